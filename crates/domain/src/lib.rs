@@ -1,0 +1,1 @@
+//! What is true and allowed: types, decisions, invariants. Pure.

@@ -1,0 +1,1 @@
+//! OIDC and OAuth messages, JOSE, token rules, for both sides. Pure.

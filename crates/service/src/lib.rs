@@ -1,0 +1,1 @@
+//! Use cases: begin, load, decide, apply, commit, publish; jobs.

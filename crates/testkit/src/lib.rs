@@ -1,0 +1,1 @@
+//! Personas, model store, database harness. Development only.

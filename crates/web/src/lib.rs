@@ -1,0 +1,1 @@
+//! HTTP: routes, callers, wire types, errors; console and sign-in pages.
