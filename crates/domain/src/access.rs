@@ -1,0 +1,412 @@
+//! Access: what follows for one membership from facts, mappings and grants.
+//!
+//! [`resolve`] is a pure function of one person's facts and the rules that these facts touch: the same facts and
+//! rules give the same access, in whatever order they arrived (invariant I9). It never gives an explicit-only role
+//! from automation (I2), and never life from a grant.
+
+use serde::{Deserialize, Serialize};
+
+use crate::directory::DirectoryKind;
+use crate::id::{DirectoryGroupId, DirectoryId, GrantId, MappingId, RequestId};
+use crate::membership::{Membership, MembershipState};
+use crate::role::{Giving, Rank};
+use crate::team::TeamRole;
+use crate::text::Slug;
+use crate::time::Timestamp;
+
+/// One thing that a membership has.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Given {
+    /// A role.
+    Role(Slug),
+    /// A team, and what one is in it.
+    Team(Slug, TeamRole),
+    /// An environment.
+    Environment(Slug),
+}
+
+/// What gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum By {
+    /// A mapping of a directory group.
+    Mapping,
+    /// A grant by a person.
+    Grant,
+    /// A directory's default role, or the environment that everybody has.
+    Default,
+}
+
+/// Why a membership has something: the whole chain, so that "why" is always answerable.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Reason {
+    /// What it has.
+    pub gives: Given,
+    /// By what.
+    pub by: By,
+    /// The mapping.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mapping: Option<MappingId>,
+    /// The group that the mapping matched.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<DirectoryGroupId>,
+    /// The directory that said so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub directory: Option<DirectoryId>,
+    /// The request that brought it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub request_id: Option<RequestId>,
+}
+
+/// What a membership has, each with its reason.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Access {
+    /// What it is worth.
+    pub state: MembershipState,
+    /// Its role.
+    pub role: Option<Slug>,
+    /// Its teams, in order of slug.
+    pub teams: Vec<(Slug, TeamRole)>,
+    /// Its environments, in order of slug.
+    pub environments: Vec<Slug>,
+    /// Why it has each of them.
+    pub reasons: Vec<Reason>,
+    /// The first moment when this may change by itself; it is not used after it.
+    pub until: Option<Timestamp>,
+}
+
+impl Access {
+    /// No access, in that state.
+    #[must_use]
+    pub const fn none(state: MembershipState) -> Self {
+        Self { state, role: None, teams: vec![], environments: vec![], reasons: vec![], until: None }
+    }
+}
+
+/// A role as far as resolution needs it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RankedRole {
+    /// Its slug.
+    pub slug: Slug,
+    /// How high it stands.
+    pub rank: Rank,
+    /// Whether automation may give it.
+    pub giving: Giving,
+}
+
+/// What one directory says of the person.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryFacts {
+    /// The directory.
+    pub directory: DirectoryId,
+    /// How it learns its facts.
+    pub kind: DirectoryKind,
+    /// Whether it says active.
+    pub statement: Statement,
+    /// The role of people in no mapped group.
+    pub default_role: Option<RankedRole>,
+    /// Seconds from the loss of the last granting group to the end.
+    pub settle_s: i64,
+}
+
+/// What a directory says of a person's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Statement {
+    /// Active.
+    Active,
+    /// Inactive: `active:false`, suspended, archived.
+    Inactive,
+}
+
+/// A mapping that matches one of the person's groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Matched {
+    /// The mapping.
+    pub mapping: MappingId,
+    /// Its directory.
+    pub directory: DirectoryId,
+    /// The group that it matched.
+    pub group: DirectoryGroupId,
+    /// The request that put the person into the group.
+    pub request: Option<RequestId>,
+    /// The role that it gives.
+    pub role: Option<RankedRole>,
+    /// The team that it gives.
+    pub team: Option<(Slug, TeamRole)>,
+    /// The environment that it gives.
+    pub environment: Option<Slug>,
+}
+
+/// A grant that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Granted {
+    /// The grant.
+    pub grant: GrantId,
+    /// The role.
+    pub role: RankedRole,
+    /// The request that gave it.
+    pub request: Option<RequestId>,
+}
+
+/// Why a membership ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EndedBecause {
+    /// The directory said inactive.
+    Inactive,
+    /// The directory deleted the person.
+    Deleted,
+    /// The last granting group was lost and did not come back.
+    Unmapped,
+    /// An administrator off-boarded them.
+    Administrator,
+}
+
+impl EndedBecause {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Inactive, Self::Deleted, Self::Unmapped, Self::Administrator];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Inactive => "inactive",
+            Self::Deleted => "deleted",
+            Self::Unmapped => "unmapped",
+            Self::Administrator => "administrator",
+        }
+    }
+}
+
+/// Everything that is known of one person in one organization, and the rules that it touches.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PersonFacts {
+    /// When the person joined by themselves.
+    pub joined_at: Option<Timestamp>,
+    /// The directory that governs them already.
+    pub governed_by: Option<DirectoryId>,
+    /// When an administrator suspended them.
+    pub suspended_at: Option<Timestamp>,
+    /// When they lost the last granting group.
+    pub unmapped_at: Option<Timestamp>,
+    /// The end, if it came.
+    pub ended: Option<(Timestamp, EndedBecause)>,
+    /// What each directory says.
+    pub directories: Vec<DirectoryFacts>,
+    /// Mappings that match.
+    pub matched: Vec<Matched>,
+    /// Grants.
+    pub grants: Vec<Granted>,
+}
+
+/// What follows from the facts: the access, and what the membership must remember of how it came to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Resolved {
+    /// The access.
+    pub access: Access,
+    /// The directory that governs from now on.
+    pub governed_by: Option<DirectoryId>,
+    /// Since when no mapping gives it life.
+    pub unmapped_at: Option<Timestamp>,
+    /// Why it is at its end, if it is.
+    pub ended: Option<EndedBecause>,
+}
+
+enum Life {
+    Invited,
+    Waiting,
+    Alive,
+    Unmapped { settle_s: i64 },
+    Ended(EndedBecause),
+}
+
+/// What follows from one person's facts and rules at `now`.
+#[must_use]
+pub fn resolve(facts: &PersonFacts, now: Timestamp) -> Resolved {
+    let governor = governor(facts);
+    let life = life(facts, governor);
+    let mut unmapped_at = None;
+    let mut until = None;
+    let (state, ended) = match life {
+        Life::Invited => (MembershipState::Invited, None),
+        Life::Waiting => (MembershipState::Suspended, None),
+        Life::Alive if facts.suspended_at.is_some() => (MembershipState::Suspended, None),
+        Life::Alive => (MembershipState::Active, None),
+        Life::Ended(because) => (MembershipState::Deprovisioned, Some(because)),
+        Life::Unmapped { settle_s } => {
+            let since = facts.unmapped_at.unwrap_or(now);
+            let ends_at = since.plus_s(settle_s);
+            unmapped_at = Some(since);
+            if now >= ends_at {
+                (MembershipState::Deprovisioned, Some(EndedBecause::Unmapped))
+            } else {
+                until = Some(ends_at);
+                (MembershipState::Suspended, None)
+            }
+        }
+    };
+    let mut access = if ended.is_some() { bare(facts) } else { given(facts) };
+    access.state = state;
+    access.until = until;
+    if state == MembershipState::Active && access.environments.is_empty() {
+        let production = Slug::production();
+        access.reasons.push(by_default(Given::Environment(production.clone()), None));
+        access.environments.push(production);
+    }
+    Resolved { access, governed_by: governor.map(|d| d.directory).or(facts.governed_by), unmapped_at, ended }
+}
+
+/// The directory that governs: the one that does already, else one that gives life or says inactive.
+///
+/// Claims govern only people whom they brought: an invited person who signs in by a connection keeps their own life.
+fn governor(facts: &PersonFacts) -> Option<&DirectoryFacts> {
+    if let Some(id) = facts.governed_by {
+        return facts.directories.iter().find(|d| d.directory == id);
+    }
+    let speaks = |d: &&DirectoryFacts| {
+        let may = d.kind == DirectoryKind::Scim || facts.joined_at.is_none();
+        may && (d.statement == Statement::Inactive || gives_life(facts, d))
+    };
+    let rank = |d: &&DirectoryFacts| (d.kind != DirectoryKind::Scim, d.directory);
+    facts.directories.iter().filter(speaks).min_by_key(rank)
+}
+
+fn gives_life(facts: &PersonFacts, directory: &DirectoryFacts) -> bool {
+    directory.default_role.as_ref().is_some_and(|r| r.giving == Giving::Anyhow)
+        || facts.matched.iter().any(|m| m.directory == directory.directory)
+}
+
+fn life(facts: &PersonFacts, governor: Option<&DirectoryFacts>) -> Life {
+    match (governor, facts.ended) {
+        (_, Some((_, EndedBecause::Deleted))) => return Life::Ended(EndedBecause::Deleted),
+        // Also after an administrator's off-boarding: from here on a later `active` is a new statement.
+        (Some(d), _) if d.statement == Statement::Inactive => return Life::Ended(EndedBecause::Inactive),
+        (_, Some((_, EndedBecause::Administrator))) => return Life::Ended(EndedBecause::Administrator),
+        _ => {}
+    }
+    match governor {
+        Some(d) if gives_life(facts, d) => Life::Alive,
+        Some(d) => match facts.ended {
+            Some((_, because)) => Life::Ended(because),
+            None => Life::Unmapped { settle_s: d.settle_s },
+        },
+        // A governing directory that no longer knows the person has deleted them.
+        None if facts.governed_by.is_some() => Life::Ended(EndedBecause::Deleted),
+        None => match facts.ended {
+            Some((_, because)) => Life::Ended(because),
+            None if facts.joined_at.is_some() => Life::Alive,
+            None if facts.directories.is_empty() => Life::Invited,
+            None => Life::Waiting,
+        },
+    }
+}
+
+fn by_default(gives: Given, directory: Option<DirectoryId>) -> Reason {
+    Reason { gives, by: By::Default, mapping: None, group: None, directory, request_id: None }
+}
+
+/// What is left of an ended membership: nothing, or the bare ownership that its off-boarding left (I2).
+fn bare(facts: &PersonFacts) -> Access {
+    let mut access = Access::none(MembershipState::Deprovisioned);
+    if facts.ended.is_some() {
+        access.role = facts.grants.iter().max_by_key(|g| g.role.rank).map(|g| g.role.slug.clone());
+    }
+    access
+}
+
+/// Roles, teams and environments, with their reasons, leaving life aside.
+fn given(facts: &PersonFacts) -> Access {
+    let mut access = Access::none(MembershipState::Active);
+    let mut roles: Vec<(Rank, Slug, Reason)> = Vec::new();
+    let speaks = |id: DirectoryId| {
+        facts.directories.iter().any(|d| d.directory == id && d.statement == Statement::Active)
+    };
+    for matched in facts.matched.iter().filter(|m| speaks(m.directory)) {
+        let reason = |gives| Reason {
+            gives,
+            by: By::Mapping,
+            mapping: Some(matched.mapping),
+            group: Some(matched.group),
+            directory: Some(matched.directory),
+            request_id: matched.request,
+        };
+        // INVARIANT I2: a role that became explicit only after the mapping was made is not given.
+        if let Some(role) = matched.role.as_ref().filter(|r| r.giving == Giving::Anyhow) {
+            roles.push((role.rank, role.slug.clone(), reason(Given::Role(role.slug.clone()))));
+        }
+        if let Some((team, team_role)) = &matched.team {
+            access.teams.push((team.clone(), *team_role));
+            access.reasons.push(reason(Given::Team(team.clone(), *team_role)));
+        }
+        if let Some(environment) = &matched.environment {
+            access.environments.push(environment.clone());
+            access.reasons.push(reason(Given::Environment(environment.clone())));
+        }
+    }
+    for directory in facts.directories.iter().filter(|d| d.statement == Statement::Active) {
+        let mapped = facts.matched.iter().any(|m| m.directory == directory.directory);
+        if let Some(role) = directory.default_role.as_ref().filter(|r| !mapped && r.giving == Giving::Anyhow)
+        {
+            let reason = by_default(Given::Role(role.slug.clone()), Some(directory.directory));
+            roles.push((role.rank, role.slug.clone(), reason));
+        }
+    }
+    for granted in &facts.grants {
+        let reason = Reason {
+            gives: Given::Role(granted.role.slug.clone()),
+            by: By::Grant,
+            mapping: None,
+            group: None,
+            directory: None,
+            request_id: granted.request,
+        };
+        roles.push((granted.role.rank, granted.role.slug.clone(), reason));
+    }
+    if let Some((rank, slug)) = roles.iter().map(|(r, s, _)| (*r, s)).max() {
+        let (rank, slug) = (rank, slug.clone());
+        let same = roles.into_iter().filter(|(r, s, _)| *r == rank && *s == slug);
+        access.reasons.extend(same.map(|(_, _, reason)| reason));
+        access.role = Some(slug);
+    }
+    // The stronger team role wins; order of arrival must not show.
+    access.teams.sort_by(|a, b| a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+    access.teams.dedup_by(|later, first| later.0 == first.0);
+    access.environments.sort();
+    access.environments.dedup();
+    access.reasons.sort();
+    access.reasons.dedup();
+    access
+}
+
+/// What a membership's new facts mean for what is stored of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing changes; nothing is written.
+    Unchanged,
+    /// The access changes, or what is remembered of how it came about.
+    Changed(Resolved),
+    /// The membership ends for good.
+    OffBoard(Resolved, EndedBecause),
+    /// A membership that had ended lives again, without anything it had.
+    Revived(Resolved),
+}
+
+/// Compares what follows from the facts with what is stored.
+///
+/// `rules_number` is the organization's number, read before the rules.
+#[must_use]
+pub fn judge(membership: &Membership, facts: &PersonFacts, rules_number: i64, now: Timestamp) -> Verdict {
+    let resolved = resolve(facts, now);
+    match (facts.ended, resolved.ended) {
+        (None, Some(because)) => return Verdict::OffBoard(resolved, because),
+        (Some(_), None) => return Verdict::Revived(resolved),
+        (Some((_, was)), Some(is)) if was != is => return Verdict::Changed(resolved),
+        _ => {}
+    }
+    let same = resolved.access == membership.access
+        && resolved.governed_by == membership.governed_by
+        && resolved.unmapped_at == membership.unmapped_at
+        && membership.rules_number == rules_number;
+    if same { Verdict::Unchanged } else { Verdict::Changed(resolved) }
+}

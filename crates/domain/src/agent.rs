@@ -1,0 +1,92 @@
+//! Agents: non-human principals, each with an owner and a rule for when the owner goes.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgentId, MembershipId, OrganizationId};
+use crate::text::Slug;
+use crate::time::Timestamp;
+
+/// What happens to an agent when its owner is off-boarded.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OwnerLossRule {
+    /// It stops and waits for somebody with the right to re-assign it. The default.
+    Pause,
+    /// It goes to the heir, and runs on with keys that the leaver never saw.
+    HandOver,
+    /// It ends, with all its keys.
+    Disable,
+    /// It goes to the administrator who chose this, and runs on with keys that the leaver never saw.
+    Keep,
+}
+
+impl OwnerLossRule {
+    /// Every rule.
+    pub const ALL: [Self; 4] = [Self::Pause, Self::HandOver, Self::Disable, Self::Keep];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::HandOver => "hand_over",
+            Self::Disable => "disable",
+            Self::Keep => "keep",
+        }
+    }
+}
+
+/// Whether an agent may act, as far as the agent itself goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AgentState {
+    /// May act while its owner may.
+    Active,
+    /// Stopped by a person, or waiting for new keys after a hand-over.
+    Paused,
+    /// Its owner ended; waits for a new one.
+    Orphaned,
+    /// Ended for good.
+    Disabled,
+}
+
+impl AgentState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Active, Self::Paused, Self::Orphaned, Self::Disabled];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Orphaned => "orphaned",
+            Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// An agent of one organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Agent {
+    /// Its id.
+    pub id: AgentId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// Its name for people.
+    pub name: String,
+    /// The membership whose agent it is.
+    pub owner: MembershipId,
+    /// Who gets it under [`OwnerLossRule::HandOver`].
+    pub heir: Option<MembershipId>,
+    /// What happens when the owner goes.
+    pub on_owner_loss: OwnerLossRule,
+    /// The administrator who chose that rule; `None` for the root token.
+    pub rule_chosen_by: Option<MembershipId>,
+    /// Where it may act.
+    pub environment: Slug,
+    /// Whether it may act.
+    pub state: AgentState,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,259 @@
+//! Audit events, and the chain that lets a stranger verify them offline (invariant I5).
+//!
+//! A row is written with its salt in the transaction that changes access. After the commit one sequencer gives it a
+//! dense number and links it: `commitment = SHA-256(salt ‖ canonical JSON)`, `link = SHA-256(previous link ‖ number ‖
+//! commitment)`. The head is signed. Whoever holds an export can repeat every step.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use thiserror::Error;
+
+use crate::Timestamp;
+use crate::cause::Cause;
+use crate::id::{EventId, OrganizationId};
+
+/// Bytes of randomness in a salt: an event's content cannot be guessed from its commitment.
+pub const SALT_BYTES: usize = 16;
+
+macro_rules! actions {
+    ($($variant:ident = $text:literal, $doc:literal;)*) => {
+        /// What was done. The text is stable.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Action {
+            $(#[doc = $doc] $variant,)*
+        }
+
+        impl Action {
+            /// Every action, in the order of the reference page.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
+
+            /// The text in the API and in the database.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)* }
+            }
+
+            /// What it means, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self { $(Self::$variant => $doc,)* }
+            }
+        }
+    };
+}
+
+actions! {
+    OrganizationCreated = "organization.created", "An organization was made.";
+    OrganizationUpdated = "organization.updated", "An organization was renamed.";
+    OrganizationDeleted = "organization.deleted", "An organization was deleted.";
+    EnvironmentCreated = "environment.created", "An environment was made.";
+    EnvironmentUpdated = "environment.updated", "An environment was renamed.";
+    EnvironmentDeleted = "environment.deleted", "An environment was deleted.";
+    TeamCreated = "team.created", "A team was made.";
+    TeamUpdated = "team.updated", "A team was renamed.";
+    TeamDeleted = "team.deleted", "A team was deleted.";
+    RoleCreated = "role.created", "A role was made.";
+    RoleUpdated = "role.updated", "A role was changed.";
+    RoleDeleted = "role.deleted", "A role was deleted.";
+    DomainAdded = "domain.added", "An e-mail domain was added.";
+    DomainProven = "domain.proven", "An e-mail domain was proven or vouched for.";
+    DomainRemoved = "domain.removed", "An e-mail domain was removed.";
+    DirectoryCreated = "directory.created", "A directory was made.";
+    DirectoryUpdated = "directory.updated", "A directory was changed.";
+    DirectoryDeleted = "directory.deleted", "A directory was deleted.";
+    DirectoryUserCreated = "directory_user.created", "A directory told of a person.";
+    DirectoryUserUpdated = "directory_user.updated", "A directory changed what it says of a person.";
+    DirectoryUserDeactivated = "directory_user.deactivated", "A directory said that a person is inactive.";
+    DirectoryUserActivated = "directory_user.activated", "A directory said that a person is active again.";
+    DirectoryUserDeleted = "directory_user.deleted", "A directory deleted a person.";
+    DirectoryUserAttached = "directory_user.attached", "What a directory says was attached to a membership.";
+    DirectoryGroupCreated = "directory_group.created", "A directory told of a group.";
+    DirectoryGroupUpdated = "directory_group.updated", "A directory changed a group's name or key.";
+    DirectoryGroupMembersChanged = "directory_group.members_changed", "A directory changed a group's members.";
+    DirectoryGroupDeleted = "directory_group.deleted", "A directory deleted a group.";
+    ConnectionCreated = "connection.created", "A sign-in connection was made.";
+    ConnectionUpdated = "connection.updated", "A sign-in connection was changed.";
+    ConnectionConfirmed = "connection.confirmed", "An owner confirmed a connection's new keys or issuer.";
+    ConnectionDeleted = "connection.deleted", "A sign-in connection was deleted.";
+    MappingCreated = "mapping.created", "A mapping was made.";
+    MappingUpdated = "mapping.updated", "A mapping was changed.";
+    MappingDeleted = "mapping.deleted", "A mapping was deleted.";
+    GrantCreated = "grant.created", "A person gave a role.";
+    GrantEnded = "grant.ended", "A grant was taken back.";
+    MemberCreated = "member.created", "A membership came to be.";
+    MemberInvited = "member.invited", "A person was invited.";
+    MemberJoined = "member.joined", "A person accepted an invitation or came in as first owner.";
+    MemberUpdated = "member.updated", "A member's name or address here was changed.";
+    MemberAccessChanged = "member.access_changed", "A member's state, role, teams or environments changed.";
+    MemberSuspended = "member.suspended", "An administrator suspended a member.";
+    MemberRestored = "member.restored", "An administrator lifted a suspension.";
+    MemberDeprovisioned = "member.deprovisioned", "A membership ended.";
+    MemberRevived = "member.revived", "A directory gave an ended membership life again, without anything it had.";
+    MemberLinked = "member.linked", "A connection's subject was linked to a member.";
+    LastOwnerKept = "member.last_owner_kept", "A last owner left: the bare ownership stays, everything else ended.";
+    UserEnded = "user.ended", "A user's last membership ended; the authenticators ended with it.";
+    PasswordSet = "user.password_set", "A person set a password.";
+    AgentCreated = "agent.created", "An agent was made.";
+    AgentUpdated = "agent.updated", "An agent was changed.";
+    AgentPaused = "agent.paused", "An agent was paused.";
+    AgentResumed = "agent.resumed", "An agent was resumed.";
+    AgentOrphaned = "agent.orphaned", "An agent's owner ended; it stopped.";
+    AgentHandedOver = "agent.handed_over", "An agent went to another owner.";
+    AgentDisabled = "agent.disabled", "An agent ended.";
+    TokenIssued = "token.issued", "A token was issued.";
+    TokenEnded = "token.ended", "A token ended.";
+    SignInSucceeded = "sign_in.succeeded", "A person signed in.";
+    SignInRefused = "sign_in.refused", "A sign-in was refused.";
+    ReceiptOpened = "receipt.opened", "A receipt of an off-boarding was opened.";
+    RulesChanged = "rules.changed", "A change of rules is being carried out.";
+    RootTokenUsed = "root_token.used", "The root token was used.";
+    BackupRestored = "backup.restored", "A backup was restored: every token ended.";
+}
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// The noun.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// Its id.
+    pub id: String,
+}
+
+impl Target {
+    /// A target of that noun.
+    #[must_use]
+    pub fn new(kind: &'static str, id: impl ToString) -> Self {
+        Self { kind: kind.to_owned(), id: id.to_string() }
+    }
+}
+
+/// Whether it happened or was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Outcome {
+    /// It happened.
+    Done,
+    /// It was refused.
+    Refused,
+}
+
+impl Outcome {
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// An event before it is written: the store adds id, time, salt and the end of its cause.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EventDraft {
+    /// What was done.
+    pub action: Action,
+    /// To what; the first two are found by an index.
+    pub targets: Vec<Target>,
+    /// Whether it happened.
+    pub outcome: Outcome,
+    /// What else a reader wants to know. Never a secret.
+    pub detail: Value,
+}
+
+impl EventDraft {
+    /// Something that happened to one noun.
+    #[must_use]
+    pub fn new(action: Action, target: Target) -> Self {
+        Self { action, targets: vec![target], outcome: Outcome::Done, detail: Value::Null }
+    }
+
+    /// The same, about a second noun too.
+    #[must_use]
+    pub fn about(mut self, target: Target) -> Self {
+        self.targets.push(target);
+        self
+    }
+
+    /// The same, with detail.
+    #[must_use]
+    pub fn with(mut self, detail: Value) -> Self {
+        self.detail = detail;
+        self
+    }
+}
+
+/// The content of an event as it is committed to and exported.
+///
+/// Numbers are whole and small, so that every JSON library writes them alike (RFC 8785).
+#[must_use]
+pub fn content(
+    id: EventId,
+    organization: OrganizationId,
+    at: Timestamp,
+    draft: &EventDraft,
+    cause: &Cause,
+) -> Value {
+    serde_json::json!({
+        "id": id,
+        "organization": organization,
+        "at": at.micros(),
+        "action": draft.action.as_str(),
+        "actor": { "type": cause.actor.kind(), "id": cause.actor.id() },
+        "targets": draft.targets,
+        "cause": {
+            "kind": cause.kind.as_str(),
+            "request_id": cause.request,
+            "event": cause.event,
+            "directory": cause.directory,
+        },
+        "outcome": draft.outcome.as_str(),
+        "detail": draft.detail,
+    })
+}
+
+/// A value that has no canonical form.
+#[derive(Debug, Error)]
+#[error("not canonical: {0}")]
+pub struct NotCanonical(#[from] serde_json::Error);
+
+/// The canonical form of a value (RFC 8785): the bytes that are hashed and signed.
+///
+/// # Errors
+/// [`NotCanonical`] if the value holds a number that JSON cannot carry.
+pub fn canonical(value: &impl Serialize) -> Result<Vec<u8>, NotCanonical> {
+    Ok(serde_json_canonicalizer::to_vec(value)?)
+}
+
+/// A SHA-256 digest.
+pub type Digest = [u8; 32];
+
+fn sha256(parts: &[&[u8]]) -> Digest {
+    let mut context = aws_lc_rs::digest::Context::new(&aws_lc_rs::digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    let mut digest = [0; 32];
+    digest.copy_from_slice(context.finish().as_ref());
+    digest
+}
+
+/// The commitment to an event's content.
+///
+/// # Errors
+/// [`NotCanonical`] if the content has no canonical form.
+pub fn commitment(salt: &[u8], content: &Value) -> Result<Digest, NotCanonical> {
+    Ok(sha256(&[salt, &canonical(content)?]))
+}
+
+/// The link of event `number`: it binds everything before it.
+#[must_use]
+pub fn link(previous: &Digest, number: i64, commitment: &Digest) -> Digest {
+    sha256(&[previous, &number.to_be_bytes(), commitment])
+}
+
+/// What the first event of an organization is linked to: the organization itself, so that chains cannot be swapped.
+#[must_use]
+pub fn genesis(organization: OrganizationId) -> Digest {
+    sha256(&[b"portcullis audit chain v1\n", organization.to_string().as_bytes()])
+}

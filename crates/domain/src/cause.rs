@@ -1,0 +1,121 @@
+//! Causes and actors: who did it, and what made it happen.
+//!
+//! Every change carries its cause from the request that began it to the last token that ended (invariant I5).
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{DirectoryId, EventId, MembershipId, RequestId, TokenId};
+
+/// Through which door a change came in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum CauseKind {
+    /// A SCIM call.
+    Scim,
+    /// A poll of Google Directory.
+    Google,
+    /// A sign-in.
+    SignIn,
+    /// A call of the administration API.
+    Api,
+    /// The console.
+    Console,
+    /// A rule that changed earlier and is now carried out.
+    Rule,
+    /// Portcullis itself: a limit that ran out, a restore, a command line.
+    System,
+}
+
+impl CauseKind {
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scim => "scim",
+            Self::Google => "google",
+            Self::SignIn => "sign_in",
+            Self::Api => "api",
+            Self::Console => "console",
+            Self::Rule => "rule",
+            Self::System => "system",
+        }
+    }
+}
+
+/// Who did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Actor {
+    /// The root token.
+    Root,
+    /// A person in the organization.
+    Membership(MembershipId),
+    /// A service key.
+    ServiceKey(TokenId),
+    /// A directory.
+    Directory(DirectoryId),
+    /// Portcullis itself.
+    System,
+}
+
+impl Actor {
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Membership(_) => "membership",
+            Self::ServiceKey(_) => "service_key",
+            Self::Directory(_) => "directory",
+            Self::System => "system",
+        }
+    }
+
+    /// The id, empty where there is none.
+    #[must_use]
+    pub fn id(self) -> String {
+        match self {
+            Self::Root | Self::System => String::new(),
+            Self::Membership(id) => id.to_string(),
+            Self::ServiceKey(id) => id.to_string(),
+            Self::Directory(id) => id.to_string(),
+        }
+    }
+
+    /// The membership, if it is one.
+    #[must_use]
+    pub const fn membership(self) -> Option<MembershipId> {
+        match self {
+            Self::Membership(id) => Some(id),
+            Self::Root | Self::ServiceKey(_) | Self::Directory(_) | Self::System => None,
+        }
+    }
+}
+
+/// What made a change happen.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Cause {
+    /// Through which door.
+    pub kind: CauseKind,
+    /// Who did it.
+    pub actor: Actor,
+    /// The request, as its caller saw it.
+    pub request: Option<RequestId>,
+    /// The event that this one follows from.
+    pub event: Option<EventId>,
+    /// The directory whose statement it was.
+    pub directory: Option<DirectoryId>,
+}
+
+impl Cause {
+    /// A cause without a request: Portcullis itself.
+    #[must_use]
+    pub const fn system() -> Self {
+        Self { kind: CauseKind::System, actor: Actor::System, request: None, event: None, directory: None }
+    }
+
+    /// The same cause, one step further down the chain.
+    #[must_use]
+    pub const fn after(self, event: EventId) -> Self {
+        Self { event: Some(event), ..self }
+    }
+}

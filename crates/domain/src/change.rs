@@ -1,0 +1,423 @@
+//! Changes: the only way to write what gives or takes access.
+//!
+//! One variant a noun, each with its noun's own small enum. A change over many rows names a set; the rows that its
+//! statement returns make audit events and lines of the receipt. What gives or takes no access (last use, traces,
+//! leases, throttles) is not here: that is a note, over tables of its own.
+
+use std::collections::BTreeSet;
+
+use crate::Timestamp;
+use crate::access::{Access, EndedBecause};
+use crate::agent::{Agent, AgentState, OwnerLossRule};
+use crate::connection::{Connection, Link};
+use crate::directory::Directory;
+use crate::directory_group::DirectoryGroup;
+use crate::directory_user::DirectoryUser;
+use crate::domain::Domain;
+use crate::environment::Environment;
+use crate::grant::Grant;
+use crate::id::{
+    AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
+    MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RequestId, RoleId, TeamId, TokenId, UserId,
+};
+use crate::mapping::Mapping;
+use crate::membership::Membership;
+use crate::organization::Organization;
+use crate::permission::Permission;
+use crate::receipt::Receipt;
+use crate::role::{Giving, Rank, Role};
+use crate::team::Team;
+use crate::text::Slug;
+use crate::token::{Token, TokenEnd};
+use crate::tombstone::Identifier;
+use crate::user::{AuthenticatorKind, User};
+
+/// One change of what is stored.
+#[derive(Debug, Clone, PartialEq)]
+#[expect(missing_docs, reason = "each variant is its noun; the noun's enum says what changes")]
+pub enum Change {
+    Organization(OrganizationChange),
+    Environment(EnvironmentChange),
+    Team(TeamChange),
+    Role(RoleChange),
+    Domain(DomainChange),
+    User(UserChange),
+    Membership(MembershipChange),
+    Directory(DirectoryChange),
+    DirectoryUser(DirectoryUserChange),
+    DirectoryGroup(DirectoryGroupChange),
+    Connection(ConnectionChange),
+    Link(LinkChange),
+    Mapping(MappingChange),
+    Grant(GrantChange),
+    Agent(AgentChange),
+    Token(TokenChange),
+    Tombstone(TombstoneChange),
+    Receipt(ReceiptChange),
+    Outbox(OutboxChange),
+}
+
+macro_rules! into_change {
+    ($($noun:ident($inner:ident)),* $(,)?) => {$(
+        impl From<$inner> for Change {
+            fn from(change: $inner) -> Self {
+                Self::$noun(change)
+            }
+        }
+    )*};
+}
+
+into_change! {
+    Organization(OrganizationChange), Environment(EnvironmentChange), Team(TeamChange), Role(RoleChange),
+    Domain(DomainChange), User(UserChange), Membership(MembershipChange), Directory(DirectoryChange),
+    DirectoryUser(DirectoryUserChange), DirectoryGroup(DirectoryGroupChange), Connection(ConnectionChange),
+    Link(LinkChange), Mapping(MappingChange), Grant(GrantChange), Agent(AgentChange), Token(TokenChange),
+    Tombstone(TombstoneChange), Receipt(ReceiptChange), Outbox(OutboxChange),
+}
+
+/// Changes of organizations.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OrganizationChange {
+    /// A new one.
+    Create(Organization),
+    /// Another name for people.
+    Rename(OrganizationId, String),
+    /// Rules changed for more memberships than one transaction carries: stored access is stale from here on.
+    RaiseRules(OrganizationId),
+    /// Deleted, with everything in it. Its audit log stays.
+    Delete(OrganizationId),
+}
+
+/// Changes of environments.
+#[derive(Debug, Clone, PartialEq)]
+pub enum EnvironmentChange {
+    /// A new one.
+    Create(Environment),
+    /// Another name for people.
+    Rename(EnvironmentId, String),
+    /// Gone. The caller has checked that nothing uses it.
+    Delete(EnvironmentId),
+}
+
+/// Changes of teams.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TeamChange {
+    /// A new one.
+    Create(Team),
+    /// Another name for people.
+    Rename(TeamId, String),
+    /// Gone. The caller has checked that nothing uses it.
+    Delete(TeamId),
+}
+
+/// Changes of roles.
+#[derive(Debug, Clone, PartialEq)]
+pub enum RoleChange {
+    /// A new one.
+    Create(Role),
+    /// Another rank, other permissions, another way of giving.
+    Update(RoleId, Rank, BTreeSet<Permission>, Giving),
+    /// Gone. The caller has checked that nothing uses it.
+    Delete(RoleId),
+}
+
+/// Changes of e-mail domains.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DomainChange {
+    /// A new one.
+    Add(Domain),
+    /// Proven at that moment.
+    Prove(DomainId, Timestamp),
+    /// Gone.
+    Remove(DomainId),
+}
+
+/// Changes of users.
+#[derive(Debug, Clone, PartialEq)]
+pub enum UserChange {
+    /// A new one.
+    Create(User),
+    /// The last membership ended: the user ends, and every authenticator with it.
+    End(UserId, Timestamp),
+    /// Sets what the user proves themselves with. `email_key` is the address that was proved.
+    SetAuthenticator {
+        /// Whose it is.
+        user: UserId,
+        /// Its kind.
+        kind: AuthenticatorKind,
+        /// The hash that is kept.
+        secret: String,
+        /// The proved address.
+        email_key: String,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Changes of memberships.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MembershipChange {
+    /// A new one.
+    Create(Box<Membership>),
+    /// The name and address that stand for it here.
+    SetProfile(MembershipId, String, String),
+    /// Life of its own, from an invitation, the first-owner link or the root token.
+    Join(MembershipId, Timestamp),
+    /// An administrator's suspension, or its end.
+    SetSuspended(MembershipId, Option<Timestamp>),
+    /// The access that follows from its facts.
+    SetAccess {
+        /// Whose.
+        id: MembershipId,
+        /// What follows.
+        access: Box<Access>,
+        /// Which directory governs.
+        governed_by: Option<DirectoryId>,
+        /// Since when no mapping gives it life.
+        unmapped_at: Option<Timestamp>,
+        /// The end, if it came.
+        ended: Option<(Timestamp, EndedBecause)>,
+        /// Set on a last owner who left.
+        bare_owner_at: Option<Timestamp>,
+        /// The organization's rules number, read before the rules.
+        rules_number: i64,
+    },
+    /// Stored access of everybody behind these directory users is stale: resolved again before it is used.
+    MarkStale(Vec<DirectoryUserId>),
+    /// Another user behind it: the person was recognized.
+    SetUser(MembershipId, UserId),
+}
+
+/// Changes of directories.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DirectoryChange {
+    /// A new one.
+    Create(Directory),
+    /// Another name, default role or settling time.
+    Update(Directory),
+    /// Gone, with its facts and mappings.
+    Delete(DirectoryId),
+}
+
+/// Changes of directory users.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DirectoryUserChange {
+    /// A new one.
+    Create(Box<DirectoryUser>),
+    /// What the directory says now.
+    Update(Box<DirectoryUser>),
+    /// Gone, with its places in groups.
+    Delete(DirectoryUserId),
+    /// Its facts are about another membership.
+    Attach(DirectoryUserId, MembershipId),
+}
+
+/// Changes of directory groups.
+#[derive(Debug, Clone, PartialEq)]
+pub enum DirectoryGroupChange {
+    /// A new one, without members.
+    Create(DirectoryGroup),
+    /// Another name or external id.
+    Update(DirectoryGroup),
+    /// Gone, with its list of members.
+    Delete(DirectoryGroupId),
+    /// These are members from now on.
+    AddMembers(DirectoryGroupId, Vec<DirectoryUserId>, Option<RequestId>),
+    /// These are members no longer.
+    RemoveMembers(DirectoryGroupId, Vec<DirectoryUserId>),
+}
+
+/// Changes of connections.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ConnectionChange {
+    /// A new one.
+    Create(Box<Connection>),
+    /// Other settings.
+    Update(Box<Connection>),
+    /// Gone, with its links.
+    Delete(ConnectionId),
+}
+
+/// Changes of links.
+#[derive(Debug, Clone, PartialEq)]
+pub enum LinkChange {
+    /// A new one.
+    Create(Link),
+    /// Everything that was linked to that membership.
+    DeleteOf(MembershipId),
+}
+
+/// Changes of mappings.
+#[derive(Debug, Clone, PartialEq)]
+pub enum MappingChange {
+    /// A new one.
+    Create(Box<Mapping>),
+    /// Another source, or it gives something else.
+    Update(Box<Mapping>),
+    /// Gone.
+    Delete(MappingId),
+}
+
+/// Changes of grants.
+#[derive(Debug, Clone, PartialEq)]
+pub enum GrantChange {
+    /// A new one.
+    Create(Grant),
+    /// Taken back at that moment.
+    End(GrantId, Timestamp),
+    /// Everything that was granted to that membership, but for the role named.
+    EndOf {
+        /// Whose grants.
+        membership: MembershipId,
+        /// The role that stays: the bare ownership of a last owner.
+        keep: Option<Slug>,
+        /// When.
+        at: Timestamp,
+    },
+}
+
+/// Changes of agents.
+#[derive(Debug, Clone, PartialEq)]
+pub enum AgentChange {
+    /// A new one.
+    Create(Agent),
+    /// Another name, heir, environment or rule; the rule with who chose it.
+    Update {
+        /// Which.
+        id: AgentId,
+        /// Its name for people.
+        name: String,
+        /// Who gets it.
+        heir: Option<MembershipId>,
+        /// What happens when the owner goes.
+        on_owner_loss: OwnerLossRule,
+        /// Who chose that.
+        rule_chosen_by: Option<MembershipId>,
+    },
+    /// Another state.
+    SetState(AgentId, AgentState),
+    /// Another owner, and the state in which it goes on.
+    SetOwner(AgentId, MembershipId, AgentState),
+    /// The end, in a receipt if it belongs to an off-boarding: its state becomes `disabled`.
+    Disable(AgentId, Option<ReceiptId>),
+    /// Stopped because its owner ended; a line of that receipt.
+    Orphan(AgentId, ReceiptId),
+}
+
+/// Which tokens end.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TokenSet {
+    /// That one, and those that it opened.
+    One(TokenId),
+    /// Everything that acts as the membership, agent keys and links that were shown to it, and invitations to any
+    /// of its addresses.
+    OfLeaver(MembershipId, Vec<String>),
+    /// Every key of an agent.
+    OfAgent(AgentId),
+    /// Every token of a directory.
+    OfDirectory(DirectoryId),
+    /// Every session that came in by a connection.
+    OfConnection(ConnectionId),
+    /// Invitations and links of a membership that has not joined.
+    InvitationsOf(MembershipId),
+    /// Everything in the organization.
+    OfOrganization(OrganizationId),
+}
+
+/// Changes of tokens.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TokenChange {
+    /// A new one. The store writes it only while what it acts as is active.
+    Issue(Box<Token>),
+    /// The end. Each row that ends gets an event of its own, and a line of the receipt if there is one.
+    End {
+        /// In which organization.
+        organization: OrganizationId,
+        /// Which.
+        set: TokenSet,
+        /// Why.
+        because: TokenEnd,
+        /// When.
+        at: Timestamp,
+        /// The receipt that accounts for it.
+        receipt: Option<ReceiptId>,
+    },
+}
+
+/// Changes of tombstones.
+#[derive(Debug, Clone, PartialEq)]
+pub enum TombstoneChange {
+    /// Laid on every identifier of a leaver.
+    Lay {
+        /// The organization.
+        organization: OrganizationId,
+        /// Who left.
+        membership: MembershipId,
+        /// Every identifier they ever had.
+        identifiers: Vec<Identifier>,
+        /// When.
+        at: Timestamp,
+    },
+    /// Lifted for that membership, whole: its directory gave it life again.
+    LiftOf(MembershipId),
+    /// Lifted for these identifiers: a directory or an administrator named them anew.
+    LiftNamed(OrganizationId, Vec<Identifier>),
+}
+
+/// Changes of receipts.
+#[derive(Debug, Clone, PartialEq)]
+pub enum ReceiptChange {
+    /// Opened; lines follow from the rows that end.
+    Open(Box<Receipt>),
+}
+
+/// What must be told to others once it is committed.
+#[derive(Debug, Clone, PartialEq)]
+pub enum OutboxChange {
+    /// A row that waits for its delivery.
+    Put {
+        /// Its id.
+        id: OutboxId,
+        /// The organization.
+        organization: OrganizationId,
+        /// What is told, such as `member.deprovisioned`.
+        kind: &'static str,
+        /// The content, as JSON text. Never a secret.
+        body: String,
+        /// When it was put there.
+        at: Timestamp,
+    },
+}
+
+impl Change {
+    /// Whether it can take access away: such a commit moves the revision that every node follows.
+    #[must_use]
+    pub const fn lessens(&self) -> bool {
+        match self {
+            Self::Membership(change) => !matches!(
+                change,
+                MembershipChange::Create(_) | MembershipChange::Join(..) | MembershipChange::SetProfile(..)
+            ),
+            Self::Organization(change) => {
+                !matches!(change, OrganizationChange::Create(_) | OrganizationChange::Rename(..))
+            }
+            Self::Role(change) => !matches!(change, RoleChange::Create(_)),
+            Self::Agent(change) => !matches!(change, AgentChange::Create(_)),
+            Self::Token(change) => matches!(change, TokenChange::End { .. }),
+            Self::Connection(change) => !matches!(change, ConnectionChange::Create(_)),
+            Self::Environment(_)
+            | Self::Team(_)
+            | Self::Domain(_)
+            | Self::User(_)
+            | Self::Directory(_)
+            | Self::DirectoryUser(_)
+            | Self::DirectoryGroup(_)
+            | Self::Link(_)
+            | Self::Mapping(_)
+            | Self::Grant(_)
+            | Self::Tombstone(_)
+            | Self::Receipt(_)
+            | Self::Outbox(_) => false,
+        }
+    }
+}

@@ -1,0 +1,76 @@
+//! Connections: configured identity providers for sign-in.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ConnectionId, DirectoryId, MembershipId, OrganizationId};
+use crate::text::Slug;
+use crate::time::Timestamp;
+
+/// The protocol that a connection speaks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConnectionKind {
+    /// OpenID Connect.
+    Oidc,
+}
+
+impl ConnectionKind {
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Oidc => "oidc",
+        }
+    }
+}
+
+/// A connection of one organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Connection {
+    /// Its id; part of its URLs.
+    pub id: ConnectionId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The protocol.
+    pub kind: ConnectionKind,
+    /// Its name for people.
+    pub name: String,
+    /// The issuer, compared byte for byte.
+    pub issuer: String,
+    /// Our client id at the provider.
+    pub client_id: String,
+    /// Our client secret, sealed with a key outside the database.
+    pub client_secret_sealed: String,
+    /// The directory that governs the people who sign in here.
+    pub directory: Option<DirectoryId>,
+    /// Where groups from claims are kept, and what mappings of claims name.
+    pub claims_directory: DirectoryId,
+    /// Since when a first sign-in may make a membership.
+    pub jit_at: Option<Timestamp>,
+    /// The claim that carries groups.
+    pub groups_claim: Option<String>,
+    /// The environment that its sessions act in.
+    pub environment: Slug,
+    /// E-mail domains that are routed here.
+    pub domains: Vec<String>,
+    /// When somebody below owner changed issuer, keys or metadata: holders of explicit-only roles are refused here
+    /// until an owner confirms.
+    pub unconfirmed_at: Option<Timestamp>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}
+
+/// A subject of a connection that is a membership: the identity that sign-in goes by.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Link {
+    /// The connection.
+    pub connection: ConnectionId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The provider's subject, exact.
+    pub subject: String,
+    /// Whose it is.
+    pub membership: MembershipId,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,55 @@
+//! Directories: sources of facts about people and groups.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{ConnectionId, DirectoryId, OrganizationId};
+use crate::text::Slug;
+use crate::time::Timestamp;
+
+/// How long a person who lost the last granting group stays suspended before the end, if the directory says nothing
+/// else, in seconds: providers move people by remove, then add.
+pub const DEFAULT_SETTLE_S: i64 = 3600;
+/// The longest settling time, in seconds: 30 days.
+pub const MAX_SETTLE_S: i64 = 30 * 24 * 3600;
+
+/// How a directory learns its facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectoryKind {
+    /// A provider pushes them by SCIM 2.0.
+    Scim,
+    /// A connection's claims carry them at sign-in.
+    Claims,
+}
+
+impl DirectoryKind {
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Scim => "scim",
+            Self::Claims => "claims",
+        }
+    }
+}
+
+/// A directory of one organization.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Directory {
+    /// Its id; part of its SCIM base URL.
+    pub id: DirectoryId,
+    /// The organization it feeds.
+    pub organization: OrganizationId,
+    /// How it learns its facts.
+    pub kind: DirectoryKind,
+    /// Its name for people.
+    pub name: String,
+    /// The role of people in no mapped group; `None` means no access for them.
+    pub default_role: Option<Slug>,
+    /// Seconds between the loss of the last granting group and the end.
+    pub settle_s: i64,
+    /// The connection whose claims it holds, for [`DirectoryKind::Claims`].
+    pub connection: Option<ConnectionId>,
+    /// When it was made.
+    pub created_at: Timestamp,
+}

@@ -1,0 +1,33 @@
+//! People as a directory told them, kept as they were said.
+
+use crate::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
+use crate::time::Timestamp;
+
+/// A person as a directory told them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DirectoryUser {
+    /// Its id; the `id` of the SCIM User.
+    pub id: DirectoryUserId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The directory that said it.
+    pub directory: DirectoryId,
+    /// The membership that these facts are about.
+    pub membership: MembershipId,
+    /// The directory's own key, if it gave one.
+    pub external_id: Option<String>,
+    /// The name the directory signs them in with, as written.
+    pub user_name: String,
+    /// The display name, as written; empty if none was given.
+    pub display_name: String,
+    /// E-mail keys, the primary one first. Addresses that are none are kept in the attributes only.
+    pub email_keys: Vec<String>,
+    /// When the directory said inactive; `None` while it says active.
+    pub inactive_at: Option<Timestamp>,
+    /// Every attribute, as JSON text, as it was said.
+    pub attributes: String,
+    /// When the directory first told of them.
+    pub created_at: Timestamp,
+    /// When the directory last changed them.
+    pub updated_at: Timestamp,
+}

@@ -1,0 +1,234 @@
+//! The question that everything is for: may this bearer do this now?
+//!
+//! Reads one row set that the store finds by the hash of the presented secret, and nothing that grows with the
+//! organization. Everything unknown is refused.
+
+use std::collections::BTreeSet;
+
+use crate::Timestamp;
+use crate::agent::AgentState;
+use crate::id::{AgentId, MembershipId, OrganizationId, TokenId, UserId};
+use crate::membership::MembershipState;
+use crate::permission::Permission;
+use crate::team::TeamRole;
+use crate::text::Slug;
+use crate::token::{Scope, TokenKind};
+
+/// The answer to a question, with its stable code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Decision {
+    /// The bearer may.
+    Allowed,
+    /// No token of this organization.
+    TokenUnknown,
+    /// The token ended.
+    TokenEnded,
+    /// The token ran out.
+    TokenExpired,
+    /// The membership behind it is not active.
+    MemberInactive,
+    /// A person stopped the agent.
+    AgentPaused,
+    /// The agent's owner ended.
+    AgentOrphaned,
+    /// The token, or its membership, belongs to another environment.
+    OtherEnvironment,
+    /// The role has no `use`, or the kind of token cannot act.
+    NotPermitted,
+}
+
+impl Decision {
+    /// Every decision, in the order of the reference page.
+    pub const ALL: [Self; 9] = [
+        Self::Allowed,
+        Self::TokenUnknown,
+        Self::TokenEnded,
+        Self::TokenExpired,
+        Self::MemberInactive,
+        Self::AgentPaused,
+        Self::AgentOrphaned,
+        Self::OtherEnvironment,
+        Self::NotPermitted,
+    ];
+
+    /// The stable code.
+    #[must_use]
+    pub const fn code(self) -> &'static str {
+        match self {
+            Self::Allowed => "allowed",
+            Self::TokenUnknown => "token_unknown",
+            Self::TokenEnded => "token_ended",
+            Self::TokenExpired => "token_expired",
+            Self::MemberInactive => "member_inactive",
+            Self::AgentPaused => "agent_paused",
+            Self::AgentOrphaned => "agent_orphaned",
+            Self::OtherEnvironment => "other_environment",
+            Self::NotPermitted => "not_permitted",
+        }
+    }
+
+    /// The reason for administrators, in a sentence.
+    #[must_use]
+    pub const fn reason(self) -> &'static str {
+        match self {
+            Self::Allowed => "the bearer is active and its role has `use`",
+            Self::TokenUnknown => "no token of this organization has that secret",
+            Self::TokenEnded => "the token has ended",
+            Self::TokenExpired => "the token has expired or was idle for too long",
+            Self::MemberInactive => "the membership behind the token is not active",
+            Self::AgentPaused => "the agent is paused",
+            Self::AgentOrphaned => "the agent's owner was off-boarded and nobody has taken it over",
+            Self::OtherEnvironment => "the bearer does not act in this environment",
+            Self::NotPermitted => "the role behind the token has no `use`",
+        }
+    }
+
+    /// Whether the bearer may.
+    #[must_use]
+    pub const fn is_allowed(self) -> bool {
+        matches!(self, Self::Allowed)
+    }
+}
+
+/// The membership that a token acts as: its own, or the owner's of an agent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BearerMember {
+    /// The membership.
+    pub id: MembershipId,
+    /// The user behind it.
+    pub user: UserId,
+    /// Its address here, as written.
+    pub email: String,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: MembershipState,
+    /// Its role.
+    pub role: Option<Slug>,
+    /// How high that stands; 0 without a role.
+    pub rank: i64,
+    /// What the role allows.
+    pub permissions: BTreeSet<Permission>,
+    /// Its teams.
+    pub teams: Vec<(Slug, TeamRole)>,
+    /// Its environments.
+    pub environments: Vec<Slug>,
+    /// Until when this may be used; then it is resolved again.
+    pub until: Option<Timestamp>,
+    /// The rules number under which it was stored.
+    pub rules_number: i64,
+}
+
+/// The agent that a token acts as.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BearerAgent {
+    /// The agent.
+    pub id: AgentId,
+    /// Its name.
+    pub name: String,
+    /// Its state.
+    pub state: AgentState,
+}
+
+/// What the store finds for a presented secret, in one look-up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// The token.
+    pub token: TokenId,
+    /// Its kind.
+    pub kind: TokenKind,
+    /// Its name.
+    pub name: String,
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// The organization's slug.
+    pub organization_slug: Slug,
+    /// The organization's rules number.
+    pub rules_number: i64,
+    /// Where the token may act.
+    pub environment: Option<Slug>,
+    /// What a service key may ask.
+    pub scopes: Vec<Scope>,
+    /// The directory that a SCIM token speaks for, or the id of another holder, as text.
+    pub holder: String,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it runs out.
+    pub expires_at: Option<Timestamp>,
+    /// Seconds without use after which it ends.
+    pub max_idle_s: Option<i64>,
+    /// When it was last used, as far as is known.
+    pub last_used_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// The membership behind it.
+    pub member: Option<BearerMember>,
+    /// The agent that it acts as.
+    pub agent: Option<BearerAgent>,
+}
+
+impl Bearer {
+    /// Whether the stored access may be used, or must be resolved again first.
+    #[must_use]
+    pub fn is_stale(&self, now: Timestamp) -> bool {
+        self.member
+            .as_ref()
+            .is_some_and(|m| m.rules_number < self.rules_number || m.until.is_some_and(|until| until <= now))
+    }
+}
+
+/// Is the token itself alive: neither ended nor run out, of an active membership and agent?
+#[must_use]
+pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
+    if bearer.ended_at.is_some() {
+        return Decision::TokenEnded;
+    }
+    let idle_since = bearer.last_used_at.unwrap_or(bearer.issued_at).max(bearer.issued_at);
+    let idle = bearer.max_idle_s.is_some_and(|max| now >= idle_since.plus_s(max));
+    if idle || bearer.expires_at.is_some_and(|at| now >= at) {
+        return Decision::TokenExpired;
+    }
+    match bearer.agent.as_ref().map(|a| a.state) {
+        Some(AgentState::Orphaned) => return Decision::AgentOrphaned,
+        Some(AgentState::Disabled) => return Decision::TokenEnded,
+        Some(AgentState::Paused) => return Decision::AgentPaused,
+        Some(AgentState::Active) | None => {}
+    }
+    match bearer.member.as_ref().map(|m| m.state) {
+        Some(MembershipState::Active) => Decision::Allowed,
+        Some(_) => Decision::MemberInactive,
+        // Tokens without a membership are alive by themselves, and act as nobody.
+        None => Decision::Allowed,
+    }
+}
+
+/// May this bearer act in that environment of that organization?
+///
+/// Service keys and SCIM tokens ask and tell; they never act. Links are good for what they were made for only.
+#[must_use]
+pub fn evaluate(
+    bearer: &Bearer,
+    organization: OrganizationId,
+    environment: &Slug,
+    now: Timestamp,
+) -> Decision {
+    if bearer.organization != organization {
+        return Decision::TokenUnknown;
+    }
+    let alive = liveness(bearer, now);
+    if !alive.is_allowed() {
+        return alive;
+    }
+    let acts = match bearer.kind {
+        TokenKind::Session | TokenKind::MemberKey | TokenKind::AgentKey => bearer.member.as_ref(),
+        TokenKind::ServiceKey | TokenKind::ScimToken | TokenKind::Invitation | TokenKind::OwnerLink => None,
+    };
+    let Some(member) = acts else { return Decision::NotPermitted };
+    if bearer.environment.as_ref() != Some(environment) || !member.environments.contains(environment) {
+        return Decision::OtherEnvironment;
+    }
+    if !member.permissions.contains(&Permission::Use) {
+        return Decision::NotPermitted;
+    }
+    Decision::Allowed
+}

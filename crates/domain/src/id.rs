@@ -1,0 +1,137 @@
+//! Typed ids with visible prefixes.
+//!
+//! One registry of kinds, so that an id of one noun cannot be passed for another and a reader of a log sees what it
+//! names. The bits are a UUIDv7, so ids sort by the time they were made.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use thiserror::Error;
+
+use crate::{Random, Timestamp};
+
+/// Why a text is not an id of the wanted kind.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[error("not an id with the prefix `{prefix}_`")]
+pub struct IdError {
+    /// The prefix that was wanted.
+    pub prefix: &'static str,
+}
+
+fn fresh(now: Timestamp, random: &mut dyn Random) -> u128 {
+    let mut bytes = [0_u8; 10];
+    random.fill(&mut bytes);
+    let millis = u64::try_from(now.micros().div_euclid(1000)).unwrap_or(0);
+    uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid().as_u128()
+}
+
+fn parse(prefix: &'static str, text: &str) -> Result<u128, IdError> {
+    let refused = || IdError { prefix };
+    let digits = text.strip_prefix(prefix).and_then(|rest| rest.strip_prefix('_')).ok_or_else(refused)?;
+    let lower = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    if digits.len() != 32 || !lower {
+        return Err(refused());
+    }
+    u128::from_str_radix(digits, 16).map_err(|_| refused())
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(u128);
+
+        impl $name {
+            /// What every id of this kind begins with, before the underscore.
+            pub const PREFIX: &'static str = $prefix;
+
+            /// A new id: the time in its front, randomness behind.
+            #[must_use]
+            pub fn fresh(now: Timestamp, random: &mut dyn Random) -> Self {
+                Self(fresh(now, random))
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, concat!($prefix, "_{:032x}"), self.0)
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                fmt::Display::fmt(self, f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                parse($prefix, text).map(Self)
+            }
+        }
+
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(D::Error::custom)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// An organization.
+    OrganizationId = "org";
+    /// An environment of an organization.
+    EnvironmentId = "env";
+    /// An e-mail domain of an organization.
+    DomainId = "dom";
+    /// A human across organizations.
+    UserId = "usr";
+    /// A person in an organization.
+    MembershipId = "mem";
+    /// A role of an organization.
+    RoleId = "role";
+    /// A team of an organization.
+    TeamId = "team";
+    /// A source of facts about people and groups.
+    DirectoryId = "dir";
+    /// A person as a directory told them. The `id` of a SCIM User.
+    DirectoryUserId = "du";
+    /// A group as a directory told it. The `id` of a SCIM Group.
+    DirectoryGroupId = "dg";
+    /// A mapping rule.
+    MappingId = "map";
+    /// A grant.
+    GrantId = "grt";
+    /// A configured identity provider for sign-in.
+    ConnectionId = "con";
+    /// A non-human principal.
+    AgentId = "agt";
+    /// A token of any kind.
+    TokenId = "tok";
+    /// An audit event.
+    EventId = "evt";
+    /// A receipt of one off-boarding.
+    ReceiptId = "rcp";
+    /// A trace of one sign-in or directory call.
+    TraceId = "trc";
+    /// One request, as the caller saw it in `X-Request-Id`.
+    RequestId = "req";
+    /// A row of the outbox.
+    OutboxId = "out";
+    /// A sign-in that is under way.
+    SignInId = "sgn";
+    /// A run of `serve`: the holder of the database's lease.
+    NodeId = "node";
+}

@@ -1,0 +1,87 @@
+//! Memberships: a person in an organization. The unit of access and of off-boarding.
+
+use serde::{Deserialize, Serialize};
+
+use crate::access::Access;
+use crate::id::{DirectoryId, MembershipId, OrganizationId, UserId};
+use crate::text::Slug;
+use crate::time::Timestamp;
+
+/// What a membership is worth now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MembershipState {
+    /// Waits for the person to accept.
+    Invited,
+    /// May act.
+    Active,
+    /// Everything is refused, nothing has ended.
+    Suspended,
+    /// Ended for good; only its directory can give it life again, without anything it had.
+    Deprovisioned,
+}
+
+impl MembershipState {
+    /// Every state.
+    pub const ALL: [Self; 4] = [Self::Invited, Self::Active, Self::Suspended, Self::Deprovisioned];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Invited => "invited",
+            Self::Active => "active",
+            Self::Suspended => "suspended",
+            Self::Deprovisioned => "deprovisioned",
+        }
+    }
+
+    /// The state of that text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|s| s.as_str() == text)
+    }
+}
+
+/// What is known of a membership itself: the facts that [`crate::access::resolve`] reads, and the access that was
+/// stored last.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Membership {
+    /// Its id.
+    pub id: MembershipId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The human behind it.
+    pub user: UserId,
+    /// The address that stands for it here, as written.
+    pub email: String,
+    /// The person's name, as the source gave it.
+    pub name: String,
+    /// When the person accepted an invitation, became first owner, or was put here by the root token: life of its
+    /// own, which counts while no directory governs.
+    pub joined_at: Option<Timestamp>,
+    /// The directory that governs, from the first moment when it gave life or said inactive.
+    pub governed_by: Option<DirectoryId>,
+    /// When an administrator suspended it.
+    pub suspended_at: Option<Timestamp>,
+    /// When the last mapping was lost; after the directory's `settle_s` it ends for good.
+    pub unmapped_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Set on a last owner who left: the ownership stays, bare, so that the organization keeps one (I2).
+    pub bare_owner_at: Option<Timestamp>,
+    /// The access that was resolved last.
+    pub access: Access,
+    /// The organization's rules number when that was; 0 means stale.
+    pub rules_number: i64,
+    /// When it came to be.
+    pub created_at: Timestamp,
+}
+
+impl Membership {
+    /// The role that was resolved last.
+    #[must_use]
+    pub const fn role(&self) -> Option<&Slug> {
+        self.access.role.as_ref()
+    }
+}

@@ -1,0 +1,88 @@
+//! Plans: what a decision wants done, opened with its cause.
+//!
+//! A plan grows by pairs of an event and its changes, so a change without an audit row does not compile. It is pure:
+//! a transaction that must be tried again runs it again.
+
+use crate::audit::EventDraft;
+use crate::cause::Cause;
+use crate::change::Change;
+use crate::id::OrganizationId;
+
+/// One event, and the changes that it stands for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Step {
+    /// What is written into the audit log.
+    pub event: EventDraft,
+    /// What is written into the state.
+    pub changes: Vec<Change>,
+}
+
+/// Changes and their audit events, to be stored in one transaction.
+#[derive(Debug, Clone, PartialEq)]
+#[must_use = "a plan changes nothing until it is applied"]
+pub struct Plan {
+    organization: OrganizationId,
+    cause: Cause,
+    steps: Vec<Step>,
+}
+
+impl Plan {
+    /// A plan of that organization, because of that.
+    pub const fn because(organization: OrganizationId, cause: Cause) -> Self {
+        Self { organization, cause, steps: Vec::new() }
+    }
+
+    /// One more change, with its event. Every event after the first follows from the first.
+    pub fn then(mut self, event: EventDraft, change: impl Into<Change>) -> Self {
+        self.steps.push(Step { event, changes: vec![change.into()] });
+        self
+    }
+
+    /// Several changes that one event stands for.
+    pub fn then_all(mut self, event: EventDraft, changes: Vec<Change>) -> Self {
+        self.steps.push(Step { event, changes });
+        self
+    }
+
+    /// An event that no change goes with: something refused, or something used.
+    pub fn noting(mut self, event: EventDraft) -> Self {
+        self.steps.push(Step { event, changes: Vec::new() });
+        self
+    }
+
+    /// Everything of another plan, after this one's. Its events follow from this plan's first.
+    pub fn and(mut self, other: Self) -> Self {
+        self.steps.extend(other.steps);
+        self
+    }
+
+    /// The organization whose log it goes to.
+    #[must_use]
+    pub const fn organization(&self) -> OrganizationId {
+        self.organization
+    }
+
+    /// Its cause.
+    #[must_use]
+    pub const fn cause(&self) -> &Cause {
+        &self.cause
+    }
+
+    /// Its steps, in order.
+    #[must_use]
+    pub fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Whether there is nothing to do.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+
+    /// Whether it can take access away.
+    #[must_use]
+    pub fn lessens(&self) -> bool {
+        self.steps.iter().flat_map(|s| &s.changes).any(Change::lessens)
+    }
+}

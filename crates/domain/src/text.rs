@@ -1,0 +1,157 @@
+//! Texts that are keys: slugs, e-mail addresses and user names.
+//!
+//! A text is normalised once, here; the databases compare bytes only. What people wrote is kept beside its key.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize};
+use thiserror::Error;
+
+/// The longest slug, in bytes: it stands in URLs and proxy headers.
+pub const MAX_SLUG: usize = 63;
+/// The longest human-readable name, in bytes.
+pub const MAX_NAME: usize = 256;
+/// The longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3 allows 254 in a path).
+pub const MAX_EMAIL: usize = 254;
+/// The longest identifier that a directory or an identity provider may give, in bytes.
+pub const MAX_IDENTIFIER: usize = 1024;
+
+/// Why a text was refused.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum TextError {
+    /// Not a slug.
+    #[error("a slug has 1 to 63 of `a`–`z`, `0`–`9` and `-`, and begins and ends with a letter or digit")]
+    Slug,
+    /// Not an e-mail address.
+    #[error("not an e-mail address of at most 254 bytes")]
+    Email,
+    /// Not a domain.
+    #[error("not a domain name such as `example.com`")]
+    Domain,
+    /// Empty, too long, or with control characters.
+    #[error("a name has 1 to 256 bytes and no control characters")]
+    Name,
+}
+
+/// A short name in URLs and headers, unique within an organization and never changed.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(transparent)]
+pub struct Slug(String);
+
+impl Slug {
+    /// The slug as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The environment that every organization has.
+    #[must_use]
+    pub fn production() -> Self {
+        Self("production".to_owned())
+    }
+
+    /// The role that only people give.
+    #[must_use]
+    pub fn owner() -> Self {
+        Self("owner".to_owned())
+    }
+}
+
+impl fmt::Display for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for Slug {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "`{}`", self.0)
+    }
+}
+
+impl FromStr for Slug {
+    type Err = TextError;
+
+    fn from_str(text: &str) -> Result<Self, TextError> {
+        let inner = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+        let bytes = text.as_bytes();
+        let ends = bytes.first().copied().is_some_and(inner) && bytes.last().copied().is_some_and(inner);
+        if !ends || bytes.len() > MAX_SLUG || !bytes.iter().all(|b| inner(*b) || *b == b'-') {
+            return Err(TextError::Slug);
+        }
+        Ok(Self(text.to_owned()))
+    }
+}
+
+impl<'de> Deserialize<'de> for Slug {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+/// The key of a user name or display name: trimmed and lower case (RFC 7643 §4.1.1: not case exact).
+#[must_use]
+pub fn name_key(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+/// The key of an e-mail address: the whole address in lower case.
+///
+/// # Errors
+/// [`TextError::Email`] if the text has no local part, no dotted domain, blanks, control characters or too many bytes.
+pub fn email_key(text: &str) -> Result<String, TextError> {
+    let text = text.trim();
+    let (local, domain) = text.rsplit_once('@').ok_or(TextError::Email)?;
+    let odd = |c: char| c.is_control() || c.is_whitespace() || matches!(c, '<' | '>' | '"' | ',' | ';');
+    if local.is_empty() || text.len() > MAX_EMAIL || text.chars().any(odd) || local.contains('@') {
+        return Err(TextError::Email);
+    }
+    let domain = domain_key(domain).map_err(|_| TextError::Email)?;
+    Ok(format!("{}@{domain}", local.to_lowercase()))
+}
+
+/// The domain part of an e-mail key.
+#[must_use]
+pub fn domain_of(email_key: &str) -> &str {
+    email_key.rsplit_once('@').map_or("", |(_, domain)| domain)
+}
+
+/// The key of a domain: lower case ASCII labels with at least one dot. International names come in their `xn--` form.
+///
+/// # Errors
+/// [`TextError::Domain`] if it is anything else.
+pub fn domain_key(text: &str) -> Result<String, TextError> {
+    let lower = text.trim().trim_end_matches('.').to_lowercase();
+    let label = |l: &str| {
+        (1..=63).contains(&l.len())
+            && !l.starts_with('-')
+            && !l.ends_with('-')
+            && l.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    if lower.len() > 253 || !lower.contains('.') || !lower.split('.').all(label) {
+        return Err(TextError::Domain);
+    }
+    Ok(lower)
+}
+
+/// A human-readable name, trimmed.
+///
+/// # Errors
+/// [`TextError::Name`] if it is empty, too long or has control characters.
+pub fn name(text: &str) -> Result<String, TextError> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_NAME || text.chars().any(char::is_control) {
+        return Err(TextError::Name);
+    }
+    Ok(text.to_owned())
+}
+
+/// Whether a text holds U+0000, which PostgreSQL cannot store and no name needs.
+#[must_use]
+pub fn has_nul(text: &str) -> bool {
+    text.contains('\0')
+}

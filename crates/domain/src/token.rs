@@ -1,0 +1,258 @@
+//! Tokens: everything that lets its bearer act. One table, one state machine.
+//!
+//! A kind is covered by off-boarding on the day it is born, because the end of a membership names no kinds.
+
+use serde::{Deserialize, Serialize};
+
+use crate::id::{AgentId, ConnectionId, DirectoryId, EventId, MembershipId, OrganizationId, TokenId};
+use crate::secret::SecretHash;
+use crate::text::Slug;
+use crate::time::Timestamp;
+
+/// What kind of token it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenKind {
+    /// A browser's session: of one membership, one environment, one connection or local sign-in.
+    Session,
+    /// A key that acts as a membership.
+    MemberKey,
+    /// A key that acts as an agent.
+    AgentKey,
+    /// A key of the organization for asking about others.
+    ServiceKey,
+    /// The bearer token of a SCIM directory.
+    ScimToken,
+    /// A link by which an invited person joins.
+    Invitation,
+    /// A link by which the first owner comes in.
+    OwnerLink,
+}
+
+impl TokenKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] = [
+        Self::Session,
+        Self::MemberKey,
+        Self::AgentKey,
+        Self::ServiceKey,
+        Self::ScimToken,
+        Self::Invitation,
+        Self::OwnerLink,
+    ];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::MemberKey => "member_key",
+            Self::AgentKey => "agent_key",
+            Self::ServiceKey => "service_key",
+            Self::ScimToken => "scim_token",
+            Self::Invitation => "invitation",
+            Self::OwnerLink => "owner_link",
+        }
+    }
+
+    /// What stands between `pc_` and the digits of its secret.
+    #[must_use]
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Session => "session",
+            Self::MemberKey => "key",
+            Self::AgentKey => "agent",
+            Self::ServiceKey => "service",
+            Self::ScimToken => "scim",
+            Self::Invitation => "invite",
+            Self::OwnerLink => "owner",
+        }
+    }
+}
+
+/// Whose token it is. What it needs to be alive follows from this.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "id")]
+pub enum Holder {
+    /// Acts as that membership, while it is active.
+    Membership(MembershipId),
+    /// Acts as that agent, while it and its owner are active.
+    Agent(AgentId),
+    /// Speaks for that directory.
+    Directory(DirectoryId),
+    /// Asks for that organization.
+    Organization(OrganizationId),
+}
+
+impl Holder {
+    /// The text in the database.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Membership(_) => "membership",
+            Self::Agent(_) => "agent",
+            Self::Directory(_) => "directory",
+            Self::Organization(_) => "organization",
+        }
+    }
+
+    /// The id as text.
+    #[must_use]
+    pub fn id(self) -> String {
+        match self {
+            Self::Membership(id) => id.to_string(),
+            Self::Agent(id) => id.to_string(),
+            Self::Directory(id) => id.to_string(),
+            Self::Organization(id) => id.to_string(),
+        }
+    }
+}
+
+/// To whom the secret was shown when it was issued.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "type", content = "id")]
+pub enum ShownTo {
+    /// To a member: it ends with them, or stands in their receipt as to be rotated.
+    Membership(MembershipId),
+    /// To whoever holds the root token.
+    Root,
+    /// To nobody but the browser that it was made for.
+    Bearer,
+}
+
+impl ShownTo {
+    /// The membership, if it was one.
+    #[must_use]
+    pub const fn membership(self) -> Option<MembershipId> {
+        match self {
+            Self::Membership(id) => Some(id),
+            Self::Root | Self::Bearer => None,
+        }
+    }
+}
+
+/// What a service key may ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// Ask for decisions.
+    Evaluate,
+    /// Introspect tokens.
+    Introspect,
+    /// Follow revocations.
+    Revocations,
+}
+
+impl Scope {
+    /// Every scope.
+    pub const ALL: [Self; 3] = [Self::Evaluate, Self::Introspect, Self::Revocations];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Evaluate => "evaluate",
+            Self::Introspect => "introspect",
+            Self::Revocations => "revocations",
+        }
+    }
+}
+
+/// Why a token ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TokenEnd {
+    /// Its membership, or the membership that its secret was shown to, was off-boarded.
+    OffBoarded,
+    /// Its agent was disabled.
+    AgentDisabled,
+    /// Somebody with the right ended it.
+    Revoked,
+    /// Its bearer signed out.
+    SignedOut,
+    /// It was used, and is good for one use.
+    Used,
+    /// A newer one took its place.
+    Replaced,
+    /// What it belonged to was deleted.
+    HolderDeleted,
+    /// A backup was restored: nothing that lived in it may act.
+    Restored,
+}
+
+impl TokenEnd {
+    /// Every reason.
+    pub const ALL: [Self; 8] = [
+        Self::OffBoarded,
+        Self::AgentDisabled,
+        Self::Revoked,
+        Self::SignedOut,
+        Self::Used,
+        Self::Replaced,
+        Self::HolderDeleted,
+        Self::Restored,
+    ];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::OffBoarded => "off_boarded",
+            Self::AgentDisabled => "agent_disabled",
+            Self::Revoked => "revoked",
+            Self::SignedOut => "signed_out",
+            Self::Used => "used",
+            Self::Replaced => "replaced",
+            Self::HolderDeleted => "holder_deleted",
+            Self::Restored => "restored",
+        }
+    }
+}
+
+/// The end of a token. Nothing leads back from here (I4).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// When.
+    pub at: Timestamp,
+    /// Why.
+    pub because: TokenEnd,
+    /// The audit event that ended it.
+    pub by: EventId,
+}
+
+/// A token as it is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Token {
+    /// Its id, the same wherever it is named.
+    pub id: TokenId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// Its kind.
+    pub kind: TokenKind,
+    /// Whose it is.
+    pub holder: Holder,
+    /// The token that opened it, if one did; it ends with it.
+    pub parent: Option<TokenId>,
+    /// To whom its secret was shown.
+    pub shown_to: ShownTo,
+    /// What is kept of the secret.
+    pub secret: SecretHash,
+    /// Its name for people; empty for sessions.
+    pub name: String,
+    /// Where it may act; `None` for tokens that are not about an environment.
+    pub environment: Option<Slug>,
+    /// What a service key may ask.
+    pub scopes: Vec<Scope>,
+    /// The connection that a session came in by; `None` for local sign-in.
+    pub connection: Option<ConnectionId>,
+    /// The e-mail key that an invitation or owner link is for.
+    pub address_key: Option<String>,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it runs out by itself.
+    pub expires_at: Option<Timestamp>,
+    /// Seconds without use after which a session ends.
+    pub max_idle_s: Option<i64>,
+    /// Its end, if it came.
+    pub ended: Option<Ended>,
+}

@@ -1,0 +1,65 @@
+//! Tombstones: every identifier that a leaver ever had, so that just-in-time sign-in cannot bring them back (I4).
+
+use serde::{Deserialize, Serialize};
+
+/// What kind of identifier a tombstone keeps.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdentifierKind {
+    /// A `userName`, as [`crate::text::name_key`].
+    UserName,
+    /// An e-mail address, as [`crate::text::email_key`].
+    Email,
+    /// An `externalId`, prefixed with its directory's id.
+    ExternalId,
+    /// A provider's subject, prefixed with its connection's id.
+    Subject,
+}
+
+impl IdentifierKind {
+    /// The text in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::UserName => "user_name",
+            Self::Email => "email",
+            Self::ExternalId => "external_id",
+            Self::Subject => "subject",
+        }
+    }
+}
+
+/// One identifier of a person.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Identifier {
+    /// Its kind.
+    pub kind: IdentifierKind,
+    /// Its normalised value.
+    pub value: String,
+}
+
+impl Identifier {
+    /// A user name.
+    #[must_use]
+    pub fn user_name(text: &str) -> Self {
+        Self { kind: IdentifierKind::UserName, value: crate::text::name_key(text) }
+    }
+
+    /// An e-mail address that is already a key.
+    #[must_use]
+    pub fn email(key: &str) -> Self {
+        Self { kind: IdentifierKind::Email, value: key.to_owned() }
+    }
+
+    /// A directory's own key.
+    #[must_use]
+    pub fn external_id(directory: crate::id::DirectoryId, value: &str) -> Self {
+        Self { kind: IdentifierKind::ExternalId, value: format!("{directory}/{value}") }
+    }
+
+    /// A connection's subject.
+    #[must_use]
+    pub fn subject(connection: crate::id::ConnectionId, value: &str) -> Self {
+        Self { kind: IdentifierKind::Subject, value: format!("{connection}/{value}") }
+    }
+}
