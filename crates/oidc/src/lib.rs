@@ -1,1 +1,49 @@
 //! OIDC and OAuth messages, JOSE, token rules, for both sides. Pure.
+//!
+//! Bytes, configuration, the time (seconds since 1970, UTC) and randomness come in; verdicts go out. Nothing here
+//! opens a socket, reads a clock or asks the system for randomness, so every rule can be tried with a table. The
+//! callers are `service` (as relying party, later as provider) and `emulator` (the identity provider's side).
+//!
+//! # The order of checks at a callback
+//!
+//! | # | What | Where |
+//! |---|---|---|
+//! | 1 | `state` is the stored one, of this connection | [`callback`] |
+//! | 2 | `iss` of the answer is the connection's issuer (RFC 9207) | [`callback`] |
+//! | 3 | `error` of the answer | [`callback`] |
+//! | 4 | code for tokens, only at the discovered endpoint, with PKCE S256 | [`token`] |
+//! | 5 | algorithm, type, key, signature | [`id_token`], [`jwks`] |
+//! | 6 | `iss`, `aud`, `azp`, `exp`, `iat`, `nbf`, `nonce` | [`id_token`] |
+//! | 7 | `at_hash` | [`id_token`] |
+//! | 8 | `sub` | [`id_token`] |
+//! | 9 | UserInfo speaks of the same `sub` | [`userinfo`] |
+//! | 10 | groups, e-mail and its trust, external people | [`claims`] |
+//!
+//! # Rules of this room
+//!
+//! - [`claims::IdentityClaims`] exists only for a verified token: nothing else can make one.
+//! - Each module has an exact error enum; [`refusal::Refusal`] holds any of them. Each answers
+//!   [`refusal::BrokenRule`]: a stable code, the section, what was expected and what came, never a secret.
+//! - What arrives is bounded before it is parsed; each bound is a named constant.
+//! - Missing is not empty: an absent groups claim, an overage marker and an empty list are three answers.
+
+pub mod algorithm;
+pub mod callback;
+pub mod claims;
+pub mod discovery;
+pub mod id_token;
+pub mod introspection;
+pub mod issuer;
+pub mod jwk;
+pub mod jwks;
+pub mod jws;
+pub mod oauth_error;
+pub mod pkce;
+pub mod provider;
+pub mod refusal;
+pub mod request;
+pub mod token;
+pub mod token_endpoint;
+pub mod userinfo;
+
+mod encoding;

@@ -1,0 +1,377 @@
+//! What a verified token says about the person: subject, groups, e-mail and how far it can be trusted.
+//!
+//! Here because the questions that decide access are the ones that providers answer most differently. Three answers
+//! about groups are kept apart (missing, cut off, present), and an e-mail address never goes without its trust.
+//!
+//! # Choices
+//!
+//! - **Subject.** [`SubjectSource::Sub`] everywhere but at Entra ID, where `sub` differs from application to
+//!   application: there the key is `tid` and `oid`, which also is what Entra's provisioning can send as `externalId`.
+//!   The source follows from the issuer ([`SubjectSource::for_issuer`]) and never from which claims a token happens to
+//!   carry, else one person would have two keys.
+//! - **Names of claims** are literal keys first (`https://example.test/groups`, `cognito:groups`), and only if there
+//!   is no such key a path through objects (`realm_access.roles`).
+//! - **Two documents.** The ID token is asked first; UserInfo fills what it does not have. `sub`, `tid` and `oid` come
+//!   from the ID token alone. An address and its verification come from one document, unless both name the same
+//!   address: UserInfo's `email_verified` says nothing about the ID token's other address.
+//! - **Personal Google accounts** (no `hd`, not `@gmail.com`) may carry a company's address that Google once saw
+//!   verified and no longer knows about: not trusted.
+
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::encoding::shown;
+use crate::issuer::{IssuerKind, is_guid};
+use crate::refusal::BrokenRule;
+
+/// Most groups of one person that are taken from claims; more are an overage.
+pub const MAX_GROUPS: usize = 2_000;
+/// Longest group, in bytes: directory paths stay below it.
+pub const MAX_GROUP_BYTES: usize = 1_024;
+/// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3).
+pub const MAX_EMAIL_BYTES: usize = 254;
+/// Deepest path into nested claims.
+const MAX_PATH_SEGMENTS: usize = 8;
+
+/// Why a claim of a verified token cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ClaimsError {
+    /// The groups claim is neither a list of texts nor one text. Not the same as empty: nothing may be taken away for it.
+    #[error("the claim `{name}` is no list of texts")]
+    GroupsMalformed {
+        /// The claim.
+        name: String,
+        /// What stood there, without its content.
+        received: &'static str,
+    },
+    /// An Entra token without `oid`, or one that is no GUID.
+    #[error("the token has no `oid`")]
+    ObjectIdMissing,
+}
+
+impl ClaimsError {
+    /// The broken rule, for a trace.
+    #[must_use]
+    pub fn broken(&self) -> BrokenRule {
+        match self {
+            Self::GroupsMalformed { name, received } => BrokenRule::new(
+                "groups_malformed",
+                "OIDC Core §5.1.2",
+                "have the provider send the groups as a list of texts",
+            )
+            .expected(format!("{name}: a list of texts"))
+            .received(received),
+            Self::ObjectIdMissing => BrokenRule::new(
+                "object_id_missing",
+                "OIDC Core §5.7",
+                "add the scope `profile`, so that Entra ID sends `oid`",
+            )
+            .expected("oid"),
+        }
+    }
+}
+
+/// What a token says about groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Groups {
+    /// Nothing. Takes no group away.
+    Missing,
+    /// There are more than the token shows. Takes no group away, and is no ground to give any.
+    Overage {
+        /// The configured claim.
+        claim: String,
+        /// How it was noticed.
+        marker: OverageMarker,
+    },
+    /// All of them, each once, in their order. An empty list is a statement.
+    Present(Vec<String>),
+}
+
+/// How an overage was noticed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum OverageMarker {
+    /// Entra's `_claim_names` names the claim. The endpoint in `_claim_sources` is never called.
+    ClaimNames,
+    /// Entra's `hasgroups`.
+    HasGroups,
+    /// More than [`MAX_GROUPS`] came.
+    TooMany {
+        /// How many.
+        count: usize,
+    },
+}
+
+/// An address, with how far it can be trusted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email {
+    /// As the provider wrote it.
+    pub address: String,
+    /// Whether a first link may rest on it.
+    pub trust: EmailTrust,
+}
+
+/// Whether the provider vouches for an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EmailTrust {
+    /// `email_verified` is true.
+    Verified,
+    /// Entra's `xms_edov` is true: the domain's owner verified it.
+    DomainOwnerVerified,
+    /// Nothing is said.
+    NotStated,
+    /// The provider says that it is not verified.
+    Unverified,
+    /// Google says verified, but the account is not of a company that Google manages.
+    NotAuthoritative,
+}
+
+impl EmailTrust {
+    /// Whether a first link may rest on it (the domain still has to be proven).
+    #[must_use]
+    pub fn is_trusted(self) -> bool {
+        matches!(self, Self::Verified | Self::DomainOwnerVerified)
+    }
+}
+
+/// Which claims name the person.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SubjectSource {
+    /// `sub`.
+    Sub,
+    /// `tid` and `oid` of Entra ID.
+    EntraObject,
+}
+
+impl SubjectSource {
+    /// The source that belongs to an issuer.
+    #[must_use]
+    pub fn for_issuer(issuer: &str) -> Self {
+        match IssuerKind::of(issuer) {
+            IssuerKind::Entra { .. } => Self::EntraObject,
+            IssuerKind::Google | IssuerKind::Other => Self::Sub,
+        }
+    }
+}
+
+/// The claims of a verified ID token, and of the UserInfo answer that belongs to it. No other module can make one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct IdentityClaims {
+    issuer: String,
+    subject: String,
+    id_token: Map<String, Value>,
+    userinfo: Map<String, Value>,
+}
+
+impl IdentityClaims {
+    pub(crate) fn from_verified(issuer: String, subject: String, id_token: Map<String, Value>) -> Self {
+        Self { issuer, subject, id_token, userinfo: Map::new() }
+    }
+
+    pub(crate) fn with_userinfo(self, userinfo: Map<String, Value>) -> Self {
+        Self { userinfo, ..self }
+    }
+
+    /// The connection's issuer.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// `sub` as it came: 1 to 255 printable ASCII characters, compared with case.
+    #[must_use]
+    pub fn sub(&self) -> &str {
+        &self.subject
+    }
+
+    /// The key that, with the connection, names the person for ever: `sub`, or `<tid>:<oid>` in lower case.
+    ///
+    /// # Errors
+    /// [`ClaimsError::ObjectIdMissing`]; `sub` is no substitute.
+    pub fn subject_key(&self, source: SubjectSource) -> Result<String, ClaimsError> {
+        match source {
+            SubjectSource::Sub => Ok(self.subject.clone()),
+            SubjectSource::EntraObject => {
+                let guid = |name: &str| {
+                    let text = self.id_token.get(name).and_then(Value::as_str).filter(|text| is_guid(text));
+                    text.map(str::to_ascii_lowercase)
+                };
+                let tenant = match IssuerKind::of(&self.issuer) {
+                    IssuerKind::Entra { tenant_id } => Some(tenant_id),
+                    IssuerKind::Google | IssuerKind::Other => guid("tid"),
+                };
+                match (tenant, guid("oid")) {
+                    (Some(tenant), Some(object)) => Ok(format!("{tenant}:{object}")),
+                    _ => Err(ClaimsError::ObjectIdMissing),
+                }
+            }
+        }
+    }
+
+    /// A claim by its literal name, else by its dotted path; the ID token before UserInfo.
+    #[must_use]
+    pub fn find(&self, name: &str) -> Option<&Value> {
+        find_in(&self.id_token, name).or_else(|| find_in(&self.userinfo, name))
+    }
+
+    /// A claim that is a text, and not empty.
+    #[must_use]
+    pub fn find_text(&self, name: &str) -> Option<&str> {
+        self.find(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// The groups in the claim of the configured name.
+    ///
+    /// # Errors
+    /// [`ClaimsError::GroupsMalformed`]: to be treated as missing at best, never as empty.
+    pub fn groups(&self, name: &str) -> Result<Groups, ClaimsError> {
+        let in_token = groups_in(&self.id_token, name)?;
+        if matches!(in_token, Groups::Present(_)) {
+            return Ok(in_token);
+        }
+        match groups_in(&self.userinfo, name)? {
+            Groups::Missing => Ok(in_token),
+            in_userinfo => Ok(in_userinfo),
+        }
+    }
+
+    /// The e-mail address and its trust; `None` where there is none, or what came has not the form of one.
+    #[must_use]
+    pub fn email(&self) -> Option<Email> {
+        let (document, address) = match email_in(&self.id_token) {
+            Some(address) => (&self.id_token, address),
+            None => (&self.userinfo, email_in(&self.userinfo)?),
+        };
+        let mut trust = self.trust_in(document, address);
+        if trust == EmailTrust::NotStated && email_in(&self.userinfo) == Some(address) {
+            trust = self.trust_in(&self.userinfo, address);
+        }
+        Some(Email { address: address.to_owned(), trust })
+    }
+
+    /// Google's `hd`: the company that manages the account, in lower case. To be compared with proven domains.
+    #[must_use]
+    pub fn hosted_domain(&self) -> Option<String> {
+        self.id_token.get("hd").and_then(Value::as_str).map(str::to_ascii_lowercase)
+    }
+
+    /// The provider at which the person is at home, if they are a guest (Entra's `idp`).
+    #[must_use]
+    pub fn home_provider(&self) -> Option<&str> {
+        let idp = self.id_token.get("idp").and_then(Value::as_str)?;
+        (idp != self.issuer).then_some(idp)
+    }
+
+    /// A name to show: `name`, else given and family name, else `preferred_username`.
+    #[must_use]
+    pub fn display_name(&self) -> Option<String> {
+        let joined = || {
+            let parts: Vec<&str> =
+                ["given_name", "family_name"].into_iter().filter_map(|name| self.find_text(name)).collect();
+            (!parts.is_empty()).then(|| parts.join(" "))
+        };
+        self.find_text("name")
+            .map(str::to_owned)
+            .or_else(joined)
+            .or_else(|| self.find_text("preferred_username").map(str::to_owned))
+    }
+
+    /// When the person proved themselves at the provider, in seconds since 1970.
+    #[must_use]
+    pub fn authenticated_at(&self) -> Option<i64> {
+        self.id_token.get("auth_time").and_then(Value::as_i64)
+    }
+
+    /// The provider's session id, for back-channel logout.
+    #[must_use]
+    pub fn session_id(&self) -> Option<&str> {
+        self.id_token.get("sid").and_then(Value::as_str)
+    }
+
+    fn trust_in(&self, document: &Map<String, Value>, address: &str) -> EmailTrust {
+        match document.get("email_verified").map(says_yes) {
+            Some(true) if self.is_google_without_authority(address) => EmailTrust::NotAuthoritative,
+            Some(true) => EmailTrust::Verified,
+            Some(false) => EmailTrust::Unverified,
+            None => match document.get("xms_edov").map(says_yes) {
+                Some(true) => EmailTrust::DomainOwnerVerified,
+                Some(false) => EmailTrust::Unverified,
+                None => EmailTrust::NotStated,
+            },
+        }
+    }
+
+    fn is_google_without_authority(&self, address: &str) -> bool {
+        IssuerKind::of(&self.issuer) == IssuerKind::Google
+            && self.hosted_domain().is_none()
+            && !address.to_ascii_lowercase().ends_with("@gmail.com")
+    }
+}
+
+/// `true`, `"true"`, `1`, `"1"`: providers write booleans in all four ways.
+fn says_yes(value: &Value) -> bool {
+    match value {
+        Value::Bool(yes) => *yes,
+        Value::String(text) => text.eq_ignore_ascii_case("true") || text == "1",
+        Value::Number(number) => number.as_i64() == Some(1),
+        Value::Null | Value::Array(_) | Value::Object(_) => false,
+    }
+}
+
+fn find_in<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+    if let Some(literal) = document.get(name) {
+        return Some(literal);
+    }
+    let mut segments = name.split('.').take(MAX_PATH_SEGMENTS + 1);
+    let first = document.get(segments.next()?)?;
+    let mut depth = 1;
+    segments.try_fold(first, |value, segment| {
+        depth += 1;
+        if depth > MAX_PATH_SEGMENTS { None } else { value.as_object()?.get(segment) }
+    })
+}
+
+fn email_in(document: &Map<String, Value>) -> Option<&str> {
+    let address = document.get("email").and_then(Value::as_str)?;
+    let (local, domain) = address.rsplit_once('@')?;
+    let fit = |part: &str| {
+        !part.is_empty() && !part.contains('@') && !part.chars().any(|c| c.is_whitespace() || c.is_control())
+    };
+    (address.len() <= MAX_EMAIL_BYTES && fit(local) && fit(domain)).then_some(address)
+}
+
+fn groups_in(document: &Map<String, Value>, name: &str) -> Result<Groups, ClaimsError> {
+    let overage = |marker| Ok(Groups::Overage { claim: name.to_owned(), marker });
+    if document.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.contains_key(name)) {
+        return overage(OverageMarker::ClaimNames);
+    }
+    if name == "groups" && document.get("hasgroups").is_some_and(says_yes) {
+        return overage(OverageMarker::HasGroups);
+    }
+    let malformed = |received| Err(ClaimsError::GroupsMalformed { name: shown(name), received });
+    match find_in(document, name) {
+        None | Some(Value::Null) => Ok(Groups::Missing),
+        Some(Value::Array(several)) if several.len() > MAX_GROUPS => {
+            overage(OverageMarker::TooMany { count: several.len() })
+        }
+        Some(Value::Array(several)) => match several.iter().map(group).collect::<Option<Vec<String>>>() {
+            Some(groups) => Ok(Groups::Present(each_once(groups))),
+            None => malformed("a list with something else than texts, or an empty or overlong one"),
+        },
+        Some(one @ Value::String(_)) => match group(one) {
+            Some(one) => Ok(Groups::Present(vec![one])),
+            None => malformed("an empty or overlong text"),
+        },
+        Some(Value::Object(_)) => malformed("an object"),
+        Some(Value::Bool(_) | Value::Number(_)) => malformed("a number or boolean"),
+    }
+}
+
+fn group(value: &Value) -> Option<String> {
+    let text = value.as_str()?;
+    (!text.is_empty() && text.len() <= MAX_GROUP_BYTES).then(|| text.to_owned())
+}
+
+fn each_once(groups: Vec<String>) -> Vec<String> {
+    let mut seen = std::collections::HashSet::new();
+    groups.into_iter().filter(|group| seen.insert(group.clone())).collect()
+}

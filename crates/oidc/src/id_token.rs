@@ -1,0 +1,388 @@
+//! The ID token: algorithm, type, key, signature, then every claim that ties it to this sign-in.
+//!
+//! Here as one function, because the order is part of the rule: nothing of the payload is looked at before the
+//! signature verified, and [`IdentityClaims`] comes only from its end (OpenID Connect Core §3.1.3.7).
+
+use aws_lc_rs::digest;
+use serde_json::{Map, Value};
+use thiserror::Error;
+
+use crate::algorithm::SigningAlg;
+use crate::claims::IdentityClaims;
+use crate::encoding::{base64url, equal_in_constant_time, shown};
+use crate::issuer::{self, ENTRA_CONSUMER_TENANT, IssuerKind};
+use crate::jwks::{JwksError, KeySet};
+use crate::jws::{Envelope, JwsError, Typ};
+use crate::refusal::BrokenRule;
+use crate::request::Nonce;
+
+/// How far a provider's clock may be from ours, in seconds; five minutes are the most that the field agrees on.
+pub const MAX_CLOCK_SKEW_S: i64 = 300;
+/// How long after `exp` a token still passes, in seconds. Less than the skew: an ID token is used within the second in
+/// which it was issued, so only a provider whose tokens live for a minute could ever need it.
+pub const MAX_EXPIRY_LEEWAY_S: i64 = 60;
+/// Longest subject, in characters (OpenID Connect Core §2).
+pub const MAX_SUBJECT_CHARS: usize = 255;
+/// Most audiences in one token.
+pub const MAX_AUDIENCES: usize = 20;
+
+/// Why an ID token is refused.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum IdTokenError {
+    /// Envelope, algorithm, type or signature.
+    #[error(transparent)]
+    Jws(#[from] JwsError),
+    /// No key for it; [`JwksError::UnknownKid`] asks for the set to be fetched again.
+    #[error(transparent)]
+    Key(#[from] JwksError),
+    /// A required claim is absent or of a wrong type.
+    #[error("the claim `{name}` is missing or of a wrong type")]
+    BadClaim {
+        /// The claim.
+        name: &'static str,
+    },
+    /// Of another issuer.
+    #[error("the token is of issuer `{received}`, not `{expected}`")]
+    IssuerMismatch {
+        /// The connection's issuer.
+        expected: String,
+        /// The token's, cut.
+        received: String,
+    },
+    /// An Entra token of another tenant than the issuer's.
+    #[error("the token is of tenant `{received}`, not `{expected}`")]
+    TenantMismatch {
+        /// The tenant of the issuer.
+        expected: String,
+        /// The token's `tid`, cut.
+        received: String,
+    },
+    /// Not for us.
+    #[error("the token is for `{received}`, not for `{expected}`")]
+    AudienceMismatch {
+        /// Our client id.
+        expected: String,
+        /// The token's audiences, cut.
+        received: String,
+    },
+    /// For others beside us whom nobody trusts.
+    #[error("the token is also for `{received}`")]
+    AudienceUntrusted {
+        /// The other audience, cut.
+        received: String,
+    },
+    /// Issued to another client.
+    #[error("the token was issued to `{received}`, not to `{expected}`")]
+    AuthorizedPartyMismatch {
+        /// Our client id.
+        expected: String,
+        /// The token's `azp`, cut, or `absent`.
+        received: String,
+    },
+    /// Over.
+    #[error("the token expired at {expired_at}, it is {now}")]
+    Expired {
+        /// Seconds since 1970.
+        expired_at: i64,
+        /// Seconds since 1970.
+        now: i64,
+    },
+    /// Issued further from now than [`MAX_CLOCK_SKEW_S`], in the past or the future.
+    #[error("the token was issued at {issued_at}, it is {now}")]
+    IssuedTooFarAway {
+        /// Seconds since 1970.
+        issued_at: i64,
+        /// Seconds since 1970.
+        now: i64,
+    },
+    /// Not yet.
+    #[error("the token is valid from {not_before}, it is {now}")]
+    NotYetValid {
+        /// Seconds since 1970.
+        not_before: i64,
+        /// Seconds since 1970.
+        now: i64,
+    },
+    /// Not of this request: replayed or injected.
+    #[error("the nonce is not the one of this sign-in")]
+    NonceMismatch,
+    /// The person proved themselves longer ago than was asked for.
+    #[error("the authentication is older than {max_age_s} seconds")]
+    AuthenticationTooOld {
+        /// What was asked for, in seconds.
+        max_age_s: u32,
+        /// The token's `auth_time`, if any.
+        authenticated_at: Option<i64>,
+    },
+    /// The access token is another one than the provider issued with it.
+    #[error("the access token does not belong to the id token")]
+    AccessTokenHashMismatch,
+    /// Empty, longer than [`MAX_SUBJECT_CHARS`], or not printable ASCII.
+    #[error("the subject has {chars} characters or is not ascii")]
+    BadSubject {
+        /// Its length.
+        chars: usize,
+    },
+}
+
+impl IdTokenError {
+    /// The broken rule, for a trace.
+    #[must_use]
+    pub fn broken(&self) -> BrokenRule {
+        let section = "OIDC Core §3.1.3.7";
+        let clock = "set both clocks by NTP";
+        match self {
+            Self::Jws(error) => error.broken(),
+            Self::Key(error) => error.broken(),
+            Self::BadClaim { name } => {
+                BrokenRule::new("claim_missing", "OIDC Core §2", "the provider must send this claim")
+                    .expected(name)
+            }
+            Self::IssuerMismatch { expected, received } => {
+                let advice = "configure the issuer exactly as the provider writes it into tokens";
+                differing("issuer_mismatch", advice, expected, received)
+            }
+            Self::TenantMismatch { expected, received } => {
+                differing("tenant_mismatch", "the person signed in to another tenant", expected, received)
+            }
+            Self::AudienceMismatch { expected, received } => {
+                differing("audience_mismatch", "check the client id of the connection", expected, received)
+            }
+            Self::AuthorizedPartyMismatch { expected, received } => {
+                differing("azp_mismatch", "the token was issued to another application", expected, received)
+            }
+            Self::AudienceUntrusted { received } => BrokenRule::new(
+                "audience_untrusted",
+                section,
+                "have the provider issue a token for this application only",
+            )
+            .received(received),
+            Self::BadSubject { chars } => BrokenRule::new(
+                "subject_invalid",
+                "OIDC Core §2",
+                "configure the provider to send a stable ASCII id as `sub`",
+            )
+            .expected(format!("1 to {MAX_SUBJECT_CHARS} printable ASCII characters"))
+            .received(format!("{chars} characters")),
+            Self::NonceMismatch => BrokenRule::new(
+                "nonce_mismatch",
+                section,
+                "begin the sign-in again; a replayed answer does this",
+            ),
+            Self::AccessTokenHashMismatch => BrokenRule::new(
+                "at_hash_mismatch",
+                "OIDC Core §3.1.3.8",
+                "somebody exchanged the access token",
+            ),
+            Self::Expired { expired_at, now } => BrokenRule::new("token_expired", section, clock)
+                .expected(format!("exp after {}", now - MAX_EXPIRY_LEEWAY_S))
+                .received(expired_at),
+            Self::IssuedTooFarAway { issued_at, now } => BrokenRule::new("iat_out_of_range", section, clock)
+                .expected(format!("iat within {MAX_CLOCK_SKEW_S} seconds of {now}"))
+                .received(issued_at),
+            Self::NotYetValid { not_before, now } => {
+                BrokenRule::new("token_not_yet_valid", "RFC 7519 §4.1.5", clock)
+                    .expected(format!("nbf before {}", now + MAX_CLOCK_SKEW_S))
+                    .received(not_before)
+            }
+            Self::AuthenticationTooOld { max_age_s, authenticated_at } => {
+                BrokenRule::new("authentication_too_old", section, "the provider must honour `max_age`")
+                    .expected(format!("auth_time at most {max_age_s} seconds ago"))
+                    .received(authenticated_at.map_or_else(|| "absent".to_owned(), |at| at.to_string()))
+            }
+        }
+    }
+}
+
+fn differing(code: &'static str, advice: &'static str, expected: &str, received: &str) -> BrokenRule {
+    BrokenRule::new(code, "OIDC Core §3.1.3.7", advice).expected(expected).received(received)
+}
+
+/// What a token has to agree with.
+#[derive(Debug, Clone, Copy)]
+pub struct IdTokenRules<'a> {
+    /// The connection's issuer.
+    pub issuer: &'a str,
+    /// Our client id.
+    pub client_id: &'a str,
+    /// Other audiences that may stand beside ours; normally none.
+    pub trusted_audiences: &'a [&'a str],
+    /// Allowed algorithms: [`crate::discovery::ProviderMetadata::id_token_algs`], or fewer.
+    pub algs: &'a [SigningAlg],
+    /// The stored nonce of this sign-in.
+    pub nonce: &'a Nonce,
+    /// The access token that came with it, for `at_hash`.
+    pub access_token: &'a str,
+    /// The `max_age` of the request, if it had one.
+    pub max_age_s: Option<u32>,
+    /// The time: seconds since 1970, UTC.
+    pub now: i64,
+}
+
+/// Verifies an ID token. The only road to [`IdentityClaims`].
+///
+/// # Errors
+/// [`IdTokenError`], the first check that fails, in the order algorithm, type, key, signature, `iss`, `aud`, `azp`,
+/// `exp`, `iat`, `nbf`, `nonce`, `auth_time`, `at_hash`, `sub`.
+pub fn verify(token: &str, keys: &KeySet, rules: &IdTokenRules<'_>) -> Result<IdentityClaims, IdTokenError> {
+    let envelope = Envelope::parse(token)?;
+    let alg = envelope.require_alg(rules.algs)?;
+    envelope.require_typ(Typ::JwtOrAbsent)?;
+    envelope.require_no_critical_header()?;
+    let key = keys.find(envelope.kid(), alg)?;
+    let payload = envelope.verify(key, alg)?;
+    let claims: Map<String, Value> = serde_json::from_slice(&payload)
+        .map_err(|error| JwsError::Malformed { why: format!("payload: {}", shown(&error.to_string())) })?;
+    require_issuer(&claims, rules)?;
+    require_audience(&claims, rules)?;
+    require_times(&claims, rules)?;
+    require_nonce(&claims, rules)?;
+    require_authentication_age(&claims, rules)?;
+    require_access_token_hash(&claims, rules, alg)?;
+    let subject = require_subject(&claims)?.to_owned();
+    Ok(IdentityClaims::from_verified(rules.issuer.to_owned(), subject, claims))
+}
+
+fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, IdTokenError> {
+    claims.get(name).and_then(Value::as_str).ok_or(IdTokenError::BadClaim { name })
+}
+
+fn require_issuer(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Result<(), IdTokenError> {
+    let received = text(claims, "iss")?;
+    if !issuer::is_same(rules.issuer, received) {
+        return Err(IdTokenError::IssuerMismatch {
+            expected: shown(rules.issuer),
+            received: shown(received),
+        });
+    }
+    let IssuerKind::Entra { tenant_id } = IssuerKind::of(rules.issuer) else {
+        return Ok(());
+    };
+    match claims.get("tid").and_then(Value::as_str) {
+        Some(tid) if !tid.eq_ignore_ascii_case(&tenant_id) || tenant_id == ENTRA_CONSUMER_TENANT => {
+            Err(IdTokenError::TenantMismatch { expected: tenant_id, received: shown(tid) })
+        }
+        _ => Ok(()),
+    }
+}
+
+fn require_audience(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Result<(), IdTokenError> {
+    let audiences: Vec<&str> = match claims.get("aud") {
+        Some(Value::String(one)) => vec![one.as_str()],
+        Some(Value::Array(several)) if several.len() <= MAX_AUDIENCES => several
+            .iter()
+            .map(|one| one.as_str().ok_or(IdTokenError::BadClaim { name: "aud" }))
+            .collect::<Result<_, _>>()?,
+        _ => return Err(IdTokenError::BadClaim { name: "aud" }),
+    };
+    if !audiences.contains(&rules.client_id) {
+        return Err(IdTokenError::AudienceMismatch {
+            expected: shown(rules.client_id),
+            received: shown(&audiences.join(", ")),
+        });
+    }
+    let stranger =
+        audiences.iter().find(|one| **one != rules.client_id && !rules.trusted_audiences.contains(one));
+    if let Some(stranger) = stranger {
+        return Err(IdTokenError::AudienceUntrusted { received: shown(stranger) });
+    }
+    let azp = claims.get("azp");
+    let mismatch = |received: &str| IdTokenError::AuthorizedPartyMismatch {
+        expected: shown(rules.client_id),
+        received: shown(received),
+    };
+    match azp {
+        Some(Value::String(azp)) if azp == rules.client_id => Ok(()),
+        Some(Value::String(azp)) => Err(mismatch(azp)),
+        Some(_) => Err(IdTokenError::BadClaim { name: "azp" }),
+        None if audiences.len() > 1 => Err(mismatch("absent")),
+        None => Ok(()),
+    }
+}
+
+fn require_times(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Result<(), IdTokenError> {
+    let now = rules.now;
+    let expired_at = instant(claims, "exp")?.ok_or(IdTokenError::BadClaim { name: "exp" })?;
+    if expired_at <= now.saturating_sub(MAX_EXPIRY_LEEWAY_S) {
+        return Err(IdTokenError::Expired { expired_at, now });
+    }
+    let issued_at = instant(claims, "iat")?.ok_or(IdTokenError::BadClaim { name: "iat" })?;
+    if issued_at.abs_diff(now) > MAX_CLOCK_SKEW_S.unsigned_abs() {
+        return Err(IdTokenError::IssuedTooFarAway { issued_at, now });
+    }
+    match instant(claims, "nbf")? {
+        Some(not_before) if not_before > now.saturating_add(MAX_CLOCK_SKEW_S) => {
+            Err(IdTokenError::NotYetValid { not_before, now })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// A `NumericDate` (RFC 7519 §2): whole or broken seconds, as a JSON number.
+fn instant(claims: &Map<String, Value>, name: &'static str) -> Result<Option<i64>, IdTokenError> {
+    let Some(value) = claims.get(name) else {
+        return Ok(None);
+    };
+    if let Some(whole) = value.as_i64() {
+        return Ok(Some(whole));
+    }
+    let broken = value.as_f64().filter(|seconds| seconds.is_finite()).map(f64::floor);
+    // A float beyond i64 saturates; it stays far in the past or the future, as it was meant.
+    broken.map(|seconds| Some(seconds as i64)).ok_or(IdTokenError::BadClaim { name })
+}
+
+fn require_nonce(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Result<(), IdTokenError> {
+    match claims.get("nonce") {
+        Some(Value::String(received)) if rules.nonce.matches(received) => Ok(()),
+        _ => Err(IdTokenError::NonceMismatch),
+    }
+}
+
+fn require_authentication_age(
+    claims: &Map<String, Value>,
+    rules: &IdTokenRules<'_>,
+) -> Result<(), IdTokenError> {
+    let Some(max_age_s) = rules.max_age_s else {
+        return Ok(());
+    };
+    let authenticated_at = instant(claims, "auth_time")?;
+    let oldest = rules.now.saturating_sub(i64::from(max_age_s)).saturating_sub(MAX_CLOCK_SKEW_S);
+    match authenticated_at {
+        Some(at) if at >= oldest => Ok(()),
+        _ => Err(IdTokenError::AuthenticationTooOld { max_age_s, authenticated_at }),
+    }
+}
+
+fn require_access_token_hash(
+    claims: &Map<String, Value>,
+    rules: &IdTokenRules<'_>,
+    alg: SigningAlg,
+) -> Result<(), IdTokenError> {
+    match claims.get("at_hash") {
+        None => Ok(()),
+        Some(Value::String(received))
+            if equal_in_constant_time(received, &access_token_hash(alg, rules.access_token)) =>
+        {
+            Ok(())
+        }
+        Some(_) => Err(IdTokenError::AccessTokenHashMismatch),
+    }
+}
+
+/// The left half of the hash, base64url (OpenID Connect Core §3.1.3.6).
+pub(crate) fn access_token_hash(alg: SigningAlg, access_token: &str) -> String {
+    let hash = digest::digest(alg.digest(), access_token.as_bytes());
+    let bytes = hash.as_ref();
+    base64url(bytes.get(..bytes.len() / 2).unwrap_or_default())
+}
+
+fn require_subject(claims: &Map<String, Value>) -> Result<&str, IdTokenError> {
+    let subject = text(claims, "sub")?;
+    let chars = subject.chars().count();
+    let printable = subject.bytes().all(|byte| (0x20..0x7f).contains(&byte));
+    if (1..=MAX_SUBJECT_CHARS).contains(&chars) && printable {
+        Ok(subject)
+    } else {
+        Err(IdTokenError::BadSubject { chars })
+    }
+}
