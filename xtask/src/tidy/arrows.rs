@@ -1,0 +1,127 @@
+//! Which crate may depend on which: the arrows of the rooms, and the libraries that belong to one room.
+//!
+//! cargo refuses a cycle, not a wrong direction. This table is the drawing in ARCHITECTURE.md, made to fail.
+
+use super::{Fault, Tree};
+use crate::workspace::{Crate, Dependency, DependencyKind};
+
+/// What every crate of ours but this tool is called before the name of its room.
+const PREFIX: &str = "portcullis-";
+
+/// One room and the rooms that its code may name.
+struct Room {
+    name: &'static str,
+    may_use: &'static [&'static str],
+}
+
+/// The arrows. A room that is not here may not exist: add it where the design draws it.
+const ROOMS: [Room; 13] = [
+    Room { name: "domain", may_use: &[] },
+    Room { name: "saml", may_use: &[] },
+    Room { name: "oidc", may_use: &[] },
+    Room { name: "scim", may_use: &[] },
+    Room { name: "policy", may_use: &["domain"] },
+    Room { name: "store", may_use: &["domain"] },
+    Room { name: "service", may_use: &["domain", "policy", "saml", "oidc", "scim", "store"] },
+    Room { name: "web", may_use: &["domain", "policy", "saml", "oidc", "scim", "store", "service"] },
+    Room { name: "emulator", may_use: &["saml", "oidc", "scim"] },
+    Room {
+        name: "server",
+        may_use: &["domain", "policy", "saml", "oidc", "scim", "store", "service", "web", "emulator"],
+    },
+    Room { name: "workstation", may_use: &["domain", "policy"] },
+    Room {
+        name: "testkit",
+        may_use: &["domain", "policy", "saml", "oidc", "scim", "store", "service", "web"],
+    },
+    Room { name: "xtask", may_use: &[] },
+];
+
+/// Rooms that only tests may use, from anywhere.
+const FOR_TESTS: [&str; 2] = ["testkit", "emulator"];
+
+/// A library and the only rooms that link it into the product.
+struct Kept {
+    library: &'static str,
+    rooms: &'static [&'static str],
+    why: &'static str,
+}
+
+/// Libraries that would carry a room's knowledge into another.
+const KEPT: [Kept; 13] = [
+    Kept { library: "rusqlite", rooms: &["store"], why: "only `store` knows databases" },
+    Kept { library: "postgres", rooms: &["store"], why: "only `store` knows databases" },
+    Kept { library: "tokio-postgres", rooms: &["store"], why: "only `store` knows databases" },
+    Kept { library: "axum", rooms: &["web", "server", "emulator"], why: "only `web` knows HTTP routes" },
+    Kept { library: "tower-http", rooms: &["web", "server"], why: "only `web` knows HTTP routes" },
+    Kept { library: "maud", rooms: &["web"], why: "only `web` knows HTML" },
+    Kept { library: "reqwest", rooms: &["server", "emulator"], why: "only `server` calls out" },
+    Kept { library: "hickory-resolver", rooms: &["server"], why: "only `server` calls out" },
+    Kept { library: "figment", rooms: &["server"], why: "settings are one table in `server`" },
+    Kept { library: "clap", rooms: &["server", "workstation"], why: "only `server` knows the command line" },
+    Kept {
+        library: "anyhow",
+        rooms: &["server", "workstation", "xtask"],
+        why: "errors are exact enums below `server`",
+    },
+    Kept { library: "jsonwebtoken", rooms: &["oidc"], why: "JOSE is `oidc`'s" },
+    Kept {
+        library: "tokio",
+        rooms: &["service", "web", "server", "emulator", "workstation"],
+        why: "`store` and what is pure need no runtime",
+    },
+];
+
+/// Finds dependencies against the arrows.
+pub(crate) fn check(crates: &[Crate], tree: &Tree) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for owner in crates {
+        let name = room_of(&owner.name);
+        let Some(room) = ROOMS.iter().find(|room| room.name == name) else {
+            let mend = "draw it in ARCHITECTURE.md and in xtask/src/tidy/arrows.rs, or put the code into a room there is";
+            faults.push(Fault::new(&owner.manifest, 1, format!("`{name}` is no room of the design"), mend));
+            continue;
+        };
+        for dependency in &owner.dependencies {
+            if let Some((what, mend)) = fault_of(room, dependency) {
+                faults.push(Fault::new(&owner.manifest, line_of(tree, owner, dependency), what, mend));
+            }
+        }
+    }
+    faults
+}
+
+fn fault_of(room: &Room, dependency: &Dependency) -> Option<(String, String)> {
+    let other = room_of(&dependency.name);
+    let is_ours = dependency.name.starts_with(PREFIX) || other == "xtask";
+    let is_development = dependency.kind == DependencyKind::Development;
+    if is_ours {
+        let for_tests = is_development && FOR_TESTS.contains(&other);
+        if room.may_use.contains(&other) || for_tests {
+            return None;
+        }
+        let allowed =
+            if room.may_use.is_empty() { "no other room".to_owned() } else { room.may_use.join(", ") };
+        let what = format!("`{}` may not depend on `{other}`", room.name);
+        return Some((what, format!("it may use {allowed}; move the code, or pass the value in")));
+    }
+    let kept = KEPT.iter().find(|kept| kept.library == dependency.name)?;
+    if is_development || kept.rooms.contains(&room.name) {
+        return None;
+    }
+    let what = format!("`{}` may not link `{}`", room.name, kept.library);
+    Some((what, format!("{}; it belongs to {}", kept.why, kept.rooms.join(", "))))
+}
+
+fn room_of(package: &str) -> &str {
+    package.strip_prefix(PREFIX).unwrap_or(package)
+}
+
+/// The line of the manifest that names the dependency.
+fn line_of(tree: &Tree, owner: &Crate, dependency: &Dependency) -> usize {
+    let names = |line: &str| {
+        line.strip_prefix(dependency.name.as_str()).is_some_and(|rest| rest.starts_with(['.', ' ', '=']))
+    };
+    let manifest = tree.text(&owner.manifest).unwrap_or_default();
+    manifest.lines().position(names).map_or(1, |index| index + 1)
+}

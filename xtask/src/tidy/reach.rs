@@ -1,0 +1,100 @@
+//! Who may name what: the emulator, SQL, the system.
+//!
+//! The arrows stop a wrong dependency; these are the reaches that a right one allows: the standard library's files and
+//! sockets, a string that is SQL, and the emulator, which the server links but `serve` must never come near.
+
+use super::{Fault, Source, Tree};
+
+/// The parts of `server` that play the identity provider.
+const EMULATOR_MODULES: [&str; 3] = ["demo", "emulate", "drill"];
+/// The rooms that may ask the system for something.
+const SYSTEM_ROOMS: [&str; 5] = ["server", "workstation", "emulator", "testkit", "xtask"];
+/// What asks the system: the environment, files, processes and sockets.
+const SYSTEM_PATHS: [&str; 15] = [
+    "std::env",
+    "std::fs",
+    "std::process",
+    "std::os::unix::net",
+    "std::net::TcpListener",
+    "std::net::TcpStream",
+    "std::net::UdpSocket",
+    "std::net::ToSocketAddrs",
+    "std::net::*",
+    "std::*",
+    "tokio::fs",
+    "tokio::net",
+    "tokio::process",
+    "tokio::signal",
+    "tokio::io::stdin",
+];
+/// The rooms whose strings may be SQL.
+const SQL_ROOMS: [&str; 2] = ["store", "testkit"];
+
+/// Finds what reaches too far.
+pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for source in tree.sources.iter().filter(|source| source.path.starts_with("crates/")) {
+        faults.extend(paths(source));
+        faults.extend(sql(source));
+    }
+    faults
+}
+
+fn paths(source: &Source) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    for named in source.paths() {
+        if source.is_test_line(named.line) {
+            continue;
+        }
+        if begins_with(&named.path, "portcullis_emulator") && !may_name_emulator(source) {
+            let what = "the emulator is named where `serve` could reach it";
+            let mend = "only the modules `demo`, `emulate` and `drill` of `server` may; move the code there";
+            faults.push(Fault::new(&source.path, named.line, what, mend));
+        }
+        let asks_system = SYSTEM_PATHS.iter().any(|path| begins_with(&named.path, path));
+        if asks_system && !SYSTEM_ROOMS.contains(&source.room()) {
+            let what = format!("`{}` asks the system for `{}`", source.room(), named.path);
+            let mend = "only `server` knows the environment, files, processes and sockets; take the value as an argument";
+            faults.push(Fault::new(&source.path, named.line, what, mend));
+        }
+    }
+    faults
+}
+
+/// True if `path` is `start` or lies under it.
+fn begins_with(path: &str, start: &str) -> bool {
+    path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+fn may_name_emulator(source: &Source) -> bool {
+    if source.room() == "emulator" {
+        return true;
+    }
+    let Some(inside) = source.path.strip_prefix("crates/server/src/") else { return false };
+    EMULATOR_MODULES
+        .iter()
+        .any(|module| inside.strip_prefix(module).is_some_and(|rest| rest == ".rs" || rest.starts_with('/')))
+}
+
+fn sql(source: &Source) -> Vec<Fault> {
+    if SQL_ROOMS.contains(&source.room()) || source.is_test() {
+        return Vec::new();
+    }
+    let offending = source.strings.iter().filter(|(line, text)| is_sql(text) && !source.is_test_line(*line));
+    let fault = |(line, _): &(usize, String)| {
+        let mend = "only `store` knows SQL; write a query function there, named after the noun, and call it";
+        Fault::new(&source.path, *line, "a string here is SQL", mend)
+    };
+    offending.map(fault).collect()
+}
+
+/// True if `text` begins one of the four statements that read or write rows.
+fn is_sql(text: &str) -> bool {
+    let updates = || {
+        text.match_indices("UPDATE ").any(|(at, found)| {
+            let rest = text.get(at + found.len()..).unwrap_or_default();
+            rest.split_whitespace().nth(1).is_some_and(|word| word == "SET")
+        })
+    };
+    ["SELECT ", "INSERT INTO", "DELETE FROM"].iter().any(|start| text.contains(start)) || updates()
+}

@@ -1,0 +1,275 @@
+//! Planted faults: every check finds the one it is there for, and nothing in a clean tree.
+//!
+//! A check that never fails proves nothing, so each has a fault here and, beside it, the nearest thing that is right.
+
+use super::{Fault, Tree, arrows, docs, reach, words};
+use crate::workspace::{Crate, Dependency, DependencyKind, Workspace};
+
+fn tree(files: &[(&str, &str)]) -> Tree {
+    let mut tree = Tree::default();
+    for (path, text) in files {
+        tree.add(path, text);
+    }
+    tree
+}
+
+fn found(faults: &[Fault]) -> Vec<String> {
+    faults.iter().map(|fault| format!("{}:{} {}", fault.file, fault.line, fault.what)).collect()
+}
+
+fn package(name: &str, dependencies: &[(&str, DependencyKind)]) -> Crate {
+    let dependency = |&(name, kind): &(&str, DependencyKind)| Dependency { name: name.to_owned(), kind };
+    let room = name.strip_prefix("portcullis-").unwrap_or(name);
+    Crate {
+        name: name.to_owned(),
+        manifest: format!("crates/{room}/Cargo.toml"),
+        dependencies: dependencies.iter().map(dependency).collect(),
+        tests: Vec::new(),
+    }
+}
+
+const NORMAL: DependencyKind = DependencyKind::Normal;
+const DEVELOPMENT: DependencyKind = DependencyKind::Development;
+
+#[test]
+fn a_dependency_against_the_arrows_is_found_at_its_line() {
+    let manifest = "[package]\n\n[dependencies]\nserde = \"1\"\nportcullis-service.workspace = true\n";
+    let tree = tree(&[("crates/store/Cargo.toml", manifest)]);
+    let crates =
+        [package("portcullis-store", &[("portcullis-service", NORMAL), ("portcullis-domain", NORMAL)])];
+    let faults = arrows::check(&crates, &tree);
+    assert_eq!(found(&faults), ["crates/store/Cargo.toml:5 `store` may not depend on `service`"]);
+}
+
+#[test]
+fn only_tests_may_use_the_testkit_and_the_emulator() {
+    let crates = [
+        package(
+            "portcullis-web",
+            &[("portcullis-testkit", DEVELOPMENT), ("portcullis-emulator", DEVELOPMENT)],
+        ),
+        package("portcullis-service", &[("portcullis-testkit", NORMAL), ("portcullis-emulator", NORMAL)]),
+        package("portcullis-domain", &[("portcullis-store", DEVELOPMENT)]),
+    ];
+    let faults = arrows::check(&crates, &Tree::default());
+    assert_eq!(
+        found(&faults),
+        [
+            "crates/service/Cargo.toml:1 `service` may not depend on `testkit`",
+            "crates/service/Cargo.toml:1 `service` may not depend on `emulator`",
+            "crates/domain/Cargo.toml:1 `domain` may not depend on `store`",
+        ]
+    );
+}
+
+#[test]
+fn a_library_outside_its_room_is_found_unless_only_tests_link_it() {
+    let crates = [
+        package("portcullis-service", &[("rusqlite", NORMAL), ("axum", NORMAL), ("tokio", NORMAL)]),
+        package("portcullis-server", &[("axum", NORMAL), ("maud", NORMAL), ("rusqlite", DEVELOPMENT)]),
+        package("portcullis-store", &[("tokio", NORMAL), ("postgres", NORMAL)]),
+    ];
+    let faults = arrows::check(&crates, &Tree::default());
+    assert_eq!(
+        found(&faults),
+        [
+            "crates/service/Cargo.toml:1 `service` may not link `rusqlite`",
+            "crates/service/Cargo.toml:1 `service` may not link `axum`",
+            "crates/server/Cargo.toml:1 `server` may not link `maud`",
+            "crates/store/Cargo.toml:1 `store` may not link `tokio`",
+        ]
+    );
+}
+
+#[test]
+fn a_room_that_the_design_does_not_draw_is_found() {
+    let faults = arrows::check(&[package("portcullis-shed", &[])], &Tree::default());
+    assert_eq!(found(&faults), ["crates/shed/Cargo.toml:1 `shed` is no room of the design"]);
+}
+
+#[test]
+fn cargo_metadata_is_read_with_kinds_and_test_targets() {
+    let metadata =
+        br#"{"workspace_root":"/r","target_directory":"/r/target","packages":[{"name":"portcullis-web",
+        "manifest_path":"/r/crates/web/Cargo.toml","dependencies":[{"name":"axum","kind":null},
+        {"name":"insta","kind":"dev"},{"name":"cc","kind":"build"}],
+        "targets":[{"name":"web","kind":["lib"]},{"name":"it","kind":["test"]}]}]}"#;
+    let workspace = Workspace::parse(metadata).unwrap();
+    let kinds: Vec<DependencyKind> = workspace.crates[0].dependencies.iter().map(|one| one.kind).collect();
+    assert_eq!(kinds, [NORMAL, DEVELOPMENT, NORMAL]);
+    assert_eq!(workspace.crates[0].manifest, "crates/web/Cargo.toml");
+    assert_eq!(workspace.crates[0].tests, ["it"]);
+}
+
+#[test]
+fn the_emulator_is_found_outside_demo_emulate_and_drill() {
+    let uses = "//! x\nuse portcullis_emulator::Provider;\n";
+    let tree = tree(&[
+        ("crates/server/src/serve.rs", uses),
+        ("crates/server/src/demolition.rs", "//! x\nfn f() { portcullis_emulator::start(); }\n"),
+        ("crates/server/src/demo.rs", uses),
+        ("crates/server/src/demo/steps.rs", uses),
+        ("crates/server/src/emulate.rs", uses),
+        ("crates/web/tests/it/main.rs", uses),
+    ]);
+    let what = "the emulator is named where `serve` could reach it";
+    let expected =
+        [format!("crates/server/src/serve.rs:2 {what}"), format!("crates/server/src/demolition.rs:2 {what}")];
+    assert_eq!(found(&reach::check(&tree)), expected);
+}
+
+#[test]
+fn asking_the_system_below_the_server_is_found_however_it_is_imported() {
+    let text = "//! x\nuse std::{collections::BTreeMap, env, net::{IpAddr, TcpListener as Port}};\n\
+                fn f() { let _ = std::fs::read(\"a\"); }\n// std::env::var in prose\n\
+                #[cfg(test)]\nmod tests {\n    use std::fs;\n}\n";
+    let tree = tree(&[
+        ("crates/domain/src/clock.rs", text),
+        ("crates/server/src/main.rs", text),
+        ("crates/store/tests/it/main.rs", text),
+    ]);
+    assert_eq!(
+        found(&reach::check(&tree)),
+        [
+            "crates/domain/src/clock.rs:2 `domain` asks the system for `std::env`",
+            "crates/domain/src/clock.rs:2 `domain` asks the system for `std::net::TcpListener`",
+            "crates/domain/src/clock.rs:3 `domain` asks the system for `std::fs::read`",
+        ]
+    );
+}
+
+#[test]
+fn sql_in_a_string_is_found_outside_the_store_and_not_in_prose() {
+    let tree = tree(&[
+        (
+            "crates/service/src/a.rs",
+            "//! SELECT one\n// DELETE FROM b\nconst A: &str = \"SELECT id FROM users\";\n",
+        ),
+        ("crates/web/src/b.rs", "//! x\nconst A: &str = r#\"\n  UPDATE users\n  SET name = $1\"#;\n"),
+        ("crates/web/src/c.rs", "//! x\nconst A: &str = \"an UPDATE that is no SET of words\";\n"),
+        ("crates/store/src/users.rs", "//! x\nconst A: &str = \"INSERT INTO users\";\n"),
+    ]);
+    assert_eq!(
+        found(&reach::check(&tree)),
+        ["crates/service/src/a.rs:3 a string here is SQL", "crates/web/src/b.rs:2 a string here is SQL"]
+    );
+}
+
+#[test]
+fn a_word_that_is_not_ours_is_found_in_the_names_of_types_and_modules() {
+    let text = "//! x\nstruct TokenManager;\nenum Tenants { One }\nmod http_utils {}\ntype Reaccounting = u8;\n\
+                // struct Helper in prose\nfn account() {}\ntrait Common {}\n";
+    let faults = words::check(&tree(&[("crates/domain/src/a.rs", text)]));
+    assert_eq!(
+        found(&faults),
+        [
+            "crates/domain/src/a.rs:2 `struct TokenManager`: `manager` is not one of our words",
+            "crates/domain/src/a.rs:3 `enum Tenants`: `tenant` is not one of our words",
+            "crates/domain/src/a.rs:4 `mod http_utils`: `util` is not one of our words",
+            "crates/domain/src/a.rs:8 `trait Common`: `common` is not one of our words",
+        ]
+    );
+}
+
+#[test]
+fn a_module_that_does_not_say_what_it_is_is_found() {
+    let files = tree(&[
+        ("crates/domain/src/a.rs", "\nuse std::fmt;\n"),
+        ("crates/domain/src/b.rs", "//!\nuse std::fmt;\n"),
+        ("crates/domain/src/c.rs", "//! Names.\nuse std::fmt;\n"),
+    ]);
+    let what = "the module does not say what it is";
+    let expected = [format!("crates/domain/src/a.rs:1 {what}"), format!("crates/domain/src/b.rs:1 {what}")];
+    assert_eq!(found(&words::check(&files)), expected);
+}
+
+#[test]
+fn a_file_is_too_long_from_801_lines_on() {
+    let of_lines = |lines: usize| format!("//! x\n{}", "\n".repeat(lines - 1));
+    let right = of_lines(800);
+    let long = of_lines(801);
+    let files = tree(&[("crates/domain/src/a.rs", &right), ("crates/domain/src/b.rs", &long)]);
+    let expected = ["crates/domain/src/b.rs:801 the file has 801 lines, 800 are the most"];
+    assert_eq!(found(&words::check(&files)), expected);
+}
+
+#[test]
+fn work_put_off_is_found_in_comments_and_code() {
+    let text = format!(
+        "//! x\n// {}: later\nfn f() {{ {}!() }}\nconst A: &str = \"{}x\";\n",
+        "TO".to_owned() + "DO",
+        "to".to_owned() + "do",
+        "TO".to_owned() + "DO"
+    );
+    let faults = words::check(&tree(&[("crates/domain/src/a.rs", &text)]));
+    let at: Vec<usize> = faults.iter().map(|fault| fault.line).collect();
+    assert_eq!(at, [2, 3]);
+}
+
+#[test]
+fn a_link_that_leads_nowhere_is_found() {
+    let readme = "# One\n[a](docs/a.md) [b](docs/b.md) [c](docs/a.md#two-words) [d](docs/a.md#three) [e](#one)\n\
+                  ```\n[f](docs/f.md)\n```\n[g](https://example.com/x)\n[h](docs)\n";
+    let files = tree(&[("README.md", readme), ("docs/a.md", "# Two words\n[up](../README.md)\n")]);
+    assert_eq!(
+        found(&docs::check(&files)),
+        [
+            "README.md:2 the link to `docs/b.md` leads nowhere",
+            "README.md:2 the link to `docs/a.md#three` leads to no heading",
+        ]
+    );
+}
+
+#[test]
+fn a_path_in_prose_that_is_not_there_is_found() {
+    let page =
+        "See `crates/domain/src/a.rs`, `crates/domain/`, `crates/gone/src/a.rs` and `crates/<room>/src`.\n";
+    let files = tree(&[("docs/a.md", page), ("crates/domain/src/a.rs", "//! x\n")]);
+    assert_eq!(
+        found(&docs::check(&files)),
+        ["docs/a.md:1 `crates/gone/src/a.rs` is named, but is not there"]
+    );
+}
+
+#[test]
+fn decision_records_are_numbered_without_a_gap_and_say_their_number() {
+    let files = tree(&[
+        ("docs/decisions/0001-records.md", "# 0001. Records\n"),
+        ("docs/decisions/0003-gap.md", "# 0003. Gap\n"),
+        ("docs/decisions/README.md", "# How\n"),
+    ]);
+    let expected = ["docs/decisions/0003-gap.md:1 the record's number is not the next one"];
+    assert_eq!(found(&docs::check(&files)), expected);
+    let files = tree(&[("docs/decisions/0001-records.md", "# Records\n")]);
+    let expected = ["docs/decisions/0001-records.md:1 the record's title does not say its number"];
+    assert_eq!(found(&docs::check(&files)), expected);
+}
+
+#[test]
+fn an_invariant_without_a_test_that_exists_is_found() {
+    let page = "| **I1** | held by `web::tests::nothing_acts_after` |\n| I2 | by `gone_with_the_wind` |\n| I3 | by faith |\n";
+    let files = tree(&[
+        ("ARCHITECTURE.md", page),
+        ("crates/web/tests/it/main.rs", "//! x\n#[test]\nfn nothing_acts_after() {}\n"),
+    ]);
+    assert_eq!(
+        found(&docs::check(&files)),
+        [
+            "ARCHITECTURE.md:2 `gone_with_the_wind` is said to hold I2, but is not there",
+            "ARCHITECTURE.md:3 nothing is said to hold I3",
+        ]
+    );
+}
+
+#[test]
+fn the_lexer_knows_comments_strings_and_characters() {
+    let text = "//! x\nfn f<'a>(b: &'a str) -> char { /* \"one\" /* two */ */ let _ = r##\"th\"#ree\"##; '\"' }\n\
+                const A: &[u8] = b\"fo\\\"ur\"; const B: char = '\\''; const R: u8 = r#type;\n";
+    let source = super::Source::parse("crates/domain/src/a.rs", text);
+    let strings: Vec<(usize, &str)> =
+        source.strings.iter().map(|(line, text)| (*line, text.as_str())).collect();
+    assert_eq!(strings, [(2, "th\"#ree"), (3, "fo\\\"ur")]);
+    assert!(!source.code.contains("one") && !source.code.contains("two"));
+    assert!(source.code.contains("fn f<'a>(b: &'a str) -> char {"));
+    assert_eq!(source.code.lines().count(), text.lines().count());
+}
