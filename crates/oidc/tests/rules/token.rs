@@ -1,0 +1,149 @@
+//! The token endpoint from both sides, introspection and OAuth errors.
+
+use portcullis_oidc::discovery::{self, ProviderMetadata, TokenAuthMethod};
+use portcullis_oidc::introspection::{ActiveToken, Introspection};
+use portcullis_oidc::issuer::Insecure;
+use portcullis_oidc::oauth_error::{ErrorCode, OAuthError};
+use portcullis_oidc::pkce::CodeVerifier;
+use portcullis_oidc::token::{Client, TokenRequest, TokenResponse};
+use portcullis_oidc::token_endpoint::{PresentedClient, TokenForm};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::{Value, json};
+
+use crate::fixture::ISSUER;
+
+const SECRET: &str = "s3cret:with+odd &chars=%ü";
+const REDIRECT: &str = "https://gate.test/sso/oidc/con_1/callback";
+
+fn metadata() -> ProviderMetadata {
+    let document = json!({
+        "issuer": ISSUER, "authorization_endpoint": "https://idp.acme.test/a",
+        "token_endpoint": "https://idp.acme.test/t", "jwks_uri": "https://idp.acme.test/j",
+    });
+    discovery::parse(document.to_string().as_bytes(), ISSUER, Insecure::Refused).unwrap()
+}
+
+fn request(auth: TokenAuthMethod) -> TokenRequest {
+    let (secret, code) = (SecretString::from(SECRET), SecretString::from("c/1+2"));
+    let client = Client { id: "id:of us", secret: &secret, auth };
+    TokenRequest::for_code(&metadata(), client, &code, &CodeVerifier::from_random(&[9; 32]), REDIRECT)
+}
+
+fn read(request: &TokenRequest) -> TokenForm {
+    let header = request.authorization.as_ref().map(|header| header.expose_secret());
+    TokenForm::parse(header, request.body.expose_secret().as_bytes()).unwrap()
+}
+
+#[test]
+fn what_one_side_sends_the_other_reads() {
+    for auth in [TokenAuthMethod::Basic, TokenAuthMethod::Post] {
+        let request = request(auth);
+        assert_eq!(request.url.as_str(), "https://idp.acme.test/t");
+        let form = read(&request);
+        assert_eq!(form.find("grant_type"), Some("authorization_code"));
+        assert_eq!((form.find("code"), form.find("redirect_uri")), (Some("c/1+2"), Some(REDIRECT)));
+        assert_eq!(form.find("code_verifier"), Some(CodeVerifier::from_random(&[9; 32]).expose()));
+        assert_eq!(form.client.id(), "id:of us", "{auth:?}");
+        assert!(form.client.has_secret(&SecretString::from(SECRET)), "{auth:?}");
+        assert!(!form.client.has_secret(&SecretString::from("other")), "{auth:?}");
+    }
+}
+
+#[test]
+fn the_secret_is_in_one_place_only() {
+    assert!(!request(TokenAuthMethod::Basic).body.expose_secret().contains("client_secret"));
+    assert!(request(TokenAuthMethod::Post).authorization.is_none());
+    let told = format!("{:?}", request(TokenAuthMethod::Post));
+    assert!(!told.contains("s3cret"), "{told}");
+}
+
+#[test]
+fn a_client_proves_itself_in_one_way_or_not_at_all() {
+    let code = |header: Option<&str>, body: &str| match TokenForm::parse(header, body.as_bytes()) {
+        Ok(form) => form.client.id().to_owned(),
+        Err(error) => error.error.to_string(),
+    };
+    assert_eq!(code(Some("Basic YTpi"), "x=1"), "a");
+    assert_eq!(code(Some("Basic YTpi"), "client_id=a"), "a");
+    assert_eq!(code(Some("Basic YTpi"), "client_id=other"), "invalid_client");
+    assert_eq!(code(Some("Basic YTpi"), "client_id=a&client_secret=b"), "invalid_request");
+    for header in ["Bearer YTpi", "Basic !!", "Basic YQ", "Basic"] {
+        assert_eq!(code(Some(header), ""), "invalid_client", "{header}");
+    }
+    assert_eq!(code(None, ""), "invalid_client");
+    assert_eq!(code(None, "code=1&code=2&client_id=a"), "invalid_request");
+    let many: String = (0..51).map(|at| format!("p{at}=1&")).collect();
+    assert_eq!(code(None, &many), "invalid_request");
+    assert_eq!(code(None, &"a".repeat(64 * 1024 + 1)), "invalid_request");
+    let public = TokenForm::parse(None, b"client_id=a").unwrap().client;
+    assert!(matches!(public, PresentedClient::Public { .. }) && !public.has_secret(&SecretString::from("")));
+}
+
+fn outcome(status: u16, body: &str) -> &'static str {
+    TokenResponse::parse(status, body.as_bytes()).map_or_else(|error| error.broken().code, |_| "read")
+}
+
+#[test]
+fn an_answer_needs_both_tokens_and_the_bearer_type() {
+    let honest =
+        json!({"id_token": "a.b.c", "access_token": "at", "token_type": "bearer", "expires_in": "300"});
+    assert_eq!(outcome(200, &honest.to_string()), "read");
+    assert_eq!(TokenResponse::parse(200, honest.to_string().as_bytes()).unwrap().expires_in_s, Some(300));
+    let without = |name: &str| {
+        let mut answer = honest.clone();
+        answer.as_object_mut().unwrap().remove(name);
+        outcome(200, &answer.to_string())
+    };
+    for name in ["id_token", "access_token", "token_type"] {
+        assert_eq!(without(name), "token_response_incomplete", "{name}");
+    }
+    let mut dpop = honest.clone();
+    dpop["token_type"] = json!("DPoP");
+    assert_eq!(outcome(200, &dpop.to_string()), "token_type_not_bearer");
+}
+
+#[test]
+fn a_refusal_of_the_token_endpoint_is_told_with_its_cause() {
+    assert_eq!(outcome(400, r#"{"error":"invalid_grant"}"#), "token_refused");
+    assert_eq!(outcome(502, "<html>bad gateway</html>"), "token_endpoint_failed");
+    assert_eq!(outcome(302, ""), "token_endpoint_failed", "redirects are not followed");
+    assert_eq!(outcome(200, "<html>"), "token_response_malformed");
+    assert_eq!(outcome(200, &" ".repeat(1024 * 1024 + 1)), "token_response_too_large");
+}
+
+#[test]
+fn a_damaged_answer_tells_no_token() {
+    let body = r#"{"id_token":"a.b.c","access_token":["secret-access-token"],"token_type":"bearer"}"#;
+    let error = TokenResponse::parse(200, body.as_bytes()).unwrap_err();
+    let told = format!("{error} {error:?}");
+    assert!(!told.contains("secret-access-token"), "{told}");
+}
+
+#[test]
+fn introspection_says_nothing_about_what_is_not_active() {
+    assert_eq!(Introspection::Inactive.to_value(), json!({"active": false}));
+    let mut extra = serde_json::Map::new();
+    extra.insert("sub".to_owned(), json!("somebody else"));
+    extra.insert("organization".to_owned(), json!("org_1"));
+    let token = ActiveToken { sub: Some("mem_1".to_owned()), exp: Some(7), extra, ..ActiveToken::default() };
+    let body = Introspection::Active(Box::new(token)).to_value();
+    assert_eq!(body, json!({"active": true, "sub": "mem_1", "exp": 7, "organization": "org_1"}));
+    let Introspection::Active(read) = Introspection::parse(body.to_string().as_bytes()) else {
+        panic!("an active token became inactive");
+    };
+    assert_eq!((read.sub.as_deref(), read.exp, read.extra.len()), (Some("mem_1"), Some(7), 1));
+    for body in ["", "{}", r#"{"active":"true"}"#, r#"{"active":false,"sub":"x"}"#, r#"{"active":1}"#] {
+        assert_eq!(Introspection::parse(body.as_bytes()), Introspection::Inactive, "{body}");
+    }
+}
+
+#[test]
+fn oauth_errors_are_read_and_written() {
+    let error = OAuthError::new(ErrorCode::InvalidGrant, "the code is used");
+    let body: Value = error.to_value();
+    assert_eq!(body, json!({"error": "invalid_grant", "error_description": "the code is used"}));
+    assert_eq!(OAuthError::parse(body.to_string().as_bytes()), Some(error));
+    let own = OAuthError::parse(br#"{"error":"AADSTS50105"}"#).unwrap();
+    assert_eq!(own.error, ErrorCode::Other("AADSTS50105".to_owned()));
+    assert_eq!(OAuthError::parse(b"{}"), None);
+}
