@@ -6,6 +6,7 @@
 mod arrows;
 mod docs;
 mod reach;
+mod roads;
 mod source;
 mod words;
 
@@ -119,6 +120,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Fault>> {
     let mut faults = arrows::check(&workspace.crates, &tree);
     faults.extend(reach::check(&tree));
     faults.extend(words::check(&tree));
+    faults.extend(roads::check(&tree));
     faults.extend(docs::check(&tree));
     Ok(faults)
 }

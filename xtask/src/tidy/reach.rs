@@ -80,12 +80,10 @@ fn sql(source: &Source) -> Vec<Fault> {
     if SQL_ROOMS.contains(&source.room()) || source.is_test() {
         return Vec::new();
     }
-    let offending = source.strings.iter().filter(|(line, text)| is_sql(text) && !source.is_test_line(*line));
-    let fault = |(line, _): &(usize, String)| {
-        let mend = "only `store` knows SQL; write a query function there, named after the noun, and call it";
-        Fault::new(&source.path, *line, "a string here is SQL", mend)
-    };
-    offending.map(fault).collect()
+    let offending =
+        source.strings.iter().filter(|string| is_sql(&string.text) && !source.is_test_line(string.line));
+    let mend = "only `store` knows SQL; write a query function there, named after the noun, and call it";
+    offending.map(|string| Fault::new(&source.path, string.line, "a string here is SQL", mend)).collect()
 }
 
 /// True if `text` begins one of the four statements that read or write rows.

@@ -12,10 +12,21 @@ pub(crate) struct Source {
     pub(crate) text: String,
     /// The text with comments and the insides of literals blanked; lines stay where they are.
     pub(crate) code: String,
-    /// Each string literal with the line that it begins on.
-    pub(crate) strings: Vec<(usize, String)>,
+    /// Each string literal, in order.
+    pub(crate) strings: Vec<Literal>,
     /// The lines of inline `#[cfg(test)] mod … { … }` blocks, first and last.
     tests: Vec<(usize, usize)>,
+}
+
+/// A string literal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Literal {
+    /// The line that it begins on, from 1.
+    pub(crate) line: usize,
+    /// Where it begins in `Source::code`, in bytes.
+    pub(crate) at: usize,
+    /// What is between the quotes, as it is written.
+    pub(crate) text: String,
 }
 
 /// A path such as `std::fs::read`, named on a line; what a `use` brings in is written out in full.
@@ -237,7 +248,7 @@ fn tokens(code: &str) -> Vec<(usize, Token)> {
 
 struct Lexed {
     code: String,
-    strings: Vec<(usize, String)>,
+    strings: Vec<Literal>,
 }
 
 /// What the lexer takes next.
@@ -262,9 +273,9 @@ fn lex(text: &str) -> Lexed {
             Piece::Code(length) => (length, true),
             Piece::Blank(length) => (length, false),
             Piece::Text(opening, inside, closing) => {
-                let inside: String = rest.iter().skip(opening).take(inside).collect();
-                let length = opening + inside.chars().count() + closing;
-                lexed.strings.push((line, inside));
+                let length = opening + inside + closing;
+                let inside = rest.iter().skip(opening).take(inside).collect();
+                lexed.strings.push(Literal { line, at: lexed.code.len(), text: inside });
                 (length, false)
             }
         };

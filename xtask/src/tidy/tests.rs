@@ -2,7 +2,7 @@
 //!
 //! A check that never fails proves nothing, so each has a fault here and, beside it, the nearest thing that is right.
 
-use super::{Fault, Tree, arrows, docs, reach, words};
+use super::{Fault, Tree, arrows, docs, reach, roads, words};
 use crate::workspace::{Crate, Dependency, DependencyKind, Workspace};
 
 fn tree(files: &[(&str, &str)]) -> Tree {
@@ -267,9 +267,98 @@ fn the_lexer_knows_comments_strings_and_characters() {
                 const A: &[u8] = b\"fo\\\"ur\"; const B: char = '\\''; const R: u8 = r#type;\n";
     let source = super::Source::parse("crates/domain/src/a.rs", text);
     let strings: Vec<(usize, &str)> =
-        source.strings.iter().map(|(line, text)| (*line, text.as_str())).collect();
+        source.strings.iter().map(|string| (string.line, string.text.as_str())).collect();
     assert_eq!(strings, [(2, "th\"#ree"), (3, "fo\\\"ur")]);
     assert!(!source.code.contains("one") && !source.code.contains("two"));
     assert!(source.code.contains("fn f<'a>(b: &'a str) -> char {"));
     assert_eq!(source.code.lines().count(), text.lines().count());
+}
+
+const STATEMENTS: &str =
+    "//! Every statement.\npub fn all() { [crate::user::ALL, crate::trace::ALL].concat() }\n";
+
+fn store(user: &str, trace: &str) -> Tree {
+    tree(&[
+        ("crates/store/src/statement.rs", STATEMENTS),
+        ("crates/store/src/user.rs", user),
+        ("crates/store/src/trace.rs", trace),
+    ])
+}
+
+#[test]
+fn a_table_written_by_a_change_and_by_a_note_is_found() {
+    let user = "//! Users.\nconst NAME: Statement = Statement::change(\"user.name\", \"UPDATE users SET name = $2\");\n\
+                pub const ALL: &[&Statement] = &[&NAME];\n";
+    let used = "//! Traces.\nconst ADD: Statement = Statement::note(\n    \"trace.add\",\n    \
+                concat!(\"INSERT INTO traces (id) \", \"VALUES ($1)\"),\n);\n\
+                const SEEN: Statement = Statement::note(\"trace.seen\", \"UPDATE users SET seen_at = $2\");\n\
+                pub const ALL: &[&Statement] = &[&ADD, &SEEN];\n";
+    assert_eq!(
+        found(&roads::check(&store(user, used))),
+        ["crates/store/src/trace.rs:6 `users` is written by a note here and by a change elsewhere"]
+    );
+}
+
+#[test]
+fn a_statement_on_the_wrong_road_is_found() {
+    let user = "//! Users.\nconst END: Statement = Statement::read(\"user.end\", \"DELETE FROM users\");\n\
+                const FIND: Statement = Statement::change(\"user.find\", \"SELECT id FROM users\");\n\
+                pub const ALL: &[&Statement] = &[&END, &FIND];\n";
+    let trace = "//! Traces.\npub const ALL: &[&Statement] = &[];\n";
+    assert_eq!(
+        found(&roads::check(&store(user, trace))),
+        [
+            "crates/store/src/user.rs:2 `user.end` is marked as read, but writes `users`",
+            "crates/store/src/user.rs:3 `user.find` is marked as change, but writes nothing",
+        ]
+    );
+}
+
+#[test]
+fn a_statement_that_is_not_in_the_one_list_is_found() {
+    let user = "//! Users.\nconst FIND: Statement = Statement::read(\"user.find\", \"SELECT id FROM users\");\n\
+                pub const ALL: &[&Statement] = &[];\n";
+    let mut tree = store(user, "//! Traces.\npub const ALL: &[&Statement] = &[];\n");
+    tree.add("crates/store/src/team.rs", "//! Teams.\npub const ALL: &[&Statement] = &[];\n");
+    tree.add("crates/store/src/role.rs", "//! Roles.\nfn f() { tx.run(\"SELECT 1\") }\n");
+    assert_eq!(
+        found(&roads::check(&tree)),
+        [
+            "crates/store/src/user.rs:2 `FIND` is not in this file's `ALL`",
+            "crates/store/src/team.rs:2 this file's `ALL` is not in `statement::all`",
+            "crates/store/src/role.rs:2 SQL outside a `Statement`",
+        ]
+    );
+}
+
+#[test]
+fn a_macro_that_writes_marks_the_statements_that_call_it() {
+    let user = "//! Users.\nmacro_rules! end {\n    ($where:literal) => {\n        \
+                concat!(\"UPDATE users SET ended_at = $1 WHERE \", $where)\n    };\n}\n\
+                const END: Statement = Statement::change(\"user.end\", end!(\"id = $2\"));\n\
+                const FIND: Statement = Statement::read(\"user.find\", end!(\"id = $3\"));\n\
+                pub const ALL: &[&Statement] = &[&END, &FIND];\n";
+    let trace = "//! Traces.\npub const ALL: &[&Statement] = &[];\n";
+    assert_eq!(
+        found(&roads::check(&store(user, trace))),
+        ["crates/store/src/user.rs:8 `user.find` is marked as read, but writes `users`"]
+    );
+}
+
+#[test]
+fn the_sequencer_may_complete_a_row_but_not_change_one() {
+    let user = "//! Users.\nconst OPEN: Statement = Statement::change(\"receipt.open\", \"INSERT INTO receipts (id)\");\n\
+                pub const ALL: &[&Statement] = &[&OPEN];\n";
+    let note = |condition: &str| {
+        format!(
+            "//! Traces.\nconst SIGN: Statement =\n    Statement::note(\"receipt.sign\", \
+             \"UPDATE receipts SET jws = $2 WHERE id = $1{condition}\");\n\
+             pub const ALL: &[&Statement] = &[&SIGN];\n"
+        )
+    };
+    assert_eq!(found(&roads::check(&store(user, &note(" AND jws IS NULL")))), Vec::<String>::new());
+    assert_eq!(
+        found(&roads::check(&store(user, &note("")))),
+        ["crates/store/src/trace.rs:3 `receipts` is written by a note here and by a change elsewhere"]
+    );
 }
