@@ -1,1 +1,4 @@
 //! Use cases: begin, load, decide, apply, commit, publish; jobs.
+
+pub mod fetch;
+pub mod sealing;
