@@ -18,6 +18,8 @@ use crate::workspace::{Workspace, cargo};
 const MAX_INSTALL: Duration = Duration::from_secs(600);
 /// The oldest Node.js that npm's `oidc-provider` supports; an older or missing one is replaced by a wheel from PyPI.
 const MIN_NODE_MAJOR: u32 = 22;
+/// The version of cargo-mutants whose mutants `.cargo/mutants.toml` speaks of.
+const CARGO_MUTANTS: &str = "27.1.0";
 /// Where Debian's packaging tools ask whether an installed service may be started.
 const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
 
@@ -131,6 +133,25 @@ fn privileged(sudo: &[&str], words: &[&str]) -> Invocation {
         Some((program, arguments)) => Invocation::new(program, arguments),
         None => Invocation::new("true", &[]),
     }
+}
+
+/// cargo-mutants, compiled into the build folder: no registry here has it ready-made.
+pub(crate) fn mutants(workspace: &Workspace) -> Result<()> {
+    if mutants_program(workspace).exists() {
+        return Ok(());
+    }
+    println!("setup: cargo-mutants is missing (the long tier); it is compiled, which takes two minutes");
+    let words = ["install", "--locked", "--quiet", "--version", CARGO_MUTANTS, "cargo-mutants", "--root"];
+    Invocation::new(cargo(), &words).and([text(&tools(workspace))]).run(MAX_INSTALL)
+}
+
+/// Where [`mutants`] puts its program.
+pub(crate) fn mutants_program(workspace: &Workspace) -> PathBuf {
+    tools(workspace).join("bin").join("cargo-mutants")
+}
+
+fn tools(workspace: &Workspace) -> PathBuf {
+    workspace.target.join("tools")
 }
 
 /// A virtual environment with the exact versions of `tests/peers/requirements.txt`.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::command::Invocation;
+use crate::setup;
 use crate::suite::Tier;
 use crate::workspace::{Workspace, cargo};
 
@@ -40,6 +41,7 @@ pub(crate) enum Step {
     Docs,
     Binary,
     Whole,
+    Mutants,
 }
 
 /// What a step is made of.
@@ -49,13 +51,13 @@ pub(crate) enum Work {
     Tidy,
     /// A program whose ending counts as one check.
     Check(Invocation, Duration),
-    /// A run of cargo's test harness, whose tests are counted.
-    Harness(Invocation, Duration),
+    /// A run of cargo's test harness, whose tests are counted; fewer than this many passed is a failure.
+    Harness(Invocation, Duration, u64),
 }
 
 impl Step {
     /// Every step, cheapest first, so that a slip is told before a build of ten minutes.
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Format,
         Self::Tidy,
         Self::Deny,
@@ -65,6 +67,7 @@ impl Step {
         Self::Docs,
         Self::Binary,
         Self::Whole,
+        Self::Mutants,
     ];
 
     /// The name that `--only` takes.
@@ -79,6 +82,7 @@ impl Step {
             Self::Docs => "docs",
             Self::Binary => "binary",
             Self::Whole => WHOLE,
+            Self::Mutants => "mutants",
         }
     }
 
@@ -94,6 +98,7 @@ impl Step {
             Self::Docs => "the documentation builds and its links resolve",
             Self::Binary => "the optimised binary builds",
             Self::Whole => "the real binary against its real counterparts",
+            Self::Mutants => "no change of a decision goes unnoticed by the tests (long tier)",
         }
     }
 
@@ -105,9 +110,17 @@ impl Step {
         }
     }
 
+    /// True if the step is part of a run of `tier` that names no steps.
+    pub(crate) fn belongs_to(self, tier: Tier) -> bool {
+        match self {
+            Self::Mutants => tier == Tier::Long,
+            _ => true,
+        }
+    }
+
     /// True if the step's tests expect a PostgreSQL.
     pub(crate) fn wants_postgres(self) -> bool {
-        matches!(self, Self::Tests | Self::Whole)
+        matches!(self, Self::Tests | Self::Whole | Self::Mutants)
     }
 
     /// What the step runs.
@@ -120,9 +133,10 @@ impl Step {
                 let words = ["clippy", "--workspace", "--all-targets", "--locked", "--", "-D", "warnings"];
                 Work::Check(run_cargo(&words), MAX_BUILD)
             }
-            Self::Tests => Work::Harness(tests(workspace, tier), max_tests(tier)),
+            Self::Tests => Work::Harness(tests(workspace, tier), max_tests(tier), 1),
             Self::DocTests => {
-                Work::Harness(run_cargo(&["test", "--workspace", "--locked", "--doc"]), MAX_BUILD)
+                // There may be none: examples are wanted where they help, not to have a count.
+                Work::Harness(run_cargo(&["test", "--workspace", "--locked", "--doc"]), MAX_BUILD, 0)
             }
             Self::Docs => {
                 let words = ["doc", "--workspace", "--no-deps", "--locked"];
@@ -133,7 +147,8 @@ impl Step {
                     ["build", "--package", "portcullis-server", "--profile", "ci-release", "--locked"];
                 Work::Check(run_cargo(&words), MAX_BUILD)
             }
-            Self::Whole => Work::Harness(whole(workspace, tier), max_tests(tier)),
+            Self::Whole => Work::Harness(whole(workspace, tier), max_tests(tier), 1),
+            Self::Mutants => Work::Check(mutants(workspace), MAX_LONG_TESTS),
         }
     }
 }
@@ -186,6 +201,13 @@ fn whole(workspace: &Workspace, tier: Tier) -> Invocation {
         .with(TIER, tier.name())
         .with(BINARY, binary(workspace).to_string_lossy())
         .with(PEERS, workspace.peers().to_string_lossy())
+}
+
+/// Which code is mutated, and which mutants may survive for which reason, is in `.cargo/mutants.toml`.
+fn mutants(workspace: &Workspace) -> Invocation {
+    let output = workspace.target.join("mutants").to_string_lossy().into_owned();
+    let words = ["mutants", "--workspace", "--no-shuffle", "--colors=never", "--output", &output];
+    Invocation::new(setup::mutants_program(workspace), &words).within(&workspace.root)
 }
 
 /// The program under test.

@@ -107,7 +107,7 @@ impl Tally {
         }
     }
 
-    fn verdict(self, ending: Ending) -> Verdict {
+    fn verdict(self, ending: Ending, min_passed: u64) -> Verdict {
         match ending {
             Ending::TimedOut => Verdict::Failed("it took too long and was ended".to_owned()),
             Ending::Failure if self.failed == 0 => Verdict::Failed("it did not run to its end".to_owned()),
@@ -115,7 +115,9 @@ impl Tally {
             Ending::Success if self.left_out > 0 => {
                 Verdict::Failed(format!("{} tests are ignored without `{LONG_MARK}`", self.left_out))
             }
-            Ending::Success if self.passed == 0 => Verdict::Failed("it ran no test".to_owned()),
+            Ending::Success if self.passed < min_passed => {
+                Verdict::Failed(format!("{} tests passed, at least {min_passed} must", self.passed))
+            }
             Ending::Success => Verdict::Passed,
         }
     }
@@ -130,9 +132,8 @@ pub(crate) fn list() -> String {
 /// Runs what is selected, prints the table and the closing line, and says whether all of it passed.
 pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<ExitCode> {
     let began_at = Instant::now();
-    let chosen = |step: &Step| selection.only.is_empty() || selection.only.contains(step);
-    let steps: Vec<Step> = Step::ALL.into_iter().filter(chosen).collect();
-    if let Err(error) = setup::everything(workspace) {
+    let steps = chosen(selection);
+    if let Err(error) = set_up(workspace, &steps) {
         println!("setup failed: {error:#}\n\n0 passed, {} failed", steps.len());
         return Ok(ExitCode::FAILURE);
     }
@@ -153,6 +154,25 @@ pub(crate) fn run(workspace: &Workspace, selection: &Selection) -> Result<ExitCo
     print!("{}", report(&outcomes, began_at.elapsed()));
     let all_passed = outcomes.iter().all(|outcome| outcome.verdict == Verdict::Passed);
     Ok(if all_passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// What the selection means: all steps of the tier, or those that it names and what they need.
+pub(crate) fn chosen(selection: &Selection) -> Vec<Step> {
+    let is_named =
+        |step: &Step| selection.only.iter().any(|named| named == step || named.needs() == Some(*step));
+    let belongs = |step: &Step| match selection.only.is_empty() {
+        true => step.belongs_to(selection.tier),
+        false => is_named(step),
+    };
+    Step::ALL.into_iter().filter(belongs).collect()
+}
+
+fn set_up(workspace: &Workspace, steps: &[Step]) -> Result<()> {
+    setup::everything(workspace)?;
+    if steps.contains(&Step::Mutants) {
+        setup::mutants(workspace)?;
+    }
+    Ok(())
 }
 
 fn run_step(
@@ -211,10 +231,10 @@ fn work(
             Ok(()) => one_check(true, String::new()),
             Err(error) => one_check(false, format!("{error:#}")),
         },
-        Work::Harness(invocation, max_duration) => {
+        Work::Harness(invocation, max_duration, min_passed) => {
             let mut tally = Tally::default();
             let verdict = match add(invocation).watch(max_duration, |line| tally.see(line)) {
-                Ok(ending) => tally.verdict(ending),
+                Ok(ending) => tally.verdict(ending, min_passed),
                 Err(error) => Verdict::Failed(format!("{error:#}")),
             };
             if verdict != Verdict::Passed && tally.failed + tally.left_out == 0 {

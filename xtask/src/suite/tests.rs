@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use super::{Outcome, Tally, Verdict, list, report};
+use super::{Outcome, Selection, Tally, Tier, Verdict, chosen, list, report};
 use crate::command::Ending;
 use crate::steps::{self, Step};
 
@@ -22,27 +22,27 @@ fn results_of_several_harnesses_are_added_up() {
         "test result: FAILED. 4 passed; 2 failed; 0 ignored; 0 measured; 0 filtered out; finished in 0.01s",
     ]);
     assert_eq!(tally, Tally { passed: 7, failed: 2, left_out: 0 });
-    assert_eq!(tally.verdict(Ending::Failure), Verdict::Failed("2 tests failed".to_owned()));
+    assert_eq!(tally.verdict(Ending::Failure, 1), Verdict::Failed("2 tests failed".to_owned()));
 }
 
 #[test]
 fn an_ignored_test_fails_the_run_unless_it_is_marked_long() {
     let marked =
         tally(&["test a ... ignored, long: an hour", "test result: ok. 1 passed; 0 failed; 1 ignored"]);
-    assert_eq!(marked.verdict(Ending::Success), Verdict::Passed);
+    assert_eq!(marked.verdict(Ending::Success, 1), Verdict::Passed);
     for line in ["test a ... ignored", "test a ... ignored, flaky"] {
         let left_out = tally(&[line, "test result: ok. 1 passed; 0 failed; 1 ignored"]);
-        assert!(matches!(left_out.verdict(Ending::Success), Verdict::Failed(_)), "{line}");
+        assert!(matches!(left_out.verdict(Ending::Success, 1), Verdict::Failed(_)), "{line}");
     }
 }
 
 #[test]
 fn a_harness_that_ran_nothing_or_died_or_hung_fails() {
     let nothing = tally(&["test result: ok. 0 passed; 0 failed; 0 ignored"]);
-    assert!(matches!(nothing.verdict(Ending::Success), Verdict::Failed(_)));
+    assert!(matches!(nothing.verdict(Ending::Success, 1), Verdict::Failed(_)));
     let some = tally(&["test result: ok. 5 passed; 0 failed; 0 ignored"]);
-    assert!(matches!(some.verdict(Ending::Failure), Verdict::Failed(_)));
-    assert!(matches!(some.verdict(Ending::TimedOut), Verdict::Failed(_)));
+    assert!(matches!(some.verdict(Ending::Failure, 1), Verdict::Failed(_)));
+    assert!(matches!(some.verdict(Ending::TimedOut, 1), Verdict::Failed(_)));
 }
 
 #[test]
@@ -68,4 +68,14 @@ fn every_step_is_listed_and_found_by_its_name() {
         assert_eq!(steps::find(step.name()).unwrap(), step);
     }
     assert!(steps::find("everything").is_err());
+}
+
+#[test]
+fn a_step_that_is_named_brings_what_it_needs_and_the_long_tier_brings_the_long_steps() {
+    let choose = |only: Vec<Step>, tier| chosen(&Selection { only, tier });
+    assert_eq!(choose(vec![Step::Whole], Tier::Every), [Step::Binary, Step::Whole]);
+    assert_eq!(choose(vec![Step::Mutants], Tier::Every), [Step::Mutants]);
+    assert_eq!(choose(Vec::new(), Tier::Long), Step::ALL);
+    let every = choose(Vec::new(), Tier::Every);
+    assert!(every.len() == Step::ALL.len() - 1 && !every.contains(&Step::Mutants));
 }
