@@ -140,3 +140,6 @@ impl Invocation {
         command
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -265,3 +265,6 @@ fn as_owner(program: &str, arguments: &[&str]) -> Invocation {
 fn path_text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
+
+#[cfg(test)]
+mod tests;
