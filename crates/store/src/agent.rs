@@ -1,0 +1,142 @@
+//! Agents: rows with an owner, a rule for the owner's loss, and a state.
+
+use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
+use portcullis_domain::change::AgentChange;
+use portcullis_domain::id::{AgentId, MembershipId, OrganizationId};
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "id, organization, name, owner, heir, on_owner_loss, rule_chosen_by, environment, state, created_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "agent.create",
+    "INSERT INTO agents (id, organization, name, owner, heir, on_owner_loss, rule_chosen_by, environment, state, \
+     created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+);
+const UPDATE: Statement = Statement::change(
+    "agent.update",
+    "UPDATE agents SET name = $2, heir = $3, on_owner_loss = $4, rule_chosen_by = $5 WHERE id = $1",
+);
+// `disabled` is the end: no state and no owner leads back from it.
+const SET_STATE: Statement = Statement::change(
+    "agent.set_state",
+    "UPDATE agents SET state = $2 WHERE id = $1 AND state <> 'disabled'",
+);
+const SET_OWNER: Statement = Statement::change(
+    "agent.set_owner",
+    "UPDATE agents SET owner = $2, state = $3 WHERE id = $1 AND state <> 'disabled'",
+);
+const FIND: Statement = Statement::read(
+    "agent.find",
+    concat!("SELECT ", columns!(), " FROM agents WHERE organization = $1 AND id = $2"),
+);
+const LIST: Statement = Statement::read(
+    "agent.list",
+    concat!("SELECT ", columns!(), " FROM agents WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3"),
+);
+const LIST_OF_OWNER: Statement = Statement::read(
+    "agent.list_of_owner",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM agents WHERE owner = $2 AND organization = $1 AND id > $3 ORDER BY id LIMIT $4"
+    ),
+);
+
+/// The statements about agents.
+pub const ALL: &[&Statement] = &[&CREATE, &UPDATE, &SET_STATE, &SET_OWNER, &FIND, &LIST, &LIST_OF_OWNER];
+
+fn read(row: &Row) -> Result<Agent, StoreError> {
+    Ok(Agent {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        name: row.text(2)?.to_owned(),
+        owner: row.parsed(3)?,
+        heir: row.opt_parsed(4)?,
+        on_owner_loss: row
+            .one_of(5, |text| OwnerLossRule::ALL.into_iter().find(|rule| rule.as_str() == text))?,
+        rule_chosen_by: row.opt_parsed(6)?,
+        environment: row.parsed(7)?,
+        state: row.one_of(8, |text| AgentState::ALL.into_iter().find(|state| state.as_str() == text))?,
+        created_at: row.at(9)?,
+    })
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &AgentChange) -> Result<(), StoreError> {
+    match change {
+        AgentChange::Create(a) => tx
+            .run(
+                &CREATE,
+                params![
+                    a.id,
+                    a.organization,
+                    a.name,
+                    a.owner,
+                    a.heir,
+                    a.on_owner_loss.as_str(),
+                    a.rule_chosen_by,
+                    a.environment,
+                    a.state.as_str(),
+                    a.created_at,
+                ],
+            )
+            .map(|_| ()),
+        AgentChange::Update { id, name, heir, on_owner_loss, rule_chosen_by } => {
+            tx.run_on_row(&UPDATE, params![id, name, heir, on_owner_loss.as_str(), rule_chosen_by])
+        }
+        AgentChange::SetState(id, state) => tx.run_on_row(&SET_STATE, params![id, state.as_str()]),
+        AgentChange::SetOwner(id, owner, state) => {
+            tx.run_on_row(&SET_OWNER, params![id, owner, state.as_str()])
+        }
+        AgentChange::Disable(id, _) => {
+            tx.run(&SET_STATE, params![id, AgentState::Disabled.as_str()]).map(|_| ())
+        }
+        AgentChange::Orphan(id, _) => {
+            tx.run(&SET_STATE, params![id, AgentState::Orphaned.as_str()]).map(|_| ())
+        }
+    }
+}
+
+/// An agent of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: AgentId) -> Result<Option<Agent>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// A page of agents in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Agent>, StoreError> {
+    tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?.iter().map(read).collect()
+}
+
+/// A page of a membership's agents in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list_of_owner(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    owner: MembershipId,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Agent>, StoreError> {
+    tx.rows(&LIST_OF_OWNER, params![organization, owner, after.unwrap_or(""), limit])?
+        .iter()
+        .map(read)
+        .collect()
+}

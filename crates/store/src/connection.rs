@@ -1,0 +1,298 @@
+//! Connections: configured identity providers, the domains routed to them, and the subjects linked through them.
+
+use std::collections::BTreeMap;
+
+use portcullis_domain::change::{ConnectionChange, LinkChange};
+use portcullis_domain::connection::{Connection, ConnectionKind, Link};
+use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
+
+use crate::row::{Row, list as in_list};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+/// The most connections that one e-mail domain routes to; a person would not choose among more.
+const MAX_OF_DOMAIN: i64 = 20;
+/// The most links of one membership that are read.
+const MAX_LINKS: i64 = 200;
+
+macro_rules! columns {
+    () => {
+        "c.id, c.organization, c.kind, c.name, c.issuer, c.client_id, c.client_secret_sealed, c.directory, \
+         c.claims_directory, c.jit_at, c.groups_claim, c.environment, c.unconfirmed_at, c.created_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "connection.create",
+    "INSERT INTO connections (id, organization, kind, name, issuer, client_id, client_secret_sealed, directory, \
+     claims_directory, jit_at, groups_claim, environment, unconfirmed_at, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+);
+const UPDATE: Statement = Statement::change(
+    "connection.update",
+    "UPDATE connections SET name = $3, issuer = $4, client_id = $5, client_secret_sealed = $6, directory = $7, \
+     claims_directory = $8, jit_at = $9, groups_claim = $10, environment = $11, unconfirmed_at = $12 \
+     WHERE id = $1 AND organization = $2",
+);
+const DELETE: Statement = Statement::change("connection.delete", "DELETE FROM connections WHERE id = $1");
+const DELETE_DOMAINS: Statement =
+    Statement::change("connection.delete_domains", "DELETE FROM connection_domains WHERE connection = $1");
+const DELETE_LINKS: Statement =
+    Statement::change("connection.delete_links", "DELETE FROM links WHERE connection = $1");
+const ADD_DOMAIN: Statement = Statement::change(
+    "connection.add_domain",
+    "INSERT INTO connection_domains (connection, domain) VALUES ($1, $2) ON CONFLICT DO NOTHING",
+);
+const FIND: Statement = Statement::read(
+    "connection.find",
+    concat!("SELECT ", columns!(), " FROM connections c WHERE c.organization = $1 AND c.id = $2"),
+);
+const FIND_BY_ID: Statement = Statement::read(
+    "connection.find_by_id",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM connections c JOIN organizations o ON o.id = c.organization \
+         WHERE c.id = $1 AND o.deleted_at IS NULL"
+    ),
+);
+const FIND_BY_DOMAIN: Statement = Statement::read(
+    "connection.find_by_domain",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM connection_domains r JOIN connections c ON c.id = r.connection \
+         JOIN domains d ON d.organization = c.organization AND d.domain = r.domain \
+         JOIN organizations o ON o.id = c.organization \
+         WHERE r.domain = $1 AND d.proven_at IS NOT NULL AND o.deleted_at IS NULL ORDER BY c.id LIMIT $2"
+    ),
+);
+const LIST: Statement = Statement::read(
+    "connection.list",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM connections c WHERE c.organization = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
+    ),
+);
+const DOMAINS_OF: Statement = Statement::read(
+    "connection.domains_of",
+    "SELECT connection, domain FROM connection_domains WHERE connection IN_LIST($1) ORDER BY connection, domain",
+);
+const CREATE_LINK: Statement = Statement::change(
+    "connection.create_link",
+    "INSERT INTO links (connection, subject, organization, membership, created_at) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT DO NOTHING RETURNING subject",
+);
+const DELETE_LINKS_OF: Statement =
+    Statement::change("connection.delete_links_of", "DELETE FROM links WHERE membership = $1");
+const FIND_LINK: Statement = Statement::read(
+    "connection.find_link",
+    "SELECT connection, subject, organization, membership, created_at FROM links \
+     WHERE connection = $1 AND subject = $2",
+);
+const LINKS_OF: Statement = Statement::read(
+    "connection.links_of",
+    "SELECT connection, subject, organization, membership, created_at FROM links \
+     WHERE membership = $1 ORDER BY connection, subject LIMIT $2",
+);
+
+/// The statements about connections and links.
+pub const ALL: &[&Statement] = &[
+    &CREATE,
+    &UPDATE,
+    &DELETE,
+    &DELETE_DOMAINS,
+    &DELETE_LINKS,
+    &ADD_DOMAIN,
+    &FIND,
+    &FIND_BY_ID,
+    &FIND_BY_DOMAIN,
+    &LIST,
+    &DOMAINS_OF,
+    &CREATE_LINK,
+    &DELETE_LINKS_OF,
+    &FIND_LINK,
+    &LINKS_OF,
+];
+
+fn read(row: &Row) -> Result<Connection, StoreError> {
+    Ok(Connection {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        kind: row.one_of(2, |text| [ConnectionKind::Oidc].into_iter().find(|kind| kind.as_str() == text))?,
+        name: row.text(3)?.to_owned(),
+        issuer: row.text(4)?.to_owned(),
+        client_id: row.text(5)?.to_owned(),
+        client_secret_sealed: row.text(6)?.to_owned(),
+        directory: row.opt_parsed(7)?,
+        claims_directory: row.parsed(8)?,
+        jit_at: row.opt_at(9)?,
+        groups_claim: row.opt_text(10)?.map(str::to_owned),
+        environment: row.parsed(11)?,
+        domains: Vec::new(),
+        unconfirmed_at: row.opt_at(12)?,
+        created_at: row.at(13)?,
+    })
+}
+
+fn read_link(row: &Row) -> Result<Link, StoreError> {
+    Ok(Link {
+        connection: row.parsed(0)?,
+        subject: row.text(1)?.to_owned(),
+        organization: row.parsed(2)?,
+        membership: row.parsed(3)?,
+        created_at: row.at(4)?,
+    })
+}
+
+/// Reads connections and, by one statement for all of them, their domains.
+fn read_with_domains(tx: &mut Tx<'_>, rows: &[Row]) -> Result<Vec<Connection>, StoreError> {
+    let mut connections = rows.iter().map(read).collect::<Result<Vec<_>, _>>()?;
+    let mut domains: BTreeMap<ConnectionId, Vec<String>> = BTreeMap::new();
+    for chunk in connections.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(&DOMAINS_OF, params![in_list(chunk.iter().map(|c| c.id))])? {
+            domains.entry(row.parsed(0)?).or_default().push(row.text(1)?.to_owned());
+        }
+    }
+    for connection in &mut connections {
+        connection.domains = domains.remove(&connection.id).unwrap_or_default();
+    }
+    Ok(connections)
+}
+
+fn route(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), StoreError> {
+    for domain in &connection.domains {
+        tx.run(&ADD_DOMAIN, params![connection.id, domain])?;
+    }
+    Ok(())
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &ConnectionChange) -> Result<(), StoreError> {
+    match change {
+        ConnectionChange::Create(c) => {
+            tx.run(
+                &CREATE,
+                params![
+                    c.id,
+                    c.organization,
+                    c.kind.as_str(),
+                    c.name,
+                    c.issuer,
+                    c.client_id,
+                    c.client_secret_sealed,
+                    c.directory,
+                    c.claims_directory,
+                    c.jit_at,
+                    c.groups_claim,
+                    c.environment,
+                    c.unconfirmed_at,
+                    c.created_at,
+                ],
+            )?;
+            route(tx, c)
+        }
+        ConnectionChange::Update(c) => {
+            tx.run_on_row(
+                &UPDATE,
+                params![
+                    c.id,
+                    c.organization,
+                    c.name,
+                    c.issuer,
+                    c.client_id,
+                    c.client_secret_sealed,
+                    c.directory,
+                    c.claims_directory,
+                    c.jit_at,
+                    c.groups_claim,
+                    c.environment,
+                    c.unconfirmed_at,
+                ],
+            )?;
+            tx.run(&DELETE_DOMAINS, params![c.id])?;
+            route(tx, c)
+        }
+        ConnectionChange::Delete(id) => {
+            tx.run(&DELETE_LINKS, params![id])?;
+            tx.run(&DELETE_DOMAINS, params![id])?;
+            tx.run(&DELETE, params![id]).map(|_| ())
+        }
+    }
+}
+
+pub(crate) fn apply_link(tx: &mut Tx<'_>, change: &LinkChange) -> Result<(), StoreError> {
+    match change {
+        LinkChange::Create(link) => tx.insert(
+            &CREATE_LINK,
+            params![link.connection, link.subject, link.organization, link.membership, link.created_at],
+            "link.subject",
+        ),
+        LinkChange::DeleteOf(membership) => tx.run(&DELETE_LINKS_OF, params![membership]).map(|_| ()),
+    }
+}
+
+/// A connection of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: ConnectionId,
+) -> Result<Option<Connection>, StoreError> {
+    let rows = tx.rows(&FIND, params![organization, id])?;
+    Ok(read_with_domains(tx, &rows)?.pop())
+}
+
+/// The connection that a sign-in URL names: such URLs carry nothing but its id.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_by_id(tx: &mut Tx<'_>, id: ConnectionId) -> Result<Option<Connection>, StoreError> {
+    let rows = tx.rows(&FIND_BY_ID, params![id])?;
+    Ok(read_with_domains(tx, &rows)?.pop())
+}
+
+/// The connections that an e-mail domain is routed to, of the organization that has proven it; 20 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_by_domain(tx: &mut Tx<'_>, domain: &str) -> Result<Vec<Connection>, StoreError> {
+    let rows = tx.rows(&FIND_BY_DOMAIN, params![domain, MAX_OF_DOMAIN])?;
+    read_with_domains(tx, &rows)
+}
+
+/// A page of connections in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Connection>, StoreError> {
+    let rows = tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?;
+    read_with_domains(tx, &rows)
+}
+
+/// The link of a connection's subject.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_link(
+    tx: &mut Tx<'_>,
+    connection: ConnectionId,
+    subject: &str,
+) -> Result<Option<Link>, StoreError> {
+    tx.row(&FIND_LINK, params![connection, subject])?.as_ref().map(read_link).transpose()
+}
+
+/// The links of a membership; 200 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn links_of(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Link>, StoreError> {
+    tx.rows(&LINKS_OF, params![membership, MAX_LINKS])?.iter().map(read_link).collect()
+}

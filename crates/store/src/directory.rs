@@ -1,0 +1,168 @@
+//! Directories: sources of facts about people and groups.
+
+use portcullis_domain::change::DirectoryChange;
+use portcullis_domain::directory::{Directory, DirectoryKind};
+use portcullis_domain::id::{DirectoryId, OrganizationId};
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "id, organization, kind, name, default_role, settle_s, connection, created_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "directory.create",
+    "INSERT INTO directories (id, organization, kind, name, default_role, settle_s, connection, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
+const UPDATE: Statement = Statement::change(
+    "directory.update",
+    "UPDATE directories SET name = $3, default_role = $4, settle_s = $5 WHERE id = $1 AND organization = $2",
+);
+const DELETE: Statement = Statement::change("directory.delete", "DELETE FROM directories WHERE id = $1");
+const DELETE_MAPPINGS: Statement =
+    Statement::change("directory.delete_mappings", "DELETE FROM mappings WHERE directory = $1");
+const DELETE_MEMBERS: Statement = Statement::change(
+    "directory.delete_members",
+    "DELETE FROM directory_members WHERE directory_group IN \
+     (SELECT id FROM directory_groups WHERE directory = $1)",
+);
+const DELETE_GROUPS: Statement =
+    Statement::change("directory.delete_groups", "DELETE FROM directory_groups WHERE directory = $1");
+const DELETE_EMAILS: Statement =
+    Statement::change("directory.delete_emails", "DELETE FROM directory_user_emails WHERE directory = $1");
+const DELETE_USERS: Statement =
+    Statement::change("directory.delete_users", "DELETE FROM directory_users WHERE directory = $1");
+const FIND: Statement = Statement::read(
+    "directory.find",
+    concat!("SELECT ", columns!(), " FROM directories WHERE organization = $1 AND id = $2"),
+);
+const LIST: Statement = Statement::read(
+    "directory.list",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directories WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3"
+    ),
+);
+const IS_USED: Statement = Statement::read(
+    "directory.is_used",
+    "SELECT id FROM connections WHERE organization = $1 AND (directory = $2 OR claims_directory = $2) \
+     ORDER BY id LIMIT 1",
+);
+const GOVERNS: Statement = Statement::read(
+    "directory.governs",
+    "SELECT COUNT(*) FROM memberships WHERE governed_by = $2 AND organization = $1 AND state <> 'deprovisioned'",
+);
+
+/// The statements about directories.
+pub const ALL: &[&Statement] = &[
+    &CREATE,
+    &UPDATE,
+    &DELETE,
+    &DELETE_MAPPINGS,
+    &DELETE_MEMBERS,
+    &DELETE_GROUPS,
+    &DELETE_EMAILS,
+    &DELETE_USERS,
+    &FIND,
+    &LIST,
+    &IS_USED,
+    &GOVERNS,
+];
+
+fn read(row: &Row) -> Result<Directory, StoreError> {
+    Ok(Directory {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        kind: row.one_of(2, |text| {
+            [DirectoryKind::Scim, DirectoryKind::Claims].into_iter().find(|kind| kind.as_str() == text)
+        })?,
+        name: row.text(3)?.to_owned(),
+        default_role: row.opt_parsed(4)?,
+        settle_s: row.int(5)?,
+        connection: row.opt_parsed(6)?,
+        created_at: row.at(7)?,
+    })
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryChange) -> Result<(), StoreError> {
+    match change {
+        DirectoryChange::Create(d) => tx
+            .run(
+                &CREATE,
+                params![
+                    d.id,
+                    d.organization,
+                    d.kind.as_str(),
+                    d.name,
+                    d.default_role,
+                    d.settle_s,
+                    d.connection,
+                    d.created_at,
+                ],
+            )
+            .map(|_| ()),
+        DirectoryChange::Update(d) => {
+            tx.run_on_row(&UPDATE, params![d.id, d.organization, d.name, d.default_role, d.settle_s])
+        }
+        DirectoryChange::Delete(id) => {
+            // Members are found through the groups, so they go first.
+            for statement in
+                [&DELETE_MAPPINGS, &DELETE_MEMBERS, &DELETE_GROUPS, &DELETE_EMAILS, &DELETE_USERS]
+            {
+                tx.run(statement, params![id])?;
+            }
+            tx.run(&DELETE, params![id]).map(|_| ())
+        }
+    }
+}
+
+/// A directory of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: DirectoryId,
+) -> Result<Option<Directory>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// A page of directories in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Directory>, StoreError> {
+    tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?.iter().map(read).collect()
+}
+
+/// Whether a connection names it, as the directory that governs or as the one of its claims.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_used(tx: &mut Tx<'_>, organization: OrganizationId, id: DirectoryId) -> Result<bool, StoreError> {
+    Ok(tx.row(&IS_USED, params![organization, id])?.is_some())
+}
+
+/// How many people it governs who were not off-boarded.
+///
+/// # Errors
+/// As [`find`].
+pub fn count_governed(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: DirectoryId,
+) -> Result<i64, StoreError> {
+    tx.row(&GOVERNS, params![organization, id])?.map_or(Ok(0), |row| row.int(0))
+}

@@ -1,0 +1,127 @@
+//! Grants: roles given by people. An ended grant keeps its row, as an account of who gave what.
+
+use portcullis_domain::change::GrantChange;
+use portcullis_domain::grant::Grant;
+use portcullis_domain::id::{GrantId, MembershipId, OrganizationId};
+use portcullis_domain::text::Slug;
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+/// The most grants of one membership that are read: a person with more roles than that is a mistake.
+const MAX_OF_MEMBERSHIP: i64 = 200;
+
+macro_rules! columns {
+    () => {
+        "id, organization, membership, role, granted_by, reason, request_id, created_at, ended_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "grant.create",
+    "INSERT INTO grants (id, organization, membership, role, granted_by, reason, request_id, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
+const END: Statement =
+    Statement::change("grant.end", "UPDATE grants SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL");
+const END_OF: Statement = Statement::change(
+    "grant.end_of",
+    "UPDATE grants SET ended_at = $2 WHERE membership = $1 AND ended_at IS NULL AND role <> $3",
+);
+const FIND: Statement = Statement::read(
+    "grant.find",
+    concat!("SELECT ", columns!(), " FROM grants WHERE organization = $1 AND id = $2 AND ended_at IS NULL"),
+);
+const LIST: Statement = Statement::read(
+    "grant.list",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM grants WHERE organization = $1 AND id > $2 AND ended_at IS NULL ORDER BY id LIMIT $3"
+    ),
+);
+const LIVE_OF: Statement = Statement::read(
+    "grant.live_of",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM grants WHERE membership = $2 AND organization = $1 AND ended_at IS NULL ORDER BY id LIMIT $3"
+    ),
+);
+
+/// The statements about grants.
+pub const ALL: &[&Statement] = &[&CREATE, &END, &END_OF, &FIND, &LIST, &LIVE_OF];
+
+fn read(row: &Row) -> Result<Grant, StoreError> {
+    Ok(Grant {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        membership: row.parsed(2)?,
+        role: row.parsed(3)?,
+        granted_by: row.opt_parsed(4)?,
+        reason: row.text(5)?.to_owned(),
+        request: row.opt_parsed(6)?,
+        created_at: row.at(7)?,
+        ended_at: row.opt_at(8)?,
+    })
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &GrantChange) -> Result<(), StoreError> {
+    match change {
+        GrantChange::Create(g) => tx
+            .run(
+                &CREATE,
+                params![
+                    g.id,
+                    g.organization,
+                    g.membership,
+                    g.role,
+                    g.granted_by,
+                    g.reason,
+                    g.request,
+                    g.created_at,
+                ],
+            )
+            .map(|_| ()),
+        GrantChange::End(id, at) => tx.run(&END, params![id, at]).map(|_| ()),
+        GrantChange::EndOf { membership, keep, at } => {
+            // No slug is empty, so an empty one keeps nothing.
+            let keep = keep.as_ref().map_or("", Slug::as_str);
+            tx.run(&END_OF, params![membership, at, keep]).map(|_| ())
+        }
+    }
+}
+
+/// A grant of that organization that has not ended.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: GrantId) -> Result<Option<Grant>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// A page of grants that have not ended, in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Grant>, StoreError> {
+    tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?.iter().map(read).collect()
+}
+
+/// The grants of a membership that have not ended; 200 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn live_of(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    membership: MembershipId,
+) -> Result<Vec<Grant>, StoreError> {
+    tx.rows(&LIVE_OF, params![organization, membership, MAX_OF_MEMBERSHIP])?.iter().map(read).collect()
+}

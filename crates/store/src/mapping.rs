@@ -1,0 +1,395 @@
+//! Mappings, and whom a change of rules touches.
+//!
+//! Whom a rule touches is found through the groups that it names, never by walking the organization: each of these
+//! statements follows an index from the rule to the people, and stops at a limit.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::change::MappingChange;
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, MappingId, MembershipId, OrganizationId};
+use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::team::TeamRole;
+use portcullis_domain::text::Slug;
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+/// The most groups of one name or external id that a rule is locked by; providers give a key to one group.
+const MAX_GROUPS_OF_SOURCE: i64 = 1000;
+
+macro_rules! columns {
+    () => {
+        "id, organization, directory, source, written, role, team, team_role, environment, created_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "mapping.create",
+    "INSERT INTO mappings (id, organization, directory, source, source_key, written, role, team, team_role, \
+     environment, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+);
+const UPDATE: Statement = Statement::change(
+    "mapping.update",
+    "UPDATE mappings SET directory = $3, source = $4, source_key = $5, written = $6, role = $7, team = $8, \
+     team_role = $9, environment = $10 WHERE id = $1 AND organization = $2",
+);
+const DELETE: Statement = Statement::change("mapping.delete", "DELETE FROM mappings WHERE id = $1");
+const FIND: Statement = Statement::read(
+    "mapping.find",
+    concat!("SELECT ", columns!(), " FROM mappings WHERE organization = $1 AND id = $2"),
+);
+const LIST: Statement = Statement::read(
+    "mapping.list",
+    concat!("SELECT ", columns!(), " FROM mappings WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3"),
+);
+const LIST_OF_DIRECTORY: Statement = Statement::read(
+    "mapping.list_of_directory",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM mappings WHERE directory = $2 AND organization = $1 AND id > $3 ORDER BY id LIMIT $4"
+    ),
+);
+const AFFECTED_BY_GROUP_ID: Statement = Statement::read(
+    "mapping.affected_by_group_id",
+    "SELECT DISTINCT u.membership FROM directory_groups g \
+     JOIN directory_members m ON m.directory_group = g.id JOIN directory_users u ON u.id = m.directory_user \
+     WHERE g.directory = $1 AND g.id = $2 LIMIT $3",
+);
+const AFFECTED_BY_GROUP_EXTERNAL_ID: Statement = Statement::read(
+    "mapping.affected_by_group_external_id",
+    "SELECT DISTINCT u.membership FROM directory_groups g \
+     JOIN directory_members m ON m.directory_group = g.id JOIN directory_users u ON u.id = m.directory_user \
+     WHERE g.directory = $1 AND g.external_id = $2 LIMIT $3",
+);
+const AFFECTED_BY_GROUP_DISPLAY_NAME: Statement = Statement::read(
+    "mapping.affected_by_group_display_name",
+    "SELECT DISTINCT u.membership FROM directory_groups g \
+     JOIN directory_members m ON m.directory_group = g.id JOIN directory_users u ON u.id = m.directory_user \
+     WHERE g.directory = $1 AND g.display_name_key = $2 LIMIT $3",
+);
+const AFFECTED_BY_GROUP: Statement = Statement::read(
+    "mapping.affected_by_group",
+    "SELECT DISTINCT u.membership FROM directory_members m JOIN directory_users u ON u.id = m.directory_user \
+     WHERE m.directory_group = $1 LIMIT $2",
+);
+const AFFECTED_BY_DIRECTORY: Statement = Statement::read(
+    "mapping.affected_by_directory",
+    "SELECT DISTINCT membership FROM directory_users WHERE directory = $1 LIMIT $2",
+);
+const HOLDERS_OF_ROLE: Statement = Statement::read(
+    "mapping.holders_of_role",
+    "SELECT id FROM memberships WHERE organization = $1 AND role = $2 LIMIT $3",
+);
+const GRANTEES_OF_ROLE: Statement = Statement::read(
+    "mapping.grantees_of_role",
+    "SELECT DISTINCT membership FROM grants WHERE organization = $1 AND role = $2 AND ended_at IS NULL LIMIT $3",
+);
+const DEFAULTED_TO_ROLE: Statement = Statement::read(
+    "mapping.defaulted_to_role",
+    "SELECT DISTINCT u.membership FROM directories d JOIN directory_users u ON u.directory = d.id \
+     WHERE d.organization = $1 AND d.default_role = $2 LIMIT $3",
+);
+const SOURCES_OF_ROLE: Statement = Statement::read(
+    "mapping.sources_of_role",
+    "SELECT DISTINCT directory, source, source_key FROM mappings WHERE organization = $1 AND role = $2 \
+     ORDER BY directory, source, source_key",
+);
+const GROUPS_OF_ID: Statement = Statement::read(
+    "mapping.groups_of_id",
+    "SELECT id FROM directory_groups WHERE directory = $1 AND id = $2 ORDER BY id LIMIT $3",
+);
+const GROUPS_OF_EXTERNAL_ID: Statement = Statement::read(
+    "mapping.groups_of_external_id",
+    "SELECT id FROM directory_groups WHERE directory = $1 AND external_id = $2 ORDER BY id LIMIT $3",
+);
+const GROUPS_OF_DISPLAY_NAME: Statement = Statement::read(
+    "mapping.groups_of_display_name",
+    "SELECT id FROM directory_groups WHERE directory = $1 AND display_name_key = $2 ORDER BY id LIMIT $3",
+);
+const IS_GROUP_MAPPED: Statement = Statement::read(
+    "mapping.is_group_mapped",
+    "SELECT CAST(1 AS BIGINT) WHERE \
+     EXISTS (SELECT 1 FROM mappings WHERE directory = $1 AND source = 'group_id' AND source_key = $2) \
+     OR EXISTS (SELECT 1 FROM mappings WHERE directory = $1 AND source = 'group_external_id' AND source_key = $3) \
+     OR EXISTS (SELECT 1 FROM mappings WHERE directory = $1 AND source = 'group_display_name' AND source_key = $4)",
+);
+
+/// The statements about mappings.
+pub const ALL: &[&Statement] = &[
+    &CREATE,
+    &UPDATE,
+    &DELETE,
+    &FIND,
+    &LIST,
+    &LIST_OF_DIRECTORY,
+    &AFFECTED_BY_GROUP_ID,
+    &AFFECTED_BY_GROUP_EXTERNAL_ID,
+    &AFFECTED_BY_GROUP_DISPLAY_NAME,
+    &AFFECTED_BY_GROUP,
+    &AFFECTED_BY_DIRECTORY,
+    &HOLDERS_OF_ROLE,
+    &GRANTEES_OF_ROLE,
+    &DEFAULTED_TO_ROLE,
+    &SOURCES_OF_ROLE,
+    &GROUPS_OF_ID,
+    &GROUPS_OF_EXTERNAL_ID,
+    &GROUPS_OF_DISPLAY_NAME,
+    &IS_GROUP_MAPPED,
+];
+
+/// What a mapping compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Compared {
+    GroupId,
+    GroupExternalId,
+    GroupDisplayName,
+}
+
+impl Compared {
+    const fn of(source: &MappingSource) -> Self {
+        match source {
+            MappingSource::GroupId(_) => Self::GroupId,
+            MappingSource::GroupExternalId(_) => Self::GroupExternalId,
+            MappingSource::GroupDisplayName(_) => Self::GroupDisplayName,
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        match text {
+            "group_id" => Some(Self::GroupId),
+            "group_external_id" => Some(Self::GroupExternalId),
+            "group_display_name" => Some(Self::GroupDisplayName),
+            _ => None,
+        }
+    }
+
+    const fn affected(self) -> &'static Statement {
+        match self {
+            Self::GroupId => &AFFECTED_BY_GROUP_ID,
+            Self::GroupExternalId => &AFFECTED_BY_GROUP_EXTERNAL_ID,
+            Self::GroupDisplayName => &AFFECTED_BY_GROUP_DISPLAY_NAME,
+        }
+    }
+
+    const fn groups(self) -> &'static Statement {
+        match self {
+            Self::GroupId => &GROUPS_OF_ID,
+            Self::GroupExternalId => &GROUPS_OF_EXTERNAL_ID,
+            Self::GroupDisplayName => &GROUPS_OF_DISPLAY_NAME,
+        }
+    }
+}
+
+fn read(row: &Row) -> Result<Mapping, StoreError> {
+    let written = row.text(4)?.to_owned();
+    let source = match row.one_of(3, Compared::parse)? {
+        Compared::GroupId => MappingSource::GroupId(written.clone()),
+        Compared::GroupExternalId => MappingSource::GroupExternalId(written.clone()),
+        Compared::GroupDisplayName => MappingSource::GroupDisplayName(written.clone()),
+    };
+    let team = match row.opt_parsed(6)? {
+        Some(slug) => Some((slug, row.one_of(7, parse_team_role)?)),
+        None => None,
+    };
+    Ok(Mapping {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        directory: row.parsed(2)?,
+        source,
+        written,
+        gives: Gives { role: row.opt_parsed(5)?, team, environment: row.opt_parsed(8)? },
+        created_at: row.at(9)?,
+    })
+}
+
+fn parse_team_role(text: &str) -> Option<TeamRole> {
+    [TeamRole::Member, TeamRole::Admin].into_iter().find(|role| role.as_str() == text)
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &MappingChange) -> Result<(), StoreError> {
+    match change {
+        MappingChange::Create(m) => {
+            let (source, source_key) = m.source.key();
+            let (team, team_role) = team_columns(m);
+            tx.run(
+                &CREATE,
+                params![
+                    m.id,
+                    m.organization,
+                    m.directory,
+                    source,
+                    source_key,
+                    m.written,
+                    m.gives.role,
+                    team,
+                    team_role,
+                    m.gives.environment,
+                    m.created_at,
+                ],
+            )
+            .map(|_| ())
+        }
+        MappingChange::Update(m) => {
+            let (source, source_key) = m.source.key();
+            let (team, team_role) = team_columns(m);
+            tx.run_on_row(
+                &UPDATE,
+                params![
+                    m.id,
+                    m.organization,
+                    m.directory,
+                    source,
+                    source_key,
+                    m.written,
+                    m.gives.role,
+                    team,
+                    team_role,
+                    m.gives.environment,
+                ],
+            )
+        }
+        MappingChange::Delete(id) => tx.run(&DELETE, params![id]).map(|_| ()),
+    }
+}
+
+fn team_columns(mapping: &Mapping) -> (Option<&Slug>, Option<&'static str>) {
+    mapping.gives.team.as_ref().map(|(slug, role)| (slug, role.as_str())).unzip()
+}
+
+/// A mapping of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MappingId,
+) -> Result<Option<Mapping>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// A page of mappings in order of id, after `after`; of one directory, if it is named.
+///
+/// # Errors
+/// As [`find`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: Option<DirectoryId>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Mapping>, StoreError> {
+    let after = after.unwrap_or("");
+    let rows = match directory {
+        Some(directory) => tx.rows(&LIST_OF_DIRECTORY, params![organization, directory, after, limit])?,
+        None => tx.rows(&LIST, params![organization, after, limit])?,
+    };
+    rows.iter().map(read).collect()
+}
+
+fn memberships(rows: &[Row]) -> Result<Vec<MembershipId>, StoreError> {
+    let mut memberships = rows.iter().map(|row| row.parsed(0)).collect::<Result<Vec<MembershipId>, _>>()?;
+    // In the order in which they are locked.
+    memberships.sort_unstable();
+    Ok(memberships)
+}
+
+/// The memberships of people in the groups that a mapping's source names, in order of id; `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn affected(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    source: &MappingSource,
+    limit: i64,
+) -> Result<Vec<MembershipId>, StoreError> {
+    memberships(&tx.rows(Compared::of(source).affected(), params![directory, source.key().1, limit])?)
+}
+
+/// The memberships of people in a group, in order of id; `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn affected_by_group(
+    tx: &mut Tx<'_>,
+    group: DirectoryGroupId,
+    limit: i64,
+) -> Result<Vec<MembershipId>, StoreError> {
+    memberships(&tx.rows(&AFFECTED_BY_GROUP, params![group, limit])?)
+}
+
+/// The memberships of people whom a directory knows, in order of id; `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn affected_by_directory(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    limit: i64,
+) -> Result<Vec<MembershipId>, StoreError> {
+    memberships(&tx.rows(&AFFECTED_BY_DIRECTORY, params![directory, limit])?)
+}
+
+/// The memberships of people who have a role, or would have it if it ranked otherwise: by a mapping, a grant or a
+/// directory's default; in order of id, `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn affected_by_role(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    role: &Slug,
+    limit: i64,
+) -> Result<Vec<MembershipId>, StoreError> {
+    let enough = usize::try_from(limit).unwrap_or(0);
+    let mut found = BTreeSet::new();
+    for statement in [&HOLDERS_OF_ROLE, &GRANTEES_OF_ROLE, &DEFAULTED_TO_ROLE] {
+        found.extend(memberships(&tx.rows(statement, params![organization, role, limit])?)?);
+        if found.len() >= enough {
+            return Ok(found.into_iter().take(enough).collect());
+        }
+    }
+    for row in tx.rows(&SOURCES_OF_ROLE, params![organization, role])? {
+        let statement = row.one_of(1, Compared::parse)?.affected();
+        let rows = tx.rows(statement, params![row.text(0)?, row.text(2)?, limit])?;
+        found.extend(memberships(&rows)?);
+        if found.len() >= enough {
+            break;
+        }
+    }
+    Ok(found.into_iter().take(enough).collect())
+}
+
+/// The groups that a mapping's source names now, in the order in which they are locked; 1,000 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn groups_of_source(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    source: &MappingSource,
+) -> Result<Vec<DirectoryGroupId>, StoreError> {
+    let (_, source_key) = source.key();
+    tx.rows(Compared::of(source).groups(), params![directory, source_key, MAX_GROUPS_OF_SOURCE])?
+        .iter()
+        .map(|row| row.parsed(0))
+        .collect()
+}
+
+/// Whether a mapping names a group by its id, its external id or its name's key.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_group_mapped(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    group: DirectoryGroupId,
+    external_id: Option<&str>,
+    display_name_key: &str,
+) -> Result<bool, StoreError> {
+    let mapped = tx.row(&IS_GROUP_MAPPED, params![directory, group, external_id, display_name_key])?;
+    Ok(mapped.is_some())
+}

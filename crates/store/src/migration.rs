@@ -1,0 +1,159 @@
+//! Migrations: forward only, numbered once, one text for both databases.
+//!
+//! A text says `INT` and `TEXT`; the dialect decides what that is. Nothing is ever taken back: a database that knows a
+//! migration which this Portcullis does not know was written by a newer one, and is refused.
+
+use portcullis_domain::Timestamp;
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{Dialect, StoreError, Tx, params};
+
+/// A step of the schema.
+struct Migration {
+    number: i64,
+    name: &'static str,
+    sql: &'static str,
+}
+
+/// Every step, in order.
+const MIGRATIONS: &[Migration] =
+    &[Migration { number: 1, name: "rooms", sql: include_str!("../migrations/0001_rooms.sql") }];
+
+/// The table that says which steps this database has taken.
+const TABLE: &str = "\
+CREATE TABLE IF NOT EXISTS schema_migrations (
+    number INT NOT NULL PRIMARY KEY,
+    name TEXT NOT NULL,
+    applied_at INT NOT NULL
+);
+";
+/// Two nodes that start together must not migrate together. SQLite has one writer and needs no lock.
+const LOCK_POSTGRES: &str = "SELECT pg_advisory_xact_lock(8021070437)";
+
+const APPLIED: Statement = Statement::read(
+    "migration.applied",
+    "SELECT number, name, applied_at FROM schema_migrations ORDER BY number",
+);
+const RECORD: Statement = Statement::note(
+    "migration.record",
+    "INSERT INTO schema_migrations (number, name, applied_at) VALUES ($1, $2, $3)",
+);
+const TABLE_OF_SQLITE: Statement = Statement::read(
+    "migration.table_of_sqlite",
+    "SELECT name FROM sqlite_master WHERE type = 'table' AND name = 'schema_migrations'",
+);
+const TABLE_OF_POSTGRES: Statement = Statement::read(
+    "migration.table_of_postgres",
+    "SELECT CAST(to_regclass('schema_migrations') AS TEXT) WHERE to_regclass('schema_migrations') IS NOT NULL",
+);
+
+/// A step that a database has taken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Applied {
+    /// Its number.
+    pub number: i64,
+    /// Its name.
+    pub name: String,
+    /// When it was taken.
+    pub applied_at: Timestamp,
+}
+
+fn read(row: &Row) -> Result<Applied, StoreError> {
+    Ok(Applied { number: row.int(0)?, name: row.text(1)?.to_owned(), applied_at: row.at(2)? })
+}
+
+/// The newest step that this Portcullis knows.
+#[must_use]
+pub fn newest() -> i64 {
+    MIGRATIONS.last().map_or(0, |migration| migration.number)
+}
+
+/// The steps that this database has taken, in order; none if it is empty.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn applied(tx: &mut Tx<'_>) -> Result<Vec<Applied>, StoreError> {
+    let table = match tx.dialect() {
+        Dialect::Sqlite => &TABLE_OF_SQLITE,
+        Dialect::Postgres => &TABLE_OF_POSTGRES,
+    };
+    if tx.row(table, params![])?.is_none() {
+        return Ok(Vec::new());
+    }
+    tx.rows(&APPLIED, params![])?.iter().map(read).collect()
+}
+
+/// Takes every step that this database has not taken yet, in the caller's transaction.
+///
+/// # Errors
+/// [`StoreError::WrongVersion`] if a newer Portcullis wrote the database, or another one; else as [`applied`].
+pub fn migrate(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    if tx.dialect() == Dialect::Postgres {
+        tx.batch(LOCK_POSTGRES)?;
+    }
+    let taken = applied(tx)?;
+    check(&taken)?;
+    let dialect = tx.dialect();
+    if taken.is_empty() {
+        tx.batch(&text(dialect, TABLE))?;
+    }
+    for migration in MIGRATIONS.iter().skip(taken.len()) {
+        tx.batch(&text(dialect, migration.sql))?;
+        tx.run(&RECORD, params![migration.number, migration.name, now])?;
+    }
+    Ok(())
+}
+
+/// Whether what a database has taken is the beginning of what is known here.
+fn check(taken: &[Applied]) -> Result<(), StoreError> {
+    let newest = newest();
+    if let Some(last) = taken.last().filter(|last| last.number > newest) {
+        return Err(StoreError::WrongVersion(format!(
+            "the database is at migration {} (`{}`), this Portcullis knows up to {newest}: start the newer version",
+            last.number, last.name
+        )));
+    }
+    for (step, known) in taken.iter().zip(MIGRATIONS) {
+        if step.number != known.number || step.name != known.name {
+            return Err(StoreError::WrongVersion(format!(
+                "the database has migration {} (`{}`) where this Portcullis has {} (`{}`)",
+                step.number, step.name, known.number, known.name
+            )));
+        }
+    }
+    Ok(())
+}
+
+/// A migration's text for that database: column types, the order of texts, and strict tables.
+fn text(dialect: Dialect, sql: &str) -> String {
+    let mut out = String::with_capacity(sql.len() * 2);
+    for line in sql.lines().filter(|line| !line.trim_start().starts_with("--")) {
+        match (dialect, line) {
+            (Dialect::Sqlite, ");") => out.push_str(") STRICT;"),
+            _ => push_line(&mut out, dialect, line),
+        }
+        out.push('\n');
+    }
+    out
+}
+
+fn push_line(out: &mut String, dialect: Dialect, line: &str) {
+    let mut rest = line;
+    while !rest.is_empty() {
+        let word = rest.find(|c: char| !c.is_ascii_alphanumeric() && c != '_').unwrap_or(rest.len());
+        let (text, after) = if word == 0 {
+            let next = rest.find(|c: char| c.is_ascii_alphanumeric() || c == '_').unwrap_or(rest.len());
+            rest.split_at(next)
+        } else {
+            rest.split_at(word)
+        };
+        out.push_str(match (dialect, text) {
+            (Dialect::Sqlite, "INT") => "INTEGER",
+            (Dialect::Postgres, "INT") => "BIGINT",
+            (Dialect::Postgres, "TEXT") => "TEXT COLLATE \"C\"",
+            _ => text,
+        });
+        rest = after;
+    }
+}

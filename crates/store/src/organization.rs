@@ -1,0 +1,161 @@
+//! Organizations: what everything but users belongs to, and the number of their rules.
+//!
+//! A deleted organization keeps its row, its slug and its audit log; nothing here finds it any more.
+
+use portcullis_domain::change::OrganizationChange;
+use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_domain::organization::Organization;
+use portcullis_domain::text::Slug;
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "id, slug, name, rules_number, created_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "organization.create",
+    "INSERT INTO organizations (id, slug, name, rules_number, created_at) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT DO NOTHING RETURNING id",
+);
+const RENAME: Statement = Statement::change(
+    "organization.rename",
+    "UPDATE organizations SET name = $2 WHERE id = $1 AND deleted_at IS NULL",
+);
+const RAISE_RULES: Statement = Statement::change(
+    "organization.raise_rules",
+    "UPDATE organizations SET rules_number = rules_number + 1 WHERE id = $1 AND deleted_at IS NULL",
+);
+const DELETE: Statement = Statement::change(
+    "organization.delete",
+    "UPDATE organizations SET deleted_at = $2 WHERE id = $1 AND deleted_at IS NULL",
+);
+// A proven domain belongs to one organization at a time: a deleted one must not hold it against its owner for ever.
+const RELEASE_DOMAINS: Statement =
+    Statement::change("organization.release_domains", "DELETE FROM domains WHERE organization = $1");
+const FIND: Statement = Statement::read(
+    "organization.find",
+    concat!("SELECT ", columns!(), " FROM organizations WHERE id = $1 AND deleted_at IS NULL"),
+);
+const FIND_BY_SLUG: Statement = Statement::read(
+    "organization.find_by_slug",
+    concat!("SELECT ", columns!(), " FROM organizations WHERE slug = $1 AND deleted_at IS NULL"),
+);
+const LIST: Statement = Statement::read(
+    "organization.list",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM organizations WHERE id > $1 AND deleted_at IS NULL ORDER BY id LIMIT $2"
+    ),
+);
+const RULES_PENDING: Statement = Statement::read(
+    "organization.rules_pending",
+    "SELECT COUNT(*) FROM memberships WHERE organization = $1 \
+     AND rules_number < (SELECT rules_number FROM organizations WHERE id = $1)",
+);
+const NEXT_STALE: Statement = Statement::read(
+    "organization.next_stale",
+    "SELECT o.id, m.id FROM organizations o \
+     JOIN memberships m ON m.organization = o.id AND m.rules_number < o.rules_number \
+     WHERE o.deleted_at IS NULL LIMIT $1",
+);
+
+/// The statements about organizations.
+pub const ALL: &[&Statement] = &[
+    &CREATE,
+    &RENAME,
+    &RAISE_RULES,
+    &DELETE,
+    &RELEASE_DOMAINS,
+    &FIND,
+    &FIND_BY_SLUG,
+    &LIST,
+    &RULES_PENDING,
+    &NEXT_STALE,
+];
+
+fn read(row: &Row) -> Result<Organization, StoreError> {
+    Ok(Organization {
+        id: row.parsed(0)?,
+        slug: row.parsed(1)?,
+        name: row.text(2)?.to_owned(),
+        rules_number: row.int(3)?,
+        created_at: row.at(4)?,
+    })
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &OrganizationChange) -> Result<(), StoreError> {
+    match change {
+        OrganizationChange::Create(o) => tx.insert(
+            &CREATE,
+            params![o.id, o.slug, o.name, o.rules_number, o.created_at],
+            "organization.slug",
+        ),
+        OrganizationChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name]),
+        OrganizationChange::RaiseRules(id) => tx.run_on_row(&RAISE_RULES, params![id]),
+        OrganizationChange::Delete(id, at) => {
+            tx.run(&RELEASE_DOMAINS, params![id])?;
+            tx.run(&DELETE, params![id, at]).map(|_| ())
+        }
+    }
+}
+
+/// The organization of that id, unless it was deleted.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(tx: &mut Tx<'_>, id: OrganizationId) -> Result<Option<Organization>, StoreError> {
+    tx.row(&FIND, params![id])?.as_ref().map(read).transpose()
+}
+
+/// The organization of that slug, unless it was deleted.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_by_slug(tx: &mut Tx<'_>, slug: &Slug) -> Result<Option<Organization>, StoreError> {
+    tx.row(&FIND_BY_SLUG, params![slug])?.as_ref().map(read).transpose()
+}
+
+/// The organization that a URL names, by id or by slug. A text that can be neither is an unknown one.
+///
+/// # Errors
+/// As [`find`].
+pub fn resolve(tx: &mut Tx<'_>, text: &str) -> Result<Option<Organization>, StoreError> {
+    // An id has an underscore and a slug has none, so a text is never both.
+    if let Ok(id) = text.parse::<OrganizationId>() {
+        return find(tx, id);
+    }
+    match text.parse::<Slug>() {
+        Ok(slug) => find_by_slug(tx, &slug),
+        Err(_) => Ok(None),
+    }
+}
+
+/// A page of organizations in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list(tx: &mut Tx<'_>, after: Option<&str>, limit: i64) -> Result<Vec<Organization>, StoreError> {
+    tx.rows(&LIST, params![after.unwrap_or(""), limit])?.iter().map(read).collect()
+}
+
+/// How many memberships of that organization have access that was stored under older rules.
+///
+/// # Errors
+/// As [`find`].
+pub fn rules_pending(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<i64, StoreError> {
+    tx.row(&RULES_PENDING, params![organization])?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// Memberships, of any organization, whose access was stored under older rules.
+///
+/// # Errors
+/// As [`find`].
+pub fn next_stale(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(OrganizationId, MembershipId)>, StoreError> {
+    tx.rows(&NEXT_STALE, params![limit])?.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
+}

@@ -1,0 +1,152 @@
+//! Roles of an organization. Slug and rank are unique in it.
+
+use portcullis_domain::change::RoleChange;
+use portcullis_domain::id::{OrganizationId, RoleId};
+use portcullis_domain::role::{Giving, Rank, Role};
+use portcullis_domain::text::Slug;
+
+use crate::row::{Row, to_json};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "id, organization, slug, rank, permissions, explicit_only_at, built_in_at, created_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "role.create",
+    "INSERT INTO roles (id, organization, slug, rank, permissions, explicit_only_at, built_in_at, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING RETURNING id",
+);
+// The organization's lock is held for every change of roles, so nobody takes the rank between look and write.
+const UPDATE_TO_ANYHOW: Statement = Statement::change(
+    "role.update_to_anyhow",
+    "UPDATE roles SET rank = $2, permissions = $3, explicit_only_at = NULL WHERE id = $1 AND NOT EXISTS \
+     (SELECT 1 FROM roles o WHERE o.organization = roles.organization AND o.rank = $2 AND o.id <> $1) \
+     RETURNING id",
+);
+const UPDATE_TO_EXPLICIT_ONLY: Statement = Statement::change(
+    "role.update_to_explicit_only",
+    "UPDATE roles SET rank = $2, permissions = $3, explicit_only_at = COALESCE(explicit_only_at, created_at) \
+     WHERE id = $1 AND NOT EXISTS \
+     (SELECT 1 FROM roles o WHERE o.organization = roles.organization AND o.rank = $2 AND o.id <> $1) \
+     RETURNING id",
+);
+const DELETE: Statement = Statement::change("role.delete", "DELETE FROM roles WHERE id = $1");
+const FIND: Statement = Statement::read(
+    "role.find",
+    concat!("SELECT ", columns!(), " FROM roles WHERE organization = $1 AND id = $2"),
+);
+const FIND_BY_SLUG: Statement = Statement::read(
+    "role.find_by_slug",
+    concat!("SELECT ", columns!(), " FROM roles WHERE organization = $1 AND slug = $2"),
+);
+const LIST: Statement = Statement::read(
+    "role.list",
+    concat!("SELECT ", columns!(), " FROM roles WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3"),
+);
+const IS_USED: Statement = Statement::read(
+    "role.is_used",
+    "SELECT CAST(1 AS BIGINT) WHERE \
+     EXISTS (SELECT 1 FROM mappings WHERE organization = $1 AND role = $2) \
+     OR EXISTS (SELECT 1 FROM grants WHERE organization = $1 AND role = $2 AND ended_at IS NULL) \
+     OR EXISTS (SELECT 1 FROM directories WHERE organization = $1 AND default_role = $2) \
+     OR EXISTS (SELECT 1 FROM memberships WHERE organization = $1 AND role = $2 AND state <> 'deprovisioned')",
+);
+
+/// The statements about roles.
+pub const ALL: &[&Statement] =
+    &[&CREATE, &UPDATE_TO_ANYHOW, &UPDATE_TO_EXPLICIT_ONLY, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED];
+
+fn read(row: &Row) -> Result<Role, StoreError> {
+    Ok(Role {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        slug: row.parsed(2)?,
+        rank: Rank::new(row.int(3)?)?,
+        permissions: row.json(4)?,
+        giving: if row.opt_at(5)?.is_some() { Giving::ExplicitOnly } else { Giving::Anyhow },
+        built_in_at: row.opt_at(6)?,
+        created_at: row.at(7)?,
+    })
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &RoleChange) -> Result<(), StoreError> {
+    match change {
+        RoleChange::Create(r) => {
+            let explicit_only_at = match r.giving {
+                Giving::ExplicitOnly => Some(r.created_at),
+                Giving::Anyhow => None,
+            };
+            let key = match find_by_slug(tx, r.organization, &r.slug)? {
+                Some(_) => "role.slug",
+                None => "role.rank",
+            };
+            tx.insert(
+                &CREATE,
+                params![
+                    r.id,
+                    r.organization,
+                    r.slug,
+                    r.rank.number(),
+                    to_json(&r.permissions)?,
+                    explicit_only_at,
+                    r.built_in_at,
+                    r.created_at,
+                ],
+                key,
+            )
+        }
+        RoleChange::Update(id, rank, permissions, giving) => {
+            let statement = match giving {
+                Giving::Anyhow => &UPDATE_TO_ANYHOW,
+                Giving::ExplicitOnly => &UPDATE_TO_EXPLICIT_ONLY,
+            };
+            tx.insert(statement, params![id, rank.number(), to_json(permissions)?], "role.rank")
+        }
+        RoleChange::Delete(id) => tx.run(&DELETE, params![id]).map(|_| ()),
+    }
+}
+
+/// A role of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: RoleId) -> Result<Option<Role>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// The role of that slug.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_by_slug(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    slug: &Slug,
+) -> Result<Option<Role>, StoreError> {
+    tx.row(&FIND_BY_SLUG, params![organization, slug])?.as_ref().map(read).transpose()
+}
+
+/// A page of roles in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Role>, StoreError> {
+    tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?.iter().map(read).collect()
+}
+
+/// Whether a mapping, a grant that has not ended, a directory's default or somebody who was not off-boarded has it.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_used(tx: &mut Tx<'_>, organization: OrganizationId, slug: &Slug) -> Result<bool, StoreError> {
+    Ok(tx.row(&IS_USED, params![organization, slug])?.is_some())
+}

@@ -1,0 +1,105 @@
+//! Teams of an organization. Who is in them follows from mappings and is stored with each membership's access.
+
+use portcullis_domain::change::TeamChange;
+use portcullis_domain::id::{OrganizationId, TeamId};
+use portcullis_domain::team::Team;
+use portcullis_domain::text::Slug;
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "id, organization, slug, name, created_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "team.create",
+    "INSERT INTO teams (id, organization, slug, name, created_at) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT DO NOTHING RETURNING id",
+);
+const RENAME: Statement = Statement::change("team.rename", "UPDATE teams SET name = $2 WHERE id = $1");
+const DELETE: Statement = Statement::change("team.delete", "DELETE FROM teams WHERE id = $1");
+const FIND: Statement = Statement::read(
+    "team.find",
+    concat!("SELECT ", columns!(), " FROM teams WHERE organization = $1 AND id = $2"),
+);
+const FIND_BY_SLUG: Statement = Statement::read(
+    "team.find_by_slug",
+    concat!("SELECT ", columns!(), " FROM teams WHERE organization = $1 AND slug = $2"),
+);
+const LIST: Statement = Statement::read(
+    "team.list",
+    concat!("SELECT ", columns!(), " FROM teams WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3"),
+);
+// Memberships have a team from a mapping only, so the mappings answer for them.
+const IS_USED: Statement = Statement::read(
+    "team.is_used",
+    "SELECT id FROM mappings WHERE organization = $1 AND team = $2 ORDER BY id LIMIT 1",
+);
+
+/// The statements about teams.
+pub const ALL: &[&Statement] = &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED];
+
+fn read(row: &Row) -> Result<Team, StoreError> {
+    Ok(Team {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        slug: row.parsed(2)?,
+        name: row.text(3)?.to_owned(),
+        created_at: row.at(4)?,
+    })
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &TeamChange) -> Result<(), StoreError> {
+    match change {
+        TeamChange::Create(t) => {
+            tx.insert(&CREATE, params![t.id, t.organization, t.slug, t.name, t.created_at], "team.slug")
+        }
+        TeamChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name]),
+        TeamChange::Delete(id) => tx.run(&DELETE, params![id]).map(|_| ()),
+    }
+}
+
+/// A team of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: TeamId) -> Result<Option<Team>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// The team of that slug.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_by_slug(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    slug: &Slug,
+) -> Result<Option<Team>, StoreError> {
+    tx.row(&FIND_BY_SLUG, params![organization, slug])?.as_ref().map(read).transpose()
+}
+
+/// A page of teams in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Team>, StoreError> {
+    tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?.iter().map(read).collect()
+}
+
+/// Whether a mapping gives it.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_used(tx: &mut Tx<'_>, organization: OrganizationId, slug: &Slug) -> Result<bool, StoreError> {
+    Ok(tx.row(&IS_USED, params![organization, slug])?.is_some())
+}

@@ -1,0 +1,161 @@
+//! Traces of sign-ins and directory calls: what came, which check decided. Bounded by count and by age.
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::id::{OrganizationId, RequestId, TraceId};
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+/// Sorts behind every trace's id: where the newest page begins.
+const BEHIND_ALL: &str = "~";
+
+macro_rules! columns {
+    () => {
+        "id, organization, kind, outcome, subject, request_id, content, created_at"
+    };
+}
+
+const INSERT: Statement = Statement::note(
+    "trace.insert",
+    concat!(
+        "INSERT INTO traces (",
+        columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"
+    ),
+);
+const PRUNE_BY_AGE: Statement = Statement::note(
+    "trace.prune_by_age",
+    "DELETE FROM traces WHERE id IN \
+     (SELECT id FROM traces WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
+);
+const PRUNE_UP_TO: Statement = Statement::note(
+    "trace.prune_up_to",
+    "DELETE FROM traces WHERE id IN \
+     (SELECT id FROM traces WHERE organization = $1 AND id <= $2 ORDER BY id LIMIT $3)",
+);
+const NEWEST_TOO_MANY: Statement = Statement::read(
+    "trace.newest_too_many",
+    "SELECT id FROM traces WHERE organization = $1 ORDER BY id DESC LIMIT 1 OFFSET $2",
+);
+const FIND: Statement = Statement::read(
+    "trace.find",
+    concat!("SELECT ", columns!(), " FROM traces WHERE organization = $1 AND id = $2"),
+);
+const LIST: Statement = Statement::read(
+    "trace.list",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM traces WHERE organization = $1 AND id < $2 AND (CAST($3 AS TEXT) = '' OR kind = $3) \
+         AND (CAST($4 AS TEXT) = '' OR outcome = $4) ORDER BY id DESC LIMIT $5"
+    ),
+);
+
+/// The statements about traces.
+pub const ALL: &[&Statement] = &[&INSERT, &PRUNE_BY_AGE, &PRUNE_UP_TO, &NEWEST_TOO_MANY, &FIND, &LIST];
+
+/// The record of one sign-in or directory call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Trace {
+    /// Its id.
+    pub id: TraceId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// What it is a trace of, such as `sign_in`.
+    pub kind: String,
+    /// How it ended: a stable code.
+    pub outcome: String,
+    /// Whom or what it was about.
+    pub subject: String,
+    /// The request.
+    pub request: Option<RequestId>,
+    /// What came and which check decided, as JSON text with secrets masked.
+    pub content: String,
+    /// When.
+    pub created_at: Timestamp,
+}
+
+/// What a list of traces is narrowed to.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct TraceFilter<'a> {
+    /// A kind.
+    pub kind: Option<&'a str>,
+    /// An outcome.
+    pub outcome: Option<&'a str>,
+}
+
+fn read(row: &Row) -> Result<Trace, StoreError> {
+    Ok(Trace {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        kind: row.text(2)?.to_owned(),
+        outcome: row.text(3)?.to_owned(),
+        subject: row.text(4)?.to_owned(),
+        request: row.opt_parsed(5)?,
+        content: row.text(6)?.to_owned(),
+        created_at: row.at(7)?,
+    })
+}
+
+/// Keeps traces, as many as the caller gathered.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn insert(tx: &mut Tx<'_>, traces: &[Trace]) -> Result<(), StoreError> {
+    for t in traces {
+        tx.run(
+            &INSERT,
+            params![t.id, t.organization, t.kind, t.outcome, t.subject, t.request, t.content, t.created_at],
+        )?;
+    }
+    Ok(())
+}
+
+/// A trace of that organization.
+///
+/// # Errors
+/// As [`insert`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: TraceId) -> Result<Option<Trace>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// A page of traces, newest first, older than `after`.
+///
+/// # Errors
+/// As [`insert`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    filter: TraceFilter<'_>,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Vec<Trace>, StoreError> {
+    let after = after.unwrap_or(BEHIND_ALL);
+    let (kind, outcome) = (filter.kind.unwrap_or(""), filter.outcome.unwrap_or(""));
+    tx.rows(&LIST, params![organization, after, kind, outcome, limit])?.iter().map(read).collect()
+}
+
+/// Forgets traces from before `before`, the oldest first, `limit` at most; how many were forgotten.
+///
+/// # Errors
+/// As [`insert`].
+pub fn prune_by_age(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
+    tx.run(&PRUNE_BY_AGE, params![before, limit])
+}
+
+/// Forgets what an organization has beyond its newest `keep` traces, the oldest first, `limit` at most; how many were
+/// forgotten.
+///
+/// # Errors
+/// As [`insert`].
+pub fn prune_by_count(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    keep: i64,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    let Some(row) = tx.row(&NEWEST_TOO_MANY, params![organization, keep])? else { return Ok(0) };
+    let newest: TraceId = row.parsed(0)?;
+    tx.run(&PRUNE_UP_TO, params![organization, newest, limit])
+}

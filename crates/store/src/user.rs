@@ -1,0 +1,171 @@
+//! Users, and what they prove themselves with.
+//!
+//! Users belong to no organization, so these are the only statements about people that are scoped by none.
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::change::UserChange;
+use portcullis_domain::id::{MembershipId, OrganizationId, UserId};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::user::{AuthenticatorKind, User};
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+/// The most memberships of one user that are read: nobody chooses among more organizations.
+const MAX_MEMBERSHIPS: i64 = 200;
+
+const CREATE: Statement =
+    Statement::change("user.create", "INSERT INTO users (id, created_at) VALUES ($1, $2)");
+const END: Statement =
+    Statement::change("user.end", "UPDATE users SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL");
+const REVIVE: Statement = Statement::change("user.revive", "UPDATE users SET ended_at = NULL WHERE id = $1");
+const DELETE_AUTHENTICATORS: Statement =
+    Statement::change("user.delete_authenticators", "DELETE FROM authenticators WHERE user_id = $1");
+const DELETE_AUTHENTICATOR: Statement = Statement::change(
+    "user.delete_authenticator",
+    "DELETE FROM authenticators WHERE user_id = $1 AND kind = $2",
+);
+const INSERT_AUTHENTICATOR: Statement = Statement::change(
+    "user.insert_authenticator",
+    "INSERT INTO authenticators (user_id, kind, email_key, secret, created_at) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT DO NOTHING RETURNING user_id",
+);
+const FIND: Statement =
+    Statement::read("user.find", "SELECT id, created_at, ended_at FROM users WHERE id = $1");
+const AUTHENTICATOR_BY_EMAIL: Statement = Statement::read(
+    "user.authenticator_by_email",
+    "SELECT a.user_id, a.kind, a.email_key, a.secret, a.created_at FROM authenticators a \
+     JOIN users u ON u.id = a.user_id WHERE a.email_key = $1 AND u.ended_at IS NULL",
+);
+const AUTHENTICATORS_OF: Statement = Statement::read(
+    "user.authenticators_of",
+    "SELECT user_id, kind, email_key, secret, created_at FROM authenticators WHERE user_id = $1 ORDER BY kind",
+);
+const MEMBERSHIPS_OF: Statement = Statement::read(
+    "user.memberships_of",
+    "SELECT m.organization, m.id, m.state FROM memberships m JOIN organizations o ON o.id = m.organization \
+     WHERE m.user_id = $1 AND o.deleted_at IS NULL ORDER BY m.id LIMIT $2",
+);
+
+/// The statements about users.
+pub const ALL: &[&Statement] = &[
+    &CREATE,
+    &END,
+    &REVIVE,
+    &DELETE_AUTHENTICATORS,
+    &DELETE_AUTHENTICATOR,
+    &INSERT_AUTHENTICATOR,
+    &FIND,
+    &AUTHENTICATOR_BY_EMAIL,
+    &AUTHENTICATORS_OF,
+    &MEMBERSHIPS_OF,
+];
+
+/// What a user proves themselves with.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Authenticator {
+    /// Whose it is.
+    pub user: UserId,
+    /// Its kind.
+    pub kind: AuthenticatorKind,
+    /// The address that was proved for it.
+    pub email_key: String,
+    /// The hash that is kept.
+    pub secret: String,
+    /// When it was set.
+    pub created_at: Timestamp,
+}
+
+impl std::fmt::Debug for Authenticator {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Authenticator")
+            .field("user", &self.user)
+            .field("kind", &self.kind)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One of a user's memberships.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MembershipOfUser {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The membership.
+    pub membership: MembershipId,
+    /// The state that was stored last.
+    pub state: MembershipState,
+}
+
+fn read_authenticator(row: &Row) -> Result<Authenticator, StoreError> {
+    Ok(Authenticator {
+        user: row.parsed(0)?,
+        kind: row
+            .one_of(1, |text| [AuthenticatorKind::Password].into_iter().find(|kind| kind.as_str() == text))?,
+        email_key: row.text(2)?.to_owned(),
+        secret: row.text(3)?.to_owned(),
+        created_at: row.at(4)?,
+    })
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &UserChange) -> Result<(), StoreError> {
+    match change {
+        UserChange::Create(user) => tx.run(&CREATE, params![user.id, user.created_at]).map(|_| ()),
+        UserChange::End(id, at) => {
+            tx.run(&DELETE_AUTHENTICATORS, params![id])?;
+            tx.run(&END, params![id, at]).map(|_| ())
+        }
+        UserChange::Revive(id) => tx.run_on_row(&REVIVE, params![id]),
+        UserChange::SetAuthenticator { user, kind, secret, email_key, at } => {
+            // Not an update on conflict: the address may be another user's, and then nothing is changed.
+            tx.run(&DELETE_AUTHENTICATOR, params![user, kind.as_str()])?;
+            tx.insert(
+                &INSERT_AUTHENTICATOR,
+                params![user, kind.as_str(), email_key, secret, at],
+                "authenticator.email",
+            )
+        }
+    }
+}
+
+/// A user, ended ones too.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, StoreError> {
+    let Some(row) = tx.row(&FIND, params![id])? else { return Ok(None) };
+    Ok(Some(User { id: row.parsed(0)?, created_at: row.at(1)?, ended_at: row.opt_at(2)? }))
+}
+
+/// The authenticator that was proved with that address, of a user who has not ended.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_authenticator(tx: &mut Tx<'_>, email_key: &str) -> Result<Option<Authenticator>, StoreError> {
+    tx.row(&AUTHENTICATOR_BY_EMAIL, params![email_key])?.as_ref().map(read_authenticator).transpose()
+}
+
+/// A user's authenticators, one of a kind at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn authenticators_of(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Authenticator>, StoreError> {
+    tx.rows(&AUTHENTICATORS_OF, params![user])?.iter().map(read_authenticator).collect()
+}
+
+/// A user's memberships in organizations that were not deleted, ended ones too, in order of id; 200 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn memberships_of(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<MembershipOfUser>, StoreError> {
+    tx.rows(&MEMBERSHIPS_OF, params![user, MAX_MEMBERSHIPS])?
+        .iter()
+        .map(|row| {
+            Ok(MembershipOfUser {
+                organization: row.parsed(0)?,
+                membership: row.parsed(1)?,
+                state: row.one_of(2, MembershipState::parse)?,
+            })
+        })
+        .collect()
+}
