@@ -1,1 +1,30 @@
-//! The identity provider's side: OIDC provider and SCIM client, for demo, emulate, drill and tests.
+//! The identity provider's side: an OIDC provider, a SCIM client and the people of a company.
+//!
+//! Here so that `portcullis demo`, `emulate` and `drill` and the tests have a counterpart that speaks only HTTP, as a
+//! stranger would, and that can be told to misbehave: every attack on a relying party is one [`Behaviour`]. `serve`
+//! never reaches this crate. It shares no code with Portcullis but the OIDC messages, so that a mistake in a room is
+//! not made on both sides of the wire; the SCIM bodies are written out by hand as real providers send them.
+//!
+//! Time and randomness come from [`Surroundings`], as everywhere below `server`.
+
+mod behaviour;
+mod browser;
+mod dialect;
+mod http_client;
+mod oidc_answers;
+mod oidc_provider;
+mod oidc_routes;
+mod people;
+mod scim_client;
+mod surroundings;
+
+pub use behaviour::Behaviour;
+pub use browser::{Browser, BrowserError, Page};
+pub use dialect::Dialect;
+pub use http_client::HttpError;
+pub use oidc_provider::{
+    Counts, EmulatorError, GroupValues, KeyKind, OidcProvider, ProviderSettings, RegisteredClient, Rotation,
+};
+pub use people::{Company, Group, Person, PersonState};
+pub use scim_client::{Answer, ScimClient};
+pub use surroundings::Surroundings;

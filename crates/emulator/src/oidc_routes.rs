@@ -1,0 +1,307 @@
+//! The provider's endpoints: metadata, keys, authorize, token, UserInfo.
+//!
+//! Here so that a relying party meets a provider that is strict where real ones are: redirect addresses to the byte,
+//! PKCE S256 always, a code once and for a minute, client authentication.
+
+use std::fmt::Write as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use axum::Router;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, RawQuery, State as Shares};
+use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
+use axum::http::{HeaderMap, StatusCode};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::{get, post};
+use portcullis_oidc::oauth_error::{ErrorCode, OAuthError};
+use portcullis_oidc::pkce::{CodeChallenge, CodeVerifier};
+use portcullis_oidc::token_endpoint::{MAX_TOKEN_FORM_BYTES, TokenForm};
+use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
+
+use crate::behaviour::Behaviour;
+use crate::oidc_answers;
+use crate::oidc_provider::{Grant, RegisteredClient, Shared, State};
+use crate::people::{Person, PersonState};
+
+/// Life of a code, in seconds.
+const CODE_LIFE_S: i64 = 60;
+/// Life of an access token as it is told, in seconds.
+const ACCESS_TOKEN_LIFE_S: i64 = 300;
+/// Most people that the choice shows.
+const MAX_SHOWN_PEOPLE: usize = 50;
+
+pub(crate) fn router(shared: Arc<Shared>) -> Router {
+    Router::new()
+        .route("/.well-known/openid-configuration", get(metadata))
+        .route("/jwks", get(jwks))
+        .route("/authorize", get(authorize))
+        .route("/token", post(token))
+        .route("/userinfo", get(userinfo).post(userinfo))
+        .layer(DefaultBodyLimit::max(MAX_TOKEN_FORM_BYTES))
+        .with_state(shared)
+}
+
+fn count(counter: &AtomicU64) {
+    counter.fetch_add(1, Ordering::Relaxed);
+}
+
+fn json_answer(status: StatusCode, body: &Value) -> Response {
+    let headers = [(CONTENT_TYPE, "application/json"), (CACHE_CONTROL, "no-store")];
+    (status, headers, body.to_string()).into_response()
+}
+
+async fn metadata(Shares(shared): Shares<Arc<Shared>>) -> Response {
+    count(&shared.counters.discovery);
+    json_answer(StatusCode::OK, &oidc_answers::metadata(&shared))
+}
+
+async fn jwks(Shares(shared): Shares<Arc<Shared>>) -> Response {
+    count(&shared.counters.jwks);
+    json_answer(StatusCode::OK, &oidc_answers::jwks(&shared))
+}
+
+/// What an authorization request says.
+struct Request(Vec<(String, String)>);
+
+impl Request {
+    fn parse(query: &str) -> Self {
+        Self(form_urlencoded::parse(query.as_bytes()).into_owned().collect())
+    }
+
+    fn find(&self, name: &str) -> Option<&str> {
+        self.0.iter().find(|(own, _)| own == name).map(|(_, value)| value.as_str())
+    }
+}
+
+async fn authorize(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    count(&shared.counters.authorize);
+    let request = Request::parse(&query.unwrap_or_default());
+    let mut state = shared.lock();
+    let redirect_uri = match redirect_uri(&state, &request) {
+        Ok(redirect_uri) => redirect_uri,
+        Err(why) => return (StatusCode::BAD_REQUEST, Html(page("Refused", why))).into_response(),
+    };
+    let challenge = match code_challenge(&request) {
+        Ok(challenge) => challenge,
+        Err(error) => return answer(&shared, &state, &request, redirect_uri, &error_parameters(&error)),
+    };
+    let person = match choose_person(&state, &request) {
+        Choice::Person(person) => person,
+        Choice::Refuse(code) => {
+            let error = OAuthError::new(code, "nobody signs in");
+            return answer(&shared, &state, &request, redirect_uri, &error_parameters(&error));
+        }
+        Choice::Show => return Html(choice_page(&state, &request)).into_response(),
+    };
+    let code = shared.surroundings.random_text();
+    let grant = Grant {
+        code: code.clone(),
+        client_id: request.find("client_id").unwrap_or_default().to_owned(),
+        redirect_uri: redirect_uri.to_string(),
+        challenge,
+        nonce: request.find("nonce").map(str::to_owned),
+        person_id: person.id,
+        granted_at: shared.surroundings.now(),
+    };
+    let response = answer(&shared, &state, &request, redirect_uri, &[("code", code)]);
+    state.remember_grant(grant);
+    response
+}
+
+/// A wrong client or address is told on a page: sending the browser there would make an open redirector.
+fn redirect_uri(state: &State, request: &Request) -> Result<Url, &'static str> {
+    let client_id = request.find("client_id").ok_or("The request names no client.")?;
+    let client = find_client(state, client_id).ok_or("The client is not known.")?;
+    let redirect_uri = request.find("redirect_uri").ok_or("The request names no redirect address.")?;
+    if !client.redirect_uris.iter().any(|known| known == redirect_uri) {
+        return Err("The redirect address is not registered for this client.");
+    }
+    Url::parse(redirect_uri).map_err(|_| "The redirect address is no URL.")
+}
+
+fn find_client<'a>(state: &'a State, id: &str) -> Option<&'a RegisteredClient> {
+    state.clients.iter().find(|client| client.id == id)
+}
+
+fn code_challenge(request: &Request) -> Result<CodeChallenge, OAuthError> {
+    if request.find("response_type") != Some("code") {
+        return Err(OAuthError::new(ErrorCode::UnsupportedResponseType, "only `code` is supported"));
+    }
+    if !request.find("scope").unwrap_or_default().split(' ').any(|scope| scope == "openid") {
+        return Err(OAuthError::new(ErrorCode::InvalidScope, "`openid` is missing"));
+    }
+    match (
+        request.find("code_challenge_method"),
+        request.find("code_challenge").and_then(CodeChallenge::parse),
+    ) {
+        (Some("S256"), Some(challenge)) => Ok(challenge),
+        _ => Err(OAuthError::new(ErrorCode::InvalidRequest, "PKCE with S256 is required")),
+    }
+}
+
+enum Choice {
+    Person(Person),
+    Refuse(ErrorCode),
+    Show,
+}
+
+fn choose_person(state: &State, request: &Request) -> Choice {
+    if state.behaviour == Behaviour::AccessDenied {
+        return Choice::Refuse(ErrorCode::AccessDenied);
+    }
+    let hints = [request.find("person"), request.find("login_hint"), state.signed_in.as_deref()];
+    let person = hints.into_iter().flatten().find_map(|hint| state.company.find_person(hint));
+    match person {
+        Some(person) if person.state == PersonState::Active => Choice::Person(person.clone()),
+        Some(_) => Choice::Refuse(ErrorCode::AccessDenied),
+        None if request.find("prompt") == Some("none") => Choice::Refuse(ErrorCode::LoginRequired),
+        None => Choice::Show,
+    }
+}
+
+fn error_parameters(error: &OAuthError) -> [(&'static str, String); 2] {
+    [("error", error.error.to_string()), ("error_description", error.description.clone().unwrap_or_default())]
+}
+
+/// Sends the browser back, with `state` and `iss` (RFC 9207) as the behaviour has them.
+fn answer(
+    shared: &Shared,
+    state: &State,
+    request: &Request,
+    mut redirect_uri: Url,
+    parameters: &[(&str, String)],
+) -> Response {
+    let issuer = match state.behaviour {
+        Behaviour::MixUpIss => Some(oidc_answers::other_issuer()),
+        Behaviour::MissingIss => None,
+        _ => Some(shared.issuer.as_str()),
+    };
+    let echoed = match state.behaviour {
+        Behaviour::WrongState => Some("of-another-browser"),
+        _ => request.find("state"),
+    };
+    {
+        let mut query = redirect_uri.query_pairs_mut();
+        for (name, value) in parameters {
+            query.append_pair(name, value);
+        }
+        for (name, value) in [("state", echoed), ("iss", issuer)] {
+            if let Some(value) = value {
+                query.append_pair(name, value);
+            }
+        }
+    }
+    let headers = [(LOCATION, redirect_uri.to_string()), (CACHE_CONTROL, "no-store".to_owned())];
+    (StatusCode::SEE_OTHER, headers).into_response()
+}
+
+async fn token(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    count(&shared.counters.token);
+    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
+    match tokens(&shared, authorization, &body) {
+        Ok(body) => json_answer(StatusCode::OK, &body),
+        Err(error) if error.error == ErrorCode::InvalidClient => {
+            let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"token\"")];
+            (challenge, json_answer(StatusCode::UNAUTHORIZED, &error.to_value())).into_response()
+        }
+        Err(error) => json_answer(StatusCode::BAD_REQUEST, &error.to_value()),
+    }
+}
+
+fn tokens(shared: &Shared, authorization: Option<&str>, body: &[u8]) -> Result<Value, OAuthError> {
+    let form = TokenForm::parse(authorization, body)?;
+    let (grant, person) = redeem(shared, &form)?;
+    let access_token = shared.surroundings.random_text();
+    let id_token = oidc_answers::id_token(shared, &grant, &person, &access_token)
+        .map_err(|_| OAuthError::new(ErrorCode::ServerError, "the token could not be signed"))?;
+    shared.lock().remember_access_token(access_token.clone(), person.id);
+    Ok(json!({
+        "access_token": access_token,
+        "token_type": "Bearer",
+        "expires_in": ACCESS_TOKEN_LIFE_S,
+        "id_token": id_token,
+        "scope": "openid email profile groups",
+    }))
+}
+
+fn redeem(shared: &Shared, form: &TokenForm) -> Result<(Grant, Person), OAuthError> {
+    let refused = |why: &str| OAuthError::new(ErrorCode::InvalidGrant, why);
+    let mut state = shared.lock();
+    let proven =
+        find_client(&state, form.client.id()).is_some_and(|known| form.client.has_secret(&known.secret));
+    if !proven {
+        return Err(OAuthError::new(
+            ErrorCode::InvalidClient,
+            "the client is not known or its secret is wrong",
+        ));
+    }
+    if form.find("grant_type") != Some("authorization_code") {
+        return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "only codes are exchanged"));
+    }
+    let code = form.find("code").ok_or_else(|| OAuthError::new(ErrorCode::InvalidRequest, "no code"))?;
+    let grant = state.take_grant(code).ok_or_else(|| refused("the code is unknown or used"))?;
+    if state.behaviour == Behaviour::CodeRefused {
+        return Err(refused("as told"));
+    }
+    if shared.surroundings.now() - grant.granted_at > CODE_LIFE_S {
+        return Err(refused("the code is too old"));
+    }
+    if grant.client_id != form.client.id() {
+        return Err(refused("the code is of another client"));
+    }
+    if form.find("redirect_uri") != Some(grant.redirect_uri.as_str()) {
+        return Err(refused("the redirect address is not the one of the request"));
+    }
+    let verifier = form.find("code_verifier").and_then(CodeVerifier::parse);
+    if !verifier.is_some_and(|verifier| grant.challenge.is_of(&verifier)) {
+        return Err(refused("the code verifier is wrong"));
+    }
+    let person =
+        state.company.find_person(&grant.person_id).cloned().ok_or_else(|| refused("the person is gone"))?;
+    Ok((grant, person))
+}
+
+async fn userinfo(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap) -> Response {
+    count(&shared.counters.userinfo);
+    let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let person = presented.and_then(|token| {
+        let state = shared.lock();
+        let person_id = state.find_token_holder(token)?;
+        state.company.find_person(&person_id).cloned()
+    });
+    match person {
+        Some(person) => json_answer(StatusCode::OK, &oidc_answers::userinfo(&shared, &person)),
+        None => {
+            let error = OAuthError::new(ErrorCode::InvalidToken, "the access token is not known");
+            let challenge = [(WWW_AUTHENTICATE, "Bearer error=\"invalid_token\"")];
+            (challenge, json_answer(StatusCode::UNAUTHORIZED, &error.to_value())).into_response()
+        }
+    }
+}
+
+/// The choice of a person: plain links, each the same request with `person` beside it.
+fn choice_page(state: &State, request: &Request) -> String {
+    let mut links = String::new();
+    for person in state.company.people.iter().take(MAX_SHOWN_PEOPLE) {
+        let mut query = form_urlencoded::Serializer::new(String::new());
+        query.extend_pairs(&request.0).append_pair("person", &person.id);
+        let target = escaped(&format!("/authorize?{}", query.finish()));
+        let label = escaped(&format!("{} ({})", person.display_name(), person.email));
+        // Writing to a `String` cannot fail.
+        let _ = write!(links, "<li><a href=\"{target}\">{label}</a></li>");
+    }
+    page("Who signs in?", &format!("<ul>{links}</ul>"))
+}
+
+fn page(title: &str, body: &str) -> String {
+    format!(
+        "<!doctype html><html lang=\"en\"><meta charset=\"utf-8\"><title>{title}</title>\
+         <h1>{title}</h1><p>This identity provider is a stand-in for demonstrations and tests.</p>{body}</html>"
+    )
+}
+
+fn escaped(text: &str) -> String {
+    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
+}
