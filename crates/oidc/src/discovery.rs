@@ -80,6 +80,12 @@ pub enum DiscoveryError {
         /// What it offers, cut.
         received: String,
     },
+    /// The provider takes no client secret, in neither of its two forms.
+    #[error("the provider takes no client secret")]
+    NoClientAuth {
+        /// What it offers, cut.
+        received: String,
+    },
     /// The provider does not do the authorization code flow.
     #[error("the provider does not support the authorization code flow")]
     NoCodeFlow {
@@ -135,6 +141,13 @@ impl DiscoveryError {
                 "have the provider sign ID tokens with RS256, ES256 or EdDSA",
             )
             .expected(crate::algorithm::names(&SigningAlg::ALL))
+            .received(received),
+            Self::NoClientAuth { received } => BrokenRule::new(
+                "no_client_auth",
+                "OIDC Core §9",
+                "allow `client_secret_basic` or `client_secret_post` for this application",
+            )
+            .expected("client_secret_basic, client_secret_post")
             .received(received),
             Self::NoCodeFlow { received } => {
                 BrokenRule::new("no_code_flow", "OIDC Core §3.1", "allow the authorization code flow")
@@ -250,7 +263,7 @@ pub fn parse(body: &[u8], issuer: &str, insecure: Insecure) -> Result<ProviderMe
             .map(|text| issuer::parse_endpoint("userinfo_endpoint", &text, insecure))
             .transpose()?,
         id_token_algs: usable_algs(raw.id_token_signing_alg_values_supported.as_deref())?,
-        token_auth: token_auth(raw.token_endpoint_auth_methods_supported.as_deref()),
+        token_auth: token_auth(raw.token_endpoint_auth_methods_supported.as_deref())?,
         iss_parameter: match raw.authorization_response_iss_parameter_supported {
             Some(true) => IssParameter::Promised,
             Some(false) | None => IssParameter::NotPromised,
@@ -295,11 +308,17 @@ fn usable_algs(offered: Option<&[String]>) -> Result<Vec<SigningAlg>, DiscoveryE
     Ok(usable)
 }
 
-fn token_auth(offered: Option<&[String]>) -> TokenAuthMethod {
-    let offers = |name: &str| offered.is_none_or(|list| list.iter().any(|one| one == name));
-    if !offers("client_secret_basic") && offers("client_secret_post") {
-        TokenAuthMethod::Post
+/// A provider that lists no methods takes basic (OpenID Connect Discovery 1.0 §3).
+fn token_auth(offered: Option<&[String]>) -> Result<TokenAuthMethod, DiscoveryError> {
+    let Some(offered) = offered else {
+        return Ok(TokenAuthMethod::Basic);
+    };
+    let offers = |name: &str| offered.iter().any(|one| one == name);
+    if offers("client_secret_basic") {
+        Ok(TokenAuthMethod::Basic)
+    } else if offers("client_secret_post") {
+        Ok(TokenAuthMethod::Post)
     } else {
-        TokenAuthMethod::Basic
+        Err(DiscoveryError::NoClientAuth { received: shown(&offered.join(", ")) })
     }
 }

@@ -140,6 +140,10 @@ fn the_flow_and_the_client_authentication_are_chosen_from_what_is_offered() {
         changed["token_endpoint_auth_methods_supported"] = offered;
         parse_at(&changed, ISSUER, Insecure::Refused).unwrap().token_auth
     };
+    assert_eq!(
+        code_with("token_endpoint_auth_methods_supported", json!(["private_key_jwt"])),
+        "no_client_auth"
+    );
     assert_eq!(method(json!(["client_secret_post"])), TokenAuthMethod::Post);
     assert_eq!(method(json!(["client_secret_post", "client_secret_basic"])), TokenAuthMethod::Basic);
 }
