@@ -19,9 +19,9 @@ const ROADS: [&str; 3] = ["read", "change", "note"];
 /// What begins the writing of a table, whose name follows.
 const WRITES: [&str; 3] = ["INSERT INTO ", "UPDATE ", "DELETE FROM "];
 
-/// Tables whose rows a change writes and the sequencer completes after the commit: numbers and signatures that give no
-/// access. Such a note fills only what is empty, so it says `IS NULL` (docs/decisions/0002-the-sequencer-completes-rows-by-a-note.md).
-const COMPLETED_LATER: [&str; 2] = ["audit_events", "receipts"];
+/// Tables whose rows a change writes and what follows the commit completes: numbers, signatures and deliveries, which
+/// give no access. Such a note fills only what is empty, so it says `IS NULL`. Decision record 0002 says why.
+const COMPLETED_LATER: [&str; 3] = ["audit_events", "outbox", "receipts"];
 /// The ends of the names of statements for one database only, which no test can prepare on the other.
 const ONE_DATABASE: [&str; 2] = ["POSTGRES", "SQLITE"];
 

@@ -346,7 +346,7 @@ fn a_macro_that_writes_marks_the_statements_that_call_it() {
 }
 
 #[test]
-fn the_sequencer_may_complete_a_row_but_not_change_one() {
+fn what_follows_a_commit_may_complete_a_row_but_not_change_one() {
     let user = "//! Users.\nconst OPEN: Statement = Statement::change(\"receipt.open\", \"INSERT INTO receipts (id)\");\n\
                 pub const ALL: &[&Statement] = &[&OPEN];\n";
     let note = |condition: &str| {
