@@ -139,55 +139,55 @@ pub const ALL: &[&Statement] = &[
     &IS_GROUP_MAPPED,
 ];
 
-/// What a mapping compares.
+/// Which key of a group a mapping compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Compared {
-    GroupId,
-    GroupExternalId,
-    GroupDisplayName,
+enum GroupKey {
+    Id,
+    ExternalId,
+    DisplayName,
 }
 
-impl Compared {
+impl GroupKey {
     const fn of(source: &MappingSource) -> Self {
         match source {
-            MappingSource::GroupId(_) => Self::GroupId,
-            MappingSource::GroupExternalId(_) => Self::GroupExternalId,
-            MappingSource::GroupDisplayName(_) => Self::GroupDisplayName,
+            MappingSource::GroupId(_) => Self::Id,
+            MappingSource::GroupExternalId(_) => Self::ExternalId,
+            MappingSource::GroupDisplayName(_) => Self::DisplayName,
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
         match text {
-            "group_id" => Some(Self::GroupId),
-            "group_external_id" => Some(Self::GroupExternalId),
-            "group_display_name" => Some(Self::GroupDisplayName),
+            "group_id" => Some(Self::Id),
+            "group_external_id" => Some(Self::ExternalId),
+            "group_display_name" => Some(Self::DisplayName),
             _ => None,
         }
     }
 
     const fn affected(self) -> &'static Statement {
         match self {
-            Self::GroupId => &AFFECTED_BY_GROUP_ID,
-            Self::GroupExternalId => &AFFECTED_BY_GROUP_EXTERNAL_ID,
-            Self::GroupDisplayName => &AFFECTED_BY_GROUP_DISPLAY_NAME,
+            Self::Id => &AFFECTED_BY_GROUP_ID,
+            Self::ExternalId => &AFFECTED_BY_GROUP_EXTERNAL_ID,
+            Self::DisplayName => &AFFECTED_BY_GROUP_DISPLAY_NAME,
         }
     }
 
     const fn groups(self) -> &'static Statement {
         match self {
-            Self::GroupId => &GROUPS_OF_ID,
-            Self::GroupExternalId => &GROUPS_OF_EXTERNAL_ID,
-            Self::GroupDisplayName => &GROUPS_OF_DISPLAY_NAME,
+            Self::Id => &GROUPS_OF_ID,
+            Self::ExternalId => &GROUPS_OF_EXTERNAL_ID,
+            Self::DisplayName => &GROUPS_OF_DISPLAY_NAME,
         }
     }
 }
 
 fn read(row: &Row) -> Result<Mapping, StoreError> {
     let written = row.text(4)?.to_owned();
-    let source = match row.one_of(3, Compared::parse)? {
-        Compared::GroupId => MappingSource::GroupId(written.clone()),
-        Compared::GroupExternalId => MappingSource::GroupExternalId(written.clone()),
-        Compared::GroupDisplayName => MappingSource::GroupDisplayName(written.clone()),
+    let source = match row.one_of(3, GroupKey::parse)? {
+        GroupKey::Id => MappingSource::GroupId(written.clone()),
+        GroupKey::ExternalId => MappingSource::GroupExternalId(written.clone()),
+        GroupKey::DisplayName => MappingSource::GroupDisplayName(written.clone()),
     };
     let team = match row.opt_parsed(6)? {
         Some(slug) => Some((slug, row.one_of(7, parse_team_role)?)),
@@ -306,7 +306,7 @@ pub fn affected(
     source: &MappingSource,
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
-    memberships(&tx.rows(Compared::of(source).affected(), params![directory, source.key().1, limit])?)
+    memberships(&tx.rows(GroupKey::of(source).affected(), params![directory, source.key().1, limit])?)
 }
 
 /// The memberships of people in a group, in order of id; `limit` at most.
@@ -353,7 +353,7 @@ pub fn affected_by_role(
         }
     }
     for row in tx.rows(&SOURCES_OF_ROLE, params![organization, role])? {
-        let statement = row.one_of(1, Compared::parse)?.affected();
+        let statement = row.one_of(1, GroupKey::parse)?.affected();
         let rows = tx.rows(statement, params![row.text(0)?, row.text(2)?, limit])?;
         found.extend(memberships(&rows)?);
         if found.len() >= enough {
@@ -373,7 +373,7 @@ pub fn groups_of_source(
     source: &MappingSource,
 ) -> Result<Vec<DirectoryGroupId>, StoreError> {
     let (_, source_key) = source.key();
-    tx.rows(Compared::of(source).groups(), params![directory, source_key, MAX_GROUPS_OF_SOURCE])?
+    tx.rows(GroupKey::of(source).groups(), params![directory, source_key, MAX_GROUPS_OF_SOURCE])?
         .iter()
         .map(|row| row.parsed(0))
         .collect()
