@@ -113,8 +113,8 @@ impl Cluster {
 
     /// Asks for PostgreSQL's fast shutdown, which frees its shared memory, and kills it only if it does not obey.
     fn stop(&mut self) {
-        let server = self.server.id().to_string();
-        let _ = Invocation::new("kill", &["-INT", &server]).succeeds();
+        let interrupt = format!("kill -INT {}", self.server.id());
+        let _ = Invocation::new("sh", &["-c", &interrupt]).succeeds();
         let began_at = Instant::now();
         while began_at.elapsed() < MAX_STOP {
             if matches!(self.server.try_wait(), Ok(Some(_)) | Err(_)) {

@@ -242,11 +242,16 @@ fn is_in_path(program: &str) -> bool {
     in_path(program).is_some()
 }
 
-/// The program's place: `PATH`, and the folders for administrators that a developer's `PATH` may lack.
+/// The program's place in [`path_with_system_programs`].
 fn in_path(program: &str) -> Option<PathBuf> {
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path).chain(["/usr/sbin".into(), "/sbin".into()]);
-    folders.map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+    let path = path_with_system_programs();
+    std::env::split_paths(&path).map(|folder| folder.join(program)).find(|candidate| candidate.is_file())
+}
+
+/// `PATH`, and behind it the folders of nginx and its like, which a developer's `PATH` may lack on Debian.
+pub(crate) fn path_with_system_programs() -> String {
+    let path = std::env::var("PATH").unwrap_or_default();
+    format!("{path}:/usr/sbin:/sbin")
 }
 
 /// Remembers from which files a folder was filled.

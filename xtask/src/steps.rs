@@ -201,6 +201,7 @@ fn whole(workspace: &Workspace, tier: Tier) -> Invocation {
         .with(TIER, tier.name())
         .with(BINARY, binary(workspace).to_string_lossy())
         .with(PEERS, workspace.peers().to_string_lossy())
+        .with("PATH", setup::path_with_system_programs())
 }
 
 /// Which code is mutated, and which mutants may survive for which reason, is in `.cargo/mutants.toml`.
