@@ -1,1 +1,46 @@
-//! SCIM 2.0: schemas, filter, PATCH, list responses, IdP dialects. Pure.
+//! SCIM 2.0: schemas, filter, PATCH, list responses, IdP dialects (RFC 7643, RFC 7644).
+//!
+//! Bytes and JSON in, decisions out: no clock, no network, no database, and no other crate of the workspace. The
+//! parser is liberal in spelling, because real identity providers spell in many ways, and strict in authority: what
+//! a client may not write it cannot write, and what could mean two things is refused.
+//!
+//! | Module | What |
+//! |---|---|
+//! | [`user`], [`group`] | a resource as a client said it, and its representation |
+//! | [`patch`] | operations on a user, and as changes of a group that need no member list |
+//! | [`filter`], [`query`], [`projection`] | what a list asks for, and its answer |
+//! | [`schema`], [`discovery`] | what attributes there are, and what clients are told |
+//! | [`error`], [`note`], [`limits`] | refusals, dialects, bounds |
+
+pub mod discovery;
+pub mod error;
+pub mod filter;
+pub mod group;
+pub mod limits;
+pub mod note;
+pub mod patch;
+pub mod path;
+pub mod projection;
+pub mod query;
+pub mod schema;
+pub mod user;
+
+mod canonical;
+mod definitions;
+mod edit;
+mod json;
+mod target;
+mod values;
+
+pub use error::{ScimError, ScimType};
+pub use filter::{Filter, Lookup};
+pub use group::{Group, MemberOfGroup, MemberRef, parse_group, render_group};
+pub use note::DialectNote;
+pub use patch::{GroupChange, Patch, parse_patch};
+pub use projection::Projection;
+pub use query::{ListQuery, render_list};
+pub use schema::ResourceType;
+pub use user::{Belonging, Email, GroupOfUser, Meta, User, parse_user, render_user};
+
+/// The media type of SCIM, for requests and answers. `application/json` is accepted too.
+pub const MEDIA_TYPE: &str = "application/scim+json";

@@ -1,0 +1,137 @@
+//! The discovery documents: what this provider serves, and nothing else (RFC 7644 section 4, RFC 7643 sections 5–7).
+//!
+//! They are made from the same tables and limits that the rest of this crate works by, so they cannot drift.
+//! The base URL comes without a trailing slash.
+
+use serde_json::{Map, Value, json};
+
+use crate::definitions::SCHEMAS;
+use crate::limits::{MAX_ADVERTISED_OPERATIONS, MAX_ADVERTISED_PAYLOAD_BYTES, MAX_RESULTS};
+use crate::query::render_list;
+use crate::schema::{Attribute, Case, Presence, ResourceType, Schema};
+
+const SERVICE_PROVIDER_CONFIG_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
+const RESOURCE_TYPE_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:ResourceType";
+const SCHEMA_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Schema";
+
+/// `GET /ServiceProviderConfig`.
+#[must_use]
+pub fn service_provider_config(base_url: &str) -> Value {
+    json!({
+        "schemas": [SERVICE_PROVIDER_CONFIG_SCHEMA],
+        "patch": { "supported": true },
+        "bulk": {
+            "supported": false,
+            "maxOperations": MAX_ADVERTISED_OPERATIONS,
+            "maxPayloadSize": MAX_ADVERTISED_PAYLOAD_BYTES,
+        },
+        "filter": { "supported": true, "maxResults": MAX_RESULTS },
+        "changePassword": { "supported": false },
+        "sort": { "supported": false },
+        "etag": { "supported": false },
+        "authenticationSchemes": [{
+            "type": "oauthbearertoken",
+            "name": "Bearer token",
+            "description": "The token of the directory, in the Authorization header.",
+            "specUri": "https://www.rfc-editor.org/info/rfc6750",
+            "primary": true,
+        }],
+        "meta": {
+            "resourceType": "ServiceProviderConfig",
+            "location": format!("{base_url}/ServiceProviderConfig"),
+        },
+    })
+}
+
+/// `GET /ResourceTypes`.
+#[must_use]
+pub fn resource_types(base_url: &str) -> Value {
+    let documents = ResourceType::ALL.map(|kind| resource_type_document(kind, base_url));
+    render_list(documents.into(), ResourceType::ALL.len() as u64, 1)
+}
+
+/// `GET /ResourceTypes/{name}`, or none where there is no such type.
+#[must_use]
+pub fn find_resource_type(name: &str, base_url: &str) -> Option<Value> {
+    ResourceType::ALL
+        .into_iter()
+        .find(|kind| kind.name() == name)
+        .map(|kind| resource_type_document(kind, base_url))
+}
+
+/// `GET /Schemas`.
+#[must_use]
+pub fn schemas(base_url: &str) -> Value {
+    let documents = SCHEMAS.map(|schema| schema_document(schema, base_url));
+    render_list(documents.into(), SCHEMAS.len() as u64, 1)
+}
+
+/// `GET /Schemas/{urn}`, or none where there is no such schema. URNs are case-insensitive.
+#[must_use]
+pub fn find_schema_document(urn: &str, base_url: &str) -> Option<Value> {
+    crate::schema::find_schema(urn).map(|schema| schema_document(schema, base_url))
+}
+
+fn resource_type_document(kind: ResourceType, base_url: &str) -> Value {
+    let extensions: Vec<Value> = kind
+        .extensions()
+        .iter()
+        .map(|extension| json!({ "schema": extension.id, "required": false }))
+        .collect();
+    json!({
+        "schemas": [RESOURCE_TYPE_SCHEMA],
+        "id": kind.name(),
+        "name": kind.name(),
+        "description": kind.schema().description,
+        "endpoint": kind.endpoint(),
+        "schema": kind.schema().id,
+        "schemaExtensions": extensions,
+        "meta": {
+            "resourceType": "ResourceType",
+            "location": format!("{base_url}/ResourceTypes/{}", kind.name()),
+        },
+    })
+}
+
+fn schema_document(schema: &Schema, base_url: &str) -> Value {
+    json!({
+        "schemas": [SCHEMA_SCHEMA],
+        "id": schema.id,
+        "name": schema.name,
+        "description": schema.description,
+        "attributes": schema.attributes.iter().map(attribute_document).collect::<Vec<_>>(),
+        "meta": {
+            "resourceType": "Schema",
+            "location": format!("{base_url}/Schemas/{}", schema.id),
+        },
+    })
+}
+
+fn attribute_document(attribute: &Attribute) -> Value {
+    let mut document = Map::new();
+    let mut put = |key: &str, value: Value| {
+        document.insert(key.to_owned(), value);
+    };
+    put("name", attribute.name.into());
+    put("type", attribute.kind.as_str().into());
+    put("multiValued", attribute.is_multi_valued().into());
+    put("description", attribute.description.into());
+    put("required", (attribute.presence == Presence::Required).into());
+    put("caseExact", (attribute.case == Case::Exact).into());
+    put("mutability", attribute.mutability.as_str().into());
+    put("returned", attribute.returned.as_str().into());
+    put("uniqueness", attribute.uniqueness.as_str().into());
+    if !attribute.canonical_values.is_empty() {
+        put("canonicalValues", attribute.canonical_values.into());
+    }
+    if !attribute.reference_types.is_empty() {
+        put("referenceTypes", attribute.reference_types.into());
+    }
+    if attribute.is_complex() {
+        put(
+            "subAttributes",
+            attribute.sub_attributes.iter().map(attribute_document).collect::<Vec<_>>().into(),
+        );
+    }
+    Value::Object(document)
+}

@@ -1,0 +1,385 @@
+//! Editing the attributes of a user: the one engine behind POST, PUT and PATCH (RFC 7644 section 3.5.2).
+//!
+//! A whole resource is a merge into nothing; a path-less operation is a merge into what is there; an operation with
+//! a path works on its target. So each spelling of an attribute means the same, wherever it stands. The engine works
+//! on a copy that its caller throws away on a refusal, which makes every call atomic.
+
+use serde_json::{Map, Value};
+
+use crate::canonical::{attribute_value, invalid_type, merge_parts};
+use crate::error::{ScimError, echo};
+use crate::limits::{MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS, MAX_TEXT_BYTES};
+use crate::note::{DialectNote, Notes};
+use crate::path::{AttributePath, PatchPath, is_uri};
+use crate::schema::{Attribute, Mutability, Presence, Schema};
+use crate::target::{Selection, Target, find_target};
+use crate::values;
+
+/// What an operation does with its value.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verb {
+    /// Adds to what is there.
+    Add,
+    /// Puts in the place of what is there.
+    Replace,
+}
+
+/// Merges a whole resource or the value of a path-less operation. Read-only and unknown attributes are left aside.
+pub(crate) fn merge(
+    attributes: &mut Map<String, Value>,
+    object: Map<String, Value>,
+    verb: Verb,
+    notes: &mut Notes,
+) -> Result<(), ScimError> {
+    let mut seen: Vec<String> = Vec::new();
+    for (key, value) in object {
+        let folded = key.to_ascii_lowercase();
+        if seen.contains(&folded) {
+            return Err(ScimError::DuplicateKey { key: echo(&key) });
+        }
+        seen.push(folded);
+        let path = match PatchPath::parse(&key) {
+            Ok(path) => path,
+            Err(error) if key.contains('[') => return Err(error),
+            Err(_) if is_uri(&key) && value.is_object() => {
+                set_custom_extension(attributes, key, value)?;
+                continue;
+            }
+            Err(_) => {
+                notes.unknown_attribute(&key);
+                continue;
+            }
+        };
+        let target = find_target(&path, value.is_object(), attributes, notes);
+        if matches!(&target, Target::Attribute(selection) if selection.is_flat()) {
+            notes.add(DialectNote::FlatKey(echo(&key)));
+        }
+        match target {
+            Target::Unknown => notes.unknown_attribute(&key),
+            Target::Attribute(selection) if selection.read_only().is_some() => {
+                note_read_only(&selection, notes);
+            }
+            target => assign(attributes, target, value, verb, notes)?,
+        }
+    }
+    Ok(())
+}
+
+fn note_read_only(selection: &Selection, notes: &mut Notes) {
+    if let Some(name) = selection.read_only().filter(|name| *name != "schemas") {
+        notes.add(DialectNote::ReadOnlyIgnored(name));
+    }
+}
+
+/// Adds or replaces the value of a target that may be written.
+pub(crate) fn assign(
+    attributes: &mut Map<String, Value>,
+    target: Target,
+    value: Value,
+    verb: Verb,
+    notes: &mut Notes,
+) -> Result<(), ScimError> {
+    match target {
+        Target::Unknown => Ok(()),
+        Target::Password => {
+            notes.add(DialectNote::PasswordDiscarded);
+            Ok(())
+        }
+        Target::Core => match value {
+            Value::Object(object) => merge(attributes, object, verb, notes),
+            _ => Err(ScimError::MissingValue),
+        },
+        Target::Extension(schema) => merge_extension(attributes, schema, value, notes),
+        Target::CustomExtension { urn } => set_custom_extension(attributes, urn, value),
+        Target::CustomAttribute { urn, name, part } => {
+            set_custom_attribute(attributes, &urn, &name, part.as_deref(), value)
+        }
+        Target::Attribute(selection) => assign_attribute(attributes, &selection, value, verb, notes),
+    }
+}
+
+fn assign_attribute(
+    attributes: &mut Map<String, Value>,
+    selection: &Selection,
+    value: Value,
+    verb: Verb,
+    notes: &mut Notes,
+) -> Result<(), ScimError> {
+    let attribute = selection.attribute;
+    in_holder(attributes, selection.extension, |holder| {
+        if attribute.is_multi_valued() {
+            let mut list = take_list(holder, attribute);
+            values::assign(&mut list, selection, value, verb, notes)?;
+            put_list(holder, attribute, list);
+            return Ok(());
+        }
+        match selection.part {
+            Some(part) => {
+                let object = Map::from_iter([(part.name.to_owned(), value)]);
+                merge_complex(holder, attribute, object, notes)
+            }
+            None if attribute.is_complex() => match attribute_value(attribute, value, notes)? {
+                None => {
+                    holder.remove(attribute.name);
+                    Ok(())
+                }
+                Some(Value::Object(object)) => merge_complex(holder, attribute, object, notes),
+                Some(_) => Err(invalid_type(attribute)),
+            },
+            None => match attribute_value(attribute, value, notes)? {
+                // An empty externalId names nothing, and two resources may not share it.
+                Some(Value::String(text)) if text.is_empty() && attribute.name == "externalId" => {
+                    unset(holder, attribute, notes)
+                }
+                Some(value) => {
+                    holder.insert(attribute.name.to_owned(), value);
+                    Ok(())
+                }
+                None => unset(holder, attribute, notes),
+            },
+        }
+    })
+}
+
+/// Removes the value of a target that may be written. `value` names single values of a list where it is given.
+pub(crate) fn remove(
+    attributes: &mut Map<String, Value>,
+    target: Target,
+    value: Option<Value>,
+    notes: &mut Notes,
+) -> Result<(), ScimError> {
+    match target {
+        Target::Unknown | Target::Password | Target::Core => Ok(()),
+        Target::Extension(schema) => {
+            attributes.remove(schema.id);
+            Ok(())
+        }
+        Target::CustomExtension { urn } => {
+            attributes.remove(&urn);
+            Ok(())
+        }
+        Target::CustomAttribute { urn, name, part } => {
+            remove_custom_attribute(attributes, &urn, &name, part.as_deref());
+            Ok(())
+        }
+        Target::Attribute(selection) => {
+            let attribute = selection.attribute;
+            in_holder(attributes, selection.extension, |holder| {
+                if attribute.is_multi_valued() {
+                    let mut list = take_list(holder, attribute);
+                    values::remove(&mut list, &selection, value, notes)?;
+                    put_list(holder, attribute, list);
+                    return Ok(());
+                }
+                match selection.part {
+                    Some(part) => {
+                        let object = Map::from_iter([(part.name.to_owned(), Value::Null)]);
+                        merge_complex(holder, attribute, object, notes)
+                    }
+                    None => unset(holder, attribute, notes),
+                }
+            })
+        }
+    }
+}
+
+/// Unassigns a singular attribute. A required one stays required, and an inactive user stays inactive: to bring
+/// somebody back takes an explicit `true`.
+fn unset(
+    holder: &mut Map<String, Value>,
+    attribute: &'static Attribute,
+    notes: &mut Notes,
+) -> Result<(), ScimError> {
+    if attribute.presence == Presence::Required && holder.contains_key(attribute.name) {
+        return Err(ScimError::RemovesRequired { attribute: attribute.name });
+    }
+    if attribute.name == "active" && holder.get("active") == Some(&Value::Bool(false)) {
+        notes.add(DialectNote::StaysInactive);
+        return Ok(());
+    }
+    holder.remove(attribute.name);
+    Ok(())
+}
+
+fn merge_complex(
+    holder: &mut Map<String, Value>,
+    attribute: &'static Attribute,
+    object: Map<String, Value>,
+    notes: &mut Notes,
+) -> Result<(), ScimError> {
+    let mut parts = match holder.remove(attribute.name) {
+        Some(Value::Object(parts)) => parts,
+        _ => Map::new(),
+    };
+    merge_parts(attribute, &mut parts, object, notes)?;
+    if !parts.is_empty() {
+        holder.insert(attribute.name.to_owned(), Value::Object(parts));
+    }
+    Ok(())
+}
+
+/// Works on the object that holds an attribute: the resource, or its extension, which exists only with content.
+fn in_holder(
+    attributes: &mut Map<String, Value>,
+    extension: Option<&'static Schema>,
+    work: impl FnOnce(&mut Map<String, Value>) -> Result<(), ScimError>,
+) -> Result<(), ScimError> {
+    let Some(schema) = extension else { return work(attributes) };
+    let mut holder = match attributes.remove(schema.id) {
+        Some(Value::Object(holder)) => holder,
+        _ => Map::new(),
+    };
+    work(&mut holder)?;
+    if !holder.is_empty() {
+        attributes.insert(schema.id.to_owned(), Value::Object(holder));
+    }
+    Ok(())
+}
+
+fn take_list(holder: &mut Map<String, Value>, attribute: &Attribute) -> Vec<Value> {
+    match holder.remove(attribute.name) {
+        Some(Value::Array(list)) => list,
+        _ => Vec::new(),
+    }
+}
+
+fn put_list(holder: &mut Map<String, Value>, attribute: &Attribute, list: Vec<Value>) {
+    if !list.is_empty() {
+        holder.insert(attribute.name.to_owned(), Value::Array(list));
+    }
+}
+
+fn merge_extension(
+    attributes: &mut Map<String, Value>,
+    schema: &'static Schema,
+    value: Value,
+    notes: &mut Notes,
+) -> Result<(), ScimError> {
+    let object = match value {
+        Value::Null => {
+            attributes.remove(schema.id);
+            return Ok(());
+        }
+        Value::Object(object) => object,
+        _ => return Err(ScimError::InvalidType { attribute: schema.id.to_owned(), expected: "an object" }),
+    };
+    let mut seen: Vec<&'static str> = Vec::new();
+    for (key, value) in object {
+        let Some(AttributePath { urn: None, name, sub_attribute }) = AttributePath::parse(&key) else {
+            notes.unknown_attribute(&key);
+            continue;
+        };
+        let Some(attribute) = schema.attribute(&name) else {
+            notes.unknown_attribute(&key);
+            continue;
+        };
+        let part = match sub_attribute.as_deref().map(|sub| attribute.sub_attribute(sub)) {
+            Some(None) => {
+                notes.unknown_attribute(&key);
+                continue;
+            }
+            Some(Some(part)) => Some(part),
+            None => None,
+        };
+        if part.is_none() && seen.contains(&attribute.name) {
+            return Err(ScimError::DuplicateKey { key: echo(&key) });
+        }
+        seen.push(attribute.name);
+        if part.is_some_and(|part| part.mutability == Mutability::ReadOnly) {
+            continue;
+        }
+        let selection = Selection { extension: Some(schema), attribute, filter: None, part };
+        assign_attribute(attributes, &selection, value, Verb::Replace, notes)?;
+    }
+    Ok(())
+}
+
+fn set_custom_extension(
+    attributes: &mut Map<String, Value>,
+    urn: String,
+    value: Value,
+) -> Result<(), ScimError> {
+    let mut object = match attributes.remove(&urn) {
+        Some(Value::Object(object)) => object,
+        _ => Map::new(),
+    };
+    match value {
+        Value::Null => return Ok(()),
+        Value::Object(given) => object.extend(given),
+        _ => return Err(ScimError::InvalidType { attribute: echo(&urn), expected: "an object" }),
+    }
+    put_custom_extension(attributes, urn, object)
+}
+
+fn set_custom_attribute(
+    attributes: &mut Map<String, Value>,
+    urn: &str,
+    name: &str,
+    part: Option<&str>,
+    value: Value,
+) -> Result<(), ScimError> {
+    if value.is_null() {
+        remove_custom_attribute(attributes, urn, name, part);
+        return Ok(());
+    }
+    let mut object = match attributes.remove(urn) {
+        Some(Value::Object(object)) => object,
+        _ => Map::new(),
+    };
+    match part {
+        None => {
+            object.insert(name.to_owned(), value);
+        }
+        Some(part) => {
+            let mut parts = match object.remove(name) {
+                Some(Value::Object(parts)) => parts,
+                _ => Map::new(),
+            };
+            parts.insert(part.to_owned(), value);
+            object.insert(name.to_owned(), Value::Object(parts));
+        }
+    }
+    put_custom_extension(attributes, urn.to_owned(), object)
+}
+
+fn remove_custom_attribute(attributes: &mut Map<String, Value>, urn: &str, name: &str, part: Option<&str>) {
+    let Some(Value::Object(object)) = attributes.get_mut(urn) else { return };
+    match part {
+        None => {
+            object.remove(name);
+        }
+        Some(part) => {
+            if let Some(Value::Object(parts)) = object.get_mut(name) {
+                parts.remove(part);
+                if parts.is_empty() {
+                    object.remove(name);
+                }
+            }
+        }
+    }
+    if object.is_empty() {
+        attributes.remove(urn);
+    }
+}
+
+/// Keeps a custom extension as it was sent, without what is unassigned and within its bounds.
+fn put_custom_extension(
+    attributes: &mut Map<String, Value>,
+    urn: String,
+    mut object: Map<String, Value>,
+) -> Result<(), ScimError> {
+    object.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
+    if object.is_empty() {
+        return Ok(());
+    }
+    let value = Value::Object(object);
+    if urn.len() > MAX_TEXT_BYTES || value.to_string().len() > MAX_CUSTOM_EXTENSION_BYTES {
+        return Err(ScimError::TooLong { attribute: echo(&urn), max: MAX_CUSTOM_EXTENSION_BYTES });
+    }
+    attributes.insert(urn, value);
+    let extensions = attributes.keys().filter(|key| is_uri(key)).count();
+    if extensions > MAX_CUSTOM_EXTENSIONS {
+        return Err(ScimError::TooManyValues { attribute: "schemas".to_owned(), max: MAX_CUSTOM_EXTENSIONS });
+    }
+    Ok(())
+}

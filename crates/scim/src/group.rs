@@ -1,0 +1,268 @@
+//! A group: its names, its members as a client names them, and its representation (RFC 7643 section 4.2).
+//!
+//! Members that were not said are another fact than no members: a whole resource without `members` leaves them as
+//! they are, one with an empty list takes all away. A `null` counts as not said here, because clients write it for
+//! what they do not know.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value, json};
+
+use crate::canonical::text_value;
+use crate::error::{ScimError, echo};
+use crate::json::parse_object;
+use crate::limits::{MAX_INDEXED_BYTES, MAX_MEMBERS_PER_CALL};
+use crate::note::{DialectNote, Notes};
+use crate::path::AttributePath;
+use crate::schema::{Attribute, GROUP_SCHEMA, Mutability, ResourceType, find_attribute};
+use crate::user::{Meta, insert_meta, note_unknown_schemas};
+
+/// A group as a client said it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Group {
+    /// `displayName`, as sent.
+    pub display_name: String,
+    /// `externalId`, as sent.
+    pub external_id: Option<String>,
+    /// `members`, each once, in the order sent. None: not said.
+    pub members: Option<Vec<MemberRef>>,
+}
+
+/// A member as a client names it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct MemberRef {
+    /// The id of the member.
+    pub value: String,
+    /// What the client says that it is. A hint only: the id decides.
+    pub kind: Option<ResourceType>,
+}
+
+/// A member, for the representation of its group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberOfGroup {
+    /// The member's id.
+    pub id: String,
+    /// What it is.
+    pub kind: ResourceType,
+    /// The member's URI.
+    pub location: String,
+    /// The member's name, where it is to be shown.
+    pub display: Option<String>,
+}
+
+/// Parses the body of a POST or PUT.
+///
+/// # Errors
+///
+/// What the body breaks: JSON, bounds, types, a member without id, or the missing `displayName`.
+pub fn parse_group(body: &[u8]) -> Result<(Group, Vec<DialectNote>), ScimError> {
+    let mut object = parse_object(body)?;
+    let mut notes = Notes::default();
+    note_unknown_schemas(&mut object, &mut notes);
+    let said = Said::read(object, &mut notes)?;
+    let display_name = match said.display_name {
+        Some(value) => display_name(value, &mut notes)?,
+        None => return Err(ScimError::MissingRequired { attribute: "displayName" }),
+    };
+    let external_id = match said.external_id {
+        Some(value) => external_id(value, &mut notes)?,
+        None => None,
+    };
+    let members = match said.members {
+        Some(value) => Some(members(value, MAX_MEMBERS_PER_CALL, &mut notes)?),
+        None => None,
+    };
+    Ok((Group { display_name, external_id, members }, notes.into_vec()))
+}
+
+/// The representation of a group, before any projection. `members` is what of the members is shown: None where the
+/// client excluded them, so that they need not be read.
+#[must_use]
+pub fn render_group(group: &Group, meta: &Meta<'_>, members: Option<&[MemberOfGroup]>) -> Value {
+    let mut resource = Map::new();
+    resource.insert("schemas".to_owned(), json!([GROUP_SCHEMA]));
+    resource.insert("displayName".to_owned(), group.display_name.as_str().into());
+    if let Some(external_id) = &group.external_id {
+        resource.insert("externalId".to_owned(), external_id.as_str().into());
+    }
+    if let Some(members) = members {
+        let members: Vec<Value> = members.iter().map(render_member).collect();
+        resource.insert("members".to_owned(), members.into());
+    }
+    insert_meta(&mut resource, ResourceType::Group, meta);
+    Value::Object(resource)
+}
+
+fn render_member(member: &MemberOfGroup) -> Value {
+    let mut document = json!({
+        "value": member.id,
+        "$ref": member.location,
+        "type": member.kind.name(),
+    });
+    if let (Some(display), Some(object)) = (&member.display, document.as_object_mut()) {
+        object.insert("display".to_owned(), display.as_str().into());
+    }
+    document
+}
+
+/// What a whole resource or the value of a path-less operation says about a group.
+#[derive(Debug, Default)]
+pub(crate) struct Said {
+    pub(crate) display_name: Option<Value>,
+    pub(crate) external_id: Option<Value>,
+    /// Never null.
+    pub(crate) members: Option<Value>,
+}
+
+impl Said {
+    pub(crate) fn read(object: Map<String, Value>, notes: &mut Notes) -> Result<Self, ScimError> {
+        let mut said = Self::default();
+        for (key, value) in object {
+            let located = AttributePath::parse(&key)
+                .filter(|path| path.sub_attribute.is_none())
+                .and_then(|path| find_attribute(ResourceType::Group, path.urn.as_deref(), &path.name));
+            let place = match located.map(|located| located.attribute) {
+                Some(Attribute { name: "displayName", .. }) => &mut said.display_name,
+                Some(Attribute { name: "externalId", .. }) => &mut said.external_id,
+                Some(Attribute { name: "members", .. }) => &mut said.members,
+                Some(attribute) => {
+                    if attribute.mutability == Mutability::ReadOnly && attribute.name != "schemas" {
+                        notes.add(DialectNote::ReadOnlyIgnored(attribute.name));
+                    }
+                    continue;
+                }
+                None => {
+                    notes.unknown_attribute(&key);
+                    continue;
+                }
+            };
+            if place.replace(value).is_some() {
+                return Err(ScimError::DuplicateKey { key: echo(&key) });
+            }
+        }
+        if said.members == Some(Value::Null) {
+            notes.add(DialectNote::NullMembers);
+            said.members = None;
+        }
+        Ok(said)
+    }
+}
+
+/// A `displayName`: required, hence neither null nor empty.
+pub(crate) fn display_name(value: Value, notes: &mut Notes) -> Result<String, ScimError> {
+    let name = text_of(&ResourceType::Group, "displayName", value, notes)?;
+    name.filter(|name| !name.trim().is_empty()).ok_or(ScimError::MissingRequired { attribute: "displayName" })
+}
+
+/// An `externalId`. An empty one names nothing.
+pub(crate) fn external_id(value: Value, notes: &mut Notes) -> Result<Option<String>, ScimError> {
+    Ok(text_of(&ResourceType::Group, "externalId", value, notes)?.filter(|id| !id.is_empty()))
+}
+
+fn text_of(
+    resource_type: &ResourceType,
+    name: &str,
+    value: Value,
+    notes: &mut Notes,
+) -> Result<Option<String>, ScimError> {
+    let value = match value {
+        Value::Array(mut values) if values.len() == 1 => values.pop().unwrap_or(Value::Null),
+        value => value,
+    };
+    match (find_attribute(*resource_type, None, name), value) {
+        (_, Value::Null) | (None, _) => Ok(None),
+        (Some(located), value) => text_value(located.attribute, value, notes).map(Some),
+    }
+}
+
+/// The members that a value names, each once, in their order. `max` bounds what is left of the call's budget.
+pub(crate) fn members(value: Value, max: usize, notes: &mut Notes) -> Result<Vec<MemberRef>, ScimError> {
+    let values = match value {
+        Value::Null => return Ok(Vec::new()),
+        Value::Array(values) => values,
+        single => {
+            notes.add(DialectNote::SingleWithoutList("members"));
+            vec![single]
+        }
+    };
+    if values.len() > max {
+        return Err(ScimError::TooManyMembers { max: MAX_MEMBERS_PER_CALL });
+    }
+    let mut seen = HashSet::with_capacity(values.len());
+    let mut members = Vec::with_capacity(values.len());
+    for value in values.into_iter().filter(|value| !value.is_null()) {
+        let member = member(value, notes)?;
+        if seen.insert(member.value.clone()) {
+            members.push(member);
+        }
+    }
+    Ok(members)
+}
+
+fn member(value: Value, notes: &mut Notes) -> Result<MemberRef, ScimError> {
+    let mut id = None;
+    let mut reference = None;
+    let mut kind = None;
+    match value {
+        Value::String(text) => {
+            notes.add(DialectNote::BareValue("members"));
+            id = Some(text);
+        }
+        Value::Object(object) => {
+            for (key, value) in object {
+                match (key.to_ascii_lowercase().as_str(), value) {
+                    ("value", Value::String(text)) => id = Some(text),
+                    ("value", Value::Number(number)) => id = Some(number.to_string()),
+                    ("value" | "$ref" | "type", Value::Null) => {}
+                    ("value", _) => return Err(ScimError::InvalidMember),
+                    ("$ref", Value::String(text)) => reference = Some(text),
+                    ("type", Value::String(text)) => kind = Some(text),
+                    _ => {}
+                }
+            }
+        }
+        _ => return Err(ScimError::InvalidMember),
+    }
+    let referred = reference.as_deref().and_then(parse_reference);
+    let kind = match kind.map(|kind| parse_kind(&kind)) {
+        Some(None) => {
+            notes.add(DialectNote::UnknownMemberType);
+            None
+        }
+        Some(kind) => kind,
+        None => referred.map(|(kind, _)| kind),
+    };
+    let value = match (id, referred) {
+        (Some(id), _) => id,
+        (None, Some((_, id))) => {
+            notes.add(DialectNote::MemberByReference);
+            id.to_owned()
+        }
+        (None, None) => return Err(ScimError::InvalidMember),
+    };
+    checked_id(value).map(|value| MemberRef { value, kind })
+}
+
+/// An id that a member can have: something, and within its bound.
+pub(crate) fn checked_id(id: String) -> Result<String, ScimError> {
+    if id.is_empty() {
+        return Err(ScimError::InvalidMember);
+    }
+    if id.len() > MAX_INDEXED_BYTES {
+        return Err(ScimError::TooLong { attribute: "members.value".to_owned(), max: MAX_INDEXED_BYTES });
+    }
+    Ok(id)
+}
+
+fn parse_kind(text: &str) -> Option<ResourceType> {
+    ResourceType::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(text))
+}
+
+/// The kind and id in `…/Users/{id}` or `…/Groups/{id}`.
+fn parse_reference(reference: &str) -> Option<(ResourceType, &str)> {
+    let (before, id) = reference.trim_end_matches('/').rsplit_once('/')?;
+    let kind = ResourceType::ALL
+        .into_iter()
+        .find(|kind| before.ends_with(kind.endpoint().trim_start_matches('/')))?;
+    (!id.is_empty()).then_some((kind, id))
+}

@@ -1,0 +1,70 @@
+//! The bounds of everything that a SCIM client can make large.
+//!
+//! They stand on one page so that an operator and a reviewer see at once what one call can cost. The number of
+//! bytes of a body is bounded by the HTTP layer; what those bytes may mean is bounded here.
+
+/// Levels of nesting in a JSON body. Real bodies have five; a bound keeps recursion and storage honest.
+pub const MAX_JSON_DEPTH: usize = 32;
+
+/// JSON values (of any type, keys not counted) in one body: room for a call that names
+/// [`MAX_MEMBERS_PER_CALL`] members with four sub-attributes each, and for nothing absurd.
+pub const MAX_JSON_VALUES: usize = 1_000_000;
+
+/// Bytes of any one string in a body. Photos and certificates travel inline and are the largest.
+pub const MAX_JSON_STRING_BYTES: usize = 65_536;
+
+/// Bytes of an attribute that is looked up by value (`userName`, `externalId`, `displayName`, `emails.value`, ids):
+/// below what a database index takes for one entry.
+pub const MAX_INDEXED_BYTES: usize = 1_024;
+
+/// Bytes of an ordinary string attribute.
+pub const MAX_TEXT_BYTES: usize = 8_192;
+
+/// Values of one multi-valued attribute of a user. Nobody has more addresses or entitlements than that.
+pub const MAX_VALUES_PER_ATTRIBUTE: usize = 500;
+
+/// Custom extension objects kept for one user.
+pub const MAX_CUSTOM_EXTENSIONS: usize = 16;
+
+/// Bytes of one custom extension object as compact JSON: it is kept as sent, so its size is bounded as a whole.
+pub const MAX_CUSTOM_EXTENSION_BYTES: usize = 65_536;
+
+/// Operations of one PATCH. Some clients send one operation for each member of a group.
+pub const MAX_OPERATIONS: usize = 10_000;
+
+/// What discovery tells as `bulk.maxOperations` although bulk is not served: there are clients that cut the
+/// operations of one PATCH by this number, and zero would make them send everything at once.
+pub const MAX_ADVERTISED_OPERATIONS: usize = 1_000;
+
+/// What discovery tells as `bulk.maxPayloadSize`, in bytes, although bulk is not served.
+pub const MAX_ADVERTISED_PAYLOAD_BYTES: usize = 1_048_576;
+
+/// Members named by one call, all operations together.
+pub const MAX_MEMBERS_PER_CALL: usize = 100_000;
+
+/// Bytes of a filter.
+pub const MAX_FILTER_BYTES: usize = 8_192;
+
+/// Levels of parentheses and brackets in a filter: the parser recurses once for each.
+pub const MAX_FILTER_DEPTH: usize = 16;
+
+/// Comparisons in a filter.
+pub const MAX_FILTER_TERMS: usize = 64;
+
+/// Bytes of a PATCH path: a value path carries a filter, so it is bounded like one.
+pub const MAX_PATH_BYTES: usize = MAX_FILTER_BYTES;
+
+/// Attribute names in `attributes` or `excludedAttributes`.
+pub const MAX_PROJECTED_ATTRIBUTES: usize = 100;
+
+/// Resources on one page of a list, told to clients as `filter.maxResults`.
+pub const MAX_RESULTS: usize = 500;
+
+/// Resources on one page when the client names no `count`.
+pub const DEFAULT_RESULTS: usize = 100;
+
+/// Dialect notes kept for one call: enough to explain it, bounded because a client decides how many arise.
+pub const MAX_NOTES: usize = 64;
+
+/// Bytes of the client's input that an error or a note repeats.
+pub const MAX_ECHO_BYTES: usize = 128;

@@ -1,0 +1,185 @@
+//! PATCH (RFC 7644 section 3.5.2): reading the operations, and applying them to a user.
+//!
+//! A user is small and is edited as a whole, on a copy, so that a refused operation leaves nothing behind. A group
+//! may have fifty thousand members, so its operations become changes that need no member list: see `group`.
+
+mod group;
+
+pub use group::GroupChange;
+
+use serde_json::{Map, Value};
+
+use crate::edit::{Verb, assign, merge, remove};
+use crate::error::{ScimError, echo};
+use crate::json::parse_object;
+use crate::limits::MAX_OPERATIONS;
+use crate::note::{DialectNote, Notes};
+use crate::path::PatchPath;
+use crate::target::{Target, find_target};
+use crate::user::User;
+
+/// The schema of a PATCH body.
+pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+/// The operations of one PATCH, in order.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Patch {
+    operations: Vec<Operation>,
+    notes: Vec<DialectNote>,
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq)]
+struct Operation {
+    op: Op,
+    path: Option<Path>,
+    value: Option<Value>,
+}
+
+/// The path of an operation, with its text for refusals.
+#[derive(Debug, Clone, PartialEq)]
+struct Path {
+    text: String,
+    parsed: PatchPath,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Op {
+    Assign(Verb),
+    Remove,
+}
+
+/// Parses the body of a PATCH, without looking at what resource it is for.
+///
+/// # Errors
+///
+/// What the body breaks: JSON, bounds, the PATCH schema, an operation's name, a path's grammar.
+pub fn parse_patch(body: &[u8]) -> Result<Patch, ScimError> {
+    let object = parse_object(body)?;
+    let mut notes = Notes::default();
+    let mut schemas = Value::Null;
+    let mut operations = Value::Null;
+    for (key, value) in object {
+        if key.eq_ignore_ascii_case("schemas") {
+            schemas = value;
+        } else if key.eq_ignore_ascii_case("Operations") {
+            operations = value;
+        }
+    }
+    let is_patch = schemas.as_array().is_some_and(|schemas| {
+        schemas.iter().filter_map(Value::as_str).any(|urn| urn.eq_ignore_ascii_case(PATCH_SCHEMA))
+    });
+    if !is_patch {
+        return Err(ScimError::NotPatch);
+    }
+    let Value::Array(operations) = operations else { return Err(ScimError::NoOperations) };
+    if operations.is_empty() {
+        return Err(ScimError::NoOperations);
+    }
+    if operations.len() > MAX_OPERATIONS {
+        return Err(ScimError::TooManyOperations { max: MAX_OPERATIONS });
+    }
+    let operations = operations
+        .into_iter()
+        .map(|operation| parse_operation(operation, &mut notes))
+        .collect::<Result<_, _>>()?;
+    Ok(Patch { operations, notes: notes.into_vec() })
+}
+
+fn parse_operation(operation: Value, notes: &mut Notes) -> Result<Operation, ScimError> {
+    let Value::Object(operation) = operation else { return Err(ScimError::NoOperations) };
+    let mut op = None;
+    let mut path = None;
+    let mut value = None;
+    for (key, given) in operation {
+        match key.to_ascii_lowercase().as_str() {
+            "op" => op = Some(parse_op(&given, notes)?),
+            "path" => path = parse_path(&given)?,
+            "value" => value = Some(given),
+            _ => notes.unknown_attribute(&key),
+        }
+    }
+    let op = op.ok_or(ScimError::UnknownOp)?;
+    match (op, &path, &value) {
+        (Op::Remove, None, _) => return Err(ScimError::RemoveWithoutPath),
+        (Op::Assign(_), None, Some(Value::Object(_))) | (Op::Assign(_), Some(_), Some(_)) => {}
+        (Op::Assign(_), _, _) => return Err(ScimError::MissingValue),
+        (Op::Remove, Some(_), _) => {}
+    }
+    Ok(Operation { op, path, value })
+}
+
+fn parse_op(value: &Value, notes: &mut Notes) -> Result<Op, ScimError> {
+    let text = value.as_str().ok_or(ScimError::UnknownOp)?;
+    let op = match text.to_ascii_lowercase().as_str() {
+        "add" => Op::Assign(Verb::Add),
+        "replace" => Op::Assign(Verb::Replace),
+        "remove" => Op::Remove,
+        _ => return Err(ScimError::UnknownOp),
+    };
+    if text.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        notes.add(DialectNote::CapitalisedOp);
+    }
+    Ok(op)
+}
+
+/// A path, or none where it is null or empty.
+fn parse_path(value: &Value) -> Result<Option<Path>, ScimError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::String(text) if text.trim().is_empty() => Ok(None),
+        Value::String(text) => Ok(Some(Path { text: echo(text), parsed: PatchPath::parse(text)? })),
+        other => Err(ScimError::InvalidPath { path: echo(&other.to_string()) }),
+    }
+}
+
+impl Patch {
+    /// The user that the operations make of `user`, or nothing of it: a refusal of one refuses all.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of the first operation that cannot be carried out, or of the user that would result.
+    pub fn apply_to_user(&self, user: &User) -> Result<(User, Vec<DialectNote>), ScimError> {
+        let mut attributes = user.attributes().clone();
+        let mut notes = Notes::from(self.notes.clone());
+        for operation in &self.operations {
+            apply(&mut attributes, operation, &mut notes)?;
+        }
+        let user = User::from_stored(attributes);
+        user.check()?;
+        Ok((user, notes.into_vec()))
+    }
+}
+
+fn apply(
+    attributes: &mut Map<String, Value>,
+    operation: &Operation,
+    notes: &mut Notes,
+) -> Result<(), ScimError> {
+    let value = operation.value.clone();
+    let Some(path) = &operation.path else {
+        return match (operation.op, value) {
+            (Op::Assign(verb), Some(Value::Object(object))) => merge(attributes, object, verb, notes),
+            (Op::Assign(_), _) => Err(ScimError::MissingValue),
+            (Op::Remove, _) => Err(ScimError::RemoveWithoutPath),
+        };
+    };
+    let has_object = value.as_ref().is_some_and(Value::is_object);
+    let target = find_target(&path.parsed, has_object, attributes, notes);
+    match &target {
+        Target::Unknown => return Err(ScimError::UnknownAttribute { path: path.text.clone() }),
+        // What schemas a user follows is read from its attributes.
+        Target::Attribute(selection) if selection.attribute.name == "schemas" => return Ok(()),
+        Target::Attribute(selection) => {
+            if let Some(name) = selection.read_only() {
+                return Err(ScimError::ReadOnly { attribute: name.to_owned() });
+            }
+        }
+        _ => {}
+    }
+    match (operation.op, value) {
+        (Op::Assign(verb), Some(value)) => assign(attributes, target, value, verb, notes),
+        (Op::Assign(_), None) => Err(ScimError::MissingValue),
+        (Op::Remove, value) => remove(attributes, target, value, notes),
+    }
+}

@@ -1,0 +1,245 @@
+//! A PATCH of a group as changes that need no member list.
+//!
+//! A remove of `members` with values means only those: identity providers send that, although the letter of the
+//! standard would empty the group. Neighbouring changes of one kind become one change, so that a client that sends
+//! one operation for each member costs the same as one that sends a list. All of it is linear in the call.
+
+use std::collections::HashSet;
+
+use serde_json::Value;
+
+use super::{Op, Operation, Patch};
+use crate::edit::Verb;
+use crate::error::ScimError;
+use crate::filter::{Filter, Operator};
+use crate::group::{MemberRef, Said, checked_id, display_name, external_id, members};
+use crate::limits::MAX_MEMBERS_PER_CALL;
+use crate::note::{DialectNote, Notes};
+use crate::path::{AttributePath, PatchPath};
+use crate::schema::{GROUP_SCHEMA, ResourceType, find_attribute};
+
+/// One change of a group.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupChange {
+    /// `displayName` becomes this.
+    SetDisplayName(String),
+    /// `externalId` becomes this, or is taken away.
+    SetExternalId(Option<String>),
+    /// These become members, each once; who is one already stays one.
+    AddMembers(Vec<MemberRef>),
+    /// These ids are members no more, each once; who is none already stays none.
+    RemoveMembers(Vec<String>),
+    /// These, each once, are the members, and nobody else. May be empty.
+    ReplaceMembers(Vec<MemberRef>),
+    /// Nobody is a member.
+    ClearMembers,
+}
+
+impl Patch {
+    /// The operations as changes of a group, in order. To be carried out all together or not at all.
+    ///
+    /// # Errors
+    ///
+    /// The refusal of the first operation that cannot be carried out.
+    pub fn into_group_changes(self) -> Result<(Vec<GroupChange>, Vec<DialectNote>), ScimError> {
+        let mut changes = Changes::default();
+        let mut notes = Notes::from(self.notes);
+        for operation in self.operations {
+            changes.read(operation, &mut notes)?;
+        }
+        Ok((changes.list, notes.into_vec()))
+    }
+}
+
+/// The changes so far, and what of the call's bounds is used.
+#[derive(Default)]
+struct Changes {
+    list: Vec<GroupChange>,
+    /// The ids in the last change, if it adds or removes.
+    last_ids: HashSet<String>,
+    named: usize,
+}
+
+impl Changes {
+    fn read(&mut self, operation: Operation, notes: &mut Notes) -> Result<(), ScimError> {
+        let Operation { op, path, value } = operation;
+        let Some(path) = path else { return self.read_whole(op, value, notes) };
+        match path.parsed {
+            PatchPath::Schema(urn) if urn.eq_ignore_ascii_case(GROUP_SCHEMA) => {
+                self.read_whole(op, value, notes)
+            }
+            PatchPath::Schema(_) => Err(ScimError::UnknownAttribute { path: path.text }),
+            PatchPath::Attribute { path: name, filter } => {
+                self.read_attribute(op, &path.text, &name, filter.as_ref(), value, notes)
+            }
+        }
+    }
+
+    fn read_whole(&mut self, op: Op, value: Option<Value>, notes: &mut Notes) -> Result<(), ScimError> {
+        let (Op::Assign(verb), Some(Value::Object(object))) = (op, value) else {
+            return Err(match op {
+                Op::Assign(_) => ScimError::MissingValue,
+                Op::Remove => ScimError::RemoveWithoutPath,
+            });
+        };
+        let said = Said::read(object, notes)?;
+        if let Some(value) = said.display_name {
+            self.push(GroupChange::SetDisplayName(display_name(value, notes)?));
+        }
+        if let Some(value) = said.external_id {
+            self.push(GroupChange::SetExternalId(external_id(value, notes)?));
+        }
+        match said.members {
+            Some(value) => self.assign_members(verb, value, notes),
+            None => Ok(()),
+        }
+    }
+
+    fn read_attribute(
+        &mut self,
+        op: Op,
+        text: &str,
+        path: &AttributePath,
+        filter: Option<&Filter>,
+        value: Option<Value>,
+        notes: &mut Notes,
+    ) -> Result<(), ScimError> {
+        let unknown = || ScimError::UnknownAttribute { path: text.to_owned() };
+        let attribute = find_attribute(ResourceType::Group, path.urn.as_deref(), &path.name)
+            .ok_or_else(unknown)?
+            .attribute;
+        let part = match &path.sub_attribute {
+            None => None,
+            Some(name) => Some(attribute.sub_attribute(name).ok_or_else(unknown)?),
+        };
+        match (attribute.name, part, filter) {
+            ("displayName", None, None) => match (op, value) {
+                (Op::Assign(_), Some(value)) => {
+                    self.push(GroupChange::SetDisplayName(display_name(value, notes)?));
+                    Ok(())
+                }
+                _ => Err(ScimError::RemovesRequired { attribute: "displayName" }),
+            },
+            ("externalId", None, None) => {
+                let id = match (op, value) {
+                    (Op::Assign(_), Some(value)) => external_id(value, notes)?,
+                    _ => None,
+                };
+                self.push(GroupChange::SetExternalId(id));
+                Ok(())
+            }
+            ("members", None, None) => match (op, value) {
+                (Op::Assign(verb), Some(value)) => self.assign_members(verb, value, notes),
+                (Op::Assign(_), None) => Err(ScimError::MissingValue),
+                (Op::Remove, value) => self.remove_members(value, notes),
+            },
+            ("members", None, Some(filter)) => self.read_selected(op, filter, notes),
+            ("members", Some(part), _) => {
+                Err(ScimError::ReadOnly { attribute: format!("members.{}", part.name) })
+            }
+            // What schemas a group follows is known.
+            ("schemas", _, _) => Ok(()),
+            ("id" | "meta", _, _) => Err(ScimError::ReadOnly { attribute: attribute.name.to_owned() }),
+            _ => Err(unknown()),
+        }
+    }
+
+    fn assign_members(&mut self, verb: Verb, value: Value, notes: &mut Notes) -> Result<(), ScimError> {
+        let members = self.named_members(value, notes)?;
+        match verb {
+            Verb::Add => self.push_added(members),
+            Verb::Replace => self.push(GroupChange::ReplaceMembers(members)),
+        }
+        Ok(())
+    }
+
+    fn remove_members(&mut self, value: Option<Value>, notes: &mut Notes) -> Result<(), ScimError> {
+        let Some(value) = value.filter(|value| !value.is_null()) else {
+            self.push(GroupChange::ClearMembers);
+            return Ok(());
+        };
+        let members = self.named_members(value, notes)?;
+        if members.is_empty() {
+            notes.add(DialectNote::EmptyRemove("members"));
+            return Ok(());
+        }
+        notes.add(DialectNote::RemoveByValue("members"));
+        self.push_removed(members.into_iter().map(|member| member.value).collect());
+        Ok(())
+    }
+
+    /// `members[value eq "x"]`: a remove of those. An add makes the member that the filter describes.
+    fn read_selected(&mut self, op: Op, filter: &Filter, notes: &mut Notes) -> Result<(), ScimError> {
+        let mut ids = Vec::new();
+        collect_ids(filter, &mut ids)?;
+        self.count(ids.len())?;
+        match (op, ids.as_slice()) {
+            (Op::Remove, _) => self.push_removed(ids),
+            (Op::Assign(Verb::Add), [id]) => {
+                notes.add(DialectNote::SeededByFilter("members"));
+                self.push_added(vec![MemberRef { value: id.clone(), kind: None }]);
+            }
+            (Op::Assign(_), _) => {
+                return Err(ScimError::ReadOnly { attribute: "members.value".to_owned() });
+            }
+        }
+        Ok(())
+    }
+
+    fn named_members(&mut self, value: Value, notes: &mut Notes) -> Result<Vec<MemberRef>, ScimError> {
+        let named = value.as_array().map_or(1, Vec::len);
+        self.count(named)?;
+        members(value, MAX_MEMBERS_PER_CALL, notes)
+    }
+
+    fn count(&mut self, named: usize) -> Result<(), ScimError> {
+        self.named += named;
+        if self.named > MAX_MEMBERS_PER_CALL {
+            return Err(ScimError::TooManyMembers { max: MAX_MEMBERS_PER_CALL });
+        }
+        Ok(())
+    }
+
+    fn push(&mut self, change: GroupChange) {
+        self.last_ids.clear();
+        self.list.push(change);
+    }
+
+    fn push_added(&mut self, members: Vec<MemberRef>) {
+        if members.is_empty() {
+            return;
+        }
+        if !matches!(self.list.last(), Some(GroupChange::AddMembers(_))) {
+            self.push(GroupChange::AddMembers(Vec::new()));
+        }
+        if let Some(GroupChange::AddMembers(added)) = self.list.last_mut() {
+            added.extend(members.into_iter().filter(|member| self.last_ids.insert(member.value.clone())));
+        }
+    }
+
+    fn push_removed(&mut self, ids: Vec<String>) {
+        if !matches!(self.list.last(), Some(GroupChange::RemoveMembers(_))) {
+            self.push(GroupChange::RemoveMembers(Vec::new()));
+        }
+        if let Some(GroupChange::RemoveMembers(removed)) = self.list.last_mut() {
+            removed.extend(ids.into_iter().filter(|id| self.last_ids.insert(id.clone())));
+        }
+    }
+}
+
+/// The ids in `value eq "a"`, joined by `or`.
+fn collect_ids(filter: &Filter, ids: &mut Vec<String>) -> Result<(), ScimError> {
+    match filter {
+        Filter::Or(filters) => filters.iter().try_for_each(|inner| collect_ids(inner, ids)),
+        Filter::Compare { path, operator: Operator::Eq, literal }
+            if path.urn.is_none()
+                && path.sub_attribute.is_none()
+                && path.name.eq_ignore_ascii_case("value") =>
+        {
+            let id = literal.as_text().ok_or(ScimError::UnsupportedMemberPath)?;
+            ids.push(checked_id(id.to_owned())?);
+            Ok(())
+        }
+        _ => Err(ScimError::UnsupportedMemberPath),
+    }
+}

@@ -1,0 +1,120 @@
+//! Names of attributes on the wire: `userName`, `name.givenName`, `urn:…:User:manager.value` (RFC 7644 section
+//! 3.10), and the paths of PATCH operations, which may select values by a filter.
+//!
+//! URNs hold colons and dots themselves, so a name is cut at a known schema first, and at the last colon otherwise.
+
+use std::fmt;
+
+use crate::definitions::SCHEMAS;
+use crate::error::{ScimError, echo};
+use crate::filter::Filter;
+use crate::filter::parser::Parser;
+use crate::limits::MAX_PATH_BYTES;
+use crate::schema::ENTERPRISE_SCHEMA_WITHOUT_COLON;
+
+/// The name of an attribute or sub-attribute, as the client spelled it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct AttributePath {
+    /// The schema that it is qualified by.
+    pub urn: Option<String>,
+    /// The attribute.
+    pub name: String,
+    /// The sub-attribute.
+    pub sub_attribute: Option<String>,
+}
+
+impl AttributePath {
+    /// Parses `[URI ":"] NAME ["." NAME]`. None where it does not follow that.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let (urn, rest) = split_urn(text);
+        let (name, sub_attribute) = match rest.split_once('.') {
+            Some((name, sub)) => (name, Some(sub)),
+            None => (rest, None),
+        };
+        let is_valid = is_name(name) && sub_attribute.is_none_or(is_name);
+        is_valid.then(|| Self {
+            urn: urn.map(str::to_owned),
+            name: name.to_owned(),
+            sub_attribute: sub_attribute.map(str::to_owned),
+        })
+    }
+}
+
+impl fmt::Display for AttributePath {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(urn) = &self.urn {
+            write!(formatter, "{urn}:")?;
+        }
+        formatter.write_str(&self.name)?;
+        match &self.sub_attribute {
+            Some(sub) => write!(formatter, ".{sub}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The `path` of a PATCH operation.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum PatchPath {
+    /// A schema as a whole: a bare URN.
+    Schema(String),
+    /// An attribute, its values that match a filter, or a sub-attribute of those.
+    Attribute { path: AttributePath, filter: Option<Filter> },
+}
+
+impl PatchPath {
+    /// Parses `attrPath / valuePath ["." NAME]`, or a bare schema URN.
+    pub(crate) fn parse(text: &str) -> Result<Self, ScimError> {
+        let invalid = || ScimError::InvalidPath { path: echo(text) };
+        if text.len() > MAX_PATH_BYTES {
+            return Err(invalid());
+        }
+        let text = text.trim_matches(' ');
+        if is_known_schema(text) {
+            return Ok(Self::Schema(text.to_owned()));
+        }
+        if !text.contains('[') {
+            let path = AttributePath::parse(text).ok_or_else(invalid)?;
+            return Ok(Self::Attribute { path, filter: None });
+        }
+        let (path, filter) = Parser::new(text).parse_value_path().map_err(|_| invalid())?;
+        Ok(Self::Attribute { path, filter: Some(filter) })
+    }
+}
+
+/// True for the URN of a schema that this provider defines.
+pub(crate) fn is_known_schema(text: &str) -> bool {
+    known_urns().any(|urn| urn.eq_ignore_ascii_case(text))
+}
+
+/// True for something that can only be a URI: the key of an extension object.
+pub(crate) fn is_uri(text: &str) -> bool {
+    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:")) || text.contains("://")
+}
+
+fn known_urns() -> impl Iterator<Item = &'static str> {
+    SCHEMAS.into_iter().map(|schema| schema.id).chain([ENTERPRISE_SCHEMA_WITHOUT_COLON])
+}
+
+fn split_urn(text: &str) -> (Option<&str>, &str) {
+    for urn in known_urns() {
+        if let Some((start, rest)) = text.split_at_checked(urn.len())
+            && start.eq_ignore_ascii_case(urn)
+            && let Some(name) = rest.strip_prefix(':')
+        {
+            return (Some(start), name);
+        }
+    }
+    match text.rsplit_once(':') {
+        Some((urn, name)) => (Some(urn), name),
+        None => (None, text),
+    }
+}
+
+/// `ALPHA *( ALPHA / DIGIT / "-" / "_" )`, or `$ref`.
+fn is_name(text: &str) -> bool {
+    let name = text.strip_prefix('$').unwrap_or(text);
+    name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}

@@ -1,0 +1,343 @@
+//! Projection: which attributes of a resource are answered (RFC 7644 section 3.9).
+//!
+//! A client that leaves members out spares the provider from reading them, so [`Projection::wants`] answers before
+//! anything is read. Names that are unknown choose nothing; `id` and `schemas` are always there.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use crate::error::ScimError;
+use crate::limits::MAX_PROJECTED_ATTRIBUTES;
+use crate::path::{PatchPath, is_uri};
+use crate::schema::{Attribute, ResourceType, Returned, Schema, find_attribute, find_extension};
+
+/// What of a resource is answered.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Projection {
+    /// What is returned by default.
+    #[default]
+    Default,
+    /// Only these, and what is always returned.
+    Only(Vec<Name>),
+    /// All but these; what is always returned stays.
+    Except(Vec<Name>),
+}
+
+/// A name in a projection. Opaque: made by [`Projection::parse`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Name {
+    text: String,
+}
+
+impl Projection {
+    /// Reads `attributes` and `excludedAttributes`. Names that are unknown select nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ScimError::ConflictingProjection`] where both are given, [`ScimError::InvalidParameter`] over
+    /// [`MAX_PROJECTED_ATTRIBUTES`].
+    pub fn parse(attributes: Option<&str>, excluded_attributes: Option<&str>) -> Result<Self, ScimError> {
+        let names = |name: &'static str, text: &str| {
+            let names: Vec<Name> = text
+                .split(',')
+                .map(str::trim)
+                .filter(|text| !text.is_empty())
+                .map(|text| Name { text: text.to_owned() })
+                .take(MAX_PROJECTED_ATTRIBUTES + 1)
+                .collect();
+            if names.len() > MAX_PROJECTED_ATTRIBUTES {
+                return Err(ScimError::InvalidParameter { name });
+            }
+            Ok(names)
+        };
+        let only = names("attributes", attributes.unwrap_or(""))?;
+        let except = names("excludedAttributes", excluded_attributes.unwrap_or(""))?;
+        match (only.is_empty(), except.is_empty()) {
+            (true, true) => Ok(Self::Default),
+            (false, true) => Ok(Self::Only(only)),
+            (true, false) => Ok(Self::Except(except)),
+            (false, false) => Err(ScimError::ConflictingProjection),
+        }
+    }
+
+    /// Reads the projection out of the decoded parameters of a URL; the others are ignored.
+    ///
+    /// # Errors
+    ///
+    /// As [`Projection::parse`], or a parameter given twice.
+    pub fn from_parameters<'a>(
+        parameters: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, ScimError> {
+        let mut attributes = None;
+        let mut excluded_attributes = None;
+        for (name, value) in parameters {
+            let (name, place) = match name.to_ascii_lowercase().as_str() {
+                "attributes" => ("attributes", &mut attributes),
+                "excludedattributes" => ("excludedAttributes", &mut excluded_attributes),
+                _ => continue,
+            };
+            if place.replace(value).is_some() {
+                return Err(ScimError::InvalidParameter { name });
+            }
+        }
+        Self::parse(attributes, excluded_attributes)
+    }
+
+    /// Whether anything of this attribute can be in the answer, so that what is dear need not be read.
+    #[must_use]
+    pub fn wants(&self, resource_type: ResourceType, attribute: &str) -> bool {
+        let Some(wanted) = find_attribute(resource_type, None, attribute) else { return false };
+        let means = |name: &Name, whole: bool| match name.choose(resource_type) {
+            Choice::Attribute { attribute, part, .. } => {
+                attribute.name == wanted.attribute.name && !(whole && part.is_some())
+            }
+            Choice::Core => wanted.extension.is_none(),
+            Choice::Extension(schema) => wanted.extension == Some(schema),
+            Choice::Custom | Choice::Unknown => false,
+        };
+        match self {
+            Self::Default => true,
+            Self::Only(names) => {
+                wanted.attribute.returned == Returned::Always || names.iter().any(|name| means(name, false))
+            }
+            Self::Except(names) => {
+                wanted.attribute.returned == Returned::Always || !names.iter().any(|name| means(name, true))
+            }
+        }
+    }
+
+    /// The part of a resource that is answered.
+    #[must_use]
+    pub fn apply(&self, resource_type: ResourceType, resource: Value) -> Value {
+        match (self, resource) {
+            (Self::Only(names), Value::Object(resource)) => {
+                Value::Object(only(resource_type, &resource, names))
+            }
+            (Self::Except(names), Value::Object(mut resource)) => {
+                for name in names {
+                    exclude(resource_type, &mut resource, name);
+                }
+                Value::Object(resource)
+            }
+            (_, resource) => resource,
+        }
+    }
+}
+
+/// What a name of a projection chooses.
+enum Choice {
+    Attribute {
+        extension: Option<&'static Schema>,
+        attribute: &'static Attribute,
+        part: Option<&'static Attribute>,
+    },
+    Core,
+    Extension(&'static Schema),
+    /// A custom extension or an attribute of one, to be found by its text.
+    Custom,
+    Unknown,
+}
+
+impl Name {
+    fn choose(&self, resource_type: ResourceType) -> Choice {
+        let Ok(path) = PatchPath::parse(&self.text) else {
+            return if is_uri(&self.text) { Choice::Custom } else { Choice::Unknown };
+        };
+        let path = match path {
+            PatchPath::Schema(urn) => {
+                return match find_extension(resource_type, &urn) {
+                    Some(schema) => Choice::Extension(schema),
+                    None if resource_type.schema().id.eq_ignore_ascii_case(&urn) => Choice::Core,
+                    None => Choice::Unknown,
+                };
+            }
+            PatchPath::Attribute { path, .. } => path,
+        };
+        let Some(located) = find_attribute(resource_type, path.urn.as_deref(), &path.name) else {
+            return if path.urn.is_some() { Choice::Custom } else { Choice::Unknown };
+        };
+        let part = match &path.sub_attribute {
+            None => None,
+            Some(name) => match located.attribute.sub_attribute(name) {
+                None => return Choice::Unknown,
+                part => part,
+            },
+        };
+        Choice::Attribute { extension: located.extension, attribute: located.attribute, part }
+    }
+
+    /// The key of a custom extension that this names, and the attribute of it where it names one.
+    fn find_custom<'a>(&self, resource: &'a Map<String, Value>) -> Option<(&'a str, Option<&str>)> {
+        let find = |text: &str| resource.keys().find(|key| key.eq_ignore_ascii_case(text));
+        if let Some(key) = find(&self.text) {
+            return Some((key, None));
+        }
+        let (urn, name) = self.text.rsplit_once(':')?;
+        find(urn).map(|key| (key.as_str(), Some(name)))
+    }
+}
+
+/// The parts of an attribute that were asked for. None: all of it.
+type Parts = Option<Vec<&'static str>>;
+
+fn only(resource_type: ResourceType, resource: &Map<String, Value>, names: &[Name]) -> Map<String, Value> {
+    let mut chosen: BTreeMap<(Option<&'static str>, &'static str), Parts> = BTreeMap::new();
+    let mut result: Map<String, Value> = resource
+        .iter()
+        .filter(|(key, _)| is_always(resource_type, key))
+        .map(|(key, value)| (key.clone(), value.clone()))
+        .collect();
+    for name in names {
+        match name.choose(resource_type) {
+            Choice::Unknown => {}
+            Choice::Core => {
+                let core = resource.iter().filter(|(key, _)| !is_uri(key));
+                result.extend(core.map(|(key, value)| (key.clone(), value.clone())));
+            }
+            Choice::Extension(schema) => {
+                if let Some(value) = resource.get(schema.id) {
+                    result.insert(schema.id.to_owned(), value.clone());
+                }
+            }
+            Choice::Custom => include_custom(resource, name, &mut result),
+            Choice::Attribute { extension, attribute, part } => {
+                let parts = chosen
+                    .entry((extension.map(|schema| schema.id), attribute.name))
+                    .or_insert_with(|| Some(Vec::new()));
+                match (part, parts.as_mut()) {
+                    (None, _) => *parts = None,
+                    (Some(part), Some(parts)) => parts.push(part.name),
+                    (Some(_), None) => {}
+                }
+            }
+        }
+    }
+    for ((extension, name), parts) in chosen {
+        include(resource, extension, name, parts, &mut result);
+    }
+    result
+}
+
+fn include(
+    resource: &Map<String, Value>,
+    extension: Option<&'static str>,
+    name: &'static str,
+    parts: Parts,
+    result: &mut Map<String, Value>,
+) {
+    let holder = match extension {
+        None => Some(resource),
+        Some(urn) => resource.get(urn).and_then(Value::as_object),
+    };
+    let Some(value) = holder.and_then(|holder| holder.get(name)) else { return };
+    let value = match parts {
+        None => value.clone(),
+        Some(parts) => keep_parts(value, &parts),
+    };
+    match extension {
+        None => {
+            // A core attribute that is there already is there whole.
+            result.entry(name).or_insert(value);
+        }
+        Some(urn) => {
+            if let Value::Object(extension) = result.entry(urn).or_insert_with(|| Value::Object(Map::new())) {
+                extension.entry(name).or_insert(value);
+            }
+        }
+    }
+}
+
+fn include_custom(resource: &Map<String, Value>, name: &Name, result: &mut Map<String, Value>) {
+    let Some((key, attribute)) = name.find_custom(resource) else { return };
+    let Some(value) = resource.get(key) else { return };
+    match attribute {
+        None => {
+            result.insert(key.to_owned(), value.clone());
+        }
+        Some(attribute) => {
+            let Some(object) = value.as_object() else { return };
+            let found = object.iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute));
+            if let (Some((name, value)), Value::Object(extension)) =
+                (found, result.entry(key).or_insert_with(|| Value::Object(Map::new())))
+            {
+                extension.insert(name.clone(), value.clone());
+            }
+        }
+    }
+}
+
+fn keep_parts(value: &Value, parts: &[&'static str]) -> Value {
+    match value {
+        Value::Array(values) => values
+            .iter()
+            .map(|value| keep_parts(value, parts))
+            .filter(|value| value.as_object().is_none_or(|object| !object.is_empty()))
+            .collect(),
+        Value::Object(object) => object
+            .iter()
+            .filter(|(key, _)| parts.contains(&key.as_str()))
+            .map(|(key, value)| (key.clone(), value.clone()))
+            .collect(),
+        other => other.clone(),
+    }
+}
+
+fn exclude(resource_type: ResourceType, resource: &mut Map<String, Value>, name: &Name) {
+    match name.choose(resource_type) {
+        Choice::Unknown => {}
+        Choice::Core => resource.retain(|key, _| is_uri(key) || is_always(resource_type, key)),
+        Choice::Extension(schema) => {
+            resource.remove(schema.id);
+        }
+        Choice::Custom => {
+            let found = name
+                .find_custom(resource)
+                .map(|(key, attribute)| (key.to_owned(), attribute.map(str::to_owned)));
+            match found {
+                None => {}
+                Some((key, None)) => {
+                    resource.remove(&key);
+                }
+                Some((key, Some(attribute))) => {
+                    if let Some(Value::Object(extension)) = resource.get_mut(&key) {
+                        extension.retain(|name, _| !name.eq_ignore_ascii_case(&attribute));
+                    }
+                }
+            }
+        }
+        Choice::Attribute { attribute, .. } if attribute.returned == Returned::Always => {}
+        Choice::Attribute { extension, attribute, part } => {
+            let holder = match extension {
+                None => Some(resource),
+                Some(schema) => resource.get_mut(schema.id).and_then(Value::as_object_mut),
+            };
+            let Some(holder) = holder else { return };
+            match part {
+                None => {
+                    holder.remove(attribute.name);
+                }
+                Some(part) => {
+                    if let Some(value) = holder.get_mut(attribute.name) {
+                        drop_part(value, part.name);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn drop_part(value: &mut Value, part: &str) {
+    match value {
+        Value::Array(values) => values.iter_mut().for_each(|value| drop_part(value, part)),
+        Value::Object(object) => {
+            object.remove(part);
+        }
+        _ => {}
+    }
+}
+
+fn is_always(resource_type: ResourceType, key: &str) -> bool {
+    find_attribute(resource_type, None, key)
+        .is_some_and(|located| located.attribute.returned == Returned::Always)
+}

@@ -1,0 +1,135 @@
+//! The parameters of a list request, and the list that answers it (RFC 7644 section 3.4.2).
+//!
+//! Parameters that are not known are ignored: identity providers add flags of their own to each URL. `sortBy` and
+//! `sortOrder` are among them, as discovery tells.
+
+use serde_json::{Value, json};
+
+use crate::error::ScimError;
+use crate::filter::Filter;
+use crate::json::parse_object;
+use crate::limits::{DEFAULT_RESULTS, MAX_RESULTS};
+use crate::projection::Projection;
+
+/// The schema of a list.
+pub const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
+/// The schema of a search request.
+pub const SEARCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+
+/// What a list request asks for.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ListQuery {
+    /// Which resources. None: all.
+    pub filter: Option<Filter>,
+    /// The first resource of the page, from 1.
+    pub start_index: u64,
+    /// The most resources on the page, at most [`MAX_RESULTS`]. Zero asks for the total only.
+    pub count: usize,
+    /// What of each resource.
+    pub projection: Projection,
+}
+
+impl ListQuery {
+    /// Reads the decoded parameters of a URL.
+    ///
+    /// # Errors
+    ///
+    /// A parameter that is malformed or given twice, a filter that is not valid, or both projections.
+    pub fn parse<'a>(parameters: impl IntoIterator<Item = (&'a str, &'a str)>) -> Result<Self, ScimError> {
+        let mut raw = RawQuery::default();
+        for (name, value) in parameters {
+            raw.read(name, value)?;
+        }
+        raw.parse()
+    }
+
+    /// Reads the body of `POST /.search` (RFC 7644 section 3.4.3).
+    ///
+    /// # Errors
+    ///
+    /// As [`ListQuery::parse`], or a body that is no search request.
+    pub fn parse_search(body: &[u8]) -> Result<Self, ScimError> {
+        let mut raw = RawQuery::default();
+        for (name, value) in parse_object(body)? {
+            let text = match value {
+                Value::Null => continue,
+                Value::String(text) => text,
+                Value::Number(number) => number.to_string(),
+                Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
+                Value::Bool(_) | Value::Object(_) => continue,
+            };
+            raw.read(&name, &text)?;
+        }
+        raw.parse()
+    }
+}
+
+/// The parameters as text.
+#[derive(Default)]
+struct RawQuery {
+    filter: Option<String>,
+    start_index: Option<String>,
+    count: Option<String>,
+    attributes: Option<String>,
+    excluded_attributes: Option<String>,
+}
+
+impl RawQuery {
+    fn read(&mut self, name: &str, value: &str) -> Result<(), ScimError> {
+        let (name, place) = match name.to_ascii_lowercase().as_str() {
+            "filter" => ("filter", &mut self.filter),
+            "startindex" => ("startIndex", &mut self.start_index),
+            "count" => ("count", &mut self.count),
+            "attributes" => ("attributes", &mut self.attributes),
+            "excludedattributes" => ("excludedAttributes", &mut self.excluded_attributes),
+            _ => return Ok(()),
+        };
+        if place.replace(value.to_owned()).is_some() {
+            return Err(ScimError::InvalidParameter { name });
+        }
+        Ok(())
+    }
+
+    fn parse(self) -> Result<ListQuery, ScimError> {
+        let count = match self.count {
+            None => DEFAULT_RESULTS,
+            Some(text) => {
+                let count = parse_integer("count", &text)?.max(0);
+                usize::try_from(count).unwrap_or(MAX_RESULTS).min(MAX_RESULTS)
+            }
+        };
+        let start_index = match self.start_index {
+            None => 1,
+            Some(text) => u64::try_from(parse_integer("startIndex", &text)?).unwrap_or(1).max(1),
+        };
+        Ok(ListQuery {
+            filter: self.filter.map(|text| Filter::parse(&text)).transpose()?,
+            start_index,
+            count,
+            projection: Projection::parse(self.attributes.as_deref(), self.excluded_attributes.as_deref())?,
+        })
+    }
+}
+
+/// An integer of any size, held to what 64 bits take.
+fn parse_integer(name: &'static str, text: &str) -> Result<i64, ScimError> {
+    let text = text.trim();
+    let digits = text.strip_prefix('-').unwrap_or(text);
+    if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(ScimError::InvalidParameter { name });
+    }
+    let limit = if digits.len() == text.len() { i64::MAX } else { i64::MIN };
+    Ok(text.parse().unwrap_or(limit))
+}
+
+/// A list of resources: one page of `total`, from `start_index`.
+#[must_use]
+pub fn render_list(resources: Vec<Value>, total: u64, start_index: u64) -> Value {
+    json!({
+        "schemas": [LIST_SCHEMA],
+        "totalResults": total,
+        "startIndex": start_index,
+        "itemsPerPage": resources.len(),
+        "Resources": resources,
+    })
+}

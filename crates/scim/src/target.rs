@@ -1,0 +1,183 @@
+//! What a path or key of a user means: an attribute, a part of it, an extension, or nothing that is known.
+
+use serde_json::{Map, Value};
+
+use crate::filter::Filter;
+use crate::note::{DialectNote, Notes};
+use crate::path::{PatchPath, is_uri};
+use crate::schema::{
+    Attribute, ENTERPRISE_SCHEMA_WITHOUT_COLON, Mutability, ResourceType, Schema, find_attribute,
+    find_extension,
+};
+
+/// An attribute, and what of it is meant.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Selection {
+    /// The extension that holds it.
+    pub(crate) extension: Option<&'static Schema>,
+    /// The attribute.
+    pub(crate) attribute: &'static Attribute,
+    /// Which of its values.
+    pub(crate) filter: Option<Filter>,
+    /// Which sub-attribute.
+    pub(crate) part: Option<&'static Attribute>,
+}
+
+impl Selection {
+    /// The name of the attribute or sub-attribute that forbids writing.
+    pub(crate) fn read_only(&self) -> Option<&'static str> {
+        [Some(self.attribute), self.part]
+            .into_iter()
+            .flatten()
+            .find(|attribute| attribute.mutability == Mutability::ReadOnly)
+            .map(|attribute| attribute.name)
+    }
+
+    /// True where a key of an object must have been a path.
+    pub(crate) fn is_flat(&self) -> bool {
+        self.part.is_some() || self.filter.is_some() || self.extension.is_some()
+    }
+}
+
+/// What a path or key means.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Target {
+    /// The resource itself: the core schema by its URN.
+    Core,
+    /// A defined extension as a whole.
+    Extension(&'static Schema),
+    /// A custom extension as a whole.
+    CustomExtension {
+        /// Its URN, spelled as it is stored where it is.
+        urn: String,
+    },
+    /// An attribute of a custom extension.
+    CustomAttribute {
+        /// The URN of the extension, spelled as it is stored where it is.
+        urn: String,
+        /// The attribute, likewise.
+        name: String,
+        /// Its sub-attribute.
+        part: Option<String>,
+    },
+    /// A defined attribute.
+    Attribute(Selection),
+    /// The password, which is not kept.
+    Password,
+    /// Nothing that a user has.
+    Unknown,
+}
+
+/// Finds what a path of a user means. A custom URN whose value is an object means the extension as a whole when it
+/// stands as a key, or when the user has an extension of that URN.
+pub(crate) fn find_target(
+    path: &PatchPath,
+    has_object: bool,
+    attributes: &Map<String, Value>,
+    notes: &mut Notes,
+) -> Target {
+    let (path, filter) = match path {
+        PatchPath::Schema(urn) => {
+            note_urn(urn, notes);
+            return find_extension(ResourceType::User, urn).map_or_else(
+                || if is_user_schema(urn) { Target::Core } else { Target::Unknown },
+                Target::Extension,
+            );
+        }
+        PatchPath::Attribute { path, filter } => (path, filter),
+    };
+    if let Some(urn) = &path.urn {
+        note_urn(urn, notes);
+    }
+    if let Some(located) = find_attribute(ResourceType::User, path.urn.as_deref(), &path.name) {
+        if let Some(schema) = located.extension
+            && path.urn.is_none()
+        {
+            notes.add(DialectNote::UnqualifiedExtension(schema.name));
+        }
+        let part = match &path.sub_attribute {
+            None => None,
+            Some(name) => match located.attribute.sub_attribute(name) {
+                None => return Target::Unknown,
+                part => part,
+            },
+        };
+        let Some(filter) = filter else {
+            return Target::Attribute(Selection {
+                extension: located.extension,
+                attribute: located.attribute,
+                filter: None,
+                part,
+            });
+        };
+        if !located.attribute.is_multi_valued() || filter.check_value_types(located.attribute).is_err() {
+            return Target::Unknown;
+        }
+        return Target::Attribute(Selection {
+            extension: located.extension,
+            attribute: located.attribute,
+            filter: Some(filter.clone()),
+            part,
+        });
+    }
+    match &path.urn {
+        None if path.name.eq_ignore_ascii_case("password") => Target::Password,
+        Some(urn) if is_user_schema(urn) && path.name.eq_ignore_ascii_case("password") => Target::Password,
+        Some(urn) if filter.is_none() && is_custom(urn) => {
+            find_custom(urn, &path.name, path.sub_attribute.as_deref(), has_object, attributes)
+        }
+        _ => Target::Unknown,
+    }
+}
+
+fn find_custom(
+    urn: &str,
+    name: &str,
+    part: Option<&str>,
+    has_object: bool,
+    attributes: &Map<String, Value>,
+) -> Target {
+    let whole = match part {
+        Some(part) => format!("{urn}:{name}.{part}"),
+        None => format!("{urn}:{name}"),
+    };
+    if let Some(stored) = find_key(attributes, &whole) {
+        return Target::CustomExtension { urn: stored.to_owned() };
+    }
+    if let Some(stored) = find_key(attributes, urn) {
+        let name = attributes
+            .get(stored)
+            .and_then(Value::as_object)
+            .and_then(|object| find_key(object, name))
+            .unwrap_or(name);
+        return Target::CustomAttribute {
+            urn: stored.to_owned(),
+            name: name.to_owned(),
+            part: part.map(str::to_owned),
+        };
+    }
+    let is_below_user = urn.rsplit(':').next().is_some_and(|last| last.eq_ignore_ascii_case("User"));
+    if has_object && !is_below_user {
+        return Target::CustomExtension { urn: whole };
+    }
+    Target::CustomAttribute { urn: urn.to_owned(), name: name.to_owned(), part: part.map(str::to_owned) }
+}
+
+fn find_key<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+    object.keys().find(|key| key.eq_ignore_ascii_case(name)).map(String::as_str)
+}
+
+fn is_user_schema(urn: &str) -> bool {
+    ResourceType::User.schema().id.eq_ignore_ascii_case(urn)
+}
+
+/// True for the URN of a schema that is not the standard's.
+fn is_custom(urn: &str) -> bool {
+    is_uri(urn) && !crate::path::is_known_schema(urn)
+}
+
+fn note_urn(urn: &str, notes: &mut Notes) {
+    if urn.eq_ignore_ascii_case(ENTERPRISE_SCHEMA_WITHOUT_COLON) {
+        notes.add(DialectNote::UrnWithoutColon);
+    }
+}

@@ -1,0 +1,259 @@
+//! A user: what a client said about a person, in canonical form, and its representation (RFC 7643 section 4.1).
+//!
+//! The attributes of [`User::attributes`] are the whole truth and what is stored: canonical names, values exactly as
+//! sent, `externalId` and `active` among them, `id`, `meta`, `groups`, `schemas` and `password` never. Three states
+//! of `active` matter. Said true, said false, and not said: a PUT that does not say it keeps the present one, and a
+//! stored user without it is active. Nothing but an explicit `true` brings somebody back.
+
+use serde_json::{Map, Value, json};
+
+use crate::edit::{Verb, merge};
+use crate::error::{ScimError, echo};
+use crate::json::parse_object;
+use crate::note::{DialectNote, Notes};
+use crate::path::{is_known_schema, is_uri};
+use crate::schema::{ENTERPRISE_SCHEMA, ResourceType, USER_SCHEMA};
+
+/// A user in canonical form. See the module for what its attributes are.
+#[derive(Debug, Clone, PartialEq)]
+pub struct User {
+    attributes: Map<String, Value>,
+}
+
+/// One e-mail address of a user.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Email<'a> {
+    /// The address, as sent.
+    pub value: &'a str,
+    /// Its `type`, as sent.
+    pub kind: Option<&'a str>,
+    /// Whether it is the primary one.
+    pub is_primary: bool,
+}
+
+/// What the provider knows about a resource.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Meta<'a> {
+    /// The id.
+    pub id: &'a str,
+    /// When it was made, RFC 3339.
+    pub created: &'a str,
+    /// When it was last changed, RFC 3339.
+    pub last_modified: &'a str,
+    /// Its URI.
+    pub location: &'a str,
+    /// Its version as an entity tag, where versions are served.
+    pub version: Option<&'a str>,
+}
+
+/// A group of a user, for its representation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupOfUser {
+    /// The group's id.
+    pub id: String,
+    /// The group's URI.
+    pub location: String,
+    /// The group's name.
+    pub display: String,
+    /// How the user belongs to it.
+    pub belonging: Belonging,
+}
+
+/// How a user belongs to a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belonging {
+    /// As a member.
+    Direct,
+    /// As a member of a member.
+    Indirect,
+}
+
+/// Parses the body of a POST or PUT. Liberal in spelling; each liberty is in the notes.
+///
+/// # Errors
+///
+/// What the body breaks: JSON, bounds, types, or the missing `userName`.
+pub fn parse_user(body: &[u8]) -> Result<(User, Vec<DialectNote>), ScimError> {
+    let mut object = parse_object(body)?;
+    let mut notes = Notes::default();
+    note_unknown_schemas(&mut object, &mut notes);
+    let mut attributes = Map::new();
+    merge(&mut attributes, object, Verb::Add, &mut notes)?;
+    let user = User { attributes };
+    user.check()?;
+    Ok((user, notes.into_vec()))
+}
+
+/// Takes `schemas` out of a body. Unknown ones are accepted and not echoed; those of the answer follow its content.
+pub(crate) fn note_unknown_schemas(object: &mut Map<String, Value>, notes: &mut Notes) {
+    let Some(key) = object.keys().find(|key| key.eq_ignore_ascii_case("schemas")).cloned() else { return };
+    if let Some(Value::Array(schemas)) = object.remove(&key) {
+        for urn in schemas.iter().filter_map(Value::as_str).filter(|urn| !is_known_schema(urn)) {
+            notes.add(DialectNote::UnknownSchema(echo(urn)));
+        }
+    }
+}
+
+impl User {
+    /// A user as it was stored: what [`User::attributes`] gave.
+    #[must_use]
+    pub const fn from_stored(attributes: Map<String, Value>) -> Self {
+        Self { attributes }
+    }
+
+    /// Everything that clients said, in canonical form; what is stored. The module says what is in it.
+    #[must_use]
+    pub const fn attributes(&self) -> &Map<String, Value> {
+        &self.attributes
+    }
+
+    /// The same, by value.
+    #[must_use]
+    pub fn into_attributes(self) -> Map<String, Value> {
+        self.attributes
+    }
+
+    /// `userName`, as sent. Empty only for a stored user that never came from here.
+    #[must_use]
+    pub fn user_name(&self) -> &str {
+        self.text("userName").unwrap_or("")
+    }
+
+    /// `externalId`, as sent.
+    #[must_use]
+    pub fn external_id(&self) -> Option<&str> {
+        self.text("externalId")
+    }
+
+    /// What was said about `active`. None: nothing.
+    #[must_use]
+    pub fn active(&self) -> Option<bool> {
+        self.attributes.get("active").and_then(Value::as_bool)
+    }
+
+    /// Whether a stored user is active: unless it was said that it is not.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.active() != Some(false)
+    }
+
+    /// `displayName`, as sent.
+    #[must_use]
+    pub fn display_name(&self) -> Option<&str> {
+        self.text("displayName")
+    }
+
+    /// `name.formatted`, or given and family name joined by a blank.
+    #[must_use]
+    pub fn formatted_name(&self) -> Option<String> {
+        let name = self.attributes.get("name")?;
+        let part = |key: &str| name.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+        if let Some(formatted) = part("formatted") {
+            return Some(formatted.to_owned());
+        }
+        let parts: Vec<&str> = ["givenName", "familyName"].into_iter().filter_map(part).collect();
+        (!parts.is_empty()).then(|| parts.join(" "))
+    }
+
+    /// The e-mail addresses in the order sent, those without an address left out.
+    #[must_use]
+    pub fn emails(&self) -> Vec<Email<'_>> {
+        let Some(Value::Array(emails)) = self.attributes.get("emails") else { return Vec::new() };
+        emails
+            .iter()
+            .filter_map(|email| {
+                Some(Email {
+                    value: email.get("value")?.as_str().filter(|value| !value.is_empty())?,
+                    kind: email.get("type").and_then(Value::as_str),
+                    is_primary: email.get("primary") == Some(&Value::Bool(true)),
+                })
+            })
+            .collect()
+    }
+
+    /// The e-mail address to write to: the primary one, else the first of type work, else the first.
+    #[must_use]
+    pub fn preferred_email(&self) -> Option<&str> {
+        let emails = self.emails();
+        let primary = emails.iter().find(|email| email.is_primary);
+        let work =
+            || emails.iter().find(|email| email.kind.is_some_and(|kind| kind.eq_ignore_ascii_case("work")));
+        primary.or_else(work).or_else(|| emails.first()).map(|email| email.value)
+    }
+
+    /// The user of a create, with what the provider assigns: active, unless the client said otherwise.
+    #[must_use]
+    pub fn with_defaults(mut self) -> Self {
+        self.attributes.entry("active").or_insert(Value::Bool(true));
+        self
+    }
+
+    /// What a PUT of `put` leaves (RFC 7644 section 3.5.1): all of it, and the present `active` where the PUT says
+    /// none.
+    #[must_use]
+    pub fn replace_with(&self, mut put: Self) -> Self {
+        if put.active().is_none()
+            && let Some(active) = self.active()
+        {
+            put.attributes.insert("active".to_owned(), Value::Bool(active));
+        }
+        put
+    }
+
+    /// Refuses a user without a `userName`.
+    pub(crate) fn check(&self) -> Result<(), ScimError> {
+        if self.user_name().trim().is_empty() {
+            return Err(ScimError::MissingRequired { attribute: "userName" });
+        }
+        Ok(())
+    }
+
+    fn text(&self, name: &str) -> Option<&str> {
+        self.attributes.get(name).and_then(Value::as_str)
+    }
+}
+
+/// The representation of a user, before any projection: canonical names, values as sent, `schemas` by content.
+#[must_use]
+pub fn render_user(user: &User, meta: &Meta<'_>, groups: &[GroupOfUser]) -> Value {
+    let mut resource = user.attributes.clone();
+    let extensions = user.attributes.keys().filter(|key| is_uri(key)).map(String::as_str);
+    let schemas: Vec<&str> = std::iter::once(USER_SCHEMA)
+        .chain(user.attributes.contains_key(ENTERPRISE_SCHEMA).then_some(ENTERPRISE_SCHEMA))
+        .chain(extensions.filter(|urn| *urn != ENTERPRISE_SCHEMA))
+        .collect();
+    resource.insert("schemas".to_owned(), schemas.into());
+    if !groups.is_empty() {
+        let groups: Vec<Value> = groups.iter().map(render_group_of_user).collect();
+        resource.insert("groups".to_owned(), groups.into());
+    }
+    insert_meta(&mut resource, ResourceType::User, meta);
+    Value::Object(resource)
+}
+
+/// Sets `id` and `meta`.
+pub(crate) fn insert_meta(resource: &mut Map<String, Value>, resource_type: ResourceType, meta: &Meta<'_>) {
+    resource.insert("id".to_owned(), meta.id.into());
+    let mut document = json!({
+        "resourceType": resource_type.name(),
+        "created": meta.created,
+        "lastModified": meta.last_modified,
+        "location": meta.location,
+    });
+    if let (Some(version), Some(object)) = (meta.version, document.as_object_mut()) {
+        object.insert("version".to_owned(), version.into());
+    }
+    resource.insert("meta".to_owned(), document);
+}
+
+fn render_group_of_user(group: &GroupOfUser) -> Value {
+    json!({
+        "value": group.id,
+        "$ref": group.location,
+        "display": group.display,
+        "type": match group.belonging {
+            Belonging::Direct => "direct",
+            Belonging::Indirect => "indirect",
+        },
+    })
+}

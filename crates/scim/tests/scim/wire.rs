@@ -1,0 +1,54 @@
+//! Bodies as they come over the wire, and their meaning, in as few words as a test wants.
+
+#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
+
+use portcullis_scim::{DialectNote, GroupChange, MemberRef, ScimError, User, parse_patch, parse_user};
+use serde_json::{Value, json};
+
+pub(crate) const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+
+pub(crate) fn user(body: &Value) -> User {
+    parse_user(body.to_string().as_bytes()).expect("a user").0
+}
+
+pub(crate) fn refused_user(body: &Value) -> ScimError {
+    parse_user(body.to_string().as_bytes()).expect_err("a refusal")
+}
+
+pub(crate) fn attributes(user: &User) -> Value {
+    Value::from(user.attributes().clone())
+}
+
+pub(crate) fn patch_body(operations: &Value) -> Vec<u8> {
+    json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": operations})
+        .to_string()
+        .into_bytes()
+}
+
+pub(crate) fn patch(user: &User, operations: &Value) -> Result<(User, Vec<DialectNote>), ScimError> {
+    parse_patch(&patch_body(operations))?.apply_to_user(user)
+}
+
+pub(crate) fn patched(user: &User, operations: &Value) -> User {
+    patch(user, operations).expect("a patched user").0
+}
+
+pub(crate) fn refused_patch(user: &User, operations: &Value) -> ScimError {
+    patch(user, operations).expect_err("a refusal")
+}
+
+pub(crate) fn group_patch(operations: &Value) -> Result<(Vec<GroupChange>, Vec<DialectNote>), ScimError> {
+    parse_patch(&patch_body(operations))?.into_group_changes()
+}
+
+pub(crate) fn changes(operations: &Value) -> Vec<GroupChange> {
+    group_patch(operations).expect("changes").0
+}
+
+pub(crate) fn members(ids: &[&str]) -> Vec<MemberRef> {
+    ids.iter().map(|id| MemberRef { value: (*id).to_owned(), kind: None }).collect()
+}
+
+pub(crate) fn ids(ids: &[&str]) -> Vec<String> {
+    ids.iter().map(|id| (*id).to_owned()).collect()
+}
