@@ -197,7 +197,7 @@ pub fn content(
     serde_json::json!({
         "id": id,
         "organization": organization,
-        "at": at.micros(),
+        "at": at.rfc3339(),
         "action": draft.action.as_str(),
         "actor": { "type": cause.actor.kind(), "id": cause.actor.id() },
         "targets": draft.targets,

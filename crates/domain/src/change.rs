@@ -84,8 +84,8 @@ pub enum OrganizationChange {
     Rename(OrganizationId, String),
     /// Rules changed for more memberships than one transaction carries: stored access is stale from here on.
     RaiseRules(OrganizationId),
-    /// Deleted, with everything in it. Its audit log stays.
-    Delete(OrganizationId),
+    /// Deleted at that moment, with everything in it. Its audit log stays.
+    Delete(OrganizationId, Timestamp),
 }
 
 /// Changes of environments.
@@ -139,6 +139,8 @@ pub enum UserChange {
     Create(User),
     /// The last membership ended: the user ends, and every authenticator with it.
     End(UserId, Timestamp),
+    /// A directory gave the last membership life again.
+    Revive(UserId),
     /// Sets what the user proves themselves with. `email_key` is the address that was proved.
     SetAuthenticator {
         /// Whose it is.
@@ -152,6 +154,19 @@ pub enum UserChange {
         /// When.
         at: Timestamp,
     },
+}
+
+/// What a membership remembers of how its access came about, where the access itself stays as it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Restamp {
+    /// Which membership.
+    pub id: MembershipId,
+    /// Which directory governs.
+    pub governed_by: Option<DirectoryId>,
+    /// Since when no mapping gives it life.
+    pub unmapped_at: Option<Timestamp>,
+    /// The organization's rules number, read before the rules.
+    pub rules_number: i64,
 }
 
 /// Changes of memberships.
@@ -182,6 +197,8 @@ pub enum MembershipChange {
         /// The organization's rules number, read before the rules.
         rules_number: i64,
     },
+    /// The same access, found again.
+    Restamp(Restamp),
     /// Stored access of everybody behind these directory users is stale: resolved again before it is used.
     MarkStale(Vec<DirectoryUserId>),
     /// Another user behind it: the person was recognized.
@@ -396,7 +413,10 @@ impl Change {
         match self {
             Self::Membership(change) => !matches!(
                 change,
-                MembershipChange::Create(_) | MembershipChange::Join(..) | MembershipChange::SetProfile(..)
+                MembershipChange::Create(_)
+                    | MembershipChange::Join(..)
+                    | MembershipChange::SetProfile(..)
+                    | MembershipChange::Restamp(_)
             ),
             Self::Organization(change) => {
                 !matches!(change, OrganizationChange::Create(_) | OrganizationChange::Rename(..))

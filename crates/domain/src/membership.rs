@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::access::Access;
+use crate::access::{Access, EndedBecause};
 use crate::id::{DirectoryId, MembershipId, OrganizationId, UserId};
 use crate::text::Slug;
 use crate::time::Timestamp;
@@ -66,8 +66,8 @@ pub struct Membership {
     pub suspended_at: Option<Timestamp>,
     /// When the last mapping was lost; after the directory's `settle_s` it ends for good.
     pub unmapped_at: Option<Timestamp>,
-    /// When it ended.
-    pub ended_at: Option<Timestamp>,
+    /// When it ended, and why.
+    pub ended: Option<(Timestamp, EndedBecause)>,
     /// Set on a last owner who left: the ownership stays, bare, so that the organization keeps one (I2).
     pub bare_owner_at: Option<Timestamp>,
     /// The access that was resolved last.

@@ -5,14 +5,14 @@
 
 use crate::audit::EventDraft;
 use crate::cause::Cause;
-use crate::change::Change;
+use crate::change::{Change, Restamp};
 use crate::id::OrganizationId;
 
 /// One event, and the changes that it stands for.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Step {
-    /// What is written into the audit log.
-    pub event: EventDraft,
+    /// What is written into the audit log; `None` only for [`Plan::restamp`], which changes no access.
+    pub event: Option<EventDraft>,
     /// What is written into the state.
     pub changes: Vec<Change>,
 }
@@ -34,19 +34,27 @@ impl Plan {
 
     /// One more change, with its event. Every event after the first follows from the first.
     pub fn then(mut self, event: EventDraft, change: impl Into<Change>) -> Self {
-        self.steps.push(Step { event, changes: vec![change.into()] });
+        self.steps.push(Step { event: Some(event), changes: vec![change.into()] });
         self
     }
 
     /// Several changes that one event stands for.
     pub fn then_all(mut self, event: EventDraft, changes: Vec<Change>) -> Self {
-        self.steps.push(Step { event, changes });
+        self.steps.push(Step { event: Some(event), changes });
+        self
+    }
+
+    /// Notes under which rules number a membership's access was found to be what it is. No access changes, so no
+    /// event: a job that confirms 50,000 people writes no audit row.
+    pub fn restamp(mut self, restamp: Restamp) -> Self {
+        let change = crate::change::MembershipChange::Restamp(restamp).into();
+        self.steps.push(Step { event: None, changes: vec![change] });
         self
     }
 
     /// An event that no change goes with: something refused, or something used.
     pub fn noting(mut self, event: EventDraft) -> Self {
-        self.steps.push(Step { event, changes: Vec::new() });
+        self.steps.push(Step { event: Some(event), changes: Vec::new() });
         self
     }
 

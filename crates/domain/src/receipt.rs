@@ -73,7 +73,7 @@ pub fn statement(receipt: &Receipt, cause: &Cause, event: EventId, ended: &[Ende
         "id": receipt.id,
         "organization": receipt.organization,
         "member": receipt.membership,
-        "at": receipt.at.micros(),
+        "at": receipt.at.rfc3339(),
         "cause": {
             "kind": cause.kind.as_str(),
             "because": receipt.because.as_str(),

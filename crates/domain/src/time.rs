@@ -53,6 +53,21 @@ impl Timestamp {
     }
 }
 
+impl Timestamp {
+    /// The instant as people and other programs read it: RFC 3339, UTC, microseconds.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let instant = jiff::Timestamp::from_microsecond(self.0).unwrap_or_default();
+        format!("{instant:.6}")
+    }
+
+    /// The instant of an RFC 3339 text.
+    #[must_use]
+    pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))
+    }
+}
+
 impl fmt::Debug for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}µs", self.0)

@@ -1,4 +1,159 @@
-//! Use cases: begin, load, decide, apply, commit, publish; jobs.
+//! Use cases: begin, load, decide, apply, commit, publish; and the jobs that carry on where a request ended.
+//!
+//! A use case is a plain function of `&mut` `Tx` and a [`Moment`] (the time and randomness); [`Portcullis`] runs it on
+//! a thread of the store and answers after the commit is durable. Only this room knows that there are transactions.
+//!
+//! One noun, one file, as in every room. [`access`] is the road that every change of access walks.
 
+pub mod access;
+pub mod caller;
+pub mod error;
+pub mod evaluation;
 pub mod fetch;
+pub mod organization;
+pub mod provisioning;
+pub mod rules;
 pub mod sealing;
+
+use std::sync::Arc;
+
+use portcullis_domain::{Clock, Random, Timestamp};
+use portcullis_store::{Priority, Store, StoreError, Tx};
+
+pub use error::ServiceError;
+
+/// The time and randomness of one use case.
+pub struct Moment {
+    /// The instant at which it happens.
+    pub now: Timestamp,
+    /// Where its ids and secrets come from.
+    pub random: Box<dyn Random>,
+}
+
+/// Makes a source of randomness for one use case.
+pub type Randoms = Arc<dyn Fn() -> Box<dyn Random> + Send + Sync>;
+
+/// Everything that a use case may need, given once at the start.
+#[derive(Clone)]
+pub struct Surroundings {
+    /// The database.
+    pub store: Arc<Store>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub randoms: Randoms,
+    /// The key outside the database that seals what must be used again.
+    pub sealing: Arc<sealing::SealingKey>,
+    /// The way out of the process.
+    pub fetch: Arc<dyn fetch::Fetch>,
+    /// The URL under which everybody reaches this server; never taken from headers.
+    pub public_url: url::Url,
+    /// Limits that the operator set.
+    pub limits: Limits,
+}
+
+/// Limits that the operator set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Limits {
+    /// Seconds without use after which a session ends.
+    pub session_idle_s: i64,
+    /// Seconds after which a session ends in any case.
+    pub session_absolute_s: i64,
+    /// Traces kept an organization.
+    pub max_traces: i64,
+    /// Seconds for which a trace is kept.
+    pub trace_age_s: i64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            session_idle_s: 3600,
+            session_absolute_s: 12 * 3600,
+            max_traces: 10_000,
+            trace_age_s: 14 * 24 * 3600,
+        }
+    }
+}
+
+/// The product: its use cases over its surroundings.
+#[derive(Clone)]
+pub struct Portcullis {
+    around: Surroundings,
+}
+
+impl Portcullis {
+    /// The product in these surroundings.
+    #[must_use]
+    pub const fn new(around: Surroundings) -> Self {
+        Self { around }
+    }
+
+    /// What it stands in.
+    #[must_use]
+    pub const fn around(&self) -> &Surroundings {
+        &self.around
+    }
+
+    /// The instant now.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        self.around.clock.now()
+    }
+
+    /// The moment of a use case that begins now.
+    #[must_use]
+    pub fn moment(&self) -> Moment {
+        Moment { now: self.now(), random: (self.around.randoms)() }
+    }
+
+    /// Runs a use case that writes; answers after the commit is durable, or after nothing was changed.
+    ///
+    /// # Errors
+    /// What the use case refused, or [`ServiceError::Store`] if there was no commit.
+    pub async fn write<T>(
+        &self,
+        priority: Priority,
+        mut run: impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError>
+    where
+        T: Send + 'static,
+    {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let (clock, randoms) = (Arc::clone(&self.around.clock), Arc::clone(&self.around.randoms));
+        self.around.store.write(
+            priority,
+            move |tx| run(tx, &mut Moment { now: clock.now(), random: randoms() }),
+            move |result| {
+                let _ = reply.send(result);
+            },
+        );
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+
+    /// Runs a use case that only reads.
+    ///
+    /// # Errors
+    /// What the use case refused, or [`ServiceError::Store`] if the database did not answer.
+    pub async fn read<T>(
+        &self,
+        mut run: impl FnMut(&mut Tx<'_>, Timestamp) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError>
+    where
+        T: Send + 'static,
+    {
+        let (reply, answer) = tokio::sync::oneshot::channel();
+        let now = self.now();
+        self.around.store.read(
+            move |tx| run(tx, now),
+            move |result| {
+                let _ = reply.send(result);
+            },
+        );
+        answer.await.unwrap_or_else(|_| Err(gone()))
+    }
+}
+
+fn gone() -> ServiceError {
+    ServiceError::Store(StoreError::Unavailable("the database's thread ended".into()))
+}

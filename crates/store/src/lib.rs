@@ -1,1 +1,50 @@
-//! SQL, migrations, transactions; SQLite and PostgreSQL.
+//! SQL, migrations and transactions: one text for SQLite and PostgreSQL.
+//!
+//! Only this room knows SQL and tables. It is synchronous: connections live on threads of its own ([`Store`]), a use
+//! case is a plain function of `&mut` [`Tx`] and runs whole on such a thread. What gives or takes access is written by
+//! [`apply`] only, from a `Plan`; what does not is a note, over tables of its own ([`statement::Road`]).
+//!
+//! How to add a noun: a table in a new migration, a file named like it with its statements in `ALL`, a line in
+//! [`statement::all`], and the arm in [`apply`] that dispatches its changes.
+
+pub mod agent;
+pub mod apply;
+pub mod audit;
+pub mod bearer;
+pub mod connection;
+pub mod db;
+pub mod directory;
+pub mod directory_group;
+pub mod directory_user;
+pub mod domain;
+pub mod environment;
+pub mod error;
+pub mod facts;
+pub mod grant;
+pub mod idempotency;
+pub mod instance;
+pub mod lease;
+pub mod leaver;
+pub mod mapping;
+pub mod membership;
+pub mod migration;
+pub mod organization;
+pub mod outbox;
+pub mod pool;
+pub mod receipt;
+pub mod role;
+pub mod row;
+pub mod sign_in;
+pub mod signing_key;
+pub mod statement;
+pub mod team;
+pub mod token;
+pub mod tombstone;
+pub mod trace;
+pub mod user;
+mod writer;
+
+pub use apply::{Applied, apply};
+pub use db::{Dialect, Tx};
+pub use error::StoreError;
+pub use pool::{Options, Priority, Store};

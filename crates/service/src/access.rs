@@ -1,0 +1,199 @@
+//! The one road: facts and rules are read, access is resolved, and what differs is planned and written.
+//!
+//! Whatever changed (a SCIM call, claims, a mapping, a grant, an administrator), it ends here for each membership that
+//! it touches. Nothing else in this room decides whether somebody keeps access.
+
+use portcullis_domain::access::{Access, EndedBecause, PersonFacts, Resolved, Verdict, judge};
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{MembershipChange, Restamp, TombstoneChange, UserChange};
+use portcullis_domain::id::{DirectoryId, MembershipId, OutboxId, ReceiptId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::offboarding::{NewIds, off_board};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::text::Slug;
+use portcullis_store::db::Lock;
+use portcullis_store::{Tx, apply, facts, leaver, membership};
+use serde_json::json;
+
+use crate::{Moment, ServiceError};
+
+/// What became of a membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Settled {
+    /// Nothing had to be written.
+    Unchanged,
+    /// Its access is different now.
+    Changed,
+    /// It ended, and this receipt accounts for it.
+    OffBoarded(ReceiptId),
+    /// It lives again.
+    Revived,
+}
+
+/// A membership, locked; the organization first if it holds an explicit-only role.
+fn lock(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membership>, ServiceError> {
+    let Some(found) = membership::find_locked(tx, id)? else { return Ok(None) };
+    if found.role() == Some(&Slug::owner()) {
+        tx.lock(Lock::Organization(found.organization))?;
+    }
+    Ok(Some(found))
+}
+
+/// Brings one membership's stored access in step with its facts and rules, now.
+///
+/// # Errors
+/// [`ServiceError::Store`] only; nothing is written then.
+pub fn settle(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    id: MembershipId,
+    cause: Cause,
+) -> Result<Settled, ServiceError> {
+    settle_as(tx, moment, id, cause, None)
+}
+
+/// The same, where a directory has just said something that makes it govern: a deletion.
+///
+/// # Errors
+/// As [`settle`].
+pub fn settle_as(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    id: MembershipId,
+    cause: Cause,
+    governor: Option<DirectoryId>,
+) -> Result<Settled, ServiceError> {
+    let Some(membership) = lock(tx, id)? else { return Ok(Settled::Unchanged) };
+    let rules_number = facts::rules_number(tx, membership.organization)?;
+    let mut facts = facts::of(tx, &membership)?;
+    facts.governed_by = facts.governed_by.or(governor);
+    match judge(&membership, &facts, rules_number, moment.now) {
+        Verdict::Unchanged => Ok(Settled::Unchanged),
+        Verdict::Changed(resolved) => {
+            change(tx, moment, &membership, &facts, (resolved, rules_number), cause)
+        }
+        Verdict::OffBoard(resolved, because) => {
+            end(tx, moment, membership, (resolved, rules_number), because, cause).map(Settled::OffBoarded)
+        }
+        Verdict::Revived(resolved) => revive(tx, moment, &membership, (resolved, rules_number), cause),
+    }
+}
+
+fn change(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    membership: &Membership,
+    facts: &PersonFacts,
+    (resolved, rules_number): (Resolved, i64),
+    cause: Cause,
+) -> Result<Settled, ServiceError> {
+    let plan = Plan::because(membership.organization, cause);
+    let Resolved { access, governed_by, unmapped_at, ended } = resolved;
+    let was = facts.ended.map(|(_, because)| because);
+    if access == membership.access && ended == was {
+        let restamp = Restamp { id: membership.id, governed_by, unmapped_at, rules_number };
+        apply(tx, &plan.restamp(restamp), moment.now, &mut moment.random)?;
+        return Ok(Settled::Unchanged);
+    }
+    let event = EventDraft::new(Action::MemberAccessChanged, Target::new("membership", membership.id))
+        .with(json!({ "from": shown(&membership.access), "to": shown(&access) }));
+    let set = MembershipChange::SetAccess {
+        id: membership.id,
+        access: Box::new(access),
+        governed_by,
+        unmapped_at,
+        ended: facts.ended.map(|(at, because)| (at, ended.unwrap_or(because))),
+        bare_owner_at: membership.bare_owner_at,
+        rules_number,
+    };
+    apply(tx, &plan.then(event, set), moment.now, &mut moment.random)?;
+    Ok(Settled::Changed)
+}
+
+fn revive(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    membership: &Membership,
+    (resolved, rules_number): (Resolved, i64),
+    cause: Cause,
+) -> Result<Settled, ServiceError> {
+    let event = EventDraft::new(Action::MemberRevived, Target::new("membership", membership.id))
+        .with(json!({ "to": shown(&resolved.access) }));
+    let plan = Plan::because(membership.organization, cause).then_all(
+        event,
+        vec![
+            MembershipChange::SetAccess {
+                id: membership.id,
+                access: Box::new(resolved.access),
+                governed_by: resolved.governed_by,
+                unmapped_at: resolved.unmapped_at,
+                ended: None,
+                bare_owner_at: None,
+                rules_number,
+            }
+            .into(),
+            TombstoneChange::LiftOf(membership.id).into(),
+            UserChange::Revive(membership.user).into(),
+        ],
+    );
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(Settled::Revived)
+}
+
+fn end(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    membership: Membership,
+    (resolved, rules_number): (Resolved, i64),
+    because: EndedBecause,
+    cause: Cause,
+) -> Result<ReceiptId, ServiceError> {
+    let leaver = leaver::load(tx, membership, resolved, rules_number)?;
+    let ids = NewIds {
+        receipt: ReceiptId::fresh(moment.now, &mut moment.random),
+        outbox: OutboxId::fresh(moment.now, &mut moment.random),
+    };
+    let plan = off_board(&leaver, because, ids, cause, moment.now);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(ids.receipt)
+}
+
+/// Ends a membership because an administrator said so. One that ended already keeps its receipt.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] if there is no such membership here.
+pub fn off_board_member(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: portcullis_domain::id::OrganizationId,
+    id: MembershipId,
+    cause: Cause,
+) -> Result<ReceiptId, ServiceError> {
+    let membership =
+        lock(tx, id)?.filter(|m| m.organization == organization).ok_or(ServiceError::NotFound("member"))?;
+    if membership.ended.is_some() {
+        let receipts = portcullis_store::receipt::of_membership(tx, id)?;
+        let last = receipts.last().map(|r| r.receipt.id);
+        return last.ok_or(ServiceError::NotFound("receipt"));
+    }
+    let rules_number = facts::rules_number(tx, organization)?;
+    let resolved = Resolved {
+        access: Access::none(MembershipState::Deprovisioned),
+        governed_by: membership.governed_by,
+        unmapped_at: membership.unmapped_at,
+        ended: Some(EndedBecause::Administrator),
+    };
+    end(tx, moment, membership, (resolved, rules_number), EndedBecause::Administrator, cause)
+}
+
+/// Access as an audit event shows it.
+fn shown(access: &Access) -> serde_json::Value {
+    let teams: Vec<_> = access.teams.iter().map(|(t, r)| json!({ "slug": t, "role": r.as_str() })).collect();
+    json!({
+        "state": access.state.as_str(),
+        "role": access.role,
+        "teams": teams,
+        "environments": access.environments,
+    })
+}

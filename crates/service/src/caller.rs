@@ -1,0 +1,209 @@
+//! Callers of the administration API, of SCIM and of checks: who they are and what they may.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::cause::{Actor, Cause, CauseKind};
+use portcullis_domain::evaluation::liveness;
+use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, RequestId, TokenId};
+use portcullis_domain::permission::Permission;
+use portcullis_domain::role::Rank;
+use portcullis_domain::secret::SecretHash;
+use portcullis_domain::team::TeamRole;
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::{Scope, ShownTo, TokenKind};
+use portcullis_store::{Tx, instance};
+
+use crate::ServiceError;
+use crate::evaluation::find_bearer;
+
+/// Where the hash of the root token is kept.
+pub const ROOT_TOKEN_HASH: &str = "root_token_hash";
+
+/// Somebody who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Caller {
+    /// The holder of the root token.
+    Root,
+    /// A member, by a key or a session.
+    Member(Member),
+    /// A service key.
+    Service {
+        /// The key.
+        token: TokenId,
+        /// Its organization.
+        organization: OrganizationId,
+        /// What it may ask.
+        scopes: Vec<Scope>,
+    },
+}
+
+/// A member who calls.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Member {
+    /// The token that was presented.
+    pub token: TokenId,
+    /// Its kind.
+    pub kind: TokenKind,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The membership.
+    pub membership: MembershipId,
+    /// The role.
+    pub role: Option<Slug>,
+    /// How high it stands.
+    pub rank: Rank,
+    /// What it allows.
+    pub permissions: BTreeSet<Permission>,
+    /// The teams.
+    pub teams: Vec<(Slug, TeamRole)>,
+}
+
+impl Caller {
+    /// Whether the caller may do this in that organization. A foreign organization answers as an unknown one.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`] or [`ServiceError::Forbidden`].
+    pub fn may(&self, permission: Permission, organization: OrganizationId) -> Result<(), ServiceError> {
+        match self {
+            Self::Root => Ok(()),
+            Self::Member(m) if m.organization != organization => Err(ServiceError::NotFound("organization")),
+            Self::Member(m) if m.permissions.contains(&permission) => Ok(()),
+            Self::Member(_) => Err(ServiceError::Forbidden(permission)),
+            Self::Service { organization: own, .. } if *own != organization => {
+                Err(ServiceError::NotFound("organization"))
+            }
+            Self::Service { .. } => Err(ServiceError::Forbidden(permission)),
+        }
+    }
+
+    /// Only the root token may.
+    ///
+    /// # Errors
+    /// [`ServiceError::RootOnly`].
+    pub const fn must_be_root(&self) -> Result<(), ServiceError> {
+        match self {
+            Self::Root => Ok(()),
+            Self::Member(_) | Self::Service { .. } => Err(ServiceError::RootOnly),
+        }
+    }
+
+    /// How high the caller stands.
+    #[must_use]
+    pub const fn rank(&self) -> Rank {
+        match self {
+            Self::Root => Rank::ROOT,
+            Self::Member(m) => m.rank,
+            Self::Service { .. } => Rank::NONE,
+        }
+    }
+
+    /// The membership that calls, if it is one.
+    #[must_use]
+    pub const fn membership(&self) -> Option<MembershipId> {
+        match self {
+            Self::Member(m) => Some(m.membership),
+            Self::Root | Self::Service { .. } => None,
+        }
+    }
+
+    /// To whom a secret is shown that this caller is answered with.
+    #[must_use]
+    pub const fn shown_to(&self) -> ShownTo {
+        match self {
+            Self::Member(m) => ShownTo::Membership(m.membership),
+            Self::Root | Self::Service { .. } => ShownTo::Root,
+        }
+    }
+
+    /// Who it is, in the audit log.
+    #[must_use]
+    pub const fn actor(&self) -> Actor {
+        match self {
+            Self::Root => Actor::Root,
+            Self::Member(m) => Actor::Membership(m.membership),
+            Self::Service { token, .. } => Actor::ServiceKey(*token),
+        }
+    }
+
+    /// A stable text that names the caller, for idempotency keys and limits.
+    #[must_use]
+    pub fn name(&self) -> String {
+        match self {
+            Self::Root => "root".to_owned(),
+            Self::Member(m) => m.membership.to_string(),
+            Self::Service { token, .. } => token.to_string(),
+        }
+    }
+
+    /// The cause of what this caller asks for in that request.
+    #[must_use]
+    pub const fn cause(&self, request: RequestId) -> Cause {
+        Cause {
+            kind: CauseKind::Api,
+            actor: self.actor(),
+            request: Some(request),
+            event: None,
+            directory: None,
+        }
+    }
+}
+
+/// Whether a presented text is the root token.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn is_root(tx: &mut Tx<'_>, presented: &str) -> Result<bool, ServiceError> {
+    let stored = instance::find(tx, ROOT_TOKEN_HASH)?.filter(|hash| !hash.is_empty());
+    Ok(stored.is_some_and(|hash| SecretHash::from_stored(hash).matches(&SecretHash::of(presented))))
+}
+
+/// Who presents this bearer text.
+///
+/// # Errors
+/// [`ServiceError::Unauthenticated`] for everything but a live token of a kind that may call.
+pub fn authenticate(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<Caller, ServiceError> {
+    if is_root(tx, presented)? {
+        return Ok(Caller::Root);
+    }
+    let bearer = find_bearer(tx, presented, now)?.ok_or(ServiceError::Unauthenticated)?;
+    if !liveness(&bearer, now).is_allowed() {
+        return Err(ServiceError::Unauthenticated);
+    }
+    match (bearer.kind, bearer.member) {
+        (kind @ (TokenKind::MemberKey | TokenKind::Session), Some(member)) => Ok(Caller::Member(Member {
+            token: bearer.token,
+            kind,
+            organization: bearer.organization,
+            membership: member.id,
+            role: member.role,
+            rank: if member.rank == 0 { Rank::NONE } else { Rank::new(member.rank)? },
+            permissions: member.permissions,
+            teams: member.teams,
+        })),
+        (TokenKind::ServiceKey, _) => Ok(Caller::Service {
+            token: bearer.token,
+            organization: bearer.organization,
+            scopes: bearer.scopes,
+        }),
+        _ => Err(ServiceError::Unauthenticated),
+    }
+}
+
+/// Whether a presented text is a live SCIM token of that directory: its organization and the token's id.
+///
+/// # Errors
+/// [`ServiceError::Unauthenticated`], alike for an unknown directory, another's token and an ended one.
+pub fn authenticate_directory(
+    tx: &mut Tx<'_>,
+    presented: &str,
+    directory: DirectoryId,
+    now: Timestamp,
+) -> Result<(OrganizationId, TokenId), ServiceError> {
+    let bearer = find_bearer(tx, presented, now)?.ok_or(ServiceError::Unauthenticated)?;
+    let alive = liveness(&bearer, now).is_allowed();
+    if alive && bearer.kind == TokenKind::ScimToken && bearer.holder == directory.to_string() {
+        return Ok((bearer.organization, bearer.token));
+    }
+    Err(ServiceError::Unauthenticated)
+}

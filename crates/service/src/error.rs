@@ -1,0 +1,134 @@
+//! What a use case refuses or fails at: one closed enum, which `web` turns into each surface's answer.
+
+use portcullis_domain::Refusal;
+use portcullis_domain::permission::Permission;
+use portcullis_domain::text::TextError;
+use portcullis_store::StoreError;
+use thiserror::Error;
+
+/// Why a use case did not do what was asked. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum ServiceError {
+    /// No such thing here; a thing of another organization answers the same.
+    #[error("no such {0}")]
+    NotFound(&'static str),
+    /// The caller is not known.
+    #[error("the bearer token is missing, unknown, ended or expired")]
+    Unauthenticated,
+    /// The caller's role does not allow it.
+    #[error("the caller's role does not have the permission `{0}`")]
+    Forbidden(Permission),
+    /// Only the root token may.
+    #[error("only the root token may do this")]
+    RootOnly,
+    /// The domain refuses.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+    /// A field is not what it must be.
+    #[error("`{field}`: {message}")]
+    Invalid {
+        /// The field.
+        field: &'static str,
+        /// What it must be.
+        message: String,
+    },
+    /// A unique name is taken.
+    #[error("`{0}` is taken")]
+    Taken(&'static str),
+    /// Something still uses it.
+    #[error("the {0} is in use")]
+    InUse(&'static str),
+    /// It governs people: say what becomes of them.
+    #[error("it governs people: say `people=keep` or `people=offboard`")]
+    GovernsPeople,
+    /// A later version brings it.
+    #[error("`{0}` is not available in this version")]
+    NotAvailable(&'static str),
+    /// An idempotency key came again with another body.
+    #[error("the idempotency key was used with another body")]
+    IdempotencyMismatch,
+    /// Too many tries from there.
+    #[error("too many attempts; try again in {retry_after_s} s")]
+    TooMany {
+        /// Seconds to wait.
+        retry_after_s: i64,
+    },
+    /// A link is unknown, used, ended or expired.
+    #[error("the link is unknown, used or expired")]
+    LinkInvalid,
+    /// A statement of a directory cannot be carried out.
+    #[error(transparent)]
+    Directory(#[from] DirectoryRefusal),
+    /// The outside did not answer as it must.
+    #[error("{0}")]
+    Upstream(String),
+    /// The database did not do it.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+/// Why a directory's statement is not carried out. Nothing of it was.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum DirectoryRefusal {
+    /// A member that the directory did not tell of.
+    #[error("`{0}` is not a user of this directory")]
+    UnknownMember(String),
+    /// A value that cannot be kept.
+    #[error("`{field}`: {message}")]
+    InvalidValue {
+        /// The attribute.
+        field: &'static str,
+        /// What it must be.
+        message: String,
+    },
+}
+
+impl ServiceError {
+    /// A field that is not what it must be.
+    pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
+        Self::Invalid { field, message: message.into() }
+    }
+
+    /// The stable code, the same on every surface.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::NotFound(_) => "not_found",
+            Self::Unauthenticated => "unauthenticated",
+            Self::Forbidden(_) => "forbidden",
+            Self::RootOnly => "root_only",
+            Self::Refused(refusal) => refusal.code(),
+            Self::Invalid { .. } => "invalid_field",
+            Self::Taken(_) => "taken",
+            Self::InUse(_) => "in_use",
+            Self::GovernsPeople => "governs_people",
+            Self::NotAvailable(_) => "not_available",
+            Self::IdempotencyMismatch => "idempotency_mismatch",
+            Self::TooMany { .. } => "too_many_attempts",
+            Self::LinkInvalid => "link_invalid",
+            Self::Directory(DirectoryRefusal::UnknownMember(_)) => "unknown_member",
+            Self::Directory(DirectoryRefusal::InvalidValue { .. }) => "invalid_value",
+            Self::Upstream(_) => "upstream_failed",
+            Self::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
+                "unavailable"
+            }
+            Self::Store(_) => "internal",
+        }
+    }
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Taken(what) => Self::Taken(what),
+            StoreError::NotActive => Self::Refused(Refusal::MemberInactive),
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<TextError> for ServiceError {
+    fn from(error: TextError) -> Self {
+        Self::Refused(Refusal::Text(error))
+    }
+}

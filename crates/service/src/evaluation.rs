@@ -1,0 +1,81 @@
+//! Checks: who is behind a presented secret, and may they act.
+//!
+//! One indexed look-up. Access that is stale is resolved for this answer, and nothing is stored.
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::access::resolve;
+use portcullis_domain::evaluation::{Bearer, Decision, evaluate};
+use portcullis_domain::id::OrganizationId;
+use portcullis_domain::secret::TokenSecret;
+use portcullis_domain::text::Slug;
+use portcullis_store::{Tx, bearer, facts, membership, role};
+
+use crate::ServiceError;
+
+/// Who is behind a presented text, with access as it is now; `None` if it is no secret that was ever issued here.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn find_bearer(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<Option<Bearer>, ServiceError> {
+    let Ok((kind, secret)) = TokenSecret::parse(presented) else { return Ok(None) };
+    let Some(mut found) = bearer::find(tx, &secret.hash())? else { return Ok(None) };
+    if found.kind != kind {
+        return Ok(None);
+    }
+    if found.is_stale(now) {
+        refresh(tx, &mut found, now)?;
+    }
+    Ok(Some(found))
+}
+
+/// Replaces stored access by what follows from facts and rules now.
+fn refresh(tx: &mut Tx<'_>, bearer: &mut Bearer, now: Timestamp) -> Result<(), ServiceError> {
+    let organization = bearer.organization;
+    let Some(member) = bearer.member.as_mut() else { return Ok(()) };
+    let Some(stored) = membership::find(tx, organization, member.id)? else {
+        bearer.member = None;
+        return Ok(());
+    };
+    let facts = facts::of(tx, &stored)?;
+    let access = resolve(&facts, now).access;
+    let role = match &access.role {
+        Some(slug) => role::find_by_slug(tx, organization, slug)?,
+        None => None,
+    };
+    member.state = access.state;
+    member.rank = role.as_ref().map_or(0, |r| r.rank.number());
+    member.permissions = role.map(|r| r.permissions).unwrap_or_default();
+    member.role = access.role;
+    member.teams = access.teams;
+    member.environments = access.environments;
+    member.until = access.until;
+    Ok(())
+}
+
+/// The answer to a question about a presented secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answer {
+    /// Whether it may, with its code.
+    pub decision: Decision,
+    /// Who it is; `None` where nothing may be said.
+    pub bearer: Option<Bearer>,
+}
+
+/// May the bearer of that secret act in that environment of that organization?
+///
+/// # Errors
+/// [`ServiceError::Store`]: the caller refuses then.
+pub fn ask(
+    tx: &mut Tx<'_>,
+    presented: &str,
+    organization: OrganizationId,
+    environment: &Slug,
+    now: Timestamp,
+) -> Result<Answer, ServiceError> {
+    let Some(bearer) = find_bearer(tx, presented, now)? else {
+        return Ok(Answer { decision: Decision::TokenUnknown, bearer: None });
+    };
+    let decision = evaluate(&bearer, organization, environment, now);
+    let bearer = (decision != Decision::TokenUnknown).then_some(bearer);
+    Ok(Answer { decision, bearer })
+}

@@ -1,0 +1,119 @@
+//! Changes of rules: carried out at once where few are touched, answered at once where many are.
+//!
+//! A rule change that touches [`MAX_AT_ONCE`] memberships or fewer is carried out in its own transaction. Beyond that
+//! the organization's rules number is raised and the change is answered: whoever meets access stored under an older
+//! number resolves what it answers, and [`step`] stores access and ends tokens in chunks, resumable.
+
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::change::{MembershipChange, OrganizationChange};
+use portcullis_domain::id::{DirectoryUserId, MembershipId, OrganizationId};
+use portcullis_domain::plan::Plan;
+use portcullis_store::{Tx, apply, directory_user, facts, membership};
+
+use crate::access::settle;
+use crate::{Moment, ServiceError};
+
+/// The most memberships that a rule change carries out in its own transaction, and the size of a job's chunk.
+pub const MAX_AT_ONCE: usize = 500;
+/// The most memberships that a directory's call carries out in its own transaction.
+pub const MAX_PER_CALL: usize = 100;
+
+/// Whether a change was carried out when it was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Carried {
+    /// Every membership that it touches has its new access.
+    Out,
+    /// Stored access is stale and resolved where it is read; a job stores it.
+    Pending,
+}
+
+/// Carries a rule change out for these memberships, or raises the rules number if they are more than
+/// [`MAX_AT_ONCE`]. Callers list one more than that at most.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn after_rule_change(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    touched: &[MembershipId],
+    cause: Cause,
+) -> Result<Carried, ServiceError> {
+    if touched.len() > MAX_AT_ONCE {
+        let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
+        let plan =
+            Plan::because(organization, cause).then(event, OrganizationChange::RaiseRules(organization));
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+        return Ok(Carried::Pending);
+    }
+    let mut touched = touched.to_vec();
+    touched.sort();
+    touched.dedup();
+    for id in touched {
+        settle(tx, moment, id, cause)?;
+    }
+    Ok(Carried::Out)
+}
+
+/// Carries out what a directory's call did to the facts of these people, or marks their stored access stale if they
+/// are more than [`MAX_PER_CALL`].
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn after_facts(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    users: &[DirectoryUserId],
+    cause: Cause,
+) -> Result<Carried, ServiceError> {
+    if users.len() > MAX_PER_CALL {
+        let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization))
+            .with(serde_json::json!({ "people": users.len() }));
+        let plan =
+            Plan::because(organization, cause).then(event, MembershipChange::MarkStale(users.to_vec()));
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+        return Ok(Carried::Pending);
+    }
+    for id in directory_user::memberships(tx, users)? {
+        settle(tx, moment, id, cause)?;
+    }
+    Ok(Carried::Out)
+}
+
+/// One step of the job behind pending rules: brings up to `limit` stale memberships of an organization in step.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn step(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    limit: usize,
+) -> Result<usize, ServiceError> {
+    let number = facts::rules_number(tx, organization)?;
+    let limit = i64::try_from(limit.min(MAX_AT_ONCE)).unwrap_or(1);
+    let mut stale = membership::stale(tx, organization, number, limit)?;
+    stale.sort();
+    let event = portcullis_store::apply::rules_event(tx, organization)?;
+    let cause = Cause { kind: CauseKind::Rule, event, ..Cause::system() };
+    for id in &stale {
+        settle(tx, moment, *id, cause)?;
+    }
+    Ok(stale.len())
+}
+
+/// Ends what has settled: memberships that lost their last granting group longer ago than their directory waits.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn settle_due(tx: &mut Tx<'_>, moment: &mut Moment, limit: usize) -> Result<usize, ServiceError> {
+    let limit = i64::try_from(limit.min(MAX_AT_ONCE)).unwrap_or(1);
+    let mut due = membership::due(tx, moment.now, limit)?;
+    due.sort();
+    for (_, id) in &due {
+        settle(tx, moment, *id, Cause { kind: CauseKind::Rule, ..Cause::system() })?;
+    }
+    Ok(due.len())
+}

@@ -1,0 +1,182 @@
+//! The one road on which access is written: a plan goes in, rows and their audit events come out.
+//!
+//! This file only dispatches; each noun's own file knows its table. A change over many rows returns the rows that it
+//! touched, and each of them gets an event of its own and a line of the receipt.
+
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{
+    AgentChange, Change, MembershipChange, OrganizationChange, OutboxChange, ReceiptChange, TokenChange,
+};
+use portcullis_domain::id::{EventId, OrganizationId, ReceiptId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::{Random, Timestamp};
+use serde_json::json;
+
+use crate::statement::Statement;
+use crate::{
+    StoreError, Tx, agent, audit, connection, directory, directory_group, directory_user, domain,
+    environment, grant, mapping, membership, organization, outbox, params, receipt, role, team, token,
+    tombstone, user,
+};
+
+const MOVE_REVISION: Statement =
+    Statement::change("apply.move_revision", "UPDATE revision SET number = number + 1 WHERE id = 1");
+
+const RULES_FOLLOW: Statement =
+    Statement::change("apply.rules_follow", "UPDATE organizations SET rules_event = $2 WHERE id = $1");
+const RULES_EVENT: Statement =
+    Statement::read("apply.rules_event", "SELECT rules_event FROM organizations WHERE id = $1");
+
+/// The event that pending rules follow from.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn rules_event(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Option<EventId>, StoreError> {
+    tx.row(&RULES_EVENT, params![organization])?.map_or(Ok(None), |r| r.opt_parsed(0))
+}
+
+/// What was written.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Applied {
+    /// The event of each step, in order.
+    pub events: Vec<EventId>,
+    /// Receipts that were opened.
+    pub receipts: Vec<ReceiptId>,
+    /// How many tokens ended.
+    pub tokens_ended: u64,
+    /// Whether access may have been taken away.
+    pub lessened: bool,
+}
+
+/// Writes a plan: each step's event, then its changes.
+///
+/// # Errors
+/// [`StoreError`]; the caller's transaction is then rolled back whole.
+pub fn apply(
+    tx: &mut Tx<'_>,
+    plan: &Plan,
+    now: Timestamp,
+    random: &mut dyn Random,
+) -> Result<Applied, StoreError> {
+    let mut applied = Applied { lessened: plan.lessens(), ..Applied::default() };
+    let mut cause = *plan.cause();
+    for step in plan.steps() {
+        let Some(draft) = &step.event else {
+            for change in &step.changes {
+                if let Change::Membership(change) = change {
+                    membership::apply(tx, change)?;
+                }
+            }
+            continue;
+        };
+        let event = audit::insert(tx, plan.organization(), draft, &cause, now, random)?;
+        // Everything after a plan's first event follows from it, unless the plan says what it follows from.
+        if cause.event.is_none() {
+            cause = cause.after(event);
+        }
+        applied.events.push(event);
+        for change in &step.changes {
+            let mut writing = Writing { plan, cause: cause.after(event), event, now, applied: &mut applied };
+            writing.change(tx, change, random)?;
+        }
+    }
+    // INVARIANT: the counter row is taken last, so that its lock is held as briefly as can be.
+    if applied.lessened {
+        tx.run(&MOVE_REVISION, params![])?;
+    }
+    Ok(applied)
+}
+
+struct Writing<'p> {
+    plan: &'p Plan,
+    cause: Cause,
+    event: EventId,
+    now: Timestamp,
+    applied: &'p mut Applied,
+}
+
+impl Writing<'_> {
+    fn change(
+        &mut self,
+        tx: &mut Tx<'_>,
+        change: &Change,
+        random: &mut dyn Random,
+    ) -> Result<(), StoreError> {
+        match change {
+            Change::Organization(change) => {
+                organization::apply(tx, change)?;
+                match change {
+                    OrganizationChange::RaiseRules(_) => self.rules_follow(tx),
+                    _ => Ok(()),
+                }
+            }
+            Change::Environment(change) => environment::apply(tx, change),
+            Change::Team(change) => team::apply(tx, change),
+            Change::Role(change) => role::apply(tx, change),
+            Change::Domain(change) => domain::apply(tx, change),
+            Change::User(change) => user::apply(tx, change),
+            Change::Membership(change) => {
+                membership::apply(tx, change)?;
+                match change {
+                    MembershipChange::MarkStale(_) => self.rules_follow(tx),
+                    _ => Ok(()),
+                }
+            }
+            Change::Directory(change) => directory::apply(tx, change),
+            Change::DirectoryUser(change) => directory_user::apply(tx, change),
+            Change::DirectoryGroup(change) => directory_group::apply(tx, change),
+            Change::Connection(change) => connection::apply(tx, change),
+            Change::Link(change) => connection::apply_link(tx, change),
+            Change::Mapping(change) => mapping::apply(tx, change),
+            Change::Grant(change) => grant::apply(tx, change),
+            Change::Agent(change) => self.agent(tx, change),
+            Change::Token(change) => self.token(tx, change, random),
+            Change::Tombstone(change) => tombstone::apply(tx, change),
+            Change::Receipt(ReceiptChange::Open(opened)) => {
+                self.applied.receipts.push(opened.id);
+                receipt::open(tx, opened, self.plan.cause(), self.event)
+            }
+            Change::Outbox(change @ OutboxChange::Put { .. }) => outbox::apply(tx, change),
+        }
+    }
+
+    /// What the job behind pending rules will name as its cause.
+    fn rules_follow(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
+        tx.run(&RULES_FOLLOW, params![self.plan.organization(), self.event]).map(|_| ())
+    }
+
+    fn agent(&self, tx: &mut Tx<'_>, change: &AgentChange) -> Result<(), StoreError> {
+        agent::apply(tx, change)?;
+        match change {
+            AgentChange::Disable(id, Some(receipt)) | AgentChange::Orphan(id, receipt) => {
+                receipt::add_line(tx, *receipt, "agent", &id.to_string())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn token(
+        &mut self,
+        tx: &mut Tx<'_>,
+        change: &TokenChange,
+        random: &mut dyn Random,
+    ) -> Result<(), StoreError> {
+        let ended = token::apply(tx, change, self.event)?;
+        let TokenChange::End { because, receipt, .. } = change else { return Ok(()) };
+        for row in ended {
+            let event = EventDraft::new(Action::TokenEnded, Target::new("token", row.id))
+                .about(Target { kind: "holder".to_owned(), id: row.holder })
+                .with(json!({ "kind": row.kind.as_str(), "because": because.as_str() }));
+            audit::insert(tx, self.plan.organization(), &event, &self.cause, self.now, random)?;
+            if let Some(receipt) = receipt {
+                receipt::add_line(tx, *receipt, "token", &row.id.to_string())?;
+            }
+            self.applied.tokens_ended += 1;
+        }
+        Ok(())
+    }
+}
+
+/// The statements that stand here.
+pub(crate) const ALL: &[&Statement] = &[&MOVE_REVISION, &RULES_FOLLOW, &RULES_EVENT];

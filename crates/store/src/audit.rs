@@ -1,0 +1,266 @@
+//! The audit log: written in the transaction that changes access, numbered and linked after it.
+
+use portcullis_domain::audit::{self, EventDraft, SALT_BYTES, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::id::{EventId, OrganizationId};
+use portcullis_domain::{Random, Timestamp};
+
+use crate::row::{Row, to_json};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+const INSERT: Statement = Statement::change(
+    "audit.insert",
+    "INSERT INTO audit_events (id, organization, action, actor, target, second_target, content, salt, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+);
+
+macro_rules! columns {
+    () => {
+        "id, content, salt, number, commitment, link"
+    };
+}
+
+macro_rules! list {
+    ($where:literal) => {
+        concat!(
+            "SELECT ",
+            columns!(),
+            " FROM audit_events WHERE organization = $1 AND id > $2 AND created_at >= $3 \
+             AND (CAST($4 AS TEXT) = '' OR action = $4) AND (CAST($5 AS TEXT) = '' OR actor = $5)",
+            $where,
+            " ORDER BY id LIMIT $6"
+        )
+    };
+}
+
+const LIST: Statement = Statement::read("audit.list", list!(""));
+const LIST_OF_TARGET: Statement =
+    Statement::read("audit.list_of_target", list!(" AND (target = $7 OR second_target = $7)"));
+const WAITING: Statement = Statement::read(
+    "audit.waiting",
+    "SELECT id, organization, content, salt FROM audit_events WHERE number IS NULL ORDER BY id LIMIT $1",
+);
+const NUMBER: Statement = Statement::note(
+    "audit.number",
+    "UPDATE audit_events SET number = $2, commitment = $3, link = $4 WHERE id = $1 AND number IS NULL",
+);
+const HEAD: Statement =
+    Statement::read("audit.head", "SELECT number, link, jws, at FROM audit_heads WHERE organization = $1");
+const PUT_HEAD: Statement = Statement::note(
+    "audit.put_head",
+    "INSERT INTO audit_heads (organization, number, link, jws, at) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT (organization) DO UPDATE SET number = excluded.number, link = excluded.link, \
+     jws = excluded.jws, at = excluded.at",
+);
+const EXPORT: Statement = Statement::read(
+    "audit.export",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM audit_events WHERE organization = $1 AND number > $2 AND number IS NOT NULL ORDER BY number LIMIT $3"
+    ),
+);
+const COUNT_WAITING: Statement =
+    Statement::read("audit.count_waiting", "SELECT COUNT(*) FROM audit_events WHERE number IS NULL");
+
+pub(crate) const ALL: &[&Statement] =
+    &[&INSERT, &LIST, &LIST_OF_TARGET, &WAITING, &NUMBER, &HEAD, &PUT_HEAD, &EXPORT, &COUNT_WAITING];
+
+/// What a list of events is narrowed to. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AuditFilter {
+    /// The id of who did it, or `root` or `system`.
+    pub actor: String,
+    /// The id of what it was done to.
+    pub target: String,
+    /// What was done.
+    pub action: String,
+    /// Not before that moment.
+    pub since: Option<Timestamp>,
+}
+
+/// An event as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Its content, as canonical JSON text.
+    pub content: String,
+    /// Its salt, in hexadecimal digits.
+    pub salt: String,
+    /// Its number, once the sequencer gave it one.
+    pub number: Option<i64>,
+    /// Its commitment, in hexadecimal digits.
+    pub commitment: Option<String>,
+    /// Its link, in hexadecimal digits.
+    pub link: Option<String>,
+}
+
+/// An event that waits for its number.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingEvent {
+    /// Its id.
+    pub id: EventId,
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// Its content, as JSON text.
+    pub content: String,
+    /// Its salt, in hexadecimal digits.
+    pub salt: String,
+}
+
+/// The head of an organization's chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Head {
+    /// The number of its last event.
+    pub number: i64,
+    /// That event's link, in hexadecimal digits.
+    pub link: String,
+    /// The signature over both.
+    pub jws: String,
+    /// When it was signed.
+    pub at: Timestamp,
+}
+
+/// Writes an event; its id.
+pub(crate) fn insert(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    draft: &EventDraft,
+    cause: &Cause,
+    now: Timestamp,
+    random: &mut dyn Random,
+) -> Result<EventId, StoreError> {
+    let id = EventId::fresh(now, random);
+    let mut salt = [0_u8; SALT_BYTES];
+    random.fill(&mut salt);
+    let content = audit::content(id, organization, now, draft, cause);
+    let target = |n: usize| draft.targets.get(n).map_or("", |t: &Target| t.id.as_str());
+    let mut actor = cause.actor.id();
+    if actor.is_empty() {
+        cause.actor.kind().clone_into(&mut actor);
+    }
+    tx.run(
+        &INSERT,
+        params![
+            id,
+            organization,
+            draft.action.as_str(),
+            actor,
+            target(0),
+            target(1),
+            to_json(&content)?,
+            hex::encode(salt),
+            now,
+        ],
+    )?;
+    Ok(id)
+}
+
+fn read(row: &Row) -> Result<StoredEvent, StoreError> {
+    Ok(StoredEvent {
+        id: row.parsed(0)?,
+        content: row.text(1)?.to_owned(),
+        salt: row.text(2)?.to_owned(),
+        number: row.opt_int(3)?,
+        commitment: row.opt_text(4)?.map(str::to_owned),
+        link: row.opt_text(5)?.map(str::to_owned),
+    })
+}
+
+/// A page of events in order of id, which is the order of time.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    filter: &AuditFilter,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    let since = filter.since.unwrap_or(Timestamp::EPOCH);
+    let rows = if filter.target.is_empty() {
+        tx.rows(&LIST, params![organization, after, since, filter.action, filter.actor, limit])?
+    } else {
+        let params = params![organization, after, since, filter.action, filter.actor, limit, filter.target];
+        tx.rows(&LIST_OF_TARGET, params)?
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Events that wait for their number, oldest first.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn waiting(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<WaitingEvent>, StoreError> {
+    tx.rows(&WAITING, params![limit])?
+        .iter()
+        .map(|row| {
+            Ok(WaitingEvent {
+                id: row.parsed(0)?,
+                organization: row.parsed(1)?,
+                content: row.text(2)?.to_owned(),
+                salt: row.text(3)?.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// How many events wait.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn count_waiting(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    tx.row(&COUNT_WAITING, &[])?.map_or(Ok(0), |r| r.int(0))
+}
+
+/// Gives an event its number, commitment and link.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn number(
+    tx: &mut Tx<'_>,
+    id: EventId,
+    number: i64,
+    commitment: &str,
+    link: &str,
+) -> Result<(), StoreError> {
+    tx.run(&NUMBER, params![id, number, commitment, link]).map(|_| ())
+}
+
+/// The head of an organization's chain.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn head(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Option<Head>, StoreError> {
+    let Some(row) = tx.row(&HEAD, params![organization])? else { return Ok(None) };
+    Ok(Some(Head {
+        number: row.int(0)?,
+        link: row.text(1)?.to_owned(),
+        jws: row.text(2)?.to_owned(),
+        at: row.at(3)?,
+    }))
+}
+
+/// Keeps the head of an organization's chain.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn put_head(tx: &mut Tx<'_>, organization: OrganizationId, head: &Head) -> Result<(), StoreError> {
+    tx.run(&PUT_HEAD, params![organization, head.number, head.link, head.jws, head.at]).map(|_| ())
+}
+
+/// A page of numbered events in order, after number `after`: what an export holds.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn export_page(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<StoredEvent>, StoreError> {
+    tx.rows(&EXPORT, params![organization, after, limit])?.iter().map(read).collect()
+}

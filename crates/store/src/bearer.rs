@@ -1,0 +1,83 @@
+//! The look-up behind every check: one indexed row set for a presented secret.
+//!
+//! It joins the active membership (and the agent, and its owner), so that a row which somebody forgot to end does not
+//! let anybody in: the second lock of off-boarding.
+
+use portcullis_domain::agent::AgentState;
+use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::secret::SecretHash;
+use portcullis_domain::token::TokenKind;
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+const FIND: Statement = Statement::read(
+    "bearer.find",
+    "SELECT t.id, t.kind, t.name, t.organization, o.slug, o.rules_number, t.environment, t.scopes, t.holder, \
+     t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
+     m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.permissions, m.teams, m.environments, m.until, \
+     m.rules_number, a.id, a.name, a.state \
+     FROM tokens t \
+     JOIN organizations o ON o.id = t.organization AND o.deleted_at IS NULL \
+     LEFT JOIN token_uses s ON s.token = t.id \
+     LEFT JOIN agents a ON a.id = t.agent AND a.organization = t.organization \
+     LEFT JOIN memberships m ON m.id = COALESCE(t.membership, a.owner) AND m.organization = t.organization \
+     LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE t.secret_hash = $1",
+);
+
+pub(crate) const ALL: &[&Statement] = &[&FIND];
+
+fn member(row: &Row) -> Result<Option<BearerMember>, StoreError> {
+    let Some(id) = row.opt_parsed(14)? else { return Ok(None) };
+    Ok(Some(BearerMember {
+        id,
+        user: row.parsed(15)?,
+        email: row.text(16)?.to_owned(),
+        name: row.text(17)?.to_owned(),
+        state: row.one_of(18, MembershipState::parse)?,
+        role: row.opt_parsed(19)?,
+        rank: row.opt_int(20)?.unwrap_or(0),
+        permissions: if row.opt_text(21)?.is_some() { row.json(21)? } else { Default::default() },
+        teams: row.json(22)?,
+        environments: row.json(23)?,
+        until: row.opt_at(24)?,
+        rules_number: row.int(25)?,
+    }))
+}
+
+/// What is known of a presented secret.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn find(tx: &mut Tx<'_>, secret: &SecretHash) -> Result<Option<Bearer>, StoreError> {
+    let Some(row) = tx.row(&FIND, params![secret.as_str()])? else { return Ok(None) };
+    let agent = match row.opt_parsed(26)? {
+        None => None,
+        Some(id) => Some(BearerAgent {
+            id,
+            name: row.text(27)?.to_owned(),
+            state: row.one_of(28, |t| AgentState::ALL.into_iter().find(|s| s.as_str() == t))?,
+        }),
+    };
+    Ok(Some(Bearer {
+        token: row.parsed(0)?,
+        kind: row.one_of(1, |t| TokenKind::ALL.into_iter().find(|k| k.as_str() == t))?,
+        name: row.text(2)?.to_owned(),
+        organization: row.parsed(3)?,
+        organization_slug: row.parsed(4)?,
+        rules_number: row.int(5)?,
+        environment: row.opt_parsed(6)?,
+        scopes: row.json(7)?,
+        holder: row.text(8)?.to_owned(),
+        issued_at: row.at(9)?,
+        expires_at: row.opt_at(10)?,
+        max_idle_s: row.opt_int(11)?,
+        last_used_at: row.opt_at(12)?,
+        ended_at: row.opt_at(13)?,
+        member: member(&row)?,
+        agent,
+    }))
+}

@@ -1,0 +1,419 @@
+//! The dialect layer: begin, lock, list, column types, the database's clock. Nothing else knows which database it is.
+
+use std::collections::HashMap;
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::id::OrganizationId;
+use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+
+use crate::StoreError;
+use crate::row::{Param, Row, Value};
+use crate::statement::Statement;
+
+/// The most values in one `IN_LIST`.
+pub const MAX_LIST: usize = 1000;
+
+/// Which database it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Dialect {
+    /// The embedded default.
+    Sqlite,
+    /// For more than one node.
+    Postgres,
+}
+
+impl Dialect {
+    /// The text of a statement for this database.
+    #[must_use]
+    pub fn text(self, sql: &str) -> String {
+        let mut out = String::with_capacity(sql.len() + 64);
+        let mut rest = sql;
+        while let Some((before, after)) = rest.split_once("IN_LIST(") {
+            out.push_str(before);
+            let (parameter, after) = after.split_once(')').unwrap_or((after, ""));
+            match self {
+                Self::Sqlite => out.push_str(&format!("IN (SELECT value FROM json_each({parameter}))")),
+                Self::Postgres => out.push_str(&format!(
+                    "IN (SELECT jsonb_array_elements_text(CAST(CAST({parameter} AS TEXT) AS JSONB)))"
+                )),
+            }
+            rest = after;
+        }
+        out.push_str(rest);
+        out
+    }
+}
+
+/// A PostgreSQL client with the statements that it has prepared.
+pub(crate) struct PostgresConnection {
+    pub(crate) client: postgres::Client,
+    prepared: HashMap<&'static str, postgres::Statement>,
+}
+
+impl PostgresConnection {
+    pub(crate) fn new(client: postgres::Client) -> Self {
+        Self { client, prepared: HashMap::new() }
+    }
+
+    fn prepare(&mut self, statement: &'static Statement) -> Result<postgres::Statement, postgres::Error> {
+        if let Some(prepared) = self.prepared.get(statement.name) {
+            return Ok(prepared.clone());
+        }
+        let prepared = self.client.prepare(&Dialect::Postgres.text(statement.sql))?;
+        self.prepared.insert(statement.name, prepared.clone());
+        Ok(prepared)
+    }
+}
+
+pub(crate) enum Inner<'c> {
+    Sqlite(&'c rusqlite::Connection),
+    Postgres(&'c mut PostgresConnection),
+}
+
+/// What the database said of a transaction that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Trouble {
+    /// Nothing yet.
+    None,
+    /// A deadlock or a lost race: the same transaction may be run again.
+    TryAgain,
+    /// The connection is gone.
+    Gone,
+}
+
+/// An open transaction (or a read), on a thread of the store.
+pub struct Tx<'c> {
+    inner: Inner<'c>,
+    written: u64,
+    trouble: Trouble,
+}
+
+/// What is locked, in this order: the organization, groups, memberships in id order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// Nobody else changes rules, roles, grants or holders of explicit-only roles meanwhile.
+    Organization(OrganizationId),
+}
+
+impl<'c> Tx<'c> {
+    pub(crate) const fn new(inner: Inner<'c>) -> Self {
+        Self { inner, written: 0, trouble: Trouble::None }
+    }
+
+    pub(crate) const fn trouble(&self) -> Trouble {
+        self.trouble
+    }
+
+    /// Rows that were written since this transaction began.
+    #[must_use]
+    pub const fn rows_written(&self) -> u64 {
+        self.written
+    }
+
+    /// Which database it is.
+    #[must_use]
+    pub const fn dialect(&self) -> Dialect {
+        match self.inner {
+            Inner::Sqlite(_) => Dialect::Sqlite,
+            Inner::Postgres(_) => Dialect::Postgres,
+        }
+    }
+
+    /// All rows of a statement.
+    ///
+    /// # Errors
+    /// [`StoreError::Statement`] or [`StoreError::Unavailable`] from the driver; so for every method here.
+    pub fn rows(
+        &mut self,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        let rows = match &mut self.inner {
+            Inner::Sqlite(connection) => sqlite_rows(connection, statement, params).map_err(Driver::from),
+            Inner::Postgres(connection) => postgres_rows(connection, statement, params).map_err(Driver::from),
+        };
+        let rows = rows.map_err(|driver| self.failed(statement.name, driver))?;
+        if statement.road != crate::statement::Road::Read {
+            self.written += rows.len() as u64;
+        }
+        Ok(rows)
+    }
+
+    /// The first row of a statement.
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub fn row(
+        &mut self,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<Option<Row>, StoreError> {
+        Ok(self.rows(statement, params)?.into_iter().next())
+    }
+
+    /// Runs a statement; how many rows it touched.
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub fn run(&mut self, statement: &'static Statement, params: &[Param<'_>]) -> Result<u64, StoreError> {
+        let touched = match &mut self.inner {
+            Inner::Sqlite(connection) => sqlite_run(connection, statement, params).map_err(Driver::from),
+            Inner::Postgres(connection) => postgres_run(connection, statement, params).map_err(Driver::from),
+        };
+        let touched = touched.map_err(|driver| self.failed(statement.name, driver))?;
+        self.written += touched;
+        Ok(touched)
+    }
+
+    /// Inserts a row by `INSERT … ON CONFLICT DO NOTHING RETURNING`: no row back means that a unique key is taken.
+    ///
+    /// # Errors
+    /// [`StoreError::Taken`] with the key's name; else as [`Tx::rows`].
+    pub(crate) fn insert(
+        &mut self,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+        key: &'static str,
+    ) -> Result<(), StoreError> {
+        self.row(statement, params)?.map(|_| ()).ok_or(StoreError::Taken(key))
+    }
+
+    /// Runs an update of a row that its caller has read in this transaction: not to find it is a fault. What ends or
+    /// deletes goes by [`Tx::run`] instead, because it is content to find that done already.
+    ///
+    /// # Errors
+    /// [`StoreError::Inconsistent`] if it touched none; else as [`Tx::rows`].
+    pub(crate) fn run_on_row(
+        &mut self,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<(), StoreError> {
+        match self.run(statement, params)? {
+            0 => Err(StoreError::Inconsistent(format!("`{}` found no row", statement.name))),
+            _ => Ok(()),
+        }
+    }
+
+    /// Runs a text of several statements, without parameters: migrations.
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        let done = match &mut self.inner {
+            Inner::Sqlite(connection) => connection.execute_batch(sql).map_err(Driver::from),
+            Inner::Postgres(connection) => connection.client.batch_execute(sql).map_err(Driver::from),
+        };
+        done.map_err(|driver| self.failed("batch", driver))
+    }
+
+    /// Takes a lock until the end of the transaction. SQLite has one writer and needs none.
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub fn lock(&mut self, lock: Lock) -> Result<(), StoreError> {
+        const ORGANIZATION: Statement = Statement::read(
+            "db.lock_organization",
+            "SELECT CAST(pg_advisory_xact_lock(hashtextextended(CAST($1 AS TEXT), 0)) AS TEXT)",
+        );
+        match (&self.inner, lock) {
+            (Inner::Sqlite(_), _) => Ok(()),
+            (Inner::Postgres(_), Lock::Organization(id)) => {
+                self.rows(&ORGANIZATION, crate::params![id]).map(|_| ())
+            }
+        }
+    }
+
+    /// The database's own clock, which every node shares.
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub fn database_now(&mut self) -> Result<Timestamp, StoreError> {
+        const SQLITE: Statement = Statement::read(
+            "db.now_sqlite",
+            "SELECT CAST((julianday('now') - 2440587.5) * 86400000000.0 AS INTEGER)",
+        );
+        const POSTGRES: Statement = Statement::read(
+            "db.now_postgres",
+            "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS BIGINT)",
+        );
+        let statement = match self.dialect() {
+            Dialect::Sqlite => &SQLITE,
+            Dialect::Postgres => &POSTGRES,
+        };
+        let row = self.row(statement, &[])?;
+        row.ok_or_else(|| StoreError::Inconsistent("the database has no clock".into()))?.at(0)
+    }
+
+    fn failed(&mut self, statement: &'static str, driver: Driver) -> StoreError {
+        self.trouble = match driver.trouble {
+            Trouble::None => self.trouble,
+            other => other,
+        };
+        match driver.trouble {
+            Trouble::None => StoreError::Statement { statement, message: driver.message },
+            Trouble::TryAgain | Trouble::Gone => StoreError::Unavailable(driver.message),
+        }
+    }
+}
+
+/// A driver's error, reduced to what is decided from it.
+struct Driver {
+    trouble: Trouble,
+    message: String,
+}
+
+impl From<rusqlite::Error> for Driver {
+    fn from(error: rusqlite::Error) -> Self {
+        use rusqlite::ErrorCode;
+        let trouble = match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Trouble::TryAgain,
+            Some(
+                ErrorCode::DiskFull
+                | ErrorCode::SystemIoFailure
+                | ErrorCode::ReadOnly
+                | ErrorCode::CannotOpen
+                | ErrorCode::DatabaseCorrupt
+                | ErrorCode::OutOfMemory,
+            ) => Trouble::Gone,
+            _ => Trouble::None,
+        };
+        Self { trouble, message: error.to_string() }
+    }
+}
+
+impl From<postgres::Error> for Driver {
+    fn from(error: postgres::Error) -> Self {
+        use postgres::error::SqlState;
+        let trouble = match error.code() {
+            Some(code)
+                if *code == SqlState::T_R_SERIALIZATION_FAILURE
+                    || *code == SqlState::T_R_DEADLOCK_DETECTED =>
+            {
+                Trouble::TryAgain
+            }
+            Some(code) if code.code().starts_with("08") || code.code().starts_with("57") => Trouble::Gone,
+            Some(_) => Trouble::None,
+            None => Trouble::Gone,
+        };
+        let message = error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
+        Self { trouble, message }
+    }
+}
+
+fn sqlite_bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
+    const NAMES: [&str; 24] = [
+        "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15",
+        "$16", "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24",
+    ];
+    for (name, param) in NAMES.iter().zip(params) {
+        if let Some(index) = statement.parameter_index(name)? {
+            match param {
+                Param::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
+                Param::Int(number) => statement.raw_bind_parameter(index, number)?,
+                Param::Text(text) => statement.raw_bind_parameter(index, text.as_ref())?,
+            }
+        }
+    }
+    Ok(())
+}
+
+fn sqlite_prepare<'c>(
+    connection: &'c rusqlite::Connection,
+    statement: &'static Statement,
+) -> rusqlite::Result<rusqlite::CachedStatement<'c>> {
+    if statement.sql.contains("IN_LIST(") {
+        return connection.prepare_cached(&Dialect::Sqlite.text(statement.sql));
+    }
+    connection.prepare_cached(statement.sql)
+}
+
+fn sqlite_rows(
+    connection: &rusqlite::Connection,
+    statement: &'static Statement,
+    params: &[Param<'_>],
+) -> rusqlite::Result<Vec<Row>> {
+    let mut prepared = sqlite_prepare(connection, statement)?;
+    sqlite_bind(&mut prepared, params)?;
+    let columns = prepared.column_count();
+    let mut rows = prepared.raw_query();
+    let mut out = Vec::new();
+    while let Some(row) = rows.next()? {
+        let mut values = Vec::with_capacity(columns);
+        for column in 0..columns {
+            values.push(match row.get_ref(column)? {
+                rusqlite::types::ValueRef::Null => Value::Null,
+                rusqlite::types::ValueRef::Integer(number) => Value::Int(number),
+                other => Value::Text(other.as_str()?.to_owned()),
+            });
+        }
+        out.push(Row { statement: statement.name, values });
+    }
+    Ok(out)
+}
+
+fn sqlite_run(
+    connection: &rusqlite::Connection,
+    statement: &'static Statement,
+    params: &[Param<'_>],
+) -> rusqlite::Result<u64> {
+    let mut prepared = sqlite_prepare(connection, statement)?;
+    sqlite_bind(&mut prepared, params)?;
+    prepared.raw_execute().map(|n| n as u64)
+}
+
+impl ToSql for Param<'_> {
+    fn to_sql(
+        &self,
+        ty: &Type,
+        out: &mut bytes::BytesMut,
+    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
+        match self {
+            Self::Null => Ok(IsNull::Yes),
+            Self::Int(number) if *ty == Type::INT8 => number.to_sql(ty, out),
+            Self::Text(text) if *ty == Type::TEXT => text.as_ref().to_sql(ty, out),
+            Self::Int(_) | Self::Text(_) => Err(format!("a parameter is of type {ty}").into()),
+        }
+    }
+
+    fn accepts(ty: &Type) -> bool {
+        *ty == Type::INT8 || *ty == Type::TEXT
+    }
+
+    to_sql_checked!();
+}
+
+fn borrowed<'p>(params: &'p [Param<'_>]) -> Vec<&'p (dyn ToSql + Sync)> {
+    params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
+}
+
+fn postgres_rows(
+    connection: &mut PostgresConnection,
+    statement: &'static Statement,
+    params: &[Param<'_>],
+) -> Result<Vec<Row>, postgres::Error> {
+    let prepared = connection.prepare(statement)?;
+    let rows = connection.client.query(&prepared, &borrowed(params))?;
+    rows.into_iter()
+        .map(|row| {
+            let mut values = Vec::with_capacity(row.len());
+            for (index, column) in row.columns().iter().enumerate() {
+                let value = if *column.type_() == Type::INT8 {
+                    row.try_get::<_, Option<i64>>(index)?.map_or(Value::Null, Value::Int)
+                } else {
+                    row.try_get::<_, Option<String>>(index)?.map_or(Value::Null, Value::Text)
+                };
+                values.push(value);
+            }
+            Ok(Row { statement: statement.name, values })
+        })
+        .collect()
+}
+
+fn postgres_run(
+    connection: &mut PostgresConnection,
+    statement: &'static Statement,
+    params: &[Param<'_>],
+) -> Result<u64, postgres::Error> {
+    let prepared = connection.prepare(statement)?;
+    connection.client.execute(&prepared, &borrowed(params))
+}

@@ -1,0 +1,265 @@
+//! Groups as directories told them, and who is in them.
+
+use portcullis_domain::change::DirectoryGroupChange;
+use portcullis_domain::directory_group::DirectoryGroup;
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
+use portcullis_domain::text::name_key;
+
+use crate::row::{Row, list};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "id, organization, directory, external_id, display_name, created_at, updated_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "directory_group.create",
+    "INSERT INTO directory_groups (id, organization, directory, external_id, display_name, display_name_key, \
+     created_at, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $7)",
+);
+const UPDATE: Statement = Statement::change(
+    "directory_group.update",
+    "UPDATE directory_groups SET external_id = $2, display_name = $3, display_name_key = $4, updated_at = $5 \
+     WHERE id = $1",
+);
+const DELETE: Statement =
+    Statement::change("directory_group.delete", "DELETE FROM directory_groups WHERE id = $1");
+const DELETE_MEMBERS: Statement = Statement::change(
+    "directory_group.delete_members",
+    "DELETE FROM directory_members WHERE directory_group = $1",
+);
+const ADD_MEMBER: Statement = Statement::change(
+    "directory_group.add_member",
+    "INSERT INTO directory_members (directory_group, directory_user, request_id) VALUES ($1, $2, $3) \
+     ON CONFLICT (directory_group, directory_user) DO NOTHING",
+);
+const REMOVE_MEMBERS: Statement = Statement::change(
+    "directory_group.remove_members",
+    "DELETE FROM directory_members WHERE directory_group = $1 AND directory_user IN_LIST($2)",
+);
+const FIND: Statement = Statement::read(
+    "directory_group.find",
+    concat!("SELECT ", columns!(), " FROM directory_groups WHERE id = $1 AND directory = $2"),
+);
+const LOCK_POSTGRES: Statement =
+    Statement::read("directory_group.lock", "SELECT id FROM directory_groups WHERE id = $1 FOR UPDATE");
+const BY_EXTERNAL_ID: Statement = Statement::read(
+    "directory_group.by_external_id",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_groups WHERE directory = $1 AND external_id = $2 ORDER BY id LIMIT $3"
+    ),
+);
+const BY_DISPLAY_NAME: Statement = Statement::read(
+    "directory_group.by_display_name",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_groups WHERE directory = $1 AND display_name_key = $2 ORDER BY id LIMIT $3"
+    ),
+);
+const PAGE: Statement = Statement::read(
+    "directory_group.page",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_groups WHERE directory = $1 ORDER BY id LIMIT $2 OFFSET $3"
+    ),
+);
+const COUNT: Statement =
+    Statement::read("directory_group.count", "SELECT COUNT(*) FROM directory_groups WHERE directory = $1");
+const MEMBERS: Statement = Statement::read(
+    "directory_group.members",
+    "SELECT m.directory_user, u.user_name FROM directory_members m JOIN directory_users u \
+     ON u.id = m.directory_user WHERE m.directory_group = $1 AND m.directory_user > $2 \
+     ORDER BY m.directory_user LIMIT $3",
+);
+const PRESENT: Statement = Statement::read(
+    "directory_group.present",
+    "SELECT directory_user FROM directory_members WHERE directory_group = $1 AND directory_user IN_LIST($2)",
+);
+
+pub(crate) const ALL: &[&Statement] = &[
+    &CREATE,
+    &UPDATE,
+    &DELETE,
+    &DELETE_MEMBERS,
+    &ADD_MEMBER,
+    &REMOVE_MEMBERS,
+    &FIND,
+    &BY_EXTERNAL_ID,
+    &BY_DISPLAY_NAME,
+    &PAGE,
+    &COUNT,
+    &MEMBERS,
+    &PRESENT,
+];
+
+/// How a directory's groups are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectoryGroupQuery {
+    /// By `externalId`, exact.
+    ExternalId(String),
+    /// By `id`.
+    Id(DirectoryGroupId),
+    /// By `displayName`, not case exact.
+    DisplayName(String),
+}
+
+fn read(row: &Row) -> Result<DirectoryGroup, StoreError> {
+    Ok(DirectoryGroup {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        directory: row.parsed(2)?,
+        external_id: row.opt_text(3)?.map(str::to_owned),
+        display_name: row.text(4)?.to_owned(),
+        created_at: row.at(5)?,
+        updated_at: row.at(6)?,
+    })
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryGroupChange) -> Result<(), StoreError> {
+    match change {
+        DirectoryGroupChange::Create(g) => {
+            tx.run(
+                &CREATE,
+                params![
+                    g.id,
+                    g.organization,
+                    g.directory,
+                    g.external_id,
+                    g.display_name,
+                    name_key(&g.display_name),
+                    g.created_at,
+                ],
+            )?;
+        }
+        DirectoryGroupChange::Update(g) => {
+            tx.run(
+                &UPDATE,
+                params![g.id, g.external_id, g.display_name, name_key(&g.display_name), g.updated_at],
+            )?;
+        }
+        DirectoryGroupChange::Delete(id) => {
+            tx.run(&DELETE_MEMBERS, params![id])?;
+            tx.run(&DELETE, params![id])?;
+        }
+        DirectoryGroupChange::AddMembers(id, users, request) => {
+            for user in users {
+                tx.run(&ADD_MEMBER, params![id, user, request])?;
+            }
+        }
+        DirectoryGroupChange::RemoveMembers(id, users) => {
+            for chunk in users.chunks(crate::db::MAX_LIST) {
+                tx.run(&REMOVE_MEMBERS, params![id, list(chunk)])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A group of that directory.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    id: DirectoryGroupId,
+) -> Result<Option<DirectoryGroup>, StoreError> {
+    tx.row(&FIND, params![id, directory])?.as_ref().map(read).transpose()
+}
+
+/// The same, locked until the end of the transaction: before the memberships of its people.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_locked(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    id: DirectoryGroupId,
+) -> Result<Option<DirectoryGroup>, StoreError> {
+    if tx.dialect() == crate::Dialect::Postgres {
+        tx.rows(&LOCK_POSTGRES, params![id])?;
+    }
+    find(tx, directory, id)
+}
+
+/// The groups of that directory that a query finds; `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn query(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    query: &DirectoryGroupQuery,
+    limit: i64,
+) -> Result<Vec<DirectoryGroup>, StoreError> {
+    let rows = match query {
+        DirectoryGroupQuery::ExternalId(id) => tx.rows(&BY_EXTERNAL_ID, params![directory, id, limit])?,
+        DirectoryGroupQuery::Id(id) => tx.rows(&FIND, params![id, directory])?,
+        DirectoryGroupQuery::DisplayName(name) => {
+            tx.rows(&BY_DISPLAY_NAME, params![directory, name_key(name), limit])?
+        }
+    };
+    rows.iter().map(read).collect()
+}
+
+/// A page of a directory's groups in a stable order.
+///
+/// # Errors
+/// As [`find`].
+pub fn page(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<DirectoryGroup>, StoreError> {
+    tx.rows(&PAGE, params![directory, limit, offset])?.iter().map(read).collect()
+}
+
+/// How many groups a directory told of.
+///
+/// # Errors
+/// As [`find`].
+pub fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<i64, StoreError> {
+    tx.row(&COUNT, params![directory])?.map_or(Ok(0), |r| r.int(0))
+}
+
+/// A page of a group's members in id order after `after`: id and user name.
+///
+/// # Errors
+/// As [`find`].
+pub fn members(
+    tx: &mut Tx<'_>,
+    id: DirectoryGroupId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(DirectoryUserId, String)>, StoreError> {
+    tx.rows(&MEMBERS, params![id, after, limit])?
+        .iter()
+        .map(|r| Ok((r.parsed(0)?, r.text(1)?.to_owned())))
+        .collect()
+}
+
+/// Which of these people are members already.
+///
+/// # Errors
+/// As [`find`].
+pub fn present(
+    tx: &mut Tx<'_>,
+    id: DirectoryGroupId,
+    users: &[DirectoryUserId],
+) -> Result<std::collections::HashSet<DirectoryUserId>, StoreError> {
+    let mut present = std::collections::HashSet::new();
+    for chunk in users.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(&PRESENT, params![id, list(chunk)])? {
+            present.insert(row.parsed(0)?);
+        }
+    }
+    Ok(present)
+}

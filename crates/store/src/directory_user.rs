@@ -1,0 +1,387 @@
+//! People as directories told them.
+
+use portcullis_domain::change::DirectoryUserChange;
+use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId};
+use portcullis_domain::text::{email_key, name_key};
+use portcullis_domain::tombstone::Identifier;
+
+use crate::row::{Row, list};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params, tombstone};
+
+macro_rules! columns {
+    () => {
+        "u.id, u.organization, u.directory, u.membership, u.external_id, u.user_name, u.display_name, \
+         u.inactive_at, u.attributes, u.created_at, u.updated_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "directory_user.create",
+    "INSERT INTO directory_users (id, organization, directory, membership, external_id, user_name, user_name_key, \
+     display_name, display_name_key, inactive_at, attributes, created_at, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12) \
+     ON CONFLICT (directory, user_name_key) DO NOTHING RETURNING id",
+);
+const TAKEN: Statement = Statement::read(
+    "directory_user.taken",
+    "SELECT id FROM directory_users WHERE directory = $1 AND user_name_key = $2 AND id <> $3",
+);
+const UPDATE: Statement = Statement::change(
+    "directory_user.update",
+    "UPDATE directory_users SET external_id = $2, user_name = $3, user_name_key = $4, display_name = $5, \
+     display_name_key = $6, inactive_at = $7, attributes = $8, updated_at = $9 WHERE id = $1",
+);
+const ATTACH: Statement =
+    Statement::change("directory_user.attach", "UPDATE directory_users SET membership = $2 WHERE id = $1");
+const DELETE: Statement =
+    Statement::change("directory_user.delete", "DELETE FROM directory_users WHERE id = $1");
+const DELETE_PLACES: Statement = Statement::change(
+    "directory_user.delete_places",
+    "DELETE FROM directory_members WHERE directory_user = $1",
+);
+const DELETE_EMAILS: Statement = Statement::change(
+    "directory_user.delete_emails",
+    "DELETE FROM directory_user_emails WHERE directory_user = $1",
+);
+const ADD_EMAIL: Statement = Statement::change(
+    "directory_user.add_email",
+    "INSERT INTO directory_user_emails (directory_user, email_key, directory, position) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (directory_user, email_key) DO NOTHING",
+);
+const EMAILS: Statement = Statement::read(
+    "directory_user.emails",
+    "SELECT email_key FROM directory_user_emails WHERE directory_user = $1 ORDER BY position",
+);
+const FIND: Statement = Statement::read(
+    "directory_user.find",
+    concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.id = $1 AND u.directory = $2"),
+);
+const LOCK_POSTGRES: Statement =
+    Statement::read("directory_user.lock", "SELECT id FROM directory_users WHERE id = $1 FOR UPDATE");
+const BY_USER_NAME: Statement = Statement::read(
+    "directory_user.by_user_name",
+    concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key = $2"),
+);
+const BY_EXTERNAL_ID: Statement = Statement::read(
+    "directory_user.by_external_id",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 AND u.external_id = $2 ORDER BY u.id LIMIT $3"
+    ),
+);
+const BY_DISPLAY_NAME: Statement = Statement::read(
+    "directory_user.by_display_name",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 AND u.display_name_key = $2 ORDER BY u.id LIMIT $3"
+    ),
+);
+const BY_EMAIL: Statement = Statement::read(
+    "directory_user.by_email",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_user_emails e JOIN directory_users u ON u.id = e.directory_user \
+         WHERE e.directory = $1 AND e.email_key = $2 ORDER BY u.id LIMIT $3"
+    ),
+);
+const PAGE: Statement = Statement::read(
+    "directory_user.page",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 ORDER BY u.id LIMIT $2 OFFSET $3"
+    ),
+);
+const COUNT: Statement =
+    Statement::read("directory_user.count", "SELECT COUNT(*) FROM directory_users WHERE directory = $1");
+const OF_MEMBERSHIP: Statement = Statement::read(
+    "directory_user.of_membership",
+    concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.membership = $1 ORDER BY u.id"),
+);
+const GROUPS: Statement = Statement::read(
+    "directory_user.groups",
+    "SELECT g.id, g.display_name FROM directory_members m JOIN directory_groups g ON g.id = m.directory_group \
+     WHERE m.directory_user = $1 ORDER BY g.id LIMIT 1000",
+);
+const KNOWN: Statement = Statement::read(
+    "directory_user.known",
+    "SELECT id FROM directory_users WHERE directory = $1 AND id IN_LIST($2)",
+);
+const MEMBERSHIPS: Statement = Statement::read(
+    "directory_user.memberships",
+    "SELECT DISTINCT membership FROM directory_users WHERE id IN_LIST($1) ORDER BY membership",
+);
+
+pub(crate) const ALL: &[&Statement] = &[
+    &CREATE,
+    &TAKEN,
+    &UPDATE,
+    &ATTACH,
+    &DELETE,
+    &DELETE_PLACES,
+    &DELETE_EMAILS,
+    &ADD_EMAIL,
+    &EMAILS,
+    &FIND,
+    &BY_USER_NAME,
+    &BY_EXTERNAL_ID,
+    &BY_DISPLAY_NAME,
+    &BY_EMAIL,
+    &PAGE,
+    &COUNT,
+    &OF_MEMBERSHIP,
+    &GROUPS,
+    &KNOWN,
+    &MEMBERSHIPS,
+];
+
+/// How a directory's people are looked up.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectoryUserQuery {
+    /// By `userName`, not case exact.
+    UserName(String),
+    /// By `externalId`, exact.
+    ExternalId(String),
+    /// By `id`.
+    Id(DirectoryUserId),
+    /// By `displayName`, not case exact.
+    DisplayName(String),
+    /// By an e-mail address, as a key.
+    Email(String),
+}
+
+fn read(row: &Row) -> Result<DirectoryUser, StoreError> {
+    Ok(DirectoryUser {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        directory: row.parsed(2)?,
+        membership: row.parsed(3)?,
+        external_id: row.opt_text(4)?.map(str::to_owned),
+        user_name: row.text(5)?.to_owned(),
+        display_name: row.text(6)?.to_owned(),
+        email_keys: Vec::new(),
+        inactive_at: row.opt_at(7)?,
+        attributes: row.text(8)?.to_owned(),
+        created_at: row.at(9)?,
+        updated_at: row.at(10)?,
+    })
+}
+
+fn with_emails(tx: &mut Tx<'_>, row: &Row) -> Result<DirectoryUser, StoreError> {
+    let mut user = read(row)?;
+    let rows = tx.rows(&EMAILS, params![user.id])?;
+    user.email_keys = rows.iter().map(|r| r.text(0).map(str::to_owned)).collect::<Result<_, _>>()?;
+    Ok(user)
+}
+
+fn add_emails(tx: &mut Tx<'_>, user: &DirectoryUser) -> Result<(), StoreError> {
+    for (position, key) in (0_i64..).zip(&user.email_keys) {
+        tx.run(&ADD_EMAIL, params![user.id, key, user.directory, position])?;
+    }
+    Ok(())
+}
+
+/// What a person is no longer called, for the tombstone of the day when they leave.
+fn remember_former(tx: &mut Tx<'_>, new: &DirectoryUser) -> Result<(), StoreError> {
+    let Some(old) = find(tx, new.directory, new.id)? else { return Ok(()) };
+    if name_key(&old.user_name) != name_key(&new.user_name) {
+        tombstone::remember(tx, old.membership, &Identifier::user_name(&old.user_name))?;
+        if let Ok(key) = email_key(&old.user_name) {
+            tombstone::remember(tx, old.membership, &Identifier::email(&key))?;
+        }
+    }
+    if let Some(external_id) = old.external_id.as_ref().filter(|e| new.external_id.as_ref() != Some(*e)) {
+        tombstone::remember(tx, old.membership, &Identifier::external_id(old.directory, external_id))?;
+    }
+    for key in old.email_keys.iter().filter(|k| !new.email_keys.contains(k)) {
+        tombstone::remember(tx, old.membership, &Identifier::email(key))?;
+    }
+    Ok(())
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange) -> Result<(), StoreError> {
+    match change {
+        DirectoryUserChange::Create(u) => {
+            let created = tx.row(
+                &CREATE,
+                params![
+                    u.id,
+                    u.organization,
+                    u.directory,
+                    u.membership,
+                    u.external_id,
+                    u.user_name,
+                    name_key(&u.user_name),
+                    u.display_name,
+                    name_key(&u.display_name),
+                    u.inactive_at,
+                    u.attributes,
+                    u.created_at,
+                ],
+            )?;
+            created.ok_or(StoreError::Taken("directory_user.user_name"))?;
+            add_emails(tx, u)
+        }
+        DirectoryUserChange::Update(u) => {
+            let key = name_key(&u.user_name);
+            if tx.row(&TAKEN, params![u.directory, key, u.id])?.is_some() {
+                return Err(StoreError::Taken("directory_user.user_name"));
+            }
+            remember_former(tx, u)?;
+            tx.run(
+                &UPDATE,
+                params![
+                    u.id,
+                    u.external_id,
+                    u.user_name,
+                    key,
+                    u.display_name,
+                    name_key(&u.display_name),
+                    u.inactive_at,
+                    u.attributes,
+                    u.updated_at,
+                ],
+            )?;
+            let rows = tx.rows(&EMAILS, params![u.id])?;
+            let stored = rows.iter().map(|r| r.text(0)).collect::<Result<Vec<_>, _>>()?;
+            if stored != u.email_keys {
+                tx.run(&DELETE_EMAILS, params![u.id])?;
+                add_emails(tx, u)?;
+            }
+            Ok(())
+        }
+        DirectoryUserChange::Delete(id) => {
+            tx.run(&DELETE_PLACES, params![id])?;
+            tx.run(&DELETE_EMAILS, params![id])?;
+            tx.run(&DELETE, params![id]).map(|_| ())
+        }
+        DirectoryUserChange::Attach(id, membership) => tx.run(&ATTACH, params![id, membership]).map(|_| ()),
+    }
+}
+
+/// A person of that directory.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    id: DirectoryUserId,
+) -> Result<Option<DirectoryUser>, StoreError> {
+    let row = tx.row(&FIND, params![id, directory])?;
+    row.map(|r| with_emails(tx, &r)).transpose()
+}
+
+/// The same, locked until the end of the transaction.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_locked(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    id: DirectoryUserId,
+) -> Result<Option<DirectoryUser>, StoreError> {
+    if tx.dialect() == crate::Dialect::Postgres {
+        tx.rows(&LOCK_POSTGRES, params![id])?;
+    }
+    find(tx, directory, id)
+}
+
+/// The people of that directory that a query finds; `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn query(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    query: &DirectoryUserQuery,
+    limit: i64,
+) -> Result<Vec<DirectoryUser>, StoreError> {
+    let rows = match query {
+        DirectoryUserQuery::UserName(name) => tx.rows(&BY_USER_NAME, params![directory, name_key(name)])?,
+        DirectoryUserQuery::ExternalId(id) => tx.rows(&BY_EXTERNAL_ID, params![directory, id, limit])?,
+        DirectoryUserQuery::Id(id) => tx.rows(&FIND, params![id, directory])?,
+        DirectoryUserQuery::DisplayName(name) => {
+            tx.rows(&BY_DISPLAY_NAME, params![directory, name_key(name), limit])?
+        }
+        DirectoryUserQuery::Email(key) => tx.rows(&BY_EMAIL, params![directory, key, limit])?,
+    };
+    rows.iter().map(|r| with_emails(tx, r)).collect()
+}
+
+/// A page of a directory's people in a stable order.
+///
+/// # Errors
+/// As [`find`].
+pub fn page(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<DirectoryUser>, StoreError> {
+    tx.rows(&PAGE, params![directory, limit, offset])?.iter().map(read).collect()
+}
+
+/// How many people a directory told of.
+///
+/// # Errors
+/// As [`find`].
+pub fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<i64, StoreError> {
+    tx.row(&COUNT, params![directory])?.map_or(Ok(0), |r| r.int(0))
+}
+
+/// What directories say of a membership.
+///
+/// # Errors
+/// As [`find`].
+pub fn of_membership(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<DirectoryUser>, StoreError> {
+    let rows = tx.rows(&OF_MEMBERSHIP, params![membership])?;
+    rows.iter().map(|r| with_emails(tx, r)).collect()
+}
+
+/// The groups of a person, id and name; 1,000 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn groups(tx: &mut Tx<'_>, id: DirectoryUserId) -> Result<Vec<(DirectoryGroupId, String)>, StoreError> {
+    tx.rows(&GROUPS, params![id])?.iter().map(|r| Ok((r.parsed(0)?, r.text(1)?.to_owned()))).collect()
+}
+
+/// Which of these ids the directory knows.
+///
+/// # Errors
+/// As [`find`].
+pub fn known(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    ids: &[DirectoryUserId],
+) -> Result<std::collections::HashSet<DirectoryUserId>, StoreError> {
+    let mut known = std::collections::HashSet::with_capacity(ids.len());
+    for chunk in ids.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(&KNOWN, params![directory, list(chunk)])? {
+            known.insert(row.parsed(0)?);
+        }
+    }
+    Ok(known)
+}
+
+/// The memberships behind these people, in id order.
+///
+/// # Errors
+/// As [`find`].
+pub fn memberships(tx: &mut Tx<'_>, ids: &[DirectoryUserId]) -> Result<Vec<MembershipId>, StoreError> {
+    let mut out = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(&MEMBERSHIPS, params![list(chunk)])? {
+            out.push(row.parsed(0)?);
+        }
+    }
+    out.sort();
+    out.dedup();
+    Ok(out)
+}

@@ -1,0 +1,134 @@
+//! One person's facts, and the rules that these facts touch: what `resolve` reads.
+//!
+//! Found through that person's directory users and groups by indexes, never through the organization.
+
+use portcullis_domain::access::{
+    DirectoryFacts, Granted, Matched, PersonFacts, RankedRole, Statement as Said,
+};
+use portcullis_domain::directory::DirectoryKind;
+use portcullis_domain::id::OrganizationId;
+use portcullis_domain::membership::Membership;
+use portcullis_domain::role::{Giving, Rank};
+use portcullis_domain::team::TeamRole;
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+const RULES_NUMBER: Statement =
+    Statement::read("facts.rules_number", "SELECT rules_number FROM organizations WHERE id = $1");
+const DIRECTORIES: Statement = Statement::read(
+    "facts.directories",
+    "SELECT u.directory, d.kind, u.inactive_at, d.settle_s, d.default_role, r.rank, r.explicit_only_at \
+     FROM directory_users u JOIN directories d ON d.id = u.directory \
+     LEFT JOIN roles r ON r.organization = d.organization AND r.slug = d.default_role \
+     WHERE u.membership = $1",
+);
+
+macro_rules! matched {
+    ($source:literal, $column:literal) => {
+        concat!(
+            "SELECT p.id, p.directory, g.id, m.request_id, p.role, r.rank, r.explicit_only_at, p.team, p.team_role, \
+             p.environment FROM directory_users u \
+             JOIN directory_members m ON m.directory_user = u.id \
+             JOIN directory_groups g ON g.id = m.directory_group \
+             JOIN mappings p ON p.directory = g.directory AND p.source = '",
+            $source,
+            "' AND p.source_key = g.",
+            $column,
+            " LEFT JOIN roles r ON r.organization = p.organization AND r.slug = p.role WHERE u.membership = $1"
+        )
+    };
+}
+
+const MATCHED: Statement = Statement::read(
+    "facts.matched",
+    concat!(
+        matched!("group_external_id", "external_id"),
+        " UNION ALL ",
+        matched!("group_id", "id"),
+        " UNION ALL ",
+        matched!("group_display_name", "display_name_key")
+    ),
+);
+const GRANTS: Statement = Statement::read(
+    "facts.grants",
+    "SELECT g.id, g.request_id, g.role, r.rank, r.explicit_only_at FROM grants g \
+     JOIN roles r ON r.organization = g.organization AND r.slug = g.role \
+     WHERE g.membership = $1 AND g.ended_at IS NULL",
+);
+
+pub(crate) const ALL: &[&Statement] = &[&RULES_NUMBER, &DIRECTORIES, &MATCHED, &GRANTS];
+
+/// A role in three columns from `first`: slug, rank, since when explicit only.
+fn ranked(row: &Row, first: usize) -> Result<Option<RankedRole>, StoreError> {
+    let (Some(slug), Some(rank)) = (row.opt_parsed(first)?, row.opt_int(first + 1)?) else { return Ok(None) };
+    let giving = if row.opt_int(first + 2)?.is_some() { Giving::ExplicitOnly } else { Giving::Anyhow };
+    Ok(Some(RankedRole { slug, rank: Rank::new(rank)?, giving }))
+}
+
+pub(crate) fn team_role(text: &str) -> Option<TeamRole> {
+    [TeamRole::Member, TeamRole::Admin].into_iter().find(|r| r.as_str() == text)
+}
+
+pub(crate) fn directory_kind(text: &str) -> Option<DirectoryKind> {
+    [DirectoryKind::Scim, DirectoryKind::Claims].into_iter().find(|k| k.as_str() == text)
+}
+
+/// The organization's rules number: read before the rules, stored with what follows from them.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn rules_number(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<i64, StoreError> {
+    tx.row(&RULES_NUMBER, params![organization])?.map_or(Ok(0), |r| r.int(0))
+}
+
+/// What is known of the person behind a membership.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, StoreError> {
+    let mut directories = Vec::new();
+    for row in tx.rows(&DIRECTORIES, params![membership.id])? {
+        directories.push(DirectoryFacts {
+            directory: row.parsed(0)?,
+            kind: row.one_of(1, directory_kind)?,
+            statement: if row.opt_int(2)?.is_some() { Said::Inactive } else { Said::Active },
+            settle_s: row.int(3)?,
+            default_role: ranked(&row, 4)?,
+        });
+    }
+    let mut matched = Vec::new();
+    let rows = if directories.is_empty() { Vec::new() } else { tx.rows(&MATCHED, params![membership.id])? };
+    for row in rows {
+        let team = match row.opt_parsed(7)? {
+            Some(team) => Some((team, row.one_of(8, team_role)?)),
+            None => None,
+        };
+        matched.push(Matched {
+            mapping: row.parsed(0)?,
+            directory: row.parsed(1)?,
+            group: row.parsed(2)?,
+            request: row.opt_parsed(3)?,
+            role: ranked(&row, 4)?,
+            team,
+            environment: row.opt_parsed(9)?,
+        });
+    }
+    let mut grants = Vec::new();
+    for row in tx.rows(&GRANTS, params![membership.id])? {
+        if let Some(role) = ranked(&row, 2)? {
+            grants.push(Granted { grant: row.parsed(0)?, request: row.opt_parsed(1)?, role });
+        }
+    }
+    Ok(PersonFacts {
+        joined_at: membership.joined_at,
+        governed_by: membership.governed_by,
+        suspended_at: membership.suspended_at,
+        unmapped_at: membership.unmapped_at,
+        ended: membership.ended,
+        directories,
+        matched,
+        grants,
+    })
+}

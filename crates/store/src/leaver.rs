@@ -1,0 +1,125 @@
+//! Everything that the end of a membership touches, in a handful of indexed reads.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::access::Resolved;
+use portcullis_domain::membership::Membership;
+use portcullis_domain::offboarding::{Leaver, LeaverAgent, Ownership};
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::TokenKind;
+use portcullis_domain::tombstone::{Identifier, IdentifierKind};
+
+use crate::statement::Statement;
+use crate::{StoreError, Tx, agent, connection, directory_user, params, tombstone};
+
+const AGENTS: Statement = Statement::read(
+    "leaver.agents",
+    "SELECT a.id, h.id, c.id, (SELECT COUNT(*) FROM tokens t WHERE t.holder = a.id AND t.kind = 'agent_key' \
+     AND t.ended_at IS NULL AND (t.shown_to IS NULL OR t.shown_to <> $1)) \
+     FROM agents a \
+     LEFT JOIN memberships h ON h.id = a.heir AND h.state = 'active' AND h.organization = a.organization \
+     AND h.id <> $1 \
+     LEFT JOIN memberships c ON c.id = a.rule_chosen_by AND c.state = 'active' \
+     AND c.organization = a.organization AND c.id <> $1 \
+     WHERE a.owner = $1 AND a.state <> 'disabled' ORDER BY a.id",
+);
+const TO_ROTATE: Statement = Statement::read(
+    "leaver.to_rotate",
+    "SELECT kind, id FROM tokens WHERE shown_to = $1 AND ended_at IS NULL \
+     AND kind IN ('service_key', 'scim_token') ORDER BY id",
+);
+const OTHER_OWNERS: Statement = Statement::read(
+    "leaver.other_owners",
+    "SELECT COUNT(*) FROM memberships m WHERE m.organization = $1 AND m.role = 'owner' AND m.state = 'active' \
+     AND m.id <> $2 AND (EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id) \
+     OR EXISTS (SELECT 1 FROM links l WHERE l.membership = m.id))",
+);
+const OTHER_MEMBERSHIPS: Statement = Statement::read(
+    "leaver.other_memberships",
+    "SELECT COUNT(*) FROM memberships WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL",
+);
+
+pub(crate) const ALL: &[&Statement] = &[&AGENTS, &TO_ROTATE, &OTHER_OWNERS, &OTHER_MEMBERSHIPS];
+
+fn agents(tx: &mut Tx<'_>, membership: &Membership) -> Result<Vec<LeaverAgent>, StoreError> {
+    let mut agents = Vec::new();
+    for row in tx.rows(&AGENTS, params![membership.id])? {
+        let id = row.parsed(0)?;
+        let found = agent::find(tx, membership.organization, id)?;
+        let agent = found.ok_or_else(|| StoreError::Inconsistent(format!("agent `{id}` is gone")))?;
+        agents.push(LeaverAgent {
+            agent,
+            active_heir: row.opt_parsed(1)?,
+            active_chooser: row.opt_parsed(2)?,
+            keys_shown_to_others: row.int(3)?,
+        });
+    }
+    Ok(agents)
+}
+
+/// Every identifier that a membership has and ever had.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn identifiers(tx: &mut Tx<'_>, membership: &Membership) -> Result<BTreeSet<Identifier>, StoreError> {
+    let mut all: BTreeSet<Identifier> = tombstone::former(tx, membership.id)?.into_iter().collect();
+    if let Ok(key) = portcullis_domain::text::email_key(&membership.email) {
+        all.insert(Identifier::email(&key));
+    }
+    for user in directory_user::of_membership(tx, membership.id)? {
+        all.insert(Identifier::user_name(&user.user_name));
+        all.extend(user.email_keys.iter().map(|k| Identifier::email(k)));
+        all.extend(user.external_id.iter().map(|e| Identifier::external_id(user.directory, e)));
+        // Many providers sign people in by an address that stands in `userName` only.
+        all.extend(portcullis_domain::text::email_key(&user.user_name).ok().map(|k| Identifier::email(&k)));
+    }
+    for link in connection::links_of(tx, membership.id)? {
+        all.insert(Identifier::subject(link.connection, &link.subject));
+    }
+    Ok(all)
+}
+
+/// Whether the organization still has an owner without this membership. Counts owners who can still sign in.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn ownership(tx: &mut Tx<'_>, membership: &Membership) -> Result<Ownership, StoreError> {
+    if membership.role() != Some(&Slug::owner()) {
+        return Ok(Ownership::NotOwner);
+    }
+    let others = tx.row(&OTHER_OWNERS, params![membership.organization, membership.id])?;
+    Ok(if others.map_or(Ok(0), |r| r.int(0))? > 0 { Ownership::Shared } else { Ownership::Last })
+}
+
+/// Loads what the end of a membership touches.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn load(
+    tx: &mut Tx<'_>,
+    membership: Membership,
+    resolved: Resolved,
+    rules_number: i64,
+) -> Result<Leaver, StoreError> {
+    let kind = |t: &str| TokenKind::ALL.into_iter().find(|k| k.as_str() == t);
+    let mut to_rotate = Vec::new();
+    for row in tx.rows(&TO_ROTATE, params![membership.id])? {
+        to_rotate.push((row.one_of(0, kind)?, row.parsed(1)?));
+    }
+    let other_memberships =
+        tx.row(&OTHER_MEMBERSHIPS, params![membership.user, membership.id])?.map_or(Ok(0), |r| r.int(0))?;
+    let identifiers: Vec<Identifier> = identifiers(tx, &membership)?.into_iter().collect();
+    let email_keys =
+        identifiers.iter().filter(|i| i.kind == IdentifierKind::Email).map(|i| i.value.clone()).collect();
+    Ok(Leaver {
+        ownership: ownership(tx, &membership)?,
+        agents: agents(tx, &membership)?,
+        to_rotate,
+        identifiers,
+        email_keys,
+        other_memberships,
+        rules_number,
+        resolved,
+        membership,
+    })
+}

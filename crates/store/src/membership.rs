@@ -1,0 +1,361 @@
+//! Memberships: rows of facts and of the access that was resolved last.
+
+use portcullis_domain::access::{Access, EndedBecause};
+use portcullis_domain::change::MembershipChange;
+use portcullis_domain::id::{MembershipId, OrganizationId, UserId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::team::TeamRole;
+use portcullis_domain::text::{Slug, email_key};
+use portcullis_domain::tombstone::Identifier;
+
+use crate::row::{Row, list, to_json};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params, tombstone};
+
+macro_rules! columns {
+    () => {
+        "id, organization, user_id, email, name, joined_at, governed_by, suspended_at, unmapped_at, ended_at, \
+         ended_because, bare_owner_at, state, role, teams, environments, reasons, until, rules_number, created_at"
+    };
+}
+
+const CREATE: Statement = Statement::change(
+    "membership.create",
+    "INSERT INTO memberships (id, organization, user_id, email, email_key, name, joined_at, governed_by, \
+     suspended_at, state, role, teams, environments, reasons, until, rules_number, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+);
+const SET_PROFILE: Statement = Statement::change(
+    "membership.set_profile",
+    "UPDATE memberships SET email = $2, email_key = $3, name = $4 WHERE id = $1",
+);
+const EMAIL_KEY: Statement =
+    Statement::read("membership.email_key", "SELECT email_key FROM memberships WHERE id = $1");
+const JOIN: Statement =
+    Statement::change("membership.join", "UPDATE memberships SET joined_at = $2 WHERE id = $1");
+const SET_SUSPENDED: Statement =
+    Statement::change("membership.set_suspended", "UPDATE memberships SET suspended_at = $2 WHERE id = $1");
+const SET_USER: Statement =
+    Statement::change("membership.set_user", "UPDATE memberships SET user_id = $2 WHERE id = $1");
+const SET_ACCESS: Statement = Statement::change(
+    "membership.set_access",
+    "UPDATE memberships SET state = $2, role = $3, teams = $4, environments = $5, reasons = $6, until = $7, \
+     governed_by = $8, unmapped_at = $9, ended_at = $10, ended_because = $11, bare_owner_at = $12, \
+     rules_number = $13 WHERE id = $1",
+);
+const RESTAMP: Statement = Statement::change(
+    "membership.restamp",
+    "UPDATE memberships SET governed_by = $2, unmapped_at = $3, rules_number = $4 WHERE id = $1",
+);
+const MARK_STALE: Statement = Statement::change(
+    "membership.mark_stale",
+    "UPDATE memberships SET rules_number = 0 WHERE id IN \
+     (SELECT membership FROM directory_users WHERE id IN_LIST($1))",
+);
+const FIND: Statement = Statement::read(
+    "membership.find",
+    concat!("SELECT ", columns!(), " FROM memberships WHERE id = $1 AND organization = $2"),
+);
+const FIND_LOCKED: Statement = Statement::read(
+    "membership.find_locked",
+    concat!("SELECT ", columns!(), " FROM memberships WHERE id = $1"),
+);
+const LOCK_POSTGRES: Statement =
+    Statement::read("membership.lock", "SELECT id FROM memberships WHERE id = $1 FOR UPDATE");
+const BY_EMAIL: Statement = Statement::read(
+    "membership.by_email",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM memberships WHERE organization = $1 AND email_key = $2 ORDER BY id LIMIT 20"
+    ),
+);
+const OF_USER: Statement = Statement::read(
+    "membership.of_user",
+    concat!("SELECT ", columns!(), " FROM memberships WHERE user_id = $1 ORDER BY id LIMIT 100"),
+);
+const LIST: Statement = Statement::read(
+    "membership.list",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM memberships WHERE organization = $1 AND id > $2 \
+         AND (CAST($3 AS TEXT) = '' OR email_key = $3) AND (CAST($4 AS TEXT) = '' OR state = $4) \
+         AND (CAST($5 AS TEXT) = '' OR role = $5) ORDER BY id LIMIT $6"
+    ),
+);
+const LIST_BY_EMAIL: Statement = Statement::read(
+    "membership.list_by_email",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM memberships WHERE organization = $1 AND email_key = $3 AND id > $2 \
+         AND (CAST($4 AS TEXT) = '' OR state = $4) AND (CAST($5 AS TEXT) = '' OR role = $5) ORDER BY id LIMIT $6"
+    ),
+);
+const DUE: Statement = Statement::read(
+    "membership.due",
+    "SELECT organization, id FROM memberships WHERE until IS NOT NULL AND until <= $1 ORDER BY until LIMIT $2",
+);
+const STALE: Statement = Statement::read(
+    "membership.stale",
+    "SELECT id FROM memberships WHERE organization = $1 AND rules_number < $2 ORDER BY rules_number, id LIMIT $3",
+);
+const COUNT_STALE: Statement = Statement::read(
+    "membership.count_stale",
+    "SELECT COUNT(*) FROM memberships WHERE organization = $1 AND rules_number < $2",
+);
+
+pub(crate) const ALL: &[&Statement] = &[
+    &CREATE,
+    &SET_PROFILE,
+    &EMAIL_KEY,
+    &JOIN,
+    &SET_SUSPENDED,
+    &SET_USER,
+    &SET_ACCESS,
+    &RESTAMP,
+    &MARK_STALE,
+    &FIND,
+    &FIND_LOCKED,
+    &BY_EMAIL,
+    &OF_USER,
+    &LIST,
+    &LIST_BY_EMAIL,
+    &DUE,
+    &STALE,
+    &COUNT_STALE,
+];
+
+/// What a list of members is narrowed to. Empty means all.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct MembershipFilter {
+    /// An e-mail key.
+    pub email_key: Option<String>,
+    /// A state.
+    pub state: Option<MembershipState>,
+    /// A role.
+    pub role: Option<Slug>,
+}
+
+/// The stored form of teams.
+pub(crate) fn teams_text(teams: &[(Slug, TeamRole)]) -> Result<String, StoreError> {
+    to_json(&teams)
+}
+
+pub(crate) fn read(row: &Row) -> Result<Membership, StoreError> {
+    let ended = match row.opt_at(9)? {
+        Some(at) => Some((at, row.one_of(10, |t| EndedBecause::ALL.into_iter().find(|b| b.as_str() == t))?)),
+        None => None,
+    };
+    Ok(Membership {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        user: row.parsed(2)?,
+        email: row.text(3)?.to_owned(),
+        name: row.text(4)?.to_owned(),
+        joined_at: row.opt_at(5)?,
+        governed_by: row.opt_parsed(6)?,
+        suspended_at: row.opt_at(7)?,
+        unmapped_at: row.opt_at(8)?,
+        ended,
+        bare_owner_at: row.opt_at(11)?,
+        access: Access {
+            state: row.one_of(12, MembershipState::parse)?,
+            role: row.opt_parsed(13)?,
+            teams: row.json(14)?,
+            environments: row.json(15)?,
+            reasons: row.json(16)?,
+            until: row.opt_at(17)?,
+        },
+        rules_number: row.int(18)?,
+        created_at: row.at(19)?,
+    })
+}
+
+/// Normalises an address for look-ups; one that is no e-mail address is kept in lower case.
+fn address_key(email: &str) -> String {
+    email_key(email).unwrap_or_else(|_| portcullis_domain::text::name_key(email))
+}
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &MembershipChange) -> Result<(), StoreError> {
+    match change {
+        MembershipChange::Create(m) => {
+            let access = &m.access;
+            tx.run(
+                &CREATE,
+                params![
+                    m.id,
+                    m.organization,
+                    m.user,
+                    m.email,
+                    address_key(&m.email),
+                    m.name,
+                    m.joined_at,
+                    m.governed_by,
+                    m.suspended_at,
+                    access.state.as_str(),
+                    access.role,
+                    teams_text(&access.teams)?,
+                    to_json(&access.environments)?,
+                    to_json(&access.reasons)?,
+                    access.until,
+                    m.rules_number,
+                    m.created_at,
+                ],
+            )?;
+        }
+        MembershipChange::SetProfile(id, email, name) => {
+            if let Some(old) = tx.row(&EMAIL_KEY, params![id])?
+                && old.text(0)? != address_key(email)
+            {
+                tombstone::remember(tx, *id, &Identifier::email(old.text(0)?))?;
+            }
+            tx.run(&SET_PROFILE, params![id, email, address_key(email), name])?;
+        }
+        MembershipChange::Join(id, at) => {
+            tx.run(&JOIN, params![id, at])?;
+        }
+        MembershipChange::SetSuspended(id, at) => {
+            tx.run(&SET_SUSPENDED, params![id, at])?;
+        }
+        MembershipChange::SetUser(id, user) => {
+            tx.run(&SET_USER, params![id, user])?;
+        }
+        MembershipChange::SetAccess {
+            id,
+            access,
+            governed_by,
+            unmapped_at,
+            ended,
+            bare_owner_at,
+            rules_number,
+        } => {
+            tx.run(
+                &SET_ACCESS,
+                params![
+                    id,
+                    access.state.as_str(),
+                    access.role,
+                    teams_text(&access.teams)?,
+                    to_json(&access.environments)?,
+                    to_json(&access.reasons)?,
+                    access.until,
+                    governed_by,
+                    unmapped_at,
+                    ended.map(|(at, _)| at),
+                    ended.map(|(_, because)| because.as_str()),
+                    bare_owner_at,
+                    rules_number,
+                ],
+            )?;
+        }
+        MembershipChange::Restamp(r) => {
+            tx.run(&RESTAMP, params![r.id, r.governed_by, r.unmapped_at, r.rules_number])?;
+        }
+        MembershipChange::MarkStale(users) => {
+            for chunk in users.chunks(crate::db::MAX_LIST) {
+                tx.run(&MARK_STALE, params![list(chunk)])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A membership of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Option<Membership>, StoreError> {
+    tx.row(&FIND, params![id, organization])?.as_ref().map(read).transpose()
+}
+
+/// A membership, locked until the end of the transaction. Its facts and rules are read after this.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_locked(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membership>, StoreError> {
+    if tx.dialect() == crate::Dialect::Postgres {
+        tx.rows(&LOCK_POSTGRES, params![id])?;
+    }
+    tx.row(&FIND_LOCKED, params![id])?.as_ref().map(read).transpose()
+}
+
+/// The memberships of that organization with that address, ended ones too; 20 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn by_email(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    email_key: &str,
+) -> Result<Vec<Membership>, StoreError> {
+    tx.rows(&BY_EMAIL, params![organization, email_key])?.iter().map(read).collect()
+}
+
+/// The memberships of a user, in every organization; 100 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Membership>, StoreError> {
+    tx.rows(&OF_USER, params![user])?.iter().map(read).collect()
+}
+
+/// A page of memberships in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    filter: &MembershipFilter,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Membership>, StoreError> {
+    let email = filter.email_key.as_deref().unwrap_or("");
+    let state = filter.state.map_or("", MembershipState::as_str);
+    let role = filter.role.as_ref().map_or("", Slug::as_str);
+    let statement = if email.is_empty() { &LIST } else { &LIST_BY_EMAIL };
+    tx.rows(statement, params![organization, after, email, state, role, limit])?.iter().map(read).collect()
+}
+
+/// Memberships whose access changes by itself at or before `now`.
+///
+/// # Errors
+/// As [`find`].
+pub fn due(
+    tx: &mut Tx<'_>,
+    now: portcullis_domain::Timestamp,
+    limit: i64,
+) -> Result<Vec<(OrganizationId, MembershipId)>, StoreError> {
+    tx.rows(&DUE, params![now, limit])?.iter().map(|r| Ok((r.parsed(0)?, r.parsed(1)?))).collect()
+}
+
+/// Memberships whose access was stored under a lower rules number.
+///
+/// # Errors
+/// As [`find`].
+pub fn stale(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    rules_number: i64,
+    limit: i64,
+) -> Result<Vec<MembershipId>, StoreError> {
+    tx.rows(&STALE, params![organization, rules_number, limit])?.iter().map(|r| r.parsed(0)).collect()
+}
+
+/// How many that are.
+///
+/// # Errors
+/// As [`find`].
+pub fn count_stale(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    rules_number: i64,
+) -> Result<i64, StoreError> {
+    tx.row(&COUNT_STALE, params![organization, rules_number])?.map_or(Ok(0), |r| r.int(0))
+}

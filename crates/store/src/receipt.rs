@@ -1,0 +1,188 @@
+//! Receipts: opened in the transaction that ends the membership, with a line for each row that ended; signed after it.
+
+use portcullis_domain::access::EndedBecause;
+use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::id::{DirectoryId, EventId, MembershipId, OrganizationId, ReceiptId, RequestId};
+use portcullis_domain::receipt::{EndedItem, Kept, Receipt};
+use serde::{Deserialize, Serialize};
+
+use crate::row::{Row, to_json};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+const OPEN: Statement = Statement::change(
+    "receipt.open",
+    "INSERT INTO receipts (id, organization, membership, because, kept, cause, event, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+);
+const ADD_LINE: Statement = Statement::change(
+    "receipt.add_line",
+    "INSERT INTO receipt_lines (receipt, kind, item) VALUES ($1, $2, $3) \
+     ON CONFLICT (receipt, kind, item) DO NOTHING",
+);
+const SIGN: Statement =
+    Statement::note("receipt.sign", "UPDATE receipts SET jws = $2 WHERE id = $1 AND jws IS NULL");
+
+macro_rules! columns {
+    () => {
+        "id, organization, membership, because, kept, cause, event, jws, created_at"
+    };
+}
+
+const FIND: Statement = Statement::read(
+    "receipt.find",
+    concat!("SELECT ", columns!(), " FROM receipts WHERE id = $1 AND organization = $2"),
+);
+const OF_MEMBERSHIP: Statement = Statement::read(
+    "receipt.of_membership",
+    concat!("SELECT ", columns!(), " FROM receipts WHERE membership = $1 ORDER BY id LIMIT 100"),
+);
+const LIST: Statement = Statement::read(
+    "receipt.list",
+    concat!("SELECT ", columns!(), " FROM receipts WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3"),
+);
+const UNSIGNED: Statement = Statement::read(
+    "receipt.unsigned",
+    concat!("SELECT ", columns!(), " FROM receipts WHERE jws IS NULL ORDER BY id LIMIT $1"),
+);
+const LINES: Statement = Statement::read(
+    "receipt.lines",
+    "SELECT kind, item FROM receipt_lines WHERE receipt = $1 ORDER BY kind, item",
+);
+
+pub(crate) const ALL: &[&Statement] =
+    &[&OPEN, &ADD_LINE, &SIGN, &FIND, &OF_MEMBERSHIP, &LIST, &UNSIGNED, &LINES];
+
+/// The cause of an off-boarding, as it is kept with the receipt.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ReceiptCause {
+    /// Through which door.
+    pub kind: CauseKind,
+    /// The request, as its caller saw it.
+    pub request_id: Option<RequestId>,
+    /// The directory whose statement it was.
+    pub directory: Option<DirectoryId>,
+}
+
+/// A receipt as it is stored.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredReceipt {
+    /// The receipt.
+    pub receipt: Receipt,
+    /// What made it happen.
+    pub cause: ReceiptCause,
+    /// The event `member.deprovisioned`.
+    pub event: EventId,
+    /// What ended.
+    pub ended: Vec<EndedItem>,
+    /// The signature, once it is made.
+    pub jws: Option<String>,
+}
+
+pub(crate) fn open(
+    tx: &mut Tx<'_>,
+    receipt: &Receipt,
+    cause: &Cause,
+    event: EventId,
+) -> Result<(), StoreError> {
+    let cause = ReceiptCause { kind: cause.kind, request_id: cause.request, directory: cause.directory };
+    tx.run(
+        &OPEN,
+        params![
+            receipt.id,
+            receipt.organization,
+            receipt.membership,
+            receipt.because.as_str(),
+            to_json(&receipt.kept)?,
+            to_json(&cause)?,
+            event,
+            receipt.at,
+        ],
+    )?;
+    Ok(())
+}
+
+pub(crate) fn add_line(
+    tx: &mut Tx<'_>,
+    receipt: ReceiptId,
+    kind: &'static str,
+    item: &str,
+) -> Result<(), StoreError> {
+    tx.run(&ADD_LINE, params![receipt, kind, item]).map(|_| ())
+}
+
+fn read(tx: &mut Tx<'_>, row: &Row) -> Result<StoredReceipt, StoreError> {
+    let kept: Vec<Kept> = row.json(4)?;
+    let receipt = Receipt {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        membership: row.parsed(2)?,
+        because: row.one_of(3, |t| EndedBecause::ALL.into_iter().find(|b| b.as_str() == t))?,
+        kept,
+        at: row.at(8)?,
+    };
+    let mut ended = Vec::new();
+    for line in tx.rows(&LINES, params![receipt.id])? {
+        ended.push(EndedItem { kind: line.text(0)?.to_owned(), id: line.text(1)?.to_owned() });
+    }
+    Ok(StoredReceipt {
+        receipt,
+        cause: row.json(5)?,
+        event: row.parsed(6)?,
+        ended,
+        jws: row.opt_text(7)?.map(str::to_owned),
+    })
+}
+
+/// A receipt of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: ReceiptId,
+) -> Result<Option<StoredReceipt>, StoreError> {
+    let row = tx.row(&FIND, params![id, organization])?;
+    row.map(|r| read(tx, &r)).transpose()
+}
+
+/// The receipts of a membership, oldest first; 100 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn of_membership(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<StoredReceipt>, StoreError> {
+    let rows = tx.rows(&OF_MEMBERSHIP, params![membership])?;
+    rows.iter().map(|r| read(tx, r)).collect()
+}
+
+/// A page of receipts in order of id.
+///
+/// # Errors
+/// As [`find`].
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<StoredReceipt>, StoreError> {
+    let rows = tx.rows(&LIST, params![organization, after, limit])?;
+    rows.iter().map(|r| read(tx, r)).collect()
+}
+
+/// Receipts that wait for their signature.
+///
+/// # Errors
+/// As [`find`].
+pub fn unsigned(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<StoredReceipt>, StoreError> {
+    let rows = tx.rows(&UNSIGNED, params![limit])?;
+    rows.iter().map(|r| read(tx, r)).collect()
+}
+
+/// Keeps the signature of a receipt. A second one is not kept.
+///
+/// # Errors
+/// As [`find`].
+pub fn sign(tx: &mut Tx<'_>, id: ReceiptId, jws: &str) -> Result<(), StoreError> {
+    tx.run(&SIGN, params![id, jws]).map(|_| ())
+}

@@ -1,0 +1,248 @@
+//! Parameters and rows, alike for both databases: integers and text, nothing else.
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use portcullis_domain::{Refusal, Timestamp};
+
+use crate::StoreError;
+
+/// A parameter of a statement.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Param<'a> {
+    /// No value.
+    Null,
+    /// A whole number.
+    Int(i64),
+    /// A text.
+    Text(std::borrow::Cow<'a, str>),
+}
+
+/// What can be a parameter.
+pub trait IntoParam {
+    /// The parameter.
+    fn param(&self) -> Param<'_>;
+}
+
+impl IntoParam for str {
+    fn param(&self) -> Param<'_> {
+        Param::Text(self.into())
+    }
+}
+
+impl IntoParam for String {
+    fn param(&self) -> Param<'_> {
+        Param::Text(self.as_str().into())
+    }
+}
+
+impl IntoParam for i64 {
+    fn param(&self) -> Param<'_> {
+        Param::Int(*self)
+    }
+}
+
+impl IntoParam for Timestamp {
+    fn param(&self) -> Param<'_> {
+        Param::Int(self.micros())
+    }
+}
+
+impl IntoParam for portcullis_domain::text::Slug {
+    fn param(&self) -> Param<'_> {
+        Param::Text(self.as_str().into())
+    }
+}
+
+impl<T: IntoParam> IntoParam for Option<T> {
+    fn param(&self) -> Param<'_> {
+        self.as_ref().map_or(Param::Null, IntoParam::param)
+    }
+}
+
+impl<T: IntoParam + ?Sized> IntoParam for &T {
+    fn param(&self) -> Param<'_> {
+        (**self).param()
+    }
+}
+
+macro_rules! id_params {
+    ($($id:ident),*) => {$(
+        impl IntoParam for portcullis_domain::id::$id {
+            fn param(&self) -> Param<'_> {
+                Param::Text(self.to_string().into())
+            }
+        }
+    )*};
+}
+
+id_params!(
+    OrganizationId,
+    EnvironmentId,
+    DomainId,
+    UserId,
+    MembershipId,
+    RoleId,
+    TeamId,
+    DirectoryId,
+    DirectoryUserId,
+    DirectoryGroupId,
+    MappingId,
+    GrantId,
+    ConnectionId,
+    AgentId,
+    TokenId,
+    EventId,
+    ReceiptId,
+    TraceId,
+    RequestId,
+    OutboxId,
+    SignInId,
+    NodeId
+);
+
+/// The parameters of a statement, in order: `params![id, slug, now]`.
+#[macro_export]
+macro_rules! params {
+    ($($value:expr),* $(,)?) => {
+        &[$($crate::row::IntoParam::param(&$value)),*]
+    };
+}
+
+/// A list for `IN_LIST($n)`: JSON text, 1,000 values at most in one call.
+#[must_use]
+pub fn list<T: Display>(values: impl IntoIterator<Item = T>) -> String {
+    let values: Vec<serde_json::Value> =
+        values.into_iter().map(|v| serde_json::Value::String(v.to_string())).collect();
+    serde_json::Value::Array(values).to_string()
+}
+
+/// A value of a row.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Value {
+    /// None.
+    Null,
+    /// A whole number.
+    Int(i64),
+    /// A text.
+    Text(String),
+}
+
+/// A row that was read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Row {
+    /// The statement that read it, for messages.
+    pub statement: &'static str,
+    /// Its values.
+    pub values: Vec<Value>,
+}
+
+impl Row {
+    fn wrong(&self, column: usize, wanted: &str) -> StoreError {
+        StoreError::Inconsistent(format!("`{}` column {column}: not {wanted}", self.statement))
+    }
+
+    /// A text.
+    ///
+    /// # Errors
+    /// [`StoreError::Inconsistent`] if it is none; so for every method here.
+    pub fn text(&self, column: usize) -> Result<&str, StoreError> {
+        self.opt_text(column)?.ok_or_else(|| self.wrong(column, "a text"))
+    }
+
+    /// A text, if there is one.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn opt_text(&self, column: usize) -> Result<Option<&str>, StoreError> {
+        match self.values.get(column) {
+            Some(Value::Text(text)) => Ok(Some(text)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(self.wrong(column, "a text")),
+        }
+    }
+
+    /// A number.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn int(&self, column: usize) -> Result<i64, StoreError> {
+        self.opt_int(column)?.ok_or_else(|| self.wrong(column, "a number"))
+    }
+
+    /// A number, if there is one.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn opt_int(&self, column: usize) -> Result<Option<i64>, StoreError> {
+        match self.values.get(column) {
+            Some(Value::Int(number)) => Ok(Some(*number)),
+            Some(Value::Null) => Ok(None),
+            _ => Err(self.wrong(column, "a number")),
+        }
+    }
+
+    /// An instant.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn at(&self, column: usize) -> Result<Timestamp, StoreError> {
+        self.int(column).map(Timestamp::from_micros)
+    }
+
+    /// An instant, if there is one.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn opt_at(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
+        Ok(self.opt_int(column)?.map(Timestamp::from_micros))
+    }
+
+    /// An id, a slug, or whatever else reads itself from text.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn parsed<T: FromStr>(&self, column: usize) -> Result<T, StoreError> {
+        self.text(column)?.parse().map_err(|_| self.wrong(column, std::any::type_name::<T>()))
+    }
+
+    /// The same, if there is one.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn opt_parsed<T: FromStr>(&self, column: usize) -> Result<Option<T>, StoreError> {
+        self.opt_text(column)?
+            .map(|t| t.parse().map_err(|_| self.wrong(column, std::any::type_name::<T>())))
+            .transpose()
+    }
+
+    /// A value of a closed list, found by `parse`.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn one_of<T>(&self, column: usize, parse: impl Fn(&str) -> Option<T>) -> Result<T, StoreError> {
+        parse(self.text(column)?).ok_or_else(|| self.wrong(column, std::any::type_name::<T>()))
+    }
+
+    /// A value kept as JSON text.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn json<T: serde::de::DeserializeOwned>(&self, column: usize) -> Result<T, StoreError> {
+        serde_json::from_str(self.text(column)?).map_err(|_| self.wrong(column, std::any::type_name::<T>()))
+    }
+}
+
+/// JSON text of a value of ours.
+///
+/// # Errors
+/// [`StoreError::Inconsistent`] if it has no JSON form.
+pub fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Inconsistent(e.to_string()))
+}
+
+impl From<Refusal> for StoreError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Inconsistent(refusal.to_string())
+    }
+}

@@ -1,0 +1,83 @@
+//! The one list of statements.
+//!
+//! Every statement is a named constant, so that a test can prepare all of them on both databases, compare the types of
+//! their columns and pin SQLite's query plans.
+
+/// What a statement does to which side of the wall between access and notes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Road {
+    /// Reads only.
+    Read,
+    /// Writes what gives or takes access; called by `apply` only.
+    Change,
+    /// Writes what gives and takes none: last use, traces, leases, sign-ins under way, the sequencer's numbers.
+    Note,
+}
+
+/// One SQL statement: `$n` parameters, one text for both databases, `IN_LIST($n)` for a list given as JSON text.
+#[derive(Debug)]
+pub struct Statement {
+    /// Its name, `noun.verb`.
+    pub name: &'static str,
+    /// What it does.
+    pub road: Road,
+    /// The text.
+    pub sql: &'static str,
+}
+
+impl Statement {
+    /// A statement that reads.
+    #[must_use]
+    pub const fn read(name: &'static str, sql: &'static str) -> Self {
+        Self { name, road: Road::Read, sql }
+    }
+
+    /// A statement that changes access.
+    #[must_use]
+    pub const fn change(name: &'static str, sql: &'static str) -> Self {
+        Self { name, road: Road::Change, sql }
+    }
+
+    /// A statement that notes.
+    #[must_use]
+    pub const fn note(name: &'static str, sql: &'static str) -> Self {
+        Self { name, road: Road::Note, sql }
+    }
+}
+
+/// Every statement that there is.
+#[must_use]
+pub fn all() -> Vec<&'static Statement> {
+    [
+        crate::agent::ALL,
+        crate::apply::ALL,
+        crate::audit::ALL,
+        crate::bearer::ALL,
+        crate::connection::ALL,
+        crate::directory::ALL,
+        crate::directory_group::ALL,
+        crate::directory_user::ALL,
+        crate::domain::ALL,
+        crate::environment::ALL,
+        crate::facts::ALL,
+        crate::grant::ALL,
+        crate::idempotency::ALL,
+        crate::instance::ALL,
+        crate::leaver::ALL,
+        crate::lease::ALL,
+        crate::mapping::ALL,
+        crate::membership::ALL,
+        crate::organization::ALL,
+        crate::outbox::ALL,
+        crate::receipt::ALL,
+        crate::role::ALL,
+        crate::sign_in::ALL,
+        crate::signing_key::ALL,
+        crate::team::ALL,
+        crate::token::ALL,
+        crate::tombstone::ALL,
+        crate::trace::ALL,
+        crate::user::ALL,
+    ]
+    .concat()
+}

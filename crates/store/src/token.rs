@@ -1,0 +1,370 @@
+//! Tokens: issued while what they act as is active, ended by sets.
+
+use portcullis_domain::change::{TokenChange, TokenSet};
+use portcullis_domain::id::{AgentId, ConnectionId, EventId, MembershipId, OrganizationId, TokenId};
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
+use portcullis_domain::{Timestamp, token::Scope};
+
+use crate::row::{Row, list, to_json};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+const INSERT: Statement = Statement::change(
+    "token.insert",
+    "INSERT INTO tokens (id, organization, kind, holder_kind, holder, membership, agent, parent, shown_to_kind, \
+     shown_to, secret_hash, name, environment, scopes, connection, address_key, issued_at, expires_at, max_idle_s) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+);
+const ACTIVE_MEMBER: Statement = Statement::read(
+    "token.active_member",
+    "SELECT id FROM memberships WHERE id = $1 AND organization = $2 AND state IN ('active', CAST($3 AS TEXT))",
+);
+const ACTIVE_AGENT: Statement = Statement::read(
+    "token.active_agent",
+    "SELECT a.id FROM agents a JOIN memberships m ON m.id = a.owner WHERE a.id = $1 AND a.organization = $2 \
+     AND a.state IN ('active', 'paused') AND m.state = 'active'",
+);
+const LOCK_MEMBER_POSTGRES: Statement =
+    Statement::read("token.lock_member", "SELECT id FROM memberships WHERE id = $1 FOR SHARE");
+const LOCK_OWNER_POSTGRES: Statement = Statement::read(
+    "token.lock_owner",
+    "SELECT m.id FROM memberships m WHERE m.id = (SELECT owner FROM agents WHERE id = $1) FOR SHARE",
+);
+
+macro_rules! end {
+    ($where:literal) => {
+        concat!(
+            "UPDATE tokens SET ended_at = $1, ended_because = $2, ended_by_event = $3 \
+             WHERE organization = $4 AND ended_at IS NULL AND ",
+            $where,
+            " RETURNING id, kind, holder"
+        )
+    };
+}
+
+const END_ONE: Statement = Statement::change("token.end_one", end!("(id = $5 OR parent = $5)"));
+const END_OF_LEAVER: Statement = Statement::change(
+    "token.end_of_leaver",
+    end!(
+        "(membership = $5 OR (shown_to = $5 AND kind NOT IN ('service_key', 'scim_token')) \
+         OR (kind = 'invitation' AND address_key IN_LIST($6)))"
+    ),
+);
+const END_OF_AGENT: Statement = Statement::change("token.end_of_agent", end!("agent = $5"));
+const END_OF_DIRECTORY: Statement =
+    Statement::change("token.end_of_directory", end!("holder = $5 AND holder_kind = 'directory'"));
+const END_OF_CONNECTION: Statement = Statement::change("token.end_of_connection", end!("connection = $5"));
+const END_INVITATIONS_OF: Statement = Statement::change(
+    "token.end_invitations_of",
+    end!("membership = $5 AND kind IN ('invitation', 'owner_link')"),
+);
+const END_OF_ORGANIZATION: Statement =
+    Statement::change("token.end_of_organization", end!("organization = CAST($5 AS TEXT)"));
+
+macro_rules! view {
+    () => {
+        "t.id, t.kind, t.holder_kind, t.holder, t.shown_to_kind, t.shown_to, t.name, t.environment, t.scopes, \
+         t.connection, t.issued_at, t.expires_at, u.last_used_at, t.ended_at, t.ended_because, t.ended_by_event"
+    };
+}
+
+const FIND: Statement = Statement::read(
+    "token.find",
+    concat!(
+        "SELECT ",
+        view!(),
+        " FROM tokens t LEFT JOIN token_uses u ON u.token = t.id WHERE t.id = $1 AND t.organization = $2"
+    ),
+);
+const LIST: Statement = Statement::read(
+    "token.list",
+    concat!(
+        "SELECT ",
+        view!(),
+        " FROM tokens t LEFT JOIN token_uses u ON u.token = t.id \
+         WHERE t.organization = $1 AND t.id > $2 ORDER BY t.id LIMIT $3"
+    ),
+);
+const LIST_OF_HOLDER: Statement = Statement::read(
+    "token.list_of_holder",
+    concat!(
+        "SELECT ",
+        view!(),
+        " FROM tokens t LEFT JOIN token_uses u ON u.token = t.id \
+         WHERE t.organization = $1 AND t.holder = $4 AND t.id > $2 ORDER BY t.id LIMIT $3"
+    ),
+);
+const USED: Statement = Statement::note(
+    "token.used",
+    "INSERT INTO token_uses (token, last_used_at) VALUES ($1, $2) \
+     ON CONFLICT (token) DO UPDATE SET last_used_at = excluded.last_used_at \
+     WHERE token_uses.last_used_at < excluded.last_used_at",
+);
+const LIVE_BY_HASH: Statement = Statement::read(
+    "token.live_by_hash",
+    "SELECT id, organization, kind, membership, expires_at FROM tokens WHERE secret_hash = $1 AND ended_at IS NULL",
+);
+
+pub(crate) const ALL: &[&Statement] = &[
+    &INSERT,
+    &ACTIVE_MEMBER,
+    &ACTIVE_AGENT,
+    &END_ONE,
+    &END_OF_LEAVER,
+    &END_OF_AGENT,
+    &END_OF_DIRECTORY,
+    &END_OF_CONNECTION,
+    &END_INVITATIONS_OF,
+    &END_OF_ORGANIZATION,
+    &FIND,
+    &LIST,
+    &LIST_OF_HOLDER,
+    &USED,
+    &LIVE_BY_HASH,
+];
+
+/// A token as the API lists it: everything but its secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TokenView {
+    /// Its id.
+    pub id: TokenId,
+    /// Its kind.
+    pub kind: TokenKind,
+    /// What kind of holder it has.
+    pub holder_kind: String,
+    /// The holder's id.
+    pub holder: String,
+    /// Whom its secret was shown to: `membership`, `root` or `bearer`.
+    pub shown_to_kind: String,
+    /// That membership.
+    pub shown_to: Option<MembershipId>,
+    /// Its name.
+    pub name: String,
+    /// Where it may act.
+    pub environment: Option<Slug>,
+    /// What a service key may ask.
+    pub scopes: Vec<Scope>,
+    /// The connection that a session came in by.
+    pub connection: Option<ConnectionId>,
+    /// When it was issued.
+    pub issued_at: Timestamp,
+    /// When it runs out.
+    pub expires_at: Option<Timestamp>,
+    /// When it was last used, to the minute.
+    pub last_used_at: Option<Timestamp>,
+    /// When it ended.
+    pub ended_at: Option<Timestamp>,
+    /// Why.
+    pub ended_because: Option<TokenEnd>,
+    /// By which event.
+    pub ended_by_event: Option<EventId>,
+}
+
+/// A row that ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct EndedToken {
+    pub(crate) id: TokenId,
+    pub(crate) kind: TokenKind,
+    pub(crate) holder: String,
+}
+
+fn kind_of(text: &str) -> Option<TokenKind> {
+    TokenKind::ALL.into_iter().find(|k| k.as_str() == text)
+}
+
+fn read(row: &Row) -> Result<TokenView, StoreError> {
+    let ended_at = row.opt_at(13)?;
+    let because = |t: &str| TokenEnd::ALL.into_iter().find(|e| e.as_str() == t);
+    Ok(TokenView {
+        id: row.parsed(0)?,
+        kind: row.one_of(1, kind_of)?,
+        holder_kind: row.text(2)?.to_owned(),
+        holder: row.text(3)?.to_owned(),
+        shown_to_kind: row.text(4)?.to_owned(),
+        shown_to: row.opt_parsed(5)?,
+        name: row.text(6)?.to_owned(),
+        environment: row.opt_parsed(7)?,
+        scopes: row.json(8)?,
+        connection: row.opt_parsed(9)?,
+        issued_at: row.at(10)?,
+        expires_at: row.opt_at(11)?,
+        last_used_at: row.opt_at(12)?,
+        ended_at,
+        ended_because: if ended_at.is_some() { Some(row.one_of(14, because)?) } else { None },
+        ended_by_event: row.opt_parsed(15)?,
+    })
+}
+
+/// Writes a token, if what it would act as is active now (the third lock of off-boarding).
+fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
+    let (membership, agent): (Option<MembershipId>, Option<AgentId>) = match token.holder {
+        Holder::Membership(id) => (Some(id), None),
+        Holder::Agent(id) => (None, Some(id)),
+        Holder::Directory(_) | Holder::Organization(_) => (None, None),
+    };
+    let postgres = tx.dialect() == crate::Dialect::Postgres;
+    if let Some(id) = membership {
+        if postgres {
+            tx.rows(&LOCK_MEMBER_POSTGRES, params![id])?;
+        }
+        // A link is for somebody who is not active yet.
+        let also = match token.kind {
+            TokenKind::Invitation | TokenKind::OwnerLink => "invited",
+            _ => "active",
+        };
+        tx.row(&ACTIVE_MEMBER, params![id, token.organization, also])?.ok_or(StoreError::NotActive)?;
+    }
+    if let Some(id) = agent {
+        if postgres {
+            tx.rows(&LOCK_OWNER_POSTGRES, params![id])?;
+        }
+        tx.row(&ACTIVE_AGENT, params![id, token.organization])?.ok_or(StoreError::NotActive)?;
+    }
+    let (shown_to_kind, shown_to) = match token.shown_to {
+        ShownTo::Membership(id) => ("membership", Some(id)),
+        ShownTo::Root => ("root", None),
+        ShownTo::Bearer => ("bearer", None),
+    };
+    tx.run(
+        &INSERT,
+        params![
+            token.id,
+            token.organization,
+            token.kind.as_str(),
+            token.holder.kind(),
+            token.holder.id(),
+            membership,
+            agent,
+            token.parent,
+            shown_to_kind,
+            shown_to,
+            token.secret.as_str(),
+            token.name,
+            token.environment,
+            to_json(&token.scopes)?,
+            token.connection,
+            token.address_key,
+            token.issued_at,
+            token.expires_at,
+            token.max_idle_s,
+        ],
+    )?;
+    Ok(())
+}
+
+/// Carries out a change; the rows that ended by it.
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    change: &TokenChange,
+    event: EventId,
+) -> Result<Vec<EndedToken>, StoreError> {
+    let (organization, set, because, at) = match change {
+        TokenChange::Issue(token) => return issue(tx, token).map(|()| Vec::new()),
+        TokenChange::End { organization, set, because, at, receipt: _ } => (organization, set, because, at),
+    };
+    let because = because.as_str();
+    let rows = match set {
+        TokenSet::One(id) => tx.rows(&END_ONE, params![at, because, event, organization, id])?,
+        TokenSet::OfLeaver(id, emails) => {
+            tx.rows(&END_OF_LEAVER, params![at, because, event, organization, id, list(emails)])?
+        }
+        TokenSet::OfAgent(id) => tx.rows(&END_OF_AGENT, params![at, because, event, organization, id])?,
+        TokenSet::OfDirectory(id) => {
+            tx.rows(&END_OF_DIRECTORY, params![at, because, event, organization, id])?
+        }
+        TokenSet::OfConnection(id) => {
+            tx.rows(&END_OF_CONNECTION, params![at, because, event, organization, id])?
+        }
+        TokenSet::InvitationsOf(id) => {
+            tx.rows(&END_INVITATIONS_OF, params![at, because, event, organization, id])?
+        }
+        TokenSet::OfOrganization(id) => {
+            tx.rows(&END_OF_ORGANIZATION, params![at, because, event, organization, id])?
+        }
+    };
+    rows.iter()
+        .map(|row| {
+            Ok(EndedToken {
+                id: row.parsed(0)?,
+                kind: row.one_of(1, kind_of)?,
+                holder: row.text(2)?.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// A token of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: TokenId,
+) -> Result<Option<TokenView>, StoreError> {
+    tx.row(&FIND, params![id, organization])?.as_ref().map(read).transpose()
+}
+
+/// A page of tokens in order of id; of one holder if `holder` is not empty.
+///
+/// # Errors
+/// As [`find`].
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    holder: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<TokenView>, StoreError> {
+    let rows = if holder.is_empty() {
+        tx.rows(&LIST, params![organization, after, limit])?
+    } else {
+        tx.rows(&LIST_OF_HOLDER, params![organization, after, limit, holder])?
+    };
+    rows.iter().map(read).collect()
+}
+
+/// Notes when tokens were last used.
+///
+/// # Errors
+/// As [`find`].
+pub fn note_uses(tx: &mut Tx<'_>, uses: &[(TokenId, Timestamp)]) -> Result<(), StoreError> {
+    for (token, at) in uses {
+        tx.run(&USED, params![token, at])?;
+    }
+    Ok(())
+}
+
+/// A live link or key by the hash of its secret, for what it is good for: id, organization, kind, membership, expiry.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LiveToken {
+    /// Its id.
+    pub id: TokenId,
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// Its kind.
+    pub kind: TokenKind,
+    /// The membership that it is about.
+    pub membership: Option<MembershipId>,
+    /// When it runs out.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A token that has not ended, by the hash of its secret.
+///
+/// # Errors
+/// As [`find`].
+pub fn live_by_hash(
+    tx: &mut Tx<'_>,
+    hash: &portcullis_domain::secret::SecretHash,
+) -> Result<Option<LiveToken>, StoreError> {
+    let Some(row) = tx.row(&LIVE_BY_HASH, params![hash.as_str()])? else { return Ok(None) };
+    Ok(Some(LiveToken {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        kind: row.one_of(2, kind_of)?,
+        membership: row.opt_parsed(3)?,
+        expires_at: row.opt_at(4)?,
+    }))
+}

@@ -1,0 +1,93 @@
+//! Tombstones, and the identifiers that people had before.
+
+use portcullis_domain::change::TombstoneChange;
+use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_domain::tombstone::{Identifier, IdentifierKind};
+
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+const LAY: Statement = Statement::change(
+    "tombstone.lay",
+    "INSERT INTO tombstones (organization, kind, value, membership, created_at) VALUES ($1, $2, $3, $4, $5) \
+     ON CONFLICT (organization, kind, value, membership) DO UPDATE SET lifted_at = NULL",
+);
+const LIFT_OF: Statement = Statement::change(
+    "tombstone.lift_of",
+    "UPDATE tombstones SET lifted_at = created_at WHERE membership = $1 AND lifted_at IS NULL",
+);
+const LIFT_NAMED: Statement = Statement::change(
+    "tombstone.lift_named",
+    "UPDATE tombstones SET lifted_at = created_at WHERE organization = $1 AND kind = $2 AND value = $3 \
+     AND lifted_at IS NULL",
+);
+const FIND: Statement = Statement::read(
+    "tombstone.find",
+    "SELECT membership FROM tombstones WHERE organization = $1 AND kind = $2 AND value = $3 AND lifted_at IS NULL",
+);
+const REMEMBER: Statement = Statement::change(
+    "tombstone.remember",
+    "INSERT INTO former_identifiers (membership, kind, value) VALUES ($1, $2, $3) \
+     ON CONFLICT (membership, kind, value) DO NOTHING",
+);
+const FORMER: Statement = Statement::read(
+    "tombstone.former",
+    "SELECT kind, value FROM former_identifiers WHERE membership = $1 LIMIT 1000",
+);
+
+pub(crate) const ALL: &[&Statement] = &[&LAY, &LIFT_OF, &LIFT_NAMED, &FIND, &REMEMBER, &FORMER];
+
+const KINDS: [IdentifierKind; 4] =
+    [IdentifierKind::UserName, IdentifierKind::Email, IdentifierKind::ExternalId, IdentifierKind::Subject];
+
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &TombstoneChange) -> Result<(), StoreError> {
+    match change {
+        TombstoneChange::Lay { organization, membership, identifiers, at } => {
+            for i in identifiers {
+                tx.run(&LAY, params![organization, i.kind.as_str(), i.value, membership, at])?;
+            }
+        }
+        TombstoneChange::LiftOf(membership) => {
+            tx.run(&LIFT_OF, params![membership])?;
+        }
+        TombstoneChange::LiftNamed(organization, identifiers) => {
+            for i in identifiers {
+                tx.run(&LIFT_NAMED, params![organization, i.kind.as_str(), i.value])?;
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Keeps an identifier that a membership gives up, for the day when it ends.
+pub(crate) fn remember(
+    tx: &mut Tx<'_>,
+    membership: MembershipId,
+    identifier: &Identifier,
+) -> Result<(), StoreError> {
+    tx.run(&REMEMBER, params![membership, identifier.kind.as_str(), identifier.value]).map(|_| ())
+}
+
+/// The identifiers that a membership gave up.
+pub(crate) fn former(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Identifier>, StoreError> {
+    tx.rows(&FORMER, params![membership])?
+        .iter()
+        .map(|row| {
+            let kind = row.one_of(0, |t| KINDS.into_iter().find(|k| k.as_str() == t))?;
+            Ok(Identifier { kind, value: row.text(1)?.to_owned() })
+        })
+        .collect()
+}
+
+/// Whether an identifier belongs to somebody who left that organization: whose it was.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    identifier: &Identifier,
+) -> Result<Option<MembershipId>, StoreError> {
+    let row = tx.row(&FIND, params![organization, identifier.kind.as_str(), identifier.value])?;
+    row.map(|r| r.parsed(0)).transpose()
+}

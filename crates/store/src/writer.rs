@@ -1,0 +1,283 @@
+//! The threads that write: one for SQLite, which groups commits; several for PostgreSQL.
+//!
+//! A request is answered only after the commit that holds it is durable. On SQLite the requests that wait while one
+//! commit runs go into the next, each in its own savepoint, so that eight writers do not pay for eight syncs.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use portcullis_domain::Clock;
+
+use crate::StoreError;
+use crate::db::{Inner, PostgresConnection, Trouble, Tx};
+use crate::pool::Priority;
+
+/// The most requests in one commit.
+pub(crate) const MAX_GROUP: usize = 64;
+/// A group ends once it has written that many rows: a commit must not grow without bound.
+pub(crate) const MAX_GROUP_ROWS: u64 = 5000;
+/// A group ends after that many microseconds: nobody waits long for others' work.
+pub(crate) const MAX_GROUP_MICROS: i64 = 20_000;
+/// The most requests that wait; beyond it the answer is that the database is not available.
+pub(crate) const MAX_WAITING: usize = 10_000;
+/// How often a transaction is tried again after a deadlock or a lost race.
+pub(crate) const MAX_TRIES: usize = 5;
+/// How long all tries of one transaction may take together, in microseconds.
+pub(crate) const MAX_TRYING_MICROS: i64 = 5_000_000;
+
+/// Whether a request wants its changes kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Attempt {
+    /// Commit them.
+    Keep,
+    /// Roll them back: the use case refused, or failed.
+    Drop,
+}
+
+/// One request to the writer.
+pub(crate) trait Job: Send {
+    /// Runs the use case.
+    fn attempt(&mut self, tx: &mut Tx<'_>) -> Attempt;
+    /// Answers: after the commit, or with why there was none.
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
+}
+
+/// What waits for a thread.
+pub(crate) struct Queue {
+    inner: Mutex<Waiting>,
+    wake: Condvar,
+}
+
+#[derive(Default)]
+struct Waiting {
+    urgent: VecDeque<Box<dyn Job>>,
+    normal: VecDeque<Box<dyn Job>>,
+    closed: bool,
+}
+
+impl Waiting {
+    fn take(&mut self) -> Option<Box<dyn Job>> {
+        self.urgent.pop_front().or_else(|| self.normal.pop_front())
+    }
+}
+
+impl Queue {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self { inner: Mutex::new(Waiting::default()), wake: Condvar::new() })
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Waiting> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a request into the queue, or answers it at once if there is no room.
+    pub(crate) fn put(&self, priority: Priority, job: Box<dyn Job>) {
+        let mut waiting = self.locked();
+        if waiting.closed || waiting.urgent.len() + waiting.normal.len() >= MAX_WAITING {
+            let why =
+                if waiting.closed { "shutting down" } else { "too many requests wait for the database" };
+            drop(waiting);
+            job.finish(Err(StoreError::Unavailable(why.into())));
+            return;
+        }
+        match priority {
+            Priority::OffBoarding => waiting.urgent.push_back(job),
+            Priority::Ordinary => waiting.normal.push_back(job),
+        }
+        drop(waiting);
+        self.wake.notify_one();
+    }
+
+    /// The next request; `None` when the queue is closed and empty.
+    pub(crate) fn wait(&self) -> Option<Box<dyn Job>> {
+        let mut waiting = self.locked();
+        loop {
+            if let Some(job) = waiting.take() {
+                return Some(job);
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+        }
+    }
+
+    fn next(&self) -> Option<Box<dyn Job>> {
+        self.locked().take()
+    }
+
+    /// No more requests; those that wait are still carried out.
+    pub(crate) fn close(&self) {
+        self.locked().closed = true;
+        self.wake.notify_all();
+    }
+
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        let waiting = self.locked();
+        waiting.urgent.len() + waiting.normal.len()
+    }
+}
+
+fn attempt(job: &mut Box<dyn Job>, tx: &mut Tx<'_>) -> Option<Attempt> {
+    catch_unwind(AssertUnwindSafe(|| job.attempt(tx))).ok()
+}
+
+/// The life of SQLite's one writer.
+pub(crate) fn sqlite_writer(connection: &rusqlite::Connection, queue: &Queue, clock: &dyn Clock) {
+    while let Some(first) = queue.wait() {
+        let mut group: Vec<Box<dyn Job>> = Vec::new();
+        let outcome = sqlite_group(connection, queue, clock, first, &mut group);
+        if let Err(error) = &outcome {
+            tracing::error!(error = %error, requests = group.len(), "a group of writes was not committed");
+        }
+        for job in group {
+            job.finish(outcome.clone());
+        }
+    }
+}
+
+/// Carries out the first request and those that wait behind it, in one commit.
+fn sqlite_group(
+    connection: &rusqlite::Connection,
+    queue: &Queue,
+    clock: &dyn Clock,
+    first: Box<dyn Job>,
+    group: &mut Vec<Box<dyn Job>>,
+) -> Result<(), StoreError> {
+    let failed = |e: rusqlite::Error| StoreError::Unavailable(e.to_string());
+    let started = clock.now().micros();
+    let mut written = 0;
+    let mut next = Some(first);
+    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+        group.extend(next);
+        return Err(failed(error));
+    }
+    while let Some(mut job) = next.take() {
+        let result = sqlite_savepoint(connection, &mut job, &mut written);
+        group.push(job);
+        if let Err(error) = result {
+            // The connection is no longer where we think it is: nothing of this group may count as done.
+            let _ = connection.execute_batch("ROLLBACK");
+            return Err(failed(error));
+        }
+        let full = group.len() >= MAX_GROUP
+            || written >= MAX_GROUP_ROWS
+            || clock.now().micros() - started >= MAX_GROUP_MICROS;
+        if !full {
+            next = queue.next();
+        }
+    }
+    if let Err(error) = connection.execute_batch("COMMIT") {
+        if !connection.is_autocommit() {
+            let _ = connection.execute_batch("ROLLBACK");
+        }
+        return Err(failed(error));
+    }
+    Ok(())
+}
+
+fn sqlite_savepoint(
+    connection: &rusqlite::Connection,
+    job: &mut Box<dyn Job>,
+    written: &mut u64,
+) -> rusqlite::Result<()> {
+    connection.prepare_cached("SAVEPOINT request")?.raw_execute()?;
+    let mut tx = Tx::new(Inner::Sqlite(connection));
+    let kept = attempt(job, &mut tx);
+    *written += tx.rows_written();
+    if connection.is_autocommit() {
+        return Err(rusqlite::Error::ExecuteReturnedResults);
+    }
+    if kept != Some(Attempt::Keep) {
+        connection.prepare_cached("ROLLBACK TO request")?.raw_execute()?;
+    }
+    connection.prepare_cached("RELEASE request")?.raw_execute()?;
+    Ok(())
+}
+
+/// The life of one of PostgreSQL's threads. The client is made, used and dropped here.
+pub(crate) fn postgres_worker(
+    config: &postgres::Config,
+    queue: &Queue,
+    clock: &dyn Clock,
+    connected: impl FnOnce(Result<(), StoreError>),
+) {
+    let open = || config.connect(postgres::NoTls).map(PostgresConnection::new);
+    let mut connection = match open() {
+        Ok(connection) => {
+            connected(Ok(()));
+            Some(connection)
+        }
+        Err(error) => {
+            connected(Err(StoreError::Unavailable(error.to_string())));
+            return;
+        }
+    };
+    while let Some(mut job) = queue.wait() {
+        if connection.as_ref().is_none_or(|c| c.client.is_closed()) {
+            connection = match open() {
+                Ok(connection) => Some(connection),
+                Err(error) => {
+                    tracing::error!(error = %error, "the database is not reachable");
+                    std::thread::sleep(Duration::from_millis(100));
+                    job.finish(Err(StoreError::Unavailable(error.to_string())));
+                    continue;
+                }
+            };
+        }
+        let Some(open) = connection.as_mut() else { continue };
+        let outcome = postgres_tries(open, &mut job, clock);
+        if outcome.is_err() && open.client.is_closed() {
+            connection = None;
+        }
+        job.finish(outcome);
+    }
+}
+
+fn postgres_tries(
+    connection: &mut PostgresConnection,
+    job: &mut Box<dyn Job>,
+    clock: &dyn Clock,
+) -> Result<(), StoreError> {
+    let started = clock.now().micros();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let again = tries < MAX_TRIES && clock.now().micros() - started < MAX_TRYING_MICROS;
+        match postgres_try(connection, job) {
+            Ok(()) => return Ok(()),
+            Err(Trouble::TryAgain) if again => {}
+            Err(trouble) => {
+                return Err(StoreError::Unavailable(match trouble {
+                    Trouble::TryAgain => "too many others change the same rows".into(),
+                    Trouble::Gone | Trouble::None => "the connection to the database was lost".into(),
+                }));
+            }
+        }
+    }
+}
+
+fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> Result<(), Trouble> {
+    let lost = |error: postgres::Error| {
+        tracing::warn!(error = %error, "transaction control failed");
+        match error.code() {
+            Some(code) if code.code().starts_with("40") => Trouble::TryAgain,
+            _ => Trouble::Gone,
+        }
+    };
+    connection.client.batch_execute("BEGIN").map_err(lost)?;
+    let mut tx = Tx::new(Inner::Postgres(connection));
+    let kept = attempt(job, &mut tx);
+    let trouble = tx.trouble();
+    if kept == Some(Attempt::Keep) && trouble == Trouble::None {
+        return connection.client.batch_execute("COMMIT").map_err(lost);
+    }
+    let rolled_back = connection.client.batch_execute("ROLLBACK").map_err(lost);
+    match trouble {
+        Trouble::None => rolled_back,
+        other => Err(other),
+    }
+}

@@ -1,0 +1,128 @@
+//! JSON in and out of the administration API: bounded, read once, strict about keys.
+
+use axum::body::Bytes;
+use axum::extract::{FromRequest, Request};
+use portcullis_domain::Timestamp;
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use crate::App;
+use crate::error::Problem;
+
+/// The largest body of an administration call, in bytes. SAML metadata is the largest thing that anybody sends.
+pub const MAX_BODY: usize = 1024 * 1024;
+
+/// A body that was read: what it says, and its bytes for the idempotency key.
+pub struct Body<T> {
+    /// What it says.
+    pub value: T,
+    /// The bytes as they came.
+    pub bytes: Bytes,
+}
+
+/// Reads JSON strictly: unknown keys are refused by name.
+///
+/// # Errors
+/// A 400 [`Problem`] with `unknown_field`, `missing_field`, `invalid_field` or `invalid_json`.
+pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
+    serde_json::from_slice(bytes).map_err(|error| {
+        let message = error.to_string();
+        let code = if message.starts_with("unknown field") {
+            "unknown_field"
+        } else if message.starts_with("missing field") {
+            "missing_field"
+        } else if error.is_data() {
+            "invalid_field"
+        } else {
+            "invalid_json"
+        };
+        Problem::bad_request(code, message)
+    })
+}
+
+impl<T: DeserializeOwned + Send> FromRequest<App> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
+        let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| {
+            Problem::bad_request("body_too_large", format!("a body has at most {MAX_BODY} bytes"))
+        })?;
+        // A call without a body says the same as one with an empty object.
+        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        Ok(Self { value: parse(text)?, bytes })
+    }
+}
+
+/// An instant in JSON: RFC 3339, UTC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct At(pub Timestamp);
+
+impl Serialize for At {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.0.rfc3339())
+    }
+}
+
+impl<'de> Deserialize<'de> for At {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        let wrong = || serde::de::Error::custom("not an RFC 3339 instant such as `2026-11-22T10:00:00Z`");
+        Timestamp::parse_rfc3339(&text).map(Self).ok_or_else(wrong)
+    }
+}
+
+impl schemars::JsonSchema for At {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
+        "Instant".into()
+    }
+
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "format": "date-time" })
+    }
+}
+
+/// A page of a list.
+#[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+pub struct Page<T> {
+    /// What the page holds.
+    pub items: Vec<T>,
+    /// The cursor of the next page; null on the last.
+    pub next: Option<String>,
+    /// Present and true while a change of rules is still being stored: a filter by role or state may lag.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub rules_pending: bool,
+}
+
+/// Which page of a list.
+#[derive(Debug, Clone, Default, Deserialize)]
+pub struct PageQuery {
+    /// How many items at most; 1–200, default 50.
+    pub limit: Option<i64>,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// Items a page if the caller says nothing.
+pub const DEFAULT_LIMIT: i64 = 50;
+/// The most items a page.
+pub const MAX_LIMIT: i64 = 200;
+
+impl PageQuery {
+    /// How many items, and after which id.
+    #[must_use]
+    pub fn bounds(&self) -> (i64, String) {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        (limit, self.cursor.clone().unwrap_or_default())
+    }
+}
+
+impl<T> Page<T> {
+    /// A page of items that were asked for with one more than `limit`.
+    pub fn of(mut items: Vec<T>, limit: i64, id: impl Fn(&T) -> String) -> Self {
+        let limit = usize::try_from(limit).unwrap_or(0);
+        let more = items.len() > limit;
+        items.truncate(limit);
+        let next = if more { items.last().map(id) } else { None };
+        Self { items, next, rules_pending: false }
+    }
+}

@@ -1,0 +1,127 @@
+//! Problems: one exhaustive match from what a use case refused to status, code and words (RFC 9457).
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use portcullis_domain::Refusal;
+use portcullis_service::ServiceError;
+use portcullis_service::error::DirectoryRefusal;
+use portcullis_store::StoreError;
+use serde_json::json;
+
+/// What a caller of the administration API is told.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// The status.
+    pub status: StatusCode,
+    /// The stable code.
+    pub code: &'static str,
+    /// What is wrong and what to do, in a sentence.
+    pub detail: String,
+    /// Seconds to wait before the next try.
+    pub retry_after_s: Option<i64>,
+}
+
+impl Problem {
+    /// A problem with the request itself.
+    pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status: StatusCode::BAD_REQUEST, code, detail: detail.into(), retry_after_s: None }
+    }
+
+    /// The one answer to everybody who is not known.
+    #[must_use]
+    pub fn unauthenticated() -> Self {
+        ServiceError::Unauthenticated.into()
+    }
+}
+
+/// The status of what a use case refused.
+#[must_use]
+pub const fn status(error: &ServiceError) -> StatusCode {
+    match error {
+        ServiceError::NotFound(_) => StatusCode::NOT_FOUND,
+        ServiceError::Unauthenticated => StatusCode::UNAUTHORIZED,
+        ServiceError::Forbidden(_) | ServiceError::RootOnly => StatusCode::FORBIDDEN,
+        ServiceError::Refused(refusal) => match refusal {
+            Refusal::Text(_) => StatusCode::BAD_REQUEST,
+            Refusal::AboveOwnRank => StatusCode::FORBIDDEN,
+            Refusal::MemberInactive
+            | Refusal::AgentState
+            | Refusal::LastOwner
+            | Refusal::BuiltIn
+            | Refusal::RankTaken => StatusCode::CONFLICT,
+            Refusal::RankOutOfRange
+            | Refusal::RoleIsExplicitOnly
+            | Refusal::PermissionIsExplicitOnly
+            | Refusal::MappingGivesNothing
+            | Refusal::JitUnderDirectory
+            | Refusal::Tombstoned
+            | Refusal::NoRoleMapped => StatusCode::UNPROCESSABLE_ENTITY,
+        },
+        ServiceError::Invalid { .. } | ServiceError::LinkInvalid => StatusCode::BAD_REQUEST,
+        ServiceError::Taken(_) | ServiceError::InUse(_) | ServiceError::GovernsPeople => StatusCode::CONFLICT,
+        ServiceError::NotAvailable(_) | ServiceError::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+        ServiceError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
+        ServiceError::Directory(
+            DirectoryRefusal::UnknownMember(_) | DirectoryRefusal::InvalidValue { .. },
+        ) => StatusCode::BAD_REQUEST,
+        ServiceError::Upstream(_) => StatusCode::BAD_GATEWAY,
+        ServiceError::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
+            StatusCode::SERVICE_UNAVAILABLE
+        }
+        ServiceError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+    }
+}
+
+/// What the outside hears of it: the inside stays in log and trace.
+#[must_use]
+pub fn outside(error: &ServiceError) -> String {
+    match error {
+        ServiceError::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
+            "the database did not answer in time; nothing was changed, try again".to_owned()
+        }
+        ServiceError::Store(_) => {
+            "something went wrong on our side; the log has it under the request id".to_owned()
+        }
+        other => other.to_string(),
+    }
+}
+
+impl From<ServiceError> for Problem {
+    fn from(error: ServiceError) -> Self {
+        let status = status(&error);
+        if status.is_server_error() {
+            tracing::error!(error.code = error.code(), error.message = %error, "a use case failed");
+        }
+        let retry_after_s = match &error {
+            ServiceError::TooMany { retry_after_s } => Some(*retry_after_s),
+            _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(1),
+            _ => None,
+        };
+        Self { status, code: error.code(), detail: outside(&error), retry_after_s }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let title = self.status.canonical_reason().unwrap_or("problem");
+        let body = json!({
+            "type": "about:blank",
+            "title": title,
+            "status": self.status.as_u16(),
+            "code": self.code,
+            "detail": self.detail,
+        });
+        let mut response = (self.status, Json(body)).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"portcullis\""));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

@@ -1,0 +1,114 @@
+//! Who calls, and about which organization: proven before a handler runs.
+//!
+//! The permission comes from the route's row in the table, so a handler cannot forget to ask for it.
+
+use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use portcullis_domain::cause::Cause;
+use portcullis_domain::id::RequestId;
+use portcullis_domain::organization::Organization;
+use portcullis_service::caller::{Caller, authenticate};
+use portcullis_service::{ServiceError, organization};
+
+use crate::App;
+use crate::error::Problem;
+use crate::route::Needs;
+
+/// The request's id, as its caller sees it in `X-Request-Id`. Put into the extensions by the edge.
+#[derive(Debug, Clone, Copy)]
+pub struct Request(pub RequestId);
+
+/// The bearer text of a request: `Authorization: Bearer …`.
+#[must_use]
+pub fn bearer(parts: &Parts) -> Option<&str> {
+    let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let (scheme, token) = value.split_once(' ')?;
+    (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.trim())
+}
+
+/// A caller who is known, in a request.
+#[derive(Debug, Clone)]
+pub struct Known {
+    /// Who calls.
+    pub caller: Caller,
+    /// In which request.
+    pub request: RequestId,
+}
+
+impl Known {
+    /// The cause of what this call asks for.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.caller.cause(self.request)
+    }
+}
+
+/// A caller who may do what the route is for, in the organization that the path names.
+#[derive(Debug, Clone)]
+pub struct Scope {
+    /// Who calls.
+    pub caller: Caller,
+    /// In which request.
+    pub request: RequestId,
+    /// About which organization.
+    pub organization: Organization,
+}
+
+impl Scope {
+    /// The cause of what this call asks for.
+    #[must_use]
+    pub const fn cause(&self) -> Cause {
+        self.caller.cause(self.request)
+    }
+}
+
+fn request_id(parts: &Parts, app: &App) -> RequestId {
+    parts.extensions.get::<Request>().map_or_else(
+        || {
+            let mut moment = app.portcullis().moment();
+            RequestId::fresh(moment.now, &mut moment.random)
+        },
+        |r| r.0,
+    )
+}
+
+impl FromRequestParts<App> for Known {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let presented = bearer(parts).ok_or_else(Problem::unauthenticated)?.to_owned();
+        let request = request_id(parts, app);
+        let caller = app.portcullis().read(move |tx, now| authenticate(tx, &presented, now)).await?;
+        Ok(Self { caller, request })
+    }
+}
+
+impl FromRequestParts<App> for Scope {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let presented = bearer(parts).ok_or_else(Problem::unauthenticated)?.to_owned();
+        let request = request_id(parts, app);
+        let needs = parts.extensions.get::<Needs>().copied().unwrap_or(Needs::Root);
+        let path = RawPathParams::from_request_parts(parts, app)
+            .await
+            .map_err(|_| Problem::bad_request("invalid_path", "the path is not valid UTF-8"))?;
+        let named = path.iter().find(|(key, _)| *key == "org").map(|(_, value)| value.to_owned());
+        let named = named.unwrap_or_default();
+        let (caller, organization) = app
+            .portcullis()
+            .read(move |tx, now| {
+                let caller = authenticate(tx, &presented, now)?;
+                let organization = organization::named(tx, &named)?;
+                match needs {
+                    Needs::Permission(permission) => caller.may(permission, organization.id)?,
+                    Needs::Root => caller.must_be_root()?,
+                    Needs::Known => return Err(ServiceError::NotFound("organization")),
+                }
+                Ok((caller, organization))
+            })
+            .await?;
+        Ok(Self { caller, request, organization })
+    }
+}
