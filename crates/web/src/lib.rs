@@ -7,6 +7,7 @@
 
 pub mod api;
 pub mod body;
+pub mod edge;
 pub mod error;
 pub mod route;
 pub mod scope;
@@ -24,13 +25,20 @@ pub struct App {
 
 struct Inner {
     portcullis: Portcullis,
+    edge: edge::EdgeSettings,
 }
 
 impl App {
     /// The product, behind HTTP.
     #[must_use]
-    pub fn new(portcullis: Portcullis) -> Self {
-        Self { inner: Arc::new(Inner { portcullis }) }
+    pub fn new(portcullis: Portcullis, edge: edge::EdgeSettings) -> Self {
+        Self { inner: Arc::new(Inner { portcullis, edge }) }
+    }
+
+    /// What the operator said of the edge.
+    #[must_use]
+    pub fn edge(&self) -> &edge::EdgeSettings {
+        &self.inner.edge
     }
 
     /// The use cases.
@@ -43,5 +51,6 @@ impl App {
 /// Every surface that stands.
 pub fn router(app: App) -> Router {
     let api = route::router(&api::operations());
-    Router::new().nest("/api/v1", api).with_state(app)
+    let edge = axum::middleware::from_fn_with_state(app.clone(), edge::edge);
+    Router::new().nest("/api/v1", api).layer(edge).with_state(app)
 }

@@ -1,0 +1,150 @@
+//! The edge: what happens to every request before and after its handler.
+//!
+//! Each request gets an id that its caller sees; another Host than ours is refused, because URLs and cookies belong to
+//! one origin; the source address is taken from the connection, or from trusted proxies only; each answer carries the
+//! headers that browsers need to be told.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+
+use axum::body::Body;
+use axum::extract::{ConnectInfo, MatchedPath, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+use portcullis_domain::id::RequestId;
+
+use crate::App;
+use crate::error::Problem;
+use crate::scope;
+
+/// Paths that probes and proxies call under another name than ours.
+const ANY_HOST: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/authz/forward"];
+/// The header that names a request.
+pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The most entries of `X-Forwarded-For` that are read, from the right.
+const MAX_FORWARDED: usize = 32;
+
+/// What the operator said of the edge.
+#[derive(Debug, Clone, Default)]
+pub struct EdgeSettings {
+    /// Whose `X-Forwarded-For` counts.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// Where a request came from, as far as that can be trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Source(pub IpAddr);
+
+impl Source {
+    /// The source of a request; the unspecified address if nothing is known (tests without a socket).
+    #[must_use]
+    pub fn of(extensions: &axum::http::Extensions) -> Self {
+        extensions.get::<Self>().copied().unwrap_or(Self(IpAddr::V4(Ipv4Addr::UNSPECIFIED)))
+    }
+}
+
+/// The rightmost entry that no trusted proxy wrote for itself.
+fn source(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
+    if !is_trusted(peer) {
+        return peer;
+    }
+    let mut entries: Vec<&str> = Vec::new();
+    for value in headers.get_all("x-forwarded-for") {
+        entries.extend(value.to_str().unwrap_or("").split(','));
+    }
+    let mut last = peer;
+    for entry in entries.iter().rev().take(MAX_FORWARDED) {
+        let Ok(address) = entry.trim().parse::<IpAddr>() else { return last };
+        if !is_trusted(address) {
+            return address;
+        }
+        last = address;
+    }
+    last
+}
+
+/// The authority that a request names: of an absolute URI or `:authority`, else of its Host header.
+fn authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
+    uri.authority()
+        .map(axum::http::uri::Authority::as_str)
+        .or_else(|| headers.get(header::HOST).and_then(|h| h.to_str().ok()))
+}
+
+/// Whether an authority is the public URL's: the same host and port, default ports left out or not.
+fn is_ours(authority: &str, public: &url::Url) -> bool {
+    let Ok(named) = url::Url::parse(&format!("{}://{authority}/", public.scheme())) else { return false };
+    named.host_str() == public.host_str()
+        && named.port_or_known_default() == public.port_or_known_default()
+        && named.username().is_empty()
+        && named.path() == "/"
+}
+
+/// Wraps every request.
+pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next) -> Response {
+    let started_at = app.portcullis().now();
+    let id = {
+        let mut moment = app.portcullis().moment();
+        RequestId::fresh(moment.now, &mut moment.random)
+    };
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|c| c.0.ip());
+    if let Some(peer) = peer {
+        let from = source(peer.to_canonical(), request.headers(), &app.edge().trusted_proxies);
+        request.extensions_mut().insert(Source(from));
+    }
+    request.extensions_mut().insert(scope::Request(id));
+    let method = request.method().clone();
+    let route = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
+    let path = request.uri().path().to_owned();
+    let host_free = ANY_HOST.contains(&path.as_str());
+    let ours = host_free
+        || authority(request.uri(), request.headers())
+            .is_some_and(|a| is_ours(a, &app.portcullis().around().public_url));
+    let mut response = if ours { next.run(request).await } else { misdirected() };
+    let https = app.portcullis().around().public_url.scheme() == "https";
+    stamp(response.headers_mut(), id, https);
+    let micros = app.portcullis().now().micros() - started_at.micros();
+    let route = route.unwrap_or_else(|| "(none)".to_owned());
+    let status = response.status().as_u16();
+    tracing::debug!(
+        http.method = %method, http.route = %route, http.status = status, duration_us = micros, request.id = %id,
+        "request"
+    );
+    let labels = [("method", method.to_string()), ("route", route), ("status", status.to_string())];
+    metrics::counter!("portcullis_http_requests_total", &labels).increment(1);
+    response
+}
+
+fn misdirected() -> Response {
+    Problem {
+        status: StatusCode::MISDIRECTED_REQUEST,
+        code: "misdirected",
+        detail: "this server answers under its public URL only; set `public_url` to the name that you call".into(),
+        retry_after_s: None,
+    }
+    .into_response()
+}
+
+fn stamp(headers: &mut HeaderMap, id: RequestId, https: bool) {
+    if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
+        headers.insert(REQUEST_ID, value);
+    }
+    let fixed = [
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::REFERRER_POLICY, "no-referrer"),
+        (header::X_FRAME_OPTIONS, "DENY"),
+    ];
+    for (name, value) in fixed {
+        headers.entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
+    if https {
+        headers
+            .entry(header::STRICT_TRANSPORT_SECURITY)
+            .or_insert(HeaderValue::from_static("max-age=31536000"));
+    }
+}
