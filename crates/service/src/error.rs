@@ -3,6 +3,7 @@
 use portcullis_domain::Refusal;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::TextError;
+use portcullis_domain::token::Scope;
 use portcullis_store::StoreError;
 use thiserror::Error;
 
@@ -18,6 +19,9 @@ pub enum ServiceError {
     /// The caller's role does not allow it.
     #[error("the caller's role does not have the permission `{0}`")]
     Forbidden(Permission),
+    /// The caller may not ask: it takes a service key with that scope, or the root token.
+    #[error("asking takes the root token or a service key with the scope `{}`", .0.as_str())]
+    MissingScope(Scope),
     /// Only the root token may.
     #[error("only the root token may do this")]
     RootOnly,
@@ -96,6 +100,7 @@ impl ServiceError {
             Self::NotFound(_) => "not_found",
             Self::Unauthenticated => "unauthenticated",
             Self::Forbidden(_) => "forbidden",
+            Self::MissingScope(_) => "missing_scope",
             Self::RootOnly => "root_only",
             Self::Refused(refusal) => refusal.code(),
             Self::Invalid { .. } => "invalid_field",

@@ -11,6 +11,7 @@ use portcullis_domain::text::Slug;
 use portcullis_store::{Tx, bearer, facts, membership, role};
 
 use crate::ServiceError;
+use crate::token_use::TokenUses;
 
 /// Who is behind a presented text, with access as it is now; `None` if it is no secret that was ever issued here.
 ///
@@ -61,21 +62,40 @@ pub struct Answer {
     pub bearer: Option<Bearer>,
 }
 
+/// Which organization a question is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// That one; a token of another is unknown.
+    Organization(OrganizationId),
+    /// Whichever the token belongs to: for the root token, which may ask about all.
+    TheTokens,
+}
+
 /// May the bearer of that secret act in that environment of that organization?
 ///
 /// # Errors
 /// [`ServiceError::Store`]: the caller refuses then.
 pub fn ask(
     tx: &mut Tx<'_>,
+    uses: &TokenUses,
     presented: &str,
-    organization: OrganizationId,
+    about: About,
     environment: &Slug,
     now: Timestamp,
 ) -> Result<Answer, ServiceError> {
-    let Some(bearer) = find_bearer(tx, presented, now)? else {
+    let Some(mut bearer) = find_bearer(tx, presented, now)? else {
         return Ok(Answer { decision: Decision::TokenUnknown, bearer: None });
     };
+    let organization = match about {
+        About::Organization(id) => id,
+        About::TheTokens => bearer.organization,
+    };
+    let stored = bearer.last_used_at;
+    bearer.last_used_at = bearer.last_used_at.max(uses.last(bearer.token));
     let decision = evaluate(&bearer, organization, environment, now);
+    if decision.is_allowed() {
+        uses.note(bearer.token, stored, now);
+    }
     let bearer = (decision != Decision::TokenUnknown).then_some(bearer);
     Ok(Answer { decision, bearer })
 }

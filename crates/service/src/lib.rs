@@ -14,6 +14,7 @@ pub mod organization;
 pub mod provisioning;
 pub mod rules;
 pub mod sealing;
+pub mod token_use;
 
 use std::sync::Arc;
 
@@ -80,13 +81,20 @@ impl Default for Limits {
 #[derive(Clone)]
 pub struct Portcullis {
     around: Surroundings,
+    uses: Arc<token_use::TokenUses>,
 }
 
 impl Portcullis {
     /// The product in these surroundings.
     #[must_use]
-    pub const fn new(around: Surroundings) -> Self {
-        Self { around }
+    pub fn new(around: Surroundings) -> Self {
+        Self { around, uses: Arc::default() }
+    }
+
+    /// When tokens were last used.
+    #[must_use]
+    pub fn uses(&self) -> &token_use::TokenUses {
+        &self.uses
     }
 
     /// What it stands in.

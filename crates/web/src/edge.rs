@@ -120,7 +120,8 @@ fn misdirected() -> Response {
     Problem {
         status: StatusCode::MISDIRECTED_REQUEST,
         code: "misdirected",
-        detail: "this server answers under its public URL only; set `public_url` to the name that you call".into(),
+        detail: "this server answers under its public URL only; set `public_url` to the name that you call"
+            .into(),
         retry_after_s: None,
     }
     .into_response()
@@ -128,7 +129,7 @@ fn misdirected() -> Response {
 
 fn stamp(headers: &mut HeaderMap, id: RequestId, https: bool) {
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
-        headers.insert(REQUEST_ID, value);
+        headers.entry(REQUEST_ID).or_insert(value);
     }
     let fixed = [
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),

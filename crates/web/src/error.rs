@@ -41,7 +41,9 @@ pub const fn status(error: &ServiceError) -> StatusCode {
     match error {
         ServiceError::NotFound(_) => StatusCode::NOT_FOUND,
         ServiceError::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ServiceError::Forbidden(_) | ServiceError::RootOnly => StatusCode::FORBIDDEN,
+        ServiceError::Forbidden(_) | ServiceError::RootOnly | ServiceError::MissingScope(_) => {
+            StatusCode::FORBIDDEN
+        }
         ServiceError::Refused(refusal) => match refusal {
             Refusal::Text(_) => StatusCode::BAD_REQUEST,
             Refusal::AboveOwnRank => StatusCode::FORBIDDEN,

@@ -5,8 +5,10 @@
 //! the administration API stands once in a table ([`route::Operation`]), from which router, OpenAPI document,
 //! permission check and the route × persona matrix are made.
 
+pub mod access;
 pub mod api;
 pub mod body;
+pub mod cookie;
 pub mod edge;
 pub mod error;
 pub mod route;
@@ -52,5 +54,5 @@ impl App {
 pub fn router(app: App) -> Router {
     let api = route::router(&api::operations());
     let edge = axum::middleware::from_fn_with_state(app.clone(), edge::edge);
-    Router::new().nest("/api/v1", api).layer(edge).with_state(app)
+    Router::new().nest("/api/v1", api).merge(access::routes()).layer(edge).with_state(app)
 }

@@ -1,0 +1,138 @@
+//! `POST /access/v1/evaluation`: AuthZEN Authorization API 1.0.
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::request::Parts;
+use axum::response::{IntoResponse, Response};
+use portcullis_domain::evaluation::Decision;
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::Scope;
+use portcullis_service::evaluation::{Answer, ask};
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+
+use super::may_ask;
+use crate::App;
+use crate::body;
+use crate::edge::REQUEST_ID;
+use crate::error::Problem;
+use crate::scope::bearer;
+
+/// The largest question, in bytes.
+const MAX_QUESTION: usize = 64 * 1024;
+
+/// A question. Members that are not ours are allowed: the standard lets every party add some.
+#[derive(Debug, Deserialize)]
+pub struct Question {
+    subject: Entity,
+    action: Named,
+    resource: Entity,
+    #[serde(default)]
+    context: Map<String, Value>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Entity {
+    #[serde(rename = "type")]
+    kind: String,
+    id: String,
+}
+
+#[derive(Debug, Deserialize)]
+struct Named {
+    name: String,
+}
+
+impl Question {
+    fn environment(&self) -> Result<Slug, Problem> {
+        match self.context.get("environment") {
+            None | Some(Value::Null) => Ok(Slug::production()),
+            Some(Value::String(text)) => text.parse().map_err(|_| {
+                Problem::bad_request(
+                    "invalid_field",
+                    "`context.environment` is not the slug of an environment",
+                )
+            }),
+            Some(_) => Err(Problem::bad_request("invalid_field", "`context.environment` is a text")),
+        }
+    }
+
+    fn check(&self) -> Result<(), Problem> {
+        if self.subject.kind != "token" {
+            return Err(Problem::bad_request(
+                "invalid_field",
+                "`subject.type` is `token`: present the secret itself",
+            ));
+        }
+        let unnamed =
+            self.action.name.is_empty() || self.resource.kind.is_empty() || self.resource.id.is_empty();
+        if unnamed {
+            let detail = "`action.name`, `resource.type` and `resource.id` must not be empty";
+            return Err(Problem::bad_request("invalid_field", detail));
+        }
+        Ok(())
+    }
+}
+
+/// Answers a question. A refusal to the bearer is 200; 401 and 403 are about the caller.
+///
+/// # Errors
+/// A [`Problem`] about the caller or the question.
+pub async fn evaluate(State(app): State<App>, request: axum::extract::Request) -> Result<Response, Problem> {
+    let (parts, raw) = request.into_parts();
+    let caller = bearer(&parts).ok_or_else(Problem::unauthenticated)?.to_owned();
+    let raw = axum::body::to_bytes(raw, MAX_QUESTION).await.map_err(|_| {
+        Problem::bad_request("body_too_large", format!("a question has at most {MAX_QUESTION} bytes"))
+    })?;
+    let question = body::parse::<Question>(&raw);
+    let answer = decide(&app, caller, question).await?;
+    Ok(echoing(&parts, Json(shown(&answer)).into_response()))
+}
+
+async fn decide(app: &App, caller: String, question: Result<Question, Problem>) -> Result<Answer, Problem> {
+    // A caller who may not ask learns nothing about the question, not even that it is malformed.
+    let question = match question {
+        Ok(question) => question,
+        Err(problem) => {
+            app.portcullis().read(move |tx, now| may_ask(tx, &caller, Scope::Evaluate, now)).await?;
+            return Err(problem);
+        }
+    };
+    let asked = question.check().and_then(|()| question.environment());
+    let portcullis = app.portcullis().clone();
+    let environment = asked.clone().unwrap_or_else(|_| Slug::production());
+    let answer = app
+        .portcullis()
+        .read(move |tx, now| {
+            let about = may_ask(tx, &caller, Scope::Evaluate, now)?;
+            ask(tx, portcullis.uses(), &question.subject.id, about, &environment, now)
+        })
+        .await?;
+    asked.map(|_| answer)
+}
+
+fn shown(answer: &Answer) -> Value {
+    let decision = answer.decision;
+    let mut context = json!({ "code": decision.code(), "reason_admin": { "en": decision.reason() } });
+    if let (Some(bearer), Some(context)) = (&answer.bearer, context.as_object_mut()) {
+        let member = bearer.member.as_ref();
+        context.insert("organization".into(), json!(bearer.organization));
+        context.insert("environment".into(), json!(bearer.environment));
+        context.insert("membership".into(), json!(member.map(|m| m.id)));
+        context.insert("agent".into(), json!(bearer.agent.as_ref().map(|a| a.id)));
+        context.insert("role".into(), json!(member.and_then(|m| m.role.as_ref())));
+        context.insert("policy_revision".into(), Value::Null);
+    }
+    json!({ "decision": decision == Decision::Allowed, "context": context })
+}
+
+/// The longest id of a caller's own that is echoed, in bytes.
+const MAX_ECHO: usize = 128;
+
+/// The standard wants the caller's own request id back (AuthZEN §10.1); without one, ours stands there.
+fn echoing(parts: &Parts, mut response: Response) -> Response {
+    if let Some(own) = parts.headers.get(REQUEST_ID).filter(|v| v.len() <= MAX_ECHO && v.to_str().is_ok()) {
+        response.headers_mut().insert(REQUEST_ID, own.clone());
+    }
+    response
+}

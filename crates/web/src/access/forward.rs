@@ -1,0 +1,152 @@
+//! `/authz/forward`: the question as proxies ask it (nginx `auth_request`, Caddy, Traefik, HAProxy).
+//!
+//! Answers have no body. On 200 every `X-Portcullis-…` header is present, so that a proxy overwrites whatever a client
+//! sent under these names.
+
+use axum::extract::{Query, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use portcullis_domain::evaluation::{Bearer, Decision};
+use portcullis_domain::text::Slug;
+use portcullis_service::evaluation::{About, Answer, ask};
+use portcullis_service::{ServiceError, organization};
+use serde::Deserialize;
+
+use crate::App;
+use crate::cookie;
+use crate::error::Problem;
+
+/// Which organization, environment and deed a proxy asks about.
+#[derive(Debug, Deserialize)]
+pub struct Question {
+    organization: Option<String>,
+    environment: Option<String>,
+    /// What is done; read by policies.
+    #[serde(rename = "action")]
+    _action: Option<String>,
+    #[serde(rename = "resource_type")]
+    _resource_type: Option<String>,
+    #[serde(rename = "resource_id")]
+    _resource_id: Option<String>,
+}
+
+/// What an e-mail address keeps in a header as it is.
+const EMAIL: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'%').add(b'<').add(b'>').add(b'\\').add(b',').add(b';').add(b'\'');
+
+/// Answers a proxy.
+pub async fn forward(
+    State(app): State<App>,
+    Query(question): Query<Question>,
+    headers: HeaderMap,
+) -> Response {
+    let presented = presented(&headers);
+    let (Some(named), false) = (question.organization, presented.is_empty()) else {
+        return refusal(StatusCode::UNAUTHORIZED);
+    };
+    let environment = question.environment.filter(|e| !e.is_empty());
+    let Ok(environment) = environment.map_or_else(|| Ok(Slug::production()), |e| e.parse::<Slug>()) else {
+        return refusal(StatusCode::FORBIDDEN);
+    };
+    let portcullis = app.portcullis().clone();
+    let answer = app
+        .portcullis()
+        .read(move |tx, now| {
+            let organization = match organization::named(tx, &named) {
+                Ok(organization) => organization.id,
+                Err(ServiceError::NotFound(_)) => return Ok(None),
+                Err(error) => return Err(error),
+            };
+            let mut best: Option<Answer> = None;
+            for secret in &presented {
+                let about = About::Organization(organization);
+                let answer = ask(tx, portcullis.uses(), secret, about, &environment, now)?;
+                let better = best.as_ref().is_none_or(|b| weight(answer.decision) > weight(b.decision));
+                if better {
+                    best = Some(answer);
+                }
+            }
+            Ok(best)
+        })
+        .await;
+    match answer {
+        Ok(Some(Answer { decision: Decision::Allowed, bearer: Some(bearer) })) => admitted(&bearer),
+        Ok(Some(answer)) => refusal(status(answer.decision)),
+        Ok(None) => refusal(StatusCode::UNAUTHORIZED),
+        Err(error) => refusal(Problem::from(error).status),
+    }
+}
+
+/// The bearer's own secret; without one, the secrets of the session cookie.
+fn presented(headers: &HeaderMap) -> Vec<String> {
+    if let Some(value) = headers.get(header::AUTHORIZATION) {
+        let bearer = value.to_str().ok().and_then(|v| v.split_once(' '));
+        return bearer
+            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
+            .map(|(_, token)| vec![token.trim().to_owned()])
+            .unwrap_or_default();
+    }
+    cookie::sessions(headers)
+}
+
+/// Which of several sessions' answers counts: the one that admits, else the one that knows most.
+const fn weight(decision: Decision) -> u8 {
+    match decision {
+        Decision::Allowed => 2,
+        Decision::TokenUnknown => 0,
+        _ => 1,
+    }
+}
+
+/// 401 for what is unknown, ended or foreign; 403 for what is known and not allowed.
+const fn status(decision: Decision) -> StatusCode {
+    match decision {
+        Decision::TokenUnknown | Decision::TokenEnded | Decision::TokenExpired => StatusCode::UNAUTHORIZED,
+        Decision::Allowed
+        | Decision::MemberInactive
+        | Decision::AgentPaused
+        | Decision::AgentOrphaned
+        | Decision::OtherEnvironment
+        | Decision::NotPermitted => StatusCode::FORBIDDEN,
+    }
+}
+
+fn refusal(status: StatusCode) -> Response {
+    let mut response = status.into_response();
+    if status == StatusCode::UNAUTHORIZED {
+        let challenge = HeaderValue::from_static("Bearer realm=\"portcullis\"");
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+    }
+    response
+}
+
+fn admitted(bearer: &Bearer) -> Response {
+    let member = bearer.member.as_ref();
+    let teams: Vec<&str> =
+        member.map_or_else(Vec::new, |m| m.teams.iter().map(|(t, _)| t.as_str()).collect());
+    let email = member.map_or_else(String::new, |m| utf8_percent_encode(&m.email, EMAIL).to_string());
+    let values = [
+        ("x-portcullis-organization", bearer.organization_slug.to_string()),
+        (
+            "x-portcullis-environment",
+            bearer.environment.as_ref().map_or_else(String::new, ToString::to_string),
+        ),
+        ("x-portcullis-membership", member.map_or_else(String::new, |m| m.id.to_string())),
+        ("x-portcullis-user", member.map_or_else(String::new, |m| m.user.to_string())),
+        ("x-portcullis-email", email),
+        (
+            "x-portcullis-role",
+            member.and_then(|m| m.role.as_ref()).map_or_else(String::new, ToString::to_string),
+        ),
+        ("x-portcullis-teams", teams.join(",")),
+        ("x-portcullis-agent", bearer.agent.as_ref().map_or_else(String::new, |a| a.id.to_string())),
+    ];
+    let mut response = StatusCode::OK.into_response();
+    for (name, value) in values {
+        let Ok(value) = HeaderValue::from_str(&value) else { return refusal(StatusCode::FORBIDDEN) };
+        response.headers_mut().insert(HeaderName::from_static(name), value);
+    }
+    response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}

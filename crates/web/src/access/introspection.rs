@@ -1,0 +1,87 @@
+//! `POST /oauth2/introspect`: RFC 7662, for our own tokens.
+//!
+//! Unknown, ended, expired, foreign, or of a kind that cannot act: all the same to whoever asks.
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use portcullis_domain::evaluation::Bearer;
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::Scope;
+use portcullis_oidc::introspection::{ActiveToken, Introspection};
+use portcullis_service::evaluation::{ask, find_bearer};
+use serde::Deserialize;
+use serde_json::{Map, json};
+
+use super::may_ask;
+use crate::App;
+use crate::error::Problem;
+use crate::scope::bearer;
+
+/// The largest form, in bytes.
+const MAX_FORM: usize = 8 * 1024;
+
+#[derive(Debug, Deserialize)]
+struct Form {
+    token: String,
+}
+
+/// Says whether a token is in force.
+///
+/// # Errors
+/// A [`Problem`] about the caller, or 400 `invalid_request` if the form has no `token`.
+pub async fn introspect(
+    State(app): State<App>,
+    request: axum::extract::Request,
+) -> Result<Response, Problem> {
+    let (parts, raw) = request.into_parts();
+    let caller = bearer(&parts).ok_or_else(Problem::unauthenticated)?.to_owned();
+    let raw = axum::body::to_bytes(raw, MAX_FORM).await.map_err(|_| {
+        Problem::bad_request("body_too_large", format!("a form has at most {MAX_FORM} bytes"))
+    })?;
+    let form: Option<Form> = serde_urlencoded::from_bytes(&raw).ok();
+    let issuer = app.portcullis().around().public_url.to_string();
+    let portcullis = app.portcullis().clone();
+    let found = app
+        .portcullis()
+        .read(move |tx, now| {
+            let about = may_ask(tx, &caller, Scope::Introspect, now)?;
+            let Some(form) = &form else { return Ok(None) };
+            // A token is introspected in the environment that it is for.
+            let environment = find_bearer(tx, &form.token, now)?.and_then(|b| b.environment);
+            let environment = environment.unwrap_or_else(Slug::production);
+            ask(tx, portcullis.uses(), &form.token, about, &environment, now).map(Some)
+        })
+        .await?;
+    let Some(answer) = found else {
+        return Err(Problem::bad_request("invalid_request", "the form has exactly one `token`"));
+    };
+    let introspection = match answer.bearer.filter(|_| answer.decision.is_allowed()) {
+        Some(bearer) => Introspection::Active(Box::new(active(&bearer, issuer))),
+        None => Introspection::Inactive,
+    };
+    Ok(Json(introspection.to_value()).into_response())
+}
+
+fn active(bearer: &Bearer, issuer: String) -> ActiveToken {
+    let member = bearer.member.as_ref();
+    let sub = bearer.agent.as_ref().map(|a| a.id.to_string()).or_else(|| member.map(|m| m.id.to_string()));
+    let mut extra = Map::new();
+    extra.insert("organization".into(), json!(bearer.organization));
+    extra.insert("environment".into(), json!(bearer.environment));
+    extra.insert("membership".into(), json!(member.map(|m| m.id)));
+    extra.insert("agent".into(), json!(bearer.agent.as_ref().map(|a| a.id)));
+    extra.insert("role".into(), json!(member.and_then(|m| m.role.as_ref())));
+    extra.insert("kind".into(), json!(bearer.kind.as_str()));
+    ActiveToken {
+        username: member.map(|m| m.email.clone()),
+        token_type: Some("Bearer".to_owned()),
+        exp: bearer.expires_at.map(portcullis_domain::Timestamp::seconds),
+        iat: Some(bearer.issued_at.seconds()),
+        sub,
+        iss: Some(issuer.trim_end_matches('/').to_owned()),
+        jti: Some(bearer.token.to_string()),
+        extra,
+        ..ActiveToken::default()
+    }
+}
