@@ -306,6 +306,8 @@ pub enum AgentChange {
         name: String,
         /// Who gets it.
         heir: Option<MembershipId>,
+        /// Where it may act; its keys act where it did when they were issued.
+        environment: Slug,
         /// What happens when the owner goes.
         on_owner_loss: OwnerLossRule,
         /// Who chose that.

@@ -3,6 +3,8 @@
 //! A plan grows by pairs of an event and its changes, so a change without an audit row does not compile. It is pure:
 //! a transaction that must be tried again runs it again.
 
+use serde_json::Value;
+
 use crate::audit::EventDraft;
 use crate::cause::Cause;
 use crate::change::{Change, Restamp};
@@ -49,6 +51,19 @@ impl Plan {
     pub fn restamp(mut self, restamp: Restamp) -> Self {
         let change = crate::change::MembershipChange::Restamp(restamp).into();
         self.steps.push(Step { event: None, changes: vec![change] });
+        self
+    }
+
+    /// The same, with the reason that a person gave in the first event's detail.
+    pub fn with_reason(mut self, reason: &str) -> Self {
+        if let Some(event) = self.steps.first_mut().and_then(|step| step.event.as_mut()) {
+            match &mut event.detail {
+                Value::Object(detail) => {
+                    detail.insert("reason".to_owned(), reason.into());
+                }
+                other => *other = serde_json::json!({ "reason": reason }),
+            }
+        }
         self
     }
 

@@ -34,6 +34,9 @@ pub enum Refusal {
     /// The agent is not in a state from which that is possible.
     #[error("the agent's state does not allow that")]
     AgentState,
+    /// The membership does not have the environment.
+    #[error("the membership does not have this environment")]
+    OtherEnvironment,
     /// A mapping gives nothing.
     #[error("a mapping gives a role, a team or an environment")]
     MappingGivesNothing,
@@ -68,6 +71,7 @@ impl Refusal {
             Self::BuiltIn => "built_in",
             Self::MemberInactive => "member_inactive",
             Self::AgentState => "agent_state",
+            Self::OtherEnvironment => "other_environment",
             Self::MappingGivesNothing => "mapping_gives_nothing",
             Self::JitUnderDirectory => "jit_under_directory",
             Self::LastOwner => "last_owner",

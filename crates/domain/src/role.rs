@@ -24,6 +24,8 @@ impl Rank {
     pub const NONE: Self = Self(0);
     /// The built-in owner.
     pub const OWNER: Self = Self(900);
+    /// The built-in lead: from here up a team role of `admin` manages the team's people and agents.
+    pub const LEAD: Self = Self(500);
 
     /// A rank for a role.
     ///

@@ -74,7 +74,8 @@ pub fn settle_as(
             change(tx, moment, &membership, &facts, (resolved, rules_number), cause)
         }
         Verdict::OffBoard(resolved, because) => {
-            end(tx, moment, membership, (resolved, rules_number), because, cause).map(Settled::OffBoarded)
+            let ending = Ending { resolved, rules_number, because, reason: None };
+            end(tx, moment, membership, ending, cause).map(Settled::OffBoarded)
         }
         Verdict::Revived(resolved) => revive(tx, moment, &membership, (resolved, rules_number), cause),
     }
@@ -141,25 +142,37 @@ fn revive(
     Ok(Settled::Revived)
 }
 
+/// How a membership ends.
+struct Ending<'r> {
+    resolved: Resolved,
+    rules_number: i64,
+    because: EndedBecause,
+    /// What the administrator who ended it gave as their reason.
+    reason: Option<&'r str>,
+}
+
 fn end(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     membership: Membership,
-    (resolved, rules_number): (Resolved, i64),
-    because: EndedBecause,
+    ending: Ending<'_>,
     cause: Cause,
 ) -> Result<ReceiptId, ServiceError> {
-    let leaver = leaver::load(tx, membership, resolved, rules_number)?;
+    let leaver = leaver::load(tx, membership, ending.resolved, ending.rules_number)?;
     let ids = NewIds {
         receipt: ReceiptId::fresh(moment.now, &mut moment.random),
         outbox: OutboxId::fresh(moment.now, &mut moment.random),
     };
-    let plan = off_board(&leaver, because, ids, cause, moment.now);
+    let mut plan = off_board(&leaver, ending.because, ids, cause, moment.now);
+    if let Some(reason) = ending.reason {
+        plan = plan.with_reason(reason);
+    }
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(ids.receipt)
 }
 
-/// Ends a membership because an administrator said so. One that ended already keeps its receipt.
+/// Ends a membership because an administrator said so, with their reason in the audit log. One that ended already
+/// keeps its receipt.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] if there is no such membership here.
@@ -168,6 +181,7 @@ pub fn off_board_member(
     moment: &mut Moment,
     organization: portcullis_domain::id::OrganizationId,
     id: MembershipId,
+    reason: &str,
     cause: Cause,
 ) -> Result<ReceiptId, ServiceError> {
     let membership =
@@ -184,7 +198,8 @@ pub fn off_board_member(
         unmapped_at: membership.unmapped_at,
         ended: Some(EndedBecause::Administrator),
     };
-    end(tx, moment, membership, (resolved, rules_number), EndedBecause::Administrator, cause)
+    let because = EndedBecause::Administrator;
+    end(tx, moment, membership, Ending { resolved, rules_number, because, reason: Some(reason) }, cause)
 }
 
 /// Access as an audit event shows it.

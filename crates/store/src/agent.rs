@@ -21,7 +21,7 @@ const CREATE: Statement = Statement::change(
 );
 const UPDATE: Statement = Statement::change(
     "agent.update",
-    "UPDATE agents SET name = $2, heir = $3, on_owner_loss = $4, rule_chosen_by = $5 WHERE id = $1",
+    "UPDATE agents SET name = $2, heir = $3, environment = $4, on_owner_loss = $5, rule_chosen_by = $6 WHERE id = $1",
 );
 // `disabled` is the end: no state and no owner leads back from it.
 const SET_STATE: Statement = Statement::change(
@@ -87,8 +87,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &AgentChange) -> Result<(), StoreEr
                 ],
             )
             .map(|_| ()),
-        AgentChange::Update { id, name, heir, on_owner_loss, rule_chosen_by } => {
-            tx.run_on_row(&UPDATE, params![id, name, heir, on_owner_loss.as_str(), rule_chosen_by])
+        AgentChange::Update { id, name, heir, environment, on_owner_loss, rule_chosen_by } => {
+            let rule = on_owner_loss.as_str();
+            tx.run_on_row(&UPDATE, params![id, name, heir, environment, rule, rule_chosen_by])
         }
         AgentChange::SetState(id, state) => tx.run_on_row(&SET_STATE, params![id, state.as_str()]),
         AgentChange::SetOwner(id, owner, state) => {

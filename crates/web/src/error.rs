@@ -55,6 +55,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
             Refusal::RankOutOfRange
             | Refusal::RoleIsExplicitOnly
             | Refusal::PermissionIsExplicitOnly
+            | Refusal::OtherEnvironment
             | Refusal::MappingGivesNothing
             | Refusal::JitUnderDirectory
             | Refusal::Tombstoned
