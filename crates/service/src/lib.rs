@@ -10,6 +10,7 @@ pub mod caller;
 pub mod error;
 pub mod evaluation;
 pub mod fetch;
+pub mod idempotency;
 pub mod organization;
 pub mod provisioning;
 pub mod rules;

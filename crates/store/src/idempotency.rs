@@ -10,6 +10,10 @@ const INSERT: Statement = Statement::note(
     "INSERT INTO idempotency (caller, path, idempotency_key, body_hash, answer, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING caller",
 );
+const FORGET: Statement = Statement::note(
+    "idempotency.forget",
+    "DELETE FROM idempotency WHERE caller = $1 AND path = $2 AND idempotency_key = $3",
+);
 const PRUNE: Statement = Statement::note(
     "idempotency.prune",
     "DELETE FROM idempotency WHERE (caller, path, idempotency_key) IN \
@@ -22,7 +26,7 @@ const FIND: Statement = Statement::read(
 );
 
 /// The statements about kept answers.
-pub const ALL: &[&Statement] = &[&INSERT, &PRUNE, &FIND];
+pub const ALL: &[&Statement] = &[&INSERT, &FORGET, &PRUNE, &FIND];
 
 /// What a key stands for: unique for a caller and a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -69,6 +73,14 @@ pub fn insert(tx: &mut Tx<'_>, key: IdempotencyKey<'_>, kept: &KeptAnswer) -> Re
         params![key.caller, key.path, key.key, kept.body_hash, kept.answer, kept.created_at],
         "idempotency.key",
     )
+}
+
+/// Forgets one answer, because its time is over.
+///
+/// # Errors
+/// As [`find`].
+pub fn forget(tx: &mut Tx<'_>, key: IdempotencyKey<'_>) -> Result<(), StoreError> {
+    tx.run(&FORGET, params![key.caller, key.path, key.key]).map(|_| ())
 }
 
 /// Forgets answers given before `before`, the oldest first, `limit` at most; how many were forgotten.

@@ -1,7 +1,8 @@
 //! JSON in and out of the administration API: bounded, read once, strict about keys.
 
 use axum::body::Bytes;
-use axum::extract::{FromRequest, Request};
+use axum::extract::{FromRequest, FromRequestParts, Query, Request};
+use axum::http::request::Parts;
 use portcullis_domain::Timestamp;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -93,8 +94,38 @@ pub struct Page<T> {
     pub rules_pending: bool,
 }
 
+/// Query parameters, read strictly: unknown ones are refused by name, because a filter that is not understood would
+/// answer with too much.
+#[derive(Debug, Clone)]
+pub struct Params<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        let Query(value) = Query::try_from_uri(&parts.uri).map_err(|rejected| {
+            let message = std::error::Error::source(&rejected)
+                .map_or_else(|| rejected.to_string(), ToString::to_string);
+            let code = if message.contains("unknown field") { "unknown_field" } else { "invalid_field" };
+            Problem::bad_request(code, message)
+        })?;
+        Ok(Self(value))
+    }
+}
+
+/// Reads a field of a PATCH that may be null: absent is `None`, null is `Some(None)`. With `#[serde(default)]`.
+///
+/// # Errors
+/// What the value itself refuses.
+pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<Option<T>>, D::Error> {
+    Option::deserialize(deserializer).map(Some)
+}
+
 /// Which page of a list.
 #[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct PageQuery {
     /// How many items at most; 1–200, default 50.
     pub limit: Option<i64>,

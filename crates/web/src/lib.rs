@@ -11,6 +11,7 @@ pub mod body;
 pub mod cookie;
 pub mod edge;
 pub mod error;
+pub mod once;
 pub mod route;
 pub mod scope;
 
