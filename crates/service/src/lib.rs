@@ -6,15 +6,19 @@
 //! One noun, one file, as in every room. [`access`] is the road that every change of access walks.
 
 pub mod access;
+pub mod audit_export;
 pub mod caller;
 pub mod error;
 pub mod evaluation;
 pub mod fetch;
 pub mod idempotency;
+pub mod jobs;
 pub mod organization;
 pub mod provisioning;
 pub mod rules;
 pub mod sealing;
+pub mod sequencer;
+pub mod signing;
 pub mod token_use;
 
 use std::sync::Arc;
@@ -83,13 +87,18 @@ impl Default for Limits {
 pub struct Portcullis {
     around: Surroundings,
     uses: Arc<token_use::TokenUses>,
+    keys: Arc<signing::OpenKeys>,
 }
 
 impl Portcullis {
     /// The product in these surroundings.
     #[must_use]
     pub fn new(around: Surroundings) -> Self {
-        Self { around, uses: Arc::default() }
+        Self { around, uses: Arc::default(), keys: Arc::default() }
+    }
+
+    pub(crate) fn open_keys(&self) -> &signing::OpenKeys {
+        &self.keys
     }
 
     /// When tokens were last used.

@@ -11,6 +11,7 @@ pub mod body;
 pub mod cookie;
 pub mod edge;
 pub mod error;
+pub mod keys;
 pub mod once;
 pub mod route;
 pub mod scope;
@@ -55,5 +56,10 @@ impl App {
 pub fn router(app: App) -> Router {
     let api = route::router(&api::operations());
     let edge = axum::middleware::from_fn_with_state(app.clone(), edge::edge);
-    Router::new().nest("/api/v1", api).merge(access::routes()).layer(edge).with_state(app)
+    Router::new()
+        .nest("/api/v1", api)
+        .merge(access::routes())
+        .merge(keys::routes())
+        .layer(edge)
+        .with_state(app)
 }

@@ -1,0 +1,290 @@
+//! Exports of the audit log, and the offline check that a stranger makes of one.
+//!
+//! An export is one JSON object a line: a header, the events in order of number, and at the end the signed head with the
+//! keys. [`verify`] repeats every step: commitments over canonical content, dense numbers, links, the head's signature.
+//! Whoever removes, changes or swaps a line breaks a link; whoever cuts the end breaks the head; whoever signs a head
+//! of their own has another key, which is why a verifier may bring the key set and the last known head themselves.
+
+use std::io::BufRead;
+
+use portcullis_domain::audit::{Digest, commitment, genesis, link};
+use portcullis_domain::id::OrganizationId;
+use portcullis_oidc::jwk::PublicJwk;
+use portcullis_oidc::jws::{find_kid, verify_eddsa};
+use portcullis_store::Tx;
+use portcullis_store::audit::{Head, StoredEvent, export_page, head};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use thiserror::Error;
+
+use crate::ServiceError;
+use crate::signing::HEAD_TYP;
+
+/// The form of an export.
+pub const FORM: i64 = 1;
+/// The longest line of an export, in bytes.
+pub const MAX_LINE: usize = 1024 * 1024;
+/// Events a page while an export is written.
+const PAGE: i64 = 500;
+
+/// A line of an export.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "line")]
+pub enum Line {
+    /// The first line.
+    Header {
+        /// The form.
+        form: i64,
+        /// Whose log.
+        organization: OrganizationId,
+    },
+    /// An event.
+    Event {
+        /// Its number, from 1, without gaps.
+        number: i64,
+        /// Its salt, in hexadecimal digits.
+        salt: String,
+        /// Its commitment, in hexadecimal digits.
+        commitment: String,
+        /// Its link, in hexadecimal digits.
+        link: String,
+        /// Its content.
+        content: Value,
+    },
+    /// The last line.
+    Head {
+        /// The number of the last event.
+        number: i64,
+        /// Its link, in hexadecimal digits.
+        link: String,
+        /// The signature (compact JWS, EdDSA over RFC 8785).
+        jws: String,
+        /// The organization's public keys (RFC 7517).
+        keys: Vec<Value>,
+    },
+}
+
+/// Why an export is not what was signed.
+#[derive(Debug, Error)]
+#[expect(missing_docs, reason = "each message says what the variant and its fields are")]
+pub enum Finding {
+    #[error("line {line} cannot be read: {message}")]
+    Unreadable { line: usize, message: String },
+    #[error("line {line}: expected {expected}")]
+    Misplaced { line: usize, expected: &'static str },
+    #[error(
+        "line {line}: event {found} stands where event {expected} belongs: a line was removed, added or moved"
+    )]
+    Number { line: usize, expected: i64, found: i64 },
+    #[error("line {line}: event {number} was changed: its content does not match its commitment")]
+    Content { line: usize, number: i64 },
+    #[error(
+        "line {line}: event {number} is not linked to the event before it: a line was changed, removed or moved"
+    )]
+    Link { line: usize, number: i64 },
+    #[error("line {line}: event {number} belongs to another organization")]
+    Foreign { line: usize, number: i64 },
+    #[error("the export has no head at its end: lines were cut off")]
+    NoHead,
+    #[error("the head says {head} events, the export has {found}: lines were cut off or added")]
+    HeadNumber { head: i64, found: i64 },
+    #[error("the head's signature does not hold: {0}")]
+    Signature(String),
+    #[error("the head is older than the one known before ({known} events, this export has {found})")]
+    Older { known: i64, found: i64 },
+}
+
+/// What a check found in order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Verified {
+    /// Whose log.
+    pub organization: OrganizationId,
+    /// How many events.
+    pub events: i64,
+    /// The link of the last one: compare it with a later export.
+    pub link: String,
+    /// The key that signed the head.
+    pub kid: String,
+}
+
+/// What a verifier knows from elsewhere.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The key set, if it was fetched before or elsewhere; else the keys in the export are believed.
+    pub keys: Option<Vec<Value>>,
+    /// How many events there were at the last check.
+    pub events: i64,
+}
+
+/// Writes an export line by line.
+///
+/// # Errors
+/// [`ServiceError::Store`]; [`ServiceError::Upstream`] if `out` takes no more.
+pub fn export(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    mut out: impl FnMut(&Line) -> std::io::Result<()>,
+) -> Result<i64, ServiceError> {
+    let mut put = |line: &Line| out(line).map_err(|e| ServiceError::Upstream(e.to_string()));
+    put(&Line::Header { form: FORM, organization })?;
+    let Some(head) = head(tx, organization)? else { return Ok(0) };
+    let mut number = 0;
+    'pages: loop {
+        let page = export_page(tx, organization, number, PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        for event in page {
+            let line = event_line(event)?;
+            if let Line::Event { number: n, .. } = &line {
+                number = *n;
+            }
+            put(&line)?;
+            if number >= head.number {
+                break 'pages;
+            }
+        }
+    }
+    put(&head_line(tx, organization, head)?)?;
+    Ok(number)
+}
+
+fn head_line(tx: &mut Tx<'_>, organization: OrganizationId, head: Head) -> Result<Line, ServiceError> {
+    let keys = portcullis_store::signing_key::list_public(tx, organization)?;
+    let keys = keys.iter().filter_map(|k| serde_json::from_str(&k.public_key).ok()).collect();
+    Ok(Line::Head { number: head.number, link: head.link, jws: head.jws, keys })
+}
+
+fn event_line(event: StoredEvent) -> Result<Line, ServiceError> {
+    let missing = || {
+        ServiceError::Store(portcullis_store::StoreError::Inconsistent(format!(
+            "event `{}` has a number but no link",
+            event.id
+        )))
+    };
+    let content = serde_json::from_str(&event.content).map_err(|_| missing())?;
+    let (Some(number), Some(commitment), Some(link)) =
+        (event.number, event.commitment.clone(), event.link.clone())
+    else {
+        return Err(missing());
+    };
+    Ok(Line::Event { number, salt: event.salt, commitment, link, content })
+}
+
+/// Checks an export, without any database.
+///
+/// # Errors
+/// The first [`Finding`], with its line.
+pub fn verify(reader: impl BufRead, known: &Known) -> Result<Verified, Finding> {
+    let mut check = Check::default();
+    let mut lines = reader.lines();
+    let mut number = 0;
+    let mut end = None;
+    while let Some(text) = lines.next() {
+        number += 1;
+        let unreadable = |message: String| Finding::Unreadable { line: number, message };
+        let text = text.map_err(|e| unreadable(e.to_string()))?;
+        if text.len() > MAX_LINE {
+            return Err(unreadable(format!("longer than {MAX_LINE} bytes")));
+        }
+        let line: Line = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
+        if end.is_some() {
+            return Err(Finding::Misplaced { line: number, expected: "nothing after the head" });
+        }
+        end = check.line(number, line)?;
+    }
+    let end = end.ok_or(Finding::NoHead)?;
+    check.head(&end, known)
+}
+
+#[derive(Default)]
+struct Check {
+    organization: Option<OrganizationId>,
+    previous: Digest,
+    count: i64,
+}
+
+struct End {
+    number: i64,
+    link: String,
+    jws: String,
+    keys: Vec<Value>,
+}
+
+impl Check {
+    fn line(&mut self, at: usize, line: Line) -> Result<Option<End>, Finding> {
+        match (self.organization, line) {
+            (None, Line::Header { form: FORM, organization }) => {
+                self.organization = Some(organization);
+                self.previous = genesis(organization);
+                Ok(None)
+            }
+            (None, _) => Err(Finding::Misplaced { line: at, expected: "a header of form 1" }),
+            (Some(_), Line::Header { .. }) => {
+                Err(Finding::Misplaced { line: at, expected: "an event or the head" })
+            }
+            (
+                Some(organization),
+                Line::Event { number, salt, commitment: committed, link: linked, content },
+            ) => {
+                self.event(at, organization, (number, &salt, &committed, &linked), &content)?;
+                Ok(None)
+            }
+            (Some(_), Line::Head { number, link, jws, keys }) => Ok(Some(End { number, link, jws, keys })),
+        }
+    }
+
+    fn event(
+        &mut self,
+        at: usize,
+        organization: OrganizationId,
+        (number, salt, committed, linked): (i64, &str, &str, &str),
+        content: &Value,
+    ) -> Result<(), Finding> {
+        let expected = self.count + 1;
+        if number != expected {
+            return Err(Finding::Number { line: at, expected, found: number });
+        }
+        let changed = || Finding::Content { line: at, number };
+        let salt = hex::decode(salt).map_err(|_| changed())?;
+        let found = commitment(&salt, content).map_err(|_| changed())?;
+        if hex::encode(found) != committed {
+            return Err(changed());
+        }
+        if content.get("organization") != Some(&json!(organization)) {
+            return Err(Finding::Foreign { line: at, number });
+        }
+        self.previous = link(&self.previous, number, &found);
+        if hex::encode(self.previous) != linked {
+            return Err(Finding::Link { line: at, number });
+        }
+        self.count = number;
+        Ok(())
+    }
+
+    fn head(&self, end: &End, known: &Known) -> Result<Verified, Finding> {
+        let organization = self.organization.ok_or(Finding::NoHead)?;
+        if end.number != self.count || end.link != hex::encode(self.previous) {
+            return Err(Finding::HeadNumber { head: end.number, found: self.count });
+        }
+        let keys = known.keys.as_ref().unwrap_or(&end.keys);
+        let bad = |e: String| Finding::Signature(e);
+        let kid = find_kid(&end.jws).map_err(|e| bad(e.to_string()))?;
+        let kid = kid.ok_or_else(|| bad("it names no key".into()))?;
+        let key = keys.iter().filter_map(|k| PublicJwk::from_value(k).ok()).find(|k| k.thumbprint() == kid);
+        let key = key.ok_or_else(|| bad(format!("key `{kid}` is not among the organization's")))?;
+        let payload = verify_eddsa(&key, HEAD_TYP, &end.jws).map_err(|e| bad(e.to_string()))?;
+        let signed: Value = serde_json::from_slice(&payload).map_err(|e| bad(e.to_string()))?;
+        let says = |name: &str, value: Value| signed.get(name) == Some(&value);
+        if !(says("organization", json!(organization))
+            && says("number", json!(end.number))
+            && says("link", json!(end.link)))
+        {
+            return Err(bad("it is over another head".into()));
+        }
+        if end.number < known.events {
+            return Err(Finding::Older { known: known.events, found: end.number });
+        }
+        Ok(Verified { organization, events: self.count, link: end.link.clone(), kid })
+    }
+}

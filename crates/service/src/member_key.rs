@@ -1,0 +1,248 @@
+//! Member keys: tokens that act as a membership, from outside a browser.
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{TokenChange, TokenSet};
+use portcullis_domain::id::{MembershipId, OrganizationId, TokenId};
+use portcullis_domain::membership::Membership;
+use portcullis_domain::permission::Permission;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::secret::TokenSecret;
+use portcullis_domain::text::{Slug, name};
+use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
+use portcullis_domain::{Refusal, role};
+use portcullis_store::token::TokenView;
+use portcullis_store::{Tx, apply, token};
+use serde_json::json;
+
+use crate::caller::Caller;
+use crate::membership::{self, active, must_not_outrank};
+use crate::{Moment, ServiceError};
+
+/// What a key is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// Its name for people.
+    pub name: String,
+    /// Where it may act; `production` if nothing is said.
+    pub environment: Option<Slug>,
+    /// When it runs out by itself.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A token that was issued just now, and the only sight of its secret.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token.
+    pub token: Token,
+    /// Its secret.
+    pub secret: TokenSecret,
+}
+
+/// What a token that is to be issued says of itself.
+pub(crate) struct Draft {
+    pub(crate) organization: OrganizationId,
+    pub(crate) kind: TokenKind,
+    pub(crate) holder: Holder,
+    pub(crate) shown_to: ShownTo,
+    pub(crate) name: String,
+    pub(crate) environment: Option<Slug>,
+    pub(crate) scopes: Vec<portcullis_domain::token::Scope>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// Issues a token that somebody names: a key of a member, an agent or the organization.
+pub(crate) fn issue_named(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    draft: Draft,
+    cause: Cause,
+) -> Result<Issued, ServiceError> {
+    let now = moment.now;
+    if draft.expires_at.is_some_and(|at| at <= now) {
+        return Err(ServiceError::invalid("expires_at", "must be in the future"));
+    }
+    let secret = TokenSecret::fresh(draft.kind, &mut moment.random);
+    let token = Token {
+        id: TokenId::fresh(now, &mut moment.random),
+        organization: draft.organization,
+        kind: draft.kind,
+        holder: draft.holder,
+        parent: None,
+        shown_to: draft.shown_to,
+        secret: secret.hash(),
+        name: name(&draft.name)?,
+        environment: draft.environment,
+        scopes: draft.scopes,
+        connection: None,
+        address_key: None,
+        issued_at: now,
+        expires_at: draft.expires_at,
+        max_idle_s: None,
+        ended: None,
+    };
+    let event = EventDraft::new(Action::TokenIssued, Target::new("token", token.id))
+        .about(Target::new(token.holder.kind(), token.holder.id()))
+        .with(json!({
+            "kind": token.kind.as_str(),
+            "name": token.name,
+            "environment": token.environment,
+            "scopes": token.scopes,
+            "shown_to": token.shown_to,
+            "expires_at": token.expires_at.map(Timestamp::rfc3339),
+        }));
+    let plan = Plan::because(draft.organization, cause).then(event, TokenChange::Issue(Box::new(token.clone())));
+    apply(tx, &plan, now, &mut moment.random)?;
+    Ok(Issued { token, secret })
+}
+
+/// Ends one token and those that it opened. One that ended already stays as it is.
+pub(crate) fn end_one(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    found: &TokenView,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    if found.ended_at.is_some() {
+        return Ok(());
+    }
+    let end = TokenChange::End {
+        organization,
+        set: TokenSet::One(found.id),
+        because: TokenEnd::Revoked,
+        at: moment.now,
+        receipt: None,
+    };
+    let event = EventDraft::new(Action::TokenRevoked, Target::new("token", found.id))
+        .about(Target { kind: found.holder_kind.clone(), id: found.holder.clone() });
+    apply(tx, &Plan::because(organization, cause).then(event, end), moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// The environment that was asked for, if the member has it.
+pub(crate) fn environment_of(member: &Membership, asked: Option<Slug>) -> Result<Slug, ServiceError> {
+    let environment = asked.unwrap_or_else(Slug::production);
+    if member.access.environments.contains(&environment) {
+        Ok(environment)
+    } else {
+        Err(Refusal::OtherEnvironment.into())
+    }
+}
+
+/// May the caller have to do with this member's keys? With the permission, up to their own rank; with their own keys
+/// if their role has `use`.
+fn may(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    member: &Membership,
+    permission: Permission,
+) -> Result<(), ServiceError> {
+    if caller.membership() == Some(member.id) {
+        let own = caller.may(Permission::Use, member.organization);
+        return own.or_else(|_| caller.may(permission, member.organization));
+    }
+    caller.may(permission, member.organization)?;
+    if permission == Permission::KeysWrite { must_not_outrank(tx, caller, member) } else { Ok(()) }
+}
+
+/// Issues a key that acts as that member.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`];
+/// [`Refusal::OtherEnvironment`]; [`ServiceError::Invalid`] for an expiry in the past.
+pub fn issue(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    wish: NewKey,
+    cause: Cause,
+) -> Result<Issued, ServiceError> {
+    let member = membership::settled(tx, moment, organization, id);
+    let member = match member {
+        // Who may not ask hears the same of every member.
+        Err(error) => return Err(caller.may(Permission::KeysWrite, organization).err().unwrap_or(error)),
+        Ok(member) => member,
+    };
+    may(tx, caller, &member, Permission::KeysWrite)?;
+    let member = active(tx, moment, organization, id)?;
+    let draft = Draft {
+        organization,
+        kind: TokenKind::MemberKey,
+        holder: Holder::Membership(id),
+        shown_to: caller.shown_to(),
+        name: wish.name,
+        environment: Some(environment_of(&member, wish.environment)?),
+        scopes: vec![],
+        expires_at: wish.expires_at,
+    };
+    issue_named(tx, moment, draft, cause)
+}
+
+/// A page of a member's keys, ended ones too.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    (after, limit): (&str, i64),
+) -> Result<Vec<TokenView>, ServiceError> {
+    let member = member_for(tx, caller, (organization, id), Permission::KeysRead)?;
+    Ok(token::list_of_kind(tx, organization, (&member.id.to_string(), TokenKind::MemberKey), after, limit)?)
+}
+
+/// One of a member's keys.
+///
+/// # Errors
+/// As [`list`].
+pub fn find(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    key: TokenId,
+) -> Result<TokenView, ServiceError> {
+    let member = member_for(tx, caller, (organization, id), Permission::KeysRead)?;
+    key_of(tx, &member, key)
+}
+
+/// Ends one of a member's keys.
+///
+/// # Errors
+/// As [`list`], and [`Refusal::AboveOwnRank`].
+pub fn revoke(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    key: TokenId,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let member = member_for(tx, caller, (organization, id), Permission::KeysWrite)?;
+    let found = key_of(tx, &member, key)?;
+    end_one(tx, moment, organization, &found, cause)
+}
+
+fn member_for(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    permission: Permission,
+) -> Result<Membership, ServiceError> {
+    if caller.membership() != Some(id) {
+        caller.may(permission, organization)?;
+    }
+    let found = portcullis_store::membership::find(tx, organization, id)?;
+    let member = found.ok_or(ServiceError::NotFound("member"))?;
+    may(tx, caller, &member, permission)?;
+    Ok(member)
+}
+
+fn key_of(tx: &mut Tx<'_>, member: &Membership, key: TokenId) -> Result<TokenView, ServiceError> {
+    token::find(tx, member.organization, key)?
+        .filter(|t| t.kind == TokenKind::MemberKey && t.holder == member.id.to_string())
+        .ok_or(ServiceError::NotFound("key"))
+}

@@ -1,0 +1,328 @@
+//! Members: who is in an organization, what they have and why, and what administrators do to them.
+//!
+//! Reading a member whose stored access is older than the rules resolves it for the answer and stores nothing;
+//! everything that writes settles it first, so that a decision is never made about access that is no more.
+
+use portcullis_domain::access::resolve;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::change::{MembershipChange, TombstoneChange};
+use portcullis_domain::id::{MembershipId, OrganizationId, ReceiptId, UserId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::offboarding::Ownership;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::{Rank, may_give};
+use portcullis_domain::text::{Slug, email_key};
+use portcullis_domain::tombstone::Identifier;
+use portcullis_domain::{Refusal, Timestamp, access::Access};
+use portcullis_store::db::Lock;
+use portcullis_store::membership::MembershipFilter;
+use portcullis_store::{Tx, apply, facts, leaver, membership, role, user};
+use serde_json::json;
+
+use crate::access::{off_board_member, settle};
+use crate::caller::Caller;
+use crate::{Moment, ServiceError};
+
+/// The longest reason that a person may give, in bytes: a sentence or two for the audit log.
+pub const MAX_REASON: usize = 1000;
+
+/// What an administrator does to a member's life.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Suspension {
+    /// Everything of them is refused, nothing ends.
+    Suspend,
+    /// The suspension ends; what facts and rules give counts again.
+    Lift,
+}
+
+/// A page of members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MemberPage {
+    /// The members, with access as it is now.
+    pub items: Vec<Membership>,
+    /// The last member that was looked at, if there are more.
+    pub next: Option<MembershipId>,
+    /// Whether a change of rules is still being stored, so that a filter may lag.
+    pub rules_pending: bool,
+}
+
+const NOUN: &str = "member";
+
+/// A member, with access as it is now. Nothing is stored.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+    now: Timestamp,
+) -> Result<Membership, ServiceError> {
+    let number = facts::rules_number(tx, organization)?;
+    let found = membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
+    refreshed(tx, found, number, now)
+}
+
+/// A page of members in order of id, with access as it is now.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    filter: &MembershipFilter,
+    (after, limit): (&str, i64),
+    now: Timestamp,
+) -> Result<MemberPage, ServiceError> {
+    let number = facts::rules_number(tx, organization)?;
+    let mut stored = membership::list_page(tx, organization, filter, after, limit.saturating_add(1))?;
+    let most = usize::try_from(limit).unwrap_or(0);
+    let more = stored.len() > most;
+    stored.truncate(most);
+    let next = stored.last().filter(|_| more).map(|m| m.id);
+    let mut items = Vec::with_capacity(stored.len());
+    for found in stored {
+        let member = refreshed(tx, found, number, now)?;
+        let state = filter.state.is_none_or(|state| state == member.access.state);
+        let role = filter.role.is_none() || filter.role == member.access.role;
+        if state && role {
+            items.push(member);
+        }
+    }
+    let filtered = filter.state.is_some() || filter.role.is_some();
+    let rules_pending = filtered && !membership::stale(tx, organization, number, 1)?.is_empty();
+    Ok(MemberPage { items, next, rules_pending })
+}
+
+fn is_stale(member: &Membership, rules_number: i64, now: Timestamp) -> bool {
+    member.rules_number < rules_number || member.access.until.is_some_and(|until| until <= now)
+}
+
+fn refreshed(
+    tx: &mut Tx<'_>,
+    mut member: Membership,
+    rules_number: i64,
+    now: Timestamp,
+) -> Result<Membership, ServiceError> {
+    if is_stale(&member, rules_number, now) {
+        let facts = facts::of(tx, &member)?;
+        let resolved = resolve(&facts, now);
+        member.access = resolved.access;
+        member.governed_by = resolved.governed_by;
+    }
+    Ok(member)
+}
+
+/// A member whose stored access is in step with facts and rules: brought there first if it is not.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn settled(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Membership, ServiceError> {
+    let number = facts::rules_number(tx, organization)?;
+    let found = membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
+    if !is_stale(&found, number, moment.now) {
+        return Ok(found);
+    }
+    let event = portcullis_store::apply::rules_event(tx, organization)?;
+    settle(tx, moment, id, Cause { kind: CauseKind::Rule, event, ..Cause::system() })?;
+    membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
+}
+
+/// A member who may act now, in step with facts and rules.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], or [`Refusal::MemberInactive`].
+pub fn active(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Membership, ServiceError> {
+    let member = settled(tx, moment, organization, id)?;
+    if member.access.state != MembershipState::Active {
+        return Err(Refusal::MemberInactive.into());
+    }
+    Ok(member)
+}
+
+/// How high a role stands; below every role if there is none.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn rank_of(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    slug: Option<&Slug>,
+) -> Result<Rank, ServiceError> {
+    let found = match slug {
+        Some(slug) => role::find_by_slug(tx, organization, slug)?,
+        None => None,
+    };
+    Ok(found.map_or(Rank::NONE, |r| r.rank))
+}
+
+/// Refuses to touch a member of higher rank than the caller's own.
+///
+/// # Errors
+/// [`Refusal::AboveOwnRank`].
+pub fn must_not_outrank(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    member: &Membership,
+) -> Result<(), ServiceError> {
+    let rank = rank_of(tx, member.organization, member.role())?;
+    Ok(may_give(caller.rank(), rank)?)
+}
+
+/// A member that the caller may change: in step with facts and rules, of no higher rank, and, if it is an owner, with
+/// the organization locked.
+fn changeable(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Membership, ServiceError> {
+    let mut member = settled(tx, moment, organization, id)?;
+    if member.role() == Some(&Slug::owner()) {
+        tx.lock(Lock::Organization(organization))?;
+        member = membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
+    }
+    must_not_outrank(tx, caller, &member)?;
+    Ok(member)
+}
+
+fn must_not_be_last_owner(tx: &mut Tx<'_>, member: &Membership) -> Result<(), ServiceError> {
+    match leaver::ownership(tx, member)? {
+        Ownership::Last => Err(Refusal::LastOwner.into()),
+        Ownership::NotOwner | Ownership::Shared => Ok(()),
+    }
+}
+
+/// Suspends a member, or lifts that. To ask for what is so already changes nothing.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`]; [`Refusal::LastOwner`] for the last owner;
+/// [`Refusal::MemberInactive`] for somebody who has not joined yet or was off-boarded.
+pub fn set_suspension(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    wish: Suspension,
+    cause: Cause,
+) -> Result<Membership, ServiceError> {
+    let member = changeable(tx, moment, caller, organization, id)?;
+    if matches!(member.access.state, MembershipState::Invited | MembershipState::Deprovisioned) {
+        return Err(Refusal::MemberInactive.into());
+    }
+    let (action, suspended_at) = match (wish, member.suspended_at) {
+        (Suspension::Suspend, Some(_)) | (Suspension::Lift, None) => return Ok(member),
+        (Suspension::Suspend, None) => {
+            must_not_be_last_owner(tx, &member)?;
+            (Action::MemberSuspended, Some(moment.now))
+        }
+        (Suspension::Lift, Some(_)) => (Action::MemberRestored, None),
+    };
+    let event = EventDraft::new(action, Target::new("membership", id));
+    let plan =
+        Plan::because(organization, cause).then(event, MembershipChange::SetSuspended(id, suspended_at));
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
+    settle(tx, moment, id, cause)?;
+    membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
+}
+
+/// Ends a membership for good, by hand; the receipt that accounts for it.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for a reason that is empty or too long;
+/// [`Refusal::AboveOwnRank`]; [`Refusal::LastOwner`]: a directory's statement is carried out, a person is told to
+/// make somebody else owner first.
+pub fn off_board(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    reason: &str,
+    cause: Cause,
+) -> Result<ReceiptId, ServiceError> {
+    let reason = reason_text(reason)?;
+    let member = changeable(tx, moment, caller, organization, id)?;
+    if member.ended.is_none() {
+        must_not_be_last_owner(tx, &member)?;
+    }
+    off_board_member(tx, moment, organization, id, &reason, cause)
+}
+
+/// A reason as it is kept in the audit log.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] if it is empty, longer than [`MAX_REASON`] or has control characters.
+pub fn reason_text(text: &str) -> Result<String, ServiceError> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_REASON || text.chars().any(char::is_control) {
+        let message = format!("a reason has 1 to {MAX_REASON} bytes and no control characters");
+        return Err(ServiceError::invalid("reason", message));
+    }
+    Ok(text.to_owned())
+}
+
+/// Puts a user whom another organization knows into this one, at once and without a role: the root token's say is
+/// life of its own. Name and address are those of the user's newest membership that has not ended.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for a user who is unknown or ended; [`ServiceError::Taken`] for one who is here already.
+pub fn add(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    user: UserId,
+    cause: Cause,
+) -> Result<Membership, ServiceError> {
+    let known = user::find(tx, user)?.filter(|u| u.ended_at.is_none());
+    let known = known.ok_or(ServiceError::NotFound("user"))?;
+    let theirs: Vec<Membership> =
+        membership::of_user(tx, known.id)?.into_iter().filter(|m| m.ended.is_none()).collect();
+    if theirs.iter().any(|m| m.organization == organization) {
+        return Err(ServiceError::Taken("user"));
+    }
+    let newest = theirs.last().ok_or(ServiceError::NotFound("user"))?;
+    let now = moment.now;
+    let member = Membership {
+        id: MembershipId::fresh(now, &mut moment.random),
+        organization,
+        user: known.id,
+        email: newest.email.clone(),
+        name: newest.name.clone(),
+        joined_at: Some(now),
+        governed_by: None,
+        suspended_at: None,
+        unmapped_at: None,
+        ended: None,
+        bare_owner_at: None,
+        access: Access::none(MembershipState::Invited),
+        rules_number: 0,
+        created_at: now,
+    };
+    let id = member.id;
+    let named = email_key(&member.email).map(|key| vec![Identifier::email(&key)]).unwrap_or_default();
+    let event = EventDraft::new(Action::MemberCreated, Target::new("membership", id))
+        .about(Target::new("user", known.id))
+        .with(json!({ "joined": true }));
+    // A former membership here left a tombstone; an administrator who names the person anew lifts it.
+    let changes = vec![
+        MembershipChange::Create(Box::new(member)).into(),
+        TombstoneChange::LiftNamed(organization, named).into(),
+    ];
+    let plan = Plan::because(organization, cause).then_all(event, changes);
+    apply(tx, &plan, now, &mut moment.random)?;
+    settle(tx, moment, id, cause)?;
+    membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
+}

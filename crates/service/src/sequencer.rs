@@ -1,0 +1,155 @@
+//! The sequencer: gives audit events their numbers, commitments and links after the commit, signs heads and receipts.
+//!
+//! Nothing of this happens in the transaction that takes access away, so an answer never waits for a signature; a
+//! crash delays it and never loses it, because what waits is what has no number yet.
+
+use std::collections::BTreeMap;
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::audit::{Digest, commitment, genesis, link};
+use portcullis_domain::cause::{Actor, Cause};
+use portcullis_domain::id::{EventId, OrganizationId};
+use portcullis_domain::receipt::statement;
+use portcullis_store::audit::{self, Head, WaitingEvent};
+use portcullis_store::receipt::{self, StoredReceipt};
+use portcullis_store::{Priority, StoreError};
+use serde_json::{Value, json};
+
+use crate::signing::{HEAD_TYP, RECEIPT_TYP, sign};
+use crate::{Portcullis, ServiceError};
+
+/// The most events that one step numbers.
+const MAX_EVENTS: i64 = 1000;
+/// The most receipts that one step signs.
+const MAX_RECEIPTS: i64 = 100;
+
+struct Numbered {
+    id: EventId,
+    number: i64,
+    commitment: String,
+    link: String,
+}
+
+/// What is signed as the head of an organization's log.
+#[must_use]
+pub fn head_statement(organization: OrganizationId, number: i64, link: &str, at: Timestamp) -> Value {
+    json!({ "organization": organization, "number": number, "link": link, "at": at.rfc3339() })
+}
+
+fn inconsistent(what: &str) -> ServiceError {
+    ServiceError::Store(StoreError::Inconsistent(what.to_owned()))
+}
+
+fn digest(text: &str) -> Result<Digest, ServiceError> {
+    let bytes = hex::decode(text).map_err(|_| inconsistent("a link is not hexadecimal"))?;
+    bytes.try_into().map_err(|_| inconsistent("a link is not 32 bytes"))
+}
+
+/// Numbers these events of one organization behind `head`.
+fn chain(
+    organization: OrganizationId,
+    head: Option<&Head>,
+    events: &[WaitingEvent],
+) -> Result<Vec<Numbered>, ServiceError> {
+    let (mut number, mut previous) = match head {
+        Some(head) => (head.number, digest(&head.link)?),
+        None => (0, genesis(organization)),
+    };
+    let mut out = Vec::with_capacity(events.len());
+    for event in events {
+        let content: Value =
+            serde_json::from_str(&event.content).map_err(|_| inconsistent("an audit event is not JSON"))?;
+        let salt = hex::decode(&event.salt).map_err(|_| inconsistent("a salt is not hexadecimal"))?;
+        let committed = commitment(&salt, &content).map_err(|e| inconsistent(&e.to_string()))?;
+        number += 1;
+        previous = link(&previous, number, &committed);
+        out.push(Numbered {
+            id: event.id,
+            number,
+            commitment: hex::encode(committed),
+            link: hex::encode(previous),
+        });
+    }
+    Ok(out)
+}
+
+impl Portcullis {
+    /// One step: numbers what waits and signs the new heads. How many events got a number.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]; what was not numbered waits for the next step.
+    pub async fn sequence(&self) -> Result<usize, ServiceError> {
+        let waiting = self.read(|tx, _| Ok(audit::waiting(tx, MAX_EVENTS)?)).await?;
+        let count = waiting.len();
+        let mut by_organization: BTreeMap<OrganizationId, Vec<WaitingEvent>> = BTreeMap::new();
+        for event in waiting {
+            by_organization.entry(event.organization).or_default().push(event);
+        }
+        for (organization, events) in by_organization {
+            self.sequence_one(organization, events).await?;
+        }
+        Ok(count)
+    }
+
+    async fn sequence_one(
+        &self,
+        organization: OrganizationId,
+        events: Vec<WaitingEvent>,
+    ) -> Result<(), ServiceError> {
+        let before = self.read(move |tx, _| Ok(audit::head(tx, organization)?)).await?;
+        let numbered = chain(organization, before.as_ref(), &events)?;
+        let Some(last) = numbered.last() else { return Ok(()) };
+        let at = self.now();
+        let key = self.signing_key(organization).await?;
+        let jws = sign(&key, HEAD_TYP, &head_statement(organization, last.number, &last.link, at))?;
+        let head = Head { number: last.number, link: last.link.clone(), jws, at };
+        self.write(Priority::Ordinary, move |tx, _| {
+            // INVARIANT: one sequencer; if another was faster, this step is void and the next one begins anew.
+            if audit::head(tx, organization)?.map(|h| h.number) != before.as_ref().map(|h| h.number) {
+                return Ok(());
+            }
+            for event in &numbered {
+                audit::number(tx, event.id, event.number, &event.commitment, &event.link)?;
+            }
+            Ok(audit::put_head(tx, organization, &head)?)
+        })
+        .await
+    }
+
+    /// Signs receipts that wait for it. How many were signed.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]; what was not signed waits for the next step.
+    pub async fn sign_receipts(&self) -> Result<usize, ServiceError> {
+        let unsigned = self.read(|tx, _| Ok(receipt::unsigned(tx, MAX_RECEIPTS)?)).await?;
+        let mut signed = Vec::with_capacity(unsigned.len());
+        for stored in unsigned {
+            let key = self.signing_key(stored.receipt.organization).await?;
+            signed.push((stored.receipt.id, sign(&key, RECEIPT_TYP, &receipt_statement(&stored))?));
+        }
+        let count = signed.len();
+        if count > 0 {
+            self.write(Priority::Ordinary, move |tx, _| {
+                for (id, jws) in &signed {
+                    receipt::sign(tx, *id, jws)?;
+                }
+                Ok(())
+            })
+            .await?;
+        }
+        Ok(count)
+    }
+}
+
+/// What is signed of a receipt: the same words that the API shows.
+#[must_use]
+pub fn receipt_statement(stored: &StoredReceipt) -> Value {
+    let cause = Cause {
+        kind: stored.cause.kind,
+        actor: Actor::System,
+        request: stored.cause.request_id,
+        event: None,
+        directory: stored.cause.directory,
+    };
+    statement(&stored.receipt, &cause, stored.event, &stored.ended)
+}
