@@ -77,6 +77,9 @@ pub enum DirectoryRefusal {
     /// A member that the directory did not tell of.
     #[error("`{0}` is not a user of this directory")]
     UnknownMember(String),
+    /// What the protocol refuses, found where the stored resource is known.
+    #[error(transparent)]
+    Scim(#[from] portcullis_scim::ScimError),
     /// A value that cannot be kept.
     #[error("`{field}`: {message}")]
     InvalidValue {
@@ -113,12 +116,19 @@ impl ServiceError {
             Self::LinkInvalid => "link_invalid",
             Self::Directory(DirectoryRefusal::UnknownMember(_)) => "unknown_member",
             Self::Directory(DirectoryRefusal::InvalidValue { .. }) => "invalid_value",
+            Self::Directory(DirectoryRefusal::Scim(_)) => "invalid_statement",
             Self::Upstream(_) => "upstream_failed",
             Self::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
                 "unavailable"
             }
             Self::Store(_) => "internal",
         }
+    }
+}
+
+impl From<portcullis_scim::ScimError> for ServiceError {
+    fn from(error: portcullis_scim::ScimError) -> Self {
+        Self::Directory(error.into())
     }
 }
 

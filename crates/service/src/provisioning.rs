@@ -3,39 +3,33 @@
 //! Whatever the protocol (SCIM now), it ends here: facts are written, then [`crate::access`] decides for each
 //! membership that they touch. Saying the same again writes nothing.
 
-use std::collections::{BTreeSet, HashSet};
+mod group;
+
+use std::collections::BTreeSet;
 
 use portcullis_domain::access::{DirectoryFacts, PersonFacts, RankedRole, Statement, resolve};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
-use portcullis_domain::change::{
-    DirectoryGroupChange, DirectoryUserChange, MembershipChange, TombstoneChange, UserChange,
-};
+use portcullis_domain::change::{DirectoryUserChange, MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::directory::Directory;
-use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
-use portcullis_domain::id::{
-    DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId, UserId,
-};
+use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId, UserId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
-use portcullis_store::{
-    Tx, apply, directory, directory_group, directory_user, domain, facts, mapping, membership, role,
-};
+use portcullis_store::{Tx, apply, directory, directory_user, domain, facts, membership, role};
 use serde_json::json;
 
 use crate::access::{settle, settle_as};
 use crate::error::DirectoryRefusal;
-use crate::rules::after_facts;
 use crate::{Moment, ServiceError};
 
-/// The most members that one call may name.
-pub const MAX_MEMBERS_PER_CALL: usize = 100_000;
-/// How many ids an audit event shows of a list; the count is always whole.
-const MAX_SHOWN: usize = 20;
+pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group};
+
+/// The most bytes of all attributes of one person: calls that each add a little must not grow a row without end.
+pub const MAX_ATTRIBUTES_BYTES: usize = 1024 * 1024;
 
 /// Which directory speaks, in which request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -71,11 +65,13 @@ pub struct PersonSaid {
     pub user_name: String,
     /// The display name; empty if there is none.
     pub display_name: String,
+    /// What the person is called where a display name is missing; empty if nothing is known.
+    pub full_name: String,
     /// E-mail addresses as written, the primary one first.
     pub emails: Vec<String>,
     /// Whether the person is active; `None` keeps what was said before (active for a new person).
     pub active: Option<bool>,
-    /// Every attribute as JSON text.
+    /// Every attribute but `active` as JSON text with sorted keys, so that the same said again is the same text.
     pub attributes: String,
 }
 
@@ -91,10 +87,21 @@ impl PersonSaid {
         if long(&self.user_name) || self.external_id.as_deref().is_some_and(long) {
             return invalid("userName", "userName and externalId have at most 1,024 bytes");
         }
-        if has_nul(&self.user_name) || has_nul(&self.attributes) || has_nul(&self.display_name) {
+        if self.attributes.len() > MAX_ATTRIBUTES_BYTES {
+            return invalid("User", "all attributes together have at most 1,048,576 bytes");
+        }
+        let texts = [&self.user_name, &self.attributes, &self.display_name, &self.full_name];
+        let odd = texts.into_iter().chain(&self.external_id).chain(&self.emails).any(|text| has_nul(text));
+        if odd {
             return invalid("userName", "U+0000 cannot be stored");
         }
         Ok(())
+    }
+
+    /// What the member is called here.
+    fn name(&self) -> String {
+        let named = [&self.display_name, &self.full_name].into_iter().find(|name| !name.trim().is_empty());
+        named.cloned().unwrap_or_default()
     }
 
     /// Keys of the addresses that are any, without repetition.
@@ -224,7 +231,7 @@ fn new_member(
         organization: directory.organization,
         user: member.id,
         email: said.address(),
-        name: said.display_name.clone(),
+        name: said.name(),
         joined_at: None,
         governed_by: resolved.governed_by,
         suspended_at: None,
@@ -300,7 +307,10 @@ pub fn change_user(
         ..old.clone()
     };
     if new == old {
-        // Said again: nothing is written. A membership that is out of step is settled all the same.
+        // Said again: nothing is written. Whoever is said to be inactive is settled all the same: it is a statement.
+        if said.active == Some(false) {
+            settle(tx, moment, old.membership, speaker.cause())?;
+        }
         return Ok(old);
     }
     let new = DirectoryUser { updated_at: moment.now, ..new };
@@ -311,14 +321,26 @@ pub fn change_user(
     };
     let event = EventDraft::new(action, Target::new("directory_user", id))
         .about(Target::new("membership", new.membership));
-    let plan = Plan::because(speaker.organization, speaker.cause())
-        .then(event, DirectoryUserChange::Update(Box::new(new.clone())));
+    let mut changes = vec![DirectoryUserChange::Update(Box::new(new.clone())).into()];
+    if new.inactive_at.is_none() && (old.inactive_at.is_some() || is_renamed(&old, &new)) {
+        // As with a new person: what the directory names anew is this person's now.
+        let named = said.identifiers(speaker.directory);
+        changes.push(TombstoneChange::LiftNamed(speaker.organization, named).into());
+    }
+    let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     if old.inactive_at != new.inactive_at {
         let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
         settle(tx, moment, new.membership, cause)?;
     }
     Ok(new)
+}
+
+/// Whether any identifier changed by which people are recognized.
+fn is_renamed(old: &DirectoryUser, new: &DirectoryUser) -> bool {
+    name_key(&old.user_name) != name_key(&new.user_name)
+        || old.external_id != new.external_id
+        || old.email_keys != new.email_keys
 }
 
 /// Deletes a person from a directory: gone from it at once, and their membership ends.
@@ -340,238 +362,5 @@ pub fn delete_user(
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
     settle_as(tx, moment, user.membership, cause, Some(speaker.directory))?;
-    Ok(())
-}
-
-/// What a directory says of a group's members.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum GroupSaid {
-    /// Its name.
-    DisplayName(String),
-    /// The directory's own key.
-    ExternalId(Option<String>),
-    /// These are members too.
-    AddMembers(Vec<DirectoryUserId>),
-    /// These are members no longer.
-    RemoveMembers(Vec<DirectoryUserId>),
-    /// Exactly these are members.
-    ReplaceMembers(Vec<DirectoryUserId>),
-}
-
-/// Tells of a new group.
-///
-/// # Errors
-/// [`DirectoryRefusal::UnknownMember`] if a member is nobody whom the directory told of.
-pub fn create_group(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    speaker: Speaker,
-    (display_name, external_id): (&str, Option<&str>),
-    members: &[DirectoryUserId],
-) -> Result<DirectoryGroup, ServiceError> {
-    check_name(display_name, external_id)?;
-    let group = DirectoryGroup {
-        id: DirectoryGroupId::fresh(moment.now, &mut moment.random),
-        organization: speaker.organization,
-        directory: speaker.directory,
-        external_id: external_id.map(str::to_owned),
-        display_name: display_name.to_owned(),
-        created_at: moment.now,
-        updated_at: moment.now,
-    };
-    let event = EventDraft::new(Action::DirectoryGroupCreated, Target::new("directory_group", group.id))
-        .with(json!({ "display_name": display_name, "external_id": external_id }));
-    let plan = Plan::because(speaker.organization, speaker.cause())
-        .then(event, DirectoryGroupChange::Create(group.clone()));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
-    if !members.is_empty() {
-        change_group(tx, moment, speaker, group.id, &[GroupSaid::AddMembers(members.to_vec())])?;
-    }
-    Ok(group)
-}
-
-fn check_name(display_name: &str, external_id: Option<&str>) -> Result<(), ServiceError> {
-    let bad = display_name.trim().is_empty()
-        || display_name.len() > MAX_IDENTIFIER
-        || has_nul(display_name)
-        || external_id.is_some_and(|e| e.len() > MAX_IDENTIFIER || has_nul(e));
-    if bad {
-        let message = "has 1 to 1,024 bytes and no U+0000".to_owned();
-        return Err(DirectoryRefusal::InvalidValue { field: "displayName", message }.into());
-    }
-    Ok(())
-}
-
-/// Changes a group, all of it or nothing. Costs what changes, not what the group holds.
-///
-/// # Errors
-/// [`ServiceError::NotFound`] for a group that the directory did not tell of, [`DirectoryRefusal::UnknownMember`] for
-/// a member that it did not.
-pub fn change_group(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    speaker: Speaker,
-    id: DirectoryGroupId,
-    said: &[GroupSaid],
-) -> Result<DirectoryGroup, ServiceError> {
-    let old =
-        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
-    let mut group = old.clone();
-    let mut touched: HashSet<DirectoryUserId> = HashSet::new();
-    let mut first = None;
-    for one in said {
-        let (add, remove) = match one {
-            GroupSaid::DisplayName(name) => {
-                check_name(name, None)?;
-                name.clone_into(&mut group.display_name);
-                continue;
-            }
-            GroupSaid::ExternalId(external_id) => {
-                check_name(&group.display_name, external_id.as_deref())?;
-                group.external_id.clone_from(external_id);
-                continue;
-            }
-            GroupSaid::AddMembers(users) => (must_be_known(tx, speaker, users)?, Vec::new()),
-            GroupSaid::RemoveMembers(users) => (Vec::new(), distinct(users)),
-            GroupSaid::ReplaceMembers(users) => difference(tx, speaker, id, users)?,
-        };
-        let event = change_members(tx, moment, speaker, id, (add, remove), &mut touched)?;
-        first = first.or(event);
-    }
-    let renamed =
-        name_key(&old.display_name) != name_key(&group.display_name) || old.external_id != group.external_id;
-    if group.display_name != old.display_name || renamed {
-        group.updated_at = moment.now;
-        let event =
-            EventDraft::new(Action::DirectoryGroupUpdated, Target::new("directory_group", id)).with(json!({
-                "from": { "display_name": old.display_name, "external_id": old.external_id },
-                "to": { "display_name": group.display_name, "external_id": group.external_id },
-            }));
-        let plan = Plan::because(speaker.organization, speaker.cause())
-            .then(event, DirectoryGroupChange::Update(group.clone()));
-        let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-        first = first.or(applied.events.first().copied());
-    }
-    let mapped = is_mapped(tx, &group)?;
-    if renamed && (mapped || is_mapped(tx, &old)?) {
-        touched.extend(all_members(tx, id)?);
-    } else if !mapped {
-        touched.clear();
-    }
-    let cause = first.map_or_else(|| speaker.cause(), |e| speaker.cause().after(e));
-    let touched: Vec<DirectoryUserId> = touched.into_iter().collect();
-    after_facts(tx, moment, speaker.organization, &touched, cause)?;
-    Ok(group)
-}
-
-fn is_mapped(tx: &mut Tx<'_>, group: &DirectoryGroup) -> Result<bool, ServiceError> {
-    let name = name_key(&group.display_name);
-    Ok(mapping::is_group_mapped(tx, group.directory, group.id, group.external_id.as_deref(), &name)?)
-}
-
-fn distinct(users: &[DirectoryUserId]) -> Vec<DirectoryUserId> {
-    users.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
-}
-
-fn must_be_known(
-    tx: &mut Tx<'_>,
-    speaker: Speaker,
-    users: &[DirectoryUserId],
-) -> Result<Vec<DirectoryUserId>, ServiceError> {
-    if users.len() > MAX_MEMBERS_PER_CALL {
-        let message = format!("at most {MAX_MEMBERS_PER_CALL} members in one call");
-        return Err(DirectoryRefusal::InvalidValue { field: "members", message }.into());
-    }
-    let users = distinct(users);
-    let known = directory_user::known(tx, speaker.directory, &users)?;
-    match users.iter().find(|id| !known.contains(id)) {
-        Some(id) => Err(DirectoryRefusal::UnknownMember(id.to_string()).into()),
-        None => Ok(users),
-    }
-}
-
-fn all_members(tx: &mut Tx<'_>, id: DirectoryGroupId) -> Result<Vec<DirectoryUserId>, ServiceError> {
-    const PAGE: i64 = 1000;
-    let mut all: Vec<DirectoryUserId> = Vec::new();
-    loop {
-        let after = all.last().map_or_else(String::new, ToString::to_string);
-        let page = directory_group::members(tx, id, &after, PAGE)?;
-        let last = page.len() < 1000;
-        all.extend(page.into_iter().map(|(user, _)| user));
-        if last {
-            return Ok(all);
-        }
-    }
-}
-
-/// A replaced list is a fact; only what differs is written.
-fn difference(
-    tx: &mut Tx<'_>,
-    speaker: Speaker,
-    id: DirectoryGroupId,
-    users: &[DirectoryUserId],
-) -> Result<(Vec<DirectoryUserId>, Vec<DirectoryUserId>), ServiceError> {
-    let before: HashSet<DirectoryUserId> = all_members(tx, id)?.into_iter().collect();
-    let wanted: HashSet<DirectoryUserId> = users.iter().copied().collect();
-    let new: Vec<DirectoryUserId> = wanted.difference(&before).copied().collect();
-    let add = must_be_known(tx, speaker, &new)?;
-    let remove: Vec<DirectoryUserId> = before.difference(&wanted).copied().collect();
-    Ok((add, distinct(&remove)))
-}
-
-fn change_members(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    speaker: Speaker,
-    id: DirectoryGroupId,
-    (add, remove): (Vec<DirectoryUserId>, Vec<DirectoryUserId>),
-    touched: &mut HashSet<DirectoryUserId>,
-) -> Result<Option<portcullis_domain::id::EventId>, ServiceError> {
-    let present = directory_group::present(tx, id, &add)?;
-    let add: Vec<DirectoryUserId> = add.into_iter().filter(|u| !present.contains(u)).collect();
-    let present = directory_group::present(tx, id, &remove)?;
-    let remove: Vec<DirectoryUserId> = remove.into_iter().filter(|u| present.contains(u)).collect();
-    if add.is_empty() && remove.is_empty() {
-        return Ok(None);
-    }
-    touched.extend(add.iter().chain(&remove));
-    let shown = |ids: &[DirectoryUserId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();
-    let event = EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", id))
-        .with(json!({
-            "added": add.len(), "removed": remove.len(),
-            "first_added": shown(&add), "first_removed": shown(&remove),
-        }));
-    let mut changes = Vec::new();
-    if !add.is_empty() {
-        changes.push(DirectoryGroupChange::AddMembers(id, add, Some(speaker.request)).into());
-    }
-    if !remove.is_empty() {
-        changes.push(DirectoryGroupChange::RemoveMembers(id, remove).into());
-    }
-    let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    Ok(applied.events.first().copied())
-}
-
-/// Deletes a group: nobody is in it any more.
-///
-/// # Errors
-/// [`ServiceError::NotFound`] for a group that the directory did not tell of.
-pub fn delete_group(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    speaker: Speaker,
-    id: DirectoryGroupId,
-) -> Result<(), ServiceError> {
-    let group =
-        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
-    let touched = if is_mapped(tx, &group)? { all_members(tx, id)? } else { Vec::new() };
-    let event = EventDraft::new(Action::DirectoryGroupDeleted, Target::new("directory_group", id))
-        .with(json!({ "display_name": group.display_name, "external_id": group.external_id }));
-    let plan =
-        Plan::because(speaker.organization, speaker.cause()).then(event, DirectoryGroupChange::Delete(id));
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
-    after_facts(tx, moment, speaker.organization, &touched, cause)?;
     Ok(())
 }

@@ -66,7 +66,9 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         ServiceError::NotAvailable(_) | ServiceError::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
         ServiceError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         ServiceError::Directory(
-            DirectoryRefusal::UnknownMember(_) | DirectoryRefusal::InvalidValue { .. },
+            DirectoryRefusal::UnknownMember(_)
+            | DirectoryRefusal::InvalidValue { .. }
+            | DirectoryRefusal::Scim(_),
         ) => StatusCode::BAD_REQUEST,
         ServiceError::Upstream(_) => StatusCode::BAD_GATEWAY,
         ServiceError::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {

@@ -1,0 +1,304 @@
+//! Groups as a directory tells of them. Here apart from people, because a group is changed by what differs: nothing
+//! reads fifty thousand members to add one.
+
+use std::collections::{BTreeSet, HashSet};
+
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::change::DirectoryGroupChange;
+use portcullis_domain::directory_group::DirectoryGroup;
+use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, EventId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::text::{MAX_IDENTIFIER, has_nul, name_key};
+use portcullis_store::db::Lock;
+use portcullis_store::directory_group::DirectoryGroupQuery;
+use portcullis_store::{Tx, apply, directory_group, directory_user, mapping};
+use serde_json::json;
+
+use super::Speaker;
+use crate::error::DirectoryRefusal;
+use crate::rules::after_facts;
+use crate::{Moment, ServiceError};
+
+/// The most members that one call may name.
+pub const MAX_MEMBERS_PER_CALL: usize = 100_000;
+/// How many ids an audit event shows of a list; the count is always whole.
+const MAX_SHOWN: usize = 20;
+/// How many members are read at a time.
+const MEMBERS_PAGE: i64 = 1000;
+
+/// What a directory says of a group's members.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupSaid {
+    /// Its name.
+    DisplayName(String),
+    /// The directory's own key.
+    ExternalId(Option<String>),
+    /// These are members too.
+    AddMembers(Vec<DirectoryUserId>),
+    /// These are members no longer.
+    RemoveMembers(Vec<DirectoryUserId>),
+    /// Exactly these are members.
+    ReplaceMembers(Vec<DirectoryUserId>),
+}
+
+/// Tells of a new group. Its name must be new too: a provider that lost our answer tries again, and a second group
+/// of the same name would go on giving access after the provider has taken people out of the first.
+///
+/// # Errors
+/// [`DirectoryRefusal::UnknownMember`] if a member is nobody whom the directory told of, [`ServiceError::Taken`] if
+/// the directory has a group of that name.
+pub fn create_group(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    (display_name, external_id): (&str, Option<&str>),
+    members: &[DirectoryUserId],
+) -> Result<DirectoryGroup, ServiceError> {
+    check_name(display_name, external_id)?;
+    must_be_free(tx, speaker, display_name, None)?;
+    let group = DirectoryGroup {
+        id: DirectoryGroupId::fresh(moment.now, &mut moment.random),
+        organization: speaker.organization,
+        directory: speaker.directory,
+        external_id: external_id.map(str::to_owned),
+        display_name: display_name.to_owned(),
+        created_at: moment.now,
+        updated_at: moment.now,
+    };
+    let event = EventDraft::new(Action::DirectoryGroupCreated, Target::new("directory_group", group.id))
+        .with(json!({ "display_name": display_name, "external_id": external_id }));
+    let plan = Plan::because(speaker.organization, speaker.cause())
+        .then(event, DirectoryGroupChange::Create(group.clone()));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    if !members.is_empty() {
+        change_group(tx, moment, speaker, group.id, &[GroupSaid::AddMembers(members.to_vec())])?;
+    }
+    Ok(group)
+}
+
+fn check_name(display_name: &str, external_id: Option<&str>) -> Result<(), ServiceError> {
+    let bad = display_name.trim().is_empty()
+        || display_name.len() > MAX_IDENTIFIER
+        || has_nul(display_name)
+        || external_id.is_some_and(|e| e.len() > MAX_IDENTIFIER || has_nul(e));
+    if bad {
+        let message = "has 1 to 1,024 bytes and no U+0000".to_owned();
+        return Err(DirectoryRefusal::InvalidValue { field: "displayName", message }.into());
+    }
+    Ok(())
+}
+
+/// Refuses a name that another group of the directory has. The organization is locked, because two groups that come
+/// at once lock no row that both would meet.
+fn must_be_free(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    display_name: &str,
+    own: Option<DirectoryGroupId>,
+) -> Result<(), ServiceError> {
+    tx.lock(Lock::Organization(speaker.organization))?;
+    let query = DirectoryGroupQuery::DisplayName(display_name.to_owned());
+    let same = directory_group::query(tx, speaker.directory, &query, 2)?;
+    if same.iter().any(|g| Some(g.id) != own) {
+        return Err(ServiceError::Taken("directory_group.display_name"));
+    }
+    Ok(())
+}
+
+/// The name that a change ends with, if it says one and the group has another.
+fn new_name<'s>(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    id: DirectoryGroupId,
+    said: &'s [GroupSaid],
+) -> Result<Option<&'s str>, ServiceError> {
+    let last = said.iter().rev().find_map(|one| match one {
+        GroupSaid::DisplayName(name) => Some(name.as_str()),
+        _ => None,
+    });
+    let Some(name) = last else { return Ok(None) };
+    let before = directory_group::find(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    Ok((name_key(name) != name_key(&before.display_name)).then_some(name))
+}
+
+/// Changes a group, all of it or nothing. Costs what changes, not what the group holds.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for a group that the directory did not tell of, [`DirectoryRefusal::UnknownMember`] for
+/// a member that it did not, [`ServiceError::Taken`] for the name of another group.
+pub fn change_group(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    id: DirectoryGroupId,
+    said: &[GroupSaid],
+) -> Result<DirectoryGroup, ServiceError> {
+    if let Some(name) = new_name(tx, speaker, id, said)? {
+        // The organization before the group: locks are taken in one order.
+        must_be_free(tx, speaker, name, Some(id))?;
+    }
+    let old =
+        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    let mut group = old.clone();
+    let mut touched: HashSet<DirectoryUserId> = HashSet::new();
+    let mut first = None;
+    for one in said {
+        let (add, remove) = match one {
+            GroupSaid::DisplayName(name) => {
+                check_name(name, None)?;
+                name.clone_into(&mut group.display_name);
+                continue;
+            }
+            GroupSaid::ExternalId(external_id) => {
+                check_name(&group.display_name, external_id.as_deref())?;
+                group.external_id.clone_from(external_id);
+                continue;
+            }
+            GroupSaid::AddMembers(users) => (must_be_known(tx, speaker, users)?, Vec::new()),
+            GroupSaid::RemoveMembers(users) => (Vec::new(), distinct(users)),
+            GroupSaid::ReplaceMembers(users) => difference(tx, speaker, id, users)?,
+        };
+        let event = change_members(tx, moment, speaker, &old, (add, remove), &mut touched)?;
+        if event.is_some() {
+            group.updated_at = moment.now;
+        }
+        first = first.or(event);
+    }
+    let renamed =
+        name_key(&old.display_name) != name_key(&group.display_name) || old.external_id != group.external_id;
+    if group.display_name != old.display_name || renamed {
+        group.updated_at = moment.now;
+        let event =
+            EventDraft::new(Action::DirectoryGroupUpdated, Target::new("directory_group", id)).with(json!({
+                "from": { "display_name": old.display_name, "external_id": old.external_id },
+                "to": { "display_name": group.display_name, "external_id": group.external_id },
+            }));
+        let plan = Plan::because(speaker.organization, speaker.cause())
+            .then(event, DirectoryGroupChange::Update(group.clone()));
+        let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+        first = first.or(applied.events.first().copied());
+    }
+    let mapped = is_mapped(tx, &group)?;
+    if renamed && (mapped || is_mapped(tx, &old)?) {
+        touched.extend(all_members(tx, id)?);
+    } else if !mapped {
+        touched.clear();
+    }
+    let cause = first.map_or_else(|| speaker.cause(), |e| speaker.cause().after(e));
+    let touched: Vec<DirectoryUserId> = touched.into_iter().collect();
+    after_facts(tx, moment, speaker.organization, &touched, cause)?;
+    Ok(group)
+}
+
+fn is_mapped(tx: &mut Tx<'_>, group: &DirectoryGroup) -> Result<bool, ServiceError> {
+    let name = name_key(&group.display_name);
+    Ok(mapping::is_group_mapped(tx, group.directory, group.id, group.external_id.as_deref(), &name)?)
+}
+
+fn distinct(users: &[DirectoryUserId]) -> Vec<DirectoryUserId> {
+    users.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+}
+
+fn must_be_known(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    users: &[DirectoryUserId],
+) -> Result<Vec<DirectoryUserId>, ServiceError> {
+    if users.len() > MAX_MEMBERS_PER_CALL {
+        let message = format!("at most {MAX_MEMBERS_PER_CALL} members in one call");
+        return Err(DirectoryRefusal::InvalidValue { field: "members", message }.into());
+    }
+    let users = distinct(users);
+    let known = directory_user::known(tx, speaker.directory, &users)?;
+    match users.iter().find(|id| !known.contains(id)) {
+        Some(id) => Err(DirectoryRefusal::UnknownMember(id.to_string()).into()),
+        None => Ok(users),
+    }
+}
+
+fn all_members(tx: &mut Tx<'_>, id: DirectoryGroupId) -> Result<Vec<DirectoryUserId>, ServiceError> {
+    let mut all: Vec<DirectoryUserId> = Vec::new();
+    loop {
+        let after = all.last().map_or_else(String::new, ToString::to_string);
+        let page = directory_group::members(tx, id, &after, MEMBERS_PAGE)?;
+        let last = i64::try_from(page.len()).unwrap_or(i64::MAX) < MEMBERS_PAGE;
+        all.extend(page.into_iter().map(|(user, _)| user));
+        if last {
+            return Ok(all);
+        }
+    }
+}
+
+/// A replaced list is a fact; only what differs is written.
+fn difference(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    id: DirectoryGroupId,
+    users: &[DirectoryUserId],
+) -> Result<(Vec<DirectoryUserId>, Vec<DirectoryUserId>), ServiceError> {
+    let before: HashSet<DirectoryUserId> = all_members(tx, id)?.into_iter().collect();
+    let wanted: HashSet<DirectoryUserId> = users.iter().copied().collect();
+    let new: Vec<DirectoryUserId> = wanted.difference(&before).copied().collect();
+    let add = must_be_known(tx, speaker, &new)?;
+    let remove: Vec<DirectoryUserId> = before.difference(&wanted).copied().collect();
+    Ok((add, distinct(&remove)))
+}
+
+fn change_members(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    group: &DirectoryGroup,
+    (add, remove): (Vec<DirectoryUserId>, Vec<DirectoryUserId>),
+    touched: &mut HashSet<DirectoryUserId>,
+) -> Result<Option<EventId>, ServiceError> {
+    let id = group.id;
+    let present = directory_group::present(tx, id, &add)?;
+    let add: Vec<DirectoryUserId> = add.into_iter().filter(|u| !present.contains(u)).collect();
+    let present = directory_group::present(tx, id, &remove)?;
+    let remove: Vec<DirectoryUserId> = remove.into_iter().filter(|u| present.contains(u)).collect();
+    if add.is_empty() && remove.is_empty() {
+        return Ok(None);
+    }
+    touched.extend(add.iter().chain(&remove));
+    let shown = |ids: &[DirectoryUserId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();
+    let event = EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", id))
+        .with(json!({
+            "added": add.len(), "removed": remove.len(),
+            "first_added": shown(&add), "first_removed": shown(&remove),
+        }));
+    let changed = DirectoryGroup { updated_at: moment.now, ..group.clone() };
+    let mut changes = vec![DirectoryGroupChange::Update(changed).into()];
+    if !add.is_empty() {
+        changes.push(DirectoryGroupChange::AddMembers(id, add, Some(speaker.request)).into());
+    }
+    if !remove.is_empty() {
+        changes.push(DirectoryGroupChange::RemoveMembers(id, remove).into());
+    }
+    let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(applied.events.first().copied())
+}
+
+/// Deletes a group: nobody is in it any more.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for a group that the directory did not tell of.
+pub fn delete_group(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    id: DirectoryGroupId,
+) -> Result<(), ServiceError> {
+    let group =
+        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    let touched = if is_mapped(tx, &group)? { all_members(tx, id)? } else { Vec::new() };
+    let event = EventDraft::new(Action::DirectoryGroupDeleted, Target::new("directory_group", id))
+        .with(json!({ "display_name": group.display_name, "external_id": group.external_id }));
+    let plan =
+        Plan::because(speaker.organization, speaker.cause()).then(event, DirectoryGroupChange::Delete(id));
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
+    after_facts(tx, moment, speaker.organization, &touched, cause)?;
+    Ok(())
+}
