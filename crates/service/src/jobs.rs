@@ -14,6 +14,10 @@ pub const SEQUENCE_EVERY_MS: u64 = 150;
 pub const RULES_EVERY_MS: u64 = 500;
 /// How often last uses are stored, in seconds.
 pub const USES_EVERY_S: u64 = 20;
+/// How often traces are stored, in milliseconds: an administrator who looks finds the call that just failed.
+pub const TRACES_EVERY_MS: u64 = 400;
+/// How often old traces are forgotten, in seconds.
+pub const PRUNE_EVERY_S: u64 = 30;
 /// Chunks that one step carries out before it lets the other jobs run.
 const MAX_CHUNKS_A_STEP: usize = 20;
 /// Memberships a chunk.
@@ -25,18 +29,27 @@ impl Portcullis {
         let mut sequence = tokio::time::interval(Duration::from_millis(SEQUENCE_EVERY_MS));
         let mut rules = tokio::time::interval(Duration::from_millis(RULES_EVERY_MS));
         let mut uses = tokio::time::interval(Duration::from_secs(USES_EVERY_S));
+        let mut traces = tokio::time::interval(Duration::from_millis(TRACES_EVERY_MS));
+        let mut prune = tokio::time::interval(Duration::from_secs(PRUNE_EVERY_S));
         loop {
             let done = tokio::select! {
                 _ = stop.changed() => break,
                 _ = sequence.tick() => ("sequence", self.sign_all().await),
                 _ = rules.tick() => ("rules", self.step_rules().await),
                 _ = uses.tick() => ("uses", self.store_uses().await),
+                _ = traces.tick() => ("traces", self.store_traces().await),
+                _ = prune.tick() => ("prune", self.prune_traces().await),
             };
             if let (job, Err(error)) = done {
                 tracing::error!(job.name = job, error = %error, "a job's step failed and is tried again");
             }
         }
-        for (job, result) in [("uses", self.store_uses().await), ("sequence", self.sign_all().await)] {
+        let last = [
+            ("uses", self.store_uses().await),
+            ("traces", self.store_traces().await),
+            ("sequence", self.sign_all().await),
+        ];
+        for (job, result) in last {
             if let Err(error) = result {
                 tracing::error!(job.name = job, error = %error, "the last step before the end failed");
             }

@@ -20,6 +20,7 @@ pub mod sealing;
 pub mod sequencer;
 pub mod signing;
 pub mod token_use;
+pub mod trace;
 
 use std::sync::Arc;
 
@@ -87,6 +88,7 @@ impl Default for Limits {
 pub struct Portcullis {
     around: Surroundings,
     uses: Arc<token_use::TokenUses>,
+    traces: Arc<trace::TraceDesk>,
     keys: Arc<signing::OpenKeys>,
 }
 
@@ -94,11 +96,17 @@ impl Portcullis {
     /// The product in these surroundings.
     #[must_use]
     pub fn new(around: Surroundings) -> Self {
-        Self { around, uses: Arc::default(), keys: Arc::default() }
+        Self { around, uses: Arc::default(), traces: Arc::default(), keys: Arc::default() }
     }
 
     pub(crate) fn open_keys(&self) -> &signing::OpenKeys {
         &self.keys
+    }
+
+    /// Where traces wait to be stored.
+    #[must_use]
+    pub fn traces(&self) -> &trace::TraceDesk {
+        &self.traces
     }
 
     /// When tokens were last used.

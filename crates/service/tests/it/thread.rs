@@ -1,0 +1,340 @@
+//! The thread through every room: a person comes by a directory, acts, leaves, and nothing of theirs acts any more.
+
+use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{AgentChange, DirectoryChange, MappingChange, TokenChange};
+use portcullis_domain::directory::{Directory, DirectoryKind};
+use portcullis_domain::evaluation::Decision;
+use portcullis_domain::id::{
+    AgentId, DirectoryGroupId, DirectoryId, DirectoryUserId, MappingId, MembershipId, OrganizationId,
+    RequestId, TokenId,
+};
+use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::secret::TokenSecret;
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
+use portcullis_service::evaluation::{About, ask};
+use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use portcullis_service::rules::after_rule_change;
+use portcullis_service::{audit_export, organization};
+use portcullis_store::audit::AuditFilter;
+use portcullis_testkit::Bench;
+
+struct Place {
+    organization: OrganizationId,
+    directory: DirectoryId,
+    group: DirectoryGroupId,
+}
+
+fn said(name: &str) -> PersonSaid {
+    PersonSaid {
+        external_id: Some(format!("ext-{name}")),
+        user_name: format!("{name}@acme.test"),
+        display_name: name.to_owned(),
+        full_name: String::new(),
+        emails: vec![format!("{name}@acme.test")],
+        active: Some(true),
+        attributes: format!("{{\"userName\":\"{name}@acme.test\"}}"),
+    }
+}
+
+/// An organization with a SCIM directory and a group that maps to `member`.
+fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
+    bench.write(move |tx, moment| {
+        let organization = organization::create(tx, moment, slug.parse()?, "Acme", Cause::system())?;
+        let directory = Directory {
+            id: DirectoryId::fresh(moment.now, &mut moment.random),
+            organization: organization.id,
+            kind: DirectoryKind::Scim,
+            name: "Okta".into(),
+            default_role: None,
+            settle_s,
+            connection: None,
+            created_at: moment.now,
+        };
+        let event = EventDraft::new(Action::DirectoryCreated, Target::new("directory", directory.id));
+        let plan = Plan::because(organization.id, Cause::system())
+            .then(event, DirectoryChange::Create(directory.clone()));
+        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        let speaker = speaker(moment, organization.id, directory.id);
+        let group = provisioning::create_group(tx, moment, speaker, ("Engineers", Some("g-1")), &[])?;
+        let mapping = Mapping {
+            id: MappingId::fresh(moment.now, &mut moment.random),
+            organization: organization.id,
+            directory: directory.id,
+            source: MappingSource::GroupExternalId("g-1".into()),
+            written: "g-1".into(),
+            gives: Gives { role: Some("member".parse()?), team: None, environment: None },
+            created_at: moment.now,
+        };
+        let event = EventDraft::new(Action::MappingCreated, Target::new("mapping", mapping.id));
+        let plan = Plan::because(organization.id, Cause::system())
+            .then(event, MappingChange::Create(Box::new(mapping)));
+        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        after_rule_change(tx, moment, organization.id, &[], Cause::system())?;
+        Ok(Place { organization: organization.id, directory: directory.id, group: group.id })
+    })
+}
+
+fn speaker(
+    moment: &mut portcullis_service::Moment,
+    organization: OrganizationId,
+    directory: DirectoryId,
+) -> Speaker {
+    Speaker { organization, directory, request: RequestId::fresh(moment.now, &mut moment.random) }
+}
+
+fn provision(bench: &Bench, place: &Place, name: &'static str) -> (DirectoryUserId, MembershipId) {
+    let (organization, directory, group) = (place.organization, place.directory, place.group);
+    bench.write(move |tx, moment| {
+        let speaker = speaker(moment, organization, directory);
+        let user = provisioning::create_user(tx, moment, speaker, &said(name))?;
+        let add = [GroupSaid::AddMembers(vec![user.id])];
+        provisioning::change_group(tx, moment, speaker, group, &add)?;
+        Ok((user.id, user.membership))
+    })
+}
+
+fn key(bench: &Bench, place: &Place, kind: TokenKind, holder: Holder, shown_to: ShownTo) -> String {
+    let organization = place.organization;
+    bench.write(move |tx, moment| {
+        let secret = TokenSecret::fresh(kind, &mut moment.random);
+        let token = Token {
+            id: TokenId::fresh(moment.now, &mut moment.random),
+            organization,
+            kind,
+            holder,
+            parent: None,
+            shown_to,
+            secret: secret.hash(),
+            name: "laptop".into(),
+            environment: Some(Slug::production()),
+            scopes: vec![],
+            connection: None,
+            address_key: None,
+            issued_at: moment.now,
+            expires_at: None,
+            max_idle_s: None,
+            ended: None,
+        };
+        let event = EventDraft::new(Action::TokenIssued, Target::new("token", token.id));
+        let plan =
+            Plan::because(organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
+        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        Ok(secret.expose().to_owned())
+    })
+}
+
+fn agent(bench: &Bench, place: &Place, owner: MembershipId, rule: OwnerLossRule) -> AgentId {
+    let organization = place.organization;
+    bench.write(move |tx, moment| {
+        let agent = Agent {
+            id: AgentId::fresh(moment.now, &mut moment.random),
+            organization,
+            name: "builder".into(),
+            owner,
+            heir: None,
+            on_owner_loss: rule,
+            rule_chosen_by: None,
+            environment: Slug::production(),
+            state: AgentState::Active,
+            created_at: moment.now,
+        };
+        let id = agent.id;
+        let event = EventDraft::new(Action::AgentCreated, Target::new("agent", id));
+        let plan = Plan::because(organization, Cause::system()).then(event, AgentChange::Create(agent));
+        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        Ok(id)
+    })
+}
+
+fn decision(bench: &Bench, place: &Place, secret: &str) -> Decision {
+    let (secret, organization) = (secret.to_owned(), place.organization);
+    let portcullis = bench.portcullis().clone();
+    bench.write(move |tx, moment| {
+        let about = About::Organization(organization);
+        Ok(ask(tx, portcullis.uses(), &secret, about, &Slug::production(), moment.now)?.decision)
+    })
+}
+
+fn state(bench: &Bench, place: &Place, id: MembershipId) -> MembershipState {
+    let organization = place.organization;
+    bench.write(move |tx, _| {
+        Ok(portcullis_store::membership::find(tx, organization, id)?.unwrap().access.state)
+    })
+}
+
+fn say_active(bench: &Bench, place: &Place, user: DirectoryUserId, active: bool) {
+    let (organization, directory) = (place.organization, place.directory);
+    bench.write(move |tx, moment| {
+        let speaker = speaker(moment, organization, directory);
+        provisioning::change_user(tx, moment, speaker, user, |old| {
+            Ok(PersonSaid {
+                external_id: old.external_id.clone(),
+                user_name: old.user_name.clone(),
+                display_name: old.display_name.clone(),
+                full_name: String::new(),
+                emails: old.email_keys.clone(),
+                active: Some(active),
+                attributes: old.attributes.clone(),
+            })
+        })?;
+        Ok(())
+    });
+}
+
+fn leave_group(bench: &Bench, place: &Place, user: DirectoryUserId) {
+    let (organization, directory, group) = (place.organization, place.directory, place.group);
+    bench.write(move |tx, moment| {
+        let speaker = speaker(moment, organization, directory);
+        provisioning::change_group(tx, moment, speaker, group, &[GroupSaid::RemoveMembers(vec![user])])?;
+        Ok(())
+    });
+}
+
+#[tokio::test]
+async fn a_leaver_loses_everything_before_the_answer_and_gets_nothing_back() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (user, member) = provision(&bench, &place, "ada");
+    assert_eq!(state(&bench, &place, member), MembershipState::Active);
+    let own =
+        key(&bench, &place, TokenKind::MemberKey, Holder::Membership(member), ShownTo::Membership(member));
+    let paused = agent(&bench, &place, member, OwnerLossRule::Pause);
+    let seen = key(&bench, &place, TokenKind::AgentKey, Holder::Agent(paused), ShownTo::Membership(member));
+    let unseen = key(&bench, &place, TokenKind::AgentKey, Holder::Agent(paused), ShownTo::Root);
+    for secret in [&own, &seen, &unseen] {
+        assert_eq!(decision(&bench, &place, secret), Decision::Allowed);
+    }
+
+    say_active(&bench, &place, user, false);
+
+    assert_eq!(state(&bench, &place, member), MembershipState::Deprovisioned);
+    assert_eq!(decision(&bench, &place, &own), Decision::TokenEnded);
+    assert_eq!(decision(&bench, &place, &seen), Decision::TokenEnded);
+    assert_eq!(decision(&bench, &place, &unseen), Decision::AgentOrphaned);
+
+    say_active(&bench, &place, user, true);
+    assert_eq!(state(&bench, &place, member), MembershipState::Active, "its directory gave it life again");
+    assert_eq!(decision(&bench, &place, &own), Decision::TokenEnded);
+    assert_eq!(decision(&bench, &place, &unseen), Decision::AgentOrphaned);
+}
+
+#[tokio::test]
+async fn the_receipt_names_what_ended_and_the_log_verifies_offline() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (user, member) = provision(&bench, &place, "ada");
+    key(&bench, &place, TokenKind::MemberKey, Holder::Membership(member), ShownTo::Membership(member));
+    let orphan = agent(&bench, &place, member, OwnerLossRule::Pause);
+    say_active(&bench, &place, user, false);
+    bench.portcullis().sign_all().await.unwrap();
+
+    let organization = place.organization;
+    let receipts = bench.write(move |tx, _| Ok(portcullis_store::receipt::of_membership(tx, member)?));
+    assert_eq!(receipts.len(), 1);
+    let receipt = &receipts[0];
+    let kinds: Vec<&str> = receipt.ended.iter().map(|e| e.kind.as_str()).collect();
+    assert_eq!(kinds, ["agent", "token"]);
+    assert_eq!(receipt.ended[0].id, orphan.to_string());
+    assert!(receipt.jws.is_some(), "signed by the sequencer");
+    assert!(receipt.cause.request_id.is_some(), "caused by the directory's request");
+
+    let lines = bench.write(move |tx, _| {
+        let mut text = Vec::new();
+        audit_export::export(tx, organization, |line| {
+            serde_json::to_writer(&mut text, line)?;
+            text.push(b'\n');
+            Ok(())
+        })?;
+        Ok(text)
+    });
+    let verified = audit_export::verify(lines.as_slice(), &audit_export::Known::default()).unwrap();
+    let events = bench.write(move |tx, _| {
+        Ok(portcullis_store::audit::list_page(tx, organization, &AuditFilter::default(), "", 1000)?)
+    });
+    assert_eq!(verified.events, i64::try_from(events.len()).unwrap());
+
+    let text: Vec<&[u8]> = lines.split_inclusive(|b| *b == b'\n').collect();
+    let check = |lines: Vec<&[u8]>| {
+        let joined = lines.concat();
+        audit_export::verify(joined.as_slice(), &audit_export::Known::default())
+    };
+    for removed in 1..text.len() {
+        let mut without = text.clone();
+        without.remove(removed);
+        assert!(check(without).is_err(), "line {removed} removed");
+    }
+    for swapped in 1..text.len() - 2 {
+        let mut other = text.clone();
+        other.swap(swapped, swapped + 1);
+        assert!(check(other).is_err(), "lines {swapped} and the next swapped");
+    }
+    let changed = String::from_utf8(lines.clone()).unwrap().replace("token.ended", "token.issued");
+    assert!(audit_export::verify(changed.as_bytes(), &audit_export::Known::default()).is_err());
+}
+
+#[tokio::test]
+async fn losing_the_last_granting_group_suspends_at_once_and_ends_after_the_settling_time() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 3600);
+    let (user, member) = provision(&bench, &place, "ada");
+    let own =
+        key(&bench, &place, TokenKind::MemberKey, Holder::Membership(member), ShownTo::Membership(member));
+
+    leave_group(&bench, &place, user);
+    assert_eq!(decision(&bench, &place, &own), Decision::MemberInactive);
+    bench.clock.pass_s(3599);
+    bench.portcullis().step_rules().await.unwrap();
+    assert_eq!(state(&bench, &place, member), MembershipState::Suspended);
+    bench.clock.pass_s(2);
+    assert_eq!(decision(&bench, &place, &own), Decision::MemberInactive, "also before the job ran");
+    bench.portcullis().step_rules().await.unwrap();
+    assert_eq!(state(&bench, &place, member), MembershipState::Deprovisioned);
+    assert_eq!(decision(&bench, &place, &own), Decision::TokenEnded);
+}
+
+#[tokio::test]
+async fn a_deleted_person_who_is_told_of_again_is_somebody_new() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (user, member) = provision(&bench, &place, "ada");
+    let own =
+        key(&bench, &place, TokenKind::MemberKey, Holder::Membership(member), ShownTo::Membership(member));
+    let (organization, directory) = (place.organization, place.directory);
+    bench.write(move |tx, moment| {
+        let speaker = speaker(moment, organization, directory);
+        provisioning::delete_user(tx, moment, speaker, user)
+    });
+    assert_eq!(state(&bench, &place, member), MembershipState::Deprovisioned);
+    let (again, other) = provision(&bench, &place, "ada");
+    assert_ne!(user, again);
+    assert_ne!(member, other);
+    assert_eq!(state(&bench, &place, other), MembershipState::Active);
+    assert_eq!(decision(&bench, &place, &own), Decision::TokenEnded);
+}
+
+#[tokio::test]
+async fn saying_the_same_again_writes_nothing() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (user, _) = provision(&bench, &place, "ada");
+    let organization = place.organization;
+    let count = |bench: &Bench| {
+        bench.write(move |tx, _| {
+            Ok(portcullis_store::audit::list_page(tx, organization, &AuditFilter::default(), "", 1000)?.len())
+        })
+    };
+    let before = count(&bench);
+    say_active(&bench, &place, user, true);
+    let (directory, group) = (place.directory, place.group);
+    bench.write(move |tx, moment| {
+        let speaker = speaker(moment, organization, directory);
+        provisioning::change_group(tx, moment, speaker, group, &[GroupSaid::ReplaceMembers(vec![user])])?;
+        Ok(())
+    });
+    assert_eq!(count(&bench), before);
+}
