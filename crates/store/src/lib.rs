@@ -23,6 +23,7 @@ pub mod facts;
 pub mod grant;
 pub mod idempotency;
 pub mod instance;
+pub mod invitation;
 pub mod lease;
 pub mod leaver;
 pub mod mapping;

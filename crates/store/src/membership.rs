@@ -74,6 +74,11 @@ const OF_USER: Statement = Statement::read(
     "membership.of_user",
     concat!("SELECT ", columns!(), " FROM memberships WHERE user_id = $1 ORDER BY id LIMIT 100"),
 );
+const GOVERNED_BY: Statement = Statement::read(
+    "membership.governed_by",
+    "SELECT id FROM memberships WHERE governed_by = $2 AND organization = $1 AND state <> 'deprovisioned' \
+     AND id > $3 ORDER BY id LIMIT $4",
+);
 const LIST: Statement = Statement::read(
     "membership.list",
     concat!(
@@ -120,6 +125,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &FIND_LOCKED,
     &BY_EMAIL,
     &OF_USER,
+    &GOVERNED_BY,
     &LIST,
     &LIST_BY_EMAIL,
     &DUE,
@@ -303,6 +309,23 @@ pub fn by_email(
 /// As [`find`].
 pub fn of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Membership>, StoreError> {
     tx.rows(&OF_USER, params![user])?.iter().map(read).collect()
+}
+
+/// Memberships that a directory governs and that were not off-boarded, in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn governed_by(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: portcullis_domain::id::DirectoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<MembershipId>, StoreError> {
+    tx.rows(&GOVERNED_BY, params![organization, directory, after, limit])?
+        .iter()
+        .map(|r| r.parsed(0))
+        .collect()
 }
 
 /// A page of memberships in order of id, after `after`.

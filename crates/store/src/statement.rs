@@ -63,6 +63,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::grant::ALL,
         crate::idempotency::ALL,
         crate::instance::ALL,
+        crate::invitation::ALL,
         crate::leaver::ALL,
         crate::lease::ALL,
         crate::mapping::ALL,
