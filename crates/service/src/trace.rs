@@ -1,10 +1,210 @@
-//! Traces: the record of sign-ins and directory calls, read by administrators.
+//! Traces of sign-ins and directory calls: gathered in memory, stored by a job, bounded everywhere.
+//!
+//! A call is answered without waiting for its trace. What does not fit is dropped and counted, because a trace explains
+//! and never decides; what a crash loses is an explanation.
 
-use portcullis_domain::id::{OrganizationId, TraceId};
+use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId, TraceId};
 use portcullis_store::trace::{Trace, TraceFilter};
-use portcullis_store::{Tx, trace};
+use portcullis_store::{Priority, Tx, trace};
+use serde_json::{Map, Value};
 
-use crate::ServiceError;
+use crate::{Limits, Moment, Portcullis, ServiceError};
+
+/// The most traces that wait to be stored.
+pub const MAX_WAITING: usize = 4096;
+/// The most bytes of content that wait to be stored.
+pub const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
+/// Traces that one transaction stores: the writer must not be held up by explanations.
+pub const MAX_A_STEP: usize = 250;
+/// Traces that one transaction forgets.
+pub const MAX_PRUNED: i64 = 1000;
+/// Transactions that one run of the job forgets with: more than a busy directory adds meanwhile.
+const MAX_PRUNE_STEPS: usize = 200;
+/// The most bytes of one trace's content.
+pub const MAX_CONTENT_BYTES: usize = 32 * 1024;
+/// Calls of a directory whose bodies are kept, whatever came of them: when it is connected, somebody looks.
+pub const MAX_FIRST_CALLS: u32 = 100;
+/// Directories whose first calls are counted; beyond it only the bodies of refused calls are kept.
+const MAX_DIRECTORIES: usize = 10_000;
+/// What a masked value is replaced by.
+const MASK: &str = "(masked)";
+/// Parts of names whose values are never kept.
+const SECRET_NAMES: [&str; 6] = ["password", "secret", "token", "authorization", "assertion", "cookie"];
+
+/// The record of one call, before it is stored.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TraceDraft {
+    /// The organization that may read it.
+    pub organization: OrganizationId,
+    /// What it is a trace of: `directory` or `sign_in`.
+    pub kind: &'static str,
+    /// How it ended: `ok` or a stable code.
+    pub outcome: String,
+    /// Whom or what it was about.
+    pub subject: String,
+    /// The request.
+    pub request: Option<RequestId>,
+    /// What came and which check decided; secrets masked by the caller, see [`masked`].
+    pub content: Value,
+    /// When.
+    pub at: Timestamp,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    drafts: VecDeque<(TraceDraft, String)>,
+    bytes: usize,
+    touched: BTreeSet<OrganizationId>,
+    calls: HashMap<DirectoryId, u32>,
+}
+
+/// Where traces wait to be stored.
+#[derive(Debug, Default)]
+pub struct TraceDesk {
+    waiting: Mutex<Waiting>,
+    dropped: AtomicU64,
+}
+
+impl TraceDesk {
+    fn locked(&self) -> std::sync::MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes a trace, or drops and counts it if too much waits.
+    pub fn note(&self, mut draft: TraceDraft) {
+        let mut content = draft.content.to_string();
+        draft.content = Value::Null;
+        if content.len() > MAX_CONTENT_BYTES {
+            content =
+                serde_json::json!({ "left_out": "too large to keep", "bytes": content.len() }).to_string();
+        }
+        let mut waiting = self.locked();
+        let bytes = waiting.bytes + content.len();
+        if waiting.drafts.len() >= MAX_WAITING || bytes > MAX_WAITING_BYTES {
+            drop(waiting);
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+            return;
+        }
+        waiting.bytes = bytes;
+        waiting.drafts.push_back((draft, content));
+    }
+
+    /// Whether this call of a directory is among its first since the start; counts it.
+    pub fn is_among_first(&self, directory: DirectoryId) -> bool {
+        let calls = &mut self.locked().calls;
+        if calls.len() >= MAX_DIRECTORIES && !calls.contains_key(&directory) {
+            return false;
+        }
+        let count = calls.entry(directory).or_default();
+        *count = count.saturating_add(1);
+        *count <= MAX_FIRST_CALLS
+    }
+
+    /// How many traces were dropped since the start.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Takes what waits longest, to be stored.
+    fn take(&self) -> Vec<(TraceDraft, String)> {
+        let mut waiting = self.locked();
+        let many = waiting.drafts.len().min(MAX_A_STEP);
+        let taken: Vec<(TraceDraft, String)> = waiting.drafts.drain(..many).collect();
+        for (draft, content) in &taken {
+            waiting.bytes = waiting.bytes.saturating_sub(content.len());
+            waiting.touched.insert(draft.organization);
+        }
+        taken
+    }
+
+    /// Counts traces that could not be stored.
+    fn lost(&self, many: usize) {
+        self.dropped.fetch_add(u64::try_from(many).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    fn touched(&self) -> BTreeSet<OrganizationId> {
+        std::mem::take(&mut self.locked().touched)
+    }
+}
+
+/// Stores traces that were taken.
+fn store(tx: &mut Tx<'_>, moment: &mut Moment, drafts: &[(TraceDraft, String)]) -> Result<(), ServiceError> {
+    let traces: Vec<Trace> = drafts
+        .iter()
+        .map(|(draft, content)| Trace {
+            id: TraceId::fresh(draft.at, &mut moment.random),
+            organization: draft.organization,
+            kind: draft.kind.to_owned(),
+            outcome: draft.outcome.clone(),
+            subject: draft.subject.clone(),
+            request: draft.request,
+            content: content.clone(),
+            created_at: draft.at,
+        })
+        .collect();
+    Ok(trace::insert(tx, &traces)?)
+}
+
+/// Forgets what is too old, or too much in these organizations; whether there is more to forget.
+fn prune(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    limits: Limits,
+    organizations: &BTreeSet<OrganizationId>,
+) -> Result<bool, ServiceError> {
+    let many = MAX_PRUNED.unsigned_abs();
+    let mut more = trace::prune_by_age(tx, now.plus_s(-limits.trace_age_s), MAX_PRUNED)? >= many;
+    for organization in organizations {
+        more |= trace::prune_by_count(tx, *organization, limits.max_traces, MAX_PRUNED)? >= many;
+    }
+    Ok(more)
+}
+
+impl Portcullis {
+    /// Stores the traces that wait, step by step.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]; the traces of that step are lost and counted.
+    pub async fn store_traces(&self) -> Result<(), ServiceError> {
+        for _ in 0..MAX_WAITING / MAX_A_STEP {
+            let taken = self.traces().take();
+            let many = taken.len();
+            if many == 0 {
+                return Ok(());
+            }
+            let stored = self.write(Priority::Ordinary, move |tx, moment| store(tx, moment, &taken)).await;
+            if let Err(error) = stored {
+                self.traces().lost(many);
+                return Err(error);
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets traces that are too old, or too many in an organization that had new ones.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn prune_traces(&self) -> Result<(), ServiceError> {
+        let (touched, limits) = (self.traces().touched(), self.around().limits);
+        for _ in 0..MAX_PRUNE_STEPS {
+            let touched = touched.clone();
+            let more = self
+                .write(Priority::Ordinary, move |tx, moment| prune(tx, moment.now, limits, &touched))
+                .await?;
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
 
 /// A page of traces, newest first; older than `after`, if it is not empty.
 ///
@@ -26,4 +226,27 @@ pub fn list(
 /// [`ServiceError::NotFound`].
 pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: TraceId) -> Result<Trace, ServiceError> {
     trace::find(tx, organization, id)?.ok_or(ServiceError::NotFound("trace"))
+}
+
+/// A JSON value without secrets: the value of every key, and of every PATCH path, that names one is replaced.
+#[must_use]
+pub fn masked(value: Value) -> Value {
+    match value {
+        Value::Object(object) => {
+            let path_is_secret = object.get("path").and_then(Value::as_str).is_some_and(is_secret);
+            let mut out = Map::new();
+            for (key, value) in object {
+                let hide = is_secret(&key) || (path_is_secret && key.eq_ignore_ascii_case("value"));
+                out.insert(key, if hide { Value::from(MASK) } else { masked(value) });
+            }
+            Value::Object(out)
+        }
+        Value::Array(values) => Value::Array(values.into_iter().map(masked).collect()),
+        other => other,
+    }
+}
+
+fn is_secret(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }
