@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::Refusal;
 use crate::id::{AgentId, MembershipId, OrganizationId};
 use crate::text::Slug;
 use crate::time::Timestamp;
@@ -62,6 +63,43 @@ impl AgentState {
             Self::Paused => "paused",
             Self::Orphaned => "orphaned",
             Self::Disabled => "disabled",
+        }
+    }
+}
+
+/// What a person orders of an agent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum AgentOrder {
+    /// Stop until somebody says otherwise.
+    Pause,
+    /// Go on.
+    Resume,
+    /// Belong to another owner, who is active.
+    Assign,
+    /// Be changed in name, heir, environment or rule, or get a key.
+    Change,
+}
+
+impl AgentOrder {
+    /// Every order.
+    pub const ALL: [Self; 4] = [Self::Pause, Self::Resume, Self::Assign, Self::Change];
+}
+
+impl AgentState {
+    /// The state after an order. Nothing leads out of `disabled`, and only a new owner out of `orphaned` (I4).
+    ///
+    /// # Errors
+    /// [`Refusal::AgentState`] if the order is not possible in this state.
+    pub const fn after(self, order: AgentOrder) -> Result<Self, Refusal> {
+        match (self, order) {
+            (Self::Disabled, _) | (Self::Orphaned, AgentOrder::Pause | AgentOrder::Resume) => {
+                Err(Refusal::AgentState)
+            }
+            (Self::Active | Self::Paused, AgentOrder::Pause) => Ok(Self::Paused),
+            (Self::Active | Self::Paused, AgentOrder::Resume) | (Self::Orphaned, AgentOrder::Assign) => {
+                Ok(Self::Active)
+            }
+            (same, AgentOrder::Assign | AgentOrder::Change) => Ok(same),
         }
     }
 }

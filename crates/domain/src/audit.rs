@@ -101,9 +101,11 @@ actions! {
     AgentHandedOver = "agent.handed_over", "An agent went to another owner.";
     AgentDisabled = "agent.disabled", "An agent ended.";
     TokenIssued = "token.issued", "A token was issued.";
+    TokenRevoked = "token.revoked", "Somebody with the right ordered the end of a token.";
     TokenEnded = "token.ended", "A token ended.";
     SignInSucceeded = "sign_in.succeeded", "A person signed in.";
     SignInRefused = "sign_in.refused", "A sign-in was refused.";
+    SignedOut = "sign_in.ended", "A person signed out, or a session no longer fitted into their browser.";
     ReceiptOpened = "receipt.opened", "A receipt of an off-boarding was opened.";
     RulesChanged = "rules.changed", "A change of rules is being carried out.";
     RootTokenUsed = "root_token.used", "The root token was used.";

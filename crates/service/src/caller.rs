@@ -77,6 +77,19 @@ impl Caller {
         }
     }
 
+    /// Whether the caller has to do with that organization at all: where what one may depends on whose thing it is.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`], as for an unknown organization.
+    pub fn belongs_to(&self, organization: OrganizationId) -> Result<(), ServiceError> {
+        let own = match self {
+            Self::Root => organization,
+            Self::Member(m) => m.organization,
+            Self::Service { organization, .. } => *organization,
+        };
+        if own == organization { Ok(()) } else { Err(ServiceError::NotFound("organization")) }
+    }
+
     /// Only the root token may.
     ///
     /// # Errors

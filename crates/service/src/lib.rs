@@ -6,6 +6,7 @@
 //! One noun, one file, as in every room. [`access`] is the road that every change of access walks.
 
 pub mod access;
+pub mod agent;
 pub mod audit_export;
 pub mod caller;
 pub mod error;
@@ -13,12 +14,17 @@ pub mod evaluation;
 pub mod fetch;
 pub mod idempotency;
 pub mod jobs;
+pub mod member_key;
+pub mod membership;
 pub mod organization;
 pub mod provisioning;
+pub mod receipt;
 pub mod rules;
 pub mod sealing;
 pub mod sequencer;
+pub mod service_key;
 pub mod signing;
+pub mod token;
 pub mod token_use;
 pub mod trace;
 

@@ -1,5 +1,6 @@
 //! Member keys: tokens that act as a membership, from outside a browser.
 
+use portcullis_domain::Refusal;
 use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
@@ -11,13 +12,12 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
-use portcullis_domain::{Refusal, role};
 use portcullis_store::token::TokenView;
 use portcullis_store::{Tx, apply, token};
 use serde_json::json;
 
 use crate::caller::Caller;
-use crate::membership::{self, active, must_not_outrank};
+use crate::membership::{must_be_active, must_not_outrank, settled};
 use crate::{Moment, ServiceError};
 
 /// What a key is to be.
@@ -92,7 +92,8 @@ pub(crate) fn issue_named(
             "shown_to": token.shown_to,
             "expires_at": token.expires_at.map(Timestamp::rfc3339),
         }));
-    let plan = Plan::because(draft.organization, cause).then(event, TokenChange::Issue(Box::new(token.clone())));
+    let plan =
+        Plan::because(draft.organization, cause).then(event, TokenChange::Issue(Box::new(token.clone())));
     apply(tx, &plan, now, &mut moment.random)?;
     Ok(Issued { token, secret })
 }
@@ -160,14 +161,13 @@ pub fn issue(
     wish: NewKey,
     cause: Cause,
 ) -> Result<Issued, ServiceError> {
-    let member = membership::settled(tx, moment, organization, id);
-    let member = match member {
-        // Who may not ask hears the same of every member.
-        Err(error) => return Err(caller.may(Permission::KeysWrite, organization).err().unwrap_or(error)),
-        Ok(member) => member,
-    };
+    // Who may not ask hears the same of every member.
+    if caller.membership() != Some(id) {
+        caller.may(Permission::KeysWrite, organization)?;
+    }
+    let member = settled(tx, moment, organization, id)?;
     may(tx, caller, &member, Permission::KeysWrite)?;
-    let member = active(tx, moment, organization, id)?;
+    must_be_active(&member)?;
     let draft = Draft {
         organization,
         kind: TokenKind::MemberKey,

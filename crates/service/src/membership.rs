@@ -145,10 +145,21 @@ pub fn active(
     id: MembershipId,
 ) -> Result<Membership, ServiceError> {
     let member = settled(tx, moment, organization, id)?;
-    if member.access.state != MembershipState::Active {
-        return Err(Refusal::MemberInactive.into());
-    }
+    must_be_active(&member)?;
     Ok(member)
+}
+
+/// Refuses what only somebody who may act can have.
+///
+/// # Errors
+/// [`Refusal::MemberInactive`].
+pub fn must_be_active(member: &Membership) -> Result<(), ServiceError> {
+    match member.access.state {
+        MembershipState::Active => Ok(()),
+        MembershipState::Invited | MembershipState::Suspended | MembershipState::Deprovisioned => {
+            Err(Refusal::MemberInactive.into())
+        }
+    }
 }
 
 /// How high a role stands; below every role if there is none.
@@ -171,11 +182,7 @@ pub fn rank_of(
 ///
 /// # Errors
 /// [`Refusal::AboveOwnRank`].
-pub fn must_not_outrank(
-    tx: &mut Tx<'_>,
-    caller: &Caller,
-    member: &Membership,
-) -> Result<(), ServiceError> {
+pub fn must_not_outrank(tx: &mut Tx<'_>, caller: &Caller, member: &Membership) -> Result<(), ServiceError> {
     let rank = rank_of(tx, member.organization, member.role())?;
     Ok(may_give(caller.rank(), rank)?)
 }

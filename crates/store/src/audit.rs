@@ -37,6 +37,10 @@ macro_rules! list {
 const LIST: Statement = Statement::read("audit.list", list!(""));
 const LIST_OF_TARGET: Statement =
     Statement::read("audit.list_of_target", list!(" AND (target = $7 OR second_target = $7)"));
+const FIND: Statement = Statement::read(
+    "audit.find",
+    concat!("SELECT ", columns!(), " FROM audit_events WHERE organization = $1 AND id = $2"),
+);
 const WAITING: Statement = Statement::read(
     "audit.waiting",
     "SELECT id, organization, content, salt FROM audit_events WHERE number IS NULL ORDER BY id LIMIT $1",
@@ -65,7 +69,7 @@ const COUNT_WAITING: Statement =
     Statement::read("audit.count_waiting", "SELECT COUNT(*) FROM audit_events WHERE number IS NULL");
 
 pub(crate) const ALL: &[&Statement] =
-    &[&INSERT, &LIST, &LIST_OF_TARGET, &WAITING, &NUMBER, &HEAD, &PUT_HEAD, &EXPORT, &COUNT_WAITING];
+    &[&INSERT, &LIST, &LIST_OF_TARGET, &FIND, &WAITING, &NUMBER, &HEAD, &PUT_HEAD, &EXPORT, &COUNT_WAITING];
 
 /// What a list of events is narrowed to. Empty means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -188,6 +192,18 @@ pub fn list_page(
         tx.rows(&LIST_OF_TARGET, params)?
     };
     rows.iter().map(read).collect()
+}
+
+/// An event of that organization.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: EventId,
+) -> Result<Option<StoredEvent>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
 }
 
 /// Events that wait for their number, oldest first.

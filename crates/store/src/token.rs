@@ -95,6 +95,15 @@ const LIST_OF_HOLDER: Statement = Statement::read(
          WHERE t.organization = $1 AND t.holder = $4 AND t.id > $2 ORDER BY t.id LIMIT $3"
     ),
 );
+const LIST_OF_KIND: Statement = Statement::read(
+    "token.list_of_kind",
+    concat!(
+        "SELECT ",
+        view!(),
+        " FROM tokens t LEFT JOIN token_uses u ON u.token = t.id \
+         WHERE t.organization = $1 AND t.holder = $4 AND t.kind = $5 AND t.id > $2 ORDER BY t.id LIMIT $3"
+    ),
+);
 const USED: Statement = Statement::note(
     "token.used",
     "INSERT INTO token_uses (token, last_used_at) VALUES ($1, $2) \
@@ -120,6 +129,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &FIND,
     &LIST,
     &LIST_OF_HOLDER,
+    &LIST_OF_KIND,
     &USED,
     &LIVE_BY_HASH,
 ];
@@ -323,6 +333,21 @@ pub fn list_page(
         tx.rows(&LIST_OF_HOLDER, params![organization, after, limit, holder])?
     };
     rows.iter().map(read).collect()
+}
+
+/// A page of a holder's tokens of one kind in order of id, ended ones too.
+///
+/// # Errors
+/// As [`find`].
+pub fn list_of_kind(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (holder, kind): (&str, TokenKind),
+    after: &str,
+    limit: i64,
+) -> Result<Vec<TokenView>, StoreError> {
+    let kind = kind.as_str();
+    tx.rows(&LIST_OF_KIND, params![organization, after, limit, holder, kind])?.iter().map(read).collect()
 }
 
 /// Notes when tokens were last used.

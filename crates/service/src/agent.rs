@@ -1,0 +1,528 @@
+//! Agents: who may make and steer them, and which orders their state allows.
+//!
+//! An agent acts with its owner's role. So whoever may steer it may do so for that owner: with `agents.write` up to
+//! their own rank, for themselves with `use`, and as a lead for the people of teams where their team role is `admin`.
+
+use portcullis_domain::Refusal;
+use portcullis_domain::agent::{Agent, AgentOrder, AgentState, OwnerLossRule};
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{AgentChange, Change, TokenChange, TokenSet};
+use portcullis_domain::id::{AgentId, MembershipId, OrganizationId, TokenId};
+use portcullis_domain::membership::Membership;
+use portcullis_domain::permission::Permission;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
+use portcullis_domain::team::TeamRole;
+use portcullis_domain::text::{Slug, name};
+use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
+use portcullis_store::token::TokenView;
+use portcullis_store::{Tx, agent, apply, membership as rows, token};
+use serde_json::json;
+
+use crate::caller::Caller;
+use crate::member_key::{Draft, Issued, NewKey, end_one, environment_of, issue_named};
+use crate::membership::{active, must_be_active, must_not_outrank, settled};
+use crate::{Moment, ServiceError};
+
+/// The most agents that one page looks at for a lead, who sees only some of them.
+pub const MAX_LOOKED_AT: usize = 2000;
+const CHUNK: i64 = 200;
+const NOUN: &str = "agent";
+
+/// What an agent is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewAgent {
+    /// Its name for people.
+    pub name: String,
+    /// Whose agent it is.
+    pub owner: MembershipId,
+    /// Where it may act; `production` if nothing is said.
+    pub environment: Option<Slug>,
+    /// Who gets it under `hand_over`.
+    pub heir: Option<MembershipId>,
+    /// What happens when the owner goes.
+    pub on_owner_loss: OwnerLossRule,
+}
+
+/// What is to be different. `None` leaves it as it is.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AgentPatch {
+    /// Its name for people.
+    pub name: Option<String>,
+    /// Where it may act: another environment ends its keys.
+    pub environment: Option<Slug>,
+    /// Who gets it; the inner `None` is nobody.
+    pub heir: Option<Option<MembershipId>>,
+    /// What happens when the owner goes.
+    pub on_owner_loss: Option<OwnerLossRule>,
+}
+
+/// A page of agents.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AgentPage {
+    /// The agents.
+    pub items: Vec<Agent>,
+    /// The last agent that was looked at, if there may be more.
+    pub next: Option<AgentId>,
+}
+
+/// Whether the caller leads that member: lead or higher, with the team role `admin` in a team of theirs.
+#[must_use]
+pub fn leads(caller: &Caller, member: &Membership) -> bool {
+    let Caller::Member(caller) = caller else { return false };
+    let admin_of =
+        |slug: &Slug| caller.teams.iter().any(|(team, role)| team == slug && *role == TeamRole::Admin);
+    caller.organization == member.organization
+        && caller.rank >= Rank::LEAD
+        && caller.permissions.contains(&Permission::Use)
+        && member.access.teams.iter().any(|(team, _)| admin_of(team))
+}
+
+fn is_own(caller: &Caller, owner: &Membership) -> bool {
+    caller.membership() == Some(owner.id) && caller.may(Permission::Use, owner.organization).is_ok()
+}
+
+/// May the caller steer agents of that owner?
+///
+/// # Errors
+/// [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`] if the owner stands higher than the caller.
+pub fn may_steer(tx: &mut Tx<'_>, caller: &Caller, owner: &Membership) -> Result<(), ServiceError> {
+    if is_own(caller, owner) {
+        return Ok(());
+    }
+    if !leads(caller, owner) {
+        caller.may(Permission::AgentsWrite, owner.organization)?;
+    }
+    must_not_outrank(tx, caller, owner)
+}
+
+/// May the caller see agents of that owner?
+fn may_see(caller: &Caller, owner: &Membership) -> Result<(), ServiceError> {
+    if is_own(caller, owner) || leads(caller, owner) {
+        return Ok(());
+    }
+    caller.may(Permission::AgentsRead, owner.organization)
+}
+
+fn owner_of(tx: &mut Tx<'_>, agent: &Agent) -> Result<Membership, ServiceError> {
+    let owner = rows::find(tx, agent.organization, agent.owner)?;
+    owner.ok_or_else(|| {
+        portcullis_store::StoreError::Inconsistent(format!("agent `{}` has no owner", agent.id)).into()
+    })
+}
+
+fn stored(tx: &mut Tx<'_>, organization: OrganizationId, id: AgentId) -> Result<Agent, ServiceError> {
+    agent::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
+}
+
+/// An agent that the caller may steer, in a state that allows the order; with the state after it.
+fn steered(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    order: AgentOrder,
+) -> Result<(Agent, AgentState), ServiceError> {
+    let found = stored(tx, organization, id)?;
+    let owner = settled(tx, moment, organization, found.owner)?;
+    may_steer(tx, caller, &owner)?;
+    // Settling the owner may have ended them, and stopped the agent.
+    let found = stored(tx, organization, id)?;
+    let after = found.state.after(order)?;
+    Ok((found, after))
+}
+
+/// An agent.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`].
+pub fn find(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+) -> Result<Agent, ServiceError> {
+    let found = stored(tx, organization, id)?;
+    let owner = owner_of(tx, &found)?;
+    may_see(caller, &owner)?;
+    Ok(found)
+}
+
+/// A page of the agents that the caller may see, in order of id.
+///
+/// # Errors
+/// [`ServiceError::Forbidden`] for callers who can see none.
+pub fn list(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    organization: OrganizationId,
+    (after, limit): (&str, i64),
+) -> Result<AgentPage, ServiceError> {
+    if caller.may(Permission::AgentsRead, organization).is_ok() {
+        let found = agent::list(tx, organization, Some(after), limit.saturating_add(1))?;
+        return Ok(page(found, limit));
+    }
+    let Caller::Member(member) = caller else {
+        return Err(ServiceError::Forbidden(Permission::AgentsRead));
+    };
+    caller.may(Permission::Use, organization)?;
+    let leads_some =
+        member.rank >= Rank::LEAD && member.teams.iter().any(|(_, role)| *role == TeamRole::Admin);
+    if leads_some {
+        return list_of_lead(tx, caller, organization, (after, limit));
+    }
+    let found =
+        agent::list_of_owner(tx, organization, member.membership, Some(after), limit.saturating_add(1))?;
+    Ok(page(found, limit))
+}
+
+fn page(mut found: Vec<Agent>, limit: i64) -> AgentPage {
+    let most = usize::try_from(limit).unwrap_or(0);
+    let more = found.len() > most;
+    found.truncate(most);
+    let next = found.last().filter(|_| more).map(|a| a.id);
+    AgentPage { items: found, next }
+}
+
+fn list_of_lead(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    organization: OrganizationId,
+    (after, limit): (&str, i64),
+) -> Result<AgentPage, ServiceError> {
+    let most = usize::try_from(limit).unwrap_or(0);
+    let mut items = Vec::new();
+    let mut last: Option<AgentId> = None;
+    let mut looked_at = 0;
+    loop {
+        let from = last.map_or_else(|| after.to_owned(), |id| id.to_string());
+        let chunk = agent::list(tx, organization, Some(&from), CHUNK)?;
+        if chunk.is_empty() {
+            return Ok(AgentPage { items, next: None });
+        }
+        for found in chunk {
+            if items.len() == most || looked_at == MAX_LOOKED_AT {
+                return Ok(AgentPage { items, next: last });
+            }
+            looked_at += 1;
+            last = Some(found.id);
+            let owner = owner_of(tx, &found)?;
+            if may_see(caller, &owner).is_ok() {
+                items.push(found);
+            }
+        }
+    }
+}
+
+/// Who chose a rule: nobody need be remembered for the one that stops the agent.
+fn chosen_by(caller: &Caller, rule: OwnerLossRule) -> Option<MembershipId> {
+    caller.membership().filter(|_| rule != OwnerLossRule::Pause)
+}
+
+/// Refuses a rule that the caller may not choose, and an heir who cannot be one.
+fn check_rule(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, owner): (OrganizationId, MembershipId),
+    heir: Option<MembershipId>,
+    rule: OwnerLossRule,
+) -> Result<(), ServiceError> {
+    if rule == OwnerLossRule::Keep {
+        // The agent would go to whoever chose this.
+        caller.may(Permission::AgentsWrite, organization)?;
+    }
+    let Some(heir) = heir else {
+        return match rule {
+            OwnerLossRule::HandOver => Err(ServiceError::invalid("heir", "`hand_over` needs an heir")),
+            OwnerLossRule::Pause | OwnerLossRule::Disable | OwnerLossRule::Keep => Ok(()),
+        };
+    };
+    if heir == owner {
+        return Err(ServiceError::invalid("heir", "the heir is somebody else than the owner"));
+    }
+    let found = rows::find(tx, organization, heir)?.filter(|m| m.ended.is_none());
+    let found = found.ok_or(ServiceError::NotFound("member"))?;
+    // The agent would act with the heir's role one day.
+    must_not_outrank(tx, caller, &found)
+}
+
+/// Makes an agent.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for an owner or heir who is not here; [`ServiceError::Forbidden`];
+/// [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`];
+/// [`ServiceError::Invalid`] for an heir who cannot be one.
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    wish: NewAgent,
+    cause: Cause,
+) -> Result<Agent, ServiceError> {
+    let owner = settled(tx, moment, organization, wish.owner)?;
+    may_steer(tx, caller, &owner)?;
+    must_be_active(&owner)?;
+    check_rule(tx, caller, (organization, owner.id), wish.heir, wish.on_owner_loss)?;
+    let made = Agent {
+        id: AgentId::fresh(moment.now, &mut moment.random),
+        organization,
+        name: name(&wish.name)?,
+        owner: owner.id,
+        heir: wish.heir,
+        on_owner_loss: wish.on_owner_loss,
+        rule_chosen_by: chosen_by(caller, wish.on_owner_loss),
+        environment: environment_of(&owner, wish.environment)?,
+        state: AgentState::Active,
+        created_at: moment.now,
+    };
+    let event = event(Action::AgentCreated, &made).with(shown(&made));
+    write(tx, moment, &made, cause, event, vec![AgentChange::Create(made.clone()).into()])?;
+    Ok(made)
+}
+
+/// Changes an agent's name, environment, heir or rule.
+///
+/// # Errors
+/// As [`create`], and [`Refusal::AgentState`] for one that ended.
+pub fn update(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    patch: AgentPatch,
+    cause: Cause,
+) -> Result<Agent, ServiceError> {
+    let (before, _) = steered(tx, moment, caller, (organization, id), AgentOrder::Change)?;
+    let mut after = before.clone();
+    if let Some(text) = patch.name {
+        after.name = name(&text)?;
+    }
+    if let Some(environment) = patch.environment {
+        let owner = owner_of(tx, &before)?;
+        after.environment = environment_of(&owner, Some(environment))?;
+    }
+    if let Some(heir) = patch.heir {
+        after.heir = heir;
+    }
+    if let Some(rule) = patch.on_owner_loss.filter(|rule| *rule != before.on_owner_loss) {
+        after.on_owner_loss = rule;
+        after.rule_chosen_by = chosen_by(caller, rule);
+    }
+    if after == before {
+        return Ok(before);
+    }
+    if (after.heir, after.on_owner_loss) != (before.heir, before.on_owner_loss) {
+        check_rule(tx, caller, (organization, before.owner), after.heir, after.on_owner_loss)?;
+    }
+    let mut changes: Vec<Change> = vec![
+        AgentChange::Update {
+            id,
+            name: after.name.clone(),
+            heir: after.heir,
+            environment: after.environment.clone(),
+            on_owner_loss: after.on_owner_loss,
+            rule_chosen_by: after.rule_chosen_by,
+        }
+        .into(),
+    ];
+    if after.environment != before.environment {
+        changes.push(end_keys(&before, TokenEnd::Replaced, moment));
+    }
+    let event =
+        event(Action::AgentUpdated, &after).with(json!({ "from": shown(&before), "to": shown(&after) }));
+    write(tx, moment, &after, cause, event, changes)?;
+    Ok(after)
+}
+
+/// Stops an agent until somebody says otherwise, or lets it go on. What is so already stays so.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`]; [`Refusal::AgentState`] for an
+/// agent that ended, or whose owner did.
+pub fn order(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    wish: AgentOrder,
+    cause: Cause,
+) -> Result<Agent, ServiceError> {
+    let (mut found, after) = steered(tx, moment, caller, (organization, id), wish)?;
+    if found.state == after {
+        return Ok(found);
+    }
+    found.state = after;
+    let action = if after == AgentState::Paused { Action::AgentPaused } else { Action::AgentResumed };
+    write(tx, moment, &found, cause, event(action, &found), vec![AgentChange::SetState(id, after).into()])?;
+    Ok(found)
+}
+
+/// Gives an agent another owner, who is active. An orphaned one goes on.
+///
+/// # Errors
+/// As [`order`], for both owners; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`].
+pub fn assign(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    owner: MembershipId,
+    cause: Cause,
+) -> Result<Agent, ServiceError> {
+    let (mut found, after) = steered(tx, moment, caller, (organization, id), AgentOrder::Assign)?;
+    let new = settled(tx, moment, organization, owner)?;
+    may_steer(tx, caller, &new)?;
+    must_be_active(&new)?;
+    environment_of(&new, Some(found.environment.clone()))?;
+    if found.owner == owner && found.state == after {
+        return Ok(found);
+    }
+    let former = found.owner;
+    found.owner = owner;
+    found.state = after;
+    let event = event(Action::AgentHandedOver, &found)
+        .with(json!({ "from": former, "owner": owner, "state": after.as_str() }));
+    write(tx, moment, &found, cause, event, vec![AgentChange::SetOwner(id, owner, after).into()])?;
+    Ok(found)
+}
+
+/// Ends an agent for good, with its keys. One that ended already stays as it is.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`].
+pub fn disable(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let found = stored(tx, organization, id)?;
+    let owner = owner_of(tx, &found)?;
+    may_steer(tx, caller, &owner)?;
+    if found.state == AgentState::Disabled {
+        return Ok(());
+    }
+    let keys = end_keys(&found, TokenEnd::AgentDisabled, moment);
+    let changes = vec![AgentChange::Disable(id, None).into(), keys];
+    write(tx, moment, &found, cause, event(Action::AgentDisabled, &found), changes)
+}
+
+/// Issues a key that acts as that agent.
+///
+/// # Errors
+/// As [`order`], and [`Refusal::MemberInactive`] while its owner is not active; [`ServiceError::Invalid`] for an
+/// expiry in the past.
+pub fn issue_key(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    wish: NewKey,
+    cause: Cause,
+) -> Result<Issued, ServiceError> {
+    let (found, _) = steered(tx, moment, caller, (organization, id), AgentOrder::Change)?;
+    if found.state == AgentState::Orphaned {
+        return Err(Refusal::AgentState.into());
+    }
+    active(tx, moment, organization, found.owner)?;
+    let draft = Draft {
+        organization,
+        kind: TokenKind::AgentKey,
+        holder: Holder::Agent(id),
+        shown_to: caller.shown_to(),
+        name: wish.name,
+        environment: Some(found.environment),
+        scopes: vec![],
+        expires_at: wish.expires_at,
+    };
+    issue_named(tx, moment, draft, cause)
+}
+
+/// A page of an agent's keys, ended ones too.
+///
+/// # Errors
+/// As [`find`].
+pub fn list_keys(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    (after, limit): (&str, i64),
+) -> Result<Vec<TokenView>, ServiceError> {
+    find(tx, caller, (organization, id))?;
+    Ok(token::list_of_kind(tx, organization, (&id.to_string(), TokenKind::AgentKey), after, limit)?)
+}
+
+/// One of an agent's keys.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_key(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    key: TokenId,
+) -> Result<TokenView, ServiceError> {
+    find(tx, caller, (organization, id))?;
+    token::find(tx, organization, key)?
+        .filter(|t| t.kind == TokenKind::AgentKey && t.holder == id.to_string())
+        .ok_or(ServiceError::NotFound("key"))
+}
+
+/// Ends one of an agent's keys.
+///
+/// # Errors
+/// As [`find`], and [`Refusal::AboveOwnRank`].
+pub fn revoke_key(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, AgentId),
+    key: TokenId,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let owner = stored(tx, organization, id).and_then(|found| owner_of(tx, &found))?;
+    may_steer(tx, caller, &owner)?;
+    let found = find_key(tx, caller, (organization, id), key)?;
+    end_one(tx, moment, organization, &found, cause)
+}
+
+fn event(action: Action, agent: &Agent) -> EventDraft {
+    EventDraft::new(action, Target::new("agent", agent.id)).about(Target::new("membership", agent.owner))
+}
+
+fn end_keys(agent: &Agent, because: TokenEnd, moment: &Moment) -> Change {
+    TokenChange::End {
+        organization: agent.organization,
+        set: TokenSet::OfAgent(agent.id),
+        because,
+        at: moment.now,
+        receipt: None,
+    }
+    .into()
+}
+
+fn write(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    agent: &Agent,
+    cause: Cause,
+    event: EventDraft,
+    changes: Vec<Change>,
+) -> Result<(), ServiceError> {
+    let plan = Plan::because(agent.organization, cause).then_all(event, changes);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// An agent as an audit event shows it.
+fn shown(agent: &Agent) -> serde_json::Value {
+    json!({
+        "name": agent.name,
+        "owner": agent.owner,
+        "heir": agent.heir,
+        "on_owner_loss": agent.on_owner_loss.as_str(),
+        "environment": agent.environment,
+    })
+}

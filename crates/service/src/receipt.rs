@@ -1,0 +1,31 @@
+//! Receipts: the account of each off-boarding, read only.
+
+use portcullis_domain::id::{OrganizationId, ReceiptId};
+use portcullis_store::receipt::StoredReceipt;
+use portcullis_store::{Tx, receipt};
+
+use crate::ServiceError;
+
+/// A page of receipts in order of id.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (after, limit): (&str, i64),
+) -> Result<Vec<StoredReceipt>, ServiceError> {
+    Ok(receipt::list_page(tx, organization, after, limit)?)
+}
+
+/// A receipt.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: ReceiptId,
+) -> Result<StoredReceipt, ServiceError> {
+    receipt::find(tx, organization, id)?.ok_or(ServiceError::NotFound("receipt"))
+}
