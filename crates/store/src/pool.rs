@@ -146,7 +146,8 @@ impl Store {
                     let connected = connected.clone();
                     let name = std::thread::Builder::new().name(format!("postgres-{number}"));
                     threads.push(spawned(name.spawn(move || {
-                        postgres_worker(&config, &queue, &*clock, |outcome| {
+                        // The sender is dropped with the first outcome: the loop below ends when all have spoken.
+                        postgres_worker(&config, &queue, &*clock, move |outcome| {
                             let _ = connected.send(outcome);
                         });
                     }))?);
