@@ -58,11 +58,11 @@ const RULES_PENDING: Statement = Statement::read(
     "SELECT COUNT(*) FROM memberships WHERE organization = $1 \
      AND rules_number < (SELECT rules_number FROM organizations WHERE id = $1)",
 );
+// A cross join is what keeps SQLite from walking every membership to its organization instead of the other way.
 const NEXT_STALE: Statement = Statement::read(
     "organization.next_stale",
-    "SELECT o.id, m.id FROM organizations o \
-     JOIN memberships m ON m.organization = o.id AND m.rules_number < o.rules_number \
-     WHERE o.deleted_at IS NULL LIMIT $1",
+    "SELECT o.id, m.id FROM organizations o CROSS JOIN memberships m \
+     WHERE m.organization = o.id AND m.rules_number < o.rules_number AND o.deleted_at IS NULL LIMIT $1",
 );
 
 /// The statements about organizations.
