@@ -20,6 +20,7 @@ pub mod organization;
 pub mod provisioning;
 pub mod receipt;
 pub mod rules;
+pub mod scim;
 pub mod sealing;
 pub mod sequencer;
 pub mod service_key;

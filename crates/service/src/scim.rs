@@ -1,0 +1,90 @@
+//! SCIM's words turned into what a directory says, and what is known turned back (RFC 7643, RFC 7644).
+//!
+//! Thin on purpose: what is allowed stands in the `scim` crate, what follows stands in [`crate::provisioning`]. Bodies
+//! are parsed before a transaction begins; only a PATCH of a person is applied inside it, because it needs the stored
+//! one.
+
+mod group;
+mod user;
+
+pub use group::{
+    GroupDraft, GroupShown, change_group, create_group, find_group, group_changes, group_draft, list_groups,
+};
+pub use user::{
+    UserShown, create_user, find_user, list_users, patch_user, person_said, replace_user, stored_user,
+};
+
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
+use portcullis_scim::ScimError;
+use url::Url;
+
+/// The most resources that a look-up by something that is not unique may find.
+pub const MAX_FOUND: i64 = 1000;
+/// The most members that one answer shows: several times the largest groups that are known of.
+pub const MAX_MEMBERS_SHOWN: usize = 250_000;
+
+/// Whether what belongs to a resource (groups of a person, members of a group) is read with it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Belongings {
+    /// It is.
+    Read,
+    /// It is not, because the answer does not show it.
+    LeftOut,
+}
+
+/// Which part of a list is shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Window {
+    /// How many resources come before it.
+    pub skip: u64,
+    /// The most resources that it shows.
+    pub count: usize,
+}
+
+impl Window {
+    /// The same as numbers of a statement.
+    fn bounds(self) -> (i64, i64) {
+        let bound = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
+        (bound(u64::try_from(self.count).unwrap_or(u64::MAX)), bound(self.skip))
+    }
+
+    /// What of a whole list it shows.
+    fn of<T>(self, all: Vec<T>) -> Vec<T> {
+        let skip = usize::try_from(self.skip).unwrap_or(usize::MAX);
+        all.into_iter().skip(skip).take(self.count).collect()
+    }
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// What it shows.
+    pub items: Vec<T>,
+    /// How many there are in all.
+    pub total: u64,
+}
+
+/// The base URL of a directory's SCIM endpoints, without a slash at its end.
+#[must_use]
+pub fn base_url(public_url: &Url, directory: DirectoryId) -> String {
+    format!("{}/scim/v2/{directory}", public_url.as_str().trim_end_matches('/'))
+}
+
+/// The id of a member who is to be added.
+///
+/// # Errors
+/// [`ScimError::NestedGroup`] for a group, [`ScimError::UnknownMember`] for what cannot be an id of ours.
+pub fn member_id(text: &str) -> Result<DirectoryUserId, ScimError> {
+    text.parse().map_err(|_| {
+        let id = shortened(text);
+        match text.parse::<DirectoryGroupId>() {
+            Ok(_) => ScimError::NestedGroup { id },
+            Err(_) => ScimError::UnknownMember { id },
+        }
+    })
+}
+
+/// What an answer repeats of an id that a client sent.
+fn shortened(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(portcullis_scim::limits::MAX_ECHO_BYTES / 4).collect()
+}
