@@ -110,10 +110,11 @@ CREATE TABLE memberships (
     rules_number INT NOT NULL,
     created_at INT NOT NULL
 );
-CREATE INDEX memberships_email ON memberships (organization, email_key);
+CREATE INDEX memberships_email ON memberships (organization, email_key, id);
 CREATE INDEX memberships_user ON memberships (user_id);
 CREATE INDEX memberships_role ON memberships (organization, role);
-CREATE INDEX memberships_rules ON memberships (organization, rules_number);
+CREATE INDEX memberships_rules ON memberships (organization, rules_number, id);
+CREATE INDEX memberships_listed ON memberships (organization, id);
 CREATE INDEX memberships_governor ON memberships (governed_by) WHERE governed_by IS NOT NULL;
 CREATE INDEX memberships_until ON memberships (until) WHERE until IS NOT NULL;
 
@@ -145,8 +146,8 @@ CREATE TABLE directory_users (
     updated_at INT NOT NULL
 );
 CREATE UNIQUE INDEX directory_users_user_name ON directory_users (directory, user_name_key);
-CREATE INDEX directory_users_external_id ON directory_users (directory, external_id);
-CREATE INDEX directory_users_display_name ON directory_users (directory, display_name_key);
+CREATE INDEX directory_users_external_id ON directory_users (directory, external_id, id);
+CREATE INDEX directory_users_display_name ON directory_users (directory, display_name_key, id);
 CREATE INDEX directory_users_listed ON directory_users (directory, id);
 CREATE INDEX directory_users_membership ON directory_users (membership);
 
@@ -169,8 +170,8 @@ CREATE TABLE directory_groups (
     created_at INT NOT NULL,
     updated_at INT NOT NULL
 );
-CREATE INDEX directory_groups_external_id ON directory_groups (directory, external_id);
-CREATE INDEX directory_groups_display_name ON directory_groups (directory, display_name_key);
+CREATE INDEX directory_groups_external_id ON directory_groups (directory, external_id, id);
+CREATE INDEX directory_groups_display_name ON directory_groups (directory, display_name_key, id);
 CREATE INDEX directory_groups_listed ON directory_groups (directory, id);
 
 CREATE TABLE directory_members (
@@ -196,6 +197,7 @@ CREATE TABLE mappings (
 );
 CREATE INDEX mappings_source ON mappings (directory, source, source_key);
 CREATE INDEX mappings_listed ON mappings (organization, id);
+CREATE INDEX mappings_directory ON mappings (directory, organization, id);
 
 CREATE TABLE grants (
     id TEXT NOT NULL PRIMARY KEY,
@@ -210,6 +212,7 @@ CREATE TABLE grants (
 );
 CREATE INDEX grants_membership ON grants (membership);
 CREATE INDEX grants_role ON grants (organization, role);
+CREATE INDEX grants_listed ON grants (organization, id);
 
 CREATE TABLE connections (
     id TEXT NOT NULL PRIMARY KEY,
@@ -259,7 +262,7 @@ CREATE TABLE agents (
     created_at INT NOT NULL
 );
 CREATE INDEX agents_organization ON agents (organization, id);
-CREATE INDEX agents_owner ON agents (owner);
+CREATE INDEX agents_owner ON agents (owner, organization, id);
 
 CREATE TABLE tokens (
     id TEXT NOT NULL PRIMARY KEY,
@@ -289,7 +292,8 @@ CREATE INDEX tokens_organization ON tokens (organization, id);
 CREATE INDEX tokens_holder ON tokens (holder, id);
 CREATE INDEX tokens_membership ON tokens (membership);
 CREATE INDEX tokens_shown_to ON tokens (shown_to) WHERE shown_to IS NOT NULL;
-CREATE INDEX tokens_address ON tokens (organization, address_key) WHERE address_key IS NOT NULL;
+CREATE INDEX tokens_address ON tokens (address_key) WHERE address_key IS NOT NULL;
+CREATE INDEX tokens_agent ON tokens (agent) WHERE agent IS NOT NULL;
 CREATE INDEX tokens_parent ON tokens (parent) WHERE parent IS NOT NULL;
 CREATE INDEX tokens_connection ON tokens (connection) WHERE connection IS NOT NULL;
 

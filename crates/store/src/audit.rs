@@ -35,8 +35,13 @@ macro_rules! list {
 }
 
 const LIST: Statement = Statement::read("audit.list", list!(""));
-const LIST_OF_TARGET: Statement =
-    Statement::read("audit.list_of_target", list!(" AND (target = $7 OR second_target = $7)"));
+const LIST_OF_TARGET: Statement = Statement::read(
+    "audit.list_of_target",
+    list!(
+        " AND id IN (SELECT id FROM audit_events WHERE target = $7 \
+         UNION SELECT id FROM audit_events WHERE second_target = $7)"
+    ),
+);
 const FIND: Statement = Statement::read(
     "audit.find",
     concat!("SELECT ", columns!(), " FROM audit_events WHERE organization = $1 AND id = $2"),

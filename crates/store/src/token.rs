@@ -32,6 +32,8 @@ const LOCK_OWNER_POSTGRES: Statement = Statement::read(
     "SELECT m.id FROM memberships m WHERE m.id = (SELECT owner FROM agents WHERE id = $1) FOR SHARE",
 );
 
+// What ends is found by an index of its own for each reason, never by walking the organization's tokens: an `OR` over
+// several columns would make SQLite do that.
 macro_rules! end {
     ($where:literal) => {
         concat!(
@@ -43,12 +45,17 @@ macro_rules! end {
     };
 }
 
-const END_ONE: Statement = Statement::change("token.end_one", end!("(id = $5 OR parent = $5)"));
+const END_ONE: Statement = Statement::change(
+    "token.end_one",
+    end!("id IN (SELECT CAST($5 AS TEXT) UNION SELECT id FROM tokens WHERE parent = $5)"),
+);
 const END_OF_LEAVER: Statement = Statement::change(
     "token.end_of_leaver",
     end!(
-        "(membership = $5 OR (shown_to = $5 AND kind NOT IN ('service_key', 'scim_token')) \
-         OR (kind = 'invitation' AND address_key IN_LIST($6)))"
+        "id IN (SELECT id FROM tokens WHERE membership = $5 \
+         UNION SELECT id FROM tokens WHERE shown_to = $5 AND kind NOT IN ('service_key', 'scim_token') \
+         UNION SELECT id FROM tokens WHERE kind = 'invitation' AND address_key IS NOT NULL \
+         AND address_key IN_LIST($6))"
     ),
 );
 const END_OF_AGENT: Statement = Statement::change("token.end_of_agent", end!("agent = $5"));
