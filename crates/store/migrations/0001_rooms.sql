@@ -210,7 +210,7 @@ CREATE TABLE grants (
     created_at INT NOT NULL,
     ended_at INT
 );
-CREATE INDEX grants_membership ON grants (membership);
+CREATE INDEX grants_membership ON grants (membership, organization, id);
 CREATE INDEX grants_role ON grants (organization, role);
 CREATE INDEX grants_listed ON grants (organization, id);
 
