@@ -1,0 +1,323 @@
+//! The figures of `docs/reference/performance.md`, measured in one run so that their ratios mean something.
+//!
+//! `cargo xtask figures` builds the binary and this program with the same profile and runs it. It starts the server on
+//! throw-away data, loads it from this process and from `wrk`, and beside each durable run writes the same rows, bytes
+//! and indexes into bare SQLite in commits of the same size. Each pair alternates; medians are shown.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::cast_precision_loss,
+    clippy::too_many_lines,
+    reason = "a measuring program fails by panicking and reads the real clock"
+)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+const ROOT: &str = "figures-root-token-0123456789abcdef";
+/// People that each run creates.
+const PEOPLE: usize = 4000;
+/// Runs of each pair.
+const RUNS: usize = 3;
+/// Tables that a SCIM create writes to, with how many `?` their rows take.
+const TABLES: [&str; 5] =
+    ["users", "memberships", "directory_users", "directory_user_emails", "audit_events"];
+
+struct Server {
+    child: Child,
+    base: String,
+    folder: tempfile::TempDir,
+    started_in: Duration,
+}
+
+fn binary() -> PathBuf {
+    std::env::var_os("PORTCULLIS_BIN")
+        .map_or_else(|| PathBuf::from("target/ci-release/portcullis"), PathBuf::from)
+}
+
+impl Server {
+    async fn start() -> Self {
+        let folder = tempfile::tempdir_in(".").unwrap();
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let base = format!("http://127.0.0.1:{port}");
+        let began = Instant::now();
+        let child = Command::new(binary())
+            .args(["serve", "--listen", &format!("127.0.0.1:{port}"), "--data"])
+            .arg(folder.path().join("data"))
+            .arg("--allow-private-networks")
+            .env("PORTCULLIS_ROOT_TOKEN", ROOT)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the binary starts");
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        loop {
+            let ready = http.get(format!("{base}/readyz")).send().await;
+            if ready.is_ok_and(|r| r.status() == 200) {
+                break;
+            }
+            assert!(began.elapsed() < Duration::from_secs(20), "the server did not become ready");
+            tokio::time::sleep(Duration::from_micros(500)).await;
+        }
+        Self { child, base, folder, started_in: began.elapsed() }
+    }
+
+    /// Resident memory, in kilobytes.
+    fn resident_kb(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.child.id())).unwrap();
+        let line = status.lines().find(|l| l.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
+    fn database(&self) -> PathBuf {
+        let data = self.folder.path().join("data");
+        let files = std::fs::read_dir(&data).unwrap().map(|f| f.unwrap().path());
+        let named = |p: &Path| p.extension().is_some_and(|e| e == "db" || e == "sqlite");
+        files.into_iter().find(|p| named(p)).unwrap_or_else(|| panic!("no database in {}", data.display()))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+async fn call(server: &Server, method: &str, path: &str, body: Value) -> Value {
+    let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+    let mut request = http.request(method, format!("{}{path}", server.base)).bearer_auth(ROOT);
+    if !body.is_null() {
+        request = request.json(&body);
+    }
+    let answer = request.send().await.unwrap();
+    let status = answer.status();
+    let body: Value = answer.json().await.unwrap_or(Value::Null);
+    assert!(status.is_success(), "{path}: {status} {body}");
+    body
+}
+
+async fn directory(server: &Server) -> (String, String) {
+    call(server, "POST", "/api/v1/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+    let body = json!({ "kind": "scim", "name": "IdP", "default_role": "member" });
+    let made = call(server, "POST", "/api/v1/organizations/acme/directories", body).await;
+    (made["base_url"].as_str().unwrap().to_owned(), made["token"].as_str().unwrap().to_owned())
+}
+
+/// Creates people over so many connections; creates a second.
+async fn creates(server: &Server, clients: usize) -> f64 {
+    let (base, token) = directory(server).await;
+    let next = Arc::new(AtomicUsize::new(0));
+    let began = Instant::now();
+    let tasks: Vec<_> = (0..clients)
+        .map(|_| {
+            let (base, token, next) = (base.clone(), token.clone(), next.clone());
+            tokio::spawn(async move {
+                let http = reqwest::Client::builder().no_proxy().build().unwrap();
+                loop {
+                    let number = next.fetch_add(1, Ordering::Relaxed);
+                    if number >= PEOPLE {
+                        return;
+                    }
+                    let address = format!("person-{number}@acme.test");
+                    let body = json!({
+                        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": address,
+                        "externalId": format!("ext-{number}"), "active": true,
+                        "name": { "givenName": "Person", "familyName": format!("{number}") },
+                        "emails": [{ "value": address, "type": "work", "primary": true }],
+                    });
+                    let url = format!("{base}/Users");
+                    let answer =
+                        http.post(url).bearer_auth(&token).body(body.to_string()).send().await.unwrap();
+                    assert_eq!(answer.status(), 201);
+                    answer.bytes().await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap();
+    }
+    PEOPLE as f64 / began.elapsed().as_secs_f64()
+}
+
+type Rows = Vec<Vec<rusqlite::types::Value>>;
+
+/// The rows that the server wrote, table by table, in order, without what the sequencer added later.
+fn written(database: &Path) -> Vec<(String, Rows)> {
+    let connection = rusqlite::Connection::open(database).unwrap();
+    TABLES
+        .iter()
+        .map(|table| {
+            let filter = if *table == "audit_events" {
+                "WHERE action IN ('directory_user.created', 'member.created')"
+            } else {
+                ""
+            };
+            let mut statement =
+                connection.prepare(&format!("SELECT * FROM {table} {filter} ORDER BY rowid")).unwrap();
+            let columns = statement.column_count();
+            let names: Vec<String> = statement.column_names().iter().map(|n| (*n).to_owned()).collect();
+            let mut rows: Rows = statement
+                .query_map([], |row| (0..columns).map(|c| row.get(c)).collect())
+                .unwrap()
+                .map(Result::unwrap)
+                .collect();
+            for row in &mut rows {
+                for (value, name) in row.iter_mut().zip(&names) {
+                    if *table == "audit_events" && matches!(name.as_str(), "number" | "commitment" | "link") {
+                        *value = rusqlite::types::Value::Null;
+                    }
+                }
+            }
+            ((*table).to_owned(), rows)
+        })
+        .collect()
+}
+
+/// Writes the same rows into bare SQLite with the same schema, so many people a commit; people a second.
+fn bare(database: &Path, people_a_commit: usize) -> f64 {
+    let rows = written(database);
+    let folder = tempfile::tempdir_in(".").unwrap();
+    let path = folder.path().join("bare.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA cache_size = -8192; PRAGMA wal_autocheckpoint = 4000;").unwrap();
+    let source = rusqlite::Connection::open(database).unwrap();
+    let mut schema = source.prepare("SELECT sql FROM sqlite_master WHERE sql IS NOT NULL").unwrap();
+    for sql in schema.query_map([], |row| row.get::<_, String>(0)).unwrap().map(Result::unwrap) {
+        connection.execute_batch(&sql).unwrap();
+    }
+    let inserts: Vec<String> = rows
+        .iter()
+        .map(|(table, rows)| {
+            let marks = vec!["?"; rows.first().map_or(1, Vec::len)].join(", ");
+            format!("INSERT INTO {table} VALUES ({marks})")
+        })
+        .collect();
+    let people = rows.iter().find(|(t, _)| t == "directory_users").unwrap().1.len();
+    let began = Instant::now();
+    let mut at = 0;
+    while at < people {
+        connection.execute_batch("BEGIN IMMEDIATE").unwrap();
+        for person in at..(at + people_a_commit).min(people) {
+            for ((_, rows), insert) in rows.iter().zip(&inserts) {
+                let each = rows.len() / people;
+                for row in &rows[person * each..(person + 1) * each] {
+                    connection
+                        .prepare_cached(insert)
+                        .unwrap()
+                        .execute(rusqlite::params_from_iter(row))
+                        .unwrap();
+                }
+            }
+        }
+        connection.execute_batch("COMMIT").unwrap();
+        at += people_a_commit;
+    }
+    people as f64 / began.elapsed().as_secs_f64()
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+/// Requests a second that `wrk` gets out of a URL.
+fn wrk(url: &str, lua: Option<&str>) -> f64 {
+    let folder = tempfile::tempdir().unwrap();
+    let mut command = Command::new("wrk");
+    command.args(["-t1", "-c32", "-d3s"]);
+    if let Some(lua) = lua {
+        let script = folder.path().join("ask.lua");
+        std::fs::write(&script, lua).unwrap();
+        command.arg("-s").arg(script);
+    }
+    let output = command.arg(url).output().expect("`wrk` is installed (Debian package `wrk`)");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(!text.contains("Non-2xx"), "{text}");
+    let line = text.lines().find(|l| l.starts_with("Requests/sec:")).unwrap_or_else(|| panic!("{text}"));
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+async fn checks() {
+    let server = Server::start().await;
+    let (base, token) = directory(&server).await;
+    let http = reqwest::Client::new();
+    let body = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": "ada@acme.test", "active": true,
+    });
+    http.post(format!("{base}/Users")).bearer_auth(&token).body(body.to_string()).send().await.unwrap();
+    let members = call(&server, "GET", "/api/v1/organizations/acme/members", Value::Null).await;
+    let member = members["items"][0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/api/v1/organizations/acme/members/{member}/keys");
+    let key = call(&server, "POST", &path, json!({ "name": "laptop" })).await;
+    let key = key["token"].as_str().unwrap();
+    let service = json!({ "name": "gateway", "scopes": ["evaluate"] });
+    let service = call(&server, "POST", "/api/v1/organizations/acme/service-keys", service).await;
+    let service = service["token"].as_str().unwrap();
+    let hello = format!("{}/healthz", server.base);
+    let forward = format!("{}/authz/forward?organization=acme", server.base);
+    let evaluation = format!("{}/access/v1/evaluation", server.base);
+    let header = format!("wrk.headers[\"Authorization\"] = \"Bearer {key}\"\n");
+    let question = json!({
+        "subject": { "type": "token", "id": key }, "action": { "name": "use" },
+        "resource": { "type": "tool", "id": "Bash" },
+    });
+    let ask = format!(
+        "wrk.method = \"POST\"\nwrk.body = '{question}'\nwrk.headers[\"Content-Type\"] = \"application/json\"\n\
+         wrk.headers[\"Authorization\"] = \"Bearer {service}\"\n"
+    );
+    let (mut hellos, mut forwards, mut asks) = (vec![], vec![], vec![]);
+    for _ in 0..RUNS {
+        hellos.push(wrk(&hello, None));
+        forwards.push(wrk(&forward, Some(&header)));
+        asks.push(wrk(&evaluation, Some(&ask)));
+    }
+    let hello = median(hellos);
+    println!("| hello route (`/healthz`), 32 connections | {hello:.0} /s | |");
+    for (name, rates) in [("forward-auth", forwards), ("AuthZEN evaluation", asks)] {
+        let rate = median(rates);
+        println!("| {name}, 32 connections | {rate:.0} /s | {:.2} × hello |", rate / hello);
+    }
+    println!("| resident memory after this load | {:.1} MB | |", server.resident_kb() as f64 / 1024.0);
+}
+
+#[tokio::main]
+async fn main() {
+    println!("| What | Figure | Ratio |\n|---|---|---|");
+    let mut starts = Vec::new();
+    let mut resident = 0;
+    for _ in 0..5 {
+        let server = Server::start().await;
+        starts.push(server.started_in.as_secs_f64() * 1000.0);
+        tokio::time::sleep(Duration::from_millis(1500)).await;
+        resident = server.resident_kb();
+    }
+    println!("| start to first answer, empty SQLite | {:.0} ms | |", median(starts));
+    println!("| resident memory, idle | {:.1} MB | |", resident as f64 / 1024.0);
+    for clients in [1, 8, 32] {
+        let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+        for _ in 0..RUNS {
+            let server = Server::start().await;
+            ours.push(creates(&server, clients).await);
+            let database = server.database();
+            theirs.push(tokio::task::spawn_blocking(move || bare(&database, clients)).await.unwrap());
+        }
+        let (ours, theirs) = (median(ours), median(theirs));
+        println!(
+            "| SCIM creates, {clients} clients (bare SQLite, {clients} a commit: {theirs:.0} /s) | {ours:.0} /s | {:.2} × bare |",
+            ours / theirs
+        );
+    }
+    checks().await;
+}

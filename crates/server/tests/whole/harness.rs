@@ -1,0 +1,406 @@
+//! A running `portcullis`, and what every whole test says to it.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use portcullis_emulator::{
+    Browser, Company, GroupValues, KeyKind, OidcProvider, ProviderSettings, RegisteredClient, Surroundings,
+};
+use serde_json::{Value, json};
+
+/// The root token of every server that a test starts.
+pub const ROOT: &str = "whole-tests-root-token-0123456789abcdef";
+/// How long a server may take until it is ready.
+const MAX_START: Duration = Duration::from_secs(20);
+
+/// What the environment says, or a panic that names what is missing.
+pub fn variable(name: &str) -> String {
+    std::env::var(name).unwrap_or_else(|_| panic!("`{name}` is not set: run `cargo xtask test --only whole`"))
+}
+
+/// Whether this is the long tier: full counts.
+pub fn is_long() -> bool {
+    std::env::var("PORTCULLIS_TEST_TIER").is_ok_and(|tier| tier == "long")
+}
+
+/// A loopback port that nobody uses now.
+pub fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// A running server.
+pub struct Server {
+    child: Child,
+    pub base: String,
+    pub data: PathBuf,
+    database: Option<String>,
+    port: u16,
+    pub http: reqwest::Client,
+    _folder: Option<tempfile::TempDir>,
+}
+
+impl Server {
+    /// A server on a fresh SQLite database.
+    pub async fn sqlite() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        Self::start(data, None, Some(folder)).await
+    }
+
+    /// A server on a fresh PostgreSQL database.
+    pub async fn postgres() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        let url = fresh_database().await;
+        Self::start(data, Some(url), Some(folder)).await
+    }
+
+    async fn start(data: PathBuf, database: Option<String>, folder: Option<tempfile::TempDir>) -> Self {
+        let port = free_port();
+        let mut server = Self {
+            child: spawn(port, &data, database.as_deref()),
+            base: format!("http://127.0.0.1:{port}"),
+            data,
+            database,
+            port,
+            http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            _folder: folder,
+        };
+        server.wait_until_ready().await;
+        server
+    }
+
+    async fn wait_until_ready(&mut self) {
+        let started = Instant::now();
+        loop {
+            let ready = self.http.get(format!("{}/readyz", self.base)).send().await;
+            if ready.is_ok_and(|r| r.status() == 200) {
+                return;
+            }
+            if let Some(status) = self.child.try_wait().unwrap() {
+                panic!("the server ended with {status} before it was ready");
+            }
+            assert!(started.elapsed() < MAX_START, "the server was not ready in {MAX_START:?}");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// SIGKILL, then a new start on the same data.
+    pub async fn kill_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        self.restart().await;
+    }
+
+    /// A new start on the same data, after the old process ended.
+    pub async fn restart(&mut self) {
+        self.child = spawn(self.port, &self.data, self.database.as_deref());
+        self.wait_until_ready().await;
+    }
+
+    /// The process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGTERM; how long it took and how it ended.
+    pub fn terminate(&mut self) -> (Duration, std::process::ExitStatus) {
+        let started = Instant::now();
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+        let status = self.child.wait().unwrap();
+        (started.elapsed(), status)
+    }
+
+    /// A call with JSON: status and body.
+    pub async fn call(&self, method: &str, path: &str, bearer: &str, body: Value) -> (u16, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(bearer);
+        if !body.is_null() {
+            request = request.json(&body);
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let bytes = answer.bytes().await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// A call of the administration API as root that must succeed.
+    pub async fn root(&self, method: &str, path: &str, body: Value) -> Value {
+        let (status, answer) = self.call(method, &format!("/api/v1{path}"), ROOT, body).await;
+        assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// Every item of a list, page by page.
+    pub async fn all(&self, path: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut cursor = String::new();
+        loop {
+            let glue = if path.contains('?') { '&' } else { '?' };
+            let page = self.root("GET", &format!("{path}{glue}limit=200&cursor={cursor}"), Value::Null).await;
+            items.extend(page["items"].as_array().unwrap().iter().cloned());
+            match page["next"].as_str() {
+                Some(next) => cursor = next.to_owned(),
+                None => return items,
+            }
+        }
+    }
+
+    /// May this bearer act in `production`? The answer's code.
+    pub async fn code(&self, asker: &str, secret: &str) -> String {
+        let question = json!({
+            "subject": { "type": "token", "id": secret },
+            "action": { "name": "use" },
+            "resource": { "type": "tool", "id": "Bash" },
+        });
+        let (status, answer) = self.call("POST", "/access/v1/evaluation", asker, question).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["context"]["code"].as_str().unwrap().to_owned()
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn spawn(port: u16, data: &Path, database: Option<&str>) -> Child {
+    let mut command = Command::new(variable("PORTCULLIS_BIN"));
+    command
+        .arg("serve")
+        .arg("--listen")
+        .arg(format!("127.0.0.1:{port}"))
+        .arg("--data")
+        .arg(data)
+        .arg("--allow-private-networks")
+        .env("PORTCULLIS_ROOT_TOKEN", ROOT)
+        .env_remove("PORTCULLIS_DATABASE")
+        .stdin(Stdio::null())
+        .stdout(Stdio::null());
+    let log = data.with_extension("log");
+    let log = std::fs::OpenOptions::new().create(true).append(true).open(log).unwrap();
+    command.stderr(log);
+    if let Some(url) = database {
+        command.arg("--database").arg(url);
+    }
+    command.spawn().expect("the binary starts")
+}
+
+/// A database of its own in the PostgreSQL of the test run.
+pub async fn fresh_database() -> String {
+    let url = variable("PORTCULLIS_TEST_POSTGRES");
+    let name = format!("whole_{}_{}", std::process::id(), free_port());
+    let (admin, made) = (url.clone(), name.clone());
+    // The synchronous client must not live on a thread of the runtime.
+    std::thread::spawn(move || {
+        let mut client = postgres::Client::connect(&admin, postgres::NoTls).unwrap();
+        client.batch_execute(&format!("CREATE DATABASE {made}")).unwrap();
+    })
+    .join()
+    .unwrap();
+    let (base, _) = url.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}
+
+/// An organization with a proven domain, a SCIM directory whose group `admins` maps to `admin` and whose group
+/// `everyone` maps to `member`, and a connection to an identity provider.
+pub struct Org {
+    pub slug: String,
+    pub id: String,
+    pub domain: String,
+    pub directory: String,
+    pub scim_base: String,
+    pub scim_token: String,
+    pub admins: String,
+    pub asker: String,
+    pub login_url: String,
+}
+
+impl Org {
+    pub async fn new(server: &Server, slug: &str, provider: &OidcProvider) -> Self {
+        let domain = format!("{slug}.test");
+        let made = server.root("POST", "/organizations", json!({ "slug": slug, "name": slug })).await;
+        let id = made["id"].as_str().unwrap().to_owned();
+        let at = |rest: &str| format!("/organizations/{slug}{rest}");
+        server.root("POST", &at("/domains"), json!({ "domain": domain, "vouched": true })).await;
+        let directory = server
+            .root("POST", &at("/directories"), json!({ "kind": "scim", "name": "IdP", "settle_s": 0 }))
+            .await;
+        let text = |v: &Value, k: &str| v[k].as_str().unwrap_or_else(|| panic!("no `{k}` in {v}")).to_owned();
+        let mut org = Self {
+            slug: slug.to_owned(),
+            id,
+            domain: domain.clone(),
+            directory: text(&directory, "id"),
+            scim_base: text(&directory, "base_url"),
+            scim_token: text(&directory, "token"),
+            admins: String::new(),
+            asker: String::new(),
+            login_url: String::new(),
+        };
+        org.admins = org.group(server, "admins").await;
+        for (group, role) in [("admins", "admin"), ("everyone", "member")] {
+            let mapping = json!({
+                "directory": org.directory, "group": { "external_id": group }, "role": role,
+            });
+            server.root("POST", &at("/mappings"), mapping).await;
+        }
+        let key = json!({ "name": "gateway", "scopes": ["evaluate", "introspect"] });
+        org.asker = text(&server.root("POST", &at("/service-keys"), key).await, "token");
+        let connection = json!({
+            "kind": "oidc", "name": "IdP", "issuer": provider.issuer(), "client_id": format!("client-{slug}"),
+            "client_secret": "a-secret-of-the-tests", "directory": org.directory, "domains": [domain],
+        });
+        let connection = server.root("POST", &at("/connections"), connection).await;
+        org.login_url = text(&connection, "login_url");
+        provider.register_client(RegisteredClient {
+            id: format!("client-{slug}"),
+            secret: "a-secret-of-the-tests".to_owned().into(),
+            redirect_uris: vec![text(&connection, "redirect_uri")],
+        });
+        org
+    }
+
+    /// A SCIM call with the directory's token: status and body.
+    pub async fn scim(&self, server: &Server, method: &str, path: &str, body: Value) -> (u16, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = server
+            .http
+            .request(method, format!("{}{path}", self.scim_base))
+            .bearer_auth(&self.scim_token)
+            .header("content-type", "application/scim+json");
+        if !body.is_null() {
+            request = request.body(body.to_string());
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let bytes = answer.bytes().await.unwrap();
+        (status, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// A SCIM call that must succeed.
+    pub async fn say(&self, server: &Server, method: &str, path: &str, body: Value) -> Value {
+        let (status, answer) = self.scim(server, method, path, body).await;
+        assert!((200..300).contains(&status), "SCIM {method} {path}: {status} {answer}");
+        answer
+    }
+
+    /// A new group with that name and external id; its id.
+    pub async fn group(&self, server: &Server, name: &str) -> String {
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": name, "externalId": name,
+        });
+        self.say(server, "POST", "/Groups", body).await["id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn add_member(&self, server: &Server, group: &str, user: &str) {
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{ "op": "add", "path": "members", "value": [{ "value": user }] }],
+        });
+        self.say(server, "PATCH", &format!("/Groups/{group}"), body).await;
+    }
+
+    /// A new person; the id of the SCIM User.
+    pub async fn person(&self, server: &Server, name: &str) -> String {
+        self.say(server, "POST", "/Users", self.user(name)).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The SCIM User of that name.
+    pub fn user(&self, name: &str) -> Value {
+        let address = format!("{name}@{}", self.domain);
+        json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": address, "externalId": name,
+            "name": { "givenName": name, "familyName": "Test" }, "active": true,
+            "emails": [{ "value": address, "type": "work", "primary": true }],
+        })
+    }
+
+    /// The membership behind an address, as the administration API shows it.
+    pub async fn member(&self, server: &Server, name: &str) -> Value {
+        let path = format!("/organizations/{}/members?email={name}@{}", self.slug, self.domain);
+        let page = server.root("GET", &path, Value::Null).await;
+        let items = page["items"].as_array().unwrap();
+        items.last().unwrap_or_else(|| panic!("no member `{name}`")).clone()
+    }
+
+    /// Signs somebody in at the provider, as a browser would; the session's secret.
+    pub async fn sign_in(&self, server: &Server, provider: &OidcProvider, address: &str) -> String {
+        provider.sign_in_as(Some(address));
+        let mut browser = Browser::new().unwrap();
+        let page = browser.open(&self.login_url).await.unwrap();
+        assert_eq!(page.status, 200, "sign-in of `{address}` ended at {}: {}", page.url, page.body);
+        let cookie = browser.find_cookie(&server.base, "portcullis");
+        let cookie = cookie.unwrap_or_else(|| panic!("no session for `{address}`: {}", page.body));
+        cookie.split('.').next_back().unwrap().to_owned()
+    }
+}
+
+/// An identity provider with nobody in it.
+pub async fn provider() -> OidcProvider {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    OidcProvider::start(
+        listener,
+        ProviderSettings {
+            company: Company { domain: "test".into(), people: vec![], groups: vec![] },
+            clients: vec![],
+            key_kind: KeyKind::Es256,
+            group_values: GroupValues::Names,
+            surroundings: surroundings(),
+        },
+    )
+    .unwrap()
+}
+
+/// The real time, and randomness that no test depends on.
+pub fn surroundings() -> Surroundings {
+    let begin = Instant::now();
+    Surroundings::new(
+        || {
+            i64::try_from(
+                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(),
+            )
+            .unwrap()
+        },
+        move || begin.elapsed(),
+        |bytes| aws_lc_rs::rand::fill(bytes).unwrap(),
+    )
+}
+
+/// Accepts an invitation as a person would: opens the link, sets a password.
+pub async fn accept(server: &Server, link: &str) {
+    let mut browser = Browser::new().unwrap();
+    let page = browser.open(link).await.unwrap();
+    assert_eq!(page.status, 200, "{}", page.body);
+    let action = form_action(&page.body).unwrap_or_else(|| panic!("no form at {}: {}", page.url, page.body));
+    let target = page.url.join(&action).unwrap();
+    let mut fields = hidden_fields(&page.body);
+    fields.push(("password".into(), "correct horse battery staple".into()));
+    let fields: Vec<(&str, &str)> = fields.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+    let done = browser.submit(target.as_str(), &fields).await.unwrap();
+    assert_eq!(done.status, 200, "{}: {}", done.url, done.body);
+    assert!(browser.find_cookie(&server.base, "portcullis").is_some(), "{}", done.body);
+}
+
+fn attribute(tag: &str, name: &str) -> Option<String> {
+    let (_, rest) = tag.split_once(&format!("{name}=\""))?;
+    Some(rest.split('"').next()?.replace("&amp;", "&"))
+}
+
+fn form_action(html: &str) -> Option<String> {
+    let (_, form) = html.split_once("<form")?;
+    attribute(form.split('>').next()?, "action")
+}
+
+fn hidden_fields(html: &str) -> Vec<(String, String)> {
+    html.split("<input")
+        .skip(1)
+        .filter_map(|rest| rest.split('>').next())
+        .filter(|tag| tag.contains("type=\"hidden\""))
+        .filter_map(|tag| Some((attribute(tag, "name")?, attribute(tag, "value")?)))
+        .collect()
+}

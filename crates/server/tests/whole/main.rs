@@ -1,0 +1,18 @@
+//! The real binary with real counterparts.
+//!
+//! `cargo xtask test --only whole` builds the binary, starts PostgreSQL, installs the peers and names them in the
+//! environment; a test that misses one of them fails.
+#![allow(missing_docs, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::too_many_lines,
+    clippy::disallowed_methods,
+    reason = "a test fails by panicking, and whole tests measure real time in a real environment"
+)]
+
+mod harness;
+mod kill;
+mod survivors;

@@ -1,0 +1,406 @@
+//! Nothing of a leaver is admitted after the answer; nothing of anybody else is lost.
+//!
+//! Each round one person gets every kind of token and agent in one organization and a membership in another, while 64
+//! connections ask about all of them all the time. Then a cause takes the person out. Whatever is admitted by a check
+//! that began after the 2xx has survived.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, RwLock};
+use std::time::{Duration, Instant};
+
+use portcullis_domain::access::EndedBecause;
+use portcullis_domain::agent::OwnerLossRule;
+use portcullis_domain::token::TokenKind;
+use portcullis_emulator::{OidcProvider, Person, PersonState};
+use serde_json::{Value, json};
+
+use crate::harness::{Org, ROOT, Server, is_long, provider};
+
+const CONNECTIONS: usize = 64;
+
+/// A way in which a membership ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Way {
+    PatchPathless,
+    PatchEntra,
+    Put,
+    Delete,
+    GroupPatch,
+    GroupReplaced,
+    Administrator,
+    PostInactive,
+}
+
+/// Every way of every cause. A new cause without a way does not compile.
+fn ways(because: EndedBecause) -> &'static [Way] {
+    match because {
+        EndedBecause::Inactive => &[Way::PatchPathless, Way::PatchEntra, Way::Put, Way::PostInactive],
+        EndedBecause::Deleted => &[Way::Delete],
+        EndedBecause::Unmapped => &[Way::GroupPatch, Way::GroupReplaced],
+        EndedBecause::Administrator => &[Way::Administrator],
+    }
+}
+
+/// What becomes of a token when the person it is about leaves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    /// It must be refused after the answer.
+    Ends,
+    /// It stands in the receipt as to be rotated, and lives.
+    Rotate,
+    /// It runs on with a new owner, because the leaver never saw it.
+    RunsOn,
+}
+
+#[derive(Debug, Clone)]
+struct Issued {
+    secret: String,
+    what: String,
+    fate: Fate,
+}
+
+/// What the askers ask about now.
+#[derive(Default)]
+struct Watched {
+    /// Must be refused by every check that begins after `ended_at`.
+    leaving: Vec<Issued>,
+    /// When the 2xx came.
+    ended_at: Option<Instant>,
+    /// Must be admitted always.
+    staying: Vec<(String, String)>,
+}
+
+#[derive(Default)]
+struct Counters {
+    checks: AtomicU64,
+    survivors: AtomicU64,
+    lost: AtomicU64,
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
+}
+
+/// Every kind of token that there is, for one person. A new kind without a fixture does not compile.
+async fn every_kind(
+    server: &Server,
+    org: &Org,
+    idp: &OidcProvider,
+    (member, address): (&str, &str),
+    heir: &str,
+) -> Vec<Issued> {
+    let at = |rest: &str| format!("/organizations/{}{rest}", org.slug);
+    let key = server.root("POST", &at(&format!("/members/{member}/keys")), json!({ "name": "laptop" })).await;
+    let own = text(&key, "token");
+    let mut all = Vec::new();
+    for kind in TokenKind::ALL {
+        match kind {
+            TokenKind::Session => all.push(Issued {
+                secret: org.sign_in(server, idp, address).await,
+                what: "session".into(),
+                fate: Fate::Ends,
+            }),
+            TokenKind::MemberKey => {
+                all.push(Issued { secret: own.clone(), what: "member key".into(), fate: Fate::Ends });
+            }
+            TokenKind::AgentKey => all.extend(agents(server, org, (member, &own), heir).await),
+            TokenKind::ServiceKey => {
+                let body = json!({ "name": "mine", "scopes": ["evaluate"] });
+                all.push(
+                    by_member(server, &own, &at("/service-keys"), body, "service key", Fate::Rotate).await,
+                );
+            }
+            TokenKind::ScimToken => {
+                let path = at(&format!("/directories/{}/tokens", org.directory));
+                all.push(by_member(server, &own, &path, json!({}), "scim token", Fate::Rotate).await);
+            }
+            TokenKind::Invitation => {
+                let body = json!({ "email": format!("guest-of-{member}@elsewhere.test"), "role": "viewer" });
+                let (status, made) =
+                    server.call("POST", &format!("/api/v1{}", at("/invitations")), &own, body).await;
+                assert_eq!(status, 201, "{made}");
+                let link = text(&made, "link");
+                let secret = link.rsplit(['/', '#', '=']).next().unwrap().to_owned();
+                all.push(Issued { secret, what: "invitation".into(), fate: Fate::Ends });
+            }
+            // Made by the root token for somebody who is not there yet: no member ever sees one.
+            TokenKind::OwnerLink => {}
+        }
+    }
+    all
+}
+
+async fn by_member(server: &Server, own: &str, path: &str, body: Value, what: &str, fate: Fate) -> Issued {
+    let (status, made) = server.call("POST", &format!("/api/v1{path}"), own, body).await;
+    assert_eq!(status, 201, "{path}: {made}");
+    Issued { secret: text(&made, "token"), what: what.into(), fate }
+}
+
+/// An agent for every rule, each with a key that the leaver saw and one that only the root token's holder saw.
+async fn agents(server: &Server, org: &Org, (member, own): (&str, &str), heir: &str) -> Vec<Issued> {
+    let mut all = Vec::new();
+    for rule in OwnerLossRule::ALL {
+        let rule_name = rule.as_str();
+        let body = json!({ "name": rule_name, "owner": member, "heir": heir, "on_owner_loss": rule_name });
+        let path = format!("/organizations/{}/agents", org.slug);
+        let agent = text(&server.root("POST", &path, body).await, "id");
+        let keys = format!("{path}/{agent}/keys");
+        let seen = by_member(
+            server,
+            own,
+            &keys,
+            json!({ "name": "seen" }),
+            &format!("{rule_name} seen"),
+            Fate::Ends,
+        );
+        all.push(seen.await);
+        let unseen = server.root("POST", &keys, json!({ "name": "unseen" })).await;
+        let fate = match rule {
+            OwnerLossRule::Pause | OwnerLossRule::Disable => Fate::Ends,
+            OwnerLossRule::HandOver | OwnerLossRule::Keep => Fate::RunsOn,
+        };
+        all.push(Issued { secret: text(&unseen, "token"), what: format!("{rule_name} unseen"), fate });
+    }
+    all
+}
+
+/// Carries the way out and gives the status of the answer.
+async fn leave(server: &Server, org: &Org, way: Way, (name, user, member): (&str, &str, &str)) -> u16 {
+    let patch = |operation: Value| {
+        json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": [operation],
+        })
+    };
+    let at = format!("/Users/{user}");
+    let admins = format!("/Groups/{}", org.admins);
+    let mut inactive = org.user(name);
+    inactive["active"] = json!(false);
+    let answer = match way {
+        Way::PatchPathless => {
+            let operation = json!({ "op": "replace", "value": { "active": false } });
+            org.scim(server, "PATCH", &at, patch(operation)).await
+        }
+        Way::PatchEntra => {
+            let operation = json!({ "op": "Replace", "path": "active", "value": "False" });
+            org.scim(server, "PATCH", &at, patch(operation)).await
+        }
+        Way::Put => org.scim(server, "PUT", &at, inactive).await,
+        Way::PostInactive => org.scim(server, "POST", "/Users", inactive).await,
+        Way::Delete => org.scim(server, "DELETE", &at, Value::Null).await,
+        Way::GroupPatch => {
+            let operation = json!({ "op": "Remove", "path": "members", "value": [{ "value": user }] });
+            org.scim(server, "PATCH", &admins, patch(operation)).await
+        }
+        Way::GroupReplaced => {
+            let operation = json!({ "op": "replace", "path": "members", "value": [] });
+            org.scim(server, "PATCH", &admins, patch(operation)).await
+        }
+        Way::Administrator => {
+            let path = format!("/api/v1/organizations/{}/members/{member}/offboard", org.slug);
+            server.call("POST", &path, ROOT, json!({ "reason": "left" })).await
+        }
+    };
+    assert!((200..300).contains(&answer.0), "{way:?}: {} {}", answer.0, answer.1);
+    answer.0
+}
+
+async fn ask(server: &Server, asker: &str, secret: &str) -> bool {
+    server.code(asker, secret).await == "allowed"
+}
+
+/// One of the connections that ask all the time.
+async fn asker(
+    server: Arc<Server>,
+    keys: (String, String),
+    watched: Arc<RwLock<Watched>>,
+    counters: Arc<Counters>,
+    stop: Arc<AtomicBool>,
+) {
+    let mut turn = 0_usize;
+    while !stop.load(Ordering::Relaxed) {
+        turn += 1;
+        let picked = {
+            let watched = watched.read().unwrap();
+            if watched.leaving.is_empty() || turn.is_multiple_of(3) {
+                let at = turn % watched.staying.len().max(1);
+                watched.staying.get(at).map(|(secret, what)| (secret.clone(), what.clone(), false))
+            } else {
+                let one = &watched.leaving[turn % watched.leaving.len()];
+                Some((one.secret.clone(), one.what.clone(), true))
+            }
+        };
+        let Some((secret, what, leaving)) = picked else {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            continue;
+        };
+        let began = Instant::now();
+        let admitted = ask(&server, if leaving { &keys.0 } else { &keys.1 }, &secret).await;
+        counters.checks.fetch_add(1, Ordering::Relaxed);
+        if leaving {
+            let watched = watched.read().unwrap();
+            let still = watched.leaving.iter().any(|one| one.secret == secret);
+            let after = watched.ended_at.is_some_and(|ended_at| began > ended_at);
+            if admitted && still && after {
+                counters.survivors.fetch_add(1, Ordering::Relaxed);
+                eprintln!("survived: {what}");
+            }
+        } else if !admitted {
+            counters.lost.fetch_add(1, Ordering::Relaxed);
+            eprintln!("lost: {what}");
+        }
+    }
+}
+
+async fn round(
+    server: &Server,
+    orgs: (&Org, &Org),
+    idp: &OidcProvider,
+    watched: &RwLock<Watched>,
+    (number, way): (usize, Way),
+    heir: &str,
+) {
+    let (org, other) = orgs;
+    let name = format!("leaver-{number}");
+    let address = format!("{name}@{}", org.domain);
+    let (user, member) = arrive(server, org, way, &name).await;
+    idp.change_company(|company| {
+        company.people.push(Person {
+            id: name.clone(),
+            user_name: address.clone(),
+            email: address.clone(),
+            given_name: name.clone(),
+            family_name: "Test".into(),
+            state: PersonState::Active,
+        });
+    });
+    // The same human, in another organization.
+    let human = text(&org.member(server, &name).await["user"], "id");
+    let there = server
+        .root("POST", &format!("/organizations/{}/members", other.slug), json!({ "user": human }))
+        .await;
+    let there = text(&there, "id");
+    let path = format!("/organizations/{}/grants", other.slug);
+    server
+        .root("POST", &path, json!({ "member": there, "role": "member", "reason": "works here too" }))
+        .await;
+    let path = format!("/organizations/{}/members/{there}/keys", other.slug);
+    let elsewhere = text(&server.root("POST", &path, json!({ "name": "elsewhere" })).await, "token");
+    let path = format!("/organizations/{}/agents", other.slug);
+    let agent = text(&server.root("POST", &path, json!({ "name": "elsewhere", "owner": there })).await, "id");
+    let agent_key =
+        server.root("POST", &format!("{path}/{agent}/keys"), json!({ "name": "elsewhere" })).await;
+
+    let issued = every_kind(server, org, idp, (&member, &address), heir).await;
+    for one in
+        issued.iter().filter(|i| !matches!(i.what.as_str(), "service key" | "scim token" | "invitation"))
+    {
+        assert!(ask(server, &org.asker, &one.secret).await, "{} acts before", one.what);
+    }
+    {
+        let mut watched = watched.write().unwrap();
+        watched.leaving = issued.iter().filter(|i| i.fate == Fate::Ends).cloned().collect();
+        watched.ended_at = None;
+        watched.staying = vec![
+            (elsewhere, format!("{name}'s key in the other organization")),
+            (text(&agent_key, "token"), format!("{name}'s agent in the other organization")),
+        ];
+    }
+    tokio::time::sleep(Duration::from_millis(5)).await;
+    leave(server, org, way, (&name, &user, &member)).await;
+    let ended_at = Instant::now();
+    watched.write().unwrap().ended_at = Some(ended_at);
+    for one in &issued {
+        match one.fate {
+            Fate::Ends => {
+                let code = server.code(&org.asker, &one.secret).await;
+                assert_ne!(code, "allowed", "{way:?}: {} survived", one.what);
+            }
+            Fate::RunsOn => {
+                assert!(ask(server, &org.asker, &one.secret).await, "{way:?}: {} runs on", one.what)
+            }
+            Fate::Rotate => {}
+        }
+    }
+    tokio::time::sleep(Duration::from_millis(10)).await;
+    check_receipt(server, org, &member, &issued).await;
+    let left = text(&org.member(server, &name).await, "state");
+    assert_eq!(left, "deprovisioned", "{way:?}");
+}
+
+/// The person comes in by the directory, or by an invitation where the directory's first word is `active:false`.
+async fn arrive(server: &Server, org: &Org, way: Way, name: &str) -> (String, String) {
+    if way == Way::PostInactive {
+        let address = format!("{name}@{}", org.domain);
+        let path = format!("/organizations/{}/invitations", org.slug);
+        let made = server.root("POST", &path, json!({ "email": address, "role": "admin" })).await;
+        crate::harness::accept(server, &text(&made, "link")).await;
+        return (String::new(), text(&org.member(server, name).await, "id"));
+    }
+    let user = org.person(server, name).await;
+    org.add_member(server, &org.admins, &user).await;
+    let member = org.member(server, name).await;
+    assert_eq!(text(&member, "state"), "active");
+    (user, text(&member, "id"))
+}
+
+async fn check_receipt(server: &Server, org: &Org, member: &str, issued: &[Issued]) {
+    let receipts = server.all(&format!("/organizations/{}/receipts", org.slug)).await;
+    let receipt = receipts.iter().rev().find(|r| r["member"] == member);
+    let receipt = receipt.unwrap_or_else(|| panic!("no receipt for {member}"));
+    let ended = receipt["ended"].as_array().unwrap();
+    let tokens = ended.iter().filter(|e| e["type"] == "token").count();
+    // Every token that ends has a line; those of the orphaned agent that the leaver never saw stop with the agent.
+    let expected = issued.iter().filter(|i| i.fate == Fate::Ends && i.what != "pause unseen").count();
+    assert_eq!(tokens, expected, "{receipt}");
+    let rotate = receipt["kept"].as_array().unwrap().iter().filter(|k| k["why"] == "rotate").count();
+    assert_eq!(rotate, issued.iter().filter(|i| i.fate == Fate::Rotate).count(), "{receipt}");
+}
+
+async fn survivors(server: Server, rounds: usize) {
+    let idp = provider().await;
+    let server = Arc::new(server);
+    let org = Org::new(&server, "acme", &idp).await;
+    let other = Org::new(&server, "globex", &idp).await;
+    let heir = org.person(&server, "heir").await;
+    org.add_member(&server, &org.group(&server, "everyone").await, &heir).await;
+    let heir = text(&org.member(&server, "heir").await, "id");
+    let watched = Arc::new(RwLock::new(Watched::default()));
+    let counters = Arc::new(Counters::default());
+    let stop = Arc::new(AtomicBool::new(false));
+    let askers: Vec<_> = (0..CONNECTIONS)
+        .map(|_| {
+            let keys = (org.asker.clone(), other.asker.clone());
+            tokio::spawn(asker(server.clone(), keys, watched.clone(), counters.clone(), stop.clone()))
+        })
+        .collect();
+    let all: Vec<Way> = EndedBecause::ALL.into_iter().flat_map(ways).copied().collect();
+    for number in 0..rounds {
+        let way = all[number % all.len()];
+        round(&server, (&org, &other), &idp, &watched, (number, way), &heir).await;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for asker in askers {
+        asker.await.unwrap();
+    }
+    let count = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+    println!(
+        "survivors: {rounds} off-boardings by {} ways, {} checks, {} survivors, {} lost",
+        all.len(),
+        count(&counters.checks),
+        count(&counters.survivors),
+        count(&counters.lost)
+    );
+    assert!(count(&counters.checks) > rounds as u64 * 10, "the askers asked");
+    assert_eq!(count(&counters.survivors), 0);
+    assert_eq!(count(&counters.lost), 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_leaver_is_admitted_after_the_answer_on_sqlite() {
+    survivors(Server::sqlite().await, if is_long() { 1000 } else { 100 }).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_of_a_leaver_is_admitted_after_the_answer_on_postgres() {
+    survivors(Server::postgres().await, if is_long() { 200 } else { 24 }).await;
+}
