@@ -167,7 +167,7 @@ fn written(database: &Path) -> Vec<(String, Rows)> {
             let mut statement =
                 connection.prepare(&format!("SELECT * FROM {table} {filter} ORDER BY rowid")).unwrap();
             let columns = statement.column_count();
-            let names: Vec<String> = statement.column_names().iter().map(|n| (*n).to_owned()).collect();
+            let names: Vec<String> = statement.column_names().map(str::to_owned).collect();
             let mut rows: Rows = statement
                 .query_map([], |row| (0..columns).map(|c| row.get(c)).collect())
                 .unwrap()

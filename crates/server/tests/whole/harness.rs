@@ -349,7 +349,7 @@ pub async fn provider() -> OidcProvider {
             company: Company { domain: "test".into(), people: vec![], groups: vec![] },
             clients: vec![],
             key_kind: KeyKind::Es256,
-            group_values: GroupValues::Names,
+            group_values: GroupValues::DisplayNames,
             surroundings: surroundings(),
         },
     )

@@ -145,15 +145,8 @@ async fn agents(server: &Server, org: &Org, (member, own): (&str, &str), heir: &
         let path = format!("/organizations/{}/agents", org.slug);
         let agent = text(&server.root("POST", &path, body).await, "id");
         let keys = format!("{path}/{agent}/keys");
-        let seen = by_member(
-            server,
-            own,
-            &keys,
-            json!({ "name": "seen" }),
-            &format!("{rule_name} seen"),
-            Fate::Ends,
-        );
-        all.push(seen.await);
+        let what = format!("{rule_name} seen");
+        all.push(by_member(server, own, &keys, json!({ "name": "seen" }), &what, Fate::Ends).await);
         let unseen = server.root("POST", &keys, json!({ "name": "unseen" })).await;
         let fate = match rule {
             OwnerLossRule::Pause | OwnerLossRule::Disable => Fate::Ends,
