@@ -7,6 +7,7 @@
 
 pub mod access;
 pub mod agent;
+pub mod audit;
 pub mod audit_export;
 pub mod caller;
 pub mod error;
@@ -14,6 +15,7 @@ pub mod evaluation;
 pub mod fetch;
 pub mod idempotency;
 pub mod jobs;
+pub mod me;
 pub mod member_key;
 pub mod membership;
 pub mod organization;

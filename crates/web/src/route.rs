@@ -18,6 +18,8 @@ use crate::App;
 pub enum Needs {
     /// A permission in the organization that the path names.
     Permission(Permission),
+    /// That permission, or the thing is one's own: the use case decides, because it depends on whose thing it is.
+    PermissionOrOwn(Permission),
     /// The root token.
     Root,
     /// Any live token that may call.

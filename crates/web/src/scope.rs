@@ -103,7 +103,12 @@ impl FromRequestParts<App> for Scope {
                 let organization = organization::named(tx, &named)?;
                 match needs {
                     Needs::Permission(permission) => caller.may(permission, organization.id)?,
-                    Needs::Root => caller.must_be_root()?,
+                    Needs::PermissionOrOwn(_) => caller.belongs_to(organization.id)?,
+                    Needs::Root => {
+                        // A foreign organization answers as an unknown one here too.
+                        caller.belongs_to(organization.id)?;
+                        caller.must_be_root()?;
+                    }
                     Needs::Known => return Err(ServiceError::NotFound("organization")),
                 }
                 Ok((caller, organization))

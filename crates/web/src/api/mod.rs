@@ -1,9 +1,39 @@
 //! The administration API, `/api/v1`: one file a noun, each with its rows of the table.
 
+mod agent;
+mod audit;
+mod me;
+mod member_key;
+mod membership;
+mod receipt;
+mod service_key;
+mod token;
+mod trace;
+
+use std::str::FromStr;
+
+use portcullis_service::ServiceError;
+
 use crate::route::Operation;
+
+/// The id that a path names. What cannot be one answers like an unknown one.
+fn id<T: FromStr>(text: &str, noun: &'static str) -> Result<T, ServiceError> {
+    text.parse().map_err(|_| ServiceError::NotFound(noun))
+}
 
 /// Every row.
 #[must_use]
 pub fn operations() -> Vec<Operation> {
-    Vec::new()
+    [
+        agent::operations(),
+        audit::operations(),
+        me::operations(),
+        member_key::operations(),
+        membership::operations(),
+        receipt::operations(),
+        service_key::operations(),
+        token::operations(),
+        trace::operations(),
+    ]
+    .concat()
 }

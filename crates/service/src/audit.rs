@@ -1,0 +1,28 @@
+//! The audit log, as administrators read it: filtered, by pages, one event at a time.
+
+use portcullis_domain::id::{EventId, OrganizationId};
+use portcullis_store::audit::{AuditFilter, StoredEvent};
+use portcullis_store::{Tx, audit};
+
+use crate::ServiceError;
+
+/// A page of events in order of id, which is the order of time.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    filter: &AuditFilter,
+    (after, limit): (&str, i64),
+) -> Result<Vec<StoredEvent>, ServiceError> {
+    Ok(audit::list_page(tx, organization, filter, after, limit)?)
+}
+
+/// An event.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: EventId) -> Result<StoredEvent, ServiceError> {
+    audit::find(tx, organization, id)?.ok_or(ServiceError::NotFound("audit event"))
+}

@@ -1,0 +1,145 @@
+//! The audit log: `…/audit-events`. Read only.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use portcullis_domain::permission::Permission;
+use portcullis_service::{ServiceError, audit};
+use portcullis_store::StoreError;
+use portcullis_store::audit::{AuditFilter, StoredEvent};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::App;
+use crate::api::id;
+use crate::body::{At, Page, PageQuery, Params};
+use crate::error::Problem;
+use crate::route::{Needs, Operation};
+use crate::scope::Scope;
+
+/// One fact in the log.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct AuditEvent {
+    /// Its id.
+    id: String,
+    /// Its place in the organization's chain; null until it is linked, a second at most.
+    #[serde(default)]
+    number: Option<i64>,
+    /// When.
+    at: At,
+    /// What was done.
+    action: String,
+    /// Who did it.
+    actor: AuditActor,
+    /// To what.
+    targets: Vec<AuditTarget>,
+    /// What made it happen.
+    cause: AuditCause,
+    /// `done` or `refused`.
+    outcome: String,
+    /// What else there is to know.
+    detail: Value,
+}
+
+/// Who did it.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct AuditActor {
+    /// `root`, `membership`, `service_key`, `directory` or `system`.
+    #[serde(rename = "type")]
+    kind: String,
+    /// Its id; empty where there is none.
+    id: String,
+}
+
+/// What an event is about.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct AuditTarget {
+    /// The noun.
+    #[serde(rename = "type")]
+    kind: String,
+    /// Its id.
+    id: String,
+}
+
+/// What made it happen.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct AuditCause {
+    /// Through which door.
+    #[schemars(extend("enum" = ["scim", "google", "sign_in", "api", "console", "rule", "system"]))]
+    kind: String,
+    /// The request, as its caller saw it.
+    request_id: Option<String>,
+    /// The event that this one follows from.
+    event: Option<String>,
+    /// The directory whose statement it was.
+    directory: Option<String>,
+}
+
+impl AuditEvent {
+    fn of(stored: &StoredEvent) -> Result<Self, ServiceError> {
+        let read: Result<Self, _> = serde_json::from_str(&stored.content);
+        let wrong = |error: serde_json::Error| {
+            StoreError::Inconsistent(format!("event `{}` is not what was written: {error}", stored.id))
+        };
+        Ok(Self { number: stored.number, ..read.map_err(wrong)? })
+    }
+}
+
+/// Which events.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    limit: Option<i64>,
+    cursor: Option<String>,
+    actor: Option<String>,
+    target: Option<String>,
+    action: Option<String>,
+    since: Option<At>,
+}
+
+/// The rows.
+pub fn operations() -> Vec<Operation> {
+    let read = Needs::Permission(Permission::AuditEventsRead);
+    vec![
+        Operation::get("/organizations/{org}/audit-events", read, "Lists audit events, oldest first.", list)
+            .paged()
+            .query("actor", "Only what this one did: an id, `root` or `system`.")
+            .query("target", "Only what was done to the thing of this id.")
+            .query("action", "Only this action, such as `token.ended`.")
+            .query("since", "Not before this instant (RFC 3339).")
+            .gives::<Page<AuditEvent>>(),
+        Operation::get("/organizations/{org}/audit-events/{evt}", read, "Shows an audit event.", show)
+            .gives::<AuditEvent>(),
+    ]
+}
+
+async fn list(
+    State(app): State<App>,
+    scope: Scope,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Page<AuditEvent>>, Problem> {
+    let organization = scope.organization.id;
+    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
+    let filter = AuditFilter {
+        actor: wanted.actor.unwrap_or_default(),
+        target: wanted.target.unwrap_or_default(),
+        action: wanted.action.unwrap_or_default(),
+        since: wanted.since.map(|at| at.0),
+    };
+    let found = app
+        .portcullis()
+        .read(move |tx, _| audit::list(tx, organization, &filter, (&after, limit + 1)))
+        .await?;
+    let events: Result<Vec<AuditEvent>, ServiceError> = found.iter().map(AuditEvent::of).collect();
+    Ok(Json(Page::of(events?, limit, |e| e.id.clone())))
+}
+
+async fn show(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, evt)): Path<(String, String)>,
+) -> Result<Json<AuditEvent>, Problem> {
+    let (organization, event) = (scope.organization.id, id(&evt, "audit event")?);
+    let found = app.portcullis().read(move |tx, _| audit::find(tx, organization, event)).await?;
+    Ok(Json(AuditEvent::of(&found)?))
+}

@@ -1,0 +1,326 @@
+//! Members: `…/members`.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use portcullis_domain::access::{Access, By, Given};
+use portcullis_domain::id::UserId;
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::permission::Permission;
+use portcullis_domain::text::{Slug, email_key, name_key};
+use portcullis_service::membership::{self, Suspension};
+use portcullis_store::Priority;
+use portcullis_store::membership::MembershipFilter;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::App;
+use crate::api::id;
+use crate::body::{At, Body, Page, PageQuery, Params};
+use crate::error::Problem;
+use crate::once::{self, Created, IdempotencyKey};
+use crate::route::{Needs, Operation};
+use crate::scope::Scope;
+
+const NOUN: &str = "member";
+
+/// A person in an organization.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct Member {
+    /// Its id.
+    pub id: String,
+    /// When it came to be.
+    pub created_at: At,
+    /// The person.
+    pub user: MemberUser,
+    /// What it is worth now.
+    #[schemars(extend("enum" = ["invited", "active", "suspended", "deprovisioned"]))]
+    pub state: &'static str,
+    /// The role's slug.
+    pub role: Option<String>,
+    /// The teams.
+    pub teams: Vec<MemberTeam>,
+    /// The environments' slugs.
+    pub environments: Vec<String>,
+    /// Why it has each of them.
+    pub reasons: Vec<MemberReason>,
+    /// The directory that governs it.
+    pub governed_by: Option<String>,
+    /// Since when an administrator has suspended it.
+    pub suspended_at: Option<At>,
+    /// When it ended.
+    pub ended_at: Option<At>,
+    /// Why it ended.
+    pub ended_because: Option<&'static str>,
+}
+
+/// The person behind a membership, as this organization knows them.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MemberUser {
+    /// The user's id.
+    pub id: String,
+    /// The address here.
+    pub email: String,
+    /// The name here.
+    pub name: String,
+}
+
+/// A team that a member is in.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MemberTeam {
+    /// The team's slug.
+    pub slug: String,
+    /// What one is in it.
+    #[schemars(extend("enum" = ["member", "admin"]))]
+    pub role: &'static str,
+}
+
+/// Why a member has something: the whole chain.
+#[derive(Debug, Serialize, JsonSchema)]
+pub struct MemberReason {
+    /// What it has: `role:member`, `team:eng:admin` or `environment:production`.
+    pub gives: String,
+    /// By what.
+    #[schemars(extend("enum" = ["mapping", "grant", "default"]))]
+    pub by: &'static str,
+    /// The mapping.
+    pub mapping: Option<String>,
+    /// The group that it matched.
+    pub group: Option<String>,
+    /// The directory that said so.
+    pub directory: Option<String>,
+    /// The request that brought it.
+    pub request_id: Option<String>,
+}
+
+impl MemberUser {
+    /// The person behind a membership.
+    #[must_use]
+    pub fn of(member: &Membership) -> Self {
+        Self { id: member.user.to_string(), email: member.email.clone(), name: member.name.clone() }
+    }
+}
+
+/// The teams of an access.
+#[must_use]
+pub fn teams(access: &Access) -> Vec<MemberTeam> {
+    let team = |(slug, role): &(Slug, portcullis_domain::team::TeamRole)| MemberTeam {
+        slug: slug.to_string(),
+        role: role.as_str(),
+    };
+    access.teams.iter().map(team).collect()
+}
+
+fn reasons(access: &Access) -> Vec<MemberReason> {
+    access
+        .reasons
+        .iter()
+        .map(|reason| MemberReason {
+            gives: match &reason.gives {
+                Given::Role(role) => format!("role:{role}"),
+                Given::Team(team, role) => format!("team:{team}:{}", role.as_str()),
+                Given::Environment(environment) => format!("environment:{environment}"),
+            },
+            by: match reason.by {
+                By::Mapping => "mapping",
+                By::Grant => "grant",
+                By::Default => "default",
+            },
+            mapping: reason.mapping.map(|i| i.to_string()),
+            group: reason.group.map(|i| i.to_string()),
+            directory: reason.directory.map(|i| i.to_string()),
+            request_id: reason.request_id.map(|i| i.to_string()),
+        })
+        .collect()
+}
+
+impl Member {
+    fn of(member: &Membership) -> Self {
+        Self {
+            id: member.id.to_string(),
+            created_at: At(member.created_at),
+            user: MemberUser::of(member),
+            state: member.access.state.as_str(),
+            role: member.role().map(ToString::to_string),
+            teams: teams(&member.access),
+            environments: member.access.environments.iter().map(ToString::to_string).collect(),
+            reasons: reasons(&member.access),
+            governed_by: member.governed_by.map(|d| d.to_string()),
+            suspended_at: member.suspended_at.map(At),
+            ended_at: member.ended.map(|(at, _)| At(at)),
+            ended_because: member.ended.map(|(_, because)| because.as_str()),
+        }
+    }
+}
+
+/// Which members.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    limit: Option<i64>,
+    cursor: Option<String>,
+    email: Option<String>,
+    state: Option<MembershipState>,
+    role: Option<Slug>,
+}
+
+/// A second membership of somebody whom another organization knows.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct NewMember {
+    /// The user's id.
+    #[schemars(with = "String")]
+    user: UserId,
+}
+
+/// What is to be different about a member.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct MemberPatch {
+    /// `suspended` refuses everything of them and ends nothing; `active` lifts that.
+    state: Option<Wish>,
+}
+
+/// What an administrator may say of a member's life.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Wish {
+    Active,
+    Suspended,
+}
+
+/// Why a member goes.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct OffBoarding {
+    /// The reason, for the audit log.
+    reason: String,
+}
+
+/// What an off-boarding answers.
+#[derive(Debug, Serialize, JsonSchema)]
+struct OffBoarded {
+    /// The id of the receipt that accounts for it.
+    receipt: String,
+}
+
+/// The rows.
+pub fn operations() -> Vec<Operation> {
+    const ALL: &str = "/organizations/{org}/members";
+    const ONE: &str = "/organizations/{org}/members/{mem}";
+    let read = Needs::Permission(Permission::MembersRead);
+    let write = Needs::Permission(Permission::MembersWrite);
+    vec![
+        Operation::get(ALL, read, "Lists members, with what they have and why.", list)
+            .paged()
+            .query("email", "Only members with this address.")
+            .query("state", "Only members in this state.")
+            .query("role", "Only members with this role.")
+            .gives::<Page<Member>>(),
+        Operation::create(ALL, Needs::Root, "Puts a user of another organization into this one.", add)
+            .takes::<NewMember>()
+            .gives::<Member>()
+            .refuses(&["taken"]),
+        Operation::get(ONE, read, "Shows a member, with what they have and why.", show).gives::<Member>(),
+        Operation::patch(ONE, write, "Suspends a member, or lifts that.", patch)
+            .takes::<MemberPatch>()
+            .gives::<Member>()
+            .refuses(&["above_own_rank", "last_owner", "member_inactive"]),
+        Operation::act(
+            "/organizations/{org}/members/{mem}/offboard",
+            write,
+            "Ends a membership for good, with everything that acts as it.",
+            off_board,
+        )
+        .takes::<OffBoarding>()
+        .gives::<OffBoarded>()
+        .refuses(&["above_own_rank", "last_owner"]),
+    ]
+}
+
+async fn list(
+    State(app): State<App>,
+    scope: Scope,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Page<Member>>, Problem> {
+    let filter = MembershipFilter {
+        email_key: wanted.email.map(|text| email_key(&text).unwrap_or_else(|_| name_key(&text))),
+        state: wanted.state,
+        role: wanted.role,
+    };
+    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
+    let organization = scope.organization.id;
+    let page = app
+        .portcullis()
+        .read(move |tx, now| membership::list(tx, organization, &filter, (&after, limit), now))
+        .await?;
+    Ok(Json(Page {
+        items: page.items.iter().map(Member::of).collect(),
+        next: page.next.map(|id| id.to_string()),
+        rules_pending: page.rules_pending,
+    }))
+}
+
+async fn show(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, mem)): Path<(String, String)>,
+) -> Result<Json<Member>, Problem> {
+    let (organization, member) = (scope.organization.id, id(&mem, NOUN)?);
+    let found = app.portcullis().read(move |tx, now| membership::find(tx, organization, member, now)).await?;
+    Ok(Json(Member::of(&found)))
+}
+
+async fn add(
+    State(app): State<App>,
+    scope: Scope,
+    key: IdempotencyKey,
+    body: Body<NewMember>,
+) -> Result<Created, Problem> {
+    let (organization, user, cause) = (scope.organization.id, body.value.user, scope.cause());
+    once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
+        Ok(Member::of(&membership::add(tx, moment, organization, user, cause)?))
+    })
+    .await
+}
+
+async fn patch(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, mem)): Path<(String, String)>,
+    body: Body<MemberPatch>,
+) -> Result<Json<Member>, Problem> {
+    let (organization, member) = (scope.organization.id, id(&mem, NOUN)?);
+    let wish = match body.value.state {
+        Some(Wish::Suspended) => Suspension::Suspend,
+        Some(Wish::Active) => Suspension::Lift,
+        None => {
+            let found = app.portcullis().read(move |tx, now| membership::find(tx, organization, member, now));
+            return Ok(Json(Member::of(&found.await?)));
+        }
+    };
+    let cause = scope.cause();
+    let changed = app
+        .portcullis()
+        .write(Priority::Ordinary, move |tx, moment| {
+            membership::set_suspension(tx, moment, &scope.caller, (organization, member), wish, cause)
+        })
+        .await?;
+    Ok(Json(Member::of(&changed)))
+}
+
+async fn off_board(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, mem)): Path<(String, String)>,
+    body: Body<OffBoarding>,
+) -> Result<Json<OffBoarded>, Problem> {
+    let (organization, member) = (scope.organization.id, id(&mem, NOUN)?);
+    let (reason, cause) = (body.value.reason, scope.cause());
+    let receipt = app
+        .portcullis()
+        .write(Priority::OffBoarding, move |tx, moment| {
+            membership::off_board(tx, moment, &scope.caller, (organization, member), &reason, cause)
+        })
+        .await?;
+    Ok(Json(OffBoarded { receipt: receipt.to_string() }))
+}
