@@ -5,4 +5,6 @@
 
 mod database;
 mod fixture;
+mod organizations;
+mod rules;
 mod statements;

@@ -1,0 +1,295 @@
+//! Directories, mappings and grants: what is kept of a rule, and whom a change of it touches.
+
+use portcullis_domain::agent::{Agent, AgentState};
+use portcullis_domain::change::{
+    AgentChange, DirectoryChange, DirectoryGroupChange, GrantChange, MappingChange, MembershipChange,
+};
+use portcullis_domain::directory::Directory;
+use portcullis_domain::directory_group::DirectoryGroup;
+use portcullis_domain::id::{MembershipId, ReceiptId};
+use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::team::TeamRole;
+use portcullis_domain::text::{Slug, name_key};
+use portcullis_store::{
+    StoreError, Tx, agent, directory, directory_group, directory_user, grant, mapping, membership,
+};
+
+use crate::database::{Database, NOW, Seeded, on_each};
+use crate::fixture::{self, fresh, later, slug};
+
+fn sorted(ids: &[MembershipId]) -> Vec<MembershipId> {
+    let mut ids = ids.to_vec();
+    ids.sort_unstable();
+    ids
+}
+
+#[test]
+fn a_mapping_is_read_as_it_was_written_whatever_its_source() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let other = fixture::organization(database, "other").id;
+        let people = fixture::directory(database, acme, None);
+        let sources = [
+            MappingSource::GroupExternalId("00g1".to_owned()),
+            MappingSource::GroupId("dg_1".to_owned()),
+            MappingSource::GroupDisplayName(" Platform Team".to_owned()),
+        ];
+        for source in sources {
+            let mut written = fixture::mapping(&people, source, "lead");
+            written.gives.team = Some((slug("platform"), TeamRole::Admin));
+            written.gives.environment = Some(slug("staging"));
+            database.put(MappingChange::Create(Box::new(written.clone())));
+            assert_eq!(database.read(move |tx| mapping::find(tx, acme, written.id)), Some(written.clone()));
+            assert_eq!(database.read(move |tx| mapping::find(tx, other, written.id)), None);
+            let less = Mapping {
+                gives: Gives { role: Some(slug("viewer")), ..Gives::default() },
+                source: MappingSource::GroupDisplayName("Staff".to_owned()),
+                written: "Staff".to_owned(),
+                ..written
+            };
+            database.put(MappingChange::Update(Box::new(less.clone())));
+            assert_eq!(database.read(move |tx| mapping::find(tx, acme, less.id)), Some(less.clone()));
+        }
+        let elsewhere = fixture::directory(database, acme, None).id;
+        assert_eq!(database.read(move |tx| mapping::list(tx, acme, Some(elsewhere), None, 10)), vec![]);
+        assert_eq!(database.read(move |tx| mapping::list(tx, acme, Some(people.id), None, 10)).len(), 3);
+        assert_eq!(database.read(move |tx| mapping::list(tx, acme, None, None, 2)).len(), 2);
+    });
+}
+
+struct Staff {
+    people: Directory,
+    ann: MembershipId,
+    bob: MembershipId,
+    eve: MembershipId,
+    engineers: DirectoryGroup,
+}
+
+/// Ann and Bob are engineers, Eve is in no group; all three are in the same directory.
+fn staff(database: &Database) -> Staff {
+    let acme = fixture::organization(database, "acme").id;
+    let people = fixture::directory(database, acme, None);
+    let [ann, bob, eve] = ["ann", "bob", "eve"].map(|name| fixture::membership(database, acme, name));
+    let [in_ann, in_bob, _] = [&ann, &bob, &eve].map(|m| fixture::directory_user(database, &people, m));
+    let engineers = fixture::group(database, &people, "Engineers", &[in_ann, in_bob]);
+    // The same person in the same directory twice, as after a rename at the provider, is one membership.
+    let twice = Membership { name: "ann2".to_owned(), email: "ann2@example.com".to_owned(), ..ann.clone() };
+    let again = fixture::directory_user(database, &people, &twice);
+    database.put(DirectoryGroupChange::AddMembers(engineers.id, vec![again], None));
+    Staff { people, ann: ann.id, bob: bob.id, eve: eve.id, engineers }
+}
+
+#[test]
+fn whom_a_rule_touches_is_found_by_each_key_of_a_group_once_and_up_to_a_limit() {
+    on_each(|database| {
+        let Staff { people, ann, bob, eve, engineers } = staff(database);
+        let group = engineers.id;
+        let sources = [
+            MappingSource::GroupExternalId("external-Engineers".to_owned()),
+            MappingSource::GroupId(group.to_string()),
+            MappingSource::GroupDisplayName("ENGINEERS ".to_owned()),
+        ];
+        for source in sources {
+            let asked = source.clone();
+            let groups = database.read(move |tx| mapping::groups_of_source(tx, people.id, &asked));
+            assert_eq!(groups, vec![group], "{source:?}");
+            let asked = source.clone();
+            let affected = database.read(move |tx| mapping::affected(tx, people.id, &asked, 10));
+            assert_eq!(affected, sorted(&[ann, bob]), "{source:?}");
+            let asked = source.clone();
+            assert_eq!(database.read(move |tx| mapping::affected(tx, people.id, &asked, 1)).len(), 1);
+        }
+        let unknown = MappingSource::GroupExternalId("Engineers".to_owned());
+        assert_eq!(database.read(move |tx| mapping::affected(tx, people.id, &unknown, 10)), vec![]);
+        assert_eq!(database.read(move |tx| mapping::affected_by_group(tx, group, 10)), sorted(&[ann, bob]));
+        let all = database.read(move |tx| mapping::affected_by_directory(tx, people.id, 10));
+        assert_eq!(all, sorted(&[ann, bob, eve]));
+    });
+}
+
+#[test]
+fn whom_a_role_touches_is_everybody_who_would_have_it_if_it_ranked_otherwise() {
+    on_each(|database| {
+        let Staff { people, ann, bob, eve, engineers } = staff(database);
+        let acme = people.organization;
+        let touched = |role: &'static str| {
+            database.read(move |tx| mapping::affected_by_role(tx, acme, &slug(role), 10))
+        };
+        assert_eq!(touched("member"), sorted(&[ann, bob, eve]), "they have it");
+        assert_eq!(touched("lead"), vec![]);
+        let source = MappingSource::GroupId(engineers.id.to_string());
+        database.put(MappingChange::Create(Box::new(fixture::mapping(&people, source, "lead"))));
+        assert_eq!(touched("lead"), sorted(&[ann, bob]), "a mapping gives it");
+        let eves = database.read(move |tx| membership::find(tx, acme, eve)).unwrap();
+        let granted = fixture::grant(&eves, "lead");
+        database.put(GrantChange::Create(granted.clone()));
+        assert_eq!(touched("lead"), sorted(&[ann, bob, eve]), "and a grant does");
+        let limited = database.read(move |tx| mapping::affected_by_role(tx, acme, &slug("lead"), 2));
+        assert_eq!(limited.len(), 2);
+        database.put(GrantChange::End(granted.id, NOW));
+        assert_eq!(touched("lead"), sorted(&[ann, bob]));
+        database
+            .put(DirectoryChange::Update(Directory { default_role: Some(slug("viewer")), ..people.clone() }));
+        assert_eq!(touched("viewer"), sorted(&[ann, bob, eve]), "it is the default");
+    });
+}
+
+#[test]
+fn a_group_is_mapped_by_its_id_its_external_id_or_its_name_and_only_in_its_directory() {
+    on_each(|database| {
+        let Staff { people, engineers, .. } = staff(database);
+        let other = fixture::directory(database, people.organization, None);
+        let mapped = |directory: &Directory, external_id: Option<&'static str>, name: &'static str| {
+            let directory = directory.id;
+            database.read(move |tx| {
+                mapping::is_group_mapped(tx, directory, engineers.id, external_id, &name_key(name))
+            })
+        };
+        assert!(!mapped(&people, Some("00g1"), "Engineers"));
+        let sources = [
+            MappingSource::GroupId(engineers.id.to_string()),
+            MappingSource::GroupExternalId("00g1".to_owned()),
+            MappingSource::GroupDisplayName("engineers".to_owned()),
+        ];
+        for source in sources {
+            let made = fixture::mapping(&people, source.clone(), "lead");
+            database.put(MappingChange::Create(Box::new(made.clone())));
+            assert!(mapped(&people, Some("00g1"), "Engineers"), "{source:?}");
+            assert!(!mapped(&other, Some("00g1"), "Engineers"), "{source:?}");
+            let by_key = [mapped(&people, None, "Others"), mapped(&people, Some("00g1"), "Others")];
+            let expected = match source {
+                MappingSource::GroupId(_) => [true, true],
+                MappingSource::GroupExternalId(_) => [false, true],
+                MappingSource::GroupDisplayName(_) => [false, false],
+            };
+            assert_eq!(by_key, expected, "{source:?}");
+            database.put(MappingChange::Delete(made.id));
+        }
+        assert!(!mapped(&people, Some("00g1"), "Engineers"));
+    });
+}
+
+#[test]
+fn a_deleted_directory_takes_its_facts_and_mappings_along_and_leaves_its_neighbours() {
+    on_each(|database| {
+        let Staff { people, engineers, ann, .. } = staff(database);
+        let acme = people.organization;
+        let neighbour = fixture::directory(database, acme, None);
+        let bob = fixture::membership(database, acme, "bob2");
+        let in_neighbour = fixture::directory_user(database, &neighbour, &bob);
+        let theirs = fixture::group(database, &neighbour, "Engineers", &[in_neighbour]);
+        let source = MappingSource::GroupId(engineers.id.to_string());
+        database.put(MappingChange::Create(Box::new(fixture::mapping(&people, source, "lead"))));
+        let connected = fixture::connection(database, acme, &[]);
+        let claims = connected.claims_directory;
+        assert!(database.read(move |tx| directory::is_used(tx, acme, claims)));
+        assert!(!database.read(move |tx| directory::is_used(tx, acme, people.id)));
+
+        database.put(DirectoryChange::Delete(people.id));
+        assert_eq!(database.read(move |tx| directory::list(tx, acme, None, 10)), vec![neighbour.clone()]);
+        assert_eq!(database.read(move |tx| mapping::list(tx, acme, None, None, 10)), vec![]);
+        assert_eq!(database.read(move |tx| directory_user::count(tx, people.id)), 0);
+        assert_eq!(database.read(move |tx| directory_group::count(tx, people.id)), 0);
+        assert_eq!(database.read(move |tx| directory_user::of_membership(tx, ann)), vec![]);
+        assert_eq!(database.read(move |tx| mapping::affected_by_group(tx, engineers.id, 10)), vec![]);
+        assert_eq!(database.read(move |tx| mapping::affected_by_group(tx, theirs.id, 10)), vec![bob.id]);
+    });
+}
+
+#[test]
+fn people_whom_a_directory_governs_are_counted_until_they_are_off_boarded() {
+    on_each(|database| {
+        let Staff { people, ann, .. } = staff(database);
+        let acme = people.organization;
+        let governed = || database.read(move |tx| directory::count_governed(tx, acme, people.id));
+        assert_eq!(governed(), 0);
+        let stored = database.read(move |tx| membership::find(tx, acme, ann)).unwrap();
+        let set = |state| {
+            let mut access = stored.access.clone();
+            access.state = state;
+            MembershipChange::SetAccess {
+                id: ann,
+                access: Box::new(access),
+                governed_by: Some(people.id),
+                unmapped_at: None,
+                ended: None,
+                bare_owner_at: None,
+                rules_number: 1,
+            }
+        };
+        database.put(set(MembershipState::Suspended));
+        assert_eq!(governed(), 1);
+        database.put(set(MembershipState::Deprovisioned));
+        assert_eq!(governed(), 0);
+    });
+}
+
+#[test]
+fn grants_end_one_by_one_or_all_but_the_role_that_stays() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let other = fixture::organization(database, "other").id;
+        let ann = fixture::membership(database, acme, "ann");
+        let bob = fixture::membership(database, acme, "bob");
+        let roles = |id| {
+            let mut roles: Vec<String> = database
+                .read(move |tx| grant::live_of(tx, acme, id))
+                .into_iter()
+                .map(|grant| grant.role.to_string())
+                .collect();
+            roles.sort();
+            roles
+        };
+        for role in ["owner", "admin", "lead"] {
+            database.put(GrantChange::Create(fixture::grant(&ann, role)));
+        }
+        let bobs = fixture::grant(&bob, "admin");
+        database.put(GrantChange::Create(bobs.clone()));
+        assert_eq!(database.read(move |tx| grant::find(tx, acme, bobs.id)), Some(bobs.clone()));
+        assert_eq!(database.read(move |tx| grant::find(tx, other, bobs.id)), None);
+
+        let keep = Some(Slug::owner());
+        database.put(GrantChange::EndOf { membership: ann.id, keep, at: later(1) });
+        assert_eq!(roles(ann.id), ["owner"]);
+        assert_eq!(roles(bob.id), ["admin"], "another's grants stay");
+        database.put(GrantChange::EndOf { membership: ann.id, keep: None, at: later(2) });
+        assert_eq!(roles(ann.id), Vec::<String>::new());
+        assert_eq!(database.read(move |tx| grant::list(tx, acme, None, 10)), vec![bobs.clone()]);
+        database.put(GrantChange::End(bobs.id, later(3)));
+        assert_eq!(database.read(move |tx| grant::find(tx, acme, bobs.id)), None);
+    });
+}
+
+#[test]
+fn an_agent_changes_owner_and_state_until_it_is_disabled_and_never_after() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let other = fixture::organization(database, "other").id;
+        let [ann, bob] = ["ann", "bob"].map(|name| fixture::membership(database, acme, name));
+        let made = fixture::agent(&ann);
+        database.put(AgentChange::Create(made.clone()));
+        let found = move |tx: &mut Tx<'_>| agent::find(tx, acme, made.id);
+        assert_eq!(database.read(found), Some(made.clone()));
+        assert_eq!(database.read(move |tx| agent::find(tx, other, made.id)), None);
+
+        database.put(AgentChange::Orphan(made.id, fresh!(ReceiptId)));
+        assert_eq!(database.read(found).unwrap().state, AgentState::Orphaned);
+        database.put(AgentChange::SetOwner(made.id, bob.id, AgentState::Active));
+        let expected = Agent { owner: bob.id, ..made.clone() };
+        assert_eq!(database.read(found), Some(expected.clone()));
+        let owned =
+            |owner: MembershipId| database.read(move |tx| agent::list_of_owner(tx, acme, owner, None, 10));
+        assert_eq!((owned(ann.id), owned(bob.id)), (vec![], vec![expected]));
+
+        database.put(AgentChange::SetState(made.id, AgentState::Paused));
+        database.put(AgentChange::Disable(made.id, None));
+        let revived = database.change(AgentChange::SetState(made.id, AgentState::Active));
+        assert!(matches!(revived, Err(StoreError::Inconsistent(_))), "{revived:?}");
+        let taken = database.change(AgentChange::SetOwner(made.id, ann.id, AgentState::Active));
+        assert!(matches!(taken, Err(StoreError::Inconsistent(_))), "{taken:?}");
+        database.put(AgentChange::Orphan(made.id, fresh!(ReceiptId)));
+        assert_eq!(database.read(found).unwrap().state, AgentState::Disabled);
+        assert_eq!(database.read(move |tx| agent::list(tx, acme, None, 10)).len(), 1);
+    });
+}
