@@ -60,6 +60,9 @@ pub enum ServiceError {
     /// A link is unknown, used, ended or expired.
     #[error("the link is unknown, used or expired")]
     LinkInvalid,
+    /// Somebody was not signed in.
+    #[error(transparent)]
+    SignIn(#[from] crate::refusal::SignInRefusal),
     /// A statement of a directory cannot be carried out.
     #[error(transparent)]
     Directory(#[from] DirectoryRefusal),
@@ -114,6 +117,7 @@ impl ServiceError {
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::TooMany { .. } => "too_many_attempts",
             Self::LinkInvalid => "link_invalid",
+            Self::SignIn(refusal) => refusal.code(),
             Self::Directory(DirectoryRefusal::UnknownMember(_)) => "unknown_member",
             Self::Directory(DirectoryRefusal::InvalidValue { .. }) => "invalid_value",
             Self::Directory(DirectoryRefusal::Scim(_)) => "invalid_statement",

@@ -10,6 +10,8 @@ pub mod agent;
 pub mod audit;
 pub mod audit_export;
 pub mod caller;
+pub mod claims;
+pub mod connection;
 pub mod error;
 pub mod evaluation;
 pub mod fetch;
@@ -19,14 +21,21 @@ pub mod me;
 pub mod member_key;
 pub mod membership;
 pub mod organization;
+pub mod password;
 pub mod provisioning;
 pub mod receipt;
+pub mod recognition;
+pub mod refusal;
+pub mod relying_party;
 pub mod rules;
 pub mod scim;
 pub mod sealing;
 pub mod sequencer;
 pub mod service_key;
+pub mod session;
+pub mod sign_in;
 pub mod signing;
+pub mod throttle;
 pub mod token;
 pub mod token_use;
 pub mod trace;
@@ -34,6 +43,7 @@ pub mod trace;
 use std::sync::Arc;
 
 use portcullis_domain::{Clock, Random, Timestamp};
+use portcullis_oidc::issuer::Insecure;
 use portcullis_store::{Priority, Store, StoreError, Tx};
 
 pub use error::ServiceError;
@@ -68,6 +78,14 @@ pub struct Surroundings {
     pub limits: Limits,
 }
 
+impl Surroundings {
+    /// The public URL of a path of this server; the path begins with `/`.
+    #[must_use]
+    pub fn url(&self, path: &str) -> String {
+        format!("{}{path}", self.public_url.as_str().trim_end_matches('/'))
+    }
+}
+
 /// Limits that the operator set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Limits {
@@ -79,6 +97,8 @@ pub struct Limits {
     pub max_traces: i64,
     /// Seconds for which a trace is kept.
     pub trace_age_s: i64,
+    /// Whether identity providers on private networks may speak plain HTTP: development and tests.
+    pub plain_http: Insecure,
 }
 
 impl Default for Limits {
@@ -88,6 +108,7 @@ impl Default for Limits {
             session_absolute_s: 12 * 3600,
             max_traces: 10_000,
             trace_age_s: 14 * 24 * 3600,
+            plain_http: Insecure::Refused,
         }
     }
 }
@@ -99,17 +120,23 @@ pub struct Portcullis {
     uses: Arc<token_use::TokenUses>,
     traces: Arc<trace::TraceDesk>,
     keys: Arc<signing::OpenKeys>,
+    door: Arc<sign_in::Door>,
 }
 
 impl Portcullis {
     /// The product in these surroundings.
     #[must_use]
     pub fn new(around: Surroundings) -> Self {
-        Self { around, uses: Arc::default(), traces: Arc::default(), keys: Arc::default() }
+        Self { around, uses: Arc::default(), traces: Arc::default(), keys: Arc::default(), door: Arc::default() }
     }
 
     pub(crate) fn open_keys(&self) -> &signing::OpenKeys {
         &self.keys
+    }
+
+    /// What sign-in keeps in memory.
+    pub(crate) fn door(&self) -> &sign_in::Door {
+        &self.door
     }
 
     /// Where traces wait to be stored.

@@ -1,0 +1,299 @@
+//! What a provider says of a person at sign-in, as facts of the connection's claims directory.
+//!
+//! Missing is not empty: an absent groups claim leaves what was said before; only a list that came whole replaces it,
+//! and a list that was cut off is no list. A connection with a governing directory takes no groups from claims: the
+//! directory is asked all the time, a claim only when somebody signs in, and stale claims must not outlive it.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Actor, Cause, CauseKind};
+use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange};
+use portcullis_domain::connection::Connection;
+use portcullis_domain::directory_group::DirectoryGroup;
+use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, MembershipId, RequestId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::text::{MAX_NAME, email_key, has_nul};
+use portcullis_domain::tombstone::Identifier;
+use portcullis_oidc::claims::{ClaimsError, Groups, IdentityClaims, SubjectSource};
+use portcullis_store::directory_group::DirectoryGroupQuery;
+use portcullis_store::directory_user::DirectoryUserQuery;
+use portcullis_store::{Tx, apply, directory_group, directory_user};
+use serde_json::json;
+
+use crate::{Moment, ServiceError};
+
+/// The most groups of one person that claims may carry; more count as cut off.
+pub const MAX_GROUPS: usize = 1_000;
+/// The claim that carries groups if the connection names none.
+pub const DEFAULT_GROUPS_CLAIM: &str = "groups";
+/// How many groups an audit event or trace shows; the count is always whole.
+const MAX_SHOWN: usize = 20;
+
+/// What was said of groups.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GroupsSaid {
+    /// Nothing that can be used: what was said before stays.
+    Nothing,
+    /// A list that was cut off: neither taken nor taken away.
+    Overage,
+    /// These, all of them.
+    These(BTreeSet<String>),
+}
+
+/// An address as the provider gave it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// As written.
+    pub written: String,
+    /// Its key.
+    pub key: String,
+    /// Whether the provider vouches for it.
+    pub vouched: bool,
+}
+
+/// Somebody whom a provider has proven.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Arrival {
+    /// The connection as it was when the provider was asked.
+    pub connection: Connection,
+    /// The key of the link: issuer and subject, so that another issuer's subjects are other people.
+    pub subject: String,
+    /// What a directory may know the person by: `sub`, and Entra's `oid`.
+    pub external_ids: Vec<String>,
+    /// The address, if there is one.
+    pub address: Option<Address>,
+    /// Google's company domain, if the provider sends one.
+    pub hosted_domain: Option<String>,
+    /// The name to show.
+    pub name: String,
+    /// The groups.
+    pub groups: GroupsSaid,
+}
+
+impl Arrival {
+    /// Reads proven claims.
+    ///
+    /// # Errors
+    /// [`ClaimsError::ObjectIdMissing`].
+    pub fn read(connection: &Connection, claims: &IdentityClaims) -> Result<Self, ClaimsError> {
+        let key = claims.subject_key(SubjectSource::for_issuer(&connection.issuer))?;
+        let oid = claims.find_text("oid").filter(|o| *o != claims.sub()).map(str::to_owned);
+        let address = claims.email().and_then(|email| {
+            let key = email_key(&email.address).ok()?;
+            Some(Address { key, written: email.address, vouched: email.trust.is_trusted() })
+        });
+        let name = claims.display_name().unwrap_or_default();
+        let name = name.chars().filter(|c| !c.is_control()).take(MAX_NAME / 4).collect();
+        let claim = connection.groups_claim.as_deref().unwrap_or(DEFAULT_GROUPS_CLAIM);
+        let groups = match (connection.directory, claims.groups(claim)) {
+            // Malformed is not empty either.
+            (Some(_), _) | (None, Ok(Groups::Missing) | Err(_)) => GroupsSaid::Nothing,
+            (None, Ok(Groups::Overage { .. })) => GroupsSaid::Overage,
+            (None, Ok(Groups::Present(list))) if list.len() > MAX_GROUPS => GroupsSaid::Overage,
+            (None, Ok(Groups::Present(list))) => {
+                GroupsSaid::These(list.into_iter().filter(|g| !has_nul(g)).collect())
+            }
+        };
+        let mut external_ids = vec![claims.sub().to_owned()];
+        external_ids.extend(oid);
+        Ok(Self {
+            subject: format!("{} {key}", connection.issuer),
+            external_ids,
+            address,
+            hosted_domain: claims.hosted_domain(),
+            name,
+            groups,
+            connection: connection.clone(),
+        })
+    }
+
+    /// Every identifier that a tombstone may lie on.
+    #[must_use]
+    pub fn identifiers(&self) -> Vec<Identifier> {
+        let mut all = vec![Identifier::subject(self.connection.id, &self.subject)];
+        all.push(Identifier::external_id(self.connection.claims_directory, &self.subject));
+        for id in &self.external_ids {
+            all.extend(self.connection.directory.map(|d| Identifier::external_id(d, id)));
+        }
+        if let Some(address) = &self.address {
+            all.push(Identifier::email(&address.key));
+            all.push(Identifier::user_name(&address.key));
+        }
+        all
+    }
+
+    /// What a trace shows of it.
+    #[must_use]
+    pub fn shown(&self) -> serde_json::Value {
+        let groups = match &self.groups {
+            GroupsSaid::Nothing => json!("missing"),
+            GroupsSaid::Overage => json!("cut off"),
+            GroupsSaid::These(list) => {
+                json!({ "count": list.len(), "first": list.iter().take(MAX_SHOWN).collect::<Vec<_>>() })
+            }
+        };
+        json!({
+            "subject": self.subject,
+            "email": self.address.as_ref().map(|a| &a.written),
+            "email_vouched_for": self.address.as_ref().map(|a| a.vouched),
+            "groups": groups,
+        })
+    }
+
+    /// The cause of what follows from these claims.
+    #[must_use]
+    pub const fn cause(&self, request: RequestId) -> Cause {
+        Cause {
+            kind: CauseKind::SignIn,
+            actor: Actor::Directory(self.connection.claims_directory),
+            request: Some(request),
+            event: None,
+            directory: Some(self.connection.claims_directory),
+        }
+    }
+}
+
+/// Keeps what the claims say of a person, as it was said; writes only what differs.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn keep(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    arrival: &Arrival,
+    membership: MembershipId,
+    request: RequestId,
+) -> Result<(), ServiceError> {
+    let user = keep_user(tx, moment, arrival, membership, request)?;
+    match &arrival.groups {
+        GroupsSaid::These(groups) => keep_groups(tx, moment, arrival, (user, groups), request),
+        GroupsSaid::Nothing | GroupsSaid::Overage => Ok(()),
+    }
+}
+
+fn keep_user(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    arrival: &Arrival,
+    membership: MembershipId,
+    request: RequestId,
+) -> Result<DirectoryUserId, ServiceError> {
+    let directory = arrival.connection.claims_directory;
+    let query = DirectoryUserQuery::ExternalId(arrival.subject.clone());
+    let before = directory_user::query(tx, directory, &query, 1)?.pop();
+    let attributes = json!({
+        "sub": arrival.subject,
+        "email": arrival.address.as_ref().map(|a| &a.written),
+        "name": arrival.name,
+    });
+    let said = DirectoryUser {
+        id: before.as_ref().map_or_else(|| DirectoryUserId::fresh(moment.now, &mut moment.random), |b| b.id),
+        organization: arrival.connection.organization,
+        directory,
+        membership,
+        external_id: Some(arrival.subject.clone()),
+        // Addresses are given to somebody else one day; the subject is the provider's name for the person.
+        user_name: arrival.subject.clone(),
+        display_name: arrival.name.clone(),
+        email_keys: arrival.address.iter().map(|a| a.key.clone()).collect(),
+        inactive_at: None,
+        attributes: attributes.to_string(),
+        created_at: before.as_ref().map_or(moment.now, |b| b.created_at),
+        updated_at: before.as_ref().map_or(moment.now, |b| b.updated_at),
+    };
+    let target = Target::new("directory_user", said.id);
+    let about = Target::new("membership", membership);
+    let plan = Plan::because(arrival.connection.organization, arrival.cause(request));
+    let id = said.id;
+    let plan = match before {
+        None => plan.then(
+            EventDraft::new(Action::DirectoryUserCreated, target).about(about),
+            DirectoryUserChange::Create(Box::new(said)),
+        ),
+        Some(before) => {
+            let mut changes = Vec::new();
+            if before.membership != membership {
+                changes.push(DirectoryUserChange::Attach(id, membership).into());
+            }
+            let same = DirectoryUser { membership: before.membership, ..said.clone() } == before;
+            if !same {
+                let said = DirectoryUser { updated_at: moment.now, ..said };
+                changes.push(DirectoryUserChange::Update(Box::new(said)).into());
+            }
+            if changes.is_empty() {
+                return Ok(id);
+            }
+            plan.then_all(EventDraft::new(Action::DirectoryUserUpdated, target).about(about), changes)
+        }
+    };
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(id)
+}
+
+/// Puts the person into exactly these groups; a group that nobody told of before is made.
+fn keep_groups(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    arrival: &Arrival,
+    (user, wanted): (DirectoryUserId, &BTreeSet<String>),
+    request: RequestId,
+) -> Result<(), ServiceError> {
+    let directory = arrival.connection.claims_directory;
+    let before: BTreeSet<DirectoryGroupId> =
+        directory_user::groups(tx, user)?.into_iter().map(|(id, _)| id).collect();
+    let mut after = BTreeSet::new();
+    for name in wanted {
+        let query = DirectoryGroupQuery::ExternalId(name.clone());
+        let group = match directory_group::query(tx, directory, &query, 1)?.pop() {
+            Some(group) => group.id,
+            None => make_group(tx, moment, arrival, name, request)?,
+        };
+        after.insert(group);
+    }
+    let plan = || Plan::because(arrival.connection.organization, arrival.cause(request));
+    let event = |group: DirectoryGroupId, added: u8, removed: u8| {
+        EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", group))
+            .about(Target::new("directory_user", user))
+            .with(json!({ "added": added, "removed": removed }))
+    };
+    let mut changes = plan();
+    for group in after.difference(&before) {
+        let add = DirectoryGroupChange::AddMembers(*group, vec![user], Some(request));
+        changes = changes.then(event(*group, 1, 0), add);
+    }
+    for group in before.difference(&after) {
+        let remove = DirectoryGroupChange::RemoveMembers(*group, vec![user]);
+        changes = changes.then(event(*group, 0, 1), remove);
+    }
+    if !changes.is_empty() {
+        apply(tx, &changes, moment.now, &mut moment.random)?;
+    }
+    Ok(())
+}
+
+fn make_group(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    arrival: &Arrival,
+    name: &str,
+    request: RequestId,
+) -> Result<DirectoryGroupId, ServiceError> {
+    let group = DirectoryGroup {
+        id: DirectoryGroupId::fresh(moment.now, &mut moment.random),
+        organization: arrival.connection.organization,
+        directory: arrival.connection.claims_directory,
+        external_id: Some(name.to_owned()),
+        display_name: name.to_owned(),
+        created_at: moment.now,
+        updated_at: moment.now,
+    };
+    let id = group.id;
+    let event = EventDraft::new(Action::DirectoryGroupCreated, Target::new("directory_group", id))
+        .with(json!({ "display_name": name, "external_id": name }));
+    let plan = Plan::because(group.organization, arrival.cause(request))
+        .then(event, DirectoryGroupChange::Create(group));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(id)
+}

@@ -1,0 +1,458 @@
+//! Connections: configured identity providers for sign-in, each with a directory of its claims.
+//!
+//! A client secret is sealed for the connection that it belongs to. Whoever changes issuer or keys below owner changes
+//! who may come in: holders of explicit-only roles are refused there until an owner confirms.
+
+use portcullis_domain::Refusal;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::Restamp;
+use portcullis_domain::change::{
+    Change, ConnectionChange, DirectoryChange, MembershipChange, TokenChange, TokenSet,
+};
+use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind};
+use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, OrganizationId};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::{Rank, may_be_mapped, may_give};
+use portcullis_domain::text::{Slug, domain_key, has_nul, name};
+use portcullis_domain::token::TokenEnd;
+use portcullis_oidc::issuer::{self, Insecure};
+use portcullis_store::{
+    StoreError, Tx, apply, connection, directory, domain, environment, mapping, membership, role,
+};
+use secrecy::{ExposeSecret, SecretString};
+use serde_json::json;
+
+use crate::access::off_board_member;
+use crate::caller::Caller;
+use crate::rules::{MAX_AT_ONCE, after_rule_change};
+use crate::sealing::SealingKey;
+use crate::sign_in::secret_place;
+use crate::{Moment, ServiceError};
+
+/// The most e-mail domains of one connection.
+pub const MAX_DOMAINS: usize = 100;
+/// The longest client id or secret, in bytes: providers give a few dozen.
+pub const MAX_CLIENT: usize = 1_024;
+/// The longest name of a claim, in bytes.
+pub const MAX_CLAIM: usize = 256;
+/// How many people a page of a deletion holds.
+const PEOPLE_PAGE: i64 = 500;
+/// What an error and an audit event call it.
+const NOUN: &str = "connection";
+
+/// A connection as somebody wants it.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// Its name for people.
+    pub name: String,
+    /// The issuer.
+    pub issuer: String,
+    /// Our client id there.
+    pub client_id: String,
+    /// Our client secret; `None` keeps the one that is there.
+    pub client_secret: Option<SecretString>,
+    /// The directory that governs its people.
+    pub directory: Option<DirectoryId>,
+    /// Whether a first sign-in may make a membership.
+    pub newcomers: Newcomers,
+    /// The role of people in no mapped group of its claims.
+    pub default_role: Option<Slug>,
+    /// The claim that carries groups.
+    pub groups_claim: Option<String>,
+    /// Where its sessions act.
+    pub environment: Slug,
+    /// The e-mail domains that are routed to it.
+    pub domains: Vec<String>,
+}
+
+/// Whether a first sign-in may make a membership.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Newcomers {
+    /// Just in time.
+    Admitted,
+    /// Only people who are there already.
+    Refused,
+}
+
+/// What becomes of the people whom a connection's claims brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum People {
+    /// Nothing was said: it is deleted only if there are none.
+    Unsaid,
+    /// They stay, with a life of their own.
+    Keep,
+    /// They are off-boarded, each with a receipt.
+    OffBoard,
+}
+
+/// What the operator decides about connections.
+#[derive(Clone, Copy)]
+pub struct Ground<'a> {
+    /// What seals client secrets.
+    pub sealing: &'a SealingKey,
+    /// Whether providers may speak plain HTTP.
+    pub plain_http: Insecure,
+}
+
+/// A connection with the default role of its claims directory.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectionView {
+    /// The connection.
+    pub connection: Connection,
+    /// The role of people in no mapped group of its claims.
+    pub default_role: Option<Slug>,
+}
+
+/// Everything of a wish that needs checking, checked.
+struct Checked {
+    name: String,
+    domains: Vec<String>,
+}
+
+fn check(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    caller: &Caller,
+    ground: Ground<'_>,
+    wanted: &Wanted,
+) -> Result<Checked, ServiceError> {
+    issuer::parse(&wanted.issuer, ground.plain_http)
+        .map_err(|e| ServiceError::invalid("issuer", e.to_string()))?;
+    let text = |field, value: &str, max: usize| {
+        let bad =
+            value.is_empty() || value.len() > max || has_nul(value) || value.chars().any(char::is_control);
+        let message = format!("has 1 to {max} bytes and no control characters");
+        if bad { Err(ServiceError::invalid(field, message)) } else { Ok(()) }
+    };
+    text("client_id", &wanted.client_id, MAX_CLIENT)?;
+    if let Some(secret) = &wanted.client_secret {
+        text("client_secret", secret.expose_secret(), MAX_CLIENT)?;
+    }
+    if let Some(claim) = &wanted.groups_claim {
+        text("groups_claim", claim, MAX_CLAIM)?;
+    }
+    if let Some(id) = wanted.directory {
+        let found = directory::find(tx, organization, id)?.ok_or(ServiceError::NotFound("directory"))?;
+        if found.kind == DirectoryKind::Claims {
+            return Err(ServiceError::invalid("directory", "is one of claims; a connection has its own"));
+        }
+        if wanted.newcomers == Newcomers::Admitted {
+            return Err(Refusal::JitUnderDirectory.into());
+        }
+    }
+    if let Some(slug) = &wanted.default_role {
+        let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound("role"))?;
+        may_be_mapped(role.giving)?;
+        may_give(caller.rank(), role.rank)?;
+    }
+    environment::find_by_slug(tx, organization, &wanted.environment)?
+        .ok_or(ServiceError::NotFound("environment"))?;
+    if wanted.domains.len() > MAX_DOMAINS {
+        return Err(ServiceError::invalid("domains", format!("are at most {MAX_DOMAINS}")));
+    }
+    let mut domains = Vec::new();
+    for written in &wanted.domains {
+        let key = domain_key(written)?;
+        domain::find_by_name(tx, organization, &key)?.ok_or(ServiceError::NotFound("domain"))?;
+        if !domains.contains(&key) {
+            domains.push(key);
+        }
+    }
+    Ok(Checked { name: name(&wanted.name)?, domains })
+}
+
+fn seal(
+    moment: &mut Moment,
+    ground: Ground<'_>,
+    id: ConnectionId,
+    secret: &SecretString,
+) -> Result<String, ServiceError> {
+    let bytes = secret.expose_secret().as_bytes();
+    let sealed = ground.sealing.seal(&mut moment.random, &secret_place(id), bytes);
+    sealed.map_err(|e| ServiceError::Store(StoreError::Inconsistent(e.to_string())))
+}
+
+fn described(c: &Connection, default_role: Option<&Slug>) -> serde_json::Value {
+    json!({
+        "name": c.name, "issuer": c.issuer, "client_id": c.client_id, "directory": c.directory,
+        "jit": c.jit_at.is_some(), "default_role": default_role, "groups_claim": c.groups_claim,
+        "environment": c.environment, "domains": c.domains, "unconfirmed": c.unconfirmed_at.is_some(),
+    })
+}
+
+/// Makes a connection and the directory of its claims.
+///
+/// # Errors
+/// [`Refusal::JitUnderDirectory`], [`Refusal::RoleIsExplicitOnly`], [`ServiceError::NotFound`] for a directory, role,
+/// environment or domain of elsewhere, [`ServiceError::Invalid`].
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    caller: &Caller,
+    (ground, wanted): (Ground<'_>, &Wanted),
+    cause: Cause,
+) -> Result<ConnectionView, ServiceError> {
+    let checked = check(tx, organization, caller, ground, wanted)?;
+    let secret =
+        wanted.client_secret.as_ref().ok_or_else(|| ServiceError::invalid("client_secret", "is required"))?;
+    let now = moment.now;
+    let id = ConnectionId::fresh(now, &mut moment.random);
+    let directory = Directory {
+        id: DirectoryId::fresh(now, &mut moment.random),
+        organization,
+        kind: DirectoryKind::Claims,
+        name: checked.name.clone(),
+        default_role: wanted.default_role.clone(),
+        settle_s: DEFAULT_SETTLE_S,
+        connection: Some(id),
+        created_at: now,
+    };
+    let made = Connection {
+        id,
+        organization,
+        kind: ConnectionKind::Oidc,
+        name: checked.name,
+        issuer: wanted.issuer.clone(),
+        client_id: wanted.client_id.clone(),
+        client_secret_sealed: seal(moment, ground, id, secret)?,
+        directory: wanted.directory,
+        claims_directory: directory.id,
+        jit_at: (wanted.newcomers == Newcomers::Admitted).then_some(now),
+        groups_claim: wanted.groups_claim.clone(),
+        environment: wanted.environment.clone(),
+        domains: checked.domains,
+        unconfirmed_at: None,
+        created_at: now,
+    };
+    let event = EventDraft::new(Action::ConnectionCreated, Target::new(NOUN, id))
+        .about(Target::new("directory", directory.id))
+        .with(described(&made, wanted.default_role.as_ref()));
+    let changes: Vec<Change> = vec![
+        DirectoryChange::Create(directory).into(),
+        ConnectionChange::Create(Box::new(made.clone())).into(),
+    ];
+    let plan = Plan::because(organization, cause).then_all(event, changes);
+    apply(tx, &plan, now, &mut moment.random)?;
+    Ok(ConnectionView { connection: made, default_role: wanted.default_role.clone() })
+}
+
+fn view(tx: &mut Tx<'_>, connection: Connection) -> Result<ConnectionView, ServiceError> {
+    let claims = directory::find(tx, connection.organization, connection.claims_directory)?;
+    Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), connection })
+}
+
+/// A connection.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: ConnectionId,
+) -> Result<ConnectionView, ServiceError> {
+    let found = connection::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
+    view(tx, found)
+}
+
+/// A page of connections.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<ConnectionView>, ServiceError> {
+    let page = connection::list(tx, organization, Some(after), limit)?;
+    page.into_iter().map(|c| view(tx, c)).collect()
+}
+
+/// Changes a connection. `change` turns what is set into what is wanted.
+///
+/// # Errors
+/// As [`create`], and [`ServiceError::NotFound`].
+pub fn update(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (organization, id): (OrganizationId, ConnectionId),
+    caller: &Caller,
+    (ground, change): (Ground<'_>, impl FnOnce(&ConnectionView) -> Wanted),
+    cause: Cause,
+) -> Result<ConnectionView, ServiceError> {
+    let before = find(tx, organization, id)?;
+    let wanted = change(&before);
+    let checked = check(tx, organization, caller, ground, &wanted)?;
+    let old = before.connection;
+    let opens_elsewhere =
+        wanted.issuer != old.issuer || wanted.client_id != old.client_id || wanted.client_secret.is_some();
+    let unconfirmed_at = if opens_elsewhere && caller.rank() < Rank::OWNER {
+        Some(old.unconfirmed_at.unwrap_or(moment.now))
+    } else {
+        old.unconfirmed_at
+    };
+    let client_secret_sealed = match &wanted.client_secret {
+        Some(secret) => seal(moment, ground, id, secret)?,
+        None => old.client_secret_sealed.clone(),
+    };
+    let new = Connection {
+        name: checked.name,
+        issuer: wanted.issuer.clone(),
+        client_id: wanted.client_id.clone(),
+        client_secret_sealed,
+        directory: wanted.directory,
+        jit_at: (wanted.newcomers == Newcomers::Admitted).then(|| old.jit_at.unwrap_or(moment.now)),
+        groups_claim: wanted.groups_claim.clone(),
+        environment: wanted.environment.clone(),
+        domains: checked.domains,
+        unconfirmed_at,
+        ..old.clone()
+    };
+    let default_changed = wanted.default_role != before.default_role;
+    if new == old && !default_changed {
+        return Ok(ConnectionView { connection: new, default_role: before.default_role });
+    }
+    let event = EventDraft::new(Action::ConnectionUpdated, Target::new(NOUN, id)).with(json!({
+        "from": described(&old, before.default_role.as_ref()),
+        "to": described(&new, wanted.default_role.as_ref()),
+        "client_secret_changed": wanted.client_secret.is_some(),
+    }));
+    let mut changes: Vec<Change> = vec![ConnectionChange::Update(Box::new(new.clone())).into()];
+    if default_changed && let Some(claims) = directory::find(tx, organization, old.claims_directory)? {
+        let claims = Directory { default_role: wanted.default_role.clone(), ..claims };
+        changes.push(DirectoryChange::Update(claims).into());
+    }
+    let plan = Plan::because(organization, cause).then_all(event, changes);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    if default_changed {
+        let limit = i64::try_from(MAX_AT_ONCE + 1).unwrap_or(i64::MAX);
+        let touched = mapping::affected_by_directory(tx, old.claims_directory, limit)?;
+        after_rule_change(tx, moment, organization, &touched, cause)?;
+    }
+    Ok(ConnectionView { connection: new, default_role: wanted.default_role })
+}
+
+/// An owner confirms what somebody below changed: holders of explicit-only roles may come in again.
+///
+/// # Errors
+/// [`Refusal::AboveOwnRank`] for anybody below owner.
+pub fn confirm(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (organization, id): (OrganizationId, ConnectionId),
+    caller: &Caller,
+    cause: Cause,
+) -> Result<ConnectionView, ServiceError> {
+    may_give(caller.rank(), Rank::OWNER)?;
+    let before = find(tx, organization, id)?;
+    if before.connection.unconfirmed_at.is_none() {
+        return Ok(before);
+    }
+    let confirmed = Connection { unconfirmed_at: None, ..before.connection };
+    let event = EventDraft::new(Action::ConnectionConfirmed, Target::new(NOUN, id))
+        .with(json!({ "issuer": confirmed.issuer, "client_id": confirmed.client_id }));
+    let plan =
+        Plan::because(organization, cause).then(event, ConnectionChange::Update(Box::new(confirmed.clone())));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(ConnectionView { connection: confirmed, default_role: before.default_role })
+}
+
+/// Deletes a connection, its links, its sessions and the directory of its claims.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::GovernsPeople`] if its claims brought people and nothing was said of
+/// them.
+pub fn delete(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (organization, id): (OrganizationId, ConnectionId),
+    people: People,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let found = find(tx, organization, id)?.connection;
+    let claims = found.claims_directory;
+    if people == People::Unsaid && directory::count_governed(tx, organization, claims)? > 0 {
+        return Err(ServiceError::GovernsPeople);
+    }
+    loop {
+        // Each step takes its people out of the directory's hands, so the next page is another one.
+        let page = membership::governed_by(tx, organization, claims, "", PEOPLE_PAGE)?;
+        if page.is_empty() {
+            break;
+        }
+        for member in page {
+            match people {
+                People::OffBoard => {
+                    off_board_member(tx, moment, organization, member, "the connection was deleted", cause)?;
+                }
+                People::Keep | People::Unsaid => keep(tx, moment, (organization, member), cause)?,
+            }
+        }
+    }
+    let touched =
+        mapping::affected_by_directory(tx, claims, i64::try_from(MAX_AT_ONCE + 1).unwrap_or(i64::MAX))?;
+    let event = EventDraft::new(Action::ConnectionDeleted, Target::new(NOUN, id))
+        .about(Target::new("directory", claims))
+        .with(json!({ "name": found.name, "issuer": found.issuer }));
+    let changes: Vec<Change> = vec![
+        TokenChange::End {
+            organization,
+            set: TokenSet::OfConnection(id),
+            because: TokenEnd::HolderDeleted,
+            at: moment.now,
+            receipt: None,
+        }
+        .into(),
+        ConnectionChange::Delete(id).into(),
+        DirectoryChange::Delete(claims).into(),
+    ];
+    let plan = Plan::because(organization, cause).then_all(event, changes);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    after_rule_change(tx, moment, organization, &touched, cause)?;
+    Ok(())
+}
+
+/// Gives a member whom claims brought a life of their own. One who was suspended stays so, until somebody lifts it.
+fn keep(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (organization, id): (OrganizationId, MembershipId),
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let Some(member) = membership::find_locked(tx, id)? else { return Ok(()) };
+    let mut changes: Vec<Change> = vec![MembershipChange::Join(id, moment.now).into()];
+    if member.access.state != MembershipState::Active {
+        changes.push(MembershipChange::SetSuspended(id, Some(moment.now)).into());
+    }
+    let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", id))
+        .with(json!({ "kept": "the connection that brought them was deleted" }));
+    let free = Restamp { id, governed_by: None, unmapped_at: None, rules_number: 0 };
+    let plan = Plan::because(organization, cause).then_all(event, changes).restamp(free);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// Where somebody with that address signs in: the connections that its proven domain is routed to.
+///
+/// The answer depends on the domain only, so that nobody learns who is a member.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn routed(tx: &mut Tx<'_>, email_key: &str) -> Result<Vec<Connection>, ServiceError> {
+    Ok(connection::find_by_domain(tx, portcullis_domain::text::domain_of(email_key))?)
+}
+
+/// The connections of a member's organization, for linking from their own session.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn linkable(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Vec<Connection>, ServiceError> {
+    Ok(connection::list(tx, organization, None, MAX_LINKABLE)?)
+}
+
+/// The most connections that a member is offered to link.
+const MAX_LINKABLE: i64 = 20;

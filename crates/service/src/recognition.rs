@@ -1,0 +1,387 @@
+//! Who somebody is who comes from a provider: a member by their link, a first link, a newcomer, or nobody.
+//!
+//! The order is the whole rule. A link is an identity; everything else is a claim. A first link needs a claim that the
+//! provider vouches for, a domain that the organization has proven, and exactly one person whom the organization
+//! itself put there; holders of explicit-only roles link from their own session only. A newcomer comes in only where no
+//! directory governs and no identifier belongs to somebody who left (invariant I4), and only if a rule gives a role.
+
+use std::collections::BTreeMap;
+
+use portcullis_domain::access::Access;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Actor, Cause};
+use portcullis_domain::change::{Change, LinkChange, MembershipChange, TokenChange, TokenSet, UserChange};
+use portcullis_domain::connection::{Connection, Link};
+use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::id::{MembershipId, RequestId, UserId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Giving;
+use portcullis_domain::text::{domain_of, email_key};
+use portcullis_domain::token::TokenEnd;
+use portcullis_domain::user::User;
+use portcullis_oidc::issuer::IssuerKind;
+use portcullis_store::directory_user::DirectoryUserQuery;
+use portcullis_store::{
+    Tx, apply, connection, directory_user, domain, facts, grant, membership, role, tombstone,
+};
+use serde_json::json;
+
+use crate::access::settle;
+use crate::claims::{self, Address, Arrival, GroupsSaid};
+use crate::refusal::SignInRefusal;
+use crate::session::{self, Opened, Opening};
+use crate::{Limits, Moment, ServiceError};
+
+/// How many people of one address or external id are looked at: two are too many already.
+const MAX_LOOKED_AT: i64 = 3;
+
+/// What a sign-in asks for once the provider has spoken.
+pub struct Wish<'a> {
+    /// Whom the provider has proven.
+    pub arrival: &'a Arrival,
+    /// The membership that links this subject from its own session.
+    pub linking: Option<MembershipId>,
+    /// The session secrets that the browser holds.
+    pub presented: &'a [String],
+    /// The operator's limits.
+    pub limits: Limits,
+    /// The request.
+    pub request: RequestId,
+}
+
+/// How it ended, where something is kept in any case.
+pub type Admission = Result<Opened, SignInRefusal>;
+
+/// Lets somebody in: finds who it is, keeps what the claims say, settles their access and opens a session.
+///
+/// What a provider says of a member whom it knows by a link is kept even if it takes their way in away: the inner
+/// result is the refusal then.
+///
+/// # Errors
+/// [`ServiceError::SignIn`]; nothing is kept then.
+pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Admission, ServiceError> {
+    let arrival = wish.arrival;
+    let now_set = connection::find_by_id(tx, arrival.connection.id)?;
+    let same = |c: &Connection| {
+        c.issuer == arrival.connection.issuer
+            && c.client_id == arrival.connection.client_id
+            && c.directory == arrival.connection.directory
+    };
+    let connection = now_set.filter(same).ok_or(SignInRefusal::ConnectionChanged)?;
+    if arrival.groups == GroupsSaid::Overage {
+        return Err(SignInRefusal::GroupsOverage.into());
+    }
+    let (id, standing) = recognize(tx, moment, &connection, wish)?;
+    if connection.directory.is_none() {
+        claims::keep(tx, moment, arrival, id, wish.request)?;
+    }
+    let cause = match connection.directory {
+        None => arrival.cause(wish.request),
+        Some(_) => session::cause(Actor::Membership(id), wish.request),
+    };
+    settle(tx, moment, id, cause)?;
+    let member = membership::find_locked(tx, id)?.ok_or(SignInRefusal::MemberInactive)?;
+    if let Some(refusal) = stands_outside(tx, &connection, &member)? {
+        return match standing {
+            Standing::Linked => Ok(Err(refusal)),
+            Standing::New => Err(refusal.into()),
+        };
+    }
+    let opening = Opening {
+        membership: &member,
+        environment: connection.environment.clone(),
+        connection: Some(connection.id),
+        presented: wish.presented,
+        limits: wish.limits,
+        request: wish.request,
+    };
+    session::open(tx, moment, &opening).map(Ok)
+}
+
+/// Why a member whom the provider has proven gets no session, if they get none.
+fn stands_outside(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    member: &Membership,
+) -> Result<Option<SignInRefusal>, ServiceError> {
+    if member.access.state != MembershipState::Active {
+        return Ok(Some(SignInRefusal::MemberInactive));
+    }
+    if connection.unconfirmed_at.is_some() && holds_explicit_only(tx, member)? {
+        return Ok(Some(SignInRefusal::Unconfirmed));
+    }
+    let inside = member.access.environments.contains(&connection.environment);
+    Ok((!inside).then_some(SignInRefusal::OtherEnvironment))
+}
+
+/// Whether somebody was known by a link before this sign-in.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Linked,
+    New,
+}
+
+fn recognize(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    wish: &Wish<'_>,
+) -> Result<(MembershipId, Standing), ServiceError> {
+    let arrival = wish.arrival;
+    let link = connection::find_link(tx, connection.id, &arrival.subject)?;
+    let linked = match &link {
+        Some(link) => membership::find_locked(tx, link.membership)?.filter(|m| m.ended.is_none()),
+        None => None,
+    };
+    if let Some(own) = wish.linking {
+        return Ok((link_own(tx, moment, connection, wish, (own, link, linked))?, Standing::New));
+    }
+    if let Some(member) = linked {
+        return Ok((member.id, Standing::Linked));
+    }
+    for identifier in arrival.identifiers() {
+        if tombstone::find(tx, connection.organization, &identifier)?.is_some() {
+            return Err(SignInRefusal::Tombstoned.into());
+        }
+    }
+    let address = trusted_address(tx, connection, arrival)?;
+    let found = match connection.directory {
+        Some(_) => told_by_directory(tx, connection, arrival, &address)?,
+        None => put_there(tx, connection, &address)?,
+    };
+    let id = match found {
+        Some(member) => first_link(tx, moment, connection, wish, (member, link))?,
+        None if connection.directory.is_some() => return Err(SignInRefusal::NotInDirectory.into()),
+        None if connection.jit_at.is_some() => newcomer(tx, moment, connection, (wish, link), &address)?,
+        None => return Err(SignInRefusal::NotInvited.into()),
+    };
+    Ok((id, Standing::New))
+}
+
+/// The address, if the provider vouches for it and its domain is proven by the organization of the connection.
+fn trusted_address(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+) -> Result<Address, ServiceError> {
+    let address = arrival.address.clone().ok_or(SignInRefusal::EmailMissing)?;
+    if !address.vouched {
+        return Err(SignInRefusal::EmailUntrusted.into());
+    }
+    let mut proven = |name: &str| -> Result<bool, ServiceError> {
+        Ok(domain::find_proven(tx, name)?.is_some_and(|d| d.organization == connection.organization))
+    };
+    if !proven(domain_of(&address.key))? {
+        return Err(SignInRefusal::DomainNotProven.into());
+    }
+    // Google vouches for the accounts of a company only: that company must be this organization's too.
+    if let Some(hosted) = &arrival.hosted_domain
+        && IssuerKind::of(&connection.issuer) == IssuerKind::Google
+        && !proven(hosted)?
+    {
+        return Err(SignInRefusal::DomainNotProven.into());
+    }
+    Ok(address)
+}
+
+/// Exactly one active person of the governing directory has that address or external id.
+fn told_by_directory(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+    address: &Address,
+) -> Result<Option<Membership>, ServiceError> {
+    let Some(directory) = connection.directory else { return Ok(None) };
+    let mut queries = vec![
+        DirectoryUserQuery::Email(address.key.clone()),
+        DirectoryUserQuery::UserName(address.key.clone()),
+    ];
+    queries.extend(arrival.external_ids.iter().map(|id| DirectoryUserQuery::ExternalId(id.clone())));
+    let mut found: BTreeMap<_, DirectoryUser> = BTreeMap::new();
+    for query in &queries {
+        for user in directory_user::query(tx, directory, query, MAX_LOOKED_AT)? {
+            if user.inactive_at.is_none() {
+                found.insert(user.id, user);
+            }
+        }
+    }
+    let mut people = found.into_values();
+    match (people.next(), people.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(SignInRefusal::Ambiguous.into()),
+        (Some(user), None) => Ok(membership::find_locked(tx, user.membership)?),
+    }
+}
+
+/// Exactly one membership has that address, and an invitation or an administrator put it there.
+fn put_there(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    address: &Address,
+) -> Result<Option<Membership>, ServiceError> {
+    let mut living = membership::by_email(tx, connection.organization, &address.key)?;
+    living.retain(|m| m.ended.is_none());
+    let mut living = living.into_iter();
+    match (living.next(), living.next()) {
+        (None, _) => Ok(None),
+        (Some(_), Some(_)) => Err(SignInRefusal::Ambiguous.into()),
+        (Some(member), None) => {
+            let invited = member.access.state == MembershipState::Invited
+                && directory_user::of_membership(tx, member.id)?.is_empty();
+            if member.joined_at.is_none() && !invited {
+                // A directory or another connection brought them: theirs is the way in, and nobody doubles them.
+                return Err(SignInRefusal::NotInvited.into());
+            }
+            Ok(Some(member))
+        }
+    }
+}
+
+/// Whether somebody has, or would have, a role that only people give.
+fn holds_explicit_only(tx: &mut Tx<'_>, member: &Membership) -> Result<bool, ServiceError> {
+    let mut slugs: Vec<_> = member.role().cloned().into_iter().collect();
+    slugs.extend(grant::live_of(tx, member.organization, member.id)?.into_iter().map(|g| g.role));
+    for slug in slugs {
+        let found = role::find_by_slug(tx, member.organization, &slug)?;
+        if found.is_some_and(|r| r.giving == Giving::ExplicitOnly) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+fn first_link(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    wish: &Wish<'_>,
+    (member, old): (Membership, Option<Link>),
+) -> Result<MembershipId, ServiceError> {
+    if holds_explicit_only(tx, &member)? {
+        return Err(SignInRefusal::OwnSessionOnly.into());
+    }
+    if member.ended.is_some() {
+        return Err(SignInRefusal::MemberInactive.into());
+    }
+    let cause = session::cause(Actor::Membership(member.id), wish.request);
+    let mut plan = linking(connection, wish, (member.id, old), moment, cause);
+    if member.access.state == MembershipState::Invited {
+        // Coming in by the organization's own connection, with the invited address, accepts the invitation.
+        let joined = EventDraft::new(Action::MemberJoined, Target::new("membership", member.id))
+            .with(json!({ "by": "connection", "connection": connection.id }));
+        let ends = TokenChange::End {
+            organization: connection.organization,
+            set: TokenSet::InvitationsOf(member.id),
+            because: TokenEnd::Used,
+            at: moment.now,
+            receipt: None,
+        };
+        plan = plan.then_all(joined, vec![MembershipChange::Join(member.id, moment.now).into(), ends.into()]);
+    }
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(member.id)
+}
+
+/// The plan that makes a link. One that leads to a former membership makes room.
+fn linking(
+    connection: &Connection,
+    wish: &Wish<'_>,
+    (membership, old): (MembershipId, Option<Link>),
+    moment: &Moment,
+    cause: Cause,
+) -> Plan {
+    let link = Link {
+        connection: connection.id,
+        organization: connection.organization,
+        subject: wish.arrival.subject.clone(),
+        membership,
+        created_at: moment.now,
+    };
+    let event = EventDraft::new(Action::MemberLinked, Target::new("membership", membership))
+        .about(Target::new("connection", connection.id))
+        .with(json!({ "subject": link.subject }));
+    let mut changes: Vec<Change> = Vec::new();
+    changes.extend(old.map(|old| LinkChange::DeleteOf(old.membership).into()));
+    changes.push(LinkChange::Create(link).into());
+    Plan::because(connection.organization, cause).then_all(event, changes)
+}
+
+/// Links from the person's own session: that session must be this browser's and alive.
+fn link_own(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    wish: &Wish<'_>,
+    (own, link, linked): (MembershipId, Option<Link>, Option<Membership>),
+) -> Result<MembershipId, ServiceError> {
+    let sessions = session::list(tx, wish.presented, moment.now)?;
+    let alive = sessions.iter().any(|s| s.membership == own && s.organization == connection.organization);
+    if !alive {
+        return Err(SignInRefusal::LinkingSessionOver.into());
+    }
+    match linked {
+        Some(member) if member.id == own => return Ok(own),
+        Some(_) => return Err(SignInRefusal::SubjectTaken.into()),
+        None => {}
+    }
+    let member = membership::find_locked(tx, own)?.ok_or(SignInRefusal::LinkingSessionOver)?;
+    if connection.unconfirmed_at.is_some() && holds_explicit_only(tx, &member)? {
+        return Err(SignInRefusal::Unconfirmed.into());
+    }
+    let cause = session::cause(Actor::Membership(own), wish.request);
+    let plan = linking(connection, wish, (own, link), moment, cause);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(own)
+}
+
+/// Makes a membership for somebody whom nobody told of: only if a mapping or the default gives them a role.
+fn newcomer(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    (wish, old): (&Wish<'_>, Option<Link>),
+    address: &Address,
+) -> Result<MembershipId, ServiceError> {
+    let (now, arrival) = (moment.now, wish.arrival);
+    let cause = arrival.cause(wish.request);
+    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
+    let member = Membership {
+        id: MembershipId::fresh(now, &mut moment.random),
+        organization: connection.organization,
+        user: user.id,
+        email: address.written.clone(),
+        name: arrival.name.clone(),
+        joined_at: None,
+        governed_by: None,
+        suspended_at: None,
+        unmapped_at: None,
+        ended: None,
+        bare_owner_at: None,
+        // Without life until its claims are kept and settled, a moment later.
+        access: Access::none(MembershipState::Suspended),
+        rules_number: facts::rules_number(tx, connection.organization)?,
+        created_at: now,
+    };
+    let id = member.id;
+    let event = EventDraft::new(Action::MemberCreated, Target::new("membership", id))
+        .about(Target::new("connection", connection.id))
+        .with(json!({ "by": "connection", "email": email_key(&address.written).unwrap_or_default() }));
+    let made: Vec<Change> =
+        vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
+    let plan = Plan::because(connection.organization, cause).then_all(event, made).and(linking(
+        connection,
+        wish,
+        (id, old),
+        moment,
+        cause,
+    ));
+    apply(tx, &plan, now, &mut moment.random)?;
+    claims::keep(tx, moment, arrival, id, wish.request)?;
+    settle(tx, moment, id, cause)?;
+    let settled = membership::find_locked(tx, id)?;
+    let has_role =
+        settled.is_some_and(|m| m.access.state == MembershipState::Active && m.access.role.is_some());
+    // INVARIANT: an error rolls the whole transaction back, so a newcomer without a role leaves nothing.
+    if has_role { Ok(id) } else { Err(SignInRefusal::NoRoleMapped.into()) }
+}

@@ -1,0 +1,154 @@
+//! Why a sign-in is refused: one closed list, each with a stable code and what to do about it.
+//!
+//! The person sees a short page with a request id; the administrator finds the rest in the trace.
+
+use portcullis_oidc::refusal::BrokenRule;
+use thiserror::Error;
+
+/// Why somebody was not signed in. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SignInRefusal {
+    /// The provider's answer breaks a rule of the protocol.
+    #[error("the identity provider's answer was refused: `{}`", .0.code)]
+    Protocol(Box<BrokenRule>),
+    /// The provider could not be asked.
+    #[error("the identity provider could not be asked: {message}")]
+    Unreachable {
+        /// What went wrong, as a stable code.
+        code: &'static str,
+        /// The same in words.
+        message: String,
+    },
+    /// No such sign-in was begun in this browser at this connection, or it was used.
+    #[error("the state is not the one of a sign-in that this browser began here")]
+    State,
+    /// The sign-in was begun too long ago.
+    #[error("the sign-in was begun more than ten minutes ago")]
+    TooLate,
+    /// The connection was changed while the sign-in was under way.
+    #[error("the connection was changed meanwhile")]
+    ConnectionChanged,
+    /// The provider sends no address.
+    #[error("the provider sends no e-mail address")]
+    EmailMissing,
+    /// The provider does not vouch for the address.
+    #[error("the provider does not vouch for the e-mail address")]
+    EmailUntrusted,
+    /// The address is of a domain that the organization has not proven.
+    #[error("the domain of the e-mail address is not proven")]
+    DomainNotProven,
+    /// The governing directory tells of nobody like that.
+    #[error("the directory tells of no active person with that address or external id")]
+    NotInDirectory,
+    /// Nobody was invited with that address, and nobody is made at sign-in.
+    #[error("nobody with that address was invited")]
+    NotInvited,
+    /// Several people have that address or external id.
+    #[error("more than one person has that address or external id")]
+    Ambiguous,
+    /// Holders of explicit-only roles link a connection from their own session.
+    #[error("a holder of an explicit-only role links a connection from their own session")]
+    OwnSessionOnly,
+    /// The connection waits for an owner's confirmation.
+    #[error("the connection's issuer or keys were changed and no owner has confirmed it")]
+    Unconfirmed,
+    /// The identifier belongs to somebody who left.
+    #[error("an identifier of this sign-in belongs to somebody who left")]
+    Tombstoned,
+    /// The membership is not active.
+    #[error("the membership is not active")]
+    MemberInactive,
+    /// No mapping or default gives a role.
+    #[error("no mapping or default gives this person a role")]
+    NoRoleMapped,
+    /// The provider did not send all groups.
+    #[error("the provider cut the list of groups off")]
+    GroupsOverage,
+    /// The person has no access to the connection's environment.
+    #[error("the person has no access to the environment of this connection")]
+    OtherEnvironment,
+    /// The subject is somebody else's already.
+    #[error("the provider's subject is linked to somebody else")]
+    SubjectTaken,
+    /// The session that wanted to link ended meanwhile.
+    #[error("the session that began to link this connection is over")]
+    LinkingSessionOver,
+    /// Address and password do not belong together.
+    #[error("the e-mail address or the password is wrong")]
+    WrongPassword,
+    /// The choice among organizations is too old, or another browser's.
+    #[error("the choice of an organization came too late or from another browser")]
+    ChoiceInvalid,
+}
+
+impl SignInRefusal {
+    /// The stable code.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self {
+            Self::Protocol(broken) => broken.code,
+            Self::Unreachable { code, .. } => code,
+            Self::State => "state_mismatch",
+            Self::TooLate => "state_expired",
+            Self::ConnectionChanged => "connection_changed",
+            Self::EmailMissing => "email_missing",
+            Self::EmailUntrusted => "email_untrusted",
+            Self::DomainNotProven => "domain_not_proven",
+            Self::NotInDirectory => "not_in_directory",
+            Self::NotInvited => "not_invited",
+            Self::Ambiguous => "ambiguous_person",
+            Self::OwnSessionOnly => "own_session_only",
+            Self::Unconfirmed => "connection_unconfirmed",
+            Self::Tombstoned => "tombstoned",
+            Self::MemberInactive => "member_inactive",
+            Self::NoRoleMapped => "no_role_mapped",
+            Self::GroupsOverage => "groups_overage",
+            Self::OtherEnvironment => "other_environment",
+            Self::SubjectTaken => "subject_taken",
+            Self::LinkingSessionOver => "linking_session_over",
+            Self::WrongPassword => "wrong_password",
+            Self::ChoiceInvalid => "choice_invalid",
+        }
+    }
+
+    /// What an administrator can do about it.
+    #[must_use]
+    pub const fn advice(&self) -> &'static str {
+        match self {
+            Self::Protocol(broken) => broken.advice,
+            Self::Unreachable { .. } => "check the issuer's address and that this server may reach it",
+            Self::State | Self::TooLate => {
+                "begin the sign-in again in one browser; a page that was open for long, or a second tab, does this"
+            }
+            Self::ConnectionChanged => "begin the sign-in again",
+            Self::EmailMissing => "have the provider send the claim `email`, in the ID token or by UserInfo",
+            Self::EmailUntrusted => {
+                "have the provider send `email_verified` (Entra ID: the optional claim `xms_edov`) for first sign-ins"
+            }
+            Self::DomainNotProven => "prove the domain of the address by its DNS record, then try again",
+            Self::NotInDirectory => {
+                "assign the person in the directory that governs this connection and wait for its next run"
+            }
+            Self::NotInvited => "invite the address, or let the connection make memberships at sign-in",
+            Self::Ambiguous => "give each person an address and an external id of their own in the directory",
+            Self::OwnSessionOnly => {
+                "sign in another way first, then link this connection from the landing page"
+            }
+            Self::Unconfirmed => "have an owner confirm the connection",
+            Self::Tombstoned => {
+                "the person left: have the directory tell of them again, or an administrator invite the address"
+            }
+            Self::MemberInactive => "look at the member: suspended, off-boarded or in no mapped group",
+            Self::NoRoleMapped => {
+                "map one of the person's groups to a role in the connection's claims directory, or give it a default role"
+            }
+            Self::GroupsOverage => {
+                "have the provider send only groups assigned to the application, or provision groups by SCIM"
+            }
+            Self::OtherEnvironment => "map one of the person's groups to the connection's environment",
+            Self::SubjectTaken => "sign in at the provider as yourself",
+            Self::LinkingSessionOver => "sign in again, then link the connection again",
+            Self::WrongPassword | Self::ChoiceInvalid => "try again",
+        }
+    }
+}

@@ -1,0 +1,221 @@
+//! Sessions: opened at each sign-in with a new secret, of one membership in one environment; ended by signing out.
+//!
+//! A browser may hold several, of different organizations and environments. A new one takes the place of the former of
+//! the same organization and environment, so that no secret outlives a sign-in (fixation ends here).
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Actor, Cause, CauseKind};
+use portcullis_domain::change::{Change, TokenChange, TokenSet};
+use portcullis_domain::evaluation::{Bearer, liveness};
+use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId, RequestId, TokenId};
+use portcullis_domain::membership::Membership;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::secret::TokenSecret;
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
+use portcullis_store::{Tx, apply};
+use serde_json::json;
+
+use crate::evaluation::find_bearer;
+use crate::{Limits, Moment, ServiceError};
+
+/// The most sessions of one browser: as many as its cookie carries.
+pub const MAX_IN_BROWSER: usize = 8;
+
+/// What a session is opened for.
+pub struct Opening<'a> {
+    /// Who signed in.
+    pub membership: &'a Membership,
+    /// Where the session acts.
+    pub environment: Slug,
+    /// By which connection they came; `None` for local sign-in.
+    pub connection: Option<ConnectionId>,
+    /// The session secrets that the browser holds already.
+    pub presented: &'a [String],
+    /// The operator's limits.
+    pub limits: Limits,
+    /// The request.
+    pub request: RequestId,
+}
+
+/// A session that was opened.
+#[derive(Debug, Clone)]
+pub struct Opened {
+    /// Its secret, for the browser's cookie and nothing else.
+    pub secret: TokenSecret,
+    /// Its token.
+    pub token: TokenId,
+    /// Whose it is.
+    pub membership: MembershipId,
+    /// The browser's other sessions that live on.
+    pub kept: Vec<String>,
+}
+
+/// A session as its bearer sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SessionView {
+    /// The token.
+    pub token: TokenId,
+    /// The membership.
+    pub membership: MembershipId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The organization's slug.
+    pub organization_slug: Slug,
+    /// Where it acts.
+    pub environment: Option<Slug>,
+    /// The person's address there.
+    pub email: String,
+    /// The person's name there.
+    pub name: String,
+    /// The role.
+    pub role: Option<Slug>,
+    /// When it ends in any case.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// The cause of what a person does by signing in.
+#[must_use]
+pub const fn cause(actor: Actor, request: RequestId) -> Cause {
+    Cause { kind: CauseKind::SignIn, actor, request: Some(request), event: None, directory: None }
+}
+
+/// A live session behind a presented secret.
+fn live(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<Option<Bearer>, ServiceError> {
+    let session = |b: &Bearer| b.kind == TokenKind::Session && liveness(b, now).is_allowed();
+    Ok(find_bearer(tx, presented, now)?.filter(session))
+}
+
+/// Opens a session for somebody who proved who they are. Their membership must be active: the store refuses otherwise.
+///
+/// # Errors
+/// [`ServiceError::Refused`] with `member_inactive`.
+pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Result<Opened, ServiceError> {
+    let (now, membership) = (moment.now, opening.membership);
+    let mut kept = Vec::new();
+    let mut replaced = Vec::new();
+    for secret in opening.presented.iter().take(MAX_IN_BROWSER) {
+        let Some(bearer) = live(tx, secret, now)? else { continue };
+        let same = bearer.organization == membership.organization
+            && bearer.environment.as_ref() == Some(&opening.environment);
+        if same { replaced.push(bearer.token) } else { kept.push((secret.clone(), bearer)) }
+    }
+    let secret = TokenSecret::fresh(TokenKind::Session, &mut moment.random);
+    let token = Token {
+        id: TokenId::fresh(now, &mut moment.random),
+        organization: membership.organization,
+        kind: TokenKind::Session,
+        holder: Holder::Membership(membership.id),
+        parent: None,
+        shown_to: ShownTo::Bearer,
+        secret: secret.hash(),
+        name: String::new(),
+        environment: Some(opening.environment.clone()),
+        scopes: vec![],
+        connection: opening.connection,
+        address_key: None,
+        issued_at: now,
+        expires_at: Some(now.plus_s(opening.limits.session_absolute_s)),
+        max_idle_s: Some(opening.limits.session_idle_s),
+        ended: None,
+    };
+    let id = token.id;
+    let signed_in = EventDraft::new(Action::SignInSucceeded, Target::new("membership", membership.id))
+        .about(Target::new("token", id))
+        .with(json!({ "connection": opening.connection, "environment": opening.environment }));
+    let issued = EventDraft::new(Action::TokenIssued, Target::new("token", id))
+        .about(Target::new("membership", membership.id))
+        .with(json!({ "kind": TokenKind::Session.as_str() }));
+    let mut changes: Vec<Change> =
+        replaced.into_iter().map(|old| end(membership.organization, old, TokenEnd::Replaced, now)).collect();
+    changes.push(TokenChange::Issue(Box::new(token)).into());
+    let cause = cause(Actor::Membership(membership.id), opening.request);
+    let plan = Plan::because(membership.organization, cause).noting(signed_in).then_all(issued, changes);
+    apply(tx, &plan, now, &mut moment.random)?;
+    // What no longer fits into the cookie would live on unseen, so it ends: the oldest first.
+    kept.sort_by_key(|(_, bearer)| std::cmp::Reverse(bearer.issued_at));
+    for (_, bearer) in kept.iter().skip(MAX_IN_BROWSER - 1) {
+        end_one(tx, moment, bearer, TokenEnd::Replaced, opening.request)?;
+    }
+    kept.truncate(MAX_IN_BROWSER - 1);
+    let kept = kept.into_iter().map(|(secret, _)| secret).collect();
+    Ok(Opened { secret, token: id, membership: membership.id, kept })
+}
+
+fn end(organization: OrganizationId, token: TokenId, because: TokenEnd, at: Timestamp) -> Change {
+    TokenChange::End { organization, set: TokenSet::One(token), because, at, receipt: None }.into()
+}
+
+/// Ends one session of a browser. The rows that end make its audit event.
+fn end_one(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    bearer: &Bearer,
+    because: TokenEnd,
+    request: RequestId,
+) -> Result<(), ServiceError> {
+    let actor = bearer.member.as_ref().map_or(Actor::System, |m| Actor::Membership(m.id));
+    let event = EventDraft::new(Action::SignedOut, Target::new("token", bearer.token))
+        .with(json!({ "because": because.as_str() }));
+    let plan = Plan::because(bearer.organization, cause(actor, request))
+        .then(event, end(bearer.organization, bearer.token, because, moment.now));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// The live sessions behind what a browser presents, in its order.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(tx: &mut Tx<'_>, presented: &[String], now: Timestamp) -> Result<Vec<SessionView>, ServiceError> {
+    let mut views = Vec::new();
+    for secret in presented.iter().take(MAX_IN_BROWSER) {
+        let Some(bearer) = live(tx, secret, now)? else { continue };
+        let Some(member) = bearer.member else { continue };
+        views.push(SessionView {
+            token: bearer.token,
+            membership: member.id,
+            organization: bearer.organization,
+            organization_slug: bearer.organization_slug,
+            environment: bearer.environment,
+            email: member.email,
+            name: member.name,
+            role: member.role,
+            expires_at: bearer.expires_at,
+        });
+    }
+    Ok(views)
+}
+
+/// Which sessions a person signs out of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SignOut {
+    /// Every session of this browser.
+    All,
+    /// That one.
+    One(TokenId),
+}
+
+/// Signs out: the sessions end, and those that live on are given back for the cookie.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn sign_out(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    presented: &[String],
+    which: SignOut,
+    request: RequestId,
+) -> Result<Vec<String>, ServiceError> {
+    let mut kept = Vec::new();
+    for secret in presented.iter().take(MAX_IN_BROWSER) {
+        let Some(bearer) = live(tx, secret, moment.now)? else { continue };
+        if which == SignOut::All || which == SignOut::One(bearer.token) {
+            end_one(tx, moment, &bearer, TokenEnd::SignedOut, request)?;
+        } else {
+            kept.push(secret.clone());
+        }
+    }
+    Ok(kept)
+}
