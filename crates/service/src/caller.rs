@@ -16,6 +16,7 @@ use portcullis_store::{Tx, instance};
 
 use crate::ServiceError;
 use crate::evaluation::find_bearer;
+use crate::token_use::TokenUses;
 
 /// Where the hash of the root token is kept.
 pub const ROOT_TOKEN_HASH: &str = "root_token_hash";
@@ -203,12 +204,24 @@ pub fn authenticate(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<
     }
 }
 
+/// The organization of a directory, for the trace of a caller whom it refused; never part of an answer.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn owner_of_directory(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+) -> Result<Option<OrganizationId>, ServiceError> {
+    Ok(portcullis_store::directory::organization_of(tx, directory)?)
+}
+
 /// Whether a presented text is a live SCIM token of that directory: its organization and the token's id.
 ///
 /// # Errors
 /// [`ServiceError::Unauthenticated`], alike for an unknown directory, another's token and an ended one.
 pub fn authenticate_directory(
     tx: &mut Tx<'_>,
+    uses: &TokenUses,
     presented: &str,
     directory: DirectoryId,
     now: Timestamp,
@@ -216,6 +229,7 @@ pub fn authenticate_directory(
     let bearer = find_bearer(tx, presented, now)?.ok_or(ServiceError::Unauthenticated)?;
     let alive = liveness(&bearer, now).is_allowed();
     if alive && bearer.kind == TokenKind::ScimToken && bearer.holder == directory.to_string() {
+        uses.note(bearer.token, bearer.last_used_at, now);
         return Ok((bearer.organization, bearer.token));
     }
     Err(ServiceError::Unauthenticated)

@@ -41,6 +41,8 @@ const FIND: Statement = Statement::read(
     "directory.find",
     concat!("SELECT ", columns!(), " FROM directories WHERE organization = $1 AND id = $2"),
 );
+const ORGANIZATION_OF: Statement =
+    Statement::read("directory.organization_of", "SELECT organization FROM directories WHERE id = $1");
 const LIST: Statement = Statement::read(
     "directory.list",
     concat!(
@@ -70,6 +72,7 @@ pub const ALL: &[&Statement] = &[
     &DELETE_EMAILS,
     &DELETE_USERS,
     &FIND,
+    &ORGANIZATION_OF,
     &LIST,
     &IS_USED,
     &GOVERNS,
@@ -132,6 +135,14 @@ pub fn find(
     id: DirectoryId,
 ) -> Result<Option<Directory>, StoreError> {
     tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// The organization of a directory, whoever asks: for what an organization may read of calls that were refused.
+///
+/// # Errors
+/// As [`find`].
+pub fn organization_of(tx: &mut Tx<'_>, id: DirectoryId) -> Result<Option<OrganizationId>, StoreError> {
+    tx.row(&ORGANIZATION_OF, params![id])?.map(|r| r.parsed(0)).transpose()
 }
 
 /// A page of directories in order of id, after `after`.

@@ -14,6 +14,7 @@ pub mod error;
 pub mod keys;
 pub mod once;
 pub mod route;
+pub mod scim;
 pub mod scope;
 
 use std::sync::Arc;
@@ -30,19 +31,26 @@ pub struct App {
 struct Inner {
     portcullis: Portcullis,
     edge: edge::EdgeSettings,
+    scim_failures: scim::caller::Failures,
 }
 
 impl App {
     /// The product, behind HTTP.
     #[must_use]
     pub fn new(portcullis: Portcullis, edge: edge::EdgeSettings) -> Self {
-        Self { inner: Arc::new(Inner { portcullis, edge }) }
+        Self { inner: Arc::new(Inner { portcullis, edge, scim_failures: scim::caller::Failures::default() }) }
     }
 
     /// What the operator said of the edge.
     #[must_use]
     pub fn edge(&self) -> &edge::EdgeSettings {
         &self.inner.edge
+    }
+
+    /// Failed attempts of directories' callers.
+    #[must_use]
+    pub fn scim_failures(&self) -> &scim::caller::Failures {
+        &self.inner.scim_failures
     }
 
     /// The use cases.
@@ -60,6 +68,7 @@ pub fn router(app: App) -> Router {
         .nest("/api/v1", api)
         .merge(access::routes())
         .merge(keys::routes())
+        .merge(scim::routes())
         .layer(edge)
         .with_state(app)
 }

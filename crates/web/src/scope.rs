@@ -3,6 +3,7 @@
 //! The permission comes from the route's row in the table, so a handler cannot forget to ask for it.
 
 use axum::extract::{FromRequestParts, RawPathParams};
+use axum::http::HeaderMap;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use portcullis_domain::cause::Cause;
@@ -22,7 +23,13 @@ pub struct Request(pub RequestId);
 /// The bearer text of a request: `Authorization: Bearer …`.
 #[must_use]
 pub fn bearer(parts: &Parts) -> Option<&str> {
-    let value = parts.headers.get(AUTHORIZATION)?.to_str().ok()?;
+    bearer_of(&parts.headers)
+}
+
+/// The bearer text of a request's headers.
+#[must_use]
+pub fn bearer_of(headers: &HeaderMap) -> Option<&str> {
+    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.trim())
 }
@@ -63,7 +70,7 @@ impl Scope {
     }
 }
 
-fn request_id(parts: &Parts, app: &App) -> RequestId {
+pub(crate) fn request_id(parts: &Parts, app: &App) -> RequestId {
     parts.extensions.get::<Request>().map_or_else(
         || {
             let mut moment = app.portcullis().moment();

@@ -1,0 +1,138 @@
+//! What a directory's call is about: path and parameters, as identity providers really write them.
+//!
+//! A flag such as `?aadOptscim062020` is part of the URL that an administrator pastes into Entra ID, so it turns up
+//! wherever a client glues its path and parameters to it.
+
+use axum::http::Uri;
+use percent_encoding::percent_decode_str;
+use url::form_urlencoded;
+
+/// The flag by which an administrator chooses Entra's newer dialect.
+const ENTRA_FLAG: &str = "aadOptscim062020";
+/// The most parameters that are read.
+const MAX_PARAMETERS: usize = 64;
+
+/// A discovery document.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Document {
+    /// What this provider can do.
+    ServiceProviderConfig,
+    /// All kinds of resources.
+    ResourceTypes,
+    /// One kind.
+    ResourceType(String),
+    /// All schemas.
+    Schemas,
+    /// One schema.
+    Schema(String),
+}
+
+/// What a path leads to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Endpoint {
+    /// All people.
+    Users,
+    /// One person, by the text of the id.
+    User(String),
+    /// All groups.
+    Groups,
+    /// One group, by the text of the id.
+    Group(String),
+    /// A discovery document.
+    Discovery(Document),
+    /// Something of the standard that is not served.
+    NotServed,
+    /// Nothing of the standard.
+    Unknown,
+}
+
+impl Endpoint {
+    /// The methods that it has.
+    #[must_use]
+    pub const fn allowed(&self) -> &'static str {
+        match self {
+            Self::Users | Self::Groups => "GET, POST",
+            Self::User(_) | Self::Group(_) => "GET, PUT, PATCH, DELETE",
+            Self::Discovery(_) | Self::NotServed | Self::Unknown => "GET",
+        }
+    }
+
+    fn of(segments: &[String]) -> Self {
+        let names: Vec<&str> = segments.iter().map(String::as_str).collect();
+        match names.as_slice() {
+            // A query over all kinds of resources at once.
+            [] | ["Bulk" | "Me" | ".search", ..] | ["Users" | "Groups", ".search"] => Self::NotServed,
+            ["Users"] => Self::Users,
+            ["Users", id] => Self::User((*id).to_owned()),
+            ["Groups"] => Self::Groups,
+            ["Groups", id] => Self::Group((*id).to_owned()),
+            ["ServiceProviderConfig" | "ServiceProviderConfigs"] => {
+                Self::Discovery(Document::ServiceProviderConfig)
+            }
+            ["ResourceTypes"] => Self::Discovery(Document::ResourceTypes),
+            ["ResourceTypes", name] => Self::Discovery(Document::ResourceType((*name).to_owned())),
+            ["Schemas"] => Self::Discovery(Document::Schemas),
+            ["Schemas", urn] => Self::Discovery(Document::Schema((*urn).to_owned())),
+            _ => Self::Unknown,
+        }
+    }
+}
+
+/// What a call is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Address {
+    /// The text where the directory's id stands.
+    pub directory: String,
+    /// What it leads to.
+    pub endpoint: Endpoint,
+    /// The decoded parameters, in order.
+    pub parameters: Vec<(String, String)>,
+    /// Path and parameters below the directory as they came, for the trace.
+    pub written: String,
+}
+
+impl Address {
+    /// Reads a URI below `/scim/v2/`. Empty segments do not count: clients join with one slash too many.
+    #[must_use]
+    pub fn read(uri: &Uri) -> Self {
+        let (path, query) = unglued(uri.path(), uri.query().unwrap_or(""));
+        let below = path.strip_prefix("/scim/v2/").unwrap_or(&path);
+        let mut segments = below.split('/').filter(|s| !s.is_empty()).map(decoded);
+        let directory = segments.next().unwrap_or_default();
+        let endpoint = Endpoint::of(&segments.collect::<Vec<_>>());
+        let below = below.strip_prefix(&directory).unwrap_or(below);
+        let written = if query.is_empty() { below.to_owned() } else { format!("{below}?{query}") };
+        Self { directory, endpoint, parameters: parameters(&query), written }
+    }
+}
+
+fn decoded(segment: &str) -> String {
+    percent_decode_str(segment).decode_utf8_lossy().into_owned()
+}
+
+/// Path and query, with what was glued to the flag put where it belongs:
+/// `…/{directory}?flag/Users?filter=…` means `…/{directory}/Users?flag&filter=…`.
+fn unglued(path: &str, query: &str) -> (String, String) {
+    let query = query.replace(&format!("?{ENTRA_FLAG}"), &format!("&{ENTRA_FLAG}"));
+    let bare_flag = query.split_once('/').filter(|(flag, _)| {
+        let name = flag.strip_suffix("=true").unwrap_or(flag);
+        name.eq_ignore_ascii_case(ENTRA_FLAG)
+    });
+    match bare_flag {
+        Some((flag, rest)) => {
+            let (more, parameters) = rest.split_once('?').unwrap_or((rest, ""));
+            (format!("{}/{more}", path.trim_end_matches('/')), format!("{flag}&{parameters}"))
+        }
+        None => (path.to_owned(), query),
+    }
+}
+
+/// The decoded parameters. A `+` is a blank in forms and a plus in URLs; a client that writes blanks as `%20` means a
+/// plus, and every filter has blanks.
+fn parameters(query: &str) -> Vec<(String, String)> {
+    let escaped = if query.contains("%20") { query.replace('+', "%2B") } else { query.to_owned() };
+    form_urlencoded::parse(escaped.as_bytes())
+        .take(MAX_PARAMETERS)
+        .map(|(n, v)| (n.into_owned(), v.into_owned()))
+        .collect()
+}

@@ -1,0 +1,160 @@
+//! Refusals as SCIM answers them (RFC 7644 section 3.12): one match from what a use case refused.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use portcullis_scim::error::ERROR_SCHEMA;
+use portcullis_scim::{MEDIA_TYPE, ScimError};
+use portcullis_service::ServiceError;
+use portcullis_service::error::DirectoryRefusal;
+use portcullis_store::StoreError;
+use serde_json::{Value, json};
+
+use crate::error::{outside, status};
+
+/// Seconds after which a client may try again when the database did not answer.
+const RETRY_UNAVAILABLE_S: i64 = 1;
+
+/// A refused call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refused {
+    /// The status.
+    pub status: StatusCode,
+    /// SCIM's keyword, where the standard has one.
+    pub scim_type: Option<&'static str>,
+    /// The stable code for traces: the keyword, else what kind of refusal it is.
+    pub code: &'static str,
+    /// What is wrong and what to do.
+    pub detail: String,
+    /// Seconds to wait before the next try.
+    pub retry_after_s: Option<i64>,
+    /// The methods that are served, where the wrong one was used.
+    pub allowed: Option<&'static str>,
+}
+
+impl Refused {
+    /// The endpoint has other methods.
+    #[must_use]
+    pub fn method(allowed: &'static str) -> Self {
+        Self { allowed: Some(allowed), ..Self::from(ScimError::MethodNotAllowed) }
+    }
+
+    /// Too many failed attempts; `retry_after_s` until the next is counted anew.
+    #[must_use]
+    pub fn too_many(retry_after_s: i64) -> Self {
+        Self { retry_after_s: Some(retry_after_s), ..Self::from(ScimError::TooManyRequests) }
+    }
+
+    fn body(&self) -> Value {
+        let mut body = json!({
+            "schemas": [ERROR_SCHEMA],
+            "status": self.status.as_u16().to_string(),
+            "detail": self.detail,
+        });
+        if let (Some(scim_type), Some(object)) = (self.scim_type, body.as_object_mut()) {
+            object.insert("scimType".to_owned(), scim_type.into());
+        }
+        body
+    }
+}
+
+/// The code of a refusal that has no keyword.
+const fn code(error: &ScimError) -> &'static str {
+    match error {
+        ScimError::Unauthorized => "unauthenticated",
+        ScimError::Forbidden | ScimError::FilteredDiscovery => "forbidden",
+        ScimError::NotFound => "not_found",
+        ScimError::MethodNotAllowed => "method_not_allowed",
+        ScimError::PayloadTooLarge { .. } => "body_too_large",
+        ScimError::UnsupportedMediaType => "unsupported_media_type",
+        ScimError::TooManyRequests => "too_many_attempts",
+        ScimError::NotImplemented => "not_implemented",
+        ScimError::Unavailable => "unavailable",
+        ScimError::Internal => "internal",
+        _ => "refused",
+    }
+}
+
+impl From<ScimError> for Refused {
+    fn from(error: ScimError) -> Self {
+        let scim_type = error.scim_type().map(portcullis_scim::ScimType::as_str);
+        let detail = match &error {
+            ScimError::NotImplemented => {
+                "this is not served: use /Users, /Groups and the discovery endpoints".to_owned()
+            }
+            other => other.detail(),
+        };
+        Self {
+            status: StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST),
+            scim_type,
+            code: scim_type.unwrap_or_else(|| code(&error)),
+            detail,
+            retry_after_s: None,
+            allowed: None,
+        }
+    }
+}
+
+impl From<ServiceError> for Refused {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::NotFound(_) => ScimError::NotFound.into(),
+            ServiceError::Unauthenticated => ScimError::Unauthorized.into(),
+            ServiceError::Taken("directory_user.user_name") => {
+                ScimError::Uniqueness { attribute: "userName" }.into()
+            }
+            ServiceError::Taken("directory_group.display_name") => {
+                ScimError::Uniqueness { attribute: "displayName" }.into()
+            }
+            ServiceError::TooMany { retry_after_s } => Self::too_many(retry_after_s),
+            ServiceError::Directory(DirectoryRefusal::Scim(refusal)) => refusal.into(),
+            ServiceError::Directory(DirectoryRefusal::UnknownMember(id)) => {
+                ScimError::UnknownMember { id }.into()
+            }
+            ServiceError::Directory(DirectoryRefusal::InvalidValue { field, message }) => {
+                let detail = format!("`{field}`: {message}");
+                Self { detail, ..Self::from(ScimError::InvalidParameter { name: field }) }
+            }
+            ServiceError::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
+                tracing::error!(error.message = %error, "the database did not answer a directory's call");
+                let detail = outside(&error);
+                Self {
+                    detail,
+                    retry_after_s: Some(RETRY_UNAVAILABLE_S),
+                    ..Self::from(ScimError::Unavailable)
+                }
+            }
+            other => {
+                let status = status(&other);
+                if status.is_server_error() {
+                    tracing::error!(error.message = %other, "a directory's call failed");
+                }
+                Self {
+                    status,
+                    scim_type: None,
+                    code: other.code(),
+                    detail: outside(&other),
+                    retry_after_s: None,
+                    allowed: None,
+                }
+            }
+        }
+    }
+}
+
+impl IntoResponse for Refused {
+    fn into_response(self) -> Response {
+        let mut response = (self.status, self.body().to_string()).into_response();
+        let headers = response.headers_mut();
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer realm=\"portcullis\""));
+        }
+        if let Some(seconds) = self.retry_after_s {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if let Some(allowed) = self.allowed {
+            headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
+        }
+        response
+    }
+}

@@ -1,0 +1,198 @@
+//! SCIM 2.0 service provider, `/scim/v2/{directory}/…` (RFC 7643, RFC 7644): one door for a directory's calls.
+//!
+//! Every call goes one way: the caller is proven before anything of the call is read, path and method choose the
+//! operation, the body is read within its bound, the use case answers, and a trace is left. It is dispatched here and
+//! not by many routes, because identity providers append slashes and flags where no route would expect them, and every
+//! answer, a 404 or 405 too, must be a SCIM error.
+
+pub mod address;
+pub mod caller;
+mod discovery;
+pub mod error;
+mod groups;
+mod trace;
+mod users;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use portcullis_domain::Timestamp;
+use portcullis_domain::id::RequestId;
+use portcullis_scim::{DialectNote, MEDIA_TYPE, Projection, ScimError};
+use portcullis_service::provisioning::Speaker;
+use portcullis_service::scim::base_url;
+use serde_json::Value;
+
+use crate::App;
+use crate::edge::Source;
+use crate::scope::request_id;
+use address::{Address, Endpoint};
+use error::Refused;
+
+/// The largest body about one person, in bytes: photos and certificates travel inline.
+pub const MAX_USER_BODY: usize = 1024 * 1024;
+/// The largest body about a group, in bytes: room for as many members as one call may name.
+pub const MAX_GROUP_BODY: usize = 16 * 1024 * 1024;
+
+/// The routes of this surface.
+pub fn routes() -> Router<App> {
+    Router::new().route("/scim/v2/{directory}", any(serve)).route("/scim/v2/{directory}/{*rest}", any(serve))
+}
+
+/// One call, before it is known who calls.
+pub(crate) struct Call {
+    pub(crate) method: Method,
+    pub(crate) address: Address,
+    pub(crate) headers: HeaderMap,
+    pub(crate) request: RequestId,
+    pub(crate) source: Source,
+    pub(crate) started_at: Timestamp,
+}
+
+/// What an operation reaches: the product, who speaks, and what was asked.
+pub(crate) struct Desk<'c> {
+    pub(crate) app: &'c App,
+    pub(crate) speaker: Speaker,
+    pub(crate) call: &'c Call,
+    pub(crate) base: String,
+}
+
+impl Desk<'_> {
+    /// What of a resource the answer shows.
+    fn projection(&self) -> Result<Projection, ScimError> {
+        Projection::from_parameters(self.parameters())
+    }
+
+    /// The decoded parameters of the URL.
+    fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.call.address.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+/// What is answered.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: StatusCode,
+    pub(crate) body: Option<Value>,
+    pub(crate) location: Option<String>,
+    pub(crate) notes: Vec<DialectNote>,
+}
+
+impl Answer {
+    pub(crate) const fn ok(body: Value) -> Self {
+        Self { status: StatusCode::OK, body: Some(body), location: None, notes: Vec::new() }
+    }
+
+    pub(crate) const fn created(body: Value, location: String) -> Self {
+        Self { status: StatusCode::CREATED, body: Some(body), location: Some(location), notes: Vec::new() }
+    }
+
+    pub(crate) const fn nothing() -> Self {
+        Self { status: StatusCode::NO_CONTENT, body: None, location: None, notes: Vec::new() }
+    }
+
+    pub(crate) fn noting(mut self, notes: Vec<DialectNote>) -> Self {
+        self.notes.extend(notes);
+        self
+    }
+}
+
+async fn serve(State(app): State<App>, request: Request) -> Response {
+    let (parts, body) = request.into_parts();
+    let call = Call {
+        address: Address::read(&parts.uri),
+        request: request_id(&parts, &app),
+        source: Source::of(&parts.extensions),
+        started_at: app.portcullis().now(),
+        method: parts.method,
+        headers: parts.headers,
+    };
+    let mut bytes = Bytes::new();
+    let (organization, outcome) = match caller::prove(&app, &call).await {
+        Ok(speaker) => {
+            let desk = Desk { app: &app, speaker, call: &call, base: base(&app, speaker) };
+            let outcome = match body_of(&call, body).await {
+                Ok(read) => {
+                    bytes = read;
+                    dispatch(&desk, &bytes).await
+                }
+                Err(refused) => Err(refused),
+            };
+            (Some(speaker.organization), outcome)
+        }
+        Err((organization, refused)) => (organization, Err(refused)),
+    };
+    if let Some(organization) = organization {
+        trace::leave(&app, organization, &call, &bytes, &outcome);
+    }
+    match outcome {
+        Ok(answer) => respond(answer),
+        Err(refused) => refused.into_response(),
+    }
+}
+
+fn base(app: &App, speaker: Speaker) -> String {
+    base_url(&app.portcullis().around().public_url, speaker.directory)
+}
+
+/// The body, as far as the operation takes one.
+async fn body_of(call: &Call, body: Body) -> Result<Bytes, Refused> {
+    let max_bytes = match (&call.method, &call.address.endpoint) {
+        (&Method::POST | &Method::PUT | &Method::PATCH, Endpoint::Users | Endpoint::User(_)) => MAX_USER_BODY,
+        (&Method::POST | &Method::PUT | &Method::PATCH, Endpoint::Groups | Endpoint::Group(_)) => {
+            MAX_GROUP_BODY
+        }
+        _ => return Ok(Bytes::new()),
+    };
+    if !is_json(&call.headers) {
+        return Err(ScimError::UnsupportedMediaType.into());
+    }
+    axum::body::to_bytes(body, max_bytes).await.map_err(|_| ScimError::PayloadTooLarge { max_bytes }.into())
+}
+
+/// Whether the content type is one that is taken. A client that names none means JSON.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE) else { return true };
+    let kind = value.to_str().unwrap_or("").split(';').next().unwrap_or("").trim();
+    kind.is_empty() || kind.eq_ignore_ascii_case(MEDIA_TYPE) || kind.eq_ignore_ascii_case("application/json")
+}
+
+async fn dispatch(desk: &Desk<'_>, body: &[u8]) -> Result<Answer, Refused> {
+    match (&desk.call.address.endpoint, &desk.call.method) {
+        (Endpoint::NotServed, _) => Err(ScimError::NotImplemented.into()),
+        (Endpoint::Unknown, _) => Err(ScimError::NotFound.into()),
+        (Endpoint::Users, &Method::GET) => users::list(desk).await,
+        (Endpoint::Users, &Method::POST) => users::create(desk, body).await,
+        (Endpoint::User(id), &Method::GET) => users::read(desk, id).await,
+        (Endpoint::User(id), &Method::PUT) => users::replace(desk, id, body).await,
+        (Endpoint::User(id), &Method::PATCH) => users::patch(desk, id, body).await,
+        (Endpoint::User(id), &Method::DELETE) => users::delete(desk, id).await,
+        (Endpoint::Groups, &Method::GET) => groups::list(desk).await,
+        (Endpoint::Groups, &Method::POST) => groups::create(desk, body).await,
+        (Endpoint::Group(id), &Method::GET) => groups::read(desk, id).await,
+        (Endpoint::Group(id), &Method::PUT) => groups::replace(desk, id, body).await,
+        (Endpoint::Group(id), &Method::PATCH) => groups::patch(desk, id, body).await,
+        (Endpoint::Group(id), &Method::DELETE) => groups::delete(desk, id).await,
+        (Endpoint::Discovery(document), &Method::GET) => discovery::read(desk, document),
+        (endpoint, _) => Err(Refused::method(endpoint.allowed())),
+    }
+}
+
+fn respond(answer: Answer) -> Response {
+    let mut response = match answer.body {
+        Some(body) => (answer.status, body.to_string()).into_response(),
+        None => answer.status.into_response(),
+    };
+    let has_body = !matches!(answer.status, StatusCode::NO_CONTENT);
+    let headers = response.headers_mut();
+    if has_body {
+        headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
+    }
+    if let Some(location) = answer.location.and_then(|l| HeaderValue::from_str(&l).ok()) {
+        headers.insert(header::LOCATION, location);
+    }
+    response
+}

@@ -1,0 +1,94 @@
+//! The trace of a directory's call: what came, which check decided, what to do about it. Secrets never.
+
+use axum::http::header::USER_AGENT;
+use portcullis_domain::id::OrganizationId;
+use portcullis_service::trace::{TraceDraft, masked};
+use serde_json::{Value, json};
+
+use super::address::Endpoint;
+use super::error::Refused;
+use super::{Answer, Call};
+use crate::App;
+
+/// The kind of these traces.
+pub(super) const KIND: &str = "directory";
+/// The largest body that is kept with a trace, in bytes; of larger ones only the size is.
+const MAX_TRACED_BODY: usize = 16 * 1024;
+/// Characters of a path or header that are kept.
+const MAX_TRACED_TEXT: usize = 1024;
+
+/// Leaves the trace of a call with that organization.
+pub(super) fn leave(
+    app: &App,
+    organization: OrganizationId,
+    call: &Call,
+    body: &[u8],
+    outcome: &Result<Answer, Refused>,
+) {
+    let desk = app.portcullis().traces();
+    let now = app.portcullis().now();
+    let first = call.address.directory.parse().is_ok_and(|directory| desk.is_among_first(directory));
+    let keeps_body = !body.is_empty() && (first || outcome.is_err());
+    let user_agent = call.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
+    let mut content = json!({
+        "directory": cut(&call.address.directory),
+        "method": call.method.as_str(),
+        "path": cut(&call.address.written),
+        "source": call.source.0.to_string(),
+        "user_agent": cut(user_agent),
+        "duration_us": now.micros() - call.started_at.micros(),
+        "body": if keeps_body { shown(body) } else { Value::Null },
+    });
+    let decided = match outcome {
+        Ok(answer) => json!({
+            "status": answer.status.as_u16(),
+            "notes": answer.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
+        }),
+        Err(refused) => json!({
+            "status": refused.status.as_u16(),
+            "scim_type": refused.scim_type,
+            "detail": refused.detail,
+        }),
+    };
+    if let (Value::Object(content), Value::Object(decided)) = (&mut content, decided) {
+        content.extend(decided);
+    }
+    desk.note(TraceDraft {
+        organization,
+        kind: KIND,
+        outcome: outcome.as_ref().err().map_or("ok", |refused| refused.code).to_owned(),
+        subject: subject(call, outcome),
+        request: Some(call.request),
+        content,
+        at: call.started_at,
+    });
+}
+
+/// The resource that it was about, else the directory.
+fn subject(call: &Call, outcome: &Result<Answer, Refused>) -> String {
+    let created = outcome
+        .as_ref()
+        .ok()
+        .and_then(|a| a.location.as_ref())
+        .and(outcome.as_ref().ok().and_then(|a| a.body.as_ref()?.get("id")?.as_str()));
+    match (&call.address.endpoint, created) {
+        (_, Some(id)) => id.to_owned(),
+        (Endpoint::User(id) | Endpoint::Group(id), None) => cut(id),
+        _ => cut(&call.address.directory),
+    }
+}
+
+fn cut(text: &str) -> String {
+    text.chars().filter(|c| !c.is_control()).take(MAX_TRACED_TEXT).collect()
+}
+
+/// The body without secrets; of one that is too large or no JSON only the size, because nothing in it can be masked.
+fn shown(body: &[u8]) -> Value {
+    if body.len() > MAX_TRACED_BODY {
+        return json!({ "left_out": "too large to keep", "bytes": body.len() });
+    }
+    match serde_json::from_slice::<Value>(body) {
+        Ok(value) => masked(value),
+        Err(_) => json!({ "left_out": "not JSON", "bytes": body.len() }),
+    }
+}
