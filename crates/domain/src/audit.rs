@@ -79,6 +79,7 @@ actions! {
     MappingUpdated = "mapping.updated", "A mapping was changed.";
     MappingDeleted = "mapping.deleted", "A mapping was deleted.";
     GrantCreated = "grant.created", "A person gave a role.";
+    GrantUpdated = "grant.updated", "The reason of a grant was written anew.";
     GrantEnded = "grant.ended", "A grant was taken back.";
     MemberCreated = "member.created", "A membership came to be.";
     MemberInvited = "member.invited", "A person was invited.";

@@ -280,6 +280,8 @@ pub enum MappingChange {
 pub enum GrantChange {
     /// A new one.
     Create(Grant),
+    /// Another account of why it was given.
+    SetReason(GrantId, String),
     /// Taken back at that moment.
     End(GrantId, Timestamp),
     /// Everything that was granted to that membership, but for the role named.

@@ -13,6 +13,7 @@ pub mod caller;
 pub mod claims;
 pub mod connection;
 pub mod error;
+pub mod environment;
 pub mod evaluation;
 pub mod fetch;
 pub mod idempotency;
@@ -21,8 +22,10 @@ pub mod me;
 pub mod member_key;
 pub mod membership;
 pub mod organization;
+pub mod owner_link;
 pub mod password;
 pub mod provisioning;
+pub mod role;
 pub mod receipt;
 pub mod recognition;
 pub mod refusal;
@@ -36,6 +39,7 @@ pub mod session;
 pub mod sign_in;
 pub mod signing;
 pub mod throttle;
+pub mod team;
 pub mod token;
 pub mod token_use;
 pub mod trace;
@@ -218,4 +222,12 @@ impl Portcullis {
 
 fn gone() -> ServiceError {
     ServiceError::Store(StoreError::Unavailable("the database's thread ended".into()))
+}
+
+/// Whether the database answers.
+///
+/// # Errors
+/// [`StoreError`] if it does not.
+pub fn ready(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    portcullis_store::instance::find(tx, caller::ROOT_TOKEN_HASH).map(|_| ())
 }

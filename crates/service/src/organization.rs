@@ -1,17 +1,27 @@
-//! Organizations: made with everything that each of them has.
+//! Organizations: made with everything that each of them has, and ended with everything in them.
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{Change, EnvironmentChange, OrganizationChange, RoleChange};
+use portcullis_domain::change::{
+    Change, EnvironmentChange, OrganizationChange, RoleChange, TokenChange, TokenSet,
+};
 use portcullis_domain::environment::Environment;
 use portcullis_domain::id::{EnvironmentId, OrganizationId, RoleId};
+use portcullis_domain::membership::MembershipState;
 use portcullis_domain::organization::Organization;
+use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{BUILT_IN, Rank, Role};
 use portcullis_domain::text::{Slug, name};
-use portcullis_store::{Tx, apply};
+use portcullis_domain::token::TokenEnd;
+use portcullis_store::db::Lock;
+use portcullis_store::membership::{MembershipFilter, list_page};
+use portcullis_store::{Priority, Tx, apply, organization};
 
-use crate::{Moment, ServiceError};
+use crate::access::off_board_member;
+use crate::caller::Caller;
+use crate::rules::MAX_PER_CALL;
+use crate::{Moment, Portcullis, ServiceError};
 
 /// The rules number that an organization is born with: access stored under a lower one is stale, and 0 is never
 /// given to anything but what was marked stale.
@@ -75,4 +85,127 @@ pub fn create(
 /// [`ServiceError::NotFound`].
 pub fn named(tx: &mut Tx<'_>, text: &str) -> Result<Organization, ServiceError> {
     portcullis_store::organization::resolve(tx, text)?.ok_or(ServiceError::NotFound("organization"))
+}
+
+/// A page of the organizations that the caller may see, after the id `after`: every one for the root token, the
+/// member's own for a member.
+///
+/// # Errors
+/// [`ServiceError::Forbidden`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Organization>, ServiceError> {
+    let own = match caller {
+        Caller::Root => return Ok(organization::list(tx, Some(after), limit)?),
+        Caller::Member(member) => member.organization,
+        Caller::Service { organization, .. } => *organization,
+    };
+    caller.may(Permission::OrganizationsRead, own)?;
+    let found = organization::find(tx, own)?.filter(|o| o.id.to_string().as_str() > after);
+    Ok(found.into_iter().collect())
+}
+
+/// Gives an organization another name for people.
+///
+/// # Errors
+/// A name that is none; [`ServiceError::Store`].
+pub fn rename(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: &Organization,
+    called: &str,
+    cause: Cause,
+) -> Result<Organization, ServiceError> {
+    let renamed = Organization { name: name(called)?, ..organization.clone() };
+    let event = EventDraft::new(Action::OrganizationUpdated, Target::new("organization", renamed.id))
+        .with(serde_json::json!({ "name": renamed.name }));
+    let change = OrganizationChange::Rename(renamed.id, renamed.name.clone());
+    apply(tx, &Plan::because(renamed.id, cause).then(event, change), moment.now, &mut moment.random)?;
+    Ok(renamed)
+}
+
+/// What becomes of the people of something that is deleted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum People {
+    /// Nothing was said: it is deleted only if there are none.
+    Unsaid,
+    /// They are off-boarded, each with a receipt.
+    OffBoard,
+}
+
+/// Deletes an organization: its people are off-boarded if that is said, then every token in it ends. Its log stays.
+///
+/// People go in transactions of their own, [`MAX_PER_CALL`] at a time; a crash between them leaves an organization
+/// with fewer people, and the same call goes on from there.
+///
+/// # Errors
+/// [`ServiceError::InUse`] if it has people and nothing was said of them.
+pub async fn delete(
+    portcullis: &Portcullis,
+    organization: OrganizationId,
+    people: People,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let mut page = (people == People::OffBoard).then(String::new);
+    while let Some(after) = page {
+        let off_board = move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            off_board_page(tx, moment, organization, &after, cause)
+        };
+        page = portcullis.write(Priority::OffBoarding, off_board).await?;
+    }
+    portcullis.write(Priority::OffBoarding, move |tx, moment| end(tx, moment, organization, cause)).await
+}
+
+/// Ends an organization without people.
+fn end(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    if has_members(tx, organization)? {
+        return Err(ServiceError::InUse("organization"));
+    }
+    let event = EventDraft::new(Action::OrganizationDeleted, Target::new("organization", organization));
+    let tokens = TokenChange::End {
+        organization,
+        set: TokenSet::OfOrganization(organization),
+        because: TokenEnd::HolderDeleted,
+        at: moment.now,
+        receipt: None,
+    };
+    let changes = vec![tokens.into(), OrganizationChange::Delete(organization, moment.now).into()];
+    apply(tx, &Plan::because(organization, cause).then_all(event, changes), moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// Off-boards everybody on the page after that id; where the next page begins, if there is one.
+fn off_board_page(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    after: &str,
+    cause: Cause,
+) -> Result<Option<String>, ServiceError> {
+    let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
+    let page = list_page(tx, organization, &MembershipFilter::default(), after, limit)?;
+    for member in page.iter().filter(|m| m.ended.is_none()) {
+        off_board_member(tx, moment, organization, member.id, "the organization was deleted", cause)?;
+    }
+    Ok(page.last().map(|m| m.id.to_string()))
+}
+
+/// Whether somebody is in it who was not off-boarded.
+fn has_members(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<bool, ServiceError> {
+    for state in [MembershipState::Active, MembershipState::Suspended, MembershipState::Invited] {
+        let filter = MembershipFilter { state: Some(state), ..MembershipFilter::default() };
+        if !list_page(tx, organization, &filter, "", 1)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

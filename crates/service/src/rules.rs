@@ -19,6 +19,13 @@ pub const MAX_AT_ONCE: usize = 500;
 /// The most memberships that a directory's call carries out in its own transaction.
 pub const MAX_PER_CALL: usize = 100;
 
+/// How many touched memberships are listed for [`after_rule_change`]: one more than it carries out, so that it sees
+/// that there are more.
+#[must_use]
+pub const fn listed() -> i64 {
+    MAX_AT_ONCE as i64 + 1
+}
+
 /// Whether a change was carried out when it was answered.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Carried {

@@ -23,6 +23,8 @@ const CREATE: Statement = Statement::change(
     "INSERT INTO grants (id, organization, membership, role, granted_by, reason, request_id, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 );
+const SET_REASON: Statement =
+    Statement::change("grant.set_reason", "UPDATE grants SET reason = $2 WHERE id = $1 AND ended_at IS NULL");
 const END: Statement =
     Statement::change("grant.end", "UPDATE grants SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL");
 const END_OF: Statement = Statement::change(
@@ -51,7 +53,7 @@ const LIVE_OF: Statement = Statement::read(
 );
 
 /// The statements about grants.
-pub const ALL: &[&Statement] = &[&CREATE, &END, &END_OF, &FIND, &LIST, &LIVE_OF];
+pub const ALL: &[&Statement] = &[&CREATE, &SET_REASON, &END, &END_OF, &FIND, &LIST, &LIVE_OF];
 
 fn read(row: &Row) -> Result<Grant, StoreError> {
     Ok(Grant {
@@ -84,6 +86,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &GrantChange) -> Result<(), StoreEr
                 ],
             )
             .map(|_| ()),
+        GrantChange::SetReason(id, reason) => tx.run_on_row(&SET_REASON, params![id, reason]),
         GrantChange::End(id, at) => tx.run(&END, params![id, at]).map(|_| ()),
         GrantChange::EndOf { membership, keep, at } => {
             // No slug is empty, so an empty one keeps nothing.

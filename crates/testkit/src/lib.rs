@@ -8,8 +8,10 @@
 
 mod bench;
 mod outside;
+mod persona;
 mod surroundings;
 
 pub use bench::{Bench, Exchange, PUBLIC_URL, ROOT_TOKEN};
 pub use outside::Outside;
+pub use persona::Persona;
 pub use surroundings::{START, Seeded, SetClock};

@@ -5,9 +5,14 @@ mod audit;
 mod me;
 mod member_key;
 mod membership;
-mod receipt;
 mod service_key;
 mod token;
+
+pub mod environment;
+pub mod organization;
+mod receipt;
+pub mod role;
+pub mod team;
 mod trace;
 
 use std::str::FromStr;
@@ -34,6 +39,10 @@ pub fn operations() -> Vec<Operation> {
         service_key::operations(),
         token::operations(),
         trace::operations(),
+        environment::operations(),
+        organization::operations(),
+        role::operations(),
+        team::operations(),
     ]
     .concat()
 }

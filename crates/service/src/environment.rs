@@ -1,0 +1,117 @@
+//! Environments: parts of an organization with sign-in rules of their own.
+
+use portcullis_domain::Refusal;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::EnvironmentChange;
+use portcullis_domain::environment::Environment;
+use portcullis_domain::id::{EnvironmentId, OrganizationId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::text::{Slug, name};
+use portcullis_store::db::Lock;
+use portcullis_store::{Tx, apply, environment};
+use serde_json::json;
+
+use crate::{Moment, ServiceError};
+
+/// The environment of that id, as it stands in a path.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Environment, ServiceError> {
+    let id: EnvironmentId = id.parse().map_err(|_| ServiceError::NotFound("environment"))?;
+    environment::find(tx, organization, id)?.ok_or(ServiceError::NotFound("environment"))
+}
+
+/// The environment of that slug, as it stands in a body.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Result<Environment, ServiceError> {
+    environment::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound("environment"))
+}
+
+/// A page of environments after the id `after`.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Environment>, ServiceError> {
+    Ok(environment::list(tx, organization, Some(after), limit)?)
+}
+
+/// Makes an environment.
+///
+/// # Errors
+/// [`ServiceError::Taken`] if the slug is.
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    (slug, called): (&str, &str),
+    cause: Cause,
+) -> Result<Environment, ServiceError> {
+    let made = Environment {
+        id: EnvironmentId::fresh(moment.now, &mut moment.random),
+        organization,
+        slug: slug.parse()?,
+        name: name(called)?,
+        created_at: moment.now,
+    };
+    let event = EventDraft::new(Action::EnvironmentCreated, Target::new("environment", made.id))
+        .with(json!({ "slug": made.slug, "name": made.name }));
+    let plan = Plan::because(organization, cause).then(event, EnvironmentChange::Create(made.clone()));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(made)
+}
+
+/// Gives an environment another name for people.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; a name that is none.
+pub fn rename(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    (id, called): (&str, &str),
+    cause: Cause,
+) -> Result<Environment, ServiceError> {
+    let found = find(tx, organization, id)?;
+    let renamed = Environment { name: name(called)?, ..found };
+    let event = EventDraft::new(Action::EnvironmentUpdated, Target::new("environment", renamed.id))
+        .with(json!({ "name": renamed.name }));
+    let change = EnvironmentChange::Rename(renamed.id, renamed.name.clone());
+    apply(tx, &Plan::because(organization, cause).then(event, change), moment.now, &mut moment.random)?;
+    Ok(renamed)
+}
+
+/// Deletes an environment that nothing names.
+///
+/// # Errors
+/// [`Refusal::BuiltIn`] for `production`; [`ServiceError::InUse`]; [`ServiceError::NotFound`].
+pub fn delete(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    id: &str,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    // Mappings are made under the same lock, so none can name it between the look and the end.
+    tx.lock(Lock::Organization(organization))?;
+    let found = find(tx, organization, id)?;
+    if found.slug == Slug::production() {
+        return Err(Refusal::BuiltIn.into());
+    }
+    if environment::is_used(tx, organization, &found.slug, moment.now)? {
+        return Err(ServiceError::InUse("environment"));
+    }
+    let event = EventDraft::new(Action::EnvironmentDeleted, Target::new("environment", found.id))
+        .with(json!({ "slug": found.slug }));
+    let plan = Plan::because(organization, cause).then(event, EnvironmentChange::Delete(found.id));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}

@@ -1,0 +1,127 @@
+//! The link by which an organization's first owner comes in.
+//!
+//! The membership that it is for waits as invited, and has its ownership by a grant of the root token. The secret
+//! stands behind the `#` of the link, which no server and no log sees: following it consumes nothing.
+
+use portcullis_domain::access::Access;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{GrantChange, MembershipChange, TokenChange, UserChange};
+use portcullis_domain::grant::Grant;
+use portcullis_domain::id::{GrantId, MembershipId, TokenId, UserId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::organization::Organization;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::secret::TokenSecret;
+use portcullis_domain::text::{Slug, email_key};
+use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
+use portcullis_domain::user::User;
+use portcullis_store::db::Lock;
+use portcullis_store::{Tx, apply};
+
+use crate::access::settle;
+use crate::{Moment, ServiceError, Surroundings};
+
+/// Seconds for which the link is good: long enough to be carried over, short enough to be lost.
+pub const GOOD_FOR_S: i64 = 3600;
+/// Where the hosted page is that takes the link.
+const PAGE: &str = "/setup/owner";
+
+/// The text of a link.
+#[must_use]
+pub fn text(around: &Surroundings, secret: &TokenSecret) -> String {
+    format!("{}#{}", around.url(PAGE), secret.expose())
+}
+
+/// Makes a membership that waits for its person, gives it the ownership, and issues the link.
+///
+/// # Errors
+/// An address that is none; [`ServiceError::Store`].
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: &Organization,
+    email: &str,
+    cause: Cause,
+) -> Result<TokenSecret, ServiceError> {
+    let address_key = email_key(email)?;
+    tx.lock(Lock::Organization(organization.id))?;
+    let now = moment.now;
+    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
+    let membership = Membership {
+        id: MembershipId::fresh(now, &mut moment.random),
+        organization: organization.id,
+        user: user.id,
+        email: email.trim().to_owned(),
+        name: String::new(),
+        joined_at: None,
+        governed_by: None,
+        suspended_at: None,
+        unmapped_at: None,
+        ended: None,
+        bare_owner_at: None,
+        access: Access::none(MembershipState::Invited),
+        rules_number: organization.rules_number,
+        created_at: now,
+    };
+    let grant = Grant {
+        id: GrantId::fresh(now, &mut moment.random),
+        organization: organization.id,
+        membership: membership.id,
+        role: Slug::owner(),
+        granted_by: None,
+        reason: "first owner".to_owned(),
+        request: cause.request,
+        created_at: now,
+        ended_at: None,
+    };
+    let (id, target) = (membership.id, Target::new("membership", membership.id));
+    let invited = EventDraft::new(Action::MemberInvited, target.clone());
+    let granted = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id))
+        .about(target)
+        .with(serde_json::json!({ "role": grant.role, "reason": grant.reason }));
+    let plan = Plan::because(organization.id, cause)
+        .then_all(
+            invited,
+            vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(membership)).into()],
+        )
+        .then(granted, GrantChange::Create(grant));
+    apply(tx, &plan, now, &mut moment.random)?;
+    settle(tx, moment, id, cause)?;
+    issue(tx, moment, organization, (id, address_key), cause)
+}
+
+fn issue(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: &Organization,
+    (membership, address_key): (MembershipId, String),
+    cause: Cause,
+) -> Result<TokenSecret, ServiceError> {
+    let now = moment.now;
+    let secret = TokenSecret::fresh(TokenKind::OwnerLink, &mut moment.random);
+    let token = Token {
+        id: TokenId::fresh(now, &mut moment.random),
+        organization: organization.id,
+        kind: TokenKind::OwnerLink,
+        holder: Holder::Membership(membership),
+        parent: None,
+        shown_to: ShownTo::Root,
+        secret: secret.hash(),
+        name: String::new(),
+        environment: None,
+        scopes: vec![],
+        connection: None,
+        address_key: Some(address_key),
+        issued_at: now,
+        expires_at: Some(now.plus_s(GOOD_FOR_S)),
+        max_idle_s: None,
+        ended: None,
+    };
+    let event = EventDraft::new(Action::TokenIssued, Target::new("token", token.id))
+        .about(Target::new("membership", membership))
+        .with(serde_json::json!({ "kind": token.kind.as_str(), "shown_to": token.shown_to }));
+    let plan = Plan::because(organization.id, cause).then(event, TokenChange::Issue(Box::new(token)));
+    apply(tx, &plan, now, &mut moment.random)?;
+    Ok(secret)
+}

@@ -1,0 +1,242 @@
+//! Roles: named, ranked sets of permissions, and who may have to do with which.
+//!
+//! Nobody makes, changes or takes what stands above their own rank; a holder does not change their own role either.
+//! A change of a role is a change of rules: everybody whom it touches is settled.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::Refusal;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::RoleChange;
+use portcullis_domain::id::{OrganizationId, RoleId};
+use portcullis_domain::permission::Permission;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::{Giving, Rank, Role, check_permissions, may_be_mapped, may_give};
+use portcullis_domain::text::Slug;
+use portcullis_store::db::Lock;
+use portcullis_store::{StoreError, Tx, apply, mapping, role};
+use serde_json::json;
+
+use crate::caller::Caller;
+use crate::rules::{Carried, after_rule_change, listed};
+use crate::{Moment, ServiceError};
+
+/// What a role is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RoleShape {
+    /// How high it stands.
+    pub rank: i64,
+    /// What it allows, as texts.
+    pub permissions: Vec<String>,
+    /// Whether automation may give it.
+    pub giving: Giving,
+}
+
+/// Which parts of a role are to change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct RoleChanges {
+    /// How high it stands.
+    pub rank: Option<i64>,
+    /// What it allows, as texts.
+    pub permissions: Option<Vec<String>>,
+    /// Whether automation may give it.
+    pub giving: Option<Giving>,
+}
+
+/// The role of that id, as it stands in a path.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Role, ServiceError> {
+    let id: RoleId = id.parse().map_err(|_| ServiceError::NotFound("role"))?;
+    role::find(tx, organization, id)?.ok_or(ServiceError::NotFound("role"))
+}
+
+/// The role of that slug, as it stands in a body.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Result<Role, ServiceError> {
+    role::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound("role"))
+}
+
+/// The role of that slug, if this caller may let automation give it.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`Refusal::RoleIsExplicitOnly`]; [`Refusal::AboveOwnRank`].
+pub fn mappable(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    organization: OrganizationId,
+    slug: &str,
+) -> Result<Role, ServiceError> {
+    let found = named(tx, organization, slug)?;
+    may_be_mapped(found.giving)?;
+    may_give(caller.rank(), found.rank)?;
+    Ok(found)
+}
+
+/// May the caller have to do with somebody or something that has this role?
+///
+/// # Errors
+/// [`Refusal::AboveOwnRank`] if the role stands above the caller's rank.
+pub fn must_not_stand_above(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    organization: OrganizationId,
+    slug: Option<&Slug>,
+) -> Result<(), ServiceError> {
+    let Some(slug) = slug else { return Ok(()) };
+    let found = role::find_by_slug(tx, organization, slug)?;
+    let rank = found.map_or(Rank::NONE, |r| r.rank);
+    Ok(may_give(caller.rank(), rank)?)
+}
+
+/// A page of roles after the id `after`.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Role>, ServiceError> {
+    Ok(role::list(tx, organization, Some(after), limit)?)
+}
+
+/// Makes a role.
+///
+/// # Errors
+/// [`ServiceError::Taken`] if the slug is, [`Refusal::RankTaken`] if the rank is; [`Refusal::AboveOwnRank`];
+/// [`Refusal::PermissionIsExplicitOnly`]; [`Refusal::RankOutOfRange`].
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    (slug, shape): (&str, RoleShape),
+    cause: Cause,
+) -> Result<Role, ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let rank = Rank::new(shape.rank)?;
+    may_give(caller.rank(), rank)?;
+    let permissions = parse(&shape.permissions)?;
+    check_permissions(shape.giving, &permissions)?;
+    let made = Role {
+        id: RoleId::fresh(moment.now, &mut moment.random),
+        organization,
+        slug: slug.parse()?,
+        rank,
+        permissions,
+        giving: shape.giving,
+        built_in_at: None,
+        created_at: moment.now,
+    };
+    let event = EventDraft::new(Action::RoleCreated, Target::new("role", made.id)).with(shown(&made));
+    let plan = Plan::because(organization, cause).then(event, RoleChange::Create(made.clone()));
+    apply(tx, &plan, moment.now, &mut moment.random).map_err(rank_taken)?;
+    Ok(made)
+}
+
+/// Changes a role, and everybody whom that touches.
+///
+/// # Errors
+/// As [`create`]; [`Refusal::BuiltIn`]; [`ServiceError::NotFound`].
+pub fn update(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    (id, changes): (&str, RoleChanges),
+    cause: Cause,
+) -> Result<(Role, Carried), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let was = changeable(tx, caller, organization, id)?;
+    let rank = changes.rank.map_or(Ok(was.rank), Rank::new)?;
+    may_give(caller.rank(), rank)?;
+    let permissions = match &changes.permissions {
+        Some(texts) => parse(texts)?,
+        None => was.permissions.clone(),
+    };
+    let giving = changes.giving.unwrap_or(was.giving);
+    check_permissions(giving, &permissions)?;
+    let is = Role { rank, permissions, giving, ..was.clone() };
+    if is == was {
+        return Ok((is, Carried::Out));
+    }
+    let event = EventDraft::new(Action::RoleUpdated, Target::new("role", is.id))
+        .with(json!({ "from": shown(&was), "to": shown(&is) }));
+    let change = RoleChange::Update(is.id, is.rank, is.permissions.clone(), is.giving);
+    let plan = Plan::because(organization, cause).then(event, change);
+    let applied = apply(tx, &plan, moment.now, &mut moment.random).map_err(rank_taken)?;
+    let touched = mapping::affected_by_role(tx, organization, &is.slug, listed())?;
+    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
+    let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
+    Ok((is, carried))
+}
+
+/// Deletes a role that nobody has and nothing gives.
+///
+/// # Errors
+/// [`Refusal::BuiltIn`]; [`ServiceError::InUse`]; [`Refusal::AboveOwnRank`]; [`ServiceError::NotFound`].
+pub fn delete(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    id: &str,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    // Mappings, grants and default roles are given under the same lock.
+    tx.lock(Lock::Organization(organization))?;
+    let found = changeable(tx, caller, organization, id)?;
+    if role::is_used(tx, organization, &found.slug)? {
+        return Err(ServiceError::InUse("role"));
+    }
+    let event = EventDraft::new(Action::RoleDeleted, Target::new("role", found.id)).with(shown(&found));
+    let plan = Plan::because(organization, cause).then(event, RoleChange::Delete(found.id));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// A role of people's own making that stands below the caller.
+fn changeable(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    organization: OrganizationId,
+    id: &str,
+) -> Result<Role, ServiceError> {
+    let found = find(tx, organization, id)?;
+    if found.built_in_at.is_some() {
+        return Err(Refusal::BuiltIn.into());
+    }
+    // One's own role too: who could widen it would need no other rank rule.
+    if found.rank >= caller.rank() {
+        return Err(Refusal::AboveOwnRank.into());
+    }
+    Ok(found)
+}
+
+fn parse(texts: &[String]) -> Result<BTreeSet<Permission>, ServiceError> {
+    let unknown = |text: &str| ServiceError::invalid("permissions", format!("no such permission `{text}`"));
+    texts.iter().map(|text| text.parse().map_err(|_| unknown(text))).collect()
+}
+
+fn rank_taken(error: StoreError) -> ServiceError {
+    match error {
+        StoreError::Taken("role.rank") => Refusal::RankTaken.into(),
+        other => other.into(),
+    }
+}
+
+/// A role as an audit event shows it.
+fn shown(role: &Role) -> serde_json::Value {
+    json!({
+        "slug": role.slug,
+        "rank": role.rank,
+        "permissions": role.permissions,
+        "explicit_only": role.giving == Giving::ExplicitOnly,
+    })
+}

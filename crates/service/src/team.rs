@@ -1,0 +1,113 @@
+//! Teams: groups of memberships. Who is in them follows from mappings.
+
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::TeamChange;
+use portcullis_domain::id::{OrganizationId, TeamId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::team::Team;
+use portcullis_domain::text::name;
+use portcullis_store::db::Lock;
+use portcullis_store::{Tx, apply, team};
+use serde_json::json;
+
+use crate::{Moment, ServiceError};
+
+/// The team of that id, as it stands in a path.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Team, ServiceError> {
+    let id: TeamId = id.parse().map_err(|_| ServiceError::NotFound("team"))?;
+    team::find(tx, organization, id)?.ok_or(ServiceError::NotFound("team"))
+}
+
+/// The team of that slug, as it stands in a body.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Result<Team, ServiceError> {
+    team::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound("team"))
+}
+
+/// A page of teams after the id `after`.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Team>, ServiceError> {
+    Ok(team::list(tx, organization, Some(after), limit)?)
+}
+
+/// Makes a team.
+///
+/// # Errors
+/// [`ServiceError::Taken`] if the slug is.
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    (slug, called): (&str, &str),
+    cause: Cause,
+) -> Result<Team, ServiceError> {
+    let made = Team {
+        id: TeamId::fresh(moment.now, &mut moment.random),
+        organization,
+        slug: slug.parse()?,
+        name: name(called)?,
+        created_at: moment.now,
+    };
+    let event = EventDraft::new(Action::TeamCreated, Target::new("team", made.id))
+        .with(json!({ "slug": made.slug, "name": made.name }));
+    let plan = Plan::because(organization, cause).then(event, TeamChange::Create(made.clone()));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(made)
+}
+
+/// Gives a team another name for people.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; a name that is none.
+pub fn rename(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    (id, called): (&str, &str),
+    cause: Cause,
+) -> Result<Team, ServiceError> {
+    let found = find(tx, organization, id)?;
+    let renamed = Team { name: name(called)?, ..found };
+    let event = EventDraft::new(Action::TeamUpdated, Target::new("team", renamed.id))
+        .with(json!({ "name": renamed.name }));
+    let change = TeamChange::Rename(renamed.id, renamed.name.clone());
+    apply(tx, &Plan::because(organization, cause).then(event, change), moment.now, &mut moment.random)?;
+    Ok(renamed)
+}
+
+/// Deletes a team that no mapping gives.
+///
+/// # Errors
+/// [`ServiceError::InUse`]; [`ServiceError::NotFound`].
+pub fn delete(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    id: &str,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    // Mappings are made under the same lock, so none can name it between the look and the end.
+    tx.lock(Lock::Organization(organization))?;
+    let found = find(tx, organization, id)?;
+    if team::is_used(tx, organization, &found.slug)? {
+        return Err(ServiceError::InUse("team"));
+    }
+    let event = EventDraft::new(Action::TeamDeleted, Target::new("team", found.id))
+        .with(json!({ "slug": found.slug }));
+    let plan = Plan::because(organization, cause).then(event, TeamChange::Delete(found.id));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}

@@ -1,0 +1,143 @@
+//! People for tests: members with a role and a key, made by the road that everybody walks.
+
+use portcullis_domain::access::Access;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{GrantChange, MembershipChange, TokenChange, UserChange};
+use portcullis_domain::grant::Grant;
+use portcullis_domain::id::{GrantId, MembershipId, OrganizationId, TokenId, UserId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::secret::TokenSecret;
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
+use portcullis_domain::user::{AuthenticatorKind, User};
+use portcullis_service::access::settle;
+use portcullis_service::{Moment, ServiceError, organization};
+use portcullis_store::{Tx, apply};
+
+use crate::Bench;
+
+/// A member who can call.
+#[derive(Debug, Clone)]
+pub struct Persona {
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The membership.
+    pub membership: MembershipId,
+    /// The user behind it.
+    pub user: UserId,
+    /// The secret of a member key.
+    pub key: String,
+}
+
+impl Bench {
+    /// Makes an organization.
+    ///
+    /// # Panics
+    /// If the slug is none or taken.
+    pub fn organization(&self, slug: &str) -> OrganizationId {
+        let slug: Slug = slug.parse().expect("a slug");
+        self.write(move |tx, moment| {
+            organization::create(tx, moment, slug.clone(), slug.as_str(), Cause::system()).map(|o| o.id)
+        })
+    }
+
+    /// A member of that organization who joined by themselves, can sign in with a password, has that role by a grant
+    /// (none if it is empty) and a member key.
+    ///
+    /// # Panics
+    /// If there is no such role.
+    pub fn member(&self, organization: OrganizationId, email: &str, role: &str) -> Persona {
+        let (email, role) = (email.to_owned(), role.to_owned());
+        self.write(move |tx, moment| join(tx, moment, organization, &email, &role))
+    }
+}
+
+fn join(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    email: &str,
+    role: &str,
+) -> Result<Persona, ServiceError> {
+    let now = moment.now;
+    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
+    let membership = Membership {
+        id: MembershipId::fresh(now, &mut moment.random),
+        organization,
+        user: user.id,
+        email: email.to_owned(),
+        name: email.to_owned(),
+        joined_at: Some(now),
+        governed_by: None,
+        suspended_at: None,
+        unmapped_at: None,
+        ended: None,
+        bare_owner_at: None,
+        access: Access::none(MembershipState::Active),
+        rules_number: 0,
+        created_at: now,
+    };
+    let mut plan = Plan::because(organization, Cause::system()).then_all(
+        EventDraft::new(Action::MemberJoined, Target::new("membership", membership.id)),
+        vec![
+            UserChange::Create(user.clone()).into(),
+            MembershipChange::Create(Box::new(membership.clone())).into(),
+            UserChange::SetAuthenticator {
+                user: user.id,
+                kind: AuthenticatorKind::Password,
+                secret: "no password has this hash".to_owned(),
+                email_key: email.to_lowercase(),
+                at: now,
+            }
+            .into(),
+        ],
+    );
+    if !role.is_empty() {
+        let grant = Grant {
+            id: GrantId::fresh(now, &mut moment.random),
+            organization,
+            membership: membership.id,
+            role: role.parse()?,
+            granted_by: None,
+            reason: "a persona".to_owned(),
+            request: None,
+            created_at: now,
+            ended_at: None,
+        };
+        let event = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id));
+        plan = plan.then(event, GrantChange::Create(grant));
+    }
+    apply(tx, &plan, now, &mut moment.random)?;
+    settle(tx, moment, membership.id, Cause::system())?;
+    let key = issue(tx, moment, &membership)?;
+    Ok(Persona { organization, membership: membership.id, user: user.id, key })
+}
+
+fn issue(tx: &mut Tx<'_>, moment: &mut Moment, of: &Membership) -> Result<String, ServiceError> {
+    let secret = TokenSecret::fresh(TokenKind::MemberKey, &mut moment.random);
+    let token = Token {
+        id: TokenId::fresh(moment.now, &mut moment.random),
+        organization: of.organization,
+        kind: TokenKind::MemberKey,
+        holder: Holder::Membership(of.id),
+        parent: None,
+        shown_to: ShownTo::Membership(of.id),
+        secret: secret.hash(),
+        name: "persona".to_owned(),
+        environment: Some(Slug::production()),
+        scopes: vec![],
+        connection: None,
+        address_key: None,
+        issued_at: moment.now,
+        expires_at: None,
+        max_idle_s: None,
+        ended: None,
+    };
+    let event = EventDraft::new(Action::TokenIssued, Target::new("token", token.id));
+    let plan =
+        Plan::because(of.organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(secret.expose().to_owned())
+}

@@ -1,0 +1,77 @@
+//! `Idempotency-Key`, which every creation takes.
+
+use portcullis_testkit::{Exchange, ROOT_TOKEN};
+use serde_json::{Value, json};
+
+use crate::support::Scene;
+
+const TEAMS: &str = "/api/v1/organizations/acme/teams";
+
+async fn post(scene: &Scene, bearer: &str, path: &str, key: &str, body: &Value) -> Exchange {
+    let authorization = format!("Bearer {bearer}");
+    let headers = [("authorization", authorization.as_str()), ("idempotency-key", key)];
+    scene.bench.exchange("POST", path, &headers, body).await
+}
+
+#[tokio::test]
+async fn a_repeat_with_the_same_key_gets_the_same_resource_and_makes_no_other() {
+    let scene = Scene::new();
+    let wish = json!({ "slug": "platform", "name": "Platform" });
+    let first = post(&scene, ROOT_TOKEN, TEAMS, "k1", &wish).await;
+    let again = post(&scene, ROOT_TOKEN, TEAMS, "k1", &wish).await;
+    assert_eq!((first.status, first.json()), (again.status, again.json()));
+    assert_eq!(scene.all(TEAMS).await.len(), 1);
+}
+
+#[tokio::test]
+async fn the_same_key_with_another_body_is_refused() {
+    let scene = Scene::new();
+    post(&scene, ROOT_TOKEN, TEAMS, "k1", &json!({ "slug": "one", "name": "One" })).await;
+    let other = post(&scene, ROOT_TOKEN, TEAMS, "k1", &json!({ "slug": "two", "name": "Two" })).await;
+    assert_eq!((other.status.as_u16(), &other.json()["code"]), (422, &json!("idempotency_mismatch")));
+    assert_eq!(scene.all(TEAMS).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_key_stands_for_one_caller_one_path_and_one_day() {
+    let scene = Scene::new();
+    let named = |slug: &str| json!({ "slug": slug, "name": slug });
+    assert_eq!(post(&scene, ROOT_TOKEN, TEAMS, "k1", &named("a")).await.status, 201);
+    assert_eq!(post(&scene, &scene.admin.key, TEAMS, "k1", &named("b")).await.status, 201);
+    let elsewhere = "/api/v1/organizations/globex/teams";
+    assert_eq!(post(&scene, ROOT_TOKEN, elsewhere, "k1", &named("c")).await.status, 201);
+    scene.bench.clock.pass_s(24 * 3600 - 1);
+    assert_eq!(post(&scene, ROOT_TOKEN, TEAMS, "k1", &named("d")).await.status, 422);
+    scene.bench.clock.pass_s(1);
+    assert_eq!(post(&scene, ROOT_TOKEN, TEAMS, "k1", &named("d")).await.status, 201);
+    assert_eq!(post(&scene, ROOT_TOKEN, TEAMS, "k1", &named("d")).await.status, 201);
+    assert_eq!(scene.all(TEAMS).await.len(), 3);
+}
+
+#[tokio::test]
+async fn a_refused_creation_leaves_its_key_free() {
+    let scene = Scene::new();
+    assert_eq!(
+        post(&scene, ROOT_TOKEN, TEAMS, "k1", &json!({ "slug": "Bad", "name": "x" })).await.status,
+        400
+    );
+    assert_eq!(
+        post(&scene, ROOT_TOKEN, TEAMS, "k1", &json!({ "slug": "good", "name": "x" })).await.status,
+        201
+    );
+}
+
+#[tokio::test]
+async fn a_key_that_is_none_is_refused() {
+    let scene = Scene::new();
+    let wish = json!({ "slug": "platform", "name": "Platform" });
+    for key in ["", "two words", &"k".repeat(256)] {
+        let answer = post(&scene, ROOT_TOKEN, TEAMS, key, &wish).await;
+        assert_eq!(
+            (answer.status.as_u16(), &answer.json()["code"]),
+            (400, &json!("invalid_field")),
+            "`{key}`"
+        );
+    }
+    assert_eq!(post(&scene, ROOT_TOKEN, TEAMS, &"k".repeat(255), &wish).await.status, 201);
+}
