@@ -11,16 +11,24 @@ pub mod body;
 pub mod cookie;
 pub mod edge;
 pub mod error;
+pub mod health;
 pub mod keys;
 pub mod once;
 pub mod route;
 pub mod scim;
 pub mod scope;
 
+use std::any::Any;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
 use portcullis_service::Portcullis;
+use tower_http::catch_panic::CatchPanicLayer;
+
+use crate::error::Problem;
 
 /// What every handler may reach.
 #[derive(Clone)]
@@ -28,17 +36,44 @@ pub struct App {
     inner: Arc<Inner>,
 }
 
+/// Renders the metrics of the process for a scraper.
+pub type RenderMetrics = Box<dyn Fn() -> String + Send + Sync>;
+
 struct Inner {
     portcullis: Portcullis,
     edge: edge::EdgeSettings,
-    scim_failures: scim::caller::Failures,
+    metrics: Option<RenderMetrics>,
+    draining: AtomicBool,
 }
 
 impl App {
     /// The product, behind HTTP.
     #[must_use]
     pub fn new(portcullis: Portcullis, edge: edge::EdgeSettings) -> Self {
-        Self { inner: Arc::new(Inner { portcullis, edge, scim_failures: scim::caller::Failures::default() }) }
+        Self::with_metrics(portcullis, edge, None)
+    }
+
+    /// The same, with metrics for scrapers.
+    #[must_use]
+    pub fn with_metrics(
+        portcullis: Portcullis,
+        edge: edge::EdgeSettings,
+        metrics: Option<RenderMetrics>,
+    ) -> Self {
+        Self { inner: Arc::new(Inner { portcullis, edge, metrics, draining: AtomicBool::new(false) }) }
+    }
+
+    /// From now on the server is not ready: requests that came are answered, no new ones should come.
+    pub fn drain(&self) {
+        self.inner.draining.store(true, Ordering::Relaxed);
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.inner.draining.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn metrics(&self) -> Option<String> {
+        self.inner.metrics.as_ref().map(|render| render())
     }
 
     /// What the operator said of the edge.
@@ -68,7 +103,34 @@ pub fn router(app: App) -> Router {
         .nest("/api/v1", api)
         .merge(access::routes())
         .merge(keys::routes())
-        .merge(scim::routes())
+        .merge(health::routes())
+        .fallback(unknown)
+        .method_not_allowed_fallback(other_method)
+        .layer(CatchPanicLayer::custom(panicked))
         .layer(edge)
         .with_state(app)
+}
+
+async fn unknown() -> Problem {
+    let detail =
+        "there is nothing under this path; `/api/v1/openapi.json` lists the administration API".to_owned();
+    Problem { status: StatusCode::NOT_FOUND, code: "not_found", detail, retry_after_s: None }
+}
+
+async fn other_method() -> Problem {
+    let detail = "this path does not take that method".to_owned();
+    Problem {
+        status: StatusCode::METHOD_NOT_ALLOWED,
+        code: "method_not_allowed",
+        detail,
+        retry_after_s: None,
+    }
+}
+
+/// One bad request must not end the process, nor say anything of its inside.
+fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
+    tracing::error!("a handler panicked");
+    let detail = "something went wrong on our side; the log has it under the request id".to_owned();
+    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, code: "internal", detail, retry_after_s: None }
+        .into_response()
 }
