@@ -6,5 +6,7 @@
 mod database;
 mod fixture;
 mod organizations;
+mod people;
 mod rules;
 mod statements;
+mod tokens;

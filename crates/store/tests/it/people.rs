@@ -1,0 +1,166 @@
+//! Users, what they prove themselves with, connections and links.
+
+use portcullis_domain::change::{ConnectionChange, DomainChange, LinkChange, OrganizationChange, UserChange};
+use portcullis_domain::connection::{Connection, Link};
+use portcullis_domain::domain::{Domain, DomainState};
+use portcullis_domain::id::{DirectoryId, DomainId, OrganizationId, UserId};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::text::Slug;
+use portcullis_domain::user::AuthenticatorKind;
+use portcullis_store::{StoreError, connection, user};
+
+use crate::database::{Database, NOW, Seeded, on_each};
+use crate::fixture::{self, fresh, later, slug};
+
+fn password(user: UserId, email_key: &str, secret: &str) -> UserChange {
+    UserChange::SetAuthenticator {
+        user,
+        kind: AuthenticatorKind::Password,
+        secret: secret.to_owned(),
+        email_key: email_key.to_owned(),
+        at: NOW,
+    }
+}
+
+fn prove(database: &Database, organization: OrganizationId, name: &str) {
+    database.put(DomainChange::Add(Domain {
+        id: fresh!(DomainId),
+        organization,
+        domain: name.to_owned(),
+        state: DomainState::Proven,
+        txt_value: String::new(),
+        proven_at: Some(NOW),
+        created_at: NOW,
+    }));
+}
+
+#[test]
+fn an_address_signs_one_user_in_until_they_end() {
+    on_each(|database| {
+        let [ann, bob] = [fixture::user(database), fixture::user(database)];
+        database.put(password(ann, "ann@example.com", "first"));
+        database.put(password(ann, "ann@example.com", "second"));
+        let found = database.read(|tx| user::find_authenticator(tx, "ann@example.com")).unwrap();
+        assert_eq!((found.user, found.secret.as_str()), (ann, "second"));
+        assert!(!format!("{found:?}").contains("second"), "a hash is not printed");
+
+        database.put(password(bob, "bob@example.com", "his"));
+        let taken = database.change(password(bob, "ann@example.com", "his"));
+        assert_eq!(taken, Err(StoreError::Taken("authenticator.email")));
+        let his = database.read(move |tx| user::authenticators_of(tx, bob));
+        assert_eq!(his.len(), 1, "what was refused took nothing away");
+        assert_eq!(his[0].email_key, "bob@example.com");
+
+        database.put(UserChange::End(ann, later(1)));
+        database.put(UserChange::End(ann, later(2)));
+        assert_eq!(database.read(|tx| user::find_authenticator(tx, "ann@example.com")), None);
+        assert_eq!(database.read(move |tx| user::authenticators_of(tx, ann)), vec![]);
+        assert_eq!(database.read(move |tx| user::find(tx, ann)).unwrap().ended_at, Some(later(1)));
+        database.put(UserChange::Revive(ann));
+        assert_eq!(database.read(move |tx| user::find(tx, ann)).unwrap().ended_at, None);
+        assert_eq!(
+            database.read(|tx| user::find_authenticator(tx, "ann@example.com")),
+            None,
+            "it does not come back"
+        );
+        database.put(password(bob, "ann@example.com", "his"));
+    });
+}
+
+#[test]
+fn a_users_memberships_are_those_of_organizations_that_were_not_deleted() {
+    on_each(|database| {
+        let [acme, other] = ["acme", "other"].map(|name| fixture::organization(database, name).id);
+        let ann = fixture::membership(database, acme, "ann");
+        fixture::membership(database, other, "bob");
+        let found = database.read(move |tx| user::memberships_of(tx, ann.user));
+        assert_eq!(found.len(), 1);
+        let only = &found[0];
+        assert_eq!((only.organization, only.membership, only.state), (acme, ann.id, MembershipState::Active));
+        database.put(OrganizationChange::Delete(acme, NOW));
+        assert_eq!(database.read(move |tx| user::memberships_of(tx, ann.user)), vec![]);
+    });
+}
+
+#[test]
+fn a_connection_is_read_as_it_was_written_with_its_domains() {
+    on_each(|database| {
+        let [acme, other] = ["acme", "other"].map(|name| fixture::organization(database, name).id);
+        let made = fixture::connection(database, acme, &["b.example", "a.example"]);
+        let expected = Connection { domains: vec!["a.example".into(), "b.example".into()], ..made.clone() };
+        assert_eq!(database.read(move |tx| connection::find(tx, acme, made.id)), Some(expected.clone()));
+        assert_eq!(database.read(move |tx| connection::find(tx, other, made.id)), None);
+        assert_eq!(database.read(move |tx| connection::list(tx, acme, None, 10)), vec![expected.clone()]);
+        let changed = Connection {
+            name: "Other".to_owned(),
+            issuer: "https://other.example.com".to_owned(),
+            client_id: "other".to_owned(),
+            client_secret_sealed: "other".to_owned(),
+            directory: Some(fresh!(DirectoryId)),
+            jit_at: None,
+            groups_claim: None,
+            environment: slug("staging"),
+            domains: vec!["c.example".to_owned()],
+            unconfirmed_at: Some(later(1)),
+            ..expected
+        };
+        database.put(ConnectionChange::Update(Box::new(changed.clone())));
+        assert_eq!(database.read(move |tx| connection::find_by_id(tx, changed.id)), Some(changed.clone()));
+        let stolen = Connection { organization: other, environment: Slug::production(), ..changed.clone() };
+        let refused = database.change(ConnectionChange::Update(Box::new(stolen)));
+        assert!(matches!(refused, Err(StoreError::Inconsistent(_))), "{refused:?}");
+        assert_eq!(database.read(move |tx| connection::find_by_id(tx, changed.id)), Some(changed.clone()));
+    });
+}
+
+#[test]
+fn an_address_is_routed_only_by_the_organization_that_proved_its_domain() {
+    on_each(|database| {
+        let [acme, other] = ["acme", "other"].map(|name| fixture::organization(database, name).id);
+        let mine = fixture::connection(database, acme, &["example.com"]);
+        fixture::connection(database, other, &["example.com"]);
+        let routed = || database.read(|tx| connection::find_by_domain(tx, "example.com"));
+        assert_eq!(routed(), vec![], "nobody has proven it");
+        prove(database, acme, "example.com");
+        assert_eq!(routed(), vec![mine.clone()]);
+        database.put(OrganizationChange::Delete(acme, NOW));
+        assert_eq!(routed(), vec![]);
+        assert_eq!(database.read(move |tx| connection::find_by_id(tx, mine.id)), None);
+    });
+}
+
+#[test]
+fn a_subject_is_linked_once_and_its_link_ends_with_the_membership_or_the_connection() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let [ann, bob] = ["ann", "bob"].map(|name| fixture::membership(database, acme, name).id);
+        let [okta, entra] = [(), ()].map(|()| fixture::connection(database, acme, &["example.com"]).id);
+        let link = |connection, subject: &str, membership| Link {
+            connection,
+            organization: acme,
+            subject: subject.to_owned(),
+            membership,
+            created_at: NOW,
+        };
+        database.put(LinkChange::Create(link(okta, "00u1", ann)));
+        database.put(LinkChange::Create(link(entra, "00u1", bob)));
+        let again = database.change(LinkChange::Create(link(okta, "00u1", bob)));
+        assert_eq!(again, Err(StoreError::Taken("link.subject")));
+        let found = move |connection| {
+            database.read(move |tx| connection::find_link(tx, connection, "00u1")).map(|link| link.membership)
+        };
+        assert_eq!((found(okta), found(entra)), (Some(ann), Some(bob)));
+        assert_eq!(
+            database.read(move |tx| connection::find_link(tx, okta, "00U1")),
+            None,
+            "subjects are exact"
+        );
+        assert_eq!(database.read(move |tx| connection::links_of(tx, ann)), vec![link(okta, "00u1", ann)]);
+
+        database.put(LinkChange::DeleteOf(ann));
+        assert_eq!((found(okta), found(entra)), (None, Some(bob)));
+        database.put(ConnectionChange::Delete(entra));
+        assert_eq!(found(entra), None);
+        assert_eq!(database.read(move |tx| connection::find_by_id(tx, entra)), None);
+    });
+}

@@ -1,0 +1,218 @@
+//! Tokens end by sets: all that a set names, and nothing beside it.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::change::{AgentChange, MembershipChange, TokenChange, TokenSet};
+use portcullis_domain::id::{ConnectionId, OrganizationId, TokenId};
+use portcullis_domain::membership::Membership;
+use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
+use portcullis_store::{StoreError, bearer, token};
+
+use crate::database::{Database, NOW, Seeded, on_each};
+use crate::fixture::{self, fresh, later};
+
+fn issue(database: &Database, token: Token) -> TokenId {
+    database.put(TokenChange::Issue(Box::new(token.clone())));
+    token.id
+}
+
+fn end(organization: OrganizationId, set: TokenSet) -> TokenChange {
+    TokenChange::End { organization, set, because: TokenEnd::Revoked, at: later(1), receipt: None }
+}
+
+fn live(database: &Database, organization: OrganizationId) -> BTreeSet<TokenId> {
+    let all = database.read(move |tx| token::list_page(tx, organization, "", "", 100));
+    all.into_iter().filter(|token| token.ended_at.is_none()).map(|token| token.id).collect()
+}
+
+struct House {
+    organization: OrganizationId,
+    leaver: Membership,
+    other: Membership,
+}
+
+fn house(database: &Database, name: &str) -> House {
+    let organization = fixture::organization(database, name).id;
+    let [leaver, other] = ["leaver", "other"].map(|name| fixture::membership(database, organization, name));
+    House { organization, leaver, other }
+}
+
+#[test]
+fn a_leavers_set_holds_every_kind_that_is_theirs_and_no_more() {
+    on_each(|database| {
+        let House { organization, leaver, other } = house(database, "acme");
+        let elsewhere = house(database, "other");
+        let theirs = Holder::Membership(leaver.id);
+        let agent = fixture::agent(&leaver);
+        database.put(AgentChange::Create(agent.clone()));
+        let others_agent = fixture::agent(&other);
+        database.put(AgentChange::Create(others_agent.clone()));
+        let to_leaver = ShownTo::Membership(leaver.id);
+
+        let mut gone = BTreeSet::new();
+        let mut kept = BTreeSet::new();
+        for kind in TokenKind::ALL {
+            let holder = match kind {
+                TokenKind::Session | TokenKind::MemberKey | TokenKind::Invitation | TokenKind::OwnerLink => {
+                    theirs
+                }
+                TokenKind::AgentKey => Holder::Agent(others_agent.id),
+                TokenKind::ServiceKey => Holder::Organization(organization),
+                TokenKind::ScimToken => {
+                    Holder::Directory(fixture::directory(database, organization, None).id)
+                }
+            };
+            let id =
+                issue(database, Token { shown_to: to_leaver, ..fixture::token(organization, kind, holder) });
+            match kind {
+                // The organization's own secrets go on; the receipt says that they must be replaced.
+                TokenKind::ServiceKey | TokenKind::ScimToken => kept.insert(id),
+                _ => gone.insert(id),
+            };
+        }
+        // An invitation that somebody else made, to one of the leaver's addresses.
+        let to_address = |address: &str| Token {
+            address_key: Some(address.to_owned()),
+            shown_to: ShownTo::Membership(other.id),
+            ..fixture::token(organization, TokenKind::Invitation, Holder::Membership(other.id))
+        };
+        gone.insert(issue(database, to_address("leaver@private.example")));
+        kept.insert(issue(database, to_address("other@private.example")));
+        // Keys that the leaver never saw, of their agent and of somebody else.
+        for holder in [Holder::Agent(agent.id), Holder::Agent(others_agent.id)] {
+            let unseen = Token {
+                shown_to: ShownTo::Membership(other.id),
+                ..fixture::token(organization, TokenKind::AgentKey, holder)
+            };
+            kept.insert(issue(database, unseen));
+        }
+        let far = Token {
+            address_key: Some("leaver@private.example".to_owned()),
+            ..fixture::token(
+                elsewhere.organization,
+                TokenKind::Invitation,
+                Holder::Membership(elsewhere.leaver.id),
+            )
+        };
+        let far = issue(database, far);
+        assert_eq!(live(database, organization), gone.union(&kept).copied().collect());
+
+        let addresses = vec!["leaver@private.example".to_owned(), "unknown@private.example".to_owned()];
+        database.put(end(organization, TokenSet::OfLeaver(leaver.id, addresses)));
+        assert_eq!(live(database, organization), kept);
+        assert_eq!(
+            live(database, elsewhere.organization),
+            [far].into(),
+            "another organization is not touched"
+        );
+    });
+}
+
+#[test]
+fn each_set_ends_what_it_names_once() {
+    on_each(|database| {
+        let House { organization, leaver, other } = house(database, "acme");
+        let agent = fixture::agent(&leaver);
+        database.put(AgentChange::Create(agent.clone()));
+        let directory = fixture::directory(database, organization, None).id;
+        let connection = fresh!(ConnectionId);
+        let of = |kind, holder| fixture::token(organization, kind, holder);
+        let (mine, theirs) = (Holder::Membership(leaver.id), Holder::Membership(other.id));
+
+        let session = Token { connection: Some(connection), ..of(TokenKind::Session, mine) };
+        let parent = issue(database, session);
+        let child = issue(database, Token { parent: Some(parent), ..of(TokenKind::Session, mine) });
+        let key = issue(database, of(TokenKind::AgentKey, Holder::Agent(agent.id)));
+        let scim = issue(database, of(TokenKind::ScimToken, Holder::Directory(directory)));
+        let second =
+            issue(database, Token { connection: Some(connection), ..of(TokenKind::Session, theirs) });
+        let invitation = issue(database, of(TokenKind::Invitation, theirs));
+        let member_key = issue(database, of(TokenKind::MemberKey, theirs));
+
+        let mut expected = live(database, organization);
+        let mut ends = |set: TokenSet, gone: &[TokenId]| {
+            for id in gone {
+                assert!(expected.remove(id), "{id} lives before {set:?}");
+            }
+            database.put(end(organization, set.clone()));
+            assert_eq!(live(database, organization), expected, "{set:?}");
+        };
+        ends(TokenSet::One(parent), &[parent, child]);
+        ends(TokenSet::OfAgent(agent.id), &[key]);
+        ends(TokenSet::OfDirectory(directory), &[scim]);
+        ends(TokenSet::OfConnection(connection), &[second]);
+        ends(TokenSet::InvitationsOf(other.id), &[invitation]);
+        ends(TokenSet::OfOrganization(organization), &[member_key]);
+
+        // What has ended keeps its first end.
+        database.put(TokenChange::End {
+            organization,
+            set: TokenSet::One(parent),
+            because: TokenEnd::OffBoarded,
+            at: later(9),
+            receipt: None,
+        });
+        let ended = database.read(move |tx| token::find(tx, organization, parent)).unwrap();
+        assert_eq!((ended.ended_because, ended.ended_at), (Some(TokenEnd::Revoked), Some(later(1))));
+    });
+}
+
+#[test]
+fn a_token_ends_only_in_its_own_organization() {
+    on_each(|database| {
+        let here = house(database, "acme");
+        let there = house(database, "other");
+        let key = fixture::token(here.organization, TokenKind::MemberKey, Holder::Membership(here.leaver.id));
+        let id = issue(database, key);
+        let sets = [TokenSet::One(id), TokenSet::OfLeaver(here.leaver.id, vec![])];
+        for set in sets {
+            database.put(end(there.organization, set));
+            assert_eq!(live(database, here.organization), [id].into());
+        }
+        assert_eq!(database.read(move |tx| token::find(tx, there.organization, id)), None);
+    });
+}
+
+#[test]
+fn no_token_is_issued_for_somebody_who_is_not_active_and_no_bearer_is_found_by_an_ended_secret() {
+    on_each(|database| {
+        let House { organization, leaver, .. } = house(database, "acme");
+        let key = || fixture::token(organization, TokenKind::MemberKey, Holder::Membership(leaver.id));
+        let first = key();
+        issue(database, first.clone());
+        let secret = first.secret.clone();
+        let found = move || {
+            let secret = secret.clone();
+            database.read(move |tx| bearer::find(tx, &secret))
+        };
+        assert!(found().is_some());
+        let mut access = leaver.access.clone();
+        access.state = portcullis_domain::membership::MembershipState::Suspended;
+        database.put(MembershipChange::SetAccess {
+            id: leaver.id,
+            access: Box::new(access),
+            governed_by: None,
+            unmapped_at: None,
+            ended: None,
+            bare_owner_at: None,
+            rules_number: 1,
+        });
+        assert_eq!(database.change(TokenChange::Issue(Box::new(key()))), Err(StoreError::NotActive));
+        database.put(end(organization, TokenSet::One(first.id)));
+        assert_eq!(found().unwrap().ended_at, Some(later(1)), "an ended secret is known as ended");
+    });
+}
+
+#[test]
+fn a_token_uses_time_moves_forward_only() {
+    on_each(|database| {
+        let House { organization, leaver, .. } = house(database, "acme");
+        let key = fixture::token(organization, TokenKind::MemberKey, Holder::Membership(leaver.id));
+        let id = issue(database, key);
+        for at in [later(60), later(30)] {
+            database.note(move |tx| token::note_uses(tx, &[(id, at)])).unwrap();
+        }
+        let seen = database.read(move |tx| token::find(tx, organization, id)).unwrap();
+        assert_eq!((seen.last_used_at, seen.issued_at), (Some(later(60)), NOW));
+    });
+}
