@@ -5,6 +5,8 @@
 
 mod database;
 mod fixture;
+mod nodes;
+mod notes;
 mod organizations;
 mod people;
 mod rules;

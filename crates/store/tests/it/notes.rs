@@ -1,0 +1,214 @@
+//! What is kept and gives no access: answers, sign-ins under way, traces, deliveries, keys, named values.
+
+use portcullis_domain::change::OutboxChange;
+use portcullis_domain::id::{
+    ConnectionId, MembershipId, OrganizationId, OutboxId, RequestId, SignInId, TraceId,
+};
+use portcullis_store::idempotency::{IdempotencyKey, KeptAnswer};
+use portcullis_store::sign_in::SignIn;
+use portcullis_store::signing_key::SigningKey;
+use portcullis_store::trace::{Trace, TraceFilter};
+use portcullis_store::{StoreError, idempotency, instance, outbox, sign_in, signing_key, trace};
+
+use crate::database::{NOW, Seeded, on_each};
+use crate::fixture::{fresh, later};
+
+#[test]
+fn an_answer_is_kept_for_its_caller_path_and_key_and_forgotten_when_it_is_old() {
+    on_each(|database| {
+        let key = IdempotencyKey { caller: "tok_1", path: "/api/v1/organizations", key: "k" };
+        let kept = KeptAnswer { body_hash: "hash".to_owned(), answer: "{}".to_owned(), created_at: NOW };
+        assert_eq!(database.read(move |tx| idempotency::find(tx, key)), None);
+        let first = kept.clone();
+        database.note(move |tx| idempotency::insert(tx, key, &first)).unwrap();
+        let second = KeptAnswer { answer: "{\"other\":1}".to_owned(), ..kept.clone() };
+        let again = database.note(move |tx| idempotency::insert(tx, key, &second));
+        assert_eq!(again, Err(StoreError::Taken("idempotency.key")));
+        assert_eq!(database.read(move |tx| idempotency::find(tx, key)), Some(kept.clone()));
+        for other in [
+            IdempotencyKey { caller: "tok_2", ..key },
+            IdempotencyKey { path: "/api/v1/other", ..key },
+            IdempotencyKey { key: "K", ..key },
+        ] {
+            assert_eq!(database.read(move |tx| idempotency::find(tx, other)), None);
+            let newer = KeptAnswer { created_at: later(100), ..kept.clone() };
+            database.note(move |tx| idempotency::insert(tx, other, &newer)).unwrap();
+        }
+        assert_eq!(database.note(|tx| idempotency::prune(tx, NOW, 10)), Ok(0), "not before its time");
+        assert_eq!(database.note(|tx| idempotency::prune(tx, later(50), 10)), Ok(1));
+        assert_eq!(database.read(move |tx| idempotency::find(tx, key)), None);
+        assert_eq!(database.note(|tx| idempotency::prune(tx, later(200), 2)), Ok(2), "up to the limit");
+    });
+}
+
+#[test]
+fn a_sign_in_is_taken_once_and_only_through_its_connection() {
+    on_each(|database| {
+        let [mine, other] = [fresh!(ConnectionId), fresh!(ConnectionId)];
+        let left = SignIn {
+            id: fresh!(SignInId),
+            connection: mine,
+            state_hash: "state".to_owned(),
+            browser_hash: "browser".to_owned(),
+            nonce: "nonce".to_owned(),
+            verifier_sealed: "sealed".to_owned(),
+            return_to: "/".to_owned(),
+            linking: Some(fresh!(MembershipId)),
+            created_at: NOW,
+            expires_at: later(600),
+        };
+        let kept = left.clone();
+        database.note(move |tx| sign_in::insert(tx, &kept)).unwrap();
+        let twice = SignIn { id: fresh!(SignInId), ..left.clone() };
+        let twice = database.note(move |tx| sign_in::insert(tx, &twice));
+        assert_eq!(twice, Err(StoreError::Taken("sign_in.state")));
+        assert_eq!(database.note(move |tx| sign_in::take(tx, other, "state")), Ok(None));
+        assert_eq!(database.note(move |tx| sign_in::take(tx, mine, "state")), Ok(Some(left.clone())));
+        assert_eq!(database.note(move |tx| sign_in::take(tx, mine, "state")), Ok(None));
+        assert!(!format!("{left:?}").contains("nonce"), "what must not be seen is not printed");
+
+        for (number, seconds) in [10, 20, 30].into_iter().enumerate() {
+            let expiring = SignIn {
+                id: fresh!(SignInId),
+                state_hash: format!("state-{number}"),
+                linking: None,
+                expires_at: later(seconds),
+                ..left.clone()
+            };
+            database.note(move |tx| sign_in::insert(tx, &expiring)).unwrap();
+        }
+        assert_eq!(database.note(|tx| sign_in::delete_expired(tx, later(20), 1)), Ok(1));
+        assert_eq!(database.note(|tx| sign_in::delete_expired(tx, later(20), 10)), Ok(1));
+        assert!(database.note(move |tx| sign_in::take(tx, mine, "state-2")).unwrap().is_some());
+    });
+}
+
+fn trace_of(organization: OrganizationId, kind: &str, outcome: &str, seconds: i64) -> Trace {
+    Trace {
+        id: TraceId::fresh(later(seconds), &mut Seeded::next()),
+        organization,
+        kind: kind.to_owned(),
+        outcome: outcome.to_owned(),
+        subject: "ann@example.com".to_owned(),
+        request: Some(fresh!(RequestId)),
+        content: "{}".to_owned(),
+        created_at: later(seconds),
+    }
+}
+
+#[test]
+fn traces_are_listed_newest_first_by_kind_and_outcome_and_pruned_by_count_and_by_age() {
+    on_each(|database| {
+        let [acme, other] = [fresh!(OrganizationId), fresh!(OrganizationId)];
+        let mut traces: Vec<Trace> = (0..6)
+            .map(|number| trace_of(acme, if number % 2 == 0 { "sign_in" } else { "scim" }, "ok", number))
+            .collect();
+        traces.push(trace_of(acme, "scim", "token_unknown", 6));
+        let theirs = trace_of(other, "scim", "ok", 0);
+        let all = [traces.clone(), vec![theirs.clone()]].concat();
+        // Twice, as a batch that is sent again.
+        for _ in 0..2 {
+            let all = all.clone();
+            database.note(move |tx| trace::insert(tx, &all)).unwrap();
+        }
+        traces.reverse();
+        let list = |filter: TraceFilter<'static>, after: Option<String>| {
+            database.read(move |tx| trace::list(tx, acme, filter, after.as_deref(), 3))
+        };
+        assert_eq!(list(TraceFilter::default(), None), traces[..3]);
+        assert_eq!(list(TraceFilter::default(), Some(traces[2].id.to_string())), traces[3..6]);
+        let of_kind = list(TraceFilter { kind: Some("scim"), outcome: None }, None);
+        assert!(of_kind.len() == 3 && of_kind.iter().all(|trace| trace.kind == "scim"));
+        let refused = TraceFilter { kind: None, outcome: Some("token_unknown") };
+        assert_eq!(list(refused, None), traces[..1]);
+        let newest = traces[0].id;
+        assert_eq!(database.read(move |tx| trace::find(tx, acme, newest)), Some(traces[0].clone()));
+        assert_eq!(database.read(move |tx| trace::find(tx, other, newest)), None);
+
+        assert_eq!(
+            database.note(move |tx| trace::prune_by_count(tx, acme, 5, 1)),
+            Ok(1),
+            "the oldest of two too many"
+        );
+        assert_eq!(database.note(move |tx| trace::prune_by_count(tx, acme, 5, 10)), Ok(1));
+        assert_eq!(database.note(move |tx| trace::prune_by_count(tx, acme, 5, 10)), Ok(0));
+        assert_eq!(database.note(|tx| trace::prune_by_age(tx, later(5), 10)), Ok(4), "of every organization");
+        assert_eq!(list(TraceFilter::default(), None), traces[..2]);
+        assert_eq!(database.read(move |tx| trace::find(tx, other, theirs.id)), None);
+    });
+}
+
+#[test]
+fn the_outbox_keeps_its_order_and_counts_a_delivery_once() {
+    on_each(|database| {
+        let organization = fresh!(OrganizationId);
+        let ids: Vec<OutboxId> = (0..3).map(|s| OutboxId::fresh(later(s), &mut Seeded::next())).collect();
+        for id in &ids {
+            database.put(OutboxChange::Put {
+                id: *id,
+                organization,
+                kind: "member.deprovisioned",
+                body: "{}".to_owned(),
+                at: NOW,
+            });
+        }
+        let waiting = |after: Option<String>| -> Vec<OutboxId> {
+            let rows = database.read(move |tx| outbox::list_waiting(tx, after.as_deref(), 10));
+            rows.into_iter().map(|row| row.id).collect()
+        };
+        assert_eq!(waiting(None), ids);
+        assert_eq!(waiting(Some(ids[0].to_string())), ids[1..]);
+        let (first, second) = (ids[0], ids[1]);
+        for at in [later(1), later(2)] {
+            database.note(move |tx| outbox::mark_delivered(tx, second, at)).unwrap();
+        }
+        assert_eq!(waiting(None), [first, ids[2]]);
+        assert_eq!(database.read(outbox::count_waiting), 2);
+    });
+}
+
+#[test]
+fn the_newest_key_that_is_not_retired_signs_and_all_are_published() {
+    on_each(|database| {
+        let [acme, other] = [fresh!(OrganizationId), fresh!(OrganizationId)];
+        let key = |kid: &str, seconds, retired_at| SigningKey {
+            kid: kid.to_owned(),
+            organization: acme,
+            public_key: format!("public-{kid}"),
+            private_sealed: format!("sealed-{kid}"),
+            created_at: later(seconds),
+            retired_at,
+        };
+        assert_eq!(database.read(move |tx| signing_key::current(tx, acme)), None);
+        for made in [key("a", 1, None), key("b", 2, None), key("c", 3, Some(later(4)))] {
+            database.note(move |tx| signing_key::insert(tx, &made)).unwrap();
+        }
+        let again = key("a", 9, None);
+        assert_eq!(
+            database.note(move |tx| signing_key::insert(tx, &again)),
+            Err(StoreError::Taken("signing_key.kid"))
+        );
+        assert_eq!(database.read(move |tx| signing_key::current(tx, acme)), Some(key("b", 2, None)));
+        assert_eq!(database.read(move |tx| signing_key::current(tx, other)), None);
+        let published = database.read(move |tx| signing_key::list_public(tx, acme));
+        let kids: Vec<&str> = published.iter().map(|key| key.kid.as_str()).collect();
+        assert_eq!(kids, ["c", "b", "a"]);
+    });
+}
+
+#[test]
+fn a_named_value_is_put_once_or_replaced() {
+    on_each(|database| {
+        let find = || database.read(|tx| instance::find(tx, instance::SEALING_KEY));
+        assert_eq!(find(), None);
+        let put = |value: &'static str| {
+            database.note(move |tx| instance::put_if_absent(tx, instance::SEALING_KEY, value)).unwrap()
+        };
+        assert_eq!(put("first"), "first");
+        assert_eq!(put("second"), "first");
+        database.note(|tx| instance::put(tx, instance::SEALING_KEY, "third")).unwrap();
+        assert_eq!(find(), Some("third".to_owned()));
+        database.note(|tx| instance::remove(tx, instance::SEALING_KEY)).unwrap();
+        assert_eq!(find(), None);
+    });
+}
