@@ -1,0 +1,216 @@
+//! The very first owner: a link that makes organization and owner together, while nobody owns anything here.
+//!
+//! Its hash lies among the installation's values, because there is no organization yet that it could belong to. It
+//! lives for an hour and dies with the first owner, however that one came.
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::access::Access;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Actor, Cause};
+use portcullis_domain::change::{Change, GrantChange, MembershipChange, UserChange};
+use portcullis_domain::grant::Grant;
+use portcullis_domain::id::{GrantId, MembershipId, UserId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::organization::Organization;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::secret::{SecretHash, TokenSecret};
+use portcullis_domain::text::{Slug, email_key};
+use portcullis_domain::token::TokenKind;
+use portcullis_domain::user::{AuthenticatorKind, User};
+use portcullis_store::{Priority, Tx, apply, instance, mapping, membership, organization};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::access::settle;
+use crate::session::{self, Opened};
+use crate::sign_in::Visitor;
+use crate::throttle::Allowance;
+use crate::{Moment, Portcullis, ServiceError, Surroundings, local, password};
+
+/// Seconds for which the link is good.
+pub const GOOD_FOR_S: i64 = 3_600;
+/// Where the link is kept: its hash, a blank, and the microsecond of its end.
+const KEPT: &str = "first_owner_link";
+/// Organizations that are looked at together.
+const PAGE: i64 = 200;
+/// Holders of the ownership of one organization that are looked at.
+const MAX_OWNERS: i64 = 100;
+/// Tries with a link from one source: a person mistypes a password, a stranger guesses links.
+const PER_SOURCE: Allowance = Allowance { max_tries: 30, window_s: 15 * 60 };
+
+/// What the first owner says.
+#[derive(Debug, Clone)]
+pub struct Founding {
+    /// The organization's slug.
+    pub slug: String,
+    /// The organization's name.
+    pub organization: String,
+    /// The owner's address.
+    pub email: String,
+    /// The owner's name.
+    pub name: String,
+    /// The owner's password.
+    pub password: SecretString,
+}
+
+/// The text of the link.
+#[must_use]
+pub fn text(around: &Surroundings, secret: &TokenSecret) -> String {
+    format!("{}?token={}", around.url("/setup/owner"), secret.expose())
+}
+
+/// Whether any organization has an owner who can act.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn is_there(tx: &mut Tx<'_>) -> Result<bool, ServiceError> {
+    let mut after = String::new();
+    loop {
+        let page = organization::list(tx, Some(&after), PAGE)?;
+        let Some(last) = page.last() else { return Ok(false) };
+        after = last.id.to_string();
+        for one in &page {
+            for id in mapping::affected_by_role(tx, one.id, &Slug::owner(), MAX_OWNERS)? {
+                let member = membership::find(tx, one.id, id)?;
+                let owns = |m: &Membership| {
+                    m.role() == Some(&Slug::owner()) && m.access.state == MembershipState::Active
+                };
+                if member.as_ref().is_some_and(owns) {
+                    return Ok(true);
+                }
+            }
+        }
+    }
+}
+
+/// Makes a link, if there is no owner; a former one is good no more.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn issue_link(tx: &mut Tx<'_>, moment: &mut Moment) -> Result<Option<TokenSecret>, ServiceError> {
+    if is_there(tx)? {
+        instance::remove(tx, KEPT)?;
+        return Ok(None);
+    }
+    let secret = TokenSecret::fresh(TokenKind::OwnerLink, &mut moment.random);
+    let until = moment.now.plus_s(GOOD_FOR_S).micros();
+    instance::put(tx, KEPT, &format!("{} {until}", secret.hash().as_str()))?;
+    Ok(Some(secret))
+}
+
+/// Whether that text is the link's secret and good now. Nothing is used by asking.
+///
+/// # Errors
+/// [`ServiceError::LinkInvalid`].
+pub fn check_link(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<(), ServiceError> {
+    let invalid = || ServiceError::LinkInvalid;
+    let (_, secret) = TokenSecret::parse(presented).map_err(|_| invalid())?;
+    let kept = instance::find(tx, KEPT)?.ok_or_else(invalid)?;
+    let (hash, until) = kept.split_once(' ').ok_or_else(invalid)?;
+    let until = Timestamp::from_micros(until.parse().map_err(|_| invalid())?);
+    if !SecretHash::from_stored(hash.to_owned()).matches(&secret.hash()) || now >= until || is_there(tx)? {
+        return Err(invalid());
+    }
+    Ok(())
+}
+
+/// The first owner comes in: their organization, membership, ownership and password are made, and they are signed in.
+///
+/// # Errors
+/// [`ServiceError::LinkInvalid`], [`ServiceError::Invalid`] for what was typed, [`ServiceError::Taken`] for a slug or
+/// an address.
+pub async fn found(
+    portcullis: &Portcullis,
+    presented: &str,
+    founding: Founding,
+    visitor: Visitor,
+) -> Result<Opened, ServiceError> {
+    let source = format!("first-owner/{}", visitor.source);
+    portcullis.door().throttle.admit(&source, PER_SOURCE, portcullis.now())?;
+    let presented = presented.to_owned();
+    let asked = presented.clone();
+    portcullis.read(move |tx, now| check_link(tx, &asked, now)).await?;
+    let slug: Slug = founding.slug.parse()?;
+    if !founding.name.trim().is_empty() {
+        portcullis_domain::text::name(&founding.name)?;
+    }
+    let key = email_key(&founding.email)?;
+    password::check(&founding.password, &key)?;
+    let passwords = &portcullis.door().passwords;
+    let hash = passwords.hash(founding.password.clone(), &mut portcullis.moment().random).await?;
+    let limits = portcullis.around().limits;
+    portcullis
+        .write(Priority::Ordinary, move |tx, moment| {
+            check_link(tx, &presented, moment.now)?;
+            let cause = session::cause(Actor::System, visitor.request);
+            let made = crate::organization::create(tx, moment, slug.clone(), &founding.organization, cause)?;
+            let id = own(tx, moment, &made, (&founding, &key, &hash), cause)?;
+            instance::remove(tx, KEPT)?;
+            let member = membership::find_locked(tx, id)?.ok_or(ServiceError::LinkInvalid)?;
+            local::open(tx, moment, &member, (&visitor, limits))
+        })
+        .await
+}
+
+/// Makes the owner.
+fn own(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: &Organization,
+    (founding, key, hash): (&Founding, &str, &str),
+    cause: Cause,
+) -> Result<MembershipId, ServiceError> {
+    let now = moment.now;
+    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
+    let user_id = user.id;
+    let member = Membership {
+        id: MembershipId::fresh(now, &mut moment.random),
+        organization: organization.id,
+        user: user_id,
+        email: founding.email.trim().to_owned(),
+        name: founding.name.trim().to_owned(),
+        joined_at: Some(now),
+        governed_by: None,
+        suspended_at: None,
+        unmapped_at: None,
+        ended: None,
+        bare_owner_at: None,
+        // Settled with its ownership a moment later.
+        access: Access::none(MembershipState::Active),
+        rules_number: organization.rules_number,
+        created_at: now,
+    };
+    let id = member.id;
+    let grant = Grant {
+        id: GrantId::fresh(now, &mut moment.random),
+        organization: organization.id,
+        membership: id,
+        role: Slug::owner(),
+        granted_by: None,
+        reason: "first owner".to_owned(),
+        request: cause.request,
+        created_at: now,
+        ended_at: None,
+    };
+    let target = || Target::new("membership", id);
+    let joined = EventDraft::new(Action::MemberJoined, target()).with(json!({ "by": "first-owner link" }));
+    let granted = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id))
+        .about(target())
+        .with(json!({ "role": grant.role, "reason": grant.reason }));
+    let made: Vec<Change> =
+        vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
+    let set = UserChange::SetAuthenticator {
+        user: user_id,
+        kind: AuthenticatorKind::Password,
+        secret: hash.to_owned(),
+        email_key: key.to_owned(),
+        at: now,
+    };
+    let plan = Plan::because(organization.id, cause)
+        .then_all(joined, made)
+        .then(granted, GrantChange::Create(grant))
+        .then(EventDraft::new(Action::PasswordSet, Target::new("user", user_id)).about(target()), set);
+    apply(tx, &plan, now, &mut moment.random)?;
+    settle(tx, moment, id, cause)?;
+    Ok(id)
+}

@@ -1,0 +1,447 @@
+//! Invitations: a membership that waits, a role by grant of who invited, and a link that is good for one person.
+//!
+//! Opening the link shows a page and uses nothing; only the form behind it does, so that a mail scanner cannot accept
+//! in somebody's place. The first-owner link of an organization is accepted the same way.
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::access::Access;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Actor, Cause};
+use portcullis_domain::change::{
+    Change, GrantChange, MembershipChange, TokenChange, TokenSet, TombstoneChange, UserChange,
+};
+use portcullis_domain::grant::Grant;
+use portcullis_domain::id::{GrantId, MembershipId, OrganizationId, TokenId, UserId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::{Rank, Role, may_give};
+use portcullis_domain::secret::{SecretHash, TokenSecret};
+use portcullis_domain::text::{Slug, email_key};
+use portcullis_domain::token::{Holder, Token, TokenEnd, TokenKind};
+use portcullis_domain::tombstone::Identifier;
+use portcullis_domain::user::{AuthenticatorKind, User};
+use portcullis_store::db::Lock;
+use portcullis_store::invitation::Invitation;
+use portcullis_store::token::LiveToken;
+use portcullis_store::user::Authenticator;
+use portcullis_store::{Priority, Tx, apply, facts, invitation, membership, organization, role, token, user};
+use secrecy::SecretString;
+use serde_json::json;
+
+use crate::access::{off_board_member, settle};
+use crate::caller::Caller;
+use crate::password::{self, Fit};
+use crate::refusal::SignInRefusal;
+use crate::session::{self, Opened};
+use crate::sign_in::Visitor;
+use crate::{Moment, Portcullis, ServiceError, Surroundings, local};
+
+/// Seconds for which an invitation is good: a week, holidays included.
+pub const GOOD_FOR_S: i64 = 7 * 24 * 3600;
+/// Where the hosted page is that takes the link.
+const PAGE: &str = "/invite";
+/// What an error calls it.
+const NOUN: &str = "invitation";
+
+/// An invitation that was made.
+#[derive(Debug, Clone)]
+pub struct Invited {
+    /// The invitation.
+    pub invitation: Invitation,
+    /// The secret of its link, shown once.
+    pub secret: TokenSecret,
+}
+
+/// The text of a link.
+#[must_use]
+pub fn text(around: &Surroundings, secret: &TokenSecret) -> String {
+    format!("{}?token={}", around.url(PAGE), secret.expose())
+}
+
+/// Invites somebody to a role, by the rank of who invites.
+///
+/// Inviting an address anew takes the former invitation's place, and lifts what lies on the address of somebody who
+/// left.
+///
+/// # Errors
+/// [`ServiceError::Taken`] if a member has the address, [`portcullis_domain::Refusal::AboveOwnRank`],
+/// [`ServiceError::NotFound`] for an unknown role.
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    caller: &Caller,
+    (email, slug): (&str, &Slug),
+    cause: Cause,
+) -> Result<Invited, ServiceError> {
+    let key = email_key(email)?;
+    tx.lock(Lock::Organization(organization))?;
+    let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound("role"))?;
+    may_give(caller.rank(), role.rank)?;
+    let mut living = membership::by_email(tx, organization, &key)?;
+    living.retain(|m| m.ended.is_none());
+    let waiting = match living.pop() {
+        None => None,
+        Some(m) if m.access.state == MembershipState::Invited && living.is_empty() => Some(m),
+        Some(_) => return Err(ServiceError::Taken("member.email")),
+    };
+    let id = match waiting {
+        Some(member) => again(tx, moment, caller, &member, cause)?,
+        None => wait(tx, moment, organization, (email, &key), cause)?,
+    };
+    let (invited, secret) = issue(tx, moment, caller, (organization, id, &key), &role, cause)?;
+    settle(tx, moment, id, cause)?;
+    let invitation = invitation::find(tx, organization, invited)?.ok_or(ServiceError::NotFound(NOUN))?;
+    Ok(Invited { invitation, secret })
+}
+
+/// Makes the membership that waits.
+fn wait(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    (email, key): (&str, &str),
+    cause: Cause,
+) -> Result<MembershipId, ServiceError> {
+    let now = moment.now;
+    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
+    let member = Membership {
+        id: MembershipId::fresh(now, &mut moment.random),
+        organization,
+        user: user.id,
+        email: email.trim().to_owned(),
+        name: String::new(),
+        joined_at: None,
+        governed_by: None,
+        suspended_at: None,
+        unmapped_at: None,
+        ended: None,
+        bare_owner_at: None,
+        access: Access::none(MembershipState::Invited),
+        rules_number: facts::rules_number(tx, organization)?,
+        created_at: now,
+    };
+    let id = member.id;
+    let event =
+        EventDraft::new(Action::MemberInvited, Target::new("membership", id)).with(json!({ "email": key }));
+    // An administrator names the address anew; what else the former person had stays behind.
+    let named = vec![Identifier::email(key), Identifier::user_name(key)];
+    let changes: Vec<Change> = vec![
+        UserChange::Create(user).into(),
+        MembershipChange::Create(Box::new(member)).into(),
+        TombstoneChange::LiftNamed(organization, named).into(),
+    ];
+    let plan = Plan::because(organization, cause).then_all(event, changes);
+    apply(tx, &plan, now, &mut moment.random)?;
+    Ok(id)
+}
+
+/// Takes back what somebody who still waits was invited with before.
+fn again(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    member: &Membership,
+    cause: Cause,
+) -> Result<MembershipId, ServiceError> {
+    may_give(caller.rank(), rank_of(tx, member)?)?;
+    let event = EventDraft::new(Action::MemberInvited, Target::new("membership", member.id))
+        .with(json!({ "again": true }));
+    let changes: Vec<Change> = vec![
+        GrantChange::EndOf { membership: member.id, keep: None, at: moment.now }.into(),
+        TokenChange::End {
+            organization: member.organization,
+            set: TokenSet::InvitationsOf(member.id),
+            because: TokenEnd::Replaced,
+            at: moment.now,
+            receipt: None,
+        }
+        .into(),
+    ];
+    let plan = Plan::because(member.organization, cause).then_all(event, changes);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(member.id)
+}
+
+fn rank_of(tx: &mut Tx<'_>, member: &Membership) -> Result<Rank, ServiceError> {
+    let Some(slug) = member.role() else { return Ok(Rank::NONE) };
+    Ok(role::find_by_slug(tx, member.organization, slug)?.map_or(Rank::NONE, |r| r.rank))
+}
+
+/// Grants the role, by who invites, and issues the link.
+fn issue(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, membership, key): (OrganizationId, MembershipId, &str),
+    role: &Role,
+    cause: Cause,
+) -> Result<(TokenId, TokenSecret), ServiceError> {
+    let now = moment.now;
+    let grant = Grant {
+        id: GrantId::fresh(now, &mut moment.random),
+        organization,
+        membership,
+        role: role.slug.clone(),
+        granted_by: caller.membership(),
+        reason: "invited".to_owned(),
+        request: cause.request,
+        created_at: now,
+        ended_at: None,
+    };
+    let secret = TokenSecret::fresh(TokenKind::Invitation, &mut moment.random);
+    let link = Token {
+        id: TokenId::fresh(now, &mut moment.random),
+        organization,
+        kind: TokenKind::Invitation,
+        holder: Holder::Membership(membership),
+        parent: None,
+        shown_to: caller.shown_to(),
+        secret: secret.hash(),
+        name: String::new(),
+        environment: None,
+        scopes: vec![],
+        connection: None,
+        address_key: Some(key.to_owned()),
+        issued_at: now,
+        expires_at: Some(now.plus_s(GOOD_FOR_S)),
+        max_idle_s: None,
+        ended: None,
+    };
+    let id = link.id;
+    let target = || Target::new("membership", membership);
+    let granted = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id))
+        .about(target())
+        .with(json!({ "role": grant.role, "reason": grant.reason }));
+    let issued = EventDraft::new(Action::TokenIssued, Target::new("token", id))
+        .about(target())
+        .with(json!({ "kind": link.kind.as_str(), "shown_to": link.shown_to }));
+    let plan = Plan::because(organization, cause)
+        .then(granted, GrantChange::Create(grant))
+        .then(issued, TokenChange::Issue(Box::new(link)));
+    apply(tx, &plan, now, &mut moment.random)?;
+    Ok((id, secret))
+}
+
+/// An invitation.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: TokenId) -> Result<Invitation, ServiceError> {
+    invitation::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
+}
+
+/// A page of invitations, ended ones too.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Invitation>, ServiceError> {
+    Ok(invitation::list(tx, organization, after, limit)?)
+}
+
+/// Takes an invitation back. Somebody who still waits is off-boarded with it: no other way in stays open.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], [`portcullis_domain::Refusal::AboveOwnRank`].
+pub fn delete(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (organization, id): (OrganizationId, TokenId),
+    caller: &Caller,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let found = find(tx, organization, id)?;
+    if found.ended.is_some() {
+        return Ok(());
+    }
+    let member = membership::find_locked(tx, found.membership)?.ok_or(ServiceError::NotFound(NOUN))?;
+    may_give(caller.rank(), rank_of(tx, &member)?)?;
+    if member.access.state == MembershipState::Invited {
+        off_board_member(tx, moment, organization, member.id, "the invitation was taken back", cause)?;
+        return Ok(());
+    }
+    let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", member.id))
+        .with(json!({ "invitation_taken_back": id }));
+    let end = TokenChange::End {
+        organization,
+        set: TokenSet::One(id),
+        because: TokenEnd::Revoked,
+        at: moment.now,
+        receipt: None,
+    };
+    let plan = Plan::because(organization, cause).then(event, end);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// What a link's page says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkView {
+    /// The organization's name.
+    pub organization: String,
+    /// The address that it is for.
+    pub email: String,
+    /// The role that waits.
+    pub role: Option<Slug>,
+    /// Whether the person has a password here already.
+    pub password: PasswordState,
+}
+
+/// Whether the person behind an address has a password already.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PasswordState {
+    /// From another organization: they prove it.
+    Known,
+    /// Not yet: they choose one.
+    New,
+}
+
+/// A link that can be accepted now, with the membership that waits and the authenticator of its address.
+struct Open {
+    link: LiveToken,
+    member: Membership,
+    key: String,
+    known: Option<Authenticator>,
+}
+
+fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open, ServiceError> {
+    let invalid = || ServiceError::LinkInvalid;
+    let link = token::live_by_hash(tx, hash)?.ok_or_else(invalid)?;
+    let right_kind = matches!(link.kind, TokenKind::Invitation | TokenKind::OwnerLink);
+    if !right_kind || link.expires_at.is_none_or(|at| now >= at) {
+        return Err(invalid());
+    }
+    let id = link.membership.ok_or_else(invalid)?;
+    let member = membership::find_locked(tx, id)?.ok_or_else(invalid)?;
+    let waits = matches!(member.access.state, MembershipState::Invited | MembershipState::Active);
+    if !waits || organization::find(tx, link.organization)?.is_none() {
+        return Err(invalid());
+    }
+    let key = email_key(&member.email)?;
+    let known = user::find_authenticator(tx, &key)?;
+    Ok(Open { link, member, key, known })
+}
+
+fn parse(secret: &str) -> Result<SecretHash, ServiceError> {
+    match TokenSecret::parse(secret) {
+        Ok((TokenKind::Invitation | TokenKind::OwnerLink, secret)) => Ok(secret.hash()),
+        _ => Err(ServiceError::LinkInvalid),
+    }
+}
+
+/// What a link is for. Nothing is used by asking.
+///
+/// # Errors
+/// [`ServiceError::LinkInvalid`] alike for an unknown, used, ended or expired one.
+pub async fn show(portcullis: &Portcullis, secret: &str) -> Result<LinkView, ServiceError> {
+    let hash = parse(secret)?;
+    portcullis
+        .read(move |tx, now| {
+            let open = open_link(tx, &hash, now)?;
+            let found = organization::find(tx, open.link.organization)?.ok_or(ServiceError::LinkInvalid)?;
+            let password = if open.known.is_some() { PasswordState::Known } else { PasswordState::New };
+            let role = open.member.role().cloned();
+            Ok(LinkView { organization: found.name, email: open.member.email, role, password })
+        })
+        .await
+}
+
+/// Accepts a link: the person sets a password, or proves the one that they have, and is signed in.
+///
+/// # Errors
+/// [`ServiceError::LinkInvalid`], [`ServiceError::Invalid`] for a password that may not be one,
+/// [`SignInRefusal::WrongPassword`], [`ServiceError::TooMany`].
+pub async fn accept(
+    portcullis: &Portcullis,
+    secret: &str,
+    password: SecretString,
+    visitor: Visitor,
+) -> Result<Opened, ServiceError> {
+    let hash = parse(secret)?;
+    let asked = hash.clone();
+    let (key, known) = portcullis
+        .read(move |tx, now| {
+            let open = open_link(tx, &asked, now)?;
+            Ok((open.key, open.known))
+        })
+        .await?;
+    local::admit(portcullis, &key, &visitor)?;
+    let passwords = &portcullis.door().passwords;
+    let fresh = match &known {
+        Some(known) => {
+            let fit = passwords.verify(password, Some(known.secret.clone())).await?;
+            if fit == Fit::Wrong {
+                return Err(SignInRefusal::WrongPassword.into());
+            }
+            None
+        }
+        None => {
+            password::check(&password, &key)?;
+            Some(passwords.hash(password, &mut portcullis.moment().random).await?)
+        }
+    };
+    local::forget(portcullis, &key, &visitor);
+    let limits = portcullis.around().limits;
+    portcullis
+        .write(Priority::Ordinary, move |tx, moment| {
+            let open = open_link(tx, &hash, moment.now)?;
+            if open.known != known {
+                return Err(ServiceError::LinkInvalid);
+            }
+            join(tx, moment, &open, fresh.as_deref(), &visitor)?;
+            let member = membership::find_locked(tx, open.member.id)?.ok_or(ServiceError::LinkInvalid)?;
+            local::open(tx, moment, &member, (&visitor, limits))
+        })
+        .await
+}
+
+/// Gives the membership its life, the user their password, and ends the link.
+fn join(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    open: &Open,
+    fresh: Option<&str>,
+    visitor: &Visitor,
+) -> Result<(), ServiceError> {
+    let (now, member) = (moment.now, &open.member);
+    let cause = session::cause(Actor::Membership(member.id), visitor.request);
+    let mut changes: Vec<Change> = vec![MembershipChange::Join(member.id, now).into()];
+    if let Some(known) = open.known.as_ref().filter(|k| k.user != member.user) {
+        // The same person in another organization: recognized by the password that they proved just now.
+        changes.push(MembershipChange::SetUser(member.id, known.user).into());
+        changes.push(UserChange::End(member.user, now).into());
+    }
+    changes.push(
+        TokenChange::End {
+            organization: member.organization,
+            set: TokenSet::One(open.link.id),
+            because: TokenEnd::Used,
+            at: now,
+            receipt: None,
+        }
+        .into(),
+    );
+    let joined = EventDraft::new(Action::MemberJoined, Target::new("membership", member.id))
+        .about(Target::new("token", open.link.id));
+    let mut plan = Plan::because(member.organization, cause).then_all(joined, changes);
+    if let Some(secret) = fresh {
+        let set = UserChange::SetAuthenticator {
+            user: member.user,
+            kind: AuthenticatorKind::Password,
+            secret: secret.to_owned(),
+            email_key: open.key.clone(),
+            at: now,
+        };
+        let event = EventDraft::new(Action::PasswordSet, Target::new("user", member.user))
+            .about(Target::new("membership", member.id));
+        plan = plan.then(event, set);
+    }
+    apply(tx, &plan, now, &mut moment.random)?;
+    settle(tx, moment, member.id, cause)?;
+    Ok(())
+}
