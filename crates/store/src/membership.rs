@@ -184,33 +184,36 @@ fn address_key(email: &str) -> String {
     email_key(email).unwrap_or_else(|_| portcullis_domain::text::name_key(email))
 }
 
+fn create(tx: &mut Tx<'_>, m: &Membership) -> Result<(), StoreError> {
+    let access = &m.access;
+    tx.run(
+        &CREATE,
+        params![
+            m.id,
+            m.organization,
+            m.user,
+            m.email,
+            address_key(&m.email),
+            m.name,
+            m.joined_at,
+            m.governed_by,
+            m.suspended_at,
+            access.state.as_str(),
+            access.role,
+            teams_text(&access.teams)?,
+            to_json(&access.environments)?,
+            to_json(&access.reasons)?,
+            access.until,
+            m.rules_number,
+            m.created_at,
+        ],
+    )
+    .map(|_| ())
+}
+
 pub(crate) fn apply(tx: &mut Tx<'_>, change: &MembershipChange) -> Result<(), StoreError> {
     match change {
-        MembershipChange::Create(m) => {
-            let access = &m.access;
-            tx.run(
-                &CREATE,
-                params![
-                    m.id,
-                    m.organization,
-                    m.user,
-                    m.email,
-                    address_key(&m.email),
-                    m.name,
-                    m.joined_at,
-                    m.governed_by,
-                    m.suspended_at,
-                    access.state.as_str(),
-                    access.role,
-                    teams_text(&access.teams)?,
-                    to_json(&access.environments)?,
-                    to_json(&access.reasons)?,
-                    access.until,
-                    m.rules_number,
-                    m.created_at,
-                ],
-            )?;
-        }
+        MembershipChange::Create(membership) => create(tx, membership)?,
         MembershipChange::SetProfile(id, email, name) => {
             if let Some(old) = tx.row(&EMAIL_KEY, params![id])?
                 && old.text(0)? != address_key(email)

@@ -283,6 +283,6 @@ impl SqliteReaders {
         if idle.len() < MAX_IDLE_READERS {
             idle.push(connection);
         }
-        Ok(result?)
+        result
     }
 }

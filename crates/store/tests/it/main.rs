@@ -3,6 +3,14 @@
 //! A throw-away SQLite file always, a database in the cluster that `PORTCULLIS_TEST_POSTGRES` names where it is set.
 //! In CI it must be set: a test that quietly leaves one database out proves half.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that meets what it did not expect must fail, also in what prepares it"
+)]
+
 mod database;
 mod fixture;
 mod nodes;
