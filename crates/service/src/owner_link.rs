@@ -1,7 +1,7 @@
 //! The link by which an organization's first owner comes in.
 //!
-//! The membership that it is for waits as invited, and has its ownership by a grant of the root token. The secret
-//! stands behind the `#` of the link, which no server and no log sees: following it consumes nothing.
+//! The membership that it is for waits as invited, and has its ownership by a grant of the root token. Following the
+//! link shows a page and uses nothing; the form behind it does ([`crate::invitation::accept`]).
 
 use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
@@ -30,7 +30,7 @@ const PAGE: &str = "/setup/owner";
 /// The text of a link.
 #[must_use]
 pub fn text(around: &Surroundings, secret: &TokenSecret) -> String {
-    format!("{}#{}", around.url(PAGE), secret.expose())
+    format!("{}?token={}", around.url(PAGE), secret.expose())
 }
 
 /// Makes a membership that waits for its person, gives it the ownership, and issues the link.
