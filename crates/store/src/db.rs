@@ -75,6 +75,9 @@ pub(crate) enum Inner<'c> {
 pub(crate) enum Trouble {
     /// Nothing yet.
     None,
+    /// A statement was refused: PostgreSQL carries out nothing more of this transaction, and answers its COMMIT with a
+    /// rollback.
+    Refused,
     /// A deadlock or a lost race: the same transaction may be run again.
     TryAgain,
     /// The connection is gone.
@@ -245,12 +248,12 @@ impl<'c> Tx<'c> {
     }
 
     fn failed(&mut self, statement: &'static str, driver: Driver) -> StoreError {
-        self.trouble = match driver.trouble {
-            Trouble::None => self.trouble,
-            other => other,
+        self.trouble = match (self.trouble, driver.trouble) {
+            (before @ (Trouble::TryAgain | Trouble::Gone), Trouble::Refused) => before,
+            (_, now) => now,
         };
         match driver.trouble {
-            Trouble::None => StoreError::Statement { statement, message: driver.message },
+            Trouble::None | Trouble::Refused => StoreError::Statement { statement, message: driver.message },
             Trouble::TryAgain | Trouble::Gone => StoreError::Unavailable(driver.message),
         }
     }
@@ -275,7 +278,7 @@ impl From<rusqlite::Error> for Driver {
                 | ErrorCode::DatabaseCorrupt
                 | ErrorCode::OutOfMemory,
             ) => Trouble::Gone,
-            _ => Trouble::None,
+            _ => Trouble::Refused,
         };
         Self { trouble, message: error.to_string() }
     }
@@ -292,7 +295,7 @@ impl From<postgres::Error> for Driver {
                 Trouble::TryAgain
             }
             Some(code) if code.code().starts_with("08") || code.code().starts_with("57") => Trouble::Gone,
-            Some(_) => Trouble::None,
+            Some(_) => Trouble::Refused,
             None => Trouble::Gone,
         };
         let message = error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());

@@ -253,6 +253,9 @@ fn postgres_tries(
             Err(trouble) => {
                 return Err(StoreError::Unavailable(match trouble {
                     Trouble::TryAgain => "too many others change the same rows".into(),
+                    Trouble::Refused => {
+                        "a statement was refused, and the request went on as if it were not".into()
+                    }
                     Trouble::Gone | Trouble::None => "the connection to the database was lost".into(),
                 }));
             }
@@ -276,8 +279,8 @@ fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> 
         return connection.client.batch_execute("COMMIT").map_err(lost);
     }
     let rolled_back = connection.client.batch_execute("ROLLBACK").map_err(lost);
-    match trouble {
-        Trouble::None => rolled_back,
-        other => Err(other),
+    match (trouble, kept) {
+        (Trouble::None, _) | (Trouble::Refused, Some(Attempt::Drop) | None) => rolled_back,
+        (trouble, _) => Err(trouble),
     }
 }

@@ -20,3 +20,4 @@ mod people;
 mod rules;
 mod statements;
 mod tokens;
+mod writing;

@@ -1,0 +1,252 @@
+//! Writing: what is answered is durable and whole, what is refused left nothing, and one request's fault is its own.
+
+use std::sync::mpsc::{self, Receiver, Sender};
+use std::sync::{Arc, Barrier};
+use std::time::Duration;
+
+use portcullis_store::{Options, Priority, StoreError, Tx, instance};
+
+use crate::database::{Database, on_each};
+
+/// How long an answer may take before the test says that it never came.
+const MAX_WAIT: Duration = Duration::from_secs(30);
+
+type Answer = Result<&'static str, StoreError>;
+
+fn find(database: &Database, name: &'static str) -> Option<String> {
+    database.read(move |tx| instance::find(tx, name))
+}
+
+/// Sends a write whose answer comes later.
+fn send(
+    database: &Database,
+    priority: Priority,
+    run: impl FnMut(&mut Tx<'_>) -> Answer + Send + 'static,
+) -> Receiver<Answer> {
+    let (sender, receiver) = mpsc::channel();
+    database.store().write(priority, run, move |answer| {
+        let _ = sender.send(answer);
+    });
+    receiver
+}
+
+fn put(name: &'static str) -> impl FnMut(&mut Tx<'_>) -> Answer + Send {
+    move |tx| instance::put(tx, name, "put").map(|()| name)
+}
+
+fn answer(receiver: &Receiver<Answer>) -> Answer {
+    receiver.recv_timeout(MAX_WAIT).expect("an answer comes")
+}
+
+/// Keeps the one writer busy until what is returned is dropped, so that the requests after it go into one group.
+fn hold(database: &Database) -> (Sender<()>, Receiver<Answer>) {
+    let (release, held) = mpsc::channel::<()>();
+    let (started, wait) = mpsc::channel();
+    let holding = send(database, Priority::Ordinary, move |_| {
+        let _ = started.send(());
+        let _ = held.recv_timeout(MAX_WAIT);
+        Ok("held")
+    });
+    wait.recv_timeout(MAX_WAIT).expect("the writer takes it up");
+    (release, holding)
+}
+
+#[test]
+fn what_a_use_case_refuses_leaves_nothing_behind() {
+    on_each(|database| {
+        let refused: Result<(), StoreError> = database.note(|tx| {
+            instance::put(tx, "half", "done")?;
+            Err(StoreError::NotActive)
+        });
+        assert_eq!(refused, Err(StoreError::NotActive));
+        assert_eq!(find(database, "half"), None);
+    });
+}
+
+#[test]
+fn in_a_group_a_panic_and_a_refusal_take_only_their_own_writes_along() {
+    on_each(|database| {
+        let (release, holding) = hold(database);
+        let before = send(database, Priority::Ordinary, put("before"));
+        let panics = send(database, Priority::Ordinary, |tx| {
+            instance::put(tx, "panicked", "half")?;
+            panic!("a planted panic")
+        });
+        let refuses = send(database, Priority::Ordinary, |tx| {
+            instance::put(tx, "refused", "half")?;
+            Err(StoreError::NotActive)
+        });
+        let after = send(database, Priority::Ordinary, put("after"));
+        drop(release);
+        assert_eq!(answer(&holding), Ok("held"));
+        assert_eq!(answer(&before), Ok("before"));
+        assert!(matches!(answer(&panics), Err(StoreError::Unavailable(_))));
+        assert_eq!(answer(&refuses), Err(StoreError::NotActive));
+        assert_eq!(answer(&after), Ok("after"));
+        let found = ["before", "panicked", "refused", "after"].map(|name| find(database, name).is_some());
+        assert_eq!(found, [true, false, false, true]);
+    });
+}
+
+#[test]
+fn off_boarding_goes_before_what_waits_on_sqlite() {
+    let database = Database::sqlite().opened();
+    let (release, holding) = hold(&database);
+    let (order, done) = mpsc::channel();
+    let note = |name: &'static str| {
+        let order = order.clone();
+        move |_: &mut Tx<'_>| -> Answer {
+            let _ = order.send(name);
+            Ok(name)
+        }
+    };
+    let waits: Vec<_> = (0..3).map(|_| send(&database, Priority::Ordinary, note("ordinary"))).collect();
+    let first = send(&database, Priority::OffBoarding, note("off-boarding"));
+    assert_eq!(database.store().waiting(), 4);
+    drop(release);
+    for receiver in waits.iter().chain([&first, &holding]) {
+        answer(receiver).unwrap();
+    }
+    assert_eq!(done.try_iter().collect::<Vec<_>>(), ["off-boarding", "ordinary", "ordinary", "ordinary"]);
+}
+
+#[test]
+fn a_read_sees_one_moment_and_no_write_that_is_not_committed() {
+    let database = Database::sqlite().opened();
+    let (release, held) = mpsc::channel::<()>();
+    let (started, wait) = mpsc::channel();
+    let writing = send(&database, Priority::Ordinary, move |tx| {
+        instance::put(tx, "uncommitted", "yet")?;
+        let _ = started.send(());
+        let _ = held.recv_timeout(MAX_WAIT);
+        Ok("written")
+    });
+    wait.recv_timeout(MAX_WAIT).unwrap();
+    assert_eq!(find(&database, "uncommitted"), None);
+    drop(release);
+    assert_eq!(answer(&writing), Ok("written"));
+    assert_eq!(find(&database, "uncommitted").as_deref(), Some("yet"));
+}
+
+#[test]
+fn what_waits_is_carried_out_when_the_store_closes_and_nothing_after_it() {
+    on_each(|database| {
+        let (release, holding) = hold(database);
+        let waiting: Vec<_> =
+            ["a", "b", "c"].into_iter().map(|name| send(database, Priority::Ordinary, put(name))).collect();
+        drop(release);
+        database.store().close();
+        answer(&holding).unwrap();
+        for receiver in &waiting {
+            answer(receiver).unwrap();
+        }
+        let late = send(database, Priority::Ordinary, put("late"));
+        assert!(matches!(answer(&late), Err(StoreError::Unavailable(_))));
+    });
+}
+
+#[test]
+fn a_full_disk_fails_what_it_meets_and_everything_that_was_answered_is_there() {
+    let database = Database::sqlite().opened();
+    let pages = |pages: &str| {
+        let set = format!("PRAGMA max_page_count = {pages}");
+        database.note(move |tx| tx.batch(&set)).unwrap();
+    };
+    // SQLite takes a limit below the size that the file has as that size.
+    pages("1");
+    let (release, holding) = hold(&database);
+    let answers: Vec<_> = (0..40)
+        .map(|number| {
+            let name = format!("name-{number}");
+            let value = "x".repeat(2000);
+            send(&database, Priority::Ordinary, move |tx| instance::put(tx, &name, &value).map(|()| "put"))
+        })
+        .collect();
+    drop(release);
+    let _ = answer(&holding);
+    let mut failed = 0;
+    for (number, receiver) in answers.iter().enumerate() {
+        let name = format!("name-{number}");
+        let asked = name.clone();
+        let answered = answer(receiver);
+        let is_there = database.read(move |tx| instance::find(tx, &asked)).is_some();
+        match answered {
+            Ok(_) => assert!(is_there, "`{name}` was answered and is not there"),
+            Err(StoreError::Unavailable(_)) => {
+                failed += 1;
+                assert!(!is_there, "`{name}` was refused and is there");
+            }
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    assert!(failed > 0, "the disk was not full");
+    pages("1000000");
+    database.note(|tx| instance::put(tx, "again", "works")).unwrap();
+    let Options::Sqlite { path } = database.options() else { panic!("not SQLite") };
+    let whole: String = rusqlite::Connection::open(path)
+        .unwrap()
+        .query_row("PRAGMA integrity_check", [], |row| row.get(0))
+        .unwrap();
+    assert_eq!(whole, "ok");
+}
+
+#[test]
+fn two_transactions_that_lock_each_other_are_both_carried_out_on_postgresql() {
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    let both = Arc::new(Barrier::new(2));
+    let crossing = |first: &'static str, second: &'static str| {
+        let both = Arc::clone(&both);
+        let mut tries = 0;
+        move |tx: &mut Tx<'_>| -> Answer {
+            tries += 1;
+            instance::put(tx, first, first)?;
+            if tries == 1 {
+                both.wait();
+            }
+            instance::put(tx, second, first)?;
+            Ok(first)
+        }
+    };
+    let answers = [
+        send(&database, Priority::Ordinary, crossing("a", "b")),
+        send(&database, Priority::Ordinary, crossing("b", "a")),
+    ];
+    assert_eq!(answers.map(|receiver| answer(&receiver)), [Ok("a"), Ok("b")]);
+    let found = ["a", "b"].map(|name| find(&database, name).unwrap());
+    assert_eq!(found[0], found[1], "the second one wrote both");
+}
+
+#[test]
+fn a_lost_connection_fails_its_request_and_is_replaced_on_postgresql() {
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    let mut client = database.client();
+    for round in 0..3 {
+        let (release, holding) = hold(&database);
+        let others = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
+                      WHERE datname = current_database() AND pid <> pg_backend_pid()";
+        client.query(others, &[]).unwrap();
+        drop(release);
+        assert!(matches!(answer(&holding), Err(StoreError::Unavailable(_))), "round {round}");
+        // The other connection was lost as well; whoever meets that is told so once.
+        let mut tries = 0;
+        while database.note(|tx| instance::put(tx, "after", "works")).is_err() {
+            tries += 1;
+            assert!(tries < 4, "round {round}: the connections are not replaced");
+        }
+    }
+}
+
+#[test]
+fn a_use_case_that_goes_on_after_a_failed_statement_is_not_answered_as_done() {
+    on_each(|database| {
+        let outcome = database.note(|tx| {
+            instance::put(tx, "before", "the failure")?;
+            let _ = tx.batch("INSERT INTO no_such_table VALUES (1)");
+            Ok(())
+        });
+        let kept = find(database, "before").is_some();
+        assert_eq!(outcome.is_ok(), kept, "what is answered as done is done: {outcome:?}");
+    });
+}
