@@ -4,11 +4,12 @@
 //! a path works on its target. So each spelling of an attribute means the same, wherever it stands. The engine works
 //! on a copy that its caller throws away on a refusal, which makes every call atomic.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use crate::canonical::{attribute_value, invalid_type, merge_parts};
 use crate::error::{ScimError, echo};
-use crate::limits::{MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS, MAX_TEXT_BYTES};
 use crate::note::{DialectNote, Notes};
 use crate::path::{AttributePath, PatchPath, is_uri};
 use crate::schema::{Attribute, Mutability, Presence, Schema};
@@ -31,13 +32,12 @@ pub(crate) fn merge(
     verb: Verb,
     notes: &mut Notes,
 ) -> Result<(), ScimError> {
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut said: Vec<&'static str> = Vec::new();
     for (key, value) in object {
-        let folded = key.to_ascii_lowercase();
-        if seen.contains(&folded) {
+        if !seen.insert(key.to_ascii_lowercase()) {
             return Err(ScimError::DuplicateKey { key: echo(&key) });
         }
-        seen.push(folded);
         let path = match PatchPath::parse(&key) {
             Ok(path) => path,
             Err(error) if key.contains('[') => return Err(error),
@@ -51,8 +51,14 @@ pub(crate) fn merge(
             }
         };
         let target = find_target(&path, value.is_object(), attributes, notes);
-        if matches!(&target, Target::Attribute(selection) if selection.is_flat()) {
-            notes.add(DialectNote::FlatKey(echo(&key)));
+        if let Target::Attribute(selection) = &target {
+            if selection.is_flat() {
+                notes.add(DialectNote::FlatKey(echo(&key)));
+            } else if said.contains(&selection.attribute.name) {
+                return Err(ScimError::DuplicateKey { key: echo(&key) });
+            } else {
+                said.push(selection.attribute.name);
+            }
         }
         match target {
             Target::Unknown => notes.unknown_attribute(&key),
@@ -92,7 +98,8 @@ pub(crate) fn assign(
         Target::Extension(schema) => merge_extension(attributes, schema, value, notes),
         Target::CustomExtension { urn } => set_custom_extension(attributes, urn, value),
         Target::CustomAttribute { urn, name, part } => {
-            set_custom_attribute(attributes, &urn, &name, part.as_deref(), value)
+            set_custom_attribute(attributes, &urn, &name, part.as_deref(), value);
+            Ok(())
         }
         Target::Attribute(selection) => assign_attribute(attributes, &selection, value, verb, notes),
     }
@@ -176,11 +183,30 @@ pub(crate) fn remove(
                         let object = Map::from_iter([(part.name.to_owned(), Value::Null)]);
                         merge_complex(holder, attribute, object, notes)
                     }
+                    None if is_another(holder, attribute, value, notes)? => Ok(()),
                     None => unset(holder, attribute, notes),
                 }
             })
         }
     }
+}
+
+/// Whether a remove names another value than the one that a complex attribute such as `manager` has: a client that
+/// first sets the new one and then removes the old one must not lose the new one.
+fn is_another(
+    holder: &Map<String, Value>,
+    attribute: &'static Attribute,
+    named: Option<Value>,
+    notes: &mut Notes,
+) -> Result<bool, ScimError> {
+    let Some(named) = named.filter(|_| attribute.sub_attribute("value").is_some()) else { return Ok(false) };
+    let Some(named) = attribute_value(attribute, named, notes)? else { return Ok(false) };
+    let present = holder.get(attribute.name).and_then(|present| present.get("value"));
+    let is_another = named.get("value").zip(present).is_some_and(|(named, present)| named != present);
+    if is_another {
+        notes.add(DialectNote::RemoveByValue(attribute.name));
+    }
+    Ok(is_another)
 }
 
 /// Unassigns a singular attribute. A required one stays required, and an inactive user stays inactive: to bring
@@ -308,7 +334,8 @@ fn set_custom_extension(
         Value::Object(given) => object.extend(given),
         _ => return Err(ScimError::InvalidType { attribute: echo(&urn), expected: "an object" }),
     }
-    put_custom_extension(attributes, urn, object)
+    put_custom_extension(attributes, urn, object);
+    Ok(())
 }
 
 fn set_custom_attribute(
@@ -317,10 +344,10 @@ fn set_custom_attribute(
     name: &str,
     part: Option<&str>,
     value: Value,
-) -> Result<(), ScimError> {
+) {
     if value.is_null() {
         remove_custom_attribute(attributes, urn, name, part);
-        return Ok(());
+        return;
     }
     let mut object = match attributes.remove(urn) {
         Some(Value::Object(object)) => object,
@@ -339,7 +366,7 @@ fn set_custom_attribute(
             object.insert(name.to_owned(), Value::Object(parts));
         }
     }
-    put_custom_extension(attributes, urn.to_owned(), object)
+    put_custom_extension(attributes, urn.to_owned(), object);
 }
 
 fn remove_custom_attribute(attributes: &mut Map<String, Value>, urn: &str, name: &str, part: Option<&str>) {
@@ -362,24 +389,10 @@ fn remove_custom_attribute(attributes: &mut Map<String, Value>, urn: &str, name:
     }
 }
 
-/// Keeps a custom extension as it was sent, without what is unassigned and within its bounds.
-fn put_custom_extension(
-    attributes: &mut Map<String, Value>,
-    urn: String,
-    mut object: Map<String, Value>,
-) -> Result<(), ScimError> {
+/// Keeps a custom extension as it was sent, without what is unassigned. Its bounds are checked with the whole user.
+fn put_custom_extension(attributes: &mut Map<String, Value>, urn: String, mut object: Map<String, Value>) {
     object.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
-    if object.is_empty() {
-        return Ok(());
+    if !object.is_empty() {
+        attributes.insert(urn, Value::Object(object));
     }
-    let value = Value::Object(object);
-    if urn.len() > MAX_TEXT_BYTES || value.to_string().len() > MAX_CUSTOM_EXTENSION_BYTES {
-        return Err(ScimError::TooLong { attribute: echo(&urn), max: MAX_CUSTOM_EXTENSION_BYTES });
-    }
-    attributes.insert(urn, value);
-    let extensions = attributes.keys().filter(|key| is_uri(key)).count();
-    if extensions > MAX_CUSTOM_EXTENSIONS {
-        return Err(ScimError::TooManyValues { attribute: "schemas".to_owned(), max: MAX_CUSTOM_EXTENSIONS });
-    }
-    Ok(())
 }

@@ -64,7 +64,7 @@ struct Node<'a> {
 
 impl<'a> Node<'a> {
     fn inner<E: serde::de::Error>(self) -> Result<Node<'a>, E> {
-        if self.depth >= MAX_JSON_DEPTH {
+        if self.depth > MAX_JSON_DEPTH {
             return Err(self.bounds.refuse(ScimError::TooDeep { max: MAX_JSON_DEPTH }));
         }
         Ok(Node { bounds: self.bounds, depth: self.depth + 1 })

@@ -26,11 +26,14 @@ pub const MAX_VALUES_PER_ATTRIBUTE: usize = 500;
 /// Custom extension objects kept for one user.
 pub const MAX_CUSTOM_EXTENSIONS: usize = 16;
 
-/// Bytes of one custom extension object as compact JSON: it is kept as sent, so its size is bounded as a whole.
+/// Bytes of one custom extension, its URN and its compact JSON together: it is kept as sent, so its size is bounded as a whole.
 pub const MAX_CUSTOM_EXTENSION_BYTES: usize = 65_536;
 
 /// Operations of one PATCH. Some clients send one operation for each member of a group.
 pub const MAX_OPERATIONS: usize = 10_000;
+
+/// Operations of one PATCH of a user: each may compare all values of an attribute, and nobody has that many to change.
+pub const MAX_USER_OPERATIONS: usize = 1_000;
 
 /// What discovery tells as `bulk.maxOperations` although bulk is not served: there are clients that cut the
 /// operations of one PATCH by this number, and zero would make them send everything at once.

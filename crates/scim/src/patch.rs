@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::edit::{Verb, assign, merge, remove};
 use crate::error::{ScimError, echo};
 use crate::json::parse_object;
-use crate::limits::MAX_OPERATIONS;
+use crate::limits::{MAX_OPERATIONS, MAX_USER_OPERATIONS};
 use crate::note::{DialectNote, Notes};
 use crate::path::PatchPath;
 use crate::target::{Target, find_target};
@@ -140,6 +140,9 @@ impl Patch {
     ///
     /// The refusal of the first operation that cannot be carried out, or of the user that would result.
     pub fn apply_to_user(&self, user: &User) -> Result<(User, Vec<DialectNote>), ScimError> {
+        if self.operations.len() > MAX_USER_OPERATIONS {
+            return Err(ScimError::TooManyOperations { max: MAX_USER_OPERATIONS });
+        }
         let mut attributes = user.attributes().clone();
         let mut notes = Notes::from(self.notes.clone());
         for operation in &self.operations {

@@ -32,7 +32,7 @@ impl AttributePath {
             Some((name, sub)) => (name, Some(sub)),
             None => (rest, None),
         };
-        let is_valid = is_name(name) && sub_attribute.is_none_or(is_name);
+        let is_valid = urn != Some("") && is_name(name) && sub_attribute.is_none_or(is_name);
         is_valid.then(|| Self {
             urn: urn.map(str::to_owned),
             name: name.to_owned(),

@@ -156,9 +156,17 @@ fn find_custom(
             part: part.map(str::to_owned),
         };
     }
-    let is_below_user = urn.rsplit(':').next().is_some_and(|last| last.eq_ignore_ascii_case("User"));
-    if has_object && !is_below_user {
-        return Target::CustomExtension { urn: whole };
+    let names_type = |text: &str| text.eq_ignore_ascii_case("User");
+    let is_below_type = urn.rsplit(':').next().is_some_and(names_type);
+    if part.is_none() && (names_type(name) || (has_object && !is_below_type)) {
+        return if is_extension_urn(&whole) {
+            Target::CustomExtension { urn: whole }
+        } else {
+            Target::Unknown
+        };
+    }
+    if !is_extension_urn(urn) {
+        return Target::Unknown;
     }
     Target::CustomAttribute { urn: urn.to_owned(), name: name.to_owned(), part: part.map(str::to_owned) }
 }
@@ -171,7 +179,12 @@ fn is_user_schema(urn: &str) -> bool {
     ResourceType::User.schema().id.eq_ignore_ascii_case(urn)
 }
 
-/// True for the URN of a schema that is not the standard's.
+/// True for what can be the URN of an extension: `urn:` with a namespace and a name, or another URI.
+fn is_extension_urn(text: &str) -> bool {
+    text.contains("://") || text.split(':').count() > 2
+}
+
+/// True for a URN that is not the standard's.
 fn is_custom(urn: &str) -> bool {
     is_uri(urn) && !crate::path::is_known_schema(urn)
 }

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::edit::{Verb, merge};
 use crate::error::{ScimError, echo};
 use crate::json::parse_object;
+use crate::limits::{MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS};
 use crate::note::{DialectNote, Notes};
 use crate::path::{is_known_schema, is_uri};
 use crate::schema::{ENTERPRISE_SCHEMA, ResourceType, USER_SCHEMA};
@@ -200,10 +201,21 @@ impl User {
         put
     }
 
-    /// Refuses a user without a `userName`.
+    /// Refuses a user without a `userName`, or with custom extensions over their bounds.
     pub(crate) fn check(&self) -> Result<(), ScimError> {
         if self.user_name().trim().is_empty() {
             return Err(ScimError::MissingRequired { attribute: "userName" });
+        }
+        let mut extensions = 0;
+        for (urn, value) in self.attributes.iter().filter(|(key, _)| is_uri(key) && !is_known_schema(key)) {
+            extensions += 1;
+            if extensions > MAX_CUSTOM_EXTENSIONS {
+                let attribute = "schemas".to_owned();
+                return Err(ScimError::TooManyValues { attribute, max: MAX_CUSTOM_EXTENSIONS });
+            }
+            if urn.len() + value.to_string().len() > MAX_CUSTOM_EXTENSION_BYTES {
+                return Err(ScimError::TooLong { attribute: echo(urn), max: MAX_CUSTOM_EXTENSION_BYTES });
+            }
         }
         Ok(())
     }

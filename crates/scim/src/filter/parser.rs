@@ -246,15 +246,6 @@ impl<'a> Parser<'a> {
                     return true;
                 }
             }
-        } else if self.text.get(..start).is_some_and(|before| before.ends_with([')', ']'])) {
-            // `(a pr)and(b pr)`: no blank is needed to see where the words end.
-            let word = self.word();
-            if word.eq_ignore_ascii_case(connective) {
-                self.at += word.len();
-                if self.skip_spaces() || self.rest().starts_with('(') {
-                    return true;
-                }
-            }
         }
         self.at = start;
         false

@@ -1,4 +1,21 @@
 //! The tests of the SCIM room, one binary: bodies in, meaning out.
 
+#![expect(
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
+mod bounds;
 mod dialects;
+mod discovery;
+mod errors;
+mod filters;
+mod groups;
+mod oracle;
+mod patches;
+mod properties;
+mod queries;
+mod users;
 mod wire;

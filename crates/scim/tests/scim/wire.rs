@@ -1,7 +1,5 @@
 //! Bodies as they come over the wire, and their meaning, in as few words as a test wants.
 
-#![expect(clippy::expect_used, reason = "a test stops at the first surprise")]
-
 use portcullis_scim::{DialectNote, GroupChange, MemberRef, ScimError, User, parse_patch, parse_user};
 use serde_json::{Value, json};
 

@@ -1,0 +1,203 @@
+//! Every bound, on both of its sides, and time that grows no faster than the call.
+
+use std::fmt::Write as _;
+
+use portcullis_scim::limits::{
+    MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS, MAX_INDEXED_BYTES, MAX_JSON_DEPTH,
+    MAX_JSON_STRING_BYTES, MAX_JSON_VALUES, MAX_MEMBERS_PER_CALL, MAX_NOTES, MAX_OPERATIONS, MAX_PATH_BYTES,
+    MAX_TEXT_BYTES, MAX_USER_OPERATIONS, MAX_VALUES_PER_ATTRIBUTE,
+};
+use portcullis_scim::{GroupChange, ScimError, parse_group, parse_patch, parse_user};
+use serde_json::{Value, json};
+
+use crate::wire::{changes, group_patch, patch, patch_body, refused_user, user};
+
+#[test]
+fn a_body_must_be_one_json_object() {
+    for body in
+        [&b""[..], b"{", b"{}x", b"nonsense", b"\xff\xfe", b"{\"a\":\"\xff\"}", b"{\"a\":\"\\ud800\"}"]
+    {
+        assert!(matches!(parse_user(body), Err(ScimError::InvalidJson { .. })), "{body:?}");
+    }
+    for body in [&b"[]"[..], b"null", b"1", b"\"x\"", b"true"] {
+        assert_eq!(parse_user(body), Err(ScimError::NotAnObject));
+    }
+    assert!(parse_user(b"\xEF\xBB\xBF{\"userName\":\"a\"}").is_ok());
+}
+
+#[test]
+fn the_null_character_is_refused_anywhere() {
+    for body in [
+        r#"{"userName":"a\u0000b"}"#,
+        r#"{"userName":"a","nonsense":"\u0000"}"#,
+        r#"{"userName":"a","urn:x:User":{"k":["\u0000"]}}"#,
+        r#"{"userName":"a","non\u0000sense":1}"#,
+    ] {
+        assert_eq!(parse_user(body.as_bytes()), Err(ScimError::NulCharacter), "{body}");
+    }
+    let patch = r#"{"schemas":["urn:ietf:params:scim:api:messages:2.0:PatchOp"],"Operations":[{"op":"add","path":"title","value":"\u0000"}]}"#;
+    assert_eq!(parse_patch(patch.as_bytes()), Err(ScimError::NulCharacter));
+    assert_eq!(
+        parse_group(br#"{"displayName":"G","members":[{"value":"\u0000"}]}"#),
+        Err(ScimError::NulCharacter)
+    );
+}
+
+#[test]
+fn nesting_is_bounded() {
+    let nested = |depth: usize| {
+        let levels = depth - 1;
+        format!("{{\"userName\":\"a\",\"x\":{}{}}}", "[".repeat(levels), "]".repeat(levels))
+    };
+    assert!(parse_user(nested(MAX_JSON_DEPTH).as_bytes()).is_ok());
+    assert_eq!(
+        parse_user(nested(MAX_JSON_DEPTH + 1).as_bytes()),
+        Err(ScimError::TooDeep { max: MAX_JSON_DEPTH })
+    );
+    assert!(parse_user("[".repeat(1_000_000).as_bytes()).is_err());
+}
+
+#[test]
+fn the_number_of_values_is_bounded() {
+    let body = format!("{{\"userName\":\"a\",\"x\":[{}0]}}", "0,".repeat(MAX_JSON_VALUES));
+    assert_eq!(parse_user(body.as_bytes()), Err(ScimError::TooManyJsonValues { max: MAX_JSON_VALUES }));
+}
+
+#[test]
+fn strings_are_bounded_by_what_they_are_for() {
+    let of = |bytes: usize| "x".repeat(bytes);
+    for (body, is_ok) in [
+        (json!({"userName": of(MAX_INDEXED_BYTES)}), true),
+        (json!({"userName": of(MAX_INDEXED_BYTES + 1)}), false),
+        (json!({"userName": "a", "externalId": of(MAX_INDEXED_BYTES + 1)}), false),
+        (json!({"userName": "a", "emails": [{"value": of(MAX_INDEXED_BYTES + 1)}]}), false),
+        (json!({"userName": "a", "title": of(MAX_TEXT_BYTES)}), true),
+        (json!({"userName": "a", "title": of(MAX_TEXT_BYTES + 1)}), false),
+        (json!({"userName": "a", "photos": [{"value": of(MAX_JSON_STRING_BYTES)}]}), true),
+        (json!({"userName": "a", "nonsense": of(MAX_JSON_STRING_BYTES + 1)}), false),
+    ] {
+        assert_eq!(parse_user(body.to_string().as_bytes()).is_ok(), is_ok);
+    }
+    let group = json!({"displayName": "G", "members": [of(MAX_INDEXED_BYTES + 1)]});
+    assert!(matches!(parse_group(group.to_string().as_bytes()), Err(ScimError::TooLong { .. })));
+}
+
+#[test]
+fn the_values_of_one_attribute_are_bounded_however_they_arrive() {
+    let emails = |count: usize| (0..count).map(|n| json!({"value": n.to_string()})).collect::<Vec<_>>();
+    let full = user(&json!({"userName": "a", "emails": emails(MAX_VALUES_PER_ATTRIBUTE)}));
+    assert!(matches!(
+        refused_user(&json!({"userName": "a", "emails": emails(MAX_VALUES_PER_ATTRIBUTE + 1)})),
+        ScimError::TooManyValues { .. }
+    ));
+    for operation in [
+        json!({"op": "add", "path": "emails", "value": [{"value": "new"}]}),
+        json!({"op": "add", "path": "emails[value eq \"new\"].type", "value": "work"}),
+    ] {
+        assert!(matches!(patch(&full, &json!([operation])), Err(ScimError::TooManyValues { .. })));
+    }
+}
+
+#[test]
+fn custom_extensions_are_bounded_in_number_and_size() {
+    let with = |count: usize| {
+        let mut body = json!({"userName": "a"});
+        for n in 0..count {
+            body[format!("urn:x:{n}:User")] = json!({"a": 1});
+        }
+        parse_user(body.to_string().as_bytes())
+    };
+    assert!(with(MAX_CUSTOM_EXTENSIONS).is_ok());
+    assert!(matches!(with(MAX_CUSTOM_EXTENSIONS + 1), Err(ScimError::TooManyValues { .. })));
+    let half = "x".repeat(MAX_CUSTOM_EXTENSION_BYTES / 2);
+    assert!(parse_user(json!({"userName": "a", "urn:x:User": {"a": half}}).to_string().as_bytes()).is_ok());
+    let body = json!({"userName": "a", "urn:x:User": {"a": half, "b": half}});
+    assert!(matches!(parse_user(body.to_string().as_bytes()), Err(ScimError::TooLong { .. })));
+}
+
+#[test]
+fn operations_are_bounded_for_users_and_for_groups() {
+    let operations =
+        |count: usize| Value::from(vec![json!({"op": "add", "path": "displayName", "value": "x"}); count]);
+    let person = user(&json!({"userName": "a"}));
+    assert!(patch(&person, &operations(MAX_USER_OPERATIONS)).is_ok());
+    assert_eq!(
+        patch(&person, &operations(MAX_USER_OPERATIONS + 1)),
+        Err(ScimError::TooManyOperations { max: MAX_USER_OPERATIONS })
+    );
+    assert!(group_patch(&operations(MAX_OPERATIONS)).is_ok());
+    assert_eq!(
+        group_patch(&operations(MAX_OPERATIONS + 1)),
+        Err(ScimError::TooManyOperations { max: MAX_OPERATIONS })
+    );
+}
+
+#[test]
+fn paths_are_bounded() {
+    let path = format!("emails[type eq \"{}\"].value", "x".repeat(MAX_PATH_BYTES));
+    let body = patch_body(&json!([{"op": "add", "path": path, "value": "a"}]));
+    assert!(matches!(parse_patch(&body), Err(ScimError::InvalidPath { .. })));
+}
+
+fn members_body(count: usize) -> String {
+    let mut body = String::from("[");
+    for n in 0..count {
+        let separator = if n == 0 { "" } else { "," };
+        write!(body, "{separator}{{\"$ref\":null,\"value\":\"7f3c2a10-0000-4000-8000-{n:012}\"}}")
+            .expect("text");
+    }
+    body.push(']');
+    body
+}
+
+#[test]
+fn the_members_of_one_call_are_bounded_over_all_operations() {
+    let half: Value = serde_json::from_str(&members_body(MAX_MEMBERS_PER_CALL / 2)).expect("members");
+    let add = json!({"op": "add", "path": "members", "value": half});
+    let remove = json!({"op": "remove", "path": "members", "value": half});
+    let one = json!({"op": "remove", "path": "members[value eq \"x\"]"});
+    assert!(group_patch(&json!([add, remove])).is_ok());
+    assert_eq!(
+        group_patch(&json!([add, remove, one])),
+        Err(ScimError::TooManyMembers { max: MAX_MEMBERS_PER_CALL })
+    );
+}
+
+#[test]
+fn fifty_thousand_members_are_read_in_one_go() {
+    for (op, expected) in [("add", "AddMembers"), ("replace", "ReplaceMembers"), ("remove", "RemoveMembers")]
+    {
+        let body = format!(
+            "{{\"schemas\":[\"urn:ietf:params:scim:api:messages:2.0:PatchOp\"],\"Operations\":[{{\"op\":\"{op}\",\"path\":\"members\",\"value\":{}}}]}}",
+            members_body(50_000)
+        );
+        let (changes, _) =
+            parse_patch(body.as_bytes()).expect("a patch").into_group_changes().expect("changes");
+        let (name, count) = match changes.as_slice() {
+            [GroupChange::AddMembers(members)] => ("AddMembers", members.len()),
+            [GroupChange::ReplaceMembers(members)] => ("ReplaceMembers", members.len()),
+            [GroupChange::RemoveMembers(ids)] => ("RemoveMembers", ids.len()),
+            other => panic!("{} changes", other.len()),
+        };
+        assert_eq!((name, count), (expected, 50_000));
+    }
+}
+
+#[test]
+fn ten_thousand_operations_of_one_member_become_one_change() {
+    let operations: Vec<Value> = (0..MAX_OPERATIONS)
+        .map(|n| json!({"op": "remove", "path": format!("members[value eq \"u{n}\"]")}))
+        .collect();
+    let changes = changes(&Value::from(operations));
+    assert!(matches!(changes.as_slice(), [GroupChange::RemoveMembers(ids)] if ids.len() == MAX_OPERATIONS));
+}
+
+#[test]
+fn notes_are_bounded() {
+    let mut body = json!({"userName": "a"});
+    for n in 0..1_000 {
+        body[format!("nonsense{n}")] = json!(1);
+    }
+    let (_, notes) = parse_user(body.to_string().as_bytes()).expect("a user");
+    assert_eq!(notes.len(), MAX_NOTES);
+}

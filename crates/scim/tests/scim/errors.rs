@@ -1,0 +1,72 @@
+//! The wire form of refusals.
+
+use portcullis_scim::{ScimError, ScimType, parse_user};
+use serde_json::json;
+
+use crate::wire::{refused_patch, refused_user, user};
+
+#[test]
+fn an_error_body_has_its_status_as_a_string() {
+    assert_eq!(
+        ScimError::Uniqueness { attribute: "userName" }.to_body(),
+        json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "409",
+               "scimType": "uniqueness", "detail": "another resource has this `userName`"})
+    );
+    assert_eq!(
+        ScimError::NotFound.to_body(),
+        json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:Error"], "status": "404", "detail": "not found"})
+    );
+}
+
+#[test]
+fn statuses_and_types_are_those_of_the_standard() {
+    for (error, status, scim_type) in [
+        (ScimError::NotAnObject, 400, Some(ScimType::InvalidSyntax)),
+        (ScimError::NotPatch, 400, Some(ScimType::InvalidSyntax)),
+        (ScimError::NoOperations, 400, Some(ScimType::InvalidSyntax)),
+        (ScimError::NulCharacter, 400, Some(ScimType::InvalidValue)),
+        (ScimError::MissingRequired { attribute: "userName" }, 400, Some(ScimType::InvalidValue)),
+        (ScimError::UnknownMember { id: "x".to_owned() }, 400, Some(ScimType::InvalidValue)),
+        (ScimError::NestedGroup { id: "x".to_owned() }, 400, Some(ScimType::InvalidValue)),
+        (ScimError::ConflictingProjection, 400, Some(ScimType::InvalidValue)),
+        (ScimError::RemoveWithoutPath, 400, Some(ScimType::NoTarget)),
+        (ScimError::ReadOnly { attribute: "id".to_owned() }, 400, Some(ScimType::Mutability)),
+        (ScimError::TooMany, 400, Some(ScimType::TooMany)),
+        (ScimError::Unauthorized, 401, None),
+        (ScimError::FilteredDiscovery, 403, None),
+        (ScimError::MethodNotAllowed, 405, None),
+        (ScimError::PreconditionFailed, 412, None),
+        (ScimError::PayloadTooLarge { max_bytes: 1 }, 413, None),
+        (ScimError::TooManyRequests, 429, None),
+        (ScimError::Internal, 500, None),
+        (ScimError::NotImplemented, 501, None),
+        (ScimError::Unavailable, 503, None),
+    ] {
+        assert_eq!((error.status(), error.scim_type()), (status, scim_type), "{error}");
+        assert_eq!(error.to_body()["status"], status.to_string());
+    }
+}
+
+#[test]
+fn no_refusal_repeats_a_value() {
+    let secret = "s3cret-value";
+    let refusals = [
+        refused_user(&json!({"userName": {"password": secret}})),
+        refused_user(&json!({"userName": "a", "active": secret})),
+        refused_user(&json!({"userName": "a", "name": secret})),
+        refused_user(&json!({"userName": secret.repeat(1_000)})),
+        parse_user(format!("{{\"password\":\"{secret}\"").as_bytes()).expect_err("a refusal"),
+        parse_user(format!("\"{secret}\"").as_bytes()).expect_err("a refusal"),
+        refused_patch(
+            &user(&json!({"userName": "a"})),
+            &json!([{"op": "replace", "path": "active", "value": secret}]),
+        ),
+        refused_patch(
+            &user(&json!({"userName": "a"})),
+            &json!([{"op": "replace", "path": format!("emails[value co \"{secret}\"].value"), "value": secret}]),
+        ),
+    ];
+    for refusal in refusals {
+        assert!(!refusal.to_body().to_string().contains(secret), "{refusal}");
+    }
+}

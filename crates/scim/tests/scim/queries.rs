@@ -1,0 +1,211 @@
+//! Parameters of reads, projection, and lists.
+
+use portcullis_scim::limits::{DEFAULT_RESULTS, MAX_PROJECTED_ATTRIBUTES, MAX_RESULTS};
+use portcullis_scim::{Filter, ListQuery, Projection, ResourceType, ScimError, render_list};
+use serde_json::{Value, json};
+
+use crate::wire::ENTERPRISE;
+
+fn query(parameters: &[(&str, &str)]) -> Result<ListQuery, ScimError> {
+    ListQuery::parse(parameters.iter().copied())
+}
+
+#[test]
+fn a_list_without_parameters_is_the_first_page() {
+    assert_eq!(
+        query(&[]),
+        Ok(ListQuery {
+            filter: None,
+            start_index: 1,
+            count: DEFAULT_RESULTS,
+            projection: Projection::Default
+        })
+    );
+}
+
+#[test]
+fn start_index_and_count_are_held_to_their_ranges() {
+    for (parameter, value, start_index, count) in [
+        ("startIndex", "1", 1, DEFAULT_RESULTS),
+        ("startIndex", "0", 1, DEFAULT_RESULTS),
+        ("startIndex", "-5", 1, DEFAULT_RESULTS),
+        ("STARTINDEX", "7", 7, DEFAULT_RESULTS),
+        ("startIndex", "99999999999999999999999", 9_223_372_036_854_775_807, DEFAULT_RESULTS),
+        ("startIndex", "-99999999999999999999999", 1, DEFAULT_RESULTS),
+        ("count", "0", 1, 0),
+        ("count", "-1", 1, 0),
+        ("count", "-99999999999999999999999", 1, 0),
+        ("count", "500", 1, MAX_RESULTS),
+        ("count", "501", 1, MAX_RESULTS),
+        ("count", "99999999999999999999999", 1, MAX_RESULTS),
+    ] {
+        let query = query(&[(parameter, value)]).expect("a query");
+        assert_eq!((query.start_index, query.count), (start_index, count), "{parameter}={value}");
+    }
+    for value in ["", "x", "1.5", "--1", "+1", "1e3"] {
+        assert_eq!(query(&[("count", value)]), Err(ScimError::InvalidParameter { name: "count" }), "{value}");
+    }
+}
+
+#[test]
+fn unknown_parameters_are_ignored_in_any_order() {
+    let filter = "userName eq \"a\"";
+    for parameters in [
+        [("aadOptscim062020", ""), ("filter", filter)],
+        [("filter", filter), ("aadOptscim062020", "true")],
+        [("sortBy", "userName"), ("filter", filter)],
+    ] {
+        assert_eq!(query(&parameters).expect("a query").filter, Filter::parse(filter).ok());
+    }
+}
+
+#[test]
+fn a_parameter_given_twice_or_empty_is_refused() {
+    assert_eq!(
+        query(&[("filter", "id eq \"a\""), ("Filter", "id eq \"b\"")]),
+        Err(ScimError::InvalidParameter { name: "filter" })
+    );
+    assert!(matches!(query(&[("filter", "")]), Err(ScimError::InvalidFilter { .. })));
+}
+
+#[test]
+fn the_two_projections_exclude_each_other() {
+    assert_eq!(
+        query(&[("attributes", "userName"), ("excludedAttributes", "name")]),
+        Err(ScimError::ConflictingProjection)
+    );
+    let empty = query(&[("attributes", ""), ("excludedAttributes", "members")]).expect("a query");
+    assert!(matches!(empty.projection, Projection::Except(_)));
+    let many = vec!["a"; MAX_PROJECTED_ATTRIBUTES + 1].join(",");
+    assert_eq!(query(&[("attributes", &many)]), Err(ScimError::InvalidParameter { name: "attributes" }));
+}
+
+#[test]
+fn a_search_asks_the_same_as_the_parameters_of_a_url() {
+    let body = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:SearchRequest"], "attributes": ["userName", "emails.value"],
+        "filter": "userName eq \"a\"", "startIndex": 3, "count": 7, "sortBy": "userName", "excludedAttributes": null
+    });
+    assert_eq!(
+        ListQuery::parse_search(body.to_string().as_bytes()),
+        query(&[
+            ("attributes", "userName,emails.value"),
+            ("filter", "userName eq \"a\""),
+            ("startIndex", "3"),
+            ("count", "7")
+        ])
+    );
+    assert_eq!(ListQuery::parse_search(b"[]"), Err(ScimError::NotAnObject));
+}
+
+fn person() -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "id": "u", "userName": "a", "externalId": "e",
+        "name": {"givenName": "Al", "familyName": "A"},
+        "emails": [{"value": "1", "type": "work"}, {"value": "2"}], "meta": {"location": "l", "created": "c"},
+        ENTERPRISE: {"department": "D", "manager": {"value": "9", "$ref": "r"}}, "urn:acme:2.0:User": {"x": 1, "y": 2}
+    })
+}
+
+fn only(names: &str) -> Value {
+    let projection = Projection::parse(Some(names), None).expect("a projection");
+    let mut answer = projection.apply(ResourceType::User, person());
+    let object = answer.as_object_mut().expect("an object");
+    assert!(object.remove("id").is_some() && object.remove("schemas").is_some(), "always there");
+    answer
+}
+
+#[test]
+fn attributes_choose_what_is_answered() {
+    for (names, expected) in [
+        ("userName", json!({"userName": "a"})),
+        ("USERNAME, externalid", json!({"userName": "a", "externalId": "e"})),
+        ("name.givenName", json!({"name": {"givenName": "Al"}})),
+        ("name.givenName,name.familyName", json!({"name": {"givenName": "Al", "familyName": "A"}})),
+        ("name.givenName,name", json!({"name": {"givenName": "Al", "familyName": "A"}})),
+        ("name,name.givenName", json!({"name": {"givenName": "Al", "familyName": "A"}})),
+        ("emails.value", json!({"emails": [{"value": "1"}, {"value": "2"}]})),
+        ("emails.type", json!({"emails": [{"type": "work"}]})),
+        ("emails.type,emails.value", json!({"emails": [{"value": "1", "type": "work"}, {"value": "2"}]})),
+        ("meta.location", json!({"meta": {"location": "l"}})),
+        ("nonsense,members,name.nonsense,[,", json!({})),
+        (&format!("{ENTERPRISE}:department"), json!({ENTERPRISE: {"department": "D"}})),
+        ("department", json!({ENTERPRISE: {"department": "D"}})),
+        (&format!("{ENTERPRISE}:manager.value"), json!({ENTERPRISE: {"manager": {"value": "9"}}})),
+        (ENTERPRISE, json!({ENTERPRISE: {"department": "D", "manager": {"value": "9", "$ref": "r"}}})),
+        ("urn:ietf:params:scim:schemas:core:2.0:User:userName", json!({"userName": "a"})),
+        ("urn:acme:2.0:User", json!({"urn:acme:2.0:User": {"x": 1, "y": 2}})),
+        ("urn:acme:2.0:User:X", json!({"urn:acme:2.0:User": {"x": 1}})),
+    ] {
+        assert_eq!(only(names), expected, "{names}");
+    }
+}
+
+#[test]
+fn excluded_attributes_are_left_out_and_what_is_always_there_stays() {
+    for (names, gone) in [
+        ("userName", vec!["/userName"]),
+        ("id,schemas", vec![]),
+        ("EMAILS", vec!["/emails"]),
+        ("emails.type", vec!["/emails/0/type"]),
+        ("name.givenName,meta", vec!["/name/givenName", "/meta"]),
+        (ENTERPRISE, vec![&*format!("/{ENTERPRISE}")]),
+        ("urn:acme:2.0:User:y", vec!["/urn:acme:2.0:User/y"]),
+        ("urn:acme:2.0:User", vec!["/urn:acme:2.0:User"]),
+        ("nonsense", vec![]),
+    ] {
+        let projection = Projection::parse(None, Some(names)).expect("a projection");
+        let mut expected = person();
+        for pointer in gone {
+            let (holder, key) = pointer.rsplit_once('/').expect("a pointer");
+            expected.pointer_mut(holder).and_then(Value::as_object_mut).expect("a holder").remove(key);
+        }
+        assert_eq!(projection.apply(ResourceType::User, person()), expected, "{names}");
+    }
+}
+
+#[test]
+fn members_are_not_wanted_where_they_are_not_answered() {
+    for (attributes, excluded, expected) in [
+        (None, None, true),
+        (None, Some("members"), false),
+        (None, Some("MEMBERS,displayName"), false),
+        (None, Some("members.display"), true),
+        (None, Some("displayName"), true),
+        (Some("displayName"), None, false),
+        (Some("members"), None, true),
+        (Some("members.value"), None, true),
+        (Some("urn:ietf:params:scim:schemas:core:2.0:Group:members"), None, true),
+        (Some("urn:ietf:params:scim:schemas:core:2.0:Group"), None, true),
+    ] {
+        let projection = Projection::parse(attributes, excluded).expect("a projection");
+        assert_eq!(projection.wants(ResourceType::Group, "members"), expected, "{attributes:?} {excluded:?}");
+        assert!(projection.wants(ResourceType::Group, "id"));
+        assert!(!projection.wants(ResourceType::Group, "nonsense"));
+    }
+}
+
+#[test]
+fn the_projection_of_one_resource_is_read_from_its_parameters() {
+    let parse = |parameters: &[(&str, &str)]| Projection::from_parameters(parameters.iter().copied());
+    assert_eq!(
+        parse(&[("aadOptscim062020", ""), ("excludedAttributes", "members")]),
+        Projection::parse(None, Some("members"))
+    );
+    assert_eq!(parse(&[("filter", "((("), ("count", "x")]), Ok(Projection::Default));
+    assert!(parse(&[("attributes", "a"), ("attributes", "b")]).is_err());
+}
+
+#[test]
+fn a_list_without_hits_has_all_its_keys() {
+    assert_eq!(
+        render_list(Vec::new(), 0, 1),
+        json!({"schemas": ["urn:ietf:params:scim:api:messages:2.0:ListResponse"], "totalResults": 0,
+               "startIndex": 1, "itemsPerPage": 0, "Resources": []})
+    );
+    let page = render_list(vec![json!({"id": "a"})], 12, 5);
+    assert_eq!(
+        (&page["totalResults"], &page["startIndex"], &page["itemsPerPage"]),
+        (&json!(12), &json!(5), &json!(1))
+    );
+}
