@@ -42,6 +42,7 @@ pub type RenderMetrics = Box<dyn Fn() -> String + Send + Sync>;
 struct Inner {
     portcullis: Portcullis,
     edge: edge::EdgeSettings,
+    scim_failures: scim::caller::Failures,
     metrics: Option<RenderMetrics>,
     draining: AtomicBool,
 }
@@ -60,7 +61,9 @@ impl App {
         edge: edge::EdgeSettings,
         metrics: Option<RenderMetrics>,
     ) -> Self {
-        Self { inner: Arc::new(Inner { portcullis, edge, metrics, draining: AtomicBool::new(false) }) }
+        let scim_failures = scim::caller::Failures::default();
+        let draining = AtomicBool::new(false);
+        Self { inner: Arc::new(Inner { portcullis, edge, scim_failures, metrics, draining }) }
     }
 
     /// From now on the server is not ready: requests that came are answered, no new ones should come.
@@ -103,6 +106,7 @@ pub fn router(app: App) -> Router {
         .nest("/api/v1", api)
         .merge(access::routes())
         .merge(keys::routes())
+        .merge(scim::routes())
         .merge(health::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)
