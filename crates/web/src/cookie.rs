@@ -1,25 +1,75 @@
-//! The session cookie: up to eight session secrets, one for each organization and environment.
+//! Cookies: the sessions of a browser, and the value that binds a sign-in to it.
+//!
+//! The session cookie holds up to eight session secrets, one for each organization and environment. Under https only
+//! the name with `__Host-` counts, because only this very host can set it; a neighbour's cookie is not looked at.
 
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderValue, header};
+use portcullis_service::sign_in::is_browser;
 
-/// Its name under https, where only our own host can set it.
+use crate::App;
+
+/// The session cookie's name under https, where only our own host can set it.
 pub const SECURE_NAME: &str = "__Host-portcullis";
 /// Its name on loopback without TLS.
 pub const LOOPBACK_NAME: &str = "portcullis";
 /// The most sessions in one browser.
 pub const MAX_SESSIONS: usize = 8;
+/// What the binding cookie's name has beside the session cookie's.
+const BINDING: &str = "-browser";
 
-/// The session secrets that a request carries.
-#[must_use]
-pub fn sessions(headers: &HeaderMap) -> Vec<String> {
+fn is_https(app: &App) -> bool {
+    app.portcullis().around().public_url.scheme() == "https"
+}
+
+fn session_name(app: &App) -> &'static str {
+    if is_https(app) { SECURE_NAME } else { LOOPBACK_NAME }
+}
+
+/// The values of a cookie, in order.
+fn values<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
     let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
     cookies
         .flat_map(|line| line.split(';'))
         .filter_map(|pair| pair.trim().split_once('='))
-        .filter(|(name, _)| *name == SECURE_NAME || *name == LOOPBACK_NAME)
-        .flat_map(|(_, value)| value.split('.'))
+        .filter(move |(found, _)| *found == name)
+        .map(|(_, value)| value)
+}
+
+/// The session secrets that a request carries.
+#[must_use]
+pub fn sessions(app: &App, headers: &HeaderMap) -> Vec<String> {
+    values(headers, session_name(app))
+        .flat_map(|value| value.split('.'))
         .filter(|secret| !secret.is_empty())
         .take(MAX_SESSIONS)
         .map(str::to_owned)
         .collect()
+}
+
+/// The value that binds this browser, if it has one.
+#[must_use]
+pub fn browser(app: &App, headers: &HeaderMap) -> Option<String> {
+    let name = format!("{}{BINDING}", session_name(app));
+    values(headers, &name).find(|value| is_browser(value)).map(str::to_owned)
+}
+
+/// `SameSite=Lax`: the way back from a provider is a navigation from another site.
+fn set(app: &App, name: &str, value: &str) -> Option<HeaderValue> {
+    let secure = if is_https(app) { "; Secure" } else { "" };
+    let ends = if value.is_empty() { "; Max-Age=0" } else { "" };
+    let text = format!("{name}={value}; Path=/; HttpOnly; SameSite=Lax{secure}{ends}");
+    HeaderValue::from_str(&text).ok()
+}
+
+/// A header that sets the sessions of a browser, or takes them away if there are none.
+#[must_use]
+pub fn set_sessions(app: &App, secrets: &[String]) -> Option<HeaderValue> {
+    let first = secrets.iter().take(MAX_SESSIONS).map(String::as_str).collect::<Vec<_>>();
+    set(app, session_name(app), &first.join("."))
+}
+
+/// A header that binds a browser.
+#[must_use]
+pub fn set_browser(app: &App, value: &str) -> Option<HeaderValue> {
+    set(app, &format!("{}{BINDING}", session_name(app)), value)
 }

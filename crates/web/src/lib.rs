@@ -14,9 +14,11 @@ pub mod error;
 pub mod health;
 pub mod keys;
 pub mod once;
+pub mod pages;
 pub mod route;
 pub mod scim;
 pub mod scope;
+pub mod sso;
 
 use std::any::Any;
 use std::sync::Arc;
@@ -108,6 +110,8 @@ pub fn router(app: App) -> Router {
         .merge(keys::routes())
         .merge(scim::routes())
         .merge(health::routes())
+        .merge(pages::routes())
+        .merge(sso::routes())
         .fallback(unknown)
         .method_not_allowed_fallback(other_method)
         .layer(CatchPanicLayer::custom(panicked))

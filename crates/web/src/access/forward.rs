@@ -41,7 +41,7 @@ pub async fn forward(
     Query(question): Query<Question>,
     headers: HeaderMap,
 ) -> Response {
-    let presented = presented(&headers);
+    let presented = presented(&app, &headers);
     let (Some(named), false) = (question.organization, presented.is_empty()) else {
         return refusal(StatusCode::UNAUTHORIZED);
     };
@@ -79,7 +79,7 @@ pub async fn forward(
 }
 
 /// The bearer's own secret; without one, the secrets of the session cookie.
-fn presented(headers: &HeaderMap) -> Vec<String> {
+fn presented(app: &App, headers: &HeaderMap) -> Vec<String> {
     if let Some(value) = headers.get(header::AUTHORIZATION) {
         let bearer = value.to_str().ok().and_then(|v| v.split_once(' '));
         return bearer
@@ -87,7 +87,7 @@ fn presented(headers: &HeaderMap) -> Vec<String> {
             .map(|(_, token)| vec![token.trim().to_owned()])
             .unwrap_or_default();
     }
-    cookie::sessions(headers)
+    cookie::sessions(app, headers)
 }
 
 /// Which of several sessions' answers counts: the one that admits, else the one that knows most.

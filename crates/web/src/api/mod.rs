@@ -2,6 +2,8 @@
 
 mod agent;
 mod audit;
+mod connection;
+mod invitation;
 mod me;
 mod member_key;
 mod membership;
@@ -32,6 +34,8 @@ pub fn operations() -> Vec<Operation> {
     [
         agent::operations(),
         audit::operations(),
+        connection::operations(),
+        invitation::operations(),
         me::operations(),
         member_key::operations(),
         membership::operations(),

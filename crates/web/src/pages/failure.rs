@@ -1,0 +1,87 @@
+//! What a person sees when something is refused: one page, in plain words, with the id that their administrator needs.
+
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::Response;
+use maud::html;
+use portcullis_domain::id::RequestId;
+use portcullis_service::ServiceError;
+use portcullis_service::refusal::SignInRefusal;
+
+use super::{Forms, page};
+use crate::error::{outside, status};
+
+/// The words for a person. What an identity provider said stays in the trace.
+fn words(error: &ServiceError) -> String {
+    match error {
+        ServiceError::SignIn(refusal) => match refusal {
+            SignInRefusal::Protocol(_) | SignInRefusal::Unreachable { .. } => {
+                "Your identity provider's answer could not be used. Try again; if it stays like this, your \
+                 administrator finds the reason under the request id."
+                    .to_owned()
+            }
+            SignInRefusal::State | SignInRefusal::TooLate | SignInRefusal::ConnectionChanged => {
+                "This sign-in was not begun in this browser, was finished already, or took too long. Begin again."
+                    .to_owned()
+            }
+            SignInRefusal::WrongPassword => "The e-mail address or the password is wrong.".to_owned(),
+            SignInRefusal::ChoiceInvalid => "That took too long. Sign in again.".to_owned(),
+            SignInRefusal::OwnSessionOnly => {
+                "Your role is one that only people give. Sign in with your password, then link this connection \
+                 from the page that you land on."
+                    .to_owned()
+            }
+            _ => "You have no access here yet, or no longer. Your administrator finds the reason under the request id."
+                .to_owned(),
+        },
+        ServiceError::LinkInvalid => {
+            "This link is unknown, was used, or ran out. Ask whoever sent it for a new one.".to_owned()
+        }
+        ServiceError::TooMany { retry_after_s } => {
+            format!("Too many attempts. Try again in {retry_after_s} seconds.")
+        }
+        other => outside(other),
+    }
+}
+
+/// The sentence that a form shows above its fields, if the error is one that the person mends there.
+pub(crate) fn mendable(error: &ServiceError) -> Option<String> {
+    match error {
+        ServiceError::SignIn(SignInRefusal::WrongPassword) | ServiceError::TooMany { .. } => {
+            Some(words(error))
+        }
+        ServiceError::Invalid { field, message } => Some(format!("{}: {message}.", label(field))),
+        ServiceError::Refused(portcullis_domain::Refusal::Text(text)) => Some(format!("{text}.")),
+        ServiceError::Taken(what) => Some(format!("{what} is taken.")),
+        _ => None,
+    }
+}
+
+fn label(field: &str) -> &str {
+    match field {
+        "password" => "The password",
+        other => other,
+    }
+}
+
+/// The page of an error.
+pub(crate) fn of(error: &ServiceError, request: RequestId) -> Response {
+    let status = status(error);
+    if status.is_server_error() {
+        tracing::error!(error.code = error.code(), error.message = %error, request.id = %request, "a page failed");
+    }
+    let mut response = plain(status, error.code(), &words(error), request);
+    if let ServiceError::TooMany { retry_after_s } = error {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
+    }
+    response
+}
+
+/// A page with these words.
+pub(crate) fn plain(status: StatusCode, code: &str, message: &str, request: RequestId) -> Response {
+    let body = html! {
+        p.error role="alert" { (message) }
+        p { a href="/login" { "Begin again" } }
+        p.quiet { "Request " code { (request) } " · " code { (code) } }
+    };
+    page(status, "That did not work", Forms::Here, &body)
+}

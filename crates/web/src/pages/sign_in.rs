@@ -1,0 +1,227 @@
+//! `/login`, `/login/choose` and `/logout`.
+//!
+//! The page asks for an address first. What it then offers depends on the address's domain only, and the password is
+//! always among it, so that nobody learns here who is a member.
+
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::response::Response;
+use maud::{Markup, html};
+use portcullis_domain::connection::Connection;
+use portcullis_domain::text::email_key;
+use portcullis_service::local::{self, Choice, SignedIn};
+use portcullis_service::session::{self, Opened, SignOut};
+use portcullis_service::sign_in::return_path;
+use portcullis_service::{ServiceError, connection};
+use portcullis_store::Priority;
+use secrecy::SecretString;
+use serde::Deserialize;
+
+use super::form::{Guest, OwnForm};
+use super::{Forms, failure, onward, page};
+use crate::{App, cookie, error};
+
+/// What the sign-in page is asked with.
+#[derive(Debug, Default, Deserialize)]
+pub struct Asked {
+    email: Option<String>,
+    return_to: Option<String>,
+}
+
+/// An address and a password.
+#[derive(Deserialize)]
+pub struct Credentials {
+    email: String,
+    password: SecretString,
+    return_to: Option<String>,
+}
+
+/// A choice among organizations.
+#[derive(Deserialize)]
+pub struct Chosen {
+    ticket: String,
+    membership: String,
+    return_to: Option<String>,
+}
+
+/// Which session ends; all of them if none is named.
+#[derive(Deserialize)]
+pub struct Leaving {
+    token: Option<String>,
+}
+
+/// Everything that the page shows.
+#[derive(Default)]
+struct Shown<'a> {
+    email: Option<&'a str>,
+    connections: &'a [Connection],
+    return_to: &'a str,
+    error: Option<String>,
+}
+
+fn encoded(pairs: &[(&str, &str)]) -> String {
+    serde_urlencoded::to_string(pairs).unwrap_or_default()
+}
+
+fn form(shown: &Shown<'_>) -> Markup {
+    html! {
+        @if let Some(error) = &shown.error {
+            p.error role="alert" { (error) }
+        }
+        @if let Some(email) = shown.email {
+            p.quiet { (email) " · " a href={ "/login?" (encoded(&[("return_to", shown.return_to)])) } { "another address" } }
+            @for connection in shown.connections {
+                p {
+                    a.button href={
+                        "/sso/oidc/" (connection.id) "/login?"
+                        (encoded(&[("login_hint", email), ("return_to", shown.return_to)]))
+                    } { "Continue with " (connection.name) }
+                }
+            }
+            form method="post" action="/login" {
+                input type="hidden" name="email" value=(email);
+                input type="hidden" name="return_to" value=(shown.return_to);
+                label for="password" { "Password" }
+                input #password type="password" name="password" autocomplete="current-password" required
+                    maxlength="512" autofocus[shown.connections.is_empty()];
+                button.second[!shown.connections.is_empty()] type="submit" { "Sign in with password" }
+            }
+        } @else {
+            form method="get" action="/login" {
+                input type="hidden" name="return_to" value=(shown.return_to);
+                label for="email" { "E-mail address" }
+                input #email type="email" name="email" autocomplete="username" required maxlength="254" autofocus;
+                button type="submit" { "Continue" }
+            }
+        }
+    }
+}
+
+/// `GET /login`.
+pub async fn show(State(app): State<App>, guest: Guest, Query(asked): Query<Asked>) -> Response {
+    let request = guest.visitor.request;
+    let return_to = match return_path(asked.return_to.as_deref()) {
+        Ok(path) => path,
+        Err(error) => return failure::of(&error, request),
+    };
+    let cookies = || [cookie::set_browser(&app, &guest.browser)];
+    let Some(written) = asked.email.as_deref().map(str::trim).filter(|e| !e.is_empty()) else {
+        let shown = Shown { return_to: &return_to, ..Shown::default() };
+        return with_cookies(page(StatusCode::OK, "Sign in", Forms::Out, &form(&shown)), cookies());
+    };
+    let Ok(key) = email_key(written) else {
+        let error = Some("That is not an e-mail address.".to_owned());
+        let shown = Shown { return_to: &return_to, error, ..Shown::default() };
+        return page(StatusCode::BAD_REQUEST, "Sign in", Forms::Out, &form(&shown));
+    };
+    match app.portcullis().read(move |tx, _| connection::routed(tx, &key)).await {
+        Ok(connections) => {
+            let shown =
+                Shown { email: Some(written), connections: &connections, return_to: &return_to, error: None };
+            with_cookies(page(StatusCode::OK, "Sign in", Forms::Out, &form(&shown)), cookies())
+        }
+        Err(error) => failure::of(&error, request),
+    }
+}
+
+/// The same answer, with these cookies.
+pub(crate) fn with_cookies(
+    mut response: Response,
+    cookies: impl IntoIterator<Item = Option<axum::http::HeaderValue>>,
+) -> Response {
+    for cookie in cookies.into_iter().flatten() {
+        response.headers_mut().append(axum::http::header::SET_COOKIE, cookie);
+    }
+    response
+}
+
+/// Sends somebody who signed in on their way, with their sessions.
+pub(crate) fn arrived(app: &App, opened: &Opened, return_to: &str) -> Response {
+    let mut secrets = vec![opened.secret.expose().to_owned()];
+    secrets.extend(opened.kept.iter().cloned());
+    onward(return_to, [cookie::set_sessions(app, &secrets)])
+}
+
+/// `POST /login`.
+pub async fn submit(State(app): State<App>, form: OwnForm<Credentials>) -> Response {
+    let OwnForm { guest, value } = form;
+    let request = guest.visitor.request;
+    let return_to = match return_path(value.return_to.as_deref()) {
+        Ok(path) => path,
+        Err(error) => return failure::of(&error, request),
+    };
+    match local::sign_in(app.portcullis(), &value.email, value.password, guest.visitor).await {
+        Ok(SignedIn::Here(opened)) => arrived(&app, &opened, &return_to),
+        Ok(SignedIn::Choose { ticket, choices }) => choosing(&ticket, &choices, &return_to),
+        Err(error) => again(&error, &value.email, &return_to, request),
+    }
+}
+
+/// The page again, with what was wrong; the same words whether the address is known or not.
+fn again(
+    error: &ServiceError,
+    email: &str,
+    return_to: &str,
+    request: portcullis_domain::id::RequestId,
+) -> Response {
+    let Some(sentence) = failure::mendable(error) else { return failure::of(error, request) };
+    let shown = Shown { email: Some(email), connections: &[], return_to, error: Some(sentence) };
+    page(error::status(error), "Sign in", Forms::Out, &form(&shown))
+}
+
+fn choosing(ticket: &str, choices: &[Choice], return_to: &str) -> Response {
+    let body = html! {
+        p { "You are in several organizations. Which one?" }
+        @for choice in choices {
+            form method="post" action="/login/choose" {
+                input type="hidden" name="ticket" value=(ticket);
+                input type="hidden" name="membership" value=(choice.membership);
+                input type="hidden" name="return_to" value=(return_to);
+                button type="submit" { (choice.organization) }
+            }
+        }
+    };
+    page(StatusCode::OK, "Choose an organization", Forms::Here, &body)
+}
+
+/// `POST /login/choose`.
+pub async fn choose(State(app): State<App>, form: OwnForm<Chosen>) -> Response {
+    let OwnForm { guest, value } = form;
+    let request = guest.visitor.request;
+    let chosen = async {
+        let return_to = return_path(value.return_to.as_deref())?;
+        let id = value.membership.parse().map_err(|_| ServiceError::NotFound("member"))?;
+        let opened = local::choose(app.portcullis(), &value.ticket, id, guest.visitor).await?;
+        Ok::<_, ServiceError>((opened, return_to))
+    };
+    match chosen.await {
+        Ok((opened, return_to)) => arrived(&app, &opened, &return_to),
+        Err(error) => failure::of(&error, request),
+    }
+}
+
+/// `POST /logout`.
+pub async fn sign_out(State(app): State<App>, form: OwnForm<Leaving>) -> Response {
+    let OwnForm { guest, value } = form;
+    let visitor = guest.visitor;
+    let request = visitor.request;
+    let which = match value.token.as_deref().filter(|t| !t.is_empty()).map(str::parse) {
+        None => SignOut::All,
+        Some(Ok(id)) => SignOut::One(id),
+        Some(Err(_)) => return failure::of(&ServiceError::NotFound("session"), request),
+    };
+    let presented = visitor.presented;
+    let kept = app
+        .portcullis()
+        .write(Priority::OffBoarding, move |tx, moment| {
+            session::sign_out(tx, moment, &presented, which, request)
+        })
+        .await;
+    match kept {
+        Ok(kept) => {
+            let next = if kept.is_empty() { "/login" } else { "/" };
+            onward(next, [cookie::set_sessions(&app, &kept)])
+        }
+        Err(error) => failure::of(&error, request),
+    }
+}
