@@ -37,6 +37,10 @@ const ATTACH: Statement =
     Statement::change("directory_user.attach", "UPDATE directory_users SET membership = $2 WHERE id = $1");
 const DELETE: Statement =
     Statement::change("directory_user.delete", "DELETE FROM directory_users WHERE id = $1");
+const NAMES: Statement = Statement::read(
+    "directory_user.names",
+    "SELECT membership, directory, external_id, user_name FROM directory_users WHERE id = $1",
+);
 const DELETE_PLACES: Statement = Statement::change(
     "directory_user.delete_places",
     "DELETE FROM directory_members WHERE directory_user = $1",
@@ -148,6 +152,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &UPDATE,
     &ATTACH,
     &DELETE,
+    &NAMES,
     &DELETE_PLACES,
     &DELETE_EMAILS,
     &ADD_EMAIL,
@@ -242,6 +247,23 @@ fn remember_former(tx: &mut Tx<'_>, new: &DirectoryUser) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Everything that a person is called, before the membership that they stand for is theirs no longer: a deletion is a
+/// leaving, and its tombstone needs them all.
+fn remember_all(tx: &mut Tx<'_>, id: DirectoryUserId) -> Result<(), StoreError> {
+    let Some(row) = tx.row(&NAMES, params![id])? else { return Ok(()) };
+    let membership: MembershipId = row.parsed(0)?;
+    let user_name = row.text(3)?;
+    let mut names = vec![Identifier::user_name(user_name)];
+    names.extend(email_key(user_name).ok().map(|key| Identifier::email(&key)));
+    if let Some(external_id) = row.opt_text(2)? {
+        names.push(Identifier::external_id(row.parsed(1)?, external_id));
+    }
+    for email in tx.rows(&EMAILS, params![id])? {
+        names.push(Identifier::email(email.text(0)?));
+    }
+    names.iter().try_for_each(|name| tombstone::remember(tx, membership, name))
+}
+
 pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange) -> Result<(), StoreError> {
     match change {
         DirectoryUserChange::Create(u) => {
@@ -294,11 +316,15 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange) -> Result<(),
             Ok(())
         }
         DirectoryUserChange::Delete(id) => {
+            remember_all(tx, *id)?;
             tx.run(&DELETE_PLACES, params![id])?;
             tx.run(&DELETE_EMAILS, params![id])?;
             tx.run(&DELETE, params![id]).map(|_| ())
         }
-        DirectoryUserChange::Attach(id, membership) => tx.run(&ATTACH, params![id, membership]).map(|_| ()),
+        DirectoryUserChange::Attach(id, membership) => {
+            remember_all(tx, *id)?;
+            tx.run(&ATTACH, params![id, membership]).map(|_| ())
+        }
     }
 }
 
