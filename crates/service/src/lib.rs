@@ -12,8 +12,8 @@ pub mod audit_export;
 pub mod caller;
 pub mod claims;
 pub mod connection;
-pub mod error;
 pub mod environment;
+pub mod error;
 pub mod evaluation;
 pub mod fetch;
 pub mod first_owner;
@@ -28,11 +28,11 @@ pub mod organization;
 pub mod owner_link;
 pub mod password;
 pub mod provisioning;
-pub mod role;
 pub mod receipt;
 pub mod recognition;
 pub mod refusal;
 pub mod relying_party;
+pub mod role;
 pub mod rules;
 pub mod scim;
 pub mod sealing;
@@ -41,8 +41,8 @@ pub mod service_key;
 pub mod session;
 pub mod sign_in;
 pub mod signing;
-pub mod throttle;
 pub mod team;
+pub mod throttle;
 pub mod token;
 pub mod token_use;
 pub mod trace;
@@ -134,7 +134,13 @@ impl Portcullis {
     /// The product in these surroundings.
     #[must_use]
     pub fn new(around: Surroundings) -> Self {
-        Self { around, uses: Arc::default(), traces: Arc::default(), keys: Arc::default(), door: Arc::default() }
+        Self {
+            around,
+            uses: Arc::default(),
+            traces: Arc::default(),
+            keys: Arc::default(),
+            door: Arc::default(),
+        }
     }
 
     pub(crate) fn open_keys(&self) -> &signing::OpenKeys {

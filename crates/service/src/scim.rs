@@ -86,5 +86,5 @@ pub fn member_id(text: &str) -> Result<DirectoryUserId, ScimError> {
 
 /// What an answer repeats of an id that a client sent.
 fn shortened(text: &str) -> String {
-    text.chars().filter(|c| !c.is_control()).take(portcullis_scim::limits::MAX_ECHO_BYTES / 4).collect()
+    text.chars().filter(|c| !c.is_control()).take(portcullis_scim::limits::MAX_ECHO_BYTES).collect()
 }

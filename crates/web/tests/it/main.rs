@@ -4,5 +4,6 @@ mod environments;
 mod idempotency;
 mod organizations;
 mod roles;
+mod scim;
 mod support;
 mod teams;

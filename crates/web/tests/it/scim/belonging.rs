@@ -1,0 +1,241 @@
+//! What a directory's words do to access: given by groups, gone before the answer.
+
+use portcullis_domain::mapping::MappingSource;
+use serde_json::{Value, json};
+
+use super::provider::{Provider, person};
+
+fn eng() -> MappingSource {
+    MappingSource::GroupDisplayName("Eng".to_owned())
+}
+
+fn off() -> Value {
+    json!([{ "op": "Replace", "path": "active", "value": "False" }])
+}
+
+/// A person in the mapped group, with a key that is allowed.
+async fn at_work(idp: &Provider) -> (String, String, Value, String) {
+    idp.map(eng(), "member");
+    let alice = idp.user("alice").await;
+    let group = idp.group("Eng", &[&alice]).await;
+    let member = idp.member("alice@acme.test").await;
+    let key = idp.key(&member).await;
+    assert_eq!(idp.code(&key).await, "allowed");
+    (alice, group, member, key)
+}
+
+#[tokio::test]
+async fn a_group_gives_the_role_and_active_false_takes_everything() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    assert_eq!(idp.member("alice@acme.test").await["role"], Value::Null, "no group, no role");
+    idp.map(eng(), "member");
+    let group = idp.group("Eng", &[]).await;
+    let added = idp
+        .patched(
+            &format!("/Groups/{group}"),
+            json!([{ "op": "add", "path": "members", "value": [{ "value": alice }] }]),
+        )
+        .await;
+    let member = idp.member("alice@acme.test").await;
+    assert_eq!((&member["role"], &member["state"]), (&json!("member"), &json!("active")));
+    let request = added.headers["x-request-id"].to_str().unwrap();
+    assert_eq!(member["reasons"][0]["request_id"], request, "why is answerable: {member}");
+    let key = idp.key(&member).await;
+    assert_eq!(idp.code(&key).await, "allowed");
+
+    let answer = idp.patched(&format!("/Users/{alice}"), off()).await;
+    assert_eq!(idp.code(&key).await, "token_ended");
+    let member = idp.member("alice@acme.test").await;
+    assert_eq!((&member["state"], &member["role"]), (&json!("deprovisioned"), &Value::Null));
+    let request = answer.headers["x-request-id"].to_str().unwrap();
+    let (_, events) = idp.admin("GET", "/audit-events?action=token.ended&limit=200", Value::Null).await;
+    assert_eq!(events["items"][0]["cause"]["request_id"], request, "{events}");
+    let (_, receipts) = idp.admin("GET", "/receipts", Value::Null).await;
+    assert_eq!(receipts["items"].as_array().unwrap().len(), 1, "{receipts}");
+
+    let rows = idp.rows();
+    idp.patched(&format!("/Users/{alice}"), off()).await;
+    assert_eq!(idp.rows(), rows, "said again, nothing more ends");
+    idp.patched(&format!("/Users/{alice}"), json!([{ "op": "replace", "value": { "active": true } }])).await;
+    assert_eq!(idp.member("alice@acme.test").await["state"], "active");
+    assert_eq!(idp.code(&key).await, "token_ended", "tokens never come back");
+}
+
+#[tokio::test]
+async fn losing_the_last_group_refuses_at_once_and_ends_after_the_settling_time() {
+    let idp = Provider::new();
+    let (alice, group, member, key) = at_work(&idp).await;
+    let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{alice}\"]") }]);
+    idp.patched(&format!("/Groups/{group}"), remove.clone()).await;
+    assert_eq!(idp.code(&key).await, "member_inactive");
+    assert_eq!(idp.member("alice@acme.test").await["state"], "suspended");
+    let add = json!([{ "op": "add", "path": "members", "value": [{ "value": alice }] }]);
+    idp.patched(&format!("/Groups/{group}"), add).await;
+    assert_eq!(idp.code(&key).await, "allowed", "moved by remove, then add");
+
+    idp.patched(&format!("/Groups/{group}"), remove).await;
+    idp.bench.clock.pass_s(3601);
+    assert_ne!(idp.code(&key).await, "allowed");
+    idp.bench.portcullis().step_rules().await.unwrap();
+    assert_eq!(idp.code(&key).await, "token_ended");
+    let below = format!("/members/{}", member["id"].as_str().unwrap());
+    let (_, member) = idp.admin("GET", &below, Value::Null).await;
+    assert_eq!(member["state"], "deprovisioned");
+}
+
+#[tokio::test]
+async fn with_no_settling_time_every_way_of_losing_the_group_ends_at_once() {
+    for way in ["patch", "put", "push", "rename", "delete", "deprovision"] {
+        let idp = Provider::with(None, 0);
+        let (alice, group, _, key) = at_work(&idp).await;
+        let below = format!("/Groups/{group}");
+        match way {
+            "patch" => {
+                idp.patched(
+                    &below,
+                    json!([{ "op": "Remove", "path": "members", "value": [{ "value": alice }] }]),
+                )
+                .await
+            }
+            "put" => idp.call("PUT", &below, json!({ "displayName": "Eng", "members": [] })).await,
+            "push" => idp.patched(&below, json!([{ "op": "replace", "path": "members", "value": [] }])).await,
+            "rename" => {
+                idp.patched(&below, json!([{ "op": "replace", "path": "displayName", "value": "Ops" }])).await
+            }
+            "delete" => idp.call("DELETE", &below, Value::Null).await,
+            _ => idp.call("DELETE", &format!("/Users/{alice}"), Value::Null).await,
+        };
+        assert_eq!(idp.code(&key).await, "token_ended", "{way}");
+        assert_eq!(idp.member("alice@acme.test").await["state"], "deprovisioned", "{way}");
+    }
+}
+
+#[tokio::test]
+async fn deleted_and_told_of_again_is_somebody_new() {
+    let idp = Provider::new();
+    let (alice, _, member, key) = at_work(&idp).await;
+    idp.grant(&member, "admin");
+    assert_eq!(idp.member("alice@acme.test").await["role"], "admin");
+    let below = format!("/Users/{alice}");
+    assert_eq!(idp.call("DELETE", &below, Value::Null).await.status, 204);
+    assert_eq!(idp.call("DELETE", &below, Value::Null).await.status, 404);
+    assert_eq!(idp.call("GET", &below, Value::Null).await.status, 404);
+    assert_eq!(idp.code(&key).await, "token_ended");
+    let again = idp.user("alice").await;
+    assert_ne!(again, alice, "ids are never used again");
+    assert!(idp.got(&format!("/Users/{again}")).await.get("groups").is_none(), "no group came along");
+    let (_, page) = idp.admin("GET", "/members?email=alice@acme.test", Value::Null).await;
+    let members = page["items"].as_array().unwrap();
+    assert_eq!(members.len(), 2, "{page}");
+    let new = members.iter().find(|m| m["id"] != member["id"]).unwrap();
+    assert_ne!(new["user"]["id"], member["user"]["id"]);
+    assert_eq!((&new["role"], &new["state"]), (&Value::Null, &json!("suspended")));
+    assert_eq!(idp.code(&key).await, "token_ended");
+}
+
+#[tokio::test]
+async fn whoever_is_told_of_as_inactive_has_nothing_and_is_not_brought_to_life_by_a_group() {
+    let idp = Provider::new();
+    idp.map(eng(), "member");
+    let mut inactive = person("alice");
+    inactive["active"] = json!("False");
+    let alice = idp.made("/Users", inactive.clone()).await;
+    idp.group("Eng", &[&alice]).await;
+    assert_eq!(idp.member("alice@acme.test").await["state"], "deprovisioned");
+    assert_eq!(idp.call("POST", "/Users", inactive).await.status, 409, "found by its name, not made twice");
+    idp.patched(&format!("/Users/{alice}"), json!([{ "op": "Replace", "path": "active", "value": "True" }]))
+        .await;
+    let member = idp.member("alice@acme.test").await;
+    assert_eq!((&member["state"], &member["role"]), (&json!("active"), &json!("member")));
+}
+
+#[tokio::test]
+async fn a_member_who_was_here_before_is_recognized_by_a_proven_address_and_ends_with_the_directory() {
+    let idp = Provider::new();
+    let before = idp.bench.member(idp.organization, "alice@acme.test", "member");
+    idp.prove("acme.test");
+    let alice = idp.user("alice").await;
+    let member = idp.member("alice@acme.test").await;
+    assert_eq!(member["id"], before.membership.to_string(), "one person, one membership");
+    assert_eq!(idp.code(&before.key).await, "allowed", "being recognized takes nothing");
+    idp.patched(&format!("/Users/{alice}"), off()).await;
+    assert_eq!(idp.code(&before.key).await, "token_ended");
+}
+
+#[tokio::test]
+async fn one_organizations_directory_touches_nothing_of_the_other() {
+    let idp = Provider::new();
+    let globex = idp.bench.organization("globex");
+    let other = Provider::beside(&idp.bench, globex, "globex", Some("member"), 0);
+    let (alice, ..) = at_work(&idp).await;
+    other.user("alice").await;
+    let there = other.key(&other.member("alice@acme.test").await).await;
+    assert_eq!(other.code(&there).await, "allowed");
+    assert_eq!(idp.call("DELETE", &format!("/Users/{alice}"), Value::Null).await.status, 204);
+    assert_eq!(other.code(&there).await, "allowed");
+    assert_eq!(other.member("alice@acme.test").await["state"], "active");
+}
+
+#[tokio::test]
+async fn a_large_change_is_refused_to_its_people_at_once_and_ended_by_the_job() {
+    let idp = Provider::with(None, 0);
+    idp.map(eng(), "member");
+    let mut people = Vec::new();
+    for n in 0..130 {
+        people.push(idp.user(&format!("user{n}")).await);
+    }
+    let ids: Vec<&str> = people.iter().map(String::as_str).collect();
+    let group = idp.group("Eng", &ids).await;
+    idp.bench.portcullis().step_rules().await.unwrap();
+    let key = idp.key(&idp.member("user7@acme.test").await).await;
+    assert_eq!(idp.code(&key).await, "allowed");
+    idp.patched(&format!("/Groups/{group}"), json!([{ "op": "replace", "path": "members", "value": [] }]))
+        .await;
+    assert_ne!(idp.code(&key).await, "allowed", "stale access is resolved where it is asked");
+    idp.bench.portcullis().step_rules().await.unwrap();
+    assert_eq!(idp.code(&key).await, "token_ended");
+}
+
+#[tokio::test]
+async fn an_address_whose_domain_is_not_proven_recognizes_nobody() {
+    let idp = Provider::new();
+    let before = idp.bench.member(idp.organization, "alice@acme.test", "member");
+    let alice = idp.user("alice").await;
+    idp.patched(&format!("/Users/{alice}"), off()).await;
+    assert_eq!(idp.code(&before.key).await, "allowed", "a directory ends only whom it may know");
+}
+
+#[tokio::test]
+async fn an_owner_leaves_like_everybody_and_the_last_one_keeps_the_bare_ownership() {
+    let idp = Provider::new();
+    idp.prove("acme.test");
+    let first = idp.bench.member(idp.organization, "alice@acme.test", "owner");
+    let last = idp.bench.member(idp.organization, "bob@acme.test", "owner");
+    let (alice, bob) = (idp.user("alice").await, idp.user("bob").await);
+    let answer = idp.patched(&format!("/Users/{alice}"), off()).await;
+    assert_eq!((answer.status.as_u16(), &answer.json()["active"]), (200, &json!(false)));
+    let member = idp.member("alice@acme.test").await;
+    assert_eq!((&member["state"], &member["role"]), (&json!("deprovisioned"), &Value::Null));
+    assert_eq!(idp.code(&first.key).await, "token_ended");
+
+    let answer = idp.patched(&format!("/Users/{bob}"), off()).await;
+    assert_eq!(answer.status, 200, "the call is answered, whoever it is about");
+    assert_eq!(idp.code(&last.key).await, "token_ended");
+    let member = idp.member("bob@acme.test").await;
+    assert_eq!((&member["state"], &member["role"]), (&json!("deprovisioned"), &json!("owner")));
+    let (_, events) = idp.admin("GET", "/audit-events?action=member.last_owner_kept", Value::Null).await;
+    assert_eq!(events["items"].as_array().unwrap().len(), 1, "{events}");
+}
+
+#[tokio::test]
+async fn automation_never_gives_ownership() {
+    let idp = Provider::new();
+    idp.map(eng(), "owner");
+    let alice = idp.user("alice").await;
+    idp.group("Eng", &[&alice]).await;
+    assert_eq!(idp.member("alice@acme.test").await["role"], Value::Null);
+    let roles = json!([{ "op": "add", "path": "roles", "value": [{ "value": "owner", "primary": true }] }]);
+    idp.patched(&format!("/Users/{alice}"), roles).await;
+    assert_eq!(idp.member("alice@acme.test").await["role"], Value::Null);
+}

@@ -1,0 +1,108 @@
+//! Who may call a directory, and what everybody else learns: nothing.
+
+use serde_json::{Value, json};
+
+use super::provider::{Provider, person};
+
+fn beside(provider: &Provider) -> Provider {
+    let globex = provider.bench.organization("globex");
+    Provider::beside(&provider.bench, globex, "globex", None, 3600)
+}
+
+#[tokio::test]
+async fn whoever_has_not_the_directorys_token_is_answered_the_same_bytes() {
+    let acme = Provider::new();
+    let globex = beside(&acme);
+    let mut ended = acme.clone();
+    ended.token = "pc_scim_000000".to_owned();
+    let nowhere = "/scim/v2/dir_00000000000000000000000000000000/Users";
+    let mut answers = Vec::new();
+    for (token, path) in [
+        ("wrong", acme.path("/Users")),
+        (ended.token.as_str(), acme.path("/Users")),
+        (globex.token.as_str(), acme.path("/Users")),
+        (globex.token.as_str(), acme.path("/Nothing")),
+        (acme.token.as_str(), nowhere.to_owned()),
+        (acme.token.as_str(), "/scim/v2/not-an-id/Users".to_owned()),
+        (acme.token.as_str(), "/scim/v2/%FF/Users".to_owned()),
+        (portcullis_testkit::ROOT_TOKEN, acme.path("/Users")),
+    ] {
+        let authorization = format!("Bearer {token}");
+        let exchange =
+            acme.bench.exchange("GET", &path, &[("authorization", &authorization)], &Value::Null).await;
+        assert_eq!(exchange.status, 401, "{path}");
+        let mut headers = exchange.headers.clone();
+        headers.remove("x-request-id");
+        answers.push((headers, exchange.body));
+    }
+    let none = acme.bench.exchange("GET", &acme.path("/Users"), &[], &Value::Null).await;
+    assert_eq!((none.status.as_u16(), &none.body), (401, &answers[0].1));
+    for answer in &answers {
+        assert_eq!(answer, &answers[0]);
+        assert!(answer.0.contains_key("www-authenticate"));
+        assert_eq!(answer.0["content-type"], "application/scim+json");
+    }
+    assert_eq!(acme.call("GET", "/Users", Value::Null).await.status, 200);
+}
+
+#[tokio::test]
+async fn failed_attempts_are_limited_by_source_and_directory_and_never_slow_the_real_client() {
+    let acme = Provider::new();
+    let globex = beside(&acme);
+    let wrong = [("authorization", "Bearer wrong")];
+    let right = format!("Bearer {}", acme.token);
+    let right = [("authorization", right.as_str())];
+    let mut refused = 0;
+    for attempt in 1..=100 {
+        let answer = acme.raw("192.0.2.7", &wrong, "GET", "/Users", b"").await;
+        if attempt <= 20 {
+            assert_eq!(answer.status, 401, "at least twenty attempts a minute are answered");
+        }
+        if answer.status == 429 {
+            refused += 1;
+            let wait: i64 = answer.headers["retry-after"].to_str().unwrap().parse().unwrap();
+            assert!((1..=60).contains(&wait));
+        }
+        let real = acme.raw("192.0.2.7", &right, "GET", "/Users", b"").await;
+        assert_eq!(real.status, 200, "attempt {attempt}");
+    }
+    assert!(refused >= 60, "only {refused} of 100 were refused");
+    assert_eq!(acme.raw("192.0.2.8", &wrong, "GET", "/Users", b"").await.status, 401, "another source");
+    assert_eq!(globex.raw("192.0.2.7", &wrong, "GET", "/Users", b"").await.status, 401, "another directory");
+    acme.bench.clock.pass_s(61);
+    assert_eq!(acme.raw("192.0.2.7", &wrong, "GET", "/Users", b"").await.status, 401, "another minute");
+}
+
+#[tokio::test]
+async fn a_foreign_id_answers_exactly_as_an_unknown_one() {
+    let acme = Provider::new();
+    let globex = beside(&acme);
+    let (user, group) = (globex.user("bob").await, globex.group("Ops", &[]).await);
+    let patch = super::provider::patch(json!([{ "op": "replace", "path": "displayName", "value": "x" }]));
+    for (kind, foreign) in [("Users", &user), ("Groups", &group)] {
+        let unknown = format!("{}_{}", foreign.split('_').next().unwrap(), "0".repeat(32));
+        for (method, body) in
+            [("GET", Value::Null), ("PUT", person("bob")), ("PATCH", patch.clone()), ("DELETE", Value::Null)]
+        {
+            let mut answers = Vec::new();
+            for id in [foreign.as_str(), &unknown, "nonsense"] {
+                let answer = acme.call(method, &format!("/{kind}/{id}"), body.clone()).await;
+                assert_eq!(answer.status, 404, "{method} {kind} {id}: {}", answer.text());
+                answers.push(answer.body);
+            }
+            assert!(answers.iter().all(|a| a == &answers[0]));
+        }
+    }
+    let members = json!([{ "op": "add", "path": "members", "value": [{ "value": user }] }]);
+    let eng = acme.group("Eng", &[]).await;
+    let refused = acme.call("PATCH", &format!("/Groups/{eng}"), super::provider::patch(members)).await;
+    assert_eq!(refused.status, 400);
+    assert!(refused.text().contains(&user), "{}", refused.text());
+    for below in [
+        format!("/Users?filter=id%20eq%20%22{user}%22"),
+        format!("/Groups?filter=members%20eq%20%22{user}%22"),
+    ] {
+        assert_eq!(acme.got(&below).await["totalResults"], 0);
+    }
+    assert_eq!(globex.got(&format!("/Users/{user}")).await["displayName"], "bob Example");
+}

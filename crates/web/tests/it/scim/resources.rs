@@ -1,0 +1,277 @@
+//! Users and groups as resources: lists, bodies, errors, discovery, and what is written when nothing changes.
+
+use serde_json::{Value, json};
+
+use super::provider::{GROUP, Provider, USER, patch, person};
+
+fn scim_type(answer: &portcullis_testkit::Exchange) -> (u16, String) {
+    (answer.status.as_u16(), answer.json()["scimType"].as_str().unwrap_or_default().to_owned())
+}
+
+#[tokio::test]
+async fn lists_are_paged_in_a_stable_order_and_counted() {
+    let idp = Provider::new();
+    let mut made = Vec::new();
+    for n in 0..7 {
+        made.push(idp.user(&format!("user{n}")).await);
+        idp.bench.clock.pass_s(1);
+    }
+    let mut seen = Vec::new();
+    for start in [1, 4, 7] {
+        let page = idp.got(&format!("/Users?startIndex={start}&count=3")).await;
+        assert_eq!((&page["totalResults"], &page["startIndex"]), (&json!(7), &json!(start)));
+        let page = page["Resources"].as_array().unwrap().clone();
+        seen.extend(page.iter().map(|u| u["id"].as_str().unwrap().to_owned()));
+    }
+    assert_eq!(seen, made);
+    for (query, items) in
+        [("count=0", 0), ("count=-5", 0), ("startIndex=-3&count=2", 2), ("startIndex=99", 0), ("", 7)]
+    {
+        let page = idp.got(&format!("/Users?{query}")).await;
+        assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(7), &json!(items)), "{query}");
+    }
+    idp.patched(
+        &format!("/Users/{}", made[2]),
+        json!([{ "op": "replace", "path": "active", "value": false }]),
+    )
+    .await;
+    for (active, many) in [("true", 6), ("false", 1), ("%22False%22", 1)] {
+        let page = idp.got(&format!("/Users?filter=active%20eq%20{active}")).await;
+        assert_eq!((&page["totalResults"], &page["itemsPerPage"]), (&json!(many), &json!(many)), "{active}");
+    }
+}
+
+#[tokio::test]
+async fn filters_are_served_by_equality_or_refused_by_name() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    idp.user("bob").await;
+    for (filter, many) in [
+        ("displayName eq \"ALICE example\"", 1),
+        ("id eq \"{id}\"", 1),
+        ("id eq \"nonsense\"", 0),
+        ("urn:ietf:params:scim:schemas:core:2.0:User:userName EQ \"alice@acme.test\"", 1),
+        ("userName eq \"alice@acme.test\" and active eq true", 1),
+        ("userName eq \"alice@acme.test\" and active eq false", 0),
+        ("userName eq \"alice@acme.test\" and externalId eq \"ext-bob\"", 0),
+        ("displayName eq \"\"", 0),
+        ("emails[type eq \"home\"].value eq \"alice@acme.test\"", 0),
+        ("emails.value eq \"not an address\"", 0),
+    ] {
+        let filter = filter.replace("{id}", &alice);
+        let encoded: String = url::form_urlencoded::byte_serialize(filter.as_bytes()).collect();
+        let found = idp.got(&format!("/Users?filter={encoded}")).await;
+        assert_eq!(found["totalResults"], many, "{filter}");
+    }
+    for filter in [
+        "userName co \"a\"",
+        "userName pr",
+        "not (userName eq \"a\")",
+        "title eq \"x\"",
+        "password eq \"x\"",
+        "manager eq \"9\"",
+        "userName eq",
+        "userName xx \"a\"",
+        "\"",
+        "userName eq \"a\u{0}b\"",
+        "",
+    ] {
+        let encoded: String = url::form_urlencoded::byte_serialize(filter.as_bytes()).collect();
+        let answer = idp.call("GET", &format!("/Users?filter={encoded}"), Value::Null).await;
+        assert_eq!(scim_type(&answer), (400, "invalidFilter".to_owned()), "{filter:?}");
+    }
+}
+
+#[tokio::test]
+async fn attributes_and_excluded_attributes_shape_every_answer() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    let eng = idp.group("Eng", &[&alice]).await;
+    let only = idp.got(&format!("/Users/{alice}?attributes=userName,emails.value")).await;
+    assert_eq!(only["emails"], json!([{ "value": "alice@acme.test" }]));
+    assert_eq!((only.get("displayName"), only.get("meta"), &only["id"]), (None, None, &json!(alice)));
+    let without = idp.got(&format!("/Users/{alice}?excludedAttributes=groups,name")).await;
+    assert_eq!((without.get("groups"), without.get("name")), (None, None));
+    let made = idp.call("POST", "/Users?attributes=userName", person("bob")).await;
+    assert_eq!((made.status.as_u16(), made.json().get("displayName")), (201, None));
+    let rename = json!([{ "op": "replace", "path": "displayName", "value": "Eng2" }]);
+    let shown =
+        idp.call("PATCH", &format!("/Groups/{eng}?attributes=displayName"), patch(rename.clone())).await;
+    assert_eq!((shown.status.as_u16(), &shown.json()["displayName"]), (200, &json!("Eng2")));
+    let shown =
+        idp.call("PATCH", &format!("/Groups/{eng}?excludedAttributes=displayName"), patch(rename)).await;
+    assert_eq!((shown.status.as_u16(), &shown.json()["members"][0]["value"]), (200, &json!(alice)));
+    let both = idp
+        .call("GET", &format!("/Users/{alice}?attributes=userName&excludedAttributes=name"), Value::Null)
+        .await;
+    assert_eq!(scim_type(&both), (400, "invalidValue".to_owned()));
+}
+
+#[tokio::test]
+async fn a_refused_operation_leaves_nothing_of_the_others() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    let before = idp.got(&format!("/Users/{alice}")).await;
+    let third_fails = json!([
+        { "op": "replace", "path": "displayName", "value": "X" },
+        { "op": "add", "path": "title", "value": "Y" },
+        { "op": "replace", "path": "id", "value": "du_1" },
+    ]);
+    let answer = idp.call("PATCH", &format!("/Users/{alice}"), patch(third_fails)).await;
+    assert_eq!(scim_type(&answer), (400, "mutability".to_owned()));
+    assert_eq!(idp.got(&format!("/Users/{alice}")).await, before);
+
+    let eng = idp.group("Eng", &[]).await;
+    let rows = idp.rows();
+    let stranger = "du_0123456789abcdef0123456789abcdef";
+    for member in [stranger, "nobody", eng.as_str()] {
+        let unknown = json!([
+            { "op": "replace", "path": "displayName", "value": "Other" },
+            { "op": "add", "path": "members", "value": [{ "value": alice }] },
+            { "op": "add", "path": "members", "value": [{ "value": member }] },
+        ]);
+        let answer = idp.call("PATCH", &format!("/Groups/{eng}"), patch(unknown)).await;
+        assert_eq!(scim_type(&answer), (400, "invalidValue".to_owned()), "{}", answer.text());
+        assert!(answer.text().contains(member), "{}", answer.text());
+    }
+    let put = json!({ "schemas": [GROUP], "displayName": "Other", "members": [{ "value": stranger }] });
+    assert_eq!(idp.call("PUT", &format!("/Groups/{eng}"), put.clone()).await.status, 400);
+    assert_eq!(idp.call("POST", "/Groups", put).await.status, 400);
+    assert_eq!(idp.rows(), rows, "everything was rolled back");
+    let group = idp.got(&format!("/Groups/{eng}")).await;
+    assert_eq!((&group["displayName"], &group["members"]), (&json!("Eng"), &json!([])));
+}
+
+#[tokio::test]
+async fn saying_the_same_again_writes_nothing() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    let eng = idp.group("Eng", &[&alice]).await;
+    let (user_path, group_path) = (format!("/Users/{alice}"), format!("/Groups/{eng}"));
+    let (user, group) = (idp.got(&user_path).await, idp.got(&group_path).await);
+    let rows = idp.rows();
+    idp.bench.clock.pass_s(10);
+    assert_eq!(idp.call("PUT", &user_path, person("alice")).await.status, 200);
+    assert_eq!(idp.call("PUT", &user_path, user.clone()).await.status, 200);
+    idp.patched(&user_path, json!([{ "op": "replace", "path": "active", "value": true }])).await;
+    idp.patched(&user_path, json!([{ "op": "remove", "path": "title" }])).await;
+    idp.patched(
+        &group_path,
+        json!([{ "op": "add", "path": "members", "value": [{ "value": alice }, { "value": alice }] }]),
+    )
+    .await;
+    idp.patched(&group_path, json!([{ "op": "replace", "path": "members", "value": [{ "value": alice }] }]))
+        .await;
+    idp.patched(&group_path, json!([{ "op": "replace", "path": "displayName", "value": "Eng" }])).await;
+    assert_eq!(idp.call("PUT", &group_path, group.clone()).await.status, 200);
+    assert_eq!(idp.rows(), rows);
+    assert_eq!(idp.got(&user_path).await, user, "meta.lastModified stays");
+    assert_eq!(idp.got(&group_path).await, group);
+    idp.patched(&group_path, json!([{ "op": "remove", "path": "members" }])).await;
+    assert_ne!(idp.got(&group_path).await["meta"]["lastModified"], group["meta"]["lastModified"]);
+}
+
+#[tokio::test]
+async fn a_name_may_change_its_case_but_not_take_anothers() {
+    let idp = Provider::new();
+    let alice = format!("/Users/{}", idp.user("alice").await);
+    idp.user("bob").await;
+    let rename = |to: &str| json!([{ "op": "replace", "path": "userName", "value": to }]);
+    let renamed = idp.patched(&alice, rename("Alice@ACME.test")).await.json();
+    assert_eq!(renamed["userName"], "Alice@ACME.test");
+    let taken = idp.call("PATCH", &alice, patch(rename("BOB@acme.test"))).await;
+    assert_eq!(scim_type(&taken), (409, "uniqueness".to_owned()));
+    let eng = format!("/Groups/{}", idp.group("Eng", &[]).await);
+    idp.group("Ops", &[]).await;
+    let rename = |to: &str| json!([{ "op": "replace", "path": "displayName", "value": to }]);
+    idp.patched(&eng, rename("ENG")).await;
+    assert_eq!(idp.got(&eng).await["displayName"], "ENG");
+    let taken = idp.call("PATCH", &eng, patch(rename("ops"))).await;
+    assert_eq!(scim_type(&taken), (409, "uniqueness".to_owned()));
+}
+
+#[tokio::test]
+async fn bodies_are_read_within_their_bounds_and_media_types() {
+    let idp = Provider::new();
+    let bearer = format!("Bearer {}", idp.token);
+    let send = async |kind: Option<&str>, below: &str, body: &[u8]| {
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(kind.map(|k| ("content-type", k)));
+        idp.raw("192.0.2.1", &headers, "POST", below, body).await
+    };
+    for (n, kind) in [
+        None,
+        Some("application/json"),
+        Some("application/scim+json"),
+        Some("Application/JSON; charset=utf-8"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let body = person(&format!("user{n}")).to_string();
+        assert_eq!(send(kind, "/Users", body.as_bytes()).await.status, 201, "{kind:?}");
+    }
+    assert_eq!(send(Some("text/xml"), "/Users", b"<user/>").await.status, 415);
+    let large = vec![b' '; 1024 * 1024 + 1];
+    assert_eq!(send(None, "/Users", &large).await.status, 413);
+    for (body, kind) in [
+        (&b"{"[..], "invalidSyntax"),
+        (b"[]", "invalidSyntax"),
+        (b"", "invalidSyntax"),
+        (b"\xff\xfe", "invalidSyntax"),
+        (br#"{"userName":""}"#, "invalidValue"),
+        (br#"{"userName":"a","userName":"b"}"#, "invalidSyntax"),
+        (br#"{"userName":"a\u0000b"}"#, "invalidValue"),
+        (br#"{"userName":"a","active":"maybe"}"#, "invalidValue"),
+        (br#"{"displayName":"nobody"}"#, "invalidValue"),
+    ] {
+        let answer = send(None, "/Users", body).await;
+        assert_eq!(scim_type(&answer), (400, kind.to_owned()), "{body:?} {}", answer.text());
+        assert_eq!(answer.headers["content-type"], "application/scim+json");
+    }
+    let long = json!({ "schemas": [USER], "userName": "x".repeat(1025) }).to_string();
+    assert_eq!(scim_type(&send(None, "/Users", long.as_bytes()).await), (400, "invalidValue".to_owned()));
+    assert_eq!(idp.got("/Users").await["totalResults"], 4);
+}
+
+#[tokio::test]
+async fn every_other_path_and_method_is_a_scim_error() {
+    let idp = Provider::new();
+    let eng = idp.group("Eng", &[]).await;
+    for (method, below, status) in [
+        ("POST", "/Bulk", 501),
+        ("GET", "/Me", 501),
+        ("POST", "/.search", 501),
+        ("POST", "/Users/.search", 501),
+        ("GET", "", 501),
+        ("GET", "/Nothing", 404),
+        ("GET", "/Users/a/b", 404),
+        ("DELETE", "/Users", 405),
+        ("POST", &format!("/Groups/{eng}"), 405),
+        ("POST", "/Schemas", 405),
+        ("GET", "/Schemas/urn:nothing", 404),
+        ("GET", "/Schemas?filter=name%20eq%20%22x%22", 403),
+    ] {
+        let answer = idp.call(method, below, Value::Null).await;
+        assert_eq!(answer.status, status, "{method} {below}");
+        assert_eq!(answer.json()["status"], status.to_string(), "{method} {below}");
+        assert_eq!(answer.json()["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:Error"]));
+        assert_eq!(answer.headers.contains_key("allow"), status == 405);
+    }
+    for below in [
+        "/ServiceProviderConfig",
+        "/ServiceProviderConfigs",
+        "/ResourceTypes",
+        "/ResourceTypes/User",
+        "/Schemas",
+        "/Schemas/urn:ietf:params:scim:schemas:core:2.0:User",
+        "/Schemas/?startIndex=3",
+        "/Users/",
+        "//Users",
+    ] {
+        let answer = idp.got(below).await;
+        assert!(answer.to_string().contains("schemas"), "{below}");
+    }
+    let group = idp.got("/ResourceTypes/Group").await;
+    assert_eq!(group["meta"]["location"], idp.url("/ResourceTypes/Group"));
+}
