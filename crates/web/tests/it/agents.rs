@@ -1,0 +1,316 @@
+//! `/organizations/{org}/agents`: who may steer them, and which orders their state allows.
+
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::MembershipChange;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::team::TeamRole;
+use portcullis_testkit::Persona;
+use serde_json::{Value, json};
+
+use crate::support::{Scene, id, refused};
+
+const ACME: &str = "/api/v1/organizations/acme";
+const AGENTS: &str = "/api/v1/organizations/acme/agents";
+
+async fn agent_of(scene: &Scene, owner: &Persona) -> Value {
+    scene.made(AGENTS, json!({ "name": "bot", "owner": owner.membership.to_string() })).await
+}
+
+fn one(agent: &Value) -> String {
+    format!("{AGENTS}/{}", id(agent))
+}
+
+async fn key_of(scene: &Scene, who: &Persona, agent: &Value) -> String {
+    let path = format!("{}/keys", one(agent));
+    let (status, made) = scene.as_of(who, "POST", &path, json!({ "name": "run" })).await;
+    assert_eq!(status, 201, "{made}");
+    made["token"].as_str().unwrap().to_owned()
+}
+
+async fn off_board(scene: &Scene, member: &Persona) -> Value {
+    let path = format!("{ACME}/members/{}/offboard", member.membership);
+    let (status, gone) = scene.root("POST", &path, json!({ "reason": "left" })).await;
+    assert_eq!(status, 200, "{gone}");
+    gone
+}
+
+async fn order(scene: &Scene, agent: &Value, order: &str) -> (u16, Value) {
+    scene.root("POST", &format!("{}/{order}", one(agent)), Value::Null).await
+}
+
+async fn code_of(scene: &Scene, secret: &str) -> String {
+    let question = json!({
+        "subject": { "type": "token", "id": secret },
+        "action": { "name": "use" },
+        "resource": { "type": "tool", "id": "Bash" },
+    });
+    let body = json!({ "name": "gateway", "scopes": ["evaluate"] });
+    let asking = scene.made(&format!("{ACME}/service-keys"), body).await;
+    let asking = asking["token"].as_str().unwrap();
+    let (status, answer) = scene.bench.call("POST", "/access/v1/evaluation", asking, question).await;
+    assert_eq!(status, 200, "{answer}");
+    answer["context"]["code"].as_str().unwrap().to_owned()
+}
+
+/// Puts somebody into a team, as a mapping would.
+fn put_into_team(scene: &Scene, who: &Persona, team: &'static str, role: TeamRole) {
+    let (organization, member) = (who.organization, who.membership);
+    scene.bench.write(move |tx, moment| {
+        let stored = portcullis_store::membership::find(tx, organization, member)?.unwrap();
+        let mut access = stored.access.clone();
+        access.teams = vec![(team.parse()?, role)];
+        let set = MembershipChange::SetAccess {
+            id: member,
+            access: Box::new(access),
+            governed_by: None,
+            unmapped_at: None,
+            ended: None,
+            bare_owner_at: None,
+            rules_number: stored.rules_number,
+        };
+        let event = EventDraft::new(Action::MemberAccessChanged, Target::new("membership", member));
+        let plan = Plan::because(organization, Cause::system()).then(event, set);
+        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        Ok(())
+    });
+}
+
+#[tokio::test]
+async fn an_agent_is_made_listed_changed_and_ended_with_its_keys() {
+    let scene = Scene::new();
+    let made = agent_of(&scene, &scene.member).await;
+    assert_eq!((&made["state"], &made["on_owner_loss"]), (&json!("active"), &json!("pause")), "{made}");
+    assert_eq!((&made["environment"], &made["rule_chosen_by"]), (&json!("production"), &Value::Null));
+    let ids: Vec<_> = scene.all(AGENTS).await.iter().map(id).collect();
+    assert_eq!(ids, [id(&made)]);
+    let secret = key_of(&scene, &scene.member, &made).await;
+    assert!(secret.starts_with("pc_agent_"), "{secret}");
+    assert_eq!(code_of(&scene, &secret).await, "allowed");
+
+    let heir = scene.admin.membership.to_string();
+    let change = json!({ "name": "robot", "heir": heir, "on_owner_loss": "hand_over" });
+    let (status, changed) = scene.as_of(&scene.admin, "PATCH", &one(&made), change).await;
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!((&changed["name"], &changed["on_owner_loss"]), (&json!("robot"), &json!("hand_over")));
+    assert_eq!((&changed["heir"], &changed["rule_chosen_by"]), (&json!(heir), &json!(heir)));
+    assert_eq!(scene.root("GET", &one(&made), Value::Null).await.1, changed);
+
+    assert_eq!(scene.as_of(&scene.member, "DELETE", &one(&made), Value::Null).await.0, 204);
+    assert_eq!(code_of(&scene, &secret).await, "token_ended");
+    let (_, ended) = scene.root("GET", &one(&made), Value::Null).await;
+    assert_eq!(ended["state"], json!("disabled"));
+    let (_, keys) = scene.root("GET", &format!("{}/keys", one(&made)), Value::Null).await;
+    assert_eq!(keys["items"][0]["ended_because"], json!("agent_disabled"), "{keys}");
+    assert_eq!(scene.as_of(&scene.member, "DELETE", &one(&made), Value::Null).await.0, 204);
+}
+
+#[tokio::test]
+async fn an_agent_is_refused_where_it_must_be() {
+    let scene = Scene::new();
+    let owner = scene.member.membership.to_string();
+    let with = |extra: Value| {
+        let mut body = json!({ "name": "bot", "owner": owner });
+        body.as_object_mut().unwrap().extend(extra.as_object().unwrap().clone());
+        body
+    };
+    refused(scene.root("POST", AGENTS, with(json!({ "colour": 1 }))).await, 400, "unknown_field");
+    refused(scene.root("POST", AGENTS, json!({ "name": "bot" })).await, 400, "missing_field");
+    refused(scene.root("POST", AGENTS, with(json!({ "name": "" }))).await, 400, "invalid_name");
+    let elsewhere = with(json!({ "environment": "staging" }));
+    refused(scene.root("POST", AGENTS, elsewhere).await, 422, "other_environment");
+    let no_heir = with(json!({ "on_owner_loss": "hand_over" }));
+    refused(scene.root("POST", AGENTS, no_heir).await, 400, "invalid_field");
+    let own_heir = with(json!({ "heir": owner }));
+    refused(scene.root("POST", AGENTS, own_heir).await, 400, "invalid_field");
+    let foreign_heir = with(json!({ "heir": scene.stranger.membership.to_string() }));
+    refused(scene.root("POST", AGENTS, foreign_heir).await, 404, "not_found");
+    let foreign_owner = with(json!({ "owner": scene.stranger.membership.to_string() }));
+    refused(scene.root("POST", AGENTS, foreign_owner).await, 404, "not_found");
+
+    let above = with(json!({ "owner": scene.owner.membership.to_string() }));
+    refused(scene.as_of(&scene.admin, "POST", AGENTS, above).await, 403, "above_own_rank");
+    let heir_above = with(json!({ "heir": scene.owner.membership.to_string() }));
+    refused(scene.as_of(&scene.member, "POST", AGENTS, heir_above).await, 403, "above_own_rank");
+    let keep = with(json!({ "on_owner_loss": "keep" }));
+    refused(scene.as_of(&scene.member, "POST", AGENTS, keep.clone()).await, 403, "forbidden");
+    let (status, kept) = scene.as_of(&scene.admin, "POST", AGENTS, keep).await;
+    assert_eq!(
+        (status, &kept["rule_chosen_by"]),
+        (201, &json!(scene.admin.membership.to_string())),
+        "{kept}"
+    );
+
+    off_board(&scene, &scene.member).await;
+    refused(scene.root("POST", AGENTS, with(json!({}))).await, 409, "member_inactive");
+    for named in [id(&kept), format!("agt_{}", "0".repeat(32)), "nonsense".to_owned()] {
+        let path = format!("/api/v1/organizations/globex/agents/{named}");
+        for (method, path) in
+            [("GET", path.clone()), ("DELETE", path.clone()), ("POST", format!("{path}/pause"))]
+        {
+            refused(scene.as_of(&scene.stranger, method, &path, Value::Null).await, 404, "not_found");
+        }
+    }
+}
+
+#[tokio::test]
+async fn members_steer_their_own_agents_and_no_others() {
+    let scene = Scene::new();
+    let body = |owner: &Persona| json!({ "name": "bot", "owner": owner.membership.to_string() });
+    let (status, own) = scene.as_of(&scene.member, "POST", AGENTS, body(&scene.member)).await;
+    assert_eq!(status, 201, "{own}");
+    let not_own = scene.as_of(&scene.member, "POST", AGENTS, body(&scene.admin)).await;
+    refused(not_own, 403, "forbidden");
+    let without_use = scene.as_of(&scene.viewer, "POST", AGENTS, body(&scene.viewer)).await;
+    refused(without_use, 403, "forbidden");
+    let other = agent_of(&scene, &scene.admin).await;
+    let (_, seen) = scene.as_of(&scene.member, "GET", AGENTS, Value::Null).await;
+    assert_eq!(seen["items"].as_array().unwrap().len(), 1, "{seen}");
+    assert_eq!(scene.as_of(&scene.viewer, "GET", &one(&other), Value::Null).await.0, 200, "agents.read");
+    refused(scene.as_of(&scene.member, "GET", &one(&other), Value::Null).await, 403, "forbidden");
+    for (method, path) in
+        [("PATCH", one(&other)), ("DELETE", one(&other)), ("POST", format!("{}/pause", one(&other)))]
+    {
+        refused(scene.as_of(&scene.member, method, &path, Value::Null).await, 403, "forbidden");
+        refused(scene.as_of(&scene.viewer, method, &path, Value::Null).await, 403, "forbidden");
+    }
+    let away = json!({ "owner": scene.admin.membership.to_string() });
+    let given = scene.as_of(&scene.member, "POST", &format!("{}/owner", one(&own)), away).await;
+    refused(given, 403, "forbidden");
+}
+
+#[tokio::test]
+async fn a_lead_steers_agents_of_the_people_whose_team_they_administer_and_no_others() {
+    let scene = Scene::new();
+    let acme = scene.owner.organization;
+    let lead = scene.bench.member(acme, "lead@acme.test", "lead");
+    let other = scene.bench.member(acme, "other@acme.test", "member");
+    put_into_team(&scene, &scene.member, "eng", TeamRole::Member);
+    put_into_team(&scene, &scene.owner, "eng", TeamRole::Member);
+    put_into_team(&scene, &other, "sales", TeamRole::Member);
+    let theirs = agent_of(&scene, &scene.member).await;
+    let others = agent_of(&scene, &other).await;
+    let above = agent_of(&scene, &scene.owner).await;
+    let pause = |agent: &Value| format!("{}/pause", one(agent));
+
+    put_into_team(&scene, &lead, "eng", TeamRole::Member);
+    refused(scene.as_of(&lead, "POST", &pause(&theirs), Value::Null).await, 403, "forbidden");
+    put_into_team(&scene, &lead, "eng", TeamRole::Admin);
+    let (status, paused) = scene.as_of(&lead, "POST", &pause(&theirs), Value::Null).await;
+    assert_eq!((status, &paused["state"]), (200, &json!("paused")), "{paused}");
+    refused(scene.as_of(&lead, "POST", &pause(&others), Value::Null).await, 403, "forbidden");
+    refused(scene.as_of(&lead, "POST", &pause(&above), Value::Null).await, 403, "above_own_rank");
+    let (_, seen) = scene.as_of(&lead, "GET", AGENTS, Value::Null).await;
+    let seen: Vec<_> = seen["items"].as_array().unwrap().iter().map(id).collect();
+    // Ids of one millisecond have no order of their own.
+    let mut of_the_team = [id(&theirs), id(&above)];
+    of_the_team.sort();
+    assert_eq!(seen, of_the_team, "the team's agents, not the other team's");
+    let (_, first) = scene.as_of(&lead, "GET", &format!("{AGENTS}?limit=1"), Value::Null).await;
+    let next = format!("{AGENTS}?limit=1&cursor={}", first["next"].as_str().unwrap());
+    let (_, second) = scene.as_of(&lead, "GET", &next, Value::Null).await;
+    assert_eq!([id(&first["items"][0]), id(&second["items"][0])], of_the_team);
+    let made = json!({ "name": "bot", "owner": scene.member.membership.to_string() });
+    assert_eq!(scene.as_of(&lead, "POST", AGENTS, made).await.0, 201);
+
+    // A team role of admin without a lead's rank manages nothing.
+    put_into_team(&scene, &other, "eng", TeamRole::Admin);
+    refused(scene.as_of(&other, "POST", &pause(&theirs), Value::Null).await, 403, "forbidden");
+}
+
+#[tokio::test]
+async fn every_order_in_every_state_gives_what_the_table_says() {
+    let scene = Scene::new();
+    let new_owner = json!({ "owner": scene.admin.membership.to_string() });
+    for (state, pause, resume, owner, change) in [
+        ("active", Some("paused"), Some("active"), Some("active"), Some("active")),
+        ("paused", Some("paused"), Some("active"), Some("paused"), Some("paused")),
+        ("orphaned", None, None, Some("active"), Some("orphaned")),
+        ("disabled", None, None, None, None),
+    ] {
+        for (ordered, expected) in [("pause", pause), ("resume", resume), ("owner", owner), ("", change)] {
+            let who = scene.bench.member(
+                scene.owner.organization,
+                &format!("{state}-{ordered}@acme.test"),
+                "member",
+            );
+            let agent = agent_of(&scene, &who).await;
+            match state {
+                "paused" => assert_eq!(order(&scene, &agent, "pause").await.0, 200),
+                "orphaned" => drop(off_board(&scene, &who).await),
+                "disabled" => assert_eq!(scene.root("DELETE", &one(&agent), Value::Null).await.0, 204),
+                _ => {}
+            }
+            let (_, before) = scene.root("GET", &one(&agent), Value::Null).await;
+            assert_eq!(before["state"], json!(state));
+            let answer = match ordered {
+                "" => scene.root("PATCH", &one(&agent), json!({ "name": "other" })).await,
+                "owner" => {
+                    let path = format!("{}/owner", one(&agent));
+                    scene.root("POST", &path, new_owner.clone()).await
+                }
+                _ => order(&scene, &agent, ordered).await,
+            };
+            match expected {
+                Some(after) => {
+                    assert_eq!((answer.0, &answer.1["state"]), (200, &json!(after)), "{state} {ordered}")
+                }
+                None => refused(answer, 409, "agent_state"),
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_orphaned_agent_gets_no_key_and_goes_on_only_with_a_new_owner_and_new_keys() {
+    let scene = Scene::new();
+    let agent = agent_of(&scene, &scene.member).await;
+    let seen = key_of(&scene, &scene.member, &agent).await;
+    off_board(&scene, &scene.member).await;
+    assert_eq!(code_of(&scene, &seen).await, "token_ended", "the leaver saw it");
+    let keys = format!("{}/keys", one(&agent));
+    refused(scene.root("POST", &keys, json!({ "name": "run" })).await, 409, "agent_state");
+    let owner = format!("{}/owner", one(&agent));
+    let back = json!({ "owner": scene.member.membership.to_string() });
+    refused(scene.root("POST", &owner, back).await, 409, "member_inactive");
+    let admin = json!({ "owner": scene.admin.membership.to_string() });
+    let (status, assigned) = scene.as_of(&scene.admin, "POST", &owner, admin).await;
+    assert_eq!((status, &assigned["state"]), (200, &json!("active")), "{assigned}");
+    assert_eq!(assigned["owner"], json!(scene.admin.membership.to_string()));
+    assert_eq!(code_of(&scene, &seen).await, "token_ended", "ended tokens never come back");
+    let fresh = key_of(&scene, &scene.admin, &agent).await;
+    assert_eq!(code_of(&scene, &fresh).await, "allowed");
+}
+
+#[tokio::test]
+async fn a_suspended_owner_stops_the_agent_without_changing_its_state() {
+    let scene = Scene::new();
+    let agent = agent_of(&scene, &scene.member).await;
+    let secret = key_of(&scene, &scene.member, &agent).await;
+    let member = format!("{ACME}/members/{}", scene.member.membership);
+    assert_eq!(scene.root("PATCH", &member, json!({ "state": "suspended" })).await.0, 200);
+    assert_eq!(code_of(&scene, &secret).await, "member_inactive");
+    assert_eq!(scene.root("GET", &one(&agent), Value::Null).await.1["state"], json!("active"));
+    let keys = format!("{}/keys", one(&agent));
+    refused(scene.root("POST", &keys, json!({ "name": "run" })).await, 409, "member_inactive");
+    assert_eq!(scene.root("PATCH", &member, json!({ "state": "active" })).await.0, 200);
+    assert_eq!(code_of(&scene, &secret).await, "allowed");
+}
+
+#[tokio::test]
+async fn an_agents_key_is_listed_shown_and_revoked() {
+    let scene = Scene::new();
+    let agent = agent_of(&scene, &scene.member).await;
+    let secret = key_of(&scene, &scene.member, &agent).await;
+    let path = format!("{}/keys", one(&agent));
+    let listed = scene.all(&path).await;
+    assert_eq!((listed.len(), &listed[0]["holder"]), (1, &agent["id"]));
+    let key = format!("{path}/{}", id(&listed[0]));
+    assert_eq!(scene.as_of(&scene.viewer, "GET", &key, Value::Null).await.1, listed[0]);
+    refused(scene.as_of(&scene.viewer, "DELETE", &key, Value::Null).await, 403, "forbidden");
+    assert_eq!(scene.as_of(&scene.member, "DELETE", &key, Value::Null).await.0, 204);
+    assert_eq!(code_of(&scene, &secret).await, "token_ended");
+    let other = agent_of(&scene, &scene.member).await;
+    let not_its = format!("{}/keys/{}", one(&other), id(&listed[0]));
+    refused(scene.root("GET", &not_its, Value::Null).await, 404, "not_found");
+}

@@ -1,0 +1,161 @@
+//! Keys of members and of the organization, and `/tokens`.
+
+use serde_json::{Value, json};
+
+use crate::support::{Scene, id, refused};
+
+const ACME: &str = "/api/v1/organizations/acme";
+
+fn keys(member: &portcullis_testkit::Persona) -> String {
+    format!("{ACME}/members/{}/keys", member.membership)
+}
+
+async fn all_of(scene: &Scene, path: &str) -> Vec<String> {
+    scene.all(path).await.iter().map(id).collect()
+}
+
+#[tokio::test]
+async fn a_members_key_is_issued_once_shown_once_and_revoked() {
+    let scene = Scene::new();
+    let path = keys(&scene.member);
+    let (status, made) = scene.as_of(&scene.member, "POST", &path, json!({ "name": "laptop" })).await;
+    assert_eq!(status, 201, "{made}");
+    let secret = made["token"].as_str().unwrap().to_owned();
+    assert!(secret.starts_with("pc_key_"), "{secret}");
+    assert_eq!((&made["kind"], &made["environment"]), (&json!("member_key"), &json!("production")));
+    assert_eq!(made["shown_to"], json!(scene.member.membership.to_string()));
+    assert_eq!(scene.bench.call("GET", "/api/v1/me", &secret, Value::Null).await.0, 200);
+
+    let one = format!("{path}/{}", id(&made));
+    let (_, shown) = scene.as_of(&scene.member, "GET", &one, Value::Null).await;
+    assert_eq!((&shown["id"], shown.get("token")), (&made["id"], None), "never the secret again");
+    assert_eq!(all_of(&scene, &path).await.len(), 2, "this one and the persona's");
+    assert_eq!(scene.as_of(&scene.member, "DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(scene.bench.call("GET", "/api/v1/me", &secret, Value::Null).await.0, 401);
+    let (_, ended) = scene.root("GET", &format!("{ACME}/tokens/{}", id(&made)), Value::Null).await;
+    assert_eq!(ended["ended_because"], json!("revoked"));
+    let event = format!("{ACME}/audit-events/{}", ended["ended_by_event"].as_str().unwrap());
+    let (_, event) = scene.root("GET", &event, Value::Null).await;
+    assert_eq!(event["actor"]["id"], json!(scene.member.membership.to_string()));
+    assert_eq!(scene.as_of(&scene.member, "DELETE", &one, Value::Null).await.0, 204, "the end is the end");
+}
+
+#[tokio::test]
+async fn a_repeat_of_an_issue_gives_the_same_key_without_its_secret() {
+    let scene = Scene::new();
+    let path = keys(&scene.member);
+    let authorization = format!("Bearer {}", scene.member.key);
+    let headers = [("authorization", authorization.as_str()), ("idempotency-key", "one")];
+    let body = json!({ "name": "laptop" });
+    let first = scene.bench.exchange("POST", &path, &headers, &body).await.json();
+    let again = scene.bench.exchange("POST", &path, &headers, &body).await;
+    assert_eq!(again.status, 201);
+    let again = again.json();
+    assert_eq!(
+        (&again["id"], &again["token"], &again["secret_shown"]),
+        (&first["id"], &Value::Null, &json!(true))
+    );
+    assert_eq!(all_of(&scene, &path).await.len(), 2, "one key was made");
+    let other = scene.bench.exchange("POST", &path, &headers, &json!({ "name": "desktop" })).await;
+    assert_eq!(other.json()["code"], json!("idempotency_mismatch"));
+}
+
+#[tokio::test]
+async fn keys_are_issued_up_to_ones_own_rank_and_for_active_members_only() {
+    let scene = Scene::new();
+    let body = json!({ "name": "laptop" });
+    let for_owner = scene.as_of(&scene.admin, "POST", &keys(&scene.owner), body.clone()).await;
+    refused(for_owner, 403, "above_own_rank");
+    let for_other = scene.as_of(&scene.member, "POST", &keys(&scene.viewer), body.clone()).await;
+    refused(for_other, 403, "forbidden");
+    let without_use = scene.as_of(&scene.viewer, "POST", &keys(&scene.viewer), body.clone()).await;
+    refused(without_use, 403, "forbidden");
+    assert_eq!(scene.as_of(&scene.admin, "POST", &keys(&scene.member), body.clone()).await.0, 201);
+
+    let path = keys(&scene.member);
+    let elsewhere = json!({ "name": "laptop", "environment": "staging" });
+    refused(scene.root("POST", &path, elsewhere).await, 422, "other_environment");
+    let past = json!({ "name": "laptop", "expires_at": "2020-01-01T00:00:00Z" });
+    refused(scene.root("POST", &path, past).await, 400, "invalid_field");
+    refused(scene.root("POST", &path, json!({ "name": "" })).await, 400, "invalid_name");
+    refused(scene.root("POST", &path, json!({})).await, 400, "missing_field");
+    refused(scene.root("POST", &path, json!({ "name": "x", "colour": 1 })).await, 400, "unknown_field");
+
+    let member = format!("{ACME}/members/{}", scene.member.membership);
+    assert_eq!(scene.root("PATCH", &member, json!({ "state": "suspended" })).await.0, 200);
+    refused(scene.root("POST", &path, body.clone()).await, 409, "member_inactive");
+    let foreign = path.replace("acme", "globex");
+    refused(scene.as_of(&scene.stranger, "POST", &foreign, body).await, 404, "not_found");
+    refused(scene.as_of(&scene.stranger, "GET", &foreign, Value::Null).await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn a_key_that_runs_out_is_refused_from_that_moment() {
+    let scene = Scene::new();
+    let body = json!({ "name": "short", "expires_at": "2026-01-01T00:01:00Z" });
+    let (status, made) = scene.as_of(&scene.member, "POST", &keys(&scene.member), body).await;
+    assert_eq!(status, 201, "{made}");
+    let secret = made["token"].as_str().unwrap();
+    assert_eq!(scene.bench.call("GET", "/api/v1/me", secret, Value::Null).await.0, 200);
+    scene.bench.clock.pass_s(60);
+    assert_eq!(scene.bench.call("GET", "/api/v1/me", secret, Value::Null).await.0, 401);
+}
+
+#[tokio::test]
+async fn a_service_key_asks_for_its_organization_and_may_nothing_else() {
+    let scene = Scene::new();
+    let path = format!("{ACME}/service-keys");
+    let body = json!({ "name": "gateway", "scopes": ["evaluate", "introspect"] });
+    let (status, made) = scene.as_of(&scene.admin, "POST", &path, body.clone()).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["scopes"], json!(["evaluate", "introspect"]));
+    let secret = made["token"].as_str().unwrap();
+    assert!(secret.starts_with("pc_service_"), "{secret}");
+    refused(scene.bench.call("GET", &path, secret, Value::Null).await, 403, "forbidden");
+    assert_eq!(all_of(&scene, &path).await, [id(&made)]);
+    refused(scene.as_of(&scene.member, "POST", &path, body.clone()).await, 403, "forbidden");
+    let nothing = json!({ "name": "gateway", "scopes": [] });
+    refused(scene.root("POST", &path, nothing).await, 400, "invalid_field");
+    let unknown = json!({ "name": "gateway", "scopes": ["fly"] });
+    refused(scene.root("POST", &path, unknown).await, 400, "invalid_field");
+
+    let one = format!("{path}/{}", id(&made));
+    let foreign = one.replace("acme", "globex");
+    refused(scene.as_of(&scene.stranger, "GET", &foreign, Value::Null).await, 404, "not_found");
+    refused(scene.as_of(&scene.stranger, "DELETE", &foreign, Value::Null).await, 404, "not_found");
+    let key = scene.made(&keys(&scene.member), json!({ "name": "laptop" })).await;
+    let not_one = format!("{path}/{}", id(&key));
+    refused(scene.root("DELETE", &not_one, Value::Null).await, 404, "not_found");
+    assert_eq!(scene.as_of(&scene.admin, "DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(scene.bench.call("GET", "/api/v1/me", secret, Value::Null).await.0, 401);
+}
+
+#[tokio::test]
+async fn tokens_are_seen_and_ended_by_whoever_has_the_right() {
+    let scene = Scene::new();
+    let path = format!("{ACME}/tokens");
+    assert_eq!(all_of(&scene, &path).await.len(), 4, "one key for each persona");
+    let of = |member: &portcullis_testkit::Persona| format!("{path}?holder={}", member.membership);
+    let (_, own) = scene.as_of(&scene.member, "GET", &of(&scene.member), Value::Null).await;
+    assert_eq!(own["items"].as_array().unwrap().len(), 1, "{own}");
+    let own_key = format!("{path}/{}", id(&own["items"][0]));
+    refused(scene.as_of(&scene.member, "GET", &path, Value::Null).await, 403, "forbidden");
+    refused(scene.as_of(&scene.member, "GET", &of(&scene.viewer), Value::Null).await, 403, "forbidden");
+
+    let (_, owners) = scene.root("GET", &of(&scene.owner), Value::Null).await;
+    let owners_key = format!("{path}/{}", id(&owners["items"][0]));
+    assert_eq!(owners["items"][0]["holder"], json!(scene.owner.membership.to_string()));
+    refused(scene.as_of(&scene.admin, "DELETE", &owners_key, Value::Null).await, 403, "above_own_rank");
+    refused(scene.as_of(&scene.member, "DELETE", &owners_key, Value::Null).await, 403, "forbidden");
+    refused(scene.as_of(&scene.viewer, "DELETE", &own_key, Value::Null).await, 403, "forbidden");
+    let foreign = own_key.replace("acme", "globex");
+    refused(scene.as_of(&scene.stranger, "GET", &foreign, Value::Null).await, 404, "not_found");
+    refused(scene.as_of(&scene.stranger, "DELETE", &foreign, Value::Null).await, 404, "not_found");
+
+    assert_eq!(scene.as_of(&scene.member, "DELETE", &own_key, Value::Null).await.0, 204, "one's own");
+    refused(scene.as_of(&scene.member, "GET", "/api/v1/me", Value::Null).await, 401, "unauthenticated");
+    let (_, viewers) = scene.root("GET", &of(&scene.viewer), Value::Null).await;
+    let viewers_key = format!("{path}/{}", id(&viewers["items"][0]));
+    assert_eq!(scene.as_of(&scene.admin, "DELETE", &viewers_key, Value::Null).await.0, 204);
+    refused(scene.as_of(&scene.viewer, "GET", "/api/v1/me", Value::Null).await, 401, "unauthenticated");
+}

@@ -1,0 +1,117 @@
+//! What is read only: receipts, the audit log and traces.
+
+use portcullis_domain::id::{RequestId, TraceId};
+use portcullis_store::trace::{self, Trace};
+use serde_json::{Value, json};
+
+use crate::support::{Scene, id, refused};
+
+const ACME: &str = "/api/v1/organizations/acme";
+
+#[tokio::test]
+async fn receipts_are_listed_by_pages_and_belong_to_one_organization() {
+    let scene = Scene::new();
+    let path = format!("{ACME}/receipts");
+    for number in 0..3 {
+        let leaver =
+            scene.bench.member(scene.owner.organization, &format!("leaver-{number}@acme.test"), "member");
+        let off_board = format!("{ACME}/members/{}/offboard", leaver.membership);
+        assert_eq!(scene.root("POST", &off_board, json!({ "reason": "left" })).await.0, 200);
+    }
+    let receipts = scene.all(&path).await;
+    assert_eq!(receipts.len(), 3);
+    let one = format!("{path}/{}", id(&receipts[0]));
+    let (_, shown) = scene.as_of(&scene.viewer, "GET", &one, Value::Null).await;
+    assert_eq!(shown, receipts[0]);
+    assert_eq!(shown["cause"]["because"], json!("administrator"));
+    refused(scene.as_of(&scene.member, "GET", &path, Value::Null).await, 403, "forbidden");
+    refused(
+        scene.as_of(&scene.stranger, "GET", &one.replace("acme", "globex"), Value::Null).await,
+        404,
+        "not_found",
+    );
+    assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 405, "read only");
+}
+
+#[tokio::test]
+async fn the_log_is_found_by_actor_target_action_and_time() {
+    let scene = Scene::new();
+    let path = format!("{ACME}/audit-events");
+    let everything = scene.all(&path).await;
+    assert!(everything.len() > 8, "{everything:?}");
+    for event in &everything {
+        for field in ["id", "at", "action", "outcome"] {
+            assert!(event[field].is_string(), "{field}: {event}");
+        }
+        assert!(event["actor"]["type"].is_string() && event["targets"].is_array(), "{event}");
+        assert!(event["cause"]["kind"].is_string(), "{event}");
+    }
+    refused(scene.as_of(&scene.member, "GET", &path, Value::Null).await, 403, "forbidden");
+    scene.bench.clock.pass_s(10);
+    let member = format!("{ACME}/members/{}", scene.member.membership);
+    let suspended = scene.as_of(&scene.admin, "PATCH", &member, json!({ "state": "suspended" })).await;
+    assert_eq!(suspended.0, 200);
+    let find = async |query: String| {
+        let (_, page) = scene.root("GET", &format!("{path}?{query}"), Value::Null).await;
+        page["items"].as_array().unwrap().clone()
+    };
+    let by_actor = find(format!("actor={}", scene.admin.membership)).await;
+    let mut actions: Vec<_> = by_actor.iter().map(|e| e["action"].as_str().unwrap()).collect();
+    actions.sort_unstable();
+    assert_eq!(actions, ["member.access_changed", "member.suspended"]);
+    for event in &by_actor {
+        assert_eq!(event["cause"]["kind"], json!("api"));
+        assert!(event["cause"]["request_id"].as_str().unwrap().starts_with("req_"), "{event}");
+    }
+    let since = find("since=2026-01-01T00:00:05Z".to_owned()).await;
+    assert_eq!(since, by_actor, "nothing else happened since");
+    let by_action = find("action=member.suspended".to_owned()).await;
+    assert_eq!(by_action.len(), 1);
+    let by_target = find(format!("target={}&action=member.suspended", scene.member.membership)).await;
+    assert_eq!(by_target, by_action);
+    let one = format!("{path}/{}", id(&by_action[0]));
+    assert_eq!(scene.root("GET", &one, Value::Null).await.1, by_action[0]);
+    refused(scene.root("GET", &format!("{path}?since=yesterday"), Value::Null).await, 400, "invalid_field");
+    let foreign = one.replace("acme", "globex");
+    refused(scene.as_of(&scene.stranger, "GET", &foreign, Value::Null).await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn traces_are_listed_newest_first_by_kind_and_outcome() {
+    let scene = Scene::new();
+    let organization = scene.owner.organization;
+    scene.bench.write(move |tx, moment| {
+        let mut traces = Vec::new();
+        for (seconds, kind, outcome) in
+            [(0, "directory", "ok"), (1, "sign_in", "ok"), (2, "sign_in", "no_role_mapped")]
+        {
+            let at = moment.now.plus_s(seconds);
+            traces.push(Trace {
+                id: TraceId::fresh(at, &mut moment.random),
+                organization,
+                kind: kind.to_owned(),
+                outcome: outcome.to_owned(),
+                subject: "ada@acme.test".to_owned(),
+                request: Some(RequestId::fresh(at, &mut moment.random)),
+                content: r#"{"check":"mapping"}"#.to_owned(),
+                created_at: at,
+            });
+        }
+        Ok(trace::insert(tx, &traces)?)
+    });
+    let path = format!("{ACME}/traces");
+    let all = scene.all(&path).await;
+    let outcomes: Vec<_> = all.iter().map(|t| t["outcome"].as_str().unwrap()).collect();
+    assert_eq!(outcomes, ["no_role_mapped", "ok", "ok"]);
+    assert_eq!(all[0]["content"]["check"], json!("mapping"));
+    let (_, page) = scene.root("GET", &format!("{path}?kind=sign_in&outcome=ok"), Value::Null).await;
+    assert_eq!(page["items"], json!([all[1]]));
+    let one = format!("{path}/{}", id(&all[1]));
+    assert_eq!(scene.as_of(&scene.viewer, "GET", &one, Value::Null).await.1, all[1]);
+    refused(
+        scene.as_of(&scene.stranger, "GET", &one.replace("acme", "globex"), Value::Null).await,
+        404,
+        "not_found",
+    );
+    refused(scene.as_of(&scene.member, "GET", &path, Value::Null).await, 403, "forbidden");
+}
