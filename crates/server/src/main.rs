@@ -1,2 +1,32 @@
-//! The binary `portcullis`.
-fn main() {}
+//! The binary `portcullis`: configuration, command line, wiring, outbound calls.
+//!
+//! Only this room knows the environment, files, sockets and the HTTP client. Everything below gets the time, randomness
+//! and the way out as values.
+
+mod cli;
+mod clock;
+mod commands;
+mod data_dir;
+mod fetch;
+mod listen;
+mod log;
+mod metrics;
+mod random;
+mod secrets;
+mod serve;
+mod settings;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+fn main() -> ExitCode {
+    let cli = cli::Cli::parse();
+    match commands::run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("portcullis: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

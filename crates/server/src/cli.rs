@@ -1,0 +1,94 @@
+//! The command line: what can be done, and with which words.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::settings::flags::{AllFlags, PlaceFlags};
+
+/// The identity control plane of an AI platform.
+#[derive(Debug, Parser)]
+#[command(name = "portcullis", version, about, max_term_width = 110, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What can be done.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Serve: without any option, SQLite in ./portcullis-data on 127.0.0.1:8080.
+    Serve(AllFlags),
+    /// Bring the database's schema up to date, then stop. `serve` does this itself.
+    Migrate(PlaceFlags),
+    /// The configuration.
+    #[command(subcommand)]
+    Config(Config),
+    /// What only whoever has the machine may do.
+    #[command(subcommand)]
+    Admin(Admin),
+    /// The audit log.
+    #[command(subcommand)]
+    Audit(Audit),
+}
+
+/// `config …`.
+#[derive(Debug, Subcommand)]
+pub enum Config {
+    /// Read flags, environment and file as `serve` would, show what follows and where it came from, and stop.
+    Check(AllFlags),
+}
+
+/// `admin …`.
+#[derive(Debug, Subcommand)]
+pub enum Admin {
+    /// The root token.
+    #[command(subcommand)]
+    RootToken(RootToken),
+}
+
+/// `admin root-token …`.
+#[derive(Debug, Subcommand)]
+pub enum RootToken {
+    /// End the root token: it is refused from now on, and its file is deleted.
+    Off(PlaceFlags),
+    /// Make a new root token; the one before is refused from now on.
+    New(PlaceFlags),
+}
+
+/// `audit …`.
+#[derive(Debug, Subcommand)]
+pub enum Audit {
+    /// Write an organization's log as lines, with the signed head at the end.
+    Export(AuditExport),
+    /// Check an export, without any server or database.
+    Verify(AuditVerify),
+}
+
+/// `audit export`.
+#[derive(Debug, Args)]
+pub struct AuditExport {
+    /// Where things are.
+    #[command(flatten)]
+    pub flags: PlaceFlags,
+    /// The organization, by slug or id.
+    pub organization: String,
+    /// The file to write; `-` is standard output.
+    #[arg(default_value = "-")]
+    pub file: PathBuf,
+}
+
+/// `audit verify`.
+#[derive(Debug, Args)]
+pub struct AuditVerify {
+    /// The file to check; `-` is standard input.
+    pub file: PathBuf,
+    /// The organization's key set, fetched from `/o/{org}/jwks` at a time you trust. Without it the keys in the file
+    /// are believed, and the answer says so.
+    #[arg(long, value_name = "FILE")]
+    pub jwks: Option<PathBuf>,
+    /// How many events there were at your last check: an export with fewer was cut.
+    #[arg(long, value_name = "EVENTS", default_value_t = 0)]
+    pub at_least: i64,
+}

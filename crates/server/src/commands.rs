@@ -1,0 +1,182 @@
+//! What each command does, and with which exit status it ends.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use portcullis_domain::secret::SecretHash;
+use portcullis_service::audit_export::{self, Known, MAX_LINE};
+use portcullis_service::caller::ROOT_TOKEN_HASH;
+use portcullis_store::{Store, instance};
+
+use crate::cli::{Admin, Audit, AuditExport, AuditVerify, Cli, Command, Config, RootToken};
+use crate::clock::SystemClock;
+use crate::random::SystemRandom;
+use crate::secrets::{self, ROOT_TOKEN_FILE};
+use crate::settings::flags::Given;
+use crate::settings::{Loaded, Settings, Sources};
+use crate::{data_dir, log, serve};
+
+/// Runs a command.
+///
+/// # Errors
+/// What went wrong, for a person.
+pub fn run(cli: Cli) -> Result<ExitCode> {
+    match cli.command {
+        Command::Serve(flags) => {
+            let settings = settings(flags.0)?;
+            runtime()?.block_on(async {
+                let logging = log::begin(&settings)?;
+                let served = serve::serve(settings).await;
+                tokio::task::spawn_blocking(|| logging.finish()).await?;
+                served
+            })?;
+        }
+        Command::Migrate(flags) => {
+            let settings = settings(flags.0)?;
+            let _held = data_dir::hold(&settings.data)?;
+            Store::open(&serve::store_options(&settings), Arc::new(SystemClock))?;
+            println!("the database is up to date");
+        }
+        Command::Config(Config::Check(flags)) => config_check(flags.0)?,
+        Command::Admin(Admin::RootToken(RootToken::Off(flags))) => root_token_off(&settings(flags.0)?)?,
+        Command::Admin(Admin::RootToken(RootToken::New(flags))) => root_token_new(&settings(flags.0)?)?,
+        Command::Audit(Audit::Verify(verify)) => return audit_verify(&verify),
+        Command::Audit(Audit::Export(export)) => audit_export(export)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime() -> Result<tokio::runtime::Runtime> {
+    Ok(tokio::runtime::Builder::new_multi_thread().enable_all().build()?)
+}
+
+fn sources(given: Given) -> Sources {
+    Sources { flags: given.flags, config: given.config, environment: environment() }
+}
+
+/// The whole environment, where it is text.
+fn environment() -> Vec<(String, String)> {
+    std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect()
+}
+
+/// The settings that `serve` would have.
+///
+/// # Errors
+/// Every problem at once.
+pub fn settings(given: Given) -> Result<Settings> {
+    Ok(Settings::from_sources(&sources(given))?)
+}
+
+fn config_check(given: Given) -> Result<()> {
+    let loaded = Loaded::from_sources(&sources(given))?;
+    let settings = Settings::from_loaded(&loaded)?;
+    for (setting, text, place) in loaded.shown() {
+        println!("{:<28} {text}  ({place})", setting.key());
+    }
+    for warning in settings.warnings() {
+        println!("warning: {warning}");
+    }
+    println!("the configuration is good");
+    Ok(())
+}
+
+/// Opens the database for a command, which needs it for itself.
+fn alone(settings: &Settings) -> Result<(data_dir::Held, Store)> {
+    let held = data_dir::hold(&settings.data)?;
+    let store = Store::open(&serve::store_options(settings), Arc::new(SystemClock))?;
+    Ok((held, store))
+}
+
+fn root_token_off(settings: &Settings) -> Result<()> {
+    let (_held, store) = alone(settings)?;
+    store.write_blocking(|tx| instance::put(tx, ROOT_TOKEN_HASH, ""))?;
+    secrets::remove(&settings.data.join(ROOT_TOKEN_FILE))?;
+    println!("the root token is off; `portcullis admin root-token new` makes another");
+    Ok(())
+}
+
+fn root_token_new(settings: &Settings) -> Result<()> {
+    let (_held, store) = alone(settings)?;
+    let token = secrets::new_root_token(&mut SystemRandom);
+    let file = settings.data.join(ROOT_TOKEN_FILE);
+    secrets::replace(&file, &format!("{token}\n"))?;
+    let hash = SecretHash::of(&token);
+    store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, hash.as_str()))?;
+    println!("a new root token is in {} (0600); the one before is refused from now on", file.display());
+    Ok(())
+}
+
+fn audit_export(export: AuditExport) -> Result<()> {
+    let settings = settings(export.flags.0)?;
+    let store = Store::connect(&serve::store_options(&settings), Arc::new(SystemClock))?;
+    let mut out: Box<dyn std::io::Write + Send> = if export.file == Path::new("-") {
+        Box::new(std::io::stdout())
+    } else {
+        Box::new(File::create_new(&export.file).with_context(|| format!("`{}`", export.file.display()))?)
+    };
+    let (sender, receiver) = std::sync::mpsc::sync_channel::<String>(1024);
+    let writer = std::thread::spawn(move || {
+        let mut out = BufWriter::new(&mut out);
+        for line in receiver {
+            writeln!(out, "{line}")?;
+        }
+        out.flush()
+    });
+    let named = export.organization;
+    let events = store.read_blocking(move |tx| {
+        let organization = portcullis_service::organization::named(tx, &named)?;
+        audit_export::export(tx, organization.id, |line| {
+            let text = serde_json::to_string(line)?;
+            sender.send(text).map_err(|_| std::io::Error::other("the output is closed"))
+        })
+    });
+    drop(store);
+    match writer.join() {
+        Ok(written) => written?,
+        Err(_) => bail!("the writer of the export ended early"),
+    }
+    eprintln!("{} events", events?);
+    Ok(())
+}
+
+fn audit_verify(verify: &AuditVerify) -> Result<ExitCode> {
+    let keys = match &verify.jwks {
+        None => None,
+        Some(path) => {
+            let text = std::fs::read_to_string(path).with_context(|| format!("`{}`", path.display()))?;
+            let set: serde_json::Value = serde_json::from_str(&text).context("the key set is not JSON")?;
+            let keys = set.get("keys").and_then(serde_json::Value::as_array);
+            Some(keys.context("the key set has no `keys`")?.clone())
+        }
+    };
+    let known = Known { keys, events: verify.at_least };
+    let input: Box<dyn std::io::Read> = if verify.file == Path::new("-") {
+        Box::new(std::io::stdin())
+    } else {
+        Box::new(File::open(&verify.file).with_context(|| format!("`{}`", verify.file.display()))?)
+    };
+    let reader = BufReader::with_capacity(MAX_LINE, input);
+    match audit_export::verify(reader, &known) {
+        Ok(verified) => {
+            println!("verified: {} events of {}", verified.events, verified.organization);
+            println!("head:     {} (keep it: the next export must be at least as long)", verified.link);
+            println!("signed:   by key {}", verified.kid);
+            if known.keys.is_none() {
+                println!(
+                    "note:     the key came with the file; compare it with /o/{{org}}/jwks, or pass --jwks"
+                );
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        Err(finding) => {
+            println!("not verified: {finding}");
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}

@@ -1,0 +1,50 @@
+//! Metrics of the process for Prometheus.
+
+use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use portcullis_web::RenderMetrics;
+
+/// Installs the recorder of the process.
+///
+/// # Errors
+/// If one is installed already.
+pub fn install() -> Result<PrometheusHandle, BuildError> {
+    let handle = PrometheusBuilder::new().install_recorder()?;
+    metrics::describe_counter!("portcullis_http_requests_total", "Requests by method, route and status");
+    metrics::describe_gauge!(
+        "process_resident_memory_bytes",
+        metrics::Unit::Bytes,
+        "Resident memory of the process"
+    );
+    metrics::describe_gauge!("portcullis_store_waiting_requests", "Requests that wait for the database");
+    metrics::describe_gauge!("portcullis_build_info", "1, with the version as a label");
+    metrics::gauge!("portcullis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    Ok(handle)
+}
+
+/// What renders a scrape.
+#[must_use]
+pub fn renderer(
+    handle: PrometheusHandle,
+    waiting: impl Fn() -> usize + Send + Sync + 'static,
+) -> RenderMetrics {
+    Box::new(move || {
+        handle.run_upkeep();
+        if let Some(bytes) = resident_bytes() {
+            metrics::gauge!("process_resident_memory_bytes").set(bytes);
+        }
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a gauge is a float; nobody waits in numbers beyond 2^52"
+        )]
+        metrics::gauge!("portcullis_store_waiting_requests").set(waiting() as f64);
+        handle.render()
+    })
+}
+
+/// Resident memory in bytes, from the kernel's own account.
+fn resident_bytes() -> Option<f64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmRSS:"))?;
+    let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024.0)
+}

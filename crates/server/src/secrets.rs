@@ -1,0 +1,136 @@
+//! The files that hold secrets: the sealing key, the root token, the first-owner link. Each is 0600.
+
+use std::fs::OpenOptions;
+use std::io::{ErrorKind, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_domain::Random;
+use portcullis_service::sealing::{SEALING_KEY_BYTES, SealingError, SealingKey};
+use thiserror::Error;
+
+use crate::data_dir::{DataDirError, io, must_be_private};
+
+/// The root token's file in the data folder.
+pub const ROOT_TOKEN_FILE: &str = "root-token";
+/// The first-owner link's file in the data folder.
+pub const OWNER_LINK_FILE: &str = "first-owner-link";
+/// Bytes of randomness in a root token.
+const ROOT_TOKEN_BYTES: usize = 32;
+
+/// Why a secret's file cannot be used.
+#[derive(Debug, Error)]
+pub enum SecretFileError {
+    /// The file.
+    #[error(transparent)]
+    File(#[from] DataDirError),
+    /// The key in it is none.
+    #[error(
+        "the sealing key in `{path}` is not usable: {source}; restore the file that this database was made with"
+    )]
+    Key {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        source: SealingError,
+    },
+    /// The key in it is not base64url.
+    #[error(
+        "the sealing key in `{0}` is not 32 bytes in base64url; restore the file that this database was made with"
+    )]
+    NotBase64(PathBuf),
+    /// The key is gone, and the database was sealed with one.
+    #[error(
+        "the sealing key `{0}` is missing, and this database holds values that only it opens; restore the file from \
+         where you keep it"
+    )]
+    Missing(PathBuf),
+}
+
+/// What to do where no sealing key lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfMissing {
+    /// Make one: the database is new.
+    Make,
+    /// Refuse: the database was sealed with one that is not here.
+    Refuse,
+}
+
+/// Writes a file (0600) that was not there.
+///
+/// # Errors
+/// [`DataDirError::Io`], also if it was there.
+pub fn write_new(path: &Path, content: &str) -> Result<(), DataDirError> {
+    let mut file =
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io(path))?;
+    file.write_all(content.as_bytes()).and_then(|()| file.sync_all()).map_err(io(path))
+}
+
+/// Writes a file (0600), instead of what was there.
+///
+/// # Errors
+/// [`DataDirError::Io`].
+pub fn replace(path: &Path, content: &str) -> Result<(), DataDirError> {
+    remove(path)?;
+    write_new(path, content)
+}
+
+/// Removes a file, if it is there.
+///
+/// # Errors
+/// [`DataDirError::Io`].
+pub fn remove(path: &Path) -> Result<(), DataDirError> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != ErrorKind::NotFound => Err(io(path)(error)),
+        _ => Ok(()),
+    }
+}
+
+/// Reads a private file; `None` if it is not there.
+///
+/// # Errors
+/// [`DataDirError`] if others can read it, or it cannot be read.
+pub fn read(path: &Path) -> Result<Option<String>, DataDirError> {
+    match std::fs::read_to_string(path) {
+        Ok(text) => {
+            must_be_private(path)?;
+            Ok(Some(text.trim().to_owned()))
+        }
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(io(path)(error)),
+    }
+}
+
+/// The sealing key in that file.
+///
+/// # Errors
+/// [`SecretFileError`]; a missing key is made only if the caller says so.
+pub fn sealing_key(
+    path: &Path,
+    if_missing: IfMissing,
+    random: &mut dyn Random,
+) -> Result<SealingKey, SecretFileError> {
+    let text = match (read(path)?, if_missing) {
+        (Some(text), _) => text,
+        (None, IfMissing::Refuse) => return Err(SecretFileError::Missing(path.to_owned())),
+        (None, IfMissing::Make) => {
+            let mut bytes = [0_u8; SEALING_KEY_BYTES];
+            random.fill(&mut bytes);
+            let text = URL_SAFE_NO_PAD.encode(bytes);
+            write_new(path, &format!("{text}\n"))?;
+            text
+        }
+    };
+    let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SecretFileError::NotBase64(path.to_owned()))?;
+    SealingKey::from_bytes(&bytes).map_err(|source| SecretFileError::Key { path: path.to_owned(), source })
+}
+
+/// A new root token.
+#[must_use]
+pub fn new_root_token(random: &mut dyn Random) -> String {
+    let mut bytes = [0_u8; ROOT_TOKEN_BYTES];
+    random.fill(&mut bytes);
+    format!("pc_root_{}", URL_SAFE_NO_PAD.encode(bytes))
+}

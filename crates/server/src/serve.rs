@@ -1,0 +1,308 @@
+//! `portcullis serve`: from settings to a server that answers, and back down again.
+
+use std::io::IsTerminal;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use portcullis_domain::Clock;
+use portcullis_domain::id::NodeId;
+use portcullis_domain::secret::SecretHash;
+
+use portcullis_service::caller::ROOT_TOKEN_HASH;
+use portcullis_service::sealing::SealingKey;
+use portcullis_service::{Insecure, Limits, Portcullis, ServiceError, Surroundings, first_owner};
+use portcullis_store::lease::{self, Lease};
+use portcullis_store::{Dialect, Options, Priority, Store, StoreError, instance};
+use portcullis_web::edge::EdgeSettings;
+use portcullis_web::{App, router};
+use secrecy::ExposeSecret;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::watch;
+
+use crate::clock::SystemClock;
+use crate::data_dir::{self, Held};
+use crate::random::{SystemRandom, sources};
+use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
+use crate::settings::{DatabaseUrl, Settings};
+use crate::{fetch, listen, metrics};
+
+/// Where the fingerprint of the sealing key is kept.
+const SEALING_KEY_FINGERPRINT: &str = "sealing_key_fingerprint";
+/// The file that keeps this node's id, so that it takes its own lease back at once.
+const NODE_ID_FILE: &str = "node-id";
+/// Seconds for which a lease runs.
+const LEASE_S: i64 = 10;
+/// Seconds between two renewals.
+const RENEW_EVERY_S: u64 = 2;
+
+/// The options of the store that these settings name.
+#[must_use]
+pub fn store_options(settings: &Settings) -> Options {
+    match &settings.database {
+        DatabaseUrl::Sqlite(path) => Options::Sqlite { path: path.clone() },
+        DatabaseUrl::Postgres(url) => Options::Postgres {
+            url: url.expose_secret().to_owned(),
+            connections: settings.postgres_max_connections,
+        },
+    }
+}
+
+/// What a run holds: dropped last, so that nobody else begins before everything is closed.
+pub struct Opened {
+    /// The store.
+    pub store: Arc<Store>,
+    /// The key that seals.
+    pub sealing: SealingKey,
+    /// The lock of the data folder.
+    pub held: Held,
+}
+
+/// Holds the data folder, opens the database and the sealing key that belongs to it.
+///
+/// # Errors
+/// If another process serves, the database is newer, or the sealing key is missing or another one.
+pub fn open(settings: &Settings) -> Result<Opened> {
+    let held = data_dir::hold(&settings.data)?;
+    let store = Store::open(&store_options(settings), Arc::new(SystemClock))?;
+    let sealing = sealing_key(settings, &store)?;
+    Ok(Opened { store: Arc::new(store), sealing, held })
+}
+
+fn sealing_key(settings: &Settings, store: &Store) -> Result<SealingKey> {
+    let known: Option<String> = store.read_blocking(|tx| instance::find(tx, SEALING_KEY_FINGERPRINT))?;
+    let if_missing = if known.is_some() { IfMissing::Refuse } else { IfMissing::Make };
+    let key = secrets::sealing_key(&settings.sealing_key_file, if_missing, &mut SystemRandom)?;
+    let fingerprint = key.fingerprint().to_owned();
+    match known {
+        Some(known) if known != fingerprint => bail!(
+            "the sealing key in `{}` is not the one that this database was sealed with (fingerprint `{fingerprint}`, \
+             wanted `{known}`); restore the right file",
+            settings.sealing_key_file.display()
+        ),
+        Some(_) => {}
+        None => store.write_blocking(move |tx| instance::put(tx, SEALING_KEY_FINGERPRINT, &fingerprint))?,
+    }
+    Ok(key)
+}
+
+/// Makes the root token known: the operator's, or a generated one in a private file.
+fn root_token(settings: &Settings, store: &Store) -> Result<()> {
+    let stored: Option<String> = store.read_blocking(|tx| instance::find(tx, ROOT_TOKEN_HASH))?;
+    if stored.as_deref() == Some("") {
+        if settings.root_token.is_some() {
+            tracing::warn!(
+                "the root token is off; the one in the configuration is ignored (`admin root-token new`)"
+            );
+        }
+        return Ok(());
+    }
+    let file = settings.data.join(ROOT_TOKEN_FILE);
+    let token = match (&settings.root_token, &stored) {
+        (Some(given), _) => given.expose_secret().to_owned(),
+        (None, Some(_)) => return Ok(()),
+        (None, None) => {
+            let token = secrets::new_root_token(&mut SystemRandom);
+            secrets::replace(&file, &format!("{token}\n"))?;
+            token
+        }
+    };
+    let hash = SecretHash::of(&token);
+    if stored.as_deref() != Some(hash.as_str()) {
+        store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, hash.as_str()))?;
+    }
+    Ok(())
+}
+
+/// The product in these settings.
+///
+/// # Errors
+/// If the way out of the process cannot be set up.
+pub fn portcullis(settings: &Settings, opened: Opened, public_url: url::Url) -> Result<(Portcullis, Held)> {
+    let around = Surroundings {
+        store: opened.store,
+        clock: Arc::new(SystemClock),
+        randoms: sources(),
+        sealing: Arc::new(opened.sealing),
+        fetch: fetch::outbound(settings)?,
+        public_url,
+        limits: Limits {
+            session_idle_s: seconds(settings.session_idle),
+            session_absolute_s: seconds(settings.session_absolute),
+            max_traces: i64::try_from(settings.trace_max_count).unwrap_or(i64::MAX),
+            plain_http: if settings.allow_private_networks { Insecure::Permitted } else { Insecure::Refused },
+            ..Limits::default()
+        },
+    };
+    Ok((Portcullis::new(around), opened.held))
+}
+
+fn seconds(duration: Duration) -> i64 {
+    i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
+}
+
+/// Serves until SIGTERM or SIGINT.
+///
+/// # Errors
+/// If it cannot begin, or the lease of the database was lost.
+pub async fn serve(settings: Settings) -> Result<()> {
+    for warning in settings.warnings() {
+        tracing::warn!("{warning}");
+    }
+    let recorder = metrics::install().context("metrics")?;
+    let opening = settings.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let opened = open(&opening)?;
+        root_token(&opening, &opened.store)?;
+        anyhow::Ok(opened)
+    })
+    .await??;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("cannot listen on `{}`; is something else there?", settings.listen))?;
+    let public_url = settings.public_url_for(listener.local_addr()?);
+    let tls = settings.tls.as_ref().map(listen::tls).transpose()?;
+    let lease = take_lease(&settings, &opened.store).await?;
+    let (mut product, held) = portcullis(&settings, opened, public_url)?;
+    if let Some(lease) = lease {
+        product = product.under(lease);
+    }
+    let store = Arc::clone(&product.around().store);
+    let waiting = Arc::clone(&store);
+    let render = metrics::renderer(recorder, move || waiting.waiting());
+    let edge = EdgeSettings { trusted_proxies: settings.trusted_proxies.clone() };
+    let app = App::with_metrics(product.clone(), edge, Some(render));
+    greet(&settings, &product, listener.local_addr()?).await?;
+
+    let (stop, stopped) = watch::channel(false);
+    let (stop_jobs, jobs_stopped) = watch::channel(false);
+    let jobs = tokio::spawn({
+        let product = product.clone();
+        async move { product.run_jobs(jobs_stopped).await }
+    });
+    let routes = router(app.clone());
+    let mut serving = tokio::spawn({
+        let settings = settings.clone();
+        async move { listen::serve(listener, tls, routes, &settings, stopped).await }
+    });
+    let failed: Option<anyhow::Error> = tokio::select! {
+        () = asked_to_stop() => None,
+        lost = keep_lease(&product, lease) => Some(lost),
+        ended = &mut serving => Some(match ended {
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(())) | Err(_) => anyhow::anyhow!("the listener ended"),
+        }),
+    };
+    tracing::info!("draining: requests that came are answered, no new ones are taken");
+    app.drain();
+    let _ = stop.send(true);
+    if !serving.is_finished() {
+        let _ = serving.await;
+    }
+    let _ = stop_jobs.send(true);
+    let _ = tokio::time::timeout(settings.http_drain, jobs).await;
+    if let Some(lease) = lease {
+        let given_back =
+            product.write(Priority::Ordinary, move |tx, moment| Ok(lease::release(tx, lease, moment.now)?));
+        if let Err(error) = given_back.await {
+            tracing::warn!(error = %error, "the lease was not given back and runs out by itself");
+        }
+    }
+    drop((app, product));
+    tokio::task::spawn_blocking(move || store.close()).await?;
+    drop(held);
+    tracing::info!("stopped");
+    failed.map_or(Ok(()), Err)
+}
+
+/// Resolves when the process is told to stop.
+async fn asked_to_stop() {
+    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    else {
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = int.recv() => {}
+    }
+}
+
+/// Takes the lease of a PostgreSQL database: one node serves it. SQLite's lock is the data folder's.
+async fn take_lease(settings: &Settings, store: &Arc<Store>) -> Result<Option<Lease>> {
+    if store.dialect() == Dialect::Sqlite {
+        return Ok(None);
+    }
+    let holder = node_id(&settings.data)?;
+    let store = Arc::clone(store);
+    let taken = tokio::task::spawn_blocking(move || {
+        store.write_blocking(move |tx| {
+            let now = tx.database_now()?;
+            lease::take(tx, holder, now, LEASE_S)
+        })
+    });
+    Ok(Some(taken.await??))
+}
+
+fn node_id(data: &Path) -> Result<NodeId> {
+    let file = data.join(NODE_ID_FILE);
+    if let Some(text) = secrets::read(&file)? {
+        return text.parse().with_context(|| format!("`{}` is not a node's id; delete it", file.display()));
+    }
+    let id = NodeId::fresh(SystemClock.now(), &mut SystemRandom);
+    secrets::write_new(&file, &format!("{id}\n"))?;
+    Ok(id)
+}
+
+/// Renews the lease for as long as it is ours; resolves with why it is not.
+async fn keep_lease(product: &Portcullis, lease: Option<Lease>) -> anyhow::Error {
+    let Some(mut lease) = lease else { return std::future::pending().await };
+    let mut tick = tokio::time::interval(Duration::from_secs(RENEW_EVERY_S));
+    loop {
+        tick.tick().await;
+        let held = lease;
+        let renewed = product
+            .write(Priority::OffBoarding, move |tx, _| {
+                let now = tx.database_now()?;
+                Ok(lease::renew(tx, held, now, LEASE_S)?)
+            })
+            .await;
+        match renewed {
+            Ok(renewed) => lease = renewed,
+            Err(ServiceError::Store(StoreError::Fenced)) => {
+                return anyhow::anyhow!("another node took this database: this one stops");
+            }
+            // Writes are fenced and checks read the database, so an outage refuses and does not admit.
+            Err(error) => tracing::warn!(error = %error, "the lease was not renewed"),
+        }
+    }
+}
+
+/// Prints where things are: to people on a terminal what they need, and nothing secret anywhere else.
+async fn greet(settings: &Settings, product: &Portcullis, bound: SocketAddr) -> Result<()> {
+    let base = product.around().public_url.as_str().trim_end_matches('/').to_owned();
+    println!("Portcullis {} is ready at {base} (listening on {bound})", env!("CARGO_PKG_VERSION"));
+    println!("  console          {base}/console");
+    let around = product.around().clone();
+    let issued = product.write(Priority::Ordinary, first_owner::issue_link).await?;
+    // While somebody owns something here, there is no such link.
+    let Some(secret) = issued else { return Ok(()) };
+    let link = first_owner::text(&around, &secret);
+    let file = settings.data.join(OWNER_LINK_FILE);
+    if std::io::stdout().is_terminal() {
+        secrets::remove(&file)?;
+        println!("  first owner      {link}  (good for one hour)");
+    } else {
+        secrets::replace(&file, &format!("{link}\n"))?;
+        println!("  first owner      the link is in {} (0600, good for one hour)", file.display());
+    }
+    let root = settings.data.join(ROOT_TOKEN_FILE);
+    if root.exists() {
+        println!("  root token       in {} (0600)", root.display());
+    } else if settings.root_token.is_some() {
+        println!("  root token       the one in your configuration");
+    }
+    Ok(())
+}

@@ -1,0 +1,416 @@
+//! The one table of settings.
+//!
+//! It is here once, so that the file, the environment, the command line, `--help` and the reference page cannot
+//! disagree: each of them is made from [`TABLE`]. To add a setting, add a constant and a row, then read it in
+//! [`resolved`]; a test fails until `docs/reference/settings.md` says the same.
+
+pub mod flags;
+pub mod kind;
+pub mod load;
+pub mod reference;
+pub mod resolved;
+
+pub use kind::Kind;
+pub use load::{Loaded, Problem, SettingsError, Sources};
+pub use resolved::{DatabaseUrl, Settings};
+
+/// What every variable of ours begins with.
+pub const ENVIRONMENT_PREFIX: &str = "PORTCULLIS_";
+
+/// What a setting is when nobody gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fallback {
+    /// This text, read like a given one.
+    Value(&'static str),
+    /// Made from other settings; the words say how.
+    Derived(&'static str),
+    /// Nothing; the words say what that means.
+    Unset(&'static str),
+}
+
+/// Where a setting may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// File, environment and command line.
+    Everywhere,
+    /// Environment only: other processes can read a command line, and files are copied and committed.
+    Environment,
+}
+
+/// One setting.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// The table of the file that it stands in; empty for the top.
+    pub section: &'static str,
+    /// Its name in that table.
+    pub name: &'static str,
+    /// What its text must be.
+    pub kind: Kind,
+    /// What it is when nobody gave it.
+    pub fallback: Fallback,
+    /// Where it may be given.
+    pub reach: Reach,
+    /// What it does: one sentence or two.
+    pub doc: &'static str,
+    /// Which failure it guards against, or brings when it is wrong.
+    pub guards: &'static str,
+}
+
+impl Setting {
+    /// The key in the file: `section.name`, or `name` at the top.
+    #[must_use]
+    pub fn key(&self) -> String {
+        if self.section.is_empty() { self.name.to_owned() } else { format!("{}.{}", self.section, self.name) }
+    }
+
+    /// The environment variable.
+    #[must_use]
+    pub fn variable(&self) -> String {
+        format!("{ENVIRONMENT_PREFIX}{}", self.key().replace('.', "_").to_ascii_uppercase())
+    }
+
+    /// The flag, without the leading dashes.
+    #[must_use]
+    pub fn flag(&self) -> String {
+        self.key().replace(['.', '_'], "-")
+    }
+}
+
+macro_rules! setting {
+    ($constant:ident, $section:literal, $name:literal, $kind:expr, $fallback:expr, $doc:literal, $guards:literal) => {
+        setting!($constant, $section, $name, $kind, $fallback, Reach::Everywhere, $doc, $guards);
+    };
+    ($constant:ident, $section:literal, $name:literal, $kind:expr, $fallback:expr, $reach:expr, $doc:literal, $guards:literal) => {
+        #[doc = $doc]
+        pub static $constant: Setting = Setting {
+            section: $section,
+            name: $name,
+            kind: $kind,
+            fallback: $fallback,
+            reach: $reach,
+            doc: $doc,
+            guards: $guards,
+        };
+    };
+}
+
+setting!(
+    LISTEN,
+    "",
+    "listen",
+    Kind::Address,
+    Fallback::Value("127.0.0.1:8080"),
+    "The address and port to serve on.",
+    "Anything but loopback is refused unless `behind_proxy` or `tls.cert` and `tls.key` are given: bearer secrets would cross the network in the clear."
+);
+setting!(
+    PUBLIC_URL,
+    "",
+    "public_url",
+    Kind::Url,
+    Fallback::Derived("from `listen`, if that is loopback"),
+    "The URL under which browsers and identity providers reach Portcullis: scheme, host and port only. Every link, issuer and redirect URI is made from it, never from a request's headers.",
+    "If it is wrong, identity providers refuse the redirect URI and every request with another Host is answered with 421. Entra ID refuses a SCIM address with an underscore in its host."
+);
+setting!(
+    DATA,
+    "",
+    "data",
+    Kind::Path,
+    Fallback::Value("portcullis-data"),
+    "The folder for the SQLite database, the sealing key, the root token and the lock. Made with mode 0700 if it does not exist.",
+    "Two servers on one folder would end each other's writes: the second refuses to start."
+);
+setting!(
+    DATABASE,
+    "",
+    "database",
+    Kind::Database,
+    Fallback::Derived("`sqlite:portcullis.sqlite` inside `data`"),
+    "`sqlite:FILE`, or a `postgres://` URL.",
+    "A SQLite file on a network file system loses answered revocations: keep it on a local disk, or use PostgreSQL."
+);
+setting!(
+    ROOT_TOKEN,
+    "",
+    "root_token",
+    Kind::Secret,
+    Fallback::Derived("made at the first start and kept in `root-token` inside `data` (mode 0600)"),
+    Reach::Environment,
+    "The token that may do everything, for setting up and for breaking glass. Stored as a hash; `portcullis admin root-token off` ends it.",
+    "Whoever has it is every owner of every organization. It is read from the environment only, because command lines are visible to other processes."
+);
+setting!(
+    SEALING_KEY_FILE,
+    "",
+    "sealing_key_file",
+    Kind::Path,
+    Fallback::Derived("`sealing-key` inside `data`"),
+    "The file with the 32 bytes (base64url) that seal client secrets and signing keys in the database. Made with mode 0600 for a new database.",
+    "Without it nothing sealed opens again: back it up apart from the database. A missing or other key, or one that others can read, refuses to start."
+);
+setting!(
+    BEHIND_PROXY,
+    "",
+    "behind_proxy",
+    Kind::Switch,
+    Fallback::Value("false"),
+    "Says that a proxy in front ends TLS, so that plain HTTP may be served on other addresses than loopback.",
+    "Without it, a listener reachable from outside would take bearer secrets in the clear."
+);
+setting!(
+    TRUSTED_PROXIES,
+    "",
+    "trusted_proxies",
+    Kind::Networks,
+    Fallback::Value(""),
+    "The networks whose `X-Forwarded-For` counts, as CIDR, separated by commas. The rightmost entry outside them is the caller.",
+    "Too wide, and a caller chooses the address it is throttled and logged by; too narrow, and all callers share the proxy's."
+);
+setting!(
+    ALLOW_NETWORKS,
+    "",
+    "allow_networks",
+    Kind::Networks,
+    Fallback::Value(""),
+    "The company's own networks that outbound requests (discovery, keys, webhooks) may reach, as CIDR, separated by commas. Loopback and link-local networks cannot be named.",
+    "Everything named here can be reached by whoever may set up a connection."
+);
+setting!(
+    ALLOW_PRIVATE_NETWORKS,
+    "",
+    "allow_private_networks",
+    Kind::Switch,
+    Fallback::Value("false"),
+    "For development and tests: outbound requests may reach loopback and private networks, and `http:` there.",
+    "In production it lets whoever may set up a connection read what only this machine can reach."
+);
+setting!(
+    TLS_CERT,
+    "tls",
+    "cert",
+    Kind::Path,
+    Fallback::Unset("plain HTTP"),
+    "The PEM file with the certificate chain to serve TLS with.",
+    "Needs `tls.key`."
+);
+setting!(
+    TLS_KEY,
+    "tls",
+    "key",
+    Kind::Path,
+    Fallback::Unset("plain HTTP"),
+    "The PEM file with the private key of `tls.cert`.",
+    "Needs `tls.cert`."
+);
+setting!(
+    HTTP_MAX_CONNECTIONS,
+    "http",
+    "max_connections",
+    Kind::Number { min: 1, max: 100_000 },
+    Fallback::Value("4096"),
+    "How many connections may be open at once; further ones wait to be accepted.",
+    "Without it, open connections alone could take all memory and file descriptors."
+);
+setting!(
+    HTTP_MAX_HEADER_BYTES,
+    "http",
+    "max_header_bytes",
+    Kind::Number { min: 8_192, max: 1_048_576 },
+    Fallback::Value("32768"),
+    "The most bytes that the request line and headers of one request may have.",
+    "A larger head is answered with 431, so that nobody fills memory before a token was looked at."
+);
+setting!(
+    HTTP_HEADER_TIMEOUT_S,
+    "http",
+    "header_timeout_s",
+    Kind::Number { min: 1, max: 300 },
+    Fallback::Value("30"),
+    "How long a connection may take for its TLS handshake, and for the headers of each request; also how long it may idle.",
+    "Without it, callers who send a byte a minute hold every connection."
+);
+setting!(
+    HTTP_DRAIN_S,
+    "http",
+    "drain_s",
+    Kind::Number { min: 0, max: 9 },
+    Fallback::Value("8"),
+    "How long requests that are under way at SIGTERM may finish.",
+    "Above nine seconds the promise to be gone within ten would break."
+);
+setting!(
+    LOG_FORMAT,
+    "log",
+    "format",
+    Kind::Choice(&["text", "json"]),
+    Fallback::Value("text"),
+    "How log lines on stderr look: for people, or one JSON object a line.",
+    "A collector that expects JSON drops text lines."
+);
+setting!(
+    LOG_FILTER,
+    "log",
+    "filter",
+    Kind::Text,
+    Fallback::Value("info"),
+    "Which log lines are written: a level, or targets with levels as in `info,portcullis_web=debug`.",
+    "A mistyped filter would hide what one looks for: it refuses to start."
+);
+setting!(
+    OTLP_ENDPOINT,
+    "otlp",
+    "endpoint",
+    Kind::Url,
+    Fallback::Unset("nothing is exported"),
+    "The OpenTelemetry collector to send spans to, by OTLP over HTTP with protobuf, as in `http://127.0.0.1:4318`. `/v1/traces` is added.",
+    "Spans carry organization and membership ids: send them only where logs may go."
+);
+setting!(
+    SESSION_IDLE_S,
+    "session",
+    "idle_s",
+    Kind::Number { min: 60, max: 2_592_000 },
+    Fallback::Value("3600"),
+    "How long a browser session lives without a request.",
+    "An unattended browser stays signed in this long."
+);
+setting!(
+    SESSION_ABSOLUTE_S,
+    "session",
+    "absolute_s",
+    Kind::Number { min: 60, max: 2_592_000 },
+    Fallback::Value("86400"),
+    "How long a browser session lives at most.",
+    "A stolen session is worth something this long, unless it is ended."
+);
+setting!(
+    SCIM_MAX_BODY_BYTES,
+    "scim",
+    "max_body_bytes",
+    Kind::Number { min: 65_536, max: 268_435_456 },
+    Fallback::Value("8388608"),
+    "The most bytes that the body of one SCIM request may have.",
+    "A larger one is answered with 413. A group that is replaced whole needs about 100 bytes a member."
+);
+setting!(
+    SCIM_MAX_FAILED_PER_MINUTE,
+    "scim",
+    "max_failed_per_minute",
+    Kind::Number { min: 20, max: 100_000 },
+    Fallback::Value("60"),
+    "How many wrong SCIM tokens a minute and source get 401; further ones get 429. The right token is never slowed.",
+    "Without it, guessing would cost a guesser nothing."
+);
+setting!(
+    API_MAX_BODY_BYTES,
+    "api",
+    "max_body_bytes",
+    Kind::Number { min: 16_384, max: 16_777_216 },
+    Fallback::Value("262144"),
+    "The most bytes that the body of any other request may have.",
+    "A larger one is answered with 413, so that nobody fills memory."
+);
+setting!(
+    TRACE_MAX_COUNT,
+    "trace",
+    "max_count",
+    Kind::Number { min: 100, max: 10_000_000 },
+    Fallback::Value("10000"),
+    "How many traces of sign-ins and directory calls are kept for each organization; the oldest go first.",
+    "Without it, a directory in a loop would fill the disk."
+);
+setting!(
+    TRACE_MAX_BYTES,
+    "trace",
+    "max_bytes",
+    Kind::Number { min: 1_048_576, max: 1_099_511_627_776 },
+    Fallback::Value("67108864"),
+    "How many bytes the traces of one organization may take; the oldest go first.",
+    "Without it, large refused bodies would fill the disk."
+);
+setting!(
+    SQLITE_MAX_READERS,
+    "sqlite",
+    "max_readers",
+    Kind::Number { min: 1, max: 64 },
+    Fallback::Value("4"),
+    "How many connections read the SQLite database beside its one writer.",
+    "Too few, and reads wait for each other; each takes about two megabytes."
+);
+setting!(
+    POSTGRES_MAX_CONNECTIONS,
+    "postgres",
+    "max_connections",
+    Kind::Number { min: 2, max: 256 },
+    Fallback::Value("16"),
+    "How many connections to PostgreSQL are kept.",
+    "More than the server's `max_connections` leaves room for, and starting fails."
+);
+setting!(
+    DNS_SERVERS,
+    "dns",
+    "servers",
+    Kind::Addresses,
+    Fallback::Unset("the system's, from `/etc/resolv.conf`"),
+    "The name servers for outbound requests and for the proof of domains, as address and port, separated by commas.",
+    "A resolver that answers for domains it does not own proves domains to people who do not own them."
+);
+setting!(
+    FETCH_CA_FILE,
+    "fetch",
+    "ca_file",
+    Kind::Path,
+    Fallback::Unset("the system's authorities only"),
+    "A PEM file with further certificate authorities that outbound requests trust, such as the company's own.",
+    "Whoever holds one of those keys can speak for every identity provider."
+);
+
+/// Every setting, in the order of the reference page.
+pub static TABLE: [&Setting; 30] = [
+    &LISTEN,
+    &PUBLIC_URL,
+    &DATA,
+    &DATABASE,
+    &ROOT_TOKEN,
+    &SEALING_KEY_FILE,
+    &BEHIND_PROXY,
+    &TRUSTED_PROXIES,
+    &ALLOW_NETWORKS,
+    &ALLOW_PRIVATE_NETWORKS,
+    &TLS_CERT,
+    &TLS_KEY,
+    &HTTP_MAX_CONNECTIONS,
+    &HTTP_MAX_HEADER_BYTES,
+    &HTTP_HEADER_TIMEOUT_S,
+    &HTTP_DRAIN_S,
+    &LOG_FORMAT,
+    &LOG_FILTER,
+    &OTLP_ENDPOINT,
+    &SESSION_IDLE_S,
+    &SESSION_ABSOLUTE_S,
+    &SCIM_MAX_BODY_BYTES,
+    &SCIM_MAX_FAILED_PER_MINUTE,
+    &API_MAX_BODY_BYTES,
+    &TRACE_MAX_COUNT,
+    &TRACE_MAX_BYTES,
+    &SQLITE_MAX_READERS,
+    &POSTGRES_MAX_CONNECTIONS,
+    &DNS_SERVERS,
+    &FETCH_CA_FILE,
+];
+
+/// The settings that say where the state lies: all that a command beside `serve` needs.
+pub static PLACE: [&Setting; 3] = [&DATA, &DATABASE, &SEALING_KEY_FILE];
+
+/// The setting with this key in the file, if there is one.
+#[must_use]
+pub fn find_by_key(key: &str) -> Option<&'static Setting> {
+    TABLE.iter().copied().find(|setting| setting.reach == Reach::Everywhere && setting.key() == key)
+}
+
+/// The setting with this environment variable, if there is one.
+#[must_use]
+pub fn find_by_variable(variable: &str) -> Option<&'static Setting> {
+    TABLE.iter().copied().find(|setting| setting.variable() == variable)
+}

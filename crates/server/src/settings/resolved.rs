@@ -1,0 +1,313 @@
+//! The settings as typed values, after the rules that hold between them.
+//!
+//! The rest of `server` reads only this: nothing below asks for a setting by name or parses one again.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+use secrecy::{ExposeSecret as _, SecretString};
+use url::{Host, Url};
+
+use super::{
+    ALLOW_NETWORKS, ALLOW_PRIVATE_NETWORKS, API_MAX_BODY_BYTES, BEHIND_PROXY, DATA, DATABASE, DNS_SERVERS,
+    FETCH_CA_FILE, HTTP_DRAIN_S, HTTP_HEADER_TIMEOUT_S, HTTP_MAX_CONNECTIONS, HTTP_MAX_HEADER_BYTES, LISTEN,
+    LOG_FILTER, LOG_FORMAT, Loaded, OTLP_ENDPOINT, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem, ROOT_TOKEN,
+    SCIM_MAX_BODY_BYTES, SCIM_MAX_FAILED_PER_MINUTE, SEALING_KEY_FILE, SESSION_ABSOLUTE_S, SESSION_IDLE_S,
+    SQLITE_MAX_READERS, Setting, SettingsError, Sources, TLS_CERT, TLS_KEY, TRACE_MAX_BYTES, TRACE_MAX_COUNT,
+    TRUSTED_PROXIES, kind,
+};
+use crate::fetch::address::is_never_reached;
+
+/// The SQLite file inside the data folder.
+const DEFAULT_DATABASE_FILE: &str = "portcullis.sqlite";
+
+/// The sealing key's file inside the data folder.
+const DEFAULT_SEALING_KEY_FILE: &str = "sealing-key";
+
+/// The shortest root token that is taken: below it, guessing is a matter of minutes.
+const MIN_ROOT_TOKEN_CHARS: usize = 8;
+
+/// The shortest root token that brings no warning: 24 characters of base64url are 144 bits.
+const SAFE_ROOT_TOKEN_CHARS: usize = 24;
+
+/// Where the database is.
+#[derive(Clone)]
+pub enum DatabaseUrl {
+    /// A SQLite file.
+    Sqlite(PathBuf),
+    /// A PostgreSQL URL; it may hold a password.
+    Postgres(SecretString),
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    /// For people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// The files that TLS is served with.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TlsFiles {
+    /// The chain, PEM.
+    pub cert: PathBuf,
+    /// The key, PEM.
+    pub key: PathBuf,
+}
+
+/// Every setting, typed. Field names are the keys of the file with `_` for `.`.
+#[derive(Clone)]
+#[expect(missing_docs, reason = "each field is documented once, in the table of settings")]
+pub struct Settings {
+    pub listen: SocketAddr,
+    /// `None`: derived from the bound address, see [`Settings::public_url_for`].
+    pub public_url: Option<Url>,
+    pub data: PathBuf,
+    pub database: DatabaseUrl,
+    pub root_token: Option<SecretString>,
+    pub sealing_key_file: PathBuf,
+    pub behind_proxy: bool,
+    pub trusted_proxies: Vec<IpNet>,
+    pub allow_networks: Vec<IpNet>,
+    pub allow_private_networks: bool,
+    pub tls: Option<TlsFiles>,
+    pub http_max_connections: usize,
+    pub http_max_header_bytes: usize,
+    pub http_header_timeout: Duration,
+    pub http_drain: Duration,
+    pub log_format: LogFormat,
+    pub log_filter: String,
+    pub otlp_endpoint: Option<Url>,
+    pub session_idle: Duration,
+    pub session_absolute: Duration,
+    pub scim_max_body_bytes: usize,
+    pub scim_max_failed_per_minute: u32,
+    pub api_max_body_bytes: usize,
+    pub trace_max_count: u64,
+    pub trace_max_bytes: u64,
+    pub sqlite_max_readers: usize,
+    pub postgres_max_connections: usize,
+    /// Empty: the system's.
+    pub dns_servers: Vec<SocketAddr>,
+    pub fetch_ca_file: Option<PathBuf>,
+}
+
+impl Settings {
+    /// Reads all layers and holds the rules between them.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] with every problem that was found.
+    pub fn from_sources(sources: &Sources) -> Result<Self, SettingsError> {
+        Self::from_loaded(&Loaded::from_sources(sources)?)
+    }
+
+    /// The same, of layers that were read already.
+    ///
+    /// # Errors
+    ///
+    /// [`SettingsError`] with every rule that is broken.
+    pub fn from_loaded(loaded: &Loaded) -> Result<Self, SettingsError> {
+        let settings = read(loaded).map_err(|problem| SettingsError { problems: vec![problem] })?;
+        let problems: Vec<Problem> = settings
+            .rules(loaded)
+            .into_iter()
+            .filter(|(broken, _)| *broken)
+            .map(|(_, message)| Problem::Refused(message.to_owned()))
+            .collect();
+        if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
+    }
+
+    /// The public URL, once the address that was bound is known (port 0 asks the system for one).
+    #[must_use]
+    pub fn public_url_for(&self, bound: SocketAddr) -> Url {
+        let scheme = if self.tls.is_some() { "https" } else { "http" };
+        self.public_url
+            .clone()
+            .or_else(|| Url::parse(&format!("{scheme}://{bound}")).ok())
+            .unwrap_or_else(|| unreachable_url(bound))
+    }
+
+    /// What is permitted and seldom meant; for the log and for `config check`.
+    #[must_use]
+    pub fn warnings(&self) -> Vec<&'static str> {
+        let short_token = self
+            .root_token
+            .as_ref()
+            .is_some_and(|token| token.expose_secret().chars().count() < SAFE_ROOT_TOKEN_CHARS);
+        [
+            (
+                self.allow_private_networks,
+                "`allow_private_networks` is on: outbound requests may reach loopback and private networks; never use it in production",
+            ),
+            (
+                self.behind_proxy && self.trusted_proxies.is_empty(),
+                "`behind_proxy` is on and `trusted_proxies` is empty: every caller is throttled and logged by the proxy's address",
+            ),
+            (short_token, "`PORTCULLIS_ROOT_TOKEN` has fewer than 24 characters and could be guessed"),
+        ]
+        .into_iter()
+        .filter_map(|(applies, words)| applies.then_some(words))
+        .collect()
+    }
+
+    /// The rules between settings: what breaks them, and what to say then.
+    fn rules(&self, loaded: &Loaded) -> Vec<(bool, &'static str)> {
+        let loopback = self.listen.ip().is_loopback();
+        let url = self.public_url.as_ref();
+        let host = url.and_then(Url::host);
+        let local_url = host.as_ref().is_some_and(is_loopback_host);
+        let one_tls_file = loaded.text(&TLS_CERT).is_some() != loaded.text(&TLS_KEY).is_some();
+        let token = self.root_token.as_ref().map(|token| token.expose_secret());
+        vec![
+            (one_tls_file, "`tls.cert` and `tls.key` must be given together"),
+            (
+                !loopback && !self.behind_proxy && self.tls.is_none() && !one_tls_file,
+                "plain HTTP is served on loopback only: give `tls.cert` and `tls.key`, or `behind_proxy` if a proxy ends TLS",
+            ),
+            (
+                url.is_none() && (!loopback || self.behind_proxy),
+                "`public_url` must be given, because it cannot be told from `listen` here",
+            ),
+            (
+                url.is_some_and(|url| url.scheme() != "https") && !local_url,
+                "`public_url` must begin with https:, unless its host is loopback",
+            ),
+            (
+                url.and_then(Url::host_str).is_some_and(|host| host.contains('_')),
+                "`public_url` must have no underscore in its host, because identity providers refuse such a URL",
+            ),
+            (
+                url.is_some_and(has_more_than_origin),
+                "`public_url` must be scheme, host and port only, without name, path, query or fragment",
+            ),
+            (
+                self.allow_networks.iter().any(is_never_reached),
+                "`allow_networks` must not contain loopback, link-local, cloud metadata, multicast or unspecified addresses",
+            ),
+            (
+                self.session_idle > self.session_absolute,
+                "`session.idle_s` must not be longer than `session.absolute_s`",
+            ),
+            (
+                token.is_some_and(|token| token.chars().count() < MIN_ROOT_TOKEN_CHARS),
+                "`PORTCULLIS_ROOT_TOKEN` must have at least 8 characters",
+            ),
+            (
+                token.is_some_and(|token| !token.bytes().all(|byte| byte.is_ascii_graphic())),
+                "`PORTCULLIS_ROOT_TOKEN` must be visible ASCII without blanks, because it is sent in a header",
+            ),
+        ]
+    }
+}
+
+/// INVARIANT: the text of every `SocketAddr` is an authority, so this is never asked; it keeps the caller total.
+fn unreachable_url(bound: SocketAddr) -> Url {
+    tracing::error!(server.address = %bound, "no public url can be made from the bound address");
+    std::process::abort()
+}
+
+fn is_loopback_host(host: &Host<&str>) -> bool {
+    match host {
+        Host::Domain(name) => *name == "localhost" || name.ends_with(".localhost"),
+        Host::Ipv4(ip) => ip.is_loopback(),
+        Host::Ipv6(ip) => ip.is_loopback(),
+    }
+}
+
+fn has_more_than_origin(url: &Url) -> bool {
+    !matches!(url.path(), "" | "/")
+        || url.query().is_some()
+        || url.fragment().is_some()
+        || !url.username().is_empty()
+        || url.password().is_some()
+}
+
+fn read(loaded: &Loaded) -> Result<Settings, Problem> {
+    let from = Reader { loaded };
+    let data = PathBuf::from(from.needed(&DATA, |text| Some(text.to_owned()))?);
+    Ok(Settings {
+        listen: from.needed(&LISTEN, kind::address)?,
+        public_url: from.wanted(&PUBLIC_URL, kind::url)?,
+        database: database(&from, &data)?,
+        root_token: loaded.text(&ROOT_TOKEN).map(SecretString::from),
+        sealing_key_file: from.path(&SEALING_KEY_FILE).unwrap_or_else(|| data.join(DEFAULT_SEALING_KEY_FILE)),
+        data,
+        behind_proxy: from.needed(&BEHIND_PROXY, kind::switch)?,
+        trusted_proxies: from.needed(&TRUSTED_PROXIES, kind::networks)?,
+        allow_networks: from.needed(&ALLOW_NETWORKS, kind::networks)?,
+        allow_private_networks: from.needed(&ALLOW_PRIVATE_NETWORKS, kind::switch)?,
+        tls: from.path(&TLS_CERT).and_then(|cert| from.path(&TLS_KEY).map(|key| TlsFiles { cert, key })),
+        http_max_connections: from.number(&HTTP_MAX_CONNECTIONS)?,
+        http_max_header_bytes: from.number(&HTTP_MAX_HEADER_BYTES)?,
+        http_header_timeout: from.seconds(&HTTP_HEADER_TIMEOUT_S)?,
+        http_drain: from.seconds(&HTTP_DRAIN_S)?,
+        log_format: from.needed(&LOG_FORMAT, |text| match text {
+            "text" => Some(LogFormat::Text),
+            "json" => Some(LogFormat::Json),
+            _ => None,
+        })?,
+        log_filter: from.needed(&LOG_FILTER, |text| Some(text.to_owned()))?,
+        otlp_endpoint: from.wanted(&OTLP_ENDPOINT, kind::url)?,
+        session_idle: from.seconds(&SESSION_IDLE_S)?,
+        session_absolute: from.seconds(&SESSION_ABSOLUTE_S)?,
+        scim_max_body_bytes: from.number(&SCIM_MAX_BODY_BYTES)?,
+        scim_max_failed_per_minute: from.number(&SCIM_MAX_FAILED_PER_MINUTE)?,
+        api_max_body_bytes: from.number(&API_MAX_BODY_BYTES)?,
+        trace_max_count: from.number(&TRACE_MAX_COUNT)?,
+        trace_max_bytes: from.number(&TRACE_MAX_BYTES)?,
+        sqlite_max_readers: from.number(&SQLITE_MAX_READERS)?,
+        postgres_max_connections: from.number(&POSTGRES_MAX_CONNECTIONS)?,
+        dns_servers: from.wanted(&DNS_SERVERS, kind::addresses)?.unwrap_or_default(),
+        fetch_ca_file: from.path(&FETCH_CA_FILE),
+    })
+}
+
+fn database(from: &Reader<'_>, data: &Path) -> Result<DatabaseUrl, Problem> {
+    let read = |text: &str| match text.strip_prefix("sqlite:") {
+        Some(file) => Some(DatabaseUrl::Sqlite(PathBuf::from(file.strip_prefix("//").unwrap_or(file)))),
+        None => Some(DatabaseUrl::Postgres(SecretString::from(text))),
+    };
+    let given = from.wanted(&DATABASE, read)?;
+    Ok(given.unwrap_or_else(|| DatabaseUrl::Sqlite(data.join(DEFAULT_DATABASE_FILE))))
+}
+
+/// Reads texts that were found to be of their kind; a second failure is still an error, never a guess.
+struct Reader<'a> {
+    loaded: &'a Loaded,
+}
+
+impl Reader<'_> {
+    fn wanted<T>(&self, setting: &Setting, read: impl Fn(&str) -> Option<T>) -> Result<Option<T>, Problem> {
+        let Some(text) = self.loaded.text(setting) else { return Ok(None) };
+        read(text).map(Some).ok_or_else(|| self.malformed(setting))
+    }
+
+    fn needed<T>(&self, setting: &Setting, read: impl Fn(&str) -> Option<T>) -> Result<T, Problem> {
+        self.wanted(setting, read)?.ok_or_else(|| self.malformed(setting))
+    }
+
+    fn number<T: TryFrom<u64>>(&self, setting: &Setting) -> Result<T, Problem> {
+        self.needed(setting, |text| kind::number(text).and_then(|number| T::try_from(number).ok()))
+    }
+
+    fn seconds(&self, setting: &Setting) -> Result<Duration, Problem> {
+        self.number(setting).map(Duration::from_secs)
+    }
+
+    fn path(&self, setting: &Setting) -> Option<PathBuf> {
+        self.loaded.text(setting).map(PathBuf::from)
+    }
+
+    fn malformed(&self, setting: &Setting) -> Problem {
+        Problem::Malformed {
+            place: self.loaded.origin(setting).place_of(setting),
+            text: self.loaded.text(setting).unwrap_or_default().to_owned(),
+            expected: setting.kind.expected(),
+        }
+    }
+}
