@@ -61,6 +61,18 @@ const GOVERNS: Statement = Statement::read(
     "SELECT COUNT(*) FROM memberships WHERE governed_by = $2 AND organization = $1 AND state <> 'deprovisioned'",
 );
 
+const HIGHEST_GIVEN: Statement = Statement::read(
+    "directory.highest_given",
+    "SELECT MAX(r.rank) FROM roles r WHERE r.organization = $1 AND (r.slug IN \
+     (SELECT role FROM mappings WHERE directory = $2 AND role IS NOT NULL) \
+     OR r.slug = (SELECT default_role FROM directories WHERE id = $2))",
+);
+const HIGHEST_GOVERNED: Statement = Statement::read(
+    "directory.highest_governed",
+    "SELECT MAX(r.rank) FROM memberships m JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE m.governed_by = $2 AND m.organization = $1 AND m.state <> 'deprovisioned'",
+);
+
 /// The statements about directories.
 pub const ALL: &[&Statement] = &[
     &CREATE,
@@ -76,6 +88,8 @@ pub const ALL: &[&Statement] = &[
     &LIST,
     &IS_USED,
     &GOVERNS,
+    &HIGHEST_GIVEN,
+    &HIGHEST_GOVERNED,
 ];
 
 fn read(row: &Row) -> Result<Directory, StoreError> {
@@ -176,4 +190,28 @@ pub fn count_governed(
     id: DirectoryId,
 ) -> Result<i64, StoreError> {
     tx.row(&GOVERNS, params![organization, id])?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// The rank of the highest role that its mappings and its default give: how high somebody gets who may speak for it.
+///
+/// # Errors
+/// As [`find`].
+pub fn highest_given(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: DirectoryId,
+) -> Result<Option<i64>, StoreError> {
+    tx.row(&HIGHEST_GIVEN, params![organization, id])?.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// The rank of the highest role among the people whom it governs.
+///
+/// # Errors
+/// As [`find`].
+pub fn highest_governed(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: DirectoryId,
+) -> Result<Option<i64>, StoreError> {
+    tx.row(&HIGHEST_GOVERNED, params![organization, id])?.map_or(Ok(None), |row| row.opt_int(0))
 }

@@ -69,6 +69,46 @@ const AFFECTED_BY_GROUP_DISPLAY_NAME: Statement = Statement::read(
      JOIN directory_members m ON m.directory_group = g.id JOIN directory_users u ON u.id = m.directory_user \
      WHERE g.directory = $1 AND g.display_name_key = $2 LIMIT $3",
 );
+macro_rules! preview {
+    ($select:literal, $column:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $select,
+            " FROM directory_groups g JOIN directory_members m ON m.directory_group = g.id \
+             JOIN directory_users u ON u.id = m.directory_user WHERE g.directory = $1 AND g.",
+            $column,
+            " = $2",
+            $rest
+        )
+    };
+}
+
+const COUNT_BY_GROUP_ID: Statement =
+    Statement::read("mapping.count_by_group_id", preview!("COUNT(DISTINCT u.membership)", "id", ""));
+const COUNT_BY_GROUP_EXTERNAL_ID: Statement = Statement::read(
+    "mapping.count_by_group_external_id",
+    preview!("COUNT(DISTINCT u.membership)", "external_id", ""),
+);
+const COUNT_BY_GROUP_DISPLAY_NAME: Statement = Statement::read(
+    "mapping.count_by_group_display_name",
+    preview!("COUNT(DISTINCT u.membership)", "display_name_key", ""),
+);
+const PAGE_BY_GROUP_ID: Statement = Statement::read(
+    "mapping.page_by_group_id",
+    preview!("DISTINCT u.membership", "id", " AND u.membership > $3 ORDER BY u.membership LIMIT $4"),
+);
+const PAGE_BY_GROUP_EXTERNAL_ID: Statement = Statement::read(
+    "mapping.page_by_group_external_id",
+    preview!("DISTINCT u.membership", "external_id", " AND u.membership > $3 ORDER BY u.membership LIMIT $4"),
+);
+const PAGE_BY_GROUP_DISPLAY_NAME: Statement = Statement::read(
+    "mapping.page_by_group_display_name",
+    preview!(
+        "DISTINCT u.membership",
+        "display_name_key",
+        " AND u.membership > $3 ORDER BY u.membership LIMIT $4"
+    ),
+);
 const AFFECTED_BY_GROUP: Statement = Statement::read(
     "mapping.affected_by_group",
     "SELECT DISTINCT u.membership FROM directory_members m JOIN directory_users u ON u.id = m.directory_user \
@@ -127,6 +167,12 @@ pub const ALL: &[&Statement] = &[
     &AFFECTED_BY_GROUP_ID,
     &AFFECTED_BY_GROUP_EXTERNAL_ID,
     &AFFECTED_BY_GROUP_DISPLAY_NAME,
+    &COUNT_BY_GROUP_ID,
+    &COUNT_BY_GROUP_EXTERNAL_ID,
+    &COUNT_BY_GROUP_DISPLAY_NAME,
+    &PAGE_BY_GROUP_ID,
+    &PAGE_BY_GROUP_EXTERNAL_ID,
+    &PAGE_BY_GROUP_DISPLAY_NAME,
     &AFFECTED_BY_GROUP,
     &AFFECTED_BY_DIRECTORY,
     &HOLDERS_OF_ROLE,
@@ -170,6 +216,22 @@ impl GroupKey {
             Self::Id => &AFFECTED_BY_GROUP_ID,
             Self::ExternalId => &AFFECTED_BY_GROUP_EXTERNAL_ID,
             Self::DisplayName => &AFFECTED_BY_GROUP_DISPLAY_NAME,
+        }
+    }
+
+    const fn count(self) -> &'static Statement {
+        match self {
+            Self::Id => &COUNT_BY_GROUP_ID,
+            Self::ExternalId => &COUNT_BY_GROUP_EXTERNAL_ID,
+            Self::DisplayName => &COUNT_BY_GROUP_DISPLAY_NAME,
+        }
+    }
+
+    const fn page(self) -> &'static Statement {
+        match self {
+            Self::Id => &PAGE_BY_GROUP_ID,
+            Self::ExternalId => &PAGE_BY_GROUP_EXTERNAL_ID,
+            Self::DisplayName => &PAGE_BY_GROUP_DISPLAY_NAME,
         }
     }
 
@@ -307,6 +369,32 @@ pub fn affected(
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
     memberships(&tx.rows(GroupKey::of(source).affected(), params![directory, source.key().1, limit])?)
+}
+
+/// How many memberships [`affected`] would list without a limit.
+///
+/// # Errors
+/// As [`find`].
+pub fn count_affected(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    source: &MappingSource,
+) -> Result<i64, StoreError> {
+    let row = tx.row(GroupKey::of(source).count(), params![directory, source.key().1])?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// A page of the same memberships in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn page_affected(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    source: &MappingSource,
+    (after, limit): (&str, i64),
+) -> Result<Vec<MembershipId>, StoreError> {
+    memberships(&tx.rows(GroupKey::of(source).page(), params![directory, source.key().1, after, limit])?)
 }
 
 /// The memberships of people in a group, in order of id; `limit` at most.
