@@ -13,9 +13,9 @@ use portcullis_store::{Options, Store, Tx, instance};
 use portcullis_web::edge::EdgeSettings;
 use portcullis_web::{App, router};
 use serde_json::Value;
-use tempfile::TempDir;
 use tower::ServiceExt as _;
 
+use crate::place::Place;
 use crate::{Outside, Seeded, SetClock};
 
 /// Under which URL a bench is reached.
@@ -63,8 +63,8 @@ pub struct Bench {
     pub clock: Arc<SetClock>,
     /// The world outside, to be told what to answer.
     pub outside: Arc<Outside>,
-    // The files of the database; gone when the bench is.
-    _folder: TempDir,
+    // Where the database is; gone when the bench is.
+    place: Place,
 }
 
 impl Bench {
@@ -74,11 +74,23 @@ impl Bench {
     /// If there is no place for the database.
     #[must_use]
     pub fn sqlite() -> Self {
-        let folder = tempfile::tempdir().expect("a temporary folder");
+        Self::on(Place::sqlite())
+    }
+
+    /// The same on a database of its own in the PostgreSQL cluster that `PORTCULLIS_TEST_POSTGRES` names; `None` where
+    /// it names none.
+    ///
+    /// # Panics
+    /// If it names none in CI, where half of the tests must not be left out quietly; if the cluster does not answer.
+    #[must_use]
+    pub fn postgres() -> Option<Self> {
+        Place::postgres().map(Self::on)
+    }
+
+    fn on(place: Place) -> Self {
         let clock = Arc::new(SetClock::default());
         let outside = Arc::new(Outside::default());
-        let options = Options::Sqlite { path: folder.path().join("portcullis.db") };
-        let store = Store::open(&options, Arc::clone(&clock) as _).expect("a database");
+        let store = Store::open(&place.options(), Arc::clone(&clock) as _).expect("a database");
         let root = SecretHash::of(ROOT_TOKEN);
         store
             .write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, root.as_str()))
@@ -93,7 +105,13 @@ impl Bench {
             limits: Limits::default(),
         };
         let app = App::new(Portcullis::new(around), EdgeSettings::default());
-        Self { app, clock, outside, _folder: folder }
+        Self { app, clock, outside, place }
+    }
+
+    /// Where the database is, for whoever looks into it past the product.
+    #[must_use]
+    pub fn database(&self) -> Options {
+        self.place.options()
     }
 
     /// The product, for what is not behind HTTP.

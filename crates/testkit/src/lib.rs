@@ -1,6 +1,6 @@
 //! Benches for tests: the whole product behind HTTP on a throw-away database. Development only.
 //!
-//! [`Bench::sqlite`] gives a product whose clock is set by hand, whose randomness is repeatable and whose way out
+//! [`Bench::sqlite`] (and [`Bench::postgres`]) gives a product whose clock is set by hand, whose randomness is repeatable and whose way out
 //! answers what the test said. [`Bench::call`] speaks to it as a client would, without a socket.
 //!
 //! A test may panic, and so may this: what goes wrong here is a fault of the test.
@@ -8,6 +8,7 @@
 
 mod bench;
 mod outside;
+mod place;
 mod persona;
 mod surroundings;
 

@@ -1,0 +1,426 @@
+//! What must hold after every command: the product's rows against the model, and the invariants by themselves.
+//!
+//! Rows are read past the product, so that a look-up which hides a fault hides nothing here. Each finding begins with
+//! the invariant that is broken, as the design numbers them.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_domain::text::Slug;
+use portcullis_service::ServiceError;
+use portcullis_service::evaluation::{About, ask};
+use serde_json::{Value, json};
+
+use super::command::ORGANIZATIONS;
+use super::model::{AgentState, End, Expect, Holder, Member, Model, Name, State};
+use super::raw::{NULL, Raw};
+use super::world::{World, address};
+
+/// Tables that belong to one organization, each with what its rows are found and ordered by.
+const OF_ORGANIZATION: &[&str] = &[
+    "SELECT * FROM environments WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM roles WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM memberships WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM directories WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM directory_users WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM directory_groups WHERE organization = '{org}' ORDER BY id",
+    "SELECT m.* FROM directory_members m JOIN directory_groups g ON g.id = m.directory_group \
+     WHERE g.organization = '{org}' ORDER BY m.directory_group, m.directory_user",
+    "SELECT * FROM mappings WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM grants WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM agents WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM tokens WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM tombstones WHERE organization = '{org}' ORDER BY membership, kind, value",
+    "SELECT * FROM receipts WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM outbox WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM audit_events WHERE organization = '{org}' ORDER BY id",
+];
+
+/// Events that stand for a change of a membership's stored access.
+const ACCESS: [&str; 3] = ["member.access_changed", "member.deprovisioned", "member.revived"];
+/// Events that stand for a change of an agent's state or owner.
+const AGENT: [&str; 5] =
+    ["agent.paused", "agent.resumed", "agent.orphaned", "agent.handed_over", "agent.disabled"];
+
+/// A finding: which invariant, and what is wrong.
+pub(crate) type Finding = String;
+
+macro_rules! ensure {
+    ($holds:expr, $($text:tt)*) => {
+        if !$holds {
+            return Err(format!($($text)*));
+        }
+    };
+}
+
+/// What was there after the last command.
+#[derive(Default)]
+pub(crate) struct Seen {
+    dumps: Vec<Vec<Vec<Vec<String>>>>,
+    /// A membership's stored access, with why it ended.
+    access: BTreeMap<String, Vec<String>>,
+    agents: BTreeMap<String, Vec<String>>,
+    ended_tokens: BTreeSet<String>,
+    tokens: BTreeSet<String>,
+    events: BTreeSet<String>,
+}
+
+/// Who did the last command, as its events must say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Doer {
+    pub(crate) org: Option<usize>,
+    pub(crate) directory: Option<usize>,
+    pub(crate) kind: &'static str,
+}
+
+fn dump(raw: &mut Raw, world: &World, org: usize) -> Vec<Vec<Vec<String>>> {
+    let id = world.ids.organizations[org].to_string();
+    OF_ORGANIZATION.iter().map(|sql| raw.rows(&sql.replace("{org}", &id))).collect()
+}
+
+/// Everything that must hold now. `doer` is who did what has just happened.
+pub(crate) fn check(
+    world: &World,
+    model: &Model,
+    raw: &mut Raw,
+    seen: &mut Seen,
+    doer: Doer,
+) -> Result<(), Finding> {
+    other_organizations(world, raw, seen, doer)?;
+    explicit_roles(raw)?;
+    members(world, model, raw)?;
+    decisions(world, model)?;
+    tokens(world, model, raw, seen)?;
+    agents(world, model, raw)?;
+    tombstones(world, model, raw)?;
+    receipts(world, model, raw)?;
+    users(world, model, raw)?;
+    events(world, raw, seen, doer)
+}
+
+/// I8, and I3 for everything but users: what happens in one organization changes nothing in another.
+fn other_organizations(world: &World, raw: &mut Raw, seen: &mut Seen, doer: Doer) -> Result<(), Finding> {
+    let dumps: Vec<_> = (0..ORGANIZATIONS).map(|org| dump(raw, world, org)).collect();
+    for (org, before) in seen.dumps.iter().enumerate() {
+        let same = Some(org) == doer.org || doer.kind == "rule" || *before == dumps[org];
+        ensure!(same, "I8: {doer:?} changed something of organization {org}");
+    }
+    seen.dumps = dumps;
+    Ok(())
+}
+
+/// I2: an explicit-only role stands on a grant by a person, whatever the mappings say.
+fn explicit_roles(raw: &mut Raw) -> Result<(), Finding> {
+    let without = raw.rows(
+        "SELECT m.id, m.role FROM memberships m WHERE m.role IN ('owner', 'break-glass') AND NOT EXISTS \
+         (SELECT 1 FROM grants g WHERE g.membership = m.id AND g.role = m.role AND g.ended_at IS NULL)",
+    );
+    ensure!(without.is_empty(), "I2: an explicit-only role without a grant: {without:?}");
+    Ok(())
+}
+
+const fn state(state: State) -> &'static str {
+    match state {
+        State::Invited => "invited",
+        State::Active => "active",
+        State::Suspended => "suspended",
+        State::Deprovisioned => "deprovisioned",
+    }
+}
+
+fn because(end: Option<End>) -> &'static str {
+    match end {
+        None => NULL,
+        Some(End::Inactive) => "inactive",
+        Some(End::Deleted) => "deleted",
+        Some(End::Unmapped) => "unmapped",
+        Some(End::Administrator) => "administrator",
+    }
+}
+
+fn expected(world: &World, member: &Member) -> Vec<String> {
+    let governor =
+        member.governed_by.map_or(NULL.to_owned(), |d| world.ids.directories[member.org][d].to_string());
+    let flag = |set: bool| if set { "set" } else { NULL };
+    vec![
+        world.ids.organizations[member.org].to_string(),
+        address(member.person),
+        state(member.state).to_owned(),
+        member.role.unwrap_or(NULL).to_owned(),
+        json!(member.teams).to_string(),
+        json!(member.environments).to_string(),
+        because(member.ended).to_owned(),
+        governor,
+        flag(member.suspended).to_owned(),
+        flag(member.bare).to_owned(),
+    ]
+}
+
+fn flagged(value: &str) -> String {
+    if value == NULL { NULL.to_owned() } else { "set".to_owned() }
+}
+
+fn same_json(text: &str) -> String {
+    serde_json::from_str::<Value>(text).expect("JSON").to_string()
+}
+
+/// Stored access is what the model says, person by person (I9 within one order of arrival).
+fn members(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
+    let rows = raw.rows(
+        "SELECT id, organization, email, state, role, teams, environments, ended_because, governed_by, \
+         suspended_at, bare_owner_at FROM memberships ORDER BY id",
+    );
+    let stored: BTreeMap<String, Vec<String>> = rows
+        .into_iter()
+        .map(|mut row| {
+            let id = row.remove(0);
+            (row[4], row[5]) = (same_json(&row[4]), same_json(&row[5]));
+            (row[8], row[9]) = (flagged(&row[8]), flagged(&row[9]));
+            (id, row)
+        })
+        .collect();
+    ensure!(stored.len() == model.members.len(), "I9: {} memberships are stored", stored.len());
+    for (n, member) in model.members.iter().enumerate() {
+        let (is, must) = (stored.get(&world.ids.members[n].to_string()), expected(world, member));
+        ensure!(is == Some(&must), "I9: member {n} is {is:?}, must be {must:?}");
+    }
+    Ok(())
+}
+
+/// I1: every token that was ever issued answers as the model says, now.
+fn decisions(world: &World, model: &Model) -> Result<(), Finding> {
+    for (n, (is, must)) in answers(world, model).into_iter().enumerate() {
+        ensure!(is == must, "I1: token {n} ({:?}) answers `{is}`, must `{must}`", model.tokens[n]);
+    }
+    Ok(())
+}
+
+/// What the product answers about every token, and what the model says.
+pub(crate) fn answers(world: &World, model: &Model) -> Vec<(&'static str, &'static str)> {
+    let questions: Vec<_> = model
+        .tokens
+        .iter()
+        .zip(&world.ids.tokens)
+        .map(|(row, (_, secret))| (world.ids.organizations[row.org], row.environment, secret.clone()))
+        .collect();
+    let portcullis = world.bench.portcullis().clone();
+    let now = portcullis.now();
+    let store = std::sync::Arc::clone(&portcullis.around().store);
+    let answers = store.read_blocking(move |tx| {
+        let mut answers = Vec::new();
+        for (organization, environment, secret) in &questions {
+            let environment: Slug = environment.parse()?;
+            let about = About::Organization(*organization);
+            answers.push(ask(tx, portcullis.uses(), secret, about, &environment, now)?.decision.code());
+        }
+        Ok::<_, ServiceError>(answers)
+    });
+    let must = model.tokens.iter().map(|t| model.decision(t));
+    answers.expect("checks are answered").into_iter().zip(must).collect()
+}
+
+/// I4: what ended has ended; what the model says has ended did, and nothing else.
+fn tokens(world: &World, model: &Model, raw: &mut Raw, seen: &Seen) -> Result<(), Finding> {
+    let rows = raw.rows("SELECT id, ended_at, shown_to FROM tokens");
+    let stored: BTreeMap<_, _> = rows.iter().map(|r| (r[0].clone(), (r[1] != NULL, r[2].clone()))).collect();
+    for id in &seen.ended_tokens {
+        ensure!(stored.get(id).is_some_and(|(ended, _)| *ended), "I4: the ended token {id} came back");
+    }
+    for (n, row) in model.tokens.iter().enumerate() {
+        let shown = row.shown_to.map_or(NULL.to_owned(), |m| world.ids.members[m].to_string());
+        let (is, must) = (stored.get(&world.ids.tokens[n].0.to_string()), (row.ended, shown));
+        ensure!(is == Some(&must), "I4: token {n} is stored as {is:?}, must be {must:?}");
+    }
+    Ok(())
+}
+
+const fn agent_state(state: AgentState) -> &'static str {
+    match state {
+        AgentState::Active => "active",
+        AgentState::Paused => "paused",
+        AgentState::Orphaned => "orphaned",
+        AgentState::Disabled => "disabled",
+    }
+}
+
+/// I4: agents are where their rules put them, and an orphaned one stays stopped.
+fn agents(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
+    let rows = raw.rows("SELECT id, organization, owner, state FROM agents");
+    let stored: BTreeMap<_, _> = rows.iter().map(|r| (r[0].clone(), r[1..].to_vec())).collect();
+    for (n, row) in model.agents.iter().enumerate() {
+        let organization = world.ids.organizations[row.org].to_string();
+        let owner = world.ids.members[row.owner].to_string();
+        let must = vec![organization, owner, agent_state(row.state).to_owned()];
+        let is = stored.get(&world.ids.agents[n].to_string());
+        ensure!(is == Some(&must), "I4: agent {n} is {is:?}, must be {must:?}");
+    }
+    Ok(())
+}
+
+/// I4: a tombstone holds every identifier that a leaver ever had, until somebody with the right names it anew.
+fn tombstones(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
+    let rows =
+        raw.rows("SELECT organization, kind, value, membership FROM tombstones WHERE lifted_at IS NULL");
+    let stored: BTreeSet<Vec<String>> = rows.into_iter().collect();
+    let must: BTreeSet<Vec<String>> = model
+        .tombstones
+        .iter()
+        .map(|(org, person, name, member)| {
+            let (kind, value) = match name {
+                Name::Login => ("user_name", address(*person)),
+                Name::Email => ("email", address(*person)),
+                Name::External(directory) => {
+                    ("external_id", format!("{}/ext-{person}", world.ids.directories[*org][*directory]))
+                }
+            };
+            let organization = world.ids.organizations[*org].to_string();
+            vec![organization, kind.to_owned(), value, world.ids.members[*member].to_string()]
+        })
+        .collect();
+    let missing: Vec<_> = must.difference(&stored).collect();
+    let surplus: Vec<_> = stored.difference(&must).collect();
+    ensure!(
+        missing.is_empty() && surplus.is_empty(),
+        "I4: tombstones: missing {missing:?}, not to be {surplus:?}"
+    );
+    Ok(())
+}
+
+/// A receipt names each token and agent that ended, no more and no less.
+fn receipts(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
+    let mut stored: BTreeMap<String, Vec<BTreeSet<(String, String)>>> = BTreeMap::new();
+    for receipt in raw.rows("SELECT id, membership FROM receipts ORDER BY id") {
+        let lines =
+            raw.rows(&format!("SELECT kind, item FROM receipt_lines WHERE receipt = '{}'", receipt[0]));
+        let lines = lines.into_iter().map(|r| (r[0].clone(), r[1].clone())).collect();
+        stored.entry(receipt[1].clone()).or_default().push(lines);
+    }
+    for (n, member) in model.members.iter().enumerate() {
+        let must: Vec<BTreeSet<(String, String)>> = member
+            .receipts
+            .iter()
+            .map(|receipt| {
+                let tokens = receipt.tokens.iter().map(|t| ("token", world.ids.tokens[*t].0.to_string()));
+                let agents = receipt.agents.iter().map(|a| ("agent", world.ids.agents[*a].to_string()));
+                tokens.chain(agents).map(|(kind, id)| (kind.to_owned(), id)).collect()
+            })
+            .collect();
+        let is = stored.remove(&world.ids.members[n].to_string()).unwrap_or_default();
+        ensure!(is == must, "I5: the receipts of member {n} say {is:?}, must say {must:?}");
+    }
+    ensure!(stored.is_empty(), "I5: receipts of nobody: {stored:?}");
+    Ok(())
+}
+
+/// I3: a user ends with the last membership, and not before.
+fn users(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
+    let rows = raw.rows(
+        "SELECT m.id, u.ended_at, (SELECT COUNT(*) FROM authenticators a WHERE a.user_id = u.id) \
+         FROM memberships m JOIN users u ON u.id = m.user_id",
+    );
+    let stored: BTreeMap<_, _> =
+        rows.into_iter().map(|r| (r[0].clone(), (r[1] != NULL, r[2] != "0"))).collect();
+    for (n, member) in model.members.iter().enumerate() {
+        let must = (model.is_user_ended(member.user), model.users[member.user]);
+        let is = stored.get(&world.ids.members[n].to_string());
+        ensure!(
+            is == Some(&must),
+            "I3: the user of member {n} is {is:?} (ended, can sign in), must be {must:?}"
+        );
+    }
+    Ok(())
+}
+
+/// I5: each change of stored access, of an agent and of a token has exactly one event, and the event says why.
+fn events(world: &World, raw: &mut Raw, seen: &mut Seen, doer: Doer) -> Result<(), Finding> {
+    let rows = raw.rows("SELECT id, action, target, content FROM audit_events ORDER BY id");
+    let known: BTreeSet<String> = rows.iter().map(|r| r[0].clone()).collect();
+    let lost: Vec<_> = seen.events.difference(&known).collect();
+    ensure!(lost.is_empty(), "I5: events are gone: {lost:?}");
+    let new: Vec<&Vec<String>> = rows.iter().filter(|r| !seen.events.contains(&r[0])).collect();
+    let count = |target: &str, actions: &[&str]| {
+        new.iter().filter(|r| r[2] == target && actions.contains(&r[1].as_str())).count()
+    };
+
+    let access = raw
+        .rows("SELECT id, state, role, teams, environments, reasons, until, ended_because FROM memberships");
+    let access: BTreeMap<_, _> = access.into_iter().map(|r| (r[0].clone(), r[1..].to_vec())).collect();
+    for (id, is) in &access {
+        let created = count(id, &["member.created"]);
+        let changed = count(id, &ACCESS);
+        let (must_create, must_change) = match seen.access.get(id) {
+            // A newcomer may come and go, or come and be settled, by one statement: each is stored with its event.
+            None => (1, usize::from(is[0] == "deprovisioned").max(changed.min(1))),
+            Some(was) => (0, usize::from(was != is)),
+        };
+        ensure!(
+            (created, changed) == (must_create, must_change),
+            "I5: member {id} has {created} events of coming and {changed} of access, must have {must_create} and {must_change}"
+        );
+    }
+    let agents = raw.rows("SELECT id, owner, state FROM agents");
+    let agents: BTreeMap<_, _> = agents.into_iter().map(|r| (r[0].clone(), r[1..].to_vec())).collect();
+    for (id, is) in &agents {
+        let Some(was) = seen.agents.get(id) else {
+            ensure!(count(id, &["agent.created"]) == 1, "I5: agent {id} came without an event");
+            continue;
+        };
+        // Where an owner and the heir end by one change of rules, the agent goes from one to the other and stops.
+        let changed = count(id, &AGENT);
+        let ends = new.iter().filter(|r| r[1] == "member.deprovisioned").count().max(1);
+        ensure!(was == is || (1..=ends).contains(&changed), "I5: agent {id} changed with {changed} events");
+    }
+    let tokens = raw.rows("SELECT id, ended_at FROM tokens");
+    let ended: BTreeSet<String> = tokens.iter().filter(|r| r[1] != NULL).map(|r| r[0].clone()).collect();
+    let tokens: BTreeSet<String> = tokens.into_iter().map(|r| r[0].clone()).collect();
+    for id in &tokens {
+        let must_issue = usize::from(!seen.tokens.contains(id));
+        let must_end = usize::from(ended.contains(id) && !seen.ended_tokens.contains(id));
+        let (issued, over) = (count(id, &["token.issued"]), count(id, &["token.ended"]));
+        ensure!(
+            (issued, over) == (must_issue, must_end),
+            "I5: token {id} has {issued} events of issue and {over} of its end"
+        );
+    }
+    for event in &new {
+        causes(world, event, doer)?;
+    }
+    seen.access = access;
+    seen.agents = agents;
+    seen.tokens = tokens;
+    seen.ended_tokens = ended;
+    seen.events = known;
+    Ok(())
+}
+
+/// The event's content names the door, the request and the directory.
+fn causes(world: &World, event: &[String], doer: Doer) -> Result<(), Finding> {
+    let content: Value = serde_json::from_str(&event[3]).expect("JSON");
+    let cause = &content["cause"];
+    ensure!(content["action"] == event[1].as_str(), "I5: event {} says another action", event[0]);
+    ensure!(cause["kind"] == doer.kind, "I5: event {} was caused by {cause}, not by {doer:?}", event[0]);
+    if !["rule", "system"].contains(&doer.kind) {
+        ensure!(cause["request_id"].is_string(), "I5: event {} names no request: {cause}", event[0]);
+    }
+    if let (Some(org), Some(directory)) = (doer.org, doer.directory) {
+        let must = world.ids.directories[org][directory].to_string();
+        ensure!(cause["directory"] == must.as_str(), "I5: event {} names no directory: {cause}", event[0]);
+    }
+    Ok(())
+}
+
+/// What the product must have answered.
+pub(crate) fn answered(expect: Expect, answer: &Result<(), ServiceError>) -> Result<(), Finding> {
+    match (expect, answer) {
+        (Expect::Done, Err(error)) => Err(format!("a command that must be carried out: {error:?}")),
+        (Expect::Refused, Ok(())) => Err("a command that must be refused was carried out".to_owned()),
+        _ => Ok(()),
+    }
+}
+
+/// What stands behind a token in the model: for readers of a finding.
+pub(crate) fn holder(model: &Model, holder: Holder) -> String {
+    match holder {
+        Holder::Member(m) => format!("member {m}: {:?}", model.members[m]),
+        Holder::Agent(a) => format!("agent {a}: {:?}", model.agents[a]),
+    }
+}

@@ -1,0 +1,216 @@
+//! What can happen: every command that the machine gives, by number, so that a run can be repeated and shrunk.
+//!
+//! Numbers are taken modulo what there is when the command is carried out; a command about nothing does nothing.
+
+use portcullis_domain::agent::OwnerLossRule;
+use portcullis_domain::team::TeamRole;
+use proptest::prelude::*;
+
+/// How many organizations there are.
+pub(crate) const ORGANIZATIONS: usize = 2;
+/// How many directories each of them has: the first ends at once who lost the last group, the second waits an hour.
+pub(crate) const DIRECTORIES: usize = 2;
+/// How many groups each directory may have.
+pub(crate) const GROUPS: usize = 2;
+/// How many people there are, whom everybody may tell of.
+pub(crate) const PEOPLE: usize = 4;
+
+/// What a mapping gives.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Given {
+    pub(crate) role: Option<&'static str>,
+    pub(crate) team: Option<(&'static str, TeamRole)>,
+    pub(crate) environment: Option<&'static str>,
+}
+
+/// Who asks: the root token, or a member, by number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum By {
+    Root,
+    Member(usize),
+}
+
+/// What becomes of an agent by an order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Order {
+    Pause,
+    Resume,
+    Disable,
+}
+
+/// One command.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Time passes, in seconds; the job that follows it runs.
+    Pass(i64),
+    /// A directory tells of a new person.
+    Tell { org: usize, directory: usize, person: usize, active: bool },
+    /// A directory says that somebody is active, or not; also what it said before.
+    Say { user: usize, active: bool },
+    /// A directory sends attributes that look like rights.
+    Boast { user: usize },
+    /// A directory deletes somebody.
+    Delete { user: usize },
+    /// A directory tells of a group.
+    MakeGroup { org: usize, directory: usize, group: usize },
+    /// A directory deletes a group.
+    DropGroup { org: usize, directory: usize, group: usize },
+    /// Somebody is in a group from now on.
+    Join { user: usize, group: usize },
+    /// Somebody is in a group no longer.
+    Leave { user: usize, group: usize },
+    /// A group has exactly these members: one bit a person.
+    Replace { org: usize, directory: usize, group: usize, members: u8 },
+    /// A mapping of a group, whether there is such a group or not.
+    Map { org: usize, directory: usize, group: usize, gives: Given },
+    /// A mapping is deleted.
+    Unmap { mapping: usize },
+    /// A directory has another default role.
+    Default { org: usize, directory: usize, role: Option<&'static str> },
+    /// A person gives a role.
+    Grant { member: usize, role: &'static str },
+    /// A grant is taken back.
+    EndGrant { grant: usize },
+    /// A person is invited.
+    Invite { org: usize, person: usize },
+    /// An invitation is accepted.
+    Accept { token: usize },
+    /// The root token puts a user into an organization.
+    Add { org: usize, member: usize },
+    /// A user gets a password: an owner counts only if they can sign in.
+    SetPassword { member: usize },
+    /// An administrator suspends.
+    Suspend { member: usize },
+    /// An administrator lifts that.
+    Restore { member: usize },
+    /// An administrator off-boards.
+    OffBoard { member: usize },
+    /// A key of a member.
+    MemberKey { member: usize, by: By, staging: bool, expires: bool },
+    /// A session.
+    Session { member: usize },
+    /// An agent.
+    MakeAgent { owner: usize, heir: usize, rule: OwnerLossRule, by: By, staging: bool },
+    /// A key of an agent.
+    AgentKey { agent: usize, by: By },
+    /// An order to an agent.
+    OrderAgent { agent: usize, order: Order },
+    /// An agent gets another owner.
+    Assign { agent: usize, owner: usize },
+    /// A key is revoked.
+    Revoke { token: usize },
+}
+
+fn by() -> impl Strategy<Value = By> {
+    prop_oneof![1 => Just(By::Root), 2 => any::<u8>().prop_map(|n| By::Member(n.into()))]
+}
+
+fn mapped_role() -> impl Strategy<Value = Option<&'static str>> {
+    // `owner` and `break-glass` can be in no mapping: one that got there all the same must give nothing.
+    prop_oneof![
+        3 => Just(Some("member")), 2 => Just(Some("admin")), 1 => Just(Some("viewer")), 1 => Just(None),
+        1 => Just(Some("owner")), 1 => Just(Some("break-glass")),
+    ]
+}
+
+fn given() -> impl Strategy<Value = Given> {
+    let team = prop_oneof![
+        2 => Just(None),
+        1 => Just(Some(("core", TeamRole::Member))),
+        1 => Just(Some(("core", TeamRole::Admin))),
+        1 => Just(Some(("edge", TeamRole::Member))),
+    ];
+    let environment = prop_oneof![3 => Just(None), 2 => Just(Some("production")), 1 => Just(Some("staging"))];
+    (mapped_role(), team, environment).prop_map(|(role, team, environment)| {
+        let automatic = role.filter(|r| !["owner", "break-glass"].contains(r));
+        let nothing = automatic.is_none() && team.is_none() && environment.is_none();
+        Given { role, team: if nothing { Some(("core", TeamRole::Member)) } else { team }, environment }
+    })
+}
+
+/// A whole run. Most begin with people who can act, so that what they hold and leave behind is reached in few steps.
+pub(crate) fn commands(
+    length: impl Into<prop::collection::SizeRange>,
+) -> impl Strategy<Value = Vec<Command>> {
+    let rest = prop::collection::vec(command(), length);
+    (prop::bool::weighted(0.8), rest).prop_map(|(peopled, rest)| {
+        let mut all = if peopled { people_who_act() } else { Vec::new() };
+        all.extend(rest);
+        all
+    })
+}
+
+fn people_who_act() -> Vec<Command> {
+    let mut begin = Vec::new();
+    for org in 0..ORGANIZATIONS {
+        begin.push(Command::Default { org, directory: org, role: Some("member") });
+        begin.extend((0..DIRECTORIES).map(|directory| Command::MakeGroup { org, directory, group: 0 }));
+        begin.extend((0..PEOPLE - 1).map(|person| Command::Tell {
+            org,
+            directory: org,
+            person,
+            active: true,
+        }));
+    }
+    begin
+}
+
+/// Any command.
+fn command() -> impl Strategy<Value = Command> {
+    let n = || any::<u8>().prop_map(usize::from);
+    let place = || (0..ORGANIZATIONS, 0..DIRECTORIES);
+    let facts = prop_oneof![
+        6 => (place(), 0..PEOPLE, prop::bool::weighted(0.9)).prop_map(|((org, directory), person, active)| {
+            Command::Tell { org, directory, person, active }
+        }),
+        5 => (n(), any::<bool>()).prop_map(|(user, active)| Command::Say { user, active }),
+        1 => n().prop_map(|user| Command::Boast { user }),
+        2 => n().prop_map(|user| Command::Delete { user }),
+        3 => (place(), 0..GROUPS).prop_map(|((org, directory), group)| {
+            Command::MakeGroup { org, directory, group }
+        }),
+        1 => (place(), 0..GROUPS).prop_map(|((org, directory), group)| {
+            Command::DropGroup { org, directory, group }
+        }),
+        6 => (n(), 0..GROUPS).prop_map(|(user, group)| Command::Join { user, group }),
+        3 => (n(), 0..GROUPS).prop_map(|(user, group)| Command::Leave { user, group }),
+        2 => (place(), 0..GROUPS, any::<u8>()).prop_map(|((org, directory), group, members)| {
+            Command::Replace { org, directory, group, members }
+        }),
+    ];
+    let rules = prop_oneof![
+        5 => (place(), 0..GROUPS, given()).prop_map(|((org, directory), group, gives)| {
+            Command::Map { org, directory, group, gives }
+        }),
+        2 => n().prop_map(|mapping| Command::Unmap { mapping }),
+        3 => (place(), prop_oneof![Just(None), Just(Some("member")), Just(Some("owner"))])
+            .prop_map(|((org, directory), role)| Command::Default { org, directory, role }),
+        3 => (n(), prop_oneof![2 => Just("owner"), 1 => Just("admin"), 1 => Just("break-glass")])
+            .prop_map(|(member, role)| Command::Grant { member, role }),
+        2 => n().prop_map(|grant| Command::EndGrant { grant }),
+    ];
+    let people = prop_oneof![
+        2 => (0..ORGANIZATIONS, 0..PEOPLE).prop_map(|(org, person)| Command::Invite { org, person }),
+        2 => n().prop_map(|token| Command::Accept { token }),
+        3 => (0..ORGANIZATIONS, n()).prop_map(|(org, member)| Command::Add { org, member }),
+        1 => n().prop_map(|member| Command::SetPassword { member }),
+        2 => n().prop_map(|member| Command::Suspend { member }),
+        2 => n().prop_map(|member| Command::Restore { member }),
+        2 => n().prop_map(|member| Command::OffBoard { member }),
+    ];
+    let acting = prop_oneof![
+        6 => (n(), by(), prop::bool::weighted(0.2), prop::bool::weighted(0.2)).prop_map(
+            |(member, by, staging, expires)| Command::MemberKey { member, by, staging, expires }
+        ),
+        2 => n().prop_map(|member| Command::Session { member }),
+        5 => (n(), n(), prop::sample::select(OwnerLossRule::ALL.to_vec()), by(), prop::bool::weighted(0.1))
+            .prop_map(|(owner, heir, rule, by, staging)| Command::MakeAgent { owner, heir, rule, by, staging }),
+        6 => (n(), by()).prop_map(|(agent, by)| Command::AgentKey { agent, by }),
+        3 => (n(), prop_oneof![2 => Just(Order::Pause), 3 => Just(Order::Resume), 1 => Just(Order::Disable)])
+            .prop_map(|(agent, order)| Command::OrderAgent { agent, order }),
+        2 => (n(), n()).prop_map(|(agent, owner)| Command::Assign { agent, owner }),
+        1 => n().prop_map(|token| Command::Revoke { token }),
+    ];
+    let time = prop_oneof![Just(60_i64), Just(1800), Just(3600), Just(7200)].prop_map(Command::Pass);
+    prop_oneof![10 => facts, 5 => rules, 5 => people, 10 => acting, 2 => time]
+}

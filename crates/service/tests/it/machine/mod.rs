@@ -1,0 +1,274 @@
+//! The property machine: random commands against the whole road, from a statement to the row, held against a model.
+//!
+//! Two organizations, two directories each, a handful of people who are in both. After each command the machine checks
+//! the invariants that the design numbers I1–I5 and I8–I10, reading the database past the product. [`faults`] plants
+//! faults that a careless change could bring, and each must be found.
+
+mod check;
+mod command;
+mod faults;
+mod model;
+mod order;
+mod raw;
+mod world;
+
+use std::collections::BTreeMap;
+
+use portcullis_testkit::Bench;
+use proptest::test_runner::{Config, RngAlgorithm, TestCaseError, TestRng, TestRunner};
+
+use check::{Doer, Finding, Seen};
+use command::{Command, commands};
+use model::{Expect, Model};
+use raw::Raw;
+use world::World;
+
+/// Commands of one run.
+const LENGTH: usize = 70;
+/// Runs whose seed is the same in every run of the tests.
+const FIXED: u32 = 32;
+/// Runs with a fresh seed, in every run of the tests and in the long one.
+const FRESH: u32 = 8;
+const FRESH_LONG: u32 = 1500;
+/// Runs on PostgreSQL, where each makes and drops a database.
+const ON_POSTGRES: u32 = 3;
+const ON_POSTGRES_LONG: u32 = 100;
+/// The seed of the fixed runs.
+const SEED: [u8; 32] = *b"portcullis property machine seed";
+
+#[expect(clippy::disallowed_methods, reason = "the test runner says which tier it runs")]
+fn in_long_tier() -> bool {
+    std::env::var("PORTCULLIS_TEST_TIER").is_ok_and(|tier| tier == "long")
+}
+
+/// A run: the product, the model, and what was seen after the last command.
+pub(crate) struct Machine {
+    pub(crate) world: World,
+    pub(crate) model: Model,
+    pub(crate) raw: Raw,
+    seen: Seen,
+}
+
+/// How often each command was carried out: a machine whose commands are all refused proves nothing.
+pub(crate) type Tally = BTreeMap<String, usize>;
+
+impl Machine {
+    /// A run on that database. `planted` is what it does wrong from the beginning: SQL, or nothing.
+    pub(crate) fn new(bench: Bench, planted: &str) -> Self {
+        let raw = Raw::of(&bench);
+        let world = World::new(bench);
+        let model = Model { now: World::start_s(), ..Model::default() };
+        let mut machine = Self { world, model, raw, seen: Seen::default() };
+        machine.raw.batch(planted);
+        machine.begin();
+        machine
+    }
+
+    /// What making the organizations left behind is where the run begins.
+    fn begin(&mut self) {
+        let doer = Doer { org: None, directory: None, kind: "system" };
+        let began = check::check(&self.world, &self.model, &mut self.raw, &mut self.seen, doer);
+        assert_eq!(began, Ok(()), "before the first command");
+    }
+
+    fn check(&mut self, doer: Doer) -> Result<(), Finding> {
+        check::check(&self.world, &self.model, &mut self.raw, &mut self.seen, doer)
+    }
+
+    /// Time passes: what is due is refused at once, and ended by the job.
+    fn pass(&mut self, seconds: i64) -> Result<(), Finding> {
+        self.model.now += seconds;
+        self.world.set_time(self.model.now);
+        let mut later = self.model.clone();
+        later.pass();
+        for (n, (is, must)) in check::answers(&self.world, &later).into_iter().enumerate() {
+            if (is == "allowed") != (must == "allowed") {
+                let behind = check::holder(&later, later.tokens[n].holder);
+                return Err(format!(
+                    "I1: before the job, token {n} answers `{is}`, must `{must}` ({behind})"
+                ));
+            }
+        }
+        if self.model.is_due() || seconds > 1 {
+            self.world.run_job();
+            self.model.pass();
+            self.check(Doer { org: None, directory: None, kind: "rule" })?;
+        }
+        Ok(())
+    }
+
+    /// One command, and the check after it. `meddle` does what nobody should between the two.
+    pub(crate) fn step(
+        &mut self,
+        command: &Command,
+        meddle: &mut impl FnMut(&mut Self),
+        tally: &mut Tally,
+    ) -> Result<(), Finding> {
+        self.pass(match command {
+            Command::Pass(seconds) => *seconds,
+            _ => 1,
+        })?;
+        let before = self.model.clone();
+        let expect = self.model.carry_out(command);
+        let name: String = format!("{command:?}").chars().take_while(char::is_ascii_alphabetic).collect();
+        *tally.entry(format!("{name} {expect:?}")).or_default() += 1;
+        if expect != Expect::Nothing {
+            let answer = self.world.carry_out(command, &before);
+            check::answered(expect, &answer)?;
+        }
+        meddle(self);
+        let doer = doer(command, &before);
+        self.check(doer)
+    }
+
+    /// At the end of a run the log of each organization verifies offline, whole.
+    fn end(&mut self) -> Result<(), Finding> {
+        self.world.sign();
+        order::log_verifies(self)
+    }
+}
+
+/// Who does a command.
+fn doer(command: &Command, model: &Model) -> Doer {
+    let told = |n: usize| model.told(n).map(|t| (model.told[t].org, model.told[t].directory));
+    let of_member = |n: usize| model.member(n).map(|m| model.members[m].org);
+    let directory = match *command {
+        Command::Tell { org, directory, .. }
+        | Command::MakeGroup { org, directory, .. }
+        | Command::DropGroup { org, directory, .. }
+        | Command::Replace { org, directory, .. } => Some((org, directory)),
+        Command::Say { user, .. }
+        | Command::Boast { user }
+        | Command::Delete { user }
+        | Command::Join { user, .. }
+        | Command::Leave { user, .. } => told(user),
+        _ => None,
+    };
+    if let Some((org, directory)) = directory {
+        return Doer { org: Some(org), directory: Some(directory), kind: "scim" };
+    }
+    let org = match *command {
+        Command::Map { org, .. }
+        | Command::Default { org, .. }
+        | Command::Invite { org, .. }
+        | Command::Add { org, .. } => Some(org),
+        Command::Unmap { mapping } => model.mapping(mapping).map(|m| model.mappings[m].org),
+        Command::EndGrant { grant } => model.grant(grant).map(|g| model.members[model.grants[g].member].org),
+        Command::Grant { member, .. }
+        | Command::SetPassword { member }
+        | Command::Suspend { member }
+        | Command::Restore { member }
+        | Command::OffBoard { member }
+        | Command::MemberKey { member, .. }
+        | Command::Session { member } => of_member(member),
+        Command::MakeAgent { owner, .. } => of_member(owner),
+        Command::AgentKey { agent, .. }
+        | Command::OrderAgent { agent, .. }
+        | Command::Assign { agent, .. } => model.agent(agent).map(|a| model.agents[a].org),
+        Command::Accept { token } | Command::Revoke { token } => {
+            model.token(token).map(|t| model.tokens[t].org)
+        }
+        _ => None,
+    };
+    Doer { org, directory: None, kind: "api" }
+}
+
+/// A whole run on that machine, with somebody who meddles after each command.
+pub(crate) fn run(
+    mut machine: Machine,
+    commands: &[Command],
+    mut meddle: impl FnMut(&mut Machine),
+    tally: &mut Tally,
+) -> Result<Machine, Finding> {
+    for (n, command) in commands.iter().enumerate() {
+        machine
+            .step(command, &mut meddle, tally)
+            .map_err(|found| format!("{found} (command {n}: {command:?})"))?;
+    }
+    machine.end()?;
+    Ok(machine)
+}
+
+fn config(cases: u32) -> Config {
+    Config { cases, failure_persistence: None, max_shrink_iters: 400, ..Config::default() }
+}
+
+/// Random runs, shrunk when one fails.
+fn runs(mut runner: TestRunner, bench: impl Fn() -> Bench, tally: &mut Tally) {
+    let tally = std::cell::RefCell::new(tally);
+    let outcome = runner.run(&commands(1..=LENGTH), |commands| {
+        let machine = run(Machine::new(bench(), ""), &commands, |_| {}, &mut tally.borrow_mut());
+        let machine = machine.map_err(TestCaseError::fail)?;
+        order::replays(&machine).map_err(TestCaseError::fail)
+    });
+    if let Err(error) = outcome {
+        panic!("{error}");
+    }
+}
+
+#[test]
+fn every_invariant_holds_after_every_command() {
+    let mut tally = Tally::new();
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &SEED);
+    runs(TestRunner::new_with_rng(config(FIXED), rng), Bench::sqlite, &mut tally);
+    // The fixed runs must have walked every road often enough to mean something.
+    for name in [
+        "Tell Done",
+        "Tell Refused",
+        "Say Done",
+        "Boast Done",
+        "Delete Done",
+        "MakeGroup Done",
+        "DropGroup Done",
+        "Join Done",
+        "Leave Done",
+        "Replace Done",
+        "Map Done",
+        "Unmap Done",
+        "Default Done",
+        "Grant Done",
+        "EndGrant Done",
+        "Invite Done",
+        "Accept Done",
+        "Add Done",
+        "Add Refused",
+        "SetPassword Done",
+        "Suspend Done",
+        "Suspend Refused",
+        "Restore Done",
+        "OffBoard Done",
+        "OffBoard Refused",
+        "MemberKey Done",
+        "MemberKey Refused",
+        "Session Done",
+        "MakeAgent Done",
+        "MakeAgent Refused",
+        "AgentKey Done",
+        "AgentKey Refused",
+        "OrderAgent Done",
+        "OrderAgent Refused",
+        "Assign Done",
+        "Assign Refused",
+        "Revoke Done",
+        "Pass Nothing",
+    ] {
+        assert!(tally.contains_key(name), "no run came to `{name}`: {tally:#?}");
+    }
+}
+
+#[test]
+fn every_invariant_holds_in_runs_that_nobody_has_seen_before() {
+    let cases = if in_long_tier() { FRESH_LONG } else { FRESH };
+    runs(TestRunner::new(config(cases)), Bench::sqlite, &mut Tally::new());
+}
+
+#[test]
+fn every_invariant_holds_on_postgresql_too() {
+    if Bench::postgres().is_none() {
+        return;
+    }
+    let cases = if in_long_tier() { ON_POSTGRES_LONG } else { ON_POSTGRES };
+    let bench = || Bench::postgres().expect("the cluster that was there a moment ago");
+    let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &SEED);
+    runs(TestRunner::new_with_rng(config(cases), rng), bench, &mut Tally::new());
+}

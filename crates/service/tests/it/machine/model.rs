@@ -1,0 +1,532 @@
+//! The model: what the design says must be true, as lists and a few rules, without a line of the product.
+//!
+//! It knows people by number and tokens by number, carries a command out at once, and says of everything what it
+//! expects: access, tokens, agents, tombstones, receipts. Where it and the product differ, one of them is wrong.
+
+mod carry;
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::agent::OwnerLossRule;
+use portcullis_domain::team::TeamRole;
+
+use super::command::{By, Given};
+
+/// Seconds between the loss of the last granting group and the end, a directory.
+pub(crate) const SETTLE_S: [i64; 2] = [0, 3600];
+/// For how long an expiring key lives, in seconds.
+pub(crate) const KEY_LIFE_S: i64 = 900;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum State {
+    Invited,
+    Active,
+    Suspended,
+    Deprovisioned,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum End {
+    Inactive,
+    Deleted,
+    Unmapped,
+    Administrator,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum AgentState {
+    Active,
+    Paused,
+    Orphaned,
+    Disabled,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Holder {
+    Member(usize),
+    Agent(usize),
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    MemberKey,
+    AgentKey,
+    Session,
+    Invitation,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Member {
+    pub(crate) org: usize,
+    pub(crate) user: usize,
+    pub(crate) person: usize,
+    pub(crate) joined: bool,
+    pub(crate) governed_by: Option<usize>,
+    pub(crate) suspended: bool,
+    pub(crate) unmapped_at: Option<i64>,
+    pub(crate) ended: Option<End>,
+    pub(crate) bare: bool,
+    pub(crate) state: State,
+    pub(crate) role: Option<&'static str>,
+    pub(crate) teams: Vec<(&'static str, TeamRole)>,
+    pub(crate) environments: Vec<&'static str>,
+    /// Directories that ever told of this membership: their external ids are on its tombstone.
+    pub(crate) told_by: BTreeSet<usize>,
+    pub(crate) receipts: Vec<Receipt>,
+}
+
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Receipt {
+    pub(crate) tokens: BTreeSet<usize>,
+    pub(crate) agents: BTreeSet<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Told {
+    pub(crate) org: usize,
+    pub(crate) directory: usize,
+    pub(crate) person: usize,
+    pub(crate) member: usize,
+    pub(crate) active: bool,
+    pub(crate) gone: bool,
+    pub(crate) groups: BTreeSet<usize>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MappingRule {
+    pub(crate) org: usize,
+    pub(crate) directory: usize,
+    pub(crate) group: usize,
+    pub(crate) gives: Given,
+    pub(crate) gone: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GrantRow {
+    pub(crate) member: usize,
+    pub(crate) role: &'static str,
+    pub(crate) live: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct AgentRow {
+    pub(crate) org: usize,
+    pub(crate) owner: usize,
+    pub(crate) heir: Option<usize>,
+    pub(crate) rule: OwnerLossRule,
+    pub(crate) chosen_by: Option<usize>,
+    pub(crate) environment: &'static str,
+    pub(crate) state: AgentState,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TokenRow {
+    pub(crate) org: usize,
+    pub(crate) kind: Kind,
+    pub(crate) holder: Holder,
+    pub(crate) shown_to: Option<usize>,
+    pub(crate) environment: &'static str,
+    pub(crate) expires_at: Option<i64>,
+    pub(crate) ended: bool,
+}
+
+/// An identifier on a tombstone: of a person, by its kind, and whose tombstone it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Name {
+    Login,
+    Email,
+    External(usize),
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Model {
+    pub(crate) now: i64,
+    pub(crate) members: Vec<Member>,
+    /// For each user: whether they can sign in by themselves.
+    pub(crate) users: Vec<bool>,
+    pub(crate) told: Vec<Told>,
+    /// Which groups there are.
+    pub(crate) groups: BTreeSet<(usize, usize, usize)>,
+    pub(crate) mappings: Vec<MappingRule>,
+    pub(crate) defaults: [[Option<&'static str>; 2]; 2],
+    pub(crate) grants: Vec<GrantRow>,
+    pub(crate) agents: Vec<AgentRow>,
+    pub(crate) tokens: Vec<TokenRow>,
+    pub(crate) tombstones: BTreeSet<(usize, usize, Name, usize)>,
+}
+
+/// What the product must answer to a command.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Expect {
+    /// It names nothing: it is not given.
+    Nothing,
+    /// It is carried out.
+    Done,
+    /// It is refused, and nothing changes.
+    Refused,
+}
+
+pub(crate) fn rank(role: &str) -> i64 {
+    match role {
+        "owner" => 900,
+        "break-glass" => 800,
+        "admin" => 700,
+        "member" => 300,
+        "viewer" => 100,
+        other => panic!("no rank for `{other}`"),
+    }
+}
+
+/// Whether automation may give it.
+pub(crate) fn automatic(role: &str) -> bool {
+    role != "owner" && role != "break-glass"
+}
+
+fn may_use(role: Option<&str>) -> bool {
+    role.is_some_and(|r| r != "viewer")
+}
+
+impl Model {
+    pub(crate) fn member(&self, n: usize) -> Option<usize> {
+        (!self.members.is_empty()).then(|| n % self.members.len())
+    }
+
+    pub(crate) fn told(&self, n: usize) -> Option<usize> {
+        (!self.told.is_empty()).then(|| n % self.told.len()).filter(|t| !self.told[*t].gone)
+    }
+
+    pub(crate) fn agent(&self, n: usize) -> Option<usize> {
+        (!self.agents.is_empty()).then(|| n % self.agents.len())
+    }
+
+    pub(crate) fn token(&self, n: usize) -> Option<usize> {
+        (!self.tokens.is_empty()).then(|| n % self.tokens.len())
+    }
+
+    pub(crate) fn grant(&self, n: usize) -> Option<usize> {
+        (!self.grants.is_empty()).then(|| n % self.grants.len())
+    }
+
+    pub(crate) fn mapping(&self, n: usize) -> Option<usize> {
+        (!self.mappings.is_empty()).then(|| n % self.mappings.len()).filter(|m| !self.mappings[*m].gone)
+    }
+
+    /// The member who asks, if they are active in that organization; else it is the root token.
+    pub(crate) fn asker(&self, by: By, org: usize) -> Option<usize> {
+        let By::Member(n) = by else { return None };
+        let here: Vec<usize> = (0..self.members.len()).filter(|m| self.members[*m].org == org).collect();
+        let m = *here.get(n.checked_rem(here.len())?)?;
+        (self.members[m].state == State::Active).then_some(m)
+    }
+
+    /// The heir that a number means: somebody else of the organization who has not ended.
+    pub(crate) fn heir(&self, owner: usize, n: usize) -> Option<usize> {
+        let m = self.member(n)?;
+        let here = self.members[m].org == self.members[owner].org;
+        (m != owner && here && self.members[m].ended.is_none()).then_some(m)
+    }
+
+    fn facts(&self, m: usize) -> Vec<&Told> {
+        self.told.iter().filter(|t| t.member == m && !t.gone).collect()
+    }
+
+    fn matches(&self, told: &Told) -> Vec<&MappingRule> {
+        let of = |r: &&MappingRule| {
+            !r.gone
+                && (r.org, r.directory) == (told.org, told.directory)
+                && told.groups.contains(&r.group)
+                && self.groups.contains(&(r.org, r.directory, r.group))
+        };
+        self.mappings.iter().filter(of).collect()
+    }
+
+    /// Whether what a directory says keeps somebody alive.
+    fn lives_by(&self, told: &Told) -> bool {
+        let default = self.defaults[told.org][told.directory].is_some_and(automatic);
+        default || !self.matches(told).is_empty()
+    }
+
+    fn what_is_given(&self, m: usize) -> Member {
+        let mut out = self.members[m].clone();
+        (out.role, out.teams, out.environments) = (None, vec![], vec![]);
+        let mut roles: Vec<&'static str> = Vec::new();
+        for told in self.facts(m).into_iter().filter(|t| t.active) {
+            let rules = self.matches(told);
+            if rules.is_empty() {
+                roles.extend(self.defaults[told.org][told.directory].filter(|r| automatic(r)));
+            }
+            for rule in rules {
+                roles.extend(rule.gives.role.filter(|r| automatic(r)));
+                out.environments.extend(rule.gives.environment);
+                if let Some((team, role)) = rule.gives.team {
+                    match out.teams.iter_mut().find(|(t, _)| *t == team) {
+                        Some(known) => known.1 = known.1.max(role),
+                        None => out.teams.push((team, role)),
+                    }
+                }
+            }
+        }
+        roles.extend(self.granted(m));
+        out.role = roles.into_iter().max_by_key(|r| rank(r));
+        out.teams.sort();
+        out.environments.sort_unstable();
+        out.environments.dedup();
+        out
+    }
+
+    fn granted(&self, m: usize) -> impl Iterator<Item = &'static str> {
+        self.grants.iter().filter(move |g| g.member == m && g.live).map(|g| g.role)
+    }
+
+    /// Brings one membership in step with what was said. `deleted_by` is a directory that has just deleted the person.
+    pub(crate) fn settle(&mut self, m: usize, deleted_by: Option<usize>) {
+        let facts: Vec<Told> = self.facts(m).into_iter().cloned().collect();
+        if self.members[m].governed_by.is_none() {
+            let mut speakers: Vec<usize> =
+                facts.iter().filter(|t| !t.active || self.lives_by(t)).map(|t| t.directory).collect();
+            speakers.sort_unstable();
+            self.members[m].governed_by = deleted_by.or(speakers.first().copied());
+        }
+        let governor = self.members[m].governed_by;
+        let said = facts.iter().find(|t| Some(t.directory) == governor);
+        let was = self.members[m].ended;
+        let mut unmapped_at = None;
+        let (state, ended) = match (said, was) {
+            (_, Some(End::Deleted)) => (State::Deprovisioned, Some(End::Deleted)),
+            (Some(t), _) if !t.active => (State::Deprovisioned, Some(End::Inactive)),
+            (_, Some(End::Administrator)) => (State::Deprovisioned, was),
+            (Some(t), _) if self.lives_by(t) => (self.alive(m), None),
+            (Some(_), Some(_)) => (State::Deprovisioned, was),
+            (Some(t), None) => {
+                let since = self.members[m].unmapped_at.unwrap_or(self.now);
+                unmapped_at = Some(since);
+                if self.now >= since + SETTLE_S[t.directory] {
+                    (State::Deprovisioned, Some(End::Unmapped))
+                } else {
+                    (State::Suspended, None)
+                }
+            }
+            (None, _) if governor.is_some() => (State::Deprovisioned, Some(End::Deleted)),
+            (None, Some(_)) => (State::Deprovisioned, was),
+            (None, None) if self.members[m].joined => (self.alive(m), None),
+            (None, None) if facts.is_empty() => (State::Invited, None),
+            (None, None) => (State::Suspended, None),
+        };
+        self.members[m].unmapped_at = unmapped_at;
+        match (was, ended) {
+            (None, Some(because)) => self.end(m, because),
+            (Some(_), Some(_)) => self.members[m].ended = ended,
+            (before, None) => {
+                let mut now = self.what_is_given(m);
+                if state == State::Active && now.environments.is_empty() {
+                    now.environments.push("production");
+                }
+                now.state = state;
+                if before.is_some() {
+                    (now.ended, now.bare) = (None, false);
+                    self.tombstones.retain(|(_, _, _, of)| *of != m);
+                }
+                self.members[m] = now;
+            }
+        }
+    }
+
+    fn alive(&self, m: usize) -> State {
+        if self.members[m].suspended { State::Suspended } else { State::Active }
+    }
+
+    fn is_last_owner(&self, m: usize) -> bool {
+        let other = |n: usize| {
+            let o = &self.members[n];
+            n != m
+                && o.org == self.members[m].org
+                && o.role == Some("owner")
+                && o.state == State::Active
+                && self.users[o.user]
+        };
+        self.members[m].role == Some("owner") && !(0..self.members.len()).any(other)
+    }
+
+    /// The end of a membership: everything that acts as it, and what was shown to it.
+    fn end(&mut self, m: usize, because: End) {
+        let bare = self.is_last_owner(m);
+        let (org, person) = (self.members[m].org, self.members[m].person);
+        let mut receipt = Receipt::default();
+        // What was seen by others counts before anything ends; what the leaver saw does not.
+        let seen_by_others: Vec<bool> = (0..self.agents.len())
+            .map(|a| {
+                self.tokens.iter().any(|t| t.holder == Holder::Agent(a) && !t.ended && t.shown_to != Some(m))
+            })
+            .collect();
+        for (n, token) in self.tokens.iter_mut().enumerate() {
+            let own = token.holder == Holder::Member(m);
+            let invitation = token.kind == Kind::Invitation
+                && token.org == org
+                && matches!(token.holder, Holder::Member(h) if self.members[h].person == person);
+            if !token.ended && (own || token.shown_to == Some(m) || invitation) {
+                token.ended = true;
+                receipt.tokens.insert(n);
+            }
+        }
+        let active = |members: &[Member], n: Option<usize>| {
+            n.filter(|n| *n != m && members[*n].state == State::Active)
+        };
+        for (a, others) in seen_by_others.into_iter().enumerate() {
+            let agent = &self.agents[a];
+            if agent.owner != m || agent.state == AgentState::Disabled {
+                continue;
+            }
+            let (heir, chooser) = (active(&self.members, agent.heir), active(&self.members, agent.chosen_by));
+            let to = match agent.rule {
+                OwnerLossRule::Disable => {
+                    self.agents[a].state = AgentState::Disabled;
+                    receipt.agents.insert(a);
+                    for (n, token) in self.tokens.iter_mut().enumerate() {
+                        if token.holder == Holder::Agent(a) && !token.ended {
+                            token.ended = true;
+                            receipt.tokens.insert(n);
+                        }
+                    }
+                    continue;
+                }
+                OwnerLossRule::Pause => None,
+                OwnerLossRule::HandOver => heir,
+                OwnerLossRule::Keep => chooser.or(heir),
+            };
+            match to {
+                None => {
+                    self.agents[a].state = AgentState::Orphaned;
+                    receipt.agents.insert(a);
+                }
+                Some(owner) => {
+                    self.agents[a].owner = owner;
+                    if self.agents[a].state == AgentState::Active && !others {
+                        self.agents[a].state = AgentState::Paused;
+                    }
+                }
+            }
+        }
+        for grant in self.grants.iter_mut().filter(|g| g.member == m) {
+            grant.live &= bare && grant.role == "owner";
+        }
+        self.tombstones.insert((org, person, Name::Email, m));
+        if !self.members[m].told_by.is_empty() {
+            self.tombstones.insert((org, person, Name::Login, m));
+        }
+        for directory in self.members[m].told_by.clone() {
+            self.tombstones.insert((org, person, Name::External(directory), m));
+        }
+        let member = &mut self.members[m];
+        (member.ended, member.bare, member.state) = (Some(because), bare, State::Deprovisioned);
+        (member.role, member.teams, member.environments) = (bare.then_some("owner"), vec![], vec![]);
+        member.receipts.push(receipt);
+        let user = member.user;
+        if self.is_user_ended(user) {
+            self.users[user] = false;
+        }
+    }
+
+    /// A user ends with the last membership.
+    pub(crate) fn is_user_ended(&self, user: usize) -> bool {
+        self.members.iter().filter(|m| m.user == user).all(|m| m.ended.is_some())
+    }
+
+    fn lift(&mut self, org: usize, person: usize, directory: Option<usize>) {
+        self.tombstones.retain(|(o, p, name, _)| {
+            let named = match (name, directory) {
+                (Name::Email, _) => true,
+                (Name::Login, told) => told.is_some(),
+                (Name::External(d), told) => told == Some(*d),
+            };
+            !(*o == org && *p == person && named)
+        });
+    }
+
+    fn settle_all(&mut self) {
+        (0..self.members.len()).for_each(|m| self.settle(m, None));
+    }
+
+    /// Whether the time alone changes something now.
+    pub(crate) fn is_due(&self) -> bool {
+        let mut later = self.clone();
+        later.settle_all();
+        later.members != self.members
+    }
+
+    /// What the job finds when it runs now.
+    pub(crate) fn pass(&mut self) {
+        self.settle_all();
+    }
+
+    /// What a check must answer about a token, in the environment that it is for.
+    pub(crate) fn decision(&self, token: &TokenRow) -> &'static str {
+        if token.ended {
+            return "token_ended";
+        }
+        if token.expires_at.is_some_and(|at| self.now >= at) {
+            return "token_expired";
+        }
+        let member = match token.holder {
+            Holder::Member(m) => m,
+            Holder::Agent(a) => {
+                match self.agents[a].state {
+                    AgentState::Orphaned => return "agent_orphaned",
+                    AgentState::Disabled => return "token_ended",
+                    AgentState::Paused => return "agent_paused",
+                    AgentState::Active => {}
+                }
+                self.agents[a].owner
+            }
+        };
+        let member = &self.members[member];
+        if member.state != State::Active {
+            return "member_inactive";
+        }
+        if token.kind == Kind::Invitation {
+            return "not_permitted";
+        }
+        if !member.environments.contains(&token.environment) {
+            return "other_environment";
+        }
+        if may_use(member.role) { "allowed" } else { "not_permitted" }
+    }
+
+    fn newcomer(&mut self, org: usize, person: usize, user: Option<usize>, joined: bool) -> usize {
+        let user = user.unwrap_or_else(|| {
+            self.users.push(false);
+            self.users.len() - 1
+        });
+        self.members.push(Member {
+            org,
+            user,
+            person,
+            joined,
+            governed_by: None,
+            suspended: false,
+            unmapped_at: None,
+            ended: None,
+            bare: false,
+            state: State::Invited,
+            role: None,
+            teams: vec![],
+            environments: vec![],
+            told_by: BTreeSet::new(),
+            receipts: vec![],
+        });
+        self.members.len() - 1
+    }
+
+    /// Somebody whom the first organization, which proved the domain, knows already under that address.
+    pub(crate) fn recognized(&self, org: usize, directory: usize, person: usize) -> Option<usize> {
+        if org != 0 {
+            return None;
+        }
+        let here = |m: &usize| {
+            let member = &self.members[*m];
+            member.org == org && member.person == person && member.ended.is_none()
+        };
+        let known: Vec<usize> = (0..self.members.len()).filter(here).collect();
+        let [only] = known.as_slice() else { return None };
+        (!self.facts(*only).iter().any(|t| t.directory == directory)).then_some(*only)
+    }
+}

@@ -1,0 +1,349 @@
+//! What each command does to the model, or that it must be refused.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::agent::OwnerLossRule;
+
+use super::super::command::{Command, Order};
+use super::{
+    AgentRow, AgentState, End, Expect, GrantRow, Holder, KEY_LIFE_S, Kind, MappingRule, Member, Model, State,
+    TokenRow, Told,
+};
+
+impl Model {
+    /// Carries a command out, or says that the product must refuse it.
+    pub(crate) fn carry_out(&mut self, command: &Command) -> Expect {
+        let expect = self.try_to(command);
+        if expect == Expect::Done {
+            self.settle_all();
+        }
+        expect
+    }
+
+    fn try_to(&mut self, command: &Command) -> Expect {
+        use Expect::{Done, Nothing, Refused};
+        match command {
+            Command::Pass(_) => Nothing,
+            Command::Tell { .. }
+            | Command::Say { .. }
+            | Command::Boast { .. }
+            | Command::Delete { .. }
+            | Command::MakeGroup { .. }
+            | Command::DropGroup { .. }
+            | Command::Join { .. }
+            | Command::Leave { .. }
+            | Command::Replace { .. } => self.facts_said(command),
+            Command::Map { org, directory, group, gives } => {
+                self.mappings.push(MappingRule {
+                    org: *org,
+                    directory: *directory,
+                    group: *group,
+                    gives: gives.clone(),
+                    gone: false,
+                });
+                Done
+            }
+            Command::Unmap { mapping } => {
+                let Some(m) = self.mapping(*mapping) else { return Nothing };
+                self.mappings[m].gone = true;
+                Done
+            }
+            Command::Default { org, directory, role } => {
+                self.defaults[*org][*directory] = *role;
+                Done
+            }
+            Command::Grant { member, role } => {
+                let Some(m) = self.member(*member).filter(|m| self.members[*m].ended.is_none()) else {
+                    return Nothing;
+                };
+                self.grants.push(GrantRow { member: m, role, live: true });
+                Done
+            }
+            Command::EndGrant { grant } => {
+                let live =
+                    |g: &usize| self.grants[*g].live && self.members[self.grants[*g].member].ended.is_none();
+                let Some(g) = self.grant(*grant).filter(live) else { return Nothing };
+                self.grants[g].live = false;
+                Done
+            }
+            Command::Suspend { member } | Command::Restore { member } => {
+                let Some(m) = self.member(*member) else { return Nothing };
+                let wish = matches!(command, Command::Suspend { .. });
+                let state = self.members[m].state;
+                let unfit = matches!(state, State::Invited | State::Deprovisioned);
+                if unfit || (wish && !self.members[m].suspended && self.is_last_owner(m)) {
+                    return Refused;
+                }
+                self.members[m].suspended = wish;
+                Done
+            }
+            Command::OffBoard { member } => {
+                let Some(m) = self.member(*member) else { return Nothing };
+                if self.members[m].ended.is_some() {
+                    return Done;
+                }
+                if self.is_last_owner(m) {
+                    return Refused;
+                }
+                self.end(m, End::Administrator);
+                Done
+            }
+            Command::Invite { .. }
+            | Command::Accept { .. }
+            | Command::Add { .. }
+            | Command::SetPassword { .. } => self.people_come(command),
+            Command::MemberKey { .. }
+            | Command::Session { .. }
+            | Command::MakeAgent { .. }
+            | Command::AgentKey { .. }
+            | Command::OrderAgent { .. }
+            | Command::Assign { .. }
+            | Command::Revoke { .. } => self.acting(command),
+        }
+    }
+
+    fn facts_said(&mut self, command: &Command) -> Expect {
+        use Expect::{Done, Nothing, Refused};
+        match *command {
+            Command::Tell { org, directory, person, active } => {
+                let same = |t: &Told| !t.gone && (t.org, t.directory, t.person) == (org, directory, person);
+                if self.told.iter().any(same) {
+                    return Refused;
+                }
+                let known = self.recognized(org, directory, person);
+                if active {
+                    self.lift(org, person, Some(directory));
+                }
+                let member = known.unwrap_or_else(|| self.newcomer(org, person, None, false));
+                self.members[member].told_by.insert(directory);
+                let groups = BTreeSet::new();
+                self.told.push(Told { org, directory, person, member, active, gone: false, groups });
+                Done
+            }
+            Command::Say { user, active } => {
+                let Some(t) = self.told(user) else { return Nothing };
+                let told = self.told[t].clone();
+                if active && !told.active {
+                    self.lift(told.org, told.person, Some(told.directory));
+                }
+                self.told[t].active = active;
+                Done
+            }
+            Command::Boast { user } => self.told(user).map_or(Nothing, |_| Done),
+            Command::Delete { user } => {
+                let Some(t) = self.told(user) else { return Nothing };
+                self.told[t].gone = true;
+                let (member, directory) = (self.told[t].member, self.told[t].directory);
+                self.settle(member, Some(directory));
+                Done
+            }
+            Command::MakeGroup { org, directory, group } => {
+                if self.groups.insert((org, directory, group)) {
+                    Done
+                } else {
+                    Refused
+                }
+            }
+            Command::DropGroup { org, directory, group } => {
+                if !self.groups.remove(&(org, directory, group)) {
+                    return Nothing;
+                }
+                for told in self.told.iter_mut().filter(|t| (t.org, t.directory) == (org, directory)) {
+                    told.groups.remove(&group);
+                }
+                Done
+            }
+            Command::Join { user, group } | Command::Leave { user, group } => {
+                let Some(t) = self.told(user) else { return Nothing };
+                let place = (self.told[t].org, self.told[t].directory, group);
+                if !self.groups.contains(&place) {
+                    return Nothing;
+                }
+                if matches!(command, Command::Join { .. }) {
+                    self.told[t].groups.insert(group);
+                } else {
+                    self.told[t].groups.remove(&group);
+                }
+                Done
+            }
+            Command::Replace { org, directory, group, members } => {
+                if !self.groups.contains(&(org, directory, group)) {
+                    return Nothing;
+                }
+                let here = |t: &&mut Told| !t.gone && (t.org, t.directory) == (org, directory);
+                for told in self.told.iter_mut().filter(here) {
+                    if members & (1 << told.person) == 0 {
+                        told.groups.remove(&group);
+                    } else {
+                        told.groups.insert(group);
+                    }
+                }
+                Done
+            }
+            _ => Nothing,
+        }
+    }
+
+    fn people_come(&mut self, command: &Command) -> Expect {
+        use Expect::{Done, Nothing, Refused};
+        match *command {
+            Command::Invite { org, person } => {
+                let member = self.newcomer(org, person, None, false);
+                self.tokens.push(TokenRow {
+                    org,
+                    kind: Kind::Invitation,
+                    holder: Holder::Member(member),
+                    shown_to: None,
+                    environment: "production",
+                    expires_at: None,
+                    ended: false,
+                });
+                Done
+            }
+            Command::Accept { token } => {
+                let invitation =
+                    |t: &usize| self.tokens[*t].kind == Kind::Invitation && !self.tokens[*t].ended;
+                let Some(t) = self.token(token).filter(invitation) else { return Nothing };
+                let Holder::Member(m) = self.tokens[t].holder else { return Nothing };
+                self.tokens[t].ended = true;
+                self.members[m].joined = true;
+                Done
+            }
+            Command::Add { org, member } => {
+                let Some(m) = self.member(member) else { return Nothing };
+                let user = self.members[m].user;
+                let theirs: Vec<&Member> =
+                    self.members.iter().filter(|m| m.user == user && m.ended.is_none()).collect();
+                let Some(newest) = theirs.last() else { return Refused };
+                if theirs.iter().any(|m| m.org == org) {
+                    return Refused;
+                }
+                let person = newest.person;
+                self.lift(org, person, None);
+                self.newcomer(org, person, Some(user), true);
+                Done
+            }
+            Command::SetPassword { member } => {
+                let Some(m) = self.member(member) else { return Nothing };
+                let user = self.members[m].user;
+                if self.is_user_ended(user) {
+                    return Nothing;
+                }
+                self.users[user] = true;
+                Done
+            }
+            _ => Nothing,
+        }
+    }
+
+    fn acting(&mut self, command: &Command) -> Expect {
+        use Expect::{Done, Nothing, Refused};
+        match *command {
+            Command::MemberKey { member, by, staging, expires } => {
+                let Some(m) = self.member(member) else { return Nothing };
+                let environment = if staging { "staging" } else { "production" };
+                let has = self.members[m].environments.contains(&environment);
+                if self.members[m].state != State::Active || !has {
+                    return Refused;
+                }
+                let org = self.members[m].org;
+                self.tokens.push(TokenRow {
+                    org,
+                    kind: Kind::MemberKey,
+                    holder: Holder::Member(m),
+                    shown_to: self.asker(by, org),
+                    environment,
+                    expires_at: expires.then_some(self.now + KEY_LIFE_S),
+                    ended: false,
+                });
+                Done
+            }
+            Command::Session { member } => {
+                let Some(m) = self.member(member) else { return Nothing };
+                if self.members[m].state != State::Active {
+                    return Refused;
+                }
+                self.tokens.push(TokenRow {
+                    org: self.members[m].org,
+                    kind: Kind::Session,
+                    holder: Holder::Member(m),
+                    shown_to: None,
+                    environment: "production",
+                    expires_at: None,
+                    ended: false,
+                });
+                Done
+            }
+            Command::MakeAgent { owner, heir, rule, by, staging } => {
+                let Some(o) = self.member(owner) else { return Nothing };
+                let environment = if staging { "staging" } else { "production" };
+                let heir = self.heir(o, heir);
+                let has = self.members[o].environments.contains(&environment);
+                let lacks_heir = rule == OwnerLossRule::HandOver && heir.is_none();
+                if self.members[o].state != State::Active || !has || lacks_heir {
+                    return Refused;
+                }
+                let org = self.members[o].org;
+                let chosen_by = self.asker(by, org).filter(|_| rule != OwnerLossRule::Pause);
+                let state = AgentState::Active;
+                self.agents.push(AgentRow { org, owner: o, heir, rule, chosen_by, environment, state });
+                Done
+            }
+            Command::AgentKey { agent, by } => {
+                let Some(a) = self.agent(agent) else { return Nothing };
+                let row = &self.agents[a];
+                let runs = matches!(row.state, AgentState::Active | AgentState::Paused);
+                if !runs || self.members[row.owner].state != State::Active {
+                    return Refused;
+                }
+                let org = row.org;
+                self.tokens.push(TokenRow {
+                    org,
+                    kind: Kind::AgentKey,
+                    holder: Holder::Agent(a),
+                    shown_to: self.asker(by, org),
+                    environment: row.environment,
+                    expires_at: None,
+                    ended: false,
+                });
+                Done
+            }
+            Command::OrderAgent { agent, order } => {
+                let Some(a) = self.agent(agent) else { return Nothing };
+                match (self.agents[a].state, order) {
+                    (AgentState::Disabled, Order::Disable) => {}
+                    (_, Order::Disable) => {
+                        self.agents[a].state = AgentState::Disabled;
+                        let of = |t: &&mut TokenRow| t.holder == Holder::Agent(a);
+                        self.tokens.iter_mut().filter(of).for_each(|t| t.ended = true);
+                    }
+                    (AgentState::Disabled | AgentState::Orphaned, _) => return Refused,
+                    (_, Order::Pause) => self.agents[a].state = AgentState::Paused,
+                    (_, Order::Resume) => self.agents[a].state = AgentState::Active,
+                }
+                Done
+            }
+            Command::Assign { agent, owner } => {
+                let (Some(a), Some(o)) = (self.agent(agent), self.member(owner)) else { return Nothing };
+                let row = &self.agents[a];
+                let fit = self.members[o].org == row.org
+                    && self.members[o].state == State::Active
+                    && self.members[o].environments.contains(&row.environment);
+                if row.state == AgentState::Disabled || !fit {
+                    return Refused;
+                }
+                self.agents[a].owner = o;
+                if self.agents[a].state == AgentState::Orphaned {
+                    self.agents[a].state = AgentState::Active;
+                }
+                Done
+            }
+            Command::Revoke { token } => {
+                let Some(t) = self.token(token) else { return Nothing };
+                self.tokens[t].ended = true;
+                Done
+            }
+            _ => Nothing,
+        }
+    }
+}
