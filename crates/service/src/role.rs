@@ -61,19 +61,19 @@ pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Resul
     role::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound("role"))
 }
 
-/// The role of that slug, if this caller may let automation give it.
+/// The role of that slug, if somebody of that rank may let automation give it.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`Refusal::RoleIsExplicitOnly`]; [`Refusal::AboveOwnRank`].
 pub fn mappable(
     tx: &mut Tx<'_>,
-    caller: &Caller,
+    giver: Rank,
     organization: OrganizationId,
     slug: &str,
 ) -> Result<Role, ServiceError> {
     let found = named(tx, organization, slug)?;
     may_be_mapped(found.giving)?;
-    may_give(caller.rank(), found.rank)?;
+    may_give(giver, found.rank)?;
     Ok(found)
 }
 

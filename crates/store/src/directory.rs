@@ -2,7 +2,7 @@
 
 use portcullis_domain::change::DirectoryChange;
 use portcullis_domain::directory::{Directory, DirectoryKind};
-use portcullis_domain::id::{DirectoryId, OrganizationId};
+use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
 
 use crate::row::Row;
 use crate::statement::Statement;
@@ -37,6 +37,12 @@ const DELETE_EMAILS: Statement =
     Statement::change("directory.delete_emails", "DELETE FROM directory_user_emails WHERE directory = $1");
 const DELETE_USERS: Statement =
     Statement::change("directory.delete_users", "DELETE FROM directory_users WHERE directory = $1");
+// Whoever was said to be inactive has ended; only what gives life waits.
+const UNCONFIRM: Statement = Statement::change(
+    "directory.unconfirm",
+    "UPDATE directory_users SET unconfirmed_at = $2 WHERE inactive_at IS NULL AND directory IN \
+     (SELECT id FROM directories WHERE organization = $1)",
+);
 const FIND: Statement = Statement::read(
     "directory.find",
     concat!("SELECT ", columns!(), " FROM directories WHERE organization = $1 AND id = $2"),
@@ -73,6 +79,16 @@ const HIGHEST_GOVERNED: Statement = Statement::read(
      WHERE m.governed_by = $2 AND m.organization = $1 AND m.state <> 'deprovisioned'",
 );
 
+// A second directory, an invitation or a life of their own would make them somebody without this directory too.
+const WAITING: Statement = Statement::read(
+    "directory.waiting",
+    "SELECT u.id, u.membership FROM directory_users u JOIN memberships m ON m.id = u.membership \
+     WHERE u.directory = $1 AND u.id > $2 AND m.governed_by IS NULL AND m.joined_at IS NULL AND m.ended_at IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM directory_users o WHERE o.membership = m.id AND o.directory <> $1) \
+     AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.membership = m.id AND t.kind IN ('invitation', 'owner_link')) \
+     ORDER BY u.id LIMIT $3",
+);
+
 /// The statements about directories.
 pub const ALL: &[&Statement] = &[
     &CREATE,
@@ -83,6 +99,7 @@ pub const ALL: &[&Statement] = &[
     &DELETE_GROUPS,
     &DELETE_EMAILS,
     &DELETE_USERS,
+    &UNCONFIRM,
     &FIND,
     &ORGANIZATION_OF,
     &LIST,
@@ -90,6 +107,7 @@ pub const ALL: &[&Statement] = &[
     &GOVERNS,
     &HIGHEST_GIVEN,
     &HIGHEST_GOVERNED,
+    &WAITING,
 ];
 
 fn read(row: &Row) -> Result<Directory, StoreError> {
@@ -135,6 +153,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryChange) -> Result<(), Sto
                 tx.run(statement, params![id])?;
             }
             tx.run(&DELETE, params![id]).map(|_| ())
+        }
+        DirectoryChange::Unconfirm(organization, at) => {
+            tx.run(&UNCONFIRM, params![organization, at]).map(|_| ())
         }
     }
 }
@@ -214,4 +235,18 @@ pub fn highest_governed(
     id: DirectoryId,
 ) -> Result<Option<i64>, StoreError> {
     tx.row(&HIGHEST_GOVERNED, params![organization, id])?.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// People whom only this directory brought and who never had life, after the directory user `after`; `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn waiting(
+    tx: &mut Tx<'_>,
+    id: DirectoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(DirectoryUserId, MembershipId)>, StoreError> {
+    let rows = tx.rows(&WAITING, params![id, after, limit])?;
+    rows.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
 }

@@ -10,6 +10,10 @@ mod membership;
 mod service_key;
 mod token;
 
+pub mod mapping;
+pub mod grant;
+pub mod domain;
+pub mod directory;
 pub mod environment;
 pub mod organization;
 mod receipt;
@@ -47,6 +51,10 @@ pub fn operations() -> Vec<Operation> {
         organization::operations(),
         role::operations(),
         team::operations(),
+        directory::operations(),
+        domain::operations(),
+        grant::operations(),
+        mapping::operations(),
     ]
     .concat()
 }

@@ -1,11 +1,16 @@
 //! The surfaces of HTTP against the whole product on a throw-away database: one module a noun.
 
 mod agents;
+mod directories;
+mod domains;
 mod environments;
+mod grants;
 mod idempotency;
 mod keys;
+mod mappings;
 mod members;
 mod organizations;
+mod people;
 mod records;
 mod roles;
 mod scim;

@@ -1,0 +1,467 @@
+//! Directories: sources of facts about people and groups, and the tokens by which providers speak for them.
+//!
+//! Who may speak for a directory can put anybody into its groups, so its tokens belong to those who stand as high as
+//! the highest role that it gives.
+
+use portcullis_domain::access::{By, Given};
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{
+    Change, DirectoryChange, GrantChange, MembershipChange, Restamp, TokenChange, TokenSet,
+};
+use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind, MAX_SETTLE_S};
+use portcullis_domain::grant::Grant;
+use portcullis_domain::id::{DirectoryId, GrantId, MembershipId, OrganizationId, TokenId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::{Rank, may_give};
+use portcullis_domain::text::{Slug, name};
+use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
+use portcullis_domain::{Refusal, Timestamp};
+use portcullis_store::db::Lock;
+use portcullis_store::token::TokenView;
+use portcullis_store::{Priority, Tx, apply, directory, mapping, membership, token};
+use serde_json::json;
+
+use crate::access::off_board_member;
+use crate::caller::Caller;
+use crate::member_key::{Draft, Issued, end_one, issue_named};
+use crate::membership::settled;
+use crate::role::{mappable, must_not_stand_above};
+use crate::rules::{Carried, MAX_PER_CALL, after_rule_change, listed};
+use crate::{Moment, Portcullis, ServiceError};
+
+const NOUN: &str = "directory";
+
+/// What a directory is to be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewDirectory {
+    /// Its name for people.
+    pub name: String,
+    /// The slug of the role of people in no mapped group.
+    pub default_role: Option<String>,
+    /// Seconds from the loss of the last granting group to the end.
+    pub settle_s: Option<i64>,
+}
+
+/// Which parts of a directory are to change.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct DirectoryChanges {
+    /// Its name for people.
+    pub name: Option<String>,
+    /// The slug of the role of people in no mapped group; `Some(None)` takes it away.
+    pub default_role: Option<Option<String>>,
+    /// Seconds from the loss of the last granting group to the end.
+    pub settle_s: Option<i64>,
+}
+
+/// What becomes of the people whom a deleted directory governs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Governed {
+    /// Nothing was said: it is deleted only if it governs nobody.
+    Unsaid,
+    /// They stay as members of their own, with the role that they have as a grant; the suspended stay suspended.
+    Keep,
+    /// They are off-boarded, each with a receipt.
+    OffBoard,
+}
+
+/// The directory of that id, as it stands in a path or body.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Directory, ServiceError> {
+    let id: DirectoryId = id.parse().map_err(|_| ServiceError::NotFound(NOUN))?;
+    directory::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
+}
+
+/// A page of directories after the id `after`.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Directory>, ServiceError> {
+    Ok(directory::list(tx, organization, Some(after), limit)?)
+}
+
+/// Makes a SCIM directory and its first token.
+///
+/// # Errors
+/// [`Refusal::RoleIsExplicitOnly`] and [`Refusal::AboveOwnRank`] for the default role; [`ServiceError::NotFound`] if
+/// there is none of that slug.
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    wish: &NewDirectory,
+    cause: Cause,
+) -> Result<(Directory, Issued), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let made = Directory {
+        id: DirectoryId::fresh(moment.now, &mut moment.random),
+        organization,
+        kind: DirectoryKind::Scim,
+        name: name(&wish.name)?,
+        default_role: default_role(tx, caller, organization, wish.default_role.as_deref())?,
+        settle_s: settle_s(wish.settle_s.unwrap_or(DEFAULT_SETTLE_S))?,
+        connection: None,
+        created_at: moment.now,
+    };
+    let event = EventDraft::new(Action::DirectoryCreated, Target::new(NOUN, made.id)).with(shown(&made));
+    let plan = Plan::because(organization, cause).then(event, DirectoryChange::Create(made.clone()));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    let issued = issue(tx, moment, caller, &made, None, cause)?;
+    Ok((made, issued))
+}
+
+/// Changes a directory, and everybody whom that touches.
+///
+/// # Errors
+/// As [`create`].
+pub fn update(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    (id, changes): (&str, &DirectoryChanges),
+    cause: Cause,
+) -> Result<(Directory, Carried), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let was = find(tx, organization, id)?;
+    let mut is = was.clone();
+    if let Some(called) = &changes.name {
+        is.name = name(called)?;
+    }
+    if let Some(seconds) = changes.settle_s {
+        is.settle_s = settle_s(seconds)?;
+    }
+    if let Some(slug) = &changes.default_role
+        && slug.as_deref() != was.default_role.as_ref().map(Slug::as_str)
+    {
+        must_not_stand_above(tx, caller, organization, was.default_role.as_ref())?;
+        is.default_role = default_role(tx, caller, organization, slug.as_deref())?;
+    }
+    if is == was {
+        return Ok((is, Carried::Out));
+    }
+    let event = EventDraft::new(Action::DirectoryUpdated, Target::new(NOUN, is.id))
+        .with(json!({ "from": shown(&was), "to": shown(&is) }));
+    let plan = Plan::because(organization, cause).then(event, DirectoryChange::Update(is.clone()));
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    if is.default_role == was.default_role && is.settle_s == was.settle_s {
+        return Ok((is, Carried::Out));
+    }
+    let touched = mapping::affected_by_directory(tx, is.id, listed())?;
+    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
+    let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
+    Ok((is, carried))
+}
+
+/// Deletes a directory with its facts and mappings; what becomes of the people whom it governs must be said.
+///
+/// Those go in transactions of their own, [`MAX_PER_CALL`] at a time; a crash between them leaves a directory that
+/// governs fewer people, and the same call goes on from there.
+///
+/// # Errors
+/// [`ServiceError::GovernsPeople`]; [`ServiceError::InUse`] while a connection names it; [`Refusal::AboveOwnRank`] if
+/// it gives a role above the caller's rank, or governs somebody above it.
+pub async fn delete(
+    portcullis: &Portcullis,
+    caller: Caller,
+    organization: OrganizationId,
+    (id, governed): (String, Governed),
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let mut left = Left::After(String::new());
+    while let Left::After(after) = left {
+        let (caller, id) = (caller.clone(), id.clone());
+        let step = move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            delete_step(tx, moment, &caller, organization, (&id, governed, &after), cause)
+        };
+        left = portcullis.write(Priority::OffBoarding, step).await?;
+    }
+    Ok(())
+}
+
+/// What a step of a deletion left to do.
+#[derive(Clone, PartialEq, Eq)]
+enum Left {
+    /// More people; those who wait, after this directory user.
+    After(String),
+    Nothing,
+}
+
+fn delete_step(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    (id, governed, after): (&str, Governed, &str),
+    cause: Cause,
+) -> Result<Left, ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let found = find(tx, organization, id)?;
+    if directory::is_used(tx, organization, found.id)? {
+        return Err(ServiceError::InUse(NOUN));
+    }
+    must_reach(tx, caller, &found)?;
+    let highest = directory::highest_governed(tx, organization, found.id)?;
+    may_reach(caller, highest)?;
+    let left = people_step(tx, moment, caller, &found, (governed, after), cause)?;
+    if left != Left::Nothing {
+        return Ok(left);
+    }
+    let touched = mapping::affected_by_directory(tx, found.id, listed())?;
+    let event = EventDraft::new(Action::DirectoryDeleted, Target::new(NOUN, found.id)).with(shown(&found));
+    let changes = vec![tokens(&found, moment.now).into(), DirectoryChange::Delete(found.id).into()];
+    let plan = Plan::because(organization, cause).then_all(event, changes);
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
+    after_rule_change(tx, moment, organization, &touched, cause)?;
+    Ok(Left::Nothing)
+}
+
+/// One page of the people who are here because of the directory, those whom it governs first.
+fn people_step(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    found: &Directory,
+    (said, after): (Governed, &str),
+    cause: Cause,
+) -> Result<Left, ServiceError> {
+    let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
+    let mut people = membership::governed_by(tx, found.organization, found.id, "", limit)?;
+    if !people.is_empty() && said == Governed::Unsaid {
+        return Err(ServiceError::GovernsPeople);
+    }
+    let mut left = Left::After(after.to_owned());
+    if people.len() < MAX_PER_CALL {
+        // Who never had life has nothing to lose, and would be left as somebody whom nobody invited.
+        let waiting = directory::waiting(tx, found.id, after, limit)?;
+        left = match waiting.last().filter(|_| waiting.len() >= MAX_PER_CALL) {
+            Some((last, _)) => Left::After(last.to_string()),
+            None => Left::Nothing,
+        };
+        people.extend(waiting.into_iter().map(|(_, membership)| membership));
+    }
+    if !people.is_empty() {
+        end_tokens(tx, moment, found, cause)?;
+    }
+    for member in people {
+        match said {
+            Governed::Keep => keep(tx, moment, caller, found, member, cause)?,
+            Governed::Unsaid | Governed::OffBoard => {
+                let why = "the directory was deleted";
+                off_board_member(tx, moment, found.organization, member, why, cause)?;
+            }
+        }
+    }
+    Ok(left)
+}
+
+fn tokens(of: &Directory, at: Timestamp) -> TokenChange {
+    TokenChange::End {
+        organization: of.organization,
+        set: TokenSet::OfDirectory(of.id),
+        because: TokenEnd::HolderDeleted,
+        at,
+        receipt: None,
+    }
+}
+
+/// Silences the directory before its people are gone through, so that it does not bring them back meanwhile.
+fn end_tokens(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    of: &Directory,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let event = EventDraft::new(Action::DirectoryUpdated, Target::new(NOUN, of.id))
+        .with(json!({ "deletion": "begun" }));
+    let plan = Plan::because(of.organization, cause).then(event, tokens(of, moment.now));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// Gives a governed member life of their own, and the role that the directory gave as a grant.
+fn keep(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    from: &Directory,
+    id: MembershipId,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let now = moment.now;
+    let member = settled(tx, moment, from.organization, id)?;
+    let restamp = Restamp { id, governed_by: None, unmapped_at: None, rules_number: member.rules_number };
+    let mut changes: Vec<Change> =
+        vec![MembershipChange::Restamp(restamp).into(), MembershipChange::Join(id, now).into()];
+    if member.access.state == MembershipState::Suspended && member.suspended_at.is_none() {
+        // Somebody on the way out does not come back by this.
+        changes.push(MembershipChange::SetSuspended(id, Some(now)).into());
+    }
+    let target = Target::new("membership", id);
+    let event = EventDraft::new(Action::MemberAccessChanged, target.clone())
+        .about(Target::new(NOUN, from.id))
+        .with(json!({ "kept_from": from.id }));
+    let mut plan = Plan::because(from.organization, cause).then_all(event, changes);
+    if let Some(role) = given_by_automation(&member) {
+        let grant = Grant {
+            id: GrantId::fresh(now, &mut moment.random),
+            organization: from.organization,
+            membership: id,
+            role,
+            granted_by: caller.membership(),
+            reason: format!("kept when the directory `{}` was deleted", from.name),
+            request: cause.request,
+            created_at: now,
+            ended_at: None,
+        };
+        let event = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id))
+            .about(target)
+            .with(json!({ "role": grant.role, "reason": grant.reason }));
+        plan = plan.then(event, GrantChange::Create(grant));
+    }
+    apply(tx, &plan, now, &mut moment.random)?;
+    Ok(())
+}
+
+/// The member's role, if no person gave it.
+fn given_by_automation(member: &Membership) -> Option<Slug> {
+    let role = member.role()?.clone();
+    let of_role = |by: By| by == By::Grant;
+    let granted = member.access.reasons.iter().any(|r| of_role(r.by) && r.gives == Given::Role(role.clone()));
+    (!granted).then_some(role)
+}
+
+/// A page of a directory's tokens, ended ones too, after the id `after`.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn list_tokens(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: &str,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<TokenView>, ServiceError> {
+    let found = find(tx, organization, id)?;
+    let holder = found.id.to_string();
+    Ok(token::list_of_kind(tx, organization, (&holder, TokenKind::ScimToken), after, limit)?)
+}
+
+/// One of a directory's tokens.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find_token(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (id, token): (&str, &str),
+) -> Result<TokenView, ServiceError> {
+    let unknown = || ServiceError::NotFound("token");
+    let holder = find(tx, organization, id)?.id.to_string();
+    let token: TokenId = token.parse().map_err(|_| unknown())?;
+    let found = portcullis_store::token::find(tx, organization, token)?;
+    found.filter(|t| t.kind == TokenKind::ScimToken && t.holder == holder).ok_or_else(unknown)
+}
+
+/// Issues one more token of a directory; several may be valid at once, so that a provider changes over without a gap.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`]; an instant in the past; a directory of claims.
+pub fn issue_token(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    (id, expires_at): (&str, Option<Timestamp>),
+    cause: Cause,
+) -> Result<Issued, ServiceError> {
+    let found = find(tx, organization, id)?;
+    if found.kind != DirectoryKind::Scim {
+        return Err(ServiceError::invalid("directory", "has no tokens: the claims of a connection feed it"));
+    }
+    must_reach(tx, caller, &found)?;
+    issue(tx, moment, caller, &found, expires_at, cause)
+}
+
+fn issue(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    of: &Directory,
+    expires_at: Option<Timestamp>,
+    cause: Cause,
+) -> Result<Issued, ServiceError> {
+    let draft = Draft {
+        organization: of.organization,
+        kind: TokenKind::ScimToken,
+        holder: Holder::Directory(of.id),
+        shown_to: caller.shown_to(),
+        name: of.name.clone(),
+        environment: None,
+        scopes: vec![],
+        expires_at,
+    };
+    issue_named(tx, moment, draft, cause)
+}
+
+/// Ends one of a directory's tokens. One that ended already stays as it is.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn revoke_token(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    (id, token): (&str, &str),
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let found = find_token(tx, organization, (id, token))?;
+    end_one(tx, moment, organization, &found, cause)
+}
+
+/// May the caller have to do with what this directory can give?
+fn must_reach(tx: &mut Tx<'_>, caller: &Caller, of: &Directory) -> Result<(), ServiceError> {
+    let highest = directory::highest_given(tx, of.organization, of.id)?;
+    may_reach(caller, highest)
+}
+
+fn may_reach(caller: &Caller, rank: Option<i64>) -> Result<(), ServiceError> {
+    let rank: Result<Rank, Refusal> = rank.map_or(Ok(Rank::NONE), Rank::new);
+    Ok(may_give(caller.rank(), rank?)?)
+}
+
+fn default_role(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    organization: OrganizationId,
+    slug: Option<&str>,
+) -> Result<Option<Slug>, ServiceError> {
+    slug.map(|slug| mappable(tx, caller.rank(), organization, slug).map(|role| role.slug)).transpose()
+}
+
+fn settle_s(seconds: i64) -> Result<i64, ServiceError> {
+    if (0..=MAX_SETTLE_S).contains(&seconds) {
+        return Ok(seconds);
+    }
+    Err(ServiceError::invalid("settle_s", format!("must be 0–{MAX_SETTLE_S} seconds")))
+}
+
+/// A directory as an audit event shows it.
+fn shown(of: &Directory) -> serde_json::Value {
+    json!({
+        "kind": of.kind.as_str(),
+        "name": of.name,
+        "default_role": of.default_role,
+        "settle_s": of.settle_s,
+    })
+}

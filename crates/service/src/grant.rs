@@ -1,0 +1,190 @@
+//! Grants: roles that people give to people, each with a reason. The only road to an explicit-only role.
+//!
+//! Every change here holds the organization's lock, because it may touch a holder of an explicit-only role.
+
+use portcullis_domain::Refusal;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::GrantChange;
+use portcullis_domain::grant::Grant;
+use portcullis_domain::id::{GrantId, MembershipId, OrganizationId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::offboarding::Ownership;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::may_give;
+use portcullis_domain::text::{Slug, has_nul};
+use portcullis_store::db::Lock;
+use portcullis_store::{Tx, apply, grant, leaver};
+use serde_json::json;
+
+use crate::access::settle;
+use crate::caller::Caller;
+use crate::membership::settled;
+use crate::role::{must_not_stand_above, named};
+use crate::{Moment, ServiceError};
+
+/// The longest reason, in bytes: a sentence or a link to a ticket.
+pub const MAX_REASON: usize = 1024;
+/// The most grants that one membership has at a time: more than there are roles is a mistake.
+pub const MAX_GRANTS: usize = 100;
+
+/// What is given to whom, and why.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewGrant {
+    /// The membership, as text.
+    pub member: String,
+    /// The role's slug.
+    pub role: String,
+    /// Why.
+    pub reason: String,
+}
+
+/// The grant of that id, unless it ended.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Grant, ServiceError> {
+    let id: GrantId = id.parse().map_err(|_| ServiceError::NotFound("grant"))?;
+    grant::find(tx, organization, id)?.ok_or(ServiceError::NotFound("grant"))
+}
+
+/// A page of grants that have not ended, after the id `after`.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Grant>, ServiceError> {
+    Ok(grant::list(tx, organization, Some(after), limit)?)
+}
+
+/// Gives a role.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for member and role; [`Refusal::AboveOwnRank`] for a role or a person above the caller;
+/// [`Refusal::MemberInactive`] for somebody who was off-boarded.
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    wish: &NewGrant,
+    cause: Cause,
+) -> Result<Grant, ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let id: MembershipId = wish.member.parse().map_err(|_| ServiceError::NotFound("member"))?;
+    let member = settled(tx, moment, organization, id)?;
+    let role = named(tx, organization, &wish.role)?;
+    may_give(caller.rank(), role.rank)?;
+    must_not_stand_above(tx, caller, organization, member.role())?;
+    if member.access.state == MembershipState::Deprovisioned {
+        return Err(Refusal::MemberInactive.into());
+    }
+    if grant::live_of(tx, organization, member.id)?.len() >= MAX_GRANTS {
+        return Err(ServiceError::invalid("member", format!("has {MAX_GRANTS} grants already")));
+    }
+    let made = Grant {
+        id: GrantId::fresh(moment.now, &mut moment.random),
+        organization,
+        membership: member.id,
+        role: role.slug,
+        granted_by: caller.membership(),
+        reason: reason(&wish.reason)?,
+        request: cause.request,
+        created_at: moment.now,
+        ended_at: None,
+    };
+    let event = event(Action::GrantCreated, &made);
+    let plan = Plan::because(organization, cause).then(event, GrantChange::Create(made.clone()));
+    carry_out(tx, moment, &plan, made.membership)?;
+    Ok(made)
+}
+
+/// Writes the reason of a grant anew.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`]; a reason that is none.
+pub fn update(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    (id, why): (&str, Option<&str>),
+    cause: Cause,
+) -> Result<Grant, ServiceError> {
+    let found = find(tx, organization, id)?;
+    must_not_stand_above(tx, caller, organization, Some(&found.role))?;
+    let Some(why) = why else { return Ok(found) };
+    let is = Grant { reason: reason(why)?, ..found };
+    let change = GrantChange::SetReason(is.id, is.reason.clone());
+    let plan = Plan::because(organization, cause).then(event(Action::GrantUpdated, &is), change);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(is)
+}
+
+/// Takes a role back.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for a role or a person above the caller;
+/// [`Refusal::LastOwner`].
+pub fn end(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    id: &str,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let found = find(tx, organization, id)?;
+    must_not_stand_above(tx, caller, organization, Some(&found.role))?;
+    let member = settled(tx, moment, organization, found.membership)?;
+    must_not_stand_above(tx, caller, organization, member.role())?;
+    must_leave_an_owner(tx, &member, &found)?;
+    let change = GrantChange::End(found.id, moment.now);
+    let plan = Plan::because(organization, cause).then(event(Action::GrantEnded, &found), change);
+    carry_out(tx, moment, &plan, found.membership)
+}
+
+/// Refuses to take the last ownership by which somebody can still sign in (I2).
+fn must_leave_an_owner(tx: &mut Tx<'_>, member: &Membership, ending: &Grant) -> Result<(), ServiceError> {
+    let acts = matches!(member.access.state, MembershipState::Active | MembershipState::Suspended);
+    if ending.role != Slug::owner() || !(acts || member.bare_owner_at.is_some()) {
+        return Ok(());
+    }
+    let others = grant::live_of(tx, ending.organization, member.id)?;
+    let stays = others.iter().any(|g| g.role == Slug::owner() && g.id != ending.id);
+    if !stays && leaver::ownership(tx, member)? == Ownership::Last {
+        return Err(Refusal::LastOwner.into());
+    }
+    Ok(())
+}
+
+fn reason(text: &str) -> Result<String, ServiceError> {
+    let text = text.trim();
+    if text.is_empty() || text.len() > MAX_REASON || has_nul(text) {
+        return Err(ServiceError::invalid("reason", format!("must be 1–{MAX_REASON} bytes of text")));
+    }
+    Ok(text.to_owned())
+}
+
+fn event(action: Action, grant: &Grant) -> EventDraft {
+    EventDraft::new(action, Target::new("grant", grant.id))
+        .about(Target::new("membership", grant.membership))
+        .with(json!({ "role": grant.role, "reason": grant.reason }))
+}
+
+fn carry_out(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    plan: &Plan,
+    member: MembershipId,
+) -> Result<(), ServiceError> {
+    let applied = apply(tx, plan, moment.now, &mut moment.random)?;
+    let cause = applied.events.first().map_or_else(|| *plan.cause(), |event| plan.cause().after(*event));
+    settle(tx, moment, member, cause)?;
+    Ok(())
+}

@@ -1,0 +1,365 @@
+//! Mappings: members of this directory group get this role, team, environment.
+//!
+//! A mapping is a rule. Whom it touches is found through the group that it names; they are settled with it, or the
+//! rules number is raised if they are too many.
+
+use portcullis_domain::access::{Access, Matched, RankedRole, resolve};
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::MappingChange;
+use portcullis_domain::id::{DirectoryGroupId, MappingId, MembershipId, OrganizationId};
+use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
+use portcullis_domain::team::TeamRole;
+use portcullis_domain::text::{MAX_IDENTIFIER, Slug, has_nul};
+use portcullis_domain::{Refusal, Timestamp};
+use portcullis_store::db::Lock;
+use portcullis_store::{Tx, apply, directory_group, facts, mapping, membership, role};
+use serde_json::json;
+
+use crate::caller::Caller;
+use crate::role::{mappable, must_not_stand_above};
+use crate::rules::{Carried, MAX_AT_ONCE, after_rule_change, listed};
+use crate::{Moment, ServiceError, directory, environment, team};
+
+/// The most people on one page of a preview: each is resolved twice.
+pub const MAX_PREVIEWED: i64 = 100;
+
+/// What a mapping is to be, in the words of a body.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewMapping {
+    /// The directory's id.
+    pub directory: String,
+    /// Whom it is about.
+    pub source: MappingSource,
+    /// The slug of the role.
+    pub role: Option<String>,
+    /// The slug of the team, and what one is in it.
+    pub team: Option<(String, TeamRole)>,
+    /// The slug of the environment.
+    pub environment: Option<String>,
+}
+
+impl NewMapping {
+    /// The words that would make this mapping.
+    #[must_use]
+    pub fn like(mapping: &Mapping) -> Self {
+        Self {
+            directory: mapping.directory.to_string(),
+            source: mapping.source.clone(),
+            role: mapping.gives.role.as_ref().map(ToString::to_string),
+            team: mapping.gives.team.as_ref().map(|(slug, role)| (slug.to_string(), *role)),
+            environment: mapping.gives.environment.as_ref().map(ToString::to_string),
+        }
+    }
+}
+
+/// The mapping of that id, as it stands in a path.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Mapping, ServiceError> {
+    let id: MappingId = id.parse().map_err(|_| ServiceError::NotFound("mapping"))?;
+    mapping::find(tx, organization, id)?.ok_or(ServiceError::NotFound("mapping"))
+}
+
+/// A page of mappings after the id `after`; of one directory, if it is named.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for the directory.
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    of: Option<&str>,
+    (after, limit): (&str, i64),
+) -> Result<Vec<Mapping>, ServiceError> {
+    let of = of.map(|id| directory::find(tx, organization, id).map(|d| d.id)).transpose()?;
+    Ok(mapping::list(tx, organization, of, Some(after), limit)?)
+}
+
+/// Makes a mapping, and gives what it gives.
+///
+/// # Errors
+/// [`Refusal::RoleIsExplicitOnly`]; [`Refusal::AboveOwnRank`]; [`Refusal::MappingGivesNothing`];
+/// [`ServiceError::NotFound`] for what it names.
+pub fn create(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    wish: &NewMapping,
+    cause: Cause,
+) -> Result<(Mapping, Carried), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let made = Mapping {
+        id: MappingId::fresh(moment.now, &mut moment.random),
+        created_at: moment.now,
+        ..checked(tx, caller.rank(), organization, wish)?
+    };
+    let touched = mapping::affected(tx, made.directory, &made.source, listed())?;
+    let change = MappingChange::Create(Box::new(made.clone()));
+    let plan = Plan::because(organization, cause).then(event(Action::MappingCreated, &made), change);
+    let carried = carry_out(tx, moment, &plan, &touched)?;
+    Ok((made, carried))
+}
+
+/// Changes a mapping, for those whom it was about and those whom it is about now.
+///
+/// `changed` says what it is to be, from what it is.
+///
+/// # Errors
+/// As [`create`]; [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the role that it gave, too.
+pub fn update(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    (id, changed): (&str, impl FnOnce(NewMapping) -> Result<NewMapping, ServiceError>),
+    cause: Cause,
+) -> Result<(Mapping, Carried), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let was = find(tx, organization, id)?;
+    must_not_stand_above(tx, caller, organization, was.gives.role.as_ref())?;
+    let wish = changed(NewMapping::like(&was))?;
+    let is = Mapping {
+        id: was.id,
+        created_at: was.created_at,
+        ..checked(tx, caller.rank(), organization, &wish)?
+    };
+    if is == was {
+        return Ok((is, Carried::Out));
+    }
+    let mut touched = mapping::affected(tx, was.directory, &was.source, listed())?;
+    if (is.directory, &is.source) != (was.directory, &was.source) {
+        touched.extend(mapping::affected(tx, is.directory, &is.source, listed())?);
+        touched.sort();
+        touched.dedup();
+    }
+    let change = MappingChange::Update(Box::new(is.clone()));
+    let plan = Plan::because(organization, cause).then(event(Action::MappingUpdated, &is), change);
+    let carried = carry_out(tx, moment, &plan, &touched)?;
+    Ok((is, carried))
+}
+
+/// Deletes a mapping, and takes what it gave.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the role that it gives.
+pub fn delete(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    organization: OrganizationId,
+    id: &str,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let found = find(tx, organization, id)?;
+    must_not_stand_above(tx, caller, organization, found.gives.role.as_ref())?;
+    let touched = mapping::affected(tx, found.directory, &found.source, listed())?;
+    let plan = Plan::because(organization, cause)
+        .then(event(Action::MappingDeleted, &found), MappingChange::Delete(found.id));
+    carry_out(tx, moment, &plan, &touched)?;
+    Ok(())
+}
+
+fn carry_out(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    plan: &Plan,
+    touched: &[MembershipId],
+) -> Result<Carried, ServiceError> {
+    let applied = apply(tx, plan, moment.now, &mut moment.random)?;
+    let cause = applied.events.first().map_or_else(|| *plan.cause(), |event| plan.cause().after(*event));
+    after_rule_change(tx, moment, plan.organization(), touched, cause)
+}
+
+/// The mapping that these words make, with an id and an instant that stand for none.
+fn checked(
+    tx: &mut Tx<'_>,
+    giver: Rank,
+    organization: OrganizationId,
+    wish: &NewMapping,
+) -> Result<Mapping, ServiceError> {
+    let of = directory::find(tx, organization, &wish.directory)?;
+    let written = check_source(tx, of.id, &wish.source)?;
+    let role = match &wish.role {
+        Some(slug) => Some(mappable(tx, giver, organization, slug)?.slug),
+        None => None,
+    };
+    let team = match &wish.team {
+        Some((slug, team_role)) => Some((team::named(tx, organization, slug)?.slug, *team_role)),
+        None => None,
+    };
+    let environment = match &wish.environment {
+        Some(slug) => Some(environment::named(tx, organization, slug)?.slug),
+        None => None,
+    };
+    let gives = Gives { role, team, environment };
+    if gives.is_empty() {
+        return Err(Refusal::MappingGivesNothing.into());
+    }
+    Ok(Mapping {
+        id: MappingId::fresh(Timestamp::EPOCH, &mut Zero),
+        organization,
+        directory: of.id,
+        source: wish.source.clone(),
+        written,
+        gives,
+        created_at: Timestamp::EPOCH,
+    })
+}
+
+/// Randomness of an id that is never stored.
+struct Zero;
+
+impl portcullis_domain::Random for Zero {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+fn check_source(
+    tx: &mut Tx<'_>,
+    directory: portcullis_domain::id::DirectoryId,
+    source: &MappingSource,
+) -> Result<String, ServiceError> {
+    let text = match source {
+        MappingSource::GroupId(text)
+        | MappingSource::GroupExternalId(text)
+        | MappingSource::GroupDisplayName(text) => text,
+    };
+    if text.trim().is_empty() || text.len() > MAX_IDENTIFIER || has_nul(text) {
+        return Err(ServiceError::invalid("group", format!("must be 1–{MAX_IDENTIFIER} bytes of text")));
+    }
+    if matches!(source, MappingSource::GroupId(_)) {
+        // Ids are ours: a group has one only when the directory has told of it.
+        let unknown = || ServiceError::NotFound("group");
+        let id: DirectoryGroupId = text.parse().map_err(|_| unknown())?;
+        directory_group::find(tx, directory, id)?.ok_or_else(unknown)?;
+    }
+    Ok(text.clone())
+}
+
+/// What one person would gain and lose.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference {
+    /// The membership.
+    pub member: MembershipId,
+    /// The address that stands for it.
+    pub email: String,
+    /// The name.
+    pub name: String,
+    /// What it has now.
+    pub before: Access,
+    /// What it would have.
+    pub after: Access,
+}
+
+impl Difference {
+    fn is_any(&self) -> bool {
+        let (b, a) = (&self.before, &self.after);
+        (&b.state, &b.role, &b.teams, &b.environments) != (&a.state, &a.role, &a.teams, &a.environments)
+    }
+}
+
+/// What a mapping would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Preview {
+    /// How many people it is about.
+    pub people: i64,
+    /// How many of them would have something else; `None` if they are too many to be gone through at once.
+    pub changing: Option<i64>,
+    /// Those on this page who would.
+    pub page: Vec<Difference>,
+    /// Where the next page begins.
+    pub next: Option<MembershipId>,
+}
+
+/// Who would gain and lose what by a mapping. Writes nothing, so it asks nobody's rank.
+///
+/// # Errors
+/// As [`create`], rank apart.
+pub fn preview(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    wish: &NewMapping,
+    (after, limit): (&str, i64),
+    now: Timestamp,
+) -> Result<Preview, ServiceError> {
+    let wished = checked(tx, Rank::ROOT, organization, wish)?;
+    let matched = would_match(tx, &wished)?;
+    let people = mapping::count_affected(tx, wished.directory, &wished.source)?;
+    let limit = limit.clamp(1, MAX_PREVIEWED);
+    let mut ids =
+        mapping::page_affected(tx, wished.directory, &wished.source, (after, limit.saturating_add(1)))?;
+    let most = usize::try_from(limit).unwrap_or(0);
+    let more = ids.len() > most;
+    ids.truncate(most);
+    let next = ids.last().copied().filter(|_| more);
+    let page = differences(tx, organization, &ids, &matched, now)?;
+    let few = usize::try_from(people).is_ok_and(|people| people <= MAX_AT_ONCE);
+    let changing = if few {
+        let all = mapping::affected(tx, wished.directory, &wished.source, listed())?;
+        let changing = differences(tx, organization, &all, &matched, now)?.len();
+        i64::try_from(changing).ok()
+    } else {
+        None
+    };
+    Ok(Preview { people, changing, page, next })
+}
+
+/// The mapping as resolution would meet it, for whoever is in the group.
+fn would_match(tx: &mut Tx<'_>, wished: &Mapping) -> Result<Option<Matched>, ServiceError> {
+    let groups = mapping::groups_of_source(tx, wished.directory, &wished.source)?;
+    let Some(group) = groups.first().copied() else { return Ok(None) };
+    let role = match &wished.gives.role {
+        Some(slug) => role::find_by_slug(tx, wished.organization, slug)?,
+        None => None,
+    };
+    Ok(Some(Matched {
+        mapping: wished.id,
+        directory: wished.directory,
+        group,
+        request: None,
+        role: role.map(|r| RankedRole { slug: r.slug, rank: r.rank, giving: r.giving }),
+        team: wished.gives.team.clone(),
+        environment: wished.gives.environment.clone(),
+    }))
+}
+
+fn differences(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    ids: &[MembershipId],
+    matched: &Option<Matched>,
+    now: Timestamp,
+) -> Result<Vec<Difference>, ServiceError> {
+    let mut found = Vec::new();
+    for id in ids {
+        let Some(member) = membership::find(tx, organization, *id)? else { continue };
+        let mut facts = facts::of(tx, &member)?;
+        let before = resolve(&facts, now).access;
+        facts.matched.extend(matched.clone());
+        let after = resolve(&facts, now).access;
+        let difference = Difference { member: *id, email: member.email, name: member.name, before, after };
+        if difference.is_any() {
+            found.push(difference);
+        }
+    }
+    Ok(found)
+}
+
+fn event(action: Action, of: &Mapping) -> EventDraft {
+    let team = of.gives.team.as_ref().map(|(slug, role)| json!({ "slug": slug, "role": role.as_str() }));
+    EventDraft::new(action, Target::new("mapping", of.id)).about(Target::new("directory", of.directory)).with(
+        json!({
+            "source": of.source.key().0,
+            "value": of.written,
+            "role": of.gives.role.as_ref().map(Slug::as_str),
+            "team": team,
+            "environment": of.gives.environment,
+        }),
+    )
+}

@@ -1,0 +1,342 @@
+//! `/organizations/{org}/directories`, with the tokens by which providers speak for them.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use portcullis_domain::directory::{self as domain, DirectoryKind};
+use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
+use portcullis_service::directory::{self, DirectoryChanges, Governed, NewDirectory};
+use portcullis_service::rules::Carried;
+use portcullis_service::{ServiceError, Surroundings};
+use portcullis_store::Priority;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::App;
+use crate::api::token::{IssuedToken, TokenWire, page};
+use crate::body::{At, Body, Page, PageQuery, Params, present};
+use crate::error::Problem;
+use crate::once::{self, Created, IdempotencyKey};
+use crate::route::{Needs, Operation};
+use crate::scope::Scope;
+
+/// A directory.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Directory {
+    /// Its id.
+    id: String,
+    /// `scim`, or `claims` for the one that a connection's claims feed.
+    kind: &'static str,
+    /// Its name for people.
+    name: String,
+    /// The slug of the role of people in no mapped group; null: no access for them.
+    default_role: Option<String>,
+    /// Whether groups inside groups count; not in this version.
+    nested: bool,
+    /// What holds endings above a limit; not in this version.
+    brake: Option<Brake>,
+    /// Seconds from the loss of the last granting group to the end.
+    settle_s: i64,
+    /// The connection whose claims feed it.
+    connection: Option<String>,
+    /// Where a provider speaks SCIM to it; null for claims.
+    base_url: Option<String>,
+    /// When it was made.
+    created_at: At,
+    /// Present and true while a change of it is still being stored for the people whom it touches.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rules_pending: bool,
+}
+
+/// A directory that was made just now, with its first token.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct CreatedDirectory {
+    /// The directory.
+    #[serde(flatten)]
+    about: Directory,
+    /// The secret of its first SCIM token, here and never again.
+    #[schemars(with = "Option<String>")]
+    token: String,
+    /// The id of that token.
+    token_id: String,
+}
+
+impl Directory {
+    fn of(d: domain::Directory, around: &Surroundings) -> Self {
+        let scim = d.kind == DirectoryKind::Scim;
+        Self {
+            base_url: scim.then(|| around.url(&format!("/scim/v2/{}", d.id))),
+            id: d.id.to_string(),
+            kind: d.kind.as_str(),
+            name: d.name,
+            default_role: d.default_role.map(|r| r.to_string()),
+            nested: false,
+            brake: None,
+            settle_s: d.settle_s,
+            connection: d.connection.map(|c| c.to_string()),
+            created_at: At(d.created_at),
+            rules_pending: false,
+        }
+    }
+}
+
+/// How a directory learns its facts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A provider pushes them by SCIM 2.0.
+    Scim,
+    /// Google Directory is asked for them; not in this version.
+    Google,
+}
+
+/// What holds endings above a limit; not in this version.
+#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Brake {
+    /// People.
+    max_people: Option<i64>,
+    /// A share of the directory's people.
+    max_percent: Option<i64>,
+}
+
+/// A new directory.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryWish {
+    /// How it learns its facts.
+    kind: Kind,
+    /// Its name for people.
+    name: String,
+    /// The slug of the role of people in no mapped group; null, and if nothing is said: no access for them.
+    default_role: Option<String>,
+    /// Whether groups inside groups count; only false in this version.
+    nested: Option<bool>,
+    /// What holds endings above a limit; only null in this version.
+    brake: Option<Brake>,
+    /// Seconds from the loss of the last granting group to the end; 3600 if nothing is said.
+    settle_s: Option<i64>,
+}
+
+/// What changes of a directory.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryPatch {
+    /// Its name for people.
+    name: Option<String>,
+    /// The slug of the role of people in no mapped group; null: no access for them.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<String>")]
+    default_role: Option<Option<String>>,
+    /// Whether groups inside groups count; only false in this version.
+    nested: Option<bool>,
+    /// What holds endings above a limit; only null in this version.
+    brake: Option<Brake>,
+    /// Seconds from the loss of the last granting group to the end.
+    settle_s: Option<i64>,
+}
+
+/// A new token of a directory.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DirectoryTokenWish {
+    /// When it runs out by itself.
+    expires_at: Option<At>,
+}
+
+/// What becomes of the people whom a deleted directory governs.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct DeleteQuery {
+    people: Option<People>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum People {
+    Keep,
+    Offboard,
+}
+
+const LIST: &str = "/organizations/{org}/directories";
+const ONE: &str = "/organizations/{org}/directories/{dir}";
+const TOKENS: &str = "/organizations/{org}/directories/{dir}/tokens";
+const TOKEN: &str = "/organizations/{org}/directories/{dir}/tokens/{tok}";
+const REFUSALS: [&str; 3] = ["not_available", "role_is_explicit_only", "above_own_rank"];
+
+/// The rows of this noun.
+#[must_use]
+pub fn operations() -> Vec<Operation> {
+    let see = Needs::Permission(DirectoriesRead);
+    let write = Needs::Permission(DirectoriesWrite);
+    vec![
+        Operation::create(LIST, write, "Makes a directory and its first token.", create)
+            .takes::<DirectoryWish>()
+            .gives::<CreatedDirectory>()
+            .refuses(&REFUSALS)
+            .refuses(&["invalid_name"]),
+        Operation::get(LIST, see, "Lists directories.", list).gives::<Page<Directory>>().paged(),
+        Operation::get(ONE, see, "Shows a directory.", show).gives::<Directory>(),
+        Operation::patch(ONE, write, "Changes a directory, and everybody whom that touches.", change)
+            .takes::<DirectoryPatch>()
+            .gives::<Directory>()
+            .refuses(&REFUSALS)
+            .refuses(&["invalid_name"]),
+        Operation::delete(ONE, write, "Deletes a directory with its facts and mappings.", delete)
+            .query("people", "`keep` or `offboard`: what becomes of the people whom it governs.")
+            .refuses(&["governs_people", "in_use", "above_own_rank"]),
+        Operation::create(TOKENS, write, "Issues one more SCIM token; several may be valid at once.", issue)
+            .takes::<DirectoryTokenWish>()
+            .gives::<IssuedToken>()
+            .refuses(&["above_own_rank"]),
+        Operation::get(TOKENS, see, "Lists a directory's tokens, ended ones too.", tokens)
+            .gives::<Page<TokenWire>>()
+            .paged(),
+        Operation::get(TOKEN, see, "Shows a directory's token.", token).gives::<TokenWire>(),
+        Operation::delete(TOKEN, write, "Ends a directory's token.", revoke),
+    ]
+}
+
+const fn available(nested: Option<bool>, brake: Option<&Brake>) -> Result<(), ServiceError> {
+    match (nested, brake) {
+        (Some(true), _) => Err(ServiceError::NotAvailable("nested")),
+        (_, Some(_)) => Err(ServiceError::NotAvailable("brake")),
+        _ => Ok(()),
+    }
+}
+
+async fn create(
+    State(app): State<App>,
+    scope: Scope,
+    key: IdempotencyKey,
+    body: Body<DirectoryWish>,
+) -> Result<Created, Problem> {
+    let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller.clone(), body.value);
+    if said.kind == Kind::Google {
+        return Err(ServiceError::NotAvailable("google").into());
+    }
+    available(said.nested, said.brake.as_ref())?;
+    let wish = NewDirectory { name: said.name, default_role: said.default_role, settle_s: said.settle_s };
+    let around = app.portcullis().around().clone();
+    once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
+        let (made, issued) = directory::create(tx, moment, &caller, org, &wish, cause)?;
+        Ok(CreatedDirectory {
+            about: Directory::of(made, &around),
+            token: issued.secret.expose().to_owned(),
+            token_id: issued.token.id.to_string(),
+        })
+    })
+    .await
+}
+
+async fn list(
+    State(app): State<App>,
+    scope: Scope,
+    Params(page): Params<PageQuery>,
+) -> Result<Json<Page<Directory>>, Problem> {
+    let (limit, after) = page.bounds();
+    let org = scope.organization.id;
+    let found = app.portcullis().read(move |tx, _| directory::list(tx, org, &after, limit + 1)).await?;
+    let around = app.portcullis().around();
+    let items = found.into_iter().map(|d| Directory::of(d, around)).collect();
+    Ok(Json(Page::of(items, limit, |d: &Directory| d.id.clone())))
+}
+
+async fn show(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<Directory>, Problem> {
+    let org = scope.organization.id;
+    let found = app.portcullis().read(move |tx, _| directory::find(tx, org, &id)).await?;
+    Ok(Json(Directory::of(found, app.portcullis().around())))
+}
+
+async fn change(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id)): Path<(String, String)>,
+    body: Body<DirectoryPatch>,
+) -> Result<Json<Directory>, Problem> {
+    let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller, body.value);
+    available(said.nested, said.brake.as_ref())?;
+    let changes =
+        DirectoryChanges { name: said.name, default_role: said.default_role, settle_s: said.settle_s };
+    let (changed, carried) = app
+        .portcullis()
+        .write(Priority::Ordinary, move |tx, moment| {
+            directory::update(tx, moment, &caller, org, (&id, &changes), cause)
+        })
+        .await?;
+    let changed = Directory::of(changed, app.portcullis().around());
+    Ok(Json(Directory { rules_pending: carried == Carried::Pending, ..changed }))
+}
+
+async fn delete(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id)): Path<(String, String)>,
+    Params(query): Params<DeleteQuery>,
+) -> Result<StatusCode, Problem> {
+    let governed = match query.people {
+        None => Governed::Unsaid,
+        Some(People::Keep) => Governed::Keep,
+        Some(People::Offboard) => Governed::OffBoard,
+    };
+    let (org, cause) = (scope.organization.id, scope.cause());
+    directory::delete(app.portcullis(), scope.caller, org, (id, governed), cause).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+async fn issue(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id)): Path<(String, String)>,
+    key: IdempotencyKey,
+    body: Body<DirectoryTokenWish>,
+) -> Result<Created, Problem> {
+    let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
+    let expires_at = body.value.expires_at.map(|at| at.0);
+    once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
+        let issued = directory::issue_token(tx, moment, &caller, org, (&id, expires_at), cause)?;
+        Ok(IssuedToken::of(&issued))
+    })
+    .await
+}
+
+async fn tokens(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id)): Path<(String, String)>,
+    Params(query): Params<PageQuery>,
+) -> Result<Json<Page<TokenWire>>, Problem> {
+    let (limit, after) = query.bounds();
+    let org = scope.organization.id;
+    let found =
+        app.portcullis().read(move |tx, _| directory::list_tokens(tx, org, &id, &after, limit + 1)).await?;
+    Ok(Json(page(&found, limit)))
+}
+
+async fn token(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id, token)): Path<(String, String, String)>,
+) -> Result<Json<TokenWire>, Problem> {
+    let org = scope.organization.id;
+    let found = app.portcullis().read(move |tx, _| directory::find_token(tx, org, (&id, &token))).await?;
+    Ok(Json(TokenWire::of(&found)))
+}
+
+async fn revoke(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id, token)): Path<(String, String, String)>,
+) -> Result<StatusCode, Problem> {
+    let (org, cause) = (scope.organization.id, scope.cause());
+    app.portcullis()
+        .write(Priority::OffBoarding, move |tx, moment| {
+            directory::revoke_token(tx, moment, org, (&id, &token), cause)
+        })
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

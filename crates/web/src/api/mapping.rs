@@ -1,0 +1,471 @@
+//! `/organizations/{org}/mappings`: members of this directory group get this role, team, environment.
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::http::StatusCode;
+use portcullis_domain::access::Access;
+use portcullis_domain::mapping::{self as domain, MappingSource};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::permission::Permission::{MappingsRead, MappingsWrite};
+use portcullis_domain::team::TeamRole;
+use portcullis_service::ServiceError;
+use portcullis_service::mapping::{self, Difference, MAX_PREVIEWED, NewMapping};
+use portcullis_service::rules::Carried;
+use portcullis_store::Priority;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::App;
+use crate::body::{At, Body, Page, PageQuery, Params, present};
+use crate::error::Problem;
+use crate::once::{self, Created, IdempotencyKey};
+use crate::route::{Needs, Operation};
+use crate::scope::Scope;
+
+/// Which group, by exactly one of its keys.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Group {
+    /// The directory's own key: survives a rename.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    external_id: Option<String>,
+    /// The id here: survives a rename, never matches another group.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    id: Option<String>,
+    /// The name: changes hands when the provider renames groups.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    display_name: Option<String>,
+}
+
+impl Group {
+    fn of(source: &MappingSource) -> Self {
+        match source.clone() {
+            MappingSource::GroupExternalId(key) => Self { external_id: Some(key), ..Self::default() },
+            MappingSource::GroupId(id) => Self { id: Some(id), ..Self::default() },
+            MappingSource::GroupDisplayName(name) => Self { display_name: Some(name), ..Self::default() },
+        }
+    }
+
+    fn source(self) -> Result<MappingSource, ServiceError> {
+        match (self.external_id, self.id, self.display_name) {
+            (Some(key), None, None) => Ok(MappingSource::GroupExternalId(key)),
+            (None, Some(id), None) => Ok(MappingSource::GroupId(id)),
+            (None, None, Some(name)) => Ok(MappingSource::GroupDisplayName(name)),
+            _ => Err(ServiceError::invalid(
+                "group",
+                "takes exactly one of `external_id`, `id`, `display_name`",
+            )),
+        }
+    }
+}
+
+/// What somebody is in a team.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum WireTeamRole {
+    /// Belongs to it.
+    Member,
+    /// Manages its people and agents.
+    Admin,
+}
+
+impl From<WireTeamRole> for TeamRole {
+    fn from(role: WireTeamRole) -> Self {
+        match role {
+            WireTeamRole::Member => Self::Member,
+            WireTeamRole::Admin => Self::Admin,
+        }
+    }
+}
+
+impl From<TeamRole> for WireTeamRole {
+    fn from(role: TeamRole) -> Self {
+        match role {
+            TeamRole::Member => Self::Member,
+            TeamRole::Admin => Self::Admin,
+        }
+    }
+}
+
+/// A mapping.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Mapping {
+    /// Its id.
+    id: String,
+    /// The id of the directory whose facts it reads.
+    directory: String,
+    /// Whom it is about.
+    group: Group,
+    /// The slug of the role that it gives.
+    role: Option<String>,
+    /// The slug of the team that it gives.
+    team: Option<String>,
+    /// What one is in that team.
+    team_role: Option<WireTeamRole>,
+    /// The slug of the environment that it gives; null gives none.
+    environment: Option<String>,
+    /// When it was made.
+    created_at: At,
+    /// Present and true while a change of it is still being stored for the people whom it touches.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    rules_pending: bool,
+}
+
+impl From<domain::Mapping> for Mapping {
+    fn from(m: domain::Mapping) -> Self {
+        let (team, team_role) = m.gives.team.map(|(slug, role)| (slug.to_string(), role.into())).unzip();
+        Self {
+            id: m.id.to_string(),
+            directory: m.directory.to_string(),
+            group: Group::of(&m.source),
+            role: m.gives.role.map(|r| r.to_string()),
+            team,
+            team_role,
+            environment: m.gives.environment.map(|e| e.to_string()),
+            created_at: At(m.created_at),
+            rules_pending: false,
+        }
+    }
+}
+
+impl Mapping {
+    fn of((mapping, carried): (domain::Mapping, Carried)) -> Self {
+        Self { rules_pending: carried == Carried::Pending, ..mapping.into() }
+    }
+}
+
+/// An attribute of people and its value; not in this version.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    /// The attribute.
+    #[serde(rename = "name")]
+    _name: String,
+    /// Its value.
+    #[serde(rename = "value")]
+    _value: String,
+}
+
+/// A new mapping: a directory, one source, and at least one thing that it gives.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MappingWish {
+    /// The id of the directory.
+    directory: String,
+    /// The members of this group.
+    group: Option<Group>,
+    /// The people of this organizational unit; not in this version.
+    org_unit: Option<String>,
+    /// The people with this attribute; not in this version.
+    attribute: Option<Attribute>,
+    /// The slug of a role; never an explicit-only one.
+    role: Option<String>,
+    /// The slug of a team.
+    team: Option<String>,
+    /// What one is in that team; `member` if nothing is said.
+    team_role: Option<WireTeamRole>,
+    /// The slug of an environment; null gives none.
+    environment: Option<String>,
+    /// The slug of a policy; not in this version.
+    policy: Option<String>,
+}
+
+/// What changes of a mapping.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct MappingPatch {
+    /// The id of the directory.
+    directory: Option<String>,
+    /// The members of this group.
+    group: Option<Group>,
+    /// The people of this organizational unit; not in this version.
+    org_unit: Option<String>,
+    /// The people with this attribute; not in this version.
+    attribute: Option<Attribute>,
+    /// The slug of a role; null takes it out.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<String>")]
+    role: Option<Option<String>>,
+    /// The slug of a team; null takes it out.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<String>")]
+    team: Option<Option<String>>,
+    /// What one is in that team.
+    team_role: Option<WireTeamRole>,
+    /// The slug of an environment; null takes it out.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<String>")]
+    environment: Option<Option<String>>,
+    /// The slug of a policy; not in this version.
+    policy: Option<String>,
+}
+
+/// What somebody has more, or has no longer.
+#[derive(Debug, Clone, Default, Serialize, JsonSchema)]
+pub struct Share {
+    /// `active`, if it is about whether they may act at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    state: Option<&'static str>,
+    /// The slug of a role.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<String>,
+    /// Teams.
+    teams: Vec<TeamShare>,
+    /// Slugs of environments.
+    environments: Vec<String>,
+}
+
+/// A place in a team.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct TeamShare {
+    /// The slug of the team.
+    slug: String,
+    /// What one is in it.
+    role: WireTeamRole,
+}
+
+impl Share {
+    /// What `has` has and `lacks` lacks.
+    fn of(has: &Access, lacks: &Access) -> Self {
+        let acts = |access: &Access| access.state == MembershipState::Active;
+        let teams = has.teams.iter().filter(|team| !lacks.teams.contains(team));
+        let environments = has.environments.iter().filter(|e| !lacks.environments.contains(e));
+        Self {
+            state: (acts(has) && !acts(lacks)).then(|| MembershipState::Active.as_str()),
+            role: has.role.as_ref().filter(|_| has.role != lacks.role).map(ToString::to_string),
+            teams: teams
+                .map(|(slug, role)| TeamShare { slug: slug.to_string(), role: (*role).into() })
+                .collect(),
+            environments: environments.map(ToString::to_string).collect(),
+        }
+    }
+}
+
+/// What one person would gain and lose.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Change {
+    /// The id of the membership.
+    member: String,
+    /// The address.
+    email: String,
+    /// The name.
+    name: String,
+    /// What they would have more.
+    gains: Share,
+    /// What they would have no longer.
+    loses: Share,
+}
+
+impl From<Difference> for Change {
+    fn from(d: Difference) -> Self {
+        Self {
+            member: d.member.to_string(),
+            email: d.email,
+            name: d.name,
+            gains: Share::of(&d.after, &d.before),
+            loses: Share::of(&d.before, &d.after),
+        }
+    }
+}
+
+/// What a mapping would do. Nothing was changed.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Preview {
+    /// How many people it is about.
+    people: i64,
+    /// How many of them would gain or lose something; null if they are too many to be gone through at once.
+    changing: Option<i64>,
+    /// Those on this page who would.
+    items: Vec<Change>,
+    /// The cursor of the next page; null on the last.
+    next: Option<String>,
+}
+
+const LIST: &str = "/organizations/{org}/mappings";
+const ONE: &str = "/organizations/{org}/mappings/{mapping}";
+const PREVIEW: &str = "/organizations/{org}/mappings/preview";
+const REFUSALS: [&str; 4] =
+    ["role_is_explicit_only", "above_own_rank", "mapping_gives_nothing", "not_available"];
+
+/// The rows of this noun.
+#[must_use]
+pub fn operations() -> Vec<Operation> {
+    let see = Needs::Permission(MappingsRead);
+    let write = Needs::Permission(MappingsWrite);
+    vec![
+        Operation::create(LIST, write, "Makes a mapping, and gives what it gives.", create)
+            .takes::<MappingWish>()
+            .gives::<Mapping>()
+            .refuses(&REFUSALS),
+        Operation::act(PREVIEW, see, "Tells who would gain and lose what; nothing is changed.", preview)
+            .takes::<MappingWish>()
+            .gives::<Preview>()
+            .paged()
+            .refuses(&REFUSALS),
+        Operation::get(LIST, see, "Lists mappings.", list)
+            .gives::<Page<Mapping>>()
+            .paged()
+            .query("directory", "Only those of this directory."),
+        Operation::get(ONE, see, "Shows a mapping.", show).gives::<Mapping>(),
+        Operation::patch(ONE, write, "Changes a mapping, and everybody whom that touches.", change)
+            .takes::<MappingPatch>()
+            .gives::<Mapping>()
+            .refuses(&REFUSALS),
+        Operation::delete(ONE, write, "Deletes a mapping, and takes what it gave.", delete)
+            .refuses(&["above_own_rank"]),
+    ]
+}
+
+const fn available(
+    org_unit: Option<&String>,
+    attribute: Option<&Attribute>,
+    policy: Option<&String>,
+) -> Result<(), ServiceError> {
+    match (org_unit, attribute, policy) {
+        (Some(_), _, _) => Err(ServiceError::NotAvailable("org_unit")),
+        (_, Some(_), _) => Err(ServiceError::NotAvailable("attribute")),
+        (_, _, Some(_)) => Err(ServiceError::NotAvailable("policy")),
+        _ => Ok(()),
+    }
+}
+
+const ONE_SOURCE: &str = "takes exactly one of `group`, `org_unit`, `attribute`";
+const ROLE_OF_NO_TEAM: &str = "says what one is in a `team`, and there is none";
+
+impl MappingWish {
+    fn read(self) -> Result<NewMapping, ServiceError> {
+        let sources = [self.group.is_some(), self.org_unit.is_some(), self.attribute.is_some()];
+        if sources.into_iter().filter(|said| *said).count() != 1 {
+            return Err(ServiceError::invalid("group", ONE_SOURCE));
+        }
+        available(self.org_unit.as_ref(), self.attribute.as_ref(), self.policy.as_ref())?;
+        if self.team_role.is_some() && self.team.is_none() {
+            return Err(ServiceError::invalid("team_role", ROLE_OF_NO_TEAM));
+        }
+        let team_role = self.team_role.map_or(TeamRole::Member, TeamRole::from);
+        Ok(NewMapping {
+            directory: self.directory,
+            source: self.group.unwrap_or_default().source()?,
+            role: self.role,
+            team: self.team.map(|slug| (slug, team_role)),
+            environment: self.environment,
+        })
+    }
+}
+
+impl MappingPatch {
+    fn over(self, was: NewMapping) -> Result<NewMapping, ServiceError> {
+        available(self.org_unit.as_ref(), self.attribute.as_ref(), self.policy.as_ref())?;
+        let (was_team, was_role) = was.team.unzip();
+        let team = self.team.unwrap_or(was_team);
+        if self.team_role.is_some() && team.is_none() {
+            return Err(ServiceError::invalid("team_role", ROLE_OF_NO_TEAM));
+        }
+        let team_role = self.team_role.map(TeamRole::from).or(was_role).unwrap_or(TeamRole::Member);
+        Ok(NewMapping {
+            directory: self.directory.unwrap_or(was.directory),
+            source: self.group.map_or(Ok(was.source), Group::source)?,
+            role: self.role.unwrap_or(was.role),
+            team: team.map(|slug| (slug, team_role)),
+            environment: self.environment.unwrap_or(was.environment),
+        })
+    }
+}
+
+/// Which mappings.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    limit: Option<i64>,
+    cursor: Option<String>,
+    directory: Option<String>,
+}
+
+async fn create(
+    State(app): State<App>,
+    scope: Scope,
+    key: IdempotencyKey,
+    body: Body<MappingWish>,
+) -> Result<Created, Problem> {
+    let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
+    let wish = body.value.read()?;
+    once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
+        mapping::create(tx, moment, &caller, org, &wish, cause).map(Mapping::of)
+    })
+    .await
+}
+
+async fn preview(
+    State(app): State<App>,
+    scope: Scope,
+    Params(page): Params<PageQuery>,
+    body: Body<MappingWish>,
+) -> Result<Json<Preview>, Problem> {
+    let org = scope.organization.id;
+    let wish = body.value.read()?;
+    let (limit, after) = page.bounds();
+    let seen = app
+        .portcullis()
+        .read(move |tx, now| mapping::preview(tx, org, &wish, (&after, limit.min(MAX_PREVIEWED)), now))
+        .await?;
+    Ok(Json(Preview {
+        people: seen.people,
+        changing: seen.changing,
+        items: seen.page.into_iter().map(Change::from).collect(),
+        next: seen.next.map(|id| id.to_string()),
+    }))
+}
+
+async fn list(
+    State(app): State<App>,
+    scope: Scope,
+    Params(wanted): Params<Wanted>,
+) -> Result<Json<Page<Mapping>>, Problem> {
+    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
+    let (org, of) = (scope.organization.id, wanted.directory);
+    let found = app
+        .portcullis()
+        .read(move |tx, _| mapping::list(tx, org, of.as_deref(), (&after, limit + 1)))
+        .await?;
+    let items = found.into_iter().map(Mapping::from).collect();
+    Ok(Json(Page::of(items, limit, |m: &Mapping| m.id.clone())))
+}
+
+async fn show(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<Json<Mapping>, Problem> {
+    let org = scope.organization.id;
+    let found = app.portcullis().read(move |tx, _| mapping::find(tx, org, &id)).await?;
+    Ok(Json(found.into()))
+}
+
+async fn change(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id)): Path<(String, String)>,
+    body: Body<MappingPatch>,
+) -> Result<Json<Mapping>, Problem> {
+    let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller, body.value);
+    let changed = app
+        .portcullis()
+        .write(Priority::Ordinary, move |tx, moment| {
+            let said = said.clone();
+            mapping::update(tx, moment, &caller, org, (&id, |was| said.over(was)), cause)
+        })
+        .await?;
+    Ok(Json(Mapping::of(changed)))
+}
+
+async fn delete(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, id)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller);
+    app.portcullis()
+        .write(Priority::OffBoarding, move |tx, moment| mapping::delete(tx, moment, &caller, org, &id, cause))
+        .await?;
+    Ok(StatusCode::NO_CONTENT)
+}

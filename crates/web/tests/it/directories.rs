@@ -1,0 +1,190 @@
+//! `/organizations/{org}/directories` and their tokens.
+
+use serde_json::{Value, json};
+
+use crate::people::{directory, group, person, standing, stored};
+use crate::support::{Scene, holds_the_common_rules, id, refused};
+
+const DIRECTORIES: &str = "/api/v1/organizations/acme/directories";
+const MAPPINGS: &str = "/api/v1/organizations/acme/mappings";
+
+fn scim(default_role: Value) -> Value {
+    json!({ "kind": "scim", "name": "Okta", "default_role": default_role })
+}
+
+#[tokio::test]
+async fn a_directory_is_made_with_a_token_that_is_shown_once_listed_and_changed() {
+    let scene = Scene::new();
+    let (status, made) = scene.as_of(&scene.admin, "POST", DIRECTORIES, scim(Value::Null)).await;
+    assert_eq!(status, 201, "{made}");
+    assert!(made["token"].as_str().unwrap().starts_with("pc_scim_"), "{made}");
+    assert_eq!(made["base_url"], json!(format!("http://127.0.0.1:8080/scim/v2/{}", id(&made))));
+    assert_eq!(
+        (&made["settle_s"], &made["nested"], &made["brake"]),
+        (&json!(3600), &json!(false), &Value::Null)
+    );
+    for _ in 0..2 {
+        scene.made(DIRECTORIES, scim(json!("viewer"))).await;
+    }
+    let listed = scene.all(DIRECTORIES).await;
+    assert_eq!(listed.len(), 3);
+    assert!(listed.iter().all(|d| d.get("token").is_none()), "a list shows no secret: {listed:?}");
+    let one = format!("{DIRECTORIES}/{}", id(&made));
+    let changes =
+        json!({ "name": "Entra", "default_role": "member", "settle_s": 0, "nested": false, "brake": null });
+    let (status, changed) = scene.as_of(&scene.admin, "PATCH", &one, changes).await;
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!((&changed["name"], &changed["default_role"]), (&json!("Entra"), &json!("member")));
+    assert_eq!(scene.root("GET", &one, Value::Null).await.1, changed);
+    let (_, without) = scene.as_of(&scene.admin, "PATCH", &one, json!({ "default_role": null })).await;
+    assert_eq!((&without["default_role"], &without["settle_s"]), (&Value::Null, &json!(0)));
+    assert_eq!(scene.as_of(&scene.admin, "DELETE", &one, Value::Null).await.0, 204);
+    refused(scene.root("GET", &one, Value::Null).await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn a_directory_is_refused_where_it_must_be() {
+    let scene = Scene::new();
+    let made = scene.made(DIRECTORIES, scim(Value::Null)).await;
+    holds_the_common_rules(&scene, "directories", &made).await;
+    refused(scene.root("POST", DIRECTORIES, scim(json!("owner"))).await, 422, "role_is_explicit_only");
+    refused(scene.root("POST", DIRECTORIES, scim(json!("nothing"))).await, 404, "not_found");
+    let with = |field: &str, value: Value| {
+        let mut wish = scim(Value::Null);
+        wish[field] = value;
+        wish
+    };
+    refused(scene.root("POST", DIRECTORIES, with("kind", json!("google"))).await, 422, "not_available");
+    refused(scene.root("POST", DIRECTORIES, with("kind", json!("ldap"))).await, 400, "invalid_field");
+    refused(scene.root("POST", DIRECTORIES, with("nested", json!(true))).await, 422, "not_available");
+    let brake = json!({ "max_people": 5, "max_percent": 10 });
+    refused(scene.root("POST", DIRECTORIES, with("brake", brake)).await, 422, "not_available");
+    refused(scene.root("POST", DIRECTORIES, with("settle_s", json!(-1))).await, 400, "invalid_field");
+    refused(scene.root("POST", DIRECTORIES, with("name", json!(""))).await, 400, "invalid_name");
+    let one = format!("{DIRECTORIES}/{}", id(&made));
+    let owner = json!({ "default_role": "owner" });
+    refused(scene.root("PATCH", &one, owner).await, 422, "role_is_explicit_only");
+    refused(scene.as_of(&scene.viewer, "DELETE", &one, Value::Null).await, 403, "forbidden");
+}
+
+#[tokio::test]
+async fn who_stands_below_what_a_directory_gives_gets_no_token_of_it_and_does_not_delete_it() {
+    let scene = Scene::new();
+    let steward = json!({
+        "slug": "steward", "rank": 400,
+        "permissions": ["directories.read", "directories.write"],
+    });
+    scene.made("/api/v1/organizations/acme/roles", steward).await;
+    let steward = scene.bench.member(scene.owner.organization, "steward@acme.test", "steward");
+    let admins = scim(json!("admin"));
+    refused(scene.as_of(&steward, "POST", DIRECTORIES, admins.clone()).await, 403, "above_own_rank");
+    let made = scene.made(DIRECTORIES, admins).await;
+    let one = format!("{DIRECTORIES}/{}", id(&made));
+    let token = scene.as_of(&steward, "POST", &format!("{one}/tokens"), json!({})).await;
+    refused(token, 403, "above_own_rank");
+    refused(scene.as_of(&steward, "DELETE", &one, Value::Null).await, 403, "above_own_rank");
+    let lower = json!({ "default_role": null });
+    refused(scene.as_of(&steward, "PATCH", &one, lower).await, 403, "above_own_rank");
+    assert_eq!(scene.as_of(&steward, "PATCH", &one, json!({ "name": "Entra" })).await.0, 200);
+}
+
+#[tokio::test]
+async fn several_tokens_of_a_directory_are_valid_at_once_and_end_one_by_one() {
+    let scene = Scene::new();
+    let made = scene.made(DIRECTORIES, scim(Value::Null)).await;
+    let tokens = format!("{DIRECTORIES}/{}/tokens", id(&made));
+    let (status, second) = scene.as_of(&scene.admin, "POST", &tokens, json!({})).await;
+    assert_eq!(status, 201, "{second}");
+    assert_ne!(second["token"], made["token"]);
+    assert_eq!(second["shown_to"], json!(scene.admin.membership.to_string()));
+    scene.made(&tokens, json!({ "expires_at": "2026-02-01T00:00:00Z" })).await;
+    let past = json!({ "expires_at": "2025-01-01T00:00:00Z" });
+    refused(scene.root("POST", &tokens, past).await, 400, "invalid_field");
+    refused(scene.root("POST", &tokens, json!({ "colour": 1 })).await, 400, "unknown_field");
+    assert_eq!(scene.all(&tokens).await.len(), 3);
+    let one = format!("{tokens}/{}", id(&second));
+    assert_eq!(scene.as_of(&scene.admin, "DELETE", &one, Value::Null).await.0, 204);
+    let (_, ended) = scene.root("GET", &one, Value::Null).await;
+    assert_eq!(ended["ended_because"], json!("revoked"));
+    let first =
+        scene.root("GET", &format!("{tokens}/{}", made["token_id"].as_str().unwrap()), Value::Null).await;
+    assert_eq!((first.0, &first.1["ended_at"]), (200, &Value::Null));
+    let another = scene.made(DIRECTORIES, scim(Value::Null)).await;
+    let elsewhere = format!("{DIRECTORIES}/{}/tokens/{}", id(&another), id(&second));
+    refused(scene.root("GET", &elsewhere, Value::Null).await, 404, "not_found");
+    refused(scene.root("DELETE", &elsewhere, Value::Null).await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn a_change_of_the_default_role_reaches_the_people_in_no_mapped_group() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let made = scene.made(DIRECTORIES, scim(json!("viewer"))).await;
+    let ada = person(&scene.bench, org, directory(&made), "ada@acme.test");
+    assert_eq!(standing(&scene.bench, org, ada.membership), ("active".into(), Some("viewer".into())));
+    let one = format!("{DIRECTORIES}/{}", id(&made));
+    scene.root("PATCH", &one, json!({ "default_role": "member" })).await;
+    assert_eq!(standing(&scene.bench, org, ada.membership), ("active".into(), Some("member".into())));
+    scene.root("PATCH", &one, json!({ "default_role": null })).await;
+    assert_eq!(standing(&scene.bench, org, ada.membership), ("suspended".into(), None));
+    let role = json!({ "slug": "auditor", "rank": 200, "permissions": ["use"] });
+    let role = scene.made("/api/v1/organizations/acme/roles", role).await;
+    scene.root("PATCH", &one, json!({ "default_role": "auditor" })).await;
+    let role = format!("/api/v1/organizations/acme/roles/{}", id(&role));
+    refused(scene.root("DELETE", &role, Value::Null).await, 409, "in_use");
+}
+
+#[tokio::test]
+async fn a_directory_that_governs_people_goes_only_when_it_is_said_what_becomes_of_them() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    for (word, people) in
+        [("keep", ["ada@acme.test", "bob@acme.test"]), ("offboard", ["cem@acme.test", "dan@acme.test"])]
+    {
+        let made = scene.made(DIRECTORIES, scim(Value::Null)).await;
+        let (dir, one) = (directory(&made), format!("{DIRECTORIES}/{}", id(&made)));
+        let [mapped, lost] = people.map(|email| person(&scene.bench, org, dir, email));
+        group(&scene.bench, org, dir, "Platform", &[mapped.user]);
+        let mapping =
+            json!({ "directory": id(&made), "group": { "display_name": "Platform" }, "role": "member" });
+        scene.made(MAPPINGS, mapping).await;
+        assert_eq!(standing(&scene.bench, org, mapped.membership).0, "active");
+        assert_eq!(standing(&scene.bench, org, lost.membership).0, "suspended");
+
+        refused(scene.root("DELETE", &one, Value::Null).await, 409, "governs_people");
+        refused(
+            scene.root("DELETE", &format!("{one}?people=other"), Value::Null).await,
+            400,
+            "invalid_field",
+        );
+        assert_eq!(scene.root("DELETE", &format!("{one}?people={word}"), Value::Null).await.0, 204);
+        let (mapped_is, lost_is) =
+            (standing(&scene.bench, org, mapped.membership), standing(&scene.bench, org, lost.membership));
+        if word == "keep" {
+            assert_eq!(mapped_is, ("active".into(), Some("member".into())), "kept, the role as a grant");
+            assert_eq!(lost_is.0, "suspended", "who was on the way out does not come back");
+            assert_eq!(stored(&scene.bench, org, mapped.membership).governed_by, None);
+        } else {
+            assert_eq!((mapped_is.0.as_str(), lost_is.0.as_str()), ("deprovisioned", "deprovisioned"));
+        }
+        refused(scene.root("GET", &one, Value::Null).await, 404, "not_found");
+        assert!(scene.all(MAPPINGS).await.is_empty(), "its mappings went with it");
+        let token = format!("/api/v1/organizations/acme/tokens/{}", made["token_id"].as_str().unwrap());
+        let (_, token) = scene.root("GET", &token, Value::Null).await;
+        assert_eq!(token["ended_because"], json!("holder_deleted"), "{token}");
+    }
+}
+
+#[tokio::test]
+async fn people_who_only_waited_for_a_group_leave_with_their_directory_and_more_than_a_page_of_them_too() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let made = scene.made(DIRECTORIES, scim(Value::Null)).await;
+    let told: Vec<_> =
+        (0..103).map(|n| person(&scene.bench, org, directory(&made), &format!("p{n}@acme.test"))).collect();
+    let one = format!("{DIRECTORIES}/{}", id(&made));
+    assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
+    for told in told {
+        assert_eq!(standing(&scene.bench, org, told.membership).0, "deprovisioned");
+    }
+}

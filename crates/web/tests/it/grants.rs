@@ -1,0 +1,90 @@
+//! `/organizations/{org}/grants`.
+
+use serde_json::{Value, json};
+
+use crate::people::standing;
+use crate::support::{Scene, holds_the_common_rules, id, refused};
+
+const GRANTS: &str = "/api/v1/organizations/acme/grants";
+
+fn wish(scene: &Scene, role: &str) -> Value {
+    json!({ "member": scene.viewer.membership.to_string(), "role": role, "reason": "on call" })
+}
+
+fn role_of_viewer(scene: &Scene) -> Option<String> {
+    standing(&scene.bench, scene.viewer.organization, scene.viewer.membership).1
+}
+
+#[tokio::test]
+async fn a_grant_gives_a_role_and_its_end_takes_it() {
+    let scene = Scene::new();
+    let (status, made) = scene.as_of(&scene.admin, "POST", GRANTS, wish(&scene, "lead")).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["granted_by"], json!(scene.admin.membership.to_string()));
+    assert_eq!(role_of_viewer(&scene).as_deref(), Some("lead"));
+    assert_eq!(scene.all(GRANTS).await.len(), 5, "four of the personas and this one");
+    let one = format!("{GRANTS}/{}", id(&made));
+    let (status, changed) = scene.as_of(&scene.admin, "PATCH", &one, json!({ "reason": "better" })).await;
+    assert_eq!((status, &changed["reason"], &changed["role"]), (200, &json!("better"), &json!("lead")));
+    assert_eq!(scene.root("GET", &one, Value::Null).await.1, changed);
+    assert_eq!(scene.as_of(&scene.admin, "DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(role_of_viewer(&scene).as_deref(), Some("viewer"));
+    refused(scene.root("GET", &one, Value::Null).await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn nobody_gives_or_takes_above_their_own_rank() {
+    let scene = Scene::new();
+    refused(scene.as_of(&scene.admin, "POST", GRANTS, wish(&scene, "owner")).await, 403, "above_own_rank");
+    assert_eq!(role_of_viewer(&scene).as_deref(), Some("viewer"));
+    let owner = json!({ "member": scene.owner.membership.to_string(), "role": "viewer", "reason": "x" });
+    refused(scene.as_of(&scene.admin, "POST", GRANTS, owner).await, 403, "above_own_rank");
+    let grants = scene.all(GRANTS).await;
+    let of_owner = grants.iter().find(|g| g["role"] == json!("owner")).unwrap();
+    let one = format!("{GRANTS}/{}", id(of_owner));
+    refused(scene.as_of(&scene.admin, "DELETE", &one, Value::Null).await, 403, "above_own_rank");
+    refused(scene.as_of(&scene.admin, "PATCH", &one, json!({ "reason": "x" })).await, 403, "above_own_rank");
+    refused(scene.as_of(&scene.member, "POST", GRANTS, wish(&scene, "viewer")).await, 403, "forbidden");
+}
+
+#[tokio::test]
+async fn the_last_owner_keeps_the_ownership_and_the_last_but_one_does_not() {
+    let scene = Scene::new();
+    let grants = scene.all(GRANTS).await;
+    let of_owner = grants.iter().find(|g| g["role"] == json!("owner")).unwrap();
+    let one = format!("{GRANTS}/{}", id(of_owner));
+    refused(scene.root("DELETE", &one, Value::Null).await, 409, "last_owner");
+    assert_eq!(scene.as_of(&scene.owner, "POST", GRANTS, wish(&scene, "owner")).await.0, 201);
+    assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(standing(&scene.bench, scene.owner.organization, scene.owner.membership).1, None);
+}
+
+#[tokio::test]
+async fn a_grant_is_refused_where_it_must_be() {
+    let scene = Scene::new();
+    let made = scene.made(GRANTS, wish(&scene, "member")).await;
+    holds_the_common_rules(&scene, "grants", &made).await;
+    let foreign = json!({ "member": scene.stranger.membership.to_string(), "role": "viewer", "reason": "x" });
+    let never = json!({ "member": format!("mem_{}", "0".repeat(32)), "role": "viewer", "reason": "x" });
+    let foreign = scene.root("POST", GRANTS, foreign).await;
+    refused(foreign.clone(), 404, "not_found");
+    assert_eq!(foreign, scene.root("POST", GRANTS, never).await);
+    refused(scene.root("POST", GRANTS, wish(&scene, "nothing")).await, 404, "not_found");
+    let mute = json!({ "member": scene.viewer.membership.to_string(), "role": "viewer", "reason": " " });
+    refused(scene.root("POST", GRANTS, mute).await, 400, "invalid_field");
+    let mute = json!({ "member": scene.viewer.membership.to_string(), "role": "viewer" });
+    refused(scene.root("POST", GRANTS, mute).await, 400, "missing_field");
+}
+#[tokio::test]
+async fn a_change_of_a_roles_rank_reaches_the_people_who_have_it() {
+    let scene = Scene::new();
+    let auditor = json!({ "slug": "auditor", "rank": 200, "permissions": ["use"] });
+    let role = scene.made("/api/v1/organizations/acme/roles", auditor).await;
+    scene.made(GRANTS, wish(&scene, "auditor")).await;
+    assert_eq!(role_of_viewer(&scene).as_deref(), Some("auditor"));
+    let one = format!("/api/v1/organizations/acme/roles/{}", id(&role));
+    let (status, changed) = scene.root("PATCH", &one, json!({ "rank": 50 })).await;
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!(role_of_viewer(&scene).as_deref(), Some("viewer"));
+    refused(scene.root("DELETE", &one, Value::Null).await, 409, "in_use");
+}

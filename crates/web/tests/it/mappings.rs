@@ -1,0 +1,178 @@
+//! `/organizations/{org}/mappings` and their preview.
+
+use portcullis_domain::id::DirectoryId;
+use serde_json::{Value, json};
+
+use crate::people::{Told, directory, group, person, standing, stored};
+use crate::support::{Scene, holds_the_common_rules, id, refused};
+
+const MAPPINGS: &str = "/api/v1/organizations/acme/mappings";
+
+/// A directory with two people in the group `Platform` and one in none.
+async fn platform(scene: &Scene) -> (String, DirectoryId, [Told; 3]) {
+    let wish = json!({ "kind": "scim", "name": "Okta" });
+    let made = scene.made("/api/v1/organizations/acme/directories", wish).await;
+    let (org, dir) = (scene.owner.organization, directory(&made));
+    let people =
+        ["ada@acme.test", "bob@acme.test", "cem@acme.test"].map(|e| person(&scene.bench, org, dir, e));
+    group(&scene.bench, org, dir, "Platform", &[people[0].user, people[1].user]);
+    for (noun, slug) in [("teams", "platform"), ("environments", "staging")] {
+        let wish = json!({ "slug": slug, "name": slug });
+        scene.made(&format!("/api/v1/organizations/acme/{noun}"), wish).await;
+    }
+    (id(&made), dir, people)
+}
+
+fn to(directory: &str, gives: Value) -> Value {
+    let mut wish = json!({ "directory": directory, "group": { "display_name": "platform" } });
+    wish.as_object_mut().unwrap().extend(gives.as_object().unwrap().clone());
+    wish
+}
+
+#[tokio::test]
+async fn a_mapping_gives_at_once_and_its_end_takes_at_once() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let (dir, _, [ada, bob, cem]) = platform(&scene).await;
+    let gives =
+        json!({ "role": "member", "team": "platform", "team_role": "admin", "environment": "staging" });
+    let (status, made) = scene.as_of(&scene.admin, "POST", MAPPINGS, to(&dir, gives)).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["group"], json!({ "display_name": "platform" }));
+    for told in [&ada, &bob] {
+        assert_eq!(standing(&scene.bench, org, told.membership), ("active".into(), Some("member".into())));
+    }
+    let access = stored(&scene.bench, org, ada.membership).access;
+    assert_eq!(access.teams.len(), 1);
+    assert_eq!(access.environments, ["staging".parse().unwrap()]);
+    assert_eq!(standing(&scene.bench, org, cem.membership).0, "suspended");
+    for (noun, slug) in [("teams", "platform"), ("environments", "staging")] {
+        let all = scene.all(&format!("/api/v1/organizations/acme/{noun}")).await;
+        let used = all.iter().find(|item| item["slug"] == json!(slug)).unwrap();
+        let one = format!("/api/v1/organizations/acme/{noun}/{}", id(used));
+        refused(scene.root("DELETE", &one, Value::Null).await, 409, "in_use");
+    }
+
+    let one = format!("{MAPPINGS}/{}", id(&made));
+    let (status, changed) =
+        scene.as_of(&scene.admin, "PATCH", &one, json!({ "role": "lead", "team": null })).await;
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!(
+        (&changed["role"], &changed["team"], &changed["team_role"]),
+        (&json!("lead"), &Value::Null, &Value::Null)
+    );
+    assert_eq!(changed["environment"], json!("staging"));
+    assert_eq!(scene.root("GET", &one, Value::Null).await.1, changed);
+    assert_eq!(standing(&scene.bench, org, ada.membership).1.as_deref(), Some("lead"));
+    assert!(stored(&scene.bench, org, ada.membership).access.teams.is_empty());
+
+    assert_eq!(scene.as_of(&scene.admin, "DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(standing(&scene.bench, org, ada.membership).0, "suspended");
+    refused(scene.root("GET", &one, Value::Null).await, 404, "not_found");
+}
+
+#[tokio::test]
+async fn a_mapping_that_changes_its_group_leaves_the_one_and_reaches_the_other() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let (dir, id_of_dir, [ada, _, cem]) = platform(&scene).await;
+    let sales = group(&scene.bench, org, id_of_dir, "Sales", &[cem.user]);
+    let made = scene.made(MAPPINGS, to(&dir, json!({ "role": "member" }))).await;
+    let one = format!("{MAPPINGS}/{}", id(&made));
+    let (status, changed) = scene.root("PATCH", &one, json!({ "group": { "id": sales.to_string() } })).await;
+    assert_eq!((status, &changed["group"]), (200, &json!({ "id": sales.to_string() })));
+    assert_eq!(standing(&scene.bench, org, ada.membership).0, "suspended");
+    assert_eq!(standing(&scene.bench, org, cem.membership).0, "active");
+}
+
+#[tokio::test]
+async fn a_preview_says_who_would_gain_and_lose_what_and_changes_nothing() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let (dir, _, [ada, bob, _]) = platform(&scene).await;
+    let one = format!("/api/v1/organizations/acme/directories/{dir}");
+    scene.root("PATCH", &one, json!({ "default_role": "member" })).await;
+    let before = standing(&scene.bench, org, ada.membership);
+    let wish = to(&dir, json!({ "team": "platform" }));
+    let path = format!("{MAPPINGS}/preview");
+    let (status, seen) = scene.as_of(&scene.viewer, "POST", &path, wish.clone()).await;
+    assert_eq!(status, 200, "{seen}");
+    assert_eq!((&seen["people"], &seen["changing"], &seen["next"]), (&json!(2), &json!(2), &Value::Null));
+    let first = &seen["items"][0];
+    assert_eq!(
+        first["gains"],
+        json!({ "teams": [{ "slug": "platform", "role": "member" }], "environments": [] })
+    );
+    // People in a mapped group do not have the default.
+    assert_eq!(first["loses"], json!({ "role": "member", "teams": [], "environments": [] }));
+
+    let (_, page) = scene.as_of(&scene.viewer, "POST", &format!("{path}?limit=1"), wish.clone()).await;
+    let cursor = page["next"].as_str().unwrap();
+    let (_, rest) =
+        scene.as_of(&scene.viewer, "POST", &format!("{path}?limit=1&cursor={cursor}"), wish).await;
+    assert_eq!(rest["next"], Value::Null);
+    let mut people = [&page, &rest].map(|p| p["items"][0]["member"].as_str().unwrap().to_owned());
+    let mut expected = [ada.membership.to_string(), bob.membership.to_string()];
+    people.sort();
+    expected.sort();
+    assert_eq!(people, expected);
+    assert_eq!(standing(&scene.bench, org, ada.membership), before);
+    assert!(scene.all(MAPPINGS).await.is_empty());
+
+    let nobody = json!({ "directory": dir, "group": { "external_id": "none" }, "role": "admin" });
+    let (_, seen) = scene.root("POST", &path, nobody).await;
+    assert_eq!((&seen["people"], &seen["items"]), (&json!(0), &json!([])));
+    refused(
+        scene.root("POST", &path, to(&dir, json!({ "role": "owner" }))).await,
+        422,
+        "role_is_explicit_only",
+    );
+}
+
+#[tokio::test]
+async fn a_mapping_is_refused_where_it_must_be() {
+    let scene = Scene::new();
+    let (dir, _, _) = platform(&scene).await;
+    let made = scene.made(MAPPINGS, to(&dir, json!({ "role": "member" }))).await;
+    scene.made(MAPPINGS, to(&dir, json!({ "role": "viewer" }))).await;
+    scene.made(MAPPINGS, to(&dir, json!({ "team": "platform" }))).await;
+    assert_eq!(scene.all(MAPPINGS).await.len(), 3);
+    holds_the_common_rules(&scene, "mappings", &made).await;
+    let post = |body: Value| scene.root("POST", MAPPINGS, body);
+    refused(post(to(&dir, json!({ "role": "owner" }))).await, 422, "role_is_explicit_only");
+    refused(post(to(&dir, json!({}))).await, 422, "mapping_gives_nothing");
+    refused(post(to(&dir, json!({ "policy": "strict" }))).await, 422, "not_available");
+    refused(post(to(&dir, json!({ "role": "nothing" }))).await, 404, "not_found");
+    refused(post(to(&dir, json!({ "team_role": "admin", "role": "viewer" }))).await, 400, "invalid_field");
+    let two = json!({ "directory": dir, "group": { "id": "x", "display_name": "y" }, "role": "viewer" });
+    refused(post(two).await, 400, "invalid_field");
+    let none = json!({ "directory": dir, "role": "viewer" });
+    refused(post(none).await, 400, "invalid_field");
+    let unit = json!({ "directory": dir, "org_unit": "/x", "role": "viewer" });
+    refused(post(unit).await, 422, "not_available");
+    let unknown_group = json!({ "directory": dir, "group": { "id": "dg_0" }, "role": "viewer" });
+    refused(post(unknown_group).await, 404, "not_found");
+    let theirs = "/api/v1/organizations/globex/mappings";
+    let foreign = scene.as_of(&scene.stranger, "POST", theirs, to(&dir, json!({ "role": "viewer" }))).await;
+    refused(foreign, 404, "not_found");
+}
+
+#[tokio::test]
+async fn nobody_maps_to_a_role_above_their_own_or_takes_such_a_mapping_away() {
+    let scene = Scene::new();
+    let (dir, _, _) = platform(&scene).await;
+    let steward =
+        json!({ "slug": "steward", "rank": 400, "permissions": ["mappings.read", "mappings.write"] });
+    scene.made("/api/v1/organizations/acme/roles", steward).await;
+    let steward = scene.bench.member(scene.owner.organization, "steward@acme.test", "steward");
+    let admins = to(&dir, json!({ "role": "admin" }));
+    refused(scene.as_of(&steward, "POST", MAPPINGS, admins.clone()).await, 403, "above_own_rank");
+    let made = scene.made(MAPPINGS, admins).await;
+    let one = format!("{MAPPINGS}/{}", id(&made));
+    refused(scene.as_of(&steward, "PATCH", &one, json!({ "role": "viewer" })).await, 403, "above_own_rank");
+    refused(scene.as_of(&steward, "DELETE", &one, Value::Null).await, 403, "above_own_rank");
+    let (status, own) = scene.as_of(&steward, "POST", MAPPINGS, to(&dir, json!({ "role": "viewer" }))).await;
+    assert_eq!(status, 201, "{own}");
+    let own = format!("{MAPPINGS}/{}", id(&own));
+    refused(scene.as_of(&steward, "PATCH", &own, json!({ "role": "admin" })).await, 403, "above_own_rank");
+}
