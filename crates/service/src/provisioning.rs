@@ -71,7 +71,8 @@ pub struct PersonSaid {
     pub emails: Vec<String>,
     /// Whether the person is active; `None` keeps what was said before (active for a new person).
     pub active: Option<bool>,
-    /// Every attribute but `active` as JSON text with sorted keys, so that the same said again is the same text.
+    /// Every attribute as JSON text with sorted keys, so that the same said again is the same text. Of `active` only
+    /// that it was removed.
     pub attributes: String,
 }
 

@@ -7,7 +7,7 @@ use portcullis_scim::schema::ENTERPRISE_SCHEMA;
 use portcullis_scim::{DialectNote, Lookup, Patch, ScimError, User};
 use portcullis_store::directory_user::{Activity, DirectoryUserQuery};
 use portcullis_store::{StoreError, Tx, directory_user};
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::{Belongings, Listed, MAX_FOUND, Window};
 use crate::provisioning::{self, PersonSaid, Speaker};
@@ -28,10 +28,27 @@ pub struct UserShown {
 /// What a directory says of a person by this SCIM user.
 #[must_use]
 pub fn person_said(user: &User) -> PersonSaid {
-    let mut emails = user.emails();
-    emails.sort_by_key(|email| !email.is_primary);
     let mut attributes = user.attributes().clone();
     attributes.remove(ACTIVE);
+    said_with(user, attributes)
+}
+
+/// The same after a PATCH. A client that removed `active` is shown none until it says one again, whatever the person
+/// is: to bring somebody back takes an explicit `true`.
+fn person_patched(user: &User, notes: &[DialectNote]) -> PersonSaid {
+    let removed = user.active().is_none() || notes.contains(&DialectNote::StaysInactive);
+    let mut attributes = user.attributes().clone();
+    if removed && user.active() != Some(true) {
+        attributes.insert(ACTIVE.to_owned(), Value::Null);
+    } else {
+        attributes.remove(ACTIVE);
+    }
+    said_with(user, attributes)
+}
+
+fn said_with(user: &User, attributes: Map<String, Value>) -> PersonSaid {
+    let mut emails = user.emails();
+    emails.sort_by_key(|email| !email.is_primary);
     PersonSaid {
         external_id: user.external_id().filter(|id| !id.is_empty()).map(str::to_owned),
         user_name: user.user_name().to_owned(),
@@ -43,7 +60,7 @@ pub fn person_said(user: &User) -> PersonSaid {
     }
 }
 
-/// The SCIM user that is stored: what the directory said, and whether it is active.
+/// The SCIM user that is stored: what the directory said, and whether it is active, unless the directory removed that.
 ///
 /// # Errors
 /// [`StoreError::Inconsistent`] if the stored attributes are no JSON object.
@@ -51,7 +68,11 @@ pub fn stored_user(user: &DirectoryUser) -> Result<User, ServiceError> {
     let Ok(Value::Object(mut attributes)) = serde_json::from_str(&user.attributes) else {
         return Err(StoreError::Inconsistent(format!("attributes of `{}`", user.id)).into());
     };
-    attributes.insert(ACTIVE.to_owned(), Value::Bool(user.inactive_at.is_none()));
+    if attributes.get(ACTIVE) == Some(&Value::Null) {
+        attributes.remove(ACTIVE);
+    } else {
+        attributes.insert(ACTIVE.to_owned(), Value::Bool(user.inactive_at.is_none()));
+    }
     Ok(User::from_stored(attributes))
 }
 
@@ -109,7 +130,7 @@ pub fn patch_user(
     let user = provisioning::change_user(tx, moment, speaker, id, |stored| {
         let (user, heard) = patch.apply_to_user(&stored_user(stored)?)?;
         notes = heard;
-        Ok(person_said(&user))
+        Ok(person_patched(&user, &notes))
     })?;
     Ok((shown(tx, user, belongings)?, notes))
 }

@@ -27,9 +27,24 @@ pub enum Document {
     Schema(String),
 }
 
+/// Of which resources a list is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Whose {
+    /// Of people.
+    Users,
+    /// Of groups.
+    Groups,
+    /// Of both.
+    All,
+}
+
 /// What a path leads to.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Endpoint {
+    /// Everything.
+    All,
+    /// A search by a body.
+    Search(Whose),
     /// All people.
     Users,
     /// One person, by the text of the id.
@@ -52,16 +67,20 @@ impl Endpoint {
     pub const fn allowed(&self) -> &'static str {
         match self {
             Self::Users | Self::Groups => "GET, POST",
+            Self::Search(_) => "POST",
             Self::User(_) | Self::Group(_) => "GET, PUT, PATCH, DELETE",
-            Self::Discovery(_) | Self::NotServed | Self::Unknown => "GET",
+            Self::All | Self::Discovery(_) | Self::NotServed | Self::Unknown => "GET",
         }
     }
 
     fn of(segments: &[String]) -> Self {
         let names: Vec<&str> = segments.iter().map(String::as_str).collect();
         match names.as_slice() {
-            // A query over all kinds of resources at once.
-            [] | ["Bulk" | "Me" | ".search", ..] | ["Users" | "Groups", ".search"] => Self::NotServed,
+            [] => Self::All,
+            [".search"] => Self::Search(Whose::All),
+            ["Users", ".search"] => Self::Search(Whose::Users),
+            ["Groups", ".search"] => Self::Search(Whose::Groups),
+            ["Bulk" | "Me", ..] => Self::NotServed,
             ["Users"] => Self::Users,
             ["Users", id] => Self::User((*id).to_owned()),
             ["Groups"] => Self::Groups,

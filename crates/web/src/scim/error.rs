@@ -79,7 +79,7 @@ impl From<ScimError> for Refused {
         let scim_type = error.scim_type().map(portcullis_scim::ScimType::as_str);
         let detail = match &error {
             ScimError::NotImplemented => {
-                "this is not served: use /Users, /Groups and the discovery endpoints".to_owned()
+                "this is not served: use /Users, /Groups, /.search and the discovery endpoints".to_owned()
             }
             other => other.detail(),
         };

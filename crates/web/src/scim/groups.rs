@@ -3,7 +3,7 @@
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId};
 use portcullis_scim::{
     Group, ListQuery, MemberOfGroup, Meta, Projection, ResourceType, ScimError, parse_group, parse_patch,
-    render_group, render_list,
+    render_group,
 };
 use portcullis_service::provisioning::{GroupSaid, delete_group};
 use portcullis_service::scim::{
@@ -30,12 +30,13 @@ fn location(desk: &Desk<'_>, id: DirectoryGroupId) -> String {
     format!("{}/Groups/{id}", desk.base)
 }
 
-fn member(desk: &Desk<'_>, id: DirectoryUserId, name: &str) -> MemberOfGroup {
+/// A member by id. A name beside it would have to be kept in step, and clients compare what they wrote.
+fn member(desk: &Desk<'_>, id: DirectoryUserId) -> MemberOfGroup {
     MemberOfGroup {
         id: id.to_string(),
         kind: ResourceType::User,
         location: format!("{}/Users/{id}", desk.base),
-        display: Some(name.to_owned()),
+        display: None,
     }
 }
 
@@ -48,10 +49,8 @@ fn render(desk: &Desk<'_>, shown: &GroupShown, projection: &Projection) -> Value
         location: &location(desk, group.id),
         version: None,
     };
-    let members: Option<Vec<MemberOfGroup>> = shown
-        .members
-        .as_ref()
-        .map(|members| members.iter().map(|(id, name)| member(desk, *id, name)).collect());
+    let members: Option<Vec<MemberOfGroup>> =
+        shown.members.as_ref().map(|members| members.iter().map(|(id, _)| member(desk, *id)).collect());
     let named = Group {
         display_name: group.display_name.clone(),
         external_id: group.external_id.clone(),
@@ -60,10 +59,13 @@ fn render(desk: &Desk<'_>, shown: &GroupShown, projection: &Projection) -> Value
     projection.apply(KIND, render_group(&named, &meta, members.as_deref()))
 }
 
-pub(super) async fn list(desk: &Desk<'_>) -> Result<Answer, Refused> {
-    let query = ListQuery::parse(desk.parameters())?;
+/// The groups that a query finds, of what `window` shows, and how many there are.
+pub(super) async fn list(
+    desk: &Desk<'_>,
+    query: &ListQuery,
+    window: Window,
+) -> Result<(Vec<Value>, u64), Refused> {
     let lookups = query.filter.as_ref().map(|f| f.as_lookup(KIND)).transpose()?.unwrap_or_default();
-    let window = Window { skip: query.start_index - 1, count: query.count };
     let (directory, belongings) = (desk.speaker.directory, belongings(&query.projection));
     let listed = desk
         .app
@@ -71,7 +73,7 @@ pub(super) async fn list(desk: &Desk<'_>) -> Result<Answer, Refused> {
         .read(move |tx, _| list_groups(tx, directory, &lookups, window, belongings))
         .await?;
     let resources = listed.items.iter().map(|group| render(desk, group, &query.projection)).collect();
-    Ok(Answer::ok(render_list(resources, listed.total, query.start_index)))
+    Ok((resources, listed.total))
 }
 
 pub(super) async fn create(desk: &Desk<'_>, body: &[u8]) -> Result<Answer, Refused> {

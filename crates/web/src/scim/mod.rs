@@ -10,6 +10,7 @@ pub mod caller;
 mod discovery;
 pub mod error;
 mod groups;
+mod search;
 mod trace;
 mod users;
 
@@ -29,13 +30,16 @@ use serde_json::Value;
 use crate::App;
 use crate::edge::Source;
 use crate::scope::request_id;
-use address::{Address, Endpoint};
+use address::{Address, Endpoint, Whose};
 use error::Refused;
 
 /// The largest body about one person, in bytes: photos and certificates travel inline.
 pub const MAX_USER_BODY: usize = 1024 * 1024;
 /// The largest body about a group, in bytes: room for as many members as one call may name.
 pub const MAX_GROUP_BODY: usize = 16 * 1024 * 1024;
+
+/// The largest body of a search, in bytes: a filter, some names and numbers.
+pub const MAX_SEARCH_BODY: usize = 64 * 1024;
 
 /// The routes of this surface.
 pub fn routes() -> Router<App> {
@@ -142,6 +146,7 @@ fn base(app: &App, speaker: Speaker) -> String {
 async fn body_of(call: &Call, body: Body) -> Result<Bytes, Refused> {
     let max_bytes = match (&call.method, &call.address.endpoint) {
         (&Method::POST | &Method::PUT | &Method::PATCH, Endpoint::Users | Endpoint::User(_)) => MAX_USER_BODY,
+        (&Method::POST, Endpoint::Search(_)) => MAX_SEARCH_BODY,
         (&Method::POST | &Method::PUT | &Method::PATCH, Endpoint::Groups | Endpoint::Group(_)) => {
             MAX_GROUP_BODY
         }
@@ -164,13 +169,15 @@ async fn dispatch(desk: &Desk<'_>, body: &[u8]) -> Result<Answer, Refused> {
     match (&desk.call.address.endpoint, &desk.call.method) {
         (Endpoint::NotServed, _) => Err(ScimError::NotImplemented.into()),
         (Endpoint::Unknown, _) => Err(ScimError::NotFound.into()),
-        (Endpoint::Users, &Method::GET) => users::list(desk).await,
+        (Endpoint::All, &Method::GET) => search::by_parameters(desk, Whose::All).await,
+        (Endpoint::Search(whose), &Method::POST) => search::by_body(desk, *whose, body).await,
+        (Endpoint::Users, &Method::GET) => search::by_parameters(desk, Whose::Users).await,
         (Endpoint::Users, &Method::POST) => users::create(desk, body).await,
         (Endpoint::User(id), &Method::GET) => users::read(desk, id).await,
         (Endpoint::User(id), &Method::PUT) => users::replace(desk, id, body).await,
         (Endpoint::User(id), &Method::PATCH) => users::patch(desk, id, body).await,
         (Endpoint::User(id), &Method::DELETE) => users::delete(desk, id).await,
-        (Endpoint::Groups, &Method::GET) => groups::list(desk).await,
+        (Endpoint::Groups, &Method::GET) => search::by_parameters(desk, Whose::Groups).await,
         (Endpoint::Groups, &Method::POST) => groups::create(desk, body).await,
         (Endpoint::Group(id), &Method::GET) => groups::read(desk, id).await,
         (Endpoint::Group(id), &Method::PUT) => groups::replace(desk, id, body).await,

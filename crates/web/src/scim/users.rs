@@ -3,7 +3,7 @@
 use portcullis_domain::id::DirectoryUserId;
 use portcullis_scim::{
     Belonging, GroupOfUser, ListQuery, Meta, Patch, Projection, ResourceType, ScimError, User, parse_patch,
-    parse_user, render_list, render_user,
+    parse_user, render_user,
 };
 use portcullis_service::ServiceError;
 use portcullis_service::provisioning::{PersonSaid, delete_user};
@@ -71,10 +71,13 @@ fn priority_of(patch: &Patch) -> Priority {
     }
 }
 
-pub(super) async fn list(desk: &Desk<'_>) -> Result<Answer, Refused> {
-    let query = ListQuery::parse(desk.parameters())?;
+/// The people whom a query finds, of what `window` shows, and how many there are.
+pub(super) async fn list(
+    desk: &Desk<'_>,
+    query: &ListQuery,
+    window: Window,
+) -> Result<(Vec<Value>, u64), Refused> {
     let lookups = query.filter.as_ref().map(|f| f.as_lookup(KIND)).transpose()?.unwrap_or_default();
-    let window = Window { skip: query.start_index - 1, count: query.count };
     let (directory, belongings) = (desk.speaker.directory, belongings(&query.projection));
     let listed = desk
         .app
@@ -83,7 +86,7 @@ pub(super) async fn list(desk: &Desk<'_>) -> Result<Answer, Refused> {
         .await?;
     let shown = listed.items.iter().map(|user| render(desk, user, &query.projection));
     let resources = shown.collect::<Result<Vec<_>, _>>()?;
-    Ok(Answer::ok(render_list(resources, listed.total, query.start_index)))
+    Ok((resources, listed.total))
 }
 
 pub(super) async fn create(desk: &Desk<'_>, body: &[u8]) -> Result<Answer, Refused> {

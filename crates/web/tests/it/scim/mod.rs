@@ -1,4 +1,11 @@
 //! SCIM over HTTP: what real identity providers send, and what it does to access.
+#![expect(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "what goes wrong in a test's own tools fails the test"
+)]
 
 mod belonging;
 mod callers;

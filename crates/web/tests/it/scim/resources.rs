@@ -241,9 +241,7 @@ async fn every_other_path_and_method_is_a_scim_error() {
     for (method, below, status) in [
         ("POST", "/Bulk", 501),
         ("GET", "/Me", 501),
-        ("POST", "/.search", 501),
-        ("POST", "/Users/.search", 501),
-        ("GET", "", 501),
+        ("GET", "/.search", 405),
         ("GET", "/Nothing", 404),
         ("GET", "/Users/a/b", 404),
         ("DELETE", "/Users", 405),
@@ -274,4 +272,56 @@ async fn every_other_path_and_method_is_a_scim_error() {
     }
     let group = idp.got("/ResourceTypes/Group").await;
     assert_eq!(group["meta"]["location"], idp.url("/ResourceTypes/Group"));
+}
+
+#[tokio::test]
+async fn a_search_keeps_its_words_in_the_body_and_finds_what_the_parameters_would() {
+    let idp = Provider::new();
+    let (alice, bob) = (idp.user("alice").await, idp.user("bob").await);
+    let eng = idp.group("Eng", &[&alice]).await;
+    let search = async |below: &str, mut body: Value| {
+        body["schemas"] = json!(["urn:ietf:params:scim:api:messages:2.0:SearchRequest"]);
+        let answer = idp.call("POST", below, body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        let list = answer.json();
+        let ids = list["Resources"].as_array().unwrap().iter().map(|r| r["id"].as_str().unwrap().to_owned());
+        (list["totalResults"].as_u64().unwrap(), ids.collect::<Vec<_>>())
+    };
+    let named = json!({ "filter": "userName eq \"ALICE@acme.test\"", "attributes": ["userName"] });
+    assert_eq!(search("/Users/.search", named.clone()).await, (1, vec![alice.clone()]));
+    assert_eq!(search("/.search", named).await, (1, vec![alice.clone()]), "a group has no userName");
+    assert_eq!(search("/Groups/.search", json!({})).await, (1, vec![eng.clone()]));
+    let mut everything = vec![alice, bob];
+    everything.sort();
+    everything.push(eng);
+    assert_eq!(search("/.search", json!({})).await, (3, everything.clone()));
+    for start in 1..=3 {
+        let page = search("/.search", json!({ "startIndex": start, "count": 1 })).await;
+        assert_eq!(page, (3, vec![everything[start - 1].clone()]));
+    }
+    assert_eq!(idp.got("?excludedAttributes=members").await["totalResults"], 3);
+    let refused = idp.call("POST", "/.search", json!({ "filter": "title co \"x\"" })).await;
+    assert_eq!(scim_type(&refused), (400, "invalidFilter".to_owned()));
+}
+
+#[tokio::test]
+async fn removing_active_shows_none_and_revives_nobody() {
+    let idp = Provider::new();
+    let alice = format!("/Users/{}", idp.user("alice").await);
+    let remove = json!([{ "op": "remove", "path": "active" }]);
+    let off = json!([{ "op": "replace", "path": "active", "value": false }]);
+    assert_eq!(idp.patched(&alice, remove.clone()).await.json().get("active"), None);
+    assert_eq!(idp.got("/Users?filter=active%20eq%20true").await["totalResults"], 1, "nobody ended");
+    assert_eq!(idp.patched(&alice, off).await.json()["active"], false);
+    assert_eq!(idp.patched(&alice, remove.clone()).await.json().get("active"), None);
+    let rename = json!([{ "op": "replace", "path": "displayName", "value": "A" }]);
+    assert_eq!(idp.patched(&alice, rename).await.json().get("active"), None);
+    assert_eq!(idp.got("/Users?filter=active%20eq%20false").await["totalResults"], 1, "still inactive");
+    idp.patched(&alice, remove).await;
+    assert_eq!(
+        idp.call("PUT", &alice, json!({ "userName": "alice@acme.test" })).await.json()["active"],
+        false
+    );
+    let on = json!([{ "op": "replace", "path": "active", "value": true }]);
+    assert_eq!(idp.patched(&alice, on).await.json()["active"], true);
 }
