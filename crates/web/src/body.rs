@@ -84,6 +84,7 @@ impl schemars::JsonSchema for At {
 
 /// A page of a list.
 #[derive(Debug, Clone, Serialize, schemars::JsonSchema)]
+#[schemars(rename = "PageOf{T}")]
 pub struct Page<T> {
     /// What the page holds.
     pub items: Vec<T>,

@@ -75,3 +75,40 @@ async fn a_key_that_is_none_is_refused() {
     }
     assert_eq!(post(&scene, ROOT_TOKEN, TEAMS, &"k".repeat(255), &wish).await.status, 201);
 }
+
+#[tokio::test]
+async fn a_repeat_shows_no_secret_again_and_issues_none() {
+    let scene = Scene::new();
+    let path = "/api/v1/organizations/acme/directories";
+    let wish = json!({ "kind": "scim", "name": "Okta" });
+    let first = post(&scene, ROOT_TOKEN, path, "k1", &wish).await.json();
+    let secret = first["token"].as_str().unwrap().to_owned();
+    let mut expected = first.clone();
+    expected["token"] = Value::Null;
+    expected["secret_shown"] = json!(true);
+    // Order of keys and blanks are not another body.
+    let same = json!({ "name": "Okta", "kind": "scim" });
+    assert_eq!(post(&scene, ROOT_TOKEN, path, "k1", &same).await.json(), expected);
+    assert_eq!(scene.all("/api/v1/organizations/acme/directories").await.len(), 1);
+    let kept = scene.bench.write(|tx, _| {
+        let key = portcullis_store::idempotency::IdempotencyKey {
+            caller: "root",
+            path: "/organizations/acme/directories",
+            key: "k1",
+        };
+        Ok(portcullis_store::idempotency::find(tx, key)?.unwrap().answer)
+    });
+    assert!(!kept.contains(&secret) && kept.contains("secret_shown"), "{kept}");
+}
+
+#[tokio::test]
+async fn the_same_request_sent_twice_at_once_is_carried_out_once() {
+    let scene = Scene::new();
+    let wish = json!({ "slug": "platform", "name": "Platform" });
+    let (one, other) = tokio::join!(
+        post(&scene, ROOT_TOKEN, TEAMS, "k1", &wish),
+        post(&scene, ROOT_TOKEN, TEAMS, "k1", &wish)
+    );
+    assert_eq!((one.status.as_u16(), one.json()), (201, other.json()));
+    assert_eq!(scene.all(TEAMS).await.len(), 1);
+}

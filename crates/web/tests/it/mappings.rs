@@ -176,3 +176,33 @@ async fn nobody_maps_to_a_role_above_their_own_or_takes_such_a_mapping_away() {
     let own = format!("{MAPPINGS}/{}", id(&own));
     refused(scene.as_of(&steward, "PATCH", &own, json!({ "role": "admin" })).await, 403, "above_own_rank");
 }
+
+#[tokio::test]
+async fn a_mapping_over_more_people_than_one_transaction_carries_is_answered_at_once_and_stored_later() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let (dir, id_of_dir, _) = platform(&scene).await;
+    let told: Vec<_> =
+        (0..501).map(|n| person(&scene.bench, org, id_of_dir, &format!("p{n}@acme.test"))).collect();
+    let users: Vec<_> = told.iter().map(|t| t.user).collect();
+    group(&scene.bench, org, id_of_dir, "Everybody", &users);
+    let wish = json!({ "directory": dir, "group": { "display_name": "everybody" }, "role": "member" });
+    let (_, seen) = scene.root("POST", &format!("{MAPPINGS}/preview?limit=200"), wish.clone()).await;
+    assert_eq!((&seen["people"], &seen["changing"]), (&json!(501), &Value::Null));
+    assert_eq!(seen["items"].as_array().unwrap().len(), 100, "a page of a preview has a hundred at most");
+    let made = scene.made(MAPPINGS, wish).await;
+    assert_eq!(made["rules_pending"], json!(true));
+    let last = told.last().unwrap().membership;
+    assert_eq!(standing(&scene.bench, org, last).0, "suspended", "not stored yet");
+    let (_, member) =
+        scene.root("GET", &format!("/api/v1/organizations/acme/members/{last}"), Value::Null).await;
+    assert_eq!(
+        (&member["state"], &member["role"]),
+        (&json!("active"), &json!("member")),
+        "resolved where it is read"
+    );
+    for _ in 0..3 {
+        scene.bench.write(move |tx, moment| portcullis_service::rules::step(tx, moment, org, 500));
+    }
+    assert_eq!(standing(&scene.bench, org, last), ("active".into(), Some("member".into())));
+}
