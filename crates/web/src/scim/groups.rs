@@ -1,5 +1,6 @@
 //! Groups: `/Groups` and `/Groups/{id}` (RFC 7644 section 3). Members are read only where the answer shows them.
 
+use axum::body::Bytes;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId};
 use portcullis_scim::{
     Group, ListQuery, MemberOfGroup, Meta, Projection, ResourceType, ScimError, parse_group, parse_patch,
@@ -14,7 +15,7 @@ use portcullis_store::Priority;
 use serde_json::Value;
 
 use super::error::Refused;
-use super::{Answer, Desk};
+use super::{Answer, Desk, parsed};
 
 const KIND: ResourceType = ResourceType::Group;
 
@@ -76,9 +77,9 @@ pub(super) async fn list(
     Ok((resources, listed.total))
 }
 
-pub(super) async fn create(desk: &Desk<'_>, body: &[u8]) -> Result<Answer, Refused> {
+pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
     let projection = desk.projection()?;
-    let (group, notes) = parse_group(body)?;
+    let (group, notes) = parsed(body, parse_group).await?;
     let draft = group_draft(group)?;
     let (speaker, belongings) = (desk.speaker, belongings(&projection));
     let created = desk
@@ -112,9 +113,9 @@ async fn change(
     Ok(changed)
 }
 
-pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &[u8]) -> Result<Answer, Refused> {
+pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let (group, notes) = parse_group(body)?;
+    let (group, notes) = parsed(body, parse_group).await?;
     let said = group_draft(group)?.into_changes();
     let replaced = change(desk, id, said, belongings(&projection)).await?;
     Ok(Answer::ok(render(desk, &replaced, &projection)).noting(notes))
@@ -122,9 +123,9 @@ pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &[u8]) -> Result<An
 
 /// 204, because a group may be large; the resource only where the client says which attributes it wants
 /// (RFC 7644 section 3.5.2).
-pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &[u8]) -> Result<Answer, Refused> {
+pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let (changes, notes) = parse_patch(body)?.into_group_changes()?;
+    let (changes, notes) = parsed(body, |body| parse_patch(body)?.into_group_changes()).await?;
     let said = group_changes(changes)?;
     if projection == Projection::Default {
         change(desk, id, said, Belongings::LeftOut).await?;

@@ -41,6 +41,9 @@ pub const MAX_GROUP_BODY: usize = 16 * 1024 * 1024;
 /// The largest body of a search, in bytes: a filter, some names and numbers.
 pub const MAX_SEARCH_BODY: usize = 64 * 1024;
 
+/// Bodies above that many bytes are not parsed where requests are served: it takes longer than a request may.
+const LARGE_BODY: usize = 256 * 1024;
+
 /// The routes of this surface.
 pub fn routes() -> Router<App> {
     Router::new().route("/scim/v2/{directory}", any(serve)).route("/scim/v2/{directory}/{*rest}", any(serve))
@@ -165,7 +168,22 @@ fn is_json(headers: &HeaderMap) -> bool {
     kind.is_empty() || kind.eq_ignore_ascii_case(MEDIA_TYPE) || kind.eq_ignore_ascii_case("application/json")
 }
 
-async fn dispatch(desk: &Desk<'_>, body: &[u8]) -> Result<Answer, Refused> {
+/// What a body says. A large one is read on a thread of its own, so that nobody else waits for it.
+async fn parsed<T: Send + 'static>(
+    body: &Bytes,
+    parse: fn(&[u8]) -> Result<T, ScimError>,
+) -> Result<T, Refused> {
+    if body.len() <= LARGE_BODY {
+        return Ok(parse(body)?);
+    }
+    let body = body.clone();
+    match tokio::task::spawn_blocking(move || parse(&body)).await {
+        Ok(read) => Ok(read?),
+        Err(_) => Err(ScimError::Internal.into()),
+    }
+}
+
+async fn dispatch(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
     match (&desk.call.address.endpoint, &desk.call.method) {
         (Endpoint::NotServed, _) => Err(ScimError::NotImplemented.into()),
         (Endpoint::Unknown, _) => Err(ScimError::NotFound.into()),

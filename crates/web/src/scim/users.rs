@@ -1,5 +1,6 @@
 //! People: `/Users` and `/Users/{id}` (RFC 7644 section 3).
 
+use axum::body::Bytes;
 use portcullis_domain::id::DirectoryUserId;
 use portcullis_scim::{
     Belonging, GroupOfUser, ListQuery, Meta, Patch, Projection, ResourceType, ScimError, User, parse_patch,
@@ -15,7 +16,7 @@ use portcullis_store::Priority;
 use serde_json::{Map, Value};
 
 use super::error::Refused;
-use super::{Answer, Desk};
+use super::{Answer, Desk, parsed};
 
 const KIND: ResourceType = ResourceType::User;
 
@@ -89,9 +90,9 @@ pub(super) async fn list(
     Ok((resources, listed.total))
 }
 
-pub(super) async fn create(desk: &Desk<'_>, body: &[u8]) -> Result<Answer, Refused> {
+pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
     let projection = desk.projection()?;
-    let (user, notes) = parse_user(body)?;
+    let (user, notes) = parsed(body, parse_user).await?;
     let said = person_said(&user.with_defaults());
     let speaker = desk.speaker;
     let created = desk
@@ -110,9 +111,9 @@ pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
     Ok(Answer::ok(render(desk, &found, &projection)?))
 }
 
-pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &[u8]) -> Result<Answer, Refused> {
+pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let (user, notes) = parse_user(body)?;
+    let (user, notes) = parsed(body, parse_user).await?;
     let said = person_said(&user);
     let (speaker, belongings) = (desk.speaker, belongings(&projection));
     let replaced = desk
@@ -123,9 +124,9 @@ pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &[u8]) -> Result<An
     Ok(Answer::ok(render(desk, &replaced, &projection)?).noting(notes))
 }
 
-pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &[u8]) -> Result<Answer, Refused> {
+pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let patch = parse_patch(body)?;
+    let patch = parsed(body, parse_patch).await?;
     let (speaker, belongings) = (desk.speaker, belongings(&projection));
     let (patched, notes) = desk
         .app

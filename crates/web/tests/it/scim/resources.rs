@@ -1,5 +1,7 @@
 //! Users and groups as resources: lists, bodies, errors, discovery, and what is written when nothing changes.
 
+use portcullis_service::provisioning::{GroupSaid, Speaker};
+use portcullis_service::scim;
 use serde_json::{Value, json};
 
 use super::provider::{GROUP, Provider, USER, patch, person};
@@ -324,4 +326,105 @@ async fn removing_active_shows_none_and_revives_nobody() {
     );
     let on = json!([{ "op": "replace", "path": "active", "value": true }]);
     assert_eq!(idp.patched(&alice, on).await.json()["active"], true);
+}
+
+#[tokio::test]
+async fn saying_the_same_again_touches_no_row_at_all() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    let eng = idp.group("Eng", &[&alice]).await;
+    let speaker = Speaker {
+        organization: idp.organization,
+        directory: idp.directory,
+        request: "req_00000000000000000000000000000001".parse().unwrap(),
+    };
+    let (user, _) = portcullis_scim::parse_user(person("alice").to_string().as_bytes()).unwrap();
+    let said = scim::person_said(&user);
+    let (user, group) = (alice.parse().unwrap(), eng.parse().unwrap());
+    let written = idp.bench.write(move |tx, moment| {
+        let before = tx.rows_written();
+        scim::replace_user(tx, moment, speaker, user, &said, scim::Belongings::Read)?;
+        let changes = [GroupSaid::AddMembers(vec![user]), GroupSaid::ReplaceMembers(vec![user])];
+        scim::change_group(tx, moment, speaker, group, &changes, scim::Belongings::Read)?;
+        Ok(tx.rows_written() - before)
+    });
+    assert_eq!(written, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_many_changes_of_one_group_at_once_none_is_lost() {
+    let idp = Provider::new();
+    let mut people = Vec::new();
+    for n in 0..40 {
+        people.push(idp.user(&format!("user{n}")).await);
+    }
+    let leavers: Vec<&str> = people[..20].iter().map(String::as_str).collect();
+    let below = format!("/Groups/{}", idp.group("Eng", &leavers).await);
+    let mut calls = tokio::task::JoinSet::new();
+    for (n, user) in people.iter().cloned().enumerate() {
+        let (idp, below) = (idp.clone(), below.clone());
+        let op = if n < 20 { "remove" } else { "add" };
+        let operations = json!([{ "op": op, "path": "members", "value": [{ "value": user }] }]);
+        calls.spawn(async move { idp.call("PATCH", &below, patch(operations)).await.status.as_u16() });
+    }
+    assert!(calls.join_all().await.iter().all(|status| *status == 204));
+    let mut stay = people[20..].to_vec();
+    stay.sort();
+    assert_eq!(idp.members(below.trim_start_matches("/Groups/")).await, stay);
+}
+
+#[tokio::test]
+async fn of_many_who_create_the_same_at_once_one_succeeds() {
+    let idp = Provider::new();
+    let mut calls = tokio::task::JoinSet::new();
+    for n in 0..20 {
+        let idp = idp.clone();
+        let (below, body) = if n % 2 == 0 {
+            ("/Users", person("alice"))
+        } else {
+            ("/Groups", json!({ "schemas": [GROUP], "displayName": "Eng" }))
+        };
+        calls.spawn(async move { idp.call("POST", below, body).await.status.as_u16() });
+    }
+    let mut statuses = calls.join_all().await;
+    statuses.sort_unstable();
+    assert_eq!(statuses[..2], [201, 201]);
+    assert!(statuses[2..].iter().all(|status| *status == 409), "{statuses:?}");
+}
+
+#[tokio::test]
+async fn a_large_group_is_told_of_in_one_call_and_read_back_whole() {
+    let idp = Provider::new();
+    let (directory, organization) = (idp.directory, idp.organization);
+    let request = "req_00000000000000000000000000000001".parse().unwrap();
+    let speaker = Speaker { organization, directory, request };
+    let people: Vec<String> = idp.bench.write(move |tx, moment| {
+        (0..3000)
+            .map(|n| {
+                let body = person(&format!("user{n}")).to_string();
+                let (user, _) = portcullis_scim::parse_user(body.as_bytes())?;
+                let made = scim::create_user(tx, moment, speaker, &scim::person_said(&user.with_defaults()))?;
+                Ok(made.user.id.to_string())
+            })
+            .collect()
+    });
+    let members: Vec<Value> =
+        people.iter().map(|id| json!({ "value": id, "display": "x".repeat(60) })).collect();
+    let body = json!({ "schemas": [GROUP], "displayName": "All", "members": members });
+    assert!(body.to_string().len() > 256 * 1024, "large enough to be read beside the others");
+    let group = idp.made("/Groups", body).await;
+    assert_eq!(idp.members(&group).await.len(), 3000);
+    let one = json!([{ "op": "remove", "path": "members", "value": [{ "value": people[7] }] }]);
+    idp.patched(&format!("/Groups/{group}"), one).await;
+    assert_eq!(idp.members(&group).await.len(), 2999);
+}
+
+#[tokio::test]
+async fn when_the_database_does_not_answer_the_client_is_told_to_try_again() {
+    let idp = Provider::new();
+    idp.bench.portcullis().around().store.close();
+    let answer = idp.call("POST", "/Users", person("alice")).await;
+    assert_eq!(answer.status, 503);
+    assert_eq!(answer.headers["retry-after"], "1");
+    assert_eq!(answer.json()["status"], "503");
 }
