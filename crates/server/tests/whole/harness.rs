@@ -86,11 +86,10 @@ impl Server {
         }
     }
 
-    /// SIGKILL, then a new start on the same data.
-    pub async fn kill_and_restart(&mut self) {
+    /// SIGKILL.
+    pub fn kill(&mut self) {
         self.child.kill().unwrap();
         self.child.wait().unwrap();
-        self.restart().await;
     }
 
     /// A new start on the same data, after the old process ended.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,10 +12,17 @@ use crate::harness::{Org, Server, is_long, provider};
 const CLIENTS: usize = 8;
 
 /// Imports people until the server is gone; the names whose creation was answered.
-async fn import(base: String, token: String, domain: String, next: Arc<AtomicU64>) -> Vec<(String, String)> {
+async fn import(
+    base: String,
+    token: String,
+    domain: String,
+    next: Arc<AtomicU64>,
+    killed: Arc<AtomicBool>,
+) -> Vec<(String, String)> {
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let mut answered = Vec::new();
-    loop {
+    // A client may try again by itself on a new connection; after the kill it must not go on with the next server.
+    while !killed.load(Ordering::Relaxed) {
         let name = format!("p{}", next.fetch_add(1, Ordering::Relaxed));
         let address = format!("{name}@{domain}");
         let body = json!({
@@ -29,6 +36,7 @@ async fn import(base: String, token: String, domain: String, next: Arc<AtomicU64
         assert_eq!(status, 201, "{body}");
         answered.push((name, body["id"].as_str().unwrap().to_owned()));
     }
+    answered
 }
 
 async fn kills(mut server: Server, count: usize) {
@@ -37,15 +45,18 @@ async fn kills(mut server: Server, count: usize) {
     let next = Arc::new(AtomicU64::new(0));
     let mut everybody: BTreeSet<String> = BTreeSet::new();
     for round in 0..count {
+        let killed = Arc::new(AtomicBool::new(false));
         let importers: Vec<_> = (0..CLIENTS)
             .map(|_| {
                 let (base, token) = (org.scim_base.clone(), org.scim_token.clone());
-                tokio::spawn(import(base, token, org.domain.clone(), next.clone()))
+                tokio::spawn(import(base, token, org.domain.clone(), next.clone(), killed.clone()))
             })
             .collect();
         // A different moment each round: 20 to 220 ms into the import.
         tokio::time::sleep(Duration::from_millis(20 + (round as u64 * 37) % 200)).await;
-        server.kill_and_restart().await;
+        server.kill();
+        killed.store(true, Ordering::Relaxed);
+        server.restart().await;
         let mut answered = Vec::new();
         for importer in importers {
             answered.extend(importer.await.unwrap());
