@@ -52,7 +52,8 @@ impl TokenSecret {
         let (prefix, digits) = text.strip_prefix("pc_").and_then(|r| r.rsplit_once('_')).ok_or(NotASecret)?;
         let kind = TokenKind::ALL.into_iter().find(|k| k.prefix() == prefix).ok_or(NotASecret)?;
         let plain = digits.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-        let (body, checksum) = text.split_at_checked(text.len() - CHECKSUM_DIGITS).ok_or(NotASecret)?;
+        let end = text.len().checked_sub(CHECKSUM_DIGITS).ok_or(NotASecret)?;
+        let (body, checksum) = text.split_at_checked(end).ok_or(NotASecret)?;
         if !plain || digits.len() != DIGITS + CHECKSUM_DIGITS {
             return Err(NotASecret);
         }

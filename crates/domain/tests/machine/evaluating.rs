@@ -1,0 +1,184 @@
+//! May a bearer act: everything unknown, ended, stopped or foreign is refused, in that order.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::agent::AgentState;
+use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember, Decision, evaluate, liveness};
+use portcullis_domain::id::{AgentId, OrganizationId, TokenId, UserId};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::permission::Permission;
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::TokenKind;
+
+use crate::fixture::{NOW, id, member, organization, slug};
+
+fn key() -> Bearer {
+    Bearer {
+        token: id!(TokenId, 1),
+        kind: TokenKind::MemberKey,
+        name: "laptop".into(),
+        organization: organization(),
+        organization_slug: slug("acme"),
+        rules_number: 3,
+        environment: Some(Slug::production()),
+        scopes: vec![],
+        holder: member(1).to_string(),
+        issued_at: NOW,
+        expires_at: None,
+        max_idle_s: None,
+        last_used_at: None,
+        ended_at: None,
+        member: Some(BearerMember {
+            id: member(1),
+            user: id!(UserId, 1),
+            email: "ada@acme.test".into(),
+            name: "Ada".into(),
+            state: MembershipState::Active,
+            role: Some(slug("member")),
+            rank: 300,
+            permissions: BTreeSet::from([Permission::Use]),
+            teams: vec![],
+            environments: vec![Slug::production()],
+            until: None,
+            rules_number: 3,
+        }),
+        agent: None,
+    }
+}
+
+fn agent_key(state: AgentState) -> Bearer {
+    let agent = BearerAgent { id: id!(AgentId, 1), name: "builder".into(), state };
+    Bearer { kind: TokenKind::AgentKey, agent: Some(agent), ..key() }
+}
+
+fn decide(bearer: &Bearer) -> Decision {
+    evaluate(bearer, organization(), &Slug::production(), NOW.plus_s(10))
+}
+
+fn of_member(state: MembershipState) -> Bearer {
+    let mut bearer = key();
+    bearer.member.as_mut().expect("a member").state = state;
+    bearer
+}
+
+#[test]
+fn a_live_key_of_an_active_member_may() {
+    assert_eq!(decide(&key()), Decision::Allowed);
+    assert_eq!(decide(&agent_key(AgentState::Active)), Decision::Allowed);
+}
+
+#[test]
+fn a_token_of_another_organization_is_unknown_even_if_it_ended() {
+    let ended = Bearer { ended_at: Some(NOW), ..key() };
+    for bearer in [key(), ended] {
+        let other = id!(OrganizationId, 2);
+        assert_eq!(evaluate(&bearer, other, &Slug::production(), NOW), Decision::TokenUnknown);
+    }
+}
+
+#[test]
+fn every_state_but_active_is_refused() {
+    for state in MembershipState::ALL.into_iter().filter(|state| *state != MembershipState::Active) {
+        assert_eq!(decide(&of_member(state)), Decision::MemberInactive, "{state:?}");
+        let owner = Bearer { agent: agent_key(AgentState::Active).agent, ..of_member(state) };
+        assert_eq!(decide(&Bearer { kind: TokenKind::AgentKey, ..owner }), Decision::MemberInactive);
+    }
+}
+
+#[test]
+fn every_stop_of_an_agent_has_its_own_answer() {
+    for state in AgentState::ALL {
+        let must = match state {
+            AgentState::Active => Decision::Allowed,
+            AgentState::Paused => Decision::AgentPaused,
+            AgentState::Orphaned => Decision::AgentOrphaned,
+            AgentState::Disabled => Decision::TokenEnded,
+        };
+        assert_eq!(decide(&agent_key(state)), must);
+    }
+}
+
+#[test]
+fn an_ended_token_is_ended_whatever_else_is_true() {
+    for bearer in [of_member(MembershipState::Deprovisioned), agent_key(AgentState::Orphaned), key()] {
+        assert_eq!(decide(&Bearer { ended_at: Some(NOW), ..bearer }), Decision::TokenEnded);
+    }
+}
+
+#[test]
+fn a_token_runs_out_at_its_moment_and_not_a_microsecond_later() {
+    let bearer = Bearer { expires_at: Some(NOW.plus_s(10)), ..key() };
+    assert_eq!(liveness(&bearer, NOW.plus_s(9)), Decision::Allowed);
+    assert_eq!(liveness(&bearer, NOW.plus_s(10)), Decision::TokenExpired);
+}
+
+#[test]
+fn a_session_without_use_runs_out_and_its_last_use_counts() {
+    let idle = Bearer { max_idle_s: Some(60), kind: TokenKind::Session, ..key() };
+    assert_eq!(liveness(&idle, NOW.plus_s(59)), Decision::Allowed);
+    assert_eq!(liveness(&idle, NOW.plus_s(60)), Decision::TokenExpired);
+    let used = Bearer { last_used_at: Some(NOW.plus_s(30)), ..idle };
+    assert_eq!(liveness(&used, NOW.plus_s(89)), Decision::Allowed);
+    assert_eq!(liveness(&used, NOW.plus_s(90)), Decision::TokenExpired);
+}
+
+#[test]
+fn a_note_of_use_from_before_the_issue_does_not_shorten_a_session() {
+    let bearer = Bearer { max_idle_s: Some(60), last_used_at: Some(NOW.plus_s(-600)), ..key() };
+    assert_eq!(liveness(&bearer, NOW.plus_s(59)), Decision::Allowed);
+}
+
+#[test]
+fn a_bearer_acts_in_its_environment_only_and_only_while_its_member_has_it() {
+    let staging = Bearer { environment: Some(slug("staging")), ..key() };
+    assert_eq!(decide(&staging), Decision::OtherEnvironment);
+    let mut lost = key();
+    lost.member.as_mut().expect("a member").environments = vec![slug("staging")];
+    assert_eq!(decide(&lost), Decision::OtherEnvironment);
+    assert_eq!(decide(&Bearer { environment: None, ..key() }), Decision::OtherEnvironment);
+}
+
+#[test]
+fn a_role_without_use_may_not() {
+    let mut viewer = key();
+    viewer.member.as_mut().expect("a member").permissions = BTreeSet::from([Permission::MembersRead]);
+    assert_eq!(decide(&viewer), Decision::NotPermitted);
+}
+
+#[test]
+fn kinds_that_ask_tell_or_link_never_act() {
+    for kind in TokenKind::ALL {
+        let acts = match kind {
+            TokenKind::Session | TokenKind::MemberKey | TokenKind::AgentKey => Decision::Allowed,
+            TokenKind::ServiceKey | TokenKind::ScimToken | TokenKind::Invitation | TokenKind::OwnerLink => {
+                Decision::NotPermitted
+            }
+        };
+        assert_eq!(decide(&Bearer { kind, ..key() }), acts, "{kind:?}");
+    }
+}
+
+#[test]
+fn a_key_that_acts_as_nobody_may_not() {
+    assert_eq!(decide(&Bearer { member: None, ..key() }), Decision::NotPermitted);
+}
+
+#[test]
+fn stored_access_is_stale_under_newer_rules_and_from_its_moment_on() {
+    assert!(!key().is_stale(NOW));
+    let newer = Bearer { rules_number: 4, ..key() };
+    assert!(newer.is_stale(NOW));
+    let mut bounded = key();
+    bounded.member.as_mut().expect("a member").until = Some(NOW.plus_s(5));
+    assert!(!bounded.is_stale(NOW.plus_s(4)));
+    assert!(bounded.is_stale(NOW.plus_s(5)));
+}
+
+#[test]
+fn every_decision_has_a_code_of_its_own_and_only_one_is_allowed() {
+    let codes: BTreeSet<_> = Decision::ALL.iter().map(|d| d.code()).collect();
+    assert_eq!(codes.len(), Decision::ALL.len());
+    let reasons: BTreeSet<_> = Decision::ALL.iter().map(|d| d.reason()).collect();
+    assert_eq!(reasons.len(), Decision::ALL.len());
+    assert_eq!(Decision::ALL.iter().filter(|d| d.is_allowed()).count(), 1);
+}

@@ -1,0 +1,196 @@
+//! The end of a membership, and where its agents go.
+
+use portcullis_domain::agent::{AgentState, OwnerLossRule};
+use portcullis_domain::audit::Action;
+use portcullis_domain::change::{
+    AgentChange, Change, GrantChange, MembershipChange, OutboxChange, ReceiptChange, TokenChange, TokenSet,
+    TombstoneChange, UserChange,
+};
+use portcullis_domain::id::TokenId;
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::offboarding::{Leaver, Ownership};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::receipt::{KeptBecause, Receipt};
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::{TokenEnd, TokenKind};
+
+use crate::fixture::{id, leaver, left_behind, member, new_ids, off_boarded};
+
+pub(crate) fn changes(plan: &Plan) -> Vec<&Change> {
+    plan.steps().iter().flat_map(|step| &step.changes).collect()
+}
+
+fn receipt(plan: &Plan) -> &Receipt {
+    let opened = changes(plan).into_iter().find_map(|change| match change {
+        Change::Receipt(ReceiptChange::Open(receipt)) => Some(&**receipt),
+        _ => None,
+    });
+    opened.expect("a receipt")
+}
+
+/// What every end of a membership holds, whoever left.
+pub(crate) fn ends_everything(leaver: &Leaver, plan: &Plan) {
+    let id = leaver.membership.id;
+    let all = changes(plan);
+    let of_leaver = all.iter().any(|change| {
+        matches!(change, Change::Token(TokenChange::End { set: TokenSet::OfLeaver(of, emails), because, receipt, .. })
+            if *of == id && *emails == leaver.email_keys && *because == TokenEnd::OffBoarded
+                && *receipt == Some(new_ids().receipt))
+    });
+    assert!(of_leaver, "everything that acts as them, or was shown to them, ends");
+    let bare = leaver.ownership == Ownership::Last;
+    let deprovisioned = all.iter().any(|change| {
+        matches!(change, Change::Membership(MembershipChange::SetAccess { id: of, access, ended, bare_owner_at, .. })
+            if *of == id && access.state == MembershipState::Deprovisioned && ended.is_some()
+                && access.teams.is_empty() && access.environments.is_empty()
+                && access.role == bare.then(Slug::owner) && bare_owner_at.is_some() == bare)
+    });
+    assert!(deprovisioned, "the membership ends, bare ownership only for a last owner");
+    let laid = all.iter().any(|change| {
+        matches!(change, Change::Tombstone(TombstoneChange::Lay { membership, identifiers, .. })
+            if *membership == id && *identifiers == leaver.identifiers)
+    });
+    assert!(laid, "every identifier is on the tombstone");
+    let granted = all.iter().any(|change| {
+        matches!(change, Change::Grant(GrantChange::EndOf { membership, keep, .. })
+            if *membership == id && *keep == bare.then(Slug::owner))
+    });
+    assert!(granted, "grants end");
+    assert!(all.iter().any(|c| matches!(c, Change::Outbox(OutboxChange::Put { .. }))), "others are told");
+    assert_eq!(receipt(plan).membership, id);
+    let user = all
+        .iter()
+        .any(|c| matches!(c, Change::User(UserChange::End(of, _)) if *of == leaver.membership.user));
+    assert_eq!(user, leaver.other_memberships == 0, "the user ends with the last membership and not before");
+    assert!(plan.lessens());
+    assert!(plan.steps().iter().all(|step| step.event.is_some()), "no change without an event");
+    let deprovisioned = plan
+        .steps()
+        .iter()
+        .filter(|s| s.event.as_ref().is_some_and(|e| e.action == Action::MemberDeprovisioned));
+    assert_eq!(deprovisioned.count(), 1);
+}
+
+/// What becomes of one agent: its change, if there is one, and why the receipt keeps it.
+fn fate(leaver: &Leaver) -> (Option<AgentChange>, Option<KeptBecause>) {
+    let plan = off_boarded(leaver);
+    let agent = leaver.agents[0].agent.id.to_string();
+    let change = changes(&plan).into_iter().find_map(|change| match change {
+        Change::Agent(change) => Some(change.clone()),
+        _ => None,
+    });
+    (change, receipt(&plan).kept.iter().find(|kept| kept.id == agent).map(|kept| kept.why))
+}
+
+fn with(rule: OwnerLossRule, state: AgentState, others: i64) -> Leaver {
+    let mut left = left_behind(1, rule, state);
+    left.keys_shown_to_others = others;
+    Leaver { agents: vec![left], ..leaver() }
+}
+
+#[test]
+fn the_end_of_a_membership_ends_everything_of_it() {
+    let leaver = leaver();
+    ends_everything(&leaver, &off_boarded(&leaver));
+}
+
+#[test]
+fn the_end_names_no_kind_of_token() {
+    let all = off_boarded(&leaver());
+    let sets = changes(&all).into_iter().filter(|c| matches!(c, Change::Token(TokenChange::End { .. })));
+    assert_eq!(sets.count(), 1, "one set, whatever kinds there are");
+}
+
+#[test]
+fn by_default_an_agent_stops_and_waits() {
+    let leaver = with(OwnerLossRule::Pause, AgentState::Active, 5);
+    let receipt = new_ids().receipt;
+    let orphaned = AgentChange::Orphan(leaver.agents[0].agent.id, receipt);
+    assert_eq!(fate(&leaver), (Some(orphaned), Some(KeptBecause::Orphaned)));
+}
+
+#[test]
+fn an_agent_that_is_to_be_disabled_ends_with_all_its_keys() {
+    let leaver = with(OwnerLossRule::Disable, AgentState::Active, 5);
+    let id = leaver.agents[0].agent.id;
+    assert_eq!(fate(&leaver), (Some(AgentChange::Disable(id, Some(new_ids().receipt))), None));
+    let plan = off_boarded(&leaver);
+    let keys = changes(&plan).into_iter().any(|change| {
+        matches!(change, Change::Token(TokenChange::End { set: TokenSet::OfAgent(of), receipt, .. })
+            if *of == id && receipt.is_some())
+    });
+    assert!(keys, "also keys that the leaver never saw");
+}
+
+#[test]
+fn an_agent_goes_to_the_heir_and_runs_on_with_keys_that_the_leaver_never_saw() {
+    let leaver = with(OwnerLossRule::HandOver, AgentState::Active, 1);
+    let moved = AgentChange::SetOwner(leaver.agents[0].agent.id, member(2), AgentState::Active);
+    assert_eq!(fate(&leaver), (Some(moved), Some(KeptBecause::HandedOver)));
+}
+
+#[test]
+fn an_agent_whose_keys_only_the_leaver_saw_waits_for_new_ones() {
+    let leaver = with(OwnerLossRule::HandOver, AgentState::Active, 0);
+    let moved = AgentChange::SetOwner(leaver.agents[0].agent.id, member(2), AgentState::Paused);
+    assert_eq!(fate(&leaver), (Some(moved), Some(KeptBecause::WaitsForKeys)));
+}
+
+#[test]
+fn an_agent_without_an_active_heir_stops() {
+    let mut leaver = with(OwnerLossRule::HandOver, AgentState::Active, 1);
+    leaver.agents[0].active_heir = None;
+    assert_eq!(fate(&leaver).1, Some(KeptBecause::Orphaned));
+}
+
+#[test]
+fn a_kept_agent_goes_to_whoever_chose_that_else_to_the_heir_else_it_stops() {
+    let mut leaver = with(OwnerLossRule::Keep, AgentState::Active, 1);
+    let id = leaver.agents[0].agent.id;
+    assert_eq!(fate(&leaver).0, Some(AgentChange::SetOwner(id, member(3), AgentState::Active)));
+    leaver.agents[0].active_chooser = None;
+    assert_eq!(fate(&leaver).0, Some(AgentChange::SetOwner(id, member(2), AgentState::Active)));
+    leaver.agents[0].active_heir = None;
+    assert_eq!(fate(&leaver).0, Some(AgentChange::Orphan(id, new_ids().receipt)));
+}
+
+#[test]
+fn a_stopped_agent_stays_stopped_when_it_moves() {
+    for state in [AgentState::Paused, AgentState::Orphaned] {
+        let leaver = with(OwnerLossRule::HandOver, state, 1);
+        let moved = AgentChange::SetOwner(leaver.agents[0].agent.id, member(2), state);
+        assert_eq!(fate(&leaver).0, Some(moved));
+    }
+}
+
+#[test]
+fn a_last_owner_keeps_the_bare_ownership_and_loses_everything_else() {
+    let leaver = Leaver { ownership: Ownership::Last, ..leaver() };
+    let plan = off_boarded(&leaver);
+    ends_everything(&leaver, &plan);
+    assert!(receipt(&plan).kept.iter().any(|kept| kept.why == KeptBecause::LastOwner));
+    assert!(plan.steps().iter().any(|s| s.event.as_ref().is_some_and(|e| e.action == Action::LastOwnerKept)));
+}
+
+#[test]
+fn an_owner_beside_whom_there_is_another_keeps_nothing() {
+    let leaver = Leaver { ownership: Ownership::Shared, ..leaver() };
+    ends_everything(&leaver, &off_boarded(&leaver));
+}
+
+#[test]
+fn secrets_of_the_organization_that_the_leaver_saw_are_to_be_rotated() {
+    let (service, scim) = (id!(TokenId, 1), id!(TokenId, 2));
+    let to_rotate = vec![(TokenKind::ServiceKey, service), (TokenKind::ScimToken, scim)];
+    let plan = off_boarded(&Leaver { to_rotate, ..leaver() });
+    let kept: Vec<_> = receipt(&plan).kept.iter().map(|kept| (kept.id.clone(), kept.why)).collect();
+    assert_eq!(kept, [(service.to_string(), KeptBecause::Rotate), (scim.to_string(), KeptBecause::Rotate)]);
+}
+
+#[test]
+fn a_user_who_is_a_member_elsewhere_stays_and_the_receipt_says_so() {
+    let leaver = Leaver { other_memberships: 1, ..leaver() };
+    let plan = off_boarded(&leaver);
+    ends_everything(&leaver, &plan);
+    assert!(receipt(&plan).kept.iter().any(|kept| kept.why == KeptBecause::OtherMembership));
+}

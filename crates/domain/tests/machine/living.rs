@@ -1,0 +1,258 @@
+//! Who lives, by whom, and for how long.
+
+use portcullis_domain::access::{By, EndedBecause, Given, PersonFacts, Statement, Verdict, judge, resolve};
+use portcullis_domain::directory::DirectoryKind;
+use portcullis_domain::membership::MembershipState::{Active, Deprovisioned, Invited, Suspended};
+use portcullis_domain::team::TeamRole;
+use portcullis_domain::text::Slug;
+
+use crate::fixture::{NOW, directory, enters, grants, mapped, maps, nobody, role, says, slug, stored, teams};
+
+#[test]
+fn somebody_of_whom_nothing_is_known_waits_for_the_invitation() {
+    assert_eq!(resolve(&nobody(), NOW).access.state, Invited);
+}
+
+#[test]
+fn whoever_joined_lives_while_no_directory_governs() {
+    let facts = PersonFacts { joined_at: Some(NOW), ..nobody() };
+    let resolved = resolve(&facts, NOW);
+    assert_eq!(resolved.access.state, Active);
+    assert_eq!(resolved.governed_by, None);
+    assert_eq!(resolved.access.environments, [Slug::production()], "everybody who lives has production");
+}
+
+#[test]
+fn a_person_in_no_mapped_group_waits_and_nothing_ends() {
+    let facts = PersonFacts { directories: vec![says(1, Statement::Active)], ..nobody() };
+    let resolved = resolve(&facts, NOW);
+    assert_eq!((resolved.access.state, resolved.ended, resolved.governed_by), (Suspended, None, None));
+    assert_eq!(resolved.access.until, None, "nothing runs out for somebody who never had it");
+}
+
+#[test]
+fn a_mapping_gives_life_and_the_directory_governs_from_then_on() {
+    let resolved = resolve(&mapped(), NOW);
+    assert_eq!(resolved.access.state, Active);
+    assert_eq!(resolved.access.role, Some(slug("member")));
+    assert_eq!(resolved.governed_by, Some(directory(1)));
+}
+
+#[test]
+fn a_team_or_an_environment_gives_life_like_a_role() {
+    for only in [teams(1, 1, "core", TeamRole::Member), enters(1, 1, "staging")] {
+        let resolved = resolve(&PersonFacts { matched: vec![only], ..mapped() }, NOW);
+        assert_eq!((resolved.access.state, resolved.access.role), (Active, None));
+    }
+}
+
+#[test]
+fn a_default_role_gives_life_to_people_in_no_group_and_nothing_to_those_in_one() {
+    let mut facts = mapped();
+    facts.directories[0].default_role = Some(role("admin"));
+    assert_eq!(resolve(&facts, NOW).access.role, Some(slug("member")));
+    facts.matched.clear();
+    let resolved = resolve(&facts, NOW);
+    assert_eq!((resolved.access.state, resolved.access.role), (Active, Some(slug("admin"))));
+    assert_eq!(resolved.access.reasons[0].by, By::Default);
+}
+
+#[test]
+fn an_explicit_only_default_role_gives_neither_role_nor_life() {
+    let mut facts = PersonFacts { matched: vec![], ..mapped() };
+    facts.directories[0].default_role = Some(role("owner"));
+    let resolved = resolve(&facts, NOW);
+    assert_eq!((resolved.access.state, resolved.access.role), (Suspended, None));
+}
+
+#[test]
+fn losing_the_last_group_suspends_at_once_and_ends_after_the_settling_time() {
+    let governed = PersonFacts { governed_by: Some(directory(1)), matched: vec![], ..mapped() };
+    let lost = resolve(&governed, NOW);
+    assert_eq!((lost.access.state, lost.unmapped_at), (Suspended, Some(NOW)));
+    assert_eq!(lost.access.until, Some(NOW.plus_s(3600)));
+    let later = PersonFacts { unmapped_at: lost.unmapped_at, ..governed };
+    assert_eq!(resolve(&later, NOW.plus_s(3599)).access.state, Suspended);
+    let ended = resolve(&later, NOW.plus_s(3600));
+    assert_eq!((ended.access.state, ended.ended), (Deprovisioned, Some(EndedBecause::Unmapped)));
+}
+
+#[test]
+fn a_directory_that_does_not_wait_ends_at_once() {
+    let mut facts = PersonFacts { governed_by: Some(directory(1)), matched: vec![], ..mapped() };
+    facts.directories[0].settle_s = 0;
+    assert_eq!(resolve(&facts, NOW).ended, Some(EndedBecause::Unmapped));
+}
+
+#[test]
+fn coming_back_within_the_settling_time_forgets_the_loss() {
+    let facts = PersonFacts { governed_by: Some(directory(1)), unmapped_at: Some(NOW), ..mapped() };
+    let resolved = resolve(&facts, NOW.plus_s(1800));
+    assert_eq!((resolved.access.state, resolved.unmapped_at), (Active, None));
+}
+
+#[test]
+fn inactive_ends_whatever_else_is_said() {
+    let mut facts = PersonFacts { joined_at: Some(NOW), grants: vec![grants(1, "owner")], ..mapped() };
+    facts.directories[0].statement = Statement::Inactive;
+    let resolved = resolve(&facts, NOW);
+    assert_eq!((resolved.access.state, resolved.ended), (Deprovisioned, Some(EndedBecause::Inactive)));
+    assert_eq!(resolved.access.role, None);
+}
+
+#[test]
+fn matching_an_existing_member_takes_nothing() {
+    let facts = PersonFacts {
+        joined_at: Some(NOW),
+        directories: vec![says(1, Statement::Active)],
+        grants: vec![grants(1, "admin")],
+        ..nobody()
+    };
+    let resolved = resolve(&facts, NOW);
+    assert_eq!((resolved.access.state, resolved.governed_by), (Active, None));
+    assert_eq!(resolved.access.role, Some(slug("admin")));
+}
+
+#[test]
+fn a_second_directory_does_not_take_the_government_over() {
+    let facts = PersonFacts {
+        governed_by: Some(directory(2)),
+        directories: vec![says(1, Statement::Inactive), says(2, Statement::Active)],
+        matched: vec![maps(1, 2, "member")],
+        ..nobody()
+    };
+    let resolved = resolve(&facts, NOW);
+    assert_eq!((resolved.access.state, resolved.governed_by), (Active, Some(directory(2))));
+}
+
+#[test]
+fn claims_govern_only_people_whom_they_brought() {
+    let mut facts = PersonFacts { joined_at: Some(NOW), ..mapped() };
+    facts.directories[0].kind = DirectoryKind::Claims;
+    assert_eq!(resolve(&facts, NOW).governed_by, None);
+    facts.joined_at = None;
+    assert_eq!(resolve(&facts, NOW).governed_by, Some(directory(1)));
+}
+
+#[test]
+fn a_governing_directory_that_knows_the_person_no_longer_has_deleted_them() {
+    let facts = PersonFacts { governed_by: Some(directory(1)), joined_at: Some(NOW), ..nobody() };
+    assert_eq!(resolve(&facts, NOW).ended, Some(EndedBecause::Deleted));
+}
+
+#[test]
+fn a_grant_gives_a_role_and_never_life() {
+    for facts in [nobody(), PersonFacts { directories: vec![says(1, Statement::Active)], ..nobody() }] {
+        let granted = PersonFacts { grants: vec![grants(1, "owner")], ..facts.clone() };
+        assert_eq!(resolve(&granted, NOW).access.state, resolve(&facts, NOW).access.state);
+    }
+}
+
+#[test]
+fn an_administrator_suspends_without_an_end() {
+    let facts = PersonFacts { suspended_at: Some(NOW), ..mapped() };
+    let resolved = resolve(&facts, NOW.plus_s(1_000_000));
+    assert_eq!((resolved.access.state, resolved.ended), (Suspended, None));
+    assert_eq!(resolved.access.role, Some(slug("member")), "what they would have is still known");
+}
+
+#[test]
+fn the_highest_mapped_role_wins_and_an_explicit_only_one_is_not_given() {
+    let matched = ["viewer", "admin", "owner", "break-glass", "member"];
+    let matched = matched.iter().enumerate().map(|(n, r)| maps(n, 1, r)).collect();
+    let resolved = resolve(&PersonFacts { matched, ..mapped() }, NOW);
+    assert_eq!(resolved.access.role, Some(slug("admin")));
+}
+
+#[test]
+fn the_stronger_team_role_wins_and_environments_are_added_up() {
+    let matched = vec![
+        teams(1, 1, "core", TeamRole::Member),
+        teams(2, 1, "core", TeamRole::Admin),
+        teams(3, 1, "edge", TeamRole::Member),
+        enters(4, 1, "staging"),
+        enters(5, 1, "production"),
+        enters(6, 1, "staging"),
+    ];
+    let access = resolve(&PersonFacts { matched, ..mapped() }, NOW).access;
+    assert_eq!(access.teams, [(slug("core"), TeamRole::Admin), (slug("edge"), TeamRole::Member)]);
+    assert_eq!(access.environments, [slug("production"), slug("staging")]);
+    let two = access.reasons.iter().filter(|r| r.gives == Given::Environment(slug("staging"))).count();
+    assert_eq!(two, 2, "each mapping that gives it is a reason");
+}
+
+#[test]
+fn groups_of_a_directory_that_says_inactive_give_nothing() {
+    let facts = PersonFacts {
+        governed_by: Some(directory(1)),
+        directories: vec![says(1, Statement::Active), says(2, Statement::Inactive)],
+        matched: vec![maps(1, 1, "viewer"), maps(2, 2, "admin")],
+        ..nobody()
+    };
+    assert_eq!(resolve(&facts, NOW).access.role, Some(slug("viewer")));
+}
+
+#[test]
+fn a_deleted_membership_never_lives_again() {
+    let facts = PersonFacts {
+        ended: Some((NOW, EndedBecause::Deleted)),
+        joined_at: Some(NOW),
+        governed_by: Some(directory(1)),
+        ..mapped()
+    };
+    assert_eq!(resolve(&facts, NOW).ended, Some(EndedBecause::Deleted));
+}
+
+#[test]
+fn an_off_boarding_by_hand_stands_until_the_directory_says_inactive_and_then_active() {
+    let by_hand = PersonFacts {
+        ended: Some((NOW, EndedBecause::Administrator)),
+        governed_by: Some(directory(1)),
+        ..mapped()
+    };
+    assert_eq!(resolve(&by_hand, NOW).ended, Some(EndedBecause::Administrator), "still active: nothing new");
+    let mut inactive = by_hand.clone();
+    inactive.directories[0].statement = Statement::Inactive;
+    assert_eq!(resolve(&inactive, NOW).ended, Some(EndedBecause::Inactive));
+    let again = PersonFacts { ended: Some((NOW, EndedBecause::Inactive)), ..by_hand };
+    assert_eq!(resolve(&again, NOW).ended, None);
+}
+
+#[test]
+fn an_unmapped_leaver_lives_again_when_a_mapping_matches_again() {
+    let facts = PersonFacts {
+        ended: Some((NOW, EndedBecause::Unmapped)),
+        governed_by: Some(directory(1)),
+        ..mapped()
+    };
+    let membership = stored(&facts, NOW);
+    assert!(matches!(judge(&membership, &facts, 1, NOW), Verdict::Revived(_)));
+    let without = PersonFacts { matched: vec![], ..facts };
+    assert_eq!(resolve(&without, NOW).ended, Some(EndedBecause::Unmapped));
+}
+
+#[test]
+fn an_ended_membership_keeps_only_the_bare_ownership_that_was_granted() {
+    let facts = PersonFacts {
+        ended: Some((NOW, EndedBecause::Administrator)),
+        grants: vec![grants(1, "owner")],
+        ..mapped()
+    };
+    let access = resolve(&facts, NOW).access;
+    assert_eq!((access.state, access.role), (Deprovisioned, Some(slug("owner"))));
+    assert!(access.teams.is_empty() && access.environments.is_empty() && access.reasons.is_empty());
+}
+
+#[test]
+fn nothing_is_written_where_nothing_changed() {
+    let facts = PersonFacts { governed_by: Some(directory(1)), ..mapped() };
+    let membership = stored(&facts, NOW);
+    assert_eq!(judge(&membership, &facts, 1, NOW.plus_s(1)), Verdict::Unchanged);
+    assert!(matches!(judge(&membership, &facts, 2, NOW), Verdict::Changed(_)), "other rules are noted");
+    let mut inactive = facts.clone();
+    inactive.directories[0].statement = Statement::Inactive;
+    assert!(matches!(judge(&membership, &inactive, 1, NOW), Verdict::OffBoard(_, EndedBecause::Inactive)));
+    let ended = PersonFacts { ended: Some((NOW, EndedBecause::Inactive)), ..inactive };
+    let membership = stored(&ended, NOW);
+    assert_eq!(judge(&membership, &ended, 1, NOW), Verdict::Unchanged, "an end is written once");
+}
