@@ -1,0 +1,208 @@
+//! Signing in by a connection: every attack refused beside a neighbour that passes, and what a browser may bring back.
+
+use portcullis_emulator::{Behaviour, Browser, Rotation};
+use serde_json::{Value, json};
+
+use crate::world::{ADA, World, outcome};
+
+#[tokio::test]
+async fn every_behaviour_of_a_provider_meets_its_refusal_and_an_honest_one_passes() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    for behaviour in Behaviour::ALL {
+        let connection = world.connection("acme", json!({})).await;
+        if behaviour.expected_refusal().is_none() {
+            assert_eq!(world.outcome(&connection, ADA).await, "ok", "linked before {behaviour:?}");
+        }
+        world.provider.behave(*behaviour);
+        let expected = match behaviour {
+            // Never zero groups: a list that was cut off is refused with its reason.
+            Behaviour::GroupsOverage => "groups_overage",
+            other => other.expected_refusal().unwrap_or("ok"),
+        };
+        assert_eq!(world.outcome(&connection, ADA).await, expected, "{behaviour:?}");
+        world.provider.behave(Behaviour::Honest);
+        world.clock.pass_s(61);
+        assert_eq!(world.outcome(&connection, ADA).await, "ok", "honest again after {behaviour:?}");
+        world.clock.pass_s(61);
+    }
+}
+
+#[tokio::test]
+async fn a_refusal_leaves_a_trace_with_what_was_expected_and_what_to_do() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({})).await;
+    world.provider.behave(Behaviour::WrongAudience);
+    assert_eq!(world.outcome(&connection, ADA).await, "audience_mismatch");
+    world.portcullis.store_traces().await.unwrap();
+    let (status, traces) =
+        world.root("GET", "/organizations/acme/traces?outcome=audience_mismatch", Value::Null).await;
+    assert_eq!(status, 200, "{traces}");
+    let trace = &traces["items"][0];
+    assert_eq!(trace["kind"], "sign_in", "{traces}");
+    assert!(trace.to_string().contains("advice"), "{trace}");
+    assert!(!trace.to_string().contains("a-client-secret-for-tests"), "no secret in a trace");
+}
+
+#[tokio::test]
+async fn a_state_is_good_once_in_one_browser_at_one_connection_for_ten_minutes() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({})).await;
+    let other = world.connection("acme", json!({})).await;
+    let login = format!("{}?login_hint={ADA}", connection["login_url"].as_str().unwrap());
+    let away = async |browser: &mut Browser| {
+        let (_, provider) = browser.step(&login).await.unwrap();
+        browser.step(provider.unwrap().as_str()).await.unwrap().1.unwrap().to_string()
+    };
+    let mut browser = Browser::new().unwrap();
+    let back = away(&mut browser).await;
+    let mut thief = Browser::new().unwrap();
+    assert_eq!(outcome(&thief.open(&back).await.unwrap()), "state_mismatch", "another browser");
+    assert_eq!(outcome(&browser.open(&back).await.unwrap()), "state_mismatch", "used up by the attempt");
+    let back = away(&mut browser).await;
+    let elsewhere = back.replace(connection["id"].as_str().unwrap(), other["id"].as_str().unwrap());
+    assert_eq!(outcome(&browser.open(&elsewhere).await.unwrap()), "state_mismatch", "another connection");
+    let back = away(&mut browser).await;
+    world.clock.pass_s(600);
+    assert_eq!(outcome(&browser.open(&back).await.unwrap()), "state_expired");
+    let back = away(&mut browser).await;
+    assert_eq!(outcome(&browser.open(&back).await.unwrap()), "ok");
+    assert_eq!(outcome(&browser.open(&back).await.unwrap()), "state_mismatch", "a second time");
+}
+
+#[tokio::test]
+async fn a_turned_key_is_fetched_again_once_a_minute_at_most() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({})).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    world.clock.pass_s(61);
+    world.provider.rotate_key(Rotation::DropOld).unwrap();
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "the new key is fetched");
+    let fetched = world.provider.counts().jwks;
+    world.provider.behave(Behaviour::UnknownKid);
+    for _ in 0..5 {
+        assert_eq!(world.outcome(&connection, ADA).await, "unknown_kid");
+    }
+    assert_eq!(world.provider.counts().jwks, fetched, "a flood of unknown keys fetches nothing");
+}
+
+#[tokio::test]
+async fn nobody_is_led_to_another_host() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    let id = connection["id"].as_str().unwrap();
+    let mut browser = Browser::new().unwrap();
+    for path in ["//evil.example", "/%5Cevil.example", "https://evil.example", "/%0d%0aevil", "evil"] {
+        for page in [format!("/sso/oidc/{id}/login?return_to={path}"), format!("/login?return_to={path}")] {
+            let (page, next) = browser.step(&format!("{}{page}", world.base)).await.unwrap();
+            assert_eq!((page.status, next), (400, None), "{path}");
+        }
+    }
+    world.invite("acme", ADA, "member").await;
+    let page = browser
+        .open(&format!("{}/sso/oidc/{id}/login?login_hint={ADA}&return_to=/console", world.base))
+        .await
+        .unwrap();
+    assert_eq!((outcome(&page).as_str(), page.url.path()), ("ok", "/console"));
+}
+
+#[tokio::test]
+async fn the_page_finds_the_connection_by_the_domain_and_tells_nobody_who_is_a_member() {
+    let world = World::new().await;
+    world.connection("acme", json!({ "domains": ["acme.example"] })).await;
+    world.invite("acme", ADA, "member").await;
+    let mut browser = Browser::new().unwrap();
+    let mut page = async |email: &str| {
+        let page = browser.open(&format!("{}/login?email={email}", world.base)).await.unwrap();
+        assert_eq!(page.status, 200);
+        page.body.replace(email, "(address)").replace(&email.replace('@', "%40"), "(address)")
+    };
+    let known = page(ADA).await;
+    assert!(known.contains("Continue with Okta") && known.contains("type=\"password\""), "{known}");
+    assert_eq!(known, page("nobody@acme.example").await, "the same page for everybody of the domain");
+    assert!(!page("someone@elsewhere.example").await.contains("Okta"), "another domain");
+}
+
+#[tokio::test]
+async fn pages_run_no_scripts_and_keep_to_themselves() {
+    let world = World::new().await;
+    let answer = reqwest::get(format!("{}/login", world.base)).await.unwrap();
+    let header = |name: &str| answer.headers()[name].to_str().unwrap().to_owned();
+    assert!(header("content-security-policy").starts_with("default-src 'none'; style-src 'self';"));
+    assert_eq!(header("referrer-policy"), "same-origin");
+    let cookie = header("set-cookie");
+    assert!(cookie.contains("; HttpOnly; SameSite=Lax") && cookie.contains("; Path=/"), "{cookie}");
+    let body = answer.text().await.unwrap();
+    assert!(!body.contains("<script") && !body.contains("style="), "{body}");
+    let style = reqwest::get(format!("{}/assets/portcullis.css", world.base)).await.unwrap();
+    assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
+}
+
+#[tokio::test]
+async fn a_connection_is_made_shown_changed_and_deleted() {
+    let world = World::new().await;
+    let made = world.connection("acme", json!({ "jit": true, "default_role": "member" })).await;
+    let id = made["id"].as_str().unwrap();
+    assert!(made["claims_directory"].as_str().unwrap().starts_with("dir_"), "{made}");
+    assert!(made["redirect_uri"].as_str().unwrap().ends_with(&format!("/sso/oidc/{id}/callback")));
+    assert!(!made.to_string().contains("a-client-secret-for-tests"), "a secret is never shown");
+    let one = format!("/organizations/acme/connections/{id}");
+    let (status, changed) =
+        world.root("PATCH", &one, json!({ "name": "Okta EU", "default_role": null })).await;
+    assert_eq!((status, &changed["name"], &changed["default_role"]), (200, &json!("Okta EU"), &Value::Null));
+    assert_eq!(changed["jit"], true, "what is absent stays");
+    let list = "/organizations/acme/connections";
+    let refused = [
+        (
+            json!({ "kind": "saml", "name": "S", "metadata_url": "https://idp.example/md" }),
+            422,
+            "not_available",
+        ),
+        (json!({ "kind": "ldap", "name": "S" }), 400, "invalid_field"),
+        (json!({ "kind": "oidc", "name": "S", "colour": "red" }), 400, "unknown_field"),
+        (
+            json!({ "kind": "oidc", "name": "S", "issuer": "ftp://x.example", "client_id": "c", "client_secret": "s" }),
+            400,
+            "invalid_field",
+        ),
+    ];
+    for (body, status, code) in refused {
+        let (got, problem) = world.root("POST", list, body.clone()).await;
+        assert_eq!((got, problem["code"].as_str().unwrap()), (status, code), "{body}: {problem}");
+    }
+    let directory =
+        world.made("/organizations/acme/directories", json!({ "kind": "scim", "name": "Entra" })).await;
+    let both = json!({ "directory": directory["id"], "jit": true });
+    let (status, problem) = world.root("PATCH", &one, both).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (422, "jit_under_directory"));
+    let (status, problem) = world.root("PATCH", &one, json!({ "default_role": "owner" })).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (422, "role_is_explicit_only"));
+    let (status, problem) = world.root("PATCH", &one, json!({ "domains": ["globex.example"] })).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (404, "not_found"), "a domain of nobody's");
+    assert_eq!(world.root("DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(world.root("GET", &one, Value::Null).await.0, 404);
+    let page = reqwest::get(made["login_url"].as_str().unwrap()).await.unwrap();
+    assert_eq!(page.status(), 404);
+}
+
+#[tokio::test]
+async fn deleting_a_connection_asks_what_becomes_of_its_people() {
+    let world = World::new().await;
+    for (people, state) in [("keep", "active"), ("offboard", "deprovisioned")] {
+        let person = if people == "keep" { ADA } else { "barbara.brandt@acme.example" };
+        let made = world.connection("acme", json!({ "jit": true, "default_role": "member" })).await;
+        let one = format!("/organizations/acme/connections/{}", made["id"].as_str().unwrap());
+        let mut browser = Browser::new().unwrap();
+        assert_eq!(outcome(&world.sign_in(&mut browser, &made, person).await), "ok");
+        let session = world.sessions(&browser).remove(0);
+        let (status, problem) = world.root("DELETE", &one, Value::Null).await;
+        assert_eq!((status, problem["code"].as_str().unwrap()), (409, "governs_people"));
+        assert_eq!(world.decision(&session).await, "allowed", "nothing happened");
+        assert_eq!(world.root("DELETE", &format!("{one}?people={people}"), Value::Null).await.0, 204);
+        assert_eq!(world.decision(&session).await, "token_ended", "its sessions end");
+        assert_eq!(world.members("acme", person).await[0]["state"], state);
+    }
+}

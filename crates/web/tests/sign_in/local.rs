@@ -1,0 +1,275 @@
+//! Sessions and local sign-in: rotation and limits, invitations, the first owner, passwords, forms of our own.
+
+use portcullis_emulator::Browser;
+use portcullis_service::first_owner;
+use portcullis_store::Priority;
+use serde_json::{Value, json};
+
+use crate::world::{ADA, World, outcome};
+
+const PASSWORD: &str = "a long sentence is fine";
+
+/// Invites somebody and accepts in a new browser.
+async fn joined(world: &World, org: &str, email: &str, role: &str) -> Browser {
+    let link = world.invite(org, email, role).await;
+    let mut browser = Browser::new().unwrap();
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];
+    let page = browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+    browser
+}
+
+#[tokio::test]
+async fn each_sign_in_makes_a_new_secret_and_ends_the_former_one() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({})).await;
+    let mut browser = Browser::new().unwrap();
+    world.sign_in(&mut browser, &connection, ADA).await;
+    let first = world.sessions(&browser);
+    world.sign_in(&mut browser, &connection, ADA).await;
+    let second = world.sessions(&browser);
+    assert_eq!((first.len(), second.len()), (1, 1));
+    assert_ne!(first, second);
+    assert_eq!(world.decision(&first[0]).await, "token_ended");
+    assert_eq!(world.decision(&second[0]).await, "allowed");
+    let ended = world.events("acme", "token.ended").await;
+    assert!(ended.iter().any(|e| e.to_string().contains("replaced")), "{ended:?}");
+    let page = browser.submit(&format!("{}/logout", world.base), &[]).await.unwrap();
+    assert_eq!(page.url.path(), "/login");
+    assert_eq!(world.decision(&second[0]).await, "token_ended");
+    assert!(world.sessions(&browser).is_empty());
+}
+
+#[tokio::test]
+async fn a_session_ends_when_it_is_idle_and_after_twelve_hours_in_any_case() {
+    let world = World::new().await;
+    let mut idle = joined(&world, "acme", ADA, "member").await;
+    let mut busy = joined(&world, "acme", "barbara@acme.example", "member").await;
+    let home = format!("{}/", world.base);
+    let store_uses = async || {
+        let uses = world.portcullis.uses().take();
+        let store = move |tx: &mut portcullis_store::Tx<'_>, _: &mut portcullis_service::Moment| {
+            portcullis_service::token_use::store(tx, &uses)
+        };
+        world.portcullis.write(Priority::Ordinary, store).await.unwrap();
+    };
+    for hour in 0..12 {
+        assert_eq!(outcome(&busy.open(&home).await.unwrap()), "ok", "hour {hour}");
+        store_uses().await;
+        world.clock.pass_s(3500);
+    }
+    assert_eq!(idle.open(&home).await.unwrap().url.path(), "/login", "idle for an hour");
+    assert_eq!(outcome(&busy.open(&home).await.unwrap()), "ok");
+    store_uses().await;
+    world.clock.pass_s(1300);
+    assert_eq!(busy.open(&home).await.unwrap().url.path(), "/login", "twelve hours");
+}
+
+#[tokio::test]
+async fn looking_at_an_invitation_uses_nothing_and_accepting_it_is_good_once() {
+    let world = World::new().await;
+    let link = world.invite("acme", ADA, "member").await;
+    let mut scanner = Browser::new().unwrap();
+    for _ in 0..3 {
+        let page = scanner.open(&link).await.unwrap();
+        assert!(page.status == 200 && page.body.contains("Acme") && page.body.contains(ADA), "{}", page.body);
+    }
+    assert_eq!(world.members("acme", ADA).await[0]["state"], "invited");
+    let token = link.rsplit_once('=').unwrap().1;
+    let form = format!("{}/invite", world.base);
+    let mut browser = Browser::new().unwrap();
+    for weak in ["short", "password123", ADA, "aaaaaaaaaaaa"] {
+        let page = browser.submit(&form, &[("token", token), ("password", weak)]).await.unwrap();
+        assert_eq!(page.status, 400, "`{weak}`");
+        assert!(page.body.contains("The password"), "{}", page.body);
+    }
+    let page = browser.submit(&form, &[("token", token), ("password", PASSWORD)]).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+    let member = &world.members("acme", ADA).await[0];
+    assert_eq!((member["state"].as_str(), member["role"].as_str()), (Some("active"), Some("member")));
+    assert_eq!(outcome(&scanner.open(&link).await.unwrap()), "link_invalid");
+    let again = scanner.submit(&form, &[("token", token), ("password", PASSWORD)]).await.unwrap();
+    assert_eq!(outcome(&again), "link_invalid");
+    let (_, list) = world.root("GET", "/organizations/acme/invitations", Value::Null).await;
+    assert_eq!(list["items"][0]["state"], "accepted", "{list}");
+    assert!(!list.to_string().contains("pc_invite_"), "no secret in a list");
+}
+
+#[tokio::test]
+async fn an_invitation_runs_out_is_taken_back_and_goes_by_rank() {
+    let world = World::new().await;
+    let old = world.invite("acme", ADA, "member").await;
+    let new = world.invite("acme", ADA, "viewer").await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&browser.open(&old).await.unwrap()), "link_invalid", "a newer one took its place");
+    assert_eq!(browser.open(&new).await.unwrap().status, 200);
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "viewer");
+    let (_, list) = world.root("GET", "/organizations/acme/invitations", Value::Null).await;
+    let pending = list["items"].as_array().unwrap().iter().find(|i| i["state"] == "pending").unwrap();
+    let path = format!("/organizations/acme/invitations/{}", pending["id"].as_str().unwrap());
+    assert_eq!(world.root("DELETE", &path, Value::Null).await.0, 204);
+    assert_eq!(outcome(&browser.open(&new).await.unwrap()), "link_invalid", "taken back");
+    let third = world.invite("acme", ADA, "member").await;
+    world.clock.pass_s(7 * 24 * 3600);
+    assert_eq!(outcome(&browser.open(&third).await.unwrap()), "link_invalid", "a week");
+    let admin = joined(&world, "acme", "admin@acme.example", "admin").await;
+    let key = world.sessions(&admin).remove(0);
+    let invitations = "/api/v1/organizations/acme/invitations";
+    let owner = json!({ "email": "boss@acme.example", "role": "owner" });
+    let (status, problem) = world.call("POST", invitations, &key, owner).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (403, "above_own_rank"));
+    let member = json!({ "email": "admin@acme.example", "role": "member" });
+    let (status, problem) = world.call("POST", invitations, &key, member).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (409, "taken"));
+}
+
+#[tokio::test]
+async fn a_password_signs_in_and_wrong_ones_are_answered_alike_and_throttled() {
+    let world = World::new().await;
+    joined(&world, "acme", ADA, "member").await;
+    let form = format!("{}/login", world.base);
+    let mut browser = Browser::new().unwrap();
+    let mut tried = async |email: &str, password: &str| {
+        let fields = [("email", email), ("password", password), ("return_to", "/console")];
+        browser.submit(&form, &fields).await.unwrap()
+    };
+    assert_eq!(tried(ADA, PASSWORD).await.url.path(), "/console");
+    let wrong = tried(ADA, "not this one, no").await;
+    let unknown = tried("nobody@acme.example", "not this one, no").await;
+    assert_eq!((wrong.status, unknown.status), (403, 403));
+    assert_eq!(
+        wrong.body.replace(ADA, "(address)"),
+        unknown.body.replace("nobody@acme.example", "(address)")
+    );
+    for _ in 0..9 {
+        assert_eq!(tried(ADA, "not this one, no").await.status, 403);
+    }
+    assert_eq!(tried(ADA, PASSWORD).await.status, 429, "even the right one waits");
+    world.clock.pass_s(15 * 60);
+    assert_eq!(outcome(&tried(ADA, PASSWORD).await), "ok");
+}
+
+#[tokio::test]
+async fn a_person_in_two_organizations_proves_one_password_and_chooses() {
+    let world = World::new().await;
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    joined(&world, "acme", ADA, "member").await;
+    let link = world.invite("globex", ADA, "viewer").await;
+    let mut browser = Browser::new().unwrap();
+    let token = link.rsplit_once('=').unwrap().1;
+    let invite = format!("{}/invite", world.base);
+    let page = browser.submit(&invite, &[("token", token), ("password", "a new one, chosen")]).await.unwrap();
+    assert_eq!(page.status, 403, "the person proves the password that they have");
+    let page = browser.submit(&invite, &[("token", token), ("password", PASSWORD)]).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+    let (acme, globex) =
+        (world.members("acme", ADA).await.remove(0), world.members("globex", ADA).await.remove(0));
+    assert_eq!(acme["user"]["id"], globex["user"]["id"], "one user, two memberships");
+    let mut browser = Browser::new().unwrap();
+    let login = format!("{}/login", world.base);
+    browser.open(&login).await.unwrap();
+    let page = browser.submit(&login, &[("email", ADA), ("password", PASSWORD)]).await.unwrap();
+    assert!(page.body.contains("Acme") && page.body.contains("Globex"), "{}", page.body);
+    assert!(world.sessions(&browser).is_empty(), "nothing is opened before the choice");
+    let ticket = page.body.split_once("name=\"ticket\" value=\"").unwrap().1.split_once('"').unwrap().0;
+    let choose = format!("{}/login/choose", world.base);
+    let chosen = [("ticket", ticket), ("membership", globex["id"].as_str().unwrap())];
+    let mut thief = Browser::new().unwrap();
+    assert_eq!(outcome(&thief.submit(&choose, &chosen).await.unwrap()), "choice_invalid");
+    assert_eq!(outcome(&browser.submit(&choose, &chosen).await.unwrap()), "ok");
+    let other = [("ticket", ticket), ("membership", acme["id"].as_str().unwrap())];
+    assert_eq!(outcome(&browser.submit(&choose, &other).await.unwrap()), "ok", "a browser holds both");
+    assert_eq!(world.sessions(&browser).len(), 2);
+    world.clock.pass_s(300);
+    assert_eq!(outcome(&browser.submit(&choose, &other).await.unwrap()), "choice_invalid", "five minutes");
+}
+
+#[tokio::test]
+async fn the_first_owner_makes_organization_and_ownership_together_once() {
+    let world = World::empty().await;
+    let issue = async || {
+        let issued = world.portcullis.write(Priority::Ordinary, first_owner::issue_link);
+        issued.await.unwrap()
+    };
+    let former = issue().await.unwrap();
+    let secret = issue().await.unwrap();
+    let link = first_owner::text(world.portcullis.around(), &secret);
+    let mut browser = Browser::new().unwrap();
+    for _ in 0..2 {
+        assert_eq!(browser.open(&link).await.unwrap().status, 200, "looking uses nothing");
+    }
+    let old = first_owner::text(world.portcullis.around(), &former);
+    assert_eq!(outcome(&browser.open(&old).await.unwrap()), "link_invalid", "a newer one took its place");
+    let form = format!("{}/setup/owner", world.base);
+    let fields = |slug: &'static str| {
+        let token = link.rsplit_once('=').unwrap().1.to_owned();
+        vec![
+            ("token", token),
+            ("organization", "Acme".to_owned()),
+            ("slug", slug.to_owned()),
+            ("name", "Ada Abel".to_owned()),
+            ("email", ADA.to_owned()),
+            ("password", PASSWORD.to_owned()),
+        ]
+    };
+    let submit = async |browser: &mut Browser, fields: Vec<(&'static str, String)>| {
+        let fields: Vec<(&str, &str)> = fields.iter().map(|(k, v)| (*k, v.as_str())).collect();
+        browser.submit(&form, &fields).await.unwrap()
+    };
+    let wrong = submit(&mut browser, fields("No Slug")).await;
+    assert_eq!(wrong.status, 400);
+    assert!(
+        wrong.body.contains(ADA) && !wrong.body.contains(PASSWORD),
+        "what was typed stays, the password not"
+    );
+    assert_eq!(outcome(&submit(&mut browser, fields("acme")).await), "ok");
+    let member = &world.members("acme", ADA).await[0];
+    assert_eq!((member["state"].as_str(), member["role"].as_str()), (Some("active"), Some("owner")));
+    assert_eq!(outcome(&browser.open(&link).await.unwrap()), "link_invalid");
+    assert_eq!(outcome(&submit(&mut browser, fields("second")).await), "link_invalid");
+    assert!(issue().await.is_none(), "nobody is first twice");
+}
+
+#[tokio::test]
+async fn the_first_owner_link_lives_an_hour_and_an_organizations_link_is_accepted_there_too() {
+    let world = World::empty().await;
+    let issued = world.portcullis.write(Priority::Ordinary, first_owner::issue_link);
+    let link = first_owner::text(world.portcullis.around(), &issued.await.unwrap().unwrap());
+    world.clock.pass_s(3600);
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&browser.open(&link).await.unwrap()), "link_invalid");
+    let body = json!({ "slug": "acme", "name": "Acme", "owner_email": ADA });
+    let made = world.made("/organizations", body).await;
+    let link = made["owner_link"].as_str().unwrap();
+    assert!(browser.open(link).await.unwrap().body.contains("Acme"));
+    let token = link.rsplit_once('=').unwrap().1;
+    let fields = [("token", token), ("password", PASSWORD)];
+    let page = browser.submit(&format!("{}/setup/owner", world.base), &fields).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "owner");
+}
+
+#[tokio::test]
+async fn a_form_of_another_origin_is_not_read() {
+    let world = World::new().await;
+    let browser = joined(&world, "acme", ADA, "member").await;
+    let session = world.sessions(&browser).remove(0);
+    let cookie = format!("portcullis={session}");
+    let body = format!("email={ADA}&password={}", PASSWORD.replace(' ', "+"));
+    for path in ["/login", "/logout", "/invite", "/setup/owner", "/login/choose"] {
+        for headers in [
+            vec![("cookie", cookie.as_str())],
+            vec![("cookie", cookie.as_str()), ("origin", "https://evil.example")],
+            vec![("cookie", cookie.as_str()), ("origin", "null")],
+            vec![("cookie", cookie.as_str()), ("sec-fetch-site", "cross-site")],
+        ] {
+            let (status, text) = world.form(path, &headers, &body).await;
+            assert!(status == 403 && text.contains("foreign_origin"), "{path} {headers:?}: {status} {text}");
+        }
+    }
+    assert_eq!(world.decision(&session).await, "allowed", "nobody was signed out");
+    let own = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
+    assert_eq!(world.form("/logout", &own, "").await.0, 303);
+    assert_eq!(world.decision(&session).await, "token_ended");
+}

@@ -1,0 +1,10 @@
+//! Sign-in over real sockets: the product, an identity provider that can misbehave, browsers that keep cookies.
+
+#[cfg(test)]
+mod connections;
+#[cfg(test)]
+mod local;
+#[cfg(test)]
+mod people;
+#[cfg(test)]
+mod world;

@@ -1,0 +1,244 @@
+//! Who is recognized: first links with each condition missing, newcomers, leavers, groups from claims.
+
+use portcullis_emulator::{Behaviour, Browser};
+use serde_json::{Value, json};
+
+use crate::world::{ADA, World, outcome};
+
+/// A SCIM directory of `acme`: its answer, and where its users are.
+async fn directory(world: &World) -> (Value, String, String) {
+    let body = json!({ "kind": "scim", "name": "Entra", "default_role": "member" });
+    let made = world.made("/organizations/acme/directories", body).await;
+    let base = made["base_url"].as_str().unwrap().strip_prefix(&world.base).unwrap().to_owned();
+    let token = made["token"].as_str().unwrap().to_owned();
+    (made, format!("{base}/Users"), token)
+}
+
+fn scim_user(user_name: &str, email: &str, external_id: &str) -> Value {
+    json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": user_name,
+        "externalId": external_id, "emails": [{ "value": email, "primary": true }], "active": true,
+    })
+}
+
+#[tokio::test]
+async fn a_first_link_needs_every_condition() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "not_invited", "nobody put Ada there");
+    world.invite("acme", ADA, "member").await;
+    world.provider.behave(Behaviour::EmailUnverified);
+    assert_eq!(world.outcome(&connection, ADA).await, "email_untrusted");
+    world.provider.behave(Behaviour::EmailUnstated);
+    assert_eq!(world.outcome(&connection, ADA).await, "email_untrusted");
+    world.provider.behave(Behaviour::EmailMissing);
+    assert_eq!(world.outcome(&connection, ADA).await, "email_missing");
+    world.provider.behave(Behaviour::Honest);
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    world.invite("globex", ADA, "member").await;
+    let foreign = world.connection("globex", json!({ "jit": true, "default_role": "member" })).await;
+    assert_eq!(
+        world.outcome(&foreign, ADA).await,
+        "domain_not_proven",
+        "another organization proved the domain"
+    );
+    assert_eq!(world.members("acme", ADA).await[0]["state"], "invited", "nothing was kept of all that");
+    world.provider.behave(Behaviour::EmailDomainOwnerVerified);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "all of them at once");
+    assert_eq!(world.members("acme", ADA).await[0]["state"], "active");
+    world.provider.behave(Behaviour::EmailMissing);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "from now on the subject is the identity");
+    assert_eq!(world.events("acme", "member.linked").await.len(), 1);
+}
+
+#[tokio::test]
+async fn under_a_directory_exactly_one_active_person_is_recognized() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "not_in_directory");
+    world.invite("acme", "barbara.brandt@acme.example", "member").await;
+    let barbara = world.outcome(&connection, "barbara.brandt@acme.example").await;
+    assert_eq!(barbara, "not_in_directory", "an invitation does not count where a directory governs");
+    let other = scim_user("ada-2", ADA, "somebody-else");
+    let (status, first) = world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await;
+    assert_eq!(status, 201, "{first}");
+    let (status, second) = world.call("POST", &users, &token, other).await;
+    assert_eq!(status, 201, "{second}");
+    assert_eq!(world.outcome(&connection, ADA).await, "ambiguous_person");
+    let one = format!("{users}/{}", second["id"].as_str().unwrap());
+    assert_eq!(world.call("DELETE", &one, &token, Value::Null).await.0, 204);
+    let patch = |active: bool| {
+        json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{ "op": "replace", "path": "active", "value": active }] })
+    };
+    // The deleted namesake left a tombstone on the address; telling of Ada anew lifts what it names.
+    let ada = format!("{users}/{}", first["id"].as_str().unwrap());
+    assert_eq!(world.outcome(&connection, ADA).await, "tombstoned");
+    assert_eq!(world.call("DELETE", &ada, &token, Value::Null).await.0, 204);
+    let (status, again) = world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await;
+    assert_eq!(status, 201, "{again}");
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let ada = format!("{users}/{}", again["id"].as_str().unwrap());
+    assert_eq!(world.call("PATCH", &ada, &token, patch(false)).await.0, 200);
+    assert_ne!(world.outcome(&connection, ADA).await, "ok", "inactive in the directory");
+}
+
+#[tokio::test]
+async fn a_leaver_does_not_come_back_by_a_live_session_at_the_provider_nor_by_an_alias() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true, "default_role": "member" })).await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok");
+    let session = world.sessions(&browser).remove(0);
+    assert_eq!(world.decision(&session).await, "allowed");
+    let member = world.members("acme", ADA).await[0]["id"].as_str().unwrap().to_owned();
+    let path = format!("/organizations/acme/members/{member}/offboard");
+    assert_eq!(world.root("POST", &path, json!({ "reason": "left" })).await.0, 200);
+    assert_eq!(world.decision(&session).await, "token_ended");
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "tombstoned");
+    world.provider.change_company(|company| {
+        company.find_person_mut(ADA).unwrap().email = "ada.king@acme.example".to_owned();
+    });
+    assert_eq!(world.outcome(&connection, "person-000000").await, "tombstoned", "the same subject, an alias");
+    world.provider.change_company(|company| {
+        let person = company.find_person_mut("barbara.brandt@acme.example").unwrap();
+        person.email = ADA.to_owned();
+    });
+    assert_eq!(
+        world.outcome(&connection, "person-000001").await,
+        "tombstoned",
+        "another subject, the address"
+    );
+    let elsewhere = world.connection("acme", json!({ "jit": true, "default_role": "member" })).await;
+    assert_eq!(world.outcome(&elsewhere, "person-000001").await, "tombstoned", "another connection");
+    assert!(world.events("acme", "sign_in.refused").await.len() >= 4);
+    world.invite("acme", ADA, "member").await;
+    assert_eq!(
+        world.outcome(&elsewhere, "person-000001").await,
+        "ok",
+        "an administrator named the address anew"
+    );
+    assert_eq!(world.outcome(&connection, "person-000000").await, "tombstoned", "never the former subject");
+}
+
+#[tokio::test]
+async fn an_owner_is_never_linked_by_an_address_but_from_their_own_session() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    let link = world.invite("acme", ADA, "owner").await;
+    assert_eq!(world.outcome(&connection, ADA).await, "own_session_only", "not while it waits");
+    let mut browser = Browser::new().unwrap();
+    let token = link.rsplit_once('=').unwrap().1;
+    let fields = [("token", token), ("password", "a long sentence is fine")];
+    let page = browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+    assert_eq!(world.outcome(&connection, ADA).await, "own_session_only", "nor afterwards");
+    let form = format!("{}/sso/oidc/{}/link", world.base, connection["id"].as_str().unwrap());
+    let mut stranger = Browser::new().unwrap();
+    assert_eq!(outcome(&stranger.submit(&form, &[]).await.unwrap()), "linking_session_over");
+    world.provider.sign_in_as(Some(ADA));
+    assert_eq!(outcome(&browser.submit(&form, &[]).await.unwrap()), "ok");
+    world.provider.sign_in_as(None);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "the link stands");
+}
+
+#[tokio::test]
+async fn a_changed_issuer_waits_for_an_owner_where_owners_come_in() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    let link = world.invite("acme", ADA, "owner").await;
+    let mut owner = Browser::new().unwrap();
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", "a long sentence is fine")];
+    owner.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    let id = connection["id"].as_str().unwrap();
+    world.provider.sign_in_as(Some(ADA));
+    let form = format!("{}/sso/oidc/{id}/link", world.base);
+    assert_eq!(outcome(&owner.submit(&form, &[]).await.unwrap()), "ok");
+    let barbara = "barbara.brandt@acme.example";
+    let link = world.invite("acme", barbara, "admin").await;
+    let mut admin = Browser::new().unwrap();
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", "another long sentence")];
+    admin.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    let (owner_key, admin_key) = (world.sessions(&owner).remove(0), world.sessions(&admin).remove(0));
+    let path = format!("/api/v1/organizations/acme/connections/{id}");
+    let (status, changed) =
+        world.call("PATCH", &path, &admin_key, json!({ "client_id": "another-client" })).await;
+    assert_eq!((status, &changed["confirmed"]), (200, &json!(false)), "{changed}");
+    world.register("another-client", connection["redirect_uri"].as_str().unwrap());
+    assert_eq!(world.outcome(&connection, ADA).await, "connection_unconfirmed");
+    world.provider.sign_in_as(None);
+    assert_eq!(world.outcome(&connection, barbara).await, "ok", "others come in");
+    let confirm = format!("{path}/confirm");
+    let (status, problem) = world.call("POST", &confirm, &admin_key, Value::Null).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (403, "above_own_rank"));
+    let (status, confirmed) = world.call("POST", &confirm, &owner_key, Value::Null).await;
+    assert_eq!((status, &confirmed["confirmed"]), (200, &json!(true)));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+}
+
+#[tokio::test]
+async fn a_newcomer_without_a_mapped_role_leaves_nothing_behind() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true })).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "no_role_mapped");
+    assert_eq!(world.members("acme", ADA).await.len(), 0);
+    for action in ["member.created", "member.linked", "directory_group.created", "directory_user.created"] {
+        assert_eq!(world.events("acme", action).await.len(), 0, "{action}");
+    }
+    assert_eq!(world.events("acme", "sign_in.refused").await.len(), 1);
+    let mapping = json!({
+        "directory": connection["claims_directory"], "group": { "external_id": "Engineering" }, "role": "lead",
+    });
+    world.made("/organizations/acme/mappings", mapping).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let member = &world.members("acme", ADA).await[0];
+    assert_eq!((member["state"].as_str(), member["role"].as_str()), (Some("active"), Some("lead")));
+    let reason = &member["reasons"][0];
+    assert_eq!((&reason["by"], &reason["directory"]), (&json!("mapping"), &connection["claims_directory"]));
+    assert_eq!(world.outcome(&connection, "barbara.brandt@acme.example").await, "no_role_mapped");
+}
+
+#[tokio::test]
+async fn missing_groups_keep_empty_groups_take_and_groups_cut_off_are_refused() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true, "default_role": "viewer" })).await;
+    let mapping = json!({
+        "directory": connection["claims_directory"], "group": { "external_id": "Engineering" }, "role": "admin",
+    });
+    world.made("/organizations/acme/mappings", mapping).await;
+    let role = async || world.members("acme", ADA).await[0]["role"].as_str().unwrap().to_owned();
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(role().await, "admin");
+    for (behaviour, answer, expected) in [
+        (Behaviour::GroupsMissing, "ok", "admin"),
+        (Behaviour::GroupsMalformed, "ok", "admin"),
+        (Behaviour::GroupsOverage, "groups_overage", "admin"),
+        (Behaviour::GroupsEmpty, "ok", "viewer"),
+        (Behaviour::GroupsMissing, "ok", "viewer"),
+        (Behaviour::ThinIdToken, "ok", "admin"),
+    ] {
+        world.provider.behave(behaviour);
+        assert_eq!(world.outcome(&connection, ADA).await, answer, "{behaviour:?}");
+        assert_eq!(role().await, expected, "{behaviour:?}");
+    }
+}
+
+#[tokio::test]
+async fn an_empty_list_of_groups_takes_the_way_in_away_and_that_is_kept() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true })).await;
+    let mapping = json!({
+        "directory": connection["claims_directory"], "group": { "external_id": "Engineering" }, "role": "member",
+    });
+    world.made("/organizations/acme/mappings", mapping).await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok");
+    let session = world.sessions(&browser).remove(0);
+    world.provider.behave(Behaviour::GroupsEmpty);
+    assert_eq!(world.outcome(&connection, ADA).await, "member_inactive");
+    assert_eq!(world.decision(&session).await, "member_inactive", "what the provider said counts at once");
+    world.provider.behave(Behaviour::Honest);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "within the time to settle");
+    assert_eq!(world.decision(&session).await, "allowed");
+}

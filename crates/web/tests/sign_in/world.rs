@@ -1,0 +1,256 @@
+//! The product on a socket, with an identity provider that can misbehave and browsers that keep cookies.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use portcullis_domain::Clock as _;
+use portcullis_domain::secret::SecretHash;
+use portcullis_emulator::{
+    Browser, Company, GroupValues, KeyKind, OidcProvider, Page, ProviderSettings, RegisteredClient,
+    Surroundings as ProviderSurroundings,
+};
+use portcullis_service::caller::ROOT_TOKEN_HASH;
+use portcullis_service::fetch::{Fetch, FetchAnswer, FetchError, FetchFuture, FetchMethod, FetchRequest};
+use portcullis_service::sealing::{SEALING_KEY_BYTES, SealingKey};
+use portcullis_service::{Insecure, Limits, Portcullis, Surroundings};
+use portcullis_store::{Options, Store, instance};
+use portcullis_testkit::{ROOT_TOKEN, Seeded, SetClock};
+use portcullis_web::edge::EdgeSettings;
+use portcullis_web::{App, router};
+use secrecy::SecretString;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+
+/// Ada: in *Everyone*, *Engineering*, *Operations* and *Platform Admins*.
+pub const ADA: &str = "ada.abel@acme.example";
+const CLIENT_SECRET: &str = "a-client-secret-for-tests";
+
+/// A way out without any guard.
+struct Direct(reqwest::Client);
+
+impl Fetch for Direct {
+    fn fetch(&self, request: FetchRequest) -> FetchFuture<'_, FetchAnswer> {
+        let host = request.url.host_str().unwrap_or_default().to_owned();
+        Box::pin(async move {
+            let mut out = match request.method {
+                FetchMethod::Get => self.0.get(request.url),
+                FetchMethod::Post => self.0.post(request.url),
+            };
+            for (name, value) in request.headers {
+                out = out.header(name, value);
+            }
+            if let Some(body) = request.body {
+                out = out.body(body);
+            }
+            let failed =
+                |e: reqwest::Error| FetchError::Unreachable { host: host.clone(), why: e.to_string() };
+            let answer = out.send().await.map_err(failed)?;
+            let status = answer.status().as_u16();
+            let body = answer.bytes().await.map_err(failed)?.to_vec();
+            if body.len() > request.max_bytes {
+                return Err(FetchError::TooLarge { host, max_bytes: request.max_bytes });
+            }
+            Ok(FetchAnswer { status, headers: Vec::new(), body })
+        })
+    }
+
+    fn txt_records(&self, _: &str) -> FetchFuture<'_, Vec<String>> {
+        Box::pin(async { Ok(Vec::new()) })
+    }
+}
+
+/// Everything.
+pub struct World {
+    /// The public URL.
+    pub base: String,
+    /// The time, of product and provider.
+    pub clock: Arc<SetClock>,
+    /// The product.
+    pub portcullis: Portcullis,
+    /// The provider of acme.example.
+    pub provider: OidcProvider,
+    http: reqwest::Client,
+    clients: AtomicU32,
+    _folder: TempDir,
+}
+
+impl World {
+    /// A product with the organization `acme`, which has proven `acme.example`.
+    pub async fn new() -> Self {
+        let world = Self::empty().await;
+        world.made("/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+        let domain = json!({ "domain": "acme.example", "vouched": true });
+        world.made("/organizations/acme/domains", domain).await;
+        world
+    }
+
+    /// A product where nobody owns anything.
+    pub async fn empty() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let clock = Arc::new(SetClock::default());
+        let options = Options::Sqlite { path: folder.path().join("portcullis.db") };
+        let store = Store::open(&options, Arc::clone(&clock) as _).unwrap();
+        let root = SecretHash::of(ROOT_TOKEN);
+        store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, root.as_str())).unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = format!("http://{}", listener.local_addr().unwrap());
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+        let around = Surroundings {
+            store: Arc::new(store),
+            clock: Arc::clone(&clock) as _,
+            randoms: Seeded::sources(77),
+            sealing: Arc::new(SealingKey::from_bytes(&[7; SEALING_KEY_BYTES]).unwrap()),
+            fetch: Arc::new(Direct(http.clone())),
+            public_url: base.parse().unwrap(),
+            limits: Limits { plain_http: Insecure::Permitted, ..Limits::default() },
+        };
+        let portcullis = Portcullis::new(around);
+        let app = router(App::new(portcullis.clone(), EdgeSettings::default()));
+        let service = app.into_make_service_with_connect_info::<SocketAddr>();
+        tokio::spawn(async move { axum::serve(listener, service).await });
+        let provider = provider(&clock).await;
+        Self { base, clock, portcullis, provider, http, clients: AtomicU32::new(0), _folder: folder }
+    }
+
+    /// Calls the administration API as the root token.
+    pub async fn root(&self, method: &str, path: &str, body: Value) -> (u16, Value) {
+        self.call(method, &format!("/api/v1{path}"), ROOT_TOKEN, body).await
+    }
+
+    /// Calls a path as that bearer.
+    pub async fn call(&self, method: &str, path: &str, bearer: &str, body: Value) -> (u16, Value) {
+        let method = reqwest::Method::from_bytes(method.as_bytes()).unwrap();
+        let mut request = self.http.request(method, format!("{}{path}", self.base)).bearer_auth(bearer);
+        if !body.is_null() {
+            request = request.header("content-type", "application/json").body(body.to_string());
+        }
+        let answer = request.send().await.unwrap();
+        let status = answer.status().as_u16();
+        let text = answer.text().await.unwrap();
+        (status, serde_json::from_str(&text).unwrap_or(Value::Null))
+    }
+
+    /// Makes something as the root token.
+    pub async fn made(&self, path: &str, body: Value) -> Value {
+        let (status, made) = self.root("POST", path, body).await;
+        assert_eq!(status, 201, "{path}: {made}");
+        made
+    }
+
+    /// Makes a connection to the provider, with these fields beside the usual ones; its answer.
+    pub async fn connection(&self, org: &str, fields: Value) -> Value {
+        let client_id = format!("client-{}", self.clients.fetch_add(1, Ordering::SeqCst));
+        let mut body = json!({
+            "kind": "oidc", "name": "Okta", "issuer": self.provider.issuer(),
+            "client_id": client_id, "client_secret": CLIENT_SECRET,
+        });
+        for (name, value) in fields.as_object().unwrap() {
+            body[name] = value.clone();
+        }
+        let made = self.made(&format!("/organizations/{org}/connections"), body).await;
+        self.register(&client_id, made["redirect_uri"].as_str().unwrap());
+        made
+    }
+
+    /// Makes the provider know a client.
+    pub fn register(&self, client_id: &str, redirect_uri: &str) {
+        self.provider.register_client(RegisteredClient {
+            id: client_id.to_owned(),
+            secret: SecretString::from(CLIENT_SECRET),
+            redirect_uris: vec![redirect_uri.to_owned()],
+        });
+    }
+
+    /// Invites somebody; the link.
+    pub async fn invite(&self, org: &str, email: &str, role: &str) -> String {
+        let body = json!({ "email": email, "role": role });
+        let made = self.made(&format!("/organizations/{org}/invitations"), body).await;
+        made["link"].as_str().unwrap().to_owned()
+    }
+
+    /// Signs somebody in by a connection, in that browser.
+    pub async fn sign_in(&self, browser: &mut Browser, connection: &Value, person: &str) -> Page {
+        let login = connection["login_url"].as_str().unwrap();
+        browser.open(&format!("{login}?login_hint={person}")).await.unwrap()
+    }
+
+    /// The same in a new browser: `ok`, or the code of the refusal.
+    pub async fn outcome(&self, connection: &Value, person: &str) -> String {
+        let mut browser = Browser::new().unwrap();
+        let page = self.sign_in(&mut browser, connection, person).await;
+        let outcome = outcome(&page);
+        assert_eq!(
+            outcome == "ok",
+            !self.sessions(&browser).is_empty(),
+            "a session if and only if it went well"
+        );
+        outcome
+    }
+
+    /// The session secrets of a browser.
+    pub fn sessions(&self, browser: &Browser) -> Vec<String> {
+        let cookie = browser.find_cookie(&self.base, "portcullis").unwrap_or_default();
+        cookie.split('.').filter(|s| !s.is_empty()).map(str::to_owned).collect()
+    }
+
+    /// The members with that address.
+    pub async fn members(&self, org: &str, email: &str) -> Vec<Value> {
+        let (status, list) =
+            self.root("GET", &format!("/organizations/{org}/members?email={email}"), Value::Null).await;
+        assert_eq!(status, 200, "{list}");
+        list["items"].as_array().unwrap().clone()
+    }
+
+    /// What a check says of a session.
+    pub async fn decision(&self, secret: &str) -> String {
+        let question = json!({
+            "subject": { "type": "token", "id": secret }, "action": { "name": "use" },
+            "resource": { "type": "tool", "id": "Bash" }, "context": {},
+        });
+        let (status, answer) = self.call("POST", "/access/v1/evaluation", ROOT_TOKEN, question).await;
+        assert_eq!(status, 200, "{answer}");
+        answer["context"]["code"].as_str().unwrap().to_owned()
+    }
+
+    /// The audit events of an action, newest last.
+    pub async fn events(&self, org: &str, action: &str) -> Vec<Value> {
+        let path = format!("/organizations/{org}/audit-events?action={action}&limit=200");
+        let (status, list) = self.root("GET", &path, Value::Null).await;
+        assert_eq!(status, 200, "{list}");
+        list["items"].as_array().unwrap().clone()
+    }
+
+    /// A raw form, with these headers; status and text.
+    pub async fn form(&self, path: &str, headers: &[(&str, &str)], body: &str) -> (u16, String) {
+        let mut request = self.http.post(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(body.to_owned()).send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+async fn provider(clock: &Arc<SetClock>) -> OidcProvider {
+    let clock = Arc::clone(clock);
+    let settings = ProviderSettings {
+        company: Company::sample("acme.example", 12),
+        clients: vec![],
+        key_kind: KeyKind::Es256,
+        group_values: GroupValues::DisplayNames,
+        surroundings: ProviderSurroundings::predictable(move || clock.now().seconds(), 7),
+    };
+    OidcProvider::start(TcpListener::bind("127.0.0.1:0").await.unwrap(), settings).unwrap()
+}
+
+/// `ok` for the page of somebody who is signed in, else the code that the page names.
+pub fn outcome(page: &Page) -> String {
+    if page.status == 200 && page.body.contains("You are signed in") {
+        return "ok".to_owned();
+    }
+    let code = page.body.rsplit_once("<code>").and_then(|(_, rest)| rest.split_once("</code>"));
+    code.map_or_else(|| format!("{} {}", page.status, page.body), |(code, _)| code.to_owned())
+}
