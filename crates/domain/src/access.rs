@@ -117,6 +117,8 @@ pub enum Statement {
     Active,
     /// Inactive: `active:false`, suspended, archived.
     Inactive,
+    /// Active, in a backup that was put back; the directory has not spoken of the person since (invariant I4).
+    Unconfirmed,
 }
 
 /// A mapping that matches one of the person's groups.
@@ -273,6 +275,9 @@ fn governor(facts: &PersonFacts) -> Option<&DirectoryFacts> {
 }
 
 fn gives_life(facts: &PersonFacts, directory: &DirectoryFacts) -> bool {
+    if directory.statement == Statement::Unconfirmed {
+        return false;
+    }
     directory.default_role.as_ref().is_some_and(|r| r.giving == Giving::Anyhow)
         || facts.matched.iter().any(|m| m.directory == directory.directory)
 }
@@ -287,6 +292,10 @@ fn life(facts: &PersonFacts, governor: Option<&DirectoryFacts>) -> Life {
     }
     match governor {
         Some(d) if gives_life(facts, d) => Life::Alive,
+        // INVARIANT I4: what a backup says of a person waits for the directory, and nothing ends meanwhile.
+        Some(d) if d.statement == Statement::Unconfirmed => {
+            facts.ended.map_or(Life::Waiting, |(_, because)| Life::Ended(because))
+        }
         Some(d) => match facts.ended {
             Some((_, because)) => Life::Ended(because),
             None => Life::Unmapped { settle_s: d.settle_s },

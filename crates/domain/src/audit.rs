@@ -65,6 +65,7 @@ actions! {
     DirectoryUserUpdated = "directory_user.updated", "A directory changed what it says of a person.";
     DirectoryUserDeactivated = "directory_user.deactivated", "A directory said that a person is inactive.";
     DirectoryUserActivated = "directory_user.activated", "A directory said that a person is active again.";
+    DirectoryUserConfirmed = "directory_user.confirmed", "A directory spoke of a person again after a backup was restored.";
     DirectoryUserDeleted = "directory_user.deleted", "A directory deleted a person.";
     DirectoryUserAttached = "directory_user.attached", "What a directory says was attached to a membership.";
     DirectoryGroupCreated = "directory_group.created", "A directory told of a group.";

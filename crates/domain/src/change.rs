@@ -214,6 +214,8 @@ pub enum DirectoryChange {
     Update(Directory),
     /// Gone, with its facts and mappings.
     Delete(DirectoryId),
+    /// A backup was put back at that moment: what all directories of the organization say waits until they say it again.
+    Unconfirm(OrganizationId, Timestamp),
 }
 
 /// Changes of directory users.
@@ -429,11 +431,11 @@ impl Change {
             Self::Agent(change) => !matches!(change, AgentChange::Create(_)),
             Self::Token(change) => matches!(change, TokenChange::End { .. }),
             Self::Connection(change) => !matches!(change, ConnectionChange::Create(_)),
+            Self::Directory(change) => matches!(change, DirectoryChange::Unconfirm(..)),
             Self::Environment(_)
             | Self::Team(_)
             | Self::Domain(_)
             | Self::User(_)
-            | Self::Directory(_)
             | Self::DirectoryUser(_)
             | Self::DirectoryGroup(_)
             | Self::Link(_)

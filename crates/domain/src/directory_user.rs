@@ -24,6 +24,8 @@ pub struct DirectoryUser {
     pub email_keys: Vec<String>,
     /// When the directory said inactive; `None` while it says active.
     pub inactive_at: Option<Timestamp>,
+    /// When a backup was put back, if the directory has not spoken of them since; they are suspended meanwhile.
+    pub unconfirmed_at: Option<Timestamp>,
     /// Every attribute, as JSON text, as it was said.
     pub attributes: String,
     /// When the directory first told of them.

@@ -199,6 +199,7 @@ fn keep_user(
         display_name: arrival.name.clone(),
         email_keys: arrival.address.iter().map(|a| a.key.clone()).collect(),
         inactive_at: None,
+        unconfirmed_at: None,
         attributes: attributes.to_string(),
         created_at: before.as_ref().map_or(moment.now, |b| b.created_at),
         updated_at: before.as_ref().map_or(moment.now, |b| b.updated_at),

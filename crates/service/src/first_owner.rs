@@ -98,6 +98,14 @@ pub fn issue_link(tx: &mut Tx<'_>, moment: &mut Moment) -> Result<Option<TokenSe
     Ok(Some(secret))
 }
 
+/// Withdraws the link, if there is one.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn withdraw_link(tx: &mut Tx<'_>) -> Result<(), ServiceError> {
+    Ok(instance::remove(tx, KEPT)?)
+}
+
 /// Whether that text is the link's secret and good now. Nothing is used by asking.
 ///
 /// # Errors

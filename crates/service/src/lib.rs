@@ -11,9 +11,9 @@ pub mod audit;
 pub mod audit_export;
 pub mod caller;
 pub mod claims;
+pub mod connection;
 pub mod directory;
 pub mod domain;
-pub mod connection;
 pub mod environment;
 pub mod error;
 pub mod evaluation;
@@ -23,8 +23,8 @@ pub mod grant;
 pub mod idempotency;
 pub mod invitation;
 pub mod jobs;
-pub mod mapping;
 pub mod local;
+pub mod mapping;
 pub mod me;
 pub mod member_key;
 pub mod membership;
@@ -36,6 +36,7 @@ pub mod receipt;
 pub mod recognition;
 pub mod refusal;
 pub mod relying_party;
+pub mod restoring;
 pub mod role;
 pub mod rules;
 pub mod scim;
@@ -54,7 +55,8 @@ pub mod trace;
 use std::sync::Arc;
 
 use portcullis_domain::{Clock, Random, Timestamp};
-use portcullis_oidc::issuer::Insecure;
+pub use portcullis_oidc::issuer::Insecure;
+use portcullis_store::lease::Lease;
 use portcullis_store::{Priority, Store, StoreError, Tx};
 
 pub use error::ServiceError;
@@ -132,6 +134,7 @@ pub struct Portcullis {
     traces: Arc<trace::TraceDesk>,
     keys: Arc<signing::OpenKeys>,
     door: Arc<sign_in::Door>,
+    lease: Option<Lease>,
 }
 
 impl Portcullis {
@@ -144,7 +147,15 @@ impl Portcullis {
             traces: Arc::default(),
             keys: Arc::default(),
             door: Arc::default(),
+            lease: None,
         }
+    }
+
+    /// The same, writing only while that lease is the newest: another node that took the database fences this one.
+    #[must_use]
+    pub const fn under(mut self, lease: Lease) -> Self {
+        self.lease = Some(lease);
+        self
     }
 
     pub(crate) fn open_keys(&self) -> &signing::OpenKeys {
@@ -200,9 +211,16 @@ impl Portcullis {
     {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let (clock, randoms) = (Arc::clone(&self.around.clock), Arc::clone(&self.around.randoms));
+        let lease = self.lease;
         self.around.store.write(
             priority,
-            move |tx| run(tx, &mut Moment { now: clock.now(), random: randoms() }),
+            move |tx| {
+                let done = run(tx, &mut Moment { now: clock.now(), random: randoms() })?;
+                if let Some(lease) = lease {
+                    portcullis_store::lease::check(tx, lease)?;
+                }
+                Ok(done)
+            },
             move |result| {
                 let _ = reply.send(result);
             },

@@ -164,6 +164,7 @@ pub fn create_user(
         display_name: said.display_name.clone(),
         email_keys: said.email_keys(),
         inactive_at: (said.active == Some(false)).then_some(now),
+        unconfirmed_at: None,
         attributes: said.attributes.clone(),
         created_at: now,
         updated_at: now,
@@ -304,6 +305,8 @@ pub fn change_user(
         display_name: said.display_name.clone(),
         email_keys: said.email_keys(),
         inactive_at,
+        // Whatever is said, it is said after the restore.
+        unconfirmed_at: None,
         attributes: said.attributes.clone(),
         ..old.clone()
     };
@@ -318,6 +321,7 @@ pub fn change_user(
     let action = match (old.inactive_at, new.inactive_at) {
         (None, Some(_)) => Action::DirectoryUserDeactivated,
         (Some(_), None) => Action::DirectoryUserActivated,
+        (None, None) if old.unconfirmed_at.is_some() => Action::DirectoryUserConfirmed,
         _ => Action::DirectoryUserUpdated,
     };
     let event = EventDraft::new(action, Target::new("directory_user", id))
@@ -330,7 +334,7 @@ pub fn change_user(
     }
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    if old.inactive_at != new.inactive_at {
+    if old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some() {
         let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
         settle(tx, moment, new.membership, cause)?;
     }

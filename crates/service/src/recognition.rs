@@ -201,7 +201,7 @@ fn told_by_directory(
     let mut found: BTreeMap<_, DirectoryUser> = BTreeMap::new();
     for query in &queries {
         for user in directory_user::query(tx, directory, query, MAX_LOOKED_AT)? {
-            if user.inactive_at.is_none() {
+            if user.inactive_at.is_none() && user.unconfirmed_at.is_none() {
                 found.insert(user.id, user);
             }
         }

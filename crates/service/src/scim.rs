@@ -11,7 +11,8 @@ pub use group::{
     GroupDraft, GroupShown, change_group, create_group, find_group, group_changes, group_draft, list_groups,
 };
 pub use user::{
-    UserShown, create_user, find_user, list_users, patch_user, person_said, replace_user, stored_user,
+    UserShown, answered_user, create_user, find_user, list_users, patch_user, person_said, replace_user,
+    stored_user,
 };
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};

@@ -141,6 +141,7 @@ CREATE TABLE directory_users (
     display_name TEXT NOT NULL,
     display_name_key TEXT NOT NULL,
     inactive_at INT,
+    unconfirmed_at INT,
     attributes TEXT NOT NULL,
     created_at INT NOT NULL,
     updated_at INT NOT NULL

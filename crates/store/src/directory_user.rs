@@ -13,15 +13,15 @@ use crate::{StoreError, Tx, params, tombstone};
 macro_rules! columns {
     () => {
         "u.id, u.organization, u.directory, u.membership, u.external_id, u.user_name, u.display_name, \
-         u.inactive_at, u.attributes, u.created_at, u.updated_at"
+         u.inactive_at, u.attributes, u.created_at, u.updated_at, u.unconfirmed_at"
     };
 }
 
 const CREATE: Statement = Statement::change(
     "directory_user.create",
     "INSERT INTO directory_users (id, organization, directory, membership, external_id, user_name, user_name_key, \
-     display_name, display_name_key, inactive_at, attributes, created_at, updated_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12) \
+     display_name, display_name_key, inactive_at, attributes, created_at, updated_at, unconfirmed_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13) \
      ON CONFLICT (directory, user_name_key) DO NOTHING RETURNING id",
 );
 const TAKEN: Statement = Statement::read(
@@ -31,7 +31,7 @@ const TAKEN: Statement = Statement::read(
 const UPDATE: Statement = Statement::change(
     "directory_user.update",
     "UPDATE directory_users SET external_id = $2, user_name = $3, user_name_key = $4, display_name = $5, \
-     display_name_key = $6, inactive_at = $7, attributes = $8, updated_at = $9 WHERE id = $1",
+     display_name_key = $6, inactive_at = $7, attributes = $8, updated_at = $9, unconfirmed_at = $10 WHERE id = $1",
 );
 const ATTACH: Statement =
     Statement::change("directory_user.attach", "UPDATE directory_users SET membership = $2 WHERE id = $1");
@@ -108,7 +108,7 @@ const PAGE_ACTIVE: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.inactive_at IS NULL ORDER BY u.id LIMIT $2 OFFSET $3"
+        " FROM directory_users u WHERE u.directory = $1 AND u.inactive_at IS NULL AND u.unconfirmed_at IS NULL ORDER BY u.id LIMIT $2 OFFSET $3"
     ),
 );
 const PAGE_INACTIVE: Statement = Statement::read(
@@ -116,17 +116,17 @@ const PAGE_INACTIVE: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.inactive_at IS NOT NULL \
+        " FROM directory_users u WHERE u.directory = $1 AND (u.inactive_at IS NOT NULL OR u.unconfirmed_at IS NOT NULL) \
          ORDER BY u.id LIMIT $2 OFFSET $3"
     ),
 );
 const COUNT_ACTIVE: Statement = Statement::read(
     "directory_user.count_active",
-    "SELECT COUNT(*) FROM directory_users WHERE directory = $1 AND inactive_at IS NULL",
+    "SELECT COUNT(*) FROM directory_users WHERE directory = $1 AND inactive_at IS NULL AND unconfirmed_at IS NULL",
 );
 const COUNT_INACTIVE: Statement = Statement::read(
     "directory_user.count_inactive",
-    "SELECT COUNT(*) FROM directory_users WHERE directory = $1 AND inactive_at IS NOT NULL",
+    "SELECT COUNT(*) FROM directory_users WHERE directory = $1 AND (inactive_at IS NOT NULL OR unconfirmed_at IS NOT NULL)",
 );
 const OF_MEMBERSHIP: Statement = Statement::read(
     "directory_user.of_membership",
@@ -212,6 +212,7 @@ fn read(row: &Row) -> Result<DirectoryUser, StoreError> {
         attributes: row.text(8)?.to_owned(),
         created_at: row.at(9)?,
         updated_at: row.at(10)?,
+        unconfirmed_at: row.opt_at(11)?,
     })
 }
 
@@ -282,6 +283,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange) -> Result<(),
                     u.inactive_at,
                     u.attributes,
                     u.created_at,
+                    u.unconfirmed_at,
                 ],
             )?;
             created.ok_or(StoreError::Taken("directory_user.user_name"))?;
@@ -305,6 +307,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange) -> Result<(),
                     u.inactive_at,
                     u.attributes,
                     u.updated_at,
+                    u.unconfirmed_at,
                 ],
             )?;
             let rows = tx.rows(&EMAILS, params![u.id])?;

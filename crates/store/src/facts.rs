@@ -19,7 +19,8 @@ const RULES_NUMBER: Statement =
     Statement::read("facts.rules_number", "SELECT rules_number FROM organizations WHERE id = $1");
 const DIRECTORIES: Statement = Statement::read(
     "facts.directories",
-    "SELECT u.directory, d.kind, u.inactive_at, d.settle_s, d.default_role, r.rank, r.explicit_only_at \
+    "SELECT u.directory, d.kind, u.inactive_at, d.settle_s, d.default_role, r.rank, r.explicit_only_at, \
+     u.unconfirmed_at \
      FROM directory_users u JOIN directories d ON d.id = u.directory \
      LEFT JOIN roles r ON r.organization = d.organization AND r.slug = d.default_role \
      WHERE u.membership = $1",
@@ -93,7 +94,11 @@ pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, Store
         directories.push(DirectoryFacts {
             directory: row.parsed(0)?,
             kind: row.one_of(1, directory_kind)?,
-            statement: if row.opt_int(2)?.is_some() { Said::Inactive } else { Said::Active },
+            statement: match (row.opt_int(2)?, row.opt_int(7)?) {
+                (Some(_), _) => Said::Inactive,
+                (None, Some(_)) => Said::Unconfirmed,
+                (None, None) => Said::Active,
+            },
             settle_s: row.int(3)?,
             default_role: ranked(&row, 4)?,
         });

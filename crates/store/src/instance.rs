@@ -3,14 +3,8 @@
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
-/// The fingerprint of the sealing key that the database's secrets are sealed with.
-pub const SEALING_KEY: &str = "sealing_key";
-/// The hash of the root token; gone once it was turned off.
-pub const ROOT_TOKEN: &str = "root_token";
-/// Which data directory this database belongs to.
-pub const DATA_DIRECTORY: &str = "data_directory";
-/// The mark that a restored backup must not be older than.
-pub const BACKUP_MARK: &str = "backup_mark";
+/// Which course of events this database is on: another one after every restore.
+pub const TIMELINE: &str = "timeline";
 
 const FIND: Statement = Statement::read("instance.find", "SELECT value FROM instance WHERE name = $1");
 const PUT: Statement = Statement::note(
@@ -23,8 +17,15 @@ const PUT_IF_ABSENT: Statement = Statement::note(
 );
 const REMOVE: Statement = Statement::note("instance.remove", "DELETE FROM instance WHERE name = $1");
 
+const REVISION: Statement = Statement::read("instance.revision", "SELECT number FROM revision WHERE id = 1");
+// A restore begins its course of events beyond the one that it replaces.
+const RAISE_REVISION: Statement = Statement::change(
+    "instance.raise_revision",
+    "UPDATE revision SET number = $1 WHERE id = 1 AND number < $1",
+);
+
 /// The statements about the installation.
-pub const ALL: &[&Statement] = &[&FIND, &PUT, &PUT_IF_ABSENT, &REMOVE];
+pub const ALL: &[&Statement] = &[&FIND, &PUT, &PUT_IF_ABSENT, &REMOVE, &REVISION, &RAISE_REVISION];
 
 /// The value of that name.
 ///
@@ -58,4 +59,20 @@ pub fn put_if_absent(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<String,
 /// As [`find`].
 pub fn remove(tx: &mut Tx<'_>, name: &str) -> Result<(), StoreError> {
     tx.run(&REMOVE, params![name]).map(|_| ())
+}
+
+/// The number of the last commit that took access away: it only grows.
+///
+/// # Errors
+/// As [`find`].
+pub fn revision(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
+    tx.row(&REVISION, params![])?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// Raises that number to `number`, if it is lower.
+///
+/// # Errors
+/// As [`find`].
+pub fn raise_revision(tx: &mut Tx<'_>, number: i64) -> Result<(), StoreError> {
+    tx.run(&RAISE_REVISION, params![number]).map(|_| ())
 }

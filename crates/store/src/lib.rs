@@ -10,6 +10,7 @@
 pub mod agent;
 pub mod apply;
 pub mod audit;
+pub mod backup;
 pub mod bearer;
 pub mod connection;
 pub mod db;

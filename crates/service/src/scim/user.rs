@@ -65,13 +65,31 @@ fn said_with(user: &User, attributes: Map<String, Value>) -> PersonSaid {
 /// # Errors
 /// [`StoreError::Inconsistent`] if the stored attributes are no JSON object.
 pub fn stored_user(user: &DirectoryUser) -> Result<User, ServiceError> {
+    with_active(user, user.inactive_at.is_none())
+}
+
+/// The SCIM user that is answered: whoever waits for their directory after a restore is not active, which is what makes
+/// a provider that compares say it again.
+///
+/// # Errors
+/// As [`stored_user`].
+pub fn answered_user(user: &DirectoryUser) -> Result<User, ServiceError> {
+    with_active(user, is_active(user))
+}
+
+const fn is_active(user: &DirectoryUser) -> bool {
+    user.inactive_at.is_none() && user.unconfirmed_at.is_none()
+}
+
+fn with_active(user: &DirectoryUser, active: bool) -> Result<User, ServiceError> {
     let Ok(Value::Object(mut attributes)) = serde_json::from_str(&user.attributes) else {
         return Err(StoreError::Inconsistent(format!("attributes of `{}`", user.id)).into());
     };
-    if attributes.get(ACTIVE) == Some(&Value::Null) {
+    // What the directory removed is shown again while it is asked to confirm.
+    if attributes.get(ACTIVE) == Some(&Value::Null) && user.unconfirmed_at.is_none() {
         attributes.remove(ACTIVE);
     } else {
-        attributes.insert(ACTIVE.to_owned(), Value::Bool(user.inactive_at.is_none()));
+        attributes.insert(ACTIVE.to_owned(), Value::Bool(active));
     }
     Ok(User::from_stored(attributes))
 }
@@ -259,7 +277,7 @@ fn fulfils(user: &DirectoryUser, stored: &User, lookup: &Lookup) -> bool {
             let of_kind = kind.as_ref().is_none_or(|kind| email.kind.is_some_and(|k| same(k, kind)));
             of_kind && same(email.value, value)
         }),
-        Lookup::Active(active) => user.inactive_at.is_none() == *active,
+        Lookup::Active(active) => is_active(user) == *active,
         Lookup::Manager(id) => {
             let enterprise = stored.attributes().get(ENTERPRISE_SCHEMA);
             let manager = enterprise.and_then(|e| e.get("manager")).and_then(|m| m.get("value"));

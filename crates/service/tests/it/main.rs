@@ -10,4 +10,5 @@
 )]
 
 mod machine;
+mod restoring;
 mod thread;

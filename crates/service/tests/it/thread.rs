@@ -23,10 +23,10 @@ use portcullis_service::{audit_export, organization};
 use portcullis_store::audit::AuditFilter;
 use portcullis_testkit::Bench;
 
-struct Place {
-    organization: OrganizationId,
-    directory: DirectoryId,
-    group: DirectoryGroupId,
+pub(crate) struct Place {
+    pub(crate) organization: OrganizationId,
+    pub(crate) directory: DirectoryId,
+    pub(crate) group: DirectoryGroupId,
 }
 
 fn said(name: &str) -> PersonSaid {
@@ -42,7 +42,7 @@ fn said(name: &str) -> PersonSaid {
 }
 
 /// An organization with a SCIM directory and a group that maps to `member`.
-fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
+pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
     bench.write(move |tx, moment| {
         let organization = organization::create(tx, moment, slug.parse()?, "Acme", Cause::system())?;
         let directory = Directory {
@@ -79,7 +79,7 @@ fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
     })
 }
 
-fn speaker(
+pub(crate) fn speaker(
     moment: &mut portcullis_service::Moment,
     organization: OrganizationId,
     directory: DirectoryId,
@@ -87,7 +87,7 @@ fn speaker(
     Speaker { organization, directory, request: RequestId::fresh(moment.now, &mut moment.random) }
 }
 
-fn provision(bench: &Bench, place: &Place, name: &'static str) -> (DirectoryUserId, MembershipId) {
+pub(crate) fn provision(bench: &Bench, place: &Place, name: &'static str) -> (DirectoryUserId, MembershipId) {
     let (organization, directory, group) = (place.organization, place.directory, place.group);
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);
@@ -98,7 +98,13 @@ fn provision(bench: &Bench, place: &Place, name: &'static str) -> (DirectoryUser
     })
 }
 
-fn key(bench: &Bench, place: &Place, kind: TokenKind, holder: Holder, shown_to: ShownTo) -> String {
+pub(crate) fn key(
+    bench: &Bench,
+    place: &Place,
+    kind: TokenKind,
+    holder: Holder,
+    shown_to: ShownTo,
+) -> String {
     let organization = place.organization;
     bench.write(move |tx, moment| {
         let secret = TokenSecret::fresh(kind, &mut moment.random);
@@ -128,7 +134,7 @@ fn key(bench: &Bench, place: &Place, kind: TokenKind, holder: Holder, shown_to: 
     })
 }
 
-fn agent(bench: &Bench, place: &Place, owner: MembershipId, rule: OwnerLossRule) -> AgentId {
+pub(crate) fn agent(bench: &Bench, place: &Place, owner: MembershipId, rule: OwnerLossRule) -> AgentId {
     let organization = place.organization;
     bench.write(move |tx, moment| {
         let agent = Agent {
@@ -151,7 +157,7 @@ fn agent(bench: &Bench, place: &Place, owner: MembershipId, rule: OwnerLossRule)
     })
 }
 
-fn decision(bench: &Bench, place: &Place, secret: &str) -> Decision {
+pub(crate) fn decision(bench: &Bench, place: &Place, secret: &str) -> Decision {
     let (secret, organization) = (secret.to_owned(), place.organization);
     let portcullis = bench.portcullis().clone();
     bench.write(move |tx, moment| {
@@ -160,14 +166,14 @@ fn decision(bench: &Bench, place: &Place, secret: &str) -> Decision {
     })
 }
 
-fn state(bench: &Bench, place: &Place, id: MembershipId) -> MembershipState {
+pub(crate) fn state(bench: &Bench, place: &Place, id: MembershipId) -> MembershipState {
     let organization = place.organization;
     bench.write(move |tx, _| {
         Ok(portcullis_store::membership::find(tx, organization, id)?.unwrap().access.state)
     })
 }
 
-fn say_active(bench: &Bench, place: &Place, user: DirectoryUserId, active: bool) {
+pub(crate) fn say_active(bench: &Bench, place: &Place, user: DirectoryUserId, active: bool) {
     let (organization, directory) = (place.organization, place.directory);
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);
@@ -186,7 +192,7 @@ fn say_active(bench: &Bench, place: &Place, user: DirectoryUserId, active: bool)
     });
 }
 
-fn leave_group(bench: &Bench, place: &Place, user: DirectoryUserId) {
+pub(crate) fn leave_group(bench: &Bench, place: &Place, user: DirectoryUserId) {
     let (organization, directory, group) = (place.organization, place.directory, place.group);
     bench.write(move |tx, moment| {
         let speaker = speaker(moment, organization, directory);

@@ -117,6 +117,7 @@ pub(crate) fn directory_user(
         display_name: membership.name.clone(),
         email_keys: vec![membership.email.clone()],
         inactive_at: None,
+        unconfirmed_at: None,
         attributes: "{}".to_owned(),
         created_at: NOW,
         updated_at: NOW,

@@ -199,16 +199,16 @@ fn the_newest_key_that_is_not_retired_signs_and_all_are_published() {
 #[test]
 fn a_named_value_is_put_once_or_replaced() {
     on_each(|database| {
-        let find = || database.read(|tx| instance::find(tx, instance::SEALING_KEY));
+        let find = || database.read(|tx| instance::find(tx, instance::TIMELINE));
         assert_eq!(find(), None);
         let put = |value: &'static str| {
-            database.note(move |tx| instance::put_if_absent(tx, instance::SEALING_KEY, value)).unwrap()
+            database.note(move |tx| instance::put_if_absent(tx, instance::TIMELINE, value)).unwrap()
         };
         assert_eq!(put("first"), "first");
         assert_eq!(put("second"), "first");
-        database.note(|tx| instance::put(tx, instance::SEALING_KEY, "third")).unwrap();
+        database.note(|tx| instance::put(tx, instance::TIMELINE, "third")).unwrap();
         assert_eq!(find(), Some("third".to_owned()));
-        database.note(|tx| instance::remove(tx, instance::SEALING_KEY)).unwrap();
+        database.note(|tx| instance::remove(tx, instance::TIMELINE)).unwrap();
         assert_eq!(find(), None);
     });
 }

@@ -25,6 +25,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("directory.delete_mappings", "it is about all of them"),
     ("directory.delete_members", "it is about all of them"),
     ("directory.delete_users", "it is about all of them"),
+    ("directory.unconfirm", "it is about all of them"),
     ("directory.highest_given", "an organization has few roles, and a directory few mappings"),
     ("directory.is_used", "an organization has few connections"),
     ("directory_group.count", "it is about all of them"),

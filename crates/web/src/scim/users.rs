@@ -9,8 +9,8 @@ use portcullis_scim::{
 use portcullis_service::ServiceError;
 use portcullis_service::provisioning::{PersonSaid, delete_user};
 use portcullis_service::scim::{
-    Belongings, UserShown, Window, create_user, find_user, list_users, patch_user, person_said, replace_user,
-    stored_user,
+    Belongings, UserShown, Window, answered_user, create_user, find_user, list_users, patch_user,
+    person_said, replace_user,
 };
 use portcullis_store::Priority;
 use serde_json::{Map, Value};
@@ -51,7 +51,7 @@ fn render(desk: &Desk<'_>, shown: &UserShown, projection: &Projection) -> Result
         location: &location(desk, user.id),
         version: None,
     };
-    Ok(projection.apply(KIND, render_user(&stored_user(user)?, &meta, &groups)))
+    Ok(projection.apply(KIND, render_user(&answered_user(user)?, &meta, &groups)))
 }
 
 /// What ends access goes first.

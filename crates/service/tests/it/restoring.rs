@@ -1,0 +1,114 @@
+//! A restore revives nobody: no token of the backup is good, and whom a directory governs waits for it.
+
+use portcullis_domain::agent::OwnerLossRule;
+use portcullis_domain::audit::Action;
+use portcullis_domain::evaluation::Decision;
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::token::{Holder, ShownTo, TokenKind};
+use portcullis_service::organization::named;
+use portcullis_service::{restoring, scim};
+use portcullis_store::audit::AuditFilter;
+use portcullis_store::{directory_user, instance};
+use portcullis_testkit::Bench;
+
+use crate::thread::{Place, agent, decision, key, leave_group, place, provision, say_active, state};
+
+fn restore(bench: &Bench) {
+    bench.write(|tx, moment| {
+        let organization = named(tx, "acme")?;
+        restoring::revive_nobody(tx, moment, &organization)?;
+        restoring::begin_timeline(tx, "another", 41)
+    });
+}
+
+fn store_it(bench: &Bench) -> usize {
+    bench.write(|tx, moment| {
+        let organization = named(tx, "acme")?;
+        restoring::bring_in_step(tx, moment, &organization)
+    })
+}
+
+fn is_allowed(bench: &Bench, place: &Place, secret: &str) -> bool {
+    decision(bench, place, secret) == Decision::Allowed
+}
+
+#[test]
+fn every_token_of_the_backup_is_refused_and_whom_a_directory_governs_is_suspended_until_it_speaks_of_them() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 3600);
+    let (ada, ada_member) = provision(&bench, &place, "ada");
+    let (_, bob_member) = provision(&bench, &place, "bob");
+    let own = key(
+        &bench,
+        &place,
+        TokenKind::MemberKey,
+        Holder::Membership(ada_member),
+        ShownTo::Membership(ada_member),
+    );
+    let builder = agent(&bench, &place, bob_member, OwnerLossRule::Pause);
+    let of_agent = key(&bench, &place, TokenKind::AgentKey, Holder::Agent(builder), ShownTo::Root);
+    assert!(is_allowed(&bench, &place, &own) && is_allowed(&bench, &place, &of_agent));
+
+    restore(&bench);
+    assert!(!is_allowed(&bench, &place, &own) && !is_allowed(&bench, &place, &of_agent));
+    assert_eq!(store_it(&bench), 2);
+    assert_eq!(store_it(&bench), 0);
+    assert_eq!(state(&bench, &place, ada_member), MembershipState::Suspended);
+    assert_eq!(state(&bench, &place, bob_member), MembershipState::Suspended);
+
+    say_active(&bench, &place, ada, true);
+    assert_eq!(state(&bench, &place, ada_member), MembershipState::Active);
+    assert_eq!(state(&bench, &place, bob_member), MembershipState::Suspended, "nobody spoke of bob");
+    assert!(!is_allowed(&bench, &place, &own), "a token that ended never comes back");
+
+    let (organization, timeline) = (place.organization, "another");
+    let (actions, found, revision) = bench.write(move |tx, _| {
+        let events = portcullis_store::audit::list_page(tx, organization, &AuditFilter::default(), "", 200)?;
+        let actions: Vec<_> = events.iter().map(|event| event.content.to_string()).collect();
+        Ok((actions, instance::find(tx, instance::TIMELINE)?, instance::revision(tx)?))
+    });
+    for action in [Action::BackupRestored, Action::DirectoryUserConfirmed] {
+        assert_eq!(
+            actions.iter().filter(|a| a.contains(&format!("\"{}\"", action.as_str()))).count(),
+            1,
+            "{}",
+            action.as_str()
+        );
+    }
+    assert_eq!(found.as_deref(), Some(timeline));
+    assert!(revision > 41, "the course of events begins beyond the one before");
+}
+
+#[test]
+fn nobody_ends_while_they_wait_and_a_directory_that_says_inactive_ends_them() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (ada, ada_member) = provision(&bench, &place, "ada");
+    let (bob, bob_member) = provision(&bench, &place, "bob");
+    restore(&bench);
+    store_it(&bench);
+    // Out of the last granting group without any time to settle: the directory has not spoken of her life, so it waits.
+    leave_group(&bench, &place, ada);
+    assert_eq!(state(&bench, &place, ada_member), MembershipState::Suspended);
+    say_active(&bench, &place, bob, false);
+    assert_eq!(state(&bench, &place, bob_member), MembershipState::Deprovisioned);
+}
+
+#[test]
+fn whoever_waits_is_answered_as_inactive_so_that_a_provider_which_compares_says_it_again() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 3600);
+    let (ada, _) = provision(&bench, &place, "ada");
+    let directory = place.directory;
+    let answered = move |bench: &Bench| {
+        bench.write(move |tx, _| {
+            let user = directory_user::find(tx, directory, ada)?.unwrap();
+            Ok(scim::answered_user(&user)?.active())
+        })
+    };
+    assert_eq!(answered(&bench), Some(true));
+    restore(&bench);
+    assert_eq!(answered(&bench), Some(false));
+    say_active(&bench, &place, ada, true);
+    assert_eq!(answered(&bench), Some(true));
+}
