@@ -94,7 +94,7 @@ impl TraceDesk {
         waiting.drafts.push_back((draft, content));
     }
 
-    /// Whether this call of a directory is among its first since the start; counts it.
+    /// Whether this call of a directory, with a body, is among its first since the start; counts it.
     pub fn is_among_first(&self, directory: DirectoryId) -> bool {
         let calls = &mut self.locked().calls;
         if calls.len() >= MAX_DIRECTORIES && !calls.contains_key(&directory) {
@@ -172,7 +172,7 @@ impl Portcullis {
     /// # Errors
     /// [`ServiceError::Store`]; the traces of that step are lost and counted.
     pub async fn store_traces(&self) -> Result<(), ServiceError> {
-        for _ in 0..MAX_WAITING / MAX_A_STEP {
+        for _ in 0..MAX_WAITING.div_ceil(MAX_A_STEP) {
             let taken = self.traces().take();
             let many = taken.len();
             if many == 0 {

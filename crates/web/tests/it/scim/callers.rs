@@ -1,5 +1,9 @@
 //! Who may call a directory, and what everybody else learns: nothing.
 
+use std::net::IpAddr;
+
+use portcullis_testkit::START;
+use portcullis_web::scim::caller::{Failures, MAX_COUNTED, MAX_FAILURES};
 use serde_json::{Value, json};
 
 use super::provider::{Provider, person};
@@ -105,4 +109,25 @@ async fn a_foreign_id_answers_exactly_as_an_unknown_one() {
         assert_eq!(acme.got(&below).await["totalResults"], 0);
     }
     assert_eq!(globex.got(&format!("/Users/{user}")).await["displayName"], "bob Example");
+}
+
+#[test]
+fn failures_are_counted_in_bounded_memory_and_those_that_were_counted_stay_limited() {
+    let failures = Failures::default();
+    let now = START;
+    let attacker: IpAddr = "2001:db8::1".parse().unwrap();
+    let neighbour: IpAddr = "2001:db8::2".parse().unwrap();
+    for _ in 0..MAX_FAILURES {
+        assert_eq!(failures.count(attacker, None, now), Ok(()));
+    }
+    assert_eq!(failures.count(neighbour, None, now), Err(60), "a whole /64 is one source");
+    for n in 0..u32::try_from(MAX_COUNTED).unwrap() {
+        let _ = failures.count(IpAddr::V4(n.into()), None, now);
+    }
+    assert_eq!(failures.count(attacker, None, now.plus_s(59)), Err(1));
+    let late: IpAddr = "198.51.100.1".parse().unwrap();
+    for _ in 0..=MAX_FAILURES {
+        assert_eq!(failures.count(late, None, now), Ok(()), "beyond the bound nothing is counted");
+    }
+    assert_eq!(failures.count(attacker, None, now.plus_s(60)), Ok(()), "a new minute begins");
 }

@@ -1,5 +1,7 @@
 //! What an administrator can read of a directory's calls afterwards.
 
+use portcullis_service::trace::{MAX_CONTENT_BYTES, MAX_WAITING, TraceDraft};
+use portcullis_testkit::START;
 use serde_json::{Value, json};
 
 use super::provider::{Provider, patch, person};
@@ -60,4 +62,38 @@ async fn bodies_of_successful_calls_are_kept_for_the_first_hundred_only() {
     assert_eq!(idp.call("POST", "/Users", json!({ "externalId": "ext-refused" })).await.status, 400);
     let text = Value::from(traces(&idp).await).to_string();
     assert!(text.contains("ext-refused"), "the body of a refused call is kept");
+}
+
+#[tokio::test]
+async fn traces_are_dropped_and_counted_under_pressure_and_forgotten_when_they_are_old() {
+    const LARGE: usize = MAX_WAITING * 2;
+    let idp = Provider::new();
+    let desk = idp.bench.portcullis().traces();
+    let draft = |n: usize| TraceDraft {
+        organization: idp.organization,
+        kind: "directory",
+        outcome: "ok".to_owned(),
+        subject: n.to_string(),
+        request: None,
+        content: json!({ "body": "x".repeat(MAX_CONTENT_BYTES * usize::from(n == LARGE)) }),
+        at: START.plus_s(i64::try_from(n).unwrap()),
+    };
+    for n in 0..MAX_WAITING + 7 {
+        desk.note(draft(n));
+    }
+    assert_eq!(desk.dropped(), 7);
+    let kept = traces(&idp).await;
+    assert_eq!(
+        kept[0]["subject"],
+        Value::from((MAX_WAITING - 1).to_string()),
+        "the last that there was room for"
+    );
+    desk.note(draft(LARGE));
+    let text = Value::from(traces(&idp).await).to_string();
+    assert!(text.contains("too large to keep") && !text.contains("xxxx"), "the bound of one trace");
+    idp.bench.portcullis().prune_traces().await.unwrap();
+    assert!(!traces(&idp).await.is_empty(), "young ones stay");
+    idp.bench.clock.pass_s(15 * 24 * 3600);
+    idp.bench.portcullis().prune_traces().await.unwrap();
+    assert!(traces(&idp).await.is_empty());
 }
