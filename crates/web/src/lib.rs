@@ -8,12 +8,14 @@
 pub mod access;
 pub mod api;
 pub mod body;
+pub mod codes;
 pub mod cookie;
 pub mod edge;
 pub mod error;
 pub mod health;
 pub mod keys;
 pub mod once;
+pub mod openapi;
 pub mod pages;
 pub mod route;
 pub mod scim;

@@ -24,6 +24,8 @@ pub enum Needs {
     Root,
     /// Any live token that may call.
     Known,
+    /// Nobody need be known.
+    Nothing,
 }
 
 /// A function that describes a type to the document.

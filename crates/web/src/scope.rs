@@ -110,13 +110,17 @@ impl FromRequestParts<App> for Scope {
                 let organization = organization::named(tx, &named)?;
                 match needs {
                     Needs::Permission(permission) => caller.may(permission, organization.id)?,
+                    // A service key owns nothing.
+                    Needs::PermissionOrOwn(permission) if matches!(caller, Caller::Service { .. }) => {
+                        caller.may(permission, organization.id)?;
+                    }
                     Needs::PermissionOrOwn(_) => caller.belongs_to(organization.id)?,
                     Needs::Root => {
                         // A foreign organization answers as an unknown one here too.
                         caller.belongs_to(organization.id)?;
                         caller.must_be_root()?;
                     }
-                    Needs::Known => return Err(ServiceError::NotFound("organization")),
+                    Needs::Known | Needs::Nothing => return Err(ServiceError::NotFound("organization")),
                 }
                 Ok((caller, organization))
             })

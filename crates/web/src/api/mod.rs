@@ -3,22 +3,21 @@
 mod agent;
 mod audit;
 mod connection;
+pub mod directory;
+pub mod domain;
+pub mod environment;
+pub mod grant;
 mod invitation;
+pub mod mapping;
 mod me;
 mod member_key;
 mod membership;
-mod service_key;
-mod token;
-
-pub mod mapping;
-pub mod grant;
-pub mod domain;
-pub mod directory;
-pub mod environment;
 pub mod organization;
 mod receipt;
 pub mod role;
+mod service_key;
 pub mod team;
+mod token;
 mod trace;
 
 use std::str::FromStr;
@@ -39,22 +38,23 @@ pub fn operations() -> Vec<Operation> {
         agent::operations(),
         audit::operations(),
         connection::operations(),
+        directory::operations(),
+        domain::operations(),
+        environment::operations(),
+        grant::operations(),
         invitation::operations(),
+        mapping::operations(),
         me::operations(),
         member_key::operations(),
         membership::operations(),
+        organization::operations(),
         receipt::operations(),
+        role::operations(),
         service_key::operations(),
+        team::operations(),
         token::operations(),
         trace::operations(),
-        environment::operations(),
-        organization::operations(),
-        role::operations(),
-        team::operations(),
-        directory::operations(),
-        domain::operations(),
-        grant::operations(),
-        mapping::operations(),
+        crate::openapi::operations(),
     ]
     .concat()
 }

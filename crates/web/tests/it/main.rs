@@ -8,12 +8,15 @@
 
 mod agents;
 mod directories;
+mod documents;
 mod domains;
 mod environments;
+mod golden;
 mod grants;
 mod idempotency;
 mod keys;
 mod mappings;
+mod matrix;
 mod members;
 mod organizations;
 mod people;

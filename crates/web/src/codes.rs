@@ -1,0 +1,144 @@
+//! The table of codes: what every problem of the administration API can be called, with its status.
+//!
+//! Made from the enums themselves: each refusal names the one after it in an exhaustive match, so that a new one
+//! without a place in the table does not compile. The reference page, the OpenAPI document and clients' matches rest
+//! on it.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use portcullis_domain::Refusal;
+use portcullis_domain::permission::Permission;
+use portcullis_domain::text::TextError;
+use portcullis_domain::token::Scope;
+use portcullis_service::ServiceError;
+use portcullis_store::StoreError;
+
+use crate::error::{outside, status};
+
+/// Problems with a request itself, found before any use case is asked.
+pub const OF_REQUESTS: &[(&str, u16, &str)] = &[
+    ("body_too_large", 400, "the body has more bytes than this call takes"),
+    ("internal", 500, "something went wrong on our side; the log has it under the request id"),
+    ("invalid_field", 400, "a field, parameter or header is not what it must be"),
+    ("invalid_json", 400, "the body is not JSON"),
+    ("invalid_path", 400, "the path is not valid UTF-8"),
+    ("invalid_request", 400, "the form does not have the one field that it must have"),
+    ("method_not_allowed", 405, "the path does not take that method"),
+    ("misdirected", 421, "the server answers under its public URL only"),
+    ("missing_field", 400, "a required field is absent"),
+    ("not_found", 404, "there is no such thing here, or nothing under this path"),
+    ("unknown_field", 400, "a field or parameter is not known, and is named"),
+];
+
+/// One code.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Code {
+    /// The code. Stable.
+    pub code: &'static str,
+    /// The status that it comes with.
+    pub status: u16,
+    /// What it means, in a sentence.
+    pub meaning: String,
+}
+
+/// Every code of a problem, in order.
+#[must_use]
+pub fn table() -> Vec<Code> {
+    let mut found: BTreeMap<(&'static str, u16), String> = BTreeMap::new();
+    for (code, status, meaning) in OF_REQUESTS {
+        found.insert((code, *status), (*meaning).to_owned());
+    }
+    let mut next = Some(ServiceError::NotFound("thing"));
+    while let Some(error) = next {
+        found.entry((error.code(), status(&error).as_u16())).or_insert_with(|| outside(&error));
+        next = after(&error);
+    }
+    found.into_iter().map(|((code, status), meaning)| Code { code, status, meaning }).collect()
+}
+
+/// The one after it. What only other surfaces answer with has its place too, and is passed by.
+fn after(error: &ServiceError) -> Option<ServiceError> {
+    Some(match error {
+        ServiceError::NotFound(_) => ServiceError::Unauthenticated,
+        ServiceError::Unauthenticated => ServiceError::Forbidden(Permission::Use),
+        ServiceError::Forbidden(_) => ServiceError::MissingScope(Scope::Evaluate),
+        ServiceError::MissingScope(_) => ServiceError::RootOnly,
+        ServiceError::RootOnly => ServiceError::Refused(Refusal::Text(TextError::Slug)),
+        ServiceError::Refused(refusal) => match after_refusal(refusal) {
+            Some(refusal) => ServiceError::Refused(refusal),
+            None => ServiceError::invalid("field", "what it must be"),
+        },
+        ServiceError::Invalid { .. } => ServiceError::Taken("slug"),
+        ServiceError::Taken(_) => ServiceError::InUse("thing"),
+        ServiceError::InUse(_) => ServiceError::GovernsPeople,
+        ServiceError::GovernsPeople => ServiceError::NotAvailable("kind"),
+        ServiceError::NotAvailable(_) => ServiceError::IdempotencyMismatch,
+        ServiceError::IdempotencyMismatch => ServiceError::TooMany { retry_after_s: 1 },
+        ServiceError::TooMany { .. } => ServiceError::LinkInvalid,
+        // Sign-ins answer with a page, SCIM with errors of its own.
+        ServiceError::LinkInvalid | ServiceError::SignIn(_) | ServiceError::Directory(_) => {
+            ServiceError::Upstream("the provider did not answer as it must".to_owned())
+        }
+        ServiceError::Upstream(_) => ServiceError::Store(StoreError::Unavailable(String::new())),
+        ServiceError::Store(error) => ServiceError::Store(after_store(error)?),
+    })
+}
+
+fn after_store(error: &StoreError) -> Option<StoreError> {
+    match error {
+        StoreError::Unavailable(_) => Some(StoreError::Inconsistent(String::new())),
+        // These share their code with one of the two.
+        StoreError::Inconsistent(_)
+        | StoreError::Statement { .. }
+        | StoreError::NotActive
+        | StoreError::Taken(_)
+        | StoreError::WrongVersion(_)
+        | StoreError::Held(_)
+        | StoreError::Fenced => None,
+    }
+}
+
+fn after_refusal(refusal: &Refusal) -> Option<Refusal> {
+    Some(match refusal {
+        Refusal::Text(TextError::Slug) => Refusal::Text(TextError::Email),
+        Refusal::Text(TextError::Email) => Refusal::Text(TextError::Domain),
+        Refusal::Text(TextError::Domain) => Refusal::Text(TextError::Name),
+        Refusal::Text(TextError::Name) => Refusal::RankOutOfRange,
+        Refusal::RankOutOfRange => Refusal::RankTaken,
+        Refusal::RankTaken => Refusal::AboveOwnRank,
+        Refusal::AboveOwnRank => Refusal::RoleIsExplicitOnly,
+        Refusal::RoleIsExplicitOnly => Refusal::PermissionIsExplicitOnly,
+        Refusal::PermissionIsExplicitOnly => Refusal::BuiltIn,
+        Refusal::BuiltIn => Refusal::MemberInactive,
+        Refusal::MemberInactive => Refusal::AgentState,
+        Refusal::AgentState => Refusal::OtherEnvironment,
+        Refusal::OtherEnvironment => Refusal::MappingGivesNothing,
+        Refusal::MappingGivesNothing => Refusal::JitUnderDirectory,
+        Refusal::JitUnderDirectory => Refusal::LastOwner,
+        Refusal::LastOwner => Refusal::Tombstoned,
+        Refusal::Tombstoned => Refusal::NoRoleMapped,
+        Refusal::NoRoleMapped => return None,
+    })
+}
+
+/// The reference page.
+#[must_use]
+pub fn page() -> String {
+    let mut page = String::from(
+        "# Errors\n\n\
+         Every refusal of the administration API, of checks and of unknown paths is `application/problem+json`\n\
+         (RFC 9457): `type`, `title`, `status`, a stable `code`, and a `detail` for people. Match on the code; the\n\
+         sentences may change. SCIM and the sign-in pages answer in their own forms.\n\n\
+         A thing of another organization answers exactly as one that does not exist: 404 `not_found`. `429` and `503`\n\
+         come with `Retry-After` in seconds.\n\n\
+         This page is generated from the code, and a test holds the two together.\n\n\
+         | Code | Status | Meaning |\n|---|---|---|\n",
+    );
+    for code in table() {
+        let meaning = code.meaning.replace('|', "\\|");
+        // Writing into a text does not fail.
+        let _ = writeln!(page, "| `{}` | {} | {meaning} |", code.code, code.status);
+    }
+    page
+}

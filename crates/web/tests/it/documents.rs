@@ -1,0 +1,144 @@
+//! What is generated from the code: the OpenAPI document and the table of codes.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+
+use portcullis_testkit::Bench;
+use portcullis_web::{api, codes};
+use serde_json::Value;
+
+use crate::golden::is_golden;
+
+async fn document() -> (Bench, Value) {
+    let bench = Bench::sqlite();
+    let answer = bench.exchange("GET", "/api/v1/openapi.json", &[], &Value::Null).await;
+    assert_eq!(answer.status, 200, "the document needs no token");
+    let document = answer.json();
+    (bench, document)
+}
+
+fn each_operation(document: &Value) -> Vec<(String, String, &Value)> {
+    let mut all = Vec::new();
+    for (path, methods) in document["paths"].as_object().unwrap() {
+        for (method, operation) in methods.as_object().unwrap() {
+            all.push((method.to_uppercase(), path.clone(), operation));
+        }
+    }
+    all
+}
+
+fn each_value<'v>(value: &'v Value, seen: &mut impl FnMut(&'v Value)) {
+    seen(value);
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| each_value(item, seen)),
+        Value::Object(fields) => fields.values().for_each(|field| each_value(field, seen)),
+        _ => {}
+    }
+}
+
+#[tokio::test]
+async fn the_document_covers_exactly_the_mounted_routes() {
+    let (bench, document) = document().await;
+    let described: BTreeSet<(String, String)> =
+        each_operation(&document).into_iter().map(|(method, path, _)| (method, path)).collect();
+    let rows: BTreeSet<(String, String)> =
+        api::operations().iter().map(|o| (o.method.to_string(), o.path.to_owned())).collect();
+    assert_eq!(described, rows);
+    assert_eq!(rows.len(), api::operations().len(), "no row stands twice");
+    let paths: BTreeSet<&String> = described.iter().map(|(_, path)| path).collect();
+    for path in paths {
+        for method in ["GET", "POST", "PUT", "PATCH", "DELETE"] {
+            let called = format!("/api/v1{}", path.replace(['{', '}'], ""));
+            let (status, body) = bench.call(method, &called, "nobody", Value::Null).await;
+            let mounted = described.contains(&(method.to_owned(), path.clone()));
+            assert_eq!(status != 405, mounted, "{method} {path}: {body}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn the_document_is_whole_in_itself() {
+    let (_bench, document) = document().await;
+    assert_eq!(document["openapi"], "3.1.0");
+    assert!(document["info"]["title"].is_string() && document["info"]["version"].is_string());
+    each_value(&document, &mut |value| {
+        let Some(to) = value.get("$ref").and_then(Value::as_str) else { return };
+        let pointer = to.strip_prefix('#').unwrap_or_else(|| panic!("`{to}` leads out of the document"));
+        assert!(document.pointer(pointer).is_some(), "`{to}` leads nowhere");
+    });
+    let schemas = document["components"]["schemas"].as_object().unwrap();
+    for (name, schema) in schemas {
+        let fits = name.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+        assert!(fits, "`{name}` is no name of a component");
+        assert!(schema.is_object() || schema.is_boolean(), "`{name}` is no schema");
+        assert!(!name.ends_with(|c: char| c.is_ascii_digit()), "`{name}`: two types have one name");
+    }
+    let mut ids = BTreeSet::new();
+    for (method, path, operation) in each_operation(&document) {
+        let at = format!("{method} {path}");
+        assert!(path.starts_with('/'), "{at}");
+        assert!(ids.insert(operation["operationId"].as_str().unwrap()), "{at}: its id is taken");
+        assert!(!operation["summary"].as_str().unwrap().is_empty(), "{at}");
+        let in_path: Vec<&str> =
+            path.split('/').filter_map(|p| p.strip_prefix('{')?.strip_suffix('}')).collect();
+        let parameters = operation["parameters"].as_array().unwrap();
+        let of = |place: &str| -> Vec<&str> {
+            let here = parameters.iter().filter(|p| p["in"] == place);
+            here.map(|p| p["name"].as_str().unwrap()).collect()
+        };
+        assert_eq!(of("path"), in_path, "{at}");
+        let responses = operation["responses"].as_object().unwrap();
+        let good: Vec<_> = responses.keys().filter(|status| status.starts_with('2')).collect();
+        assert_eq!(good.len(), 1, "{at}: {good:?}");
+        assert_eq!(operation.get("requestBody").is_some() && method == "GET", false, "{at}");
+        let secured = document["security"].is_array() && operation.get("security").is_none();
+        assert_eq!(secured, responses.contains_key("401"), "{at}");
+    }
+    assert!(document["components"]["securitySchemes"]["bearer"].is_object());
+}
+
+#[test]
+fn every_refusal_of_a_row_is_in_the_table() {
+    let unknown: Vec<String> = api::operations()
+        .iter()
+        .flat_map(|o| o.refusals.iter())
+        .filter(|code| !codes::table().iter().any(|c| c.code == **code))
+        .map(ToString::to_string)
+        .collect();
+    assert!(unknown.is_empty(), "these refusals have no code in the table: {unknown:?}");
+}
+
+#[test]
+fn the_page_of_errors_is_the_table() {
+    is_golden("docs/reference/errors.md", &codes::page());
+}
+
+/// Every text between quotes behind one of these, in the sources of this room.
+fn written_codes() -> BTreeSet<String> {
+    let mut found = BTreeSet::new();
+    let mut folders = vec![Path::new(env!("CARGO_MANIFEST_DIR")).join("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let source = std::fs::read_to_string(&path).unwrap();
+            for opening in ["bad_request(\"", "code: \""] {
+                let pieces = source.split(opening).skip(1);
+                found.extend(pieces.filter_map(|rest| Some(rest.split_once('"')?.0.to_owned())));
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn every_code_that_is_written_in_this_room_is_in_the_table() {
+    let known: BTreeSet<&str> = codes::table().iter().map(|c| c.code).collect();
+    let written = written_codes();
+    assert!(written.len() > 3, "{written:?}");
+    let unknown: Vec<&String> = written.iter().filter(|code| !known.contains(code.as_str())).collect();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}
