@@ -1,9 +1,14 @@
 //! Signing in by a connection: every attack refused beside a neighbour that passes, and what a browser may bring back.
 
 use portcullis_emulator::{Behaviour, Browser, Rotation};
+use portcullis_service::first_owner;
+use portcullis_store::Priority;
+use portcullis_web::App;
+use portcullis_web::edge::EdgeSettings;
 use serde_json::{Value, json};
+use tower::ServiceExt as _;
 
-use crate::world::{ADA, World, outcome};
+use crate::world::{ADA, World, outcome, product};
 
 #[tokio::test]
 async fn every_behaviour_of_a_provider_meets_its_refusal_and_an_honest_one_passes() {
@@ -205,4 +210,38 @@ async fn deleting_a_connection_asks_what_becomes_of_its_people() {
         assert_eq!(world.decision(&session).await, "token_ended", "its sessions end");
         assert_eq!(world.members("acme", person).await[0]["state"], state);
     }
+}
+
+#[tokio::test]
+async fn under_https_cookies_are_of_this_host_alone_and_a_neighbours_cookie_is_not_looked_at() {
+    let (portcullis, _clock, _folder) = product("https://portcullis.example");
+    let app = portcullis_web::router(App::new(portcullis.clone(), EdgeSettings::default()));
+    let issued = portcullis.write(Priority::Ordinary, first_owner::issue_link).await.unwrap().unwrap();
+    let send = async |method: &str, path: String, cookie: &str, body: String| {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "portcullis.example")
+            .header("origin", "https://portcullis.example")
+            .header("cookie", cookie)
+            .body(axum::body::Body::from(body))
+            .unwrap();
+        let Ok(answer) = app.clone().oneshot(request).await;
+        answer
+    };
+    let form = format!(
+        "token={}&slug=acme&organization=Acme&email={ADA}&password=a+long+sentence+is+fine",
+        issued.expose()
+    );
+    let answer = send("POST", "/setup/owner".to_owned(), "", form).await;
+    assert_eq!(answer.status(), 303);
+    let set = answer.headers()["set-cookie"].to_str().unwrap().to_owned();
+    let secret = set.strip_prefix("__Host-portcullis=").unwrap().split(';').next().unwrap();
+    assert!(set.ends_with("; Path=/; HttpOnly; SameSite=Lax; Secure"), "{set}");
+    let home = async |name: &str| {
+        let cookie = format!("{name}={secret}");
+        send("GET", "/".to_owned(), &cookie, String::new()).await.status().as_u16()
+    };
+    assert_eq!(home("__Host-portcullis").await, 200);
+    assert_eq!(home("portcullis").await, 303, "any neighbour under the domain could have set this one");
 }

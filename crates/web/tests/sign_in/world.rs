@@ -88,25 +88,10 @@ impl World {
 
     /// A product where nobody owns anything.
     pub async fn empty() -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        let clock = Arc::new(SetClock::default());
-        let options = Options::Sqlite { path: folder.path().join("portcullis.db") };
-        let store = Store::open(&options, Arc::clone(&clock) as _).unwrap();
-        let root = SecretHash::of(ROOT_TOKEN);
-        store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, root.as_str())).unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
-        let around = Surroundings {
-            store: Arc::new(store),
-            clock: Arc::clone(&clock) as _,
-            randoms: Seeded::sources(77),
-            sealing: Arc::new(SealingKey::from_bytes(&[7; SEALING_KEY_BYTES]).unwrap()),
-            fetch: Arc::new(Direct(http.clone())),
-            public_url: base.parse().unwrap(),
-            limits: Limits { plain_http: Insecure::Permitted, ..Limits::default() },
-        };
-        let portcullis = Portcullis::new(around);
+        let (portcullis, clock, folder) = product(&base);
+        let http = client();
         let app = router(App::new(portcullis.clone(), EdgeSettings::default()));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
@@ -232,6 +217,30 @@ impl World {
         let answer = request.body(body.to_owned()).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
+}
+
+fn client() -> reqwest::Client {
+    reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
+}
+
+/// The product under that URL, with a clock to set and the folder of its database.
+pub fn product(public_url: &str) -> (Portcullis, Arc<SetClock>, TempDir) {
+    let folder = tempfile::tempdir().unwrap();
+    let clock = Arc::new(SetClock::default());
+    let options = Options::Sqlite { path: folder.path().join("portcullis.db") };
+    let store = Store::open(&options, Arc::clone(&clock) as _).unwrap();
+    let root = SecretHash::of(ROOT_TOKEN);
+    store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, root.as_str())).unwrap();
+    let around = Surroundings {
+        store: Arc::new(store),
+        clock: Arc::clone(&clock) as _,
+        randoms: Seeded::sources(77),
+        sealing: Arc::new(SealingKey::from_bytes(&[7; SEALING_KEY_BYTES]).unwrap()),
+        fetch: Arc::new(Direct(client())),
+        public_url: public_url.parse().unwrap(),
+        limits: Limits { plain_http: Insecure::Permitted, ..Limits::default() },
+    };
+    (Portcullis::new(around), clock, folder)
 }
 
 async fn provider(clock: &Arc<SetClock>) -> OidcProvider {
