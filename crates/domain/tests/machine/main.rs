@@ -20,6 +20,5 @@ mod leaving;
 mod living;
 mod plans;
 mod properties;
-
 mod roles;
 mod texts;

@@ -13,6 +13,7 @@
 
 mod database;
 mod fixture;
+mod groups;
 mod nodes;
 mod notes;
 mod organizations;
