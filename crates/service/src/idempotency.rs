@@ -88,13 +88,12 @@ pub fn once(
         idempotency::forget(tx, asked.stored())?;
     }
     idempotency::prune(tx, expired, SWEPT_AT_ONCE)?;
+    // Claimed first: of two that come at once the later waits here, and not at a name that the earlier takes.
+    let claim =
+        KeptAnswer { body_hash: asked.body_hash.clone(), answer: String::new(), created_at: moment.now };
+    idempotency::insert(tx, asked.stored(), &claim)?;
     let answer = make(tx, moment)?;
-    let kept = KeptAnswer {
-        body_hash: asked.body_hash.clone(),
-        answer: without_secrets(answer.clone()).to_string(),
-        created_at: moment.now,
-    };
-    idempotency::insert(tx, asked.stored(), &kept)?;
+    idempotency::fill(tx, asked.stored(), &without_secrets(answer.clone()).to_string())?;
     Ok(answer)
 }
 

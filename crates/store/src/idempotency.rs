@@ -10,6 +10,10 @@ const INSERT: Statement = Statement::note(
     "INSERT INTO idempotency (caller, path, idempotency_key, body_hash, answer, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING caller",
 );
+const FILL: Statement = Statement::note(
+    "idempotency.fill",
+    "UPDATE idempotency SET answer = $4 WHERE caller = $1 AND path = $2 AND idempotency_key = $3",
+);
 const FORGET: Statement = Statement::note(
     "idempotency.forget",
     "DELETE FROM idempotency WHERE caller = $1 AND path = $2 AND idempotency_key = $3",
@@ -26,7 +30,7 @@ const FIND: Statement = Statement::read(
 );
 
 /// The statements about kept answers.
-pub const ALL: &[&Statement] = &[&INSERT, &FORGET, &PRUNE, &FIND];
+pub const ALL: &[&Statement] = &[&INSERT, &FILL, &FORGET, &PRUNE, &FIND];
 
 /// What a key stands for: unique for a caller and a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,7 +67,7 @@ pub fn find(tx: &mut Tx<'_>, key: IdempotencyKey<'_>) -> Result<Option<KeptAnswe
     }))
 }
 
-/// Keeps an answer, in the transaction that carries the request out.
+/// Claims a key, or keeps an answer under it, in the transaction that carries the request out.
 ///
 /// # Errors
 /// [`StoreError::Taken`] if the same key was carried out meanwhile: roll back and find; else as [`find`].
@@ -73,6 +77,14 @@ pub fn insert(tx: &mut Tx<'_>, key: IdempotencyKey<'_>, kept: &KeptAnswer) -> Re
         params![key.caller, key.path, key.key, kept.body_hash, kept.answer, kept.created_at],
         "idempotency.key",
     )
+}
+
+/// Puts the answer where its key was claimed, in the same transaction.
+///
+/// # Errors
+/// [`StoreError::Inconsistent`] if the key was not claimed; else as [`find`].
+pub fn fill(tx: &mut Tx<'_>, key: IdempotencyKey<'_>, answer: &str) -> Result<(), StoreError> {
+    tx.run_on_row(&FILL, params![key.caller, key.path, key.key, answer])
 }
 
 /// Forgets one answer, because its time is over.
