@@ -52,8 +52,11 @@ async fn kills(mut server: Server, count: usize) {
                 tokio::spawn(import(base, token, org.domain.clone(), next.clone(), killed.clone()))
             })
             .collect();
-        // A different moment each round: 20 to 220 ms into the import.
-        tokio::time::sleep(Duration::from_millis(20 + (round as u64 * 37) % 200)).await;
+        // A different moment each round, counted in creations so that a slow machine kills no later than a fast one.
+        let until = next.load(Ordering::Relaxed) + 12 + (round as u64 * 37) % 60;
+        while next.load(Ordering::Relaxed) < until {
+            tokio::time::sleep(Duration::from_micros(300)).await;
+        }
         server.kill();
         killed.store(true, Ordering::Relaxed);
         server.restart().await;
