@@ -22,6 +22,8 @@ use crate::{Outside, Seeded, SetClock};
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
 /// The root token of every bench.
 pub const ROOT_TOKEN: &str = "root-token-of-a-bench";
+/// Connections of a bench: enough for two transactions to meet, few enough for many benches side by side.
+const CONNECTIONS: usize = 2;
 /// What a bench's randomness begins with.
 const SEED: u64 = 2026;
 
@@ -84,7 +86,16 @@ impl Bench {
     /// If it names none in CI, where half of the tests must not be left out quietly; if the cluster does not answer.
     #[must_use]
     pub fn postgres() -> Option<Self> {
-        Place::postgres().map(Self::on)
+        Self::postgres_with(CONNECTIONS)
+    }
+
+    /// The same with so many connections, for as many who want something at once.
+    ///
+    /// # Panics
+    /// As [`Bench::postgres`].
+    #[must_use]
+    pub fn postgres_with(connections: usize) -> Option<Self> {
+        Place::postgres(connections).map(Self::on)
     }
 
     fn on(place: Place) -> Self {

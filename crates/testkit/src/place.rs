@@ -7,15 +7,13 @@ use tempfile::TempDir;
 
 /// Names the cluster whose databases the tests make.
 const CLUSTER: &str = "PORTCULLIS_TEST_POSTGRES";
-/// Connections of a bench: enough for two transactions to meet, few enough for many benches side by side.
-const CONNECTIONS: usize = 2;
 
 static NEXT: AtomicU64 = AtomicU64::new(1);
 
 /// Where a bench's database is. It is gone when this is.
 pub(crate) enum Place {
     Folder(TempDir),
-    Database { cluster: String, name: String },
+    Database { cluster: String, name: String, connections: usize },
 }
 
 impl Place {
@@ -23,20 +21,20 @@ impl Place {
         Self::Folder(tempfile::tempdir().expect("a temporary folder"))
     }
 
-    pub(crate) fn postgres() -> Option<Self> {
+    pub(crate) fn postgres(connections: usize) -> Option<Self> {
         let cluster = cluster()?;
         let name = format!("bench_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
         let mut client = postgres::Client::connect(&cluster, postgres::NoTls).expect("the cluster answers");
         client.batch_execute(&format!("CREATE DATABASE {name}")).expect("a database");
-        Some(Self::Database { cluster, name })
+        Some(Self::Database { cluster, name, connections })
     }
 
     pub(crate) fn options(&self) -> Options {
         match self {
             Self::Folder(folder) => Options::Sqlite { path: folder.path().join("portcullis.db") },
-            Self::Database { cluster, name } => {
+            Self::Database { cluster, name, connections } => {
                 let (server, _) = cluster.rsplit_once('/').expect("the cluster's URL ends in a database");
-                Options::Postgres { url: format!("{server}/{name}"), connections: CONNECTIONS }
+                Options::Postgres { url: format!("{server}/{name}"), connections: *connections }
             }
         }
     }
@@ -44,7 +42,7 @@ impl Place {
 
 impl Drop for Place {
     fn drop(&mut self) {
-        let Self::Database { cluster, name } = self else { return };
+        let Self::Database { cluster, name, .. } = self else { return };
         if let Ok(mut client) = postgres::Client::connect(cluster, postgres::NoTls) {
             let _ = client.batch_execute(&format!("DROP DATABASE {name} WITH (FORCE)"));
         }

@@ -9,6 +9,13 @@
     reason = "a test fails by panicking"
 )]
 
+mod contention;
 mod machine;
 mod restoring;
 mod thread;
+
+/// Whether the long counts are to be run.
+#[expect(clippy::disallowed_methods, reason = "the test runner says which tier it runs")]
+fn in_long_tier() -> bool {
+    std::env::var("PORTCULLIS_TEST_TIER").is_ok_and(|tier| tier == "long")
+}

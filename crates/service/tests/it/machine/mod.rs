@@ -36,11 +36,6 @@ const ON_POSTGRES_LONG: u32 = 100;
 /// The seed of the fixed runs.
 const SEED: [u8; 32] = *b"portcullis property machine seed";
 
-#[expect(clippy::disallowed_methods, reason = "the test runner says which tier it runs")]
-fn in_long_tier() -> bool {
-    std::env::var("PORTCULLIS_TEST_TIER").is_ok_and(|tier| tier == "long")
-}
-
 /// A run: the product, the model, and what was seen after the last command.
 pub(crate) struct Machine {
     pub(crate) world: World,
@@ -258,7 +253,7 @@ fn every_invariant_holds_after_every_command() {
 
 #[test]
 fn every_invariant_holds_in_runs_that_nobody_has_seen_before() {
-    let cases = if in_long_tier() { FRESH_LONG } else { FRESH };
+    let cases = if crate::in_long_tier() { FRESH_LONG } else { FRESH };
     runs(TestRunner::new(config(cases)), Bench::sqlite, &mut Tally::new());
 }
 
@@ -267,7 +262,7 @@ fn every_invariant_holds_on_postgresql_too() {
     if Bench::postgres().is_none() {
         return;
     }
-    let cases = if in_long_tier() { ON_POSTGRES_LONG } else { ON_POSTGRES };
+    let cases = if crate::in_long_tier() { ON_POSTGRES_LONG } else { ON_POSTGRES };
     let bench = || Bench::postgres().expect("the cluster that was there a moment ago");
     let rng = TestRng::from_seed(RngAlgorithm::ChaCha, &SEED);
     runs(TestRunner::new_with_rng(config(cases), rng), bench, &mut Tally::new());

@@ -1,0 +1,309 @@
+//! Many at once on PostgreSQL: nothing that was answered is lost, and no key outlives its membership.
+
+use std::sync::{Arc, Barrier};
+
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::change::{DirectoryChange, MappingChange};
+use portcullis_domain::directory::{Directory, DirectoryKind};
+use portcullis_domain::evaluation::Decision;
+use portcullis_domain::id::{
+    DirectoryGroupId, DirectoryId, DirectoryUserId, MappingId, MembershipId, OrganizationId, RequestId,
+};
+use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::text::Slug;
+use portcullis_service::access::{Settled, settle};
+use portcullis_service::caller::Caller;
+use portcullis_service::evaluation::{About, ask};
+use portcullis_service::member_key::{self, NewKey};
+use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use portcullis_service::{Moment, ServiceError, organization};
+use portcullis_store::{Tx, apply};
+use portcullis_testkit::Bench;
+
+/// Clients that call at once.
+const CLIENTS: usize = 32;
+/// Statements a client makes one after the other.
+const STATEMENTS: usize = 8;
+/// How often a key is asked for while its holder leaves.
+const RACES: usize = 60;
+/// The same in the long run.
+const RACES_LONG: usize = 2000;
+
+struct Place {
+    organization: OrganizationId,
+    directory: DirectoryId,
+    group: DirectoryGroupId,
+}
+
+fn try_write<T: Send + 'static>(
+    bench: &Bench,
+    mut run: impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<T, ServiceError> + Send + 'static,
+) -> Result<T, ServiceError> {
+    let portcullis = bench.portcullis().clone();
+    let store = Arc::clone(&portcullis.around().store);
+    let (clock, randoms) = (Arc::clone(&portcullis.around().clock), Arc::clone(&portcullis.around().randoms));
+    store.write_blocking(move |tx| run(tx, &mut Moment { now: clock.now(), random: randoms() }))
+}
+
+fn speaker(moment: &mut Moment, (organization, directory): (OrganizationId, DirectoryId)) -> Speaker {
+    Speaker { organization, directory, request: RequestId::fresh(moment.now, &mut moment.random) }
+}
+
+fn said(name: &str, active: bool) -> PersonSaid {
+    PersonSaid {
+        external_id: Some(format!("ext-{name}")),
+        user_name: format!("{name}@acme.test"),
+        display_name: name.to_owned(),
+        full_name: String::new(),
+        emails: vec![format!("{name}@acme.test")],
+        active: Some(active),
+        attributes: "{}".into(),
+    }
+}
+
+fn new_mapping(
+    moment: &mut Moment,
+    (organization, directory): (OrganizationId, DirectoryId),
+    role: &str,
+) -> Mapping {
+    Mapping {
+        id: MappingId::fresh(moment.now, &mut moment.random),
+        organization,
+        directory,
+        source: MappingSource::GroupExternalId("g-1".into()),
+        written: "g-1".into(),
+        gives: Gives { role: role.parse().ok(), team: None, environment: None },
+        created_at: moment.now,
+    }
+}
+
+/// An organization whose directory waits for nothing, with a group that makes people members.
+fn place(bench: &Bench) -> Place {
+    bench.write(|tx, moment| {
+        let organization = organization::create(tx, moment, "acme".parse()?, "Acme", Cause::system())?;
+        let directory = Directory {
+            id: DirectoryId::fresh(moment.now, &mut moment.random),
+            organization: organization.id,
+            kind: DirectoryKind::Scim,
+            name: "Okta".into(),
+            default_role: None,
+            settle_s: 0,
+            connection: None,
+            created_at: moment.now,
+        };
+        let here = (organization.id, directory.id);
+        let event = EventDraft::new(Action::DirectoryCreated, Target::new("directory", directory.id));
+        let plan =
+            Plan::because(here.0, Cause::system()).then(event, DirectoryChange::Create(directory.clone()));
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+        let speaker = speaker(moment, here);
+        let group = provisioning::create_group(tx, moment, speaker, ("Engineers", Some("g-1")), &[])?;
+        let made = new_mapping(moment, here, "member");
+        let event = EventDraft::new(Action::MappingCreated, Target::new("mapping", made.id));
+        let plan = Plan::because(here.0, Cause::system()).then(event, MappingChange::Create(Box::new(made)));
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+        Ok(Place { organization: here.0, directory: here.1, group: group.id })
+    })
+}
+
+fn come(bench: &Bench, place: &Place, name: String) -> (DirectoryUserId, MembershipId) {
+    let (here, group) = ((place.organization, place.directory), place.group);
+    let told = try_write(bench, move |tx, moment| {
+        let speaker = speaker(moment, here);
+        let user = provisioning::create_user(tx, moment, speaker, &said(&name, true))?;
+        provisioning::change_group(tx, moment, speaker, group, &[GroupSaid::AddMembers(vec![user.id])])?;
+        Ok((user.id, user.membership))
+    });
+    told.expect("a newcomer is told of")
+}
+
+fn say(
+    bench: &Bench,
+    place: &Place,
+    (user, name): (DirectoryUserId, &str),
+    active: bool,
+) -> Result<(), ServiceError> {
+    let (here, name) = ((place.organization, place.directory), name.to_owned());
+    try_write(bench, move |tx, moment| {
+        let speaker = speaker(moment, here);
+        provisioning::change_user(tx, moment, speaker, user, |_| Ok(said(&name, active))).map(|_| ())
+    })
+}
+
+fn put_into_group(
+    bench: &Bench,
+    place: &Place,
+    user: DirectoryUserId,
+    said: fn(Vec<DirectoryUserId>) -> GroupSaid,
+) -> Result<(), ServiceError> {
+    let (here, group) = ((place.organization, place.directory), place.group);
+    try_write(bench, move |tx, moment| {
+        let speaker = speaker(moment, here);
+        provisioning::change_group(tx, moment, speaker, group, &[said(vec![user])]).map(|_| ())
+    })
+}
+
+/// What was answered is done; what was refused because too many others were there is tried again.
+fn until_done(mut call: impl FnMut() -> Result<(), ServiceError>) {
+    for _ in 0..50 {
+        match call() {
+            Ok(()) => return,
+            Err(ServiceError::Store(portcullis_store::StoreError::Unavailable(_))) => {}
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+    panic!("fifty tries were not enough");
+}
+
+fn state(bench: &Bench, place: &Place, id: MembershipId) -> MembershipState {
+    let organization = place.organization;
+    bench.write(move |tx, _| {
+        Ok(portcullis_store::membership::find(tx, organization, id)?.expect("a member").access.state)
+    })
+}
+
+fn is_in_step(bench: &Bench, id: MembershipId) -> bool {
+    bench.write(move |tx, moment| {
+        let cause = Cause { kind: CauseKind::Rule, ..Cause::system() };
+        Ok(settle(tx, moment, id, cause)? == Settled::Unchanged)
+    })
+}
+
+#[test]
+fn thirty_two_clients_come_and_go_in_one_organization_and_no_answer_is_lost_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(CLIENTS) else { return };
+    let place = place(&bench);
+    let ready = Barrier::new(CLIENTS);
+    let people: Vec<(MembershipId, bool)> = std::thread::scope(|scope| {
+        let clients: Vec<_> = (0..CLIENTS)
+            .map(|client| {
+                let (bench, place, ready) = (&bench, &place, &ready);
+                scope.spawn(move || {
+                    let name = format!("p{client}");
+                    ready.wait();
+                    let (user, member) = come(bench, place, name.clone());
+                    let mut lives = true;
+                    for statement in 0..STATEMENTS {
+                        // Half of them by a statement, half of them by the one group that all are in.
+                        let now = (statement + client) % 2 == 0;
+                        until_done(|| match client % 2 {
+                            0 => say(bench, place, (user, &name), now),
+                            _ if now => put_into_group(bench, place, user, GroupSaid::AddMembers),
+                            _ => put_into_group(bench, place, user, GroupSaid::RemoveMembers),
+                        });
+                        lives = now;
+                    }
+                    (member, lives)
+                })
+            })
+            .collect();
+        clients.into_iter().map(|client| client.join().expect("a client")).collect()
+    });
+    for (member, lives) in people {
+        let must = if lives { MembershipState::Active } else { MembershipState::Deprovisioned };
+        assert_eq!(state(&bench, &place, member), must, "the last answer stands");
+        assert!(is_in_step(&bench, member), "what is stored follows from the facts");
+    }
+}
+
+#[test]
+fn rules_that_change_while_people_come_and_go_leave_everybody_in_step_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(CLIENTS) else { return };
+    let place = place(&bench);
+    let people: Vec<_> = (0..CLIENTS / 2).map(|n| come(&bench, &place, format!("p{n}"))).collect();
+    let here = (place.organization, place.directory);
+    std::thread::scope(|scope| {
+        for (n, (user, _)) in people.iter().enumerate() {
+            let (bench, place) = (&bench, &place);
+            scope.spawn(move || {
+                for statement in 0..STATEMENTS {
+                    until_done(|| match (statement + n) % 2 {
+                        0 => put_into_group(bench, place, *user, GroupSaid::RemoveMembers),
+                        _ => put_into_group(bench, place, *user, GroupSaid::AddMembers),
+                    });
+                }
+            });
+        }
+        for _ in 0..4 {
+            let bench = &bench;
+            scope.spawn(move || {
+                for _ in 0..STATEMENTS / 2 {
+                    until_done(|| another_mapping(bench, here));
+                }
+            });
+        }
+    });
+    for (_, member) in people {
+        assert!(is_in_step(&bench, member), "what is stored follows from the facts and the rules");
+    }
+}
+
+/// A mapping comes and goes, by the use cases that administrators have.
+fn another_mapping(bench: &Bench, here: (OrganizationId, DirectoryId)) -> Result<(), ServiceError> {
+    let wish = portcullis_service::mapping::NewMapping {
+        directory: here.1.to_string(),
+        source: MappingSource::GroupExternalId("g-1".into()),
+        role: Some("admin".into()),
+        team: None,
+        environment: None,
+    };
+    let cause = Cause { kind: CauseKind::Api, ..Cause::system() };
+    let made = try_write(bench, move |tx, moment| {
+        portcullis_service::mapping::create(tx, moment, &Caller::Root, here.0, &wish, cause)
+    })?
+    .0;
+    until_done(|| {
+        let id = made.id.to_string();
+        try_write(bench, move |tx, moment| {
+            portcullis_service::mapping::delete(tx, moment, &Caller::Root, here.0, &id, cause).map(|_| ())
+        })
+    });
+    Ok(())
+}
+
+#[test]
+fn a_key_that_is_asked_for_while_its_holder_leaves_never_lives_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(8) else { return };
+    let place = place(&bench);
+    let organization = place.organization;
+    let (mut refused, mut ended) = (0, 0);
+    let races = if crate::in_long_tier() { RACES_LONG } else { RACES };
+    for race in 0..races {
+        let name = format!("p{race}");
+        let (user, member) = come(&bench, &place, name.clone());
+        let both = Barrier::new(2);
+        let issued = std::thread::scope(|scope| {
+            let asks = scope.spawn(|| {
+                both.wait();
+                try_write(&bench, move |tx, moment| {
+                    let wish = NewKey { name: "laptop".into(), environment: None, expires_at: None };
+                    let cause = Cause { kind: CauseKind::Api, ..Cause::system() };
+                    let issued =
+                        member_key::issue(tx, moment, &Caller::Root, (organization, member), wish, cause)?;
+                    Ok((issued.token.id, issued.secret.expose().to_owned()))
+                })
+            });
+            both.wait();
+            until_done(|| say(&bench, &place, (user, &name), false));
+            asks.join().expect("an answer")
+        });
+        let Ok((token, secret)) = issued else {
+            refused += 1;
+            continue;
+        };
+        ended += 1;
+        let portcullis = bench.portcullis().clone();
+        let (decision, stored) = bench.write(move |tx, moment| {
+            let about = About::Organization(organization);
+            let decision =
+                ask(tx, portcullis.uses(), &secret, about, &Slug::production(), moment.now)?.decision;
+            Ok((decision, portcullis_store::token::find(tx, organization, token)?.expect("a token").ended_at))
+        });
+        assert_eq!(decision, Decision::TokenEnded, "race {race}");
+        assert!(stored.is_some(), "the row itself ended in race {race}");
+    }
+    assert!(refused + ended == races && ended > 0, "{refused} refused, {ended} ended");
+}
