@@ -31,6 +31,8 @@ pub enum Command {
     /// The audit log.
     #[command(subcommand)]
     Audit(Audit),
+    /// Show the main job with an identity provider of its own, step by step, in under a minute.
+    Demo(Demo),
 }
 
 /// `config …`.
@@ -91,4 +93,12 @@ pub struct AuditVerify {
     /// How many events there were at your last check: an export with fewer was cut.
     #[arg(long, value_name = "EVENTS", default_value_t = 0)]
     pub at_least: i64,
+}
+
+/// `demo`.
+#[derive(Debug, Args)]
+pub struct Demo {
+    /// One JSON object a line: each step, then a summary.
+    #[arg(long)]
+    pub json: bool,
 }

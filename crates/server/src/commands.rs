@@ -18,7 +18,7 @@ use crate::random::SystemRandom;
 use crate::secrets::{self, ROOT_TOKEN_FILE};
 use crate::settings::flags::Given;
 use crate::settings::{Loaded, Settings, Sources};
-use crate::{data_dir, log, serve};
+use crate::{data_dir, demo, log, serve};
 
 /// Runs a command.
 ///
@@ -46,6 +46,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Admin(Admin::RootToken(RootToken::New(flags))) => root_token_new(&settings(flags.0)?)?,
         Command::Audit(Audit::Verify(verify)) => return audit_verify(&verify),
         Command::Audit(Audit::Export(export)) => audit_export(export)?,
+        Command::Demo(wanted) => return runtime()?.block_on(demo::run(&wanted)),
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -7,6 +7,7 @@ mod cli;
 mod clock;
 mod commands;
 mod data_dir;
+mod demo;
 mod fetch;
 mod listen;
 mod log;
