@@ -97,7 +97,7 @@ pub fn create(
         created_at: moment.now,
         ..checked(tx, caller.rank(), organization, wish)?
     };
-    let touched = mapping::affected(tx, made.directory, &made.source, listed())?;
+    let touched = touched(tx, &made)?;
     let change = MappingChange::Create(Box::new(made.clone()));
     let plan = Plan::because(organization, cause).then(event(Action::MappingCreated, &made), change);
     let carried = carry_out(tx, moment, &plan, &touched)?;
@@ -130,9 +130,9 @@ pub fn update(
     if is == was {
         return Ok((is, Carried::Out));
     }
-    let mut touched = mapping::affected(tx, was.directory, &was.source, listed())?;
+    let mut touched = touched(tx, &was)?;
     if (is.directory, &is.source) != (was.directory, &was.source) {
-        touched.extend(mapping::affected(tx, is.directory, &is.source, listed())?);
+        touched.extend(self::touched(tx, &is)?);
         touched.sort();
         touched.dedup();
     }
@@ -157,11 +157,20 @@ pub fn delete(
     tx.lock(Lock::Organization(organization))?;
     let found = find(tx, organization, id)?;
     must_not_stand_above(tx, caller, organization, found.gives.role.as_ref())?;
-    let touched = mapping::affected(tx, found.directory, &found.source, listed())?;
+    let touched = touched(tx, &found)?;
     let plan = Plan::because(organization, cause)
         .then(event(Action::MappingDeleted, &found), MappingChange::Delete(found.id));
     carry_out(tx, moment, &plan, &touched)?;
     Ok(())
+}
+
+/// The people in the groups that a mapping names, with those groups locked: who joins one meanwhile waits, and finds
+/// the mapping.
+fn touched(tx: &mut Tx<'_>, of: &Mapping) -> Result<Vec<MembershipId>, ServiceError> {
+    for group in mapping::groups_of_source(tx, of.directory, &of.source)? {
+        directory_group::find_locked(tx, of.directory, group)?;
+    }
+    Ok(mapping::affected(tx, of.directory, &of.source, listed())?)
 }
 
 fn carry_out(
