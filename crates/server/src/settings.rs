@@ -7,6 +7,7 @@
 pub mod flags;
 pub mod kind;
 pub mod load;
+#[cfg(test)]
 pub mod reference;
 pub mod resolved;
 
@@ -234,10 +235,10 @@ setting!(
     HTTP_DRAIN_S,
     "http",
     "drain_s",
-    Kind::Number { min: 0, max: 9 },
-    Fallback::Value("8"),
+    Kind::Number { min: 0, max: 8 },
+    Fallback::Value("7"),
     "How long requests that are under way at SIGTERM may finish.",
-    "Above nine seconds the promise to be gone within ten would break."
+    "Longer, and the promise to be gone within ten seconds would break."
 );
 setting!(
     LOG_FORMAT,
@@ -285,33 +286,6 @@ setting!(
     "A stolen session is worth something this long, unless it is ended."
 );
 setting!(
-    SCIM_MAX_BODY_BYTES,
-    "scim",
-    "max_body_bytes",
-    Kind::Number { min: 65_536, max: 268_435_456 },
-    Fallback::Value("8388608"),
-    "The most bytes that the body of one SCIM request may have.",
-    "A larger one is answered with 413. A group that is replaced whole needs about 100 bytes a member."
-);
-setting!(
-    SCIM_MAX_FAILED_PER_MINUTE,
-    "scim",
-    "max_failed_per_minute",
-    Kind::Number { min: 20, max: 100_000 },
-    Fallback::Value("60"),
-    "How many wrong SCIM tokens a minute and source get 401; further ones get 429. The right token is never slowed.",
-    "Without it, guessing would cost a guesser nothing."
-);
-setting!(
-    API_MAX_BODY_BYTES,
-    "api",
-    "max_body_bytes",
-    Kind::Number { min: 16_384, max: 16_777_216 },
-    Fallback::Value("262144"),
-    "The most bytes that the body of any other request may have.",
-    "A larger one is answered with 413, so that nobody fills memory."
-);
-setting!(
     TRACE_MAX_COUNT,
     "trace",
     "max_count",
@@ -319,24 +293,6 @@ setting!(
     Fallback::Value("10000"),
     "How many traces of sign-ins and directory calls are kept for each organization; the oldest go first.",
     "Without it, a directory in a loop would fill the disk."
-);
-setting!(
-    TRACE_MAX_BYTES,
-    "trace",
-    "max_bytes",
-    Kind::Number { min: 1_048_576, max: 1_099_511_627_776 },
-    Fallback::Value("67108864"),
-    "How many bytes the traces of one organization may take; the oldest go first.",
-    "Without it, large refused bodies would fill the disk."
-);
-setting!(
-    SQLITE_MAX_READERS,
-    "sqlite",
-    "max_readers",
-    Kind::Number { min: 1, max: 64 },
-    Fallback::Value("4"),
-    "How many connections read the SQLite database beside its one writer.",
-    "Too few, and reads wait for each other; each takes about two megabytes."
 );
 setting!(
     POSTGRES_MAX_CONNECTIONS,
@@ -367,7 +323,7 @@ setting!(
 );
 
 /// Every setting, in the order of the reference page.
-pub static TABLE: [&Setting; 30] = [
+pub static TABLE: [&Setting; 25] = [
     &LISTEN,
     &PUBLIC_URL,
     &DATA,
@@ -389,12 +345,7 @@ pub static TABLE: [&Setting; 30] = [
     &OTLP_ENDPOINT,
     &SESSION_IDLE_S,
     &SESSION_ABSOLUTE_S,
-    &SCIM_MAX_BODY_BYTES,
-    &SCIM_MAX_FAILED_PER_MINUTE,
-    &API_MAX_BODY_BYTES,
     &TRACE_MAX_COUNT,
-    &TRACE_MAX_BYTES,
-    &SQLITE_MAX_READERS,
     &POSTGRES_MAX_CONNECTIONS,
     &DNS_SERVERS,
     &FETCH_CA_FILE,
@@ -414,3 +365,7 @@ pub fn find_by_key(key: &str) -> Option<&'static Setting> {
 pub fn find_by_variable(variable: &str) -> Option<&'static Setting> {
     TABLE.iter().copied().find(|setting| setting.variable() == variable)
 }
+
+#[cfg(test)]
+#[path = "settings_tests.rs"]
+mod tests;

@@ -1,6 +1,6 @@
 //! The reference page of the settings, made from the table.
 //!
-//! `portcullis config reference` prints it; a test holds that `docs/reference/settings.md` is what it prints.
+//! A test holds that `docs/reference/settings.md` is this page, and writes it when asked to.
 
 use std::fmt::Write as _;
 
@@ -9,7 +9,7 @@ use super::{Fallback, Reach, Setting, TABLE};
 const OPENING: &str = "\
 # Settings
 
-<!-- Made by `portcullis config reference`; change `crates/server/src/settings.rs` instead. -->
+<!-- Made from the table in `crates/server/src/settings.rs`; a test compares them and says how to write this page again. -->
 
 Every setting can be given in the configuration file, in the environment and on the command line. A flag wins over
 the environment, the environment over the file, the file over the default. The file is `portcullis.toml` where

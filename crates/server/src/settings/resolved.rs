@@ -11,12 +11,11 @@ use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::{
-    ALLOW_NETWORKS, ALLOW_PRIVATE_NETWORKS, API_MAX_BODY_BYTES, BEHIND_PROXY, DATA, DATABASE, DNS_SERVERS,
-    FETCH_CA_FILE, HTTP_DRAIN_S, HTTP_HEADER_TIMEOUT_S, HTTP_MAX_CONNECTIONS, HTTP_MAX_HEADER_BYTES, LISTEN,
-    LOG_FILTER, LOG_FORMAT, Loaded, OTLP_ENDPOINT, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem, ROOT_TOKEN,
-    SCIM_MAX_BODY_BYTES, SCIM_MAX_FAILED_PER_MINUTE, SEALING_KEY_FILE, SESSION_ABSOLUTE_S, SESSION_IDLE_S,
-    SQLITE_MAX_READERS, Setting, SettingsError, Sources, TLS_CERT, TLS_KEY, TRACE_MAX_BYTES, TRACE_MAX_COUNT,
-    TRUSTED_PROXIES, kind,
+    ALLOW_NETWORKS, ALLOW_PRIVATE_NETWORKS, BEHIND_PROXY, DATA, DATABASE, DNS_SERVERS, FETCH_CA_FILE,
+    HTTP_DRAIN_S, HTTP_HEADER_TIMEOUT_S, HTTP_MAX_CONNECTIONS, HTTP_MAX_HEADER_BYTES, LISTEN, LOG_FILTER,
+    LOG_FORMAT, Loaded, OTLP_ENDPOINT, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem, ROOT_TOKEN,
+    SEALING_KEY_FILE, SESSION_ABSOLUTE_S, SESSION_IDLE_S, Setting, SettingsError, Sources, TLS_CERT, TLS_KEY,
+    TRACE_MAX_COUNT, TRUSTED_PROXIES, kind,
 };
 use crate::fetch::address::is_never_reached;
 
@@ -61,7 +60,6 @@ pub struct TlsFiles {
 
 /// Every setting, typed. Field names are the keys of the file with `_` for `.`.
 #[derive(Clone)]
-#[expect(missing_docs, reason = "each field is documented once, in the table of settings")]
 pub struct Settings {
     pub listen: SocketAddr,
     /// `None`: derived from the bound address, see [`Settings::public_url_for`].
@@ -84,12 +82,7 @@ pub struct Settings {
     pub otlp_endpoint: Option<Url>,
     pub session_idle: Duration,
     pub session_absolute: Duration,
-    pub scim_max_body_bytes: usize,
-    pub scim_max_failed_per_minute: u32,
-    pub api_max_body_bytes: usize,
     pub trace_max_count: u64,
-    pub trace_max_bytes: u64,
-    pub sqlite_max_readers: usize,
     pub postgres_max_connections: usize,
     /// Empty: the system's.
     pub dns_servers: Vec<SocketAddr>,
@@ -255,12 +248,7 @@ fn read(loaded: &Loaded) -> Result<Settings, Problem> {
         otlp_endpoint: from.wanted(&OTLP_ENDPOINT, kind::url)?,
         session_idle: from.seconds(&SESSION_IDLE_S)?,
         session_absolute: from.seconds(&SESSION_ABSOLUTE_S)?,
-        scim_max_body_bytes: from.number(&SCIM_MAX_BODY_BYTES)?,
-        scim_max_failed_per_minute: from.number(&SCIM_MAX_FAILED_PER_MINUTE)?,
-        api_max_body_bytes: from.number(&API_MAX_BODY_BYTES)?,
         trace_max_count: from.number(&TRACE_MAX_COUNT)?,
-        trace_max_bytes: from.number(&TRACE_MAX_BYTES)?,
-        sqlite_max_readers: from.number(&SQLITE_MAX_READERS)?,
         postgres_max_connections: from.number(&POSTGRES_MAX_CONNECTIONS)?,
         dns_servers: from.wanted(&DNS_SERVERS, kind::addresses)?.unwrap_or_default(),
         fetch_ca_file: from.path(&FETCH_CA_FILE),

@@ -1,0 +1,290 @@
+//! What the settings must hold: one table for every surface, the order of the layers, and clear refusals.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use clap::Parser;
+
+use super::flags::AllFlags;
+use super::reference::page;
+use super::{
+    Fallback, HTTP_DRAIN_S, LISTEN, Loaded, Problem, Reach, Settings, SettingsError, Sources, TABLE,
+    find_by_key, find_by_variable,
+};
+
+/// Sources without anything but what a test gives; the file named `none` keeps a file beside the test out.
+fn sources(environment: &[(&str, &str)], file: Option<&Path>) -> Sources {
+    Sources {
+        flags: Vec::new(),
+        config: file.map(Path::to_owned),
+        environment: environment.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect(),
+    }
+}
+
+fn problems(outcome: Result<Settings, SettingsError>) -> Vec<String> {
+    match outcome {
+        Ok(_) => Vec::new(),
+        Err(error) => error.problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+fn with_environment(environment: &[(&str, &str)]) -> Result<Settings, SettingsError> {
+    Settings::from_sources(&sources(environment, None))
+}
+
+fn with_file(text: &str) -> Result<Settings, SettingsError> {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portcullis.toml");
+    std::fs::write(&path, text).unwrap();
+    Settings::from_sources(&sources(&[], Some(&path)))
+}
+
+#[derive(Parser)]
+struct Line {
+    #[command(flatten)]
+    flags: AllFlags,
+}
+
+#[test]
+fn the_reference_page_is_the_table() {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/reference/settings.md");
+    if std::env::var_os("PORTCULLIS_TEST_WRITE").is_some() {
+        std::fs::write(&path, page()).unwrap();
+    }
+    let found = std::fs::read_to_string(&path).unwrap_or_default();
+    assert!(
+        found == page(),
+        "docs/reference/settings.md differs from the table; run this test with PORTCULLIS_TEST_WRITE=1"
+    );
+}
+
+#[test]
+fn every_setting_has_a_key_a_variable_and_a_flag_of_its_own() {
+    let keys: BTreeSet<String> = TABLE.iter().map(|setting| setting.key()).collect();
+    let variables: BTreeSet<String> = TABLE.iter().map(|setting| setting.variable()).collect();
+    let flags: BTreeSet<String> = TABLE.iter().map(|setting| setting.flag()).collect();
+    assert_eq!([keys.len(), variables.len(), flags.len()], [TABLE.len(); 3]);
+    for setting in TABLE {
+        assert_eq!(find_by_variable(&setting.variable()), Some(setting));
+        let in_file = find_by_key(&setting.key());
+        assert_eq!(in_file.is_some(), setting.reach == Reach::Everywhere, "{}", setting.key());
+        assert!(!setting.doc.is_empty() && !setting.guards.is_empty(), "{}", setting.key());
+    }
+}
+
+#[test]
+fn the_surfaces_of_the_contract_have_their_names() {
+    for variable in [
+        "PORTCULLIS_LISTEN",
+        "PORTCULLIS_PUBLIC_URL",
+        "PORTCULLIS_DATA",
+        "PORTCULLIS_DATABASE",
+        "PORTCULLIS_ROOT_TOKEN",
+        "PORTCULLIS_SEALING_KEY_FILE",
+    ] {
+        assert!(find_by_variable(variable).is_some(), "{variable}");
+    }
+    let flags: BTreeSet<String> = TABLE.iter().map(|setting| setting.flag()).collect();
+    for flag in [
+        "listen",
+        "public-url",
+        "data",
+        "database",
+        "behind-proxy",
+        "tls-cert",
+        "tls-key",
+        "trusted-proxies",
+        "allow-networks",
+        "allow-private-networks",
+    ] {
+        assert!(flags.contains(flag), "{flag}");
+    }
+}
+
+#[test]
+fn every_default_is_of_its_kind_or_means_none() {
+    for setting in TABLE {
+        if let Fallback::Value(text) = setting.fallback {
+            assert!(setting.kind.admits(text), "{} = `{text}`", setting.key());
+        }
+    }
+    assert_eq!(problems(with_environment(&[])), Vec::<String>::new());
+}
+
+#[test]
+fn a_flag_wins_over_the_environment_over_the_file_over_the_default() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("portcullis.toml");
+    std::fs::write(&path, "listen = \"127.0.0.1:2\"\n").unwrap();
+    let listen = |from: &Sources| Loaded::from_sources(from).unwrap().text(&LISTEN).map(str::to_owned);
+    let mut from = sources(&[], None);
+    assert_eq!(listen(&from).as_deref(), Some("127.0.0.1:8080"));
+    from.config = Some(path);
+    assert_eq!(listen(&from).as_deref(), Some("127.0.0.1:2"));
+    from.environment.push(("PORTCULLIS_LISTEN".into(), "127.0.0.1:3".into()));
+    assert_eq!(listen(&from).as_deref(), Some("127.0.0.1:3"));
+    from.flags = Line::try_parse_from(["line", "--listen", "127.0.0.1:4"]).unwrap().flags.0.flags;
+    assert_eq!(listen(&from).as_deref(), Some("127.0.0.1:4"));
+}
+
+#[test]
+fn a_switch_needs_no_value_and_takes_one() {
+    for (word, text) in [("--behind-proxy", "true"), ("--behind-proxy=false", "false")] {
+        let given = Line::try_parse_from(["line", word]).unwrap().flags.0.flags;
+        assert_eq!(given.first().map(|(_, text)| text.as_str()), Some(text));
+    }
+}
+
+#[test]
+fn the_root_token_is_no_flag_and_not_read_from_the_file() {
+    assert!(Line::try_parse_from(["line", "--root-token", "0123456789abcdef"]).is_err());
+    let found = problems(with_file("root_token = \"0123456789abcdef\"\n"));
+    assert_eq!(found.len(), 1);
+    assert!(
+        found[0].contains("PORTCULLIS_ROOT_TOKEN") && !found[0].contains("0123456789abcdef"),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn an_unknown_key_names_the_file_and_the_nearest_known_one() {
+    let found = problems(with_file("[log]\nformt = \"json\"\n"));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("`log.formt`") && found[0].contains("did you mean `log.format`"), "{found:?}");
+    assert!(found[0].contains("portcullis.toml"), "{found:?}");
+}
+
+#[test]
+fn an_unknown_variable_names_the_nearest_known_one_and_the_ones_of_tests_set_nothing() {
+    let found = problems(with_environment(&[("PORTCULLIS_LISTN", "x")]));
+    assert_eq!(
+        found,
+        ["`PORTCULLIS_LISTN` in the environment is not a setting; did you mean `PORTCULLIS_LISTEN`?"]
+    );
+    let foreign = [("PORTCULLIS_TEST_POSTGRES", "x"), ("PORTCULLIS_BIN", "x"), ("PORTCULLISES", "x")];
+    assert_eq!(problems(with_environment(&foreign)), Vec::<String>::new());
+}
+
+#[test]
+fn a_malformed_value_says_where_it_came_from_and_what_is_expected() {
+    let found = problems(with_environment(&[("PORTCULLIS_LISTEN", "8080")]));
+    assert_eq!(found.len(), 1);
+    assert!(found[0].contains("`PORTCULLIS_LISTEN` in the environment is `8080`"), "{found:?}");
+    assert!(found[0].contains("an address and port"), "{found:?}");
+    let found = problems(with_file("[http]\ndrain_s = 60\n"));
+    assert!(found[0].contains("`http.drain_s`") && found[0].contains("from 0 to 8"), "{found:?}");
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let found = problems(with_environment(&[
+        ("PORTCULLIS_LISTEN", "x"),
+        ("PORTCULLIS_LOG_FORMAT", "xml"),
+        ("PORTCULLIS_NOTHING_LIKE_IT", "x"),
+    ]));
+    assert_eq!(found.len(), 3, "{found:?}");
+}
+
+#[test]
+fn a_file_that_is_named_must_exist_and_be_toml() {
+    let missing = sources(&[], Some(Path::new("does-not-exist.toml")));
+    let error = Settings::from_sources(&missing).err().unwrap();
+    assert!(matches!(error.problems.as_slice(), [Problem::FileUnreadable { .. }]), "{error}");
+    let found = problems(with_file("listen = \"127.0.0.1:1\"\nthis is not toml\n"));
+    assert!(found[0].starts_with("line 2 of "), "{found:?}");
+}
+
+#[test]
+fn lists_may_be_toml_lists_or_texts() {
+    for text in
+        ["trusted_proxies = \"10.0.0.0/8, fd00::/8\"", "trusted_proxies = [\"10.0.0.0/8\", \"fd00::/8\"]"]
+    {
+        assert_eq!(with_file(text).map(|settings| settings.trusted_proxies.len()).ok(), Some(2), "{text}");
+    }
+}
+
+#[test]
+fn plain_http_is_served_on_loopback_only_unless_a_proxy_or_tls_is_named() {
+    let open = [("PORTCULLIS_LISTEN", "0.0.0.0:80"), ("PORTCULLIS_PUBLIC_URL", "https://id.example.com")];
+    let found = problems(with_environment(&open));
+    assert!(found.len() == 1 && found[0].contains("loopback only"), "{found:?}");
+    for more in [
+        vec![("PORTCULLIS_BEHIND_PROXY", "true")],
+        vec![("PORTCULLIS_TLS_CERT", "c.pem"), ("PORTCULLIS_TLS_KEY", "k.pem")],
+    ] {
+        let given: Vec<(&str, &str)> = open.iter().copied().chain(more).collect();
+        assert_eq!(problems(with_environment(&given)), Vec::<String>::new());
+    }
+    let half = [("PORTCULLIS_TLS_CERT", "c.pem")];
+    assert!(problems(with_environment(&half))[0].contains("given together"));
+}
+
+#[test]
+fn each_rule_of_the_public_url_refuses_and_its_neighbour_passes() {
+    for (url, word) in [
+        ("http://id.example.com", "https:"),
+        ("https://my_id.example.com", "underscore"),
+        ("https://id.example.com/path", "scheme, host and port only"),
+        ("https://id.example.com/?x=1", "scheme, host and port only"),
+        ("https://me:secret@id.example.com", "scheme, host and port only"),
+    ] {
+        let found = problems(with_environment(&[("PORTCULLIS_PUBLIC_URL", url)]));
+        assert!(found.len() == 1 && found[0].contains(word), "{url}: {found:?}");
+    }
+    for url in
+        ["https://id.example.com", "https://id.example.com:8443/", "http://localhost:8080", "http://[::1]:1"]
+    {
+        assert_eq!(
+            problems(with_environment(&[("PORTCULLIS_PUBLIC_URL", url)])),
+            Vec::<String>::new(),
+            "{url}"
+        );
+    }
+}
+
+#[test]
+fn networks_that_hold_loopback_or_link_local_addresses_cannot_be_named() {
+    for network in ["127.0.0.0/8", "127.0.0.1", "0.0.0.0/0", "169.254.169.254/32", "::1", "fe80::/10", "::/0"]
+    {
+        let found = problems(with_environment(&[("PORTCULLIS_ALLOW_NETWORKS", network)]));
+        assert!(found.len() == 1 && found[0].contains("allow_networks"), "{network}: {found:?}");
+    }
+    for network in ["10.0.0.0/8", "192.168.1.7", "203.0.113.0/24"] {
+        let found = problems(with_environment(&[("PORTCULLIS_ALLOW_NETWORKS", network)]));
+        assert_eq!(found, Vec::<String>::new(), "{network}");
+    }
+}
+
+#[test]
+fn a_root_token_that_can_be_guessed_or_not_be_sent_is_refused() {
+    for token in ["short", "has blank in it", "ünsendable-token"] {
+        assert_eq!(problems(with_environment(&[("PORTCULLIS_ROOT_TOKEN", token)])).len(), 1, "{token}");
+    }
+    let settings = with_environment(&[("PORTCULLIS_ROOT_TOKEN", "twelve-chars")]).ok().unwrap();
+    assert!(settings.warnings().iter().any(|warning| warning.contains("PORTCULLIS_ROOT_TOKEN")));
+}
+
+#[test]
+fn what_is_shown_holds_no_secret() {
+    let given = [
+        ("PORTCULLIS_ROOT_TOKEN", "the-root-token-itself"),
+        ("PORTCULLIS_DATABASE", "postgres://me:the-password@db.example.com/portcullis"),
+    ];
+    let shown = Loaded::from_sources(&sources(&given, None)).unwrap().shown();
+    let text: String = shown.iter().map(|(_, text, _)| text.as_str()).collect();
+    assert!(!text.contains("the-root-token-itself") && !text.contains("the-password"), "{text}");
+    assert!(text.contains("db.example.com"));
+}
+
+#[test]
+fn the_drain_ends_before_ten_seconds_at_its_most() {
+    let most = Loaded::from_sources(&sources(&[("PORTCULLIS_HTTP_DRAIN_S", "9")], None));
+    assert!(most.is_err());
+    assert!(HTTP_DRAIN_S.kind.admits("8"));
+}
+
+#[test]
+fn files_lie_in_the_data_folder_unless_named() {
+    let settings = with_environment(&[("PORTCULLIS_DATA", "/srv/p")]).ok().unwrap();
+    assert_eq!(settings.sealing_key_file, PathBuf::from("/srv/p/sealing-key"));
+}
