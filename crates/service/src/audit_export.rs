@@ -177,10 +177,9 @@ fn event_line(event: StoredEvent) -> Result<Line, ServiceError> {
 /// The first [`Finding`], with its line.
 pub fn verify(reader: impl BufRead, known: &Known) -> Result<Verified, Finding> {
     let mut check = Check::default();
-    let mut lines = reader.lines();
     let mut number = 0;
     let mut end = None;
-    while let Some(text) = lines.next() {
+    for text in reader.lines() {
         number += 1;
         let unreadable = |message: String| Finding::Unreadable { line: number, message };
         let text = text.map_err(|e| unreadable(e.to_string()))?;

@@ -1,5 +1,6 @@
 //! `/organizations/{org}/agents`: who may steer them, and which orders their state allows.
 
+use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MembershipChange;
@@ -55,11 +56,15 @@ async fn code_of(scene: &Scene, secret: &str) -> String {
 
 /// Puts somebody into a team, as a mapping would.
 fn put_into_team(scene: &Scene, who: &Persona, team: &'static str, role: TeamRole) {
+    change_access(scene, who, move |access| access.teams = vec![(team.parse().unwrap(), role)]);
+}
+
+fn change_access(scene: &Scene, who: &Persona, change: impl Fn(&mut Access) + Send + 'static) {
     let (organization, member) = (who.organization, who.membership);
     scene.bench.write(move |tx, moment| {
         let stored = portcullis_store::membership::find(tx, organization, member)?.unwrap();
         let mut access = stored.access.clone();
-        access.teams = vec![(team.parse()?, role)];
+        change(&mut access);
         let set = MembershipChange::SetAccess {
             id: member,
             access: Box::new(access),
@@ -295,6 +300,22 @@ async fn a_suspended_owner_stops_the_agent_without_changing_its_state() {
     refused(scene.root("POST", &keys, json!({ "name": "run" })).await, 409, "member_inactive");
     assert_eq!(scene.root("PATCH", &member, json!({ "state": "active" })).await.0, 200);
     assert_eq!(code_of(&scene, &secret).await, "allowed");
+}
+
+#[tokio::test]
+async fn another_environment_must_be_one_of_the_owners_and_ends_the_keys_of_the_old_one() {
+    let scene = Scene::new();
+    let agent = agent_of(&scene, &scene.member).await;
+    let secret = key_of(&scene, &scene.member, &agent).await;
+    let staging = json!({ "environment": "staging" });
+    refused(scene.root("PATCH", &one(&agent), staging.clone()).await, 422, "other_environment");
+    change_access(&scene, &scene.member, |access| access.environments.push("staging".parse().unwrap()));
+    let (status, changed) = scene.root("PATCH", &one(&agent), staging).await;
+    assert_eq!((status, &changed["environment"]), (200, &json!("staging")), "{changed}");
+    assert_eq!(code_of(&scene, &secret).await, "token_ended");
+    let path = format!("{}/keys", one(&agent));
+    let (_, fresh) = scene.as_of(&scene.member, "POST", &path, json!({ "name": "run" })).await;
+    assert_eq!(fresh["environment"], json!("staging"), "{fresh}");
 }
 
 #[tokio::test]

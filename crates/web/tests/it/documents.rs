@@ -90,7 +90,7 @@ async fn the_document_is_whole_in_itself() {
         let responses = operation["responses"].as_object().unwrap();
         let good: Vec<_> = responses.keys().filter(|status| status.starts_with('2')).collect();
         assert_eq!(good.len(), 1, "{at}: {good:?}");
-        assert_eq!(operation.get("requestBody").is_some() && method == "GET", false, "{at}");
+        assert!(operation.get("requestBody").is_none() || method != "GET", "{at}");
         let secured = document["security"].is_array() && operation.get("security").is_none();
         assert_eq!(secured, responses.contains_key("401"), "{at}");
     }
