@@ -31,6 +31,11 @@ pub enum Command {
     /// The audit log.
     #[command(subcommand)]
     Audit(Audit),
+    /// Write a copy of the database that `restore` takes; also while `serve` runs.
+    Backup(Backup),
+    /// Put a backup in place. It revives nobody: every token ends, and whoever a directory governs is suspended until
+    /// that directory speaks of them again.
+    Restore(Restore),
     /// Show the main job with an identity provider of its own, step by step, in under a minute.
     Demo(Demo),
 }
@@ -48,6 +53,8 @@ pub enum Admin {
     /// The root token.
     #[command(subcommand)]
     RootToken(RootToken),
+    /// Make a new first-owner link, good for one hour; the one before is good no more. Only while there is no owner.
+    FirstOwnerLink(PlaceFlags),
 }
 
 /// `admin root-token …`.
@@ -93,6 +100,33 @@ pub struct AuditVerify {
     /// How many events there were at your last check: an export with fewer was cut.
     #[arg(long, value_name = "EVENTS", default_value_t = 0)]
     pub at_least: i64,
+}
+
+/// `backup`.
+#[derive(Debug, Args)]
+pub struct Backup {
+    /// Where things are.
+    #[command(flatten)]
+    pub flags: PlaceFlags,
+    /// The file to write; it must not be there.
+    pub file: PathBuf,
+}
+
+/// `restore`.
+#[derive(Debug, Args)]
+pub struct Restore {
+    /// Where things are.
+    #[command(flatten)]
+    pub flags: PlaceFlags,
+    /// The backup.
+    #[arg(required_unless_present = "in_place")]
+    pub file: Option<PathBuf>,
+    /// Put it in place of a database that is there.
+    #[arg(long)]
+    pub replace: bool,
+    /// Make a restore of the database as it is: after PostgreSQL's own tools put it back.
+    #[arg(long, conflicts_with_all = ["file", "replace"])]
+    pub in_place: bool,
 }
 
 /// `demo`.

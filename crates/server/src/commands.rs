@@ -7,18 +7,15 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use portcullis_domain::secret::SecretHash;
 use portcullis_service::audit_export::{self, Known, MAX_LINE};
-use portcullis_service::caller::ROOT_TOKEN_HASH;
-use portcullis_store::{Store, instance};
+use portcullis_store::Store;
 
+use crate::admin::{self, Order};
 use crate::cli::{Admin, Audit, AuditExport, AuditVerify, Cli, Command, Config, RootToken};
 use crate::clock::SystemClock;
-use crate::random::SystemRandom;
-use crate::secrets::{self, ROOT_TOKEN_FILE};
 use crate::settings::flags::Given;
 use crate::settings::{Loaded, Settings, Sources};
-use crate::{data_dir, demo, log, serve};
+use crate::{data_dir, demo, log, restore, serve};
 
 /// Runs a command.
 ///
@@ -41,9 +38,18 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Store::open(&serve::store_options(&settings), Arc::new(SystemClock))?;
             println!("the database is up to date");
         }
+        Command::Backup(wanted) => restore::write_backup(&settings(wanted.flags.0.clone())?, &wanted)?,
+        Command::Restore(wanted) => restore::restore(&settings(wanted.flags.0.clone())?, &wanted)?,
         Command::Config(Config::Check(flags)) => config_check(flags.0)?,
-        Command::Admin(Admin::RootToken(RootToken::Off(flags))) => root_token_off(&settings(flags.0)?)?,
-        Command::Admin(Admin::RootToken(RootToken::New(flags))) => root_token_new(&settings(flags.0)?)?,
+        Command::Admin(Admin::RootToken(RootToken::Off(flags))) => {
+            admin::order(&settings(flags.0)?, Order::RootTokenOff)?;
+        }
+        Command::Admin(Admin::RootToken(RootToken::New(flags))) => {
+            admin::order(&settings(flags.0)?, Order::RootTokenNew)?;
+        }
+        Command::Admin(Admin::FirstOwnerLink(flags)) => {
+            admin::order(&settings(flags.0)?, Order::FirstOwnerLink)?;
+        }
         Command::Audit(Audit::Verify(verify)) => return audit_verify(&verify),
         Command::Audit(Audit::Export(export)) => audit_export(export)?,
         Command::Demo(wanted) => return runtime()?.block_on(demo::run(&wanted)),
@@ -84,32 +90,6 @@ fn config_check(given: Given) -> Result<()> {
         println!("warning: {warning}");
     }
     println!("the configuration is good");
-    Ok(())
-}
-
-/// Opens the database for a command, which needs it for itself.
-fn alone(settings: &Settings) -> Result<(data_dir::Held, Store)> {
-    let held = data_dir::hold(&settings.data)?;
-    let store = Store::open(&serve::store_options(settings), Arc::new(SystemClock))?;
-    Ok((held, store))
-}
-
-fn root_token_off(settings: &Settings) -> Result<()> {
-    let (_held, store) = alone(settings)?;
-    store.write_blocking(|tx| instance::put(tx, ROOT_TOKEN_HASH, ""))?;
-    secrets::remove(&settings.data.join(ROOT_TOKEN_FILE))?;
-    println!("the root token is off; `portcullis admin root-token new` makes another");
-    Ok(())
-}
-
-fn root_token_new(settings: &Settings) -> Result<()> {
-    let (_held, store) = alone(settings)?;
-    let token = secrets::new_root_token(&mut SystemRandom);
-    let file = settings.data.join(ROOT_TOKEN_FILE);
-    secrets::replace(&file, &format!("{token}\n"))?;
-    let hash = SecretHash::of(&token);
-    store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, hash.as_str()))?;
-    println!("a new root token is in {} (0600); the one before is refused from now on", file.display());
     Ok(())
 }
 

@@ -49,6 +49,14 @@ pub fn make(path: &Path) -> Result<(), DataDirError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))
 }
 
+/// Makes a file readable by its owner only.
+///
+/// # Errors
+/// [`DataDirError::Io`].
+pub fn make_private(path: &Path) -> Result<(), DataDirError> {
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o600)).map_err(io(path))
+}
+
 /// Refuses a file that others can read.
 ///
 /// # Errors

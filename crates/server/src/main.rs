@@ -3,6 +3,7 @@
 //! Only this room knows the environment, files, sockets and the HTTP client. Everything below gets the time, randomness
 //! and the way out as values.
 
+mod admin;
 mod cli;
 mod clock;
 mod commands;
@@ -11,8 +12,10 @@ mod demo;
 mod fetch;
 mod listen;
 mod log;
+mod mark;
 mod metrics;
 mod random;
+mod restore;
 mod secrets;
 mod serve;
 mod settings;

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,12 +23,14 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::watch;
 
+use crate::admin::Door;
 use crate::clock::SystemClock;
 use crate::data_dir::{self, Held};
+use crate::mark::Mark;
 use crate::random::{SystemRandom, sources};
 use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings};
-use crate::{fetch, listen, metrics};
+use crate::{fetch, listen, mark, metrics};
 
 /// Where the fingerprint of the sealing key is kept.
 const SEALING_KEY_FINGERPRINT: &str = "sealing_key_fingerprint";
@@ -38,6 +40,8 @@ const NODE_ID_FILE: &str = "node-id";
 const LEASE_S: i64 = 10;
 /// Seconds between two renewals.
 const RENEW_EVERY_S: u64 = 2;
+/// Seconds between two looks at how far the database has come. A process that is killed leaves a mark that is as old.
+const MARK_EVERY_S: u64 = 10;
 
 /// The options of the store that these settings name.
 #[must_use]
@@ -67,8 +71,15 @@ pub struct Opened {
 /// If another process serves, the database is newer, or the sealing key is missing or another one.
 pub fn open(settings: &Settings) -> Result<Opened> {
     let held = data_dir::hold(&settings.data)?;
+    if let DatabaseUrl::Sqlite(path) = &settings.database
+        && !path.exists()
+    {
+        // What SQLite makes beside it gets the mode of this file.
+        secrets::write_new(path, "")?;
+    }
     let store = Store::open(&store_options(settings), Arc::new(SystemClock))?;
     let sealing = sealing_key(settings, &store)?;
+    mark::check(&settings.data, &store, &mut SystemRandom)?;
     Ok(Opened { store: Arc::new(store), sealing, held })
 }
 
@@ -87,6 +98,17 @@ fn sealing_key(settings: &Settings, store: &Store) -> Result<SealingKey> {
         None => store.write_blocking(move |tx| instance::put(tx, SEALING_KEY_FINGERPRINT, &fingerprint))?,
     }
     Ok(key)
+}
+
+/// Refuses a database that was sealed with another key than the one here.
+///
+/// # Errors
+/// If the key is missing, not usable, or another one.
+pub fn must_be_sealed_by(settings: &Settings, store: &Store) -> Result<()> {
+    if store.read_blocking(|tx| instance::find(tx, SEALING_KEY_FINGERPRINT))?.is_some() {
+        sealing_key(settings, store)?;
+    }
+    Ok(())
 }
 
 /// Makes the root token known: the operator's, or a generated one in a private file.
@@ -183,6 +205,13 @@ pub async fn serve(settings: Settings) -> Result<()> {
         let product = product.clone();
         async move { product.run_jobs(jobs_stopped).await }
     });
+    let door = Door::open(&settings.data)?;
+    let taking_orders = tokio::spawn(door.run(
+        Arc::clone(&store),
+        settings.data.clone(),
+        product.around().public_url.clone(),
+    ));
+    let marking = tokio::spawn(keep_mark(settings.data.clone(), product.clone()));
     let routes = router(app.clone());
     let mut serving = tokio::spawn({
         let settings = settings.clone();
@@ -203,6 +232,8 @@ pub async fn serve(settings: Settings) -> Result<()> {
         let _ = serving.await;
     }
     let _ = stop_jobs.send(true);
+    marking.abort();
+    taking_orders.abort();
     let _ = tokio::time::timeout(settings.http_drain, jobs).await;
     if let Some(lease) = lease {
         let given_back =
@@ -211,11 +242,40 @@ pub async fn serve(settings: Settings) -> Result<()> {
             tracing::warn!(error = %error, "the lease was not given back and runs out by itself");
         }
     }
+    if let Err(error) = move_mark(&settings.data, &product).await {
+        tracing::warn!(error = %error, "the mark of the newest revision was not written");
+    }
     drop((app, product));
     tokio::task::spawn_blocking(move || store.close()).await?;
     drop(held);
     tracing::info!("stopped");
     failed.map_or(Ok(()), Err)
+}
+
+/// Writes the mark again and again, while it moves.
+async fn keep_mark(data: PathBuf, product: Portcullis) {
+    let mut tick = tokio::time::interval(Duration::from_secs(MARK_EVERY_S));
+    loop {
+        tick.tick().await;
+        if let Err(error) = move_mark(&data, &product).await {
+            tracing::warn!(error = %error, "the mark of the newest revision was not written");
+        }
+    }
+}
+
+/// Brings the mark beside the database to where the database is.
+async fn move_mark(data: &Path, product: &Portcullis) -> Result<()> {
+    let found =
+        product.read(|tx, _| Ok((instance::find(tx, instance::TIMELINE)?, instance::revision(tx)?))).await?;
+    let (Some(timeline), revision) = found else { return Ok(()) };
+    let (data, mark) = (data.to_owned(), Mark { timeline, revision });
+    tokio::task::spawn_blocking(move || {
+        if mark::find(&data)?.as_ref() != Some(&mark) {
+            mark::put(&data, &mark)?;
+        }
+        anyhow::Ok(())
+    })
+    .await?
 }
 
 /// Resolves when the process is told to stop.
@@ -232,18 +292,37 @@ async fn asked_to_stop() {
 
 /// Takes the lease of a PostgreSQL database: one node serves it. SQLite's lock is the data folder's.
 async fn take_lease(settings: &Settings, store: &Arc<Store>) -> Result<Option<Lease>> {
+    let (settings, store) = (settings.clone(), Arc::clone(store));
+    tokio::task::spawn_blocking(move || take_lease_blocking(&settings, &store)).await?
+}
+
+/// The same, for a command.
+///
+/// # Errors
+/// If another node serves the database.
+pub fn take_lease_blocking(settings: &Settings, store: &Store) -> Result<Option<Lease>> {
     if store.dialect() == Dialect::Sqlite {
         return Ok(None);
     }
     let holder = node_id(&settings.data)?;
-    let store = Arc::clone(store);
-    let taken = tokio::task::spawn_blocking(move || {
+    Ok(Some(store.write_blocking(move |tx| {
+        let now = tx.database_now()?;
+        lease::take(tx, holder, now, LEASE_S)
+    })?))
+}
+
+/// Gives the lease of a command back.
+///
+/// # Errors
+/// From the database.
+pub fn give_lease_back(store: &Store, lease: Option<Lease>) -> Result<()> {
+    if let Some(lease) = lease {
         store.write_blocking(move |tx| {
             let now = tx.database_now()?;
-            lease::take(tx, holder, now, LEASE_S)
-        })
-    });
-    Ok(Some(taken.await??))
+            lease::release(tx, lease, now)
+        })?;
+    }
+    Ok(())
 }
 
 fn node_id(data: &Path) -> Result<NodeId> {

@@ -56,7 +56,13 @@ pub struct Founding {
 /// The text of the link.
 #[must_use]
 pub fn text(around: &Surroundings, secret: &TokenSecret) -> String {
-    format!("{}?token={}", around.url("/setup/owner"), secret.expose())
+    text_under(&around.public_url, secret)
+}
+
+/// The same, for a command that has only the public URL.
+#[must_use]
+pub fn text_under(public_url: &url::Url, secret: &TokenSecret) -> String {
+    format!("{}/setup/owner?token={}", public_url.as_str().trim_end_matches('/'), secret.expose())
 }
 
 /// Whether any organization has an owner who can act.

@@ -67,13 +67,13 @@ pub fn bring_in_step(
     rules::step(tx, moment, organization.id, rules::MAX_AT_ONCE)
 }
 
-/// What the installation knows beside its organizations: another course of events begins beyond that revision, and the
+/// What the installation knows beside its organizations: another course of events begins at that revision, and the
 /// link for a first owner is good no more.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
-pub fn begin_timeline(tx: &mut Tx<'_>, timeline: &str, beyond: i64) -> Result<(), ServiceError> {
+pub fn begin_timeline(tx: &mut Tx<'_>, timeline: &str, revision: i64) -> Result<(), ServiceError> {
     instance::put(tx, instance::TIMELINE, timeline)?;
-    instance::raise_revision(tx, beyond.saturating_add(1))?;
+    instance::raise_revision(tx, revision)?;
     first_owner::withdraw_link(tx)
 }

@@ -1,0 +1,260 @@
+//! `backup` and `restore`: a copy that can be put back, and that revives nobody when it is (invariant I4).
+//!
+//! A backup is one SQLite file. It is prepared beside the database (every token ended, whoever a directory governs
+//! waiting for it) and only then put in its place, in one step. PostgreSQL is copied and restored with its own tools;
+//! `restore --in-place` then does the same preparation to the database as it is.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::{Context, Result, bail};
+use portcullis_domain::Clock as _;
+use portcullis_service::caller::ROOT_TOKEN_HASH;
+use portcullis_service::{Moment, restoring};
+use portcullis_store::{Options, Store, StoreError, backup, instance};
+
+use crate::cli::{Backup, Restore};
+use crate::clock::SystemClock;
+use crate::mark::{self, Mark, UNFINISHED};
+use crate::random::SystemRandom;
+use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
+use crate::settings::{DatabaseUrl, Settings};
+use crate::{data_dir, serve};
+
+/// The name, beside the database, under which a backup is prepared.
+const PREPARED: &str = "restoring";
+
+/// What a restore took away.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Revived {
+    /// Organizations.
+    pub organizations: usize,
+    /// Tokens that ended.
+    pub tokens_ended: u64,
+    /// Memberships whose access was resolved anew.
+    pub memberships: usize,
+}
+
+fn sqlite<'s>(settings: &'s Settings, instead: &str) -> Result<&'s Path> {
+    match &settings.database {
+        DatabaseUrl::Sqlite(path) => Ok(path),
+        DatabaseUrl::Postgres(_) => bail!("this database is in PostgreSQL: {instead}"),
+    }
+}
+
+/// `backup`.
+///
+/// # Errors
+/// If the database is in PostgreSQL, the file is there already, or the copy is not whole.
+pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
+    let database = sqlite(settings, "copy it with `pg_dump` or your provider's backups")?;
+    if !database.exists() {
+        bail!("there is no database at `{}`", database.display());
+    }
+    if wanted.file.exists() {
+        bail!("`{}` is there already; a backup never overwrites a file", wanted.file.display());
+    }
+    backup::copy(database, &wanted.file)?;
+    println!("the backup is in {} (0600), and its pages are whole", wanted.file.display());
+    println!(
+        "keep the sealing key {} elsewhere: without it a backup cannot be served",
+        settings.sealing_key_file.display()
+    );
+    Ok(())
+}
+
+/// `restore`.
+///
+/// # Errors
+/// If somebody serves from the data folder, a database is there and nobody said to replace it, or the backup is damaged,
+/// newer than this Portcullis, or was sealed with another key.
+pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
+    let _held = data_dir::hold(&settings.data)?;
+    let revived = match &wanted.file {
+        Some(file) => from_file(settings, file, wanted.replace)?,
+        None => in_place(settings)?,
+    };
+    println!(
+        "restored: {} organizations; {} tokens ended; the access of {} memberships was resolved anew",
+        revived.organizations, revived.tokens_ended, revived.memberships
+    );
+    println!("whoever a directory governs is suspended until it speaks of them again:");
+    println!(
+        "  1. issue a new SCIM token for each directory (the old ones ended) and give it to the provider"
+    );
+    println!("  2. let the provider send everybody again (Okta: force sync; Entra ID: restart provisioning)");
+    println!(
+        "  3. look at people who joined by invitation: those who left after the backup are back, without a token"
+    );
+    Ok(())
+}
+
+/// Puts a backup in place.
+fn from_file(settings: &Settings, file: &Path, replace: bool) -> Result<Revived> {
+    let database =
+        sqlite(settings, "restore it with `pg_restore`, then run `portcullis restore --in-place`")?;
+    if database.exists() && !replace {
+        bail!("`{}` is there; `--replace` puts the backup in its place", database.display());
+    }
+    if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        data_dir::make(folder)?;
+    }
+    let mut name = database.as_os_str().to_owned();
+    name.push(format!(".{PREPARED}"));
+    let prepared = PathBuf::from(name);
+    remove_whole(&prepared)?;
+    let done = prepare(settings, file, (&prepared, database)).and_then(|(revived, mark)| {
+        put_in_place(settings, &prepared, database, &mark)?;
+        Ok(revived)
+    });
+    if done.is_err() {
+        remove_whole(&prepared)?;
+    }
+    done
+}
+
+fn remove_whole(database: &Path) -> Result<()> {
+    let [wal, shm] = backup::beside(database);
+    for file in [wal, shm, database.to_owned()] {
+        secrets::remove(&file)?;
+    }
+    Ok(())
+}
+
+/// Makes a copy of the backup that revives nobody.
+fn prepare(
+    settings: &Settings,
+    file: &Path,
+    (prepared, database): (&Path, &Path),
+) -> Result<(Revived, Mark)> {
+    secrets::write_new(prepared, "")?;
+    std::fs::copy(file, prepared).with_context(|| format!("the backup `{}`", file.display()))?;
+    data_dir::make_private(prepared)?;
+    backup::check(prepared)?;
+    let store = Store::open(&Options::Sqlite { path: prepared.to_owned() }, Arc::new(SystemClock))?;
+    serve::must_be_sealed_by(settings, &store)?;
+    let marked = mark::find(&settings.data).ok().flatten().map_or(0, |mark| mark.revision);
+    let now = if database.exists() { current(database) } else { Current::default() };
+    let root = now.root_token;
+    store.write_blocking(move |tx| {
+        let of_backup = instance::find(tx, ROOT_TOKEN_HASH)?;
+        // A root token that was replaced or turned off since must not come back.
+        match (&root, of_backup.as_deref()) {
+            (_, Some("")) | (Some(None), _) => Ok(()),
+            (Some(Some(hash)), _) => instance::put(tx, ROOT_TOKEN_HASH, hash),
+            (None, _) => instance::remove(tx, ROOT_TOKEN_HASH),
+        }
+    })?;
+    let revived = revive_nobody(&store)?;
+    let mark = next_mark(&store, marked.max(now.revision))?;
+    finish(&store, &mark)?;
+    drop(store);
+    backup::settle(prepared)?;
+    Ok((revived, mark))
+}
+
+/// What the database that is replaced knows, as far as it can be read.
+#[derive(Default)]
+struct Current {
+    revision: i64,
+    /// `None` if nothing could be read.
+    root_token: Option<Option<String>>,
+}
+
+/// Reads the database that is replaced; it may be damaged, which is why somebody restores.
+fn current(database: &Path) -> Current {
+    let read = || -> Result<Current, StoreError> {
+        let store = Store::connect(&Options::Sqlite { path: database.to_owned() }, Arc::new(SystemClock))?;
+        store.read_blocking(|tx| {
+            Ok(Current {
+                revision: instance::revision(tx)?,
+                root_token: Some(instance::find(tx, ROOT_TOKEN_HASH)?),
+            })
+        })
+    };
+    read().unwrap_or_else(|error| {
+        eprintln!("portcullis: the database that is replaced cannot be read ({error}): a new root token will be made");
+        Current::default()
+    })
+}
+
+fn put_in_place(settings: &Settings, prepared: &Path, database: &Path, mark: &Mark) -> Result<()> {
+    // The mark first: whatever happens from here on, the old file is not served.
+    mark::put(&settings.data, mark)?;
+    for beside in backup::beside(database) {
+        secrets::remove(&beside)?;
+    }
+    std::fs::rename(prepared, database).with_context(|| format!("`{}`", database.display()))?;
+    if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+        File::open(folder)?.sync_all()?;
+    }
+    secrets::remove(&settings.data.join(OWNER_LINK_FILE))?;
+    let store = Store::connect(&Options::Sqlite { path: database.to_owned() }, Arc::new(SystemClock))?;
+    let root: Option<String> = store.read_blocking(|tx| instance::find(tx, ROOT_TOKEN_HASH))?;
+    if root.is_none() {
+        secrets::remove(&settings.data.join(ROOT_TOKEN_FILE))?;
+    }
+    Ok(())
+}
+
+/// Makes a restore of the database as it is.
+fn in_place(settings: &Settings) -> Result<Revived> {
+    let store = Arc::new(Store::open(&serve::store_options(settings), Arc::new(SystemClock))?);
+    serve::must_be_sealed_by(settings, &store)?;
+    let lease = serve::take_lease_blocking(settings, &store)?;
+    let marked = mark::find(&settings.data).ok().flatten().map_or(0, |mark| mark.revision);
+    let revived = revive_nobody(&store).and_then(|revived| {
+        let mark = next_mark(&store, marked)?;
+        // The mark first: a process that dies between the two leaves a database that is refused.
+        mark::put(&settings.data, &mark)?;
+        finish(&store, &mark)?;
+        Ok(revived)
+    });
+    serve::give_lease_back(&store, lease)?;
+    revived
+}
+
+/// Carries the restore out: the database is unfinished from the first step to the last.
+fn revive_nobody(store: &Store) -> Result<Revived> {
+    let moment = || Moment { now: SystemClock.now(), random: Box::new(SystemRandom) };
+    store.write_blocking(|tx| instance::put(tx, instance::TIMELINE, UNFINISHED))?;
+    let mut revived = Revived::default();
+    let mut after = String::new();
+    loop {
+        let from = after.clone();
+        let page = store.read_blocking(move |tx| restoring::organizations(tx, &from))?;
+        let Some(last) = page.last() else { break };
+        after = last.id.to_string();
+        for organization in page {
+            let one = organization.clone();
+            revived.organizations += 1;
+            revived.tokens_ended +=
+                store.write_blocking(move |tx| restoring::revive_nobody(tx, &mut moment(), &one))?;
+            loop {
+                let one = organization.clone();
+                let stored =
+                    store.write_blocking(move |tx| restoring::bring_in_step(tx, &mut moment(), &one))?;
+                if stored == 0 {
+                    break;
+                }
+                revived.memberships += stored;
+            }
+        }
+    }
+    Ok(revived)
+}
+
+/// The mark of a new timeline, which begins beyond everything that either side has seen.
+fn next_mark(store: &Store, marked: i64) -> Result<Mark> {
+    let found: i64 = store.read_blocking(instance::revision)?;
+    let revision = found.max(marked).saturating_add(1);
+    Ok(Mark { timeline: mark::new_timeline(&mut SystemRandom), revision })
+}
+
+/// The restore is done: the database is on that timeline.
+fn finish(store: &Store, mark: &Mark) -> Result<()> {
+    let mark = mark.clone();
+    store.write_blocking(move |tx| restoring::begin_timeline(tx, &mark.timeline, mark.revision))?;
+    Ok(())
+}
