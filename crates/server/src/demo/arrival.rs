@@ -212,7 +212,7 @@ impl Story<'_> {
         let tokens = self.api.list(&format!("/tokens?holder={}", arrived.membership)).await?;
         let session = tokens.iter().find(|t| find_text(t, "/kind") == "session").context("no session")?;
         Ok(Bearer {
-            what: "session in the browser".to_owned(),
+            what: "browser session".to_owned(),
             id: text(session, "id")?,
             agent: None,
             secret: arrived.session.clone(),
@@ -242,8 +242,8 @@ impl Story<'_> {
         bearers.push(key);
         let operator = self.stage.root.clone();
         for (agent, rule, seen_by) in [
-            ("nightly-report", "pause", vec![(name.as_str(), &own), ("the operator", &operator)]),
-            ("code-review", "disable", vec![("the operator", &operator)]),
+            ("reports", "pause", vec![(name.as_str(), &own), ("the operator", &operator)]),
+            ("reviewer", "disable", vec![("the operator", &operator)]),
         ] {
             let wanted = json!({ "name": agent, "owner": leaver.membership, "on_owner_loss": rule });
             let id = text(&self.api.create_as(&own, "/agents", &wanted).await?, "id")?;

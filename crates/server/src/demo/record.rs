@@ -24,7 +24,7 @@ const RECEIPT_TYP: &str = "portcullis-receipt+jws";
 /// How long to wait for what is signed after the commit; a second is promised.
 const MAX_SIGNING: Duration = Duration::from_secs(5);
 /// Columns of the tree's branches, numbers and actions.
-const COLUMNS_OF_ACTION: usize = 38;
+const COLUMNS_OF_ACTION: usize = 36;
 /// How much of a key's name people see; machines see all of it.
 const SHOWN_OF_KID: usize = 12;
 /// How often to look.

@@ -13,6 +13,7 @@
     reason = "a test fails by panicking, and whole tests measure real time in a real environment"
 )]
 
+mod demo;
 mod harness;
 mod kill;
 mod survivors;
