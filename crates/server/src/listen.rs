@@ -17,7 +17,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, watch};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
@@ -27,6 +27,12 @@ use crate::settings::resolved::{Settings, TlsFiles};
 const MAX_HANDSHAKE_S: u64 = 10;
 /// How long to wait after the system could not give another connection, in milliseconds.
 const ACCEPT_PAUSE_MS: u64 = 50;
+/// The most requests that one HTTP/2 connection may have under way: one caller must not take the work of all.
+const MAX_STREAMS: u32 = 128;
+/// Seconds between two signs of life asked of an HTTP/2 caller, and how long to wait for one.
+const HTTP2_PING_S: u64 = 20;
+/// What ALPN says for HTTP/2 (RFC 9113 §3.2).
+const ALPN_HTTP2: &[u8] = b"h2";
 
 /// Why TLS cannot be served.
 #[derive(Debug, Error)]
@@ -59,15 +65,43 @@ pub fn tls(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
         .with_safe_default_protocol_versions()?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
+    config.alpn_protocols = vec![ALPN_HTTP2.to_vec(), b"http/1.1".to_vec()];
     Ok(TlsAcceptor::from(Arc::new(config)))
 }
 
 /// What a connection is served with.
 struct Serving {
     router: Router,
-    http: Builder<TokioExecutor>,
+    http: Versions,
     graceful: GracefulShutdown,
+}
+
+/// One builder a version of HTTP. Which one serves is known before the first byte is read (by ALPN; in the clear
+/// always HTTP/1.1), because guessing it from the bytes would wait for them without a limit.
+#[derive(Clone)]
+struct Versions {
+    http1: Builder<TokioExecutor>,
+    http2: Builder<TokioExecutor>,
+}
+
+impl Versions {
+    fn new(settings: &Settings) -> Self {
+        let mut http1 = Builder::new(TokioExecutor::new()).http1_only();
+        http1
+            .http1()
+            .timer(TokioTimer::new())
+            .header_read_timeout(settings.http_header_timeout)
+            .max_buf_size(settings.http_max_header_bytes);
+        let mut http2 = Builder::new(TokioExecutor::new()).http2_only();
+        http2
+            .http2()
+            .timer(TokioTimer::new())
+            .max_concurrent_streams(MAX_STREAMS)
+            .keep_alive_interval(Duration::from_secs(HTTP2_PING_S))
+            .keep_alive_timeout(Duration::from_secs(HTTP2_PING_S))
+            .max_header_list_size(u32::try_from(settings.http_max_header_bytes).unwrap_or(u32::MAX));
+        Self { http1, http2 }
+    }
 }
 
 /// Serves until `stop` is true; then answers what came and ends within `settings.http_drain`.
@@ -81,23 +115,15 @@ pub async fn serve(
     settings: &Settings,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let mut http = Builder::new(TokioExecutor::new());
-    http.http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(settings.http_header_timeout)
-        .max_buf_size(settings.http_max_header_bytes.max(8192));
-    http.http2()
-        .timer(TokioTimer::new())
-        .max_header_list_size(u32::try_from(settings.http_max_header_bytes).unwrap_or(u32::MAX));
-    let serving = Serving { router, http, graceful: GracefulShutdown::new() };
+    let serving = Serving { router, http: Versions::new(settings), graceful: GracefulShutdown::new() };
     let room = Arc::new(Semaphore::new(settings.http_max_connections));
     loop {
-        let Ok(place) = Arc::clone(&room).acquire_owned().await else { break };
         let accepted = tokio::select! {
+            // Also while no place is free: whoever holds all connections must not keep the server from stopping.
             _ = stop.changed() => break,
-            accepted = listener.accept() => accepted,
+            accepted = accept(&listener, &room) => accepted,
         };
-        let (stream, peer) = match accepted {
+        let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
                 tracing::warn!(error = %error, "no connection was accepted");
@@ -116,23 +142,37 @@ pub async fn serve(
     Ok(())
 }
 
+/// The next connection, once there is a place for it.
+async fn accept(
+    listener: &TcpListener,
+    room: &Arc<Semaphore>,
+) -> io::Result<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = Arc::clone(room).acquire_owned().await.map_err(io::Error::other)?;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
+}
+
 fn begin(
     serving: &Serving,
     tls: Option<TlsAcceptor>,
     stream: TcpStream,
     peer: SocketAddr,
-    place: tokio::sync::OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
 ) {
     let watcher = serving.graceful.watcher();
     let http = serving.http.clone();
     let router = serving.router.clone().layer(axum::Extension(ConnectInfo(peer)));
     tokio::spawn(async move {
         match tls {
-            None => connection(http, watcher, stream, router).await,
+            None => connection(http.http1, watcher, stream, router).await,
             Some(tls) => {
                 let limit = Duration::from_secs(MAX_HANDSHAKE_S);
                 if let Ok(Ok(stream)) = tokio::time::timeout(limit, tls.accept(stream)).await {
-                    connection(http, watcher, stream, router).await;
+                    let version = match stream.get_ref().1.alpn_protocol() {
+                        Some(ALPN_HTTP2) => http.http2,
+                        _ => http.http1,
+                    };
+                    connection(version, watcher, stream, router).await;
                 }
             }
         }
@@ -150,8 +190,12 @@ async fn connection<S>(
 {
     let service =
         TowerToHyperService::new(router.map_request(|r: http::Request<_>| r.map(axum::body::Body::new)));
-    let served = http.serve_connection_with_upgrades(TokioIo::new(stream), service);
+    let served = http.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served.into_owned()).await {
         tracing::debug!(error = %error, "a connection ended early");
     }
 }
+
+#[cfg(test)]
+#[path = "listen_tests.rs"]
+mod tests;

@@ -1,0 +1,142 @@
+//! What the listener must hold: limits that end a slow or greedy caller, and a stop that lets requests finish.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use axum::Router;
+use axum::extract::ConnectInfo;
+use axum::routing::get;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::serve;
+use crate::settings::{Settings, Sources};
+
+/// How long a test waits for what must come; only a failing test waits so long.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// A listener under test.
+struct Running {
+    address: SocketAddr,
+    stop: watch::Sender<bool>,
+    served: JoinHandle<std::io::Result<()>>,
+}
+
+fn router() -> Router {
+    Router::new()
+        .route("/", get(|| async { "hello" }))
+        .route("/peer", get(|ConnectInfo(peer): ConnectInfo<SocketAddr>| async move { peer.to_string() }))
+        .route(
+            "/slow",
+            get(|| async {
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                "slow, but whole"
+            }),
+        )
+        .route("/never", get(std::future::pending::<&str>))
+}
+
+async fn start(environment: &[(&str, &str)]) -> Running {
+    let environment = environment.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
+    let settings = Settings::from_sources(&Sources { environment, ..Sources::default() }).ok().unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let (stop, stopped) = watch::channel(false);
+    let served = tokio::spawn(async move { serve(listener, None, router(), &settings, stopped).await });
+    Running { address, stop, served }
+}
+
+async fn whole_answer(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let read =
+        tokio::time::timeout(PATIENCE, stream.read_to_end(&mut answer)).await.expect("no answer in time");
+    // A connection that is cut while it still sends may end with a reset, after the answer.
+    drop(read);
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+async fn ask(address: SocketAddr, path: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.unwrap();
+    whole_answer(&mut stream).await
+}
+
+#[tokio::test]
+async fn a_request_is_answered_and_knows_who_asked() {
+    let running = start(&[]).await;
+    assert!(ask(running.address, "/").await.ends_with("hello"));
+    assert!(ask(running.address, "/peer").await.contains("127.0.0.1:"));
+}
+
+#[tokio::test]
+async fn a_caller_that_sends_nothing_or_half_a_head_is_cut_off() {
+    let running = start(&[("PORTCULLIS_HTTP_HEADER_TIMEOUT_S", "1")]).await;
+    for begun in ["", "PRI * HTTP/2.0\r\n", "GET / HTTP/1.1\r\nhost: x\r\n"] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        stream.write_all(begun.as_bytes()).await.unwrap();
+        let answer = whole_answer(&mut stream).await;
+        assert!(!answer.contains("hello"), "{begun:?}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_head_above_the_limit_is_answered_with_431_and_one_below_passes() {
+    let running = start(&[("PORTCULLIS_HTTP_MAX_HEADER_BYTES", "8192")]).await;
+    for (bytes, status) in [(4_000, "200"), (16_000, "431")] {
+        let mut stream = TcpStream::connect(running.address).await.unwrap();
+        let filling = "x".repeat(bytes);
+        let request = format!("GET / HTTP/1.1\r\nhost: x\r\nx-a: {filling}\r\nconnection: close\r\n\r\n");
+        // The server may answer before it has read all.
+        let _ = stream.write_all(request.as_bytes()).await;
+        let answer = whole_answer(&mut stream).await;
+        assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{bytes}: {answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_request_under_way_is_answered_whole_and_new_connections_are_refused() {
+    let running = start(&[]).await;
+    let address = running.address;
+    let asked = tokio::spawn(async move { ask(address, "/slow").await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    running.stop.send(true).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(TcpStream::connect(address).await.is_err(), "a new connection was taken while draining");
+    assert!(asked.await.unwrap().ends_with("slow, but whole"));
+    tokio::time::timeout(PATIENCE, running.served).await.expect("it did not end").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_that_never_ends_does_not_outlive_the_drain() {
+    let running = start(&[("PORTCULLIS_HTTP_DRAIN_S", "1")]).await;
+    let address = running.address;
+    let asked = tokio::spawn(async move { ask(address, "/never").await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    running.stop.send(true).unwrap();
+    tokio::time::timeout(PATIENCE, running.served).await.expect("it did not end").unwrap().unwrap();
+    asked.abort();
+}
+
+#[tokio::test]
+async fn a_stop_is_heard_while_every_connection_is_taken() {
+    let running = start(&[("PORTCULLIS_HTTP_MAX_CONNECTIONS", "1"), ("PORTCULLIS_HTTP_DRAIN_S", "1")]).await;
+    let mut holder = TcpStream::connect(running.address).await.unwrap();
+    holder.write_all(b"GET /never HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    running.stop.send(true).unwrap();
+    tokio::time::timeout(PATIENCE, running.served).await.expect("it did not end").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn an_idle_connection_does_not_hold_up_a_stop() {
+    let running = start(&[]).await;
+    let mut idle = TcpStream::connect(running.address).await.unwrap();
+    idle.write_all(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    let mut first = [0_u8; 16];
+    idle.read_exact(&mut first).await.unwrap();
+    running.stop.send(true).unwrap();
+    tokio::time::timeout(Duration::from_secs(3), running.served).await.expect("it waited").unwrap().unwrap();
+}
