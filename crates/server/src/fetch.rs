@@ -12,28 +12,42 @@ use std::time::Duration;
 use anyhow::Context;
 use hickory_resolver::TokioResolver;
 use hickory_resolver::config::{NameServerConfig, ResolverConfig};
+use hickory_resolver::proto::rr::{Name, RData};
 use portcullis_service::fetch::{
     AddressClass, Fetch, FetchAnswer, FetchError, FetchFuture, FetchMethod, FetchRequest,
 };
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use reqwest::dns::{Addrs, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
-use self::address::Permitted;
+use self::address::{Permitted, Scheme};
 use crate::settings::Settings;
 
 /// How long a TXT look-up may take, in milliseconds.
 const MAX_TXT_MS: u64 = 5000;
 /// The most TXT records that are read of one name.
 const MAX_TXT_RECORDS: usize = 64;
+/// Seconds for TCP and TLS: an unreachable host must not use up the whole limit of a request.
+const MAX_CONNECT_S: u64 = 5;
+/// Seconds for which an idle connection is kept.
+const MAX_IDLE_S: u64 = 30;
+/// Idle connections kept to one host.
+const MAX_IDLE_CONNECTIONS: usize = 4;
+/// The most headers of an answer by HTTP/1.1.
+const MAX_ANSWER_HEADERS: usize = 100;
+/// The most bytes of headers of an answer by HTTP/2.
+const MAX_ANSWER_HEADER_BYTES: u32 = 64 * 1024;
 
 /// The way out in these settings.
 ///
 /// # Errors
 /// If the resolver or the authorities' file cannot be read.
 pub fn outbound(settings: &Settings) -> anyhow::Result<Arc<dyn Fetch>> {
-    let permitted =
-        Permitted { networks: settings.allow_networks.clone(), private: settings.allow_private_networks };
+    let permitted = Permitted {
+        networks: settings.allow_networks.clone(),
+        private: settings.allow_private_networks,
+        scheme: Scheme::Https,
+    };
     let resolver = resolver(&settings.dns_servers)?;
     let ca = match &settings.fetch_ca_file {
         Some(path) => {
@@ -46,7 +60,7 @@ pub fn outbound(settings: &Settings) -> anyhow::Result<Arc<dyn Fetch>> {
 }
 
 fn resolver(servers: &[SocketAddr]) -> anyhow::Result<TokioResolver> {
-    let builder = if servers.is_empty() {
+    let mut builder = if servers.is_empty() {
         TokioResolver::builder_tokio().context("`/etc/resolv.conf`")?
     } else {
         let servers = servers
@@ -65,6 +79,8 @@ fn resolver(servers: &[SocketAddr]) -> anyhow::Result<TokioResolver> {
             hickory_resolver::net::runtime::TokioRuntimeProvider::default(),
         )
     };
+    // A proof that was just published must be seen: "there is none" is not remembered.
+    builder.options_mut().negative_max_ttl = Some(Duration::ZERO);
     Ok(builder.build()?)
 }
 
@@ -83,7 +99,7 @@ struct Refused {
 }
 
 impl Resolve for Judging {
-    fn resolve(&self, name: Name) -> Resolving {
+    fn resolve(&self, name: reqwest::dns::Name) -> Resolving {
         let judging = self.clone();
         Box::pin(async move {
             let found = judging.resolver.lookup_ip(name.as_str()).await?;
@@ -98,10 +114,37 @@ impl Resolve for Judging {
     }
 }
 
-/// The way out.
-struct Outbound {
+/// One client and whom it may reach.
+struct Way {
     http: reqwest::Client,
     judging: Judging,
+}
+
+impl Way {
+    fn new(judging: Judging, ca: &[reqwest::Certificate]) -> Result<Self, reqwest::Error> {
+        let mut http = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .no_proxy()
+            .referer(false)
+            .dns_resolver(Arc::new(judging.clone()))
+            .https_only(judging.permitted.scheme == Scheme::Https)
+            .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(Duration::from_secs(MAX_CONNECT_S))
+            .pool_idle_timeout(Duration::from_secs(MAX_IDLE_S))
+            .pool_max_idle_per_host(MAX_IDLE_CONNECTIONS)
+            .http1_max_headers(MAX_ANSWER_HEADERS)
+            .http2_max_header_list_size(MAX_ANSWER_HEADER_BYTES);
+        for authority in ca {
+            http = http.add_root_certificate(authority.clone());
+        }
+        Ok(Self { http: http.build()?, judging })
+    }
+}
+
+/// The way out: by `https:`, and by `http:` where the operator permits private networks.
+struct Outbound {
+    https: Way,
+    plain: Option<Way>,
 }
 
 impl Outbound {
@@ -110,22 +153,17 @@ impl Outbound {
         resolver: TokioResolver,
         ca: Vec<reqwest::Certificate>,
     ) -> Result<Self, reqwest::Error> {
-        let judging = Judging { resolver, permitted };
-        let mut http = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            .no_proxy()
-            .referer(false)
-            .dns_resolver(Arc::new(judging.clone()))
-            .user_agent(concat!("portcullis/", env!("CARGO_PKG_VERSION")))
-            .pool_idle_timeout(Duration::from_secs(30));
-        for authority in ca {
-            http = http.add_root_certificate(authority);
-        }
-        Ok(Self { http: http.build()?, judging })
+        let plain = if permitted.private {
+            let permitted = Permitted { scheme: Scheme::PlainHttp, ..permitted.clone() };
+            Some(Way::new(Judging { resolver: resolver.clone(), permitted }, &[])?)
+        } else {
+            None
+        };
+        Ok(Self { https: Way::new(Judging { resolver, permitted }, &ca)?, plain })
     }
 
-    /// Refuses a URL before anything is sent; gives its host for messages.
-    fn check(&self, url: &Url) -> Result<String, FetchError> {
+    /// Refuses a URL before anything is sent; gives its way and its host for messages.
+    fn check(&self, url: &Url) -> Result<(&Way, String), FetchError> {
         let mut shown = url.clone();
         shown.set_query(None);
         let _ = shown.set_username("");
@@ -136,62 +174,61 @@ impl Outbound {
         }
         let host = url.host().ok_or_else(|| refused("it has no host"))?;
         let name = host.to_string();
-        match url.scheme() {
-            "https" => {}
-            "http" if self.judging.permitted.private => {}
-            _ => return Err(FetchError::NotHttps { url: shown.to_string() }),
-        }
+        let way = match url.scheme() {
+            "https" => Some(&self.https),
+            "http" => self.plain.as_ref(),
+            _ => None,
+        };
+        let way = way.ok_or_else(|| FetchError::NotHttps { url: shown.to_string() })?;
+        // The client asks the resolver about names only, so an address is judged here.
         let address = match host {
-            Host::Domain(_) => return Ok(name),
+            Host::Domain(_) => return Ok((way, name)),
             Host::Ipv4(address) => IpAddr::V4(address),
             Host::Ipv6(address) => IpAddr::V6(address),
         };
         let refused = |class| FetchError::AddressRefused { host: name.clone(), address, class };
-        self.judging.permitted.check(address).map_err(refused)?;
-        if url.scheme() == "http" && address::class(address) == AddressClass::Public {
-            return Err(refused(AddressClass::Public));
-        }
-        Ok(name)
+        way.judging.permitted.check(address).map_err(refused)?;
+        Ok((way, name))
     }
 
     async fn send(&self, request: FetchRequest) -> Result<FetchAnswer, FetchError> {
-        let host = self.check(&request.url)?;
+        let (way, host) = self.check(&request.url)?;
         let timeout_ms = request.timeout_ms;
-        let whole = self.exchange(request, &host);
+        let whole = exchange(way, request, &host);
         let limit = Duration::from_millis(timeout_ms);
         tokio::time::timeout(limit, whole)
             .await
             .unwrap_or(Err(FetchError::TimedOut { host: host.clone(), timeout_ms }))
     }
+}
 
-    async fn exchange(&self, request: FetchRequest, host: &str) -> Result<FetchAnswer, FetchError> {
-        let method = match request.method {
-            FetchMethod::Get => reqwest::Method::GET,
-            FetchMethod::Post => reqwest::Method::POST,
-        };
-        let mut builder = self.http.request(method, request.url).headers(headers(&request.headers)?);
-        if let Some(body) = request.body {
-            builder = builder.body(body);
-        }
-        let mut answer = builder.send().await.map_err(|error| connect_error(host, &error))?;
-        let status = answer.status().as_u16();
-        if (300..400).contains(&status) {
-            return Err(FetchError::Redirected { host: host.to_owned(), status });
-        }
-        let known = |(name, value): (&HeaderName, &HeaderValue)| {
-            Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-        };
-        let headers = answer.headers().iter().filter_map(known).collect();
-        let mut body = Vec::new();
-        let broken = |error: reqwest::Error| FetchError::Broken { host: host.to_owned(), why: words(&error) };
-        while let Some(chunk) = answer.chunk().await.map_err(broken)? {
-            if body.len() + chunk.len() > request.max_bytes {
-                return Err(FetchError::TooLarge { host: host.to_owned(), max_bytes: request.max_bytes });
-            }
-            body.extend_from_slice(&chunk);
-        }
-        Ok(FetchAnswer { status, headers, body })
+async fn exchange(way: &Way, request: FetchRequest, host: &str) -> Result<FetchAnswer, FetchError> {
+    let method = match request.method {
+        FetchMethod::Get => reqwest::Method::GET,
+        FetchMethod::Post => reqwest::Method::POST,
+    };
+    let mut builder = way.http.request(method, request.url).headers(headers(&request.headers)?);
+    if let Some(body) = request.body {
+        builder = builder.body(body);
     }
+    let mut answer = builder.send().await.map_err(|error| connect_error(host, &error))?;
+    let status = answer.status().as_u16();
+    if (300..400).contains(&status) {
+        return Err(FetchError::Redirected { host: host.to_owned(), status });
+    }
+    let known = |(name, value): (&HeaderName, &HeaderValue)| {
+        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
+    };
+    let headers = answer.headers().iter().filter_map(known).collect();
+    let mut body = Vec::new();
+    let broken = |error: reqwest::Error| FetchError::Broken { host: host.to_owned(), why: words(&error) };
+    while let Some(chunk) = answer.chunk().await.map_err(broken)? {
+        if body.len() + chunk.len() > request.max_bytes {
+            return Err(FetchError::TooLarge { host: host.to_owned(), max_bytes: request.max_bytes });
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(FetchAnswer { status, headers, body })
 }
 
 fn headers(list: &[(String, String)]) -> Result<HeaderMap, FetchError> {
@@ -243,20 +280,23 @@ impl Fetch for Outbound {
         Box::pin(async move {
             let limit = Duration::from_millis(MAX_TXT_MS);
             let timed_out = || FetchError::TimedOut { host: name.clone(), timeout_ms: MAX_TXT_MS };
-            let found = tokio::time::timeout(limit, self.judging.resolver.txt_lookup(name.as_str()))
+            let unresolvable = |why: String| FetchError::Unresolvable { host: name.clone(), why };
+            let mut full = Name::from_utf8(&name).map_err(|error| unresolvable(error.to_string()))?;
+            // Without this, a record under the company's own search domain would prove somebody else's.
+            full.set_fqdn(true);
+            let found = tokio::time::timeout(limit, self.https.judging.resolver.txt_lookup(full))
                 .await
                 .map_err(|_| timed_out())?;
             match found {
                 Ok(records) => Ok(texts(&records)),
-                Err(error) if error.is_no_records_found() => Ok(Vec::new()),
-                Err(error) => Err(FetchError::Unresolvable { host: name.clone(), why: error.to_string() }),
+                Err(error) if error.is_no_records_found() || error.is_nx_domain() => Ok(Vec::new()),
+                Err(error) => Err(unresolvable(error.to_string())),
             }
         })
     }
 }
 
 fn texts(records: &hickory_resolver::lookup::Lookup) -> Vec<String> {
-    use hickory_resolver::proto::rr::RData;
     records
         .answers()
         .iter()
@@ -267,3 +307,7 @@ fn texts(records: &hickory_resolver::lookup::Lookup) -> Vec<String> {
         .take(MAX_TXT_RECORDS)
         .collect()
 }
+
+#[cfg(test)]
+#[path = "fetch_tests.rs"]
+mod tests;

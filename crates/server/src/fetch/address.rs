@@ -55,6 +55,10 @@ const V6: [(Ipv6Net, AddressClass); 13] = [
     (v6([0x2001, 0, 0], 23), AddressClass::Reserved),
 ];
 
+/// IPv6 loopback and unspecified, which [`class`] knows by themselves; in no network that an operator names.
+const NEVER_V6: [Ipv6Net; 2] =
+    [Ipv6Net::new_assert(Ipv6Addr::LOCALHOST, 128), Ipv6Net::new_assert(Ipv6Addr::UNSPECIFIED, 128)];
+
 /// What kind of address it is.
 #[must_use]
 pub fn class(address: IpAddr) -> AddressClass {
@@ -106,9 +110,14 @@ pub fn is_never_reached(net: &IpNet) -> bool {
                 | AddressClass::Broadcast
         )
     };
-    let overlaps = |other: IpNet| net.contains(&other.network()) || other.contains(&net.network());
-    V4.iter().any(|(other, class)| never(*class) && overlaps(IpNet::V4(*other)))
-        || V6.iter().any(|(other, class)| never(*class) && overlaps(IpNet::V6(*other)))
+    // A private network may be named although a metadata address lies in it (`fd00::/8`): that one stays refused.
+    let overlaps = |other: IpNet, class: AddressClass| {
+        never(class)
+            && (other.contains(net) || (net.contains(&other) && class != AddressClass::CloudMetadata))
+    };
+    V4.iter().any(|(other, class)| overlaps(IpNet::V4(*other), *class))
+        || V6.iter().any(|(other, class)| overlaps(IpNet::V6(*other), *class))
+        || NEVER_V6.iter().any(|other| net.contains(&IpNet::V6(*other)))
         || never(self::class(net.network()))
 }
 
@@ -119,6 +128,18 @@ pub struct Permitted {
     pub networks: Vec<IpNet>,
     /// Loopback and private networks too, and plain `http:` there: development and tests.
     pub private: bool,
+    /// By which scheme the connection is made.
+    pub scheme: Scheme,
+}
+
+/// By which scheme a connection is made.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Scheme {
+    /// To every permitted address.
+    #[default]
+    Https,
+    /// Only to loopback and private addresses, where those are permitted.
+    PlainHttp,
 }
 
 impl Permitted {
@@ -137,7 +158,17 @@ impl Permitted {
                     | AddressClass::UniqueLocal
                     | AddressClass::CarrierShared
             );
-        let never = is_never_reached(&IpNet::from(address));
-        if class == AddressClass::Public || development || (own && !never) { Ok(()) } else { Err(class) }
+        // Of an embedded address nobody can tell here where it leads: naming its network does not admit it.
+        let never = class == AddressClass::Embedded || is_never_reached(&IpNet::from(address));
+        let by_https = class == AddressClass::Public || (own && !never);
+        match self.scheme {
+            Scheme::Https if by_https || development => Ok(()),
+            Scheme::PlainHttp if development => Ok(()),
+            Scheme::Https | Scheme::PlainHttp => Err(class),
+        }
     }
 }
+
+#[cfg(test)]
+#[path = "address_tests.rs"]
+mod tests;
