@@ -98,6 +98,16 @@ impl Server {
         self.wait_until_ready().await;
     }
 
+    /// Runs a command beside the server, in its data folder: whether it succeeded, and what it said.
+    pub fn command(&self, words: &[&str]) -> (bool, String) {
+        command(&self.data, self.database.as_deref(), words)
+    }
+
+    /// The PostgreSQL database, if it is one.
+    pub fn database(&self) -> Option<&str> {
+        self.database.as_deref()
+    }
+
     /// The process id.
     pub fn pid(&self) -> u32 {
         self.child.id()
@@ -165,6 +175,26 @@ impl Drop for Server {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Runs a command on a data folder: whether it succeeded, and what it said on both outputs.
+pub fn command(data: &Path, database: Option<&str>, words: &[&str]) -> (bool, String) {
+    let mut command = Command::new(variable("PORTCULLIS_BIN"));
+    command.args(words).arg("--data").arg(data).env("PORTCULLIS_ROOT_TOKEN", ROOT);
+    command.env_remove("PORTCULLIS_DATABASE").stdin(Stdio::null());
+    if let Some(url) = database {
+        command.arg("--database").arg(url);
+    }
+    let output = command.output().expect("the binary runs");
+    let said = [output.stdout, output.stderr].concat();
+    (output.status.success(), String::from_utf8_lossy(&said).into_owned())
+}
+
+/// Starts a server that must refuse to serve; what it said.
+pub fn refused_start(data: &Path, database: Option<&str>) -> String {
+    let (served, said) = command(data, database, &["serve", "--listen", "127.0.0.1:0"]);
+    assert!(!served, "it served: {said}");
+    said
 }
 
 fn spawn(port: u16, data: &Path, database: Option<&str>) -> Child {
@@ -370,8 +400,8 @@ pub fn surroundings() -> Surroundings {
     )
 }
 
-/// Accepts an invitation as a person would: opens the link, sets a password.
-pub async fn accept(server: &Server, link: &str) {
+/// Accepts an invitation as a person would: opens the link, sets a password; the session's secret.
+pub async fn accept(server: &Server, link: &str) -> String {
     let mut browser = Browser::new().unwrap();
     let page = browser.open(link).await.unwrap();
     assert_eq!(page.status, 200, "{}", page.body);
@@ -382,7 +412,8 @@ pub async fn accept(server: &Server, link: &str) {
     let fields: Vec<(&str, &str)> = fields.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     let done = browser.submit(target.as_str(), &fields).await.unwrap();
     assert_eq!(done.status, 200, "{}: {}", done.url, done.body);
-    assert!(browser.find_cookie(&server.base, "portcullis").is_some(), "{}", done.body);
+    let cookie = browser.find_cookie(&server.base, "portcullis");
+    cookie.unwrap_or_else(|| panic!("no session: {}", done.body)).to_owned()
 }
 
 fn attribute(tag: &str, name: &str) -> Option<String> {

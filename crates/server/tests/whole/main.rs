@@ -14,6 +14,11 @@
 )]
 
 mod demo;
+mod doctor;
+mod doors;
 mod harness;
 mod kill;
+mod oidc_peer;
+mod operations;
+mod scim_tester;
 mod survivors;

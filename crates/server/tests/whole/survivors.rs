@@ -86,7 +86,7 @@ async fn every_kind(
     server: &Server,
     org: &Org,
     idp: &OidcProvider,
-    (member, address): (&str, &str),
+    (member, address, session): (&str, &str, Option<String>),
     heir: &str,
 ) -> Vec<Issued> {
     let at = |rest: &str| format!("/organizations/{}{rest}", org.slug);
@@ -96,7 +96,10 @@ async fn every_kind(
     for kind in TokenKind::ALL {
         match kind {
             TokenKind::Session => all.push(Issued {
-                secret: org.sign_in(server, idp, address).await,
+                secret: match &session {
+                    Some(session) => session.clone(),
+                    None => org.sign_in(server, idp, address).await,
+                },
                 what: "session".into(),
                 fate: Fate::Ends,
             }),
@@ -255,7 +258,7 @@ async fn round(
     let (org, other) = orgs;
     let name = format!("leaver-{number}");
     let address = format!("{name}@{}", org.domain);
-    let (user, member) = arrive(server, org, way, &name).await;
+    let (user, member, session) = arrive(server, org, way, &name).await;
     idp.change_company(|company| {
         company.people.push(Person {
             id: name.clone(),
@@ -283,7 +286,7 @@ async fn round(
     let agent_key =
         server.root("POST", &format!("{path}/{agent}/keys"), json!({ "name": "elsewhere" })).await;
 
-    let issued = every_kind(server, org, idp, (&member, &address), heir).await;
+    let issued = every_kind(server, org, idp, (&member, &address, session), heir).await;
     for one in
         issued.iter().filter(|i| !matches!(i.what.as_str(), "service key" | "scim token" | "invitation"))
     {
@@ -320,20 +323,21 @@ async fn round(
     assert_eq!(left, "deprovisioned", "{way:?}");
 }
 
-/// The person comes in by the directory, or by an invitation where the directory's first word is `active:false`.
-async fn arrive(server: &Server, org: &Org, way: Way, name: &str) -> (String, String) {
+/// The person comes in by the directory, or by an invitation where the directory's first word is `active:false`: the
+/// SCIM User's id, the membership's, and the session that accepting opened.
+async fn arrive(server: &Server, org: &Org, way: Way, name: &str) -> (String, String, Option<String>) {
     if way == Way::PostInactive {
         let address = format!("{name}@{}", org.domain);
         let path = format!("/organizations/{}/invitations", org.slug);
         let made = server.root("POST", &path, json!({ "email": address, "role": "admin" })).await;
-        crate::harness::accept(server, &text(&made, "link")).await;
-        return (String::new(), text(&org.member(server, name).await, "id"));
+        let session = crate::harness::accept(server, &text(&made, "link")).await;
+        return (String::new(), text(&org.member(server, name).await, "id"), Some(session));
     }
     let user = org.person(server, name).await;
     org.add_member(server, &org.admins, &user).await;
     let member = org.member(server, name).await;
     assert_eq!(text(&member, "state"), "active");
-    (user, text(&member, "id"))
+    (user, text(&member, "id"), None)
 }
 
 async fn check_receipt(server: &Server, org: &Org, member: &str, issued: &[Issued]) {

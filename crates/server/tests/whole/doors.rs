@@ -1,0 +1,205 @@
+//! nginx and Caddy in front of an application, with the very files that the guide offers.
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::http::HeaderMap;
+use portcullis_emulator::{Person, PersonState};
+use serde_json::{Map, Value, json};
+
+use crate::harness::{Org, Server, free_port, provider};
+
+/// How long a proxy may take until it answers.
+const MAX_START: Duration = Duration::from_secs(15);
+/// The names that a client must not be able to send.
+const NAMES: [&str; 8] =
+    ["organization", "environment", "membership", "user", "email", "role", "teams", "agent"];
+
+/// An application that answers with the headers that reached it.
+async fn application() -> String {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let echo = async |headers: HeaderMap| {
+        let mut all: Map<String, Value> = Map::new();
+        for (name, value) in &headers {
+            // Twice the same name would be two opinions about who it is.
+            let one = String::from_utf8_lossy(value.as_bytes()).into_owned();
+            let before = all.get(name.as_str()).and_then(Value::as_str).map(|v| format!("{v} + {one}"));
+            all.insert(name.to_string(), json!(before.unwrap_or(one)));
+        }
+        Json(Value::Object(all))
+    };
+    let routes = axum::Router::new().fallback(echo);
+    tokio::spawn(async move { axum::serve(listener, routes).await.unwrap() });
+    address
+}
+
+struct Proxy {
+    child: Child,
+    base: String,
+    log: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Drop for Proxy {
+    fn drop(&mut self) {
+        // nginx's workers go with their master only if it is asked.
+        let _ = Command::new("kill").args(["-TERM", &self.child.id().to_string()]).status();
+        let _ = self.child.wait();
+    }
+}
+
+/// The guide's file of that name, with this test's addresses.
+fn example(name: &str, listen: &str, app: &str, server: &Server) -> String {
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/proxies").join(name);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let mut out = text.clone();
+    let portcullis = server.base.trim_start_matches("http://");
+    for (from, to) in [("127.0.0.1:8000", listen), ("127.0.0.1:9000", app), ("127.0.0.1:8080", portcullis)] {
+        assert!(text.contains(from), "`{name}` no longer says {from}");
+        out = out.replace(from, &format!("@{to}"));
+    }
+    out.replace('@', "")
+}
+
+async fn start(folder: tempfile::TempDir, listen: String, mut command: Command) -> Proxy {
+    let log = folder.path().join("proxy.log");
+    let to = std::fs::File::create(&log).unwrap();
+    let child = command
+        .stdin(Stdio::null())
+        .stdout(to.try_clone().unwrap())
+        .stderr(to)
+        .env("HOME", folder.path())
+        .env("XDG_DATA_HOME", folder.path())
+        .env("XDG_CONFIG_HOME", folder.path())
+        .spawn()
+        .unwrap();
+    let proxy = Proxy { child, base: format!("http://{listen}"), log, _folder: folder };
+    let begun = Instant::now();
+    while tokio::net::TcpStream::connect(&listen).await.is_err() {
+        let said = std::fs::read_to_string(&proxy.log).unwrap();
+        assert!(begun.elapsed() < MAX_START, "the proxy does not answer: {said}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    proxy
+}
+
+async fn nginx(server: &Server, app: &str) -> Proxy {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let site = folder.path().join("portcullis.conf");
+    std::fs::write(&site, example("nginx.conf", &listen, app, server)).unwrap();
+    let at = folder.path().display();
+    // Where an installation has its own /etc/nginx/nginx.conf.
+    let around = format!(
+        "daemon off; user root; worker_processes 1; pid {at}/nginx.pid; error_log stderr;\n\
+         events {{}}\n\
+         http {{ access_log off; client_body_temp_path {at}/body; proxy_temp_path {at}/proxy;\n\
+         fastcgi_temp_path {at}/fastcgi; uwsgi_temp_path {at}/uwsgi; scgi_temp_path {at}/scgi;\n\
+         include {}; }}\n",
+        site.display()
+    );
+    let main = folder.path().join("nginx.conf");
+    std::fs::write(&main, around).unwrap();
+    let mut command = Command::new("nginx");
+    command.arg("-p").arg(folder.path()).arg("-e").arg("stderr").arg("-c").arg(&main);
+    start(folder, listen, command).await
+}
+
+async fn caddy(server: &Server, app: &str) -> Proxy {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let file = folder.path().join("Caddyfile");
+    // No port for administration: several may run here at once.
+    let text = format!("{{\n\tadmin off\n}}\n{}", example("Caddyfile", &listen, app, server));
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new("caddy");
+    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
+    start(folder, listen, command).await
+}
+
+/// What the application saw of a call through the proxy: status, and its headers if it was reached.
+async fn through(server: &Server, proxy: &Proxy, headers: &[(&str, &str)]) -> (u16, Value) {
+    let mut request = server.http.get(format!("{}/reports?year=2026", proxy.base));
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let answer = request.send().await.unwrap();
+    let status = answer.status().as_u16();
+    (status, answer.json().await.unwrap_or(Value::Null))
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
+}
+
+async fn a_door(server: &Server, proxy: &Proxy) {
+    let idp = provider().await;
+    let org = Org::new(server, "acme", &idp).await;
+    let everyone = org.group(server, "everyone").await;
+    let ada = org.person(server, "ada").await;
+    org.add_member(server, &everyone, &ada).await;
+    let member = text(&org.member(server, "ada").await, "id");
+    let keys = format!("/organizations/acme/members/{member}/keys");
+    let key = text(&server.root("POST", &keys, json!({ "name": "laptop" })).await, "token");
+    idp.change_company(|company| {
+        company.people.push(Person {
+            id: "ada".into(),
+            user_name: "ada@acme.test".into(),
+            email: "ada@acme.test".into(),
+            given_name: "Ada".into(),
+            family_name: "Test".into(),
+            state: PersonState::Active,
+        });
+    });
+    let session = org.sign_in(server, &idp, "ada@acme.test").await;
+    let bearer = format!("Bearer {key}");
+
+    assert_eq!(through(server, proxy, &[]).await.0, 401, "nobody");
+    assert_eq!(through(server, proxy, &[("authorization", "Bearer nonsense")]).await.0, 401);
+
+    let (status, seen) = through(server, proxy, &[("authorization", &bearer)]).await;
+    assert_eq!(status, 200, "{seen}");
+    for (name, value) in
+        [("organization", "acme"), ("environment", "production"), ("membership", &member), ("role", "member")]
+    {
+        assert_eq!(text(&seen, &format!("x-portcullis-{name}")), value, "{seen}");
+    }
+    assert_eq!(text(&seen, "x-portcullis-email"), "ada@acme.test");
+    assert!(!seen.to_string().contains(&key), "the application needs no secret: {seen}");
+
+    // A client that says who it is.
+    let names: Vec<String> = NAMES.iter().map(|name| format!("X-Portcullis-{name}")).collect();
+    let mut lies: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "forged")).collect();
+    lies.push(("authorization", &bearer));
+    let (status, seen) = through(server, proxy, &lies).await;
+    assert_eq!(status, 200, "{seen}");
+    assert!(!seen.to_string().contains("forged"), "the application was lied to: {seen}");
+    assert_eq!(text(&seen, "x-portcullis-membership"), member);
+
+    let cookie = format!("portcullis={session}");
+    let (with_cookie, _) = through(server, proxy, &[("cookie", &cookie)]).await;
+    let (status, _) = org.scim(server, "DELETE", &format!("/Users/{ada}"), Value::Null).await;
+    assert_eq!(status, 204);
+    assert_eq!(through(server, proxy, &[("authorization", &bearer)]).await.0, 401, "after the answer");
+    assert_eq!(through(server, proxy, &[("cookie", &cookie)]).await.0, 401, "after the answer");
+    assert_eq!(with_cookie, 200, "the session's cookie");
+}
+
+#[tokio::test]
+async fn nginx_with_the_guides_file_admits_tells_who_it_is_and_refuses_after_off_boarding() {
+    let server = Server::sqlite().await;
+    let app = application().await;
+    let proxy = nginx(&server, &app).await;
+    a_door(&server, &proxy).await;
+}
+
+#[tokio::test]
+async fn caddy_with_the_guides_file_admits_tells_who_it_is_and_refuses_after_off_boarding() {
+    let server = Server::sqlite().await;
+    let app = application().await;
+    let proxy = caddy(&server, &app).await;
+    a_door(&server, &proxy).await;
+}

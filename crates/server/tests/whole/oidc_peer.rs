@@ -1,0 +1,170 @@
+//! A certified OpenID provider that this project did not write, and a real browser.
+
+use std::io::{BufRead as _, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+
+use portcullis_emulator::Browser;
+use serde_json::{Value, json};
+
+use crate::harness::{Server, variable};
+
+const CLIENT: &str = "portcullis";
+const SECRET: &str = "a-secret-of-the-peer-tests";
+
+fn peer(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../tests/peers").join(name)
+}
+
+fn node() -> PathBuf {
+    Path::new(&variable("PORTCULLIS_TEST_PEERS")).join("bin/node")
+}
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
+}
+
+struct Provider {
+    child: Child,
+    issuer: String,
+}
+
+impl Drop for Provider {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Provider {
+    /// A provider where these people are; its keys are its own and new with each start.
+    fn start(accounts: &Value, port: u16) -> Self {
+        let mut child = Command::new(node())
+            .arg(peer("oidc_provider.mjs"))
+            .args(["--client-id", CLIENT, "--client-secret", SECRET, "--accounts", &accounts.to_string()])
+            .args(["--port", &port.to_string(), "--until-stdin-closes"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let issuer = line.trim().strip_prefix("ready ").unwrap_or_else(|| panic!("it said `{line}`"));
+        Self { issuer: issuer.to_owned(), child }
+    }
+
+    async fn put(&self, what: &str, body: &Value) {
+        // A client of its own: after a new start a kept connection would be the former provider's.
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let answer = http.put(format!("{}/test/{what}", self.issuer)).json(body).send().await.unwrap();
+        assert_eq!(answer.status(), 204);
+    }
+}
+
+fn ada(groups: &[&str]) -> Value {
+    json!([{
+        "sub": "ada-1", "email": "ada@acme.test", "email_verified": true, "name": "Ada Lovelace", "groups": groups,
+    }])
+}
+
+/// An organization whose people come by that provider, first ones too.
+async fn connect(server: &Server, provider: &Provider) -> Value {
+    server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+    let at = |rest: &str| format!("/organizations/acme{rest}");
+    server.root("POST", &at("/domains"), json!({ "domain": "acme.test", "vouched": true })).await;
+    let wanted = json!({
+        "kind": "oidc", "name": "Peer", "issuer": provider.issuer, "client_id": CLIENT, "client_secret": SECRET,
+        "jit": true, "domains": ["acme.test"],
+    });
+    let connection = server.root("POST", &at("/connections"), wanted).await;
+    for (group, role) in [("Engineering", "member"), ("Leads", "admin")] {
+        let mapping = json!({
+            "directory": connection["claims_directory"], "group": { "external_id": group }, "role": role,
+        });
+        server.root("POST", &at("/mappings"), mapping).await;
+    }
+    provider.put("redirect-uris", &json!([connection["redirect_uri"]])).await;
+    connection
+}
+
+/// Signs in as the first of the provider's people: status and body of where it ends.
+async fn sign_in(server: &Server, connection: &Value) -> (u16, String) {
+    let mut browser = Browser::new().unwrap();
+    let page = browser.open(&text(connection, "login_url")).await.unwrap();
+    let session = browser.find_cookie(&server.base, "portcullis").is_some();
+    assert_eq!(page.status == 200, session, "{}: {}", page.url, page.body);
+    (page.status, page.body)
+}
+
+async fn only_member(server: &Server) -> Value {
+    let members = server.all("/organizations/acme/members?email=ada@acme.test").await;
+    assert_eq!(members.len(), 1, "{members:?}");
+    members[0].clone()
+}
+
+#[tokio::test]
+async fn people_sign_in_through_a_provider_that_others_wrote_and_its_groups_give_their_role() {
+    let server = Server::sqlite().await;
+    let provider = Provider::start(&ada(&["Engineering"]), 0);
+    let connection = connect(&server, &provider).await;
+    assert_eq!(sign_in(&server, &connection).await.0, 200);
+    let member = only_member(&server).await;
+    assert_eq!((text(&member, "state"), text(&member, "role")), ("active".into(), "member".into()));
+
+    provider.put("accounts", &ada(&["Engineering", "Leads"])).await;
+    assert_eq!(sign_in(&server, &connection).await.0, 200);
+    assert_eq!(text(&only_member(&server).await, "role"), "admin");
+
+    provider.put("accounts", &ada(&[])).await;
+    assert_ne!(sign_in(&server, &connection).await.0, 200, "in no group that gives anything");
+    assert_eq!(text(&only_member(&server).await, "state"), "suspended");
+}
+
+#[tokio::test]
+async fn a_provider_that_changed_its_keys_is_believed_after_its_key_set_was_read_again() {
+    let server = Server::sqlite().await;
+    let provider = Provider::start(&ada(&["Engineering"]), 0);
+    let connection = connect(&server, &provider).await;
+    assert_eq!(sign_in(&server, &connection).await.0, 200);
+    let port = provider.issuer.rsplit(':').next().unwrap().parse().unwrap();
+    drop(provider);
+    let provider = Provider::start(&ada(&["Engineering"]), port);
+    provider.put("redirect-uris", &json!([connection["redirect_uri"]])).await;
+    let mut status = 0;
+    // A key set is not read again more often than every few seconds, whoever asks.
+    for _ in 0..20 {
+        (status, _) = sign_in(&server, &connection).await;
+        if status == 200 {
+            break;
+        }
+        tokio::time::sleep(std::time::Duration::from_secs(2)).await;
+    }
+    assert_eq!(status, 200, "the new keys were never read");
+}
+
+#[tokio::test]
+async fn a_real_browser_signs_in_from_the_hosted_page_and_no_policy_of_ours_stands_in_its_way() {
+    let server = Server::sqlite().await;
+    let provider = Provider::start(&ada(&["Engineering"]), 0);
+    connect(&server, &provider).await;
+    let (url, until) =
+        (format!("{}/login?return_to=/console", server.base), format!("{}/console", server.base));
+    let output = tokio::task::spawn_blocking(move || {
+        Command::new(node())
+            .arg(peer("browser.mjs"))
+            .args(["--url", &url, "--email", "ada@acme.test", "--until", &until])
+            .output()
+            .unwrap()
+    })
+    .await
+    .unwrap();
+    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert!(output.status.success(), "{out}\n{err}");
+    let seen: Value = serde_json::from_str(out.trim()).unwrap();
+    assert_eq!((&seen["status"], &seen["errors"]), (&json!(200), &json!([])), "{seen}");
+    let cookies = seen["cookies"].as_array().unwrap();
+    let ours = cookies.iter().find(|c| c["name"] == "portcullis").unwrap_or_else(|| panic!("{seen}"));
+    assert_eq!((&ours["httpOnly"], &ours["sameSite"]), (&json!(true), &json!("Lax")), "{ours}");
+    assert_eq!(text(&only_member(&server).await, "state"), "active");
+}

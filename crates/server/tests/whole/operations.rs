@@ -1,0 +1,335 @@
+//! Starting, stopping, refusing to start; backups, and orders from the machine itself.
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::harness::{Org, ROOT, Server, command, provider, refused_start, variable};
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
+}
+
+/// A member key for somebody.
+async fn member_key(server: &Server, org: &Org, name: &str) -> String {
+    let member = text(&org.member(server, name).await, "id");
+    let path = format!("/organizations/{}/members/{member}/keys", org.slug);
+    text(&server.root("POST", &path, json!({ "name": "laptop" })).await, "token")
+}
+
+/// Somebody in the group of everyone.
+async fn member(server: &Server, org: &Org, everyone: &str, name: &str) -> String {
+    let user = org.person(server, name).await;
+    org.add_member(server, everyone, &user).await;
+    user
+}
+
+#[tokio::test]
+async fn sigterm_answers_the_request_that_is_on_its_way_and_ends_with_success() {
+    let mut server = Server::sqlite().await;
+    let address = server.base.trim_start_matches("http://").to_owned();
+    let body = json!({ "slug": "acme", "name": "Acme" }).to_string();
+    let mut stream = TcpStream::connect(&address).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let (first, rest) = body.split_at(5);
+    let rest = rest.to_owned();
+    write!(
+        stream,
+        "POST /api/v1/organizations HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {ROOT}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{first}",
+        body.len()
+    )
+    .unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    let finishing = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(700));
+        stream.write_all(rest.as_bytes()).unwrap();
+        let mut answer = String::new();
+        let _ = stream.read_to_string(&mut answer);
+        answer
+    });
+    let (took, status) = server.terminate();
+    assert!(status.success(), "{status}");
+    assert!(took < Duration::from_secs(10), "it took {took:?}");
+    let answer = finishing.join().unwrap();
+    assert!(answer.starts_with("HTTP/1.1 201"), "the request was cut off: {answer}");
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_data_refuses_and_says_why() {
+    let server = Server::sqlite().await;
+    let said = refused_start(&server.data, None);
+    assert!(said.contains("another `portcullis` serves from it"), "{said}");
+}
+
+#[tokio::test]
+async fn a_second_server_on_the_same_postgresql_refuses_and_a_killed_one_takes_its_lease_back_at_once() {
+    let mut server = Server::postgres().await;
+    let other = tempfile::tempdir().unwrap();
+    let data = other.path().join("data");
+    // With the key that the database was sealed with, so that nothing but the lease refuses.
+    std::fs::create_dir(&data).unwrap();
+    std::fs::copy(server.data.join("sealing-key"), data.join("sealing-key")).unwrap();
+    let said = refused_start(&data, server.database());
+    assert!(said.contains("lease") || said.contains("another node"), "{said}");
+    let started = Instant::now();
+    server.kill();
+    server.restart().await;
+    assert!(
+        started.elapsed() < Duration::from_secs(8),
+        "it waited for its own lease: {:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test]
+async fn a_newer_schema_an_unknown_setting_and_another_sealing_key_refuse_to_start() {
+    let mut server = Server::sqlite().await;
+    let idp = provider().await;
+    Org::new(&server, "acme", &idp).await;
+    server.terminate();
+    let key = server.data.join("sealing-key");
+    let right = std::fs::read_to_string(&key).unwrap();
+
+    std::fs::write(&key, "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n").unwrap();
+    let said = refused_start(&server.data, None);
+    assert!(said.contains("sealing key"), "{said}");
+    std::fs::remove_file(&key).unwrap();
+    let said = refused_start(&server.data, None);
+    assert!(said.contains("missing") && !key.exists(), "{said}");
+    std::fs::write(&key, right).unwrap();
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o644)).unwrap();
+    let said = refused_start(&server.data, None);
+    assert!(said.contains("chmod 600"), "{said}");
+    std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
+
+    let unknown = std::process::Command::new(variable("PORTCULLIS_BIN"))
+        .args(["config", "check"])
+        .env("PORTCULLIS_LISTN", "127.0.0.1:1")
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&unknown.stderr).into_owned();
+    assert!(!unknown.status.success() && said.contains("PORTCULLIS_LISTEN"), "{said}");
+
+    let database = rusqlite::Connection::open(server.data.join("portcullis.sqlite")).unwrap();
+    database
+        .execute("INSERT INTO schema_migrations (number, name, applied_at) VALUES (9999, 'later', 1)", [])
+        .unwrap();
+    drop(database);
+    let said = refused_start(&server.data, None);
+    assert!(said.contains("newer"), "{said}");
+}
+
+#[tokio::test]
+async fn probes_metrics_and_the_host_are_as_operators_expect() {
+    let server = Server::sqlite().await;
+    for path in ["/healthz", "/readyz"] {
+        assert_eq!(server.http.get(format!("{}{path}", server.base)).send().await.unwrap().status(), 200);
+    }
+    server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+    let metrics = server.http.get(format!("{}/metrics", server.base)).send().await.unwrap();
+    let metrics = metrics.text().await.unwrap();
+    for name in ["portcullis_build_info", "process_resident_memory_bytes", "portcullis_http_requests_total"] {
+        assert!(metrics.contains(name), "no {name} in {metrics}");
+    }
+    assert!(!metrics.contains(ROOT));
+    let elsewhere = server.http.get(format!("{}/api/v1/organizations", server.base));
+    let answer = elsewhere.header("host", "attacker.test").bearer_auth(ROOT).send().await.unwrap();
+    assert_eq!(answer.status(), 421);
+    let probe = server.http.get(format!("{}/readyz", server.base)).header("host", "10.0.0.7:8080");
+    assert_eq!(probe.send().await.unwrap().status(), 200);
+}
+
+#[tokio::test]
+async fn a_restored_backup_revives_nobody() {
+    let mut server = Server::sqlite().await;
+    let idp = provider().await;
+    let mut org = Org::new(&server, "acme", &idp).await;
+    let everyone = org.group(&server, "everyone").await;
+    let ada = member(&server, &org, &everyone, "ada").await;
+    let bob = member(&server, &org, &everyone, "bob").await;
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("monday.backup");
+    let path = file.to_str().unwrap().to_owned();
+    let mut secrets = vec![member_key(&server, &org, "ada").await, member_key(&server, &org, "bob").await];
+    secrets.push(org.asker.clone());
+    secrets.push(org.scim_token.clone());
+
+    // While the server runs; never over a file.
+    let (done, said) = server.command(&["backup", &path]);
+    assert!(done, "{said}");
+    assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    let (done, said) = server.command(&["backup", &path]);
+    assert!(!done && said.contains("never overwrites"), "{said}");
+
+    // Bob leaves after the backup; what is issued now is in no backup.
+    let left = org.scim(&server, "DELETE", &format!("/Users/{bob}"), Value::Null).await;
+    assert_eq!(left.0, 204);
+    secrets.push(member_key(&server, &org, "ada").await);
+
+    let (done, said) = server.command(&["restore", &path, "--replace"]);
+    assert!(!done && said.contains("serves from it"), "{said}");
+    server.terminate();
+    let (done, said) = server.command(&["restore", &path]);
+    assert!(!done && said.contains("--replace"), "{said}");
+    let database = server.data.join("portcullis.sqlite");
+    let before = std::fs::read(&database).unwrap();
+    let (done, said) = server.command(&["restore", &path, "--replace"]);
+    assert!(done, "{said}");
+    server.restart().await;
+
+    let key = json!({ "name": "gateway", "scopes": ["evaluate"] });
+    let asker = text(&server.root("POST", "/organizations/acme/service-keys", key).await, "token");
+    for secret in &secrets {
+        let code = server.code(&asker, secret).await;
+        assert!(["token_ended", "token_unknown"].contains(&code.as_str()), "a token came back: {code}");
+    }
+    let (status, _) = org.scim(&server, "GET", "/Users", Value::Null).await;
+    assert_eq!(status, 401, "the SCIM token of the backup");
+    for name in ["ada", "bob"] {
+        assert_eq!(text(&org.member(&server, name).await, "state"), "suspended", "{name}");
+    }
+    let pages = server.all("/organizations/acme/audit-events?action=backup.restored").await;
+    assert_eq!(pages.len(), 1, "{pages:?}");
+
+    // The directory speaks of ada, with the same words as before.
+    let tokens = format!("/organizations/acme/directories/{}/tokens", org.directory);
+    org.scim_token = text(&server.root("POST", &tokens, json!({})).await, "token");
+    let shown = org.say(&server, "GET", &format!("/Users/{ada}"), Value::Null).await;
+    assert_eq!(shown["active"], false, "whoever compares must say it again");
+    org.say(&server, "PUT", &format!("/Users/{ada}"), org.user("ada")).await;
+    assert_eq!(text(&org.member(&server, "ada").await, "state"), "active");
+    assert_eq!(text(&org.member(&server, "bob").await, "state"), "suspended");
+    let fresh = member_key(&server, &org, "ada").await;
+    assert_eq!(server.code(&asker, &fresh).await, "allowed");
+
+    // Somebody copies the old file back by hand.
+    server.terminate();
+    for beside in ["portcullis.sqlite-wal", "portcullis.sqlite-shm"] {
+        let _ = std::fs::remove_file(server.data.join(beside));
+    }
+    std::fs::write(&database, before).unwrap();
+    let said = refused_start(&server.data, None);
+    assert!(said.contains("portcullis restore"), "{said}");
+    let (done, said) = server.command(&["restore", "--in-place"]);
+    assert!(done, "{said}");
+    server.restart().await;
+    let key = json!({ "name": "gateway", "scopes": ["evaluate"] });
+    let asker = text(&server.root("POST", "/organizations/acme/service-keys", key).await, "token");
+    secrets.push(fresh);
+    for secret in &secrets {
+        assert_ne!(server.code(&asker, secret).await, "allowed");
+    }
+}
+
+#[tokio::test]
+async fn an_older_file_of_the_same_timeline_is_refused() {
+    let mut server = Server::sqlite().await;
+    let idp = provider().await;
+    let org = Org::new(&server, "acme", &idp).await;
+    let everyone = org.group(&server, "everyone").await;
+    let ada = member(&server, &org, &everyone, "ada").await;
+    server.terminate();
+    let database = server.data.join("portcullis.sqlite");
+    let before = std::fs::read(&database).unwrap();
+    server.restart().await;
+    org.scim(&server, "DELETE", &format!("/Users/{ada}"), Value::Null).await;
+    server.terminate();
+    std::fs::write(&database, before).unwrap();
+    let said = refused_start(&server.data, None);
+    assert!(said.contains("older than what was served"), "{said}");
+}
+
+#[tokio::test]
+async fn a_backup_of_another_sealing_key_a_newer_one_and_a_damaged_one_are_refused_and_change_nothing() {
+    let mut server = Server::sqlite().await;
+    let other = Server::sqlite().await;
+    let folder = tempfile::tempdir().unwrap();
+    let foreign = folder.path().join("foreign").to_str().unwrap().to_owned();
+    let own = folder.path().join("own").to_str().unwrap().to_owned();
+    assert!(other.command(&["backup", &foreign]).0);
+    assert!(server.command(&["backup", &own]).0);
+    server.terminate();
+    let (done, said) = server.command(&["restore", &foreign, "--replace"]);
+    assert!(!done && said.contains("sealing key"), "{said}");
+
+    let database = rusqlite::Connection::open(&own).unwrap();
+    database
+        .execute("INSERT INTO schema_migrations (number, name, applied_at) VALUES (9999, 'later', 1)", [])
+        .unwrap();
+    drop(database);
+    let (done, said) = server.command(&["restore", &own, "--replace"]);
+    assert!(!done && said.contains("newer"), "{said}");
+
+    let damaged = folder.path().join("damaged");
+    std::fs::write(&damaged, b"this is no database, and long enough to look at".repeat(100)).unwrap();
+    let (done, said) = server.command(&["restore", damaged.to_str().unwrap(), "--replace"]);
+    assert!(!done && said.contains("damaged"), "{said}");
+    assert!(!server.data.join("portcullis.sqlite.restoring").exists());
+    server.restart().await;
+    server.root("GET", "/organizations", Value::Null).await;
+}
+
+#[tokio::test]
+async fn a_database_that_postgresql_restored_revives_nobody_after_restore_in_place() {
+    let mut server = Server::postgres().await;
+    let idp = provider().await;
+    let org = Org::new(&server, "acme", &idp).await;
+    let everyone = org.group(&server, "everyone").await;
+    member(&server, &org, &everyone, "ada").await;
+    let key = member_key(&server, &org, "ada").await;
+    let (done, said) = server.command(&["backup", "/nowhere"]);
+    assert!(!done && said.contains("pg_dump"), "{said}");
+    let (done, said) = server.command(&["restore", "--in-place"]);
+    assert!(!done && said.contains("serves from it"), "{said}");
+    server.terminate();
+    let (done, said) = server.command(&["restore", "--in-place"]);
+    assert!(done, "{said}");
+    server.restart().await;
+    let service = json!({ "name": "gateway", "scopes": ["evaluate"] });
+    let asker = text(&server.root("POST", "/organizations/acme/service-keys", service).await, "token");
+    assert_eq!(server.code(&asker, &key).await, "token_ended");
+    assert_eq!(text(&org.member(&server, "ada").await, "state"), "suspended");
+}
+
+#[tokio::test]
+async fn orders_from_the_machine_take_effect_at_once_while_the_server_runs() {
+    let server = Server::sqlite().await;
+    let socket = server.data.join("control");
+    assert_eq!(socket.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+
+    let (done, said) = server.command(&["admin", "first-owner-link"]);
+    let link = said.lines().next().unwrap_or_default().to_owned();
+    assert!(done && link.starts_with(&format!("{}/setup/owner?token=", server.base)), "{said}");
+    assert_eq!(server.http.get(&link).send().await.unwrap().status(), 200);
+
+    let (status, _) = server.call("GET", "/api/v1/organizations", ROOT, Value::Null).await;
+    assert_eq!(status, 200);
+    let (done, said) = server.command(&["admin", "root-token", "new"]);
+    assert!(done, "{said}");
+    let fresh = std::fs::read_to_string(server.data.join("root-token")).unwrap();
+    let (status, _) = server.call("GET", "/api/v1/organizations", ROOT, Value::Null).await;
+    assert_eq!(status, 401, "the one before");
+    let (status, _) = server.call("GET", "/api/v1/organizations", fresh.trim(), Value::Null).await;
+    assert_eq!(status, 200);
+    let (done, said) = server.command(&["admin", "root-token", "off"]);
+    assert!(done, "{said}");
+    let (status, _) = server.call("GET", "/api/v1/organizations", fresh.trim(), Value::Null).await;
+    assert_eq!(status, 401);
+    assert!(!server.data.join("root-token").exists());
+}
+
+#[tokio::test]
+async fn orders_work_on_the_database_when_nobody_serves() {
+    let mut server = Server::sqlite().await;
+    server.terminate();
+    assert!(!server.data.join("control").exists(), "the socket goes with the server");
+    let (done, said) = command(&server.data, None, &["admin", "root-token", "off"]);
+    assert!(done, "{said}");
+    server.restart().await;
+    let (status, _) = server.call("GET", "/api/v1/organizations", ROOT, Value::Null).await;
+    assert_eq!(status, 401, "off stays off, whatever the configuration says");
+}
