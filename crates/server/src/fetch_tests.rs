@@ -73,7 +73,7 @@ fn answer(question: &Message, turns: &AtomicUsize) -> Message {
     let public = Ipv4Addr::new(8, 8, 8, 8);
     // Named as the company's own where it is used, and routed nowhere.
     let nowhere = Ipv4Addr::new(203, 0, 113, 1);
-    let record = |data: RData| Record::from_rdata(Name::from(query.name().clone()), 0, data);
+    let record = |data: RData| Record::from_rdata(query.name().clone(), 0, data);
     let addresses = match name.as_str() {
         "inside.test." => vec![loopback],
         "outside.test." => vec![public],

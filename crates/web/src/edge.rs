@@ -8,11 +8,12 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use axum::body::Body;
 use axum::extract::{ConnectInfo, MatchedPath, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Request, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 use portcullis_domain::id::RequestId;
+use tracing::{Instrument as _, Span};
 
 use crate::App;
 use crate::error::Problem;
@@ -101,12 +102,14 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
     let ours = host_free
         || authority(request.uri(), request.headers())
             .is_some_and(|a| is_ours(a, &app.portcullis().around().public_url));
-    let mut response = if ours { next.run(request).await } else { misdirected() };
+    let span = span(&method, route.as_deref(), id);
+    let mut response = if ours { next.run(request).instrument(span.clone()).await } else { misdirected() };
     let https = app.portcullis().around().public_url.scheme() == "https";
     stamp(response.headers_mut(), id, https);
     let micros = app.portcullis().now().micros() - started_at.micros();
     let route = route.unwrap_or_else(|| "(none)".to_owned());
     let status = response.status().as_u16();
+    span.record("http.status", status);
     tracing::debug!(
         http.method = %method, http.route = %route, http.status = status, duration_us = micros, request.id = %id,
         "request"
@@ -114,6 +117,15 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
     let labels = [("method", method.to_string()), ("route", route), ("status", status.to_string())];
     metrics::counter!("portcullis_http_requests_total", &labels).increment(1);
     response
+}
+
+/// The span of a request. It is a debug one, because it is made only where spans are exported.
+fn span(method: &Method, route: Option<&str>, id: RequestId) -> Span {
+    let route = route.unwrap_or("(none)");
+    tracing::debug_span!(
+        "request", otel.name = %format_args!("{method} {route}"), otel.kind = "server", http.method = %method,
+        http.route = route, http.status = tracing::field::Empty, request.id = %id
+    )
 }
 
 fn misdirected() -> Response {
