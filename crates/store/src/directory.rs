@@ -33,6 +33,32 @@ const DELETE_MEMBERS: Statement = Statement::change(
 );
 const DELETE_GROUPS: Statement =
     Statement::change("directory.delete_groups", "DELETE FROM directory_groups WHERE directory = $1");
+// What people were called by it, for the tombstones of those who stay. A `userName` that looks like an address is one.
+const REMEMBER_USER_NAMES: Statement = Statement::change(
+    "directory.remember_user_names",
+    "INSERT INTO former_identifiers (membership, kind, value) \
+     SELECT membership, 'user_name', user_name_key FROM directory_users WHERE directory = $1 \
+     ON CONFLICT (membership, kind, value) DO NOTHING",
+);
+const REMEMBER_ADDRESSES: Statement = Statement::change(
+    "directory.remember_addresses",
+    "INSERT INTO former_identifiers (membership, kind, value) \
+     SELECT membership, 'email', user_name_key FROM directory_users WHERE directory = $1 \
+     AND user_name_key LIKE '%_@_%._%' ON CONFLICT (membership, kind, value) DO NOTHING",
+);
+const REMEMBER_EMAILS: Statement = Statement::change(
+    "directory.remember_emails",
+    "INSERT INTO former_identifiers (membership, kind, value) \
+     SELECT u.membership, 'email', e.email_key FROM directory_users u \
+     JOIN directory_user_emails e ON e.directory_user = u.id WHERE u.directory = $1 \
+     ON CONFLICT (membership, kind, value) DO NOTHING",
+);
+const REMEMBER_EXTERNAL_IDS: Statement = Statement::change(
+    "directory.remember_external_ids",
+    "INSERT INTO former_identifiers (membership, kind, value) \
+     SELECT membership, 'external_id', directory || '/' || external_id FROM directory_users \
+     WHERE directory = $1 AND external_id IS NOT NULL ON CONFLICT (membership, kind, value) DO NOTHING",
+);
 const DELETE_EMAILS: Statement =
     Statement::change("directory.delete_emails", "DELETE FROM directory_user_emails WHERE directory = $1");
 const DELETE_USERS: Statement =
@@ -97,6 +123,10 @@ pub const ALL: &[&Statement] = &[
     &DELETE_MAPPINGS,
     &DELETE_MEMBERS,
     &DELETE_GROUPS,
+    &REMEMBER_USER_NAMES,
+    &REMEMBER_ADDRESSES,
+    &REMEMBER_EMAILS,
+    &REMEMBER_EXTERNAL_IDS,
     &DELETE_EMAILS,
     &DELETE_USERS,
     &UNCONFIRM,
@@ -146,10 +176,18 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryChange) -> Result<(), Sto
             tx.run_on_row(&UPDATE, params![d.id, d.organization, d.name, d.default_role, d.settle_s])
         }
         DirectoryChange::Delete(id) => {
-            // Members are found through the groups, so they go first.
-            for statement in
-                [&DELETE_MAPPINGS, &DELETE_MEMBERS, &DELETE_GROUPS, &DELETE_EMAILS, &DELETE_USERS]
-            {
+            // Members are found through the groups and names through the people, so they go first.
+            for statement in [
+                &REMEMBER_USER_NAMES,
+                &REMEMBER_ADDRESSES,
+                &REMEMBER_EMAILS,
+                &REMEMBER_EXTERNAL_IDS,
+                &DELETE_MAPPINGS,
+                &DELETE_MEMBERS,
+                &DELETE_GROUPS,
+                &DELETE_EMAILS,
+                &DELETE_USERS,
+            ] {
                 tx.run(statement, params![id])?;
             }
             tx.run(&DELETE, params![id]).map(|_| ())

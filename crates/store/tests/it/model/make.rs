@@ -1,0 +1,648 @@
+//! What makes a change of each kind, about things that the model knows. Some are made to be refused.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::access::{Access, EndedBecause};
+use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
+use portcullis_domain::change::{
+    AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
+    DomainChange, EnvironmentChange, GrantChange, LinkChange, MappingChange, MembershipChange,
+    OrganizationChange, OutboxChange, ReceiptChange, Restamp, RoleChange, TeamChange, TokenChange, TokenSet,
+    TombstoneChange, UserChange,
+};
+use portcullis_domain::connection::{Connection, ConnectionKind, Link};
+use portcullis_domain::directory::{Directory, DirectoryKind};
+use portcullis_domain::directory_group::DirectoryGroup;
+use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::domain::{Domain, DomainState};
+use portcullis_domain::environment::Environment;
+use portcullis_domain::grant::Grant;
+use portcullis_domain::id::{
+    AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
+    MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RequestId, RoleId, TeamId, TokenId, UserId,
+};
+use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::organization::Organization;
+use portcullis_domain::permission::Permission;
+use portcullis_domain::receipt::{Kept, KeptBecause, Receipt};
+use portcullis_domain::role::{Giving, Rank, Role};
+use portcullis_domain::secret::SecretHash;
+use portcullis_domain::team::{Team, TeamRole};
+use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
+use portcullis_domain::tombstone::Identifier;
+use portcullis_domain::user::{AuthenticatorKind, User};
+
+use super::maps::Maps;
+use super::{Dice, Kind};
+use crate::database::{NOW, Seeded};
+use crate::fixture::{fresh, slug};
+
+/// How many names there are of each kind, so that they meet.
+const NAMES: usize = 9;
+
+fn moment(dice: &mut Dice) -> Timestamp {
+    NOW.plus_s(i64::try_from(dice.below(10_000)).unwrap())
+}
+
+fn perhaps<T>(dice: &mut Dice, value: T) -> Option<T> {
+    (!dice.one_in(3)).then_some(value)
+}
+
+fn perhaps_at(dice: &mut Dice) -> Option<Timestamp> {
+    let at = moment(dice);
+    perhaps(dice, at)
+}
+
+fn perhaps_word(dice: &mut Dice) -> Option<String> {
+    let word = word(dice);
+    perhaps(dice, word)
+}
+
+fn perhaps_address(dice: &mut Dice) -> Option<String> {
+    let address = address(dice);
+    perhaps(dice, address)
+}
+
+fn word(dice: &mut Dice) -> String {
+    format!("Word {} — é", dice.below(1000))
+}
+
+fn address(dice: &mut Dice) -> String {
+    format!("p{}@acme.test", dice.below(NAMES * 4))
+}
+
+/// Every identifier that anybody may have here.
+pub(crate) fn identifiers(maps: &Maps) -> Vec<Identifier> {
+    let mut all = Vec::new();
+    for n in 0..NAMES * 4 {
+        let name = format!("p{n}@acme.test");
+        all.extend([Identifier::email(&name), Identifier::user_name(&name)]);
+    }
+    for directory in maps.directories.keys().chain(&maps.former_directories) {
+        all.extend((0..NAMES).map(|n| Identifier::external_id(*directory, &format!("ext-{n}"))));
+    }
+    all
+}
+
+/// The two organizations in which everything happens.
+pub(crate) fn beginning() -> Vec<Change> {
+    ["first", "second"]
+        .map(|name| {
+            let (id, slug) = (fresh!(OrganizationId), slug(name));
+            OrganizationChange::Create(Organization {
+                id,
+                slug,
+                name: name.into(),
+                rules_number: 1,
+                created_at: NOW,
+            })
+            .into()
+        })
+        .to_vec()
+}
+
+/// A change of that kind; `None` where there is nothing yet that it could be about.
+pub(crate) fn make(kind: Kind, maps: &Maps, dice: &mut Dice) -> Option<Change> {
+    let org = dice.pick(maps.main().to_vec())?;
+    rooms(kind, maps, dice, org)
+        .or_else(|| people(kind, maps, dice, org))
+        .or_else(|| facts(kind, maps, dice, org))
+        .or_else(|| rules(kind, maps, dice, org))
+        .or_else(|| acting(kind, maps, dice, org))
+}
+
+fn rooms(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Change> {
+    let name = word(dice);
+    let slug_of = |dice: &mut Dice| slug(&format!("s-{}", dice.below(NAMES)));
+    Some(match kind {
+        Kind::OrganizationCreate => OrganizationChange::Create(Organization {
+            id: fresh!(OrganizationId),
+            slug: slug(&format!("s-{}", dice.below(NAMES * 20))),
+            name,
+            rules_number: 1,
+            created_at: NOW,
+        })
+        .into(),
+        Kind::OrganizationRename => OrganizationChange::Rename(org, name).into(),
+        Kind::OrganizationRaise => OrganizationChange::RaiseRules(org).into(),
+        Kind::OrganizationDelete => {
+            let others = maps.organizations.keys().copied().filter(|o| !maps.main().contains(o));
+            OrganizationChange::Delete(dice.pick(others)?, moment(dice)).into()
+        }
+        Kind::EnvironmentCreate => {
+            let slug = slug_of(dice);
+            let id = fresh!(EnvironmentId);
+            EnvironmentChange::Create(Environment { id, organization: org, slug, name, created_at: NOW })
+                .into()
+        }
+        Kind::EnvironmentRename => {
+            EnvironmentChange::Rename(dice.pick(maps.environments.keys().copied())?, name).into()
+        }
+        Kind::EnvironmentDelete => {
+            EnvironmentChange::Delete(dice.pick(maps.environments.keys().copied())?).into()
+        }
+        Kind::TeamCreate => {
+            let slug = slug_of(dice);
+            let id = fresh!(TeamId);
+            TeamChange::Create(Team { id, organization: org, slug, name, created_at: NOW }).into()
+        }
+        Kind::TeamRename => TeamChange::Rename(dice.pick(maps.teams.keys().copied())?, name).into(),
+        Kind::TeamDelete => TeamChange::Delete(dice.pick(maps.teams.keys().copied())?).into(),
+        Kind::RoleCreate => RoleChange::Create(Role {
+            id: fresh!(RoleId),
+            organization: org,
+            slug: slug_of(dice),
+            rank: rank(dice),
+            permissions: permissions(dice),
+            giving: giving(dice),
+            built_in_at: perhaps(dice, NOW),
+            created_at: NOW,
+        })
+        .into(),
+        Kind::RoleUpdate => {
+            let id = dice.pick(maps.roles.keys().copied())?;
+            RoleChange::Update(id, rank(dice), permissions(dice), giving(dice)).into()
+        }
+        Kind::RoleDelete => RoleChange::Delete(dice.pick(maps.roles.keys().copied())?).into(),
+        Kind::DomainAdd => DomainChange::Add(Domain {
+            id: fresh!(DomainId),
+            organization: org,
+            domain: format!("d{}.test", dice.below(NAMES)),
+            state: DomainState::Pending,
+            txt_value: name,
+            proven_at: None,
+            created_at: NOW,
+        })
+        .into(),
+        Kind::DomainProve => {
+            DomainChange::Prove(dice.pick(maps.domains.keys().copied())?, moment(dice)).into()
+        }
+        Kind::DomainRemove => DomainChange::Remove(dice.pick(maps.domains.keys().copied())?).into(),
+        _ => return None,
+    })
+}
+
+fn rank(dice: &mut Dice) -> Rank {
+    Rank::new(1 + i64::try_from(dice.below(40)).unwrap()).unwrap()
+}
+
+fn permissions(dice: &mut Dice) -> BTreeSet<Permission> {
+    (0..dice.below(5)).filter_map(|_| dice.pick(Permission::ALL.to_vec())).collect()
+}
+
+fn giving(dice: &mut Dice) -> Giving {
+    if dice.one_in(2) { Giving::Anyhow } else { Giving::ExplicitOnly }
+}
+
+fn access(dice: &mut Dice) -> Access {
+    // Most are active, or nothing could be issued.
+    let state =
+        if dice.one_in(3) { dice.pick(MembershipState::ALL).unwrap() } else { MembershipState::Active };
+    let mut access = Access::none(state);
+    access.role = perhaps(dice, slug("member"));
+    access.teams = perhaps(dice, (slug("core"), TeamRole::Admin)).into_iter().collect();
+    access.environments = perhaps(dice, slug("production")).into_iter().collect();
+    access.until = perhaps_at(dice);
+    access
+}
+
+fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Change> {
+    let member = dice.pick(maps.members.keys().copied());
+    let at = moment(dice);
+    Some(match kind {
+        Kind::UserCreate => {
+            UserChange::Create(User { id: fresh!(UserId), created_at: NOW, ended_at: None }).into()
+        }
+        Kind::UserEnd => UserChange::End(dice.pick(maps.users.keys().copied())?, at).into(),
+        Kind::UserRevive => UserChange::Revive(dice.pick(maps.users.keys().copied())?).into(),
+        Kind::UserAuthenticator => UserChange::SetAuthenticator {
+            user: dice.pick(maps.users.keys().copied())?,
+            kind: AuthenticatorKind::Password,
+            secret: word(dice),
+            email_key: address(dice),
+            at,
+        }
+        .into(),
+        Kind::MemberCreate => MembershipChange::Create(Box::new(Membership {
+            id: fresh!(MembershipId),
+            organization: org,
+            user: dice.pick(maps.users.keys().copied())?,
+            email: address(dice),
+            name: word(dice),
+            joined_at: perhaps(dice, at),
+            governed_by: dice.pick(maps.directories.keys().copied()),
+            suspended_at: perhaps(dice, at),
+            unmapped_at: None,
+            ended: None,
+            bare_owner_at: None,
+            access: access(dice),
+            rules_number: 1,
+            created_at: NOW,
+        }))
+        .into(),
+        Kind::MemberProfile => MembershipChange::SetProfile(member?, address(dice), word(dice)).into(),
+        Kind::MemberJoin => MembershipChange::Join(member?, at).into(),
+        Kind::MemberSuspended => MembershipChange::SetSuspended(member?, perhaps(dice, at)).into(),
+        Kind::MemberAccess => MembershipChange::SetAccess {
+            id: member?,
+            access: Box::new(access(dice)),
+            governed_by: dice.pick(maps.directories.keys().copied()),
+            unmapped_at: perhaps(dice, at),
+            ended: dice.pick(EndedBecause::ALL).filter(|_| dice.one_in(2)).map(|because| (at, because)),
+            bare_owner_at: perhaps(dice, at),
+            rules_number: 2,
+        }
+        .into(),
+        Kind::MemberRestamp => MembershipChange::Restamp(Restamp {
+            id: member?,
+            governed_by: dice.pick(maps.directories.keys().copied()),
+            unmapped_at: perhaps(dice, at),
+            rules_number: 3,
+        })
+        .into(),
+        Kind::MemberStale => MembershipChange::MarkStale(some_told(maps, dice)).into(),
+        Kind::MemberUser => MembershipChange::SetUser(member?, dice.pick(maps.users.keys().copied())?).into(),
+        Kind::GrantCreate => {
+            let found = &maps.members[&member?];
+            GrantChange::Create(Grant {
+                id: fresh!(GrantId),
+                organization: found.organization,
+                membership: found.id,
+                role: slug(dice.pick(["owner", "member"])?),
+                granted_by: dice.pick(maps.members.keys().copied()),
+                reason: word(dice),
+                request: perhaps(dice, fresh!(RequestId)),
+                created_at: NOW,
+                ended_at: None,
+            })
+            .into()
+        }
+        Kind::GrantReason => {
+            GrantChange::SetReason(dice.pick(maps.grants.keys().copied())?, word(dice)).into()
+        }
+        Kind::GrantEnd => GrantChange::End(dice.pick(maps.grants.keys().copied())?, at).into(),
+        Kind::GrantEndOf => {
+            let keep = perhaps(dice, slug("owner"));
+            GrantChange::EndOf { membership: member?, keep, at }.into()
+        }
+        _ => return None,
+    })
+}
+
+fn some_told(maps: &Maps, dice: &mut Dice) -> Vec<DirectoryUserId> {
+    let some: BTreeSet<_> =
+        (0..1 + dice.below(4)).filter_map(|_| dice.pick(maps.told.keys().copied())).collect();
+    some.into_iter().collect()
+}
+
+fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Change> {
+    let directory = dice.pick(maps.directories.values().cloned());
+    let told = dice.pick(maps.told.values().cloned());
+    let group = dice.pick(maps.groups.values().cloned());
+    let at = moment(dice);
+    Some(match kind {
+        Kind::DirectoryCreate => DirectoryChange::Create(Directory {
+            id: fresh!(DirectoryId),
+            organization: org,
+            kind: if dice.one_in(3) { DirectoryKind::Claims } else { DirectoryKind::Scim },
+            name: word(dice),
+            default_role: perhaps(dice, slug("member")),
+            settle_s: 3600,
+            connection: dice.pick(maps.connections.keys().copied()),
+            created_at: NOW,
+        })
+        .into(),
+        Kind::DirectoryUpdate => {
+            let default_role = perhaps(dice, slug("viewer"));
+            DirectoryChange::Update(Directory { name: word(dice), default_role, settle_s: 7, ..directory? })
+                .into()
+        }
+        Kind::DirectoryDelete => DirectoryChange::Delete(directory?.id).into(),
+        Kind::DirectoryUnconfirm => DirectoryChange::Unconfirm(org, at).into(),
+        Kind::ToldCreate => {
+            let directory = directory?;
+            let here = maps.members.values().filter(|m| m.organization == directory.organization);
+            let membership = dice.pick(here.map(|m| m.id))?;
+            let new = DirectoryUser {
+                id: fresh!(DirectoryUserId),
+                organization: directory.organization,
+                directory: directory.id,
+                membership,
+                external_id: None,
+                user_name: String::new(),
+                display_name: String::new(),
+                email_keys: vec![],
+                inactive_at: None,
+                unconfirmed_at: None,
+                attributes: String::new(),
+                created_at: NOW,
+                updated_at: NOW,
+            };
+            DirectoryUserChange::Create(Box::new(said(dice, new))).into()
+        }
+        Kind::ToldUpdate => {
+            let new = DirectoryUser { updated_at: at, ..said(dice, told?) };
+            DirectoryUserChange::Update(Box::new(new)).into()
+        }
+        Kind::ToldDelete => DirectoryUserChange::Delete(told?.id).into(),
+        Kind::ToldAttach => {
+            let told = told?;
+            let here = maps.members.values().filter(|m| m.organization == told.organization);
+            DirectoryUserChange::Attach(told.id, dice.pick(here.map(|m| m.id))?).into()
+        }
+        Kind::GroupCreate => {
+            let directory = directory?;
+            DirectoryGroupChange::Create(DirectoryGroup {
+                id: fresh!(DirectoryGroupId),
+                organization: directory.organization,
+                directory: directory.id,
+                external_id: perhaps(dice, "g-1".to_owned()),
+                display_name: word(dice),
+                created_at: NOW,
+                updated_at: NOW,
+            })
+            .into()
+        }
+        Kind::GroupUpdate => {
+            let external_id = perhaps(dice, "g-2".to_owned());
+            let new = DirectoryGroup { external_id, display_name: word(dice), updated_at: at, ..group? };
+            DirectoryGroupChange::Update(new).into()
+        }
+        Kind::GroupDelete => DirectoryGroupChange::Delete(group?.id).into(),
+        Kind::GroupAdd => {
+            let (group, request) = (group?, perhaps(dice, fresh!(RequestId)));
+            let known = |id: &DirectoryUserId| maps.told[id].directory == group.directory;
+            let users = some_told(maps, dice).into_iter().filter(known).collect();
+            DirectoryGroupChange::AddMembers(group.id, users, request).into()
+        }
+        Kind::GroupRemove => {
+            let group = group?.id;
+            let mut users = some_told(maps, dice);
+            users.extend(maps.places.iter().filter(|(g, _)| *g == group).map(|(_, user)| *user).take(1));
+            DirectoryGroupChange::RemoveMembers(group, users).into()
+        }
+        _ => return None,
+    })
+}
+
+/// The same person, called otherwise.
+fn said(dice: &mut Dice, told: DirectoryUser) -> DirectoryUser {
+    let emails: BTreeSet<String> = (0..dice.below(3)).map(|_| address(dice)).collect();
+    DirectoryUser {
+        external_id: (!dice.one_in(3)).then(|| format!("ext-{}", dice.below(NAMES))),
+        user_name: address(dice),
+        display_name: word(dice),
+        email_keys: emails.into_iter().rev().collect(),
+        inactive_at: dice.one_in(4).then_some(NOW),
+        unconfirmed_at: dice.one_in(4).then_some(NOW),
+        attributes: format!("{{\"nickName\":\"{}\"}}", word(dice)),
+        ..told
+    }
+}
+
+fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Change> {
+    let connection = dice.pick(maps.connections.values().cloned());
+    Some(match kind {
+        Kind::ConnectionCreate => {
+            let new = Connection {
+                id: fresh!(ConnectionId),
+                organization: org,
+                kind: ConnectionKind::Oidc,
+                name: String::new(),
+                issuer: String::new(),
+                client_id: String::new(),
+                client_secret_sealed: String::new(),
+                directory: None,
+                claims_directory: fresh!(DirectoryId),
+                jit_at: None,
+                groups_claim: None,
+                environment: slug("production"),
+                domains: vec![],
+                unconfirmed_at: None,
+                created_at: NOW,
+            };
+            ConnectionChange::Create(Box::new(set_up(maps, dice, new))).into()
+        }
+        Kind::ConnectionUpdate => ConnectionChange::Update(Box::new(set_up(maps, dice, connection?))).into(),
+        Kind::ConnectionDelete => ConnectionChange::Delete(connection?.id).into(),
+        Kind::LinkCreate => {
+            let connection = connection?;
+            let here = maps.members.values().filter(|m| m.organization == connection.organization);
+            LinkChange::Create(Link {
+                connection: connection.id,
+                organization: connection.organization,
+                subject: format!("Subject {}", dice.below(NAMES)),
+                membership: dice.pick(here.map(|m| m.id))?,
+                created_at: NOW,
+            })
+            .into()
+        }
+        Kind::LinkDeleteOf => LinkChange::DeleteOf(dice.pick(maps.members.keys().copied())?).into(),
+        Kind::MappingCreate => {
+            let directory = dice.pick(maps.directories.values().cloned())?;
+            let new = Mapping {
+                id: fresh!(MappingId),
+                organization: directory.organization,
+                directory: directory.id,
+                source: MappingSource::GroupId(String::new()),
+                written: String::new(),
+                gives: Gives::default(),
+                created_at: NOW,
+            };
+            MappingChange::Create(Box::new(mapped(dice, new))).into()
+        }
+        Kind::MappingUpdate => {
+            let found = dice.pick(maps.mappings.values().cloned())?;
+            MappingChange::Update(Box::new(mapped(dice, found))).into()
+        }
+        Kind::MappingDelete => MappingChange::Delete(dice.pick(maps.mappings.keys().copied())?).into(),
+        Kind::TombstoneLay => {
+            let found = dice.pick(maps.members.values().cloned())?;
+            TombstoneChange::Lay {
+                organization: found.organization,
+                membership: found.id,
+                identifiers: some_identifiers(maps, dice),
+                at: moment(dice),
+            }
+            .into()
+        }
+        Kind::TombstoneLiftOf => {
+            TombstoneChange::LiftOf(dice.pick(maps.tombstones.iter().map(|(_, _, of)| *of))?).into()
+        }
+        Kind::TombstoneLiftNamed => TombstoneChange::LiftNamed(org, some_identifiers(maps, dice)).into(),
+        Kind::ReceiptOpen => {
+            let found = dice.pick(maps.members.values().cloned())?;
+            let kept = vec![Kept { kind: "agent".into(), id: word(dice), why: KeptBecause::Orphaned }];
+            ReceiptChange::Open(Box::new(Receipt {
+                id: fresh!(ReceiptId),
+                organization: found.organization,
+                membership: found.id,
+                because: dice.pick(EndedBecause::ALL)?,
+                kept,
+                at: moment(dice),
+            }))
+            .into()
+        }
+        Kind::OutboxPut => OutboxChange::Put {
+            id: fresh!(OutboxId),
+            organization: org,
+            kind: "member.deprovisioned",
+            body: word(dice),
+            at: moment(dice),
+        }
+        .into(),
+        _ => return None,
+    })
+}
+
+fn some_identifiers(maps: &Maps, dice: &mut Dice) -> Vec<Identifier> {
+    let some: BTreeSet<_> = (0..1 + dice.below(6)).filter_map(|_| dice.pick(identifiers(maps))).collect();
+    some.into_iter().collect()
+}
+
+/// A connection with other settings. It must be told apart, so nothing of it is what it was.
+fn set_up(maps: &Maps, dice: &mut Dice, connection: Connection) -> Connection {
+    let domains: BTreeSet<String> =
+        (0..dice.below(4)).map(|_| format!("d{}.test", dice.below(NAMES))).collect();
+    Connection {
+        name: word(dice),
+        issuer: word(dice),
+        client_id: word(dice),
+        client_secret_sealed: word(dice),
+        directory: dice.pick(maps.directories.keys().copied()),
+        jit_at: perhaps_at(dice),
+        groups_claim: perhaps_word(dice),
+        domains: domains.into_iter().collect(),
+        unconfirmed_at: perhaps_at(dice),
+        ..connection
+    }
+}
+
+fn mapped(dice: &mut Dice, mapping: Mapping) -> Mapping {
+    let written = word(dice);
+    // A name is compared by its key, and that is what is kept of it; what was written stands beside it.
+    let source = match dice.below(2) {
+        0 => MappingSource::GroupExternalId(written.clone()),
+        _ => MappingSource::GroupId(written.clone()),
+    };
+    let gives = Gives {
+        role: perhaps(dice, slug("member")),
+        team: perhaps(dice, (slug("core"), TeamRole::Member)),
+        environment: perhaps(dice, slug("staging")),
+    };
+    Mapping { source, written, gives, ..mapping }
+}
+
+fn acting(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Change> {
+    let agent = dice.pick(maps.agents.values().cloned());
+    let member = dice.pick(maps.members.values().cloned());
+    let token = dice.pick(maps.tokens.values().map(|(token, _)| token.clone()));
+    let receipt = dice.pick(maps.receipts.keys().copied());
+    let state = dice.pick([AgentState::Active, AgentState::Paused, AgentState::Orphaned])?;
+    let end = |set: TokenSet, organization: OrganizationId, dice: &mut Dice| {
+        let because = dice.pick(TokenEnd::ALL).unwrap();
+        let receipt = receipt.filter(|_| dice.one_in(2));
+        Change::from(TokenChange::End { organization, set, because, at: moment(dice), receipt })
+    };
+    Some(match kind {
+        Kind::AgentCreate => {
+            let owner = member?;
+            AgentChange::Create(Agent {
+                id: fresh!(AgentId),
+                organization: owner.organization,
+                name: word(dice),
+                owner: owner.id,
+                heir: dice.pick(maps.members.keys().copied()),
+                on_owner_loss: dice.pick(OwnerLossRule::ALL)?,
+                rule_chosen_by: dice.pick(maps.members.keys().copied()),
+                environment: slug("production"),
+                state: AgentState::Active,
+                created_at: NOW,
+            })
+            .into()
+        }
+        Kind::AgentUpdate => AgentChange::Update {
+            id: agent?.id,
+            name: word(dice),
+            heir: dice.pick(maps.members.keys().copied()).filter(|_| dice.one_in(2)),
+            environment: slug("staging"),
+            on_owner_loss: dice.pick(OwnerLossRule::ALL)?,
+            rule_chosen_by: dice.pick(maps.members.keys().copied()).filter(|_| dice.one_in(2)),
+        }
+        .into(),
+        Kind::AgentState => AgentChange::SetState(agent?.id, state).into(),
+        Kind::AgentOwner => {
+            let agent = agent?;
+            let here = maps.members.values().filter(|m| m.organization == agent.organization);
+            AgentChange::SetOwner(agent.id, dice.pick(here.map(|m| m.id))?, state).into()
+        }
+        Kind::AgentDisable => AgentChange::Disable(agent?.id, receipt.filter(|_| dice.one_in(2))).into(),
+        Kind::AgentOrphan => AgentChange::Orphan(agent?.id, receipt?).into(),
+        Kind::TokenIssue => TokenChange::Issue(Box::new(issued(maps, dice, org)?)).into(),
+        Kind::EndOne => {
+            let token = token?;
+            end(TokenSet::One(token.id), token.organization, dice)
+        }
+        Kind::EndOfLeaver => {
+            let member = member?;
+            end(TokenSet::OfLeaver(member.id, vec![address(dice), address(dice)]), member.organization, dice)
+        }
+        Kind::EndOfAgent => {
+            let agent = agent?;
+            end(TokenSet::OfAgent(agent.id), agent.organization, dice)
+        }
+        Kind::EndOfDirectory => {
+            let directory = dice.pick(maps.directories.values().cloned())?;
+            end(TokenSet::OfDirectory(directory.id), directory.organization, dice)
+        }
+        Kind::EndOfConnection => {
+            let connection = dice.pick(maps.connections.values().cloned())?;
+            end(TokenSet::OfConnection(connection.id), connection.organization, dice)
+        }
+        Kind::EndInvitations => {
+            let member = member?;
+            end(TokenSet::InvitationsOf(member.id), member.organization, dice)
+        }
+        Kind::EndOfOrganization => end(TokenSet::OfOrganization(org), org, dice),
+        _ => return None,
+    })
+}
+
+/// A token of any kind; what it would act as may be inactive, of another organization, or ended.
+fn issued(maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Token> {
+    let kind = dice.pick(TokenKind::ALL)?;
+    let holder = match kind {
+        TokenKind::Session | TokenKind::MemberKey | TokenKind::Invitation | TokenKind::OwnerLink => {
+            Holder::Membership(dice.pick(maps.members.keys().copied())?)
+        }
+        TokenKind::AgentKey => Holder::Agent(dice.pick(maps.agents.keys().copied())?),
+        TokenKind::ScimToken => Holder::Directory(dice.pick(maps.directories.keys().copied())?),
+        TokenKind::ServiceKey => Holder::Organization(org),
+    };
+    let shown_to = match dice.below(3) {
+        0 => ShownTo::Root,
+        1 => ShownTo::Bearer,
+        _ => ShownTo::Membership(dice.pick(maps.members.keys().copied())?),
+    };
+    let id = fresh!(TokenId);
+    Some(Token {
+        id,
+        organization: org,
+        kind,
+        holder,
+        parent: dice.pick(maps.tokens.keys().copied()).filter(|_| dice.one_in(3)),
+        shown_to,
+        secret: SecretHash::of(&id.to_string()),
+        name: word(dice),
+        environment: perhaps(dice, slug("production")),
+        scopes: vec![],
+        connection: dice.pick(maps.connections.keys().copied()).filter(|_| dice.one_in(2)),
+        address_key: perhaps_address(dice),
+        issued_at: NOW,
+        expires_at: perhaps_at(dice),
+        max_idle_s: None,
+        ended: None,
+    })
+}

@@ -1,0 +1,656 @@
+//! The model: maps by id, and what each change does to them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Debug;
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::agent::{Agent, AgentState};
+use portcullis_domain::change::{
+    AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
+    DomainChange, EnvironmentChange, GrantChange, LinkChange, MappingChange, MembershipChange,
+    OrganizationChange, OutboxChange, ReceiptChange, RoleChange, TeamChange, TokenChange, TokenSet,
+    TombstoneChange, UserChange,
+};
+use portcullis_domain::connection::{Connection, Link};
+use portcullis_domain::directory::Directory;
+use portcullis_domain::directory_group::DirectoryGroup;
+use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::domain::{Domain, DomainState};
+use portcullis_domain::environment::Environment;
+use portcullis_domain::grant::Grant;
+use portcullis_domain::id::{
+    AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
+    MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RoleId, TeamId, TokenId, UserId,
+};
+use portcullis_domain::mapping::Mapping;
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::organization::Organization;
+use portcullis_domain::receipt::Receipt;
+use portcullis_domain::role::Role;
+use portcullis_domain::team::Team;
+use portcullis_domain::text::{email_key, name_key};
+use portcullis_domain::token::{Holder, Token, TokenEnd, TokenKind};
+use portcullis_domain::tombstone::Identifier;
+use portcullis_domain::user::User;
+use portcullis_store::{
+    StoreError, Tx, agent, connection, directory, directory_group, directory_user, domain, environment,
+    grant, leaver, mapping, membership, organization, outbox, receipt, role, team, token, tombstone, user,
+};
+
+/// More than a run makes of anything.
+const ALL: i64 = 10_000;
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Maps {
+    pub(crate) organizations: BTreeMap<OrganizationId, (Organization, Option<Timestamp>)>,
+    pub(crate) environments: BTreeMap<EnvironmentId, Environment>,
+    pub(crate) teams: BTreeMap<TeamId, Team>,
+    pub(crate) roles: BTreeMap<RoleId, Role>,
+    pub(crate) domains: BTreeMap<DomainId, Domain>,
+    pub(crate) users: BTreeMap<UserId, User>,
+    pub(crate) authenticators: BTreeMap<UserId, (String, String, Timestamp)>,
+    pub(crate) members: BTreeMap<MembershipId, Membership>,
+    pub(crate) directories: BTreeMap<DirectoryId, Directory>,
+    pub(crate) told: BTreeMap<DirectoryUserId, DirectoryUser>,
+    pub(crate) groups: BTreeMap<DirectoryGroupId, DirectoryGroup>,
+    pub(crate) places: BTreeSet<(DirectoryGroupId, DirectoryUserId)>,
+    pub(crate) connections: BTreeMap<ConnectionId, Connection>,
+    pub(crate) links: BTreeMap<(ConnectionId, String), Link>,
+    pub(crate) mappings: BTreeMap<MappingId, Mapping>,
+    pub(crate) grants: BTreeMap<GrantId, Grant>,
+    pub(crate) agents: BTreeMap<AgentId, Agent>,
+    pub(crate) tokens: BTreeMap<TokenId, (Token, Option<(Timestamp, TokenEnd)>)>,
+    pub(crate) tombstones: BTreeSet<(OrganizationId, Identifier, MembershipId)>,
+    pub(crate) former: BTreeSet<(MembershipId, Identifier)>,
+    pub(crate) receipts: BTreeMap<ReceiptId, (Receipt, BTreeSet<(String, String)>)>,
+    pub(crate) outbox: BTreeMap<OutboxId, String>,
+    /// Directories that ever were: tombstones outlive them.
+    pub(crate) former_directories: BTreeSet<DirectoryId>,
+    main: Vec<OrganizationId>,
+}
+
+/// What the store must answer: how many tokens ended, or that it refuses.
+pub(crate) type Answer = Result<u64, ()>;
+
+fn shown(noun: &str, thing: &impl Debug) -> String {
+    format!("{noun} {thing:?}")
+}
+
+impl Maps {
+    /// The two organizations that stay.
+    pub(crate) fn main(&self) -> &[OrganizationId] {
+        &self.main
+    }
+
+    /// Carries a change out, or says that the store must refuse it.
+    pub(crate) fn apply(&mut self, change: &Change) -> Answer {
+        match change {
+            Change::Organization(change) => self.organization(change)?,
+            Change::Environment(change) => self.environment(change)?,
+            Change::Team(change) => self.team(change)?,
+            Change::Role(change) => self.role(change)?,
+            Change::Domain(change) => self.domain(change)?,
+            Change::User(change) => self.user(change)?,
+            Change::Membership(change) => self.member(change),
+            Change::Directory(change) => self.directory(change),
+            Change::DirectoryUser(change) => self.told(change)?,
+            Change::DirectoryGroup(change) => self.group(change),
+            Change::Connection(change) => self.connection(change),
+            Change::Link(change) => self.link(change)?,
+            Change::Mapping(MappingChange::Create(made) | MappingChange::Update(made)) => {
+                self.mappings.insert(made.id, (**made).clone());
+            }
+            Change::Mapping(MappingChange::Delete(id)) => drop(self.mappings.remove(id)),
+            Change::Grant(change) => self.grant(change)?,
+            Change::Agent(change) => self.agent(change)?,
+            Change::Token(change) => return self.token(change),
+            Change::Tombstone(change) => self.tombstone(change),
+            Change::Receipt(ReceiptChange::Open(opened)) => {
+                self.receipts.insert(opened.id, ((**opened).clone(), BTreeSet::new()));
+            }
+            Change::Outbox(OutboxChange::Put { id, organization, kind, body, at }) => {
+                self.outbox.insert(*id, format!("{organization} {kind} {body} {at:?}"));
+            }
+        }
+        Ok(0)
+    }
+
+    fn organization(&mut self, change: &OrganizationChange) -> Result<(), ()> {
+        match change {
+            OrganizationChange::Create(made) => {
+                if self.organizations.values().any(|(o, _)| o.slug == made.slug) {
+                    return Err(());
+                }
+                if self.main.len() < 2 {
+                    self.main.push(made.id);
+                }
+                self.organizations.insert(made.id, (made.clone(), None));
+            }
+            OrganizationChange::Rename(id, name) => self.live(*id)?.name.clone_from(name),
+            OrganizationChange::RaiseRules(id) => self.live(*id)?.rules_number += 1,
+            OrganizationChange::Delete(id, at) => {
+                self.domains.retain(|_, d| d.organization != *id);
+                let found = self.organizations.get_mut(id).ok_or(())?;
+                found.1 = found.1.or(Some(*at));
+            }
+        }
+        Ok(())
+    }
+
+    fn live(&mut self, id: OrganizationId) -> Result<&mut Organization, ()> {
+        self.organizations.get_mut(&id).filter(|(_, deleted)| deleted.is_none()).map(|(o, _)| o).ok_or(())
+    }
+
+    fn environment(&mut self, change: &EnvironmentChange) -> Result<(), ()> {
+        match change {
+            EnvironmentChange::Create(made) => {
+                let same = |e: &Environment| (e.organization, &e.slug) == (made.organization, &made.slug);
+                if self.environments.values().any(same) {
+                    return Err(());
+                }
+                self.environments.insert(made.id, made.clone());
+            }
+            EnvironmentChange::Rename(id, name) => {
+                self.environments.get_mut(id).ok_or(())?.name.clone_from(name);
+            }
+            EnvironmentChange::Delete(id) => drop(self.environments.remove(id)),
+        }
+        Ok(())
+    }
+
+    fn team(&mut self, change: &TeamChange) -> Result<(), ()> {
+        match change {
+            TeamChange::Create(made) => {
+                let same = |t: &Team| (t.organization, &t.slug) == (made.organization, &made.slug);
+                if self.teams.values().any(same) {
+                    return Err(());
+                }
+                self.teams.insert(made.id, made.clone());
+            }
+            TeamChange::Rename(id, name) => self.teams.get_mut(id).ok_or(())?.name.clone_from(name),
+            TeamChange::Delete(id) => drop(self.teams.remove(id)),
+        }
+        Ok(())
+    }
+
+    fn role(&mut self, change: &RoleChange) -> Result<(), ()> {
+        match change {
+            RoleChange::Create(made) => {
+                let here = self.roles.values().filter(|r| r.organization == made.organization);
+                if here.into_iter().any(|r| r.slug == made.slug || r.rank == made.rank) {
+                    return Err(());
+                }
+                self.roles.insert(made.id, made.clone());
+            }
+            RoleChange::Update(id, rank, permissions, giving) => {
+                let of = self.roles.get(id).ok_or(())?.organization;
+                if self.roles.values().any(|r| r.id != *id && r.organization == of && r.rank == *rank) {
+                    return Err(());
+                }
+                let found = self.roles.get_mut(id).ok_or(())?;
+                (found.rank, found.permissions, found.giving) = (*rank, permissions.clone(), *giving);
+            }
+            RoleChange::Delete(id) => drop(self.roles.remove(id)),
+        }
+        Ok(())
+    }
+
+    fn domain(&mut self, change: &DomainChange) -> Result<(), ()> {
+        let proven = |maps: &Self, name: &str, but: DomainId| {
+            maps.domains.values().any(|d| d.id != but && d.domain == name && d.proven_at.is_some())
+        };
+        match change {
+            DomainChange::Add(made) => {
+                let same = |d: &Domain| (d.organization, &d.domain) == (made.organization, &made.domain);
+                let taken = made.proven_at.is_some() && proven(self, &made.domain, made.id);
+                if taken || self.domains.values().any(same) {
+                    return Err(());
+                }
+                self.domains.insert(made.id, made.clone());
+            }
+            DomainChange::Prove(id, at) => {
+                let name = self.domains.get(id).ok_or(())?.domain.clone();
+                if proven(self, &name, *id) {
+                    return Err(());
+                }
+                let found = self.domains.get_mut(id).ok_or(())?;
+                (found.state, found.proven_at) = (DomainState::Proven, found.proven_at.or(Some(*at)));
+            }
+            DomainChange::Remove(id) => drop(self.domains.remove(id)),
+        }
+        Ok(())
+    }
+
+    fn user(&mut self, change: &UserChange) -> Result<(), ()> {
+        match change {
+            UserChange::Create(made) => drop(self.users.insert(made.id, made.clone())),
+            UserChange::End(id, at) => {
+                let found = self.users.get_mut(id).ok_or(())?;
+                found.ended_at = found.ended_at.or(Some(*at));
+                self.authenticators.remove(id);
+            }
+            UserChange::Revive(id) => self.users.get_mut(id).ok_or(())?.ended_at = None,
+            UserChange::SetAuthenticator { user, kind: _, secret, email_key, at } => {
+                if self.authenticators.iter().any(|(u, a)| u != user && a.0 == *email_key) {
+                    return Err(());
+                }
+                self.authenticators.insert(*user, (email_key.clone(), secret.clone(), *at));
+            }
+        }
+        Ok(())
+    }
+
+    fn member(&mut self, change: &MembershipChange) {
+        match change {
+            MembershipChange::Create(made) => drop(self.members.insert(made.id, (**made).clone())),
+            MembershipChange::SetProfile(id, email, name) => {
+                let Some(found) = self.members.get_mut(id) else { return };
+                let before = email_key(&found.email).unwrap();
+                if before != email_key(email).unwrap() {
+                    self.former.insert((*id, Identifier::email(&before)));
+                }
+                (found.email, found.name) = (email.clone(), name.clone());
+            }
+            MembershipChange::Join(id, at) => self.change_member(*id, |m| m.joined_at = Some(*at)),
+            MembershipChange::SetSuspended(id, at) => self.change_member(*id, |m| m.suspended_at = *at),
+            MembershipChange::SetAccess {
+                id,
+                access,
+                governed_by,
+                unmapped_at,
+                ended,
+                bare_owner_at,
+                rules_number,
+            } => self.change_member(*id, |m| {
+                m.access = (**access).clone();
+                (m.governed_by, m.unmapped_at, m.ended) = (*governed_by, *unmapped_at, *ended);
+                (m.bare_owner_at, m.rules_number) = (*bare_owner_at, *rules_number);
+            }),
+            MembershipChange::Restamp(r) => self.change_member(r.id, |m| {
+                (m.governed_by, m.unmapped_at, m.rules_number) =
+                    (r.governed_by, r.unmapped_at, r.rules_number);
+            }),
+            MembershipChange::MarkStale(users) => {
+                for id in
+                    users.iter().filter_map(|u| self.told.get(u)).map(|t| t.membership).collect::<Vec<_>>()
+                {
+                    self.change_member(id, |m| m.rules_number = 0);
+                }
+            }
+            MembershipChange::SetUser(id, user) => self.change_member(*id, |m| m.user = *user),
+        }
+    }
+
+    fn change_member(&mut self, id: MembershipId, change: impl FnOnce(&mut Membership)) {
+        if let Some(found) = self.members.get_mut(&id) {
+            change(found);
+        }
+    }
+
+    fn directory(&mut self, change: &DirectoryChange) {
+        match change {
+            DirectoryChange::Create(d) | DirectoryChange::Update(d) => {
+                self.directories.insert(d.id, d.clone());
+            }
+            DirectoryChange::Delete(id) => {
+                let gone: Vec<_> = self.told.values().filter(|t| t.directory == *id).cloned().collect();
+                for told in gone {
+                    self.remember(&told);
+                    self.told.remove(&told.id);
+                }
+                let groups = &mut self.groups;
+                groups.retain(|_, g| g.directory != *id);
+                self.places.retain(|(g, _)| groups.contains_key(g));
+                self.mappings.retain(|_, m| m.directory != *id);
+                self.directories.remove(id);
+                self.former_directories.insert(*id);
+            }
+            DirectoryChange::Unconfirm(organization, at) => {
+                for told in self.told.values_mut() {
+                    if told.organization == *organization && told.inactive_at.is_none() {
+                        told.unconfirmed_at = Some(*at);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keeps every name that a directory has for somebody.
+    fn remember(&mut self, told: &DirectoryUser) {
+        self.former.extend(names(told).into_iter().map(|name| (told.membership, name)));
+    }
+
+    fn told(&mut self, change: &DirectoryUserChange) -> Result<(), ()> {
+        let taken = |maps: &Self, u: &DirectoryUser| {
+            let same = |o: &&DirectoryUser| o.directory == u.directory && o.id != u.id;
+            maps.told.values().filter(same).any(|o| name_key(&o.user_name) == name_key(&u.user_name))
+        };
+        match change {
+            DirectoryUserChange::Create(made) => {
+                if taken(self, made) {
+                    return Err(());
+                }
+                self.told.insert(made.id, (**made).clone());
+            }
+            DirectoryUserChange::Update(new) => {
+                if taken(self, new) {
+                    return Err(());
+                }
+                let old = self.told.get(&new.id).cloned().ok_or(())?;
+                let kept = names(new);
+                let lost = names(&old).into_iter().filter(|name| !kept.contains(name));
+                self.former.extend(lost.map(|name| (old.membership, name)));
+                self.told.insert(new.id, (**new).clone());
+            }
+            DirectoryUserChange::Delete(id) => {
+                if let Some(old) = self.told.remove(id) {
+                    self.remember(&old);
+                }
+                self.places.retain(|(_, user)| user != id);
+            }
+            DirectoryUserChange::Attach(id, membership) => {
+                let old = self.told.get(id).cloned().ok_or(())?;
+                self.remember(&old);
+                self.told.insert(*id, DirectoryUser { membership: *membership, ..old });
+            }
+        }
+        Ok(())
+    }
+
+    fn group(&mut self, change: &DirectoryGroupChange) {
+        match change {
+            DirectoryGroupChange::Create(g) | DirectoryGroupChange::Update(g) => {
+                self.groups.insert(g.id, g.clone());
+            }
+            DirectoryGroupChange::Delete(id) => {
+                self.groups.remove(id);
+                self.places.retain(|(group, _)| group != id);
+            }
+            DirectoryGroupChange::AddMembers(id, users, _) => {
+                self.places.extend(users.iter().map(|user| (*id, *user)));
+            }
+            DirectoryGroupChange::RemoveMembers(id, users) => {
+                self.places.retain(|(group, user)| group != id || !users.contains(user));
+            }
+        }
+    }
+
+    fn connection(&mut self, change: &ConnectionChange) {
+        match change {
+            ConnectionChange::Create(c) | ConnectionChange::Update(c) => {
+                self.connections.insert(c.id, (**c).clone());
+            }
+            ConnectionChange::Delete(id) => {
+                self.connections.remove(id);
+                self.links.retain(|(connection, _), _| connection != id);
+            }
+        }
+    }
+
+    fn link(&mut self, change: &LinkChange) -> Result<(), ()> {
+        match change {
+            LinkChange::Create(made) => {
+                let key = (made.connection, made.subject.clone());
+                if self.links.contains_key(&key) {
+                    return Err(());
+                }
+                self.links.insert(key, made.clone());
+            }
+            LinkChange::DeleteOf(membership) => self.links.retain(|_, link| link.membership != *membership),
+        }
+        Ok(())
+    }
+
+    fn grant(&mut self, change: &GrantChange) -> Result<(), ()> {
+        match change {
+            GrantChange::Create(made) => drop(self.grants.insert(made.id, made.clone())),
+            GrantChange::SetReason(id, reason) => {
+                let found = self.grants.get_mut(id).filter(|g| g.ended_at.is_none()).ok_or(())?;
+                found.reason.clone_from(reason);
+            }
+            GrantChange::End(id, at) => {
+                let found = self.grants.get_mut(id).ok_or(())?;
+                found.ended_at = found.ended_at.or(Some(*at));
+            }
+            GrantChange::EndOf { membership, keep, at } => {
+                for found in self.grants.values_mut().filter(|g| g.membership == *membership) {
+                    if keep.as_ref() != Some(&found.role) {
+                        found.ended_at = found.ended_at.or(Some(*at));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn agent(&mut self, change: &AgentChange) -> Result<(), ()> {
+        let ended = |agent: &Agent| agent.state == AgentState::Disabled;
+        match change {
+            AgentChange::Create(made) => drop(self.agents.insert(made.id, made.clone())),
+            AgentChange::Update { id, name, heir, environment, on_owner_loss, rule_chosen_by } => {
+                let found = self.agents.get_mut(id).ok_or(())?;
+                (found.name, found.heir, found.environment) = (name.clone(), *heir, environment.clone());
+                (found.on_owner_loss, found.rule_chosen_by) = (*on_owner_loss, *rule_chosen_by);
+            }
+            AgentChange::SetState(id, state) => {
+                self.agents.get_mut(id).filter(|a| !ended(a)).ok_or(())?.state = *state;
+            }
+            AgentChange::SetOwner(id, owner, state) => {
+                let found = self.agents.get_mut(id).filter(|a| !ended(a)).ok_or(())?;
+                (found.owner, found.state) = (*owner, *state);
+            }
+            AgentChange::Disable(id, receipt) => {
+                self.agents.get_mut(id).ok_or(())?.state = AgentState::Disabled;
+                receipt.iter().for_each(|receipt| self.line(*receipt, "agent", id.to_string()));
+            }
+            AgentChange::Orphan(id, receipt) => {
+                let found = self.agents.get_mut(id).ok_or(())?;
+                if !ended(found) {
+                    found.state = AgentState::Orphaned;
+                }
+                self.line(*receipt, "agent", id.to_string());
+            }
+        }
+        Ok(())
+    }
+
+    fn line(&mut self, receipt: ReceiptId, kind: &str, item: String) {
+        if let Some((_, lines)) = self.receipts.get_mut(&receipt) {
+            lines.insert((kind.to_owned(), item));
+        }
+    }
+
+    /// Whether what a token would act as is active.
+    fn may_be_issued(&self, token: &Token) -> bool {
+        let here = |id: &MembershipId| self.members.get(id).filter(|m| m.organization == token.organization);
+        match token.holder {
+            Holder::Directory(_) | Holder::Organization(_) => true,
+            Holder::Membership(id) => here(&id).is_some_and(|m| {
+                let link = matches!(token.kind, TokenKind::Invitation | TokenKind::OwnerLink);
+                m.access.state == MembershipState::Active
+                    || (link && m.access.state == MembershipState::Invited)
+            }),
+            Holder::Agent(id) => self.agents.get(&id).is_some_and(|a| {
+                a.organization == token.organization
+                    && matches!(a.state, AgentState::Active | AgentState::Paused)
+                    && self.members.get(&a.owner).is_some_and(|m| m.access.state == MembershipState::Active)
+            }),
+        }
+    }
+
+    fn is_in(set: &TokenSet, token: &Token) -> bool {
+        let link = matches!(token.kind, TokenKind::Invitation | TokenKind::OwnerLink);
+        match set {
+            TokenSet::One(id) => token.id == *id || token.parent == Some(*id),
+            TokenSet::OfLeaver(id, emails) => {
+                let stays = matches!(token.kind, TokenKind::ServiceKey | TokenKind::ScimToken);
+                let address = token.address_key.as_ref().is_some_and(|key| emails.contains(key));
+                token.holder == Holder::Membership(*id)
+                    || (token.shown_to.membership() == Some(*id) && !stays)
+                    || (token.kind == TokenKind::Invitation && address)
+            }
+            TokenSet::OfAgent(id) => token.holder == Holder::Agent(*id),
+            TokenSet::OfDirectory(id) => token.holder == Holder::Directory(*id),
+            TokenSet::OfConnection(id) => token.connection == Some(*id),
+            TokenSet::InvitationsOf(id) => link && token.holder == Holder::Membership(*id),
+            TokenSet::OfOrganization(id) => token.organization == *id,
+        }
+    }
+
+    fn token(&mut self, change: &TokenChange) -> Answer {
+        let (organization, set, because, at, receipt) = match change {
+            TokenChange::Issue(token) => {
+                if !self.may_be_issued(token) {
+                    return Err(());
+                }
+                self.tokens.insert(token.id, ((**token).clone(), None));
+                return Ok(0);
+            }
+            TokenChange::End { organization, set, because, at, receipt } => {
+                (organization, set, because, at, receipt)
+            }
+        };
+        let mut over = Vec::new();
+        for (token, ended) in self.tokens.values_mut() {
+            if ended.is_none() && token.organization == *organization && Self::is_in(set, token) {
+                *ended = Some((*at, *because));
+                over.push(token.id);
+            }
+        }
+        for id in &over {
+            receipt.iter().for_each(|receipt| self.line(*receipt, "token", id.to_string()));
+        }
+        Ok(over.len() as u64)
+    }
+
+    fn tombstone(&mut self, change: &TombstoneChange) {
+        match change {
+            TombstoneChange::Lay { organization, membership, identifiers, at: _ } => {
+                self.tombstones.extend(identifiers.iter().map(|i| (*organization, i.clone(), *membership)));
+            }
+            TombstoneChange::LiftOf(membership) => self.tombstones.retain(|(_, _, of)| of != membership),
+            TombstoneChange::LiftNamed(organization, named) => {
+                self.tombstones.retain(|(o, i, _)| o != organization || !named.contains(i));
+            }
+        }
+    }
+
+    /// Every identifier that a membership has and ever had.
+    fn identifiers(&self, member: &Membership) -> BTreeSet<Identifier> {
+        let mut all: BTreeSet<Identifier> =
+            self.former.iter().filter(|(of, _)| *of == member.id).map(|(_, i)| i.clone()).collect();
+        all.insert(Identifier::email(&email_key(&member.email).unwrap()));
+        all.extend(self.told.values().filter(|t| t.membership == member.id).flat_map(names));
+        let links = self.links.values().filter(|l| l.membership == member.id);
+        all.extend(links.map(|l| Identifier::subject(l.connection, &l.subject)));
+        all
+    }
+
+    /// Everything that can be found, as lines.
+    pub(crate) fn view(&self) -> BTreeSet<String> {
+        let mut lines = BTreeSet::new();
+        lines.extend(
+            self.organizations.values().filter(|(_, d)| d.is_none()).map(|(o, _)| shown("organization", o)),
+        );
+        lines.extend(self.environments.values().map(|e| shown("environment", e)));
+        lines.extend(self.teams.values().map(|t| shown("team", t)));
+        lines.extend(self.roles.values().map(|r| shown("role", r)));
+        lines.extend(self.domains.values().map(|d| shown("domain", d)));
+        lines.extend(self.users.values().map(|u| shown("user", u)));
+        lines.extend(self.authenticators.iter().map(|(user, a)| shown("authenticator", &(user, a))));
+        lines.extend(self.members.values().map(|m| shown("member", m)));
+        lines.extend(self.members.values().map(|m| shown("names", &(m.id, self.identifiers(m)))));
+        lines.extend(self.directories.values().map(|d| shown("directory", d)));
+        lines.extend(self.told.values().map(|t| shown("told", t)));
+        lines.extend(self.groups.values().map(|g| shown("group", g)));
+        lines.extend(self.places.iter().map(|p| shown("place", p)));
+        lines.extend(self.connections.values().map(|c| shown("connection", c)));
+        lines.extend(self.links.values().map(|l| shown("link", l)));
+        lines.extend(self.mappings.values().map(|m| shown("mapping", m)));
+        lines.extend(self.grants.values().filter(|g| g.ended_at.is_none()).map(|g| shown("grant", g)));
+        lines.extend(self.agents.values().map(|a| shown("agent", a)));
+        lines.extend(self.tokens.values().map(|(token, ended)| {
+            let holder = (token.holder.kind(), token.holder.id());
+            let rest = (&token.name, &token.environment, token.connection, token.issued_at, token.expires_at);
+            shown("token", &(token.id, token.kind, holder, token.shown_to.membership(), rest, ended))
+        }));
+        for (organization, identifier, _) in &self.tombstones {
+            lines.insert(shown("tombstone", &(organization, identifier)));
+        }
+        for (receipt, ended) in self.receipts.values() {
+            lines.insert(shown("receipt", &(receipt, ended)));
+        }
+        lines.extend(self.outbox.iter().map(|row| shown("outbox", &row)));
+        lines
+    }
+
+    /// The same, as the store finds it.
+    pub(crate) fn stored_view(&self, tx: &mut Tx<'_>) -> Result<BTreeSet<String>, StoreError> {
+        let mut lines = BTreeSet::new();
+        lines.extend(organization::list(tx, None, ALL)?.iter().map(|o| shown("organization", o)));
+        for user in self.users.keys() {
+            lines.extend(user::find(tx, *user)?.iter().map(|u| shown("user", u)));
+            for a in user::authenticators_of(tx, *user)? {
+                lines.insert(shown("authenticator", &(user, (a.email_key, a.secret, a.created_at))));
+            }
+        }
+        for row in outbox::list_waiting(tx, None, ALL)? {
+            let body = format!("{} {} {} {:?}", row.organization, row.kind, row.body, row.created_at);
+            lines.insert(shown("outbox", &(row.id, body)));
+        }
+        for org in self.main.clone() {
+            lines.extend(environment::list(tx, org, None, ALL)?.iter().map(|e| shown("environment", e)));
+            lines.extend(team::list(tx, org, None, ALL)?.iter().map(|t| shown("team", t)));
+            lines.extend(role::list(tx, org, None, ALL)?.iter().map(|r| shown("role", r)));
+            lines.extend(domain::list(tx, org, None, ALL)?.iter().map(|d| shown("domain", d)));
+            lines.extend(directory::list(tx, org, None, ALL)?.iter().map(|d| shown("directory", d)));
+            lines.extend(connection::list(tx, org, None, ALL)?.iter().map(|c| shown("connection", c)));
+            lines.extend(mapping::list(tx, org, None, None, ALL)?.iter().map(|m| shown("mapping", m)));
+            lines.extend(grant::list(tx, org, None, ALL)?.iter().map(|g| shown("grant", g)));
+            lines.extend(agent::list(tx, org, None, ALL)?.iter().map(|a| shown("agent", a)));
+            for t in token::list_page(tx, org, "", "", ALL)? {
+                let ended = t.ended_at.zip(t.ended_because);
+                let rest = (&t.name, &t.environment, t.connection, t.issued_at, t.expires_at);
+                lines.insert(shown(
+                    "token",
+                    &(t.id, t.kind, (t.holder_kind, t.holder), t.shown_to, rest, ended),
+                ));
+            }
+            for r in receipt::list_page(tx, org, "", ALL)? {
+                let ended: BTreeSet<_> = r.ended.into_iter().map(|line| (line.kind, line.id)).collect();
+                lines.insert(shown("receipt", &(r.receipt, ended)));
+            }
+            let all = membership::list_page(tx, org, &membership::MembershipFilter::default(), "", ALL)?;
+            for member in &all {
+                lines.insert(shown("member", member));
+                lines.insert(shown("names", &(member.id, leaver::identifiers(tx, member)?)));
+                let told = directory_user::of_membership(tx, member.id)?;
+                lines.extend(told.iter().map(|t| shown("told", t)));
+                lines.extend(connection::links_of(tx, member.id)?.iter().map(|l| shown("link", l)));
+            }
+            for identifier in super::make::identifiers(self) {
+                if tombstone::find(tx, org, &identifier)?.is_some() {
+                    lines.insert(shown("tombstone", &(org, identifier)));
+                }
+            }
+        }
+        for group in self.groups.values() {
+            lines.extend(
+                directory_group::find(tx, group.directory, group.id)?.iter().map(|g| shown("group", g)),
+            );
+            for (user, _) in directory_group::members(tx, group.id, "", ALL)? {
+                lines.insert(shown("place", &(group.id, user)));
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// What a directory calls somebody.
+fn names(told: &DirectoryUser) -> Vec<Identifier> {
+    let mut names = vec![Identifier::user_name(&told.user_name)];
+    names.extend(email_key(&told.user_name).ok().map(|key| Identifier::email(&key)));
+    names.extend(told.email_keys.iter().map(|key| Identifier::email(key)));
+    names.extend(told.external_id.iter().map(|e| Identifier::external_id(told.directory, e)));
+    names
+}
