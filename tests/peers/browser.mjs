@@ -3,10 +3,10 @@
 // Usage: browser.mjs --url URL --email ADDRESS --until PREFIX [--screenshot FILE.png] [--chromium PATH]
 //
 // What only a browser finds out: a Content-Security-Policy that stops the way to the identity provider, a cookie that
-// SameSite keeps back on the way home. Opens URL, fills the one e-mail field and submits its form, and waits until the
-// address begins with PREFIX. Prints one JSON object: {"url", "title", "status", "text", "cookies": [{"name", "domain",
-// "path", "httpOnly", "secure", "sameSite"}], "errors": [what the page complained of]}. Exit status 0 only if PREFIX was
-// reached without an error.
+// SameSite keeps back on the way home. Opens URL, fills the one e-mail field, submits its form, takes the first
+// "Continue with …" that it is offered, and waits until the address begins with PREFIX. Prints one JSON object: {"url",
+// "title", "status", "text", "cookies": [{"name", "domain", "path", "httpOnly", "secure", "sameSite"}], "errors": [what
+// the page complained of]}. Exit status 0 only if PREFIX was reached without an error.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -53,6 +53,9 @@ try {
   const field = page.locator('input[type="email"]');
   await field.fill(option("email"));
   await field.press("Enter");
+  // The page names the ways in that the address has; a person takes the identity provider's.
+  const way = page.getByRole("link", { name: /^Continue with / });
+  await way.first().click();
   await page.waitForURL((url) => url.href.startsWith(until)).then(
     () => (reached = true),
     (error) => errors.push(String(error)),

@@ -122,6 +122,7 @@ async fn people_sign_in_through_a_provider_that_others_wrote_and_its_groups_give
 }
 
 #[tokio::test]
+#[ignore = "long tier: a key set is read again a minute after the last time at the earliest"]
 async fn a_provider_that_changed_its_keys_is_believed_after_its_key_set_was_read_again() {
     let server = Server::sqlite().await;
     let provider = Provider::start(&ada(&["Engineering"]), 0);
@@ -132,8 +133,8 @@ async fn a_provider_that_changed_its_keys_is_believed_after_its_key_set_was_read
     let provider = Provider::start(&ada(&["Engineering"]), port);
     provider.put("redirect-uris", &json!([connection["redirect_uri"]])).await;
     let mut status = 0;
-    // A key set is not read again more often than every few seconds, whoever asks.
-    for _ in 0..20 {
+    // A key set is not read again within a minute, whoever asks.
+    for _ in 0..45 {
         (status, _) = sign_in(&server, &connection).await;
         if status == 200 {
             break;
