@@ -20,8 +20,9 @@ use portcullis_web::edge::EdgeSettings;
 use portcullis_web::{App, router};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 
 use crate::admin::Door;
 use crate::clock::SystemClock;
@@ -42,6 +43,10 @@ const LEASE_S: i64 = 10;
 const RENEW_EVERY_S: u64 = 2;
 /// Seconds between two looks at how far the database has come. A process that is killed leaves a mark that is as old.
 const MARK_EVERY_S: u64 = 10;
+
+/// How long the jobs, and then the last writes, may take after the drain: with the longest drain, all of it ends within
+/// ten seconds.
+const MAX_WIND_UP: Duration = Duration::from_millis(700);
 
 /// The options of the store that these settings name.
 #[must_use]
@@ -166,37 +171,29 @@ fn seconds(duration: Duration) -> i64 {
     i64::try_from(duration.as_secs()).unwrap_or(i64::MAX)
 }
 
+/// What runs, from the first answer to the last.
+struct Running {
+    product: Portcullis,
+    app: App,
+    store: Arc<Store>,
+    lease: Option<Lease>,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    /// Dropped last, so that nobody else begins before everything is closed.
+    held: Held,
+}
+
 /// Serves until SIGTERM or SIGINT.
 ///
 /// # Errors
 /// If it cannot begin, or the lease of the database was lost.
 pub async fn serve(settings: Settings) -> Result<()> {
+    // Before anything answers: whoever sees it ready may tell it to stop.
+    let orders = Orders::listen()?;
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let recorder = metrics::install().context("metrics")?;
-    let opening = settings.clone();
-    let opened = tokio::task::spawn_blocking(move || {
-        let opened = open(&opening)?;
-        root_token(&opening, &opened.store)?;
-        anyhow::Ok(opened)
-    })
-    .await??;
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on `{}`; is something else there?", settings.listen))?;
-    let public_url = settings.public_url_for(listener.local_addr()?);
-    let tls = settings.tls.as_ref().map(listen::tls).transpose()?;
-    let lease = take_lease(&settings, &opened.store).await?;
-    let (mut product, held) = portcullis(&settings, opened, public_url)?;
-    if let Some(lease) = lease {
-        product = product.under(lease);
-    }
-    let store = Arc::clone(&product.around().store);
-    let waiting = Arc::clone(&store);
-    let render = metrics::renderer(recorder, move || waiting.waiting());
-    let edge = EdgeSettings { trusted_proxies: settings.trusted_proxies.clone() };
-    let app = App::with_metrics(product.clone(), edge, Some(render));
+    let Running { product, app, store, lease, listener, tls, held } = prepare(&settings).await?;
     greet(&settings, &product, listener.local_addr()?).await?;
 
     let (stop, stopped) = watch::channel(false);
@@ -206,11 +203,8 @@ pub async fn serve(settings: Settings) -> Result<()> {
         async move { product.run_jobs(jobs_stopped).await }
     });
     let door = Door::open(&settings.data)?;
-    let taking_orders = tokio::spawn(door.run(
-        Arc::clone(&store),
-        settings.data.clone(),
-        product.around().public_url.clone(),
-    ));
+    let public_url = product.around().public_url.clone();
+    let taking_orders = tokio::spawn(door.run(Arc::clone(&store), settings.data.clone(), public_url));
     let marking = tokio::spawn(keep_mark(settings.data.clone(), product.clone()));
     let routes = router(app.clone());
     let mut serving = tokio::spawn({
@@ -218,7 +212,7 @@ pub async fn serve(settings: Settings) -> Result<()> {
         async move { listen::serve(listener, tls, routes, &settings, stopped).await }
     });
     let failed: Option<anyhow::Error> = tokio::select! {
-        () = asked_to_stop() => None,
+        () = orders.stop() => None,
         lost = keep_lease(&product, lease) => Some(lost),
         ended = &mut serving => Some(match ended {
             Ok(Err(error)) => error.into(),
@@ -234,7 +228,49 @@ pub async fn serve(settings: Settings) -> Result<()> {
     let _ = stop_jobs.send(true);
     marking.abort();
     taking_orders.abort();
-    let _ = tokio::time::timeout(settings.http_drain, jobs).await;
+    if tokio::time::timeout(MAX_WIND_UP, jobs).await.is_err() {
+        tracing::warn!("a job was cut off; what it left is done after the next start");
+    }
+    if tokio::time::timeout(MAX_WIND_UP, last_writes(&settings.data, &product, lease)).await.is_err() {
+        tracing::warn!("the database did not take the last writes in time; the lease runs out by itself");
+    }
+    drop((app, product));
+    tokio::task::spawn_blocking(move || store.close()).await?;
+    drop(held);
+    tracing::info!("stopped");
+    failed.map_or(Ok(()), Err)
+}
+
+/// Opens and takes everything that serving needs.
+async fn prepare(settings: &Settings) -> Result<Running> {
+    let recorder = metrics::install().context("metrics")?;
+    let opening = settings.clone();
+    let opened = tokio::task::spawn_blocking(move || {
+        let opened = open(&opening)?;
+        root_token(&opening, &opened.store)?;
+        anyhow::Ok(opened)
+    })
+    .await??;
+    let listener = TcpListener::bind(settings.listen)
+        .await
+        .with_context(|| format!("cannot listen on `{}`; is something else there?", settings.listen))?;
+    let public_url = settings.public_url_for(listener.local_addr()?);
+    let tls = settings.tls.as_ref().map(listen::tls).transpose()?;
+    let lease = take_lease(settings, &opened.store).await?;
+    let (mut product, held) = portcullis(settings, opened, public_url)?;
+    if let Some(lease) = lease {
+        product = product.under(lease);
+    }
+    let store = Arc::clone(&product.around().store);
+    let waiting = Arc::clone(&store);
+    let render = metrics::renderer(recorder, move || waiting.waiting());
+    let edge = EdgeSettings { trusted_proxies: settings.trusted_proxies.clone() };
+    let app = App::with_metrics(product.clone(), edge, Some(render));
+    Ok(Running { product, app, store, lease, listener, tls, held })
+}
+
+/// Gives the lease back and brings the mark up to date.
+async fn last_writes(data: &Path, product: &Portcullis, lease: Option<Lease>) {
     if let Some(lease) = lease {
         let given_back =
             product.write(Priority::Ordinary, move |tx, moment| Ok(lease::release(tx, lease, moment.now)?));
@@ -242,14 +278,9 @@ pub async fn serve(settings: Settings) -> Result<()> {
             tracing::warn!(error = %error, "the lease was not given back and runs out by itself");
         }
     }
-    if let Err(error) = move_mark(&settings.data, &product).await {
+    if let Err(error) = move_mark(data, product).await {
         tracing::warn!(error = %error, "the mark of the newest revision was not written");
     }
-    drop((app, product));
-    tokio::task::spawn_blocking(move || store.close()).await?;
-    drop(held);
-    tracing::info!("stopped");
-    failed.map_or(Ok(()), Err)
 }
 
 /// Writes the mark again and again, while it moves.
@@ -278,15 +309,24 @@ async fn move_mark(data: &Path, product: &Portcullis) -> Result<()> {
     .await?
 }
 
-/// Resolves when the process is told to stop.
-async fn asked_to_stop() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = int.recv() => {}
+/// The signals that stop the process.
+struct Orders {
+    term: Signal,
+    int: Signal,
+}
+
+impl Orders {
+    /// Takes both signals from now on.
+    fn listen() -> std::io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    /// Resolves when the process is told to stop.
+    async fn stop(mut self) {
+        tokio::select! {
+            _ = self.term.recv() => {}
+            _ = self.int.recv() => {}
+        }
     }
 }
 
