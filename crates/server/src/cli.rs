@@ -31,6 +31,8 @@ pub enum Command {
     /// The audit log.
     #[command(subcommand)]
     Audit(Audit),
+    /// Look at installation and database, and say what is wrong and what to do; also while `serve` runs.
+    Doctor(Doctor),
     /// Write a copy of the database that `restore` takes; also while `serve` runs.
     Backup(Backup),
     /// Put a backup in place. It revives nobody: every token ends, and whoever a directory governs is suspended until
@@ -100,6 +102,17 @@ pub struct AuditVerify {
     /// How many events there were at your last check: an export with fewer was cut.
     #[arg(long, value_name = "EVENTS", default_value_t = 0)]
     pub at_least: i64,
+}
+
+/// `doctor`.
+#[derive(Debug, Args)]
+pub struct Doctor {
+    /// The configuration that is looked at.
+    #[command(flatten)]
+    pub flags: AllFlags,
+    /// One JSON object a finding, for machines.
+    #[arg(long)]
+    pub json: bool,
 }
 
 /// `backup`.

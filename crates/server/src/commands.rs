@@ -15,7 +15,7 @@ use crate::cli::{Admin, Audit, AuditExport, AuditVerify, Cli, Command, Config, R
 use crate::clock::SystemClock;
 use crate::settings::flags::Given;
 use crate::settings::{Loaded, Settings, Sources};
-use crate::{data_dir, demo, log, restore, serve};
+use crate::{data_dir, demo, doctor, log, restore, serve};
 
 /// Runs a command.
 ///
@@ -38,6 +38,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             Store::open(&serve::store_options(&settings), Arc::new(SystemClock))?;
             println!("the database is up to date");
         }
+        Command::Doctor(wanted) => return doctor::run(&settings(wanted.flags.0)?, wanted.json),
         Command::Backup(wanted) => restore::write_backup(&settings(wanted.flags.0.clone())?, &wanted)?,
         Command::Restore(wanted) => restore::restore(&settings(wanted.flags.0.clone())?, &wanted)?,
         Command::Config(Config::Check(flags)) => config_check(flags.0)?,

@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod data_dir;
 mod demo;
+mod doctor;
 mod fetch;
 mod listen;
 mod log;

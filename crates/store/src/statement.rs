@@ -53,6 +53,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::apply::ALL,
         crate::audit::ALL,
         crate::bearer::ALL,
+        crate::checkup::ALL,
         crate::connection::ALL,
         crate::directory::ALL,
         crate::directory_group::ALL,

@@ -117,7 +117,8 @@ const FAULTS: &[Fault] = &[
         plant: |data| {
             sql(
                 data,
-                "UPDATE audit_events SET number = NULL, created_at = 1 WHERE number = (SELECT MAX(number) FROM audit_events)",
+                "INSERT INTO audit_events SELECT 'evt_forgotten', organization, action, actor, target, second_target, \
+                 content, salt, 1, NULL, NULL, NULL FROM audit_events LIMIT 1",
             );
         },
     },
@@ -204,7 +205,7 @@ async fn installation() -> Server {
         if name == "bob" {
             assert_eq!(org.scim(&server, "DELETE", &format!("/Users/{user}"), Value::Null).await.0, 204);
         } else {
-            let grant = json!({ "membership": member, "role": "owner", "reason": "first" });
+            let grant = json!({ "member": member, "role": "owner", "reason": "first" });
             server.root("POST", "/organizations/acme/grants", grant).await;
         }
     }

@@ -1,0 +1,429 @@
+//! `portcullis doctor`: looks at the installation and says what is wrong and what to do.
+//!
+//! It changes nothing, and works beside a server that runs. Each finding has a stable code, for monitoring.
+
+use std::fs::Metadata;
+use std::io::BufReader;
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::Result;
+use portcullis_domain::organization::Organization;
+use portcullis_domain::{Clock as _, Timestamp};
+use portcullis_service::audit_export::{self, Known};
+use portcullis_service::caller::ROOT_TOKEN_HASH;
+use portcullis_service::{ServiceError, first_owner, restoring};
+use portcullis_store::checkup::{self, Checkup};
+use portcullis_store::{Store, StoreError, audit, instance, migration, outbox};
+use serde::Serialize;
+
+use crate::clock::SystemClock;
+use crate::mark::{self, MarkError, UNFINISHED};
+use crate::secrets::ROOT_TOKEN_FILE;
+use crate::serve;
+use crate::settings::{DatabaseUrl, Settings};
+
+/// Seconds after which what is done right after a commit is late.
+const LATE_S: i64 = 60;
+/// Seconds before its end when a SCIM token should be renewed: two weeks.
+const SOON_S: i64 = 14 * 24 * 3600;
+/// Seconds that a row may be ahead of this machine's clock.
+const MAX_AHEAD_S: i64 = 300;
+/// Free bytes below which writing may stop soon.
+const MIN_FREE_BYTES: u64 = 512 * 1024 * 1024;
+/// Waiting messages above which nobody seems to take them.
+const MAX_WAITING: i64 = 100_000;
+/// Events of one organization beyond which its log is not verified here.
+const MAX_EVENTS: i64 = 50_000;
+/// File systems on which SQLite's locks do not hold: NFS, CIFS, SMB2, 9P, Ceph, FUSE.
+const NETWORK_FILE_SYSTEMS: [i64; 6] =
+    [0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x00C3_6400, 0x6573_5546];
+
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Level {
+    /// It does not work, or is not safe.
+    Error,
+    /// It works; somebody should look.
+    Warning,
+}
+
+/// What was found.
+#[derive(Debug, Clone, Serialize)]
+pub struct Finding {
+    /// The stable code.
+    pub code: &'static str,
+    /// How bad it is.
+    pub level: Level,
+    /// What is wrong.
+    pub what: String,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// The findings so far.
+#[derive(Default)]
+struct Report {
+    findings: Vec<Finding>,
+}
+
+impl Report {
+    fn error(&mut self, code: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        let (what, remedy) = (what.into(), remedy.into());
+        self.findings.push(Finding { code, level: Level::Error, what, remedy });
+    }
+
+    fn warning(&mut self, code: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
+        let (what, remedy) = (what.into(), remedy.into());
+        self.findings.push(Finding { code, level: Level::Warning, what, remedy });
+    }
+}
+
+/// Looks at everything and tells; success if no finding is an error.
+///
+/// # Errors
+/// If the findings cannot be told.
+pub fn run(settings: &Settings, json: bool) -> Result<ExitCode> {
+    let mut report = Report::default();
+    look_at_settings(settings, &mut report);
+    look_at_folder(settings, &mut report);
+    look_at_sealing_key(settings, &mut report);
+    look_at_database(settings, &mut report);
+    let errors = report.findings.iter().filter(|f| f.level == Level::Error).count();
+    for finding in &report.findings {
+        if json {
+            println!("{}", serde_json::to_string(finding)?);
+        } else {
+            let level = if finding.level == Level::Error { "error" } else { "warning" };
+            println!("{level}: {} [{}]\n  → {}", finding.what, finding.code, finding.remedy);
+        }
+    }
+    if !json {
+        println!("{errors} errors, {} warnings", report.findings.len() - errors);
+    }
+    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn look_at_settings(settings: &Settings, report: &mut Report) {
+    for warning in settings.warnings() {
+        report.warning("setting", warning, "see `docs/reference/settings.md`");
+    }
+    let url = settings.public_url_for(settings.listen);
+    let ends_tls = settings.tls.is_some() || settings.behind_proxy;
+    if url.scheme() == "https" && !ends_tls {
+        report.warning(
+            "public_url_scheme",
+            format!("`public_url` is {url}, and nothing that is configured speaks TLS"),
+            "give `tls.cert` and `tls.key`, or set `behind_proxy` if a proxy ends TLS",
+        );
+    }
+    if url.scheme() == "http" && settings.tls.is_some() {
+        report.error(
+            "public_url_scheme",
+            format!("`public_url` is {url}, and this server speaks TLS"),
+            "write `public_url` with https:",
+        );
+    }
+}
+
+fn mode(metadata: &Metadata) -> u32 {
+    metadata.permissions().mode() & 0o777
+}
+
+fn look_at_folder(settings: &Settings, report: &mut Report) {
+    let folder = settings.data.display();
+    let metadata = match settings.data.metadata() {
+        Ok(metadata) => metadata,
+        Err(error) => {
+            report.warning(
+                "data_folder_missing",
+                format!("the data folder `{folder}`: {error}"),
+                "`portcullis serve` makes it; if you have one, name it with `--data`",
+            );
+            return;
+        }
+    };
+    if mode(&metadata) & 0o077 != 0 {
+        report.error(
+            "data_folder_open",
+            format!("the data folder `{folder}` has mode {:o}: others reach what is in it", mode(&metadata)),
+            format!("chmod 700 {folder}"),
+        );
+    }
+    let own = rustix::process::geteuid().as_raw();
+    if metadata.uid() != own {
+        report.warning(
+            "data_folder_owner",
+            format!("the data folder `{folder}` belongs to user {}, and you are user {own}", metadata.uid()),
+            "run this as the user who serves",
+        );
+    }
+    if let Ok(space) = rustix::fs::statvfs(&settings.data) {
+        let free = space.f_bavail.saturating_mul(space.f_frsize);
+        if free < MIN_FREE_BYTES {
+            report.error(
+                "disk_space",
+                format!("{} MiB are free at `{folder}`", free / (1024 * 1024)),
+                "make room: without it every write is refused, off-boardings too",
+            );
+        }
+    }
+    if let (DatabaseUrl::Sqlite(_), Ok(system)) = (&settings.database, rustix::fs::statfs(&settings.data))
+        && NETWORK_FILE_SYSTEMS.contains(&i64::from(system.f_type))
+    {
+        report.error(
+            "network_file_system",
+            format!("`{folder}` is on a network file system, whose locks SQLite cannot rely on"),
+            "move the data folder to a local disk, or use PostgreSQL",
+        );
+    }
+}
+
+fn look_at_sealing_key(settings: &Settings, report: &mut Report) {
+    let file = &settings.sealing_key_file;
+    let Ok(metadata) = file.metadata() else { return };
+    if mode(&metadata) & 0o077 != 0 {
+        report.error(
+            "sealing_key_open",
+            format!("the sealing key `{}` has mode {:o}", file.display(), mode(&metadata)),
+            format!("chmod 600 {}", file.display()),
+        );
+    }
+}
+
+fn look_at_database(settings: &Settings, report: &mut Report) {
+    if let DatabaseUrl::Sqlite(path) = &settings.database
+        && !path.exists()
+    {
+        report.warning(
+            "database_missing",
+            format!("there is no database at `{}`", path.display()),
+            "`portcullis serve` makes one; `portcullis restore FILE` puts a backup there",
+        );
+        return;
+    }
+    let looked = Store::connect(&serve::store_options(settings), Arc::new(SystemClock)).and_then(|store| {
+        let applied = store.read_blocking(migration::applied)?;
+        let schema = applied.last().map_or(0, |last| last.number);
+        Ok((store, schema))
+    });
+    let (store, schema) = match looked {
+        Ok(found) => found,
+        Err(error) => {
+            report.error(
+                "database_unreachable",
+                error.to_string(),
+                "see whether it runs and `database` is right",
+            );
+            return;
+        }
+    };
+    if schema > migration::newest() {
+        report.error(
+            "schema_newer",
+            format!(
+                "a newer Portcullis wrote this database (schema {schema}, known {})",
+                migration::newest()
+            ),
+            "start the newer version",
+        );
+        return;
+    }
+    if schema < migration::newest() {
+        report.warning(
+            "schema_pending",
+            format!("the schema is at {schema}, this Portcullis brings {}", migration::newest()),
+            "`portcullis migrate`, or start `serve`",
+        );
+        return;
+    }
+    if let Err(error) = look_inside(settings, &store, report) {
+        report.error("database_unreadable", error.to_string(), "restore a backup, or see the server's log");
+    }
+}
+
+fn look_inside(settings: &Settings, store: &Store, report: &mut Report) -> Result<(), ServiceError> {
+    if let Err(error) = serve::must_be_sealed_by(settings, store) {
+        report.error("sealing_key", format!("{error:#}"), "restore the file from where you keep it");
+    }
+    look_at_mark(settings, store, report)?;
+    let now = SystemClock.now();
+    let (late, soon) = (now.plus_s(-LATE_S), now.plus_s(SOON_S));
+    let found = store.read_blocking(move |tx| checkup::look(tx, late, soon))?;
+    must_be_none(&found, report);
+    waits(&found, now, report);
+    let waiting: i64 = store.read_blocking(outbox::count_waiting)?;
+    if waiting > MAX_WAITING {
+        report.warning(
+            "outbox_backlog",
+            format!("{waiting} messages wait for whoever subscribed"),
+            "see the server's log for why they are not delivered",
+        );
+    }
+    look_at_root_token(settings, store, report)?;
+    for (name, wanted) in [("fsync", "on"), ("synchronous_commit", "on")] {
+        let value = store.read_blocking(move |tx| checkup::server_setting(tx, name))?;
+        let weak = value.filter(|v| v == "off" || (name == "fsync" && v != wanted));
+        if let Some(value) = weak {
+            report.warning(
+                "postgres_durability",
+                format!("PostgreSQL has `{name} = {value}`: an answered off-boarding may be lost in a crash"),
+                format!("set `{name} = {wanted}`"),
+            );
+        }
+    }
+    look_at_logs(store, report)
+}
+
+fn look_at_mark(settings: &Settings, store: &Store, report: &mut Report) -> Result<(), ServiceError> {
+    let (timeline, revision) = store.read_blocking(|tx| {
+        Ok::<_, StoreError>((instance::find(tx, instance::TIMELINE)?, instance::revision(tx)?))
+    })?;
+    let remedy = "`portcullis restore FILE`, or `portcullis restore --in-place`; both revive nobody";
+    if timeline.as_deref() == Some(UNFINISHED) {
+        report.error("restore_unfinished", "a restore of this database was broken off", remedy);
+        return Ok(());
+    }
+    match (mark::find(&settings.data), timeline) {
+        (Ok(Some(marked)), Some(timeline)) => {
+            if marked.timeline != timeline || revision < marked.revision {
+                report.error(
+                    "database_older",
+                    "this database is older than, or another one than, what was served from here last",
+                    remedy,
+                );
+            }
+        }
+        (Err(error @ MarkError::Unreadable(_)), _) => {
+            report.error("mark_unreadable", error.to_string(), remedy);
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+/// What must never be: an off-boarding that was not carried out whole.
+fn must_be_none(found: &Checkup, report: &mut Report) {
+    let remedy = "stop the server, keep a copy, and report this: it must never be; \
+                  `portcullis restore --in-place` ends every token";
+    if found.alive > 0 {
+        let what = format!("{} tokens of ended memberships have not ended", found.alive);
+        report.error("token_survived", what, remedy);
+    }
+    if found.active_ended > 0 {
+        let what = format!("{} memberships are active and ended", found.active_ended);
+        report.error("membership_contradiction", what, remedy);
+    }
+}
+
+/// What waits for too long, or for somebody.
+fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
+    if found.newest.is_some_and(|newest| newest > now.plus_s(MAX_AHEAD_S)) {
+        report.error(
+            "clock_behind",
+            "the newest event in the database is later than this machine's clock",
+            "set the clock (NTP): expiry and settling times follow it",
+        );
+    }
+    let jobs = "start `serve`, which does it; if it runs, see its log";
+    let late = [
+        ("audit_unsequenced", found.unsequenced, "audit events are not in the chain after a minute"),
+        ("receipt_unsigned", found.unsigned, "receipts are not signed after a minute"),
+        ("settle_overdue", found.due, "memberships should have been settled a minute ago"),
+    ];
+    for (code, count, what) in late {
+        if count > 0 {
+            report.warning(code, format!("{count} {what}"), jobs);
+        }
+    }
+    let people = [
+        (
+            "scim_token_expiring",
+            found.expiring,
+            "SCIM tokens have run out or do within two weeks",
+            "issue new ones and give them to the providers before provisioning stops",
+        ),
+        (
+            "connection_unconfirmed",
+            found.unconfirmed_connections,
+            "connections wait for an owner: holders of explicit-only roles cannot sign in by them",
+            "an owner confirms the new issuer or keys",
+        ),
+        (
+            "directory_unconfirmed",
+            found.unconfirmed_people,
+            "people wait for their directory since a restore",
+            "let the provider send everybody again",
+        ),
+    ];
+    for (code, count, what, remedy) in people {
+        if count > 0 {
+            report.warning(code, format!("{count} {what}"), remedy);
+        }
+    }
+}
+
+fn look_at_root_token(settings: &Settings, store: &Store, report: &mut Report) -> Result<(), ServiceError> {
+    let (root, owned) = store.read_blocking(|tx| {
+        Ok::<_, ServiceError>((instance::find(tx, ROOT_TOKEN_HASH)?, first_owner::is_there(tx)?))
+    })?;
+    if !owned || root.is_none_or(|hash| hash.is_empty()) {
+        return Ok(());
+    }
+    let file = settings.data.join(ROOT_TOKEN_FILE);
+    if file.exists() {
+        report.warning(
+            "root_token_file",
+            format!("the root token still lies in `{}`, and there is an owner", file.display()),
+            "`portcullis admin root-token off`; `admin root-token new` brings another when you need one",
+        );
+    }
+    Ok(())
+}
+
+/// Verifies each organization's log as a stranger would.
+fn look_at_logs(store: &Store, report: &mut Report) -> Result<(), ServiceError> {
+    let mut after = String::new();
+    loop {
+        let from = after.clone();
+        let page = store.read_blocking(move |tx| restoring::organizations(tx, &from))?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id.to_string();
+        for organization in &page {
+            look_at_log(store, organization, report)?;
+        }
+    }
+}
+
+fn look_at_log(store: &Store, organization: &Organization, report: &mut Report) -> Result<(), ServiceError> {
+    let (id, slug) = (organization.id, &organization.slug);
+    let by_hand =
+        format!("`portcullis audit export {slug} log.jsonl`, then `portcullis audit verify log.jsonl`");
+    let Some(head) = store.read_blocking(move |tx| audit::head(tx, id))? else { return Ok(()) };
+    if head.number > MAX_EVENTS {
+        let what = format!("the log of `{slug}` has {} events and was not verified here", head.number);
+        report.warning("audit_not_verified", what, by_hand);
+        return Ok(());
+    }
+    let lines = store.read_blocking(move |tx| {
+        let mut lines = Vec::new();
+        audit_export::export(tx, id, |line| {
+            serde_json::to_writer(&mut lines, line)?;
+            lines.push(b'\n');
+            Ok(())
+        })?;
+        Ok::<_, ServiceError>(lines)
+    });
+    let verified = match lines {
+        Ok(lines) => audit_export::verify(BufReader::new(lines.as_slice()), &Known::default())
+            .map(|_| ())
+            .map_err(|finding| finding.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    if let Err(finding) = verified {
+        report.error("audit_chain", format!("the log of `{slug}` does not verify: {finding}"), by_hand);
+    }
+    Ok(())
+}

@@ -1,0 +1,114 @@
+//! What `doctor` asks of a database: counts of what must not be, and of what waits for too long.
+//!
+//! Reads only; most of them read a table from end to end, while somebody waits for the answer.
+
+use portcullis_domain::Timestamp;
+
+use crate::statement::Statement;
+use crate::{Dialect, StoreError, Tx, params};
+
+const UNSEQUENCED: Statement = Statement::read(
+    "checkup.unsequenced",
+    "SELECT COUNT(*) FROM audit_events WHERE number IS NULL AND created_at < $1",
+);
+const UNSIGNED: Statement = Statement::read(
+    "checkup.unsigned",
+    "SELECT COUNT(*) FROM receipts WHERE jws IS NULL AND created_at < $1",
+);
+const DUE: Statement = Statement::read(
+    "checkup.due",
+    "SELECT COUNT(*) FROM memberships WHERE until IS NOT NULL AND until < $1 AND ended_at IS NULL",
+);
+const ALIVE: Statement = Statement::read(
+    "checkup.alive",
+    "SELECT COUNT(*) FROM tokens t JOIN memberships m ON m.id = t.membership \
+     WHERE t.ended_at IS NULL AND m.ended_at IS NOT NULL",
+);
+const ACTIVE_ENDED: Statement = Statement::read(
+    "checkup.active_ended",
+    "SELECT COUNT(*) FROM memberships WHERE state = 'active' AND ended_at IS NOT NULL",
+);
+const EXPIRING: Statement = Statement::read(
+    "checkup.expiring",
+    "SELECT COUNT(*) FROM tokens WHERE kind = 'scim_token' AND ended_at IS NULL AND expires_at < $1",
+);
+const UNCONFIRMED_CONNECTIONS: Statement = Statement::read(
+    "checkup.unconfirmed_connections",
+    "SELECT COUNT(*) FROM connections WHERE unconfirmed_at IS NOT NULL",
+);
+const UNCONFIRMED_PEOPLE: Statement = Statement::read(
+    "checkup.unconfirmed_people",
+    "SELECT COUNT(*) FROM directory_users WHERE unconfirmed_at IS NOT NULL",
+);
+const NEWEST: Statement =
+    Statement::read("checkup.newest", "SELECT created_at FROM audit_events ORDER BY id DESC LIMIT 1");
+const SETTING_POSTGRES: Statement =
+    Statement::read("checkup.setting", "SELECT current_setting(CAST($1 AS TEXT))");
+
+pub(crate) const ALL: &[&Statement] = &[
+    &UNSEQUENCED,
+    &UNSIGNED,
+    &DUE,
+    &ALIVE,
+    &ACTIVE_ENDED,
+    &EXPIRING,
+    &UNCONFIRMED_CONNECTIONS,
+    &UNCONFIRMED_PEOPLE,
+    &NEWEST,
+];
+
+/// What was found. Each count is of rows.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Checkup {
+    /// Audit events older than the given moment that the sequencer has not numbered.
+    pub unsequenced: i64,
+    /// Receipts as old that are not signed.
+    pub unsigned: i64,
+    /// Memberships whose access should have been settled before that moment.
+    pub due: i64,
+    /// Tokens of ended memberships that have not ended: there must be none.
+    pub alive: i64,
+    /// Memberships that are active and ended: there must be none.
+    pub active_ended: i64,
+    /// SCIM tokens that run out before the other given moment.
+    pub expiring: i64,
+    /// Connections whose new issuer or keys wait for an owner.
+    pub unconfirmed_connections: i64,
+    /// People of whom no directory has spoken since a restore.
+    pub unconfirmed_people: i64,
+    /// When the newest event was written.
+    pub newest: Option<Timestamp>,
+}
+
+/// Looks at a database. What should be done at once is late if it is older than `late`; a SCIM token runs out soon if
+/// it does before `soon`.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn look(tx: &mut Tx<'_>, late: Timestamp, soon: Timestamp) -> Result<Checkup, StoreError> {
+    let mut count = |statement, params: &[_]| tx.row(statement, params)?.map_or(Ok(0), |row| row.int(0));
+    let mut found = Checkup {
+        unsequenced: count(&UNSEQUENCED, params![late])?,
+        unsigned: count(&UNSIGNED, params![late])?,
+        due: count(&DUE, params![late])?,
+        alive: count(&ALIVE, params![])?,
+        active_ended: count(&ACTIVE_ENDED, params![])?,
+        expiring: count(&EXPIRING, params![soon])?,
+        unconfirmed_connections: count(&UNCONFIRMED_CONNECTIONS, params![])?,
+        unconfirmed_people: count(&UNCONFIRMED_PEOPLE, params![])?,
+        newest: None,
+    };
+    found.newest = tx.row(&NEWEST, params![])?.map(|row| row.at(0)).transpose()?;
+    Ok(found)
+}
+
+/// A setting of a PostgreSQL server, such as `fsync`; `None` on SQLite.
+///
+/// # Errors
+/// As [`look`].
+pub fn server_setting(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>, StoreError> {
+    if tx.dialect() == Dialect::Sqlite {
+        return Ok(None);
+    }
+    tx.row(&SETTING_POSTGRES, params![name])?.map(|row| row.text(0).map(str::to_owned)).transpose()
+}
