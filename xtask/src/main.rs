@@ -8,6 +8,7 @@
 )]
 
 mod command;
+mod demo_svg;
 mod postgres;
 mod setup;
 mod steps;
@@ -29,6 +30,7 @@ cargo xtask COMMAND
   test [--only STEP]… [--list] [--long]   set everything up and run every test; --list names the steps
   setup                                   install what the tests need, then stop
   tidy                                    check the architecture, the words and the links
+  demo-svg [BINARY]                       run the demo and keep its output as docs/demo.svg
   with-postgres [--durable] COMMAND…      run COMMAND with a PostgreSQL of its own in PORTCULLIS_TEST_POSTGRES
 ";
 
@@ -56,6 +58,10 @@ fn run(words: &[String]) -> Result<ExitCode> {
         "tidy" => tidy(&workspace),
         "setup" => {
             setup::everything(&workspace)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "demo-svg" => {
+            demo_svg::make(&workspace, rest.first().map(String::as_str))?;
             Ok(ExitCode::SUCCESS)
         }
         "test" => test(&workspace, rest),
