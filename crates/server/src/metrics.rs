@@ -1,13 +1,14 @@
 //! Metrics of the process for Prometheus.
 
 use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use portcullis_domain::Timestamp;
 use portcullis_web::RenderMetrics;
 
-/// Installs the recorder of the process.
+/// Installs the recorder of the process, which started at `started_at`.
 ///
 /// # Errors
 /// If one is installed already.
-pub fn install() -> Result<PrometheusHandle, BuildError> {
+pub fn install(started_at: Timestamp) -> Result<PrometheusHandle, BuildError> {
     let handle = PrometheusBuilder::new().install_recorder()?;
     metrics::describe_counter!("portcullis_http_requests_total", "Requests by method, route and status");
     metrics::describe_gauge!(
@@ -15,9 +16,16 @@ pub fn install() -> Result<PrometheusHandle, BuildError> {
         metrics::Unit::Bytes,
         "Resident memory of the process"
     );
+    metrics::describe_gauge!(
+        "process_start_time_seconds",
+        metrics::Unit::Seconds,
+        "When the process started, in seconds since the epoch"
+    );
     metrics::describe_gauge!("portcullis_store_waiting_requests", "Requests that wait for the database");
     metrics::describe_gauge!("portcullis_build_info", "1, with the version as a label");
     metrics::gauge!("portcullis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
+    #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and seconds stay far below 2^52")]
+    metrics::gauge!("process_start_time_seconds").set(started_at.seconds() as f64);
     Ok(handle)
 }
 
@@ -48,3 +56,7 @@ fn resident_bytes() -> Option<f64> {
     let kilobytes: f64 = line.split_whitespace().nth(1)?.parse().ok()?;
     Some(kilobytes * 1024.0)
 }
+
+#[cfg(test)]
+#[path = "metrics_tests.rs"]
+mod tests;

@@ -134,3 +134,7 @@ pub fn new_root_token(random: &mut dyn Random) -> String {
     random.fill(&mut bytes);
     format!("pc_root_{}", URL_SAFE_NO_PAD.encode(bytes))
 }
+
+#[cfg(test)]
+#[path = "secrets_tests.rs"]
+mod tests;

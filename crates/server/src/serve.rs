@@ -243,7 +243,7 @@ pub async fn serve(settings: Settings) -> Result<()> {
 
 /// Opens and takes everything that serving needs.
 async fn prepare(settings: &Settings) -> Result<Running> {
-    let recorder = metrics::install().context("metrics")?;
+    let recorder = metrics::install(SystemClock.now()).context("metrics")?;
     let opening = settings.clone();
     let opened = tokio::task::spawn_blocking(move || {
         let opened = open(&opening)?;

@@ -1,0 +1,92 @@
+//! The files with secrets: private from their first byte, refused when others can read them.
+
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
+
+use super::{IfMissing, SecretFileError, new_root_token, read, remove, replace, sealing_key, write_new};
+use crate::data_dir::{DataDirError, hold};
+use crate::random::SystemRandom;
+
+fn mode(path: &Path) -> u32 {
+    path.metadata().unwrap().permissions().mode() & 0o777
+}
+
+#[test]
+fn a_sealing_key_is_made_once_private_and_read_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sealing-key");
+    let made = sealing_key(&path, IfMissing::Make, &mut SystemRandom).ok().unwrap();
+    assert_eq!(mode(&path), 0o600);
+    let again = sealing_key(&path, IfMissing::Refuse, &mut SystemRandom).ok().unwrap();
+    assert_eq!(made.fingerprint(), again.fingerprint());
+    let sealed = made.seal(&mut SystemRandom, "here", b"secret").unwrap();
+    assert_eq!(*again.open("here", &sealed).unwrap(), b"secret");
+}
+
+#[test]
+fn a_sealing_key_that_is_missing_is_not_made_for_a_database_that_was_sealed() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sealing-key");
+    let refused = sealing_key(&path, IfMissing::Refuse, &mut SystemRandom).err();
+    assert!(matches!(refused, Some(SecretFileError::Missing(_))));
+    assert!(!path.exists());
+}
+
+#[test]
+fn a_sealing_key_that_others_can_read_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sealing-key");
+    sealing_key(&path, IfMissing::Make, &mut SystemRandom).ok().unwrap();
+    for open in [0o640, 0o604, 0o644, 0o660] {
+        std::fs::set_permissions(&path, PermissionsExt::from_mode(open)).unwrap();
+        let refused = sealing_key(&path, IfMissing::Refuse, &mut SystemRandom).err();
+        assert!(matches!(refused, Some(SecretFileError::File(DataDirError::Open { .. }))), "{open:o}");
+    }
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o400)).unwrap();
+    assert!(sealing_key(&path, IfMissing::Refuse, &mut SystemRandom).is_ok());
+}
+
+#[test]
+fn a_sealing_key_of_another_form_is_refused_and_not_replaced() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sealing-key");
+    for text in ["", "not base64!", "c2hvcnQ"] {
+        replace(&path, text).unwrap();
+        assert!(sealing_key(&path, IfMissing::Make, &mut SystemRandom).is_err(), "`{text}`");
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
+    }
+}
+
+#[test]
+fn a_new_file_does_not_follow_what_lies_there_and_a_replaced_one_is_private_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("root-token");
+    write_new(&path, "one\n").unwrap();
+    assert!(write_new(&path, "two\n").is_err());
+    assert_eq!(read(&path).unwrap().as_deref(), Some("one"));
+    std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
+    replace(&path, "three\n").unwrap();
+    assert_eq!((mode(&path), read(&path).unwrap().as_deref()), (0o600, Some("three")));
+    remove(&path).unwrap();
+    remove(&path).unwrap();
+    assert_eq!(read(&path).unwrap(), None);
+}
+
+#[test]
+fn root_tokens_differ_and_are_long() {
+    let (one, other) = (new_root_token(&mut SystemRandom), new_root_token(&mut SystemRandom));
+    assert_ne!(one, other);
+    // 32 bytes in base64url without padding.
+    assert_eq!(one.strip_prefix("pc_root_").map(str::len), Some(43));
+}
+
+#[test]
+fn a_data_folder_is_made_private_and_held_by_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("deep").join("data");
+    let held = hold(&data).unwrap();
+    assert_eq!(mode(&data), 0o700);
+    assert!(matches!(hold(&data), Err(DataDirError::Held(_))));
+    drop(held);
+    assert!(hold(&data).is_ok());
+}
