@@ -95,7 +95,7 @@ impl Story<'_> {
         took.sort_unstable();
         let median = took.get(took.len() / 2).copied().unwrap_or(Duration::ZERO);
         self.teller.note(format!(
-            "{} calls that each took {} in the middle, {members} places in groups",
+            "{} calls, the median one took {}; {members} places in groups",
             took.len(),
             duration(median)
         ));
