@@ -28,16 +28,19 @@ use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_domain::user::{AuthenticatorKind, User};
 use portcullis_service::caller::{Caller, Member};
+use portcullis_service::mapping::{self as rule, NewMapping};
 use portcullis_service::member_key::NewKey;
 use portcullis_service::membership::Suspension;
 use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::rules::after_rule_change;
-use portcullis_service::{Moment, ServiceError, access, agent, member_key, membership, organization, token};
+use portcullis_service::{
+    Moment, ServiceError, access, agent, environment, member_key, membership, organization, team, token,
+};
 use portcullis_store::{Tx, apply, facts, mapping};
 use portcullis_testkit::Bench;
 
 use super::command::{Command, DIRECTORIES, ORGANIZATIONS, Order};
-use super::model::{KEY_LIFE_S, Model, SETTLE_S};
+use super::model::{KEY_LIFE_S, Model, SETTLE_S, automatic};
 
 /// The domain that the first organization proved; everybody has an address there.
 pub(crate) const DOMAIN: &str = "acme.test";
@@ -148,6 +151,10 @@ impl World {
                 let target = Target::new("role", role.id);
                 let change = RoleChange::Create(role).into();
                 write(tx, moment, made.id, (Action::RoleCreated, target), vec![change], Cause::system())?;
+                for called in ["core", "edge"] {
+                    team::create(tx, moment, made.id, (called, called), Cause::system())?;
+                }
+                environment::create(tx, moment, made.id, ("staging", "Staging"), Cause::system())?;
                 ids.organizations.push(made.id);
                 ids.directories.push(directories.iter().map(|d| d.id).collect());
             }
@@ -398,6 +405,22 @@ impl World {
             Command::Map { org, directory, group, gives } => {
                 let (organization, directory) =
                     (self.ids.organizations[org], self.ids.directories[org][directory]);
+                let source = MappingSource::GroupExternalId(format!("g-{group}"));
+                if gives.role.is_none_or(automatic) {
+                    return self.try_write(move |tx, moment| {
+                        let wish = NewMapping {
+                            directory: directory.to_string(),
+                            source: source.clone(),
+                            role: gives.role.map(str::to_owned),
+                            team: gives.team.map(|(slug, role)| (slug.to_owned(), role)),
+                            environment: gives.environment.map(str::to_owned),
+                        };
+                        let cause = by_api(moment);
+                        let made = rule::create(tx, moment, &Caller::Root, organization, &wish, cause)?.0;
+                        Ok(Made::Mapping(made.id))
+                    });
+                }
+                // Nobody can map these: the row gets there past the use case.
                 self.try_write(move |tx, moment| {
                     let made = Mapping {
                         id: MappingId::fresh(moment.now, &mut moment.random),
@@ -424,16 +447,11 @@ impl World {
             }
             Command::Unmap { mapping: n } => {
                 let m = model.mapping(n).expect("the model found one");
-                let (rule, id) = (&model.mappings[m], self.ids.mappings[m]);
-                let (organization, directory) =
-                    (self.ids.organizations[rule.org], self.ids.directories[rule.org][rule.directory]);
-                let source = MappingSource::GroupExternalId(format!("g-{}", rule.group));
+                let id = self.ids.mappings[m];
+                let organization = self.ids.organizations[model.mappings[m].org];
                 self.try_write(move |tx, moment| {
-                    let touched = mapping::affected(tx, directory, &source, MAX_TOUCHED)?;
                     let cause = by_api(moment);
-                    let target = (Action::MappingDeleted, Target::new("mapping", id));
-                    write(tx, moment, organization, target, vec![MappingChange::Delete(id).into()], cause)?;
-                    after_rule_change(tx, moment, organization, &touched, cause)?;
+                    rule::delete(tx, moment, &Caller::Root, organization, &id.to_string(), cause)?;
                     Ok(Made::Nothing)
                 })
             }
