@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, UdpSocket};
 use url::Url;
 
 use super::outbound;
+use crate::settings::resolved::TlsFiles;
 use crate::settings::{Settings, Sources};
 
 /// The limit of bytes that the tests ask with.
@@ -250,6 +251,29 @@ async fn a_closed_port_is_unreachable() {
 async fn a_server_without_tls_is_unreachable_by_https() {
     let (server, loose) = (web_server().await, loose().await);
     assert_eq!(refused(&loose, &format!("https://{server}/")).await.code(), "unreachable");
+}
+
+#[tokio::test]
+async fn a_company_authority_is_trusted_when_it_is_named_and_only_then() {
+    let folder = tempfile::tempdir().unwrap();
+    let made = rcgen::generate_simple_self_signed(vec!["inside.test".to_owned()]).unwrap();
+    let (cert, key) = (folder.path().join("cert.pem"), folder.path().join("key.pem"));
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let acceptor = crate::listen::tls(&TlsFiles { cert: cert.clone(), key }).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("https://inside.test:{}/", listener.local_addr().unwrap().port());
+    let settings = Settings::from_sources(&Sources::default()).ok().unwrap();
+    // Held for the whole test: to drop it is to stop.
+    let (_stop, stopped) = tokio::sync::watch::channel(false);
+    let routes = Router::new().route("/", get(|| async { "hello" }));
+    tokio::spawn(
+        async move { crate::listen::serve(listener, Some(acceptor), routes, &settings, stopped).await },
+    );
+    assert_eq!(refused(&loose().await, &url).await.code(), "unreachable");
+    let trusting =
+        [("PORTCULLIS_ALLOW_PRIVATE_NETWORKS", "true"), ("PORTCULLIS_FETCH_CA_FILE", cert.to_str().unwrap())];
+    assert_eq!(answered(&way(&trusting).await, &url).await.body, b"hello");
 }
 
 #[tokio::test]

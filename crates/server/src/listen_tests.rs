@@ -1,6 +1,7 @@
 //! What the listener must hold: limits that end a slow or greedy caller, and a stop that lets requests finish.
 
 use std::net::SocketAddr;
+use std::path::Path;
 use std::time::Duration;
 
 use axum::Router;
@@ -10,8 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio_rustls::TlsAcceptor;
 
-use super::serve;
+use super::{TlsError, serve, tls};
+use crate::settings::resolved::TlsFiles;
 use crate::settings::{Settings, Sources};
 
 /// How long a test waits for what must come; only a failing test waits so long.
@@ -39,12 +42,16 @@ fn router() -> Router {
 }
 
 async fn start(environment: &[(&str, &str)]) -> Running {
+    start_with(environment, None).await
+}
+
+async fn start_with(environment: &[(&str, &str)], acceptor: Option<TlsAcceptor>) -> Running {
     let environment = environment.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
     let settings = Settings::from_sources(&Sources { environment, ..Sources::default() }).ok().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    let served = tokio::spawn(async move { serve(listener, None, router(), &settings, stopped).await });
+    let served = tokio::spawn(async move { serve(listener, acceptor, router(), &settings, stopped).await });
     Running { address, stop, served }
 }
 
@@ -139,4 +146,50 @@ async fn an_idle_connection_does_not_hold_up_a_stop() {
     idle.read_exact(&mut first).await.unwrap();
     running.stop.send(true).unwrap();
     tokio::time::timeout(Duration::from_secs(3), running.served).await.expect("it waited").unwrap().unwrap();
+}
+
+/// A certificate for `localhost` and its key as files, and the certificate for whoever is to trust it.
+fn certificate(folder: &Path) -> (TlsFiles, reqwest::Certificate) {
+    let made = rcgen::generate_simple_self_signed(vec!["localhost".to_owned()]).unwrap();
+    let files = TlsFiles { cert: folder.join("cert.pem"), key: folder.join("key.pem") };
+    std::fs::write(&files.cert, made.cert.pem()).unwrap();
+    std::fs::write(&files.key, made.signing_key.serialize_pem()).unwrap();
+    (files, reqwest::Certificate::from_pem(made.cert.pem().as_bytes()).unwrap())
+}
+
+#[tokio::test]
+async fn tls_serves_both_versions_of_http_and_drops_whoever_speaks_in_the_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, trusted) = certificate(folder.path());
+    let running = start_with(&[], Some(tls(&files).unwrap())).await;
+    let url = format!("https://localhost:{}/", running.address.port());
+    let client = || {
+        reqwest::Client::builder()
+            .no_proxy()
+            .resolve("localhost", running.address)
+            .tls_certs_only([trusted.clone()])
+    };
+    let first = client().http1_only().build().unwrap().get(&url).send().await.unwrap();
+    assert_eq!((first.version(), first.text().await.unwrap().as_str()), (reqwest::Version::HTTP_11, "hello"));
+    let second = client().build().unwrap().get(&url).send().await.unwrap();
+    assert_eq!(
+        (second.version(), second.text().await.unwrap().as_str()),
+        (reqwest::Version::HTTP_2, "hello")
+    );
+    assert!(!ask(running.address, "/").await.contains("hello"));
+}
+
+#[test]
+fn a_chain_and_a_key_that_do_not_fit_or_are_no_pem_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, _) = certificate(folder.path());
+    assert!(tls(&files).is_ok());
+    let other = tempfile::tempdir().unwrap();
+    let (others, _) = certificate(other.path());
+    let mixed = TlsFiles { cert: files.cert.clone(), key: others.key };
+    assert!(matches!(tls(&mixed), Err(TlsError::Rustls(_))));
+    let swapped = TlsFiles { cert: files.cert.clone(), key: files.cert.clone() };
+    assert!(matches!(tls(&swapped), Err(TlsError::Pem { .. })));
+    let missing = TlsFiles { cert: folder.path().join("none.pem"), key: files.key };
+    assert!(matches!(tls(&missing), Err(TlsError::Pem { .. })));
 }
