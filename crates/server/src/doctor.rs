@@ -171,7 +171,7 @@ fn look_at_folder(settings: &Settings, report: &mut Report) {
         }
     }
     if let (DatabaseUrl::Sqlite(_), Ok(system)) = (&settings.database, rustix::fs::statfs(&settings.data))
-        && NETWORK_FILE_SYSTEMS.contains(&i64::from(system.f_type))
+        && NETWORK_FILE_SYSTEMS.contains(&system.f_type)
     {
         report.error(
             "network_file_system",
@@ -287,14 +287,12 @@ fn look_at_mark(settings: &Settings, store: &Store, report: &mut Report) -> Resu
         return Ok(());
     }
     match (mark::find(&settings.data), timeline) {
-        (Ok(Some(marked)), Some(timeline)) => {
-            if marked.timeline != timeline || revision < marked.revision {
-                report.error(
-                    "database_older",
-                    "this database is older than, or another one than, what was served from here last",
-                    remedy,
-                );
-            }
+        (Ok(Some(marked)), Some(timeline)) if marked.timeline != timeline || revision < marked.revision => {
+            report.error(
+                "database_older",
+                "this database is older than, or another one than, what was served from here last",
+                remedy,
+            );
         }
         (Err(error @ MarkError::Unreadable(_)), _) => {
             report.error("mark_unreadable", error.to_string(), remedy);

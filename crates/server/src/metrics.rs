@@ -22,11 +22,27 @@ pub fn install(started_at: Timestamp) -> Result<PrometheusHandle, BuildError> {
         "When the process started, in seconds since the epoch"
     );
     metrics::describe_gauge!("portcullis_store_waiting_requests", "Requests that wait for the database");
+    metrics::describe_counter!("portcullis_checks_total", "Checks by door and by the code of the answer");
+    metrics::describe_gauge!("portcullis_traces_dropped", "Traces that were dropped since the start");
+    metrics::describe_gauge!(
+        "portcullis_audit_unsequenced_events",
+        "Audit events that wait for their place in the chain"
+    );
     metrics::describe_gauge!("portcullis_build_info", "1, with the version as a label");
     metrics::gauge!("portcullis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and seconds stay far below 2^52")]
     metrics::gauge!("process_start_time_seconds").set(started_at.seconds() as f64);
     Ok(handle)
+}
+
+/// How many traces were dropped since the start, because nobody could store them fast enough.
+pub fn traces_dropped(dropped: f64) {
+    metrics::gauge!("portcullis_traces_dropped").set(dropped);
+}
+
+/// How many audit events wait for their place in the chain.
+pub fn unsequenced_events(waiting: f64) {
+    metrics::gauge!("portcullis_audit_unsequenced_events").set(waiting);
 }
 
 /// What renders a scrape.

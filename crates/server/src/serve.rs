@@ -15,7 +15,7 @@ use portcullis_service::caller::ROOT_TOKEN_HASH;
 use portcullis_service::sealing::SealingKey;
 use portcullis_service::{Insecure, Limits, Portcullis, ServiceError, Surroundings, first_owner};
 use portcullis_store::lease::{self, Lease};
-use portcullis_store::{Dialect, Options, Priority, Store, StoreError, instance};
+use portcullis_store::{Dialect, Options, Priority, Store, StoreError, audit, instance};
 use portcullis_web::edge::EdgeSettings;
 use portcullis_web::{App, router};
 use secrecy::ExposeSecret;
@@ -291,6 +291,17 @@ async fn keep_mark(data: PathBuf, product: Portcullis) {
         if let Err(error) = move_mark(&data, &product).await {
             tracing::warn!(error = %error, "the mark of the newest revision was not written");
         }
+        measure(&product).await;
+    }
+}
+
+/// Sets the gauges of what waits and of what was dropped.
+#[expect(clippy::cast_precision_loss, reason = "a gauge is a float; no count here goes beyond 2^52")]
+async fn measure(product: &Portcullis) {
+    metrics::traces_dropped(product.traces().dropped() as f64);
+    match product.read(|tx, _| Ok(audit::count_waiting(tx)?)).await {
+        Ok(waiting) => metrics::unsequenced_events(waiting as f64),
+        Err(error) => tracing::warn!(error = %error, "the sequencer's backlog was not counted"),
     }
 }
 

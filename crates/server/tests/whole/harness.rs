@@ -108,11 +108,6 @@ impl Server {
         self.database.as_deref()
     }
 
-    /// The process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// SIGTERM; how long it took and how it ended.
     pub fn terminate(&mut self) -> (Duration, std::process::ExitStatus) {
         let started = Instant::now();
@@ -239,7 +234,6 @@ pub async fn fresh_database() -> String {
 /// `everyone` maps to `member`, and a connection to an identity provider.
 pub struct Org {
     pub slug: String,
-    pub id: String,
     pub domain: String,
     pub directory: String,
     pub scim_base: String,
@@ -252,8 +246,7 @@ pub struct Org {
 impl Org {
     pub async fn new(server: &Server, slug: &str, provider: &OidcProvider) -> Self {
         let domain = format!("{slug}.test");
-        let made = server.root("POST", "/organizations", json!({ "slug": slug, "name": slug })).await;
-        let id = made["id"].as_str().unwrap().to_owned();
+        server.root("POST", "/organizations", json!({ "slug": slug, "name": slug })).await;
         let at = |rest: &str| format!("/organizations/{slug}{rest}");
         server.root("POST", &at("/domains"), json!({ "domain": domain, "vouched": true })).await;
         let directory = server
@@ -262,7 +255,6 @@ impl Org {
         let text = |v: &Value, k: &str| v[k].as_str().unwrap_or_else(|| panic!("no `{k}` in {v}")).to_owned();
         let mut org = Self {
             slug: slug.to_owned(),
-            id,
             domain: domain.clone(),
             directory: text(&directory, "id"),
             scim_base: text(&directory, "base_url"),

@@ -130,10 +130,17 @@ async fn probes_metrics_and_the_host_are_as_operators_expect() {
         assert_eq!(server.http.get(format!("{}{path}", server.base)).send().await.unwrap().status(), 200);
     }
     server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+    let key = json!({ "name": "gateway", "scopes": ["evaluate"] });
+    let asker = text(&server.root("POST", "/organizations/acme/service-keys", key).await, "token");
+    assert_eq!(server.code(&asker, "pc_key_nonsense").await, "token_unknown");
     let metrics = server.http.get(format!("{}/metrics", server.base)).send().await.unwrap();
     let metrics = metrics.text().await.unwrap();
     for name in ["portcullis_build_info", "process_resident_memory_bytes", "portcullis_http_requests_total"] {
         assert!(metrics.contains(name), "no {name} in {metrics}");
+    }
+    let check = r#"portcullis_checks_total{door="evaluation",code="token_unknown"} 1"#;
+    for line in [check, "portcullis_traces_dropped 0", "portcullis_audit_unsequenced_events"] {
+        assert!(metrics.contains(line), "no {line} in {metrics}");
     }
     assert!(!metrics.contains(ROOT));
     let elsewhere = server.http.get(format!("{}/api/v1/organizations", server.base));

@@ -108,7 +108,15 @@ async fn decide(app: &App, caller: String, question: Result<Question, Problem>) 
             ask(tx, portcullis.uses(), &question.subject.id, about, &environment, now)
         })
         .await?;
-    asked.map(|_| answer)
+    asked.map(|_| {
+        count_check("evaluation", answer.decision);
+        answer
+    })
+}
+
+/// Counts a check by the door that it came through and its answer.
+pub(super) fn count_check(door: &'static str, decision: Decision) {
+    metrics::counter!("portcullis_checks_total", "door" => door, "code" => decision.code()).increment(1);
 }
 
 fn shown(answer: &Answer) -> Value {

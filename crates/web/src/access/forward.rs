@@ -13,6 +13,7 @@ use portcullis_service::evaluation::{About, Answer, ask};
 use portcullis_service::{ServiceError, organization};
 use serde::Deserialize;
 
+use super::evaluation::count_check;
 use crate::App;
 use crate::cookie;
 use crate::error::Problem;
@@ -70,6 +71,9 @@ pub async fn forward(
             Ok(best)
         })
         .await;
+    if let Ok(Some(answer)) = &answer {
+        count_check("forward", answer.decision);
+    }
     match answer {
         Ok(Some(Answer { decision: Decision::Allowed, bearer: Some(bearer) })) => admitted(&bearer),
         Ok(Some(answer)) => refusal(status(answer.decision)),
