@@ -224,7 +224,7 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
 
 /// What is known of a sign-in while it is checked, for its trace.
 #[derive(Default)]
-struct Account {
+struct Claimed {
     subject: Option<String>,
     email: Option<String>,
     /// Set once the provider's word is proven: from here on a refusal is about a person.
@@ -244,17 +244,17 @@ pub async fn complete(
 ) -> Result<Arrived, ServiceError> {
     portcullis.door().throttle.admit(&format!("sso/{}", visitor.source), PER_SOURCE, portcullis.now())?;
     let connection = find_connection(portcullis, called).await?;
-    let mut account = Account::default();
+    let mut claimed = Claimed::default();
     let request = visitor.request;
-    let result = check(portcullis, &connection, query, visitor, &mut account).await;
-    let subject = account.email.clone().or_else(|| account.subject.clone()).unwrap_or_default();
+    let result = check(portcullis, &connection, query, visitor, &mut claimed).await;
+    let subject = claimed.email.clone().or_else(|| claimed.subject.clone()).unwrap_or_default();
     match &result {
-        Ok(arrived) => note_success(portcullis, &connection, (&subject, request), arrived, account.claims),
+        Ok(arrived) => note_success(portcullis, &connection, (&subject, request), arrived, claimed.claims),
         Err(error @ ServiceError::SignIn(refusal)) => {
-            if account.proven {
-                note_refusal(portcullis, &connection, refusal, (account.subject, request)).await?;
+            if claimed.proven {
+                note_refusal(portcullis, &connection, refusal, (claimed.subject, request)).await?;
             }
-            note_trace(portcullis, &connection, &subject, Some(request), error, account.claims);
+            note_trace(portcullis, &connection, &subject, Some(request), error, claimed.claims);
         }
         Err(_) => {}
     }
@@ -289,7 +289,7 @@ async fn check(
     connection: &Connection,
     query: &str,
     visitor: Visitor,
-    account: &mut Account,
+    claimed: &mut Claimed,
 ) -> Result<Arrived, ServiceError> {
     let broken = |refusal: OidcRefusal| SignInRefusal::Protocol(Box::new(refusal.broken()));
     let callback = Callback::parse(query).map_err(|e| broken(e.into()))?;
@@ -326,11 +326,11 @@ async fn check(
         now,
     };
     let claims = providers.exchange(fetch, connection, &metadata, exchange).await?;
-    account.proven = true;
-    account.subject = Some(claims.sub().to_owned());
-    account.email = claims.email().map(|e| e.address);
+    claimed.proven = true;
+    claimed.subject = Some(claims.sub().to_owned());
+    claimed.email = claims.email().map(|e| e.address);
     let arrival = Arrival::read(connection, &claims).map_err(|e| broken(e.into()))?;
-    account.claims = arrival.shown();
+    claimed.claims = arrival.shown();
     let return_to = pending.return_to.clone();
     let limits = portcullis.around().limits;
     let (linking, request, presented) = (pending.linking, visitor.request, visitor.presented);

@@ -50,7 +50,7 @@ struct Kept {
 /// Libraries that would carry a room's knowledge into another.
 const KEPT: [Kept; 13] = [
     Kept { library: "rusqlite", rooms: &["store"], why: "only `store` knows databases" },
-    Kept { library: "postgres", rooms: &["store"], why: "only `store` knows databases" },
+    Kept { library: "postgres", rooms: &["store", "testkit"], why: "only `store` knows databases" },
     Kept { library: "tokio-postgres", rooms: &["store"], why: "only `store` knows databases" },
     Kept { library: "axum", rooms: &["web", "server", "emulator"], why: "only `web` knows HTTP routes" },
     Kept { library: "tower-http", rooms: &["web", "server"], why: "only `web` knows HTTP routes" },

@@ -30,7 +30,7 @@ pub struct Asked {
 
 /// An address and a password.
 #[derive(Deserialize)]
-pub struct Credentials {
+pub struct PasswordForm {
     email: String,
     password: SecretString,
     return_to: Option<String>,
@@ -143,7 +143,7 @@ pub(crate) fn arrived(app: &App, opened: &Opened, return_to: &str) -> Response {
 }
 
 /// `POST /login`.
-pub async fn submit(State(app): State<App>, form: OwnForm<Credentials>) -> Response {
+pub async fn submit(State(app): State<App>, form: OwnForm<PasswordForm>) -> Response {
     let OwnForm { guest, value } = form;
     let request = guest.visitor.request;
     let return_to = match return_path(value.return_to.as_deref()) {
