@@ -55,7 +55,16 @@ pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
     if wanted.file.exists() {
         bail!("`{}` is there already; a backup never overwrites a file", wanted.file.display());
     }
-    backup::copy(database, &wanted.file)?;
+    secrets::write_new(&wanted.file, "")?;
+    let copied = backup::copy(database, &wanted.file).map_err(anyhow::Error::from).and_then(|()| {
+        let file = File::open(&wanted.file)?;
+        Ok(file.sync_all()?)
+    });
+    if copied.is_err() {
+        // What is left of it is of no use.
+        remove_whole(&wanted.file)?;
+    }
+    copied?;
     println!("the backup is in {} (0600), and its pages are whole", wanted.file.display());
     println!(
         "keep the sealing key {} elsewhere: without it a backup cannot be served",
@@ -151,6 +160,7 @@ fn prepare(
     finish(&store, &mark)?;
     drop(store);
     backup::settle(prepared)?;
+    File::open(prepared)?.sync_all()?;
     Ok((revived, mark))
 }
 

@@ -2,8 +2,6 @@
 //!
 //! PostgreSQL has tools of its own for this; only files are copied here.
 
-use std::fs::{File, OpenOptions};
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -25,27 +23,12 @@ fn failed(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError + '_ {
     move |error| StoreError::Unavailable(format!("`{}`: {error}", path.display()))
 }
 
-fn io(path: &Path) -> impl FnOnce(std::io::Error) -> StoreError + '_ {
-    move |error| StoreError::Unavailable(format!("`{}`: {error}", path.display()))
-}
-
-/// Writes a whole copy of the database to a new file (0600), while others read and write it, and checks the copy.
-/// Nothing stays if it fails.
+/// Writes a whole copy of the database into an empty file, while others read and write it, and checks the copy. The
+/// caller makes that file private, and makes it durable or takes it away.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] if either file cannot be used, or `to` is there already; [`StoreError::Inconsistent`] if
-/// the copy is damaged.
+/// [`StoreError::Unavailable`] if either file cannot be used; [`StoreError::Inconsistent`] if the copy is damaged.
 pub fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
-    OpenOptions::new().write(true).create_new(true).mode(0o600).open(to).map_err(io(to))?;
-    let copied = copy_into(from, to).and_then(|()| check(to));
-    if copied.is_err() {
-        // What is left of it is of no use; the error that is told is the one that came first.
-        let _ = std::fs::remove_file(to);
-    }
-    copied
-}
-
-fn copy_into(from: &Path, to: &Path) -> Result<(), StoreError> {
     let source =
         Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed(from))?;
     source.busy_timeout(BUSY_TIMEOUT).map_err(failed(from))?;
@@ -69,7 +52,7 @@ fn copy_into(from: &Path, to: &Path) -> Result<(), StoreError> {
     }
     make_whole(&target).map_err(failed(to))?;
     target.close().map_err(|(_, error)| failed(to)(error))?;
-    File::open(to).and_then(|file| file.sync_all()).map_err(io(to))
+    check(to)
 }
 
 /// Turns the write-ahead log off, so that the database is one file.
@@ -77,7 +60,7 @@ fn make_whole(connection: &Connection) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "DELETE")
 }
 
-/// Brings everything that a closed database holds into its one file, durably.
+/// Brings everything that a closed database holds into its one file; the caller makes that durable.
 ///
 /// # Errors
 /// [`StoreError::Unavailable`] if somebody else has it open, or it cannot be written.
@@ -91,7 +74,7 @@ pub fn settle(path: &Path) -> Result<(), StoreError> {
             return Err(StoreError::Unavailable(format!("`{}` is in use", path.display())));
         }
     }
-    File::open(path).and_then(|file| file.sync_all()).map_err(io(path))
+    Ok(())
 }
 
 /// The files that SQLite keeps beside a database while it is open.
