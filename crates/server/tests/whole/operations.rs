@@ -1,8 +1,9 @@
 //! Starting, stopping, refusing to start; backups, and orders from the machine itself.
 
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
+use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -58,6 +59,40 @@ async fn sigterm_answers_the_request_that_is_on_its_way_and_ends_with_success() 
     assert!(answer.starts_with("HTTP/1.1 201"), "the request was cut off: {answer}");
 }
 
+#[test]
+fn a_start_without_an_owner_says_where_the_link_is_and_writes_no_secret_to_a_log() {
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let mut child = Command::new(variable("PORTCULLIS_BIN"))
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(&data)
+        .env_remove("PORTCULLIS_ROOT_TOKEN")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+    let mut said = String::new();
+    for line in lines {
+        said.push_str(&line);
+        said.push('\n');
+        if line.contains("root token") {
+            break;
+        }
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    for (name, begins) in [("first-owner-link", "http://127.0.0.1:"), ("root-token", "pc_root_")] {
+        let file = data.join(name);
+        let secret = std::fs::read_to_string(&file).unwrap();
+        assert!(secret.starts_with(begins), "{name}: {secret}");
+        assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
+        assert!(said.contains(file.to_str().unwrap()), "{said}");
+        assert!(!said.contains(secret.trim()), "a secret was printed where nobody looks: {said}");
+    }
+}
+
 #[tokio::test]
 async fn a_second_server_on_the_same_data_refuses_and_says_why() {
     let server = Server::sqlite().await;
@@ -106,7 +141,7 @@ async fn a_newer_schema_an_unknown_setting_and_another_sealing_key_refuse_to_sta
     assert!(said.contains("chmod 600"), "{said}");
     std::fs::set_permissions(&key, std::fs::Permissions::from_mode(0o600)).unwrap();
 
-    let unknown = std::process::Command::new(variable("PORTCULLIS_BIN"))
+    let unknown = Command::new(variable("PORTCULLIS_BIN"))
         .args(["config", "check"])
         .env("PORTCULLIS_LISTN", "127.0.0.1:1")
         .output()
