@@ -101,6 +101,31 @@ fn inactive_ends_whatever_else_is_said() {
 }
 
 #[test]
+fn what_a_backup_says_waits_for_the_directory_and_ends_nobody_meanwhile() {
+    let governed = PersonFacts { governed_by: Some(directory(1)), ..mapped() };
+    let mut waiting = governed.clone();
+    waiting.directories[0].statement = Statement::Unconfirmed;
+    let resolved = resolve(&waiting, NOW);
+    assert_eq!((resolved.access.state, resolved.ended), (Suspended, None));
+    assert_eq!((resolved.access.role, resolved.access.until), (None, None));
+    assert_eq!(resolved.governed_by, Some(directory(1)));
+    // Neither a life of their own nor a grant lets somebody in whom a directory governs.
+    let own = PersonFacts { joined_at: Some(NOW), grants: vec![grants(1, "admin")], ..waiting.clone() };
+    assert_eq!(resolve(&own, NOW).access.state, Suspended);
+    // In no group any more, whatever the settling time: that is said of a life which nobody has confirmed.
+    let unmapped = PersonFacts { matched: vec![], ..waiting.clone() };
+    assert_eq!(resolve(&unmapped, NOW.plus_s(1_000_000)).ended, None);
+    for because in EndedBecause::ALL {
+        let ended = PersonFacts { ended: Some((NOW, because)), ..waiting.clone() };
+        assert_eq!(resolve(&ended, NOW).ended, Some(because), "{because:?}");
+    }
+    // A directory that does not govern and has not spoken gives no life.
+    let invited = PersonFacts { governed_by: None, ..waiting };
+    assert_eq!((resolve(&invited, NOW).access.state, resolve(&invited, NOW).governed_by), (Suspended, None));
+    assert_eq!(resolve(&governed, NOW).access.state, Active);
+}
+
+#[test]
 fn matching_an_existing_member_takes_nothing() {
     let facts = PersonFacts {
         joined_at: Some(NOW),
