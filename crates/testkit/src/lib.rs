@@ -8,8 +8,8 @@
 
 mod bench;
 mod outside;
-mod place;
 mod persona;
+mod place;
 mod surroundings;
 
 pub use bench::{Bench, Exchange, PUBLIC_URL, ROOT_TOKEN};
