@@ -1,7 +1,7 @@
 //! Creations that are asked for twice with one `Idempotency-Key` happen once.
 //!
 //! The answer is kept for [`KEPT_S`] in the transaction that made the thing, so a crash leaves both or neither. A key
-//! stands for one caller and one path. What is kept never holds a secret ([`without_secrets`]): a repeat gets the same
+//! stands for one caller and one path. What is kept never holds a secret: a repeat gets the same
 //! resource with null where the secret stood, and `"secret_shown": true` (invariant I7).
 //!
 //! Every use case that makes something for the administration API runs inside [`once`].

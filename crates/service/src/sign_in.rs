@@ -38,8 +38,9 @@ pub const GOOD_FOR_S: i64 = 600;
 pub const MAX_RETURN_TO: usize = 512;
 /// How many expired sign-ins each new one sweeps away: more than one, so that the table shrinks.
 const SWEPT_AT_ONCE: i64 = 8;
-/// Sign-ins that one source may begin or come back from: a whole office behind one address fits.
-const PER_SOURCE: Allowance = Allowance { max_tries: 120, window_s: 60 };
+/// Sign-ins that one source may begin or come back from: ten a second, so that a whole office that comes in behind one
+/// address at nine fits.
+const PER_SOURCE: Allowance = Allowance { max_tries: 1_200, window_s: 60 };
 
 /// What sign-in keeps in memory: nothing of it decides who is let in.
 #[derive(Default)]

@@ -2,10 +2,10 @@
 //!
 //! Only this room knows SQL and tables. It is synchronous: connections live on threads of its own ([`Store`]), a use
 //! case is a plain function of `&mut` [`Tx`] and runs whole on such a thread. What gives or takes access is written by
-//! [`apply`] only, from a `Plan`; what does not is a note, over tables of its own ([`statement::Road`]).
+//! [`apply()`] only, from a `Plan`; what does not is a note, over tables of its own ([`statement::Road`]).
 //!
 //! How to add a noun: a table in a new migration, a file named like it with its statements in `ALL`, a line in
-//! [`statement::all`], and the arm in [`apply`] that dispatches its changes.
+//! [`statement::all`], and the arm in [`mod@apply`] that dispatches its changes.
 
 pub mod agent;
 pub mod apply;
