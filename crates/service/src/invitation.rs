@@ -30,6 +30,7 @@ use serde_json::json;
 
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
+use crate::member_key::must_be_here;
 use crate::password::{self, Fit};
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
@@ -178,6 +179,7 @@ fn issue(
     cause: Cause,
 ) -> Result<(TokenId, TokenSecret), ServiceError> {
     let now = moment.now;
+    must_be_here(tx, caller.shown_to())?;
     let grant = Grant {
         id: GrantId::fresh(now, &mut moment.random),
         organization,

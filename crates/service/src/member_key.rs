@@ -52,6 +52,14 @@ pub(crate) struct Draft {
     pub(crate) expires_at: Option<Timestamp>,
 }
 
+/// Refuses to show a secret to somebody who has left since they were let in: their off-boarding has ended already
+/// what was shown to them (invariant I1).
+pub(crate) fn must_be_here(tx: &mut Tx<'_>, shown_to: ShownTo) -> Result<(), ServiceError> {
+    let ShownTo::Membership(id) = shown_to else { return Ok(()) };
+    let here = portcullis_store::membership::find_locked(tx, id)?.is_some_and(|m| m.ended.is_none());
+    if here { Ok(()) } else { Err(Refusal::MemberInactive.into()) }
+}
+
 /// Issues a token that somebody names: a key of a member, an agent or the organization.
 pub(crate) fn issue_named(
     tx: &mut Tx<'_>,
@@ -63,6 +71,7 @@ pub(crate) fn issue_named(
     if draft.expires_at.is_some_and(|at| at <= now) {
         return Err(ServiceError::invalid("expires_at", "must be in the future"));
     }
+    must_be_here(tx, draft.shown_to)?;
     let secret = TokenSecret::fresh(draft.kind, &mut moment.random);
     let token = Token {
         id: TokenId::fresh(now, &mut moment.random),
