@@ -365,16 +365,20 @@ pub fn confirm(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::GovernsPeople`] if its claims brought people and nothing was said of
-/// them.
+/// them; [`Refusal::AboveOwnRank`] if they gave a role above the caller's rank, or brought somebody who stands there.
 pub fn delete(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     (organization, id): (OrganizationId, ConnectionId),
-    people: People,
+    (caller, people): (&Caller, People),
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let found = find(tx, organization, id)?.connection;
     let claims = found.claims_directory;
+    let given = directory::highest_given(tx, organization, claims)?;
+    let governed = directory::highest_governed(tx, organization, claims)?;
+    let highest = given.max(governed).map_or(Ok(Rank::NONE), Rank::new)?;
+    may_give(caller.rank(), highest)?;
     if people == People::Unsaid && directory::count_governed(tx, organization, claims)? > 0 {
         return Err(ServiceError::GovernsPeople);
     }

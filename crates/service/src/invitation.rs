@@ -324,9 +324,26 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     if !waits || organization::find(tx, link.organization)?.is_none() {
         return Err(invalid());
     }
+    // Once more, now that the membership is held: it may have been taken back while that was waited for.
+    token::live_by_hash(tx, hash)?.ok_or_else(invalid)?;
+    if stands_above_who_saw(tx, &link, &member)? {
+        return Err(invalid());
+    }
     let key = email_key(&member.email)?;
     let known = user::find_authenticator(tx, &key)?;
     Ok(Open { link, member, key, known })
+}
+
+/// Whether the person has come to stand above whoever was shown the link's secret: it would lift that one to their
+/// rank. They are invited anew by somebody who stands as high.
+fn stands_above_who_saw(tx: &mut Tx<'_>, link: &LiveToken, member: &Membership) -> Result<bool, ServiceError> {
+    let shown_to = token::find(tx, link.organization, link.id)?.and_then(|found| found.shown_to);
+    let Some(shown_to) = shown_to else { return Ok(false) };
+    let saw = match membership::find(tx, link.organization, shown_to)? {
+        Some(found) => rank_of(tx, &found)?,
+        None => Rank::NONE,
+    };
+    Ok(rank_of(tx, member)? > saw)
 }
 
 fn parse(secret: &str) -> Result<SecretHash, ServiceError> {

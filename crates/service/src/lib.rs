@@ -38,6 +38,7 @@ pub mod refusal;
 pub mod relying_party;
 pub mod restoring;
 pub mod role;
+pub mod root_use;
 pub mod rules;
 pub mod scim;
 pub mod sealing;
@@ -134,6 +135,7 @@ pub struct Portcullis {
     traces: Arc<trace::TraceDesk>,
     keys: Arc<signing::OpenKeys>,
     door: Arc<sign_in::Door>,
+    reads: Arc<root_use::RootReads>,
     lease: Option<Lease>,
 }
 
@@ -147,6 +149,7 @@ impl Portcullis {
             traces: Arc::default(),
             keys: Arc::default(),
             door: Arc::default(),
+            reads: Arc::default(),
             lease: None,
         }
     }
@@ -156,6 +159,10 @@ impl Portcullis {
     pub const fn under(mut self, lease: Lease) -> Self {
         self.lease = Some(lease);
         self
+    }
+
+    pub(crate) fn root_reads(&self) -> &root_use::RootReads {
+        &self.reads
     }
 
     pub(crate) fn open_keys(&self) -> &signing::OpenKeys {

@@ -4,6 +4,7 @@
 
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::HeaderMap;
+use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
 use portcullis_domain::cause::Cause;
@@ -125,6 +126,11 @@ impl FromRequestParts<App> for Scope {
                 Ok((caller, organization))
             })
             .await?;
-        Ok(Self { caller, request, organization })
+        let scope = Self { caller, request, organization };
+        if matches!(scope.caller, Caller::Root) && parts.method == Method::GET {
+            let path = parts.uri.path().to_owned();
+            app.portcullis().note_root_read(scope.organization.id, path, scope.cause()).await?;
+        }
+        Ok(scope)
     }
 }

@@ -351,14 +351,16 @@ async fn delete(
     Params(wish): Params<Deletion>,
 ) -> Result<StatusCode, Problem> {
     let at = named(&scope, &text)?;
-    let cause = scope.cause();
+    let (caller, cause) = (scope.caller.clone(), scope.cause());
     let people = match wish.people {
         None => People::Unsaid,
         Some(PeopleWish::Keep) => People::Keep,
         Some(PeopleWish::Offboard) => People::OffBoard,
     };
     app.portcullis()
-        .write(Priority::OffBoarding, move |tx, moment| connection::delete(tx, moment, at, people, cause))
+        .write(Priority::OffBoarding, move |tx, moment| {
+            connection::delete(tx, moment, at, (&caller, people), cause)
+        })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
