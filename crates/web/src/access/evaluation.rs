@@ -7,11 +7,11 @@ use axum::response::{IntoResponse, Response};
 use portcullis_domain::evaluation::Decision;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::Scope;
-use portcullis_service::evaluation::{Answer, ask};
+use portcullis_service::evaluation::{About, Answer, ask};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::may_ask;
+use super::{may_ask, note_if_root};
 use crate::App;
 use crate::body;
 use crate::edge::REQUEST_ID;
@@ -85,11 +85,16 @@ pub async fn evaluate(State(app): State<App>, request: axum::extract::Request) -
         Problem::bad_request("body_too_large", format!("a question has at most {MAX_QUESTION} bytes"))
     })?;
     let question = body::parse::<Question>(&raw);
-    let answer = decide(&app, caller, question).await?;
+    let (answer, about) = decide(&app, caller, question).await?;
+    note_if_root(&app, &parts, about, &answer).await?;
     Ok(echoing(&parts, Json(shown(&answer)).into_response()))
 }
 
-async fn decide(app: &App, caller: String, question: Result<Question, Problem>) -> Result<Answer, Problem> {
+async fn decide(
+    app: &App,
+    caller: String,
+    question: Result<Question, Problem>,
+) -> Result<(Answer, About), Problem> {
     // A caller who may not ask learns nothing about the question, not even that it is malformed.
     let question = match question {
         Ok(question) => question,
@@ -101,16 +106,17 @@ async fn decide(app: &App, caller: String, question: Result<Question, Problem>) 
     let asked = question.check().and_then(|()| question.environment());
     let portcullis = app.portcullis().clone();
     let environment = asked.clone().unwrap_or_else(|_| Slug::production());
-    let answer = app
+    let (answer, about) = app
         .portcullis()
         .read(move |tx, now| {
             let about = may_ask(tx, &caller, Scope::Evaluate, now)?;
-            ask(tx, portcullis.uses(), &question.subject.id, about, &environment, now)
+            let answer = ask(tx, portcullis.uses(), &question.subject.id, about, &environment, now)?;
+            Ok((answer, about))
         })
         .await?;
     asked.map(|_| {
         count_check("evaluation", answer.decision);
-        answer
+        (answer, about)
     })
 }
 

@@ -13,7 +13,7 @@ use portcullis_service::evaluation::{ask, find_bearer};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
-use super::may_ask;
+use super::{may_ask, note_if_root};
 use crate::App;
 use crate::error::Problem;
 use crate::scope::bearer;
@@ -50,12 +50,14 @@ pub async fn introspect(
             // A token is introspected in the environment that it is for.
             let environment = find_bearer(tx, &form.token, now)?.and_then(|b| b.environment);
             let environment = environment.unwrap_or_else(Slug::production);
-            ask(tx, portcullis.uses(), &form.token, about, &environment, now).map(Some)
+            let answer = ask(tx, portcullis.uses(), &form.token, about, &environment, now)?;
+            Ok(Some((answer, about)))
         })
         .await?;
-    let Some(answer) = found else {
+    let Some((answer, about)) = found else {
         return Err(Problem::bad_request("invalid_request", "the form has exactly one `token`"));
     };
+    note_if_root(&app, &parts, about, &answer).await?;
     let introspection = match answer.bearer.filter(|_| answer.decision.is_allowed()) {
         Some(bearer) => Introspection::Active(Box::new(active(&bearer, issuer))),
         None => Introspection::Inactive,

@@ -8,15 +8,18 @@ pub mod forward;
 pub mod introspection;
 
 use axum::Router;
+use axum::http::request::Parts;
 use axum::routing::{any, post};
 use portcullis_domain::Timestamp;
 use portcullis_domain::token::Scope;
 use portcullis_service::ServiceError;
 use portcullis_service::caller::{Caller, authenticate};
-use portcullis_service::evaluation::About;
+use portcullis_service::evaluation::{About, Answer};
 use portcullis_store::Tx;
 
 use crate::App;
+use crate::error::Problem;
+use crate::scope::request_id;
 
 /// The routes of this surface.
 pub fn routes() -> Router<App> {
@@ -35,4 +38,12 @@ fn may_ask(tx: &mut Tx<'_>, presented: &str, scope: Scope, now: Timestamp) -> Re
         }
         Caller::Service { .. } | Caller::Member(_) => Err(ServiceError::MissingScope(scope)),
     }
+}
+
+/// A question by the root token leaves an event in the log of the organization whose token it was about.
+async fn note_if_root(app: &App, parts: &Parts, about: About, answer: &Answer) -> Result<(), Problem> {
+    let (About::TheTokens, Some(bearer)) = (about, &answer.bearer) else { return Ok(()) };
+    let cause = Caller::Root.cause(request_id(parts, app));
+    app.portcullis().note_root_read(bearer.organization, parts.uri.path().to_owned(), cause).await?;
+    Ok(())
 }
