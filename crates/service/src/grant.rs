@@ -14,7 +14,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::role::may_give;
 use portcullis_domain::text::{Slug, has_nul};
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, grant, leaver};
+use portcullis_store::{Tx, apply, grant, leaver, membership};
 use serde_json::json;
 
 use crate::access::settle;
@@ -76,7 +76,9 @@ pub fn create(
 ) -> Result<Grant, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     let id: MembershipId = wish.member.parse().map_err(|_| ServiceError::NotFound("member"))?;
-    let member = settled(tx, moment, organization, id)?;
+    settled(tx, moment, organization, id)?;
+    // Held from here on: an off-boarding beside this must end the grant too, or be seen.
+    let member = membership::find_locked(tx, id)?.ok_or(ServiceError::NotFound("member"))?;
     let role = named(tx, organization, &wish.role)?;
     may_give(caller.rank(), role.rank)?;
     must_not_stand_above(tx, caller, organization, member.role())?;
