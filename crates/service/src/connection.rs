@@ -290,6 +290,11 @@ pub fn update(
     let old = before.connection;
     let opens_elsewhere =
         wanted.issuer != old.issuer || wanted.client_id != old.client_id || wanted.client_secret.is_some();
+    if opens_elsewhere {
+        // Who chooses the provider chooses who is in its groups.
+        let given = directory::highest_given(tx, organization, old.claims_directory)?;
+        may_give(caller.rank(), given.map_or(Ok(Rank::NONE), Rank::new)?)?;
+    }
     let unconfirmed_at = if opens_elsewhere && caller.rank() < Rank::OWNER {
         Some(old.unconfirmed_at.unwrap_or(moment.now))
     } else {
