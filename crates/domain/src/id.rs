@@ -20,9 +20,17 @@ pub struct IdError {
     pub prefix: &'static str,
 }
 
-fn fresh(now: Timestamp, random: &mut dyn Random) -> u128 {
+/// The highest place that an id can carry: 12 bits, between the time and the randomness (RFC 9562 §6.2, method 1).
+const MAX_PLACE: u16 = 0x0fff;
+
+fn fresh(now: Timestamp, place: Option<u16>, random: &mut dyn Random) -> u128 {
     let mut bytes = [0_u8; 10];
     random.fill(&mut bytes);
+    if let Some(place) = place {
+        let [high, low] = place.min(MAX_PLACE).to_be_bytes();
+        let [first, second, ..] = &mut bytes;
+        (*first, *second) = (high, low);
+    }
     let millis = u64::try_from(now.micros().div_euclid(1000)).unwrap_or(0);
     uuid::Builder::from_unix_timestamp_millis(millis, &bytes).into_uuid().as_u128()
 }
@@ -50,7 +58,13 @@ macro_rules! ids {
             /// A new id: the time in its front, randomness behind.
             #[must_use]
             pub fn fresh(now: Timestamp, random: &mut dyn Random) -> Self {
-                Self(fresh(now, random))
+                Self(fresh(now, None, random))
+            }
+
+            /// The id of the `place`th thing that was made at that moment: they sort in that order, up to 4,096.
+            #[must_use]
+            pub fn nth(now: Timestamp, place: u16, random: &mut dyn Random) -> Self {
+                Self(fresh(now, Some(place), random))
             }
         }
 

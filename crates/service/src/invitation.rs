@@ -336,7 +336,11 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
 
 /// Whether the person has come to stand above whoever was shown the link's secret: it would lift that one to their
 /// rank. They are invited anew by somebody who stands as high.
-fn stands_above_who_saw(tx: &mut Tx<'_>, link: &LiveToken, member: &Membership) -> Result<bool, ServiceError> {
+fn stands_above_who_saw(
+    tx: &mut Tx<'_>,
+    link: &LiveToken,
+    member: &Membership,
+) -> Result<bool, ServiceError> {
     let shown_to = token::find(tx, link.organization, link.id)?.and_then(|found| found.shown_to);
     let Some(shown_to) = shown_to else { return Ok(false) };
     let saw = match membership::find(tx, link.organization, shown_to)? {

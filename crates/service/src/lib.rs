@@ -31,6 +31,7 @@ pub mod membership;
 pub mod organization;
 pub mod owner_link;
 pub mod password;
+pub mod proof;
 pub mod provisioning;
 pub mod receipt;
 pub mod recognition;
@@ -218,11 +219,15 @@ impl Portcullis {
     {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let (clock, randoms) = (Arc::clone(&self.around.clock), Arc::clone(&self.around.randoms));
-        let lease = self.lease;
+        let (lease, uses, proof) = (self.lease, Arc::clone(&self.uses), proof::held());
         self.around.store.write(
             priority,
             move |tx| {
-                let done = run(tx, &mut Moment { now: clock.now(), random: randoms() })?;
+                let mut moment = Moment { now: clock.now(), random: randoms() };
+                if let Some(proof) = &proof {
+                    proof.check(tx, &uses, moment.now)?;
+                }
+                let done = run(tx, &mut moment)?;
                 if let Some(lease) = lease {
                     portcullis_store::lease::check(tx, lease)?;
                 }

@@ -141,7 +141,7 @@ pub(crate) fn insert(
     now: Timestamp,
     random: &mut dyn Random,
 ) -> Result<EventId, StoreError> {
-    let id = EventId::fresh(now, random);
+    let id = EventId::nth(now, tx.next_event(), random);
     let mut salt = [0_u8; SALT_BYTES];
     random.fill(&mut salt);
     let content = audit::content(id, organization, now, draft, cause);

@@ -88,6 +88,7 @@ pub(crate) enum Trouble {
 pub struct Tx<'c> {
     inner: Inner<'c>,
     written: u64,
+    events: u16,
     trouble: Trouble,
 }
 
@@ -100,11 +101,18 @@ pub enum Lock {
 
 impl<'c> Tx<'c> {
     pub(crate) const fn new(inner: Inner<'c>) -> Self {
-        Self { inner, written: 0, trouble: Trouble::None }
+        Self { inner, written: 0, events: 0, trouble: Trouble::None }
     }
 
     pub(crate) const fn trouble(&self) -> Trouble {
         self.trouble
+    }
+
+    /// The place of the next audit event in this transaction: causes come before what follows from them.
+    pub(crate) const fn next_event(&mut self) -> u16 {
+        let place = self.events;
+        self.events = place.saturating_add(1);
+        place
     }
 
     /// Rows that were written since this transaction began.

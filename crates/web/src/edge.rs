@@ -13,6 +13,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
 use portcullis_domain::id::RequestId;
+use portcullis_service::proof;
 use tracing::{Instrument as _, Span};
 
 use crate::App;
@@ -103,7 +104,8 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
         || authority(request.uri(), request.headers())
             .is_some_and(|a| is_ours(a, &app.portcullis().around().public_url));
     let span = span(&method, route.as_deref(), id);
-    let mut response = if ours { next.run(request).instrument(span.clone()).await } else { misdirected() };
+    let mut response =
+        if ours { proof::beside(next.run(request)).instrument(span.clone()).await } else { misdirected() };
     let https = app.portcullis().around().public_url.scheme() == "https";
     stamp(response.headers_mut(), id, https);
     let micros = app.portcullis().now().micros() - started_at.micros();

@@ -11,7 +11,9 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::id::RequestId;
 use portcullis_domain::organization::Organization;
 use portcullis_service::caller::{Caller, authenticate};
+use portcullis_service::proof::{self, Proof};
 use portcullis_service::{ServiceError, organization};
+use secrecy::SecretString;
 
 use crate::App;
 use crate::error::Problem;
@@ -87,7 +89,9 @@ impl FromRequestParts<App> for Known {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let presented = bearer(parts).ok_or_else(Problem::unauthenticated)?.to_owned();
         let request = request_id(parts, app);
+        let shown = SecretString::from(presented.clone());
         let caller = app.portcullis().read(move |tx, now| authenticate(tx, &presented, now)).await?;
+        proof::hold(Proof::Caller { presented: shown, caller: caller.clone() });
         Ok(Self { caller, request })
     }
 }
@@ -97,6 +101,7 @@ impl FromRequestParts<App> for Scope {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let presented = bearer(parts).ok_or_else(Problem::unauthenticated)?.to_owned();
+        let shown = SecretString::from(presented.clone());
         let request = request_id(parts, app);
         let needs = parts.extensions.get::<Needs>().copied().unwrap_or(Needs::Root);
         let path = RawPathParams::from_request_parts(parts, app)
@@ -126,6 +131,7 @@ impl FromRequestParts<App> for Scope {
                 Ok((caller, organization))
             })
             .await?;
+        proof::hold(Proof::Caller { presented: shown, caller: caller.clone() });
         let scope = Self { caller, request, organization };
         if matches!(scope.caller, Caller::Root) && parts.method == Method::GET {
             let path = parts.uri.path().to_owned();

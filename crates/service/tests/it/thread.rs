@@ -16,10 +16,13 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
+use portcullis_service::caller::authenticate;
 use portcullis_service::evaluation::{About, ask};
+use portcullis_service::proof::{self, Proof};
 use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::rules::after_rule_change;
-use portcullis_service::{audit_export, organization};
+use portcullis_service::{ServiceError, audit_export, organization};
+use portcullis_store::Priority;
 use portcullis_store::audit::AuditFilter;
 use portcullis_testkit::Bench;
 
@@ -343,4 +346,56 @@ async fn saying_the_same_again_writes_nothing() {
         Ok(())
     });
     assert_eq!(count(&bench), before);
+}
+
+#[tokio::test]
+async fn causes_stand_before_what_follows_from_them_in_the_log() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (user, member) = provision(&bench, &place, "ada");
+    for _ in 0..20 {
+        key(&bench, &place, TokenKind::MemberKey, Holder::Membership(member), ShownTo::Membership(member));
+    }
+    bench.clock.pass_s(1);
+    say_active(&bench, &place, user, false);
+    let organization = place.organization;
+    let events = bench.write(move |tx, _| {
+        Ok(portcullis_store::audit::list_page(tx, organization, &AuditFilter::default(), "", 1000)?)
+    });
+    let mut actions: Vec<String> = events
+        .iter()
+        .map(|e| {
+            serde_json::from_str::<serde_json::Value>(&e.content).unwrap()["action"]
+                .as_str()
+                .unwrap()
+                .to_owned()
+        })
+        .collect();
+    let begun = actions.iter().position(|a| a == "directory_user.deactivated").unwrap();
+    let actions = actions.split_off(begun);
+    assert_eq!(actions[1], "member.deprovisioned");
+    assert!(actions[2..22].iter().all(|a| a == "token.ended"), "{actions:?}");
+}
+
+#[tokio::test]
+async fn a_request_that_was_let_in_before_its_caller_left_writes_nothing() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (user, member) = provision(&bench, &place, "ada");
+    let own =
+        key(&bench, &place, TokenKind::MemberKey, Holder::Membership(member), ShownTo::Membership(member));
+    let portcullis = bench.portcullis().clone();
+    let presented = own.clone();
+    let caller = portcullis.read(move |tx, now| authenticate(tx, &presented, now)).await.unwrap();
+    let write = || portcullis.write(Priority::Ordinary, |_, _| Ok(()));
+    let (before, after) = proof::beside(async {
+        proof::hold(Proof::Caller { presented: own.clone().into(), caller });
+        let before = write().await;
+        // The body is still on its way when the directory takes the caller out.
+        say_active(&bench, &place, user, false);
+        (before, write().await)
+    })
+    .await;
+    assert_eq!(before, Ok(()));
+    assert_eq!(after, Err(ServiceError::Unauthenticated));
 }

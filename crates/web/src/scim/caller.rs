@@ -13,7 +13,9 @@ use portcullis_domain::id::{DirectoryId, OrganizationId};
 use portcullis_scim::ScimError;
 use portcullis_service::ServiceError;
 use portcullis_service::caller::{authenticate_directory, owner_of_directory};
+use portcullis_service::proof::{self, Proof};
 use portcullis_service::provisioning::Speaker;
+use secrecy::SecretString;
 
 use super::Call;
 use super::error::Refused;
@@ -83,6 +85,7 @@ fn network(source: IpAddr) -> IpAddr {
 pub(super) async fn prove(app: &App, call: &Call) -> Result<Speaker, (Option<OrganizationId>, Refused)> {
     let named = call.address.directory.parse::<DirectoryId>().ok();
     let presented = bearer_of(&call.headers).map(str::to_owned);
+    let shown = SecretString::from(presented.clone().unwrap_or_default());
     let portcullis = app.portcullis().clone();
     let proven = app.portcullis().read(move |tx, now| {
         let Some(directory) = named else { return Ok(Err(None)) };
@@ -94,7 +97,10 @@ pub(super) async fn prove(app: &App, call: &Call) -> Result<Speaker, (Option<Org
         }
     });
     match proven.await {
-        Ok(Ok((organization, directory))) => Ok(Speaker { organization, directory, request: call.request }),
+        Ok(Ok((organization, directory))) => {
+            proof::hold(Proof::Directory { presented: shown, directory });
+            Ok(Speaker { organization, directory, request: call.request })
+        }
         Ok(Err(owner)) => match app.scim_failures().count(call.source.0, named, call.started_at) {
             Ok(()) => Err((owner, ScimError::Unauthorized.into())),
             // No trace: whoever fails that often must not fill the organization's page.
