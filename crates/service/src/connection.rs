@@ -15,7 +15,7 @@ use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind};
 use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::plan::Plan;
-use portcullis_domain::role::{Rank, may_be_mapped, may_give};
+use portcullis_domain::role::{Giving, Rank, may_be_mapped, may_give};
 use portcullis_domain::text::{Slug, domain_key, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_oidc::issuer::{self, Insecure};
@@ -183,6 +183,21 @@ fn described(c: &Connection, default_role: Option<&Slug>) -> serde_json::Value {
     })
 }
 
+/// Roles that are looked at: ranks are 1–999 and unique, so there are never more.
+const MAX_ROLES: i64 = 999;
+
+/// Whoever chooses an identity provider chooses who is who: a first link opens the session of anybody but holders of
+/// explicit-only roles. So it takes the rank of the highest role that is not explicit only.
+fn must_stand_above_automation(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    caller: &Caller,
+) -> Result<(), ServiceError> {
+    let roles = role::list(tx, organization, None, MAX_ROLES)?;
+    let highest = roles.iter().filter(|r| r.giving == Giving::Anyhow).map(|r| r.rank).max();
+    Ok(may_give(caller.rank(), highest.unwrap_or(Rank::NONE))?)
+}
+
 /// Makes a connection and the directory of its claims.
 ///
 /// # Errors
@@ -196,6 +211,7 @@ pub fn create(
     (ground, wanted): (Ground<'_>, &Wanted),
     cause: Cause,
 ) -> Result<ConnectionView, ServiceError> {
+    must_stand_above_automation(tx, organization, caller)?;
     let checked = check(tx, organization, caller, ground, wanted)?;
     let secret =
         wanted.client_secret.as_ref().ok_or_else(|| ServiceError::invalid("client_secret", "is required"))?;
@@ -290,10 +306,8 @@ pub fn update(
     let old = before.connection;
     let opens_elsewhere =
         wanted.issuer != old.issuer || wanted.client_id != old.client_id || wanted.client_secret.is_some();
-    if opens_elsewhere {
-        // Who chooses the provider chooses who is in its groups.
-        let given = directory::highest_given(tx, organization, old.claims_directory)?;
-        may_give(caller.rank(), given.map_or(Ok(Rank::NONE), Rank::new)?)?;
+    if opens_elsewhere || wanted.directory != old.directory {
+        must_stand_above_automation(tx, organization, caller)?;
     }
     let unconfirmed_at = if opens_elsewhere && caller.rank() < Rank::OWNER {
         Some(old.unconfirmed_at.unwrap_or(moment.now))
