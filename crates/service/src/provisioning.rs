@@ -16,7 +16,6 @@ use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId, UserId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
-use portcullis_domain::role::Giving;
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
@@ -276,11 +275,8 @@ fn recognize(
         }
     }
     let [only] = found.as_slice() else { return Ok(None) };
-    // Whoever may make a directory could otherwise take out an owner, by telling of them as inactive.
-    let held = facts::of(tx, only)?.grants;
-    if held.iter().any(|granted| granted.role.giving == Giving::ExplicitOnly) {
-        return Ok(None);
-    }
+    // Owners too: the first owner is often the administrator whom the provider tells of later, and they leave as well.
+    // Whoever may make directories may therefore end anybody whom a proven address finds.
     let told = directory_user::of_membership(tx, only.id)?;
     Ok((!told.iter().any(|u| u.directory == directory.id)).then(|| only.clone()))
 }

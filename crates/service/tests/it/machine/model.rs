@@ -527,10 +527,6 @@ impl Model {
         };
         let known: Vec<usize> = (0..self.members.len()).filter(here).collect();
         let [only] = known.as_slice() else { return None };
-        // Holders of explicit-only roles are nobody's to take: only their own session links them.
-        if self.grants.iter().any(|g| g.live && g.member == *only && !automatic(g.role)) {
-            return None;
-        }
         (!self.facts(*only).iter().any(|t| t.directory == directory)).then_some(*only)
     }
 }
