@@ -122,7 +122,7 @@ async fn people_sign_in_through_a_provider_that_others_wrote_and_its_groups_give
 }
 
 #[tokio::test]
-#[ignore = "long tier: a key set is read again a minute after the last time at the earliest"]
+#[ignore = "long: a key set is read again a minute after the last time at the earliest"]
 async fn a_provider_that_changed_its_keys_is_believed_after_its_key_set_was_read_again() {
     let server = Server::sqlite().await;
     let provider = Provider::start(&ada(&["Engineering"]), 0);
