@@ -31,9 +31,10 @@ struct DebianPackage {
 }
 
 /// What comes from Debian, PostgreSQL apart, whose programs are not in `PATH`.
-const DEBIAN_PACKAGES: [DebianPackage; 5] = [
+const DEBIAN_PACKAGES: [DebianPackage; 6] = [
     DebianPackage { name: "nginx", programs: &["nginx"], why: "forward-auth behind `auth_request`" },
     DebianPackage { name: "caddy", programs: &["caddy"], why: "forward-auth behind `forward_auth`" },
+    DebianPackage { name: "haproxy", programs: &["haproxy"], why: "forward-auth by a Lua script" },
     DebianPackage { name: "chromium", programs: &["chromium"], why: "a sign-in in a real browser" },
     DebianPackage { name: "python3-venv", programs: &["python3"], why: "peers from PyPI" },
     DebianPackage {

@@ -1,4 +1,4 @@
-//! nginx and Caddy in front of an application, with the very files that the guide offers.
+//! nginx, Caddy, HAProxy and Traefik in front of an application, with the very files that the guide offers.
 
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use portcullis_emulator::{Person, PersonState};
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Org, Server, free_port, provider};
+use crate::harness::{Org, Server, free_port, provider, variable};
 
 /// How long a proxy may take until it answers.
 const MAX_START: Duration = Duration::from_secs(15);
@@ -51,17 +51,36 @@ impl Drop for Proxy {
     }
 }
 
-/// The guide's file of that name, with this test's addresses.
-fn example(name: &str, listen: &str, app: &str, server: &Server) -> String {
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/proxies").join(name);
-    let text = std::fs::read_to_string(&file).unwrap();
-    let mut out = text.clone();
-    let portcullis = server.base.trim_start_matches("http://");
-    for (from, to) in [("127.0.0.1:8000", listen), ("127.0.0.1:9000", app), ("127.0.0.1:8080", portcullis)] {
-        assert!(text.contains(from), "`{name}` no longer says {from}");
-        out = out.replace(from, &format!("@{to}"));
+/// Where the guide's file of that name is.
+fn guide(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../../docs/guide/proxies").join(name).canonicalize().unwrap()
+}
+
+fn portcullis(server: &Server) -> &str {
+    server.base.trim_start_matches("http://")
+}
+
+/// The text with one thing said otherwise.
+fn instead(text: &str, from: &str, to: &str) -> String {
+    assert!(text.contains(from), "the guide's file no longer says {from}: {text}");
+    text.replace(from, to)
+}
+
+/// The guide's file of that name, with these addresses.
+fn addressed(name: &str, addresses: &[(&str, &str)]) -> String {
+    let mut text = std::fs::read_to_string(guide(name)).unwrap();
+    for (from, to) in addresses {
+        // Marked, so that an address that was put in is not taken for one of the guide's.
+        text = instead(&text, from, &format!("\u{0}{to}"));
     }
-    out.replace('@', "")
+    text.replace('\u{0}', "")
+}
+
+/// The same with the three addresses that most of them have.
+fn example(name: &str, listen: &str, app: &str, server: &Server) -> String {
+    let addresses =
+        [("127.0.0.1:8000", listen), ("127.0.0.1:9000", app), ("127.0.0.1:8080", portcullis(server))];
+    addressed(name, &addresses)
 }
 
 async fn start(folder: tempfile::TempDir, listen: String, mut command: Command) -> Proxy {
@@ -118,6 +137,40 @@ async fn caddy(server: &Server, app: &str) -> Proxy {
     let mut command = Command::new("caddy");
     command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
     start(folder, listen, command).await
+}
+
+async fn haproxy(server: &Server, app: &str) -> Proxy {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let file = folder.path().join("haproxy.cfg");
+    let script = guide("haproxy.lua");
+    let text = example("haproxy.cfg", &listen, app, server);
+    let text = instead(&text, "/etc/haproxy/haproxy.lua", script.to_str().unwrap());
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new("haproxy");
+    command.args(["-db", "-f"]).arg(&file);
+    start(folder, listen, command).await
+}
+
+async fn traefik(server: &Server, app: &str) -> Proxy {
+    let folder = tempfile::tempdir().unwrap();
+    let listen = format!("127.0.0.1:{}", free_port());
+    let file = folder.path().join("portcullis.yaml");
+    let text = addressed("traefik.yaml", &[("127.0.0.1:9000", app), ("127.0.0.1:8080", portcullis(server))]);
+    std::fs::write(&file, instead(&text, "app.example.com", "127.0.0.1")).unwrap();
+    let program = Path::new(&variable("PORTCULLIS_TEST_PEERS")).join("venv/bin/traefik");
+    let mut command = Command::new(program);
+    command.arg(format!("--entrypoints.web.address={listen}"));
+    command.arg(format!("--providers.file.filename={}", file.display()));
+    command.args(["--global.checknewversion=false", "--global.sendanonymoususage=false"]);
+    let proxy = start(folder, listen, command).await;
+    // It listens before it has read its file, and knows no site until then.
+    let begun = Instant::now();
+    while through(server, &proxy, &[]).await.0 == 404 {
+        assert!(begun.elapsed() < MAX_START, "Traefik does not take the guide's file");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    proxy
 }
 
 /// What the application saw of a call through the proxy: status, and its headers if it was reached.
@@ -201,5 +254,31 @@ async fn caddy_with_the_guides_file_admits_tells_who_it_is_and_refuses_after_off
     let server = Server::sqlite().await;
     let app = application().await;
     let proxy = caddy(&server, &app).await;
+    a_door(&server, &proxy).await;
+}
+
+#[tokio::test]
+async fn haproxy_with_the_guides_files_admits_tells_who_it_is_and_refuses_after_off_boarding() {
+    let server = Server::sqlite().await;
+    let app = application().await;
+    let proxy = haproxy(&server, &app).await;
+    a_door(&server, &proxy).await;
+}
+
+#[tokio::test]
+async fn haproxy_refuses_when_portcullis_does_not_answer() {
+    let mut server = Server::sqlite().await;
+    let app = application().await;
+    let proxy = haproxy(&server, &app).await;
+    server.terminate();
+    let (status, seen) = through(&server, &proxy, &[("authorization", "Bearer nonsense")]).await;
+    assert_eq!((status, seen), (503, Value::Null), "our own script decides what a silence means");
+}
+
+#[tokio::test]
+async fn traefik_with_the_guides_file_admits_tells_who_it_is_and_refuses_after_off_boarding() {
+    let server = Server::sqlite().await;
+    let app = application().await;
+    let proxy = traefik(&server, &app).await;
     a_door(&server, &proxy).await;
 }
