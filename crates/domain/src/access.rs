@@ -372,9 +372,8 @@ fn given(facts: &PersonFacts) -> Access {
         };
         roles.push((granted.role.rank, granted.role.slug.clone(), reason));
     }
-    if let Some((rank, slug)) = roles.iter().map(|(r, s, _)| (*r, s)).max() {
-        let (rank, slug) = (rank, slug.clone());
-        let same = roles.into_iter().filter(|(r, s, _)| *r == rank && *s == slug);
+    if let Some(slug) = roles.iter().max_by_key(|(rank, slug, _)| (*rank, slug)).map(|(_, s, _)| s.clone()) {
+        let same = roles.into_iter().filter(|(_, s, _)| *s == slug);
         access.reasons.extend(same.map(|(_, _, reason)| reason));
         access.role = Some(slug);
     }

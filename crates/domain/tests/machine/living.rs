@@ -151,6 +151,18 @@ fn a_second_directory_does_not_take_the_government_over() {
 }
 
 #[test]
+fn a_directory_that_a_provider_fills_governs_before_claims_and_the_older_before_the_newer() {
+    let mut facts = PersonFacts {
+        directories: vec![says(1, Statement::Active), says(2, Statement::Active), says(3, Statement::Active)],
+        matched: vec![maps(1, 1, "member"), maps(2, 2, "member"), maps(3, 3, "member")],
+        ..nobody()
+    };
+    assert_eq!(resolve(&facts, NOW).governed_by, Some(directory(1)));
+    facts.directories[0].kind = DirectoryKind::Claims;
+    assert_eq!(resolve(&facts, NOW).governed_by, Some(directory(2)));
+}
+
+#[test]
 fn claims_govern_only_people_whom_they_brought() {
     let mut facts = PersonFacts { joined_at: Some(NOW), ..mapped() };
     facts.directories[0].kind = DirectoryKind::Claims;
@@ -280,4 +292,18 @@ fn nothing_is_written_where_nothing_changed() {
     let ended = PersonFacts { ended: Some((NOW, EndedBecause::Inactive)), ..inactive };
     let membership = stored(&ended, NOW);
     assert_eq!(judge(&membership, &ended, 1, NOW), Verdict::Unchanged, "an end is written once");
+}
+
+#[test]
+fn another_reason_for_an_end_is_written_and_ends_nothing_twice() {
+    let by_hand = PersonFacts {
+        ended: Some((NOW, EndedBecause::Administrator)),
+        governed_by: Some(directory(1)),
+        ..mapped()
+    };
+    let membership = stored(&by_hand, NOW);
+    let mut inactive = by_hand;
+    inactive.directories[0].statement = Statement::Inactive;
+    assert_eq!(resolve(&inactive, NOW).access, membership.access, "nothing but the reason differs");
+    assert!(matches!(judge(&membership, &inactive, 1, NOW), Verdict::Changed(_)));
 }

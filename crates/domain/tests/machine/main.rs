@@ -22,3 +22,4 @@ mod plans;
 mod properties;
 mod roles;
 mod texts;
+mod words;

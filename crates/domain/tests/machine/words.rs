@@ -1,0 +1,127 @@
+//! The words that stand in the API, in the database and in events: each is stable, and the same everywhere.
+
+use portcullis_domain::access::EndedBecause;
+use portcullis_domain::agent::{AgentState, OwnerLossRule};
+use portcullis_domain::audit::{Outcome, Target};
+use portcullis_domain::cause::{Actor, Cause, CauseKind};
+use portcullis_domain::connection::ConnectionKind;
+use portcullis_domain::directory::{DEFAULT_SETTLE_S, DirectoryKind, MAX_SETTLE_S};
+use portcullis_domain::domain::{Domain, DomainState};
+use portcullis_domain::id::{AgentId, DomainId, EventId, TokenId};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::team::TeamRole;
+use portcullis_domain::token::{Holder, Scope, TokenEnd, TokenKind};
+use portcullis_domain::tombstone::IdentifierKind;
+use portcullis_domain::user::AuthenticatorKind;
+use serde::Serialize;
+
+use crate::fixture::{NOW, directory, id, member, organization};
+
+/// The word of each variant, beside what serde writes of it: they are one word.
+fn words<T: Serialize + Copy>(variants: &[T], as_str: fn(T) -> &'static str) -> Vec<&'static str> {
+    let one = |variant: &T| {
+        let word = as_str(*variant);
+        assert_eq!(serde_json::to_value(variant).expect("JSON"), word);
+        word
+    };
+    variants.iter().map(one).collect()
+}
+
+#[test]
+fn each_word_of_the_api_is_the_one_that_is_promised() {
+    let states = words(&MembershipState::ALL, MembershipState::as_str);
+    assert_eq!(states, ["invited", "active", "suspended", "deprovisioned"]);
+    for state in MembershipState::ALL {
+        assert_eq!(MembershipState::parse(state.as_str()), Some(state));
+    }
+    assert_eq!(MembershipState::parse("Active"), None);
+    let rules = words(&OwnerLossRule::ALL, OwnerLossRule::as_str);
+    assert_eq!(rules, ["pause", "hand_over", "disable", "keep"]);
+    let states = words(&AgentState::ALL, AgentState::as_str);
+    assert_eq!(states, ["active", "paused", "orphaned", "disabled"]);
+    assert_eq!(
+        words(&[DomainState::Pending, DomainState::Proven], DomainState::as_str),
+        ["pending", "proven"]
+    );
+    assert_eq!(words(&[TeamRole::Member, TeamRole::Admin], TeamRole::as_str), ["member", "admin"]);
+    assert_eq!(words(&Scope::ALL, Scope::as_str), ["evaluate", "introspect", "revocations"]);
+    assert_eq!(words(&[ConnectionKind::Oidc], ConnectionKind::as_str), ["oidc"]);
+    assert_eq!(
+        words(&[DirectoryKind::Scim, DirectoryKind::Claims], DirectoryKind::as_str),
+        ["scim", "claims"]
+    );
+    assert_eq!([Outcome::Done, Outcome::Refused].map(Outcome::as_str), ["done", "refused"]);
+}
+
+#[test]
+fn each_word_of_the_database_and_of_events_is_stable() {
+    let kinds = words(&TokenKind::ALL, TokenKind::as_str);
+    let named =
+        ["session", "member_key", "agent_key", "service_key", "scim_token", "invitation", "owner_link"];
+    assert_eq!(kinds, named);
+    let reasons = words(&EndedBecause::ALL, EndedBecause::as_str);
+    assert_eq!(reasons, ["inactive", "deleted", "unmapped", "administrator"]);
+    let ends = words(&TokenEnd::ALL, TokenEnd::as_str);
+    let first = ["off_boarded", "agent_disabled", "revoked", "signed_out"];
+    assert_eq!(ends, [&first[..], &["used", "replaced", "holder_deleted", "restored"]].concat());
+    assert_eq!(words(&[AuthenticatorKind::Password], AuthenticatorKind::as_str), ["password"]);
+    let kinds = [CauseKind::Scim, CauseKind::Google, CauseKind::SignIn, CauseKind::Api, CauseKind::Console];
+    assert_eq!(kinds.map(CauseKind::as_str), ["scim", "google", "sign_in", "api", "console"]);
+    assert_eq!([CauseKind::Rule, CauseKind::System].map(CauseKind::as_str), ["rule", "system"]);
+    use IdentifierKind::{Email, ExternalId, Subject, UserName};
+    let kinds = [UserName, Email, ExternalId, Subject].map(IdentifierKind::as_str);
+    assert_eq!(kinds, ["user_name", "email", "external_id", "subject"]);
+}
+
+#[test]
+fn actors_and_holders_are_told_by_kind_and_id() {
+    let (person, key) = (member(4), id!(TokenId, 5));
+    let actors = [
+        (Actor::Root, "root", String::new(), None),
+        (Actor::Membership(person), "membership", person.to_string(), Some(person)),
+        (Actor::ServiceKey(key), "service_key", key.to_string(), None),
+        (Actor::Directory(directory(6)), "directory", directory(6).to_string(), None),
+        (Actor::System, "system", String::new(), None),
+    ];
+    for (actor, kind, id, membership) in actors {
+        assert_eq!((actor.kind(), actor.id(), actor.membership()), (kind, id, membership));
+    }
+    let agent = id!(AgentId, 7);
+    let holders = [
+        (Holder::Membership(person), "membership", person.to_string()),
+        (Holder::Agent(agent), "agent", agent.to_string()),
+        (Holder::Directory(directory(6)), "directory", directory(6).to_string()),
+        (Holder::Organization(organization()), "organization", organization().to_string()),
+    ];
+    for (holder, kind, id) in holders {
+        assert_eq!((holder.kind(), holder.id()), (kind, id));
+    }
+    let target = Target::new("agent", agent);
+    assert_eq!((target.kind.as_str(), target.id), ("agent", agent.to_string()));
+}
+
+#[test]
+fn a_cause_further_down_the_chain_keeps_the_request_and_names_what_it_follows() {
+    let first = Cause { actor: Actor::Membership(member(1)), kind: CauseKind::Api, ..Cause::system() };
+    let next = first.after(id!(EventId, 3));
+    assert_eq!(next, Cause { event: Some(id!(EventId, 3)), ..first });
+}
+
+#[test]
+fn a_domain_says_where_its_record_is_looked_for() {
+    let domain = Domain {
+        id: id!(DomainId, 1),
+        organization: organization(),
+        domain: "acme.test".into(),
+        state: DomainState::Pending,
+        txt_value: "v".into(),
+        proven_at: None,
+        created_at: NOW,
+    };
+    assert_eq!(domain.txt_name(), "_portcullis.acme.test");
+}
+
+#[test]
+fn the_settling_time_is_an_hour_and_thirty_days_at_most() {
+    assert_eq!((DEFAULT_SETTLE_S, MAX_SETTLE_S), (60 * 60, 2_592_000));
+}
