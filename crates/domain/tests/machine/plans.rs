@@ -1,15 +1,24 @@
 //! Plans: a change and its event go together, and what can lessen access says so.
 
+use std::collections::BTreeSet;
+
+use portcullis_domain::agent::{AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{MembershipChange, Restamp, TokenChange, TokenSet};
-use portcullis_domain::id::EventId;
+use portcullis_domain::change::{
+    AgentChange, Change, ConnectionChange, DirectoryChange, MembershipChange, OrganizationChange, Restamp,
+    RoleChange, TokenChange, TokenSet,
+};
+use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::id::{ConnectionId, EventId, RoleId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::receipt::{EndedItem, statement};
+use portcullis_domain::role::{Giving, Rank, Role};
+use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenEnd;
 use serde_json::json;
 
-use crate::fixture::{NOW, id, leaver, member, off_boarded, organization};
+use crate::fixture::{NOW, agent, directory, id, leaver, member, off_boarded, organization, slug};
 use crate::leaving::changes;
 
 fn draft() -> EventDraft {
@@ -60,7 +69,7 @@ fn a_reason_stands_in_the_first_event_beside_what_was_there() {
 
 #[test]
 fn a_receipts_statement_names_who_what_and_by_which_request() {
-    use portcullis_domain::change::{Change, ReceiptChange};
+    use portcullis_domain::change::ReceiptChange;
     let plan = off_boarded(&leaver());
     let Some(Change::Receipt(ReceiptChange::Open(receipt))) = changes(&plan).first().copied() else {
         panic!("the receipt is opened first");
@@ -71,4 +80,56 @@ fn a_receipts_statement_names_who_what_and_by_which_request() {
     assert_eq!(said["ended"], json!([{ "type": "token", "id": "tok_1" }]));
     assert_eq!(said["cause"]["because"], "inactive");
     assert_eq!(said["cause"]["event"], id!(EventId, 9).to_string());
+}
+
+#[test]
+fn what_only_adds_lessens_nothing_and_what_can_take_moves_the_revision() {
+    let role = Role {
+        id: id!(RoleId, 1),
+        organization: organization(),
+        slug: slug("auditor"),
+        rank: Rank::new(200).expect("a rank"),
+        permissions: BTreeSet::new(),
+        giving: Giving::Anyhow,
+        built_in_at: None,
+        created_at: NOW,
+    };
+    let agent = agent(1, OwnerLossRule::Pause, AgentState::Active);
+    let connection = Connection {
+        id: id!(ConnectionId, 1),
+        organization: organization(),
+        kind: ConnectionKind::Oidc,
+        name: "Okta".into(),
+        issuer: "https://idp.test".into(),
+        client_id: "portcullis".into(),
+        client_secret_sealed: "sealed".into(),
+        directory: None,
+        claims_directory: directory(1),
+        jit_at: None,
+        groups_claim: None,
+        environment: Slug::production(),
+        domains: vec![],
+        unconfirmed_at: None,
+        created_at: NOW,
+    };
+    let adds: [Change; 5] = [
+        ConnectionChange::Create(Box::new(connection)).into(),
+        OrganizationChange::Rename(organization(), "Acme".into()).into(),
+        RoleChange::Create(role).into(),
+        AgentChange::Create(agent.clone()).into(),
+        MembershipChange::SetProfile(member(1), "ada@acme.test".into(), "Ada".into()).into(),
+    ];
+    let takes: [Change; 5] = [
+        OrganizationChange::RaiseRules(organization()).into(),
+        RoleChange::Delete(id!(RoleId, 1)).into(),
+        AgentChange::SetState(agent.id, AgentState::Paused).into(),
+        ConnectionChange::Delete(id!(ConnectionId, 1)).into(),
+        DirectoryChange::Unconfirm(organization(), NOW).into(),
+    ];
+    for change in adds {
+        assert!(!change.lessens(), "{change:?}");
+    }
+    for change in takes {
+        assert!(change.lessens(), "{change:?}");
+    }
 }
