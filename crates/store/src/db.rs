@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::id::OrganizationId;
+use portcullis_domain::id::{DirectoryId, OrganizationId};
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::StoreError;
@@ -90,18 +90,36 @@ pub struct Tx<'c> {
     written: u64,
     events: u16,
     trouble: Trouble,
+    held: Vec<Lock>,
 }
 
-/// What is locked, in this order: the organization, groups, memberships in id order.
+/// What is locked, in this order: the organization or its rules, names of groups, groups, memberships in id order, the
+/// owners, users. Waiters are served in order of arrival, so that those who share a lock starve nobody.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Lock {
-    /// Nobody else changes rules, roles, grants or holders of explicit-only roles meanwhile.
+    /// The rules of an organization change: nobody else changes them or resolves access by them meanwhile.
     Organization(OrganizationId),
+    /// Access is resolved by the rules of an organization: they stay as they are meanwhile. Many hold it at once.
+    Rules(OrganizationId),
+    /// Nobody else gives a group of that directory a name meanwhile.
+    GroupNames(DirectoryId),
+    /// Nobody else who may end an ownership counts owners meanwhile.
+    Owners(OrganizationId),
+}
+
+impl Lock {
+    fn key(self) -> String {
+        match self {
+            Self::Organization(id) | Self::Rules(id) => id.to_string(),
+            Self::GroupNames(id) => format!("{id}/names"),
+            Self::Owners(id) => format!("{id}/owners"),
+        }
+    }
 }
 
 impl<'c> Tx<'c> {
     pub(crate) const fn new(inner: Inner<'c>) -> Self {
-        Self { inner, written: 0, events: 0, trouble: Trouble::None }
+        Self { inner, written: 0, events: 0, trouble: Trouble::None, held: Vec::new() }
     }
 
     pub(crate) const fn trouble(&self) -> Trouble {
@@ -222,16 +240,47 @@ impl<'c> Tx<'c> {
     /// # Errors
     /// As [`Tx::rows`].
     pub fn lock(&mut self, lock: Lock) -> Result<(), StoreError> {
-        const ORGANIZATION: Statement = Statement::read(
-            "db.lock_organization",
+        const ALONE: Statement = Statement::read(
+            "db.lock_alone",
             "SELECT CAST(pg_advisory_xact_lock(hashtextextended(CAST($1 AS TEXT), 0)) AS TEXT)",
         );
-        match (&self.inner, lock) {
-            (Inner::Sqlite(_), _) => Ok(()),
-            (Inner::Postgres(_), Lock::Organization(id)) => {
-                self.rows(&ORGANIZATION, crate::params![id]).map(|_| ())
-            }
+        const SHARED: Statement = Statement::read(
+            "db.lock_shared",
+            "SELECT CAST(pg_advisory_xact_lock_shared(hashtextextended(CAST($1 AS TEXT), 0)) AS TEXT)",
+        );
+        if self.holds(lock) {
+            return Ok(());
         }
+        if let Lock::Organization(id) = lock {
+            // Two that share a lock and both want it alone would wait for each other.
+            debug_assert!(
+                !self.held.contains(&Lock::Rules(id)),
+                "the organization is locked before its rules"
+            );
+        }
+        if self.dialect() == Dialect::Postgres {
+            let statement = if matches!(lock, Lock::Rules(_)) { &SHARED } else { &ALONE };
+            let key = lock.key();
+            self.rows(statement, crate::params![key])?;
+        }
+        self.held.push(lock);
+        Ok(())
+    }
+
+    /// Whether this transaction has that lock, or one that implies it.
+    #[must_use]
+    pub fn holds(&self, lock: Lock) -> bool {
+        let stronger = match lock {
+            Lock::Rules(id) => Some(Lock::Organization(id)),
+            Lock::Organization(_) | Lock::GroupNames(_) | Lock::Owners(_) => None,
+        };
+        self.held.iter().any(|held| *held == lock || Some(*held) == stronger)
+    }
+
+    /// Whether this transaction keeps the rules of any organization as they are.
+    #[must_use]
+    pub fn holds_rules(&self) -> bool {
+        self.held.iter().any(|held| matches!(held, Lock::Organization(_) | Lock::Rules(_)))
     }
 
     /// The database's own clock, which every node shares.
