@@ -267,10 +267,10 @@ fn governor(facts: &PersonFacts) -> Option<&DirectoryFacts> {
         return facts.directories.iter().find(|d| d.directory == id);
     }
     let speaks = |d: &&DirectoryFacts| {
-        let may = d.kind == DirectoryKind::Scim || facts.joined_at.is_none();
+        let may = d.kind.tells_of_everybody() || facts.joined_at.is_none();
         may && (d.statement == Statement::Inactive || gives_life(facts, d))
     };
-    let rank = |d: &&DirectoryFacts| (d.kind != DirectoryKind::Scim, d.directory);
+    let rank = |d: &&DirectoryFacts| (!d.kind.tells_of_everybody(), d.directory);
     facts.directories.iter().filter(speaks).min_by_key(rank)
 }
 

@@ -15,6 +15,7 @@ use crate::directory_group::DirectoryGroup;
 use crate::directory_user::DirectoryUser;
 use crate::domain::Domain;
 use crate::environment::Environment;
+use crate::google::GoogleSource;
 use crate::grant::Grant;
 use crate::id::{
     AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
@@ -214,6 +215,8 @@ pub enum DirectoryChange {
     Update(Directory),
     /// Gone, with its facts and mappings.
     Delete(DirectoryId),
+    /// Where a directory of Google Workspace gets its facts from now on.
+    SetGoogle(Box<GoogleSource>),
     /// A backup was put back at that moment: what all directories of the organization say waits until they say it again.
     Unconfirm(OrganizationId, Timestamp),
 }

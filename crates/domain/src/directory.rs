@@ -20,15 +20,31 @@ pub enum DirectoryKind {
     Scim,
     /// A connection's claims carry them at sign-in.
     Claims,
+    /// Google Workspace is asked for them, again and again.
+    Google,
 }
 
 impl DirectoryKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Scim, Self::Claims, Self::Google];
+
+    /// Whether it tells of people all the time, whoever signs in or does not: such a directory governs, whoever came
+    /// first; claims govern only people whom they brought.
+    #[must_use]
+    pub const fn tells_of_everybody(self) -> bool {
+        match self {
+            Self::Scim | Self::Google => true,
+            Self::Claims => false,
+        }
+    }
+
     /// The text in the API and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Scim => "scim",
             Self::Claims => "claims",
+            Self::Google => "google",
         }
     }
 }

@@ -19,6 +19,7 @@ pub mod directory_user;
 pub mod domain;
 pub mod environment;
 pub mod evaluation;
+pub mod google;
 pub mod grant;
 pub mod id;
 pub mod mapping;

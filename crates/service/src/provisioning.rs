@@ -1,6 +1,6 @@
 //! What a directory says of people and groups, kept as it was said, and carried out before its answer.
 //!
-//! Whatever the protocol (SCIM now), it ends here: facts are written, then [`crate::access`] decides for each
+//! Whatever the protocol (SCIM, Google Directory), it ends here: facts are written, then [`crate::access`] decides for each
 //! membership that they touch. Saying the same again writes nothing.
 
 mod group;
@@ -38,16 +38,24 @@ pub struct Speaker {
     pub organization: OrganizationId,
     /// The directory.
     pub directory: DirectoryId,
-    /// The request.
+    /// The request, or the run of a poll.
     pub request: RequestId,
+    /// By which door it speaks.
+    pub kind: CauseKind,
 }
 
 impl Speaker {
+    /// A directory that speaks SCIM in this request.
+    #[must_use]
+    pub const fn scim(organization: OrganizationId, directory: DirectoryId, request: RequestId) -> Self {
+        Self { organization, directory, request, kind: CauseKind::Scim }
+    }
+
     /// The cause of everything that follows from this call.
     #[must_use]
     pub const fn cause(&self) -> Cause {
         Cause {
-            kind: CauseKind::Scim,
+            kind: self.kind,
             actor: Actor::Directory(self.directory),
             request: Some(self.request),
             event: None,

@@ -130,6 +130,19 @@ CREATE TABLE directories (
 );
 CREATE INDEX directories_organization ON directories (organization, id);
 
+CREATE TABLE google_sources (
+    directory TEXT NOT NULL PRIMARY KEY,
+    organization TEXT NOT NULL,
+    customer TEXT NOT NULL,
+    domain TEXT,
+    delegated_admin TEXT NOT NULL,
+    client_email TEXT NOT NULL,
+    client_id TEXT NOT NULL,
+    key_id TEXT NOT NULL,
+    key_sealed TEXT NOT NULL,
+    updated_at INT NOT NULL
+);
+
 CREATE TABLE directory_users (
     id TEXT NOT NULL PRIMARY KEY,
     organization TEXT NOT NULL,
@@ -431,3 +444,25 @@ CREATE TABLE traces (
 );
 CREATE INDEX traces_listed ON traces (organization, id);
 CREATE INDEX traces_created ON traces (created_at);
+
+CREATE TABLE google_polls (
+    directory TEXT NOT NULL PRIMARY KEY,
+    organization TEXT NOT NULL,
+    run TEXT,
+    leased_until INT NOT NULL,
+    kind TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    progress TEXT NOT NULL,
+    started_at INT,
+    finished_at INT,
+    due_at INT NOT NULL,
+    full_at INT NOT NULL,
+    fast_at INT NOT NULL,
+    full_succeeded_at INT,
+    fast_succeeded_at INT,
+    failures INT NOT NULL,
+    error_code TEXT,
+    error_message TEXT,
+    customer_id TEXT
+);
+CREATE INDEX google_polls_due ON google_polls (due_at);

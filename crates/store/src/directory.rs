@@ -144,9 +144,7 @@ fn read(row: &Row) -> Result<Directory, StoreError> {
     Ok(Directory {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
-        kind: row.one_of(2, |text| {
-            [DirectoryKind::Scim, DirectoryKind::Claims].into_iter().find(|kind| kind.as_str() == text)
-        })?,
+        kind: row.one_of(2, |text| DirectoryKind::ALL.into_iter().find(|kind| kind.as_str() == text))?,
         name: row.text(3)?.to_owned(),
         default_role: row.opt_parsed(4)?,
         settle_s: row.int(5)?,
@@ -190,8 +188,10 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryChange) -> Result<(), Sto
             ] {
                 tx.run(statement, params![id])?;
             }
+            crate::google::delete(tx, *id)?;
             tx.run(&DELETE, params![id]).map(|_| ())
         }
+        DirectoryChange::SetGoogle(source) => crate::google::set(tx, source),
         DirectoryChange::Unconfirm(organization, at) => {
             tx.run(&UNCONFIRM, params![organization, at]).map(|_| ())
         }

@@ -73,7 +73,7 @@ pub(crate) fn team_role(text: &str) -> Option<TeamRole> {
 }
 
 pub(crate) fn directory_kind(text: &str) -> Option<DirectoryKind> {
-    [DirectoryKind::Scim, DirectoryKind::Claims].into_iter().find(|k| k.as_str() == text)
+    DirectoryKind::ALL.into_iter().find(|k| k.as_str() == text)
 }
 
 /// The organization's rules number: read before the rules, stored with what follows from them.

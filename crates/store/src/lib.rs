@@ -22,6 +22,7 @@ pub mod domain;
 pub mod environment;
 pub mod error;
 pub mod facts;
+pub mod google;
 pub mod grant;
 pub mod idempotency;
 pub mod instance;

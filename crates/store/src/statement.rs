@@ -61,6 +61,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::domain::ALL,
         crate::environment::ALL,
         crate::facts::ALL,
+        crate::google::ALL,
         crate::grant::ALL,
         crate::idempotency::ALL,
         crate::instance::ALL,

@@ -172,6 +172,16 @@ fn claims_govern_only_people_whom_they_brought() {
 }
 
 #[test]
+fn every_directory_but_claims_governs_people_who_were_there_before() {
+    for kind in DirectoryKind::ALL {
+        let mut facts = PersonFacts { joined_at: Some(NOW), ..mapped() };
+        facts.directories[0].kind = kind;
+        let governor = (kind != DirectoryKind::Claims).then(|| directory(1));
+        assert_eq!(resolve(&facts, NOW).governed_by, governor, "{kind:?}");
+    }
+}
+
+#[test]
 fn a_governing_directory_that_knows_the_person_no_longer_has_deleted_them() {
     let facts = PersonFacts { governed_by: Some(directory(1)), joined_at: Some(NOW), ..nobody() };
     assert_eq!(resolve(&facts, NOW).ended, Some(EndedBecause::Deleted));

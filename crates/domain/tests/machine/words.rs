@@ -46,10 +46,7 @@ fn each_word_of_the_api_is_the_one_that_is_promised() {
     assert_eq!(words(&[TeamRole::Member, TeamRole::Admin], TeamRole::as_str), ["member", "admin"]);
     assert_eq!(words(&Scope::ALL, Scope::as_str), ["evaluate", "introspect", "revocations"]);
     assert_eq!(words(&[ConnectionKind::Oidc], ConnectionKind::as_str), ["oidc"]);
-    assert_eq!(
-        words(&[DirectoryKind::Scim, DirectoryKind::Claims], DirectoryKind::as_str),
-        ["scim", "claims"]
-    );
+    assert_eq!(words(&DirectoryKind::ALL, DirectoryKind::as_str), ["scim", "claims", "google"]);
     assert_eq!([Outcome::Done, Outcome::Refused].map(Outcome::as_str), ["done", "refused"]);
 }
 

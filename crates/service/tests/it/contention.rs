@@ -49,7 +49,7 @@ fn try_write<T: Send + 'static>(
 }
 
 fn speaker(moment: &mut Moment, (organization, directory): (OrganizationId, DirectoryId)) -> Speaker {
-    Speaker { organization, directory, request: RequestId::fresh(moment.now, &mut moment.random) }
+    Speaker::scim(organization, directory, RequestId::fresh(moment.now, &mut moment.random))
 }
 
 fn said(name: &str, active: bool) -> PersonSaid {

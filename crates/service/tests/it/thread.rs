@@ -87,7 +87,7 @@ pub(crate) fn speaker(
     organization: OrganizationId,
     directory: DirectoryId,
 ) -> Speaker {
-    Speaker { organization, directory, request: RequestId::fresh(moment.now, &mut moment.random) }
+    Speaker::scim(organization, directory, RequestId::fresh(moment.now, &mut moment.random))
 }
 
 pub(crate) fn provision(bench: &Bench, place: &Place, name: &'static str) -> (DirectoryUserId, MembershipId) {

@@ -99,7 +99,7 @@ pub(super) async fn prove(app: &App, call: &Call) -> Result<Speaker, (Option<Org
     match proven.await {
         Ok(Ok((organization, directory))) => {
             proof::hold(Proof::Directory { presented: shown, directory });
-            Ok(Speaker { organization, directory, request: call.request })
+            Ok(Speaker::scim(organization, directory, call.request))
         }
         Ok(Err(owner)) => match app.scim_failures().count(call.source.0, named, call.started_at) {
             Ok(()) => Err((owner, ScimError::Unauthorized.into())),

@@ -16,7 +16,7 @@ pub struct Told {
 
 fn speaker(organization: OrganizationId, directory: DirectoryId, bench: &Bench) -> Speaker {
     let mut moment = bench.portcullis().moment();
-    Speaker { organization, directory, request: RequestId::fresh(moment.now, &mut moment.random) }
+    Speaker::scim(organization, directory, RequestId::fresh(moment.now, &mut moment.random))
 }
 
 /// The directory of an answer.

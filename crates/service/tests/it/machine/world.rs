@@ -98,7 +98,7 @@ fn said(person: usize, active: Option<bool>, attributes: &str) -> PersonSaid {
 }
 
 fn speaker(moment: &mut Moment, organization: OrganizationId, directory: DirectoryId) -> Speaker {
-    Speaker { organization, directory, request: RequestId::fresh(moment.now, &mut moment.random) }
+    Speaker::scim(organization, directory, RequestId::fresh(moment.now, &mut moment.random))
 }
 
 /// The cause of what an administrator asks for here.

@@ -17,6 +17,7 @@ use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::environment::Environment;
+use portcullis_domain::google::GoogleSource;
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{
     AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
@@ -306,7 +307,7 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         Kind::DirectoryCreate => DirectoryChange::Create(Directory {
             id: fresh!(DirectoryId),
             organization: org,
-            kind: if dice.one_in(3) { DirectoryKind::Claims } else { DirectoryKind::Scim },
+            kind: dice.pick(DirectoryKind::ALL)?,
             name: word(dice),
             default_role: perhaps(dice, slug("member")),
             settle_s: 3600,
@@ -320,6 +321,22 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
                 .into()
         }
         Kind::DirectoryDelete => DirectoryChange::Delete(directory?.id).into(),
+        Kind::DirectoryGoogle => {
+            let directory = directory?;
+            let source = GoogleSource {
+                directory: directory.id,
+                organization: directory.organization,
+                customer: word(dice),
+                domain: perhaps_word(dice),
+                delegated_admin: word(dice),
+                client_email: word(dice),
+                client_id: word(dice),
+                key_id: word(dice),
+                key_sealed: word(dice),
+                updated_at: at,
+            };
+            DirectoryChange::SetGoogle(Box::new(source)).into()
+        }
         Kind::DirectoryUnconfirm => DirectoryChange::Unconfirm(org, at).into(),
         Kind::ToldCreate => {
             let directory = directory?;

@@ -17,6 +17,7 @@ use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::environment::Environment;
+use portcullis_domain::google::GoogleSource;
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{
     AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
@@ -34,7 +35,8 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
 use portcullis_store::{
     StoreError, Tx, agent, connection, directory, directory_group, directory_user, domain, environment,
-    grant, leaver, mapping, membership, organization, outbox, receipt, role, team, token, tombstone, user,
+    google, grant, leaver, mapping, membership, organization, outbox, receipt, role, team, token, tombstone,
+    user,
 };
 
 /// More than a run makes of anything.
@@ -51,6 +53,7 @@ pub(crate) struct Maps {
     pub(crate) authenticators: BTreeMap<UserId, (String, String, Timestamp)>,
     pub(crate) members: BTreeMap<MembershipId, Membership>,
     pub(crate) directories: BTreeMap<DirectoryId, Directory>,
+    pub(crate) google: BTreeMap<DirectoryId, GoogleSource>,
     pub(crate) told: BTreeMap<DirectoryUserId, DirectoryUser>,
     pub(crate) groups: BTreeMap<DirectoryGroupId, DirectoryGroup>,
     pub(crate) places: BTreeSet<(DirectoryGroupId, DirectoryUserId)>,
@@ -302,8 +305,12 @@ impl Maps {
                 groups.retain(|_, g| g.directory != *id);
                 self.places.retain(|(g, _)| groups.contains_key(g));
                 self.mappings.retain(|_, m| m.directory != *id);
+                self.google.remove(id);
                 self.directories.remove(id);
                 self.former_directories.insert(*id);
+            }
+            DirectoryChange::SetGoogle(source) => {
+                self.google.insert(source.directory, (**source).clone());
             }
             DirectoryChange::Unconfirm(organization, at) => {
                 for told in self.told.values_mut() {
@@ -561,6 +568,7 @@ impl Maps {
         lines.extend(self.members.values().map(|m| shown("member", m)));
         lines.extend(self.members.values().map(|m| shown("names", &(m.id, self.identifiers(m)))));
         lines.extend(self.directories.values().map(|d| shown("directory", d)));
+        lines.extend(self.google.values().map(|g| shown("google", g)));
         lines.extend(self.told.values().map(|t| shown("told", t)));
         lines.extend(self.groups.values().map(|g| shown("group", g)));
         lines.extend(self.places.iter().map(|p| shown("place", p)));
@@ -604,6 +612,9 @@ impl Maps {
             lines.extend(role::list(tx, org, None, ALL)?.iter().map(|r| shown("role", r)));
             lines.extend(domain::list(tx, org, None, ALL)?.iter().map(|d| shown("domain", d)));
             lines.extend(directory::list(tx, org, None, ALL)?.iter().map(|d| shown("directory", d)));
+            for id in self.directories.keys().chain(&self.former_directories) {
+                lines.extend(google::source(tx, org, *id)?.iter().map(|g| shown("google", g)));
+            }
             lines.extend(connection::list(tx, org, None, ALL)?.iter().map(|c| shown("connection", c)));
             lines.extend(mapping::list(tx, org, None, None, ALL)?.iter().map(|m| shown("mapping", m)));
             lines.extend(grant::list(tx, org, None, ALL)?.iter().map(|g| shown("grant", g)));

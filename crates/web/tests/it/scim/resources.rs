@@ -333,11 +333,11 @@ async fn saying_the_same_again_touches_no_row_at_all() {
     let idp = Provider::new();
     let alice = idp.user("alice").await;
     let eng = idp.group("Eng", &[&alice]).await;
-    let speaker = Speaker {
-        organization: idp.organization,
-        directory: idp.directory,
-        request: "req_00000000000000000000000000000001".parse().unwrap(),
-    };
+    let speaker = Speaker::scim(
+        idp.organization,
+        idp.directory,
+        "req_00000000000000000000000000000001".parse().unwrap(),
+    );
     let (user, _) = portcullis_scim::parse_user(person("alice").to_string().as_bytes()).unwrap();
     let said = scim::person_said(&user);
     let (user, group) = (alice.parse().unwrap(), eng.parse().unwrap());
@@ -397,7 +397,7 @@ async fn a_large_group_is_told_of_in_one_call_and_read_back_whole() {
     let idp = Provider::new();
     let (directory, organization) = (idp.directory, idp.organization);
     let request = "req_00000000000000000000000000000001".parse().unwrap();
-    let speaker = Speaker { organization, directory, request };
+    let speaker = Speaker::scim(organization, directory, request);
     let people: Vec<String> = idp.bench.write(move |tx, moment| {
         (0..3000)
             .map(|n| {

@@ -1,0 +1,456 @@
+//! Directories of Google Workspace: where each gets its facts, and how its polls stand.
+//!
+//! The source is a change, because who is asked decides who has access. The poll is a note: a run's lease, progress and
+//! schedule give nobody anything. One run at a time polls a directory, whichever node it is on: it holds the row until
+//! `leased_until` by the database's clock, and every write of facts begins with [`keep`].
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::google::GoogleSource;
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, OrganizationId, RequestId};
+
+use crate::row::{Row, list};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+macro_rules! poll_columns {
+    () => {
+        "directory, organization, run, leased_until, kind, phase, progress, started_at, finished_at, full_at, fast_at, \
+         full_succeeded_at, fast_succeeded_at, failures, error_code, error_message, customer_id"
+    };
+}
+
+macro_rules! people_columns {
+    () => {
+        "SELECT id, external_id, user_name, inactive_at, unconfirmed_at, attributes FROM directory_users"
+    };
+}
+
+const SET: Statement = Statement::change(
+    "google.set",
+    "INSERT INTO google_sources (directory, organization, customer, domain, delegated_admin, client_email, client_id, \
+     key_id, key_sealed, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
+     ON CONFLICT (directory) DO UPDATE SET customer = $3, domain = $4, delegated_admin = $5, client_email = $6, \
+     client_id = $7, key_id = $8, key_sealed = $9, updated_at = $10",
+);
+const DELETE: Statement =
+    Statement::change("google.delete", "DELETE FROM google_sources WHERE directory = $1");
+const SOURCE: Statement = Statement::read(
+    "google.source",
+    "SELECT directory, organization, customer, domain, delegated_admin, client_email, client_id, key_id, key_sealed, \
+     updated_at FROM google_sources WHERE directory = $1 AND organization = $2",
+);
+const BEGIN: Statement = Statement::note(
+    "google.begin",
+    "INSERT INTO google_polls (directory, organization, leased_until, kind, phase, progress, due_at, full_at, fast_at, \
+     failures) VALUES ($1, $2, 0, 'full', 'waiting', '{}', $3, $3, $3, 0) ON CONFLICT DO NOTHING",
+);
+const FORGET: Statement = Statement::note(
+    "google.forget",
+    "DELETE FROM google_polls WHERE directory NOT IN (SELECT directory FROM google_sources)",
+);
+const POLL: Statement = Statement::read(
+    "google.poll",
+    concat!("SELECT ", poll_columns!(), " FROM google_polls WHERE directory = $1"),
+);
+const DUE: Statement = Statement::read(
+    "google.due",
+    "SELECT google_polls.directory, google_polls.organization FROM google_polls JOIN google_sources \
+     ON google_sources.directory = google_polls.directory \
+     WHERE due_at <= $1 AND leased_until <= $2 ORDER BY due_at LIMIT $3",
+);
+const CLAIM: Statement = Statement::note(
+    "google.claim",
+    "UPDATE google_polls SET run = $2, leased_until = $3, kind = $4, phase = 'reading', progress = '{}', \
+     started_at = $5 WHERE directory = $1 AND leased_until <= $6 RETURNING directory",
+);
+const KEEP: Statement = Statement::note(
+    "google.keep",
+    "UPDATE google_polls SET leased_until = $3, phase = $4, progress = $5 \
+     WHERE directory = $1 AND run = $2 AND leased_until > $6",
+);
+const FINISH: Statement = Statement::note(
+    "google.finish",
+    "UPDATE google_polls SET leased_until = 0, phase = 'waiting', progress = $3, finished_at = $4, due_at = $5, \
+     full_at = $6, fast_at = $7, full_succeeded_at = $8, fast_succeeded_at = $9, failures = $10, error_code = $11, \
+     error_message = $12, customer_id = $13 WHERE directory = $1 AND run = $2",
+);
+const HASTEN: Statement = Statement::note(
+    "google.hasten",
+    "UPDATE google_polls SET full_at = $2, due_at = $2 WHERE directory = $1",
+);
+const UNPIN: Statement =
+    Statement::note("google.unpin", "UPDATE google_polls SET customer_id = NULL WHERE directory = $1");
+const RELEASE: Statement = Statement::note(
+    "google.release",
+    "UPDATE google_polls SET leased_until = 0, phase = 'waiting' WHERE directory = $1 AND run = $2",
+);
+const PEOPLE: Statement = Statement::read(
+    "google.people",
+    concat!(people_columns!(), " WHERE directory = $1 AND id > $2 ORDER BY id LIMIT $3"),
+);
+const KNOWN: Statement = Statement::read(
+    "google.known",
+    concat!(people_columns!(), " WHERE directory = $1 AND external_id IN_LIST($2)"),
+);
+const GROUPS: Statement = Statement::read(
+    "google.groups",
+    "SELECT id, external_id, display_name FROM directory_groups WHERE directory = $1 AND id > $2 ORDER BY id LIMIT $3",
+);
+const MEMBERS: Statement = Statement::read(
+    "google.members",
+    "SELECT directory_user FROM directory_members WHERE directory_group = $1 AND directory_user > $2 \
+     ORDER BY directory_user LIMIT $3",
+);
+
+pub(crate) const ALL: &[&Statement] = &[
+    &SET, &DELETE, &SOURCE, &BEGIN, &FORGET, &POLL, &DUE, &CLAIM, &KEEP, &FINISH, &HASTEN, &UNPIN, &RELEASE,
+    &PEOPLE, &KNOWN, &GROUPS, &MEMBERS,
+];
+
+/// How the polls of a directory stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Poll {
+    /// The directory.
+    pub directory: DirectoryId,
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// The run that polls, or that polled last.
+    pub run: Option<RequestId>,
+    /// Until when that run may write, by the database's clock; the beginning of time if it is over.
+    pub leased_until: Timestamp,
+    /// `full` or `fast`: what that run reads.
+    pub kind: String,
+    /// `waiting`, `reading` or `writing`.
+    pub phase: String,
+    /// What it has read and written, as JSON text.
+    pub progress: String,
+    /// When it began.
+    pub started_at: Option<Timestamp>,
+    /// When the last one ended.
+    pub finished_at: Option<Timestamp>,
+    /// When everything is read next.
+    pub full_at: Timestamp,
+    /// When the suspended and deleted are read next.
+    pub fast_at: Timestamp,
+    /// When a full poll last succeeded.
+    pub full_succeeded_at: Option<Timestamp>,
+    /// When a fast poll last succeeded.
+    pub fast_succeeded_at: Option<Timestamp>,
+    /// Runs that failed since one succeeded.
+    pub failures: i64,
+    /// Why the last run failed, as a stable code.
+    pub error_code: Option<String>,
+    /// The same in words.
+    pub error_message: Option<String>,
+    /// The customer whom the first run met: another one is not this directory's.
+    pub customer_id: Option<String>,
+}
+
+/// How far a run is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Stage<'a> {
+    /// `reading` or `writing`.
+    pub phase: &'a str,
+    /// What it has read and written, as JSON text.
+    pub progress: &'a str,
+}
+
+/// Somebody of whom a directory told, as far as a poll compares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// Their id here.
+    pub id: DirectoryUserId,
+    /// Their id there.
+    pub external_id: Option<String>,
+    /// The name that they sign in with there.
+    pub user_name: String,
+    /// Since when they are said to be inactive.
+    pub inactive_at: Option<Timestamp>,
+    /// Since when what was said of them waits, after a restore.
+    pub unconfirmed_at: Option<Timestamp>,
+    /// Every attribute, as JSON text.
+    pub attributes: String,
+}
+
+/// A group of which a directory told, as far as a poll compares.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct KnownGroup {
+    /// Its id here.
+    pub id: DirectoryGroupId,
+    /// Its id there.
+    pub external_id: Option<String>,
+    /// Its name.
+    pub display_name: String,
+}
+
+pub(crate) fn set(tx: &mut Tx<'_>, source: &GoogleSource) -> Result<(), StoreError> {
+    tx.run(
+        &SET,
+        params![
+            source.directory,
+            source.organization,
+            source.customer,
+            source.domain,
+            source.delegated_admin,
+            source.client_email,
+            source.client_id,
+            source.key_id,
+            source.key_sealed,
+            source.updated_at,
+        ],
+    )
+    .map(|_| ())
+}
+
+pub(crate) fn delete(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<(), StoreError> {
+    tx.run(&DELETE, params![directory]).map(|_| ())
+}
+
+fn read_poll(row: &Row) -> Result<Poll, StoreError> {
+    let text = |column| row.opt_text(column).map(|t| t.map(str::to_owned));
+    Ok(Poll {
+        directory: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        run: row.opt_parsed(2)?,
+        leased_until: row.at(3)?,
+        kind: row.text(4)?.to_owned(),
+        phase: row.text(5)?.to_owned(),
+        progress: row.text(6)?.to_owned(),
+        started_at: row.opt_at(7)?,
+        finished_at: row.opt_at(8)?,
+        full_at: row.at(9)?,
+        fast_at: row.at(10)?,
+        full_succeeded_at: row.opt_at(11)?,
+        fast_succeeded_at: row.opt_at(12)?,
+        failures: row.int(13)?,
+        error_code: text(14)?,
+        error_message: text(15)?,
+        customer_id: text(16)?,
+    })
+}
+
+fn read_known(row: &Row) -> Result<Known, StoreError> {
+    Ok(Known {
+        id: row.parsed(0)?,
+        external_id: row.opt_text(1)?.map(str::to_owned),
+        user_name: row.text(2)?.to_owned(),
+        inactive_at: row.opt_at(3)?,
+        unconfirmed_at: row.opt_at(4)?,
+        attributes: row.text(5)?.to_owned(),
+    })
+}
+
+/// Where a directory of that organization gets its facts.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn source(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: DirectoryId,
+) -> Result<Option<GoogleSource>, StoreError> {
+    let Some(row) = tx.row(&SOURCE, params![directory, organization])? else { return Ok(None) };
+    Ok(Some(GoogleSource {
+        directory: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        customer: row.text(2)?.to_owned(),
+        domain: row.opt_text(3)?.map(str::to_owned),
+        delegated_admin: row.text(4)?.to_owned(),
+        client_email: row.text(5)?.to_owned(),
+        client_id: row.text(6)?.to_owned(),
+        key_id: row.text(7)?.to_owned(),
+        key_sealed: row.text(8)?.to_owned(),
+        updated_at: row.at(9)?,
+    }))
+}
+
+/// Begins to poll a directory, first of all everything, at `at`.
+///
+/// # Errors
+/// As [`source`].
+pub fn begin(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: DirectoryId,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    tx.run(&BEGIN, params![directory, organization, at]).map(|_| ())
+}
+
+/// Forgets the polls of directories that are gone; how many.
+///
+/// # Errors
+/// As [`source`].
+pub fn forget(tx: &mut Tx<'_>) -> Result<u64, StoreError> {
+    tx.run(&FORGET, params![])
+}
+
+/// How the polls of a directory stand.
+///
+/// # Errors
+/// As [`source`].
+pub fn poll(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<Option<Poll>, StoreError> {
+    tx.row(&POLL, params![directory])?.as_ref().map(read_poll).transpose()
+}
+
+/// Directories that are due at `now` and that nobody polls, the longest due first.
+///
+/// # Errors
+/// As [`source`].
+pub fn due(
+    tx: &mut Tx<'_>,
+    now: Timestamp,
+    limit: i64,
+) -> Result<Vec<(DirectoryId, OrganizationId)>, StoreError> {
+    let clock = tx.database_now()?;
+    let rows = tx.rows(&DUE, params![now, clock, limit])?;
+    rows.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
+}
+
+/// Takes a directory's polls for a run, for `lease_s` seconds; whether nobody else has them.
+///
+/// # Errors
+/// As [`source`].
+pub fn claim(
+    tx: &mut Tx<'_>,
+    (directory, run): (DirectoryId, RequestId),
+    kind: &str,
+    now: Timestamp,
+    lease_s: i64,
+) -> Result<bool, StoreError> {
+    let clock = tx.database_now()?;
+    let claimed = tx.row(&CLAIM, params![directory, run, clock.plus_s(lease_s), kind, now, clock])?;
+    Ok(claimed.is_some())
+}
+
+/// Notes how far a run is, and holds the directory for another `lease_s` seconds; whether it is still that run's. In a
+/// transaction that writes facts this comes first: the row stays locked until the commit.
+///
+/// # Errors
+/// As [`source`].
+pub fn keep(
+    tx: &mut Tx<'_>,
+    (directory, run): (DirectoryId, RequestId),
+    stage: Stage<'_>,
+    lease_s: i64,
+) -> Result<bool, StoreError> {
+    let clock = tx.database_now()?;
+    let until = clock.plus_s(lease_s);
+    Ok(tx.run(&KEEP, params![directory, run, until, stage.phase, stage.progress, clock])? > 0)
+}
+
+/// Ends a run as `poll` says it ended, and gives the directory back. A run that lost it changes nothing.
+///
+/// # Errors
+/// As [`source`].
+pub fn finish(tx: &mut Tx<'_>, run: RequestId, poll: &Poll) -> Result<(), StoreError> {
+    tx.run(
+        &FINISH,
+        params![
+            poll.directory,
+            run,
+            poll.progress,
+            poll.finished_at,
+            poll.full_at.min(poll.fast_at),
+            poll.full_at,
+            poll.fast_at,
+            poll.full_succeeded_at,
+            poll.fast_succeeded_at,
+            poll.failures,
+            poll.error_code,
+            poll.error_message,
+            poll.customer_id,
+        ],
+    )
+    .map(|_| ())
+}
+
+/// Has everything of a directory read at `at`.
+///
+/// # Errors
+/// As [`source`].
+pub fn hasten(tx: &mut Tx<'_>, directory: DirectoryId, at: Timestamp) -> Result<(), StoreError> {
+    tx.run(&HASTEN, params![directory, at]).map(|_| ())
+}
+
+/// Forgets which customer the first run met.
+///
+/// # Errors
+/// As [`source`].
+pub fn unpin(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<(), StoreError> {
+    tx.run(&UNPIN, params![directory]).map(|_| ())
+}
+
+/// Gives a directory back that a run was cut off at.
+///
+/// # Errors
+/// As [`source`].
+pub fn release(tx: &mut Tx<'_>, (directory, run): (DirectoryId, RequestId)) -> Result<(), StoreError> {
+    tx.run(&RELEASE, params![directory, run]).map(|_| ())
+}
+
+/// A page of the people of whom a directory told, after `after`.
+///
+/// # Errors
+/// As [`source`].
+pub fn people(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Known>, StoreError> {
+    tx.rows(&PEOPLE, params![directory, after, limit])?.iter().map(read_known).collect()
+}
+
+/// The people of whom a directory told by one of these ids of theirs.
+///
+/// # Errors
+/// As [`source`].
+pub fn known(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    external_ids: &[String],
+) -> Result<Vec<Known>, StoreError> {
+    let mut found = Vec::new();
+    for chunk in external_ids.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(&KNOWN, params![directory, list(chunk)])? {
+            found.push(read_known(&row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A page of the groups of which a directory told, after `after`.
+///
+/// # Errors
+/// As [`source`].
+pub fn groups(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<KnownGroup>, StoreError> {
+    let rows = tx.rows(&GROUPS, params![directory, after, limit])?;
+    rows.iter()
+        .map(|row| {
+            Ok(KnownGroup {
+                id: row.parsed(0)?,
+                external_id: row.opt_text(1)?.map(str::to_owned),
+                display_name: row.text(2)?.to_owned(),
+            })
+        })
+        .collect()
+}
+
+/// A page of a group's members, after `after`.
+///
+/// # Errors
+/// As [`source`].
+pub fn members(
+    tx: &mut Tx<'_>,
+    group: DirectoryGroupId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<DirectoryUserId>, StoreError> {
+    tx.rows(&MEMBERS, params![group, after, limit])?.iter().map(|row| row.parsed(0)).collect()
+}
