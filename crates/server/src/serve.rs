@@ -17,6 +17,7 @@ use portcullis_service::{Insecure, Limits, Portcullis, ServiceError, Surrounding
 use portcullis_store::lease::{self, Lease};
 use portcullis_store::{Dialect, Options, Priority, Store, StoreError, audit, instance};
 use portcullis_web::edge::EdgeSettings;
+use portcullis_web::pace::Pace;
 use portcullis_web::{App, router};
 use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
@@ -264,7 +265,8 @@ async fn prepare(settings: &Settings) -> Result<Running> {
     let store = Arc::clone(&product.around().store);
     let waiting = Arc::clone(&store);
     let render = metrics::renderer(recorder, move || waiting.waiting());
-    let edge = EdgeSettings { trusted_proxies: settings.trusted_proxies.clone() };
+    let pace = Pace { max_pause: settings.http_body_pause, ..Pace::default() };
+    let edge = EdgeSettings { trusted_proxies: settings.trusted_proxies.clone(), pace };
     let app = App::with_metrics(product.clone(), edge, Some(render));
     Ok(Running { product, app, store, lease, listener, tls, held })
 }

@@ -232,6 +232,15 @@ setting!(
     "Without it, callers who send a byte a minute hold every connection."
 );
 setting!(
+    HTTP_BODY_PAUSE_S,
+    "http",
+    "body_pause_s",
+    Kind::Number { min: 1, max: 300 },
+    Fallback::Value("20"),
+    "How long a caller may pause while it sends a body; on the whole a body must bring 4 KiB a second. Whoever is slower is answered with 408.",
+    "Without it, callers who send half a body hold every connection. What is asked is a rate and not a total, so that a group of 50,000 members passes over a slow link."
+);
+setting!(
     HTTP_DRAIN_S,
     "http",
     "drain_s",
@@ -323,7 +332,7 @@ setting!(
 );
 
 /// Every setting, in the order of the reference page.
-pub static TABLE: [&Setting; 25] = [
+pub static TABLE: [&Setting; 26] = [
     &LISTEN,
     &PUBLIC_URL,
     &DATA,
@@ -339,6 +348,7 @@ pub static TABLE: [&Setting; 25] = [
     &HTTP_MAX_CONNECTIONS,
     &HTTP_MAX_HEADER_BYTES,
     &HTTP_HEADER_TIMEOUT_S,
+    &HTTP_BODY_PAUSE_S,
     &HTTP_DRAIN_S,
     &LOG_FORMAT,
     &LOG_FILTER,

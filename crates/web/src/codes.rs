@@ -19,6 +19,7 @@ use crate::error::{outside, status};
 /// Problems with a request itself, found before any use case is asked.
 pub const OF_REQUESTS: &[(&str, u16, &str)] = &[
     ("body_too_large", 400, "the body has more bytes than this call takes"),
+    ("body_too_slow", 408, "the body paused for too long or came too slowly"),
     ("internal", 500, "something went wrong on our side; the log has it under the request id"),
     ("invalid_field", 400, "a field, parameter or header is not what it must be"),
     ("invalid_json", 400, "the body is not JSON"),

@@ -18,6 +18,7 @@ use tracing::{Instrument as _, Span};
 
 use crate::App;
 use crate::error::Problem;
+use crate::pace::{self, Pace, Slow};
 use crate::scope;
 
 /// Paths that probes and proxies call under another name than ours.
@@ -32,6 +33,8 @@ const MAX_FORWARDED: usize = 32;
 pub struct EdgeSettings {
     /// Whose `X-Forwarded-For` counts.
     pub trusted_proxies: Vec<IpNet>,
+    /// How fast bodies must come.
+    pub pace: Pace,
 }
 
 /// Where a request came from, as far as that can be trusted.
@@ -104,8 +107,11 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
         || authority(request.uri(), request.headers())
             .is_some_and(|a| is_ours(a, &app.portcullis().around().public_url));
     let span = span(&method, route.as_deref(), id);
-    let mut response =
-        if ours { proof::beside(next.run(request)).instrument(span.clone()).await } else { misdirected() };
+    let mut response = if ours {
+        answer(request, next, id, app.edge().pace).instrument(span.clone()).await
+    } else {
+        misdirected()
+    };
     let https = app.portcullis().around().public_url.scheme() == "https";
     stamp(response.headers_mut(), id, https);
     let micros = app.portcullis().now().micros() - started_at.micros();
@@ -120,6 +126,19 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
         [("method", method_label(&method).to_owned()), ("route", route), ("status", status.to_string())];
     metrics::counter!("portcullis_http_requests_total", &labels).increment(1);
     response
+}
+
+/// What the handler answers, unless the body does not come: then the handler is let go, which has begun nothing.
+async fn answer(request: Request<Body>, next: Next, id: RequestId, pace: Pace) -> Response {
+    let (parts, body) = request.into_parts();
+    let (body, late) = pace::keep(body, pace);
+    let slow = Slow::of(&parts);
+    let request = Request::from_parts(parts, body);
+    tokio::select! {
+        biased;
+        response = proof::beside(next.run(request)) => response,
+        () = late => slow.refusal(id),
+    }
 }
 
 /// The method as a label of a metric: callers may make methods up, and each label is kept for good.

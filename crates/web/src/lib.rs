@@ -16,6 +16,7 @@ pub mod health;
 pub mod keys;
 pub mod once;
 pub mod openapi;
+pub mod pace;
 pub mod pages;
 pub mod route;
 pub mod scim;

@@ -12,10 +12,10 @@ use url::{Host, Url};
 
 use super::{
     ALLOW_NETWORKS, ALLOW_PRIVATE_NETWORKS, BEHIND_PROXY, DATA, DATABASE, DNS_SERVERS, FETCH_CA_FILE,
-    HTTP_DRAIN_S, HTTP_HEADER_TIMEOUT_S, HTTP_MAX_CONNECTIONS, HTTP_MAX_HEADER_BYTES, LISTEN, LOG_FILTER,
-    LOG_FORMAT, Loaded, OTLP_ENDPOINT, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem, ROOT_TOKEN,
-    SEALING_KEY_FILE, SESSION_ABSOLUTE_S, SESSION_IDLE_S, Setting, SettingsError, Sources, TLS_CERT, TLS_KEY,
-    TRACE_MAX_COUNT, TRUSTED_PROXIES, kind,
+    HTTP_BODY_PAUSE_S, HTTP_DRAIN_S, HTTP_HEADER_TIMEOUT_S, HTTP_MAX_CONNECTIONS, HTTP_MAX_HEADER_BYTES,
+    LISTEN, LOG_FILTER, LOG_FORMAT, Loaded, OTLP_ENDPOINT, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem,
+    ROOT_TOKEN, SEALING_KEY_FILE, SESSION_ABSOLUTE_S, SESSION_IDLE_S, Setting, SettingsError, Sources,
+    TLS_CERT, TLS_KEY, TRACE_MAX_COUNT, TRUSTED_PROXIES, kind,
 };
 use crate::fetch::address::is_never_reached;
 
@@ -76,6 +76,7 @@ pub struct Settings {
     pub http_max_connections: usize,
     pub http_max_header_bytes: usize,
     pub http_header_timeout: Duration,
+    pub http_body_pause: Duration,
     pub http_drain: Duration,
     pub log_format: LogFormat,
     pub log_filter: String,
@@ -238,6 +239,7 @@ fn read(loaded: &Loaded) -> Result<Settings, Problem> {
         http_max_connections: from.number(&HTTP_MAX_CONNECTIONS)?,
         http_max_header_bytes: from.number(&HTTP_MAX_HEADER_BYTES)?,
         http_header_timeout: from.seconds(&HTTP_HEADER_TIMEOUT_S)?,
+        http_body_pause: from.seconds(&HTTP_BODY_PAUSE_S)?,
         http_drain: from.seconds(&HTTP_DRAIN_S)?,
         log_format: from.needed(&LOG_FORMAT, |text| match text {
             "text" => Some(LogFormat::Text),

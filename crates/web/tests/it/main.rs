@@ -19,6 +19,7 @@ mod mappings;
 mod matrix;
 mod members;
 mod organizations;
+mod pace;
 mod people;
 mod records;
 mod roles;
