@@ -8,14 +8,17 @@ use portcullis_domain::connection::ConnectionKind;
 use portcullis_domain::directory::{DEFAULT_SETTLE_S, DirectoryKind, MAX_SETTLE_S};
 use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::id::{AgentId, DomainId, EventId, TokenId};
+use portcullis_domain::mapping::Gives;
 use portcullis_domain::membership::MembershipState;
+use portcullis_domain::refusal::Refusal;
 use portcullis_domain::team::TeamRole;
+use portcullis_domain::text::TextError;
 use portcullis_domain::token::{Holder, Scope, TokenEnd, TokenKind};
 use portcullis_domain::tombstone::IdentifierKind;
 use portcullis_domain::user::AuthenticatorKind;
 use serde::Serialize;
 
-use crate::fixture::{NOW, directory, id, member, organization};
+use crate::fixture::{NOW, directory, id, mapped, member, organization, slug, stored};
 
 /// The word of each variant, beside what serde writes of it: they are one word.
 fn words<T: Serialize + Copy>(variants: &[T], as_str: fn(T) -> &'static str) -> Vec<&'static str> {
@@ -121,4 +124,38 @@ fn a_domain_says_where_its_record_is_looked_for() {
 #[test]
 fn the_settling_time_is_an_hour_and_thirty_days_at_most() {
     assert_eq!((DEFAULT_SETTLE_S, MAX_SETTLE_S), (60 * 60, 2_592_000));
+}
+
+#[test]
+fn each_refusal_has_the_code_that_clients_rely_on() {
+    let codes = [
+        (Refusal::Text(TextError::Slug), "invalid_slug"),
+        (Refusal::Text(TextError::Email), "invalid_email"),
+        (Refusal::Text(TextError::Domain), "invalid_domain"),
+        (Refusal::Text(TextError::Name), "invalid_name"),
+        (Refusal::RankOutOfRange, "rank_out_of_range"),
+        (Refusal::RankTaken, "rank_taken"),
+        (Refusal::AboveOwnRank, "above_own_rank"),
+        (Refusal::RoleIsExplicitOnly, "role_is_explicit_only"),
+        (Refusal::PermissionIsExplicitOnly, "permission_is_explicit_only"),
+        (Refusal::BuiltIn, "built_in"),
+        (Refusal::MemberInactive, "member_inactive"),
+        (Refusal::JitUnderDirectory, "jit_under_directory"),
+        (Refusal::LastOwner, "last_owner"),
+        (Refusal::Tombstoned, "tombstoned"),
+        (Refusal::NoRoleMapped, "no_role_mapped"),
+    ];
+    for (refusal, code) in codes {
+        assert_eq!(refusal.code(), code, "{refusal}");
+    }
+}
+
+#[test]
+fn a_mapping_that_gives_anything_is_not_empty_and_a_membership_tells_its_role() {
+    let role = Gives { role: Some(slug("member")), ..Gives::default() };
+    let team = Gives { team: Some((slug("core"), TeamRole::Member)), ..Gives::default() };
+    let environment = Gives { environment: Some(slug("staging")), ..Gives::default() };
+    assert!(Gives::default().is_empty());
+    assert!([role, team, environment].iter().all(|gives| !gives.is_empty()));
+    assert_eq!(stored(&mapped(), NOW).role(), Some(&slug("member")));
 }
