@@ -3,40 +3,71 @@
 //! A caller decides how slowly a body comes. Between the proof and the write they may have been off-boarded, their
 //! token ended or their role taken; so the proof is held beside the request, and every write of that request begins by
 //! asking again (invariant I1). What no request asked for (jobs, sign-in) holds nothing.
+//!
+//! To ask again is usually to read one number: every commit that takes access away moves the revision, so while it
+//! stands where it stood when the caller was proven, they may do what they might then.
 
 use std::cell::RefCell;
 use std::future::Future;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
-use portcullis_store::Tx;
+use portcullis_store::{Tx, instance};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::ServiceError;
 use crate::caller::{Caller, authenticate, authenticate_directory};
 use crate::token_use::TokenUses;
 
+/// Seconds for which a proof is good while the revision stands still. No revision moves when a token runs out or access
+/// changes by itself, so a request that takes longer is proven in full again.
+pub const MAX_STANDING_S: i64 = 1;
+
 tokio::task_local! {
     static HELD: RefCell<Option<Proof>>;
 }
 
+/// As of when somebody was proven. Read before the proof, so that what is taken away meanwhile is not missed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct AsOf {
+    revision: i64,
+    at: Timestamp,
+}
+
+impl AsOf {
+    /// Where the revision stands now.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn read(tx: &mut Tx<'_>, now: Timestamp) -> Result<Self, ServiceError> {
+        Ok(Self { revision: instance::revision(tx)?, at: now })
+    }
+
+    /// Whether nothing can have been taken away since.
+    fn stands(self, tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, ServiceError> {
+        let fresh = self.at <= now && now < self.at.plus_s(MAX_STANDING_S);
+        Ok(fresh && instance::revision(tx)? == self.revision)
+    }
+}
+
 /// By what somebody was let in.
 #[derive(Clone)]
-pub enum Proof {
+pub struct Proof {
+    /// The bearer text.
+    pub presented: SecretString,
+    /// Who that was.
+    pub who: Who,
+    /// As of when.
+    pub as_of: AsOf,
+}
+
+/// Who was let in.
+#[derive(Clone)]
+pub enum Who {
     /// A caller of the administration API.
-    Caller {
-        /// The bearer text.
-        presented: SecretString,
-        /// Who that was.
-        caller: Caller,
-    },
+    Caller(Caller),
     /// A directory.
-    Directory {
-        /// The bearer text.
-        presented: SecretString,
-        /// Which directory that was.
-        directory: DirectoryId,
-    },
+    Directory(DirectoryId),
 }
 
 impl Proof {
@@ -50,13 +81,16 @@ impl Proof {
         uses: &TokenUses,
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        match self {
-            Self::Caller { presented, caller } => {
-                let same = authenticate(tx, presented.expose_secret(), now)? == *caller;
-                if same { Ok(()) } else { Err(ServiceError::Unauthenticated) }
-            }
-            Self::Directory { presented, directory } => {
-                authenticate_directory(tx, uses, presented.expose_secret(), *directory, now).map(|_| ())
+        // No revision moves when the root token is made anew: it is always looked up.
+        if !matches!(self.who, Who::Caller(Caller::Root)) && self.as_of.stands(tx, now)? {
+            return Ok(());
+        }
+        let presented = self.presented.expose_secret();
+        match &self.who {
+            Who::Caller(caller) if authenticate(tx, presented, now)? == *caller => Ok(()),
+            Who::Caller(_) => Err(ServiceError::Unauthenticated),
+            Who::Directory(directory) => {
+                authenticate_directory(tx, uses, presented, *directory, now).map(|_| ())
             }
         }
     }

@@ -11,7 +11,7 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::id::RequestId;
 use portcullis_domain::organization::Organization;
 use portcullis_service::caller::{Caller, authenticate};
-use portcullis_service::proof::{self, Proof};
+use portcullis_service::proof::{self, AsOf, Proof, Who};
 use portcullis_service::{ServiceError, organization};
 use secrecy::SecretString;
 
@@ -90,8 +90,14 @@ impl FromRequestParts<App> for Known {
         let presented = bearer(parts).ok_or_else(Problem::unauthenticated)?.to_owned();
         let request = request_id(parts, app);
         let shown = SecretString::from(presented.clone());
-        let caller = app.portcullis().read(move |tx, now| authenticate(tx, &presented, now)).await?;
-        proof::hold(Proof::Caller { presented: shown, caller: caller.clone() });
+        let (caller, as_of) = app
+            .portcullis()
+            .read(move |tx, now| {
+                let as_of = AsOf::read(tx, now)?;
+                Ok((authenticate(tx, &presented, now)?, as_of))
+            })
+            .await?;
+        proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
         Ok(Self { caller, request })
     }
 }
@@ -109,9 +115,10 @@ impl FromRequestParts<App> for Scope {
             .map_err(|_| Problem::bad_request("invalid_path", "the path is not valid UTF-8"))?;
         let named = path.iter().find(|(key, _)| *key == "org").map(|(_, value)| value.to_owned());
         let named = named.unwrap_or_default();
-        let (caller, organization) = app
+        let (caller, organization, as_of) = app
             .portcullis()
             .read(move |tx, now| {
+                let as_of = AsOf::read(tx, now)?;
                 let caller = authenticate(tx, &presented, now)?;
                 let organization = organization::named(tx, &named)?;
                 match needs {
@@ -128,10 +135,10 @@ impl FromRequestParts<App> for Scope {
                     }
                     Needs::Known | Needs::Nothing => return Err(ServiceError::NotFound("organization")),
                 }
-                Ok((caller, organization))
+                Ok((caller, organization, as_of))
             })
             .await?;
-        proof::hold(Proof::Caller { presented: shown, caller: caller.clone() });
+        proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
         let scope = Self { caller, request, organization };
         if matches!(scope.caller, Caller::Root) && parts.method == Method::GET {
             let path = parts.uri.path().to_owned();

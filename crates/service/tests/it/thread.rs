@@ -18,7 +18,7 @@ use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
 use portcullis_service::caller::authenticate;
 use portcullis_service::evaluation::{About, ask};
-use portcullis_service::proof::{self, Proof};
+use portcullis_service::proof::{self, AsOf, Proof, Who};
 use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::rules::after_rule_change;
 use portcullis_service::{ServiceError, audit_export, organization};
@@ -108,6 +108,16 @@ pub(crate) fn key(
     holder: Holder,
     shown_to: ShownTo,
 ) -> String {
+    key_for(bench, place, kind, (holder, shown_to), None)
+}
+
+fn key_for(
+    bench: &Bench,
+    place: &Place,
+    kind: TokenKind,
+    (holder, shown_to): (Holder, ShownTo),
+    life_s: Option<i64>,
+) -> String {
     let organization = place.organization;
     bench.write(move |tx, moment| {
         let secret = TokenSecret::fresh(kind, &mut moment.random);
@@ -125,7 +135,7 @@ pub(crate) fn key(
             connection: None,
             address_key: None,
             issued_at: moment.now,
-            expires_at: None,
+            expires_at: life_s.map(|s| moment.now.plus_s(s)),
             max_idle_s: None,
             ended: None,
         };
@@ -377,6 +387,20 @@ async fn causes_stand_before_what_follows_from_them_in_the_log() {
     assert!(actions[2..22].iter().all(|a| a == "token.ended"), "{actions:?}");
 }
 
+/// A member with a key of their own who was let in just now, as the request that holds the proof sees it.
+async fn let_in(bench: &Bench, presented: &str) -> Proof {
+    let shown = presented.to_owned();
+    let (caller, as_of) = bench
+        .portcullis()
+        .read(move |tx, now| {
+            let as_of = AsOf::read(tx, now)?;
+            Ok((authenticate(tx, &shown, now)?, as_of))
+        })
+        .await
+        .unwrap();
+    Proof { presented: presented.to_owned().into(), who: Who::Caller(caller), as_of }
+}
+
 #[tokio::test]
 async fn a_request_that_was_let_in_before_its_caller_left_writes_nothing() {
     let bench = Bench::sqlite();
@@ -384,15 +408,35 @@ async fn a_request_that_was_let_in_before_its_caller_left_writes_nothing() {
     let (user, member) = provision(&bench, &place, "ada");
     let own =
         key(&bench, &place, TokenKind::MemberKey, Holder::Membership(member), ShownTo::Membership(member));
-    let portcullis = bench.portcullis().clone();
-    let presented = own.clone();
-    let caller = portcullis.read(move |tx, now| authenticate(tx, &presented, now)).await.unwrap();
-    let write = || portcullis.write(Priority::Ordinary, |_, _| Ok(()));
+    let proof = let_in(&bench, &own).await;
+    let write = || bench.portcullis().write(Priority::Ordinary, |_, _| Ok(()));
     let (before, after) = proof::beside(async {
-        proof::hold(Proof::Caller { presented: own.clone().into(), caller });
+        proof::hold(proof);
         let before = write().await;
         // The body is still on its way when the directory takes the caller out.
         say_active(&bench, &place, user, false);
+        (before, write().await)
+    })
+    .await;
+    assert_eq!(before, Ok(()));
+    assert_eq!(after, Err(ServiceError::Unauthenticated));
+}
+
+#[tokio::test]
+async fn a_request_whose_token_ran_out_while_its_body_came_writes_nothing() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (_, member) = provision(&bench, &place, "ada");
+    let hands = (Holder::Membership(member), ShownTo::Membership(member));
+    let own = key_for(&bench, &place, TokenKind::MemberKey, hands, Some(10));
+    let proof = let_in(&bench, &own).await;
+    let write = || bench.portcullis().write(Priority::Ordinary, |_, _| Ok(()));
+    let (before, after) = proof::beside(async {
+        proof::hold(proof);
+        // Nothing is taken from anybody meanwhile: no revision moves.
+        bench.clock.pass_s(9);
+        let before = write().await;
+        bench.clock.pass_s(1);
         (before, write().await)
     })
     .await;

@@ -13,7 +13,7 @@ use portcullis_domain::id::{DirectoryId, OrganizationId};
 use portcullis_scim::ScimError;
 use portcullis_service::ServiceError;
 use portcullis_service::caller::{authenticate_directory, owner_of_directory};
-use portcullis_service::proof::{self, Proof};
+use portcullis_service::proof::{self, AsOf, Proof, Who};
 use portcullis_service::provisioning::Speaker;
 use secrecy::SecretString;
 
@@ -90,15 +90,16 @@ pub(super) async fn prove(app: &App, call: &Call) -> Result<Speaker, (Option<Org
     let proven = app.portcullis().read(move |tx, now| {
         let Some(directory) = named else { return Ok(Err(None)) };
         let presented = presented.as_deref().unwrap_or("");
+        let as_of = AsOf::read(tx, now)?;
         match authenticate_directory(tx, portcullis.uses(), presented, directory, now) {
-            Ok((organization, _)) => Ok(Ok((organization, directory))),
+            Ok((organization, _)) => Ok(Ok((organization, directory, as_of))),
             Err(ServiceError::Unauthenticated) => Ok(Err(owner_of_directory(tx, directory)?)),
             Err(other) => Err(other),
         }
     });
     match proven.await {
-        Ok(Ok((organization, directory))) => {
-            proof::hold(Proof::Directory { presented: shown, directory });
+        Ok(Ok((organization, directory, as_of))) => {
+            proof::hold(Proof { presented: shown, who: Who::Directory(directory), as_of });
             Ok(Speaker::scim(organization, directory, call.request))
         }
         Ok(Err(owner)) => match app.scim_failures().count(call.source.0, named, call.started_at) {
