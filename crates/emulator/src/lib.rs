@@ -1,4 +1,4 @@
-//! The identity provider's side: an OIDC provider, a SCIM client and the people of a company.
+//! The identity provider's side: an OIDC provider, a SCIM client, a stand-in of Google Workspace, and a company.
 //!
 //! Here so that `portcullis demo`, `emulate` and `drill` and the tests have a counterpart that speaks only HTTP, as a
 //! stranger would, and that can be told to misbehave: every attack on a relying party is one [`Behaviour`]. `serve`
@@ -10,6 +10,7 @@
 mod behaviour;
 mod browser;
 mod dialect;
+mod google;
 mod http_client;
 mod oidc_answers;
 mod oidc_provider;
@@ -21,6 +22,10 @@ mod surroundings;
 pub use behaviour::Behaviour;
 pub use browser::{Browser, BrowserError, Page};
 pub use dialect::Dialect;
+pub use google::{
+    DIRECTORY_PATH, GOOGLE_TOKEN_URL, GoogleAnswer, GoogleCall, GoogleFault, GoogleGroup, GoogleMember,
+    GooglePerson, GoogleServer, GoogleSettings, GoogleWorkspace, Workspace,
+};
 pub use http_client::HttpError;
 pub use oidc_provider::{
     Counts, EmulatorError, GroupValues, KeyKind, OidcProvider, ProviderSettings, RegisteredClient, Rotation,

@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod company;
 #[cfg(test)]
+mod google;
+#[cfg(test)]
 mod provider;
 #[cfg(test)]
 mod relying_party;
