@@ -60,6 +60,9 @@ fn what_is_no_email_address_has_no_key() {
 fn a_domain_key_has_a_dot_and_ascii_labels() {
     assert_eq!(domain_key(" Acme.TEST. "), Ok("acme.test".to_owned()));
     assert_eq!(domain_key("xn--bcher-kva.example"), Ok("xn--bcher-kva.example".to_owned()));
+    let longest = format!("{}.{}", [&*"a".repeat(61); 4].join("."), "abcde");
+    assert_eq!((longest.len(), domain_key(&longest)), (253, Ok(longest.clone())));
+    assert_eq!(domain_key(&format!("{longest}f")), Err(TextError::Domain));
     let label = format!("{}.test", "a".repeat(64));
     for bad in ["", "acme", ".", "acme.", ".test", "a..b", "-a.b", "a-.b", "bücher.example", "a b.c", &label]
     {
@@ -171,7 +174,7 @@ fn instants_are_read_as_they_are_written() {
     assert_eq!(Timestamp::parse_rfc3339("yesterday"), None);
     assert_eq!(NOW.plus_s(90).seconds_since(NOW), 90);
     assert_eq!(NOW.plus_s(i64::MAX).micros(), i64::MAX, "far away, not wrapped around");
-    assert_eq!(Timestamp::from_micros(-1).seconds(), -1);
+    assert_eq!([-1, 999_999, 7_000_000].map(|m| Timestamp::from_micros(m).seconds()), [-1, 0, 7]);
     struct Still;
     impl Clock for Still {
         fn now(&self) -> Timestamp {

@@ -13,7 +13,7 @@ use portcullis_domain::membership::MembershipState;
 use portcullis_domain::refusal::Refusal;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::TextError;
-use portcullis_domain::token::{Holder, Scope, TokenEnd, TokenKind};
+use portcullis_domain::token::{Holder, Scope, ShownTo, TokenEnd, TokenKind};
 use portcullis_domain::tombstone::IdentifierKind;
 use portcullis_domain::user::AuthenticatorKind;
 use serde::Serialize;
@@ -96,6 +96,8 @@ fn actors_and_holders_are_told_by_kind_and_id() {
     for (holder, kind, id) in holders {
         assert_eq!((holder.kind(), holder.id()), (kind, id));
     }
+    let shown = [ShownTo::Membership(person), ShownTo::Root, ShownTo::Bearer].map(ShownTo::membership);
+    assert_eq!(shown, [Some(person), None, None]);
     let target = Target::new("agent", agent);
     assert_eq!((target.kind.as_str(), target.id), ("agent", agent.to_string()));
 }
