@@ -6,9 +6,12 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::settings::flags::{AllFlags, PlaceFlags};
 
+/// Columns of a line of help at the most: what a page of text is read with.
+const MAX_HELP_WIDTH: usize = 100;
+
 /// The identity control plane of an AI platform.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, about, max_term_width = 110, arg_required_else_help = true)]
+#[command(name = "portcullis", version, about, max_term_width = MAX_HELP_WIDTH, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -149,3 +152,7 @@ pub struct Demo {
     #[arg(long)]
     pub json: bool,
 }
+
+#[cfg(test)]
+#[path = "cli_tests.rs"]
+mod tests;

@@ -13,6 +13,7 @@ use portcullis_store::Store;
 use crate::admin::{self, Order};
 use crate::cli::{Admin, Audit, AuditExport, AuditVerify, Cli, Command, Config, RootToken};
 use crate::clock::SystemClock;
+use crate::ending::{Ending, MAX_HANGING};
 use crate::settings::flags::Given;
 use crate::settings::{Loaded, Settings, Sources};
 use crate::{data_dir, demo, doctor, log, restore, serve};
@@ -25,12 +26,21 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
     match cli.command {
         Command::Serve(flags) => {
             let settings = settings(flags.0)?;
-            runtime()?.block_on(async {
+            let runtime = runtime()?;
+            let served = runtime.block_on(async {
                 let logging = log::begin(&settings)?;
-                let served = serve::serve(settings).await;
-                tokio::task::spawn_blocking(|| logging.finish()).await?;
+                let ending = Ending::default();
+                let served = serve::serve(settings, &ending).await;
+                if ending.rest(tokio::task::spawn_blocking(|| logging.finish())).await.is_none() {
+                    eprintln!(
+                        "portcullis: spans were lost at the end: the collector did not take them in time"
+                    );
+                }
                 served
-            })?;
+            });
+            // A thread that waits for a database which does not answer would be waited for without end.
+            runtime.shutdown_timeout(MAX_HANGING);
+            served?;
         }
         Command::Migrate(flags) => {
             let settings = settings(flags.0)?;

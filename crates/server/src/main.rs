@@ -10,6 +10,7 @@ mod commands;
 mod data_dir;
 mod demo;
 mod doctor;
+mod ending;
 mod fetch;
 mod listen;
 mod log;

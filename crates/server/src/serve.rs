@@ -28,6 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::admin::Door;
 use crate::clock::SystemClock;
 use crate::data_dir::{self, Held};
+use crate::ending::Ending;
 use crate::mark::Mark;
 use crate::random::{SystemRandom, sources};
 use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
@@ -184,18 +185,25 @@ struct Running {
     held: Held,
 }
 
-/// Serves until SIGTERM or SIGINT.
+/// Serves until SIGTERM or SIGINT; then `ending` says how long the end may take.
 ///
 /// # Errors
 /// If it cannot begin, or the lease of the database was lost.
-pub async fn serve(settings: Settings) -> Result<()> {
+pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     // Before anything answers: whoever sees it ready may tell it to stop.
-    let orders = Orders::listen()?;
+    let mut orders = Orders::listen()?;
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let Running { product, app, store, lease, listener, tls, held } = prepare(&settings).await?;
-    greet(&settings, &product, listener.local_addr()?).await?;
+    let Running { product, app, store, lease, listener, tls, held } = tokio::select! {
+        running = begin(&settings) => running?,
+        // A database that does not answer holds up the start, and must not hold up the end.
+        () = orders.stop() => {
+            ending.begin();
+            tracing::info!("stopped before it was ready");
+            return Ok(());
+        }
+    };
 
     let (stop, stopped) = watch::channel(false);
     let (stop_jobs, jobs_stopped) = watch::channel(false);
@@ -220,6 +228,7 @@ pub async fn serve(settings: Settings) -> Result<()> {
             Ok(Ok(())) | Err(_) => anyhow::anyhow!("the listener ended"),
         }),
     };
+    ending.begin();
     tracing::info!("draining: requests that came are answered, no new ones are taken");
     app.drain();
     let _ = stop.send(true);
@@ -229,17 +238,26 @@ pub async fn serve(settings: Settings) -> Result<()> {
     let _ = stop_jobs.send(true);
     marking.abort();
     taking_orders.abort();
-    if tokio::time::timeout(MAX_WIND_UP, jobs).await.is_err() {
+    if ending.within(MAX_WIND_UP, jobs).await.is_none() {
         tracing::warn!("a job was cut off; what it left is done after the next start");
     }
-    if tokio::time::timeout(MAX_WIND_UP, last_writes(&settings.data, &product, lease)).await.is_err() {
+    if ending.within(MAX_WIND_UP, last_writes(&settings.data, &product, lease)).await.is_none() {
         tracing::warn!("the database did not take the last writes in time; the lease runs out by itself");
     }
     drop((app, product));
-    tokio::task::spawn_blocking(move || store.close()).await?;
+    if ending.rest(tokio::task::spawn_blocking(move || store.close())).await.is_none() {
+        tracing::warn!("the database does not answer; its connections are left as they are");
+    }
     drop(held);
     tracing::info!("stopped");
     failed.map_or(Ok(()), Err)
+}
+
+/// Prepares, and says where things are.
+async fn begin(settings: &Settings) -> Result<Running> {
+    let running = prepare(settings).await?;
+    greet(settings, &running.product, running.listener.local_addr()?).await?;
+    Ok(running)
 }
 
 /// Opens and takes everything that serving needs.
@@ -335,7 +353,7 @@ impl Orders {
     }
 
     /// Resolves when the process is told to stop.
-    async fn stop(mut self) {
+    async fn stop(&mut self) {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.int.recv() => {}

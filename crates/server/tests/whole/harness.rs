@@ -14,6 +14,9 @@ pub const ROOT: &str = "whole-tests-root-token-0123456789abcdef";
 /// How long a server may take until it is ready.
 const MAX_START: Duration = Duration::from_secs(20);
 
+/// How long a test waits for an end; the promise is ten seconds.
+const MAX_END: Duration = Duration::from_secs(20);
+
 /// What the environment says, or a panic that names what is missing.
 pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("`{name}` is not set: run `cargo xtask test --only whole`"))
@@ -50,9 +53,13 @@ impl Server {
 
     /// A server on a fresh PostgreSQL database.
     pub async fn postgres() -> Self {
+        Self::on(fresh_database().await).await
+    }
+
+    /// A server on the database at that URL.
+    pub async fn on(url: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        let url = fresh_database().await;
         Self::start(data, Some(url), Some(folder)).await
     }
 
@@ -110,11 +117,7 @@ impl Server {
 
     /// SIGTERM; how long it took and how it ended.
     pub fn terminate(&mut self) -> (Duration, std::process::ExitStatus) {
-        let started = Instant::now();
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
-        let status = self.child.wait().unwrap();
-        (started.elapsed(), status)
+        terminate(&mut self.child)
     }
 
     /// A call with JSON: status and body.
@@ -169,6 +172,24 @@ impl Drop for Server {
     fn drop(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+}
+
+/// SIGTERM; how long it took and how it ended. One that does not end is killed, and the test fails.
+pub fn terminate(child: &mut Child) -> (Duration, std::process::ExitStatus) {
+    let started = Instant::now();
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().unwrap().success());
+    loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            return (started.elapsed(), status);
+        }
+        if started.elapsed() > MAX_END {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            panic!("it did not end in {MAX_END:?}");
+        }
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 
