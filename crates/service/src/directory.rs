@@ -387,7 +387,7 @@ pub fn issue_token(
 ) -> Result<Issued, ServiceError> {
     let found = find(tx, organization, id)?;
     if found.kind != DirectoryKind::Scim {
-        return Err(ServiceError::invalid("directory", "has no tokens: the claims of a connection feed it"));
+        return Err(ServiceError::invalid("directory", "has no tokens: nobody pushes to it"));
     }
     must_reach(tx, caller, &found)?;
     issue(tx, moment, caller, &found, expires_at, cause)
@@ -430,7 +430,7 @@ pub fn revoke_token(
 }
 
 /// May the caller have to do with what this directory can give?
-fn must_reach(tx: &mut Tx<'_>, caller: &Caller, of: &Directory) -> Result<(), ServiceError> {
+pub(crate) fn must_reach(tx: &mut Tx<'_>, caller: &Caller, of: &Directory) -> Result<(), ServiceError> {
     let highest = directory::highest_given(tx, of.organization, of.id)?;
     may_reach(caller, highest)
 }
@@ -440,7 +440,7 @@ fn may_reach(caller: &Caller, rank: Option<i64>) -> Result<(), ServiceError> {
     Ok(may_give(caller.rank(), rank?)?)
 }
 
-fn default_role(
+pub(crate) fn default_role(
     tx: &mut Tx<'_>,
     caller: &Caller,
     organization: OrganizationId,
@@ -449,7 +449,7 @@ fn default_role(
     slug.map(|slug| mappable(tx, caller.rank(), organization, slug).map(|role| role.slug)).transpose()
 }
 
-fn settle_s(seconds: i64) -> Result<i64, ServiceError> {
+pub(crate) fn settle_s(seconds: i64) -> Result<i64, ServiceError> {
     if (0..=MAX_SETTLE_S).contains(&seconds) {
         return Ok(seconds);
     }
@@ -457,7 +457,7 @@ fn settle_s(seconds: i64) -> Result<i64, ServiceError> {
 }
 
 /// A directory as an audit event shows it.
-fn shown(of: &Directory) -> serde_json::Value {
+pub(crate) fn shown(of: &Directory) -> serde_json::Value {
     json!({
         "kind": of.kind.as_str(),
         "name": of.name,

@@ -19,6 +19,7 @@ pub mod error;
 pub mod evaluation;
 pub mod fetch;
 pub mod first_owner;
+pub mod google;
 pub mod grant;
 pub mod idempotency;
 pub mod invitation;
@@ -137,6 +138,7 @@ pub struct Portcullis {
     keys: Arc<signing::OpenKeys>,
     door: Arc<sign_in::Door>,
     reads: Arc<root_use::RootReads>,
+    google: Arc<google::Polling>,
     lease: Option<Lease>,
 }
 
@@ -151,6 +153,7 @@ impl Portcullis {
             keys: Arc::default(),
             door: Arc::default(),
             reads: Arc::default(),
+            google: Arc::default(),
             lease: None,
         }
     }

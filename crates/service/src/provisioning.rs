@@ -114,7 +114,7 @@ impl PersonSaid {
     }
 
     /// Keys of the addresses that are any, without repetition.
-    fn email_keys(&self) -> Vec<String> {
+    pub(crate) fn email_keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = Vec::new();
         for key in self.emails.iter().filter_map(|e| email_key(e).ok()) {
             if !keys.contains(&key) {

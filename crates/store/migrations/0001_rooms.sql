@@ -461,8 +461,10 @@ CREATE TABLE google_polls (
     full_succeeded_at INT,
     fast_succeeded_at INT,
     failures INT NOT NULL,
+    error_kind TEXT,
     error_code TEXT,
     error_message TEXT,
-    customer_id TEXT
+    customer_id TEXT,
+    org_units TEXT NOT NULL
 );
 CREATE INDEX google_polls_due ON google_polls (due_at);

@@ -15,7 +15,8 @@ use crate::{StoreError, Tx, params};
 macro_rules! poll_columns {
     () => {
         "directory, organization, run, leased_until, kind, phase, progress, started_at, finished_at, full_at, fast_at, \
-         full_succeeded_at, fast_succeeded_at, failures, error_code, error_message, customer_id"
+         full_succeeded_at, fast_succeeded_at, failures, error_code, error_message, customer_id, \
+         org_units, error_kind"
     };
 }
 
@@ -42,7 +43,7 @@ const SOURCE: Statement = Statement::read(
 const BEGIN: Statement = Statement::note(
     "google.begin",
     "INSERT INTO google_polls (directory, organization, leased_until, kind, phase, progress, due_at, full_at, fast_at, \
-     failures) VALUES ($1, $2, 0, 'full', 'waiting', '{}', $3, $3, $3, 0) ON CONFLICT DO NOTHING",
+     failures, org_units) VALUES ($1, $2, 0, 'full', 'waiting', '{}', $3, $3, $3, 0, '[]') ON CONFLICT DO NOTHING",
 );
 const FORGET: Statement = Statement::note(
     "google.forget",
@@ -72,7 +73,8 @@ const FINISH: Statement = Statement::note(
     "google.finish",
     "UPDATE google_polls SET leased_until = 0, phase = 'waiting', progress = $3, finished_at = $4, due_at = $5, \
      full_at = $6, fast_at = $7, full_succeeded_at = $8, fast_succeeded_at = $9, failures = $10, error_code = $11, \
-     error_message = $12, customer_id = $13 WHERE directory = $1 AND run = $2",
+     error_message = $12, customer_id = $13, org_units = $14, \
+     error_kind = $15 WHERE directory = $1 AND run = $2",
 );
 const HASTEN: Statement = Statement::note(
     "google.hasten",
@@ -138,12 +140,16 @@ pub struct Poll {
     pub fast_succeeded_at: Option<Timestamp>,
     /// Runs that failed since one succeeded.
     pub failures: i64,
+    /// `full` or `fast`: which kind of run must succeed to mend what failed.
+    pub error_kind: Option<String>,
     /// Why the last run failed, as a stable code.
     pub error_code: Option<String>,
     /// The same in words.
     pub error_message: Option<String>,
     /// The customer whom the first run met: another one is not this directory's.
     pub customer_id: Option<String>,
+    /// The paths of the organizational units that the last full poll met, as JSON text; bounded.
+    pub org_units: String,
 }
 
 /// How far a run is.
@@ -226,6 +232,8 @@ fn read_poll(row: &Row) -> Result<Poll, StoreError> {
         error_code: text(14)?,
         error_message: text(15)?,
         customer_id: text(16)?,
+        org_units: row.text(17)?.to_owned(),
+        error_kind: text(18)?,
     })
 }
 
@@ -360,6 +368,8 @@ pub fn finish(tx: &mut Tx<'_>, run: RequestId, poll: &Poll) -> Result<(), StoreE
             poll.error_code,
             poll.error_message,
             poll.customer_id,
+            poll.org_units,
+            poll.error_kind,
         ],
     )
     .map(|_| ())

@@ -1,0 +1,303 @@
+//! What differs between what Google lists and what is stored, and whether the missing are gone.
+//!
+//! Nothing is concluded from an absence: who is missing is asked for by id, and only Google's own "there is no such
+//! thing" lets them be removed. Somebody who is there after all stays as they were, in their groups too.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::sync::Arc;
+
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
+use portcullis_store::google::{self, Known, KnownGroup};
+use serde::de::DeserializeOwned;
+use serde_json::{Map, Value, json};
+use tokio::task::JoinSet;
+
+use super::client::{Client, Found, MAX_AT_ONCE};
+use super::failure::PollFailure;
+use super::reading::{Progress, WholeGroup};
+use super::wire::{Group, HasMember, USER_FIELDS, User};
+use crate::Portcullis;
+use crate::provisioning::PersonSaid;
+
+/// How many stored rows are read at a time.
+const PAGE: i64 = 1_000;
+
+/// What a list says differently of people.
+#[derive(Debug, Default)]
+pub(super) struct People {
+    /// Who is gone.
+    pub(super) gone: Vec<DirectoryUserId>,
+    /// Who is suspended or archived now.
+    pub(super) stopped: Vec<(DirectoryUserId, PersonSaid)>,
+    /// Of whom something else is said.
+    pub(super) changed: Vec<(DirectoryUserId, PersonSaid)>,
+    /// Who is new.
+    pub(super) new: Vec<PersonSaid>,
+}
+
+/// What Google says of somebody, in the words of a directory.
+pub(super) fn said(user: &User) -> PersonSaid {
+    let full = user.name.full_name.clone().unwrap_or_default();
+    let mut emails = vec![user.primary_email.clone()];
+    emails.extend(user.aliases.iter().cloned());
+    let mut name = Map::new();
+    let parts = [("givenName", &user.name.given_name), ("familyName", &user.name.family_name)];
+    for (key, value) in parts.into_iter().chain([("formatted", &user.name.full_name)]) {
+        name.extend(value.iter().map(|text| (key.to_owned(), Value::from(text.as_str()))));
+    }
+    let listed: Vec<Value> = (0..)
+        .zip(&emails)
+        .map(|(position, email)| json!({ "value": email, "primary": position == 0 }))
+        .collect();
+    let attributes = json!({
+        "userName": user.primary_email,
+        "externalId": user.id,
+        "displayName": full,
+        "name": name,
+        "emails": listed,
+        "orgUnitPath": user.org_unit_path,
+        "suspended": user.suspended,
+        "archived": user.archived,
+    });
+    PersonSaid {
+        external_id: Some(user.id.clone()),
+        user_name: user.primary_email.clone(),
+        display_name: full.clone(),
+        full_name: full,
+        emails,
+        active: user.active(),
+        attributes: attributes.to_string(),
+    }
+}
+
+fn is_news(known: &Known, said: &PersonSaid) -> bool {
+    let is_active = known.inactive_at.is_none();
+    known.unconfirmed_at.is_some()
+        || said.active.is_some_and(|active| active != is_active)
+        || known.user_name != said.user_name
+        || known.attributes != said.attributes
+}
+
+/// Compares everybody who is listed with everybody who is stored. Who is not listed and there after all is added to the
+/// list.
+///
+/// # Errors
+/// [`PollFailure`].
+pub(super) async fn people(
+    portcullis: &Portcullis,
+    client: &Arc<Client>,
+    listed: &mut BTreeMap<String, User>,
+    progress: &Progress,
+) -> Result<People, PollFailure> {
+    let mut found = People::default();
+    let mut met: BTreeSet<String> = BTreeSet::new();
+    let mut missing: Vec<(String, Known)> = Vec::new();
+    for known in all_known(portcullis, client.source().directory).await? {
+        let external_id = known.external_id.clone().unwrap_or_default();
+        match listed.get(&external_id) {
+            Some(user) => {
+                compare(&known, said(user), &mut found);
+                met.insert(external_id);
+            }
+            None => missing.push((external_id, known)),
+        }
+    }
+    found.new = listed.values().filter(|user| !met.contains(&user.id)).map(said).collect();
+    let ids = missing.iter().map(|(id, _)| id.clone()).collect();
+    let mut asked: HashMap<String, Found<User>> = ask_for(client, "users", USER_FIELDS, ids).await?;
+    for (id, known) in missing {
+        match asked.remove(&id) {
+            Some(Found::There(user)) if is_inside(client, &user.primary_email) => {
+                progress.note(|counts| counts.missing_but_there += 1);
+                if user.active() == Some(false) {
+                    compare(&known, said(&user), &mut found);
+                }
+                listed.insert(id, user);
+            }
+            // Gone, or moved to another domain than the one that is asked for.
+            Some(Found::Gone | Found::There(_)) => found.gone.push(known.id),
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+fn compare(known: &Known, said: PersonSaid, found: &mut People) {
+    if !is_news(known, &said) {
+        return;
+    }
+    let stops = said.active == Some(false) && known.inactive_at.is_none();
+    let list = if stops { &mut found.stopped } else { &mut found.changed };
+    list.push((known.id, said));
+}
+
+/// What the lists of leavers say differently: who of the people here is stopped, and who of them is gone.
+///
+/// # Errors
+/// [`PollFailure`].
+pub(super) async fn leavers(
+    portcullis: &Portcullis,
+    client: &Arc<Client>,
+    (stopped, deleted): (Vec<User>, Vec<User>),
+    progress: &Progress,
+) -> Result<People, PollFailure> {
+    let directory = client.source().directory;
+    let mut listed: BTreeMap<String, User> = BTreeMap::new();
+    for user in stopped {
+        listed.insert(user.id.clone(), user);
+    }
+    let mut ids: Vec<String> = listed.keys().cloned().collect();
+    ids.extend(deleted.into_iter().map(|user| user.id));
+    let known = portcullis.read(move |tx, _| Ok(google::known(tx, directory, &ids)?)).await?;
+    let (mut found, mut gone) = (People::default(), HashMap::new());
+    for known in known {
+        let external_id = known.external_id.clone().unwrap_or_default();
+        match listed.get(&external_id) {
+            Some(user) if known.inactive_at.is_none() => compare(&known, said(user), &mut found),
+            Some(_) => {}
+            None => {
+                gone.insert(external_id, known.id);
+            }
+        }
+    }
+    let ids = gone.keys().cloned().collect();
+    let mut asked: HashMap<String, Found<User>> = ask_for(client, "users", USER_FIELDS, ids).await?;
+    for (external_id, id) in gone {
+        match asked.remove(&external_id) {
+            Some(Found::Gone) => found.gone.push(id),
+            Some(Found::There(_)) => progress.note(|counts| counts.missing_but_there += 1),
+            None => {}
+        }
+    }
+    Ok(found)
+}
+
+/// Whether an address is of the domain that is asked for.
+fn is_inside(client: &Client, email: &str) -> bool {
+    let own = email.rsplit_once('@').map(|(_, domain)| domain).unwrap_or_default();
+    client.source().domain.as_ref().is_none_or(|domain| own.eq_ignore_ascii_case(domain))
+}
+
+/// Everybody who is stored.
+async fn all_known(portcullis: &Portcullis, directory: DirectoryId) -> Result<Vec<Known>, PollFailure> {
+    let mut all: Vec<Known> = Vec::new();
+    loop {
+        let after = all.last().map_or_else(String::new, |known| known.id.to_string());
+        let page = portcullis.read(move |tx, _| Ok(google::people(tx, directory, &after, PAGE)?)).await?;
+        let last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}
+
+/// The ids here of everybody who is stored, by their ids there.
+///
+/// # Errors
+/// [`PollFailure`].
+pub(super) async fn ids(
+    portcullis: &Portcullis,
+    directory: DirectoryId,
+) -> Result<HashMap<String, DirectoryUserId>, PollFailure> {
+    let all = all_known(portcullis, directory).await?;
+    Ok(all.into_iter().filter_map(|known| Some((known.external_id?, known.id))).collect())
+}
+
+/// Every group that is stored.
+///
+/// # Errors
+/// [`PollFailure`].
+pub(super) async fn all_groups(
+    portcullis: &Portcullis,
+    directory: DirectoryId,
+) -> Result<Vec<KnownGroup>, PollFailure> {
+    let mut all: Vec<KnownGroup> = Vec::new();
+    loop {
+        let after = all.last().map_or_else(String::new, |group| group.id.to_string());
+        let page = portcullis.read(move |tx, _| Ok(google::groups(tx, directory, &after, PAGE)?)).await?;
+        let last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+        all.extend(page);
+        if last {
+            return Ok(all);
+        }
+    }
+}
+
+/// Which of the groups that are stored and not listed are gone.
+///
+/// # Errors
+/// [`PollFailure`].
+pub(super) async fn gone_groups(
+    portcullis: &Portcullis,
+    client: &Arc<Client>,
+    listed: &[WholeGroup],
+    progress: &Progress,
+) -> Result<Vec<DirectoryGroupId>, PollFailure> {
+    let there: BTreeSet<&str> = listed.iter().map(|group| group.id.as_str()).collect();
+    let known = all_groups(portcullis, client.source().directory).await?;
+    let missing: HashMap<String, DirectoryGroupId> = known
+        .into_iter()
+        .map(|group| (group.external_id.unwrap_or_default(), group.id))
+        .filter(|(id, _)| !there.contains(id.as_str()))
+        .collect();
+    let asked = ask_for::<Group>(client, "groups", "id,email", missing.keys().cloned().collect()).await?;
+    let mut gone = Vec::new();
+    for (id, answer) in asked {
+        match answer {
+            Found::There(group) if is_inside(client, &group.email) => {
+                progress.note(|counts| counts.missing_but_there += 1);
+            }
+            Found::Gone | Found::There(_) => gone.extend(missing.get(&id).copied()),
+        }
+    }
+    gone.sort();
+    Ok(gone)
+}
+
+/// Asks for each of these by id.
+async fn ask_for<T: DeserializeOwned + Send + 'static>(
+    client: &Arc<Client>,
+    what: &'static str,
+    fields: &'static str,
+    ids: Vec<String>,
+) -> Result<HashMap<String, Found<T>>, PollFailure> {
+    let mut answers = HashMap::with_capacity(ids.len());
+    let mut asking = JoinSet::new();
+    let mut waiting = ids.into_iter();
+    loop {
+        while asking.len() < MAX_AT_ONCE {
+            let Some(id) = waiting.next() else { break };
+            let client = Arc::clone(client);
+            asking.spawn(async move {
+                let found = client.find::<T>(&[what, &id], &[("fields", fields)]).await;
+                (id, found)
+            });
+        }
+        let Some(answer) = asking.join_next().await else { return Ok(answers) };
+        let (id, found) = answer.map_err(|error| PollFailure::Store(error.to_string()))?;
+        answers.insert(id, found?);
+    }
+}
+
+/// Which of these members of a group, whom its list leaves out, are in it all the same.
+///
+/// # Errors
+/// [`PollFailure`].
+pub(super) async fn still_in(
+    client: &Arc<Client>,
+    group: &str,
+    people: &[String],
+) -> Result<BTreeSet<String>, PollFailure> {
+    let mut still = BTreeSet::new();
+    for person in people {
+        let path = ["groups", group, "hasMember", person];
+        match client.find::<HasMember>(&path, &[]).await? {
+            Found::There(answer) if answer.is_member => {
+                still.insert(person.clone());
+            }
+            Found::There(_) | Found::Gone => {}
+        }
+    }
+    Ok(still)
+}

@@ -1,0 +1,159 @@
+//! Why a run ended without its end: one closed list, each with a stable code and what to do about it.
+//!
+//! Nothing that a failed run read is written; what it had written before it failed stays, and the next run goes on
+//! from there, because only differences are written.
+
+use portcullis_store::StoreError;
+use thiserror::Error;
+
+use crate::ServiceError;
+use crate::fetch::FetchError;
+
+/// Why a run failed.
+#[derive(Debug, Clone, Error)]
+pub(super) enum PollFailure {
+    /// The sealed key cannot be opened or signs nothing.
+    #[error("the stored key cannot be used: {0}")]
+    KeyUnusable(String),
+    /// Google does not take the assertion.
+    #[error("Google refused the service account or the administrator: {0}")]
+    TokenRefused(String),
+    /// The scopes were not granted.
+    #[error("the scopes are not granted to the service account: {0}")]
+    NotDelegated(String),
+    /// The administrator may not read it.
+    #[error("the administrator may not read the directory: {0}")]
+    AccessDenied(String),
+    /// The API is off.
+    #[error("the Admin SDK API is off in the service account's project: {0}")]
+    ApiDisabled(String),
+    /// No such customer or domain.
+    #[error("Google knows no such customer or domain: {0}")]
+    CustomerUnknown(String),
+    /// Another customer than the first run met.
+    #[error(
+        "the service account speaks for the customer `{met}`, and this directory is the one of `{pinned}`"
+    )]
+    OtherCustomer {
+        /// Whom the first run met.
+        pinned: String,
+        /// Whom this one met.
+        met: String,
+    },
+    /// The quota was used up for longer than a call waits.
+    #[error("Google's quota is used up: {0}")]
+    QuotaExceeded(String),
+    /// Google did not do it, for longer than a call waits.
+    #[error("Google answered {status} to `{call}`")]
+    Unavailable {
+        /// The status.
+        status: u16,
+        /// What was asked.
+        call: String,
+    },
+    /// The way out did not work.
+    #[error("Google cannot be reached: {message}")]
+    Unreachable {
+        /// Why, as a stable code.
+        code: &'static str,
+        /// The same in words.
+        message: String,
+    },
+    /// An answer is not what is documented.
+    #[error("the answer to `{call}` is not what is documented: {why}")]
+    Broken {
+        /// What was asked.
+        call: String,
+        /// What is wrong with it.
+        why: String,
+    },
+    /// More than one directory may have.
+    #[error("there are more than {most} {what}")]
+    TooMuch {
+        /// Of what.
+        what: &'static str,
+        /// The limit.
+        most: usize,
+    },
+    /// The whole run took too long.
+    #[error("the run took longer than {0} s")]
+    TooLong(u64),
+    /// Another run has the directory.
+    #[error("another run took the directory over")]
+    LeaseLost,
+    /// The database did not do it.
+    #[error("{0}")]
+    Store(String),
+}
+
+impl PollFailure {
+    /// The stable code.
+    pub(super) const fn code(&self) -> &'static str {
+        match self {
+            Self::KeyUnusable(_) => "key_unusable",
+            Self::TokenRefused(_) => "token_refused",
+            Self::NotDelegated(_) => "not_delegated",
+            Self::AccessDenied(_) => "access_denied",
+            Self::ApiDisabled(_) => "api_disabled",
+            Self::CustomerUnknown(_) => "customer_unknown",
+            Self::OtherCustomer { .. } => "other_customer",
+            Self::QuotaExceeded(_) => "quota_exceeded",
+            Self::Unavailable { .. } => "google_unavailable",
+            Self::Unreachable { code, .. } => code,
+            Self::Broken { .. } => "broken_answer",
+            Self::TooMuch { .. } => "too_much",
+            Self::TooLong(_) => "took_too_long",
+            Self::LeaseLost => "taken_over",
+            Self::Store(_) => "unavailable",
+        }
+    }
+}
+
+/// What to do about a failed poll of that code.
+#[must_use]
+pub fn advice(code: &str) -> &'static str {
+    match code {
+        "key_unusable" => "make a new key for the service account and PATCH it into this directory",
+        "token_refused" => {
+            "check that the key still exists in Google Cloud (IAM → Service accounts → Keys) and that \
+             `delegated_admin` is an active user of this customer"
+        }
+        "not_delegated" => {
+            "in Admin console → Security → API controls → Domain-wide delegation, add the service account's client id \
+             with the four scopes of the guide; Google takes minutes, at most a day, to see it"
+        }
+        "access_denied" => {
+            "give `delegated_admin` an administrator role that reads users, groups and organizational units"
+        }
+        "api_disabled" => "switch on the Admin SDK API in the Google Cloud project of the service account",
+        "customer_unknown" => "check `customer` and `domain`: they must belong to `delegated_admin`",
+        "other_customer" => {
+            "the key or the administrator belongs to another Google customer; put the former ones back, or make a new \
+             directory for the other customer"
+        }
+        "quota_exceeded" => {
+            "nothing: the next run tries again; if it goes on, poll less often or raise the project's quota"
+        }
+        "google_unavailable" => "nothing: the next run tries again; see Google's status page if it goes on",
+        "broken_answer" => "look at the trace; a proxy between this server and Google may change answers",
+        "too_much" => "ask for one domain, or tell us: this directory is larger than one run reads",
+        "took_too_long" => "nothing: the next run goes on; raise the project's quota if it happens again",
+        "taken_over" | "unavailable" => "nothing: the next run goes on from here",
+        _ => "check that this server may reach oauth2.googleapis.com and admin.googleapis.com on port 443",
+    }
+}
+
+impl From<FetchError> for PollFailure {
+    fn from(error: FetchError) -> Self {
+        Self::Unreachable { code: error.code(), message: error.to_string() }
+    }
+}
+
+impl From<ServiceError> for PollFailure {
+    fn from(error: ServiceError) -> Self {
+        match error {
+            ServiceError::Store(StoreError::Fenced) => Self::LeaseLost,
+            other => Self::Store(other.to_string()),
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! Whole lists. What is read is kept in memory until all of it is there: nothing is written of a list whose next page
+//! fails.
+//!
+//! Groups are read with their *direct* members and flattened here. Google would flatten them too, but people found its
+//! flattened lists to be shorter than the truth at times, and a list that is short must take nothing away.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use tokio::task::JoinSet;
+
+use super::client::{Client, Found};
+use super::failure::PollFailure;
+use super::wire::{Group, Member, OrgUnits, Page, USER_FIELDS, User};
+
+/// The most people of one directory: what a run keeps in memory is some 100 MB then.
+const MAX_PEOPLE: usize = 200_000;
+/// The most groups of one directory: at 2,000 a minute, a run of ten minutes.
+const MAX_GROUPS: usize = 20_000;
+/// The most memberships of one directory, after flattening.
+const MAX_PLACES: usize = 2_000_000;
+/// How many people a page is asked to have: the most that Google gives.
+const PEOPLE_PAGE: &str = "500";
+/// How many groups or members a page is asked to have: the most that Google gives.
+const OTHERS_PAGE: &str = "200";
+
+/// What a run has read and written until now; shown while it runs and kept of the last one.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]
+pub(super) struct Counts {
+    /// People that were read.
+    pub(super) people: u64,
+    /// Groups that were read.
+    pub(super) groups: u64,
+    /// Groups whose members were read.
+    pub(super) groups_read: u64,
+    /// Organizational units that were read.
+    pub(super) org_units: u64,
+    /// People who are new here.
+    pub(super) created: u64,
+    /// People of whom something else is said.
+    pub(super) updated: u64,
+    /// People who are said to be suspended, archived or deleted, and were not before.
+    pub(super) ended: u64,
+    /// Groups that are new, renamed or gone.
+    pub(super) groups_changed: u64,
+    /// People who came into a group.
+    pub(super) members_added: u64,
+    /// People who left a group.
+    pub(super) members_removed: u64,
+    /// People or members who were missing from a list, and are there when asked for by name: nothing was taken.
+    pub(super) missing_but_there: u64,
+    /// Suspended or archived people of whom nobody here ever heard.
+    pub(super) left_aside: u64,
+    /// What could not be stored, such as an address that is taken.
+    pub(super) refused: u64,
+}
+
+impl Counts {
+    /// Adds what a transaction wrote.
+    pub(super) const fn add(&mut self, done: Self) {
+        self.created += done.created;
+        self.updated += done.updated;
+        self.ended += done.ended;
+        self.groups_changed += done.groups_changed;
+        self.members_added += done.members_added;
+        self.members_removed += done.members_removed;
+        self.left_aside += done.left_aside;
+    }
+
+    /// Whether anything was written.
+    pub(super) const fn has_written(&self) -> bool {
+        self.created
+            + self.updated
+            + self.ended
+            + self.groups_changed
+            + self.members_added
+            + self.members_removed
+            > 0
+    }
+}
+
+/// How far a run is, for whoever shows it meanwhile.
+#[derive(Debug, Default)]
+pub(super) struct Progress {
+    counts: Mutex<Counts>,
+    writing: AtomicBool,
+}
+
+impl Progress {
+    pub(super) fn note(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.counts.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    pub(super) fn counts(&self) -> Counts {
+        *self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Everything is read; from here on it is written.
+    pub(super) fn begin_writing(&self) {
+        self.writing.store(true, Ordering::Relaxed);
+    }
+
+    /// `reading` or `writing`.
+    pub(super) fn phase(&self) -> &'static str {
+        if self.writing.load(Ordering::Relaxed) { "writing" } else { "reading" }
+    }
+}
+
+/// A group with everybody in it, directly or through others.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct WholeGroup {
+    pub(super) id: String,
+    pub(super) email: String,
+    /// Ids of people.
+    pub(super) members: BTreeSet<String>,
+    /// Whether the list has as many members as Google counts; if not, nobody leaves unasked.
+    pub(super) is_whole: bool,
+}
+
+/// Everything that a full poll reads, as it is listed.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(super) struct Listed {
+    /// By id.
+    pub(super) people: BTreeMap<String, User>,
+    /// Paths.
+    pub(super) org_units: Vec<String>,
+    groups: Vec<Group>,
+    /// The direct members of each group that is still there, by the group's id.
+    direct: HashMap<String, Vec<Member>>,
+}
+
+/// Reads everything.
+///
+/// # Errors
+/// [`PollFailure`]: then nothing may be concluded from what was read.
+pub(super) async fn read_all(client: &Arc<Client>, progress: &Arc<Progress>) -> Result<Listed, PollFailure> {
+    let mut people = BTreeMap::new();
+    for user in list_people(client, &[], progress).await? {
+        people.insert(user.id.clone(), user);
+    }
+    let customer = client.source().customer.clone();
+    let path = ["customer", customer.as_str(), "orgunits"];
+    let units: OrgUnits = client.get(&path, &[("type", "all")]).await?;
+    let org_units: Vec<String> =
+        units.organization_units.into_iter().map(|unit| unit.org_unit_path).collect();
+    progress.note(|counts| counts.org_units = count(org_units.len()));
+    let groups = list_groups(client, progress).await?;
+    let direct = list_members(client, &groups, progress).await?;
+    Ok(Listed { people, org_units, groups, direct })
+}
+
+/// The customer to whom the administrator in whose name is asked belongs.
+///
+/// # Errors
+/// As [`read_all`].
+pub(super) async fn read_customer(client: &Client) -> Result<String, PollFailure> {
+    let admin = client.source().delegated_admin.clone();
+    let nobody = || PollFailure::AccessDenied(format!("`{admin}` is not found"));
+    match client.find::<User>(&["users", &admin], &[("fields", USER_FIELDS)]).await? {
+        Found::There(user) => user.customer_id.ok_or_else(|| PollFailure::Broken {
+            call: "users".into(),
+            why: "a person without `customerId`".into(),
+        }),
+        Found::Gone => Err(nobody()),
+    }
+}
+
+/// Everybody whom Google says to be suspended or archived, and everybody whom it deleted in the last weeks.
+///
+/// # Errors
+/// As [`read_all`].
+pub(super) async fn read_leavers(
+    client: &Arc<Client>,
+    progress: &Arc<Progress>,
+) -> Result<(Vec<User>, Vec<User>), PollFailure> {
+    let mut stopped = list_people(client, &[("query", "isSuspended=true")], progress).await?;
+    stopped.extend(list_people(client, &[("query", "isArchived=true")], progress).await?);
+    // A query that was not understood would give everybody.
+    stopped.retain(|user| user.active() == Some(false));
+    let mut deleted = list_people(client, &[("showDeleted", "true")], progress).await?;
+    deleted.retain(|user| user.deletion_time.is_some());
+    Ok((stopped, deleted))
+}
+
+fn count(many: usize) -> u64 {
+    u64::try_from(many).unwrap_or(u64::MAX)
+}
+
+async fn list_people(
+    client: &Client,
+    more: &[(&str, &str)],
+    progress: &Progress,
+) -> Result<Vec<User>, PollFailure> {
+    let fields = format!("kind,nextPageToken,users({USER_FIELDS})");
+    let source = client.source();
+    let mut query =
+        vec![scope(source), ("maxResults", PEOPLE_PAGE), ("orderBy", "email"), ("fields", &fields)];
+    query.extend_from_slice(more);
+    let wanted = List { path: &["users"], kind: "admin#directory#users", what: "people", most: MAX_PEOPLE };
+    let read = |many| progress.note(|counts| counts.people += count(many));
+    list(client, wanted, &query, read).await?.ok_or_else(unknown)
+}
+
+/// A list of nothing at all is no empty list.
+fn unknown() -> PollFailure {
+    PollFailure::CustomerUnknown("a list is not found".into())
+}
+
+/// Which people and groups are meant: Google wants one of the two.
+fn scope(source: &portcullis_domain::google::GoogleSource) -> (&'static str, &str) {
+    match &source.domain {
+        Some(domain) => ("domain", domain),
+        None => ("customer", &source.customer),
+    }
+}
+
+async fn list_groups(client: &Client, progress: &Progress) -> Result<Vec<Group>, PollFailure> {
+    let fields = "kind,nextPageToken,groups(id,email,directMembersCount)";
+    let query = [scope(client.source()), ("maxResults", OTHERS_PAGE), ("fields", fields)];
+    let wanted = List { path: &["groups"], kind: "admin#directory#groups", what: "groups", most: MAX_GROUPS };
+    let read = |many| progress.note(|counts| counts.groups += count(many));
+    list(client, wanted, &query, read).await?.ok_or_else(unknown)
+}
+
+/// The direct members of each group that is still there.
+async fn list_members(
+    client: &Arc<Client>,
+    groups: &[Group],
+    progress: &Arc<Progress>,
+) -> Result<HashMap<String, Vec<Member>>, PollFailure> {
+    let mut found = HashMap::with_capacity(groups.len());
+    let mut places = 0_usize;
+    let mut reading = JoinSet::new();
+    let mut waiting = groups.iter().map(|group| group.id.clone());
+    loop {
+        while reading.len() < super::client::MAX_AT_ONCE {
+            let Some(id) = waiting.next() else { break };
+            let client = Arc::clone(client);
+            reading.spawn(async move { (members_of(&client, &id).await, id) });
+        }
+        let Some(read) = reading.join_next().await else { return Ok(found) };
+        let (members, id) = read.map_err(|error| PollFailure::Store(error.to_string()))?;
+        progress.note(|counts| counts.groups_read += 1);
+        if let Some(members) = members? {
+            places = places.saturating_add(members.len());
+            if places > MAX_PLACES {
+                return Err(PollFailure::TooMuch { what: "memberships", most: MAX_PLACES });
+            }
+            found.insert(id, members);
+        }
+    }
+}
+
+/// A group's direct members; `None` if the group went meanwhile.
+async fn members_of(client: &Client, id: &str) -> Result<Option<Vec<Member>>, PollFailure> {
+    let fields = "kind,nextPageToken,members(id,type)";
+    let query = [("maxResults", OTHERS_PAGE), ("fields", fields)];
+    let path = ["groups", id, "members"];
+    let wanted = List { path: &path, kind: "admin#directory#members", what: "members", most: MAX_PEOPLE };
+    list(client, wanted, &query, |_| {}).await
+}
+
+/// A list that is wanted whole.
+struct List<'a> {
+    path: &'a [&'a str],
+    kind: &'static str,
+    what: &'static str,
+    most: usize,
+}
+
+/// Every page of a list, or nothing; `None` if what it is a list of is gone.
+async fn list<T: DeserializeOwned>(
+    client: &Client,
+    wanted: List<'_>,
+    query: &[(&str, &str)],
+    read: impl Fn(usize),
+) -> Result<Option<Vec<T>>, PollFailure> {
+    let mut all: Vec<T> = Vec::new();
+    let mut seen: HashSet<String> = HashSet::new();
+    let mut token: Option<String> = None;
+    let broken = |why: String| PollFailure::Broken { call: wanted.path.join("/"), why };
+    loop {
+        let mut query = query.to_vec();
+        if let Some(token) = &token {
+            query.push(("pageToken", token));
+        }
+        let page: Page<T> = match client.find(wanted.path, &query).await? {
+            Found::There(page) => page,
+            Found::Gone if token.is_none() => return Ok(None),
+            Found::Gone => return Err(broken("the list ended in the middle".to_owned())),
+        };
+        if page.kind != wanted.kind {
+            return Err(broken(format!("it is no `{}`", wanted.kind)));
+        }
+        read(page.items.len());
+        all.extend(page.items);
+        if all.len() > wanted.most {
+            return Err(PollFailure::TooMuch { what: wanted.what, most: wanted.most });
+        }
+        let Some(next) = page.next_page_token.filter(|next| !next.is_empty()) else { return Ok(Some(all)) };
+        // A page that leads back would be read for ever.
+        if !seen.insert(next.clone()) {
+            return Err(broken("a page leads back to one before".to_owned()));
+        }
+        token = Some(next);
+    }
+}
+
+/// Everybody in each group, directly or through others. A group that is in itself is walked once.
+///
+/// # Errors
+/// [`PollFailure::TooMuch`].
+pub(super) fn flatten(listed: &Listed) -> Result<Vec<WholeGroup>, PollFailure> {
+    let Listed { people, groups, direct, .. } = listed;
+    let counted: HashMap<&str, usize> = groups
+        .iter()
+        .filter_map(|group| Some((group.id.as_str(), group.direct_members_count.as_ref()?.parse().ok()?)))
+        .collect();
+    let mut whole = Vec::with_capacity(groups.len());
+    let mut places = 0_usize;
+    for group in groups.iter().filter(|group| direct.contains_key(&group.id)) {
+        let (mut members, mut is_whole) = (BTreeSet::new(), true);
+        let (mut seen, mut open) = (HashSet::from([group.id.as_str()]), vec![group.id.as_str()]);
+        while let Some(id) = open.pop() {
+            let Some(list) = direct.get(id) else {
+                // A group of another domain, or one that the list left out.
+                is_whole = false;
+                continue;
+            };
+            is_whole &= counted.get(id).is_none_or(|counted| list.len() >= *counted);
+            for member in list {
+                match (member.kind.as_deref(), member.id.as_deref()) {
+                    (Some("CUSTOMER"), _) => members.extend(people.keys().cloned()),
+                    (Some("GROUP"), Some(id)) if seen.insert(id) => open.push(id),
+                    (_, Some(id)) if people.contains_key(id) => {
+                        members.insert(id.to_owned());
+                    }
+                    // Somebody outside of the customer or the domain that is asked for.
+                    _ => {}
+                }
+            }
+        }
+        places = places.saturating_add(members.len());
+        if places > MAX_PLACES {
+            return Err(PollFailure::TooMuch { what: "memberships", most: MAX_PLACES });
+        }
+        whole.push(WholeGroup { id: group.id.clone(), email: group.email.clone(), members, is_whole });
+    }
+    Ok(whole)
+}

@@ -1,0 +1,263 @@
+//! One run: from the claim to the record, and when the next is due.
+//!
+//! A run holds its directory by a lease that it renews while it works; a node that dies leaves it to the next one within
+//! [`LEASE_S`]. What was written stays, and only differences are written, so the run after a crash goes on where it
+//! ended. Reading begins anew: a list put together from two runs would be no list.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId};
+use portcullis_domain::{Random, Timestamp};
+use portcullis_store::google::{self, Poll, Stage};
+use portcullis_store::{Priority, Tx};
+use serde_json::json;
+
+use super::client::Client;
+use super::failure::{PollFailure, advice};
+use super::reading::{Counts, Progress};
+use super::writing::Writer;
+use super::{Polling, comparing, in_s, reading};
+use crate::trace::TraceDraft;
+use crate::{Moment, Portcullis, ServiceError};
+
+/// Seconds for which a run holds its directory without renewing.
+pub(super) const LEASE_S: i64 = 60;
+/// Seconds between two renewals: three may fail.
+const RENEW_EVERY_S: u64 = 15;
+/// The most seconds of a run: a directory of the largest size takes some ten minutes.
+const MAX_RUN_S: u64 = 45 * 60;
+/// Doublings of the wait after failures; the wait between full polls ends them before.
+const MAX_DOUBLINGS: i64 = 10;
+/// Part of the wait between full polls that chance adds, in hundredths: directories must not all come at once.
+const JITTER_PERCENT: i64 = 10;
+/// The most organizational units that are kept for people to choose from.
+const MAX_UNITS_SHOWN: usize = 1_000;
+
+/// What a run reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Everything.
+    Full,
+    /// Who is suspended, archived or deleted.
+    Fast,
+}
+
+impl Kind {
+    pub(super) const fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Fast => "fast",
+        }
+    }
+}
+
+/// A run that has claimed its directory.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Run {
+    pub(super) id: RequestId,
+    pub(super) directory: DirectoryId,
+    pub(super) organization: OrganizationId,
+    pub(super) kind: Kind,
+}
+
+/// What a run learned beside people and groups.
+#[derive(Debug, Clone, Default)]
+struct Learned {
+    customer_id: Option<String>,
+    org_units: Option<Vec<String>>,
+}
+
+/// Claims a directory for a run, if it is due and nobody has it.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(super) fn claim(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (directory, organization): (DirectoryId, OrganizationId),
+) -> Result<Option<Run>, ServiceError> {
+    let Some(poll) = google::poll(tx, directory)? else { return Ok(None) };
+    let kind = if poll.full_at <= moment.now { Kind::Full } else { Kind::Fast };
+    if poll.full_at.min(poll.fast_at) > moment.now {
+        return Ok(None);
+    }
+    let id = RequestId::fresh(moment.now, &mut moment.random);
+    let claimed = google::claim(tx, (directory, id), kind.as_str(), moment.now, LEASE_S)?;
+    Ok(claimed.then_some(Run { id, directory, organization, kind }))
+}
+
+/// Carries a claimed run out and records how it ended.
+pub(super) async fn carry_out(portcullis: &Portcullis, run: Run) {
+    let progress = Arc::new(Progress::default());
+    let ended = tokio::select! {
+        ended = work(portcullis, run, &progress) => ended,
+        lost = hold(portcullis, run, &progress) => Err(lost),
+        () = tokio::time::sleep(Duration::from_secs(MAX_RUN_S)) => Err(PollFailure::TooLong(MAX_RUN_S)),
+    };
+    let counts = progress.counts();
+    if let Err(failure) = &ended {
+        tracing::warn!(
+            directory.id = %run.directory, run.id = %run.id, poll.kind = run.kind.as_str(),
+            error.code = failure.code(), error.message = %failure, "a poll of Google Workspace failed"
+        );
+    }
+    trace(portcullis, run, counts, &ended);
+    if let Err(error) = record(portcullis, run, counts, ended).await {
+        tracing::error!(
+            directory.id = %run.directory, run.id = %run.id, error.message = %error,
+            "the end of a poll was not recorded; its lease runs out by itself"
+        );
+    }
+}
+
+/// Renews the lease until it is lost.
+async fn hold(portcullis: &Portcullis, run: Run, progress: &Progress) -> PollFailure {
+    loop {
+        tokio::time::sleep(Duration::from_secs(RENEW_EVERY_S)).await;
+        let text = shown(progress.counts());
+        let phase = progress.phase();
+        let kept = portcullis.write(Priority::Ordinary, move |tx, _| {
+            let stage = Stage { phase, progress: &text };
+            Ok(google::keep(tx, (run.directory, run.id), stage, LEASE_S)?)
+        });
+        match kept.await {
+            Ok(true) => {}
+            Ok(false) => return PollFailure::LeaseLost,
+            Err(error) => {
+                tracing::warn!(run.id = %run.id, error.message = %error, "the lease of a poll was not renewed");
+            }
+        }
+    }
+}
+
+fn shown(counts: Counts) -> String {
+    serde_json::to_string(&counts).unwrap_or_else(|_| "{}".to_owned())
+}
+
+async fn work(portcullis: &Portcullis, run: Run, progress: &Arc<Progress>) -> Result<Learned, PollFailure> {
+    let (directory, organization) = (run.directory, run.organization);
+    let found = portcullis.read(move |tx, _| {
+        let source = google::source(tx, organization, directory)?;
+        Ok(source.zip(google::poll(tx, directory)?))
+    });
+    // Deleted meanwhile: there is nothing to do and nobody to tell.
+    let Some((source, poll)) = found.await? else { return Ok(Learned::default()) };
+    let client = Arc::new(Client::new(portcullis, source));
+    let customer = reading::read_customer(&client).await?;
+    // INVARIANT I11: to another customer, everybody of this one is missing.
+    if let Some(pinned) = poll.customer_id.filter(|pinned| *pinned != customer) {
+        return Err(PollFailure::OtherCustomer { pinned, met: customer });
+    }
+    let writer = Writer { portcullis, client: &client, run: run.id, progress };
+    let mut learned = Learned { customer_id: Some(customer), org_units: None };
+    match run.kind {
+        Kind::Full => {
+            let mut listed = reading::read_all(&client, progress).await?;
+            let people = comparing::people(portcullis, &client, &mut listed.people, progress).await?;
+            let groups = reading::flatten(&listed)?;
+            progress.begin_writing();
+            writer.people(people).await?;
+            writer.groups(&groups).await?;
+            listed.org_units.sort();
+            listed.org_units.truncate(MAX_UNITS_SHOWN);
+            learned.org_units = Some(listed.org_units);
+        }
+        Kind::Fast => {
+            let lists = reading::read_leavers(&client, progress).await?;
+            let people = comparing::leavers(portcullis, &client, lists, progress).await?;
+            progress.begin_writing();
+            writer.people(people).await?;
+        }
+    }
+    Ok(learned)
+}
+
+/// A trace of the run. A fast poll that found nothing leaves none: there are 1,440 of them a day.
+fn trace(portcullis: &Portcullis, run: Run, counts: Counts, ended: &Result<Learned, PollFailure>) {
+    if run.kind == Kind::Fast && ended.is_ok() && !counts.has_written() {
+        return;
+    }
+    let failure = ended.as_ref().err().map(|failure| {
+        json!({ "code": failure.code(), "message": failure.to_string(), "advice": advice(failure.code()) })
+    });
+    portcullis.traces().note(TraceDraft {
+        organization: run.organization,
+        kind: "directory",
+        outcome: ended.as_ref().map_or_else(PollFailure::code, |_| "ok").to_owned(),
+        subject: format!("google {} poll", run.kind.as_str()),
+        request: Some(run.id),
+        content: json!({ "directory": run.directory.to_string(), "counts": counts, "failure": failure }),
+        at: portcullis.now(),
+    });
+}
+
+async fn record(
+    portcullis: &Portcullis,
+    run: Run,
+    counts: Counts,
+    ended: Result<Learned, PollFailure>,
+) -> Result<(), ServiceError> {
+    let polling = portcullis.google();
+    portcullis
+        .write(Priority::Ordinary, move |tx, moment| {
+            let Some(before) = google::poll(tx, run.directory)? else { return Ok(()) };
+            let mut after = Poll { progress: shown(counts), finished_at: Some(moment.now), ..before };
+            match &ended {
+                Ok(learned) => succeeded(&mut after, run, learned, &polling, moment),
+                Err(failure) => failed(&mut after, run, failure, &polling, moment.now),
+            }
+            Ok(google::finish(tx, run.id, &after)?)
+        })
+        .await
+}
+
+fn succeeded(poll: &mut Poll, run: Run, learned: &Learned, polling: &Polling, moment: &mut Moment) {
+    let now = moment.now;
+    poll.customer_id = learned.customer_id.clone().or_else(|| poll.customer_id.take());
+    poll.fast_at = in_s(now, polling.fast_every_s);
+    poll.fast_succeeded_at = Some(now);
+    if run.kind == Kind::Full {
+        // Somebody asked for another one while this one ran: it is due already.
+        if poll.full_at <= poll.started_at.unwrap_or(now) {
+            poll.full_at = in_s(now, with_jitter(polling.full_every_s, &mut moment.random));
+        }
+        poll.full_succeeded_at = Some(now);
+        if let Some(units) = &learned.org_units {
+            poll.org_units = serde_json::to_string(units).unwrap_or_else(|_| "[]".to_owned());
+        }
+    }
+    let mended = run.kind == Kind::Full || poll.error_kind.as_deref() != Some(Kind::Full.as_str());
+    if mended {
+        poll.failures = 0;
+        (poll.error_kind, poll.error_code, poll.error_message) = (None, None, None);
+    }
+}
+
+fn failed(poll: &mut Poll, run: Run, failure: &PollFailure, polling: &Polling, now: Timestamp) {
+    let doublings = u32::try_from(poll.failures.clamp(0, MAX_DOUBLINGS)).unwrap_or_default();
+    let wait = polling.fast_every_s.saturating_mul(1 << doublings).min(polling.full_every_s);
+    poll.failures = poll.failures.saturating_add(1);
+    match run.kind {
+        Kind::Full => {
+            poll.full_at = in_s(now, wait);
+            // Who is suspended is asked for meanwhile: another page may fail, or another list.
+            poll.fast_at = in_s(now, polling.fast_every_s);
+        }
+        Kind::Fast => poll.fast_at = in_s(now, wait),
+    }
+    let full_is_broken = poll.error_kind.as_deref() == Some(Kind::Full.as_str());
+    let kind = if full_is_broken { Kind::Full } else { run.kind };
+    poll.error_kind = Some(kind.as_str().to_owned());
+    poll.error_code = Some(failure.code().to_owned());
+    poll.error_message = Some(failure.to_string());
+}
+
+/// So many seconds, and up to a tenth more by chance.
+fn with_jitter(seconds: i64, random: &mut dyn Random) -> i64 {
+    let mut bytes = [0_u8; 8];
+    random.fill(&mut bytes);
+    let most = seconds.saturating_mul(JITTER_PERCENT) / 100;
+    let chance = i64::from_le_bytes(bytes).checked_rem_euclid(most + 1).unwrap_or_default();
+    seconds.saturating_add(chance)
+}

@@ -1,0 +1,323 @@
+//! The one road for a poll: what differs, written in small transactions by the same functions as a SCIM call.
+//!
+//! Who leaves goes first, before anything else of the run. Whoever moves from one group to another is added before they
+//! are removed, so that nobody who keeps their access loses it for a moment.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use portcullis_domain::cause::CauseKind;
+use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, RequestId};
+use portcullis_store::google::{self, Stage};
+use portcullis_store::{Priority, StoreError, Tx, membership};
+
+use super::client::Client;
+use super::comparing::{self, People};
+use super::failure::PollFailure;
+use super::reading::{Counts, Progress, WholeGroup};
+use super::run::LEASE_S;
+use crate::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use crate::{Moment, Portcullis, ServiceError};
+
+/// People whom one transaction writes: a few milliseconds, so that nobody waits for a poll.
+const PEOPLE_AT_ONCE: usize = 50;
+/// Members whom one transaction adds or removes: each is settled in it.
+const MEMBERS_AT_ONCE: usize = 100;
+/// How many members are read at a time.
+const PAGE: i64 = 1_000;
+
+/// One thing to write.
+#[derive(Debug, Clone)]
+enum Step {
+    Remove(DirectoryUserId),
+    Say(DirectoryUserId, Box<PersonSaid>),
+    Tell(Box<PersonSaid>),
+    NewGroup { id: String, email: String },
+    NameGroup(DirectoryGroupId, String),
+    Add(DirectoryGroupId, Vec<DirectoryUserId>),
+    Take(DirectoryGroupId, Vec<DirectoryUserId>),
+    DropGroup(DirectoryGroupId),
+}
+
+/// Writes for one run.
+pub(super) struct Writer<'r> {
+    pub(super) portcullis: &'r Portcullis,
+    pub(super) client: &'r Arc<Client>,
+    pub(super) run: RequestId,
+    pub(super) progress: &'r Arc<Progress>,
+}
+
+impl Writer<'_> {
+    /// Writes what differs of people: who leaves first.
+    ///
+    /// # Errors
+    /// [`PollFailure`].
+    pub(super) async fn people(&self, differing: People) -> Result<(), PollFailure> {
+        let People { gone, stopped, changed, new } = differing;
+        let leaving: Vec<Step> = gone
+            .into_iter()
+            .map(Step::Remove)
+            .chain(stopped.into_iter().map(|(id, said)| Step::Say(id, Box::new(said))))
+            .collect();
+        self.write(leaving, Priority::OffBoarding).await?;
+        let telling: Vec<Step> = changed
+            .into_iter()
+            .map(|(id, said)| Step::Say(id, Box::new(said)))
+            .chain(new.into_iter().map(|said| Step::Tell(Box::new(said))))
+            .collect();
+        self.write(telling, Priority::Ordinary).await
+    }
+
+    /// Writes what differs of groups and of who is in them.
+    ///
+    /// # Errors
+    /// [`PollFailure`].
+    pub(super) async fn groups(&self, listed: &[WholeGroup]) -> Result<(), PollFailure> {
+        let directory = self.client.source().directory;
+        let gone = comparing::gone_groups(self.portcullis, self.client, listed, self.progress).await?;
+        let mut known = self.known_groups().await?;
+        let mut naming = Vec::new();
+        for group in listed {
+            match known.get(&group.id) {
+                None => {
+                    naming.push(Step::NewGroup { id: group.id.clone(), email: group.email.clone() });
+                }
+                Some((id, name)) if *name != group.email => {
+                    naming.push(Step::NameGroup(*id, group.email.clone()));
+                }
+                Some(_) => {}
+            }
+        }
+        // A name that a group had which is gone is free only after that group is dropped.
+        let waiting = self.write_taken(naming).await?;
+        if !waiting.is_empty() || listed.len() > known.len() {
+            known = self.known_groups().await?;
+        }
+        let ids = comparing::ids(self.portcullis, directory).await?;
+        let mut takes = Vec::new();
+        for group in listed {
+            let Some((id, _)) = known.get(&group.id) else { continue };
+            takes.extend(self.members(group, *id, &ids).await?);
+        }
+        self.write(takes, Priority::OffBoarding).await?;
+        self.write(gone.into_iter().map(Step::DropGroup).collect(), Priority::OffBoarding).await?;
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        self.write(waiting, Priority::Ordinary).await?;
+        let known = self.known_groups().await?;
+        for group in listed {
+            let Some((id, _)) = known.get(&group.id) else { continue };
+            let takes = self.members(group, *id, &ids).await?;
+            self.write(takes, Priority::OffBoarding).await?;
+        }
+        Ok(())
+    }
+
+    /// Groups that are stored, by their ids there: id here and name.
+    async fn known_groups(&self) -> Result<HashMap<String, (DirectoryGroupId, String)>, PollFailure> {
+        let all = comparing::all_groups(self.portcullis, self.client.source().directory).await?;
+        Ok(all.into_iter().filter_map(|g| Some((g.external_id?, (g.id, g.display_name)))).collect())
+    }
+
+    /// Adds who came into a group; gives back who left, to be removed when everybody who came is in.
+    async fn members(
+        &self,
+        listed: &WholeGroup,
+        group: DirectoryGroupId,
+        ids: &HashMap<String, DirectoryUserId>,
+    ) -> Result<Vec<Step>, PollFailure> {
+        let wanted: BTreeSet<DirectoryUserId> =
+            listed.members.iter().filter_map(|id| ids.get(id).copied()).collect();
+        let stored = self.stored_members(group).await?;
+        let add: Vec<DirectoryUserId> = wanted.difference(&stored).copied().collect();
+        let adds = add.chunks(MEMBERS_AT_ONCE).map(|some| Step::Add(group, some.to_vec())).collect();
+        self.write(adds, Priority::Ordinary).await?;
+        let mut take: Vec<DirectoryUserId> = stored.difference(&wanted).copied().collect();
+        if !listed.is_whole && !take.is_empty() {
+            let taken: BTreeSet<DirectoryUserId> = take.iter().copied().collect();
+            let named: Vec<String> =
+                ids.iter().filter(|(_, id)| taken.contains(id)).map(|(there, _)| there.clone()).collect();
+            let still = comparing::still_in(self.client, &listed.id, &named).await?;
+            let still: BTreeSet<DirectoryUserId> =
+                still.iter().filter_map(|id| ids.get(id).copied()).collect();
+            self.progress.note(|counts| counts.missing_but_there += count(still.len()));
+            take.retain(|id| !still.contains(id));
+        }
+        Ok(take.chunks(MEMBERS_AT_ONCE).map(|some| Step::Take(group, some.to_vec())).collect())
+    }
+
+    async fn stored_members(
+        &self,
+        group: DirectoryGroupId,
+    ) -> Result<BTreeSet<DirectoryUserId>, PollFailure> {
+        let mut all = BTreeSet::new();
+        loop {
+            let after = all.last().map_or_else(String::new, |id: &DirectoryUserId| id.to_string());
+            let page =
+                self.portcullis.read(move |tx, _| Ok(google::members(tx, group, &after, PAGE)?)).await?;
+            let last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+            all.extend(page);
+            if last {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// Writes these; what a name stands in the way of is tried once more at the end, then counted as refused.
+    async fn write(&self, steps: Vec<Step>, priority: Priority) -> Result<(), PollFailure> {
+        let again = self.write_once(steps, priority).await?;
+        let refused = self.write_once(again, priority).await?;
+        self.progress.note(|counts| counts.refused += count(refused.len()));
+        Ok(())
+    }
+
+    /// Writes these; gives back what a name stands in the way of.
+    async fn write_taken(&self, steps: Vec<Step>) -> Result<Vec<Step>, PollFailure> {
+        let again = self.write_once(steps, Priority::Ordinary).await?;
+        self.write_once(again, Priority::Ordinary).await
+    }
+
+    async fn write_once(&self, steps: Vec<Step>, priority: Priority) -> Result<Vec<Step>, PollFailure> {
+        let mut taken = Vec::new();
+        let mut steps = steps.into_iter().peekable();
+        while let Some(first) = steps.next() {
+            let mut chunk = vec![first];
+            while chunk.len() < PEOPLE_AT_ONCE && chunk.iter().chain(steps.peek()).all(Step::is_small) {
+                let Some(next) = steps.next() else { break };
+                chunk.push(next);
+            }
+            match self.carry_out(chunk.clone(), priority).await {
+                Ok(()) => {}
+                Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error).into()),
+                // One of them is refused, and with it all of the transaction: each by itself.
+                Err(_) => taken.extend(self.each(chunk, priority).await?),
+            }
+        }
+        Ok(taken)
+    }
+
+    async fn each(&self, steps: Vec<Step>, priority: Priority) -> Result<Vec<Step>, PollFailure> {
+        let mut taken = Vec::new();
+        for step in steps {
+            match self.carry_out(vec![step.clone()], priority).await {
+                Ok(()) => {}
+                Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error).into()),
+                Err(ServiceError::Taken(_)) => taken.push(step),
+                // Gone meanwhile: an administrator deleted it, or there is nothing left to do.
+                Err(ServiceError::NotFound(_)) => {}
+                Err(error) => {
+                    tracing::warn!(
+                        directory.id = %self.client.source().directory, run.id = %self.run,
+                        error.code = error.code(), error.message = %error,
+                        "something that Google says cannot be stored"
+                    );
+                    self.progress.note(|counts| counts.refused += 1);
+                }
+            }
+        }
+        Ok(taken)
+    }
+
+    /// One transaction: holds the directory first, then writes.
+    async fn carry_out(&self, steps: Vec<Step>, priority: Priority) -> Result<(), ServiceError> {
+        let source = self.client.source();
+        let (directory, run) = (source.directory, self.run);
+        let speaker =
+            Speaker { organization: source.organization, directory, request: run, kind: CauseKind::Google };
+        let progress = serde_json::to_string(&self.progress.counts()).unwrap_or_else(|_| "{}".to_owned());
+        let done = self
+            .portcullis
+            .write(priority, move |tx, moment| {
+                let stage = Stage { phase: "writing", progress: &progress };
+                if !google::keep(tx, (directory, run), stage, LEASE_S)? {
+                    return Err(ServiceError::Store(StoreError::Fenced));
+                }
+                let mut counts = Counts::default();
+                for step in &steps {
+                    carry(tx, moment, speaker, (step, &mut counts))?;
+                }
+                Ok(counts)
+            })
+            .await?;
+        self.progress.note(|counts| counts.add(done));
+        Ok(())
+    }
+}
+
+impl Step {
+    /// Whether it touches one person or group: several of these go into one transaction.
+    const fn is_small(&self) -> bool {
+        !matches!(self, Self::Add(..) | Self::Take(..) | Self::DropGroup(_))
+    }
+}
+
+fn count(many: usize) -> u64 {
+    u64::try_from(many).unwrap_or(u64::MAX)
+}
+
+fn carry(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    (step, counts): (&Step, &mut Counts),
+) -> Result<(), ServiceError> {
+    match step {
+        Step::Remove(id) => {
+            provisioning::delete_user(tx, moment, speaker, *id)?;
+            counts.ended += 1;
+        }
+        Step::Say(id, said) => {
+            let mut was_active = false;
+            let user = provisioning::change_user(tx, moment, speaker, *id, |before| {
+                was_active = before.inactive_at.is_none();
+                Ok((**said).clone())
+            })?;
+            let stops = was_active && user.inactive_at.is_some();
+            if stops { counts.ended += 1 } else { counts.updated += 1 }
+        }
+        Step::Tell(said) if said.active == Some(false) && !is_known_here(tx, speaker, said)? => {
+            counts.left_aside += 1;
+        }
+        Step::Tell(said) => {
+            provisioning::create_user(tx, moment, speaker, said)?;
+            counts.created += 1;
+        }
+        Step::NewGroup { id, email } => {
+            provisioning::create_group(tx, moment, speaker, (email, Some(id)), &[])?;
+            counts.groups_changed += 1;
+        }
+        Step::NameGroup(id, email) => {
+            let name = [GroupSaid::DisplayName(email.clone())];
+            provisioning::change_group(tx, moment, speaker, *id, &name)?;
+            counts.groups_changed += 1;
+        }
+        Step::Add(id, users) => {
+            let add = [GroupSaid::AddMembers(users.clone())];
+            provisioning::change_group(tx, moment, speaker, *id, &add)?;
+            counts.members_added += count(users.len());
+        }
+        Step::Take(id, users) => {
+            let take = [GroupSaid::RemoveMembers(users.clone())];
+            provisioning::change_group(tx, moment, speaker, *id, &take)?;
+            counts.members_removed += count(users.len());
+        }
+        Step::DropGroup(id) => {
+            provisioning::delete_group(tx, moment, speaker, *id)?;
+            counts.groups_changed += 1;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a living member has one of these addresses: of them the directory is heard though it says suspended. Of
+/// others who are suspended and were never here there is nothing to end.
+fn is_known_here(tx: &mut Tx<'_>, speaker: Speaker, said: &PersonSaid) -> Result<bool, ServiceError> {
+    for key in said.email_keys() {
+        let members = membership::by_email(tx, speaker.organization, &key)?;
+        if members.iter().any(|member| member.ended.is_none()) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
