@@ -2,6 +2,9 @@
 //!
 //! It changes nothing, and works beside a server that runs. Each finding has a stable code, for monitoring.
 
+mod code;
+mod machine;
+
 use std::fs::Metadata;
 use std::io::BufReader;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
@@ -15,9 +18,11 @@ use portcullis_service::audit_export::{self, Known};
 use portcullis_service::caller::ROOT_TOKEN_HASH;
 use portcullis_service::{ServiceError, first_owner, restoring};
 use portcullis_store::checkup::{self, Checkup};
-use portcullis_store::{Store, StoreError, audit, instance, migration, outbox};
-use serde::Serialize;
+use portcullis_store::{Dialect, Store, StoreError, audit, instance, migration, outbox};
+use serde::{Serialize, Serializer};
 
+use self::code::Code;
+use self::machine::Kept;
 use crate::clock::SystemClock;
 use crate::mark::{self, MarkError, UNFINISHED};
 use crate::secrets::ROOT_TOKEN_FILE;
@@ -30,16 +35,10 @@ const LATE_S: i64 = 60;
 const SOON_S: i64 = 14 * 24 * 3600;
 /// Seconds that a row may be ahead of this machine's clock.
 const MAX_AHEAD_S: i64 = 300;
-/// Free bytes below which writing may stop soon.
-const MIN_FREE_BYTES: u64 = 512 * 1024 * 1024;
 /// Waiting messages above which nobody seems to take them.
 const MAX_WAITING: i64 = 100_000;
 /// Events of one organization beyond which its log is not verified here.
 const MAX_EVENTS: i64 = 50_000;
-/// File systems on which SQLite's locks do not hold: NFS, CIFS, SMB2, 9P, Ceph, FUSE.
-const NETWORK_FILE_SYSTEMS: [i64; 6] =
-    [0x6969, 0xFF53_4D42, 0xFE53_4D42, 0x0102_1997, 0x00C3_6400, 0x6573_5546];
-
 /// How bad it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -54,13 +53,28 @@ pub enum Level {
 #[derive(Debug, Clone, Serialize)]
 pub struct Finding {
     /// The stable code.
-    pub code: &'static str,
+    #[serde(serialize_with = "as_text")]
+    pub code: Code,
     /// How bad it is.
     pub level: Level,
     /// What is wrong.
     pub what: String,
     /// What to do.
     pub remedy: String,
+}
+
+fn as_text<S: Serializer>(code: &Code, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(code.as_str())
+}
+
+impl Finding {
+    fn error(code: Code, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code, level: Level::Error, what: what.into(), remedy: remedy.into() }
+    }
+
+    fn warning(code: Code, what: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self { code, level: Level::Warning, what: what.into(), remedy: remedy.into() }
+    }
 }
 
 /// The findings so far.
@@ -70,14 +84,16 @@ struct Report {
 }
 
 impl Report {
-    fn error(&mut self, code: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
-        let (what, remedy) = (what.into(), remedy.into());
-        self.findings.push(Finding { code, level: Level::Error, what, remedy });
+    fn error(&mut self, code: Code, what: impl Into<String>, remedy: impl Into<String>) {
+        self.findings.push(Finding::error(code, what, remedy));
     }
 
-    fn warning(&mut self, code: &'static str, what: impl Into<String>, remedy: impl Into<String>) {
-        let (what, remedy) = (what.into(), remedy.into());
-        self.findings.push(Finding { code, level: Level::Warning, what, remedy });
+    fn warning(&mut self, code: Code, what: impl Into<String>, remedy: impl Into<String>) {
+        self.findings.push(Finding::warning(code, what, remedy));
+    }
+
+    fn add(&mut self, found: Option<Finding>) {
+        self.findings.extend(found);
     }
 }
 
@@ -97,7 +113,7 @@ pub fn run(settings: &Settings, json: bool) -> Result<ExitCode> {
             println!("{}", serde_json::to_string(finding)?);
         } else {
             let level = if finding.level == Level::Error { "error" } else { "warning" };
-            println!("{level}: {} [{}]\n  → {}", finding.what, finding.code, finding.remedy);
+            println!("{level}: {} [{}]\n  → {}", finding.what, finding.code.as_str(), finding.remedy);
         }
     }
     if !json {
@@ -108,20 +124,20 @@ pub fn run(settings: &Settings, json: bool) -> Result<ExitCode> {
 
 fn look_at_settings(settings: &Settings, report: &mut Report) {
     for warning in settings.warnings() {
-        report.warning("setting", warning, "see `docs/reference/settings.md`");
+        report.warning(Code::Setting, warning, "see `docs/reference/settings.md`");
     }
     let url = settings.public_url_for(settings.listen);
     let ends_tls = settings.tls.is_some() || settings.behind_proxy;
     if url.scheme() == "https" && !ends_tls {
         report.warning(
-            "public_url_scheme",
+            Code::PublicUrlScheme,
             format!("`public_url` is {url}, and nothing that is configured speaks TLS"),
             "give `tls.cert` and `tls.key`, or set `behind_proxy` if a proxy ends TLS",
         );
     }
     if url.scheme() == "http" && settings.tls.is_some() {
         report.error(
-            "public_url_scheme",
+            Code::PublicUrlScheme,
             format!("`public_url` is {url}, and this server speaks TLS"),
             "write `public_url` with https:",
         );
@@ -138,7 +154,7 @@ fn look_at_folder(settings: &Settings, report: &mut Report) {
         Ok(metadata) => metadata,
         Err(error) => {
             report.warning(
-                "data_folder_missing",
+                Code::DataFolderMissing,
                 format!("the data folder `{folder}`: {error}"),
                 "`portcullis serve` makes it; if you have one, name it with `--data`",
             );
@@ -147,37 +163,21 @@ fn look_at_folder(settings: &Settings, report: &mut Report) {
     };
     if mode(&metadata) & 0o077 != 0 {
         report.error(
-            "data_folder_open",
+            Code::DataFolderOpen,
             format!("the data folder `{folder}` has mode {:o}: others reach what is in it", mode(&metadata)),
             format!("chmod 700 {folder}"),
         );
     }
-    let own = rustix::process::geteuid().as_raw();
-    if metadata.uid() != own {
-        report.warning(
-            "data_folder_owner",
-            format!("the data folder `{folder}` belongs to user {}, and you are user {own}", metadata.uid()),
-            "run this as the user who serves",
-        );
-    }
+    report.add(machine::owner(&settings.data, metadata.uid(), rustix::process::geteuid().as_raw()));
     if let Ok(space) = rustix::fs::statvfs(&settings.data) {
-        let free = space.f_bavail.saturating_mul(space.f_frsize);
-        if free < MIN_FREE_BYTES {
-            report.error(
-                "disk_space",
-                format!("{} MiB are free at `{folder}`", free / (1024 * 1024)),
-                "make room: without it every write is refused, off-boardings too",
-            );
-        }
+        report.add(machine::space(&settings.data, space.f_bavail.saturating_mul(space.f_frsize)));
     }
-    if let (DatabaseUrl::Sqlite(_), Ok(system)) = (&settings.database, rustix::fs::statfs(&settings.data))
-        && NETWORK_FILE_SYSTEMS.contains(&system.f_type)
-    {
-        report.error(
-            "network_file_system",
-            format!("`{folder}` is on a network file system, whose locks SQLite cannot rely on"),
-            "move the data folder to a local disk, or use PostgreSQL",
-        );
+    if let Ok(system) = rustix::fs::statfs(&settings.data) {
+        let kept = match &settings.database {
+            DatabaseUrl::Sqlite(_) => Kept::Here,
+            DatabaseUrl::Postgres(_) => Kept::Elsewhere,
+        };
+        report.add(machine::file_system(&settings.data, system.f_type, kept));
     }
 }
 
@@ -186,7 +186,7 @@ fn look_at_sealing_key(settings: &Settings, report: &mut Report) {
     let Ok(metadata) = file.metadata() else { return };
     if mode(&metadata) & 0o077 != 0 {
         report.error(
-            "sealing_key_open",
+            Code::SealingKeyOpen,
             format!("the sealing key `{}` has mode {:o}", file.display(), mode(&metadata)),
             format!("chmod 600 {}", file.display()),
         );
@@ -198,7 +198,7 @@ fn look_at_database(settings: &Settings, report: &mut Report) {
         && !path.exists()
     {
         report.warning(
-            "database_missing",
+            Code::DatabaseMissing,
             format!("there is no database at `{}`", path.display()),
             "`portcullis serve` makes one; `portcullis restore FILE` puts a backup there",
         );
@@ -213,7 +213,7 @@ fn look_at_database(settings: &Settings, report: &mut Report) {
         Ok(found) => found,
         Err(error) => {
             report.error(
-                "database_unreachable",
+                Code::DatabaseUnreachable,
                 error.to_string(),
                 "see whether it runs and `database` is right",
             );
@@ -222,7 +222,7 @@ fn look_at_database(settings: &Settings, report: &mut Report) {
     };
     if schema > migration::newest() {
         report.error(
-            "schema_newer",
+            Code::SchemaNewer,
             format!(
                 "a newer Portcullis wrote this database (schema {schema}, known {})",
                 migration::newest()
@@ -233,20 +233,24 @@ fn look_at_database(settings: &Settings, report: &mut Report) {
     }
     if schema < migration::newest() {
         report.warning(
-            "schema_pending",
+            Code::SchemaPending,
             format!("the schema is at {schema}, this Portcullis brings {}", migration::newest()),
             "`portcullis migrate`, or start `serve`",
         );
         return;
     }
     if let Err(error) = look_inside(settings, &store, report) {
-        report.error("database_unreadable", error.to_string(), "restore a backup, or see the server's log");
+        report.error(
+            Code::DatabaseUnreadable,
+            error.to_string(),
+            "restore a backup, or see the server's log",
+        );
     }
 }
 
 fn look_inside(settings: &Settings, store: &Store, report: &mut Report) -> Result<(), ServiceError> {
     if let Err(error) = serve::must_be_sealed_by(settings, store) {
-        report.error("sealing_key", format!("{error:#}"), "restore the file from where you keep it");
+        report.error(Code::SealingKey, format!("{error:#}"), "restore the file from where you keep it");
     }
     look_at_mark(settings, store, report)?;
     let now = SystemClock.now();
@@ -257,24 +261,26 @@ fn look_inside(settings: &Settings, store: &Store, report: &mut Report) -> Resul
     let waiting: i64 = store.read_blocking(outbox::count_waiting)?;
     if waiting > MAX_WAITING {
         report.warning(
-            "outbox_backlog",
+            Code::OutboxBacklog,
             format!("{waiting} messages wait for whoever subscribed"),
             "see the server's log for why they are not delivered",
         );
     }
     look_at_root_token(settings, store, report)?;
-    for (name, wanted) in [("fsync", "on"), ("synchronous_commit", "on")] {
-        let value = store.read_blocking(move |tx| checkup::server_setting(tx, name))?;
-        let weak = value.filter(|v| v == "off" || (name == "fsync" && v != wanted));
-        if let Some(value) = weak {
-            report.warning(
-                "postgres_durability",
-                format!("PostgreSQL has `{name} = {value}`: an answered off-boarding may be lost in a crash"),
-                format!("set `{name} = {wanted}`"),
-            );
-        }
-    }
+    look_at_postgres(store, report)?;
     look_at_logs(store, report)
+}
+
+fn look_at_postgres(store: &Store, report: &mut Report) -> Result<(), ServiceError> {
+    for name in ["fsync", "synchronous_commit"] {
+        let value = store.read_blocking(move |tx| checkup::server_setting(tx, name))?;
+        report.add(value.and_then(|value| machine::durability(name, &value)));
+    }
+    if store.dialect() == Dialect::Postgres {
+        let database = store.read_blocking(|tx| tx.database_now())?;
+        report.add(machine::clocks(SystemClock.now(), database));
+    }
+    Ok(())
 }
 
 fn look_at_mark(settings: &Settings, store: &Store, report: &mut Report) -> Result<(), ServiceError> {
@@ -283,19 +289,19 @@ fn look_at_mark(settings: &Settings, store: &Store, report: &mut Report) -> Resu
     })?;
     let remedy = "`portcullis restore FILE`, or `portcullis restore --in-place`; both revive nobody";
     if timeline.as_deref() == Some(UNFINISHED) {
-        report.error("restore_unfinished", "a restore of this database was broken off", remedy);
+        report.error(Code::RestoreUnfinished, "a restore of this database was broken off", remedy);
         return Ok(());
     }
     match (mark::find(&settings.data), timeline) {
         (Ok(Some(marked)), Some(timeline)) if marked.timeline != timeline || revision < marked.revision => {
             report.error(
-                "database_older",
+                Code::DatabaseOlder,
                 "this database is older than, or another one than, what was served from here last",
                 remedy,
             );
         }
         (Err(error @ MarkError::Unreadable(_)), _) => {
-            report.error("mark_unreadable", error.to_string(), remedy);
+            report.error(Code::MarkUnreadable, error.to_string(), remedy);
         }
         _ => {}
     }
@@ -308,11 +314,11 @@ fn must_be_none(found: &Checkup, report: &mut Report) {
                   `portcullis restore --in-place` ends every token";
     if found.alive > 0 {
         let what = format!("{} tokens of ended memberships have not ended", found.alive);
-        report.error("token_survived", what, remedy);
+        report.error(Code::TokenSurvived, what, remedy);
     }
     if found.active_ended > 0 {
         let what = format!("{} memberships are active and ended", found.active_ended);
-        report.error("membership_contradiction", what, remedy);
+        report.error(Code::MembershipContradiction, what, remedy);
     }
 }
 
@@ -320,16 +326,16 @@ fn must_be_none(found: &Checkup, report: &mut Report) {
 fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
     if found.newest.is_some_and(|newest| newest > now.plus_s(MAX_AHEAD_S)) {
         report.error(
-            "clock_behind",
+            Code::ClockBehind,
             "the newest event in the database is later than this machine's clock",
             "set the clock (NTP): expiry and settling times follow it",
         );
     }
     let jobs = "start `serve`, which does it; if it runs, see its log";
     let late = [
-        ("audit_unsequenced", found.unsequenced, "audit events are not in the chain after a minute"),
-        ("receipt_unsigned", found.unsigned, "receipts are not signed after a minute"),
-        ("settle_overdue", found.due, "memberships should have been settled a minute ago"),
+        (Code::AuditUnsequenced, found.unsequenced, "audit events are not in the chain after a minute"),
+        (Code::ReceiptUnsigned, found.unsigned, "receipts are not signed after a minute"),
+        (Code::SettleOverdue, found.due, "memberships should have been settled a minute ago"),
     ];
     for (code, count, what) in late {
         if count > 0 {
@@ -338,19 +344,19 @@ fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
     }
     let people = [
         (
-            "scim_token_expiring",
+            Code::ScimTokenExpiring,
             found.expiring,
             "SCIM tokens have run out or do within two weeks",
             "issue new ones and give them to the providers before provisioning stops",
         ),
         (
-            "connection_unconfirmed",
+            Code::ConnectionUnconfirmed,
             found.unconfirmed_connections,
             "connections wait for an owner: holders of explicit-only roles cannot sign in by them",
             "an owner confirms the new issuer or keys",
         ),
         (
-            "directory_unconfirmed",
+            Code::DirectoryUnconfirmed,
             found.unconfirmed_people,
             "people wait for their directory since a restore",
             "let the provider send everybody again",
@@ -373,7 +379,7 @@ fn look_at_root_token(settings: &Settings, store: &Store, report: &mut Report) -
     let file = settings.data.join(ROOT_TOKEN_FILE);
     if file.exists() {
         report.warning(
-            "root_token_file",
+            Code::RootTokenFile,
             format!("the root token still lies in `{}`, and there is an owner", file.display()),
             "`portcullis admin root-token off`; `admin root-token new` brings another when you need one",
         );
@@ -402,7 +408,7 @@ fn look_at_log(store: &Store, organization: &Organization, report: &mut Report) 
     let Some(head) = store.read_blocking(move |tx| audit::head(tx, id))? else { return Ok(()) };
     if head.number > MAX_EVENTS {
         let what = format!("the log of `{slug}` has {} events and was not verified here", head.number);
-        report.warning("audit_not_verified", what, by_hand);
+        report.warning(Code::AuditNotVerified, what, by_hand);
         return Ok(());
     }
     let lines = store.read_blocking(move |tx| {
@@ -421,7 +427,11 @@ fn look_at_log(store: &Store, organization: &Organization, report: &mut Report) 
         Err(error) => Err(error.to_string()),
     };
     if let Err(finding) = verified {
-        report.error("audit_chain", format!("the log of `{slug}` does not verify: {finding}"), by_hand);
+        report.error(Code::AuditChain, format!("the log of `{slug}` does not verify: {finding}"), by_hand);
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "doctor_tests.rs"]
+mod tests;
