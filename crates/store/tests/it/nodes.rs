@@ -1,6 +1,7 @@
 //! One node serves a database: the lease, and the schema that two nodes must not make at once.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::time::Duration;
 
 use portcullis_domain::id::NodeId;
 use portcullis_store::lease::{self, Lease};
@@ -44,6 +45,72 @@ fn the_same_node_takes_its_lease_back_at_once_and_fences_the_run_before() {
         database.note(move |tx| lease::check(tx, after)).unwrap();
         let renewed = database.note(move |tx| lease::renew(tx, after, later(30), 10)).unwrap();
         assert_eq!(renewed.expires_at, later(40), "one that ran out and that nobody took is renewed");
+    });
+}
+
+#[test]
+fn a_commit_that_was_checked_under_a_lease_comes_before_the_lease_is_taken_on_postgresql() {
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    let [first, second] = [fresh!(NodeId), fresh!(NodeId)];
+    let held = take(&database, first, 0).unwrap();
+    let (checked, is_checked) = mpsc::channel();
+    let (go, may_go) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let writes = scope.spawn(|| {
+            let mut gate = Some((checked, may_go));
+            database.note(move |tx| {
+                portcullis_store::instance::put(tx, "late", "commit")?;
+                lease::check(tx, held)?;
+                if let Some((checked, may_go)) = gate.take() {
+                    checked.send(()).unwrap();
+                    may_go.recv().unwrap();
+                }
+                Ok(())
+            })
+        });
+        is_checked.recv().unwrap();
+        let takes = scope.spawn(|| {
+            database.note(move |tx| {
+                let taken = lease::take(tx, second, later(10), 10)?;
+                Ok((taken.epoch, portcullis_store::instance::find(tx, "late")?))
+            })
+        });
+        let mut client = database.client();
+        let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+                       WHERE datname = current_database() AND wait_event_type = 'Lock'";
+        while !takes.is_finished() && client.query_one(waiting, &[]).unwrap().get::<_, i64>(0) == 0 {
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let passed = takes.is_finished();
+        go.send(()).unwrap();
+        writes.join().unwrap().unwrap();
+        let (epoch, seen) = takes.join().unwrap().unwrap();
+        assert!(!passed, "the lease was taken between the check and the commit");
+        assert_eq!((epoch, seen.as_deref()), (held.epoch + 1, Some("commit")));
+    });
+    assert_eq!(database.note(move |tx| lease::check(tx, held)), Err(StoreError::Fenced));
+}
+
+#[test]
+fn a_lease_is_renewed_while_commits_are_checked_under_it_on_postgresql() {
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    let node = fresh!(NodeId);
+    let held = take(&database, node, 0).unwrap();
+    let (renewed, is_renewed) = mpsc::channel();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut is_renewed = Some(is_renewed);
+            database.note(move |tx| {
+                lease::check(tx, held)?;
+                // Does not come to its end before the renewal has.
+                is_renewed.take().map_or(Ok(()), |is| is.recv()).unwrap();
+                Ok(())
+            })
+        });
+        database.note(move |tx| lease::renew(tx, held, later(5), 10)).unwrap();
+        renewed.send(()).unwrap();
     });
 }
 
