@@ -31,11 +31,17 @@ pub enum Settled {
     Revived,
 }
 
-/// A membership, locked; the organization first if it holds an explicit-only role.
+/// A membership, locked: the rules of its organization before it, and the owners behind it if it is one.
 fn lock(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membership>, ServiceError> {
+    if !tx.holds_rules() {
+        // Whoever knows the organization has locked its rules first and spares this look.
+        let Some(organization) = membership::organization_of(tx, id)? else { return Ok(None) };
+        tx.lock(Lock::Rules(organization))?;
+    }
     let Some(found) = membership::find_locked(tx, id)? else { return Ok(None) };
+    tx.lock(Lock::Rules(found.organization))?;
     if found.role() == Some(&Slug::owner()) {
-        tx.lock(Lock::Organization(found.organization))?;
+        tx.lock(Lock::Owners(found.organization))?;
     }
     Ok(Some(found))
 }

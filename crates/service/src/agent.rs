@@ -22,12 +22,14 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::member_key::{Draft, Issued, NewKey, end_one, environment_of, issue_named};
-use crate::membership::{active, must_be_active, must_not_outrank, settled};
+use crate::membership::{active, held, must_be_active, must_not_outrank};
 use crate::{Moment, ServiceError};
 
 /// The most agents that one page looks at for a lead, who sees only some of them.
 pub const MAX_LOOKED_AT: usize = 2000;
 const CHUNK: i64 = 200;
+/// How many owners of one agent are waited for, one after the other, before it is left for a later try.
+const MAX_OWNERS: usize = 4;
 const NOUN: &str = "agent";
 
 /// What an agent is to be.
@@ -124,13 +126,31 @@ fn steered(
     (organization, id): (OrganizationId, AgentId),
     order: AgentOrder,
 ) -> Result<(Agent, AgentState), ServiceError> {
-    let found = stored(tx, organization, id)?;
-    let owner = settled(tx, moment, organization, found.owner)?;
+    let (found, owner) = held_with_owner(tx, moment, (organization, id))?;
     may_steer(tx, caller, &owner)?;
-    // Settling the owner may have ended them, and stopped the agent.
-    let found = stored(tx, organization, id)?;
     let after = found.state.after(order)?;
     Ok((found, after))
+}
+
+/// An agent and its owner, who is held: nobody ends them or gives the agent to somebody else meanwhile.
+fn held_with_owner(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (organization, id): (OrganizationId, AgentId),
+) -> Result<(Agent, Membership), ServiceError> {
+    let mut before = stored(tx, organization, id)?.owner;
+    for _ in 0..MAX_OWNERS {
+        let owner = held(tx, moment, organization, before)?;
+        // Settling the owner may have ended them and stopped the agent; and while they were waited for, it may have
+        // become somebody else's.
+        let found = stored(tx, organization, id)?;
+        if found.owner == owner.id {
+            return Ok((found, owner));
+        }
+        before = found.owner;
+    }
+    let why = "too many others change the owner of the same agent";
+    Err(portcullis_store::StoreError::Unavailable(why.into()).into())
 }
 
 /// An agent.
@@ -260,7 +280,7 @@ pub fn create(
     wish: NewAgent,
     cause: Cause,
 ) -> Result<Agent, ServiceError> {
-    let owner = settled(tx, moment, organization, wish.owner)?;
+    let owner = held(tx, moment, organization, wish.owner)?;
     may_steer(tx, caller, &owner)?;
     must_be_active(&owner)?;
     check_rule(tx, caller, (organization, owner.id), wish.heir, wish.on_owner_loss)?;
@@ -371,7 +391,7 @@ pub fn assign(
     cause: Cause,
 ) -> Result<Agent, ServiceError> {
     let (mut found, after) = steered(tx, moment, caller, (organization, id), AgentOrder::Assign)?;
-    let new = settled(tx, moment, organization, owner)?;
+    let new = held(tx, moment, organization, owner)?;
     may_steer(tx, caller, &new)?;
     must_be_active(&new)?;
     environment_of(&new, Some(found.environment.clone()))?;

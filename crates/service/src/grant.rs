@@ -14,12 +14,12 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::role::may_give;
 use portcullis_domain::text::{Slug, has_nul};
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, grant, leaver, membership};
+use portcullis_store::{Tx, apply, grant, leaver};
 use serde_json::json;
 
 use crate::access::settle;
 use crate::caller::Caller;
-use crate::membership::settled;
+use crate::membership::{held, settled};
 use crate::role::{must_not_stand_above, named};
 use crate::{Moment, ServiceError};
 
@@ -76,9 +76,8 @@ pub fn create(
 ) -> Result<Grant, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     let id: MembershipId = wish.member.parse().map_err(|_| ServiceError::NotFound("member"))?;
-    settled(tx, moment, organization, id)?;
     // Held from here on: an off-boarding beside this must end the grant too, or be seen.
-    let member = membership::find_locked(tx, id)?.ok_or(ServiceError::NotFound("member"))?;
+    let member = held(tx, moment, organization, id)?;
     let role = named(tx, organization, &wish.role)?;
     may_give(caller.rank(), role.rank)?;
     must_not_stand_above(tx, caller, organization, member.role())?;

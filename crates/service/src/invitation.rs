@@ -261,6 +261,7 @@ pub fn delete(
     if found.ended.is_some() {
         return Ok(());
     }
+    tx.lock(Lock::Rules(organization))?;
     let member = membership::find_locked(tx, found.membership)?.ok_or(ServiceError::NotFound(NOUN))?;
     may_give(caller.rank(), rank_of(tx, &member)?)?;
     if member.access.state == MembershipState::Invited {
@@ -319,6 +320,7 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
         return Err(invalid());
     }
     let id = link.membership.ok_or_else(invalid)?;
+    tx.lock(Lock::Rules(link.organization))?;
     let member = membership::find_locked(tx, id)?.ok_or_else(invalid)?;
     let waits = matches!(member.access.state, MembershipState::Invited | MembershipState::Active);
     if !waits || organization::find(tx, link.organization)?.is_none() {
@@ -413,7 +415,7 @@ pub async fn accept(
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             let open = open_link(tx, &hash, moment.now)?;
-            if open.known != known {
+            if open.known != known || !still_known(tx, &open)? {
                 return Err(ServiceError::LinkInvalid);
             }
             join(tx, moment, &open, fresh.as_deref(), &visitor)?;
@@ -421,6 +423,14 @@ pub async fn accept(
             local::open(tx, moment, &member, (&visitor, limits))
         })
         .await
+}
+
+/// Whether the person whose password was right is still there, held from here on: the end of their last membership
+/// elsewhere takes them away.
+fn still_known(tx: &mut Tx<'_>, open: &Open) -> Result<bool, ServiceError> {
+    let Some(known) = &open.known else { return Ok(true) };
+    user::find_locked(tx, known.user)?;
+    Ok(user::find_authenticator(tx, &open.key)?.as_ref() == Some(known))
 }
 
 /// Gives the membership its life, the user their password, and ends the link.

@@ -9,6 +9,7 @@ use portcullis_domain::id::{MembershipId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::text::{Slug, email_key};
+use portcullis_store::db::Lock;
 use portcullis_store::user::Authenticator;
 use portcullis_store::{Priority, StoreError, Tx, membership, organization, user};
 use secrecy::SecretString;
@@ -178,6 +179,7 @@ fn active(
         if one.state == MembershipState::Deprovisioned {
             continue;
         }
+        tx.lock(Lock::Rules(one.organization))?;
         let actor = portcullis_domain::cause::Actor::Membership(one.membership);
         settle(tx, moment, one.membership, session::cause(actor, visitor.request))?;
         let member = membership::find_locked(tx, one.membership)?;

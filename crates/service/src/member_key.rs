@@ -12,6 +12,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
+use portcullis_store::db::Lock;
 use portcullis_store::token::TokenView;
 use portcullis_store::{Tx, apply, token};
 use serde_json::json;
@@ -117,6 +118,14 @@ pub(crate) fn end_one(
 ) -> Result<(), ServiceError> {
     if found.ended_at.is_some() {
         return Ok(());
+    }
+    if found.kind == TokenKind::ScimToken {
+        // What a directory says by it is kept before this, or not at all.
+        tx.lock(Lock::Organization(organization))?;
+    }
+    if let Ok(holder) = found.holder.parse() {
+        // As is what its holder does by it.
+        portcullis_store::membership::hold(tx, holder)?;
     }
     let end = TokenChange::End {
         organization,

@@ -114,7 +114,8 @@ fn refreshed(
     Ok(member)
 }
 
-/// A member whose stored access is in step with facts and rules: brought there first if it is not.
+/// A member whose stored access is in step with facts and rules: brought there first if it is not. The rules stay as
+/// they are until the end of the transaction.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
@@ -124,6 +125,7 @@ pub fn settled(
     organization: OrganizationId,
     id: MembershipId,
 ) -> Result<Membership, ServiceError> {
+    tx.lock(Lock::Rules(organization))?;
     let number = facts::rules_number(tx, organization)?;
     let found = membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
     if !is_stale(&found, number, moment.now) {
@@ -132,6 +134,20 @@ pub fn settled(
     let event = portcullis_store::apply::rules_event(tx, organization)?;
     settle(tx, moment, id, Cause { kind: CauseKind::Rule, event, ..Cause::system() })?;
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
+}
+
+/// The same, held until the end of the transaction: who ends them waits, and meets what was done meanwhile.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn held(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Membership, ServiceError> {
+    settled(tx, moment, organization, id)?;
+    membership::find_locked(tx, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
 
 /// A member who may act now, in step with facts and rules.
@@ -187,8 +203,8 @@ pub fn must_not_outrank(tx: &mut Tx<'_>, caller: &Caller, member: &Membership) -
     Ok(may_give(caller.rank(), rank)?)
 }
 
-/// A member that the caller may change: in step with facts and rules, of no higher rank, and, if it is an owner, with
-/// the organization locked.
+/// A member that the caller may change: held, in step with facts and rules, of no higher rank, and, if it is an owner,
+/// with the owners locked.
 fn changeable(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -196,10 +212,9 @@ fn changeable(
     organization: OrganizationId,
     id: MembershipId,
 ) -> Result<Membership, ServiceError> {
-    let mut member = settled(tx, moment, organization, id)?;
+    let member = held(tx, moment, organization, id)?;
     if member.role() == Some(&Slug::owner()) {
-        tx.lock(Lock::Organization(organization))?;
-        member = membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
+        tx.lock(Lock::Owners(organization))?;
     }
     must_not_outrank(tx, caller, &member)?;
     Ok(member)
@@ -293,7 +308,9 @@ pub fn add(
     user: UserId,
     cause: Cause,
 ) -> Result<Membership, ServiceError> {
-    let known = user::find(tx, user)?.filter(|u| u.ended_at.is_none());
+    tx.lock(Lock::Rules(organization))?;
+    // Held: the end of their last membership elsewhere would end them meanwhile.
+    let known = user::find_locked(tx, user)?.filter(|u| u.ended_at.is_none());
     let known = known.ok_or(ServiceError::NotFound("user"))?;
     let theirs: Vec<Membership> =
         membership::of_user(tx, known.id)?.into_iter().filter(|m| m.ended.is_none()).collect();

@@ -191,6 +191,7 @@ fn off_board_page(
     after: &str,
     cause: Cause,
 ) -> Result<Option<String>, ServiceError> {
+    tx.lock(Lock::Rules(organization))?;
     let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
     let page = list_page(tx, organization, &MembershipFilter::default(), after, limit)?;
     for member in page.iter().filter(|m| m.ended.is_none()) {

@@ -19,6 +19,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
+use portcullis_store::db::Lock;
 use portcullis_store::{Tx, apply, directory, directory_user, domain, facts, membership, role};
 use serde_json::json;
 
@@ -153,6 +154,7 @@ pub fn create_user(
     said: &PersonSaid,
 ) -> Result<DirectoryUser, ServiceError> {
     said.check()?;
+    tx.lock(Lock::Rules(speaker.organization))?;
     let directory = directory::find(tx, speaker.organization, speaker.directory)?
         .ok_or(ServiceError::NotFound("directory"))?;
     let now = moment.now;
@@ -300,6 +302,7 @@ pub fn change_user(
     id: DirectoryUserId,
     change: impl FnOnce(&DirectoryUser) -> Result<PersonSaid, ServiceError>,
 ) -> Result<DirectoryUser, ServiceError> {
+    tx.lock(Lock::Rules(speaker.organization))?;
     let old =
         directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("user"))?;
     let said = change(&old)?;
@@ -368,6 +371,7 @@ pub fn delete_user(
     speaker: Speaker,
     id: DirectoryUserId,
 ) -> Result<(), ServiceError> {
+    tx.lock(Lock::Rules(speaker.organization))?;
     let user =
         directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("user"))?;
     let event = EventDraft::new(Action::DirectoryUserDeleted, Target::new("directory_user", id))

@@ -21,6 +21,7 @@ use portcullis_domain::text::{domain_of, email_key};
 use portcullis_domain::token::TokenEnd;
 use portcullis_domain::user::User;
 use portcullis_oidc::issuer::IssuerKind;
+use portcullis_store::db::Lock;
 use portcullis_store::directory_user::DirectoryUserQuery;
 use portcullis_store::{
     Tx, apply, connection, directory_user, domain, facts, grant, membership, role, tombstone,
@@ -62,6 +63,8 @@ pub type Admission = Result<Opened, SignInRefusal>;
 /// [`ServiceError::SignIn`]; nothing is kept then.
 pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Admission, ServiceError> {
     let arrival = wish.arrival;
+    // The connection and its rules stay as they are until the session is there, or are gone before it.
+    tx.lock(Lock::Rules(arrival.connection.organization))?;
     let now_set = connection::find_by_id(tx, arrival.connection.id)?;
     let same = |c: &Connection| {
         c.issuer == arrival.connection.issuer

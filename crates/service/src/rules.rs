@@ -9,6 +9,7 @@ use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{MembershipChange, OrganizationChange};
 use portcullis_domain::id::{DirectoryUserId, MembershipId, OrganizationId};
 use portcullis_domain::plan::Plan;
+use portcullis_store::db::Lock;
 use portcullis_store::{Tx, apply, directory_user, facts, membership};
 
 use crate::access::settle;
@@ -99,6 +100,7 @@ pub fn step(
     organization: OrganizationId,
     limit: usize,
 ) -> Result<usize, ServiceError> {
+    tx.lock(Lock::Rules(organization))?;
     let number = facts::rules_number(tx, organization)?;
     let limit = i64::try_from(limit.min(MAX_AT_ONCE)).unwrap_or(1);
     let mut stale = membership::stale(tx, organization, number, limit)?;
@@ -119,7 +121,8 @@ pub fn settle_due(tx: &mut Tx<'_>, moment: &mut Moment, limit: usize) -> Result<
     let limit = i64::try_from(limit.min(MAX_AT_ONCE)).unwrap_or(1);
     let mut due = membership::due(tx, moment.now, limit)?;
     due.sort();
-    for (_, id) in &due {
+    for (organization, id) in &due {
+        tx.lock(Lock::Rules(*organization))?;
         settle(tx, moment, *id, Cause { kind: CauseKind::Rule, ..Cause::system() })?;
     }
     Ok(due.len())

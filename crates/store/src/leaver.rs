@@ -10,7 +10,7 @@ use portcullis_domain::token::TokenKind;
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 
 use crate::statement::Statement;
-use crate::{StoreError, Tx, agent, connection, directory_user, params, tombstone};
+use crate::{Dialect, StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
 
 const AGENTS: Statement = Statement::read(
     "leaver.agents",
@@ -22,6 +22,14 @@ const AGENTS: Statement = Statement::read(
      LEFT JOIN memberships c ON c.id = a.rule_chosen_by AND c.state = 'active' \
      AND c.organization = a.organization AND c.id <> $1 \
      WHERE a.owner = $1 AND a.state <> 'disabled' ORDER BY a.id",
+);
+// Whoever may get an agent is held until it is theirs: their own end waits for it, or is seen by it.
+const LOCK_NEXT_OWNERS_POSTGRES: Statement = Statement::read(
+    "leaver.lock_next_owners",
+    "SELECT id FROM memberships WHERE organization = $1 AND id <> $2 AND id IN \
+     (SELECT heir FROM agents WHERE owner = $2 AND organization = $1 AND state <> 'disabled' \
+     UNION SELECT rule_chosen_by FROM agents WHERE owner = $2 AND organization = $1 AND state <> 'disabled') \
+     ORDER BY id FOR SHARE",
 );
 const TO_ROTATE: Statement = Statement::read(
     "leaver.to_rotate",
@@ -42,6 +50,9 @@ const OTHER_MEMBERSHIPS: Statement = Statement::read(
 pub(crate) const ALL: &[&Statement] = &[&AGENTS, &TO_ROTATE, &OTHER_OWNERS, &OTHER_MEMBERSHIPS];
 
 fn agents(tx: &mut Tx<'_>, membership: &Membership) -> Result<Vec<LeaverAgent>, StoreError> {
+    if tx.dialect() == Dialect::Postgres {
+        tx.rows(&LOCK_NEXT_OWNERS_POSTGRES, params![membership.organization, membership.id])?;
+    }
     let mut agents = Vec::new();
     for row in tx.rows(&AGENTS, params![membership.id])? {
         let id = row.parsed(0)?;
@@ -91,7 +102,8 @@ pub fn ownership(tx: &mut Tx<'_>, membership: &Membership) -> Result<Ownership, 
     Ok(if others.map_or(Ok(0), |r| r.int(0))? > 0 { Ownership::Shared } else { Ownership::Last })
 }
 
-/// Loads what the end of a membership touches.
+/// Loads what the end of a membership touches. The membership is locked before this; whoever may get its agents and
+/// its user are locked here.
 ///
 /// # Errors
 /// [`StoreError`] from the driver or an undecodable row.
@@ -106,14 +118,17 @@ pub fn load(
     for row in tx.rows(&TO_ROTATE, params![membership.id])? {
         to_rotate.push((row.one_of(0, kind)?, row.parsed(1)?));
     }
+    let ownership = ownership(tx, &membership)?;
+    let agents = agents(tx, &membership)?;
+    user::find_locked(tx, membership.user)?;
     let other_memberships =
         tx.row(&OTHER_MEMBERSHIPS, params![membership.user, membership.id])?.map_or(Ok(0), |r| r.int(0))?;
     let identifiers: Vec<Identifier> = identifiers(tx, &membership)?.into_iter().collect();
     let email_keys =
         identifiers.iter().filter(|i| i.kind == IdentifierKind::Email).map(|i| i.value.clone()).collect();
     Ok(Leaver {
-        ownership: ownership(tx, &membership)?,
-        agents: agents(tx, &membership)?,
+        ownership,
+        agents,
         to_rotate,
         identifiers,
         email_keys,

@@ -62,6 +62,8 @@ const FIND_LOCKED: Statement = Statement::read(
 );
 const LOCK_POSTGRES: Statement =
     Statement::read("membership.lock", "SELECT id FROM memberships WHERE id = $1 FOR UPDATE");
+const ORGANIZATION_OF: Statement =
+    Statement::read("membership.organization_of", "SELECT organization FROM memberships WHERE id = $1");
 const BY_EMAIL: Statement = Statement::read(
     "membership.by_email",
     concat!(
@@ -123,6 +125,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &MARK_STALE,
     &FIND,
     &FIND_LOCKED,
+    &ORGANIZATION_OF,
     &BY_EMAIL,
     &OF_USER,
     &GOVERNED_BY,
@@ -288,10 +291,27 @@ pub fn find(
 /// # Errors
 /// As [`find`].
 pub fn find_locked(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membership>, StoreError> {
+    hold(tx, id)?;
+    tx.row(&FIND_LOCKED, params![id])?.as_ref().map(read).transpose()
+}
+
+/// Locks a membership until the end of the transaction, for whoever knows already what is in it.
+///
+/// # Errors
+/// As [`find`].
+pub fn hold(tx: &mut Tx<'_>, id: MembershipId) -> Result<(), StoreError> {
     if tx.dialect() == crate::Dialect::Postgres {
         tx.rows(&LOCK_POSTGRES, params![id])?;
     }
-    tx.row(&FIND_LOCKED, params![id])?.as_ref().map(read).transpose()
+    Ok(())
+}
+
+/// The organization of a membership, whoever asks: its rules are locked before it is.
+///
+/// # Errors
+/// As [`find`].
+pub fn organization_of(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<OrganizationId>, StoreError> {
+    tx.row(&ORGANIZATION_OF, params![id])?.map(|row| row.parsed(0)).transpose()
 }
 
 /// The memberships of that organization with that address, ended ones too; 20 at most.

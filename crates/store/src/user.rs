@@ -33,6 +33,8 @@ const INSERT_AUTHENTICATOR: Statement = Statement::change(
 );
 const FIND: Statement =
     Statement::read("user.find", "SELECT id, created_at, ended_at FROM users WHERE id = $1");
+const LOCK_POSTGRES: Statement =
+    Statement::read("user.lock", "SELECT id FROM users WHERE id = $1 FOR UPDATE");
 const AUTHENTICATOR_BY_EMAIL: Statement = Statement::read(
     "user.authenticator_by_email",
     "SELECT a.user_id, a.kind, a.email_key, a.secret, a.created_at FROM authenticators a \
@@ -135,6 +137,18 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &UserChange) -> Result<(), StoreErr
 pub fn find(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, StoreError> {
     let Some(row) = tx.row(&FIND, params![id])? else { return Ok(None) };
     Ok(Some(User { id: row.parsed(0)?, created_at: row.at(1)?, ended_at: row.opt_at(2)? }))
+}
+
+/// The same, locked until the end of the transaction: their memberships are counted after this, and nobody who counts
+/// them or adds one does so meanwhile. Users are locked after memberships.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_locked(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, StoreError> {
+    if tx.dialect() == crate::Dialect::Postgres {
+        tx.rows(&LOCK_POSTGRES, params![id])?;
+    }
+    find(tx, id)
 }
 
 /// The authenticator that was proved with that address, of a user who has not ended.

@@ -55,6 +55,7 @@ pub fn create_group(
     members: &[DirectoryUserId],
 ) -> Result<DirectoryGroup, ServiceError> {
     check_name(display_name, external_id)?;
+    tx.lock(Lock::Rules(speaker.organization))?;
     must_be_free(tx, speaker, display_name, None)?;
     let group = DirectoryGroup {
         id: DirectoryGroupId::fresh(moment.now, &mut moment.random),
@@ -88,15 +89,15 @@ fn check_name(display_name: &str, external_id: Option<&str>) -> Result<(), Servi
     Ok(())
 }
 
-/// Refuses a name that another group of the directory has. The organization is locked, because two groups that come
-/// at once lock no row that both would meet.
+/// Refuses a name that another group of the directory has. The names are locked, because two groups that come at once
+/// lock no row that both would meet.
 fn must_be_free(
     tx: &mut Tx<'_>,
     speaker: Speaker,
     display_name: &str,
     own: Option<DirectoryGroupId>,
 ) -> Result<(), ServiceError> {
-    tx.lock(Lock::Organization(speaker.organization))?;
+    tx.lock(Lock::GroupNames(speaker.directory))?;
     let query = DirectoryGroupQuery::DisplayName(display_name.to_owned());
     let same = directory_group::query(tx, speaker.directory, &query, 2)?;
     if same.iter().any(|g| Some(g.id) != own) {
@@ -133,8 +134,9 @@ pub fn change_group(
     id: DirectoryGroupId,
     said: &[GroupSaid],
 ) -> Result<DirectoryGroup, ServiceError> {
+    tx.lock(Lock::Rules(speaker.organization))?;
     if let Some(name) = new_name(tx, speaker, id, said)? {
-        // The organization before the group: locks are taken in one order.
+        // The names before the group: locks are taken in one order.
         must_be_free(tx, speaker, name, Some(id))?;
     }
     let old =
@@ -290,6 +292,7 @@ pub fn delete_group(
     speaker: Speaker,
     id: DirectoryGroupId,
 ) -> Result<(), ServiceError> {
+    tx.lock(Lock::Rules(speaker.organization))?;
     let group =
         directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
     let touched = if is_mapped(tx, &group)? { all_members(tx, id)? } else { Vec::new() };
