@@ -227,10 +227,14 @@ impl Portcullis {
             priority,
             move |tx| {
                 let mut moment = Moment { now: clock.now(), random: randoms() };
-                if let Some(proof) = &proof {
-                    proof.check(tx, &uses, moment.now)?;
-                }
+                let proven = match &proof {
+                    Some(proof) => Some((proof, proof.check(tx, &uses, moment.now)?)),
+                    None => None,
+                };
                 let done = run(tx, &mut moment)?;
+                if let Some((proof, as_of)) = proven {
+                    proof.check_last(tx, &uses, as_of)?;
+                }
                 if let Some(lease) = lease {
                     portcullis_store::lease::check(tx, lease)?;
                 }

@@ -6,13 +6,18 @@
 //!
 //! To ask again is usually to read one number: every commit that takes access away moves the revision, so while it
 //! stands where it stood when the caller was proven, they may do what they might then.
+//!
+//! On PostgreSQL others commit between that and the end of the transaction. So it ends by asking once more: the caller's
+//! membership is locked, which whoever takes it away locks too, and the number is read again. (What a directory may say
+//! is kept as it is by the lock under which access is resolved.) It is the end and not the beginning, because the
+//! organization is locked before memberships, and only the use case knows whether it needs that.
 
 use std::cell::RefCell;
 use std::future::Future;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
-use portcullis_store::{Tx, instance};
+use portcullis_store::{Dialect, Tx, instance, membership};
 use secrecy::{ExposeSecret, SecretString};
 
 use crate::ServiceError;
@@ -71,7 +76,7 @@ pub enum Who {
 }
 
 impl Proof {
-    /// Whether it still holds, in the transaction that is about to write.
+    /// Whether it still holds, in the transaction that is about to write: as of when.
     ///
     /// # Errors
     /// [`ServiceError::Unauthenticated`] if the token is no longer good, or no longer for as much.
@@ -80,20 +85,70 @@ impl Proof {
         tx: &mut Tx<'_>,
         uses: &TokenUses,
         now: Timestamp,
-    ) -> Result<(), ServiceError> {
+    ) -> Result<AsOf, ServiceError> {
         // No revision moves when the root token is made anew: it is always looked up.
         if !matches!(self.who, Who::Caller(Caller::Root)) && self.as_of.stands(tx, now)? {
-            return Ok(());
+            return Ok(self.as_of);
         }
+        let as_of = AsOf::read(tx, now)?;
         let presented = self.presented.expose_secret();
         match &self.who {
-            Who::Caller(caller) if authenticate(tx, presented, now)? == *caller => Ok(()),
+            Who::Caller(caller) if authenticate(tx, presented, now)? == *caller => Ok(as_of),
             Who::Caller(_) => Err(ServiceError::Unauthenticated),
             Who::Directory(directory) => {
-                authenticate_directory(tx, uses, presented, *directory, now).map(|_| ())
+                authenticate_directory(tx, uses, presented, *directory, now).map(|_| as_of)
             }
         }
     }
+
+    /// Whether it still holds in the transaction that has written and is about to commit; nobody takes it away until
+    /// then. `as_of` is what [`Self::check`] gave.
+    ///
+    /// # Errors
+    /// [`ServiceError::Unauthenticated`], as [`Self::check`].
+    pub(crate) fn check_last(
+        &self,
+        tx: &mut Tx<'_>,
+        uses: &TokenUses,
+        as_of: AsOf,
+    ) -> Result<(), ServiceError> {
+        if tx.dialect() == Dialect::Sqlite || matches!(self.who, Who::Caller(Caller::Root)) {
+            // One transaction at a time; and the root token is taken away on the machine.
+            return Ok(());
+        }
+        if let Who::Caller(Caller::Member(member)) = &self.who {
+            membership::hold(tx, member.membership)?;
+        }
+        if instance::revision(tx)? == as_of.revision {
+            return Ok(());
+        }
+        let presented = self.presented.expose_secret();
+        let holds = match &self.who {
+            Who::Caller(before) => authenticate(tx, presented, as_of.at).map(|now| no_less(before, &now)),
+            Who::Directory(directory) => {
+                authenticate_directory(tx, uses, presented, *directory, as_of.at).map(|_| true)
+            }
+        };
+        match holds {
+            Ok(true) => Ok(()),
+            // What this transaction took away may be the caller's own; the next try sees what others did alone.
+            Ok(false) | Err(ServiceError::Unauthenticated) if tx.has_lessened() => {
+                Err(tx.try_again("others take access away at the same time").into())
+            }
+            Ok(false) => Err(ServiceError::Unauthenticated),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Whether the same caller may at least as much: what was done may have given them more.
+fn no_less(before: &Caller, now: &Caller) -> bool {
+    let (Caller::Member(before), Caller::Member(now)) = (before, now) else { return before == now };
+    before.token == now.token
+        && before.membership == now.membership
+        && before.rank <= now.rank
+        && before.permissions.is_subset(&now.permissions)
+        && before.teams.iter().all(|team| now.teams.contains(team))
 }
 
 /// Runs a request with room for its proof.

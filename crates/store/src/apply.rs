@@ -81,11 +81,21 @@ pub fn apply(
             writing.change(tx, change, random)?;
         }
     }
-    // INVARIANT: the counter row is taken last, so that its lock is held as briefly as can be.
     if applied.lessened {
-        tx.run(&MOVE_REVISION, params![])?;
+        tx.lessens();
     }
     Ok(applied)
+}
+
+/// The last statement of every transaction that may have taken access away.
+///
+/// INVARIANT: the counter row is taken once and after every other lock. Whoever held it and waited for somebody who
+/// takes access away too would wait for ever.
+pub(crate) fn close(tx: &mut Tx<'_>) -> Result<(), StoreError> {
+    if tx.has_lessened() {
+        tx.run(&MOVE_REVISION, params![])?;
+    }
+    Ok(())
 }
 
 struct Writing<'p> {

@@ -91,6 +91,7 @@ pub struct Tx<'c> {
     events: u16,
     trouble: Trouble,
     held: Vec<Lock>,
+    lessened: bool,
 }
 
 /// What is locked, in this order: the organization or its rules, names of groups, groups, memberships in id order, the
@@ -119,7 +120,7 @@ impl Lock {
 
 impl<'c> Tx<'c> {
     pub(crate) const fn new(inner: Inner<'c>) -> Self {
-        Self { inner, written: 0, events: 0, trouble: Trouble::None, held: Vec::new() }
+        Self { inner, written: 0, events: 0, trouble: Trouble::None, held: Vec::new(), lessened: false }
     }
 
     pub(crate) const fn trouble(&self) -> Trouble {
@@ -131,6 +132,23 @@ impl<'c> Tx<'c> {
         let place = self.events;
         self.events = place.saturating_add(1);
         place
+    }
+
+    /// Something in this transaction may take access away: its end moves the revision.
+    pub(crate) const fn lessens(&mut self) {
+        self.lessened = true;
+    }
+
+    /// Whether something in this transaction may have taken access away.
+    #[must_use]
+    pub const fn has_lessened(&self) -> bool {
+        self.lessened
+    }
+
+    /// The error by which this transaction is rolled back and run again from its beginning.
+    pub fn try_again(&mut self, why: &str) -> StoreError {
+        self.trouble = Trouble::TryAgain;
+        StoreError::Unavailable(why.to_owned())
     }
 
     /// Rows that were written since this transaction began.

@@ -76,7 +76,7 @@ where
 {
     fn attempt(&mut self, tx: &mut Tx<'_>) -> Attempt {
         self.result = None;
-        let result = (self.run)(tx);
+        let result = (self.run)(tx).and_then(|done| crate::apply::close(tx).map(|()| done).map_err(E::from));
         let attempt = if result.is_ok() { Attempt::Keep } else { Attempt::Drop };
         self.result = Some(result);
         attempt

@@ -1,5 +1,7 @@
 //! Many at once on PostgreSQL: nothing that was answered is lost, and no key outlives its membership.
 
+mod races;
+
 use std::sync::{Arc, Barrier};
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
