@@ -21,3 +21,18 @@ pub struct DirectoryGroup {
     /// When the directory last changed it or its members.
     pub updated_at: Timestamp,
 }
+
+/// How a directory's groups are looked up: what an index of every store answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectoryGroupQuery {
+    /// By `externalId`, exact.
+    ExternalId(String),
+    /// By `id`.
+    Id(DirectoryGroupId),
+    /// By `displayName`, not case exact.
+    DisplayName(String),
+    /// By how `externalId` begins, exact.
+    ExternalIdPrefix(String),
+    /// By how `displayName` begins, not case exact.
+    DisplayNamePrefix(String),
+}

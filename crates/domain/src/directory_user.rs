@@ -33,3 +33,24 @@ pub struct DirectoryUser {
     /// When the directory last changed them.
     pub updated_at: Timestamp,
 }
+
+/// How a directory's people are looked up: what an index of every store answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DirectoryUserQuery {
+    /// By `userName`, not case exact.
+    UserName(String),
+    /// By `externalId`, exact.
+    ExternalId(String),
+    /// By `id`.
+    Id(DirectoryUserId),
+    /// By `displayName`, not case exact.
+    DisplayName(String),
+    /// By an e-mail address, as a key.
+    Email(String),
+    /// By how `userName` begins, not case exact.
+    UserNamePrefix(String),
+    /// By how `externalId` begins, exact.
+    ExternalIdPrefix(String),
+    /// By how `displayName` begins, not case exact.
+    DisplayNamePrefix(String),
+}

@@ -6,7 +6,9 @@
 use serde_json::{Map, Value, json};
 
 use crate::definitions::SCHEMAS;
-use crate::limits::{MAX_ADVERTISED_OPERATIONS, MAX_ADVERTISED_PAYLOAD_BYTES, MAX_RESULTS};
+use crate::limits::{
+    DEFAULT_RESULTS, MAX_ADVERTISED_OPERATIONS, MAX_ADVERTISED_PAYLOAD_BYTES, MAX_CURSOR_AGE_S, MAX_RESULTS,
+};
 use crate::query::render_list;
 use crate::schema::{Attribute, Case, Presence, ResourceType, Schema};
 
@@ -27,8 +29,16 @@ pub fn service_provider_config(base_url: &str) -> Value {
         },
         "filter": { "supported": true, "maxResults": MAX_RESULTS },
         "changePassword": { "supported": false },
-        "sort": { "supported": false },
-        "etag": { "supported": false },
+        "sort": { "supported": true },
+        "pagination": {
+            "cursor": true,
+            "index": true,
+            "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_RESULTS,
+            "maxPageSize": MAX_RESULTS,
+            "cursorTimeout": MAX_CURSOR_AGE_S,
+        },
+        "etag": { "supported": true },
         "authenticationSchemes": [{
             "type": "oauthbearertoken",
             "name": "Bearer token",

@@ -31,6 +31,12 @@ pub enum ScimType {
     NoTarget,
     /// A value has the wrong type, or a required one is missing.
     InvalidValue,
+    /// The cursor is not one of this query (RFC 9865).
+    InvalidCursor,
+    /// The cursor is too old (RFC 9865).
+    ExpiredCursor,
+    /// The `count` is not the one that the cursor was made for (RFC 9865).
+    InvalidCount,
 }
 
 impl ScimType {
@@ -46,6 +52,9 @@ impl ScimType {
             Self::InvalidPath => "invalidPath",
             Self::NoTarget => "noTarget",
             Self::InvalidValue => "invalidValue",
+            Self::InvalidCursor => "invalidCursor",
+            Self::ExpiredCursor => "expiredCursor",
+            Self::InvalidCount => "invalidCount",
         }
     }
 }
@@ -210,6 +219,12 @@ pub enum ScimError {
         /// The path, cut.
         attribute: String,
     },
+    /// The filter names an attribute that the resource type does not have.
+    #[error("the filter names `{attribute}`, which this resource type does not have")]
+    UnknownFilterAttribute {
+        /// The path, cut.
+        attribute: String,
+    },
     /// The filter is well-formed but not one that is served.
     #[error("this filter is not served: {served}")]
     UnsupportedFilter {
@@ -225,6 +240,32 @@ pub enum ScimError {
     /// `attributes` and `excludedAttributes` together.
     #[error("`attributes` and `excludedAttributes` exclude each other")]
     ConflictingProjection,
+    /// `sortBy` names nothing to sort by.
+    #[error("`{attribute}` is nothing to sort by: name an attribute, or a sub-attribute of a complex one")]
+    InvalidSort {
+        /// The name as sent, cut.
+        attribute: String,
+    },
+    /// A cursor that this provider did not make for this query (RFC 9865).
+    #[error("the cursor belongs to another query; begin again with an empty one")]
+    InvalidCursor,
+    /// A cursor that is too old (RFC 9865).
+    #[error("the cursor is older than {max_s} s; begin again with an empty one")]
+    ExpiredCursor {
+        /// How long a cursor lives, in seconds.
+        max_s: i64,
+    },
+    /// A `count` other than the one that the cursor was made for (RFC 9865).
+    #[error("`count` must stay the same from one cursor to the next")]
+    InvalidCount,
+    /// A query that no index serves met a bound before it had its answer.
+    #[error("this query would read more than {bound}: use {served}, or page with a cursor")]
+    SearchTooLarge {
+        /// Which bound.
+        bound: String,
+        /// What an index serves.
+        served: &'static str,
+    },
     /// A discovery endpoint was asked with a filter (RFC 7644 section 4).
     #[error("discovery takes no filter")]
     FilteredDiscovery,
@@ -332,6 +373,7 @@ impl ScimError {
             | Self::TooManyMembers { .. }
             | Self::InvalidParameter { .. }
             | Self::ConflictingProjection
+            | Self::InvalidSort { .. }
             | Self::UnknownMember { .. }
             | Self::NestedGroup { .. } => Some(ScimType::InvalidValue),
             Self::ReadOnly { .. } | Self::RemovesRequired { .. } => Some(ScimType::Mutability),
@@ -344,9 +386,13 @@ impl ScimError {
             Self::InvalidFilter { .. }
             | Self::FilterTooLarge { .. }
             | Self::FilterType { .. }
+            | Self::UnknownFilterAttribute { .. }
             | Self::UnsupportedFilter { .. } => Some(ScimType::InvalidFilter),
             Self::Uniqueness { .. } => Some(ScimType::Uniqueness),
-            Self::TooMany => Some(ScimType::TooMany),
+            Self::TooMany | Self::SearchTooLarge { .. } => Some(ScimType::TooMany),
+            Self::InvalidCursor => Some(ScimType::InvalidCursor),
+            Self::ExpiredCursor { .. } => Some(ScimType::ExpiredCursor),
+            Self::InvalidCount => Some(ScimType::InvalidCount),
             Self::Unauthorized
             | Self::Forbidden
             | Self::FilteredDiscovery

@@ -1,15 +1,16 @@
-//! Filters (RFC 7644 section 3.4.2.2): the whole grammar as a bounded tree, an evaluator, and the look-ups that a
-//! directory serves.
+//! Filters (RFC 7644 section 3.4.2.2): the whole grammar as a bounded tree, an evaluator, and the look-ups by which an
+//! index narrows what must be evaluated.
 //!
 //! A filter comes from outside, so its length, depth and number of comparisons are bounded before anything is
-//! built. PATCH paths use the tree in memory; a list request uses only [`Filter::as_lookup`], which never becomes
-//! text of another language.
+//! built. It never becomes text of another language: [`Filter::narrow`] says what an index may be asked, and
+//! [`Filter::matches`] decides about each candidate.
 
-mod evaluate;
+pub(crate) mod evaluate;
 mod lookup;
+mod names;
 pub(crate) mod parser;
 
-pub use lookup::{Lookup, SERVED_FILTERS};
+pub use lookup::{INDEXED_FILTERS, Lookup, Narrowed};
 
 use crate::error::ScimError;
 use crate::path::AttributePath;

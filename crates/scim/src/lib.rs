@@ -8,7 +8,8 @@
 //! |---|---|
 //! | [`user`], [`group`] | a resource as a client said it, and its representation |
 //! | [`patch`] | operations on a user, and as changes of a group that need no member list |
-//! | [`filter`], [`query`], [`projection`] | what a list asks for, and its answer |
+//! | [`filter`], [`sort`], [`query`], [`projection`] | what a list asks for, and its answer |
+//! | [`precondition`] | the versions that a client names |
 //! | [`schema`], [`discovery`] | what attributes there are, and what clients are told |
 //! | [`error`], [`note`], [`limits`] | refusals, dialects, bounds |
 
@@ -20,9 +21,11 @@ pub mod limits;
 pub mod note;
 pub mod patch;
 pub mod path;
+pub mod precondition;
 pub mod projection;
 pub mod query;
 pub mod schema;
+pub mod sort;
 pub mod user;
 
 mod canonical;
@@ -33,13 +36,15 @@ mod target;
 mod values;
 
 pub use error::{ScimError, ScimType};
-pub use filter::{Filter, Lookup};
+pub use filter::{Filter, Lookup, Narrowed};
 pub use group::{Group, MemberOfGroup, MemberRef, parse_group, render_group};
 pub use note::DialectNote;
 pub use patch::{GroupChange, Patch, parse_patch};
+pub use precondition::Preconditions;
 pub use projection::Projection;
-pub use query::{ListQuery, render_list};
+pub use query::{ListQuery, PageWish, render_cursor_list, render_list};
 pub use schema::ResourceType;
+pub use sort::{SortBy, SortKey, SortOrder};
 pub use user::{Belonging, Email, GroupOfUser, Meta, User, parse_user, render_user};
 
 /// The media type of SCIM, for requests and answers. `application/json` is accepted too.

@@ -71,3 +71,10 @@ pub const MAX_NOTES: usize = 64;
 
 /// Bytes of the client's input that an error or a note repeats.
 pub const MAX_ECHO_BYTES: usize = 128;
+
+/// Bytes of a value by which resources are ordered; what is the same so far is ordered by age. It bounds the memory of
+/// a sorted list.
+pub const MAX_SORT_KEY_BYTES: usize = 128;
+
+/// Seconds for which a cursor may be used, told to clients as `pagination.cursorTimeout`.
+pub const MAX_CURSOR_AGE_S: i64 = 3_600;

@@ -39,6 +39,12 @@ impl AttributePath {
             sub_attribute: sub_attribute.map(str::to_owned),
         })
     }
+
+    /// True for a name in an extension that this provider does not define.
+    #[must_use]
+    pub fn is_custom(&self) -> bool {
+        self.urn.as_ref().is_some_and(|urn| is_uri(urn) && !is_known_schema(urn))
+    }
 }
 
 impl fmt::Display for AttributePath {

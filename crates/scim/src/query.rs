@@ -1,7 +1,7 @@
 //! The parameters of a list request, and the list that answers it (RFC 7644 section 3.4.2).
 //!
-//! Parameters that are not known are ignored: identity providers add flags of their own to each URL. `sortBy` and
-//! `sortOrder` are among them, as discovery tells.
+//! Parameters that are not known are ignored: identity providers add flags of their own to each URL. A `cursor`, even
+//! an empty one, asks for pages by cursor (RFC 9865); `startIndex` then says nothing.
 
 use serde_json::{Value, json};
 
@@ -10,6 +10,7 @@ use crate::filter::Filter;
 use crate::json::parse_object;
 use crate::limits::{DEFAULT_RESULTS, MAX_RESULTS};
 use crate::projection::Projection;
+use crate::sort::{SortOrder, SortWish};
 
 /// The schema of a list.
 pub const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -21,10 +22,12 @@ pub const SEARCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:SearchReq
 pub struct ListQuery {
     /// Which resources. None: all.
     pub filter: Option<Filter>,
-    /// The first resource of the page, from 1.
-    pub start_index: u64,
-    /// The most resources on the page, at most [`MAX_RESULTS`]. Zero asks for the total only.
-    pub count: usize,
+    /// In which order. None: a stable one.
+    pub sort: Option<SortWish>,
+    /// Where the page begins.
+    pub page: PageWish,
+    /// The most resources on the page, at most [`MAX_RESULTS`], if the client says it. Zero asks for the total only.
+    pub count: Option<usize>,
     /// What of each resource.
     pub projection: Projection,
 }
@@ -64,10 +67,38 @@ impl ListQuery {
     }
 }
 
+/// Where a page begins.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum PageWish {
+    /// At this resource, from 1.
+    Index(u64),
+    /// At the beginning, to go on by cursors.
+    FirstByCursor,
+    /// Where this cursor says.
+    Cursor(String),
+}
+
+impl ListQuery {
+    /// The most resources on the page.
+    #[must_use]
+    pub fn page_size(&self) -> usize {
+        self.count.unwrap_or(DEFAULT_RESULTS)
+    }
+
+    /// Everything that must stay the same from one cursor to the next, as one text; `count` apart.
+    #[must_use]
+    pub fn binding(&self) -> String {
+        format!("{:?}|{:?}|{:?}", self.filter, self.sort, self.projection)
+    }
+}
+
 /// The parameters as text.
 #[derive(Default)]
 struct RawQuery {
     filter: Option<String>,
+    sort_by: Option<String>,
+    sort_order: Option<String>,
+    cursor: Option<String>,
     start_index: Option<String>,
     count: Option<String>,
     attributes: Option<String>,
@@ -78,6 +109,9 @@ impl RawQuery {
     fn read(&mut self, name: &str, value: &str) -> Result<(), ScimError> {
         let (name, place) = match name.to_ascii_lowercase().as_str() {
             "filter" => ("filter", &mut self.filter),
+            "sortby" => ("sortBy", &mut self.sort_by),
+            "sortorder" => ("sortOrder", &mut self.sort_order),
+            "cursor" => ("cursor", &mut self.cursor),
             "startindex" => ("startIndex", &mut self.start_index),
             "count" => ("count", &mut self.count),
             "attributes" => ("attributes", &mut self.attributes),
@@ -92,19 +126,29 @@ impl RawQuery {
 
     fn parse(self) -> Result<ListQuery, ScimError> {
         let count = match self.count {
-            None => DEFAULT_RESULTS,
+            None => None,
             Some(text) => {
                 let count = parse_integer("count", &text)?.max(0);
-                usize::try_from(count).unwrap_or(MAX_RESULTS).min(MAX_RESULTS)
+                Some(usize::try_from(count).unwrap_or(MAX_RESULTS).min(MAX_RESULTS))
             }
         };
         let start_index = match self.start_index {
             None => 1,
             Some(text) => u64::try_from(parse_integer("startIndex", &text)?).unwrap_or(1).max(1),
         };
+        let sort = match self.sort_by.filter(|name| !name.trim().is_empty()) {
+            None => None,
+            Some(name) => Some(SortWish::parse(&name, SortOrder::parse(self.sort_order.as_deref())?)?),
+        };
+        let page = match self.cursor {
+            None => PageWish::Index(start_index),
+            Some(cursor) if cursor.is_empty() => PageWish::FirstByCursor,
+            Some(cursor) => PageWish::Cursor(cursor),
+        };
         Ok(ListQuery {
             filter: self.filter.map(|text| Filter::parse(&text)).transpose()?,
-            start_index,
+            sort,
+            page,
             count,
             projection: Projection::parse(self.attributes.as_deref(), self.excluded_attributes.as_deref())?,
         })
@@ -120,6 +164,21 @@ fn parse_integer(name: &'static str, text: &str) -> Result<i64, ScimError> {
     }
     let limit = if digits.len() == text.len() { i64::MAX } else { i64::MIN };
     Ok(text.parse().unwrap_or(limit))
+}
+
+/// A page of a list that goes on by cursors: the total only where it is known, `next` on every page but the last.
+#[must_use]
+pub fn render_cursor_list(resources: Vec<Value>, total: Option<u64>, next: Option<&str>) -> Value {
+    let mut list = json!({
+        "schemas": [LIST_SCHEMA],
+        "itemsPerPage": resources.len(),
+        "Resources": resources,
+    });
+    if let Some(object) = list.as_object_mut() {
+        object.extend(total.map(|total| ("totalResults".to_owned(), total.into())));
+        object.extend(next.map(|next| ("nextCursor".to_owned(), next.into())));
+    }
+    list
 }
 
 /// A list of resources: one page of `total`, from `start_index`.

@@ -138,6 +138,7 @@ pub struct Portcullis {
     keys: Arc<signing::OpenKeys>,
     door: Arc<sign_in::Door>,
     reads: Arc<root_use::RootReads>,
+    searches: Arc<scim::list::Searches>,
     google: Arc<google::Polling>,
     lease: Option<Lease>,
 }
@@ -153,6 +154,7 @@ impl Portcullis {
             keys: Arc::default(),
             door: Arc::default(),
             reads: Arc::default(),
+            searches: Arc::default(),
             google: Arc::default(),
             lease: None,
         }
@@ -163,6 +165,17 @@ impl Portcullis {
     pub const fn under(mut self, lease: Lease) -> Self {
         self.lease = Some(lease);
         self
+    }
+
+    /// The same, with other bounds for what no index serves.
+    #[must_use]
+    pub fn searching_within(mut self, bounds: scim::list::SearchBounds) -> Self {
+        self.searches = Arc::new(scim::list::Searches::within(bounds));
+        self
+    }
+
+    pub(crate) fn searches(&self) -> &scim::list::Searches {
+        &self.searches
     }
 
     pub(crate) fn root_reads(&self) -> &root_use::RootReads {

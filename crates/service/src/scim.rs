@@ -4,23 +4,27 @@
 //! are parsed before a transaction begins; only a PATCH of a person is applied inside it, because it needs the stored
 //! one.
 
+mod cursor;
 mod group;
+pub mod list;
 mod user;
+mod version;
 
+pub use cursor::{CursorOf, open_cursor, seal_cursor};
 pub use group::{
-    GroupDraft, GroupShown, change_group, create_group, find_group, group_changes, group_draft, list_groups,
+    GroupDraft, GroupShown, change_group, create_group, delete_group, find_group, group_changes, group_draft,
+    represented_group,
 };
+pub use list::{Ask, Listed, Page, Position};
 pub use user::{
-    UserShown, answered_user, create_user, find_user, list_users, patch_user, person_said, replace_user,
-    stored_user,
+    UserShown, answered_user, create_user, delete_user, find_user, patch_user, person_said, replace_user,
+    represented_user, stored_user,
 };
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_scim::ScimError;
 use url::Url;
 
-/// The most resources that a look-up by something that is not unique may find.
-pub const MAX_FOUND: i64 = 1000;
 /// The most members that one answer shows: several times the largest groups that are known of.
 pub const MAX_MEMBERS_SHOWN: usize = 250_000;
 
@@ -45,8 +49,7 @@ pub struct Window {
 impl Window {
     /// The same as numbers of a statement.
     fn bounds(self) -> (i64, i64) {
-        let bound = |n: u64| i64::try_from(n).unwrap_or(i64::MAX);
-        (bound(u64::try_from(self.count).unwrap_or(u64::MAX)), bound(self.skip))
+        (bound(self.count), i64::try_from(self.skip).unwrap_or(i64::MAX))
     }
 
     /// What of a whole list it shows.
@@ -56,13 +59,9 @@ impl Window {
     }
 }
 
-/// A part of a list.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Listed<T> {
-    /// What it shows.
-    pub items: Vec<T>,
-    /// How many there are in all.
-    pub total: u64,
+/// A number of resources as a statement takes it.
+fn bound(many: usize) -> i64 {
+    i64::try_from(many).unwrap_or(i64::MAX)
 }
 
 /// The base URL of a directory's SCIM endpoints, without a slash at its end.

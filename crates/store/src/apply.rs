@@ -134,7 +134,7 @@ impl Writing<'_> {
                 }
             }
             Change::Directory(change) => directory::apply(tx, change),
-            Change::DirectoryUser(change) => directory_user::apply(tx, change),
+            Change::DirectoryUser(change) => directory_user::apply(tx, change, self.now),
             Change::DirectoryGroup(change) => directory_group::apply(tx, change),
             Change::Connection(change) => connection::apply(tx, change),
             Change::Link(change) => connection::apply_link(tx, change),

@@ -2,10 +2,11 @@
 
 use portcullis_domain::change::DirectoryGroupChange;
 use portcullis_domain::directory_group::DirectoryGroup;
+pub use portcullis_domain::directory_group::DirectoryGroupQuery;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_domain::text::name_key;
 
-use crate::row::{Row, list};
+use crate::row::{Row, behind, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -70,6 +71,35 @@ const PAGE: Statement = Statement::read(
         " FROM directory_groups WHERE directory = $1 ORDER BY id LIMIT $2 OFFSET $3"
     ),
 );
+const PAGE_AFTER: Statement = Statement::read(
+    "directory_group.page_after",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_groups WHERE directory = $1 AND id > $2 ORDER BY id LIMIT $3"
+    ),
+);
+const BY_IDS: Statement = Statement::read(
+    "directory_group.by_ids",
+    concat!("SELECT ", columns!(), " FROM directory_groups WHERE directory = $1 AND id IN_LIST($2)"),
+);
+const BY_EXTERNAL_ID_PREFIX: Statement = Statement::read(
+    "directory_group.by_external_id_prefix",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_groups WHERE directory = $1 AND external_id >= $2 AND external_id < $3 LIMIT $4"
+    ),
+);
+const BY_DISPLAY_NAME_PREFIX: Statement = Statement::read(
+    "directory_group.by_display_name_prefix",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_groups WHERE directory = $1 AND display_name_key >= $2 AND display_name_key < $3 \
+         ORDER BY display_name_key, id LIMIT $4"
+    ),
+);
 const COUNT: Statement =
     Statement::read("directory_group.count", "SELECT COUNT(*) FROM directory_groups WHERE directory = $1");
 const MEMBERS: Statement = Statement::read(
@@ -94,21 +124,14 @@ pub(crate) const ALL: &[&Statement] = &[
     &BY_EXTERNAL_ID,
     &BY_DISPLAY_NAME,
     &PAGE,
+    &PAGE_AFTER,
+    &BY_IDS,
+    &BY_EXTERNAL_ID_PREFIX,
+    &BY_DISPLAY_NAME_PREFIX,
     &COUNT,
     &MEMBERS,
     &PRESENT,
 ];
-
-/// How a directory's groups are looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DirectoryGroupQuery {
-    /// By `externalId`, exact.
-    ExternalId(String),
-    /// By `id`.
-    Id(DirectoryGroupId),
-    /// By `displayName`, not case exact.
-    DisplayName(String),
-}
 
 fn read(row: &Row) -> Result<DirectoryGroup, StoreError> {
     Ok(DirectoryGroup {
@@ -205,8 +228,46 @@ pub fn query(
         DirectoryGroupQuery::DisplayName(name) => {
             tx.rows(&BY_DISPLAY_NAME, params![directory, name_key(name), limit])?
         }
+        DirectoryGroupQuery::ExternalIdPrefix(prefix) => {
+            tx.rows(&BY_EXTERNAL_ID_PREFIX, params![directory, prefix, behind(prefix), limit])?
+        }
+        DirectoryGroupQuery::DisplayNamePrefix(prefix) => {
+            let key = name_key(prefix);
+            tx.rows(&BY_DISPLAY_NAME_PREFIX, params![directory, key, behind(&key), limit])?
+        }
     };
     rows.iter().map(read).collect()
+}
+
+/// The groups of that directory with these ids, in no order.
+///
+/// # Errors
+/// As [`find`].
+pub fn by_ids(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    ids: &[DirectoryGroupId],
+) -> Result<Vec<DirectoryGroup>, StoreError> {
+    let mut found = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(&BY_IDS, params![directory, list(chunk)])? {
+            found.push(read(&row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A page of a directory's groups in order of id, after the id `after`; empty: from the first.
+///
+/// # Errors
+/// As [`find`].
+pub fn page_after(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<DirectoryGroup>, StoreError> {
+    tx.rows(&PAGE_AFTER, params![directory, after, limit])?.iter().map(read).collect()
 }
 
 /// A page of a directory's groups in a stable order.

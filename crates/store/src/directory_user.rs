@@ -1,12 +1,14 @@
 //! People as directories told them.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::change::DirectoryUserChange;
 use portcullis_domain::directory_user::DirectoryUser;
+pub use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId};
 use portcullis_domain::text::{email_key, name_key};
 use portcullis_domain::tombstone::Identifier;
 
-use crate::row::{Row, list};
+use crate::row::{Row, behind, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params, tombstone};
 
@@ -40,6 +42,12 @@ const DELETE: Statement =
 const NAMES: Statement = Statement::read(
     "directory_user.names",
     "SELECT membership, directory, external_id, user_name FROM directory_users WHERE id = $1",
+);
+// A group that somebody is gone from has changed.
+const CHANGE_PLACES: Statement = Statement::change(
+    "directory_user.change_places",
+    "UPDATE directory_groups SET updated_at = $2 WHERE id IN \
+     (SELECT directory_group FROM directory_members WHERE directory_user = $1)",
 );
 const DELETE_PLACES: Statement = Statement::change(
     "directory_user.delete_places",
@@ -98,7 +106,62 @@ const PAGE: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM directory_users u WHERE u.directory = $1 ORDER BY u.id LIMIT $2 OFFSET $3"
+        " FROM directory_users u WHERE u.id IN (SELECT p.id FROM directory_users p WHERE p.directory = $1 \
+         ORDER BY p.id LIMIT $2 OFFSET $3) ORDER BY u.id"
+    ),
+);
+const PAGE_AFTER: Statement = Statement::read(
+    "directory_user.page_after",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 AND u.id > $2 ORDER BY u.id LIMIT $3"
+    ),
+);
+const PAGE_BY_USER_NAME: Statement = Statement::read(
+    "directory_user.page_by_user_name",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 ORDER BY u.user_name_key LIMIT $2 OFFSET $3"
+    ),
+);
+const PAGE_BY_USER_NAME_BACKWARDS: Statement = Statement::read(
+    "directory_user.page_by_user_name_backwards",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 ORDER BY u.user_name_key DESC LIMIT $2 OFFSET $3"
+    ),
+);
+const BY_IDS: Statement = Statement::read(
+    "directory_user.by_ids",
+    concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.directory = $1 AND u.id IN_LIST($2)"),
+);
+const BY_USER_NAME_PREFIX: Statement = Statement::read(
+    "directory_user.by_user_name_prefix",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key >= $2 AND u.user_name_key < $3 \
+         ORDER BY u.user_name_key LIMIT $4"
+    ),
+);
+const BY_EXTERNAL_ID_PREFIX: Statement = Statement::read(
+    "directory_user.by_external_id_prefix",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 AND u.external_id >= $2 AND u.external_id < $3 LIMIT $4"
+    ),
+);
+const BY_DISPLAY_NAME_PREFIX: Statement = Statement::read(
+    "directory_user.by_display_name_prefix",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 AND u.display_name_key >= $2 AND u.display_name_key < $3 \
+         ORDER BY u.display_name_key, u.id LIMIT $4"
     ),
 );
 const COUNT: Statement =
@@ -153,6 +216,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &ATTACH,
     &DELETE,
     &NAMES,
+    &CHANGE_PLACES,
     &DELETE_PLACES,
     &DELETE_EMAILS,
     &ADD_EMAIL,
@@ -163,6 +227,13 @@ pub(crate) const ALL: &[&Statement] = &[
     &BY_DISPLAY_NAME,
     &BY_EMAIL,
     &PAGE,
+    &PAGE_AFTER,
+    &PAGE_BY_USER_NAME,
+    &PAGE_BY_USER_NAME_BACKWARDS,
+    &BY_IDS,
+    &BY_USER_NAME_PREFIX,
+    &BY_EXTERNAL_ID_PREFIX,
+    &BY_DISPLAY_NAME_PREFIX,
     &COUNT,
     &PAGE_ACTIVE,
     &PAGE_INACTIVE,
@@ -174,6 +245,15 @@ pub(crate) const ALL: &[&Statement] = &[
     &MEMBERSHIPS,
 ];
 
+/// In which direction an index is read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    /// The smallest first.
+    Forwards,
+    /// The greatest first.
+    Backwards,
+}
+
 /// Whether a directory says active.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Activity {
@@ -181,21 +261,6 @@ pub enum Activity {
     Active,
     /// It does not.
     Inactive,
-}
-
-/// How a directory's people are looked up.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum DirectoryUserQuery {
-    /// By `userName`, not case exact.
-    UserName(String),
-    /// By `externalId`, exact.
-    ExternalId(String),
-    /// By `id`.
-    Id(DirectoryUserId),
-    /// By `displayName`, not case exact.
-    DisplayName(String),
-    /// By an e-mail address, as a key.
-    Email(String),
 }
 
 fn read(row: &Row) -> Result<DirectoryUser, StoreError> {
@@ -265,7 +330,7 @@ fn remember_all(tx: &mut Tx<'_>, id: DirectoryUserId) -> Result<(), StoreError> 
     names.iter().try_for_each(|name| tombstone::remember(tx, membership, name))
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange) -> Result<(), StoreError> {
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange, now: Timestamp) -> Result<(), StoreError> {
     match change {
         DirectoryUserChange::Create(u) => {
             let created = tx.row(
@@ -320,6 +385,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange) -> Result<(),
         }
         DirectoryUserChange::Delete(id) => {
             remember_all(tx, *id)?;
+            tx.run(&CHANGE_PLACES, params![id, now])?;
             tx.run(&DELETE_PLACES, params![id])?;
             tx.run(&DELETE_EMAILS, params![id])?;
             tx.run(&DELETE, params![id]).map(|_| ())
@@ -377,8 +443,68 @@ pub fn query(
             tx.rows(&BY_DISPLAY_NAME, params![directory, name_key(name), limit])?
         }
         DirectoryUserQuery::Email(key) => tx.rows(&BY_EMAIL, params![directory, key, limit])?,
+        DirectoryUserQuery::UserNamePrefix(prefix) => {
+            let key = name_key(prefix);
+            tx.rows(&BY_USER_NAME_PREFIX, params![directory, key, behind(&key), limit])?
+        }
+        DirectoryUserQuery::ExternalIdPrefix(prefix) => {
+            tx.rows(&BY_EXTERNAL_ID_PREFIX, params![directory, prefix, behind(prefix), limit])?
+        }
+        DirectoryUserQuery::DisplayNamePrefix(prefix) => {
+            let key = name_key(prefix);
+            tx.rows(&BY_DISPLAY_NAME_PREFIX, params![directory, key, behind(&key), limit])?
+        }
     };
     rows.iter().map(|r| with_emails(tx, r)).collect()
+}
+
+/// The people of that directory with these ids, in no order.
+///
+/// # Errors
+/// As [`find`].
+pub fn by_ids(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    ids: &[DirectoryUserId],
+) -> Result<Vec<DirectoryUser>, StoreError> {
+    let mut found = Vec::with_capacity(ids.len());
+    for chunk in ids.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(&BY_IDS, params![directory, list(chunk)])? {
+            found.push(read(&row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// A page of a directory's people in order of id, after the id `after`; empty: from the first.
+///
+/// # Errors
+/// As [`find`].
+pub fn page_after(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<DirectoryUser>, StoreError> {
+    tx.rows(&PAGE_AFTER, params![directory, after, limit])?.iter().map(read).collect()
+}
+
+/// A page of a directory's people in order of `userName`, without case.
+///
+/// # Errors
+/// As [`find`].
+pub fn page_by_user_name(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    direction: Direction,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<DirectoryUser>, StoreError> {
+    let statement = match direction {
+        Direction::Forwards => &PAGE_BY_USER_NAME,
+        Direction::Backwards => &PAGE_BY_USER_NAME_BACKWARDS,
+    };
+    tx.rows(statement, params![directory, limit, offset])?.iter().map(read).collect()
 }
 
 /// A page of a directory's people in a stable order.

@@ -117,6 +117,12 @@ pub fn list<T: Display>(values: impl IntoIterator<Item = T>) -> String {
     serde_json::Value::Array(values).to_string()
 }
 
+/// The text behind everything that begins with `prefix`, in byte order: where a range of a prefix ends.
+#[must_use]
+pub fn behind(prefix: &str) -> String {
+    format!("{prefix}{}", char::MAX)
+}
+
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {

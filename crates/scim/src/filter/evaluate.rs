@@ -1,8 +1,10 @@
 //! The evaluator: does a resource, or one value of a multi-valued attribute, fulfil a filter?
 //!
 //! Rules where the standard is silent: an attribute that does not exist has no value; `ne` is the opposite of `eq`,
-//! so it is true for an attribute without a value; `eq null` is the opposite of `pr`. On a multi-valued attribute a
-//! comparison is true if it is for any value, except `ne`, which then is true if no value is equal.
+//! so it is true for an attribute without a value; `eq null` is the opposite of `pr`; empty text is no value. On a
+//! multi-valued attribute a comparison is true if it is for any value, except `ne`, which then is true if no value is
+//! equal. Where case does not matter, blanks around a compared value do not either, as with names that must differ.
+//! Attributes of custom extensions have no definition: they are compared by what they are, text without case.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
@@ -14,6 +16,8 @@ use crate::error::{ScimError, echo};
 use crate::path::AttributePath;
 use crate::schema::{Attribute, AttributeType, Case, ResourceType, find_attribute};
 
+mod custom;
+
 /// What the names of a filter mean.
 #[derive(Clone, Copy)]
 enum Scope<'a> {
@@ -21,6 +25,8 @@ enum Scope<'a> {
     Resource(ResourceType, &'a Map<String, Value>),
     /// Sub-attributes of one value.
     Value(&'static Attribute, &'a Map<String, Value>),
+    /// Parts of a value that no schema defines.
+    Custom(&'a Map<String, Value>),
 }
 
 impl Filter {
@@ -37,7 +43,7 @@ impl Filter {
     }
 
     /// Refuses comparisons that the type of an attribute does not have: order of booleans and binaries, parts of
-    /// anything but text, and a complex attribute without a `value`.
+    /// anything but text, and a complex attribute without a `value`. A name that is unknown has no type.
     ///
     /// # Errors
     ///
@@ -119,6 +125,12 @@ fn evaluate(filter: &Filter, scope: Scope<'_>) -> bool {
         Filter::Present(path) => is_present(path, scope),
         Filter::Compare { path, operator, literal } => compare(path, *operator, literal, scope),
         Filter::ValuePath { path, filter: inner } => {
+            if let Some(values) = custom::values(path, scope) {
+                return values
+                    .into_iter()
+                    .filter_map(Value::as_object)
+                    .any(|value| evaluate(inner, Scope::Custom(value)));
+            }
             find_values(path, scope).is_some_and(|(attribute, values)| {
                 values
                     .into_iter()
@@ -130,6 +142,9 @@ fn evaluate(filter: &Filter, scope: Scope<'_>) -> bool {
 }
 
 fn is_present(path: &AttributePath, scope: Scope<'_>) -> bool {
+    if let Some(values) = custom::values(path, scope) {
+        return values.into_iter().any(is_assigned);
+    }
     let Some((_, values)) = find_values(path, scope) else { return false };
     values.into_iter().any(|value| match &path.sub_attribute {
         Some(name) => find_key(value, name).is_some_and(is_assigned),
@@ -144,11 +159,14 @@ fn compare(path: &AttributePath, operator: Operator, literal: &Literal, scope: S
         (Operator::Ne, _) => return !compare(path, Operator::Eq, literal, scope),
         _ => {}
     }
+    if let Some(values) = custom::values(path, scope) {
+        return values.into_iter().any(|value| custom::compare(operator, value, literal));
+    }
     let Some((attribute, values)) = find_values(path, scope) else { return false };
     let Leaf::Found(leaf) = leaf(attribute, path.sub_attribute.as_deref()) else { return false };
     values.into_iter().any(|value| {
         let value = if attribute.is_complex() { find_key(value, leaf.name) } else { Some(value) };
-        value.is_some_and(|value| compare_value(leaf, operator, value, literal))
+        value.is_some_and(|value| is_assigned(value) && compare_value(leaf, operator, value, literal))
     })
 }
 
@@ -167,6 +185,7 @@ fn find_values<'a>(path: &AttributePath, scope: Scope<'a>) -> Option<(&'static A
             let leaf = attribute.sub_attribute(&path.name)?;
             (leaf, value.get(leaf.name))
         }
+        Scope::Custom(_) => return None,
     };
     Some((
         attribute,
@@ -213,9 +232,17 @@ fn compare_value(leaf: &Attribute, operator: Operator, value: &Value, literal: &
         (AttributeType::String | AttributeType::Reference, Value::String(value)) => match literal.as_text() {
             None => false,
             Some(text) if leaf.case == Case::Exact => compare_text(operator, value, text),
-            Some(text) => compare_text(operator, &fold(value), &fold(text)),
+            Some(text) => compare_folded(operator, value, text),
         },
         _ => false,
+    }
+}
+
+/// Without case. Blanks around do not distinguish whole values, but are what they are in a part of one.
+fn compare_folded(operator: Operator, value: &str, text: &str) -> bool {
+    match operator {
+        Operator::Co | Operator::Sw | Operator::Ew => compare_text(operator, &lower(value), &lower(text)),
+        _ => compare_text(operator, &fold(value), &fold(text)),
     }
 }
 
@@ -239,7 +266,11 @@ fn fulfils(operator: Operator, ordering: Ordering) -> bool {
     }
 }
 
-/// The form in which values whose case does not matter are compared.
-fn fold(text: &str) -> String {
+/// The form in which values whose case does not matter are compared and ordered.
+pub(crate) fn fold(text: &str) -> String {
+    text.trim().to_lowercase()
+}
+
+fn lower(text: &str) -> String {
     text.to_lowercase()
 }

@@ -1,71 +1,115 @@
-//! The filters that a list request may use: look-ups by equality.
+//! What an index can find of a filter: look-ups that hold everything the filter can match.
 //!
-//! Identity providers ask for one person or group by a name. Such questions are answered from an index; a filter
-//! that would read the whole directory is refused with a text that says what is served.
+//! Identity providers ask for one person or group by a name. A filter that holds such a question, alone or beside
+//! others, is answered from an index and its candidates are evaluated one by one; only what no index narrows is
+//! evaluated over the whole directory.
 
 use super::{Filter, Literal, Operator};
-use crate::error::ScimError;
 use crate::path::AttributePath;
 use crate::schema::{Located, ResourceType, find_attribute};
 
-/// What is told to a client whose filter is not served.
-pub const SERVED_FILTERS: &str = "`eq` on userName, externalId, id, displayName, emails.value, active and manager \
-     (users), or displayName, externalId, id and members.value (groups), joined by `and`";
+/// What is told to a client whose filter had to read too much.
+pub const INDEXED_FILTERS: &str = "`eq` or `sw` on userName, externalId and displayName, `eq` on id and \
+     emails.value (users) or members.value (groups), alone or joined to the rest by `and`";
 
-/// One condition on the resources of a list. A list of them means all of them at once.
+/// One question that an index answers.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum Lookup {
+    /// The resource of this id, exactly.
+    Id(String),
     /// Users of this userName; case does not matter.
     UserName(String),
     /// Resources of this externalId, exactly.
     ExternalId(String),
-    /// The resource of this id, exactly.
-    Id(String),
-    /// Resources of this displayName; case does not matter.
-    DisplayName(String),
     /// Users with this e-mail address; case does not matter.
-    EmailValue {
-        /// The address.
-        value: String,
-        /// The `type` that the same e-mail has, where one is named; case does not matter.
-        kind: Option<String>,
-    },
-    /// Users that are, or are not, active.
-    Active(bool),
-    /// Users whose manager has this id, exactly.
-    Manager(String),
+    EmailValue(String),
     /// Groups with this member, exactly.
     Member(String),
+    /// Resources of this displayName; case does not matter.
+    DisplayName(String),
+    /// Users whose userName begins like this; case does not matter.
+    UserNamePrefix(String),
+    /// Resources whose externalId begins like this, exactly.
+    ExternalIdPrefix(String),
+    /// Resources whose displayName begins like this; case does not matter.
+    DisplayNamePrefix(String),
+}
+
+impl Lookup {
+    /// How many resources it finds, roughly: the rarest is asked of an index.
+    const fn dearness(&self) -> usize {
+        match self {
+            Self::Id(_) => 1,
+            Self::UserName(_) => 2,
+            Self::ExternalId(_) => 3,
+            Self::EmailValue(_) => 4,
+            Self::DisplayName(_) => 5,
+            Self::Member(_) => 6,
+            Self::UserNamePrefix(_) | Self::ExternalIdPrefix(_) | Self::DisplayNamePrefix(_) => 1_000,
+        }
+    }
+}
+
+/// Where everything is that a filter can match.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Narrowed {
+    /// Nowhere.
+    Nothing,
+    /// Among what these find together.
+    AnyOf(Vec<Lookup>),
+    /// Anywhere.
+    Everything,
 }
 
 impl Filter {
-    /// The filter as look-ups that must all be fulfilled.
-    ///
-    /// # Errors
-    ///
-    /// [`ScimError::UnsupportedFilter`] for anything but `eq` on the attributes of [`Lookup`], joined by `and`.
-    pub fn as_lookup(&self, resource_type: ResourceType) -> Result<Vec<Lookup>, ScimError> {
-        let mut lookups = Vec::new();
-        collect(self, resource_type, &mut lookups)?;
-        Ok(lookups)
+    /// Where everything is that the filter can match. What is found there must still be evaluated.
+    #[must_use]
+    pub fn narrow(&self, resource_type: ResourceType) -> Narrowed {
+        match self {
+            Self::And(filters) => all_of(filters.iter().map(|inner| inner.narrow(resource_type))),
+            Self::Or(filters) => any_of(filters.iter().map(|inner| inner.narrow(resource_type))),
+            Self::Compare { path, operator, literal } => {
+                narrow_comparison(path, *operator, literal, resource_type)
+            }
+            Self::ValuePath { path, filter } => match canonical(path, resource_type) {
+                Some((name @ ("emails" | "members"), None)) => narrow_values(name, filter),
+                _ => Narrowed::Everything,
+            },
+            Self::Not(_) | Self::Present(_) => Narrowed::Everything,
+        }
     }
 }
 
-const UNSUPPORTED: ScimError = ScimError::UnsupportedFilter { served: SERVED_FILTERS };
-
-fn collect(filter: &Filter, resource_type: ResourceType, lookups: &mut Vec<Lookup>) -> Result<(), ScimError> {
-    match filter {
-        Filter::And(filters) => filters.iter().try_for_each(|inner| collect(inner, resource_type, lookups)),
-        Filter::Compare { path, operator: Operator::Eq, literal } => {
-            lookups.push(find_lookup(path, literal, resource_type)?);
-            Ok(())
+fn all_of(parts: impl Iterator<Item = Narrowed>) -> Narrowed {
+    let mut best: Option<Vec<Lookup>> = None;
+    for part in parts {
+        match part {
+            Narrowed::Nothing => return Narrowed::Nothing,
+            Narrowed::Everything => {}
+            Narrowed::AnyOf(lookups) => {
+                if best.as_ref().is_none_or(|best| dearness(&lookups) < dearness(best)) {
+                    best = Some(lookups);
+                }
+            }
         }
-        Filter::ValuePath { path, filter: inner } => {
-            lookups.push(find_value_lookup(path, inner, resource_type)?);
-            Ok(())
-        }
-        Filter::Or(_) | Filter::Not(_) | Filter::Present(_) | Filter::Compare { .. } => Err(UNSUPPORTED),
     }
+    best.map_or(Narrowed::Everything, Narrowed::AnyOf)
+}
+
+fn any_of(parts: impl Iterator<Item = Narrowed>) -> Narrowed {
+    let mut all: Vec<Lookup> = Vec::new();
+    for part in parts {
+        match part {
+            Narrowed::Nothing => {}
+            Narrowed::Everything => return Narrowed::Everything,
+            Narrowed::AnyOf(lookups) => all.extend(lookups),
+        }
+    }
+    if all.is_empty() { Narrowed::Nothing } else { Narrowed::AnyOf(all) }
+}
+
+fn dearness(lookups: &[Lookup]) -> usize {
+    lookups.iter().map(Lookup::dearness).sum()
 }
 
 /// The canonical name that a path leads to, if the resource type has it.
@@ -80,58 +124,62 @@ fn canonical(
     }
 }
 
-fn find_lookup(
+fn narrow_comparison(
     path: &AttributePath,
+    operator: Operator,
     literal: &Literal,
     resource_type: ResourceType,
-) -> Result<Lookup, ScimError> {
-    let name = canonical(path, resource_type).ok_or(UNSUPPORTED)?;
-    if name == ("active", None) {
-        return literal.as_boolean().map(Lookup::Active).ok_or(UNSUPPORTED);
-    }
-    let value = literal.as_text().ok_or(UNSUPPORTED)?.to_owned();
-    match name {
-        ("userName", None) => Ok(Lookup::UserName(value)),
-        ("externalId", None) => Ok(Lookup::ExternalId(value)),
-        ("id", None) => Ok(Lookup::Id(value)),
-        ("displayName", None) => Ok(Lookup::DisplayName(value)),
-        ("emails", None | Some("value")) => Ok(Lookup::EmailValue { value, kind: None }),
-        ("manager", None | Some("value")) => Ok(Lookup::Manager(value)),
-        ("members", None | Some("value")) => Ok(Lookup::Member(value)),
-        _ => Err(UNSUPPORTED),
+) -> Narrowed {
+    let Some(name) = canonical(path, resource_type) else {
+        // What the type does not have has no value, which only a negation or `null` can match.
+        let is_absent = !path.is_custom() && operator != Operator::Ne && *literal != Literal::Null;
+        return if is_absent { Narrowed::Nothing } else { Narrowed::Everything };
+    };
+    let Some(text) = literal.as_text() else { return Narrowed::Everything };
+    match operator {
+        Operator::Eq => equal(name, text),
+        Operator::Sw => starting(name, text),
+        _ => Narrowed::Everything,
     }
 }
 
-/// `emails[value eq "x"]`, `emails[type eq "work" and value eq "x"]`, `members[value eq "x"]`.
-fn find_value_lookup(
-    path: &AttributePath,
-    filter: &Filter,
-    resource_type: ResourceType,
-) -> Result<Lookup, ScimError> {
-    let (name, _) = canonical(path, resource_type).ok_or(UNSUPPORTED)?;
-    let clauses = match filter {
-        Filter::And(filters) => filters.as_slice(),
-        single => std::slice::from_ref(single),
+fn equal(name: (&'static str, Option<&'static str>), text: &str) -> Narrowed {
+    let lookup: fn(String) -> Lookup = match name {
+        ("id", None) => Lookup::Id,
+        ("userName", None) => Lookup::UserName,
+        ("externalId", None) => Lookup::ExternalId,
+        ("displayName", None) => Lookup::DisplayName,
+        ("emails", None | Some("value")) => Lookup::EmailValue,
+        ("members", None | Some("value")) => Lookup::Member,
+        _ => return Narrowed::Everything,
     };
-    let mut value = None;
-    let mut kind = None;
-    for clause in clauses {
-        let Filter::Compare { path, operator: Operator::Eq, literal } = clause else {
-            return Err(UNSUPPORTED);
-        };
-        let place = match path.name.to_ascii_lowercase().as_str() {
-            "value" => &mut value,
-            "type" if name == "emails" => &mut kind,
-            _ => return Err(UNSUPPORTED),
-        };
-        let text = literal.as_text().ok_or(UNSUPPORTED)?.to_owned();
-        if path.urn.is_some() || path.sub_attribute.is_some() || place.replace(text).is_some() {
-            return Err(UNSUPPORTED);
+    // An absent attribute equals no text, and an empty one is absent.
+    if text.trim().is_empty() { Narrowed::Nothing } else { Narrowed::AnyOf(vec![lookup(text.to_owned())]) }
+}
+
+/// A prefix in the form in which the index keeps names: neither blanks around nor a letter whose lower case depends on
+/// what follows it.
+fn starting(name: (&'static str, Option<&'static str>), text: &str) -> Narrowed {
+    let lookup: fn(String) -> Lookup = match name {
+        ("userName", None) => Lookup::UserNamePrefix,
+        ("externalId", None) => Lookup::ExternalIdPrefix,
+        ("displayName", None) => Lookup::DisplayNamePrefix,
+        _ => return Narrowed::Everything,
+    };
+    let is_kept = !text.is_empty() && text.trim() == text && !text.contains(['Σ', 'σ', 'ς']);
+    if is_kept { Narrowed::AnyOf(vec![lookup(text.to_owned())]) } else { Narrowed::Everything }
+}
+
+/// `emails[type eq "work" and value eq "x"]`, `members[value eq "x"]`.
+fn narrow_values(name: &'static str, filter: &Filter) -> Narrowed {
+    match filter {
+        Filter::And(filters) => all_of(filters.iter().map(|inner| narrow_values(name, inner))),
+        Filter::Or(filters) => any_of(filters.iter().map(|inner| narrow_values(name, inner))),
+        Filter::Compare { path, operator: Operator::Eq, literal }
+            if path.name.eq_ignore_ascii_case("value") && path.sub_attribute.is_none() =>
+        {
+            literal.as_text().map_or(Narrowed::Everything, |text| equal((name, Some("value")), text))
         }
-    }
-    match (name, value) {
-        ("emails", Some(value)) => Ok(Lookup::EmailValue { value, kind }),
-        ("members", Some(value)) => Ok(Lookup::Member(value)),
-        _ => Err(UNSUPPORTED),
+        _ => Narrowed::Everything,
     }
 }

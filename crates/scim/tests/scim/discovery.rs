@@ -4,7 +4,7 @@ use portcullis_scim::ResourceType;
 use portcullis_scim::discovery::{
     find_resource_type, find_schema_document, resource_types, schemas, service_provider_config,
 };
-use portcullis_scim::limits::MAX_RESULTS;
+use portcullis_scim::limits::{DEFAULT_RESULTS, MAX_CURSOR_AGE_S, MAX_RESULTS};
 use portcullis_scim::schema::{ENTERPRISE_SCHEMA, GROUP_SCHEMA, USER_SCHEMA, find_attribute, find_schema};
 use serde_json::{Value, json};
 
@@ -15,9 +15,16 @@ fn the_configuration_tells_exactly_what_is_served() {
     let config = service_provider_config(BASE);
     assert_eq!(config["patch"], json!({"supported": true}));
     assert_eq!(config["filter"], json!({"supported": true, "maxResults": MAX_RESULTS}));
-    for feature in ["bulk", "changePassword", "sort", "etag"] {
-        assert_eq!(config[feature]["supported"], json!(false), "{feature}");
+    for (feature, is_served) in [("bulk", false), ("changePassword", false), ("sort", true), ("etag", true)] {
+        assert_eq!(config[feature]["supported"], json!(is_served), "{feature}");
     }
+    assert_eq!(
+        config["pagination"],
+        json!({
+            "cursor": true, "index": true, "defaultPaginationMethod": "index",
+            "defaultPageSize": DEFAULT_RESULTS, "maxPageSize": MAX_RESULTS, "cursorTimeout": MAX_CURSOR_AGE_S,
+        })
+    );
     assert_eq!(config["authenticationSchemes"][0]["type"], "oauthbearertoken");
     assert_eq!(config["meta"]["location"], format!("{BASE}/ServiceProviderConfig"));
     assert!(config["bulk"]["maxOperations"].as_u64().is_some_and(|max| max > 0), "clients cut a patch by it");

@@ -1,9 +1,9 @@
 //! Filters: grammar, meaning, and which of them a list serves.
 
-use portcullis_scim::filter::{Literal, Operator, SERVED_FILTERS};
+use portcullis_scim::filter::{Literal, Operator};
 use portcullis_scim::limits::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH, MAX_FILTER_TERMS};
 use portcullis_scim::path::AttributePath;
-use portcullis_scim::{Filter, Lookup, ResourceType, ScimError, ScimType};
+use portcullis_scim::{Filter, Lookup, Narrowed, ResourceType, ScimError, ScimType};
 use serde_json::{Map, Value, json};
 
 use crate::wire::ENTERPRISE;
@@ -226,82 +226,162 @@ fn comparisons_that_a_type_does_not_have_are_refused() {
     }
 }
 
-fn lookups(text: &str, resource_type: ResourceType) -> Result<Vec<Lookup>, ScimError> {
-    Filter::parse(text).expect("a filter").as_lookup(resource_type)
+fn narrow(text: &str, resource_type: ResourceType) -> Narrowed {
+    Filter::parse(text).expect("a filter").narrow(resource_type)
 }
 
 #[test]
-fn equality_on_indexed_attributes_becomes_lookups() {
+fn what_an_index_serves_becomes_a_look_up() {
     let text = |text: &str| text.to_owned();
-    let email = |value: &str, kind: Option<&str>| Lookup::EmailValue {
-        value: text(value),
-        kind: kind.map(str::to_owned),
-    };
+    let email = |value: &str| Lookup::EmailValue(text(value));
     for (filter, expected) in [
-        ("userName eq \"A@x\"", vec![Lookup::UserName(text("A@x"))]),
-        ("externalId eq alice", vec![Lookup::ExternalId(text("alice"))]),
-        ("externalId eq 12345", vec![Lookup::ExternalId(text("12345"))]),
-        ("id eq \"u1\"", vec![Lookup::Id(text("u1"))]),
-        ("displayName eq \"D\"", vec![Lookup::DisplayName(text("D"))]),
-        ("emails eq \"e\"", vec![email("e", None)]),
-        ("emails.value eq \"e\"", vec![email("e", None)]),
-        ("emails[value eq \"e\"]", vec![email("e", None)]),
-        ("emails[type eq \"work\"].value eq \"e\"", vec![email("e", Some("work"))]),
-        ("emails[type eq \"work\" and value eq \"e\"]", vec![email("e", Some("work"))]),
-        ("active eq true", vec![Lookup::Active(true)]),
-        ("active eq \"False\"", vec![Lookup::Active(false)]),
-        ("id eq \"u\" and manager eq \"m\"", vec![Lookup::Id(text("u")), Lookup::Manager(text("m"))]),
-        (
-            "userName eq \"a\" and (externalId eq \"b\" and active eq true)",
-            vec![Lookup::UserName(text("a")), Lookup::ExternalId(text("b")), Lookup::Active(true)],
-        ),
-        ("urn:ietf:params:scim:schemas:core:2.0:User:userName eq \"a\"", vec![Lookup::UserName(text("a"))]),
+        ("userName eq \"A@x\"", Lookup::UserName(text("A@x"))),
+        ("externalId eq alice", Lookup::ExternalId(text("alice"))),
+        ("externalId eq 12345", Lookup::ExternalId(text("12345"))),
+        ("id eq \"u1\"", Lookup::Id(text("u1"))),
+        ("displayName eq \"D\"", Lookup::DisplayName(text("D"))),
+        ("emails eq \"e\"", email("e")),
+        ("emails.value eq \"e\"", email("e")),
+        ("emails[value eq \"e\"]", email("e")),
+        ("emails[type eq \"work\"].value eq \"e\"", email("e")),
+        ("emails[type eq \"work\" and value eq \"e\"]", email("e")),
+        ("manager eq \"m\" and id eq \"u\"", Lookup::Id(text("u"))),
+        ("displayName eq \"d\" and (externalId eq \"b\" and active eq true)", Lookup::ExternalId(text("b"))),
+        ("urn:ietf:params:scim:schemas:core:2.0:User:userName eq \"a\"", Lookup::UserName(text("a"))),
+        ("userName sw \"ab\"", Lookup::UserNamePrefix(text("ab"))),
+        ("displayName sw \"ab\" and title pr", Lookup::DisplayNamePrefix(text("ab"))),
+        ("externalId sw \"ab\" and userName sw \"x\" and id eq \"u\"", Lookup::Id(text("u"))),
+        ("title co \"x\" and not (active eq true) and id eq \"x\"", Lookup::Id(text("x"))),
     ] {
-        assert_eq!(lookups(filter, ResourceType::User), Ok(expected), "{filter}");
+        assert_eq!(narrow(filter, ResourceType::User), Narrowed::AnyOf(vec![expected]), "{filter}");
     }
     for (filter, expected) in [
-        ("displayName eq \"Eng\"", vec![Lookup::DisplayName(text("Eng"))]),
-        ("externalId eq \"e\"", vec![Lookup::ExternalId(text("e"))]),
-        ("members.value eq \"u\"", vec![Lookup::Member(text("u"))]),
-        ("members eq \"u\"", vec![Lookup::Member(text("u"))]),
-        ("members[value eq \"u\"]", vec![Lookup::Member(text("u"))]),
-        ("id eq \"g\" and members eq \"u\"", vec![Lookup::Id(text("g")), Lookup::Member(text("u"))]),
+        ("displayName eq \"Eng\"", Lookup::DisplayName(text("Eng"))),
+        ("externalId eq \"e\"", Lookup::ExternalId(text("e"))),
+        ("members.value eq \"u\"", Lookup::Member(text("u"))),
+        ("members eq \"u\"", Lookup::Member(text("u"))),
+        ("members[value eq \"u\"]", Lookup::Member(text("u"))),
+        ("members eq \"u\" and id eq \"g\"", Lookup::Id(text("g"))),
     ] {
-        assert_eq!(lookups(filter, ResourceType::Group), Ok(expected), "{filter}");
+        assert_eq!(narrow(filter, ResourceType::Group), Narrowed::AnyOf(vec![expected]), "{filter}");
     }
+    let either =
+        "userName eq \"a\" or (id eq \"b\" and active eq true) or emails[value eq \"c\" or value eq \"d\"]";
+    let expected = vec![Lookup::UserName(text("a")), Lookup::Id(text("b")), email("c"), email("d")];
+    assert_eq!(narrow(either, ResourceType::User), Narrowed::AnyOf(expected));
 }
 
 #[test]
-fn every_other_filter_is_refused_and_told_what_is_served() {
+fn what_no_index_serves_may_be_anywhere_and_what_a_type_has_not_is_nowhere() {
     for filter in [
         "userName co \"a\"",
         "userName ne \"a\"",
         "userName pr",
         "not (userName eq \"a\")",
-        "userName eq \"a\" or id eq \"b\"",
+        "userName eq \"a\" or title eq \"b\"",
         "title eq \"x\"",
-        "password eq \"x\"",
-        "nonsense eq \"x\"",
-        "name.givenName eq \"x\"",
-        "emails.type eq \"work\"",
         "emails[type eq \"work\"]",
         "emails[value sw \"a\"]",
-        "emails[value eq \"a\" or value eq \"b\"]",
-        "members.value eq \"x\"",
-        "emails[value eq \"a\" and value eq \"b\"]",
+        "emails[not (value eq \"a\")]",
         "userName eq null",
-        "active eq \"yes\"",
+        "active eq true",
         "groups.value eq \"g\"",
-        "meta.lastModified gt \"x\"",
-        "emails[value eq \"a\" and display eq \"b\"]",
-        "id eq \"x\" and title pr",
+        "userName sw \" a\"",
+        "userName sw \"οδοσ\"",
+        "urn:acme:2.0:User:badge eq \"7\"",
+        "nonsense ne \"x\"",
+        "nonsense eq null",
     ] {
-        let refusal = lookups(filter, ResourceType::User);
-        assert_eq!(refusal, Err(ScimError::UnsupportedFilter { served: SERVED_FILTERS }), "{filter}");
+        assert_eq!(narrow(filter, ResourceType::User), Narrowed::Everything, "{filter}");
     }
-    assert!(lookups("userName eq \"x\"", ResourceType::Group).is_err());
-    assert!(lookups("active eq true", ResourceType::Group).is_err());
-    let refusal = ScimError::UnsupportedFilter { served: SERVED_FILTERS };
-    assert_eq!(refusal.to_body()["scimType"], "invalidFilter");
-    assert!(refusal.detail().contains("userName") && refusal.detail().contains("emails.value"));
+    for filter in [
+        "members.value eq \"x\"",
+        "nonsense eq \"x\"",
+        "userName eq \" \"",
+        "id eq \"x\" and members eq \"y\"",
+    ] {
+        assert_eq!(narrow(filter, ResourceType::User), Narrowed::Nothing, "{filter}");
+    }
+    assert_eq!(narrow("userName eq \"x\"", ResourceType::Group), Narrowed::Nothing);
+}
+
+#[test]
+fn names_that_a_type_does_not_have_are_refused_and_those_of_custom_extensions_are_not() {
+    for (filter, is_known) in [
+        ("userName eq \"a\" and urn:acme:2.0:User:badge pr", true),
+        ("urn:acme:2.0:User:badge.color eq \"red\"", true),
+        ("password eq \"x\"", false),
+        ("title pr or nonsense pr", false),
+        ("name.nonsense eq \"x\"", false),
+        ("not (emails[type eq \"work\"] and nonsense eq \"x\")", false),
+        ("members eq \"x\"", false),
+        ("urn:ietf:params:scim:schemas:core:2.0:User:members eq \"x\"", false),
+    ] {
+        let check = Filter::parse(filter).expect("a filter").check_names(ResourceType::User);
+        assert_eq!(check.is_ok(), is_known, "{filter}");
+        if let Err(refusal) = check {
+            assert_eq!(refusal.to_body()["scimType"], "invalidFilter");
+        }
+    }
+}
+
+#[test]
+fn a_filter_says_which_members_it_asks_about_and_never_needs_them_all() {
+    let asked = |text: &str| Filter::parse(text).expect("a filter").asked_members();
+    let ids = |ids: &[&str]| Ok(ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+    for (filter, expected) in [
+        ("displayName eq \"x\"", ids(&[])),
+        ("members eq \"b\" or not (members.value eq \"a\")", ids(&["a", "b"])),
+        ("members[value eq \"a\" or value eq \"b\"] and members eq \"a\"", ids(&["a", "b"])),
+        ("members.value ne \"a\"", ids(&["a"])),
+    ] {
+        assert_eq!(asked(filter), expected, "{filter}");
+    }
+    for filter in [
+        "members pr",
+        "members eq null",
+        "members.display eq \"x\"",
+        "members[not (value eq \"a\")]",
+        "members[value ne \"a\"]",
+        "members.value sw \"a\"",
+    ] {
+        assert_eq!(asked(filter).map_err(|e| e.scim_type()), Err(Some(ScimType::InvalidFilter)), "{filter}");
+    }
+}
+
+#[test]
+fn values_of_custom_extensions_are_compared_by_what_they_are() {
+    let json = serde_json::json!({
+        "userName": "a",
+        "urn:acme:2.0:User": {
+            "badge": "Red", "level": 7, "remote": true, "empty": "",
+            "skills": [{ "value": "rust", "years": 9 }, { "value": "sql", "years": 2 }],
+            "desk": { "floor": "3" }
+        }
+    });
+    let person = json.as_object().expect("an object");
+    for (filter, expected) in [
+        ("badge eq \"RED\"", true),
+        ("BADGE sw \"re\"", true),
+        ("badge ne \"blue\"", true),
+        ("level gt 6.5", true),
+        ("level le \"6\"", false),
+        ("level eq 7", true),
+        ("remote eq true", true),
+        ("remote gt true", false),
+        ("empty pr", false),
+        ("missing pr", false),
+        ("missing eq null", true),
+        ("desk.floor eq \"3\"", true),
+        ("skills eq \"sql\"", true),
+        ("skills[value eq \"rust\" and years gt 8]", true),
+        ("skills[value eq \"sql\" and years gt 8]", false),
+    ] {
+        let (name, rest) = filter.split_at(filter.find([' ', '[']).expect("a name"));
+        let whole = format!("urn:acme:2.0:User:{name}{rest}");
+        let filter = Filter::parse(&whole).expect("a filter");
+        assert_eq!(filter.matches(ResourceType::User, person), expected, "{whole}");
+    }
+    let other = Filter::parse("urn:acme:2.0:Other:badge pr").expect("a filter");
+    assert!(!other.matches(ResourceType::User, person));
 }

@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 
 use portcullis_scim::filter::{Literal, Operator};
 use portcullis_scim::path::AttributePath;
-use portcullis_scim::{Filter, GroupChange, ResourceType, parse_group, parse_patch, parse_user};
+use portcullis_scim::{
+    Filter, GroupChange, Lookup, Narrowed, ResourceType, parse_group, parse_patch, parse_user,
+};
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
@@ -224,8 +226,8 @@ proptest! {
     #[test]
     fn no_text_makes_the_filter_parser_panic(text in ".{0,60}|[a-z \\[\\]().\"=:$]{0,60}") {
         if let Ok(filter) = Filter::parse(&text) {
-            let _ = filter.as_lookup(ResourceType::User);
-            let _ = filter.as_lookup(ResourceType::Group);
+            let _ = (filter.narrow(ResourceType::User), filter.narrow(ResourceType::Group));
+            let _ = (filter.check_names(ResourceType::User), filter.asked_members());
             let _ = filter.check_types(ResourceType::User);
             let _ = filter.matches(ResourceType::User, &Map::new());
         }
@@ -283,6 +285,36 @@ proptest! {
         let expected = naive(&filter, &person);
         prop_assert_eq!(filter.matches(ResourceType::User, &person), expected, "{:?}", filter);
     }
+
+    #[test]
+    fn whatever_matches_is_where_the_filter_is_narrowed_to(filter in naive_filters(), person in naive_people()) {
+        if naive(&filter, &person) {
+            let is_there = match filter.narrow(ResourceType::User) {
+                Narrowed::Nothing => false,
+                Narrowed::Everything => true,
+                Narrowed::AnyOf(lookups) => lookups.iter().any(|lookup| finds(lookup, &person)),
+            };
+            prop_assert!(is_there, "{:?}", filter);
+        }
+    }
+}
+
+/// Whether an index finds the person by that look-up.
+fn finds(lookup: &Lookup, person: &Map<String, Value>) -> bool {
+    let text = |key: &str| person.get(key).and_then(Value::as_str);
+    let folded = |key: &str| text(key).map(str::to_lowercase);
+    match lookup {
+        Lookup::UserName(name) => folded("userName") == Some(name.to_lowercase()),
+        Lookup::UserNamePrefix(name) => {
+            folded("userName").is_some_and(|n| n.starts_with(&name.to_lowercase()))
+        }
+        Lookup::ExternalId(id) => text("externalId") == Some(id),
+        Lookup::ExternalIdPrefix(id) => text("externalId").is_some_and(|own| own.starts_with(id)),
+        Lookup::EmailValue(value) => person.get("emails").and_then(Value::as_array).is_some_and(|emails| {
+            emails.iter().any(|e| e["value"].as_str().map(str::to_lowercase) == Some(value.to_lowercase()))
+        }),
+        other => unreachable!("{other:?}"),
+    }
 }
 
 /// Filters over three attributes with one-letter values.
@@ -304,7 +336,22 @@ fn naive_filters() -> impl Strategy<Value = Filter> {
             literal
         }),
     ];
-    leaf.prop_recursive(3, 12, 3, |inner| {
+    let inside = ("[abA]{1,2}", prop::sample::select(Operator::ALL.to_vec())).prop_map(|(text, operator)| {
+        let path = AttributePath::parse("value").expect("a path");
+        Filter::Compare { path, operator, literal: Literal::Text(text) }
+    });
+    let inside = inside.prop_recursive(2, 6, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..3).prop_map(Filter::And),
+            prop::collection::vec(inner.clone(), 2..3).prop_map(Filter::Or),
+            inner.prop_map(|inner| Filter::Not(Box::new(inner))),
+        ]
+    });
+    let value_path = inside.prop_map(|filter| Filter::ValuePath {
+        path: AttributePath::parse("emails").expect("a path"),
+        filter: Box::new(filter),
+    });
+    prop_oneof![3 => leaf, 1 => value_path].prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(Filter::And),
             prop::collection::vec(inner.clone(), 2..4).prop_map(Filter::Or),
@@ -340,7 +387,11 @@ fn naive(filter: &Filter, person: &Map<String, Value>) -> bool {
         Filter::Or(filters) => !filters.iter().all(|inner| !naive(inner, person)),
         Filter::Not(inner) => !naive(inner, person),
         Filter::Present(path) => !naive_values(path, person).is_empty(),
-        Filter::ValuePath { .. } => unreachable!(),
+        Filter::ValuePath { filter, .. } => {
+            naive_values(&AttributePath::parse("emails").expect("a path"), person)
+                .into_iter()
+                .any(|value| naive_value(filter, &value))
+        }
         Filter::Compare { path, operator, literal } => {
             let values = naive_values(path, person);
             match (operator, literal) {
@@ -354,6 +405,17 @@ fn naive(filter: &Filter, person: &Map<String, Value>) -> bool {
                 }
             }
         }
+    }
+}
+
+/// The same for one e-mail address.
+fn naive_value(filter: &Filter, value: &Value) -> bool {
+    match filter {
+        Filter::And(filters) => !filters.iter().any(|inner| !naive_value(inner, value)),
+        Filter::Or(filters) => !filters.iter().all(|inner| !naive_value(inner, value)),
+        Filter::Not(inner) => !naive_value(inner, value),
+        Filter::Compare { path, operator, literal } => naive_compare(path, *operator, value, literal),
+        Filter::Present(_) | Filter::ValuePath { .. } => unreachable!(),
     }
 }
 

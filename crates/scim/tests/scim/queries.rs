@@ -1,7 +1,9 @@
 //! Parameters of reads, projection, and lists.
 
 use portcullis_scim::limits::{DEFAULT_RESULTS, MAX_PROJECTED_ATTRIBUTES, MAX_RESULTS};
-use portcullis_scim::{Filter, ListQuery, Projection, ResourceType, ScimError, render_list};
+use portcullis_scim::{
+    Filter, ListQuery, PageWish, Projection, ResourceType, ScimError, render_cursor_list, render_list,
+};
 use serde_json::{Value, json};
 
 use crate::wire::ENTERPRISE;
@@ -16,8 +18,9 @@ fn a_list_without_parameters_is_the_first_page() {
         query(&[]),
         Ok(ListQuery {
             filter: None,
-            start_index: 1,
-            count: DEFAULT_RESULTS,
+            sort: None,
+            page: PageWish::Index(1),
+            count: None,
             projection: Projection::Default
         })
     );
@@ -40,7 +43,11 @@ fn start_index_and_count_are_held_to_their_ranges() {
         ("count", "99999999999999999999999", 1, MAX_RESULTS),
     ] {
         let query = query(&[(parameter, value)]).expect("a query");
-        assert_eq!((query.start_index, query.count), (start_index, count), "{parameter}={value}");
+        assert_eq!(
+            (query.page.clone(), query.page_size()),
+            (PageWish::Index(start_index), count),
+            "{parameter}={value}"
+        );
     }
     for value in ["", "x", "1.5", "--1", "+1", "1e3"] {
         assert_eq!(query(&[("count", value)]), Err(ScimError::InvalidParameter { name: "count" }), "{value}");
@@ -53,7 +60,7 @@ fn unknown_parameters_are_ignored_in_any_order() {
     for parameters in [
         [("aadOptscim062020", ""), ("filter", filter)],
         [("filter", filter), ("aadOptscim062020", "true")],
-        [("sortBy", "userName"), ("filter", filter)],
+        [("colour", "blue"), ("filter", filter)],
     ] {
         assert_eq!(query(&parameters).expect("a query").filter, Filter::parse(filter).ok());
     }
@@ -92,10 +99,58 @@ fn a_search_asks_the_same_as_the_parameters_of_a_url() {
             ("attributes", "userName,emails.value"),
             ("filter", "userName eq \"a\""),
             ("startIndex", "3"),
+            ("sortBy", "userName"),
             ("count", "7")
         ])
     );
     assert_eq!(ListQuery::parse_search(b"[]"), Err(ScimError::NotAnObject));
+}
+
+#[test]
+fn a_cursor_even_an_empty_one_asks_for_pages_by_cursor() {
+    for (parameters, expected) in [
+        (vec![("cursor", "")], PageWish::FirstByCursor),
+        (vec![("cursor", ""), ("startIndex", "7")], PageWish::FirstByCursor),
+        (vec![("CURSOR", "v1.abc"), ("count", "3")], PageWish::Cursor("v1.abc".to_owned())),
+    ] {
+        assert_eq!(query(&parameters).expect("a query").page, expected, "{parameters:?}");
+    }
+    let search = |body: Value| ListQuery::parse_search(body.to_string().as_bytes()).expect("a query").page;
+    assert_eq!(search(json!({"cursor": ""})), PageWish::FirstByCursor);
+    assert_eq!(search(json!({"cursor": null})), PageWish::Index(1));
+    assert_eq!(search(json!({"cursor": "x", "count": 3})), PageWish::Cursor("x".to_owned()));
+}
+
+#[test]
+fn a_cursor_is_bound_to_everything_but_the_page() {
+    let first = query(&[("filter", "title pr"), ("sortBy", "userName"), ("cursor", ""), ("count", "3")]);
+    let second = query(&[("sortBy", "userName"), ("count", "4"), ("filter", "title pr"), ("cursor", "x")]);
+    let binding = first.expect("a query").binding();
+    assert_eq!(second.expect("a query").binding(), binding);
+    for other in [
+        [("filter", "title pr"), ("sortBy", "displayName")],
+        [("filter", "title pr"), ("sortBy", "")],
+        [("filter", "nickName pr"), ("sortBy", "userName")],
+    ] {
+        assert_ne!(query(&other).expect("a query").binding(), binding, "{other:?}");
+    }
+    let more = [("filter", "title pr"), ("sortBy", "userName"), ("attributes", "title")];
+    assert_ne!(query(&more).expect("a query").binding(), binding);
+}
+
+#[test]
+fn a_list_by_cursor_has_its_total_only_where_it_is_known() {
+    let page = render_cursor_list(vec![json!({})], Some(3), Some("next"));
+    assert_eq!(
+        (&page["totalResults"], &page["nextCursor"], &page["itemsPerPage"]),
+        (&json!(3), &json!("next"), &json!(1))
+    );
+    let last = render_cursor_list(Vec::new(), None, None);
+    assert_eq!(
+        (last.get("totalResults"), last.get("nextCursor"), last.get("startIndex")),
+        (None, None, None)
+    );
+    assert_eq!(last["Resources"], json!([]));
 }
 
 fn person() -> Value {

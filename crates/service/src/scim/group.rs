@@ -1,13 +1,18 @@
 //! Groups over SCIM.
 
-use portcullis_domain::directory_group::DirectoryGroup;
+use portcullis_domain::directory_group::{DirectoryGroup, DirectoryGroupQuery};
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
-use portcullis_domain::text::name_key;
-use portcullis_scim::{Group, GroupChange, Lookup, MemberRef, ScimError};
-use portcullis_store::directory_group::DirectoryGroupQuery;
+use portcullis_scim::{
+    Group, GroupChange, Lookup, MemberOfGroup, MemberRef, Meta, Preconditions, ResourceType, ScimError,
+    render_group,
+};
+use portcullis_store::db::Lock;
 use portcullis_store::{Tx, directory_group, directory_user};
+use serde_json::{Map, Value};
 
-use super::{Belongings, Listed, MAX_FOUND, MAX_MEMBERS_SHOWN, Window, member_id};
+use super::list::{Ask, Resource};
+use super::version::VersionTag;
+use super::{Belongings, MAX_MEMBERS_SHOWN, Window, bound, member_id};
 use crate::provisioning::{self, GroupSaid, Speaker};
 use crate::{Moment, ServiceError};
 
@@ -21,6 +26,14 @@ pub struct GroupShown {
     pub group: DirectoryGroup,
     /// Its members, id and user name; `None` if they were left out.
     pub members: Option<Vec<(DirectoryUserId, String)>>,
+}
+
+impl GroupShown {
+    /// The version.
+    #[must_use]
+    pub fn version(&self) -> String {
+        group_version(&self.group)
+    }
 }
 
 /// A whole group as a client said it.
@@ -123,18 +136,51 @@ pub fn create_group(
     shown(tx, group, belongings, MAX_MEMBERS_SHOWN)
 }
 
+/// Refuses to write a group of another version than the client knows. It is locked, so that it stays that one; the
+/// organization before it, because a new name is looked for under that lock and locks are taken in one order.
+fn check_version(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    id: DirectoryGroupId,
+    known: &Preconditions,
+) -> Result<(), ServiceError> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    tx.lock(Lock::Organization(speaker.organization))?;
+    let group =
+        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    Ok(known.check_write(&group_version(&group))?)
+}
+
+/// DELETE: the group is gone, and what it gave.
+///
+/// # Errors
+/// [`ScimError::PreconditionFailed`], and as [`provisioning::delete_group`].
+pub fn delete_group(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    id: DirectoryGroupId,
+    known: &Preconditions,
+) -> Result<(), ServiceError> {
+    check_version(tx, speaker, id, known)?;
+    provisioning::delete_group(tx, moment, speaker, id)
+}
+
 /// PUT and PATCH: changes of a group, all of them or none.
 ///
 /// # Errors
-/// As [`provisioning::change_group`].
+/// [`ScimError::PreconditionFailed`], and as [`provisioning::change_group`].
 pub fn change_group(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     speaker: Speaker,
     id: DirectoryGroupId,
     said: &[GroupSaid],
-    belongings: Belongings,
+    (belongings, known): (Belongings, &Preconditions),
 ) -> Result<GroupShown, ServiceError> {
+    check_version(tx, speaker, id, known)?;
     let group = provisioning::change_group(tx, moment, speaker, id, said)?;
     shown(tx, group, belongings, MAX_MEMBERS_SHOWN)
 }
@@ -153,77 +199,146 @@ pub fn find_group(
     shown(tx, group, belongings, MAX_MEMBERS_SHOWN)
 }
 
-/// GET: the groups that all of these look-ups find, in a stable order. A page ends early where its groups have more
-/// members than [`MAX_MEMBERS_SHOWN`]; the client asks on from there.
-///
-/// # Errors
-/// [`ScimError::TooMany`] beyond [`MAX_FOUND`] groups, or for one group with too many members.
-pub fn list_groups(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    lookups: &[Lookup],
-    window: Window,
-    belongings: Belongings,
-) -> Result<Listed<GroupShown>, ServiceError> {
-    let (groups, total) = if lookups.is_empty() {
-        let (limit, offset) = window.bounds();
-        let total = directory_group::count(tx, directory)?;
-        (directory_group::page(tx, directory, limit, offset)?, total)
-    } else {
-        let all = found(tx, directory, lookups)?;
-        let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
-        (window.of(all), total)
-    };
-    let mut items: Vec<GroupShown> = Vec::with_capacity(groups.len());
-    let mut room = MAX_MEMBERS_SHOWN;
-    for group in groups {
-        match shown(tx, group, belongings, room) {
-            Ok(one) => {
-                room -= one.members.as_ref().map_or(0, Vec::len).min(room);
-                items.push(one);
-            }
-            Err(refusal) if items.is_empty() => return Err(refusal),
-            Err(ServiceError::Directory(_)) => break,
-            Err(other) => return Err(other),
-        }
-    }
-    Ok(Listed { items, total: total.unsigned_abs() })
+/// The representation of a group, before any projection. `base` is the directory's base URL.
+#[must_use]
+pub fn represented_group(shown: &GroupShown, base: &str) -> Value {
+    let members: Option<Vec<MemberOfGroup>> =
+        shown.members.as_ref().map(|members| members.iter().map(|(id, _)| member_of(*id, base)).collect());
+    represented(&shown.group, members.as_deref(), base)
 }
 
-/// The groups of an index, of which those are left that fulfil every look-up.
-fn found(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    lookups: &[Lookup],
-) -> Result<Vec<DirectoryGroup>, ServiceError> {
-    let Some(best) = lookups.iter().min_by_key(|lookup| dearness(lookup)) else { return Ok(Vec::new()) };
-    let query = match best {
-        Lookup::Id(id) => match id.parse() {
-            Ok(id) => DirectoryGroupQuery::Id(id),
-            Err(_) => return Ok(Vec::new()),
-        },
-        Lookup::ExternalId(id) => DirectoryGroupQuery::ExternalId(id.clone()),
-        Lookup::DisplayName(name) => DirectoryGroupQuery::DisplayName(name.clone()),
-        Lookup::Member(member) => return groups_of(tx, directory, member),
-        Lookup::UserName(_) | Lookup::EmailValue { .. } | Lookup::Active(_) | Lookup::Manager(_) => {
-            return Ok(Vec::new());
-        }
+/// A member by id. A name beside it would have to be kept in step, and clients compare what they wrote.
+fn member_of(id: DirectoryUserId, base: &str) -> MemberOfGroup {
+    MemberOfGroup {
+        id: id.to_string(),
+        kind: ResourceType::User,
+        location: format!("{base}/Users/{id}"),
+        display: None,
+    }
+}
+
+fn represented(group: &DirectoryGroup, members: Option<&[MemberOfGroup]>, base: &str) -> Value {
+    let meta = Meta {
+        id: &group.id.to_string(),
+        created: &group.created_at.rfc3339(),
+        last_modified: &group.updated_at.rfc3339(),
+        location: &format!("{base}/Groups/{}", group.id),
+        version: Some(&group_version(group)),
     };
-    let candidates = directory_group::query(tx, directory, &query, MAX_FOUND + 1)?;
-    if i64::try_from(candidates.len()).unwrap_or(i64::MAX) > MAX_FOUND {
-        return Err(ScimError::TooMany.into());
+    let named = Group {
+        display_name: group.display_name.clone(),
+        external_id: group.external_id.clone(),
+        members: None,
+    };
+    render_group(&named, &meta, members)
+}
+
+/// The version of a group: every change of it or of its members moves its last change.
+pub(super) fn group_version(group: &DirectoryGroup) -> String {
+    VersionTag::since(group.updated_at).into_text()
+}
+
+impl Resource for DirectoryGroup {
+    type Id = DirectoryGroupId;
+    type Shown = GroupShown;
+    const KIND: ResourceType = ResourceType::Group;
+
+    fn id(&self) -> DirectoryGroupId {
+        self.id
     }
-    let mut groups = Vec::new();
-    for group in candidates {
-        let mut fulfilled = true;
-        for lookup in lookups {
-            fulfilled = fulfilled && fulfils(tx, &group, lookup)?;
+
+    fn id_of(shown: &GroupShown) -> DirectoryGroupId {
+        shown.group.id
+    }
+
+    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<(Vec<Self>, u64)>, ServiceError> {
+        if ask.filter.is_some() || ask.sort.is_some() {
+            return Ok(None);
         }
-        if fulfilled {
-            groups.push(group);
+        let (limit, offset) = window.bounds();
+        let total = directory_group::count(tx, ask.directory)?.unsigned_abs();
+        Ok(Some((directory_group::page(tx, ask.directory, limit, offset)?, total)))
+    }
+
+    fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError> {
+        Ok(directory_group::count(tx, directory)?.unsigned_abs())
+    }
+
+    fn page_after(
+        tx: &mut Tx<'_>,
+        directory: DirectoryId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Self>, ServiceError> {
+        Ok(directory_group::page_after(tx, directory, after, bound(limit))?)
+    }
+
+    fn by_ids(
+        tx: &mut Tx<'_>,
+        directory: DirectoryId,
+        ids: &[DirectoryGroupId],
+    ) -> Result<Vec<Self>, ServiceError> {
+        Ok(directory_group::by_ids(tx, directory, ids)?)
+    }
+
+    fn indexed(
+        tx: &mut Tx<'_>,
+        directory: DirectoryId,
+        lookup: &Lookup,
+        limit: usize,
+    ) -> Result<Option<Vec<Self>>, ServiceError> {
+        let query = match lookup {
+            Lookup::Id(id) => match id.parse() {
+                Ok(id) => DirectoryGroupQuery::Id(id),
+                Err(_) => return Ok(Some(Vec::new())),
+            },
+            Lookup::ExternalId(id) => DirectoryGroupQuery::ExternalId(id.clone()),
+            Lookup::DisplayName(name) => DirectoryGroupQuery::DisplayName(name.clone()),
+            Lookup::ExternalIdPrefix(prefix) => DirectoryGroupQuery::ExternalIdPrefix(prefix.clone()),
+            Lookup::DisplayNamePrefix(prefix) => DirectoryGroupQuery::DisplayNamePrefix(prefix.clone()),
+            Lookup::Member(member) => return groups_of(tx, directory, member).map(Some),
+            Lookup::UserName(_) | Lookup::UserNamePrefix(_) | Lookup::EmailValue(_) => {
+                return Ok(Some(Vec::new()));
+            }
+        };
+        Ok(Some(directory_group::query(tx, directory, &query, bound(limit))?))
+    }
+
+    /// Of the members only those that the filter asks about: no group is read whole to be found.
+    fn view(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Map<String, Value>, ServiceError> {
+        let asked: Vec<DirectoryUserId> = ask.asked_members.iter().filter_map(|id| id.parse().ok()).collect();
+        let members: Vec<MemberOfGroup> = if asked.is_empty() {
+            Vec::new()
+        } else {
+            let present = directory_group::present(tx, self.id, &asked)?;
+            present.into_iter().map(|id| member_of(id, &ask.base)).collect()
+        };
+        match represented(self, (!members.is_empty()).then_some(members.as_slice()), &ask.base) {
+            Value::Object(view) => Ok(view),
+            _ => Ok(Map::new()),
         }
     }
-    Ok(groups)
+
+    fn show(
+        tx: &mut Tx<'_>,
+        rows: Vec<Self>,
+        belongings: Belongings,
+    ) -> Result<Vec<GroupShown>, ServiceError> {
+        let mut items: Vec<GroupShown> = Vec::with_capacity(rows.len());
+        let mut room = MAX_MEMBERS_SHOWN;
+        for group in rows {
+            match shown(tx, group, belongings, room) {
+                Ok(one) => {
+                    room -= one.members.as_ref().map_or(0, Vec::len).min(room);
+                    items.push(one);
+                }
+                Err(refusal) if items.is_empty() => return Err(refusal),
+                Err(ServiceError::Directory(_)) => break,
+                Err(other) => return Err(other),
+            }
+        }
+        Ok(items)
+    }
 }
 
 /// The groups of one person.
@@ -233,33 +348,7 @@ fn groups_of(
     member: &str,
 ) -> Result<Vec<DirectoryGroup>, ServiceError> {
     let Ok(member) = member.parse::<DirectoryUserId>() else { return Ok(Vec::new()) };
-    let mut groups = Vec::new();
-    for (id, _) in directory_user::groups(tx, member)? {
-        groups.extend(directory_group::find(tx, directory, id)?);
-    }
-    Ok(groups)
-}
-
-/// How many groups a look-up finds at most, roughly: the rarest is asked of the database.
-const fn dearness(lookup: &Lookup) -> u8 {
-    match lookup {
-        Lookup::Id(_) => 0,
-        Lookup::ExternalId(_) => 1,
-        Lookup::DisplayName(_) => 2,
-        Lookup::Member(_) => 3,
-        Lookup::UserName(_) | Lookup::EmailValue { .. } | Lookup::Active(_) | Lookup::Manager(_) => 4,
-    }
-}
-
-fn fulfils(tx: &mut Tx<'_>, group: &DirectoryGroup, lookup: &Lookup) -> Result<bool, ServiceError> {
-    Ok(match lookup {
-        Lookup::Id(id) => group.id.to_string() == *id,
-        Lookup::ExternalId(id) => group.external_id.as_deref() == Some(id.as_str()),
-        Lookup::DisplayName(name) => name_key(&group.display_name) == name_key(name),
-        Lookup::Member(member) => match member.parse::<DirectoryUserId>() {
-            Ok(member) => !directory_group::present(tx, group.id, &[member])?.is_empty(),
-            Err(_) => false,
-        },
-        Lookup::UserName(_) | Lookup::EmailValue { .. } | Lookup::Active(_) | Lookup::Manager(_) => false,
-    })
+    let ids: Vec<DirectoryGroupId> =
+        directory_user::groups(tx, member)?.into_iter().map(|(id, _)| id).collect();
+    Ok(directory_group::by_ids(tx, directory, &ids)?)
 }

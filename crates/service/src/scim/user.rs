@@ -1,15 +1,21 @@
 //! People over SCIM.
 
-use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::directory_user::{DirectoryUser, DirectoryUserQuery};
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
-use portcullis_domain::text::{email_key, name_key};
-use portcullis_scim::schema::ENTERPRISE_SCHEMA;
-use portcullis_scim::{DialectNote, Lookup, Patch, ScimError, User};
-use portcullis_store::directory_user::{Activity, DirectoryUserQuery};
+use portcullis_domain::text::email_key;
+use portcullis_scim::filter::Operator;
+use portcullis_scim::schema::find_attribute;
+use portcullis_scim::{
+    Belonging, DialectNote, Filter, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, SortOrder,
+    User, render_user,
+};
+use portcullis_store::directory_user::{Activity, Direction};
 use portcullis_store::{StoreError, Tx, directory_user};
 use serde_json::{Map, Value};
 
-use super::{Belongings, Listed, MAX_FOUND, Window};
+use super::list::{Ask, Resource};
+use super::version::VersionTag;
+use super::{Belongings, Window, bound};
 use crate::provisioning::{self, PersonSaid, Speaker};
 use crate::{Moment, ServiceError};
 
@@ -21,8 +27,8 @@ const ACTIVE: &str = "active";
 pub struct UserShown {
     /// The person.
     pub user: DirectoryUser,
-    /// Their groups, id and name; empty if they were left out.
-    pub groups: Vec<(DirectoryGroupId, String)>,
+    /// Their groups, id and name; `None` if they were left out.
+    pub groups: Option<Vec<(DirectoryGroupId, String)>>,
 }
 
 /// What a directory says of a person by this SCIM user.
@@ -96,10 +102,34 @@ fn with_active(user: &DirectoryUser, active: bool) -> Result<User, ServiceError>
 
 fn shown(tx: &mut Tx<'_>, user: DirectoryUser, belongings: Belongings) -> Result<UserShown, ServiceError> {
     let groups = match belongings {
-        Belongings::Read => directory_user::groups(tx, user.id)?,
-        Belongings::LeftOut => Vec::new(),
+        Belongings::Read => Some(directory_user::groups(tx, user.id)?),
+        Belongings::LeftOut => None,
     };
     Ok(UserShown { user, groups })
+}
+
+impl UserShown {
+    /// The version, where the groups are known, because they belong to it.
+    #[must_use]
+    pub fn version(&self) -> Option<String> {
+        self.groups.as_deref().map(|groups| user_version(&self.user, groups))
+    }
+}
+
+/// Refuses to write a person of another version than the client knows. The person is locked, so that it stays that one.
+fn check_version(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    id: DirectoryUserId,
+    known: &Preconditions,
+) -> Result<(), ServiceError> {
+    if known.is_empty() {
+        return Ok(());
+    }
+    let user =
+        directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("user"))?;
+    let groups = directory_user::groups(tx, id)?;
+    Ok(known.check_write(&user_version(&user, &groups))?)
 }
 
 /// POST: tells of a new person.
@@ -113,47 +143,64 @@ pub fn create_user(
     said: &PersonSaid,
 ) -> Result<UserShown, ServiceError> {
     let user = provisioning::create_user(tx, moment, speaker, said)?;
-    Ok(UserShown { user, groups: Vec::new() })
+    Ok(UserShown { user, groups: Some(Vec::new()) })
 }
 
 /// PUT: everything that the directory says, anew. What it does not say of `active` stays as it is.
 ///
 /// # Errors
-/// As [`provisioning::change_user`].
+/// [`portcullis_scim::ScimError::PreconditionFailed`], and as [`provisioning::change_user`].
 pub fn replace_user(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     speaker: Speaker,
     id: DirectoryUserId,
     said: &PersonSaid,
-    belongings: Belongings,
+    known: &Preconditions,
 ) -> Result<UserShown, ServiceError> {
+    check_version(tx, speaker, id, known)?;
     let user = provisioning::change_user(tx, moment, speaker, id, |_| Ok(said.clone()))?;
-    shown(tx, user, belongings)
+    shown(tx, user, Belongings::Read)
 }
 
 /// PATCH: operations on what the directory said before, all of them or none.
 ///
 /// # Errors
-/// What the operations break, and as [`provisioning::change_user`].
+/// What the operations break, [`portcullis_scim::ScimError::PreconditionFailed`], and as [`provisioning::change_user`].
 pub fn patch_user(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     speaker: Speaker,
     id: DirectoryUserId,
     patch: &Patch,
-    belongings: Belongings,
+    known: &Preconditions,
 ) -> Result<(UserShown, Vec<DialectNote>), ServiceError> {
+    check_version(tx, speaker, id, known)?;
     let mut notes = Vec::new();
     let user = provisioning::change_user(tx, moment, speaker, id, |stored| {
         let (user, heard) = patch.apply_to_user(&stored_user(stored)?)?;
         notes = heard;
         Ok(person_patched(&user, &notes))
     })?;
-    Ok((shown(tx, user, belongings)?, notes))
+    Ok((shown(tx, user, Belongings::Read)?, notes))
 }
 
-/// GET: one person.
+/// DELETE: the person is gone from the directory, and what they had ends.
+///
+/// # Errors
+/// [`portcullis_scim::ScimError::PreconditionFailed`], and as [`provisioning::delete_user`].
+pub fn delete_user(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    id: DirectoryUserId,
+    known: &Preconditions,
+) -> Result<(), ServiceError> {
+    check_version(tx, speaker, id, known)?;
+    provisioning::delete_user(tx, moment, speaker, id)
+}
+
+/// GET: one person, with their groups.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
@@ -161,128 +208,165 @@ pub fn find_user(
     tx: &mut Tx<'_>,
     directory: DirectoryId,
     id: DirectoryUserId,
-    belongings: Belongings,
 ) -> Result<UserShown, ServiceError> {
     let user = directory_user::find(tx, directory, id)?.ok_or(ServiceError::NotFound("user"))?;
-    shown(tx, user, belongings)
+    shown(tx, user, Belongings::Read)
 }
 
-/// GET: the people whom all of these look-ups find, in a stable order.
+/// The representation of a person, before any projection. `base` is the directory's base URL; `groups` are their
+/// groups, id and name, if they were read: without them no version is told, because they belong to it.
 ///
 /// # Errors
-/// [`ScimError::UnsupportedFilter`] if no index serves them, [`ScimError::TooMany`] beyond [`MAX_FOUND`].
-pub fn list_users(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    lookups: &[Lookup],
-    window: Window,
-    belongings: Belongings,
-) -> Result<Listed<UserShown>, ServiceError> {
-    let (limit, offset) = window.bounds();
-    let (users, total) = match lookups {
-        [] => {
-            let total = directory_user::count(tx, directory)?;
-            (directory_user::page(tx, directory, limit, offset)?, total)
-        }
-        [Lookup::Active(active)] => {
-            let activity = if *active { Activity::Active } else { Activity::Inactive };
-            let total = directory_user::count_by_activity(tx, directory, activity)?;
-            (directory_user::page_by_activity(tx, directory, activity, limit, offset)?, total)
-        }
-        _ => {
-            let all = found(tx, directory, lookups)?;
-            let total = i64::try_from(all.len()).unwrap_or(i64::MAX);
-            (window.of(all), total)
-        }
+/// As [`stored_user`].
+pub fn represented_user(
+    user: &DirectoryUser,
+    groups: Option<&[(DirectoryGroupId, String)]>,
+    base: &str,
+) -> Result<Value, ServiceError> {
+    let shown: Vec<GroupOfUser> = groups
+        .unwrap_or_default()
+        .iter()
+        .map(|(id, name)| GroupOfUser {
+            id: id.to_string(),
+            location: format!("{base}/Groups/{id}"),
+            display: name.clone(),
+            belonging: Belonging::Direct,
+        })
+        .collect();
+    let version = groups.map(|groups| user_version(user, groups));
+    let meta = Meta {
+        id: &user.id.to_string(),
+        created: &user.created_at.rfc3339(),
+        last_modified: &user.updated_at.rfc3339(),
+        location: &format!("{base}/Users/{}", user.id),
+        version: version.as_deref(),
     };
-    let items = users.into_iter().map(|user| shown(tx, user, belongings)).collect::<Result<_, _>>()?;
-    Ok(Listed { items, total: total.unsigned_abs() })
+    Ok(render_user(&answered_user(user)?, &meta, &shown))
 }
 
-/// The people of an index, of whom those are left that fulfil every look-up.
-fn found(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    lookups: &[Lookup],
-) -> Result<Vec<DirectoryUser>, ServiceError> {
-    const SERVED: &str = "`manager` beside `id`, `userName`, `externalId`, `emails` or `displayName`";
-    let best = lookups.iter().min_by_key(|lookup| dearness(lookup));
-    let Some(query) = best.map(query).ok_or(ServiceError::NotFound("filter"))? else {
-        return Err(ScimError::UnsupportedFilter { served: SERVED }.into());
-    };
-    let Query::Index(query) = query else { return Ok(Vec::new()) };
-    let candidates = directory_user::query(tx, directory, &query, MAX_FOUND + 1)?;
-    if i64::try_from(candidates.len()).unwrap_or(i64::MAX) > MAX_FOUND {
-        return Err(ScimError::TooMany.into());
+/// The version of a person: what is said of them, whether they wait to be confirmed, and their groups.
+fn user_version(user: &DirectoryUser, groups: &[(DirectoryGroupId, String)]) -> String {
+    let mut version = VersionTag::since(user.updated_at);
+    if user.unconfirmed_at.is_some() {
+        version.add("unconfirmed");
     }
-    let mut users = Vec::new();
-    for user in candidates {
-        if fulfils_all(&user, lookups)? {
-            users.push(user);
+    for (id, name) in groups {
+        version.add(&id.to_string());
+        version.add(name);
+    }
+    version.into_text()
+}
+
+impl Resource for DirectoryUser {
+    type Id = DirectoryUserId;
+    type Shown = UserShown;
+    const KIND: ResourceType = ResourceType::User;
+
+    fn id(&self) -> DirectoryUserId {
+        self.id
+    }
+
+    fn id_of(shown: &UserShown) -> DirectoryUserId {
+        shown.user.id
+    }
+
+    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<(Vec<Self>, u64)>, ServiceError> {
+        let (limit, offset) = window.bounds();
+        let directory = ask.directory;
+        let (rows, total) = match (&ask.filter, &ask.sort) {
+            (None, None) => {
+                (directory_user::page(tx, directory, limit, offset)?, directory_user::count(tx, directory)?)
+            }
+            (None, Some(sort)) if sort.plain_name() == Some("userName") => {
+                let direction = match sort.order() {
+                    SortOrder::Ascending => Direction::Forwards,
+                    SortOrder::Descending => Direction::Backwards,
+                };
+                let rows = directory_user::page_by_user_name(tx, directory, direction, limit, offset)?;
+                (rows, directory_user::count(tx, directory)?)
+            }
+            (Some(filter), None) => {
+                let Some(activity) = asked_activity(filter) else { return Ok(None) };
+                let rows = directory_user::page_by_activity(tx, directory, activity, limit, offset)?;
+                (rows, directory_user::count_by_activity(tx, directory, activity)?)
+            }
+            _ => return Ok(None),
+        };
+        Ok(Some((rows, total.unsigned_abs())))
+    }
+
+    fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError> {
+        Ok(directory_user::count(tx, directory)?.unsigned_abs())
+    }
+
+    fn page_after(
+        tx: &mut Tx<'_>,
+        directory: DirectoryId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Self>, ServiceError> {
+        Ok(directory_user::page_after(tx, directory, after, bound(limit))?)
+    }
+
+    fn by_ids(
+        tx: &mut Tx<'_>,
+        directory: DirectoryId,
+        ids: &[DirectoryUserId],
+    ) -> Result<Vec<Self>, ServiceError> {
+        Ok(directory_user::by_ids(tx, directory, ids)?)
+    }
+
+    fn indexed(
+        tx: &mut Tx<'_>,
+        directory: DirectoryId,
+        lookup: &Lookup,
+        limit: usize,
+    ) -> Result<Option<Vec<Self>>, ServiceError> {
+        let query = match lookup {
+            Lookup::Id(id) => match id.parse() {
+                Ok(id) => DirectoryUserQuery::Id(id),
+                Err(_) => return Ok(Some(Vec::new())),
+            },
+            Lookup::UserName(name) => DirectoryUserQuery::UserName(name.clone()),
+            Lookup::ExternalId(id) => DirectoryUserQuery::ExternalId(id.clone()),
+            Lookup::DisplayName(name) => DirectoryUserQuery::DisplayName(name.clone()),
+            // What is no address is kept as it was said, but in no index.
+            Lookup::EmailValue(value) => match email_key(value) {
+                Ok(key) => DirectoryUserQuery::Email(key),
+                Err(_) => return Ok(None),
+            },
+            Lookup::UserNamePrefix(prefix) => DirectoryUserQuery::UserNamePrefix(prefix.clone()),
+            Lookup::ExternalIdPrefix(prefix) => DirectoryUserQuery::ExternalIdPrefix(prefix.clone()),
+            Lookup::DisplayNamePrefix(prefix) => DirectoryUserQuery::DisplayNamePrefix(prefix.clone()),
+            Lookup::Member(_) => return Ok(Some(Vec::new())),
+        };
+        Ok(Some(directory_user::query(tx, directory, &query, bound(limit))?))
+    }
+
+    fn view(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Map<String, Value>, ServiceError> {
+        let needs_groups = ask.filter.as_ref().is_some_and(|filter| filter.names("groups"));
+        let groups = if needs_groups { Some(directory_user::groups(tx, self.id)?) } else { None };
+        match represented_user(self, groups.as_deref(), &ask.base)? {
+            Value::Object(view) => Ok(view),
+            _ => Ok(Map::new()),
         }
     }
-    Ok(users)
-}
 
-/// How many people a look-up finds at most, roughly: the rarest is asked of the database.
-const fn dearness(lookup: &Lookup) -> u8 {
-    match lookup {
-        Lookup::Id(_) => 0,
-        Lookup::UserName(_) => 1,
-        Lookup::ExternalId(_) => 2,
-        Lookup::EmailValue { .. } => 3,
-        Lookup::DisplayName(_) => 4,
-        Lookup::Active(_) | Lookup::Manager(_) | Lookup::Member(_) => 5,
+    fn show(
+        tx: &mut Tx<'_>,
+        rows: Vec<Self>,
+        belongings: Belongings,
+    ) -> Result<Vec<UserShown>, ServiceError> {
+        rows.into_iter().map(|user| shown(tx, user, belongings)).collect()
     }
 }
 
-enum Query {
-    /// Asked of an index.
-    Index(DirectoryUserQuery),
-    /// Nobody can have it.
-    Nobody,
-}
-
-/// The question to the database; `None` where no index serves it.
-fn query(lookup: &Lookup) -> Option<Query> {
-    let named = |value: &str, query: fn(String) -> DirectoryUserQuery| {
-        // An absent attribute equals no text, and an absent name is stored as an empty one.
-        if value.trim().is_empty() { Query::Nobody } else { Query::Index(query(value.to_owned())) }
-    };
-    Some(match lookup {
-        Lookup::Id(id) => id.parse().map_or(Query::Nobody, |id| Query::Index(DirectoryUserQuery::Id(id))),
-        Lookup::UserName(name) => named(name, DirectoryUserQuery::UserName),
-        Lookup::ExternalId(id) => named(id, DirectoryUserQuery::ExternalId),
-        Lookup::DisplayName(name) => named(name, DirectoryUserQuery::DisplayName),
-        Lookup::EmailValue { value, .. } => {
-            email_key(value).map_or(Query::Nobody, |key| Query::Index(DirectoryUserQuery::Email(key)))
-        }
-        Lookup::Active(_) | Lookup::Manager(_) | Lookup::Member(_) => return None,
-    })
-}
-
-fn fulfils_all(user: &DirectoryUser, lookups: &[Lookup]) -> Result<bool, ServiceError> {
-    let stored = stored_user(user)?;
-    Ok(lookups.iter().all(|lookup| fulfils(user, &stored, lookup)))
-}
-
-fn fulfils(user: &DirectoryUser, stored: &User, lookup: &Lookup) -> bool {
-    let same = |a: &str, b: &str| name_key(a) == name_key(b);
-    match lookup {
-        Lookup::Id(id) => user.id.to_string() == *id,
-        Lookup::UserName(name) => same(&user.user_name, name),
-        Lookup::ExternalId(id) => user.external_id.as_deref() == Some(id.as_str()),
-        Lookup::DisplayName(name) => same(&user.display_name, name),
-        Lookup::EmailValue { value, kind } => stored.emails().iter().any(|email| {
-            let of_kind = kind.as_ref().is_none_or(|kind| email.kind.is_some_and(|k| same(k, kind)));
-            of_kind && same(email.value, value)
-        }),
-        Lookup::Active(active) => is_active(user) == *active,
-        Lookup::Manager(id) => {
-            let enterprise = stored.attributes().get(ENTERPRISE_SCHEMA);
-            let manager = enterprise.and_then(|e| e.get("manager")).and_then(|m| m.get("value"));
-            manager.and_then(Value::as_str) == Some(id.as_str())
-        }
-        Lookup::Member(_) => false,
+/// The one condition of a filter `active eq …`, which has a page of its own.
+fn asked_activity(filter: &Filter) -> Option<Activity> {
+    let Filter::Compare { path, operator: Operator::Eq, literal } = filter else { return None };
+    let located = find_attribute(ResourceType::User, path.urn.as_deref(), &path.name)?;
+    if located.attribute.name != ACTIVE || path.sub_attribute.is_some() {
+        return None;
     }
+    Some(if literal.as_boolean()? { Activity::Active } else { Activity::Inactive })
 }

@@ -46,6 +46,8 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("directory_user.count_active", "a count of a filter that is seldom asked for"),
     ("directory_user.count_inactive", "a count of a filter that is seldom asked for"),
     ("directory_user.page", "a page by its number, as RFC 7644 §3.4.2.4 has it"),
+    ("directory_user.page_by_user_name", "a page by its number, as RFC 7644 §3.4.2.4 has it"),
+    ("directory_user.page_by_user_name_backwards", "a page by its number, as RFC 7644 §3.4.2.4 has it"),
     ("directory_user.page_active", "a page by its number, as RFC 7644 §3.4.2.4 has it"),
     ("directory_user.page_inactive", "a page by its number, as RFC 7644 §3.4.2.4 has it"),
     ("domain.list", "an organization has few of them"),

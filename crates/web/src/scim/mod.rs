@@ -22,7 +22,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::RequestId;
-use portcullis_scim::{DialectNote, MEDIA_TYPE, Projection, ScimError};
+use portcullis_scim::{DialectNote, MEDIA_TYPE, Preconditions, Projection, ScimError};
 use portcullis_service::provisioning::Speaker;
 use portcullis_service::scim::base_url;
 use serde_json::Value;
@@ -73,6 +73,12 @@ impl Desk<'_> {
         Projection::from_parameters(self.parameters())
     }
 
+    /// What the client says of the version that it knows.
+    fn preconditions(&self) -> Result<Preconditions, ScimError> {
+        let text = |name| self.call.headers.get(name).map(|v: &HeaderValue| v.to_str().unwrap_or(""));
+        Preconditions::parse(text(header::IF_MATCH), text(header::IF_NONE_MATCH))
+    }
+
     /// The decoded parameters of the URL.
     fn parameters(&self) -> impl Iterator<Item = (&str, &str)> {
         self.call.address.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -85,20 +91,34 @@ pub(crate) struct Answer {
     pub(crate) status: StatusCode,
     pub(crate) body: Option<Value>,
     pub(crate) location: Option<String>,
+    pub(crate) version: Option<String>,
     pub(crate) notes: Vec<DialectNote>,
 }
 
 impl Answer {
-    pub(crate) const fn ok(body: Value) -> Self {
-        Self { status: StatusCode::OK, body: Some(body), location: None, notes: Vec::new() }
+    const fn of(status: StatusCode, body: Option<Value>) -> Self {
+        Self { status, body, location: None, version: None, notes: Vec::new() }
     }
 
-    pub(crate) const fn created(body: Value, location: String) -> Self {
-        Self { status: StatusCode::CREATED, body: Some(body), location: Some(location), notes: Vec::new() }
+    pub(crate) const fn ok(body: Value) -> Self {
+        Self::of(StatusCode::OK, Some(body))
+    }
+
+    pub(crate) fn created(body: Value, location: String) -> Self {
+        Self { location: Some(location), ..Self::of(StatusCode::CREATED, Some(body)) }
     }
 
     pub(crate) const fn nothing() -> Self {
-        Self { status: StatusCode::NO_CONTENT, body: None, location: None, notes: Vec::new() }
+        Self::of(StatusCode::NO_CONTENT, None)
+    }
+
+    pub(crate) const fn not_modified() -> Self {
+        Self::of(StatusCode::NOT_MODIFIED, None)
+    }
+
+    pub(crate) fn of_version(mut self, version: Option<String>) -> Self {
+        self.version = version;
+        self
     }
 
     pub(crate) fn noting(mut self, notes: Vec<DialectNote>) -> Self {
@@ -211,13 +231,16 @@ fn respond(answer: Answer) -> Response {
         Some(body) => (answer.status, body.to_string()).into_response(),
         None => answer.status.into_response(),
     };
-    let has_body = !matches!(answer.status, StatusCode::NO_CONTENT);
+    let has_body = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
     let headers = response.headers_mut();
     if has_body {
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
     }
     if let Some(location) = answer.location.and_then(|l| HeaderValue::from_str(&l).ok()) {
         headers.insert(header::LOCATION, location);
+    }
+    if let Some(version) = answer.version.and_then(|v| HeaderValue::from_str(&v).ok()) {
+        headers.insert(header::ETAG, version);
     }
     response
 }

@@ -1,8 +1,9 @@
 //! Lists: of people, of groups, and of both (RFC 7644 section 3.4.2), by parameters or by the body of `/.search`
-//! (section 3.4.3), which keeps names out of URLs and their logs.
+//! (section 3.4.3), which keeps names out of URLs and their logs; by number or by cursor (RFC 9865).
 
-use portcullis_scim::{ListQuery, ResourceType, ScimError, render_list};
-use portcullis_service::scim::Window;
+use portcullis_scim::{ListQuery, PageWish, ResourceType, ScimError, render_cursor_list, render_list};
+use portcullis_service::scim::{Ask, Belongings, CursorOf, Listed, Page, Window, open_cursor, seal_cursor};
+use serde_json::Value;
 
 use super::address::Whose;
 use super::error::Refused;
@@ -19,38 +20,101 @@ pub(super) async fn by_body(desk: &Desk<'_>, whose: Whose, body: &[u8]) -> Resul
 }
 
 async fn answer(desk: &Desk<'_>, whose: Whose, query: &ListQuery) -> Result<Answer, Refused> {
-    let window = Window { skip: query.start_index - 1, count: query.count };
-    let (resources, total) = match whose {
-        Whose::Users => users::list(desk, query, window).await?,
-        Whose::Groups => groups::list(desk, query, window).await?,
-        Whose::All => everything(desk, query, window).await?,
+    let body = match (whose, &query.page) {
+        (Whose::Users, page) => one_kind(desk, ResourceType::User, query, page).await?,
+        (Whose::Groups, page) => one_kind(desk, ResourceType::Group, query, page).await?,
+        (Whose::All, PageWish::Index(start_index)) => everything(desk, query, *start_index).await?,
+        (Whose::All, _) => return Err(ScimError::InvalidCursor.into()),
     };
-    Ok(Answer::ok(render_list(resources, total, query.start_index)))
+    Ok(Answer::ok(body))
 }
 
-/// People first, then groups. A kind that has not the attributes of the filter has no resource that fulfils it.
-async fn everything(
+async fn one_kind(
     desk: &Desk<'_>,
+    kind: ResourceType,
     query: &ListQuery,
-    window: Window,
-) -> Result<(Vec<serde_json::Value>, u64), Refused> {
-    let refusal = |kind| query.filter.as_ref().and_then(|filter| filter.as_lookup(kind).err());
-    let (of_users, of_groups) = (refusal(ResourceType::User), refusal(ResourceType::Group));
-    if let (Some(refusal), Some(_)) = (&of_users, &of_groups) {
-        return Err(ScimError::clone(refusal).into());
+    wish: &PageWish,
+) -> Result<Value, Refused> {
+    if let Some(filter) = &query.filter {
+        filter.check_names(kind)?;
     }
-    let (mut resources, people) = match of_users {
-        None => users::list(desk, query, window).await?,
-        Some(_) => (Vec::new(), 0),
+    let of = CursorOf { directory: desk.speaker.directory, kind, query };
+    let portcullis = desk.app.portcullis();
+    let (page, count) = match wish {
+        PageWish::Index(start_index) => {
+            let count = query.page_size();
+            (Page::Window(Window { skip: start_index - 1, count }), count)
+        }
+        PageWish::FirstByCursor => {
+            let count = query.page_size();
+            (Page::After { position: None, count }, count)
+        }
+        PageWish::Cursor(cursor) => {
+            let (position, count) = open_cursor(portcullis, of, cursor)?;
+            (Page::After { position: Some(position), count }, count)
+        }
     };
-    if of_groups.is_some() {
-        return Ok((resources, people));
+    let listed = list(desk, kind, query, page).await?;
+    if let PageWish::Index(start_index) = wish {
+        return Ok(render_list(listed.items, listed.total.unwrap_or(0), *start_index));
     }
+    let next = listed.next.map(|position| seal_cursor(portcullis, of, position, count)).transpose()?;
+    Ok(render_cursor_list(listed.items, listed.total, next.as_deref()))
+}
+
+async fn list(
+    desk: &Desk<'_>,
+    kind: ResourceType,
+    query: &ListQuery,
+    page: Page,
+) -> Result<Listed<Value>, Refused> {
+    let asked_members = match (&query.filter, kind) {
+        (Some(filter), ResourceType::Group) => filter.asked_members()?,
+        _ => Vec::new(),
+    };
+    if let Some(filter) = &query.filter {
+        filter.check_types(kind)?;
+    }
+    let belonging = match kind {
+        ResourceType::User => "groups",
+        ResourceType::Group => "members",
+    };
+    let belongings = match query.projection.wants(kind, belonging) {
+        true => Belongings::Read,
+        false => Belongings::LeftOut,
+    };
+    let ask = Ask {
+        directory: desk.speaker.directory,
+        base: desk.base.clone(),
+        filter: query.filter.clone(),
+        sort: query.sort.as_ref().map(|sort| sort.resolve(kind)).transpose()?,
+        page,
+        belongings,
+        asked_members,
+    };
+    match kind {
+        ResourceType::User => users::list(desk, ask, &query.projection).await,
+        ResourceType::Group => groups::list(desk, ask, &query.projection).await,
+    }
+}
+
+/// People first, then groups, in order of age. What a kind has not has no value there; a name that neither has is
+/// refused.
+async fn everything(desk: &Desk<'_>, query: &ListQuery, start_index: u64) -> Result<Value, Refused> {
+    if query.sort.is_some() {
+        return Err(ScimError::InvalidParameter { name: "sortBy" }.into());
+    }
+    if let Some(filter) = &query.filter {
+        filter.check_names(ResourceType::User).or_else(|_| filter.check_names(ResourceType::Group))?;
+    }
+    let window = Window { skip: start_index - 1, count: query.page_size() };
+    let people = list(desk, ResourceType::User, query, Page::Window(window)).await?;
+    let (mut resources, many) = (people.items, people.total.unwrap_or(0));
     let rest = Window {
-        skip: window.skip.saturating_sub(people),
+        skip: window.skip.saturating_sub(many),
         count: window.count.saturating_sub(resources.len()),
     };
-    let (groups, many) = groups::list(desk, query, rest).await?;
-    resources.extend(groups);
-    Ok((resources, people.saturating_add(many)))
+    let groups = list(desk, ResourceType::Group, query, Page::Window(rest)).await?;
+    resources.extend(groups.items);
+    Ok(render_list(resources, many.saturating_add(groups.total.unwrap_or(0)), start_index))
 }

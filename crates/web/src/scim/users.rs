@@ -2,15 +2,12 @@
 
 use axum::body::Bytes;
 use portcullis_domain::id::DirectoryUserId;
-use portcullis_scim::{
-    Belonging, GroupOfUser, ListQuery, Meta, Patch, Projection, ResourceType, ScimError, User, parse_patch,
-    parse_user, render_user,
-};
+use portcullis_scim::{Patch, Projection, ResourceType, ScimError, User, parse_patch, parse_user};
 use portcullis_service::ServiceError;
-use portcullis_service::provisioning::{PersonSaid, delete_user};
+use portcullis_service::provisioning::PersonSaid;
 use portcullis_service::scim::{
-    Belongings, UserShown, Window, answered_user, create_user, find_user, list_users, patch_user,
-    person_said, replace_user,
+    Ask, Listed, UserShown, create_user, delete_user, find_user, patch_user, person_said, replace_user,
+    represented_user,
 };
 use portcullis_store::Priority;
 use serde_json::{Map, Value};
@@ -24,34 +21,13 @@ fn parse_id(text: &str) -> Result<DirectoryUserId, ScimError> {
     text.parse().map_err(|_| ScimError::NotFound)
 }
 
-fn belongings(projection: &Projection) -> Belongings {
-    if projection.wants(KIND, "groups") { Belongings::Read } else { Belongings::LeftOut }
-}
-
 fn location(desk: &Desk<'_>, id: DirectoryUserId) -> String {
     format!("{}/Users/{id}", desk.base)
 }
 
 fn render(desk: &Desk<'_>, shown: &UserShown, projection: &Projection) -> Result<Value, ServiceError> {
-    let user = &shown.user;
-    let groups: Vec<GroupOfUser> = shown
-        .groups
-        .iter()
-        .map(|(id, name)| GroupOfUser {
-            id: id.to_string(),
-            location: format!("{}/Groups/{id}", desk.base),
-            display: name.clone(),
-            belonging: Belonging::Direct,
-        })
-        .collect();
-    let meta = Meta {
-        id: &user.id.to_string(),
-        created: &user.created_at.rfc3339(),
-        last_modified: &user.updated_at.rfc3339(),
-        location: &location(desk, user.id),
-        version: None,
-    };
-    Ok(projection.apply(KIND, render_user(&answered_user(user)?, &meta, &groups)))
+    let whole = represented_user(&shown.user, shown.groups.as_deref(), &desk.base)?;
+    Ok(projection.apply(KIND, whole))
 }
 
 /// What ends access goes first.
@@ -72,22 +48,15 @@ fn priority_of(patch: &Patch) -> Priority {
     }
 }
 
-/// The people whom a query finds, of what `window` shows, and how many there are.
+/// The people whom a query finds.
 pub(super) async fn list(
     desk: &Desk<'_>,
-    query: &ListQuery,
-    window: Window,
-) -> Result<(Vec<Value>, u64), Refused> {
-    let lookups = query.filter.as_ref().map(|f| f.as_lookup(KIND)).transpose()?.unwrap_or_default();
-    let (directory, belongings) = (desk.speaker.directory, belongings(&query.projection));
-    let listed = desk
-        .app
-        .portcullis()
-        .read(move |tx, _| list_users(tx, directory, &lookups, window, belongings))
-        .await?;
-    let shown = listed.items.iter().map(|user| render(desk, user, &query.projection));
-    let resources = shown.collect::<Result<Vec<_>, _>>()?;
-    Ok((resources, listed.total))
+    ask: Ask,
+    projection: &Projection,
+) -> Result<Listed<Value>, Refused> {
+    let listed = desk.app.portcullis().list_users(ask).await?;
+    let items = listed.items.iter().map(|user| render(desk, user, projection)).collect::<Result<_, _>>()?;
+    Ok(Listed { items, total: listed.total, next: listed.next })
 }
 
 pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
@@ -101,46 +70,53 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
         .write(priority(&said), move |tx, moment| create_user(tx, moment, speaker, &said))
         .await?;
     let location = location(desk, created.user.id);
-    Ok(Answer::created(render(desk, &created, &projection)?, location).noting(notes))
+    let answer = Answer::created(render(desk, &created, &projection)?, location);
+    Ok(answer.of_version(created.version()).noting(notes))
 }
 
 pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let (directory, belongings) = (desk.speaker.directory, belongings(&projection));
-    let found = desk.app.portcullis().read(move |tx, _| find_user(tx, directory, id, belongings)).await?;
-    Ok(Answer::ok(render(desk, &found, &projection)?))
+    let directory = desk.speaker.directory;
+    let found = desk.app.portcullis().read(move |tx, _| find_user(tx, directory, id)).await?;
+    let version = found.version();
+    if version.as_ref().map_or(Ok(false), |version| desk.preconditions()?.is_known(version))? {
+        return Ok(Answer::not_modified().of_version(version));
+    }
+    Ok(Answer::ok(render(desk, &found, &projection)?).of_version(version))
 }
 
 pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
-    let (id, projection) = (parse_id(id)?, desk.projection()?);
+    let (id, projection, known) = (parse_id(id)?, desk.projection()?, desk.preconditions()?);
     let (user, notes) = parsed(body, parse_user).await?;
     let said = person_said(&user);
-    let (speaker, belongings) = (desk.speaker, belongings(&projection));
+    let speaker = desk.speaker;
     let replaced = desk
         .app
         .portcullis()
-        .write(priority(&said), move |tx, moment| replace_user(tx, moment, speaker, id, &said, belongings))
+        .write(priority(&said), move |tx, moment| replace_user(tx, moment, speaker, id, &said, &known))
         .await?;
-    Ok(Answer::ok(render(desk, &replaced, &projection)?).noting(notes))
+    let answer = Answer::ok(render(desk, &replaced, &projection)?);
+    Ok(answer.of_version(replaced.version()).noting(notes))
 }
 
 pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
-    let (id, projection) = (parse_id(id)?, desk.projection()?);
+    let (id, projection, known) = (parse_id(id)?, desk.projection()?, desk.preconditions()?);
     let patch = parsed(body, parse_patch).await?;
-    let (speaker, belongings) = (desk.speaker, belongings(&projection));
+    let speaker = desk.speaker;
     let (patched, notes) = desk
         .app
         .portcullis()
-        .write(priority_of(&patch), move |tx, moment| patch_user(tx, moment, speaker, id, &patch, belongings))
+        .write(priority_of(&patch), move |tx, moment| patch_user(tx, moment, speaker, id, &patch, &known))
         .await?;
-    Ok(Answer::ok(render(desk, &patched, &projection)?).noting(notes))
+    let answer = Answer::ok(render(desk, &patched, &projection)?);
+    Ok(answer.of_version(patched.version()).noting(notes))
 }
 
 pub(super) async fn delete(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
-    let (id, speaker) = (parse_id(id)?, desk.speaker);
+    let (id, speaker, known) = (parse_id(id)?, desk.speaker, desk.preconditions()?);
     desk.app
         .portcullis()
-        .write(Priority::OffBoarding, move |tx, moment| delete_user(tx, moment, speaker, id))
+        .write(Priority::OffBoarding, move |tx, moment| delete_user(tx, moment, speaker, id, &known))
         .await?;
     Ok(Answer::nothing())
 }

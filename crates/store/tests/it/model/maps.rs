@@ -353,6 +353,11 @@ impl Maps {
                 if let Some(old) = self.told.remove(id) {
                     self.remember(&old);
                 }
+                for (group, _) in self.places.iter().filter(|(_, user)| user == id) {
+                    if let Some(group) = self.groups.get_mut(group) {
+                        group.updated_at = crate::database::NOW;
+                    }
+                }
                 self.places.retain(|(_, user)| user != id);
             }
             DirectoryUserChange::Attach(id, membership) => {

@@ -10,6 +10,8 @@
 mod belonging;
 mod callers;
 mod dialects;
+mod lists;
 mod provider;
 mod resources;
 mod traces;
+mod versions;

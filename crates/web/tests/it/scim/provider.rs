@@ -17,6 +17,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
 use portcullis_service::access::settle;
+use portcullis_service::provisioning::Speaker;
 use portcullis_store::apply;
 use portcullis_store::statement::Statement;
 use portcullis_testkit::{Bench, Exchange, PUBLIC_URL, ROOT_TOKEN};
@@ -193,6 +194,12 @@ impl Provider {
             settle(tx, moment, membership, Cause::system())?;
             Ok(())
         });
+    }
+
+    /// The directory as it speaks in one request.
+    pub fn speaker(&self) -> Speaker {
+        let request = "req_00000000000000000000000000000001".parse().expect("an id");
+        Speaker::scim(self.organization, self.directory, request)
     }
 
     /// The path of a call, below the base URL.

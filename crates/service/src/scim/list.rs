@@ -1,0 +1,303 @@
+//! Lists: which resources a query finds, in which order, page by page (RFC 7644 section 3.4.2, RFC 9865).
+//!
+//! Three roads lead to an answer. What needs neither filter nor order is read as a page of an index. A filter that an
+//! index narrows has its few candidates evaluated. Everything else is a [`search`].
+
+mod search;
+
+pub use search::{SearchBounds, Searches};
+
+use std::cmp::Ordering;
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use portcullis_domain::id::DirectoryId;
+use portcullis_scim::{Filter, Lookup, Narrowed, ResourceType, SortBy, SortKey};
+use portcullis_store::Tx;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::{Belongings, GroupShown, UserShown, Window};
+use crate::{Portcullis, ServiceError};
+
+/// The most resources that a look-up by an index may find; beyond it the look-up narrows nothing and the query is a
+/// search.
+pub const MAX_FOUND: usize = 1000;
+/// Which part of a list is shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Page {
+    /// By number.
+    Window(Window),
+    /// What comes after a position, from the beginning without one.
+    After {
+        /// Where the page before ended.
+        position: Option<Position>,
+        /// The most resources that it shows.
+        count: usize,
+    },
+}
+
+/// Where a page ended: what a cursor says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Position {
+    /// The key of the last resource, where the list is sorted.
+    pub key: Option<SortKey>,
+    /// The id of the last resource.
+    pub id: String,
+    /// How many there were in all, where that was known when the list began.
+    pub total: Option<u64>,
+}
+
+/// What a list asks for, of one kind of resource.
+#[derive(Debug, Clone)]
+pub struct Ask {
+    /// The directory.
+    pub directory: DirectoryId,
+    /// Where the directory's resources are, for what a filter may ask of `meta`.
+    pub base: String,
+    /// Which resources. None: all.
+    pub filter: Option<Filter>,
+    /// In which order. None: by age.
+    pub sort: Option<SortBy>,
+    /// Which part.
+    pub page: Page,
+    /// Whether what belongs to them is shown.
+    pub belongings: Belongings,
+    /// The members that the filter asks about.
+    pub asked_members: Vec<String>,
+}
+
+/// A part of a list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed<T> {
+    /// What it shows.
+    pub items: Vec<T>,
+    /// How many there are in all, where that is known.
+    pub total: Option<u64>,
+    /// Where the next page begins, for pages after a position; none on the last.
+    pub next: Option<Position>,
+}
+
+/// A kind of resource that is listed.
+pub(super) trait Resource: Send + Sized + 'static {
+    type Id: Copy + Ord + Display + FromStr + Send + 'static;
+    type Shown: Send + 'static;
+    const KIND: ResourceType;
+
+    fn id(&self) -> Self::Id;
+
+    /// The id of what is shown.
+    fn id_of(shown: &Self::Shown) -> Self::Id;
+
+    /// A page by number and the total, where an index has that order or condition.
+    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<(Vec<Self>, u64)>, ServiceError>;
+
+    fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError>;
+
+    fn page_after(
+        tx: &mut Tx<'_>,
+        directory: DirectoryId,
+        after: &str,
+        limit: usize,
+    ) -> Result<Vec<Self>, ServiceError>;
+
+    fn by_ids(tx: &mut Tx<'_>, directory: DirectoryId, ids: &[Self::Id]) -> Result<Vec<Self>, ServiceError>;
+
+    /// What an index finds, `limit` at most; none where no index has that.
+    fn indexed(
+        tx: &mut Tx<'_>,
+        directory: DirectoryId,
+        lookup: &Lookup,
+        limit: usize,
+    ) -> Result<Option<Vec<Self>>, ServiceError>;
+
+    /// The resource as a filter sees it.
+    fn view(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Map<String, Value>, ServiceError>;
+
+    /// What is answered of these; fewer where an answer would get too large.
+    fn show(
+        tx: &mut Tx<'_>,
+        rows: Vec<Self>,
+        belongings: Belongings,
+    ) -> Result<Vec<Self::Shown>, ServiceError>;
+}
+
+/// The key and id of a resource that fulfils a query.
+type Hit<I> = (Option<SortKey>, I);
+
+impl Portcullis {
+    /// The people whom a query finds.
+    ///
+    /// # Errors
+    /// [`portcullis_scim::ScimError::SearchTooLarge`] where no index serves it and a bound is met, [`ServiceError::TooMany`] where too
+    /// many searches run.
+    pub async fn list_users(&self, ask: Ask) -> Result<Listed<UserShown>, ServiceError> {
+        self.list::<portcullis_domain::directory_user::DirectoryUser>(ask).await
+    }
+
+    /// The groups that a query finds. A page ends early where its groups have more members than
+    /// [`super::MAX_MEMBERS_SHOWN`]; the client asks on from there.
+    ///
+    /// # Errors
+    /// As [`Portcullis::list_users`]; [`portcullis_scim::ScimError::TooMany`] for one group with too many members.
+    pub async fn list_groups(&self, ask: Ask) -> Result<Listed<GroupShown>, ServiceError> {
+        self.list::<portcullis_domain::directory_group::DirectoryGroup>(ask).await
+    }
+
+    async fn list<R: Resource>(&self, ask: Ask) -> Result<Listed<R::Shown>, ServiceError> {
+        let ask = Arc::new(ask);
+        let asked = Arc::clone(&ask);
+        if let Some(listed) = self.read(move |tx, _| by_index::<R>(tx, &asked)).await? {
+            return Ok(listed);
+        }
+        let (hits, total, next) = self.search::<R>(&ask).await?;
+        self.read(move |tx, _| {
+            let ids: Vec<R::Id> = hits.iter().map(|(_, id)| *id).collect();
+            let mut rows = R::by_ids(tx, ask.directory, &ids)?;
+            rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id()));
+            let found = rows.len();
+            let items = R::show(tx, rows, ask.belongings)?;
+            let next = next_after::<R>(&items, found, &hits, total).or_else(|| next.clone());
+            Ok(Listed { items, total, next })
+        })
+        .await
+    }
+}
+
+/// The key of a resource that fulfils the query.
+#[expect(clippy::option_option, reason = "not found, found without an order, found with a key")]
+fn evaluated<R: Resource>(
+    tx: &mut Tx<'_>,
+    ask: &Ask,
+    row: &R,
+) -> Result<Option<Option<SortKey>>, ServiceError> {
+    let view = row.view(tx, ask)?;
+    if ask.filter.as_ref().is_some_and(|filter| !filter.matches(R::KIND, &view)) {
+        return Ok(None);
+    }
+    Ok(Some(ask.sort.as_ref().map(|sort| sort.key(&view))))
+}
+
+/// The answer where an index serves the query.
+fn by_index<R: Resource>(tx: &mut Tx<'_>, ask: &Ask) -> Result<Option<Listed<R::Shown>>, ServiceError> {
+    match (&ask.page, &ask.filter, &ask.sort) {
+        (Page::Window(window), _, _) => {
+            if let Some((rows, total)) = R::page(tx, ask, *window)? {
+                let items = R::show(tx, rows, ask.belongings)?;
+                return Ok(Some(Listed { items, total: Some(total), next: None }));
+            }
+        }
+        (Page::After { position, count }, None, None) => {
+            return page_after::<R>(tx, ask, position.as_ref(), *count).map(Some);
+        }
+        _ => {}
+    }
+    let Some(filter) = &ask.filter else { return Ok(None) };
+    let lookups = match filter.narrow(R::KIND) {
+        Narrowed::Everything => return Ok(None),
+        Narrowed::Nothing => Vec::new(),
+        Narrowed::AnyOf(lookups) => lookups,
+    };
+    let Some(candidates) = candidates::<R>(tx, ask.directory, &lookups)? else { return Ok(None) };
+    let mut hits = Vec::new();
+    for row in candidates {
+        hits.extend(evaluated(tx, ask, &row)?.map(|key| ((key, row.id()), row)));
+    }
+    hits.sort_by(|(one, _), (other, _)| order(ask, one, other));
+    let total = u64::try_from(hits.len()).ok();
+    let (keys, rows): (Vec<Hit<R::Id>>, Vec<R>) = shown_of(ask, hits, |(hit, _)| hit).into_iter().unzip();
+    let count = match &ask.page {
+        Page::After { count, .. } => *count,
+        Page::Window(_) => keys.len(),
+    };
+    let next = (keys.len() > count).then(|| position_of(last_of(&keys, count), total)).flatten();
+    let rows: Vec<R> = rows.into_iter().take(count).collect();
+    let found = rows.len();
+    let items = R::show(tx, rows, ask.belongings)?;
+    let next = next_after::<R>(&items, found, &keys, total).or(next);
+    Ok(Some(Listed { items, total, next }))
+}
+
+/// The last of the first `count`.
+fn last_of<T>(all: &[T], count: usize) -> Option<&T> {
+    all.get(..count).and_then(<[T]>::last)
+}
+
+fn page_after<R: Resource>(
+    tx: &mut Tx<'_>,
+    ask: &Ask,
+    position: Option<&Position>,
+    count: usize,
+) -> Result<Listed<R::Shown>, ServiceError> {
+    let total = match position {
+        None => Some(R::count(tx, ask.directory)?),
+        Some(position) => position.total,
+    };
+    let after = position.map_or("", |position| position.id.as_str());
+    let mut rows = if count == 0 { Vec::new() } else { R::page_after(tx, ask.directory, after, count + 1)? };
+    let has_more = rows.len() > count;
+    rows.truncate(count);
+    let shown = rows.len();
+    let items = R::show(tx, rows, ask.belongings)?;
+    let last = items.last().map(R::id_of).filter(|_| has_more || items.len() < shown);
+    Ok(Listed { next: last.map(|id| Position { key: None, id: id.to_string(), total }), items, total })
+}
+
+/// What the look-ups find together, each once; none where one of them has no index or finds too many.
+fn candidates<R: Resource>(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    lookups: &[Lookup],
+) -> Result<Option<Vec<R>>, ServiceError> {
+    let mut all: Vec<R> = Vec::new();
+    for lookup in lookups {
+        let Some(found) = R::indexed(tx, directory, lookup, MAX_FOUND + 1)? else { return Ok(None) };
+        all.extend(found);
+        if all.len() > MAX_FOUND {
+            return Ok(None);
+        }
+    }
+    all.sort_by_key(Resource::id);
+    all.dedup_by_key(|row| row.id());
+    Ok(Some(all))
+}
+
+/// The order of a list: by key, then by age, so that it is total.
+fn order<I: Ord>(ask: &Ask, one: &Hit<I>, other: &Hit<I>) -> Ordering {
+    let by_key = match (&ask.sort, &one.0, &other.0) {
+        (Some(sort), Some(one), Some(other)) => sort.order().compare(one, other),
+        _ => Ordering::Equal,
+    };
+    by_key.then_with(|| one.1.cmp(&other.1))
+}
+
+/// Of sorted hits those that a page shows; after a position one more, which tells that there are more.
+fn shown_of<T, I: Ord + FromStr>(ask: &Ask, hits: Vec<T>, hit: impl Fn(&T) -> &Hit<I>) -> Vec<T> {
+    match &ask.page {
+        Page::Window(window) => window.of(hits),
+        Page::After { count: 0, .. } => Vec::new(),
+        Page::After { position, count } => {
+            let passed = position.as_ref().and_then(|at| Some((at.key.clone(), at.id.parse::<I>().ok()?)));
+            hits.into_iter()
+                .filter(|one| passed.as_ref().is_none_or(|passed| order(ask, hit(one), passed).is_gt()))
+                .take(count + 1)
+                .collect()
+        }
+    }
+}
+
+fn position_of<I: Display>(hit: Option<&Hit<I>>, total: Option<u64>) -> Option<Position> {
+    hit.map(|(key, id)| Position { key: key.clone(), id: id.to_string(), total })
+}
+
+/// Where a page goes on that shows less than was found for it.
+fn next_after<R: Resource>(
+    items: &[R::Shown],
+    found: usize,
+    hits: &[Hit<R::Id>],
+    total: Option<u64>,
+) -> Option<Position> {
+    let last = items.last().filter(|_| items.len() < found).map(R::id_of)?;
+    position_of(hits.iter().find(|(_, id)| *id == last), total)
+}

@@ -1,0 +1,221 @@
+//! Searches: what no index serves, by reading a directory and evaluating each resource.
+//!
+//! The directory is read in chunks, each a short read of its own on a thread where nobody waits. A search is bounded
+//! in resources, time and memory, few run at once, and one that meets a bound is refused with a text that says what an
+//! index would have served. Only a page by cursor never is: it ends where it met the bound, and the next goes on.
+
+use std::fmt::Display;
+use std::str::FromStr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use portcullis_scim::ScimError;
+use portcullis_scim::filter::INDEXED_FILTERS;
+use tokio::sync::Semaphore;
+
+use super::{Ask, Hit, Page, Position, Resource, Window, evaluated, order, position_of, shown_of};
+use crate::{Portcullis, ServiceError};
+
+/// Resources that a search reads at a time: a few milliseconds, so that nobody waits for it.
+const CHUNK: usize = 500;
+/// Searches that run at once on a node. They take processor time from those who only look somebody up.
+const MAX_SEARCHES: usize = 2;
+/// How long a search waits for its turn, in milliseconds; then the client is told to try again.
+const MAX_TURN_MS: u64 = 2_000;
+/// Seconds after which a client whose search found no turn may try again.
+const RETRY_SEARCH_S: i64 = 2;
+
+/// What one search may cost.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct SearchBounds {
+    /// The most resources that it reads.
+    pub max_resources: usize,
+    /// The longest that it takes, in milliseconds.
+    pub max_ms: i64,
+}
+
+impl Default for SearchBounds {
+    /// Twice the largest directory that is planned for, and what a client waits for without doubt.
+    fn default() -> Self {
+        Self { max_resources: 200_000, max_ms: 5_000 }
+    }
+}
+
+impl SearchBounds {
+    /// The bound that stands in the way of one more chunk.
+    fn met(self, read: usize, took_ms: i64) -> Option<String> {
+        if read + CHUNK > self.max_resources {
+            return Some(format!("{} resources", self.max_resources));
+        }
+        (took_ms > self.max_ms).then(|| format!("what {} ms allow", self.max_ms))
+    }
+}
+
+/// What searches share: their bounds and their turns.
+#[derive(Debug)]
+pub struct Searches {
+    bounds: SearchBounds,
+    turns: Semaphore,
+}
+
+impl Default for Searches {
+    fn default() -> Self {
+        Self::within(SearchBounds::default())
+    }
+}
+
+impl Searches {
+    /// Searches within these bounds.
+    #[must_use]
+    pub fn within(bounds: SearchBounds) -> Self {
+        Self { bounds, turns: Semaphore::new(MAX_SEARCHES) }
+    }
+}
+
+impl Portcullis {
+    /// Reads a directory chunk by chunk and evaluates each resource. Gives the hits of the page, the total where it is
+    /// known, and where the next page begins.
+    pub(super) async fn search<R: Resource>(
+        &self,
+        ask: &Arc<Ask>,
+    ) -> Result<(Vec<Hit<R::Id>>, Option<u64>, Option<Position>), ServiceError> {
+        let searches = self.searches();
+        let turn = tokio::time::timeout(Duration::from_millis(MAX_TURN_MS), searches.turns.acquire()).await;
+        let Ok(Ok(_turn)) = turn else {
+            return Err(ServiceError::TooMany { retry_after_s: RETRY_SEARCH_S });
+        };
+        let began_at = self.now();
+        let mut found: Found<R::Id> = Found::of(ask);
+        let mut after = found.begin_after(ask);
+        let mut read = 0;
+        loop {
+            let chunk = self.chunk::<R>(Arc::clone(ask), after).await?;
+            read += chunk.read;
+            let is_enough = found.take(chunk.hits);
+            let Some(last) = chunk.last else { return Ok(found.finish(ask, None)) };
+            if is_enough {
+                return Ok(found.finish(ask, None));
+            }
+            let took_ms = (self.now().micros() - began_at.micros()) / 1_000;
+            if let Some(bound) = searches.bounds.met(read, took_ms) {
+                if found.may_pause() {
+                    return Ok(found.finish(ask, Some(last)));
+                }
+                return Err(ScimError::SearchTooLarge { bound, served: INDEXED_FILTERS }.into());
+            }
+            after = last;
+        }
+    }
+
+    /// One chunk, on a thread where nobody waits: evaluating it takes longer than a request's turn.
+    async fn chunk<R: Resource>(&self, ask: Arc<Ask>, after: String) -> Result<Chunk<R::Id>, ServiceError> {
+        let portcullis = self.clone();
+        let here = tokio::runtime::Handle::current();
+        let reading = tokio::task::spawn_blocking(move || {
+            here.block_on(portcullis.read(move |tx, _| {
+                let rows = R::page_after(tx, ask.directory, &after, CHUNK)?;
+                let last =
+                    (rows.len() == CHUNK).then(|| rows.last().map(|row| row.id().to_string())).flatten();
+                let read = rows.len();
+                let mut hits = Vec::new();
+                for row in rows {
+                    hits.extend(evaluated(tx, &ask, &row)?.map(|key| (key, row.id())));
+                }
+                Ok(Chunk { hits, last, read })
+            }))
+        });
+        reading.await.unwrap_or_else(|_| Err(ScimError::Internal.into()))
+    }
+}
+
+struct Chunk<I> {
+    hits: Vec<Hit<I>>,
+    /// The id of the last resource that was read, where more may follow.
+    last: Option<String>,
+    read: usize,
+}
+
+/// What a search has found so far.
+enum Found<I> {
+    /// In order of age, by number: only what the page shows is kept.
+    Numbered { window: Window, total: u64, hits: Vec<Hit<I>> },
+    /// In order of age, after a position: enough for the page.
+    Following { count: usize, hits: Vec<Hit<I>> },
+    /// Sorted, so that everything must be known.
+    Sorted { hits: Vec<Hit<I>> },
+}
+
+impl<I: Copy + Ord + Display + FromStr> Found<I> {
+    fn of(ask: &Ask) -> Self {
+        match (&ask.sort, &ask.page) {
+            (Some(_), _) => Self::Sorted { hits: Vec::new() },
+            (None, Page::Window(window)) => Self::Numbered { window: *window, total: 0, hits: Vec::new() },
+            (None, Page::After { count, .. }) => Self::Following { count: *count, hits: Vec::new() },
+        }
+    }
+
+    /// The id after which the search begins.
+    fn begin_after(&self, ask: &Ask) -> String {
+        match (self, &ask.page) {
+            (Self::Following { .. }, Page::After { position: Some(position), .. }) => position.id.clone(),
+            _ => String::new(),
+        }
+    }
+
+    /// Keeps what is needed of a chunk. True: that is enough.
+    fn take(&mut self, chunk: Vec<Hit<I>>) -> bool {
+        match self {
+            Self::Numbered { window, total, hits } => {
+                for hit in chunk {
+                    if *total >= window.skip && hits.len() < window.count {
+                        hits.push(hit);
+                    }
+                    *total += 1;
+                }
+                false
+            }
+            Self::Following { count, hits } => {
+                hits.extend(chunk);
+                hits.len() > *count
+            }
+            Self::Sorted { hits } => {
+                hits.extend(chunk);
+                false
+            }
+        }
+    }
+
+    /// Whether a page may end where a bound is met, because the next one goes on from there.
+    const fn may_pause(&self) -> bool {
+        matches!(self, Self::Following { .. })
+    }
+
+    fn finish(self, ask: &Ask, paused: Option<String>) -> (Vec<Hit<I>>, Option<u64>, Option<Position>) {
+        match self {
+            Self::Numbered { total, hits, .. } => (hits, Some(total), None),
+            Self::Following { count, mut hits } => {
+                let has_more = hits.len() > count;
+                hits.truncate(count);
+                let next = match (has_more, paused) {
+                    (true, _) => position_of(hits.last(), None),
+                    (false, Some(id)) => Some(Position { key: None, id, total: None }),
+                    (false, None) => None,
+                };
+                (hits, None, next)
+            }
+            Self::Sorted { mut hits } => {
+                hits.sort_by(|one, other| order(ask, one, other));
+                let total = u64::try_from(hits.len()).ok();
+                let mut shown = shown_of(ask, hits, |hit| hit);
+                let count = match &ask.page {
+                    Page::After { count, .. } => *count,
+                    Page::Window(_) => shown.len(),
+                };
+                let has_more = shown.len() > count;
+                shown.truncate(count);
+                let next = if has_more { position_of(shown.last(), total) } else { None };
+                (shown, total, next)
+            }
+        }
+    }
+}
