@@ -65,7 +65,13 @@ impl Writer<'_> {
             .map(|(id, said)| Step::Say(id, Box::new(said)))
             .chain(new.into_iter().map(|said| Step::Tell(Box::new(said))))
             .collect();
-        self.write(telling, Priority::Ordinary).await
+        let stuck = self.write_taken(telling).await?;
+        if stuck.len() > 1 {
+            // Their names go round in a circle: each is set aside first, so that every name is free.
+            let aside = stuck.iter().filter_map(Step::set_aside).collect();
+            self.write(aside, Priority::Ordinary).await?;
+        }
+        self.write(stuck, Priority::Ordinary).await
     }
 
     /// Writes what differs of groups and of who is in them.
@@ -246,6 +252,13 @@ impl Writer<'_> {
 }
 
 impl Step {
+    /// The same person under a name that nobody else has, their id.
+    fn set_aside(&self) -> Option<Self> {
+        let Self::Say(id, said) = self else { return None };
+        let user_name = said.external_id.clone()?;
+        Some(Self::Say(*id, Box::new(PersonSaid { user_name, ..(**said).clone() })))
+    }
+
     /// Whether it touches one person or group: several of these go into one transaction.
     const fn is_small(&self) -> bool {
         !matches!(self, Self::Add(..) | Self::Take(..) | Self::DropGroup(_))

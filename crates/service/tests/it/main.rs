@@ -10,6 +10,7 @@
 )]
 
 mod contention;
+mod google;
 mod machine;
 mod restoring;
 mod thread;

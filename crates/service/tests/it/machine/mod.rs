@@ -9,7 +9,7 @@ mod command;
 mod faults;
 mod model;
 mod order;
-mod raw;
+pub(crate) mod raw;
 mod world;
 
 use std::collections::BTreeMap;

@@ -1,0 +1,6 @@
+//! Directories of Google Workspace against a stand-in of its Directory API: what a poll brings, what it takes, and what
+//! it must never take.
+
+mod failing;
+mod polling;
+mod world;

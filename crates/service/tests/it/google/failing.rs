@@ -1,0 +1,261 @@
+//! What Google fails at, and that nothing is taken by it.
+
+use std::sync::Arc;
+
+use portcullis_domain::evaluation::Decision;
+use portcullis_domain::membership::MembershipState::{Active, Deprovisioned};
+use portcullis_emulator::{GoogleFault, GoogleMember};
+use portcullis_service::ServiceError;
+use portcullis_service::directory::NewDirectory;
+use portcullis_service::google::advice;
+use portcullis_testkit::Bench;
+use serde_json::json;
+
+use super::polling::on_both;
+use super::world::{Beginning, World, company, make, source};
+use crate::machine::raw::Raw;
+
+on_both! {
+    a_failed_page_takes_nothing_from_anybody_on_sqlite,
+    a_failed_page_takes_nothing_from_anybody_on_postgresql => in_small_pages, failed_page;
+    of_two_pollers_one_polls_on_sqlite,
+    of_two_pollers_one_polls_on_postgresql => World::new, two_pollers;
+}
+
+fn page(of: &str, number: usize) -> GoogleFault {
+    GoogleFault::Page { of: of.to_owned(), number }
+}
+
+fn in_small_pages(bench: Bench) -> World {
+    World::on(bench, company(), &Beginning { max_page: 1, ..Beginning::default() })
+}
+
+async fn failed_page(world: &World) {
+    world.poll().await;
+    let before = world.everything();
+    // Eve is suspended and Bob no engineer any more; but some list cannot be read whole.
+    world.google.change(|company| {
+        company.person_mut("1003").unwrap().suspended = true;
+        company.group_mut("g-eng").unwrap().members[1] = GoogleMember::User("1003".into());
+    });
+    for number in [1, 2] {
+        for list in ["/users", "/groups", "/members"] {
+            world.google.mend();
+            world.google.fail(page(list, number));
+            let poll = world.full().await;
+            assert_eq!(poll.error_code.as_deref(), Some("google_unavailable"), "{list} {number}");
+            assert_eq!(world.everything(), before, "{list} {number}");
+        }
+    }
+    let poll = world.standing();
+    assert_eq!((poll.failures, poll.error_kind.as_deref()), (6, Some("full")));
+    world.google.mend();
+    world.fast().await;
+    assert!(world.standing().error_code.is_some(), "a fast poll does not mend what a full one failed at");
+    let poll = world.full().await;
+    assert_eq!((poll.error_code, poll.failures), (None, 0));
+    assert_eq!(world.state("eve@acme.test"), Deprovisioned);
+}
+
+async fn two_pollers(world: &World) {
+    world.way.shut();
+    let first = world.portcullis.clone();
+    let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
+    // Until the first one has claimed it and waits for Google.
+    while world.standing().phase == "waiting" {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    assert_eq!(world.portcullis.poll_google_once().await.unwrap(), 0, "it is somebody's already");
+    world.way.open();
+    assert_eq!(running.await.unwrap(), 1);
+    assert_eq!(world.state("ada@acme.test"), Active);
+    assert_eq!(world.portcullis.poll_google_once().await.unwrap(), 0, "and it is not due again");
+}
+
+#[tokio::test]
+async fn whoever_lost_the_directory_to_another_run_writes_nothing_more() {
+    let world = World::new(Bench::sqlite());
+    world.way.shut();
+    let first = world.portcullis.clone();
+    let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
+    while world.standing().phase == "waiting" {
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    // As if this node had slept through its lease, and another took the directory over.
+    let mut raw = Raw::of(&world.bench);
+    raw.change("UPDATE google_polls SET run = 'req_00000000000000000000000000000009'");
+    world.way.open();
+    running.await.unwrap();
+    assert!(world.members("ada@acme.test").is_empty());
+    assert_ne!(world.standing().phase, "waiting", "the other run's record is left alone");
+}
+
+#[tokio::test]
+async fn somebody_missing_from_the_list_is_asked_for_by_name_before_they_go() {
+    let world = World::new(Bench::sqlite());
+    world.poll().await;
+    let key = world.key_of(world.member("ada@acme.test").id);
+    world.google.fail(GoogleFault::Hidden("1001".into()));
+    world.google.change(|company| company.people.retain(|person| person.id != "1002"));
+    let poll = world.full().await;
+    assert_eq!(poll.error_code, None);
+    assert_eq!((world.state("ada@acme.test"), world.decision(&key)), (Active, Decision::Allowed));
+    assert_eq!(world.state("bob@acme.test"), Deprovisioned, "Google knows no such person");
+    assert_eq!((&world.counts()["missing_but_there"], &world.counts()["ended"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn nobody_goes_while_those_who_are_missing_cannot_be_asked_for() {
+    let world = World::new(Bench::sqlite());
+    world.poll().await;
+    world.google.change(|company| company.people.retain(|person| person.id != "1001"));
+    for fault in [GoogleFault::Broken(1_000), GoogleFault::NoRights] {
+        world.google.mend();
+        world.google.fail(fault);
+        let poll = world.full().await;
+        assert!(poll.error_code.is_some());
+        assert_eq!(world.state("ada@acme.test"), Active);
+    }
+    world.google.mend();
+    world.full().await;
+    assert_eq!(world.state("ada@acme.test"), Deprovisioned);
+}
+
+#[tokio::test]
+async fn a_list_of_members_that_is_shorter_than_google_counts_takes_nobody_who_is_in_the_group() {
+    let world = World::new(Bench::sqlite());
+    world.poll().await;
+    world.google.fail(GoogleFault::ShortGroup("g-eng".into(), "1001".into()));
+    world.full().await;
+    assert_eq!(world.state("ada@acme.test"), Active);
+    assert_eq!(world.counts()["missing_but_there"], json!(1));
+    world.google.mend();
+    world.google.change(|company| {
+        company.group_mut("g-eng").unwrap().members.retain(|m| *m != GoogleMember::User("1001".into()));
+    });
+    world.full().await;
+    assert_ne!(world.state("ada@acme.test"), Active, "now she really left");
+}
+
+#[tokio::test]
+async fn a_quota_is_waited_for_and_one_that_stays_used_up_takes_nothing() {
+    let world = World::new(Bench::sqlite());
+    world.google.fail(GoogleFault::Quota(3));
+    world.google.fail(GoogleFault::TooMany(2));
+    world.google.fail(GoogleFault::Broken(1));
+    let poll = world.poll().await;
+    assert_eq!(poll.error_code, None, "six refusals are within a call's patience");
+    assert_eq!(world.state("ada@acme.test"), Active);
+    world.google.mend();
+    world.google.fail(GoogleFault::Quota(100_000));
+    world.google.change(|company| company.people.truncate(1));
+    let _ = world.google.take_calls();
+    let poll = world.full().await;
+    assert_eq!(poll.error_code.as_deref(), Some("quota_exceeded"));
+    assert!(world.google.take_calls().len() < 12, "it gives up before long");
+    assert_eq!(world.state("ada@acme.test"), Active);
+    let waits: Vec<i64> = {
+        let mut waits = Vec::new();
+        for _ in 0..6 {
+            let poll = world.standing();
+            waits.push(poll.full_at.seconds_since(poll.finished_at.unwrap()));
+            world.full().await;
+        }
+        waits
+    };
+    assert_eq!(waits, [60, 120, 240, 480, 900, 900], "longer each time, never longer than between two polls");
+    world.google.mend();
+    let poll = world.full().await;
+    assert_eq!((poll.error_code, poll.failures), (None, 0));
+    assert_eq!(world.state("ada@acme.test"), Deprovisioned);
+}
+
+#[tokio::test]
+async fn a_token_that_google_revoked_meanwhile_is_renewed_once() {
+    let world = World::new(Bench::sqlite());
+    world.way.revoke_after(4);
+    assert_eq!(world.poll().await.error_code, None);
+    assert_eq!(world.state("ada@acme.test"), Active);
+    let tokens = world.google.take_calls().iter().filter(|call| call.starts_with("POST /token")).count();
+    assert_eq!(tokens, 2);
+}
+
+#[tokio::test]
+async fn each_failure_has_a_code_of_its_own_and_advice() {
+    let world = World::new(Bench::sqlite());
+    let faults = [
+        (GoogleFault::NotDelegated, "not_delegated"),
+        (GoogleFault::KeyDeleted, "token_refused"),
+        (GoogleFault::NoRights, "access_denied"),
+        (GoogleFault::ApiDisabled, "api_disabled"),
+        (GoogleFault::Broken(1_000), "google_unavailable"),
+    ];
+    let mut advices = Vec::new();
+    for (fault, code) in faults {
+        world.google.mend();
+        world.google.fail(fault);
+        let poll = world.full().await;
+        assert_eq!(poll.error_code.as_deref(), Some(code));
+        advices.push(advice(code));
+    }
+    advices.dedup();
+    assert_eq!(advices.len(), 5, "each says something else");
+    world.portcullis.store_traces().await.unwrap();
+    let organization = world.organization;
+    let traces = world.bench.write(move |tx, _| {
+        let filter = portcullis_store::trace::TraceFilter { kind: Some("directory"), outcome: None };
+        Ok(portcullis_store::trace::list(tx, organization, filter, None, 100)?)
+    });
+    assert_eq!(traces.len(), 5, "each run leaves a trace");
+    assert!(traces.iter().all(|trace| trace.content.contains("advice")), "{traces:?}");
+}
+
+#[tokio::test]
+async fn another_customer_is_not_this_directorys_and_takes_nobody_away() {
+    let world = World::new(Bench::sqlite());
+    world.poll().await;
+    world.google.change(|company| {
+        company.customer_id = "C0other".into();
+        company.people.truncate(1);
+        company.groups.clear();
+    });
+    let poll = world.fast().await;
+    assert_eq!(poll.error_code.as_deref(), Some("other_customer"));
+    let poll = world.full().await;
+    assert_eq!(poll.error_code.as_deref(), Some("other_customer"));
+    assert_eq!(world.state("ada@acme.test"), Active);
+}
+
+#[tokio::test]
+async fn a_key_file_that_is_none_is_refused_and_says_why() {
+    let world = World::new(Bench::sqlite());
+    let file = world.google.service_account_key();
+    let wish = NewDirectory { name: "Google".into(), default_role: None, settle_s: None };
+    let organization = world.organization;
+    let refused = |name: &str, value: serde_json::Value| {
+        let mut file = file.clone();
+        file[name] = value;
+        let (wish, source) = (wish.clone(), source(&file, None));
+        let store = Arc::clone(&world.portcullis.around().store);
+        let portcullis = world.portcullis.clone();
+        store.write_blocking(move |tx| {
+            make(tx, &mut portcullis.moment(), organization, (&wish, &source)).map(|_| ())
+        })
+    };
+    for (name, value) in [
+        ("type", json!("authorized_user")),
+        ("token_uri", json!("https://elsewhere.test/token")),
+        ("client_email", json!("")),
+        ("client_id", json!(7)),
+        ("private_key", json!("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")),
+        ("private_key", json!("secret")),
+        ("project_id", json!("x".repeat(20_000))),
+    ] {
+        let answer: Result<(), ServiceError> = refused(name, value);
+        assert!(
+            matches!(answer, Err(ServiceError::Invalid { field: "google.service_account_key", .. })),
+            "{name}: {answer:?}"
+        );
+    }
+    assert!(refused("project_id", json!("another")).is_ok());
+}
