@@ -30,7 +30,7 @@ pub enum Given {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum By {
-    /// A mapping of a directory group.
+    /// A mapping of a directory group, an organizational unit or a value of an attribute.
     Mapping,
     /// A grant by a person.
     Grant,
@@ -121,16 +121,16 @@ pub enum Statement {
     Unconfirmed,
 }
 
-/// A mapping that matches one of the person's groups.
+/// A mapping that matches one of the person's groups or facets.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Matched {
     /// The mapping.
     pub mapping: MappingId,
     /// Its directory.
     pub directory: DirectoryId,
-    /// The group that it matched.
-    pub group: DirectoryGroupId,
-    /// The request that put the person into the group.
+    /// The group that it matched; `None` where it matched something else of the person.
+    pub group: Option<DirectoryGroupId>,
+    /// The request that put the person into the group, or said what it matched.
     pub request: Option<RequestId>,
     /// The role that it gives.
     pub role: Option<RankedRole>,
@@ -336,7 +336,7 @@ fn given(facts: &PersonFacts) -> Access {
             gives,
             by: By::Mapping,
             mapping: Some(matched.mapping),
-            group: Some(matched.group),
+            group: matched.group,
             directory: Some(matched.directory),
             request_id: matched.request,
         };

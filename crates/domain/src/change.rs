@@ -21,7 +21,7 @@ use crate::id::{
     AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
     MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RequestId, RoleId, TeamId, TokenId, UserId,
 };
-use crate::mapping::Mapping;
+use crate::mapping::{Facet, Mapping};
 use crate::membership::Membership;
 use crate::organization::Organization;
 use crate::permission::Permission;
@@ -228,10 +228,14 @@ pub enum DirectoryUserChange {
     Create(Box<DirectoryUser>),
     /// What the directory says now.
     Update(Box<DirectoryUser>),
-    /// Gone, with its places in groups.
+    /// Gone, with its places in groups and its facets.
     Delete(DirectoryUserId),
     /// Its facts are about another membership.
     Attach(DirectoryUserId, MembershipId),
+    /// The directory says these of them from now on.
+    AddFacets(DirectoryUserId, DirectoryId, BTreeSet<Facet>, Option<RequestId>),
+    /// The directory says these of them no longer.
+    RemoveFacets(DirectoryUserId, BTreeSet<Facet>),
 }
 
 /// Changes of directory groups.

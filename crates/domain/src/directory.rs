@@ -47,6 +47,16 @@ impl DirectoryKind {
             Self::Google => "google",
         }
     }
+
+    /// Whether what it says of people has organizational units, which mappings can name. A provider that speaks SCIM
+    /// has groups and attributes instead.
+    #[must_use]
+    pub const fn has_org_units(self) -> bool {
+        match self {
+            Self::Scim | Self::Claims => false,
+            Self::Google => true,
+        }
+    }
 }
 
 /// A directory of one organization.

@@ -1,11 +1,127 @@
-//! Mappings: members of this directory group get this role, team, environment.
+//! Mappings: the people of this directory group, organizational unit or attribute value get this role, team,
+//! environment.
+//!
+//! A group finds its people through its members. Everything else that a mapping can name is a [`Facet`] of a person:
+//! kept in an index as the directory said it, compared byte for byte, so that neither the rules of a person nor the
+//! people of a rule are searched for.
+
+use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
 use crate::id::{DirectoryId, MappingId, OrganizationId};
 use crate::team::TeamRole;
-use crate::text::{Slug, name_key};
+use crate::text::{MAX_IDENTIFIER, Slug, has_nul, name_key};
 use crate::time::Timestamp;
+
+/// The most facets of one person: each is a row, and nobody has more roles, entitlements and departments than that.
+pub const MAX_FACETS: usize = 2_000;
+/// The longest name of an attribute that a mapping can name, in bytes: with its value it must fit an index.
+pub const MAX_ATTRIBUTE_NAME: usize = 512;
+/// The most levels of organizational units above a person: each is a facet.
+pub const MAX_UNIT_LEVELS: usize = 64;
+
+/// What of a person a mapping can name, beside their groups.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Facet {
+    source: FacetSource,
+    key: String,
+}
+
+/// What kind of facet it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum FacetSource {
+    /// A value of an attribute.
+    Attribute,
+    /// An organizational unit in which the person is, or one above it.
+    OrgUnit,
+}
+
+impl FacetSource {
+    /// Every kind.
+    pub const ALL: [Self; 2] = [Self::Attribute, Self::OrgUnit];
+
+    /// The text in the database, the same as of the mapping that names it.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Attribute => "attribute",
+            Self::OrgUnit => "org_unit",
+        }
+    }
+
+    /// The kind of that text.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|source| source.as_str() == text)
+    }
+}
+
+impl Facet {
+    /// A value of the attribute of that key; `None` for what no mapping can name: an empty or overlong text.
+    ///
+    /// The value is compared byte for byte. The key is the attribute's name in the one spelling that its protocol
+    /// gives it; it holds no `=`.
+    #[must_use]
+    pub fn attribute(name_key: &str, value: &str) -> Option<Self> {
+        let named = !name_key.is_empty() && name_key.len() <= MAX_ATTRIBUTE_NAME && !name_key.contains('=');
+        let valued = !value.is_empty() && value.len() <= MAX_IDENTIFIER && !has_nul(value);
+        let key = format!("{name_key}={value}");
+        (named && valued).then_some(Self { source: FacetSource::Attribute, key })
+    }
+
+    /// The organizational unit of that path and every one above it: whoever is in a sub-unit is in the unit.
+    #[must_use]
+    pub fn units(path: &str) -> BTreeSet<Self> {
+        let Some(mut path) = unit_path(path) else { return BTreeSet::new() };
+        let unit = |key: &str| Self { source: FacetSource::OrgUnit, key: key.to_owned() };
+        let mut units = BTreeSet::from([unit("/")]);
+        while path.len() > 1 {
+            units.insert(unit(&path));
+            path.truncate(path.rfind('/').unwrap_or_default());
+        }
+        units
+    }
+
+    /// The facet that was stored as these two.
+    #[must_use]
+    pub const fn from_stored(source: FacetSource, key: String) -> Self {
+        Self { source, key }
+    }
+
+    /// What kind it is.
+    #[must_use]
+    pub const fn source(&self) -> FacetSource {
+        self.source
+    }
+
+    /// The key of the attribute's name, for a value of one.
+    #[must_use]
+    pub fn attribute_key(&self) -> Option<&str> {
+        match self.source {
+            FacetSource::Attribute => self.key.split_once('=').map(|(name_key, _)| name_key),
+            FacetSource::OrgUnit => None,
+        }
+    }
+
+    /// What is compared.
+    #[must_use]
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+}
+
+/// A path of organizational units in its one spelling: from `/`, without a slash at its end.
+#[must_use]
+pub fn unit_path(text: &str) -> Option<String> {
+    let inner = text.strip_prefix('/')?;
+    let inner = inner.strip_suffix('/').unwrap_or(inner);
+    if text.len() > MAX_IDENTIFIER || has_nul(text) || inner.split('/').count() > MAX_UNIT_LEVELS {
+        return None;
+    }
+    let whole = inner.is_empty() || inner.split('/').all(|part| !part.is_empty());
+    whole.then(|| format!("/{inner}"))
+}
 
 /// Which members of a directory a mapping is about.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -17,6 +133,17 @@ pub enum MappingSource {
     GroupId(String),
     /// The group with this name: changes hands when the provider renames groups.
     GroupDisplayName(String),
+    /// The organizational unit of this path, with its sub-units. Only of directories that have such units.
+    OrgUnit(String),
+    /// A value of an attribute, exactly as the directory says it.
+    Attribute {
+        /// The attribute's name as it was written.
+        name: String,
+        /// The same in the one spelling that is compared.
+        name_key: String,
+        /// The value.
+        value: String,
+    },
 }
 
 impl MappingSource {
@@ -27,6 +154,22 @@ impl MappingSource {
             Self::GroupExternalId(v) => ("group_external_id", v.clone()),
             Self::GroupId(v) => ("group_id", v.clone()),
             Self::GroupDisplayName(v) => ("group_display_name", name_key(v)),
+            Self::OrgUnit(path) => (FacetSource::OrgUnit.as_str(), path.clone()),
+            Self::Attribute { name_key, value, .. } => {
+                (FacetSource::Attribute.as_str(), format!("{name_key}={value}"))
+            }
+        }
+    }
+
+    /// Its value as it was written.
+    #[must_use]
+    pub fn written(&self) -> &str {
+        match self {
+            Self::GroupExternalId(text)
+            | Self::GroupId(text)
+            | Self::GroupDisplayName(text)
+            | Self::OrgUnit(text)
+            | Self::Attribute { value: text, .. } => text,
         }
     }
 }

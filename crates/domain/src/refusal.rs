@@ -40,6 +40,9 @@ pub enum Refusal {
     /// A mapping gives nothing.
     #[error("a mapping gives a role, a team or an environment")]
     MappingGivesNothing,
+    /// A mapping of an organizational unit, where there are none.
+    #[error("this kind of directory has no organizational units: map a group or a value of an attribute")]
+    NoOrgUnits,
     /// Just-in-time accounts and a governing directory exclude each other.
     #[error("a connection with a governing directory makes no accounts at sign-in")]
     JitUnderDirectory,
@@ -73,6 +76,7 @@ impl Refusal {
             Self::AgentState => "agent_state",
             Self::OtherEnvironment => "other_environment",
             Self::MappingGivesNothing => "mapping_gives_nothing",
+            Self::NoOrgUnits => "no_org_units",
             Self::JitUnderDirectory => "jit_under_directory",
             Self::LastOwner => "last_owner",
             Self::Tombstoned => "tombstoned",

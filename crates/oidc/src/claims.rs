@@ -17,6 +17,8 @@
 //! - **Personal Google accounts** (no `hd`, not `@gmail.com`) may carry a company's address that Google once saw
 //!   verified and no longer knows about: not trusted.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use serde_json::{Map, Value};
 use thiserror::Error;
 
@@ -219,6 +221,25 @@ impl IdentityClaims {
         self.find(name).and_then(Value::as_str).filter(|text| !text.is_empty())
     }
 
+    /// Every claim that is a text or a list of texts, by its name or dotted path, each text once: what rules may be
+    /// about. The ID token's word stands before UserInfo's.
+    ///
+    /// A claim with anything else in its list, with too many texts or an overlong one is left out, as if nothing had
+    /// been said: half a list is no list.
+    #[must_use]
+    pub fn texts(&self) -> BTreeMap<String, BTreeSet<String>> {
+        let mut found = BTreeMap::new();
+        for document in [&self.userinfo, &self.id_token] {
+            let mut of_document = BTreeMap::new();
+            collect_texts(&mut of_document, "", document, 1);
+            // A literal name comes before a path that reads alike.
+            collect_own_texts(&mut of_document, "", document);
+            of_document.retain(|name, _| cut_off(document, name).is_none());
+            found.extend(of_document);
+        }
+        found
+    }
+
     /// The groups in the claim of the configured name.
     ///
     /// # Errors
@@ -330,6 +351,35 @@ fn find_in<'a>(document: &'a Map<String, Value>, name: &str) -> Option<&'a Value
     })
 }
 
+fn collect_texts(
+    found: &mut BTreeMap<String, BTreeSet<String>>,
+    prefix: &str,
+    document: &Map<String, Value>,
+    depth: usize,
+) {
+    collect_own_texts(found, prefix, document);
+    for (name, value) in document {
+        if let Some(inner) = value.as_object().filter(|_| depth < MAX_PATH_SEGMENTS) {
+            collect_texts(found, &format!("{prefix}{name}."), inner, depth + 1);
+        }
+    }
+}
+
+fn collect_own_texts(
+    found: &mut BTreeMap<String, BTreeSet<String>>,
+    prefix: &str,
+    document: &Map<String, Value>,
+) {
+    for (name, value) in document {
+        let texts = match value {
+            Value::Array(several) if several.len() <= MAX_GROUPS => several.iter().map(group).collect(),
+            one @ Value::String(_) => group(one).map(|text| BTreeSet::from([text])),
+            _ => None,
+        };
+        found.extend(texts.map(|texts| (format!("{prefix}{name}"), texts)));
+    }
+}
+
 fn email_in(document: &Map<String, Value>) -> Option<&str> {
     let address = document.get("email").and_then(Value::as_str)?;
     let (local, domain) = address.rsplit_once('@')?;
@@ -339,13 +389,18 @@ fn email_in(document: &Map<String, Value>) -> Option<&str> {
     (address.len() <= MAX_EMAIL_BYTES && fit(local) && fit(domain)).then_some(address)
 }
 
+/// Whether a document says that it does not show a claim whole.
+fn cut_off(document: &Map<String, Value>, name: &str) -> Option<OverageMarker> {
+    if document.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.contains_key(name)) {
+        return Some(OverageMarker::ClaimNames);
+    }
+    (name == "groups" && document.get("hasgroups").is_some_and(says_yes)).then_some(OverageMarker::HasGroups)
+}
+
 fn groups_in(document: &Map<String, Value>, name: &str) -> Result<Groups, ClaimsError> {
     let overage = |marker| Ok(Groups::Overage { claim: name.to_owned(), marker });
-    if document.get("_claim_names").and_then(Value::as_object).is_some_and(|names| names.contains_key(name)) {
-        return overage(OverageMarker::ClaimNames);
-    }
-    if name == "groups" && document.get("hasgroups").is_some_and(says_yes) {
-        return overage(OverageMarker::HasGroups);
+    if let Some(marker) = cut_off(document, name) {
+        return overage(marker);
     }
     let malformed = |received| Err(ClaimsError::GroupsMalformed { name: shown(name), received });
     match find_in(document, name) {

@@ -66,9 +66,18 @@ static USER_ATTRIBUTES: [Attribute; 20] = [
     complex("photos", "Pictures of the person.", &PHOTO_PARTS).many(),
     complex("addresses", "Postal addresses.", &ADDRESS_PARTS).many(),
     complex("groups", "Groups that the person is a member of.", &GROUPS_PARTS).many().read_only(),
-    complex("entitlements", "Entitlements at the client's side. They give no access here.", &LABEL_PARTS)
-        .many(),
-    complex("roles", "Roles at the client's side. They give no access here.", &LABEL_PARTS).many(),
+    complex(
+        "entitlements",
+        "Entitlements at the client's side. They give access here only where a mapping names them.",
+        &LABEL_PARTS,
+    )
+    .many(),
+    complex(
+        "roles",
+        "Roles at the client's side. They give access here only where a mapping names them.",
+        &LABEL_PARTS,
+    )
+    .many(),
     complex("x509Certificates", "Certificates of the person.", &CERTIFICATE_PARTS).many(),
 ];
 

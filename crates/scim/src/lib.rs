@@ -10,11 +10,13 @@
 //! | [`patch`] | operations on a user, and as changes of a group that need no member list |
 //! | [`filter`], [`sort`], [`query`], [`projection`] | what a list asks for, and its answer |
 //! | [`precondition`] | the versions that a client names |
+//! | [`facet`] | which values of a user a mapping can name |
 //! | [`schema`], [`discovery`] | what attributes there are, and what clients are told |
 //! | [`error`], [`note`], [`limits`] | refusals, dialects, bounds |
 
 pub mod discovery;
 pub mod error;
+pub mod facet;
 pub mod filter;
 pub mod group;
 pub mod limits;

@@ -4,7 +4,7 @@
 //! and a list that was cut off is no list. A connection with a governing directory takes no groups from claims: the
 //! directory is asked all the time, a claim only when somebody signs in, and stale claims must not outlive it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
@@ -13,6 +13,7 @@ use portcullis_domain::connection::Connection;
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, MembershipId, RequestId};
+use portcullis_domain::mapping::{Facet, MAX_FACETS};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_NAME, email_key, has_nul};
 use portcullis_domain::tombstone::Identifier;
@@ -21,6 +22,7 @@ use portcullis_store::directory_group::DirectoryGroupQuery;
 use portcullis_store::directory_user::DirectoryUserQuery;
 use portcullis_store::{Tx, apply, directory_group, directory_user};
 use serde_json::json;
+use thiserror::Error;
 
 use crate::{Moment, ServiceError};
 
@@ -70,6 +72,82 @@ pub struct Arrival {
     pub name: String,
     /// The groups.
     pub groups: GroupsSaid,
+    /// Claims of texts that mappings may name, each whole; a claim that is not among them was not said.
+    pub texts: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// Claims that are about the sign-in and not about the person.
+const OF_THE_SIGN_IN: [&str; 19] = [
+    "iss",
+    "aud",
+    "azp",
+    "exp",
+    "nbf",
+    "iat",
+    "jti",
+    "nonce",
+    "acr",
+    "amr",
+    "auth_time",
+    "at_hash",
+    "c_hash",
+    "s_hash",
+    "sid",
+    "typ",
+    "ver",
+    "uti",
+    "rh",
+];
+/// Claims that name one person.
+const OF_ONE_PERSON: [&str; 18] = [
+    "sub",
+    "oid",
+    "name",
+    "given_name",
+    "family_name",
+    "middle_name",
+    "nickname",
+    "preferred_username",
+    "upn",
+    "unique_name",
+    "profile",
+    "picture",
+    "website",
+    "email",
+    "phone_number",
+    "birthdate",
+    "updated_at",
+    "puid",
+];
+
+/// Why a claim cannot stand in a mapping.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum NotAFacet {
+    /// Not a name.
+    #[error("is not the name of a claim")]
+    NoName,
+    /// About one sign-in.
+    #[error("says something of one sign-in, and nothing of the person")]
+    OfTheSignIn,
+    /// Each person has a value of their own.
+    #[error("names one person: give them a grant instead")]
+    OfOnePerson,
+}
+
+/// The key of a claim's name: its spelling, because claims are told apart by letter case (RFC 7519 §10.1.1).
+///
+/// # Errors
+/// [`NotAFacet`].
+pub fn claim_key(name: &str) -> Result<String, NotAFacet> {
+    let root = name.split('.').next().unwrap_or(name);
+    if OF_THE_SIGN_IN.contains(&root) || root.starts_with("_claim_") {
+        return Err(NotAFacet::OfTheSignIn);
+    }
+    if OF_ONE_PERSON.contains(&root) {
+        return Err(NotAFacet::OfOnePerson);
+    }
+    let whole = !name.trim().is_empty() && !name.contains('=') && !name.chars().any(char::is_control);
+    if whole { Ok(name.to_owned()) } else { Err(NotAFacet::NoName) }
 }
 
 impl Arrival {
@@ -96,6 +174,9 @@ impl Arrival {
                 GroupsSaid::These(list.into_iter().filter(|g| !has_nul(g)).collect())
             }
         };
+        // As of groups: a governing directory is asked all the time, and its word is not to be outlived.
+        let mut texts = if connection.directory.is_none() { claims.texts() } else { BTreeMap::new() };
+        texts.retain(|name, _| name != claim && claim_key(name).is_ok());
         let mut external_ids = vec![claims.sub().to_owned()];
         external_ids.extend(oid);
         Ok(Self {
@@ -105,6 +186,7 @@ impl Arrival {
             hosted_domain: claims.hosted_domain(),
             name,
             groups,
+            texts,
             connection: connection.clone(),
         })
     }
@@ -167,6 +249,7 @@ pub fn keep(
     request: RequestId,
 ) -> Result<(), ServiceError> {
     let user = keep_user(tx, moment, arrival, membership, request)?;
+    keep_facets(tx, moment, arrival, (user, membership), request)?;
     match &arrival.groups {
         GroupsSaid::These(groups) => keep_groups(tx, moment, arrival, (user, groups), request),
         GroupsSaid::Nothing | GroupsSaid::Overage => Ok(()),
@@ -231,6 +314,41 @@ fn keep_user(
     };
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(id)
+}
+
+/// Keeps the values of the claims that came; a claim that did not come keeps those it had.
+fn keep_facets(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    arrival: &Arrival,
+    (user, membership): (DirectoryUserId, MembershipId),
+    request: RequestId,
+) -> Result<(), ServiceError> {
+    let before = directory_user::facets(tx, user)?;
+    let said = |facet: &&Facet| facet.attribute_key().is_some_and(|name| arrival.texts.contains_key(name));
+    let values = arrival.texts.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)));
+    let now: BTreeSet<Facet> = values.filter_map(|(name, text)| Facet::attribute(name, text)).collect();
+    let new: BTreeSet<Facet> = now.difference(&before).cloned().collect();
+    let gone: BTreeSet<Facet> = before.iter().filter(said).filter(|f| !now.contains(f)).cloned().collect();
+    let left = before.len().saturating_add(new.len()).saturating_sub(gone.len());
+    // Cut off is not said: beyond what is kept of one person, what was kept stays.
+    if (new.is_empty() && gone.is_empty()) || left > MAX_FACETS {
+        return Ok(());
+    }
+    let directory = arrival.connection.claims_directory;
+    let event = EventDraft::new(Action::DirectoryUserUpdated, Target::new("directory_user", user))
+        .about(Target::new("membership", membership))
+        .with(json!({ "values_added": new.len(), "values_removed": gone.len() }));
+    let mut changes = Vec::new();
+    if !new.is_empty() {
+        changes.push(DirectoryUserChange::AddFacets(user, directory, new, Some(request)).into());
+    }
+    if !gone.is_empty() {
+        changes.push(DirectoryUserChange::RemoveFacets(user, gone).into());
+    }
+    let plan = Plan::because(arrival.connection.organization, arrival.cause(request));
+    apply(tx, &plan.then_all(event, changes), moment.now, &mut moment.random)?;
+    Ok(())
 }
 
 /// Puts the person into exactly these groups; a group that nobody told of before is made.

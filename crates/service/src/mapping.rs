@@ -1,30 +1,37 @@
-//! Mappings: members of this directory group get this role, team, environment.
+//! Mappings: the people of this directory group, organizational unit or attribute value get this role, team,
+//! environment.
 //!
-//! A mapping is a rule. Whom it touches is found through the group that it names; they are settled with it, or the
-//! rules number is raised if they are too many.
+//! A mapping is a rule. Whom it touches is found through what it names; they are settled with it, or the rules number
+//! is raised if they are too many.
 
 use portcullis_domain::access::{Access, Matched, RankedRole, resolve};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MappingChange;
+use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::{DirectoryGroupId, MappingId, MembershipId, OrganizationId};
-use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::mapping::{Facet, Gives, MAX_ATTRIBUTE_NAME, Mapping, MappingSource, unit_path};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{MAX_IDENTIFIER, Slug, has_nul};
 use portcullis_domain::{Refusal, Timestamp};
+use portcullis_scim::facet::facet_key;
 use portcullis_store::db::Lock;
 use portcullis_store::{Tx, apply, directory_group, facts, mapping, membership, role};
 use serde_json::json;
 
 use crate::caller::Caller;
+use crate::claims::claim_key;
 use crate::role::{mappable, must_not_stand_above};
 use crate::rules::{Carried, MAX_AT_ONCE, after_rule_change, listed};
 use crate::{Moment, ServiceError, directory, environment, team};
 
 /// The most people on one page of a preview: each is resolved twice.
 pub const MAX_PREVIEWED: i64 = 100;
+
+/// How much of a refused name an answer repeats, in characters.
+const MAX_SHOWN_NAME: usize = 100;
 
 /// What a mapping is to be, in the words of a body.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -164,8 +171,7 @@ pub fn delete(
     Ok(())
 }
 
-/// The people in the groups that a mapping names, with those groups locked: who joins one meanwhile waits, and finds
-/// the mapping.
+/// The people whom a mapping names, with its groups locked: who joins one meanwhile waits, and finds the mapping.
 fn touched(tx: &mut Tx<'_>, of: &Mapping) -> Result<Vec<MembershipId>, ServiceError> {
     for group in mapping::groups_of_source(tx, of.directory, &of.source)? {
         directory_group::find_locked(tx, of.directory, group)?;
@@ -192,7 +198,7 @@ fn checked(
     wish: &NewMapping,
 ) -> Result<Mapping, ServiceError> {
     let of = directory::find(tx, organization, &wish.directory)?;
-    let written = check_source(tx, of.id, &wish.source)?;
+    let source = check_source(tx, &of, &wish.source)?;
     let role = match &wish.role {
         Some(slug) => Some(mappable(tx, giver, organization, slug)?.slug),
         None => None,
@@ -213,8 +219,8 @@ fn checked(
         id: MappingId::fresh(Timestamp::EPOCH, &mut Zero),
         organization,
         directory: of.id,
-        source: wish.source.clone(),
-        written,
+        written: source.written().to_owned(),
+        source,
         gives,
         created_at: Timestamp::EPOCH,
     })
@@ -229,26 +235,67 @@ impl portcullis_domain::Random for Zero {
     }
 }
 
+/// The source in the spelling that is compared, if it can be one of this directory.
 fn check_source(
     tx: &mut Tx<'_>,
-    directory: portcullis_domain::id::DirectoryId,
+    of: &Directory,
     source: &MappingSource,
-) -> Result<String, ServiceError> {
-    let text = match source {
-        MappingSource::GroupId(text)
-        | MappingSource::GroupExternalId(text)
-        | MappingSource::GroupDisplayName(text) => text,
-    };
+) -> Result<MappingSource, ServiceError> {
+    match source {
+        MappingSource::GroupExternalId(text) | MappingSource::GroupDisplayName(text) => {
+            check_group(text)?;
+        }
+        MappingSource::GroupId(text) => {
+            check_group(text)?;
+            // Ids are ours: a group has one only when the directory has told of it.
+            let unknown = || ServiceError::NotFound("group");
+            let id: DirectoryGroupId = text.parse().map_err(|_| unknown())?;
+            directory_group::find(tx, of.id, id)?.ok_or_else(unknown)?;
+        }
+        MappingSource::OrgUnit(path) => {
+            if !of.kind.has_org_units() {
+                return Err(Refusal::NoOrgUnits.into());
+            }
+            let path = unit_path(path).ok_or_else(|| {
+                ServiceError::invalid("org_unit", "is a path from `/`, such as `/Sales/EMEA`")
+            })?;
+            return Ok(MappingSource::OrgUnit(path));
+        }
+        MappingSource::Attribute { name, value, .. } => {
+            let name_key = attribute_key(of.kind, name)?;
+            if Facet::attribute(&name_key, value).is_none() {
+                let message = format!("`value` must be 1–{MAX_IDENTIFIER} bytes of text");
+                return Err(ServiceError::invalid("attribute", message));
+            }
+            return Ok(MappingSource::Attribute { name: name.clone(), name_key, value: value.clone() });
+        }
+    }
+    Ok(source.clone())
+}
+
+fn check_group(text: &str) -> Result<(), ServiceError> {
     if text.trim().is_empty() || text.len() > MAX_IDENTIFIER || has_nul(text) {
         return Err(ServiceError::invalid("group", format!("must be 1–{MAX_IDENTIFIER} bytes of text")));
     }
-    if matches!(source, MappingSource::GroupId(_)) {
-        // Ids are ours: a group has one only when the directory has told of it.
-        let unknown = || ServiceError::NotFound("group");
-        let id: DirectoryGroupId = text.parse().map_err(|_| unknown())?;
-        directory_group::find(tx, directory, id)?.ok_or_else(unknown)?;
+    Ok(())
+}
+
+/// The one spelling of an attribute's name, as the directory's protocol has it.
+fn attribute_key(kind: DirectoryKind, name: &str) -> Result<String, ServiceError> {
+    let invalid = |why: &dyn std::fmt::Display| {
+        let shown: String = name.chars().filter(|c| !c.is_control()).take(MAX_SHOWN_NAME).collect();
+        ServiceError::invalid("attribute", format!("`{shown}` {why}"))
+    };
+    if name.len() > MAX_ATTRIBUTE_NAME {
+        return Err(invalid(&"is longer than any name of an attribute"));
     }
-    Ok(text.clone())
+    match kind {
+        DirectoryKind::Scim => facet_key(name).map_err(|why| invalid(&why)),
+        DirectoryKind::Claims => claim_key(name).map_err(|why| invalid(&why)),
+        DirectoryKind::Google => {
+            Err(invalid(&"is not known of Google's people: map a group or an organizational unit"))
+        }
+    }
 }
 
 /// What one person would gain and lose.
@@ -321,8 +368,14 @@ pub fn preview(
 
 /// The mapping as resolution would meet it, for whoever is in the group.
 fn would_match(tx: &mut Tx<'_>, wished: &Mapping) -> Result<Option<Matched>, ServiceError> {
-    let groups = mapping::groups_of_source(tx, wished.directory, &wished.source)?;
-    let Some(group) = groups.first().copied() else { return Ok(None) };
+    let group = match wished.source {
+        MappingSource::OrgUnit(_) | MappingSource::Attribute { .. } => None,
+        _ => {
+            let groups = mapping::groups_of_source(tx, wished.directory, &wished.source)?;
+            let Some(first) = groups.first().copied() else { return Ok(None) };
+            Some(first)
+        }
+    };
     let role = match &wished.gives.role {
         Some(slug) => role::find_by_slug(tx, wished.organization, slug)?,
         None => None,
@@ -362,10 +415,15 @@ fn differences(
 
 fn event(action: Action, of: &Mapping) -> EventDraft {
     let team = of.gives.team.as_ref().map(|(slug, role)| json!({ "slug": slug, "role": role.as_str() }));
+    let attribute = match &of.source {
+        MappingSource::Attribute { name, .. } => Some(name),
+        _ => None,
+    };
     EventDraft::new(action, Target::new("mapping", of.id)).about(Target::new("directory", of.directory)).with(
         json!({
             "source": of.source.key().0,
             "value": of.written,
+            "attribute": attribute,
             "role": of.gives.role.as_ref().map(Slug::as_str),
             "team": team,
             "environment": of.gives.environment,

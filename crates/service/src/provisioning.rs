@@ -10,17 +10,19 @@ use std::collections::BTreeSet;
 use portcullis_domain::access::{DirectoryFacts, PersonFacts, RankedRole, Statement, resolve};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
-use portcullis_domain::change::{DirectoryUserChange, MembershipChange, TombstoneChange, UserChange};
+use portcullis_domain::change::{Change, DirectoryUserChange, MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::directory::Directory;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId, UserId};
+use portcullis_domain::mapping::{Facet, MAX_FACETS};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, directory, directory_user, domain, facts, membership, role};
+use portcullis_store::facts::MapFacets;
+use portcullis_store::{Tx, apply, directory, directory_user, domain, facts, mapping, membership, role};
 use serde_json::json;
 
 use crate::access::{settle, settle_as};
@@ -80,6 +82,8 @@ pub struct PersonSaid {
     pub emails: Vec<String>,
     /// Whether the person is active; `None` keeps what was said before (active for a new person).
     pub active: Option<bool>,
+    /// What of the attributes, and of the units that the person is in, a mapping can name.
+    pub facets: BTreeSet<Facet>,
     /// Every attribute as JSON text with sorted keys, so that the same said again is the same text. Of `active` only
     /// that it was removed.
     pub attributes: String,
@@ -99,6 +103,9 @@ impl PersonSaid {
         }
         if self.attributes.len() > MAX_ATTRIBUTES_BYTES {
             return invalid("User", "all attributes together have at most 1,048,576 bytes");
+        }
+        if self.facets.len() > MAX_FACETS {
+            return invalid("User", "at most 2,000 values that a mapping could name");
         }
         let texts = [&self.user_name, &self.attributes, &self.display_name, &self.full_name];
         let odd = texts.into_iter().chain(&self.external_id).chain(&self.emails).any(|text| has_nul(text));
@@ -159,7 +166,7 @@ pub fn create_user(
         .ok_or(ServiceError::NotFound("directory"))?;
     let now = moment.now;
     let known = recognize(tx, &directory, said)?;
-    let rules_number = facts::rules_number(tx, speaker.organization)?;
+    let rules = facts::rules_at(tx, speaker.organization, speaker.directory)?;
     let membership = match &known {
         Some(known) => known.id,
         None => MembershipId::fresh(now, &mut moment.random),
@@ -183,6 +190,7 @@ pub fn create_user(
         .about(Target::new("membership", membership))
         .with(json!({ "active": user.inactive_at.is_none(), "recognized": known.is_some() }));
     let mut changes = vec![DirectoryUserChange::Create(Box::new(user.clone())).into()];
+    changes.extend(facets_said(&user, &BTreeSet::new(), &said.facets, speaker.request));
     if user.inactive_at.is_none() {
         // The directory names them anew; what the former person had stays behind (tombstones of subjects too).
         let named = said.identifiers(speaker.directory);
@@ -190,14 +198,37 @@ pub fn create_user(
     }
     let mut plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
     if known.is_none() {
-        plan = new_member(tx, moment, plan, &directory, said, (&user, rules_number))?;
+        plan = new_member(tx, moment, plan, &directory, said, (&user, rules.number))?;
     }
     let applied = apply(tx, &plan, now, &mut moment.random)?;
-    if known.is_some() || user.inactive_at.is_some() {
+    let mapped =
+        rules.map_facets == MapFacets::Some && mapping::is_facet_mapped(tx, speaker.directory, &said.facets)?;
+    if known.is_some() || user.inactive_at.is_some() || mapped {
         let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
         settle(tx, moment, membership, cause)?;
     }
     Ok(user)
+}
+
+/// What to write so that somebody has these facets: what differs, no more.
+fn facets_said(
+    user: &DirectoryUser,
+    before: &BTreeSet<Facet>,
+    now: &BTreeSet<Facet>,
+    request: RequestId,
+) -> Vec<Change> {
+    let only_in = |one: &BTreeSet<Facet>, other: &BTreeSet<Facet>| -> BTreeSet<Facet> {
+        one.difference(other).cloned().collect()
+    };
+    let (new, gone) = (only_in(now, before), only_in(before, now));
+    let mut changes = Vec::new();
+    if !new.is_empty() {
+        changes.push(DirectoryUserChange::AddFacets(user.id, user.directory, new, Some(request)).into());
+    }
+    if !gone.is_empty() {
+        changes.push(DirectoryUserChange::RemoveFacets(user.id, gone).into());
+    }
+    changes
 }
 
 /// A new person's membership, with what follows from being known to the directory and in no group yet.
@@ -331,6 +362,8 @@ pub fn change_user(
         return Ok(old);
     }
     let new = DirectoryUser { updated_at: moment.now, ..new };
+    let before = directory_user::facets(tx, id)?;
+    let differing: BTreeSet<Facet> = before.symmetric_difference(&said.facets).cloned().collect();
     let action = match (old.inactive_at, new.inactive_at) {
         (None, Some(_)) => Action::DirectoryUserDeactivated,
         (Some(_), None) => Action::DirectoryUserActivated,
@@ -340,6 +373,7 @@ pub fn change_user(
     let event = EventDraft::new(action, Target::new("directory_user", id))
         .about(Target::new("membership", new.membership));
     let mut changes = vec![DirectoryUserChange::Update(Box::new(new.clone())).into()];
+    changes.extend(facets_said(&new, &before, &said.facets, speaker.request));
     if new.inactive_at.is_none() && (old.inactive_at.is_some() || is_renamed(&old, &new)) {
         // As with a new person: what the directory names anew is this person's now.
         let named = said.identifiers(speaker.directory);
@@ -347,7 +381,8 @@ pub fn change_user(
     }
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    if old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some() {
+    let mapped = !differing.is_empty() && mapping::is_facet_mapped(tx, speaker.directory, &differing)?;
+    if mapped || old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some() {
         let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
         settle(tx, moment, new.membership, cause)?;
     }

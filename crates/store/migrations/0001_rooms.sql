@@ -174,6 +174,17 @@ CREATE TABLE directory_user_emails (
 );
 CREATE INDEX directory_user_emails_email ON directory_user_emails (directory, email_key);
 
+-- What of a person a mapping can name beside their groups: values of attributes, organizational units.
+CREATE TABLE directory_user_facets (
+    directory_user TEXT NOT NULL,
+    source TEXT NOT NULL,
+    source_key TEXT NOT NULL,
+    directory TEXT NOT NULL,
+    request_id TEXT,
+    PRIMARY KEY (directory_user, source, source_key)
+);
+CREATE INDEX directory_user_facets_source ON directory_user_facets (directory, source, source_key, directory_user);
+
 CREATE TABLE directory_groups (
     id TEXT NOT NULL PRIMARY KEY,
     organization TEXT NOT NULL,
@@ -203,6 +214,7 @@ CREATE TABLE mappings (
     source TEXT NOT NULL,
     source_key TEXT NOT NULL,
     written TEXT NOT NULL,
+    attribute TEXT,
     role TEXT,
     team TEXT,
     team_role TEXT,

@@ -26,22 +26,30 @@ impl Dialect {
     /// The text of a statement for this database.
     #[must_use]
     pub fn text(self, sql: &str) -> String {
-        let mut out = String::with_capacity(sql.len() + 64);
-        let mut rest = sql;
-        while let Some((before, after)) = rest.split_once("IN_LIST(") {
-            out.push_str(before);
-            let (parameter, after) = after.split_once(')').unwrap_or((after, ""));
-            match self {
-                Self::Sqlite => out.push_str(&format!("IN (SELECT value FROM json_each({parameter}))")),
-                Self::Postgres => out.push_str(&format!(
-                    "IN (SELECT jsonb_array_elements_text(CAST(CAST({parameter} AS TEXT) AS JSONB)))"
-                )),
+        let (in_list, each_of) = match self {
+            Self::Sqlite => {
+                (["IN (SELECT value FROM json_each(", "))"], ["(SELECT value FROM json_each(", "))"])
             }
-            rest = after;
-        }
-        out.push_str(rest);
-        out
+            Self::Postgres => (
+                ["IN (SELECT jsonb_array_elements_text(CAST(CAST(", " AS TEXT) AS JSONB)))"],
+                ["(SELECT jsonb_array_elements_text(CAST(CAST(", " AS TEXT) AS JSONB)) AS value)"],
+            ),
+        };
+        written_out(&written_out(sql, "IN_LIST(", in_list), "EACH_OF(", each_of)
     }
+}
+
+/// Writes a word of ours out: what stands before and after its parameter.
+fn written_out(sql: &str, word: &str, [before, after]: [&str; 2]) -> String {
+    let mut out = String::with_capacity(sql.len() + 64);
+    let mut rest = sql;
+    while let Some((start, end)) = rest.split_once(word) {
+        let (parameter, end) = end.split_once(')').unwrap_or((end, ""));
+        out.extend([start, before, parameter, after]);
+        rest = end;
+    }
+    out.push_str(rest);
+    out
 }
 
 /// A PostgreSQL client with the statements that it has prepared.
@@ -399,7 +407,7 @@ fn sqlite_prepare<'c>(
     connection: &'c rusqlite::Connection,
     statement: &'static Statement,
 ) -> rusqlite::Result<rusqlite::CachedStatement<'c>> {
-    if statement.sql.contains("IN_LIST(") {
+    if statement.sql.contains("IN_LIST(") || statement.sql.contains("EACH_OF(") {
         return connection.prepare_cached(&Dialect::Sqlite.text(statement.sql));
     }
     connection.prepare_cached(statement.sql)

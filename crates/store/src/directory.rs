@@ -61,6 +61,8 @@ const REMEMBER_EXTERNAL_IDS: Statement = Statement::change(
 );
 const DELETE_EMAILS: Statement =
     Statement::change("directory.delete_emails", "DELETE FROM directory_user_emails WHERE directory = $1");
+const DELETE_FACETS: Statement =
+    Statement::change("directory.delete_facets", "DELETE FROM directory_user_facets WHERE directory = $1");
 const DELETE_USERS: Statement =
     Statement::change("directory.delete_users", "DELETE FROM directory_users WHERE directory = $1");
 // Whoever was said to be inactive has ended; only what gives life waits.
@@ -128,6 +130,7 @@ pub const ALL: &[&Statement] = &[
     &REMEMBER_EMAILS,
     &REMEMBER_EXTERNAL_IDS,
     &DELETE_EMAILS,
+    &DELETE_FACETS,
     &DELETE_USERS,
     &UNCONFIRM,
     &FIND,
@@ -184,6 +187,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryChange) -> Result<(), Sto
                 &DELETE_MEMBERS,
                 &DELETE_GROUPS,
                 &DELETE_EMAILS,
+                &DELETE_FACETS,
                 &DELETE_USERS,
             ] {
                 tx.run(statement, params![id])?;

@@ -1,10 +1,13 @@
 //! People as directories told them.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::Timestamp;
 use portcullis_domain::change::DirectoryUserChange;
 use portcullis_domain::directory_user::DirectoryUser;
 pub use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId};
+use portcullis_domain::mapping::{Facet, FacetSource};
 use portcullis_domain::text::{email_key, name_key};
 use portcullis_domain::tombstone::Identifier;
 
@@ -61,6 +64,24 @@ const ADD_EMAIL: Statement = Statement::change(
     "directory_user.add_email",
     "INSERT INTO directory_user_emails (directory_user, email_key, directory, position) VALUES ($1, $2, $3, $4) \
      ON CONFLICT (directory_user, email_key) DO NOTHING",
+);
+const DELETE_FACETS: Statement = Statement::change(
+    "directory_user.delete_facets",
+    "DELETE FROM directory_user_facets WHERE directory_user = $1",
+);
+const ADD_FACETS: Statement = Statement::change(
+    "directory_user.add_facets",
+    "INSERT INTO directory_user_facets (directory_user, source, source_key, directory, request_id) \
+     SELECT CAST($1 AS TEXT), CAST($2 AS TEXT), each.value, CAST($3 AS TEXT), CAST($5 AS TEXT) \
+     FROM EACH_OF($4) AS each WHERE 1 = 1 ON CONFLICT (directory_user, source, source_key) DO NOTHING",
+);
+const REMOVE_FACETS: Statement = Statement::change(
+    "directory_user.remove_facets",
+    "DELETE FROM directory_user_facets WHERE directory_user = $1 AND source = $2 AND source_key IN_LIST($3)",
+);
+const FACETS: Statement = Statement::read(
+    "directory_user.facets",
+    "SELECT source, source_key FROM directory_user_facets WHERE directory_user = $1",
 );
 const EMAILS: Statement = Statement::read(
     "directory_user.emails",
@@ -220,6 +241,10 @@ pub(crate) const ALL: &[&Statement] = &[
     &DELETE_PLACES,
     &DELETE_EMAILS,
     &ADD_EMAIL,
+    &DELETE_FACETS,
+    &ADD_FACETS,
+    &REMOVE_FACETS,
+    &FACETS,
     &EMAILS,
     &FIND,
     &BY_USER_NAME,
@@ -354,47 +379,83 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange, now: Timestam
             created.ok_or(StoreError::Taken("directory_user.user_name"))?;
             add_emails(tx, u)
         }
-        DirectoryUserChange::Update(u) => {
-            let key = name_key(&u.user_name);
-            if tx.row(&TAKEN, params![u.directory, key, u.id])?.is_some() {
-                return Err(StoreError::Taken("directory_user.user_name"));
-            }
-            remember_former(tx, u)?;
-            tx.run(
-                &UPDATE,
-                params![
-                    u.id,
-                    u.external_id,
-                    u.user_name,
-                    key,
-                    u.display_name,
-                    name_key(&u.display_name),
-                    u.inactive_at,
-                    u.attributes,
-                    u.updated_at,
-                    u.unconfirmed_at,
-                ],
-            )?;
-            let rows = tx.rows(&EMAILS, params![u.id])?;
-            let stored = rows.iter().map(|r| r.text(0)).collect::<Result<Vec<_>, _>>()?;
-            if stored != u.email_keys {
-                tx.run(&DELETE_EMAILS, params![u.id])?;
-                add_emails(tx, u)?;
-            }
-            Ok(())
-        }
+        DirectoryUserChange::Update(u) => update(tx, u),
         DirectoryUserChange::Delete(id) => {
             remember_all(tx, *id)?;
             tx.run(&CHANGE_PLACES, params![id, now])?;
             tx.run(&DELETE_PLACES, params![id])?;
             tx.run(&DELETE_EMAILS, params![id])?;
+            tx.run(&DELETE_FACETS, params![id])?;
             tx.run(&DELETE, params![id]).map(|_| ())
         }
         DirectoryUserChange::Attach(id, membership) => {
             remember_all(tx, *id)?;
             tx.run(&ATTACH, params![id, membership]).map(|_| ())
         }
+        DirectoryUserChange::AddFacets(id, directory, facets, request) => {
+            each_source(facets, |source, keys| {
+                tx.run(&ADD_FACETS, params![id, source.as_str(), directory, keys, request]).map(|_| ())
+            })
+        }
+        DirectoryUserChange::RemoveFacets(id, facets) => each_source(facets, |source, keys| {
+            tx.run(&REMOVE_FACETS, params![id, source.as_str(), keys]).map(|_| ())
+        }),
     }
+}
+
+fn update(tx: &mut Tx<'_>, u: &DirectoryUser) -> Result<(), StoreError> {
+    let key = name_key(&u.user_name);
+    if tx.row(&TAKEN, params![u.directory, key, u.id])?.is_some() {
+        return Err(StoreError::Taken("directory_user.user_name"));
+    }
+    remember_former(tx, u)?;
+    tx.run(
+        &UPDATE,
+        params![
+            u.id,
+            u.external_id,
+            u.user_name,
+            key,
+            u.display_name,
+            name_key(&u.display_name),
+            u.inactive_at,
+            u.attributes,
+            u.updated_at,
+            u.unconfirmed_at,
+        ],
+    )?;
+    let rows = tx.rows(&EMAILS, params![u.id])?;
+    let stored = rows.iter().map(|r| r.text(0)).collect::<Result<Vec<_>, _>>()?;
+    if stored != u.email_keys {
+        tx.run(&DELETE_EMAILS, params![u.id])?;
+        add_emails(tx, u)?;
+    }
+    Ok(())
+}
+
+/// Runs a statement for the facets of each kind, with their keys as a list; none where there are none of it.
+fn each_source(
+    facets: &BTreeSet<Facet>,
+    mut run: impl FnMut(FacetSource, String) -> Result<(), StoreError>,
+) -> Result<(), StoreError> {
+    for source in FacetSource::ALL {
+        let keys: Vec<&str> = facets.iter().filter(|f| f.source() == source).map(Facet::key).collect();
+        for chunk in keys.chunks(crate::db::MAX_LIST) {
+            run(source, list(chunk))?;
+        }
+    }
+    Ok(())
+}
+
+/// What mappings can name of somebody, beside their groups.
+///
+/// # Errors
+/// As [`find`].
+pub fn facets(tx: &mut Tx<'_>, id: DirectoryUserId) -> Result<BTreeSet<Facet>, StoreError> {
+    tx.rows(&FACETS, params![id])?
+        .iter()
+        .map(|row| Ok(Facet::from_stored(row.one_of(0, FacetSource::parse)?, row.text(1)?.to_owned())))
+        .collect()
 }
 
 /// A person of that directory.

@@ -6,7 +6,7 @@ use portcullis_domain::access::{
     DirectoryFacts, Granted, Matched, PersonFacts, RankedRole, Statement as Said,
 };
 use portcullis_domain::directory::DirectoryKind;
-use portcullis_domain::id::OrganizationId;
+use portcullis_domain::id::{DirectoryId, OrganizationId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::team::TeamRole;
@@ -49,7 +49,13 @@ const MATCHED: Statement = Statement::read(
         " UNION ALL ",
         matched!("group_id", "id"),
         " UNION ALL ",
-        matched!("group_display_name", "display_name_key")
+        matched!("group_display_name", "display_name_key"),
+        " UNION ALL \
+         SELECT p.id, p.directory, NULL, f.request_id, p.role, r.rank, r.explicit_only_at, p.team, p.team_role, \
+         p.environment FROM directory_users u \
+         JOIN directory_user_facets f ON f.directory_user = u.id \
+         JOIN mappings p ON p.directory = f.directory AND p.source = f.source AND p.source_key = f.source_key \
+         LEFT JOIN roles r ON r.organization = p.organization AND r.slug = p.role WHERE u.membership = $1"
     ),
 );
 const GRANTS: Statement = Statement::read(
@@ -59,7 +65,14 @@ const GRANTS: Statement = Statement::read(
      WHERE g.membership = $1 AND g.ended_at IS NULL",
 );
 
-pub(crate) const ALL: &[&Statement] = &[&RULES_NUMBER, &DIRECTORIES, &MATCHED, &GRANTS];
+const RULES_AT: Statement = Statement::read(
+    "facts.rules_at",
+    "SELECT o.rules_number, (SELECT CAST(1 AS BIGINT) FROM mappings p \
+     WHERE p.directory = $2 AND p.source IN ('attribute', 'org_unit') LIMIT 1) \
+     FROM organizations o WHERE o.id = $1",
+);
+
+pub(crate) const ALL: &[&Statement] = &[&RULES_NUMBER, &RULES_AT, &DIRECTORIES, &MATCHED, &GRANTS];
 
 /// A role in three columns from `first`: slug, rank, since when explicit only.
 fn ranked(row: &Row, first: usize) -> Result<Option<RankedRole>, StoreError> {
@@ -82,6 +95,40 @@ pub(crate) fn directory_kind(text: &str) -> Option<DirectoryKind> {
 /// [`StoreError`] from the driver or an undecodable row.
 pub fn rules_number(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<i64, StoreError> {
     tx.row(&RULES_NUMBER, params![organization])?.map_or(Ok(0), |r| r.int(0))
+}
+
+/// The rules as far as a newcomer of a directory needs them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RulesAt {
+    /// The organization's rules number.
+    pub number: i64,
+    /// Whether any mapping of the directory names a facet.
+    pub map_facets: MapFacets,
+}
+
+/// Whether mappings name facets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MapFacets {
+    /// None does.
+    None,
+    /// Some do.
+    Some,
+}
+
+/// The organization's rules number, and in the same statement whether facets of that directory count at all.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn rules_at(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: DirectoryId,
+) -> Result<RulesAt, StoreError> {
+    let none = RulesAt { number: 0, map_facets: MapFacets::None };
+    tx.row(&RULES_AT, params![organization, directory])?.map_or(Ok(none), |row| {
+        let map_facets = if row.opt_int(1)?.is_some() { MapFacets::Some } else { MapFacets::None };
+        Ok(RulesAt { number: row.int(0)?, map_facets })
+    })
 }
 
 /// What is known of the person behind a membership.
@@ -113,7 +160,7 @@ pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, Store
         matched.push(Matched {
             mapping: row.parsed(0)?,
             directory: row.parsed(1)?,
-            group: row.parsed(2)?,
+            group: row.opt_parsed(2)?,
             request: row.opt_parsed(3)?,
             role: ranked(&row, 4)?,
             team,

@@ -7,11 +7,11 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::change::MappingChange;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, MappingId, MembershipId, OrganizationId};
-use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::mapping::{Facet, FacetSource, Gives, Mapping, MappingSource};
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::Slug;
 
-use crate::row::Row;
+use crate::row::{Row, list as json_list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -20,19 +20,20 @@ const MAX_GROUPS_OF_SOURCE: i64 = 1000;
 
 macro_rules! columns {
     () => {
-        "id, organization, directory, source, written, role, team, team_role, environment, created_at"
+        "id, organization, directory, source, written, role, team, team_role, environment, created_at, attribute, \
+         source_key"
     };
 }
 
 const CREATE: Statement = Statement::change(
     "mapping.create",
     "INSERT INTO mappings (id, organization, directory, source, source_key, written, role, team, team_role, \
-     environment, created_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+     environment, created_at, attribute) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 );
 const UPDATE: Statement = Statement::change(
     "mapping.update",
     "UPDATE mappings SET directory = $3, source = $4, source_key = $5, written = $6, role = $7, team = $8, \
-     team_role = $9, environment = $10 WHERE id = $1 AND organization = $2",
+     team_role = $9, environment = $10, attribute = $11 WHERE id = $1 AND organization = $2",
 );
 const DELETE: Statement = Statement::change("mapping.delete", "DELETE FROM mappings WHERE id = $1");
 const FIND: Statement = Statement::read(
@@ -109,6 +110,44 @@ const PAGE_BY_GROUP_DISPLAY_NAME: Statement = Statement::read(
         " AND u.membership > $3 ORDER BY u.membership LIMIT $4"
     ),
 );
+macro_rules! of_facet {
+    ($select:literal, $source:literal, $rest:literal) => {
+        concat!(
+            "SELECT ",
+            $select,
+            " FROM directory_user_facets f JOIN directory_users u ON u.id = f.directory_user \
+             WHERE f.directory = $1 AND f.source = '",
+            $source,
+            "' AND f.source_key = $2",
+            $rest
+        )
+    };
+}
+
+const AFFECTED_BY_ATTRIBUTE: Statement = Statement::read(
+    "mapping.affected_by_attribute",
+    of_facet!("DISTINCT u.membership", "attribute", " LIMIT $3"),
+);
+const AFFECTED_BY_ORG_UNIT: Statement = Statement::read(
+    "mapping.affected_by_org_unit",
+    of_facet!("DISTINCT u.membership", "org_unit", " LIMIT $3"),
+);
+const COUNT_BY_ATTRIBUTE: Statement =
+    Statement::read("mapping.count_by_attribute", of_facet!("COUNT(DISTINCT u.membership)", "attribute", ""));
+const COUNT_BY_ORG_UNIT: Statement =
+    Statement::read("mapping.count_by_org_unit", of_facet!("COUNT(DISTINCT u.membership)", "org_unit", ""));
+const PAGE_BY_ATTRIBUTE: Statement = Statement::read(
+    "mapping.page_by_attribute",
+    of_facet!("DISTINCT u.membership", "attribute", " AND u.membership > $3 ORDER BY u.membership LIMIT $4"),
+);
+const PAGE_BY_ORG_UNIT: Statement = Statement::read(
+    "mapping.page_by_org_unit",
+    of_facet!("DISTINCT u.membership", "org_unit", " AND u.membership > $3 ORDER BY u.membership LIMIT $4"),
+);
+const IS_FACET_MAPPED: Statement = Statement::read(
+    "mapping.is_facet_mapped",
+    "SELECT id FROM mappings WHERE directory = $1 AND source = $2 AND source_key IN_LIST($3) LIMIT 1",
+);
 const AFFECTED_BY_GROUP: Statement = Statement::read(
     "mapping.affected_by_group",
     "SELECT DISTINCT u.membership FROM directory_members m JOIN directory_users u ON u.id = m.directory_user \
@@ -173,6 +212,13 @@ pub const ALL: &[&Statement] = &[
     &PAGE_BY_GROUP_ID,
     &PAGE_BY_GROUP_EXTERNAL_ID,
     &PAGE_BY_GROUP_DISPLAY_NAME,
+    &AFFECTED_BY_ATTRIBUTE,
+    &AFFECTED_BY_ORG_UNIT,
+    &COUNT_BY_ATTRIBUTE,
+    &COUNT_BY_ORG_UNIT,
+    &PAGE_BY_ATTRIBUTE,
+    &PAGE_BY_ORG_UNIT,
+    &IS_FACET_MAPPED,
     &AFFECTED_BY_GROUP,
     &AFFECTED_BY_DIRECTORY,
     &HOLDERS_OF_ROLE,
@@ -185,71 +231,88 @@ pub const ALL: &[&Statement] = &[
     &IS_GROUP_MAPPED,
 ];
 
-/// Which key of a group a mapping compares.
+/// What a mapping compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum GroupKey {
-    Id,
-    ExternalId,
-    DisplayName,
+enum Compared {
+    GroupId,
+    GroupExternalId,
+    GroupDisplayName,
+    Facet(FacetSource),
 }
 
-impl GroupKey {
+impl Compared {
     const fn of(source: &MappingSource) -> Self {
         match source {
-            MappingSource::GroupId(_) => Self::Id,
-            MappingSource::GroupExternalId(_) => Self::ExternalId,
-            MappingSource::GroupDisplayName(_) => Self::DisplayName,
+            MappingSource::GroupId(_) => Self::GroupId,
+            MappingSource::GroupExternalId(_) => Self::GroupExternalId,
+            MappingSource::GroupDisplayName(_) => Self::GroupDisplayName,
+            MappingSource::OrgUnit(_) => Self::Facet(FacetSource::OrgUnit),
+            MappingSource::Attribute { .. } => Self::Facet(FacetSource::Attribute),
         }
     }
 
     fn parse(text: &str) -> Option<Self> {
         match text {
-            "group_id" => Some(Self::Id),
-            "group_external_id" => Some(Self::ExternalId),
-            "group_display_name" => Some(Self::DisplayName),
-            _ => None,
+            "group_id" => Some(Self::GroupId),
+            "group_external_id" => Some(Self::GroupExternalId),
+            "group_display_name" => Some(Self::GroupDisplayName),
+            other => FacetSource::parse(other).map(Self::Facet),
         }
     }
 
     const fn affected(self) -> &'static Statement {
         match self {
-            Self::Id => &AFFECTED_BY_GROUP_ID,
-            Self::ExternalId => &AFFECTED_BY_GROUP_EXTERNAL_ID,
-            Self::DisplayName => &AFFECTED_BY_GROUP_DISPLAY_NAME,
+            Self::GroupId => &AFFECTED_BY_GROUP_ID,
+            Self::GroupExternalId => &AFFECTED_BY_GROUP_EXTERNAL_ID,
+            Self::GroupDisplayName => &AFFECTED_BY_GROUP_DISPLAY_NAME,
+            Self::Facet(FacetSource::Attribute) => &AFFECTED_BY_ATTRIBUTE,
+            Self::Facet(FacetSource::OrgUnit) => &AFFECTED_BY_ORG_UNIT,
         }
     }
 
     const fn count(self) -> &'static Statement {
         match self {
-            Self::Id => &COUNT_BY_GROUP_ID,
-            Self::ExternalId => &COUNT_BY_GROUP_EXTERNAL_ID,
-            Self::DisplayName => &COUNT_BY_GROUP_DISPLAY_NAME,
+            Self::GroupId => &COUNT_BY_GROUP_ID,
+            Self::GroupExternalId => &COUNT_BY_GROUP_EXTERNAL_ID,
+            Self::GroupDisplayName => &COUNT_BY_GROUP_DISPLAY_NAME,
+            Self::Facet(FacetSource::Attribute) => &COUNT_BY_ATTRIBUTE,
+            Self::Facet(FacetSource::OrgUnit) => &COUNT_BY_ORG_UNIT,
         }
     }
 
     const fn page(self) -> &'static Statement {
         match self {
-            Self::Id => &PAGE_BY_GROUP_ID,
-            Self::ExternalId => &PAGE_BY_GROUP_EXTERNAL_ID,
-            Self::DisplayName => &PAGE_BY_GROUP_DISPLAY_NAME,
+            Self::GroupId => &PAGE_BY_GROUP_ID,
+            Self::GroupExternalId => &PAGE_BY_GROUP_EXTERNAL_ID,
+            Self::GroupDisplayName => &PAGE_BY_GROUP_DISPLAY_NAME,
+            Self::Facet(FacetSource::Attribute) => &PAGE_BY_ATTRIBUTE,
+            Self::Facet(FacetSource::OrgUnit) => &PAGE_BY_ORG_UNIT,
         }
     }
 
-    const fn groups(self) -> &'static Statement {
+    /// The groups of that key; a facet is none.
+    const fn groups(self) -> Option<&'static Statement> {
         match self {
-            Self::Id => &GROUPS_OF_ID,
-            Self::ExternalId => &GROUPS_OF_EXTERNAL_ID,
-            Self::DisplayName => &GROUPS_OF_DISPLAY_NAME,
+            Self::GroupId => Some(&GROUPS_OF_ID),
+            Self::GroupExternalId => Some(&GROUPS_OF_EXTERNAL_ID),
+            Self::GroupDisplayName => Some(&GROUPS_OF_DISPLAY_NAME),
+            Self::Facet(_) => None,
         }
     }
 }
 
 fn read(row: &Row) -> Result<Mapping, StoreError> {
     let written = row.text(4)?.to_owned();
-    let source = match row.one_of(3, GroupKey::parse)? {
-        GroupKey::Id => MappingSource::GroupId(written.clone()),
-        GroupKey::ExternalId => MappingSource::GroupExternalId(written.clone()),
-        GroupKey::DisplayName => MappingSource::GroupDisplayName(written.clone()),
+    let source = match row.one_of(3, Compared::parse)? {
+        Compared::GroupId => MappingSource::GroupId(written.clone()),
+        Compared::GroupExternalId => MappingSource::GroupExternalId(written.clone()),
+        Compared::GroupDisplayName => MappingSource::GroupDisplayName(written.clone()),
+        Compared::Facet(FacetSource::OrgUnit) => MappingSource::OrgUnit(written.clone()),
+        Compared::Facet(FacetSource::Attribute) => MappingSource::Attribute {
+            name: row.text(10)?.to_owned(),
+            name_key: name_key_of(row.text(11)?, &written)?,
+            value: written.clone(),
+        },
     };
     let team = match row.opt_parsed(6)? {
         Some(slug) => Some((slug, row.one_of(7, parse_team_role)?)),
@@ -264,6 +327,13 @@ fn read(row: &Row) -> Result<Mapping, StoreError> {
         gives: Gives { role: row.opt_parsed(5)?, team, environment: row.opt_parsed(8)? },
         created_at: row.at(9)?,
     })
+}
+
+/// The key of an attribute's name: what stands before the value in the key of both.
+fn name_key_of(source_key: &str, value: &str) -> Result<String, StoreError> {
+    let name_key = source_key.strip_suffix(value).and_then(|rest| rest.strip_suffix('='));
+    let broken = || StoreError::Inconsistent(format!("the key `{source_key}` is none of `{value}`"));
+    name_key.map(str::to_owned).ok_or_else(broken)
 }
 
 fn parse_team_role(text: &str) -> Option<TeamRole> {
@@ -289,6 +359,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &MappingChange) -> Result<(), Store
                     team_role,
                     m.gives.environment,
                     m.created_at,
+                    attribute(m),
                 ],
             )
             .map(|_| ())
@@ -309,10 +380,19 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &MappingChange) -> Result<(), Store
                     team,
                     team_role,
                     m.gives.environment,
+                    attribute(m),
                 ],
             )
         }
         MappingChange::Delete(id) => tx.run(&DELETE, params![id]).map(|_| ()),
+    }
+}
+
+/// The name of the attribute as it was written.
+fn attribute(mapping: &Mapping) -> Option<&str> {
+    match &mapping.source {
+        MappingSource::Attribute { name, .. } => Some(name),
+        _ => None,
     }
 }
 
@@ -368,7 +448,7 @@ pub fn affected(
     source: &MappingSource,
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
-    memberships(&tx.rows(GroupKey::of(source).affected(), params![directory, source.key().1, limit])?)
+    memberships(&tx.rows(Compared::of(source).affected(), params![directory, source.key().1, limit])?)
 }
 
 /// How many memberships [`affected`] would list without a limit.
@@ -380,7 +460,7 @@ pub fn count_affected(
     directory: DirectoryId,
     source: &MappingSource,
 ) -> Result<i64, StoreError> {
-    let row = tx.row(GroupKey::of(source).count(), params![directory, source.key().1])?;
+    let row = tx.row(Compared::of(source).count(), params![directory, source.key().1])?;
     row.map_or(Ok(0), |row| row.int(0))
 }
 
@@ -394,7 +474,7 @@ pub fn page_affected(
     source: &MappingSource,
     (after, limit): (&str, i64),
 ) -> Result<Vec<MembershipId>, StoreError> {
-    memberships(&tx.rows(GroupKey::of(source).page(), params![directory, source.key().1, after, limit])?)
+    memberships(&tx.rows(Compared::of(source).page(), params![directory, source.key().1, after, limit])?)
 }
 
 /// The memberships of people in a group, in order of id; `limit` at most.
@@ -441,7 +521,7 @@ pub fn affected_by_role(
         }
     }
     for row in tx.rows(&SOURCES_OF_ROLE, params![organization, role])? {
-        let statement = row.one_of(1, GroupKey::parse)?.affected();
+        let statement = row.one_of(1, Compared::parse)?.affected();
         let rows = tx.rows(statement, params![row.text(0)?, row.text(2)?, limit])?;
         found.extend(memberships(&rows)?);
         if found.len() >= enough {
@@ -460,11 +540,33 @@ pub fn groups_of_source(
     directory: DirectoryId,
     source: &MappingSource,
 ) -> Result<Vec<DirectoryGroupId>, StoreError> {
+    let Some(statement) = Compared::of(source).groups() else { return Ok(Vec::new()) };
     let (_, source_key) = source.key();
-    tx.rows(GroupKey::of(source).groups(), params![directory, source_key, MAX_GROUPS_OF_SOURCE])?
+    tx.rows(statement, params![directory, source_key, MAX_GROUPS_OF_SOURCE])?
         .iter()
         .map(|row| row.parsed(0))
         .collect()
+}
+
+/// Whether a mapping names any of these facets.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_facet_mapped<'f>(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    facets: impl IntoIterator<Item = &'f Facet>,
+) -> Result<bool, StoreError> {
+    let facets: Vec<&Facet> = facets.into_iter().collect();
+    for source in FacetSource::ALL {
+        let keys: Vec<&str> = facets.iter().filter(|f| f.source() == source).map(|f| f.key()).collect();
+        for chunk in keys.chunks(crate::db::MAX_LIST) {
+            if tx.row(&IS_FACET_MAPPED, params![directory, source.as_str(), json_list(chunk)])?.is_some() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// Whether a mapping names a group by its id, its external id or its name's key.

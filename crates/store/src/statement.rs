@@ -14,7 +14,8 @@ pub enum Road {
     Note,
 }
 
-/// One SQL statement: `$n` parameters, one text for both databases, `IN_LIST($n)` for a list given as JSON text.
+/// One SQL statement: `$n` parameters, one text for both databases, `IN_LIST($n)` for a list given as JSON text, and
+/// `EACH_OF($n)` for its values as rows of one column, `value`.
 #[derive(Debug)]
 pub struct Statement {
     /// Its name, `noun.verb`.

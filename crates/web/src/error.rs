@@ -57,6 +57,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
             | Refusal::PermissionIsExplicitOnly
             | Refusal::OtherEnvironment
             | Refusal::MappingGivesNothing
+            | Refusal::NoOrgUnits
             | Refusal::JitUnderDirectory
             | Refusal::Tombstoned
             | Refusal::NoRoleMapped => StatusCode::UNPROCESSABLE_ENTITY,

@@ -99,7 +99,7 @@ pub(crate) fn maps(number: usize, of: usize, gives: &str) -> Matched {
     Matched {
         mapping: id!(MappingId, number),
         directory: directory(of),
-        group: id!(DirectoryGroupId, number),
+        group: Some(id!(DirectoryGroupId, number)),
         request: None,
         role: Some(role(gives)),
         team: None,

@@ -15,6 +15,7 @@
 mod agents;
 mod audit;
 mod evaluating;
+mod facets;
 mod fixture;
 mod leaving;
 mod living;

@@ -107,6 +107,40 @@ fn a_claim_is_a_literal_name_first_and_a_path_second() {
 }
 
 #[test]
+fn every_claim_of_texts_is_found_whole_or_not_at_all() {
+    let texts = |claims: &IdentityClaims, name: &str| {
+        claims.texts().get(name).map(|texts| texts.iter().cloned().collect::<Vec<_>>().join(" "))
+    };
+    let claims = verified(json!({
+        "department": "Sales", "roles": ["b", "a", "b"], "none": [], "level": 3, "admin": true, "empty": "",
+        "mixed": ["a", 1], "realm_access": {"roles": ["x"], "deep": {"er": "y"}}, "x.y": "literal", "x": {"y": "path"},
+        "many": (0..2_001).map(|at| format!("m{at}")).collect::<Vec<_>>(),
+        "_claim_names": {"cut": "src1"}, "cut": ["a"],
+    }));
+    for (name, expected) in [
+        ("department", Some("Sales")),
+        ("roles", Some("a b")),
+        ("none", Some("")),
+        ("realm_access.roles", Some("x")),
+        ("realm_access.deep.er", Some("y")),
+        ("x.y", Some("literal")),
+        ("level", None),
+        ("admin", None),
+        ("empty", None),
+        ("mixed", None),
+        ("many", None),
+        ("cut", None),
+    ] {
+        assert_eq!(texts(&claims, name).as_deref(), expected, "{name}");
+    }
+    let answer = json!({"sub": SUBJECT, "department": "Support", "cut": ["b", "c"], "more": "m"});
+    let filled = with_userinfo(claims, answer).unwrap();
+    assert_eq!(texts(&filled, "department").as_deref(), Some("Sales"), "the ID token's word stands");
+    assert_eq!(texts(&filled, "cut").as_deref(), Some("b c"), "UserInfo shows it whole");
+    assert_eq!(texts(&filled, "more").as_deref(), Some("m"));
+}
+
+#[test]
 fn o2_an_address_is_trusted_only_where_the_provider_vouches_for_it() {
     for yes in [json!(true), json!("true"), json!("True")] {
         assert_eq!(trust(json!({ "email_verified": yes })), EmailTrust::Verified);

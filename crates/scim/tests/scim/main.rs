@@ -11,6 +11,7 @@ mod bounds;
 mod dialects;
 mod discovery;
 mod errors;
+mod facets;
 mod filters;
 mod groups;
 mod oracle;

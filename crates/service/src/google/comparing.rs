@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
+use portcullis_domain::mapping::Facet;
 use portcullis_store::google::{self, Known, KnownGroup};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -66,6 +67,7 @@ pub(super) fn said(user: &User) -> PersonSaid {
         full_name: full,
         emails,
         active: user.active(),
+        facets: user.org_unit_path.as_deref().map(Facet::units).unwrap_or_default(),
         attributes: attributes.to_string(),
     }
 }

@@ -2,7 +2,9 @@
 
 use portcullis_domain::directory_user::{DirectoryUser, DirectoryUserQuery};
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
+use portcullis_domain::mapping::Facet;
 use portcullis_domain::text::email_key;
+use portcullis_scim::facet::facets;
 use portcullis_scim::filter::Operator;
 use portcullis_scim::schema::find_attribute;
 use portcullis_scim::{
@@ -62,6 +64,7 @@ fn said_with(user: &User, attributes: Map<String, Value>) -> PersonSaid {
         full_name: user.formatted_name().unwrap_or_default(),
         emails: emails.iter().map(|email| email.value.to_owned()).collect(),
         active: user.active(),
+        facets: facets(user).iter().filter_map(|(key, value)| Facet::attribute(key, value)).collect(),
         attributes: Value::Object(attributes).to_string(),
     }
 }

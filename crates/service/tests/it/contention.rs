@@ -2,6 +2,7 @@
 
 mod races;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
@@ -62,6 +63,7 @@ fn said(name: &str, active: bool) -> PersonSaid {
         full_name: String::new(),
         emails: vec![format!("{name}@acme.test")],
         active: Some(active),
+        facets: BTreeSet::new(),
         attributes: "{}".into(),
     }
 }

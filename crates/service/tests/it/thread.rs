@@ -1,5 +1,7 @@
 //! The thread through every room: a person comes by a directory, acts, leaves, and nothing of theirs acts any more.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
@@ -40,6 +42,7 @@ fn said(name: &str) -> PersonSaid {
         full_name: String::new(),
         emails: vec![format!("{name}@acme.test")],
         active: Some(true),
+        facets: BTreeSet::new(),
         attributes: format!("{{\"userName\":\"{name}@acme.test\"}}"),
     }
 }
@@ -198,6 +201,7 @@ pub(crate) fn say_active(bench: &Bench, place: &Place, user: DirectoryUserId, ac
                 full_name: String::new(),
                 emails: old.email_keys.clone(),
                 active: Some(active),
+                facets: BTreeSet::new(),
                 attributes: old.attributes.clone(),
             })
         })?;

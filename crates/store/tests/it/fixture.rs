@@ -148,11 +148,7 @@ pub(crate) fn group(
 
 /// A mapping that gives a role.
 pub(crate) fn mapping(directory: &Directory, source: MappingSource, role: &str) -> Mapping {
-    let written = match &source {
-        MappingSource::GroupExternalId(text)
-        | MappingSource::GroupId(text)
-        | MappingSource::GroupDisplayName(text) => text.clone(),
-    };
+    let written = source.written().to_owned();
     Mapping {
         id: fresh!(MappingId),
         organization: directory.organization,

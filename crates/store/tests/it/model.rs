@@ -46,7 +46,7 @@ kinds! {
     DomainAdd, DomainProve, DomainRemove, UserCreate, UserEnd, UserRevive, UserAuthenticator, MemberCreate,
     MemberProfile, MemberJoin, MemberSuspended, MemberAccess, MemberRestamp, MemberStale, MemberUser,
     DirectoryCreate, DirectoryUpdate, DirectoryDelete, DirectoryGoogle, DirectoryUnconfirm, ToldCreate, ToldUpdate, ToldDelete,
-    ToldAttach, GroupCreate, GroupUpdate, GroupDelete, GroupAdd, GroupRemove, ConnectionCreate, ConnectionUpdate,
+    ToldAttach, ToldAddFacets, ToldRemoveFacets, GroupCreate, GroupUpdate, GroupDelete, GroupAdd, GroupRemove, ConnectionCreate, ConnectionUpdate,
     ConnectionDelete, LinkCreate, LinkDeleteOf, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
     GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan,
     TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndInvitations, EndOfOrganization,
@@ -93,6 +93,8 @@ fn kind_of(change: &Change) -> Kind {
         Change::DirectoryUser(DirectoryUserChange::Update(_)) => Kind::ToldUpdate,
         Change::DirectoryUser(DirectoryUserChange::Delete(_)) => Kind::ToldDelete,
         Change::DirectoryUser(DirectoryUserChange::Attach(..)) => Kind::ToldAttach,
+        Change::DirectoryUser(DirectoryUserChange::AddFacets(..)) => Kind::ToldAddFacets,
+        Change::DirectoryUser(DirectoryUserChange::RemoveFacets(..)) => Kind::ToldRemoveFacets,
         Change::DirectoryGroup(DirectoryGroupChange::Create(_)) => Kind::GroupCreate,
         Change::DirectoryGroup(DirectoryGroupChange::Update(_)) => Kind::GroupUpdate,
         Change::DirectoryGroup(DirectoryGroupChange::Delete(_)) => Kind::GroupDelete,
@@ -243,7 +245,7 @@ fn a_model_of_maps_and_the_store_agree_from_other_beginnings() {
 }
 
 /// What somebody may do to rows past the store: each must show in the next comparison.
-const TAMPERED: [(&str, &str); 14] = [
+const TAMPERED: [(&str, &str); 15] = [
     ("an ended token lives again", "UPDATE tokens SET ended_at = NULL WHERE ended_at IS NOT NULL"),
     ("a token ends", "UPDATE tokens SET ended_at = 1, ended_because = 'revoked' WHERE ended_at IS NULL"),
     ("a tombstone is lifted", "UPDATE tombstones SET lifted_at = 1 WHERE lifted_at IS NULL"),
@@ -251,6 +253,7 @@ const TAMPERED: [(&str, &str); 14] = [
     ("a role changes", "UPDATE memberships SET role = 'owner'"),
     ("an environment is lost", "UPDATE memberships SET environments = '[]' WHERE environments <> '[]'"),
     ("somebody leaves a group", "DELETE FROM directory_members"),
+    ("a title is lost", "DELETE FROM directory_user_facets"),
     ("an ended grant counts again", "UPDATE grants SET ended_at = NULL WHERE ended_at IS NOT NULL"),
     ("an agent runs again", "UPDATE agents SET state = 'active' WHERE state <> 'active'"),
     ("a receipt loses a line", "DELETE FROM receipt_lines"),

@@ -1,18 +1,21 @@
 //! Directories, mappings and grants: what is kept of a rule, and whom a change of it touches.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::agent::{Agent, AgentState};
 use portcullis_domain::change::{
-    AgentChange, DirectoryChange, DirectoryGroupChange, GrantChange, MappingChange, MembershipChange,
+    AgentChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange, GrantChange, MappingChange,
+    MembershipChange,
 };
 use portcullis_domain::directory::Directory;
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::id::{MembershipId, ReceiptId};
-use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::mapping::{Facet, Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{Slug, name_key};
 use portcullis_store::{
-    StoreError, Tx, agent, directory, directory_group, directory_user, grant, mapping, membership,
+    StoreError, Tx, agent, directory, directory_group, directory_user, facts, grant, mapping, membership,
 };
 
 use crate::database::{Database, NOW, Seeded, on_each};
@@ -34,6 +37,8 @@ fn a_mapping_is_read_as_it_was_written_whatever_its_source() {
             MappingSource::GroupExternalId("00g1".to_owned()),
             MappingSource::GroupId("dg_1".to_owned()),
             MappingSource::GroupDisplayName(" Platform Team".to_owned()),
+            MappingSource::OrgUnit("/Sales".to_owned()),
+            title("Head = of all"),
         ];
         for source in sources {
             let mut written = fixture::mapping(&people, source, "lead");
@@ -53,7 +58,7 @@ fn a_mapping_is_read_as_it_was_written_whatever_its_source() {
         }
         let elsewhere = fixture::directory(database, acme, None).id;
         assert_eq!(database.read(move |tx| mapping::list(tx, acme, Some(elsewhere), None, 10)), vec![]);
-        assert_eq!(database.read(move |tx| mapping::list(tx, acme, Some(people.id), None, 10)).len(), 3);
+        assert_eq!(database.read(move |tx| mapping::list(tx, acme, Some(people.id), None, 10)).len(), 5);
         assert_eq!(database.read(move |tx| mapping::list(tx, acme, None, None, 2)).len(), 2);
     });
 }
@@ -105,6 +110,83 @@ fn whom_a_rule_touches_is_found_by_each_key_of_a_group_once_and_up_to_a_limit() 
         assert_eq!(database.read(move |tx| mapping::affected_by_group(tx, group, 10)), sorted(&[ann, bob]));
         let all = database.read(move |tx| mapping::affected_by_directory(tx, people.id, 10));
         assert_eq!(all, sorted(&[ann, bob, eve]));
+    });
+}
+
+fn title(value: &str) -> MappingSource {
+    MappingSource::Attribute {
+        name: "Title".to_owned(),
+        name_key: "title".to_owned(),
+        value: value.to_owned(),
+    }
+}
+
+#[test]
+fn whom_a_rule_touches_is_found_by_each_facet_only_in_its_directory_and_to_the_letter() {
+    on_each(|database| {
+        let Staff { people, ann, bob, .. } = staff(database);
+        let neighbour = fixture::directory(database, people.organization, None);
+        let told = |of| database.read(move |tx| directory_user::of_membership(tx, of)).remove(0).id;
+        let facets = |title: &str, unit: &str| {
+            let mut facets = Facet::units(unit);
+            facets.extend(Facet::attribute("title", title));
+            facets
+        };
+        for (who, facets) in
+            [(ann, facets("Head = of all", "/Sales/EMEA")), (bob, facets("head = of all", "/Sales"))]
+        {
+            let id = told(who);
+            database.put(DirectoryUserChange::AddFacets(id, people.id, facets.clone(), None));
+            assert_eq!(database.read(move |tx| directory_user::facets(tx, id)), facets);
+        }
+        let unit = |path: &str| MappingSource::OrgUnit(path.to_owned());
+        let cases = [
+            (title("Head = of all"), vec![ann]),
+            (title("HEAD = OF ALL"), vec![]),
+            (unit("/Sales/EMEA"), vec![ann]),
+            (unit("/Sales"), sorted(&[ann, bob])),
+            (unit("/Sale"), vec![]),
+        ];
+        for (source, must) in cases {
+            let mapped = |directory: &Directory| {
+                let (of, source) = (directory.id, source.clone());
+                database.read(move |tx| mapping::affected(tx, of, &source, 10))
+            };
+            assert_eq!(mapped(&people), must, "{source:?}");
+            assert_eq!(mapped(&neighbour), vec![], "{source:?}");
+            let (of, asked) = (people.id, source.clone());
+            let count = database.read(move |tx| mapping::count_affected(tx, of, &asked));
+            assert_eq!(count, i64::try_from(must.len()).unwrap());
+            let asked = source.clone();
+            let first = database.read(move |tx| mapping::page_affected(tx, of, &asked, ("", 1)));
+            assert_eq!(first, must.iter().copied().take(1).collect::<Vec<_>>());
+            let asked = source.clone();
+            assert_eq!(database.read(move |tx| mapping::groups_of_source(tx, of, &asked)), vec![]);
+            let anns = facets("Head = of all", "/Sales/EMEA");
+            let asked = anns.clone();
+            assert!(!database.read(move |tx| mapping::is_facet_mapped(tx, of, &asked)));
+            let made = fixture::mapping(&people, source.clone(), "lead");
+            database.put(MappingChange::Create(Box::new(made.clone())));
+            let (acme, id) = (people.organization, made.id);
+            assert_eq!(database.read(move |tx| mapping::find(tx, acme, id)), Some(made));
+            let asked = anns.clone();
+            let is = database.read(move |tx| mapping::is_facet_mapped(tx, of, &asked));
+            assert_eq!(is, must.contains(&ann), "{source:?}");
+            let elsewhere = neighbour.id;
+            assert!(!database.read(move |tx| mapping::is_facet_mapped(tx, elsewhere, &anns)));
+            let anna = database.read(move |tx| membership::find(tx, acme, ann)).unwrap();
+            let matched = database.read(move |tx| facts::of(tx, &anna)).matched;
+            let by_it = matched.iter().filter(|m| m.mapping == id && m.group.is_none()).count();
+            assert_eq!(by_it, usize::from(must.contains(&ann)), "{source:?}");
+            database.put(MappingChange::Delete(id));
+        }
+        let anns = told(ann);
+        database.put(DirectoryUserChange::RemoveFacets(anns, Facet::units("/Sales/EMEA")));
+        let left: BTreeSet<_> = Facet::attribute("title", "Head = of all").into_iter().collect();
+        assert_eq!(database.read(move |tx| directory_user::facets(tx, anns)), left);
+        database.put(DirectoryUserChange::Delete(anns));
+        let source = title("Head = of all");
+        assert_eq!(database.read(move |tx| mapping::affected(tx, people.id, &source, 10)), vec![]);
     });
 }
 
@@ -161,7 +243,7 @@ fn a_group_is_mapped_by_its_id_its_external_id_or_its_name_and_only_in_its_direc
             let expected = match source {
                 MappingSource::GroupId(_) => [true, true],
                 MappingSource::GroupExternalId(_) => [false, true],
-                MappingSource::GroupDisplayName(_) => [false, false],
+                _ => [false, false],
             };
             assert_eq!(by_key, expected, "{source:?}");
             database.put(MappingChange::Delete(made.id));

@@ -30,6 +30,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("audit.head", "one row an organization"),
     ("connection.find_by_domain", "an organization has few connections"),
     ("directory.delete_emails", "it is about all of them"),
+    ("directory.delete_facets", "it is about all of them"),
     ("directory.delete_groups", "it is about all of them"),
     ("directory.delete_mappings", "it is about all of them"),
     ("directory.delete_members", "it is about all of them"),

@@ -1,4 +1,5 @@
-//! `/organizations/{org}/mappings`: members of this directory group get this role, team, environment.
+//! `/organizations/{org}/mappings`: the people of this directory group, organizational unit or attribute value get this
+//! role, team, environment.
 
 use axum::Json;
 use axum::extract::{Path, State};
@@ -38,14 +39,6 @@ pub struct Group {
 }
 
 impl Group {
-    fn of(source: &MappingSource) -> Self {
-        match source.clone() {
-            MappingSource::GroupExternalId(key) => Self { external_id: Some(key), ..Self::default() },
-            MappingSource::GroupId(id) => Self { id: Some(id), ..Self::default() },
-            MappingSource::GroupDisplayName(name) => Self { display_name: Some(name), ..Self::default() },
-        }
-    }
-
     fn source(self) -> Result<MappingSource, ServiceError> {
         match (self.external_id, self.id, self.display_name) {
             (Some(key), None, None) => Ok(MappingSource::GroupExternalId(key)),
@@ -55,6 +48,59 @@ impl Group {
                 "group",
                 "takes exactly one of `external_id`, `id`, `display_name`",
             )),
+        }
+    }
+}
+
+/// An attribute of people and a value of it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Attribute {
+    /// The attribute as the directory's protocol names it: `userType`, `roles`, `addresses.country`,
+    /// `urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department`, or the name of a claim. Letter case
+    /// does not distinguish SCIM's names.
+    name: String,
+    /// The value; letter case distinguishes.
+    value: String,
+}
+
+/// Whom a mapping is about, in the three forms of which each mapping has one.
+#[derive(Debug, Clone, Default)]
+struct Source {
+    group: Option<Group>,
+    org_unit: Option<String>,
+    attribute: Option<Attribute>,
+}
+
+impl Source {
+    fn of(source: &MappingSource) -> Self {
+        let group = |group| Self { group: Some(group), ..Self::default() };
+        match source.clone() {
+            MappingSource::GroupExternalId(key) => {
+                group(Group { external_id: Some(key), ..Group::default() })
+            }
+            MappingSource::GroupId(id) => group(Group { id: Some(id), ..Group::default() }),
+            MappingSource::GroupDisplayName(name) => {
+                group(Group { display_name: Some(name), ..Group::default() })
+            }
+            MappingSource::OrgUnit(path) => Self { org_unit: Some(path), ..Self::default() },
+            MappingSource::Attribute { name, value, .. } => {
+                Self { attribute: Some(Attribute { name, value }), ..Self::default() }
+            }
+        }
+    }
+
+    /// The source that was said; `None` if none was.
+    fn read(self) -> Result<Option<MappingSource>, ServiceError> {
+        match (self.group, self.org_unit, self.attribute) {
+            (None, None, None) => Ok(None),
+            (Some(group), None, None) => group.source().map(Some),
+            (None, Some(path), None) => Ok(Some(MappingSource::OrgUnit(path))),
+            (None, None, Some(Attribute { name, value })) => {
+                // The use case knows how the directory's protocol spells it.
+                Ok(Some(MappingSource::Attribute { name_key: name.clone(), name, value }))
+            }
+            _ => Err(ServiceError::invalid("group", ONE_SOURCE)),
         }
     }
 }
@@ -94,8 +140,12 @@ pub struct Mapping {
     id: String,
     /// The id of the directory whose facts it reads.
     directory: String,
-    /// Whom it is about.
-    group: Group,
+    /// The members of this group, if it is about a group.
+    group: Option<Group>,
+    /// The people of this organizational unit and of those below it, if it is about one.
+    org_unit: Option<String>,
+    /// The people with this value, if it is about an attribute.
+    attribute: Option<Attribute>,
     /// The slug of the role that it gives.
     role: Option<String>,
     /// The slug of the team that it gives.
@@ -114,10 +164,13 @@ pub struct Mapping {
 impl From<domain::Mapping> for Mapping {
     fn from(m: domain::Mapping) -> Self {
         let (team, team_role) = m.gives.team.map(|(slug, role)| (slug.to_string(), role.into())).unzip();
+        let Source { group, org_unit, attribute } = Source::of(&m.source);
         Self {
             id: m.id.to_string(),
             directory: m.directory.to_string(),
-            group: Group::of(&m.source),
+            group,
+            org_unit,
+            attribute,
             role: m.gives.role.map(|r| r.to_string()),
             team,
             team_role,
@@ -134,18 +187,6 @@ impl Mapping {
     }
 }
 
-/// An attribute of people and its value; not in this version.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Attribute {
-    /// The attribute.
-    #[serde(rename = "name")]
-    _name: String,
-    /// Its value.
-    #[serde(rename = "value")]
-    _value: String,
-}
-
 /// A new mapping: a directory, one source, and at least one thing that it gives.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -154,9 +195,9 @@ pub struct MappingWish {
     directory: String,
     /// The members of this group.
     group: Option<Group>,
-    /// The people of this organizational unit; not in this version.
+    /// The people of this organizational unit and of those below it, as a path from `/`.
     org_unit: Option<String>,
-    /// The people with this attribute; not in this version.
+    /// The people with this value of an attribute.
     attribute: Option<Attribute>,
     /// The slug of a role; never an explicit-only one.
     role: Option<String>,
@@ -178,9 +219,9 @@ pub struct MappingPatch {
     directory: Option<String>,
     /// The members of this group.
     group: Option<Group>,
-    /// The people of this organizational unit; not in this version.
+    /// The people of this organizational unit and of those below it, as a path from `/`.
     org_unit: Option<String>,
-    /// The people with this attribute; not in this version.
+    /// The people with this value of an attribute.
     attribute: Option<Attribute>,
     /// The slug of a role; null takes it out.
     #[serde(default, deserialize_with = "present")]
@@ -284,8 +325,8 @@ pub struct Preview {
 const LIST: &str = "/organizations/{org}/mappings";
 const ONE: &str = "/organizations/{org}/mappings/{mapping}";
 const PREVIEW: &str = "/organizations/{org}/mappings/preview";
-const REFUSALS: [&str; 4] =
-    ["role_is_explicit_only", "above_own_rank", "mapping_gives_nothing", "not_available"];
+const REFUSALS: [&str; 5] =
+    ["role_is_explicit_only", "above_own_rank", "mapping_gives_nothing", "no_org_units", "not_available"];
 
 /// The rows of this noun.
 #[must_use]
@@ -316,16 +357,10 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-const fn available(
-    org_unit: Option<&String>,
-    attribute: Option<&Attribute>,
-    policy: Option<&String>,
-) -> Result<(), ServiceError> {
-    match (org_unit, attribute, policy) {
-        (Some(_), _, _) => Err(ServiceError::NotAvailable("org_unit")),
-        (_, Some(_), _) => Err(ServiceError::NotAvailable("attribute")),
-        (_, _, Some(_)) => Err(ServiceError::NotAvailable("policy")),
-        _ => Ok(()),
+const fn available(policy: Option<&String>) -> Result<(), ServiceError> {
+    match policy {
+        Some(_) => Err(ServiceError::NotAvailable("policy")),
+        None => Ok(()),
     }
 }
 
@@ -334,18 +369,16 @@ const ROLE_OF_NO_TEAM: &str = "says what one is in a `team`, and there is none";
 
 impl MappingWish {
     fn read(self) -> Result<NewMapping, ServiceError> {
-        let sources = [self.group.is_some(), self.org_unit.is_some(), self.attribute.is_some()];
-        if sources.into_iter().filter(|said| *said).count() != 1 {
-            return Err(ServiceError::invalid("group", ONE_SOURCE));
-        }
-        available(self.org_unit.as_ref(), self.attribute.as_ref(), self.policy.as_ref())?;
+        let source = Source { group: self.group, org_unit: self.org_unit, attribute: self.attribute };
+        let source = source.read()?.ok_or_else(|| ServiceError::invalid("group", ONE_SOURCE))?;
+        available(self.policy.as_ref())?;
         if self.team_role.is_some() && self.team.is_none() {
             return Err(ServiceError::invalid("team_role", ROLE_OF_NO_TEAM));
         }
         let team_role = self.team_role.map_or(TeamRole::Member, TeamRole::from);
         Ok(NewMapping {
             directory: self.directory,
-            source: self.group.unwrap_or_default().source()?,
+            source,
             role: self.role,
             team: self.team.map(|slug| (slug, team_role)),
             environment: self.environment,
@@ -355,7 +388,9 @@ impl MappingWish {
 
 impl MappingPatch {
     fn over(self, was: NewMapping) -> Result<NewMapping, ServiceError> {
-        available(self.org_unit.as_ref(), self.attribute.as_ref(), self.policy.as_ref())?;
+        available(self.policy.as_ref())?;
+        let source = Source { group: self.group, org_unit: self.org_unit, attribute: self.attribute };
+        let source = source.read()?.unwrap_or(was.source);
         let (was_team, was_role) = was.team.unzip();
         let team = self.team.unwrap_or(was_team);
         if self.team_role.is_some() && team.is_none() {
@@ -364,7 +399,7 @@ impl MappingPatch {
         let team_role = self.team_role.map(TeamRole::from).or(was_role).unwrap_or(TeamRole::Member);
         Ok(NewMapping {
             directory: self.directory.unwrap_or(was.directory),
-            source: self.group.map_or(Ok(was.source), Group::source)?,
+            source,
             role: self.role.unwrap_or(was.role),
             team: team.map(|slug| (slug, team_role)),
             environment: self.environment.unwrap_or(was.environment),

@@ -1,9 +1,16 @@
 //! `/organizations/{org}/mappings` and their preview.
 
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::DirectoryChange;
+use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::DirectoryId;
+use portcullis_domain::mapping::Facet;
+use portcullis_domain::plan::Plan;
+use portcullis_store::apply;
 use serde_json::{Value, json};
 
-use crate::people::{Told, directory, group, person, standing, stored};
+use crate::people::{Told, directory, group, person, person_with, standing, stored};
 use crate::support::{Scene, holds_the_common_rules, id, refused};
 
 const MAPPINGS: &str = "/api/v1/organizations/acme/mappings";
@@ -149,7 +156,7 @@ async fn a_mapping_is_refused_where_it_must_be() {
     let none = json!({ "directory": dir, "role": "viewer" });
     refused(post(none).await, 400, "invalid_field");
     let unit = json!({ "directory": dir, "org_unit": "/x", "role": "viewer" });
-    refused(post(unit).await, 422, "not_available");
+    refused(post(unit).await, 422, "no_org_units");
     let unknown_group = json!({ "directory": dir, "group": { "id": "dg_0" }, "role": "viewer" });
     refused(post(unknown_group).await, 404, "not_found");
     let theirs = "/api/v1/organizations/globex/mappings";
@@ -205,4 +212,54 @@ async fn a_mapping_over_more_people_than_one_transaction_carries_is_answered_at_
         scene.bench.write(move |tx, moment| portcullis_service::rules::step(tx, moment, org, 500));
     }
     assert_eq!(standing(&scene.bench, org, last), ("active".into(), Some("member".into())));
+}
+
+/// A Google directory, made past the API: what it is asked for makes no difference here.
+fn google(scene: &Scene) -> DirectoryId {
+    let organization = scene.owner.organization;
+    scene.bench.write(move |tx, moment| {
+        let made = Directory {
+            id: DirectoryId::fresh(moment.now, &mut moment.random),
+            organization,
+            kind: DirectoryKind::Google,
+            name: "Google".to_owned(),
+            default_role: None,
+            settle_s: 3600,
+            connection: None,
+            created_at: moment.now,
+        };
+        let id = made.id;
+        let event = EventDraft::new(Action::DirectoryCreated, Target::new("directory", id));
+        let plan = Plan::because(organization, Cause::system()).then(event, DirectoryChange::Create(made));
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+        Ok(id)
+    })
+}
+
+#[tokio::test]
+async fn a_unit_of_google_holds_the_people_of_its_sub_units_and_no_attribute_is_known_there() {
+    let scene = Scene::new();
+    let (org, dir) = (scene.owner.organization, google(&scene));
+    let told = |email: &str, unit: &str| person_with(&scene.bench, org, dir, email, Facet::units(unit));
+    let ada = told("ada@acme.test", "/Sales/EMEA");
+    let wish = |unit: &str| json!({ "directory": dir.to_string(), "org_unit": unit, "role": "member" });
+    let (_, seen) = scene.root("POST", &format!("{MAPPINGS}/preview"), wish("/Sales")).await;
+    assert_eq!((&seen["people"], &seen["changing"]), (&json!(1), &json!(1)));
+    let made = scene.made(MAPPINGS, wish("/Sales/")).await;
+    assert_eq!(made["org_unit"], json!("/Sales"));
+    let bob = told("bob@acme.test", "/Sales");
+    let cem = told("cem@acme.test", "/Salesforce");
+    for (who, state) in [(&ada, "active"), (&bob, "active"), (&cem, "suspended")] {
+        assert_eq!(standing(&scene.bench, org, who.membership).0, state);
+    }
+    refused(scene.root("POST", MAPPINGS, wish("Sales")).await, 400, "invalid_field");
+    let attribute = json!({
+        "directory": dir.to_string(), "attribute": { "name": "title", "value": "x" }, "role": "member",
+    });
+    refused(scene.root("POST", MAPPINGS, attribute).await, 400, "invalid_field");
+    let one = format!("{MAPPINGS}/{}", id(&made));
+    let (status, changed) = scene.root("PATCH", &one, json!({ "org_unit": "/Sales/EMEA" })).await;
+    assert_eq!((status, &changed["org_unit"]), (200, &json!("/Sales/EMEA")));
+    assert_eq!(standing(&scene.bench, org, ada.membership).0, "active");
+    assert_eq!(standing(&scene.bench, org, bob.membership).0, "suspended");
 }

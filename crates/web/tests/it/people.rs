@@ -1,8 +1,11 @@
 //! People as a directory tells of them, for the tests of directories and mappings.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::id::{
     DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId,
 };
+use portcullis_domain::mapping::Facet;
 use portcullis_domain::membership::Membership;
 use portcullis_service::provisioning::{PersonSaid, Speaker, create_group, create_user};
 use portcullis_testkit::Bench;
@@ -26,6 +29,17 @@ pub fn directory(made: &Value) -> DirectoryId {
 
 /// The directory tells of a person.
 pub fn person(bench: &Bench, organization: OrganizationId, of: DirectoryId, email: &str) -> Told {
+    person_with(bench, organization, of, email, BTreeSet::new())
+}
+
+/// The directory tells of a person of whom mappings can name this.
+pub fn person_with(
+    bench: &Bench,
+    organization: OrganizationId,
+    of: DirectoryId,
+    email: &str,
+    facets: BTreeSet<Facet>,
+) -> Told {
     let speaker = speaker(organization, of, bench);
     let said = PersonSaid {
         external_id: None,
@@ -34,6 +48,7 @@ pub fn person(bench: &Bench, organization: OrganizationId, of: DirectoryId, emai
         full_name: String::new(),
         emails: vec![email.to_owned()],
         active: Some(true),
+        facets,
         attributes: "{}".to_owned(),
     };
     bench.write(move |tx, moment| {

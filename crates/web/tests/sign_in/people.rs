@@ -242,3 +242,63 @@ async fn an_empty_list_of_groups_takes_the_way_in_away_and_that_is_kept() {
     assert_eq!(world.outcome(&connection, ADA).await, "ok", "within the time to settle");
     assert_eq!(world.decision(&session).await, "allowed");
 }
+
+#[tokio::test]
+async fn a_claim_of_texts_can_be_mapped_by_its_value_and_one_that_is_missing_takes_nothing() {
+    let world = World::new().await;
+    // The provider's `groups` are an ordinary claim here, because the connection's groups stand in another.
+    let fields = json!({ "jit": true, "default_role": "viewer", "groups_claim": "teams" });
+    let connection = world.connection("acme", fields).await;
+    let mapping = |name: &str| {
+        json!({
+            "directory": connection["claims_directory"], "role": "admin",
+            "attribute": { "name": name, "value": "Engineering" },
+        })
+    };
+    world.made("/organizations/acme/mappings", mapping("groups")).await;
+    world.made("/organizations/acme/mappings", mapping("Groups")).await;
+    for (name, why) in [("email", "names one person"), ("acr", "one sign-in"), ("a=b", "is not the name")] {
+        let (status, refused) = world.root("POST", "/organizations/acme/mappings", mapping(name)).await;
+        assert_eq!(status, 400, "{refused}");
+        assert!(refused["detail"].as_str().unwrap().contains(why), "{refused}");
+    }
+    let ada = async || world.members("acme", ADA).await.remove(0);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let member = ada().await;
+    assert_eq!(member["role"], "admin");
+    let by_value =
+        |r: &&Value| r["gives"] == "role:admin" && r["directory"] == connection["claims_directory"];
+    assert_eq!(
+        member["reasons"].as_array().unwrap().iter().filter(by_value).count(),
+        1,
+        "with its letter case"
+    );
+    for (behaviour, expected) in [
+        (Behaviour::GroupsMissing, "admin"),
+        (Behaviour::GroupsMalformed, "admin"),
+        (Behaviour::GroupsOverage, "admin"),
+        (Behaviour::GroupsEmpty, "viewer"),
+        (Behaviour::GroupsMissing, "viewer"),
+        (Behaviour::ThinIdToken, "admin"),
+    ] {
+        world.provider.behave(behaviour);
+        assert_eq!(world.outcome(&connection, ADA).await, "ok", "{behaviour:?}");
+        assert_eq!(ada().await["role"], expected, "{behaviour:?}");
+    }
+}
+
+#[tokio::test]
+async fn claims_give_nothing_by_value_where_a_directory_governs() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let fields = json!({ "directory": made["id"], "groups_claim": "teams" });
+    let connection = world.connection("acme", fields).await;
+    let mapping = json!({
+        "directory": connection["claims_directory"], "role": "admin",
+        "attribute": { "name": "groups", "value": "Engineering" },
+    });
+    world.made("/organizations/acme/mappings", mapping).await;
+    world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "member", "the directory's default");
+}

@@ -161,6 +161,7 @@ fn said(name: &str) -> PersonSaid {
         full_name: String::new(),
         emails: vec![format!("{name}@acme.test")],
         active: Some(true),
+        facets: std::collections::BTreeSet::new(),
         attributes: "{}".into(),
     }
 }

@@ -15,6 +15,16 @@ pub(crate) const GROUPS: usize = 2;
 /// How many people there are, whom everybody may tell of.
 pub(crate) const PEOPLE: usize = 4;
 
+/// How many titles people may have.
+pub(crate) const TITLES: usize = 2;
+
+/// Whom a mapping is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum About {
+    Group(usize),
+    Title(usize),
+}
+
 /// What a mapping gives.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Given {
@@ -47,6 +57,8 @@ pub(crate) enum Command {
     Tell { org: usize, directory: usize, person: usize, active: bool },
     /// A directory says that somebody is active, or not; also what it said before.
     Say { user: usize, active: bool },
+    /// A directory says that somebody has a title, or none.
+    Title { user: usize, title: Option<usize> },
     /// A directory sends attributes that look like rights.
     Boast { user: usize },
     /// A directory deletes somebody.
@@ -61,8 +73,8 @@ pub(crate) enum Command {
     Leave { user: usize, group: usize },
     /// A group has exactly these members: one bit a person.
     Replace { org: usize, directory: usize, group: usize, members: u8 },
-    /// A mapping of a group, whether there is such a group or not.
-    Map { org: usize, directory: usize, group: usize, gives: Given },
+    /// A mapping of a group or a title, whether there is such a group or not.
+    Map { org: usize, directory: usize, about: About, gives: Given },
     /// A mapping is deleted.
     Unmap { mapping: usize },
     /// A directory has another default role.
@@ -111,6 +123,10 @@ fn mapped_role() -> impl Strategy<Value = Option<&'static str>> {
         3 => Just(Some("member")), 2 => Just(Some("admin")), 1 => Just(Some("viewer")), 1 => Just(None),
         1 => Just(Some("owner")), 1 => Just(Some("break-glass")),
     ]
+}
+
+fn about() -> impl Strategy<Value = About> {
+    prop_oneof![2 => (0..GROUPS).prop_map(About::Group), 1 => (0..TITLES).prop_map(About::Title)]
 }
 
 fn given() -> impl Strategy<Value = Given> {
@@ -164,6 +180,7 @@ fn command() -> impl Strategy<Value = Command> {
             Command::Tell { org, directory, person, active }
         }),
         5 => (n(), any::<bool>()).prop_map(|(user, active)| Command::Say { user, active }),
+        4 => (n(), prop::option::weighted(0.7, 0..TITLES)).prop_map(|(user, title)| Command::Title { user, title }),
         1 => n().prop_map(|user| Command::Boast { user }),
         2 => n().prop_map(|user| Command::Delete { user }),
         3 => (place(), 0..GROUPS).prop_map(|((org, directory), group)| {
@@ -179,8 +196,8 @@ fn command() -> impl Strategy<Value = Command> {
         }),
     ];
     let rules = prop_oneof![
-        5 => (place(), 0..GROUPS, given()).prop_map(|((org, directory), group, gives)| {
-            Command::Map { org, directory, group, gives }
+        6 => (place(), about(), given()).prop_map(|((org, directory), about, gives)| {
+            Command::Map { org, directory, about, gives }
         }),
         2 => n().prop_map(|mapping| Command::Unmap { mapping }),
         3 => (place(), prop_oneof![Just(None), Just(Some("member")), Just(Some("owner"))])

@@ -193,6 +193,14 @@ const FORGOTTEN: &[Fault] = &[
         breaks: &["I9", "I1"],
     },
     Fault {
+        what: "a title that somebody lost is kept",
+        planted: Planted::FromTheStart(forgotten!(
+            "DELETE ON directory_user_facets",
+            "OLD.source = 'attribute'"
+        )),
+        breaks: &["I9", "I1"],
+    },
+    Fault {
         what: "a mapping can give ownership",
         planted: Planted::FromTheStart("UPDATE roles SET explicit_only_at = NULL WHERE slug = 'owner'"),
         breaks: &["I2"],

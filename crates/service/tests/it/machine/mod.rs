@@ -134,6 +134,7 @@ fn doer(command: &Command, model: &Model) -> Doer {
         | Command::Replace { org, directory, .. } => Some((org, directory)),
         Command::Say { user, .. }
         | Command::Boast { user }
+        | Command::Title { user, .. }
         | Command::Delete { user }
         | Command::Join { user, .. }
         | Command::Leave { user, .. } => told(user),
@@ -212,6 +213,7 @@ fn every_invariant_holds_after_every_command() {
         "Tell Refused",
         "Say Done",
         "Boast Done",
+        "Title Done",
         "Delete Done",
         "MakeGroup Done",
         "DropGroup Done",

@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::team::TeamRole;
 
-use super::command::{By, Given};
+use super::command::{About, By, Given};
 
 /// Seconds between the loss of the last granting group and the end, a directory.
 pub(crate) const SETTLE_S: [i64; 2] = [0, 3600];
@@ -90,13 +90,14 @@ pub(crate) struct Told {
     pub(crate) active: bool,
     pub(crate) gone: bool,
     pub(crate) groups: BTreeSet<usize>,
+    pub(crate) title: Option<usize>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MappingRule {
     pub(crate) org: usize,
     pub(crate) directory: usize,
-    pub(crate) group: usize,
+    pub(crate) about: About,
     pub(crate) gives: Given,
     pub(crate) gone: bool,
 }
@@ -234,8 +235,12 @@ impl Model {
         let of = |r: &&MappingRule| {
             !r.gone
                 && (r.org, r.directory) == (told.org, told.directory)
-                && told.groups.contains(&r.group)
-                && self.groups.contains(&(r.org, r.directory, r.group))
+                && match r.about {
+                    About::Title(title) => told.title == Some(title),
+                    About::Group(group) => {
+                        told.groups.contains(&group) && self.groups.contains(&(r.org, r.directory, group))
+                    }
+                }
         };
         self.mappings.iter().filter(of).collect()
     }

@@ -55,6 +55,7 @@ pub(crate) fn replays(machine: &Machine) -> Result<(), Finding> {
     }
     let places = then.told.iter().enumerate().rev().filter(|(n, _)| is_plain(then, *n));
     for (user, (_, told)) in places.enumerate() {
+        again.extend(told.title.map(|title| Command::Title { user, title: Some(title) }));
         again.extend(told.groups.iter().rev().map(|group| Command::Join { user, group: *group }));
     }
     for &(was, is) in &same {
@@ -65,8 +66,8 @@ pub(crate) fn replays(machine: &Machine) -> Result<(), Finding> {
         again.extend(grants.map(|g| Command::Grant { member: is, role: g.role }));
     }
     for rule in then.mappings.iter().rev().filter(|m| !m.gone) {
-        let (org, directory, group) = (rule.org, rule.directory, rule.group);
-        again.push(Command::Map { org, directory, group, gives: rule.gives.clone() });
+        let (org, directory, about) = (rule.org, rule.directory, rule.about);
+        again.push(Command::Map { org, directory, about, gives: rule.gives.clone() });
     }
     for org in (0..2).rev() {
         again.extend((0..2).rev().map(|directory| Command::Default {

@@ -1,5 +1,7 @@
 //! The product side: commands given to the real use cases, on a real database, in one transaction each.
 
+mod saying;
+
 use std::sync::Arc;
 
 use portcullis_domain::Timestamp;
@@ -31,7 +33,6 @@ use portcullis_service::caller::{Caller, Member};
 use portcullis_service::mapping::{self as rule, NewMapping};
 use portcullis_service::member_key::NewKey;
 use portcullis_service::membership::Suspension;
-use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::rules::after_rule_change;
 use portcullis_service::{
     Moment, ServiceError, access, agent, environment, member_key, membership, organization, team, token,
@@ -39,8 +40,9 @@ use portcullis_service::{
 use portcullis_store::{Tx, apply, facts, mapping};
 use portcullis_testkit::Bench;
 
-use super::command::{Command, DIRECTORIES, ORGANIZATIONS, Order};
+use super::command::{About, Command, DIRECTORIES, ORGANIZATIONS, Order};
 use super::model::{KEY_LIFE_S, Model, SETTLE_S, automatic};
+use saying::called;
 
 /// The domain that the first organization proved; everybody has an address there.
 pub(crate) const DOMAIN: &str = "acme.test";
@@ -85,20 +87,15 @@ pub(crate) fn address(person: usize) -> String {
     format!("p{person}@{DOMAIN}")
 }
 
-fn said(person: usize, active: Option<bool>, attributes: &str) -> PersonSaid {
-    PersonSaid {
-        external_id: Some(format!("ext-{person}")),
-        user_name: address(person),
-        display_name: format!("Person {person}"),
-        full_name: String::new(),
-        emails: vec![address(person)],
-        active,
-        attributes: attributes.to_owned(),
+fn source(about: About) -> MappingSource {
+    match about {
+        About::Group(group) => MappingSource::GroupExternalId(format!("g-{group}")),
+        About::Title(title) => MappingSource::Attribute {
+            name: "Title".to_owned(),
+            name_key: "title".to_owned(),
+            value: called(title),
+        },
     }
-}
-
-fn speaker(moment: &mut Moment, organization: OrganizationId, directory: DirectoryId) -> Speaker {
-    Speaker::scim(organization, directory, RequestId::fresh(moment.now, &mut moment.random))
 }
 
 /// The cause of what an administrator asks for here.
@@ -247,6 +244,7 @@ impl World {
             Command::Tell { .. }
             | Command::Say { .. }
             | Command::Boast { .. }
+            | Command::Title { .. }
             | Command::Delete { .. }
             | Command::MakeGroup { .. }
             | Command::DropGroup { .. }
@@ -297,115 +295,12 @@ impl World {
         })
     }
 
-    fn say(&self, command: &Command, model: &Model) -> Result<Made, ServiceError> {
-        let place = |org: usize, directory: usize| {
-            (self.ids.organizations[org], self.ids.directories[org][directory])
-        };
-        let user = |n: usize| {
-            let t = model.told(n).expect("the model found one");
-            let told = &model.told[t];
-            (self.ids.told[t], told.person, place(told.org, told.directory), (told.org, told.directory))
-        };
-        match *command {
-            Command::Tell { org, directory, person, active } => {
-                let (organization, directory) = place(org, directory);
-                self.try_write(move |tx, moment| {
-                    let speaker = speaker(moment, organization, directory);
-                    let said = said(person, Some(active), "{}");
-                    let made = provisioning::create_user(tx, moment, speaker, &said)?;
-                    Ok(Made::Told(made.id, made.membership))
-                })
-            }
-            Command::Say { user: n, active } => {
-                let (id, person, (organization, directory), _) = user(n);
-                self.try_write(move |tx, moment| {
-                    let speaker = speaker(moment, organization, directory);
-                    provisioning::change_user(tx, moment, speaker, id, |old| {
-                        Ok(said(person, Some(active), &old.attributes))
-                    })?;
-                    Ok(Made::Nothing)
-                })
-            }
-            Command::Boast { user: n } => {
-                let (id, person, (organization, directory), _) = user(n);
-                self.try_write(move |tx, moment| {
-                    let speaker = speaker(moment, organization, directory);
-                    // Attributes are kept as they were said and read by nobody who decides (I10).
-                    let boast = "{\"active\":true,\"groups\":[{\"display\":\"owners\"}],\"membership\":\"mem_1\",\
-                                 \"role\":\"owner\",\"roles\":[{\"value\":\"owner\"}],\"state\":\"active\"}";
-                    provisioning::change_user(tx, moment, speaker, id, |_| Ok(said(person, None, boast)))?;
-                    Ok(Made::Nothing)
-                })
-            }
-            Command::Delete { user: n } => {
-                let (id, _, (organization, directory), _) = user(n);
-                self.try_write(move |tx, moment| {
-                    let speaker = speaker(moment, organization, directory);
-                    provisioning::delete_user(tx, moment, speaker, id)?;
-                    Ok(Made::Nothing)
-                })
-            }
-            Command::MakeGroup { org, directory, group } => {
-                let key = (org, directory, group);
-                let (organization, directory) = place(org, directory);
-                self.try_write(move |tx, moment| {
-                    let speaker = speaker(moment, organization, directory);
-                    let (name, external) = (format!("Group {group}"), format!("g-{group}"));
-                    let named = (name.as_str(), Some(external.as_str()));
-                    let made = provisioning::create_group(tx, moment, speaker, named, &[])?;
-                    Ok(Made::Group(key, made.id))
-                })
-            }
-            Command::DropGroup { org, directory, group } => {
-                let id = self.ids.groups[&(org, directory, group)];
-                let (organization, directory) = place(org, directory);
-                self.try_write(move |tx, moment| {
-                    let speaker = speaker(moment, organization, directory);
-                    provisioning::delete_group(tx, moment, speaker, id)?;
-                    Ok(Made::Nothing)
-                })
-            }
-            Command::Join { user: n, group } => {
-                let (id, _, place, (org, directory)) = user(n);
-                let said = GroupSaid::AddMembers(vec![id]);
-                self.change_group(place, self.ids.groups[&(org, directory, group)], said)
-            }
-            Command::Leave { user: n, group } => {
-                let (id, _, place, (org, directory)) = user(n);
-                let said = GroupSaid::RemoveMembers(vec![id]);
-                self.change_group(place, self.ids.groups[&(org, directory, group)], said)
-            }
-            Command::Replace { org, directory, group, members } => {
-                let here = model.told.iter().enumerate().filter(|(_, t)| {
-                    !t.gone && (t.org, t.directory) == (org, directory) && members & (1 << t.person) != 0
-                });
-                let users = here.map(|(t, _)| self.ids.told[t]).collect();
-                let said = GroupSaid::ReplaceMembers(users);
-                self.change_group(place(org, directory), self.ids.groups[&(org, directory, group)], said)
-            }
-            _ => unreachable!("no statement of a directory"),
-        }
-    }
-
-    fn change_group(
-        &self,
-        (organization, directory): (OrganizationId, DirectoryId),
-        group: DirectoryGroupId,
-        said: GroupSaid,
-    ) -> Result<Made, ServiceError> {
-        self.try_write(move |tx, moment| {
-            let speaker = speaker(moment, organization, directory);
-            provisioning::change_group(tx, moment, speaker, group, std::slice::from_ref(&said))?;
-            Ok(Made::Nothing)
-        })
-    }
-
     fn rule(&self, command: &Command, model: &Model) -> Result<Made, ServiceError> {
         match command.clone() {
-            Command::Map { org, directory, group, gives } => {
+            Command::Map { org, directory, about, gives } => {
                 let (organization, directory) =
                     (self.ids.organizations[org], self.ids.directories[org][directory]);
-                let source = MappingSource::GroupExternalId(format!("g-{group}"));
+                let source = source(about);
                 if gives.role.is_none_or(automatic) {
                     return self.try_write(move |tx, moment| {
                         let wish = NewMapping {
@@ -426,8 +321,8 @@ impl World {
                         id: MappingId::fresh(moment.now, &mut moment.random),
                         organization,
                         directory,
-                        source: MappingSource::GroupExternalId(format!("g-{group}")),
-                        written: format!("g-{group}"),
+                        source: source.clone(),
+                        written: source.written().to_owned(),
                         gives: Gives {
                             role: gives.role.map(str::parse).transpose()?,
                             team: gives.team.map(|(t, r)| t.parse().map(|t| (t, r))).transpose()?,

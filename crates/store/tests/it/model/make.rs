@@ -23,7 +23,7 @@ use portcullis_domain::id::{
     AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
     MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RequestId, RoleId, TeamId, TokenId, UserId,
 };
-use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
+use portcullis_domain::mapping::{Facet, Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::permission::Permission;
@@ -369,6 +369,15 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             let here = maps.members.values().filter(|m| m.organization == told.organization);
             DirectoryUserChange::Attach(told.id, dice.pick(here.map(|m| m.id))?).into()
         }
+        Kind::ToldAddFacets => {
+            let told = told?;
+            let request = perhaps(dice, fresh!(RequestId));
+            DirectoryUserChange::AddFacets(told.id, told.directory, some_facets(dice), request).into()
+        }
+        Kind::ToldRemoveFacets => {
+            let id = dice.pick(maps.facets.keys().copied())?;
+            DirectoryUserChange::RemoveFacets(id, some_facets(dice)).into()
+        }
         Kind::GroupCreate => {
             let directory = directory?;
             DirectoryGroupChange::Create(DirectoryGroup {
@@ -402,6 +411,19 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         }
         _ => return None,
     })
+}
+
+/// Facets of both kinds, few enough that they meet.
+fn some_facets(dice: &mut Dice) -> BTreeSet<Facet> {
+    let mut facets = match dice.below(3) {
+        0 => BTreeSet::new(),
+        n => Facet::units(["/Sales/EMEA", "/Sales"][n - 1]),
+    };
+    for _ in 0..dice.below(4) {
+        let value = format!("Value \"{}\" = é", dice.below(NAMES));
+        facets.extend(Facet::attribute(dice.pick(["title", "roles"]).unwrap(), &value));
+    }
+    facets
 }
 
 /// The same person, called otherwise.
@@ -540,8 +562,14 @@ fn set_up(maps: &Maps, dice: &mut Dice, connection: Connection) -> Connection {
 fn mapped(dice: &mut Dice, mapping: Mapping) -> Mapping {
     let written = word(dice);
     // A name is compared by its key, and that is what is kept of it; what was written stands beside it.
-    let source = match dice.below(2) {
+    let source = match dice.below(4) {
         0 => MappingSource::GroupExternalId(written.clone()),
+        1 => MappingSource::OrgUnit(written.clone()),
+        2 => MappingSource::Attribute {
+            name: word(dice),
+            name_key: dice.pick(["title", "roles"]).unwrap().to_owned(),
+            value: written.clone(),
+        },
         _ => MappingSource::GroupId(written.clone()),
     };
     let gives = Gives {

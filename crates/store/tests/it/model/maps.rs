@@ -23,7 +23,7 @@ use portcullis_domain::id::{
     AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
     MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RoleId, TeamId, TokenId, UserId,
 };
-use portcullis_domain::mapping::Mapping;
+use portcullis_domain::mapping::{Facet, Mapping};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::receipt::Receipt;
@@ -55,6 +55,7 @@ pub(crate) struct Maps {
     pub(crate) directories: BTreeMap<DirectoryId, Directory>,
     pub(crate) google: BTreeMap<DirectoryId, GoogleSource>,
     pub(crate) told: BTreeMap<DirectoryUserId, DirectoryUser>,
+    pub(crate) facets: BTreeMap<DirectoryUserId, BTreeSet<Facet>>,
     pub(crate) groups: BTreeMap<DirectoryGroupId, DirectoryGroup>,
     pub(crate) places: BTreeSet<(DirectoryGroupId, DirectoryUserId)>,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
@@ -300,6 +301,7 @@ impl Maps {
                 for told in gone {
                     self.remember(&told);
                     self.told.remove(&told.id);
+                    self.facets.remove(&told.id);
                 }
                 let groups = &mut self.groups;
                 groups.retain(|_, g| g.directory != *id);
@@ -359,11 +361,18 @@ impl Maps {
                     }
                 }
                 self.places.retain(|(_, user)| user != id);
+                self.facets.remove(id);
             }
             DirectoryUserChange::Attach(id, membership) => {
                 let old = self.told.get(id).cloned().ok_or(())?;
                 self.remember(&old);
                 self.told.insert(*id, DirectoryUser { membership: *membership, ..old });
+            }
+            DirectoryUserChange::AddFacets(id, _, facets, _) => {
+                self.facets.entry(*id).or_default().extend(facets.iter().cloned());
+            }
+            DirectoryUserChange::RemoveFacets(id, facets) => {
+                self.facets.entry(*id).or_default().retain(|facet| !facets.contains(facet));
             }
         }
         Ok(())
@@ -575,6 +584,9 @@ impl Maps {
         lines.extend(self.directories.values().map(|d| shown("directory", d)));
         lines.extend(self.google.values().map(|g| shown("google", g)));
         lines.extend(self.told.values().map(|t| shown("told", t)));
+        for (of, facets) in &self.facets {
+            lines.extend(facets.iter().map(|facet| shown("facet", &(of, facet))));
+        }
         lines.extend(self.groups.values().map(|g| shown("group", g)));
         lines.extend(self.places.iter().map(|p| shown("place", p)));
         lines.extend(self.connections.values().map(|c| shown("connection", c)));
@@ -642,6 +654,10 @@ impl Maps {
                 lines.insert(shown("names", &(member.id, leaver::identifiers(tx, member)?)));
                 let told = directory_user::of_membership(tx, member.id)?;
                 lines.extend(told.iter().map(|t| shown("told", t)));
+                for told in &told {
+                    let facets = directory_user::facets(tx, told.id)?;
+                    lines.extend(facets.iter().map(|facet| shown("facet", &(told.id, facet))));
+                }
                 lines.extend(connection::links_of(tx, member.id)?.iter().map(|l| shown("link", l)));
             }
             for identifier in super::make::identifiers(self) {

@@ -10,6 +10,7 @@
 mod belonging;
 mod callers;
 mod dialects;
+mod facets;
 mod lists;
 mod provider;
 mod resources;

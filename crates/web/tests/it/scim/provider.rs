@@ -327,7 +327,7 @@ impl Provider {
         const COUNT: Statement = Statement::read(
             "test.rows",
             "SELECT (SELECT COUNT(*) FROM audit_events) + (SELECT COUNT(*) FROM directory_members) \
-             + (SELECT COUNT(*) FROM directory_users) + (SELECT COUNT(*) FROM memberships) \
+             + (SELECT COUNT(*) FROM directory_user_facets) + (SELECT COUNT(*) FROM directory_users) + (SELECT COUNT(*) FROM memberships) \
              + (SELECT COUNT(*) FROM receipts) + (SELECT COUNT(*) FROM tombstones)",
         );
         self.bench.write(|tx, _| Ok(tx.row(&COUNT, &[])?.expect("a count").int(0)?))

@@ -27,17 +27,18 @@ impl Model {
             Command::Tell { .. }
             | Command::Say { .. }
             | Command::Boast { .. }
+            | Command::Title { .. }
             | Command::Delete { .. }
             | Command::MakeGroup { .. }
             | Command::DropGroup { .. }
             | Command::Join { .. }
             | Command::Leave { .. }
             | Command::Replace { .. } => self.facts_said(command),
-            Command::Map { org, directory, group, gives } => {
+            Command::Map { org, directory, about, gives } => {
                 self.mappings.push(MappingRule {
                     org: *org,
                     directory: *directory,
-                    group: *group,
+                    about: *about,
                     gives: gives.clone(),
                     gone: false,
                 });
@@ -117,7 +118,8 @@ impl Model {
                 let member = known.unwrap_or_else(|| self.newcomer(org, person, None, false));
                 self.members[member].told_by.insert(directory);
                 let groups = BTreeSet::new();
-                self.told.push(Told { org, directory, person, member, active, gone: false, groups });
+                let title = None;
+                self.told.push(Told { org, directory, person, member, active, gone: false, groups, title });
                 Done
             }
             Command::Say { user, active } => {
@@ -127,6 +129,11 @@ impl Model {
                     self.lift(told.org, told.person, Some(told.directory));
                 }
                 self.told[t].active = active;
+                Done
+            }
+            Command::Title { user, title } => {
+                let Some(t) = self.told(user) else { return Nothing };
+                self.told[t].title = title;
                 Done
             }
             Command::Boast { user } => self.told(user).map_or(Nothing, |_| Done),

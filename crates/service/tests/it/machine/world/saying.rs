@@ -1,0 +1,151 @@
+//! What directories say, given to the real use cases.
+
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, OrganizationId, RequestId};
+use portcullis_domain::mapping::Facet;
+use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
+use portcullis_service::{Moment, ServiceError};
+
+use super::super::command::Command;
+use super::super::model::Model;
+use super::{Made, World, address};
+
+pub(super) fn called(title: usize) -> String {
+    format!("Title {title}")
+}
+
+fn said(person: usize, active: Option<bool>, attributes: &str, title: Option<usize>) -> PersonSaid {
+    PersonSaid {
+        external_id: Some(format!("ext-{person}")),
+        user_name: address(person),
+        display_name: format!("Person {person}"),
+        full_name: String::new(),
+        emails: vec![address(person)],
+        active,
+        facets: title.and_then(|title| Facet::attribute("title", &called(title))).into_iter().collect(),
+        attributes: attributes.to_owned(),
+    }
+}
+
+fn speaker(moment: &mut Moment, organization: OrganizationId, directory: DirectoryId) -> Speaker {
+    Speaker::scim(organization, directory, RequestId::fresh(moment.now, &mut moment.random))
+}
+
+impl World {
+    pub(super) fn say(&self, command: &Command, model: &Model) -> Result<Made, ServiceError> {
+        let place = |org: usize, directory: usize| {
+            (self.ids.organizations[org], self.ids.directories[org][directory])
+        };
+        let user = |n: usize| {
+            let t = model.told(n).expect("the model found one");
+            let told = &model.told[t];
+            (self.ids.told[t], told.person, place(told.org, told.directory), (told.org, told.directory))
+        };
+        let title_of = |n: usize| model.told(n).and_then(|t| model.told[t].title);
+        match *command {
+            Command::Tell { org, directory, person, active } => {
+                let (organization, directory) = place(org, directory);
+                self.try_write(move |tx, moment| {
+                    let speaker = speaker(moment, organization, directory);
+                    let said = said(person, Some(active), "{}", None);
+                    let made = provisioning::create_user(tx, moment, speaker, &said)?;
+                    Ok(Made::Told(made.id, made.membership))
+                })
+            }
+            Command::Title { user: n, title } => {
+                let (id, person, (organization, directory), _) = user(n);
+                self.try_write(move |tx, moment| {
+                    let speaker = speaker(moment, organization, directory);
+                    let attributes = title.map_or("{}".to_owned(), |title| {
+                        serde_json::json!({ "title": called(title) }).to_string()
+                    });
+                    let said = said(person, None, &attributes, title);
+                    provisioning::change_user(tx, moment, speaker, id, |_| Ok(said.clone()))?;
+                    Ok(Made::Nothing)
+                })
+            }
+            Command::Say { user: n, active } => {
+                let title = title_of(n);
+                let (id, person, (organization, directory), _) = user(n);
+                self.try_write(move |tx, moment| {
+                    let speaker = speaker(moment, organization, directory);
+                    provisioning::change_user(tx, moment, speaker, id, |old| {
+                        Ok(said(person, Some(active), &old.attributes, title))
+                    })?;
+                    Ok(Made::Nothing)
+                })
+            }
+            Command::Boast { user: n } => {
+                let title = title_of(n);
+                let (id, person, (organization, directory), _) = user(n);
+                self.try_write(move |tx, moment| {
+                    let speaker = speaker(moment, organization, directory);
+                    // Attributes are kept as they were said and read by nobody who decides (I10).
+                    let boast = "{\"active\":true,\"groups\":[{\"display\":\"owners\"}],\"membership\":\"mem_1\",\
+                                 \"role\":\"owner\",\"roles\":[{\"value\":\"owner\"}],\"state\":\"active\"}";
+                    provisioning::change_user(tx, moment, speaker, id, |_| Ok(said(person, None, boast, title)))?;
+                    Ok(Made::Nothing)
+                })
+            }
+            Command::Delete { user: n } => {
+                let (id, _, (organization, directory), _) = user(n);
+                self.try_write(move |tx, moment| {
+                    let speaker = speaker(moment, organization, directory);
+                    provisioning::delete_user(tx, moment, speaker, id)?;
+                    Ok(Made::Nothing)
+                })
+            }
+            Command::MakeGroup { org, directory, group } => {
+                let key = (org, directory, group);
+                let (organization, directory) = place(org, directory);
+                self.try_write(move |tx, moment| {
+                    let speaker = speaker(moment, organization, directory);
+                    let (name, external) = (format!("Group {group}"), format!("g-{group}"));
+                    let named = (name.as_str(), Some(external.as_str()));
+                    let made = provisioning::create_group(tx, moment, speaker, named, &[])?;
+                    Ok(Made::Group(key, made.id))
+                })
+            }
+            Command::DropGroup { org, directory, group } => {
+                let id = self.ids.groups[&(org, directory, group)];
+                let (organization, directory) = place(org, directory);
+                self.try_write(move |tx, moment| {
+                    let speaker = speaker(moment, organization, directory);
+                    provisioning::delete_group(tx, moment, speaker, id)?;
+                    Ok(Made::Nothing)
+                })
+            }
+            Command::Join { user: n, group } => {
+                let (id, _, place, (org, directory)) = user(n);
+                let said = GroupSaid::AddMembers(vec![id]);
+                self.change_group(place, self.ids.groups[&(org, directory, group)], said)
+            }
+            Command::Leave { user: n, group } => {
+                let (id, _, place, (org, directory)) = user(n);
+                let said = GroupSaid::RemoveMembers(vec![id]);
+                self.change_group(place, self.ids.groups[&(org, directory, group)], said)
+            }
+            Command::Replace { org, directory, group, members } => {
+                let here = model.told.iter().enumerate().filter(|(_, t)| {
+                    !t.gone && (t.org, t.directory) == (org, directory) && members & (1 << t.person) != 0
+                });
+                let users = here.map(|(t, _)| self.ids.told[t]).collect();
+                let said = GroupSaid::ReplaceMembers(users);
+                self.change_group(place(org, directory), self.ids.groups[&(org, directory, group)], said)
+            }
+            _ => unreachable!("no statement of a directory"),
+        }
+    }
+
+    fn change_group(
+        &self,
+        (organization, directory): (OrganizationId, DirectoryId),
+        group: DirectoryGroupId,
+        said: GroupSaid,
+    ) -> Result<Made, ServiceError> {
+        self.try_write(move |tx, moment| {
+            let speaker = speaker(moment, organization, directory);
+            provisioning::change_group(tx, moment, speaker, group, std::slice::from_ref(&said))?;
+            Ok(Made::Nothing)
+        })
+    }
+}
