@@ -27,6 +27,10 @@ pub enum CauseKind {
 }
 
 impl CauseKind {
+    /// Every kind.
+    pub const ALL: [Self; 7] =
+        [Self::Scim, Self::Google, Self::SignIn, Self::Api, Self::Console, Self::Rule, Self::System];
+
     /// The text in the API and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {

@@ -1,34 +1,119 @@
-//! Metrics of the process for Prometheus.
+//! Metrics of the process for Prometheus: one table, from which descriptions, buckets and the guide are held.
 
-use metrics_exporter_prometheus::{BuildError, PrometheusBuilder, PrometheusHandle};
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use portcullis_domain::Timestamp;
+use portcullis_domain::cause::CauseKind;
 use portcullis_web::RenderMetrics;
+
+/// What a metric is.
+#[derive(Debug, Clone, Copy)]
+enum Kind {
+    /// Grows from the start of the process.
+    Counter,
+    /// Moves both ways.
+    Gauge,
+    /// Counts by these upper bounds.
+    Histogram(&'static [f64]),
+}
+
+/// A metric. Each label takes its values from an enum or from the table of routes, so that their number is bounded.
+#[derive(Debug)]
+struct Metric {
+    name: &'static str,
+    kind: Kind,
+    /// Only the guide tells them: a metric is described without.
+    #[cfg_attr(not(test), expect(dead_code, reason = "a test holds the guide against them"))]
+    labels: &'static [&'static str],
+    meaning: &'static str,
+}
+
+/// Seconds from a thousandth to what a caller no longer waits for.
+const SECONDS: &[f64] = &[0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// Seconds around the second in which a receipt should be signed, up to what `doctor` calls late.
+const LAG_SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+/// Requests in a commit, up to the most that one takes.
+const REQUESTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+const OFF_BOARDINGS: &str = "portcullis_offboardings_total";
+
+/// Every metric.
+const METRICS: &[Metric] = &[
+    counter(
+        "portcullis_http_requests_total",
+        &["method", "route", "status"],
+        "Requests by method, route and status",
+    ),
+    counter(
+        "portcullis_scim_calls_total",
+        &["method", "outcome"],
+        "Calls of directories by method and by how they ended",
+    ),
+    counter("portcullis_checks_total", &["door", "code"], "Checks by door and by the code of the answer"),
+    counter(OFF_BOARDINGS, &["cause"], "Memberships that ended, by what caused it"),
+    counter(
+        "portcullis_tokens_ended_total",
+        &["kind", "because"],
+        "Tokens that were ended, by kind and reason",
+    ),
+    histogram(
+        "portcullis_store_write_wait_seconds",
+        SECONDS,
+        "How long a write waited until the database took it up",
+    ),
+    histogram("portcullis_store_commit_requests", REQUESTS, "Requests that shared one commit of SQLite"),
+    gauge("portcullis_store_waiting_requests", "Requests that wait for the database"),
+    gauge("portcullis_audit_unsequenced_events", "Audit events that wait for their place in the chain"),
+    histogram(
+        "portcullis_audit_sequencer_lag_seconds",
+        LAG_SECONDS,
+        "How old the oldest event of a step of the sequencer was when it had its place",
+    ),
+    gauge("portcullis_traces_dropped", "Traces that were dropped since the start"),
+    gauge("process_resident_memory_bytes", "Resident memory of the process"),
+    gauge("process_start_time_seconds", "When the process started, in seconds since the epoch"),
+    Metric {
+        name: "portcullis_build_info",
+        kind: Kind::Gauge,
+        labels: &["version"],
+        meaning: "1, with the version as a label",
+    },
+];
+
+const fn counter(name: &'static str, labels: &'static [&'static str], meaning: &'static str) -> Metric {
+    Metric { name, kind: Kind::Counter, labels, meaning }
+}
+
+const fn gauge(name: &'static str, meaning: &'static str) -> Metric {
+    Metric { name, kind: Kind::Gauge, labels: &[], meaning }
+}
+
+const fn histogram(name: &'static str, bounds: &'static [f64], meaning: &'static str) -> Metric {
+    Metric { name, kind: Kind::Histogram(bounds), labels: &[], meaning }
+}
 
 /// Installs the recorder of the process, which started at `started_at`.
 ///
 /// # Errors
 /// If one is installed already.
 pub fn install(started_at: Timestamp) -> Result<PrometheusHandle, BuildError> {
-    let handle = PrometheusBuilder::new().install_recorder()?;
-    metrics::describe_counter!("portcullis_http_requests_total", "Requests by method, route and status");
-    metrics::describe_gauge!(
-        "process_resident_memory_bytes",
-        metrics::Unit::Bytes,
-        "Resident memory of the process"
-    );
-    metrics::describe_gauge!(
-        "process_start_time_seconds",
-        metrics::Unit::Seconds,
-        "When the process started, in seconds since the epoch"
-    );
-    metrics::describe_gauge!("portcullis_store_waiting_requests", "Requests that wait for the database");
-    metrics::describe_counter!("portcullis_checks_total", "Checks by door and by the code of the answer");
-    metrics::describe_gauge!("portcullis_traces_dropped", "Traces that were dropped since the start");
-    metrics::describe_gauge!(
-        "portcullis_audit_unsequenced_events",
-        "Audit events that wait for their place in the chain"
-    );
-    metrics::describe_gauge!("portcullis_build_info", "1, with the version as a label");
+    let mut builder = PrometheusBuilder::new();
+    for metric in METRICS {
+        if let Kind::Histogram(bounds) = metric.kind {
+            builder = builder.set_buckets_for_metric(Matcher::Full(metric.name.to_owned()), bounds)?;
+        }
+    }
+    let handle = builder.install_recorder()?;
+    for metric in METRICS {
+        match metric.kind {
+            Kind::Counter => metrics::describe_counter!(metric.name, metric.meaning),
+            Kind::Gauge => metrics::describe_gauge!(metric.name, metric.meaning),
+            Kind::Histogram(_) => metrics::describe_histogram!(metric.name, metric.meaning),
+        }
+    }
+    // There from the start, so that the first one is a rise and not a beginning.
+    for cause in CauseKind::ALL {
+        metrics::counter!(OFF_BOARDINGS, "cause" => cause.as_str()).increment(0);
+    }
     metrics::gauge!("portcullis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and seconds stay far below 2^52")]
     metrics::gauge!("process_start_time_seconds").set(started_at.seconds() as f64);

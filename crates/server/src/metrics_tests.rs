@@ -2,7 +2,7 @@
 
 use portcullis_domain::Timestamp;
 
-use super::{install, renderer};
+use super::{METRICS, install, renderer};
 
 #[test]
 fn a_scrape_holds_memory_start_waiting_requests_and_the_version() {
@@ -18,4 +18,25 @@ fn a_scrape_holds_memory_start_waiting_requests_and_the_version() {
     assert!((value("portcullis_store_waiting_requests ") - 7.0).abs() < 0.1);
     let version = format!("portcullis_build_info{{version=\"{}\"}} 1", env!("CARGO_PKG_VERSION"));
     assert!(scrape.contains(&version), "{scrape}");
+}
+
+#[test]
+fn the_guide_names_every_metric_with_its_labels_and_no_other() {
+    let guide = include_str!("../../../docs/guide/operations.md");
+    let (_, section) = guide.split_once("## Metrics").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let quoted = |cell: &str| cell.split('`').skip(1).step_by(2).map(str::to_owned).collect::<Vec<_>>();
+    let mut rows: Vec<(String, Vec<String>)> = Vec::new();
+    for line in section.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = line.trim_matches('|').split('|').collect();
+        // What stands in brackets are values.
+        let outside = cells[1].split('(').map(|part| part.split_once(')').map_or(part, |(_, rest)| rest));
+        let labels: Vec<String> = outside.flat_map(quoted).collect();
+        rows.extend(quoted(cells[0]).into_iter().map(|name| (name, labels.clone())));
+    }
+    rows.sort_unstable();
+    let owned = |labels: &[&str]| labels.iter().map(|label| (*label).to_owned()).collect::<Vec<_>>();
+    let mut table: Vec<_> = METRICS.iter().map(|m| (m.name.to_owned(), owned(m.labels))).collect();
+    table.sort_unstable();
+    assert_eq!(rows, table);
 }

@@ -27,6 +27,7 @@ pub mod jobs;
 pub mod local;
 pub mod mapping;
 pub mod me;
+mod measures;
 pub mod member_key;
 pub mod membership;
 pub mod organization;
@@ -236,10 +237,15 @@ impl Portcullis {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let (clock, randoms) = (Arc::clone(&self.around.clock), Arc::clone(&self.around.randoms));
         let (lease, uses, proof) = (self.lease, Arc::clone(&self.uses), proof::held());
+        // Taken when it first begins: another try is no wait for the database.
+        let mut asked_at = Some(self.now());
         self.around.store.write(
             priority,
             move |tx| {
                 let mut moment = Moment { now: clock.now(), random: randoms() };
+                if let Some(asked_at) = asked_at.take() {
+                    measures::write_began(asked_at, moment.now);
+                }
                 let proven = match &proof {
                     Some(proof) => Some((proof, proof.check(tx, &uses, moment.now)?)),
                     None => None,

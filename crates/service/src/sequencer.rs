@@ -15,6 +15,7 @@ use portcullis_store::receipt::{self, StoredReceipt};
 use portcullis_store::{Priority, StoreError};
 use serde_json::{Value, json};
 
+use crate::measures::Tally;
 use crate::signing::{HEAD_TYP, RECEIPT_TYP, sign};
 use crate::{Portcullis, ServiceError};
 
@@ -50,15 +51,16 @@ fn chain(
     organization: OrganizationId,
     head: Option<&Head>,
     events: &[WaitingEvent],
-) -> Result<Vec<Numbered>, ServiceError> {
+) -> Result<(Vec<Numbered>, Tally), ServiceError> {
     let (mut number, mut previous) = match head {
         Some(head) => (head.number, digest(&head.link)?),
         None => (0, genesis(organization)),
     };
-    let mut out = Vec::with_capacity(events.len());
+    let (mut out, mut tally) = (Vec::with_capacity(events.len()), Tally::default());
     for event in events {
         let content: Value =
             serde_json::from_str(&event.content).map_err(|_| inconsistent("an audit event is not JSON"))?;
+        tally.add(&content);
         let salt = hex::decode(&event.salt).map_err(|_| inconsistent("a salt is not hexadecimal"))?;
         let committed = commitment(&salt, &content).map_err(|e| inconsistent(&e.to_string()))?;
         number += 1;
@@ -70,7 +72,7 @@ fn chain(
             link: hex::encode(previous),
         });
     }
-    Ok(out)
+    Ok((out, tally))
 }
 
 impl Portcullis {
@@ -97,23 +99,27 @@ impl Portcullis {
         events: Vec<WaitingEvent>,
     ) -> Result<(), ServiceError> {
         let before = self.read(move |tx, _| Ok(audit::head(tx, organization)?)).await?;
-        let numbered = chain(organization, before.as_ref(), &events)?;
+        let (numbered, tally) = chain(organization, before.as_ref(), &events)?;
         let Some(last) = numbered.last() else { return Ok(()) };
         let at = self.now();
         let key = self.signing_key(organization).await?;
         let jws = sign(&key, HEAD_TYP, &head_statement(organization, last.number, &last.link, at))?;
         let head = Head { number: last.number, link: last.link.clone(), jws, at };
-        self.write(Priority::Ordinary, move |tx, _| {
+        let stored = self.write(Priority::Ordinary, move |tx, _| {
             // INVARIANT: one sequencer; if another was faster, this step is void and the next one begins anew.
             if audit::head(tx, organization)?.map(|h| h.number) != before.as_ref().map(|h| h.number) {
-                return Ok(());
+                return Ok(false);
             }
             for event in &numbered {
                 audit::number(tx, event.id, event.number, &event.commitment, &event.link)?;
             }
-            Ok(audit::put_head(tx, organization, &head)?)
-        })
-        .await
+            audit::put_head(tx, organization, &head)?;
+            Ok(true)
+        });
+        if stored.await? {
+            tally.count(self.now());
+        }
+        Ok(())
     }
 
     /// Signs receipts that wait for it. How many were signed.

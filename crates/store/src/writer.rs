@@ -133,6 +133,8 @@ pub(crate) fn sqlite_writer(connection: &rusqlite::Connection, queue: &Queue, cl
         if let Err(error) = &outcome {
             tracing::error!(error = %error, requests = group.len(), "a group of writes was not committed");
         }
+        #[expect(clippy::cast_precision_loss, reason = "a histogram takes floats, and a group is small")]
+        metrics::histogram!("portcullis_store_commit_requests").record(group.len() as f64);
         for job in group {
             job.finish(outcome.clone());
         }

@@ -23,6 +23,8 @@ use crate::scope;
 
 /// Paths that probes and proxies call under another name than ours.
 const ANY_HOST: [&str; 4] = ["/healthz", "/readyz", "/metrics", "/authz/forward"];
+/// How the routes begin that directories call.
+const SCIM_ROUTES: &str = "/scim/v2/";
 /// The header that names a request.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most entries of `X-Forwarded-For` that are read, from the right.
@@ -122,6 +124,11 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
         http.method = %method, http.route = %route, http.status = status, duration_us = micros, request.id = %id,
         "request"
     );
+    if route.starts_with(SCIM_ROUTES) {
+        let outcome = scim_outcome(response.status());
+        let labels = [("method", method_label(&method).to_owned()), ("outcome", outcome.to_owned())];
+        metrics::counter!("portcullis_scim_calls_total", &labels).increment(1);
+    }
     let labels =
         [("method", method_label(&method).to_owned()), ("route", route), ("status", status.to_string())];
     metrics::counter!("portcullis_http_requests_total", &labels).increment(1);
@@ -138,6 +145,17 @@ async fn answer(request: Request<Body>, next: Next, id: RequestId, pace: Pace) -
         biased;
         response = proof::beside(next.run(request)) => response,
         () = late => slow.refusal(id),
+    }
+}
+
+/// How a directory's call ended, as its administrator would tell it.
+fn scim_outcome(status: StatusCode) -> &'static str {
+    match status {
+        StatusCode::UNAUTHORIZED => "unauthenticated",
+        StatusCode::TOO_MANY_REQUESTS => "throttled",
+        status if status.is_server_error() => "failed",
+        status if status.is_client_error() => "refused",
+        _ => "done",
     }
 }
 

@@ -185,6 +185,67 @@ async fn probes_metrics_and_the_host_are_as_operators_expect() {
     assert_eq!(probe.send().await.unwrap().status(), 200);
 }
 
+/// The value of a line of a scrape; nothing if there is no such line.
+fn value(scrape: &str, line: &str) -> Option<f64> {
+    let found = scrape.lines().find_map(|one| one.strip_prefix(line)?.strip_prefix(' '))?;
+    Some(found.parse().unwrap_or_else(|_| panic!("{line} {found}")))
+}
+
+#[tokio::test]
+async fn an_off_boarding_is_seen_in_the_metrics_and_every_metric_is_in_the_guide() {
+    let server = Server::sqlite().await;
+    let idp = provider().await;
+    let org = Org::new(&server, "acme", &idp).await;
+    let everyone = org.group(&server, "everyone").await;
+    let ada = member(&server, &org, &everyone, "ada").await;
+    let bob = member(&server, &org, &everyone, "bob").await;
+    member_key(&server, &org, "ada").await;
+    let scrape = async || {
+        server.http.get(format!("{}/metrics", server.base)).send().await.unwrap().text().await.unwrap()
+    };
+    let before = scrape().await;
+    for cause in ["scim", "api", "rule"] {
+        let line = format!("portcullis_offboardings_total{{cause=\"{cause}\"}}");
+        assert_eq!(value(&before, &line), Some(0.0), "there before the first: {before}");
+    }
+    assert_eq!(org.scim(&server, "DELETE", &format!("/Users/{ada}"), Value::Null).await.0, 204);
+    assert_eq!(org.scim(&server, "DELETE", &format!("/Users/{ada}"), Value::Null).await.0, 404);
+    let bob = text(&org.say(&server, "GET", &format!("/Users/{bob}"), Value::Null).await, "userName");
+    let member = text(&org.member(&server, bob.split('@').next().unwrap()).await, "id");
+    let path = format!("/organizations/acme/members/{member}/offboard");
+    server.root("POST", &path, json!({ "reason": "left" })).await;
+
+    let expected = [
+        (r#"portcullis_offboardings_total{cause="scim"}"#, 1.0),
+        (r#"portcullis_offboardings_total{cause="api"}"#, 1.0),
+        (r#"portcullis_offboardings_total{cause="rule"}"#, 0.0),
+        (r#"portcullis_tokens_ended_total{kind="member_key",because="off_boarded"}"#, 1.0),
+        (r#"portcullis_scim_calls_total{method="DELETE",outcome="done"}"#, 1.0),
+        (r#"portcullis_scim_calls_total{method="DELETE",outcome="refused"}"#, 1.0),
+        ("portcullis_audit_unsequenced_events", 0.0),
+    ];
+    let begun = Instant::now();
+    let after = loop {
+        let after = scrape().await;
+        let missing: Vec<_> = expected.iter().filter(|(line, n)| value(&after, line) != Some(*n)).collect();
+        if missing.is_empty() {
+            break after;
+        }
+        assert!(begun.elapsed() < Duration::from_secs(20), "{missing:?} in {after}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    for name in ["store_write_wait_seconds", "store_commit_requests", "audit_sequencer_lag_seconds"] {
+        let count = value(&after, &format!("portcullis_{name}_count"));
+        assert!(count > Some(0.0), "{name}: {count:?}");
+        assert!(after.contains(&format!("portcullis_{name}_bucket{{le=\"1\"}}")), "{name} has no buckets");
+    }
+    let guide = include_str!("../../../../docs/guide/operations.md");
+    for line in after.lines().filter_map(|line| line.strip_prefix("# TYPE ")) {
+        let name = line.split(' ').next().unwrap();
+        assert!(guide.contains(&format!("`{name}`")), "the guide does not name {name}");
+    }
+}
+
 #[tokio::test]
 async fn a_restored_backup_revives_nobody() {
     let mut server = Server::sqlite().await;

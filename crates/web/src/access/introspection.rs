@@ -13,6 +13,7 @@ use portcullis_service::evaluation::{ask, find_bearer};
 use serde::Deserialize;
 use serde_json::{Map, json};
 
+use super::evaluation::count_check;
 use super::{may_ask, note_if_root};
 use crate::App;
 use crate::error::Problem;
@@ -58,6 +59,7 @@ pub async fn introspect(
         return Err(Problem::bad_request("invalid_request", "the form has exactly one `token`"));
     };
     note_if_root(&app, &parts, about, &answer).await?;
+    count_check("introspection", answer.decision);
     let introspection = match answer.bearer.filter(|_| answer.decision.is_allowed()) {
         Some(bearer) => Introspection::Active(Box::new(active(&bearer, issuer))),
         None => Introspection::Inactive,
