@@ -6,9 +6,7 @@
 use serde_json::{Map, Value, json};
 
 use crate::definitions::SCHEMAS;
-use crate::limits::{
-    DEFAULT_RESULTS, MAX_ADVERTISED_OPERATIONS, MAX_ADVERTISED_PAYLOAD_BYTES, MAX_CURSOR_AGE_S, MAX_RESULTS,
-};
+use crate::limits::{DEFAULT_RESULTS, MAX_BULK_BYTES, MAX_BULK_OPERATIONS, MAX_CURSOR_AGE_S, MAX_RESULTS};
 use crate::query::render_list;
 use crate::schema::{Attribute, Case, Presence, ResourceType, Schema};
 
@@ -23,9 +21,9 @@ pub fn service_provider_config(base_url: &str) -> Value {
         "schemas": [SERVICE_PROVIDER_CONFIG_SCHEMA],
         "patch": { "supported": true },
         "bulk": {
-            "supported": false,
-            "maxOperations": MAX_ADVERTISED_OPERATIONS,
-            "maxPayloadSize": MAX_ADVERTISED_PAYLOAD_BYTES,
+            "supported": true,
+            "maxOperations": MAX_BULK_OPERATIONS,
+            "maxPayloadSize": MAX_BULK_BYTES,
         },
         "filter": { "supported": true, "maxResults": MAX_RESULTS },
         "changePassword": { "supported": false },

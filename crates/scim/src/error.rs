@@ -154,6 +154,30 @@ pub enum ScimError {
         /// The bound.
         max: usize,
     },
+    /// The body of a bulk request has not its schema.
+    #[error("`schemas` must contain `urn:ietf:params:scim:api:messages:2.0:BulkRequest`")]
+    NotBulk,
+    /// An operation of a bulk request lacks something or has it in a wrong form.
+    #[error("`{part}` of an operation is missing or not valid")]
+    InvalidBulkOperation {
+        /// Which part.
+        part: &'static str,
+    },
+    /// More operations than [`crate::limits::MAX_BULK_OPERATIONS`].
+    #[error("more than `maxOperations`, {max}, operations in one request")]
+    BulkTooLarge {
+        /// The bound.
+        max: usize,
+    },
+    /// A reference to nothing that the request makes, or to what could not be made.
+    #[error("`bulkId:{id}` stands for nothing that this request made")]
+    UnknownBulkId {
+        /// The name, cut.
+        id: String,
+    },
+    /// Operations of a bulk request that refer to each other in a circle.
+    #[error("operations refer to each other in a circle, so that none can be first")]
+    CircularBulk,
     /// An operation is none of add, replace, remove.
     #[error("`op` must be `add`, `replace` or `remove`")]
     UnknownOp,
@@ -337,9 +361,9 @@ impl ScimError {
             Self::Forbidden | Self::FilteredDiscovery => 403,
             Self::NotFound => 404,
             Self::MethodNotAllowed => 405,
-            Self::Uniqueness { .. } => 409,
+            Self::Uniqueness { .. } | Self::UnknownBulkId { .. } | Self::CircularBulk => 409,
             Self::PreconditionFailed => 412,
-            Self::PayloadTooLarge { .. } => 413,
+            Self::PayloadTooLarge { .. } | Self::BulkTooLarge { .. } => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyRequests => 429,
             Self::Internal => 500,
@@ -361,6 +385,8 @@ impl ScimError {
             | Self::NotPatch
             | Self::NoOperations
             | Self::TooManyOperations { .. }
+            | Self::NotBulk
+            | Self::InvalidBulkOperation { .. }
             | Self::UnknownOp => Some(ScimType::InvalidSyntax),
             Self::StringTooLong { .. }
             | Self::NulCharacter
@@ -394,6 +420,9 @@ impl ScimError {
             Self::ExpiredCursor { .. } => Some(ScimType::ExpiredCursor),
             Self::InvalidCount => Some(ScimType::InvalidCount),
             Self::Unauthorized
+            | Self::BulkTooLarge { .. }
+            | Self::UnknownBulkId { .. }
+            | Self::CircularBulk
             | Self::Forbidden
             | Self::FilteredDiscovery
             | Self::NotFound

@@ -8,12 +8,14 @@
 //! |---|---|
 //! | [`user`], [`group`] | a resource as a client said it, and its representation |
 //! | [`patch`] | operations on a user, and as changes of a group that need no member list |
+//! | [`bulk`] | several operations in one body |
 //! | [`filter`], [`sort`], [`query`], [`projection`] | what a list asks for, and its answer |
 //! | [`precondition`] | the versions that a client names |
 //! | [`facet`] | which values of a user a mapping can name |
 //! | [`schema`], [`discovery`] | what attributes there are, and what clients are told |
 //! | [`error`], [`note`], [`limits`] | refusals, dialects, bounds |
 
+pub mod bulk;
 pub mod discovery;
 pub mod error;
 pub mod facet;
@@ -37,6 +39,7 @@ mod json;
 mod target;
 mod values;
 
+pub use bulk::{Bulk, BulkMethod, BulkOperation, BulkOutcome, Turn, parse_bulk};
 pub use error::{ScimError, ScimType};
 pub use filter::{Filter, Lookup, Narrowed};
 pub use group::{Group, MemberOfGroup, MemberRef, parse_group, render_group};

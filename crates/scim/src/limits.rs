@@ -35,12 +35,13 @@ pub const MAX_OPERATIONS: usize = 10_000;
 /// Operations of one PATCH of a user: each may compare all values of an attribute, and nobody has that many to change.
 pub const MAX_USER_OPERATIONS: usize = 1_000;
 
-/// What discovery tells as `bulk.maxOperations` although bulk is not served: there are clients that cut the
-/// operations of one PATCH by this number, and zero would make them send everything at once.
-pub const MAX_ADVERTISED_OPERATIONS: usize = 1_000;
+/// Operations of one bulk request, told to clients as `bulk.maxOperations`. There are clients that cut the operations of
+/// one PATCH by it, too.
+pub const MAX_BULK_OPERATIONS: usize = 1_000;
 
-/// What discovery tells as `bulk.maxPayloadSize`, in bytes, although bulk is not served.
-pub const MAX_ADVERTISED_PAYLOAD_BYTES: usize = 1_048_576;
+/// Bytes of a bulk request, told to clients as `bulk.maxPayloadSize`: as many people as it may have operations, with
+/// twice the attributes that providers send.
+pub const MAX_BULK_BYTES: usize = 2 * 1_048_576;
 
 /// Members named by one call, all operations together.
 pub const MAX_MEMBERS_PER_CALL: usize = 100_000;

@@ -48,6 +48,7 @@ struct Inner {
     portcullis: Portcullis,
     edge: edge::EdgeSettings,
     scim_failures: scim::caller::Failures,
+    scim_rates: scim::rate::Rates,
     metrics: Option<RenderMetrics>,
     draining: AtomicBool,
 }
@@ -67,8 +68,9 @@ impl App {
         metrics: Option<RenderMetrics>,
     ) -> Self {
         let scim_failures = scim::caller::Failures::default();
+        let scim_rates = scim::rate::Rates::default();
         let draining = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { portcullis, edge, scim_failures, metrics, draining }) }
+        Self { inner: Arc::new(Inner { portcullis, edge, scim_failures, scim_rates, metrics, draining }) }
     }
 
     /// From now on the server is not ready: requests that came are answered, no new ones should come.
@@ -94,6 +96,12 @@ impl App {
     #[must_use]
     pub fn scim_failures(&self) -> &scim::caller::Failures {
         &self.inner.scim_failures
+    }
+
+    /// How fast directories call.
+    #[must_use]
+    pub fn scim_rates(&self) -> &scim::rate::Rates {
+        &self.inner.scim_rates
     }
 
     /// The use cases.

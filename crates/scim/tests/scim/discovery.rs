@@ -4,7 +4,9 @@ use portcullis_scim::ResourceType;
 use portcullis_scim::discovery::{
     find_resource_type, find_schema_document, resource_types, schemas, service_provider_config,
 };
-use portcullis_scim::limits::{DEFAULT_RESULTS, MAX_CURSOR_AGE_S, MAX_RESULTS};
+use portcullis_scim::limits::{
+    DEFAULT_RESULTS, MAX_BULK_BYTES, MAX_BULK_OPERATIONS, MAX_CURSOR_AGE_S, MAX_RESULTS,
+};
 use portcullis_scim::schema::{ENTERPRISE_SCHEMA, GROUP_SCHEMA, USER_SCHEMA, find_attribute, find_schema};
 use serde_json::{Value, json};
 
@@ -15,7 +17,7 @@ fn the_configuration_tells_exactly_what_is_served() {
     let config = service_provider_config(BASE);
     assert_eq!(config["patch"], json!({"supported": true}));
     assert_eq!(config["filter"], json!({"supported": true, "maxResults": MAX_RESULTS}));
-    for (feature, is_served) in [("bulk", false), ("changePassword", false), ("sort", true), ("etag", true)] {
+    for (feature, is_served) in [("bulk", true), ("changePassword", false), ("sort", true), ("etag", true)] {
         assert_eq!(config[feature]["supported"], json!(is_served), "{feature}");
     }
     assert_eq!(
@@ -27,7 +29,10 @@ fn the_configuration_tells_exactly_what_is_served() {
     );
     assert_eq!(config["authenticationSchemes"][0]["type"], "oauthbearertoken");
     assert_eq!(config["meta"]["location"], format!("{BASE}/ServiceProviderConfig"));
-    assert!(config["bulk"]["maxOperations"].as_u64().is_some_and(|max| max > 0), "clients cut a patch by it");
+    assert_eq!(
+        config["bulk"],
+        json!({ "supported": true, "maxOperations": MAX_BULK_OPERATIONS, "maxPayloadSize": MAX_BULK_BYTES })
+    );
 }
 
 #[test]

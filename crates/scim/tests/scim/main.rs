@@ -8,6 +8,7 @@
 )]
 
 mod bounds;
+mod bulk;
 mod dialects;
 mod discovery;
 mod errors;

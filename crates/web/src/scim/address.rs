@@ -45,6 +45,8 @@ pub enum Endpoint {
     All,
     /// A search by a body.
     Search(Whose),
+    /// Several operations in one body.
+    Bulk,
     /// All people.
     Users,
     /// One person, by the text of the id.
@@ -67,7 +69,7 @@ impl Endpoint {
     pub const fn allowed(&self) -> &'static str {
         match self {
             Self::Users | Self::Groups => "GET, POST",
-            Self::Search(_) => "POST",
+            Self::Search(_) | Self::Bulk => "POST",
             Self::User(_) | Self::Group(_) => "GET, PUT, PATCH, DELETE",
             Self::All | Self::Discovery(_) | Self::NotServed | Self::Unknown => "GET",
         }
@@ -80,7 +82,8 @@ impl Endpoint {
             [".search"] => Self::Search(Whose::All),
             ["Users", ".search"] => Self::Search(Whose::Users),
             ["Groups", ".search"] => Self::Search(Whose::Groups),
-            ["Bulk" | "Me", ..] => Self::NotServed,
+            ["Bulk"] => Self::Bulk,
+            ["Me", ..] => Self::NotServed,
             ["Users"] => Self::Users,
             ["Users", id] => Self::User((*id).to_owned()),
             ["Groups"] => Self::Groups,
@@ -122,6 +125,22 @@ impl Address {
         let below = below.strip_prefix(&directory).unwrap_or(below);
         let written = if query.is_empty() { below.to_owned() } else { format!("{below}?{query}") };
         Self { directory, endpoint, parameters: parameters(&query), written }
+    }
+}
+
+impl Address {
+    /// What a path below the base URL leads to, as an operation of a bulk request names it.
+    #[must_use]
+    pub fn below(directory: &str, path: &str) -> Self {
+        let (path, query) = path.split_once('?').unwrap_or((path, ""));
+        let segments: Vec<String> = path.split('/').filter(|s| !s.is_empty()).map(decoded).collect();
+        let written = if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") };
+        Self {
+            directory: directory.to_owned(),
+            endpoint: Endpoint::of(&segments),
+            parameters: parameters(query),
+            written,
+        }
     }
 }
 

@@ -44,7 +44,9 @@ impl Refused {
         Self { retry_after_s: Some(retry_after_s), ..Self::from(ScimError::TooManyRequests) }
     }
 
-    fn body(&self) -> Value {
+    /// The body of the answer.
+    #[must_use]
+    pub fn body(&self) -> Value {
         let mut body = json!({
             "schemas": [ERROR_SCHEMA],
             "status": self.status.as_u16().to_string(),
@@ -64,7 +66,9 @@ const fn code(error: &ScimError) -> &'static str {
         ScimError::Forbidden | ScimError::FilteredDiscovery => "forbidden",
         ScimError::NotFound => "not_found",
         ScimError::MethodNotAllowed => "method_not_allowed",
-        ScimError::PayloadTooLarge { .. } => "body_too_large",
+        ScimError::PayloadTooLarge { .. } | ScimError::BulkTooLarge { .. } => "body_too_large",
+        ScimError::UnknownBulkId { .. } | ScimError::CircularBulk => "unresolved_bulk_id",
+        ScimError::PreconditionFailed => "other_version",
         ScimError::UnsupportedMediaType => "unsupported_media_type",
         ScimError::TooManyRequests => "too_many_attempts",
         ScimError::NotImplemented => "not_implemented",
@@ -79,7 +83,8 @@ impl From<ScimError> for Refused {
         let scim_type = error.scim_type().map(portcullis_scim::ScimType::as_str);
         let detail = match &error {
             ScimError::NotImplemented => {
-                "this is not served: use /Users, /Groups, /.search and the discovery endpoints".to_owned()
+                "this is not served: use /Users, /Groups, /.search, /Bulk and the discovery endpoints"
+                    .to_owned()
             }
             other => other.detail(),
         };

@@ -6,10 +6,12 @@
 //! answer, a 404 or 405 too, must be a SCIM error.
 
 pub mod address;
+mod bulk;
 pub mod caller;
 mod discovery;
 pub mod error;
 mod groups;
+pub mod rate;
 mod search;
 mod trace;
 mod users;
@@ -22,6 +24,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::RequestId;
+use portcullis_scim::limits::MAX_BULK_BYTES;
 use portcullis_scim::{DialectNote, MEDIA_TYPE, Preconditions, Projection, ScimError};
 use portcullis_service::provisioning::Speaker;
 use portcullis_service::scim::base_url;
@@ -140,6 +143,10 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
     let mut bytes = Bytes::new();
     let (organization, outcome) = match caller::prove(&app, &call).await {
         Ok(speaker) => {
+            if let Err(retry_after_s) = app.scim_rates().count(speaker.directory, call.started_at) {
+                // No trace: whoever calls that often must not fill the organization's page.
+                return Refused::too_many(retry_after_s).into_response();
+            }
             let desk = Desk { app: &app, speaker, call: &call, base: base(&app, speaker) };
             let outcome = match body_of(&call, body).await {
                 Ok(read) => {
@@ -170,6 +177,7 @@ async fn body_of(call: &Call, body: Body) -> Result<Bytes, Refused> {
     let max_bytes = match (&call.method, &call.address.endpoint) {
         (&Method::POST | &Method::PUT | &Method::PATCH, Endpoint::Users | Endpoint::User(_)) => MAX_USER_BODY,
         (&Method::POST, Endpoint::Search(_)) => MAX_SEARCH_BODY,
+        (&Method::POST, Endpoint::Bulk) => MAX_BULK_BYTES,
         (&Method::POST | &Method::PUT | &Method::PATCH, Endpoint::Groups | Endpoint::Group(_)) => {
             MAX_GROUP_BODY
         }
@@ -204,6 +212,14 @@ async fn parsed<T: Send + 'static>(
 }
 
 async fn dispatch(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
+    match (&desk.call.address.endpoint, &desk.call.method) {
+        (Endpoint::Bulk, &Method::POST) => bulk::run(desk, body).await,
+        _ => dispatch_one(desk, body).await,
+    }
+}
+
+/// Everything but a bulk request, which consists of these.
+async fn dispatch_one(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
     match (&desk.call.address.endpoint, &desk.call.method) {
         (Endpoint::NotServed, _) => Err(ScimError::NotImplemented.into()),
         (Endpoint::Unknown, _) => Err(ScimError::NotFound.into()),

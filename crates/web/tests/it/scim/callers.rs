@@ -2,8 +2,11 @@
 
 use std::net::IpAddr;
 
+use portcullis_domain::Timestamp;
+use portcullis_domain::id::DirectoryId;
 use portcullis_testkit::START;
 use portcullis_web::scim::caller::{Failures, MAX_COUNTED, MAX_FAILURES};
+use portcullis_web::scim::rate::{MAX_CALLS_A_SECOND, MAX_CALLS_AT_ONCE, Rates};
 use serde_json::{Value, json};
 
 use super::provider::{Provider, person};
@@ -130,4 +133,39 @@ fn failures_are_counted_in_bounded_memory_and_those_that_were_counted_stay_limit
         assert_eq!(failures.count(late, None, now), Ok(()), "beyond the bound nothing is counted");
     }
     assert_eq!(failures.count(attacker, None, now.plus_s(60)), Ok(()), "a new minute begins");
+}
+
+#[test]
+fn a_directory_may_call_far_faster_than_any_import_and_is_told_when_to_come_back() {
+    let rates = Rates::default();
+    let (one, other) = ("dir_00000000000000000000000000000001", "dir_00000000000000000000000000000002");
+    let (one, other): (DirectoryId, DirectoryId) = (one.parse().unwrap(), other.parse().unwrap());
+    let start = Timestamp::from_seconds(1_000_000);
+    let mut at = start;
+    for _ in 0..10 * MAX_CALLS_A_SECOND {
+        assert_eq!(rates.count(one, at), Ok(()), "nobody below the limit is ever slowed");
+        at = Timestamp::from_micros(at.micros() + 1_000_000 / MAX_CALLS_A_SECOND + 1);
+    }
+    const { assert!(MAX_CALLS_A_SECOND >= 2_000, "what the contract promises") };
+    let allowed = (0..3 * MAX_CALLS_AT_ONCE).filter(|_| rates.count(one, at).is_ok()).count();
+    let most = usize::try_from(MAX_CALLS_AT_ONCE).unwrap();
+    assert!(allowed <= most && allowed >= most / 2, "{allowed} at once");
+    assert_eq!(rates.count(one, at), Err(1));
+    assert_eq!(rates.count(other, at), Ok(()), "another directory is not slowed");
+    at = Timestamp::from_micros(at.micros() + 1_000_000);
+    assert_eq!(rates.count(one, at), Ok(()), "it comes back");
+    assert_eq!(rates.count(other, start), Ok(()), "a clock that goes back slows nobody");
+}
+
+#[tokio::test]
+async fn a_client_that_calls_too_fast_is_answered_429_with_retry_after() {
+    let idp = Provider::new();
+    let (rates, now) = (idp.bench.app().scim_rates(), idp.bench.portcullis().now());
+    while rates.count(idp.directory, now).is_ok() {}
+    let refused = idp.call("GET", "/Users/nobody", Value::Null).await;
+    assert_eq!(refused.status, 429);
+    assert_eq!(refused.headers["retry-after"], "1");
+    assert_eq!(refused.json()["status"], "429");
+    idp.bench.clock.pass_s(1);
+    assert_eq!(idp.call("GET", "/Users/nobody", Value::Null).await.status, 404);
 }

@@ -8,6 +8,7 @@
 )]
 
 mod belonging;
+mod bulk;
 mod callers;
 mod dialects;
 mod facets;

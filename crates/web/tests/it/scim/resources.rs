@@ -239,7 +239,7 @@ async fn every_other_path_and_method_is_a_scim_error() {
     let idp = Provider::new();
     let eng = idp.group("Eng", &[]).await;
     for (method, below, status) in [
-        ("POST", "/Bulk", 501),
+        ("POST", "/Bulk", 400),
         ("GET", "/Me", 501),
         ("GET", "/.search", 405),
         ("GET", "/Nothing", 404),

@@ -1,0 +1,386 @@
+//! Bulk requests (RFC 7644 section 3.7): several operations in one body, which may refer to what others make.
+//!
+//! A reference is the text `bulkId:x` wherever an id may stand: in a path, as a member, as a manager. What makes `x` is
+//! carried out first, wherever it stands in the request. Operations that refer to each other in a circle are refused:
+//! none of them could come first.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value, json};
+
+use crate::error::{ScimError, echo};
+use crate::json::parse_object;
+use crate::limits::{MAX_BULK_OPERATIONS, MAX_INDEXED_BYTES};
+
+/// The schema of a request.
+pub const BULK_REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+/// The schema of an answer.
+pub const BULK_RESPONSE_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkResponse";
+
+/// What a reference begins with.
+const REFERENCE: &str = "bulkId:";
+
+/// A bulk request.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Bulk {
+    /// The operations, in the order of the request.
+    pub operations: Vec<BulkOperation>,
+    /// After how many refused operations the rest is left undone.
+    pub fail_on_errors: Option<u64>,
+}
+
+/// The method of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum BulkMethod {
+    /// Create.
+    Post,
+    /// Replace.
+    Put,
+    /// Change.
+    Patch,
+    /// Delete.
+    Delete,
+}
+
+impl BulkMethod {
+    /// The spelling on the wire.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Post => "POST",
+            Self::Put => "PUT",
+            Self::Patch => "PATCH",
+            Self::Delete => "DELETE",
+        }
+    }
+}
+
+/// One operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BulkOperation {
+    /// What it does.
+    pub method: BulkMethod,
+    /// To what, below the base URL.
+    pub path: String,
+    /// By which name others refer to what it makes.
+    pub bulk_id: Option<String>,
+    /// The version that the client knows.
+    pub version: Option<String>,
+    data: Map<String, Value>,
+}
+
+/// What keeps an operation from being carried out, or who must come before it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Turn {
+    /// It can be carried out once those before it were.
+    Ready(usize),
+    /// It is part of a circle.
+    Circular(usize),
+}
+
+impl Turn {
+    /// Which operation it is, from 0.
+    #[must_use]
+    pub const fn index(&self) -> usize {
+        match self {
+            Self::Ready(index) | Self::Circular(index) => *index,
+        }
+    }
+}
+
+/// Parses the body of `POST /Bulk`.
+///
+/// # Errors
+///
+/// What the body breaks: JSON, bounds, the schema, an operation's form, a `bulkId` given twice.
+pub fn parse_bulk(body: &[u8]) -> Result<Bulk, ScimError> {
+    let mut is_bulk = false;
+    let mut fail_on_errors = None;
+    let mut operations = Value::Null;
+    for (key, value) in parse_object(body)? {
+        match key.to_ascii_lowercase().as_str() {
+            "schemas" => {
+                is_bulk = value.as_array().is_some_and(|schemas| {
+                    schemas
+                        .iter()
+                        .filter_map(Value::as_str)
+                        .any(|urn| urn.eq_ignore_ascii_case(BULK_REQUEST_SCHEMA))
+                });
+            }
+            "failonerrors" => fail_on_errors = parse_fail_on_errors(&value)?,
+            "operations" => operations = value,
+            _ => {}
+        }
+    }
+    if !is_bulk {
+        return Err(ScimError::NotBulk);
+    }
+    let Value::Array(operations) = operations else { return Err(ScimError::NoOperations) };
+    if operations.is_empty() {
+        return Err(ScimError::NoOperations);
+    }
+    if operations.len() > MAX_BULK_OPERATIONS {
+        return Err(ScimError::BulkTooLarge { max: MAX_BULK_OPERATIONS });
+    }
+    let operations = operations.into_iter().map(parse_operation).collect::<Result<Vec<_>, _>>()?;
+    let mut named = HashSet::new();
+    for id in operations.iter().filter_map(|operation| operation.bulk_id.as_deref()) {
+        if !named.insert(id) {
+            return Err(ScimError::DuplicateKey { key: echo(&format!("{REFERENCE}{id}")) });
+        }
+    }
+    Ok(Bulk { operations, fail_on_errors })
+}
+
+fn parse_fail_on_errors(value: &Value) -> Result<Option<u64>, ScimError> {
+    match value {
+        Value::Null => Ok(None),
+        Value::Number(number) => match number.as_u64() {
+            Some(0) | None => Err(ScimError::InvalidParameter { name: "failOnErrors" }),
+            some => Ok(some),
+        },
+        _ => Err(ScimError::InvalidParameter { name: "failOnErrors" }),
+    }
+}
+
+fn parse_operation(value: Value) -> Result<BulkOperation, ScimError> {
+    let invalid = |part: &'static str| ScimError::InvalidBulkOperation { part };
+    let Value::Object(object) = value else { return Err(ScimError::NoOperations) };
+    let (mut method, mut path, mut bulk_id, mut version) = (None, None, None, None);
+    let mut data = Map::new();
+    for (key, value) in object {
+        match (key.to_ascii_lowercase().as_str(), value) {
+            ("method", Value::String(text)) => method = Some(text.to_ascii_uppercase()),
+            ("path", Value::String(text)) => path = Some(text),
+            ("bulkid", Value::String(text)) if text.len() <= MAX_INDEXED_BYTES && !text.is_empty() => {
+                bulk_id = Some(text);
+            }
+            ("version", Value::String(text)) => version = Some(text),
+            ("data", Value::Object(object)) => data = object,
+            ("bulkid" | "version" | "data", Value::Null) => {}
+            ("bulkid", _) => return Err(invalid("bulkId")),
+            ("version", _) => return Err(invalid("version")),
+            ("data", _) => return Err(invalid("data")),
+            _ => {}
+        }
+    }
+    let method = match method.as_deref() {
+        Some("POST") => BulkMethod::Post,
+        Some("PUT") => BulkMethod::Put,
+        Some("PATCH") => BulkMethod::Patch,
+        Some("DELETE") => BulkMethod::Delete,
+        _ => return Err(invalid("method")),
+    };
+    if method == BulkMethod::Post && bulk_id.is_none() {
+        return Err(invalid("bulkId"));
+    }
+    let path = path.filter(|path| !path.is_empty()).ok_or_else(|| invalid("path"))?;
+    Ok(BulkOperation { method, path, bulk_id, version, data })
+}
+
+impl Bulk {
+    /// The operations in the order in which they can be carried out: the order of the request, except that what makes
+    /// something comes before those who refer to it.
+    #[must_use]
+    pub fn turns(&self) -> Vec<Turn> {
+        let makers: HashMap<&str, usize> = self
+            .operations
+            .iter()
+            .enumerate()
+            .filter(|(_, operation)| operation.method == BulkMethod::Post)
+            .filter_map(|(index, operation)| Some((operation.bulk_id.as_deref()?, index)))
+            .collect();
+        let needs: Vec<Vec<usize>> = self
+            .operations
+            .iter()
+            .map(|operation| {
+                operation.references().iter().filter_map(|id| makers.get(id.as_str()).copied()).collect()
+            })
+            .collect();
+        let mut walk = Walk { needs: &needs, states: vec![State::Untouched; needs.len()], turns: Vec::new() };
+        for index in 0..needs.len() {
+            walk.visit(index);
+        }
+        walk.turns
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    Untouched,
+    Open,
+    Done,
+}
+
+/// A walk along the references, each operation after those that it needs.
+struct Walk<'n> {
+    needs: &'n [Vec<usize>],
+    states: Vec<State>,
+    turns: Vec<Turn>,
+}
+
+impl Walk<'_> {
+    /// Visits an operation and what it needs. A list of its own takes the place of recursion, whose depth a client
+    /// would decide.
+    fn visit(&mut self, index: usize) {
+        let mut circular: HashSet<usize> = HashSet::new();
+        let mut path: Vec<(usize, usize)> = Vec::new();
+        if self.open(index) {
+            path.push((index, 0));
+        }
+        while let Some((at, next)) = path.pop() {
+            let Some(needed) = self.needs.get(at).and_then(|needs| needs.get(next)).copied() else {
+                if let Some(state) = self.states.get_mut(at) {
+                    *state = State::Done;
+                }
+                self.turns.push(if circular.contains(&at) { Turn::Circular(at) } else { Turn::Ready(at) });
+                continue;
+            };
+            path.push((at, next + 1));
+            if self.states.get(needed) == Some(&State::Open) {
+                let from = path.iter().position(|(open, _)| *open == needed).unwrap_or(0);
+                circular.extend(path.iter().skip(from).map(|(open, _)| *open));
+            } else if self.open(needed) {
+                path.push((needed, 0));
+            }
+        }
+    }
+
+    fn open(&mut self, index: usize) -> bool {
+        match self.states.get_mut(index) {
+            Some(state @ State::Untouched) => {
+                *state = State::Open;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+impl BulkOperation {
+    /// The names that it refers to, each once.
+    #[must_use]
+    pub fn references(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        collect_in_text(&self.path, &mut names);
+        self.data.values().for_each(|value| collect(value, &mut names));
+        names.sort_unstable();
+        names.dedup();
+        names
+    }
+
+    /// The path and body, with each reference replaced by the id that it stands for.
+    ///
+    /// # Errors
+    ///
+    /// [`ScimError::UnknownBulkId`] for one that stands for nothing.
+    pub fn resolved(&self, ids: &HashMap<String, String>) -> Result<(String, Vec<u8>), ScimError> {
+        if let Some(unknown) = self.references().iter().find(|name| !ids.contains_key(*name)) {
+            return Err(ScimError::UnknownBulkId { id: echo(unknown) });
+        }
+        let path = replaced(&self.path, ids);
+        if self.data.is_empty() {
+            return Ok((path, Vec::new()));
+        }
+        let mut data = Value::Object(self.data.clone());
+        replace(&mut data, ids);
+        Ok((path, data.to_string().into_bytes()))
+    }
+}
+
+fn collect(value: &Value, names: &mut Vec<String>) {
+    match value {
+        Value::String(text) => collect_in_text(text, names),
+        Value::Array(values) => values.iter().for_each(|value| collect(value, names)),
+        Value::Object(object) => object.values().for_each(|value| collect(value, names)),
+        Value::Null | Value::Bool(_) | Value::Number(_) => {}
+    }
+}
+
+fn collect_in_text(text: &str, names: &mut Vec<String>) {
+    names.extend(pieces(text).filter_map(|piece| piece.name).map(str::to_owned));
+}
+
+fn replace(value: &mut Value, ids: &HashMap<String, String>) {
+    match value {
+        Value::String(text) if text.contains(REFERENCE) => *text = replaced(text, ids),
+        Value::Array(values) => values.iter_mut().for_each(|value| replace(value, ids)),
+        Value::Object(object) => object.values_mut().for_each(|value| replace(value, ids)),
+        _ => {}
+    }
+}
+
+fn replaced(text: &str, ids: &HashMap<String, String>) -> String {
+    pieces(text).fold(String::with_capacity(text.len()), |mut whole, piece| {
+        whole.push_str(piece.before);
+        if let Some(name) = piece.name {
+            whole.push_str(ids.get(name).map_or(name, String::as_str));
+        }
+        whole
+    })
+}
+
+/// Text, and the name of the reference that follows it.
+struct Piece<'t> {
+    before: &'t str,
+    name: Option<&'t str>,
+}
+
+/// Cuts a text at its references. One begins the text or follows what may stand before an id (`/` in a path, a
+/// quotation mark in a filter), so that a word that only contains `bulkId:` stays what it is.
+fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let begins = |at: &usize| {
+            text.get(..*at).is_some_and(|before| before.is_empty() || before.ends_with(['/', '"']))
+        };
+        let Some(at) = text.match_indices(REFERENCE).map(|(at, _)| at).find(begins) else {
+            rest = None;
+            return Some(Piece { before: text, name: None });
+        };
+        let (before, reference) = text.split_at_checked(at)?;
+        let name = reference.strip_prefix(REFERENCE)?;
+        let end = name.find(['/', '"', '?']).unwrap_or(name.len());
+        let (name, after) = name.split_at_checked(end)?;
+        rest = (!after.is_empty()).then_some(after);
+        Some(Piece { before, name: Some(name) })
+    })
+}
+
+/// What came of one operation.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BulkOutcome {
+    /// The HTTP status.
+    pub status: u16,
+    /// Where the resource is; none for a create that was refused.
+    pub location: Option<String>,
+    /// The version of the resource.
+    pub version: Option<String>,
+    /// The error, if it was refused.
+    pub response: Option<Value>,
+}
+
+/// One entry of the answer.
+#[must_use]
+pub fn render_outcome(operation: &BulkOperation, outcome: &BulkOutcome) -> Value {
+    let mut entry = Map::new();
+    let mut put = |key: &str, value: Option<Value>| {
+        if let Some(value) = value {
+            entry.insert(key.to_owned(), value);
+        }
+    };
+    put("method", Some(operation.method.as_str().into()));
+    put("bulkId", operation.bulk_id.as_deref().map(Value::from));
+    put("location", outcome.location.as_deref().map(Value::from));
+    put("version", outcome.version.as_deref().map(Value::from));
+    put("status", Some(outcome.status.to_string().into()));
+    put("response", outcome.response.clone());
+    Value::Object(entry)
+}
+
+/// The answer: an entry for each operation that was tried, in the order of the request.
+#[must_use]
+pub fn render_bulk(entries: Vec<Value>) -> Value {
+    json!({ "schemas": [BULK_RESPONSE_SCHEMA], "Operations": entries })
+}

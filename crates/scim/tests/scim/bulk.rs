@@ -1,0 +1,187 @@
+//! Bulk requests: their form, their references and their order.
+
+use std::collections::HashMap;
+
+use portcullis_scim::bulk::{BULK_REQUEST_SCHEMA, BulkOutcome, render_bulk, render_outcome};
+use portcullis_scim::limits::MAX_BULK_OPERATIONS;
+use portcullis_scim::{Bulk, ScimError, Turn, parse_bulk};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+fn bulk(operations: Value) -> Result<Bulk, ScimError> {
+    let body = json!({ "schemas": [BULK_REQUEST_SCHEMA], "Operations": operations });
+    parse_bulk(body.to_string().as_bytes())
+}
+
+fn create(name: &str, data: Value) -> Value {
+    json!({ "method": "POST", "path": "/Users", "bulkId": name, "data": data })
+}
+
+#[test]
+fn a_bulk_request_has_its_schema_and_whole_operations() {
+    let one = json!([create("a", json!({}))]);
+    for (body, refusal) in [
+        (json!({ "Operations": one }), ScimError::NotBulk),
+        (json!({ "schemas": [BULK_REQUEST_SCHEMA] }), ScimError::NoOperations),
+        (json!({ "schemas": [BULK_REQUEST_SCHEMA], "Operations": [] }), ScimError::NoOperations),
+        (json!({ "schemas": [BULK_REQUEST_SCHEMA], "Operations": [7] }), ScimError::NoOperations),
+        (
+            json!({ "schemas": [BULK_REQUEST_SCHEMA], "Operations": one, "failOnErrors": 0 }),
+            ScimError::InvalidParameter { name: "failOnErrors" },
+        ),
+    ] {
+        assert_eq!(parse_bulk(body.to_string().as_bytes()), Err(refusal), "{body}");
+    }
+    for (operation, part) in [
+        (json!({ "path": "/Users", "bulkId": "a" }), "method"),
+        (json!({ "method": "GET", "path": "/Users" }), "method"),
+        (json!({ "method": "POST", "path": "/Users" }), "bulkId"),
+        (json!({ "method": "POST", "path": "/Users", "bulkId": "" }), "bulkId"),
+        (json!({ "method": "DELETE" }), "path"),
+        (json!({ "method": "PUT", "path": "/Users/1", "data": [] }), "data"),
+        (json!({ "method": "PUT", "path": "/Users/1", "version": 7 }), "version"),
+    ] {
+        assert_eq!(bulk(json!([operation])), Err(ScimError::InvalidBulkOperation { part }), "{operation}");
+    }
+    let twice = bulk(json!([create("a", json!({})), create("a", json!({}))]));
+    assert!(matches!(twice, Err(ScimError::DuplicateKey { .. })));
+    let lenient = bulk(json!([{ "METHOD": "delete", "path": "/Users/1", "data": null, "bulkId": null }]));
+    assert_eq!(lenient.expect("a request").operations[0].method.as_str(), "DELETE");
+}
+
+#[test]
+fn more_operations_than_told_are_refused_by_the_name_of_the_limit() {
+    let many = |many: usize| {
+        Value::Array((0..many).map(|_| json!({ "method": "DELETE", "path": "/Users/1" })).collect())
+    };
+    assert!(bulk(many(MAX_BULK_OPERATIONS)).is_ok());
+    let refusal = bulk(many(MAX_BULK_OPERATIONS + 1)).expect_err("too many");
+    assert_eq!(refusal.status(), 413);
+    assert!(refusal.detail().contains("maxOperations"), "{refusal}");
+}
+
+#[test]
+fn references_are_replaced_wherever_an_id_may_stand() {
+    let request = bulk(json!([{
+        "method": "PATCH", "path": "/Groups/bulkId:g?attributes=id", "data": {
+            "members": [{ "value": "bulkId:u", "$ref": "../Users/bulkId:u" }],
+            "manager": "bulkId:m.1",
+            "Operations": [{ "path": "members[value eq \"bulkId:u\"]" }],
+            "displayName": "about bulkId:x", "nickName": "xbulkId:y"
+        }
+    }]))
+    .expect("a request");
+    let operation = &request.operations[0];
+    assert_eq!(operation.references(), ["g", "m.1", "u"]);
+    let ids = |ids: &[(&str, &str)]| {
+        ids.iter().map(|(name, id)| ((*name).to_owned(), (*id).to_owned())).collect::<HashMap<_, _>>()
+    };
+    let (path, body) =
+        operation.resolved(&ids(&[("g", "dg_1"), ("u", "du_1"), ("m.1", "du_2")])).expect("resolved");
+    assert_eq!(path, "/Groups/dg_1?attributes=id");
+    let body: Value = serde_json::from_slice(&body).expect("json");
+    assert_eq!(
+        body,
+        json!({
+            "members": [{ "value": "du_1", "$ref": "../Users/du_1" }], "manager": "du_2",
+            "Operations": [{ "path": "members[value eq \"du_1\"]" }],
+            "displayName": "about bulkId:x", "nickName": "xbulkId:y"
+        })
+    );
+    let unknown = operation.resolved(&ids(&[("g", "dg_1"), ("u", "du_1")]));
+    assert_eq!(unknown, Err(ScimError::UnknownBulkId { id: "m.1".to_owned() }));
+    assert_eq!(ScimError::UnknownBulkId { id: String::new() }.status(), 409);
+}
+
+#[test]
+fn what_makes_something_comes_before_those_who_refer_to_it() {
+    let member = |name: &str| json!({ "members": [{ "value": format!("bulkId:{name}") }] });
+    let request = bulk(json!([
+        create("team", member("bob")),
+        create("alice", json!({})),
+        create("bob", json!({ "manager": "bulkId:alice" })),
+        { "method": "DELETE", "path": "/Users/bulkId:alice" },
+    ]))
+    .expect("a request");
+    let order: Vec<usize> = request.turns().iter().map(Turn::index).collect();
+    assert_eq!(order, [1, 2, 0, 3]);
+    let request = bulk(json!([
+        create("x", json!({})),
+        create("a", member("b")),
+        create("b", member("c")),
+        create("c", member("a")),
+        create("own", member("own")),
+        create("behind", member("a")),
+    ]))
+    .expect("a request");
+    let circular: Vec<usize> =
+        request.turns().iter().filter(|t| matches!(t, Turn::Circular(_))).map(Turn::index).collect();
+    assert_eq!(circular, [3, 2, 1, 4]);
+    assert_eq!(request.turns().len(), 6);
+}
+
+#[test]
+fn an_entry_tells_what_the_standard_wants_of_it() {
+    let request = bulk(json!([create("a", json!({}))])).expect("a request");
+    let made = BulkOutcome {
+        status: 201,
+        location: Some("l".to_owned()),
+        version: Some("v".to_owned()),
+        response: None,
+    };
+    let entry = render_outcome(&request.operations[0], &made);
+    assert_eq!(
+        entry,
+        json!({ "method": "POST", "bulkId": "a", "location": "l", "version": "v", "status": "201" })
+    );
+    let answer = render_bulk(vec![entry]);
+    assert_eq!(answer["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:BulkResponse"]));
+}
+
+proptest! {
+    #[test]
+    fn every_operation_has_one_turn_and_comes_after_what_it_needs(
+        needs in prop::collection::vec(prop::collection::vec(0..12_usize, 0..3), 1..12),
+    ) {
+        let operations: Vec<Value> = needs
+            .iter()
+            .enumerate()
+            .map(|(index, needs)| {
+                let members: Vec<Value> =
+                    needs.iter().map(|need| json!({ "value": format!("bulkId:o{need}") })).collect();
+                create(&format!("o{index}"), json!({ "members": members }))
+            })
+            .collect();
+        let turns = bulk(operations.into()).expect("a request").turns();
+        let mut seen: Vec<usize> = turns.iter().map(Turn::index).collect();
+        for (at, turn) in turns.iter().enumerate() {
+            if let Turn::Ready(index) = turn {
+                for need in needs[*index].iter().filter(|need| **need < needs.len()) {
+                    let place = turns.iter().position(|t| t.index() == *need).expect("a turn");
+                    let is_hopeless = reaches(&needs, *need, *need);
+                    prop_assert!(place < at || is_hopeless, "{index} before {need}");
+                }
+            } else {
+                prop_assert!(reaches(&needs, turn.index(), turn.index()), "{} is in no circle", turn.index());
+            }
+        }
+        seen.sort_unstable();
+        prop_assert_eq!(seen, (0..needs.len()).collect::<Vec<_>>());
+    }
+}
+
+/// Whether something leads from one operation to another along at least one reference.
+fn reaches(needs: &[Vec<usize>], from: usize, to: usize) -> bool {
+    let (mut open, mut seen) = (vec![from], vec![false; needs.len()]);
+    while let Some(at) = open.pop() {
+        for need in needs[at].iter().copied().filter(|need| *need < needs.len()) {
+            if need == to {
+                return true;
+            }
+            if !std::mem::replace(&mut seen[need], true) {
+                open.push(need);
+            }
+        }
+    }
+    false
+}

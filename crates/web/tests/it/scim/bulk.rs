@@ -1,0 +1,158 @@
+//! Bulk requests over HTTP: each operation as a call of its own.
+
+use serde_json::{Value, json};
+
+use super::provider::{GROUP, Provider, patch, person};
+
+const REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
+
+async fn bulk(idp: &Provider, operations: Value, fail_on_errors: Option<u32>) -> Vec<Value> {
+    let mut body = json!({ "schemas": [REQUEST], "Operations": operations });
+    if let Some(max) = fail_on_errors {
+        body["failOnErrors"] = json!(max);
+    }
+    let answer = idp.call("POST", "/Bulk", body).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let answer = answer.json();
+    assert_eq!(answer["schemas"], json!(["urn:ietf:params:scim:api:messages:2.0:BulkResponse"]));
+    answer["Operations"].as_array().unwrap().clone()
+}
+
+fn create(name: &str) -> Value {
+    json!({ "method": "POST", "path": "/Users", "bulkId": name, "data": person(name) })
+}
+
+fn statuses(entries: &[Value]) -> Vec<&str> {
+    entries.iter().map(|entry| entry["status"].as_str().expect("a string")).collect()
+}
+
+fn id_of(entry: &Value) -> String {
+    entry["location"].as_str().unwrap().rsplit('/').next().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn people_and_their_group_come_in_one_request_in_any_order() {
+    let idp = Provider::new();
+    let group = json!({ "schemas": [GROUP], "displayName": "Eng",
+        "members": [{ "value": "bulkId:alice" }, { "value": "bulkId:bob" }] });
+    let entries = bulk(
+        &idp,
+        json!([
+            { "method": "POST", "path": "/Groups", "bulkId": "eng", "data": group },
+            create("alice"),
+            create("bob"),
+            { "method": "PATCH", "path": "/Groups/bulkId:eng",
+              "data": patch(json!([{ "op": "remove", "path": "members[value eq \"bulkId:bob\"]" }])) },
+            { "method": "PUT", "path": "/Users/bulkId:bob", "data": person("robert") },
+            { "method": "DELETE", "path": "/Users/bulkId:bob" },
+        ]),
+        None,
+    )
+    .await;
+    assert_eq!(statuses(&entries), ["201", "201", "201", "204", "200", "204"]);
+    assert_eq!(entries[0]["bulkId"], "eng", "entries stand as the operations did");
+    let (eng, alice, bob) = (id_of(&entries[0]), id_of(&entries[1]), id_of(&entries[2]));
+    assert_eq!(entries[1]["location"], json!(idp.url(&format!("/Users/{alice}"))));
+    assert_eq!(entries[5]["location"], json!(idp.url(&format!("/Users/{bob}"))));
+    assert!(entries[1]["version"].as_str().unwrap().starts_with("W/"));
+    assert_eq!(idp.members(&eng).await, [alice]);
+    assert_eq!(idp.call("GET", &format!("/Users/{bob}"), Value::Null).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_refused_operation_has_its_error_and_the_others_are_carried_out() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    let entries = bulk(
+        &idp,
+        json!([
+            create("bob"),
+            create("alice"),
+            { "method": "PATCH", "path": format!("/Users/{alice}"), "version": "W/\"1\"",
+              "data": patch(json!([{ "op": "replace", "path": "title", "value": "x" }])) },
+            { "method": "PATCH", "path": format!("/Users/{alice}"),
+              "data": patch(json!([{ "op": "replace", "path": "id", "value": "x" }])) },
+            { "method": "DELETE", "path": "/Users/nobody" },
+            { "method": "PUT", "path": "/Users/bulkId:alice", "data": person("x") },
+            { "method": "POST", "path": "/Bulk", "bulkId": "inner", "data": {} },
+            { "method": "DELETE", "path": "/Schemas" },
+            create("carl"),
+        ]),
+        None,
+    )
+    .await;
+    assert_eq!(statuses(&entries), ["201", "409", "412", "400", "404", "409", "400", "400", "201"]);
+    assert_eq!(
+        (&entries[1]["response"]["scimType"], entries[1].get("location")),
+        (&json!("uniqueness"), None)
+    );
+    assert_eq!(entries[3]["response"]["scimType"], "mutability");
+    assert_eq!(entries[2]["location"], json!(idp.url(&format!("/Users/{alice}"))));
+    assert_eq!(idp.got("/Users?count=0").await["totalResults"], 3);
+    assert_eq!(idp.got(&format!("/Users/{alice}")).await.get("title"), None);
+    let circle = bulk(
+        &idp,
+        json!([
+            { "method": "POST", "path": "/Groups", "bulkId": "a",
+              "data": { "displayName": "A", "members": [{ "value": "bulkId:b" }] } },
+            { "method": "POST", "path": "/Groups", "bulkId": "b",
+              "data": { "displayName": "B", "members": [{ "value": "bulkId:a" }] } },
+        ]),
+        None,
+    )
+    .await;
+    assert_eq!(statuses(&circle), ["409", "409"]);
+}
+
+#[tokio::test]
+async fn after_as_many_errors_as_the_client_allows_the_rest_is_left_undone() {
+    let idp = Provider::new();
+    idp.user("alice").await;
+    let operations = json!([create("bob"), create("alice"), create("carl"), create("carl2"), create("dora")]);
+    let mut operations = operations;
+    operations[3]["data"] = person("alice");
+    let entries = bulk(&idp, operations.clone(), Some(2)).await;
+    assert_eq!(statuses(&entries), ["201", "409", "201", "409"]);
+    assert_eq!(idp.got("/Users?count=0").await["totalResults"], 3, "dora was not made");
+    let entries = bulk(&idp, operations, Some(1)).await;
+    assert_eq!(statuses(&entries), ["409"]);
+}
+
+#[tokio::test]
+async fn a_bulk_request_has_the_bounds_that_discovery_tells() {
+    let idp = Provider::new();
+    let told = idp.got("/ServiceProviderConfig").await["bulk"].clone();
+    let max = told["maxOperations"].as_u64().unwrap();
+    let many: Vec<Value> = (0..=max).map(|n| create(&format!("u{n}"))).collect();
+    let refused = idp.call("POST", "/Bulk", json!({ "schemas": [REQUEST], "Operations": many })).await;
+    assert_eq!(refused.status, 413);
+    assert!(refused.text().contains("maxOperations"), "{}", refused.text());
+    let large = "x".repeat(usize::try_from(told["maxPayloadSize"].as_u64().unwrap()).unwrap());
+    let refused = idp.call("POST", "/Bulk", json!({ "schemas": [REQUEST], "x": large })).await;
+    assert_eq!(refused.status, 413);
+    let whole = bulk(&idp, many[..usize::try_from(max).unwrap()].into(), None).await;
+    assert!(whole.iter().all(|entry| entry["status"] == "201"));
+    assert_eq!(idp.got("/Users?count=0").await["totalResults"], max);
+    assert_eq!(idp.call("GET", "/Bulk", Value::Null).await.status, 405);
+    assert_eq!(idp.call("GET", "/Me", Value::Null).await.status, 501);
+}
+
+#[tokio::test]
+async fn a_bulk_request_off_boards_like_any_call_and_each_refused_operation_leaves_a_trace() {
+    let idp = Provider::with(Some("member"), 3600);
+    let alice = idp.user("alice").await;
+    let key = idp.key(&idp.member("alice@acme.test").await).await;
+    assert_eq!(idp.code(&key).await, "allowed");
+    let off = patch(json!([{ "op": "Replace", "path": "active", "value": "False" }]));
+    let operations = json!([
+        { "method": "PATCH", "path": format!("/Users/{alice}"), "data": off },
+        { "method": "DELETE", "path": "/Users/nobody" },
+    ]);
+    assert_eq!(statuses(&bulk(&idp, operations, None).await), ["200", "404"]);
+    assert_eq!(idp.code(&key).await, "token_ended");
+    idp.bench.portcullis().store_traces().await.unwrap();
+    let (_, traces) = idp.admin("GET", "/traces?kind=directory", Value::Null).await;
+    let paths: Vec<&str> =
+        traces["items"].as_array().unwrap().iter().filter_map(|t| t["content"]["path"].as_str()).collect();
+    assert!(paths.contains(&"/Bulk") && paths.contains(&"/Users/nobody"), "{paths:?}");
+}
