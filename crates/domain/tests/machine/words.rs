@@ -161,3 +161,11 @@ fn a_mapping_that_gives_anything_is_not_empty_and_a_membership_tells_its_role() 
     assert!([role, team, environment].iter().all(|gives| !gives.is_empty()));
     assert_eq!(stored(&mapped(), NOW).role(), Some(&slug("member")));
 }
+
+#[test]
+fn a_mapping_of_a_group_is_found_by_what_it_compares_and_a_name_in_any_case() {
+    use portcullis_domain::mapping::MappingSource::{GroupDisplayName, GroupExternalId, GroupId};
+    assert_eq!(GroupExternalId("G-1".into()).key(), ("group_external_id", "G-1".into()));
+    assert_eq!(GroupId("G-1".into()).key(), ("group_id", "G-1".into()));
+    assert_eq!(GroupDisplayName(" Core Team".into()).key(), ("group_display_name", "core team".into()));
+}
