@@ -194,6 +194,7 @@ fn responses(
 const fn success(status: u16) -> &'static str {
     match status {
         201 => "Made.",
+        202 => "Begun.",
         204 => "Done; there is nothing to show.",
         _ => "Done.",
     }

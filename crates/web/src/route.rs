@@ -106,6 +106,15 @@ impl Operation {
         Self::new(Method::POST, 200, path, needs, summary, routing::post(handler))
     }
 
+    /// A POST that begins something and answers 202.
+    pub fn begin<H, T>(path: &'static str, needs: Needs, summary: &'static str, handler: H) -> Self
+    where
+        H: Handler<T, App>,
+        T: 'static,
+    {
+        Self::new(Method::POST, 202, path, needs, summary, routing::post(handler))
+    }
+
     /// A PATCH that answers 200.
     pub fn patch<H, T>(path: &'static str, needs: Needs, summary: &'static str, handler: H) -> Self
     where

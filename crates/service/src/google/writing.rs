@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use portcullis_domain::cause::CauseKind;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, RequestId};
+use portcullis_store::db::Lock;
 use portcullis_store::google::{self, Stage};
 use portcullis_store::{Priority, StoreError, Tx, membership};
 
@@ -235,6 +236,8 @@ impl Writer<'_> {
         let done = self
             .portcullis
             .write(priority, move |tx, moment| {
+                // The rules before the row, as whoever changes the source has them: locks are taken in one order.
+                tx.lock(Lock::Rules(speaker.organization))?;
                 let stage = Stage { phase: "writing", progress: &progress };
                 if !google::keep(tx, (directory, run), stage, LEASE_S)? {
                     return Err(ServiceError::Store(StoreError::Fenced));

@@ -4,15 +4,18 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::directory::{self as domain, DirectoryKind};
+use portcullis_domain::google::GoogleSource;
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
 use portcullis_service::directory::{self, DirectoryChanges, Governed, NewDirectory};
+use portcullis_service::google::{self, Ground};
 use portcullis_service::rules::Carried;
 use portcullis_service::{ServiceError, Surroundings};
-use portcullis_store::Priority;
+use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
+use crate::api::google::{Google, GooglePatch, GoogleWish};
 use crate::api::token::{IssuedToken, TokenWire, page};
 use crate::body::{At, Body, Page, PageQuery, Params, present};
 use crate::error::Problem;
@@ -25,7 +28,7 @@ use crate::scope::Scope;
 pub struct Directory {
     /// Its id.
     id: String,
-    /// `scim`, or `claims` for the one that a connection's claims feed.
+    /// `scim`, `google`, or `claims` for the one that a connection's claims feed.
     kind: &'static str,
     /// Its name for people.
     name: String,
@@ -39,8 +42,10 @@ pub struct Directory {
     settle_s: i64,
     /// The connection whose claims feed it.
     connection: Option<String>,
-    /// Where a provider speaks SCIM to it; null for claims.
+    /// Where a provider speaks SCIM to it; null for the other kinds.
     base_url: Option<String>,
+    /// Where a directory of Google Workspace gets its facts; null for the other kinds.
+    google: Option<Google>,
     /// When it was made.
     created_at: At,
     /// Present and true while a change of it is still being stored for the people whom it touches.
@@ -48,24 +53,24 @@ pub struct Directory {
     rules_pending: bool,
 }
 
-/// A directory that was made just now, with its first token.
+/// A directory that was made just now, with its first token if a provider speaks to it.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct CreatedDirectory {
     /// The directory.
     #[serde(flatten)]
     about: Directory,
-    /// The secret of its first SCIM token, here and never again.
-    #[schemars(with = "Option<String>")]
-    token: String,
+    /// The secret of its first SCIM token, here and never again; null for Google Workspace.
+    token: Option<String>,
     /// The id of that token.
-    token_id: String,
+    token_id: Option<String>,
 }
 
 impl Directory {
-    fn of(d: domain::Directory, around: &Surroundings) -> Self {
+    fn of((d, source): (domain::Directory, Option<GoogleSource>), around: &Surroundings) -> Self {
         let scim = d.kind == DirectoryKind::Scim;
         Self {
             base_url: scim.then(|| around.url(&format!("/scim/v2/{}", d.id))),
+            google: source.map(Google::of),
             id: d.id.to_string(),
             kind: d.kind.as_str(),
             name: d.name,
@@ -86,7 +91,7 @@ impl Directory {
 pub enum Kind {
     /// A provider pushes them by SCIM 2.0.
     Scim,
-    /// Google Directory is asked for them; not in this version.
+    /// Google Workspace is asked for them.
     Google,
 }
 
@@ -101,11 +106,13 @@ pub struct Brake {
 }
 
 /// A new directory.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DirectoryWish {
     /// How it learns its facts.
     kind: Kind,
+    /// Where a directory of Google Workspace gets its facts; for that kind only, and needed there.
+    google: Option<GoogleWish>,
     /// Its name for people.
     name: String,
     /// The slug of the role of people in no mapped group; null, and if nothing is said: no access for them.
@@ -119,9 +126,11 @@ pub struct DirectoryWish {
 }
 
 /// What changes of a directory.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct DirectoryPatch {
+    /// Where a directory of Google Workspace gets its facts from now on; for that kind only.
+    google: Option<GooglePatch>,
     /// Its name for people.
     name: Option<String>,
     /// The slug of the role of people in no mapped group; null: no access for them.
@@ -212,21 +221,41 @@ async fn create(
     body: Body<DirectoryWish>,
 ) -> Result<Created, Problem> {
     let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller.clone(), body.value);
-    if said.kind == Kind::Google {
-        return Err(ServiceError::NotAvailable("google").into());
-    }
     available(said.nested, said.brake.as_ref())?;
+    let source = match (said.kind, said.google) {
+        (Kind::Google, Some(google)) => Some(google.read()?),
+        (Kind::Google, None) => return Err(ServiceError::invalid("google", "is required").into()),
+        (Kind::Scim, Some(_)) => {
+            return Err(ServiceError::invalid("google", "is for the kind `google` only").into());
+        }
+        (Kind::Scim, None) => None,
+    };
     let wish = NewDirectory { name: said.name, default_role: said.default_role, settle_s: said.settle_s };
-    let around = app.portcullis().around().clone();
+    let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
+        if let Some(source) = &source {
+            let ground = Ground { sealing: &around.sealing, polling: &polling };
+            let (made, source) = google::create(tx, moment, (&caller, ground), org, (&wish, source), cause)?;
+            let about = Directory::of((made, Some(source)), &around);
+            return Ok(CreatedDirectory { about, token: None, token_id: None });
+        }
         let (made, issued) = directory::create(tx, moment, &caller, org, &wish, cause)?;
         Ok(CreatedDirectory {
-            about: Directory::of(made, &around),
-            token: issued.secret.expose().to_owned(),
-            token_id: issued.token.id.to_string(),
+            about: Directory::of((made, None), &around),
+            token: Some(issued.secret.expose().to_owned()),
+            token_id: Some(issued.token.id.to_string()),
         })
     })
     .await
+}
+
+/// A directory with where it gets its facts, if it is one of Google Workspace.
+fn with_source(
+    tx: &mut Tx<'_>,
+    found: domain::Directory,
+) -> Result<(domain::Directory, Option<GoogleSource>), ServiceError> {
+    let source = google::find_source(tx, &found)?;
+    Ok((found, source))
 }
 
 async fn list(
@@ -236,7 +265,11 @@ async fn list(
 ) -> Result<Json<Page<Directory>>, Problem> {
     let (limit, after) = page.bounds();
     let org = scope.organization.id;
-    let found = app.portcullis().read(move |tx, _| directory::list(tx, org, &after, limit + 1)).await?;
+    let read = move |tx: &mut Tx<'_>, _| {
+        let found = directory::list(tx, org, &after, limit + 1)?;
+        found.into_iter().map(|d| with_source(tx, d)).collect::<Result<Vec<_>, _>>()
+    };
+    let found = app.portcullis().read(read).await?;
     let around = app.portcullis().around();
     let items = found.into_iter().map(|d| Directory::of(d, around)).collect();
     Ok(Json(Page::of(items, limit, |d: &Directory| d.id.clone())))
@@ -248,7 +281,11 @@ async fn show(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Directory>, Problem> {
     let org = scope.organization.id;
-    let found = app.portcullis().read(move |tx, _| directory::find(tx, org, &id)).await?;
+    let read = move |tx: &mut Tx<'_>, _| {
+        let found = directory::find(tx, org, &id)?;
+        with_source(tx, found)
+    };
+    let found = app.portcullis().read(read).await?;
     Ok(Json(Directory::of(found, app.portcullis().around())))
 }
 
@@ -262,10 +299,17 @@ async fn change(
     available(said.nested, said.brake.as_ref())?;
     let changes =
         DirectoryChanges { name: said.name, default_role: said.default_role, settle_s: said.settle_s };
+    let source = said.google.map(GooglePatch::read);
+    let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());
     let (changed, carried) = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
-            directory::update(tx, moment, &caller, org, (&id, &changes), cause)
+            let (changed, carried) = directory::update(tx, moment, &caller, org, (&id, &changes), cause)?;
+            if let Some(source) = &source {
+                let ground = Ground { sealing: &around.sealing, polling: &polling };
+                google::update(tx, moment, (&caller, ground), org, (&id, source), cause)?;
+            }
+            Ok((with_source(tx, changed)?, carried))
         })
         .await?;
     let changed = Directory::of(changed, app.portcullis().around());

@@ -6,6 +6,7 @@ mod connection;
 pub mod directory;
 pub mod domain;
 pub mod environment;
+mod google;
 pub mod grant;
 mod invitation;
 pub mod mapping;
@@ -41,6 +42,7 @@ pub fn operations() -> Vec<Operation> {
         directory::operations(),
         domain::operations(),
         environment::operations(),
+        google::operations(),
         grant::operations(),
         invitation::operations(),
         mapping::operations(),

@@ -54,7 +54,7 @@ async fn a_directory_is_refused_where_it_must_be() {
         wish[field] = value;
         wish
     };
-    refused(scene.root("POST", DIRECTORIES, with("kind", json!("google"))).await, 422, "not_available");
+    refused(scene.root("POST", DIRECTORIES, with("kind", json!("google"))).await, 400, "invalid_field");
     refused(scene.root("POST", DIRECTORIES, with("kind", json!("ldap"))).await, 400, "invalid_field");
     refused(scene.root("POST", DIRECTORIES, with("nested", json!(true))).await, 422, "not_available");
     let brake = json!({ "max_people": 5, "max_percent": 10 });

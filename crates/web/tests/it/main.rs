@@ -12,6 +12,7 @@ mod documents;
 mod domains;
 mod environments;
 mod golden;
+mod google;
 mod grants;
 mod idempotency;
 mod keys;
