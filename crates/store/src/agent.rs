@@ -21,16 +21,17 @@ const CREATE: Statement = Statement::change(
 );
 const UPDATE: Statement = Statement::change(
     "agent.update",
-    "UPDATE agents SET name = $2, heir = $3, environment = $4, on_owner_loss = $5, rule_chosen_by = $6 WHERE id = $1",
+    "UPDATE agents SET name = $2, heir = $3, environment = $4, on_owner_loss = $5, rule_chosen_by = $6 \
+     WHERE id = $1 AND organization = $7",
 );
 // `disabled` is the end: no state and no owner leads back from it.
 const SET_STATE: Statement = Statement::change(
     "agent.set_state",
-    "UPDATE agents SET state = $2 WHERE id = $1 AND state <> 'disabled'",
+    "UPDATE agents SET state = $2 WHERE id = $1 AND organization = $3 AND state <> 'disabled'",
 );
 const SET_OWNER: Statement = Statement::change(
     "agent.set_owner",
-    "UPDATE agents SET owner = $2, state = $3 WHERE id = $1 AND state <> 'disabled'",
+    "UPDATE agents SET owner = $2, state = $3 WHERE id = $1 AND organization = $4 AND state <> 'disabled'",
 );
 const FIND: Statement = Statement::read(
     "agent.find",
@@ -68,7 +69,11 @@ fn read(row: &Row) -> Result<Agent, StoreError> {
     })
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &AgentChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &AgentChange,
+) -> Result<(), StoreError> {
     match change {
         AgentChange::Create(a) => tx
             .run(
@@ -89,17 +94,19 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &AgentChange) -> Result<(), StoreEr
             .map(|_| ()),
         AgentChange::Update { id, name, heir, environment, on_owner_loss, rule_chosen_by } => {
             let rule = on_owner_loss.as_str();
-            tx.run_on_row(&UPDATE, params![id, name, heir, environment, rule, rule_chosen_by])
+            tx.run_on_row(&UPDATE, params![id, name, heir, environment, rule, rule_chosen_by, organization])
         }
-        AgentChange::SetState(id, state) => tx.run_on_row(&SET_STATE, params![id, state.as_str()]),
+        AgentChange::SetState(id, state) => {
+            tx.run_on_row(&SET_STATE, params![id, state.as_str(), organization])
+        }
         AgentChange::SetOwner(id, owner, state) => {
-            tx.run_on_row(&SET_OWNER, params![id, owner, state.as_str()])
+            tx.run_on_row(&SET_OWNER, params![id, owner, state.as_str(), organization])
         }
         AgentChange::Disable(id, _) => {
-            tx.run(&SET_STATE, params![id, AgentState::Disabled.as_str()]).map(|_| ())
+            tx.run(&SET_STATE, params![id, AgentState::Disabled.as_str(), organization]).map(|_| ())
         }
         AgentChange::Orphan(id, _) => {
-            tx.run(&SET_STATE, params![id, AgentState::Orphaned.as_str()]).map(|_| ())
+            tx.run(&SET_STATE, params![id, AgentState::Orphaned.as_str(), organization]).map(|_| ())
         }
     }
 }

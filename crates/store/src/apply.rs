@@ -65,7 +65,7 @@ pub fn apply(
         let Some(draft) = &step.event else {
             for change in &step.changes {
                 if let Change::Membership(change) = change {
-                    membership::apply(tx, change)?;
+                    membership::apply(tx, plan.organization(), change)?;
                 }
             }
             continue;
@@ -121,28 +121,30 @@ impl Writing<'_> {
                     _ => Ok(()),
                 }
             }
-            Change::Environment(change) => environment::apply(tx, change),
-            Change::Team(change) => team::apply(tx, change),
-            Change::Role(change) => role::apply(tx, change),
-            Change::Domain(change) => domain::apply(tx, change),
+            Change::Environment(change) => environment::apply(tx, self.plan.organization(), change),
+            Change::Team(change) => team::apply(tx, self.plan.organization(), change),
+            Change::Role(change) => role::apply(tx, self.plan.organization(), change),
+            Change::Domain(change) => domain::apply(tx, self.plan.organization(), change),
             Change::User(change) => user::apply(tx, change),
             Change::Membership(change) => {
-                membership::apply(tx, change)?;
+                membership::apply(tx, self.plan.organization(), change)?;
                 match change {
                     MembershipChange::MarkStale(_) => self.rules_follow(tx),
                     _ => Ok(()),
                 }
             }
-            Change::Directory(change) => directory::apply(tx, change),
-            Change::DirectoryUser(change) => directory_user::apply(tx, change, self.now),
-            Change::DirectoryGroup(change) => directory_group::apply(tx, change),
-            Change::Connection(change) => connection::apply(tx, change),
-            Change::Link(change) => connection::apply_link(tx, change),
-            Change::Mapping(change) => mapping::apply(tx, change),
-            Change::Grant(change) => grant::apply(tx, change),
+            Change::Directory(change) => directory::apply(tx, self.plan.organization(), change),
+            Change::DirectoryUser(change) => {
+                directory_user::apply(tx, self.plan.organization(), change, self.now)
+            }
+            Change::DirectoryGroup(change) => directory_group::apply(tx, self.plan.organization(), change),
+            Change::Connection(change) => connection::apply(tx, self.plan.organization(), change),
+            Change::Link(change) => connection::apply_link(tx, self.plan.organization(), change),
+            Change::Mapping(change) => mapping::apply(tx, self.plan.organization(), change),
+            Change::Grant(change) => grant::apply(tx, self.plan.organization(), change),
             Change::Agent(change) => self.agent(tx, change),
             Change::Token(change) => self.token(tx, change, random),
-            Change::Tombstone(change) => tombstone::apply(tx, change),
+            Change::Tombstone(change) => tombstone::apply(tx, self.plan.organization(), change),
             Change::Receipt(ReceiptChange::Open(opened)) => {
                 self.applied.receipts.push(opened.id);
                 receipt::open(tx, opened, self.plan.cause(), self.event)
@@ -157,7 +159,7 @@ impl Writing<'_> {
     }
 
     fn agent(&self, tx: &mut Tx<'_>, change: &AgentChange) -> Result<(), StoreError> {
-        agent::apply(tx, change)?;
+        agent::apply(tx, self.plan.organization(), change)?;
         match change {
             AgentChange::Disable(id, Some(receipt)) | AgentChange::Orphan(id, receipt) => {
                 receipt::add_line(tx, *receipt, "agent", &id.to_string())

@@ -34,11 +34,17 @@ const UPDATE: Statement = Statement::change(
      claims_directory = $8, jit_at = $9, groups_claim = $10, environment = $11, unconfirmed_at = $12 \
      WHERE id = $1 AND organization = $2",
 );
-const DELETE: Statement = Statement::change("connection.delete", "DELETE FROM connections WHERE id = $1");
-const DELETE_DOMAINS: Statement =
-    Statement::change("connection.delete_domains", "DELETE FROM connection_domains WHERE connection = $1");
-const DELETE_LINKS: Statement =
-    Statement::change("connection.delete_links", "DELETE FROM links WHERE connection = $1");
+const DELETE: Statement =
+    Statement::change("connection.delete", "DELETE FROM connections WHERE id = $1 AND organization = $2");
+const DELETE_DOMAINS: Statement = Statement::change(
+    "connection.delete_domains",
+    "DELETE FROM connection_domains WHERE connection IN \
+     (SELECT id FROM connections WHERE id = $1 AND organization = $2)",
+);
+const DELETE_LINKS: Statement = Statement::change(
+    "connection.delete_links",
+    "DELETE FROM links WHERE connection = $1 AND organization = $2",
+);
 const ADD_DOMAIN: Statement = Statement::change(
     "connection.add_domain",
     "INSERT INTO connection_domains (connection, domain) VALUES ($1, $2) ON CONFLICT DO NOTHING",
@@ -84,8 +90,10 @@ const CREATE_LINK: Statement = Statement::change(
     "INSERT INTO links (connection, subject, organization, membership, created_at) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT DO NOTHING RETURNING subject",
 );
-const DELETE_LINKS_OF: Statement =
-    Statement::change("connection.delete_links_of", "DELETE FROM links WHERE membership = $1");
+const DELETE_LINKS_OF: Statement = Statement::change(
+    "connection.delete_links_of",
+    "DELETE FROM links WHERE membership = $1 AND organization = $2",
+);
 const FIND_LINK: Statement = Statement::read(
     "connection.find_link",
     "SELECT connection, subject, organization, membership, created_at FROM links \
@@ -168,7 +176,11 @@ fn route(tx: &mut Tx<'_>, connection: &Connection) -> Result<(), StoreError> {
     Ok(())
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &ConnectionChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &ConnectionChange,
+) -> Result<(), StoreError> {
     match change {
         ConnectionChange::Create(c) => {
             tx.run(
@@ -210,25 +222,31 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &ConnectionChange) -> Result<(), St
                     c.unconfirmed_at,
                 ],
             )?;
-            tx.run(&DELETE_DOMAINS, params![c.id])?;
+            tx.run(&DELETE_DOMAINS, params![c.id, c.organization])?;
             route(tx, c)
         }
         ConnectionChange::Delete(id) => {
-            tx.run(&DELETE_LINKS, params![id])?;
-            tx.run(&DELETE_DOMAINS, params![id])?;
-            tx.run(&DELETE, params![id]).map(|_| ())
+            tx.run(&DELETE_LINKS, params![id, organization])?;
+            tx.run(&DELETE_DOMAINS, params![id, organization])?;
+            tx.run(&DELETE, params![id, organization]).map(|_| ())
         }
     }
 }
 
-pub(crate) fn apply_link(tx: &mut Tx<'_>, change: &LinkChange) -> Result<(), StoreError> {
+pub(crate) fn apply_link(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &LinkChange,
+) -> Result<(), StoreError> {
     match change {
         LinkChange::Create(link) => tx.insert(
             &CREATE_LINK,
             params![link.connection, link.subject, link.organization, link.membership, link.created_at],
             "link.subject",
         ),
-        LinkChange::DeleteOf(membership) => tx.run(&DELETE_LINKS_OF, params![membership]).map(|_| ()),
+        LinkChange::DeleteOf(membership) => {
+            tx.run(&DELETE_LINKS_OF, params![membership, organization]).map(|_| ())
+        }
     }
 }
 

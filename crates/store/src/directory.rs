@@ -23,48 +23,61 @@ const UPDATE: Statement = Statement::change(
     "directory.update",
     "UPDATE directories SET name = $3, default_role = $4, settle_s = $5 WHERE id = $1 AND organization = $2",
 );
-const DELETE: Statement = Statement::change("directory.delete", "DELETE FROM directories WHERE id = $1");
-const DELETE_MAPPINGS: Statement =
-    Statement::change("directory.delete_mappings", "DELETE FROM mappings WHERE directory = $1");
+const DELETE: Statement =
+    Statement::change("directory.delete", "DELETE FROM directories WHERE id = $1 AND organization = $2");
+const DELETE_MAPPINGS: Statement = Statement::change(
+    "directory.delete_mappings",
+    "DELETE FROM mappings WHERE directory = $1 AND organization = $2",
+);
 const DELETE_MEMBERS: Statement = Statement::change(
     "directory.delete_members",
     "DELETE FROM directory_members WHERE directory_group IN \
-     (SELECT id FROM directory_groups WHERE directory = $1)",
+     (SELECT id FROM directory_groups WHERE directory = $1 AND organization = $2)",
 );
-const DELETE_GROUPS: Statement =
-    Statement::change("directory.delete_groups", "DELETE FROM directory_groups WHERE directory = $1");
+const DELETE_GROUPS: Statement = Statement::change(
+    "directory.delete_groups",
+    "DELETE FROM directory_groups WHERE directory = $1 AND organization = $2",
+);
 // What people were called by it, for the tombstones of those who stay. A `userName` that looks like an address is one.
 const REMEMBER_USER_NAMES: Statement = Statement::change(
     "directory.remember_user_names",
     "INSERT INTO former_identifiers (membership, kind, value) \
-     SELECT membership, 'user_name', user_name_key FROM directory_users WHERE directory = $1 \
+     SELECT membership, 'user_name', user_name_key FROM directory_users WHERE directory = $1 AND organization = $2 \
      ON CONFLICT (membership, kind, value) DO NOTHING",
 );
 const REMEMBER_ADDRESSES: Statement = Statement::change(
     "directory.remember_addresses",
     "INSERT INTO former_identifiers (membership, kind, value) \
-     SELECT membership, 'email', user_name_key FROM directory_users WHERE directory = $1 \
+     SELECT membership, 'email', user_name_key FROM directory_users WHERE directory = $1 AND organization = $2 \
      AND user_name_key LIKE '%_@_%._%' ON CONFLICT (membership, kind, value) DO NOTHING",
 );
 const REMEMBER_EMAILS: Statement = Statement::change(
     "directory.remember_emails",
     "INSERT INTO former_identifiers (membership, kind, value) \
      SELECT u.membership, 'email', e.email_key FROM directory_users u \
-     JOIN directory_user_emails e ON e.directory_user = u.id WHERE u.directory = $1 \
+     JOIN directory_user_emails e ON e.directory_user = u.id WHERE u.directory = $1 AND u.organization = $2 \
      ON CONFLICT (membership, kind, value) DO NOTHING",
 );
 const REMEMBER_EXTERNAL_IDS: Statement = Statement::change(
     "directory.remember_external_ids",
     "INSERT INTO former_identifiers (membership, kind, value) \
      SELECT membership, 'external_id', directory || '/' || external_id FROM directory_users \
-     WHERE directory = $1 AND external_id IS NOT NULL ON CONFLICT (membership, kind, value) DO NOTHING",
+     WHERE directory = $1 AND organization = $2 AND external_id IS NOT NULL ON CONFLICT (membership, kind, value) DO NOTHING",
 );
-const DELETE_EMAILS: Statement =
-    Statement::change("directory.delete_emails", "DELETE FROM directory_user_emails WHERE directory = $1");
-const DELETE_FACETS: Statement =
-    Statement::change("directory.delete_facets", "DELETE FROM directory_user_facets WHERE directory = $1");
-const DELETE_USERS: Statement =
-    Statement::change("directory.delete_users", "DELETE FROM directory_users WHERE directory = $1");
+const DELETE_EMAILS: Statement = Statement::change(
+    "directory.delete_emails",
+    "DELETE FROM directory_user_emails WHERE directory IN \
+     (SELECT id FROM directories WHERE id = $1 AND organization = $2)",
+);
+const DELETE_USERS: Statement = Statement::change(
+    "directory.delete_users",
+    "DELETE FROM directory_users WHERE directory = $1 AND organization = $2",
+);
+const DELETE_FACETS: Statement = Statement::change(
+    "directory.delete_facets",
+    "DELETE FROM directory_user_facets WHERE directory IN \
+     (SELECT id FROM directories WHERE id = $1 AND organization = $2)",
+);
 // Whoever was said to be inactive has ended; only what gives life waits.
 const UNCONFIRM: Statement = Statement::change(
     "directory.unconfirm",
@@ -156,7 +169,11 @@ fn read(row: &Row) -> Result<Directory, StoreError> {
     })
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &DirectoryChange,
+) -> Result<(), StoreError> {
     match change {
         DirectoryChange::Create(d) => tx
             .run(
@@ -190,10 +207,10 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryChange) -> Result<(), Sto
                 &DELETE_FACETS,
                 &DELETE_USERS,
             ] {
-                tx.run(statement, params![id])?;
+                tx.run(statement, params![id, organization])?;
             }
-            crate::google::delete(tx, *id)?;
-            tx.run(&DELETE, params![id]).map(|_| ())
+            crate::google::delete(tx, organization, *id)?;
+            tx.run(&DELETE, params![id, organization]).map(|_| ())
         }
         DirectoryChange::SetGoogle(source) => crate::google::set(tx, source),
         DirectoryChange::Unconfirm(organization, at) => {

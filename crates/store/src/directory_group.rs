@@ -3,7 +3,7 @@
 use portcullis_domain::change::DirectoryGroupChange;
 use portcullis_domain::directory_group::DirectoryGroup;
 pub use portcullis_domain::directory_group::DirectoryGroupQuery;
-use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, OrganizationId};
 use portcullis_domain::text::name_key;
 
 use crate::row::{Row, behind, list};
@@ -24,13 +24,16 @@ const CREATE: Statement = Statement::change(
 const UPDATE: Statement = Statement::change(
     "directory_group.update",
     "UPDATE directory_groups SET external_id = $2, display_name = $3, display_name_key = $4, updated_at = $5 \
-     WHERE id = $1",
+     WHERE id = $1 AND organization = $6",
 );
-const DELETE: Statement =
-    Statement::change("directory_group.delete", "DELETE FROM directory_groups WHERE id = $1");
+const DELETE: Statement = Statement::change(
+    "directory_group.delete",
+    "DELETE FROM directory_groups WHERE id = $1 AND organization = $2",
+);
 const DELETE_MEMBERS: Statement = Statement::change(
     "directory_group.delete_members",
-    "DELETE FROM directory_members WHERE directory_group = $1",
+    "DELETE FROM directory_members WHERE directory_group IN \
+     (SELECT id FROM directory_groups WHERE id = $1 AND organization = $2)",
 );
 const ADD_MEMBER: Statement = Statement::change(
     "directory_group.add_member",
@@ -39,7 +42,8 @@ const ADD_MEMBER: Statement = Statement::change(
 );
 const REMOVE_MEMBERS: Statement = Statement::change(
     "directory_group.remove_members",
-    "DELETE FROM directory_members WHERE directory_group = $1 AND directory_user IN_LIST($2)",
+    "DELETE FROM directory_members WHERE directory_group IN \
+     (SELECT id FROM directory_groups WHERE id = $1 AND organization = $3) AND directory_user IN_LIST($2)",
 );
 const FIND: Statement = Statement::read(
     "directory_group.find",
@@ -145,7 +149,11 @@ fn read(row: &Row) -> Result<DirectoryGroup, StoreError> {
     })
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryGroupChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &DirectoryGroupChange,
+) -> Result<(), StoreError> {
     match change {
         DirectoryGroupChange::Create(g) => {
             tx.run(
@@ -164,12 +172,19 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryGroupChange) -> Result<()
         DirectoryGroupChange::Update(g) => {
             tx.run(
                 &UPDATE,
-                params![g.id, g.external_id, g.display_name, name_key(&g.display_name), g.updated_at],
+                params![
+                    g.id,
+                    g.external_id,
+                    g.display_name,
+                    name_key(&g.display_name),
+                    g.updated_at,
+                    organization,
+                ],
             )?;
         }
         DirectoryGroupChange::Delete(id) => {
-            tx.run(&DELETE_MEMBERS, params![id])?;
-            tx.run(&DELETE, params![id])?;
+            tx.run(&DELETE_MEMBERS, params![id, organization])?;
+            tx.run(&DELETE, params![id, organization])?;
         }
         DirectoryGroupChange::AddMembers(id, users, request) => {
             for user in users {
@@ -178,7 +193,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryGroupChange) -> Result<()
         }
         DirectoryGroupChange::RemoveMembers(id, users) => {
             for chunk in users.chunks(crate::db::MAX_LIST) {
-                tx.run(&REMOVE_MEMBERS, params![id, list(chunk)])?;
+                tx.run(&REMOVE_MEMBERS, params![id, list(chunk), organization])?;
             }
         }
     }

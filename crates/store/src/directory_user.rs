@@ -6,7 +6,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::change::DirectoryUserChange;
 use portcullis_domain::directory_user::DirectoryUser;
 pub use portcullis_domain::directory_user::DirectoryUserQuery;
-use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId};
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
 use portcullis_domain::mapping::{Facet, FacetSource};
 use portcullis_domain::text::{email_key, name_key};
 use portcullis_domain::tombstone::Identifier;
@@ -36,20 +36,26 @@ const TAKEN: Statement = Statement::read(
 const UPDATE: Statement = Statement::change(
     "directory_user.update",
     "UPDATE directory_users SET external_id = $2, user_name = $3, user_name_key = $4, display_name = $5, \
-     display_name_key = $6, inactive_at = $7, attributes = $8, updated_at = $9, unconfirmed_at = $10 WHERE id = $1",
+     display_name_key = $6, inactive_at = $7, attributes = $8, updated_at = $9, unconfirmed_at = $10 \
+     WHERE id = $1 AND organization = $11",
 );
-const ATTACH: Statement =
-    Statement::change("directory_user.attach", "UPDATE directory_users SET membership = $2 WHERE id = $1");
-const DELETE: Statement =
-    Statement::change("directory_user.delete", "DELETE FROM directory_users WHERE id = $1");
+const ATTACH: Statement = Statement::change(
+    "directory_user.attach",
+    "UPDATE directory_users SET membership = $2 WHERE id = $1 AND organization = $3",
+);
+const DELETE: Statement = Statement::change(
+    "directory_user.delete",
+    "DELETE FROM directory_users WHERE id = $1 AND organization = $2",
+);
 const NAMES: Statement = Statement::read(
     "directory_user.names",
-    "SELECT membership, directory, external_id, user_name FROM directory_users WHERE id = $1",
+    "SELECT membership, directory, external_id, user_name FROM directory_users \
+     WHERE id = $1 AND organization = $2",
 );
 // A group that somebody is gone from has changed.
 const CHANGE_PLACES: Statement = Statement::change(
     "directory_user.change_places",
-    "UPDATE directory_groups SET updated_at = $2 WHERE id IN \
+    "UPDATE directory_groups SET updated_at = $2 WHERE organization = $3 AND id IN \
      (SELECT directory_group FROM directory_members WHERE directory_user = $1)",
 );
 const DELETE_PLACES: Statement = Statement::change(
@@ -321,8 +327,7 @@ fn add_emails(tx: &mut Tx<'_>, user: &DirectoryUser) -> Result<(), StoreError> {
 }
 
 /// What a person is no longer called, for the tombstone of the day when they leave.
-fn remember_former(tx: &mut Tx<'_>, new: &DirectoryUser) -> Result<(), StoreError> {
-    let Some(old) = find(tx, new.directory, new.id)? else { return Ok(()) };
+fn remember_former(tx: &mut Tx<'_>, old: &DirectoryUser, new: &DirectoryUser) -> Result<(), StoreError> {
     if name_key(&old.user_name) != name_key(&new.user_name) {
         tombstone::remember(tx, old.membership, &Identifier::user_name(&old.user_name))?;
         if let Ok(key) = email_key(&old.user_name) {
@@ -338,10 +343,21 @@ fn remember_former(tx: &mut Tx<'_>, new: &DirectoryUser) -> Result<(), StoreErro
     Ok(())
 }
 
+/// Whether the organization's directories tell of somebody.
+#[derive(PartialEq, Eq)]
+enum Told {
+    Somebody,
+    Nobody,
+}
+
 /// Everything that a person is called, before the membership that they stand for is theirs no longer: a deletion is a
 /// leaving, and its tombstone needs them all.
-fn remember_all(tx: &mut Tx<'_>, id: DirectoryUserId) -> Result<(), StoreError> {
-    let Some(row) = tx.row(&NAMES, params![id])? else { return Ok(()) };
+fn remember_all(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: DirectoryUserId,
+) -> Result<Told, StoreError> {
+    let Some(row) = tx.row(&NAMES, params![id, organization])? else { return Ok(Told::Nobody) };
     let membership: MembershipId = row.parsed(0)?;
     let user_name = row.text(3)?;
     let mut names = vec![Identifier::user_name(user_name)];
@@ -352,10 +368,16 @@ fn remember_all(tx: &mut Tx<'_>, id: DirectoryUserId) -> Result<(), StoreError> 
     for email in tx.rows(&EMAILS, params![id])? {
         names.push(Identifier::email(email.text(0)?));
     }
-    names.iter().try_for_each(|name| tombstone::remember(tx, membership, name))
+    names.iter().try_for_each(|name| tombstone::remember(tx, membership, name))?;
+    Ok(Told::Somebody)
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange, now: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &DirectoryUserChange,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     match change {
         DirectoryUserChange::Create(u) => {
             let created = tx.row(
@@ -379,18 +401,20 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange, now: Timestam
             created.ok_or(StoreError::Taken("directory_user.user_name"))?;
             add_emails(tx, u)
         }
-        DirectoryUserChange::Update(u) => update(tx, u),
+        DirectoryUserChange::Update(u) => update(tx, organization, u),
         DirectoryUserChange::Delete(id) => {
-            remember_all(tx, *id)?;
-            tx.run(&CHANGE_PLACES, params![id, now])?;
+            if remember_all(tx, organization, *id)? == Told::Nobody {
+                return Ok(());
+            }
+            tx.run(&CHANGE_PLACES, params![id, now, organization])?;
             tx.run(&DELETE_PLACES, params![id])?;
             tx.run(&DELETE_EMAILS, params![id])?;
             tx.run(&DELETE_FACETS, params![id])?;
-            tx.run(&DELETE, params![id]).map(|_| ())
+            tx.run(&DELETE, params![id, organization]).map(|_| ())
         }
         DirectoryUserChange::Attach(id, membership) => {
-            remember_all(tx, *id)?;
-            tx.run(&ATTACH, params![id, membership]).map(|_| ())
+            remember_all(tx, organization, *id)?;
+            tx.run(&ATTACH, params![id, membership, organization]).map(|_| ())
         }
         DirectoryUserChange::AddFacets(id, directory, facets, request) => {
             each_source(facets, |source, keys| {
@@ -403,13 +427,13 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DirectoryUserChange, now: Timestam
     }
 }
 
-fn update(tx: &mut Tx<'_>, u: &DirectoryUser) -> Result<(), StoreError> {
+fn update(tx: &mut Tx<'_>, organization: OrganizationId, u: &DirectoryUser) -> Result<(), StoreError> {
     let key = name_key(&u.user_name);
     if tx.row(&TAKEN, params![u.directory, key, u.id])?.is_some() {
         return Err(StoreError::Taken("directory_user.user_name"));
     }
-    remember_former(tx, u)?;
-    tx.run(
+    let Some(old) = find(tx, u.directory, u.id)? else { return Ok(()) };
+    let written = tx.run(
         &UPDATE,
         params![
             u.id,
@@ -422,11 +446,14 @@ fn update(tx: &mut Tx<'_>, u: &DirectoryUser) -> Result<(), StoreError> {
             u.attributes,
             u.updated_at,
             u.unconfirmed_at,
+            organization,
         ],
     )?;
-    let rows = tx.rows(&EMAILS, params![u.id])?;
-    let stored = rows.iter().map(|r| r.text(0)).collect::<Result<Vec<_>, _>>()?;
-    if stored != u.email_keys {
+    if written == 0 {
+        return Ok(());
+    }
+    remember_former(tx, &old, u)?;
+    if old.email_keys != u.email_keys {
         tx.run(&DELETE_EMAILS, params![u.id])?;
         add_emails(tx, u)?;
     }

@@ -22,10 +22,11 @@ const ADD: Statement = Statement::change(
     "INSERT INTO domains (id, organization, domain, txt_value, proven_at, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING id",
 );
-const REMOVE: Statement = Statement::change("domain.remove", "DELETE FROM domains WHERE id = $1");
+const REMOVE: Statement =
+    Statement::change("domain.remove", "DELETE FROM domains WHERE id = $1 AND organization = $2");
 const REMOVE_TO_PROVE: Statement = Statement::change(
     "domain.remove_to_prove",
-    concat!("DELETE FROM domains WHERE id = $1 RETURNING ", columns!()),
+    concat!("DELETE FROM domains WHERE id = $1 AND organization = $2 RETURNING ", columns!()),
 );
 const FIND: Statement = Statement::read(
     "domain.find",
@@ -80,7 +81,11 @@ fn add(tx: &mut Tx<'_>, domain: &Domain, key: &'static str) -> Result<(), StoreE
     )
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &DomainChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &DomainChange,
+) -> Result<(), StoreError> {
     match change {
         DomainChange::Add(domain) => {
             let key = match find_by_name(tx, domain.organization, &domain.domain)? {
@@ -92,13 +97,13 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &DomainChange) -> Result<(), StoreE
         DomainChange::Prove(id, at) => {
             // Out and in again, because only an insert can ask for a unique key without breaking the transaction when
             // another organization proved the domain first.
-            let row = tx.row(&REMOVE_TO_PROVE, params![id])?;
+            let row = tx.row(&REMOVE_TO_PROVE, params![id, organization])?;
             let row = row.ok_or_else(|| StoreError::Inconsistent("the domain to prove is gone".into()))?;
             let domain = read(&row)?;
             let proven_at = domain.proven_at.or(Some(*at));
             add(tx, &Domain { proven_at, ..domain }, "domain.proven")
         }
-        DomainChange::Remove(id) => tx.run(&REMOVE, params![id]).map(|_| ()),
+        DomainChange::Remove(id) => tx.run(&REMOVE, params![id, organization]).map(|_| ()),
     }
 }
 

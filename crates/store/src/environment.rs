@@ -21,9 +21,12 @@ const CREATE: Statement = Statement::change(
     "INSERT INTO environments (id, organization, slug, name, created_at) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT DO NOTHING RETURNING id",
 );
-const RENAME: Statement =
-    Statement::change("environment.rename", "UPDATE environments SET name = $2 WHERE id = $1");
-const DELETE: Statement = Statement::change("environment.delete", "DELETE FROM environments WHERE id = $1");
+const RENAME: Statement = Statement::change(
+    "environment.rename",
+    "UPDATE environments SET name = $2 WHERE id = $1 AND organization = $3",
+);
+const DELETE: Statement =
+    Statement::change("environment.delete", "DELETE FROM environments WHERE id = $1 AND organization = $2");
 const FIND: Statement = Statement::read(
     "environment.find",
     concat!("SELECT ", columns!(), " FROM environments WHERE organization = $1 AND id = $2"),
@@ -64,15 +67,19 @@ fn read(row: &Row) -> Result<Environment, StoreError> {
     })
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &EnvironmentChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &EnvironmentChange,
+) -> Result<(), StoreError> {
     match change {
         EnvironmentChange::Create(e) => tx.insert(
             &CREATE,
             params![e.id, e.organization, e.slug, e.name, e.created_at],
             "environment.slug",
         ),
-        EnvironmentChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name]),
-        EnvironmentChange::Delete(id) => tx.run(&DELETE, params![id]).map(|_| ()),
+        EnvironmentChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name, organization]),
+        EnvironmentChange::Delete(id) => tx.run(&DELETE, params![id, organization]).map(|_| ()),
     }
 }
 

@@ -33,8 +33,10 @@ const SET: Statement = Statement::change(
      ON CONFLICT (directory) DO UPDATE SET customer = $3, domain = $4, delegated_admin = $5, client_email = $6, \
      client_id = $7, key_id = $8, key_sealed = $9, updated_at = $10",
 );
-const DELETE: Statement =
-    Statement::change("google.delete", "DELETE FROM google_sources WHERE directory = $1");
+const DELETE: Statement = Statement::change(
+    "google.delete",
+    "DELETE FROM google_sources WHERE directory = $1 AND organization = $2",
+);
 const SOURCE: Statement = Statement::read(
     "google.source",
     "SELECT directory, organization, customer, domain, delegated_admin, client_email, client_id, key_id, key_sealed, \
@@ -208,8 +210,12 @@ pub(crate) fn set(tx: &mut Tx<'_>, source: &GoogleSource) -> Result<(), StoreErr
     .map(|_| ())
 }
 
-pub(crate) fn delete(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<(), StoreError> {
-    tx.run(&DELETE, params![directory]).map(|_| ())
+pub(crate) fn delete(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: DirectoryId,
+) -> Result<(), StoreError> {
+    tx.run(&DELETE, params![directory, organization]).map(|_| ())
 }
 
 fn read_poll(row: &Row) -> Result<Poll, StoreError> {

@@ -23,13 +23,18 @@ const CREATE: Statement = Statement::change(
     "INSERT INTO grants (id, organization, membership, role, granted_by, reason, request_id, created_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
 );
-const SET_REASON: Statement =
-    Statement::change("grant.set_reason", "UPDATE grants SET reason = $2 WHERE id = $1 AND ended_at IS NULL");
-const END: Statement =
-    Statement::change("grant.end", "UPDATE grants SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL");
+const SET_REASON: Statement = Statement::change(
+    "grant.set_reason",
+    "UPDATE grants SET reason = $2 WHERE id = $1 AND organization = $3 AND ended_at IS NULL",
+);
+const END: Statement = Statement::change(
+    "grant.end",
+    "UPDATE grants SET ended_at = $2 WHERE id = $1 AND organization = $3 AND ended_at IS NULL",
+);
 const END_OF: Statement = Statement::change(
     "grant.end_of",
-    "UPDATE grants SET ended_at = $2 WHERE membership = $1 AND ended_at IS NULL AND role <> $3",
+    "UPDATE grants SET ended_at = $2 WHERE membership = $1 AND organization = $4 AND ended_at IS NULL \
+     AND role <> $3",
 );
 const FIND: Statement = Statement::read(
     "grant.find",
@@ -69,7 +74,11 @@ fn read(row: &Row) -> Result<Grant, StoreError> {
     })
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &GrantChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &GrantChange,
+) -> Result<(), StoreError> {
     match change {
         GrantChange::Create(g) => tx
             .run(
@@ -86,12 +95,12 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &GrantChange) -> Result<(), StoreEr
                 ],
             )
             .map(|_| ()),
-        GrantChange::SetReason(id, reason) => tx.run_on_row(&SET_REASON, params![id, reason]),
-        GrantChange::End(id, at) => tx.run(&END, params![id, at]).map(|_| ()),
+        GrantChange::SetReason(id, reason) => tx.run_on_row(&SET_REASON, params![id, reason, organization]),
+        GrantChange::End(id, at) => tx.run(&END, params![id, at, organization]).map(|_| ()),
         GrantChange::EndOf { membership, keep, at } => {
             // No slug is empty, so an empty one keeps nothing.
             let keep = keep.as_ref().map_or("", Slug::as_str);
-            tx.run(&END_OF, params![membership, at, keep]).map(|_| ())
+            tx.run(&END_OF, params![membership, at, keep, organization]).map(|_| ())
         }
     }
 }

@@ -35,7 +35,8 @@ const UPDATE: Statement = Statement::change(
     "UPDATE mappings SET directory = $3, source = $4, source_key = $5, written = $6, role = $7, team = $8, \
      team_role = $9, environment = $10, attribute = $11 WHERE id = $1 AND organization = $2",
 );
-const DELETE: Statement = Statement::change("mapping.delete", "DELETE FROM mappings WHERE id = $1");
+const DELETE: Statement =
+    Statement::change("mapping.delete", "DELETE FROM mappings WHERE id = $1 AND organization = $2");
 const FIND: Statement = Statement::read(
     "mapping.find",
     concat!("SELECT ", columns!(), " FROM mappings WHERE organization = $1 AND id = $2"),
@@ -340,7 +341,11 @@ fn parse_team_role(text: &str) -> Option<TeamRole> {
     [TeamRole::Member, TeamRole::Admin].into_iter().find(|role| role.as_str() == text)
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &MappingChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &MappingChange,
+) -> Result<(), StoreError> {
     match change {
         MappingChange::Create(m) => {
             let (source, source_key) = m.source.key();
@@ -384,7 +389,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &MappingChange) -> Result<(), Store
                 ],
             )
         }
-        MappingChange::Delete(id) => tx.run(&DELETE, params![id]).map(|_| ()),
+        MappingChange::Delete(id) => tx.run(&DELETE, params![id, organization]).map(|_| ()),
     }
 }
 

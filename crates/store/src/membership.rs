@@ -27,29 +27,38 @@ const CREATE: Statement = Statement::change(
 );
 const SET_PROFILE: Statement = Statement::change(
     "membership.set_profile",
-    "UPDATE memberships SET email = $2, email_key = $3, name = $4 WHERE id = $1",
+    "UPDATE memberships SET email = $2, email_key = $3, name = $4 WHERE id = $1 AND organization = $5",
 );
-const EMAIL_KEY: Statement =
-    Statement::read("membership.email_key", "SELECT email_key FROM memberships WHERE id = $1");
-const JOIN: Statement =
-    Statement::change("membership.join", "UPDATE memberships SET joined_at = $2 WHERE id = $1");
-const SET_SUSPENDED: Statement =
-    Statement::change("membership.set_suspended", "UPDATE memberships SET suspended_at = $2 WHERE id = $1");
-const SET_USER: Statement =
-    Statement::change("membership.set_user", "UPDATE memberships SET user_id = $2 WHERE id = $1");
+const EMAIL_KEY: Statement = Statement::read(
+    "membership.email_key",
+    "SELECT email_key FROM memberships WHERE id = $1 AND organization = $2",
+);
+const JOIN: Statement = Statement::change(
+    "membership.join",
+    "UPDATE memberships SET joined_at = $2 WHERE id = $1 AND organization = $3",
+);
+const SET_SUSPENDED: Statement = Statement::change(
+    "membership.set_suspended",
+    "UPDATE memberships SET suspended_at = $2 WHERE id = $1 AND organization = $3",
+);
+const SET_USER: Statement = Statement::change(
+    "membership.set_user",
+    "UPDATE memberships SET user_id = $2 WHERE id = $1 AND organization = $3",
+);
 const SET_ACCESS: Statement = Statement::change(
     "membership.set_access",
     "UPDATE memberships SET state = $2, role = $3, teams = $4, environments = $5, reasons = $6, until = $7, \
      governed_by = $8, unmapped_at = $9, ended_at = $10, ended_because = $11, bare_owner_at = $12, \
-     rules_number = $13 WHERE id = $1",
+     rules_number = $13 WHERE id = $1 AND organization = $14",
 );
 const RESTAMP: Statement = Statement::change(
     "membership.restamp",
-    "UPDATE memberships SET governed_by = $2, unmapped_at = $3, rules_number = $4 WHERE id = $1",
+    "UPDATE memberships SET governed_by = $2, unmapped_at = $3, rules_number = $4 \
+     WHERE id = $1 AND organization = $5",
 );
 const MARK_STALE: Statement = Statement::change(
     "membership.mark_stale",
-    "UPDATE memberships SET rules_number = 0 WHERE id IN \
+    "UPDATE memberships SET rules_number = 0 WHERE organization = $2 AND id IN \
      (SELECT membership FROM directory_users WHERE id IN_LIST($1))",
 );
 const FIND: Statement = Statement::read(
@@ -214,25 +223,29 @@ fn create(tx: &mut Tx<'_>, m: &Membership) -> Result<(), StoreError> {
     .map(|_| ())
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &MembershipChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &MembershipChange,
+) -> Result<(), StoreError> {
     match change {
         MembershipChange::Create(membership) => create(tx, membership)?,
         MembershipChange::SetProfile(id, email, name) => {
-            if let Some(old) = tx.row(&EMAIL_KEY, params![id])?
+            if let Some(old) = tx.row(&EMAIL_KEY, params![id, organization])?
                 && old.text(0)? != address_key(email)
             {
                 tombstone::remember(tx, *id, &Identifier::email(old.text(0)?))?;
             }
-            tx.run(&SET_PROFILE, params![id, email, address_key(email), name])?;
+            tx.run(&SET_PROFILE, params![id, email, address_key(email), name, organization])?;
         }
         MembershipChange::Join(id, at) => {
-            tx.run(&JOIN, params![id, at])?;
+            tx.run(&JOIN, params![id, at, organization])?;
         }
         MembershipChange::SetSuspended(id, at) => {
-            tx.run(&SET_SUSPENDED, params![id, at])?;
+            tx.run(&SET_SUSPENDED, params![id, at, organization])?;
         }
         MembershipChange::SetUser(id, user) => {
-            tx.run(&SET_USER, params![id, user])?;
+            tx.run(&SET_USER, params![id, user, organization])?;
         }
         MembershipChange::SetAccess {
             id,
@@ -259,15 +272,16 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &MembershipChange) -> Result<(), St
                     ended.map(|(_, because)| because.as_str()),
                     bare_owner_at,
                     rules_number,
+                    organization,
                 ],
             )?;
         }
         MembershipChange::Restamp(r) => {
-            tx.run(&RESTAMP, params![r.id, r.governed_by, r.unmapped_at, r.rules_number])?;
+            tx.run(&RESTAMP, params![r.id, r.governed_by, r.unmapped_at, r.rules_number, organization])?;
         }
         MembershipChange::MarkStale(users) => {
             for chunk in users.chunks(crate::db::MAX_LIST) {
-                tx.run(&MARK_STALE, params![list(chunk)])?;
+                tx.run(&MARK_STALE, params![list(chunk), organization])?;
             }
         }
     }

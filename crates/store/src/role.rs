@@ -23,18 +23,20 @@ const CREATE: Statement = Statement::change(
 // The organization's lock is held for every change of roles, so nobody takes the rank between look and write.
 const UPDATE_TO_ANYHOW: Statement = Statement::change(
     "role.update_to_anyhow",
-    "UPDATE roles SET rank = $2, permissions = $3, explicit_only_at = NULL WHERE id = $1 AND NOT EXISTS \
+    "UPDATE roles SET rank = $2, permissions = $3, explicit_only_at = NULL \
+     WHERE id = $1 AND organization = $4 AND NOT EXISTS \
      (SELECT 1 FROM roles o WHERE o.organization = roles.organization AND o.rank = $2 AND o.id <> $1) \
      RETURNING id",
 );
 const UPDATE_TO_EXPLICIT_ONLY: Statement = Statement::change(
     "role.update_to_explicit_only",
     "UPDATE roles SET rank = $2, permissions = $3, explicit_only_at = COALESCE(explicit_only_at, created_at) \
-     WHERE id = $1 AND NOT EXISTS \
+     WHERE id = $1 AND organization = $4 AND NOT EXISTS \
      (SELECT 1 FROM roles o WHERE o.organization = roles.organization AND o.rank = $2 AND o.id <> $1) \
      RETURNING id",
 );
-const DELETE: Statement = Statement::change("role.delete", "DELETE FROM roles WHERE id = $1");
+const DELETE: Statement =
+    Statement::change("role.delete", "DELETE FROM roles WHERE id = $1 AND organization = $2");
 const FIND: Statement = Statement::read(
     "role.find",
     concat!("SELECT ", columns!(), " FROM roles WHERE organization = $1 AND id = $2"),
@@ -73,7 +75,11 @@ fn read(row: &Row) -> Result<Role, StoreError> {
     })
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &RoleChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &RoleChange,
+) -> Result<(), StoreError> {
     match change {
         RoleChange::Create(r) => {
             let explicit_only_at = match r.giving {
@@ -104,9 +110,9 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &RoleChange) -> Result<(), StoreErr
                 Giving::Anyhow => &UPDATE_TO_ANYHOW,
                 Giving::ExplicitOnly => &UPDATE_TO_EXPLICIT_ONLY,
             };
-            tx.insert(statement, params![id, rank.number(), to_json(permissions)?], "role.rank")
+            tx.insert(statement, params![id, rank.number(), to_json(permissions)?, organization], "role.rank")
         }
-        RoleChange::Delete(id) => tx.run(&DELETE, params![id]).map(|_| ()),
+        RoleChange::Delete(id) => tx.run(&DELETE, params![id, organization]).map(|_| ()),
     }
 }
 

@@ -20,8 +20,10 @@ const CREATE: Statement = Statement::change(
     "INSERT INTO teams (id, organization, slug, name, created_at) VALUES ($1, $2, $3, $4, $5) \
      ON CONFLICT DO NOTHING RETURNING id",
 );
-const RENAME: Statement = Statement::change("team.rename", "UPDATE teams SET name = $2 WHERE id = $1");
-const DELETE: Statement = Statement::change("team.delete", "DELETE FROM teams WHERE id = $1");
+const RENAME: Statement =
+    Statement::change("team.rename", "UPDATE teams SET name = $2 WHERE id = $1 AND organization = $3");
+const DELETE: Statement =
+    Statement::change("team.delete", "DELETE FROM teams WHERE id = $1 AND organization = $2");
 const FIND: Statement = Statement::read(
     "team.find",
     concat!("SELECT ", columns!(), " FROM teams WHERE organization = $1 AND id = $2"),
@@ -53,13 +55,17 @@ fn read(row: &Row) -> Result<Team, StoreError> {
     })
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &TeamChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &TeamChange,
+) -> Result<(), StoreError> {
     match change {
         TeamChange::Create(t) => {
             tx.insert(&CREATE, params![t.id, t.organization, t.slug, t.name, t.created_at], "team.slug")
         }
-        TeamChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name]),
-        TeamChange::Delete(id) => tx.run(&DELETE, params![id]).map(|_| ()),
+        TeamChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name, organization]),
+        TeamChange::Delete(id) => tx.run(&DELETE, params![id, organization]).map(|_| ()),
     }
 }
 

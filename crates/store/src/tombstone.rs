@@ -14,7 +14,8 @@ const LAY: Statement = Statement::change(
 );
 const LIFT_OF: Statement = Statement::change(
     "tombstone.lift_of",
-    "UPDATE tombstones SET lifted_at = created_at WHERE membership = $1 AND lifted_at IS NULL",
+    "UPDATE tombstones SET lifted_at = created_at \
+     WHERE membership = $1 AND organization = $2 AND lifted_at IS NULL",
 );
 const LIFT_NAMED: Statement = Statement::change(
     "tombstone.lift_named",
@@ -40,7 +41,7 @@ pub(crate) const ALL: &[&Statement] = &[&LAY, &LIFT_OF, &LIFT_NAMED, &FIND, &REM
 const KINDS: [IdentifierKind; 4] =
     [IdentifierKind::UserName, IdentifierKind::Email, IdentifierKind::ExternalId, IdentifierKind::Subject];
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &TombstoneChange) -> Result<(), StoreError> {
+pub(crate) fn apply(tx: &mut Tx<'_>, of: OrganizationId, change: &TombstoneChange) -> Result<(), StoreError> {
     match change {
         TombstoneChange::Lay { organization, membership, identifiers, at } => {
             for i in identifiers {
@@ -48,7 +49,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &TombstoneChange) -> Result<(), Sto
             }
         }
         TombstoneChange::LiftOf(membership) => {
-            tx.run(&LIFT_OF, params![membership])?;
+            tx.run(&LIFT_OF, params![membership, of])?;
         }
         TombstoneChange::LiftNamed(organization, identifiers) => {
             for i in identifiers {

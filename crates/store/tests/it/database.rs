@@ -12,6 +12,8 @@ use portcullis_domain::{Clock, Random, Timestamp};
 use portcullis_store::{Options, Store, StoreError, Tx, apply};
 use tempfile::TempDir;
 
+use crate::home::row_of;
+
 /// Names the cluster whose databases the tests make.
 const CLUSTER: &str = "PORTCULLIS_TEST_POSTGRES";
 /// When every test happens.
@@ -112,12 +114,26 @@ impl Database {
         self.store.as_ref().expect("the database was opened")
     }
 
-    /// Applies one change, under an event of its own.
+    /// The organization of the row that a change is about; of none, where it makes one.
+    fn home(&self, change: &Change) -> OrganizationId {
+        let none = OrganizationId::fresh(NOW, &mut Seeded::next());
+        let Some((table, id)) = row_of(change) else { return none };
+        let sql = format!("SELECT organization FROM {table} WHERE id = $1");
+        let found: Option<String> = match self.options() {
+            Options::Sqlite { path } => {
+                rusqlite::Connection::open(path).unwrap().query_row(&sql, [id], |row| row.get(0)).ok()
+            }
+            Options::Postgres { .. } => self.client().query_opt(&sql, &[&id]).unwrap().map(|row| row.get(0)),
+        };
+        found.map_or(none, |id| id.parse().unwrap())
+    }
+
+    /// Applies one change in the organization of its row, under an event of its own.
     pub(crate) fn change(&self, change: impl Into<Change>) -> Result<(), StoreError> {
         let change = change.into();
+        let organization = self.home(&change);
         self.store().write_blocking(move |tx| {
             let mut random = Seeded::next();
-            let organization = OrganizationId::fresh(NOW, &mut random);
             let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
             let plan = Plan::because(organization, Cause::system()).then(event, change.clone());
             apply(tx, &plan, NOW, &mut random).map(|_| ())

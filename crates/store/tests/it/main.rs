@@ -14,6 +14,7 @@
 mod database;
 mod fixture;
 mod groups;
+mod home;
 mod model;
 mod nodes;
 mod notes;

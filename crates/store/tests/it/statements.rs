@@ -32,7 +32,6 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("directory.delete_emails", "it is about all of them"),
     ("directory.delete_facets", "it is about all of them"),
     ("directory.delete_groups", "it is about all of them"),
-    ("directory.delete_mappings", "it is about all of them"),
     ("directory.delete_members", "it is about all of them"),
     ("directory.delete_users", "it is about all of them"),
     ("directory.remember_addresses", "it is about all of them"),
@@ -213,5 +212,98 @@ fn every_statement_is_on_the_road_that_its_first_word_says() {
                 assert!(["INSERT", "UPDATE", "DELETE"].contains(&first), "`{}`", statement.name);
             }
         }
+    }
+}
+
+/// Statements that touch what belongs to an organization without naming it, each with the reason why that is right.
+const UNSCOPED: &[(&str, &str)] = &[
+    ("audit.count_waiting", "the sequencer numbers what waits, of every organization"),
+    ("audit.number", "by the sequencer, which has just read the row and its organization"),
+    ("audit.waiting", "the sequencer numbers what waits, of every organization"),
+    ("bearer.find", "a secret says whose it is; everything joined to it is of the token's organization"),
+    ("checkup.active_ended", "`doctor` looks at the whole installation"),
+    ("checkup.alive", "`doctor` looks at the whole installation"),
+    ("checkup.due", "`doctor` looks at the whole installation"),
+    ("checkup.expiring", "`doctor` looks at the whole installation"),
+    ("checkup.newest", "`doctor` looks at the whole installation"),
+    ("checkup.unconfirmed_connections", "`doctor` looks at the whole installation"),
+    ("checkup.unconfirmed_people", "`doctor` looks at the whole installation"),
+    ("checkup.unsequenced", "`doctor` looks at the whole installation"),
+    ("checkup.unsigned", "`doctor` looks at the whole installation"),
+    ("connection.find_by_domain", "who signs in has said no organization yet; the proven domain says it"),
+    ("connection.find_by_id", "a sign-in URL carries nothing but the connection"),
+    ("connection.find_link", "of one connection, found before"),
+    ("connection.links_of", "of one membership, found before"),
+    ("directory.organization_of", "asks whose a directory is"),
+    ("directory_group.members", "of one group, found in its directory before"),
+    ("directory_user.groups", "of one person, found in their directory before"),
+    ("directory_user.memberships", "of people found in their directory before"),
+    ("directory_user.of_membership", "of one membership, found before"),
+    ("domain.find_proven", "asks whose a proven domain is"),
+    ("facts.directories", "of one membership, found before"),
+    ("facts.grants", "of one membership, found before"),
+    ("google.due", "the poller asks every directory"),
+    ("google.forget", "the poller clears what no directory has any more"),
+    ("leaver.other_memberships", "of one user: it counts the other organizations"),
+    ("leaver.to_rotate", "of one membership, found before"),
+    ("mapping.affected_by_group", "of one group, found in its directory before"),
+    ("membership.due", "the job ends what has settled, of every organization"),
+    (
+        "membership.find_locked",
+        "who has an id from its own organization; whoever got it from outside asks `membership.find` first",
+    ),
+    ("membership.of_user", "of one user: it lists the organizations"),
+    ("membership.organization_of", "asks whose a membership is"),
+    ("outbox.count_waiting", "the sender delivers what waits, of every organization"),
+    ("outbox.list_waiting", "the sender delivers what waits, of every organization"),
+    ("outbox.mark_delivered", "by the sender, which has just read the row"),
+    ("receipt.of_membership", "of one membership, found before"),
+    ("receipt.sign", "by the sequencer, which has just read the row and its organization"),
+    ("receipt.unsigned", "the sequencer signs what waits, of every organization"),
+    ("token.live_by_hash", "a secret says whose it is"),
+    ("trace.prune_by_age", "the job prunes every organization's"),
+    ("user.memberships_of", "of one user: it lists the organizations"),
+];
+
+/// The tables whose rows belong to an organization, as the migrations say.
+fn owned_tables() -> Vec<String> {
+    let (_database, connection) = sqlite();
+    let mut statement = connection
+        .prepare(
+            "SELECT t.name FROM pragma_table_list t JOIN pragma_table_info(t.name) c \
+             WHERE t.schema = 'main' AND c.name = 'organization' ORDER BY t.name",
+        )
+        .unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+/// Invariant I8: what a caller has loaded in its organization is written there and nowhere else, whatever the id.
+#[test]
+fn every_statement_on_what_an_organization_owns_names_the_organization() {
+    let owned = owned_tables();
+    assert!(owned.len() > 15, "{owned:?} are too few to be all");
+    let mut unscoped = BTreeMap::new();
+    for statement in all() {
+        let words: Vec<&str> =
+            statement.sql.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+        let touches = words.windows(2).any(|pair| {
+            ["FROM", "JOIN", "UPDATE", "INTO"].contains(&pair[0]) && owned.iter().any(|t| t == pair[1])
+        });
+        // Columns that are read or written do not narrow anything; an insert says whose the row is.
+        let narrowing = match statement.sql.split_whitespace().next() {
+            Some("INSERT") => statement.sql,
+            _ => statement.sql.split_once(" WHERE ").map_or("", |(_, narrowing)| narrowing),
+        };
+        // What a directory said is read within that directory, whose token or organization was proven before.
+        let within = statement.road != Road::Change && narrowing.contains("directory = $");
+        if touches && !within && !narrowing.contains("organization") {
+            unscoped.insert(statement.name, ());
+        }
+    }
+    let unexpected: Vec<_> =
+        unscoped.iter().filter(|(name, _)| !UNSCOPED.iter().any(|(listed, _)| listed == *name)).collect();
+    assert!(unexpected.is_empty(), "these name no organization: {unexpected:#?}");
+    for (listed, reason) in UNSCOPED {
+        assert!(unscoped.contains_key(listed), "`{listed}` names one ({reason}): take it off the list");
     }
 }

@@ -263,7 +263,11 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
             rules_number: 3,
         })
         .into(),
-        Kind::MemberStale => MembershipChange::MarkStale(some_told(maps, dice)).into(),
+        Kind::MemberStale => {
+            let organization = maps.told.get(&dice.pick(maps.told.keys().copied())?)?.organization;
+            let here = |id: &DirectoryUserId| maps.told[id].organization == organization;
+            MembershipChange::MarkStale(some_told(maps, dice).into_iter().filter(here).collect()).into()
+        }
         Kind::MemberUser => MembershipChange::SetUser(member?, dice.pick(maps.users.keys().copied())?).into(),
         Kind::GrantCreate => {
             let found = &maps.members[&member?];

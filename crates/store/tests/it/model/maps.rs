@@ -39,6 +39,8 @@ use portcullis_store::{
     user,
 };
 
+use crate::home::row_of;
+
 /// More than a run makes of anything.
 const ALL: i64 = 10_000;
 
@@ -84,6 +86,26 @@ impl Maps {
     /// The two organizations that stay.
     pub(crate) fn main(&self) -> &[OrganizationId] {
         &self.main
+    }
+
+    /// The organization of the row that a change is about, if it must name it.
+    pub(crate) fn home(&self, change: &Change) -> Option<OrganizationId> {
+        let (table, id) = row_of(change)?;
+        match table {
+            "environments" => self.environments.get(&id.parse().ok()?).map(|row| row.organization),
+            "teams" => self.teams.get(&id.parse().ok()?).map(|row| row.organization),
+            "roles" => self.roles.get(&id.parse().ok()?).map(|row| row.organization),
+            "domains" => self.domains.get(&id.parse().ok()?).map(|row| row.organization),
+            "memberships" => self.members.get(&id.parse().ok()?).map(|row| row.organization),
+            "directories" => self.directories.get(&id.parse().ok()?).map(|row| row.organization),
+            "directory_users" => self.told.get(&id.parse().ok()?).map(|row| row.organization),
+            "directory_groups" => self.groups.get(&id.parse().ok()?).map(|row| row.organization),
+            "connections" => self.connections.get(&id.parse().ok()?).map(|row| row.organization),
+            "mappings" => self.mappings.get(&id.parse().ok()?).map(|row| row.organization),
+            "grants" => self.grants.get(&id.parse().ok()?).map(|row| row.organization),
+            "agents" => self.agents.get(&id.parse().ok()?).map(|row| row.organization),
+            other => panic!("no map of `{other}`"),
+        }
     }
 
     /// Carries a change out, or says that the store must refuse it.

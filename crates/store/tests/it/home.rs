@@ -1,0 +1,64 @@
+//! Whose a row is that a change is about: a plan changes nothing of another organization.
+
+use portcullis_domain::change::{
+    AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
+    DomainChange, EnvironmentChange, GrantChange, LinkChange, MappingChange, MembershipChange, RoleChange,
+    TeamChange, TombstoneChange,
+};
+
+/// The table and the id of the row whose organization a change must name; `None` for what makes a row, says its own
+/// organization or is about users, who have none.
+pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
+    let found = |table, id: &dyn std::fmt::Display| Some((table, id.to_string()));
+    match change {
+        Change::Environment(EnvironmentChange::Rename(id, _) | EnvironmentChange::Delete(id)) => {
+            found("environments", id)
+        }
+        Change::Team(TeamChange::Rename(id, _) | TeamChange::Delete(id)) => found("teams", id),
+        Change::Role(RoleChange::Update(id, ..) | RoleChange::Delete(id)) => found("roles", id),
+        Change::Domain(DomainChange::Prove(id, _) | DomainChange::Remove(id)) => found("domains", id),
+        Change::Membership(change) => match change {
+            MembershipChange::Create(_) => None,
+            MembershipChange::SetProfile(id, ..)
+            | MembershipChange::Join(id, _)
+            | MembershipChange::SetSuspended(id, _)
+            | MembershipChange::SetUser(id, _)
+            | MembershipChange::SetAccess { id, .. } => found("memberships", id),
+            MembershipChange::Restamp(restamp) => found("memberships", &restamp.id),
+            MembershipChange::MarkStale(users) => users.first().and_then(|id| found("directory_users", id)),
+        },
+        Change::Directory(DirectoryChange::Delete(id)) => found("directories", id),
+        Change::DirectoryUser(change) => match change {
+            // Facets have no organization of their own, as places in groups have none.
+            DirectoryUserChange::Create(_)
+            | DirectoryUserChange::AddFacets(..)
+            | DirectoryUserChange::RemoveFacets(..) => None,
+            DirectoryUserChange::Update(user) => found("directory_users", &user.id),
+            DirectoryUserChange::Delete(id) | DirectoryUserChange::Attach(id, _) => {
+                found("directory_users", id)
+            }
+        },
+        Change::DirectoryGroup(change) => match change {
+            DirectoryGroupChange::Create(_) => None,
+            DirectoryGroupChange::Update(group) => found("directory_groups", &group.id),
+            DirectoryGroupChange::Delete(id)
+            | DirectoryGroupChange::AddMembers(id, ..)
+            | DirectoryGroupChange::RemoveMembers(id, _) => found("directory_groups", id),
+        },
+        Change::Connection(ConnectionChange::Delete(id)) => found("connections", id),
+        Change::Link(LinkChange::DeleteOf(id)) => found("memberships", id),
+        Change::Mapping(MappingChange::Delete(id)) => found("mappings", id),
+        Change::Grant(GrantChange::SetReason(id, _) | GrantChange::End(id, _)) => found("grants", id),
+        Change::Grant(GrantChange::EndOf { membership, .. }) => found("memberships", membership),
+        Change::Agent(change) => match change {
+            AgentChange::Create(_) => None,
+            AgentChange::Update { id, .. }
+            | AgentChange::SetState(id, _)
+            | AgentChange::SetOwner(id, ..)
+            | AgentChange::Disable(id, _)
+            | AgentChange::Orphan(id, _) => found("agents", id),
+        },
+        Change::Tombstone(TombstoneChange::LiftOf(id)) => found("memberships", id),
+        _ => None,
+    }
+}
