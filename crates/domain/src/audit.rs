@@ -10,7 +10,7 @@ use thiserror::Error;
 
 use crate::Timestamp;
 use crate::cause::Cause;
-use crate::id::{EventId, OrganizationId};
+use crate::id::{DirectoryId, EventId, OrganizationId, RequestId};
 
 /// Bytes of randomness in a salt: an event's content cannot be guessed from its commitment.
 pub const SALT_BYTES: usize = 16;
@@ -117,11 +117,11 @@ actions! {
 /// What an event is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
+    /// Its id.
+    pub id: String,
     /// The noun.
     #[serde(rename = "type")]
     pub kind: String,
-    /// Its id.
-    pub id: String,
 }
 
 impl Target {
@@ -187,33 +187,64 @@ impl EventDraft {
     }
 }
 
-/// The content of an event as it is committed to and exported.
+/// The content of an event, in the order in which it is written.
+#[derive(Serialize)]
+struct Content<'e> {
+    action: &'static str,
+    actor: ActorContent<'e>,
+    at: &'e str,
+    cause: CauseContent,
+    detail: &'e Value,
+    id: EventId,
+    organization: OrganizationId,
+    outcome: &'static str,
+    targets: &'e [Target],
+}
+
+#[derive(Serialize)]
+struct ActorContent<'e> {
+    id: &'e str,
+    r#type: &'static str,
+}
+
+#[derive(Serialize)]
+struct CauseContent {
+    directory: Option<DirectoryId>,
+    event: Option<EventId>,
+    kind: &'static str,
+    request_id: Option<RequestId>,
+}
+
+/// The content of an event as it is stored, committed to and exported: the text is its own canonical form (RFC 8785).
 ///
-/// Numbers are whole and small, so that every JSON library writes them alike (RFC 8785).
-#[must_use]
+/// Numbers are whole and small, so that every JSON library writes them alike.
+///
+/// # Errors
+/// [`NotCanonical`] if the detail holds what JSON cannot carry.
 pub fn content(
     id: EventId,
     organization: OrganizationId,
     at: Timestamp,
     draft: &EventDraft,
     cause: &Cause,
-) -> Value {
-    serde_json::json!({
-        "id": id,
-        "organization": organization,
-        "at": at.rfc3339(),
-        "action": draft.action.as_str(),
-        "actor": { "type": cause.actor.kind(), "id": cause.actor.id() },
-        "targets": draft.targets,
-        "cause": {
-            "kind": cause.kind.as_str(),
-            "request_id": cause.request,
-            "event": cause.event,
-            "directory": cause.directory,
+) -> Result<String, NotCanonical> {
+    // INVARIANT: the fields of each struct stand in the order of their names, and so do the keys of a JSON value.
+    Ok(serde_json::to_string(&Content {
+        action: draft.action.as_str(),
+        actor: ActorContent { id: &cause.actor.id(), r#type: cause.actor.kind() },
+        at: &at.rfc3339(),
+        cause: CauseContent {
+            directory: cause.directory,
+            event: cause.event,
+            kind: cause.kind.as_str(),
+            request_id: cause.request,
         },
-        "outcome": draft.outcome.as_str(),
-        "detail": draft.detail,
-    })
+        detail: &draft.detail,
+        id,
+        organization,
+        outcome: draft.outcome.as_str(),
+        targets: &draft.targets,
+    })?)
 }
 
 /// A value that has no canonical form.
@@ -247,7 +278,13 @@ fn sha256(parts: &[&[u8]]) -> Digest {
 /// # Errors
 /// [`NotCanonical`] if the content has no canonical form.
 pub fn commitment(salt: &[u8], content: &Value) -> Result<Digest, NotCanonical> {
-    Ok(sha256(&[salt, &canonical(content)?]))
+    Ok(commitment_to_text(salt, &canonical(content)?))
+}
+
+/// The same of what is in its canonical form already, as [`content`] writes it.
+#[must_use]
+pub fn commitment_to_text(salt: &[u8], canonical: &[u8]) -> Digest {
+    sha256(&[salt, canonical])
 }
 
 /// The link of event `number`: it binds everything before it.

@@ -6,7 +6,10 @@
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::audit::Action;
+use portcullis_store::StoreError;
 use serde_json::Value;
+
+use crate::ServiceError;
 
 /// What a step of the sequencer counts, once it is stored.
 #[derive(Debug, Default)]
@@ -27,17 +30,26 @@ fn text<'c>(content: &'c Value, place: &str) -> &'c str {
 }
 
 impl Tally {
-    /// Takes the content of an event.
-    pub(crate) fn add(&mut self, content: &Value) {
-        let own = |place| text(content, place).to_owned();
-        let at = Timestamp::parse_rfc3339(text(content, "/at"));
-        self.oldest = self.oldest.into_iter().chain(at).min();
-        let action = text(content, "/action");
-        if action == Action::MemberDeprovisioned.as_str() {
-            self.facts.push(Fact::OffBoarded { cause: own("/cause/kind") });
-        } else if action == Action::TokenEnded.as_str() {
-            self.facts.push(Fact::TokenEnded { kind: own("/detail/kind"), because: own("/detail/because") });
+    /// Takes an event: what was done, when, and its content. Only of what is counted the content is read.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if it is read and no JSON.
+    pub(crate) fn add(&mut self, action: &str, at: Timestamp, content: &str) -> Result<(), ServiceError> {
+        self.oldest = self.oldest.into_iter().chain([at]).min();
+        let (ends_member, ends_token) =
+            (action == Action::MemberDeprovisioned.as_str(), action == Action::TokenEnded.as_str());
+        if !ends_member && !ends_token {
+            return Ok(());
         }
+        let content: Value = serde_json::from_str(content)
+            .map_err(|_| StoreError::Inconsistent("an audit event is not JSON".to_owned()))?;
+        let own = |place| text(&content, place).to_owned();
+        self.facts.push(if ends_member {
+            Fact::OffBoarded { cause: own("/cause/kind") }
+        } else {
+            Fact::TokenEnded { kind: own("/detail/kind"), because: own("/detail/because") }
+        });
+        Ok(())
     }
 
     /// Counts what was taken.

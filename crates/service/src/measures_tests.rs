@@ -8,13 +8,14 @@ use super::{Fact, Tally, seconds};
 #[test]
 fn an_off_boarding_counts_by_its_cause_an_ended_token_by_kind_and_reason_and_nothing_else_counts() {
     let mut tally = Tally::default();
+    let at = Timestamp::from_seconds;
     let cause = json!({ "kind": "scim" });
-    tally.add(&json!({ "at": "2026-11-22T10:00:02Z", "action": "member.deprovisioned", "cause": cause }));
+    let gone = json!({ "cause": cause }).to_string();
+    tally.add("member.deprovisioned", at(2), &gone).unwrap();
     let detail = json!({ "kind": "member_key", "because": "off_boarded" });
-    tally.add(
-        &json!({ "at": "2026-11-22T10:00:01Z", "action": "token.ended", "cause": cause, "detail": detail }),
-    );
-    tally.add(&json!({ "at": "2026-11-22T10:00:03Z", "action": "team.created", "cause": cause }));
+    let ended = json!({ "cause": cause, "detail": detail }).to_string();
+    tally.add("token.ended", at(1), &ended).unwrap();
+    tally.add("team.created", at(3), "never read").unwrap();
     assert_eq!(
         tally.facts,
         [
@@ -22,7 +23,7 @@ fn an_off_boarding_counts_by_its_cause_an_ended_token_by_kind_and_reason_and_not
             Fact::TokenEnded { kind: "member_key".to_owned(), because: "off_boarded".to_owned() },
         ]
     );
-    assert_eq!(tally.oldest, Timestamp::parse_rfc3339("2026-11-22T10:00:01Z"));
+    assert_eq!(tally.oldest, Some(at(1)));
 }
 
 #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Digest, commitment, genesis, link};
+use portcullis_domain::audit::{Digest, commitment_to_text, genesis, link};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::id::{EventId, OrganizationId};
 use portcullis_domain::receipt::statement;
@@ -58,11 +58,9 @@ fn chain(
     };
     let (mut out, mut tally) = (Vec::with_capacity(events.len()), Tally::default());
     for event in events {
-        let content: Value =
-            serde_json::from_str(&event.content).map_err(|_| inconsistent("an audit event is not JSON"))?;
-        tally.add(&content);
+        tally.add(&event.action, event.created_at, &event.content)?;
         let salt = hex::decode(&event.salt).map_err(|_| inconsistent("a salt is not hexadecimal"))?;
-        let committed = commitment(&salt, &content).map_err(|e| inconsistent(&e.to_string()))?;
+        let committed = commitment_to_text(&salt, event.content.as_bytes());
         number += 1;
         previous = link(&previous, number, &committed);
         out.push(Numbered {

@@ -5,7 +5,7 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::id::{EventId, OrganizationId};
 use portcullis_domain::{Random, Timestamp};
 
-use crate::row::{Row, to_json};
+use crate::row::Row;
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -48,7 +48,8 @@ const FIND: Statement = Statement::read(
 );
 const WAITING: Statement = Statement::read(
     "audit.waiting",
-    "SELECT id, organization, content, salt FROM audit_events WHERE number IS NULL ORDER BY id LIMIT $1",
+    "SELECT id, organization, content, salt, action, created_at FROM audit_events WHERE number IS NULL \
+     ORDER BY id LIMIT $1",
 );
 const NUMBER: Statement = Statement::note(
     "audit.number",
@@ -113,10 +114,14 @@ pub struct WaitingEvent {
     pub id: EventId,
     /// Its organization.
     pub organization: OrganizationId,
-    /// Its content, as JSON text.
+    /// Its content, as canonical JSON text.
     pub content: String,
     /// Its salt, in hexadecimal digits.
     pub salt: String,
+    /// What was done.
+    pub action: String,
+    /// When.
+    pub created_at: Timestamp,
 }
 
 /// The head of an organization's chain.
@@ -144,7 +149,8 @@ pub(crate) fn insert(
     let id = EventId::nth(now, tx.next_event(), random);
     let mut salt = [0_u8; SALT_BYTES];
     random.fill(&mut salt);
-    let content = audit::content(id, organization, now, draft, cause);
+    let content = audit::content(id, organization, now, draft, cause)
+        .map_err(|error| StoreError::Inconsistent(error.to_string()))?;
     let target = |n: usize| draft.targets.get(n).map_or("", |t: &Target| t.id.as_str());
     let mut actor = cause.actor.id();
     if actor.is_empty() {
@@ -159,7 +165,7 @@ pub(crate) fn insert(
             actor,
             target(0),
             target(1),
-            to_json(&content)?,
+            content,
             hex::encode(salt),
             now,
         ],
@@ -224,6 +230,8 @@ pub fn waiting(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<WaitingEvent>, StoreEr
                 organization: row.parsed(1)?,
                 content: row.text(2)?.to_owned(),
                 salt: row.text(3)?.to_owned(),
+                action: row.text(4)?.to_owned(),
+                created_at: row.at(5)?,
             })
         })
         .collect()

@@ -1,7 +1,7 @@
 //! The chain that a stranger verifies: every change of a byte, a number or a place shows.
 
 use portcullis_domain::audit::{
-    Action, Digest, EventDraft, Target, canonical, commitment, content, genesis, link,
+    Action, Digest, EventDraft, Target, canonical, commitment, commitment_to_text, content, genesis, link,
 };
 use portcullis_domain::cause::Cause;
 use portcullis_domain::id::{EventId, OrganizationId};
@@ -11,11 +11,25 @@ use crate::fixture::{NOW, id, organization};
 
 const SALT: [u8; 16] = [7; 16];
 
-fn event(number: usize) -> Value {
+fn text(number: usize) -> String {
     let draft = EventDraft::new(Action::TokenEnded, Target::new("token", format!("tok_{number}")))
         .about(Target::new("membership", "mem_1"))
-        .with(json!({ "because": "off_boarded", "at": [1, 2, { "b": 1, "a": "é" }] }));
-    content(id!(EventId, number), organization(), NOW, &draft, &Cause::system())
+        .with(json!({ "because": "off_boarded", "at": [1, 2, { "b": 1, "a": "é\u{1}\u{7f}\n\"\\/<" }] }));
+    content(id!(EventId, number), organization(), NOW, &draft, &Cause::system()).expect("JSON")
+}
+
+fn event(number: usize) -> Value {
+    serde_json::from_str(&text(number)).expect("JSON")
+}
+
+#[test]
+fn the_text_of_an_event_is_its_canonical_form() {
+    let content = text(1);
+    assert_eq!(content.as_bytes(), canonical(&event(1)).expect("canonical"));
+    assert_eq!(
+        commitment_to_text(&SALT, content.as_bytes()),
+        commitment(&SALT, &event(1)).expect("canonical")
+    );
 }
 
 fn chain(events: &[Value]) -> Vec<Digest> {
