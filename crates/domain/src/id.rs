@@ -70,7 +70,8 @@ macro_rules! ids {
 
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                write!(f, concat!($prefix, "_{:032x}"), self.0)
+                f.write_str(concat!($prefix, "_"))?;
+                f.write_str(&hex::encode(self.0.to_be_bytes()))
             }
         }
 
