@@ -1,6 +1,8 @@
 //! The dialect layer: begin, lock, list, column types, the database's clock. Nothing else knows which database it is.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
+use std::sync::LazyLock;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{DirectoryId, OrganizationId};
@@ -35,7 +37,24 @@ impl Dialect {
                 ["(SELECT jsonb_array_elements_text(CAST(CAST(", " AS TEXT) AS JSONB)) AS value)"],
             ),
         };
-        written_out(&written_out(sql, "IN_LIST(", in_list), "EACH_OF(", each_of)
+        let out = written_out(&written_out(sql, "IN_LIST(", in_list), "EACH_OF(", each_of);
+        match self {
+            // SQLite numbers `$n` by where it stands, `?n` by its number.
+            Self::Sqlite => out.replace('$', "?"),
+            Self::Postgres => out,
+        }
+    }
+}
+
+/// What SQLite is told for each statement, by its name: made once for all connections.
+static SQLITE_TEXTS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
+    crate::statement::all().into_iter().map(|s| (s.name, Dialect::Sqlite.text(s.sql))).collect()
+});
+
+fn sqlite_text(statement: &'static Statement) -> Cow<'static, str> {
+    match SQLITE_TEXTS.get(statement.name) {
+        Some(text) => Cow::Borrowed(text),
+        None => Cow::Owned(Dialect::Sqlite.text(statement.sql)),
     }
 }
 
@@ -254,6 +273,8 @@ impl<'c> Tx<'c> {
     /// # Errors
     /// As [`Tx::rows`].
     pub fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
+        // How many rows it touches nobody says: at least it is not nothing.
+        self.written += 1;
         let done = match &mut self.inner {
             Inner::Sqlite(connection) => connection.execute_batch(sql).map_err(Driver::from),
             Inner::Postgres(connection) => connection.client.batch_execute(sql).map_err(Driver::from),
@@ -386,18 +407,12 @@ impl From<postgres::Error> for Driver {
     }
 }
 
-fn sqlite_bind(statement: &mut rusqlite::CachedStatement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
-    const NAMES: [&str; 24] = [
-        "$1", "$2", "$3", "$4", "$5", "$6", "$7", "$8", "$9", "$10", "$11", "$12", "$13", "$14", "$15",
-        "$16", "$17", "$18", "$19", "$20", "$21", "$22", "$23", "$24",
-    ];
-    for (name, param) in NAMES.iter().zip(params) {
-        if let Some(index) = statement.parameter_index(name)? {
-            match param {
-                Param::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
-                Param::Int(number) => statement.raw_bind_parameter(index, number)?,
-                Param::Text(text) => statement.raw_bind_parameter(index, text.as_ref())?,
-            }
+fn sqlite_bind(statement: &mut rusqlite::Statement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
+    for (index, param) in (1_usize..).zip(params) {
+        match param {
+            Param::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
+            Param::Int(number) => statement.raw_bind_parameter(index, number)?,
+            Param::Text(text) => statement.raw_bind_parameter(index, text.as_ref())?,
         }
     }
     Ok(())
@@ -407,10 +422,7 @@ fn sqlite_prepare<'c>(
     connection: &'c rusqlite::Connection,
     statement: &'static Statement,
 ) -> rusqlite::Result<rusqlite::CachedStatement<'c>> {
-    if statement.sql.contains("IN_LIST(") || statement.sql.contains("EACH_OF(") {
-        return connection.prepare_cached(&Dialect::Sqlite.text(statement.sql));
-    }
-    connection.prepare_cached(statement.sql)
+    connection.prepare_cached(&sqlite_text(statement))
 }
 
 fn sqlite_rows(

@@ -96,6 +96,11 @@ fn open_sqlite(path: &std::path::Path) -> Result<rusqlite::Connection, StoreErro
     let failed = |e: rusqlite::Error| StoreError::Unavailable(format!("`{}`: {e}", path.display()));
     let connection = rusqlite::Connection::open(path).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
+    // A plan that may depend on a parameter is made anew whenever that is bound: by far the greater part of a look-up.
+    // The plans here are pinned by tests and depend on none.
+    connection
+        .set_db_config(rusqlite::config::DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true)
+        .map_err(failed)?;
     connection.busy_timeout(std::time::Duration::from_millis(BUSY_TIMEOUT_MS)).map_err(failed)?;
     connection
         .execute_batch(

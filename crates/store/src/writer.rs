@@ -1,7 +1,9 @@
 //! The threads that write: one for SQLite, which groups commits; several for PostgreSQL.
 //!
 //! A request is answered only after the commit that holds it is durable. On SQLite the requests that wait while one
-//! commit runs go into the next, each in its own savepoint, so that eight writers do not pay for eight syncs.
+//! commit runs go into the next, so that eight writers do not pay for eight syncs. A savepoint for each would copy every
+//! page that it touches, and nearly all requests are kept; so they stand together until one of them writes and then
+//! refuses. Then the group is rolled back, those before it are run again, and each has its own savepoint from there on.
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -54,6 +56,8 @@ pub(crate) struct Queue {
 struct Waiting {
     urgent: VecDeque<Box<dyn Job>>,
     normal: VecDeque<Box<dyn Job>>,
+    /// Threads that sleep: nobody is woken who is awake.
+    asleep: usize,
     closed: bool,
 }
 
@@ -86,8 +90,11 @@ impl Queue {
             Priority::OffBoarding => waiting.urgent.push_back(job),
             Priority::Ordinary => waiting.normal.push_back(job),
         }
+        let somebody_sleeps = waiting.asleep > 0;
         drop(waiting);
-        self.wake.notify_one();
+        if somebody_sleeps {
+            self.wake.notify_one();
+        }
     }
 
     /// The next request; `None` when the queue is closed and empty.
@@ -100,7 +107,9 @@ impl Queue {
             if waiting.closed {
                 return None;
             }
+            waiting.asleep += 1;
             waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.asleep -= 1;
         }
     }
 
@@ -141,6 +150,15 @@ pub(crate) fn sqlite_writer(connection: &rusqlite::Connection, queue: &Queue, cl
     }
 }
 
+/// How the requests of a group are kept apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Apart {
+    /// Not at all, as long as all of them are kept.
+    Together,
+    /// Each in its own savepoint.
+    BySavepoints,
+}
+
 /// Carries out the first request and those that wait behind it, in one commit.
 fn sqlite_group(
     connection: &rusqlite::Connection,
@@ -152,17 +170,22 @@ fn sqlite_group(
     let failed = |e: rusqlite::Error| StoreError::Unavailable(e.to_string());
     let started = clock.now().micros();
     let mut written = 0;
+    let mut apart = Apart::Together;
     let mut next = Some(first);
-    if let Err(error) = connection.execute_batch("BEGIN IMMEDIATE") {
+    if let Err(error) = control(connection, "BEGIN IMMEDIATE") {
         group.extend(next);
         return Err(failed(error));
     }
     while let Some(mut job) = next.take() {
-        let result = sqlite_savepoint(connection, &mut job, &mut written);
+        let mut result = sqlite_request(connection, &mut job, apart, &mut written);
+        if let Ok(Left::Spoiled) = result {
+            apart = Apart::BySavepoints;
+            result = sqlite_again(connection, group, &mut written).map(|()| Left::Clean);
+        }
         group.push(job);
         if let Err(error) = result {
             // The connection is no longer where we think it is: nothing of this group may count as done.
-            let _ = connection.execute_batch("ROLLBACK");
+            let _ = control(connection, "ROLLBACK");
             return Err(failed(error));
         }
         let full = group.len() >= MAX_GROUP
@@ -172,31 +195,72 @@ fn sqlite_group(
             next = queue.next();
         }
     }
-    if let Err(error) = connection.execute_batch("COMMIT") {
+    if let Err(error) = control(connection, "COMMIT") {
         if !connection.is_autocommit() {
-            let _ = connection.execute_batch("ROLLBACK");
+            let _ = control(connection, "ROLLBACK");
         }
         return Err(failed(error));
     }
     Ok(())
 }
 
-fn sqlite_savepoint(
+fn control(connection: &rusqlite::Connection, sql: &'static str) -> rusqlite::Result<()> {
+    connection.prepare_cached(sql)?.raw_execute().map(|_| ())
+}
+
+/// In what state a request left the transaction.
+enum Left {
+    /// What it wrote is to be kept, or it left nothing.
+    Clean,
+    /// It wrote something that nobody wants kept.
+    Spoiled,
+}
+
+fn sqlite_request(
     connection: &rusqlite::Connection,
     job: &mut Box<dyn Job>,
+    apart: Apart,
     written: &mut u64,
-) -> rusqlite::Result<()> {
-    connection.prepare_cached("SAVEPOINT request")?.raw_execute()?;
+) -> rusqlite::Result<Left> {
+    if apart == Apart::BySavepoints {
+        control(connection, "SAVEPOINT request")?;
+    }
     let mut tx = Tx::new(Inner::Sqlite(connection));
     let kept = attempt(job, &mut tx);
-    *written += tx.rows_written();
+    let rows = tx.rows_written();
+    *written += rows;
     if connection.is_autocommit() {
         return Err(rusqlite::Error::ExecuteReturnedResults);
     }
-    if kept != Some(Attempt::Keep) {
-        connection.prepare_cached("ROLLBACK TO request")?.raw_execute()?;
+    let spoiled = match kept {
+        Some(Attempt::Keep) => false,
+        Some(Attempt::Drop) => rows > 0,
+        None => true,
+    };
+    match apart {
+        Apart::Together if spoiled => return Ok(Left::Spoiled),
+        Apart::Together => {}
+        Apart::BySavepoints => {
+            if spoiled {
+                control(connection, "ROLLBACK TO request")?;
+            }
+            control(connection, "RELEASE request")?;
+        }
     }
-    connection.prepare_cached("RELEASE request")?.raw_execute()?;
+    Ok(Left::Clean)
+}
+
+/// Undoes a transaction that a request spoiled, and carries out again what came before it.
+fn sqlite_again(
+    connection: &rusqlite::Connection,
+    before: &mut [Box<dyn Job>],
+    written: &mut u64,
+) -> rusqlite::Result<()> {
+    control(connection, "ROLLBACK")?;
+    control(connection, "BEGIN IMMEDIATE")?;
+    for job in before {
+        sqlite_request(connection, job, Apart::BySavepoints, written)?;
+    }
     Ok(())
 }
 

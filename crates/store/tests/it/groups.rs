@@ -167,10 +167,47 @@ fn a_group_ends_when_its_time_is_over() {
 }
 
 #[test]
+fn those_before_one_that_wrote_and_refused_are_carried_out_once_and_so_are_those_behind_it() {
+    let place = Place::new();
+    let counts = || {
+        place.send(|tx| {
+            let before = instance::find(tx, "count")?.map_or(0, |text| text.parse::<u32>().unwrap());
+            instance::put(tx, "count", &(before + 1).to_string())
+        })
+    };
+    let refuses = || {
+        place.send(|tx| {
+            instance::put(tx, "count", "1000")?;
+            Err(StoreError::NotActive)
+        })
+    };
+    let (release, holding) = place.hold();
+    let counted = [counts(), counts()];
+    let refused = refuses();
+    let more = counts();
+    let again = refuses();
+    let last = counts();
+    drop(release);
+    for receiver in counted.iter().chain([&holding, &more, &last]) {
+        assert_eq!(answer(receiver), Ok(()));
+    }
+    for receiver in [&refused, &again] {
+        assert_eq!(answer(receiver), Err(StoreError::NotActive));
+    }
+    let count = place.store.read_blocking(|tx| instance::find(tx, "count")).unwrap();
+    assert_eq!(count.as_deref(), Some("4"));
+}
+
+#[test]
 fn a_rollback_that_fails_fails_the_whole_group() {
     let place = Place::new();
     let (release, holding) = place.hold();
     let before = place.put("before");
+    // Once one has written and refused, the others have savepoints of their own.
+    let spoils = place.send(|tx| {
+        instance::put(tx, "spoilt", "half")?;
+        Err(StoreError::NotActive)
+    });
     // Its savepoint is gone when it is to be rolled back to.
     let refuses = place.send(|tx| {
         instance::put(tx, "half", "done")?;
@@ -178,10 +215,10 @@ fn a_rollback_that_fails_fails_the_whole_group() {
         Err(StoreError::NotActive)
     });
     drop(release);
-    for receiver in [&holding, &before, &refuses] {
+    for receiver in [&holding, &before, &spoils, &refuses] {
         assert!(is_failed(receiver));
     }
-    assert!(!place.has("before") && !place.has("half"));
+    assert!(!place.has("before") && !place.has("spoilt") && !place.has("half"));
     place.works();
 }
 
@@ -193,7 +230,7 @@ fn a_commit_that_fails_fails_the_whole_group() {
         tx.batch(
             "CREATE TABLE parents (id INTEGER PRIMARY KEY); \
              CREATE TABLE children (parent INTEGER REFERENCES parents (id) DEFERRABLE INITIALLY DEFERRED); \
-             COMMIT; PRAGMA foreign_keys = ON; BEGIN IMMEDIATE; SAVEPOINT request",
+             COMMIT; PRAGMA foreign_keys = ON; BEGIN IMMEDIATE",
         )
     });
     assert_eq!(answer(&constrained), Ok(()));
