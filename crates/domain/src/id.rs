@@ -45,6 +45,13 @@ fn parse(prefix: &'static str, text: &str) -> Result<u128, IdError> {
     u128::from_str_radix(digits, 16).map_err(|_| refused())
 }
 
+/// The 32 digits of an id. They are written more than anything else, so not by the formatter of numbers.
+fn write_digits(bits: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let mut digits = [0_u8; 32];
+    hex::encode_to_slice(bits.to_be_bytes(), &mut digits).map_err(|_| fmt::Error)?;
+    f.write_str(std::str::from_utf8(&digits).map_err(|_| fmt::Error)?)
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
@@ -71,7 +78,7 @@ macro_rules! ids {
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 f.write_str(concat!($prefix, "_"))?;
-                f.write_str(&hex::encode(self.0.to_be_bytes()))
+                write_digits(self.0, f)
             }
         }
 
