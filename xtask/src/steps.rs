@@ -19,6 +19,35 @@ pub(crate) const WHOLE: &str = "whole";
 const BINARY: &str = "PORTCULLIS_BIN";
 /// Where the whole-binary tests find `venv/bin/python`, `bin/node` and `node/node_modules`.
 const PEERS: &str = "PORTCULLIS_TEST_PEERS";
+/// Says on which database benches of the run are.
+const DATABASE: &str = "PORTCULLIS_TEST_DATABASE";
+/// The integration test of `web` without sockets.
+const HTTP: &str = "it";
+/// The integration test of `web` with sockets and an identity provider.
+const SIGN_IN: &str = "sign_in";
+/// The modules of those two that run on both databases.
+const ON_BOTH: [&str; 18] = [
+    "agents::",
+    "connections::",
+    "directories::",
+    "domains::",
+    "environments::",
+    "grants::",
+    "idempotency::",
+    "keys::",
+    "local::",
+    "mappings::",
+    "matrix::",
+    "members::",
+    "organizations::",
+    "people::",
+    "records::",
+    "roles::",
+    "scim::",
+    "teams::",
+];
+/// Fewer tests than this on PostgreSQL mean that a suite was left out.
+const MIN_ON_POSTGRES: u64 = 100;
 /// `every` or `long`: how often the tests repeat what they repeat.
 const TIER: &str = "PORTCULLIS_TEST_TIER";
 
@@ -37,6 +66,7 @@ pub(crate) enum Step {
     Deny,
     Clippy,
     Tests,
+    OnPostgres,
     DocTests,
     Docs,
     Binary,
@@ -57,12 +87,13 @@ pub(crate) enum Work {
 
 impl Step {
     /// Every step, cheapest first, so that a slip is told before a build of ten minutes.
-    pub(crate) const ALL: [Self; 10] = [
+    pub(crate) const ALL: [Self; 11] = [
         Self::Format,
         Self::Tidy,
         Self::Deny,
         Self::Clippy,
         Self::Tests,
+        Self::OnPostgres,
         Self::DocTests,
         Self::Docs,
         Self::Binary,
@@ -78,6 +109,7 @@ impl Step {
             Self::Deny => "deny",
             Self::Clippy => "clippy",
             Self::Tests => "tests",
+            Self::OnPostgres => "on-postgres",
             Self::DocTests => "doctests",
             Self::Docs => "docs",
             Self::Binary => "binary",
@@ -94,6 +126,7 @@ impl Step {
             Self::Deny => "licences, sources and banned crates of every dependency",
             Self::Clippy => "no lint, in the tests neither",
             Self::Tests => "unit and integration tests of every crate, on SQLite and PostgreSQL",
+            Self::OnPostgres => "SCIM, sign-in and the administration API over HTTP once more, on PostgreSQL",
             Self::DocTests => "the examples in the documentation run",
             Self::Docs => "the documentation builds and its links resolve",
             Self::Binary => "the optimised binary builds",
@@ -120,7 +153,7 @@ impl Step {
 
     /// True if the step's tests expect a PostgreSQL.
     pub(crate) fn wants_postgres(self) -> bool {
-        matches!(self, Self::Tests | Self::Whole | Self::Mutants)
+        matches!(self, Self::Tests | Self::OnPostgres | Self::Whole | Self::Mutants)
     }
 
     /// What the step runs.
@@ -134,6 +167,7 @@ impl Step {
                 Work::Check(run_cargo(&words), MAX_BUILD)
             }
             Self::Tests => Work::Harness(tests(workspace, tier), max_tests(tier), 1),
+            Self::OnPostgres => Work::Harness(on_postgres(), max_tests(tier), MIN_ON_POSTGRES),
             Self::DocTests => {
                 // There may be none: examples are wanted where they help, not to have a count.
                 Work::Harness(run_cargo(&["test", "--workspace", "--locked", "--doc"]), MAX_BUILD, 0)
@@ -189,6 +223,15 @@ fn tests(workspace: &Workspace, tier: Tier) -> Invocation {
     }
 }
 
+/// The tests of HTTP whose benches are on the database of the run; on SQLite they are part of [`tests`]. They are
+/// chosen by their modules, because choosing the package would build the dependencies again.
+fn on_postgres() -> Invocation {
+    let mut words = vec!["test", "--workspace", "--locked", "--no-fail-fast"];
+    words.extend(["--test", HTTP, "--test", SIGN_IN, "--"]);
+    words.extend(ON_BOTH);
+    run_cargo(&words).with(DATABASE, "postgres")
+}
+
 fn whole(workspace: &Workspace, tier: Tier) -> Invocation {
     let words = ["test", "--workspace", "--locked", "--test", WHOLE, "--"];
     // One at a time: the tests load the machine on purpose, and each one's waits are measured.
@@ -222,3 +265,7 @@ fn max_tests(tier: Tier) -> Duration {
         Tier::Long => MAX_LONG_TESTS,
     }
 }
+
+#[cfg(test)]
+#[path = "steps/tests.rs"]
+mod tests;

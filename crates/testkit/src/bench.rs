@@ -15,15 +15,13 @@ use portcullis_web::{App, router};
 use serde_json::Value;
 use tower::ServiceExt as _;
 
-use crate::place::Place;
+use crate::place::{CONNECTIONS, Place};
 use crate::{Outside, Seeded, SetClock};
 
 /// Under which URL a bench is reached.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
 /// The root token of every bench.
 pub const ROOT_TOKEN: &str = "root-token-of-a-bench";
-/// Connections of a bench: enough for two transactions to meet, few enough for many benches side by side.
-const CONNECTIONS: usize = 2;
 /// What a bench's randomness begins with.
 const SEED: u64 = 2026;
 
@@ -70,6 +68,16 @@ pub struct Bench {
 }
 
 impl Bench {
+    /// A product on the database that the run is for, with [`ROOT_TOKEN`] installed and nothing else: tests of what
+    /// touches SQL and says nothing of a database run on both, in two runs.
+    ///
+    /// # Panics
+    /// As [`Place::of_the_run`].
+    #[must_use]
+    pub fn of_the_run() -> Self {
+        Self::on(Place::of_the_run())
+    }
+
     /// A product on SQLite in a temporary folder, with [`ROOT_TOKEN`] installed and nothing else.
     ///
     /// # Panics

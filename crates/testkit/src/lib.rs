@@ -15,4 +15,5 @@ mod surroundings;
 pub use bench::{Bench, Exchange, PUBLIC_URL, ROOT_TOKEN};
 pub use outside::Outside;
 pub use persona::Persona;
+pub use place::Place;
 pub use surroundings::{START, Seeded, SetClock};

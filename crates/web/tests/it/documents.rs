@@ -10,7 +10,7 @@ use serde_json::Value;
 use crate::golden::is_golden;
 
 async fn document() -> (Bench, Value) {
-    let bench = Bench::sqlite();
+    let bench = Bench::of_the_run();
     let answer = bench.exchange("GET", "/api/v1/openapi.json", &[], &Value::Null).await;
     assert_eq!(answer.status, 200, "the document needs no token");
     let document = answer.json();

@@ -28,7 +28,7 @@ struct World {
 
 impl World {
     async fn of(persona: &str) -> Self {
-        let bench = Bench::sqlite();
+        let bench = Bench::of_the_run();
         let (acme, globex) = (bench.organization("acme"), bench.organization("globex"));
         let owner = bench.member(acme, "owner@acme.test", "owner");
         let other = bench.member(acme, "other@acme.test", "member");

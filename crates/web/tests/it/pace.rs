@@ -57,7 +57,7 @@ fn as_root() -> String {
 
 #[tokio::test]
 async fn a_body_that_stalls_is_answered_408_in_the_words_of_its_surface_and_the_connection_ends() {
-    let bench = Bench::sqlite();
+    let bench = Bench::of_the_run();
     bench.organization("acme");
     let wish = json!({ "kind": "scim", "name": "IdP" });
     let (status, directory) =
@@ -94,7 +94,7 @@ async fn a_body_that_stalls_is_answered_408_in_the_words_of_its_surface_and_the_
 
 #[tokio::test]
 async fn a_body_that_trickles_below_the_rate_is_cut_off_and_a_slow_one_that_keeps_it_passes() {
-    let bench = Bench::sqlite();
+    let bench = Bench::of_the_run();
     let address = served(&bench).await;
     let body = json!({ "slug": "acme", "name": "x".repeat(150) }).to_string();
     let part = PAUSE / 5;
@@ -123,7 +123,7 @@ async fn a_body_that_trickles_below_the_rate_is_cut_off_and_a_slow_one_that_keep
 
 #[tokio::test]
 async fn nobody_waits_for_callers_who_stall() {
-    let bench = Bench::sqlite();
+    let bench = Bench::of_the_run();
     let address = served(&bench).await;
     let mut stalled = Vec::new();
     // Many times what the database takes at once.

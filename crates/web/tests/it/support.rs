@@ -16,7 +16,7 @@ pub struct Scene {
 
 impl Scene {
     pub fn new() -> Self {
-        let bench = Bench::sqlite();
+        let bench = Bench::of_the_run();
         let acme = bench.organization("acme");
         let globex = bench.organization("globex");
         Self {

@@ -14,13 +14,12 @@ use portcullis_service::caller::ROOT_TOKEN_HASH;
 use portcullis_service::fetch::{Fetch, FetchAnswer, FetchError, FetchFuture, FetchMethod, FetchRequest};
 use portcullis_service::sealing::{SEALING_KEY_BYTES, SealingKey};
 use portcullis_service::{Insecure, Limits, Portcullis, Surroundings};
-use portcullis_store::{Options, Store, instance};
-use portcullis_testkit::{ROOT_TOKEN, Seeded, SetClock};
+use portcullis_store::{Store, instance};
+use portcullis_testkit::{Place, ROOT_TOKEN, Seeded, SetClock};
 use portcullis_web::edge::EdgeSettings;
 use portcullis_web::{App, router};
 use secrecy::SecretString;
 use serde_json::{Value, json};
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 
 /// Ada: in *Everyone*, *Engineering*, *Operations* and *Platform Admins*.
@@ -73,7 +72,7 @@ pub struct World {
     pub provider: OidcProvider,
     http: reqwest::Client,
     clients: AtomicU32,
-    _folder: TempDir,
+    _place: Place,
 }
 
 impl World {
@@ -90,13 +89,13 @@ impl World {
     pub async fn empty() -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let (portcullis, clock, folder) = product(&base);
+        let (portcullis, clock, place) = product(&base);
         let http = client();
         let app = router(App::new(portcullis.clone(), EdgeSettings::default()));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         let provider = provider(&clock).await;
-        Self { base, clock, portcullis, provider, http, clients: AtomicU32::new(0), _folder: folder }
+        Self { base, clock, portcullis, provider, http, clients: AtomicU32::new(0), _place: place }
     }
 
     /// Calls the administration API as the root token.
@@ -223,12 +222,11 @@ fn client() -> reqwest::Client {
     reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap()
 }
 
-/// The product under that URL, with a clock to set and the folder of its database.
-pub fn product(public_url: &str) -> (Portcullis, Arc<SetClock>, TempDir) {
-    let folder = tempfile::tempdir().unwrap();
+/// The product under that URL, with a clock to set and the place of its database.
+pub fn product(public_url: &str) -> (Portcullis, Arc<SetClock>, Place) {
+    let place = Place::of_the_run();
     let clock = Arc::new(SetClock::default());
-    let options = Options::Sqlite { path: folder.path().join("portcullis.db") };
-    let store = Store::open(&options, Arc::clone(&clock) as _).unwrap();
+    let store = Store::open(&place.options(), Arc::clone(&clock) as _).unwrap();
     let root = SecretHash::of(ROOT_TOKEN);
     store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, root.as_str())).unwrap();
     let around = Surroundings {
@@ -240,7 +238,7 @@ pub fn product(public_url: &str) -> (Portcullis, Arc<SetClock>, TempDir) {
         public_url: public_url.parse().unwrap(),
         limits: Limits { plain_http: Insecure::Permitted, ..Limits::default() },
     };
-    (Portcullis::new(around), clock, folder)
+    (Portcullis::new(around), clock, place)
 }
 
 async fn provider(clock: &Arc<SetClock>) -> OidcProvider {

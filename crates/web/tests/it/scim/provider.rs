@@ -68,7 +68,7 @@ impl Provider {
     }
 
     pub fn with(default_role: Option<&str>, settle_s: i64) -> Self {
-        let bench = Arc::new(Bench::sqlite());
+        let bench = Arc::new(Bench::of_the_run());
         let organization = bench.organization("acme");
         Self::beside(&bench, organization, "acme", default_role, settle_s)
     }
