@@ -82,6 +82,8 @@ pub enum GoogleFault {
     ApiDisabled,
     /// This person is missing from every list, though there.
     Hidden(String),
+    /// Of nobody is the organizational unit said.
+    Unitless,
     /// This member is missing from this group's list, though there: (group, person).
     ShortGroup(String, String),
 }

@@ -48,6 +48,11 @@ const METRICS: &[Metric] = &[
         &["method", "outcome"],
         "Calls of directories by method and by how they ended",
     ),
+    counter(
+        "portcullis_google_polls_total",
+        &["kind", "outcome"],
+        "Polls of Google Workspace by kind and by how they ended",
+    ),
     counter("portcullis_checks_total", &["door", "code"], "Checks by door and by the code of the answer"),
     counter(OFF_BOARDINGS, &["cause"], "Memberships that ended, by what caused it"),
     counter(

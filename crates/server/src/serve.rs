@@ -12,6 +12,7 @@ use portcullis_domain::id::NodeId;
 use portcullis_domain::secret::SecretHash;
 
 use portcullis_service::caller::ROOT_TOKEN_HASH;
+use portcullis_service::google::Polling;
 use portcullis_service::sealing::SealingKey;
 use portcullis_service::{Insecure, Limits, Portcullis, ServiceError, Surroundings, first_owner};
 use portcullis_store::lease::{self, Lease};
@@ -166,7 +167,20 @@ pub fn portcullis(settings: &Settings, opened: Opened, public_url: url::Url) -> 
             ..Limits::default()
         },
     };
-    Ok((Portcullis::new(around), opened.held))
+    Ok((Portcullis::new(around).polling_google(polling(settings)), opened.held))
+}
+
+/// How directories of Google Workspace are polled.
+fn polling(settings: &Settings) -> Polling {
+    let polling = Polling {
+        full_every_s: seconds(settings.google_full_poll),
+        fast_every_s: seconds(settings.google_fast_poll),
+        ..Polling::default()
+    };
+    match &settings.google_stand_in_url {
+        Some(base) => polling.at_stand_in(base),
+        None => polling,
+    }
 }
 
 fn seconds(duration: Duration) -> i64 {
@@ -209,7 +223,7 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let jobs = tokio::spawn({
         let product = product.clone();
-        async move { product.run_jobs(jobs_stopped).await }
+        async move { tokio::join!(product.run_jobs(jobs_stopped.clone()), product.poll_google(jobs_stopped)) }
     });
     let door = Door::open(&settings.data)?;
     let public_url = product.around().public_url.clone();

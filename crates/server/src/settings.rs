@@ -304,6 +304,33 @@ setting!(
     "Without it, a directory in a loop would fill the disk."
 );
 setting!(
+    GOOGLE_FULL_POLL_S,
+    "google",
+    "full_poll_s",
+    Kind::Number { min: 5, max: 86_400 },
+    Fallback::Value("900"),
+    "How many seconds lie between two full polls of a directory of Google Workspace: people, groups, members, organizational units.",
+    "Whoever leaves a group at Google keeps what it gives this long. Below a few minutes, large directories use up Google's quota."
+);
+setting!(
+    GOOGLE_FAST_POLL_S,
+    "google",
+    "fast_poll_s",
+    Kind::Number { min: 1, max: 3_600 },
+    Fallback::Value("60"),
+    "How many seconds lie between two fast polls, which ask Google only who is suspended, archived or deleted.",
+    "Whoever is suspended at Google keeps their access this long."
+);
+setting!(
+    GOOGLE_STAND_IN_URL,
+    "google",
+    "stand_in_url",
+    Kind::Url,
+    Fallback::Unset("Google's own hosts"),
+    "Where a stand-in of Google's token endpoint and Directory API is, for development and tests. Only with `allow_private_networks`.",
+    "Whoever answers there says who works for every organization with a directory of Google Workspace."
+);
+setting!(
     POSTGRES_MAX_CONNECTIONS,
     "postgres",
     "max_connections",
@@ -332,7 +359,7 @@ setting!(
 );
 
 /// Every setting, in the order of the reference page.
-pub static TABLE: [&Setting; 26] = [
+pub static TABLE: [&Setting; 29] = [
     &LISTEN,
     &PUBLIC_URL,
     &DATA,
@@ -356,6 +383,9 @@ pub static TABLE: [&Setting; 26] = [
     &SESSION_IDLE_S,
     &SESSION_ABSOLUTE_S,
     &TRACE_MAX_COUNT,
+    &GOOGLE_FULL_POLL_S,
+    &GOOGLE_FAST_POLL_S,
+    &GOOGLE_STAND_IN_URL,
     &POSTGRES_MAX_CONNECTIONS,
     &DNS_SERVERS,
     &FETCH_CA_FILE,

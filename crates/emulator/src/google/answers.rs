@@ -192,7 +192,13 @@ fn users(shared: &Shared, state: &State, path: &str, query: &Query) -> GoogleAns
     people.sort_by(|a, b| a.primary_email.cmp(&b.primary_email));
     match page(shared, state, path, query, (people, MAX_PEOPLE, DEFAULT_PEOPLE)) {
         Ok((people, next)) => {
-            let shown = people.into_iter().map(|person| person_wire(&state.workspace, person)).collect();
+            let mut shown: Vec<Value> =
+                people.into_iter().map(|person| person_wire(&state.workspace, person)).collect();
+            if state.faults.contains(&GoogleFault::Unitless) {
+                shown.iter_mut().filter_map(Value::as_object_mut).for_each(|person| {
+                    person.remove("orgUnitPath");
+                });
+            }
             list("users", "users", (shown, next))
         }
         Err(refused) => refused,

@@ -12,10 +12,11 @@ use url::{Host, Url};
 
 use super::{
     ALLOW_NETWORKS, ALLOW_PRIVATE_NETWORKS, BEHIND_PROXY, DATA, DATABASE, DNS_SERVERS, FETCH_CA_FILE,
-    HTTP_BODY_PAUSE_S, HTTP_DRAIN_S, HTTP_HEADER_TIMEOUT_S, HTTP_MAX_CONNECTIONS, HTTP_MAX_HEADER_BYTES,
-    LISTEN, LOG_FILTER, LOG_FORMAT, Loaded, OTLP_ENDPOINT, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem,
-    ROOT_TOKEN, SEALING_KEY_FILE, SESSION_ABSOLUTE_S, SESSION_IDLE_S, Setting, SettingsError, Sources,
-    TLS_CERT, TLS_KEY, TRACE_MAX_COUNT, TRUSTED_PROXIES, kind,
+    GOOGLE_FAST_POLL_S, GOOGLE_FULL_POLL_S, GOOGLE_STAND_IN_URL, HTTP_BODY_PAUSE_S, HTTP_DRAIN_S,
+    HTTP_HEADER_TIMEOUT_S, HTTP_MAX_CONNECTIONS, HTTP_MAX_HEADER_BYTES, LISTEN, LOG_FILTER, LOG_FORMAT,
+    Loaded, OTLP_ENDPOINT, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem, ROOT_TOKEN, SEALING_KEY_FILE,
+    SESSION_ABSOLUTE_S, SESSION_IDLE_S, Setting, SettingsError, Sources, TLS_CERT, TLS_KEY, TRACE_MAX_COUNT,
+    TRUSTED_PROXIES, kind,
 };
 use crate::fetch::address::is_never_reached;
 
@@ -84,6 +85,9 @@ pub struct Settings {
     pub session_idle: Duration,
     pub session_absolute: Duration,
     pub trace_max_count: u64,
+    pub google_full_poll: Duration,
+    pub google_fast_poll: Duration,
+    pub google_stand_in_url: Option<Url>,
     pub postgres_max_connections: usize,
     /// Empty: the system's.
     pub dns_servers: Vec<SocketAddr>,
@@ -184,6 +188,14 @@ impl Settings {
                 "`allow_networks` must not contain loopback, link-local, cloud metadata, multicast or unspecified addresses",
             ),
             (
+                self.google_stand_in_url.is_some() && !self.allow_private_networks,
+                "`google.stand_in_url` needs `allow_private_networks`: a stand-in is for development and tests",
+            ),
+            (
+                self.google_fast_poll > self.google_full_poll,
+                "`google.fast_poll_s` must not be longer than `google.full_poll_s`",
+            ),
+            (
                 self.session_idle > self.session_absolute,
                 "`session.idle_s` must not be longer than `session.absolute_s`",
             ),
@@ -251,6 +263,9 @@ fn read(loaded: &Loaded) -> Result<Settings, Problem> {
         session_idle: from.seconds(&SESSION_IDLE_S)?,
         session_absolute: from.seconds(&SESSION_ABSOLUTE_S)?,
         trace_max_count: from.number(&TRACE_MAX_COUNT)?,
+        google_full_poll: from.seconds(&GOOGLE_FULL_POLL_S)?,
+        google_fast_poll: from.seconds(&GOOGLE_FAST_POLL_S)?,
+        google_stand_in_url: from.wanted(&GOOGLE_STAND_IN_URL, kind::url)?,
         postgres_max_connections: from.number(&POSTGRES_MAX_CONNECTIONS)?,
         dns_servers: from.wanted(&DNS_SERVERS, kind::addresses)?.unwrap_or_default(),
         fetch_ca_file: from.path(&FETCH_CA_FILE),

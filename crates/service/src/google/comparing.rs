@@ -22,6 +22,8 @@ use crate::provisioning::PersonSaid;
 
 /// How many stored rows are read at a time.
 const PAGE: i64 = 1_000;
+/// The attribute of the organizational unit.
+const UNIT: &str = "orgUnitPath";
 
 /// What a list says differently of people.
 #[derive(Debug, Default)]
@@ -56,7 +58,7 @@ pub(super) fn said(user: &User) -> PersonSaid {
         "displayName": full,
         "name": name,
         "emails": listed,
-        "orgUnitPath": user.org_unit_path,
+        UNIT: user.org_unit_path,
         "suspended": user.suspended,
         "archived": user.archived,
     });
@@ -98,7 +100,7 @@ pub(super) async fn people(
         let external_id = known.external_id.clone().unwrap_or_default();
         match listed.get(&external_id) {
             Some(user) => {
-                compare(&known, said(user), &mut found);
+                compare(&known, user, &mut found);
                 met.insert(external_id);
             }
             None => missing.push((external_id, known)),
@@ -112,7 +114,7 @@ pub(super) async fn people(
             Some(Found::There(user)) if is_inside(client, &user.primary_email) => {
                 progress.note(|counts| counts.missing_but_there += 1);
                 if user.active() == Some(false) {
-                    compare(&known, said(&user), &mut found);
+                    compare(&known, &user, &mut found);
                 }
                 listed.insert(id, user);
             }
@@ -124,13 +126,23 @@ pub(super) async fn people(
     Ok(found)
 }
 
-fn compare(known: &Known, said: PersonSaid, found: &mut People) {
+fn compare(known: &Known, user: &User, found: &mut People) {
+    let said = match &user.org_unit_path {
+        Some(_) => said(user),
+        // INVARIANT I11: of whom no unit is said, the unit is the one that was said before.
+        None => said(&User { org_unit_path: unit_before(known), ..user.clone() }),
+    };
     if !is_news(known, &said) {
         return;
     }
     let stops = said.active == Some(false) && known.inactive_at.is_none();
     let list = if stops { &mut found.stopped } else { &mut found.changed };
     list.push((known.id, said));
+}
+
+fn unit_before(known: &Known) -> Option<String> {
+    let attributes: Value = serde_json::from_str(&known.attributes).ok()?;
+    attributes.get(UNIT)?.as_str().map(str::to_owned)
 }
 
 /// What the lists of leavers say differently: who of the people here is stopped, and who of them is gone.
@@ -155,7 +167,7 @@ pub(super) async fn leavers(
     for known in known {
         let external_id = known.external_id.clone().unwrap_or_default();
         match listed.get(&external_id) {
-            Some(user) if known.inactive_at.is_none() => compare(&known, said(user), &mut found),
+            Some(user) if known.inactive_at.is_none() => compare(&known, user, &mut found),
             Some(_) => {}
             None => {
                 gone.insert(external_id, known.id);

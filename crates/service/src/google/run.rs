@@ -102,6 +102,9 @@ pub(super) async fn carry_out(portcullis: &Portcullis, run: Run) {
             error.code = failure.code(), error.message = %failure, "a poll of Google Workspace failed"
         );
     }
+    let outcome = ended.as_ref().map_or_else(PollFailure::code, |_| "ok");
+    let labels = [("kind", run.kind.as_str()), ("outcome", outcome)];
+    metrics::counter!("portcullis_google_polls_total", &labels).increment(1);
     trace(portcullis, run, counts, &ended);
     if let Err(error) = record(portcullis, run, counts, ended).await {
         tracing::error!(

@@ -2,8 +2,9 @@
 
 use portcullis_domain::cause::CauseKind;
 use portcullis_domain::evaluation::Decision;
+use portcullis_domain::mapping::MappingSource;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned, Suspended};
-use portcullis_emulator::{GoogleGroup, GoogleMember, GooglePerson};
+use portcullis_emulator::{GoogleFault, GoogleGroup, GoogleMember, GooglePerson};
 use portcullis_service::restoring;
 use portcullis_testkit::Bench;
 use serde_json::json;
@@ -180,6 +181,29 @@ async fn a_member_of_a_group_in_a_group_in_itself_has_what_the_outer_one_gives()
     });
     world.full().await;
     assert_eq!(world.role("ada@acme.test"), Some("member".into()));
+}
+
+#[tokio::test]
+async fn an_organizational_unit_gives_to_whoever_is_in_it_or_below_it() {
+    let mut company = company();
+    company.person_mut("1003").unwrap().org_unit = "/Sales/EMEA".into();
+    let world = World::on(Bench::sqlite(), company, &Beginning { settle_s: 0, ..Beginning::default() });
+    world.map_to(MappingSource::OrgUnit("/Sales".into()), "viewer");
+    world.map_to(MappingSource::OrgUnit("/Engineering".into()), "lead");
+    world.poll().await;
+    assert_eq!(world.role("eve@acme.test"), Some("viewer".into()));
+    assert_eq!(world.role("ada@acme.test"), Some("lead".into()), "the higher of unit and group");
+    let key = world.key_of(world.member("eve@acme.test").id);
+    world.google.change(|company| company.person_mut("1003").unwrap().org_unit = "/Engineering".into());
+    world.full().await;
+    assert_eq!((world.role("eve@acme.test"), world.decision(&key)), (Some("lead".into()), Decision::Allowed));
+    world.google.fail(GoogleFault::Unitless);
+    world.full().await;
+    assert_eq!(world.role("eve@acme.test"), Some("lead".into()), "a unit that is not said is not lost");
+    world.google.mend();
+    world.google.change(|company| company.person_mut("1003").unwrap().org_unit = "/Salesforce".into());
+    world.full().await;
+    assert_eq!(world.state("eve@acme.test"), Deprovisioned);
 }
 
 #[tokio::test]

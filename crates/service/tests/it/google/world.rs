@@ -173,14 +173,19 @@ impl World {
 
     /// A mapping of a group, by its id at Google, to a role.
     pub(crate) fn map(&self, group: &'static str, role: &'static str) {
+        self.map_to(MappingSource::GroupExternalId(group.into()), role);
+    }
+
+    /// A mapping to a role.
+    pub(crate) fn map_to(&self, source: MappingSource, role: &'static str) {
         let (organization, directory) = (self.organization, self.directory);
         self.bench.write(move |tx, moment| {
             let mapping = Mapping {
                 id: MappingId::fresh(moment.now, &mut moment.random),
                 organization,
                 directory,
-                source: MappingSource::GroupExternalId(group.into()),
-                written: group.into(),
+                written: source.written().to_owned(),
+                source: source.clone(),
                 gives: Gives { role: Some(role.parse()?), ..Gives::default() },
                 created_at: moment.now,
             };
