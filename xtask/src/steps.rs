@@ -26,7 +26,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 18] = [
+const ON_BOTH: [&str; 19] = [
     "agents::",
     "connections::",
     "directories::",
@@ -41,6 +41,7 @@ const ON_BOTH: [&str; 18] = [
     "members::",
     "organizations::",
     "people::",
+    "ranks::",
     "records::",
     "roles::",
     "scim::",

@@ -306,7 +306,9 @@ pub fn update(
     let old = before.connection;
     let opens_elsewhere =
         wanted.issuer != old.issuer || wanted.client_id != old.client_id || wanted.client_secret.is_some();
-    if opens_elsewhere || wanted.directory != old.directory {
+    // Another claim may say more of somebody than the one that was chosen: people edit some of their claims themselves.
+    let reads_elsewhere = wanted.directory != old.directory || wanted.groups_claim != old.groups_claim;
+    if opens_elsewhere || reads_elsewhere {
         must_stand_above_automation(tx, organization, caller)?;
     }
     let unconfirmed_at = if opens_elsewhere && caller.rank() < Rank::OWNER {

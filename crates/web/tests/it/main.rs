@@ -22,6 +22,7 @@ mod members;
 mod organizations;
 mod pace;
 mod people;
+mod ranks;
 mod records;
 mod roles;
 mod scim;

@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 
 use crate::world::{ADA, World, outcome};
 
-const PASSWORD: &str = "a long sentence is fine";
+pub const PASSWORD: &str = "a long sentence is fine";
 
 /// Invites somebody and accepts in a new browser.
-async fn joined(world: &World, org: &str, email: &str, role: &str) -> Browser {
+pub async fn joined(world: &World, org: &str, email: &str, role: &str) -> Browser {
     let link = world.invite(org, email, role).await;
     let mut browser = Browser::new().unwrap();
     let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];

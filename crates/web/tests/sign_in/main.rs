@@ -7,4 +7,6 @@ mod local;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod ranks;
+#[cfg(test)]
 mod world;

@@ -1,0 +1,155 @@
+//! Nobody makes, changes or takes what is above their own rank: connections and directories, each refusal beside a
+//! neighbour that differs by one thing and passes.
+
+use portcullis_testkit::Persona;
+use serde_json::{Value, json};
+
+use crate::support::{Scene, id, refused};
+
+const CONNECTIONS: &str = "/api/v1/organizations/acme/connections";
+const DIRECTORIES: &str = "/api/v1/organizations/acme/directories";
+
+/// Somebody whose role has these permissions and stands at that rank.
+async fn ranked(scene: &Scene, slug: &str, rank: i64, permissions: Value) -> Persona {
+    let role = json!({ "slug": slug, "rank": rank, "permissions": permissions });
+    scene.made("/api/v1/organizations/acme/roles", role).await;
+    scene.bench.member(scene.owner.organization, &format!("{slug}@acme.test"), slug)
+}
+
+/// Two who may change connections: below admin, the highest role that automation gives, and above it.
+async fn stewards(scene: &Scene) -> (Persona, Persona) {
+    let permissions = || json!(["connections.read", "connections.write"]);
+    let below = ranked(scene, "steward", 650, permissions()).await;
+    let above = ranked(scene, "head", 750, permissions()).await;
+    (below, above)
+}
+
+fn oidc(fields: Value) -> Value {
+    let mut body = json!({
+        "kind": "oidc", "name": "Okta", "issuer": "https://idp.example", "client_id": "client",
+        "client_secret": "a secret of this connection",
+    });
+    for (name, value) in fields.as_object().unwrap() {
+        body[name] = value.clone();
+    }
+    body
+}
+
+#[tokio::test]
+async fn choosing_a_provider_takes_the_rank_of_the_highest_role_that_automation_gives() {
+    let scene = Scene::new();
+    let (below, above) = stewards(&scene).await;
+    let made = scene.as_of(&below, "POST", CONNECTIONS, oidc(json!({}))).await;
+    refused(made, 403, "above_own_rank");
+    let (status, made) = scene.as_of(&above, "POST", CONNECTIONS, oidc(json!({}))).await;
+    assert_eq!(status, 201, "{made}");
+
+    let directory = scene.made(DIRECTORIES, json!({ "kind": "scim", "name": "Entra" })).await;
+    let one = format!("{CONNECTIONS}/{}", id(&made));
+    for change in [
+        json!({ "issuer": "https://other.example" }),
+        json!({ "client_id": "another" }),
+        json!({ "client_secret": "another" }),
+        json!({ "groups_claim": "nickname" }),
+        json!({ "directory": directory["id"] }),
+    ] {
+        let by_below = scene.as_of(&below, "PATCH", &one, change.clone()).await;
+        refused(by_below, 403, "above_own_rank");
+        let (status, changed) = scene.as_of(&above, "PATCH", &one, change.clone()).await;
+        assert_eq!(status, 200, "{change}: {changed}");
+    }
+    // What chooses no provider is a matter of the permission alone.
+    let (status, changed) = scene.as_of(&below, "PATCH", &one, json!({ "name": "Okta EU" })).await;
+    assert_eq!((status, &changed["name"]), (200, &json!("Okta EU")), "{changed}");
+}
+
+#[tokio::test]
+async fn a_connection_that_gives_a_higher_role_is_neither_made_nor_deleted_from_below() {
+    let scene = Scene::new();
+    let (below, above) = stewards(&scene).await;
+    let chief = json!({ "slug": "chief", "rank": 800, "permissions": ["use"], "explicit_only": true });
+    scene.made("/api/v1/organizations/acme/roles", chief).await;
+    let chosen = oidc(json!({ "jit": true, "default_role": "chief" }));
+    refused(scene.as_of(&above, "POST", CONNECTIONS, chosen).await, 422, "role_is_explicit_only");
+
+    for (default_role, status) in [("admin", 403), ("lead", 204)] {
+        let body = oidc(json!({ "jit": true, "default_role": default_role }));
+        let made = scene.made(CONNECTIONS, body).await;
+        let one = format!("{CONNECTIONS}/{}", id(&made));
+        let deleted = scene.as_of(&below, "DELETE", &one, Value::Null).await;
+        assert_eq!(deleted.0, status, "{default_role}: {}", deleted.1);
+        if status == 403 {
+            refused(deleted, 403, "above_own_rank");
+            assert_eq!(scene.as_of(&above, "DELETE", &one, Value::Null).await.0, 204);
+        }
+    }
+    for (role, status) in [("admin", 403), ("lead", 204)] {
+        let made = scene.made(CONNECTIONS, oidc(json!({}))).await;
+        let mapping = json!({
+            "directory": made["claims_directory"], "group": { "external_id": "Engineering" }, "role": role,
+        });
+        scene.made("/api/v1/organizations/acme/mappings", mapping).await;
+        let one = format!("{CONNECTIONS}/{}", id(&made));
+        assert_eq!(scene.as_of(&below, "DELETE", &one, Value::Null).await.0, status, "mapped to {role}");
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_issuer_or_keys_below_owner_waits_for_an_owner_and_no_other_change_does() {
+    let scene = Scene::new();
+    let confirmed = async |who: &Persona, change: Value| {
+        let made = scene.made(CONNECTIONS, oidc(json!({}))).await;
+        assert_eq!(made["confirmed"], true, "{made}");
+        let one = format!("{CONNECTIONS}/{}", id(&made));
+        let (status, changed) = scene.as_of(who, "PATCH", &one, change.clone()).await;
+        assert_eq!(status, 200, "{change}: {changed}");
+        (one, changed["confirmed"].as_bool().unwrap())
+    };
+    for change in [
+        json!({ "issuer": "https://other.example" }),
+        json!({ "client_id": "another" }),
+        json!({ "client_secret": "another" }),
+    ] {
+        let (one, is_confirmed) = confirmed(&scene.admin, change.clone()).await;
+        assert!(!is_confirmed, "{change} by an admin");
+        // Neither the way back nor another change is an owner's word.
+        for later in
+            [json!({ "issuer": "https://idp.example", "client_id": "client" }), json!({ "name": "X" })]
+        {
+            let (_, again) = scene.as_of(&scene.admin, "PATCH", &one, later).await;
+            assert_eq!(again["confirmed"], false, "{again}");
+        }
+        let confirm = format!("{one}/confirm");
+        let by_admin = scene.as_of(&scene.admin, "POST", &confirm, Value::Null).await;
+        refused(by_admin, 403, "above_own_rank");
+        let (status, by_owner) = scene.as_of(&scene.owner, "POST", &confirm, Value::Null).await;
+        assert_eq!((status, &by_owner["confirmed"]), (200, &json!(true)), "{by_owner}");
+        assert!(confirmed(&scene.owner, change.clone()).await.1, "{change} by an owner");
+    }
+    for change in [json!({ "name": "Okta EU" }), json!({ "groups_claim": "roles" }), json!({ "jit": true })] {
+        assert!(confirmed(&scene.admin, change.clone()).await.1, "{change} opens nothing elsewhere");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_gives_no_role_above_whoever_sets_it() {
+    let scene = Scene::new();
+    let permissions = json!(["directories.read", "directories.write"]);
+    let steward = ranked(&scene, "steward", 400, permissions).await;
+    let wish = |role: &str| json!({ "kind": "scim", "name": "Okta", "default_role": role });
+    refused(scene.as_of(&steward, "POST", DIRECTORIES, wish("lead")).await, 403, "above_own_rank");
+    let (status, made) = scene.as_of(&steward, "POST", DIRECTORIES, wish("member")).await;
+    assert_eq!(status, 201, "{made}");
+
+    let one = format!("{DIRECTORIES}/{}", id(&made));
+    let to = |role: Value| json!({ "default_role": role });
+    refused(scene.as_of(&steward, "PATCH", &one, to(json!("lead"))).await, 403, "above_own_rank");
+    assert_eq!(scene.root("GET", &one, Value::Null).await.1["default_role"], "member", "nothing was changed");
+    for role in [json!("viewer"), Value::Null, json!("member")] {
+        let (status, changed) = scene.as_of(&steward, "PATCH", &one, to(role.clone())).await;
+        assert_eq!((status, &changed["default_role"]), (200, &role), "{changed}");
+    }
+    // The same wish of somebody who stands as high.
+    assert_eq!(scene.as_of(&scene.admin, "PATCH", &one, to(json!("lead"))).await.0, 200);
+    refused(scene.as_of(&steward, "PATCH", &one, to(json!("member"))).await, 403, "above_own_rank");
+}

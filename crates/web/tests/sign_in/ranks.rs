@@ -1,0 +1,117 @@
+//! An invitation's link is worth no more than whoever was shown it: each refusal beside a neighbour that differs by one
+//! thing and opens.
+
+use portcullis_emulator::Browser;
+use serde_json::{Value, json};
+
+use crate::local::{PASSWORD, joined};
+use crate::world::{ADA, World, outcome};
+
+/// A steward of rank 400 who may invite; the session that they call with.
+async fn steward(world: &World) -> String {
+    let role =
+        json!({ "slug": "steward", "rank": 400, "permissions": ["invitations.read", "invitations.write"] });
+    world.made("/organizations/acme/roles", role).await;
+    let browser = joined(world, "acme", "steward@acme.example", "steward").await;
+    world.sessions(&browser).remove(0)
+}
+
+/// Ada's link, from somebody with that session.
+async fn invited_by(world: &World, session: &str, role: &str) -> String {
+    let body = json!({ "email": ADA, "role": role });
+    let (status, made) = world.call("POST", "/api/v1/organizations/acme/invitations", session, body).await;
+    assert_eq!(status, 201, "{made}");
+    made["link"].as_str().unwrap().to_owned()
+}
+
+async fn member(world: &World, email: &str) -> String {
+    world.members("acme", email).await[0]["id"].as_str().unwrap().to_owned()
+}
+
+/// What the page of a link says, and then the form behind it.
+async fn opened(world: &World, link: &str) -> (String, String) {
+    let mut browser = Browser::new().unwrap();
+    let page = browser.open(link).await.unwrap();
+    let shown = if page.status == 200 { "shown".to_owned() } else { outcome(&page) };
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];
+    let accepted = outcome(&browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap());
+    assert_eq!(
+        accepted == "ok",
+        !world.sessions(&browser).is_empty(),
+        "a session if and only if it went well"
+    );
+    (shown, accepted)
+}
+
+fn is(shown: &str, accepted: &str) -> (String, String) {
+    (shown.to_owned(), accepted.to_owned())
+}
+
+#[tokio::test]
+async fn a_link_opens_no_more_once_the_invited_person_stands_above_whoever_saw_it() {
+    // The steward saw the link; what differs is what somebody else gave meanwhile.
+    for (raised_to, expected) in [
+        (None, is("shown", "ok")),
+        (Some("senior"), is("shown", "ok")),
+        (Some("admin"), is("link_invalid", "link_invalid")),
+    ] {
+        let world = World::new().await;
+        let senior = json!({ "slug": "senior", "rank": 399, "permissions": ["use"] });
+        world.made("/organizations/acme/roles", senior).await;
+        let session = steward(&world).await;
+        let link = invited_by(&world, &session, "member").await;
+        if let Some(role) = raised_to {
+            let grant = json!({ "member": member(&world, ADA).await, "role": role, "reason": "raised" });
+            world.made("/organizations/acme/grants", grant).await;
+        }
+        assert_eq!(opened(&world, &link).await, expected, "raised to {raised_to:?}");
+        if raised_to == Some("admin") {
+            assert_eq!(world.members("acme", ADA).await[0]["state"], "invited", "nothing was used");
+            let again = json!({ "email": ADA, "role": "member" });
+            let path = "/api/v1/organizations/acme/invitations";
+            let (status, problem) = world.call("POST", path, &session, again).await;
+            assert_eq!(
+                (status, problem["code"].as_str()),
+                (403, Some("above_own_rank")),
+                "nor anew, from below"
+            );
+            let link = world.invite("acme", ADA, "admin").await;
+            assert_eq!(opened(&world, &link).await, is("shown", "ok"), "the root token stands as high");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_link_opens_no_more_once_whoever_saw_it_stands_below_the_invited_role() {
+    for (lowered, expected) in [(false, is("shown", "ok")), (true, is("link_invalid", "link_invalid"))] {
+        let world = World::new().await;
+        let session = steward(&world).await;
+        let link = invited_by(&world, &session, "member").await;
+        if lowered {
+            let (status, grants) = world.root("GET", "/organizations/acme/grants", Value::Null).await;
+            assert_eq!(status, 200, "{grants}");
+            let items = grants["items"].as_array().unwrap();
+            let of_steward = items.iter().find(|grant| grant["role"] == "steward").unwrap();
+            let path = format!("/organizations/acme/grants/{}", of_steward["id"].as_str().unwrap());
+            assert_eq!(world.root("DELETE", &path, Value::Null).await.0, 204);
+        }
+        assert_eq!(opened(&world, &link).await, expected, "lowered: {lowered}");
+    }
+}
+
+#[tokio::test]
+async fn nobody_invites_above_their_own_rank_nor_takes_back_what_is_above_it() {
+    let world = World::new().await;
+    let session = steward(&world).await;
+    let path = "/api/v1/organizations/acme/invitations";
+    for (role, status) in [("lead", 403), ("steward", 201)] {
+        let body = json!({ "email": format!("new-{role}@acme.example"), "role": role });
+        assert_eq!(world.call("POST", path, &session, body).await.0, status, "{role}");
+    }
+    for (role, status) in [("lead", 403), ("member", 204)] {
+        let body = json!({ "email": format!("of-root-{role}@acme.example"), "role": role });
+        let made = world.made("/organizations/acme/invitations", body).await;
+        let one = format!("{path}/{}", made["id"].as_str().unwrap());
+        assert_eq!(world.call("DELETE", &one, &session, Value::Null).await.0, status, "{role}");
+    }
+}
