@@ -26,12 +26,13 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 19] = [
+const ON_BOTH: [&str; 20] = [
     "agents::",
     "connections::",
     "directories::",
     "domains::",
     "environments::",
+    "google::",
     "grants::",
     "idempotency::",
     "keys::",
