@@ -39,6 +39,8 @@ pub struct Server {
     pub data: PathBuf,
     database: Option<String>,
     port: u16,
+    /// Settings beyond those that every server of these tests has, as variables.
+    settings: Vec<(&'static str, String)>,
     pub http: reqwest::Client,
     _folder: Option<tempfile::TempDir>,
 }
@@ -48,7 +50,14 @@ impl Server {
     pub async fn sqlite() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        Self::start(data, None, Some(folder)).await
+        Self::start(data, None, Some(folder), Vec::new()).await
+    }
+
+    /// The same with these variables.
+    pub async fn sqlite_with(settings: Vec<(&'static str, String)>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("data");
+        Self::start(data, None, Some(folder), settings).await
     }
 
     /// A server on a fresh PostgreSQL database.
@@ -60,17 +69,23 @@ impl Server {
     pub async fn on(url: String) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        Self::start(data, Some(url), Some(folder)).await
+        Self::start(data, Some(url), Some(folder), Vec::new()).await
     }
 
-    async fn start(data: PathBuf, database: Option<String>, folder: Option<tempfile::TempDir>) -> Self {
+    async fn start(
+        data: PathBuf,
+        database: Option<String>,
+        folder: Option<tempfile::TempDir>,
+        settings: Vec<(&'static str, String)>,
+    ) -> Self {
         let port = free_port();
         let mut server = Self {
-            child: spawn(port, &data, database.as_deref()),
+            child: spawn(port, &data, database.as_deref(), &settings),
             base: format!("http://127.0.0.1:{port}"),
             data,
             database,
             port,
+            settings,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
             _folder: folder,
         };
@@ -101,7 +116,7 @@ impl Server {
 
     /// A new start on the same data, after the old process ended.
     pub async fn restart(&mut self) {
-        self.child = spawn(self.port, &self.data, self.database.as_deref());
+        self.child = spawn(self.port, &self.data, self.database.as_deref(), &self.settings);
         self.wait_until_ready().await;
     }
 
@@ -213,7 +228,7 @@ pub fn refused_start(data: &Path, database: Option<&str>) -> String {
     said
 }
 
-fn spawn(port: u16, data: &Path, database: Option<&str>) -> Child {
+fn spawn(port: u16, data: &Path, database: Option<&str>, settings: &[(&str, String)]) -> Child {
     let mut command = Command::new(variable("PORTCULLIS_BIN"));
     command
         .arg("serve")
@@ -224,6 +239,7 @@ fn spawn(port: u16, data: &Path, database: Option<&str>) -> Child {
         .arg("--allow-private-networks")
         .env("PORTCULLIS_ROOT_TOKEN", ROOT)
         .env_remove("PORTCULLIS_DATABASE")
+        .envs(settings.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stdout(Stdio::null());
     let log = data.with_extension("log");

@@ -16,6 +16,7 @@
 mod demo;
 mod doctor;
 mod doors;
+mod google;
 mod hanging;
 mod harness;
 mod kill;
