@@ -383,7 +383,11 @@ async fn imports() {
         let cpu = |costs: &[Cost]| median(costs.iter().map(|c| c.cpu_micros).collect());
         println!(
             "| SCIM creates, {clients} clients (bare SQLite, {clients} a commit: {:.0} /s, {:.0} µs CPU each) | {:.0} /s, {:.0} µs CPU each | {:.2} × bare |",
-            rate(&theirs), cpu(&theirs), rate(&ours), cpu(&ours), rate(&ours) / rate(&theirs)
+            rate(&theirs),
+            cpu(&theirs),
+            rate(&ours),
+            cpu(&ours),
+            rate(&ours) / rate(&theirs)
         );
     }
 }
