@@ -71,6 +71,7 @@ fn single_value(
     };
     let value = match value {
         Value::Object(mut object) if !attribute.is_complex() && is_wrapper(&object) => {
+            notes.add(DialectNote::WrappedValue(attribute.name));
             object.remove("value").unwrap_or(Value::Null)
         }
         value => value,

@@ -13,6 +13,7 @@ pub(crate) mod parser;
 pub use lookup::{INDEXED_FILTERS, Lookup, Narrowed};
 
 use crate::error::ScimError;
+use crate::note::DialectNote;
 use crate::path::AttributePath;
 use parser::Parser;
 
@@ -147,6 +148,15 @@ impl Filter {
     /// [`crate::limits::MAX_FILTER_BYTES`], [`crate::limits::MAX_FILTER_DEPTH`] or
     /// [`crate::limits::MAX_FILTER_TERMS`].
     pub fn parse(text: &str) -> Result<Self, ScimError> {
+        Self::parse_noting(text).map(|(filter, _)| filter)
+    }
+
+    /// The same, with the liberties that the text took.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filter::parse`].
+    pub fn parse_noting(text: &str) -> Result<(Self, Vec<DialectNote>), ScimError> {
         Parser::new(text).parse_filter()
     }
 }

@@ -43,7 +43,7 @@ pub use bulk::{Bulk, BulkMethod, BulkOperation, BulkOutcome, Turn, parse_bulk};
 pub use error::{ScimError, ScimType};
 pub use filter::{Filter, Lookup, Narrowed};
 pub use group::{Group, MemberOfGroup, MemberRef, parse_group, render_group};
-pub use note::DialectNote;
+pub use note::{DialectKind, DialectNote};
 pub use patch::{GroupChange, Patch, parse_patch};
 pub use precondition::Preconditions;
 pub use projection::Projection;

@@ -24,6 +24,8 @@ pub enum DialectNote {
     SingleWithoutList(&'static str),
     /// A complex attribute came as its bare `value`.
     BareValue(&'static str),
+    /// A string attribute came wrapped in an object (`{"value":…}`).
+    WrappedValue(&'static str),
     /// A key was a path (`name.givenName`, `urn:…:User:department`).
     FlatKey(String),
     /// An attribute of the enterprise extension came without its URN.
@@ -48,41 +50,245 @@ pub enum DialectNote {
     SeveralPrimaries(&'static str),
     /// `active` was removed from an inactive user, who stays inactive.
     StaysInactive,
+    /// A PUT of a person did not say `active`, which stays as it is.
+    ActiveNotSaid,
     /// `members` was null in a whole resource: read as not said.
     NullMembers,
     /// A member had only a `$ref`; its id was taken from there.
     MemberByReference,
     /// A member's `type` was neither `User` nor `Group` and was left aside.
     UnknownMemberType,
+    /// The `path` of an operation was an empty text.
+    EmptyPath,
+    /// A filter compared with a word without quotes.
+    BareLiteral,
+    /// A filter named a part behind the brackets of a value path.
+    FilterPart,
+    /// A flag of the provider stood in the URL.
+    ProviderFlag,
 }
 
-impl DialectNote {
+/// The kinds of notes: a bounded set, so that they can be counted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum DialectKind {
+    /// Operations of a PATCH were spelled with capitals; they mean the same.
+    CapitalisedOp,
+    /// A boolean came as a string; only `true` and `false`, whatever the first letter's case, were taken.
+    StringBoolean,
+    /// A number came for text; its digits were kept.
+    NumberAsString,
+    /// A single value came in a list of one; the value was taken.
+    ListAroundSingle,
+    /// A list came without its brackets; it was taken as a list of one.
+    SingleWithoutList,
+    /// A complex attribute came as bare text; it was taken as its `value`.
+    BareValue,
+    /// A plain value came wrapped in an object; it was unwrapped.
+    WrappedValue,
+    /// A key was a path such as `name.givenName`; it was expanded.
+    FlatKey,
+    /// An attribute of the enterprise extension came without its schema; it was found.
+    UnqualifiedExtension,
+    /// A schema lacked the colon before `User`; it was understood.
+    UrnWithoutColon,
+    /// A schema is unknown here; it was accepted and is not answered.
+    UnknownSchema,
+    /// An attribute is unknown here; it was left aside.
+    UnknownAttribute,
+    /// An attribute that only this side sets was sent in a whole resource; it was left aside.
+    ReadOnlyIgnored,
+    /// A password was sent; it was discarded and is stored nowhere: switch password sync off.
+    PasswordDiscarded,
+    /// A remove listed values instead of choosing them by its path; only those were removed.
+    RemoveByValue,
+    /// A remove listed no values; nothing was removed.
+    EmptyRemove,
+    /// A path chose a value that was not there; it was made as the path describes it.
+    SeededByFilter,
+    /// Several values claimed to be primary; the first stayed.
+    SeveralPrimaries,
+    /// `active` was removed from an inactive person; only an explicit `true` brings somebody back.
+    StaysInactive,
+    /// A whole person came without `active`; it stayed as it was.
+    ActiveNotSaid,
+    /// `members` was null; it was read as not said, so nobody was removed.
+    NullMembers,
+    /// A member had only a `$ref`; its id was taken from there.
+    MemberByReference,
+    /// A member's type was neither `User` nor `Group`; it was left aside.
+    UnknownMemberType,
+    /// The path of an operation was empty; it was read as none.
+    EmptyPath,
+    /// A filter compared with a word without quotes; it was taken as text.
+    BareLiteral,
+    /// A filter named a part behind brackets; it was read as a condition inside them.
+    FilterPart,
+    /// A flag of the provider stood in the URL; it was left aside.
+    ProviderFlag,
+}
+
+impl DialectKind {
+    /// All.
+    pub const ALL: [Self; 27] = [
+        Self::CapitalisedOp,
+        Self::StringBoolean,
+        Self::NumberAsString,
+        Self::ListAroundSingle,
+        Self::SingleWithoutList,
+        Self::BareValue,
+        Self::WrappedValue,
+        Self::FlatKey,
+        Self::UnqualifiedExtension,
+        Self::UrnWithoutColon,
+        Self::UnknownSchema,
+        Self::UnknownAttribute,
+        Self::ReadOnlyIgnored,
+        Self::PasswordDiscarded,
+        Self::RemoveByValue,
+        Self::EmptyRemove,
+        Self::SeededByFilter,
+        Self::SeveralPrimaries,
+        Self::StaysInactive,
+        Self::ActiveNotSaid,
+        Self::NullMembers,
+        Self::MemberByReference,
+        Self::UnknownMemberType,
+        Self::EmptyPath,
+        Self::BareLiteral,
+        Self::FilterPart,
+        Self::ProviderFlag,
+    ];
+
     /// A stable code for traces and counters.
     #[must_use]
-    pub const fn code(&self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         match self {
             Self::CapitalisedOp => "capitalised_op",
-            Self::StringBoolean(_) => "string_boolean",
-            Self::NumberAsString(_) => "number_as_string",
-            Self::ListAroundSingle(_) => "list_around_single",
-            Self::SingleWithoutList(_) => "single_without_list",
-            Self::BareValue(_) => "bare_value",
-            Self::FlatKey(_) => "flat_key",
-            Self::UnqualifiedExtension(_) => "unqualified_extension",
+            Self::StringBoolean => "string_boolean",
+            Self::NumberAsString => "number_as_string",
+            Self::ListAroundSingle => "list_around_single",
+            Self::SingleWithoutList => "single_without_list",
+            Self::BareValue => "bare_value",
+            Self::WrappedValue => "wrapped_value",
+            Self::FlatKey => "flat_key",
+            Self::UnqualifiedExtension => "unqualified_extension",
             Self::UrnWithoutColon => "urn_without_colon",
-            Self::UnknownSchema(_) => "unknown_schema",
-            Self::UnknownAttribute(_) => "unknown_attribute",
-            Self::ReadOnlyIgnored(_) => "read_only_ignored",
+            Self::UnknownSchema => "unknown_schema",
+            Self::UnknownAttribute => "unknown_attribute",
+            Self::ReadOnlyIgnored => "read_only_ignored",
             Self::PasswordDiscarded => "password_discarded",
-            Self::RemoveByValue(_) => "remove_by_value",
-            Self::EmptyRemove(_) => "empty_remove",
-            Self::SeededByFilter(_) => "seeded_by_filter",
-            Self::SeveralPrimaries(_) => "several_primaries",
+            Self::RemoveByValue => "remove_by_value",
+            Self::EmptyRemove => "empty_remove",
+            Self::SeededByFilter => "seeded_by_filter",
+            Self::SeveralPrimaries => "several_primaries",
             Self::StaysInactive => "stays_inactive",
+            Self::ActiveNotSaid => "active_not_said",
             Self::NullMembers => "null_members",
             Self::MemberByReference => "member_by_reference",
             Self::UnknownMemberType => "unknown_member_type",
+            Self::EmptyPath => "empty_path",
+            Self::BareLiteral => "bare_literal",
+            Self::FilterPart => "filter_part",
+            Self::ProviderFlag => "provider_flag",
         }
+    }
+
+    /// What it means and what was made of it, for an administrator.
+    #[must_use]
+    pub const fn meaning(self) -> &'static str {
+        match self {
+            Self::CapitalisedOp => "operations of a PATCH were spelled with capitals; they mean the same",
+            Self::StringBoolean => {
+                "a boolean came as a string; only `true` and `false`, whatever the first letter's case, were taken"
+            }
+            Self::NumberAsString => "a number came for text; its digits were kept",
+            Self::ListAroundSingle => "a single value came in a list of one; the value was taken",
+            Self::SingleWithoutList => "a list came without its brackets; it was taken as a list of one",
+            Self::BareValue => "a complex attribute came as bare text; it was taken as its `value`",
+            Self::WrappedValue => "a plain value came wrapped in an object; it was unwrapped",
+            Self::FlatKey => "a key was a path such as `name.givenName`; it was expanded",
+            Self::UnqualifiedExtension => {
+                "an attribute of the enterprise extension came without its schema; it was found"
+            }
+            Self::UrnWithoutColon => "a schema lacked the colon before `User`; it was understood",
+            Self::UnknownSchema => "a schema is unknown here; it was accepted and is not answered",
+            Self::UnknownAttribute => "an attribute is unknown here; it was left aside",
+            Self::ReadOnlyIgnored => {
+                "an attribute that only this side sets was sent in a whole resource; it was left aside"
+            }
+            Self::PasswordDiscarded => {
+                "a password was sent; it was discarded and is stored nowhere: switch password sync off"
+            }
+            Self::RemoveByValue => {
+                "a remove listed values instead of choosing them by its path; only those were removed"
+            }
+            Self::EmptyRemove => "a remove listed no values; nothing was removed",
+            Self::SeededByFilter => {
+                "a path chose a value that was not there; it was made as the path describes it"
+            }
+            Self::SeveralPrimaries => "several values claimed to be primary; the first stayed",
+            Self::StaysInactive => {
+                "`active` was removed from an inactive person; only an explicit `true` brings somebody back"
+            }
+            Self::ActiveNotSaid => "a whole person came without `active`; it stayed as it was",
+            Self::NullMembers => "`members` was null; it was read as not said, so nobody was removed",
+            Self::MemberByReference => "a member had only a `$ref`; its id was taken from there",
+            Self::UnknownMemberType => "a member's type was neither `User` nor `Group`; it was left aside",
+            Self::EmptyPath => "the path of an operation was empty; it was read as none",
+            Self::BareLiteral => "a filter compared with a word without quotes; it was taken as text",
+            Self::FilterPart => {
+                "a filter named a part behind brackets; it was read as a condition inside them"
+            }
+            Self::ProviderFlag => "a flag of the provider stood in the URL; it was left aside",
+        }
+    }
+
+    /// The kind of a code.
+    #[must_use]
+    pub fn of_code(code: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
+    }
+}
+
+impl DialectNote {
+    /// Its kind.
+    #[must_use]
+    pub const fn kind(&self) -> DialectKind {
+        match self {
+            Self::CapitalisedOp => DialectKind::CapitalisedOp,
+            Self::StringBoolean(_) => DialectKind::StringBoolean,
+            Self::NumberAsString(_) => DialectKind::NumberAsString,
+            Self::ListAroundSingle(_) => DialectKind::ListAroundSingle,
+            Self::SingleWithoutList(_) => DialectKind::SingleWithoutList,
+            Self::BareValue(_) => DialectKind::BareValue,
+            Self::WrappedValue(_) => DialectKind::WrappedValue,
+            Self::FlatKey(_) => DialectKind::FlatKey,
+            Self::UnqualifiedExtension(_) => DialectKind::UnqualifiedExtension,
+            Self::UrnWithoutColon => DialectKind::UrnWithoutColon,
+            Self::UnknownSchema(_) => DialectKind::UnknownSchema,
+            Self::UnknownAttribute(_) => DialectKind::UnknownAttribute,
+            Self::ReadOnlyIgnored(_) => DialectKind::ReadOnlyIgnored,
+            Self::PasswordDiscarded => DialectKind::PasswordDiscarded,
+            Self::RemoveByValue(_) => DialectKind::RemoveByValue,
+            Self::EmptyRemove(_) => DialectKind::EmptyRemove,
+            Self::SeededByFilter(_) => DialectKind::SeededByFilter,
+            Self::SeveralPrimaries(_) => DialectKind::SeveralPrimaries,
+            Self::StaysInactive => DialectKind::StaysInactive,
+            Self::ActiveNotSaid => DialectKind::ActiveNotSaid,
+            Self::NullMembers => DialectKind::NullMembers,
+            Self::MemberByReference => DialectKind::MemberByReference,
+            Self::UnknownMemberType => DialectKind::UnknownMemberType,
+            Self::EmptyPath => DialectKind::EmptyPath,
+            Self::BareLiteral => DialectKind::BareLiteral,
+            Self::FilterPart => DialectKind::FilterPart,
+            Self::ProviderFlag => DialectKind::ProviderFlag,
+        }
+    }
+
+    /// A stable code for traces and counters.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        self.kind().code()
     }
 
     /// The attribute, key or schema that the note is about.
@@ -94,6 +300,7 @@ impl DialectNote {
             | Self::ListAroundSingle(name)
             | Self::SingleWithoutList(name)
             | Self::BareValue(name)
+            | Self::WrappedValue(name)
             | Self::UnqualifiedExtension(name)
             | Self::ReadOnlyIgnored(name)
             | Self::RemoveByValue(name)
@@ -107,7 +314,12 @@ impl DialectNote {
             | Self::StaysInactive
             | Self::NullMembers
             | Self::MemberByReference
-            | Self::UnknownMemberType => None,
+            | Self::UnknownMemberType
+            | Self::ActiveNotSaid
+            | Self::EmptyPath
+            | Self::BareLiteral
+            | Self::FilterPart
+            | Self::ProviderFlag => None,
         }
     }
 }

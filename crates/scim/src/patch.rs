@@ -94,7 +94,7 @@ fn parse_operation(operation: Value, notes: &mut Notes) -> Result<Operation, Sci
     for (key, given) in operation {
         match key.to_ascii_lowercase().as_str() {
             "op" => op = Some(parse_op(&given, notes)?),
-            "path" => path = parse_path(&given)?,
+            "path" => path = parse_path(&given, notes)?,
             "value" => value = Some(given),
             _ => notes.unknown_attribute(&key),
         }
@@ -124,10 +124,13 @@ fn parse_op(value: &Value, notes: &mut Notes) -> Result<Op, ScimError> {
 }
 
 /// A path, or none where it is null or empty.
-fn parse_path(value: &Value) -> Result<Option<Path>, ScimError> {
+fn parse_path(value: &Value, notes: &mut Notes) -> Result<Option<Path>, ScimError> {
     match value {
         Value::Null => Ok(None),
-        Value::String(text) if text.trim().is_empty() => Ok(None),
+        Value::String(text) if text.trim().is_empty() => {
+            notes.add(DialectNote::EmptyPath);
+            Ok(None)
+        }
         Value::String(text) => Ok(Some(Path { text: echo(text), parsed: PatchPath::parse(text)? })),
         other => Err(ScimError::InvalidPath { path: echo(&other.to_string()) }),
     }

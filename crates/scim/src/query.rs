@@ -9,6 +9,7 @@ use crate::error::ScimError;
 use crate::filter::Filter;
 use crate::json::parse_object;
 use crate::limits::{DEFAULT_RESULTS, MAX_RESULTS};
+use crate::note::DialectNote;
 use crate::projection::Projection;
 use crate::sort::{SortOrder, SortWish};
 
@@ -30,6 +31,8 @@ pub struct ListQuery {
     pub count: Option<usize>,
     /// What of each resource.
     pub projection: Projection,
+    /// The liberties that it took.
+    pub notes: Vec<DialectNote>,
 }
 
 impl ListQuery {
@@ -145,8 +148,13 @@ impl RawQuery {
             Some(cursor) if cursor.is_empty() => PageWish::FirstByCursor,
             Some(cursor) => PageWish::Cursor(cursor),
         };
+        let (filter, notes) = match self.filter.map(|text| Filter::parse_noting(&text)).transpose()? {
+            Some((filter, notes)) => (Some(filter), notes),
+            None => (None, Vec::new()),
+        };
         Ok(ListQuery {
-            filter: self.filter.map(|text| Filter::parse(&text)).transpose()?,
+            filter,
+            notes,
             sort,
             page,
             count,

@@ -14,6 +14,8 @@ pub const SEQUENCE_EVERY_MS: u64 = 150;
 pub const RULES_EVERY_MS: u64 = 500;
 /// How often last uses are stored, in seconds.
 pub const USES_EVERY_S: u64 = 20;
+/// How often counts of dialects are stored, in seconds: a report adds those that wait.
+pub const DIALECTS_EVERY_S: u64 = 20;
 /// How often traces are stored, in milliseconds: an administrator who looks finds the call that just failed.
 pub const TRACES_EVERY_MS: u64 = 400;
 /// How often old traces are forgotten, in seconds.
@@ -29,6 +31,7 @@ impl Portcullis {
         let mut sequence = tokio::time::interval(Duration::from_millis(SEQUENCE_EVERY_MS));
         let mut rules = tokio::time::interval(Duration::from_millis(RULES_EVERY_MS));
         let mut uses = tokio::time::interval(Duration::from_secs(USES_EVERY_S));
+        let mut dialects = tokio::time::interval(Duration::from_secs(DIALECTS_EVERY_S));
         let mut traces = tokio::time::interval(Duration::from_millis(TRACES_EVERY_MS));
         let mut prune = tokio::time::interval(Duration::from_secs(PRUNE_EVERY_S));
         loop {
@@ -37,6 +40,7 @@ impl Portcullis {
                 _ = sequence.tick() => ("sequence", self.sign_all().await),
                 _ = rules.tick() => ("rules", self.step_rules().await),
                 _ = uses.tick() => ("uses", self.store_uses().await),
+                _ = dialects.tick() => ("dialects", self.store_dialects().await),
                 _ = traces.tick() => ("traces", self.store_traces().await),
                 _ = prune.tick() => ("prune", self.prune_traces().await),
             };
@@ -46,6 +50,7 @@ impl Portcullis {
         }
         let last = [
             ("uses", self.store_uses().await),
+            ("dialects", self.store_dialects().await),
             ("traces", self.store_traces().await),
             ("sequence", self.sign_all().await),
         ];

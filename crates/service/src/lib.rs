@@ -12,6 +12,7 @@ pub mod audit_export;
 pub mod caller;
 pub mod claims;
 pub mod connection;
+pub mod dialect;
 pub mod directory;
 pub mod domain;
 pub mod environment;
@@ -140,6 +141,7 @@ pub struct Portcullis {
     door: Arc<sign_in::Door>,
     reads: Arc<root_use::RootReads>,
     searches: Arc<scim::list::Searches>,
+    dialects: Arc<dialect::Dialects>,
     google: Arc<google::Polling>,
     lease: Option<Lease>,
 }
@@ -156,6 +158,7 @@ impl Portcullis {
             door: Arc::default(),
             reads: Arc::default(),
             searches: Arc::default(),
+            dialects: Arc::default(),
             google: Arc::default(),
             lease: None,
         }
@@ -173,6 +176,12 @@ impl Portcullis {
     pub fn searching_within(mut self, bounds: scim::list::SearchBounds) -> Self {
         self.searches = Arc::new(scim::list::Searches::within(bounds));
         self
+    }
+
+    /// Deviations of directories' calls that wait to be stored.
+    #[must_use]
+    pub fn dialects(&self) -> &Arc<dialect::Dialects> {
+        &self.dialects
     }
 
     pub(crate) fn searches(&self) -> &scim::list::Searches {

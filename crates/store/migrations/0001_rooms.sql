@@ -480,3 +480,13 @@ CREATE TABLE google_polls (
     org_units TEXT NOT NULL
 );
 CREATE INDEX google_polls_due ON google_polls (due_at);
+
+CREATE TABLE directory_dialects (
+    directory TEXT NOT NULL,
+    code TEXT NOT NULL,
+    calls INT NOT NULL,
+    subject TEXT,
+    first_at INT NOT NULL,
+    last_at INT NOT NULL,
+    PRIMARY KEY (directory, code)
+);

@@ -210,6 +210,7 @@ pub(crate) fn apply(
                 tx.run(statement, params![id, organization])?;
             }
             crate::google::delete(tx, organization, *id)?;
+            crate::dialect::forget(tx, *id)?;
             tx.run(&DELETE, params![id, organization]).map(|_| ())
         }
         DirectoryChange::SetGoogle(source) => crate::google::set(tx, source),

@@ -15,6 +15,7 @@ pub mod bearer;
 pub mod checkup;
 pub mod connection;
 pub mod db;
+pub mod dialect;
 pub mod directory;
 pub mod directory_group;
 pub mod directory_user;

@@ -14,6 +14,7 @@
 use super::{Filter, Literal, Operator};
 use crate::error::ScimError;
 use crate::limits::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH, MAX_FILTER_TERMS};
+use crate::note::{DialectNote, Notes};
 use crate::path::AttributePath;
 
 /// Where the parser stands in the tree of brackets.
@@ -31,20 +32,21 @@ pub(crate) struct Parser<'a> {
     at: usize,
     depth: usize,
     terms: usize,
+    notes: Notes,
 }
 
 impl<'a> Parser<'a> {
     pub(crate) fn new(text: &'a str) -> Self {
-        Self { text, at: 0, depth: 0, terms: 0 }
+        Self { text, at: 0, depth: 0, terms: 0, notes: Notes::default() }
     }
 
-    /// The whole text as a filter.
-    pub(crate) fn parse_filter(mut self) -> Result<Filter, ScimError> {
+    /// The whole text as a filter, and the liberties that it took.
+    pub(crate) fn parse_filter(mut self) -> Result<(Filter, Vec<DialectNote>), ScimError> {
         self.check_length()?;
         self.skip_spaces();
         let filter = self.parse_or(Place::Resource)?;
         self.expect_end()?;
-        Ok(filter)
+        Ok((filter, self.notes.into_vec()))
     }
 
     /// The whole text as `attrPath "[" filter "]" ["." NAME]`. The sub-attribute is put into the path.
@@ -121,6 +123,7 @@ impl<'a> Parser<'a> {
         let filter = match self.parse_dotted_name()? {
             None => filter,
             Some(name) => {
+                self.notes.add(DialectNote::FilterPart);
                 let condition =
                     self.parse_condition(AttributePath { urn: None, name, sub_attribute: None })?;
                 match filter {
@@ -190,7 +193,10 @@ impl<'a> Parser<'a> {
             "true" => Literal::Boolean(true),
             "false" => Literal::Boolean(false),
             _ if is_json_number(word) => Literal::Number(word.to_owned()),
-            _ => Literal::Text(word.to_owned()),
+            _ => {
+                self.notes.add(DialectNote::BareLiteral);
+                Literal::Text(word.to_owned())
+            }
         })
     }
 

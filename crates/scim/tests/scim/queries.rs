@@ -21,7 +21,8 @@ fn a_list_without_parameters_is_the_first_page() {
             sort: None,
             page: PageWish::Index(1),
             count: None,
-            projection: Projection::Default
+            projection: Projection::Default,
+            notes: Vec::new(),
         })
     );
 }

@@ -29,6 +29,8 @@ const MAY_SCAN: &[(&str, &str)] = &[
 const MAY_WALK: &[(&str, &str)] = &[
     ("audit.head", "one row an organization"),
     ("connection.find_by_domain", "an organization has few connections"),
+    ("dialect.forget", "as many rows as there are kinds of deviations"),
+    ("dialect.list", "as many rows as there are kinds of deviations"),
     ("directory.delete_emails", "it is about all of them"),
     ("directory.delete_facets", "it is about all of them"),
     ("directory.delete_groups", "it is about all of them"),

@@ -3,6 +3,7 @@
 mod agent;
 mod audit;
 mod connection;
+mod dialect;
 pub mod directory;
 pub mod domain;
 pub mod environment;
@@ -39,6 +40,7 @@ pub fn operations() -> Vec<Operation> {
         agent::operations(),
         audit::operations(),
         connection::operations(),
+        dialect::operations(),
         directory::operations(),
         domain::operations(),
         environment::operations(),

@@ -5,10 +5,13 @@
 
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
+use portcullis_scim::DialectNote;
 use url::form_urlencoded;
 
 /// The flag by which an administrator chooses Entra's newer dialect.
 const ENTRA_FLAG: &str = "aadOptscim062020";
+/// The flags of providers that are known.
+const FLAGS: [&str; 2] = [ENTRA_FLAG, "AzureAdScimPatch2017"];
 /// The most parameters that are read.
 const MAX_PARAMETERS: usize = 64;
 
@@ -36,6 +39,15 @@ pub enum Whose {
     Groups,
     /// Of both.
     All,
+}
+
+impl Address {
+    /// What of the provider's own stands in the URL.
+    #[must_use]
+    pub fn notes(&self) -> Option<DialectNote> {
+        let is_flag = |name: &str| FLAGS.iter().any(|flag| flag.eq_ignore_ascii_case(name));
+        self.parameters.iter().any(|(name, _)| is_flag(name)).then_some(DialectNote::ProviderFlag)
+    }
 }
 
 /// What a path leads to.

@@ -12,6 +12,7 @@ use std::task::Poll;
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
 use portcullis_scim::bulk::{BulkOperation, render_bulk, render_outcome};
+use portcullis_scim::limits::MAX_NOTES;
 use portcullis_scim::{Bulk, BulkMethod, BulkOutcome, DialectNote, ScimError, Turn, parse_bulk};
 use serde_json::Value;
 
@@ -34,7 +35,7 @@ pub(super) async fn run(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused
     let bulk = parsed(body, parse_bulk).await?;
     let mut ids: HashMap<String, String> = HashMap::new();
     let mut entries: Vec<(usize, Value)> = Vec::with_capacity(bulk.operations.len());
-    let mut notes = Vec::new();
+    let mut notes: Vec<DialectNote> = Vec::new();
     let mut errors = 0;
     let turns = bulk.turns();
     let mut rest = turns.as_slice();
@@ -50,7 +51,11 @@ pub(super) async fn run(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused
             if let (Some(name), Some(id)) = (&operation.bulk_id, done.id) {
                 ids.insert(name.clone(), id);
             }
-            notes.extend(done.notes);
+            for note in done.notes {
+                if notes.len() < MAX_NOTES && !notes.contains(&note) {
+                    notes.push(note);
+                }
+            }
             entries.push((turn.index(), render_outcome(operation, &done.outcome)));
         }
     }

@@ -151,7 +151,7 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
             let outcome = match body_of(&call, body).await {
                 Ok(read) => {
                     bytes = read;
-                    dispatch(&desk, &bytes).await
+                    dispatch(&desk, &bytes).await.map(|answer| heard(&desk, answer))
                 }
                 Err(refused) => Err(refused),
             };
@@ -166,6 +166,13 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         Ok(answer) => respond(answer),
         Err(refused) => refused.into_response(),
     }
+}
+
+/// Counts the deviations that an answered call needed.
+fn heard(desk: &Desk<'_>, answer: Answer) -> Answer {
+    let answer = answer.noting(desk.call.address.notes().into_iter().collect());
+    desk.app.portcullis().dialects().note(desk.speaker, &answer.notes, desk.call.started_at);
+    answer
 }
 
 fn base(app: &App, speaker: Speaker) -> String {

@@ -26,7 +26,7 @@ async fn answer(desk: &Desk<'_>, whose: Whose, query: &ListQuery) -> Result<Answ
         (Whose::All, PageWish::Index(start_index)) => everything(desk, query, *start_index).await?,
         (Whose::All, _) => return Err(ScimError::InvalidCursor.into()),
     };
-    Ok(Answer::ok(body))
+    Ok(Answer::ok(body).noting(query.notes.clone()))
 }
 
 async fn one_kind(

@@ -2,7 +2,9 @@
 
 use axum::body::Bytes;
 use portcullis_domain::id::DirectoryUserId;
-use portcullis_scim::{Patch, Projection, ResourceType, ScimError, User, parse_patch, parse_user};
+use portcullis_scim::{
+    DialectNote, Patch, Projection, ResourceType, ScimError, User, parse_patch, parse_user,
+};
 use portcullis_service::ServiceError;
 use portcullis_service::provisioning::PersonSaid;
 use portcullis_service::scim::{
@@ -87,8 +89,11 @@ pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
 
 pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection, known) = (parse_id(id)?, desk.projection()?, desk.preconditions()?);
-    let (user, notes) = parsed(body, parse_user).await?;
+    let (user, mut notes) = parsed(body, parse_user).await?;
     let said = person_said(&user);
+    if said.active.is_none() {
+        notes.push(DialectNote::ActiveNotSaid);
+    }
     let speaker = desk.speaker;
     let replaced = desk
         .app

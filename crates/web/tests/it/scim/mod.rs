@@ -10,10 +10,14 @@
 mod belonging;
 mod bulk;
 mod callers;
-mod dialects;
+mod dialect_report;
 mod facets;
 mod lists;
 mod provider;
 mod resources;
 mod traces;
 mod versions;
+mod wild_entra;
+mod wild_okta;
+mod wild_others;
+mod wild_rules;

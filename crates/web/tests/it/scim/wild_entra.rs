@@ -1,8 +1,8 @@
-//! Request by request what identity providers send, with what each must be answered.
+//! Entra ID, request by request, in both of its dialects.
 
 use serde_json::{Value, json};
 
-use super::provider::{ENTERPRISE, GROUP, Provider, USER, id, patch, person};
+use super::provider::{ENTERPRISE, GROUP, Provider, USER, id, patch};
 
 const NOBODY: &str = "/Users?filter=userName%20eq%20%226f1c9a3e-0000-4000-8000-000000000000%22";
 
@@ -178,169 +178,154 @@ async fn entra_keeps_a_groups_members_by_values_and_never_reads_them() {
 }
 
 #[tokio::test]
-async fn okta_creates_looks_up_replaces_and_deactivates() {
-    let okta = Provider::new();
-    assert_eq!(okta.got("/Users?count=1&startIndex=1").await["totalResults"], 0);
-    let body = json!({
-        "schemas": [USER], "userName": "a@acme.test", "name": { "givenName": "Al", "familyName": "A" },
-        "emails": [{ "primary": true, "value": "a@acme.test", "type": "work" }], "displayName": "Al A",
-        "locale": "en-US", "externalId": "00u123", "groups": [], "password": "placeholder", "active": true,
-    });
-    let made = okta.call("POST", "/Users", body.clone()).await;
-    assert_eq!(made.status, 201);
-    let made = made.json();
-    assert!(!made.to_string().contains("placeholder") && made.get("password").is_none(), "{made}");
-    let user = made["id"].as_str().unwrap().to_owned();
-    let below = format!("/Users/{user}");
-    let again = okta.call("POST", "/Users", body).await;
-    assert_eq!((again.status.as_u16(), &again.json()["scimType"]), (409, &json!("uniqueness")));
-    assert_eq!(again.json()["status"], "409", "a status is a string");
-
-    let group = okta.group("Eng", &[&user]).await;
-    let mut whole = okta.got(&below).await;
-    assert_eq!(whole["groups"][0]["value"], group.as_str());
-    assert_eq!(whole["groups"][0]["$ref"], okta.url(&format!("/Groups/{group}")));
-    whole["displayName"] = json!("Al B");
-    whole["password"] = json!("another");
-    whole["groups"] = json!([]);
-    whole["meta"]["lastModified"] = json!("1999-01-01T00:00:00Z");
-    whole["id"] = json!("du_00000000000000000000000000000000");
-    let replaced = okta.call("PUT", &below, whole).await;
-    assert_eq!(replaced.status, 200, "{}", replaced.text());
-    let replaced = replaced.json();
-    assert_eq!((&replaced["id"], &replaced["displayName"]), (&json!(user), &json!("Al B")));
-    assert_eq!(replaced["groups"][0]["value"], group.as_str(), "groups are read only");
-    assert!(!replaced.to_string().contains("another"));
-
-    let off = okta.patched(&below, json!([{ "op": "replace", "value": { "active": false } }])).await;
-    assert_eq!((off.status.as_u16(), &off.json()["active"]), (200, &json!(false)));
-    let found = okta.got("/Users?filter=userName%20eq%20%22A%40acme.test%22&startIndex=1&count=100").await;
-    assert_eq!(found["Resources"][0]["active"], false, "inactive people stay listed");
-    let gone = okta.call("GET", "/Users/du_0123456789abcdef0123456789abcdef", Value::Null).await;
+async fn entra_sees_everybody_also_the_inactive_until_they_are_deleted() {
+    let entra = Provider::new();
+    let alice = entra.made("/Users", entra_user()).await;
+    let below = format!("/Users/{alice}");
+    entra.patched(&below, json!([{ "op": "Replace", "path": "active", "value": "False" }])).await;
+    for found in ["/Users?filter=externalId%20eq%20%22alice%22", "/Users"] {
+        let found = entra.got(found).await;
+        assert_eq!(
+            (&found["Resources"][0]["id"], &found["Resources"][0]["active"]),
+            (&json!(alice), &json!(false))
+        );
+    }
+    let back =
+        entra.patched(&below, json!([{ "op": "Replace", "path": "active", "value": "True" }])).await.json();
+    assert_eq!(
+        (&back["id"], &back["active"]),
+        (&json!(alice), &json!(true)),
+        "enabled again with the same id"
+    );
+    assert_eq!(entra.call("DELETE", &below, Value::Null).await.status, 204);
+    assert_eq!(entra.got("/Users?filter=externalId%20eq%20%22alice%22").await["totalResults"], 0);
+    let gone = entra.call("GET", &below, Value::Null).await;
     assert_eq!((gone.status.as_u16(), &gone.json()["status"]), (404, &json!("404")));
-    assert!(gone.json()["detail"].is_string());
 }
 
 #[tokio::test]
-async fn okta_pushes_groups_whole_and_by_differences() {
-    let okta = Provider::new();
-    let (one, two) = (okta.user("one").await, okta.user("two").await);
-    let group = okta.group("Eng", &[]).await;
-    let below = format!("/Groups/{group}");
-    let rename = json!([{ "op": "replace", "value": { "id": group, "displayName": "Eng2" } }]);
-    assert_eq!(okta.patched(&below, rename).await.status, 204, "the id in a path-less value is ignored");
-    let push = json!([
-        { "op": "remove", "path": format!("members[value eq \"{one}\"]") },
-        { "op": "add", "path": "members", "value": [{ "value": two, "display": "two@acme.test" }] },
-    ]);
-    okta.patched(&below, push).await;
-    assert_eq!(okta.members(&group).await, std::slice::from_ref(&two));
-    okta.patched(
-        &below,
-        json!([{ "op": "replace", "path": "members", "value": [{ "value": one, "display": "x" }] }]),
-    )
-    .await;
-    assert_eq!(okta.members(&group).await, std::slice::from_ref(&one));
-    okta.patched(&below, json!([{ "op": "replace", "path": "members", "value": [] }])).await;
-    assert!(okta.members(&group).await.is_empty());
-    okta.patched(&below, json!([{ "op": "add", "path": "members", "value": [{ "value": one }] }])).await;
-    let now = json!([{ "op": "replace", "value": { "members": [], "id": group, "displayName": "Eng" } }]);
-    okta.patched(&below, now).await;
-    let read = okta.got(&below).await;
-    assert_eq!((&read["displayName"], &read["members"]), (&json!("Eng"), &json!([])));
-
-    let put =
-        json!({ "schemas": [GROUP], "displayName": "Eng", "members": [{ "value": two, "display": "x" }] });
-    let answer = okta.call("PUT", &below, put).await;
-    assert_eq!((answer.status.as_u16(), &answer.json()["members"][0]["value"]), (200, &json!(two)));
-    let without = json!({ "schemas": [GROUP], "displayName": "Engineering" });
-    let answer = okta.call("PUT", &below, without).await.json();
-    assert_eq!(answer["members"][0]["value"], two.as_str(), "members that are not named stay");
-    assert_eq!(okta.call("DELETE", &below, Value::Null).await.status, 204);
-    assert_eq!(okta.call("DELETE", &below, Value::Null).await.status, 404);
-}
-
-#[tokio::test]
-async fn onelogin_and_pingone_match_by_odd_filters_and_replace_whole() {
-    let ping = Provider::new();
-    for below in [
-        "/Users?filter=userName%20eq%20%22onelogin-test-user%22",
-        "/Users?filter=emails%20eq%20%22nobody@acme.test%22",
-    ] {
-        assert_eq!(ping.got(below).await["totalResults"], 0, "{below}");
+async fn entra_reads_values_back_exactly_as_it_sent_them() {
+    let entra = Provider::new();
+    let mut body = entra_user();
+    body["emails"][0]["value"] = json!("Alice.Ä@ACME.test");
+    body["phoneNumbers"] = json!([{ "type": "work", "value": "+1 (555) 010-99 ext 7" }]);
+    body["userName"] = json!("Alice@ACME.test");
+    let made = entra.made("/Users", body.clone()).await;
+    let read = entra.got(&format!("/Users/{made}")).await;
+    for attribute in ["emails", "phoneNumbers", "userName", "externalId", "name"] {
+        assert_eq!(read[attribute], body[attribute], "{attribute}");
     }
-    let mut odd = person("alice");
-    odd["department_name"] = json!("R&D");
-    odd["urn:example:custom:1.0:User"] = json!({ "badge": "7" });
-    let alice = ping.made("/Users", odd.clone()).await;
-    let found = ping.got("/Users?filter=emails%20eq%20%22alice@acme.test%22").await;
+}
+
+#[tokio::test]
+async fn entra_is_told_of_a_name_that_is_taken_and_finds_whose_it_is() {
+    let entra = Provider::new();
+    let alice = entra.made("/Users", entra_user()).await;
+    let again = entra.call("POST", "/Users", entra_user()).await;
+    assert_eq!((again.status.as_u16(), &again.json()["scimType"]), (409, &json!("uniqueness")));
+    let found = entra.got("/Users?filter=userName%20eq%20%22alice@acme.test%22").await;
     assert_eq!(found["Resources"][0]["id"], alice.as_str());
-    odd["displayName"] = json!("Alice Ping");
-    odd.as_object_mut().unwrap().remove("active");
-    let put = ping.call("PUT", &format!("/Users/{alice}"), odd).await;
-    assert_eq!((put.status.as_u16(), &put.json()["displayName"]), (200, &json!("Alice Ping")));
-    assert_eq!(put.json()["active"], true);
 }
 
 #[tokio::test]
-async fn a_put_that_does_not_say_active_revives_nobody() {
-    let ping = Provider::with(Some("member"), 0);
-    let alice = format!("/Users/{}", ping.user("alice").await);
-    ping.patched(&alice, json!([{ "op": "replace", "path": "active", "value": false }])).await;
-    let mut whole = person("alice");
-    whole.as_object_mut().unwrap().remove("active");
-    let put = ping.call("PUT", &alice, whole.clone()).await;
-    assert_eq!((put.status.as_u16(), &put.json()["active"]), (200, &json!(false)));
-    assert_eq!(ping.member("alice@acme.test").await["state"], "deprovisioned");
-    whole["active"] = json!(true);
-    assert_eq!(ping.call("PUT", &alice, whole).await.json()["active"], true);
-    assert_eq!(ping.member("alice@acme.test").await["state"], "active");
-}
-
-#[tokio::test]
-async fn jumpcloud_tests_with_a_user_and_a_group_that_leave_nothing_listed() {
-    let jumpcloud = Provider::new();
-    let user = jumpcloud.user("test").await;
-    let group = jumpcloud.group("JumpCloud test", &[]).await;
-    let below = format!("/Groups/{group}");
-    for op in ["add", "remove"] {
-        jumpcloud
-            .patched(&below, json!([{ "op": op, "path": "members", "value": [{ "value": user }] }]))
-            .await;
+async fn entra_may_leave_out_the_colon_of_the_extension_and_send_its_manager_bare() {
+    let entra = Provider::new();
+    let mut body = entra_user();
+    body["urn:ietf:params:scim:schemas:extension:enterprise:2.0User"] = json!({ "department": "R&D" });
+    let made = entra.made("/Users", body).await;
+    let below = format!("/Users/{made}");
+    assert_eq!(entra.got(&below).await[ENTERPRISE]["department"], "R&D");
+    let bare = json!([{ "op": "Add", "path": "manager", "value": "9" }]);
+    assert_eq!(entra.patched(&below, bare).await.json()[ENTERPRISE]["manager"]["value"], "9");
+    for filter in ["manager", "manager.value"] {
+        let filter = format!("/Users?filter=id%20eq%20%22{made}%22%20and%20{filter}%20eq%20%229%22");
+        assert_eq!(entra.got(&filter).await["totalResults"], 1, "{filter}");
     }
-    assert!(jumpcloud.members(&group).await.is_empty());
-    assert_eq!(jumpcloud.call("DELETE", &format!("/Users/{user}"), Value::Null).await.status, 204);
-    assert_eq!(jumpcloud.call("DELETE", &below, Value::Null).await.status, 204);
-    for below in ["/Users", "/Groups"] {
-        assert_eq!(jumpcloud.got(below).await["totalResults"], 0);
-    }
-    jumpcloud.user("test").await;
 }
 
 #[tokio::test]
-async fn authentik_reads_the_configuration_links_on_conflict_and_patches_one_member_at_a_time() {
-    let authentik = Provider::new();
-    let config = authentik.got("/ServiceProviderConfig").await;
-    assert_eq!(config["patch"]["supported"], true);
-    assert_eq!(config["filter"]["supported"], true);
-    let (one, two) = (authentik.user("one").await, authentik.user("two").await);
-    assert_eq!(authentik.call("POST", "/Users", person("one")).await.status, 409);
-    let found = authentik.got("/Users?filter=userName%20eq%20%22one@acme.test%22").await;
-    assert_eq!(found["Resources"][0]["id"], one.as_str());
-    let group = authentik.group("Eng", &[&one]).await;
+async fn entra_makes_a_work_address_by_replacing_one_that_is_not_there() {
+    let entra = Provider::new();
+    let mut body = entra_user();
+    body.as_object_mut().unwrap().remove("emails");
+    let alice = format!("/Users/{}", entra.made("/Users", body).await);
+    for op in ["Replace", "Add"] {
+        let set = json!([{ "op": op, "path": "emails[type eq \"work\"].value", "value": format!("{op}@acme.test") }]);
+        let emails = entra.patched(&alice, set).await.json()["emails"].clone();
+        assert_eq!(emails, json!([{ "type": "work", "value": format!("{op}@acme.test") }]));
+    }
+    let other =
+        json!([{ "op": "Replace", "path": "emails[type ne \"work\"].value", "value": "x@acme.test" }]);
+    let refused = entra.call("PATCH", &alice, patch(other)).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["scimType"]), (400, &json!("noTarget")));
+}
+
+#[tokio::test]
+async fn entra_removes_what_is_not_set_without_a_change() {
+    let entra = Provider::new();
+    let alice = format!("/Users/{}", entra.made("/Users", entra_user()).await);
+    let before = entra.got(&alice).await;
+    entra.bench.clock.pass_s(1);
+    for path in ["title", "emails[type eq \"home\"]", "manager", "name.middleName"] {
+        let answer = entra.patched(&alice, json!([{ "op": "Remove", "path": path }])).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, before.clone()), "{path}");
+    }
+    let parts = json!([
+        { "op": "Add", "path": "manager", "value": "9" },
+        { "op": "Remove", "path": "manager.value" },
+    ]);
+    assert_eq!(entra.patched(&alice, parts).await.json().get(ENTERPRISE), None, "an empty extension goes");
+}
+
+#[tokio::test]
+async fn entra_changes_a_thousand_memberships_in_one_call() {
+    let entra = Provider::new();
+    let speaker = entra.speaker();
+    let people: Vec<String> = entra.bench.write(move |tx, moment| {
+        let made = (0..1_000).map(|n| {
+            let body = json!({ "userName": format!("u{n}@acme.test") }).to_string();
+            let (user, _) = portcullis_scim::parse_user(body.as_bytes()).unwrap();
+            let said = portcullis_service::scim::person_said(&user.with_defaults());
+            portcullis_service::scim::create_user(tx, moment, speaker, &said)
+                .map(|made| made.user.id.to_string())
+        });
+        made.collect::<Result<_, _>>()
+    });
+    let group = entra.group("Everybody", &[]).await;
+    let listed: Vec<Value> = people.iter().map(|id| json!({ "$ref": null, "value": id })).collect();
     let below = format!("/Groups/{group}");
-    authentik
-        .patched(&below, json!([
-            { "op": "replace", "value": { "schemas": [GROUP], "id": group, "externalId": "e1", "displayName": "Eng" } },
-            { "op": "add", "path": "members", "value": [{ "value": two }] },
-            { "op": "remove", "path": "members", "value": [{ "value": one }] },
-        ]))
-        .await;
-    assert_eq!(authentik.members(&group).await, [two]);
-    assert_eq!(authentik.got(&below).await["externalId"], "e1");
-    let again = json!({ "schemas": [GROUP], "displayName": "eng", "members": [] });
-    let refused = authentik.call("POST", "/Groups", again).await;
-    assert_eq!((refused.status.as_u16(), &refused.json()["scimType"]), (409, &json!("uniqueness")));
-    let put = authentik.call("PUT", "/Users/du_0123456789abcdef0123456789abcdef", person("three")).await;
-    assert_eq!(put.status, 404, "a PUT never creates");
+    entra.patched(&below, json!([{ "op": "Add", "path": "members", "value": listed }])).await;
+    assert_eq!(entra.members(&group).await.len(), 1_000);
+    entra.patched(&below, json!([{ "op": "Remove", "path": "members", "value": listed }])).await;
+    assert!(entra.members(&group).await.is_empty());
+}
+
+#[tokio::test]
+async fn entra_gallery_apps_read_schemas_without_nulls() {
+    fn has_null(value: &Value) -> bool {
+        match value {
+            Value::Null => true,
+            Value::Array(values) => values.iter().any(has_null),
+            Value::Object(object) => object.values().any(has_null),
+            _ => false,
+        }
+    }
+    let entra = Provider::new();
+    for below in ["/Schemas", "/Schemas?aadOptscim062020", "/ResourceTypes", "/ServiceProviderConfig"] {
+        let document = entra.got(below).await;
+        assert!(!has_null(&document), "{below}");
+    }
+    assert_eq!(
+        entra.got("/Schemas").await["schemas"],
+        json!(["urn:ietf:params:scim:api:messages:2.0:ListResponse"])
+    );
+}
+
+#[tokio::test]
+async fn entras_own_token_for_an_empty_secret_is_refused_like_any_other() {
+    let entra = Provider::new();
+    let own = "eyJhbGciOiJSUzI1NiJ9.eyJpc3MiOiJodHRwczovL3N0cy53aW5kb3dzLm5ldC8ifQ.c2ln";
+    let refused = entra.call_as(own, "GET", "/Users", Value::Null).await;
+    let wrong = entra.call_as("pc_scim_wrong", "GET", "/Users", Value::Null).await;
+    assert_eq!((refused.status.as_u16(), refused.text()), (401, wrong.text()));
 }

@@ -1,0 +1,103 @@
+//! The dialect report: what of a provider's calls deviated from the standard, counted for its administrator.
+
+use serde_json::{Value, json};
+
+use super::provider::{Provider, patch, person};
+
+async fn report(idp: &Provider) -> Vec<Value> {
+    let below = format!("/directories/{}/dialect", idp.directory);
+    let (status, report) = idp.admin("GET", &below, Value::Null).await;
+    assert_eq!(status, 200, "{report}");
+    report["items"].as_array().unwrap().clone()
+}
+
+fn calls(report: &[Value]) -> Vec<(&str, i64)> {
+    let mut calls: Vec<_> =
+        report.iter().map(|line| (line["code"].as_str().unwrap(), line["calls"].as_i64().unwrap())).collect();
+    calls.sort_unstable();
+    calls
+}
+
+#[tokio::test]
+async fn each_deviation_is_counted_once_a_call_and_shown_with_what_it_means() {
+    let idp = Provider::new();
+    let other = Provider::beside(&idp.bench, idp.organization, "acme", None, 3600);
+    let al = idp.user("al").await;
+    let below = format!("/Users/{al}");
+    assert_eq!(calls(&report(&idp).await), [], "what follows the standard is no deviation");
+    let legacy = json!([
+        { "op": "Replace", "path": "active", "value": "False" },
+        { "op": "Replace", "path": "active", "value": "True" },
+        { "op": "Add", "path": "manager", "value": "9" },
+    ]);
+    idp.patched(&below, legacy.clone()).await;
+    let first_at = report(&idp).await[0]["first_at"].clone();
+    idp.bench.portcullis().store_dialects().await.unwrap();
+    idp.bench.clock.pass_s(60);
+    idp.patched(&format!("{below}?aadOptscim062020"), legacy).await;
+    let mut put = person("al");
+    put.as_object_mut().unwrap().remove("active");
+    put["password"] = json!("secret");
+    put["colour"] = json!("blue");
+    idp.call("PUT", &below, put).await;
+    idp.got("/Users?filter=externalId%20eq%20ext-al").await;
+    idp.got("/Users?filter=emails[type%20eq%20%22work%22].value%20eq%20%22x@y.test%22").await;
+    let seen = report(&idp).await;
+    assert_eq!(
+        calls(&seen),
+        [
+            ("active_not_said", 1),
+            ("bare_literal", 1),
+            ("bare_value", 2),
+            ("capitalised_op", 2),
+            ("filter_part", 1),
+            ("password_discarded", 1),
+            ("provider_flag", 1),
+            ("string_boolean", 2),
+            ("unknown_attribute", 1),
+            ("unqualified_extension", 2),
+        ]
+    );
+    assert!(!Value::from(seen.clone()).to_string().contains("secret"), "no value is shown");
+    assert!(seen.iter().all(|line| line["meaning"].as_str().is_some_and(|text| text.len() > 20)));
+    let capitals = seen.iter().find(|line| line["code"] == "capitalised_op").unwrap();
+    assert_eq!(capitals["first_at"], first_at);
+    assert_ne!(capitals["last_at"], first_at);
+    let unknown = seen.iter().find(|line| line["code"] == "unknown_attribute").unwrap();
+    assert_eq!(unknown["example"], "colour");
+    idp.bench.portcullis().store_dialects().await.unwrap();
+    assert_eq!(report(&idp).await, seen, "what waits and what is stored are one");
+    assert_eq!(calls(&report(&other).await), [], "another directory speaks for itself");
+}
+
+#[tokio::test]
+async fn a_refused_call_counts_nothing_and_a_deleted_directory_leaves_nothing() {
+    let idp = Provider::new();
+    let al = format!("/Users/{}", idp.user("al").await);
+    let wrong = json!([{ "op": "Replace", "path": "id", "value": "x" }]);
+    assert_eq!(idp.call("PATCH", &al, patch(wrong)).await.status, 400);
+    assert_eq!(calls(&report(&idp).await), []);
+    idp.patched(&al, json!([{ "op": "Replace", "path": "title", "value": "x" }])).await;
+    idp.bench.portcullis().store_dialects().await.unwrap();
+    let (status, gone) =
+        idp.admin("DELETE", &format!("/directories/{}?people=offboard", idp.directory), Value::Null).await;
+    assert_eq!(status, 204, "{gone}");
+    let directory = idp.directory;
+    let left = idp.bench.write(move |tx, _| Ok(portcullis_store::dialect::list(tx, directory)?));
+    assert_eq!(left, []);
+    let below = format!("/directories/{}/dialect", idp.directory);
+    assert_eq!(idp.admin("GET", &below, Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn a_bulk_request_counts_what_its_operations_needed() {
+    let idp = Provider::new();
+    let mut body = person("al");
+    body["active"] = json!("True");
+    let request = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [{ "method": "POST", "path": "/Users", "bulkId": "a", "data": body }],
+    });
+    assert_eq!(idp.call("POST", "/Bulk", request).await.status, 200);
+    assert_eq!(calls(&report(&idp).await), [("string_boolean", 1)]);
+}
