@@ -202,6 +202,9 @@ pub enum MembershipChange {
     Restamp(Restamp),
     /// Stored access of everybody behind these directory users is stale: resolved again before it is used.
     MarkStale(Vec<DirectoryUserId>),
+    /// A directory is about to be gone: stored access of everybody whom it tells of is stale, and whom it alone brought
+    /// is governed by it, so that they end with it.
+    LoseDirectory(DirectoryId),
     /// Another user behind it: the person was recognized.
     SetUser(MembershipId, UserId),
 }

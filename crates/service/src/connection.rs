@@ -6,31 +6,26 @@
 use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::Restamp;
-use portcullis_domain::change::{
-    Change, ConnectionChange, DirectoryChange, MembershipChange, TokenChange, TokenSet,
-};
+use portcullis_domain::change::{Change, ConnectionChange, DirectoryChange, TokenChange, TokenSet};
 use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind};
-use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, OrganizationId};
-use portcullis_domain::membership::MembershipState;
+use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Giving, Rank, may_be_mapped, may_give};
 use portcullis_domain::text::{Slug, domain_key, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_oidc::issuer::{self, Insecure};
-use portcullis_store::{
-    StoreError, Tx, apply, connection, directory, domain, environment, mapping, membership, role,
-};
+use portcullis_store::db::Lock;
+use portcullis_store::{StoreError, Tx, apply, connection, directory, domain, environment, mapping, role};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
-use crate::access::off_board_member;
 use crate::caller::Caller;
-use crate::rules::{MAX_AT_ONCE, after_rule_change};
+use crate::directory::{Governed, Left, end, part_step, step_by_step};
+use crate::rules::{after_rule_change, listed};
 use crate::sealing::SealingKey;
 use crate::sign_in::secret_place;
-use crate::{Moment, ServiceError};
+use crate::{Moment, Portcullis, ServiceError};
 
 /// The most e-mail domains of one connection.
 pub const MAX_DOMAINS: usize = 100;
@@ -38,8 +33,6 @@ pub const MAX_DOMAINS: usize = 100;
 pub const MAX_CLIENT: usize = 1_024;
 /// The longest name of a claim, in bytes.
 pub const MAX_CLAIM: usize = 256;
-/// How many people a page of a deletion holds.
-const PEOPLE_PAGE: i64 = 500;
 /// What an error and an audit event call it.
 const NOUN: &str = "connection";
 
@@ -75,17 +68,6 @@ pub enum Newcomers {
     Admitted,
     /// Only people who are there already.
     Refused,
-}
-
-/// What becomes of the people whom a connection's claims brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum People {
-    /// Nothing was said: it is deleted only if there are none.
-    Unsaid,
-    /// They stay, with a life of their own.
-    Keep,
-    /// They are off-boarded, each with a receipt.
-    OffBoard,
 }
 
 /// What the operator decides about connections.
@@ -211,6 +193,7 @@ pub fn create(
     (ground, wanted): (Ground<'_>, &Wanted),
     cause: Cause,
 ) -> Result<ConnectionView, ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
     must_stand_above_automation(tx, organization, caller)?;
     let checked = check(tx, organization, caller, ground, wanted)?;
     let secret =
@@ -300,6 +283,7 @@ pub fn update(
     (ground, change): (Ground<'_>, impl FnOnce(&ConnectionView) -> Wanted),
     cause: Cause,
 ) -> Result<ConnectionView, ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
     let before = find(tx, organization, id)?;
     let wanted = change(&before);
     let checked = check(tx, organization, caller, ground, &wanted)?;
@@ -350,8 +334,7 @@ pub fn update(
     let plan = Plan::because(organization, cause).then_all(event, changes);
     apply(tx, &plan, moment.now, &mut moment.random)?;
     if default_changed {
-        let limit = i64::try_from(MAX_AT_ONCE + 1).unwrap_or(i64::MAX);
-        let touched = mapping::affected_by_directory(tx, old.claims_directory, limit)?;
+        let touched = mapping::affected_by_directory(tx, old.claims_directory, listed())?;
         after_rule_change(tx, moment, organization, &touched, cause)?;
     }
     Ok(ConnectionView { connection: new, default_role: wanted.default_role })
@@ -369,6 +352,7 @@ pub fn confirm(
     cause: Cause,
 ) -> Result<ConnectionView, ServiceError> {
     may_give(caller.rank(), Rank::OWNER)?;
+    tx.lock(Lock::Organization(organization))?;
     let before = find(tx, organization, id)?;
     if before.connection.unconfirmed_at.is_none() {
         return Ok(before);
@@ -382,83 +366,42 @@ pub fn confirm(
     Ok(ConnectionView { connection: confirmed, default_role: before.default_role })
 }
 
-/// Deletes a connection, its links, its sessions and the directory of its claims.
+/// Deletes a connection, its links, its sessions and the directory of its claims, as [`directory::delete`] does one.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::GovernsPeople`] if its claims brought people and nothing was said of
 /// them; [`Refusal::AboveOwnRank`] if they gave a role above the caller's rank, or brought somebody who stands there.
-pub fn delete(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
+///
+/// [`directory::delete`]: crate::directory::delete
+pub async fn delete(
+    portcullis: &Portcullis,
     (organization, id): (OrganizationId, ConnectionId),
-    (caller, people): (&Caller, People),
+    (caller, people): (Caller, Governed),
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let found = find(tx, organization, id)?.connection;
-    let claims = found.claims_directory;
-    let given = directory::highest_given(tx, organization, claims)?;
-    let governed = directory::highest_governed(tx, organization, claims)?;
-    let highest = given.max(governed).map_or(Ok(Rank::NONE), Rank::new)?;
-    may_give(caller.rank(), highest)?;
-    if people == People::Unsaid && directory::count_governed(tx, organization, claims)? > 0 {
-        return Err(ServiceError::GovernsPeople);
-    }
-    loop {
-        // Each step takes its people out of the directory's hands, so the next page is another one.
-        let page = membership::governed_by(tx, organization, claims, "", PEOPLE_PAGE)?;
-        if page.is_empty() {
-            break;
+    step_by_step(portcullis, move |tx, moment, after| {
+        tx.lock(Lock::Organization(organization))?;
+        let found = find(tx, organization, id)?.connection;
+        let claims = directory::find(tx, organization, found.claims_directory)?
+            .ok_or(ServiceError::NotFound("directory"))?;
+        let left = part_step(tx, moment, &caller, &claims, (people, after), cause)?;
+        if left == Left::Nothing {
+            let event = EventDraft::new(Action::ConnectionDeleted, Target::new(NOUN, id))
+                .about(Target::new("directory", claims.id))
+                .with(json!({ "name": found.name, "issuer": found.issuer }));
+            let sessions = TokenChange::End {
+                organization,
+                set: TokenSet::OfConnection(id),
+                because: TokenEnd::HolderDeleted,
+                at: moment.now,
+                receipt: None,
+            };
+            let changes = vec![sessions.into(), ConnectionChange::Delete(id).into()];
+            end(tx, moment, &claims, (event, changes), cause)?;
         }
-        for member in page {
-            match people {
-                People::OffBoard => {
-                    off_board_member(tx, moment, organization, member, "the connection was deleted", cause)?;
-                }
-                People::Keep | People::Unsaid => keep(tx, moment, (organization, member), cause)?,
-            }
-        }
-    }
-    let touched =
-        mapping::affected_by_directory(tx, claims, i64::try_from(MAX_AT_ONCE + 1).unwrap_or(i64::MAX))?;
-    let event = EventDraft::new(Action::ConnectionDeleted, Target::new(NOUN, id))
-        .about(Target::new("directory", claims))
-        .with(json!({ "name": found.name, "issuer": found.issuer }));
-    let changes: Vec<Change> = vec![
-        TokenChange::End {
-            organization,
-            set: TokenSet::OfConnection(id),
-            because: TokenEnd::HolderDeleted,
-            at: moment.now,
-            receipt: None,
-        }
-        .into(),
-        ConnectionChange::Delete(id).into(),
-        DirectoryChange::Delete(claims).into(),
-    ];
-    let plan = Plan::because(organization, cause).then_all(event, changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
-    after_rule_change(tx, moment, organization, &touched, cause)?;
-    Ok(())
-}
-
-/// Gives a member whom claims brought a life of their own. One who was suspended stays so, until somebody lifts it.
-fn keep(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    (organization, id): (OrganizationId, MembershipId),
-    cause: Cause,
-) -> Result<(), ServiceError> {
-    let Some(member) = membership::find_locked(tx, id)? else { return Ok(()) };
-    let mut changes: Vec<Change> = vec![MembershipChange::Join(id, moment.now).into()];
-    if member.access.state != MembershipState::Active {
-        changes.push(MembershipChange::SetSuspended(id, Some(moment.now)).into());
-    }
-    let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", id))
-        .with(json!({ "kept": "the connection that brought them was deleted" }));
-    let free = Restamp { id, governed_by: None, unmapped_at: None, rules_number: 0 };
-    let plan = Plan::because(organization, cause).then_all(event, changes).restamp(free);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
-    Ok(())
+        Ok(left)
+    })
+    .await
 }
 
 /// Where somebody with that address signs in: the connections that its proven domain is routed to.

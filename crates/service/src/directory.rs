@@ -3,6 +3,8 @@
 //! Who may speak for a directory can put anybody into its groups, so its tokens belong to those who stand as high as
 //! the highest role that it gives.
 
+use std::sync::Arc;
+
 use portcullis_domain::access::{By, Given};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
@@ -164,8 +166,9 @@ pub fn update(
 
 /// Deletes a directory with its facts and mappings; what becomes of the people whom it governs must be said.
 ///
-/// Those go in transactions of their own, [`MAX_PER_CALL`] at a time; a crash between them leaves a directory that
-/// governs fewer people, and the same call goes on from there.
+/// Whom it takes along are refused from the answer on; if they are more than [`MAX_PER_CALL`], a job ends them one by
+/// one afterwards, each with a receipt. Those who stay go in transactions of their own, [`MAX_PER_CALL`] at a time; a
+/// crash between them leaves a directory that governs fewer people, and the same call goes on from there.
 ///
 /// # Errors
 /// [`ServiceError::GovernsPeople`]; [`ServiceError::InUse`] while a connection names it; [`Refusal::AboveOwnRank`] if
@@ -177,57 +180,48 @@ pub async fn delete(
     (id, governed): (String, Governed),
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let mut left = Left::After(String::new());
-    while let Left::After(after) = left {
-        let (caller, id) = (caller.clone(), id.clone());
-        let step = move |tx: &mut Tx<'_>, moment: &mut Moment| {
-            delete_step(tx, moment, &caller, organization, (&id, governed, &after), cause)
-        };
-        left = portcullis.write(Priority::OffBoarding, step).await?;
-    }
-    Ok(())
+    step_by_step(portcullis, move |tx, moment, after| {
+        tx.lock(Lock::Organization(organization))?;
+        let found = find(tx, organization, &id)?;
+        if directory::is_used(tx, organization, found.id)? {
+            return Err(ServiceError::InUse(NOUN));
+        }
+        let left = part_step(tx, moment, &caller, &found, (governed, after), cause)?;
+        if left == Left::Nothing {
+            let event =
+                EventDraft::new(Action::DirectoryDeleted, Target::new(NOUN, found.id)).with(shown(&found));
+            end(tx, moment, &found, (event, vec![]), cause)?;
+        }
+        Ok(left)
+    })
+    .await
 }
 
 /// What a step of a deletion left to do.
 #[derive(Clone, PartialEq, Eq)]
-enum Left {
+pub(crate) enum Left {
     /// More people; those who wait, after this directory user.
     After(String),
+    /// Nothing: it is gone.
     Nothing,
 }
 
-fn delete_step(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    caller: &Caller,
-    organization: OrganizationId,
-    (id, governed, after): (&str, Governed, &str),
-    cause: Cause,
-) -> Result<Left, ServiceError> {
-    tx.lock(Lock::Organization(organization))?;
-    let found = find(tx, organization, id)?;
-    if directory::is_used(tx, organization, found.id)? {
-        return Err(ServiceError::InUse(NOUN));
+/// Runs the steps of a deletion, each in a transaction of its own, until nothing is left.
+pub(crate) async fn step_by_step(
+    portcullis: &Portcullis,
+    step: impl Fn(&mut Tx<'_>, &mut Moment, &str) -> Result<Left, ServiceError> + Send + Sync + 'static,
+) -> Result<(), ServiceError> {
+    let step = Arc::new(step);
+    let mut left = Left::After(String::new());
+    while let Left::After(after) = left {
+        let step = Arc::clone(&step);
+        left = portcullis.write(Priority::OffBoarding, move |tx, moment| step(tx, moment, &after)).await?;
     }
-    must_reach(tx, caller, &found)?;
-    let highest = directory::highest_governed(tx, organization, found.id)?;
-    may_reach(caller, highest)?;
-    let left = people_step(tx, moment, caller, &found, (governed, after), cause)?;
-    if left != Left::Nothing {
-        return Ok(left);
-    }
-    let touched = mapping::affected_by_directory(tx, found.id, listed())?;
-    let event = EventDraft::new(Action::DirectoryDeleted, Target::new(NOUN, found.id)).with(shown(&found));
-    let changes = vec![tokens(&found, moment.now).into(), DirectoryChange::Delete(found.id).into()];
-    let plan = Plan::because(organization, cause).then_all(event, changes);
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
-    after_rule_change(tx, moment, organization, &touched, cause)?;
-    Ok(Left::Nothing)
+    Ok(())
 }
 
-/// One page of the people who are here because of the directory, those whom it governs first.
-fn people_step(
+/// The part with the people of a directory: whether it may be, and one page of those who stay.
+pub(crate) fn part_step(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     caller: &Caller,
@@ -235,14 +229,31 @@ fn people_step(
     (said, after): (Governed, &str),
     cause: Cause,
 ) -> Result<Left, ServiceError> {
+    must_reach(tx, caller, found)?;
+    let highest = directory::highest_governed(tx, found.organization, found.id)?;
+    may_reach(caller, highest)?;
+    match said {
+        Governed::OffBoard => Ok(Left::Nothing),
+        Governed::Unsaid if directory::count_governed(tx, found.organization, found.id)? > 0 => {
+            Err(ServiceError::GovernsPeople)
+        }
+        Governed::Unsaid => Ok(Left::Nothing),
+        Governed::Keep => keep_page(tx, moment, caller, (found, after), cause),
+    }
+}
+
+/// One page of the people who are here because of the directory, those whom it governs first.
+fn keep_page(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (found, after): (&Directory, &str),
+    cause: Cause,
+) -> Result<Left, ServiceError> {
     let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
     let mut people = membership::governed_by(tx, found.organization, found.id, "", limit)?;
-    if !people.is_empty() && said == Governed::Unsaid {
-        return Err(ServiceError::GovernsPeople);
-    }
     let mut left = Left::After(after.to_owned());
     if people.len() < MAX_PER_CALL {
-        // Who never had life has nothing to lose, and would be left as somebody whom nobody invited.
         let waiting = directory::waiting(tx, found.id, after, limit)?;
         left = match waiting.last().filter(|_| waiting.len() >= MAX_PER_CALL) {
             Some((last, _)) => Left::After(last.to_string()),
@@ -250,19 +261,49 @@ fn people_step(
         };
         people.extend(waiting.into_iter().map(|(_, membership)| membership));
     }
-    if !people.is_empty() {
+    if !people.is_empty() && found.kind != DirectoryKind::Claims {
         end_tokens(tx, moment, found, cause)?;
     }
     for member in people {
-        match said {
-            Governed::Keep => keep(tx, moment, caller, found, member, cause)?,
-            Governed::Unsaid | Governed::OffBoard => {
-                let why = "the directory was deleted";
-                off_board_member(tx, moment, found.organization, member, why, cause)?;
-            }
-        }
+        keep(tx, moment, caller, found, member, cause)?;
     }
     Ok(left)
+}
+
+/// Ends a directory, and everything that `with` says in the same step, with the people whom it still governs or whom
+/// it alone brought: who never had life has nothing to lose, and would be left as somebody whom nobody invited.
+///
+/// A call that touches more than [`MAX_PER_CALL`] people writes its facts and marks them stale: from the commit on
+/// whoever meets them finds that the directory which governs them is gone.
+pub(crate) fn end(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    found: &Directory,
+    (event, mut with): (EventDraft, Vec<Change>),
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
+    let touched = mapping::affected_by_directory(tx, found.id, limit.saturating_add(1))?;
+    let few = touched.len() <= MAX_PER_CALL;
+    if few {
+        let mut people = membership::governed_by(tx, found.organization, found.id, "", limit)?;
+        people.extend(directory::waiting(tx, found.id, "", limit)?.into_iter().map(|(_, member)| member));
+        people.sort();
+        for member in people {
+            off_board_member(tx, moment, found.organization, member, "the directory was deleted", cause)?;
+        }
+    } else {
+        with.push(MembershipChange::LoseDirectory(found.id).into());
+    }
+    with.push(tokens(found, moment.now).into());
+    with.push(DirectoryChange::Delete(found.id).into());
+    let plan = Plan::because(found.organization, cause).then_all(event, with);
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
+    if few {
+        after_rule_change(tx, moment, found.organization, &touched, cause)?;
+    }
+    Ok(())
 }
 
 fn tokens(of: &Directory, at: Timestamp) -> TokenChange {

@@ -8,6 +8,7 @@ use portcullis_domain::id::{DomainId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::domain_key;
 use portcullis_domain::{Random, Timestamp};
+use portcullis_store::db::Lock;
 use portcullis_store::{Priority, Tx, apply, domain};
 use serde_json::json;
 
@@ -203,6 +204,8 @@ pub fn remove(
     text: &str,
     cause: Cause,
 ) -> Result<(), ServiceError> {
+    // A sign-in or a directory that trusts it is done before this, or does so no more.
+    tx.lock(Lock::Organization(organization))?;
     let found = find(tx, organization, text)?;
     let event = EventDraft::new(Action::DomainRemoved, Target::new("domain", found.id))
         .with(json!({ "domain": found.domain }));

@@ -129,7 +129,9 @@ impl Writing<'_> {
             Change::Membership(change) => {
                 membership::apply(tx, self.plan.organization(), change)?;
                 match change {
-                    MembershipChange::MarkStale(_) => self.rules_follow(tx),
+                    MembershipChange::MarkStale(_) | MembershipChange::LoseDirectory(_) => {
+                        self.rules_follow(tx)
+                    }
                     _ => Ok(()),
                 }
             }

@@ -61,6 +61,20 @@ const MARK_STALE: Statement = Statement::change(
     "UPDATE memberships SET rules_number = 0 WHERE organization = $2 AND id IN \
      (SELECT membership FROM directory_users WHERE id IN_LIST($1))",
 );
+const GO_WITH_DIRECTORY: Statement = Statement::change(
+    "membership.go_with_directory",
+    "UPDATE memberships SET governed_by = $1 WHERE organization = $2 \
+     AND id IN (SELECT membership FROM directory_users WHERE directory = $1) \
+     AND governed_by IS NULL AND joined_at IS NULL AND ended_at IS NULL \
+     AND NOT EXISTS (SELECT 1 FROM directory_users o WHERE o.membership = memberships.id AND o.directory <> $1) \
+     AND NOT EXISTS (SELECT 1 FROM tokens t WHERE t.membership = memberships.id \
+     AND t.kind IN ('invitation', 'owner_link'))",
+);
+const STALE_WITH_DIRECTORY: Statement = Statement::change(
+    "membership.stale_with_directory",
+    "UPDATE memberships SET rules_number = 0 WHERE organization = $2 \
+     AND id IN (SELECT membership FROM directory_users WHERE directory = $1)",
+);
 const FIND: Statement = Statement::read(
     "membership.find",
     concat!("SELECT ", columns!(), " FROM memberships WHERE id = $1 AND organization = $2"),
@@ -132,6 +146,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &SET_ACCESS,
     &RESTAMP,
     &MARK_STALE,
+    &GO_WITH_DIRECTORY,
+    &STALE_WITH_DIRECTORY,
     &FIND,
     &FIND_LOCKED,
     &ORGANIZATION_OF,
@@ -283,6 +299,10 @@ pub(crate) fn apply(
             for chunk in users.chunks(crate::db::MAX_LIST) {
                 tx.run(&MARK_STALE, params![list(chunk), organization])?;
             }
+        }
+        MembershipChange::LoseDirectory(directory) => {
+            tx.run(&GO_WITH_DIRECTORY, params![directory, organization])?;
+            tx.run(&STALE_WITH_DIRECTORY, params![directory, organization])?;
         }
     }
     Ok(())

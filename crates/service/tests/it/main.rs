@@ -10,6 +10,7 @@
 )]
 
 mod contention;
+mod deleting;
 mod google;
 mod machine;
 mod restoring;

@@ -59,6 +59,8 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("mapping.affected_by_directory", "it is about all of them"),
     ("mapping.defaulted_to_role", "it is about all of them"),
     ("mapping.sources_of_role", "asked once, when a role changes"),
+    ("membership.go_with_directory", "it is about everybody whom the directory tells of"),
+    ("membership.stale_with_directory", "it is about everybody whom the directory tells of"),
     ("organization.release_domains", "it is about all of them"),
     ("role.is_used", "asked once, before a deletion"),
     ("role.list", "an organization has few of them"),

@@ -6,7 +6,8 @@ use axum::http::StatusCode;
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
 use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrite};
 use portcullis_domain::text::Slug;
-use portcullis_service::connection::{self, ConnectionView, Ground, Newcomers, People, Wanted};
+use portcullis_service::connection::{self, ConnectionView, Ground, Newcomers, Wanted};
+use portcullis_service::directory::Governed;
 use portcullis_service::{Portcullis, ServiceError, sign_in};
 use portcullis_store::Priority;
 use schemars::JsonSchema;
@@ -353,14 +354,10 @@ async fn delete(
     let at = named(&scope, &text)?;
     let (caller, cause) = (scope.caller.clone(), scope.cause());
     let people = match wish.people {
-        None => People::Unsaid,
-        Some(PeopleWish::Keep) => People::Keep,
-        Some(PeopleWish::Offboard) => People::OffBoard,
+        None => Governed::Unsaid,
+        Some(PeopleWish::Keep) => Governed::Keep,
+        Some(PeopleWish::Offboard) => Governed::OffBoard,
     };
-    app.portcullis()
-        .write(Priority::OffBoarding, move |tx, moment| {
-            connection::delete(tx, moment, at, (&caller, people), cause)
-        })
-        .await?;
+    connection::delete(app.portcullis(), at, (caller, people), cause).await?;
     Ok(StatusCode::NO_CONTENT)
 }

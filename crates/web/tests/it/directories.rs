@@ -184,6 +184,10 @@ async fn people_who_only_waited_for_a_group_leave_with_their_directory_and_more_
         (0..103).map(|n| person(&scene.bench, org, directory(&made), &format!("p{n}@acme.test"))).collect();
     let one = format!("{DIRECTORIES}/{}", id(&made));
     assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
+    let member = format!("/api/v1/organizations/acme/members/{}", told[0].membership);
+    let (_, member) = scene.root("GET", &member, Value::Null).await;
+    assert_eq!(member["state"], json!("deprovisioned"), "whoever looks finds it at once: {member}");
+    scene.bench.portcullis().step_rules().await.unwrap();
     for told in told {
         assert_eq!(standing(&scene.bench, org, told.membership).0, "deprovisioned");
     }

@@ -263,6 +263,9 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
             rules_number: 3,
         })
         .into(),
+        Kind::MemberLoses => {
+            MembershipChange::LoseDirectory(dice.pick(maps.directories.keys().copied())?).into()
+        }
         Kind::MemberStale => {
             let organization = maps.told.get(&dice.pick(maps.told.keys().copied())?)?.organization;
             let here = |id: &DirectoryUserId| maps.told[id].organization == organization;

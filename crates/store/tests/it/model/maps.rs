@@ -303,7 +303,27 @@ impl Maps {
                     self.change_member(id, |m| m.rules_number = 0);
                 }
             }
+            MembershipChange::LoseDirectory(directory) => self.lose(*directory),
             MembershipChange::SetUser(id, user) => self.change_member(*id, |m| m.user = *user),
+        }
+    }
+
+    fn lose(&mut self, directory: DirectoryId) {
+        let told: BTreeSet<MembershipId> =
+            self.told.values().filter(|t| t.directory == directory).map(|t| t.membership).collect();
+        for id in told {
+            let elsewhere = self.told.values().any(|t| t.membership == id && t.directory != directory);
+            let invited = self.tokens.values().any(|(token, _)| {
+                token.holder == Holder::Membership(id)
+                    && matches!(token.kind, TokenKind::Invitation | TokenKind::OwnerLink)
+            });
+            self.change_member(id, |m| {
+                m.rules_number = 0;
+                let alone = m.governed_by.is_none() && m.joined_at.is_none() && m.ended.is_none();
+                if alone && !elsewhere && !invited {
+                    m.governed_by = Some(directory);
+                }
+            });
         }
     }
 

@@ -1,0 +1,232 @@
+//! A source of more people than one transaction goes through is deleted: they are refused at once and end one by one,
+//! or stay with what they have; and nobody else is touched.
+
+use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::evaluation::Decision;
+use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, OrganizationId, RequestId};
+use portcullis_domain::membership::MembershipState;
+use portcullis_domain::text::Slug;
+use portcullis_service::caller::Caller;
+use portcullis_service::connection::{self, Ground, Newcomers, Wanted};
+use portcullis_service::directory::{self, Governed};
+use portcullis_service::evaluation::{About, ask};
+use portcullis_service::member_key::{self, NewKey};
+use portcullis_service::provisioning::{self, PersonSaid, Speaker};
+use portcullis_service::{Insecure, Portcullis, ServiceError};
+use portcullis_testkit::Bench;
+
+/// More people than a call or a change of rules carries out in its own transaction.
+const PEOPLE: usize = 601;
+/// How many of them are told of together.
+const TOGETHER: usize = 100;
+
+/// Where people come from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Source {
+    Directory(DirectoryId),
+    Connection(ConnectionId, DirectoryId),
+}
+
+impl Source {
+    const fn directory(self) -> DirectoryId {
+        match self {
+            Self::Directory(id) | Self::Connection(_, id) => id,
+        }
+    }
+}
+
+fn cause() -> Cause {
+    Cause { kind: CauseKind::Api, ..Cause::system() }
+}
+
+fn said(name: &str) -> PersonSaid {
+    PersonSaid {
+        external_id: Some(name.to_owned()),
+        user_name: format!("{name}@acme.test"),
+        display_name: name.to_owned(),
+        full_name: String::new(),
+        emails: vec![format!("{name}@acme.test")],
+        active: Some(true),
+        attributes: "{}".into(),
+        facets: std::collections::BTreeSet::new(),
+    }
+}
+
+fn a_directory(bench: &Bench, organization: OrganizationId) -> Source {
+    bench.write(move |tx, moment| {
+        let wish = directory::NewDirectory {
+            name: "Okta".into(),
+            default_role: Some("member".into()),
+            settle_s: Some(0),
+        };
+        let made = directory::create(tx, moment, &Caller::Root, organization, &wish, cause())?;
+        Ok(Source::Directory(made.0.id))
+    })
+}
+
+fn a_connection(bench: &Bench, organization: OrganizationId) -> Source {
+    let sealing = std::sync::Arc::clone(&bench.portcullis().around().sealing);
+    bench.write(move |tx, moment| {
+        let wanted = Wanted {
+            name: "Login".into(),
+            issuer: "https://idp.example".into(),
+            client_id: "client".into(),
+            client_secret: Some("a secret".to_owned().into()),
+            directory: None,
+            newcomers: Newcomers::Admitted,
+            default_role: Some("member".parse()?),
+            groups_claim: None,
+            environment: Slug::production(),
+            domains: vec![],
+        };
+        let ground = Ground { sealing: &sealing, plain_http: Insecure::Refused };
+        let made = connection::create(tx, moment, organization, &Caller::Root, (ground, &wanted), cause())?
+            .connection;
+        Ok(Source::Connection(made.id, made.claims_directory))
+    })
+}
+
+fn people_of(bench: &Bench, organization: OrganizationId, source: Source) -> Vec<MembershipId> {
+    let names: Vec<String> = (0..PEOPLE).map(|number| format!("p{number}")).collect();
+    let mut people = Vec::new();
+    for some in names.chunks(TOGETHER) {
+        let some = some.to_vec();
+        people.extend(bench.write(move |tx, moment| {
+            let request = RequestId::fresh(moment.now, &mut moment.random);
+            let speaker = Speaker::scim(organization, source.directory(), request);
+            some.iter()
+                .map(|name| Ok(provisioning::create_user(tx, moment, speaker, &said(name))?.membership))
+                .collect::<Result<Vec<_>, ServiceError>>()
+        }));
+    }
+    people
+}
+
+fn key_of(bench: &Bench, organization: OrganizationId, member: MembershipId) -> String {
+    bench.write(move |tx, moment| {
+        let wish = NewKey { name: "laptop".into(), environment: None, expires_at: None };
+        let issued = member_key::issue(tx, moment, &Caller::Root, (organization, member), wish, cause())?;
+        Ok(issued.secret.expose().to_owned())
+    })
+}
+
+fn is_allowed(bench: &Bench, organization: OrganizationId, key: &str) -> bool {
+    let (portcullis, key) = (bench.portcullis().clone(), key.to_owned());
+    let decision = bench.write(move |tx, moment| {
+        let about = About::Organization(organization);
+        Ok(ask(tx, portcullis.uses(), &key, about, &Slug::production(), moment.now)?.decision)
+    });
+    decision == Decision::Allowed
+}
+
+fn run<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+}
+
+fn delete(
+    portcullis: &Portcullis,
+    organization: OrganizationId,
+    source: Source,
+    said: Governed,
+) -> Result<(), ServiceError> {
+    match source {
+        Source::Directory(id) => {
+            run(directory::delete(portcullis, Caller::Root, organization, (id.to_string(), said), cause()))
+        }
+        Source::Connection(id, _) => {
+            run(connection::delete(portcullis, (organization, id), (Caller::Root, said), cause()))
+        }
+    }
+}
+
+fn pending(bench: &Bench, organization: OrganizationId) -> i64 {
+    bench.write(move |tx, _| Ok(portcullis_store::organization::rules_pending(tx, organization)?))
+}
+
+fn receipts(bench: &Bench, of: &[MembershipId]) -> usize {
+    let of = of.to_vec();
+    bench.write(move |tx, _| {
+        let mut count = 0;
+        for member in &of {
+            count += portcullis_store::receipt::of_membership(tx, *member)?.len();
+        }
+        Ok(count)
+    })
+}
+
+fn states(bench: &Bench, organization: OrganizationId, of: &[MembershipId]) -> Vec<(MembershipState, bool)> {
+    let of = of.to_vec();
+    bench.write(move |tx, moment| {
+        of.iter()
+            .map(|id| {
+                let member = portcullis_service::membership::find(tx, organization, *id, moment.now)?;
+                let role = member.role().map(Slug::as_str) == Some("member");
+                Ok((member.access.state, role && member.governed_by.is_none()))
+            })
+            .collect()
+    })
+}
+
+fn must_take_its_people_along(bench: &Bench, slug: &str, make: fn(&Bench, OrganizationId) -> Source) {
+    let organization = bench.organization(slug);
+    let stays = bench.member(organization, &format!("stays@{slug}.test"), "member");
+    let source = make(bench, organization);
+    let people = people_of(bench, organization, source);
+    let key = key_of(bench, organization, people[7]);
+    assert!(is_allowed(bench, organization, &key) && pending(bench, organization) == 0);
+    let unsaid = delete(bench.portcullis(), organization, source, Governed::Unsaid);
+    assert_eq!(unsaid, Err(ServiceError::GovernsPeople));
+    delete(bench.portcullis(), organization, source, Governed::OffBoard).unwrap();
+    assert!(!is_allowed(bench, organization, &key), "they are refused from the answer on");
+    assert_eq!(receipts(bench, &people), 0, "no one transaction goes through all of them");
+    let marked = i64::try_from(PEOPLE).unwrap();
+    assert_eq!(pending(bench, organization), marked, "the job goes through them, and through nobody else");
+    let gone = (MembershipState::Deprovisioned, false);
+    let ended = states(bench, organization, &people);
+    assert!(ended.iter().all(|(state, _)| *state == gone.0), "a look at them finds that they have ended");
+    while pending(bench, organization) > 0 {
+        run(bench.portcullis().step_rules()).unwrap();
+    }
+    assert_eq!(receipts(bench, &people), PEOPLE, "each has a receipt, and only one");
+    assert!(states(bench, organization, &people).iter().all(|(state, _)| *state == gone.0));
+    assert!(is_allowed(bench, organization, &stays.key));
+}
+
+fn must_leave_its_people(bench: &Bench, slug: &str, make: fn(&Bench, OrganizationId) -> Source) {
+    let organization = bench.organization(slug);
+    let source = make(bench, organization);
+    let people = people_of(bench, organization, source);
+    let key = key_of(bench, organization, people[7]);
+    delete(bench.portcullis(), organization, source, Governed::Keep).unwrap();
+    let kept = (MembershipState::Active, true);
+    assert!(states(bench, organization, &people).iter().all(|found| *found == kept), "nobody waits");
+    assert!(is_allowed(bench, organization, &key), "what they have stays");
+    while pending(bench, organization) > 0 {
+        run(bench.portcullis().step_rules()).unwrap();
+    }
+    assert!(states(bench, organization, &people).iter().all(|found| *found == kept));
+    assert_eq!(receipts(bench, &people), 0);
+}
+
+fn on_each(test: impl Fn(&Bench)) {
+    test(&Bench::sqlite());
+    if let Some(bench) = Bench::postgres() {
+        test(&bench);
+    }
+}
+
+#[test]
+fn a_source_that_is_deleted_takes_more_people_along_than_one_transaction_goes_through() {
+    on_each(|bench| {
+        must_take_its_people_along(bench, "acme", a_directory);
+        must_take_its_people_along(bench, "other", a_connection);
+    });
+}
+
+#[test]
+fn a_source_that_is_deleted_leaves_more_people_than_one_transaction_goes_through() {
+    on_each(|bench| {
+        must_leave_its_people(bench, "acme", a_directory);
+        must_leave_its_people(bench, "other", a_connection);
+    });
+}
