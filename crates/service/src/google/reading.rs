@@ -185,6 +185,30 @@ pub(super) async fn read_leavers(
     Ok((stopped, deleted))
 }
 
+/// Brings a list that took its time up to date: who was suspended, archived or deleted while it was read counts as
+/// that, whatever an earlier page said.
+///
+/// # Errors
+/// As [`read_all`].
+pub(super) async fn overtake(
+    client: &Arc<Client>,
+    listed: &mut Listed,
+    progress: &Arc<Progress>,
+) -> Result<(), PollFailure> {
+    let people = progress.counts().people;
+    let (stopped, deleted) = read_leavers(client, progress).await?;
+    // These are no further people.
+    progress.note(|counts| counts.people = people);
+    for user in stopped {
+        listed.people.insert(user.id.clone(), user);
+    }
+    for user in deleted {
+        // Asked for by name before anything is concluded from it.
+        listed.people.remove(&user.id);
+    }
+    Ok(())
+}
+
 fn count(many: usize) -> u64 {
     u64::try_from(many).unwrap_or(u64::MAX)
 }

@@ -4,6 +4,7 @@
 //! [`LEASE_S`]. What was written stays, and only differences are written, so the run after a crash goes on where it
 //! ended. Reading begins anew: a list put together from two runs would be no list.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,11 +153,15 @@ async fn work(portcullis: &Portcullis, run: Run, progress: &Arc<Progress>) -> Re
     if let Some(pinned) = poll.customer_id.filter(|pinned| *pinned != customer) {
         return Err(PollFailure::OtherCustomer { pinned, met: customer });
     }
-    let writer = Writer { portcullis, client: &client, run: run.id, progress };
+    let writer = Writer { portcullis, client: &client, run: run.id, progress, shown: progress };
     let mut learned = Learned { customer_id: Some(customer), org_units: None };
     match run.kind {
         Kind::Full => {
-            let mut listed = reading::read_all(&client, progress).await?;
+            let mut listed = tokio::select! {
+                listed = reading::read_all(&client, progress) => listed?,
+                never = sweep(&writer, portcullis.google().fast_every_s) => match never {},
+            };
+            reading::overtake(&client, &mut listed, progress).await?;
             let people = comparing::people(portcullis, &client, &mut listed.people, progress).await?;
             let groups = reading::flatten(&listed)?;
             progress.begin_writing();
@@ -168,12 +173,38 @@ async fn work(portcullis: &Portcullis, run: Run, progress: &Arc<Progress>) -> Re
         }
         Kind::Fast => {
             let lists = reading::read_leavers(&client, progress).await?;
-            let people = comparing::leavers(portcullis, &client, lists, progress).await?;
             progress.begin_writing();
+            let people = comparing::leavers(portcullis, &client, lists, progress).await?;
             writer.people(people).await?;
         }
     }
     Ok(learned)
+}
+
+/// Reading a large directory takes minutes, and nobody who is suspended meanwhile waits for them: what a fast poll does
+/// is done again and again beside it. What fails here is left to the next time.
+async fn sweep(writer: &Writer<'_>, every_s: i64) -> Infallible {
+    let pause = Duration::from_secs(every_s.max(1).unsigned_abs());
+    // Counted apart: the run's own progress is about the lists that it reads.
+    let progress = Arc::new(Progress::default());
+    let beside = Writer { progress: &progress, ..*writer };
+    loop {
+        tokio::time::sleep(pause).await;
+        let swept = async {
+            let lists = reading::read_leavers(beside.client, &progress).await?;
+            let people = comparing::leavers(beside.portcullis, beside.client, lists, &progress).await?;
+            beside.people(people).await
+        };
+        if let Err(failure) = swept.await {
+            tracing::warn!(
+                run.id = %beside.run, error.code = failure.code(), error.message = %failure,
+                "who was suspended meanwhile was not read; it is tried again"
+            );
+        }
+        let ended = progress.counts().ended;
+        progress.note(|counts| counts.ended = 0);
+        writer.progress.note(|counts| counts.ended += ended);
+    }
 }
 
 /// A trace of the run. A fast poll that found nothing leaves none: there are 1,440 of them a day.

@@ -45,7 +45,10 @@ pub(super) struct Writer<'r> {
     pub(super) portcullis: &'r Portcullis,
     pub(super) client: &'r Arc<Client>,
     pub(super) run: RequestId,
+    /// Where what is written is counted.
     pub(super) progress: &'r Arc<Progress>,
+    /// What the directory's row shows of the run.
+    pub(super) shown: &'r Arc<Progress>,
 }
 
 impl Writer<'_> {
@@ -232,13 +235,14 @@ impl Writer<'_> {
         let (directory, run) = (source.directory, self.run);
         let speaker =
             Speaker { organization: source.organization, directory, request: run, kind: CauseKind::Google };
-        let progress = serde_json::to_string(&self.progress.counts()).unwrap_or_else(|_| "{}".to_owned());
+        let progress = serde_json::to_string(&self.shown.counts()).unwrap_or_else(|_| "{}".to_owned());
+        let phase = self.shown.phase();
         let done = self
             .portcullis
             .write(priority, move |tx, moment| {
                 // The rules before the row, as whoever changes the source has them: locks are taken in one order.
                 tx.lock(Lock::Rules(speaker.organization))?;
-                let stage = Stage { phase: "writing", progress: &progress };
+                let stage = Stage { phase, progress: &progress };
                 if !google::keep(tx, (directory, run), stage, LEASE_S)? {
                     return Err(ServiceError::Store(StoreError::Fenced));
                 }

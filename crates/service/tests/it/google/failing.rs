@@ -7,7 +7,7 @@ use portcullis_domain::membership::MembershipState::{Active, Deprovisioned};
 use portcullis_emulator::{GoogleFault, GoogleMember};
 use portcullis_service::ServiceError;
 use portcullis_service::directory::NewDirectory;
-use portcullis_service::google::advice;
+use portcullis_service::google::{Polling, advice};
 use portcullis_testkit::Bench;
 use serde_json::json;
 
@@ -20,6 +20,17 @@ on_both! {
     a_failed_page_takes_nothing_from_anybody_on_postgresql => in_small_pages, failed_page;
     of_two_pollers_one_polls_on_sqlite,
     of_two_pollers_one_polls_on_postgresql => World::new, two_pollers;
+}
+
+/// Waits until it is so, twenty seconds at most.
+async fn until(is_so: impl Fn() -> bool) {
+    for _ in 0..2_000 {
+        if is_so() {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    panic!("it did not come about");
 }
 
 fn page(of: &str, number: usize) -> GoogleFault {
@@ -62,9 +73,7 @@ async fn two_pollers(world: &World) {
     let first = world.portcullis.clone();
     let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
     // Until the first one has claimed it and waits for Google.
-    while world.standing().phase == "waiting" {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until(|| world.standing().phase != "waiting").await;
     assert_eq!(world.portcullis.poll_google_once().await.unwrap(), 0, "it is somebody's already");
     world.way.open();
     assert_eq!(running.await.unwrap(), 1);
@@ -78,9 +87,7 @@ async fn whoever_lost_the_directory_to_another_run_writes_nothing_more() {
     world.way.shut();
     let first = world.portcullis.clone();
     let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
-    while world.standing().phase == "waiting" {
-        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
-    }
+    until(|| world.standing().phase != "waiting").await;
     // As if this node had slept through its lease, and another took the directory over.
     let mut raw = Raw::of(&world.bench);
     raw.change("UPDATE google_polls SET run = 'req_00000000000000000000000000000009'");
@@ -88,6 +95,31 @@ async fn whoever_lost_the_directory_to_another_run_writes_nothing_more() {
     running.await.unwrap();
     assert!(world.members("ada@acme.test").is_empty());
     assert_ne!(world.standing().phase, "waiting", "the other run's record is left alone");
+}
+
+#[tokio::test]
+async fn nobody_who_is_suspended_waits_for_a_long_full_poll_to_end_nor_comes_back_by_its_older_pages() {
+    let world = World::new(Bench::sqlite());
+    world.poll().await;
+    let (ada, bob) = (world.member("ada@acme.test"), world.member("bob@acme.test"));
+    let keys = [world.key_of(ada.id), world.key_of(bob.id)];
+    // People are listed, and the lists of members do not come.
+    world.way.shut_at("/members");
+    let polling = Polling { patience_ms: 1, fast_every_s: 1, ..Polling::default() };
+    let poller = world.portcullis.clone().polling_google(polling);
+    world.bench.clock.pass_s(1000);
+    let _ = world.google.take_calls();
+    let running = tokio::spawn(async move { poller.poll_google_once().await.unwrap() });
+    until(|| world.google.take_calls().iter().any(|call| call.contains("/groups?"))).await;
+    world.google.change(|company| company.person_mut("1001").unwrap().suspended = true);
+    until(|| world.decision(&keys[0]) == Decision::TokenEnded).await;
+    assert!(!running.is_finished(), "the full poll still reads");
+    assert_eq!(world.decision(&keys[1]), Decision::Allowed);
+    world.way.open();
+    running.await.unwrap();
+    assert_eq!(world.state("ada@acme.test"), Deprovisioned, "the page that said active is older");
+    assert_eq!(world.receipts(ada.id).len(), 1);
+    assert_eq!(world.counts()["people"], json!(4));
 }
 
 #[tokio::test]

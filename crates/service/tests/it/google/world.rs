@@ -1,8 +1,8 @@
 //! A product whose way out leads to a stand-in of Google Workspace, without a socket.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft, Target};
@@ -41,6 +41,8 @@ use crate::machine::raw::Raw;
 pub(crate) struct ToGoogle {
     google: GoogleWorkspace,
     shut: AtomicBool,
+    /// The end of the paths that are shut; empty: all.
+    shut_at: Mutex<&'static str>,
     opened: Notify,
     /// How many requests are let through before access tokens are revoked.
     until_revoked: AtomicUsize,
@@ -50,6 +52,12 @@ impl ToGoogle {
     /// Revokes every access token once, after so many requests more.
     pub(crate) fn revoke_after(&self, requests: usize) {
         self.until_revoked.store(requests, Ordering::SeqCst);
+    }
+
+    /// Lets no call of such a path through until it is opened.
+    pub(crate) fn shut_at(&self, end: &'static str) {
+        *self.shut_at.lock().unwrap() = end;
+        self.shut();
     }
 
     /// Lets nothing through until it is opened.
@@ -67,7 +75,8 @@ impl Fetch for ToGoogle {
     fn fetch(&self, request: FetchRequest) -> FetchFuture<'_, FetchAnswer> {
         Box::pin(async move {
             let opened = self.opened.notified();
-            if self.shut.load(Ordering::SeqCst) {
+            let end = *self.shut_at.lock().unwrap();
+            if self.shut.load(Ordering::SeqCst) && request.url.path().ends_with(end) {
                 opened.await;
             }
             if self.until_revoked.fetch_sub(1, Ordering::SeqCst) == 0 {
@@ -148,6 +157,7 @@ impl World {
         let way = Arc::new(ToGoogle {
             google: google.clone(),
             shut: AtomicBool::new(false),
+            shut_at: Mutex::new(""),
             opened: Notify::new(),
             until_revoked: AtomicUsize::new(usize::MAX),
         });
