@@ -22,7 +22,7 @@ use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
 use portcullis_store::token::TokenView;
-use portcullis_store::{Priority, Tx, apply, directory, mapping, membership, token};
+use portcullis_store::{Priority, Tx, apply, directory, google, mapping, membership, token};
 use serde_json::json;
 
 use crate::access::off_board_member;
@@ -327,6 +327,9 @@ fn end_tokens(
         .with(json!({ "deletion": "begun" }));
     let plan = Plan::because(of.organization, cause).then(event, tokens(of, moment.now));
     apply(tx, &plan, moment.now, &mut moment.random)?;
+    if of.kind == DirectoryKind::Google {
+        google::silence(tx, of.id)?;
+    }
     Ok(())
 }
 

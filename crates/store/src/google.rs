@@ -88,6 +88,10 @@ const RELEASE: Statement = Statement::note(
     "google.release",
     "UPDATE google_polls SET leased_until = 0, phase = 'waiting' WHERE directory = $1 AND run = $2",
 );
+const SILENCE: Statement = Statement::note(
+    "google.silence",
+    "UPDATE google_polls SET run = NULL, leased_until = $2, phase = 'waiting' WHERE directory = $1",
+);
 const PEOPLE: Statement = Statement::read(
     "google.people",
     concat!(people_columns!(), " WHERE directory = $1 AND id > $2 ORDER BY id LIMIT $3"),
@@ -108,7 +112,7 @@ const MEMBERS: Statement = Statement::read(
 
 pub(crate) const ALL: &[&Statement] = &[
     &SET, &DELETE, &SOURCE, &BEGIN, &FORGET, &POLL, &DUE, &CLAIM, &KEEP, &FINISH, &HASTEN, &UNPIN, &RELEASE,
-    &PEOPLE, &KNOWN, &GROUPS, &MEMBERS,
+    &SILENCE, &PEOPLE, &KNOWN, &GROUPS, &MEMBERS,
 ];
 
 /// How the polls of a directory stand.
@@ -403,6 +407,14 @@ pub fn unpin(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<(), StoreError> 
 /// As [`source`].
 pub fn release(tx: &mut Tx<'_>, (directory, run): (DirectoryId, RequestId)) -> Result<(), StoreError> {
     tx.run(&RELEASE, params![directory, run]).map(|_| ())
+}
+
+/// Nobody polls a directory any more, and the run that does writes nothing more: it is about to be deleted.
+///
+/// # Errors
+/// As [`source`].
+pub fn silence(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<(), StoreError> {
+    tx.run(&SILENCE, params![directory, Timestamp::from_micros(i64::MAX)]).map(|_| ())
 }
 
 /// A page of the people of whom a directory told, after `after`.

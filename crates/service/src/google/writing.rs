@@ -243,7 +243,9 @@ impl Writer<'_> {
                 // The rules before the row, as whoever changes the source has them: locks are taken in one order.
                 tx.lock(Lock::Rules(speaker.organization))?;
                 let stage = Stage { phase, progress: &progress };
-                if !google::keep(tx, (directory, run), stage, LEASE_S)? {
+                let held = google::keep(tx, (directory, run), stage, LEASE_S)?;
+                // Facts of a directory that was deleted meanwhile would be nobody's.
+                if !held || google::source(tx, speaker.organization, directory)?.is_none() {
                     return Err(ServiceError::Store(StoreError::Fenced));
                 }
                 let mut counts = Counts::default();

@@ -2,11 +2,13 @@
 
 use std::sync::Arc;
 
+use portcullis_domain::cause::Cause;
 use portcullis_domain::evaluation::Decision;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned};
-use portcullis_emulator::{GoogleFault, GoogleMember};
+use portcullis_emulator::{GoogleFault, GoogleMember, GooglePerson};
 use portcullis_service::ServiceError;
-use portcullis_service::directory::NewDirectory;
+use portcullis_service::caller::Caller;
+use portcullis_service::directory::{Governed, NewDirectory, delete};
 use portcullis_service::google::{Polling, advice};
 use portcullis_testkit::Bench;
 use serde_json::json;
@@ -79,6 +81,28 @@ async fn two_pollers(world: &World) {
     assert_eq!(running.await.unwrap(), 1);
     assert_eq!(world.state("ada@acme.test"), Active);
     assert_eq!(world.portcullis.poll_google_once().await.unwrap(), 0, "and it is not due again");
+}
+
+#[tokio::test]
+async fn a_directory_that_is_deleted_while_it_is_polled_leaves_nothing_behind_and_takes_nobody_back() {
+    let world = World::new(Bench::sqlite());
+    world.poll().await;
+    world.way.shut_at("/members");
+    world.google.change(|company| company.people.push(GooglePerson::new("1004", "kim@acme.test")));
+    world.bench.clock.pass_s(1000);
+    let first = world.portcullis.clone();
+    let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
+    until(|| world.standing().phase != "waiting").await;
+    let (organization, id) = (world.organization, world.directory.to_string());
+    let keep = (id, Governed::Keep);
+    delete(&world.portcullis, Caller::Root, organization, keep, Cause::system()).await.unwrap();
+    world.way.open();
+    running.await.unwrap();
+    for table in ["directory_users", "directory_groups", "directory_members", "google_sources"] {
+        assert!(world.rows(&format!("SELECT * FROM {table}")).is_empty(), "{table}");
+    }
+    assert_eq!(world.state("ada@acme.test"), Active, "kept with a life of her own");
+    assert!(world.members("kim@acme.test").is_empty());
 }
 
 #[tokio::test]
