@@ -442,6 +442,57 @@ fn a_token_that_ends_meanwhile_carries_no_write_on_postgresql() {
 }
 
 #[test]
+fn who_ends_their_own_key_while_somebody_else_leaves_is_answered_as_if_nobody_did_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let organization = bench.organization("acme");
+    let ada = bench.member(organization, "ada@acme.test", "member");
+    let bob = bench.member(organization, "bob@acme.test", "member");
+    let proof = proof(&bench, &ada);
+    let by = caller(&proof);
+    let Caller::Member(member) = &by else { panic!("no member") };
+    let (token, id) = (member.token, ada.membership);
+    let met = meet_as(
+        &bench,
+        (Some(proof), move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            member_key::revoke(tx, moment, &by, (organization, id), token, cause())
+        }),
+        (None, leave(&bob)),
+    );
+    met.second.unwrap();
+    assert!(met.passed, "they have nothing to do with each other");
+    met.first.unwrap();
+    let ended = bench.write(move |tx, _| Ok(portcullis_store::token::find(tx, organization, token)?));
+    assert!(ended.is_some_and(|token| token.ended_at.is_some()));
+}
+
+#[test]
+fn what_a_directory_says_by_a_token_that_ends_meanwhile_is_not_kept_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let (organization, id) = place(&bench);
+    let (token, proof) = bench.write(move |tx, moment| {
+        let wish = (&*id.to_string(), None);
+        let issued = directory::issue_token(tx, moment, &Caller::Root, organization, wish, cause())?;
+        let as_of = AsOf::read(tx, moment.now)?;
+        let presented = issued.secret.expose().to_owned().into();
+        Ok((issued.token.id, Proof { presented, who: Who::Directory(id), as_of }))
+    });
+    let met = meet_as(
+        &bench,
+        (None, move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            let named = (&*id.to_string(), &*token.to_string());
+            directory::revoke_token(tx, moment, organization, named, cause())
+        }),
+        (Some(proof), move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            let speaker = speaker(moment, (organization, id));
+            provisioning::create_user(tx, moment, speaker, &said("ada")).map(|_| ())
+        }),
+    );
+    met.first.unwrap();
+    assert!(!met.passed, "the call waits for the end of its token");
+    assert!(matches!(met.second, Err(ServiceError::Unauthenticated)), "{:?}", met.second);
+}
+
+#[test]
 fn an_agent_is_not_handed_to_an_heir_who_leaves_beside_its_owner_on_postgresql() {
     let Some(bench) = Bench::postgres_with(3) else { return };
     let organization = bench.organization("acme");
