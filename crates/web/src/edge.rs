@@ -135,17 +135,14 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
     response
 }
 
-/// What the handler answers, unless the body does not come: then the handler is let go, which has begun nothing.
+/// What the handler answers; if the body did not come, what its caller must know, whatever its reader made of it.
 async fn answer(request: Request<Body>, next: Next, id: RequestId, pace: Pace) -> Response {
     let (parts, body) = request.into_parts();
     let (body, late) = pace::keep(body, pace);
     let slow = Slow::of(&parts);
     let request = Request::from_parts(parts, body);
-    tokio::select! {
-        biased;
-        response = proof::beside(next.run(request)) => response,
-        () = late => slow.refusal(id),
-    }
+    let response = proof::beside(next.run(request)).await;
+    if late.is() { slow.refusal(id) } else { response }
 }
 
 /// How a directory's call ended, as its administrator would tell it.

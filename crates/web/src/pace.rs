@@ -7,6 +7,8 @@
 //! stalls holds nothing but the connection: a use case begins when its body is whole.
 
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -16,7 +18,7 @@ use axum::http::{HeaderValue, StatusCode, Version, header};
 use axum::response::{IntoResponse, Response};
 use http_body::Frame;
 use portcullis_domain::id::RequestId;
-use tokio::sync::oneshot;
+use thiserror::Error;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 use crate::error::Problem;
@@ -60,21 +62,29 @@ impl Pace {
     }
 }
 
-/// A body that must keep pace, and what resolves once it does not.
-///
-/// Whoever waits for the second drops the reader of the first: the body says nothing more.
-pub(crate) fn keep(body: Body, pace: Pace) -> (Body, impl Future<Output = ()>) {
-    let (tell, told) = oneshot::channel();
-    let late = async {
-        if told.await.is_err() {
-            // It was read to its end, or is read by nobody any more.
-            std::future::pending().await
-        }
-    };
+/// Whether a body came too slowly: known once its reader was told.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Late(Arc<AtomicBool>);
+
+impl Late {
+    /// Whether it did.
+    pub(crate) fn is(&self) -> bool {
+        self.0.load(Ordering::Acquire)
+    }
+}
+
+/// What the reader of such a body is told.
+#[derive(Debug, Error)]
+#[error("the body did not come fast enough")]
+struct TooSlow;
+
+/// A body that must keep pace: below it, its reader gets an error, and whoever holds the other half knows why.
+pub(crate) fn keep(body: Body, pace: Pace) -> (Body, Late) {
+    let late = Late::default();
     if body.is_end_stream() {
         return (body, late);
     }
-    (Body::new(Paced { body, pace, under_way: None, received: 0, tell: Some(tell) }), late)
+    (Body::new(Paced { body, pace, under_way: None, received: 0, late: late.clone() }), late)
 }
 
 /// Since when a body is read, and until when it may go on without another byte.
@@ -89,7 +99,7 @@ struct Paced {
     /// Nothing before the first byte is asked for: a caller is not to blame for what happens before.
     under_way: Option<UnderWay>,
     received: u64,
-    tell: Option<oneshot::Sender<()>>,
+    late: Late,
 }
 
 impl Paced {
@@ -125,17 +135,12 @@ impl HttpBody for Paced {
                 this.note(frame.data_ref().map_or(0, Bytes::len));
                 Poll::Ready(Some(Ok(frame)))
             }
-            Poll::Ready(other) => {
-                this.tell = None;
-                Poll::Ready(other)
-            }
             Poll::Pending => {
                 ready!(this.under_way().limit.as_mut().poll(context));
-                if let Some(tell) = this.tell.take() {
-                    let _ = tell.send(());
-                }
-                Poll::Pending
+                this.late.0.store(true, Ordering::Release);
+                Poll::Ready(Some(Err(axum::Error::new(TooSlow))))
             }
+            other => other,
         }
     }
 
@@ -182,10 +187,7 @@ impl Slow {
         let status = StatusCode::REQUEST_TIMEOUT;
         let (detail, retry_after_s) = (DETAIL.to_owned(), None);
         let mut response = match self.surface {
-            Surface::Directory => {
-                let (scim_type, allowed) = (None, None);
-                Refused { status, scim_type, code: CODE, detail, retry_after_s, allowed }.into_response()
-            }
+            Surface::Directory => directory_refused().into_response(),
             Surface::Browser => failure::plain(status, CODE, FOR_PEOPLE, request),
             Surface::Machine => Problem { status, code: CODE, detail, retry_after_s }.into_response(),
         };
@@ -195,6 +197,24 @@ impl Slow {
         }
         response
     }
+}
+
+fn directory_refused() -> Refused {
+    let status = StatusCode::REQUEST_TIMEOUT;
+    let (detail, scim_type) = (DETAIL.to_owned(), None);
+    Refused { status, scim_type, code: CODE, detail, retry_after_s: None, allowed: None }
+}
+
+/// The refusal of a directory's call whose body could not be read, if it is because it came too slowly.
+pub(crate) fn too_slow(error: &axum::Error) -> Option<Refused> {
+    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(error) = at {
+        if error.is::<TooSlow>() {
+            return Some(directory_refused());
+        }
+        at = error.source();
+    }
+    None
 }
 
 #[cfg(test)]

@@ -32,6 +32,7 @@ use serde_json::Value;
 
 use crate::App;
 use crate::edge::Source;
+use crate::pace;
 use crate::scope::request_id;
 use address::{Address, Endpoint, Whose};
 use error::Refused;
@@ -193,7 +194,9 @@ async fn body_of(call: &Call, body: Body) -> Result<Bytes, Refused> {
     if !is_json(&call.headers) {
         return Err(ScimError::UnsupportedMediaType.into());
     }
-    axum::body::to_bytes(body, max_bytes).await.map_err(|_| ScimError::PayloadTooLarge { max_bytes }.into())
+    axum::body::to_bytes(body, max_bytes).await.map_err(|error| {
+        pace::too_slow(&error).unwrap_or_else(|| ScimError::PayloadTooLarge { max_bytes }.into())
+    })
 }
 
 /// Whether the content type is one that is taken. A client that names none means JSON.

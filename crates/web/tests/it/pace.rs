@@ -83,6 +83,10 @@ async fn a_body_that_stalls_is_answered_408_in_the_words_of_its_surface_and_the_
     let said = answer(&mut scim).await;
     assert!(said.starts_with("HTTP/1.1 408") && said.contains("application/scim+json"), "{said}");
     assert_eq!(json_of(&said)["status"], "408");
+    bench.portcullis().store_traces().await.unwrap();
+    let traces = "/api/v1/organizations/acme/traces?outcome=body_too_slow";
+    let (_, traces) = bench.call("GET", traces, ROOT_TOKEN, Value::Null).await;
+    assert_eq!(traces["items"][0]["kind"], "directory", "its administrator finds it: {traces}");
 
     let form = format!(
         "origin: {PUBLIC_URL}\r\naccept: text/html\r\ncontent-type: application/x-www-form-urlencoded"
