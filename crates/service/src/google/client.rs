@@ -15,7 +15,7 @@ use super::Polling;
 use super::failure::PollFailure;
 use super::key::assertion;
 use super::wire::{ApiError, ErrorBody, TokenAnswer, TokenError};
-use crate::fetch::{Fetch, FetchAnswer, FetchRequest};
+use crate::fetch::{Fetch, FetchAnswer, FetchError, FetchRequest};
 use crate::sealing::SealingKey;
 use crate::{Portcullis, Randoms};
 
@@ -141,7 +141,8 @@ impl Client {
                 .with_header("accept", "application/json");
             let (next, answer) = match self.fetch.fetch(request).await {
                 Ok(answer) => (judge(&call, &answer, renewed), Some(answer)),
-                Err(error) => (Next::Again(None, error.into()), None),
+                Err(error) if passes(&error) => (Next::Again(None, error.into()), None),
+                Err(error) => (Next::Fail(error.into()), None),
             };
             let (wait_s, failure) = match (next, answer) {
                 (Next::Take, Some(answer)) => return Ok(answer),
@@ -182,6 +183,7 @@ impl Client {
         let mut bytes = [0_u8; 8];
         (self.randoms)().fill(&mut bytes);
         let chance = u64::from_le_bytes(bytes).checked_rem(half + 1).unwrap_or_default();
+        // A second of the answer's is a second of ours, unless a test is less patient.
         let asked = at_least_s.unwrap_or(0).min(MAX_RETRY_AFTER_S).saturating_mul(self.polling.patience_ms);
         tokio::time::sleep(Duration::from_millis((half + chance).max(asked))).await;
     }
@@ -221,7 +223,8 @@ impl Client {
                     PollFailure::Unavailable { status: answer.status, call: "token".into() }
                 }
                 Ok(answer) => return Err(refused_token(&answer)),
-                Err(error) => error.into(),
+                Err(error) if passes(&error) => error.into(),
+                Err(error) => return Err(error.into()),
             };
             tries += 1;
             if tries >= MAX_TRIES {
@@ -229,6 +232,22 @@ impl Client {
             }
             self.wait(tries, None).await;
         }
+    }
+}
+
+/// Whether what went wrong on the way may go right the next time.
+const fn passes(error: &FetchError) -> bool {
+    match error {
+        FetchError::Unresolvable { .. }
+        | FetchError::Unreachable { .. }
+        | FetchError::TimedOut { .. }
+        | FetchError::Broken { .. } => true,
+        FetchError::AddressRefused { .. }
+        | FetchError::NotHttps { .. }
+        | FetchError::UrlRefused { .. }
+        | FetchError::HeaderRefused { .. }
+        | FetchError::Redirected { .. }
+        | FetchError::TooLarge { .. } => false,
     }
 }
 

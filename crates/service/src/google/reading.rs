@@ -220,8 +220,7 @@ async fn list_people(
 ) -> Result<Vec<User>, PollFailure> {
     let fields = format!("kind,nextPageToken,users({USER_FIELDS})");
     let source = client.source();
-    let mut query =
-        vec![scope(source), ("maxResults", PEOPLE_PAGE), ("orderBy", "email"), ("fields", &fields)];
+    let mut query = vec![scope(source), ("maxResults", PEOPLE_PAGE), ("fields", &fields)];
     query.extend_from_slice(more);
     let wanted = List { path: &["users"], kind: "admin#directory#users", what: "people", most: MAX_PEOPLE };
     let read = |many| progress.note(|counts| counts.people += count(many));

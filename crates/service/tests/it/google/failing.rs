@@ -9,6 +9,7 @@ use portcullis_emulator::{GoogleFault, GoogleMember, GooglePerson};
 use portcullis_service::ServiceError;
 use portcullis_service::caller::Caller;
 use portcullis_service::directory::{Governed, NewDirectory, delete};
+use portcullis_service::fetch::FetchError;
 use portcullis_service::google::{Polling, advice};
 use portcullis_testkit::Bench;
 use serde_json::json;
@@ -224,6 +225,20 @@ async fn a_quota_is_waited_for_and_one_that_stays_used_up_takes_nothing() {
     let poll = world.full().await;
     assert_eq!((poll.error_code, poll.failures), (None, 0));
     assert_eq!(world.state("ada@acme.test"), Deprovisioned);
+}
+
+#[tokio::test]
+async fn a_way_that_is_broken_for_a_moment_is_tried_again_and_one_that_is_forbidden_is_not() {
+    let world = World::new(Bench::sqlite());
+    let host = "oauth2.googleapis.com".to_owned();
+    let passing = FetchError::TimedOut { host: host.clone(), timeout_ms: 1 };
+    let refused = FetchError::Redirected { host, status: 302 };
+    for (error, times) in [(passing, 7), (refused, 1)] {
+        let code = error.code();
+        world.way.break_with(error);
+        let poll = world.full().await;
+        assert_eq!((poll.error_code.as_deref(), world.way.failed()), (Some(code), times));
+    }
 }
 
 #[tokio::test]

@@ -44,6 +44,8 @@ pub(crate) struct ToGoogle {
     /// The end of the paths that are shut; empty: all.
     shut_at: Mutex<&'static str>,
     opened: Notify,
+    /// Why there is no way, and how often it was tried since.
+    broken: Mutex<Option<(FetchError, usize)>>,
     /// How many requests are let through before access tokens are revoked.
     until_revoked: AtomicUsize,
 }
@@ -52,6 +54,16 @@ impl ToGoogle {
     /// Revokes every access token once, after so many requests more.
     pub(crate) fn revoke_after(&self, requests: usize) {
         self.until_revoked.store(requests, Ordering::SeqCst);
+    }
+
+    /// Fails so from now on.
+    pub(crate) fn break_with(&self, error: FetchError) {
+        *self.broken.lock().unwrap() = Some((error, 0));
+    }
+
+    /// How often it failed since.
+    pub(crate) fn failed(&self) -> usize {
+        self.broken.lock().unwrap().as_ref().map_or(0, |(_, times)| *times)
     }
 
     /// Lets no call of such a path through until it is opened.
@@ -78,6 +90,10 @@ impl Fetch for ToGoogle {
             let end = *self.shut_at.lock().unwrap();
             if self.shut.load(Ordering::SeqCst) && request.url.path().ends_with(end) {
                 opened.await;
+            }
+            if let Some((error, times)) = self.broken.lock().unwrap().as_mut() {
+                *times += 1;
+                return Err(error.clone());
             }
             if self.until_revoked.fetch_sub(1, Ordering::SeqCst) == 0 {
                 self.google.revoke_tokens();
@@ -159,6 +175,7 @@ impl World {
             shut: AtomicBool::new(false),
             shut_at: Mutex::new(""),
             opened: Notify::new(),
+            broken: Mutex::default(),
             until_revoked: AtomicUsize::new(usize::MAX),
         });
         let mut around = bench.portcullis().around().clone();
