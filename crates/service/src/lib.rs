@@ -142,6 +142,7 @@ pub struct Portcullis {
     reads: Arc<root_use::RootReads>,
     searches: Arc<scim::list::Searches>,
     dialects: Arc<dialect::Dialects>,
+    totals: Arc<scim::totals::Totals>,
     google: Arc<google::Polling>,
     lease: Option<Lease>,
 }
@@ -159,6 +160,7 @@ impl Portcullis {
             reads: Arc::default(),
             searches: Arc::default(),
             dialects: Arc::default(),
+            totals: Arc::default(),
             google: Arc::default(),
             lease: None,
         }
@@ -176,6 +178,12 @@ impl Portcullis {
     pub fn searching_within(mut self, bounds: scim::list::SearchBounds) -> Self {
         self.searches = Arc::new(scim::list::Searches::within(bounds));
         self
+    }
+
+    /// How many people and groups directories have, as far as it is known.
+    #[must_use]
+    pub fn totals(&self) -> &scim::totals::Totals {
+        &self.totals
     }
 
     /// Deviations of directories' calls that wait to be stored.

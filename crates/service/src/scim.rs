@@ -7,6 +7,7 @@
 mod cursor;
 mod group;
 pub mod list;
+pub mod totals;
 mod user;
 mod version;
 

@@ -16,6 +16,7 @@ mod facets;
 mod filters;
 mod groups;
 mod oracle;
+mod patch_model;
 mod patches;
 mod preconditions;
 mod properties;

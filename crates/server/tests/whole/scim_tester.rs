@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::harness::{Org, Server, provider, variable};
 
 /// Fewer checks than this, and the tester has stopped early.
-const MIN_CHECKS: u64 = 30;
+const MIN_CHECKS: u64 = 36;
 
 #[tokio::test]
 async fn every_check_of_an_independent_tester_passes() {

@@ -10,7 +10,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::{Tx, directory_group, directory_user};
 use serde_json::{Map, Value};
 
-use super::list::{Ask, Resource};
+use super::list::{Ask, Numbered, Resource};
 use super::version::VersionTag;
 use super::{Belongings, MAX_MEMBERS_SHOWN, Window, bound, member_id};
 use crate::provisioning::{self, GroupSaid, Speaker};
@@ -251,13 +251,12 @@ impl Resource for DirectoryGroup {
         shown.group.id
     }
 
-    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<(Vec<Self>, u64)>, ServiceError> {
+    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<Numbered<Self>>, ServiceError> {
         if ask.filter.is_some() || ask.sort.is_some() {
             return Ok(None);
         }
         let (limit, offset) = window.bounds();
-        let total = directory_group::count(tx, ask.directory)?.unsigned_abs();
-        Ok(Some((directory_group::page(tx, ask.directory, limit, offset)?, total)))
+        Ok(Some((directory_group::page(tx, ask.directory, limit, offset)?, None)))
     }
 
     fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError> {

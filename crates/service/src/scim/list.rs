@@ -79,6 +79,9 @@ pub struct Listed<T> {
     pub next: Option<Position>,
 }
 
+/// A page by number, and the total where it is not that of the directory.
+pub(super) type Numbered<R> = (Vec<R>, Option<u64>);
+
 /// A kind of resource that is listed.
 pub(super) trait Resource: Send + Sized + 'static {
     type Id: Copy + Ord + Display + FromStr + Send + 'static;
@@ -90,8 +93,9 @@ pub(super) trait Resource: Send + Sized + 'static {
     /// The id of what is shown.
     fn id_of(shown: &Self::Shown) -> Self::Id;
 
-    /// A page by number and the total, where an index has that order or condition.
-    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<(Vec<Self>, u64)>, ServiceError>;
+    /// A page by number, where an index has that order or condition, and the total where it is another than that of
+    /// the directory.
+    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<Numbered<Self>>, ServiceError>;
 
     fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError>;
 
@@ -148,7 +152,12 @@ impl Portcullis {
     async fn list<R: Resource>(&self, ask: Ask) -> Result<Listed<R::Shown>, ServiceError> {
         let ask = Arc::new(ask);
         let asked = Arc::clone(&ask);
-        if let Some(listed) = self.read(move |tx, _| by_index::<R>(tx, &asked)).await? {
+        let (known, since) = self.totals().find(ask.directory, R::KIND, self.now());
+        if let Some(listed) = self.read(move |tx, _| by_index::<R>(tx, &asked, known)).await? {
+            let is_first = !matches!(&ask.page, Page::After { position: Some(_), .. });
+            if let (None, None, true, Some(total)) = (&ask.filter, known, is_first, listed.total) {
+                self.totals().keep(ask.directory, R::KIND, since, (total, self.now()));
+            }
             return Ok(listed);
         }
         let (hits, total, next) = self.search::<R>(&ask).await?;
@@ -180,16 +189,24 @@ fn evaluated<R: Resource>(
 }
 
 /// The answer where an index serves the query.
-fn by_index<R: Resource>(tx: &mut Tx<'_>, ask: &Ask) -> Result<Option<Listed<R::Shown>>, ServiceError> {
+fn by_index<R: Resource>(
+    tx: &mut Tx<'_>,
+    ask: &Ask,
+    known: Option<u64>,
+) -> Result<Option<Listed<R::Shown>>, ServiceError> {
     match (&ask.page, &ask.filter, &ask.sort) {
         (Page::Window(window), _, _) => {
             if let Some((rows, total)) = R::page(tx, ask, *window)? {
+                let total = match total.or(known) {
+                    Some(total) => total,
+                    None => R::count(tx, ask.directory)?,
+                };
                 let items = R::show(tx, rows, ask.belongings)?;
                 return Ok(Some(Listed { items, total: Some(total), next: None }));
             }
         }
         (Page::After { position, count }, None, None) => {
-            return page_after::<R>(tx, ask, position.as_ref(), *count).map(Some);
+            return page_after::<R>(tx, ask, position.as_ref(), (*count, known)).map(Some);
         }
         _ => {}
     }
@@ -228,11 +245,12 @@ fn page_after<R: Resource>(
     tx: &mut Tx<'_>,
     ask: &Ask,
     position: Option<&Position>,
-    count: usize,
+    (count, known): (usize, Option<u64>),
 ) -> Result<Listed<R::Shown>, ServiceError> {
-    let total = match position {
-        None => Some(R::count(tx, ask.directory)?),
-        Some(position) => position.total,
+    let total = match (position, known) {
+        (None, None) => Some(R::count(tx, ask.directory)?),
+        (None, known) => known,
+        (Some(position), _) => position.total,
     };
     let after = position.map_or("", |position| position.id.as_str());
     let mut rows = if count == 0 { Vec::new() } else { R::page_after(tx, ask.directory, after, count + 1)? };

@@ -15,7 +15,7 @@ use portcullis_store::directory_user::{Activity, Direction};
 use portcullis_store::{StoreError, Tx, directory_user};
 use serde_json::{Map, Value};
 
-use super::list::{Ask, Resource};
+use super::list::{Ask, Numbered, Resource};
 use super::version::VersionTag;
 use super::{Belongings, Window, bound};
 use crate::provisioning::{self, PersonSaid, Speaker};
@@ -273,29 +273,27 @@ impl Resource for DirectoryUser {
         shown.user.id
     }
 
-    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<(Vec<Self>, u64)>, ServiceError> {
+    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<Numbered<Self>>, ServiceError> {
         let (limit, offset) = window.bounds();
         let directory = ask.directory;
-        let (rows, total) = match (&ask.filter, &ask.sort) {
-            (None, None) => {
-                (directory_user::page(tx, directory, limit, offset)?, directory_user::count(tx, directory)?)
-            }
+        match (&ask.filter, &ask.sort) {
+            (None, None) => Ok(Some((directory_user::page(tx, directory, limit, offset)?, None))),
             (None, Some(sort)) if sort.plain_name() == Some("userName") => {
                 let direction = match sort.order() {
                     SortOrder::Ascending => Direction::Forwards,
                     SortOrder::Descending => Direction::Backwards,
                 };
                 let rows = directory_user::page_by_user_name(tx, directory, direction, limit, offset)?;
-                (rows, directory_user::count(tx, directory)?)
+                Ok(Some((rows, None)))
             }
             (Some(filter), None) => {
                 let Some(activity) = asked_activity(filter) else { return Ok(None) };
                 let rows = directory_user::page_by_activity(tx, directory, activity, limit, offset)?;
-                (rows, directory_user::count_by_activity(tx, directory, activity)?)
+                let total = directory_user::count_by_activity(tx, directory, activity)?;
+                Ok(Some((rows, Some(total.unsigned_abs()))))
             }
-            _ => return Ok(None),
-        };
-        Ok(Some((rows, total.unsigned_abs())))
+            _ => Ok(None),
+        }
     }
 
     fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError> {

@@ -52,7 +52,8 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
         .app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| create_group(tx, moment, speaker, &draft, belongings))
-        .await?;
+        .await;
+    let created = desk.counted_anew(KIND, created)?;
     let location = location(desk, created.group.id);
     let answer = Answer::created(render(desk, &created, &projection), location);
     Ok(answer.of_version(Some(created.version())).noting(notes))
@@ -112,9 +113,11 @@ pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Ans
 
 pub(super) async fn delete(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
     let (id, speaker, known) = (parse_id(id)?, desk.speaker, desk.preconditions()?);
-    desk.app
+    let deleted = desk
+        .app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| delete_group(tx, moment, speaker, id, &known))
-        .await?;
+        .await;
+    desk.counted_anew(KIND, deleted)?;
     Ok(Answer::nothing())
 }

@@ -25,7 +25,8 @@ use axum::routing::any;
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::RequestId;
 use portcullis_scim::limits::MAX_BULK_BYTES;
-use portcullis_scim::{DialectNote, MEDIA_TYPE, Preconditions, Projection, ScimError};
+use portcullis_scim::{DialectNote, MEDIA_TYPE, Preconditions, Projection, ResourceType, ScimError};
+use portcullis_service::ServiceError;
 use portcullis_service::provisioning::Speaker;
 use portcullis_service::scim::base_url;
 use serde_json::Value;
@@ -75,6 +76,16 @@ impl Desk<'_> {
     /// What of a resource the answer shows.
     fn projection(&self) -> Result<Projection, ScimError> {
         Projection::from_parameters(self.parameters())
+    }
+
+    /// Whatever came of it: somebody may have come or gone, so totals that were counted before are forgotten.
+    fn counted_anew<T>(
+        &self,
+        kind: ResourceType,
+        outcome: Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        self.app.portcullis().totals().changed(self.speaker.directory, kind);
+        outcome
     }
 
     /// What the client says of the version that it knows.

@@ -70,7 +70,8 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
         .app
         .portcullis()
         .write(priority(&said), move |tx, moment| create_user(tx, moment, speaker, &said))
-        .await?;
+        .await;
+    let created = desk.counted_anew(KIND, created)?;
     let location = location(desk, created.user.id);
     let answer = Answer::created(render(desk, &created, &projection)?, location);
     Ok(answer.of_version(created.version()).noting(notes))
@@ -119,9 +120,11 @@ pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Ans
 
 pub(super) async fn delete(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
     let (id, speaker, known) = (parse_id(id)?, desk.speaker, desk.preconditions()?);
-    desk.app
+    let deleted = desk
+        .app
         .portcullis()
         .write(Priority::OffBoarding, move |tx, moment| delete_user(tx, moment, speaker, id, &known))
-        .await?;
+        .await;
+    desk.counted_anew(KIND, deleted)?;
     Ok(Answer::nothing())
 }

@@ -1,7 +1,9 @@
 //! Lists whole: every kind of filter, order, and pages by number and by cursor.
 
-use portcullis_scim::Filter;
+use portcullis_domain::Timestamp;
+use portcullis_scim::{Filter, ResourceType};
 use portcullis_service::scim::list::SearchBounds;
+use portcullis_service::scim::totals::Totals;
 use portcullis_service::scim::{Ask, Belongings, Page, Window};
 use serde_json::{Value, json};
 
@@ -326,4 +328,46 @@ async fn custom_extensions_are_returned_filtered_and_patched_and_their_schemas_a
     assert_eq!((&only[urn]["badge"], only.get("userName")), (&json!("B-new"), None));
     let gone = idp.call("PATCH", &one, patch(json!([{ "op": "remove", "path": path }]))).await.json();
     assert_eq!((gone.get(urn), &gone["schemas"]), (None, &json!([USER, ENTERPRISE])));
+}
+
+#[tokio::test]
+async fn totals_are_exact_while_people_and_groups_come_and_go() {
+    let idp = Provider::new();
+    let mut people = Vec::new();
+    for many in 1..=3_u64 {
+        people.push(idp.user(&format!("u{many}")).await);
+        for below in ["/Users", "/Users?startIndex=2&count=1", "/Users?sortBy=userName", "/Users?cursor="] {
+            assert_eq!(idp.got(below).await["totalResults"], many, "{below}");
+        }
+    }
+    let group = idp.group("Eng", &[]).await;
+    assert_eq!(idp.got("/Groups").await["totalResults"], 1);
+    idp.call("DELETE", &format!("/Groups/{group}"), Value::Null).await;
+    idp.call("DELETE", &format!("/Users/{}", people[0]), Value::Null).await;
+    let counted = [idp.got("/Groups").await, idp.got("/Users?count=0").await, idp.got("").await];
+    assert_eq!(counted.map(|list| list["totalResults"].as_u64().unwrap()), [0, 2, 2]);
+    let request = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [{ "method": "DELETE", "path": format!("/Users/{}", people[1]) }],
+    });
+    idp.call("POST", "/Bulk", request).await;
+    assert_eq!(idp.got("/Users").await["totalResults"], 1);
+}
+
+#[test]
+fn a_total_that_was_counted_while_somebody_came_is_not_kept() {
+    let totals = Totals::default();
+    let now = Timestamp::from_seconds(1_000);
+    let directory = "dir_00000000000000000000000000000001".parse().unwrap();
+    let (known, since) = totals.find(directory, ResourceType::User, now);
+    assert_eq!(known, None);
+    totals.changed(directory, ResourceType::User);
+    totals.keep(directory, ResourceType::User, since, (7, now));
+    let (known, since) = totals.find(directory, ResourceType::User, now);
+    assert_eq!(known, None);
+    totals.keep(directory, ResourceType::User, since, (8, now));
+    assert_eq!(totals.find(directory, ResourceType::User, now).0, Some(8));
+    assert_eq!(totals.find(directory, ResourceType::Group, now).0, None);
+    let later = Timestamp::from_seconds(1_031);
+    assert_eq!(totals.find(directory, ResourceType::User, later).0, None, "it is counted anew");
 }
