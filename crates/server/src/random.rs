@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use portcullis_domain::Random;
 use portcullis_service::Randoms;
+use zeroize::Zeroizing;
 
 /// The generator of the cryptographic library, seeded by the system.
 #[derive(Clone, Copy, Debug, Default)]
@@ -20,8 +21,35 @@ impl Random for SystemRandom {
     }
 }
 
+/// Bytes that are asked for at once: a use case takes a few ids and salts, and each question costs as much as many
+/// bytes.
+const TAKEN_AT_ONCE: usize = 256;
+
+/// The same for one use case, asked for more than it takes at first. What it gave out is forgotten at once.
+struct Taken {
+    bytes: Zeroizing<[u8; TAKEN_AT_ONCE]>,
+    given: usize,
+}
+
+impl Random for Taken {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        if bytes.len() > TAKEN_AT_ONCE {
+            return SystemRandom.fill(bytes);
+        }
+        if self.given + bytes.len() > TAKEN_AT_ONCE {
+            SystemRandom.fill(self.bytes.as_mut());
+            self.given = 0;
+        }
+        let next = self.bytes.iter_mut().skip(self.given);
+        for (wanted, taken) in bytes.iter_mut().zip(next) {
+            *wanted = std::mem::take(taken);
+        }
+        self.given += bytes.len();
+    }
+}
+
 /// A source for each use case.
 #[must_use]
 pub fn sources() -> Randoms {
-    Arc::new(|| Box::new(SystemRandom))
+    Arc::new(|| Box::new(Taken { bytes: Zeroizing::new([0; TAKEN_AT_ONCE]), given: TAKEN_AT_ONCE }))
 }

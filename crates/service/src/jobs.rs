@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use portcullis_store::{Priority, organization};
 
+use crate::sequencer::{MAX_EVENTS, MAX_RECEIPTS};
 use crate::{Portcullis, ServiceError, rules, token_use};
 
 /// How often the sequencer looks, in milliseconds: a receipt is signed well within a second.
@@ -61,13 +62,14 @@ impl Portcullis {
         }
     }
 
-    /// Numbers and signs everything that waits.
+    /// Numbers and signs everything that waits. What comes meanwhile is left to the next time: behind an import that
+    /// goes on, the sequencer would else write for every few people that came, each time with a signature and a sync.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
     pub async fn sign_all(&self) -> Result<(), ServiceError> {
-        while self.sequence().await? > 0 {}
-        while self.sign_receipts().await? > 0 {}
+        while self.sequence().await? >= MAX_EVENTS {}
+        while self.sign_receipts().await? >= MAX_RECEIPTS {}
         Ok(())
     }
 

@@ -20,9 +20,9 @@ use crate::signing::{HEAD_TYP, RECEIPT_TYP, sign};
 use crate::{Portcullis, ServiceError};
 
 /// The most events that one step numbers.
-const MAX_EVENTS: i64 = 1000;
+pub(crate) const MAX_EVENTS: i64 = 1000;
 /// The most receipts that one step signs.
-const MAX_RECEIPTS: i64 = 100;
+pub(crate) const MAX_RECEIPTS: i64 = 100;
 
 struct Numbered {
     id: EventId,
@@ -35,6 +35,11 @@ struct Numbered {
 #[must_use]
 pub fn head_statement(organization: OrganizationId, number: i64, link: &str, at: Timestamp) -> Value {
     json!({ "organization": organization, "number": number, "link": link, "at": at.rfc3339() })
+}
+
+/// A number of rows, as limits are given.
+fn many(rows: usize) -> i64 {
+    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 fn inconsistent(what: &str) -> ServiceError {
@@ -78,9 +83,9 @@ impl Portcullis {
     ///
     /// # Errors
     /// [`ServiceError::Store`]; what was not numbered waits for the next step.
-    pub async fn sequence(&self) -> Result<usize, ServiceError> {
+    pub async fn sequence(&self) -> Result<i64, ServiceError> {
         let waiting = self.read(|tx, _| Ok(audit::waiting(tx, MAX_EVENTS)?)).await?;
-        let count = waiting.len();
+        let count = many(waiting.len());
         let mut by_organization: BTreeMap<OrganizationId, Vec<WaitingEvent>> = BTreeMap::new();
         for event in waiting {
             by_organization.entry(event.organization).or_default().push(event);
@@ -124,14 +129,14 @@ impl Portcullis {
     ///
     /// # Errors
     /// [`ServiceError::Store`]; what was not signed waits for the next step.
-    pub async fn sign_receipts(&self) -> Result<usize, ServiceError> {
+    pub async fn sign_receipts(&self) -> Result<i64, ServiceError> {
         let unsigned = self.read(|tx, _| Ok(receipt::unsigned(tx, MAX_RECEIPTS)?)).await?;
         let mut signed = Vec::with_capacity(unsigned.len());
         for stored in unsigned {
             let key = self.signing_key(stored.receipt.organization).await?;
             signed.push((stored.receipt.id, sign(&key, RECEIPT_TYP, &receipt_statement(&stored))?));
         }
-        let count = signed.len();
+        let count = many(signed.len());
         if count > 0 {
             self.write(Priority::Ordinary, move |tx, _| {
                 for (id, jws) in &signed {

@@ -263,7 +263,6 @@ CREATE TABLE connection_domains (
     domain TEXT NOT NULL,
     PRIMARY KEY (connection, domain)
 );
-CREATE INDEX connection_domains_domain ON connection_domains (domain);
 
 CREATE TABLE links (
     connection TEXT NOT NULL,

@@ -81,6 +81,9 @@ fn authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
 
 /// Whether an authority is the public URL's: the same host and port, default ports left out or not.
 fn is_ours(authority: &str, public: &url::Url) -> bool {
+    if authority == public.authority() {
+        return true;
+    }
     let Ok(named) = url::Url::parse(&format!("{}://{authority}/", public.scheme())) else { return false };
     named.host_str() == public.host_str()
         && named.port_or_known_default() == public.port_or_known_default()

@@ -311,3 +311,17 @@ fn every_statement_on_what_an_organization_owns_names_the_organization() {
         assert!(unscoped.contains_key(listed), "`{listed}` names one ({reason}): take it off the list");
     }
 }
+
+#[test]
+fn every_index_serves_a_statement_on_sqlite() {
+    let (_database, connection) = sqlite();
+    let named = "SELECT name FROM sqlite_master WHERE type = 'index' AND sql IS NOT NULL";
+    let mut indexes = connection.prepare(named).unwrap();
+    let indexes: Vec<String> = indexes.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect();
+    let steps: Vec<String> = all().into_iter().flat_map(|statement| plan(&connection, statement)).collect();
+    let unused: Vec<_> = indexes
+        .iter()
+        .filter(|name| !steps.iter().any(|step| step.split(' ').any(|word| word == name.as_str())))
+        .collect();
+    assert!(unused.is_empty(), "no statement looks into {unused:?}");
+}
