@@ -169,3 +169,33 @@ async fn a_client_that_calls_too_fast_is_answered_429_with_retry_after() {
     idp.bench.clock.pass_s(1);
     assert_eq!(idp.call("GET", "/Users/nobody", Value::Null).await.status, 404);
 }
+
+#[tokio::test]
+async fn tokens_rotate_with_overlap_run_out_and_say_when_they_were_used() {
+    let idp = Provider::new();
+    let tokens = format!("/directories/{}/tokens", idp.directory);
+    let runs_out = Timestamp::from_micros(START.micros() + 3_600_000_000);
+    let (status, next) = idp.admin("POST", &tokens, json!({ "expires_at": runs_out.rfc3339() })).await;
+    assert_eq!(status, 201, "{next}");
+    let second = next["token"].as_str().unwrap();
+    for token in [idp.token.as_str(), second] {
+        assert_eq!(
+            idp.call_as(token, "GET", "/Users", Value::Null).await.status,
+            200,
+            "both are good at once"
+        );
+    }
+    idp.bench.portcullis().store_uses().await.unwrap();
+    let (_, listed) = idp.admin("GET", &tokens, Value::Null).await;
+    let used = listed["items"].as_array().unwrap().iter().filter(|t| t["last_used_at"].is_string()).count();
+    assert_eq!(used, 2, "{listed}");
+    let first = listed["items"].as_array().unwrap().iter().find(|t| t["id"] != next["id"]).unwrap();
+    let (status, _) =
+        idp.admin("DELETE", &format!("{tokens}/{}", first["id"].as_str().unwrap()), Value::Null).await;
+    assert_eq!(status, 204);
+    let ended = idp.call("GET", "/Users", Value::Null).await;
+    assert_eq!((ended.status.as_u16(), ended.headers.contains_key("www-authenticate")), (401, true));
+    assert_eq!(idp.call_as(second, "GET", "/Users", Value::Null).await.status, 200);
+    idp.bench.clock.pass_s(3_601);
+    assert_eq!(idp.call_as(second, "GET", "/Users", Value::Null).await.status, 401, "it ran out");
+}
