@@ -6,13 +6,13 @@
 //! takes nothing away (invariant I11): a page that fails ends the run before anything is written, and somebody who is
 //! missing is asked for by name before they are removed.
 //!
-//! - [`key`]: the service account's key and what it signs;
-//! - [`client`]: one call of the API, with patience for quotas;
-//! - [`reading`]: whole lists;
-//! - [`comparing`]: what differs, and whether the missing are gone;
-//! - [`writing`]: the one road;
-//! - [`run`]: a run from claim to record, and when the next is due;
-//! - [`poller`]: all directories, one run each at a time, whichever node it is on.
+//! - `key`: the service account's key and what it signs;
+//! - `client`: one call of the API, with patience for quotas;
+//! - `reading`: whole lists;
+//! - `comparing`: what differs, and whether the missing are gone;
+//! - `writing`: the one road;
+//! - `run`: a run from claim to record, and when the next is due;
+//! - `poller`: all directories, one run each at a time, whichever node it is on.
 
 mod client;
 mod comparing;

@@ -1,7 +1,7 @@
 //! Lists: which resources a query finds, in which order, page by page (RFC 7644 section 3.4.2, RFC 9865).
 //!
 //! Three roads lead to an answer. What needs neither filter nor order is read as a page of an index. A filter that an
-//! index narrows has its few candidates evaluated. Everything else is a [`search`].
+//! index narrows has its few candidates evaluated. Everything else is a `search`.
 
 mod search;
 
