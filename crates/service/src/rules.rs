@@ -37,7 +37,8 @@ pub enum Carried {
 }
 
 /// Carries a rule change out for these memberships, or raises the rules number if they are more than
-/// [`MAX_AT_ONCE`]. Callers list one more than that at most.
+/// [`MAX_AT_ONCE`]. Callers list one more than that at most, and hold the organization alone since before they changed
+/// the rule: who resolves access meanwhile would go by the old one and not be among these.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
@@ -48,6 +49,7 @@ pub fn after_rule_change(
     touched: &[MembershipId],
     cause: Cause,
 ) -> Result<Carried, ServiceError> {
+    debug_assert!(tx.holds(Lock::Organization(organization)), "a rule changes under the organization's lock");
     if touched.len() > MAX_AT_ONCE {
         let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
         let plan =
@@ -76,6 +78,7 @@ pub fn after_facts(
     users: &[DirectoryUserId],
     cause: Cause,
 ) -> Result<Carried, ServiceError> {
+    debug_assert!(tx.holds(Lock::Rules(organization)), "facts are written while the rules stand still");
     if users.len() > MAX_PER_CALL {
         let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization))
             .with(serde_json::json!({ "people": users.len() }));

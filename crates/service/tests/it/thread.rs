@@ -51,6 +51,7 @@ fn said(name: &str) -> PersonSaid {
 pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
     bench.write(move |tx, moment| {
         let organization = organization::create(tx, moment, slug.parse()?, "Acme", Cause::system())?;
+        tx.lock(portcullis_store::db::Lock::Organization(organization.id))?;
         let directory = Directory {
             id: DirectoryId::fresh(moment.now, &mut moment.random),
             organization: organization.id,

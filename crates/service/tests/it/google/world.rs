@@ -207,6 +207,7 @@ impl World {
     pub(crate) fn map_to(&self, source: MappingSource, role: &'static str) {
         let (organization, directory) = (self.organization, self.directory);
         self.bench.write(move |tx, moment| {
+            tx.lock(portcullis_store::db::Lock::Organization(organization))?;
             let mapping = Mapping {
                 id: MappingId::fresh(moment.now, &mut moment.random),
                 organization,

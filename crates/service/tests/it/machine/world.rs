@@ -332,6 +332,7 @@ impl World {
                     };
                     let (id, source) = (made.id, made.source.clone());
                     let cause = by_api(moment);
+                    tx.lock(portcullis_store::db::Lock::Organization(organization))?;
                     let change = MappingChange::Create(Box::new(made)).into();
                     let target = (Action::MappingCreated, Target::new("mapping", id));
                     write(tx, moment, organization, target, vec![change], cause)?;
@@ -354,6 +355,7 @@ impl World {
                 let (organization, directory) =
                     (self.ids.organizations[org], self.ids.directories[org][directory]);
                 self.try_write(move |tx, moment| {
+                    tx.lock(portcullis_store::db::Lock::Organization(organization))?;
                     let mut found = portcullis_store::directory::find(tx, organization, directory)?
                         .ok_or(ServiceError::NotFound("directory"))?;
                     found.default_role = role.map(str::parse).transpose()?;
