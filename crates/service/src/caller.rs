@@ -177,10 +177,9 @@ pub fn is_root(tx: &mut Tx<'_>, presented: &str) -> Result<bool, ServiceError> {
 /// # Errors
 /// [`ServiceError::Unauthenticated`] for everything but a live token of a kind that may call.
 pub fn authenticate(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<Caller, ServiceError> {
-    if is_root(tx, presented)? {
-        return Ok(Caller::Root);
-    }
-    let bearer = find_bearer(tx, presented, now)?.ok_or(ServiceError::Unauthenticated)?;
+    let Some(bearer) = find_bearer(tx, presented, now)? else {
+        return if is_root(tx, presented)? { Ok(Caller::Root) } else { Err(ServiceError::Unauthenticated) };
+    };
     if !liveness(&bearer, now).is_allowed() {
         return Err(ServiceError::Unauthenticated);
     }

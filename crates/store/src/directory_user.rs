@@ -27,7 +27,7 @@ const CREATE: Statement = Statement::change(
     "INSERT INTO directory_users (id, organization, directory, membership, external_id, user_name, user_name_key, \
      display_name, display_name_key, inactive_at, attributes, created_at, updated_at, unconfirmed_at) \
      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13) \
-     ON CONFLICT (directory, user_name_key) DO NOTHING RETURNING id",
+     ON CONFLICT (directory, user_name_key) DO NOTHING",
 );
 const TAKEN: Statement = Statement::read(
     "directory_user.taken",
@@ -380,7 +380,8 @@ pub(crate) fn apply(
 ) -> Result<(), StoreError> {
     match change {
         DirectoryUserChange::Create(u) => {
-            let created = tx.row(
+            // How many rows, not which: SQLite makes a table of what is returned, and this is written most of all.
+            let created = tx.run(
                 &CREATE,
                 params![
                     u.id,
@@ -398,7 +399,9 @@ pub(crate) fn apply(
                     u.unconfirmed_at,
                 ],
             )?;
-            created.ok_or(StoreError::Taken("directory_user.user_name"))?;
+            if created == 0 {
+                return Err(StoreError::Taken("directory_user.user_name"));
+            }
             add_emails(tx, u)
         }
         DirectoryUserChange::Update(u) => update(tx, organization, u),
