@@ -248,12 +248,16 @@ pub enum DirectoryGroupChange {
     Create(DirectoryGroup),
     /// Another name or external id.
     Update(DirectoryGroup),
-    /// Gone, with its list of members.
+    /// Gone, with its list of members and its places in other groups.
     Delete(DirectoryGroupId),
     /// These are members from now on.
     AddMembers(DirectoryGroupId, Vec<DirectoryUserId>, Option<RequestId>),
     /// These are members no longer.
     RemoveMembers(DirectoryGroupId, Vec<DirectoryUserId>),
+    /// These groups are members from now on.
+    AddGroups(DirectoryGroupId, Vec<DirectoryGroupId>, Option<RequestId>),
+    /// These groups are members no longer.
+    RemoveGroups(DirectoryGroupId, Vec<DirectoryGroupId>),
 }
 
 /// Changes of connections.

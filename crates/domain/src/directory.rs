@@ -74,6 +74,8 @@ pub struct Directory {
     pub default_role: Option<Slug>,
     /// Seconds between the loss of the last granting group and the end.
     pub settle_s: i64,
+    /// Since when members of a group that is a member of another count as members of that; `None` while they do not.
+    pub nested_at: Option<Timestamp>,
     /// The connection whose claims it holds, for [`DirectoryKind::Claims`].
     pub connection: Option<ConnectionId>,
     /// When it was made.

@@ -299,12 +299,6 @@ pub enum ScimError {
         /// The id as sent, cut.
         id: String,
     },
-    /// A member is a group, in a directory without nested groups (found by the service).
-    #[error("`{id}` in `members` is a group, and nested groups are not enabled for this directory")]
-    NestedGroup {
-        /// The id as sent, cut.
-        id: String,
-    },
     /// Another resource of the directory has the value (found by the service).
     #[error("another resource has this `{attribute}`")]
     Uniqueness {
@@ -400,8 +394,7 @@ impl ScimError {
             | Self::InvalidParameter { .. }
             | Self::ConflictingProjection
             | Self::InvalidSort { .. }
-            | Self::UnknownMember { .. }
-            | Self::NestedGroup { .. } => Some(ScimType::InvalidValue),
+            | Self::UnknownMember { .. } => Some(ScimType::InvalidValue),
             Self::ReadOnly { .. } | Self::RemovesRequired { .. } => Some(ScimType::Mutability),
             Self::InvalidPath { .. } | Self::UnknownAttribute { .. } | Self::UnsupportedMemberPath => {
                 Some(ScimType::InvalidPath)

@@ -207,6 +207,7 @@ pub fn create(
         name: checked.name.clone(),
         default_role: wanted.default_role.clone(),
         settle_s: DEFAULT_SETTLE_S,
+        nested_at: None,
         connection: Some(id),
         created_at: now,
     };

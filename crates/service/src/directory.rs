@@ -44,6 +44,28 @@ pub struct NewDirectory {
     pub default_role: Option<String>,
     /// Seconds from the loss of the last granting group to the end.
     pub settle_s: Option<i64>,
+    /// Whether groups inside groups count.
+    pub nesting: Nesting,
+}
+
+/// Whether members of a group that is a member of another count as members of that.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Nesting {
+    /// They do not; what the directory says of groups in groups is kept all the same.
+    #[default]
+    Off,
+    /// They do.
+    On,
+}
+
+impl Nesting {
+    /// Since when they count, if they did since `before`.
+    fn since(self, before: Option<Timestamp>, now: Timestamp) -> Option<Timestamp> {
+        match self {
+            Self::Off => None,
+            Self::On => before.or(Some(now)),
+        }
+    }
 }
 
 /// Which parts of a directory are to change.
@@ -55,6 +77,8 @@ pub struct DirectoryChanges {
     pub default_role: Option<Option<String>>,
     /// Seconds from the loss of the last granting group to the end.
     pub settle_s: Option<i64>,
+    /// Whether groups inside groups count.
+    pub nesting: Option<Nesting>,
 }
 
 /// What becomes of the people whom a deleted directory governs.
@@ -111,6 +135,7 @@ pub fn create(
         name: name(&wish.name)?,
         default_role: default_role(tx, caller, organization, wish.default_role.as_deref())?,
         settle_s: settle_s(wish.settle_s.unwrap_or(DEFAULT_SETTLE_S))?,
+        nested_at: wish.nesting.since(None, moment.now),
         connection: None,
         created_at: moment.now,
     };
@@ -142,6 +167,10 @@ pub fn update(
     if let Some(seconds) = changes.settle_s {
         is.settle_s = settle_s(seconds)?;
     }
+    if let Some(nesting) = changes.nesting {
+        may_nest(was.kind, nesting)?;
+        is.nested_at = nesting.since(was.nested_at, moment.now);
+    }
     if let Some(slug) = &changes.default_role
         && slug.as_deref() != was.default_role.as_ref().map(Slug::as_str)
     {
@@ -155,7 +184,8 @@ pub fn update(
         .with(json!({ "from": shown(&was), "to": shown(&is) }));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::Update(is.clone()));
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    if is.default_role == was.default_role && is.settle_s == was.settle_s {
+    let as_before = |d: &Directory| (d.default_role.clone(), d.settle_s, d.nested_at);
+    if as_before(&is) == as_before(&was) {
         return Ok((is, Carried::Out));
     }
     let touched = mapping::affected_by_directory(tx, is.id, listed())?;
@@ -493,6 +523,16 @@ pub(crate) fn default_role(
     slug.map(|slug| mappable(tx, caller.rank(), organization, slug).map(|role| role.slug)).transpose()
 }
 
+/// Only a provider that speaks SCIM tells of groups in groups: Google's are told flat, claims know none.
+pub(crate) fn may_nest(kind: DirectoryKind, nesting: Nesting) -> Result<(), ServiceError> {
+    match (kind, nesting) {
+        (DirectoryKind::Scim, _) | (_, Nesting::Off) => Ok(()),
+        (DirectoryKind::Claims | DirectoryKind::Google, Nesting::On) => {
+            Err(ServiceError::NotAvailable("nested"))
+        }
+    }
+}
+
 pub(crate) fn settle_s(seconds: i64) -> Result<i64, ServiceError> {
     if (0..=MAX_SETTLE_S).contains(&seconds) {
         return Ok(seconds);
@@ -507,5 +547,6 @@ pub(crate) fn shown(of: &Directory) -> serde_json::Value {
         "name": of.name,
         "default_role": of.default_role,
         "settle_s": of.settle_s,
+        "nested": of.nested_at.is_some(),
     })
 }

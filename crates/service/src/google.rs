@@ -140,6 +140,7 @@ pub fn create(
     (wish, source): (&NewDirectory, &NewSource),
     cause: Cause,
 ) -> Result<(Directory, GoogleSource), ServiceError> {
+    directory::may_nest(DirectoryKind::Google, wish.nesting)?;
     tx.lock(Lock::Organization(organization))?;
     let made = Directory {
         id: DirectoryId::fresh(moment.now, &mut moment.random),
@@ -148,6 +149,7 @@ pub fn create(
         name: name(&wish.name)?,
         default_role: directory::default_role(tx, caller, organization, wish.default_role.as_deref())?,
         settle_s: directory::settle_s(wish.settle_s.unwrap_or(DEFAULT_SETTLE_S))?,
+        nested_at: None,
         connection: None,
         created_at: moment.now,
     };

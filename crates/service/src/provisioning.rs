@@ -4,6 +4,7 @@
 //! membership that they touch. Saying the same again writes nothing.
 
 mod group;
+mod nesting;
 
 use std::collections::BTreeSet;
 
@@ -29,7 +30,8 @@ use crate::access::{settle, settle_as};
 use crate::error::DirectoryRefusal;
 use crate::{Moment, ServiceError};
 
-pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group};
+pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group, hold_rules};
+pub use nesting::MAX_SUBGROUPS;
 
 /// The most bytes of all attributes of one person: calls that each add a little must not grow a row without end.
 pub const MAX_ATTRIBUTES_BYTES: usize = 1024 * 1024;

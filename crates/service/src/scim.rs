@@ -71,18 +71,24 @@ pub fn base_url(public_url: &Url, directory: DirectoryId) -> String {
     format!("{}/scim/v2/{directory}", public_url.as_str().trim_end_matches('/'))
 }
 
+/// Who a member is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MemberId {
+    /// A person.
+    Person(DirectoryUserId),
+    /// A group.
+    Group(DirectoryGroupId),
+}
+
 /// The id of a member who is to be added.
 ///
 /// # Errors
-/// [`ScimError::NestedGroup`] for a group, [`ScimError::UnknownMember`] for what cannot be an id of ours.
-pub fn member_id(text: &str) -> Result<DirectoryUserId, ScimError> {
-    text.parse().map_err(|_| {
-        let id = shortened(text);
-        match text.parse::<DirectoryGroupId>() {
-            Ok(_) => ScimError::NestedGroup { id },
-            Err(_) => ScimError::UnknownMember { id },
-        }
-    })
+/// [`ScimError::UnknownMember`] for what cannot be an id of ours.
+pub fn member_id(text: &str) -> Result<MemberId, ScimError> {
+    let person = text.parse().map(MemberId::Person);
+    person
+        .or_else(|_| text.parse().map(MemberId::Group))
+        .map_err(|_| ScimError::UnknownMember { id: shortened(text) })
 }
 
 /// What an answer repeats of an id that a client sent.

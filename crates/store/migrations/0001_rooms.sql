@@ -125,6 +125,7 @@ CREATE TABLE directories (
     name TEXT NOT NULL,
     default_role TEXT,
     settle_s INT NOT NULL,
+    nested_at INT,
     connection TEXT,
     created_at INT NOT NULL
 );
@@ -206,6 +207,17 @@ CREATE TABLE directory_members (
     PRIMARY KEY (directory_group, directory_user)
 );
 CREATE INDEX directory_members_user ON directory_members (directory_user, directory_group);
+
+-- Groups that are members of groups; they count where the directory says so.
+CREATE TABLE directory_subgroups (
+    parent TEXT NOT NULL,
+    child TEXT NOT NULL,
+    directory TEXT NOT NULL,
+    request_id TEXT,
+    PRIMARY KEY (parent, child)
+);
+CREATE INDEX directory_subgroups_child ON directory_subgroups (child, parent);
+CREATE INDEX directory_subgroups_directory ON directory_subgroups (directory);
 
 CREATE TABLE mappings (
     id TEXT NOT NULL PRIMARY KEY,

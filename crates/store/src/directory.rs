@@ -10,18 +10,18 @@ use crate::{StoreError, Tx, params};
 
 macro_rules! columns {
     () => {
-        "id, organization, kind, name, default_role, settle_s, connection, created_at"
+        "id, organization, kind, name, default_role, settle_s, connection, created_at, nested_at"
     };
 }
 
 const CREATE: Statement = Statement::change(
     "directory.create",
-    "INSERT INTO directories (id, organization, kind, name, default_role, settle_s, connection, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+    "INSERT INTO directories (id, organization, kind, name, default_role, settle_s, connection, created_at, nested_at) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
 );
 const UPDATE: Statement = Statement::change(
     "directory.update",
-    "UPDATE directories SET name = $3, default_role = $4, settle_s = $5 WHERE id = $1 AND organization = $2",
+    "UPDATE directories SET name = $3, default_role = $4, settle_s = $5, nested_at = $6 WHERE id = $1 AND organization = $2",
 );
 const DELETE: Statement =
     Statement::change("directory.delete", "DELETE FROM directories WHERE id = $1 AND organization = $2");
@@ -37,6 +37,11 @@ const DELETE_MEMBERS: Statement = Statement::change(
 const DELETE_GROUPS: Statement = Statement::change(
     "directory.delete_groups",
     "DELETE FROM directory_groups WHERE directory = $1 AND organization = $2",
+);
+const DELETE_SUBGROUPS: Statement = Statement::change(
+    "directory.delete_subgroups",
+    "DELETE FROM directory_subgroups WHERE parent IN \
+     (SELECT id FROM directory_groups WHERE directory = $1 AND organization = $2)",
 );
 // What people were called by it, for the tombstones of those who stay. A `userName` that looks like an address is one.
 const REMEMBER_USER_NAMES: Statement = Statement::change(
@@ -137,6 +142,7 @@ pub const ALL: &[&Statement] = &[
     &DELETE,
     &DELETE_MAPPINGS,
     &DELETE_MEMBERS,
+    &DELETE_SUBGROUPS,
     &DELETE_GROUPS,
     &REMEMBER_USER_NAMES,
     &REMEMBER_ADDRESSES,
@@ -166,6 +172,7 @@ fn read(row: &Row) -> Result<Directory, StoreError> {
         settle_s: row.int(5)?,
         connection: row.opt_parsed(6)?,
         created_at: row.at(7)?,
+        nested_at: row.opt_at(8)?,
     })
 }
 
@@ -187,12 +194,14 @@ pub(crate) fn apply(
                     d.settle_s,
                     d.connection,
                     d.created_at,
+                    d.nested_at,
                 ],
             )
             .map(|_| ()),
-        DirectoryChange::Update(d) => {
-            tx.run_on_row(&UPDATE, params![d.id, d.organization, d.name, d.default_role, d.settle_s])
-        }
+        DirectoryChange::Update(d) => tx.run_on_row(
+            &UPDATE,
+            params![d.id, d.organization, d.name, d.default_role, d.settle_s, d.nested_at],
+        ),
         DirectoryChange::Delete(id) => {
             // Members are found through the groups and names through the people, so they go first.
             for statement in [
@@ -202,6 +211,7 @@ pub(crate) fn apply(
                 &REMEMBER_EXTERNAL_IDS,
                 &DELETE_MAPPINGS,
                 &DELETE_MEMBERS,
+                &DELETE_SUBGROUPS,
                 &DELETE_GROUPS,
                 &DELETE_EMAILS,
                 &DELETE_FACETS,

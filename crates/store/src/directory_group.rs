@@ -8,7 +8,7 @@ use portcullis_domain::text::name_key;
 
 use crate::row::{Row, behind, list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, params, subgroup};
 
 macro_rules! columns {
     () => {
@@ -184,7 +184,19 @@ pub(crate) fn apply(
         }
         DirectoryGroupChange::Delete(id) => {
             tx.run(&DELETE_MEMBERS, params![id, organization])?;
+            tx.run(&subgroup::DELETE_BELOW, params![id, organization])?;
+            tx.run(&subgroup::DELETE_ABOVE, params![id, organization])?;
             tx.run(&DELETE, params![id, organization])?;
+        }
+        DirectoryGroupChange::AddGroups(id, groups, request) => {
+            for chunk in groups.chunks(crate::db::MAX_LIST) {
+                tx.run(&subgroup::ADD, params![id, list(chunk), request, organization])?;
+            }
+        }
+        DirectoryGroupChange::RemoveGroups(id, groups) => {
+            for chunk in groups.chunks(crate::db::MAX_LIST) {
+                tx.run(&subgroup::REMOVE, params![id, list(chunk), organization])?;
+            }
         }
         DirectoryGroupChange::AddMembers(id, users, request) => {
             for user in users {

@@ -6,21 +6,21 @@ use portcullis_domain::access::{
     DirectoryFacts, Granted, Matched, PersonFacts, RankedRole, Statement as Said,
 };
 use portcullis_domain::directory::DirectoryKind;
-use portcullis_domain::id::{DirectoryId, OrganizationId};
+use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::team::TeamRole;
 
-use crate::row::Row;
+use crate::row::{Row, list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, params, subgroup};
 
 const RULES_NUMBER: Statement =
     Statement::read("facts.rules_number", "SELECT rules_number FROM organizations WHERE id = $1");
 const DIRECTORIES: Statement = Statement::read(
     "facts.directories",
     "SELECT u.directory, d.kind, u.inactive_at, d.settle_s, d.default_role, r.rank, r.explicit_only_at, \
-     u.unconfirmed_at \
+     u.unconfirmed_at, d.nested_at \
      FROM directory_users u JOIN directories d ON d.id = u.directory \
      LEFT JOIN roles r ON r.organization = d.organization AND r.slug = d.default_role \
      WHERE u.membership = $1",
@@ -58,6 +58,30 @@ const MATCHED: Statement = Statement::read(
          LEFT JOIN roles r ON r.organization = p.organization AND r.slug = p.role WHERE u.membership = $1"
     ),
 );
+macro_rules! matched_above {
+    ($source:literal, $column:literal) => {
+        concat!(
+            "SELECT p.id, p.directory, g.id, NULL, p.role, r.rank, r.explicit_only_at, p.team, p.team_role, \
+             p.environment FROM directory_groups g \
+             JOIN mappings p ON p.directory = g.directory AND p.source = '",
+            $source,
+            "' AND p.source_key = g.",
+            $column,
+            " LEFT JOIN roles r ON r.organization = p.organization AND r.slug = p.role WHERE g.id IN_LIST($1)"
+        )
+    };
+}
+
+const MATCHED_ABOVE: Statement = Statement::read(
+    "facts.matched_above",
+    concat!(
+        matched_above!("group_external_id", "external_id"),
+        " UNION ALL ",
+        matched_above!("group_id", "id"),
+        " UNION ALL ",
+        matched_above!("group_display_name", "display_name_key")
+    ),
+);
 const GRANTS: Statement = Statement::read(
     "facts.grants",
     "SELECT g.id, g.request_id, g.role, r.rank, r.explicit_only_at FROM grants g \
@@ -72,7 +96,8 @@ const RULES_AT: Statement = Statement::read(
      FROM organizations o WHERE o.id = $1",
 );
 
-pub(crate) const ALL: &[&Statement] = &[&RULES_NUMBER, &RULES_AT, &DIRECTORIES, &MATCHED, &GRANTS];
+pub(crate) const ALL: &[&Statement] =
+    &[&RULES_NUMBER, &RULES_AT, &DIRECTORIES, &MATCHED, &MATCHED_ABOVE, &GRANTS];
 
 /// A role in three columns from `first`: slug, rank, since when explicit only.
 fn ranked(row: &Row, first: usize) -> Result<Option<RankedRole>, StoreError> {
@@ -137,7 +162,9 @@ pub fn rules_at(
 /// [`StoreError`] from the driver or an undecodable row.
 pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, StoreError> {
     let mut directories = Vec::new();
+    let mut nested = false;
     for row in tx.rows(&DIRECTORIES, params![membership.id])? {
+        nested |= row.opt_int(8)?.is_some();
         directories.push(DirectoryFacts {
             directory: row.parsed(0)?,
             kind: row.one_of(1, directory_kind)?,
@@ -150,22 +177,10 @@ pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, Store
             default_role: ranked(&row, 4)?,
         });
     }
-    let mut matched = Vec::new();
     let rows = if directories.is_empty() { Vec::new() } else { tx.rows(&MATCHED, params![membership.id])? };
-    for row in rows {
-        let team = match row.opt_parsed(7)? {
-            Some(team) => Some((team, row.one_of(8, team_role)?)),
-            None => None,
-        };
-        matched.push(Matched {
-            mapping: row.parsed(0)?,
-            directory: row.parsed(1)?,
-            group: row.opt_parsed(2)?,
-            request: row.opt_parsed(3)?,
-            role: ranked(&row, 4)?,
-            team,
-            environment: row.opt_parsed(9)?,
-        });
+    let mut matched = rows.iter().map(read_matched).collect::<Result<Vec<_>, _>>()?;
+    if nested {
+        matched.extend(matched_above(tx, membership.id)?);
     }
     let mut grants = Vec::new();
     for row in tx.rows(&GRANTS, params![membership.id])? {
@@ -183,4 +198,35 @@ pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, Store
         matched,
         grants,
     })
+}
+
+fn read_matched(row: &Row) -> Result<Matched, StoreError> {
+    let team = match row.opt_parsed(7)? {
+        Some(team) => Some((team, row.one_of(8, team_role)?)),
+        None => None,
+    };
+    Ok(Matched {
+        mapping: row.parsed(0)?,
+        directory: row.parsed(1)?,
+        group: row.opt_parsed(2)?,
+        request: row.opt_parsed(3)?,
+        role: ranked(row, 4)?,
+        team,
+        environment: row.opt_parsed(9)?,
+    })
+}
+
+/// Mappings of the groups above a person's own, where such groups count.
+fn matched_above(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Matched>, StoreError> {
+    let above = subgroup::above_member(tx, membership)?;
+    if above.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut matched = Vec::new();
+    for row in tx.rows(&MATCHED_ABOVE, params![list(above.iter().map(|a| a.group))])? {
+        let mut found = read_matched(&row)?;
+        found.request = above.iter().find(|a| Some(a.group) == found.group).and_then(|a| a.request);
+        matched.push(found);
+    }
+    Ok(matched)
 }

@@ -42,6 +42,7 @@ pub mod row;
 pub mod sign_in;
 pub mod signing_key;
 pub mod statement;
+pub mod subgroup;
 pub mod team;
 pub mod token;
 pub mod tombstone;

@@ -13,10 +13,13 @@ use portcullis_domain::text::Slug;
 
 use crate::row::{Row, list as json_list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, params, subgroup};
 
 /// The most groups of one name or external id that a rule is locked by; providers give a key to one group.
 const MAX_GROUPS_OF_SOURCE: i64 = 1000;
+
+/// How many people of nested groups are counted at a time.
+const COUNTED_AT_ONCE: i64 = 1000;
 
 macro_rules! columns {
     () => {
@@ -196,6 +199,17 @@ const IS_GROUP_MAPPED: Statement = Statement::read(
      OR EXISTS (SELECT 1 FROM mappings WHERE directory = $1 AND source = 'group_display_name' AND source_key = $4)",
 );
 
+const IS_ANY_GROUP_MAPPED: Statement = Statement::read(
+    "mapping.is_any_group_mapped",
+    "SELECT g.id FROM directory_groups g WHERE g.id IN_LIST($1) AND (\
+     EXISTS (SELECT 1 FROM mappings p WHERE p.directory = g.directory AND p.source = 'group_id' \
+     AND p.source_key = g.id) \
+     OR EXISTS (SELECT 1 FROM mappings p WHERE p.directory = g.directory AND p.source = 'group_external_id' \
+     AND p.source_key = g.external_id) \
+     OR EXISTS (SELECT 1 FROM mappings p WHERE p.directory = g.directory AND p.source = 'group_display_name' \
+     AND p.source_key = g.display_name_key)) LIMIT 1",
+);
+
 /// The statements about mappings.
 pub const ALL: &[&Statement] = &[
     &CREATE,
@@ -230,6 +244,7 @@ pub const ALL: &[&Statement] = &[
     &GROUPS_OF_EXTERNAL_ID,
     &GROUPS_OF_DISPLAY_NAME,
     &IS_GROUP_MAPPED,
+    &IS_ANY_GROUP_MAPPED,
 ];
 
 /// What a mapping compares.
@@ -443,7 +458,7 @@ fn memberships(rows: &[Row]) -> Result<Vec<MembershipId>, StoreError> {
     Ok(memberships)
 }
 
-/// The memberships of people in the groups that a mapping's source names, in order of id; `limit` at most.
+/// The memberships of people whom a mapping's source names, in order of id; `limit` at most.
 ///
 /// # Errors
 /// As [`find`].
@@ -453,7 +468,36 @@ pub fn affected(
     source: &MappingSource,
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
-    memberships(&tx.rows(Compared::of(source).affected(), params![directory, source.key().1, limit])?)
+    affected_by(tx, directory, (Compared::of(source), &source.key().1), limit)
+}
+
+fn affected_by(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    (compared, source_key): (Compared, &str),
+    limit: i64,
+) -> Result<Vec<MembershipId>, StoreError> {
+    match all_groups(tx, directory, compared, source_key)? {
+        Some(groups) => subgroup::memberships(tx, &groups, "", limit),
+        None => memberships(&tx.rows(compared.affected(), params![directory, source_key, limit])?),
+    }
+}
+
+/// The groups of a source with all groups below them; `None` where there are none below, or it is about no group.
+fn all_groups(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    compared: Compared,
+    source_key: &str,
+) -> Result<Option<Vec<DirectoryGroupId>>, StoreError> {
+    let Some(statement) = compared.groups() else { return Ok(None) };
+    if !subgroup::counts(tx, directory)? {
+        return Ok(None);
+    }
+    let named = tx.rows(statement, params![directory, source_key, MAX_GROUPS_OF_SOURCE])?;
+    let named = named.iter().map(|row| row.parsed(0)).collect::<Result<Vec<_>, _>>()?;
+    let all = subgroup::with_below(tx, &named)?;
+    Ok((all.len() > named.len()).then_some(all))
 }
 
 /// How many memberships [`affected`] would list without a limit.
@@ -465,8 +509,20 @@ pub fn count_affected(
     directory: DirectoryId,
     source: &MappingSource,
 ) -> Result<i64, StoreError> {
-    let row = tx.row(Compared::of(source).count(), params![directory, source.key().1])?;
-    row.map_or(Ok(0), |row| row.int(0))
+    let (compared, (_, source_key)) = (Compared::of(source), source.key());
+    let Some(groups) = all_groups(tx, directory, compared, &source_key)? else {
+        let row = tx.row(compared.count(), params![directory, source_key])?;
+        return row.map_or(Ok(0), |row| row.int(0));
+    };
+    let (mut count, mut after) = (0_i64, String::new());
+    loop {
+        let page = subgroup::memberships(tx, &groups, &after, COUNTED_AT_ONCE)?;
+        count = count.saturating_add(i64::try_from(page.len()).unwrap_or(i64::MAX));
+        match page.last() {
+            Some(last) if i64::try_from(page.len()) == Ok(COUNTED_AT_ONCE) => after = last.to_string(),
+            _ => return Ok(count),
+        }
+    }
 }
 
 /// A page of the same memberships in order of id, after `after`.
@@ -479,7 +535,11 @@ pub fn page_affected(
     source: &MappingSource,
     (after, limit): (&str, i64),
 ) -> Result<Vec<MembershipId>, StoreError> {
-    memberships(&tx.rows(Compared::of(source).page(), params![directory, source.key().1, after, limit])?)
+    let (compared, (_, source_key)) = (Compared::of(source), source.key());
+    match all_groups(tx, directory, compared, &source_key)? {
+        Some(groups) => subgroup::memberships(tx, &groups, after, limit),
+        None => memberships(&tx.rows(compared.page(), params![directory, source_key, after, limit])?),
+    }
 }
 
 /// The memberships of people in a group, in order of id; `limit` at most.
@@ -526,9 +586,8 @@ pub fn affected_by_role(
         }
     }
     for row in tx.rows(&SOURCES_OF_ROLE, params![organization, role])? {
-        let statement = row.one_of(1, Compared::parse)?.affected();
-        let rows = tx.rows(statement, params![row.text(0)?, row.text(2)?, limit])?;
-        found.extend(memberships(&rows)?);
+        let compared = row.one_of(1, Compared::parse)?;
+        found.extend(affected_by(tx, row.parsed(0)?, (compared, row.text(2)?), limit)?);
         if found.len() >= enough {
             break;
         }
@@ -587,4 +646,12 @@ pub fn is_group_mapped(
 ) -> Result<bool, StoreError> {
     let mapped = tx.row(&IS_GROUP_MAPPED, params![directory, group, external_id, display_name_key])?;
     Ok(mapped.is_some())
+}
+
+/// Whether a mapping names any of these groups, 1,000 at most, as they stand now.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_any_group_mapped(tx: &mut Tx<'_>, groups: &[DirectoryGroupId]) -> Result<bool, StoreError> {
+    Ok(!groups.is_empty() && tx.row(&IS_ANY_GROUP_MAPPED, params![json_list(groups)])?.is_some())
 }

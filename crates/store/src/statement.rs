@@ -78,6 +78,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::role::ALL,
         crate::sign_in::ALL,
         crate::signing_key::ALL,
+        crate::subgroup::ALL,
         crate::team::ALL,
         crate::token::ALL,
         crate::tombstone::ALL,

@@ -27,7 +27,6 @@ fn statuses_and_types_are_those_of_the_standard() {
         (ScimError::NulCharacter, 400, Some(ScimType::InvalidValue)),
         (ScimError::MissingRequired { attribute: "userName" }, 400, Some(ScimType::InvalidValue)),
         (ScimError::UnknownMember { id: "x".to_owned() }, 400, Some(ScimType::InvalidValue)),
-        (ScimError::NestedGroup { id: "x".to_owned() }, 400, Some(ScimType::InvalidValue)),
         (ScimError::ConflictingProjection, 400, Some(ScimType::InvalidValue)),
         (ScimError::RemoveWithoutPath, 400, Some(ScimType::NoTarget)),
         (ScimError::ReadOnly { attribute: "id".to_owned() }, 400, Some(ScimType::Mutability)),

@@ -11,10 +11,10 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_IDENTIFIER, has_nul, name_key};
 use portcullis_store::db::Lock;
 use portcullis_store::directory_group::DirectoryGroupQuery;
-use portcullis_store::{Tx, apply, directory_group, directory_user, mapping};
+use portcullis_store::{StoreError, Tx, apply, directory_group, directory_user, mapping, subgroup};
 use serde_json::json;
 
-use super::Speaker;
+use super::{Speaker, nesting};
 use crate::error::DirectoryRefusal;
 use crate::rules::after_facts;
 use crate::{Moment, ServiceError};
@@ -37,8 +37,64 @@ pub enum GroupSaid {
     AddMembers(Vec<DirectoryUserId>),
     /// These are members no longer.
     RemoveMembers(Vec<DirectoryUserId>),
-    /// Exactly these are members.
+    /// Exactly these people are members.
     ReplaceMembers(Vec<DirectoryUserId>),
+    /// These groups are members too.
+    AddGroups(Vec<DirectoryGroupId>),
+    /// These groups are members no longer.
+    RemoveGroups(Vec<DirectoryGroupId>),
+    /// Exactly these groups are members.
+    ReplaceGroups(Vec<DirectoryGroupId>),
+}
+
+impl GroupSaid {
+    /// Whether it can move more people than it names, where a group holds groups.
+    const fn moves_groups(&self) -> bool {
+        match self {
+            Self::AddMembers(_) | Self::RemoveMembers(_) | Self::ReplaceMembers(_) => false,
+            Self::DisplayName(_)
+            | Self::ExternalId(_)
+            | Self::AddGroups(_)
+            | Self::RemoveGroups(_)
+            | Self::ReplaceGroups(_) => true,
+        }
+    }
+
+    const fn names_groups(&self) -> bool {
+        match self {
+            Self::AddGroups(groups) | Self::RemoveGroups(groups) | Self::ReplaceGroups(groups) => {
+                !groups.is_empty()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What groups are said to be in a group is a rule: it is changed while nobody resolves access. Taken before any other
+/// lock. Everything else keeps the rules as they are.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn hold_rules(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    id: Option<DirectoryGroupId>,
+    said: &[GroupSaid],
+) -> Result<(), ServiceError> {
+    let holds = |tx: &mut Tx<'_>| -> Result<bool, ServiceError> {
+        let Some(id) = id.filter(|_| said.iter().any(GroupSaid::moves_groups)) else { return Ok(false) };
+        Ok(!subgroup::children(tx, id, "", 1)?.is_empty())
+    };
+    if said.iter().any(GroupSaid::names_groups) || holds(tx)? {
+        tx.lock(Lock::Organization(speaker.organization))?;
+        return Ok(());
+    }
+    tx.lock(Lock::Rules(speaker.organization))?;
+    if !tx.holds(Lock::Organization(speaker.organization)) && holds(tx)? {
+        let message = "a group was put into this one a moment ago";
+        return Err(ServiceError::Store(StoreError::Unavailable(message.to_owned())));
+    }
+    Ok(())
 }
 
 /// Tells of a new group. Its name must be new too: a provider that lost our answer tries again, and a second group
@@ -134,7 +190,7 @@ pub fn change_group(
     id: DirectoryGroupId,
     said: &[GroupSaid],
 ) -> Result<DirectoryGroup, ServiceError> {
-    tx.lock(Lock::Rules(speaker.organization))?;
+    hold_rules(tx, speaker, Some(id), said)?;
     if let Some(name) = new_name(tx, speaker, id, said)? {
         // The names before the group: locks are taken in one order.
         must_be_free(tx, speaker, name, Some(id))?;
@@ -143,6 +199,7 @@ pub fn change_group(
         directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
     let mut group = old.clone();
     let mut touched: HashSet<DirectoryUserId> = HashSet::new();
+    let mut moved: BTreeSet<DirectoryGroupId> = BTreeSet::new();
     let mut first = None;
     for one in said {
         let (add, remove) = match one {
@@ -159,6 +216,14 @@ pub fn change_group(
             GroupSaid::AddMembers(users) => (must_be_known(tx, speaker, users)?, Vec::new()),
             GroupSaid::RemoveMembers(users) => (Vec::new(), distinct(users)),
             GroupSaid::ReplaceMembers(users) => difference(tx, speaker, id, users)?,
+            GroupSaid::AddGroups(_) | GroupSaid::RemoveGroups(_) | GroupSaid::ReplaceGroups(_) => {
+                let event = nesting::change(tx, moment, speaker, &old, one, &mut moved)?;
+                if event.is_some() {
+                    group.updated_at = moment.now;
+                }
+                first = first.or(event);
+                continue;
+            }
         };
         let event = change_members(tx, moment, speaker, &old, (add, remove), &mut touched)?;
         if event.is_some() {
@@ -180,15 +245,18 @@ pub fn change_group(
         let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
         first = first.or(applied.events.first().copied());
     }
-    let mapped = is_mapped(tx, &group)?;
+    let mapped = is_mapped(tx, &group)? || nesting::is_mapped_above(tx, id)?;
+    let cause = first.map_or_else(|| speaker.cause(), |e| speaker.cause().after(e));
     if renamed && (mapped || is_mapped(tx, &old)?) {
         touched.extend(all_members(tx, id)?);
+        moved.extend(nesting::children(tx, speaker.directory, id)?);
     } else if !mapped {
         touched.clear();
+        moved.clear();
     }
-    let cause = first.map_or_else(|| speaker.cause(), |e| speaker.cause().after(e));
     let touched: Vec<DirectoryUserId> = touched.into_iter().collect();
     after_facts(tx, moment, speaker.organization, &touched, cause)?;
+    nesting::after_move(tx, moment, speaker, moved, cause)?;
     Ok(group)
 }
 
@@ -292,10 +360,12 @@ pub fn delete_group(
     speaker: Speaker,
     id: DirectoryGroupId,
 ) -> Result<(), ServiceError> {
-    tx.lock(Lock::Rules(speaker.organization))?;
+    hold_rules(tx, speaker, Some(id), &[GroupSaid::ReplaceGroups(Vec::new())])?;
     let group =
         directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
-    let touched = if is_mapped(tx, &group)? { all_members(tx, id)? } else { Vec::new() };
+    let mapped = is_mapped(tx, &group)? || nesting::is_mapped_above(tx, id)?;
+    let touched = if mapped { all_members(tx, id)? } else { Vec::new() };
+    let moved = if mapped { nesting::children(tx, speaker.directory, id)? } else { BTreeSet::new() };
     let event = EventDraft::new(Action::DirectoryGroupDeleted, Target::new("directory_group", id))
         .with(json!({ "display_name": group.display_name, "external_id": group.external_id }));
     let plan =
@@ -303,5 +373,6 @@ pub fn delete_group(
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
     after_facts(tx, moment, speaker.organization, &touched, cause)?;
+    nesting::after_move(tx, moment, speaker, moved, cause)?;
     Ok(())
 }

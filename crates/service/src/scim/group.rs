@@ -7,17 +7,19 @@ use portcullis_scim::{
     render_group,
 };
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, directory_group, directory_user};
+use portcullis_store::{Tx, directory_group, directory_user, subgroup};
 use serde_json::{Map, Value};
 
 use super::list::{Ask, Numbered, Resource};
 use super::version::VersionTag;
-use super::{Belongings, MAX_MEMBERS_SHOWN, Window, bound, member_id};
-use crate::provisioning::{self, GroupSaid, Speaker};
+use super::{Belongings, MAX_MEMBERS_SHOWN, MemberId, Window, bound, member_id};
+use crate::provisioning::{self, GroupSaid, MAX_SUBGROUPS, Speaker};
 use crate::{Moment, ServiceError};
 
 /// Members that are read at a time.
 const MEMBERS_PAGE: usize = 1000;
+/// The most groups that are found by a group in them, as by a person in them.
+const MAX_FOUND_PARENTS: i64 = 1000;
 
 /// A group, and what the answer shows beside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,6 +28,8 @@ pub struct GroupShown {
     pub group: DirectoryGroup,
     /// Its members, id and user name; `None` if they were left out.
     pub members: Option<Vec<(DirectoryUserId, String)>>,
+    /// The groups that are members of it; empty if members were left out.
+    pub groups: Vec<DirectoryGroupId>,
 }
 
 impl GroupShown {
@@ -44,7 +48,16 @@ pub struct GroupDraft {
     /// The directory's own key.
     pub external_id: Option<String>,
     /// Its members; `None` if nothing was said of them.
-    pub members: Option<Vec<DirectoryUserId>>,
+    pub members: Option<Members>,
+}
+
+/// Members as ids: an id says by itself whether it is a person's or a group's, whatever `type` or `$ref` stands beside.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Members {
+    /// The people.
+    pub people: Vec<DirectoryUserId>,
+    /// The groups.
+    pub groups: Vec<DirectoryGroupId>,
 }
 
 impl GroupDraft {
@@ -54,7 +67,7 @@ impl GroupDraft {
     pub fn into_changes(self) -> Vec<GroupSaid> {
         let mut said = vec![GroupSaid::DisplayName(self.display_name)];
         said.extend(self.external_id.map(|id| GroupSaid::ExternalId(Some(id))));
-        said.extend(self.members.map(GroupSaid::ReplaceMembers));
+        said.extend(self.members.into_iter().flat_map(replaced));
         said
     }
 }
@@ -73,25 +86,45 @@ pub fn group_draft(group: Group) -> Result<GroupDraft, ScimError> {
 /// # Errors
 /// As [`member_id`], for members who are to be added.
 pub fn group_changes(changes: Vec<GroupChange>) -> Result<Vec<GroupSaid>, ScimError> {
-    changes
-        .into_iter()
-        .map(|change| {
-            Ok(match change {
-                GroupChange::SetDisplayName(name) => GroupSaid::DisplayName(name),
-                GroupChange::SetExternalId(id) => GroupSaid::ExternalId(id),
-                GroupChange::AddMembers(members) => GroupSaid::AddMembers(added(&members)?),
-                GroupChange::ReplaceMembers(members) => GroupSaid::ReplaceMembers(added(&members)?),
-                GroupChange::ClearMembers => GroupSaid::ReplaceMembers(Vec::new()),
-                GroupChange::RemoveMembers(ids) => {
-                    GroupSaid::RemoveMembers(ids.iter().filter_map(|id| id.parse().ok()).collect())
+    let mut said = Vec::new();
+    for change in changes {
+        match change {
+            GroupChange::SetDisplayName(name) => said.push(GroupSaid::DisplayName(name)),
+            GroupChange::SetExternalId(id) => said.push(GroupSaid::ExternalId(id)),
+            GroupChange::AddMembers(members) => {
+                let Members { people, groups } = added(&members)?;
+                said.push(GroupSaid::AddMembers(people));
+                if !groups.is_empty() {
+                    said.push(GroupSaid::AddGroups(groups));
                 }
-            })
-        })
-        .collect()
+            }
+            GroupChange::ReplaceMembers(members) => said.extend(replaced(added(&members)?)),
+            GroupChange::ClearMembers => said.extend(replaced(Members::default())),
+            GroupChange::RemoveMembers(ids) => {
+                said.push(GroupSaid::RemoveMembers(ids.iter().filter_map(|id| id.parse().ok()).collect()));
+                let groups: Vec<DirectoryGroupId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+                if !groups.is_empty() {
+                    said.push(GroupSaid::RemoveGroups(groups));
+                }
+            }
+        }
+    }
+    Ok(said)
 }
 
-fn added(members: &[MemberRef]) -> Result<Vec<DirectoryUserId>, ScimError> {
-    members.iter().map(|member| member_id(&member.value)).collect()
+fn replaced(Members { people, groups }: Members) -> [GroupSaid; 2] {
+    [GroupSaid::ReplaceMembers(people), GroupSaid::ReplaceGroups(groups)]
+}
+
+fn added(members: &[MemberRef]) -> Result<Members, ScimError> {
+    let mut ids = Members::default();
+    for member in members {
+        match member_id(&member.value)? {
+            MemberId::Person(id) => ids.people.push(id),
+            MemberId::Group(id) => ids.groups.push(id),
+        }
+    }
+    Ok(ids)
 }
 
 /// A group with its members; too many of them for `room` are refused.
@@ -102,8 +135,9 @@ fn shown(
     room: usize,
 ) -> Result<GroupShown, ServiceError> {
     if belongings == Belongings::LeftOut {
-        return Ok(GroupShown { group, members: None });
+        return Ok(GroupShown { group, members: None, groups: Vec::new() });
     }
+    let groups = subgroup::children(tx, group.id, "", bound(MAX_SUBGROUPS))?;
     let mut members: Vec<(DirectoryUserId, String)> = Vec::new();
     loop {
         let after = members.last().map_or_else(String::new, |(id, _)| id.to_string());
@@ -114,7 +148,7 @@ fn shown(
             return Err(ScimError::TooMany.into());
         }
         if last {
-            return Ok(GroupShown { group, members: Some(members) });
+            return Ok(GroupShown { group, members: Some(members), groups });
         }
     }
 }
@@ -131,8 +165,14 @@ pub fn create_group(
     belongings: Belongings,
 ) -> Result<GroupShown, ServiceError> {
     let names = (draft.display_name.as_str(), draft.external_id.as_deref());
-    let members = draft.members.as_deref().unwrap_or_default();
-    let group = provisioning::create_group(tx, moment, speaker, names, members)?;
+    let Members { people, groups } = draft.members.clone().unwrap_or_default();
+    let nested = [GroupSaid::AddGroups(groups)];
+    // The rules before the new group's name: locks are taken in one order.
+    provisioning::hold_rules(tx, speaker, None, &nested)?;
+    let mut group = provisioning::create_group(tx, moment, speaker, names, &people)?;
+    if nested != [GroupSaid::AddGroups(Vec::new())] {
+        group = provisioning::change_group(tx, moment, speaker, group.id, &nested)?;
+    }
     shown(tx, group, belongings, MAX_MEMBERS_SHOWN)
 }
 
@@ -202,8 +242,10 @@ pub fn find_group(
 /// The representation of a group, before any projection. `base` is the directory's base URL.
 #[must_use]
 pub fn represented_group(shown: &GroupShown, base: &str) -> Value {
-    let members: Option<Vec<MemberOfGroup>> =
-        shown.members.as_ref().map(|members| members.iter().map(|(id, _)| member_of(*id, base)).collect());
+    let members: Option<Vec<MemberOfGroup>> = shown.members.as_ref().map(|members| {
+        let groups = shown.groups.iter().map(|id| subgroup_of(*id, base));
+        members.iter().map(|(id, _)| member_of(*id, base)).chain(groups).collect()
+    });
     represented(&shown.group, members.as_deref(), base)
 }
 
@@ -213,6 +255,15 @@ fn member_of(id: DirectoryUserId, base: &str) -> MemberOfGroup {
         id: id.to_string(),
         kind: ResourceType::User,
         location: format!("{base}/Users/{id}"),
+        display: None,
+    }
+}
+
+fn subgroup_of(id: DirectoryGroupId, base: &str) -> MemberOfGroup {
+    MemberOfGroup {
+        id: id.to_string(),
+        kind: ResourceType::Group,
+        location: format!("{base}/Groups/{id}"),
         display: None,
     }
 }
@@ -306,12 +357,17 @@ impl Resource for DirectoryGroup {
     /// Of the members only those that the filter asks about: no group is read whole to be found.
     fn view(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Map<String, Value>, ServiceError> {
         let asked: Vec<DirectoryUserId> = ask.asked_members.iter().filter_map(|id| id.parse().ok()).collect();
-        let members: Vec<MemberOfGroup> = if asked.is_empty() {
-            Vec::new()
-        } else {
+        let mut members: Vec<MemberOfGroup> = Vec::new();
+        if !asked.is_empty() {
             let present = directory_group::present(tx, self.id, &asked)?;
-            present.into_iter().map(|id| member_of(id, &ask.base)).collect()
-        };
+            members.extend(present.into_iter().map(|id| member_of(id, &ask.base)));
+        }
+        let asked: Vec<DirectoryGroupId> =
+            ask.asked_members.iter().filter_map(|id| id.parse().ok()).collect();
+        if !asked.is_empty() {
+            let present = subgroup::present(tx, self.id, &asked)?;
+            members.extend(present.into_iter().map(|id| subgroup_of(id, &ask.base)));
+        }
         match represented(self, (!members.is_empty()).then_some(members.as_slice()), &ask.base) {
             Value::Object(view) => Ok(view),
             _ => Ok(Map::new()),
@@ -340,14 +396,16 @@ impl Resource for DirectoryGroup {
     }
 }
 
-/// The groups of one person.
+/// The groups of which one person or group is a member.
 fn groups_of(
     tx: &mut Tx<'_>,
     directory: DirectoryId,
     member: &str,
 ) -> Result<Vec<DirectoryGroup>, ServiceError> {
-    let Ok(member) = member.parse::<DirectoryUserId>() else { return Ok(Vec::new()) };
-    let ids: Vec<DirectoryGroupId> =
-        directory_user::groups(tx, member)?.into_iter().map(|(id, _)| id).collect();
+    let ids: Vec<DirectoryGroupId> = match member_id(member) {
+        Ok(MemberId::Person(id)) => directory_user::groups(tx, id)?.into_iter().map(|(id, _)| id).collect(),
+        Ok(MemberId::Group(id)) => subgroup::parents(tx, id, MAX_FOUND_PARENTS)?,
+        Err(_) => Vec::new(),
+    };
     Ok(directory_group::by_ids(tx, directory, &ids)?)
 }

@@ -95,6 +95,7 @@ fn place(bench: &Bench) -> Place {
             name: "Okta".into(),
             default_role: None,
             settle_s: 0,
+            nested_at: None,
             connection: None,
             created_at: moment.now,
         };

@@ -58,6 +58,7 @@ fn a_directory(bench: &Bench, organization: OrganizationId) -> Source {
             name: "Okta".into(),
             default_role: Some("member".into()),
             settle_s: Some(0),
+            nesting: directory::Nesting::Off,
         };
         let made = directory::create(tx, moment, &Caller::Root, organization, &wish, cause())?;
         Ok(Source::Directory(made.0.id))

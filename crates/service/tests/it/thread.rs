@@ -59,6 +59,7 @@ pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
             name: "Okta".into(),
             default_role: None,
             settle_s,
+            nested_at: None,
             connection: None,
             created_at: moment.now,
         };

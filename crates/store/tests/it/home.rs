@@ -44,6 +44,8 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             DirectoryGroupChange::Update(group) => found("directory_groups", &group.id),
             DirectoryGroupChange::Delete(id)
             | DirectoryGroupChange::AddMembers(id, ..)
+            | DirectoryGroupChange::AddGroups(id, ..)
+            | DirectoryGroupChange::RemoveGroups(id, _)
             | DirectoryGroupChange::RemoveMembers(id, _) => found("directory_groups", id),
         },
         Change::Connection(ConnectionChange::Delete(id)) => found("connections", id),

@@ -6,7 +6,7 @@ use axum::http::StatusCode;
 use portcullis_domain::directory::{self as domain, DirectoryKind};
 use portcullis_domain::google::GoogleSource;
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
-use portcullis_service::directory::{self, DirectoryChanges, Governed, NewDirectory};
+use portcullis_service::directory::{self, DirectoryChanges, Governed, Nesting, NewDirectory};
 use portcullis_service::google::{self, Ground};
 use portcullis_service::rules::Carried;
 use portcullis_service::{ServiceError, Surroundings};
@@ -34,7 +34,7 @@ pub struct Directory {
     name: String,
     /// The slug of the role of people in no mapped group; null: no access for them.
     default_role: Option<String>,
-    /// Whether groups inside groups count; not in this version.
+    /// Whether members of a group that is a member of another count as members of that.
     nested: bool,
     /// What holds endings above a limit; not in this version.
     brake: Option<Brake>,
@@ -75,7 +75,7 @@ impl Directory {
             kind: d.kind.as_str(),
             name: d.name,
             default_role: d.default_role.map(|r| r.to_string()),
-            nested: false,
+            nested: d.nested_at.is_some(),
             brake: None,
             settle_s: d.settle_s,
             connection: d.connection.map(|c| c.to_string()),
@@ -117,7 +117,7 @@ pub struct DirectoryWish {
     name: String,
     /// The slug of the role of people in no mapped group; null, and if nothing is said: no access for them.
     default_role: Option<String>,
-    /// Whether groups inside groups count; only false in this version.
+    /// Whether members of a group that is a member of another count as members of that; false if nothing is said.
     nested: Option<bool>,
     /// What holds endings above a limit; only null in this version.
     brake: Option<Brake>,
@@ -137,7 +137,7 @@ pub struct DirectoryPatch {
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<String>")]
     default_role: Option<Option<String>>,
-    /// Whether groups inside groups count; only false in this version.
+    /// Whether members of a group that is a member of another count as members of that; false if nothing is said.
     nested: Option<bool>,
     /// What holds endings above a limit; only null in this version.
     brake: Option<Brake>,
@@ -206,12 +206,15 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-const fn available(nested: Option<bool>, brake: Option<&Brake>) -> Result<(), ServiceError> {
-    match (nested, brake) {
-        (Some(true), _) => Err(ServiceError::NotAvailable("nested")),
-        (_, Some(_)) => Err(ServiceError::NotAvailable("brake")),
-        _ => Ok(()),
+const fn available(brake: Option<&Brake>) -> Result<(), ServiceError> {
+    match brake {
+        Some(_) => Err(ServiceError::NotAvailable("brake")),
+        None => Ok(()),
     }
+}
+
+const fn nesting(said: bool) -> Nesting {
+    if said { Nesting::On } else { Nesting::Off }
 }
 
 async fn create(
@@ -221,7 +224,7 @@ async fn create(
     body: Body<DirectoryWish>,
 ) -> Result<Created, Problem> {
     let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller.clone(), body.value);
-    available(said.nested, said.brake.as_ref())?;
+    available(said.brake.as_ref())?;
     let source = match (said.kind, said.google) {
         (Kind::Google, Some(google)) => Some(google.read()?),
         (Kind::Google, None) => return Err(ServiceError::invalid("google", "is required").into()),
@@ -230,7 +233,12 @@ async fn create(
         }
         (Kind::Scim, None) => None,
     };
-    let wish = NewDirectory { name: said.name, default_role: said.default_role, settle_s: said.settle_s };
+    let wish = NewDirectory {
+        name: said.name,
+        default_role: said.default_role,
+        settle_s: said.settle_s,
+        nesting: nesting(said.nested == Some(true)),
+    };
     let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
         if let Some(source) = &source {
@@ -296,9 +304,13 @@ async fn change(
     body: Body<DirectoryPatch>,
 ) -> Result<Json<Directory>, Problem> {
     let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller, body.value);
-    available(said.nested, said.brake.as_ref())?;
-    let changes =
-        DirectoryChanges { name: said.name, default_role: said.default_role, settle_s: said.settle_s };
+    available(said.brake.as_ref())?;
+    let changes = DirectoryChanges {
+        name: said.name,
+        default_role: said.default_role,
+        settle_s: said.settle_s,
+        nesting: said.nested.map(nesting),
+    };
     let source = said.google.map(GooglePatch::read);
     let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());
     let (changed, carried) = app

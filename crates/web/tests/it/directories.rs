@@ -56,7 +56,6 @@ async fn a_directory_is_refused_where_it_must_be() {
     };
     refused(scene.root("POST", DIRECTORIES, with("kind", json!("google"))).await, 400, "invalid_field");
     refused(scene.root("POST", DIRECTORIES, with("kind", json!("ldap"))).await, 400, "invalid_field");
-    refused(scene.root("POST", DIRECTORIES, with("nested", json!(true))).await, 422, "not_available");
     let brake = json!({ "max_people": 5, "max_percent": 10 });
     refused(scene.root("POST", DIRECTORIES, with("brake", brake)).await, 422, "not_available");
     refused(scene.root("POST", DIRECTORIES, with("settle_s", json!(-1))).await, 400, "invalid_field");

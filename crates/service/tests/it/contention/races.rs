@@ -178,6 +178,7 @@ fn place(bench: &Bench) -> (OrganizationId, DirectoryId) {
             name: "Okta".into(),
             default_role: Some("viewer".into()),
             settle_s: Some(0),
+            nesting: directory::Nesting::Off,
         };
         let made = directory::create(tx, moment, &Caller::Root, organization, &wish, cause())?;
         Ok((organization, made.0.id))

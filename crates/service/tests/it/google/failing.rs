@@ -8,7 +8,7 @@ use portcullis_domain::membership::MembershipState::{Active, Deprovisioned};
 use portcullis_emulator::{GoogleFault, GoogleMember, GooglePerson};
 use portcullis_service::ServiceError;
 use portcullis_service::caller::Caller;
-use portcullis_service::directory::{Governed, NewDirectory, delete};
+use portcullis_service::directory::{Governed, Nesting, NewDirectory, delete};
 use portcullis_service::fetch::FetchError;
 use portcullis_service::google::{Polling, advice};
 use portcullis_testkit::Bench;
@@ -301,7 +301,8 @@ async fn another_customer_is_not_this_directorys_and_takes_nobody_away() {
 async fn a_key_file_that_is_none_is_refused_and_says_why() {
     let world = World::new(Bench::sqlite());
     let file = world.google.service_account_key();
-    let wish = NewDirectory { name: "Google".into(), default_role: None, settle_s: None };
+    let wish =
+        NewDirectory { name: "Google".into(), default_role: None, settle_s: None, nesting: Nesting::Off };
     let organization = world.organization;
     let refused = |name: &str, value: serde_json::Value| {
         let mut file = file.clone();

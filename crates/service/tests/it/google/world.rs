@@ -22,7 +22,7 @@ use portcullis_emulator::{
     Surroundings as Elsewhere, Workspace,
 };
 use portcullis_service::caller::Caller;
-use portcullis_service::directory::NewDirectory;
+use portcullis_service::directory::{Nesting, NewDirectory};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::fetch::{Fetch, FetchAnswer, FetchError, FetchFuture, FetchMethod, FetchRequest};
 use portcullis_service::google::{self, Ground, NewSource, Polling};
@@ -185,7 +185,12 @@ impl World {
         let organization = bench.organization("acme");
         let (key, settle_s, domain) = (google.service_account_key(), beginning.settle_s, beginning.domain);
         let directory = bench.write(move |tx, moment| {
-            let wish = NewDirectory { name: "Google".into(), default_role: None, settle_s: Some(settle_s) };
+            let wish = NewDirectory {
+                name: "Google".into(),
+                default_role: None,
+                settle_s: Some(settle_s),
+                nesting: Nesting::Off,
+            };
             let source = source(&key, domain);
             make(tx, moment, organization, (&wish, &source))
         });

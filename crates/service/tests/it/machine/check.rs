@@ -25,6 +25,8 @@ const OF_ORGANIZATION: &[&str] = &[
     "SELECT * FROM directory_groups WHERE organization = '{org}' ORDER BY id",
     "SELECT f.* FROM directory_user_facets f JOIN directory_users u ON u.id = f.directory_user \
      WHERE u.organization = '{org}' ORDER BY f.directory_user, f.source, f.source_key",
+    "SELECT s.* FROM directory_subgroups s JOIN directory_groups g ON g.id = s.parent \
+     WHERE g.organization = '{org}' ORDER BY s.parent, s.child",
     "SELECT m.* FROM directory_members m JOIN directory_groups g ON g.id = m.directory_group \
      WHERE g.organization = '{org}' ORDER BY m.directory_group, m.directory_user",
     "SELECT * FROM mappings WHERE organization = '{org}' ORDER BY id",
@@ -89,6 +91,8 @@ pub(crate) fn check(
 ) -> Result<(), Finding> {
     other_organizations(world, raw, seen, doer)?;
     explicit_roles(raw)?;
+    nests(world, model, raw)?;
+    titles(world, model, raw)?;
     members(world, model, raw)?;
     decisions(world, model)?;
     tokens(world, model, raw, seen)?;
@@ -107,6 +111,32 @@ fn other_organizations(world: &World, raw: &mut Raw, seen: &mut Seen, doer: Doer
         ensure!(same, "I8: {doer:?} changed something of organization {org}");
     }
     seen.dumps = dumps;
+    Ok(())
+}
+
+/// I9: what is said of groups in groups is kept as it was said, whether it counts or not.
+fn nests(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
+    let stored: BTreeSet<Vec<String>> =
+        raw.rows("SELECT parent, child FROM directory_subgroups").into_iter().collect();
+    let id = |key: (usize, usize, usize)| world.ids.groups[&key].to_string();
+    let must: BTreeSet<Vec<String>> = model
+        .nests
+        .iter()
+        .map(|&(o, d, parent, child)| vec![id((o, d, parent)), id((o, d, child))])
+        .collect();
+    ensure!(stored == must, "I9: groups in groups are {stored:?}, must be {must:?}");
+    Ok(())
+}
+
+/// I9: what mappings can name of a person is what was said last.
+fn titles(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
+    let stored: BTreeSet<Vec<String>> =
+        raw.rows("SELECT directory_user, source_key FROM directory_user_facets").into_iter().collect();
+    let told = model.told.iter().zip(&world.ids.told).filter(|(told, _)| !told.gone);
+    let titled = told.filter_map(|(told, id)| told.title.map(|title| (id.to_string(), title)));
+    let must: BTreeSet<Vec<String>> =
+        titled.map(|(id, title)| vec![id, format!("title=Title {title}")]).collect();
+    ensure!(stored == must, "I9: titles are {stored:?}, must be {must:?}");
     Ok(())
 }
 

@@ -11,7 +11,7 @@ pub(crate) const ORGANIZATIONS: usize = 2;
 /// How many directories each of them has: the first ends at once who lost the last group, the second waits an hour.
 pub(crate) const DIRECTORIES: usize = 2;
 /// How many groups each directory may have.
-pub(crate) const GROUPS: usize = 2;
+pub(crate) const GROUPS: usize = 3;
 /// How many people there are, whom everybody may tell of.
 pub(crate) const PEOPLE: usize = 4;
 
@@ -71,6 +71,14 @@ pub(crate) enum Command {
     Join { user: usize, group: usize },
     /// Somebody is in a group no longer.
     Leave { user: usize, group: usize },
+    /// A group is in another group from now on.
+    Nest { org: usize, directory: usize, parent: usize, child: usize },
+    /// A group is in another group no longer.
+    Unnest { nest: usize },
+    /// A group holds exactly these groups: one bit a group.
+    ReplaceNested { org: usize, directory: usize, parent: usize, children: u8 },
+    /// Groups inside groups count in a directory, or do not.
+    Nesting { org: usize, directory: usize, counts: bool },
     /// A group has exactly these members: one bit a person.
     Replace { org: usize, directory: usize, group: usize, members: u8 },
     /// A mapping of a group or a title, whether there is such a group or not.
@@ -161,6 +169,9 @@ fn people_who_act() -> Vec<Command> {
     for org in 0..ORGANIZATIONS {
         begin.push(Command::Default { org, directory: org, role: Some("member") });
         begin.extend((0..DIRECTORIES).map(|directory| Command::MakeGroup { org, directory, group: 0 }));
+        begin.extend((1..GROUPS).map(|group| Command::MakeGroup { org, directory: org, group }));
+        begin.push(Command::Nesting { org, directory: org, counts: true });
+        begin.push(Command::Nest { org, directory: org, parent: 0, child: 1 });
         begin.extend((0..PEOPLE - 1).map(|person| Command::Tell {
             org,
             directory: org,
@@ -194,15 +205,25 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (place(), 0..GROUPS, any::<u8>()).prop_map(|((org, directory), group, members)| {
             Command::Replace { org, directory, group, members }
         }),
+        4 => (place(), 0..GROUPS, 0..GROUPS).prop_map(|((org, directory), parent, child)| {
+            Command::Nest { org, directory, parent, child }
+        }),
+        2 => n().prop_map(|nest| Command::Unnest { nest }),
+        3 => (place(), 0..GROUPS, any::<u8>()).prop_map(|((org, directory), parent, children)| {
+            Command::ReplaceNested { org, directory, parent, children }
+        }),
     ];
     let rules = prop_oneof![
         6 => (place(), about(), given()).prop_map(|((org, directory), about, gives)| {
             Command::Map { org, directory, about, gives }
         }),
         2 => n().prop_map(|mapping| Command::Unmap { mapping }),
+        2 => (place(), prop::bool::weighted(0.8)).prop_map(|((org, directory), counts)| {
+            Command::Nesting { org, directory, counts }
+        }),
         3 => (place(), prop_oneof![Just(None), Just(Some("member")), Just(Some("owner"))])
             .prop_map(|((org, directory), role)| Command::Default { org, directory, role }),
-        3 => (n(), prop_oneof![2 => Just("owner"), 1 => Just("admin"), 1 => Just("break-glass")])
+        5 => (n(), prop_oneof![2 => Just("owner"), 1 => Just("admin"), 1 => Just("break-glass")])
             .prop_map(|(member, role)| Command::Grant { member, role }),
         2 => n().prop_map(|grant| Command::EndGrant { grant }),
     ];
@@ -213,7 +234,7 @@ fn command() -> impl Strategy<Value = Command> {
         1 => n().prop_map(|member| Command::SetPassword { member }),
         2 => n().prop_map(|member| Command::Suspend { member }),
         2 => n().prop_map(|member| Command::Restore { member }),
-        2 => n().prop_map(|member| Command::OffBoard { member }),
+        4 => n().prop_map(|member| Command::OffBoard { member }),
     ];
     let acting = prop_oneof![
         6 => (n(), by(), prop::bool::weighted(0.2), prop::bool::weighted(0.2)).prop_map(

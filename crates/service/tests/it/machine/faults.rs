@@ -193,6 +193,14 @@ const FORGOTTEN: &[Fault] = &[
         breaks: &["I9", "I1"],
     },
     Fault {
+        what: "a group that is taken out of another stays in it",
+        planted: Planted::FromTheStart(forgotten!(
+            "DELETE ON directory_subgroups",
+            "OLD.parent <> OLD.child"
+        )),
+        breaks: &["I9", "I1"],
+    },
+    Fault {
         what: "a title that somebody lost is kept",
         planted: Planted::FromTheStart(forgotten!(
             "DELETE ON directory_user_facets",

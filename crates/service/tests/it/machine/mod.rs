@@ -26,7 +26,7 @@ use world::World;
 /// Commands of one run.
 const LENGTH: usize = 70;
 /// Runs whose seed is the same in every run of the tests.
-const FIXED: u32 = 32;
+const FIXED: u32 = 48;
 /// Runs with a fresh seed, in every run of the tests and in the long one.
 const FRESH: u32 = 8;
 const FRESH_LONG: u32 = 1500;
@@ -126,11 +126,14 @@ impl Machine {
 /// Who does a command.
 fn doer(command: &Command, model: &Model) -> Doer {
     let told = |n: usize| model.told(n).map(|t| (model.told[t].org, model.told[t].directory));
+    let of_nest = |n: usize| model.nest(n).map(|(org, directory, ..)| (org, directory));
     let of_member = |n: usize| model.member(n).map(|m| model.members[m].org);
     let directory = match *command {
         Command::Tell { org, directory, .. }
         | Command::MakeGroup { org, directory, .. }
         | Command::DropGroup { org, directory, .. }
+        | Command::Nest { org, directory, .. }
+        | Command::ReplaceNested { org, directory, .. }
         | Command::Replace { org, directory, .. } => Some((org, directory)),
         Command::Say { user, .. }
         | Command::Boast { user }
@@ -138,6 +141,7 @@ fn doer(command: &Command, model: &Model) -> Doer {
         | Command::Delete { user }
         | Command::Join { user, .. }
         | Command::Leave { user, .. } => told(user),
+        Command::Unnest { nest } => of_nest(nest),
         _ => None,
     };
     if let Some((org, directory)) = directory {
@@ -146,6 +150,7 @@ fn doer(command: &Command, model: &Model) -> Doer {
     let org = match *command {
         Command::Map { org, .. }
         | Command::Default { org, .. }
+        | Command::Nesting { org, .. }
         | Command::Invite { org, .. }
         | Command::Add { org, .. } => Some(org),
         Command::Unmap { mapping } => model.mapping(mapping).map(|m| model.mappings[m].org),
@@ -220,6 +225,11 @@ fn every_invariant_holds_after_every_command() {
         "Join Done",
         "Leave Done",
         "Replace Done",
+        "Nest Done",
+        "Nest Refused",
+        "Unnest Done",
+        "ReplaceNested Done",
+        "Nesting Done",
         "Map Done",
         "Unmap Done",
         "Default Done",

@@ -148,6 +148,10 @@ pub(crate) struct Model {
     pub(crate) told: Vec<Told>,
     /// Which groups there are.
     pub(crate) groups: BTreeSet<(usize, usize, usize)>,
+    /// Which group holds which: organization, directory, parent, child.
+    pub(crate) nests: BTreeSet<(usize, usize, usize, usize)>,
+    /// Whether groups inside groups count, a directory of each organization.
+    pub(crate) nesting: [[bool; 2]; 2],
     pub(crate) mappings: Vec<MappingRule>,
     pub(crate) defaults: [[Option<&'static str>; 2]; 2],
     pub(crate) grants: Vec<GrantRow>,
@@ -208,6 +212,10 @@ impl Model {
         (!self.grants.is_empty()).then(|| n % self.grants.len())
     }
 
+    pub(crate) fn nest(&self, n: usize) -> Option<(usize, usize, usize, usize)> {
+        self.nests.iter().nth(n.checked_rem(self.nests.len())?).copied()
+    }
+
     pub(crate) fn mapping(&self, n: usize) -> Option<usize> {
         (!self.mappings.is_empty()).then(|| n % self.mappings.len()).filter(|m| !self.mappings[*m].gone)
     }
@@ -238,11 +246,29 @@ impl Model {
                 && match r.about {
                     About::Title(title) => told.title == Some(title),
                     About::Group(group) => {
-                        told.groups.contains(&group) && self.groups.contains(&(r.org, r.directory, group))
+                        self.groups.contains(&(r.org, r.directory, group))
+                            && self.groups_of(told).contains(&group)
                     }
                 }
         };
         self.mappings.iter().filter(of).collect()
+    }
+
+    /// The groups that somebody is in, with those that hold them where such groups count.
+    fn groups_of(&self, told: &Told) -> BTreeSet<usize> {
+        let mut all = told.groups.clone();
+        if !self.nesting[told.org][told.directory] {
+            return all;
+        }
+        loop {
+            let here = self.nests.iter().filter(|(o, d, ..)| (*o, *d) == (told.org, told.directory));
+            let more: Vec<usize> =
+                here.filter(|(_, _, p, c)| all.contains(c) && !all.contains(p)).map(|n| n.2).collect();
+            if more.is_empty() {
+                return all;
+            }
+            all.extend(more);
+        }
     }
 
     /// Whether what a directory says keeps somebody alive.

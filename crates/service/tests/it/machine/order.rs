@@ -58,6 +58,20 @@ pub(crate) fn replays(machine: &Machine) -> Result<(), Finding> {
         again.extend(told.title.map(|title| Command::Title { user, title: Some(title) }));
         again.extend(told.groups.iter().rev().map(|group| Command::Join { user, group: *group }));
     }
+    let nests = then.nests.iter().rev();
+    again.extend(nests.map(|&(org, directory, parent, child)| Command::Nest {
+        org,
+        directory,
+        parent,
+        child,
+    }));
+    for org in (0..2).rev() {
+        again.extend((0..2).rev().map(|directory| Command::Nesting {
+            org,
+            directory,
+            counts: then.nesting[org][directory],
+        }));
+    }
     for &(was, is) in &same {
         if then.members[was].suspended {
             again.push(Command::Suspend { member: is });

@@ -30,6 +30,7 @@ use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_domain::user::{AuthenticatorKind, User};
 use portcullis_service::caller::{Caller, Member};
+use portcullis_service::directory::{self, DirectoryChanges, Nesting};
 use portcullis_service::mapping::{self as rule, NewMapping};
 use portcullis_service::member_key::NewKey;
 use portcullis_service::membership::Suspension;
@@ -133,7 +134,7 @@ impl World {
                 let made = organization::create(tx, moment, slug, "Acme", Cause::system())?;
                 let mut directories = Vec::new();
                 for settle_s in SETTLE_S {
-                    directories.push(directory(moment, made.id, settle_s));
+                    directories.push(new_directory(moment, made.id, settle_s));
                 }
                 // The first directory is the one of the lower id: it governs where both speak at once.
                 directories.sort_by_key(|d| d.id);
@@ -250,7 +251,11 @@ impl World {
             | Command::DropGroup { .. }
             | Command::Join { .. }
             | Command::Leave { .. }
+            | Command::Nest { .. }
+            | Command::Unnest { .. }
+            | Command::ReplaceNested { .. }
             | Command::Replace { .. } => self.say(command, model),
+            Command::Nesting { org, directory, counts } => self.nesting(*org, *directory, *counts),
             Command::Map { .. }
             | Command::Unmap { .. }
             | Command::Default { .. }
@@ -291,6 +296,18 @@ impl World {
         self.try_write(move |tx, moment| {
             let cause = by_api(moment);
             membership::set_suspension(tx, moment, &Caller::Root, (org, m), wish, cause)?;
+            Ok(Made::Nothing)
+        })
+    }
+
+    fn nesting(&self, org: usize, directory: usize, counts: bool) -> Result<Made, ServiceError> {
+        let (organization, id) =
+            (self.ids.organizations[org], self.ids.directories[org][directory].to_string());
+        let nesting = if counts { Nesting::On } else { Nesting::Off };
+        let changes = DirectoryChanges { nesting: Some(nesting), ..DirectoryChanges::default() };
+        self.try_write(move |tx, moment| {
+            let cause = by_api(moment);
+            directory::update(tx, moment, &Caller::Root, organization, (&id, &changes), cause)?;
             Ok(Made::Nothing)
         })
     }
@@ -574,7 +591,7 @@ impl World {
     }
 }
 
-fn directory(moment: &mut Moment, organization: OrganizationId, settle_s: i64) -> Directory {
+fn new_directory(moment: &mut Moment, organization: OrganizationId, settle_s: i64) -> Directory {
     Directory {
         id: DirectoryId::fresh(moment.now, &mut moment.random),
         organization,
@@ -582,6 +599,7 @@ fn directory(moment: &mut Moment, organization: OrganizationId, settle_s: i64) -
         name: "Okta".into(),
         default_role: None,
         settle_s,
+        nested_at: None,
         connection: None,
         created_at: moment.now,
     }

@@ -318,13 +318,16 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             name: word(dice),
             default_role: perhaps(dice, slug("member")),
             settle_s: 3600,
+            nested_at: perhaps(dice, NOW),
             connection: dice.pick(maps.connections.keys().copied()),
             created_at: NOW,
         })
         .into(),
         Kind::DirectoryUpdate => {
             let default_role = perhaps(dice, slug("viewer"));
-            DirectoryChange::Update(Directory { name: word(dice), default_role, settle_s: 7, ..directory? })
+            let nested_at = perhaps(dice, NOW);
+            let name = word(dice);
+            DirectoryChange::Update(Directory { name, default_role, settle_s: 7, nested_at, ..directory? })
                 .into()
         }
         Kind::DirectoryDelete => DirectoryChange::Delete(directory?.id).into(),
@@ -410,6 +413,18 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             let users = some_told(maps, dice).into_iter().filter(known).collect();
             DirectoryGroupChange::AddMembers(group.id, users, request).into()
         }
+        Kind::GroupNest => {
+            let (group, request) = (group?, perhaps(dice, fresh!(RequestId)));
+            let children = some_groups(maps, dice, &group);
+            DirectoryGroupChange::AddGroups(group.id, children, request).into()
+        }
+        Kind::GroupUnnest => {
+            let group = group?;
+            let mut children = some_groups(maps, dice, &group);
+            children
+                .extend(maps.nests.iter().filter(|(g, _)| *g == group.id).map(|(_, child)| *child).take(1));
+            DirectoryGroupChange::RemoveGroups(group.id, children).into()
+        }
         Kind::GroupRemove => {
             let group = group?.id;
             let mut users = some_told(maps, dice);
@@ -418,6 +433,13 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         }
         _ => return None,
     })
+}
+
+/// Groups of the same directory; a group may be among its own.
+fn some_groups(maps: &Maps, dice: &mut Dice, of: &DirectoryGroup) -> Vec<DirectoryGroupId> {
+    let here = || maps.groups.values().filter(|g| g.directory == of.directory).map(|g| g.id);
+    let some: BTreeSet<_> = (0..1 + dice.below(3)).filter_map(|_| dice.pick(here())).collect();
+    some.into_iter().collect()
 }
 
 /// Facets of both kinds, few enough that they meet.

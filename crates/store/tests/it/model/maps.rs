@@ -35,8 +35,8 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
 use portcullis_store::{
     StoreError, Tx, agent, connection, directory, directory_group, directory_user, domain, environment,
-    google, grant, leaver, mapping, membership, organization, outbox, receipt, role, team, token, tombstone,
-    user,
+    google, grant, leaver, mapping, membership, organization, outbox, receipt, role, subgroup, team, token,
+    tombstone, user,
 };
 
 use crate::home::row_of;
@@ -60,6 +60,7 @@ pub(crate) struct Maps {
     pub(crate) facets: BTreeMap<DirectoryUserId, BTreeSet<Facet>>,
     pub(crate) groups: BTreeMap<DirectoryGroupId, DirectoryGroup>,
     pub(crate) places: BTreeSet<(DirectoryGroupId, DirectoryUserId)>,
+    pub(crate) nests: BTreeSet<(DirectoryGroupId, DirectoryGroupId)>,
     pub(crate) connections: BTreeMap<ConnectionId, Connection>,
     pub(crate) links: BTreeMap<(ConnectionId, String), Link>,
     pub(crate) mappings: BTreeMap<MappingId, Mapping>,
@@ -348,6 +349,7 @@ impl Maps {
                 let groups = &mut self.groups;
                 groups.retain(|_, g| g.directory != *id);
                 self.places.retain(|(g, _)| groups.contains_key(g));
+                self.nests.retain(|(parent, _)| groups.contains_key(parent));
                 self.mappings.retain(|_, m| m.directory != *id);
                 self.google.remove(id);
                 self.directories.remove(id);
@@ -428,9 +430,16 @@ impl Maps {
             DirectoryGroupChange::Delete(id) => {
                 self.groups.remove(id);
                 self.places.retain(|(group, _)| group != id);
+                self.nests.retain(|(parent, child)| parent != id && child != id);
             }
             DirectoryGroupChange::AddMembers(id, users, _) => {
                 self.places.extend(users.iter().map(|user| (*id, *user)));
+            }
+            DirectoryGroupChange::AddGroups(id, groups, _) => {
+                self.nests.extend(groups.iter().map(|group| (*id, *group)));
+            }
+            DirectoryGroupChange::RemoveGroups(id, groups) => {
+                self.nests.retain(|(parent, child)| parent != id || !groups.contains(child));
             }
             DirectoryGroupChange::RemoveMembers(id, users) => {
                 self.places.retain(|(group, user)| group != id || !users.contains(user));
@@ -631,6 +640,7 @@ impl Maps {
         }
         lines.extend(self.groups.values().map(|g| shown("group", g)));
         lines.extend(self.places.iter().map(|p| shown("place", p)));
+        lines.extend(self.nests.iter().map(|p| shown("nest", p)));
         lines.extend(self.connections.values().map(|c| shown("connection", c)));
         lines.extend(self.links.values().map(|l| shown("link", l)));
         lines.extend(self.mappings.values().map(|m| shown("mapping", m)));
@@ -712,6 +722,9 @@ impl Maps {
             lines.extend(
                 directory_group::find(tx, group.directory, group.id)?.iter().map(|g| shown("group", g)),
             );
+            for child in subgroup::children(tx, group.id, "", ALL)? {
+                lines.insert(shown("nest", &(group.id, child)));
+            }
             for (user, _) in directory_group::members(tx, group.id, "", ALL)? {
                 lines.insert(shown("place", &(group.id, user)));
             }

@@ -13,6 +13,7 @@ mod callers;
 mod dialect_report;
 mod facets;
 mod lists;
+mod nesting;
 mod provider;
 mod resources;
 mod traces;

@@ -91,6 +91,7 @@ impl Provider {
                 name: "Staff".to_owned(),
                 default_role: default_role.clone(),
                 settle_s,
+                nested_at: None,
                 connection: None,
                 created_at: now,
             };

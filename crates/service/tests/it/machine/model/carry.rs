@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::agent::OwnerLossRule;
 
-use super::super::command::{Command, Order};
+use super::super::command::{Command, GROUPS, Order};
 use super::{
     AgentRow, AgentState, End, Expect, GrantRow, Holder, KEY_LIFE_S, Kind, MappingRule, Member, Model, State,
     TokenRow, Told,
@@ -33,7 +33,14 @@ impl Model {
             | Command::DropGroup { .. }
             | Command::Join { .. }
             | Command::Leave { .. }
+            | Command::Nest { .. }
+            | Command::Unnest { .. }
+            | Command::ReplaceNested { .. }
             | Command::Replace { .. } => self.facts_said(command),
+            Command::Nesting { org, directory, counts } => {
+                self.nesting[*org][*directory] = *counts;
+                Done
+            }
             Command::Map { org, directory, about, gives } => {
                 self.mappings.push(MappingRule {
                     org: *org,
@@ -158,6 +165,8 @@ impl Model {
                 for told in self.told.iter_mut().filter(|t| (t.org, t.directory) == (org, directory)) {
                     told.groups.remove(&group);
                 }
+                self.nests
+                    .retain(|(o, d, p, c)| (*o, *d) != (org, directory) || (*p != group && *c != group));
                 Done
             }
             Command::Join { user, group } | Command::Leave { user, group } => {
@@ -170,6 +179,37 @@ impl Model {
                     self.told[t].groups.insert(group);
                 } else {
                     self.told[t].groups.remove(&group);
+                }
+                Done
+            }
+            Command::Nest { org, directory, parent, child } => {
+                let there = |group| self.groups.contains(&(org, directory, group));
+                if !there(parent) || !there(child) {
+                    return Nothing;
+                }
+                if parent == child {
+                    return Refused;
+                }
+                self.nests.insert((org, directory, parent, child));
+                Done
+            }
+            Command::Unnest { nest } => {
+                let Some(nest) = self.nest(nest) else { return Nothing };
+                self.nests.remove(&nest);
+                Done
+            }
+            Command::ReplaceNested { org, directory, parent, children } => {
+                if !self.groups.contains(&(org, directory, parent)) {
+                    return Nothing;
+                }
+                if children & (1 << parent) != 0 {
+                    return Refused;
+                }
+                self.nests.retain(|(o, d, p, _)| (*o, *d, *p) != (org, directory, parent));
+                for child in (0..GROUPS).filter(|child| children & (1 << child) != 0) {
+                    if self.groups.contains(&(org, directory, child)) {
+                        self.nests.insert((org, directory, parent, child));
+                    }
                 }
                 Done
             }

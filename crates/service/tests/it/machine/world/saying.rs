@@ -5,7 +5,7 @@ use portcullis_domain::mapping::Facet;
 use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::{Moment, ServiceError};
 
-use super::super::command::Command;
+use super::super::command::{Command, GROUPS};
 use super::super::model::Model;
 use super::{Made, World, address};
 
@@ -123,6 +123,22 @@ impl World {
                 let (id, _, place, (org, directory)) = user(n);
                 let said = GroupSaid::RemoveMembers(vec![id]);
                 self.change_group(place, self.ids.groups[&(org, directory, group)], said)
+            }
+            Command::Nest { org, directory, parent, child } => {
+                let id = |group| self.ids.groups[&(org, directory, group)];
+                self.change_group(place(org, directory), id(parent), GroupSaid::AddGroups(vec![id(child)]))
+            }
+            Command::Unnest { nest } => {
+                let (org, directory, parent, child) = model.nest(nest).expect("the model found one");
+                let id = |group| self.ids.groups[&(org, directory, group)];
+                self.change_group(place(org, directory), id(parent), GroupSaid::RemoveGroups(vec![id(child)]))
+            }
+            Command::ReplaceNested { org, directory, parent, children } => {
+                let there = |group: &usize| model.groups.contains(&(org, directory, *group));
+                let wanted = (0..GROUPS).filter(|group| children & (1 << group) != 0).filter(there);
+                let wanted = wanted.map(|group| self.ids.groups[&(org, directory, group)]).collect();
+                let parent = self.ids.groups[&(org, directory, parent)];
+                self.change_group(place(org, directory), parent, GroupSaid::ReplaceGroups(wanted))
             }
             Command::Replace { org, directory, group, members } => {
                 let here = model.told.iter().enumerate().filter(|(_, t)| {

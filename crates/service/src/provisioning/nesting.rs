@@ -1,0 +1,135 @@
+//! Groups inside groups as a directory tells of them. Here apart from members, because an edge is a rule: it moves
+//! everybody below it, so its people are carried out as those of a changed mapping are.
+
+use std::collections::{BTreeSet, HashSet};
+
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::DirectoryGroupChange;
+use portcullis_domain::directory_group::DirectoryGroup;
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, EventId};
+use portcullis_domain::plan::Plan;
+use portcullis_store::{Tx, apply, directory_group, mapping, subgroup};
+use serde_json::json;
+
+use super::{GroupSaid, Speaker};
+use crate::error::DirectoryRefusal;
+use crate::rules::{after_rule_change, listed};
+use crate::{Moment, ServiceError};
+
+/// The most groups that may be members of one group: an edge is read whole where a list is replaced.
+pub const MAX_SUBGROUPS: usize = 1_000;
+/// How many ids an audit event shows of a list; the count is always whole.
+const MAX_SHOWN: usize = 20;
+
+type Groups = Vec<DirectoryGroupId>;
+
+/// Puts groups into a group or takes them out; `moved` gathers those whose place changed.
+pub(super) fn change(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    group: &DirectoryGroup,
+    said: &GroupSaid,
+    moved: &mut BTreeSet<DirectoryGroupId>,
+) -> Result<Option<EventId>, ServiceError> {
+    let (add, remove) = difference(tx, speaker, group.id, said)?;
+    if add.is_empty() && remove.is_empty() {
+        return Ok(None);
+    }
+    if subgroup::counts(tx, speaker.directory)? {
+        moved.extend(add.iter().chain(&remove));
+    }
+    let shown = |ids: &[DirectoryGroupId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();
+    let event =
+        EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", group.id)).with(
+            json!({
+                "groups_added": add.len(), "groups_removed": remove.len(),
+                "first_added": shown(&add), "first_removed": shown(&remove),
+            }),
+        );
+    let changed = DirectoryGroup { updated_at: moment.now, ..group.clone() };
+    let mut changes = vec![DirectoryGroupChange::Update(changed).into()];
+    if !add.is_empty() {
+        changes.push(DirectoryGroupChange::AddGroups(group.id, add, Some(speaker.request)).into());
+    }
+    if !remove.is_empty() {
+        changes.push(DirectoryGroupChange::RemoveGroups(group.id, remove).into());
+    }
+    let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(applied.events.first().copied())
+}
+
+/// What is to be written: groups that are not members yet, and members that are to be none.
+fn difference(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    id: DirectoryGroupId,
+    said: &GroupSaid,
+) -> Result<(Groups, Groups), ServiceError> {
+    let present = subgroup::children(tx, id, "", i64::try_from(MAX_SUBGROUPS).unwrap_or(i64::MAX))?;
+    let present: BTreeSet<DirectoryGroupId> = present.into_iter().collect();
+    let (add, remove): (BTreeSet<_>, BTreeSet<_>) = match said {
+        GroupSaid::AddGroups(groups) => (groups.iter().copied().collect(), BTreeSet::new()),
+        GroupSaid::RemoveGroups(groups) => (BTreeSet::new(), groups.iter().copied().collect()),
+        GroupSaid::ReplaceGroups(groups) => {
+            let wanted: BTreeSet<_> = groups.iter().copied().collect();
+            let gone = present.difference(&wanted).copied().collect();
+            (wanted, gone)
+        }
+        _ => (BTreeSet::new(), BTreeSet::new()),
+    };
+    if add.contains(&id) {
+        let message = format!("`{id}` is the group itself");
+        return Err(DirectoryRefusal::InvalidValue { field: "members", message }.into());
+    }
+    let add: Groups = add.difference(&present).copied().collect();
+    let remove: Groups = remove.intersection(&present).copied().collect();
+    let left = present.len().saturating_add(add.len()).saturating_sub(remove.len());
+    if left > MAX_SUBGROUPS {
+        let message = format!("at most {MAX_SUBGROUPS} groups in one group");
+        return Err(DirectoryRefusal::InvalidValue { field: "members", message }.into());
+    }
+    let known: HashSet<_> =
+        directory_group::by_ids(tx, speaker.directory, &add)?.into_iter().map(|group| group.id).collect();
+    match add.iter().find(|group| !known.contains(group)) {
+        Some(unknown) => Err(DirectoryRefusal::UnknownMember(unknown.to_string()).into()),
+        None => Ok((add, remove)),
+    }
+}
+
+/// The groups in a group, where such groups count.
+pub(super) fn children(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    id: DirectoryGroupId,
+) -> Result<BTreeSet<DirectoryGroupId>, ServiceError> {
+    let children = subgroup::children(tx, id, "", i64::try_from(MAX_SUBGROUPS).unwrap_or(i64::MAX))?;
+    let count = !children.is_empty() && subgroup::counts(tx, directory)?;
+    Ok(if count { children.into_iter().collect() } else { BTreeSet::new() })
+}
+
+/// Whether a mapping names a group above this one.
+pub(super) fn is_mapped_above(tx: &mut Tx<'_>, id: DirectoryGroupId) -> Result<bool, ServiceError> {
+    let above: Groups = subgroup::above(tx, &[id])?.into_iter().map(|above| above.group).collect();
+    Ok(mapping::is_any_group_mapped(tx, &above)?)
+}
+
+/// Carries out what became of the people of these groups and of all below them.
+pub(super) fn after_move(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    moved: BTreeSet<DirectoryGroupId>,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    if moved.is_empty() {
+        return Ok(());
+    }
+    let moved: Groups = moved.into_iter().collect();
+    let all = subgroup::with_below(tx, &moved)?;
+    let touched = subgroup::memberships(tx, &all, "", listed())?;
+    after_rule_change(tx, moment, speaker.organization, &touched, cause)?;
+    Ok(())
+}
