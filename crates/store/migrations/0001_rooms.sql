@@ -217,7 +217,6 @@ CREATE TABLE directory_subgroups (
     PRIMARY KEY (parent, child)
 );
 CREATE INDEX directory_subgroups_child ON directory_subgroups (child, parent);
-CREATE INDEX directory_subgroups_directory ON directory_subgroups (directory);
 
 CREATE TABLE mappings (
     id TEXT NOT NULL PRIMARY KEY,
