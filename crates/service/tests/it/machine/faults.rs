@@ -69,7 +69,8 @@ const ROWS: &[Fault] = &[
     Fault {
         what: "an orphaned agent runs again",
         planted: Planted::Rows("UPDATE agents SET state = 'active' WHERE state = 'orphaned'"),
-        breaks: &["I1", "I4"],
+        // Where the agent is another organization's than the command's, that shows first.
+        breaks: &["I1", "I4", "I8"],
     },
     Fault {
         what: "a membership moves to another organization",
