@@ -91,6 +91,7 @@ actions! {
     MemberRestored = "member.restored", "An administrator lifted a suspension.";
     MemberDeprovisioned = "member.deprovisioned", "A membership ended.";
     MemberRevived = "member.revived", "A directory gave an ended membership life again, without anything it had.";
+    MemberAttached = "member.attached", "A person who came back was recognized as the user whom they were before.";
     MemberLinked = "member.linked", "A connection's subject was linked to a member.";
     LastOwnerKept = "member.last_owner_kept", "A last owner left: the bare ownership stays, everything else ended.";
     UserEnded = "user.ended", "A user's last membership ended; the authenticators ended with it.";

@@ -399,6 +399,13 @@ pub enum TombstoneChange {
     LiftOf(MembershipId),
     /// Lifted for these identifiers: a directory or an administrator named them anew.
     LiftNamed(OrganizationId, Vec<Identifier>),
+    /// Lifted for a former membership, and remembered for the one that the same person has now: it leaves them again.
+    HandDown {
+        /// The membership that ended.
+        from: MembershipId,
+        /// The membership of the same person in the same organization.
+        to: MembershipId,
+    },
 }
 
 /// Changes of receipts.

@@ -6,7 +6,7 @@
 use portcullis_domain::access::resolve;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Cause, CauseKind};
-use portcullis_domain::change::{MembershipChange, TombstoneChange};
+use portcullis_domain::change::{MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::id::{MembershipId, OrganizationId, ReceiptId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::Ownership;
@@ -17,7 +17,7 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::{Refusal, Timestamp, access::Access};
 use portcullis_store::db::Lock;
 use portcullis_store::membership::MembershipFilter;
-use portcullis_store::{Tx, apply, facts, leaver, membership, role, user};
+use portcullis_store::{Tx, apply, connection, facts, leaver, membership, role, user};
 use serde_json::json;
 
 use crate::access::{off_board_member, settle};
@@ -294,6 +294,68 @@ pub fn reason_text(text: &str) -> Result<String, ServiceError> {
         return Err(ServiceError::invalid("reason", message));
     }
     Ok(text.to_owned())
+}
+
+/// Says that a person whom a directory brought back is the user whom they were before: what lay on the former
+/// membership's names and subjects is lifted, so that the person may sign in by them again. Grants, tokens, agents and
+/// links of the former membership stay behind.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for either membership; [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`] for one
+/// that has ended; [`ServiceError::Invalid`] if the former one has not; [`ServiceError::Taken`] if one of the two is
+/// somebody already: the new one joined, signed in or has a user with more than this membership, or the former user
+/// has a living membership here.
+pub fn attach(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    former: MembershipId,
+    cause: Cause,
+) -> Result<Membership, ServiceError> {
+    tx.lock(Lock::Rules(organization))?;
+    // The older one first: memberships are locked in the order of their ids.
+    let past = membership::find_locked(tx, former)?.filter(|m| m.organization == organization);
+    let past = past.ok_or(ServiceError::NotFound(NOUN))?;
+    let member = changeable(tx, moment, caller, organization, id)?;
+    must_not_outrank(tx, caller, &past)?;
+    if member.ended.is_some() {
+        return Err(Refusal::MemberInactive.into());
+    }
+    if past.ended.is_none() || past.id == member.id {
+        return Err(ServiceError::invalid(
+            "former",
+            "it names a membership of this organization that has ended",
+        ));
+    }
+    if member.user == past.user {
+        return Ok(member);
+    }
+    let mut users = [member.user, past.user];
+    users.sort_unstable();
+    for one in users {
+        user::find_locked(tx, one)?.ok_or(ServiceError::NotFound("user"))?;
+    }
+    let known = member.joined_at.is_some()
+        || membership::of_user(tx, member.user)?.len() > 1
+        || !user::authenticators_of(tx, member.user)?.is_empty()
+        || !connection::links_of(tx, id)?.is_empty();
+    let lives = |m: &Membership| m.organization == organization && m.ended.is_none();
+    if known || membership::of_user(tx, past.user)?.iter().any(lives) {
+        return Err(ServiceError::Taken("user"));
+    }
+    let event = EventDraft::new(Action::MemberAttached, Target::new("membership", id))
+        .about(Target::new("user", past.user))
+        .with(json!({ "former": former }));
+    let changes = vec![
+        MembershipChange::SetUser(id, past.user).into(),
+        UserChange::End(member.user, moment.now).into(),
+        UserChange::Revive(past.user).into(),
+        TombstoneChange::HandDown { from: former, to: id }.into(),
+    ];
+    let plan = Plan::because(organization, cause).then_all(event, changes);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
 
 /// Puts a user whom another organization knows into this one, at once and without a role: the root token's say is

@@ -36,7 +36,15 @@ const FORMER: Statement = Statement::read(
     "SELECT kind, value FROM former_identifiers WHERE membership = $1 LIMIT 1000",
 );
 
-pub(crate) const ALL: &[&Statement] = &[&LAY, &LIFT_OF, &LIFT_NAMED, &FIND, &REMEMBER, &FORMER];
+const HAND_DOWN: Statement = Statement::change(
+    "tombstone.hand_down",
+    "INSERT INTO former_identifiers (membership, kind, value) \
+     SELECT m.id, t.kind, t.value FROM tombstones t JOIN memberships m ON m.id = $1 AND m.organization = t.organization \
+     WHERE t.membership = $2 AND t.organization = $3 AND t.lifted_at IS NULL \
+     ON CONFLICT (membership, kind, value) DO NOTHING",
+);
+
+pub(crate) const ALL: &[&Statement] = &[&LAY, &LIFT_OF, &LIFT_NAMED, &FIND, &REMEMBER, &FORMER, &HAND_DOWN];
 
 const KINDS: [IdentifierKind; 4] =
     [IdentifierKind::UserName, IdentifierKind::Email, IdentifierKind::ExternalId, IdentifierKind::Subject];
@@ -50,6 +58,10 @@ pub(crate) fn apply(tx: &mut Tx<'_>, of: OrganizationId, change: &TombstoneChang
         }
         TombstoneChange::LiftOf(membership) => {
             tx.run(&LIFT_OF, params![membership, of])?;
+        }
+        TombstoneChange::HandDown { from, to } => {
+            tx.run(&HAND_DOWN, params![to, from, of])?;
+            tx.run(&LIFT_OF, params![from, of])?;
         }
         TombstoneChange::LiftNamed(organization, identifiers) => {
             for i in identifiers {

@@ -61,7 +61,9 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             | AgentChange::Disable(id, _)
             | AgentChange::Orphan(id, _) => found("agents", id),
         },
-        Change::Tombstone(TombstoneChange::LiftOf(id)) => found("memberships", id),
+        Change::Tombstone(TombstoneChange::LiftOf(id) | TombstoneChange::HandDown { from: id, .. }) => {
+            found("memberships", id)
+        }
         _ => None,
     }
 }

@@ -51,7 +51,7 @@ kinds! {
     ConnectionDelete, LinkCreate, LinkDeleteOf, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
     GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan,
     TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndInvitations, EndOfOrganization,
-    TombstoneLay, TombstoneLiftOf, TombstoneLiftNamed, ReceiptOpen, OutboxPut,
+    TombstoneLay, TombstoneLiftOf, TombstoneLiftNamed, TombstoneHandDown, ReceiptOpen, OutboxPut,
 }
 
 /// The kind of a change. Exhaustive: a new change needs a kind, and so something that makes one.
@@ -135,6 +135,7 @@ fn kind_of(change: &Change) -> Kind {
         Change::Tombstone(TombstoneChange::Lay { .. }) => Kind::TombstoneLay,
         Change::Tombstone(TombstoneChange::LiftOf(_)) => Kind::TombstoneLiftOf,
         Change::Tombstone(TombstoneChange::LiftNamed(..)) => Kind::TombstoneLiftNamed,
+        Change::Tombstone(TombstoneChange::HandDown { .. }) => Kind::TombstoneHandDown,
         Change::Receipt(ReceiptChange::Open(_)) => Kind::ReceiptOpen,
         Change::Outbox(OutboxChange::Put { .. }) => Kind::OutboxPut,
     }

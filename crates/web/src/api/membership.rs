@@ -203,6 +203,14 @@ struct OffBoarded {
     receipt: String,
 }
 
+/// Who somebody was before.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Attaching {
+    /// The membership of this organization that ended.
+    former: String,
+}
+
 /// The rows.
 pub fn operations() -> Vec<Operation> {
     const ALL: &str = "/organizations/{org}/members";
@@ -234,6 +242,15 @@ pub fn operations() -> Vec<Operation> {
         .takes::<OffBoarding>()
         .gives::<OffBoarded>()
         .refuses(&["above_own_rank", "last_owner"]),
+        Operation::act(
+            "/organizations/{org}/members/{mem}/attach",
+            write,
+            "Says that somebody whom a directory brought back is the user whom they were before.",
+            attach,
+        )
+        .takes::<Attaching>()
+        .gives::<Member>()
+        .refuses(&["above_own_rank", "member_inactive", "taken"]),
     ]
 }
 
@@ -323,4 +340,22 @@ async fn off_board(
         })
         .await?;
     Ok(Json(OffBoarded { receipt: receipt.to_string() }))
+}
+
+async fn attach(
+    State(app): State<App>,
+    scope: Scope,
+    Path((_, mem)): Path<(String, String)>,
+    body: Body<Attaching>,
+) -> Result<Json<Member>, Problem> {
+    let (organization, member, former) =
+        (scope.organization.id, id(&mem, NOUN)?, id(&body.value.former, NOUN)?);
+    let cause = scope.cause();
+    let attached = app
+        .portcullis()
+        .write(Priority::Ordinary, move |tx, moment| {
+            membership::attach(tx, moment, &scope.caller, (organization, member), former, cause)
+        })
+        .await?;
+    Ok(Json(Member::of(&attached)))
 }

@@ -122,6 +122,18 @@ async fn nobody_changes_somebody_of_higher_rank_or_takes_the_last_owner_out() {
     let second = scene.bench.member(scene.owner.organization, "second@acme.test", "owner");
     let (status, gone) = scene.as_of(&second, "POST", &off_board, leave).await;
     assert_eq!(status, 200, "now there is another owner: {gone}");
+    // Nor says anybody below them who an owner was before, or that somebody was one.
+    let left = |member: &portcullis_testkit::Persona| json!({ "former": member.membership.to_string() });
+    let attach = |member: &portcullis_testkit::Persona| format!("{}/attach", one(member));
+    for (to, former) in [(&second, &scene.member), (&scene.member, &second)] {
+        refused(scene.as_of(&scene.admin, "POST", &attach(to), left(former)).await, 403, "above_own_rank");
+    }
+    refused(
+        scene.as_of(&second, "POST", &attach(&scene.member), left(&scene.viewer)).await,
+        400,
+        "invalid_field",
+    );
+    refused(scene.as_of(&second, "POST", &attach(&scene.member), left(&scene.owner)).await, 409, "taken");
 }
 
 #[tokio::test]
@@ -170,6 +182,9 @@ async fn a_foreign_member_answers_like_an_unknown_one() {
         answers.push(scene.as_of(&scene.stranger, "PATCH", &path, suspend).await);
         let leave = json!({ "reason": "x" });
         answers.push(scene.as_of(&scene.stranger, "POST", &format!("{path}/offboard"), leave).await);
+        let former = json!({ "former": named });
+        let own = format!("/api/v1/organizations/globex/members/{}/attach", scene.stranger.membership);
+        answers.push(scene.as_of(&scene.stranger, "POST", &own, former).await);
     }
     for answer in &answers {
         refused(answer.clone(), 404, "not_found");

@@ -123,6 +123,50 @@ async fn a_leaver_does_not_come_back_by_a_live_session_at_the_provider_nor_by_an
 }
 
 #[tokio::test]
+async fn whoever_comes_back_signs_in_by_the_former_subject_once_an_administrator_says_who_they_are() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    let told = scim_user(ADA, ADA, "person-000000");
+    let (_, first) = world.call("POST", &users, &token, told.clone()).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let former = world.members("acme", ADA).await[0].clone();
+    let attach = |to: &Value, body: Value| {
+        let path = format!("/organizations/acme/members/{}/attach", to["id"].as_str().unwrap());
+        let world = &world;
+        async move { world.root("POST", &path, body).await }
+    };
+    let one = format!("{users}/{}", first["id"].as_str().unwrap());
+    assert_eq!(world.call("DELETE", &one, &token, Value::Null).await.0, 204);
+    let (status, _) = world.call("POST", &users, &token, told).await;
+    assert_eq!(status, 201);
+    assert_eq!(world.outcome(&connection, ADA).await, "tombstoned", "the subject is the former person's");
+    let all = world.members("acme", ADA).await;
+    let member = all.iter().find(|m| m["id"] != former["id"]).unwrap();
+    assert_ne!(member["user"]["id"], former["user"]["id"], "nobody is taken for a former person by a name");
+    for (to, body, code) in [
+        (member, json!({ "former": member["id"] }), (400, "invalid_field")),
+        (&former, json!({ "former": former["id"] }), (409, "member_inactive")),
+        (member, json!({ "former": "mem_00000000000000000000000000000001" }), (404, "not_found")),
+    ] {
+        let (status, problem) = attach(to, body).await;
+        assert_eq!((status, problem["code"].as_str().unwrap()), code, "{problem}");
+    }
+    let (status, attached) = attach(member, json!({ "former": former["id"] })).await;
+    assert_eq!((status, &attached["user"]["id"]), (200, &former["user"]["id"]), "{attached}");
+    assert_eq!(world.events("acme", "member.attached").await.len(), 1);
+    assert_eq!(attach(member, json!({ "former": former["id"] })).await.0, 200, "what is so already stays so");
+    assert_eq!(world.events("acme", "member.attached").await.len(), 1);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let receipts = world.root("GET", "/organizations/acme/receipts", Value::Null).await.1;
+    assert_eq!(receipts["items"].as_array().unwrap().len(), 1, "the former membership stays ended");
+    // They leave again, before and behind the same subject.
+    let path = format!("/organizations/acme/members/{}/offboard", member["id"].as_str().unwrap());
+    assert_eq!(world.root("POST", &path, json!({ "reason": "left" })).await.0, 200);
+    assert_eq!(world.outcome(&connection, ADA).await, "tombstoned");
+}
+
+#[tokio::test]
 async fn an_owner_is_never_linked_by_an_address_but_from_their_own_session() {
     let world = World::new().await;
     let connection = world.connection("acme", json!({})).await;

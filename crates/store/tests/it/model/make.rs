@@ -539,6 +539,11 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         Kind::TombstoneLiftOf => {
             TombstoneChange::LiftOf(dice.pick(maps.tombstones.iter().map(|(_, _, of)| *of))?).into()
         }
+        Kind::TombstoneHandDown => TombstoneChange::HandDown {
+            from: dice.pick(maps.tombstones.iter().map(|(_, _, of)| *of))?,
+            to: dice.pick(maps.members.keys().copied())?,
+        }
+        .into(),
         Kind::TombstoneLiftNamed => TombstoneChange::LiftNamed(org, some_identifiers(maps, dice)).into(),
         Kind::ReceiptOpen => {
             let found = dice.pick(maps.members.values().cloned())?;

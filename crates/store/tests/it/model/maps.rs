@@ -601,6 +601,12 @@ impl Maps {
                 self.tombstones.extend(identifiers.iter().map(|i| (*organization, i.clone(), *membership)));
             }
             TombstoneChange::LiftOf(membership) => self.tombstones.retain(|(_, _, of)| of != membership),
+            TombstoneChange::HandDown { from, to } => {
+                let home = self.members.get(to).map(|m| m.organization);
+                let handed = self.tombstones.iter().filter(|(o, _, of)| of == from && Some(*o) == home);
+                self.former.extend(handed.map(|(_, identifier, _)| (*to, identifier.clone())));
+                self.tombstones.retain(|(_, _, of)| of != from);
+            }
             TombstoneChange::LiftNamed(organization, named) => {
                 self.tombstones.retain(|(o, i, _)| o != organization || !named.contains(i));
             }
