@@ -111,6 +111,36 @@ impl Facet {
     }
 }
 
+/// What changes of a person's facets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FacetChange {
+    /// Those that come.
+    pub new: BTreeSet<Facet>,
+    /// Those that go.
+    pub gone: BTreeSet<Facet>,
+    /// How many came beyond what one person may have, and are not kept.
+    pub left_out: usize,
+}
+
+impl FacetChange {
+    /// From `before` to `now`; of what was before, only what `is_said` goes.
+    ///
+    /// What is withdrawn goes in any case, so that nobody keeps a value by bringing more than [`MAX_FACETS`] others.
+    #[must_use]
+    pub fn between(
+        before: &BTreeSet<Facet>,
+        now: &BTreeSet<Facet>,
+        is_said: impl Fn(&Facet) -> bool,
+    ) -> Self {
+        let gone: BTreeSet<Facet> = before.difference(now).filter(|f| is_said(f)).cloned().collect();
+        let room = MAX_FACETS.saturating_sub(before.len().saturating_sub(gone.len()));
+        let wanted = now.difference(before).count();
+        let new: BTreeSet<Facet> = now.difference(before).take(room).cloned().collect();
+        let left_out = wanted.saturating_sub(new.len());
+        Self { new, gone, left_out }
+    }
+}
+
 /// A path of organizational units in its one spelling: from `/`, without a slash at its end.
 #[must_use]
 pub fn unit_path(text: &str) -> Option<String> {

@@ -13,7 +13,7 @@ use portcullis_domain::connection::Connection;
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, MembershipId, RequestId};
-use portcullis_domain::mapping::{Facet, MAX_FACETS};
+use portcullis_domain::mapping::{Facet, FacetChange};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_NAME, email_key, has_nul};
 use portcullis_domain::tombstone::Identifier;
@@ -325,26 +325,25 @@ fn keep_facets(
     request: RequestId,
 ) -> Result<(), ServiceError> {
     let before = directory_user::facets(tx, user)?;
-    let said = |facet: &&Facet| facet.attribute_key().is_some_and(|name| arrival.texts.contains_key(name));
+    let is_said = |facet: &Facet| facet.attribute_key().is_some_and(|name| arrival.texts.contains_key(name));
     let values = arrival.texts.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)));
     let now: BTreeSet<Facet> = values.filter_map(|(name, text)| Facet::attribute(name, text)).collect();
-    let new: BTreeSet<Facet> = now.difference(&before).cloned().collect();
-    let gone: BTreeSet<Facet> = before.iter().filter(said).filter(|f| !now.contains(f)).cloned().collect();
-    let left = before.len().saturating_add(new.len()).saturating_sub(gone.len());
-    // Cut off is not said: beyond what is kept of one person, what was kept stays.
-    if (new.is_empty() && gone.is_empty()) || left > MAX_FACETS {
+    let FacetChange { new, gone, left_out } = FacetChange::between(&before, &now, is_said);
+    if new.is_empty() && gone.is_empty() {
         return Ok(());
     }
     let directory = arrival.connection.claims_directory;
     let event = EventDraft::new(Action::DirectoryUserUpdated, Target::new("directory_user", user))
         .about(Target::new("membership", membership))
-        .with(json!({ "values_added": new.len(), "values_removed": gone.len() }));
+        .with(json!({
+            "values_added": new.len(), "values_removed": gone.len(), "values_left_out": left_out,
+        }));
     let mut changes = Vec::new();
-    if !new.is_empty() {
-        changes.push(DirectoryUserChange::AddFacets(user, directory, new, Some(request)).into());
-    }
     if !gone.is_empty() {
         changes.push(DirectoryUserChange::RemoveFacets(user, gone).into());
+    }
+    if !new.is_empty() {
+        changes.push(DirectoryUserChange::AddFacets(user, directory, new, Some(request)).into());
     }
     let plan = Plan::because(arrival.connection.organization, arrival.cause(request));
     apply(tx, &plan.then_all(event, changes), moment.now, &mut moment.random)?;

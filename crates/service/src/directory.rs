@@ -164,6 +164,10 @@ pub fn update(
     if let Some(called) = &changes.name {
         is.name = name(called)?;
     }
+    // Each lets people in, or keeps them, whom the mappings give more than the caller may.
+    if changes.settle_s.is_some() || changes.nesting.is_some() {
+        must_reach(tx, caller, &was)?;
+    }
     if let Some(seconds) = changes.settle_s {
         is.settle_s = settle_s(seconds)?;
     }

@@ -28,6 +28,7 @@ use serde_json::json;
 
 use crate::access::{settle, settle_as};
 use crate::error::DirectoryRefusal;
+use crate::membership::settled;
 use crate::{Moment, ServiceError};
 
 pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group, hold_rules};
@@ -167,7 +168,7 @@ pub fn create_user(
     let directory = directory::find(tx, speaker.organization, speaker.directory)?
         .ok_or(ServiceError::NotFound("directory"))?;
     let now = moment.now;
-    let known = recognize(tx, &directory, said)?;
+    let known = recognize(tx, moment, &directory, said)?;
     let rules = facts::rules_at(tx, speaker.organization, speaker.directory)?;
     let membership = match &known {
         Some(known) => known.id,
@@ -300,6 +301,7 @@ fn new_member(
 /// its domain is proven, and this directory does not tell of it yet.
 fn recognize(
     tx: &mut Tx<'_>,
+    moment: &mut Moment,
     directory: &Directory,
     said: &PersonSaid,
 ) -> Result<Option<Membership>, ServiceError> {
@@ -312,7 +314,12 @@ fn recognize(
             continue;
         }
         for candidate in membership::by_email(tx, directory.organization, &key)? {
-            if candidate.ended.is_none() && found.iter().all(|f| f.id != candidate.id) {
+            if candidate.ended.is_some() || found.iter().any(|f| f.id == candidate.id) {
+                continue;
+            }
+            // Who has lost their life, and only the job has not come by yet, is a former person.
+            let candidate = settled(tx, moment, directory.organization, candidate.id)?;
+            if candidate.ended.is_none() {
                 found.push(candidate);
             }
         }

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 
 use portcullis_domain::mapping::{
-    Facet, FacetSource, MAX_ATTRIBUTE_NAME, MAX_UNIT_LEVELS, MappingSource, unit_path,
+    Facet, FacetChange, FacetSource, MAX_ATTRIBUTE_NAME, MAX_FACETS, MAX_UNIT_LEVELS, MappingSource,
+    unit_path,
 };
 use portcullis_domain::text::MAX_IDENTIFIER;
 
@@ -90,4 +91,16 @@ fn what_a_value_gives_names_the_mapping_the_directory_and_the_request_and_no_gro
     facts.matched = vec![Matched { group: None, ..maps(7, 1, "owner") }];
     let resolved = resolve(&facts, now);
     assert_eq!(resolved.access.role, None, "automation gives no explicit-only role");
+}
+
+#[test]
+fn a_value_that_is_withdrawn_goes_however_many_others_come() {
+    let value = |name: &str, number: usize| Facet::attribute(name, &number.to_string()).unwrap();
+    let before: BTreeSet<Facet> = [value("department", 1), value("silent", 1)].into();
+    let flood: BTreeSet<Facet> = (0..MAX_FACETS).map(|number| value("hobby", number)).collect();
+    let change = FacetChange::between(&before, &flood, |facet| facet.attribute_key() != Some("silent"));
+    assert_eq!(change.gone, [value("department", 1)].into(), "what was not said stays");
+    assert_eq!((change.new.len(), change.left_out), (MAX_FACETS - 1, 1), "with it no more than there may be");
+    let same = FacetChange::between(&before, &before, |_| true);
+    assert_eq!(same, FacetChange::default());
 }

@@ -153,3 +153,25 @@ async fn a_directory_gives_no_role_above_whoever_sets_it() {
     assert_eq!(scene.as_of(&scene.admin, "PATCH", &one, to(json!("lead"))).await.0, 200);
     refused(scene.as_of(&steward, "PATCH", &one, to(json!("member"))).await, 403, "above_own_rank");
 }
+
+#[tokio::test]
+async fn whose_groups_and_how_long_they_count_is_said_by_nobody_below_what_they_give() {
+    let scene = Scene::new();
+    let permissions = || json!(["directories.read", "directories.write"]);
+    let below = ranked(&scene, "steward", 650, permissions()).await;
+    let above = ranked(&scene, "head", 750, permissions()).await;
+    for (role, status) in [("admin", 403), ("lead", 200)] {
+        let made = scene.made(DIRECTORIES, json!({ "kind": "scim", "name": "Okta" })).await;
+        let mapping = json!({
+            "directory": made["id"], "group": { "external_id": "it-admins" }, "role": role,
+        });
+        scene.made("/api/v1/organizations/acme/mappings", mapping).await;
+        let one = format!("{DIRECTORIES}/{}", id(&made));
+        for change in [json!({ "nested": true }), json!({ "settle_s": 86_400 })] {
+            let answer = scene.as_of(&below, "PATCH", &one, change.clone()).await;
+            assert_eq!(answer.0, status, "{role}, {change}: {}", answer.1);
+            assert_eq!(scene.as_of(&above, "PATCH", &one, change).await.0, 200);
+        }
+        assert_eq!(scene.as_of(&below, "PATCH", &one, json!({ "name": "Okta EU" })).await.0, 200);
+    }
+}
