@@ -74,11 +74,13 @@ pub(crate) fn admit(portcullis: &Portcullis, address: &str, visitor: &Visitor) -
     Ok(())
 }
 
-/// Forgets the tries of an address from a source: the right person came.
+/// Forgets the tries of an address from a source: the right person came. The source keeps its wrong tries only: a whole
+/// office may stand behind one address.
 pub(crate) fn forget(portcullis: &Portcullis, address: &str, visitor: &Visitor) {
-    let [(both, _), (address, _), _] = throttle_keys(address, visitor);
+    let [(both, _), (address, _), (source, _)] = throttle_keys(address, visitor);
     portcullis.door().throttle.forget(&both);
     portcullis.door().throttle.forget(&address);
+    portcullis.door().throttle.take_back(&source);
 }
 
 fn throttle_keys(address: &str, visitor: &Visitor) -> [(String, Allowance); 3] {

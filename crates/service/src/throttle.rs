@@ -77,6 +77,14 @@ impl Throttle {
         Ok(())
     }
 
+    /// Takes one counted try back: it was right, and those before it stay counted.
+    pub fn take_back(&self, key: &str) {
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(window) = windows.get_mut(key) {
+            window.tries = window.tries.saturating_sub(1);
+        }
+    }
+
     /// Forgets the tries under that key: the right person came.
     pub fn forget(&self, key: &str) {
         self.windows.lock().unwrap_or_else(PoisonError::into_inner).remove(key);

@@ -151,6 +151,27 @@ async fn a_password_signs_in_and_wrong_ones_are_answered_alike_and_throttled() {
 }
 
 #[tokio::test]
+async fn a_whole_office_behind_one_address_signs_in_and_its_wrong_tries_stay_counted() {
+    let world = World::new().await;
+    joined(&world, "acme", ADA, "member").await;
+    let tried = async |email: &str, password: &str| {
+        let fields = [("email", email), ("password", password), ("return_to", "/console")];
+        let mut browser = Browser::new().unwrap();
+        browser.submit(&format!("{}/login", world.base), &fields).await.unwrap()
+    };
+    for number in 0..59 {
+        let wrong = tried(&format!("somebody-{number}@acme.example"), "a guess that is wrong").await;
+        assert_ne!(wrong.status, 429, "{number}");
+        if number % 2 == 0 {
+            assert_eq!(outcome(&tried(ADA, PASSWORD).await), "ok", "{number}");
+        }
+    }
+    assert_eq!(outcome(&tried(ADA, PASSWORD).await), "ok");
+    assert_ne!(tried("one-more@acme.example", "a guess that is wrong").await.status, 429);
+    assert_eq!(tried(ADA, PASSWORD).await.status, 429, "sixty wrong ones from one source");
+}
+
+#[tokio::test]
 async fn a_person_in_two_organizations_proves_one_password_and_chooses() {
     let world = World::new().await;
     world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
