@@ -1,16 +1,19 @@
 //! The one road for a poll: what differs, written in small transactions by the same functions as a SCIM call.
 //!
-//! Who leaves goes first, before anything else of the run. Whoever moves from one group to another is added before they
+//! Who leaves goes first, before anything else of the run, and leaves whatever else cannot be stored of them: a name that
+//! somebody else has here delays the name, never the leaving. Whoever moves from one group to another is added before they
 //! are removed, so that nobody who keeps their access loses it for a moment.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use portcullis_domain::cause::CauseKind;
+use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, RequestId};
+use portcullis_domain::mapping::Facet;
 use portcullis_store::db::Lock;
 use portcullis_store::google::{self, Stage};
-use portcullis_store::{Priority, StoreError, Tx, membership};
+use portcullis_store::{Priority, StoreError, Tx, directory_user, membership};
 
 use super::client::Client;
 use super::comparing::{self, People};
@@ -31,9 +34,14 @@ const PAGE: i64 = 1_000;
 #[derive(Debug, Clone)]
 enum Step {
     Remove(DirectoryUserId),
+    /// Inactive, and nothing else that could be refused: everything else stays as it was said before.
+    Stop(DirectoryUserId),
     Say(DirectoryUserId, Box<PersonSaid>),
     Tell(Box<PersonSaid>),
-    NewGroup { id: String, email: String },
+    NewGroup {
+        id: String,
+        email: String,
+    },
     NameGroup(DirectoryGroupId, String),
     Add(DirectoryGroupId, Vec<DirectoryUserId>),
     Take(DirectoryGroupId, Vec<DirectoryUserId>),
@@ -63,18 +71,19 @@ impl Writer<'_> {
             .map(Step::Remove)
             .chain(stopped.into_iter().map(|(id, said)| Step::Say(id, Box::new(said))))
             .collect();
-        self.write(leaving, Priority::OffBoarding).await?;
+        // Whoever is named here again is stopped already: what is left of it is the name.
+        let renamed = self.write_once(leaving, Priority::OffBoarding).await?;
         let telling: Vec<Step> = changed
             .into_iter()
             .map(|(id, said)| Step::Say(id, Box::new(said)))
+            .chain(renamed)
             .chain(new.into_iter().map(|said| Step::Tell(Box::new(said))))
             .collect();
         let stuck = self.write_taken(telling).await?;
-        if stuck.len() > 1 {
-            // Their names go round in a circle: each is set aside first, so that every name is free.
-            let aside = stuck.iter().filter_map(Step::set_aside).collect();
-            self.write(aside, Priority::Ordinary).await?;
-        }
+        // Their names go round in a circle, or somebody of whom nothing is said has one: each is set aside first, so that
+        // every name is free that can be, and everything else that is said of them counts.
+        let aside = stuck.iter().filter_map(Step::set_aside).collect();
+        self.write(aside, Priority::Ordinary).await?;
         self.write(stuck, Priority::Ordinary).await
     }
 
@@ -210,23 +219,37 @@ impl Writer<'_> {
     async fn each(&self, steps: Vec<Step>, priority: Priority) -> Result<Vec<Step>, PollFailure> {
         let mut taken = Vec::new();
         for step in steps {
-            match self.carry_out(vec![step.clone()], priority).await {
-                Ok(()) => {}
-                Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error).into()),
-                Err(ServiceError::Taken(_)) => taken.push(step),
-                // Gone meanwhile: an administrator deleted it, or there is nothing left to do.
-                Err(ServiceError::NotFound(_)) => {}
-                Err(error) => {
-                    tracing::warn!(
-                        directory.id = %self.client.source().directory, run.id = %self.run,
-                        error.code = error.code(), error.message = %error,
-                        "something that Google says cannot be stored"
-                    );
-                    self.progress.note(|counts| counts.refused += 1);
-                }
+            let Some(refusal) = self.refusal(step.clone(), priority).await? else { continue };
+            if let Some(stop) = step.stop()
+                && let Some(refusal) = self.refusal(stop, Priority::OffBoarding).await?
+            {
+                self.note_refusal(&refusal);
+            }
+            match refusal {
+                ServiceError::Taken(_) => taken.push(step),
+                refusal => self.note_refusal(&refusal),
             }
         }
         Ok(taken)
+    }
+
+    /// Writes this by itself; why it is refused, if it is.
+    async fn refusal(&self, step: Step, priority: Priority) -> Result<Option<ServiceError>, PollFailure> {
+        match self.carry_out(vec![step], priority).await {
+            // Gone meanwhile: an administrator deleted it, or there is nothing left to do.
+            Ok(()) | Err(ServiceError::NotFound(_)) => Ok(None),
+            Err(ServiceError::Store(error)) => Err(ServiceError::Store(error).into()),
+            Err(refusal) => Ok(Some(refusal)),
+        }
+    }
+
+    fn note_refusal(&self, refusal: &ServiceError) {
+        tracing::warn!(
+            directory.id = %self.client.source().directory, run.id = %self.run,
+            error.code = refusal.code(), error.message = %refusal,
+            "something that Google says cannot be stored"
+        );
+        self.progress.note(|counts| counts.refused += 1);
     }
 
     /// One transaction: holds the directory first, then writes.
@@ -261,6 +284,14 @@ impl Writer<'_> {
 }
 
 impl Step {
+    /// Of this, that somebody is inactive: true and to be said, whatever else of it is refused.
+    fn stop(&self) -> Option<Self> {
+        match self {
+            Self::Say(id, said) if said.active == Some(false) => Some(Self::Stop(*id)),
+            _ => None,
+        }
+    }
+
     /// The same person under a name that nobody else has, their id.
     fn set_aside(&self) -> Option<Self> {
         let Self::Say(id, said) = self else { return None };
@@ -288,6 +319,15 @@ fn carry(
         Step::Remove(id) => {
             provisioning::delete_user(tx, moment, speaker, *id)?;
             counts.ended += 1;
+        }
+        Step::Stop(id) => {
+            let facets = directory_user::facets(tx, *id)?;
+            let mut was_active = false;
+            provisioning::change_user(tx, moment, speaker, *id, |before| {
+                was_active = before.inactive_at.is_none();
+                Ok(stopped(before, facets))
+            })?;
+            counts.ended += u64::from(was_active);
         }
         Step::Say(id, said) => {
             let mut was_active = false;
@@ -330,6 +370,20 @@ fn carry(
         }
     }
     Ok(())
+}
+
+/// What was said of somebody before, and that they are inactive.
+fn stopped(before: &DirectoryUser, facets: BTreeSet<Facet>) -> PersonSaid {
+    PersonSaid {
+        external_id: before.external_id.clone(),
+        user_name: before.user_name.clone(),
+        display_name: before.display_name.clone(),
+        full_name: String::new(),
+        emails: before.email_keys.clone(),
+        active: Some(false),
+        facets,
+        attributes: before.attributes.clone(),
+    }
 }
 
 /// Whether a living member has one of these addresses: of them the directory is heard though it says suspended. Of

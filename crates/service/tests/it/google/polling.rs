@@ -39,6 +39,12 @@ on_both! {
     a_poll_that_finds_nothing_new_writes_no_fact_no_access_and_no_event_on_postgresql => with_a_stranger, unchanged;
     an_address_that_changes_hands_changes_no_person_on_sqlite,
     an_address_that_changes_hands_changes_no_person_on_postgresql => World::new, addresses;
+    a_suspended_person_leaves_though_their_new_name_is_still_somebody_elses_here_on_sqlite,
+    a_suspended_person_leaves_though_their_new_name_is_still_somebody_elses_here_on_postgresql =>
+        World::new, leaves_renamed;
+    a_suspended_person_leaves_though_they_swapped_names_with_a_colleague_on_sqlite,
+    a_suspended_person_leaves_though_they_swapped_names_with_a_colleague_on_postgresql =>
+        World::new, leaves_swapped;
 }
 
 async fn brings_access(world: &World) {
@@ -138,6 +144,80 @@ async fn addresses(world: &World) {
     assert_eq!(names[&bob.id], "eve@acme.test");
     assert_eq!(names[&ada.id], "ada.king@acme.test");
     assert_eq!(world.counts()["refused"], json!(0));
+}
+
+async fn leaves_renamed(world: &World) {
+    world.poll().await;
+    let (ada, bob) = (world.member("ada@acme.test"), world.member("bob@acme.test"));
+    let key = world.key_of(bob.id);
+    // A fast poll hears of Bob alone: that Ada gave her address up is said by the next full one.
+    world.google.change(|company| {
+        company.person_mut("1001").unwrap().primary_email = "ada.king@acme.test".into();
+        let bob = company.person_mut("1002").unwrap();
+        (bob.suspended, bob.primary_email) = (true, "ada@acme.test".into());
+    });
+    world.fast().await;
+    assert_eq!((world.state("bob@acme.test"), world.decision(&key)), (Deprovisioned, Decision::TokenEnded));
+    assert_eq!((world.receipts(bob.id).len(), world.state("ada@acme.test")), (1, Active));
+    assert_eq!((&world.counts()["ended"], &world.counts()["refused"]), (&json!(1), &json!(1)));
+    world.full().await;
+    let names = world.user_names();
+    assert_eq!([&names[&ada.id], &names[&bob.id]], ["ada.king@acme.test", "ada@acme.test"]);
+    assert_eq!((world.counts()["refused"].clone(), world.state("ada@acme.test")), (json!(0), Active));
+}
+
+async fn leaves_swapped(world: &World) {
+    world.poll().await;
+    let (ada, bob) = (world.member("ada@acme.test"), world.member("bob@acme.test"));
+    let key = world.key_of(bob.id);
+    world.google.change(|company| {
+        company.person_mut("1001").unwrap().primary_email = "bob@acme.test".into();
+        let bob = company.person_mut("1002").unwrap();
+        (bob.suspended, bob.primary_email) = (true, "ada@acme.test".into());
+    });
+    world.full().await;
+    assert_eq!((world.state("bob@acme.test"), world.decision(&key)), (Deprovisioned, Decision::TokenEnded));
+    assert_eq!((world.receipts(bob.id).len(), world.state("ada@acme.test")), (1, Active));
+    let names = world.user_names();
+    assert_eq!([&names[&ada.id], &names[&bob.id]], ["bob@acme.test", "ada@acme.test"]);
+    assert_eq!((&world.counts()["ended"], &world.counts()["refused"]), (&json!(1), &json!(0)));
+    let before = world.everything();
+    world.full().await;
+    assert_eq!(world.everything(), before);
+}
+
+#[tokio::test]
+async fn a_suspended_person_leaves_though_the_rest_that_is_said_of_them_cannot_be_stored() {
+    let world = World::new(Bench::sqlite());
+    world.poll().await;
+    world.google.change(|company| {
+        let bob = company.person_mut("1002").unwrap();
+        (bob.suspended, bob.aliases) = (true, vec!["bob\0@acme.test".into()]);
+    });
+    world.fast().await;
+    assert_eq!(world.state("bob@acme.test"), Deprovisioned);
+    assert_eq!((&world.counts()["ended"], &world.counts()["refused"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_name_that_somebody_else_has_here_keeps_nothing_else_from_counting() {
+    let world = World::new(Bench::sqlite());
+    world.map_to(MappingSource::OrgUnit("/Engineering".into()), "lead");
+    world.poll().await;
+    let eve = world.member("eve@acme.test");
+    // Of Bob nothing new is said: he is in no list, and there when asked for.
+    world.google.fail(GoogleFault::Hidden("1002".into()));
+    world.google.change(|company| {
+        company.person_mut("1002").unwrap().primary_email = "robert@acme.test".into();
+        let eve = company.person_mut("1003").unwrap();
+        (eve.org_unit, eve.primary_email) = ("/Engineering".into(), "bob@acme.test".into());
+    });
+    world.full().await;
+    assert_eq!(world.role("eve@acme.test"), Some("lead".into()));
+    assert_eq!(world.counts()["refused"], json!(1));
+    world.google.mend();
+    world.full().await;
+    assert_eq!(world.user_names()[&eve.id], "bob@acme.test");
 }
 
 #[tokio::test]
