@@ -108,7 +108,7 @@ const BY_EXTERNAL_ID: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.external_id = $2 ORDER BY u.id LIMIT $3"
+        " FROM directory_users u WHERE u.directory = $1 AND u.external_id = $2 ORDER BY u.id LIMIT $3 OFFSET $4"
     ),
 );
 const BY_DISPLAY_NAME: Statement = Statement::read(
@@ -116,7 +116,7 @@ const BY_DISPLAY_NAME: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.display_name_key = $2 ORDER BY u.id LIMIT $3"
+        " FROM directory_users u WHERE u.directory = $1 AND u.display_name_key = $2 ORDER BY u.id LIMIT $3 OFFSET $4"
     ),
 );
 const BY_EMAIL: Statement = Statement::read(
@@ -125,7 +125,7 @@ const BY_EMAIL: Statement = Statement::read(
         "SELECT ",
         columns!(),
         " FROM directory_user_emails e JOIN directory_users u ON u.id = e.directory_user \
-         WHERE e.directory = $1 AND e.email_key = $2 ORDER BY u.id LIMIT $3"
+         WHERE e.directory = $1 AND e.email_key = $2 ORDER BY u.id LIMIT $3 OFFSET $4"
     ),
 );
 const PAGE: Statement = Statement::read(
@@ -171,7 +171,7 @@ const BY_USER_NAME_PREFIX: Statement = Statement::read(
         "SELECT ",
         columns!(),
         " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key >= $2 AND u.user_name_key < $3 \
-         ORDER BY u.user_name_key LIMIT $4"
+         ORDER BY u.user_name_key LIMIT $4 OFFSET $5"
     ),
 );
 const BY_EXTERNAL_ID_PREFIX: Statement = Statement::read(
@@ -179,7 +179,8 @@ const BY_EXTERNAL_ID_PREFIX: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.external_id >= $2 AND u.external_id < $3 LIMIT $4"
+        " FROM directory_users u WHERE u.directory = $1 AND u.external_id >= $2 AND u.external_id < $3 \
+         ORDER BY u.external_id, u.id LIMIT $4 OFFSET $5"
     ),
 );
 const BY_DISPLAY_NAME_PREFIX: Statement = Statement::read(
@@ -188,7 +189,7 @@ const BY_DISPLAY_NAME_PREFIX: Statement = Statement::read(
         "SELECT ",
         columns!(),
         " FROM directory_users u WHERE u.directory = $1 AND u.display_name_key >= $2 AND u.display_name_key < $3 \
-         ORDER BY u.display_name_key, u.id LIMIT $4"
+         ORDER BY u.display_name_key, u.id LIMIT $4 OFFSET $5"
     ),
 );
 const COUNT: Statement =
@@ -526,24 +527,42 @@ pub fn query(
     query: &DirectoryUserQuery,
     limit: i64,
 ) -> Result<Vec<DirectoryUser>, StoreError> {
+    query_page(tx, directory, query, limit, 0)
+}
+
+/// The same after the first `offset`, in the order of the index that the query reads.
+///
+/// # Errors
+/// As [`find`].
+pub fn query_page(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    query: &DirectoryUserQuery,
+    limit: i64,
+    offset: i64,
+) -> Result<Vec<DirectoryUser>, StoreError> {
     let rows = match query {
+        // One at most.
+        DirectoryUserQuery::UserName(_) | DirectoryUserQuery::Id(_) if offset > 0 => Vec::new(),
         DirectoryUserQuery::UserName(name) => tx.rows(&BY_USER_NAME, params![directory, name_key(name)])?,
-        DirectoryUserQuery::ExternalId(id) => tx.rows(&BY_EXTERNAL_ID, params![directory, id, limit])?,
+        DirectoryUserQuery::ExternalId(id) => {
+            tx.rows(&BY_EXTERNAL_ID, params![directory, id, limit, offset])?
+        }
         DirectoryUserQuery::Id(id) => tx.rows(&FIND, params![id, directory])?,
         DirectoryUserQuery::DisplayName(name) => {
-            tx.rows(&BY_DISPLAY_NAME, params![directory, name_key(name), limit])?
+            tx.rows(&BY_DISPLAY_NAME, params![directory, name_key(name), limit, offset])?
         }
-        DirectoryUserQuery::Email(key) => tx.rows(&BY_EMAIL, params![directory, key, limit])?,
+        DirectoryUserQuery::Email(key) => tx.rows(&BY_EMAIL, params![directory, key, limit, offset])?,
         DirectoryUserQuery::UserNamePrefix(prefix) => {
             let key = name_key(prefix);
-            tx.rows(&BY_USER_NAME_PREFIX, params![directory, key, behind(&key), limit])?
+            tx.rows(&BY_USER_NAME_PREFIX, params![directory, key, behind(&key), limit, offset])?
         }
         DirectoryUserQuery::ExternalIdPrefix(prefix) => {
-            tx.rows(&BY_EXTERNAL_ID_PREFIX, params![directory, prefix, behind(prefix), limit])?
+            tx.rows(&BY_EXTERNAL_ID_PREFIX, params![directory, prefix, behind(prefix), limit, offset])?
         }
         DirectoryUserQuery::DisplayNamePrefix(prefix) => {
             let key = name_key(prefix);
-            tx.rows(&BY_DISPLAY_NAME_PREFIX, params![directory, key, behind(&key), limit])?
+            tx.rows(&BY_DISPLAY_NAME_PREFIX, params![directory, key, behind(&key), limit, offset])?
         }
     };
     rows.iter().map(|r| with_emails(tx, r)).collect()

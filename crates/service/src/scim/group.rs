@@ -10,7 +10,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::{Tx, directory_group, directory_user, subgroup};
 use serde_json::{Map, Value};
 
-use super::list::{Ask, Numbered, Resource};
+use super::list::{Ask, MAX_FOUND, Numbered, Resource};
 use super::version::VersionTag;
 use super::{Belongings, MAX_MEMBERS_SHOWN, MemberId, Window, bound, member_id};
 use crate::provisioning::{self, GroupSaid, MAX_SUBGROUPS, Speaker};
@@ -293,6 +293,12 @@ impl Resource for DirectoryGroup {
     type Id = DirectoryGroupId;
     type Shown = GroupShown;
     const KIND: ResourceType = ResourceType::Group;
+    /// Little is kept of a group itself: a look-up reads all that it may find.
+    const AT_ONCE: usize = MAX_FOUND + 1;
+
+    fn text_bytes(&self) -> usize {
+        self.display_name.len()
+    }
 
     fn id(&self) -> DirectoryGroupId {
         self.id
@@ -335,7 +341,7 @@ impl Resource for DirectoryGroup {
         tx: &mut Tx<'_>,
         directory: DirectoryId,
         lookup: &Lookup,
-        limit: usize,
+        (limit, _): (usize, usize),
     ) -> Result<Option<Vec<Self>>, ServiceError> {
         let query = match lookup {
             Lookup::Id(id) => match id.parse() {

@@ -18,6 +18,7 @@ use portcullis_store::Tx;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+use super::room::Collected;
 use super::{Belongings, GroupShown, UserShown, Window};
 use crate::{Portcullis, ServiceError};
 
@@ -87,6 +88,11 @@ pub(super) trait Resource: Send + Sized + 'static {
     type Id: Copy + Ord + Display + FromStr + Send + 'static;
     type Shown: Send + 'static;
     const KIND: ResourceType;
+    /// How many are read at a time: so many that are as large as can be have room beside what was collected.
+    const AT_ONCE: usize;
+
+    /// How much text is kept of it, where that may be much.
+    fn text_bytes(&self) -> usize;
 
     fn id(&self) -> Self::Id;
 
@@ -94,7 +100,7 @@ pub(super) trait Resource: Send + Sized + 'static {
     fn id_of(shown: &Self::Shown) -> Self::Id;
 
     /// A page by number, where an index has that order or condition, and the total where it is another than that of
-    /// the directory.
+    /// the directory. It ends where the room does.
     fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<Numbered<Self>>, ServiceError>;
 
     fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError>;
@@ -108,12 +114,13 @@ pub(super) trait Resource: Send + Sized + 'static {
 
     fn by_ids(tx: &mut Tx<'_>, directory: DirectoryId, ids: &[Self::Id]) -> Result<Vec<Self>, ServiceError>;
 
-    /// What an index finds, `limit` at most; none where no index has that.
+    /// What an index finds, a page of so many after so many; none where no index has that. A kind whose look-ups are read
+    /// whole has one page.
     fn indexed(
         tx: &mut Tx<'_>,
         directory: DirectoryId,
         lookup: &Lookup,
-        limit: usize,
+        page: (usize, usize),
     ) -> Result<Option<Vec<Self>>, ServiceError>;
 
     /// The resource as a filter sees it.
@@ -163,11 +170,11 @@ impl Portcullis {
         let (hits, total, next) = self.search::<R>(&ask).await?;
         self.read(move |tx, _| {
             let ids: Vec<R::Id> = hits.iter().map(|(_, id)| *id).collect();
-            let mut rows = R::by_ids(tx, ask.directory, &ids)?;
-            rows.sort_by_key(|row| ids.iter().position(|id| *id == row.id()));
-            let found = rows.len();
-            let items = R::show(tx, rows, ask.belongings)?;
-            let next = next_after::<R>(&items, found, &hits, total).or_else(|| next.clone());
+            let found = Collected::<R>::by_ids(tx, ask.directory, &ids)?;
+            // Who left meanwhile is no reason to go on sooner.
+            let many = if found.is_full() { ids.len() } else { found.rows.len() };
+            let items = R::show(tx, found.rows, ask.belongings)?;
+            let next = next_after::<R>(&items, many, &hits, total).or_else(|| next.clone());
             Ok(Listed { items, total, next })
         })
         .await
@@ -253,8 +260,10 @@ fn page_after<R: Resource>(
         (Some(position), _) => position.total,
     };
     let after = position.map_or("", |position| position.id.as_str());
-    let mut rows = if count == 0 { Vec::new() } else { R::page_after(tx, ask.directory, after, count + 1)? };
-    let has_more = rows.len() > count;
+    let most = if count == 0 { 0 } else { count + 1 };
+    let found = Collected::<R>::after(tx, ask.directory, after, most)?;
+    let has_more = found.rows.len() > count || found.is_full();
+    let mut rows = found.rows;
     rows.truncate(count);
     let shown = rows.len();
     let items = R::show(tx, rows, ask.belongings)?;
@@ -262,20 +271,30 @@ fn page_after<R: Resource>(
     Ok(Listed { next: last.map(|id| Position { key: None, id: id.to_string(), total }), items, total })
 }
 
-/// What the look-ups find together, each once; none where one of them has no index or finds too many.
+/// What the look-ups find together, each once; none where one of them has no index or finds too many or too much.
 fn candidates<R: Resource>(
     tx: &mut Tx<'_>,
     directory: DirectoryId,
     lookups: &[Lookup],
 ) -> Result<Option<Vec<R>>, ServiceError> {
-    let mut all: Vec<R> = Vec::new();
+    let mut all = Collected::<R>::none();
     for lookup in lookups {
-        let Some(found) = R::indexed(tx, directory, lookup, MAX_FOUND + 1)? else { return Ok(None) };
-        all.extend(found);
-        if all.len() > MAX_FOUND {
-            return Ok(None);
+        let mut offset = 0;
+        loop {
+            let page = (R::AT_ONCE, offset);
+            let Some(found) = R::indexed(tx, directory, lookup, page)? else { return Ok(None) };
+            offset += found.len();
+            let is_last = found.len() < R::AT_ONCE;
+            all.add(found);
+            if all.rows.len() > MAX_FOUND || all.is_full() {
+                return Ok(None);
+            }
+            if is_last {
+                break;
+            }
         }
     }
+    let mut all = all.rows;
     all.sort_by_key(Resource::id);
     all.dedup_by_key(|row| row.id());
     Ok(Some(all))

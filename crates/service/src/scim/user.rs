@@ -16,6 +16,7 @@ use portcullis_store::{StoreError, Tx, directory_user};
 use serde_json::{Map, Value};
 
 use super::list::{Ask, Numbered, Resource};
+use super::room::Collected;
 use super::version::VersionTag;
 use super::{Belongings, Window, bound};
 use crate::provisioning::{self, PersonSaid, Speaker};
@@ -264,6 +265,11 @@ impl Resource for DirectoryUser {
     type Id = DirectoryUserId;
     type Shown = UserShown;
     const KIND: ResourceType = ResourceType::User;
+    const AT_ONCE: usize = 20;
+
+    fn text_bytes(&self) -> usize {
+        self.attributes.len()
+    }
 
     fn id(&self) -> DirectoryUserId {
         self.id
@@ -274,23 +280,34 @@ impl Resource for DirectoryUser {
     }
 
     fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<Numbered<Self>>, ServiceError> {
-        let (limit, offset) = window.bounds();
         let directory = ask.directory;
         match (&ask.filter, &ask.sort) {
-            (None, None) => Ok(Some((directory_user::page(tx, directory, limit, offset)?, None))),
+            (None, None) => {
+                let rows = Collected::read(window.count, |limit, before: &[Self]| match before.last() {
+                    Some(last) => Self::page_after(tx, directory, &last.id.to_string(), limit),
+                    None => Ok(directory_user::page(tx, directory, bound(limit), window.skipped(0))?),
+                })?;
+                Ok(Some((rows.rows, None)))
+            }
             (None, Some(sort)) if sort.plain_name() == Some("userName") => {
                 let direction = match sort.order() {
                     SortOrder::Ascending => Direction::Forwards,
                     SortOrder::Descending => Direction::Backwards,
                 };
-                let rows = directory_user::page_by_user_name(tx, directory, direction, limit, offset)?;
-                Ok(Some((rows, None)))
+                let rows = Collected::read(window.count, |limit, before: &[Self]| {
+                    let offset = window.skipped(before.len());
+                    Ok(directory_user::page_by_user_name(tx, directory, direction, bound(limit), offset)?)
+                })?;
+                Ok(Some((rows.rows, None)))
             }
             (Some(filter), None) => {
                 let Some(activity) = asked_activity(filter) else { return Ok(None) };
-                let rows = directory_user::page_by_activity(tx, directory, activity, limit, offset)?;
+                let rows = Collected::read(window.count, |limit, before: &[Self]| {
+                    let offset = window.skipped(before.len());
+                    Ok(directory_user::page_by_activity(tx, directory, activity, bound(limit), offset)?)
+                })?;
                 let total = directory_user::count_by_activity(tx, directory, activity)?;
-                Ok(Some((rows, Some(total.unsigned_abs()))))
+                Ok(Some((rows.rows, Some(total.unsigned_abs()))))
             }
             _ => Ok(None),
         }
@@ -321,7 +338,7 @@ impl Resource for DirectoryUser {
         tx: &mut Tx<'_>,
         directory: DirectoryId,
         lookup: &Lookup,
-        limit: usize,
+        (limit, offset): (usize, usize),
     ) -> Result<Option<Vec<Self>>, ServiceError> {
         let query = match lookup {
             Lookup::Id(id) => match id.parse() {
@@ -341,7 +358,7 @@ impl Resource for DirectoryUser {
             Lookup::DisplayNamePrefix(prefix) => DirectoryUserQuery::DisplayNamePrefix(prefix.clone()),
             Lookup::Member(_) => return Ok(Some(Vec::new())),
         };
-        Ok(Some(directory_user::query(tx, directory, &query, bound(limit))?))
+        Ok(Some(directory_user::query_page(tx, directory, &query, bound(limit), bound(offset))?))
     }
 
     fn view(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Map<String, Value>, ServiceError> {

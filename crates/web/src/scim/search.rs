@@ -110,9 +110,12 @@ async fn everything(desk: &Desk<'_>, query: &ListQuery, start_index: u64) -> Res
     let window = Window { skip: start_index - 1, count: query.page_size() };
     let people = list(desk, ResourceType::User, query, Page::Window(window)).await?;
     let (mut resources, many) = (people.items, people.total.unwrap_or(0));
+    let shown = u64::try_from(resources.len()).unwrap_or(u64::MAX);
+    // Groups come when the people are at their end: a page of people may be shorter than it was asked for.
+    let is_at_end = resources.is_empty() || window.skip.saturating_add(shown) >= many;
     let rest = Window {
         skip: window.skip.saturating_sub(many),
-        count: window.count.saturating_sub(resources.len()),
+        count: if is_at_end { window.count.saturating_sub(resources.len()) } else { 0 },
     };
     let groups = list(desk, ResourceType::Group, query, Page::Window(rest)).await?;
     resources.extend(groups.items);

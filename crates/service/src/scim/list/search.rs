@@ -13,10 +13,11 @@ use portcullis_scim::ScimError;
 use portcullis_scim::filter::INDEXED_FILTERS;
 use tokio::sync::Semaphore;
 
+use super::super::room::Collected;
 use super::{Ask, Hit, Page, Position, Resource, Window, evaluated, order, position_of, shown_of};
 use crate::{Portcullis, ServiceError};
 
-/// Resources that a search reads at a time: a few milliseconds, so that nobody waits for it.
+/// The most resources that a search reads at a time: a few milliseconds, so that nobody waits for it.
 const CHUNK: usize = 500;
 /// Searches that run at once on a node. They take processor time from those who only look somebody up.
 const MAX_SEARCHES: usize = 2;
@@ -113,9 +114,10 @@ impl Portcullis {
         let here = tokio::runtime::Handle::current();
         let reading = tokio::task::spawn_blocking(move || {
             here.block_on(portcullis.read(move |tx, _| {
-                let rows = R::page_after(tx, ask.directory, &after, CHUNK)?;
-                let last =
-                    (rows.len() == CHUNK).then(|| rows.last().map(|row| row.id().to_string())).flatten();
+                let found = Collected::<R>::after(tx, ask.directory, &after, CHUNK)?;
+                let may_follow = found.rows.len() == CHUNK || found.is_full();
+                let rows = found.rows;
+                let last = rows.last().filter(|_| may_follow).map(|row| row.id().to_string());
                 let read = rows.len();
                 let mut hits = Vec::new();
                 for row in rows {

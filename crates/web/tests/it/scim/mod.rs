@@ -16,6 +16,7 @@ mod lists;
 mod nesting;
 mod provider;
 mod resources;
+mod room;
 mod traces;
 mod versions;
 mod wild_entra;
