@@ -11,6 +11,7 @@ use portcullis_scim::{
     Belonging, DialectNote, Filter, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, SortOrder,
     User, render_user,
 };
+use portcullis_store::db::Lock;
 use portcullis_store::directory_user::{Activity, Direction};
 use portcullis_store::{StoreError, Tx, directory_user};
 use serde_json::{Map, Value};
@@ -120,7 +121,8 @@ impl UserShown {
     }
 }
 
-/// Refuses to write a person of another version than the client knows. The person is locked, so that it stays that one.
+/// Refuses to write a person of another version than the client knows. The person is locked, so that it stays that one;
+/// the rules before them, because what follows holds those and locks are taken in one order.
 fn check_version(
     tx: &mut Tx<'_>,
     speaker: Speaker,
@@ -130,6 +132,7 @@ fn check_version(
     if known.is_empty() {
         return Ok(());
     }
+    tx.lock(Lock::Rules(speaker.organization))?;
     let user =
         directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("user"))?;
     let groups = directory_user::groups(tx, id)?;

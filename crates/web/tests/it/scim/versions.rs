@@ -1,5 +1,9 @@
 //! Versions: told with every resource, and held against what a client names (RFC 7644 section 3.14).
 
+use portcullis_domain::id::DirectoryUserId;
+use portcullis_scim::{Preconditions, ScimError};
+use portcullis_service::scim::delete_user;
+use portcullis_store::db::Lock;
 use portcullis_testkit::Exchange;
 use serde_json::{Value, json};
 
@@ -105,6 +109,20 @@ async fn a_write_for_another_version_changes_nothing() {
         let gone = conditional(&idp, "DELETE", below, ("if-match", &newest), Value::Null).await;
         assert_eq!(gone.status, 404);
     }
+}
+
+#[tokio::test]
+async fn the_rules_are_held_before_a_person_is_locked_for_their_version() {
+    let idp = Provider::new();
+    let alice: DirectoryUserId = idp.user("alice").await.parse().unwrap();
+    let speaker = idp.speaker();
+    idp.bench.write(move |tx, moment| {
+        let known = Preconditions::parse(Some("W/\"1\""), None).unwrap();
+        let refused = delete_user(tx, moment, speaker, alice, &known).expect_err("another version");
+        assert_eq!(refused.to_string(), ScimError::PreconditionFailed.to_string());
+        assert!(tx.holds(Lock::Rules(speaker.organization)), "the person was locked before the rules");
+        Ok(())
+    });
 }
 
 #[tokio::test]
