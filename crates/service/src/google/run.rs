@@ -26,8 +26,10 @@ use crate::{Moment, Portcullis, ServiceError};
 pub(super) const LEASE_S: i64 = 60;
 /// Seconds between two renewals: three may fail.
 const RENEW_EVERY_S: u64 = 15;
-/// The most seconds of a run: a directory of the largest size takes some ten minutes.
-const MAX_RUN_S: u64 = 45 * 60;
+/// The most seconds of a full run: a directory of the largest size takes some ten minutes.
+const MAX_FULL_S: u64 = 45 * 60;
+/// The most seconds of a fast run: twice the patience of one call. It holds a slot in which others wait for seconds.
+const MAX_FAST_S: u64 = 5 * 60;
 /// Doublings of the wait after failures; the wait between full polls ends them before.
 const MAX_DOUBLINGS: i64 = 10;
 /// Part of the wait between full polls that chance adds, in hundredths: directories must not all come at once.
@@ -51,6 +53,22 @@ impl Kind {
             Self::Fast => "fast",
         }
     }
+
+    /// The most seconds of a run.
+    const fn max_s(self) -> u64 {
+        match self {
+            Self::Full => MAX_FULL_S,
+            Self::Fast => MAX_FAST_S,
+        }
+    }
+
+    /// When the next of these is due.
+    pub(super) const fn due_at(self, poll: &Poll) -> Timestamp {
+        match self {
+            Self::Full => poll.full_at,
+            Self::Fast => poll.fast_at,
+        }
+    }
 }
 
 /// A run that has claimed its directory.
@@ -69,7 +87,7 @@ struct Learned {
     org_units: Option<Vec<String>>,
 }
 
-/// Claims a directory for a run, if it is due and nobody has it.
+/// Claims a directory for a run of that kind, if one is due and nobody has it.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
@@ -77,10 +95,10 @@ pub(super) fn claim(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     (directory, organization): (DirectoryId, OrganizationId),
+    kind: Kind,
 ) -> Result<Option<Run>, ServiceError> {
     let Some(poll) = google::poll(tx, directory)? else { return Ok(None) };
-    let kind = if poll.full_at <= moment.now { Kind::Full } else { Kind::Fast };
-    if poll.full_at.min(poll.fast_at) > moment.now {
+    if kind.due_at(&poll) > moment.now {
         return Ok(None);
     }
     let id = RequestId::fresh(moment.now, &mut moment.random);
@@ -91,10 +109,11 @@ pub(super) fn claim(
 /// Carries a claimed run out and records how it ended.
 pub(super) async fn carry_out(portcullis: &Portcullis, run: Run) {
     let progress = Arc::new(Progress::default());
+    let max_s = run.kind.max_s();
     let ended = tokio::select! {
         ended = work(portcullis, run, &progress) => ended,
         lost = hold(portcullis, run, &progress) => Err(lost),
-        () = tokio::time::sleep(Duration::from_secs(MAX_RUN_S)) => Err(PollFailure::TooLong(MAX_RUN_S)),
+        () = tokio::time::sleep(Duration::from_secs(max_s)) => Err(PollFailure::TooLong(max_s)),
     };
     let counts = progress.counts();
     if let Err(failure) = &ended {

@@ -3,4 +3,5 @@
 
 mod failing;
 mod polling;
+mod slots;
 mod world;

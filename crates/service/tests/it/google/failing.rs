@@ -26,7 +26,7 @@ on_both! {
 }
 
 /// Waits until it is so, twenty seconds at most.
-async fn until(is_so: impl Fn() -> bool) {
+pub(super) async fn until(is_so: impl Fn() -> bool) {
     for _ in 0..2_000 {
         if is_so() {
             return;

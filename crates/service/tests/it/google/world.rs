@@ -199,6 +199,16 @@ impl World {
         world
     }
 
+    /// Another directory of the same Google Workspace, due now.
+    pub(crate) fn another_directory(&self, organization: OrganizationId) -> DirectoryId {
+        let key = self.google.service_account_key();
+        self.bench.write(move |tx, moment| {
+            let name = "Another".into();
+            let wish = NewDirectory { name, default_role: None, settle_s: None, nesting: Nesting::Off };
+            make(tx, moment, organization, (&wish, &source(&key, None)))
+        })
+    }
+
     pub(crate) fn new(bench: Bench) -> Self {
         Self::on(bench, company(), &Beginning::default())
     }
@@ -254,7 +264,10 @@ impl World {
     }
 
     pub(crate) fn standing(&self) -> Poll {
-        let directory = self.directory;
+        self.standing_of(self.directory)
+    }
+
+    pub(crate) fn standing_of(&self, directory: DirectoryId) -> Poll {
         self.bench.write(move |tx, _| Ok(stored::poll(tx, directory)?)).unwrap()
     }
 
