@@ -5,7 +5,7 @@
 
 mod search;
 
-pub use search::{SearchBounds, Searches};
+pub use search::{SearchBounds, Searches, Turn};
 
 use std::cmp::Ordering;
 use std::fmt::Display;

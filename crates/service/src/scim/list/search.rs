@@ -1,17 +1,19 @@
 //! Searches: what no index serves, by reading a directory and evaluating each resource.
 //!
 //! The directory is read in chunks, each a short read of its own on a thread where nobody waits. A search is bounded
-//! in resources, time and memory, few run at once, and one that meets a bound is refused with a text that says what an
+//! in resources, time and memory, few run at once and one of a directory, and one that meets a bound is refused with a text that says what an
 //! index would have served. Only a page by cursor never is: it ends where it met the bound, and the next goes on.
 
+use std::collections::HashMap;
 use std::fmt::Display;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use portcullis_domain::id::DirectoryId;
 use portcullis_scim::ScimError;
 use portcullis_scim::filter::INDEXED_FILTERS;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::room::Collected;
 use super::{Ask, Hit, Page, Position, Resource, Window, evaluated, order, position_of, shown_of};
@@ -56,7 +58,16 @@ impl SearchBounds {
 #[derive(Debug)]
 pub struct Searches {
     bounds: SearchBounds,
-    turns: Semaphore,
+    turns: Arc<Semaphore>,
+    /// The one turn of each directory whose searches run or wait.
+    of_directories: Mutex<HashMap<DirectoryId, Arc<Semaphore>>>,
+}
+
+/// A turn to search, until it is dropped.
+#[derive(Debug)]
+pub struct Turn {
+    _of_directory: OwnedSemaphorePermit,
+    _of_node: OwnedSemaphorePermit,
 }
 
 impl Default for Searches {
@@ -69,7 +80,30 @@ impl Searches {
     /// Searches within these bounds.
     #[must_use]
     pub fn within(bounds: SearchBounds) -> Self {
-        Self { bounds, turns: Semaphore::new(MAX_SEARCHES) }
+        Self { bounds, turns: Arc::new(Semaphore::new(MAX_SEARCHES)), of_directories: Mutex::default() }
+    }
+
+    /// A turn of a directory: one at a time, so that none keeps the others from theirs. Whoever waits for the turn of
+    /// their directory takes none of the node.
+    ///
+    /// # Errors
+    /// [`ServiceError::TooMany`] after two seconds.
+    pub async fn turn(&self, directory: DirectoryId) -> Result<Turn, ServiceError> {
+        let (own, any) = (self.of_directory(directory), Arc::clone(&self.turns));
+        let both = async {
+            let of_directory = own.acquire_owned().await.ok()?;
+            let of_node = any.acquire_owned().await.ok()?;
+            Some(Turn { _of_directory: of_directory, _of_node: of_node })
+        };
+        let turn = tokio::time::timeout(Duration::from_millis(MAX_TURN_MS), both).await;
+        turn.ok().flatten().ok_or(ServiceError::TooMany { retry_after_s: RETRY_SEARCH_S })
+    }
+
+    /// The turn of a directory. Those that nobody has or waits for are forgotten.
+    fn of_directory(&self, directory: DirectoryId) -> Arc<Semaphore> {
+        let mut all = self.of_directories.lock().unwrap_or_else(PoisonError::into_inner);
+        all.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(all.entry(directory).or_insert_with(|| Arc::new(Semaphore::new(1))))
     }
 }
 
@@ -81,10 +115,7 @@ impl Portcullis {
         ask: &Arc<Ask>,
     ) -> Result<(Vec<Hit<R::Id>>, Option<u64>, Option<Position>), ServiceError> {
         let searches = self.searches();
-        let turn = tokio::time::timeout(Duration::from_millis(MAX_TURN_MS), searches.turns.acquire()).await;
-        let Ok(Ok(_turn)) = turn else {
-            return Err(ServiceError::TooMany { retry_after_s: RETRY_SEARCH_S });
-        };
+        let _turn = searches.turn(ask.directory).await?;
         let began_at = self.now();
         let mut found: Found<R::Id> = Found::of(ask);
         let mut after = found.begin_after(ask);

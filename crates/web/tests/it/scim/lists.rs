@@ -2,7 +2,8 @@
 
 use portcullis_domain::Timestamp;
 use portcullis_scim::{Filter, ResourceType};
-use portcullis_service::scim::list::SearchBounds;
+use portcullis_service::ServiceError;
+use portcullis_service::scim::list::{SearchBounds, Searches};
 use portcullis_service::scim::totals::Totals;
 use portcullis_service::scim::{Ask, Belongings, Page, Window};
 use serde_json::{Value, json};
@@ -301,6 +302,21 @@ async fn a_search_that_meets_its_bound_is_refused_and_says_what_an_index_serves_
         }
     }
     assert_eq!((found, pages), (vec!["u01100".to_owned()], 2), "the first page ended at its bound");
+}
+
+#[tokio::test]
+async fn one_directory_never_has_every_turn_to_search() {
+    let directory = |n: u8| format!("dir_{n:032}").parse().expect("an id");
+    let searches = Searches::default();
+    let first = searches.turn(directory(1)).await.expect("a turn");
+    let (again, other) = tokio::join!(searches.turn(directory(1)), searches.turn(directory(2)));
+    assert!(matches!(again, Err(ServiceError::TooMany { .. })), "{again:?}");
+    let other = other.expect("another directory waits for nobody");
+    let third = searches.turn(directory(3)).await;
+    assert!(matches!(third, Err(ServiceError::TooMany { .. })), "{third:?}");
+    let (again, ()) = tokio::join!(searches.turn(directory(1)), async { drop(first) });
+    again.expect("who waits comes next");
+    drop(other);
 }
 
 #[test]
