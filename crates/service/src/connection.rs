@@ -24,7 +24,7 @@ use crate::caller::Caller;
 use crate::directory::{Governed, Left, end, part_step, step_by_step};
 use crate::rules::{after_rule_change, listed};
 use crate::sealing::SealingKey;
-use crate::sign_in::secret_place;
+use crate::sign_in::oidc::secret_place;
 use crate::{Moment, Portcullis, ServiceError};
 
 /// The most e-mail domains of one connection.

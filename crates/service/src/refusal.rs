@@ -2,8 +2,34 @@
 //!
 //! The person sees a short page with a request id; the administrator finds the rest in the trace.
 
-use portcullis_oidc::refusal::BrokenRule;
 use thiserror::Error;
+
+/// The rule of a protocol that an answer broke, ready to be shown to an administrator. Holds no secret.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BrokenRule {
+    /// Stable, `snake_case`.
+    pub code: &'static str,
+    /// The section of the standard.
+    pub section: &'static str,
+    /// What an administrator can do about it.
+    pub advice: &'static str,
+    /// What would have passed, where that can be said.
+    pub expected: Option<String>,
+    /// What came, cut to a length fit for a trace.
+    pub received: Option<String>,
+}
+
+impl From<portcullis_oidc::refusal::BrokenRule> for BrokenRule {
+    fn from(broken: portcullis_oidc::refusal::BrokenRule) -> Self {
+        Self {
+            code: broken.code,
+            section: broken.section,
+            advice: broken.advice,
+            expected: broken.expected,
+            received: broken.received,
+        }
+    }
+}
 
 /// Why somebody was not signed in. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]

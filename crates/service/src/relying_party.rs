@@ -80,7 +80,7 @@ fn unreachable(error: &FetchError) -> ServiceError {
 }
 
 fn broken(refusal: impl Into<OidcRefusal>) -> ServiceError {
-    SignInRefusal::Protocol(Box::new(refusal.into().broken())).into()
+    SignInRefusal::Protocol(Box::new(refusal.into().broken().into())).into()
 }
 
 fn status(answer: &FetchAnswer, url: &Url) -> Result<(), ServiceError> {

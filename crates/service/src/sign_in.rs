@@ -1,32 +1,29 @@
 //! Signing in by a connection: a browser leaves for its provider and comes back as somebody.
 //!
-//! [`begin`] ties a sign-in to one browser and one connection; [`complete`] walks the checks in the order of
-//! OpenID Connect and RFC 9700, and only then asks [`crate::recognition`] who it is. Everything that leaves the process
-//! is in [`crate::relying_party`]. Each outcome leaves a trace; each refusal of a proven person an audit event.
+//! Each protocol has its own way there and back: [`oidc`]. Here is what they share. A sign-in is tied to one
+//! browser and one connection and is good once; only when the protocol has proven somebody, [`crate::recognition`] is
+//! asked who it is. Each outcome leaves a trace; each refusal of a proven person an audit event.
+
+pub mod oidc;
 
 use std::net::IpAddr;
 
 use portcullis_domain::Random;
 use portcullis_domain::audit::{Action, EventDraft, Outcome, Target};
 use portcullis_domain::cause::Actor;
-use portcullis_domain::connection::Connection;
-use portcullis_domain::id::{ConnectionId, MembershipId, RequestId, SignInId};
+use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
-use portcullis_oidc::callback::{Callback, PendingSignIn};
-use portcullis_oidc::pkce::CodeVerifier;
-use portcullis_oidc::refusal::Refusal as OidcRefusal;
-use portcullis_oidc::request::{AuthorizationRequest, Nonce, State};
 use portcullis_store::sign_in::SignIn;
 use portcullis_store::{Priority, StoreError, Tx, apply, connection, sign_in};
-use secrecy::SecretString;
 use serde_json::json;
 use url::Url;
 
 use crate::claims::Arrival;
 use crate::password::Passwords;
 use crate::refusal::SignInRefusal;
-use crate::relying_party::{Exchange, Providers};
+use crate::relying_party::Providers;
 use crate::session::{self, Opened};
 use crate::throttle::{Allowance, Throttle};
 use crate::trace::TraceDraft;
@@ -131,22 +128,6 @@ pub fn is_browser(text: &str) -> bool {
     text.len() == 64 && text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
-/// Where a connection's provider sends browsers back to: one address a connection, against mix-up (RFC 9700 §4.4).
-#[must_use]
-pub fn redirect_uri(portcullis: &Portcullis, connection: ConnectionId) -> String {
-    portcullis.around().url(&format!("/sso/oidc/{connection}/callback"))
-}
-
-/// What a client secret is sealed for.
-#[must_use]
-pub fn secret_place(connection: ConnectionId) -> String {
-    format!("connections.client_secret:{connection}")
-}
-
-fn verifier_place(id: SignInId) -> String {
-    format!("sign_ins.verifier:{id}")
-}
-
 fn thirty_two(random: &mut dyn Random) -> [u8; 32] {
     let mut bytes = [0_u8; 32];
     random.fill(&mut bytes);
@@ -157,70 +138,74 @@ fn sealed_wrongly(error: &crate::sealing::SealingError) -> ServiceError {
     ServiceError::Store(StoreError::Inconsistent(error.to_string()))
 }
 
-async fn find_connection(portcullis: &Portcullis, id: ConnectionId) -> Result<Connection, ServiceError> {
+/// The connection that a URL of that protocol names.
+async fn find_connection(
+    portcullis: &Portcullis,
+    id: ConnectionId,
+    kind: ConnectionKind,
+) -> Result<Connection, ServiceError> {
     let found = portcullis.read(move |tx, _| Ok(connection::find_by_id(tx, id)?)).await?;
-    found.ok_or(ServiceError::NotFound("connection"))
+    found.filter(|c| c.kind == kind).ok_or(ServiceError::NotFound("connection"))
 }
 
-/// Begins a sign-in: the browser goes to the provider, and only this browser can come back from there.
-///
-/// # Errors
-/// [`ServiceError::NotFound`], [`ServiceError::Invalid`] for a path that is not ours, [`ServiceError::TooMany`],
-/// [`ServiceError::SignIn`] if the provider cannot be used.
-pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Result<Begun, ServiceError> {
-    let now = portcullis.now();
-    portcullis.door().throttle.admit(&format!("sso/{}", wish.source), PER_SOURCE, now)?;
-    let return_to = return_path(wish.return_to.as_deref())?;
-    let connection = find_connection(portcullis, id).await?;
-    let (fetch, insecure) = (&*portcullis.around().fetch, portcullis.around().limits.plain_http);
-    let providers = &portcullis.door().providers;
-    let metadata = providers.metadata(fetch, &connection, insecure, now).await.inspect_err(|error| {
-        note_trace(portcullis, &connection, "", None, error, json!({ "step": "begin" }));
-    })?;
-    let mut moment = portcullis.moment();
-    let (state, nonce) = (
-        State::from_random(&thirty_two(&mut moment.random)),
-        Nonce::from_random(&thirty_two(&mut moment.random)),
-    );
-    let verifier = CodeVerifier::from_random(&thirty_two(&mut moment.random));
-    let browser = wish.browser.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random));
-    let sign_in_id = SignInId::fresh(now, &mut moment.random);
-    let sealing = &portcullis.around().sealing;
-    let sealed = sealing.seal(&mut moment.random, &verifier_place(sign_in_id), verifier.expose().as_bytes());
-    let pending = SignIn {
-        id: sign_in_id,
-        connection: id,
-        state_hash: SecretHash::of(state.expose()).as_str().to_owned(),
-        browser_hash: SecretHash::of(&browser).as_str().to_owned(),
-        nonce: nonce.expose().to_owned(),
-        verifier_sealed: sealed.map_err(|e| sealed_wrongly(&e))?,
-        return_to,
-        linking: wish.linking,
-        created_at: now,
-        expires_at: now.plus_s(GOOD_FOR_S),
-    };
+/// Counts a call of a source, whichever protocol and step it is.
+fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
+    portcullis.door().throttle.admit(&format!("sso/{source}"), PER_SOURCE, portcullis.now())
+}
+
+/// Keeps a sign-in that leaves for its provider.
+async fn keep(portcullis: &Portcullis, pending: SignIn) -> Result<(), ServiceError> {
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             sign_in::delete_expired(tx, moment.now, SWEPT_AT_ONCE)?;
             Ok(sign_in::insert(tx, &pending)?)
         })
-        .await?;
-    let mut scopes = vec!["email", "profile"];
-    if metadata.scopes.iter().any(|s| s == "groups") {
-        scopes.push("groups");
+        .await
+}
+
+/// Takes the sign-in of an answer's state out, if it was begun in this browser.
+async fn take(
+    portcullis: &Portcullis,
+    called: ConnectionId,
+    state: &str,
+    browser: Option<&str>,
+) -> Result<SignIn, ServiceError> {
+    let hash = SecretHash::of(state).as_str().to_owned();
+    // Committed by itself: whatever comes of it, this state is used up.
+    let taken =
+        portcullis.write(Priority::Ordinary, move |tx, _| Ok(sign_in::take(tx, called, &hash)?)).await?;
+    let taken = taken.ok_or(SignInRefusal::State)?;
+    let bound = SecretHash::from_stored(taken.browser_hash.clone());
+    if !browser.is_some_and(|b| bound.matches(&SecretHash::of(b))) {
+        return Err(SignInRefusal::State.into());
     }
-    let request = AuthorizationRequest {
-        client_id: &connection.client_id,
-        redirect_uri: &redirect_uri(portcullis, id),
-        scopes: &scopes,
-        state: &state,
-        nonce: &nonce,
-        challenge: &verifier.challenge(),
-        login_hint: wish.login_hint.as_deref(),
-        prompt: None,
-        max_age_s: None,
-    };
-    Ok(Begun { location: request.url(&metadata), browser })
+    if portcullis.now() >= taken.expires_at {
+        return Err(SignInRefusal::TooLate.into());
+    }
+    Ok(taken)
+}
+
+/// Lets in whom a provider has proven, or says why not.
+async fn admit(
+    portcullis: &Portcullis,
+    arrival: Arrival,
+    linking: Option<MembershipId>,
+    visitor: Visitor,
+) -> Result<Opened, ServiceError> {
+    let limits = portcullis.around().limits;
+    portcullis
+        .write(Priority::Ordinary, move |tx, moment| {
+            let wish = recognition::Wish {
+                arrival: &arrival,
+                linking,
+                presented: &visitor.presented,
+                limits,
+                request: visitor.request,
+            };
+            recognition::admit(tx, moment, &wish)
+        })
+        .await?
+        .map_err(ServiceError::from)
 }
 
 /// What is known of a sign-in while it is checked, for its trace.
@@ -233,123 +218,37 @@ struct Claimed {
     claims: serde_json::Value,
 }
 
-/// Completes a sign-in: the checks in their order, then the person, then a session with a new secret.
-///
-/// # Errors
-/// [`ServiceError::NotFound`] for an unknown connection, [`ServiceError::SignIn`] for the first check that fails.
-pub async fn complete(
+/// Records how a sign-in ended: a trace in any case, an audit event for the refusal of somebody proven.
+async fn record<T>(
     portcullis: &Portcullis,
-    called: ConnectionId,
-    query: &str,
-    visitor: Visitor,
-) -> Result<Arrived, ServiceError> {
-    portcullis.door().throttle.admit(&format!("sso/{}", visitor.source), PER_SOURCE, portcullis.now())?;
-    let connection = find_connection(portcullis, called).await?;
-    let mut claimed = Claimed::default();
-    let request = visitor.request;
-    let result = check(portcullis, &connection, query, visitor, &mut claimed).await;
+    connection: &Connection,
+    (claimed, request): (Claimed, RequestId),
+    result: &Result<T, ServiceError>,
+    opened: impl FnOnce(&T) -> Option<&Opened>,
+) -> Result<(), ServiceError> {
     let subject = claimed.email.clone().or_else(|| claimed.subject.clone()).unwrap_or_default();
-    match &result {
-        Ok(arrived) => note_success(portcullis, &connection, (&subject, request), arrived, claimed.claims),
+    match result {
+        Ok(done) => {
+            if let Some(session) = opened(done) {
+                note_success(portcullis, connection, (&subject, request), session, claimed.claims);
+            }
+        }
         Err(error @ ServiceError::SignIn(refusal)) => {
             if claimed.proven {
-                note_refusal(portcullis, &connection, refusal, (claimed.subject, request)).await?;
+                note_refusal(portcullis, connection, refusal, (claimed.subject, request)).await?;
             }
-            note_trace(portcullis, &connection, &subject, Some(request), error, claimed.claims);
+            note_trace(portcullis, connection, &subject, Some(request), error, claimed.claims);
         }
         Err(_) => {}
     }
-    result
-}
-
-/// Takes the sign-in of the answer's state out, if it was begun in this browser.
-async fn take(
-    portcullis: &Portcullis,
-    called: ConnectionId,
-    state: Option<&str>,
-    browser: Option<&str>,
-) -> Result<(SignIn, State), ServiceError> {
-    let state = state.ok_or(SignInRefusal::State)?.to_owned();
-    let hash = SecretHash::of(&state).as_str().to_owned();
-    // Committed by itself: whatever comes of it, this state is used up.
-    let taken =
-        portcullis.write(Priority::Ordinary, move |tx, _| Ok(sign_in::take(tx, called, &hash)?)).await?;
-    let taken = taken.ok_or(SignInRefusal::State)?;
-    let bound = SecretHash::from_stored(taken.browser_hash.clone());
-    if !browser.is_some_and(|b| bound.matches(&SecretHash::of(b))) {
-        return Err(SignInRefusal::State.into());
-    }
-    if portcullis.now() >= taken.expires_at {
-        return Err(SignInRefusal::TooLate.into());
-    }
-    Ok((taken, State::from_stored(&state)))
-}
-
-async fn check(
-    portcullis: &Portcullis,
-    connection: &Connection,
-    query: &str,
-    visitor: Visitor,
-    claimed: &mut Claimed,
-) -> Result<Arrived, ServiceError> {
-    let broken = |refusal: OidcRefusal| SignInRefusal::Protocol(Box::new(refusal.broken()));
-    let callback = Callback::parse(query).map_err(|e| broken(e.into()))?;
-    let (pending, state) =
-        take(portcullis, connection.id, callback.state(), visitor.browser.as_deref()).await?;
-    let now = portcullis.now();
-    let (fetch, insecure) = (&*portcullis.around().fetch, portcullis.around().limits.plain_http);
-    let providers = &portcullis.door().providers;
-    let metadata = providers.metadata(fetch, connection, insecure, now).await?;
-    let id = connection.id.to_string();
-    let expected = PendingSignIn {
-        state: &state,
-        connection: &id,
-        called_connection: &id,
-        issuer: &connection.issuer,
-        iss_parameter: metadata.iss_parameter,
-    };
-    let code = callback.verify(&expected).map_err(|e| broken(e.into()))?;
-    let sealing = &portcullis.around().sealing;
-    let opened = |place: &str, sealed: &str| {
-        let bytes = sealing.open(place, sealed).map_err(|e| sealed_wrongly(&e))?;
-        let text = String::from_utf8(bytes.to_vec());
-        text.map_err(|_| ServiceError::Store(StoreError::Inconsistent("a sealed text is no UTF-8".into())))
-    };
-    let verifier = opened(&verifier_place(pending.id), &pending.verifier_sealed)?;
-    let verifier = CodeVerifier::parse(&verifier).ok_or(SignInRefusal::State)?;
-    let secret = SecretString::from(opened(&secret_place(connection.id), &connection.client_secret_sealed)?);
-    let exchange = Exchange {
-        client_secret: &secret,
-        code: &code,
-        verifier: &verifier,
-        nonce: &Nonce::from_stored(&pending.nonce),
-        redirect_uri: &redirect_uri(portcullis, connection.id),
-        now,
-    };
-    let claims = providers.exchange(fetch, connection, &metadata, exchange).await?;
-    claimed.proven = true;
-    claimed.subject = Some(claims.sub().to_owned());
-    claimed.email = claims.email().map(|e| e.address);
-    let arrival = Arrival::read(connection, &claims).map_err(|e| broken(e.into()))?;
-    claimed.claims = arrival.shown();
-    let return_to = pending.return_to.clone();
-    let limits = portcullis.around().limits;
-    let (linking, request, presented) = (pending.linking, visitor.request, visitor.presented);
-    let session = portcullis
-        .write(Priority::Ordinary, move |tx, moment| {
-            let wish =
-                recognition::Wish { arrival: &arrival, linking, presented: &presented, limits, request };
-            recognition::admit(tx, moment, &wish)
-        })
-        .await??;
-    Ok(Arrived { session, return_to })
+    Ok(())
 }
 
 fn note_success(
     portcullis: &Portcullis,
     connection: &Connection,
     (subject, request): (&str, RequestId),
-    arrived: &Arrived,
+    session: &Opened,
     claims: serde_json::Value,
 ) {
     portcullis.traces().note(TraceDraft {
@@ -360,8 +259,8 @@ fn note_success(
         request: Some(request),
         content: json!({
             "connection": connection.id,
-            "membership": arrived.session.membership,
-            "token": arrived.session.token,
+            "membership": session.membership,
+            "token": session.token,
             "claims": claims,
         }),
         at: portcullis.now(),

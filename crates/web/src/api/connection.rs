@@ -76,7 +76,7 @@ impl Connection {
             domains: c.domains,
             confirmed: c.unconfirmed_at.is_none(),
             login_url: portcullis.around().url(&format!("/sso/oidc/{}/login", c.id)),
-            redirect_uri: sign_in::redirect_uri(portcullis, c.id),
+            redirect_uri: sign_in::oidc::redirect_uri(portcullis, c.id),
             created_at: At(c.created_at),
             id: c.id.to_string(),
         }

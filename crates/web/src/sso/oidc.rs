@@ -6,7 +6,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use portcullis_domain::id::ConnectionId;
 use portcullis_service::refusal::SignInRefusal;
-use portcullis_service::sign_in::{self, Wish};
+use portcullis_service::sign_in::{Wish, oidc};
 use portcullis_service::{ServiceError, session};
 use portcullis_store::connection;
 use serde::Deserialize;
@@ -43,7 +43,7 @@ fn id(text: &str) -> Result<ConnectionId, ServiceError> {
 }
 
 async fn leave(app: &App, guest: &Guest, connection: &str, wish: Wish) -> Result<Response, ServiceError> {
-    let begun = sign_in::begin(app.portcullis(), id(connection)?, wish).await?;
+    let begun = oidc::begin(app.portcullis(), id(connection)?, wish).await?;
     debug_assert_eq!(begun.browser, guest.browser, "a guest always has a binding value");
     Ok(onward(begun.location.as_str(), [cookie::set_browser(app, &begun.browser)]))
 }
@@ -74,7 +74,7 @@ async fn callback(
     let request = guest.visitor.request;
     let came = async {
         let query = query.unwrap_or_default();
-        sign_in::complete(app.portcullis(), id(&connection)?, &query, guest.visitor).await
+        oidc::complete(app.portcullis(), id(&connection)?, &query, guest.visitor).await
     };
     match came.await {
         Ok(done) => arrived(&app, &done.session, &done.return_to),
