@@ -200,6 +200,18 @@ pub struct PersonFacts {
     pub matched: Vec<Matched>,
     /// Grants.
     pub grants: Vec<Granted>,
+    /// Whether the brake holds their end.
+    pub held: Held,
+}
+
+/// Whether the brake holds somebody's end (invariant I12).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Held {
+    /// It does not.
+    #[default]
+    No,
+    /// Whatever a directory says that ends them suspends them instead.
+    Ending,
 }
 
 /// What follows from the facts: the access, and what the membership must remember of how it came to it.
@@ -213,6 +225,8 @@ pub struct Resolved {
     pub unmapped_at: Option<Timestamp>,
     /// Why it is at its end, if it is.
     pub ended: Option<EndedBecause>,
+    /// Why it would be at its end, if the brake did not hold it.
+    pub held: Option<EndedBecause>,
 }
 
 enum Life {
@@ -230,17 +244,26 @@ pub fn resolve(facts: &PersonFacts, now: Timestamp) -> Resolved {
     let life = life(facts, governor);
     let mut unmapped_at = None;
     let mut until = None;
+    let mut held = None;
     let (state, ended) = match life {
         Life::Invited => (MembershipState::Invited, None),
         Life::Waiting => (MembershipState::Suspended, None),
         Life::Alive if facts.suspended_at.is_some() => (MembershipState::Suspended, None),
         Life::Alive => (MembershipState::Active, None),
+        // INVARIANT I12: what is held is suspended, whatever else the directory says, until it says active.
+        Life::Ended(because) if is_held(facts, because) => {
+            held = Some(because);
+            (MembershipState::Suspended, None)
+        }
         Life::Ended(because) => (MembershipState::Deprovisioned, Some(because)),
         Life::Unmapped { settle_s } => {
             let since = facts.unmapped_at.unwrap_or(now);
             let ends_at = since.plus_s(settle_s);
             unmapped_at = Some(since);
-            if now >= ends_at {
+            if now >= ends_at && facts.held == Held::Ending {
+                held = Some(EndedBecause::Unmapped);
+                (MembershipState::Suspended, None)
+            } else if now >= ends_at {
                 (MembershipState::Deprovisioned, Some(EndedBecause::Unmapped))
             } else {
                 until = Some(ends_at);
@@ -256,7 +279,18 @@ pub fn resolve(facts: &PersonFacts, now: Timestamp) -> Resolved {
         access.reasons.push(by_default(Given::Environment(production.clone()), None));
         access.environments.push(production);
     }
-    Resolved { access, governed_by: governor.map(|d| d.directory).or(facts.governed_by), unmapped_at, ended }
+    Resolved {
+        access,
+        governed_by: governor.map(|d| d.directory).or(facts.governed_by),
+        unmapped_at,
+        ended,
+        held,
+    }
+}
+
+/// Whether an end for that reason is held. What ended already has ended, and an administrator's word is not held.
+fn is_held(facts: &PersonFacts, because: EndedBecause) -> bool {
+    facts.held == Held::Ending && facts.ended.is_none() && because != EndedBecause::Administrator
 }
 
 /// The directory that governs: the one that does already, else one that gives life or says inactive.

@@ -72,6 +72,12 @@ actions! {
     DirectoryGroupUpdated = "directory_group.updated", "A directory changed a group's name or key.";
     DirectoryGroupMembersChanged = "directory_group.members_changed", "A directory changed a group's members.";
     DirectoryGroupDeleted = "directory_group.deleted", "A directory deleted a group.";
+    HoldOpened = "hold.opened", "A directory went over its brake's limit: what it would have ended is held.";
+    HoldExtended = "hold.extended", "What a call or a poll took without naming anybody is held for these people.";
+    HoldReleased = "hold.released", "An administrator released what the brake held; it is carried out.";
+    HoldRefused = "hold.refused", "An administrator refused what the brake held; it is not carried out.";
+    MemberHeld = "member.held", "A member's end is held by the brake: everything of theirs is refused, nothing has ended.";
+    MemberUnheld = "member.unheld", "A member's end is held no longer: the directory said otherwise, or it was carried out.";
     ConnectionCreated = "connection.created", "A sign-in connection was made.";
     ConnectionUpdated = "connection.updated", "A sign-in connection was changed.";
     ConnectionConfirmed = "connection.confirmed", "An owner confirmed a connection's new keys or issuer.";

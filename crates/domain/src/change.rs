@@ -17,9 +17,11 @@ use crate::domain::Domain;
 use crate::environment::Environment;
 use crate::google::GoogleSource;
 use crate::grant::Grant;
+use crate::hold::{HeldEnding, Hold};
 use crate::id::{
     AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
-    MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RequestId, RoleId, TeamId, TokenId, UserId,
+    HoldId, MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RequestId, RoleId, TeamId, TokenId,
+    UserId,
 };
 use crate::mapping::{Facet, Mapping};
 use crate::membership::Membership;
@@ -47,6 +49,7 @@ pub enum Change {
     Directory(DirectoryChange),
     DirectoryUser(DirectoryUserChange),
     DirectoryGroup(DirectoryGroupChange),
+    Hold(HoldChange),
     Connection(ConnectionChange),
     Link(LinkChange),
     Mapping(MappingChange),
@@ -71,7 +74,7 @@ macro_rules! into_change {
 into_change! {
     Organization(OrganizationChange), Environment(EnvironmentChange), Team(TeamChange), Role(RoleChange),
     Domain(DomainChange), User(UserChange), Membership(MembershipChange), Directory(DirectoryChange),
-    DirectoryUser(DirectoryUserChange), DirectoryGroup(DirectoryGroupChange), Connection(ConnectionChange),
+    DirectoryUser(DirectoryUserChange), DirectoryGroup(DirectoryGroupChange), Hold(HoldChange), Connection(ConnectionChange),
     Link(LinkChange), Mapping(MappingChange), Grant(GrantChange), Agent(AgentChange), Token(TokenChange),
     Tombstone(TombstoneChange), Receipt(ReceiptChange), Outbox(OutboxChange),
 }
@@ -258,6 +261,42 @@ pub enum DirectoryGroupChange {
     AddGroups(DirectoryGroupId, Vec<DirectoryGroupId>, Option<RequestId>),
     /// These groups are members no longer.
     RemoveGroups(DirectoryGroupId, Vec<DirectoryGroupId>),
+}
+
+/// Changes of holds.
+#[derive(Debug, Clone, PartialEq)]
+pub enum HoldChange {
+    /// A new one.
+    Open(Box<Hold>),
+    /// The end of one more person is held.
+    End(Box<HeldEnding>),
+    /// What these mappings give these people by this group stays, though they are in it no longer.
+    Keep {
+        /// In which hold.
+        hold: HoldId,
+        /// The group that they were in.
+        group: DirectoryGroupId,
+        /// Who.
+        users: Vec<DirectoryUserId>,
+        /// What stays.
+        mappings: Vec<MappingId>,
+        /// Since when.
+        at: Timestamp,
+    },
+    /// These people stay, though a poll misses them.
+    Miss(HoldId, Vec<DirectoryUserId>, Timestamp),
+    /// These people, whom a poll missed, are there again.
+    Found(Vec<DirectoryUserId>),
+    /// That person's end is held no longer.
+    Unhold(MembershipId),
+    /// Nothing of that person is held any more.
+    Drop(MembershipId),
+    /// What these people kept by that group is held no longer: the directory named them.
+    DropOf(DirectoryGroupId, Vec<DirectoryUserId>),
+    /// These people of a hold are released: what is held of them is to be carried out.
+    Release(HoldId, Vec<MembershipId>),
+    /// These people of a hold are refused at that moment: it stays as it is.
+    Refuse(HoldId, Vec<MembershipId>, Timestamp),
 }
 
 /// Changes of connections.
@@ -459,6 +498,7 @@ impl Change {
             | Self::User(_)
             | Self::DirectoryUser(_)
             | Self::DirectoryGroup(_)
+            | Self::Hold(_)
             | Self::Link(_)
             | Self::Mapping(_)
             | Self::Grant(_)

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::brake::Brake;
 use crate::id::{ConnectionId, DirectoryId, OrganizationId};
 use crate::text::Slug;
 use crate::time::Timestamp;
@@ -74,6 +75,8 @@ pub struct Directory {
     pub default_role: Option<Slug>,
     /// Seconds between the loss of the last granting group and the end.
     pub settle_s: i64,
+    /// What holds endings above a limit; `None` while nothing does.
+    pub brake: Option<Brake>,
     /// Since when members of a group that is a member of another count as members of that; `None` while they do not.
     pub nested_at: Option<Timestamp>,
     /// The connection whose claims it holds, for [`DirectoryKind::Claims`].

@@ -138,6 +138,8 @@ ids! {
     GrantId = "grt";
     /// A configured identity provider for sign-in.
     ConnectionId = "con";
+    /// What a directory's brake holds.
+    HoldId = "hold";
     /// A non-human principal.
     AgentId = "agt";
     /// A token of any kind.

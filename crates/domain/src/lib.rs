@@ -10,6 +10,7 @@
 pub mod access;
 pub mod agent;
 pub mod audit;
+pub mod brake;
 pub mod cause;
 pub mod change;
 pub mod connection;
@@ -21,6 +22,7 @@ pub mod environment;
 pub mod evaluation;
 pub mod google;
 pub mod grant;
+pub mod hold;
 pub mod id;
 pub mod mapping;
 pub mod membership;

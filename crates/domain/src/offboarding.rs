@@ -11,8 +11,8 @@ use crate::agent::{Agent, AgentState, OwnerLossRule};
 use crate::audit::{Action, EventDraft, Target};
 use crate::cause::Cause;
 use crate::change::{
-    AgentChange, Change, GrantChange, MembershipChange, OutboxChange, ReceiptChange, TokenChange, TokenSet,
-    TombstoneChange, UserChange,
+    AgentChange, Change, GrantChange, HoldChange, MembershipChange, OutboxChange, ReceiptChange, TokenChange,
+    TokenSet, TombstoneChange, UserChange,
 };
 use crate::id::{MembershipId, OutboxId, ReceiptId, TokenId};
 use crate::membership::{Membership, MembershipState};
@@ -185,6 +185,7 @@ fn ending(
             receipt: Some(ids.receipt),
         }
         .into(),
+        HoldChange::Drop(membership.id).into(),
         GrantChange::EndOf { membership: membership.id, keep: bare.then(Slug::owner), at: now }.into(),
         TombstoneChange::Lay {
             organization: membership.organization,

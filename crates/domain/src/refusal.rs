@@ -43,6 +43,9 @@ pub enum Refusal {
     /// A mapping of an organizational unit, where there are none.
     #[error("this kind of directory has no organizational units: map a group or a value of an attribute")]
     NoOrgUnits,
+    /// Limits of a brake that cannot be meant.
+    #[error("a brake has `max_people` (0–10,000,000), `max_percent` (0–100) or both; null switches it off")]
+    InvalidBrake,
     /// Just-in-time accounts and a governing directory exclude each other.
     #[error("a connection with a governing directory makes no accounts at sign-in")]
     JitUnderDirectory,
@@ -77,6 +80,7 @@ impl Refusal {
             Self::OtherEnvironment => "other_environment",
             Self::MappingGivesNothing => "mapping_gives_nothing",
             Self::NoOrgUnits => "no_org_units",
+            Self::InvalidBrake => "invalid_brake",
             Self::JitUnderDirectory => "jit_under_directory",
             Self::LastOwner => "last_owner",
             Self::Tombstoned => "tombstoned",

@@ -361,6 +361,12 @@ fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
             "people wait for their directory since a restore",
             "let the provider send everybody again",
         ),
+        (
+            Code::HoldOpen,
+            found.held,
+            "people are held by a directory's brake, and nobody has decided",
+            "read `GET …/holds`, then release or refuse each",
+        ),
     ];
     for (code, count, what, remedy) in people {
         if count > 0 {

@@ -56,6 +56,11 @@ const METRICS: &[Metric] = &[
     counter("portcullis_checks_total", &["door", "code"], "Checks by door and by the code of the answer"),
     counter(OFF_BOARDINGS, &["cause"], "Memberships that ended, by what caused it"),
     counter(
+        "portcullis_holds_total",
+        &["kind"],
+        "Times that a directory went over its brake's limit, by what is held",
+    ),
+    counter(
         "portcullis_tokens_ended_total",
         &["kind", "because"],
         "Tokens that were ended, by kind and reason",

@@ -3,10 +3,10 @@
 //! Whatever changed (a SCIM call, claims, a mapping, a grant, an administrator), it ends here for each membership that
 //! it touches. Nothing else in this room decides whether somebody keeps access.
 
-use portcullis_domain::access::{Access, EndedBecause, PersonFacts, Resolved, Verdict, judge};
+use portcullis_domain::access::{Access, EndedBecause, Held, PersonFacts, Resolved, Verdict, judge, resolve};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{MembershipChange, Restamp, TombstoneChange, UserChange};
+use portcullis_domain::change::{HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange};
 use portcullis_domain::id::{DirectoryId, MembershipId, OutboxId, ReceiptId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::{NewIds, off_board};
@@ -16,7 +16,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::{Tx, apply, facts, leaver, membership};
 use serde_json::json;
 
-use crate::{Moment, ServiceError};
+use crate::{Moment, ServiceError, brake};
 
 /// What became of a membership.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,6 +25,8 @@ pub enum Settled {
     Unchanged,
     /// Its access is different now.
     Changed,
+    /// It is suspended, and its end is held.
+    Held,
     /// It ended, and this receipt accounts for it.
     OffBoarded(ReceiptId),
     /// It lives again.
@@ -71,20 +73,45 @@ pub fn settle_as(
     governor: Option<DirectoryId>,
 ) -> Result<Settled, ServiceError> {
     let Some(membership) = lock(tx, id)? else { return Ok(Settled::Unchanged) };
+    let moment_now = moment.now;
     let rules_number = facts::rules_number(tx, membership.organization)?;
     let mut facts = facts::of(tx, &membership)?;
     facts.governed_by = facts.governed_by.or(governor);
+    if facts.held == Held::Ending && resolve(&facts, moment.now).held.is_none() {
+        unhold(tx, moment, &membership, cause)?;
+        facts.held = Held::No;
+    }
     match judge(&membership, &facts, rules_number, moment.now) {
         Verdict::Unchanged => Ok(Settled::Unchanged),
         Verdict::Changed(resolved) => {
             change(tx, moment, &membership, &facts, (resolved, rules_number), cause)
         }
         Verdict::OffBoard(resolved, because) => {
+            let held = || {
+                let facts = PersonFacts { held: Held::Ending, ..facts.clone() };
+                (resolve(&facts, moment_now), rules_number)
+            };
+            if brake::hold_end(tx, moment, &membership, because, (&resolved, held), cause)? {
+                return Ok(Settled::Held);
+            }
             let ending = Ending { resolved, rules_number, because, reason: None };
             end(tx, moment, membership, ending, cause).map(Settled::OffBoarded)
         }
         Verdict::Revived(resolved) => revive(tx, moment, &membership, (resolved, rules_number), cause),
     }
+}
+
+/// The directory says otherwise than what was held.
+fn unhold(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    membership: &Membership,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let event = EventDraft::new(Action::MemberUnheld, Target::new("membership", membership.id));
+    let plan = Plan::because(membership.organization, cause).then(event, HoldChange::Unhold(membership.id));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
 }
 
 fn change(
@@ -96,7 +123,7 @@ fn change(
     cause: Cause,
 ) -> Result<Settled, ServiceError> {
     let plan = Plan::because(membership.organization, cause);
-    let Resolved { access, governed_by, unmapped_at, ended } = resolved;
+    let Resolved { access, governed_by, unmapped_at, ended, held: _ } = resolved;
     let was = facts.ended.map(|(_, because)| because);
     if access == membership.access && ended == was {
         let restamp = Restamp { id: membership.id, governed_by, unmapped_at, rules_number };
@@ -203,6 +230,7 @@ pub fn off_board_member(
         governed_by: membership.governed_by,
         unmapped_at: membership.unmapped_at,
         ended: Some(EndedBecause::Administrator),
+        held: None,
     };
     let because = EndedBecause::Administrator;
     end(tx, moment, membership, Ending { resolved, rules_number, because, reason: Some(reason) }, cause)

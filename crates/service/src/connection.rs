@@ -207,6 +207,8 @@ pub fn create(
         name: checked.name.clone(),
         default_role: wanted.default_role.clone(),
         settle_s: DEFAULT_SETTLE_S,
+        // What somebody brings by signing in is theirs alone: nothing of it ends a company.
+        brake: None,
         nested_at: None,
         connection: Some(id),
         created_at: now,

@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use portcullis_domain::access::{By, Given};
 use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::brake::Brake;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     Change, DirectoryChange, GrantChange, MembershipChange, Restamp, TokenChange, TokenSet,
@@ -46,6 +47,8 @@ pub struct NewDirectory {
     pub settle_s: Option<i64>,
     /// Whether groups inside groups count.
     pub nesting: Nesting,
+    /// What holds endings above a limit; `None` if nothing does.
+    pub brake: Option<Brake>,
 }
 
 /// Whether members of a group that is a member of another count as members of that.
@@ -79,6 +82,8 @@ pub struct DirectoryChanges {
     pub settle_s: Option<i64>,
     /// Whether groups inside groups count.
     pub nesting: Option<Nesting>,
+    /// What holds endings above a limit; `Some(None)` switches it off.
+    pub brake: Option<Option<Brake>>,
 }
 
 /// What becomes of the people whom a deleted directory governs.
@@ -136,6 +141,7 @@ pub fn create(
         default_role: default_role(tx, caller, organization, wish.default_role.as_deref())?,
         settle_s: settle_s(wish.settle_s.unwrap_or(DEFAULT_SETTLE_S))?,
         nested_at: wish.nesting.since(None, moment.now),
+        brake: wish.brake,
         connection: None,
         created_at: moment.now,
     };
@@ -165,7 +171,7 @@ pub fn update(
         is.name = name(called)?;
     }
     // Each lets people in, or keeps them, whom the mappings give more than the caller may.
-    if changes.settle_s.is_some() || changes.nesting.is_some() {
+    if changes.settle_s.is_some() || changes.nesting.is_some() || changes.brake.is_some() {
         must_reach(tx, caller, &was)?;
     }
     if let Some(seconds) = changes.settle_s {
@@ -174,6 +180,10 @@ pub fn update(
     if let Some(nesting) = changes.nesting {
         may_nest(was.kind, nesting)?;
         is.nested_at = nesting.since(was.nested_at, moment.now);
+    }
+    if let Some(brake) = changes.brake {
+        may_brake(was.kind, brake)?;
+        is.brake = brake;
     }
     if let Some(slug) = &changes.default_role
         && slug.as_deref() != was.default_role.as_ref().map(Slug::as_str)
@@ -537,6 +547,14 @@ pub(crate) fn may_nest(kind: DirectoryKind, nesting: Nesting) -> Result<(), Serv
     }
 }
 
+/// Claims speak of one person at a time, who is there: nothing is braked.
+fn may_brake(kind: DirectoryKind, brake: Option<Brake>) -> Result<(), ServiceError> {
+    match (kind, brake) {
+        (DirectoryKind::Scim | DirectoryKind::Google, _) | (DirectoryKind::Claims, None) => Ok(()),
+        (DirectoryKind::Claims, Some(_)) => Err(ServiceError::NotAvailable("brake")),
+    }
+}
+
 pub(crate) fn settle_s(seconds: i64) -> Result<i64, ServiceError> {
     if (0..=MAX_SETTLE_S).contains(&seconds) {
         return Ok(seconds);
@@ -552,5 +570,6 @@ pub(crate) fn shown(of: &Directory) -> serde_json::Value {
         "default_role": of.default_role,
         "settle_s": of.settle_s,
         "nested": of.nested_at.is_some(),
+        "brake": of.brake,
     })
 }

@@ -150,6 +150,7 @@ pub fn create(
         default_role: directory::default_role(tx, caller, organization, wish.default_role.as_deref())?,
         settle_s: directory::settle_s(wish.settle_s.unwrap_or(DEFAULT_SETTLE_S))?,
         nested_at: None,
+        brake: wish.brake,
         connection: None,
         created_at: moment.now,
     };

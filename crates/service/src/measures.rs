@@ -22,6 +22,7 @@ pub(crate) struct Tally {
 enum Fact {
     OffBoarded { cause: String },
     TokenEnded { kind: String, because: String },
+    HoldOpened { kind: String },
 }
 
 /// A text of an event's content, by its place.
@@ -36,18 +37,15 @@ impl Tally {
     /// [`ServiceError::Store`] if it is read and no JSON.
     pub(crate) fn add(&mut self, action: &str, at: Timestamp, content: &str) -> Result<(), ServiceError> {
         self.oldest = self.oldest.into_iter().chain([at]).min();
-        let (ends_member, ends_token) =
-            (action == Action::MemberDeprovisioned.as_str(), action == Action::TokenEnded.as_str());
-        if !ends_member && !ends_token {
-            return Ok(());
-        }
+        let counted = [Action::MemberDeprovisioned, Action::TokenEnded, Action::HoldOpened];
+        let Some(counted) = counted.into_iter().find(|one| one.as_str() == action) else { return Ok(()) };
         let content: Value = serde_json::from_str(content)
             .map_err(|_| StoreError::Inconsistent("an audit event is not JSON".to_owned()))?;
         let own = |place| text(&content, place).to_owned();
-        self.facts.push(if ends_member {
-            Fact::OffBoarded { cause: own("/cause/kind") }
-        } else {
-            Fact::TokenEnded { kind: own("/detail/kind"), because: own("/detail/because") }
+        self.facts.push(match counted {
+            Action::MemberDeprovisioned => Fact::OffBoarded { cause: own("/cause/kind") },
+            Action::HoldOpened => Fact::HoldOpened { kind: own("/detail/kind") },
+            _ => Fact::TokenEnded { kind: own("/detail/kind"), because: own("/detail/because") },
         });
         Ok(())
     }
@@ -58,6 +56,9 @@ impl Tally {
             match fact {
                 Fact::OffBoarded { cause } => {
                     metrics::counter!("portcullis_offboardings_total", "cause" => cause).increment(1);
+                }
+                Fact::HoldOpened { kind } => {
+                    metrics::counter!("portcullis_holds_total", "kind" => kind).increment(1);
                 }
                 Fact::TokenEnded { kind, because } => {
                     let labels = [("kind", kind), ("because", because)];

@@ -8,7 +8,7 @@ mod nesting;
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::access::{DirectoryFacts, PersonFacts, RankedRole, Statement, resolve};
+use portcullis_domain::access::{DirectoryFacts, Held, PersonFacts, RankedRole, Statement, resolve};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{Change, DirectoryUserChange, MembershipChange, TombstoneChange, UserChange};
@@ -31,6 +31,7 @@ use crate::error::DirectoryRefusal;
 use crate::membership::settled;
 use crate::{Moment, ServiceError};
 
+pub(crate) use group::lose_members;
 pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group, hold_rules};
 pub use nesting::MAX_SUBGROUPS;
 
@@ -269,6 +270,7 @@ fn new_member(
         }],
         matched: vec![],
         grants: vec![],
+        held: Held::No,
     };
     let resolved = resolve(&facts, now);
     let member = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
@@ -415,15 +417,27 @@ pub fn delete_user(
     speaker: Speaker,
     id: DirectoryUserId,
 ) -> Result<(), ServiceError> {
-    tx.lock(Lock::Rules(speaker.organization))?;
-    let user =
-        directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("user"))?;
+    delete_user_because(tx, moment, (speaker.organization, speaker.directory), id, speaker.cause())
+}
+
+/// The same, where somebody else than the directory decides when: what the brake held is released.
+///
+/// # Errors
+/// As [`delete_user`].
+pub(crate) fn delete_user_because(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (organization, directory): (OrganizationId, DirectoryId),
+    id: DirectoryUserId,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    tx.lock(Lock::Rules(organization))?;
+    let user = directory_user::find_locked(tx, directory, id)?.ok_or(ServiceError::NotFound("user"))?;
     let event = EventDraft::new(Action::DirectoryUserDeleted, Target::new("directory_user", id))
         .about(Target::new("membership", user.membership));
-    let plan =
-        Plan::because(speaker.organization, speaker.cause()).then(event, DirectoryUserChange::Delete(id));
+    let plan = Plan::because(organization, cause).then(event, DirectoryUserChange::Delete(id));
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
-    settle_as(tx, moment, user.membership, cause, Some(speaker.directory))?;
+    let cause = applied.events.first().map_or(cause, |e| cause.after(*e));
+    settle_as(tx, moment, user.membership, cause, Some(directory))?;
     Ok(())
 }

@@ -16,7 +16,7 @@ use serde_json::json;
 use crate::statement::Statement;
 use crate::{
     StoreError, Tx, agent, audit, connection, directory, directory_group, directory_user, domain,
-    environment, grant, mapping, membership, organization, outbox, params, receipt, role, team, token,
+    environment, grant, hold, mapping, membership, organization, outbox, params, receipt, role, team, token,
     tombstone, user,
 };
 
@@ -140,6 +140,7 @@ impl Writing<'_> {
                 directory_user::apply(tx, self.plan.organization(), change, self.now)
             }
             Change::DirectoryGroup(change) => directory_group::apply(tx, self.plan.organization(), change),
+            Change::Hold(change) => hold::apply(tx, self.plan.organization(), change),
             Change::Connection(change) => connection::apply(tx, self.plan.organization(), change),
             Change::Link(change) => connection::apply_link(tx, self.plan.organization(), change),
             Change::Mapping(change) => mapping::apply(tx, self.plan.organization(), change),

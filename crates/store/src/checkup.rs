@@ -40,6 +40,8 @@ const UNCONFIRMED_PEOPLE: Statement = Statement::read(
     "checkup.unconfirmed_people",
     "SELECT COUNT(*) FROM directory_users WHERE unconfirmed_at IS NOT NULL",
 );
+const HELD: Statement =
+    Statement::read("checkup.held", "SELECT COUNT(*) FROM held_people WHERE refused_at IS NULL");
 const NEWEST: Statement =
     Statement::read("checkup.newest", "SELECT created_at FROM audit_events ORDER BY id DESC LIMIT 1");
 const SETTING_POSTGRES: Statement =
@@ -54,6 +56,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &EXPIRING,
     &UNCONFIRMED_CONNECTIONS,
     &UNCONFIRMED_PEOPLE,
+    &HELD,
     &NEWEST,
 ];
 
@@ -76,6 +79,8 @@ pub struct Checkup {
     pub unconfirmed_connections: i64,
     /// People of whom no directory has spoken since a restore.
     pub unconfirmed_people: i64,
+    /// People of whom something is held by a brake and waits for an administrator.
+    pub held: i64,
     /// When the newest event was written.
     pub newest: Option<Timestamp>,
 }
@@ -96,6 +101,7 @@ pub fn look(tx: &mut Tx<'_>, late: Timestamp, soon: Timestamp) -> Result<Checkup
         expiring: count(&EXPIRING, params![soon])?,
         unconfirmed_connections: count(&UNCONFIRMED_CONNECTIONS, params![])?,
         unconfirmed_people: count(&UNCONFIRMED_PEOPLE, params![])?,
+        held: count(&HELD, params![])?,
         newest: None,
     };
     found.newest = tx.row(&NEWEST, params![])?.map(|row| row.at(0)).transpose()?;

@@ -131,6 +131,10 @@ pub enum Lock {
     Rules(OrganizationId),
     /// Nobody else gives a group of that directory a name meanwhile.
     GroupNames(DirectoryId),
+    /// Nobody else counts against the brake of that directory meanwhile. Taken last before users, and only by what is
+    /// about to end somebody or to take what nobody stated; two who meet the other way round are told apart by the
+    /// database and run again.
+    Brake(DirectoryId),
     /// Nobody else who may end an ownership counts owners meanwhile.
     Owners(OrganizationId),
 }
@@ -140,6 +144,7 @@ impl Lock {
         match self {
             Self::Organization(id) | Self::Rules(id) => id.to_string(),
             Self::GroupNames(id) => format!("{id}/names"),
+            Self::Brake(id) => format!("{id}/brake"),
             Self::Owners(id) => format!("{id}/owners"),
         }
     }
@@ -319,7 +324,7 @@ impl<'c> Tx<'c> {
     pub fn holds(&self, lock: Lock) -> bool {
         let stronger = match lock {
             Lock::Rules(id) => Some(Lock::Organization(id)),
-            Lock::Organization(_) | Lock::GroupNames(_) | Lock::Owners(_) => None,
+            Lock::Organization(_) | Lock::GroupNames(_) | Lock::Brake(_) | Lock::Owners(_) => None,
         };
         self.held.iter().any(|held| *held == lock || Some(*held) == stronger)
     }

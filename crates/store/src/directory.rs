@@ -1,5 +1,6 @@
 //! Directories: sources of facts about people and groups.
 
+use portcullis_domain::brake::Brake;
 use portcullis_domain::change::DirectoryChange;
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
@@ -10,18 +11,20 @@ use crate::{StoreError, Tx, params};
 
 macro_rules! columns {
     () => {
-        "id, organization, kind, name, default_role, settle_s, connection, created_at, nested_at"
+        "id, organization, kind, name, default_role, settle_s, connection, created_at, nested_at, brake_people, \
+         brake_percent"
     };
 }
 
 const CREATE: Statement = Statement::change(
     "directory.create",
-    "INSERT INTO directories (id, organization, kind, name, default_role, settle_s, connection, created_at, nested_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+    "INSERT INTO directories (id, organization, kind, name, default_role, settle_s, connection, created_at, nested_at, \
+     brake_people, brake_percent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
 );
 const UPDATE: Statement = Statement::change(
     "directory.update",
-    "UPDATE directories SET name = $3, default_role = $4, settle_s = $5, nested_at = $6 WHERE id = $1 AND organization = $2",
+    "UPDATE directories SET name = $3, default_role = $4, settle_s = $5, nested_at = $6, brake_people = $7, \
+     brake_percent = $8 WHERE id = $1 AND organization = $2",
 );
 const DELETE: Statement =
     Statement::change("directory.delete", "DELETE FROM directories WHERE id = $1 AND organization = $2");
@@ -173,6 +176,10 @@ fn read(row: &Row) -> Result<Directory, StoreError> {
         connection: row.opt_parsed(6)?,
         created_at: row.at(7)?,
         nested_at: row.opt_at(8)?,
+        brake: match (row.opt_int(9)?, row.opt_int(10)?) {
+            (None, None) => None,
+            (max_people, max_percent) => Some(Brake::new(max_people, max_percent)?),
+        },
     })
 }
 
@@ -195,12 +202,23 @@ pub(crate) fn apply(
                     d.connection,
                     d.created_at,
                     d.nested_at,
+                    d.brake.and_then(|b| b.max_people),
+                    d.brake.and_then(|b| b.max_percent),
                 ],
             )
             .map(|_| ()),
         DirectoryChange::Update(d) => tx.run_on_row(
             &UPDATE,
-            params![d.id, d.organization, d.name, d.default_role, d.settle_s, d.nested_at],
+            params![
+                d.id,
+                d.organization,
+                d.name,
+                d.default_role,
+                d.settle_s,
+                d.nested_at,
+                d.brake.and_then(|b| b.max_people),
+                d.brake.and_then(|b| b.max_percent),
+            ],
         ),
         DirectoryChange::Delete(id) => {
             // Members are found through the groups and names through the people, so they go first.
@@ -219,6 +237,7 @@ pub(crate) fn apply(
             ] {
                 tx.run(statement, params![id, organization])?;
             }
+            crate::hold::forget(tx, organization, *id)?;
             crate::google::delete(tx, organization, *id)?;
             crate::dialect::forget(tx, *id)?;
             tx.run(&DELETE, params![id, organization]).map(|_| ())

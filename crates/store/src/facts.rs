@@ -3,7 +3,7 @@
 //! Found through that person's directory users and groups by indexes, never through the organization.
 
 use portcullis_domain::access::{
-    DirectoryFacts, Granted, Matched, PersonFacts, RankedRole, Statement as Said,
+    DirectoryFacts, Granted, Held, Matched, PersonFacts, RankedRole, Statement as Said,
 };
 use portcullis_domain::directory::DirectoryKind;
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
@@ -13,7 +13,7 @@ use portcullis_domain::team::TeamRole;
 
 use crate::row::{Row, list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params, subgroup};
+use crate::{StoreError, Tx, hold, params, subgroup};
 
 const RULES_NUMBER: Statement =
     Statement::read("facts.rules_number", "SELECT rules_number FROM organizations WHERE id = $1");
@@ -55,7 +55,11 @@ const MATCHED: Statement = Statement::read(
          p.environment FROM directory_users u \
          JOIN directory_user_facets f ON f.directory_user = u.id \
          JOIN mappings p ON p.directory = f.directory AND p.source = f.source AND p.source_key = f.source_key \
-         LEFT JOIN roles r ON r.organization = p.organization AND r.slug = p.role WHERE u.membership = $1"
+         LEFT JOIN roles r ON r.organization = p.organization AND r.slug = p.role WHERE u.membership = $1 \
+         UNION ALL \
+         SELECT p.id, p.directory, h.directory_group, h.request_id, p.role, r.rank, r.explicit_only_at, p.team, \
+         p.team_role, p.environment FROM held_matches h JOIN mappings p ON p.id = h.mapping \
+         LEFT JOIN roles r ON r.organization = p.organization AND r.slug = p.role WHERE h.membership = $1"
     ),
 );
 macro_rules! matched_above {
@@ -197,6 +201,7 @@ pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, Store
         directories,
         matched,
         grants,
+        held: if hold::holds_end(tx, membership.id)? { Held::Ending } else { Held::No },
     })
 }
 

@@ -25,6 +25,7 @@ pub mod error;
 pub mod facts;
 pub mod google;
 pub mod grant;
+pub mod hold;
 pub mod idempotency;
 pub mod instance;
 pub mod invitation;

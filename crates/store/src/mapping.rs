@@ -210,6 +210,22 @@ const IS_ANY_GROUP_MAPPED: Statement = Statement::read(
      AND p.source_key = g.display_name_key)) LIMIT 1",
 );
 
+// Who is in the group no longer and keeps what it gave, because the brake holds it.
+const KEPT_BY: Statement = Statement::read(
+    "mapping.kept_by",
+    "SELECT DISTINCT h.membership FROM mappings p JOIN held_matches h ON h.mapping = p.id \
+     WHERE p.directory = $1 AND p.source = $2 AND p.source_key = $3 LIMIT $4",
+);
+const OF_GROUPS: Statement = Statement::read(
+    "mapping.of_groups",
+    "SELECT p.id FROM directory_groups g JOIN mappings p ON p.directory = g.directory \
+     AND p.source = 'group_id' AND p.source_key = g.id WHERE g.id IN_LIST($1) \
+     UNION SELECT p.id FROM directory_groups g JOIN mappings p ON p.directory = g.directory \
+     AND p.source = 'group_external_id' AND p.source_key = g.external_id WHERE g.id IN_LIST($1) \
+     UNION SELECT p.id FROM directory_groups g JOIN mappings p ON p.directory = g.directory \
+     AND p.source = 'group_display_name' AND p.source_key = g.display_name_key WHERE g.id IN_LIST($1)",
+);
+
 /// The statements about mappings.
 pub const ALL: &[&Statement] = &[
     &CREATE,
@@ -245,6 +261,8 @@ pub const ALL: &[&Statement] = &[
     &GROUPS_OF_DISPLAY_NAME,
     &IS_GROUP_MAPPED,
     &IS_ANY_GROUP_MAPPED,
+    &KEPT_BY,
+    &OF_GROUPS,
 ];
 
 /// What a mapping compares.
@@ -273,6 +291,15 @@ impl Compared {
             "group_external_id" => Some(Self::GroupExternalId),
             "group_display_name" => Some(Self::GroupDisplayName),
             other => FacetSource::parse(other).map(Self::Facet),
+        }
+    }
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::GroupId => "group_id",
+            Self::GroupExternalId => "group_external_id",
+            Self::GroupDisplayName => "group_display_name",
+            Self::Facet(source) => source.as_str(),
         }
     }
 
@@ -477,10 +504,27 @@ fn affected_by(
     (compared, source_key): (Compared, &str),
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
-    match all_groups(tx, directory, compared, source_key)? {
-        Some(groups) => subgroup::memberships(tx, &groups, "", limit),
-        None => memberships(&tx.rows(compared.affected(), params![directory, source_key, limit])?),
+    let mut all = match all_groups(tx, directory, compared, source_key)? {
+        Some(groups) => subgroup::memberships(tx, &groups, "", limit)?,
+        None => memberships(&tx.rows(compared.affected(), params![directory, source_key, limit])?)?,
+    };
+    let kept = tx.rows(&KEPT_BY, params![directory, compared.as_str(), source_key, limit])?;
+    all.extend(memberships(&kept)?);
+    Ok(all)
+}
+
+/// The mappings that name any of these groups.
+///
+/// # Errors
+/// As [`find`].
+pub fn of_groups(tx: &mut Tx<'_>, groups: &[DirectoryGroupId]) -> Result<Vec<MappingId>, StoreError> {
+    let mut all = Vec::new();
+    for some in groups.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(&OF_GROUPS, params![json_list(some)])? {
+            all.push(row.parsed(0)?);
+        }
     }
+    Ok(all)
 }
 
 /// The groups of a source with all groups below them; `None` where there are none below, or it is about no group.

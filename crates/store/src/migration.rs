@@ -17,8 +17,10 @@ struct Migration {
 }
 
 /// Every step, in order.
-const MIGRATIONS: &[Migration] =
-    &[Migration { number: 1, name: "rooms", sql: include_str!("../migrations/0001_rooms.sql") }];
+const MIGRATIONS: &[Migration] = &[
+    Migration { number: 1, name: "rooms", sql: include_str!("../migrations/0001_rooms.sql") },
+    Migration { number: 2, name: "brake", sql: include_str!("../migrations/0002_brake.sql") },
+];
 
 /// The table that says which steps this database has taken.
 const TABLE: &str = "\

@@ -90,6 +90,7 @@ id_params!(
     MappingId,
     GrantId,
     ConnectionId,
+    HoldId,
     AgentId,
     TokenId,
     EventId,

@@ -65,6 +65,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::facts::ALL,
         crate::google::ALL,
         crate::grant::ALL,
+        crate::hold::ALL,
         crate::idempotency::ALL,
         crate::instance::ALL,
         crate::invitation::ALL,

@@ -58,6 +58,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
             | Refusal::OtherEnvironment
             | Refusal::MappingGivesNothing
             | Refusal::NoOrgUnits
+            | Refusal::InvalidBrake
             | Refusal::JitUnderDirectory
             | Refusal::Tombstoned
             | Refusal::NoRoleMapped => StatusCode::UNPROCESSABLE_ENTITY,

@@ -1,7 +1,7 @@
 //! Facts to decide about: one organization, two directories, people by number.
 
 use portcullis_domain::access::{
-    Access, DirectoryFacts, Granted, Matched, PersonFacts, RankedRole, Resolved, Statement, resolve,
+    Access, DirectoryFacts, Granted, Held, Matched, PersonFacts, RankedRole, Resolved, Statement, resolve,
 };
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::cause::Cause;
@@ -80,6 +80,7 @@ pub(crate) fn nobody() -> PersonFacts {
         directories: vec![],
         matched: vec![],
         grants: vec![],
+        held: Held::No,
     }
 }
 
@@ -185,6 +186,7 @@ pub(crate) fn leaver() -> Leaver {
             governed_by: Some(directory(1)),
             unmapped_at: None,
             ended: None,
+            held: None,
         },
         ownership: Ownership::NotOwner,
         agents: vec![],

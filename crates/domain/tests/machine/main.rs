@@ -14,6 +14,7 @@
 
 mod agents;
 mod audit;
+mod braking;
 mod evaluating;
 mod facets;
 mod fixture;

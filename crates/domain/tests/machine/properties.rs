@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::{
-    DirectoryFacts, EndedBecause, Matched, PersonFacts, Statement, Verdict, judge, resolve,
+    DirectoryFacts, EndedBecause, Held, Matched, PersonFacts, Statement, Verdict, judge, resolve,
 };
 use portcullis_domain::agent::{AgentState, OwnerLossRule};
 use portcullis_domain::audit::{commitment, genesis, link};
@@ -68,8 +68,9 @@ fn facts() -> impl Strategy<Value = PersonFacts> {
         prop::option::of(instant()),
         prop::option::weighted(0.2, (instant(), prop::sample::select(EndedBecause::ALL.to_vec()))),
     );
-    (told, prop::collection::vec(some_mapping(), 0..6), granted, past).prop_map(
-        |((a, b, c), matched, granted, (joined_at, governed_by, suspended_at, unmapped_at, ended))| {
+    let held = prop::sample::select(vec![Held::No, Held::Ending]);
+    (told, prop::collection::vec(some_mapping(), 0..6), granted, past, held).prop_map(
+        |((a, b, c), matched, granted, (joined_at, governed_by, suspended_at, unmapped_at, ended), held)| {
             PersonFacts {
                 joined_at,
                 governed_by: governed_by.map(directory),
@@ -79,6 +80,7 @@ fn facts() -> impl Strategy<Value = PersonFacts> {
                 directories: [a, b, c].into_iter().flatten().collect(),
                 matched,
                 grants: granted.into_iter().map(|(n, r)| grants(n, r)).collect(),
+                held,
             }
         },
     )
@@ -164,7 +166,11 @@ proptest! {
             prop_assert_eq!(resolve(&kept, then), first);
         } else if let Some(until) = first.access.until {
             prop_assert!(until > now, "a moment that has passed is no bound");
-            prop_assert_eq!(resolve(&kept, until).access.state, MembershipState::Deprovisioned);
+            let past = match kept.held {
+                Held::No => MembershipState::Deprovisioned,
+                Held::Ending => MembershipState::Suspended,
+            };
+            prop_assert_eq!(resolve(&kept, until).access.state, past);
         }
     }
 
@@ -185,9 +191,25 @@ proptest! {
             default_role: Some(role("member")), settle_s: 3600,
         });
         facts.governed_by = Some(directory(1));
+        facts.held = Held::No;
         let resolved = resolve(&facts, now);
         prop_assert_eq!(resolved.access.state, MembershipState::Deprovisioned);
         prop_assert!(resolved.ended.is_some());
+    }
+
+    #[test]
+    fn whoever_is_held_acts_no_more_than_whoever_ended_and_nothing_ends(facts in facts(), now in instant()) {
+        let held = resolve(&PersonFacts { held: Held::Ending, ..facts.clone() }, now);
+        let free = resolve(&PersonFacts { held: Held::No, ..facts.clone() }, now);
+        let by_administrator = facts.ended.is_some() || free.ended == Some(EndedBecause::Administrator);
+        match free.ended {
+            Some(because) if !by_administrator => {
+                prop_assert_eq!(held.access.state, MembershipState::Suspended);
+                prop_assert_eq!((held.ended, held.held), (None, Some(because)));
+                prop_assert_eq!(held.access.until, None, "only an administrator or the directory ends a hold");
+            }
+            _ => prop_assert_eq!(held, free, "whoever does not end is not held"),
+        }
     }
 
     #[test]

@@ -82,6 +82,8 @@ codes! {
     ConnectionUnconfirmed = "connection_unconfirmed",
     /// People wait for their directory since a restore.
     DirectoryUnconfirmed = "directory_unconfirmed",
+    /// A directory's brake holds something.
+    HoldOpen = "hold_open",
     /// Messages wait for whoever subscribed.
     OutboxBacklog = "outbox_backlog",
     /// There is an owner, and the root token lies in its file.

@@ -209,6 +209,17 @@ const FAULTS: &[Fault] = &[
         plant: |data| sql(data, "UPDATE directory_users SET unconfirmed_at = 1"),
     },
     Fault {
+        code: Code::HoldOpen,
+        is_error: false,
+        plant: |data| {
+            sql(
+                data,
+                "INSERT INTO held_people (hold, membership, organization, kind, held_at) \
+                 SELECT 'hold_planted', id, organization, 'missing', 1 FROM memberships LIMIT 1",
+            );
+        },
+    },
+    Fault {
         code: Code::RootTokenFile,
         is_error: false,
         plant: |data| std::fs::write(data.join("root-token"), "pc_root_x\n").unwrap(),

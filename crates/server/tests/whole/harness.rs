@@ -287,7 +287,11 @@ impl Org {
         let at = |rest: &str| format!("/organizations/{slug}{rest}");
         server.root("POST", &at("/domains"), json!({ "domain": domain, "vouched": true })).await;
         let directory = server
-            .root("POST", &at("/directories"), json!({ "kind": "scim", "name": "IdP", "settle_s": 0 }))
+            .root(
+                "POST",
+                &at("/directories"),
+                json!({ "kind": "scim", "name": "IdP", "settle_s": 0, "brake": null }),
+            )
             .await;
         let text = |v: &Value, k: &str| v[k].as_str().unwrap_or_else(|| panic!("no `{k}` in {v}")).to_owned();
         let mut org = Self {

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::client::Client;
 use super::failure::{PollFailure, advice};
 use super::reading::{Counts, Progress};
-use super::writing::Writer;
+use super::writing::{Missing, Writer};
 use super::{Polling, comparing, in_s, reading};
 use crate::trace::TraceDraft;
 use crate::{Moment, Portcullis, ServiceError};
@@ -184,7 +184,7 @@ async fn work(portcullis: &Portcullis, run: Run, progress: &Arc<Progress>) -> Re
             let people = comparing::people(portcullis, &client, &mut listed.people, progress).await?;
             let groups = reading::flatten(&listed)?;
             progress.begin_writing();
-            writer.people(people).await?;
+            writer.people(people, Missing::Unstated).await?;
             writer.groups(&groups).await?;
             listed.org_units.sort();
             listed.org_units.truncate(MAX_UNITS_SHOWN);
@@ -194,7 +194,7 @@ async fn work(portcullis: &Portcullis, run: Run, progress: &Arc<Progress>) -> Re
             let lists = reading::read_leavers(&client, progress).await?;
             progress.begin_writing();
             let people = comparing::leavers(portcullis, &client, lists, progress).await?;
-            writer.people(people).await?;
+            writer.people(people, Missing::Named).await?;
         }
     }
     Ok(learned)
@@ -212,7 +212,7 @@ async fn sweep(writer: &Writer<'_>, every_s: i64) -> Infallible {
         let swept = async {
             let lists = reading::read_leavers(beside.client, &progress).await?;
             let people = comparing::leavers(beside.portcullis, beside.client, lists, &progress).await?;
-            beside.people(people).await
+            beside.people(people, Missing::Named).await
         };
         if let Err(failure) = swept.await {
             tracing::warn!(

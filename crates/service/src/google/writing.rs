@@ -20,6 +20,7 @@ use super::comparing::{self, People};
 use super::failure::PollFailure;
 use super::reading::{Counts, Progress, WholeGroup};
 use super::run::LEASE_S;
+use crate::brake;
 use crate::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -29,6 +30,15 @@ const PEOPLE_AT_ONCE: usize = 50;
 const MEMBERS_AT_ONCE: usize = 100;
 /// How many members are read at a time.
 const PAGE: i64 = 1_000;
+
+/// Whether those who are gone were named by what was read, or are missing from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Missing {
+    /// A list of those who were deleted names them.
+    Named,
+    /// The list of everybody leaves them out.
+    Unstated,
+}
 
 /// One thing to write.
 #[derive(Debug, Clone)]
@@ -64,8 +74,12 @@ impl Writer<'_> {
     ///
     /// # Errors
     /// [`PollFailure`].
-    pub(super) async fn people(&self, differing: People) -> Result<(), PollFailure> {
+    pub(super) async fn people(&self, differing: People, named: Missing) -> Result<(), PollFailure> {
         let People { gone, stopped, changed, new } = differing;
+        let gone = match named {
+            Missing::Named => gone,
+            Missing::Unstated => self.part_missing(gone).await?,
+        };
         let leaving: Vec<Step> = gone
             .into_iter()
             .map(Step::Remove)
@@ -85,6 +99,25 @@ impl Writer<'_> {
         let aside = stuck.iter().filter_map(Step::set_aside).collect();
         self.write(aside, Priority::Ordinary).await?;
         self.write(stuck, Priority::Ordinary).await
+    }
+
+    /// Who of those who are missing is to be removed: the others are held by the directory's brake.
+    async fn part_missing(&self, gone: Vec<DirectoryUserId>) -> Result<Vec<DirectoryUserId>, PollFailure> {
+        let speaker = self.speaker();
+        let removed = self
+            .portcullis
+            .write(Priority::OffBoarding, move |tx, moment| brake::part_missing(tx, moment, speaker, &gone));
+        Ok(removed.await?)
+    }
+
+    fn speaker(&self) -> Speaker {
+        let source = self.client.source();
+        Speaker {
+            organization: source.organization,
+            directory: source.directory,
+            request: self.run,
+            kind: CauseKind::Google,
+        }
     }
 
     /// Writes what differs of groups and of who is in them.
@@ -162,6 +195,17 @@ impl Writer<'_> {
                 still.iter().filter_map(|id| ids.get(id).copied()).collect();
             self.progress.note(|counts| counts.missing_but_there += count(still.len()));
             take.retain(|id| !still.contains(id));
+        }
+        if !take.is_empty() {
+            // Held whole or taken whole, whatever goes into one transaction.
+            let (speaker, losing) = (self.speaker(), take.clone());
+            let decided = self.portcullis.write(Priority::OffBoarding, move |tx, moment| {
+                provisioning::lose_members(tx, moment, speaker, group, &losing)
+            });
+            match decided.await {
+                Ok(()) | Err(ServiceError::NotFound(_)) => {}
+                Err(error) => return Err(error.into()),
+            }
         }
         Ok(take.chunks(MEMBERS_AT_ONCE).map(|some| Step::Take(group, some.to_vec())).collect())
     }
@@ -255,9 +299,7 @@ impl Writer<'_> {
     /// One transaction: holds the directory first, then writes.
     async fn carry_out(&self, steps: Vec<Step>, priority: Priority) -> Result<(), ServiceError> {
         let source = self.client.source();
-        let (directory, run) = (source.directory, self.run);
-        let speaker =
-            Speaker { organization: source.organization, directory, request: run, kind: CauseKind::Google };
+        let (directory, run, speaker) = (source.directory, self.run, self.speaker());
         let progress = serde_json::to_string(&self.shown.counts()).unwrap_or_else(|_| "{}".to_owned());
         let phase = self.shown.phase();
         let done = self
@@ -360,7 +402,7 @@ fn carry(
             counts.members_added += count(users.len());
         }
         Step::Take(id, users) => {
-            let take = [GroupSaid::RemoveMembers(users.clone())];
+            let take = [GroupSaid::LoseMembers(users.clone())];
             provisioning::change_group(tx, moment, speaker, *id, &take)?;
             counts.members_removed += count(users.len());
         }

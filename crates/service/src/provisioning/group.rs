@@ -4,17 +4,18 @@
 use std::collections::{BTreeSet, HashSet};
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
-use portcullis_domain::change::DirectoryGroupChange;
+use portcullis_domain::change::{DirectoryGroupChange, HoldChange};
 use portcullis_domain::directory_group::DirectoryGroup;
-use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, EventId};
+use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, EventId, MappingId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_IDENTIFIER, has_nul, name_key};
 use portcullis_store::db::Lock;
 use portcullis_store::directory_group::DirectoryGroupQuery;
-use portcullis_store::{StoreError, Tx, apply, directory_group, directory_user, mapping, subgroup};
+use portcullis_store::{StoreError, Tx, apply, directory_group, directory_user, hold, mapping, subgroup};
 use serde_json::json;
 
 use super::{Speaker, nesting};
+use crate::brake::{self, Loss};
 use crate::error::DirectoryRefusal;
 use crate::rules::after_facts;
 use crate::{Moment, ServiceError};
@@ -37,6 +38,8 @@ pub enum GroupSaid {
     AddMembers(Vec<DirectoryUserId>),
     /// These are members no longer.
     RemoveMembers(Vec<DirectoryUserId>),
+    /// These are members no longer: a list that leaves them out says so, nobody named them.
+    LoseMembers(Vec<DirectoryUserId>),
     /// Exactly these people are members.
     ReplaceMembers(Vec<DirectoryUserId>),
     /// These groups are members too.
@@ -51,7 +54,9 @@ impl GroupSaid {
     /// Whether it can move more people than it names, where a group holds groups.
     const fn moves_groups(&self) -> bool {
         match self {
-            Self::AddMembers(_) | Self::RemoveMembers(_) | Self::ReplaceMembers(_) => false,
+            Self::AddMembers(_) | Self::RemoveMembers(_) | Self::LoseMembers(_) | Self::ReplaceMembers(_) => {
+                false
+            }
             Self::DisplayName(_)
             | Self::ExternalId(_)
             | Self::AddGroups(_)
@@ -202,7 +207,7 @@ pub fn change_group(
     let mut moved: BTreeSet<DirectoryGroupId> = BTreeSet::new();
     let mut first = None;
     for one in said {
-        let (add, remove) = match one {
+        let event = match one {
             GroupSaid::DisplayName(name) => {
                 check_name(name, None)?;
                 name.clone_into(&mut group.display_name);
@@ -213,19 +218,14 @@ pub fn change_group(
                 group.external_id.clone_from(external_id);
                 continue;
             }
-            GroupSaid::AddMembers(users) => (must_be_known(tx, speaker, users)?, Vec::new()),
-            GroupSaid::RemoveMembers(users) => (Vec::new(), distinct(users)),
-            GroupSaid::ReplaceMembers(users) => difference(tx, speaker, id, users)?,
             GroupSaid::AddGroups(_) | GroupSaid::RemoveGroups(_) | GroupSaid::ReplaceGroups(_) => {
-                let event = nesting::change(tx, moment, speaker, &old, one, &mut moved)?;
-                if event.is_some() {
-                    group.updated_at = moment.now;
-                }
-                first = first.or(event);
-                continue;
+                nesting::change(tx, moment, speaker, &old, one, &mut moved)?
             }
+            GroupSaid::AddMembers(_)
+            | GroupSaid::RemoveMembers(_)
+            | GroupSaid::LoseMembers(_)
+            | GroupSaid::ReplaceMembers(_) => say_members(tx, moment, speaker, &old, one, &mut touched)?,
         };
-        let event = change_members(tx, moment, speaker, &old, (add, remove), &mut touched)?;
         if event.is_some() {
             group.updated_at = moment.now;
         }
@@ -235,15 +235,8 @@ pub fn change_group(
         name_key(&old.display_name) != name_key(&group.display_name) || old.external_id != group.external_id;
     if group.display_name != old.display_name || renamed {
         group.updated_at = moment.now;
-        let event =
-            EventDraft::new(Action::DirectoryGroupUpdated, Target::new("directory_group", id)).with(json!({
-                "from": { "display_name": old.display_name, "external_id": old.external_id },
-                "to": { "display_name": group.display_name, "external_id": group.external_id },
-            }));
-        let plan = Plan::because(speaker.organization, speaker.cause())
-            .then(event, DirectoryGroupChange::Update(group.clone()));
-        let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-        first = first.or(applied.events.first().copied());
+        let event = rename(tx, moment, speaker, (&old, &group))?;
+        first = first.or(event);
     }
     let mapped = is_mapped(tx, &group)? || nesting::is_mapped_above(tx, id)?;
     let cause = first.map_or_else(|| speaker.cause(), |e| speaker.cause().after(e));
@@ -258,6 +251,113 @@ pub fn change_group(
     after_facts(tx, moment, speaker.organization, &touched, cause)?;
     nesting::after_move(tx, moment, speaker, moved, cause)?;
     Ok(group)
+}
+
+/// Writes another name or key. Mappings that went by the old one find nobody any more, though nobody was named.
+fn rename(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    (old, group): (&DirectoryGroup, &DirectoryGroup),
+) -> Result<Option<EventId>, ServiceError> {
+    let id = group.id;
+    let before = mapping::of_groups(tx, &[id])?;
+    let event =
+        EventDraft::new(Action::DirectoryGroupUpdated, Target::new("directory_group", id)).with(json!({
+            "from": { "display_name": old.display_name, "external_id": old.external_id },
+            "to": { "display_name": group.display_name, "external_id": group.external_id },
+        }));
+    let plan = Plan::because(speaker.organization, speaker.cause())
+        .then(event, DirectoryGroupChange::Update(group.clone()));
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let after = mapping::of_groups(tx, &[id])?;
+    let lost: Vec<MappingId> = before.into_iter().filter(|mapping| !after.contains(mapping)).collect();
+    if !lost.is_empty() {
+        let mut users = all_members(tx, id)?;
+        let children = nesting::children(tx, speaker.directory, id)?;
+        users.extend(nesting::people_below(tx, &children)?);
+        let users = distinct(&users);
+        let loss = Loss { group: (id, &old.display_name), users: &users, mappings: &lost };
+        brake::hold_loss(tx, moment, speaker, &loss)?;
+    }
+    Ok(applied.events.first().copied())
+}
+
+/// Who comes in and who goes by this. Whoever is named is held no longer; what nobody stated may be held.
+fn say_members(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    old: &DirectoryGroup,
+    said: &GroupSaid,
+    touched: &mut HashSet<DirectoryUserId>,
+) -> Result<Option<EventId>, ServiceError> {
+    let (add, remove) = match said {
+        GroupSaid::AddMembers(users) => (must_be_known(tx, speaker, users)?, Vec::new()),
+        GroupSaid::RemoveMembers(users) | GroupSaid::LoseMembers(users) => (Vec::new(), distinct(users)),
+        GroupSaid::ReplaceMembers(users) => {
+            let (add, lost) = difference(tx, speaker, old.id, users)?;
+            lose(tx, moment, speaker, old, &lost)?;
+            (add, lost)
+        }
+        _ => return Ok(None),
+    };
+    let named = if matches!(said, GroupSaid::RemoveMembers(_)) { &remove } else { &add };
+    touched.extend(name_held(tx, moment, speaker, old.id, named)?);
+    change_members(tx, moment, speaker, old, (add, remove), touched)
+}
+
+/// These members are about to be taken out of a group that a list leaves them out of: above the brake's limit they keep
+/// what it gave.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for a group that the directory did not tell of.
+pub(crate) fn lose_members(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    id: DirectoryGroupId,
+    users: &[DirectoryUserId],
+) -> Result<(), ServiceError> {
+    tx.lock(Lock::Rules(speaker.organization))?;
+    let group =
+        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    lose(tx, moment, speaker, &group, users)
+}
+
+/// What people lose who are in a group no longer, and whom nobody named: above the brake's limit they keep it.
+pub(super) fn lose(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    group: &DirectoryGroup,
+    users: &[DirectoryUserId],
+) -> Result<(), ServiceError> {
+    if users.is_empty() {
+        return Ok(());
+    }
+    let mappings = nesting::mappings_from(tx, group.id)?;
+    let loss = Loss { group: (group.id, &group.display_name), users, mappings: &mappings };
+    brake::hold_loss(tx, moment, speaker, &loss)
+}
+
+/// Whoever is named is held no longer: what is said of them counts. Gives back whom that touches.
+fn name_held(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    id: DirectoryGroupId,
+    named: &[DirectoryUserId],
+) -> Result<Vec<DirectoryUserId>, ServiceError> {
+    let kept = hold::kept_of(tx, id, named)?;
+    if !kept.is_empty() {
+        let event = EventDraft::new(Action::MemberUnheld, Target::new("directory_group", id))
+            .with(json!({ "named": kept.len() }));
+        let plan = Plan::because(speaker.organization, speaker.cause())
+            .then(event, HoldChange::DropOf(id, kept.clone()));
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+    }
+    Ok(kept)
 }
 
 fn is_mapped(tx: &mut Tx<'_>, group: &DirectoryGroup) -> Result<bool, ServiceError> {
@@ -286,7 +386,10 @@ fn must_be_known(
     }
 }
 
-fn all_members(tx: &mut Tx<'_>, id: DirectoryGroupId) -> Result<Vec<DirectoryUserId>, ServiceError> {
+pub(super) fn all_members(
+    tx: &mut Tx<'_>,
+    id: DirectoryGroupId,
+) -> Result<Vec<DirectoryUserId>, ServiceError> {
     let mut all: Vec<DirectoryUserId> = Vec::new();
     loop {
         let after = all.last().map_or_else(String::new, ToString::to_string);
@@ -366,6 +469,11 @@ pub fn delete_group(
     let mapped = is_mapped(tx, &group)? || nesting::is_mapped_above(tx, id)?;
     let touched = if mapped { all_members(tx, id)? } else { Vec::new() };
     let moved = if mapped { nesting::children(tx, speaker.directory, id)? } else { BTreeSet::new() };
+    if mapped {
+        let mut losing = touched.clone();
+        losing.extend(nesting::people_below(tx, &moved)?);
+        lose(tx, moment, speaker, &group, &distinct(&losing))?;
+    }
     let event = EventDraft::new(Action::DirectoryGroupDeleted, Target::new("directory_group", id))
         .with(json!({ "display_name": group.display_name, "external_id": group.external_id }));
     let plan =

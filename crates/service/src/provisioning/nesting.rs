@@ -7,7 +7,7 @@ use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::DirectoryGroupChange;
 use portcullis_domain::directory_group::DirectoryGroup;
-use portcullis_domain::id::{DirectoryGroupId, DirectoryId, EventId};
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, MappingId};
 use portcullis_domain::plan::Plan;
 use portcullis_store::{Tx, apply, directory_group, mapping, subgroup};
 use serde_json::json;
@@ -39,6 +39,12 @@ pub(super) fn change(
     }
     if subgroup::counts(tx, speaker.directory)? {
         moved.extend(add.iter().chain(&remove));
+    }
+    if !remove.is_empty() && subgroup::counts(tx, speaker.directory)? {
+        let losing: BTreeSet<DirectoryUserId> =
+            people_below(tx, &remove.iter().copied().collect())?.into_iter().collect();
+        let losing: Vec<DirectoryUserId> = losing.into_iter().collect();
+        super::group::lose(tx, moment, speaker, group, &losing)?;
     }
     let shown = |ids: &[DirectoryGroupId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();
     let event =
@@ -108,6 +114,29 @@ pub(super) fn children(
     let children = subgroup::children(tx, id, "", i64::try_from(MAX_SUBGROUPS).unwrap_or(i64::MAX))?;
     let count = !children.is_empty() && subgroup::counts(tx, directory)?;
     Ok(if count { children.into_iter().collect() } else { BTreeSet::new() })
+}
+
+/// The mappings that somebody has by being in this group: those of it, and of the groups above it that count.
+pub(super) fn mappings_from(tx: &mut Tx<'_>, id: DirectoryGroupId) -> Result<Vec<MappingId>, ServiceError> {
+    let mut groups = vec![id];
+    groups.extend(subgroup::above(tx, &[id])?.into_iter().map(|above| above.group));
+    Ok(mapping::of_groups(tx, &groups)?)
+}
+
+/// Everybody in these groups and in all below them.
+pub(super) fn people_below(
+    tx: &mut Tx<'_>,
+    groups: &BTreeSet<DirectoryGroupId>,
+) -> Result<Vec<DirectoryUserId>, ServiceError> {
+    if groups.is_empty() {
+        return Ok(Vec::new());
+    }
+    let groups: Groups = groups.iter().copied().collect();
+    let mut all = Vec::new();
+    for group in subgroup::with_below(tx, &groups)? {
+        all.extend(super::group::all_members(tx, group)?);
+    }
+    Ok(all)
 }
 
 /// Whether a mapping names a group above this one.

@@ -89,6 +89,7 @@ fn place(bench: &Bench) -> Place {
     bench.write(|tx, moment| {
         let organization = organization::create(tx, moment, "acme".parse()?, "Acme", Cause::system())?;
         let directory = Directory {
+            brake: None,
             id: DirectoryId::fresh(moment.now, &mut moment.random),
             organization: organization.id,
             kind: DirectoryKind::Scim,

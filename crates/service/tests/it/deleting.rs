@@ -56,6 +56,7 @@ fn said(name: &str) -> PersonSaid {
 fn a_directory(bench: &Bench, organization: OrganizationId) -> Source {
     bench.write(move |tx, moment| {
         let wish = directory::NewDirectory {
+            brake: None,
             name: "Okta".into(),
             default_role: Some("member".into()),
             settle_s: Some(0),

@@ -1,6 +1,7 @@
 //! Directories of Google Workspace against a stand-in of its Directory API: what a poll brings, what it takes, and what
 //! it must never take.
 
+mod braking;
 mod failing;
 mod polling;
 mod slots;

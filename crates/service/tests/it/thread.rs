@@ -53,6 +53,7 @@ pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
         let organization = organization::create(tx, moment, slug.parse()?, "Acme", Cause::system())?;
         tx.lock(portcullis_store::db::Lock::Organization(organization.id))?;
         let directory = Directory {
+            brake: None,
             id: DirectoryId::fresh(moment.now, &mut moment.random),
             organization: organization.id,
             kind: DirectoryKind::Scim,

@@ -93,6 +93,7 @@ pub(crate) fn directory(
         name: "People".to_owned(),
         default_role: default_role.map(slug),
         settle_s: DEFAULT_SETTLE_S,
+        brake: None,
         nested_at: None,
         connection: None,
         created_at: NOW,

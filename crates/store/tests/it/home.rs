@@ -2,8 +2,8 @@
 
 use portcullis_domain::change::{
     AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
-    DomainChange, EnvironmentChange, GrantChange, LinkChange, MappingChange, MembershipChange, RoleChange,
-    TeamChange, TombstoneChange,
+    DomainChange, EnvironmentChange, GrantChange, HoldChange, LinkChange, MappingChange, MembershipChange,
+    RoleChange, TeamChange, TombstoneChange,
 };
 
 /// The table and the id of the row whose organization a change must name; `None` for what makes a row, says its own
@@ -47,6 +47,18 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             | DirectoryGroupChange::AddGroups(id, ..)
             | DirectoryGroupChange::RemoveGroups(id, _)
             | DirectoryGroupChange::RemoveMembers(id, _) => found("directory_groups", id),
+        },
+        Change::Hold(change) => match change {
+            HoldChange::Open(_) => None,
+            HoldChange::End(held) => found("memberships", &held.membership),
+            HoldChange::Keep { hold: id, .. }
+            | HoldChange::Miss(id, ..)
+            | HoldChange::Release(id, _)
+            | HoldChange::Refuse(id, ..) => found("holds", id),
+            HoldChange::Found(users) | HoldChange::DropOf(_, users) => {
+                users.first().and_then(|id| found("directory_users", id))
+            }
+            HoldChange::Unhold(id) | HoldChange::Drop(id) => found("memberships", id),
         },
         Change::Connection(ConnectionChange::Delete(id)) => found("connections", id),
         Change::Link(LinkChange::DeleteOf(id)) => found("memberships", id),

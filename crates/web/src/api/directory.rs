@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use portcullis_domain::brake as domain_brake;
 use portcullis_domain::directory::{self as domain, DirectoryKind};
 use portcullis_domain::google::GoogleSource;
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
@@ -36,7 +37,7 @@ pub struct Directory {
     default_role: Option<String>,
     /// Whether members of a group that is a member of another count as members of that.
     nested: bool,
-    /// What holds endings above a limit; not in this version.
+    /// What holds endings above a limit; null: nothing does.
     brake: Option<Brake>,
     /// Seconds from the loss of the last granting group to the end.
     settle_s: i64,
@@ -76,7 +77,7 @@ impl Directory {
             name: d.name,
             default_role: d.default_role.map(|r| r.to_string()),
             nested: d.nested_at.is_some(),
-            brake: None,
+            brake: d.brake.map(|b| Brake { max_people: b.max_people, max_percent: b.max_percent }),
             settle_s: d.settle_s,
             connection: d.connection.map(|c| c.to_string()),
             created_at: At(d.created_at),
@@ -95,13 +96,14 @@ pub enum Kind {
     Google,
 }
 
-/// What holds endings above a limit; not in this version.
+/// What holds endings above a limit: people whom the directory ends, or takes something from without naming them,
+/// within 24 hours. Where both are said the lower one holds; ten people are always below.
 #[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Brake {
-    /// People.
+    /// People, 0–10,000,000.
     max_people: Option<i64>,
-    /// A share of the directory's people.
+    /// A share of the people whom it governs, in percent, 0–100.
     max_percent: Option<i64>,
 }
 
@@ -119,8 +121,10 @@ pub struct DirectoryWish {
     default_role: Option<String>,
     /// Whether members of a group that is a member of another count as members of that; false if nothing is said.
     nested: Option<bool>,
-    /// What holds endings above a limit; only null in this version.
-    brake: Option<Brake>,
+    /// What holds endings above a limit; 20 percent if nothing is said, null: nothing does.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<Brake>")]
+    brake: Option<Option<Brake>>,
     /// Seconds from the loss of the last granting group to the end; 3600 if nothing is said.
     settle_s: Option<i64>,
 }
@@ -139,8 +143,10 @@ pub struct DirectoryPatch {
     default_role: Option<Option<String>>,
     /// Whether members of a group that is a member of another count as members of that; false if nothing is said.
     nested: Option<bool>,
-    /// What holds endings above a limit; only null in this version.
-    brake: Option<Brake>,
+    /// What holds endings above a limit; null: nothing does. What is held already stays held.
+    #[serde(default, deserialize_with = "present")]
+    #[schemars(with = "Option<Brake>")]
+    brake: Option<Option<Brake>>,
     /// Seconds from the loss of the last granting group to the end.
     settle_s: Option<i64>,
 }
@@ -171,7 +177,7 @@ const LIST: &str = "/organizations/{org}/directories";
 const ONE: &str = "/organizations/{org}/directories/{dir}";
 const TOKENS: &str = "/organizations/{org}/directories/{dir}/tokens";
 const TOKEN: &str = "/organizations/{org}/directories/{dir}/tokens/{tok}";
-const REFUSALS: [&str; 3] = ["not_available", "role_is_explicit_only", "above_own_rank"];
+const REFUSALS: [&str; 4] = ["invalid_brake", "not_available", "role_is_explicit_only", "above_own_rank"];
 
 /// The rows of this noun.
 #[must_use]
@@ -206,10 +212,9 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-const fn available(brake: Option<&Brake>) -> Result<(), ServiceError> {
-    match brake {
-        Some(_) => Err(ServiceError::NotAvailable("brake")),
-        None => Ok(()),
+impl Brake {
+    fn read(self) -> Result<domain_brake::Brake, ServiceError> {
+        Ok(domain_brake::Brake::new(self.max_people, self.max_percent)?)
     }
 }
 
@@ -224,7 +229,10 @@ async fn create(
     body: Body<DirectoryWish>,
 ) -> Result<Created, Problem> {
     let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller.clone(), body.value);
-    available(said.brake.as_ref())?;
+    let brake = match said.brake {
+        None => Some(domain_brake::Brake::default()),
+        Some(said) => said.map(Brake::read).transpose()?,
+    };
     let source = match (said.kind, said.google) {
         (Kind::Google, Some(google)) => Some(google.read()?),
         (Kind::Google, None) => return Err(ServiceError::invalid("google", "is required").into()),
@@ -238,6 +246,7 @@ async fn create(
         default_role: said.default_role,
         settle_s: said.settle_s,
         nesting: nesting(said.nested == Some(true)),
+        brake,
     };
     let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
@@ -304,12 +313,12 @@ async fn change(
     body: Body<DirectoryPatch>,
 ) -> Result<Json<Directory>, Problem> {
     let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller, body.value);
-    available(said.brake.as_ref())?;
     let changes = DirectoryChanges {
         name: said.name,
         default_role: said.default_role,
         settle_s: said.settle_s,
         nesting: said.nested.map(nesting),
+        brake: said.brake.map(|said| said.map(Brake::read).transpose()).transpose()?,
     };
     let source = said.google.map(GooglePatch::read);
     let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());

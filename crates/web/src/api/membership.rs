@@ -7,13 +7,15 @@ use portcullis_domain::id::UserId;
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::{Slug, email_key, name_key};
+use portcullis_service::hold;
 use portcullis_service::membership::{self, Suspension};
-use portcullis_store::Priority;
 use portcullis_store::membership::MembershipFilter;
+use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
+use crate::api::hold::MemberHold;
 use crate::api::id;
 use crate::body::{At, Body, Page, PageQuery, Params};
 use crate::error::Problem;
@@ -47,6 +49,9 @@ pub struct Member {
     pub governed_by: Option<String>,
     /// Since when an administrator has suspended it.
     pub suspended_at: Option<At>,
+    /// What the brake of a directory holds of it; on a member's own page only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub holds: Vec<MemberHold>,
     /// When it ended.
     pub ended_at: Option<At>,
     /// Why it ended.
@@ -146,6 +151,7 @@ impl Member {
             reasons: reasons(&member.access),
             governed_by: member.governed_by.map(|d| d.to_string()),
             suspended_at: member.suspended_at.map(At),
+            holds: Vec::new(),
             ended_at: member.ended.map(|(at, _)| At(at)),
             ended_because: member.ended.map(|(_, because)| because.as_str()),
         }
@@ -283,8 +289,13 @@ async fn show(
     Path((_, mem)): Path<(String, String)>,
 ) -> Result<Json<Member>, Problem> {
     let (organization, member) = (scope.organization.id, id(&mem, NOUN)?);
-    let found = app.portcullis().read(move |tx, now| membership::find(tx, organization, member, now)).await?;
-    Ok(Json(Member::of(&found)))
+    let read = move |tx: &mut Tx<'_>, now| {
+        let found = membership::find(tx, organization, member, now)?;
+        Ok((found, hold::of_member(tx, organization, member)?))
+    };
+    let (found, holds) = app.portcullis().read(read).await?;
+    let holds = holds.into_iter().map(MemberHold::of).collect();
+    Ok(Json(Member { holds, ..Member::of(&found) }))
 }
 
 async fn add(

@@ -9,6 +9,7 @@ pub mod domain;
 pub mod environment;
 mod google;
 pub mod grant;
+mod hold;
 mod invitation;
 pub mod mapping;
 mod me;
@@ -46,6 +47,7 @@ pub fn operations() -> Vec<Operation> {
         environment::operations(),
         google::operations(),
         grant::operations(),
+        hold::operations(),
         invitation::operations(),
         mapping::operations(),
         me::operations(),

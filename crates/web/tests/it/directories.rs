@@ -21,7 +21,7 @@ async fn a_directory_is_made_with_a_token_that_is_shown_once_listed_and_changed(
     assert_eq!(made["base_url"], json!(format!("http://127.0.0.1:8080/scim/v2/{}", id(&made))));
     assert_eq!(
         (&made["settle_s"], &made["nested"], &made["brake"]),
-        (&json!(3600), &json!(false), &Value::Null)
+        (&json!(3600), &json!(false), &json!({ "max_people": null, "max_percent": 20 }))
     );
     for _ in 0..2 {
         scene.made(DIRECTORIES, scim(json!("viewer"))).await;
@@ -56,8 +56,12 @@ async fn a_directory_is_refused_where_it_must_be() {
     };
     refused(scene.root("POST", DIRECTORIES, with("kind", json!("google"))).await, 400, "invalid_field");
     refused(scene.root("POST", DIRECTORIES, with("kind", json!("ldap"))).await, 400, "invalid_field");
-    let brake = json!({ "max_people": 5, "max_percent": 10 });
-    refused(scene.root("POST", DIRECTORIES, with("brake", brake)).await, 422, "not_available");
+    refused(scene.root("POST", DIRECTORIES, with("brake", json!({}))).await, 422, "invalid_brake");
+    refused(
+        scene.root("POST", DIRECTORIES, with("brake", json!({ "people": 5 }))).await,
+        400,
+        "unknown_field",
+    );
     refused(scene.root("POST", DIRECTORIES, with("settle_s", json!(-1))).await, 400, "invalid_field");
     refused(scene.root("POST", DIRECTORIES, with("name", json!(""))).await, 400, "invalid_name");
     let one = format!("{DIRECTORIES}/{}", id(&made));

@@ -225,6 +225,7 @@ fn google(scene: &Scene) -> DirectoryId {
             name: "Google".to_owned(),
             default_role: None,
             settle_s: 3600,
+            brake: None,
             nested_at: None,
             connection: None,
             created_at: moment.now,

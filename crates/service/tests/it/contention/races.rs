@@ -175,6 +175,7 @@ fn place(bench: &Bench) -> (OrganizationId, DirectoryId) {
     let organization = bench.organization("acme");
     bench.write(move |tx, moment| {
         let wish = directory::NewDirectory {
+            brake: None,
             name: "Okta".into(),
             default_role: Some("viewer".into()),
             settle_s: Some(0),

@@ -301,8 +301,13 @@ async fn another_customer_is_not_this_directorys_and_takes_nobody_away() {
 async fn a_key_file_that_is_none_is_refused_and_says_why() {
     let world = World::new(Bench::sqlite());
     let file = world.google.service_account_key();
-    let wish =
-        NewDirectory { name: "Google".into(), default_role: None, settle_s: None, nesting: Nesting::Off };
+    let wish = NewDirectory {
+        brake: None,
+        name: "Google".into(),
+        default_role: None,
+        settle_s: None,
+        nesting: Nesting::Off,
+    };
     let organization = world.organization;
     let refused = |name: &str, value: serde_json::Value| {
         let mut file = file.clone();

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::brake::Brake;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{AgentChange, MappingChange};
 use portcullis_domain::evaluation::Decision;
@@ -138,11 +139,12 @@ pub(crate) struct Beginning {
     pub(crate) settle_s: i64,
     pub(crate) max_page: usize,
     pub(crate) domain: Option<&'static str>,
+    pub(crate) brake: Option<Brake>,
 }
 
 impl Default for Beginning {
     fn default() -> Self {
-        Self { settle_s: 3600, max_page: 500, domain: None }
+        Self { settle_s: 3600, max_page: 500, domain: None, brake: None }
     }
 }
 
@@ -184,8 +186,10 @@ impl World {
             Portcullis::new(around).polling_google(Polling { patience_ms: 1, ..Polling::default() });
         let organization = bench.organization("acme");
         let (key, settle_s, domain) = (google.service_account_key(), beginning.settle_s, beginning.domain);
+        let brake = beginning.brake;
         let directory = bench.write(move |tx, moment| {
             let wish = NewDirectory {
+                brake,
                 name: "Google".into(),
                 default_role: None,
                 settle_s: Some(settle_s),
@@ -204,7 +208,8 @@ impl World {
         let key = self.google.service_account_key();
         self.bench.write(move |tx, moment| {
             let name = "Another".into();
-            let wish = NewDirectory { name, default_role: None, settle_s: None, nesting: Nesting::Off };
+            let wish =
+                NewDirectory { brake: None, name, default_role: None, settle_s: None, nesting: Nesting::Off };
             make(tx, moment, organization, (&wish, &source(&key, None)))
         })
     }

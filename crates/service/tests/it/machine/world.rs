@@ -593,6 +593,7 @@ impl World {
 
 fn new_directory(moment: &mut Moment, organization: OrganizationId, settle_s: i64) -> Directory {
     Directory {
+        brake: None,
         id: DirectoryId::fresh(moment.now, &mut moment.random),
         organization,
         kind: DirectoryKind::Scim,

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::{Access, EndedBecause};
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
+use portcullis_domain::brake::Brake;
 use portcullis_domain::change::{
     AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
     DomainChange, EnvironmentChange, GrantChange, LinkChange, MappingChange, MembershipChange,
@@ -111,6 +112,7 @@ pub(crate) fn make(kind: Kind, maps: &Maps, dice: &mut Dice) -> Option<Change> {
         .or_else(|| people(kind, maps, dice, org))
         .or_else(|| facts(kind, maps, dice, org))
         .or_else(|| rules(kind, maps, dice, org))
+        .or_else(|| super::holds::make(kind, maps, dice))
         .or_else(|| acting(kind, maps, dice, org))
 }
 
@@ -318,6 +320,7 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             name: word(dice),
             default_role: perhaps(dice, slug("member")),
             settle_s: 3600,
+            brake: dice.pick([None, Some(Brake::default()), Brake::new(Some(7), None).ok()])?,
             nested_at: perhaps(dice, NOW),
             connection: dice.pick(maps.connections.keys().copied()),
             created_at: NOW,
@@ -327,8 +330,16 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             let default_role = perhaps(dice, slug("viewer"));
             let nested_at = perhaps(dice, NOW);
             let name = word(dice);
-            DirectoryChange::Update(Directory { name, default_role, settle_s: 7, nested_at, ..directory? })
-                .into()
+            let brake = dice.pick([None, Brake::new(Some(9), Some(3)).ok()])?;
+            DirectoryChange::Update(Directory {
+                name,
+                default_role,
+                settle_s: 7,
+                nested_at,
+                brake,
+                ..directory?
+            })
+            .into()
         }
         Kind::DirectoryDelete => DirectoryChange::Delete(directory?.id).into(),
         Kind::DirectoryGoogle => {

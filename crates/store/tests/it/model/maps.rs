@@ -39,6 +39,7 @@ use portcullis_store::{
     tombstone, user,
 };
 
+use super::holds::Holds;
 use crate::home::row_of;
 
 /// More than a run makes of anything.
@@ -73,6 +74,10 @@ pub(crate) struct Maps {
     pub(crate) outbox: BTreeMap<OutboxId, String>,
     /// Directories that ever were: tombstones outlive them.
     pub(crate) former_directories: BTreeSet<DirectoryId>,
+    pub(crate) holds: Holds,
+    /// People and groups that directories ever told of: what is held outlives them.
+    pub(crate) ever_told: BTreeSet<DirectoryUserId>,
+    pub(crate) ever_grouped: BTreeSet<DirectoryGroupId>,
     main: Vec<OrganizationId>,
 }
 
@@ -104,6 +109,7 @@ impl Maps {
             "connections" => self.connections.get(&id.parse().ok()?).map(|row| row.organization),
             "mappings" => self.mappings.get(&id.parse().ok()?).map(|row| row.organization),
             "grants" => self.grants.get(&id.parse().ok()?).map(|row| row.organization),
+            "holds" => self.holds.holds.get(&id.parse().ok()?).map(|row| row.organization),
             "agents" => self.agents.get(&id.parse().ok()?).map(|row| row.organization),
             other => panic!("no map of `{other}`"),
         }
@@ -122,6 +128,10 @@ impl Maps {
             Change::Directory(change) => self.directory(change),
             Change::DirectoryUser(change) => self.told(change)?,
             Change::DirectoryGroup(change) => self.group(change),
+            Change::Hold(change) => {
+                let told = &self.told;
+                self.holds.apply(change, |user| told.get(user).map(|t| t.membership));
+            }
             Change::Connection(change) => self.connection(change),
             Change::Link(change) => self.link(change)?,
             Change::Mapping(MappingChange::Create(made) | MappingChange::Update(made)) => {
@@ -352,6 +362,7 @@ impl Maps {
                 self.nests.retain(|(parent, _)| groups.contains_key(parent));
                 self.mappings.retain(|_, m| m.directory != *id);
                 self.google.remove(id);
+                self.holds.forget(*id);
                 self.directories.remove(id);
                 self.former_directories.insert(*id);
             }
@@ -383,6 +394,7 @@ impl Maps {
                 if taken(self, made) {
                     return Err(());
                 }
+                self.ever_told.insert(made.id);
                 self.told.insert(made.id, (**made).clone());
             }
             DirectoryUserChange::Update(new) => {
@@ -425,6 +437,7 @@ impl Maps {
     fn group(&mut self, change: &DirectoryGroupChange) {
         match change {
             DirectoryGroupChange::Create(g) | DirectoryGroupChange::Update(g) => {
+                self.ever_grouped.insert(g.id);
                 self.groups.insert(g.id, g.clone());
             }
             DirectoryGroupChange::Delete(id) => {
@@ -664,12 +677,13 @@ impl Maps {
             lines.insert(shown("receipt", &(receipt, ended)));
         }
         lines.extend(self.outbox.iter().map(|row| shown("outbox", &row)));
+        lines.extend(self.holds.view());
         lines
     }
 
     /// The same, as the store finds it.
     pub(crate) fn stored_view(&self, tx: &mut Tx<'_>) -> Result<BTreeSet<String>, StoreError> {
-        let mut lines = BTreeSet::new();
+        let mut lines: BTreeSet<String> = Holds::stored_view(self, tx)?.into_iter().collect();
         lines.extend(organization::list(tx, None, ALL)?.iter().map(|o| shown("organization", o)));
         for user in self.users.keys() {
             lines.extend(user::find(tx, *user)?.iter().map(|u| shown("user", u)));

@@ -8,6 +8,7 @@
 )]
 
 mod belonging;
+mod braking;
 mod bulk;
 mod callers;
 mod dialect_report;

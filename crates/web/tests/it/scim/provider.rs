@@ -85,6 +85,7 @@ impl Provider {
         let (directory, token) = bench.write(move |tx, moment| {
             let now = moment.now;
             let directory = Directory {
+                brake: None,
                 id: DirectoryId::fresh(now, &mut moment.random),
                 organization,
                 kind: DirectoryKind::Scim,

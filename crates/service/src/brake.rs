@@ -1,0 +1,249 @@
+//! The brake at work: what a directory ends, or takes without naming anybody, is counted against its limit.
+//!
+//! Below the limit everything is carried out. Above it whoever a directory names is suspended before the answer and only
+//! the end is held; what nobody stated is held whole. Nothing here undoes anything: a hold is one more fact, and
+//! [`crate::access`] decides by it as by any other.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::access::{EndedBecause, Resolved};
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::brake::Brake;
+use portcullis_domain::cause::{Actor, Cause};
+use portcullis_domain::change::{Change, HoldChange, MembershipChange};
+use portcullis_domain::directory::Directory;
+use portcullis_domain::hold::{HeldEnding, Hold, HoldKind};
+use portcullis_domain::id::{
+    DirectoryGroupId, DirectoryId, DirectoryUserId, HoldId, MappingId, MembershipId,
+};
+use portcullis_domain::membership::Membership;
+use portcullis_domain::plan::Plan;
+use portcullis_store::db::Lock;
+use portcullis_store::{Tx, apply, directory, directory_user, hold};
+use serde_json::json;
+
+use crate::provisioning::Speaker;
+use crate::{Moment, ServiceError};
+
+/// How many people whom polls missed are read at a time.
+const PAGE: i64 = 1_000;
+
+/// Whether that cause is one that a brake holds: what somebody orders or releases in a call of their own is not.
+const fn is_braked(cause: &Cause) -> bool {
+    match cause.actor {
+        Actor::Directory(_) | Actor::System => true,
+        Actor::Root | Actor::Membership(_) | Actor::ServiceKey(_) => false,
+    }
+}
+
+/// Whether these people may be taken from below the limit. If so they are counted.
+fn may_take(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    (of, brake): (&Directory, Brake),
+    people: &[MembershipId],
+) -> Result<bool, ServiceError> {
+    tx.lock(Lock::Brake(of.id))?;
+    let now = moment.now;
+    let fresh = hold::uncounted(tx, of.id, people, now)?;
+    if fresh.is_empty() {
+        return Ok(true);
+    }
+    let taken = hold::taken(tx, of.id, now)?;
+    let mut governed = taken.governed;
+    if !taken.hour_has_begun {
+        // Once an hour, so that no ending counts the organization.
+        let present = directory::count_governed(tx, of.organization, of.id)?;
+        hold::begin_hour(tx, of.id, present, now)?;
+        governed = governed.max(present);
+    }
+    let more = i64::try_from(fresh.len()).unwrap_or(i64::MAX);
+    if taken.people.saturating_add(more) > brake.limit(governed) {
+        return Ok(false);
+    }
+    hold::count(tx, of.id, &fresh, now)?;
+    Ok(true)
+}
+
+/// Holds the end of a membership, if its directory's limit is reached: its access is what follows while it is held.
+/// Says whether it did.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn hold_end(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    membership: &Membership,
+    because: EndedBecause,
+    (resolved, held): (&Resolved, impl FnOnce() -> (Resolved, i64)),
+    cause: Cause,
+) -> Result<bool, ServiceError> {
+    let lived = membership.governed_by.is_some() || membership.joined_at.is_some();
+    let Some(id) = resolved.governed_by.or(cause.directory).filter(|_| lived && is_braked(&cause)) else {
+        return Ok(false);
+    };
+    let Some(of) = directory::find(tx, membership.organization, id)? else { return Ok(false) };
+    let Some(brake) = of.brake else { return Ok(false) };
+    if may_take(tx, moment, (&of, brake), &[membership.id])? {
+        return Ok(false);
+    }
+    let plan = Plan::because(membership.organization, cause);
+    let (plan, into) = match hold::open_of(tx, of.id, HoldKind::Endings)? {
+        Some(open) => (plan, open),
+        None => open(plan, moment, &of, HoldKind::Endings, None, cause),
+    };
+    let (resolved, rules_number) = held();
+    let event = EventDraft::new(Action::MemberHeld, Target::new("membership", membership.id))
+        .about(Target::new("hold", into))
+        .with(json!({ "because": because.as_str() }));
+    let ending = HeldEnding { membership: membership.id, hold: into, because, cause, at: moment.now };
+    let changes: Vec<Change> = vec![
+        HoldChange::End(Box::new(ending)).into(),
+        MembershipChange::SetAccess {
+            id: membership.id,
+            access: Box::new(resolved.access),
+            governed_by: resolved.governed_by,
+            unmapped_at: resolved.unmapped_at,
+            ended: None,
+            bare_owner_at: membership.bare_owner_at,
+            rules_number,
+        }
+        .into(),
+    ];
+    apply(tx, &plan.then_all(event, changes), moment.now, &mut moment.random)?;
+    Ok(true)
+}
+
+/// A new hold, said aloud: an administrator has something to decide.
+fn open(
+    plan: Plan,
+    moment: &mut Moment,
+    of: &Directory,
+    kind: HoldKind,
+    group: Option<(DirectoryGroupId, String)>,
+    cause: Cause,
+) -> (Plan, HoldId) {
+    let made = Hold {
+        id: HoldId::fresh(moment.now, &mut moment.random),
+        organization: of.organization,
+        directory: of.id,
+        kind,
+        group,
+        cause,
+        opened_at: moment.now,
+    };
+    tracing::warn!(
+        organization.id = %of.organization, directory.id = %of.id, hold.id = %made.id, hold.kind = kind.as_str(),
+        "a directory went over its brake's limit: what it would have ended is held until an administrator decides"
+    );
+    let id = made.id;
+    let event = EventDraft::new(Action::HoldOpened, Target::new("hold", id))
+        .about(Target::new("directory", of.id))
+        .with(json!({ "kind": kind.as_str(), "group": made.group.as_ref().map(|(id, _)| id) }));
+    (plan.then(event, HoldChange::Open(Box::new(made))), id)
+}
+
+/// What groups lose without anybody being named.
+pub(crate) struct Loss<'l> {
+    /// The group that loses its members, and what it is called.
+    pub(crate) group: (DirectoryGroupId, &'l str),
+    /// Who is in it no longer.
+    pub(crate) users: &'l [DirectoryUserId],
+    /// What that gave them.
+    pub(crate) mappings: &'l [MappingId],
+}
+
+/// Lets these people keep what these mappings give them, if the directory's limit is reached. To be called before
+/// their access is settled.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn hold_loss(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    loss: &Loss<'_>,
+) -> Result<(), ServiceError> {
+    if loss.users.is_empty() || loss.mappings.is_empty() {
+        return Ok(());
+    }
+    let Some((of, brake)) = braked(tx, speaker)? else { return Ok(()) };
+    let people = directory_user::memberships(tx, loss.users)?;
+    if may_take(tx, moment, (&of, brake), &people)? {
+        return Ok(());
+    }
+    let (id, name) = loss.group;
+    let cause = speaker.cause();
+    let plan = Plan::because(speaker.organization, cause);
+    let (plan, into) = open(plan, moment, &of, HoldKind::Losses, Some((id, name.to_owned())), cause);
+    let event = EventDraft::new(Action::HoldExtended, Target::new("hold", into))
+        .about(Target::new("directory_group", id))
+        .with(json!({ "people": people.len() }));
+    let keep = HoldChange::Keep {
+        hold: into,
+        group: id,
+        users: loss.users.to_vec(),
+        mappings: loss.mappings.to_vec(),
+        at: moment.now,
+    };
+    apply(tx, &plan.then(event, keep), moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+fn braked(tx: &mut Tx<'_>, speaker: Speaker) -> Result<Option<(Directory, Brake)>, ServiceError> {
+    let of = directory::find(tx, speaker.organization, speaker.directory)?;
+    Ok(of.and_then(|of| of.brake.map(|brake| (of, brake))))
+}
+
+/// Who of these people, missing from a whole poll and confirmed to be gone, is to be removed. The others are held, and stay
+/// held until they are there again or an administrator decides.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn part_missing(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    gone: &[DirectoryUserId],
+) -> Result<Vec<DirectoryUserId>, ServiceError> {
+    tx.lock(Lock::Rules(speaker.organization))?;
+    let held = all_missing(tx, speaker.directory)?;
+    let gone: BTreeSet<DirectoryUserId> = gone.iter().copied().collect();
+    let found: Vec<DirectoryUserId> = held.difference(&gone).copied().collect();
+    let fresh: Vec<DirectoryUserId> = gone.difference(&held).copied().collect();
+    let cause = speaker.cause();
+    let mut plan = Plan::because(speaker.organization, cause);
+    if !found.is_empty() {
+        let event = EventDraft::new(Action::MemberUnheld, Target::new("directory", speaker.directory))
+            .with(json!({ "found": found.len() }));
+        plan = plan.then(event, HoldChange::Found(found));
+    }
+    let mut removed = fresh.clone();
+    if !fresh.is_empty()
+        && let Some((of, brake)) = braked(tx, speaker)?
+    {
+        let people = directory_user::memberships(tx, &fresh)?;
+        if !may_take(tx, moment, (&of, brake), &people)? {
+            let (opened, into) = open(plan, moment, &of, HoldKind::Missing, None, cause);
+            let event = EventDraft::new(Action::HoldExtended, Target::new("hold", into))
+                .with(json!({ "people": people.len() }));
+            plan = opened.then(event, HoldChange::Miss(into, fresh, moment.now));
+            removed = Vec::new();
+        }
+    }
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(removed)
+}
+
+fn all_missing(tx: &mut Tx<'_>, id: DirectoryId) -> Result<BTreeSet<DirectoryUserId>, ServiceError> {
+    let mut all = BTreeSet::new();
+    loop {
+        let after = all.last().map_or_else(String::new, |id: &DirectoryUserId| id.to_string());
+        let page = hold::missing(tx, id, &after, PAGE)?;
+        let last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+        all.extend(page.into_iter().map(|(user, _)| user));
+        if last {
+            return Ok(all);
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! Holds: what a directory's brake keeps from being carried out, and what administrators decide about it.
+//!
+//! Whoever decides stands as high as everybody whom it is about. A release is carried out step by step, each with the
+//! cause that was held, so that receipts name the request that began it and the log who let it go.
+
+use std::sync::Arc;
+
+use portcullis_domain::Refusal;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::HoldChange;
+use portcullis_domain::hold::HoldKind;
+use portcullis_domain::id::{DirectoryId, HoldId, MembershipId, OrganizationId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::role::{Rank, may_give};
+use portcullis_store::db::{Lock, MAX_LIST};
+use portcullis_store::hold::{self, HeldView, HoldView};
+use portcullis_store::{Priority, Tx, apply};
+use serde_json::json;
+
+use crate::access::settle;
+use crate::caller::Caller;
+use crate::rules::MAX_PER_CALL;
+use crate::{Moment, Portcullis, ServiceError, directory, provisioning};
+
+const NOUN: &str = "hold";
+
+/// What an administrator decides.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Decision {
+    /// It is carried out.
+    Release,
+    /// It is not.
+    Refuse,
+}
+
+/// A hold of that organization.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: HoldId) -> Result<HoldView, ServiceError> {
+    hold::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
+}
+
+/// A page of holds after the id `after`, of one directory where it is named.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn list(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: Option<DirectoryId>,
+    (after, limit): (&str, i64),
+) -> Result<Vec<HoldView>, ServiceError> {
+    Ok(hold::list_page(tx, organization, directory, after, limit)?)
+}
+
+/// A page of a hold's people after the membership `after`.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn people(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+    (after, limit): (&str, i64),
+) -> Result<Vec<HeldView>, ServiceError> {
+    let found = find(tx, organization, id)?;
+    Ok(hold::people(tx, organization, found.id, after, limit)?)
+}
+
+/// What is held of a member.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn of_member(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Vec<(HoldId, HoldKind)>, ServiceError> {
+    Ok(hold::of_membership(tx, organization, id)?)
+}
+
+/// Carries out a decision about these people of a hold, or about all who wait in it. How many it was about; nobody is
+/// left for the same decision again. Goes on from where it was if it was interrupted.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for more than 1,000 people named, or one who is not in it;
+/// [`Refusal::AboveOwnRank`] if it is about somebody above the caller, or about a directory that gives more.
+pub async fn decide(
+    portcullis: &Portcullis,
+    caller: Caller,
+    (organization, id): (OrganizationId, HoldId),
+    (decision, named): (Decision, Option<Vec<MembershipId>>),
+    cause: Cause,
+) -> Result<u64, ServiceError> {
+    if named.as_ref().is_some_and(|named| named.len() > MAX_LIST) {
+        return Err(ServiceError::invalid("members", format!("names at most {MAX_LIST} people")));
+    }
+    let chunks: Vec<Option<Vec<MembershipId>>> = match named {
+        None => vec![None],
+        Some(named) => named.chunks(MAX_PER_CALL).map(|some| Some(some.to_vec())).collect(),
+    };
+    let caller = Arc::new(caller);
+    let mut decided = 0;
+    for chunk in chunks {
+        loop {
+            let (caller, some) = (Arc::clone(&caller), chunk.clone());
+            let done = portcullis
+                .write(Priority::OffBoarding, move |tx, moment| {
+                    step(tx, moment, &caller, (organization, id), (decision, some.as_deref()), cause)
+                })
+                .await?;
+            decided += u64::try_from(done).unwrap_or(0);
+            if chunk.is_some() || done < MAX_PER_CALL {
+                break;
+            }
+        }
+    }
+    Ok(decided)
+}
+
+fn step(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    caller: &Caller,
+    (organization, id): (OrganizationId, HoldId),
+    (decision, named): (Decision, Option<&[MembershipId]>),
+    cause: Cause,
+) -> Result<usize, ServiceError> {
+    tx.lock(Lock::Rules(organization))?;
+    let found = find(tx, organization, id)?;
+    let of = directory::find(tx, organization, &found.directory.to_string())?;
+    directory::must_reach(tx, caller, &of)?;
+    let highest: Result<Rank, Refusal> =
+        hold::highest(tx, organization, id)?.map_or(Ok(Rank::NONE), Rank::new);
+    may_give(caller.rank(), highest?)?;
+    let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
+    let people = match named {
+        None => hold::waiting_people(tx, organization, id, "", limit)?,
+        Some(named) => {
+            let people = hold::some_people(tx, organization, id, named)?;
+            if let Some(stranger) = named.iter().find(|one| !people.iter().any(|p| p.membership == **one)) {
+                return Err(ServiceError::invalid("members", format!("`{stranger}` is not in this hold")));
+            }
+            people
+        }
+    };
+    if people.is_empty() {
+        return Ok(0);
+    }
+    let ids: Vec<MembershipId> = people.iter().map(|p| p.membership).collect();
+    let (action, change) = match decision {
+        Decision::Release => (Action::HoldReleased, HoldChange::Release(id, ids)),
+        Decision::Refuse => (Action::HoldRefused, HoldChange::Refuse(id, ids, moment.now)),
+    };
+    let event = EventDraft::new(action, Target::new(NOUN, id))
+        .about(Target::new("directory", found.directory))
+        .with(json!({ "people": people.len() }));
+    let plan = Plan::because(organization, cause).then(event, change);
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    if decision == Decision::Release {
+        let event = applied.events.first().copied();
+        for person in &people {
+            // What was held is carried out because of what began it; who let it go stands in the event before.
+            let cause = Cause {
+                kind: person.cause_kind.unwrap_or(found.cause_kind),
+                request: person.request.or(found.request),
+                event,
+                directory: Some(found.directory),
+                actor: cause.actor,
+            };
+            carry_out(tx, moment, &found, person, cause)?;
+        }
+    }
+    Ok(people.len())
+}
+
+fn carry_out(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    found: &HoldView,
+    person: &HeldView,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    match (found.kind, person.directory_user) {
+        (HoldKind::Missing, Some(user)) => {
+            let place = (found.organization, found.directory);
+            match provisioning::delete_user_because(tx, moment, place, user, cause) {
+                // Deleted by name meanwhile.
+                Ok(()) | Err(ServiceError::NotFound(_)) => Ok(()),
+                Err(error) => Err(error),
+            }
+        }
+        _ => settle(tx, moment, person.membership, cause).map(|_| ()),
+    }
+}

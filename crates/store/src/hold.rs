@@ -1,0 +1,641 @@
+//! What the brake holds, and what is counted against a directory's limit.
+//!
+//! People of holds are facts: [`crate::facts::of`] reads them. What is counted gives and takes no access: it is noted.
+
+use std::collections::HashSet;
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::access::EndedBecause;
+use portcullis_domain::brake::{HOUR_S, WINDOW_H};
+use portcullis_domain::cause::CauseKind;
+use portcullis_domain::change::HoldChange;
+use portcullis_domain::hold::{HeldState, HoldKind};
+use portcullis_domain::id::{
+    DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, HoldId, MembershipId, OrganizationId, RequestId,
+};
+
+use crate::db::MAX_LIST;
+use crate::row::{Row, list};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+const OPEN: Statement = Statement::change(
+    "hold.open",
+    "INSERT INTO holds (id, organization, directory, kind, directory_group, group_name, cause_kind, request_id, \
+     event, opened_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+);
+const END: Statement = Statement::change(
+    "hold.end",
+    "INSERT INTO held_people (hold, membership, organization, kind, because, cause_kind, request_id, event, held_at) \
+     SELECT $1, m.id, m.organization, 'endings', CAST($4 AS TEXT), CAST($5 AS TEXT), CAST($6 AS TEXT), \
+     CAST($7 AS TEXT), CAST($8 AS BIGINT) FROM memberships m WHERE m.id = $2 AND m.organization = $3 \
+     ON CONFLICT (hold, membership) DO NOTHING",
+);
+const KEEP_PEOPLE: Statement = Statement::change(
+    "hold.keep_people",
+    "INSERT INTO held_people (hold, membership, organization, kind, held_at) \
+     SELECT DISTINCT $1, u.membership, u.organization, 'losses', CAST($4 AS BIGINT) FROM directory_users u \
+     WHERE u.organization = $2 AND u.id IN_LIST($3) ON CONFLICT (hold, membership) DO NOTHING",
+);
+const KEEP_MATCHES: Statement = Statement::change(
+    "hold.keep_matches",
+    "INSERT INTO held_matches (hold, membership, mapping, directory_group, directory_user, request_id) \
+     SELECT $1, u.membership, p.id, $3, u.id, m.request_id FROM directory_users u \
+     JOIN mappings p ON p.organization = u.organization AND p.id IN_LIST($5) \
+     LEFT JOIN directory_members m ON m.directory_group = $3 AND m.directory_user = u.id \
+     WHERE u.organization = $2 AND u.id IN_LIST($4) ON CONFLICT (hold, membership, mapping) DO NOTHING",
+);
+const MISS: Statement = Statement::change(
+    "hold.miss",
+    "INSERT INTO held_people (hold, membership, organization, kind, directory_user, held_at) \
+     SELECT $1, u.membership, u.organization, 'missing', u.id, CAST($4 AS BIGINT) FROM directory_users u \
+     WHERE u.organization = $2 AND u.id IN_LIST($3) ON CONFLICT (hold, membership) DO NOTHING",
+);
+const UNHOLD: Statement = Statement::change(
+    "hold.unhold",
+    "DELETE FROM held_people WHERE membership = $1 AND organization = $2 AND kind = 'endings'",
+);
+const DROP_PEOPLE: Statement = Statement::change(
+    "hold.drop_people",
+    "DELETE FROM held_people WHERE membership = $1 AND organization = $2",
+);
+const DROP_MATCHES: Statement = Statement::change(
+    "hold.drop_matches",
+    "DELETE FROM held_matches WHERE membership IN \
+     (SELECT id FROM memberships WHERE id = $1 AND organization = $2)",
+);
+const FOUND: Statement = Statement::change(
+    "hold.found",
+    "DELETE FROM held_people WHERE organization = $1 AND kind = 'missing' AND directory_user IN_LIST($2)",
+);
+const DROP_OF: Statement = Statement::change(
+    "hold.drop_of",
+    "DELETE FROM held_matches WHERE directory_group = $1 AND directory_user IN \
+     (SELECT id FROM directory_users WHERE organization = $2 AND id IN_LIST($3))",
+);
+const RELEASE: Statement = Statement::change(
+    "hold.release",
+    "DELETE FROM held_people WHERE hold = $1 AND organization = $2 AND membership IN_LIST($3)",
+);
+const RELEASE_MATCHES: Statement = Statement::change(
+    "hold.release_matches",
+    "DELETE FROM held_matches WHERE hold IN (SELECT id FROM holds WHERE id = $1 AND organization = $2) \
+     AND membership IN_LIST($3)",
+);
+const REFUSE: Statement = Statement::change(
+    "hold.refuse",
+    "UPDATE held_people SET refused_at = $4 WHERE hold = $1 AND organization = $2 AND membership IN_LIST($3) \
+     AND refused_at IS NULL",
+);
+const FORGET_PEOPLE: Statement = Statement::change(
+    "hold.forget_people",
+    "DELETE FROM held_people WHERE hold IN (SELECT id FROM holds WHERE directory = $1 AND organization = $2)",
+);
+const FORGET_MATCHES: Statement = Statement::change(
+    "hold.forget_matches",
+    "DELETE FROM held_matches WHERE hold IN (SELECT id FROM holds WHERE directory = $1 AND organization = $2)",
+);
+const FORGET: Statement =
+    Statement::change("hold.forget", "DELETE FROM holds WHERE directory = $1 AND organization = $2");
+
+macro_rules! columns {
+    () => {
+        "h.id, h.organization, h.directory, h.kind, h.directory_group, h.group_name, h.cause_kind, h.request_id, \
+         h.event, h.opened_at, \
+         (SELECT COUNT(*) FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL), \
+         (SELECT COUNT(*) FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NOT NULL)"
+    };
+}
+
+const FIND: Statement = Statement::read(
+    "hold.find",
+    concat!("SELECT ", columns!(), " FROM holds h WHERE h.organization = $1 AND h.id = $2"),
+);
+const LIST: Statement = Statement::read(
+    "hold.list",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM holds h WHERE h.organization = $1 AND h.id > $2 ORDER BY h.id LIMIT $3"
+    ),
+);
+const LIST_OF_DIRECTORY: Statement = Statement::read(
+    "hold.list_of_directory",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM holds h WHERE h.directory = $2 AND h.organization = $1 AND h.id > $3 ORDER BY h.id LIMIT $4"
+    ),
+);
+// The newest of its kind gathers on while anybody in it waits.
+const OPEN_OF: Statement = Statement::read(
+    "hold.open_of",
+    "SELECT h.id FROM holds h WHERE h.directory = $1 AND h.kind = $2 AND EXISTS \
+     (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) ORDER BY h.id DESC LIMIT 1",
+);
+const PEOPLE: Statement = Statement::read(
+    "hold.people",
+    "SELECT p.membership, p.because, p.cause_kind, p.request_id, p.event, p.held_at, p.refused_at, p.directory_user, \
+     m.email, m.name FROM held_people p JOIN memberships m ON m.id = p.membership \
+     WHERE p.hold = $1 AND p.organization = $2 AND p.membership > $3 ORDER BY p.membership LIMIT $4",
+);
+const OF_MEMBERSHIP: Statement = Statement::read(
+    "hold.of_membership",
+    "SELECT hold, kind FROM held_people WHERE membership = $1 AND organization = $2 ORDER BY hold LIMIT 20",
+);
+const HIGHEST: Statement = Statement::read(
+    "hold.highest",
+    "SELECT MAX(r.rank) FROM held_people p JOIN memberships m ON m.id = p.membership \
+     JOIN roles r ON r.organization = m.organization AND r.slug = m.role WHERE p.hold = $1 AND p.organization = $2",
+);
+const SOME: Statement = Statement::read(
+    "hold.some",
+    "SELECT p.membership, p.because, p.cause_kind, p.request_id, p.event, p.held_at, p.refused_at, p.directory_user, \
+     m.email, m.name FROM held_people p JOIN memberships m ON m.id = p.membership \
+     WHERE p.hold = $1 AND p.organization = $2 AND p.membership IN_LIST($3) ORDER BY p.membership",
+);
+const WAITING: Statement = Statement::read(
+    "hold.waiting",
+    "SELECT p.membership, p.because, p.cause_kind, p.request_id, p.event, p.held_at, p.refused_at, p.directory_user, \
+     m.email, m.name FROM held_people p JOIN memberships m ON m.id = p.membership \
+     WHERE p.hold = $1 AND p.organization = $2 AND p.refused_at IS NULL AND p.membership > $3 \
+     ORDER BY p.membership LIMIT $4",
+);
+const KEPT_OF: Statement = Statement::read(
+    "hold.kept_of",
+    "SELECT DISTINCT directory_user FROM held_matches WHERE directory_user IN_LIST($2) AND directory_group = $1",
+);
+const HOLDS_END: Statement = Statement::read(
+    "hold.holds_end",
+    "SELECT hold FROM held_people WHERE membership = $1 AND kind = 'endings' LIMIT 1",
+);
+const MISSING: Statement = Statement::read(
+    "hold.missing",
+    "SELECT p.directory_user, p.membership FROM holds h JOIN held_people p ON p.hold = h.id \
+     WHERE h.directory = $1 AND h.kind = 'missing' AND p.directory_user > $2 ORDER BY p.directory_user LIMIT $3",
+);
+
+const TAKEN: Statement = Statement::read(
+    "hold.taken",
+    "SELECT CAST(COALESCE(SUM(people), 0) AS BIGINT), CAST(COALESCE(MAX(governed), 0) AS BIGINT), \
+     CAST(COALESCE(MAX(hour), 0) AS BIGINT) FROM brake_hours WHERE directory = $1 AND hour > $2",
+);
+const COUNTED: Statement = Statement::read(
+    "hold.counted",
+    "SELECT membership FROM brake_counted WHERE directory = $1 AND counted_at > $2 AND membership IN_LIST($3)",
+);
+const COUNT: Statement = Statement::note(
+    "hold.count",
+    "INSERT INTO brake_counted (directory, membership, counted_at) \
+     SELECT $1, each.value, CAST($3 AS BIGINT) FROM EACH_OF($2) AS each WHERE 1 = 1 \
+     ON CONFLICT (directory, membership) DO UPDATE SET counted_at = excluded.counted_at",
+);
+const COUNT_HOUR: Statement = Statement::note(
+    "hold.count_hour",
+    "INSERT INTO brake_hours (directory, hour, people, governed) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT (directory, hour) DO UPDATE SET people = brake_hours.people + excluded.people",
+);
+const FORGET_HOURS: Statement =
+    Statement::note("hold.forget_hours", "DELETE FROM brake_hours WHERE directory = $1 AND hour <= $2");
+const FORGET_COUNTED: Statement = Statement::note(
+    "hold.forget_counted",
+    "DELETE FROM brake_counted WHERE directory = $1 AND counted_at <= $2",
+);
+
+pub(crate) const ALL: &[&Statement] = &[
+    &OPEN,
+    &END,
+    &KEEP_PEOPLE,
+    &KEEP_MATCHES,
+    &MISS,
+    &UNHOLD,
+    &DROP_PEOPLE,
+    &DROP_MATCHES,
+    &DROP_OF,
+    &FOUND,
+    &RELEASE,
+    &RELEASE_MATCHES,
+    &REFUSE,
+    &FORGET_PEOPLE,
+    &FORGET_MATCHES,
+    &FORGET,
+    &FIND,
+    &LIST,
+    &LIST_OF_DIRECTORY,
+    &OPEN_OF,
+    &PEOPLE,
+    &OF_MEMBERSHIP,
+    &HIGHEST,
+    &SOME,
+    &WAITING,
+    &KEPT_OF,
+    &HOLDS_END,
+    &MISSING,
+    &TAKEN,
+    &COUNTED,
+    &COUNT,
+    &COUNT_HOUR,
+    &FORGET_HOURS,
+    &FORGET_COUNTED,
+];
+
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &HoldChange,
+) -> Result<(), StoreError> {
+    match change {
+        HoldChange::Open(h) => {
+            let (group, name) = h.group.as_ref().map(|(id, name)| (id, name)).unzip();
+            let cause = &h.cause;
+            tx.run(
+                &OPEN,
+                params![
+                    h.id,
+                    h.organization,
+                    h.directory,
+                    h.kind.as_str(),
+                    group,
+                    name,
+                    cause.kind.as_str(),
+                    cause.request,
+                    cause.event,
+                    h.opened_at,
+                ],
+            )
+            .map(|_| ())
+        }
+        HoldChange::End(p) => {
+            let because = p.because.as_str();
+            let (kind, request, event) = (p.cause.kind.as_str(), p.cause.request, p.cause.event);
+            tx.run(&END, params![p.hold, p.membership, organization, because, kind, request, event, p.at])
+                .map(|_| ())
+        }
+        HoldChange::Keep { hold, group, users, mappings, at } => {
+            for some in users.chunks(MAX_LIST) {
+                tx.run(&KEEP_PEOPLE, params![hold, organization, list(some), at])?;
+                for mappings in mappings.chunks(MAX_LIST) {
+                    tx.run(&KEEP_MATCHES, params![hold, organization, group, list(some), list(mappings)])?;
+                }
+            }
+            Ok(())
+        }
+        HoldChange::Miss(hold, users, at) => {
+            in_chunks(users, |some| tx.run(&MISS, params![hold, organization, list(some), at]))
+        }
+        HoldChange::Found(users) => {
+            in_chunks(users, |some| tx.run(&FOUND, params![organization, list(some)]))
+        }
+        HoldChange::Unhold(membership) => tx.run(&UNHOLD, params![membership, organization]).map(|_| ()),
+        HoldChange::Drop(membership) => {
+            tx.run(&DROP_PEOPLE, params![membership, organization])?;
+            tx.run(&DROP_MATCHES, params![membership, organization]).map(|_| ())
+        }
+        HoldChange::DropOf(group, users) => {
+            in_chunks(users, |some| tx.run(&DROP_OF, params![group, organization, list(some)]))
+        }
+        HoldChange::Release(hold, people) => {
+            for some in people.chunks(MAX_LIST) {
+                tx.run(&RELEASE, params![hold, organization, list(some)])?;
+                tx.run(&RELEASE_MATCHES, params![hold, organization, list(some)])?;
+            }
+            Ok(())
+        }
+        HoldChange::Refuse(hold, people, at) => {
+            in_chunks(people, |some| tx.run(&REFUSE, params![hold, organization, list(some), at]))
+        }
+    }
+}
+
+fn in_chunks<T>(all: &[T], mut run: impl FnMut(&[T]) -> Result<u64, StoreError>) -> Result<(), StoreError> {
+    all.chunks(MAX_LIST).try_for_each(|some| run(some).map(|_| ()))
+}
+
+/// Forgets everything that a directory's brake held and counted: the directory is gone.
+pub(crate) fn forget(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: DirectoryId,
+) -> Result<(), StoreError> {
+    for statement in [&FORGET_PEOPLE, &FORGET_MATCHES, &FORGET] {
+        tx.run(statement, params![directory, organization])?;
+    }
+    tx.run(&FORGET_HOURS, params![directory, i64::MAX])?;
+    tx.run(&FORGET_COUNTED, params![directory, i64::MAX]).map(|_| ())
+}
+
+/// A hold as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldView {
+    /// Its id.
+    pub id: HoldId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The directory.
+    pub directory: DirectoryId,
+    /// What is held.
+    pub kind: HoldKind,
+    /// The group that it is about, and what it was called.
+    pub group: Option<(DirectoryGroupId, String)>,
+    /// Through which door it came.
+    pub cause_kind: CauseKind,
+    /// The request that made it.
+    pub request: Option<RequestId>,
+    /// The event that it follows from.
+    pub event: Option<EventId>,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// How many people wait.
+    pub waiting: i64,
+    /// How many an administrator refused.
+    pub refused: i64,
+}
+
+/// A person of a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldView {
+    /// Who.
+    pub membership: MembershipId,
+    /// Why they would end.
+    pub because: Option<EndedBecause>,
+    /// Through which door that came.
+    pub cause_kind: Option<CauseKind>,
+    /// In which request.
+    pub request: Option<RequestId>,
+    /// From which event it follows.
+    pub event: Option<EventId>,
+    /// Since when.
+    pub held_at: Timestamp,
+    /// Where it stands.
+    pub state: HeldState,
+    /// The person as the poll missed them.
+    pub directory_user: Option<DirectoryUserId>,
+    /// Their address here.
+    pub email: String,
+    /// Their name here.
+    pub name: String,
+}
+
+fn cause_kind(text: &str) -> Option<CauseKind> {
+    CauseKind::ALL.into_iter().find(|kind| kind.as_str() == text)
+}
+
+fn read(row: &Row) -> Result<HoldView, StoreError> {
+    let group = match (row.opt_parsed(4)?, row.opt_text(5)?) {
+        (Some(id), Some(name)) => Some((id, name.to_owned())),
+        _ => None,
+    };
+    Ok(HoldView {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        directory: row.parsed(2)?,
+        kind: row.one_of(3, HoldKind::parse)?,
+        group,
+        cause_kind: row.one_of(6, cause_kind)?,
+        request: row.opt_parsed(7)?,
+        event: row.opt_parsed(8)?,
+        opened_at: row.at(9)?,
+        waiting: row.int(10)?,
+        refused: row.int(11)?,
+    })
+}
+
+fn read_person(row: &Row) -> Result<HeldView, StoreError> {
+    let because = |text: &str| EndedBecause::ALL.into_iter().find(|b| b.as_str() == text);
+    Ok(HeldView {
+        membership: row.parsed(0)?,
+        because: row.opt_text(1)?.map(|_| row.one_of(1, because)).transpose()?,
+        cause_kind: row.opt_text(2)?.map(|_| row.one_of(2, cause_kind)).transpose()?,
+        request: row.opt_parsed(3)?,
+        event: row.opt_parsed(4)?,
+        held_at: row.at(5)?,
+        state: if row.opt_at(6)?.is_some() { HeldState::Refused } else { HeldState::Held },
+        directory_user: row.opt_parsed(7)?,
+        email: row.text(8)?.to_owned(),
+        name: row.text(9)?.to_owned(),
+    })
+}
+
+/// A hold of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+) -> Result<Option<HoldView>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// A page of holds in order of id, after `after`; of one directory where it is named.
+///
+/// # Errors
+/// As [`find`].
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    directory: Option<DirectoryId>,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<HoldView>, StoreError> {
+    let rows = match directory {
+        None => tx.rows(&LIST, params![organization, after, limit])?,
+        Some(directory) => tx.rows(&LIST_OF_DIRECTORY, params![organization, directory, after, limit])?,
+    };
+    rows.iter().map(read).collect()
+}
+
+/// The hold of that kind that gathers on, if anybody waits in one.
+///
+/// # Errors
+/// As [`find`].
+pub fn open_of(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    kind: HoldKind,
+) -> Result<Option<HoldId>, StoreError> {
+    tx.row(&OPEN_OF, params![directory, kind.as_str()])?.map(|row| row.parsed(0)).transpose()
+}
+
+/// A page of a hold's people in order of membership, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn people(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<HeldView>, StoreError> {
+    tx.rows(&PEOPLE, params![id, organization, after, limit])?.iter().map(read_person).collect()
+}
+
+/// These people of a hold, in order of membership; 1,000 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn some_people(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+    people: &[MembershipId],
+) -> Result<Vec<HeldView>, StoreError> {
+    tx.rows(&SOME, params![id, organization, list(people)])?.iter().map(read_person).collect()
+}
+
+/// A page of a hold's people who wait, in order of membership, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn waiting_people(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<HeldView>, StoreError> {
+    tx.rows(&WAITING, params![id, organization, after, limit])?.iter().map(read_person).collect()
+}
+
+/// The rank of the highest role among a hold's people.
+///
+/// # Errors
+/// As [`find`].
+pub fn highest(tx: &mut Tx<'_>, organization: OrganizationId, id: HoldId) -> Result<Option<i64>, StoreError> {
+    tx.row(&HIGHEST, params![id, organization])?.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// What is held of a membership, in order of hold; twenty at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn of_membership(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Vec<(HoldId, HoldKind)>, StoreError> {
+    let rows = tx.rows(&OF_MEMBERSHIP, params![id, organization])?;
+    rows.iter().map(|row| Ok((row.parsed(0)?, row.one_of(1, HoldKind::parse)?))).collect()
+}
+
+/// Whether a membership's end is held.
+///
+/// # Errors
+/// As [`find`].
+pub fn holds_end(tx: &mut Tx<'_>, id: MembershipId) -> Result<bool, StoreError> {
+    Ok(tx.row(&HOLDS_END, params![id])?.is_some())
+}
+
+/// Who of these people keeps what that group gave, because it is held.
+///
+/// # Errors
+/// As [`find`].
+pub fn kept_of(
+    tx: &mut Tx<'_>,
+    group: DirectoryGroupId,
+    users: &[DirectoryUserId],
+) -> Result<Vec<DirectoryUserId>, StoreError> {
+    let mut kept = Vec::new();
+    for some in users.chunks(MAX_LIST) {
+        for row in tx.rows(&KEPT_OF, params![group, list(some)])? {
+            kept.push(row.parsed(0)?);
+        }
+    }
+    Ok(kept)
+}
+
+/// A page of the people whom a poll missed and who are held, after the directory user `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn missing(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(DirectoryUserId, MembershipId)>, StoreError> {
+    let rows = tx.rows(&MISSING, params![directory, after, limit])?;
+    rows.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
+}
+
+/// The hour of a moment, counted from 1970.
+fn hour(at: Timestamp) -> i64 {
+    at.micros().div_euclid(HOUR_S * 1_000_000)
+}
+
+/// The moment since which people count.
+fn since(now: Timestamp) -> Timestamp {
+    now.plus_s(-WINDOW_H * HOUR_S)
+}
+
+/// What a directory took within the window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// From how many people.
+    pub people: i64,
+    /// The most people whom it governed when an hour of the window began.
+    pub governed: i64,
+    /// Whether this hour has begun.
+    pub hour_has_begun: bool,
+}
+
+/// What a directory took within the window that ends now. The caller holds [`crate::db::Lock::Brake`].
+///
+/// # Errors
+/// As [`find`].
+pub fn taken(tx: &mut Tx<'_>, directory: DirectoryId, now: Timestamp) -> Result<Taken, StoreError> {
+    let row = tx.row(&TAKEN, params![directory, hour(now) - WINDOW_H])?;
+    let Some(row) = row else { return Ok(Taken { people: 0, governed: 0, hour_has_begun: false }) };
+    Ok(Taken { people: row.int(0)?, governed: row.int(1)?, hour_has_begun: row.int(2)? == hour(now) })
+}
+
+/// Begins an hour: with this many people governed. What is behind the window is forgotten.
+///
+/// # Errors
+/// As [`find`].
+pub fn begin_hour(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    governed: i64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    tx.run(&FORGET_HOURS, params![directory, hour(now) - WINDOW_H])?;
+    tx.run(&FORGET_COUNTED, params![directory, since(now)])?;
+    tx.run(&COUNT_HOUR, params![directory, hour(now), 0_i64, governed]).map(|_| ())
+}
+
+/// Which of these people have not been counted within the window.
+///
+/// # Errors
+/// As [`find`].
+pub fn uncounted(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    people: &[MembershipId],
+    now: Timestamp,
+) -> Result<Vec<MembershipId>, StoreError> {
+    let mut fresh = Vec::with_capacity(people.len());
+    for some in people.chunks(MAX_LIST) {
+        let rows = tx.rows(&COUNTED, params![directory, since(now), list(some)])?;
+        let counted = rows.iter().map(|r| r.parsed(0)).collect::<Result<HashSet<MembershipId>, _>>()?;
+        fresh.extend(some.iter().filter(|id| !counted.contains(id)).copied());
+    }
+    Ok(fresh)
+}
+
+/// Counts these people, none of whom was counted within the window.
+///
+/// # Errors
+/// As [`find`].
+pub fn count(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    people: &[MembershipId],
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    in_chunks(people, |some| tx.run(&COUNT, params![directory, list(some), now]))?;
+    let many = i64::try_from(people.len()).unwrap_or(i64::MAX);
+    tx.run(&COUNT_HOUR, params![directory, hour(now), many, 0_i64]).map(|_| ())
+}

@@ -1,0 +1,231 @@
+//! The part of the model that is about holds.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::change::{Change, HoldChange};
+use portcullis_domain::hold::{HeldEnding, Hold, HoldKind};
+use portcullis_domain::id::{
+    DirectoryGroupId, DirectoryId, DirectoryUserId, HoldId, MappingId, MembershipId, RequestId,
+};
+use portcullis_store::{StoreError, Tx, hold};
+
+use super::maps::Maps;
+use super::{Dice, Kind};
+use crate::database::{NOW, Seeded};
+use crate::fixture::fresh;
+
+/// More than a run makes of anything.
+const ALL: i64 = 10_000;
+
+#[derive(Debug, Clone)]
+pub(crate) struct Person {
+    kind: HoldKind,
+    user: Option<DirectoryUserId>,
+    line: String,
+    refused: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Holds {
+    pub(crate) holds: BTreeMap<HoldId, Hold>,
+    people: BTreeMap<(HoldId, MembershipId), Person>,
+    matches: BTreeMap<(HoldId, MembershipId, MappingId), (DirectoryGroupId, DirectoryUserId)>,
+}
+
+impl Holds {
+    /// `whose` says whose membership a directory user is.
+    pub(crate) fn apply(
+        &mut self,
+        change: &HoldChange,
+        whose: impl Fn(&DirectoryUserId) -> Option<MembershipId>,
+    ) {
+        let line = |because: Option<&str>, at: &Timestamp| format!("{because:?} {at:?}");
+        match change {
+            HoldChange::Open(made) => drop(self.holds.insert(made.id, (**made).clone())),
+            HoldChange::End(p) => {
+                let line = line(Some(p.because.as_str()), &p.at);
+                let person = Person { kind: HoldKind::Endings, user: None, line, refused: false };
+                self.people.entry((p.hold, p.membership)).or_insert(person);
+            }
+            HoldChange::Keep { hold, group, users, mappings, at } => {
+                for user in users {
+                    let Some(membership) = whose(user) else { continue };
+                    let line = line(None, at);
+                    let person = Person { kind: HoldKind::Losses, user: None, line, refused: false };
+                    self.people.entry((*hold, membership)).or_insert(person);
+                    for mapping in mappings {
+                        self.matches.entry((*hold, membership, *mapping)).or_insert((*group, *user));
+                    }
+                }
+            }
+            HoldChange::Miss(hold, users, at) => {
+                for user in users {
+                    let Some(membership) = whose(user) else { continue };
+                    let line = line(None, at);
+                    let person = Person { kind: HoldKind::Missing, user: Some(*user), line, refused: false };
+                    self.people.entry((*hold, membership)).or_insert(person);
+                }
+            }
+            HoldChange::Found(users) => {
+                self.people.retain(|_, p| p.user.is_none_or(|user| !users.contains(&user)));
+            }
+            HoldChange::Unhold(id) => {
+                self.people.retain(|(_, of), p| of != id || p.kind != HoldKind::Endings);
+            }
+            HoldChange::Drop(id) => {
+                self.people.retain(|(_, of), _| of != id);
+                self.matches.retain(|(_, of, _), _| of != id);
+            }
+            HoldChange::DropOf(group, users) => {
+                let there = |user: &DirectoryUserId| whose(user).is_some();
+                self.matches.retain(|_, (g, user)| g != group || !users.contains(user) || !there(user));
+            }
+            HoldChange::Release(hold, people) => {
+                self.people.retain(|(of, who), _| of != hold || !people.contains(who));
+                self.matches.retain(|(of, who, _), _| of != hold || !people.contains(who));
+            }
+            HoldChange::Refuse(hold, people, _) => {
+                for ((of, who), person) in &mut self.people {
+                    person.refused |= of == hold && people.contains(who);
+                }
+            }
+        }
+    }
+
+    pub(crate) fn forget(&mut self, directory: DirectoryId) {
+        let gone: BTreeSet<HoldId> =
+            self.holds.values().filter(|h| h.directory == directory).map(|h| h.id).collect();
+        self.holds.retain(|id, _| !gone.contains(id));
+        self.people.retain(|(of, _), _| !gone.contains(of));
+        self.matches.retain(|(of, _, _), _| !gone.contains(of));
+    }
+
+    /// Everything that can be found, as lines.
+    pub(crate) fn view(&self) -> Vec<String> {
+        let count = |id: &HoldId, refused: bool| {
+            self.people.iter().filter(|((of, _), p)| of == id && p.refused == refused).count()
+        };
+        let holds = self.holds.values().map(|h| {
+            let counts = (count(&h.id, false), count(&h.id, true));
+            format!("hold {:?}", (h.id, h.directory, h.kind, &h.group, h.opened_at, counts))
+        });
+        let people = self
+            .people
+            .iter()
+            .map(|((hold, who), p)| format!("held {:?}", (hold, who, &p.line, p.refused, p.user)));
+        let kept: BTreeSet<_> = self.matches.values().collect();
+        let ends = self.people.iter().filter(|(_, p)| p.kind == HoldKind::Endings);
+        let ends: BTreeSet<_> = ends.map(|((_, who), _)| who).collect();
+        holds
+            .chain(people)
+            .chain(kept.into_iter().map(|k| format!("kept {k:?}")))
+            .chain(ends.into_iter().map(|who| format!("end held {who:?}")))
+            .collect()
+    }
+
+    /// The same, as the store finds it.
+    pub(crate) fn stored_view(maps: &Maps, tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
+        let mut lines = Vec::new();
+        for org in maps.main().to_vec() {
+            for h in hold::list_page(tx, org, None, "", ALL)? {
+                let counts = (h.waiting, h.refused);
+                lines.push(format!("hold {:?}", (h.id, h.directory, h.kind, &h.group, h.opened_at, counts)));
+                for p in hold::people(tx, org, h.id, "", ALL)? {
+                    let line = format!("{:?} {:?}", p.because.map(|b| b.as_str()), p.held_at);
+                    let refused = p.state == portcullis_domain::hold::HeldState::Refused;
+                    lines.push(format!("held {:?}", (h.id, p.membership, line, refused, p.directory_user)));
+                }
+            }
+        }
+        for id in maps.members.keys() {
+            if hold::holds_end(tx, *id)? {
+                lines.push(format!("end held {id:?}"));
+            }
+        }
+        let users: Vec<DirectoryUserId> = maps.ever_told.iter().copied().collect();
+        let groups: BTreeSet<_> = maps.ever_grouped.iter().copied().collect();
+        for group in groups {
+            for user in hold::kept_of(tx, group, &users)? {
+                lines.push(format!("kept {:?}", (group, user)));
+            }
+        }
+        Ok(lines)
+    }
+}
+
+/// A change of that kind; `None` where there is nothing yet that it could be about.
+pub(crate) fn make(kind: Kind, maps: &Maps, dice: &mut Dice) -> Option<Change> {
+    let hold = dice.pick(maps.holds.holds.values().cloned());
+    let at = NOW.plus_s(i64::try_from(dice.below(10_000)).unwrap());
+    let people = |dice: &mut Dice, hold: &Hold| -> Vec<MembershipId> {
+        let here: Vec<_> =
+            maps.members.values().filter(|m| m.organization == hold.organization).map(|m| m.id).collect();
+        let held: Vec<_> =
+            maps.holds.people.keys().filter(|(of, _)| *of == hold.id).map(|(_, who)| *who).collect();
+        let some: BTreeSet<_> = (0..3).filter_map(|_| dice.pick(held.iter().chain(&here).copied())).collect();
+        some.into_iter().collect()
+    };
+    // One person has two places: which of them is kept is nobody's to say.
+    let told = |dice: &mut Dice, hold: &Hold| -> Vec<DirectoryUserId> {
+        let here = maps.told.values().filter(|t| t.organization == hold.organization);
+        let here: Vec<_> = here.map(|t| (t.membership, t.id)).collect();
+        let some: BTreeMap<_, _> = (0..3).filter_map(|_| dice.pick(here.iter().copied())).collect();
+        some.into_values().collect()
+    };
+    let known = |user: &DirectoryUserId| maps.told.contains_key(user);
+    Some(Change::Hold(match kind {
+        Kind::HoldOpen => {
+            let directory = dice.pick(maps.directories.values().cloned())?;
+            let cause = portcullis_domain::cause::Cause::system();
+            let group = dice.pick(maps.groups.values().cloned()).map(|g| (g.id, g.display_name));
+            HoldChange::Open(Box::new(Hold {
+                id: fresh!(HoldId),
+                organization: directory.organization,
+                directory: directory.id,
+                kind: dice.pick(HoldKind::ALL)?,
+                group,
+                cause: portcullis_domain::cause::Cause { request: Some(fresh!(RequestId)), ..cause },
+                opened_at: at,
+            }))
+        }
+        Kind::HoldEnd => {
+            let hold = hold?;
+            let because = dice.pick(portcullis_domain::access::EndedBecause::ALL)?;
+            let membership = *people(dice, &hold).first()?;
+            let cause = portcullis_domain::cause::Cause::system();
+            HoldChange::End(Box::new(HeldEnding { membership, hold: hold.id, because, cause, at }))
+        }
+        Kind::HoldKeep => {
+            let hold = hold?;
+            let group = dice.pick(maps.groups.keys().copied())?;
+            let here = maps.mappings.values().filter(|m| m.organization == hold.organization);
+            let mappings = dice.pick(here.map(|m| m.id)).into_iter().collect();
+            HoldChange::Keep { hold: hold.id, group, users: told(dice, &hold), mappings, at }
+        }
+        Kind::HoldMiss => {
+            let hold = hold?;
+            HoldChange::Miss(hold.id, told(dice, &hold), at)
+        }
+        Kind::HoldFound => {
+            let user = dice.pick(maps.holds.people.values().filter_map(|p| p.user).filter(known))?;
+            HoldChange::Found(vec![user])
+        }
+        Kind::HoldUnhold => HoldChange::Unhold(dice.pick(maps.holds.people.keys().map(|(_, who)| *who))?),
+        Kind::HoldDrop => HoldChange::Drop(dice.pick(maps.holds.people.keys().map(|(_, who)| *who))?),
+        Kind::HoldDropOf => {
+            let here = maps.holds.matches.values().copied();
+            let (group, user) = dice.pick(here.filter(|(_, user)| known(user)))?;
+            HoldChange::DropOf(group, vec![user])
+        }
+        Kind::HoldRelease => {
+            let hold = hold?;
+            HoldChange::Release(hold.id, people(dice, &hold))
+        }
+        Kind::HoldRefuse => {
+            let hold = hold?;
+            HoldChange::Refuse(hold.id, people(dice, &hold), at)
+        }
+        _ => return None,
+    }))
+}
