@@ -23,7 +23,9 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
 use portcullis_store::db::Lock;
 use portcullis_store::facts::MapFacets;
-use portcullis_store::{Tx, apply, directory, directory_user, domain, facts, mapping, membership, role};
+use portcullis_store::{
+    Tx, apply, directory, directory_user, domain, facts, hold, mapping, membership, role,
+};
 use serde_json::json;
 
 use crate::access::{settle, settle_as};
@@ -321,7 +323,8 @@ fn recognize(
             }
             // Who has lost their life, and only the job has not come by yet, is a former person.
             let candidate = settled(tx, moment, directory.organization, candidate.id)?;
-            if candidate.ended.is_none() {
+            // Nor is it anybody whose end waits for an administrator: they would come back with everything they had.
+            if candidate.ended.is_none() && !hold::holds_end(tx, candidate.id)? {
                 found.push(candidate);
             }
         }

@@ -201,10 +201,17 @@ async fn a_deleted_person_is_gone_from_the_directory_at_once_and_their_end_is_he
     assert_eq!(company.state(FLOOR).await, "suspended");
     assert_eq!(company.provider.code(&company.keys[FLOOR]).await, "member_inactive");
     // Told of anew it is somebody new; the former person stays held, and nothing of theirs comes back.
-    company.provider.made("/Users", person("someone")).await;
+    company.provider.prove("acme.test");
+    let former = company.provider.member(&format!("p{FLOOR}@acme.test")).await;
+    company.provider.made("/Users", person(&format!("p{FLOOR}"))).await;
+    let same = format!("/members?email=p{FLOOR}@acme.test");
+    let (_, page) = company.provider.admin("GET", &same, Value::Null).await;
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(2), "a membership of its own: {page}");
+    assert_eq!(company.provider.code(&company.keys[FLOOR]).await, "member_inactive");
     let hold = company.only_hold().await;
     company.decide(&hold, "release", json!({})).await;
-    assert_eq!(company.state(FLOOR).await, "deprovisioned");
+    let path = format!("/members/{}", former["id"].as_str().unwrap());
+    assert_eq!(company.provider.admin("GET", &path, Value::Null).await.1["state"], "deprovisioned");
     assert_eq!(company.provider.code(&company.keys[FLOOR]).await, "token_ended");
 }
 
