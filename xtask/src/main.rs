@@ -9,6 +9,7 @@
 
 mod command;
 mod demo_svg;
+mod fuzz;
 mod postgres;
 mod setup;
 mod steps;
@@ -30,6 +31,7 @@ cargo xtask COMMAND
   test [--only STEP]… [--list] [--long]   set everything up and run every test; --list names the steps
   setup                                   install what the tests need, then stop
   tidy                                    check the architecture, the words and the links
+  fuzz [TARGET]… [--seconds N]            drive the fuzz targets, a minute each
   demo-svg [BINARY]                       run the demo and keep its output as docs/demo.svg
   with-postgres [--durable] COMMAND…      run COMMAND with a PostgreSQL of its own in PORTCULLIS_TEST_POSTGRES
 ";
@@ -58,6 +60,10 @@ fn run(words: &[String]) -> Result<ExitCode> {
         "tidy" => tidy(&workspace),
         "setup" => {
             setup::everything(&workspace)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        "fuzz" => {
+            fuzz::run(&workspace, &fuzz::Wish::parse(rest)?)?;
             Ok(ExitCode::SUCCESS)
         }
         "demo-svg" => {

@@ -20,6 +20,8 @@ const MAX_INSTALL: Duration = Duration::from_secs(600);
 const MIN_NODE_MAJOR: u32 = 22;
 /// The version of cargo-mutants whose mutants `.cargo/mutants.toml` speaks of.
 const CARGO_MUTANTS: &str = "27.1.0";
+/// The version of cargo-fuzz, which builds the targets of `crates/fuzz` with libFuzzer.
+const CARGO_FUZZ: &str = "0.13.2";
 /// How a list of exact versions and hashes is installed. It names everything, so nothing is resolved: a resolver also
 /// looks at what was published since, and an extra (`pydantic[email]`) then finds a version that has no hash here.
 const LOCKED: [&str; 4] = ["--no-deps", "--only-binary=:all:", "--require-hashes", "--requirement"];
@@ -141,17 +143,31 @@ fn privileged(sudo: &[&str], words: &[&str]) -> Invocation {
 
 /// cargo-mutants, compiled into the build folder: no registry here has it ready-made.
 pub(crate) fn mutants(workspace: &Workspace) -> Result<()> {
-    if mutants_program(workspace).exists() {
-        return Ok(());
-    }
-    println!("setup: cargo-mutants is missing (the long tier); it is compiled, which takes two minutes");
-    let words = ["install", "--locked", "--quiet", "--version", CARGO_MUTANTS, "cargo-mutants", "--root"];
-    Invocation::new(cargo(), &words).and([text(&tools(workspace))]).run(MAX_INSTALL)
+    compiled(workspace, "cargo-mutants", CARGO_MUTANTS)
 }
 
 /// Where [`mutants`] puts its program.
 pub(crate) fn mutants_program(workspace: &Workspace) -> PathBuf {
     tools(workspace).join("bin").join("cargo-mutants")
+}
+
+/// cargo-fuzz, as [`mutants`].
+pub(crate) fn fuzzer(workspace: &Workspace) -> Result<()> {
+    compiled(workspace, "cargo-fuzz", CARGO_FUZZ)
+}
+
+/// Where [`fuzzer`] puts its program.
+pub(crate) fn fuzzer_program(workspace: &Workspace) -> PathBuf {
+    tools(workspace).join("bin").join("cargo-fuzz")
+}
+
+fn compiled(workspace: &Workspace, name: &str, version: &str) -> Result<()> {
+    if tools(workspace).join("bin").join(name).exists() {
+        return Ok(());
+    }
+    println!("setup: {name} is missing (the long tier); it is compiled, which takes two minutes");
+    let words = ["install", "--locked", "--quiet", "--version", version, name, "--root"];
+    Invocation::new(cargo(), &words).and([text(&tools(workspace))]).run(MAX_INSTALL)
 }
 
 fn tools(workspace: &Workspace) -> PathBuf {

@@ -8,6 +8,7 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::command::Invocation;
+use crate::fuzz;
 use crate::setup;
 use crate::suite::Tier;
 use crate::workspace::{Workspace, cargo};
@@ -73,6 +74,7 @@ pub(crate) enum Step {
     Docs,
     Binary,
     Whole,
+    Fuzz,
     Mutants,
 }
 
@@ -89,7 +91,7 @@ pub(crate) enum Work {
 
 impl Step {
     /// Every step, cheapest first, so that a slip is told before a build of ten minutes.
-    pub(crate) const ALL: [Self; 11] = [
+    pub(crate) const ALL: [Self; 12] = [
         Self::Format,
         Self::Tidy,
         Self::Deny,
@@ -100,6 +102,7 @@ impl Step {
         Self::Docs,
         Self::Binary,
         Self::Whole,
+        Self::Fuzz,
         Self::Mutants,
     ];
 
@@ -116,6 +119,7 @@ impl Step {
             Self::Docs => "docs",
             Self::Binary => "binary",
             Self::Whole => WHOLE,
+            Self::Fuzz => "fuzz",
             Self::Mutants => "mutants",
         }
     }
@@ -133,6 +137,7 @@ impl Step {
             Self::Docs => "the documentation builds and its links resolve",
             Self::Binary => "the optimised binary builds",
             Self::Whole => "the real binary against its real counterparts",
+            Self::Fuzz => "no bytes from outside break a property in ten minutes a parser (long tier)",
             Self::Mutants => "no change of a decision goes unnoticed by the tests (long tier)",
         }
     }
@@ -148,7 +153,7 @@ impl Step {
     /// True if the step is part of a run of `tier` that names no steps.
     pub(crate) fn belongs_to(self, tier: Tier) -> bool {
         match self {
-            Self::Mutants => tier == Tier::Long,
+            Self::Fuzz | Self::Mutants => tier == Tier::Long,
             _ => true,
         }
     }
@@ -184,6 +189,10 @@ impl Step {
                 Work::Check(run_cargo(&words), MAX_BUILD)
             }
             Self::Whole => Work::Harness(whole(workspace, tier), max_tests(tier), 1),
+            Self::Fuzz => {
+                let seconds = fuzz::LONG_SECONDS.to_string();
+                Work::Check(run_cargo(&["xtask", "fuzz", "--seconds", &seconds]), MAX_LONG_TESTS)
+            }
             Self::Mutants => Work::Check(mutants(workspace), MAX_LONG_TESTS),
         }
     }

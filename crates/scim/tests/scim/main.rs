@@ -15,7 +15,6 @@ mod errors;
 mod facets;
 mod filters;
 mod groups;
-mod oracle;
 mod patch_model;
 mod patches;
 mod preconditions;

@@ -1,0 +1,254 @@
+//! OIDC: the browser's way back, metadata, keys, the token endpoint's answer, tokens and their claims.
+
+use std::str;
+use std::sync::LazyLock;
+
+use portcullis_oidc::algorithm::SigningAlg;
+use portcullis_oidc::callback::{Callback, PendingSignIn};
+use portcullis_oidc::claims::{IdentityClaims, SubjectSource};
+use portcullis_oidc::discovery::{self, IssParameter, MAX_LISTED};
+use portcullis_oidc::id_token::{self, IdTokenError, IdTokenRules, MAX_SUBJECT_CHARS};
+use portcullis_oidc::introspection::Introspection;
+use portcullis_oidc::issuer::Insecure;
+use portcullis_oidc::jwk::PublicJwk;
+use portcullis_oidc::jwks::{KeySet, MAX_KEYS};
+use portcullis_oidc::oauth_error::OAuthError;
+use portcullis_oidc::provider::{SigningKey, key_set};
+use portcullis_oidc::refusal::Refusal;
+use portcullis_oidc::request::{Nonce, State};
+use portcullis_oidc::token::TokenResponse;
+use portcullis_oidc::userinfo;
+use serde_json::{Map, Value, json};
+
+use crate::refusal;
+
+const NOW: i64 = 1_795_300_000;
+const ISSUER: &str = "https://idp.acme.test";
+const CLIENT_ID: &str = "portcullis-at-acme";
+const NONCE: &str = "n-0S6_WzA2Mj-stored-with-the-sign-in";
+const STATE: &str = "s-0S6_WzA2Mj-stored-with-the-sign-in";
+const ACCESS_TOKEN: &str = "access-token-of-the-same-answer";
+/// How far the clocks may differ, and how long after its end a token still passes: as the guide says it, in seconds.
+const SKEW_S: f64 = 300.0;
+const LEEWAY_S: f64 = 60.0;
+
+/// The provider's keys: one that signs, one that only stands beside it.
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+    let made = SigningKey::ed25519_from_random(&[1; 32])
+        .ok()
+        .zip(SigningKey::es256_from_random(&[2; 32]).ok())
+        .and_then(|(signing, other)| {
+            let text = key_set([&signing, &other].iter().map(|key| key.public_jwk())).to_string();
+            let published = KeySet::parse(text.as_bytes()).ok()?;
+            let honest = signing.sign("JWT", &honest_claims()).ok()?;
+            Some(Keys { signing, published, honest })
+        });
+    made.unwrap_or_else(|| panic!("keys of fixed bytes can be made"))
+});
+
+struct Keys {
+    signing: SigningKey,
+    published: KeySet,
+    /// The one token that verifies: Ed25519 signs the same bytes to the same signature.
+    honest: String,
+}
+
+/// The browser's way back: a code comes out only with the stored state, this connection's issuer and no error.
+pub(crate) fn callback(bytes: &[u8]) {
+    let Ok(query) = str::from_utf8(bytes) else { return };
+    let callback = match Callback::parse(query) {
+        Ok(callback) => callback,
+        Err(error) => return refusal::of_rule(&Refusal::from(error).broken()),
+    };
+    let said: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
+    let all =
+        |name: &str| said.iter().filter(|(own, _)| own == name).map(|(_, value)| value.as_str()).collect();
+    let (states, issuers, errors): (Vec<&str>, Vec<&str>, Vec<&str>) =
+        (all("state"), all("iss"), all("error"));
+    let state = State::from_stored(STATE);
+    for iss_parameter in [IssParameter::Promised, IssParameter::NotPromised] {
+        let pending = PendingSignIn {
+            state: &state,
+            connection: "con_1",
+            called_connection: "con_1",
+            issuer: ISSUER,
+            iss_parameter,
+        };
+        match callback.clone().verify(&pending) {
+            Ok(_) => {
+                let is_silent = issuers.is_empty() && iss_parameter == IssParameter::NotPromised;
+                assert_eq!(states, [STATE], "{query}");
+                assert!((issuers == [ISSUER] || is_silent) && errors.is_empty(), "{query}");
+            }
+            Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+        }
+        let called_connection = "con_2";
+        assert!(callback.clone().verify(&PendingSignIn { called_connection, ..pending }).is_err());
+    }
+}
+
+/// A provider's metadata: what is taken is of this issuer, over https, and signs with something that is allowed.
+pub(crate) fn discovery(bytes: &[u8]) {
+    match discovery::parse(bytes, ISSUER, Insecure::Refused) {
+        Ok(metadata) => {
+            assert_eq!(metadata.issuer, ISSUER);
+            let urls = [&metadata.authorization_endpoint, &metadata.token_endpoint, &metadata.jwks_uri];
+            for url in urls.into_iter().chain(&metadata.userinfo_endpoint) {
+                assert!(url.scheme() == "https" && url.has_host() && url.fragment().is_none(), "{url}");
+                assert!(url.username().is_empty() && url.password().is_none(), "{url}");
+            }
+            assert!(!metadata.id_token_algs.is_empty() && metadata.scopes.len() <= MAX_LISTED);
+        }
+        Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+    }
+    let _ = discovery::parse(bytes, ISSUER, Insecure::Permitted);
+    if let Ok(issuer) = str::from_utf8(bytes)
+        && let Ok(url) = discovery::metadata_url(issuer, Insecure::Refused)
+    {
+        assert!(
+            url.scheme() == "https" && url.path().ends_with("/.well-known/openid-configuration"),
+            "{url}"
+        );
+    }
+}
+
+/// A key set: bounded, no symmetric key in it, each key reads back, and only a key that fits is found.
+pub(crate) fn jwks(bytes: &[u8]) {
+    let set = match KeySet::parse(bytes) {
+        Ok(set) => set,
+        Err(error) => return refusal::of_rule(&Refusal::from(error).broken()),
+    };
+    assert!((1..=MAX_KEYS).contains(&(set.keys().len() + set.ignored().len())));
+    for key in set.keys() {
+        let published = key.to_value();
+        assert!(matches!(published["kty"].as_str(), Some("RSA" | "EC" | "OKP")), "{published}");
+        assert!(published.get("d").is_none() && published.get("k").is_none(), "{published}");
+        assert_eq!(PublicJwk::from_value(&published).as_ref(), Ok(key), "{published}");
+    }
+    let kids = set.keys().iter().map(PublicJwk::kid).chain([None, Some("nobody's")]);
+    for (kid, alg) in kids.flat_map(|kid| SigningAlg::ALL.into_iter().map(move |alg| (kid, alg))) {
+        match set.find(kid, alg) {
+            Ok(key) => assert!(key.fits(alg) && (kid.is_none() || key.kid() == kid)),
+            Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+        }
+    }
+}
+
+/// A token: only the one that the provider signed verifies.
+pub(crate) fn id_token(bytes: &[u8]) {
+    let Ok(token) = str::from_utf8(bytes) else { return };
+    match verify(token) {
+        Ok(claims) => {
+            assert_eq!(token, KEYS.honest, "a token verifies that nobody signed");
+            assert_eq!(claims.sub(), "00u-ada");
+        }
+        Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+    }
+    let _ = portcullis_oidc::jws::find_kid(token);
+}
+
+/// What the provider signed, whatever it is: what passes has the issuer, audience, times and nonce of this sign-in.
+pub(crate) fn claims(bytes: &[u8]) {
+    let Ok(Value::Object(said)) = serde_json::from_slice::<Value>(bytes) else { return };
+    let Ok(token) = KEYS.signing.sign("JWT", &said) else { return };
+    match verify(&token) {
+        Ok(claims) => {
+            require_rules(&said);
+            require_identity(&claims);
+            let answer = json!({"sub": claims.sub(), "groups": []}).to_string();
+            assert!(userinfo::add(claims, 200, answer.as_bytes()).is_ok());
+        }
+        Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+    }
+}
+
+/// The token endpoint's answer, and the others that come as JSON.
+pub(crate) fn token_answer(bytes: &[u8]) {
+    for status in [200, 400] {
+        match TokenResponse::parse(status, bytes) {
+            Ok(_) => assert_eq!(status, 200),
+            Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+        }
+    }
+    if let Some(refused) = OAuthError::parse(bytes) {
+        let again = OAuthError::parse(refused.to_value().to_string().as_bytes());
+        assert_eq!(again.map(|error| error.error), Some(refused.error));
+    }
+    // Whatever is not clearly active is not active (RFC 7662 §2.2).
+    if let Introspection::Active(_) = Introspection::parse(bytes) {
+        let said: Option<Value> = serde_json::from_slice(bytes).ok();
+        assert_eq!(said.map(|said| said["active"].clone()), Some(Value::Bool(true)));
+    }
+    if let Ok(claims) = verify(&KEYS.honest)
+        && let Err(error) = userinfo::add(claims, 200, bytes)
+    {
+        refusal::of_rule(&Refusal::from(error).broken());
+    }
+}
+
+fn honest_claims() -> Map<String, Value> {
+    let claims = json!({
+        "iss": ISSUER, "aud": CLIENT_ID, "sub": "00u-ada", "nonce": NONCE, "iat": NOW - 2, "exp": NOW + 3600,
+        "email": "ada@acme.test", "email_verified": true, "name": "Ada Lovelace", "groups": ["eng", "ops"],
+    });
+    claims.as_object().cloned().unwrap_or_default()
+}
+
+fn verify(token: &str) -> Result<IdentityClaims, IdTokenError> {
+    let nonce = Nonce::from_stored(NONCE);
+    let rules = IdTokenRules {
+        issuer: ISSUER,
+        client_id: CLIENT_ID,
+        trusted_audiences: &[],
+        algs: &SigningAlg::ALL,
+        nonce: &nonce,
+        access_token: ACCESS_TOKEN,
+        max_age_s: Some(600),
+        now: NOW,
+    };
+    id_token::verify(token, &KEYS.published, &rules)
+}
+
+/// The rules once more, as a reader of OpenID Connect Core §3.1.3.7 would list them.
+fn require_rules(said: &Map<String, Value>) {
+    let number = |name: &str| said.get(name).and_then(Value::as_f64);
+    let now = NOW as f64;
+    let said = Value::Object(said.clone());
+    assert_eq!(said["iss"], ISSUER);
+    assert!(
+        said["aud"] == CLIENT_ID
+            || said["aud"].as_array().is_some_and(|all| all.iter().all(|a| a == CLIENT_ID))
+    );
+    assert!(said["azp"].is_null() || said["azp"] == CLIENT_ID);
+    assert_eq!(said["nonce"], NONCE);
+    assert!(number("exp").is_some_and(|exp| exp > now - LEEWAY_S), "{said}");
+    assert!(number("iat").is_some_and(|iat| (iat.floor() - now).abs() <= SKEW_S), "{said}");
+    assert!(
+        said.get("nbf").is_none() || number("nbf").is_some_and(|nbf| nbf.floor() <= now + SKEW_S),
+        "{said}"
+    );
+    assert!(number("auth_time").is_some_and(|at| at >= now - 600.0 - SKEW_S), "{said}");
+    let subject = said["sub"].as_str().unwrap_or_default();
+    assert!((1..=MAX_SUBJECT_CHARS).contains(&subject.len()) && subject.is_ascii(), "{said}");
+}
+
+/// What is read from verified claims: missing groups are never none, an address is trusted only where it is said.
+fn require_identity(claims: &IdentityClaims) {
+    assert_eq!(claims.issuer(), ISSUER);
+    let refusals =
+        [claims.groups("groups").err(), claims.subject_key(SubjectSource::for_issuer(ISSUER)).err()];
+    for error in refusals.into_iter().flatten() {
+        refusal::of_rule(&Refusal::from(error).broken());
+    }
+    if claims.find("groups").is_none() {
+        let groups = claims.groups("groups");
+        assert!(
+            !matches!(&groups, Ok(portcullis_oidc::claims::Groups::Present(list)) if list.is_empty()),
+            "{groups:?}"
+        );
+    }
+    let trusted = claims.email().is_some_and(|email| email.trust.is_trusted());
+    let says_so = ["email_verified", "xms_edov"].iter().any(|name| claims.find(name).is_some());
+    assert!(!trusted || says_so, "an address is trusted that nobody vouched for");
+    let _ = (claims.texts(), claims.hosted_domain(), claims.display_name(), claims.authenticated_at());
+}

@@ -1,0 +1,37 @@
+//! What every refusal must be: a code that scripts can rely on, and a text of bounded length that one line holds.
+
+use portcullis_oidc::refusal::BrokenRule;
+use portcullis_scim::ScimError;
+
+/// The longest text of a refusal, in bytes: what is repeated of the input is cut, however long that was.
+const MAX_TEXT_BYTES: usize = 1_024;
+
+/// A refusal of a SCIM body or parameter is the client's fault, says which rule it broke, and is one line.
+pub(crate) fn of_scim(error: &ScimError) {
+    let status = error.status();
+    assert!((400..500).contains(&status), "{error:?} is answered with {status}");
+    of_text(&error.detail());
+    let body = error.to_body();
+    assert_eq!(body["status"], status.to_string(), "{body}");
+}
+
+/// The same, and its code is one of those that RFC 7644 defines for a 400.
+pub(crate) fn of_scim_with_type(error: &ScimError) {
+    of_scim(error);
+    assert!(error.status() != 400 || error.scim_type().is_some(), "{error:?} has no scimType");
+}
+
+/// A refusal of a federation message names its rule.
+pub(crate) fn of_rule(rule: &BrokenRule) {
+    let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
+    assert!(!rule.code.is_empty() && rule.code.chars().all(is_code), "{rule:?}");
+    assert!(!rule.section.is_empty() && !rule.advice.is_empty(), "{rule:?}");
+    for text in [&rule.expected, &rule.received].into_iter().flatten() {
+        assert!(text.len() <= MAX_TEXT_BYTES, "{rule:?}");
+    }
+}
+
+fn of_text(text: &str) {
+    assert!(!text.is_empty() && text.len() <= MAX_TEXT_BYTES, "{} bytes: {text}", text.len());
+    assert!(!text.chars().any(char::is_control), "{text:?}");
+}

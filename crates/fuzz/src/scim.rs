@@ -1,0 +1,170 @@
+//! SCIM: filters, paths, bodies, searches.
+
+mod filter;
+mod resource;
+
+use std::collections::{HashMap, HashSet};
+use std::str;
+
+use portcullis_scim::limits::{MAX_BULK_OPERATIONS, MAX_MEMBERS_PER_CALL, MAX_RESULTS};
+use portcullis_scim::{GroupChange, ListQuery, MemberRef, Patch, ResourceType, parse_bulk, parse_group};
+use portcullis_scim::{parse_patch, parse_user};
+use serde_json::{Value, json};
+
+use crate::refusal;
+
+pub(crate) use filter::filter;
+
+/// A `path` of a PATCH: whatever is done with it leaves a user canonical, and a refusal has its type.
+pub(crate) fn path(bytes: &[u8]) {
+    let Ok(text) = str::from_utf8(bytes) else { return };
+    for operation in [
+        json!({"op": "remove", "path": text}),
+        json!({"op": "add", "path": text, "value": "a@b.test"}),
+        json!({"op": "replace", "path": text, "value": {"value": "a@b.test", "type": "work"}}),
+    ] {
+        let body = json!({"schemas": [PATCH_SCHEMA], "Operations": [operation]});
+        read_patch(body.to_string().as_bytes());
+    }
+}
+
+/// A body of a user: canonical once it is read, and read as the same from its own form.
+pub(crate) fn user(bytes: &[u8]) {
+    let user = match parse_user(bytes) {
+        Ok((user, _)) => user,
+        Err(error) => return refusal::of_scim_with_type(&error),
+    };
+    resource::require_canonical(&user);
+    let form = Value::Object(user.attributes().clone()).to_string();
+    match parse_user(form.as_bytes()) {
+        Ok((again, _)) => assert_eq!(again, user, "{form}"),
+        Err(error) => panic!("its own form is refused ({error}): {form}"),
+    }
+    resource::require_rendered(&user);
+    let kept = resource::leaver().replace_with(user.clone());
+    if user.active().is_none() {
+        assert_eq!(kept.active(), Some(false), "a put that does not say `active` brought a leaver back");
+    }
+    resource::require_canonical(&kept);
+}
+
+/// A body of a group: each member once, within the bounds.
+pub(crate) fn group(bytes: &[u8]) {
+    match parse_group(bytes) {
+        Ok((group, _)) => {
+            assert!(!group.display_name.is_empty());
+            group.members.as_deref().map(require_members);
+        }
+        Err(error) => refusal::of_scim_with_type(&error),
+    }
+}
+
+/// A body of a PATCH, for a user and for a group.
+pub(crate) fn patch(bytes: &[u8]) {
+    read_patch(bytes);
+}
+
+/// A body of a bulk request: everything has its turn once, and what is resolved refers to nothing.
+pub(crate) fn bulk(bytes: &[u8]) {
+    let bulk = match parse_bulk(bytes) {
+        Ok(bulk) => bulk,
+        Err(error) => return refusal::of_scim(&error),
+    };
+    assert!((1..=MAX_BULK_OPERATIONS).contains(&bulk.operations.len()));
+    assert_ne!(bulk.fail_on_errors, Some(0));
+    let turns = bulk.turns();
+    let had: HashSet<usize> = turns.iter().map(portcullis_scim::Turn::index).collect();
+    assert_eq!((turns.len(), had.len()), (bulk.operations.len(), bulk.operations.len()), "{turns:?}");
+    for operation in &bulk.operations {
+        let names = operation.references();
+        let ids: HashMap<String, String> =
+            names.iter().enumerate().map(|(n, name)| (name.clone(), format!("id-{n}"))).collect();
+        match operation.resolved(&ids) {
+            Ok((_, body)) if body.is_empty() => {}
+            Ok((_, body)) => {
+                assert!(serde_json::from_slice::<Value>(&body).is_ok_and(|body| body.is_object()));
+                read_patch(&body);
+            }
+            Err(error) => panic!("every reference has an id, and yet: {error}"),
+        }
+        if !names.is_empty() {
+            assert!(operation.resolved(&HashMap::new()).is_err(), "{names:?} stand for nothing");
+        }
+    }
+}
+
+/// A body of a search, and the same text as the parameters of a URL.
+pub(crate) fn search(bytes: &[u8]) {
+    require_query(ListQuery::parse_search(bytes));
+    let parameters: Vec<(String, String)> = url::form_urlencoded::parse(bytes).into_owned().collect();
+    require_query(ListQuery::parse(parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()))));
+}
+
+/// The schema of a PATCH.
+const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
+
+fn read_patch(bytes: &[u8]) {
+    let patch = match parse_patch(bytes) {
+        Ok(patch) => patch,
+        Err(error) => return refusal::of_scim_with_type(&error),
+    };
+    patch_user(&patch, bytes);
+    match patch.into_group_changes() {
+        Ok((changes, _)) => changes.iter().for_each(require_change),
+        Err(error) => refusal::of_scim_with_type(&error),
+    }
+}
+
+/// A leaver stays one unless the body says `true` somewhere; whatever was there before stays canonical.
+fn patch_user(patch: &Patch, bytes: &[u8]) {
+    let leaver = resource::leaver();
+    match patch.apply_to_user(&leaver) {
+        Ok((after, _)) => {
+            resource::require_canonical(&after);
+            resource::require_rendered(&after);
+            let text = String::from_utf8_lossy(bytes).to_lowercase();
+            // An escape may hide the word; then nothing is asked.
+            let says_true = text.contains("true") || text.contains("\\u");
+            assert!(says_true || after.active() == Some(false), "nobody said that the leaver is back");
+            assert_eq!(patch.apply_to_user(&leaver).map(|(user, _)| user), Ok(after), "the same again");
+        }
+        Err(error) => refusal::of_scim_with_type(&error),
+    }
+}
+
+fn require_change(change: &GroupChange) {
+    match change {
+        GroupChange::SetDisplayName(name) => assert!(!name.is_empty()),
+        GroupChange::AddMembers(members) | GroupChange::ReplaceMembers(members) => require_members(members),
+        GroupChange::RemoveMembers(ids) => {
+            let once: HashSet<&String> = ids.iter().collect();
+            assert_eq!(once.len(), ids.len(), "an id is removed twice");
+        }
+        GroupChange::SetExternalId(_) | GroupChange::ClearMembers => {}
+    }
+}
+
+fn require_members(members: &[MemberRef]) {
+    assert!(members.len() <= MAX_MEMBERS_PER_CALL);
+    let once: HashSet<&str> = members.iter().map(|member| member.value.as_str()).collect();
+    assert_eq!(once.len(), members.len(), "a member is named twice");
+    assert!(!once.contains(""), "a member without an id");
+}
+
+fn require_query(read: Result<ListQuery, portcullis_scim::ScimError>) {
+    let query = match read {
+        Ok(query) => query,
+        Err(error) => return refusal::of_scim_with_type(&error),
+    };
+    assert!(query.page_size() <= MAX_RESULTS, "{} resources on a page", query.page_size());
+    for kind in ResourceType::ALL {
+        if let Some(Err(error)) = query.sort.as_ref().map(|wish| wish.resolve(kind)) {
+            refusal::of_scim_with_type(&error);
+        }
+        if let Some(filter) = &query.filter {
+            filter::require_sound(filter, kind);
+        }
+        let shown = query.projection.apply(kind, resource::sample(kind));
+        assert!(shown["id"].is_string(), "the id is always there: {shown}");
+    }
+}
