@@ -22,5 +22,6 @@ mod harness;
 mod kill;
 mod oidc_peer;
 mod operations;
+mod schema_tester;
 mod scim_tester;
 mod survivors;
