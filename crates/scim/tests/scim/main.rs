@@ -13,6 +13,7 @@ mod dialects;
 mod discovery;
 mod errors;
 mod facets;
+mod filter_model;
 mod filters;
 mod groups;
 mod patch_model;
