@@ -10,18 +10,24 @@
 mod behaviour;
 mod browser;
 mod dialect;
+mod emulate;
 mod google;
 mod http_client;
 mod oidc_answers;
 mod oidc_provider;
 mod oidc_routes;
 mod people;
+mod request;
 mod scim_client;
 mod surroundings;
 
 pub use behaviour::Behaviour;
 pub use browser::{Browser, BrowserError, Page};
-pub use dialect::Dialect;
+pub use dialect::{Dialect, ENTRA_FLAG};
+pub use emulate::{
+    Check, Emulation, Exchange, Halt, Kind, LeftBehind, MAX_EMULATED_PEOPLE, MIN_EMULATED_PEOPLE, Step,
+    Verdict, Weight,
+};
 pub use google::{
     DIRECTORY_PATH, GOOGLE_TOKEN_URL, GoogleAnswer, GoogleCall, GoogleFault, GoogleGroup, GoogleMember,
     GooglePerson, GoogleServer, GoogleSettings, GoogleWorkspace, Workspace,
@@ -31,5 +37,6 @@ pub use oidc_provider::{
     Counts, EmulatorError, GroupValues, KeyKind, OidcProvider, ProviderSettings, RegisteredClient, Rotation,
 };
 pub use people::{Company, Group, Person, PersonState};
+pub use request::{FlagPlace, ScimRequest};
 pub use scim_client::{Answer, ScimClient};
 pub use surroundings::Surroundings;

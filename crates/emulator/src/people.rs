@@ -146,7 +146,7 @@ impl Company {
     }
 }
 
-fn sample_person(domain: &str, at: usize) -> Person {
+pub(crate) fn sample_person(domain: &str, at: usize) -> Person {
     let pick = |names: &[&'static str], at: usize| names.get(at % names.len()).copied().unwrap_or("Ada");
     let given = pick(&GIVEN_NAMES, at);
     let family = pick(&FAMILY_NAMES, at / GIVEN_NAMES.len() + at);

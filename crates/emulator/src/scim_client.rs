@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use reqwest::Method;
+use reqwest::Certificate;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, USER_AGENT};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
@@ -13,7 +13,11 @@ use serde_json::Value;
 use crate::dialect::Dialect;
 use crate::http_client::{self, HttpError};
 use crate::people::{Group, Person, PersonState};
+use crate::request::ScimRequest;
 use crate::surroundings::Surroundings;
+
+/// What is kept of a body that is not JSON: enough to recognize a page of somebody else's server.
+const MAX_KEPT_TEXT_BYTES: usize = 2_000;
 
 /// What came back.
 #[derive(Debug, Clone, PartialEq)]
@@ -24,10 +28,18 @@ pub struct Answer {
     pub request_id: Option<String>,
     /// `Retry-After`, in seconds.
     pub retry_after_s: Option<u64>,
+    /// `ETag`.
+    pub etag: Option<String>,
+    /// `Location`.
+    pub location: Option<String>,
+    /// `Content-Type`.
+    pub content_type: Option<String>,
     /// From sending to the last byte.
     pub elapsed: Duration,
     /// The body, if it is JSON.
     pub body: Option<Value>,
+    /// The first bytes of a body that is not JSON, as text.
+    pub text: Option<String>,
 }
 
 impl Answer {
@@ -81,9 +93,43 @@ impl ScimClient {
         dialect: Dialect,
         surroundings: Surroundings,
     ) -> Result<Self, HttpError> {
+        Self::trusting(base_url, token, dialect, surroundings, Vec::new())
+    }
+
+    /// The same; authorities of one's own are trusted beside the public ones.
+    ///
+    /// # Errors
+    /// [`HttpError`] if the URL is none or no client can be made.
+    pub fn trusting(
+        base_url: &str,
+        token: SecretString,
+        dialect: Dialect,
+        surroundings: Surroundings,
+        authorities: Vec<Certificate>,
+    ) -> Result<Self, HttpError> {
         http_client::parse_url(base_url)?;
         let base_url = base_url.trim_end_matches('/').to_owned();
-        Ok(Self { http: http_client::client()?, base_url, token, dialect, surroundings })
+        Ok(Self { http: http_client::client_trusting(authorities)?, base_url, token, dialect, surroundings })
+    }
+
+    /// The same client with another token.
+    #[must_use]
+    pub fn with_token(&self, token: SecretString) -> Self {
+        Self { token, ..self.clone() }
+    }
+
+    /// Whose spelling it sends.
+    #[must_use]
+    pub fn dialect(&self) -> Dialect {
+        self.dialect
+    }
+
+    pub(crate) fn token(&self) -> &str {
+        self.token.expose_secret()
+    }
+
+    pub(crate) fn surroundings(&self) -> &Surroundings {
+        &self.surroundings
     }
 
     /// Creates somebody.
@@ -91,102 +137,67 @@ impl ScimClient {
     /// # Errors
     /// [`HttpError`], here and below, only if no answer came.
     pub async fn create_user(&self, person: &Person) -> Result<Answer, HttpError> {
-        self.send(Method::POST, "/Users", &[], Some(&self.dialect.user(person))).await
+        self.send(&self.dialect.create_user(person)).await
     }
 
     /// Looks somebody up by user name.
     pub async fn find_user(&self, user_name: &str) -> Result<Answer, HttpError> {
-        self.find("/Users", "userName", user_name, &[]).await
+        self.send(&self.dialect.find_user(user_name)).await
     }
 
     /// Reads somebody.
     pub async fn read_user(&self, id: &str) -> Result<Answer, HttpError> {
-        self.send(Method::GET, &format!("/Users/{id}"), &[], None).await
-    }
-
-    /// Lists people: `start_index` from 1, `count` a page.
-    pub async fn list_users(&self, start_index: usize, count: usize) -> Result<Answer, HttpError> {
-        let (start, count) = (start_index.to_string(), count.to_string());
-        self.send(Method::GET, "/Users", &[("startIndex", &start), ("count", &count)], None).await
+        self.send(&self.dialect.read_user(id)).await
     }
 
     /// Replaces somebody whole (PUT).
     pub async fn replace_user(&self, id: &str, person: &Person) -> Result<Answer, HttpError> {
-        let mut body = self.dialect.user(person);
-        if let (Dialect::Okta, Some(members)) = (self.dialect, body.as_object_mut()) {
-            members.insert("id".to_owned(), Value::String(id.to_owned()));
-        }
-        self.send(Method::PUT, &format!("/Users/{id}"), &[], Some(&body)).await
+        self.send(&self.dialect.replace_user(id, person)).await
     }
 
     /// Changes names and address (PATCH).
     pub async fn update_user(&self, id: &str, person: &Person) -> Result<Answer, HttpError> {
-        self.patch_user(id, &self.dialect.update_user(person)).await
+        self.send(&self.dialect.patch_user(id, self.dialect.update_user(person))).await
     }
 
-    /// Says `active:false` in the dialect's way.
+    /// Says `active:false` in the dialect's way, by PATCH.
     pub async fn deactivate(&self, id: &str) -> Result<Answer, HttpError> {
-        self.patch_user(id, &self.dialect.set_active(PersonState::Deactivated)).await
+        self.send(&self.dialect.patch_user(id, self.dialect.set_active(PersonState::Deactivated))).await
     }
 
-    /// Says `active:true` in the dialect's way.
+    /// Says `active:true` in the dialect's way, by PATCH.
     pub async fn reactivate(&self, id: &str) -> Result<Answer, HttpError> {
-        self.patch_user(id, &self.dialect.set_active(PersonState::Active)).await
-    }
-
-    /// Sends a PATCH body as it is.
-    pub async fn patch_user(&self, id: &str, body: &Value) -> Result<Answer, HttpError> {
-        self.send(Method::PATCH, &format!("/Users/{id}"), &[], Some(body)).await
+        self.send(&self.dialect.patch_user(id, self.dialect.set_active(PersonState::Active))).await
     }
 
     /// Deletes somebody.
     pub async fn delete_user(&self, id: &str) -> Result<Answer, HttpError> {
-        self.send(Method::DELETE, &format!("/Users/{id}"), &[], None).await
+        self.send(&self.dialect.delete_user(id)).await
     }
 
     /// Creates a group with members by their SCIM ids.
     pub async fn create_group(&self, group: &Group, member_ids: &[String]) -> Result<Answer, HttpError> {
-        self.send(Method::POST, "/Groups", &[], Some(&self.dialect.group(group, member_ids))).await
+        self.send(&self.dialect.create_group(group, member_ids)).await
     }
 
     /// Looks a group up by name; Entra leaves the members out.
     pub async fn find_group(&self, display_name: &str) -> Result<Answer, HttpError> {
-        let without_members: &[(&str, &str)] = match self.dialect {
-            Dialect::EntraLegacy | Dialect::EntraFlag => &[("excludedAttributes", "members")],
-            Dialect::Okta | Dialect::Generic => &[],
-        };
-        self.find("/Groups", "displayName", display_name, without_members).await
-    }
-
-    /// Reads a group.
-    pub async fn read_group(&self, id: &str) -> Result<Answer, HttpError> {
-        self.send(Method::GET, &format!("/Groups/{id}"), &[], None).await
-    }
-
-    /// Replaces a group whole (PUT).
-    pub async fn replace_group(
-        &self,
-        id: &str,
-        group: &Group,
-        member_ids: &[String],
-    ) -> Result<Answer, HttpError> {
-        let body = self.dialect.group(group, member_ids);
-        self.send(Method::PUT, &format!("/Groups/{id}"), &[], Some(&body)).await
+        self.send(&self.dialect.find_group(display_name)).await
     }
 
     /// Gives a group another name.
-    pub async fn rename_group(&self, id: &str, display_name: &str) -> Result<Answer, HttpError> {
-        self.patch_group(id, &self.dialect.rename_group(id, display_name)).await
+    pub async fn rename_group(&self, id: &str, group: &Group) -> Result<Answer, HttpError> {
+        self.send(&self.dialect.patch_group(id, self.dialect.rename_group(id, group))).await
     }
 
     /// Adds members.
     pub async fn add_members(&self, id: &str, member_ids: &[String]) -> Result<Answer, HttpError> {
-        self.patch_group(id, &self.dialect.add_members(member_ids)).await
+        self.send(&self.dialect.patch_group(id, self.dialect.add_members(member_ids))).await
     }
 
     /// Removes members.
     pub async fn remove_members(&self, id: &str, member_ids: &[String]) -> Result<Answer, HttpError> {
-        self.patch_group(id, &self.dialect.remove_members(member_ids)).await
+        self.send(&self.dialect.patch_group(id, self.dialect.remove_members(member_ids))).await
     }
 
     /// Sets the whole list of members (PATCH).
@@ -196,70 +207,55 @@ impl ScimClient {
         display_name: &str,
         member_ids: &[String],
     ) -> Result<Answer, HttpError> {
-        self.patch_group(id, &self.dialect.replace_members(id, display_name, member_ids)).await
+        let body = self.dialect.replace_members(id, display_name, member_ids);
+        self.send(&self.dialect.patch_group(id, body)).await
     }
 
-    /// Sends a PATCH body as it is.
-    pub async fn patch_group(&self, id: &str, body: &Value) -> Result<Answer, HttpError> {
-        self.send(Method::PATCH, &format!("/Groups/{id}"), &[], Some(body)).await
+    /// Any request.
+    pub async fn send(&self, request: &ScimRequest) -> Result<Answer, HttpError> {
+        self.send_with(request, &[]).await
     }
 
-    /// Deletes a group.
-    pub async fn delete_group(&self, id: &str) -> Result<Answer, HttpError> {
-        self.send(Method::DELETE, &format!("/Groups/{id}"), &[], None).await
-    }
-
-    /// Any request: `path` begins with a slash and follows the base URL.
-    pub async fn send(
+    /// Any request, with these headers besides.
+    pub async fn send_with(
         &self,
-        method: Method,
-        path: &str,
-        query: &[(&str, &str)],
-        body: Option<&Value>,
+        request: &ScimRequest,
+        headers: &[(&'static str, &str)],
     ) -> Result<Answer, HttpError> {
-        let mut url = http_client::parse_url(&format!("{}{path}", self.base_url))?;
-        for (name, value) in query {
-            url.query_pairs_mut().append_pair(name, value);
-        }
-        if let Some(flag) = self.dialect.query_flag() {
-            let query = url.query().map_or_else(|| flag.to_owned(), |query| format!("{flag}&{query}"));
-            url.set_query(Some(&query));
-        }
+        let url = http_client::parse_url(&format!("{}{}", self.base_url, request.target(self.dialect)))?;
         let began = self.surroundings.monotonic();
-        let mut request = self
+        let mut sent = self
             .http
-            .request(method, url)
+            .request(request.method.clone(), url)
             .header(AUTHORIZATION, format!("Bearer {}", self.token.expose_secret()))
             .header(USER_AGENT, self.dialect.user_agent())
-            .header(ACCEPT, "application/scim+json");
-        if let Some(body) = body {
-            request = request.header(CONTENT_TYPE, self.dialect.content_type()).body(body.to_string());
+            .header(ACCEPT, self.dialect.accept());
+        for (name, value) in headers {
+            sent = sent.header(*name, *value);
         }
-        let response = request.send().await?;
+        if let Some(body) = &request.body {
+            sent = sent.header(CONTENT_TYPE, self.dialect.content_type()).body(body.to_string());
+        }
+        let response = sent.send().await?;
         let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
-        let status = response.status().as_u16();
-        let (request_id, retry_after) = (header("x-request-id"), header("retry-after"));
+        let mut answer = Answer {
+            status: response.status().as_u16(),
+            request_id: header("x-request-id"),
+            retry_after_s: header("retry-after").and_then(|text| text.parse().ok()),
+            etag: header("etag"),
+            location: header("location"),
+            content_type: header("content-type"),
+            elapsed: Duration::ZERO,
+            body: None,
+            text: None,
+        };
         let body = http_client::bounded_body(response).await?;
-        Ok(Answer {
-            status,
-            request_id,
-            retry_after_s: retry_after.and_then(|text| text.parse().ok()),
-            elapsed: self.surroundings.monotonic().saturating_sub(began),
-            body: serde_json::from_slice(&body).ok(),
-        })
-    }
-
-    async fn find(
-        &self,
-        path: &str,
-        attribute: &str,
-        value: &str,
-        extra: &[(&str, &str)],
-    ) -> Result<Answer, HttpError> {
-        let filter = format!("{attribute} eq \"{}\"", value.replace('\\', "\\\\").replace('"', "\\\""));
-        let mut query = vec![("filter", filter.as_str())];
-        query.extend_from_slice(extra);
-        query.extend_from_slice(self.dialect.find_parameters());
-        self.send(Method::GET, path, &query, None).await
+        answer.elapsed = self.surroundings.monotonic().saturating_sub(began);
+        answer.body = serde_json::from_slice(&body).ok();
+        if answer.body.is_none() && !body.is_empty() {
+            let start = body.get(..MAX_KEPT_TEXT_BYTES).unwrap_or(&body);
+            answer.text = Some(String::from_utf8_lossy(start).into_owned());
+        }
+        Ok(answer)
     }
 }

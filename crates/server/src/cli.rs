@@ -4,6 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use secrecy::SecretString;
+
+use crate::emulate::{EMULATE_HELP, MIN_EMULATED_PEOPLE, people_in_range, provider_names};
 use crate::settings::flags::{AllFlags, PlaceFlags};
 
 /// Columns of a line of help at the most: what a page of text is read with.
@@ -43,6 +46,8 @@ pub enum Command {
     Restore(Restore),
     /// Show the main job with an identity provider of its own, step by step, in under a minute.
     Demo(Demo),
+    /// Play a provider's whole life cycle against a SCIM server, and check each answer against what it needs.
+    Emulate(Emulate),
 }
 
 /// `config …`.
@@ -151,6 +156,42 @@ pub struct Demo {
     /// One JSON object a line: each step, then a summary.
     #[arg(long)]
     pub json: bool,
+}
+
+/// `emulate`.
+#[derive(Debug, Args)]
+#[command(after_long_help = EMULATE_HELP)]
+pub struct Emulate {
+    /// Whose life cycle. `--list` says what is special about each.
+    #[arg(required_unless_present = "list", value_parser = provider_names())]
+    pub provider: Option<String>,
+    /// Name the providers and what is special about each.
+    #[arg(long, exclusive = true)]
+    pub list: bool,
+    /// The SCIM base URL, as it is pasted into the provider; `/Users` follows it.
+    #[arg(long, value_name = "URL", required_unless_present = "list")]
+    pub base_url: Option<String>,
+    /// The bearer token. Everybody on this machine can read a command line: better a file, or the variable SCIM_TOKEN.
+    #[arg(long, value_name = "TOKEN", conflicts_with = "token_file")]
+    pub token: Option<SecretString>,
+    /// A file that holds the bearer token; `-` is standard input.
+    #[arg(long, value_name = "FILE")]
+    pub token_file: Option<PathBuf>,
+    /// How many people; those beyond the first four are created, grouped and deactivated as a crowd.
+    #[arg(long, value_name = "N", default_value_t = MIN_EMULATED_PEOPLE, value_parser = people_in_range)]
+    pub people: usize,
+    /// Leave what was made at the server, to look at it there.
+    #[arg(long)]
+    pub keep: bool,
+    /// PEM certificates of authorities to trust besides the public ones.
+    #[arg(long, value_name = "FILE")]
+    pub ca_file: Option<PathBuf>,
+    /// One JSON object a line: each step, then a summary.
+    #[arg(long)]
+    pub json: bool,
+    /// Show of every step what was sent and received, not only of those that failed.
+    #[arg(long, conflicts_with = "json")]
+    pub verbose: bool,
 }
 
 #[cfg(test)]

@@ -16,7 +16,7 @@ use crate::clock::SystemClock;
 use crate::ending::{Ending, MAX_HANGING};
 use crate::settings::flags::Given;
 use crate::settings::{Loaded, Settings, Sources};
-use crate::{data_dir, demo, doctor, log, restore, serve};
+use crate::{data_dir, demo, doctor, emulate, log, restore, serve};
 
 /// Runs a command.
 ///
@@ -64,6 +64,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Audit(Audit::Verify(verify)) => return audit_verify(&verify),
         Command::Audit(Audit::Export(export)) => audit_export(export)?,
         Command::Demo(wanted) => return runtime()?.block_on(demo::run(&wanted)),
+        Command::Emulate(wanted) => return emulate::run(&runtime()?, &wanted),
     }
     Ok(ExitCode::SUCCESS)
 }

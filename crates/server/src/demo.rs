@@ -11,7 +11,6 @@ mod leaving;
 mod record;
 mod setting_up;
 mod stage;
-mod table;
 mod teller;
 
 use std::io::IsTerminal as _;
@@ -26,11 +25,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use self::api::Api;
 use self::stage::Stage;
-use self::table::Ink;
 use self::teller::{Form, Teller};
 use crate::cli::Demo;
 use crate::clock::{Stopwatch, SystemClock};
 use crate::random::SystemRandom;
+use crate::table::Ink;
 
 /// The organization of the demo, by slug.
 const ORGANIZATION: &str = "acme";
@@ -113,8 +112,8 @@ async fn identity_provider(company: &Company, around: &Surroundings) -> Result<O
     OidcProvider::start(listener, settings).context("the identity provider")
 }
 
-/// The machine's clock and randomness, for the identity provider.
-fn surroundings() -> Surroundings {
+/// The machine's clock and randomness, for the identity provider's side.
+pub fn surroundings() -> Surroundings {
     let begun = Stopwatch::start();
     Surroundings::new(
         || SystemClock.now().seconds(),
@@ -124,20 +123,21 @@ fn surroundings() -> Surroundings {
 }
 
 /// Colour on a terminal, unless `NO_COLOR` says no; elsewhere only if `CLICOLOR_FORCE` asks for it.
-fn ink() -> Ink {
+pub fn ink() -> Ink {
     let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
     let wanted = std::io::stdout().is_terminal() || set("CLICOLOR_FORCE");
     if wanted && !set("NO_COLOR") { Ink::Colour } else { Ink::None }
 }
 
-/// Resolves when somebody presses Ctrl-C or the process is told to end.
-async fn interrupted() {
-    let (Ok(mut term), Ok(mut int)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
+/// Resolves when somebody presses Ctrl-C, the terminal goes, or the process is told to end.
+pub async fn interrupted() {
+    let signals = [SignalKind::terminate(), SignalKind::interrupt(), SignalKind::hangup()].map(signal);
+    let [Ok(mut term), Ok(mut int), Ok(mut hangup)] = signals else {
         return std::future::pending().await;
     };
     tokio::select! {
         _ = term.recv() => {}
         _ = int.recv() => {}
+        _ = hangup.recv() => {}
     }
 }

@@ -10,6 +10,7 @@ mod commands;
 mod data_dir;
 mod demo;
 mod doctor;
+mod emulate;
 mod ending;
 mod fetch;
 mod listen;
@@ -21,6 +22,7 @@ mod restore;
 mod secrets;
 mod serve;
 mod settings;
+mod table;
 
 use std::process::ExitCode;
 

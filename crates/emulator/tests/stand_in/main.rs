@@ -6,6 +6,8 @@
 #[cfg(test)]
 mod company;
 #[cfg(test)]
+mod emulate;
+#[cfg(test)]
 mod google;
 #[cfg(test)]
 mod provider;

@@ -7,7 +7,7 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
-use portcullis_emulator::{Company, Dialect, ScimClient, Surroundings};
+use portcullis_emulator::{Company, Dialect, FlagPlace, Group, ScimClient, Surroundings};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -60,7 +60,7 @@ fn operations(log: &Log) -> Value {
 
 #[tokio::test]
 async fn the_answer_tells_status_request_id_and_body() {
-    let (client, log) = client(Dialect::Generic).await;
+    let (client, log) = client(Dialect::Keycloak).await;
     let answer = client.find_user("ada \"x\"").await.unwrap();
     assert!(answer.is_success());
     assert_eq!(
@@ -70,7 +70,7 @@ async fn the_answer_tells_status_request_id_and_body() {
     assert_eq!((answer.id(), answer.found_id()), (Some("usr_1"), Some("usr_2")));
     let seen = last(&log);
     assert_eq!((seen.method.as_str(), seen.authorization.as_str()), ("GET", "Bearer pc_scim_x"));
-    assert_eq!(seen.target, "/scim/v2/dir_1/Users?filter=userName+eq+%22ada+%5C%22x%5C%22%22");
+    assert_eq!(seen.target, "/scim/v2/dir_1/Users?filter=userName%20eq%20%22ada%20%5C%22x%5C%22%22");
 }
 
 #[tokio::test]
@@ -79,7 +79,7 @@ async fn deactivation_is_spelled_as_each_provider_spells_it() {
         (Dialect::Okta, json!([{"op": "replace", "value": {"active": false}}])),
         (Dialect::EntraLegacy, json!([{"op": "Replace", "path": "active", "value": "False"}])),
         (Dialect::EntraFlag, json!([{"op": "replace", "path": "active", "value": false}])),
-        (Dialect::Generic, json!([{"op": "replace", "path": "active", "value": false}])),
+        (Dialect::Keycloak, json!([{"op": "replace", "path": "active", "value": false}])),
     ];
     for (dialect, spelled) in expected {
         let (client, log) = client(dialect).await;
@@ -95,11 +95,13 @@ async fn one_member_is_removed_by_value_or_by_path() {
     for dialect in Dialect::ALL {
         let (client, log) = client(dialect).await;
         client.remove_members("grp_1", &member).await.unwrap();
+        let listed = |op: &str, member: Value| json!([{"op": op, "path": "members", "value": [member]}]);
         let expected = match dialect {
-            Dialect::EntraLegacy => {
-                json!([{"op": "Remove", "path": "members", "value": [{"$ref": null, "value": "usr_3"}]}])
+            Dialect::EntraLegacy => listed("Remove", json!({"$ref": null, "value": "usr_3"})),
+            Dialect::JumpCloud | Dialect::Authentik => listed("remove", json!({"value": "usr_3"})),
+            Dialect::Okta | Dialect::EntraFlag | Dialect::OneLogin | Dialect::PingOne | Dialect::Keycloak => {
+                by_path.clone()
             }
-            Dialect::Okta | Dialect::EntraFlag | Dialect::Generic => by_path.clone(),
         };
         assert_eq!(operations(&log), expected, "{dialect:?}");
     }
@@ -142,16 +144,47 @@ async fn people_and_groups_are_created_with_what_each_provider_adds() {
 }
 
 #[tokio::test]
-async fn a_rename_of_a_group_names_it_the_okta_way_only_at_okta() {
+async fn a_group_is_renamed_as_each_provider_does() {
+    let group = Group { external_id: "g-1".to_owned(), display_name: "Eng2".to_owned(), members: Vec::new() };
+    let by_path = |op: &str| json!([{"op": op, "path": "displayName", "value": "Eng2"}]);
+    for dialect in Dialect::ALL {
+        let (client, log) = client(dialect).await;
+        client.rename_group("grp_1", &group).await.unwrap();
+        let expected = match dialect {
+            Dialect::Okta => json!([{"op": "replace", "value": {"id": "grp_1", "displayName": "Eng2"}}]),
+            Dialect::Authentik => json!([{"op": "replace", "value": {
+                "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"],
+                "id": "grp_1", "externalId": "g-1", "displayName": "Eng2",
+            }}]),
+            Dialect::EntraLegacy => by_path("Replace"),
+            _ => by_path("replace"),
+        };
+        assert_eq!(operations(&log), expected, "{dialect:?}");
+    }
     let (okta, log) = client(Dialect::Okta).await;
-    okta.rename_group("grp_1", "Eng2").await.unwrap();
-    assert_eq!(operations(&log), json!([{"op": "replace", "value": {"id": "grp_1", "displayName": "Eng2"}}]));
     okta.replace_members("grp_1", "Eng2", &[]).await.unwrap();
     let emptied = json!([{"op": "replace", "value": {"members": [], "id": "grp_1", "displayName": "Eng2"}}]);
     assert_eq!(operations(&log), emptied);
-    let (entra, log) = client(Dialect::EntraLegacy).await;
-    entra.rename_group("grp_1", "Eng2").await.unwrap();
-    assert_eq!(operations(&log), json!([{"op": "Replace", "path": "displayName", "value": "Eng2"}]));
+}
+
+#[test]
+fn the_flag_of_entra_stands_where_an_administrator_may_have_put_it() {
+    let target = |place, dialect: Dialect| dialect.find_user("a").with_flag(place).target(dialect);
+    let filter = "filter=userName%20eq%20%22a%22";
+    for (place, query) in [
+        (FlagPlace::First, format!("aadOptscim062020&{filter}")),
+        (FlagPlace::Last, format!("{filter}&aadOptscim062020")),
+        (FlagPlace::Valued, format!("{filter}&aadOptscim062020=true")),
+    ] {
+        assert_eq!(target(place, Dialect::EntraFlag), format!("/Users?{query}"));
+        assert_eq!(target(place, Dialect::EntraLegacy), format!("/Users?{filter}"));
+    }
+}
+
+#[test]
+fn an_id_of_a_server_is_one_segment_of_the_path_whatever_is_in_it() {
+    let target = Dialect::Keycloak.delete_user("../Groups/a b?c#d").target(Dialect::Keycloak);
+    assert_eq!(target, "/Users/..%2FGroups%2Fa%20b%3Fc%23d");
 }
 
 #[tokio::test]

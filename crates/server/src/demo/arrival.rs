@@ -10,8 +10,8 @@ use serde_json::{Value, json};
 
 use super::api::{find_text, text};
 use super::setting_up::Set;
-use super::table::{Cell, Table, Tone, duration};
 use super::{ORGANIZATION, Story};
+use crate::table::{Cell, Table, Tone, duration};
 
 /// The most redirects of one sign-in: there and back is four.
 const MAX_REDIRECTS: usize = 12;

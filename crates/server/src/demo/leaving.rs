@@ -13,8 +13,8 @@ use super::Story;
 use super::api::find_text;
 use super::arrival::{Arrived, Bearer};
 use super::setting_up::Set;
-use super::table::{Cell, Table, Tone};
 use crate::clock::Stopwatch;
+use crate::table::{Cell, Table, Tone};
 
 /// The deactivation, as the directory saw it.
 pub(super) struct Left {

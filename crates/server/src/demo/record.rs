@@ -15,9 +15,9 @@ use serde_json::Value;
 use super::api::{find_text, text};
 use super::arrival::Bearer;
 use super::leaving::Left;
-use super::table::{Cell, Table, Tone, duration, wrap};
 use super::{ORGANIZATION, Story};
 use crate::clock::Stopwatch;
+use crate::table::{Cell, Table, Tone, duration, wrap};
 
 /// The `typ` of a receipt's signature.
 const RECEIPT_TYP: &str = "portcullis-receipt+jws";

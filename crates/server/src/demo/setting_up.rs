@@ -7,8 +7,8 @@ use portcullis_emulator::RegisteredClient;
 use serde_json::json;
 
 use super::api::text;
-use super::table::{Cell, Table, Tone};
 use super::{DOMAIN, ORGANIZATION, Story};
+use crate::table::{Cell, Table, Tone};
 
 /// The name of the application at the identity provider.
 const CLIENT_ID: &str = "portcullis";

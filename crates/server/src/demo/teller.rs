@@ -8,8 +8,8 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::{Map, Value, json};
 
-use super::table::{INDENT, Ink, MAX_COLUMNS, Table, Tone, duration, wrap};
 use crate::clock::Stopwatch;
+use crate::table::{INDENT, Ink, MAX_COLUMNS, Table, Tone, duration, wrap};
 
 /// For whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

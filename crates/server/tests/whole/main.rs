@@ -16,6 +16,8 @@
 mod demo;
 mod doctor;
 mod doors;
+mod emulate;
+mod faulty;
 mod google;
 mod hanging;
 mod harness;

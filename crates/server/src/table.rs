@@ -1,17 +1,17 @@
 //! Text for a terminal: coloured pieces, and tables of box-drawing characters.
 //!
-//! Here apart from what is told, so that width and colour are decided in one place.
+//! Here apart from what is told, so that the demo and `emulate` decide width and colour in one place.
 
 use std::time::Duration;
 
 /// The most columns that anything is printed in.
-pub(super) const MAX_COLUMNS: usize = 100;
+pub const MAX_COLUMNS: usize = 100;
 /// Where everything below a step's title begins.
-pub(super) const INDENT: usize = 5;
+pub const INDENT: usize = 5;
 
 /// Whether colours are printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Ink {
+pub enum Ink {
     /// Yes.
     Colour,
     /// No.
@@ -20,7 +20,7 @@ pub(super) enum Ink {
 
 /// What a piece of text means.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Tone {
+pub enum Tone {
     /// Nothing special.
     Plain,
     /// Admitted, or as it must be.
@@ -37,7 +37,7 @@ pub(super) enum Tone {
 
 impl Ink {
     /// The text in that tone.
-    pub(super) fn paint(self, tone: Tone, text: &str) -> String {
+    pub fn paint(self, tone: Tone, text: &str) -> String {
         let code = match tone {
             Tone::Plain => return text.to_owned(),
             Tone::Good => 32,
@@ -55,7 +55,7 @@ impl Ink {
 
 /// A piece of a table.
 #[derive(Debug, Clone)]
-pub(super) struct Cell {
+pub struct Cell {
     text: String,
     tone: Tone,
     side: Side,
@@ -69,12 +69,12 @@ enum Side {
 
 impl Cell {
     /// A cell whose text begins at the left.
-    pub(super) fn new(tone: Tone, text: impl Into<String>) -> Self {
+    pub fn new(tone: Tone, text: impl Into<String>) -> Self {
         Self { text: text.into(), tone, side: Side::Left }
     }
 
     /// A duration, which ends at the right.
-    pub(super) fn took(elapsed: Duration) -> Self {
+    pub fn took(elapsed: Duration) -> Self {
         Self { text: duration(elapsed), tone: Tone::Plain, side: Side::Right }
     }
 
@@ -94,23 +94,23 @@ impl Cell {
 
 /// Rows under a head.
 #[derive(Debug, Clone)]
-pub(super) struct Table {
+pub struct Table {
     rows: Vec<Vec<Cell>>,
 }
 
 impl Table {
     /// A table with these columns.
-    pub(super) fn new(head: &[&str]) -> Self {
+    pub fn new(head: &[&str]) -> Self {
         Self { rows: vec![head.iter().map(|name| Cell::new(Tone::Quiet, *name)).collect()] }
     }
 
     /// One row more.
-    pub(super) fn row(&mut self, cells: impl Into<Vec<Cell>>) {
+    pub fn row(&mut self, cells: impl Into<Vec<Cell>>) {
         self.rows.push(cells.into());
     }
 
     /// The lines, without indent.
-    pub(super) fn render(&self, ink: Ink) -> Vec<String> {
+    pub fn render(&self, ink: Ink) -> Vec<String> {
         let columns = self.rows.iter().map(Vec::len).max().unwrap_or(0);
         let width = |at: usize| self.rows.iter().filter_map(|row| row.get(at)).map(Cell::width).max();
         let widths: Vec<usize> = (0..columns).map(|at| width(at).unwrap_or(0)).collect();
@@ -137,7 +137,7 @@ impl Table {
 }
 
 /// A duration as people read it: `412 µs`, `8.1 ms`, `1.24 s`.
-pub(super) fn duration(elapsed: Duration) -> String {
+pub fn duration(elapsed: Duration) -> String {
     let micros = elapsed.as_micros();
     match micros {
         0..1_000 => format!("{micros} µs"),
@@ -147,7 +147,7 @@ pub(super) fn duration(elapsed: Duration) -> String {
 }
 
 /// Breaks a text between words, so that each line fits below a title.
-pub(super) fn wrap(text: &str) -> Vec<String> {
+pub fn wrap(text: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for paragraph in text.lines() {
         let mut line = String::new();
