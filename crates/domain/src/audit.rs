@@ -78,6 +78,8 @@ actions! {
     HoldRefused = "hold.refused", "An administrator refused what the brake held; it is not carried out.";
     MemberHeld = "member.held", "A member's end is held by the brake: everything of theirs is refused, nothing has ended.";
     MemberUnheld = "member.unheld", "A member's end is held no longer: the directory said otherwise, or it was carried out.";
+    ReviewAttached = "review.attached", "An administrator said which member a directory's person is.";
+    ReviewDismissed = "review.dismissed", "An administrator said that a directory's person is somebody else.";
     ConnectionCreated = "connection.created", "A sign-in connection was made.";
     ConnectionUpdated = "connection.updated", "A sign-in connection was changed.";
     ConnectionConfirmed = "connection.confirmed", "An owner confirmed a connection's new keys or issuer.";

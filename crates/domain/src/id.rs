@@ -138,6 +138,8 @@ ids! {
     GrantId = "grt";
     /// A configured identity provider for sign-in.
     ConnectionId = "con";
+    /// A match that an administrator decides.
+    ReviewId = "rev";
     /// What a directory's brake holds.
     HoldId = "hold";
     /// A non-human principal.

@@ -33,6 +33,7 @@ pub mod plan;
 pub mod random;
 pub mod receipt;
 pub mod refusal;
+pub mod review;
 pub mod role;
 pub mod secret;
 pub mod team;

@@ -43,6 +43,7 @@ pub mod recognition;
 pub mod refusal;
 pub mod relying_party;
 pub mod restoring;
+pub mod review;
 pub mod role;
 pub mod root_use;
 pub mod rules;

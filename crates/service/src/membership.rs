@@ -205,7 +205,7 @@ pub fn must_not_outrank(tx: &mut Tx<'_>, caller: &Caller, member: &Membership) -
 
 /// A member that the caller may change: held, in step with facts and rules, of no higher rank, and, if it is an owner,
 /// with the owners locked.
-fn changeable(
+pub(crate) fn changeable(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     caller: &Caller,

@@ -14,17 +14,20 @@ use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{Change, DirectoryUserChange, MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::directory::Directory;
 use portcullis_domain::directory_user::DirectoryUser;
-use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId, UserId};
+use portcullis_domain::id::{
+    DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId, ReviewId, UserId,
+};
 use portcullis_domain::mapping::{Facet, MAX_FACETS};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
+use portcullis_domain::review::{Review, ReviewReason, ReviewState};
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
 use portcullis_store::db::Lock;
 use portcullis_store::facts::MapFacets;
 use portcullis_store::{
-    Tx, apply, directory, directory_user, domain, facts, hold, mapping, membership, role,
+    Tx, apply, directory, directory_user, domain, facts, hold, mapping, membership, review, role,
 };
 use serde_json::json;
 
@@ -39,6 +42,9 @@ pub use nesting::MAX_SUBGROUPS;
 
 /// The most bytes of all attributes of one person: calls that each add a little must not grow a row without end.
 pub const MAX_ATTRIBUTES_BYTES: usize = 1024 * 1024;
+
+/// The most members that one review shows as whom a person may be.
+const MAX_CANDIDATES: usize = 20;
 
 /// Which directory speaks, in which request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -171,7 +177,10 @@ pub fn create_user(
     let directory = directory::find(tx, speaker.organization, speaker.directory)?
         .ok_or(ServiceError::NotFound("directory"))?;
     let now = moment.now;
-    let known = recognize(tx, moment, &directory, said)?;
+    let (known, unsure) = match recognize(tx, moment, &directory, said)? {
+        Recognized::Known(known) => (Some(*known), None),
+        Recognized::Nobody(unsure) => (None, unsure),
+    };
     let rules = facts::rules_at(tx, speaker.organization, speaker.directory)?;
     let membership = match &known {
         Some(known) => known.id,
@@ -207,6 +216,19 @@ pub fn create_user(
         plan = new_member(tx, moment, plan, &directory, said, (&user, rules.number))?;
     }
     let applied = apply(tx, &plan, now, &mut moment.random)?;
+    if let Some((reason, candidates)) = unsure {
+        let review = Review {
+            id: ReviewId::fresh(now, &mut moment.random),
+            organization: speaker.organization,
+            directory: speaker.directory,
+            directory_user: user.id,
+            reason,
+            candidates,
+            created_at: now,
+            state: ReviewState::Open,
+        };
+        review::open(tx, &review)?;
+    }
     let mapped =
         rules.map_facets == MapFacets::Some && mapping::is_facet_mapped(tx, speaker.directory, &said.facets)?;
     if known.is_some() || user.inactive_at.is_some() || mapped {
@@ -301,39 +323,71 @@ fn new_member(
     ))
 }
 
+/// Whether the organization knows a person already.
+enum Recognized {
+    /// As that member.
+    Known(Box<Membership>),
+    /// As nobody for certain; why it is not certain, and who it may be.
+    Nobody(Option<(ReviewReason, Vec<MembershipId>)>),
+}
+
 /// Somebody whom the organization knows already: exactly one membership that has not ended has one of these addresses,
-/// its domain is proven, and this directory does not tell of it yet.
+/// its domain is proven, and this directory does not tell of it yet. What is less than that is for a person to decide.
 fn recognize(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     directory: &Directory,
     said: &PersonSaid,
-) -> Result<Option<Membership>, ServiceError> {
+) -> Result<Recognized, ServiceError> {
     let mut found: Vec<Membership> = Vec::new();
+    let (mut unproven, mut held) = (Vec::new(), Vec::new());
     let keys: BTreeSet<String> =
         said.email_keys().into_iter().chain(email_key(&said.user_name).ok()).collect();
     for key in keys {
         let owner = domain::find_proven(tx, domain_of(&key))?;
-        if owner.is_none_or(|d| d.organization != directory.organization) {
-            continue;
-        }
+        let proven = owner.is_some_and(|d| d.organization == directory.organization);
         for candidate in membership::by_email(tx, directory.organization, &key)? {
             if candidate.ended.is_some() || found.iter().any(|f| f.id == candidate.id) {
                 continue;
             }
+            if !proven {
+                unproven.push(candidate.id);
+                continue;
+            }
             // Who has lost their life, and only the job has not come by yet, is a former person.
             let candidate = settled(tx, moment, directory.organization, candidate.id)?;
+            if candidate.ended.is_some() {
+                continue;
+            }
             // Nor is it anybody whose end waits for an administrator: they would come back with everything they had.
-            if candidate.ended.is_none() && !hold::holds_end(tx, candidate.id)? {
+            if hold::holds_end(tx, candidate.id)? {
+                held.push(candidate.id);
+            } else {
                 found.push(candidate);
             }
         }
     }
-    let [only] = found.as_slice() else { return Ok(None) };
-    // Owners too: the first owner is often the administrator whom the provider tells of later, and they leave as well.
-    // Whoever may make directories may therefore end anybody whom a proven address finds.
-    let told = directory_user::of_membership(tx, only.id)?;
-    Ok((!told.iter().any(|u| u.directory == directory.id)).then(|| only.clone()))
+    let unsure = |reason, mut people: Vec<MembershipId>| {
+        people.sort_unstable();
+        people.dedup();
+        people.truncate(MAX_CANDIDATES);
+        Ok(Recognized::Nobody(Some((reason, people))))
+    };
+    match found.as_slice() {
+        [only] => {
+            // Owners too: the first owner is often the administrator whom the provider tells of later, and they leave as
+            // well. Whoever may make directories may therefore end anybody whom a proven address finds.
+            let told = directory_user::of_membership(tx, only.id)?;
+            if told.iter().any(|u| u.directory == directory.id) {
+                return unsure(ReviewReason::AlreadyTold, vec![only.id]);
+            }
+            Ok(Recognized::Known(Box::new(only.clone())))
+        }
+        [] if !held.is_empty() => unsure(ReviewReason::EndHeld, held),
+        [] if !unproven.is_empty() => unsure(ReviewReason::DomainNotProven, unproven),
+        [] => Ok(Recognized::Nobody(None)),
+        several => unsure(ReviewReason::SeveralMembers, several.iter().map(|m| m.id).collect()),
+    }
 }
 
 /// Changes what a directory says of a person. `change` turns what was said before into what is said now.

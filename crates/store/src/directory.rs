@@ -237,6 +237,7 @@ pub(crate) fn apply(
             ] {
                 tx.run(statement, params![id, organization])?;
             }
+            crate::review::forget(tx, organization, *id)?;
             crate::hold::forget(tx, organization, *id)?;
             crate::google::delete(tx, organization, *id)?;
             crate::dialect::forget(tx, *id)?;

@@ -38,6 +38,7 @@ pub mod organization;
 pub mod outbox;
 pub mod pool;
 pub mod receipt;
+pub mod review;
 pub mod role;
 pub mod row;
 pub mod sign_in;

@@ -20,6 +20,7 @@ struct Migration {
 const MIGRATIONS: &[Migration] = &[
     Migration { number: 1, name: "rooms", sql: include_str!("../migrations/0001_rooms.sql") },
     Migration { number: 2, name: "brake", sql: include_str!("../migrations/0002_brake.sql") },
+    Migration { number: 3, name: "reviews", sql: include_str!("../migrations/0003_reviews.sql") },
 ];
 
 /// The table that says which steps this database has taken.

@@ -91,6 +91,7 @@ id_params!(
     GrantId,
     ConnectionId,
     HoldId,
+    ReviewId,
     AgentId,
     TokenId,
     EventId,

@@ -76,6 +76,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::organization::ALL,
         crate::outbox::ALL,
         crate::receipt::ALL,
+        crate::review::ALL,
         crate::role::ALL,
         crate::sign_in::ALL,
         crate::signing_key::ALL,

@@ -68,6 +68,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("membership.go_with_directory", "it is about everybody whom the directory tells of"),
     ("membership.stale_with_directory", "it is about everybody whom the directory tells of"),
     ("organization.release_domains", "it is about all of them"),
+    ("review.forget", "it is about all of them"),
     ("role.is_used", "asked once, before a deletion"),
     ("role.list", "an organization has few of them"),
     ("signing_key.current", "an organization has few of them"),

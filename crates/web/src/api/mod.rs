@@ -17,6 +17,7 @@ mod member_key;
 mod membership;
 pub mod organization;
 mod receipt;
+mod review;
 pub mod role;
 mod service_key;
 pub mod team;
@@ -55,6 +56,7 @@ pub fn operations() -> Vec<Operation> {
         membership::operations(),
         organization::operations(),
         receipt::operations(),
+        review::operations(),
         role::operations(),
         service_key::operations(),
         team::operations(),

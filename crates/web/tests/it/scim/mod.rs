@@ -17,6 +17,7 @@ mod lists;
 mod nesting;
 mod provider;
 mod resources;
+mod reviews;
 mod room;
 mod traces;
 mod versions;

@@ -1,0 +1,69 @@
+//! Reviews: people whom a directory told of and who may be somebody whom the organization knows already.
+//!
+//! Matching is exact or it is not done: a wrong match gives a stranger's access to a person, or ends the wrong one. What
+//! it leaves open is written down for an administrator, who sees both.
+
+use crate::Timestamp;
+use crate::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId, ReviewId};
+
+/// Why a person was not matched, though the organization knows their address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ReviewReason {
+    /// The domain of the address is not proven: anybody may have written it.
+    DomainNotProven,
+    /// Several members have one of the addresses.
+    SeveralMembers,
+    /// The directory tells of that member already, under another id.
+    AlreadyTold,
+    /// The member's end is held by the directory's brake.
+    EndHeld,
+}
+
+impl ReviewReason {
+    /// Every reason.
+    pub const ALL: [Self; 4] =
+        [Self::DomainNotProven, Self::SeveralMembers, Self::AlreadyTold, Self::EndHeld];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::DomainNotProven => "domain_not_proven",
+            Self::SeveralMembers => "several_members",
+            Self::AlreadyTold => "already_told",
+            Self::EndHeld => "end_held",
+        }
+    }
+}
+
+/// What became of a review.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ReviewState {
+    /// Nobody has said.
+    Open,
+    /// They are that member.
+    Attached(MembershipId),
+    /// They are somebody else. It may still be attached.
+    Dismissed,
+}
+
+/// A person who may be somebody whom the organization knows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Review {
+    /// Its id.
+    pub id: ReviewId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The directory that told of the person.
+    pub directory: DirectoryId,
+    /// The person, as it told of them.
+    pub directory_user: DirectoryUserId,
+    /// Why they were not matched.
+    pub reason: ReviewReason,
+    /// The members that they may be; twenty at most.
+    pub candidates: Vec<MembershipId>,
+    /// When it came up.
+    pub created_at: Timestamp,
+    /// What became of it.
+    pub state: ReviewState,
+}
