@@ -36,11 +36,12 @@ struct DebianPackage {
 }
 
 /// What comes from Debian, PostgreSQL apart, whose programs are not in `PATH`.
-const DEBIAN_PACKAGES: [DebianPackage; 6] = [
+const DEBIAN_PACKAGES: [DebianPackage; 7] = [
     DebianPackage { name: "nginx", programs: &["nginx"], why: "forward-auth behind `auth_request`" },
     DebianPackage { name: "caddy", programs: &["caddy"], why: "forward-auth behind `forward_auth`" },
     DebianPackage { name: "haproxy", programs: &["haproxy"], why: "forward-auth by a Lua script" },
     DebianPackage { name: "chromium", programs: &["chromium"], why: "a sign-in in a real browser" },
+    DebianPackage { name: "xmlsec1", programs: &["xmlsec1"], why: "signs and encrypts what `saml` verifies" },
     DebianPackage { name: "python3-venv", programs: &["python3"], why: "peers from PyPI" },
     DebianPackage {
         name: "util-linux",

@@ -1,0 +1,151 @@
+//! Measures what verification costs: processor time of this thread, in release builds.
+//!
+//! `cargo run --release -p portcullis-saml --example verification` prints a table. Nothing else on the machine is in the
+//! figures, because the kernel counts what this thread ran.
+#![expect(clippy::expect_used, reason = "what goes wrong here is a fault of the measurement")]
+
+use std::fmt::Write as _;
+
+use aws_lc_rs::encoding::{AsDer as _, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use portcullis_saml::binding::FormMessage;
+use portcullis_saml::certificate::Certificate;
+use portcullis_saml::key::{Issue, OwnKey};
+use portcullis_saml::provider;
+use portcullis_saml::response::{self, CbcEncryption, Expected, Rules, SignaturePolicy};
+use portcullis_saml::subject::SubjectSource;
+
+const NOW: i64 = 1_795_343_200;
+const ROUNDS: u32 = 200;
+
+fn main() {
+    let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
+    let der: Pkcs8V1Der<'_> = pair.as_der().expect("its PKCS#8");
+    let issue = Issue { name: "idp", serial: &[1; 16], not_before_s: NOW - 60, not_after_s: NOW + 60 };
+    let key = OwnKey::self_signed(der.as_ref(), &issue).expect("a certificate");
+    let certificates = [key.certificate().clone()];
+    println!("{:<44} {:>8} {:>10} {:>12} {:>9}", "message", "bytes", "CPU µs", "µs / 100 KB", "peak KiB");
+    for (name, bytes) in
+        [("a signed assertion", 8_000), ("a signed assertion", 80_000), ("a signed assertion", 200_000)]
+    {
+        measure(name, &signed(bytes, &key), &certificates);
+    }
+    for (name, document) in hostile() {
+        measure(name, &document, &certificates);
+    }
+}
+
+/// An assertion with as many groups as the message needs to have this length.
+fn signed(bytes: usize, key: &OwnKey) -> String {
+    let mut groups = String::new();
+    let mut count = 0;
+    while groups.len() + 3_600 < bytes {
+        let padding = "x".repeat(bytes / 2_000);
+        write!(groups, "<saml:AttributeValue>engineering-{count:05}{padding}</saml:AttributeValue>")
+            .expect("a string");
+        count += 1;
+    }
+    provider::sign(&document(&groups), "_assertion", key).expect("a signature")
+}
+
+fn document(values: &str) -> String {
+    format!(
+        r#"<samlp:Response xmlns:samlp="urn:oasis:names:tc:SAML:2.0:protocol" xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" ID="_response" Version="2.0" IssueInstant="2026-11-22T10:26:40Z" InResponseTo="_request"><saml:Issuer>idp</saml:Issuer><samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status><saml:Assertion ID="_assertion" Version="2.0" IssueInstant="2026-11-22T10:26:40Z"><saml:Issuer>idp</saml:Issuer><saml:Subject><saml:NameID>ada</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData InResponseTo="_request" NotOnOrAfter="2026-11-22T10:30:00Z" Recipient="acs"/></saml:SubjectConfirmation></saml:Subject><saml:Conditions><saml:AudienceRestriction><saml:Audience>sp</saml:Audience></saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement AuthnInstant="2026-11-22T10:26:40Z"><saml:AuthnContext/></saml:AuthnStatement><saml:AttributeStatement><saml:Attribute Name="groups">{values}</saml:Attribute></saml:AttributeStatement></saml:Assertion></samlp:Response>"#
+    )
+}
+
+fn hostile() -> Vec<(&'static str, String)> {
+    let filled = |piece: &str| piece.repeat(250_000 / piece.len());
+    let entities: String = (0..5_000).map(|n| format!("<!ENTITY e{n} \"&e{};\">", n + 1)).collect();
+    let attributes = |count: usize| -> String { (0..count).map(|n| format!(" a{n}=\"\"")).collect() };
+    vec![
+        ("nested 50,000 deep", filled("<a>")),
+        ("nested 5,000 deep", "<a>".repeat(5_000)),
+        ("entities", format!("<!DOCTYPE a [{entities}]><a>&e0;</a>")),
+        ("30,000 attributes", format!("<a{}/>", attributes(30_000))),
+        (
+            "500 attributes in each of 60 elements",
+            format!("<a>{}</a>", format!("<b{}/>", attributes(500)).repeat(60)),
+        ),
+        (
+            "as many elements as the bound lets in",
+            format!("<a>{}</a>", "<b/>".repeat(portcullis_saml::document::MAX_MARKUP - 10)),
+        ),
+        (
+            "1,000 transforms",
+            document(
+                &"<ds:Transform xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" Algorithm=\"x\"/>"
+                    .repeat(1_000),
+            ),
+        ),
+        (
+            "namespaces",
+            document(
+                &(0..1_900)
+                    .map(|n| format!("<saml:AttributeValue xmlns:n{n}=\"urn:{n}\"/>"))
+                    .collect::<String>(),
+            ),
+        ),
+        (
+            "one long text",
+            document(&format!("<saml:AttributeValue>{}</saml:AttributeValue>", filled("x&lt;"))),
+        ),
+        ("garbage", filled("]]>&")),
+    ]
+}
+
+fn measure(name: &str, document: &str, certificates: &[Certificate]) {
+    let rules = Rules {
+        idp_entity_id: "idp",
+        certificates,
+        sp_entity_id: "sp",
+        acs_url: "acs",
+        expected: Expected::Request { id: "_request" },
+        signatures: SignaturePolicy::AssertionOrResponse,
+        decryption_keys: &[],
+        cbc: CbcEncryption::Refused,
+        sha1_until_s: None,
+        contexts: &[],
+        subject: &SubjectSource::NameId,
+        skew_s: 180,
+        now_s: NOW,
+    };
+    let value = utf8_percent_encode(&STANDARD.encode(document), NON_ALPHANUMERIC).to_string();
+    let form = format!("SAMLResponse={value}").into_bytes();
+    let verify = || {
+        let message = FormMessage::parse(&form).ok()?;
+        Some(response::verify(&message, &rules).map_err(|refusal| refusal.code()))
+    };
+    let verdict =
+        verify().map_or("refused by the binding", |verdict| verdict.map_or_else(|code| code, |_| "accepted"));
+    let peak = peak_of(|| drop(verify()));
+    let before = cpu_ns();
+    for _ in 0..ROUNDS {
+        drop(verify());
+    }
+    let micros = (cpu_ns() - before) as f64 / f64::from(ROUNDS) / 1_000.0;
+    let per_100_kb = micros * 100_000.0 / document.len() as f64;
+    println!("{name:<44} {:>8} {micros:>10.1} {per_100_kb:>12.1} {peak:>9}  {verdict}", document.len());
+}
+
+/// Processor time of this thread, in nanoseconds.
+fn cpu_ns() -> u64 {
+    let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
+    text.split_whitespace().next().and_then(|first| first.parse().ok()).expect("a number")
+}
+
+/// How far the resident memory rose above what it was, in KiB.
+fn peak_of(work: impl Fn()) -> u64 {
+    let status = |name: &str| -> u64 {
+        let text = std::fs::read_to_string("/proc/self/status").expect("Linux");
+        let line = text.lines().find(|line| line.starts_with(name)).expect("a line");
+        line.split_whitespace().nth(1).and_then(|number| number.parse().ok()).expect("a number")
+    };
+    std::fs::write("/proc/self/clear_refs", "5").expect("the right to reset one's own peak");
+    let before = status("VmRSS:");
+    work();
+    status("VmHWM:").saturating_sub(before)
+}

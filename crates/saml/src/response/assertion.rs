@@ -1,0 +1,204 @@
+//! The rules of one assertion, read from a verified node only.
+//!
+//! Here because every function takes [`Verified`]: a claim of an assertion that nobody signed cannot be asked for.
+
+use super::{Expected, MAX_AGE_S, ResponseError, Rules};
+use crate::document::{Node, is_xml_space};
+use crate::encoding::shown;
+use crate::names as n;
+use crate::signature::Verified;
+use crate::time;
+
+/// What an accepted assertion says of the session.
+pub(super) struct Session {
+    pub(super) index: Option<String>,
+    pub(super) not_on_or_after_s: Option<i64>,
+    pub(super) context: Option<String>,
+    pub(super) authn_at_s: i64,
+}
+
+/// Issuer, age, conditions, confirmation and statements, in this order.
+pub(super) fn require(assertion: &Verified<'_>, rules: &Rules<'_>) -> Result<Session, ResponseError> {
+    let node = assertion.node();
+    require_version(node, "Assertion")?;
+    require_issuer(node, "assertion", rules)?;
+    require_age(node, "assertion", rules)?;
+    require_conditions(node, rules)?;
+    require_confirmation(node, rules)?;
+    read_session(node, rules)
+}
+
+/// `Version` of a message or an assertion.
+pub(super) fn require_version(node: Node<'_>, element: &'static str) -> Result<(), ResponseError> {
+    match node.attribute("Version") {
+        Some("2.0") => Ok(()),
+        other => Err(ResponseError::OtherVersion { element, received: shown(other.unwrap_or("absent")) }),
+    }
+}
+
+/// The issuer, byte for byte; a format, if there is one, says that it is an entity.
+pub(super) fn require_issuer(
+    node: Node<'_>,
+    element: &'static str,
+    rules: &Rules<'_>,
+) -> Result<(), ResponseError> {
+    let issuer = node.child(n::ISSUER);
+    let received = issuer.and_then(|issuer| issuer.text().ok()).unwrap_or_default();
+    let format = issuer.and_then(|issuer| issuer.attribute("Format"));
+    if received == rules.idp_entity_id && format.is_none_or(|format| format == n::FORMAT_ENTITY) {
+        return Ok(());
+    }
+    let received = format.map_or_else(|| received.clone(), |format| format!("{received} ({format})"));
+    Err(ResponseError::IssuerMismatch {
+        element,
+        expected: shown(rules.idp_entity_id),
+        received: shown(&received),
+    })
+}
+
+/// However long it says that it is valid, it was issued just now.
+pub(super) fn require_age(
+    node: Node<'_>,
+    element: &'static str,
+    rules: &Rules<'_>,
+) -> Result<i64, ResponseError> {
+    let issued_at_s =
+        instant(node, "IssueInstant")?.ok_or(ResponseError::BadInstant { attribute: "IssueInstant" })?;
+    let (now_s, skew_s) = (rules.now_s, rules.skew_s());
+    let is_recent = issued_at_s <= now_s.saturating_add(skew_s)
+        && issued_at_s >= now_s.saturating_sub(MAX_AGE_S).saturating_sub(skew_s);
+    if is_recent {
+        return Ok(issued_at_s);
+    }
+    Err(ResponseError::IssuedTooFarAway { element, issued_at_s, now_s })
+}
+
+fn require_conditions(assertion: Node<'_>, rules: &Rules<'_>) -> Result<(), ResponseError> {
+    let mut audiences = Vec::new();
+    let mut is_for_us = false;
+    for conditions in assertion.all(n::CONDITIONS) {
+        if let Some(not_before_s) = instant(conditions, "NotBefore")? {
+            require_begun(not_before_s, rules)?;
+        }
+        if let Some(not_on_or_after_s) = instant(conditions, "NotOnOrAfter")? {
+            require_running("condition", not_on_or_after_s, rules)?;
+        }
+        let restrictions: Vec<Vec<String>> = conditions
+            .all(n::AUDIENCE_RESTRICTION)
+            .map(|restriction| restriction.all(n::AUDIENCE).map(uri).collect())
+            .collect();
+        is_for_us = !restrictions.is_empty()
+            && restrictions.iter().all(|restriction| restriction.iter().any(|one| one == rules.sp_entity_id));
+        audiences.extend(restrictions.concat());
+    }
+    if is_for_us {
+        return Ok(());
+    }
+    Err(ResponseError::AudienceMismatch {
+        expected: shown(rules.sp_entity_id),
+        received: shown(&audiences.join(", ")),
+    })
+}
+
+/// One bearer confirmation that holds is enough; else the first one's reason is given (SAML Profiles §4.1.4.2).
+fn require_confirmation(assertion: Node<'_>, rules: &Rules<'_>) -> Result<(), ResponseError> {
+    let mut reason = None;
+    let confirmations =
+        assertion.child(n::SUBJECT).into_iter().flat_map(|one| one.all(n::SUBJECT_CONFIRMATION));
+    for confirmation in confirmations.filter(|one| one.attribute("Method") == Some(n::BEARER)) {
+        match require_bearer(confirmation, rules) {
+            Ok(()) => return Ok(()),
+            Err(error) => reason = reason.or(Some(error)),
+        }
+    }
+    Err(reason.unwrap_or(ResponseError::NoBearerConfirmation))
+}
+
+fn require_bearer(confirmation: Node<'_>, rules: &Rules<'_>) -> Result<(), ResponseError> {
+    let data = confirmation.child(n::SUBJECT_CONFIRMATION_DATA).ok_or(ResponseError::NoBearerConfirmation)?;
+    let recipient = data.attribute("Recipient");
+    if recipient != Some(rules.acs_url) {
+        return Err(ResponseError::RecipientMismatch {
+            expected: shown(rules.acs_url),
+            received: shown(recipient.unwrap_or("absent")),
+        });
+    }
+    let until = instant(data, "NotOnOrAfter")?.ok_or(ResponseError::ConfirmationWindow)?;
+    if data.attribute("NotBefore").is_some() {
+        return Err(ResponseError::ConfirmationWindow);
+    }
+    require_running("confirmation", until, rules)?;
+    require_answer(data.attribute("InResponseTo"), rules)
+}
+
+/// The response and the confirmation answer the same request, or none.
+pub(super) fn require_answer(in_response_to: Option<&str>, rules: &Rules<'_>) -> Result<(), ResponseError> {
+    let unknown = |expected: &str| ResponseError::UnknownRequest {
+        expected: shown(expected),
+        received: shown(in_response_to.unwrap_or("absent")),
+    };
+    match (rules.expected, in_response_to) {
+        (Expected::Request { id }, Some(received)) if received == id && !id.is_empty() => Ok(()),
+        (Expected::Request { id }, _) => Err(unknown(id)),
+        (Expected::Unsolicited, None) => Ok(()),
+        (Expected::Nothing, None) => Err(ResponseError::Unsolicited),
+        (Expected::Unsolicited | Expected::Nothing, Some(_)) => Err(unknown("no response")),
+    }
+}
+
+/// The statements: the earliest end and the latest authentication of all of them.
+fn read_session(assertion: Node<'_>, rules: &Rules<'_>) -> Result<Session, ResponseError> {
+    let mut session = Session { index: None, not_on_or_after_s: None, context: None, authn_at_s: i64::MIN };
+    for statement in assertion.all(n::AUTHN_STATEMENT) {
+        let at = instant(statement, "AuthnInstant")?;
+        let at = at.ok_or(ResponseError::BadInstant { attribute: "AuthnInstant" })?;
+        session.authn_at_s = session.authn_at_s.max(at);
+        if let Some(end) = instant(statement, "SessionNotOnOrAfter")? {
+            require_running("session", end, rules)?;
+            session.not_on_or_after_s = Some(session.not_on_or_after_s.map_or(end, |known| known.min(end)));
+        }
+        let index = statement.attribute("SessionIndex").map(str::to_owned);
+        session.index = session.index.or(index);
+        let context = statement.child(n::AUTHN_CONTEXT).and_then(|one| one.child(n::AUTHN_CONTEXT_CLASS_REF));
+        session.context = session.context.or(context.map(uri));
+    }
+    let is_asked_for = |context: &String| rules.contexts.contains(context);
+    if rules.contexts.is_empty() || session.context.as_ref().is_some_and(is_asked_for) {
+        return Ok(session);
+    }
+    Err(ResponseError::ContextMismatch {
+        expected: shown(&rules.contexts.join(", ")),
+        received: shown(session.context.as_deref().unwrap_or("absent")),
+    })
+}
+
+fn require_begun(not_before_s: i64, rules: &Rules<'_>) -> Result<(), ResponseError> {
+    if not_before_s <= rules.now_s.saturating_add(rules.skew_s()) {
+        return Ok(());
+    }
+    Err(ResponseError::NotYetValid { not_before_s, now_s: rules.now_s })
+}
+
+fn require_running(
+    what: &'static str,
+    not_on_or_after_s: i64,
+    rules: &Rules<'_>,
+) -> Result<(), ResponseError> {
+    if not_on_or_after_s > rules.now_s.saturating_sub(rules.skew_s()) {
+        return Ok(());
+    }
+    Err(ResponseError::Expired { what, not_on_or_after_s, now_s: rules.now_s })
+}
+
+/// A time, if the attribute is there.
+pub(super) fn instant(node: Node<'_>, attribute: &'static str) -> Result<Option<i64>, ResponseError> {
+    match node.attribute(attribute) {
+        None => Ok(None),
+        Some(text) => time::parse(text).map(Some).ok_or(ResponseError::BadInstant { attribute }),
+    }
+}
+
+/// The text of an element of type `xs:anyURI`, whose surrounding white space says nothing.
+fn uri(node: Node<'_>) -> String {
+    node.text().unwrap_or_default().trim_matches(is_xml_space).to_owned()
+}

@@ -1,0 +1,249 @@
+//! Who the assertion speaks of: the name identifier, and the key under which the person is known.
+//!
+//! Here because format and qualifiers are part of the key: `a@b.example` as an e-mail address and as a persistent
+//! identifier are two people (SAML Core §8.3, SAML2Int §2.2.4).
+
+use thiserror::Error;
+
+use crate::attribute::Attributes;
+use crate::document::Node;
+use crate::encoding::shown;
+use crate::refusal::BrokenRule;
+
+/// Longest name identifier or attribute that identifies a person, in bytes (SAML Core §8.3.7).
+pub const MAX_SUBJECT_BYTES: usize = 256;
+
+const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
+const UNSPECIFIED_2: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:unspecified";
+const EMAIL_ADDRESS: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
+const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
+const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
+
+/// Why an assertion identifies nobody.
+#[derive(Debug, Clone, PartialEq, Eq, Error)]
+pub enum SubjectError {
+    /// No name identifier.
+    #[error("the assertion has no name identifier")]
+    NoNameId,
+    /// Another identifier each time.
+    #[error("the name identifier is transient")]
+    Transient,
+    /// Empty, too long, or with control characters or white space around it.
+    #[error("the identifier has {bytes} bytes, or white space or control characters")]
+    Malformed {
+        /// Its length.
+        bytes: usize,
+    },
+    /// The attribute that identifies is missing, empty or has several values.
+    #[error("the attribute `{name}` does not have exactly one value")]
+    NoAttribute {
+        /// Its name.
+        name: String,
+    },
+}
+
+impl SubjectError {
+    /// The broken rule, for a trace.
+    #[must_use]
+    pub fn broken(&self) -> BrokenRule {
+        match self {
+            Self::NoNameId => BrokenRule::new(
+                "name_id_missing",
+                "SAML Profiles §4.1.4.2",
+                "have the provider send a persistent NameID, or name an immutable attribute as the subject",
+            )
+            .expected("NameID"),
+            Self::Transient => BrokenRule::new(
+                "name_id_transient",
+                "SAML Core §8.3.8",
+                "have the provider send a persistent NameID, or name an immutable attribute as the subject",
+            )
+            .expected(PERSISTENT)
+            .received(TRANSIENT),
+            Self::Malformed { bytes } => BrokenRule::new(
+                "subject_invalid",
+                "SAML Core §8.3.7",
+                "configure the provider to send a stable id without white space around it",
+            )
+            .expected(format!("1 to {MAX_SUBJECT_BYTES} bytes"))
+            .received(format!("{bytes} bytes")),
+            Self::NoAttribute { name } => BrokenRule::new(
+                "subject_attribute_missing",
+                "SAML2Int §2.2.4",
+                "have the provider send this attribute with one value, or choose another subject for the connection",
+            )
+            .expected(name),
+        }
+    }
+}
+
+/// A name identifier as a verified message carried it (SAML Core §2.2.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NameId {
+    /// The text.
+    pub value: String,
+    /// The format; unspecified if it was absent.
+    pub format: NameIdFormat,
+    /// `NameQualifier`, if it is there.
+    pub name_qualifier: Option<String>,
+    /// `SPNameQualifier`, if it is there.
+    pub sp_name_qualifier: Option<String>,
+}
+
+impl NameId {
+    /// Reads a `NameID` of a verified message, whose shape was required before.
+    pub(crate) fn read(node: Node<'_>) -> Result<Self, SubjectError> {
+        let value = node.text().map_err(|_| SubjectError::NoNameId)?;
+        let value = require_identifier(&value)?.to_owned();
+        let qualifier = |name| node.attribute(name).filter(|text| !text.is_empty()).map(str::to_owned);
+        Ok(Self {
+            value,
+            format: NameIdFormat::from_uri(node.attribute("Format").unwrap_or_default()),
+            name_qualifier: qualifier("NameQualifier"),
+            sp_name_qualifier: qualifier("SPNameQualifier"),
+        })
+    }
+
+    /// Whether both name the same person, as far as a logout request can tell: value and format, and qualifiers where
+    /// both have them.
+    #[must_use]
+    pub fn is_same(&self, other: &Self) -> bool {
+        let agree = |one: &Option<String>, two: &Option<String>| match (one, two) {
+            (Some(one), Some(two)) => one == two,
+            _ => true,
+        };
+        self.value == other.value
+            && self.format == other.format
+            && agree(&self.name_qualifier, &other.name_qualifier)
+            && agree(&self.sp_name_qualifier, &other.sp_name_qualifier)
+    }
+}
+
+/// The format of a name identifier (SAML Core §8.3).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum NameIdFormat {
+    /// An opaque identifier that stays: recommended.
+    Persistent,
+    /// An e-mail address, which may be given to somebody else one day.
+    EmailAddress,
+    /// Whatever the two sides agreed on.
+    Unspecified,
+    /// Another identifier each time: never a key.
+    Transient,
+    /// Any other URI.
+    Other(String),
+}
+
+impl NameIdFormat {
+    /// The format of this URI; absent and empty mean unspecified (SAML Core §2.2.3).
+    #[must_use]
+    pub fn from_uri(uri: &str) -> Self {
+        match uri {
+            "" | UNSPECIFIED | UNSPECIFIED_2 => Self::Unspecified,
+            EMAIL_ADDRESS => Self::EmailAddress,
+            PERSISTENT => Self::Persistent,
+            TRANSIENT => Self::Transient,
+            other => Self::Other(other.to_owned()),
+        }
+    }
+
+    /// Its URI.
+    #[must_use]
+    pub fn uri(&self) -> &str {
+        match self {
+            Self::Persistent => PERSISTENT,
+            Self::EmailAddress => EMAIL_ADDRESS,
+            Self::Unspecified => UNSPECIFIED,
+            Self::Transient => TRANSIENT,
+            Self::Other(uri) => uri,
+        }
+    }
+}
+
+/// What identifies a person at a connection.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SubjectSource {
+    /// The name identifier.
+    NameId,
+    /// The one value of this attribute, which the provider never gives to anybody else.
+    Attribute {
+        /// Its name.
+        name: String,
+    },
+}
+
+/// The key under which a connection knows a person. Equal keys are the same person, within one connection only.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct SubjectKey {
+    text: String,
+    is_reassignable: bool,
+}
+
+impl SubjectKey {
+    /// One text for all parts, unambiguous, for storing and comparing byte for byte.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// True for what a provider may give to another person one day: e-mail addresses and unspecified formats.
+    #[must_use]
+    pub fn is_reassignable(&self) -> bool {
+        self.is_reassignable
+    }
+
+    /// The key that `source` asks for.
+    pub(crate) fn of(
+        source: &SubjectSource,
+        name_id: Option<&NameId>,
+        attributes: &Attributes,
+        sides: &Sides<'_>,
+    ) -> Result<Self, SubjectError> {
+        match source {
+            SubjectSource::NameId => Self::of_name_id(name_id.ok_or(SubjectError::NoNameId)?, sides),
+            SubjectSource::Attribute { name } => {
+                let missing = || SubjectError::NoAttribute { name: shown(name) };
+                let value = require_identifier(attributes.single(name).ok_or_else(missing)?)?;
+                Ok(Self { text: joined(&["attribute", name, value]), is_reassignable: false })
+            }
+        }
+    }
+
+    /// A qualifier that names the side it comes from or goes to says nothing: providers begin and cease to write it.
+    fn of_name_id(name_id: &NameId, sides: &Sides<'_>) -> Result<Self, SubjectError> {
+        let is_reassignable = match name_id.format {
+            NameIdFormat::Transient => return Err(SubjectError::Transient),
+            NameIdFormat::EmailAddress | NameIdFormat::Unspecified => true,
+            NameIdFormat::Persistent | NameIdFormat::Other(_) => false,
+        };
+        let said = |qualifier: &Option<String>, side: &str| {
+            qualifier.clone().filter(|qualifier| qualifier != side).unwrap_or_default()
+        };
+        let name_qualifier = said(&name_id.name_qualifier, sides.idp_entity_id);
+        let sp_name_qualifier = said(&name_id.sp_name_qualifier, sides.sp_entity_id);
+        let parts = ["name_id", name_id.format.uri(), &name_id.value, &name_qualifier, &sp_name_qualifier];
+        Ok(Self { text: joined(&parts), is_reassignable })
+    }
+}
+
+/// The entity ids of both sides.
+pub(crate) struct Sides<'a> {
+    pub(crate) idp_entity_id: &'a str,
+    pub(crate) sp_entity_id: &'a str,
+}
+
+/// One text that no other parts give: the separator is escaped within them.
+fn joined(parts: &[&str]) -> String {
+    let escaped: Vec<String> =
+        parts.iter().map(|part| part.replace('%', "%25").replace('|', "%7C")).collect();
+    escaped.join("|")
+}
+
+fn require_identifier(value: &str) -> Result<&str, SubjectError> {
+    let is_plain = value.trim() == value && !value.chars().any(char::is_control);
+    if (1..=MAX_SUBJECT_BYTES).contains(&value.len()) && is_plain {
+        Ok(value)
+    } else {
+        Err(SubjectError::Malformed { bytes: value.len() })
+    }
+}

@@ -1,0 +1,29 @@
+//! The rules of the room, tried from outside: every refusal beside a neighbour that passes and differs in one thing.
+//!
+//! What is verified here was signed and encrypted by another implementation, the program `xmlsec1`, with keys made for
+//! the run. One binary, so that the library is linked once.
+
+#[cfg(test)]
+mod attacks;
+#[cfg(test)]
+mod bindings;
+#[cfg(test)]
+mod encryption;
+#[cfg(test)]
+mod fixture;
+#[cfg(test)]
+mod interop;
+#[cfg(test)]
+mod limits;
+#[cfg(test)]
+mod logout;
+#[cfg(test)]
+mod metadata;
+#[cfg(test)]
+mod mutation;
+#[cfg(test)]
+mod own_messages;
+#[cfg(test)]
+mod response;
+#[cfg(test)]
+mod xmlsec;
