@@ -1,8 +1,27 @@
 //! What an administrator may paste as address, and what is said if it is another.
 
+use clap::CommandFactory as _;
 use portcullis_emulator::Dialect;
 
 use super::{base_url, is_open, people_in_range};
+use crate::cli::Cli;
+
+const GUIDE: &str = include_str!("../../../docs/guide/emulate.md");
+
+#[test]
+fn the_guide_names_every_provider_and_every_option() {
+    for dialect in Dialect::ALL {
+        let row = format!("\n| `{}` |", dialect.name());
+        assert!(GUIDE.contains(&row), "no row `{}`", row.trim());
+    }
+    let root = Cli::command();
+    let emulate = root.find_subcommand("emulate").unwrap();
+    let options: Vec<&str> = emulate.get_arguments().filter_map(|option| option.get_long()).collect();
+    assert!(options.len() > 8, "{options:?}");
+    for option in options.iter().filter(|option| **option != "help") {
+        assert!(GUIDE.contains(&format!("`--{option}")), "no `--{option}`");
+    }
+}
 
 #[test]
 fn an_address_is_taken_as_it_is_pasted() {
