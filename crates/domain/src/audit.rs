@@ -95,8 +95,8 @@ actions! {
     MemberJoined = "member.joined", "A person accepted an invitation or came in as first owner.";
     MemberUpdated = "member.updated", "A member's name or address here was changed.";
     MemberAccessChanged = "member.access_changed", "A member's state, role, teams or environments changed.";
-    MemberSuspended = "member.suspended", "An administrator suspended a member.";
-    MemberRestored = "member.restored", "An administrator lifted a suspension.";
+    MemberSuspended = "member.suspended", "An administrator or a lead suspended a member.";
+    MemberRestored = "member.restored", "An administrator or a lead lifted a suspension.";
     MemberDeprovisioned = "member.deprovisioned", "A membership ended.";
     MemberRevived = "member.revived", "A directory gave an ended membership life again, without anything it had.";
     MemberAttached = "member.attached", "A person who came back was recognized as the user whom they were before.";

@@ -182,8 +182,8 @@ pub enum MembershipChange {
     SetProfile(MembershipId, String, String),
     /// Life of its own, from an invitation, the first-owner link or the root token.
     Join(MembershipId, Timestamp),
-    /// An administrator's suspension, or its end.
-    SetSuspended(MembershipId, Option<Timestamp>),
+    /// The suspension that somebody of that rank ordered, or its end.
+    SetSuspended(MembershipId, Option<(Timestamp, Rank)>),
     /// The access that follows from its facts.
     SetAccess {
         /// Whose.

@@ -12,8 +12,6 @@ use portcullis_domain::id::{AgentId, MembershipId, OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
-use portcullis_domain::role::Rank;
-use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
 use portcullis_store::token::TokenView;
@@ -21,6 +19,7 @@ use portcullis_store::{Tx, agent, apply, membership as rows, token};
 use serde_json::json;
 
 use crate::caller::Caller;
+use crate::lead::{as_lead, leads};
 use crate::member_key::{Draft, Issued, NewKey, end_one, environment_of, issue_named};
 use crate::membership::{active, held, must_be_active, must_not_outrank};
 use crate::{Moment, ServiceError};
@@ -67,18 +66,6 @@ pub struct AgentPage {
     pub items: Vec<Agent>,
     /// The last agent that was looked at, if there may be more.
     pub next: Option<AgentId>,
-}
-
-/// Whether the caller leads that member: lead or higher, with the team role `admin` in a team of theirs.
-#[must_use]
-pub fn leads(caller: &Caller, member: &Membership) -> bool {
-    let Caller::Member(caller) = caller else { return false };
-    let admin_of =
-        |slug: &Slug| caller.teams.iter().any(|(team, role)| team == slug && *role == TeamRole::Admin);
-    caller.organization == member.organization
-        && caller.rank >= Rank::LEAD
-        && caller.permissions.contains(&Permission::Use)
-        && member.access.teams.iter().any(|(team, _)| admin_of(team))
 }
 
 fn is_own(caller: &Caller, owner: &Membership) -> bool {
@@ -186,9 +173,7 @@ pub fn list(
         return Err(ServiceError::Forbidden(Permission::AgentsRead));
     };
     caller.may(Permission::Use, organization)?;
-    let leads_some =
-        member.rank >= Rank::LEAD && member.teams.iter().any(|(_, role)| *role == TeamRole::Admin);
-    if leads_some {
+    if as_lead(caller, organization).is_some() {
         return list_of_lead(tx, caller, organization, (after, limit));
     }
     let found =

@@ -393,7 +393,7 @@ fn keep(
         vec![MembershipChange::Restamp(restamp).into(), MembershipChange::Join(id, now).into()];
     if member.access.state == MembershipState::Suspended && member.suspended_at.is_none() {
         // Somebody on the way out does not come back by this.
-        changes.push(MembershipChange::SetSuspended(id, Some(now)).into());
+        changes.push(MembershipChange::SetSuspended(id, Some((now, caller.rank()))).into());
     }
     let target = Target::new("membership", id);
     let event = EventDraft::new(Action::MemberAccessChanged, target.clone())

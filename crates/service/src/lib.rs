@@ -27,6 +27,7 @@ pub mod hold;
 pub mod idempotency;
 pub mod invitation;
 pub mod jobs;
+pub mod lead;
 pub mod local;
 pub mod mapping;
 pub mod me;

@@ -18,7 +18,8 @@ use portcullis_store::{Tx, apply, token};
 use serde_json::json;
 
 use crate::caller::Caller;
-use crate::membership::{must_be_active, must_not_outrank, settled};
+use crate::lead::{leads, may_manage};
+use crate::membership::{must_be_active, settled};
 use crate::{Moment, ServiceError};
 
 /// What a key is to be.
@@ -150,8 +151,8 @@ pub(crate) fn environment_of(member: &Membership, asked: Option<Slug>) -> Result
     }
 }
 
-/// May the caller have to do with this member's keys? With the permission, up to their own rank; with their own keys
-/// if their role has `use`.
+/// May the caller have to do with this member's keys? With the permission, up to their own rank; as a lead, with those
+/// of people below them; with their own keys if their role has `use`.
 fn may(
     tx: &mut Tx<'_>,
     caller: &Caller,
@@ -162,11 +163,13 @@ fn may(
         let own = caller.may(Permission::Use, member.organization);
         return own.or_else(|_| caller.may(permission, member.organization));
     }
-    caller.may(permission, member.organization)?;
-    if permission == Permission::KeysWrite { must_not_outrank(tx, caller, member) } else { Ok(()) }
+    if permission == Permission::KeysRead && caller.may(permission, member.organization).is_ok() {
+        return Ok(());
+    }
+    may_manage(tx, caller, member, permission)
 }
 
-/// Issues a key that acts as that member.
+/// Issues a key that acts as that member: not for leads, who would act as somebody else by it.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`];
@@ -239,7 +242,11 @@ pub fn revoke(
     key: TokenId,
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let member = member_for(tx, caller, (organization, id), Permission::KeysWrite)?;
+    let member = match crate::membership::find(tx, organization, id, moment.now) {
+        Err(ServiceError::NotFound(_)) => None,
+        found => Some(found?),
+    };
+    let member = known_to(tx, caller, (organization, id), member, Permission::KeysWrite)?;
     let found = key_of(tx, &member, key)?;
     end_one(tx, moment, organization, &found, cause)
 }
@@ -250,10 +257,22 @@ fn member_for(
     (organization, id): (OrganizationId, MembershipId),
     permission: Permission,
 ) -> Result<Membership, ServiceError> {
-    if caller.membership() != Some(id) {
+    let found = portcullis_store::membership::find(tx, organization, id)?;
+    known_to(tx, caller, (organization, id), found, permission)
+}
+
+/// The member, if the caller may have to do with their keys. Who may not ask hears the same of every member.
+fn known_to(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    found: Option<Membership>,
+    permission: Permission,
+) -> Result<Membership, ServiceError> {
+    let is_led = found.as_ref().is_some_and(|member| leads(caller, member));
+    if caller.membership() != Some(id) && !is_led {
         caller.may(permission, organization)?;
     }
-    let found = portcullis_store::membership::find(tx, organization, id)?;
     let member = found.ok_or(ServiceError::NotFound("member"))?;
     may(tx, caller, &member, permission)?;
     Ok(member)

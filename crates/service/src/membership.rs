@@ -10,6 +10,7 @@ use portcullis_domain::change::{MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::id::{MembershipId, OrganizationId, ReceiptId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::Ownership;
+use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, may_give};
 use portcullis_domain::text::{Slug, email_key};
@@ -22,7 +23,7 @@ use serde_json::json;
 
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
-use crate::{Moment, ServiceError};
+use crate::{Moment, ServiceError, lead};
 
 /// The longest reason that a person may give, in bytes: a sentence or two for the audit log.
 pub const MAX_REASON: usize = 1000;
@@ -64,19 +65,47 @@ pub fn find(
     refreshed(tx, found, number, now)
 }
 
-/// A page of members in order of id, with access as it is now.
+/// A member whom the caller may see, with access as it is now: with that permission anybody, as a lead the people of
+/// their teams. Nothing is stored.
 ///
 /// # Errors
-/// [`ServiceError::Store`].
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`].
+pub fn show(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    (organization, id): (OrganizationId, MembershipId),
+    permission: Permission,
+    now: Timestamp,
+) -> Result<Membership, ServiceError> {
+    let number = facts::rules_number(tx, organization)?;
+    let found = membership::find(tx, organization, id)?;
+    let found = found.map(|found| refreshed(tx, found, number, now)).transpose()?;
+    lead::may_see(caller, organization, permission, found)
+}
+
+/// A page of the members whom the caller may see, in order of id, with access as it is now.
+///
+/// # Errors
+/// [`ServiceError::Forbidden`] for callers who may see none.
 pub fn list(
     tx: &mut Tx<'_>,
+    caller: &Caller,
     organization: OrganizationId,
     filter: &MembershipFilter,
     (after, limit): (&str, i64),
     now: Timestamp,
 ) -> Result<MemberPage, ServiceError> {
     let number = facts::rules_number(tx, organization)?;
-    let mut stored = membership::list_page(tx, organization, filter, after, limit.saturating_add(1))?;
+    let wanted = limit.saturating_add(1);
+    let everybody = caller.may(Permission::MembersRead, organization);
+    let (mut stored, of_lead) = match (everybody, lead::as_lead(caller, organization)) {
+        (Ok(()), _) => (membership::list_page(tx, organization, filter, after, wanted)?, false),
+        (Err(_), Some(lead)) => {
+            let of_whom = (organization, lead.membership);
+            (membership::list_of_lead(tx, of_whom, filter, after, wanted)?, true)
+        }
+        (Err(refused), None) => return Err(refused),
+    };
     let most = usize::try_from(limit).unwrap_or(0);
     let more = stored.len() > most;
     stored.truncate(most);
@@ -86,11 +115,11 @@ pub fn list(
         let member = refreshed(tx, found, number, now)?;
         let state = filter.state.is_none_or(|state| state == member.access.state);
         let role = filter.role.is_none() || filter.role == member.access.role;
-        if state && role {
+        if state && role && (!of_lead || lead::leads(caller, &member)) {
             items.push(member);
         }
     }
-    let filtered = filter.state.is_some() || filter.role.is_some();
+    let filtered = of_lead || filter.state.is_some() || filter.role.is_some();
     let rules_pending = filtered && !membership::stale(tx, organization, number, 1)?.is_empty();
     Ok(MemberPage { items, next, rules_pending })
 }
@@ -212,12 +241,25 @@ pub(crate) fn changeable(
     organization: OrganizationId,
     id: MembershipId,
 ) -> Result<Membership, ServiceError> {
-    let member = held(tx, moment, organization, id)?;
+    let member = match held(tx, moment, organization, id) {
+        Err(ServiceError::NotFound(NOUN)) => {
+            // To a lead somebody who was never there is as somebody outside their teams.
+            caller.may(Permission::MembersWrite, organization)?;
+            return Err(ServiceError::NotFound(NOUN));
+        }
+        found => found?,
+    };
     if member.role() == Some(&Slug::owner()) {
         tx.lock(Lock::Owners(organization))?;
     }
-    must_not_outrank(tx, caller, &member)?;
+    lead::may_manage(tx, caller, &member, Permission::MembersWrite)?;
     Ok(member)
+}
+
+/// Refuses whoever could be allowed nothing, before anybody is looked for: they hear the same of every member.
+fn could_manage(caller: &Caller, organization: OrganizationId) -> Result<(), ServiceError> {
+    let allowed = caller.may(Permission::MembersWrite, organization);
+    if lead::as_lead(caller, organization).is_some() { Ok(()) } else { allowed }
 }
 
 fn must_not_be_last_owner(tx: &mut Tx<'_>, member: &Membership) -> Result<(), ServiceError> {
@@ -227,11 +269,30 @@ fn must_not_be_last_owner(tx: &mut Tx<'_>, member: &Membership) -> Result<(), Se
     }
 }
 
-/// Suspends a member, or lifts that. To ask for what is so already changes nothing.
+/// May the caller lift that suspension? A lead does not lift what somebody above them ordered: whoever is kept out for
+/// the organization's sake does not come back by their team.
+fn may_lift(tx: &mut Tx<'_>, caller: &Caller, member: &Membership) -> Result<(), ServiceError> {
+    if caller.may(Permission::MembersWrite, member.organization).is_ok() {
+        return Ok(());
+    }
+    let ordered = membership::suspended_rank(tx, member.organization, member.id)?;
+    let by_whom_they_reach = ordered.is_some_and(|rank| rank <= caller.rank().number());
+    if by_whom_they_reach { Ok(()) } else { Err(Refusal::AboveOwnRank.into()) }
+}
+
+/// Whether to suspend somebody anew who is suspended: somebody higher makes the order their own.
+fn is_higher_order(tx: &mut Tx<'_>, caller: &Caller, member: &Membership) -> Result<bool, ServiceError> {
+    let ordered = membership::suspended_rank(tx, member.organization, member.id)?;
+    Ok(ordered.is_some_and(|rank| rank < caller.rank().number()))
+}
+
+/// Suspends a member, or lifts that. To ask for what is so already changes nothing, unless somebody of higher rank
+/// makes a suspension their own.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`]; [`Refusal::LastOwner`] for the last owner;
-/// [`Refusal::MemberInactive`] for somebody who has not joined yet or was off-boarded.
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`], for a lead also where somebody
+/// higher ordered what is to be lifted; [`Refusal::LastOwner`] for the last owner; [`Refusal::MemberInactive`] for
+/// somebody who has not joined yet or was off-boarded.
 pub fn set_suspension(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -240,31 +301,38 @@ pub fn set_suspension(
     wish: Suspension,
     cause: Cause,
 ) -> Result<Membership, ServiceError> {
+    could_manage(caller, organization)?;
     let member = changeable(tx, moment, caller, organization, id)?;
     if matches!(member.access.state, MembershipState::Invited | MembershipState::Deprovisioned) {
         return Err(Refusal::MemberInactive.into());
     }
-    let (action, suspended_at) = match (wish, member.suspended_at) {
+    let (action, ordered) = match (wish, member.suspended_at) {
+        (Suspension::Suspend, Some(at)) if is_higher_order(tx, caller, &member)? => {
+            (Action::MemberSuspended, Some((at, caller.rank())))
+        }
         (Suspension::Suspend, Some(_)) | (Suspension::Lift, None) => return Ok(member),
         (Suspension::Suspend, None) => {
             must_not_be_last_owner(tx, &member)?;
-            (Action::MemberSuspended, Some(moment.now))
+            (Action::MemberSuspended, Some((moment.now, caller.rank())))
         }
-        (Suspension::Lift, Some(_)) => (Action::MemberRestored, None),
+        (Suspension::Lift, Some(_)) => {
+            may_lift(tx, caller, &member)?;
+            (Action::MemberRestored, None)
+        }
     };
     let event = EventDraft::new(action, Target::new("membership", id));
-    let plan =
-        Plan::because(organization, cause).then(event, MembershipChange::SetSuspended(id, suspended_at));
+    let plan = Plan::because(organization, cause).then(event, MembershipChange::SetSuspended(id, ordered));
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
     settle(tx, moment, id, cause)?;
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
 
-/// Ends a membership for good, by hand; the receipt that accounts for it.
+/// Ends a membership for good, by hand; the receipt that accounts for it. Not for leads: a team's people are more than
+/// the team's.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for a reason that is empty or too long;
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`ServiceError::Invalid`] for a reason that is empty or too long;
 /// [`Refusal::AboveOwnRank`]; [`Refusal::LastOwner`]: a directory's statement is carried out, a person is told to
 /// make somebody else owner first.
 pub fn off_board(
@@ -275,6 +343,7 @@ pub fn off_board(
     reason: &str,
     cause: Cause,
 ) -> Result<ReceiptId, ServiceError> {
+    caller.may(Permission::MembersWrite, organization)?;
     let reason = reason_text(reason)?;
     let member = changeable(tx, moment, caller, organization, id)?;
     if member.ended.is_none() {
@@ -301,8 +370,8 @@ pub fn reason_text(text: &str) -> Result<String, ServiceError> {
 /// links of the former membership stay behind.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for either membership; [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`] for one
-/// that has ended; [`ServiceError::Invalid`] if the former one has not; [`ServiceError::Taken`] if one of the two is
+/// [`ServiceError::NotFound`] for either membership; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`];
+/// [`Refusal::MemberInactive`] for one that has ended; [`ServiceError::Invalid`] if the former one has not; [`ServiceError::Taken`] if one of the two is
 /// somebody already: the new one joined, signed in or has a user with more than this membership, or the former user
 /// has a living membership here.
 pub fn attach(
@@ -313,6 +382,7 @@ pub fn attach(
     former: MembershipId,
     cause: Cause,
 ) -> Result<Membership, ServiceError> {
+    caller.may(Permission::MembersWrite, organization)?;
     tx.lock(Lock::Rules(organization))?;
     // The older one first: memberships are locked in the order of their ids.
     let past = membership::find_locked(tx, former)?.filter(|m| m.organization == organization);

@@ -9,6 +9,7 @@ use portcullis_store::{Tx, agent, membership, token};
 
 use crate::agent::may_steer;
 use crate::caller::Caller;
+use crate::lead::may_manage;
 use crate::member_key::end_one;
 use crate::membership::must_not_outrank;
 use crate::{Moment, ServiceError};
@@ -46,7 +47,10 @@ fn may_see(
         return Ok(());
     }
     let own = match behind(tx, organization, holder)? {
-        Behind::Member(member) => caller.membership() == Some(member.id),
+        Behind::Member(member) => {
+            caller.membership() == Some(member.id)
+                || may_manage(tx, caller, &member, Permission::TokensRead).is_ok()
+        }
         Behind::AgentOf(owner) => may_steer(tx, caller, &owner).is_ok(),
         Behind::Nobody => false,
     };
@@ -54,7 +58,7 @@ fn may_see(
 }
 
 /// A page of tokens in order of id: of one holder, if one is named. Without `tokens.read` one sees those that act as
-/// oneself or as an agent that one may steer.
+/// oneself, as an agent that one may steer, or, for a lead, as somebody below them in their teams.
 ///
 /// # Errors
 /// [`ServiceError::Forbidden`].
@@ -84,8 +88,8 @@ pub fn find(
     Ok(found)
 }
 
-/// Ends a token, and those that it opened: one's own, an agent's that one may steer, and with `tokens.write` any that
-/// does not belong to somebody of higher rank. One that ended already stays as it is.
+/// Ends a token, and those that it opened: one's own, an agent's that one may steer, as a lead those of people below
+/// one, and with `tokens.write` any that does not belong to somebody of higher rank. One that ended already stays as it is.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`portcullis_domain::Refusal::AboveOwnRank`].
@@ -100,10 +104,7 @@ pub fn revoke(
     let write = caller.may(Permission::TokensWrite, organization);
     match behind(tx, organization, &found.holder)? {
         Behind::Member(member) if caller.membership() == Some(member.id) => {}
-        Behind::Member(member) => {
-            write?;
-            must_not_outrank(tx, caller, &member)?;
-        }
+        Behind::Member(member) => may_manage(tx, caller, &member, Permission::TokensWrite)?,
         Behind::AgentOf(owner) => {
             if may_steer(tx, caller, &owner).is_err() {
                 write?;

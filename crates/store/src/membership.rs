@@ -10,7 +10,7 @@ use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, list, to_json};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params, tombstone};
+use crate::{StoreError, Tx, params, team, tombstone};
 
 macro_rules! columns {
     () => {
@@ -39,8 +39,14 @@ const JOIN: Statement = Statement::change(
 );
 const SET_SUSPENDED: Statement = Statement::change(
     "membership.set_suspended",
-    "UPDATE memberships SET suspended_at = $2 WHERE id = $1 AND organization = $3",
+    "UPDATE memberships SET suspended_at = $2, suspended_rank = $3 WHERE id = $1 AND organization = $4",
 );
+const SUSPENDED_RANK: Statement = Statement::read(
+    "membership.suspended_rank",
+    "SELECT suspended_rank FROM memberships WHERE id = $1 AND organization = $2",
+);
+const TEAMS: Statement =
+    Statement::read("membership.teams", "SELECT teams FROM memberships WHERE id = $1 AND organization = $2");
 const SET_USER: Statement = Statement::change(
     "membership.set_user",
     "UPDATE memberships SET user_id = $2 WHERE id = $1 AND organization = $3",
@@ -123,6 +129,20 @@ const LIST_BY_EMAIL: Statement = Statement::read(
          AND (CAST($4 AS TEXT) = '' OR state = $4) AND (CAST($5 AS TEXT) = '' OR role = $5) ORDER BY id LIMIT $6"
     ),
 );
+// The people of the teams that somebody administers: what is sorted grows with those teams, not with the organization.
+// `CROSS JOIN` has SQLite begin with the lead's own teams.
+const LIST_OF_LEAD: Statement = Statement::read(
+    "membership.list_of_lead",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM memberships WHERE organization = $1 AND id IN \
+         (SELECT o.membership FROM team_members l CROSS JOIN team_members o \
+         WHERE o.organization = l.organization AND o.team = l.team AND l.membership = $7 AND l.organization = $1 AND l.team_role = 'admin' AND o.membership > $2) \
+         AND (CAST($3 AS TEXT) = '' OR email_key = $3) AND (CAST($4 AS TEXT) = '' OR state = $4) \
+         AND (CAST($5 AS TEXT) = '' OR role = $5) ORDER BY id LIMIT $6"
+    ),
+);
 const DUE: Statement = Statement::read(
     "membership.due",
     "SELECT organization, id FROM memberships WHERE until IS NOT NULL AND until <= $1 ORDER BY until LIMIT $2",
@@ -142,6 +162,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &EMAIL_KEY,
     &JOIN,
     &SET_SUSPENDED,
+    &SUSPENDED_RANK,
+    &TEAMS,
     &SET_USER,
     &SET_ACCESS,
     &RESTAMP,
@@ -156,6 +178,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &GOVERNED_BY,
     &LIST,
     &LIST_BY_EMAIL,
+    &LIST_OF_LEAD,
     &DUE,
     &STALE,
     &COUNT_STALE,
@@ -235,8 +258,24 @@ fn create(tx: &mut Tx<'_>, m: &Membership) -> Result<(), StoreError> {
             m.rules_number,
             m.created_at,
         ],
-    )
-    .map(|_| ())
+    )?;
+    team::enter(tx, (m.organization, m.id), &access.teams)
+}
+
+/// Keeps who is in which team in step with the access that is about to be stored.
+fn set_teams(
+    tx: &mut Tx<'_>,
+    (organization, id): (OrganizationId, MembershipId),
+    teams: &[(Slug, TeamRole)],
+) -> Result<(), StoreError> {
+    let after = teams_text(teams)?;
+    match tx.row(&TEAMS, params![id, organization])? {
+        Some(row) if row.text(0)? != after => {
+            team::leave_all(tx, (organization, id))?;
+            team::enter(tx, (organization, id), teams)
+        }
+        _ => Ok(()),
+    }
 }
 
 pub(crate) fn apply(
@@ -257,8 +296,9 @@ pub(crate) fn apply(
         MembershipChange::Join(id, at) => {
             tx.run(&JOIN, params![id, at, organization])?;
         }
-        MembershipChange::SetSuspended(id, at) => {
-            tx.run(&SET_SUSPENDED, params![id, at, organization])?;
+        MembershipChange::SetSuspended(id, ordered) => {
+            let rank = ordered.map(|(_, rank)| rank.number());
+            tx.run(&SET_SUSPENDED, params![id, ordered.map(|(at, _)| at), rank, organization])?;
         }
         MembershipChange::SetUser(id, user) => {
             tx.run(&SET_USER, params![id, user, organization])?;
@@ -272,6 +312,7 @@ pub(crate) fn apply(
             bare_owner_at,
             rules_number,
         } => {
+            set_teams(tx, (organization, *id), &access.teams)?;
             tx.run(
                 &SET_ACCESS,
                 params![
@@ -401,6 +442,36 @@ pub fn list_page(
     let role = filter.role.as_ref().map_or("", Slug::as_str);
     let statement = if email.is_empty() { &LIST } else { &LIST_BY_EMAIL };
     tx.rows(statement, params![organization, after, email, state, role, limit])?.iter().map(read).collect()
+}
+
+/// A page of the people of the teams that this lead administers, in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list_of_lead(
+    tx: &mut Tx<'_>,
+    (organization, lead): (OrganizationId, MembershipId),
+    filter: &MembershipFilter,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<Membership>, StoreError> {
+    let email = filter.email_key.as_deref().unwrap_or("");
+    let state = filter.state.map_or("", MembershipState::as_str);
+    let role = filter.role.as_ref().map_or("", Slug::as_str);
+    let rows = tx.rows(&LIST_OF_LEAD, params![organization, after, email, state, role, limit, lead])?;
+    rows.iter().map(read).collect()
+}
+
+/// The rank of whoever ordered a member's suspension; `None` if there is none, or it was ordered before ranks were kept.
+///
+/// # Errors
+/// As [`find`].
+pub fn suspended_rank(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Option<i64>, StoreError> {
+    Ok(tx.row(&SUSPENDED_RANK, params![id, organization])?.map(|row| row.opt_int(0)).transpose()?.flatten())
 }
 
 /// Memberships whose access changes by itself at or before `now`.

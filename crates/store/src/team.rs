@@ -1,8 +1,8 @@
 //! Teams of an organization. Who is in them follows from mappings and is stored with each membership's access.
 
 use portcullis_domain::change::TeamChange;
-use portcullis_domain::id::{OrganizationId, TeamId};
-use portcullis_domain::team::Team;
+use portcullis_domain::id::{MembershipId, OrganizationId, TeamId};
+use portcullis_domain::team::{Team, TeamRole};
 use portcullis_domain::text::Slug;
 
 use crate::row::Row;
@@ -42,8 +42,18 @@ const IS_USED: Statement = Statement::read(
     "SELECT id FROM mappings WHERE organization = $1 AND team = $2 ORDER BY id LIMIT 1",
 );
 
+const ENTER: Statement = Statement::change(
+    "team.enter",
+    "INSERT INTO team_members (organization, membership, team, team_role) VALUES ($1, $2, $3, $4)",
+);
+const LEAVE_ALL: Statement = Statement::change(
+    "team.leave_all",
+    "DELETE FROM team_members WHERE membership = $1 AND organization = $2",
+);
+
 /// The statements about teams.
-pub const ALL: &[&Statement] = &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED];
+pub const ALL: &[&Statement] =
+    &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED, &ENTER, &LEAVE_ALL];
 
 fn read(row: &Row) -> Result<Team, StoreError> {
     Ok(Team {
@@ -67,6 +77,26 @@ pub(crate) fn apply(
         TeamChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name, organization]),
         TeamChange::Delete(id) => tx.run(&DELETE, params![id, organization]).map(|_| ()),
     }
+}
+
+/// Puts a membership into teams, beside the access that says so.
+pub(crate) fn enter(
+    tx: &mut Tx<'_>,
+    (organization, membership): (OrganizationId, MembershipId),
+    teams: &[(Slug, TeamRole)],
+) -> Result<(), StoreError> {
+    for (team, role) in teams {
+        tx.run(&ENTER, params![organization, membership, team, role.as_str()])?;
+    }
+    Ok(())
+}
+
+/// Takes a membership out of every team.
+pub(crate) fn leave_all(
+    tx: &mut Tx<'_>,
+    (organization, membership): (OrganizationId, MembershipId),
+) -> Result<(), StoreError> {
+    tx.run(&LEAVE_ALL, params![membership, organization]).map(|_| ())
 }
 
 /// A team of that organization.

@@ -127,8 +127,13 @@ fn needs(needs: Needs) -> String {
     match needs {
         Needs::Permission(permission) => format!("Needs the permission `{permission}`."),
         Needs::PermissionOrOwn(permission) => {
-            format!("Needs the permission `{permission}`, or that the thing is one's own.")
+            format!(
+                "Needs the permission `{permission}`, or that the thing is one's own or, for a lead, of somebody led."
+            )
         }
+        Needs::PermissionOrLed(permission) => format!(
+            "Needs the permission `{permission}`, or, as a lead, that the person is in a team that one administers."
+        ),
         Needs::Root => "Needs the root token.".to_owned(),
         Needs::Known => "Needs any live token that may call.".to_owned(),
         Needs::Nothing => "Needs nothing.".to_owned(),
@@ -219,7 +224,9 @@ fn refusals<'o>(
         all.push("not_found");
     }
     match operation.needs {
-        Needs::Permission(_) | Needs::PermissionOrOwn(_) => all.extend(["unauthenticated", "forbidden"]),
+        Needs::Permission(_) | Needs::PermissionOrOwn(_) | Needs::PermissionOrLed(_) => {
+            all.extend(["unauthenticated", "forbidden"])
+        }
         Needs::Root => all.extend(["unauthenticated", "root_only"]),
         Needs::Known => all.push("unauthenticated"),
         Needs::Nothing => {}

@@ -20,6 +20,8 @@ pub enum Needs {
     Permission(Permission),
     /// That permission, or the thing is one's own: the use case decides, because it depends on whose thing it is.
     PermissionOrOwn(Permission),
+    /// That permission, or the person is one whom the caller leads: the use case decides.
+    PermissionOrLed(Permission),
     /// The root token.
     Root,
     /// Any live token that may call.

@@ -123,11 +123,15 @@ impl FromRequestParts<App> for Scope {
                 let organization = organization::named(tx, &named)?;
                 match needs {
                     Needs::Permission(permission) => caller.may(permission, organization.id)?,
-                    // A service key owns nothing.
-                    Needs::PermissionOrOwn(permission) if matches!(caller, Caller::Service { .. }) => {
+                    // A service key owns nothing and leads nobody.
+                    Needs::PermissionOrOwn(permission) | Needs::PermissionOrLed(permission)
+                        if matches!(caller, Caller::Service { .. }) =>
+                    {
                         caller.may(permission, organization.id)?;
                     }
-                    Needs::PermissionOrOwn(_) => caller.belongs_to(organization.id)?,
+                    Needs::PermissionOrOwn(_) | Needs::PermissionOrLed(_) => {
+                        caller.belongs_to(organization.id)?;
+                    }
                     Needs::Root => {
                         // A foreign organization answers as an unknown one here too.
                         caller.belongs_to(organization.id)?;

@@ -36,7 +36,9 @@ fn a_plan_without_steps_is_empty_and_lessens_nothing() {
 #[test]
 fn a_suspension_and_an_end_lessen_and_a_coming_does_not() {
     let plan = || Plan::because(organization(), Cause::system());
-    assert!(plan().then(draft(), MembershipChange::SetSuspended(member(1), Some(NOW))).lessens());
+    assert!(
+        plan().then(draft(), MembershipChange::SetSuspended(member(1), Some((NOW, Rank::OWNER)))).lessens()
+    );
     assert!(!plan().then(draft(), MembershipChange::Join(member(1), NOW)).lessens());
     let end = TokenChange::End {
         organization: organization(),

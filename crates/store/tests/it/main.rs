@@ -22,5 +22,6 @@ mod organizations;
 mod people;
 mod rules;
 mod statements;
+mod teams;
 mod tokens;
 mod writing;

@@ -42,10 +42,15 @@ pub fn operations() -> Vec<Operation> {
         Operation::get(ALL, read, "Lists a member's keys, ended ones too.", list)
             .paged()
             .gives::<Page<TokenWire>>(),
-        Operation::create(ALL, write, "Issues a key that acts as the member.", issue)
-            .takes::<NewMemberKey>()
-            .gives::<IssuedToken>()
-            .refuses(&["above_own_rank", "member_inactive", "other_environment"]),
+        Operation::create(
+            ALL,
+            write,
+            "Issues a key that acts as the member; a lead issues none for others.",
+            issue,
+        )
+        .takes::<NewMemberKey>()
+        .gives::<IssuedToken>()
+        .refuses(&["above_own_rank", "member_inactive", "other_environment"]),
         Operation::get(ONE, read, "Shows a member's key.", show).gives::<TokenWire>(),
         Operation::delete(ONE, write, "Ends a member's key.", revoke).refuses(&["above_own_rank"]),
     ]

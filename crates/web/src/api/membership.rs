@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use portcullis_domain::access::{Access, By, Given};
-use portcullis_domain::id::UserId;
+use portcullis_domain::id::{MembershipId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::{Slug, email_key, name_key};
@@ -221,10 +221,11 @@ struct Attaching {
 pub fn operations() -> Vec<Operation> {
     const ALL: &str = "/organizations/{org}/members";
     const ONE: &str = "/organizations/{org}/members/{mem}";
-    let read = Needs::Permission(Permission::MembersRead);
+    let read = Needs::PermissionOrLed(Permission::MembersRead);
+    let steer = Needs::PermissionOrLed(Permission::MembersWrite);
     let write = Needs::Permission(Permission::MembersWrite);
     vec![
-        Operation::get(ALL, read, "Lists members, with what they have and why.", list)
+        Operation::get(ALL, read, "Lists the members whom one may see, with what they have and why.", list)
             .paged()
             .query("email", "Only members with this address.")
             .query("state", "Only members in this state.")
@@ -235,7 +236,7 @@ pub fn operations() -> Vec<Operation> {
             .gives::<Member>()
             .refuses(&["taken"]),
         Operation::get(ONE, read, "Shows a member, with what they have and why.", show).gives::<Member>(),
-        Operation::patch(ONE, write, "Suspends a member, or lifts that.", patch)
+        Operation::patch(ONE, steer, "Suspends a member, or lifts that.", patch)
             .takes::<MemberPatch>()
             .gives::<Member>()
             .refuses(&["above_own_rank", "last_owner", "member_inactive"]),
@@ -274,7 +275,7 @@ async fn list(
     let organization = scope.organization.id;
     let page = app
         .portcullis()
-        .read(move |tx, now| membership::list(tx, organization, &filter, (&after, limit), now))
+        .read(move |tx, now| membership::list(tx, &scope.caller, organization, &filter, (&after, limit), now))
         .await?;
     Ok(Json(Page {
         items: page.items.iter().map(Member::of).collect(),
@@ -283,14 +284,24 @@ async fn list(
     }))
 }
 
+/// The id in the path. What is no id is as unknown as any other: whoever may not ask is told nothing more by it.
+fn seen_id(scope: &Scope, mem: &str, permission: Permission) -> Result<MembershipId, Problem> {
+    let parsed = id(mem, NOUN);
+    if parsed.is_err() {
+        scope.caller.may(permission, scope.organization.id)?;
+    }
+    Ok(parsed?)
+}
+
 async fn show(
     State(app): State<App>,
     scope: Scope,
     Path((_, mem)): Path<(String, String)>,
 ) -> Result<Json<Member>, Problem> {
-    let (organization, member) = (scope.organization.id, id(&mem, NOUN)?);
+    let about @ (organization, member) =
+        (scope.organization.id, seen_id(&scope, &mem, Permission::MembersRead)?);
     let read = move |tx: &mut Tx<'_>, now| {
-        let found = membership::find(tx, organization, member, now)?;
+        let found = membership::show(tx, &scope.caller, about, Permission::MembersRead, now)?;
         Ok((found, hold::of_member(tx, organization, member)?))
     };
     let (found, holds) = app.portcullis().read(read).await?;
@@ -317,12 +328,16 @@ async fn patch(
     Path((_, mem)): Path<(String, String)>,
     body: Body<MemberPatch>,
 ) -> Result<Json<Member>, Problem> {
-    let (organization, member) = (scope.organization.id, id(&mem, NOUN)?);
+    let organization = scope.organization.id;
+    let member = seen_id(&scope, &mem, Permission::MembersWrite)?;
     let wish = match body.value.state {
         Some(Wish::Suspended) => Suspension::Suspend,
         Some(Wish::Active) => Suspension::Lift,
         None => {
-            let found = app.portcullis().read(move |tx, now| membership::find(tx, organization, member, now));
+            let about = (organization, member);
+            let found = app.portcullis().read(move |tx, now| {
+                membership::show(tx, &scope.caller, about, Permission::MembersWrite, now)
+            });
             return Ok(Json(Member::of(&found.await?)));
         }
     };

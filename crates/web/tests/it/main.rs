@@ -16,6 +16,7 @@ mod google;
 mod grants;
 mod idempotency;
 mod keys;
+mod leads;
 mod mappings;
 mod matrix;
 mod members;

@@ -247,7 +247,10 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
         .into(),
         Kind::MemberProfile => MembershipChange::SetProfile(member?, address(dice), word(dice)).into(),
         Kind::MemberJoin => MembershipChange::Join(member?, at).into(),
-        Kind::MemberSuspended => MembershipChange::SetSuspended(member?, perhaps(dice, at)).into(),
+        Kind::MemberSuspended => {
+            let ordered = perhaps(dice, at).map(|at| (at, Rank::OWNER));
+            MembershipChange::SetSuspended(member?, ordered).into()
+        }
         Kind::MemberAccess => MembershipChange::SetAccess {
             id: member?,
             access: Box::new(access(dice)),

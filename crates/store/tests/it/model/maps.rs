@@ -289,7 +289,9 @@ impl Maps {
                 (found.email, found.name) = (email.clone(), name.clone());
             }
             MembershipChange::Join(id, at) => self.change_member(*id, |m| m.joined_at = Some(*at)),
-            MembershipChange::SetSuspended(id, at) => self.change_member(*id, |m| m.suspended_at = *at),
+            MembershipChange::SetSuspended(id, ordered) => {
+                self.change_member(*id, |m| m.suspended_at = ordered.map(|(at, _)| at));
+            }
             MembershipChange::SetAccess {
                 id,
                 access,
