@@ -1,4 +1,4 @@
-//! Google Workspace as the source of a directory: which customer is asked, and in whose name.
+//! Google Workspace as the source of a directory: which customer is asked, and by which right.
 //!
 //! Here apart from the directory, because only this kind of directory is asked; the others speak by themselves.
 
@@ -19,6 +19,57 @@ pub struct GoogleSource {
     pub customer: String,
     /// The one e-mail domain whose people and groups are asked for; `None` asks for all of the customer's.
     pub domain: Option<String>,
+    /// By which right it is asked.
+    pub right: GoogleRight,
+    /// When this was last said.
+    pub updated_at: Timestamp,
+}
+
+/// By which right Google is asked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum GoogleRight {
+    /// A service account's key, in the name of an administrator.
+    Key(GoogleKey),
+    /// The identity of this server's machine, in the name of an administrator: no key is kept.
+    Workload(WorkloadUse),
+    /// The consent of an administrator.
+    Consent(ConsentClient),
+}
+
+impl GoogleRight {
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Key(_) => "service_account",
+            Self::Workload(_) => "workload_identity",
+            Self::Consent(_) => "consent",
+        }
+    }
+
+    /// The account in whose name is asked: the administrator who was named, or the one who consented.
+    #[must_use]
+    pub fn asks_as(&self) -> Option<&str> {
+        match self {
+            Self::Key(_) | Self::Workload(_) => self.delegated_admin(),
+            Self::Consent(consent) => consent.given.as_ref().map(|given| given.by.as_str()),
+        }
+    }
+
+    /// The administrator in whose name is asked by domain-wide delegation, if that is the right.
+    #[must_use]
+    pub fn delegated_admin(&self) -> Option<&str> {
+        match self {
+            Self::Key(key) => Some(&key.delegated_admin),
+            Self::Workload(used) => Some(&used.delegated_admin),
+            Self::Consent(_) => None,
+        }
+    }
+}
+
+/// A service account's key.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GoogleKey {
     /// The administrator in whose name is asked (domain-wide delegation).
     pub delegated_admin: String,
     /// The service account's address: who signs.
@@ -29,6 +80,38 @@ pub struct GoogleSource {
     pub key_id: String,
     /// The key, sealed for this directory.
     pub key_sealed: String,
-    /// When this was last said.
-    pub updated_at: Timestamp,
+}
+
+/// The use of the identity that the operator's settings name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkloadUse {
+    /// The administrator in whose name is asked (domain-wide delegation).
+    pub delegated_admin: String,
+    /// When the root token named that administrator. Otherwise the settings must name the organization, and it must
+    /// have proven the administrator's domain, each time that is asked.
+    pub vouched_at: Option<Timestamp>,
+}
+
+/// The OAuth client by which an administrator is asked for consent, and the consent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsentClient {
+    /// The domain of the Workspace whose administrator consents: `hd` of their account.
+    pub hosted_domain: String,
+    /// The client's id.
+    pub client_id: String,
+    /// The client's secret, sealed for this directory.
+    pub client_secret_sealed: String,
+    /// The consent; `None` until somebody has given it.
+    pub given: Option<ConsentGiven>,
+}
+
+/// A consent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConsentGiven {
+    /// The address of the account that gave it.
+    pub by: String,
+    /// When.
+    pub at: Timestamp,
+    /// The refresh token, sealed for this directory.
+    pub refresh_sealed: String,
 }

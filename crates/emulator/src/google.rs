@@ -1,10 +1,12 @@
-//! A stand-in of Google Workspace: the token endpoint of service accounts and the Directory API, as they are documented.
+//! A stand-in of Google Workspace: the Directory API and every road to an access token for it, as they are documented.
 //!
 //! Here so that a directory of this kind can be shown and tried without anybody's cloud. [`GoogleWorkspace::answer`] is
 //! the whole of it, without a socket; [`GoogleServer`] puts it behind HTTP. It keeps everything in memory, serves one
 //! customer, and fails as it is told ([`GoogleFault`]).
 
 mod answers;
+mod consent;
+mod identity;
 mod token;
 mod workspace;
 
@@ -18,18 +20,22 @@ use aws_lc_rs::signature::KeyPair as _;
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::DefaultBodyLimit;
-use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, RETRY_AFTER};
-use axum::http::{HeaderMap, Method, StatusCode, Uri};
+use axum::http::header::{AUTHORIZATION, CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use portcullis_oidc::algorithm::SigningAlg;
+use portcullis_oidc::provider::SigningKey;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
+use url::Url;
 
 use crate::oidc_provider::EmulatorError;
 use crate::surroundings::Surroundings;
 
+pub use consent::GoogleChoice;
 pub use workspace::{GoogleGroup, GoogleMember, GooglePerson, Workspace};
 
 /// Where Google issues access tokens; what an assertion's `aud` must be.
@@ -86,6 +92,25 @@ pub enum GoogleFault {
     Unitless,
     /// This member is missing from this group's list, though there: (group, person).
     ShortGroup(String, String),
+    /// The Workspace's administrator blocks the OAuth client.
+    AdminPolicy,
+    /// A consent gives no refresh token.
+    NoRefreshToken,
+    /// A consent gives a scope that was not asked for.
+    MoreScopes,
+    /// The pool's provider refuses the machine.
+    IdentityUnknown,
+    /// The machine's identity may not sign for the service account.
+    NotTokenCreator,
+}
+
+/// Who asks for signatures in a federation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum GoogleSigns {
+    /// The pool's principal itself.
+    Principal,
+    /// The service account, as which the principal acts.
+    Impersonated,
 }
 
 /// What is asked.
@@ -103,20 +128,30 @@ pub struct GoogleCall<'a> {
     pub body: &'a [u8],
 }
 
-/// What is answered: a status and JSON.
+/// What is answered: a status and JSON, a page, or the way onward.
 #[derive(Debug, Clone, PartialEq)]
 pub struct GoogleAnswer {
     /// The status.
     pub status: u16,
     /// Seconds to wait, if it says so.
     pub retry_after_s: Option<u64>,
-    /// The body.
+    /// Where a browser is sent.
+    pub location: Option<String>,
+    /// The body; a text is a page.
     pub body: Value,
 }
 
 impl GoogleAnswer {
     pub(crate) const fn ok(body: Value) -> Self {
-        Self { status: 200, retry_after_s: None, body }
+        Self { status: 200, retry_after_s: None, location: None, body }
+    }
+
+    const fn page(markup: String) -> Self {
+        Self::ok(Value::String(markup))
+    }
+
+    fn onward(location: String) -> Self {
+        Self { status: 302, location: Some(location), ..Self::page(String::new()) }
     }
 }
 
@@ -141,8 +176,13 @@ impl GoogleWorkspace {
     pub fn new(settings: GoogleSettings) -> Result<Self, EmulatorError> {
         let pair = rsa::KeyPair::generate(rsa::KeySize::Rsa2048).map_err(|_| EmulatorError::Key)?;
         let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|_| EmulatorError::Key)?;
+        let signer =
+            SigningKey::from_pkcs8(SigningAlg::Rs256, der.as_ref()).map_err(|_| EmulatorError::Key)?;
         let key_id = settings.surroundings.random_text().chars().take(40).collect();
+        let client_secret = format!("GOCSPX-{}", settings.surroundings.random_text());
         let shared = Shared {
+            signer,
+            client_secret,
             private_key: pem(der.as_ref()),
             public_key: pair.public_key().as_ref().to_vec(),
             key_id,
@@ -154,6 +194,9 @@ impl GoogleWorkspace {
                 faults: Vec::new(),
                 tokens: VecDeque::new(),
                 calls: VecDeque::new(),
+                codes: VecDeque::new(),
+                standing: VecDeque::new(),
+                redirect_uris: Vec::new(),
             }),
         };
         Ok(Self { shared: Arc::new(shared) })
@@ -173,6 +216,65 @@ impl GoogleWorkspace {
             "token_uri": self.shared.token_url,
             "universe_domain": "googleapis.com",
         })
+    }
+
+    /// Makes known where the OAuth client may send browsers back to; its id and secret.
+    #[must_use]
+    pub fn oauth_client(&self, redirect_uri: &str) -> (&'static str, String) {
+        self.shared.lock().redirect_uris.push(redirect_uri.to_owned());
+        (consent::CLIENT_ID, self.shared.client_secret.clone())
+    }
+
+    /// What somebody does on the consent page behind that address: where their browser is sent.
+    #[must_use]
+    pub fn consent(&self, page: &Url, choice: &GoogleChoice) -> Option<String> {
+        let query: Vec<(String, String)> = page.query_pairs().into_owned().collect();
+        consent::chosen(&self.shared, &mut self.shared.lock(), &query, choice).location
+    }
+
+    /// How many consents stand.
+    #[must_use]
+    pub fn count_consents(&self) -> usize {
+        self.shared.lock().standing.len()
+    }
+
+    /// Everybody takes their consent back, at Google.
+    pub fn withdraw_consents(&self) {
+        let mut state = self.shared.lock();
+        state.standing.clear();
+        state.tokens.clear();
+    }
+
+    /// What the metadata server of the machine answers.
+    #[must_use]
+    pub fn metadata(&self) -> Value {
+        identity::metadata(&self.shared, &mut self.shared.lock())
+    }
+
+    /// The address of the service account.
+    #[must_use]
+    pub const fn service_account(&self) -> &'static str {
+        workspace::CLIENT_EMAIL
+    }
+
+    /// What the machine's own platform gives it, and the provider's credential configuration, whose subject token is
+    /// in that file. `base` is where the token service and the IAM API are.
+    #[must_use]
+    pub fn federation(&self, base: (&str, &str), file: &str, signs: GoogleSigns) -> (&'static str, Value) {
+        let (sts, iam) = base;
+        let mut configuration = json!({
+            "universe_domain": "googleapis.com",
+            "type": "external_account",
+            "audience": identity::AUDIENCE,
+            "subject_token_type": identity::SUBJECT_TYPE,
+            "token_url": format!("{sts}{}", identity::STS_PATH),
+            "credential_source": { "file": file, "format": { "type": "text" } },
+        });
+        if let (GoogleSigns::Impersonated, Value::Object(configuration)) = (signs, &mut configuration) {
+            let url = format!("{iam}{}{}:generateAccessToken", identity::IAM_PREFIX, workspace::CLIENT_EMAIL);
+            configuration.insert("service_account_impersonation_url".to_owned(), url.into());
+        }
+        (identity::SUBJECT_TOKEN, configuration)
     }
 
     /// Changes people, groups or units.
@@ -209,10 +311,15 @@ impl GoogleWorkspace {
         if state.calls.len() > MAX_REMEMBERED {
             state.calls.pop_front();
         }
-        if call.path == "/token" {
-            return token::issue(&self.shared, &mut state, call);
+        let shared = &self.shared;
+        match call.path {
+            "/token" => token::issue(shared, &mut state, call),
+            consent::CONSENT_PATH => consent::page(shared, &mut state, call),
+            consent::REVOKE_PATH => consent::revoke(&mut state, call),
+            identity::STS_PATH => identity::exchange(shared, &mut state, call),
+            path if path.starts_with(identity::IAM_PREFIX) => identity::iam(shared, &mut state, call),
+            _ => answers::answer(shared, &mut state, call),
         }
-        answers::answer(&self.shared, &mut state, call)
     }
 }
 
@@ -232,6 +339,8 @@ fn pem(der: &[u8]) -> String {
 }
 
 struct Shared {
+    signer: SigningKey,
+    client_secret: String,
     private_key: String,
     public_key: Vec<u8>,
     key_id: String,
@@ -253,6 +362,9 @@ struct State {
     faults: Vec<GoogleFault>,
     tokens: VecDeque<AccessToken>,
     calls: VecDeque<String>,
+    codes: VecDeque<consent::Code>,
+    standing: VecDeque<consent::Standing>,
+    redirect_uris: Vec<String>,
 }
 
 /// An access token that was issued.
@@ -263,11 +375,13 @@ struct AccessToken {
     rights: Rights,
 }
 
-/// What the person in whose name is asked may do.
+/// What its bearer may do.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Rights {
     /// Read the directory.
     Directory,
+    /// Have assertions signed.
+    Sign,
     /// No administrator.
     None,
 }
@@ -338,6 +452,9 @@ fn over_http(
     headers: &HeaderMap,
     body: &[u8],
 ) -> Response {
+    if uri.path() == identity::METADATA_PATH {
+        return metadata_over_http(workspace, headers);
+    }
     let answer = workspace.answer(&GoogleCall {
         method: method.as_str(),
         path: uri.path(),
@@ -346,10 +463,26 @@ fn over_http(
         body,
     });
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let body = answer.body.to_string();
-    let mut response = (status, [(CONTENT_TYPE, "application/json; charset=UTF-8")], body).into_response();
+    let (kind, body) = match answer.body {
+        Value::String(markup) => ("text/html; charset=UTF-8", markup),
+        json => ("application/json; charset=UTF-8", json.to_string()),
+    };
+    let mut response = (status, [(CONTENT_TYPE, kind)], body).into_response();
+    if let Some(location) = answer.location.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        response.headers_mut().insert(LOCATION, location);
+    }
     if let Some(seconds) = answer.retry_after_s {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }
     response
+}
+
+/// The metadata server answers nobody who was tricked into asking: it wants a header, and gives it back.
+fn metadata_over_http(workspace: &GoogleWorkspace, headers: &HeaderMap) -> Response {
+    const FLAVOR: &str = "metadata-flavor";
+    if headers.get(FLAVOR).is_none_or(|value| value.as_bytes() != b"Google") {
+        return StatusCode::FORBIDDEN.into_response();
+    }
+    ([(FLAVOR, "Google"), ("content-type", "application/json")], workspace.metadata().to_string())
+        .into_response()
 }

@@ -16,7 +16,7 @@ use crate::clock::SystemClock;
 use crate::ending::{Ending, MAX_HANGING};
 use crate::settings::flags::Given;
 use crate::settings::{Loaded, Settings, Sources};
-use crate::{data_dir, demo, doctor, emulate, log, restore, serve};
+use crate::{data_dir, demo, doctor, emulate, log, restore, serve, workload};
 
 /// Runs a command.
 ///
@@ -95,6 +95,7 @@ pub fn settings(given: Given) -> Result<Settings> {
 fn config_check(given: Given) -> Result<()> {
     let loaded = Loaded::from_sources(&sources(given))?;
     let settings = Settings::from_loaded(&loaded)?;
+    workload::read(&settings, &serve::polling(&settings))?;
     for (setting, text, place) in loaded.shown() {
         println!("{:<28} {text}  ({place})", setting.key());
     }

@@ -4,6 +4,7 @@
 //! ([`address::Permitted`]), and only judged addresses are connected to.
 
 pub mod address;
+mod identity;
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -16,11 +17,13 @@ use hickory_resolver::proto::rr::{Name, RData};
 use portcullis_service::fetch::{
     AddressClass, Fetch, FetchAnswer, FetchError, FetchFuture, FetchMethod, FetchRequest,
 };
+use portcullis_service::google::workload::IdentitySource;
 use reqwest::dns::{Addrs, Resolve, Resolving};
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use url::{Host, Url};
 
 use self::address::{Permitted, Scheme};
+use self::identity::Identity;
 use crate::settings::Settings;
 
 /// How long a TXT look-up may take, in milliseconds.
@@ -38,11 +41,11 @@ const MAX_ANSWER_HEADERS: usize = 100;
 /// The most bytes of headers of an answer by HTTP/2.
 const MAX_ANSWER_HEADER_BYTES: u32 = 64 * 1024;
 
-/// The way out in these settings.
+/// The way out in these settings, with the place of this machine's identity.
 ///
 /// # Errors
 /// If the resolver or the authorities' file cannot be read.
-pub fn outbound(settings: &Settings) -> anyhow::Result<Arc<dyn Fetch>> {
+pub fn outbound(settings: &Settings, identity: Option<IdentitySource>) -> anyhow::Result<Arc<dyn Fetch>> {
     let permitted = Permitted {
         networks: settings.allow_networks.clone(),
         private: settings.allow_private_networks,
@@ -56,7 +59,8 @@ pub fn outbound(settings: &Settings) -> anyhow::Result<Arc<dyn Fetch>> {
         }
         None => Vec::new(),
     };
-    Ok(Arc::new(Outbound::new(permitted, resolver, ca)?))
+    let identity = Identity::new(identity, settings.google_stand_in_url.as_ref(), &ca)?;
+    Ok(Arc::new(Outbound::new(permitted, resolver, ca, identity)?))
 }
 
 fn resolver(servers: &[SocketAddr]) -> anyhow::Result<TokioResolver> {
@@ -145,6 +149,7 @@ impl Way {
 struct Outbound {
     https: Way,
     plain: Option<Way>,
+    identity: Identity,
 }
 
 impl Outbound {
@@ -152,6 +157,7 @@ impl Outbound {
         permitted: Permitted,
         resolver: TokioResolver,
         ca: Vec<reqwest::Certificate>,
+        identity: Identity,
     ) -> Result<Self, reqwest::Error> {
         let plain = if permitted.private {
             let permitted = Permitted { scheme: Scheme::PlainHttp, ..permitted.clone() };
@@ -159,7 +165,7 @@ impl Outbound {
         } else {
             None
         };
-        Ok(Self { https: Way::new(Judging { resolver, permitted }, &ca)?, plain })
+        Ok(Self { https: Way::new(Judging { resolver, permitted }, &ca)?, plain, identity })
     }
 
     /// Refuses a URL before anything is sent; gives its way and its host for messages.
@@ -273,6 +279,10 @@ fn connect_error(host: &str, error: &reqwest::Error) -> FetchError {
 impl Fetch for Outbound {
     fn fetch(&self, request: FetchRequest) -> FetchFuture<'_, FetchAnswer> {
         Box::pin(self.send(request))
+    }
+
+    fn identity(&self) -> FetchFuture<'_, Vec<u8>> {
+        Box::pin(self.identity.read())
     }
 
     fn txt_records(&self, name: &str) -> FetchFuture<'_, Vec<String>> {

@@ -110,7 +110,7 @@ async fn way(environment: &[(&str, &str)]) -> Arc<dyn Fetch> {
         environment.iter().map(|(name, text)| ((*name).into(), (*text).into())).collect();
     given.push(("PORTCULLIS_DNS_SERVERS".into(), servers));
     let settings = Settings::from_sources(&Sources { environment: given, ..Sources::default() });
-    outbound(&settings.ok().unwrap()).unwrap()
+    outbound(&settings.ok().unwrap(), None).unwrap()
 }
 
 async fn loose() -> Arc<dyn Fetch> {

@@ -23,6 +23,7 @@ mod secrets;
 mod serve;
 mod settings;
 mod table;
+mod workload;
 
 use std::process::ExitCode;
 

@@ -34,7 +34,7 @@ use crate::mark::Mark;
 use crate::random::{SystemRandom, sources};
 use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings};
-use crate::{fetch, listen, mark, metrics};
+use crate::{fetch, listen, mark, metrics, workload};
 
 /// Where the fingerprint of the sealing key is kept.
 const SEALING_KEY_FINGERPRINT: &str = "sealing_key_fingerprint";
@@ -152,12 +152,15 @@ fn root_token(settings: &Settings, store: &Store) -> Result<()> {
 /// # Errors
 /// If the way out of the process cannot be set up.
 pub fn portcullis(settings: &Settings, opened: Opened, public_url: url::Url) -> Result<(Portcullis, Held)> {
+    let mut polling = polling(settings);
+    let (identity, source) = workload::read(settings, &polling)?.unzip();
+    polling.workload = identity;
     let around = Surroundings {
         store: opened.store,
         clock: Arc::new(SystemClock),
         randoms: sources(),
         sealing: Arc::new(opened.sealing),
-        fetch: fetch::outbound(settings)?,
+        fetch: fetch::outbound(settings, source)?,
         public_url,
         limits: Limits {
             session_idle_s: seconds(settings.session_idle),
@@ -167,11 +170,12 @@ pub fn portcullis(settings: &Settings, opened: Opened, public_url: url::Url) -> 
             ..Limits::default()
         },
     };
-    Ok((Portcullis::new(around).polling_google(polling(settings)), opened.held))
+    Ok((Portcullis::new(around).polling_google(polling), opened.held))
 }
 
-/// How directories of Google Workspace are polled.
-fn polling(settings: &Settings) -> Polling {
+/// How directories of Google Workspace are polled; without the workload identity, which lies in a file.
+#[must_use]
+pub fn polling(settings: &Settings) -> Polling {
     let polling = Polling {
         full_every_s: seconds(settings.google_full_poll),
         fast_every_s: seconds(settings.google_fast_poll),

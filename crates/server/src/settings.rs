@@ -331,6 +331,33 @@ setting!(
     "Whoever answers there says who works for every organization with a directory of Google Workspace."
 );
 setting!(
+    GOOGLE_WORKLOAD_IDENTITY,
+    "google",
+    "workload_identity",
+    Kind::Text,
+    Fallback::Unset("directories need a key or a consent"),
+    "How this machine shows Google who it is, so that directories of Google Workspace need no key: `metadata` for the metadata server of Google Cloud, or the path of a credential configuration of the type `external_account` (workload identity federation) whose subject token comes from a file or URL.",
+    "The place that it names is asked without the guard of outbound requests: nothing but the operator's own may stand there. Needs `google.workload_service_account`."
+);
+setting!(
+    GOOGLE_WORKLOAD_SERVICE_ACCOUNT,
+    "google",
+    "workload_service_account",
+    Kind::Text,
+    Fallback::Unset("no workload identity"),
+    "The address of the service account that Google signs for in the name of that identity; its number is what customers of Google Workspace grant the scopes to.",
+    "What customers grant to it, every organization that may use it can read in the name of administrators of its own domains."
+);
+setting!(
+    GOOGLE_WORKLOAD_ORGANIZATIONS,
+    "google",
+    "workload_organizations",
+    Kind::Text,
+    Fallback::Unset("only the root token lets a directory use it"),
+    "The organizations whose administrators may have a directory use the workload identity, by slug or id, separated by commas: in the name of an administrator whose domain the organization has proven, and of no other.",
+    "Whoever is taken off this list is no longer polled by it, unless the root token named the administrator."
+);
+setting!(
     POSTGRES_MAX_CONNECTIONS,
     "postgres",
     "max_connections",
@@ -359,7 +386,7 @@ setting!(
 );
 
 /// Every setting, in the order of the reference page.
-pub static TABLE: [&Setting; 29] = [
+pub static TABLE: [&Setting; 32] = [
     &LISTEN,
     &PUBLIC_URL,
     &DATA,
@@ -386,6 +413,9 @@ pub static TABLE: [&Setting; 29] = [
     &GOOGLE_FULL_POLL_S,
     &GOOGLE_FAST_POLL_S,
     &GOOGLE_STAND_IN_URL,
+    &GOOGLE_WORKLOAD_IDENTITY,
+    &GOOGLE_WORKLOAD_SERVICE_ACCOUNT,
+    &GOOGLE_WORKLOAD_ORGANIZATIONS,
     &POSTGRES_MAX_CONNECTIONS,
     &DNS_SERVERS,
     &FETCH_CA_FILE,

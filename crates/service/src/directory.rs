@@ -28,6 +28,7 @@ use serde_json::json;
 
 use crate::access::off_board_member;
 use crate::caller::Caller;
+use crate::google::consent::withdraw;
 use crate::member_key::{Draft, Issued, end_one, issue_named};
 use crate::membership::settled;
 use crate::role::{mappable, must_not_stand_above};
@@ -224,6 +225,12 @@ pub async fn delete(
     (id, governed): (String, Governed),
     cause: Cause,
 ) -> Result<(), ServiceError> {
+    let asked = id.clone();
+    let source = portcullis.read(move |tx, _| match find(tx, organization, &asked) {
+        Ok(found) => Ok(google::source(tx, organization, found.id)?),
+        Err(_) => Ok(None),
+    });
+    let source = source.await?;
     step_by_step(portcullis, move |tx, moment, after| {
         tx.lock(Lock::Organization(organization))?;
         let found = find(tx, organization, &id)?;
@@ -238,7 +245,11 @@ pub async fn delete(
         }
         Ok(left)
     })
-    .await
+    .await?;
+    if let Some(source) = source {
+        withdraw(portcullis, &source).await;
+    }
+    Ok(())
 }
 
 /// What a step of a deletion left to do.

@@ -45,6 +45,12 @@ pub enum ServiceError {
     /// It governs people: say what becomes of them.
     #[error("it governs people: say `people=keep` or `people=offboard`")]
     GovernsPeople,
+    /// The workload identity of the settings may not be used so.
+    #[error(
+        "the workload identity may be used in the name of an administrator of a domain that is proven here, by an \
+         organization that the operator lists in `google.workload_organizations`; or the root token names them"
+    )]
+    IdentityNotAllowed,
     /// A later version brings it.
     #[error("`{0}` is not available in this version")]
     NotAvailable(&'static str),
@@ -63,6 +69,9 @@ pub enum ServiceError {
     /// Somebody was not signed in.
     #[error(transparent)]
     SignIn(#[from] crate::refusal::SignInRefusal),
+    /// An administrator's consent at Google was not taken.
+    #[error(transparent)]
+    Consent(#[from] crate::google::consent::ConsentRefusal),
     /// A statement of a directory cannot be carried out.
     #[error(transparent)]
     Directory(#[from] DirectoryRefusal),
@@ -113,11 +122,13 @@ impl ServiceError {
             Self::Taken(_) => "taken",
             Self::InUse(_) => "in_use",
             Self::GovernsPeople => "governs_people",
+            Self::IdentityNotAllowed => "identity_not_allowed",
             Self::NotAvailable(_) => "not_available",
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::TooMany { .. } => "too_many_attempts",
             Self::LinkInvalid => "link_invalid",
             Self::SignIn(refusal) => refusal.code(),
+            Self::Consent(refusal) => refusal.code(),
             Self::Directory(DirectoryRefusal::UnknownMember(_)) => "unknown_member",
             Self::Directory(DirectoryRefusal::InvalidValue { .. }) => "invalid_value",
             Self::Directory(DirectoryRefusal::Scim(_)) => "invalid_statement",

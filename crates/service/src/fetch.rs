@@ -35,6 +35,17 @@ pub trait Fetch: Send + Sync {
     ///
     /// [`FetchError::Unresolvable`] if no server gave an answer, [`FetchError::TimedOut`] if none came in time.
     fn txt_records(&self, name: &str) -> FetchFuture<'_, Vec<String>>;
+
+    /// What stands where the operator's settings say that the identity of this machine is: in a file, at an address,
+    /// or at the metadata server of Google Cloud. It takes no address, so that nobody but the operator chooses one.
+    ///
+    /// # Errors
+    ///
+    /// [`FetchError::IdentityUnreadable`], also where the settings name none.
+    fn identity(&self) -> FetchFuture<'_, Vec<u8>> {
+        let why = "the settings name none".to_owned();
+        Box::pin(async { Err(FetchError::IdentityUnreadable { why }) })
+    }
 }
 
 /// The methods that anything here sends.
@@ -239,6 +250,12 @@ pub enum FetchError {
         /// What was wrong.
         why: String,
     },
+    /// The identity of this machine is not to be had where the operator's settings say.
+    #[error("the identity of this machine cannot be read: {why}")]
+    IdentityUnreadable {
+        /// What was tried, and what came of it; nothing of what stood there.
+        why: String,
+    },
 }
 
 impl FetchError {
@@ -256,6 +273,7 @@ impl FetchError {
             Self::Redirected { .. } => "redirected",
             Self::TooLarge { .. } => "too_large",
             Self::Broken { .. } => "broken_answer",
+            Self::IdentityUnreadable { .. } => "identity_unreadable",
         }
     }
 }

@@ -6,7 +6,11 @@
 //! takes nothing away (invariant I11): a page that fails ends the run before anything is written, and somebody who is
 //! missing is asked for by name before they are removed.
 //!
+//! - `source`: where a directory gets its facts and by which right, as somebody wishes it;
 //! - `key`: the service account's key and what it signs;
+//! - `workload`: the identity of this machine in place of a key;
+//! - `consent`: an administrator's consent in place of either;
+//! - `bearer`: access tokens by each of the three;
 //! - `client`: one call of the API, with patience for quotas;
 //! - `reading`: whole lists;
 //! - `comparing`: what differs, and whether the missing are gone;
@@ -14,14 +18,18 @@
 //! - `run`: a run from claim to record, and when the next is due;
 //! - `poller`: all directories, one run each at a time, whichever node it is on.
 
+mod bearer;
 mod client;
 mod comparing;
+pub mod consent;
 mod failure;
 mod key;
 mod poller;
 mod reading;
 mod run;
+mod source;
 mod wire;
+pub mod workload;
 mod writing;
 
 use portcullis_domain::Timestamp;
@@ -29,14 +37,14 @@ use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::DirectoryChange;
 use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind};
-use portcullis_domain::google::{GoogleSource, MY_CUSTOMER};
+use portcullis_domain::google::{GoogleRight, GoogleSource};
 use portcullis_domain::id::{DirectoryId, OrganizationId};
 use portcullis_domain::plan::Plan;
-use portcullis_domain::text::{domain_key, email_key, name};
+use portcullis_domain::text::name;
 use portcullis_store::db::Lock;
 use portcullis_store::google::Poll;
 use portcullis_store::{Tx, apply, google};
-use serde_json::{Value, json};
+use serde_json::json;
 use url::Url;
 
 use crate::caller::Caller;
@@ -46,13 +54,20 @@ use crate::{Moment, ServiceError};
 
 pub use failure::advice;
 pub use key::MAX_KEY_BYTES;
+pub use source::{NewRight, NewSource, SourceChanges};
 
 /// Where Google issues access tokens.
 pub const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
+/// Where an administrator is asked for consent.
+pub const CONSENT_URL: &str = "https://accounts.google.com/o/oauth2/v2/auth";
+/// Where a consent is withdrawn.
+pub const REVOKE_URL: &str = "https://oauth2.googleapis.com/revoke";
+/// Where Google exchanges the token of another platform.
+pub const STS_URL: &str = "https://sts.googleapis.com/v1/token";
+/// Where the IAM Service Account Credentials API is.
+pub const IAM_URL: &str = "https://iamcredentials.googleapis.com/v1";
 /// Where the Directory API is.
 pub const DIRECTORY_URL: &str = "https://admin.googleapis.com/admin/directory/v1";
-/// The longest id of a customer, in bytes; Google's have nine.
-const MAX_CUSTOMER: usize = 64;
 const NOUN: &str = "directory";
 
 /// How directories of Google Workspace are polled.
@@ -62,6 +77,16 @@ pub struct Polling {
     pub token_url: String,
     /// Where the Directory API is, without a slash at the end.
     pub directory_url: String,
+    /// Where an administrator is asked for consent.
+    pub consent_url: String,
+    /// Where a consent is withdrawn.
+    pub revoke_url: String,
+    /// Where the token of another platform is exchanged.
+    pub sts_url: String,
+    /// Where the IAM Service Account Credentials API is, without a slash at the end.
+    pub iam_url: String,
+    /// The identity that the operator's settings name, if they do.
+    pub workload: Option<workload::WorkloadIdentity>,
     /// Seconds between two full polls.
     pub full_every_s: i64,
     /// Seconds between two fast polls.
@@ -75,6 +100,11 @@ impl Default for Polling {
         Self {
             token_url: TOKEN_URL.to_owned(),
             directory_url: DIRECTORY_URL.to_owned(),
+            consent_url: CONSENT_URL.to_owned(),
+            revoke_url: REVOKE_URL.to_owned(),
+            sts_url: STS_URL.to_owned(),
+            iam_url: IAM_URL.to_owned(),
+            workload: None,
             full_every_s: 15 * 60,
             fast_every_s: 60,
             patience_ms: 1_000,
@@ -83,48 +113,28 @@ impl Default for Polling {
 }
 
 impl Polling {
-    /// The same, at a stand-in: tokens at `/token`, the Directory API at its usual path.
+    /// The same, at a stand-in: everything at its usual path, of one host.
     #[must_use]
     pub fn at_stand_in(self, base: &Url) -> Self {
         let base = base.as_str().trim_end_matches('/');
         Self {
             token_url: format!("{base}/token"),
             directory_url: format!("{base}/admin/directory/v1"),
+            consent_url: format!("{base}/o/oauth2/v2/auth"),
+            revoke_url: format!("{base}/revoke"),
+            sts_url: format!("{base}/v1/token"),
+            iam_url: format!("{base}/v1"),
             ..self
         }
     }
 }
 
-/// Where a new directory gets its facts.
-#[derive(Clone)]
-pub struct NewSource {
-    /// The customer's id at Google; the one of the administrator if nothing is said.
-    pub customer: Option<String>,
-    /// The one e-mail domain that is asked for.
-    pub domain: Option<String>,
-    /// The administrator in whose name is asked.
-    pub delegated_admin: String,
-    /// The service account's key file.
-    pub service_account_key: Value,
-}
-
-/// Which parts of a source are to change.
-#[derive(Clone, Default)]
-pub struct SourceChanges {
-    /// The one e-mail domain that is asked for; `Some(None)` asks for all.
-    pub domain: Option<Option<String>>,
-    /// The administrator in whose name is asked.
-    pub delegated_admin: Option<String>,
-    /// Another key file, of this or another service account.
-    pub service_account_key: Option<Value>,
-}
-
 /// What an operator decided that making a source needs.
 #[derive(Clone, Copy)]
 pub struct Ground<'a> {
-    /// What seals the key.
+    /// What seals keys and secrets.
     pub sealing: &'a SealingKey,
-    /// Where tokens are issued: what a key file must name.
+    /// Where tokens are issued, and which identity the settings name.
     pub polling: &'a Polling,
 }
 
@@ -154,22 +164,9 @@ pub fn create(
         connection: None,
         created_at: moment.now,
     };
-    let file = key::parse(&source.service_account_key, &ground.polling.token_url)?;
-    let place = key::place(made.id);
-    let set = GoogleSource {
-        directory: made.id,
-        organization,
-        customer: customer(source.customer.as_deref())?,
-        domain: source.domain.as_deref().map(domain).transpose()?,
-        delegated_admin: admin(&source.delegated_admin)?,
-        key_sealed: file.seal(ground.sealing, &mut moment.random, &place)?,
-        client_email: file.client_email,
-        client_id: file.client_id,
-        key_id: file.key_id,
-        updated_at: moment.now,
-    };
+    let set = source::made(tx, moment, (caller, ground), (organization, made.id), source)?;
     let event = EventDraft::new(Action::DirectoryCreated, Target::new(NOUN, made.id))
-        .with(json!({ "directory": directory::shown(&made), "google": shown(&set) }));
+        .with(json!({ "directory": directory::shown(&made), "google": source::shown(&set) }));
     let changes = vec![
         DirectoryChange::Create(made.clone()).into(),
         DirectoryChange::SetGoogle(Box::new(set.clone())).into(),
@@ -181,7 +178,7 @@ pub fn create(
 }
 
 /// Changes where a directory gets its facts: whoever may, chooses who is in every group of it. The next full poll
-/// begins at once.
+/// begins at once. Gives the former source if its consent is not used any more, to be withdrawn after the commit.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for another kind of directory, a key file or address that
@@ -193,35 +190,33 @@ pub fn update(
     organization: OrganizationId,
     (id, changes): (&str, &SourceChanges),
     cause: Cause,
-) -> Result<(), ServiceError> {
+) -> Result<Option<GoogleSource>, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     let found = directory::find(tx, organization, id)?;
     directory::must_reach(tx, caller, &found)?;
     let was = source_of(tx, &found)?;
-    let mut is = was.clone();
-    if let Some(said) = &changes.domain {
-        is.domain = said.as_deref().map(domain).transpose()?;
-    }
-    if let Some(said) = &changes.delegated_admin {
-        is.delegated_admin = admin(said)?;
-    }
-    if let Some(said) = &changes.service_account_key {
-        let file = key::parse(said, &ground.polling.token_url)?;
-        is.key_sealed = file.seal(ground.sealing, &mut moment.random, &key::place(found.id))?;
-        is.client_email = file.client_email;
-        is.client_id = file.client_id;
-        is.key_id = file.key_id;
-    }
+    let mut is = source::changed(tx, moment, (caller, ground), &was, changes)?;
     if is == was {
-        return Ok(());
+        return Ok(None);
     }
     is.updated_at = moment.now;
-    let event = EventDraft::new(Action::DirectoryUpdated, Target::new(NOUN, found.id))
-        .with(json!({ "from": { "google": shown(&was) }, "to": { "google": shown(&is) } }));
+    set(tx, moment, (&was, is.clone()), cause)?;
+    Ok(consent::is_left_behind(&was, &is).then_some(was))
+}
+
+/// Has a directory get its facts so from now on, and read at once.
+fn set(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (was, is): (&GoogleSource, GoogleSource),
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let (organization, directory) = (is.organization, is.directory);
+    let event = EventDraft::new(Action::DirectoryUpdated, Target::new(NOUN, directory))
+        .with(json!({ "from": { "google": source::shown(was) }, "to": { "google": source::shown(&is) } }));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::SetGoogle(Box::new(is)));
     apply(tx, &plan, moment.now, &mut moment.random)?;
-    google::hasten(tx, found.id, moment.now)?;
-    Ok(())
+    Ok(google::hasten(tx, directory, moment.now)?)
 }
 
 /// Where a directory gets its facts, if it is of this kind.
@@ -235,14 +230,34 @@ pub fn find_source(tx: &mut Tx<'_>, of: &Directory) -> Result<Option<GoogleSourc
     }
 }
 
+/// Whether the last poll found that a consent which was given is good no longer.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn is_consent_revoked(tx: &mut Tx<'_>, source: &GoogleSource) -> Result<bool, ServiceError> {
+    let GoogleRight::Consent(client) = &source.right else { return Ok(false) };
+    let Some(given) = &client.given else { return Ok(false) };
+    let revoked = failure::PollFailure::ConsentRevoked(String::new());
+    Ok(google::poll(tx, source.directory)?.is_some_and(|poll| {
+        poll.error_code.as_deref() == Some(revoked.code()) && poll.finished_at.is_some_and(|at| at > given.at)
+    }))
+}
+
 /// How the polls of a directory stand.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for another kind of directory.
 pub fn find_poll(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Poll, ServiceError> {
     let found = directory::find(tx, organization, id)?;
-    source_of(tx, &found)?;
-    google::poll(tx, found.id)?.ok_or(ServiceError::NotFound(NOUN))
+    let source = source_of(tx, &found)?;
+    let mut poll = google::poll(tx, found.id)?.ok_or(ServiceError::NotFound(NOUN))?;
+    if source.right.asks_as().is_none() {
+        // Nobody is asked, so no poll says so.
+        let missing = failure::PollFailure::ConsentMissing;
+        poll.error_code = Some(missing.code().to_owned());
+        poll.error_message = Some(missing.to_string());
+    }
+    Ok(poll)
 }
 
 /// Has a directory read as soon as nobody reads it: `Sync now`.
@@ -263,35 +278,6 @@ pub fn hasten(
 fn source_of(tx: &mut Tx<'_>, of: &Directory) -> Result<GoogleSource, ServiceError> {
     let other = || ServiceError::invalid(NOUN, "is not polled: only those of the kind `google` are");
     find_source(tx, of)?.ok_or_else(other)
-}
-
-fn customer(said: Option<&str>) -> Result<String, ServiceError> {
-    let said = said.unwrap_or(MY_CUSTOMER);
-    let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
-    if said.is_empty() || said.len() > MAX_CUSTOMER || !said.chars().all(good) {
-        let message = "is `my_customer`, or the customer's id as Admin console → Account shows it";
-        return Err(ServiceError::invalid("google.customer", message));
-    }
-    Ok(said.to_owned())
-}
-
-fn domain(said: &str) -> Result<String, ServiceError> {
-    domain_key(said).map_err(|error| ServiceError::invalid("google.domain", error.to_string()))
-}
-
-fn admin(said: &str) -> Result<String, ServiceError> {
-    email_key(said).map_err(|error| ServiceError::invalid("google.delegated_admin", error.to_string()))
-}
-
-/// A source as an audit event shows it: everything but the key.
-fn shown(source: &GoogleSource) -> Value {
-    json!({
-        "customer": source.customer,
-        "domain": source.domain,
-        "delegated_admin": source.delegated_admin,
-        "service_account": source.client_email,
-        "key_id": source.key_id,
-    })
 }
 
 /// Seconds from now on, never before now.

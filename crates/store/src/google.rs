@@ -5,12 +5,22 @@
 //! `leased_until` by the database's clock, and every write of facts begins with [`keep`].
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::google::GoogleSource;
+use portcullis_domain::google::{
+    ConsentClient, ConsentGiven, GoogleKey, GoogleRight, GoogleSource, WorkloadUse,
+};
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, OrganizationId, RequestId};
 
 use crate::row::{Row, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
+
+macro_rules! source_columns {
+    () => {
+        "directory, organization, customer, domain, asked_by, delegated_admin, client_email, client_id, key_id, \
+         key_sealed, vouched_at, hosted_domain, client_secret_sealed, consented_by, consented_at, refresh_sealed, \
+         updated_at"
+    };
+}
 
 macro_rules! poll_columns {
     () => {
@@ -28,10 +38,14 @@ macro_rules! people_columns {
 
 const SET: Statement = Statement::change(
     "google.set",
-    "INSERT INTO google_sources (directory, organization, customer, domain, delegated_admin, client_email, client_id, \
-     key_id, key_sealed, updated_at) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
-     ON CONFLICT (directory) DO UPDATE SET customer = $3, domain = $4, delegated_admin = $5, client_email = $6, \
-     client_id = $7, key_id = $8, key_sealed = $9, updated_at = $10",
+    concat!(
+        "INSERT INTO google_sources (",
+        source_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+         ON CONFLICT (directory) DO UPDATE SET customer = $3, domain = $4, asked_by = $5, delegated_admin = $6, \
+         client_email = $7, client_id = $8, key_id = $9, key_sealed = $10, vouched_at = $11, hosted_domain = $12, \
+         client_secret_sealed = $13, consented_by = $14, consented_at = $15, refresh_sealed = $16, updated_at = $17"
+    ),
 );
 const DELETE: Statement = Statement::change(
     "google.delete",
@@ -39,8 +53,7 @@ const DELETE: Statement = Statement::change(
 );
 const SOURCE: Statement = Statement::read(
     "google.source",
-    "SELECT directory, organization, customer, domain, delegated_admin, client_email, client_id, key_id, key_sealed, \
-     updated_at FROM google_sources WHERE directory = $1 AND organization = $2",
+    concat!("SELECT ", source_columns!(), " FROM google_sources WHERE directory = $1 AND organization = $2"),
 );
 const BEGIN: Statement = Statement::note(
     "google.begin",
@@ -59,7 +72,8 @@ const DUE: Statement = Statement::read(
     "google.due",
     "SELECT google_polls.directory, google_polls.organization FROM google_polls JOIN google_sources \
      ON google_sources.directory = google_polls.directory \
-     WHERE due_at <= $1 AND leased_until <= $2 ORDER BY due_at LIMIT $3",
+     WHERE due_at <= $1 AND leased_until <= $2 AND (asked_by <> 'consent' OR refresh_sealed IS NOT NULL) \
+     ORDER BY due_at LIMIT $3",
 );
 const CLAIM: Statement = Statement::note(
     "google.claim",
@@ -196,6 +210,13 @@ pub struct KnownGroup {
 }
 
 pub(crate) fn set(tx: &mut Tx<'_>, source: &GoogleSource) -> Result<(), StoreError> {
+    let (mut key, mut workload, mut consent) = (None, None, None);
+    match &source.right {
+        GoogleRight::Key(is) => key = Some(is),
+        GoogleRight::Workload(is) => workload = Some(is),
+        GoogleRight::Consent(is) => consent = Some(is),
+    }
+    let given = consent.and_then(|c| c.given.as_ref());
     tx.run(
         &SET,
         params![
@@ -203,11 +224,18 @@ pub(crate) fn set(tx: &mut Tx<'_>, source: &GoogleSource) -> Result<(), StoreErr
             source.organization,
             source.customer,
             source.domain,
-            source.delegated_admin,
-            source.client_email,
-            source.client_id,
-            source.key_id,
-            source.key_sealed,
+            source.right.as_str(),
+            source.right.delegated_admin(),
+            key.map(|k| &k.client_email),
+            key.map(|k| &k.client_id).or(consent.map(|c| &c.client_id)),
+            key.map(|k| &k.key_id),
+            key.map(|k| &k.key_sealed),
+            workload.and_then(|w| w.vouched_at),
+            consent.map(|c| &c.hosted_domain),
+            consent.map(|c| &c.client_secret_sealed),
+            given.map(|g| &g.by),
+            given.map(|g| g.at),
+            given.map(|g| &g.refresh_sealed),
             source.updated_at,
         ],
     )
@@ -267,19 +295,47 @@ pub fn source(
     organization: OrganizationId,
     directory: DirectoryId,
 ) -> Result<Option<GoogleSource>, StoreError> {
-    let Some(row) = tx.row(&SOURCE, params![directory, organization])? else { return Ok(None) };
-    Ok(Some(GoogleSource {
+    tx.row(&SOURCE, params![directory, organization])?.as_ref().map(read_source).transpose()
+}
+
+fn read_source(row: &Row) -> Result<GoogleSource, StoreError> {
+    let text = |column: usize| row.text(column).map(str::to_owned);
+    let delegated_admin = || text(5);
+    let right = match row.text(4)? {
+        "service_account" => GoogleRight::Key(GoogleKey {
+            delegated_admin: delegated_admin()?,
+            client_email: text(6)?,
+            client_id: text(7)?,
+            key_id: text(8)?,
+            key_sealed: text(9)?,
+        }),
+        "workload_identity" => GoogleRight::Workload(WorkloadUse {
+            delegated_admin: delegated_admin()?,
+            vouched_at: row.opt_at(10)?,
+        }),
+        "consent" => GoogleRight::Consent(ConsentClient {
+            client_id: text(7)?,
+            hosted_domain: text(11)?,
+            client_secret_sealed: text(12)?,
+            given: match row.opt_text(15)? {
+                Some(sealed) => {
+                    Some(ConsentGiven { by: text(13)?, at: row.at(14)?, refresh_sealed: sealed.to_owned() })
+                }
+                None => None,
+            },
+        }),
+        other => {
+            return Err(StoreError::Inconsistent(format!("a source has the unknown right `{other}`")));
+        }
+    };
+    Ok(GoogleSource {
         directory: row.parsed(0)?,
         organization: row.parsed(1)?,
-        customer: row.text(2)?.to_owned(),
+        customer: text(2)?,
         domain: row.opt_text(3)?.map(str::to_owned),
-        delegated_admin: row.text(4)?.to_owned(),
-        client_email: row.text(5)?.to_owned(),
-        client_id: row.text(6)?.to_owned(),
-        key_id: row.text(7)?.to_owned(),
-        key_sealed: row.text(8)?.to_owned(),
-        updated_at: row.at(9)?,
-    }))
+        right,
+        updated_at: row.at(16)?,
+    })
 }
 
 /// Begins to poll a directory, first of all everything, at `at`.

@@ -14,6 +14,7 @@ pub mod backup;
 pub mod bearer;
 pub mod checkup;
 pub mod connection;
+pub mod consent;
 pub mod db;
 pub mod dialect;
 pub mod directory;

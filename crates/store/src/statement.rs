@@ -56,6 +56,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::bearer::ALL,
         crate::checkup::ALL,
         crate::connection::ALL,
+        crate::consent::ALL,
         crate::dialect::ALL,
         crate::directory::ALL,
         crate::directory_group::ALL,

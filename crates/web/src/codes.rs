@@ -73,12 +73,16 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
         ServiceError::Invalid { .. } => ServiceError::Taken("slug"),
         ServiceError::Taken(_) => ServiceError::InUse("thing"),
         ServiceError::InUse(_) => ServiceError::GovernsPeople,
-        ServiceError::GovernsPeople => ServiceError::NotAvailable("kind"),
+        ServiceError::GovernsPeople => ServiceError::IdentityNotAllowed,
+        ServiceError::IdentityNotAllowed => ServiceError::NotAvailable("kind"),
         ServiceError::NotAvailable(_) => ServiceError::IdempotencyMismatch,
         ServiceError::IdempotencyMismatch => ServiceError::TooMany { retry_after_s: 1 },
         ServiceError::TooMany { .. } => ServiceError::LinkInvalid,
-        // Sign-ins answer with a page, SCIM with errors of its own.
-        ServiceError::LinkInvalid | ServiceError::SignIn(_) | ServiceError::Directory(_) => {
+        // Sign-ins and consents answer with a page, SCIM with errors of its own.
+        ServiceError::LinkInvalid
+        | ServiceError::SignIn(_)
+        | ServiceError::Consent(_)
+        | ServiceError::Directory(_) => {
             ServiceError::Upstream("the provider did not answer as it must".to_owned())
         }
         ServiceError::Upstream(_) => ServiceError::Store(StoreError::Unavailable(String::new())),

@@ -41,9 +41,10 @@ pub const fn status(error: &ServiceError) -> StatusCode {
     match error {
         ServiceError::NotFound(_) => StatusCode::NOT_FOUND,
         ServiceError::Unauthenticated => StatusCode::UNAUTHORIZED,
-        ServiceError::Forbidden(_) | ServiceError::RootOnly | ServiceError::MissingScope(_) => {
-            StatusCode::FORBIDDEN
-        }
+        ServiceError::Forbidden(_)
+        | ServiceError::RootOnly
+        | ServiceError::MissingScope(_)
+        | ServiceError::IdentityNotAllowed => StatusCode::FORBIDDEN,
         ServiceError::Refused(refusal) => match refusal {
             Refusal::Text(_) => StatusCode::BAD_REQUEST,
             Refusal::AboveOwnRank => StatusCode::FORBIDDEN,
@@ -66,7 +67,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         ServiceError::Invalid { .. } | ServiceError::LinkInvalid => StatusCode::BAD_REQUEST,
         ServiceError::Taken(_) | ServiceError::InUse(_) | ServiceError::GovernsPeople => StatusCode::CONFLICT,
         ServiceError::NotAvailable(_) | ServiceError::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
-        ServiceError::SignIn(_) => StatusCode::FORBIDDEN,
+        ServiceError::SignIn(_) | ServiceError::Consent(_) => StatusCode::FORBIDDEN,
         ServiceError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         ServiceError::Directory(
             DirectoryRefusal::UnknownMember(_)

@@ -23,7 +23,7 @@ fn error(status: u16, reason: &str, message: &str) -> GoogleAnswer {
         "message": message,
         "errors": [{ "message": message, "domain": "global", "reason": reason }],
     } });
-    GoogleAnswer { status, retry_after_s: None, body }
+    GoogleAnswer { status, ..GoogleAnswer::ok(body) }
 }
 
 /// The parameters of a call.
@@ -43,7 +43,7 @@ pub(super) fn answer(shared: &Shared, state: &mut State, call: &GoogleCall<'_>) 
     let Some(issued) = issued else {
         return error(401, "authError", "Request had invalid authentication credentials.");
     };
-    if issued.rights == Rights::None {
+    if issued.rights != Rights::Directory {
         return error(403, "forbidden", "Not Authorized to access this resource/api");
     }
     if let Some(failed) = failing(state) {

@@ -1,5 +1,5 @@
-//! The token endpoint of service accounts (RFC 7523 as Google documents it): what an assertion must say, and who signed
-//! it. As strict as Google, so that a poller that is let in here is let in there.
+//! The token endpoint: what an assertion of a service account must say, and who signed it (RFC 7523 as Google documents
+//! it). The other grants are those of consents. As strict as Google, so that a poller that is let in here is let in there.
 
 use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, UnparsedPublicKey};
 use base64::Engine as _;
@@ -8,12 +8,12 @@ use serde_json::{Value, json};
 use url::form_urlencoded;
 
 use super::workspace::CLIENT_EMAIL;
-use super::{AccessToken, GoogleAnswer, GoogleCall, GoogleFault, Rights, Shared, State};
+use super::{AccessToken, GoogleAnswer, GoogleCall, GoogleFault, Rights, Shared, State, consent};
 
 /// The grant (RFC 7523 §2.1).
 const GRANT: &str = "urn:ietf:params:oauth:grant-type:jwt-bearer";
 /// What the administrator granted to the service account.
-const SCOPES: [&str; 4] = [
+pub(super) const SCOPES: [&str; 4] = [
     "https://www.googleapis.com/auth/admin.directory.user.readonly",
     "https://www.googleapis.com/auth/admin.directory.group.readonly",
     "https://www.googleapis.com/auth/admin.directory.group.member.readonly",
@@ -24,11 +24,11 @@ const MAX_LIFE_S: i64 = 3600;
 /// How far clocks may differ, in seconds.
 const MAX_SKEW_S: i64 = 300;
 /// How long an access token serves, in seconds.
-const TOKEN_LIFE_S: i64 = 3599;
+pub(super) const TOKEN_LIFE_S: i64 = 3599;
 
-fn refused(status: u16, error: &str, why: &str) -> GoogleAnswer {
+pub(super) fn refused(status: u16, error: &str, why: &str) -> GoogleAnswer {
     let body = json!({ "error": error, "error_description": why });
-    GoogleAnswer { status, retry_after_s: None, body }
+    GoogleAnswer { status, ..GoogleAnswer::ok(body) }
 }
 
 pub(super) fn issue(shared: &Shared, state: &mut State, call: &GoogleCall<'_>) -> GoogleAnswer {
@@ -37,8 +37,10 @@ pub(super) fn issue(shared: &Shared, state: &mut State, call: &GoogleCall<'_>) -
     }
     let form: Vec<(String, String)> = form_urlencoded::parse(call.body).into_owned().collect();
     let field = |name: &str| form.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str());
-    if field("grant_type") != Some(GRANT) {
-        return refused(400, "unsupported_grant_type", "Invalid grant_type");
+    match field("grant_type") {
+        Some(GRANT) => {}
+        Some("authorization_code" | "refresh_token") => return consent::grant(shared, state, &form),
+        _ => return refused(400, "unsupported_grant_type", "Invalid grant_type"),
     }
     let Some(claims) = field("assertion").and_then(|text| verified(shared, text)) else {
         return refused(400, "invalid_grant", "Invalid JWT Signature.");

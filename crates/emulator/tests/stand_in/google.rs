@@ -3,13 +3,14 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_emulator::{
-    GOOGLE_TOKEN_URL, GoogleCall, GoogleFault, GoogleGroup, GooglePerson, GoogleSettings, GoogleWorkspace,
-    Surroundings, Workspace,
+    GOOGLE_TOKEN_URL, GoogleCall, GoogleChoice, GoogleFault, GoogleGroup, GooglePerson, GoogleSettings,
+    GoogleWorkspace, Surroundings, Workspace,
 };
 use portcullis_oidc::algorithm::SigningAlg;
+use portcullis_oidc::pkce::CodeVerifier;
 use portcullis_oidc::provider::SigningKey;
 use serde_json::{Value, json};
-use url::form_urlencoded;
+use url::{Url, form_urlencoded};
 
 const NOW: i64 = 1_800_000_000;
 const USERS: &str = "https://www.googleapis.com/auth/admin.directory.user.readonly";
@@ -171,4 +172,105 @@ fn it_fails_as_it_is_told_and_until_it_is_mended() {
     assert_eq!(status(), 200);
     google.revoke_tokens();
     assert_eq!(status(), 401);
+}
+
+fn post(google: &GoogleWorkspace, path: &str, bearer: Option<&str>, body: &str) -> (u16, Value) {
+    let authorization = bearer.map(|bearer| format!("Bearer {bearer}"));
+    let call = GoogleCall {
+        method: "POST",
+        path,
+        query: "",
+        authorization: authorization.as_deref(),
+        body: body.as_bytes(),
+    };
+    let answer = google.answer(&call);
+    (answer.status, answer.body)
+}
+
+fn form(fields: &[(&str, &str)]) -> String {
+    form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish()
+}
+
+#[test]
+fn a_code_is_good_once_for_its_client_its_address_and_its_verifier() {
+    const CALLBACK: &str = "https://portcullis.test/callback";
+    let google = stand_in(1);
+    let (client_id, secret) = google.oauth_client(CALLBACK);
+    let verifier = CodeVerifier::from_random(&[7; 32]);
+    let code = || {
+        let mut page = Url::parse("https://accounts.google.com/o/oauth2/v2/auth").unwrap();
+        page.query_pairs_mut().extend_pairs([
+            ("client_id", client_id),
+            ("redirect_uri", CALLBACK),
+            ("scope", USERS),
+            ("state", "s"),
+            ("access_type", "offline"),
+            ("code_challenge", verifier.challenge().as_str()),
+        ]);
+        let choice = GoogleChoice { account: "admin@acme.test".to_owned(), ..GoogleChoice::default() };
+        let back = Url::parse(&google.consent(&page, &choice).unwrap()).unwrap();
+        back.query_pairs().find(|(name, _)| name == "code").unwrap().1.into_owned()
+    };
+    let exchange = |code: &str, fields: [(&str, &str); 3]| {
+        let [secret, address, verifier] = fields;
+        let fixed = [("grant_type", "authorization_code"), ("client_id", client_id), ("code", code)];
+        let (status, answer) =
+            post(&google, "/token", None, &form(&[fixed.as_slice(), &[secret, address, verifier]].concat()));
+        (status, answer)
+    };
+    let right = [
+        ("client_secret", secret.as_str()),
+        ("redirect_uri", CALLBACK),
+        ("code_verifier", verifier.expose()),
+    ];
+    let [good_secret, address, proof] = right;
+    let other = CodeVerifier::from_random(&[8; 32]);
+    assert_eq!(exchange(&code(), [("client_secret", "x"), address, proof]).0, 401);
+    assert_eq!(exchange(&code(), [good_secret, ("redirect_uri", "https://evil.test"), proof]).0, 400);
+    assert_eq!(exchange(&code(), [good_secret, address, ("code_verifier", other.expose())]).0, 400);
+    let once = code();
+    let (status, answer) = exchange(&once, right);
+    assert_eq!((status, answer["scope"].as_str()), (200, Some(USERS)), "{answer}");
+    assert_eq!(exchange(&once, right).0, 400, "once");
+    let refresh = answer["refresh_token"].as_str().unwrap();
+    let again = form(&[
+        ("grant_type", "refresh_token"),
+        ("client_id", client_id),
+        ("client_secret", &secret),
+        ("refresh_token", refresh),
+    ]);
+    assert_eq!(post(&google, "/token", None, &again).0, 200);
+    assert_eq!(post(&google, "/revoke", None, &form(&[("token", refresh)])).0, 200);
+    assert_eq!(post(&google, "/token", None, &again).1["error"], "invalid_grant");
+    assert_eq!(post(&google, "/revoke", None, &form(&[("token", refresh)])).0, 400);
+}
+
+#[test]
+fn only_the_identity_of_the_machine_has_assertions_signed_and_none_that_live_long() {
+    let google = stand_in(1);
+    let path = format!("/v1/projects/-/serviceAccounts/{}:signJwt", google.service_account());
+    let payload = |claims: &Value| json!({ "payload": claims.to_string() }).to_string();
+    let reader = bearer(&google);
+    assert_eq!(
+        post(&google, &path, Some(&reader), &payload(&claims())).0,
+        403,
+        "a reader's token signs nothing"
+    );
+    assert_eq!(post(&google, &path, None, &payload(&claims())).0, 401);
+    let machine = google.metadata()["access_token"].as_str().unwrap().to_owned();
+    let (status, _) = get(&google, &machine, "/users", "customer=my_customer");
+    assert_eq!(status, 403, "the machine itself reads nobody");
+    let mut long = claims();
+    long["exp"] = json!(NOW + 13 * 3600);
+    assert_eq!(post(&google, &path, Some(&machine), &payload(&long)).0, 400);
+    assert_eq!(post(&google, &path, Some(&machine), "{}").0, 400);
+    let elsewhere = path.replace("provisioning@", "other@");
+    assert_eq!(post(&google, &elsewhere, Some(&machine), &payload(&claims())).0, 404);
+    let (status, signed) = post(&google, &path, Some(&machine), &payload(&claims()));
+    assert_eq!(status, 200, "{signed}");
+    let assertion = signed["signedJwt"].as_str().unwrap();
+    let grant = [("grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"), ("assertion", assertion)];
+    assert_eq!(post(&google, "/token", None, &form(&grant)).0, 200);
+    google.fail(GoogleFault::NotTokenCreator);
+    assert_eq!(post(&google, &path, Some(&machine), &payload(&claims())).0, 403);
 }

@@ -7,12 +7,14 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use portcullis_service::google::workload::is_account;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
 use super::{
     ALLOW_NETWORKS, ALLOW_PRIVATE_NETWORKS, BEHIND_PROXY, DATA, DATABASE, DNS_SERVERS, FETCH_CA_FILE,
-    GOOGLE_FAST_POLL_S, GOOGLE_FULL_POLL_S, GOOGLE_STAND_IN_URL, HTTP_BODY_PAUSE_S, HTTP_DRAIN_S,
+    GOOGLE_FAST_POLL_S, GOOGLE_FULL_POLL_S, GOOGLE_STAND_IN_URL, GOOGLE_WORKLOAD_IDENTITY,
+    GOOGLE_WORKLOAD_ORGANIZATIONS, GOOGLE_WORKLOAD_SERVICE_ACCOUNT, HTTP_BODY_PAUSE_S, HTTP_DRAIN_S,
     HTTP_HEADER_TIMEOUT_S, HTTP_MAX_CONNECTIONS, HTTP_MAX_HEADER_BYTES, LISTEN, LOG_FILTER, LOG_FORMAT,
     Loaded, OTLP_ENDPOINT, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem, ROOT_TOKEN, SEALING_KEY_FILE,
     SESSION_ABSOLUTE_S, SESSION_IDLE_S, Setting, SettingsError, Sources, TLS_CERT, TLS_KEY, TRACE_MAX_COUNT,
@@ -88,6 +90,11 @@ pub struct Settings {
     pub google_full_poll: Duration,
     pub google_fast_poll: Duration,
     pub google_stand_in_url: Option<Url>,
+    /// `metadata`, or a path.
+    pub google_workload_identity: Option<String>,
+    pub google_workload_service_account: Option<String>,
+    /// Slugs or ids.
+    pub google_workload_organizations: Vec<String>,
     pub postgres_max_connections: usize,
     /// Empty: the system's.
     pub dns_servers: Vec<SocketAddr>,
@@ -192,6 +199,22 @@ impl Settings {
                 "`google.stand_in_url` needs `allow_private_networks`: a stand-in is for development and tests",
             ),
             (
+                self.google_workload_identity.is_some() != self.google_workload_service_account.is_some(),
+                "`google.workload_identity` and `google.workload_service_account` must be given together",
+            ),
+            (
+                self.google_workload_service_account.as_deref().is_some_and(|account| !is_account(account)),
+                "`google.workload_service_account` must be the address of a service account",
+            ),
+            (
+                !self.google_workload_organizations.is_empty() && self.google_workload_identity.is_none(),
+                "`google.workload_organizations` needs `google.workload_identity`",
+            ),
+            (
+                self.google_workload_organizations.len() > kind::MAX_LIST_ENTRIES,
+                "`google.workload_organizations` must have at most 256 entries",
+            ),
+            (
                 self.google_fast_poll > self.google_full_poll,
                 "`google.fast_poll_s` must not be longer than `google.full_poll_s`",
             ),
@@ -266,6 +289,9 @@ fn read(loaded: &Loaded) -> Result<Settings, Problem> {
         google_full_poll: from.seconds(&GOOGLE_FULL_POLL_S)?,
         google_fast_poll: from.seconds(&GOOGLE_FAST_POLL_S)?,
         google_stand_in_url: from.wanted(&GOOGLE_STAND_IN_URL, kind::url)?,
+        google_workload_identity: loaded.text(&GOOGLE_WORKLOAD_IDENTITY).map(str::to_owned),
+        google_workload_service_account: loaded.text(&GOOGLE_WORKLOAD_SERVICE_ACCOUNT).map(str::to_owned),
+        google_workload_organizations: from.words(&GOOGLE_WORKLOAD_ORGANIZATIONS),
         postgres_max_connections: from.number(&POSTGRES_MAX_CONNECTIONS)?,
         dns_servers: from.wanted(&DNS_SERVERS, kind::addresses)?.unwrap_or_default(),
         fetch_ca_file: from.path(&FETCH_CA_FILE),
@@ -306,6 +332,12 @@ impl Reader<'_> {
 
     fn path(&self, setting: &Setting) -> Option<PathBuf> {
         self.loaded.text(setting).map(PathBuf::from)
+    }
+
+    /// What stands between commas.
+    fn words(&self, setting: &Setting) -> Vec<String> {
+        let text = self.loaded.text(setting).unwrap_or_default();
+        text.split(',').map(str::trim).filter(|word| !word.is_empty()).map(str::to_owned).collect()
     }
 
     fn malformed(&self, setting: &Setting) -> Problem {

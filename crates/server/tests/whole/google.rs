@@ -2,10 +2,12 @@
 
 use std::time::{Duration, Instant};
 
-use portcullis_emulator::{GoogleFault, GoogleGroup, GooglePerson, GoogleServer, GoogleSettings, Workspace};
+use portcullis_emulator::{
+    Browser, GoogleFault, GoogleGroup, GooglePerson, GoogleServer, GoogleSettings, GoogleSigns, Workspace,
+};
 use serde_json::{Value, json};
 
-use crate::harness::{Server, surroundings};
+use crate::harness::{Server, accept, surroundings};
 
 /// How long a test waits for a poll to show.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -31,14 +33,33 @@ async fn google() -> GoogleServer {
     GoogleServer::start(listener, settings).unwrap()
 }
 
-/// A server that asks the stand-in, everything each minute and who left each second.
-async fn server(google: &GoogleServer) -> Server {
-    Server::sqlite_with(vec![
+/// A server that asks the stand-in, everything each minute and who left each second; with these settings beside.
+async fn server(google: &GoogleServer, more: Vec<(&'static str, String)>) -> Server {
+    let mut settings = vec![
         ("PORTCULLIS_GOOGLE_STAND_IN_URL", google.base().to_owned()),
         ("PORTCULLIS_GOOGLE_FULL_POLL_S", "60".to_owned()),
         ("PORTCULLIS_GOOGLE_FAST_POLL_S", "1".to_owned()),
-    ])
-    .await
+    ];
+    settings.extend(more);
+    Server::sqlite_with(settings).await
+}
+
+/// Makes a directory of the kind `google` that is asked so; its id.
+async fn directory(server: &Server, google: Value) -> String {
+    let wish =
+        json!({ "kind": "google", "name": "Google Workspace", "default_role": "member", "google": google });
+    let made = server.root("POST", &format!("{ORGANIZATION}/directories"), wish).await;
+    made["id"].as_str().unwrap().to_owned()
+}
+
+/// Waits until a full poll has succeeded.
+async fn read_whole(server: &Server, directory: &str) {
+    until("a full poll", async || {
+        let sync = sync(server, directory).await;
+        assert_eq!(sync["error"], Value::Null, "{sync}");
+        (!sync["last_full_success_at"].is_null()).then_some(())
+    })
+    .await;
 }
 
 /// Asks again until the answer is as wanted.
@@ -65,7 +86,7 @@ async fn sync(server: &Server, directory: &str) -> Value {
 #[tokio::test]
 async fn people_of_google_workspace_come_act_and_leave_and_no_failure_takes_anybody() {
     let google = google().await;
-    let mut server = server(&google).await;
+    let mut server = server(&google, vec![]).await;
     server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
     let made = json!({
         "kind": "google", "name": "Google Workspace", "settle_s": 0,
@@ -126,4 +147,84 @@ async fn people_of_google_workspace_come_act_and_leave_and_no_failure_takes_anyb
     assert!(metrics.contains(r#"portcullis_google_polls_total{kind="full",outcome="ok"}"#), "{metrics}");
     let (_, status) = server.terminate();
     assert!(status.success());
+}
+
+#[tokio::test]
+async fn people_are_read_without_a_key_by_the_identity_that_the_settings_name() {
+    let google = google().await;
+    let folder = tempfile::tempdir().unwrap();
+    let (token, configuration) = (folder.path().join("token"), folder.path().join("pool.json"));
+    let base = (google.base(), google.base());
+    let (subject, said) =
+        google.workspace().federation(base, token.to_str().unwrap(), GoogleSigns::Impersonated);
+    std::fs::write(&configuration, said.to_string()).unwrap();
+    std::fs::write(&token, subject).unwrap();
+    for identity in ["metadata", configuration.to_str().unwrap()] {
+        let settings = vec![
+            ("PORTCULLIS_GOOGLE_WORKLOAD_IDENTITY", identity.to_owned()),
+            ("PORTCULLIS_GOOGLE_WORKLOAD_SERVICE_ACCOUNT", google.workspace().service_account().to_owned()),
+        ];
+        let server = server(&google, settings).await;
+        server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+        let asked = json!({ "authorization": "workload_identity", "delegated_admin": "admin@acme.test" });
+        let directory = directory(&server, asked).await;
+        read_whole(&server, &directory).await;
+        assert_eq!(member(&server, "ada").await.unwrap()["state"], "active", "{identity}");
+        let path = format!("{ORGANIZATION}/directories/{directory}");
+        let shown = server.root("GET", &path, Value::Null).await;
+        assert_eq!(shown["google"]["service_account"], google.workspace().service_account(), "{shown}");
+        if identity == "metadata" {
+            continue;
+        }
+        // The platform stops giving the token; nobody leaves, and it goes on with the next one.
+        std::fs::remove_file(&token).unwrap();
+        until("a poll without a token", async || {
+            (sync(&server, &directory).await["error"]["code"] == "identity_unreadable").then_some(())
+        })
+        .await;
+        assert_eq!(member(&server, "ada").await.unwrap()["state"], "active");
+        std::fs::write(&token, subject).unwrap();
+        google.workspace().change(|company| company.person_mut("1001").unwrap().suspended = true);
+        until("Ada's end", async || {
+            (member(&server, "ada").await.unwrap()["state"] == "deprovisioned").then_some(())
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
+async fn an_administrator_consents_in_a_browser_and_their_people_are_read_until_they_take_it_back() {
+    let google = google().await;
+    let server = server(&google, vec![]).await;
+    server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+    let invited = json!({ "email": "olivia@elsewhere.test", "role": "admin" });
+    let invited = server.root("POST", &format!("{ORGANIZATION}/invitations"), invited).await;
+    let session = accept(&server, invited["link"].as_str().unwrap()).await;
+    let mut browser = Browser::new().unwrap();
+    browser.set_cookie(&server.base, "portcullis", &session).unwrap();
+    let callback = format!("{}/google/consent/callback", server.base);
+    let (client_id, client_secret) = google.workspace().oauth_client(&callback);
+    let asked = json!({
+        "authorization": "consent", "hosted_domain": "acme.test",
+        "client_id": client_id, "client_secret": client_secret,
+    });
+    let directory = directory(&server, asked).await;
+    let path = format!("{ORGANIZATION}/directories/{directory}");
+    let consent = async || server.root("GET", &path, Value::Null).await["google"]["consent"].clone();
+    let pending = consent().await;
+    assert_eq!((&pending["state"], &pending["redirect_uri"]), (&json!("pending"), &json!(callback)));
+    let link = pending["link"].as_str().unwrap();
+    assert!(browser.open(link).await.unwrap().body.contains("Go to Google"));
+    let at_google = browser.submit(link, &[]).await.unwrap().url;
+    let scopes = at_google.query_pairs().find(|(name, _)| name == "scope").unwrap().1.into_owned();
+    let ticked = scopes.split(' ').map(|scope| ("scope", scope)).chain([("account", "admin@acme.test")]);
+    let done = browser.submit(at_google.as_str(), &ticked.collect::<Vec<_>>()).await.unwrap();
+    assert!(done.status == 200 && done.body.contains("The consent was taken"), "{}", done.body);
+    read_whole(&server, &directory).await;
+    assert_eq!(member(&server, "ada").await.unwrap()["state"], "active");
+    google.workspace().withdraw_consents();
+    until("a withdrawn consent", async || (consent().await["state"] == "revoked").then_some(())).await;
+    let sync = sync(&server, &directory).await;
+    assert!(sync["error"]["advice"].as_str().unwrap().contains("link"), "{sync}");
+    assert_eq!(member(&server, "ada").await.unwrap()["state"], "active", "nobody leaves by that");
 }

@@ -21,6 +21,30 @@ pub(super) enum PollFailure {
     /// The scopes were not granted.
     #[error("the scopes are not granted to the service account: {0}")]
     NotDelegated(String),
+    /// The operator's settings name no workload identity.
+    #[error("the settings of this server name no workload identity")]
+    IdentityOff,
+    /// The organization may not use the workload identity in the name of that administrator.
+    #[error("this organization may not use the workload identity in the name of `{0}`")]
+    IdentityNotAllowed(String),
+    /// The identity of the machine cannot be read.
+    #[error("{0}")]
+    IdentityUnreadable(String),
+    /// Google does not take the identity of the machine.
+    #[error("Google refused the workload identity: {0}")]
+    IdentityRefused(String),
+    /// Nobody has consented.
+    #[error("no administrator has consented")]
+    ConsentMissing,
+    /// The consent is no longer good.
+    #[error("the consent was withdrawn or ran out: {0}")]
+    ConsentRevoked(String),
+    /// The OAuth client is not taken.
+    #[error("Google refused the OAuth client: {0}")]
+    ClientRefused(String),
+    /// The consent gives less than is needed, or more.
+    #[error("the consent does not give what is needed: {0}")]
+    ConsentOther(String),
     /// The administrator may not read it.
     #[error("the administrator may not read the directory: {0}")]
     AccessDenied(String),
@@ -93,6 +117,14 @@ impl PollFailure {
             Self::KeyUnusable(_) => "key_unusable",
             Self::TokenRefused(_) => "token_refused",
             Self::NotDelegated(_) => "not_delegated",
+            Self::IdentityOff => "identity_off",
+            Self::IdentityNotAllowed(_) => "identity_not_allowed",
+            Self::IdentityUnreadable(_) => "identity_unreadable",
+            Self::IdentityRefused(_) => "identity_refused",
+            Self::ConsentMissing => "consent_missing",
+            Self::ConsentRevoked(_) => "consent_revoked",
+            Self::ClientRefused(_) => "client_refused",
+            Self::ConsentOther(_) => "consent_other_scopes",
             Self::AccessDenied(_) => "access_denied",
             Self::ApiDisabled(_) => "api_disabled",
             Self::CustomerUnknown(_) => "customer_unknown",
@@ -122,8 +154,33 @@ pub fn advice(code: &str) -> &'static str {
             "in Admin console → Security → API controls → Domain-wide delegation, add the service account's client id \
              with the four scopes of the guide; Google takes minutes, at most a day, to see it"
         }
+        "identity_off" => {
+            "the operator sets `google.workload_identity` and `google.workload_service_account`, or this directory gets \
+             another right"
+        }
+        "identity_not_allowed" => {
+            "prove the domain of `delegated_admin` here, and have the operator list this organization in \
+             `google.workload_organizations`; or have the root token name `delegated_admin`"
+        }
+        "identity_unreadable" => {
+            "the operator looks at `google.workload_identity`: the file, address or metadata server that it names must \
+             give a token"
+        }
+        "identity_refused" => {
+            "the operator checks the pool's audience and that this identity has the role Service Account Token Creator \
+             on the service account"
+        }
+        "consent_missing" => "a member who may write directories opens the link of `consent`",
+        "consent_revoked" => {
+            "open the link of `consent` again; if it ended after seven days, publish the OAuth client's consent screen \
+             as internal"
+        }
+        "client_refused" => {
+            "check the OAuth client's id and secret in Google Cloud (Google Auth Platform → Clients) and PATCH them"
+        }
+        "consent_other_scopes" => "open the link of `consent` again and leave every box ticked",
         "access_denied" => {
-            "give `delegated_admin` an administrator role that reads users, groups and organizational units"
+            "give `delegated_admin`, or whoever consented, an administrator role that reads users, groups and organizational units"
         }
         "api_disabled" => "switch on the Admin SDK API in the Google Cloud project of the service account",
         "customer_unknown" => "check `customer` and `domain`: they must belong to `delegated_admin`",
@@ -145,6 +202,9 @@ pub fn advice(code: &str) -> &'static str {
 
 impl From<FetchError> for PollFailure {
     fn from(error: FetchError) -> Self {
+        if matches!(error, FetchError::IdentityUnreadable { .. }) {
+            return Self::IdentityUnreadable(error.to_string());
+        }
         Self::Unreachable { code: error.code(), message: error.to_string() }
     }
 }

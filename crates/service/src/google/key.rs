@@ -5,7 +5,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_domain::google::GoogleSource;
+use portcullis_domain::google::GoogleKey;
 use portcullis_domain::id::DirectoryId;
 use portcullis_domain::{Random, Timestamp};
 use portcullis_oidc::algorithm::SigningAlg;
@@ -22,10 +22,12 @@ pub const MAX_KEY_BYTES: usize = 16 * 1024;
 /// The longest name in it, in bytes.
 const MAX_NAME: usize = 320;
 /// What is asked for: to read, nothing else.
-const SCOPES: &str = "https://www.googleapis.com/auth/admin.directory.user.readonly \
-                      https://www.googleapis.com/auth/admin.directory.group.readonly \
-                      https://www.googleapis.com/auth/admin.directory.group.member.readonly \
-                      https://www.googleapis.com/auth/admin.directory.orgunit.readonly";
+pub(super) const SCOPES: [&str; 4] = [
+    "https://www.googleapis.com/auth/admin.directory.user.readonly",
+    "https://www.googleapis.com/auth/admin.directory.group.readonly",
+    "https://www.googleapis.com/auth/admin.directory.group.member.readonly",
+    "https://www.googleapis.com/auth/admin.directory.orgunit.readonly",
+];
 /// How long an assertion is good, in seconds: the longest that Google takes.
 const ASSERTION_LIFE_S: i64 = 3600;
 const FIELD: &str = "google.service_account_key";
@@ -107,28 +109,33 @@ impl KeyFile {
     }
 }
 
-/// The assertion by which an access token is asked for (RFC 7523 §3, as Google documents it).
+/// What an assertion says: that account asks in the name of that administrator to read, for an hour (RFC 7523 §3, as
+/// Google documents it).
+pub(super) fn claims(account: &str, administrator: &str, token_url: &str, now: Timestamp) -> Value {
+    json!({
+        "iss": account,
+        "sub": administrator,
+        "scope": SCOPES.join(" "),
+        "aud": token_url,
+        "iat": now.seconds(),
+        "exp": now.seconds() + ASSERTION_LIFE_S,
+    })
+}
+
+/// The assertion by which an access token is asked for, signed with a key that is kept here.
 ///
 /// # Errors
 /// [`PollFailure::KeyUnusable`].
 pub(super) fn assertion(
     sealing: &SealingKey,
-    source: &GoogleSource,
+    (directory, kept): (DirectoryId, &GoogleKey),
     token_url: &str,
     now: Timestamp,
 ) -> Result<String, PollFailure> {
     let unusable = |why: String| PollFailure::KeyUnusable(why);
-    let der =
-        sealing.open(&place(source.directory), &source.key_sealed).map_err(|e| unusable(e.to_string()))?;
+    let der = sealing.open(&place(directory), &kept.key_sealed).map_err(|e| unusable(e.to_string()))?;
     let key = SigningKey::from_pkcs8(SigningAlg::Rs256, &der).map_err(|e| unusable(e.to_string()))?;
-    let claims = json!({
-        "iss": source.client_email,
-        "sub": source.delegated_admin,
-        "scope": SCOPES,
-        "aud": token_url,
-        "iat": now.seconds(),
-        "exp": now.seconds() + ASSERTION_LIFE_S,
-    });
-    let header = json!({ "alg": "RS256", "typ": "JWT", "kid": source.key_id });
+    let claims = claims(&kept.client_email, &kept.delegated_admin, token_url, now);
+    let header = json!({ "alg": "RS256", "typ": "JWT", "kid": kept.key_id });
     key.sign_bytes(&header, claims.to_string().as_bytes()).map_err(|e| unusable(e.to_string()))
 }

@@ -157,7 +157,8 @@ pub(super) async fn read_all(client: &Arc<Client>, progress: &Arc<Progress>) -> 
 /// # Errors
 /// As [`read_all`].
 pub(super) async fn read_customer(client: &Client) -> Result<String, PollFailure> {
-    let admin = client.source().delegated_admin.clone();
+    let asks_as = client.source().right.asks_as();
+    let admin = asks_as.ok_or(PollFailure::ConsentMissing)?.to_owned();
     let nobody = || PollFailure::AccessDenied(format!("`{admin}` is not found"));
     match client.find::<User>(&["users", &admin], &[("fields", USER_FIELDS)]).await? {
         Found::There(user) => user.customer_id.ok_or_else(|| PollFailure::Broken {

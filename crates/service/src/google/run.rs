@@ -8,6 +8,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use portcullis_domain::google::{GoogleRight, GoogleSource};
 use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId};
 use portcullis_domain::{Random, Timestamp};
 use portcullis_store::google::{self, Poll, Stage};
@@ -18,7 +19,7 @@ use super::client::Client;
 use super::failure::{PollFailure, advice};
 use super::reading::{Counts, Progress};
 use super::writing::{Missing, Writer};
-use super::{Polling, comparing, in_s, reading};
+use super::{Polling, comparing, in_s, reading, workload};
 use crate::trace::TraceDraft;
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -160,12 +161,18 @@ fn shown(counts: Counts) -> String {
 
 async fn work(portcullis: &Portcullis, run: Run, progress: &Arc<Progress>) -> Result<Learned, PollFailure> {
     let (directory, organization) = (run.directory, run.organization);
+    let polling = portcullis.google();
     let found = portcullis.read(move |tx, _| {
         let source = google::source(tx, organization, directory)?;
-        Ok(source.zip(google::poll(tx, directory)?))
+        let Some((source, poll)) = source.zip(google::poll(tx, directory)?) else { return Ok(None) };
+        let refused = may_ask(tx, &polling, &source)?.err();
+        Ok(Some((source, poll, refused)))
     });
     // Deleted meanwhile: there is nothing to do and nobody to tell.
-    let Some((source, poll)) = found.await? else { return Ok(Learned::default()) };
+    let Some((source, poll, refused)) = found.await? else { return Ok(Learned::default()) };
+    if let Some(refused) = refused {
+        return Err(refused);
+    }
     let client = Arc::new(Client::new(portcullis, source));
     let customer = reading::read_customer(&client).await?;
     // INVARIANT I11: to another customer, everybody of this one is missing.
@@ -198,6 +205,19 @@ async fn work(portcullis: &Portcullis, run: Run, progress: &Arc<Progress>) -> Re
         }
     }
     Ok(learned)
+}
+
+/// Whether the right by which it is to be asked stands: an identity that the operator lends may be taken back.
+fn may_ask(
+    tx: &mut Tx<'_>,
+    polling: &Polling,
+    source: &GoogleSource,
+) -> Result<Result<(), PollFailure>, ServiceError> {
+    let GoogleRight::Workload(used) = &source.right else { return Ok(Ok(())) };
+    let Some(identity) = &polling.workload else { return Ok(Err(PollFailure::IdentityOff)) };
+    let may = workload::may_use(tx, identity, (source.organization, used))?;
+    let refused = || PollFailure::IdentityNotAllowed(used.delegated_admin.clone());
+    Ok(if may { Ok(()) } else { Err(refused()) })
 }
 
 /// Reading a large directory takes minutes, and nobody who is suspended meanwhile waits for them: what a fast poll does

@@ -1,6 +1,8 @@
 //! What the Directory API answers, as far as it is read. Everything else is left aside; what must be there and is not
 //! makes the answer a broken one, never an empty one.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
 /// What is asked of each person.
@@ -160,4 +162,38 @@ pub(super) struct TokenError {
 pub(super) struct TokenAnswer {
     pub(super) access_token: String,
     pub(super) expires_in: i64,
+    /// What it is good for, where that is said.
+    pub(super) scope: Option<String>,
+}
+
+/// What a code gives.
+#[derive(Clone, Deserialize)]
+pub(super) struct ConsentAnswer {
+    pub(super) access_token: String,
+    pub(super) refresh_token: Option<String>,
+    #[serde(default)]
+    pub(super) scope: String,
+    pub(super) id_token: Option<String>,
+}
+
+/// What an ID token says, as far as it is read.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct IdClaims {
+    pub(super) iss: String,
+    pub(super) aud: String,
+    pub(super) exp: i64,
+    pub(super) nonce: Option<String>,
+    /// The domain of the account's Workspace; absent for consumers' accounts.
+    pub(super) hd: Option<String>,
+    pub(super) email: Option<String>,
+    #[serde(default)]
+    pub(super) email_verified: bool,
+}
+
+impl IdClaims {
+    /// The claims of an ID token; whose word they are is the caller's matter.
+    pub(super) fn parse(token: &str) -> Option<Self> {
+        let payload = token.split('.').nth(1)?;
+        serde_json::from_slice(&URL_SAFE_NO_PAD.decode(payload).ok()?).ok()
+    }
 }

@@ -3,6 +3,7 @@
 
 mod braking;
 mod failing;
+mod identity;
 mod polling;
 mod slots;
 mod world;

@@ -5,10 +5,9 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::brake as domain_brake;
 use portcullis_domain::directory::{self as domain, DirectoryKind};
-use portcullis_domain::google::GoogleSource;
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
 use portcullis_service::directory::{self, DirectoryChanges, Governed, Nesting, NewDirectory};
-use portcullis_service::google::{self, Ground};
+use portcullis_service::google::{self, Ground, Polling, consent};
 use portcullis_service::rules::Carried;
 use portcullis_service::{ServiceError, Surroundings};
 use portcullis_store::{Priority, Tx};
@@ -16,7 +15,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
-use crate::api::google::{Google, GooglePatch, GoogleWish};
+use crate::api::google::{Google, GooglePatch, GoogleWish, Stored};
 use crate::api::token::{IssuedToken, TokenWire, page};
 use crate::body::{At, Body, Page, PageQuery, Params, present};
 use crate::error::Problem;
@@ -66,12 +65,15 @@ pub struct CreatedDirectory {
     token_id: Option<String>,
 }
 
+/// A directory with where it gets its facts, if it is one of Google Workspace.
+type Found = (domain::Directory, Option<Stored>);
+
 impl Directory {
-    fn of((d, source): (domain::Directory, Option<GoogleSource>), around: &Surroundings) -> Self {
+    fn of((d, source): Found, (around, polling): (&Surroundings, &Polling)) -> Self {
         let scim = d.kind == DirectoryKind::Scim;
         Self {
             base_url: scim.then(|| around.url(&format!("/scim/v2/{}", d.id))),
-            google: source.map(Google::of),
+            google: source.map(|source| Google::of(source, around, polling)),
             id: d.id.to_string(),
             kind: d.kind.as_str(),
             name: d.name,
@@ -177,7 +179,8 @@ const LIST: &str = "/organizations/{org}/directories";
 const ONE: &str = "/organizations/{org}/directories/{dir}";
 const TOKENS: &str = "/organizations/{org}/directories/{dir}/tokens";
 const TOKEN: &str = "/organizations/{org}/directories/{dir}/tokens/{tok}";
-const REFUSALS: [&str; 4] = ["invalid_brake", "not_available", "role_is_explicit_only", "above_own_rank"];
+const REFUSALS: [&str; 5] =
+    ["invalid_brake", "not_available", "identity_not_allowed", "role_is_explicit_only", "above_own_rank"];
 
 /// The rows of this noun.
 #[must_use]
@@ -253,12 +256,13 @@ async fn create(
         if let Some(source) = &source {
             let ground = Ground { sealing: &around.sealing, polling: &polling };
             let (made, source) = google::create(tx, moment, (&caller, ground), org, (&wish, source), cause)?;
-            let about = Directory::of((made, Some(source)), &around);
+            let stored = Stored { source, is_revoked: false };
+            let about = Directory::of((made, Some(stored)), (&around, &polling));
             return Ok(CreatedDirectory { about, token: None, token_id: None });
         }
         let (made, issued) = directory::create(tx, moment, &caller, org, &wish, cause)?;
         Ok(CreatedDirectory {
-            about: Directory::of((made, None), &around),
+            about: Directory::of((made, None), (&around, &polling)),
             token: Some(issued.secret.expose().to_owned()),
             token_id: Some(issued.token.id.to_string()),
         })
@@ -266,12 +270,8 @@ async fn create(
     .await
 }
 
-/// A directory with where it gets its facts, if it is one of Google Workspace.
-fn with_source(
-    tx: &mut Tx<'_>,
-    found: domain::Directory,
-) -> Result<(domain::Directory, Option<GoogleSource>), ServiceError> {
-    let source = google::find_source(tx, &found)?;
+fn with_source(tx: &mut Tx<'_>, found: domain::Directory) -> Result<Found, ServiceError> {
+    let source = Stored::find(tx, &found)?;
     Ok((found, source))
 }
 
@@ -287,8 +287,8 @@ async fn list(
         found.into_iter().map(|d| with_source(tx, d)).collect::<Result<Vec<_>, _>>()
     };
     let found = app.portcullis().read(read).await?;
-    let around = app.portcullis().around();
-    let items = found.into_iter().map(|d| Directory::of(d, around)).collect();
+    let (around, polling) = (app.portcullis().around(), app.portcullis().google());
+    let items = found.into_iter().map(|d| Directory::of(d, (around, &polling))).collect();
     Ok(Json(Page::of(items, limit, |d: &Directory| d.id.clone())))
 }
 
@@ -303,7 +303,7 @@ async fn show(
         with_source(tx, found)
     };
     let found = app.portcullis().read(read).await?;
-    Ok(Json(Directory::of(found, app.portcullis().around())))
+    Ok(Json(Directory::of(found, (app.portcullis().around(), &app.portcullis().google()))))
 }
 
 async fn change(
@@ -320,20 +320,24 @@ async fn change(
         nesting: said.nested.map(nesting),
         brake: said.brake.map(|said| said.map(Brake::read).transpose()).transpose()?,
     };
-    let source = said.google.map(GooglePatch::read);
+    let source = said.google.map(GooglePatch::read).transpose()?;
     let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());
-    let (changed, carried) = app
+    let (changed, carried, left) = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
             let (changed, carried) = directory::update(tx, moment, &caller, org, (&id, &changes), cause)?;
-            if let Some(source) = &source {
-                let ground = Ground { sealing: &around.sealing, polling: &polling };
-                google::update(tx, moment, (&caller, ground), org, (&id, source), cause)?;
-            }
-            Ok((with_source(tx, changed)?, carried))
+            let ground = Ground { sealing: &around.sealing, polling: &polling };
+            let left = match &source {
+                Some(source) => google::update(tx, moment, (&caller, ground), org, (&id, source), cause)?,
+                None => None,
+            };
+            Ok((with_source(tx, changed)?, carried, left))
         })
         .await?;
-    let changed = Directory::of(changed, app.portcullis().around());
+    if let Some(left) = left {
+        consent::withdraw(app.portcullis(), &left).await;
+    }
+    let changed = Directory::of(changed, (app.portcullis().around(), &app.portcullis().google()));
     Ok(Json(Directory { rules_pending: carried == Carried::Pending, ..changed }))
 }
 

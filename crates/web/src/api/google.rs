@@ -5,13 +5,15 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use portcullis_domain::google::GoogleSource;
+use portcullis_domain::directory::Directory;
+use portcullis_domain::google::{GoogleRight, GoogleSource};
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
-use portcullis_service::ServiceError;
-use portcullis_service::google::{self, NewSource, SourceChanges, advice};
-use portcullis_store::Priority;
+use portcullis_service::google::{self, NewRight, NewSource, Polling, SourceChanges, advice, consent};
+use portcullis_service::{ServiceError, Surroundings};
 use portcullis_store::google::Poll;
+use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
+use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -24,47 +26,133 @@ use crate::scope::Scope;
 /// Where a directory of Google Workspace gets its facts.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Google {
-    /// In whose name it is asked.
+    /// By which right it is asked.
     authorization: Authorization,
     /// The customer's id at Google, or `my_customer`.
     customer: String,
     /// The one e-mail domain that is asked for; null: all of the customer's.
     domain: Option<String>,
-    /// The administrator in whose name is asked.
-    delegated_admin: String,
-    /// The service account's address.
-    service_account: String,
-    /// The service account's number: what the administrator grants the scopes to.
-    client_id: String,
-    /// The id of its key; the key itself is never shown.
-    key_id: String,
+    /// The administrator in whose name is asked; null for `consent`.
+    delegated_admin: Option<String>,
+    /// The service account's address; null for `consent`.
+    service_account: Option<String>,
+    /// What the administrator grants the scopes to: the service account's number, or the OAuth client's id; null for
+    /// `workload_identity`, where the operator knows it.
+    client_id: Option<String>,
+    /// The id of the service account's key; the key itself is never shown. Null without one.
+    key_id: Option<String>,
+    /// The consent; null for the other two.
+    consent: Option<Consent>,
+}
+
+/// An administrator's consent.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct Consent {
+    /// Whether it was given.
+    state: ConsentState,
+    /// The domain of the Workspace whose administrator consents.
+    hosted_domain: String,
+    /// Where a member of this organization who may write directories opens the way to Google.
+    link: String,
+    /// What the OAuth client must name among its redirect URIs.
+    redirect_uri: String,
+    /// The account that consented.
+    by: Option<String>,
+    /// When.
+    at: Option<At>,
+}
+
+/// Whether a consent was given.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum ConsentState {
+    /// Nobody has consented: nothing is read.
+    Pending,
+    /// Somebody has.
+    Given,
+    /// It was withdrawn at Google, or ran out: open the link again.
+    Revoked,
+}
+
+/// A source as it is stored, with what only other rows say of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Stored {
+    /// The source.
+    pub source: GoogleSource,
+    /// Whether the last poll found its consent to be good no longer.
+    pub is_revoked: bool,
+}
+
+impl Stored {
+    /// The source of a directory, if it is one of Google Workspace.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn find(tx: &mut Tx<'_>, of: &Directory) -> Result<Option<Self>, ServiceError> {
+        let Some(source) = google::find_source(tx, of)? else { return Ok(None) };
+        let is_revoked = google::is_consent_revoked(tx, &source)?;
+        Ok(Some(Self { source, is_revoked }))
+    }
 }
 
 impl Google {
     /// As the API shows it.
     #[must_use]
-    pub fn of(source: GoogleSource) -> Self {
-        Self {
-            authorization: Authorization::ServiceAccount,
+    pub fn of(stored: Stored, around: &Surroundings, polling: &Polling) -> Self {
+        let Stored { source, is_revoked } = stored;
+        let delegated_admin = source.right.delegated_admin().map(str::to_owned);
+        let none = Self {
+            authorization: Authorization::Consent,
             customer: source.customer,
             domain: source.domain,
-            delegated_admin: source.delegated_admin,
-            service_account: source.client_email,
-            client_id: source.client_id,
-            key_id: source.key_id,
+            delegated_admin,
+            service_account: None,
+            client_id: None,
+            key_id: None,
+            consent: None,
+        };
+        match source.right {
+            GoogleRight::Key(key) => Self {
+                authorization: Authorization::ServiceAccount,
+                service_account: Some(key.client_email),
+                client_id: Some(key.client_id),
+                key_id: Some(key.key_id),
+                ..none
+            },
+            GoogleRight::Workload(_) => Self {
+                authorization: Authorization::WorkloadIdentity,
+                service_account: polling.workload.as_ref().map(|identity| identity.service_account.clone()),
+                ..none
+            },
+            GoogleRight::Consent(client) => Self {
+                client_id: Some(client.client_id),
+                consent: Some(Consent {
+                    state: match &client.given {
+                        None => ConsentState::Pending,
+                        Some(_) if is_revoked => ConsentState::Revoked,
+                        Some(_) => ConsentState::Given,
+                    },
+                    hosted_domain: client.hosted_domain,
+                    link: consent::link(around, source.directory),
+                    redirect_uri: consent::redirect_uri(around),
+                    at: client.given.as_ref().map(|given| At(given.at)),
+                    by: client.given.map(|given| given.by),
+                }),
+                ..none
+            },
         }
     }
 }
 
-/// In whose name Google is asked.
+/// By which right Google is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Authorization {
-    /// A service account with domain-wide delegation, in the name of an administrator.
+    /// A service account's key, in the name of an administrator (domain-wide delegation).
     ServiceAccount,
-    /// An administrator's consent; not in this version.
+    /// An administrator's consent.
     Consent,
-    /// Workload identity federation; not in this version.
+    /// The identity of this server's machine, as the operator's settings name it, in the name of an administrator.
     WorkloadIdentity,
 }
 
@@ -72,22 +160,31 @@ pub enum Authorization {
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GoogleWish {
-    /// In whose name it is asked; `service_account` if nothing is said.
+    /// By which right it is asked; `service_account` if nothing is said.
     authorization: Option<Authorization>,
     /// The customer's id at Google; `my_customer`, the administrator's own, if nothing is said.
     customer: Option<String>,
     /// The one e-mail domain that is asked for; null, and if nothing is said: all of the customer's.
     domain: Option<String>,
-    /// The administrator in whose name is asked, by address.
+    /// The administrator in whose name is asked, by address; for all but `consent`.
     delegated_admin: Option<String>,
-    /// The JSON key file of the service account, as an object. Sealed; never shown again.
+    /// The JSON key file of the service account, as an object; for `service_account`. Sealed; never shown again.
     service_account_key: Option<Value>,
+    /// The domain of the Workspace whose administrator consents; for `consent`.
+    hosted_domain: Option<String>,
+    /// The OAuth client's id; for `consent`.
+    client_id: Option<String>,
+    /// The OAuth client's secret; for `consent`. Sealed; never shown again.
+    #[schemars(with = "Option<String>")]
+    client_secret: Option<SecretString>,
 }
 
 /// What changes of where a directory gets its facts.
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct GooglePatch {
+    /// Another right, whose fields must then be there, all of them.
+    authorization: Option<Authorization>,
     /// The one e-mail domain that is asked for; null: all of the customer's.
     #[serde(default, deserialize_with = "present")]
     #[schemars(with = "Option<String>")]
@@ -96,42 +193,106 @@ pub struct GooglePatch {
     delegated_admin: Option<String>,
     /// Another JSON key file, of this or another service account of the same customer.
     service_account_key: Option<Value>,
+    /// The domain of the Workspace whose administrator consents; a consent by another must be given anew.
+    hosted_domain: Option<String>,
+    /// Another OAuth client's id; the consent must be given anew.
+    client_id: Option<String>,
+    /// Another secret of the OAuth client; the consent stays.
+    #[schemars(with = "Option<String>")]
+    client_secret: Option<SecretString>,
+}
+
+/// The fields of a right.
+struct Said {
+    delegated_admin: Option<String>,
+    service_account_key: Option<Value>,
+    hosted_domain: Option<String>,
+    client_id: Option<String>,
+    client_secret: Option<SecretString>,
+}
+
+impl Said {
+    fn right(self, authorization: Authorization) -> Result<NewRight, ServiceError> {
+        fn needed<T>(said: Option<T>, field: &'static str) -> Result<T, ServiceError> {
+            said.ok_or_else(|| ServiceError::invalid(field, "is required"))
+        }
+        let foreign = |is_said: bool, field: &'static str| match is_said {
+            true => Err(ServiceError::invalid(field, "is not of this `authorization`")),
+            false => Ok(()),
+        };
+        if authorization == Authorization::Consent {
+            foreign(self.delegated_admin.is_some(), "google.delegated_admin")?;
+        } else {
+            foreign(self.hosted_domain.is_some(), "google.hosted_domain")?;
+            foreign(self.client_id.is_some(), "google.client_id")?;
+            foreign(self.client_secret.is_some(), "google.client_secret")?;
+        }
+        if authorization != Authorization::ServiceAccount {
+            foreign(self.service_account_key.is_some(), "google.service_account_key")?;
+        }
+        Ok(match authorization {
+            Authorization::ServiceAccount => NewRight::Key {
+                delegated_admin: needed(self.delegated_admin, "google.delegated_admin")?,
+                file: needed(self.service_account_key, "google.service_account_key")?,
+            },
+            Authorization::WorkloadIdentity => NewRight::Workload {
+                delegated_admin: needed(self.delegated_admin, "google.delegated_admin")?,
+            },
+            Authorization::Consent => NewRight::Consent {
+                hosted_domain: needed(self.hosted_domain, "google.hosted_domain")?,
+                client_id: needed(self.client_id, "google.client_id")?,
+                client_secret: needed(self.client_secret, "google.client_secret")?,
+            },
+        })
+    }
 }
 
 impl GoogleWish {
     /// What the use case takes.
     ///
     /// # Errors
-    /// [`ServiceError::NotAvailable`] for another authorization; [`ServiceError::Invalid`] for what is missing.
+    /// [`ServiceError::Invalid`] for what is missing, or of another right.
     pub fn read(self) -> Result<NewSource, ServiceError> {
-        match self.authorization {
-            None | Some(Authorization::ServiceAccount) => {}
-            Some(Authorization::Consent) => return Err(ServiceError::NotAvailable("consent")),
-            Some(Authorization::WorkloadIdentity) => {
-                return Err(ServiceError::NotAvailable("workload_identity"));
-            }
-        }
-        let missing = |field| ServiceError::invalid(field, "is required");
-        Ok(NewSource {
-            customer: self.customer,
-            domain: self.domain,
-            delegated_admin: self.delegated_admin.ok_or_else(|| missing("google.delegated_admin"))?,
-            service_account_key: self
-                .service_account_key
-                .ok_or_else(|| missing("google.service_account_key"))?,
-        })
+        let said = Said {
+            delegated_admin: self.delegated_admin,
+            service_account_key: self.service_account_key,
+            hosted_domain: self.hosted_domain,
+            client_id: self.client_id,
+            client_secret: self.client_secret,
+        };
+        let authorization = self.authorization.unwrap_or(Authorization::ServiceAccount);
+        let right = said.right(authorization)?;
+        Ok(NewSource { customer: self.customer, domain: self.domain, right })
     }
 }
 
 impl GooglePatch {
     /// What the use case takes.
-    #[must_use]
-    pub fn read(self) -> SourceChanges {
-        SourceChanges {
-            domain: self.domain,
+    ///
+    /// # Errors
+    /// As [`GoogleWish::read`], where another right is named.
+    pub fn read(self) -> Result<SourceChanges, ServiceError> {
+        let said = Said {
             delegated_admin: self.delegated_admin,
             service_account_key: self.service_account_key,
+            hosted_domain: self.hosted_domain,
+            client_id: self.client_id,
+            client_secret: self.client_secret,
+        };
+        let domain = self.domain;
+        if let Some(authorization) = self.authorization {
+            let right = Some(said.right(authorization)?);
+            return Ok(SourceChanges { domain, right, ..SourceChanges::default() });
         }
+        Ok(SourceChanges {
+            domain,
+            right: None,
+            delegated_admin: said.delegated_admin,
+            service_account_key: said.service_account_key,
+            hosted_domain: said.hosted_domain,
+            client_id: said.client_id,
+            client_secret: said.client_secret,
+        })
     }
 }
 

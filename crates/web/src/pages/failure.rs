@@ -33,6 +33,7 @@ fn words(error: &ServiceError) -> String {
             _ => "You have no access here yet, or no longer. Your administrator finds the reason under the request id."
                 .to_owned(),
         },
+        ServiceError::Consent(refusal) => format!("The consent was not taken: {refusal}. {}", refusal.advice()),
         ServiceError::LinkInvalid => {
             "This link is unknown, was used, or ran out. Ask whoever sent it for a new one.".to_owned()
         }

@@ -1,9 +1,10 @@
-//! The hosted pages: sign-in, invitation, first owner, and where one stands afterwards.
+//! The hosted pages: sign-in, invitation, first owner, consent at Google, and where one stands afterwards.
 //!
 //! Plain HTML that works without scripts, one small stylesheet, and a content policy that would let nothing else run.
 //! Every form is checked for its origin before it is read ([`form::OwnForm`]); what a page shows is escaped by
 //! construction.
 
+pub mod consent;
 pub mod failure;
 pub mod form;
 pub mod invite;
@@ -41,6 +42,8 @@ pub fn routes() -> Router<App> {
         .route("/logout", axum::routing::post(sign_in::sign_out))
         .route("/invite", get(invite::show).post(invite::accept))
         .route("/setup/owner", get(setup::show).post(setup::accept))
+        .route("/google/consent/callback", get(consent::callback))
+        .route("/google/consent/{directory}", get(consent::show).post(consent::begin))
         .route(STYLE_PATH, get(style))
 }
 

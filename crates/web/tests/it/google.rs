@@ -39,7 +39,7 @@ async fn a_directory_of_google_workspace_is_made_with_a_key_that_is_never_shown(
     let shown = json!({
         "authorization": "service_account", "customer": "my_customer", "domain": null,
         "delegated_admin": "admin@acme.test", "service_account": key["client_email"],
-        "client_id": key["client_id"], "key_id": key["private_key_id"],
+        "client_id": key["client_id"], "key_id": key["private_key_id"], "consent": null,
     });
     assert_eq!(made["google"], shown);
     let one = format!("{DIRECTORIES}/{}", id(&made));
@@ -75,8 +75,30 @@ async fn a_directory_of_google_workspace_is_refused_where_it_must_be() {
     refused(post(with("customer", json!("../x"))).await, 400, "invalid_field");
     refused(post(with("domain", json!("no domain"))).await, 400, "invalid_field");
     refused(post(with("colour", json!(1))).await, 400, "unknown_field");
-    for later in ["consent", "workload_identity"] {
-        refused(post(with("authorization", json!(later))).await, 422, "not_available");
+    // The settings of this server name no workload identity, and each right has fields of its own.
+    let identity = json!({ "authorization": "workload_identity", "delegated_admin": "admin@acme.test" });
+    let of = |google: Value| json!({ "kind": "google", "name": "G", "google": google });
+    refused(post(of(identity)).await, 422, "not_available");
+    refused(post(with("authorization", json!("workload_identity"))).await, 400, "invalid_field");
+    refused(post(with("authorization", json!("consent"))).await, 400, "invalid_field");
+    refused(post(with("client_id", json!("x"))).await, 400, "invalid_field");
+    let consent = json!({
+        "authorization": "consent", "hosted_domain": "acme.test", "client_id": "x", "client_secret": "y",
+    });
+    for (name, value) in [
+        ("hosted_domain", Value::Null),
+        ("hosted_domain", json!("no domain")),
+        ("client_id", json!("two words")),
+        ("client_id", json!("x".repeat(257))),
+        ("client_secret", Value::Null),
+        ("client_secret", json!("")),
+        ("delegated_admin", json!("admin@acme.test")),
+    ] {
+        let mut wish = consent.clone();
+        wish[name] = value.clone();
+        let (status, answer) = post(of(wish)).await;
+        assert_eq!((status, &answer["code"]), (400, &json!("invalid_field")), "{name} {value}");
+        assert!(answer["detail"].as_str().unwrap().contains(&format!("google.{name}")), "{answer}");
     }
     let mut scim = wish(&key);
     scim["kind"] = json!("scim");
@@ -85,6 +107,12 @@ async fn a_directory_of_google_workspace_is_refused_where_it_must_be() {
     let one = format!("{DIRECTORIES}/{}", id(&made));
     let patch = json!({ "google": { "delegated_admin": "a@acme.test" } });
     refused(scene.root("PATCH", &one, patch).await, 400, "invalid_field");
+    let made = scene.made(DIRECTORIES, with("domain", Value::Null)).await;
+    let by_key = format!("{DIRECTORIES}/{}", id(&made));
+    for part in ["hosted_domain", "client_id", "client_secret"] {
+        let patch = json!({ "google": { part: "acme.test" } });
+        refused(scene.root("PATCH", &by_key, patch).await, 400, "invalid_field");
+    }
     refused(scene.root("GET", &format!("{one}/sync"), Value::Null).await, 400, "invalid_field");
     refused(scene.root("POST", &format!("{one}/sync"), Value::Null).await, 400, "invalid_field");
 }

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod connections;
 #[cfg(test)]
+mod consent;
+#[cfg(test)]
 mod local;
 #[cfg(test)]
 mod people;

@@ -1,17 +1,18 @@
 //! The product on a socket, with an identity provider that can misbehave and browsers that keep cookies.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use portcullis_domain::Clock as _;
 use portcullis_domain::secret::SecretHash;
 use portcullis_emulator::{
-    Browser, Company, GroupValues, KeyKind, OidcProvider, Page, ProviderSettings, RegisteredClient,
-    Surroundings as ProviderSurroundings,
+    Browser, Company, GoogleServer, GoogleSettings, GroupValues, KeyKind, OidcProvider, Page,
+    ProviderSettings, RegisteredClient, Surroundings as ProviderSurroundings, Workspace,
 };
 use portcullis_service::caller::ROOT_TOKEN_HASH;
 use portcullis_service::fetch::{Fetch, FetchAnswer, FetchError, FetchFuture, FetchMethod, FetchRequest};
+use portcullis_service::google::Polling;
 use portcullis_service::sealing::{SEALING_KEY_BYTES, SealingKey};
 use portcullis_service::{Insecure, Limits, Portcullis, Surroundings};
 use portcullis_store::{Store, instance};
@@ -85,11 +86,38 @@ impl World {
         world
     }
 
+    /// The same beside a stand-in of Google Workspace, which it asks.
+    pub async fn beside_google(company: Workspace) -> (Self, GoogleServer) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let clock: Arc<OnceLock<Arc<SetClock>>> = Arc::default();
+        let shared = Arc::clone(&clock);
+        let settings = GoogleSettings {
+            token_url: String::new(),
+            workspace: company,
+            max_page: 500,
+            surroundings: ProviderSurroundings::predictable(
+                move || shared.get().map_or(0, |clock| clock.now().seconds()),
+                7,
+            ),
+        };
+        let google = GoogleServer::start(listener, settings).unwrap();
+        let polling = Polling { patience_ms: 1, ..Polling::default() };
+        let world = Self::polling(polling.at_stand_in(&google.base().parse().unwrap())).await;
+        clock.set(Arc::clone(&world.clock)).unwrap();
+        world.made("/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+        (world, google)
+    }
+
     /// A product where nobody owns anything.
     pub async fn empty() -> Self {
+        Self::polling(Polling::default()).await
+    }
+
+    async fn polling(polling: Polling) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (portcullis, clock, place) = product(&base);
+        let portcullis = portcullis.polling_google(polling);
         let http = client();
         let app = router(App::new(portcullis.clone(), EdgeSettings::default()));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();

@@ -26,7 +26,7 @@ use portcullis_service::caller::Caller;
 use portcullis_service::directory::{Nesting, NewDirectory};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::fetch::{Fetch, FetchAnswer, FetchError, FetchFuture, FetchMethod, FetchRequest};
-use portcullis_service::google::{self, Ground, NewSource, Polling};
+use portcullis_service::google::{self, Ground, NewRight, NewSource, Polling};
 use portcullis_service::rules::after_rule_change;
 use portcullis_service::{Portcullis, ServiceError, domain};
 use portcullis_store::google::Poll;
@@ -49,9 +49,16 @@ pub(crate) struct ToGoogle {
     broken: Mutex<Option<(FetchError, usize)>>,
     /// How many requests are let through before access tokens are revoked.
     until_revoked: AtomicUsize,
+    /// Who the machine is.
+    identity: Mutex<Identity>,
 }
 
 impl ToGoogle {
+    /// From now on the machine shows this.
+    pub(crate) fn is(&self, identity: Identity) {
+        *self.identity.lock().unwrap() = identity;
+    }
+
     /// Revokes every access token once, after so many requests more.
     pub(crate) fn revoke_after(&self, requests: usize) {
         self.until_revoked.store(requests, Ordering::SeqCst);
@@ -100,7 +107,13 @@ impl Fetch for ToGoogle {
                 self.google.revoke_tokens();
             }
             let host = request.url.host_str().unwrap_or_default();
-            if !["oauth2.googleapis.com", "admin.googleapis.com"].contains(&host) {
+            const HOSTS: [&str; 4] = [
+                "oauth2.googleapis.com",
+                "admin.googleapis.com",
+                "sts.googleapis.com",
+                "iamcredentials.googleapis.com",
+            ];
+            if !HOSTS.contains(&host) {
                 return Err(FetchError::Unreachable { host: host.to_owned(), why: "not Google".to_owned() });
             }
             let header =
@@ -122,6 +135,24 @@ impl Fetch for ToGoogle {
     fn txt_records(&self, _: &str) -> FetchFuture<'_, Vec<String>> {
         Box::pin(async { Ok(Vec::new()) })
     }
+
+    fn identity(&self) -> FetchFuture<'_, Vec<u8>> {
+        let stands = self.identity.lock().unwrap().clone();
+        let read = match stands {
+            Identity::Nowhere => Err(FetchError::IdentityUnreadable { why: "no such file".to_owned() }),
+            Identity::Metadata => Ok(self.google.metadata().to_string().into_bytes()),
+            Identity::Subject(text) => Ok(text.into_bytes()),
+        };
+        Box::pin(async { read })
+    }
+}
+
+/// What stands where the identity of the machine is.
+#[derive(Clone)]
+pub(crate) enum Identity {
+    Nowhere,
+    Metadata,
+    Subject(String),
 }
 
 /// A company with Google Workspace: a directory whose group `eng@acme.test` gives `member`.
@@ -179,6 +210,7 @@ impl World {
             opened: Notify::new(),
             broken: Mutex::default(),
             until_revoked: AtomicUsize::new(usize::MAX),
+            identity: Mutex::new(Identity::Nowhere),
         });
         let mut around = bench.portcullis().around().clone();
         around.fetch = Arc::clone(&way) as _;
@@ -431,8 +463,7 @@ pub(crate) fn source(key: &Value, domain: Option<&str>) -> NewSource {
     NewSource {
         customer: None,
         domain: domain.map(str::to_owned),
-        delegated_admin: "admin@acme.test".to_owned(),
-        service_account_key: key.clone(),
+        right: NewRight::Key { delegated_admin: "admin@acme.test".to_owned(), file: key.clone() },
     }
 }
 

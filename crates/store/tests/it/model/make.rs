@@ -18,7 +18,9 @@ use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::environment::Environment;
-use portcullis_domain::google::GoogleSource;
+use portcullis_domain::google::{
+    ConsentClient, ConsentGiven, GoogleKey, GoogleRight, GoogleSource, WorkloadUse,
+};
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{
     AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
@@ -347,16 +349,34 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         Kind::DirectoryDelete => DirectoryChange::Delete(directory?.id).into(),
         Kind::DirectoryGoogle => {
             let directory = directory?;
+            let right = match dice.below(3) {
+                0 => GoogleRight::Key(GoogleKey {
+                    delegated_admin: word(dice),
+                    client_email: word(dice),
+                    client_id: word(dice),
+                    key_id: word(dice),
+                    key_sealed: word(dice),
+                }),
+                1 => GoogleRight::Workload(WorkloadUse {
+                    delegated_admin: word(dice),
+                    vouched_at: perhaps(dice, NOW),
+                }),
+                _ => {
+                    let given = ConsentGiven { by: word(dice), at: NOW, refresh_sealed: word(dice) };
+                    GoogleRight::Consent(ConsentClient {
+                        hosted_domain: word(dice),
+                        client_id: word(dice),
+                        client_secret_sealed: word(dice),
+                        given: perhaps(dice, given),
+                    })
+                }
+            };
             let source = GoogleSource {
                 directory: directory.id,
                 organization: directory.organization,
                 customer: word(dice),
                 domain: perhaps_word(dice),
-                delegated_admin: word(dice),
-                client_email: word(dice),
-                client_id: word(dice),
-                key_id: word(dice),
-                key_sealed: word(dice),
+                right,
                 updated_at: at,
             };
             DirectoryChange::SetGoogle(Box::new(source)).into()
