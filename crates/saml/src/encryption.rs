@@ -119,12 +119,12 @@ pub(crate) fn decrypt(encrypted: Node<'_>, keys: &[OwnKey], cbc: Cbc) -> Result<
     let ciphertext = cipher_value(data).ok_or(DecryptionError::Failed)?;
     let tries = wrapped.iter().flat_map(|one| keys.iter().map(move |key| (one, key))).take(MAX_UNWRAPPINGS);
     for (one, key) in tries {
-        // A key that did not unwrap is replaced, so that both ways take the same steps.
-        let unwrapped = key.unwrap(one.algorithm, &one.octets, one.label.as_deref());
+        // A key that did not unwrap, or to another length, is replaced: both ways take the same steps.
+        let unwrapped = key
+            .unwrap(one.algorithm, &one.octets, one.label.as_deref())
+            .filter(|unwrapped| unwrapped.len() == content.key_bytes());
         let is_unwrapped = unwrapped.is_some();
-        let content_key = unwrapped
-            .filter(|unwrapped| unwrapped.len() == content.key_bytes())
-            .unwrap_or_else(|| Zeroizing::new(vec![0; content.key_bytes()]));
+        let content_key = unwrapped.unwrap_or_else(|| Zeroizing::new(vec![0; content.key_bytes()]));
         if let (Some(octets), true) = (content.open(&content_key, &ciphertext), is_unwrapped) {
             let document = in_surroundings(encrypted, &octets);
             return Ok(Plaintext { document, octets, used_cbc: content.is_cbc() });

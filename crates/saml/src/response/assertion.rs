@@ -74,29 +74,24 @@ pub(super) fn require_age(
 }
 
 fn require_conditions(assertion: Node<'_>, rules: &Rules<'_>) -> Result<(), ResponseError> {
-    let mut audiences = Vec::new();
-    let mut is_for_us = false;
-    for conditions in assertion.all(n::CONDITIONS) {
+    let mut restrictions: Vec<Vec<String>> = Vec::new();
+    if let Some(conditions) = assertion.child(n::CONDITIONS) {
         if let Some(not_before_s) = instant(conditions, "NotBefore")? {
             require_begun(not_before_s, rules)?;
         }
         if let Some(not_on_or_after_s) = instant(conditions, "NotOnOrAfter")? {
             require_running("condition", not_on_or_after_s, rules)?;
         }
-        let restrictions: Vec<Vec<String>> = conditions
-            .all(n::AUDIENCE_RESTRICTION)
-            .map(|restriction| restriction.all(n::AUDIENCE).map(uri).collect())
-            .collect();
-        is_for_us = !restrictions.is_empty()
-            && restrictions.iter().all(|restriction| restriction.iter().any(|one| one == rules.sp_entity_id));
-        audiences.extend(restrictions.concat());
+        let all = conditions.all(n::AUDIENCE_RESTRICTION);
+        restrictions.extend(all.map(|restriction| restriction.all(n::AUDIENCE).map(uri).collect()));
     }
-    if is_for_us {
+    let names_us = |restriction: &Vec<String>| restriction.iter().any(|one| one == rules.sp_entity_id);
+    if !restrictions.is_empty() && restrictions.iter().all(names_us) {
         return Ok(());
     }
     Err(ResponseError::AudienceMismatch {
         expected: shown(rules.sp_entity_id),
-        received: shown(&audiences.join(", ")),
+        received: shown(&restrictions.concat().join(", ")),
     })
 }
 

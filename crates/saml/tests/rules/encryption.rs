@@ -207,13 +207,18 @@ fn what_was_decrypted_is_held_to_the_same_shape() {
 
 /// Encrypts with what the program of the test machine does not know: AES-192-GCM, and RSA-OAEP with SHA-256.
 fn encrypted_here(plain: &[u8], digest: &str, mask: &str) -> String {
+    encrypted_with(plain, digest, mask, &[7; 24], &[7; 24])
+}
+
+/// The same with one key that encrypts and another that is told.
+fn encrypted_with(plain: &[u8], digest: &str, mask: &str, used: &[u8], told: &[u8]) -> String {
     let mut sealed = plain.to_vec();
-    let key = LessSafeKey::new(UnboundKey::new(&AES_192_GCM, &[7; 24]).unwrap());
+    let key = LessSafeKey::new(UnboundKey::new(&AES_192_GCM, used).unwrap());
     key.seal_in_place_append_tag(Nonce::assume_unique_for_key([9; 12]), Aad::empty(), &mut sealed).unwrap();
     let public = PrivateDecryptingKey::from_pkcs8(&WE.pkcs8).unwrap().public_key();
     let public = OaepPublicEncryptingKey::new(public).unwrap();
     let mut wrapped = vec![0; public.ciphertext_size()];
-    let wrapped = public.encrypt(&OAEP_SHA256_MGF1SHA256, &[7; 24], &mut wrapped, Some(b"label")).unwrap();
+    let wrapped = public.encrypt(&OAEP_SHA256_MGF1SHA256, told, &mut wrapped, Some(b"label")).unwrap();
     format!(
         r##"<xenc:EncryptedData xmlns:xenc="http://www.w3.org/2001/04/xmlenc#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><xenc:EncryptionMethod Algorithm="{GCM_192}"/><ds:KeyInfo><ds:RetrievalMethod URI="#_key" Type="http://www.w3.org/2001/04/xmlenc#EncryptedKey"/></ds:KeyInfo><xenc:CipherData><xenc:CipherValue>{}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedData><xenc:EncryptedKey xmlns:xenc="http://www.w3.org/2001/04/xmlenc#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Id="_key" Recipient="{SP_ENTITY}"><xenc:EncryptionMethod Algorithm="{OAEP_11}"><xenc:OAEPparams>{}</xenc:OAEPparams><ds:DigestMethod Algorithm="{digest}"/>{mask}</xenc:EncryptionMethod><xenc:CipherData><xenc:CipherValue>{}</xenc:CipherValue></xenc:CipherData></xenc:EncryptedKey>"##,
         STANDARD.encode([&[9; 12], sealed.as_slice()].concat()),
@@ -255,6 +260,21 @@ fn a_prefix_that_the_response_declares_is_in_scope_for_what_was_encrypted_in_it(
     ] {
         assert_eq!(unsigned(&encrypted_here(odd.as_bytes(), SHA256, mask)), "decryption_failed", "{odd}");
     }
+}
+
+#[test]
+fn s25_a_key_that_could_not_be_unwrapped_is_never_replaced_by_one_that_strangers_know() {
+    let mask = r#"<xenc11:MGF xmlns:xenc11="http://www.w3.org/2009/xmlenc11#" Algorithm="http://www.w3.org/2009/xmlenc11#mgf1sha256"/>"#;
+    let plain = signed_assertion();
+    let by = |used: &[u8], told: &[u8]| {
+        code(&sign(
+            &response_with(&encrypted_with(plain.as_bytes(), SHA256, mask, used, told)),
+            Signed::Nothing,
+        ))
+    };
+    assert_eq!(by(&[0; 24], &[0; 16]), "decryption_failed");
+    assert_eq!(by(&[0; 24], &[7; 24]), "decryption_failed");
+    assert_eq!(by(&[7; 24], &[7; 24]), "accepted");
 }
 
 #[test]
