@@ -337,7 +337,6 @@ impl<'t> Unverified<'t> {
         let verified = found.own.or(found.whole).ok_or(missing)?;
         let session = assertion::require(&verified, rules)?;
         let node = verified.node();
-        let issued_at_s = assertion::require_age(node, "assertion", rules)?;
         let attributes = Attributes::read(node)?;
         let name_id = node.child(n::SUBJECT).and_then(|subject| subject.child(n::NAME_ID));
         let name_id = name_id.map(NameId::read).transpose()?;
@@ -358,7 +357,7 @@ impl<'t> Unverified<'t> {
             response_id: self.response.attribute("ID").unwrap_or_default().to_owned(),
             assertion_id: node.attribute("ID").unwrap_or_default().to_owned(),
             // Whatever it says of its own validity: beyond this it is too old under every skew.
-            replay_until_s: issued_at_s.saturating_add(MAX_AGE_S).saturating_add(MAX_SKEW_S),
+            replay_until_s: session.issued_at_s.saturating_add(MAX_AGE_S).saturating_add(MAX_SKEW_S),
             authn_context: session.context,
             authn_at_s: session.authn_at_s,
             signed_by_sha256: *certificate.sha256(),

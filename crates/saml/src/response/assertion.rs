@@ -11,6 +11,7 @@ use crate::time;
 
 /// What an accepted assertion says of the session.
 pub(super) struct Session {
+    pub(super) issued_at_s: i64,
     pub(super) index: Option<String>,
     pub(super) not_on_or_after_s: Option<i64>,
     pub(super) context: Option<String>,
@@ -22,10 +23,10 @@ pub(super) fn require(assertion: &Verified<'_>, rules: &Rules<'_>) -> Result<Ses
     let node = assertion.node();
     require_version(node, "Assertion")?;
     require_issuer(node, "assertion", rules)?;
-    require_age(node, "assertion", rules)?;
+    let issued_at_s = require_age(node, "assertion", rules)?;
     require_conditions(node, rules)?;
     require_confirmation(node, rules)?;
-    read_session(node, rules)
+    read_session(node, issued_at_s, rules)
 }
 
 /// `Version` of a message or an assertion.
@@ -142,8 +143,9 @@ pub(super) fn require_answer(in_response_to: Option<&str>, rules: &Rules<'_>) ->
 }
 
 /// The statements: the earliest end and the latest authentication of all of them.
-fn read_session(assertion: Node<'_>, rules: &Rules<'_>) -> Result<Session, ResponseError> {
-    let mut session = Session { index: None, not_on_or_after_s: None, context: None, authn_at_s: i64::MIN };
+fn read_session(assertion: Node<'_>, issued_at_s: i64, rules: &Rules<'_>) -> Result<Session, ResponseError> {
+    let mut session =
+        Session { issued_at_s, index: None, not_on_or_after_s: None, context: None, authn_at_s: i64::MIN };
     for statement in assertion.all(n::AUTHN_STATEMENT) {
         let at = instant(statement, "AuthnInstant")?;
         let at = at.ok_or(ResponseError::BadInstant { attribute: "AuthnInstant" })?;
