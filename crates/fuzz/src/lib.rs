@@ -12,6 +12,7 @@
 mod oidc;
 pub mod oracle;
 mod refusal;
+mod saml;
 mod scim;
 
 /// One parser and what it must keep.
@@ -26,7 +27,7 @@ pub struct Target {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self { name: "scim-filter", max_bytes: 512, run: scim::filter },
         Self { name: "scim-path", max_bytes: 512, run: scim::path },
         Self { name: "scim-user", max_bytes: 4_096, run: scim::user },
@@ -40,6 +41,9 @@ impl Target {
         Self { name: "oidc-id-token", max_bytes: 2_048, run: oidc::id_token },
         Self { name: "oidc-jwks", max_bytes: 4_096, run: oidc::jwks },
         Self { name: "oidc-token-answer", max_bytes: 2_048, run: oidc::token_answer },
+        Self { name: "saml-logout", max_bytes: 4_096, run: saml::logout },
+        Self { name: "saml-metadata", max_bytes: 4_096, run: saml::metadata },
+        Self { name: "saml-response", max_bytes: 4_096, run: saml::response },
     ];
 
     /// The target of that name.

@@ -23,11 +23,20 @@ pub(crate) fn of_scim_with_type(error: &ScimError) {
 
 /// A refusal of a federation message names its rule.
 pub(crate) fn of_rule(rule: &BrokenRule) {
+    of_parts([rule.code, rule.section, rule.advice], [&rule.expected, &rule.received]);
+}
+
+/// The same for SAML.
+pub(crate) fn of_saml_rule(rule: &portcullis_saml::refusal::BrokenRule) {
+    of_parts([rule.code, rule.section, rule.advice], [&rule.expected, &rule.received]);
+}
+
+fn of_parts([code, section, advice]: [&str; 3], texts: [&Option<String>; 2]) {
     let is_code = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '_';
-    assert!(!rule.code.is_empty() && rule.code.chars().all(is_code), "{rule:?}");
-    assert!(!rule.section.is_empty() && !rule.advice.is_empty(), "{rule:?}");
-    for text in [&rule.expected, &rule.received].into_iter().flatten() {
-        assert!(text.len() <= MAX_TEXT_BYTES, "{rule:?}");
+    assert!(!code.is_empty() && code.chars().all(is_code), "{code}");
+    assert!(!section.is_empty() && !advice.is_empty(), "{code}");
+    for text in texts.into_iter().flatten() {
+        assert!(text.len() <= MAX_TEXT_BYTES, "{code}: {text}");
     }
 }
 

@@ -4,6 +4,7 @@
 //! configuration, and never read again from a message (SAML Metadata §2.4.3).
 
 use thiserror::Error;
+use url::{Host, Url};
 
 use crate::binding::Binding;
 use crate::certificate::{Certificate, CertificateError};
@@ -355,18 +356,19 @@ fn endpoints(
 
 /// An `https:` URL, or `http:` for a provider on the same machine: the caller decides whether that may be spoken to.
 fn is_location(text: &str) -> bool {
-    let authority = |rest: &str| rest.split(['/', '?']).next().unwrap_or_default().to_owned();
-    let has_host = match text.split_once("://") {
-        Some(("https", rest)) => !authority(rest).is_empty(),
-        Some(("http", rest)) => {
-            let authority = authority(rest);
-            let is_port = |port: &str| port.is_empty() || port.starts_with(':');
-            ["localhost", "127.0.0.1", "[::1]"].iter().any(|h| authority.strip_prefix(h).is_some_and(is_port))
-        }
-        _ => false,
+    let is_plain = text.bytes().all(|byte| (0x21..0x7f).contains(&byte)) && text.len() <= MAX_LOCATION_BYTES;
+    let Ok(url) = Url::parse(text) else {
+        return false;
     };
-    let is_plain = text.bytes().all(|byte| (0x21..0x7f).contains(&byte) && !b"\"<>\\^`{|}#".contains(&byte));
-    has_host && is_plain && text.len() <= MAX_LOCATION_BYTES
+    let is_near = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => return false,
+    };
+    let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_near);
+    let names_nobody = url.username().is_empty() && url.password().is_none();
+    is_plain && is_safe && names_nobody && url.fragment().is_none()
 }
 
 fn keys(

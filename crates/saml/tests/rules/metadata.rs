@@ -111,6 +111,16 @@ fn what_cannot_be_used_is_refused_with_its_own_code() {
             "metadata_no_sign_on_service",
         ),
         ("https://idp.acme.test".to_owned(), "http://localhost:8080".to_owned(), "accepted"),
+        (
+            "https://idp.acme.test".to_owned(),
+            "https://idp.ac[me.test".to_owned(),
+            "metadata_no_sign_on_service",
+        ),
+        (
+            "https://idp.acme.test".to_owned(),
+            "https://who@idp.acme.test".to_owned(),
+            "metadata_no_sign_on_service",
+        ),
         ("<md:KeyDescriptor".to_owned(), "<md:Other".to_owned(), "metadata_malformed"),
         ("MII".to_owned(), "MIx".to_owned(), "metadata_certificate_invalid"),
         ("<md:Organization".to_owned(), "<!DOCTYPE x><md:Organization".to_owned(), "metadata_malformed"),
