@@ -105,6 +105,10 @@ fn base_url(text: &str, dialect: Dialect) -> Result<Url> {
     if !url.username().is_empty() || url.password().is_some() {
         bail!("--base-url must not hold a name or password: the token has a place of its own");
     }
+    let picky = matches!(dialect, Dialect::Okta | Dialect::EntraFlag | Dialect::EntraLegacy);
+    if picky && url.host_str().is_some_and(|host| host.contains('_')) {
+        bail!("the host of --base-url holds an underscore, which {} does not take", dialect.title());
+    }
     let flagged = url.query().is_some_and(|query| query.split('=').next() == Some(ENTRA_FLAG));
     match (flagged, dialect) {
         (true, Dialect::EntraLegacy) => bail!("with `{ENTRA_FLAG}` in the address the provider is `entra`"),

@@ -26,6 +26,7 @@ fn the_guide_names_every_provider_and_every_option() {
 #[test]
 fn an_address_is_taken_as_it_is_pasted() {
     let kept = [
+        ("http://my_id:8080/scim", Dialect::Authentik, "http://my_id:8080/scim"),
         ("https://id.example.com/scim/v2/dir_1", Dialect::Okta, "https://id.example.com/scim/v2/dir_1"),
         ("https://id.example.com/scim/v2/dir_1/", Dialect::Okta, "https://id.example.com/scim/v2/dir_1"),
         ("https://id.example.com/scim?aadOptscim062020", Dialect::EntraFlag, "https://id.example.com/scim"),
@@ -46,6 +47,7 @@ fn an_address_that_cannot_be_one_is_refused_with_what_to_change() {
         ("id.example.com/scim", Dialect::Okta, "not an absolute URL"),
         ("file:///etc/passwd", Dialect::Okta, "must begin with https://"),
         ("https://user:secret@id.example.com/scim", Dialect::Okta, "must not hold a name or password"),
+        ("https://my_id.example.com/scim", Dialect::Okta, "holds an underscore"),
         ("https://id.example.com/scim/Users", Dialect::Okta, "before `/Users`"),
         ("https://id.example.com/scim?aadOptscim062020", Dialect::EntraLegacy, "is `entra`"),
         ("https://id.example.com/scim?aadOptscim062020", Dialect::Okta, "before `?`"),

@@ -86,19 +86,12 @@ impl Run<'_> {
         weight: Weight,
     ) -> Result<String, Halt> {
         self.begin(title, means);
-        self.announce(Kind::User, &person.user_name);
-        let answer = self.send(&request).await?;
+        let answer = self.make(Kind::User, &person.user_name, &request).await?;
         self.check(weight, "status 201", || (answer.status != 201).then(|| said(&answer)));
-        let Some(id) = answer.id().filter(|_| answer.is_success()).map(str::to_owned) else {
-            self.made.refused(Kind::User, &person.user_name);
+        if !answer.is_success() {
             return self.creates(person, "the person is not there at all").await;
-        };
-        self.made.made(Kind::User, &person.user_name, &id);
-        let id = self.created(&answer, Kind::User)?;
-        if let Some(sent) = &request.body {
-            self.echoes(sent, answer.body.as_ref());
         }
-        Ok(id)
+        self.created_as_sent(&answer, &request)
     }
 
     /// The same within the step that is open.
@@ -107,13 +100,12 @@ impl Run<'_> {
         person: &Person,
         request: &ScimRequest,
     ) -> Result<String, Halt> {
-        self.announce(Kind::User, &person.user_name);
-        let answer = self.send(request).await?;
-        if let Some(id) = answer.id().filter(|_| answer.is_success()) {
-            let id = id.to_owned();
-            self.made.made(Kind::User, &person.user_name, &id);
-        }
-        let id = self.created(&answer, Kind::User)?;
+        let answer = self.make(Kind::User, &person.user_name, request).await?;
+        self.created_as_sent(&answer, request)
+    }
+
+    fn created_as_sent(&mut self, answer: &Answer, request: &ScimRequest) -> Result<String, Halt> {
+        let id = self.created(answer, Kind::User)?;
         if let Some(sent) = &request.body {
             self.echoes(sent, answer.body.as_ref());
         }
@@ -127,12 +119,7 @@ impl Run<'_> {
         means: &'static str,
     ) -> Result<(), Halt> {
         self.begin(format!("creates {} a second time", person.display_name()), means);
-        self.announce(Kind::User, &person.user_name);
-        let answer = self.send(&self.dialect().create_user(person)).await?;
-        match answer.id().filter(|_| answer.is_success()) {
-            Some(id) => self.made.made(Kind::User, &person.user_name, id),
-            None => self.made.refused(Kind::User, &person.user_name),
-        }
+        let answer = self.make(Kind::User, &person.user_name, &self.dialect().create_user(person)).await?;
         self.refusal(&answer, 409);
         let kind = answer.body.as_ref().and_then(|body| body.get("scimType")).and_then(Value::as_str);
         self.should(kind == Some("uniqueness"), "`scimType` `uniqueness`", || {

@@ -75,11 +75,7 @@ async fn group(run: &mut Run<'_>, ids: &[String]) -> Result<(), Halt> {
     group.external_id = format!("emulate-{}-everyone", run.cast.mark);
     let dialect = run.dialect();
     run.begin(format!("puts {} people into a group", ids.len()), "a large group comes late or in part");
-    run.announce(Kind::Group, &group.display_name);
-    let answer = run.send(&dialect.create_group(&group, &[])).await?;
-    if let Some(id) = answer.id().filter(|_| answer.is_success()) {
-        run.made.made(Kind::Group, &group.display_name, id);
-    }
+    let answer = run.make(Kind::Group, &group.display_name, &dialect.create_group(&group, &[])).await?;
     let id = run.created(&answer, Kind::Group)?;
     let (out, stay) = ids.split_at(ids.len() / 2);
     let joins = if dialect == Dialect::Authentik { MAX_OPERATIONS } else { MAX_LISTED };

@@ -14,7 +14,7 @@ use crate::scim_client::Answer;
 use super::expect::Hits;
 use super::made::Kind;
 use super::run::{Halt, Run};
-use super::step::quoted_value;
+use super::step::{Weight, quoted_value};
 
 impl Run<'_> {
     /// Looks the group up before it is there.
@@ -35,14 +35,17 @@ impl Run<'_> {
     ) -> Result<String, Halt> {
         let with = if members.is_empty() { "empty" } else { "with its members" };
         self.begin(format!("pushes the group, {with}"), means);
-        self.announce(Kind::Group, &group.display_name);
-        let answer = self.send(&self.dialect().create_group(group, members)).await?;
-        if let Some(id) = answer.id().filter(|_| answer.is_success()) {
-            let id = id.to_owned();
-            self.made.made(Kind::Group, &group.display_name, &id);
-        }
+        let request = self.dialect().create_group(group, members);
+        let answer = self.make(Kind::Group, &group.display_name, &request).await?;
         let id = self.created(&answer, Kind::Group)?;
         self.is_called(&answer, &group.display_name);
+        if let Some(sent) = request.body.as_ref().and_then(|body| body.get("externalId")) {
+            let came = answer.body.as_ref().and_then(|body| body.get("externalId"));
+            let weight = if self.dialect().is_entra() { Weight::Must } else { Weight::Should };
+            self.check(weight, "externalId as it was sent", || {
+                (came != Some(sent)).then(|| quoted_value(came))
+            });
+        }
         self.members(&id, members).await?;
         Ok(id)
     }

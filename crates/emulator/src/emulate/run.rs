@@ -167,9 +167,24 @@ impl<'a> Run<'a> {
         self.step.as_ref().map_or(0, |step| step.findings(Weight::Must).count())
     }
 
-    /// A request is about to make this.
-    pub(super) fn announce(&mut self, kind: Kind, name: &str) {
+    /// Sends a request that makes something of that name; what came of it is kept in mind for its removal.
+    ///
+    /// # Errors
+    /// [`Halt`] if no answer came.
+    pub(super) async fn make(
+        &mut self,
+        kind: Kind,
+        name: &str,
+        request: &ScimRequest,
+    ) -> Result<Answer, Halt> {
         self.made.announce(kind, name);
+        let answer = self.send(request).await?;
+        match answer.id().filter(|_| answer.is_success()) {
+            Some(id) => self.made.made(kind, name, id),
+            None if (400..500).contains(&answer.status) => self.made.refused(kind, name),
+            None => {}
+        }
+        Ok(answer)
     }
 
     /// Ends the run.

@@ -76,6 +76,7 @@ faults! {
     RefusesNull => "entra", "what is unknown as null: expected status 201, found 400", Failed;
     SeedsNoAddress => "entra-legacy", "gives a work address: expected status 200 or 204, found 400", Failed;
     NoFilterByEmails => "pingone", "looks Ada up by emails: expected status 200, found 400", Failed;
+    ForgetsGroupsId => "entra", "pushes the group, empty: expected externalId as it was sent, found nothing", Failed;
     NoVersions => "keycloak", "again only if she changed: expected an `ETag`", Failed;
     IgnoresConditions => "keycloak", "that is not hers: expected status 412", Failed;
     NoConfig => "authentik", "reads /ServiceProviderConfig: expected status 200, found 404", Failed;
@@ -274,6 +275,9 @@ impl Proxy {
             }
             Fault::ErrorsWithoutBody if reply.status >= 400 => reply.body = Value::Null,
             Fault::StatusAsNumber if reply.status >= 400 => reply.body["status"] = json!(reply.status),
+            Fault::ForgetsGroupsId if reply.body.get("members").is_some() => {
+                reply.body.as_object_mut().map(|group| group.remove("externalId"));
+            }
             Fault::NoVersions => drop(reply.headers.remove("etag")),
             _ => {}
         }
