@@ -1,7 +1,7 @@
 //! The rules of the room, tried from outside: every refusal beside a neighbour that passes and differs in one thing.
 //!
-//! What is verified here was signed and encrypted by another implementation, the program `xmlsec1`, with keys made for
-//! the run. One binary, so that the library is linked once.
+//! What is verified here was signed and encrypted by other implementations, the program `xmlsec1` and npm's packages, with
+//! keys made for the run. One binary, so that the library is linked once.
 
 #[cfg(test)]
 mod attacks;
@@ -21,6 +21,8 @@ mod logout;
 mod metadata;
 #[cfg(test)]
 mod mutation;
+#[cfg(test)]
+mod npm;
 #[cfg(test)]
 mod own_messages;
 #[cfg(test)]
