@@ -288,6 +288,14 @@ pub fn resolve(facts: &PersonFacts, now: Timestamp) -> Resolved {
     }
 }
 
+/// Whether what is said of somebody whose end is held says otherwise: they are there again. Whoever waits for their
+/// directory since a restore stays held, as nothing was said.
+#[must_use]
+pub fn is_let_go(facts: &PersonFacts, now: Timestamp) -> bool {
+    let waits = matches!(life(facts, governor(facts)), Life::Waiting);
+    facts.held == Held::Ending && !waits && resolve(facts, now).held.is_none()
+}
+
 /// Whether an end for that reason is held. What ended already has ended, and an administrator's word is not held.
 fn is_held(facts: &PersonFacts, because: EndedBecause) -> bool {
     facts.held == Held::Ending && facts.ended.is_none() && because != EndedBecause::Administrator

@@ -289,6 +289,8 @@ pub enum HoldChange {
     Found(Vec<DirectoryUserId>),
     /// That person's end is held no longer.
     Unhold(MembershipId),
+    /// That person has been without a mapping since then because of an administrator's rules: no brake holds that end.
+    Spare(MembershipId, Timestamp),
     /// Nothing of that person is held any more.
     Drop(MembershipId),
     /// What these people kept by that group is held no longer: the directory named them.

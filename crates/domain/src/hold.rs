@@ -3,6 +3,8 @@
 //! A hold is a fact. [`crate::access::resolve`] reads it like what a directory said, so that the same facts give the same
 //! access in whatever order they came.
 
+use serde::{Deserialize, Serialize};
+
 use crate::Timestamp;
 use crate::access::EndedBecause;
 use crate::cause::Cause;
@@ -58,6 +60,40 @@ pub struct Hold {
     pub cause: Cause,
     /// When it began.
     pub opened_at: Timestamp,
+}
+
+/// Where a hold stands: it follows from its people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum HoldState {
+    /// Somebody waits for an administrator.
+    Open,
+    /// Only people are left whose part was refused.
+    Refused,
+    /// Nobody is left.
+    Closed,
+}
+
+impl HoldState {
+    /// Where a hold stands of whose people that many wait and that many were refused.
+    #[must_use]
+    pub const fn of(waiting: i64, refused: i64) -> Self {
+        match (waiting, refused) {
+            (0, 0) => Self::Closed,
+            (0, _) => Self::Refused,
+            _ => Self::Open,
+        }
+    }
+
+    /// The text in the API.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Open => "open",
+            Self::Refused => "refused",
+            Self::Closed => "closed",
+        }
+    }
 }
 
 /// Where one person's part of a hold stands.

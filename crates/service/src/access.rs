@@ -3,10 +3,12 @@
 //! Whatever changed (a SCIM call, claims, a mapping, a grant, an administrator), it ends here for each membership that
 //! it touches. Nothing else in this room decides whether somebody keeps access.
 
-use portcullis_domain::access::{Access, EndedBecause, Held, PersonFacts, Resolved, Verdict, judge, resolve};
+use portcullis_domain::access::{
+    Access, EndedBecause, Held, PersonFacts, Resolved, Verdict, is_let_go, judge, resolve,
+};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange};
+use portcullis_domain::change::{Change, HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange};
 use portcullis_domain::id::{DirectoryId, MembershipId, OutboxId, ReceiptId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::{NewIds, off_board};
@@ -77,7 +79,7 @@ pub fn settle_as(
     let rules_number = facts::rules_number(tx, membership.organization)?;
     let mut facts = facts::of(tx, &membership)?;
     facts.governed_by = facts.governed_by.or(governor);
-    if facts.held == Held::Ending && resolve(&facts, moment.now).held.is_none() {
+    if is_let_go(&facts, moment.now) {
         unhold(tx, moment, &membership, cause)?;
         facts.held = Held::No;
     }
@@ -91,7 +93,8 @@ pub fn settle_as(
                 let facts = PersonFacts { held: Held::Ending, ..facts.clone() };
                 (resolve(&facts, moment_now), rules_number)
             };
-            if brake::hold_end(tx, moment, &membership, because, (&resolved, held), cause)? {
+            let is_directorys = brake::is_directorys(tx, &membership, (because, rules_number), &cause)?;
+            if is_directorys && brake::hold_end(tx, moment, &membership, because, (&resolved, held), cause)? {
                 return Ok(Settled::Held);
             }
             let ending = Ending { resolved, rules_number, because, reason: None };
@@ -141,7 +144,12 @@ fn change(
         bare_owner_at: membership.bare_owner_at,
         rules_number,
     };
-    apply(tx, &plan.then(event, set), moment.now, &mut moment.random)?;
+    let mut changes: Vec<Change> = vec![set.into()];
+    let begun = unmapped_at.filter(|_| membership.unmapped_at.is_none());
+    if let Some(since) = begun.filter(|_| !brake::is_by_directory(membership, rules_number, &cause)) {
+        changes.push(HoldChange::Spare(membership.id, since).into());
+    }
+    apply(tx, &plan.then_all(event, changes), moment.now, &mut moment.random)?;
     Ok(Settled::Changed)
 }
 

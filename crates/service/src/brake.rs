@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::access::{EndedBecause, Resolved};
 use portcullis_domain::audit::{Action, EventDraft, Target};
-use portcullis_domain::brake::Brake;
+use portcullis_domain::brake::{Brake, NEVER_BELOW};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{Change, HoldChange, MembershipChange};
 use portcullis_domain::directory::Directory;
@@ -19,7 +19,7 @@ use portcullis_domain::id::{
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, directory, directory_user, hold};
+use portcullis_store::{Tx, apply, brake, directory, directory_user, hold, membership};
 use serde_json::json;
 
 use crate::provisioning::Speaker;
@@ -28,11 +28,34 @@ use crate::{Moment, ServiceError};
 /// How many people whom polls missed are read at a time.
 const PAGE: i64 = 1_000;
 
-/// Whether that cause is one that a brake holds: what somebody orders or releases in a call of their own is not.
-const fn is_braked(cause: &Cause) -> bool {
+/// Whether a directory is why somebody's access is to be changed now: what somebody orders in a call of their own is not
+/// its doing. A job stands in for whoever made it necessary: an administrator who changed a rule, or a directory that said
+/// more than one call carries out.
+pub(crate) const fn is_by_directory(membership: &Membership, rules_number: i64, cause: &Cause) -> bool {
+    // INVARIANT: facts about many mark access with the number 0; a changed rule raises the organization's number.
+    let is_marked = membership.rules_number == 0;
     match cause.actor {
-        Actor::Directory(_) | Actor::System => true,
-        Actor::Root | Actor::Membership(_) | Actor::ServiceKey(_) => false,
+        Actor::Directory(_) => true,
+        Actor::System => is_marked || membership.rules_number >= rules_number,
+        // What is released names the directory whose it was.
+        Actor::Root | Actor::Membership(_) | Actor::ServiceKey(_) => is_marked && cause.directory.is_none(),
+    }
+}
+
+/// Whether that end is a directory's doing. Where it settled first, it is of whoever began it.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn is_directorys(
+    tx: &mut Tx<'_>,
+    membership: &Membership,
+    (because, rules_number): (EndedBecause, i64),
+    cause: &Cause,
+) -> Result<bool, ServiceError> {
+    let begun = membership.unmapped_at.filter(|_| because == EndedBecause::Unmapped);
+    match (begun, cause.actor) {
+        (Some(since), Actor::Directory(_) | Actor::System) => Ok(!hold::is_spared(tx, membership.id, since)?),
+        _ => Ok(is_by_directory(membership, rules_number, cause)),
     }
 }
 
@@ -45,23 +68,28 @@ fn may_take(
 ) -> Result<bool, ServiceError> {
     tx.lock(Lock::Brake(of.id))?;
     let now = moment.now;
-    let fresh = hold::uncounted(tx, of.id, people, now)?;
+    let fresh = brake::uncounted(tx, of.id, people, now)?;
     if fresh.is_empty() {
         return Ok(true);
     }
-    let taken = hold::taken(tx, of.id, now)?;
-    let mut governed = taken.governed;
+    let taken = brake::taken(tx, of.id, now)?;
     if !taken.hour_has_begun {
-        // Once an hour, so that no ending counts the organization.
-        let present = directory::count_governed(tx, of.organization, of.id)?;
-        hold::begin_hour(tx, of.id, present, now)?;
-        governed = governed.max(present);
+        brake::begin_hour(tx, of.id, now)?;
     }
-    let more = i64::try_from(fresh.len()).unwrap_or(i64::MAX);
-    if taken.people.saturating_add(more) > brake.limit(governed) {
-        return Ok(false);
+    let people = taken.people.saturating_add(i64::try_from(fresh.len()).unwrap_or(i64::MAX));
+    if people > NEVER_BELOW {
+        let mut governed = taken.governed;
+        if !taken.governed_is_known {
+            // Once an hour at most, so that no ending counts the organization. Those who were taken belonged to it.
+            let present = directory::count_governed(tx, of.organization, of.id)?;
+            governed = governed.max(present.saturating_add(taken.people));
+            brake::know_governed(tx, of.id, governed, now)?;
+        }
+        if people > brake.limit(governed) {
+            return Ok(false);
+        }
     }
-    hold::count(tx, of.id, &fresh, now)?;
+    brake::count(tx, of.id, &fresh, now)?;
     Ok(true)
 }
 
@@ -79,7 +107,7 @@ pub(crate) fn hold_end(
     cause: Cause,
 ) -> Result<bool, ServiceError> {
     let lived = membership.governed_by.is_some() || membership.joined_at.is_some();
-    let Some(id) = resolved.governed_by.or(cause.directory).filter(|_| lived && is_braked(&cause)) else {
+    let Some(id) = resolved.governed_by.or(cause.directory).filter(|_| lived) else {
         return Ok(false);
     };
     let Some(of) = directory::find(tx, membership.organization, id)? else { return Ok(false) };
@@ -168,7 +196,9 @@ pub(crate) fn hold_loss(
         return Ok(());
     }
     let Some((of, brake)) = braked(tx, speaker)? else { return Ok(()) };
+    // Locked before the count, as by whoever ends one of them. Who has ended already has nothing that could be taken.
     let people = directory_user::memberships(tx, loss.users)?;
+    let people = membership::hold_living(tx, speaker.organization, &people)?;
     if may_take(tx, moment, (&of, brake), &people)? {
         return Ok(());
     }
@@ -223,6 +253,7 @@ pub(crate) fn part_missing(
         && let Some((of, brake)) = braked(tx, speaker)?
     {
         let people = directory_user::memberships(tx, &fresh)?;
+        let people = membership::hold_living(tx, speaker.organization, &people)?;
         if !may_take(tx, moment, (&of, brake), &people)? {
             let (opened, into) = open(plan, moment, &of, HoldKind::Missing, None, cause);
             let event = EventDraft::new(Action::HoldExtended, Target::new("hold", into))

@@ -3,6 +3,7 @@
 //! Whoever decides stands as high as everybody whom it is about. A release is carried out step by step, each with the
 //! cause that was held, so that receipts name the request that began it and the log who let it go.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_domain::Refusal;
@@ -10,11 +11,11 @@ use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::HoldChange;
 use portcullis_domain::hold::HoldKind;
-use portcullis_domain::id::{DirectoryId, HoldId, MembershipId, OrganizationId};
+use portcullis_domain::id::{HoldId, MembershipId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, may_give};
 use portcullis_store::db::{Lock, MAX_LIST};
-use portcullis_store::hold::{self, HeldView, HoldView};
+use portcullis_store::hold::{self, HeldView, HoldFilter, HoldView, WouldLose};
 use portcullis_store::{Priority, Tx, apply};
 use serde_json::json;
 
@@ -42,20 +43,20 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: HoldId) -> Result
     hold::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
 
-/// A page of holds after the id `after`, of one directory where it is named.
+/// A page of the wanted holds after the id `after`.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
 pub fn list(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    directory: Option<DirectoryId>,
+    wanted: HoldFilter,
     (after, limit): (&str, i64),
 ) -> Result<Vec<HoldView>, ServiceError> {
-    Ok(hold::list_page(tx, organization, directory, after, limit)?)
+    Ok(hold::list_page(tx, organization, wanted, after, limit)?)
 }
 
-/// A page of a hold's people after the membership `after`.
+/// A page of a hold's people after the membership `after`, each with what they would lose.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
@@ -64,21 +65,28 @@ pub fn people(
     organization: OrganizationId,
     id: HoldId,
     (after, limit): (&str, i64),
-) -> Result<Vec<HeldView>, ServiceError> {
+) -> Result<Vec<(HeldView, WouldLose)>, ServiceError> {
     let found = find(tx, organization, id)?;
-    Ok(hold::people(tx, organization, found.id, after, limit)?)
+    let page = hold::people(tx, organization, found.id, after, limit)?;
+    let ids: Vec<MembershipId> = page.iter().map(|person| person.membership).collect();
+    let mut lose = hold::would_lose(tx, (organization, found.id), found.kind, &ids)?;
+    let with = |person: HeldView| {
+        let what = lose.remove(&person.membership).unwrap_or_default();
+        (person, what)
+    };
+    Ok(page.into_iter().map(with).collect())
 }
 
-/// What is held of a member.
+/// What is held of these members; a page of them at most.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
-pub fn of_member(
+pub fn of_members(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    id: MembershipId,
-) -> Result<Vec<(HoldId, HoldKind)>, ServiceError> {
-    Ok(hold::of_membership(tx, organization, id)?)
+    people: &[MembershipId],
+) -> Result<BTreeMap<MembershipId, Vec<(HoldId, HoldKind)>>, ServiceError> {
+    Ok(hold::of_memberships(tx, organization, people)?)
 }
 
 /// Carries out a decision about these people of a hold, or about all who wait in it. How many it was about; nobody is
@@ -133,7 +141,7 @@ fn step(
     let of = directory::find(tx, organization, &found.directory.to_string())?;
     directory::must_reach(tx, caller, &of)?;
     let highest: Result<Rank, Refusal> =
-        hold::highest(tx, organization, id)?.map_or(Ok(Rank::NONE), Rank::new);
+        hold::highest(tx, organization, id, named)?.map_or(Ok(Rank::NONE), Rank::new);
     may_give(caller.rank(), highest?)?;
     let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
     let people = match named {

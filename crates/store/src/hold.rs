@@ -1,23 +1,24 @@
-//! What the brake holds, and what is counted against a directory's limit.
+//! What the brake holds.
 //!
-//! People of holds are facts: [`crate::facts::of`] reads them. What is counted gives and takes no access: it is noted.
+//! People of holds are facts: [`crate::facts::of`] reads them.
 
-use std::collections::HashSet;
+use std::collections::BTreeMap;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::EndedBecause;
-use portcullis_domain::brake::{HOUR_S, WINDOW_H};
 use portcullis_domain::cause::CauseKind;
 use portcullis_domain::change::HoldChange;
-use portcullis_domain::hold::{HeldState, HoldKind};
+use portcullis_domain::hold::{HeldState, HoldKind, HoldState};
 use portcullis_domain::id::{
-    DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, HoldId, MembershipId, OrganizationId, RequestId,
+    DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, HoldId, MappingId, MembershipId, OrganizationId,
+    RequestId,
 };
+use portcullis_domain::text::Slug;
 
 use crate::db::MAX_LIST;
 use crate::row::{Row, list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, brake, params};
 
 const OPEN: Statement = Statement::change(
     "hold.open",
@@ -54,6 +55,16 @@ const MISS: Statement = Statement::change(
 const UNHOLD: Statement = Statement::change(
     "hold.unhold",
     "DELETE FROM held_people WHERE membership = $1 AND organization = $2 AND kind = 'endings'",
+);
+const SPARE: Statement = Statement::change(
+    "hold.spare",
+    "INSERT INTO brake_spared (membership, organization, unmapped_at) SELECT m.id, m.organization, CAST($3 AS BIGINT) \
+     FROM memberships m WHERE m.id = $1 AND m.organization = $2 \
+     ON CONFLICT (membership) DO UPDATE SET unmapped_at = excluded.unmapped_at",
+);
+const DROP_SPARED: Statement = Statement::change(
+    "hold.drop_spared",
+    "DELETE FROM brake_spared WHERE membership = $1 AND organization = $2",
 );
 const DROP_PEOPLE: Statement = Statement::change(
     "hold.drop_people",
@@ -107,16 +118,40 @@ macro_rules! columns {
     };
 }
 
+macro_rules! people {
+    () => {
+        "SELECT p.membership, p.because, p.cause_kind, p.request_id, p.event, p.held_at, p.refused_at, \
+         p.directory_user, m.email, m.name, m.role FROM held_people p JOIN memberships m ON m.id = p.membership "
+    };
+}
+
 const FIND: Statement = Statement::read(
     "hold.find",
     concat!("SELECT ", columns!(), " FROM holds h WHERE h.organization = $1 AND h.id = $2"),
 );
+// What state a hold is in follows from its people: whether anybody waits, and whether anybody is left.
+macro_rules! in_state {
+    ($state:literal) => {
+        concat!(
+            " AND (",
+            $state,
+            " = '' OR ",
+            $state,
+            " = CASE WHEN EXISTS (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) \
+             THEN 'open' WHEN EXISTS (SELECT 1 FROM held_people p WHERE p.hold = h.id) THEN 'refused' \
+             ELSE 'closed' END)"
+        )
+    };
+}
+
 const LIST: Statement = Statement::read(
     "hold.list",
     concat!(
         "SELECT ",
         columns!(),
-        " FROM holds h WHERE h.organization = $1 AND h.id > $2 ORDER BY h.id LIMIT $3"
+        " FROM holds h WHERE h.organization = $1 AND h.id > $2",
+        in_state!("CAST($4 AS TEXT)"),
+        " ORDER BY h.id LIMIT $3"
     ),
 );
 const LIST_OF_DIRECTORY: Statement = Statement::read(
@@ -124,7 +159,9 @@ const LIST_OF_DIRECTORY: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM holds h WHERE h.directory = $2 AND h.organization = $1 AND h.id > $3 ORDER BY h.id LIMIT $4"
+        " FROM holds h WHERE h.directory = $2 AND h.organization = $1 AND h.id > $3",
+        in_state!("CAST($5 AS TEXT)"),
+        " ORDER BY h.id LIMIT $4"
     ),
 );
 // The newest of its kind gathers on while anybody in it waits.
@@ -135,31 +172,57 @@ const OPEN_OF: Statement = Statement::read(
 );
 const PEOPLE: Statement = Statement::read(
     "hold.people",
-    "SELECT p.membership, p.because, p.cause_kind, p.request_id, p.event, p.held_at, p.refused_at, p.directory_user, \
-     m.email, m.name FROM held_people p JOIN memberships m ON m.id = p.membership \
-     WHERE p.hold = $1 AND p.organization = $2 AND p.membership > $3 ORDER BY p.membership LIMIT $4",
+    concat!(
+        people!(),
+        "WHERE p.hold = $1 AND p.organization = $2 AND p.membership > $3 ORDER BY p.membership LIMIT $4"
+    ),
 );
-const OF_MEMBERSHIP: Statement = Statement::read(
-    "hold.of_membership",
-    "SELECT hold, kind FROM held_people WHERE membership = $1 AND organization = $2 ORDER BY hold LIMIT 20",
+const OF_MEMBERSHIPS: Statement = Statement::read(
+    "hold.of_memberships",
+    "SELECT membership, hold, kind FROM held_people WHERE membership IN_LIST($1) AND organization = $2 \
+     ORDER BY membership, hold LIMIT 10000",
 );
 const HIGHEST: Statement = Statement::read(
     "hold.highest",
     "SELECT MAX(r.rank) FROM held_people p JOIN memberships m ON m.id = p.membership \
-     JOIN roles r ON r.organization = m.organization AND r.slug = m.role WHERE p.hold = $1 AND p.organization = $2",
+     JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE p.hold = $1 AND p.organization = $2 AND p.refused_at IS NULL",
+);
+const HIGHEST_OF: Statement = Statement::read(
+    "hold.highest_of",
+    "SELECT MAX(r.rank) FROM held_people p JOIN memberships m ON m.id = p.membership \
+     JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE p.hold = $1 AND p.organization = $2 AND p.membership IN_LIST($3)",
+);
+const TOKENS: Statement = Statement::read(
+    "hold.tokens",
+    "SELECT m.id, COUNT(*) FROM memberships m JOIN tokens t ON t.membership = m.id \
+     WHERE m.id IN_LIST($1) AND m.organization = $2 AND t.ended_at IS NULL GROUP BY m.id",
+);
+const AGENTS: Statement = Statement::read(
+    "hold.agents",
+    "SELECT m.id, COUNT(*) FROM memberships m JOIN agents a ON a.owner = m.id AND a.organization = m.organization \
+     WHERE m.id IN_LIST($1) AND m.organization = $2 AND a.state <> 'disabled' GROUP BY m.id",
+);
+const MAPPINGS: Statement = Statement::read(
+    "hold.mappings",
+    "SELECT h.membership, h.mapping FROM held_matches h JOIN mappings p ON p.id = h.mapping \
+     WHERE h.hold = $1 AND p.organization = $3 AND h.membership IN_LIST($2) ORDER BY h.membership, h.mapping",
 );
 const SOME: Statement = Statement::read(
     "hold.some",
-    "SELECT p.membership, p.because, p.cause_kind, p.request_id, p.event, p.held_at, p.refused_at, p.directory_user, \
-     m.email, m.name FROM held_people p JOIN memberships m ON m.id = p.membership \
-     WHERE p.hold = $1 AND p.organization = $2 AND p.membership IN_LIST($3) ORDER BY p.membership",
+    concat!(
+        people!(),
+        "WHERE p.hold = $1 AND p.organization = $2 AND p.membership IN_LIST($3) ORDER BY p.membership"
+    ),
 );
 const WAITING: Statement = Statement::read(
     "hold.waiting",
-    "SELECT p.membership, p.because, p.cause_kind, p.request_id, p.event, p.held_at, p.refused_at, p.directory_user, \
-     m.email, m.name FROM held_people p JOIN memberships m ON m.id = p.membership \
-     WHERE p.hold = $1 AND p.organization = $2 AND p.refused_at IS NULL AND p.membership > $3 \
-     ORDER BY p.membership LIMIT $4",
+    concat!(
+        people!(),
+        "WHERE p.hold = $1 AND p.organization = $2 AND p.refused_at IS NULL AND p.membership > $3 \
+         ORDER BY p.membership LIMIT $4"
+    ),
 );
 const KEPT_OF: Statement = Statement::read(
     "hold.kept_of",
@@ -169,37 +232,14 @@ const HOLDS_END: Statement = Statement::read(
     "hold.holds_end",
     "SELECT hold FROM held_people WHERE membership = $1 AND kind = 'endings' LIMIT 1",
 );
+const SPARED: Statement = Statement::read(
+    "hold.spared",
+    "SELECT membership FROM brake_spared WHERE membership = $1 AND unmapped_at = $2",
+);
 const MISSING: Statement = Statement::read(
     "hold.missing",
     "SELECT p.directory_user, p.membership FROM holds h JOIN held_people p ON p.hold = h.id \
      WHERE h.directory = $1 AND h.kind = 'missing' AND p.directory_user > $2 ORDER BY p.directory_user LIMIT $3",
-);
-
-const TAKEN: Statement = Statement::read(
-    "hold.taken",
-    "SELECT CAST(COALESCE(SUM(people), 0) AS BIGINT), CAST(COALESCE(MAX(governed), 0) AS BIGINT), \
-     CAST(COALESCE(MAX(hour), 0) AS BIGINT) FROM brake_hours WHERE directory = $1 AND hour > $2",
-);
-const COUNTED: Statement = Statement::read(
-    "hold.counted",
-    "SELECT membership FROM brake_counted WHERE directory = $1 AND counted_at > $2 AND membership IN_LIST($3)",
-);
-const COUNT: Statement = Statement::note(
-    "hold.count",
-    "INSERT INTO brake_counted (directory, membership, counted_at) \
-     SELECT $1, each.value, CAST($3 AS BIGINT) FROM EACH_OF($2) AS each WHERE 1 = 1 \
-     ON CONFLICT (directory, membership) DO UPDATE SET counted_at = excluded.counted_at",
-);
-const COUNT_HOUR: Statement = Statement::note(
-    "hold.count_hour",
-    "INSERT INTO brake_hours (directory, hour, people, governed) VALUES ($1, $2, $3, $4) \
-     ON CONFLICT (directory, hour) DO UPDATE SET people = brake_hours.people + excluded.people",
-);
-const FORGET_HOURS: Statement =
-    Statement::note("hold.forget_hours", "DELETE FROM brake_hours WHERE directory = $1 AND hour <= $2");
-const FORGET_COUNTED: Statement = Statement::note(
-    "hold.forget_counted",
-    "DELETE FROM brake_counted WHERE directory = $1 AND counted_at <= $2",
 );
 
 pub(crate) const ALL: &[&Statement] = &[
@@ -209,6 +249,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &KEEP_MATCHES,
     &MISS,
     &UNHOLD,
+    &SPARE,
+    &DROP_SPARED,
     &DROP_PEOPLE,
     &DROP_MATCHES,
     &DROP_OF,
@@ -224,19 +266,18 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST_OF_DIRECTORY,
     &OPEN_OF,
     &PEOPLE,
-    &OF_MEMBERSHIP,
+    &OF_MEMBERSHIPS,
     &HIGHEST,
+    &HIGHEST_OF,
+    &TOKENS,
+    &AGENTS,
+    &MAPPINGS,
     &SOME,
     &WAITING,
     &KEPT_OF,
     &HOLDS_END,
+    &SPARED,
     &MISSING,
-    &TAKEN,
-    &COUNTED,
-    &COUNT,
-    &COUNT_HOUR,
-    &FORGET_HOURS,
-    &FORGET_COUNTED,
 ];
 
 pub(crate) fn apply(
@@ -287,7 +328,11 @@ pub(crate) fn apply(
             in_chunks(users, |some| tx.run(&FOUND, params![organization, list(some)]))
         }
         HoldChange::Unhold(membership) => tx.run(&UNHOLD, params![membership, organization]).map(|_| ()),
+        HoldChange::Spare(membership, at) => {
+            tx.run(&SPARE, params![membership, organization, at]).map(|_| ())
+        }
         HoldChange::Drop(membership) => {
+            tx.run(&DROP_SPARED, params![membership, organization])?;
             tx.run(&DROP_PEOPLE, params![membership, organization])?;
             tx.run(&DROP_MATCHES, params![membership, organization]).map(|_| ())
         }
@@ -320,8 +365,7 @@ pub(crate) fn forget(
     for statement in [&FORGET_PEOPLE, &FORGET_MATCHES, &FORGET] {
         tx.run(statement, params![directory, organization])?;
     }
-    tx.run(&FORGET_HOURS, params![directory, i64::MAX])?;
-    tx.run(&FORGET_COUNTED, params![directory, i64::MAX]).map(|_| ())
+    brake::forget(tx, directory)
 }
 
 /// A hold as it stands.
@@ -374,6 +418,19 @@ pub struct HeldView {
     pub email: String,
     /// Their name here.
     pub name: String,
+    /// Their role, which whoever decides must reach.
+    pub role: Option<Slug>,
+}
+
+/// What somebody of a hold would lose, if it were carried out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WouldLose {
+    /// Tokens that act as them.
+    pub tokens: i64,
+    /// Agents that they own.
+    pub agents: i64,
+    /// Mappings that give them something by a group that they are in no longer.
+    pub mappings: Vec<MappingId>,
 }
 
 fn cause_kind(text: &str) -> Option<CauseKind> {
@@ -413,6 +470,7 @@ fn read_person(row: &Row) -> Result<HeldView, StoreError> {
         directory_user: row.opt_parsed(7)?,
         email: row.text(8)?.to_owned(),
         name: row.text(9)?.to_owned(),
+        role: row.opt_parsed(10)?,
     })
 }
 
@@ -428,20 +486,32 @@ pub fn find(
     tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
 }
 
-/// A page of holds in order of id, after `after`; of one directory where it is named.
+/// Which holds are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HoldFilter {
+    /// Those of this directory.
+    pub directory: Option<DirectoryId>,
+    /// Those in this state.
+    pub state: Option<HoldState>,
+}
+
+/// A page of holds in order of id, after `after`.
 ///
 /// # Errors
 /// As [`find`].
 pub fn list_page(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    directory: Option<DirectoryId>,
+    wanted: HoldFilter,
     after: &str,
     limit: i64,
 ) -> Result<Vec<HoldView>, StoreError> {
-    let rows = match directory {
-        None => tx.rows(&LIST, params![organization, after, limit])?,
-        Some(directory) => tx.rows(&LIST_OF_DIRECTORY, params![organization, directory, after, limit])?,
+    let state = wanted.state.map_or("", HoldState::as_str);
+    let rows = match wanted.directory {
+        None => tx.rows(&LIST, params![organization, after, limit, state])?,
+        Some(directory) => {
+            tx.rows(&LIST_OF_DIRECTORY, params![organization, directory, after, limit, state])?
+        }
     };
     rows.iter().map(read).collect()
 }
@@ -499,25 +569,63 @@ pub fn waiting_people(
     tx.rows(&WAITING, params![id, organization, after, limit])?.iter().map(read_person).collect()
 }
 
-/// The rank of the highest role among a hold's people.
+/// The rank of the highest role among a hold's people: those who are named, or all who wait.
 ///
 /// # Errors
 /// As [`find`].
-pub fn highest(tx: &mut Tx<'_>, organization: OrganizationId, id: HoldId) -> Result<Option<i64>, StoreError> {
-    tx.row(&HIGHEST, params![id, organization])?.map_or(Ok(None), |row| row.opt_int(0))
-}
-
-/// What is held of a membership, in order of hold; twenty at most.
-///
-/// # Errors
-/// As [`find`].
-pub fn of_membership(
+pub fn highest(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    id: MembershipId,
-) -> Result<Vec<(HoldId, HoldKind)>, StoreError> {
-    let rows = tx.rows(&OF_MEMBERSHIP, params![id, organization])?;
-    rows.iter().map(|row| Ok((row.parsed(0)?, row.one_of(1, HoldKind::parse)?))).collect()
+    id: HoldId,
+    named: Option<&[MembershipId]>,
+) -> Result<Option<i64>, StoreError> {
+    let row = match named {
+        None => tx.row(&HIGHEST, params![id, organization])?,
+        Some(named) => tx.row(&HIGHEST_OF, params![id, organization, list(named)])?,
+    };
+    row.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// What these people of a hold would lose; 1,000 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn would_lose(
+    tx: &mut Tx<'_>,
+    (organization, hold): (OrganizationId, HoldId),
+    kind: HoldKind,
+    people: &[MembershipId],
+) -> Result<BTreeMap<MembershipId, WouldLose>, StoreError> {
+    let mut all: BTreeMap<MembershipId, WouldLose> = BTreeMap::new();
+    if kind == HoldKind::Losses {
+        for row in tx.rows(&MAPPINGS, params![hold, list(people), organization])? {
+            all.entry(row.parsed(0)?).or_default().mappings.push(row.parsed(1)?);
+        }
+        return Ok(all);
+    }
+    for row in tx.rows(&TOKENS, params![list(people), organization])? {
+        all.entry(row.parsed(0)?).or_default().tokens = row.int(1)?;
+    }
+    for row in tx.rows(&AGENTS, params![list(people), organization])? {
+        all.entry(row.parsed(0)?).or_default().agents = row.int(1)?;
+    }
+    Ok(all)
+}
+
+/// What is held of these memberships, in order of hold; 1,000 memberships at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn of_memberships(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    people: &[MembershipId],
+) -> Result<BTreeMap<MembershipId, Vec<(HoldId, HoldKind)>>, StoreError> {
+    let mut all: BTreeMap<MembershipId, Vec<_>> = BTreeMap::new();
+    for row in tx.rows(&OF_MEMBERSHIPS, params![list(people), organization])? {
+        all.entry(row.parsed(0)?).or_default().push((row.parsed(1)?, row.one_of(2, HoldKind::parse)?));
+    }
+    Ok(all)
 }
 
 /// Whether a membership's end is held.
@@ -526,6 +634,14 @@ pub fn of_membership(
 /// As [`find`].
 pub fn holds_end(tx: &mut Tx<'_>, id: MembershipId) -> Result<bool, StoreError> {
     Ok(tx.row(&HOLDS_END, params![id])?.is_some())
+}
+
+/// Whether what that membership has been without since then was taken by an administrator's rules.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_spared(tx: &mut Tx<'_>, id: MembershipId, unmapped_at: Timestamp) -> Result<bool, StoreError> {
+    Ok(tx.row(&SPARED, params![id, unmapped_at])?.is_some())
 }
 
 /// Who of these people keeps what that group gave, because it is held.
@@ -558,84 +674,4 @@ pub fn missing(
 ) -> Result<Vec<(DirectoryUserId, MembershipId)>, StoreError> {
     let rows = tx.rows(&MISSING, params![directory, after, limit])?;
     rows.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
-}
-
-/// The hour of a moment, counted from 1970.
-fn hour(at: Timestamp) -> i64 {
-    at.micros().div_euclid(HOUR_S * 1_000_000)
-}
-
-/// The moment since which people count.
-fn since(now: Timestamp) -> Timestamp {
-    now.plus_s(-WINDOW_H * HOUR_S)
-}
-
-/// What a directory took within the window.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Taken {
-    /// From how many people.
-    pub people: i64,
-    /// The most people whom it governed when an hour of the window began.
-    pub governed: i64,
-    /// Whether this hour has begun.
-    pub hour_has_begun: bool,
-}
-
-/// What a directory took within the window that ends now. The caller holds [`crate::db::Lock::Brake`].
-///
-/// # Errors
-/// As [`find`].
-pub fn taken(tx: &mut Tx<'_>, directory: DirectoryId, now: Timestamp) -> Result<Taken, StoreError> {
-    let row = tx.row(&TAKEN, params![directory, hour(now) - WINDOW_H])?;
-    let Some(row) = row else { return Ok(Taken { people: 0, governed: 0, hour_has_begun: false }) };
-    Ok(Taken { people: row.int(0)?, governed: row.int(1)?, hour_has_begun: row.int(2)? == hour(now) })
-}
-
-/// Begins an hour: with this many people governed. What is behind the window is forgotten.
-///
-/// # Errors
-/// As [`find`].
-pub fn begin_hour(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    governed: i64,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    tx.run(&FORGET_HOURS, params![directory, hour(now) - WINDOW_H])?;
-    tx.run(&FORGET_COUNTED, params![directory, since(now)])?;
-    tx.run(&COUNT_HOUR, params![directory, hour(now), 0_i64, governed]).map(|_| ())
-}
-
-/// Which of these people have not been counted within the window.
-///
-/// # Errors
-/// As [`find`].
-pub fn uncounted(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    people: &[MembershipId],
-    now: Timestamp,
-) -> Result<Vec<MembershipId>, StoreError> {
-    let mut fresh = Vec::with_capacity(people.len());
-    for some in people.chunks(MAX_LIST) {
-        let rows = tx.rows(&COUNTED, params![directory, since(now), list(some)])?;
-        let counted = rows.iter().map(|r| r.parsed(0)).collect::<Result<HashSet<MembershipId>, _>>()?;
-        fresh.extend(some.iter().filter(|id| !counted.contains(id)).copied());
-    }
-    Ok(fresh)
-}
-
-/// Counts these people, none of whom was counted within the window.
-///
-/// # Errors
-/// As [`find`].
-pub fn count(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    people: &[MembershipId],
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    in_chunks(people, |some| tx.run(&COUNT, params![directory, list(some), now]))?;
-    let many = i64::try_from(people.len()).unwrap_or(i64::MAX);
-    tx.run(&COUNT_HOUR, params![directory, hour(now), many, 0_i64]).map(|_| ())
 }

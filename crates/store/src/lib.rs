@@ -12,6 +12,7 @@ pub mod apply;
 pub mod audit;
 pub mod backup;
 pub mod bearer;
+pub mod brake;
 pub mod checkup;
 pub mod connection;
 pub mod consent;

@@ -91,6 +91,15 @@ const FIND_LOCKED: Statement = Statement::read(
 );
 const LOCK_POSTGRES: Statement =
     Statement::read("membership.lock", "SELECT id FROM memberships WHERE id = $1 FOR UPDATE");
+const LIVING: Statement = Statement::read(
+    "membership.living",
+    "SELECT id FROM memberships WHERE id IN_LIST($2) AND organization = $1 AND state <> 'deprovisioned' ORDER BY id",
+);
+const LOCK_LIVING_POSTGRES: Statement = Statement::read(
+    "membership.lock_living",
+    "SELECT id FROM memberships WHERE id IN_LIST($2) AND organization = $1 AND state <> 'deprovisioned' ORDER BY id \
+     FOR UPDATE",
+);
 const ORGANIZATION_OF: Statement =
     Statement::read("membership.organization_of", "SELECT organization FROM memberships WHERE id = $1");
 const BY_EMAIL: Statement = Statement::read(
@@ -172,6 +181,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &STALE_WITH_DIRECTORY,
     &FIND,
     &FIND_LOCKED,
+    &LIVING,
     &ORGANIZATION_OF,
     &BY_EMAIL,
     &OF_USER,
@@ -379,6 +389,30 @@ pub fn hold(tx: &mut Tx<'_>, id: MembershipId) -> Result<(), StoreError> {
         tx.rows(&LOCK_POSTGRES, params![id])?;
     }
     Ok(())
+}
+
+/// Who of these people lives, in order of id, locked until the end of the transaction.
+///
+/// # Errors
+/// As [`find`].
+pub fn hold_living(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    people: &[MembershipId],
+) -> Result<Vec<MembershipId>, StoreError> {
+    let statement = match tx.dialect() {
+        crate::Dialect::Postgres => &LOCK_LIVING_POSTGRES,
+        crate::Dialect::Sqlite => &LIVING,
+    };
+    let mut sorted = people.to_vec();
+    sorted.sort();
+    let mut living = Vec::with_capacity(people.len());
+    for some in sorted.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(statement, params![organization, list(some)])? {
+            living.push(row.parsed(0)?);
+        }
+    }
+    Ok(living)
 }
 
 /// The organization of a membership, whoever asks: its rules are locked before it is.

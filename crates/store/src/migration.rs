@@ -23,6 +23,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 3, name: "reviews", sql: include_str!("../migrations/0003_reviews.sql") },
     Migration { number: 4, name: "team_members", sql: include_str!("../migrations/0004_team_members.sql") },
     Migration { number: 5, name: "google_rights", sql: include_str!("../migrations/0005_google_rights.sql") },
+    Migration { number: 6, name: "spared", sql: include_str!("../migrations/0006_spared.sql") },
 ];
 
 /// The table that says which steps this database has taken.

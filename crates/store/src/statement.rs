@@ -54,6 +54,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::apply::ALL,
         crate::audit::ALL,
         crate::bearer::ALL,
+        crate::brake::ALL,
         crate::checkup::ALL,
         crate::connection::ALL,
         crate::consent::ALL,

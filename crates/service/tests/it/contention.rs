@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::brake::Brake;
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{DirectoryChange, MappingChange};
 use portcullis_domain::directory::{Directory, DirectoryKind};
@@ -19,6 +20,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::Slug;
 use portcullis_service::access::{Settled, settle};
 use portcullis_service::caller::Caller;
+use portcullis_service::directory::{self, DirectoryChanges};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::member_key::{self, NewKey};
 use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
@@ -312,4 +314,60 @@ fn a_key_that_is_asked_for_while_its_holder_leaves_never_lives_on_postgresql() {
         assert!(stored.is_some(), "the row itself ended in race {race}");
     }
     assert!(refused + ended == races && ended > 0, "{refused} refused, {ended} ended");
+}
+
+/// Ten may end within a day, whatever their number.
+fn set_brake(bench: &Bench, here: (OrganizationId, DirectoryId)) {
+    bench.write(move |tx, moment| {
+        let brake = Some(Some(Brake::new(Some(0), None)?));
+        let changes = DirectoryChanges { brake, ..DirectoryChanges::default() };
+        let cause = Cause { kind: CauseKind::Api, ..Cause::system() };
+        let id = here.1.to_string();
+        directory::update(tx, moment, &Caller::Root, here.0, (&id, &changes), cause).map(|_| ())
+    });
+}
+
+#[test]
+fn of_thirty_two_who_leave_at_once_as_many_end_as_the_brake_lets_and_nobody_slips_through_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(CLIENTS) else { return };
+    let place = place(&bench);
+    let people: Vec<_> = (0..CLIENTS).map(|n| come(&bench, &place, format!("p{n}"))).collect();
+    set_brake(&bench, (place.organization, place.directory));
+    let ready = Barrier::new(CLIENTS + 1);
+    std::thread::scope(|scope| {
+        for (n, (user, _)) in people.iter().enumerate() {
+            let (bench, place, ready) = (&bench, &place, &ready);
+            scope.spawn(move || {
+                ready.wait();
+                // Each says it again, as a provider does that was not answered in time.
+                for _ in 0..2 {
+                    until_done(|| say(bench, place, (*user, &format!("p{n}")), false));
+                }
+            });
+        }
+        // A list that leaves everybody out comes beside it, over and over: it takes the same locks the other way round.
+        let (bench, here, group) = (&bench, (place.organization, place.directory), place.group);
+        let everybody: Vec<DirectoryUserId> = people.iter().map(|(user, _)| *user).collect();
+        let ready = &ready;
+        scope.spawn(move || {
+            ready.wait();
+            for lists in [vec![], everybody.clone(), vec![], everybody] {
+                until_done(|| {
+                    let said = [GroupSaid::ReplaceMembers(lists.clone())];
+                    try_write(bench, move |tx, moment| {
+                        let speaker = speaker(moment, here);
+                        provisioning::change_group(tx, moment, speaker, group, &said).map(|_| ())
+                    })
+                });
+            }
+        });
+    });
+    let states: Vec<_> = people.iter().map(|(_, member)| state(&bench, &place, *member)).collect();
+    let ended = states.iter().filter(|state| **state == MembershipState::Deprovisioned).count();
+    assert!(states.iter().all(|state| *state != MembershipState::Active), "everybody is refused: {states:?}");
+    // The lists took from people too, and were counted or held; each person counts once.
+    assert!(ended <= 10, "{ended} have ended: {states:?}");
+    for (_, member) in people {
+        assert!(is_in_step(&bench, member), "what is stored follows from the facts");
+    }
 }

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod braking;
 mod contention;
 mod deleting;
 mod google;

@@ -58,7 +58,9 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             HoldChange::Found(users) | HoldChange::DropOf(_, users) => {
                 users.first().and_then(|id| found("directory_users", id))
             }
-            HoldChange::Unhold(id) | HoldChange::Drop(id) => found("memberships", id),
+            HoldChange::Unhold(id) | HoldChange::Drop(id) | HoldChange::Spare(id, _) => {
+                found("memberships", id)
+            }
         },
         Change::Connection(ConnectionChange::Delete(id)) => found("connections", id),
         Change::Link(LinkChange::DeleteOf(id)) => found("memberships", id),

@@ -49,7 +49,7 @@ kinds! {
     MemberProfile, MemberJoin, MemberSuspended, MemberAccess, MemberRestamp, MemberStale, MemberLoses, MemberUser,
     DirectoryCreate, DirectoryUpdate, DirectoryDelete, DirectoryGoogle, DirectoryUnconfirm, ToldCreate, ToldUpdate, ToldDelete,
     ToldAttach, ToldAddFacets, ToldRemoveFacets, GroupCreate, GroupUpdate, GroupDelete, GroupAdd, GroupRemove, GroupNest, GroupUnnest, HoldOpen, HoldEnd, HoldKeep, HoldMiss, HoldFound,
-    HoldUnhold, HoldDrop, HoldDropOf, HoldRelease, HoldRefuse, ConnectionCreate, ConnectionUpdate,
+    HoldUnhold, HoldSpare, HoldDrop, HoldDropOf, HoldRelease, HoldRefuse, ConnectionCreate, ConnectionUpdate,
     ConnectionDelete, LinkCreate, LinkDeleteOf, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
     GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan,
     TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndInvitations, EndOfOrganization,
@@ -112,6 +112,7 @@ fn kind_of(change: &Change) -> Kind {
         Change::Hold(HoldChange::Miss(..)) => Kind::HoldMiss,
         Change::Hold(HoldChange::Found(_)) => Kind::HoldFound,
         Change::Hold(HoldChange::Unhold(_)) => Kind::HoldUnhold,
+        Change::Hold(HoldChange::Spare(..)) => Kind::HoldSpare,
         Change::Hold(HoldChange::Drop(_)) => Kind::HoldDrop,
         Change::Hold(HoldChange::DropOf(..)) => Kind::HoldDropOf,
         Change::Hold(HoldChange::Release(..)) => Kind::HoldRelease,
@@ -273,7 +274,7 @@ fn a_model_of_maps_and_the_store_agree_from_other_beginnings() {
 }
 
 /// What somebody may do to rows past the store: each must show in the next comparison.
-const TAMPERED: [(&str, &str); 18] = [
+const TAMPERED: [(&str, &str); 19] = [
     ("an ended token lives again", "UPDATE tokens SET ended_at = NULL WHERE ended_at IS NOT NULL"),
     ("a token ends", "UPDATE tokens SET ended_at = 1, ended_because = 'revoked' WHERE ended_at IS NULL"),
     ("a tombstone is lifted", "UPDATE tombstones SET lifted_at = 1 WHERE lifted_at IS NULL"),
@@ -284,6 +285,7 @@ const TAMPERED: [(&str, &str); 18] = [
     ("a group leaves a group", "DELETE FROM directory_subgroups"),
     ("what is held is let go", "DELETE FROM held_people"),
     ("what somebody keeps is lost", "DELETE FROM held_matches"),
+    ("whoever was spared is not", "DELETE FROM brake_spared"),
     ("a title is lost", "DELETE FROM directory_user_facets"),
     ("an ended grant counts again", "UPDATE grants SET ended_at = NULL WHERE ended_at IS NOT NULL"),
     ("an agent runs again", "UPDATE agents SET state = 'active' WHERE state <> 'active'"),

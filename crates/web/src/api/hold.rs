@@ -2,11 +2,11 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use portcullis_domain::hold::HoldKind;
+use portcullis_domain::hold::{HoldKind, HoldState};
 use portcullis_domain::id::{DirectoryId, MembershipId};
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
 use portcullis_service::hold::{self, Decision};
-use portcullis_store::hold::{HeldView, HoldView};
+use portcullis_store::hold::{HeldView, HoldFilter, HoldView, WouldLose};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -81,6 +81,21 @@ struct HeldPerson {
     /// `held` or `refused`.
     #[schemars(extend("enum" = ["held", "refused"]))]
     state: &'static str,
+    /// What it would take from them.
+    loses: Losses,
+}
+
+/// What a release would take from somebody.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Losses {
+    /// The role that they have left, where they would end: whoever is called inactive has none but by a grant.
+    role: Option<String>,
+    /// How many tokens of theirs would end.
+    tokens: i64,
+    /// How many agents of theirs would stop, or go by their rule.
+    agents: i64,
+    /// The mappings whose gifts they would lose, where a group lost them.
+    mappings: Vec<String>,
 }
 
 /// Whom a decision is about.
@@ -108,6 +123,7 @@ struct Wanted {
     limit: Option<i64>,
     cursor: Option<String>,
     directory: Option<String>,
+    state: Option<HoldState>,
 }
 
 impl Hold {
@@ -122,11 +138,7 @@ impl Hold {
                 kind: found.cause_kind.as_str(),
                 request_id: found.request.map(|r| r.to_string()),
             },
-            state: match (found.waiting, found.refused) {
-                (0, 0) => "closed",
-                (0, _) => "refused",
-                _ => "open",
-            },
+            state: HoldState::of(found.waiting, found.refused).as_str(),
             waiting: found.waiting,
             refused: found.refused,
         }
@@ -134,7 +146,7 @@ impl Hold {
 }
 
 impl HeldPerson {
-    fn of(person: &HeldView) -> Self {
+    fn of((person, lost): &(HeldView, WouldLose)) -> Self {
         Self {
             member: person.membership.to_string(),
             email: person.email.clone(),
@@ -143,6 +155,12 @@ impl HeldPerson {
             request_id: person.request.map(|r| r.to_string()),
             at: At(person.held_at),
             state: person.state.as_str(),
+            loses: Losses {
+                role: person.role.as_ref().filter(|_| lost.mappings.is_empty()).map(ToString::to_string),
+                tokens: lost.tokens,
+                agents: lost.agents,
+                mappings: lost.mappings.iter().map(ToString::to_string).collect(),
+            },
         }
     }
 }
@@ -176,6 +194,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::get(ALL, read, "Lists what the brakes of directories hold.", list)
             .gives::<Page<Hold>>()
             .query("directory", "Only holds of this directory.")
+            .query("state", "Only holds in this state: `open`, `refused` or `closed`.")
             .paged(),
         Operation::get(ONE, read, "Shows a hold.", show).gives::<Hold>(),
         Operation::get(
@@ -220,10 +239,9 @@ async fn list(
         // What cannot be an id has no holds, like an unknown one.
         Some(Err(_)) => return Ok(Json(Page::of(Vec::new(), limit, |hold: &Hold| hold.id.clone()))),
     };
-    let found = app
-        .portcullis()
-        .read(move |tx, _| hold::list(tx, organization, directory, (&after, limit + 1)))
-        .await?;
+    let filter = HoldFilter { directory, state: wanted.state };
+    let found =
+        app.portcullis().read(move |tx, _| hold::list(tx, organization, filter, (&after, limit + 1))).await?;
     Ok(Json(Page::of(found.into_iter().map(Hold::of).collect(), limit, |hold: &Hold| hold.id.clone())))
 }
 

@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use portcullis_domain::access::{Access, By, Given};
-use portcullis_domain::id::{MembershipId, UserId};
+use portcullis_domain::hold::HoldKind;
+use portcullis_domain::id::{HoldId, MembershipId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::{Slug, email_key, name_key};
@@ -49,7 +50,7 @@ pub struct Member {
     pub governed_by: Option<String>,
     /// Since when an administrator has suspended it.
     pub suspended_at: Option<At>,
-    /// What the brake of a directory holds of it; on a member's own page only.
+    /// What the brake of a directory holds of it: why somebody is suspended, or keeps what a group gave.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub holds: Vec<MemberHold>,
     /// When it ended.
@@ -155,6 +156,12 @@ impl Member {
             ended_at: member.ended.map(|(at, _)| At(at)),
             ended_because: member.ended.map(|(_, because)| because.as_str()),
         }
+    }
+
+    /// The member, with what is held of them.
+    fn held(member: &Membership, holds: Option<Vec<(HoldId, HoldKind)>>) -> Self {
+        let holds = holds.into_iter().flatten().map(MemberHold::of).collect();
+        Self { holds, ..Self::of(member) }
     }
 }
 
@@ -273,12 +280,16 @@ async fn list(
     };
     let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
     let organization = scope.organization.id;
-    let page = app
-        .portcullis()
-        .read(move |tx, now| membership::list(tx, &scope.caller, organization, &filter, (&after, limit), now))
-        .await?;
+    let read = move |tx: &mut Tx<'_>, now| {
+        let page = membership::list(tx, &scope.caller, organization, &filter, (&after, limit), now)?;
+        let ids: Vec<MembershipId> = page.items.iter().map(|member| member.id).collect();
+        let holds = hold::of_members(tx, organization, &ids)?;
+        Ok((page, holds))
+    };
+    let (page, mut holds) = app.portcullis().read(read).await?;
+    let with = |member: &Membership| Member::held(member, holds.remove(&member.id));
     Ok(Json(Page {
-        items: page.items.iter().map(Member::of).collect(),
+        items: page.items.iter().map(with).collect(),
         next: page.next.map(|id| id.to_string()),
         rules_pending: page.rules_pending,
     }))
@@ -302,11 +313,10 @@ async fn show(
         (scope.organization.id, seen_id(&scope, &mem, Permission::MembersRead)?);
     let read = move |tx: &mut Tx<'_>, now| {
         let found = membership::show(tx, &scope.caller, about, Permission::MembersRead, now)?;
-        Ok((found, hold::of_member(tx, organization, member)?))
+        Ok((found, hold::of_members(tx, organization, &[member])?))
     };
-    let (found, holds) = app.portcullis().read(read).await?;
-    let holds = holds.into_iter().map(MemberHold::of).collect();
-    Ok(Json(Member { holds, ..Member::of(&found) }))
+    let (found, mut holds) = app.portcullis().read(read).await?;
+    Ok(Json(Member::held(&found, holds.remove(&member))))
 }
 
 async fn add(

@@ -7,7 +7,7 @@ use portcullis_domain::membership::MembershipState::{Active, Deprovisioned, Susp
 use portcullis_emulator::{GoogleGroup, GoogleMember, GooglePerson};
 use portcullis_service::caller::Caller;
 use portcullis_service::hold::{self, Decision as Decided};
-use portcullis_store::hold::HoldView;
+use portcullis_store::hold::{HoldFilter, HoldView};
 use portcullis_testkit::Bench;
 
 use super::world::{Beginning, World, company};
@@ -38,7 +38,7 @@ fn address(n: usize) -> &'static str {
 
 fn holds(world: &World) -> Vec<HoldView> {
     let organization = world.organization;
-    world.bench.write(move |tx, _| hold::list(tx, organization, None, ("", 100)))
+    world.bench.write(move |tx, _| hold::list(tx, organization, HoldFilter::default(), ("", 100)))
 }
 
 async fn decide(world: &World, of: &HoldView, decision: Decided) -> u64 {

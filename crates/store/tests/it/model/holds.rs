@@ -8,6 +8,7 @@ use portcullis_domain::hold::{HeldEnding, Hold, HoldKind};
 use portcullis_domain::id::{
     DirectoryGroupId, DirectoryId, DirectoryUserId, HoldId, MappingId, MembershipId, RequestId,
 };
+use portcullis_store::hold::HoldFilter;
 use portcullis_store::{StoreError, Tx, hold};
 
 use super::maps::Maps;
@@ -30,6 +31,7 @@ pub(crate) struct Person {
 pub(crate) struct Holds {
     pub(crate) holds: BTreeMap<HoldId, Hold>,
     people: BTreeMap<(HoldId, MembershipId), Person>,
+    spared: BTreeMap<MembershipId, Timestamp>,
     matches: BTreeMap<(HoldId, MembershipId, MappingId), (DirectoryGroupId, DirectoryUserId)>,
 }
 
@@ -73,7 +75,9 @@ impl Holds {
             HoldChange::Unhold(id) => {
                 self.people.retain(|(_, of), p| of != id || p.kind != HoldKind::Endings);
             }
+            HoldChange::Spare(id, at) => drop(self.spared.insert(*id, *at)),
             HoldChange::Drop(id) => {
+                self.spared.remove(id);
                 self.people.retain(|(_, of), _| of != id);
                 self.matches.retain(|(_, of, _), _| of != id);
             }
@@ -121,6 +125,7 @@ impl Holds {
             .chain(people)
             .chain(kept.into_iter().map(|k| format!("kept {k:?}")))
             .chain(ends.into_iter().map(|who| format!("end held {who:?}")))
+            .chain(self.spared.iter().map(|one| format!("spared {one:?}")))
             .collect()
     }
 
@@ -128,7 +133,7 @@ impl Holds {
     pub(crate) fn stored_view(maps: &Maps, tx: &mut Tx<'_>) -> Result<Vec<String>, StoreError> {
         let mut lines = Vec::new();
         for org in maps.main().to_vec() {
-            for h in hold::list_page(tx, org, None, "", ALL)? {
+            for h in hold::list_page(tx, org, HoldFilter::default(), "", ALL)? {
                 let counts = (h.waiting, h.refused);
                 lines.push(format!("hold {:?}", (h.id, h.directory, h.kind, &h.group, h.opened_at, counts)));
                 for p in hold::people(tx, org, h.id, "", ALL)? {
@@ -136,6 +141,11 @@ impl Holds {
                     let refused = p.state == portcullis_domain::hold::HeldState::Refused;
                     lines.push(format!("held {:?}", (h.id, p.membership, line, refused, p.directory_user)));
                 }
+            }
+        }
+        for one in &maps.holds.spared {
+            if hold::is_spared(tx, *one.0, *one.1)? {
+                lines.push(format!("spared {one:?}"));
             }
         }
         for id in maps.members.keys() {
@@ -212,6 +222,7 @@ pub(crate) fn make(kind: Kind, maps: &Maps, dice: &mut Dice) -> Option<Change> {
             HoldChange::Found(vec![user])
         }
         Kind::HoldUnhold => HoldChange::Unhold(dice.pick(maps.holds.people.keys().map(|(_, who)| *who))?),
+        Kind::HoldSpare => HoldChange::Spare(dice.pick(maps.members.keys().copied())?, at),
         Kind::HoldDrop => HoldChange::Drop(dice.pick(maps.holds.people.keys().map(|(_, who)| *who))?),
         Kind::HoldDropOf => {
             let here = maps.holds.matches.values().copied();

@@ -120,10 +120,16 @@ async fn above_the_limit_everybody_is_refused_at_once_and_only_their_end_is_held
         .await;
     assert_eq!(people["items"].as_array().map(Vec::len), Some(5));
     assert_eq!(people["items"][0]["because"], "inactive");
+    let loses = json!({ "role": null, "tokens": 1, "agents": 0, "mappings": [] });
+    assert_eq!(people["items"][0]["loses"], loses, "what a release would take");
     let member = company.provider.member(&format!("p{FLOOR}@acme.test")).await;
     let path = format!("/members/{}", member["id"].as_str().unwrap());
     let (_, member) = company.provider.admin("GET", &path, Value::Null).await;
     assert_eq!(member["holds"][0]["id"], hold["id"], "a member's page says why they are suspended");
+    let (_, listed) = company.provider.admin("GET", "/members?state=suspended", Value::Null).await;
+    let listed = listed["items"].as_array().unwrap();
+    assert_eq!(listed.len(), PEOPLE - FLOOR);
+    assert!(listed.iter().all(|member| member["holds"][0]["id"] == hold["id"]), "and so does the list");
 }
 
 #[tokio::test]
@@ -164,6 +170,11 @@ async fn a_refusal_keeps_the_suspension_until_the_directory_says_active_and_noth
     let hold = company.only_hold().await;
     let decided = company.decide(&hold, "refuse", json!({})).await;
     assert_eq!((&decided["people"], &decided["hold"]["state"]), (&json!(2), &json!("refused")));
+    for (state, count) in [("open", 0), ("refused", 1), ("closed", 0)] {
+        let (_, page) = company.provider.admin("GET", &format!("/holds?state={state}"), Value::Null).await;
+        assert_eq!(page["items"].as_array().map(Vec::len), Some(count), "{state}");
+    }
+    assert_eq!(company.provider.admin("GET", "/holds?state=lost", Value::Null).await.0, 400);
     assert_eq!(company.state(FLOOR).await, "suspended");
     assert_eq!(company.provider.code(&company.keys[FLOOR]).await, "member_inactive");
     company.activate(FLOOR).await;
@@ -228,6 +239,10 @@ async fn a_list_that_leaves_many_out_is_held_whole_and_nobody_loses_anything_unt
     let hold = company.only_hold().await;
     assert_eq!((&hold["kind"], &hold["waiting"]), (&json!("losses"), &json!(PEOPLE)));
     assert_eq!(hold["group"]["display_name"], "Eng");
+    let (_, mappings) = company.provider.admin("GET", "/mappings", Value::Null).await;
+    let people = format!("/holds/{}/people", hold["id"].as_str().unwrap());
+    let (_, people) = company.provider.admin("GET", &people, Value::Null).await;
+    assert_eq!(people["items"][0]["loses"]["mappings"], json!([mappings["items"][0]["id"]]));
     // The same list again is no news.
     assert_eq!(company.provider.call("PUT", &path, put).await.status, 200);
     assert_eq!(company.only_hold().await["waiting"], PEOPLE);
@@ -379,4 +394,41 @@ async fn a_group_that_is_mapped_by_its_name_and_renamed_takes_nothing_until_it_i
     assert_eq!(hold["group"]["display_name"], "Eng", "the name by which the mapping knew it");
     company.decide(&hold, "release", json!({})).await;
     assert_eq!(company.provider.member("p0@acme.test").await["role"], "member", "mapped by its id too");
+}
+
+#[tokio::test]
+async fn whoever_decides_stands_as_high_as_those_whom_it_is_about_and_needs_the_right_to_it() {
+    let company = Company::new().await;
+    let organization = company.provider.organization;
+    let bench = &company.provider.bench;
+    let boss = bench.member(organization, "boss@acme.test", "admin");
+    let reader = bench.member(organization, "reader@acme.test", "viewer");
+    let owner = company.provider.member("p20@acme.test").await;
+    let grant = json!({ "member": owner["id"], "role": "owner", "reason": "the founder" });
+    assert_eq!(company.provider.admin("POST", "/grants", grant).await.0, 201);
+    for n in (0..=FLOOR).chain([20]) {
+        company.deactivate(n).await;
+    }
+    let hold = company.only_hold().await;
+    let path = format!("/api/v1/organizations/acme/holds/{}/release", hold["id"].as_str().unwrap());
+    let (status, problem) = bench.call("POST", &path, &reader.key, json!({})).await;
+    assert_eq!((status, &problem["code"]), (403, &json!("forbidden")), "{problem}");
+    for about in [json!({}), json!({ "members": [owner["id"]] })] {
+        let (status, problem) = bench.call("POST", &path, &boss.key, about).await;
+        assert_eq!((status, &problem["code"]), (403, &json!("above_own_rank")), "{problem}");
+    }
+    let member = company.provider.member(&format!("p{FLOOR}@acme.test")).await;
+    let (status, decided) = bench.call("POST", &path, &boss.key, json!({ "members": [member["id"]] })).await;
+    assert_eq!((status, &decided["people"]), (200, &json!(1)), "{decided}");
+    assert_eq!(company.state(FLOOR).await, "deprovisioned");
+    assert_eq!(company.state(20).await, "suspended", "the owner's end waits for an owner");
+    let (_, events) = company.provider.admin("GET", "/audit-events?action=hold.released", Value::Null).await;
+    assert_eq!(events["items"][0]["actor"]["id"], boss.membership.to_string(), "{events}");
+    let path = format!("/audit-events?action=member.deprovisioned&target={}", member["id"].as_str().unwrap());
+    let (_, events) = company.provider.admin("GET", &path, Value::Null).await;
+    let event = &events["items"][0];
+    assert_eq!(
+        (&event["cause"]["kind"], &event["actor"]["id"]),
+        (&json!("scim"), &json!(boss.membership.to_string()))
+    );
 }
