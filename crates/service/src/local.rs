@@ -277,6 +277,7 @@ fn note_wrong(portcullis: &Portcullis, address: &str, visitor: &Visitor) {
                 kind: "sign_in",
                 outcome: SignInRefusal::WrongPassword.code().to_owned(),
                 subject: address.clone(),
+                source: None,
                 request: Some(visitor.request),
                 content: json!({ "membership": one.membership, "source": visitor.source.to_string() }),
                 at: portcullis.now(),

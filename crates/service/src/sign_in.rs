@@ -256,6 +256,7 @@ fn note_success(
         kind: "sign_in",
         outcome: "ok".to_owned(),
         subject: subject.to_owned(),
+        source: Some(connection.id.to_string()),
         request: Some(request),
         content: json!({
             "connection": connection.id,
@@ -288,6 +289,7 @@ fn note_trace(
         kind: "sign_in",
         outcome: refusal.code().to_owned(),
         subject: subject.to_owned(),
+        source: Some(connection.id.to_string()),
         request,
         content: json!({
             "connection": connection.id,

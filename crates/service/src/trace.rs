@@ -9,8 +9,9 @@ use std::sync::{Mutex, PoisonError};
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId, TraceId};
+use portcullis_store::audit::{AuditFilter, StoredEvent};
 use portcullis_store::trace::{Trace, TraceFilter};
-use portcullis_store::{Priority, Tx, trace};
+use portcullis_store::{Priority, Tx, audit, trace};
 use serde_json::{Map, Value};
 
 use crate::{Limits, Moment, Portcullis, ServiceError};
@@ -47,6 +48,8 @@ pub struct TraceDraft {
     pub outcome: String,
     /// Whom or what it was about.
     pub subject: String,
+    /// The id of the directory or connection that it came by.
+    pub source: Option<String>,
     /// The request.
     pub request: Option<RequestId>,
     /// What came and which check decided; secrets masked by the caller, see [`masked`].
@@ -143,6 +146,7 @@ fn store(tx: &mut Tx<'_>, moment: &mut Moment, drafts: &[(TraceDraft, String)]) 
             kind: draft.kind.to_owned(),
             outcome: draft.outcome.clone(),
             subject: draft.subject.clone(),
+            source: draft.source.clone(),
             request: draft.request,
             content: content.clone(),
             created_at: draft.at,
@@ -226,6 +230,16 @@ pub fn list(
 /// [`ServiceError::NotFound`].
 pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: TraceId) -> Result<Trace, ServiceError> {
     trace::find(tx, organization, id)?.ok_or(ServiceError::NotFound("trace"))
+}
+
+/// The audit events that the call of a trace caused, oldest first, `limit` at most: what it changed, and why.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn caused(tx: &mut Tx<'_>, of: &Trace, limit: i64) -> Result<Vec<StoredEvent>, ServiceError> {
+    let Some(request) = of.request else { return Ok(Vec::new()) };
+    let filter = AuditFilter { request: Some(request), ..AuditFilter::default() };
+    Ok(audit::list_page(tx, of.organization, &filter, "", limit)?)
 }
 
 /// A JSON value without secrets: the value of every key, and of every PATCH path, that names one is replaced.

@@ -2,12 +2,17 @@
 
 use portcullis_domain::audit::{self, EventDraft, SALT_BYTES, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::id::{EventId, OrganizationId};
+use portcullis_domain::id::{EventId, OrganizationId, RequestId};
 use portcullis_domain::{Random, Timestamp};
 
 use crate::row::Row;
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
+
+/// How many events are looked at for those that one request caused: some seconds of a busy import.
+pub const MAX_LOOKED_AT: i64 = 10_000;
+/// Digits of an id that say when it was made (RFC 9562 §5.7).
+const TIME_DIGITS: usize = 12;
 
 const INSERT: Statement = Statement::change(
     "audit.insert",
@@ -42,6 +47,22 @@ const LIST_OF_TARGET: Statement = Statement::read(
          UNION SELECT id FROM audit_events WHERE second_target = $7)"
     ),
 );
+/// Of the events after that one so many are looked at: no index finds what a request caused, and an index that did would
+/// be written with every event.
+const LIST_OF_REQUEST: Statement = Statement::read(
+    "audit.list_of_request",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM (SELECT ",
+        columns!(),
+        ", action, actor, target, second_target FROM audit_events \
+         WHERE organization = $1 AND id > $2 AND created_at >= $3 ORDER BY id LIMIT $6) looked_at \
+         WHERE content LIKE $5 AND (CAST($4 AS TEXT) = '' OR action = $4) \
+         AND (CAST($7 AS TEXT) = '' OR actor = $7) \
+         AND (CAST($8 AS TEXT) = '' OR target = $8 OR second_target = $8) ORDER BY id LIMIT $9"
+    ),
+);
 const FIND: Statement = Statement::read(
     "audit.find",
     concat!("SELECT ", columns!(), " FROM audit_events WHERE organization = $1 AND id = $2"),
@@ -74,8 +95,19 @@ const EXPORT: Statement = Statement::read(
 const COUNT_WAITING: Statement =
     Statement::read("audit.count_waiting", "SELECT COUNT(*) FROM audit_events WHERE number IS NULL");
 
-pub(crate) const ALL: &[&Statement] =
-    &[&INSERT, &LIST, &LIST_OF_TARGET, &FIND, &WAITING, &NUMBER, &HEAD, &PUT_HEAD, &EXPORT, &COUNT_WAITING];
+pub(crate) const ALL: &[&Statement] = &[
+    &INSERT,
+    &LIST,
+    &LIST_OF_TARGET,
+    &LIST_OF_REQUEST,
+    &FIND,
+    &WAITING,
+    &NUMBER,
+    &HEAD,
+    &PUT_HEAD,
+    &EXPORT,
+    &COUNT_WAITING,
+];
 
 /// What a list of events is narrowed to. Empty means all.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,6 +120,8 @@ pub struct AuditFilter {
     pub action: String,
     /// Not before that moment.
     pub since: Option<Timestamp>,
+    /// What that request caused, among the [`MAX_LOOKED_AT`] events from when it came.
+    pub request: Option<RequestId>,
 }
 
 /// An event as it is stored.
@@ -196,6 +230,23 @@ pub fn list_page(
     limit: i64,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let since = filter.since.unwrap_or(Timestamp::EPOCH);
+    if let Some(request) = filter.request {
+        let first = first_event_of(request);
+        let after = if after > first.as_str() { after } else { first.as_str() };
+        let named = format!("%\"request_id\":\"{request}\"%");
+        let params = params![
+            organization,
+            after,
+            since,
+            filter.action,
+            named,
+            MAX_LOOKED_AT,
+            filter.actor,
+            filter.target,
+            limit
+        ];
+        return tx.rows(&LIST_OF_REQUEST, params)?.iter().map(read).collect();
+    }
     let rows = if filter.target.is_empty() {
         tx.rows(&LIST, params![organization, after, since, filter.action, filter.actor, limit])?
     } else {
@@ -203,6 +254,13 @@ pub fn list_page(
         tx.rows(&LIST_OF_TARGET, params)?
     };
     rows.iter().map(read).collect()
+}
+
+/// What sorts before every event of that request: ids begin with the time.
+fn first_event_of(request: RequestId) -> String {
+    let text = request.to_string();
+    let time = text.split_once('_').and_then(|(_, digits)| digits.get(..TIME_DIGITS)).unwrap_or_default();
+    format!("{}_{time}", EventId::PREFIX)
 }
 
 /// An event of that organization.

@@ -24,6 +24,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 4, name: "team_members", sql: include_str!("../migrations/0004_team_members.sql") },
     Migration { number: 5, name: "google_rights", sql: include_str!("../migrations/0005_google_rights.sql") },
     Migration { number: 6, name: "spared", sql: include_str!("../migrations/0006_spared.sql") },
+    Migration {
+        number: 7,
+        name: "sources_of_traces",
+        sql: include_str!("../migrations/0007_sources_of_traces.sql"),
+    },
 ];
 
 /// The table that says which steps this database has taken.

@@ -12,7 +12,7 @@ const BEHIND_ALL: &str = "~";
 
 macro_rules! columns {
     () => {
-        "id, organization, kind, outcome, subject, request_id, content, created_at"
+        "id, organization, kind, outcome, subject, request_id, content, created_at, source"
     };
 }
 
@@ -21,7 +21,7 @@ const INSERT: Statement = Statement::note(
     concat!(
         "INSERT INTO traces (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT DO NOTHING"
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING"
     ),
 );
 const PRUNE_BY_AGE: Statement = Statement::note(
@@ -48,7 +48,9 @@ const LIST: Statement = Statement::read(
         "SELECT ",
         columns!(),
         " FROM traces WHERE organization = $1 AND id < $2 AND (CAST($3 AS TEXT) = '' OR kind = $3) \
-         AND (CAST($4 AS TEXT) = '' OR outcome = $4) ORDER BY id DESC LIMIT $5"
+         AND (CAST($4 AS TEXT) = '' OR outcome = $4) AND (CAST($5 AS TEXT) = '' OR source = $5) \
+         AND (CAST($6 AS TEXT) = '' OR subject = $6) AND (CAST($7 AS TEXT) = '' OR request_id = $7) \
+         AND created_at >= $8 AND created_at < $9 ORDER BY id DESC LIMIT $10"
     ),
 );
 
@@ -68,6 +70,8 @@ pub struct Trace {
     pub outcome: String,
     /// Whom or what it was about.
     pub subject: String,
+    /// The directory or connection that it came by.
+    pub source: Option<String>,
     /// The request.
     pub request: Option<RequestId>,
     /// What came and which check decided, as JSON text with secrets masked.
@@ -83,6 +87,16 @@ pub struct TraceFilter<'a> {
     pub kind: Option<&'a str>,
     /// An outcome.
     pub outcome: Option<&'a str>,
+    /// The id of a directory or connection.
+    pub source: Option<&'a str>,
+    /// Whom or what it was about.
+    pub subject: Option<&'a str>,
+    /// A request, as its caller saw it.
+    pub request: Option<&'a str>,
+    /// Not before that moment.
+    pub since: Option<Timestamp>,
+    /// Before that moment.
+    pub until: Option<Timestamp>,
 }
 
 fn read(row: &Row) -> Result<Trace, StoreError> {
@@ -95,6 +109,7 @@ fn read(row: &Row) -> Result<Trace, StoreError> {
         request: row.opt_parsed(5)?,
         content: row.text(6)?.to_owned(),
         created_at: row.at(7)?,
+        source: row.opt_text(8)?.map(str::to_owned),
     })
 }
 
@@ -106,7 +121,17 @@ pub fn insert(tx: &mut Tx<'_>, traces: &[Trace]) -> Result<(), StoreError> {
     for t in traces {
         tx.run(
             &INSERT,
-            params![t.id, t.organization, t.kind, t.outcome, t.subject, t.request, t.content, t.created_at],
+            params![
+                t.id,
+                t.organization,
+                t.kind,
+                t.outcome,
+                t.subject,
+                t.request,
+                t.content,
+                t.created_at,
+                t.source
+            ],
         )?;
     }
     Ok(())
@@ -132,8 +157,13 @@ pub fn list(
     limit: i64,
 ) -> Result<Vec<Trace>, StoreError> {
     let after = after.unwrap_or(BEHIND_ALL);
-    let (kind, outcome) = (filter.kind.unwrap_or(""), filter.outcome.unwrap_or(""));
-    tx.rows(&LIST, params![organization, after, kind, outcome, limit])?.iter().map(read).collect()
+    let [kind, outcome, source, subject, request] =
+        [filter.kind, filter.outcome, filter.source, filter.subject, filter.request]
+            .map(Option::unwrap_or_default);
+    let since = filter.since.unwrap_or(Timestamp::EPOCH);
+    let until = filter.until.unwrap_or(Timestamp::from_micros(i64::MAX));
+    let params = params![organization, after, kind, outcome, source, subject, request, since, until, limit];
+    tx.rows(&LIST, params)?.iter().map(read).collect()
 }
 
 /// Forgets traces from before `before`, the oldest first, `limit` at most; how many were forgotten.

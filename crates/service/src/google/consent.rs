@@ -340,6 +340,7 @@ pub async fn complete(portcullis: &Portcullis, query: &str, visitor: Visitor) ->
         kind: "directory",
         outcome: refused.map_or("ok", ServiceError::code).to_owned(),
         subject: "google consent".to_owned(),
+        source: Some(directory.to_string()),
         request: Some(visitor.request),
         content: json!({
             "directory": directory,

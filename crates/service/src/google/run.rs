@@ -259,6 +259,7 @@ fn trace(portcullis: &Portcullis, run: Run, counts: Counts, ended: &Result<Learn
         kind: "directory",
         outcome: ended.as_ref().map_or_else(PollFailure::code, |_| "ok").to_owned(),
         subject: format!("google {} poll", run.kind.as_str()),
+        source: Some(run.directory.to_string()),
         request: Some(run.id),
         content: json!({ "directory": run.directory.to_string(), "counts": counts, "failure": failure }),
         at: portcullis.now(),

@@ -90,6 +90,7 @@ fn trace_of(organization: OrganizationId, kind: &str, outcome: &str, seconds: i6
         kind: kind.to_owned(),
         outcome: outcome.to_owned(),
         subject: "ann@example.com".to_owned(),
+        source: (kind == "scim").then(|| "dir_1".to_owned()),
         request: Some(fresh!(RequestId)),
         content: "{}".to_owned(),
         created_at: later(seconds),
@@ -117,10 +118,16 @@ fn traces_are_listed_newest_first_by_kind_and_outcome_and_pruned_by_count_and_by
         };
         assert_eq!(list(TraceFilter::default(), None), traces[..3]);
         assert_eq!(list(TraceFilter::default(), Some(traces[2].id.to_string())), traces[3..6]);
-        let of_kind = list(TraceFilter { kind: Some("scim"), outcome: None }, None);
+        let of_kind = list(TraceFilter { kind: Some("scim"), ..TraceFilter::default() }, None);
         assert!(of_kind.len() == 3 && of_kind.iter().all(|trace| trace.kind == "scim"));
-        let refused = TraceFilter { kind: None, outcome: Some("token_unknown") };
+        let refused = TraceFilter { outcome: Some("token_unknown"), ..TraceFilter::default() };
         assert_eq!(list(refused, None), traces[..1]);
+        let by_source = TraceFilter { source: Some("dir_1"), ..TraceFilter::default() };
+        assert_eq!(list(by_source, None), of_kind);
+        let between = TraceFilter { since: Some(later(2)), until: Some(later(4)), ..TraceFilter::default() };
+        assert_eq!(list(between, None), traces[3..5]);
+        let about = TraceFilter { subject: Some("bob@example.com"), ..TraceFilter::default() };
+        assert_eq!(list(about, None), []);
         let newest = traces[0].id;
         assert_eq!(database.read(move |tx| trace::find(tx, acme, newest)), Some(traces[0].clone()));
         assert_eq!(database.read(move |tx| trace::find(tx, other, newest)), None);

@@ -11,6 +11,7 @@ use crate::database::Database;
 /// Statements that read a table from end to end, each with the reason why that is right.
 const MAY_SCAN: &[(&str, &str)] = &[
     ("audit.count_waiting", "the index holds only what waits for the sequencer, a second's worth"),
+    ("audit.list_of_request", "what it scans are the 10,000 rows at most that the index gave"),
     ("audit.waiting", "the index holds only what waits for the sequencer, a second's worth"),
     ("checkup.active_ended", "asked by `doctor`, while somebody waits for it"),
     ("checkup.alive", "asked by `doctor`, while somebody waits for it"),

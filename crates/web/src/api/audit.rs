@@ -19,7 +19,7 @@ use crate::scope::Scope;
 
 /// One fact in the log.
 #[derive(Debug, Serialize, Deserialize, JsonSchema)]
-struct AuditEvent {
+pub(super) struct AuditEvent {
     /// Its id.
     id: String,
     /// Its place in the organization's chain; null until it is linked, a second at most.
@@ -76,7 +76,8 @@ struct AuditCause {
 }
 
 impl AuditEvent {
-    fn of(stored: &StoredEvent) -> Result<Self, ServiceError> {
+    /// As the API shows it.
+    pub(super) fn of(stored: &StoredEvent) -> Result<Self, ServiceError> {
         let read: Result<Self, _> = serde_json::from_str(&stored.content);
         let wrong = |error: serde_json::Error| {
             StoreError::Inconsistent(format!("event `{}` is not what was written: {error}", stored.id))
@@ -95,6 +96,7 @@ struct Wanted {
     target: Option<String>,
     action: Option<String>,
     since: Option<At>,
+    request_id: Option<String>,
 }
 
 /// The rows.
@@ -107,6 +109,7 @@ pub fn operations() -> Vec<Operation> {
             .query("target", "Only what was done to the thing of this id.")
             .query("action", "Only this action, such as `token.ended`.")
             .query("since", "Not before this instant (RFC 3339).")
+            .query("request_id", "Only what this request caused, among the 10,000 events from when it came.")
             .gives::<Page<AuditEvent>>(),
         Operation::get("/organizations/{org}/audit-events/{evt}", read, "Shows an audit event.", show)
             .gives::<AuditEvent>(),
@@ -125,6 +128,7 @@ async fn list(
         target: wanted.target.unwrap_or_default(),
         action: wanted.action.unwrap_or_default(),
         since: wanted.since.map(|at| at.0),
+        request: wanted.request_id.as_deref().map(|text| id(text, "request")).transpose()?,
     };
     let found = app
         .portcullis()

@@ -59,6 +59,7 @@ pub(super) fn leave(
         kind: KIND,
         outcome: outcome.as_ref().err().map_or("ok", |refused| refused.code).to_owned(),
         subject: subject(call, outcome),
+        source: Some(cut(&call.address.directory)),
         request: Some(call.request),
         content,
         at: call.started_at,

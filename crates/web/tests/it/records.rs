@@ -92,6 +92,7 @@ async fn traces_are_listed_newest_first_by_kind_and_outcome() {
                 kind: kind.to_owned(),
                 outcome: outcome.to_owned(),
                 subject: "ada@acme.test".to_owned(),
+                source: None,
                 request: Some(RequestId::fresh(at, &mut moment.random)),
                 content: r#"{"check":"mapping"}"#.to_owned(),
                 created_at: at,
@@ -107,7 +108,19 @@ async fn traces_are_listed_newest_first_by_kind_and_outcome() {
     let (_, page) = scene.root("GET", &format!("{path}?kind=sign_in&outcome=ok"), Value::Null).await;
     assert_eq!(page["items"], json!([all[1]]));
     let one = format!("{path}/{}", id(&all[1]));
-    assert_eq!(scene.as_of(&scene.viewer, "GET", &one, Value::Null).await.1, all[1]);
+    let (_, shown) = scene.as_of(&scene.viewer, "GET", &one, Value::Null).await;
+    assert_eq!((&shown["id"], &shown["content"]), (&all[1]["id"], &all[1]["content"]), "{shown}");
+    let blind = json!({ "slug": "helpdesk", "rank": 90, "permissions": ["traces.read"] });
+    scene.made(&format!("{ACME}/roles"), blind).await;
+    let blind = scene.bench.member(organization, "helpdesk@acme.test", "helpdesk");
+    let (status, shown) = scene.as_of(&blind, "GET", &one, Value::Null).await;
+    assert_eq!(
+        (status, &shown["events"]),
+        (200, &Value::Null),
+        "who may not read the log reads none of it here"
+    );
+    let (_, shown) = scene.as_of(&scene.admin, "GET", &one, Value::Null).await;
+    assert_eq!(shown["events"], json!([]));
     refused(
         scene.as_of(&scene.stranger, "GET", &one.replace("acme", "globex"), Value::Null).await,
         404,

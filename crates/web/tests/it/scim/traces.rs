@@ -49,6 +49,53 @@ async fn every_call_leaves_a_trace_with_what_came_and_what_decided() {
 }
 
 #[tokio::test]
+async fn a_trace_shows_what_the_call_changed_and_is_found_by_directory_request_subject_and_time() {
+    let idp = Provider::new();
+    let made = idp.call("POST", "/Users", person("alice")).await;
+    let alice = made.json()["id"].as_str().unwrap().to_owned();
+    let request = made.headers["x-request-id"].to_str().unwrap().to_owned();
+    idp.bench.clock.pass_s(60);
+    idp.call("POST", "/Users", person("bob")).await;
+    assert_eq!(traces(&idp).await.len(), 2);
+    let found = async |query: String| {
+        let (status, page) = idp.admin("GET", &format!("/traces?{query}"), Value::Null).await;
+        assert_eq!(status, 200, "{query} {page}");
+        page["items"].as_array().unwrap().clone()
+    };
+    let directory = idp.directory.to_string();
+    assert_eq!(found(format!("directory={directory}")).await.len(), 2);
+    assert_eq!(found("directory=dir_00000000000000000000000000000001".to_owned()).await.len(), 0);
+    assert_eq!(found(format!("subject={alice}")).await.len(), 1);
+    let since = START.plus_s(30).rfc3339();
+    assert_eq!(found(format!("since={since}")).await.len(), 1);
+    assert_eq!(found(format!("until={since}")).await.len(), 1);
+    let mine = found(format!("request_id={request}")).await;
+    assert_eq!((mine.len(), &mine[0]["source"]), (1, &json!(directory)));
+    let one = format!("/traces/{}", mine[0]["id"].as_str().unwrap());
+    let (status, shown) = idp.admin("GET", &one, Value::Null).await;
+    assert_eq!(status, 200, "{shown}");
+    let actions: Vec<&str> =
+        shown["events"].as_array().unwrap().iter().map(|e| e["action"].as_str().unwrap()).collect();
+    assert!(actions.contains(&"directory_user.created") && actions.contains(&"member.created"), "{shown}");
+    assert_eq!(shown["has_more_events"], false);
+    let (_, events) = idp.admin("GET", &format!("/audit-events?request_id={request}"), Value::Null).await;
+    assert_eq!(events["items"], shown["events"], "the log gives the same");
+    let text = events.to_string();
+    assert!(text.contains(&alice) && !text.contains("bob@"), "nothing of another request: {text}");
+    let narrowed = format!("/audit-events?request_id={request}&action=member.created&target={alice}");
+    let (_, narrowed) = idp.admin("GET", &narrowed, Value::Null).await;
+    assert!(narrowed["items"].as_array().unwrap().len() <= 1, "{narrowed}");
+    let (_, first) =
+        idp.admin("GET", &format!("/audit-events?request_id={request}&limit=1"), Value::Null).await;
+    let next = first["next"].as_str().unwrap();
+    let rest = format!("/audit-events?request_id={request}&cursor={next}");
+    let (_, rest) = idp.admin("GET", &rest, Value::Null).await;
+    assert_eq!(rest["items"].as_array().unwrap().len() + 1, actions.len());
+    let (status, _) = idp.admin("GET", "/audit-events?request_id=none", Value::Null).await;
+    assert_eq!(status, 404);
+}
+
+#[tokio::test]
 async fn bodies_of_successful_calls_are_kept_for_the_first_hundred_only() {
     let idp = Provider::new();
     for n in 0..105 {
@@ -74,6 +121,7 @@ async fn traces_are_dropped_and_counted_under_pressure_and_forgotten_when_they_a
         kind: "directory",
         outcome: "ok".to_owned(),
         subject: n.to_string(),
+        source: None,
         request: None,
         content: json!({ "body": "x".repeat(MAX_CONTENT_BYTES * usize::from(n == LARGE)) }),
         at: START.plus_s(i64::try_from(n).unwrap()),
