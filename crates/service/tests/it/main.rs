@@ -15,6 +15,7 @@ mod deleting;
 mod google;
 mod machine;
 mod restoring;
+mod saying;
 mod thread;
 
 /// Whether the long counts are to be run.

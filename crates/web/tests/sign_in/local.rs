@@ -294,3 +294,61 @@ async fn a_form_of_another_origin_is_not_read() {
     assert_eq!(world.form("/logout", &own, "").await.0, 303);
     assert_eq!(world.decision(&session).await, "token_ended");
 }
+
+/// One person in that many organizations, joined in one browser, a minute apart.
+async fn in_many(world: &World, count: usize) -> Browser {
+    let mut browser = Browser::new().unwrap();
+    for n in 0..count {
+        let slug = format!("org-{n}");
+        world.made("/organizations", json!({ "slug": slug, "name": slug })).await;
+        let link = world.invite(&slug, ADA, "member").await;
+        let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];
+        let page = browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+        assert_eq!(outcome(&page), "ok");
+        world.clock.pass_s(60);
+    }
+    browser
+}
+
+#[tokio::test]
+async fn a_browser_holds_eight_sessions_and_the_oldest_ends_for_a_ninth() {
+    let world = World::new().await;
+    let mut browser = in_many(&world, 8).await;
+    let eight = world.sessions(&browser);
+    assert_eq!(eight.len(), 8);
+    let link = world.invite("acme", ADA, "member").await;
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];
+    browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    let held = world.sessions(&browser);
+    assert_eq!(held.len(), 8, "{held:?}");
+    let mut ended = Vec::new();
+    for secret in &eight {
+        let decision = world.decision(secret).await;
+        assert_eq!(decision == "allowed", held.contains(secret), "what is not held lives on for nobody");
+        ended.extend((decision == "token_ended").then_some(secret));
+    }
+    let oldest = world.events("org-0", "token.ended").await;
+    assert_eq!(ended.len(), 1);
+    assert!(oldest.iter().any(|event| event.to_string().contains("replaced")), "the first that was opened");
+}
+
+#[tokio::test]
+async fn signing_out_of_one_organization_keeps_the_others() {
+    let world = World::new().await;
+    let mut browser = in_many(&world, 2).await;
+    let issued = world.events("org-0", "token.issued").await;
+    let session = issued.iter().find(|event| event.to_string().contains("session")).unwrap();
+    let token = session["targets"][0]["id"].as_str().unwrap();
+    let before = world.sessions(&browser);
+    browser.submit(&format!("{}/logout", world.base), &[("token", token)]).await.unwrap();
+    let kept = world.sessions(&browser);
+    assert_eq!(kept.len(), 1);
+    for secret in &before {
+        let expected = if kept.contains(secret) { "allowed" } else { "token_ended" };
+        assert_eq!(world.decision(secret).await, expected);
+    }
+    for (org, is_over) in [("org-0", true), ("org-1", false)] {
+        let ended = world.events(org, "token.ended").await;
+        assert_eq!(ended.iter().any(|event| event.to_string().contains("signed_out")), is_over, "{org}");
+    }
+}

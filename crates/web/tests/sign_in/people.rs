@@ -85,6 +85,19 @@ async fn under_a_directory_exactly_one_active_person_is_recognized() {
 }
 
 #[tokio::test]
+async fn an_inactive_namesake_makes_nobody_ambiguous() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    let mut former = scim_user("ada-of-before", ADA, "nobody-now");
+    former["active"] = json!(false);
+    assert_eq!(world.call("POST", &users, &token, former).await.0, 201);
+    assert_ne!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await.0, 201);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "one of the two is active");
+}
+
+#[tokio::test]
 async fn a_leaver_does_not_come_back_by_a_live_session_at_the_provider_nor_by_an_alias() {
     let world = World::new().await;
     let connection = world.connection("acme", json!({ "jit": true, "default_role": "member" })).await;
@@ -185,6 +198,14 @@ async fn an_owner_is_never_linked_by_an_address_but_from_their_own_session() {
     assert_eq!(outcome(&browser.submit(&form, &[]).await.unwrap()), "ok");
     world.provider.sign_in_as(None);
     assert_eq!(world.outcome(&connection, ADA).await, "ok", "the link stands");
+    world.provider.sign_in_as(Some(ADA));
+    assert_eq!(outcome(&browser.submit(&form, &[]).await.unwrap()), "ok", "one's own subject once more");
+    assert_eq!(world.events("acme", "member.linked").await.len(), 1, "it was linked already");
+    let link = world.invite("acme", "barbara.brandt@acme.example", "member").await;
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", "another long sentence")];
+    let mut other = Browser::new().unwrap();
+    other.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    assert_eq!(outcome(&other.submit(&form, &[]).await.unwrap()), "subject_taken", "somebody else's subject");
 }
 
 #[tokio::test]
@@ -234,6 +255,14 @@ async fn a_newcomer_without_a_mapped_role_leaves_nothing_behind() {
     let mapping = json!({
         "directory": connection["claims_directory"], "group": { "external_id": "Engineering" }, "role": "lead",
     });
+    let team = json!({
+        "directory": connection["claims_directory"], "group": { "external_id": "Engineering" }, "team": "ops",
+        "team_role": "member",
+    });
+    world.made("/organizations/acme/teams", json!({ "slug": "ops", "name": "Operations" })).await;
+    world.made("/organizations/acme/mappings", team).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "no_role_mapped", "a team is no role");
+    assert_eq!(world.members("acme", ADA).await.len(), 0);
     world.made("/organizations/acme/mappings", mapping).await;
     assert_eq!(world.outcome(&connection, ADA).await, "ok");
     let member = &world.members("acme", ADA).await[0];
