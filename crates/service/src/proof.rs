@@ -165,3 +165,7 @@ pub fn hold(proof: Proof) {
 pub(crate) fn held() -> Option<Proof> {
     HELD.try_with(|held| held.borrow().clone()).ok().flatten()
 }
+
+#[cfg(test)]
+#[path = "proof_tests.rs"]
+mod tests;

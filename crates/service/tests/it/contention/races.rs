@@ -607,6 +607,18 @@ fn has_ended(bench: &Bench, of: &Persona) -> bool {
 }
 
 #[test]
+fn of_two_owners_who_leave_at_once_one_keeps_the_bare_ownership_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let acme = bench.organization("acme");
+    let owners = ["ada@acme.test", "bob@acme.test"].map(|email| bench.member(acme, email, "owner"));
+    let met = meet(&bench, leave(&owners[0]), leave(&owners[1]));
+    met.first.unwrap();
+    met.second.unwrap();
+    let is_bare = |owner: &&Persona| stored(&bench, acme, owner.membership).bare_owner_at.is_some();
+    assert_eq!(owners.iter().filter(is_bare).count(), 1, "each took the other one for the owner that stays");
+}
+
+#[test]
 fn a_user_whom_two_organizations_off_board_at_once_ends_on_postgresql() {
     let Some(bench) = Bench::postgres_with(3) else { return };
     let (acme, other) = (bench.organization("acme"), bench.organization("other"));
