@@ -51,11 +51,7 @@ pub fn after_rule_change(
 ) -> Result<Carried, ServiceError> {
     debug_assert!(tx.holds(Lock::Organization(organization)), "a rule changes under the organization's lock");
     if touched.len() > MAX_AT_ONCE {
-        let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
-        let plan =
-            Plan::because(organization, cause).then(event, OrganizationChange::RaiseRules(organization));
-        apply(tx, &plan, moment.now, &mut moment.random)?;
-        return Ok(Carried::Pending);
+        return raise(tx, moment, organization, cause);
     }
     let mut touched = touched.to_vec();
     touched.sort();
@@ -64,6 +60,23 @@ pub fn after_rule_change(
         settle(tx, moment, id, cause)?;
     }
     Ok(Carried::Out)
+}
+
+/// Raises the rules number: for a change that touches more than is carried out at once, or more than is counted.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn raise(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    cause: Cause,
+) -> Result<Carried, ServiceError> {
+    debug_assert!(tx.holds(Lock::Organization(organization)), "a rule changes under the organization's lock");
+    let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
+    let plan = Plan::because(organization, cause).then(event, OrganizationChange::RaiseRules(organization));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(Carried::Pending)
 }
 
 /// Carries out what a directory's call did to the facts of these people, or marks their stored access stale if they

@@ -75,6 +75,11 @@ const MEMBERSHIPS: Statement = Statement::read(
      WHERE m.directory_group IN_LIST($1) AND u.membership > $2 ORDER BY u.membership LIMIT $3",
 );
 
+const PLACES: Statement = Statement::read(
+    "subgroup.places",
+    "SELECT directory_user FROM directory_members WHERE directory_group IN_LIST($1) LIMIT $2",
+);
+
 pub(crate) const ALL: &[&Statement] = &[
     &ADD,
     &REMOVE,
@@ -88,6 +93,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &DOWN,
     &OWN_GROUPS,
     &MEMBERSHIPS,
+    &PLACES,
 ];
 
 fn bound(many: usize) -> i64 {
@@ -197,12 +203,47 @@ pub fn above_member(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Abo
 /// # Errors
 /// As [`children`]; [`StoreError::Inconsistent`] if there are more than any directory has.
 pub fn with_below(tx: &mut Tx<'_>, from: &[DirectoryGroupId]) -> Result<Vec<DirectoryGroupId>, StoreError> {
+    let all = walked_down(tx, from, MAX_GROUPS_BELOW)?;
+    all.ok_or_else(|| StoreError::Inconsistent("a group has more groups below it than are walked".into()))
+}
+
+/// Everybody in these groups and in all below them, `limit` at most; `None` if for that more than `most_read` groups, or
+/// as many places in them, would have to be read: the same few people may have very many places.
+///
+/// # Errors
+/// As [`children`].
+pub fn few_below(
+    tx: &mut Tx<'_>,
+    from: &[DirectoryGroupId],
+    (limit, most_read): (i64, usize),
+) -> Result<Option<Vec<MembershipId>>, StoreError> {
+    let Some(all) = walked_down(tx, from, most_read)? else { return Ok(None) };
+    let mut left = most_read;
+    for chunk in all.chunks(crate::db::MAX_LIST) {
+        let places = tx.rows(&PLACES, params![list(chunk), bound(left)])?.len();
+        if places >= left {
+            return Ok(None);
+        }
+        left -= places;
+    }
+    memberships(tx, &all, "", limit).map(Some)
+}
+
+/// Those groups and all below them; `None` if they are more than `most`.
+fn walked_down(
+    tx: &mut Tx<'_>,
+    from: &[DirectoryGroupId],
+    most: usize,
+) -> Result<Option<Vec<DirectoryGroupId>>, StoreError> {
     let mut all: Vec<DirectoryGroupId> = from.to_vec();
     let mut seen: HashSet<DirectoryGroupId> = all.iter().copied().collect();
     let mut level = all.clone();
     for _ in 0..MAX_LEVELS {
         let mut next = Vec::new();
         for chunk in level.chunks(crate::db::MAX_LIST) {
+            if all.len() + next.len() > most {
+                return Ok(None);
+            }
             for row in tx.rows(&DOWN, params![list(chunk)])? {
                 let group: DirectoryGroupId = row.parsed(0)?;
                 if seen.insert(group) {
@@ -211,15 +252,15 @@ pub fn with_below(tx: &mut Tx<'_>, from: &[DirectoryGroupId]) -> Result<Vec<Dire
             }
         }
         if next.is_empty() {
-            return Ok(all);
+            return Ok(Some(all));
         }
         all.extend(&next);
-        if all.len() > MAX_GROUPS_BELOW {
-            return Err(StoreError::Inconsistent("a group has more groups below it than are walked".into()));
+        if all.len() > most {
+            return Ok(None);
         }
         level = next;
     }
-    Ok(all)
+    Ok(Some(all))
 }
 
 /// The memberships of people in any of these groups, in order of id, after `after`; `limit` at most.

@@ -14,11 +14,14 @@ use serde_json::json;
 
 use super::{GroupSaid, Speaker};
 use crate::error::DirectoryRefusal;
-use crate::rules::{after_rule_change, listed};
+use crate::rules::{after_rule_change, listed, raise};
 use crate::{Moment, ServiceError};
 
 /// The most groups that may be members of one group: an edge is read whole where a list is replaced.
 pub const MAX_SUBGROUPS: usize = 1_000;
+/// How many groups below a moved one, and how many places in them, are read by the call that moves it: ten times what is
+/// carried out at once. Beyond that it is answered as a large change, without a look at who it is.
+pub const MAX_READ_AT_ONCE: usize = 5_000;
 /// How many ids an audit event shows of a list; the count is always whole.
 const MAX_SHOWN: usize = 20;
 
@@ -157,8 +160,9 @@ pub(super) fn after_move(
         return Ok(());
     }
     let moved: Groups = moved.into_iter().collect();
-    let all = subgroup::with_below(tx, &moved)?;
-    let touched = subgroup::memberships(tx, &all, "", listed())?;
-    after_rule_change(tx, moment, speaker.organization, &touched, cause)?;
+    match subgroup::few_below(tx, &moved, (listed(), MAX_READ_AT_ONCE))? {
+        Some(touched) => after_rule_change(tx, moment, speaker.organization, &touched, cause)?,
+        None => raise(tx, moment, speaker.organization, cause)?,
+    };
     Ok(())
 }

@@ -375,3 +375,27 @@ fn an_agent_changes_owner_and_state_until_it_is_disabled_and_never_after() {
         assert_eq!(database.read(move |tx| agent::list(tx, acme, None, 10)).len(), 1);
     });
 }
+
+#[test]
+fn who_is_below_a_group_is_read_only_as_far_as_a_call_may_read() {
+    use portcullis_store::subgroup::few_below;
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let directory = fixture::directory(database, acme, None);
+        database.put(DirectoryChange::Update(Directory { nested_at: Some(NOW), ..directory.clone() }));
+        let people = ["ann", "bob", "cem"].map(|name| fixture::membership(database, acme, name));
+        let users = people.each_ref().map(|person| fixture::directory_user(database, &directory, person));
+        let top = fixture::group(database, &directory, "top", &users[..1]).id;
+        let [left, right] =
+            ["left", "right"].map(|name| fixture::group(database, &directory, name, &users).id);
+        database.put(DirectoryGroupChange::AddGroups(top, vec![left, right], None));
+
+        let read = |limit, most| database.read(move |tx| few_below(tx, &[top], (limit, most)));
+        let mut all = people.each_ref().map(|person| person.id).to_vec();
+        all.sort();
+        assert_eq!(read(10, 8), Some(all.clone()), "three groups with seven places, everybody once");
+        assert_eq!(read(2, 8), Some(all[..2].to_vec()));
+        assert_eq!(read(10, 7), None, "as many places as may be read: there may be more");
+        assert_eq!(read(10, 2), None, "three groups are more than two");
+    });
+}
