@@ -504,6 +504,10 @@ fn affected_by(
     (compared, source_key): (Compared, &str),
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
+    if names_too_many(tx, directory, compared, source_key)? {
+        // Whoever is below a group that was not read must not be left with what they had: it is about everybody.
+        return affected_by_directory(tx, directory, limit);
+    }
     let mut all = match all_groups(tx, directory, compared, source_key)? {
         Some(groups) => subgroup::memberships(tx, &groups, "", limit)?,
         None => memberships(&tx.rows(compared.affected(), params![directory, source_key, limit])?)?,
@@ -525,6 +529,21 @@ pub fn of_groups(tx: &mut Tx<'_>, groups: &[DirectoryGroupId]) -> Result<Vec<Map
         }
     }
     Ok(all)
+}
+
+/// Whether a source names more groups than [`all_groups`] begins with: a directory may give many groups one key.
+fn names_too_many(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    compared: Compared,
+    source_key: &str,
+) -> Result<bool, StoreError> {
+    let Some(statement) = compared.groups() else { return Ok(false) };
+    if !subgroup::counts(tx, directory)? {
+        return Ok(false);
+    }
+    let named = tx.rows(statement, params![directory, source_key, MAX_GROUPS_OF_SOURCE + 1])?.len();
+    Ok(i64::try_from(named).unwrap_or(i64::MAX) > MAX_GROUPS_OF_SOURCE)
 }
 
 /// The groups of a source with all groups below them; `None` where there are none below, or it is about no group.

@@ -3,19 +3,23 @@
 use std::collections::BTreeSet;
 
 use portcullis_domain::agent::{Agent, AgentState};
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
-    AgentChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange, GrantChange, MappingChange,
-    MembershipChange,
+    AgentChange, Change, DirectoryChange, DirectoryGroupChange, DirectoryUserChange, GrantChange,
+    MappingChange, MembershipChange,
 };
 use portcullis_domain::directory::Directory;
 use portcullis_domain::directory_group::DirectoryGroup;
-use portcullis_domain::id::{MembershipId, ReceiptId};
+use portcullis_domain::id::{DirectoryGroupId, MembershipId, ReceiptId};
 use portcullis_domain::mapping::{Facet, Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::plan::Plan;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{Slug, name_key};
 use portcullis_store::{
-    StoreError, Tx, agent, directory, directory_group, directory_user, facts, grant, mapping, membership,
+    StoreError, Tx, agent, apply, directory, directory_group, directory_user, facts, grant, mapping,
+    membership,
 };
 
 use crate::database::{Database, NOW, Seeded, on_each};
@@ -397,5 +401,46 @@ fn who_is_below_a_group_is_read_only_as_far_as_a_call_may_read() {
         assert_eq!(read(2, 8), Some(all[..2].to_vec()));
         assert_eq!(read(10, 7), None, "as many places as may be read: there may be more");
         assert_eq!(read(10, 2), None, "three groups are more than two");
+    });
+}
+
+#[test]
+fn a_rule_about_more_groups_than_are_read_touches_everybody_of_the_directory() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let directory = fixture::directory(database, acme, None);
+        database.put(DirectoryChange::Update(Directory { nested_at: Some(NOW), ..directory.clone() }));
+        let people = ["ann", "bob"].map(|name| fixture::membership(database, acme, name));
+        let users = people.each_ref().map(|person| fixture::directory_user(database, &directory, person));
+        let [top, below] = ["top", "below"].map(|name| fixture::group(database, &directory, name, &[]));
+        database.put(DirectoryGroupChange::AddGroups(top.id, vec![below.id], None));
+        let (organization, of, last) = (acme, directory.id, users[1]);
+        let made = move |tx: &mut Tx<'_>| {
+            let mut random = Seeded::next();
+            let mut plan = Plan::because(organization, Cause::system());
+            for n in 0..1_000 {
+                let group = DirectoryGroup {
+                    id: fresh!(DirectoryGroupId),
+                    organization,
+                    directory: of,
+                    external_id: Some("external-top".to_owned()),
+                    display_name: format!("group {n}"),
+                    created_at: NOW,
+                    updated_at: NOW,
+                };
+                let event = EventDraft::new(Action::DirectoryGroupCreated, Target::new("group", group.id));
+                let id = group.id;
+                let mut changes: Vec<Change> = vec![DirectoryGroupChange::Create(group).into()];
+                if n == 999 {
+                    changes.push(DirectoryGroupChange::AddMembers(id, vec![last], None).into());
+                }
+                plan = plan.then_all(event, changes);
+            }
+            apply(tx, &plan, NOW, &mut random).map(|_| ())
+        };
+        database.note(made).unwrap();
+        let source = MappingSource::GroupExternalId("external-top".to_owned());
+        let touched = database.read(move |tx| mapping::affected(tx, of, &source, 501));
+        assert_eq!(sorted(&touched), sorted(&people.each_ref().map(|person| person.id)));
     });
 }
