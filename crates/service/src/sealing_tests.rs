@@ -87,3 +87,30 @@ fn a_key_of_another_length_is_refused() {
         assert_eq!(SealingKey::from_bytes(&vec![0; length]).err(), Some(SealingError::KeyLength(length)));
     }
 }
+
+#[test]
+fn a_value_under_a_key_of_its_own_opens_at_its_place_only_and_is_no_secret_of_the_database() {
+    let mut random = Counting(0);
+    let sealed = key(1).seal_apart(&mut random, "cursor/1", b"position").unwrap();
+    assert_eq!(*key(1).open_apart("cursor/1", &sealed).unwrap(), b"position");
+    assert_eq!(key(1).open_apart("cursor/2", &sealed).unwrap_err(), SealingError::NotOpened);
+    assert_eq!(key(2).open_apart("cursor/1", &sealed).unwrap_err(), SealingError::NotOpened);
+    assert_ne!(key(1).seal_apart(&mut random, "cursor/1", b"position").unwrap(), sealed);
+    for at in 0..sealed.len() {
+        let mut changed = sealed.clone().into_bytes();
+        changed[at] = if changed[at] == b'A' { b'B' } else { b'A' };
+        let changed = String::from_utf8(changed).unwrap();
+        assert!(key(1).open_apart("cursor/1", &changed).is_err(), "changed at {at}");
+    }
+
+    let secret = key(1).seal(&mut random, "cursor/1", b"position").unwrap();
+    assert_eq!(key(1).open_apart("cursor/1", &secret).unwrap_err(), SealingError::Malformed);
+    assert_eq!(key(1).open("cursor/1", &sealed).unwrap_err(), SealingError::Malformed);
+    let renamed = sealed.replacen("a1.", "v1.", 1);
+    assert_eq!(key(1).open("cursor/1", &renamed).unwrap_err(), SealingError::NotOpened);
+    for text in ["", "a1.", "a1.AAAA", "a1.****"] {
+        assert_eq!(key(1).open_apart("a", text).unwrap_err(), SealingError::Malformed, "{text}");
+    }
+    let longer = vec![7; MAX_SEALED_PLAIN_BYTES + 1];
+    assert!(key(1).seal_apart(&mut random, "a", &longer).is_err());
+}

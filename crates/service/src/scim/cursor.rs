@@ -53,7 +53,7 @@ pub fn seal_cursor(
     let mut moment = portcullis.moment();
     let kept = Kept { position, count, made_at: moment.now.micros() };
     let plain = serde_json::to_vec(&kept).map_err(|_| ScimError::Internal)?;
-    let sealed = portcullis.around().sealing.seal(&mut moment.random, &of.place(), &plain);
+    let sealed = portcullis.around().sealing.seal_apart(&mut moment.random, &of.place(), &plain);
     Ok(sealed.map_err(|_| ScimError::Internal)?)
 }
 
@@ -71,7 +71,7 @@ pub fn open_cursor(
         return Err(ScimError::InvalidCursor.into());
     }
     let plain =
-        portcullis.around().sealing.open(&of.place(), cursor).map_err(|_| ScimError::InvalidCursor)?;
+        portcullis.around().sealing.open_apart(&of.place(), cursor).map_err(|_| ScimError::InvalidCursor)?;
     let kept: Kept = serde_json::from_slice(&plain).map_err(|_| ScimError::InvalidCursor)?;
     let age_s = portcullis.now().seconds_since(Timestamp::from_micros(kept.made_at));
     if age_s > MAX_CURSOR_AGE_S {
