@@ -33,6 +33,10 @@ struct Done {
 /// Carries out the operations and answers what came of each that was tried.
 pub(super) async fn run(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
     let bulk = parsed(body, parse_bulk).await?;
+    let (directory, many) = (desk.speaker.directory, bulk.operations.len());
+    // Before the first of them: what was begun is carried through.
+    let counted = desk.app.scim_rates().count_operations(directory, many, desk.app.portcullis().now());
+    counted.map_err(Refused::too_many)?;
     let mut ids: HashMap<String, String> = HashMap::new();
     let mut entries: Vec<(usize, Value)> = Vec::with_capacity(bulk.operations.len());
     let mut notes: Vec<DialectNote> = Vec::new();

@@ -2,8 +2,10 @@
 
 use std::net::IpAddr;
 
+use axum::http::HeaderValue;
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
+use portcullis_scim::limits::MAX_BULK_OPERATIONS;
 use portcullis_testkit::START;
 use portcullis_web::scim::caller::{Failures, MAX_COUNTED, MAX_FAILURES};
 use portcullis_web::scim::rate::{MAX_CALLS_A_SECOND, MAX_CALLS_AT_ONCE, Rates};
@@ -155,6 +157,45 @@ fn a_directory_may_call_far_faster_than_any_import_and_is_told_when_to_come_back
     at = Timestamp::from_micros(at.micros() + 1_000_000);
     assert_eq!(rates.count(one, at), Ok(()), "it comes back");
     assert_eq!(rates.count(other, start), Ok(()), "a clock that goes back slows nobody");
+}
+
+#[test]
+fn a_whole_import_in_bulk_is_never_slowed_and_one_without_end_is_held_to_the_rate_of_calls() {
+    let rates = Rates::default();
+    let directory: DirectoryId = "dir_00000000000000000000000000000001".parse().unwrap();
+    let start = Timestamp::from_seconds(1_000_000);
+    let mut whole = 0;
+    while rates.count_operations(directory, MAX_BULK_OPERATIONS, start).is_ok() {
+        whole += 1;
+    }
+    assert_eq!(whole * MAX_BULK_OPERATIONS, 200_000, "a hundred thousand people, twice");
+    assert_eq!(rates.count(directory, start), Ok(()), "a single call does not wait behind an import");
+    let second = Timestamp::from_micros(start.micros() + 1_000_000);
+    let came_back = (0..10).filter(|_| rates.count_operations(directory, 1_000, second).is_ok()).count();
+    assert_eq!(came_back, 3, "{MAX_CALLS_A_SECOND} a second");
+    assert_eq!(rates.count_operations(directory, 1, second), Err(1));
+}
+
+#[tokio::test]
+async fn a_bulk_request_with_too_many_operations_for_now_is_refused_whole() {
+    let idp = Provider::new();
+    let operation = |n: usize| json!({ "method": "POST", "path": "/Users", "bulkId": format!("b{n}"), "data": person(&format!("bulk{n}")) });
+    let bulk = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [operation(1), operation(2), operation(3)],
+    });
+    let (rates, now) = (idp.bench.app().scim_rates(), idp.bench.portcullis().now());
+    while rates.count_operations(idp.directory, 1_000, now).is_ok() {}
+    while rates.count_operations(idp.directory, 1, now).is_ok() {}
+    let refused = idp.call("POST", "/Bulk", bulk.clone()).await;
+    assert_eq!((refused.status.as_u16(), &refused.headers["retry-after"]), (429, &HeaderValue::from(1)));
+    let found = idp.got("/Users").await;
+    assert_eq!(found["totalResults"], 0, "nothing of it was begun: {found}");
+    idp.bench.clock.pass_s(1);
+    let answer = idp.call("POST", "/Bulk", bulk).await.json();
+    let statuses: Vec<_> =
+        answer["Operations"].as_array().unwrap().iter().map(|o| o["status"].clone()).collect();
+    assert_eq!(statuses, ["201", "201", "201"], "{answer}");
 }
 
 #[tokio::test]
