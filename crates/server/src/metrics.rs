@@ -71,6 +71,11 @@ const METRICS: &[Metric] = &[
         "How long a write waited until the database took it up",
     ),
     histogram("portcullis_store_commit_requests", REQUESTS, "Requests that shared one commit of SQLite"),
+    counter(
+        "portcullis_store_rows_total",
+        &["road"],
+        "Rows that committed requests read, changed (facts, access, audit, outbox) and noted",
+    ),
     gauge("portcullis_store_waiting_requests", "Requests that wait for the database"),
     gauge("portcullis_audit_unsequenced_events", "Audit events that wait for their place in the chain"),
     histogram(

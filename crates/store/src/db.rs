@@ -10,7 +10,7 @@ use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::StoreError;
 use crate::row::{Param, Row, Value};
-use crate::statement::Statement;
+use crate::statement::{Road, Statement};
 
 /// The most values in one `IN_LIST`.
 pub const MAX_LIST: usize = 1000;
@@ -111,10 +111,44 @@ pub(crate) enum Trouble {
     Gone,
 }
 
+/// How many rows statements returned or touched, by what they are: what a request costs, whatever the machine does.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct RowCounts {
+    /// Rows that were read.
+    pub read: u64,
+    /// Rows that give or take access, its audit and its outbox, written.
+    pub changed: u64,
+    /// Rows of notes, written.
+    pub noted: u64,
+}
+
+impl RowCounts {
+    const fn of_road(&mut self, road: Road) -> &mut u64 {
+        match road {
+            Road::Read => &mut self.read,
+            Road::Change => &mut self.changed,
+            Road::Note => &mut self.noted,
+        }
+    }
+
+    /// Adds those of another transaction.
+    pub(crate) const fn add(&mut self, other: Self) {
+        self.read += other.read;
+        self.changed += other.changed;
+        self.noted += other.noted;
+    }
+
+    /// What was written.
+    #[must_use]
+    pub const fn written(self) -> u64 {
+        self.changed + self.noted
+    }
+}
+
 /// An open transaction (or a read), on a thread of the store.
 pub struct Tx<'c> {
     inner: Inner<'c>,
-    written: u64,
+    counts: RowCounts,
     events: u16,
     trouble: Trouble,
     held: Vec<Lock>,
@@ -152,7 +186,14 @@ impl Lock {
 
 impl<'c> Tx<'c> {
     pub(crate) const fn new(inner: Inner<'c>) -> Self {
-        Self { inner, written: 0, events: 0, trouble: Trouble::None, held: Vec::new(), lessened: false }
+        Self {
+            inner,
+            counts: RowCounts { read: 0, changed: 0, noted: 0 },
+            events: 0,
+            trouble: Trouble::None,
+            held: Vec::new(),
+            lessened: false,
+        }
     }
 
     pub(crate) const fn trouble(&self) -> Trouble {
@@ -186,7 +227,13 @@ impl<'c> Tx<'c> {
     /// Rows that were written since this transaction began.
     #[must_use]
     pub const fn rows_written(&self) -> u64 {
-        self.written
+        self.counts.written()
+    }
+
+    /// Rows that statements returned or touched since this transaction began.
+    #[must_use]
+    pub const fn row_counts(&self) -> RowCounts {
+        self.counts
     }
 
     /// Which database it is.
@@ -212,9 +259,7 @@ impl<'c> Tx<'c> {
             Inner::Postgres(connection) => postgres_rows(connection, statement, params).map_err(Driver::from),
         };
         let rows = rows.map_err(|driver| self.failed(statement.name, driver))?;
-        if statement.road != crate::statement::Road::Read {
-            self.written += rows.len() as u64;
-        }
+        *self.counts.of_road(statement.road) += rows.len() as u64;
         Ok(rows)
     }
 
@@ -240,7 +285,7 @@ impl<'c> Tx<'c> {
             Inner::Postgres(connection) => postgres_run(connection, statement, params).map_err(Driver::from),
         };
         let touched = touched.map_err(|driver| self.failed(statement.name, driver))?;
-        self.written += touched;
+        *self.counts.of_road(statement.road) += touched;
         Ok(touched)
     }
 
@@ -279,7 +324,7 @@ impl<'c> Tx<'c> {
     /// As [`Tx::rows`].
     pub fn batch(&mut self, sql: &str) -> Result<(), StoreError> {
         // How many rows it touches nobody says: at least it is not nothing.
-        self.written += 1;
+        self.counts.noted += 1;
         let done = match &mut self.inner {
             Inner::Sqlite(connection) => connection.execute_batch(sql).map_err(Driver::from),
             Inner::Postgres(connection) => connection.client.batch_execute(sql).map_err(Driver::from),

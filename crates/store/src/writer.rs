@@ -13,7 +13,7 @@ use std::time::Duration;
 use portcullis_domain::Clock;
 
 use crate::StoreError;
-use crate::db::{Inner, PostgresConnection, Trouble, Tx};
+use crate::db::{Inner, PostgresConnection, RowCounts, Trouble, Tx};
 use crate::pool::Priority;
 
 /// The most requests in one commit.
@@ -169,7 +169,7 @@ fn sqlite_group(
 ) -> Result<(), StoreError> {
     let failed = |e: rusqlite::Error| StoreError::Unavailable(e.to_string());
     let started = clock.now().micros();
-    let mut written = 0;
+    let mut counts = RowCounts::default();
     let mut apart = Apart::Together;
     let mut next = Some(first);
     if let Err(error) = control(connection, "BEGIN IMMEDIATE") {
@@ -177,10 +177,10 @@ fn sqlite_group(
         return Err(failed(error));
     }
     while let Some(mut job) = next.take() {
-        let mut result = sqlite_request(connection, &mut job, apart, &mut written);
+        let mut result = sqlite_request(connection, &mut job, apart, &mut counts);
         if let Ok(Left::Spoiled) = result {
             apart = Apart::BySavepoints;
-            result = sqlite_again(connection, group, &mut written).map(|()| Left::Clean);
+            result = sqlite_again(connection, group, &mut counts).map(|()| Left::Clean);
         }
         group.push(job);
         if let Err(error) = result {
@@ -189,7 +189,7 @@ fn sqlite_group(
             return Err(failed(error));
         }
         let full = group.len() >= MAX_GROUP
-            || written >= MAX_GROUP_ROWS
+            || counts.written() >= MAX_GROUP_ROWS
             || clock.now().micros() - started >= MAX_GROUP_MICROS;
         if !full {
             next = queue.next();
@@ -201,7 +201,15 @@ fn sqlite_group(
         }
         return Err(failed(error));
     }
+    count_rows(counts);
     Ok(())
+}
+
+/// Tells operators what was committed, and what was read on the way.
+fn count_rows(counts: RowCounts) {
+    for (road, rows) in [("read", counts.read), ("change", counts.changed), ("note", counts.noted)] {
+        metrics::counter!("portcullis_store_rows_total", "road" => road).increment(rows);
+    }
 }
 
 fn control(connection: &rusqlite::Connection, sql: &'static str) -> rusqlite::Result<()> {
@@ -220,21 +228,21 @@ fn sqlite_request(
     connection: &rusqlite::Connection,
     job: &mut Box<dyn Job>,
     apart: Apart,
-    written: &mut u64,
+    counts: &mut RowCounts,
 ) -> rusqlite::Result<Left> {
     if apart == Apart::BySavepoints {
         control(connection, "SAVEPOINT request")?;
     }
     let mut tx = Tx::new(Inner::Sqlite(connection));
     let kept = attempt(job, &mut tx);
-    let rows = tx.rows_written();
-    *written += rows;
+    let own = tx.row_counts();
+    counts.add(own);
     if connection.is_autocommit() {
         return Err(rusqlite::Error::ExecuteReturnedResults);
     }
     let spoiled = match kept {
         Some(Attempt::Keep) => false,
-        Some(Attempt::Drop) => rows > 0,
+        Some(Attempt::Drop) => own.written() > 0,
         None => true,
     };
     match apart {
@@ -254,12 +262,12 @@ fn sqlite_request(
 fn sqlite_again(
     connection: &rusqlite::Connection,
     before: &mut [Box<dyn Job>],
-    written: &mut u64,
+    counts: &mut RowCounts,
 ) -> rusqlite::Result<()> {
     control(connection, "ROLLBACK")?;
     control(connection, "BEGIN IMMEDIATE")?;
     for job in before {
-        sqlite_request(connection, job, Apart::BySavepoints, written)?;
+        sqlite_request(connection, job, Apart::BySavepoints, counts)?;
     }
     Ok(())
 }
@@ -340,9 +348,11 @@ fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> 
     connection.client.batch_execute("BEGIN").map_err(lost)?;
     let mut tx = Tx::new(Inner::Postgres(connection));
     let kept = attempt(job, &mut tx);
-    let trouble = tx.trouble();
+    let (trouble, counts) = (tx.trouble(), tx.row_counts());
     if kept == Some(Attempt::Keep) && trouble == Trouble::None {
-        return connection.client.batch_execute("COMMIT").map_err(lost);
+        connection.client.batch_execute("COMMIT").map_err(lost)?;
+        count_rows(counts);
+        return Ok(());
     }
     let rolled_back = connection.client.batch_execute("ROLLBACK").map_err(lost);
     match (trouble, kept) {
