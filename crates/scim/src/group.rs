@@ -4,14 +4,13 @@
 //! they are, one with an empty list takes all away. A `null` counts as not said here, because clients write it for
 //! what they do not know.
 
-use std::collections::HashSet;
-
 use serde_json::{Map, Value, json};
 
 use crate::canonical::text_value;
 use crate::error::{ScimError, echo};
-use crate::json::parse_object;
+use crate::json::{Aside, parse_group_object};
 use crate::limits::{MAX_INDEXED_BYTES, MAX_MEMBERS_PER_CALL};
+use crate::members::Members;
 use crate::note::{DialectNote, Notes};
 use crate::path::AttributePath;
 use crate::schema::{Attribute, GROUP_SCHEMA, Mutability, ResourceType, find_attribute};
@@ -25,16 +24,7 @@ pub struct Group {
     /// `externalId`, as sent.
     pub external_id: Option<String>,
     /// `members`, each once, in the order sent. None: not said.
-    pub members: Option<Vec<MemberRef>>,
-}
-
-/// A member as a client names it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct MemberRef {
-    /// The id of the member.
-    pub value: String,
-    /// What the client says that it is. A hint only: the id decides.
-    pub kind: Option<ResourceType>,
+    pub members: Option<Members>,
 }
 
 /// A member, for the representation of its group.
@@ -56,7 +46,7 @@ pub struct MemberOfGroup {
 ///
 /// What the body breaks: JSON, bounds, types, a member without id, or the missing `displayName`.
 pub fn parse_group(body: &[u8]) -> Result<(Group, Vec<DialectNote>), ScimError> {
-    let mut object = parse_object(body)?;
+    let (mut object, mut aside) = parse_group_object(body)?;
     let mut notes = Notes::default();
     note_unknown_schemas(&mut object, &mut notes);
     let said = Said::read(object, &mut notes)?;
@@ -69,7 +59,7 @@ pub fn parse_group(body: &[u8]) -> Result<(Group, Vec<DialectNote>), ScimError> 
         None => None,
     };
     let members = match said.members {
-        Some(value) => Some(members(value, MAX_MEMBERS_PER_CALL, &mut notes)?),
+        Some(value) => Some(members(value, &mut aside, &mut notes)?.each_once()),
         None => None,
     };
     Ok((Group { display_name, external_id, members }, notes.into_vec()))
@@ -175,31 +165,33 @@ fn text_of(
     }
 }
 
-/// The members that a value names, each once, in their order. `max` bounds what is left of the call's budget.
-pub(crate) fn members(value: Value, max: usize, notes: &mut Notes) -> Result<Vec<MemberRef>, ScimError> {
+/// The members that a value names, in their order.
+pub(crate) fn members(value: Value, aside: &mut Aside, notes: &mut Notes) -> Result<Members, ScimError> {
+    if let Some(members) = aside.take(&value) {
+        return at_most(MAX_MEMBERS_PER_CALL, members.len()).map(|()| members);
+    }
     let values = match value {
-        Value::Null => return Ok(Vec::new()),
+        Value::Null => return Ok(Members::default()),
         Value::Array(values) => values,
         single => {
             notes.add(DialectNote::SingleWithoutList("members"));
             vec![single]
         }
     };
-    if values.len() > max {
-        return Err(ScimError::TooManyMembers { max: MAX_MEMBERS_PER_CALL });
-    }
-    let mut seen = HashSet::with_capacity(values.len());
-    let mut members = Vec::with_capacity(values.len());
+    at_most(MAX_MEMBERS_PER_CALL, values.len())?;
+    let mut members = Members::default();
     for value in values.into_iter().filter(|value| !value.is_null()) {
-        let member = member(value, notes)?;
-        if seen.insert(member.value.clone()) {
-            members.push(member);
-        }
+        let (id, kind) = member(value, notes)?;
+        members.push(&id, kind)?;
     }
     Ok(members)
 }
 
-fn member(value: Value, notes: &mut Notes) -> Result<MemberRef, ScimError> {
+fn at_most(max: usize, named: usize) -> Result<(), ScimError> {
+    if named > max { Err(ScimError::TooManyMembers { max }) } else { Ok(()) }
+}
+
+fn member(value: Value, notes: &mut Notes) -> Result<(String, Option<ResourceType>), ScimError> {
     let mut id = None;
     let mut reference = None;
     let mut kind = None;
@@ -240,7 +232,7 @@ fn member(value: Value, notes: &mut Notes) -> Result<MemberRef, ScimError> {
         }
         (None, None) => return Err(ScimError::InvalidMember),
     };
-    checked_id(value).map(|value| MemberRef { value, kind })
+    checked_id(value).map(|value| (value, kind))
 }
 
 /// An id that a member can have: something, and within its bound.
@@ -254,12 +246,12 @@ pub(crate) fn checked_id(id: String) -> Result<String, ScimError> {
     Ok(id)
 }
 
-fn parse_kind(text: &str) -> Option<ResourceType> {
+pub(crate) fn parse_kind(text: &str) -> Option<ResourceType> {
     ResourceType::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(text))
 }
 
 /// The kind and id in `…/Users/{id}` or `…/Groups/{id}`.
-fn parse_reference(reference: &str) -> Option<(ResourceType, &str)> {
+pub(crate) fn parse_reference(reference: &str) -> Option<(ResourceType, &str)> {
     let (before, id) = reference.trim_end_matches('/').rsplit_once('/')?;
     let kind = ResourceType::ALL
         .into_iter()

@@ -11,17 +11,60 @@ use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::error::{ScimError, echo};
-use crate::limits::{MAX_JSON_DEPTH, MAX_JSON_STRING_BYTES, MAX_JSON_VALUES};
+use crate::limits::{MAX_JSON_DEPTH, MAX_JSON_STRING_BYTES, MAX_JSON_VALUES, MIN_SET_ASIDE};
+use crate::members::{Members, PlainMember};
 
 /// The byte order mark that some clients put before their UTF-8.
 const BYTE_ORDER_MARK: &[u8] = &[0xEF, 0xBB, 0xBF];
 
 /// Parses a body that must be one JSON object.
 pub(crate) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ScimError> {
+    parse(body, &Bounds::default())
+}
+
+/// The same of what is said of a group: its long lists of plain members are not in the object but set aside, and
+/// [`Aside::take`] gives them.
+pub(crate) fn parse_group_object(body: &[u8]) -> Result<(Map<String, Value>, Aside), ScimError> {
+    // Shorter than its members would be.
+    if body.len() > MIN_SET_ASIDE * 16 {
+        let bounds = Bounds { aside: Some(RefCell::default()), ..Bounds::default() };
+        if let (Ok(object), Some(aside)) = (parse(body, &bounds), bounds.aside) {
+            return Ok((object, aside.into_inner()));
+        }
+        // Something in it is not plain, or wrong: then it is read the long way, which says what.
+    }
+    Ok((parse_object(body)?, Aside::default()))
+}
+
+/// Lists of members that were set aside. In the object stands a list that no client can write, because a text in it is
+/// one that bodies are refused for; to everything but [`Aside::take`] it is a list of what is no value.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub(crate) struct Aside(Vec<Members>);
+
+impl Aside {
+    const MARK: &'static str = "\0";
+
+    fn put(&mut self, members: Members) -> Value {
+        self.0.push(members);
+        Value::Array(vec![Value::from(Self::MARK), Value::from(self.0.len() - 1)])
+    }
+
+    /// The list that stands for that value, if it is one that was set aside. It is given once.
+    pub(crate) fn take(&mut self, value: &Value) -> Option<Members> {
+        match value.as_array()?.as_slice() {
+            [Value::String(mark), Value::Number(place)] if mark == Self::MARK => {
+                let place = usize::try_from(place.as_u64()?).ok()?;
+                self.0.get_mut(place).map(std::mem::take)
+            }
+            _ => None,
+        }
+    }
+}
+
+fn parse(body: &[u8], bounds: &Bounds) -> Result<Map<String, Value>, ScimError> {
     let body = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body);
-    let bounds = Bounds { values: Cell::new(0), refusal: RefCell::new(None) };
     let mut deserializer = serde_json::Deserializer::from_slice(body);
-    let parsed = Node { bounds: &bounds, depth: 1 }
+    let parsed = Node { bounds, depth: 1, place: Place::Elsewhere }
         .deserialize(&mut deserializer)
         .and_then(|value| deserializer.end().map(|()| value));
     match parsed {
@@ -29,14 +72,26 @@ pub(crate) fn parse_object(body: &[u8]) -> Result<Map<String, Value>, ScimError>
         Ok(_) => Err(ScimError::NotAnObject),
         Err(error) => Err(bounds
             .refusal
-            .into_inner()
+            .take()
             .unwrap_or(ScimError::InvalidJson { line: error.line(), column: error.column() })),
     }
 }
 
+#[derive(Default)]
 struct Bounds {
     values: Cell<usize>,
     refusal: RefCell<Option<ScimError>>,
+    /// Where lists of members are set aside, if they are.
+    aside: Option<RefCell<Aside>>,
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    /// Under a key under which members stand.
+    Members,
+    /// Anywhere else.
+    Elsewhere,
 }
 
 impl Bounds {
@@ -60,6 +115,7 @@ impl Bounds {
 struct Node<'a> {
     bounds: &'a Bounds,
     depth: usize,
+    place: Place,
 }
 
 impl<'a> Node<'a> {
@@ -67,7 +123,26 @@ impl<'a> Node<'a> {
         if self.depth > MAX_JSON_DEPTH {
             return Err(self.bounds.refuse(ScimError::TooDeep { max: MAX_JSON_DEPTH }));
         }
-        Ok(Node { bounds: self.bounds, depth: self.depth + 1 })
+        Ok(Node { bounds: self.bounds, depth: self.depth + 1, place: Place::Elsewhere })
+    }
+
+    /// Plain members as a list of their own; anything else among them, or too few, is a refusal of this way to read.
+    fn set_aside<'de, A: SeqAccess<'de>>(
+        self,
+        mut sequence: A,
+        aside: &RefCell<Aside>,
+    ) -> Result<Value, A::Error> {
+        let (mut members, mut values) = (Members::default(), self.bounds.values.get());
+        while sequence.next_element_seed(PlainMember { into: &mut members, values: &mut values })?.is_some() {
+            if values > MAX_JSON_VALUES {
+                return Err(self.bounds.refuse(ScimError::TooManyJsonValues { max: MAX_JSON_VALUES }));
+            }
+        }
+        self.bounds.values.set(values);
+        if members.len() < MIN_SET_ASIDE {
+            return Err(serde::de::Error::custom("too few to be set aside"));
+        }
+        Ok(aside.borrow_mut().put(members))
     }
 }
 
@@ -123,6 +198,9 @@ impl<'de> Visitor<'de> for Node<'_> {
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut sequence: A) -> Result<Value, A::Error> {
         let inner = self.inner()?;
+        if let (Place::Members, Some(aside)) = (self.place, &self.bounds.aside) {
+            return inner.set_aside(sequence, aside);
+        }
         let mut values = Vec::new();
         while let Some(value) = sequence.next_element_seed(inner)? {
             values.push(value);
@@ -135,7 +213,8 @@ impl<'de> Visitor<'de> for Node<'_> {
         let mut object = Map::new();
         while let Some(key) = entries.next_key::<String>()? {
             self.bounds.check_text(&key)?;
-            let value = entries.next_value_seed(inner)?;
+            let place = if key == "members" || key == "value" { Place::Members } else { Place::Elsewhere };
+            let value = entries.next_value_seed(Node { place, ..inner })?;
             if object.contains_key(&key) {
                 return Err(self.bounds.refuse::<A::Error>(ScimError::DuplicateKey { key: echo(&key) }));
             }

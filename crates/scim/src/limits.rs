@@ -46,6 +46,9 @@ pub const MAX_BULK_BYTES: usize = 2 * 1_048_576;
 /// Members named by one call, all operations together.
 pub const MAX_MEMBERS_PER_CALL: usize = 100_000;
 
+/// Members from which on a list of them is kept as one text: below, a JSON value for each costs nothing.
+pub const MIN_SET_ASIDE: usize = 100;
+
 /// Bytes of a filter.
 pub const MAX_FILTER_BYTES: usize = 8_192;
 

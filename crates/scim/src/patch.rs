@@ -5,13 +5,13 @@
 
 mod group;
 
-pub use group::GroupChange;
+pub use group::{GroupChange, parse_group_patch};
 
 use serde_json::{Map, Value};
 
 use crate::edit::{Verb, assign, merge, remove};
 use crate::error::{ScimError, echo};
-use crate::json::parse_object;
+use crate::json::{Aside, parse_object};
 use crate::limits::{MAX_OPERATIONS, MAX_USER_OPERATIONS};
 use crate::note::{DialectNote, Notes};
 use crate::path::PatchPath;
@@ -25,6 +25,8 @@ pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
 #[derive(Debug, Clone, PartialEq)]
 pub struct Patch {
     operations: Vec<Operation>,
+    /// Lists of members that are not in the operations.
+    aside: Aside,
     notes: Vec<DialectNote>,
 }
 
@@ -55,7 +57,10 @@ enum Op {
 ///
 /// What the body breaks: JSON, bounds, the PATCH schema, an operation's name, a path's grammar.
 pub fn parse_patch(body: &[u8]) -> Result<Patch, ScimError> {
-    let object = parse_object(body)?;
+    read(parse_object(body)?, Aside::default())
+}
+
+fn read(object: Map<String, Value>, aside: Aside) -> Result<Patch, ScimError> {
     let mut notes = Notes::default();
     let mut schemas = Value::Null;
     let mut operations = Value::Null;
@@ -83,7 +88,7 @@ pub fn parse_patch(body: &[u8]) -> Result<Patch, ScimError> {
         .into_iter()
         .map(|operation| parse_operation(operation, &mut notes))
         .collect::<Result<_, _>>()?;
-    Ok(Patch { operations, notes: notes.into_vec() })
+    Ok(Patch { operations, aside, notes: notes.into_vec() })
 }
 
 fn parse_operation(operation: Value, notes: &mut Notes) -> Result<Operation, ScimError> {

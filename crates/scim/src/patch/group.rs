@@ -4,16 +4,16 @@
 //! standard would empty the group. Neighbouring changes of one kind become one change, so that a client that sends
 //! one operation for each member costs the same as one that sends a list. All of it is linear in the call.
 
-use std::collections::HashSet;
-
 use serde_json::Value;
 
-use super::{Op, Operation, Patch};
+use super::{Op, Operation, Patch, read};
 use crate::edit::Verb;
 use crate::error::ScimError;
 use crate::filter::{Filter, Operator};
-use crate::group::{MemberRef, Said, checked_id, display_name, external_id, members};
+use crate::group::{Said, checked_id, display_name, external_id, members};
+use crate::json::{Aside, parse_group_object};
 use crate::limits::MAX_MEMBERS_PER_CALL;
+use crate::members::Members;
 use crate::note::{DialectNote, Notes};
 use crate::path::{AttributePath, PatchPath};
 use crate::schema::{GROUP_SCHEMA, ResourceType, find_attribute};
@@ -26,13 +26,23 @@ pub enum GroupChange {
     /// `externalId` becomes this, or is taken away.
     SetExternalId(Option<String>),
     /// These become members, each once; who is one already stays one.
-    AddMembers(Vec<MemberRef>),
+    AddMembers(Members),
     /// These ids are members no more, each once; who is none already stays none.
-    RemoveMembers(Vec<String>),
+    RemoveMembers(Members),
     /// These, each once, are the members, and nobody else. May be empty.
-    ReplaceMembers(Vec<MemberRef>),
+    ReplaceMembers(Members),
     /// Nobody is a member.
     ClearMembers,
+}
+
+/// Parses the body of a PATCH of a group.
+///
+/// # Errors
+///
+/// As [`crate::parse_patch`] and [`Patch::into_group_changes`].
+pub fn parse_group_patch(body: &[u8]) -> Result<(Vec<GroupChange>, Vec<DialectNote>), ScimError> {
+    let (object, aside) = parse_group_object(body)?;
+    read(object, aside)?.into_group_changes()
 }
 
 impl Patch {
@@ -42,12 +52,24 @@ impl Patch {
     ///
     /// The refusal of the first operation that cannot be carried out.
     pub fn into_group_changes(self) -> Result<(Vec<GroupChange>, Vec<DialectNote>), ScimError> {
-        let mut changes = Changes::default();
+        let mut changes = Changes { aside: self.aside, ..Changes::default() };
         let mut notes = Notes::from(self.notes);
         for operation in self.operations {
             changes.read(operation, &mut notes)?;
         }
-        Ok((changes.list, notes.into_vec()))
+        let list = changes.list.into_iter().map(GroupChange::each_once).collect();
+        Ok((list, notes.into_vec()))
+    }
+}
+
+impl GroupChange {
+    fn each_once(self) -> Self {
+        match self {
+            Self::AddMembers(members) => Self::AddMembers(members.each_once()),
+            Self::RemoveMembers(members) => Self::RemoveMembers(members.each_once()),
+            Self::ReplaceMembers(members) => Self::ReplaceMembers(members.each_once()),
+            Self::SetDisplayName(_) | Self::SetExternalId(_) | Self::ClearMembers => self,
+        }
     }
 }
 
@@ -55,8 +77,7 @@ impl Patch {
 #[derive(Default)]
 struct Changes {
     list: Vec<GroupChange>,
-    /// The ids in the last change, if it adds or removes.
-    last_ids: HashSet<String>,
+    aside: Aside,
     named: usize,
 }
 
@@ -148,9 +169,11 @@ impl Changes {
         let members = self.named_members(value, notes)?;
         match verb {
             Verb::Add => self.push_added(members),
-            Verb::Replace => self.push(GroupChange::ReplaceMembers(members)),
+            Verb::Replace => {
+                self.push(GroupChange::ReplaceMembers(members));
+                Ok(())
+            }
         }
-        Ok(())
     }
 
     fn remove_members(&mut self, value: Option<Value>, notes: &mut Notes) -> Result<(), ScimError> {
@@ -164,32 +187,28 @@ impl Changes {
             return Ok(());
         }
         notes.add(DialectNote::RemoveByValue("members"));
-        self.push_removed(members.into_iter().map(|member| member.value).collect());
-        Ok(())
+        self.push_removed(members.without_kinds())
     }
 
     /// `members[value eq "x"]`: a remove of those. An add makes the member that the filter describes.
     fn read_selected(&mut self, op: Op, filter: &Filter, notes: &mut Notes) -> Result<(), ScimError> {
-        let mut ids = Vec::new();
+        let mut ids = Members::default();
         collect_ids(filter, &mut ids)?;
         self.count(ids.len())?;
-        match (op, ids.as_slice()) {
+        match (op, ids.len()) {
             (Op::Remove, _) => self.push_removed(ids),
-            (Op::Assign(Verb::Add), [id]) => {
+            (Op::Assign(Verb::Add), 1) => {
                 notes.add(DialectNote::SeededByFilter("members"));
-                self.push_added(vec![MemberRef { value: id.clone(), kind: None }]);
+                self.push_added(ids)
             }
-            (Op::Assign(_), _) => {
-                return Err(ScimError::ReadOnly { attribute: "members.value".to_owned() });
-            }
+            (Op::Assign(_), _) => Err(ScimError::ReadOnly { attribute: "members.value".to_owned() }),
         }
-        Ok(())
     }
 
-    fn named_members(&mut self, value: Value, notes: &mut Notes) -> Result<Vec<MemberRef>, ScimError> {
-        let named = value.as_array().map_or(1, Vec::len);
-        self.count(named)?;
-        members(value, MAX_MEMBERS_PER_CALL, notes)
+    fn named_members(&mut self, value: Value, notes: &mut Notes) -> Result<Members, ScimError> {
+        let members = members(value, &mut self.aside, notes)?;
+        self.count(members.len())?;
+        Ok(members)
     }
 
     fn count(&mut self, named: usize) -> Result<(), ScimError> {
@@ -201,34 +220,31 @@ impl Changes {
     }
 
     fn push(&mut self, change: GroupChange) {
-        self.last_ids.clear();
         self.list.push(change);
     }
 
-    fn push_added(&mut self, members: Vec<MemberRef>) {
+    fn push_added(&mut self, members: Members) -> Result<(), ScimError> {
         if members.is_empty() {
-            return;
-        }
-        if !matches!(self.list.last(), Some(GroupChange::AddMembers(_))) {
-            self.push(GroupChange::AddMembers(Vec::new()));
+            return Ok(());
         }
         if let Some(GroupChange::AddMembers(added)) = self.list.last_mut() {
-            added.extend(members.into_iter().filter(|member| self.last_ids.insert(member.value.clone())));
+            return added.append(members);
         }
+        self.push(GroupChange::AddMembers(members));
+        Ok(())
     }
 
-    fn push_removed(&mut self, ids: Vec<String>) {
-        if !matches!(self.list.last(), Some(GroupChange::RemoveMembers(_))) {
-            self.push(GroupChange::RemoveMembers(Vec::new()));
-        }
+    fn push_removed(&mut self, ids: Members) -> Result<(), ScimError> {
         if let Some(GroupChange::RemoveMembers(removed)) = self.list.last_mut() {
-            removed.extend(ids.into_iter().filter(|id| self.last_ids.insert(id.clone())));
+            return removed.append(ids);
         }
+        self.push(GroupChange::RemoveMembers(ids));
+        Ok(())
     }
 }
 
 /// The ids in `value eq "a"`, joined by `or`.
-fn collect_ids(filter: &Filter, ids: &mut Vec<String>) -> Result<(), ScimError> {
+fn collect_ids(filter: &Filter, ids: &mut Members) -> Result<(), ScimError> {
     match filter {
         Filter::Or(filters) => filters.iter().try_for_each(|inner| collect_ids(inner, ids)),
         Filter::Compare { path, operator: Operator::Eq, literal }
@@ -237,8 +253,7 @@ fn collect_ids(filter: &Filter, ids: &mut Vec<String>) -> Result<(), ScimError> 
                 && path.name.eq_ignore_ascii_case("value") =>
         {
             let id = literal.as_text().ok_or(ScimError::UnsupportedMemberPath)?;
-            ids.push(checked_id(id.to_owned())?);
-            Ok(())
+            ids.push(&checked_id(id.to_owned())?, None)
         }
         _ => Err(ScimError::UnsupportedMemberPath),
     }

@@ -1,6 +1,6 @@
 //! The requests of real identity providers, each with the meaning that it must have.
 
-use portcullis_scim::{DialectNote, GroupChange, User, parse_group, parse_user};
+use portcullis_scim::{DialectNote, GroupChange, Members, User, parse_group, parse_user};
 use serde_json::{Value, json};
 
 use crate::wire::{ENTERPRISE, changes, ids, members, patched, user};
@@ -148,7 +148,7 @@ fn the_group_of_entra_has_no_members_yet_and_its_unknown_schema_is_noted() {
     });
     let (group, notes) = parse_group(body.to_string().as_bytes()).expect("a group");
     assert_eq!((group.display_name.as_str(), group.external_id.as_deref()), ("Eng", Some("8aa1")));
-    assert_eq!(group.members, Some(Vec::new()));
+    assert_eq!(group.members, Some(Members::default()));
     assert!(notes.iter().any(|note| matches!(note, DialectNote::UnknownSchema(_))));
 }
 
@@ -241,11 +241,14 @@ fn the_pushes_of_okta_replace_all_members() {
         ),
         (
             json!([{"op": "replace", "path": "members", "value": []}]),
-            vec![GroupChange::ReplaceMembers(Vec::new())],
+            vec![GroupChange::ReplaceMembers(Members::default())],
         ),
         (
             json!([{"op": "replace", "value": {"members": [], "id": "G1", "displayName": "Eng"}}]),
-            vec![GroupChange::SetDisplayName("Eng".to_owned()), GroupChange::ReplaceMembers(Vec::new())],
+            vec![
+                GroupChange::SetDisplayName("Eng".to_owned()),
+                GroupChange::ReplaceMembers(Members::default()),
+            ],
         ),
     ] {
         assert_eq!(changes(&operations), expected);

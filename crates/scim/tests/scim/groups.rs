@@ -1,8 +1,8 @@
 //! Groups: members said and not said, and PATCH as changes that need no member list.
 
 use portcullis_scim::{
-    DialectNote, Group, GroupChange, MemberOfGroup, MemberRef, Meta, ResourceType, ScimError, ScimType,
-    parse_group, render_group,
+    DialectNote, Group, GroupChange, MemberOfGroup, MemberRef, Members, Meta, ResourceType, ScimError,
+    ScimType, parse_group, render_group,
 };
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ fn members_that_are_not_said_are_another_fact_than_no_members() {
     assert_eq!(group(&json!({"displayName": "G", "members": null})).expect("a group").members, None);
     assert_eq!(
         group(&json!({"displayName": "G", "members": []})).expect("a group").members,
-        Some(Vec::new())
+        Some(Members::default())
     );
 }
 
@@ -41,9 +41,10 @@ fn members_are_read_in_every_spelling() {
         ("d", Some(ResourceType::User)),
         ("5", None),
     ];
-    let expected: Vec<MemberRef> =
-        kinds.into_iter().map(|(id, kind)| MemberRef { value: id.to_owned(), kind }).collect();
-    assert_eq!(group(&body).expect("a group").members, Some(expected));
+    let members = group(&body).expect("a group").members.expect("members");
+    let expected: Vec<MemberRef<'_>> =
+        kinds.into_iter().map(|(value, kind)| MemberRef { value, kind }).collect();
+    assert_eq!(members.iter().collect::<Vec<_>>(), expected);
 }
 
 #[test]
@@ -150,7 +151,7 @@ fn members_are_replaced_whole_and_never_one_by_another() {
     let replace = json!([{"op": "replace", "path": "members[value eq \"a\"]", "value": {"value": "b"}}]);
     assert_eq!(group_patch(&replace).expect_err("a refusal").scim_type(), Some(ScimType::Mutability));
     let null = json!([{"op": "replace", "path": "members", "value": null}]);
-    assert_eq!(changes(&null), [GroupChange::ReplaceMembers(Vec::new())]);
+    assert_eq!(changes(&null), [GroupChange::ReplaceMembers(Members::default())]);
     let unsaid = json!([{"op": "replace", "value": {"members": null, "displayName": "G"}}]);
     assert_eq!(changes(&unsaid), [GroupChange::SetDisplayName("G".to_owned())]);
 }
@@ -224,4 +225,83 @@ fn a_group_is_answered_with_and_without_members() {
     assert_eq!(render_group(&group, &meta, Some(&[member])), with);
     with["members"] = json!([]);
     assert_eq!(render_group(&group, &meta, Some(&[])), with);
+}
+
+/// A group with that list, in so many bytes that its members are set aside if they can be.
+fn said_by(list: &[Value]) -> Result<Vec<(String, Option<ResourceType>)>, ScimError> {
+    let group = group(&json!({"displayName": "G", "members": list}))?;
+    let members = group.members.expect("members");
+    Ok(members.iter().map(|member| (member.value.to_owned(), member.kind)).collect())
+}
+
+#[test]
+fn a_long_list_says_what_its_members_say_one_by_one() {
+    let plain = |n: usize| match n % 4 {
+        0 => json!({"value": format!("u{n}")}),
+        1 => json!({"value": format!("u{n}"), "type": "Group"}),
+        2 => json!({"value": format!("u{n}"), "display": "Ada", "$ref": format!("https://h/v2/Users/u{n}")}),
+        _ => json!({"value": format!("u{}", n - 1), "type": "User"}),
+    };
+    let odd = [
+        json!("bare"),
+        json!({"VALUE": "big"}),
+        json!({"value": 7}),
+        Value::Null,
+        json!({"value": "x", "type": "?"}),
+    ];
+    for odd in [None].into_iter().chain(odd.into_iter().map(Some)) {
+        let list: Vec<Value> = (0..300).map(plain).chain(odd).collect();
+        let mut expected: Vec<(String, Option<ResourceType>)> = Vec::new();
+        for member in &list {
+            for said in said_by(std::slice::from_ref(member)).expect("one member") {
+                if expected.iter().all(|(id, _)| *id != said.0) {
+                    expected.push(said);
+                }
+            }
+        }
+        assert_eq!(said_by(&list).expect("a long list"), expected, "{:?}", list.last());
+        let operations = json!([{"op": "Replace", "path": "members", "value": list}]);
+        let changes = changes(&operations);
+        let [GroupChange::ReplaceMembers(members)] = changes.as_slice() else { panic!("{changes:?}") };
+        assert_eq!(members.len(), expected.len());
+    }
+}
+
+#[test]
+fn a_long_list_is_refused_for_what_a_short_one_is() {
+    let long: Vec<Value> = (0..200).map(|n| json!({"value": format!("u{n}")})).collect();
+    let with = |member: Value| said_by(&[long.as_slice(), &[member]].concat());
+    assert_eq!(with(json!({"value": ""})), Err(ScimError::InvalidMember));
+    assert_eq!(with(json!({"display": "x"})), Err(ScimError::InvalidMember));
+    assert_eq!(with(json!({"value": "a\0"})), Err(ScimError::NulCharacter));
+    let text = json!({"displayName": "G", "members": long}).to_string();
+    let twice = text.replace("\"value\":\"u199\"", "\"value\":\"u199\",\"value\":\"root\"");
+    assert!(matches!(parse_group(twice.as_bytes()), Err(ScimError::DuplicateKey { .. })));
+    // Neither is a list of members a name, nor can anybody write what stands for one.
+    let name = json!([{"op": "replace", "path": "displayName", "value": long}]);
+    assert!(group_patch(&name).is_err(), "{:?}", group_patch(&name));
+    let forged = json!({"displayName": "G", "members": ["\0", 0], "meta": long}).to_string();
+    assert_eq!(parse_group(forged.as_bytes()), Err(ScimError::NulCharacter));
+}
+
+#[test]
+fn two_long_lists_of_one_call_are_two() {
+    let list = |from: usize| -> Vec<Value> {
+        (from..from + 150).map(|n| json!({"value": format!("u{n}")})).collect()
+    };
+    let operations = json!([
+        {"op": "add", "path": "members", "value": list(0)},
+        {"op": "add", "value": {"members": list(100)}},
+        {"op": "remove", "path": "members", "value": list(200)},
+    ]);
+    let changes = changes(&operations);
+    let counts: Vec<(bool, usize, Option<&str>)> = changes
+        .iter()
+        .map(|change| match change {
+            GroupChange::AddMembers(m) => (true, m.len(), m.iter().last().map(|m| m.value)),
+            GroupChange::RemoveMembers(m) => (false, m.len(), m.iter().last().map(|m| m.value)),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    assert_eq!(counts, [(true, 250, Some("u249")), (false, 150, Some("u349"))]);
 }

@@ -70,11 +70,13 @@ fn apply_changes(changes: Vec<GroupChange>, group: &mut (String, BTreeSet<String
             GroupChange::SetDisplayName(name) => group.0 = name,
             GroupChange::SetExternalId(_) => {}
             GroupChange::AddMembers(members) => {
-                group.1.extend(members.into_iter().map(|member| member.value))
+                group.1.extend(members.iter().map(|member| member.value.to_owned()));
             }
-            GroupChange::RemoveMembers(ids) => group.1.retain(|id| !ids.contains(id)),
+            GroupChange::RemoveMembers(ids) => {
+                group.1.retain(|id| ids.iter().all(|gone| gone.value != id));
+            }
             GroupChange::ReplaceMembers(members) => {
-                group.1 = members.into_iter().map(|member| member.value).collect();
+                group.1 = members.iter().map(|member| member.value.to_owned()).collect();
             }
             GroupChange::ClearMembers => group.1.clear(),
         }

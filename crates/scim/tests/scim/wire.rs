@@ -1,6 +1,9 @@
 //! Bodies as they come over the wire, and their meaning, in as few words as a test wants.
 
-use portcullis_scim::{DialectNote, GroupChange, MemberRef, ScimError, User, parse_patch, parse_user};
+use portcullis_scim::{
+    DialectNote, GroupChange, Members, ScimError, User, parse_group, parse_group_patch, parse_patch,
+    parse_user,
+};
 use serde_json::{Value, json};
 
 pub(crate) const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -36,17 +39,19 @@ pub(crate) fn refused_patch(user: &User, operations: &Value) -> ScimError {
 }
 
 pub(crate) fn group_patch(operations: &Value) -> Result<(Vec<GroupChange>, Vec<DialectNote>), ScimError> {
-    parse_patch(&patch_body(operations))?.into_group_changes()
+    parse_group_patch(&patch_body(operations))
 }
 
 pub(crate) fn changes(operations: &Value) -> Vec<GroupChange> {
     group_patch(operations).expect("changes").0
 }
 
-pub(crate) fn members(ids: &[&str]) -> Vec<MemberRef> {
-    ids.iter().map(|id| MemberRef { value: (*id).to_owned(), kind: None }).collect()
+pub(crate) fn members(ids: &[&str]) -> Members {
+    let named: Vec<Value> = ids.iter().map(|id| json!({"value": id})).collect();
+    let body = json!({"displayName": "Group", "members": named}).to_string();
+    parse_group(body.as_bytes()).expect("a group").0.members.expect("members")
 }
 
-pub(crate) fn ids(ids: &[&str]) -> Vec<String> {
-    ids.iter().map(|id| (*id).to_owned()).collect()
+pub(crate) fn ids(ids: &[&str]) -> Members {
+    members(ids)
 }

@@ -3,8 +3,8 @@
 use portcullis_domain::directory_group::{DirectoryGroup, DirectoryGroupQuery};
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_scim::{
-    Group, GroupChange, Lookup, MemberOfGroup, MemberRef, Meta, Preconditions, ResourceType, ScimError,
-    render_group,
+    Group, GroupChange, Lookup, MemberOfGroup, Members as Named, Meta, Preconditions, ResourceType,
+    ScimError, render_group,
 };
 use portcullis_store::db::Lock;
 use portcullis_store::{Tx, directory_group, directory_user, subgroup};
@@ -101,8 +101,11 @@ pub fn group_changes(changes: Vec<GroupChange>) -> Result<Vec<GroupSaid>, ScimEr
             GroupChange::ReplaceMembers(members) => said.extend(replaced(added(&members)?)),
             GroupChange::ClearMembers => said.extend(replaced(Members::default())),
             GroupChange::RemoveMembers(ids) => {
-                said.push(GroupSaid::RemoveMembers(ids.iter().filter_map(|id| id.parse().ok()).collect()));
-                let groups: Vec<DirectoryGroupId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
+                said.push(GroupSaid::RemoveMembers(
+                    ids.iter().filter_map(|id| id.value.parse().ok()).collect(),
+                ));
+                let groups: Vec<DirectoryGroupId> =
+                    ids.iter().filter_map(|id| id.value.parse().ok()).collect();
                 if !groups.is_empty() {
                     said.push(GroupSaid::RemoveGroups(groups));
                 }
@@ -116,10 +119,10 @@ fn replaced(Members { people, groups }: Members) -> [GroupSaid; 2] {
     [GroupSaid::ReplaceMembers(people), GroupSaid::ReplaceGroups(groups)]
 }
 
-fn added(members: &[MemberRef]) -> Result<Members, ScimError> {
+fn added(members: &Named) -> Result<Members, ScimError> {
     let mut ids = Members::default();
-    for member in members {
-        match member_id(&member.value)? {
+    for member in members.iter() {
+        match member_id(member.value)? {
             MemberId::Person(id) => ids.people.push(id),
             MemberId::Group(id) => ids.groups.push(id),
         }

@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use portcullis_domain::id::DirectoryGroupId;
-use portcullis_scim::{Projection, ResourceType, ScimError, parse_group, parse_patch};
+use portcullis_scim::{Projection, ResourceType, ScimError, parse_group, parse_group_patch};
 use portcullis_service::provisioning::GroupSaid;
 use portcullis_service::scim::{
     Ask, Belongings, GroupShown, Listed, change_group, create_group, delete_group, find_group, group_changes,
@@ -100,7 +100,7 @@ pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<A
 /// (RFC 7644 section 3.5.2).
 pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let (changes, notes) = parsed(body, |body| parse_patch(body)?.into_group_changes()).await?;
+    let (changes, notes) = parsed(body, parse_group_patch).await?;
     let said = group_changes(changes)?;
     if projection == Projection::Default {
         let patched = change(desk, id, said, Belongings::LeftOut).await?;
