@@ -112,6 +112,11 @@ const MEMBERS: Statement = Statement::read(
      ON u.id = m.directory_user WHERE m.directory_group = $1 AND m.directory_user > $2 \
      ORDER BY m.directory_user LIMIT $3",
 );
+const MEMBER_IDS: Statement = Statement::read(
+    "directory_group.member_ids",
+    "SELECT directory_user FROM directory_members WHERE directory_group = $1 AND directory_user > $2 \
+     ORDER BY directory_user LIMIT $3",
+);
 const PRESENT: Statement = Statement::read(
     "directory_group.present",
     "SELECT directory_user FROM directory_members WHERE directory_group = $1 AND directory_user IN_LIST($2)",
@@ -134,6 +139,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &BY_DISPLAY_NAME_PREFIX,
     &COUNT,
     &MEMBERS,
+    &MEMBER_IDS,
     &PRESENT,
 ];
 
@@ -332,6 +338,19 @@ pub fn members(
         .iter()
         .map(|r| Ok((r.parsed(0)?, r.text(1)?.to_owned())))
         .collect()
+}
+
+/// The ids of the same page alone: whoever compares lists needs no names.
+///
+/// # Errors
+/// As [`find`].
+pub fn member_ids(
+    tx: &mut Tx<'_>,
+    id: DirectoryGroupId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<DirectoryUserId>, StoreError> {
+    tx.rows(&MEMBER_IDS, params![id, after, limit])?.iter().map(|r| r.parsed(0)).collect()
 }
 
 /// Which of these people are members already.

@@ -365,8 +365,12 @@ fn is_mapped(tx: &mut Tx<'_>, group: &DirectoryGroup) -> Result<bool, ServiceErr
     Ok(mapping::is_group_mapped(tx, group.directory, group.id, group.external_id.as_deref(), &name)?)
 }
 
+/// Each once, in order of id.
 fn distinct(users: &[DirectoryUserId]) -> Vec<DirectoryUserId> {
-    users.iter().copied().collect::<BTreeSet<_>>().into_iter().collect()
+    let mut users = users.to_vec();
+    users.sort_unstable();
+    users.dedup();
+    users
 }
 
 fn must_be_known(
@@ -386,35 +390,58 @@ fn must_be_known(
     }
 }
 
+/// Reads the members of a group page by page, in order of id.
+fn each_member(
+    tx: &mut Tx<'_>,
+    id: DirectoryGroupId,
+    mut read: impl FnMut(DirectoryUserId),
+) -> Result<(), ServiceError> {
+    let mut after = String::new();
+    loop {
+        let page = directory_group::member_ids(tx, id, &after, MEMBERS_PAGE)?;
+        page.iter().copied().for_each(&mut read);
+        match page.last() {
+            Some(last) if i64::try_from(page.len()).unwrap_or(i64::MAX) >= MEMBERS_PAGE => {
+                after = last.to_string();
+            }
+            _ => return Ok(()),
+        }
+    }
+}
+
 pub(super) fn all_members(
     tx: &mut Tx<'_>,
     id: DirectoryGroupId,
 ) -> Result<Vec<DirectoryUserId>, ServiceError> {
     let mut all: Vec<DirectoryUserId> = Vec::new();
-    loop {
-        let after = all.last().map_or_else(String::new, ToString::to_string);
-        let page = directory_group::members(tx, id, &after, MEMBERS_PAGE)?;
-        let last = i64::try_from(page.len()).unwrap_or(i64::MAX) < MEMBERS_PAGE;
-        all.extend(page.into_iter().map(|(user, _)| user));
-        if last {
-            return Ok(all);
-        }
-    }
+    each_member(tx, id, |member| all.push(member))?;
+    Ok(all)
 }
 
-/// A replaced list is a fact; only what differs is written.
+/// A replaced list is a fact; only what differs is written. Both lists are gone through side by side, so that neither
+/// the one from before nor a table of either is in memory.
 fn difference(
     tx: &mut Tx<'_>,
     speaker: Speaker,
     id: DirectoryGroupId,
     users: &[DirectoryUserId],
 ) -> Result<(Vec<DirectoryUserId>, Vec<DirectoryUserId>), ServiceError> {
-    let before: HashSet<DirectoryUserId> = all_members(tx, id)?.into_iter().collect();
-    let wanted: HashSet<DirectoryUserId> = users.iter().copied().collect();
-    let new: Vec<DirectoryUserId> = wanted.difference(&before).copied().collect();
-    let add = must_be_known(tx, speaker, &new)?;
-    let remove: Vec<DirectoryUserId> = before.difference(&wanted).copied().collect();
-    Ok((add, distinct(&remove)))
+    let wanted = distinct(users);
+    let mut rest = wanted.as_slice();
+    let (mut new, mut gone) = (Vec::new(), Vec::new());
+    each_member(tx, id, |member| {
+        let (before, from_here) = rest.split_at(rest.partition_point(|one| *one < member));
+        new.extend_from_slice(before);
+        rest = match from_here.split_first() {
+            Some((first, others)) if *first == member => others,
+            _ => {
+                gone.push(member);
+                from_here
+            }
+        };
+    })?;
+    new.extend_from_slice(rest);
+    Ok((must_be_known(tx, speaker, &new)?, gone))
 }
 
 fn change_members(

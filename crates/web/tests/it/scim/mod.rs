@@ -11,6 +11,7 @@ mod belonging;
 mod braking;
 mod bulk;
 mod callers;
+mod cost;
 mod dialect_report;
 mod facets;
 mod lists;

@@ -1,0 +1,104 @@
+//! What changes of large groups cost, counted in rows: no busy machine moves that.
+
+use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId};
+use portcullis_domain::mapping::MappingSource;
+use portcullis_service::provisioning::{GroupSaid, PersonSaid, change_group, create_group, create_user};
+use portcullis_store::db::RowCounts;
+
+use crate::scim::provider::Provider;
+
+/// Members of the large group. `figures members` counts the same at fifty thousand.
+const LARGE: usize = 2_000;
+/// Members of the small one.
+const SMALL: usize = 10;
+
+fn somebody(number: usize) -> PersonSaid {
+    PersonSaid {
+        external_id: Some(format!("ext-{number}")),
+        user_name: format!("person-{number}@acme.test"),
+        display_name: String::new(),
+        full_name: String::new(),
+        emails: vec![format!("person-{number}@acme.test")],
+        active: Some(true),
+        facets: Default::default(),
+        attributes: "{}".to_owned(),
+    }
+}
+
+/// A directory of [`LARGE`] people and two more, a large and a small group of them, both mapped to a role.
+struct Groups {
+    idp: Provider,
+    people: Vec<DirectoryUserId>,
+    large: DirectoryGroupId,
+    small: DirectoryGroupId,
+}
+
+impl Groups {
+    fn new() -> Self {
+        let idp = Provider::with(Some("member"), 3600);
+        for group in ["large", "small"] {
+            idp.map(MappingSource::GroupDisplayName(group.to_owned()), "lead");
+        }
+        let speaker = idp.speaker();
+        let mut people = Vec::new();
+        // In steps, as a commit on SQLite holds only so much.
+        for step in 0..(LARGE + 2).div_ceil(500) {
+            people.extend(idp.bench.write(move |tx, moment| {
+                let numbers = step * 500..((step + 1) * 500).min(LARGE + 2);
+                numbers
+                    .map(|n| Ok(create_user(tx, moment, speaker, &somebody(n))?.id))
+                    .collect::<Result<Vec<_>, _>>()
+            }));
+        }
+        let group = |name: &'static str, members: &[DirectoryUserId]| {
+            let members = members.to_vec();
+            idp.bench
+                .write(move |tx, moment| Ok(create_group(tx, moment, speaker, (name, None), &members)?.id))
+        };
+        let (large, small) = (group("large", &people[..LARGE]), group("small", &people[..SMALL]));
+        Self { idp, people, large, small }
+    }
+
+    /// What a change costs.
+    fn cost(&self, group: DirectoryGroupId, said: GroupSaid) -> RowCounts {
+        let speaker = self.idp.speaker();
+        self.idp.bench.write(move |tx, moment| {
+            let before = tx.row_counts();
+            change_group(tx, moment, speaker, group, std::slice::from_ref(&said))?;
+            let after = tx.row_counts();
+            Ok(RowCounts {
+                read: after.read - before.read,
+                changed: after.changed - before.changed,
+                noted: after.noted - before.noted,
+            })
+        })
+    }
+}
+
+#[tokio::test]
+async fn one_member_of_a_large_group_costs_the_rows_of_one_of_a_small_one() {
+    let groups = Groups::new();
+    let (one, other) = (vec![groups.people[LARGE]], vec![groups.people[LARGE + 1]]);
+    for said in [GroupSaid::AddMembers, GroupSaid::RemoveMembers] {
+        let of_large = groups.cost(groups.large, said(one.clone()));
+        let of_small = groups.cost(groups.small, said(other.clone()));
+        assert_eq!(of_large, of_small, "{:?}", said(vec![]));
+        assert!(of_large.changed > 0 && of_large.changed < 10 && of_large.read < 30, "{of_large:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_large_list_with_one_change_writes_the_rows_of_that_change() {
+    let groups = Groups::new();
+    let everybody = groups.people[..LARGE].to_vec();
+    let same = groups.cost(groups.large, GroupSaid::ReplaceMembers(everybody.clone()));
+    assert_eq!((same.changed, same.noted), (0, 0), "the same list is no change");
+    let mut others = everybody.clone();
+    others.reverse();
+    others[LARGE / 2] = groups.people[LARGE];
+    let changed = groups.cost(groups.large, GroupSaid::ReplaceMembers(others));
+    assert!(changed.changed > 0 && changed.changed <= 10, "one left and one came: {changed:?}");
+    assert!(changed.read < 2 * LARGE as u64, "the list is read once: {changed:?}");
+    let back = groups.cost(groups.large, GroupSaid::ReplaceMembers(everybody));
+    assert!(back.changed > 0 && back.changed <= 10, "{back:?}");
+}
