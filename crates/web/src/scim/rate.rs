@@ -1,7 +1,8 @@
 //! The rate at which one directory may call, so that one runaway client leaves room for the others.
 //!
 //! It is far above what any provider sends: an import is never slowed below 2,000 calls a second, and clients that do
-//! not read `Retry-After` exist. Only proven callers are counted; failed attempts have limits of their own.
+//! not read `Retry-After` exist. While no other directory calls there is nobody to leave room for, and an import may
+//! take what the machine gives. Only proven callers are counted; failed attempts have limits of their own.
 //!
 //! A bulk request is one call, and each of its operations costs what a call costs. They are counted beside the calls,
 //! with more in hand: a whole import passes unslowed, a client that goes on for ever is held to the rate of calls, and
@@ -15,6 +16,11 @@ use portcullis_domain::id::DirectoryId;
 
 /// Calls a second that a directory may go on with.
 pub const MAX_CALLS_A_SECOND: i64 = 3_000;
+/// Calls a second that it may go on with while no other directory calls: more than the database takes of one client, and
+/// still a limit.
+pub const MAX_CALLS_ALONE: i64 = 4 * MAX_CALLS_A_SECOND;
+/// Seconds for which a directory counts as calling after its last call.
+pub const CALLING_S: i64 = 2;
 /// Calls that a directory may make at once after a pause.
 pub const MAX_CALLS_AT_ONCE: i64 = 2 * MAX_CALLS_A_SECOND;
 /// Operations of bulk requests that a directory may send at once after a pause: a company of a hundred thousand, told of
@@ -31,8 +37,29 @@ const CALL: i64 = 1_000_000;
 /// What each directory may still do.
 #[derive(Debug, Default)]
 pub struct Rates {
-    calls: Mutex<HashMap<DirectoryId, Bucket>>,
+    calls: Mutex<Counted>,
     operations: Mutex<HashMap<DirectoryId, Bucket>>,
+}
+
+#[derive(Debug, Default)]
+struct Counted {
+    buckets: HashMap<DirectoryId, Bucket>,
+    /// Who called last, and when.
+    last: Option<(DirectoryId, Timestamp)>,
+    /// Who called last beside that one, and when.
+    beside: Option<(DirectoryId, Timestamp)>,
+}
+
+impl Counted {
+    /// Notes that a directory calls; at what rate calls come back to it.
+    fn calls_a_second(&mut self, directory: DirectoryId, now: Timestamp) -> i64 {
+        if self.last.is_some_and(|(last, _)| last != directory) {
+            self.beside = self.last;
+        }
+        self.last = Some((directory, now));
+        let is_calling = |at: Timestamp| now.seconds_since(at) < CALLING_S;
+        if self.beside.is_some_and(|(_, at)| is_calling(at)) { MAX_CALLS_A_SECOND } else { MAX_CALLS_ALONE }
+    }
 }
 
 #[derive(Debug, Clone, Copy)]
@@ -43,9 +70,9 @@ struct Bucket {
 
 impl Bucket {
     /// What has come back since.
-    fn refilled(self, at_once: i64, now: Timestamp) -> Self {
+    fn refilled(self, pace: Pace, now: Timestamp) -> Self {
         let passed_us = (now.micros() - self.at.micros()).clamp(0, CALL * 60);
-        let left = (self.left + passed_us * MAX_CALLS_A_SECOND).min(at_once * CALL);
+        let left = (self.left + passed_us * pace.a_second).min(pace.at_once * CALL);
         Self { left, at: now.max(self.at) }
     }
 }
@@ -56,7 +83,9 @@ impl Rates {
     /// # Errors
     /// Seconds until the next one should come, if there were too many.
     pub fn count(&self, directory: DirectoryId, now: Timestamp) -> Result<(), i64> {
-        take(&self.calls, directory, (1, MAX_CALLS_AT_ONCE), now)
+        let mut counted = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
+        let a_second = counted.calls_a_second(directory, now);
+        take(&mut counted.buckets, directory, 1, Pace { a_second, at_once: MAX_CALLS_AT_ONCE }, now)
     }
 
     /// Counts the operations of a bulk request: all of them, or none if there are too many.
@@ -70,23 +99,34 @@ impl Rates {
         now: Timestamp,
     ) -> Result<(), i64> {
         let many = i64::try_from(operations).unwrap_or(MAX_OPERATIONS_AT_ONCE);
-        take(&self.operations, directory, (many, MAX_OPERATIONS_AT_ONCE), now)
+        let pace = Pace { a_second: MAX_CALLS_A_SECOND, at_once: MAX_OPERATIONS_AT_ONCE };
+        let mut buckets = self.operations.lock().unwrap_or_else(PoisonError::into_inner);
+        take(&mut buckets, directory, many, pace, now)
     }
 }
 
+/// How fast a bucket fills, and how much it holds.
+#[derive(Debug, Clone, Copy)]
+struct Pace {
+    a_second: i64,
+    at_once: i64,
+}
+
 fn take(
-    buckets: &Mutex<HashMap<DirectoryId, Bucket>>,
+    buckets: &mut HashMap<DirectoryId, Bucket>,
     directory: DirectoryId,
-    (many, at_once): (i64, i64),
+    many: i64,
+    pace: Pace,
     now: Timestamp,
 ) -> Result<(), i64> {
-    let mut buckets = buckets.lock().unwrap_or_else(PoisonError::into_inner);
+    let full = Bucket { left: pace.at_once * CALL, at: now };
     if buckets.len() >= MAX_DIRECTORIES && !buckets.contains_key(&directory) {
-        buckets.retain(|_, bucket| bucket.refilled(at_once, now).left < at_once * CALL);
+        // At the lower rate, at which no bucket is forgotten too early.
+        let slow = Pace { a_second: MAX_CALLS_A_SECOND, ..pace };
+        buckets.retain(|_, bucket| bucket.refilled(slow, now).left < full.left);
     }
-    let full = Bucket { left: at_once * CALL, at: now };
     let bucket = buckets.entry(directory).or_insert(full);
-    *bucket = bucket.refilled(at_once, now);
+    *bucket = bucket.refilled(pace, now);
     if bucket.left < many * CALL {
         return Err(RETRY_AFTER_S);
     }

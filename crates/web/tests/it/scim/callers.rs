@@ -8,7 +8,7 @@ use portcullis_domain::id::DirectoryId;
 use portcullis_scim::limits::MAX_BULK_OPERATIONS;
 use portcullis_testkit::START;
 use portcullis_web::scim::caller::{Failures, MAX_COUNTED, MAX_FAILURES};
-use portcullis_web::scim::rate::{MAX_CALLS_A_SECOND, MAX_CALLS_AT_ONCE, Rates};
+use portcullis_web::scim::rate::{CALLING_S, MAX_CALLS_A_SECOND, MAX_CALLS_ALONE, MAX_CALLS_AT_ONCE, Rates};
 use serde_json::{Value, json};
 
 use super::provider::{Provider, person};
@@ -196,6 +196,35 @@ async fn a_bulk_request_with_too_many_operations_for_now_is_refused_whole() {
     let statuses: Vec<_> =
         answer["Operations"].as_array().unwrap().iter().map(|o| o["status"].clone()).collect();
     assert_eq!(statuses, ["201", "201", "201"], "{answer}");
+}
+
+#[test]
+fn an_import_takes_what_the_machine_gives_while_no_other_directory_calls() {
+    let (one, other) = ("dir_00000000000000000000000000000001", "dir_00000000000000000000000000000002");
+    let (one, other): (DirectoryId, DirectoryId) = (one.parse().unwrap(), other.parse().unwrap());
+    let (rates, start) = (Rates::default(), Timestamp::from_seconds(1_000_000));
+    let mut micros = start.micros();
+    // How many of the calls of ten seconds are taken at that rate, while the other directory calls that often.
+    let mut taken = |a_second: i64, every_other: Option<i64>| -> i64 {
+        let mut taken = 0;
+        for call in 0..10 * a_second {
+            micros += 1_000_000 / a_second;
+            let at = Timestamp::from_micros(micros);
+            if every_other.is_some_and(|every| call % every == 0) {
+                assert_eq!(rates.count(other, at), Ok(()), "the other one has room");
+            }
+            taken += i64::from(rates.count(one, at).is_ok());
+        }
+        taken
+    };
+    assert_eq!(taken(MAX_CALLS_ALONE, None), 10 * MAX_CALLS_ALONE);
+    let beside = taken(MAX_CALLS_ALONE, Some(1_000));
+    let room = 10 * MAX_CALLS_A_SECOND + MAX_CALLS_AT_ONCE;
+    assert!(beside <= room + MAX_CALLS_A_SECOND && beside >= 10 * MAX_CALLS_A_SECOND, "{beside}");
+    let again = taken(MAX_CALLS_ALONE, None);
+    assert!(again >= (10 - CALLING_S) * MAX_CALLS_ALONE, "{again}: alone again");
+    let too_fast = taken(3 * MAX_CALLS_ALONE, None);
+    assert!(too_fast <= 10 * MAX_CALLS_ALONE + MAX_CALLS_AT_ONCE, "{too_fast}: alone, and still a limit");
 }
 
 #[tokio::test]
