@@ -49,6 +49,7 @@ struct Inner {
     edge: edge::EdgeSettings,
     scim_failures: scim::caller::Failures,
     scim_rates: scim::rate::Rates,
+    scim_imports: scim::progress::Imports,
     metrics: Option<RenderMetrics>,
     draining: AtomicBool,
 }
@@ -69,8 +70,10 @@ impl App {
     ) -> Self {
         let scim_failures = scim::caller::Failures::default();
         let scim_rates = scim::rate::Rates::default();
+        let scim_imports = scim::progress::Imports::default();
         let draining = AtomicBool::new(false);
-        Self { inner: Arc::new(Inner { portcullis, edge, scim_failures, scim_rates, metrics, draining }) }
+        let inner = Inner { portcullis, edge, scim_failures, scim_rates, scim_imports, metrics, draining };
+        Self { inner: Arc::new(inner) }
     }
 
     /// From now on the server is not ready: requests that came are answered, no new ones should come.
@@ -102,6 +105,12 @@ impl App {
     #[must_use]
     pub fn scim_rates(&self) -> &scim::rate::Rates {
         &self.inner.scim_rates
+    }
+
+    /// Imports of directories under way.
+    #[must_use]
+    pub fn scim_imports(&self) -> &scim::progress::Imports {
+        &self.inner.scim_imports
     }
 
     /// The use cases.

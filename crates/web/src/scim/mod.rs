@@ -11,6 +11,7 @@ pub mod caller;
 mod discovery;
 pub mod error;
 mod groups;
+pub mod progress;
 pub mod rate;
 mod search;
 mod trace;
@@ -241,6 +242,29 @@ async fn dispatch(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
 
 /// Everything but a bulk request, which consists of these.
 async fn dispatch_one(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
+    let answer = dispatch_uncounted(desk, body).await?;
+    let kind = match &desk.call.address.endpoint {
+        Endpoint::Users | Endpoint::User(_) => ResourceType::User,
+        Endpoint::Groups | Endpoint::Group(_) => ResourceType::Group,
+        _ => return Ok(answer),
+    };
+    if desk.call.method != Method::GET {
+        let (imports, directory) = (desk.app.scim_imports(), desk.speaker.directory);
+        if let Some(import) = imports.count(directory, kind, desk.call.started_at) {
+            tracing::info!(
+                organization.id = %desk.speaker.organization,
+                directory.id = %directory,
+                import.people = import.people,
+                import.groups = import.groups,
+                import.lasted_s = import.lasted_s,
+                "a directory is being synchronised"
+            );
+        }
+    }
+    Ok(answer)
+}
+
+async fn dispatch_uncounted(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
     match (&desk.call.address.endpoint, &desk.call.method) {
         (Endpoint::NotServed, _) => Err(ScimError::NotImplemented.into()),
         (Endpoint::Unknown, _) => Err(ScimError::NotFound.into()),

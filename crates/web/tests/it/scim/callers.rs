@@ -5,9 +5,11 @@ use std::net::IpAddr;
 use axum::http::HeaderValue;
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
+use portcullis_scim::ResourceType;
 use portcullis_scim::limits::MAX_BULK_OPERATIONS;
 use portcullis_testkit::START;
 use portcullis_web::scim::caller::{Failures, MAX_COUNTED, MAX_FAILURES};
+use portcullis_web::scim::progress::{Imports, MIN_WRITES, Progress, QUIET_S, TELL_EVERY_S};
 use portcullis_web::scim::rate::{CALLING_S, MAX_CALLS_A_SECOND, MAX_CALLS_ALONE, MAX_CALLS_AT_ONCE, Rates};
 use serde_json::{Value, json};
 
@@ -268,4 +270,27 @@ async fn tokens_rotate_with_overlap_run_out_and_say_when_they_were_used() {
     assert_eq!(idp.call_as(second, "GET", "/Users", Value::Null).await.status, 200);
     idp.bench.clock.pass_s(3_601);
     assert_eq!(idp.call_as(second, "GET", "/Users", Value::Null).await.status, 401, "it ran out");
+}
+
+#[test]
+fn an_import_is_told_of_every_ten_seconds_and_everyday_changes_are_not() {
+    let directory: DirectoryId = "dir_00000000000000000000000000000001".parse().unwrap();
+    let (imports, start) = (Imports::default(), Timestamp::from_seconds(1_000_000));
+    let mut told = Vec::new();
+    // Forty writes a second for half a minute, every tenth of a group.
+    for write in 0..1_200_i64 {
+        let kind = if write % 10 == 0 { ResourceType::Group } else { ResourceType::User };
+        let at = Timestamp::from_micros(start.micros() + write * 25_000);
+        told.extend(imports.count(directory, kind, at).map(|progress| (write, progress)));
+    }
+    let every = TELL_EVERY_S * 40;
+    let first = Progress { people: 360, groups: 41, lasted_s: TELL_EVERY_S };
+    assert_eq!(told.first(), Some(&(every, first)));
+    assert_eq!(told.iter().map(|(write, _)| *write).collect::<Vec<_>>(), [every, 2 * every]);
+    // A write now and then is no import, however long it goes on; after a pause another one begins.
+    let later = start.plus_s(30 + QUIET_S);
+    for write in 0..2 * i64::try_from(MIN_WRITES).unwrap() {
+        let told = imports.count(directory, ResourceType::User, later.plus_s(write * QUIET_S));
+        assert_eq!(told, None, "{write}");
+    }
 }
