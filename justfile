@@ -12,6 +12,10 @@ test *ARGS:
 long:
     cargo xtask test --long
 
+# the figures of docs/reference/performance.md; `just figures import` for one table
+figures *ARGS:
+    cargo xtask figures {{ARGS}}
+
 # architecture, words, sizes, links
 tidy:
     cargo xtask tidy

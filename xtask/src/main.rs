@@ -9,6 +9,7 @@
 
 mod command;
 mod demo_svg;
+mod figures;
 mod fuzz;
 mod postgres;
 mod setup;
@@ -30,6 +31,7 @@ cargo xtask COMMAND
 
   test [--only STEP]… [--list] [--long]   set everything up and run every test; --list names the steps
   setup                                   install what the tests need, then stop
+  figures [PART]… [--runs N] [--divide N] measure the figures of docs/reference/performance.md
   tidy                                    check the architecture, the words and the links
   fuzz [TARGET]… [--seconds N]            drive the fuzz targets, a minute each
   demo-svg [BINARY]                       run the demo and keep its output as docs/demo.svg
@@ -70,6 +72,7 @@ fn run(words: &[String]) -> Result<ExitCode> {
             demo_svg::make(&workspace, rest.first().map(String::as_str))?;
             Ok(ExitCode::SUCCESS)
         }
+        "figures" => figures::run(&workspace, rest),
         "test" => test(&workspace, rest),
         "with-postgres" => with_postgres(&workspace, rest),
         other => bail!("there is no command `{other}`\n\n{USAGE}"),

@@ -15,7 +15,7 @@ use crate::postgres;
 use crate::workspace::{Workspace, cargo};
 
 /// How long one installer may take with a slow mirror.
-const MAX_INSTALL: Duration = Duration::from_secs(600);
+pub(crate) const MAX_INSTALL: Duration = Duration::from_secs(600);
 /// The oldest Node.js that npm's `oidc-provider` supports; an older or missing one is replaced by a wheel from PyPI.
 const MIN_NODE_MAJOR: u32 = 22;
 /// The version of cargo-mutants whose mutants `.cargo/mutants.toml` speaks of.
@@ -85,6 +85,19 @@ fn debian() -> Result<()> {
         println!("setup: postgresql is missing (the store's tests on both databases)");
         missing.push("postgresql");
     }
+    install(&missing)
+}
+
+/// One more package, whose one program has its name.
+pub(crate) fn debian_package(name: &str) -> Result<()> {
+    if is_in_path(name) {
+        return Ok(());
+    }
+    println!("setup: {name} is missing");
+    install(&[name])
+}
+
+fn install(missing: &[&str]) -> Result<()> {
     if missing.is_empty() {
         return Ok(());
     }
@@ -175,18 +188,21 @@ fn tools(workspace: &Workspace) -> PathBuf {
     workspace.target.join("tools")
 }
 
-/// A virtual environment with the exact versions of `tests/peers/requirements.txt`.
+/// The peers from PyPI.
 fn python(workspace: &Workspace) -> Result<()> {
-    let requirements = workspace.root.join("tests/peers/requirements.txt");
-    let venv = workspace.peers().join("venv");
-    let stamp = Stamp::new(&venv, &[&requirements])?;
+    environment(&workspace.peers().join("venv"), &workspace.root.join("tests/peers/requirements.txt"))
+}
+
+/// A virtual environment with the exact versions of a list.
+pub(crate) fn environment(venv: &Path, requirements: &Path) -> Result<()> {
+    let stamp = Stamp::new(venv, &[requirements])?;
     if stamp.is_current() {
         return Ok(());
     }
     println!("setup: peers from PyPI go to {}", venv.display());
-    let _ = fs::remove_dir_all(&venv);
-    Invocation::new("python3", &["-m", "venv"]).and([text(&venv)]).run(MAX_INSTALL)?;
-    pip(&venv, &LOCKED, &text(&requirements))?;
+    let _ = fs::remove_dir_all(venv);
+    Invocation::new("python3", &["-m", "venv"]).and([text(venv)]).run(MAX_INSTALL)?;
+    pip(venv, &LOCKED, &text(requirements))?;
     // What is installed without resolving is looked at once: a list with a hole in it must not pass.
     Invocation::new(venv.join("bin/python"), &["-m", "pip", "check"]).run(MAX_INSTALL)?;
     stamp.set()
@@ -214,14 +230,17 @@ fn node(workspace: &Workspace) -> Result<()> {
     fs::copy(&lock, folder.join("package-lock.json")).context("could not copy package-lock.json")?;
     let node = find_node(workspace)?;
     link_node(workspace, &node)?;
-    let npm = if is_in_path("npm") && node_major(Path::new("node")) >= Some(MIN_NODE_MAJOR) {
-        Invocation::new("npm", &[])
-    } else {
-        Invocation::new(workspace.peers().join("venv/bin/npm"), &[])
-    };
     let words = ["ci", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
-    npm.and(words.map(str::to_owned)).within(&folder).run(MAX_INSTALL)?;
+    npm(workspace).and(words.map(str::to_owned)).within(&folder).run(MAX_INSTALL)?;
     stamp.set()
+}
+
+/// npm of a Node.js that is new enough.
+pub(crate) fn npm(workspace: &Workspace) -> Invocation {
+    if is_in_path("npm") && node_major(Path::new("node")) >= Some(MIN_NODE_MAJOR) {
+        return Invocation::new("npm", &[]);
+    }
+    Invocation::new(workspace.peers().join("venv/bin/npm"), &[])
 }
 
 /// The machine's Node.js if it is new enough, else one from PyPI.
@@ -278,13 +297,13 @@ pub(crate) fn path_with_system_programs() -> String {
 }
 
 /// Remembers from which files a folder was filled.
-struct Stamp {
+pub(crate) struct Stamp {
     file: PathBuf,
     sources: String,
 }
 
 impl Stamp {
-    fn new(folder: &Path, sources: &[&Path]) -> Result<Self> {
+    pub(crate) fn new(folder: &Path, sources: &[&Path]) -> Result<Self> {
         let mut text = String::new();
         for source in sources {
             let read = fs::read_to_string(source);
@@ -293,16 +312,16 @@ impl Stamp {
         Ok(Self { file: folder.join(".filled-from"), sources: text })
     }
 
-    fn is_current(&self) -> bool {
+    pub(crate) fn is_current(&self) -> bool {
         fs::read_to_string(&self.file).is_ok_and(|filled_from| filled_from == self.sources)
     }
 
-    fn set(&self) -> Result<()> {
+    pub(crate) fn set(&self) -> Result<()> {
         fs::write(&self.file, &self.sources)
             .with_context(|| format!("could not write `{}`", self.file.display()))
     }
 }
 
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     path.to_string_lossy().into_owned()
 }
