@@ -271,10 +271,14 @@ async fn each_failure_has_a_code_of_its_own_and_advice() {
     }
     advices.dedup();
     assert_eq!(advices.len(), 5, "each says something else");
+    let (organization, directory) = (world.organization, world.directory.to_string());
     world.portcullis.store_traces().await.unwrap();
-    let organization = world.organization;
     let traces = world.bench.write(move |tx, _| {
-        let filter = portcullis_store::trace::TraceFilter { kind: Some("directory"), outcome: None };
+        let filter = portcullis_store::trace::TraceFilter {
+            kind: Some("directory"),
+            source: Some(&directory),
+            ..Default::default()
+        };
         Ok(portcullis_store::trace::list(tx, organization, filter, None, 100)?)
     });
     assert_eq!(traces.len(), 5, "each run leaves a trace");
