@@ -7,6 +7,7 @@ use portcullis_domain::change::{DirectoryUserChange, TombstoneChange};
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{MembershipId, OrganizationId, ReviewId};
 use portcullis_domain::membership::Membership;
+use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::review::{Review, ReviewState};
 use portcullis_store::db::Lock;
@@ -92,7 +93,7 @@ pub fn dismiss(
 /// meanwhile ends with a receipt, and its names belong to the member.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for review or member; [`Refusal::AboveOwnRank`] for either membership;
+/// [`ServiceError::NotFound`] for review or member; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`] for either;
 /// [`Refusal::MemberInactive`] for a member who ended; [`ServiceError::Taken`] if the directory tells of the member
 /// already, if the person came in as the new member meanwhile, or if it was attached to somebody else.
 pub fn attach(
@@ -103,6 +104,8 @@ pub fn attach(
     (id, member): (ReviewId, MembershipId),
     cause: Cause,
 ) -> Result<Seen, ServiceError> {
+    // A lead may suspend people, and no more: who somebody is, is said by those who manage everybody.
+    caller.may(Permission::MembersWrite, organization)?;
     tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
     match found.review.state {
