@@ -84,6 +84,13 @@ actions! {
     ConnectionUpdated = "connection.updated", "A sign-in connection was changed.";
     ConnectionConfirmed = "connection.confirmed", "An owner confirmed a connection's new keys or issuer.";
     ConnectionDeleted = "connection.deleted", "A sign-in connection was deleted.";
+    CertificateOffered = "connection.certificate_offered", "A provider's metadata named a certificate that nobody has decided about.";
+    CertificateTrusted = "connection.certificate_trusted", "Signatures of a certificate count from now on.";
+    CertificateRetired = "connection.certificate_retired", "Signatures of a certificate count no longer.";
+    ConnectionKeyCreated = "connection.key_created", "A connection got another key of ours.";
+    ConnectionKeyUsed = "connection.key_used", "A connection signs with another key of ours.";
+    ConnectionKeyRetired = "connection.key_retired", "A key of ours was retired.";
+    ConnectionRefreshed = "connection.refreshed", "A provider's metadata says something else than before.";
     MappingCreated = "mapping.created", "A mapping was made.";
     MappingUpdated = "mapping.updated", "A mapping was changed.";
     MappingDeleted = "mapping.deleted", "A mapping was deleted.";

@@ -29,6 +29,7 @@ use crate::organization::Organization;
 use crate::permission::Permission;
 use crate::receipt::Receipt;
 use crate::role::{Giving, Rank, Role};
+use crate::saml::{SamlCertificate, SamlKey, SamlSource};
 use crate::team::Team;
 use crate::text::Slug;
 use crate::token::{Token, TokenEnd};
@@ -308,7 +309,13 @@ pub enum ConnectionChange {
     Create(Box<Connection>),
     /// Other settings.
     Update(Box<Connection>),
-    /// Gone, with its links.
+    /// Which provider of SAML it believes, and how.
+    SetSaml(Box<SamlSource>),
+    /// A certificate of that provider: a new one, or another decision about it.
+    PutCertificate(Box<SamlCertificate>),
+    /// A key of ours: a new one, or it is for something else from now on.
+    PutKey(Box<SamlKey>),
+    /// Gone, with its links, certificates and keys.
     Delete(ConnectionId),
 }
 
@@ -492,7 +499,9 @@ impl Change {
             Self::Role(change) => !matches!(change, RoleChange::Create(_)),
             Self::Agent(change) => !matches!(change, AgentChange::Create(_)),
             Self::Token(change) => matches!(change, TokenChange::End { .. }),
-            Self::Connection(change) => !matches!(change, ConnectionChange::Create(_)),
+            Self::Connection(change) => {
+                matches!(change, ConnectionChange::Update(_) | ConnectionChange::Delete(_))
+            }
             Self::Directory(change) => matches!(change, DirectoryChange::Unconfirm(..)),
             Self::Environment(_)
             | Self::Team(_)

@@ -12,14 +12,20 @@ use crate::time::Timestamp;
 pub enum ConnectionKind {
     /// OpenID Connect.
     Oidc,
+    /// SAML 2.0.
+    Saml,
 }
 
 impl ConnectionKind {
+    /// Every protocol.
+    pub const ALL: &'static [Self] = &[Self::Oidc, Self::Saml];
+
     /// The text in the API and in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Oidc => "oidc",
+            Self::Saml => "saml",
         }
     }
 }
@@ -35,11 +41,11 @@ pub struct Connection {
     pub kind: ConnectionKind,
     /// Its name for people.
     pub name: String,
-    /// The issuer, compared byte for byte.
+    /// The issuer (SAML: the provider's entity id), compared byte for byte.
     pub issuer: String,
-    /// Our client id at the provider.
+    /// Our client id at the provider (SAML: our entity id).
     pub client_id: String,
-    /// Our client secret, sealed with a key outside the database.
+    /// Our client secret, sealed with a key outside the database. Empty for SAML, which has keys instead.
     pub client_secret_sealed: String,
     /// The directory that governs the people who sign in here.
     pub directory: Option<DirectoryId>,
@@ -47,7 +53,7 @@ pub struct Connection {
     pub claims_directory: DirectoryId,
     /// Since when a first sign-in may make a membership.
     pub jit_at: Option<Timestamp>,
-    /// The claim that carries groups.
+    /// The claim or attribute that carries groups.
     pub groups_claim: Option<String>,
     /// The environment that its sessions act in.
     pub environment: Slug,

@@ -35,6 +35,7 @@ pub mod receipt;
 pub mod refusal;
 pub mod review;
 pub mod role;
+pub mod saml;
 pub mod secret;
 pub mod team;
 pub mod text;

@@ -350,6 +350,12 @@ fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
             "issue new ones and give them to the providers before provisioning stops",
         ),
         (
+            Code::SamlCertificateExpiring,
+            found.expiring_certificates,
+            "certificates of SAML connections have run out or do within 30 days",
+            "read the warnings of `GET …/connections/{connection}`, and have the next one in place before",
+        ),
+        (
             Code::ConnectionUnconfirmed,
             found.unconfirmed_connections,
             "connections wait for an owner: holders of explicit-only roles cannot sign in by them",

@@ -227,7 +227,13 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     let (stop_jobs, jobs_stopped) = watch::channel(false);
     let jobs = tokio::spawn({
         let product = product.clone();
-        async move { tokio::join!(product.run_jobs(jobs_stopped.clone()), product.poll_google(jobs_stopped)) }
+        async move {
+            tokio::join!(
+                product.run_jobs(jobs_stopped.clone()),
+                product.poll_google(jobs_stopped.clone()),
+                product.refresh_metadata(jobs_stopped),
+            )
+        }
     });
     let door = Door::open(&settings.data)?;
     let public_url = product.around().public_url.clone();

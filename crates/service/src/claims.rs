@@ -21,6 +21,7 @@ use portcullis_oidc::claims::{ClaimsError, Groups, IdentityClaims, SubjectSource
 use portcullis_store::directory_group::DirectoryGroupQuery;
 use portcullis_store::directory_user::DirectoryUserQuery;
 use portcullis_store::{Tx, apply, directory_group, directory_user};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
 
@@ -33,8 +34,17 @@ pub const DEFAULT_GROUPS_CLAIM: &str = "groups";
 /// How many groups an audit event or trace shows; the count is always whole.
 const MAX_SHOWN: usize = 20;
 
+/// Whether a provider may give a subject to somebody else one day.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SubjectStays {
+    /// Never: it names one person for good.
+    ForGood,
+    /// It may: the subject is an address, or of an unspecified kind.
+    Perhaps,
+}
+
 /// What was said of groups.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum GroupsSaid {
     /// Nothing that can be used: what was said before stays.
     Nothing,
@@ -45,7 +55,7 @@ pub enum GroupsSaid {
 }
 
 /// An address as the provider gave it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Address {
     /// As written.
     pub written: String,
@@ -62,6 +72,8 @@ pub struct Arrival {
     pub connection: Connection,
     /// The key of the link: issuer and subject, so that another issuer's subjects are other people.
     pub subject: String,
+    /// Whether that subject stays theirs.
+    pub stays: SubjectStays,
     /// What a directory may know the person by: `sub`, and Entra's `oid`.
     pub external_ids: Vec<String>,
     /// The address, if there is one.
@@ -74,6 +86,19 @@ pub struct Arrival {
     pub groups: GroupsSaid,
     /// Claims of texts that mappings may name, each whole; a claim that is not among them was not said.
     pub texts: BTreeMap<String, BTreeSet<String>>,
+}
+
+/// The same without its connection, to be kept for a moment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
+    subject: String,
+    stays: SubjectStays,
+    external_ids: Vec<String>,
+    address: Option<Address>,
+    hosted_domain: Option<String>,
+    name: String,
+    groups: GroupsSaid,
+    texts: BTreeMap<String, BTreeSet<String>>,
 }
 
 /// Claims that are about the sign-in and not about the person.
@@ -181,6 +206,7 @@ impl Arrival {
         external_ids.extend(oid);
         Ok(Self {
             subject: format!("{} {key}", connection.issuer),
+            stays: SubjectStays::ForGood,
             external_ids,
             address,
             hosted_domain: claims.hosted_domain(),
@@ -189,6 +215,37 @@ impl Arrival {
             texts,
             connection: connection.clone(),
         })
+    }
+
+    /// What was said, without the connection.
+    #[must_use]
+    pub fn said(self) -> Said {
+        Said {
+            subject: self.subject,
+            stays: self.stays,
+            external_ids: self.external_ids,
+            address: self.address,
+            hosted_domain: self.hosted_domain,
+            name: self.name,
+            groups: self.groups,
+            texts: self.texts,
+        }
+    }
+
+    /// What was said by the provider of that connection, as it was then.
+    #[must_use]
+    pub fn of_said(connection: Connection, said: Said) -> Self {
+        Self {
+            connection,
+            subject: said.subject,
+            stays: said.stays,
+            external_ids: said.external_ids,
+            address: said.address,
+            hosted_domain: said.hosted_domain,
+            name: said.name,
+            groups: said.groups,
+            texts: said.texts,
+        }
     }
 
     /// Every identifier that a tombstone may lie on.

@@ -14,7 +14,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Giving, Rank, may_be_mapped, may_give};
 use portcullis_domain::text::{Slug, domain_key, has_nul, name};
 use portcullis_domain::token::TokenEnd;
-use portcullis_oidc::issuer::{self, Insecure};
+use portcullis_oidc::issuer;
 use portcullis_store::db::Lock;
 use portcullis_store::{StoreError, Tx, apply, connection, directory, domain, environment, mapping, role};
 use secrecy::{ExposeSecret, SecretString};
@@ -23,9 +23,11 @@ use serde_json::json;
 use crate::caller::Caller;
 use crate::directory::{Governed, Left, end, part_step, step_by_step};
 use crate::rules::{after_rule_change, listed};
-use crate::sealing::SealingKey;
+use crate::saml::key::NewKey;
+use crate::saml::wish::{self, SamlWish};
+use crate::saml::{Addresses, SamlView, inconsistent};
 use crate::sign_in::oidc::secret_place;
-use crate::{Moment, Portcullis, ServiceError};
+use crate::{Moment, Portcullis, ServiceError, Surroundings};
 
 /// The most e-mail domains of one connection.
 pub const MAX_DOMAINS: usize = 100;
@@ -36,17 +38,38 @@ pub const MAX_CLAIM: usize = 256;
 /// What an error and an audit event call it.
 const NOUN: &str = "connection";
 
+/// A provider as somebody wants it.
+#[derive(Clone)]
+pub enum Protocol {
+    /// OpenID Connect.
+    Oidc {
+        /// The issuer.
+        issuer: String,
+        /// Our client id there.
+        client_id: String,
+        /// Our client secret; `None` keeps the one that is there.
+        client_secret: Option<SecretString>,
+    },
+    /// SAML 2.0.
+    Saml(Box<SamlWish>),
+}
+
+impl Protocol {
+    const fn kind(&self) -> ConnectionKind {
+        match self {
+            Self::Oidc { .. } => ConnectionKind::Oidc,
+            Self::Saml(_) => ConnectionKind::Saml,
+        }
+    }
+}
+
 /// A connection as somebody wants it.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Wanted {
     /// Its name for people.
     pub name: String,
-    /// The issuer.
-    pub issuer: String,
-    /// Our client id there.
-    pub client_id: String,
-    /// Our client secret; `None` keeps the one that is there.
-    pub client_secret: Option<SecretString>,
+    /// Which provider, by which protocol.
+    pub protocol: Protocol,
     /// The directory that governs its people.
     pub directory: Option<DirectoryId>,
     /// Whether a first sign-in may make a membership.
@@ -70,15 +93,6 @@ pub enum Newcomers {
     Refused,
 }
 
-/// What the operator decides about connections.
-#[derive(Clone, Copy)]
-pub struct Ground<'a> {
-    /// What seals client secrets.
-    pub sealing: &'a SealingKey,
-    /// Whether providers may speak plain HTTP.
-    pub plain_http: Insecure,
-}
-
 /// A connection with the default role of its claims directory.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConnectionView {
@@ -86,6 +100,8 @@ pub struct ConnectionView {
     pub connection: Connection,
     /// The role of people in no mapped group of its claims.
     pub default_role: Option<Slug>,
+    /// What it believes and has, if it is one of SAML.
+    pub saml: Option<SamlView>,
 }
 
 /// Everything of a wish that needs checking, checked.
@@ -98,20 +114,22 @@ fn check(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     caller: &Caller,
-    ground: Ground<'_>,
+    around: &Surroundings,
     wanted: &Wanted,
 ) -> Result<Checked, ServiceError> {
-    issuer::parse(&wanted.issuer, ground.plain_http)
-        .map_err(|e| ServiceError::invalid("issuer", e.to_string()))?;
     let text = |field, value: &str, max: usize| {
         let bad =
             value.is_empty() || value.len() > max || has_nul(value) || value.chars().any(char::is_control);
         let message = format!("has 1 to {max} bytes and no control characters");
         if bad { Err(ServiceError::invalid(field, message)) } else { Ok(()) }
     };
-    text("client_id", &wanted.client_id, MAX_CLIENT)?;
-    if let Some(secret) = &wanted.client_secret {
-        text("client_secret", secret.expose_secret(), MAX_CLIENT)?;
+    if let Protocol::Oidc { issuer, client_id, client_secret } = &wanted.protocol {
+        issuer::parse(issuer, around.limits.plain_http)
+            .map_err(|e| ServiceError::invalid("issuer", e.to_string()))?;
+        text("client_id", client_id, MAX_CLIENT)?;
+        if let Some(secret) = client_secret {
+            text("client_secret", secret.expose_secret(), MAX_CLIENT)?;
+        }
     }
     if let Some(claim) = &wanted.groups_claim {
         text("groups_claim", claim, MAX_CLAIM)?;
@@ -148,18 +166,18 @@ fn check(
 
 fn seal(
     moment: &mut Moment,
-    ground: Ground<'_>,
+    around: &Surroundings,
     id: ConnectionId,
     secret: &SecretString,
 ) -> Result<String, ServiceError> {
     let bytes = secret.expose_secret().as_bytes();
-    let sealed = ground.sealing.seal(&mut moment.random, &secret_place(id), bytes);
+    let sealed = around.sealing.seal(&mut moment.random, &secret_place(id), bytes);
     sealed.map_err(|e| ServiceError::Store(StoreError::Inconsistent(e.to_string())))
 }
 
 fn described(c: &Connection, default_role: Option<&Slug>) -> serde_json::Value {
     json!({
-        "name": c.name, "issuer": c.issuer, "client_id": c.client_id, "directory": c.directory,
+        "kind": c.kind.as_str(), "name": c.name, "issuer": c.issuer, "client_id": c.client_id, "directory": c.directory,
         "jit": c.jit_at.is_some(), "default_role": default_role, "groups_claim": c.groups_claim,
         "environment": c.environment, "domains": c.domains, "unconfirmed": c.unconfirmed_at.is_some(),
     })
@@ -170,7 +188,7 @@ const MAX_ROLES: i64 = 999;
 
 /// Whoever chooses an identity provider chooses who is who: a first link opens the session of anybody but holders of
 /// explicit-only roles. So it takes the rank of the highest role that is not explicit only.
-fn must_stand_above_automation(
+pub(crate) fn must_stand_above_automation(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     caller: &Caller,
@@ -180,7 +198,7 @@ fn must_stand_above_automation(
     Ok(may_give(caller.rank(), highest.unwrap_or(Rank::NONE))?)
 }
 
-/// Makes a connection and the directory of its claims.
+/// Makes a connection and the directory of its claims. `key` is ours there, and needed for SAML.
 ///
 /// # Errors
 /// [`Refusal::JitUnderDirectory`], [`Refusal::RoleIsExplicitOnly`], [`ServiceError::NotFound`] for a directory, role,
@@ -190,14 +208,12 @@ pub fn create(
     moment: &mut Moment,
     organization: OrganizationId,
     caller: &Caller,
-    (ground, wanted): (Ground<'_>, &Wanted),
+    (around, wanted, key): (&Surroundings, &Wanted, Option<&NewKey>),
     cause: Cause,
 ) -> Result<ConnectionView, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     must_stand_above_automation(tx, organization, caller)?;
-    let checked = check(tx, organization, caller, ground, wanted)?;
-    let secret =
-        wanted.client_secret.as_ref().ok_or_else(|| ServiceError::invalid("client_secret", "is required"))?;
+    let checked = check(tx, organization, caller, around, wanted)?;
     let now = moment.now;
     let id = ConnectionId::fresh(now, &mut moment.random);
     let directory = Directory {
@@ -213,14 +229,14 @@ pub fn create(
         connection: Some(id),
         created_at: now,
     };
-    let made = Connection {
+    let mut made = Connection {
         id,
         organization,
-        kind: ConnectionKind::Oidc,
+        kind: wanted.protocol.kind(),
         name: checked.name,
-        issuer: wanted.issuer.clone(),
-        client_id: wanted.client_id.clone(),
-        client_secret_sealed: seal(moment, ground, id, secret)?,
+        issuer: String::new(),
+        client_id: String::new(),
+        client_secret_sealed: String::new(),
         directory: wanted.directory,
         claims_directory: directory.id,
         jit_at: (wanted.newcomers == Newcomers::Admitted).then_some(now),
@@ -230,21 +246,57 @@ pub fn create(
         unconfirmed_at: None,
         created_at: now,
     };
+    let beside = set_protocol(tx, (around, moment), &mut made, (&wanted.protocol, key))?;
     let event = EventDraft::new(Action::ConnectionCreated, Target::new(NOUN, id))
         .about(Target::new("directory", directory.id))
         .with(described(&made, wanted.default_role.as_ref()));
-    let changes: Vec<Change> = vec![
+    let mut changes: Vec<Change> = vec![
         DirectoryChange::Create(directory).into(),
         ConnectionChange::Create(Box::new(made.clone())).into(),
     ];
+    changes.extend(beside);
     let plan = Plan::because(organization, cause).then_all(event, changes);
     apply(tx, &plan, now, &mut moment.random)?;
-    Ok(ConnectionView { connection: made, default_role: wanted.default_role.clone() })
+    view(tx, made)
+}
+
+/// Sets what the protocol says of a new connection; what is written beside it.
+fn set_protocol(
+    tx: &mut Tx<'_>,
+    (around, moment): (&Surroundings, &mut Moment),
+    made: &mut Connection,
+    (protocol, key): (&Protocol, Option<&NewKey>),
+) -> Result<Vec<Change>, ServiceError> {
+    match protocol {
+        Protocol::Oidc { issuer, client_id, client_secret } => {
+            let secret = client_secret
+                .as_ref()
+                .ok_or_else(|| ServiceError::invalid("client_secret", "is required for `oidc`"))?;
+            made.issuer.clone_from(issuer);
+            made.client_id.clone_from(client_id);
+            made.client_secret_sealed = seal(moment, around, made.id, secret)?;
+            Ok(Vec::new())
+        }
+        Protocol::Saml(wish) => {
+            let key = key.ok_or_else(|| inconsistent("a connection of SAML is made without a key"))?;
+            made.client_id = Addresses::of(around, made.id).metadata;
+            let outcome = wish::made((around, moment), made, (wish, key))?;
+            made.issuer = outcome.issuer;
+            if let Some(read) = &wish.read {
+                wish::note_reading(tx, moment, made, read)?;
+            }
+            Ok(outcome.changes)
+        }
+    }
 }
 
 fn view(tx: &mut Tx<'_>, connection: Connection) -> Result<ConnectionView, ServiceError> {
     let claims = directory::find(tx, connection.organization, connection.claims_directory)?;
-    Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), connection })
+    let saml = match connection.kind {
+        ConnectionKind::Saml => Some(SamlView::find(tx, &connection)?),
+        ConnectionKind::Oidc => None,
+    };
+    Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), saml, connection })
 }
 
 /// A connection.
@@ -283,35 +335,32 @@ pub fn update(
     moment: &mut Moment,
     (organization, id): (OrganizationId, ConnectionId),
     caller: &Caller,
-    (ground, change): (Ground<'_>, impl FnOnce(&ConnectionView) -> Wanted),
+    (around, change): (&Surroundings, impl FnOnce(&ConnectionView) -> Result<Wanted, ServiceError>),
     cause: Cause,
 ) -> Result<ConnectionView, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     let before = find(tx, organization, id)?;
-    let wanted = change(&before);
-    let checked = check(tx, organization, caller, ground, &wanted)?;
+    let wanted = change(&before)?;
+    let checked = check(tx, organization, caller, around, &wanted)?;
+    let provider = provider_change(tx, (around, moment), &before, &wanted.protocol)?;
     let old = before.connection;
-    let opens_elsewhere =
-        wanted.issuer != old.issuer || wanted.client_id != old.client_id || wanted.client_secret.is_some();
     // Another claim may say more of somebody than the one that was chosen: people edit some of their claims themselves.
     let reads_elsewhere = wanted.directory != old.directory || wanted.groups_claim != old.groups_claim;
-    if opens_elsewhere || reads_elsewhere {
+    if provider.opens_elsewhere || reads_elsewhere {
         must_stand_above_automation(tx, organization, caller)?;
     }
-    let unconfirmed_at = if opens_elsewhere && caller.rank() < Rank::OWNER {
+    let unconfirmed_at = if provider.opens_elsewhere && caller.rank() < Rank::OWNER {
         Some(old.unconfirmed_at.unwrap_or(moment.now))
     } else {
         old.unconfirmed_at
     };
-    let client_secret_sealed = match &wanted.client_secret {
-        Some(secret) => seal(moment, ground, id, secret)?,
-        None => old.client_secret_sealed.clone(),
-    };
     let new = Connection {
         name: checked.name,
-        issuer: wanted.issuer.clone(),
-        client_id: wanted.client_id.clone(),
-        client_secret_sealed,
+        issuer: provider.issuer,
+        client_id: provider.client_id,
+        client_secret_sealed: provider
+            .client_secret_sealed
+            .unwrap_or_else(|| old.client_secret_sealed.clone()),
         directory: wanted.directory,
         jit_at: (wanted.newcomers == Newcomers::Admitted).then(|| old.jit_at.unwrap_or(moment.now)),
         groups_claim: wanted.groups_claim.clone(),
@@ -321,15 +370,17 @@ pub fn update(
         ..old.clone()
     };
     let default_changed = wanted.default_role != before.default_role;
-    if new == old && !default_changed {
-        return Ok(ConnectionView { connection: new, default_role: before.default_role });
+    if new == old && !default_changed && provider.beside.is_empty() {
+        return view(tx, new);
     }
     let event = EventDraft::new(Action::ConnectionUpdated, Target::new(NOUN, id)).with(json!({
         "from": described(&old, before.default_role.as_ref()),
         "to": described(&new, wanted.default_role.as_ref()),
-        "client_secret_changed": wanted.client_secret.is_some(),
+        "saml_before": before.saml.as_ref().map(wish::described),
+        "client_secret_changed": new.client_secret_sealed != old.client_secret_sealed,
     }));
     let mut changes: Vec<Change> = vec![ConnectionChange::Update(Box::new(new.clone())).into()];
+    changes.extend(provider.beside);
     if default_changed && let Some(claims) = directory::find(tx, organization, old.claims_directory)? {
         let claims = Directory { default_role: wanted.default_role.clone(), ..claims };
         changes.push(DirectoryChange::Update(claims).into());
@@ -340,7 +391,51 @@ pub fn update(
         let touched = mapping::affected_by_directory(tx, old.claims_directory, listed())?;
         after_rule_change(tx, moment, organization, &touched, cause)?;
     }
-    Ok(ConnectionView { connection: new, default_role: wanted.default_role })
+    view(tx, new)
+}
+
+/// What of the provider becomes another.
+struct ProviderChange {
+    issuer: String,
+    client_id: String,
+    client_secret_sealed: Option<String>,
+    beside: Vec<Change>,
+    opens_elsewhere: bool,
+}
+
+fn provider_change(
+    tx: &mut Tx<'_>,
+    (around, moment): (&Surroundings, &mut Moment),
+    before: &ConnectionView,
+    protocol: &Protocol,
+) -> Result<ProviderChange, ServiceError> {
+    let old = &before.connection;
+    match (protocol, &before.saml) {
+        (Protocol::Oidc { issuer, client_id, client_secret }, None) => {
+            let sealed =
+                client_secret.as_ref().map(|secret| seal(moment, around, old.id, secret)).transpose()?;
+            Ok(ProviderChange {
+                opens_elsewhere: *issuer != old.issuer || *client_id != old.client_id || sealed.is_some(),
+                issuer: issuer.clone(),
+                client_id: client_id.clone(),
+                client_secret_sealed: sealed,
+                beside: Vec::new(),
+            })
+        }
+        (Protocol::Saml(wish), Some(view)) => {
+            let outcome = wish::changed(tx, moment, old, (view, wish))?;
+            Ok(ProviderChange {
+                issuer: outcome.issuer,
+                client_id: old.client_id.clone(),
+                client_secret_sealed: None,
+                beside: outcome.changes,
+                opens_elsewhere: outcome.opens_elsewhere,
+            })
+        }
+        (Protocol::Oidc { .. } | Protocol::Saml(_), _) => {
+            Err(ServiceError::invalid("kind", "stays what it was when the connection was made"))
+        }
+    }
 }
 
 /// An owner confirms what somebody below changed: holders of explicit-only roles may come in again.
@@ -360,13 +455,13 @@ pub fn confirm(
     if before.connection.unconfirmed_at.is_none() {
         return Ok(before);
     }
-    let confirmed = Connection { unconfirmed_at: None, ..before.connection };
+    let confirmed = Connection { unconfirmed_at: None, ..before.connection.clone() };
     let event = EventDraft::new(Action::ConnectionConfirmed, Target::new(NOUN, id))
         .with(json!({ "issuer": confirmed.issuer, "client_id": confirmed.client_id }));
     let plan =
         Plan::because(organization, cause).then(event, ConnectionChange::Update(Box::new(confirmed.clone())));
     apply(tx, &plan, moment.now, &mut moment.random)?;
-    Ok(ConnectionView { connection: confirmed, default_role: before.default_role })
+    Ok(ConnectionView { connection: confirmed, ..before })
 }
 
 /// Deletes a connection, its links, its sessions and the directory of its claims, as [`directory::delete`] does one.

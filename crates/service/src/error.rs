@@ -54,6 +54,14 @@ pub enum ServiceError {
     /// A later version brings it.
     #[error("`{0}` is not available in this version")]
     NotAvailable(&'static str),
+    /// A provider's metadata cannot be used.
+    #[error("{message}")]
+    Metadata {
+        /// Which rule it breaks, as a stable code.
+        code: &'static str,
+        /// The same in words, with what to do.
+        message: String,
+    },
     /// An idempotency key came again with another body.
     #[error("the idempotency key was used with another body")]
     IdempotencyMismatch,
@@ -124,6 +132,7 @@ impl ServiceError {
             Self::GovernsPeople => "governs_people",
             Self::IdentityNotAllowed => "identity_not_allowed",
             Self::NotAvailable(_) => "not_available",
+            Self::Metadata { code, .. } => code,
             Self::IdempotencyMismatch => "idempotency_mismatch",
             Self::TooMany { .. } => "too_many_attempts",
             Self::LinkInvalid => "link_invalid",

@@ -48,6 +48,7 @@ pub mod review;
 pub mod role;
 pub mod root_use;
 pub mod rules;
+pub mod saml;
 pub mod scim;
 pub mod sealing;
 pub mod sequencer;

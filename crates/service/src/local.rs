@@ -206,6 +206,7 @@ pub(crate) fn open(
         membership: member,
         environment,
         connection: None,
+        not_after: None,
         presented: &visitor.presented,
         limits,
         request: visitor.request,

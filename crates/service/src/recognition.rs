@@ -29,8 +29,9 @@ use portcullis_store::{
 use serde_json::json;
 
 use crate::access::settle;
-use crate::claims::{self, Address, Arrival, GroupsSaid};
+use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
 use crate::refusal::SignInRefusal;
+use crate::saml::logout::ProviderSession;
 use crate::session::{self, Opened, Opening};
 use crate::{Limits, Moment, ServiceError};
 
@@ -41,6 +42,8 @@ const MAX_LOOKED_AT: i64 = 3;
 pub struct Wish<'a> {
     /// Whom the provider has proven.
     pub arrival: &'a Arrival,
+    /// Whom the provider means by the session, if it may speak of it later.
+    pub session: Option<&'a ProviderSession>,
     /// The membership that links this subject from its own session.
     pub linking: Option<MembershipId>,
     /// The session secrets that the browser holds.
@@ -72,6 +75,11 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
             && c.directory == arrival.connection.directory
     };
     let connection = now_set.filter(same).ok_or(SignInRefusal::ConnectionChanged)?;
+    if let Some(session) = wish.session
+        && !session.is_believed(tx, &connection)?
+    {
+        return Err(SignInRefusal::ConnectionChanged.into());
+    }
     if arrival.groups == GroupsSaid::Overage {
         return Err(SignInRefusal::GroupsOverage.into());
     }
@@ -95,11 +103,16 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
         membership: &member,
         environment: connection.environment.clone(),
         connection: Some(connection.id),
+        not_after: wish.session.and_then(|s| s.not_after),
         presented: wish.presented,
         limits: wish.limits,
         request: wish.request,
     };
-    session::open(tx, moment, &opening).map(Ok)
+    let opened = session::open(tx, moment, &opening)?;
+    if let Some(session) = wish.session {
+        session.keep(tx, &connection, (opened.token, opened.expires_at), moment.now)?;
+    }
+    Ok(Ok(opened))
 }
 
 /// Why a member whom the provider has proven gets no session, if they get none.
@@ -141,6 +154,7 @@ fn recognize(
         return Ok((link_own(tx, moment, connection, wish, (own, link, linked))?, Standing::New));
     }
     if let Some(member) = linked {
+        must_be_theirs_still(tx, connection, arrival, &member)?;
         return Ok((member.id, Standing::Linked));
     }
     for identifier in arrival.identifiers() {
@@ -160,6 +174,24 @@ fn recognize(
         None => return Err(SignInRefusal::NotInvited.into()),
     };
     Ok((id, Standing::New))
+}
+
+/// A subject that is an address may be somebody else's by now: where a directory governs, it must say of the linked
+/// person, and of nobody else, that the address is theirs.
+fn must_be_theirs_still(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+    member: &Membership,
+) -> Result<(), ServiceError> {
+    if arrival.stays == SubjectStays::ForGood || connection.directory.is_none() {
+        return Ok(());
+    }
+    let address = trusted_address(tx, connection, arrival)?;
+    match told_by_directory(tx, connection, arrival, &address)? {
+        Some(told) if told.id == member.id => Ok(()),
+        _ => Err(SignInRefusal::AddressMoved.into()),
+    }
 }
 
 /// The address, if the provider vouches for it and its domain is proven by the organization of the connection.

@@ -19,17 +19,18 @@ pub struct BrokenRule {
     pub received: Option<String>,
 }
 
-impl From<portcullis_oidc::refusal::BrokenRule> for BrokenRule {
-    fn from(broken: portcullis_oidc::refusal::BrokenRule) -> Self {
-        Self {
-            code: broken.code,
-            section: broken.section,
-            advice: broken.advice,
-            expected: broken.expected,
-            received: broken.received,
+macro_rules! rule_of {
+    ($($protocol:ident),*) => {$(
+        impl From<$protocol::refusal::BrokenRule> for BrokenRule {
+            fn from(broken: $protocol::refusal::BrokenRule) -> Self {
+                let $protocol::refusal::BrokenRule { code, section, advice, expected, received } = broken;
+                Self { code, section, advice, expected, received }
+            }
         }
-    }
+    )*};
 }
+
+rule_of!(portcullis_oidc, portcullis_saml);
 
 /// Why somebody was not signed in. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -51,6 +52,9 @@ pub enum SignInRefusal {
     /// The sign-in was begun too long ago.
     #[error("the sign-in was begun more than ten minutes ago")]
     TooLate,
+    /// The provider's answer was used before.
+    #[error("the identity provider's answer was used before")]
+    Replayed,
     /// The connection was changed while the sign-in was under way.
     #[error("the connection was changed meanwhile")]
     ConnectionChanged,
@@ -81,6 +85,9 @@ pub enum SignInRefusal {
     /// The identifier belongs to somebody who left.
     #[error("an identifier of this sign-in belongs to somebody who left")]
     Tombstoned,
+    /// The subject is an address that the directory no longer gives to the linked person.
+    #[error("the address that names the person is no longer theirs in the directory")]
+    AddressMoved,
     /// The membership is not active.
     #[error("the membership is not active")]
     MemberInactive,
@@ -116,6 +123,7 @@ impl SignInRefusal {
             Self::Unreachable { code, .. } => code,
             Self::State => "state_mismatch",
             Self::TooLate => "state_expired",
+            Self::Replayed => "replayed",
             Self::ConnectionChanged => "connection_changed",
             Self::EmailMissing => "email_missing",
             Self::EmailUntrusted => "email_untrusted",
@@ -126,6 +134,7 @@ impl SignInRefusal {
             Self::OwnSessionOnly => "own_session_only",
             Self::Unconfirmed => "connection_unconfirmed",
             Self::Tombstoned => "tombstoned",
+            Self::AddressMoved => "address_moved",
             Self::MemberInactive => "member_inactive",
             Self::NoRoleMapped => "no_role_mapped",
             Self::GroupsOverage => "groups_overage",
@@ -147,6 +156,9 @@ impl SignInRefusal {
                 "begin the sign-in again in one browser; a page that was open for long, or a second tab, does this"
             }
             Self::ConnectionChanged => "begin the sign-in again",
+            Self::Replayed => {
+                "begin the sign-in again; if nobody pressed reload or back, somebody else may have seen the answer"
+            }
             Self::EmailMissing => "have the provider send the claim `email`, in the ID token or by UserInfo",
             Self::EmailUntrusted => {
                 "have the provider send `email_verified` (Entra ID: the optional claim `xms_edov`) for first sign-ins"
@@ -163,6 +175,9 @@ impl SignInRefusal {
             Self::Unconfirmed => "have an owner confirm the connection",
             Self::Tombstoned => {
                 "the person left: have the directory tell of them again, or an administrator invite the address"
+            }
+            Self::AddressMoved => {
+                "have the provider send a persistent name identifier, or name an immutable attribute as the subject"
             }
             Self::MemberInactive => "look at the member: suspended, off-boarded or in no mapped group",
             Self::NoRoleMapped => {

@@ -31,6 +31,8 @@ pub struct Opening<'a> {
     pub environment: Slug,
     /// By which connection they came; `None` for local sign-in.
     pub connection: Option<ConnectionId>,
+    /// When the provider wants it to have ended, if that is before our own limit.
+    pub not_after: Option<Timestamp>,
     /// The session secrets that the browser holds already.
     pub presented: &'a [String],
     /// The operator's limits.
@@ -48,6 +50,8 @@ pub struct Opened {
     pub token: TokenId,
     /// Whose it is.
     pub membership: MembershipId,
+    /// When it ends in any case.
+    pub expires_at: Timestamp,
     /// The browser's other sessions that live on.
     pub kept: Vec<String>,
 }
@@ -102,6 +106,8 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
         if same { replaced.push(bearer.token) } else { kept.push((secret.clone(), bearer)) }
     }
     let secret = TokenSecret::fresh(TokenKind::Session, &mut moment.random);
+    let limit = now.plus_s(opening.limits.session_absolute_s);
+    let expires_at = opening.not_after.map_or(limit, |end| end.min(limit));
     let token = Token {
         id: TokenId::fresh(now, &mut moment.random),
         organization: membership.organization,
@@ -116,7 +122,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
         connection: opening.connection,
         address_key: None,
         issued_at: now,
-        expires_at: Some(now.plus_s(opening.limits.session_absolute_s)),
+        expires_at: Some(expires_at),
         max_idle_s: Some(opening.limits.session_idle_s),
         ended: None,
     };
@@ -140,7 +146,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     }
     kept.truncate(MAX_IN_BROWSER - 1);
     let kept = kept.into_iter().map(|(secret, _)| secret).collect();
-    Ok(Opened { secret, token: id, membership: membership.id, kept })
+    Ok(Opened { secret, token: id, membership: membership.id, expires_at, kept })
 }
 
 fn end(organization: OrganizationId, token: TokenId, because: TokenEnd, at: Timestamp) -> Change {
@@ -197,6 +203,14 @@ pub enum SignOut {
     One(TokenId),
 }
 
+impl SignOut {
+    /// Whether that session is among them.
+    #[must_use]
+    pub fn includes(self, token: TokenId) -> bool {
+        self == Self::All || self == Self::One(token)
+    }
+}
+
 /// Signs out: the sessions end, and those that live on are given back for the cookie.
 ///
 /// # Errors
@@ -211,7 +225,7 @@ pub fn sign_out(
     let mut kept = Vec::new();
     for secret in presented.iter().take(MAX_IN_BROWSER) {
         let Some(bearer) = live(tx, secret, moment.now)? else { continue };
-        if which == SignOut::All || which == SignOut::One(bearer.token) {
+        if which.includes(bearer.token) {
             end_one(tx, moment, &bearer, TokenEnd::SignedOut, request)?;
         } else {
             kept.push(secret.clone());

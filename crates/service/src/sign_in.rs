@@ -1,10 +1,11 @@
 //! Signing in by a connection: a browser leaves for its provider and comes back as somebody.
 //!
-//! Each protocol has its own way there and back: [`oidc`]. Here is what they share. A sign-in is tied to one
+//! Each protocol has its own way there and back: [`oidc`], [`mod@saml`]. Here is what they share. A sign-in is tied to one
 //! browser and one connection and is good once; only when the protocol has proven somebody, [`crate::recognition`] is
 //! asked who it is. Each outcome leaves a trace; each refusal of a proven person an audit event.
 
 pub mod oidc;
+pub mod saml;
 
 use std::net::IpAddr;
 
@@ -24,6 +25,7 @@ use crate::claims::Arrival;
 use crate::password::Passwords;
 use crate::refusal::SignInRefusal;
 use crate::relying_party::Providers;
+use crate::saml::logout::ProviderSession;
 use crate::session::{self, Opened};
 use crate::throttle::{Allowance, Throttle};
 use crate::trace::TraceDraft;
@@ -149,7 +151,7 @@ async fn find_connection(
 }
 
 /// Counts a call of a source, whichever protocol and step it is.
-fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
+pub(crate) fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
     portcullis.door().throttle.admit(&format!("sso/{source}"), PER_SOURCE, portcullis.now())
 }
 
@@ -188,7 +190,7 @@ async fn take(
 /// Lets in whom a provider has proven, or says why not.
 async fn admit(
     portcullis: &Portcullis,
-    arrival: Arrival,
+    (arrival, session): (Arrival, Option<ProviderSession>),
     linking: Option<MembershipId>,
     visitor: Visitor,
 ) -> Result<Opened, ServiceError> {
@@ -197,6 +199,7 @@ async fn admit(
         .write(Priority::Ordinary, move |tx, moment| {
             let wish = recognition::Wish {
                 arrival: &arrival,
+                session: session.as_ref(),
                 linking,
                 presented: &visitor.presented,
                 limits,
@@ -269,7 +272,7 @@ fn note_success(
 }
 
 /// The trace of a refusal: which check decided, what was expected and what came, and what to do.
-fn note_trace(
+pub(crate) fn note_trace(
     portcullis: &Portcullis,
     connection: &Connection,
     subject: &str,

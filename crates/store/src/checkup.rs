@@ -32,6 +32,11 @@ const EXPIRING: Statement = Statement::read(
     "checkup.expiring",
     "SELECT COUNT(*) FROM tokens WHERE kind = 'scim_token' AND ended_at IS NULL AND expires_at < $1",
 );
+const EXPIRING_CERTIFICATES: Statement = Statement::read(
+    "checkup.expiring_certificates",
+    "SELECT (SELECT COUNT(*) FROM saml_certificates WHERE state = 'trusted' AND not_after < $1) + \
+     (SELECT COUNT(*) FROM saml_keys WHERE state <> 'retired' AND not_after < $1)",
+);
 const UNCONFIRMED_CONNECTIONS: Statement = Statement::read(
     "checkup.unconfirmed_connections",
     "SELECT COUNT(*) FROM connections WHERE unconfirmed_at IS NOT NULL",
@@ -47,6 +52,9 @@ const NEWEST: Statement =
 const SETTING_POSTGRES: Statement =
     Statement::read("checkup.setting", "SELECT current_setting(CAST($1 AS TEXT))");
 
+/// Seconds before its end at which a certificate is told: it takes people at two companies to change one.
+const CERTIFICATE_SOON_S: i64 = 30 * 24 * 3_600;
+
 pub(crate) const ALL: &[&Statement] = &[
     &UNSEQUENCED,
     &UNSIGNED,
@@ -54,6 +62,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &ALIVE,
     &ACTIVE_ENDED,
     &EXPIRING,
+    &EXPIRING_CERTIFICATES,
     &UNCONFIRMED_CONNECTIONS,
     &UNCONFIRMED_PEOPLE,
     &HELD,
@@ -75,6 +84,8 @@ pub struct Checkup {
     pub active_ended: i64,
     /// SCIM tokens that run out before the other given moment.
     pub expiring: i64,
+    /// Certificates of SAML connections that count, and our keys, that run out within 30 days.
+    pub expiring_certificates: i64,
     /// Connections whose new issuer or keys wait for an owner.
     pub unconfirmed_connections: i64,
     /// People of whom no directory has spoken since a restore.
@@ -99,6 +110,7 @@ pub fn look(tx: &mut Tx<'_>, late: Timestamp, soon: Timestamp) -> Result<Checkup
         alive: count(&ALIVE, params![])?,
         active_ended: count(&ACTIVE_ENDED, params![])?,
         expiring: count(&EXPIRING, params![soon])?,
+        expiring_certificates: count(&EXPIRING_CERTIFICATES, params![late.plus_s(CERTIFICATE_SOON_S)])?,
         unconfirmed_connections: count(&UNCONFIRMED_CONNECTIONS, params![])?,
         unconfirmed_people: count(&UNCONFIRMED_PEOPLE, params![])?,
         held: count(&HELD, params![])?,

@@ -8,7 +8,7 @@ use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
 
 use crate::row::{Row, list as in_list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, params, saml};
 
 /// The most connections that one e-mail domain routes to; a person would not choose among more.
 const MAX_OF_DOMAIN: i64 = 20;
@@ -128,7 +128,7 @@ fn read(row: &Row) -> Result<Connection, StoreError> {
     Ok(Connection {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
-        kind: row.one_of(2, |text| [ConnectionKind::Oidc].into_iter().find(|kind| kind.as_str() == text))?,
+        kind: row.one_of(2, |text| ConnectionKind::ALL.iter().find(|kind| kind.as_str() == text).copied())?,
         name: row.text(3)?.to_owned(),
         issuer: row.text(4)?.to_owned(),
         client_id: row.text(5)?.to_owned(),
@@ -225,7 +225,11 @@ pub(crate) fn apply(
             tx.run(&DELETE_DOMAINS, params![c.id, c.organization])?;
             route(tx, c)
         }
+        ConnectionChange::SetSaml(source) => saml::set(tx, source),
+        ConnectionChange::PutCertificate(certificate) => saml::put_certificate(tx, certificate),
+        ConnectionChange::PutKey(key) => saml::put_key(tx, key),
         ConnectionChange::Delete(id) => {
+            saml::delete(tx, organization, *id)?;
             tx.run(&DELETE_LINKS, params![id, organization])?;
             tx.run(&DELETE_DOMAINS, params![id, organization])?;
             tx.run(&DELETE, params![id, organization]).map(|_| ())

@@ -9,6 +9,7 @@
 
 pub mod agent;
 pub mod apply;
+pub mod arrival;
 pub mod audit;
 pub mod backup;
 pub mod bearer;
@@ -43,6 +44,9 @@ pub mod receipt;
 pub mod review;
 pub mod role;
 pub mod row;
+pub mod saml;
+pub mod saml_refresh;
+pub mod saml_session;
 pub mod sign_in;
 pub mod signing_key;
 pub mod statement;

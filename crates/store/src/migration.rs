@@ -29,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "sources_of_traces",
         sql: include_str!("../migrations/0007_sources_of_traces.sql"),
     },
+    Migration { number: 8, name: "saml", sql: include_str!("../migrations/0008_saml.sql") },
 ];
 
 /// The table that says which steps this database has taken.

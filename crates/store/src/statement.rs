@@ -52,6 +52,7 @@ pub fn all() -> Vec<&'static Statement> {
     [
         crate::agent::ALL,
         crate::apply::ALL,
+        crate::arrival::ALL,
         crate::audit::ALL,
         crate::bearer::ALL,
         crate::brake::ALL,
@@ -80,6 +81,9 @@ pub fn all() -> Vec<&'static Statement> {
         crate::receipt::ALL,
         crate::review::ALL,
         crate::role::ALL,
+        crate::saml::ALL,
+        crate::saml_refresh::ALL,
+        crate::saml_session::ALL,
         crate::sign_in::ALL,
         crate::signing_key::ALL,
         crate::subgroup::ALL,

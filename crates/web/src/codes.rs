@@ -12,6 +12,7 @@ use portcullis_domain::permission::Permission;
 use portcullis_domain::text::TextError;
 use portcullis_domain::token::Scope;
 use portcullis_service::ServiceError;
+use portcullis_service::saml::metadata::refusals;
 use portcullis_store::StoreError;
 
 use crate::error::{outside, status};
@@ -75,7 +76,8 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
         ServiceError::InUse(_) => ServiceError::GovernsPeople,
         ServiceError::GovernsPeople => ServiceError::IdentityNotAllowed,
         ServiceError::IdentityNotAllowed => ServiceError::NotAvailable("kind"),
-        ServiceError::NotAvailable(_) => ServiceError::IdempotencyMismatch,
+        ServiceError::NotAvailable(_) => metadata_after(None),
+        ServiceError::Metadata { code, .. } => metadata_after(Some(code)),
         ServiceError::IdempotencyMismatch => ServiceError::TooMany { retry_after_s: 1 },
         ServiceError::TooMany { .. } => ServiceError::LinkInvalid,
         // Sign-ins and consents answer with a page, SCIM with errors of its own.
@@ -88,6 +90,18 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
         ServiceError::Upstream(_) => ServiceError::Store(StoreError::Unavailable(String::new())),
         ServiceError::Store(error) => ServiceError::Store(after_store(error)?),
     })
+}
+
+/// What can be wrong with a provider's metadata, one after another; then what follows.
+fn metadata_after(code: Option<&str>) -> ServiceError {
+    let mut all = refusals().into_iter();
+    if let Some(code) = code {
+        all.find(|(known, _)| *known == code);
+    }
+    match all.next() {
+        Some((code, message)) => ServiceError::Metadata { code, message },
+        None => ServiceError::IdempotencyMismatch,
+    }
 }
 
 fn after_store(error: &StoreError) -> Option<StoreError> {

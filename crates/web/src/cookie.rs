@@ -16,6 +16,10 @@ pub const LOOPBACK_NAME: &str = "portcullis";
 pub const MAX_SESSIONS: usize = 8;
 /// What the binding cookie's name has beside the session cookie's.
 const BINDING: &str = "-browser";
+/// The same for the one that comes along with a form of somebody else's page.
+const CROSSING: &str = "-crossing";
+/// Seconds for which that one is kept: as long as a sign-in is good.
+const CROSSING_S: i64 = portcullis_service::sign_in::GOOD_FOR_S;
 
 fn is_https(app: &App) -> bool {
     app.portcullis().around().public_url.scheme() == "https"
@@ -53,6 +57,13 @@ pub fn browser(app: &App, headers: &HeaderMap) -> Option<String> {
     values(headers, &name).find(|value| is_browser(value)).map(str::to_owned)
 }
 
+/// The value that binds a sign-in that comes back by a form of the provider's page, if this browser has one.
+#[must_use]
+pub fn crossing(app: &App, headers: &HeaderMap) -> Option<String> {
+    let name = format!("{}{CROSSING}", session_name(app));
+    values(headers, &name).find(|value| is_browser(value)).map(str::to_owned)
+}
+
 /// `SameSite=Lax`: the way back from a provider is a navigation from another site.
 fn set(app: &App, name: &str, value: &str) -> Option<HeaderValue> {
     let secure = if is_https(app) { "; Secure" } else { "" };
@@ -72,4 +83,15 @@ pub fn set_sessions(app: &App, secrets: &[String]) -> Option<HeaderValue> {
 #[must_use]
 pub fn set_browser(app: &App, value: &str) -> Option<HeaderValue> {
     set(app, &format!("{}{BINDING}", session_name(app)), value)
+}
+
+/// A header that binds a sign-in whose answer a form of the provider's page brings: `SameSite=None`, because a browser
+/// sends nothing else along with it, and only for as long as the sign-in is good. On loopback without TLS no browser
+/// takes such a cookie, and every page there is of the same site.
+#[must_use]
+pub fn set_crossing(app: &App, value: &str) -> Option<HeaderValue> {
+    let site = if is_https(app) { "None; Secure" } else { "Lax" };
+    let name = session_name(app);
+    let text = format!("{name}{CROSSING}={value}; Path=/; HttpOnly; SameSite={site}; Max-Age={CROSSING_S}");
+    HeaderValue::from_str(&text).ok()
 }

@@ -66,7 +66,9 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         },
         ServiceError::Invalid { .. } | ServiceError::LinkInvalid => StatusCode::BAD_REQUEST,
         ServiceError::Taken(_) | ServiceError::InUse(_) | ServiceError::GovernsPeople => StatusCode::CONFLICT,
-        ServiceError::NotAvailable(_) | ServiceError::IdempotencyMismatch => StatusCode::UNPROCESSABLE_ENTITY,
+        ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } | ServiceError::IdempotencyMismatch => {
+            StatusCode::UNPROCESSABLE_ENTITY
+        }
         ServiceError::SignIn(_) | ServiceError::Consent(_) => StatusCode::FORBIDDEN,
         ServiceError::TooMany { .. } => StatusCode::TOO_MANY_REQUESTS,
         ServiceError::Directory(

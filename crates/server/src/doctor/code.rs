@@ -78,6 +78,8 @@ codes! {
     SettleOverdue = "settle_overdue",
     /// A SCIM token ran out or soon does.
     ScimTokenExpiring = "scim_token_expiring",
+    /// A certificate of a SAML connection ran out or soon does.
+    SamlCertificateExpiring = "saml_certificate_expiring",
     /// A connection waits for an owner.
     ConnectionUnconfirmed = "connection_unconfirmed",
     /// People wait for their directory since a restore.

@@ -199,6 +199,19 @@ const FAULTS: &[Fault] = &[
         plant: |data| sql(data, "UPDATE tokens SET expires_at = 1 WHERE kind = 'scim_token'"),
     },
     Fault {
+        code: Code::SamlCertificateExpiring,
+        is_error: false,
+        plant: |data| {
+            let columns = "connection, fingerprint, organization, der, state, not_before, not_after, seen_at, decided_at";
+            sql(
+                data,
+                &format!(
+                    "INSERT INTO saml_certificates ({columns}) SELECT id, 'f', organization, '', 'trusted', 1, 1, 1, 1 FROM connections LIMIT 1"
+                ),
+            );
+        },
+    },
+    Fault {
         code: Code::ConnectionUnconfirmed,
         is_error: false,
         plant: |data| sql(data, "UPDATE connections SET unconfirmed_at = 1"),

@@ -24,6 +24,7 @@ mod harness;
 mod kill;
 mod oidc_peer;
 mod operations;
+mod saml_peer;
 mod schema_tester;
 mod scim_tester;
 mod survivors;

@@ -164,6 +164,6 @@ async fn check(
     let arrival = Arrival::read(connection, &claims).map_err(|e| broken(e.into()))?;
     claimed.claims = arrival.shown();
     let return_to = pending.return_to.clone();
-    let session = admit(portcullis, arrival, pending.linking, visitor).await?;
+    let session = admit(portcullis, (arrival, None), pending.linking, visitor).await?;
     Ok(Arrived { session, return_to })
 }

@@ -7,13 +7,13 @@ use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, Organizatio
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::text::Slug;
 use portcullis_service::caller::Caller;
-use portcullis_service::connection::{self, Ground, Newcomers, Wanted};
+use portcullis_service::connection::{self, Newcomers, Protocol, Wanted};
 use portcullis_service::directory::{self, Governed};
 use portcullis_service::domain::{self, Vouched};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::member_key::{self, NewKey};
 use portcullis_service::provisioning::{self, PersonSaid, Speaker};
-use portcullis_service::{Insecure, Portcullis, ServiceError};
+use portcullis_service::{Portcullis, ServiceError};
 use portcullis_testkit::Bench;
 
 /// More people than a call or a change of rules carries out in its own transaction.
@@ -68,13 +68,15 @@ fn a_directory(bench: &Bench, organization: OrganizationId) -> Source {
 }
 
 fn a_connection(bench: &Bench, organization: OrganizationId) -> Source {
-    let sealing = std::sync::Arc::clone(&bench.portcullis().around().sealing);
+    let around = bench.portcullis().around().clone();
     bench.write(move |tx, moment| {
         let wanted = Wanted {
             name: "Login".into(),
-            issuer: "https://idp.example".into(),
-            client_id: "client".into(),
-            client_secret: Some("a secret".to_owned().into()),
+            protocol: Protocol::Oidc {
+                issuer: "https://idp.example".into(),
+                client_id: "client".into(),
+                client_secret: Some("a secret".to_owned().into()),
+            },
             directory: None,
             newcomers: Newcomers::Admitted,
             default_role: Some("member".parse()?),
@@ -82,9 +84,8 @@ fn a_connection(bench: &Bench, organization: OrganizationId) -> Source {
             environment: Slug::production(),
             domains: vec![],
         };
-        let ground = Ground { sealing: &sealing, plain_http: Insecure::Refused };
-        let made = connection::create(tx, moment, organization, &Caller::Root, (ground, &wanted), cause())?
-            .connection;
+        let wish = (&around, &wanted, None);
+        let made = connection::create(tx, moment, organization, &Caller::Root, wish, cause())?.connection;
         Ok(Source::Connection(made.id, made.claims_directory))
     })
 }

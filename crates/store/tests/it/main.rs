@@ -21,6 +21,7 @@ mod notes;
 mod organizations;
 mod people;
 mod rules;
+mod saml;
 mod statements;
 mod teams;
 mod tokens;

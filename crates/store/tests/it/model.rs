@@ -7,6 +7,7 @@
 mod holds;
 mod make;
 mod maps;
+mod saml;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -50,7 +51,7 @@ kinds! {
     DirectoryCreate, DirectoryUpdate, DirectoryDelete, DirectoryGoogle, DirectoryUnconfirm, ToldCreate, ToldUpdate, ToldDelete,
     ToldAttach, ToldAddFacets, ToldRemoveFacets, GroupCreate, GroupUpdate, GroupDelete, GroupAdd, GroupRemove, GroupNest, GroupUnnest, HoldOpen, HoldEnd, HoldKeep, HoldMiss, HoldFound,
     HoldUnhold, HoldSpare, HoldDrop, HoldDropOf, HoldRelease, HoldRefuse, ConnectionCreate, ConnectionUpdate,
-    ConnectionDelete, LinkCreate, LinkDeleteOf, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
+    ConnectionSaml, ConnectionCertificate, ConnectionKey, ConnectionDelete, LinkCreate, LinkDeleteOf, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
     GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan,
     TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndInvitations, EndOfOrganization,
     TombstoneLay, TombstoneLiftOf, TombstoneLiftNamed, TombstoneHandDown, ReceiptOpen, OutboxPut,
@@ -119,6 +120,9 @@ fn kind_of(change: &Change) -> Kind {
         Change::Hold(HoldChange::Refuse(..)) => Kind::HoldRefuse,
         Change::Connection(ConnectionChange::Create(_)) => Kind::ConnectionCreate,
         Change::Connection(ConnectionChange::Update(_)) => Kind::ConnectionUpdate,
+        Change::Connection(ConnectionChange::SetSaml(_)) => Kind::ConnectionSaml,
+        Change::Connection(ConnectionChange::PutCertificate(_)) => Kind::ConnectionCertificate,
+        Change::Connection(ConnectionChange::PutKey(_)) => Kind::ConnectionKey,
         Change::Connection(ConnectionChange::Delete(_)) => Kind::ConnectionDelete,
         Change::Link(LinkChange::Create(_)) => Kind::LinkCreate,
         Change::Link(LinkChange::DeleteOf(_)) => Kind::LinkDeleteOf,

@@ -15,6 +15,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("audit.waiting", "the index holds only what waits for the sequencer, a second's worth"),
     ("checkup.active_ended", "asked by `doctor`, while somebody waits for it"),
     ("checkup.alive", "asked by `doctor`, while somebody waits for it"),
+    ("checkup.expiring_certificates", "asked by `doctor`, while somebody waits for it"),
     ("checkup.expiring", "asked by `doctor`, while somebody waits for it"),
     ("checkup.held", "asked by `doctor`, while somebody waits for it"),
     ("checkup.newest", "one row, the last of the index"),
@@ -236,6 +237,7 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("checkup.active_ended", "`doctor` looks at the whole installation"),
     ("checkup.alive", "`doctor` looks at the whole installation"),
     ("checkup.due", "`doctor` looks at the whole installation"),
+    ("checkup.expiring_certificates", "`doctor` looks at the whole installation"),
     ("checkup.expiring", "`doctor` looks at the whole installation"),
     ("checkup.held", "`doctor` looks at the whole installation"),
     ("checkup.newest", "`doctor` looks at the whole installation"),
@@ -284,6 +286,7 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("subgroup.up", "of groups found in their directory before"),
     ("token.live_by_hash", "a secret says whose it is"),
     ("trace.prune_by_age", "the job prunes every organization's"),
+    ("saml_refresh.due", "a job reads everybody's metadata again"),
     ("user.memberships_of", "of one user: it lists the organizations"),
 ];
 

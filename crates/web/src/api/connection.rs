@@ -3,11 +3,17 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use portcullis_domain::connection::ConnectionKind;
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
 use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrite};
+use portcullis_domain::saml::SamlSettings;
 use portcullis_domain::text::Slug;
-use portcullis_service::connection::{self, ConnectionView, Ground, Newcomers, Wanted};
+use portcullis_service::connection::{self, ConnectionView, Newcomers, Protocol, Wanted};
 use portcullis_service::directory::Governed;
+use portcullis_service::saml::Addresses;
+use portcullis_service::saml::key::NewKey;
+use portcullis_service::saml::metadata::{self, Read};
+use portcullis_service::saml::wish::SamlWish;
 use portcullis_service::{Portcullis, ServiceError, sign_in};
 use portcullis_store::Priority;
 use schemars::JsonSchema;
@@ -15,6 +21,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::id;
+use super::saml::{self, Saml, SettingsWish};
 use crate::App;
 use crate::body::{At, Body, Page, PageQuery, Params, present};
 use crate::error::Problem;
@@ -31,10 +38,10 @@ pub struct Connection {
     kind: &'static str,
     /// Its name for people.
     name: String,
-    /// The issuer, compared byte for byte.
+    /// The issuer (SAML: the provider's entity id), compared byte for byte.
     issuer: String,
-    /// Our client id there.
-    client_id: String,
+    /// OIDC: our client id there.
+    client_id: Option<String>,
     /// The directory that governs its people.
     directory: Option<String>,
     /// The directory of its claims, for mappings.
@@ -43,7 +50,7 @@ pub struct Connection {
     jit: bool,
     /// The role of people in no mapped group of its claims.
     default_role: Option<String>,
-    /// The claim that carries groups; `groups` if null.
+    /// The claim or attribute that carries groups; the usual one if null.
     groups_claim: Option<String>,
     /// Where its sessions act.
     environment: String,
@@ -53,20 +60,35 @@ pub struct Connection {
     confirmed: bool,
     /// Where a browser begins to sign in.
     login_url: String,
-    /// What the provider must have registered.
-    redirect_uri: String,
+    /// OIDC: what the provider must have registered.
+    redirect_uri: Option<String>,
+    /// SAML: our entity id.
+    entity_id: Option<String>,
+    /// SAML: where the provider posts its answers.
+    acs_url: Option<String>,
+    /// SAML: where the provider sends messages about the end of sessions.
+    logout_url: Option<String>,
+    /// SAML: our metadata, for the provider.
+    metadata_url: Option<String>,
+    /// SAML: the provider, what is set, and what should be looked after.
+    saml: Option<Saml>,
     /// When it was made.
     created_at: At,
 }
 
 impl Connection {
-    fn of(portcullis: &Portcullis, view: ConnectionView) -> Self {
+    /// As the API shows it.
+    #[must_use]
+    pub fn of(portcullis: &Portcullis, view: ConnectionView) -> Self {
         let c = view.connection;
+        let is_oidc = c.kind == ConnectionKind::Oidc;
+        let at = (!is_oidc).then(|| Addresses::of(portcullis.around(), c.id));
         Self {
             kind: c.kind.as_str(),
             name: c.name,
             issuer: c.issuer,
-            client_id: c.client_id,
+            client_id: is_oidc.then(|| c.client_id.clone()),
+            entity_id: (!is_oidc).then(|| c.client_id.clone()),
             directory: c.directory.map(|d| d.to_string()),
             claims_directory: c.claims_directory.to_string(),
             jit: c.jit_at.is_some(),
@@ -75,8 +97,12 @@ impl Connection {
             environment: c.environment.to_string(),
             domains: c.domains,
             confirmed: c.unconfirmed_at.is_none(),
-            login_url: portcullis.around().url(&format!("/sso/oidc/{}/login", c.id)),
-            redirect_uri: sign_in::oidc::redirect_uri(portcullis, c.id),
+            login_url: portcullis.around().url(&format!("/sso/{}/{}/login", c.kind.as_str(), c.id)),
+            redirect_uri: is_oidc.then(|| sign_in::oidc::redirect_uri(portcullis, c.id)),
+            acs_url: at.as_ref().map(|at| at.acs.clone()),
+            logout_url: at.as_ref().map(|at| at.logout.clone()),
+            metadata_url: at.map(|at| at.metadata),
+            saml: view.saml.map(|saml| Saml::of(saml, portcullis.now())),
             created_at: At(c.created_at),
             id: c.id.to_string(),
         }
@@ -87,7 +113,7 @@ impl Connection {
 #[derive(Clone, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewConnection {
-    /// `oidc`; `saml` comes later.
+    /// `oidc` or `saml`.
     kind: String,
     /// Its name for people.
     name: String,
@@ -97,10 +123,12 @@ pub struct NewConnection {
     client_id: Option<String>,
     /// OIDC: our client secret there. Kept sealed and never shown.
     client_secret: Option<String>,
-    /// SAML: where the provider's metadata is.
+    /// SAML: where the provider's metadata is. It is read daily.
     metadata_url: Option<String>,
-    /// SAML: the provider's metadata.
+    /// SAML: the provider's metadata itself, where it has no address.
     metadata_xml: Option<String>,
+    /// SAML: what is not as usual.
+    saml: Option<SettingsWish>,
     /// The directory that governs its people.
     directory: Option<String>,
     /// Whether a first sign-in may make a membership; not with `directory`.
@@ -109,7 +137,7 @@ pub struct NewConnection {
     /// The role of people in no mapped group of its claims.
     #[schemars(with = "Option<String>")]
     default_role: Option<Slug>,
-    /// The claim that carries groups; `groups` if absent.
+    /// The claim (SAML: the attribute) that carries groups; the usual one if absent.
     groups_claim: Option<String>,
     /// Where its sessions act; `production` if absent.
     #[schemars(with = "Option<String>")]
@@ -131,6 +159,12 @@ pub struct ConnectionPatch {
     client_id: Option<String>,
     /// Our client secret there: providers let secrets run out.
     client_secret: Option<String>,
+    /// SAML: where the provider's metadata is from now on.
+    metadata_url: Option<String>,
+    /// SAML: the provider's metadata from now on.
+    metadata_xml: Option<String>,
+    /// SAML: what changes of the settings.
+    saml: Option<SettingsWish>,
     /// The directory that governs its people; null for none.
     #[serde(default, deserialize_with = "present")]
     directory: Option<Option<String>>,
@@ -140,7 +174,7 @@ pub struct ConnectionPatch {
     #[schemars(with = "Option<String>")]
     #[serde(default, deserialize_with = "present")]
     default_role: Option<Option<Slug>>,
-    /// The claim that carries groups; null for `groups`.
+    /// The claim or attribute that carries groups; null for the usual one.
     #[serde(default, deserialize_with = "present")]
     groups_claim: Option<Option<String>>,
     /// Where its sessions act.
@@ -175,12 +209,13 @@ const REFUSALS: [&str; 4] =
 pub fn operations() -> Vec<Operation> {
     let see = Needs::Permission(ConnectionsRead);
     let write = Needs::Permission(ConnectionsWrite);
+    let metadata_codes: Vec<&'static str> = metadata::refusals().into_iter().map(|(code, _)| code).collect();
     vec![
         Operation::create(LIST, write, "Makes a connection and the directory of its claims.", create)
             .takes::<NewConnection>()
             .gives::<Connection>()
             .refuses(&REFUSALS)
-            .refuses(&["not_available"]),
+            .refuses(&metadata_codes),
         Operation::get(LIST, see, "Lists connections.", list).gives::<Page<Connection>>().paged(),
         Operation::get(ONE, see, "Shows a connection.", show).gives::<Connection>(),
         Operation::patch(
@@ -191,7 +226,8 @@ pub fn operations() -> Vec<Operation> {
         )
         .takes::<ConnectionPatch>()
         .gives::<Connection>()
-        .refuses(&REFUSALS),
+        .refuses(&REFUSALS)
+        .refuses(&metadata_codes),
         Operation::act(
             "/organizations/{org}/connections/{connection}/confirm",
             write,
@@ -218,21 +254,83 @@ fn required(field: &'static str, value: Option<&String>) -> Result<String, Servi
     value.cloned().ok_or_else(|| ServiceError::invalid(field, "is required for `oidc`"))
 }
 
+/// Refuses fields of the other kind by name: somebody who sends them expects something of them.
+fn only_for(kind: &str, fields: [(&'static str, bool); 3]) -> Result<(), ServiceError> {
+    match fields.into_iter().find(|(_, is_there)| *is_there) {
+        Some((field, _)) => Err(ServiceError::invalid(field, format!("belongs to `{kind}`"))),
+        None => Ok(()),
+    }
+}
+
+/// The fields of a body that belong to one kind of connection.
+struct OfKinds<'b> {
+    oidc: [(&'static str, Option<&'b String>); 3],
+    metadata: [(&'static str, Option<&'b String>); 2],
+    settings: Option<&'b SettingsWish>,
+}
+
+impl OfKinds<'_> {
+    fn check(&self, kind: ConnectionKind) -> Result<(), ServiceError> {
+        match kind {
+            ConnectionKind::Oidc => {
+                let [url, xml] = self.metadata.map(|(field, value)| (field, value.is_some()));
+                only_for("saml", [url, xml, ("saml", self.settings.is_some())])
+            }
+            ConnectionKind::Saml => {
+                only_for("oidc", self.oidc.map(|(field, value)| (field, value.is_some())))
+            }
+        }
+    }
+
+    /// Reads the metadata that the body names, if it names any.
+    async fn read(&self, portcullis: &Portcullis) -> Result<Option<Read>, ServiceError> {
+        let [(_, url), (_, xml)] = self.metadata;
+        match saml::source(url, xml)? {
+            Some(source) => Ok(Some(metadata::read(portcullis, &source).await?)),
+            None => Ok(None),
+        }
+    }
+}
+
 impl NewConnection {
-    fn wanted(&self) -> Result<Wanted, ServiceError> {
-        match self.kind.as_str() {
-            "oidc" => {}
-            "saml" => return Err(ServiceError::NotAvailable("kind:saml")),
-            _ => return Err(ServiceError::invalid("kind", "is `oidc` or `saml`")),
+    fn kind(&self) -> Result<ConnectionKind, ServiceError> {
+        let found = ConnectionKind::ALL.iter().find(|kind| kind.as_str() == self.kind);
+        let kind = *found.ok_or_else(|| ServiceError::invalid("kind", "is `oidc` or `saml`"))?;
+        self.of_kinds().check(kind)?;
+        Ok(kind)
+    }
+
+    fn of_kinds(&self) -> OfKinds<'_> {
+        OfKinds {
+            oidc: [
+                ("issuer", self.issuer.as_ref()),
+                ("client_id", self.client_id.as_ref()),
+                ("client_secret", self.client_secret.as_ref()),
+            ],
+            metadata: [
+                ("metadata_url", self.metadata_url.as_ref()),
+                ("metadata_xml", self.metadata_xml.as_ref()),
+            ],
+            settings: self.saml.as_ref(),
         }
-        if self.metadata_url.is_some() || self.metadata_xml.is_some() {
-            return Err(ServiceError::invalid("metadata_url", "belongs to `saml`"));
+    }
+
+    fn protocol(&self, read: Option<Read>) -> Result<Protocol, ServiceError> {
+        if self.kind()? == ConnectionKind::Saml {
+            let settings = self.saml.clone().unwrap_or_default().over(SamlSettings::default());
+            return Ok(Protocol::Saml(Box::new(SamlWish { read, settings })));
         }
-        Ok(Wanted {
-            name: self.name.clone(),
+        Ok(Protocol::Oidc {
             issuer: required("issuer", self.issuer.as_ref())?,
             client_id: required("client_id", self.client_id.as_ref())?,
             client_secret: Some(SecretString::from(required("client_secret", self.client_secret.as_ref())?)),
+        })
+    }
+
+    fn wanted(&self, read: Option<Read>) -> Result<Wanted, ServiceError> {
+        Ok(Wanted {
+            name: self.name.clone(),
+            protocol: self.protocol(read)?,
             directory: directory(self.directory.as_deref())?,
             newcomers: newcomers(self.jit),
             default_role: self.default_role.clone(),
@@ -244,26 +342,59 @@ impl NewConnection {
 }
 
 impl ConnectionPatch {
-    fn over(&self, before: &ConnectionView, directory: Option<Option<DirectoryId>>) -> Wanted {
+    fn of_kinds(&self) -> OfKinds<'_> {
+        OfKinds {
+            oidc: [
+                ("issuer", self.issuer.as_ref()),
+                ("client_id", self.client_id.as_ref()),
+                ("client_secret", self.client_secret.as_ref()),
+            ],
+            metadata: [
+                ("metadata_url", self.metadata_url.as_ref()),
+                ("metadata_xml", self.metadata_xml.as_ref()),
+            ],
+            settings: self.saml.as_ref(),
+        }
+    }
+
+    fn protocol(&self, before: &ConnectionView, read: Option<Read>) -> Protocol {
         let c = &before.connection;
-        Wanted {
+        match &before.saml {
+            Some(view) => {
+                let now = view.source.settings.clone();
+                let settings = match &self.saml {
+                    Some(wish) => wish.over(now),
+                    None => now,
+                };
+                Protocol::Saml(Box::new(SamlWish { read, settings }))
+            }
+            None => Protocol::Oidc {
+                issuer: self.issuer.clone().unwrap_or_else(|| c.issuer.clone()),
+                client_id: self.client_id.clone().unwrap_or_else(|| c.client_id.clone()),
+                client_secret: self.client_secret.clone().map(SecretString::from),
+            },
+        }
+    }
+
+    fn over(
+        &self,
+        before: &ConnectionView,
+        directory: Option<Option<DirectoryId>>,
+        read: Option<Read>,
+    ) -> Result<Wanted, ServiceError> {
+        let c = &before.connection;
+        self.of_kinds().check(c.kind)?;
+        Ok(Wanted {
             name: self.name.clone().unwrap_or_else(|| c.name.clone()),
-            issuer: self.issuer.clone().unwrap_or_else(|| c.issuer.clone()),
-            client_id: self.client_id.clone().unwrap_or_else(|| c.client_id.clone()),
-            client_secret: self.client_secret.clone().map(SecretString::from),
+            protocol: self.protocol(before, read),
             directory: directory.unwrap_or(c.directory),
             newcomers: self.jit.map_or_else(|| newcomers(c.jit_at.is_some()), newcomers),
             default_role: self.default_role.clone().unwrap_or_else(|| before.default_role.clone()),
             groups_claim: self.groups_claim.clone().unwrap_or_else(|| c.groups_claim.clone()),
             environment: self.environment.clone().unwrap_or_else(|| c.environment.clone()),
             domains: self.domains.clone().unwrap_or_else(|| c.domains.clone()),
-        }
+        })
     }
-}
-
-fn ground(portcullis: &Portcullis) -> Ground<'_> {
-    let around = portcullis.around();
-    Ground { sealing: &around.sealing, plain_http: around.limits.plain_http }
 }
 
 async fn create(
@@ -274,9 +405,18 @@ async fn create(
 ) -> Result<Created, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
     let (portcullis, wish) = (app.portcullis().clone(), body.value);
+    // What leaves the process, or takes a while, is done before anything is locked.
+    let (read, own) = match wish.kind()? {
+        ConnectionKind::Oidc => (None, None),
+        ConnectionKind::Saml => {
+            let read = wish.of_kinds().read(&portcullis).await?;
+            (read, Some(NewKey::generate(&portcullis).await?))
+        }
+    };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        let wanted = wish.wanted()?;
-        let made = connection::create(tx, moment, org, &caller, (ground(&portcullis), &wanted), cause)?;
+        let wanted = wish.wanted(read.clone())?;
+        let wished = (portcullis.around(), &wanted, own.as_ref());
+        let made = connection::create(tx, moment, org, &caller, wished, cause)?;
         Ok(Connection::of(&portcullis, made))
     })
     .await
@@ -294,7 +434,11 @@ async fn list(
     Ok(Json(Page::of(items, limit, |c: &Connection| c.id.clone())))
 }
 
-fn named(scope: &Scope, text: &str) -> Result<(OrganizationId, ConnectionId), ServiceError> {
+/// The connection that a path names, in the organization that it names.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn named(scope: &Scope, text: &str) -> Result<(OrganizationId, ConnectionId), ServiceError> {
     Ok((scope.organization.id, id(text, NOUN)?))
 }
 
@@ -321,11 +465,15 @@ async fn change(
         None => None,
     };
     let portcullis = app.portcullis().clone();
+    // Nothing is fetched for what is not there, or of another kind.
+    let found = portcullis.read(move |tx, _| connection::find(tx, at.0, at.1)).await?;
+    patch.of_kinds().check(found.connection.kind)?;
+    let read = patch.of_kinds().read(&portcullis).await?;
     let changed = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
-            let over = |before: &ConnectionView| patch.over(before, governing);
-            connection::update(tx, moment, at, &caller, (ground(&portcullis), over), cause)
+            let over = |before: &ConnectionView| patch.over(before, governing, read.clone());
+            connection::update(tx, moment, at, &caller, (portcullis.around(), over), cause)
         })
         .await?;
     Ok(Json(Connection::of(app.portcullis(), changed)))

@@ -19,6 +19,7 @@ pub mod organization;
 mod receipt;
 mod review;
 pub mod role;
+mod saml;
 mod service_key;
 pub mod team;
 mod token;
@@ -58,6 +59,7 @@ pub fn operations() -> Vec<Operation> {
         receipt::operations(),
         review::operations(),
         role::operations(),
+        saml::operations(),
         service_key::operations(),
         team::operations(),
         token::operations(),

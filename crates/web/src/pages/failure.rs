@@ -19,7 +19,10 @@ fn words(error: &ServiceError) -> String {
                  administrator finds the reason under the request id."
                     .to_owned()
             }
-            SignInRefusal::State | SignInRefusal::TooLate | SignInRefusal::ConnectionChanged => {
+            SignInRefusal::State
+            | SignInRefusal::TooLate
+            | SignInRefusal::Replayed
+            | SignInRefusal::ConnectionChanged => {
                 "This sign-in was not begun in this browser, was finished already, or took too long. Begin again."
                     .to_owned()
             }

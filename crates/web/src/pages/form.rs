@@ -24,6 +24,8 @@ pub struct Guest {
     pub visitor: Visitor,
     /// The binding value.
     pub browser: String,
+    /// The value that binds a sign-in which comes back by a form of somebody else's page, if there is one.
+    pub crossing: Option<String>,
 }
 
 impl Guest {
@@ -39,7 +41,7 @@ impl Guest {
             source: Source::of(&parts.extensions).0,
             request,
         };
-        Self { visitor, browser }
+        Self { visitor, browser, crossing: cookie::crossing(app, &parts.headers) }
     }
 }
 

@@ -66,7 +66,7 @@ fn standing(all: &[(SessionView, Vec<Connection>)]) -> Markup {
                     button.second type="submit" { "Sign out of " (view.organization_slug) }
                 }
                 @for connection in connections {
-                    form method="post" action={ "/sso/oidc/" (connection.id) "/link" } {
+                    form method="post" action={ "/sso/" (connection.kind.as_str()) "/" (connection.id) "/link" } {
                         button.second type="submit" { "Link " (connection.name) }
                     }
                 }

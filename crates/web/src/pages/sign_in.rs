@@ -10,15 +10,16 @@ use maud::{Markup, html};
 use portcullis_domain::connection::Connection;
 use portcullis_domain::text::email_key;
 use portcullis_service::local::{self, Choice, SignedIn};
-use portcullis_service::session::{self, Opened, SignOut};
+use portcullis_service::saml::logout;
+use portcullis_service::session::{Opened, SignOut};
 use portcullis_service::sign_in::return_path;
 use portcullis_service::{ServiceError, connection};
-use portcullis_store::Priority;
 use secrecy::SecretString;
 use serde::Deserialize;
 
 use super::form::{Guest, OwnForm};
 use super::{Forms, failure, onward, page};
+use crate::sso::saml::sent;
 use crate::{App, cookie, error};
 
 /// What the sign-in page is asked with.
@@ -73,7 +74,7 @@ fn form(shown: &Shown<'_>) -> Markup {
             @for connection in shown.connections {
                 p {
                     a.button href={
-                        "/sso/oidc/" (connection.id) "/login?"
+                        "/sso/" (connection.kind.as_str()) "/" (connection.id) "/login?"
                         (encoded(&[("login_hint", email), ("return_to", shown.return_to)]))
                     } { "Continue with " (connection.name) }
                 }
@@ -210,17 +211,14 @@ pub async fn sign_out(State(app): State<App>, form: OwnForm<Leaving>) -> Respons
         Some(Ok(id)) => SignOut::One(id),
         Some(Err(_)) => return failure::of(&ServiceError::NotFound("session"), request),
     };
-    let presented = visitor.presented;
-    let kept = app
-        .portcullis()
-        .write(Priority::OffBoarding, move |tx, moment| {
-            session::sign_out(tx, moment, &presented, which, request)
-        })
-        .await;
-    match kept {
-        Ok(kept) => {
-            let next = if kept.is_empty() { "/login" } else { "/" };
-            onward(next, [cookie::set_sessions(&app, &kept)])
+    match logout::sign_out(app.portcullis(), visitor.presented, which, request).await {
+        Ok(out) => {
+            let cookies = [cookie::set_sessions(&app, &out.kept)];
+            match out.onward {
+                // Ours has ended; the provider's ends when the browser comes by there.
+                Some(message) => sent(message, "Sign out at your identity provider", cookies),
+                None => onward(if out.kept.is_empty() { "/login" } else { "/" }, cookies),
+            }
         }
         Err(error) => failure::of(&error, request),
     }

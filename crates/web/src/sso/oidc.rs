@@ -4,20 +4,14 @@ use axum::Router;
 use axum::extract::{Path, Query, RawQuery, State};
 use axum::response::Response;
 use axum::routing::{get, post};
-use portcullis_domain::id::ConnectionId;
-use portcullis_service::refusal::SignInRefusal;
+use portcullis_service::ServiceError;
 use portcullis_service::sign_in::{Wish, oidc};
-use portcullis_service::{ServiceError, session};
-use portcullis_store::connection;
-use serde::Deserialize;
 
+use super::{Begin, MAX_HINT, Nothing, id, linking};
 use crate::pages::form::{Guest, OwnForm};
 use crate::pages::sign_in::arrived;
 use crate::pages::{failure, onward};
 use crate::{App, cookie};
-
-/// The longest hint of who signs in, in bytes: an address.
-const MAX_HINT: usize = 254;
 
 /// The routes.
 pub fn routes() -> Router<App> {
@@ -25,21 +19,6 @@ pub fn routes() -> Router<App> {
         .route("/sso/oidc/{connection}/login", get(login))
         .route("/sso/oidc/{connection}/callback", get(callback))
         .route("/sso/oidc/{connection}/link", post(link))
-}
-
-/// What a sign-in is begun with.
-#[derive(Debug, Deserialize)]
-struct Begin {
-    login_hint: Option<String>,
-    return_to: Option<String>,
-}
-
-/// The form that links a connection has no fields: whose it is follows from the session.
-#[derive(Debug, Deserialize)]
-struct Nothing {}
-
-fn id(text: &str) -> Result<ConnectionId, ServiceError> {
-    text.parse().map_err(|_| ServiceError::NotFound("connection"))
 }
 
 async fn leave(app: &App, guest: &Guest, connection: &str, wish: Wish) -> Result<Response, ServiceError> {
@@ -86,19 +65,9 @@ async fn callback(
 async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<Nothing>) -> Response {
     let guest = form.guest;
     let request = guest.visitor.request;
-    let presented = guest.visitor.presented.clone();
     let begun = async {
         let connection = id(&text)?;
-        let own = app
-            .portcullis()
-            .read(move |tx, now| {
-                let found = connection::find_by_id(tx, connection)?;
-                let organization = found.ok_or(ServiceError::NotFound("connection"))?.organization;
-                let sessions = session::list(tx, &presented, now)?;
-                let own = sessions.into_iter().find(|s| s.organization == organization);
-                Ok(own.ok_or(SignInRefusal::LinkingSessionOver)?.membership)
-            })
-            .await?;
+        let own = linking(&app, connection, guest.visitor.presented.clone()).await?;
         let wish = Wish {
             return_to: None,
             login_hint: None,

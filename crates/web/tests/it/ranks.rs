@@ -131,6 +131,52 @@ async fn a_change_of_issuer_or_keys_below_owner_waits_for_an_owner_and_no_other_
     }
 }
 
+/// Metadata of a provider of SAML with a key that was made for it.
+fn metadata() -> String {
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use base64::Engine as _;
+    use portcullis_saml::key::{Issue, OwnKey};
+    let pair = KeyPair::generate(KeySize::Rsa2048).unwrap();
+    let issue =
+        Issue { name: "idp", serial: &[7; 16], not_before_s: 1_700_000_000, not_after_s: 2_000_000_000 };
+    let key = OwnKey::self_signed(&OwnKey::pkcs8_of(&pair).unwrap(), &issue).unwrap();
+    let certificate = base64::engine::general_purpose::STANDARD.encode(key.certificate().der());
+    format!(
+        r#"<EntityDescriptor xmlns="urn:oasis:names:tc:SAML:2.0:metadata" entityID="https://idp.example"><IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><KeyDescriptor><KeyInfo xmlns="http://www.w3.org/2000/09/xmldsig#"><X509Data><X509Certificate>{certificate}</X509Certificate></X509Data></KeyInfo></KeyDescriptor><SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example/sso"/></IDPSSODescriptor></EntityDescriptor>"#
+    )
+}
+
+#[tokio::test]
+async fn what_a_connection_of_saml_believes_below_owner_waits_for_an_owner_and_from_below_automation_not_at_all()
+ {
+    let scene = Scene::new();
+    let permissions = json!(["connections.read", "connections.write"]);
+    let below = ranked(&scene, "steward", 650, permissions).await;
+    let (first, second) = (metadata(), metadata());
+    let body = |xml: &str| json!({ "kind": "saml", "name": "S", "metadata_xml": xml });
+    refused(scene.as_of(&below, "POST", CONNECTIONS, body(&first)).await, 403, "above_own_rank");
+    let made = scene.made(CONNECTIONS, body(&first)).await;
+    assert_eq!(made["confirmed"], true);
+    let one = format!("{CONNECTIONS}/{}", id(&made));
+    let fingerprint = made["saml"]["certificates"][0]["fingerprint"].as_str().unwrap().to_owned();
+    let decide = |verb: &str| format!("{one}/certificates/{fingerprint}/{verb}");
+    for change in [json!({ "metadata_xml": second }), json!({ "saml": { "email_attribute": "nickname" } })] {
+        refused(scene.as_of(&below, "PATCH", &one, change.clone()).await, 403, "above_own_rank");
+        let (status, changed) = scene.as_of(&scene.admin, "PATCH", &one, change).await;
+        assert_eq!((status, &changed["confirmed"]), (200, &json!(false)), "{changed}");
+        let (status, confirmed) =
+            scene.as_of(&scene.owner, "POST", &format!("{one}/confirm"), Value::Null).await;
+        assert_eq!((status, &confirmed["confirmed"]), (200, &json!(true)), "{confirmed}");
+    }
+    let (status, retired) = scene.as_of(&below, "POST", &decide("retire"), Value::Null).await;
+    assert_eq!((status, &retired["state"]), (200, &json!("retired")), "whoever trusts less opens nothing");
+    refused(scene.as_of(&below, "POST", &decide("accept"), Value::Null).await, 403, "above_own_rank");
+    let (status, accepted) = scene.as_of(&scene.admin, "POST", &decide("accept"), Value::Null).await;
+    assert_eq!((status, &accepted["state"]), (200, &json!("trusted")), "{accepted}");
+    let (_, shown) = scene.as_of(&scene.owner, "GET", &one, Value::Null).await;
+    assert_eq!(shown["confirmed"], false, "an accepted certificate waits for an owner");
+}
+
 #[tokio::test]
 async fn a_directory_gives_no_role_above_whoever_sets_it() {
     let scene = Scene::new();

@@ -161,11 +161,6 @@ async fn a_connection_is_made_shown_changed_and_deleted() {
     assert_eq!(changed["jit"], true, "what is absent stays");
     let list = "/organizations/acme/connections";
     let refused = [
-        (
-            json!({ "kind": "saml", "name": "S", "metadata_url": "https://idp.example/md" }),
-            422,
-            "not_available",
-        ),
         (json!({ "kind": "ldap", "name": "S" }), 400, "invalid_field"),
         (json!({ "kind": "oidc", "name": "S", "colour": "red" }), 400, "unknown_field"),
         (

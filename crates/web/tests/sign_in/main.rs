@@ -11,4 +11,12 @@ mod people;
 #[cfg(test)]
 mod ranks;
 #[cfg(test)]
+mod saml;
+#[cfg(test)]
+mod saml_idp;
+#[cfg(test)]
+mod saml_logout;
+#[cfg(test)]
+mod saml_trust;
+#[cfg(test)]
 mod world;

@@ -39,14 +39,14 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::{AuthenticatorKind, User};
 
 use super::maps::Maps;
-use super::{Dice, Kind};
+use super::{Dice, Kind, saml};
 use crate::database::{NOW, Seeded};
 use crate::fixture::{fresh, slug};
 
 /// How many names there are of each kind, so that they meet.
 const NAMES: usize = 9;
 
-fn moment(dice: &mut Dice) -> Timestamp {
+pub(crate) fn moment(dice: &mut Dice) -> Timestamp {
     NOW.plus_s(i64::try_from(dice.below(10_000)).unwrap())
 }
 
@@ -54,12 +54,12 @@ fn perhaps<T>(dice: &mut Dice, value: T) -> Option<T> {
     (!dice.one_in(3)).then_some(value)
 }
 
-fn perhaps_at(dice: &mut Dice) -> Option<Timestamp> {
+pub(crate) fn perhaps_at(dice: &mut Dice) -> Option<Timestamp> {
     let at = moment(dice);
     perhaps(dice, at)
 }
 
-fn perhaps_word(dice: &mut Dice) -> Option<String> {
+pub(crate) fn perhaps_word(dice: &mut Dice) -> Option<String> {
     let word = word(dice);
     perhaps(dice, word)
 }
@@ -69,7 +69,7 @@ fn perhaps_address(dice: &mut Dice) -> Option<String> {
     perhaps(dice, address)
 }
 
-fn word(dice: &mut Dice) -> String {
+pub(crate) fn word(dice: &mut Dice) -> String {
     format!("Word {} — é", dice.below(1000))
 }
 
@@ -528,6 +528,11 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             ConnectionChange::Create(Box::new(set_up(maps, dice, new))).into()
         }
         Kind::ConnectionUpdate => ConnectionChange::Update(Box::new(set_up(maps, dice, connection?))).into(),
+        Kind::ConnectionSaml => ConnectionChange::SetSaml(Box::new(saml::source(dice, &connection?))).into(),
+        Kind::ConnectionCertificate => {
+            ConnectionChange::PutCertificate(Box::new(saml::certificate(dice, &connection?))).into()
+        }
+        Kind::ConnectionKey => ConnectionChange::PutKey(Box::new(saml::key(dice, &connection?))).into(),
         Kind::ConnectionDelete => ConnectionChange::Delete(connection?.id).into(),
         Kind::LinkCreate => {
             let connection = connection?;

@@ -40,6 +40,7 @@ use portcullis_store::{
 };
 
 use super::holds::Holds;
+use super::saml::Believed;
 use crate::home::row_of;
 
 /// More than a run makes of anything.
@@ -57,6 +58,8 @@ pub(crate) struct Maps {
     pub(crate) members: BTreeMap<MembershipId, Membership>,
     pub(crate) directories: BTreeMap<DirectoryId, Directory>,
     pub(crate) google: BTreeMap<DirectoryId, GoogleSource>,
+    pub(crate) believed: Believed,
+    pub(crate) former_connections: BTreeSet<ConnectionId>,
     pub(crate) told: BTreeMap<DirectoryUserId, DirectoryUser>,
     pub(crate) facets: BTreeMap<DirectoryUserId, BTreeSet<Facet>>,
     pub(crate) groups: BTreeMap<DirectoryGroupId, DirectoryGroup>,
@@ -84,7 +87,7 @@ pub(crate) struct Maps {
 /// What the store must answer: how many tokens ended, or that it refuses.
 pub(crate) type Answer = Result<u64, ()>;
 
-fn shown(noun: &str, thing: &impl Debug) -> String {
+pub(crate) fn shown(noun: &str, thing: &impl Debug) -> String {
     format!("{noun} {thing:?}")
 }
 
@@ -463,11 +466,16 @@ impl Maps {
     }
 
     fn connection(&mut self, change: &ConnectionChange) {
+        self.believed.change(change);
         match change {
             ConnectionChange::Create(c) | ConnectionChange::Update(c) => {
                 self.connections.insert(c.id, (**c).clone());
             }
+            ConnectionChange::SetSaml(_)
+            | ConnectionChange::PutCertificate(_)
+            | ConnectionChange::PutKey(_) => {}
             ConnectionChange::Delete(id) => {
+                self.former_connections.insert(*id);
                 self.connections.remove(id);
                 self.links.retain(|(connection, _), _| connection != id);
             }
@@ -655,6 +663,7 @@ impl Maps {
         lines.extend(self.members.values().map(|m| shown("names", &(m.id, self.identifiers(m)))));
         lines.extend(self.directories.values().map(|d| shown("directory", d)));
         lines.extend(self.google.values().map(|g| shown("google", g)));
+        lines.extend(self.believed.view());
         lines.extend(self.told.values().map(|t| shown("told", t)));
         for (of, facets) in &self.facets {
             lines.extend(facets.iter().map(|facet| shown("facet", &(of, facet))));
@@ -705,6 +714,9 @@ impl Maps {
             lines.extend(directory::list(tx, org, None, ALL)?.iter().map(|d| shown("directory", d)));
             for id in self.directories.keys().chain(&self.former_directories) {
                 lines.extend(google::source(tx, org, *id)?.iter().map(|g| shown("google", g)));
+            }
+            for id in self.connections.keys().chain(&self.former_connections) {
+                lines.extend(Believed::stored(tx, org, *id)?);
             }
             lines.extend(connection::list(tx, org, None, ALL)?.iter().map(|c| shown("connection", c)));
             lines.extend(mapping::list(tx, org, None, None, ALL)?.iter().map(|m| shown("mapping", m)));

@@ -1,0 +1,262 @@
+//! SAML as the protocol of a connection: what it believes, what it signs with, and what an administrator is warned of.
+//!
+//! - [`metadata`]: the provider's metadata, read when it is named, once a day, and after a signature of an unknown key;
+//! - [`certificate`]: whose signatures count;
+//! - [`key`]: our own keys, with overlap;
+//! - [`assertion`]: what a verified assertion says of a person;
+//! - [`settings`], [`wish`]: what an administrator wants of it;
+//! - [`logout`]: the end of sessions, in both directions.
+//!
+//! The way in is [`crate::sign_in::saml`]; the rules of the protocol are the `saml` crate's.
+
+pub mod assertion;
+pub mod certificate;
+pub mod key;
+pub mod logout;
+pub mod metadata;
+pub mod settings;
+pub mod wish;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_domain::Timestamp;
+use portcullis_domain::connection::Connection;
+use portcullis_domain::id::ConnectionId;
+use portcullis_domain::saml::{
+    CertificateState, SamlBinding, SamlCertificate, SamlKey, SamlKeyState, SamlSource,
+};
+use portcullis_saml::binding::Binding;
+use portcullis_saml::certificate::Certificate;
+use portcullis_saml::key::OwnKey;
+use portcullis_saml::refusal::Refusal as SamlRefusal;
+use portcullis_saml::request::MessageId;
+use portcullis_saml::sp_metadata::{RequestSigning, ServiceProvider, sp_metadata};
+use portcullis_store::saml_refresh::SamlRefresh;
+use portcullis_store::{StoreError, Tx, connection, saml, saml_refresh};
+
+use crate::refusal::SignInRefusal;
+use crate::{Moment, Portcullis, ServiceError, Surroundings};
+
+/// Days before the end of a certificate at which an administrator is told, each time once more.
+pub const WARNED_AT_DAYS: [i64; 4] = [30, 14, 7, 1];
+/// Seconds for which our own metadata may be kept by a provider.
+const METADATA_GOOD_FOR_S: i64 = 7 * 24 * 3_600;
+const DAY_S: i64 = 24 * 3_600;
+
+/// The addresses of a connection of SAML at this server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Addresses {
+    /// Where a browser begins.
+    pub login: String,
+    /// Where answers are posted.
+    pub acs: String,
+    /// Where messages about the end of sessions go.
+    pub logout: String,
+    /// Where our metadata is; also our entity id.
+    pub metadata: String,
+}
+
+impl Addresses {
+    /// Those of that connection. Each has its own, so that no answer is taken for another connection's.
+    #[must_use]
+    pub fn of(around: &Surroundings, id: ConnectionId) -> Self {
+        let at = |end: &str| around.url(&format!("/sso/saml/{id}/{end}"));
+        Self { login: at("login"), acs: at("acs"), logout: at("slo"), metadata: at("metadata") }
+    }
+}
+
+/// What a connection of SAML believes and has, as an administrator sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SamlView {
+    /// The provider and what was set.
+    pub source: SamlSource,
+    /// Its certificates, whatever their state.
+    pub certificates: Vec<SamlCertificate>,
+    /// Our keys, whatever their state.
+    pub keys: Vec<SamlKey>,
+    /// How the reading of its metadata stands; `None` if it was given as a document.
+    pub refresh: Option<SamlRefresh>,
+}
+
+/// What an administrator should look after, each with a stable code.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Warning {
+    /// The code.
+    pub code: &'static str,
+    /// What is the matter and what to do about it.
+    pub message: String,
+}
+
+impl SamlView {
+    /// What is kept of that connection.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`]; also if the connection has no source.
+    pub fn find(tx: &mut Tx<'_>, of: &Connection) -> Result<Self, ServiceError> {
+        let source = saml::source(tx, of.organization, of.id)?
+            .ok_or_else(|| inconsistent("a connection of SAML has no source"))?;
+        Ok(Self {
+            source,
+            certificates: saml::certificates(tx, of.organization, of.id)?,
+            keys: saml::keys(tx, of.organization, of.id)?,
+            refresh: saml_refresh::find(tx, of.id)?,
+        })
+    }
+
+    /// The certificates whose signatures count.
+    pub fn trusted(&self) -> impl Iterator<Item = &SamlCertificate> {
+        self.certificates.iter().filter(|c| c.state == CertificateState::Trusted)
+    }
+
+    /// What should be looked after at that moment.
+    #[must_use]
+    pub fn warnings(&self, now: Timestamp) -> Vec<Warning> {
+        let mut warnings = Vec::new();
+        for certificate in self.trusted() {
+            if let Some(days) = due_days(certificate.not_after, now) {
+                warnings.push(expires("certificate_expires", &certificate.fingerprint, days));
+            }
+        }
+        for key in self.keys.iter().filter(|k| k.state.is_published()) {
+            if let Some(days) = due_days(key.not_after, now) {
+                warnings.push(expires("key_expires", &key.fingerprint, days));
+            }
+        }
+        if self.certificates.iter().any(|c| c.state == CertificateState::Offered) {
+            let message = "the provider's metadata names a certificate that nobody accepted yet";
+            warnings.push(Warning { code: "certificate_offered", message: message.to_owned() });
+        }
+        if let Some(until) = self.source.settings.sha1_until.filter(|until| *until > now) {
+            let message =
+                format!("signatures with SHA-1, which can be forged, are taken until {}", until.rfc3339());
+            warnings.push(Warning { code: "sha1_accepted", message });
+        }
+        if let Some(refresh) = self.refresh.as_ref().filter(|r| r.failures > 0) {
+            let why = refresh.error_message.clone().unwrap_or_default();
+            let message =
+                format!("the provider's metadata could not be read {} times: {why}", refresh.failures);
+            warnings.push(Warning { code: "metadata_stale", message });
+        }
+        warnings
+    }
+}
+
+/// How many days are left, if so few that somebody is told; negative if none.
+fn due_days(not_after: Timestamp, now: Timestamp) -> Option<i64> {
+    let days = not_after.seconds_since(now).div_euclid(DAY_S);
+    WARNED_AT_DAYS.iter().any(|at| days <= *at).then_some(days)
+}
+
+fn expires(code: &'static str, fingerprint: &str, days: i64) -> Warning {
+    let short = fingerprint.get(..16).unwrap_or(fingerprint);
+    let message = if days < 0 {
+        format!("`{short}…` ran out {} days ago: retire it once another one is in use", -days)
+    } else {
+        format!("`{short}…` runs out in {days} days: have another one in place before")
+    };
+    Warning { code, message }
+}
+
+/// Everything that an exchange with the provider of a connection needs, opened.
+pub(crate) struct Setup {
+    /// The connection.
+    pub(crate) connection: Connection,
+    /// What it believes and has.
+    pub(crate) view: SamlView,
+    /// The certificates that count.
+    pub(crate) trusted: Vec<Certificate>,
+    /// Our keys that are published, the one that signs first.
+    pub(crate) keys: Vec<OwnKey>,
+    /// Its addresses here.
+    pub(crate) at: Addresses,
+}
+
+impl Setup {
+    /// The setup of the connection of SAML that a URL names.
+    pub(crate) async fn load(portcullis: &Portcullis, id: ConnectionId) -> Result<Self, ServiceError> {
+        let found = portcullis
+            .read(move |tx, _| {
+                let found = connection::find_by_id(tx, id)?;
+                let of_saml = found.filter(|c| c.kind == portcullis_domain::connection::ConnectionKind::Saml);
+                let connection = of_saml.ok_or(ServiceError::NotFound("connection"))?;
+                let view = SamlView::find(tx, &connection)?;
+                Ok((connection, view))
+            })
+            .await?;
+        Self::open(portcullis.around(), found)
+    }
+
+    fn open(around: &Surroundings, (connection, view): (Connection, SamlView)) -> Result<Self, ServiceError> {
+        let trusted = view.trusted().map(opened).collect::<Result<Vec<_>, _>>()?;
+        let mut published: Vec<&SamlKey> = view.keys.iter().filter(|k| k.state.is_published()).collect();
+        published.sort_by_key(|k| (k.state != SamlKeyState::Signing, k.created_at));
+        let keys =
+            published.into_iter().map(|k| key::open(&around.sealing, k)).collect::<Result<Vec<_>, _>>()?;
+        let at = Addresses::of(around, connection.id);
+        Ok(Self { connection, view, trusted, keys, at })
+    }
+
+    /// The key that signs what we send, if requests are signed.
+    pub(crate) fn signer(&self) -> Option<&OwnKey> {
+        let signed =
+            self.view.source.settings.sign_requests || self.view.source.provider.wants_signed_requests;
+        self.keys.first().filter(|_| signed)
+    }
+
+    /// Whether trust is what it was when this was loaded: whose signatures count, and under which rules.
+    pub(crate) fn still_holds(&self, tx: &mut Tx<'_>) -> Result<bool, ServiceError> {
+        let of = &self.connection;
+        let source = saml::source(tx, of.organization, of.id)?;
+        let certificates = saml::certificates(tx, of.organization, of.id)?;
+        Ok(source.as_ref() == Some(&self.view.source) && certificates == self.view.certificates)
+    }
+}
+
+fn opened(certificate: &SamlCertificate) -> Result<Certificate, ServiceError> {
+    let der = STANDARD.decode(&certificate.der).map_err(|_| inconsistent("a certificate is not base64"))?;
+    Certificate::from_der(&der).map_err(|e| inconsistent(&format!("a kept certificate: {e}")))
+}
+
+pub(crate) const fn binding(of: SamlBinding) -> Binding {
+    match of {
+        SamlBinding::Redirect => Binding::Redirect,
+        SamlBinding::Post => Binding::Post,
+    }
+}
+
+pub(crate) fn inconsistent(what: &str) -> ServiceError {
+    ServiceError::Store(StoreError::Inconsistent(what.to_owned()))
+}
+
+/// A refusal of the protocol, as a sign-in tells it.
+pub(crate) fn broken(refusal: &SamlRefusal) -> ServiceError {
+    SignInRefusal::Protocol(Box::new(refusal.broken().into())).into()
+}
+
+/// Our metadata of a connection, for its provider.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn own_metadata(portcullis: &Portcullis, id: ConnectionId) -> Result<String, ServiceError> {
+    let setup = Setup::load(portcullis, id).await?;
+    let certificates: Vec<&Certificate> = setup.keys.iter().map(OwnKey::certificate).collect();
+    let mut moment = portcullis.moment();
+    let signed = setup.signer().is_some();
+    let description = ServiceProvider {
+        entity_id: &setup.connection.client_id,
+        acs_url: &setup.at.acs,
+        logout_url: setup.view.source.provider.logout.as_ref().map(|_| setup.at.logout.as_str()),
+        signing: &certificates,
+        encryption: &certificates,
+        requests: if signed { RequestSigning::Signed } else { RequestSigning::Unsigned },
+        valid_until_s: Some(moment.now.plus_s(METADATA_GOOD_FOR_S).seconds()),
+    };
+    let id = message_id(&mut moment);
+    sp_metadata(&description, &id, setup.signer()).map_err(|e| inconsistent(&format!("our metadata: {e}")))
+}
+
+pub(crate) fn message_id(moment: &mut Moment) -> MessageId {
+    let mut bytes = [0_u8; 20];
+    moment.random.fill(&mut bytes);
+    MessageId::from_random(&bytes)
+}

@@ -1,0 +1,217 @@
+//! Our own keys at a connection, with overlap: a new one is published first, then it signs, then the former one goes.
+//!
+//! A provider that is handed our metadata by a person knows a new key only when that person comes by. So nothing
+//! changes by itself: a key is made (`next`), put to use (`signing`, and the one before becomes `former`), retired.
+
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::ConnectionChange;
+use portcullis_domain::connection::Connection;
+use portcullis_domain::id::{ConnectionId, OrganizationId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::saml::{SamlKey, SamlKeyState};
+use portcullis_domain::{Random, Timestamp};
+use portcullis_saml::key::{Issue, OwnKey};
+use portcullis_store::db::Lock;
+use portcullis_store::{Tx, apply};
+use serde_json::json;
+use zeroize::Zeroizing;
+
+use super::{SamlView, inconsistent};
+use crate::sealing::SealingKey;
+use crate::{Moment, Portcullis, ServiceError};
+
+/// The most keys of a connection that are published at once: the former, the one that signs, the next, and one more.
+pub const MAX_PUBLISHED: usize = 4;
+/// The most keys of a connection that are remembered, retired ones among them.
+const MAX_REMEMBERED: usize = 60;
+/// Days for which a key's certificate is good: longer than between two rotations, short enough that one comes.
+const GOOD_FOR_DAYS: i64 = 3 * 365;
+/// Seconds by which a certificate begins before it was made, for providers whose clocks are behind.
+const BEGINS_BEFORE_S: i64 = 3_600;
+/// What audit events call it.
+const NOUN: &str = "connection";
+
+/// A key that was made and is kept nowhere yet. It is made before the transaction that keeps it, which takes a while.
+#[derive(Clone)]
+pub struct NewKey {
+    pkcs8: Zeroizing<Vec<u8>>,
+    certificate: Vec<u8>,
+    fingerprint: String,
+    not_after: Timestamp,
+}
+
+fn place(connection: ConnectionId, fingerprint: &str) -> String {
+    format!("saml_keys.private:{connection}:{fingerprint}")
+}
+
+impl NewKey {
+    /// Makes a key on a thread where it holds nobody up.
+    ///
+    /// RSA, because providers encrypt for nothing else; of its randomness the library has its own source, which no
+    /// caller can stand in for.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the library makes none.
+    pub async fn generate(portcullis: &Portcullis) -> Result<Self, ServiceError> {
+        let mut moment = portcullis.moment();
+        let name = portcullis.around().public_url.host_str().unwrap_or("portcullis").to_owned();
+        let mut serial = [0_u8; 16];
+        moment.random.fill(&mut serial);
+        let now = moment.now;
+        let made = tokio::task::spawn_blocking(move || make(&name, &serial, now)).await;
+        made.unwrap_or_else(|_| Err(inconsistent("the thread that makes a key ended")))
+    }
+
+    /// The key as a row of that connection.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if it cannot be sealed.
+    pub(crate) fn kept(
+        &self,
+        of: &Connection,
+        (sealing, random): (&SealingKey, &mut dyn Random),
+        (state, now): (SamlKeyState, Timestamp),
+    ) -> Result<SamlKey, ServiceError> {
+        let sealed = sealing.seal(random, &place(of.id, &self.fingerprint), &self.pkcs8);
+        Ok(SamlKey {
+            connection: of.id,
+            organization: of.organization,
+            fingerprint: self.fingerprint.clone(),
+            certificate: STANDARD.encode(&self.certificate),
+            private_sealed: sealed.map_err(|e| inconsistent(&e.to_string()))?,
+            state,
+            not_after: self.not_after,
+            created_at: now,
+        })
+    }
+}
+
+fn make(name: &str, serial: &[u8; 16], now: Timestamp) -> Result<NewKey, ServiceError> {
+    let failed = |e: &dyn std::fmt::Display| inconsistent(&format!("a key of SAML: {e}"));
+    let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|e| failed(&e))?;
+    let pkcs8 = OwnKey::pkcs8_of(&pair).map_err(|e| failed(&e))?;
+    let not_after = now.plus_s(GOOD_FOR_DAYS * 24 * 3_600);
+    let issue = Issue {
+        name,
+        serial,
+        not_before_s: now.plus_s(-BEGINS_BEFORE_S).seconds(),
+        not_after_s: not_after.seconds(),
+    };
+    let key = OwnKey::self_signed(&pkcs8, &issue).map_err(|e| failed(&e))?;
+    let certificate = key.certificate();
+    Ok(NewKey {
+        certificate: certificate.der().to_vec(),
+        fingerprint: hex::encode(certificate.sha256()),
+        not_after,
+        pkcs8,
+    })
+}
+
+/// A kept key, opened.
+pub(crate) fn open(sealing: &SealingKey, key: &SamlKey) -> Result<OwnKey, ServiceError> {
+    let place = place(key.connection, &key.fingerprint);
+    let pkcs8 = sealing.open(&place, &key.private_sealed).map_err(|e| inconsistent(&e.to_string()))?;
+    let certificate =
+        STANDARD.decode(&key.certificate).map_err(|_| inconsistent("a certificate is not base64"))?;
+    OwnKey::new(&pkcs8, &certificate).map_err(|e| inconsistent(&format!("a kept key: {e}")))
+}
+
+fn event(action: Action, key: &SamlKey) -> EventDraft {
+    EventDraft::new(action, Target::new(NOUN, key.connection))
+        .with(json!({ "fingerprint": key.fingerprint, "not_after": key.not_after.rfc3339() }))
+}
+
+fn find(
+    tx: &mut Tx<'_>,
+    (organization, id): (OrganizationId, ConnectionId),
+) -> Result<(Connection, SamlView), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    super::certificate::find(tx, (organization, id))
+}
+
+fn known<'v>(view: &'v SamlView, fingerprint: &str) -> Result<&'v SamlKey, ServiceError> {
+    view.keys.iter().find(|k| k.fingerprint == fingerprint).ok_or(ServiceError::NotFound("key"))
+}
+
+/// Keeps another key: published from now on, so that the provider knows it before it signs.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] if too many are published.
+pub fn add(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    at: (OrganizationId, ConnectionId),
+    (sealing, key): (&SealingKey, &NewKey),
+    cause: Cause,
+) -> Result<SamlKey, ServiceError> {
+    let (of, view) = find(tx, at)?;
+    let published = view.keys.iter().filter(|k| k.state.is_published()).count();
+    if published >= MAX_PUBLISHED || view.keys.len() >= MAX_REMEMBERED {
+        let message = format!("are at most {MAX_PUBLISHED} at once: retire one first");
+        return Err(ServiceError::invalid("keys", message));
+    }
+    let kept = key.kept(&of, (sealing, &mut moment.random), (SamlKeyState::Next, moment.now))?;
+    let change = ConnectionChange::PutKey(Box::new(kept.clone()));
+    let plan = Plan::because(at.0, cause).then(event(Action::ConnectionKeyCreated, &kept), change);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(kept)
+}
+
+/// Puts a published key to use: it signs from now on, and the one before is published and decrypts still.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], also for a retired key.
+pub fn put_to_use(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    at: (OrganizationId, ConnectionId),
+    fingerprint: &str,
+    cause: Cause,
+) -> Result<SamlKey, ServiceError> {
+    let (_, view) = find(tx, at)?;
+    let key = known(&view, fingerprint)?;
+    if !key.state.is_published() {
+        return Err(ServiceError::NotFound("key"));
+    }
+    let used = SamlKey { state: SamlKeyState::Signing, ..key.clone() };
+    if used == *key {
+        return Ok(used);
+    }
+    let mut changes = vec![ConnectionChange::PutKey(Box::new(used.clone())).into()];
+    for former in view.keys.iter().filter(|k| k.state == SamlKeyState::Signing) {
+        let former = SamlKey { state: SamlKeyState::Former, ..former.clone() };
+        changes.push(ConnectionChange::PutKey(Box::new(former)).into());
+    }
+    let plan = Plan::because(at.0, cause).then_all(event(Action::ConnectionKeyUsed, &used), changes);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(used)
+}
+
+/// Retires a key: it is published no longer, decrypts no longer, and is kept nowhere.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::InUse`] for the one that signs.
+pub fn retire(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    at: (OrganizationId, ConnectionId),
+    fingerprint: &str,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let (_, view) = find(tx, at)?;
+    let key = known(&view, fingerprint)?;
+    match key.state {
+        SamlKeyState::Retired => return Ok(()),
+        SamlKeyState::Signing => return Err(ServiceError::InUse("key that signs")),
+        SamlKeyState::Next | SamlKeyState::Former => {}
+    }
+    let retired = SamlKey { state: SamlKeyState::Retired, private_sealed: String::new(), ..key.clone() };
+    let change = ConnectionChange::PutKey(Box::new(retired.clone()));
+    let plan = Plan::because(at.0, cause).then(event(Action::ConnectionKeyRetired, &retired), change);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}

@@ -1,0 +1,401 @@
+//! The end of sessions across both sides (SAML Profiles §4.4): what a provider asks of us, and what we ask of it.
+//!
+//! Only signed messages count. Our own session ends first, whatever becomes of the provider's. An answer says that it
+//! was done and nothing more: not whether anybody was signed in.
+
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Actor, Cause, CauseKind};
+use portcullis_domain::change::{TokenChange, TokenSet};
+use portcullis_domain::connection::Connection;
+use portcullis_domain::id::{ConnectionId, RequestId, TokenId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::saml::CertificateState;
+use portcullis_domain::secret::SecretHash;
+use portcullis_domain::token::TokenEnd;
+use portcullis_domain::{Random, Timestamp};
+use portcullis_saml::binding::{FormMessage, Incoming, MessageKind, Outgoing, QueryMessage};
+use portcullis_saml::logout::{
+    Farewell, LogoutOutcome, LogoutRequest, LogoutRules, send_request, send_response, verify_request,
+    verify_response,
+};
+use portcullis_saml::refusal::Refusal as SamlRefusal;
+use portcullis_saml::response::Identity;
+use portcullis_saml::subject::{NameId, NameIdFormat};
+use portcullis_store::saml_session::{self, SamlSession};
+use portcullis_store::{Priority, Tx, apply, saml};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use super::{Setup, binding, broken, inconsistent, message_id};
+use crate::refusal::SignInRefusal;
+use crate::session::{self, SignOut};
+use crate::sign_in::{self, Visitor};
+use crate::{Moment, Portcullis, ServiceError};
+
+/// Seconds within which a provider answers a request to end a session.
+const GOOD_FOR_S: i64 = 600;
+
+/// Whom a provider means by a session: its own name for the person, to be sent back as it came, and for the session.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProviderSession {
+    name: Option<Name>,
+    index: Option<String>,
+    /// The certificate whose signature was believed.
+    signed_by: String,
+    /// When the provider wants the session to have ended.
+    pub not_after: Option<Timestamp>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Name {
+    value: String,
+    format: String,
+    qualifier: Option<String>,
+    our_qualifier: Option<String>,
+}
+
+impl Name {
+    fn of(name: &NameId) -> Self {
+        Self {
+            value: name.value.clone(),
+            format: name.format.uri().to_owned(),
+            qualifier: name.name_qualifier.clone(),
+            our_qualifier: name.sp_name_qualifier.clone(),
+        }
+    }
+
+    fn name_id(self) -> NameId {
+        NameId {
+            value: self.value,
+            format: NameIdFormat::from_uri(&self.format),
+            name_qualifier: self.qualifier,
+            sp_name_qualifier: self.our_qualifier,
+        }
+    }
+
+    /// What it is found by; qualifiers are left out now and then, so they are compared afterwards.
+    fn hash(&self) -> String {
+        SecretHash::of(&json!([self.value, self.format]).to_string()).as_str().to_owned()
+    }
+}
+
+impl ProviderSession {
+    /// What a verified identity says of it.
+    #[must_use]
+    pub fn of(identity: &Identity) -> Self {
+        Self {
+            name: identity.name_id().map(Name::of),
+            index: identity.session_index().map(str::to_owned),
+            signed_by: hex::encode(identity.signed_by_sha256()),
+            not_after: identity.session_not_on_or_after_s().map(Timestamp::from_seconds),
+        }
+    }
+
+    /// Whether the certificate that was believed still counts.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn is_believed(&self, tx: &mut Tx<'_>, of: &Connection) -> Result<bool, ServiceError> {
+        let known = saml::certificates(tx, of.organization, of.id)?;
+        Ok(known.iter().any(|c| c.fingerprint == self.signed_by && c.state == CertificateState::Trusted))
+    }
+
+    /// Notes that our session `token`, which ends at `expires_at` in any case, is the one that the provider means so.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn keep(
+        &self,
+        tx: &mut Tx<'_>,
+        of: &Connection,
+        (token, expires_at): (TokenId, Timestamp),
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        // A provider that names nobody cannot speak of the session later.
+        let Some(name) = &self.name else { return Ok(()) };
+        let name_id = serde_json::to_string(name).map_err(|e| inconsistent(&e.to_string()))?;
+        let session = SamlSession {
+            token,
+            connection: of.id,
+            name_hash: name.hash(),
+            name_id,
+            session_index: self.index.clone(),
+            expires_at,
+        };
+        Ok(saml_session::insert(tx, &session, now)?)
+    }
+}
+
+/// A message as it came.
+pub enum Came {
+    /// As the body of a form.
+    Form(Vec<u8>),
+    /// As the query of a redirect, octet for octet.
+    Query(String),
+}
+
+enum Message {
+    Form(FormMessage),
+    Query(QueryMessage),
+}
+
+impl Message {
+    fn parse(came: &Came) -> Result<Self, ServiceError> {
+        let parsed = match came {
+            Came::Form(body) => FormMessage::parse(body).map(Self::Form),
+            Came::Query(query) => QueryMessage::parse(query).map(Self::Query),
+        };
+        parsed.map_err(|e| broken(&SamlRefusal::from(e)))
+    }
+
+    fn incoming(&self) -> Incoming<'_> {
+        match self {
+            Self::Form(form) => Incoming::Form(form),
+            Self::Query(query) => Incoming::Query(query),
+        }
+    }
+
+    fn kind(&self) -> MessageKind {
+        match self {
+            Self::Form(form) => form.kind(),
+            Self::Query(query) => query.kind(),
+        }
+    }
+
+    fn relay_state(&self) -> Option<&str> {
+        match self {
+            Self::Form(form) => form.relay_state(),
+            Self::Query(query) => query.relay_state(),
+        }
+    }
+}
+
+/// What follows from a provider's message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Answered {
+    /// The provider's request was carried out: this goes back.
+    Back(Outgoing),
+    /// The provider's request was carried out; it has nowhere to take an answer.
+    Done,
+    /// The provider answered a request of ours.
+    Over(LogoutOutcome),
+}
+
+/// Takes a provider's message about the end of a session.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for an unknown connection, [`ServiceError::SignIn`] for the first check that fails.
+pub async fn receive(
+    portcullis: &Portcullis,
+    called: ConnectionId,
+    came: &Came,
+    visitor: &Visitor,
+) -> Result<Answered, ServiceError> {
+    sign_in::admit_source(portcullis, visitor.source)?;
+    let setup = Setup::load(portcullis, called).await?;
+    let result = carry_out(portcullis, &setup, came, visitor.request).await;
+    if let Err(error) = &result {
+        let step = json!({ "step": "logout" });
+        sign_in::note_trace(portcullis, &setup.connection, "", Some(visitor.request), error, step);
+    }
+    result
+}
+
+async fn carry_out(
+    portcullis: &Portcullis,
+    setup: &Setup,
+    came: &Came,
+    request: RequestId,
+) -> Result<Answered, ServiceError> {
+    let message = Message::parse(came)?;
+    let (settings, now) = (&setup.view.source.settings, portcullis.now());
+    let rules = LogoutRules {
+        idp_entity_id: &setup.connection.issuer,
+        certificates: &setup.trusted,
+        logout_url: &setup.at.logout,
+        sha1_until_s: settings.sha1_until.map(Timestamp::seconds),
+        skew_s: settings.skew_s,
+        now_s: now.seconds(),
+    };
+    match message.kind() {
+        MessageKind::Request => {
+            let asked = verify_request(message.incoming(), &rules).map_err(|e| broken(&e))?;
+            end_sessions(portcullis, &setup.connection, &asked, request).await?;
+            answer(portcullis, setup, (&asked, message.relay_state()))
+        }
+        MessageKind::Response => {
+            let expected = expected(portcullis, setup.connection.id, message.relay_state()).await?;
+            let outcome = verify_response(message.incoming(), &expected, &rules).map_err(|e| broken(&e))?;
+            Ok(Answered::Over(outcome))
+        }
+    }
+}
+
+/// The id of the request of ours that an answer with this state is about.
+async fn expected(
+    portcullis: &Portcullis,
+    connection: ConnectionId,
+    state: Option<&str>,
+) -> Result<String, ServiceError> {
+    let hash = SecretHash::of(state.ok_or(SignInRefusal::State)?).as_str().to_owned();
+    let taken = portcullis
+        .write(Priority::Ordinary, move |tx, moment| {
+            Ok(saml_session::take_asked(tx, connection, &hash, moment.now)?)
+        })
+        .await?;
+    Ok(taken.ok_or(SignInRefusal::State)?)
+}
+
+/// Ends the sessions that a verified request is about. A request that comes twice is refused.
+async fn end_sessions(
+    portcullis: &Portcullis,
+    of: &Connection,
+    asked: &LogoutRequest,
+    request: RequestId,
+) -> Result<(), ServiceError> {
+    let (of, asked) = (of.clone(), asked.clone());
+    portcullis
+        .write(Priority::OffBoarding, move |tx, moment| {
+            let used = SecretHash::of(&format!("logout {}", asked.id())).as_str().to_owned();
+            let until = (moment.now, Timestamp::from_seconds(asked.replay_until_s()));
+            if !saml_session::use_up(tx, of.id, &used, until)? {
+                return Err(SignInRefusal::Replayed.into());
+            }
+            let hash = Name::of(asked.name_id()).hash();
+            for session in saml_session::of_name(tx, of.id, &hash)? {
+                let (named, name) = (asked.session_indexes(), name_of(&session)?.name_id());
+                if !name.is_same(asked.name_id()) {
+                    continue;
+                }
+                if named.is_empty() || session.session_index.as_ref().is_some_and(|i| named.contains(i)) {
+                    end(tx, moment, &of, session.token, request)?;
+                }
+            }
+            Ok(())
+        })
+        .await
+}
+
+fn name_of(session: &SamlSession) -> Result<Name, ServiceError> {
+    serde_json::from_str(&session.name_id).map_err(|e| inconsistent(&format!("a name of a session: {e}")))
+}
+
+fn end(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    of: &Connection,
+    token: TokenId,
+    request: RequestId,
+) -> Result<(), ServiceError> {
+    let cause = Cause {
+        kind: CauseKind::SignIn,
+        actor: Actor::Directory(of.claims_directory),
+        request: Some(request),
+        event: None,
+        directory: Some(of.claims_directory),
+    };
+    let event = EventDraft::new(Action::SignedOut, Target::new("token", token))
+        .about(Target::new("connection", of.id))
+        .with(json!({ "because": TokenEnd::SignedOut.as_str(), "by": "provider" }));
+    let ends = TokenChange::End {
+        organization: of.organization,
+        set: TokenSet::One(token),
+        because: TokenEnd::SignedOut,
+        at: moment.now,
+        receipt: None,
+    };
+    apply(tx, &Plan::because(of.organization, cause).then(event, ends), moment.now, &mut moment.random)?;
+    Ok(saml_session::delete(tx, token)?)
+}
+
+fn answer(
+    portcullis: &Portcullis,
+    setup: &Setup,
+    (asked, relay_state): (&LogoutRequest, Option<&str>),
+) -> Result<Answered, ServiceError> {
+    let Some(to) = &setup.view.source.provider.logout else { return Ok(Answered::Done) };
+    let mut moment = portcullis.moment();
+    let farewell = Farewell {
+        id: &message_id(&mut moment),
+        now_s: moment.now.seconds(),
+        sp_entity_id: &setup.connection.client_id,
+        destination: to.response_location.as_deref().unwrap_or(&to.location),
+        binding: binding(to.binding),
+        relay_state,
+    };
+    let signer = setup.keys.first().ok_or_else(|| inconsistent("a connection of SAML has no key"))?;
+    let made = send_response(&farewell, asked.id(), LogoutOutcome::Success, signer);
+    Ok(Answered::Back(made.map_err(|e| inconsistent(&format!("an answer to a logout: {e}")))?))
+}
+
+/// Sessions that a person ended here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedOut {
+    /// The browser's other sessions, for its cookie.
+    pub kept: Vec<String>,
+    /// Where the browser goes to end the provider's session too, if one of those that ended came by SAML.
+    pub onward: Option<Outgoing>,
+}
+
+/// Signs a person out: our sessions end, then the browser is told how to end the provider's.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub async fn sign_out(
+    portcullis: &Portcullis,
+    presented: Vec<String>,
+    which: SignOut,
+    request: RequestId,
+) -> Result<SignedOut, ServiceError> {
+    let (kept, left) = portcullis
+        .write(Priority::OffBoarding, move |tx, moment| {
+            let ending = session::list(tx, &presented, moment.now)?;
+            let kept = session::sign_out(tx, moment, &presented, which, request)?;
+            let mut left = None;
+            for token in ending.iter().map(|s| s.token).filter(|t| which.includes(*t)) {
+                let Some(found) = saml_session::find(tx, token)? else { continue };
+                saml_session::delete(tx, token)?;
+                // A browser can be sent to one provider; the first is the one that it signed in by last.
+                left = left.or(Some(found));
+            }
+            Ok((kept, left))
+        })
+        .await?;
+    let onward = match left {
+        Some(session) => ask(portcullis, session).await,
+        None => None,
+    };
+    Ok(SignedOut { kept, onward })
+}
+
+/// A request to the provider to end its session. If none can be made, ours has ended all the same.
+async fn ask(portcullis: &Portcullis, session: SamlSession) -> Option<Outgoing> {
+    let setup = Setup::load(portcullis, session.connection).await.ok()?;
+    let to = setup.view.source.provider.logout.as_ref()?;
+    let name = name_of(&session).ok()?;
+    let mut moment = portcullis.moment();
+    let (id, state) = (message_id(&mut moment), handle(&mut moment.random));
+    let asked = (SecretHash::of(&state).as_str().to_owned(), id.as_str().to_owned());
+    let connection = session.connection;
+    portcullis
+        .write(Priority::Ordinary, move |tx, moment| {
+            let until = (moment.now, moment.now.plus_s(GOOD_FOR_S));
+            Ok(saml_session::ask(tx, connection, (&asked.0, &asked.1), until)?)
+        })
+        .await
+        .ok()?;
+    let farewell = Farewell {
+        id: &id,
+        now_s: moment.now.seconds(),
+        sp_entity_id: &setup.connection.client_id,
+        destination: &to.location,
+        binding: binding(to.binding),
+        relay_state: Some(&state),
+    };
+    send_request(&farewell, &name.name_id(), session.session_index.as_deref(), setup.keys.first()?).ok()
+}
+
+/// A fresh opaque value that a provider sends back: 64 hexadecimal digits, within the 80 bytes of SAML Bindings §3.4.3.
+pub(crate) fn handle(random: &mut dyn Random) -> String {
+    sign_in::fresh_browser(random)
+}

@@ -1,0 +1,132 @@
+//! What somebody wants a connection of SAML to believe, as changes.
+
+use portcullis_domain::change::{Change, ConnectionChange};
+use portcullis_domain::connection::Connection;
+use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlKeyState, SamlSettings, SamlSource};
+use portcullis_store::{Tx, saml_refresh};
+use serde_json::{Value, json};
+
+use super::key::NewKey;
+use super::metadata::{REFRESHED_EVERY_S, Read, unknown};
+use super::{SamlView, settings};
+use crate::{Moment, ServiceError, Surroundings};
+
+/// A connection of SAML as somebody wants it.
+#[derive(Clone)]
+pub struct SamlWish {
+    /// The provider's metadata, read; `None` keeps what is there.
+    pub read: Option<Read>,
+    /// What an administrator sets.
+    pub settings: SamlSettings,
+}
+
+/// What a wish comes to.
+pub(crate) struct Outcome {
+    /// The provider's entity id.
+    pub(crate) issuer: String,
+    /// What is written beside the connection itself.
+    pub(crate) changes: Vec<Change>,
+    /// Whether other people may come in by it than before.
+    pub(crate) opens_elsewhere: bool,
+}
+
+/// A new connection's source, certificates and key.
+pub(crate) fn made(
+    (around, moment): (&Surroundings, &mut Moment),
+    of: &Connection,
+    (wish, key): (&SamlWish, &NewKey),
+) -> Result<Outcome, ServiceError> {
+    settings::check(&wish.settings, moment.now)?;
+    let read = wish
+        .read
+        .as_ref()
+        .ok_or_else(|| ServiceError::invalid("metadata_url", "is required for `saml`, or `metadata_xml`"))?;
+    let source = SamlSource {
+        connection: of.id,
+        organization: of.organization,
+        metadata_url: read.url.clone(),
+        provider: read.provider()?,
+        settings: wish.settings.clone(),
+        updated_at: moment.now,
+    };
+    // Whoever names the provider means all of its keys.
+    let trusted = (CertificateState::Trusted, moment.now);
+    let certificates = unknown(&[], read.certificates((of.organization, of.id), trusted))?;
+    let state = (SamlKeyState::Signing, moment.now);
+    let key = key.kept(of, (&around.sealing, &mut moment.random), state)?;
+    let mut changes: Vec<Change> = vec![ConnectionChange::SetSaml(Box::new(source)).into()];
+    changes.extend(certificates.into_iter().map(put));
+    changes.push(ConnectionChange::PutKey(Box::new(key)).into());
+    Ok(Outcome { issuer: read.metadata.entity_id.clone(), changes, opens_elsewhere: true })
+}
+
+fn put(certificate: SamlCertificate) -> Change {
+    ConnectionChange::PutCertificate(Box::new(certificate)).into()
+}
+
+/// What changes of a connection's source and certificates. Those of another provider are retired with it; else the old
+/// ones stay until somebody retires them.
+pub(crate) fn changed(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    of: &Connection,
+    (view, wish): (&SamlView, &SamlWish),
+) -> Result<Outcome, ServiceError> {
+    settings::check(&wish.settings, moment.now)?;
+    let mut source = SamlSource { settings: wish.settings.clone(), ..view.source.clone() };
+    let mut changes: Vec<Change> = Vec::new();
+    let mut issuer = of.issuer.clone();
+    if let Some(read) = &wish.read {
+        source.provider = read.provider()?;
+        source.metadata_url.clone_from(&read.url);
+        issuer.clone_from(&read.metadata.entity_id);
+        let trusted = (CertificateState::Trusted, moment.now);
+        let named = read.certificates((of.organization, of.id), trusted);
+        if issuer != of.issuer {
+            let others = view.certificates.iter().filter(|c| c.state != CertificateState::Retired);
+            let others = others.filter(|old| named.iter().all(|n| n.fingerprint != old.fingerprint));
+            changes.extend(others.map(|old| {
+                put(SamlCertificate {
+                    state: CertificateState::Retired,
+                    decided_at: moment.now,
+                    ..old.clone()
+                })
+            }));
+        }
+        changes.extend(unknown(&view.certificates, named)?.into_iter().map(put));
+        note_reading(tx, moment, of, read)?;
+    }
+    if source != view.source {
+        source.updated_at = moment.now;
+        changes.push(ConnectionChange::SetSaml(Box::new(source)).into());
+    }
+    let opens_elsewhere = !changes.is_empty();
+    Ok(Outcome { issuer, changes, opens_elsewhere })
+}
+
+/// Notes that metadata was read, and when it is read again: a document never is.
+pub(crate) fn note_reading(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    of: &Connection,
+    read: &Read,
+) -> Result<(), ServiceError> {
+    match &read.url {
+        Some(_) => {
+            let due = moment.now.plus_s(REFRESHED_EVERY_S);
+            Ok(saml_refresh::begin(tx, of.id, moment.now, due)?)
+        }
+        None => Ok(saml_refresh::forget(tx, of.id)?),
+    }
+}
+
+/// A source as an audit event shows it.
+pub(crate) fn described(view: &SamlView) -> Value {
+    let source = &view.source;
+    json!({
+        "metadata_url": source.metadata_url,
+        "sign_in": source.provider.sign_in.location,
+        "settings": source.settings,
+        "certificates": view.trusted().map(|c| &c.fingerprint).collect::<Vec<_>>(),
+    })
+}

@@ -1,0 +1,252 @@
+//! Connections of SAML: the provider that each believes, its certificates, and our keys.
+//!
+//! All of it is a change, because whose signature counts decides who comes in. What follows a sign-in around (replays,
+//! sessions, refreshes) is a note: [`crate::saml_refresh`], [`crate::saml_session`].
+
+use portcullis_domain::id::{ConnectionId, OrganizationId};
+use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlKey, SamlKeyState, SamlSource};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+/// The most certificates of one connection that are read, retired ones among them.
+pub const MAX_CERTIFICATES: i64 = 64;
+/// The most keys of one connection that are read, retired ones among them.
+pub const MAX_KEYS: i64 = 64;
+
+macro_rules! source_columns {
+    () => {
+        "SELECT connection, organization, metadata_url, provider, settings, updated_at FROM saml_sources"
+    };
+}
+
+macro_rules! certificate_columns {
+    () => {
+        "connection, organization, fingerprint, der, state, not_before, not_after, seen_at, decided_at"
+    };
+}
+
+macro_rules! key_columns {
+    () => {
+        "connection, organization, fingerprint, certificate, private_sealed, state, not_after, created_at"
+    };
+}
+
+const SET: Statement = Statement::change(
+    "saml.set",
+    "INSERT INTO saml_sources (connection, organization, metadata_url, provider, settings, updated_at) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (connection) DO UPDATE SET metadata_url = $3, provider = $4, \
+     settings = $5, updated_at = $6 WHERE saml_sources.organization = $2",
+);
+const PUT_CERTIFICATE: Statement = Statement::change(
+    "saml.put_certificate",
+    concat!(
+        "INSERT INTO saml_certificates (",
+        certificate_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) \
+         ON CONFLICT (connection, fingerprint) DO UPDATE SET state = $5, decided_at = $9 \
+         WHERE saml_certificates.organization = $2"
+    ),
+);
+const PUT_KEY: Statement = Statement::change(
+    "saml.put_key",
+    concat!(
+        "INSERT INTO saml_keys (",
+        key_columns!(),
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+         ON CONFLICT (connection, fingerprint) DO UPDATE SET private_sealed = $5, state = $6 \
+         WHERE saml_keys.organization = $2"
+    ),
+);
+const DELETE: Statement =
+    Statement::change("saml.delete", "DELETE FROM saml_sources WHERE connection = $1 AND organization = $2");
+const DELETE_CERTIFICATES: Statement = Statement::change(
+    "saml.delete_certificates",
+    "DELETE FROM saml_certificates WHERE connection = $1 AND organization = $2",
+);
+const DELETE_KEYS: Statement = Statement::change(
+    "saml.delete_keys",
+    "DELETE FROM saml_keys WHERE connection = $1 AND organization = $2",
+);
+const SOURCE: Statement = Statement::read(
+    "saml.source",
+    concat!(source_columns!(), " WHERE connection = $1 AND organization = $2"),
+);
+const CERTIFICATES: Statement = Statement::read(
+    "saml.certificates",
+    concat!(
+        "SELECT ",
+        certificate_columns!(),
+        " FROM saml_certificates WHERE connection = $1 AND organization = $2 ORDER BY fingerprint LIMIT $3"
+    ),
+);
+const KEYS: Statement = Statement::read(
+    "saml.keys",
+    concat!(
+        "SELECT ",
+        key_columns!(),
+        " FROM saml_keys WHERE connection = $1 AND organization = $2 ORDER BY created_at, fingerprint LIMIT $3"
+    ),
+);
+
+pub(crate) const ALL: &[&Statement] = &[
+    &SET,
+    &PUT_CERTIFICATE,
+    &PUT_KEY,
+    &DELETE,
+    &DELETE_CERTIFICATES,
+    &DELETE_KEYS,
+    &SOURCE,
+    &CERTIFICATES,
+    &KEYS,
+];
+
+fn written(what: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Inconsistent(format!("`{what}`: {error}")))
+}
+
+fn said<T: DeserializeOwned>(row: &Row, column: usize, what: &'static str) -> Result<T, StoreError> {
+    serde_json::from_str(row.text(column)?)
+        .map_err(|error| StoreError::Inconsistent(format!("`{what}`: {error}")))
+}
+
+fn read_source(row: &Row) -> Result<SamlSource, StoreError> {
+    Ok(SamlSource {
+        connection: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        metadata_url: row.opt_text(2)?.map(str::to_owned),
+        provider: said(row, 3, "saml_sources.provider")?,
+        settings: said(row, 4, "saml_sources.settings")?,
+        updated_at: row.at(5)?,
+    })
+}
+
+fn read_certificate(row: &Row) -> Result<SamlCertificate, StoreError> {
+    Ok(SamlCertificate {
+        connection: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        fingerprint: row.text(2)?.to_owned(),
+        der: row.text(3)?.to_owned(),
+        state: row
+            .one_of(4, |text| CertificateState::ALL.iter().find(|state| state.as_str() == text).copied())?,
+        not_before: row.at(5)?,
+        not_after: row.at(6)?,
+        seen_at: row.at(7)?,
+        decided_at: row.at(8)?,
+    })
+}
+
+fn read_key(row: &Row) -> Result<SamlKey, StoreError> {
+    Ok(SamlKey {
+        connection: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        fingerprint: row.text(2)?.to_owned(),
+        certificate: row.text(3)?.to_owned(),
+        private_sealed: row.text(4)?.to_owned(),
+        state: row
+            .one_of(5, |text| SamlKeyState::ALL.iter().find(|state| state.as_str() == text).copied())?,
+        not_after: row.at(6)?,
+        created_at: row.at(7)?,
+    })
+}
+
+pub(crate) fn set(tx: &mut Tx<'_>, source: &SamlSource) -> Result<(), StoreError> {
+    tx.run(
+        &SET,
+        params![
+            source.connection,
+            source.organization,
+            source.metadata_url,
+            written("saml_sources.provider", &source.provider)?,
+            written("saml_sources.settings", &source.settings)?,
+            source.updated_at,
+        ],
+    )
+    .map(|_| ())
+}
+
+pub(crate) fn put_certificate(tx: &mut Tx<'_>, certificate: &SamlCertificate) -> Result<(), StoreError> {
+    tx.run(
+        &PUT_CERTIFICATE,
+        params![
+            certificate.connection,
+            certificate.organization,
+            certificate.fingerprint,
+            certificate.der,
+            certificate.state.as_str(),
+            certificate.not_before,
+            certificate.not_after,
+            certificate.seen_at,
+            certificate.decided_at,
+        ],
+    )
+    .map(|_| ())
+}
+
+pub(crate) fn put_key(tx: &mut Tx<'_>, key: &SamlKey) -> Result<(), StoreError> {
+    tx.run(
+        &PUT_KEY,
+        params![
+            key.connection,
+            key.organization,
+            key.fingerprint,
+            key.certificate,
+            key.private_sealed,
+            key.state.as_str(),
+            key.not_after,
+            key.created_at,
+        ],
+    )
+    .map(|_| ())
+}
+
+pub(crate) fn delete(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    connection: ConnectionId,
+) -> Result<(), StoreError> {
+    for statement in [&DELETE, &DELETE_CERTIFICATES, &DELETE_KEYS] {
+        tx.run(statement, params![connection, organization])?;
+    }
+    Ok(())
+}
+
+/// What a connection of that organization believes, if it is one of SAML.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn source(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    connection: ConnectionId,
+) -> Result<Option<SamlSource>, StoreError> {
+    tx.row(&SOURCE, params![connection, organization])?.as_ref().map(read_source).transpose()
+}
+
+/// The certificates of a connection's provider, whatever their state.
+///
+/// # Errors
+/// As [`source`].
+pub fn certificates(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    connection: ConnectionId,
+) -> Result<Vec<SamlCertificate>, StoreError> {
+    let rows = tx.rows(&CERTIFICATES, params![connection, organization, MAX_CERTIFICATES])?;
+    rows.iter().map(read_certificate).collect()
+}
+
+/// Our keys at a connection, whatever their state, the oldest first.
+///
+/// # Errors
+/// As [`source`].
+pub fn keys(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    connection: ConnectionId,
+) -> Result<Vec<SamlKey>, StoreError> {
+    tx.rows(&KEYS, params![connection, organization, MAX_KEYS])?.iter().map(read_key).collect()
+}

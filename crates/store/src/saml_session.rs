@@ -1,0 +1,189 @@
+//! What follows a sign-in by SAML around: messages that were used, whom the provider means by a session, and requests to
+//! end one that it has not answered. Notes: none of it lets anybody in.
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::id::{ConnectionId, TokenId};
+
+use crate::row::Row;
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+/// How many rows that are over each new one sweeps away: more than one, so that the tables shrink.
+const SWEPT_AT_ONCE: i64 = 8;
+/// The most sessions of one person at one connection that one request ends.
+pub const MAX_OF_NAME: i64 = 1_000;
+
+macro_rules! columns {
+    () => {
+        "token, connection, name_hash, name_id, session_index, expires_at"
+    };
+}
+
+const USE_UP: Statement = Statement::note(
+    "saml_session.use_up",
+    "INSERT INTO saml_replays (connection, message_hash, expires_at) VALUES ($1, $2, $3) \
+     ON CONFLICT DO NOTHING RETURNING message_hash",
+);
+const SWEEP_REPLAYS: Statement = Statement::note(
+    "saml_session.sweep_replays",
+    "DELETE FROM saml_replays WHERE (connection, message_hash) IN (SELECT connection, message_hash FROM saml_replays \
+     WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+);
+const INSERT: Statement = Statement::note(
+    "saml_session.insert",
+    concat!("INSERT INTO saml_sessions (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)"),
+);
+const SWEEP: Statement = Statement::note(
+    "saml_session.sweep",
+    "DELETE FROM saml_sessions WHERE token IN \
+     (SELECT token FROM saml_sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+);
+const FIND: Statement = Statement::read(
+    "saml_session.find",
+    concat!("SELECT ", columns!(), " FROM saml_sessions WHERE token = $1"),
+);
+const OF_NAME: Statement = Statement::read(
+    "saml_session.of_name",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM saml_sessions WHERE connection = $1 AND name_hash = $2 ORDER BY token LIMIT $3"
+    ),
+);
+const DELETE: Statement =
+    Statement::note("saml_session.delete", "DELETE FROM saml_sessions WHERE token = $1");
+const ASK: Statement = Statement::note(
+    "saml_session.ask",
+    "INSERT INTO saml_logouts (connection, state_hash, request, expires_at) VALUES ($1, $2, $3, $4) \
+     ON CONFLICT DO NOTHING",
+);
+const SWEEP_ASKED: Statement = Statement::note(
+    "saml_session.sweep_asked",
+    "DELETE FROM saml_logouts WHERE (connection, state_hash) IN (SELECT connection, state_hash FROM saml_logouts \
+     WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+);
+const TAKE_ASKED: Statement = Statement::note(
+    "saml_session.take_asked",
+    "DELETE FROM saml_logouts WHERE connection = $1 AND state_hash = $2 AND expires_at > $3 RETURNING request",
+);
+
+pub(crate) const ALL: &[&Statement] =
+    &[&USE_UP, &SWEEP_REPLAYS, &INSERT, &SWEEP, &FIND, &OF_NAME, &DELETE, &ASK, &SWEEP_ASKED, &TAKE_ASKED];
+
+/// Whom the provider means by a session of ours.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SamlSession {
+    /// Our session.
+    pub token: TokenId,
+    /// The connection that it came by.
+    pub connection: ConnectionId,
+    /// The hash of the provider's name for the person, by which its requests find the session.
+    pub name_hash: String,
+    /// That name, as JSON text, to be sent back as it came.
+    pub name_id: String,
+    /// The provider's name for the session.
+    pub session_index: Option<String>,
+    /// When our session ends in any case.
+    pub expires_at: Timestamp,
+}
+
+fn read(row: &Row) -> Result<SamlSession, StoreError> {
+    Ok(SamlSession {
+        token: row.parsed(0)?,
+        connection: row.parsed(1)?,
+        name_hash: row.text(2)?.to_owned(),
+        name_id: row.text(3)?.to_owned(),
+        session_index: row.opt_text(4)?.map(str::to_owned),
+        expires_at: row.at(5)?,
+    })
+}
+
+/// Uses a message of a provider up until `expires_at`; whether nobody has before.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn use_up(
+    tx: &mut Tx<'_>,
+    connection: ConnectionId,
+    message_hash: &str,
+    (now, expires_at): (Timestamp, Timestamp),
+) -> Result<bool, StoreError> {
+    tx.run(&SWEEP_REPLAYS, params![now, SWEPT_AT_ONCE])?;
+    Ok(tx.row(&USE_UP, params![connection, message_hash, expires_at])?.is_some())
+}
+
+/// Notes whom the provider means by a new session.
+///
+/// # Errors
+/// As [`use_up`].
+pub fn insert(tx: &mut Tx<'_>, session: &SamlSession, now: Timestamp) -> Result<(), StoreError> {
+    tx.run(&SWEEP, params![now, SWEPT_AT_ONCE])?;
+    tx.run(
+        &INSERT,
+        params![
+            session.token,
+            session.connection,
+            session.name_hash,
+            session.name_id,
+            session.session_index,
+            session.expires_at,
+        ],
+    )
+    .map(|_| ())
+}
+
+/// Whom the provider means by a session, if it came by SAML.
+///
+/// # Errors
+/// As [`use_up`].
+pub fn find(tx: &mut Tx<'_>, token: TokenId) -> Result<Option<SamlSession>, StoreError> {
+    tx.row(&FIND, params![token])?.as_ref().map(read).transpose()
+}
+
+/// The sessions of whomever a connection's provider calls so; [`MAX_OF_NAME`] at most.
+///
+/// # Errors
+/// As [`use_up`].
+pub fn of_name(
+    tx: &mut Tx<'_>,
+    connection: ConnectionId,
+    name_hash: &str,
+) -> Result<Vec<SamlSession>, StoreError> {
+    tx.rows(&OF_NAME, params![connection, name_hash, MAX_OF_NAME])?.iter().map(read).collect()
+}
+
+/// Forgets a session that ended.
+///
+/// # Errors
+/// As [`use_up`].
+pub fn delete(tx: &mut Tx<'_>, token: TokenId) -> Result<(), StoreError> {
+    tx.run(&DELETE, params![token]).map(|_| ())
+}
+
+/// Notes a request to end a session that leaves for the provider, under the state that comes back with its answer.
+///
+/// # Errors
+/// As [`use_up`].
+pub fn ask(
+    tx: &mut Tx<'_>,
+    connection: ConnectionId,
+    (state_hash, request): (&str, &str),
+    (now, expires_at): (Timestamp, Timestamp),
+) -> Result<(), StoreError> {
+    tx.run(&SWEEP_ASKED, params![now, SWEPT_AT_ONCE])?;
+    tx.run(&ASK, params![connection, state_hash, request, expires_at]).map(|_| ())
+}
+
+/// Takes such a request out, because its answer came: the id of the request, if there is one.
+///
+/// # Errors
+/// As [`use_up`].
+pub fn take_asked(
+    tx: &mut Tx<'_>,
+    connection: ConnectionId,
+    state_hash: &str,
+    now: Timestamp,
+) -> Result<Option<String>, StoreError> {
+    let taken = tx.row(&TAKE_ASKED, params![connection, state_hash, now])?;
+    taken.as_ref().map(|row| Ok(row.text(0)?.to_owned())).transpose()
+}

@@ -1,0 +1,215 @@
+//! `/sso/saml/{connection}`: the way to a provider of SAML and back, our metadata, and the end of sessions.
+//!
+//! A provider has the browser post from its own page, so no `Origin` is asked for here; what binds an answer to a
+//! browser is the state that came with it and a cookie that may cross sites. Our sessions stay behind then: nobody is
+//! let in before the browser comes from our own address.
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Path, Query, RawQuery, Request, State};
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use axum::routing::{get, post};
+use maud::html;
+use portcullis_saml::binding::{MAX_FORM_BYTES, Outgoing};
+use portcullis_saml::logout::LogoutOutcome;
+use portcullis_service::ServiceError;
+use portcullis_service::saml::logout::{self, Answered, Came};
+use portcullis_service::saml::own_metadata;
+use portcullis_service::sign_in::{Visitor, Wish, saml};
+use serde::Deserialize;
+
+use super::{Begin, Nothing, id, linking};
+use crate::pages::form::{Guest, OwnForm};
+use crate::pages::sign_in::{arrived, with_cookies};
+use crate::pages::{Forms, failure, onward, page};
+use crate::{App, cookie};
+
+/// What our metadata is.
+const METADATA_TYPE: HeaderValue = HeaderValue::from_static("application/samlmetadata+xml");
+/// What a form is.
+const FORM_TYPE: &str = "application/x-www-form-urlencoded";
+
+/// The routes.
+pub fn routes() -> Router<App> {
+    Router::new()
+        .route("/sso/saml/{connection}/metadata", get(metadata))
+        .route("/sso/saml/{connection}/login", get(login))
+        .route("/sso/saml/{connection}/acs", post(answer))
+        .route("/sso/saml/{connection}/arrive", get(arrive))
+        .route("/sso/saml/{connection}/slo", get(logout_by_redirect).post(logout_by_form))
+        .route("/sso/saml/{connection}/link", post(link))
+}
+
+/// What a proven person's browser comes with.
+#[derive(Deserialize)]
+struct Ticket {
+    ticket: String,
+}
+
+async fn metadata(State(app): State<App>, guest: Guest, Path(connection): Path<String>) -> Response {
+    let made = async { own_metadata(app.portcullis(), id(&connection)?).await };
+    match made.await {
+        Ok(document) => ([(header::CONTENT_TYPE, METADATA_TYPE)], document).into_response(),
+        Err(error) => failure::of(&error, guest.visitor.request),
+    }
+}
+
+/// Sends a browser on with a message: by a redirect, or by a form that the person sends, because no page of ours runs
+/// scripts.
+pub(crate) fn sent(
+    message: Outgoing,
+    title: &str,
+    cookies: impl IntoIterator<Item = Option<HeaderValue>>,
+) -> Response {
+    match message {
+        Outgoing::Redirect { url } => onward(&url, cookies),
+        Outgoing::Form { action, field, value, relay_state } => {
+            let body = html! {
+                form method="post" action=(action) {
+                    input type="hidden" name=(field) value=(value);
+                    @if let Some(state) = &relay_state {
+                        input type="hidden" name="RelayState" value=(state);
+                    }
+                    button type="submit" autofocus { "Continue" }
+                }
+            };
+            with_cookies(page(StatusCode::OK, title, Forms::Out, &body), cookies)
+        }
+    }
+}
+
+async fn leave(app: &App, connection: &str, wish: Wish) -> Result<Response, ServiceError> {
+    let begun = saml::begin(app.portcullis(), id(connection)?, wish).await?;
+    let title = format!("Continue with {}", begun.name);
+    Ok(sent(begun.message, &title, [cookie::set_crossing(app, &begun.browser)]))
+}
+
+async fn login(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    Query(begin): Query<Begin>,
+) -> Response {
+    let wish = Wish {
+        return_to: begin.return_to,
+        // A request of SAML has no standard place for a hint.
+        login_hint: None,
+        linking: None,
+        browser: guest.crossing.clone(),
+        source: guest.visitor.source,
+    };
+    let left = leave(&app, &connection, wish).await;
+    left.unwrap_or_else(|error| failure::of(&error, guest.visitor.request))
+}
+
+/// The body of a form that somebody else's page had the browser post.
+async fn form_of(request: Request) -> Result<Bytes, &'static str> {
+    let (parts, body): (_, Body) = request.into_parts();
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().is_none_or(|k| !k.trim().eq_ignore_ascii_case(FORM_TYPE)) {
+        return Err("This address takes forms only.");
+    }
+    axum::body::to_bytes(body, MAX_FORM_BYTES).await.map_err(|_| "The form is too large.")
+}
+
+/// The visitor of an address that a provider's page posts to: bound by the cookie that crosses sites.
+fn crossing(guest: &Guest) -> Visitor {
+    Visitor { browser: guest.crossing.clone(), ..guest.visitor.clone() }
+}
+
+async fn answer(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    request: Request,
+) -> Response {
+    let named = guest.visitor.request;
+    let body = match form_of(request).await {
+        Ok(body) => body,
+        Err(message) => return failure::plain(StatusCode::BAD_REQUEST, "invalid_request", message, named),
+    };
+    let proven = async { saml::answer(app.portcullis(), id(&connection)?, &body, crossing(&guest)).await };
+    match proven.await {
+        Ok(proven) => {
+            let next = format!("/sso/saml/{connection}/arrive?ticket={}", proven.ticket);
+            onward(&next, [cookie::set_crossing(&app, &proven.browser)])
+        }
+        Err(error) => failure::of(&error, named),
+    }
+}
+
+async fn arrive(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    Query(came): Query<Ticket>,
+) -> Response {
+    let request = guest.visitor.request;
+    let done =
+        async { saml::arrive(app.portcullis(), id(&connection)?, &came.ticket, crossing(&guest)).await };
+    match done.await {
+        Ok(done) => arrived(&app, &done.session, &done.return_to),
+        Err(error) => failure::of(&error, request),
+    }
+}
+
+async fn logout_by_redirect(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Response {
+    logged_out(&app, &guest, &connection, Came::Query(query.unwrap_or_default())).await
+}
+
+async fn logout_by_form(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    request: Request,
+) -> Response {
+    match form_of(request).await {
+        Ok(body) => logged_out(&app, &guest, &connection, Came::Form(body.to_vec())).await,
+        Err(message) => {
+            failure::plain(StatusCode::BAD_REQUEST, "invalid_request", message, guest.visitor.request)
+        }
+    }
+}
+
+async fn logged_out(app: &App, guest: &Guest, connection: &str, came: Came) -> Response {
+    let answered = async { logout::receive(app.portcullis(), id(connection)?, &came, &guest.visitor).await };
+    let words = match answered.await {
+        Ok(Answered::Back(message)) => return sent(message, "You are signed out", []),
+        Ok(Answered::Done | Answered::Over(LogoutOutcome::Success)) => "You are signed out.",
+        Ok(Answered::Over(LogoutOutcome::Partial)) => {
+            "You are signed out here and at your identity provider. It could not sign you out everywhere else."
+        }
+        Ok(Answered::Over(LogoutOutcome::Failed)) => {
+            "You are signed out here. Your identity provider did not sign you out there."
+        }
+        Err(error) => return failure::of(&error, guest.visitor.request),
+    };
+    let body = html! {
+        p { (words) }
+        p { a href="/login" { "Sign in again" } }
+    };
+    page(StatusCode::OK, "You are signed out", Forms::Here, &body)
+}
+
+/// Links a connection from the person's own session.
+async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<Nothing>) -> Response {
+    let guest = form.guest;
+    let begun = async {
+        let own = linking(&app, id(&text)?, guest.visitor.presented.clone()).await?;
+        let wish = Wish {
+            return_to: None,
+            login_hint: None,
+            linking: Some(own),
+            browser: guest.crossing.clone(),
+            source: guest.visitor.source,
+        };
+        leave(&app, &text, wish).await
+    };
+    begun.await.unwrap_or_else(|error| failure::of(&error, guest.visitor.request))
+}

@@ -1,0 +1,342 @@
+//! Signing in by SAML: what binds an answer, who comes in, and what an administrator is told.
+
+use portcullis_domain::Clock as _;
+use portcullis_emulator::Browser;
+use portcullis_web::edge::EdgeSettings;
+use portcullis_web::{App, router};
+use serde_json::{Value, json};
+use tower::ServiceExt as _;
+
+use crate::saml_idp::{Idp, Says};
+use crate::world::{ADA, World, outcome, product};
+
+async fn mapped(world: &World, connection: &Value, group: &str, role: &str) {
+    let mapping = json!({
+        "directory": connection["claims_directory"], "group": { "external_id": group }, "role": role,
+    });
+    world.made("/organizations/acme/mappings", mapping).await;
+}
+
+async fn role(world: &World) -> Value {
+    let members = world.members("acme", ADA).await;
+    assert_eq!(members.len(), 1, "{members:?}");
+    json!([members[0]["state"], members[0]["role"]])
+}
+
+#[tokio::test]
+async fn a_connection_is_made_from_metadata_and_says_what_the_provider_must_know() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let made = world.saml("acme", &idp, json!({ "saml": { "skew_s": 60 } })).await;
+    let id = made["id"].as_str().unwrap();
+    let at = |end: &str| json!(format!("{}/sso/saml/{id}/{end}", world.base));
+    assert_eq!((&made["kind"], &made["issuer"]), (&json!("saml"), &json!(idp.entity)), "{made}");
+    assert_eq!((&made["login_url"], &made["acs_url"]), (&at("login"), &at("acs")));
+    assert_eq!((&made["metadata_url"], &made["entity_id"]), (&at("metadata"), &at("metadata")));
+    assert_eq!((&made["client_id"], &made["redirect_uri"]), (&Value::Null, &Value::Null));
+    let saml = &made["saml"];
+    assert_eq!(saml["settings"]["skew_s"], 60);
+    assert_eq!(saml["settings"]["idp_initiated"], false, "off unless somebody wants it");
+    assert_eq!(saml["certificates"][0]["state"], "trusted", "{saml}");
+    assert_eq!(saml["keys"][0]["state"], "signing", "{saml}");
+    assert_eq!(saml["warnings"], json!([]), "{saml}");
+    let document = reqwest::get(made["metadata_url"].as_str().unwrap()).await.unwrap();
+    assert_eq!(document.headers()["content-type"], "application/samlmetadata+xml");
+    let document = document.text().await.unwrap();
+    for part in
+        [made["acs_url"].as_str().unwrap(), made["entity_id"].as_str().unwrap(), "WantAssertionsSigned"]
+    {
+        assert!(document.contains(part), "{part} is not in {document}");
+    }
+    let one = format!("/organizations/acme/connections/{id}");
+    let (_, shown) = world.root("GET", &one, Value::Null).await;
+    assert_eq!(shown, made);
+    assert_eq!(world.root("DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(reqwest::get(made["metadata_url"].as_str().unwrap()).await.unwrap().status(), 404);
+}
+
+#[tokio::test]
+async fn metadata_that_cannot_be_used_is_refused_by_its_own_code() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let list = "/organizations/acme/connections";
+    let with = |fields: Value| {
+        let mut body = json!({ "kind": "saml", "name": "S" });
+        body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+        body
+    };
+    let refused = [
+        (with(json!({})), 400, "invalid_field"),
+        (with(json!({ "metadata_xml": "<a/>", "metadata_url": idp.metadata_url() })), 400, "invalid_field"),
+        (with(json!({ "metadata_url": idp.metadata_url(), "client_id": "c" })), 400, "invalid_field"),
+        (
+            with(json!({ "metadata_url": idp.metadata_url(), "saml": { "skew_s": 301 } })),
+            400,
+            "invalid_field",
+        ),
+        (
+            with(json!({ "metadata_url": idp.metadata_url(), "saml": { "preset": "x" } })),
+            400,
+            "invalid_field",
+        ),
+        (with(json!({ "metadata_url": idp.metadata_url(), "saml": { "colour": 1 } })), 400, "unknown_field"),
+        (with(json!({ "metadata_url": "not an address" })), 400, "invalid_field"),
+        (with(json!({ "metadata_xml": "not xml" })), 422, "metadata_malformed"),
+        (with(json!({ "metadata_xml": "<a/>" })), 422, "metadata_no_idp"),
+        (with(json!({ "metadata_url": format!("{}/nowhere", idp.base) })), 422, "metadata_unreachable"),
+        (json!({ "kind": "oidc", "name": "S", "metadata_url": idp.metadata_url() }), 400, "invalid_field"),
+    ];
+    for (body, status, code) in refused {
+        let (got, problem) = world.root("POST", list, body.clone()).await;
+        assert_eq!((got, problem["code"].as_str().unwrap()), (status, code), "{body}: {problem}");
+    }
+    world.made(list, with(json!({ "metadata_xml": idp.metadata() }))).await;
+}
+
+#[tokio::test]
+async fn missing_groups_keep_empty_groups_take_and_groups_cut_off_are_refused() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let connection = world.saml("acme", &idp, json!({ "jit": true })).await;
+    mapped(&world, &connection, "Engineering", "member").await;
+    let outcome = async |says: &Says| world.saml_outcome(&idp, &connection, says).await;
+    assert_eq!(outcome(&Says::ada(&["Sales"])).await, "no_role_mapped");
+    assert!(world.members("acme", ADA).await.is_empty(), "nothing is left behind");
+    assert_eq!(outcome(&Says::ada(&["Engineering"])).await, "ok");
+    assert_eq!(role(&world).await, json!(["active", "member"]));
+    assert_eq!(outcome(&Says::ada(&[]).without_groups()).await, "ok", "missing is not empty");
+    let mut cut_off = Says::ada(&[]).without_groups();
+    cut_off
+        .attributes
+        .push(("http://schemas.microsoft.com/claims/groups.link", vec!["https://graph".into()]));
+    assert_eq!(outcome(&cut_off).await, "groups_overage", "a list that was cut off is no empty list");
+    assert_eq!(role(&world).await, json!(["active", "member"]));
+    assert_eq!(outcome(&Says::ada(&[])).await, "member_inactive", "an empty list takes the role away");
+    assert_eq!(role(&world).await[0], "suspended");
+}
+
+#[tokio::test]
+async fn an_answer_is_good_once_in_one_browser_at_one_connection_for_ten_minutes() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let other = world.saml("acme", &idp, json!({})).await;
+    let login = connection["login_url"].as_str().unwrap();
+    let says = Says::ada(&[]);
+    let answer = |asked| idp.answer(world.clock.now(), &connection, Some(asked), &says);
+    let mut browser = Browser::new().unwrap();
+    let asked = idp.ask(&mut browser, login).await;
+    let mut thief = Browser::new().unwrap();
+    assert_eq!(outcome(&answer(&asked).post(&mut thief).await), "state_mismatch", "another browser");
+    assert_eq!(outcome(&answer(&asked).post(&mut browser).await), "state_mismatch", "used up by the attempt");
+    let asked = idp.ask(&mut browser, login).await;
+    let mut elsewhere = answer(&asked);
+    elsewhere.action = other["acs_url"].as_str().unwrap().to_owned();
+    assert_eq!(outcome(&elsewhere.post(&mut browser).await), "state_mismatch", "another connection");
+    let asked = idp.ask(&mut browser, login).await;
+    world.clock.pass_s(600);
+    assert_eq!(outcome(&answer(&asked).post(&mut browser).await), "state_expired");
+    let asked = idp.ask(&mut browser, login).await;
+    let good = answer(&asked);
+    assert_eq!(outcome(&good.post(&mut browser).await), "ok");
+    assert_eq!(outcome(&good.post(&mut browser).await), "state_mismatch", "a second time");
+}
+
+#[tokio::test]
+async fn whoever_a_provider_proved_arrives_once_in_the_same_browser_within_two_minutes() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let login = connection["login_url"].as_str().unwrap();
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    // The last step by hand: where the browser is sent to from the provider's form.
+    let ticket = async |browser: &mut Browser| {
+        let asked = idp.ask(browser, login).await;
+        let form = idp.answer(world.clock.now(), &connection, Some(&asked), &Says::ada(&[]));
+        let cookie = browser.find_cookie(&world.base, "portcullis-crossing").unwrap().to_owned();
+        let sent = http.post(&form.action).header("cookie", format!("portcullis-crossing={cookie}"));
+        let answer = sent
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(serde_urlencoded::to_string(&form.fields).unwrap())
+            .send()
+            .await
+            .unwrap();
+        assert_eq!(answer.status(), 303);
+        let to = answer.headers()["location"].to_str().unwrap().to_owned();
+        assert!(
+            answer.headers().get("set-cookie").is_some_and(|c| !c.to_str().unwrap().contains("pc_session"))
+        );
+        format!("{}{to}", world.base)
+    };
+    let mut browser = Browser::new().unwrap();
+    let to = ticket(&mut browser).await;
+    assert_eq!(
+        outcome(&Browser::new().unwrap().open(&to).await.unwrap()),
+        "state_mismatch",
+        "another browser"
+    );
+    assert_eq!(outcome(&browser.open(&to).await.unwrap()), "state_mismatch", "used up by the attempt");
+    let to = ticket(&mut browser).await;
+    world.clock.pass_s(120);
+    assert_eq!(outcome(&browser.open(&to).await.unwrap()), "state_expired");
+    let to = ticket(&mut browser).await;
+    assert_eq!(outcome(&browser.open(&to).await.unwrap()), "ok");
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_asked_for_is_taken_where_an_administrator_allows_it_and_once() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let unasked = || idp.answer(world.clock.now(), &connection, None, &Says::ada(&[]));
+    let refused = outcome(&unasked().post(&mut Browser::new().unwrap()).await);
+    assert_ne!(refused, "ok");
+    let one = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
+    let (status, changed) = world.root("PATCH", &one, json!({ "saml": { "idp_initiated": true } })).await;
+    assert_eq!((status, &changed["saml"]["settings"]["idp_initiated"]), (200, &json!(true)), "{changed}");
+    let mut good = unasked();
+    good.fields.push(("RelayState".to_owned(), "/console".to_owned()));
+    let page = good.post(&mut Browser::new().unwrap()).await;
+    assert_eq!((outcome(&page).as_str(), page.url.path()), ("ok", "/console"));
+    assert_eq!(outcome(&good.post(&mut Browser::new().unwrap()).await), "replayed");
+    for state in ["https://evil.example", "//evil.example", "/\\evil.example"] {
+        let mut led = unasked();
+        led.fields.push(("RelayState".to_owned(), state.to_owned()));
+        let page = led.post(&mut Browser::new().unwrap()).await;
+        assert_eq!((outcome(&page).as_str(), page.url.path()), ("ok", "/"), "{state} leads nowhere");
+    }
+}
+
+#[tokio::test]
+async fn an_unsigned_answer_is_refused_and_its_trace_says_what_was_expected_and_what_to_do() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let unsigned = Says { signed: false, ..Says::ada(&[]) };
+    let code = world.saml_outcome(&idp, &connection, &unsigned).await;
+    assert_ne!(code, "ok");
+    world.portcullis.store_traces().await.unwrap();
+    let path = format!("/organizations/acme/traces?outcome={code}");
+    let (status, traces) = world.root("GET", &path, Value::Null).await;
+    assert_eq!(status, 200, "{traces}");
+    let content = &traces["items"][0]["content"];
+    assert!(content["advice"].as_str().is_some_and(|a| a.len() > 10), "{traces}");
+    assert!(content["section"].as_str().is_some_and(|s| s.contains("SAML")), "{traces}");
+    assert_eq!(world.events("acme", "sign_in.refused").await.len(), 0, "strangers do not fill the log");
+}
+
+#[tokio::test]
+async fn the_same_provider_serves_two_organizations_and_an_answer_counts_in_one() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    world.invite("acme", ADA, "member").await;
+    let here = world.saml("acme", &idp, json!({ "saml": { "idp_initiated": true } })).await;
+    let there = world.saml("globex", &idp, json!({ "saml": { "idp_initiated": true } })).await;
+    let mut astray = idp.answer(world.clock.now(), &here, None, &Says::ada(&[]));
+    astray.action = there["acs_url"].as_str().unwrap().to_owned();
+    let refused = outcome(&astray.post(&mut Browser::new().unwrap()).await);
+    assert!(!["ok", "not_invited"].contains(&refused.as_str()), "of another connection: {refused}");
+    assert_eq!(world.saml_outcome(&idp, &there, &Says::ada(&[])).await, "domain_not_proven");
+    assert_eq!(world.saml_outcome(&idp, &here, &Says::ada(&[])).await, "ok");
+}
+
+#[tokio::test]
+async fn a_session_ends_when_the_provider_wants_it_to_and_never_later_than_ours_would() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    for (session_s, lives_s) in [(Some(900), 900), (Some(1_000_000), 12 * 3_600), (None, 12 * 3_600)] {
+        let mut browser = Browser::new().unwrap();
+        let says = Says { session_s, ..Says::ada(&[]) };
+        assert_eq!(outcome(&world.by_saml(&mut browser, &idp, &connection, &says).await), "ok");
+        let member = &world.members("acme", ADA).await[0]["id"];
+        let path = format!("/organizations/acme/tokens?holder={}", member.as_str().unwrap());
+        let (_, tokens) = world.root("GET", &path, Value::Null).await;
+        let newest = tokens["items"].as_array().unwrap().iter().rfind(|t| t["ended_at"].is_null());
+        let until = world.clock.now().plus_s(lives_s).rfc3339();
+        assert_eq!(newest.unwrap()["expires_at"], until, "{session_s:?}: {tokens}");
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_names_a_person_counts_only_while_the_directory_says_that_it_is_theirs() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let directory = world
+        .made(
+            "/organizations/acme/directories",
+            json!({ "kind": "scim", "name": "HR", "default_role": "member" }),
+        )
+        .await;
+    let base = directory["base_url"].as_str().unwrap().strip_prefix(&world.base).unwrap().to_owned();
+    let token = directory["token"].as_str().unwrap().to_owned();
+    let person = |address: &str| {
+        json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": address, "active": true,
+            "emails": [{ "value": address, "primary": true }],
+        })
+    };
+    let (status, told) = world.call("POST", &format!("{base}/Users"), &token, person(ADA)).await;
+    assert_eq!(status, 201, "{told}");
+    let connection = world.saml("acme", &idp, json!({ "directory": directory["id"] })).await;
+    let says = Says::by_address(ADA);
+    assert_eq!(world.saml_outcome(&idp, &connection, &says).await, "ok");
+    assert_eq!(world.saml_outcome(&idp, &connection, &says).await, "ok", "known by the link");
+    let renamed = person("ada.new@acme.example");
+    let path = format!("{base}/Users/{}", told["id"].as_str().unwrap());
+    assert_eq!(world.call("PUT", &path, &token, renamed).await.0, 200);
+    assert_eq!(world.saml_outcome(&idp, &connection, &says).await, "address_moved", "nobody's by now");
+    assert_eq!(world.call("POST", &format!("{base}/Users"), &token, person(ADA)).await.0, 201);
+    assert_eq!(world.saml_outcome(&idp, &connection, &says).await, "address_moved", "somebody else's by now");
+}
+
+#[tokio::test]
+async fn a_link_is_made_from_ones_own_session_and_other_sessions_stay_in_the_browser() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    world.made("/organizations/globex/domains", json!({ "domain": "globex.example", "vouched": true })).await;
+    world.invite("acme", ADA, "member").await;
+    let here = world.saml("acme", &idp, json!({})).await;
+    let there = world.saml("globex", &idp, json!({ "jit": true, "default_role": "member" })).await;
+    let mut browser = Browser::new().unwrap();
+    let says = Says { attributes: vec![("email", vec!["ada@globex.example".into()])], ..Says::ada(&[]) };
+    assert_eq!(outcome(&world.by_saml(&mut browser, &idp, &there, &says).await), "ok");
+    assert_eq!(outcome(&world.by_saml(&mut browser, &idp, &here, &Says::ada(&[])).await), "ok");
+    assert_eq!(world.sessions(&browser).len(), 2, "one of each organization");
+    let second = world.saml("acme", &idp, json!({})).await;
+    let link = format!("{}/sso/saml/{}/link", world.base, second["id"].as_str().unwrap());
+    let page = browser.submit(&link, &[]).await;
+    let to_provider = match page {
+        Ok(page) => page.url,
+        Err(error) => panic!("{error}"),
+    };
+    let asked = Idp::read(&to_provider);
+    let other = Says { name_id: "ada-at-second".into(), attributes: vec![], ..Says::ada(&[]) };
+    let linked = idp.answer(world.clock.now(), &second, Some(&asked), &other).post(&mut browser).await;
+    assert_eq!(outcome(&linked), "ok", "an own session needs no address");
+    assert_eq!(world.saml_outcome(&idp, &second, &other).await, "ok", "and the link counts from then on");
+}
+
+#[tokio::test]
+async fn under_https_the_cookie_of_a_sign_in_crosses_sites_and_no_session_does() {
+    let (portcullis, _, _place) = product("https://gate.example");
+    let app = router(App::new(portcullis, EdgeSettings::default()));
+    let call = async |method: &str, path: &str, body: Value| {
+        let request = axum::http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("host", "gate.example")
+            .header("content-type", "application/json")
+            .header("authorization", format!("Bearer {}", portcullis_testkit::ROOT_TOKEN))
+            .body(axum::body::Body::from(body.to_string()))
+            .unwrap();
+        app.clone().oneshot(request).await.unwrap()
+    };
+    call("POST", "/api/v1/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+    let body = json!({ "kind": "saml", "name": "S", "metadata_xml": Idp::start().await.metadata() });
+    let made = call("POST", "/api/v1/organizations/acme/connections", body).await;
+    let bytes = axum::body::to_bytes(made.into_body(), 1 << 20).await.unwrap();
+    let made: Value = serde_json::from_slice(&bytes).unwrap();
+    let path = format!("/sso/saml/{}/login", made["id"].as_str().unwrap());
+    let answer = call("GET", &path, Value::Null).await;
+    assert_eq!(answer.status(), 303);
+    let cookie = answer.headers()["set-cookie"].to_str().unwrap();
+    let attributes = "; Path=/; HttpOnly; SameSite=None; Secure; Max-Age=600";
+    assert!(cookie.starts_with("__Host-portcullis-crossing=") && cookie.ends_with(attributes), "{cookie}");
+}

@@ -1,0 +1,232 @@
+//! Whose signatures count at a connection of SAML, and with which keys of ours.
+
+use portcullis_emulator::Browser;
+use serde_json::{Value, json};
+
+use crate::saml_idp::{Idp, Says, key};
+use crate::world::{World, outcome};
+
+fn one(connection: &Value) -> String {
+    format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap())
+}
+
+fn print(key: &portcullis_saml::key::OwnKey) -> String {
+    key.certificate().sha256().iter().map(|b| format!("{b:02x}")).collect()
+}
+
+async fn states(world: &World, connection: &Value) -> Vec<(String, String)> {
+    let (status, list) = world.root("GET", &format!("{}/certificates", one(connection)), Value::Null).await;
+    assert_eq!(status, 200, "{list}");
+    let text = |c: &Value, field: &str| c[field].as_str().unwrap().to_owned();
+    list["items"].as_array().unwrap().iter().map(|c| (text(c, "fingerprint"), text(c, "state"))).collect()
+}
+
+async fn state_of(world: &World, connection: &Value, fingerprint: &str) -> String {
+    let all = states(world, connection).await;
+    all.into_iter().find(|(f, _)| f == fingerprint).map_or_else(|| "unknown".to_owned(), |(_, state)| state)
+}
+
+async fn ada_is_invited(world: &World) {
+    world.invite("acme", crate::world::ADA, "member").await;
+}
+
+#[tokio::test]
+async fn an_unknown_key_has_the_metadata_read_once_a_minute_and_the_old_one_counts_until_it_is_retired() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok");
+    let (old, new) = (idp.key.clone(), key());
+    world.clock.pass_s(61);
+    let before = idp.reads();
+    idp.key = new.clone();
+    for _ in 0..3 {
+        let refused = world.saml_outcome(&idp, &connection, &Says::ada(&[])).await;
+        assert_ne!(refused, "ok", "the metadata does not name it");
+    }
+    assert_eq!(idp.reads(), before + 1, "a flood of unknown keys reads nothing");
+    idp.publish(&[&old, &new]);
+    world.clock.pass_s(61);
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok", "the new key is read");
+    idp.key = old.clone();
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok", "overlap");
+    let retire = format!("{}/certificates/{}/retire", one(&connection), print(&old));
+    assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+    let refused = world.saml_outcome(&idp, &connection, &Says::ada(&[])).await;
+    assert_ne!(refused, "ok", "retired");
+    world.clock.pass_s(61);
+    assert_eq!(
+        world.saml_outcome(&idp, &connection, &Says::ada(&[])).await,
+        refused,
+        "metadata brings nothing back"
+    );
+    assert_eq!(state_of(&world, &connection, &print(&old)).await, "retired");
+    let last = format!("{}/certificates/{}/retire", one(&connection), print(&new));
+    let (status, problem) = world.root("POST", &last, Value::Null).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (409, "in_use"), "the last that counts");
+    for action in ["connection.certificate_trusted", "connection.certificate_retired"] {
+        assert_eq!(world.events("acme", action).await.len(), 1, "{action}");
+    }
+}
+
+#[tokio::test]
+async fn where_an_administrator_decides_a_new_certificate_is_offered_and_counts_when_it_is_accepted() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let connection = world.saml("acme", &idp, json!({ "saml": { "new_certificates": "ask" } })).await;
+    let (old, new) = (idp.key.clone(), key());
+    idp.publish(&[&old, &new]);
+    idp.key = new.clone();
+    world.clock.pass_s(61);
+    let refused = world.saml_outcome(&idp, &connection, &Says::ada(&[])).await;
+    assert_ne!(refused, "ok");
+    assert_eq!(state_of(&world, &connection, &print(&new)).await, "offered");
+    let (_, shown) = world.root("GET", &one(&connection), Value::Null).await;
+    assert_eq!(shown["saml"]["warnings"][0]["code"], "certificate_offered", "{shown}");
+    let accept = format!("{}/certificates/{}/accept", one(&connection), print(&new));
+    let (status, accepted) = world.root("POST", &accept, Value::Null).await;
+    assert_eq!((status, &accepted["state"]), (200, &json!("trusted")), "{accepted}");
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok");
+    let unknown = format!("{}/certificates/{}/accept", one(&connection), "0".repeat(64));
+    assert_eq!(world.root("POST", &unknown, Value::Null).await.0, 404);
+}
+
+#[tokio::test]
+async fn metadata_is_read_again_daily_and_another_entity_or_a_failure_changes_nothing() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 0, "not before its time");
+    let (old, new) = (idp.key.clone(), key());
+    idp.publish(&[&new]);
+    world.clock.pass_s(86_400);
+    assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 1);
+    assert_eq!(state_of(&world, &connection, &print(&new)).await, "trusted");
+    assert_eq!(state_of(&world, &connection, &print(&old)).await, "trusted", "what is missing stays");
+    let stranger = key();
+    for (what, code) in [("another", "metadata_entity_changed"), ("nothing", "metadata_malformed")] {
+        match what {
+            "another" => idp.publish_as("https://evil.example", &[&stranger]),
+            _ => idp.publish_as("\u{1}", &[&stranger]),
+        }
+        world.clock.pass_s(86_400);
+        assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 1);
+        assert_eq!(state_of(&world, &connection, &print(&stranger)).await, "unknown", "{what}");
+        let (_, shown) = world.root("GET", &one(&connection), Value::Null).await;
+        assert_eq!(shown["saml"]["warnings"][0]["code"], "metadata_stale", "{shown}");
+        world.clock.pass_s(61);
+        let refresh = format!("{}/refresh", one(&connection));
+        let (status, problem) = world.root("POST", &refresh, Value::Null).await;
+        assert_eq!((status, problem["code"].as_str().unwrap()), (422, code), "{problem}");
+    }
+    idp.publish(&[&old]);
+    world.clock.pass_s(61);
+    let (status, shown) = world.root("POST", &format!("{}/refresh", one(&connection)), Value::Null).await;
+    assert_eq!((status, &shown["saml"]["warnings"]), (200, &json!([])), "{shown}");
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok");
+}
+
+#[tokio::test]
+async fn another_provider_named_by_an_administrator_takes_the_place_of_the_one_before_with_its_keys() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let mut next = Idp::start().await;
+    next.entity = "https://next.test/entity".to_owned();
+    next.publish(&[&next.key]);
+    let (status, changed) =
+        world.root("PATCH", &one(&connection), json!({ "metadata_url": next.metadata_url() })).await;
+    assert_eq!((status, &changed["issuer"]), (200, &json!(next.entity)), "{changed}");
+    assert_eq!(state_of(&world, &connection, &print(&idp.key)).await, "retired");
+    assert_eq!(world.saml_outcome(&next, &changed, &Says::ada(&[])).await, "ok");
+    next.key = idp.key.clone();
+    assert_ne!(world.saml_outcome(&next, &changed, &Says::ada(&[])).await, "ok", "the key of the one before");
+}
+
+#[tokio::test]
+async fn a_change_of_trust_while_somebody_signs_in_has_them_begin_again() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let mut browser = Browser::new().unwrap();
+    let asked = idp.ask(&mut browser, connection["login_url"].as_str().unwrap()).await;
+    let now = portcullis_domain::Clock::now(&*world.clock);
+    let form = idp.answer(now, &connection, Some(&asked), &Says::ada(&[]));
+    let cookie = browser.find_cookie(&world.base, "portcullis-crossing").unwrap();
+    let sent = http
+        .post(&form.action)
+        .header("cookie", format!("portcullis-crossing={cookie}"))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body(serde_urlencoded::to_string(&form.fields).unwrap());
+    let answer = sent.send().await.unwrap();
+    assert_eq!(answer.status(), 303);
+    let to = format!("{}{}", world.base, answer.headers()["location"].to_str().unwrap());
+    idp.publish(&[&idp.key, &key()]);
+    let patch = json!({ "metadata_xml": idp.metadata() });
+    assert_eq!(world.root("PATCH", &one(&connection), patch).await.0, 200);
+    let retire = format!("{}/certificates/{}/retire", one(&connection), print(&idp.key));
+    assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+    assert_eq!(outcome(&browser.open(&to).await.unwrap()), "connection_changed");
+}
+
+#[tokio::test]
+async fn our_keys_are_published_before_they_sign_and_are_gone_when_they_are_retired() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let connection = world.saml("acme", &idp, json!({ "saml": { "sign_requests": true } })).await;
+    let first = connection["saml"]["keys"][0]["fingerprint"].as_str().unwrap().to_owned();
+    let keys = format!("{}/keys", one(&connection));
+    let document = async || {
+        let answer = reqwest::get(connection["metadata_url"].as_str().unwrap()).await.unwrap();
+        answer.text().await.unwrap()
+    };
+    let certificate = |key: &Value| key["certificate"].as_str().unwrap().to_owned();
+    let next = world.made(&keys, Value::Null).await;
+    assert_eq!(next["state"], "next");
+    let text: String = document().await.split_whitespace().collect();
+    for key in [&connection["saml"]["keys"][0], &next] {
+        assert!(text.contains(&certificate(key)), "both are published");
+    }
+    let path = |fingerprint: &str, verb: &str| format!("{keys}/{fingerprint}{verb}");
+    let fingerprint = next["fingerprint"].as_str().unwrap();
+    let (status, problem) = world.root("DELETE", &path(&first, ""), Value::Null).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (409, "in_use"), "it signs");
+    let (status, used) = world.root("POST", &path(fingerprint, "/use"), Value::Null).await;
+    assert_eq!((status, &used["state"]), (200, &json!("signing")));
+    assert_eq!(world.root("DELETE", &path(&first, ""), Value::Null).await.0, 204);
+    let text: String = document().await.split_whitespace().collect();
+    assert!(
+        !text.contains(&certificate(&connection["saml"]["keys"][0])) && text.contains(&certificate(&next))
+    );
+    assert_eq!(world.root("POST", &path(&first, "/use"), Value::Null).await.0, 404, "it does not come back");
+    for _ in 0..3 {
+        world.made(&keys, Value::Null).await;
+    }
+    assert_eq!(world.root("POST", &keys, Value::Null).await.0, 400, "four are enough");
+    let (_, all) = world.root("GET", &keys, Value::Null).await;
+    let shown = all.to_string();
+    assert!(!shown.contains("PRIVATE") && !shown.contains("sealed") && !shown.contains("v1."), "{shown}");
+    let mut browser = Browser::new().unwrap();
+    let asked = idp.ask(&mut browser, connection["login_url"].as_str().unwrap()).await;
+    assert!(asked.query.contains_key("Signature"), "{:?}", asked.query);
+    assert!(asked.xml.contains(connection["acs_url"].as_str().unwrap()), "{}", asked.xml);
+}
+
+#[tokio::test]
+async fn an_administrator_is_warned_in_time_of_what_runs_out_and_of_what_is_weak() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let until = world.portcullis.now().plus_s(90 * 86_400).rfc3339();
+    let connection = world.saml("acme", &idp, json!({ "saml": { "sha1_until": until } })).await;
+    let codes = async || {
+        let (_, shown) = world.root("GET", &one(&connection), Value::Null).await;
+        let all = shown["saml"]["warnings"].as_array().unwrap().clone();
+        all.iter().map(|w| w["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes().await, ["sha1_accepted"]);
+    world.clock.pass_s((3 * 365 - 31) * 86_400);
+    assert_eq!(codes().await, Vec::<String>::new(), "31 days are left of our key");
+    world.clock.pass_s(86_400);
+    assert_eq!(codes().await, ["key_expires"]);
+    world.clock.pass_s((3_650 - 3 * 365) * 86_400);
+    assert_eq!(codes().await, ["certificate_expires", "key_expires"]);
+}
