@@ -83,22 +83,26 @@ impl Members {
         self
     }
 
+    /// The id at a place.
+    fn at(&self, place: u32) -> &str {
+        let end_of = |place: u32| self.each.get(place as usize).map_or(0, |(end, _)| *end as usize);
+        let start = place.checked_sub(1).map_or(0, end_of);
+        self.text.get(start..end_of(place)).unwrap_or("")
+    }
+
     /// Each once, where it was named first.
     pub(crate) fn each_once(self) -> Self {
-        let all: Vec<&str> = self.iter().map(|member| member.value).collect();
-        let mut order: Vec<u32> = (0..).take(all.len()).collect();
-        let id = |place: &u32| all.get(*place as usize).copied().unwrap_or("");
-        order.sort_unstable_by(|one, other| id(one).cmp(id(other)).then(one.cmp(other)));
+        let mut order: Vec<u32> = (0..).take(self.len()).collect();
+        order.sort_unstable_by(|one, other| self.at(*one).cmp(self.at(*other)).then(one.cmp(other)));
         let mut repeated: Vec<u32> = order
             .windows(2)
             .filter_map(|pair| match pair {
-                [one, other] if id(one) == id(other) => Some(*other),
+                [one, other] if self.at(*one) == self.at(*other) => Some(*other),
                 _ => None,
             })
             .collect();
         drop(order);
         if repeated.is_empty() {
-            drop(all);
             return self;
         }
         repeated.sort_unstable();
