@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 21] = [
+const ON_BOTH: [&str; 25] = [
     "agents::",
     "connections::",
     "consent::",
@@ -38,6 +38,7 @@ const ON_BOTH: [&str; 21] = [
     "grants::",
     "idempotency::",
     "keys::",
+    "leads::",
     "local::",
     "mappings::",
     "matrix::",
@@ -47,6 +48,9 @@ const ON_BOTH: [&str; 21] = [
     "ranks::",
     "records::",
     "roles::",
+    "saml::",
+    "saml_logout::",
+    "saml_trust::",
     "scim::",
     "teams::",
 ];

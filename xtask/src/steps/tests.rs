@@ -3,7 +3,8 @@
 use super::ON_BOTH;
 
 /// What asks no database anything, or only holds what the others share.
-const ON_SQLITE_ALONE: [&str; 5] = ["documents::", "golden::", "pace::", "support::", "world::"];
+const ON_SQLITE_ALONE: [&str; 6] =
+    ["documents::", "golden::", "pace::", "saml_idp::", "support::", "world::"];
 
 /// The modules of an integration test, as its names of tests begin.
 fn modules(main: &str) -> Vec<String> {

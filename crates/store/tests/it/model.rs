@@ -262,7 +262,7 @@ fn run(
 #[test]
 fn a_model_of_maps_and_the_store_agree_on_everything_that_can_be_found() {
     on_each(|database| {
-        let (_, tally) = run(database, 20_261_122, LENGTH * 3, |_| {}).unwrap();
+        let (_, tally) = run(database, 20_261_122, LENGTH * 5, |_| {}).unwrap();
         let never: Vec<_> = Kind::ALL.iter().filter(|kind| !tally.contains_key(kind)).collect();
         assert!(never.is_empty(), "no run made {never:?}: {tally:?}");
     });
@@ -319,7 +319,7 @@ fn rows_that_are_tampered_with_past_the_store_show() {
                 return;
             }
             let mut touched = 0;
-            let outcome = run(database, 7, LENGTH, |database| {
+            let outcome = run(database, 7, LENGTH * 3, |database| {
                 if touched == 0 {
                     touched = tamper(database, sql);
                 }
