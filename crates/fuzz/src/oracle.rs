@@ -111,7 +111,7 @@ pub fn reads(text: &str) -> bool {
 
 /// Both read the text as the same tree, each as far as its grammar goes.
 ///
-/// What the other reads, ours reads, unless it is over our bounds or is one of the [`is_narrower`] forms. What ours
+/// What the other reads, ours reads, unless it is over our bounds or is one of the `is_narrower` forms. What ours
 /// reads, the other reads in the form that ours prints, which has no liberties left.
 ///
 /// # Panics

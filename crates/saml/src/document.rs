@@ -1,6 +1,6 @@
 //! The one tree of a message: bounded before it is parsed, looked over once, then walked by exact names.
 //!
-//! Here so that nothing else of this room names the parser. A [`Node`] is a place in the tree; canonical bytes, checks
+//! Here so that nothing else of this room names the parser. A `Node` is a place in the tree; canonical bytes, checks
 //! and values all come from the same one.
 
 use thiserror::Error;

@@ -1,6 +1,6 @@
 //! Signatures: what a configured certificate vouches for, and our own.
 //!
-//! Here because everything that is believed passes through [`Verified`]: a node of the one tree and the canonical
+//! Here because everything that is believed passes through `Verified`: a node of the one tree and the canonical
 //! octets that a trusted key signed. There is no other way to make one. The certificate that a message brings along in
 //! `KeyInfo` is not looked at (XML Signature §3.2, SAML Core §5.4).
 

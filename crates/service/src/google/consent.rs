@@ -4,7 +4,7 @@
 //! Google takes the session of a member who may write directories and reaches what this one gives, and the way back is
 //! good for that member in that browser only. A scanner that opens either address uses nothing up. What Google answers
 //! is taken only if it is the consent of the Workspace that the directory names, to read, and to all four lists
-//! ([`answer`]).
+//! (`answer`).
 
 mod answer;
 

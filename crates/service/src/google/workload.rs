@@ -7,7 +7,7 @@
 //! speaks for the service account and for nobody else.
 //!
 //! Which identity this is, only the operator's settings say. It is one for the whole server, and what it may read at
-//! one customer must not be read for another: [`may_use`] says which organization may use it in whose name.
+//! one customer must not be read for another: `may_use` says which organization may use it in whose name.
 
 use portcullis_domain::google::WorkloadUse;
 use portcullis_domain::id::OrganizationId;
