@@ -13,6 +13,7 @@
     reason = "a test fails by panicking, and whole tests measure real time in a real environment"
 )]
 
+mod braking;
 mod demo;
 mod doctor;
 mod doors;
