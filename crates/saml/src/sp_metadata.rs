@@ -8,11 +8,16 @@ use crate::encoding::base64;
 use crate::key::OwnKey;
 use crate::names as n;
 use crate::request::{MessageId, RequestError, instant};
+use crate::subject::NameIdFormat;
 
 /// What a provider should encrypt with (SAML Metadata §2.4.1.1): the first it knows.
 const ENCRYPTION_METHODS: &str = "<md:EncryptionMethod Algorithm=\"http://www.w3.org/2009/xmlenc11#aes256-gcm\"></md:EncryptionMethod>\
      <md:EncryptionMethod Algorithm=\"http://www.w3.org/2009/xmlenc11#aes128-gcm\"></md:EncryptionMethod>\
      <md:EncryptionMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p\"></md:EncryptionMethod>";
+
+/// How a provider should name people: the first it can. One that reads this and is told nothing takes what it pleases,
+/// Keycloak the user name, which is given to others one day.
+const NAME_ID_FORMATS: [NameIdFormat; 2] = [NameIdFormat::Persistent, NameIdFormat::EmailAddress];
 
 /// What a connection says of itself.
 #[derive(Debug, Clone, Copy)]
@@ -84,6 +89,9 @@ fn draft(provider: &ServiceProvider<'_>, id: &MessageId) -> Result<Draft, Reques
                 format!("<md:SingleLogoutService Binding=\"{binding}\"{location}></md:SingleLogoutService>");
             tail.push_str(&service);
         }
+    }
+    for format in NAME_ID_FORMATS {
+        tail.push_str(&format!("<md:NameIDFormat>{}</md:NameIDFormat>", format.uri()));
     }
     tail.push_str(&format!(
         "<md:AssertionConsumerService Binding=\"{}\"{} index=\"0\" isDefault=\"true\"></md:AssertionConsumerService>\

@@ -128,6 +128,7 @@ fn our_metadata_shows_every_key_of_a_rotation_and_another_implementation_verifie
         &format!("validUntil=\"{}\"", at(NOW + 86_400)),
         &STANDARD.encode(STRANGER.certificate.der()),
         "aes256-gcm",
+        "nameid-format:persistent</md:NameIDFormat><md:NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress<",
     ] {
         assert!(xml.contains(piece), "{piece}");
     }
