@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 
 use crate::command::Invocation;
+use crate::keycloak;
 use crate::setup::{self, MAX_INSTALL, Stamp, text};
 use crate::workspace::{Workspace, cargo};
 
@@ -17,10 +18,6 @@ use crate::workspace::{Workspace, cargo};
 const MAX_MEASURING: Duration = Duration::from_secs(7200);
 /// How long the optimised build may take from nothing.
 const MAX_BUILDING: Duration = Duration::from_secs(3600);
-/// Keycloak's distribution in Maven's central repository: the newest that was tried. Its SCIM is a preview.
-const KEYCLOAK: &str = "26.7.3";
-/// Maven's own way to fetch one file.
-const MAVEN_COPY: &str = "org.apache.maven.plugins:maven-dependency-plugin:3.6.1:copy";
 
 /// Measures the parts that `words` name, or all.
 pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<ExitCode> {
@@ -54,10 +51,8 @@ fn peers(workspace: &Workspace) -> Result<()> {
     let source = workspace.root.join("tests/peers/scale");
     npm(workspace, &source, &folder.join("node"))?;
     setup::environment(&folder.join("venv"), &source.join("requirements.txt"))?;
-    if let Err(error) = keycloak(&folder) {
-        println!("figures: Keycloak is left out: {error:#}");
-    }
-    Ok(())
+    // Apart from the tests' own, which is built without the preview.
+    keycloak::fetch(&folder.join("keycloak"))
 }
 
 fn npm(workspace: &Workspace, source: &Path, folder: &Path) -> Result<()> {
@@ -77,21 +72,4 @@ fn npm(workspace: &Workspace, source: &Path, folder: &Path) -> Result<()> {
     let words = ["ci", "--omit=optional", "--no-audit", "--no-fund", "--ignore-scripts", "--loglevel=error"];
     setup::npm(workspace).and(words.map(str::to_owned)).within(folder).run(MAX_INSTALL)?;
     stamp.set()
-}
-
-fn keycloak(folder: &Path) -> Result<()> {
-    let home = folder.join("keycloak");
-    if fs::read_to_string(home.join("version.txt")).is_ok_and(|text| text.contains(KEYCLOAK)) {
-        return Ok(());
-    }
-    println!("figures: Keycloak {KEYCLOAK} goes to {}", home.display());
-    let _ = fs::remove_dir_all(&home);
-    let artifact = format!("-Dartifact=org.keycloak:keycloak-quarkus-dist:{KEYCLOAK}:zip");
-    let fetch = Invocation::new("mvn", &["--quiet", "--batch-mode", MAVEN_COPY])
-        .and([artifact, format!("-DoutputDirectory={}", folder.display())]);
-    fetch.within(folder).run(MAX_INSTALL)?;
-    let archive = format!("keycloak-quarkus-dist-{KEYCLOAK}.zip");
-    Invocation::new("unzip", &["-q", "-o", &archive]).within(folder).run(MAX_INSTALL)?;
-    fs::rename(folder.join(format!("keycloak-{KEYCLOAK}")), &home).context("could not name its folder")?;
-    fs::remove_file(folder.join(archive)).context("could not remove the archive")
 }

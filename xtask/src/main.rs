@@ -11,6 +11,7 @@ mod command;
 mod demo_svg;
 mod figures;
 mod fuzz;
+mod keycloak;
 mod postgres;
 mod setup;
 mod steps;

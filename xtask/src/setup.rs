@@ -1,7 +1,7 @@
 //! Installs what the tests need and a fresh Debian machine does not have.
 //!
-//! One table says it all: programs from Debian's packages, the rest from PyPI and npm at exact versions into the build
-//! folder, so that `cargo clean` takes it away again. Each part looks first and does nothing when all is there, so the
+//! One table says it all: programs from Debian's packages, the rest from PyPI, npm and Maven at exact versions into the
+//! build folder, so that `cargo clean` takes it away again. Each part looks first and does nothing when all is there, so the
 //! test command can begin with it every time.
 
 use std::fs;
@@ -11,6 +11,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 
 use crate::command::Invocation;
+use crate::keycloak;
 use crate::postgres;
 use crate::workspace::{Workspace, cargo};
 
@@ -28,20 +29,32 @@ const LOCKED: [&str; 4] = ["--no-deps", "--only-binary=:all:", "--require-hashes
 /// Where Debian's packaging tools ask whether an installed service may be started.
 const SERVICE_POLICY: &str = "/usr/sbin/policy-rc.d";
 
-/// A Debian package and the programs that show that it is there.
+/// A Debian package and the programs that show that it is there, by name or by path.
 struct DebianPackage {
     name: &'static str,
     programs: &'static [&'static str],
     why: &'static str,
 }
 
+/// The first page of SimpleSAMLphp, which is no program.
+const SIMPLESAMLPHP: &str = "/usr/share/simplesamlphp/www/index.php";
+
 /// What comes from Debian, PostgreSQL apart, whose programs are not in `PATH`.
-const DEBIAN_PACKAGES: [DebianPackage; 7] = [
+const DEBIAN_PACKAGES: [DebianPackage; 15] = [
     DebianPackage { name: "nginx", programs: &["nginx"], why: "forward-auth behind `auth_request`" },
     DebianPackage { name: "caddy", programs: &["caddy"], why: "forward-auth behind `forward_auth`" },
     DebianPackage { name: "haproxy", programs: &["haproxy"], why: "forward-auth by a Lua script" },
     DebianPackage { name: "chromium", programs: &["chromium"], why: "a sign-in in a real browser" },
     DebianPackage { name: "xmlsec1", programs: &["xmlsec1"], why: "signs and encrypts what `saml` verifies" },
+    DebianPackage { name: "default-jre-headless", programs: &["java"], why: "Keycloak runs on it" },
+    DebianPackage { name: "maven", programs: &["mvn"], why: "Keycloak comes by it" },
+    // Some program of PHP must be there for the package, and without this one it would be Apache's.
+    DebianPackage { name: "php-cgi", programs: &["php-cgi"], why: "SimpleSAMLphp" },
+    DebianPackage { name: "php-cli", programs: &["php"], why: "SimpleSAMLphp is served by it" },
+    DebianPackage { name: "php-mbstring", programs: &[], why: "SimpleSAMLphp" },
+    DebianPackage { name: "php-xml", programs: &[], why: "SimpleSAMLphp" },
+    DebianPackage { name: "simplesamlphp", programs: &[SIMPLESAMLPHP], why: "a provider of SAML" },
+    DebianPackage { name: "unzip", programs: &["unzip"], why: "Keycloak is packed so" },
     DebianPackage { name: "python3-venv", programs: &["python3"], why: "peers from PyPI" },
     DebianPackage {
         name: "util-linux",
@@ -56,6 +69,7 @@ pub(crate) fn everything(workspace: &Workspace) -> Result<()> {
     debian()?;
     python(workspace)?;
     node(workspace)?;
+    keycloak::for_tests(workspace)?;
     println!("setup: everything the tests need is there");
     Ok(())
 }
@@ -76,7 +90,7 @@ fn rust_components() -> Result<()> {
 fn debian() -> Result<()> {
     let mut missing: Vec<&str> = Vec::new();
     for package in &DEBIAN_PACKAGES {
-        if !package.programs.iter().all(|program| is_in_path(program)) || lacks_venv(package.name) {
+        if !package.programs.iter().all(|program| is_in_path(program)) || lacks_library(package.name) {
             println!("setup: {} is missing ({})", package.name, package.why);
             missing.push(package.name);
         }
@@ -275,9 +289,15 @@ fn node_major(node: &Path) -> Option<u32> {
     version.trim().strip_prefix('v')?.split('.').next()?.parse().ok()
 }
 
-/// True if Debian's Python cannot make virtual environments yet.
-fn lacks_venv(package: &str) -> bool {
-    package == "python3-venv" && !Invocation::new("python3", &["-c", "import ensurepip"]).succeeds()
+/// True if a package is missing that adds to a program and has none of its own.
+fn lacks_library(package: &str) -> bool {
+    let (program, words) = match package {
+        "python3-venv" => ("python3", ["-c", "import ensurepip"]),
+        "php-mbstring" => ("php", ["-r", "exit(function_exists('mb_strlen') ? 0 : 1);"]),
+        "php-xml" => ("php", ["-r", "exit(class_exists('DOMDocument') ? 0 : 1);"]),
+        _ => return false,
+    };
+    !Invocation::new(program, &words).succeeds()
 }
 
 fn is_in_path(program: &str) -> bool {

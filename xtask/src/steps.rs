@@ -18,7 +18,7 @@ pub(crate) const WHOLE: &str = "whole";
 
 /// Where the whole-binary tests find the program under test.
 const BINARY: &str = "PORTCULLIS_BIN";
-/// Where the whole-binary tests find `venv/bin/python`, `bin/node` and `node/node_modules`.
+/// Where the whole-binary tests find `venv/bin/python`, `bin/node`, `node/node_modules` and `keycloak`.
 const PEERS: &str = "PORTCULLIS_TEST_PEERS";
 /// Says on which database benches of the run are.
 const DATABASE: &str = "PORTCULLIS_TEST_DATABASE";

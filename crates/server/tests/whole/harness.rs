@@ -170,6 +170,19 @@ impl Server {
         }
     }
 
+    /// The newest trace of a sign-in at that organization with that outcome; traces are written after the answer.
+    pub async fn sign_in_trace(&self, organization: &str, outcome: &str) -> Value {
+        let path = format!("/organizations/{organization}/traces?kind=sign_in&outcome={outcome}");
+        let began = Instant::now();
+        while began.elapsed() < MAX_END {
+            if let Some(found) = self.all(&path).await.first() {
+                return found.clone();
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        panic!("no trace of a sign-in with the outcome `{outcome}`");
+    }
+
     /// May this bearer act in `production`? The answer's code.
     pub async fn code(&self, asker: &str, secret: &str) -> String {
         let question = json!({

@@ -8,6 +8,7 @@ use std::process::{Child, Command, Stdio};
 use portcullis_emulator::{Browser, Page};
 use serde_json::{Value, json};
 
+use crate::form::{Form, carry_on};
 use crate::harness::{Server, variable};
 
 fn text(value: &Value, key: &str) -> String {
@@ -93,31 +94,15 @@ async fn connect(server: &Server, provider: &Provider, settings: Value) -> Value
     connection
 }
 
-/// The form that a page of the provider would have the browser post by a script.
-fn form_of(page: &str) -> (String, Vec<(String, String)>) {
-    let value = |tag: &str, name: &str| {
-        let from = tag.split_once(&format!("{name}=\""))?.1;
-        Some(from.split_once('"')?.0.replace("&amp;", "&"))
-    };
-    let tags = || page.split('<').skip(1);
-    let form = tags().find(|tag| tag.starts_with("form")).unwrap_or_else(|| panic!("no form: {page}"));
-    let inputs = tags().filter(|tag| tag.starts_with("input") && tag.contains("name="));
-    let fields = inputs.map(|tag| (value(tag, "name").unwrap(), value(tag, "value").unwrap_or_default()));
-    (value(form, "action").unwrap(), fields.collect())
-}
-
 async fn post(browser: &mut Browser, page: &str) -> Page {
-    let (action, fields) = form_of(page);
-    let fields: Vec<(&str, &str)> =
-        fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-    browser.submit(&action, &fields).await.unwrap()
+    Form::of(page).send_to(browser).await
 }
 
 /// Signs in as the first of the provider's people.
 async fn sign_in(server: &Server, connection: &Value, browser: &mut Browser) -> Page {
     let page = browser.open(&text(connection, "login_url")).await.unwrap();
     assert_eq!(page.status, 200, "{}: {}", page.url, page.body);
-    let landed = post(browser, &page.body).await;
+    let landed = carry_on(browser, page).await;
     let session = browser.find_cookie(&server.base, "portcullis").is_some_and(|c| !c.is_empty());
     assert_eq!(landed.status == 200, session, "{}: {}", landed.url, landed.body);
     landed

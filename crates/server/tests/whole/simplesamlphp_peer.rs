@@ -1,0 +1,158 @@
+//! Whole flows with SimpleSAMLphp as the provider of SAML.
+
+use portcullis_emulator::{Browser, Page};
+use serde_json::{Value, json};
+
+use crate::form::carry_on;
+use crate::harness::Server;
+use crate::simplesamlphp::SimpleSaml;
+
+fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
+}
+
+/// An organization whose people come by that provider, first ones too; the provider knows us by our metadata.
+async fn connect(server: &Server, idp: &SimpleSaml, settings: Value) -> Value {
+    server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+    let at = |rest: &str| format!("/organizations/acme{rest}");
+    server.root("POST", &at("/domains"), json!({ "domain": "acme.test", "vouched": true })).await;
+    let wanted = json!({
+        "kind": "saml", "name": "Campus", "metadata_url": idp.metadata_url(), "jit": true, "domains": ["acme.test"],
+        "groups_claim": "groups", "saml": settings,
+    });
+    let connection = server.root("POST", &at("/connections"), wanted).await;
+    for (group, role) in [("Engineering", "member"), ("Leads", "admin")] {
+        let mapping = json!({
+            "directory": connection["claims_directory"], "group": { "external_id": group }, "role": role,
+        });
+        server.root("POST", &at("/mappings"), mapping).await;
+    }
+    idp.knows(&text(&connection, "metadata_url")).await;
+    connection
+}
+
+fn one(connection: &Value) -> String {
+    format!("/organizations/acme/connections/{}", text(connection, "id"))
+}
+
+fn has_session(server: &Server, browser: &Browser) -> bool {
+    browser.find_cookie(&server.base, "portcullis").is_some_and(|cookie| !cookie.is_empty())
+}
+
+/// Signs Ada in, through every form on the way.
+async fn sign_in(server: &Server, connection: &Value, browser: &mut Browser) -> Page {
+    let page = browser.open(&text(connection, "login_url")).await.unwrap();
+    let landed = carry_on(browser, page).await;
+    assert_eq!(landed.status == 200, has_session(server, browser), "{}: {}", landed.url, landed.body);
+    landed
+}
+
+/// Signs Ada in anew; how it ended.
+async fn status(server: &Server, connection: &Value) -> u16 {
+    sign_in(server, connection, &mut Browser::new().unwrap()).await.status
+}
+
+async fn only_member(server: &Server) -> Value {
+    let members = server.all("/organizations/acme/members?email=ada@acme.test").await;
+    assert_eq!(members.len(), 1, "{members:?}");
+    members[0].clone()
+}
+
+#[tokio::test]
+async fn people_sign_in_through_simplesamlphp_signed_and_encrypted_and_its_groups_give_their_role() {
+    let server = Server::sqlite().await;
+    let mut idp = SimpleSaml::start().await;
+    let connection = connect(&server, &idp, json!({ "sign_requests": true })).await;
+    idp.says(&json!({ "validate.authnrequest": true }));
+    assert_eq!(status(&server, &connection).await, 200, "{}", idp.log());
+    let member = only_member(&server).await;
+    assert_eq!((text(&member, "state"), text(&member, "role")), ("active".into(), "member".into()));
+
+    idp.people(&["Engineering", "Leads"]);
+    for says in [
+        json!({ "saml20.sign.assertion": false, "saml20.sign.response": true }),
+        json!({ "saml20.sign.assertion": true, "saml20.sign.response": false }),
+        json!({ "saml20.sign.assertion": true, "saml20.sign.response": true }),
+    ] {
+        idp.says(&says);
+        assert_eq!(status(&server, &connection).await, 200, "{says}: {}", idp.log());
+        assert_eq!(text(&only_member(&server).await, "role"), "admin");
+    }
+    // This version encrypts by AES-CBC whatever it is told: refused until an administrator takes that in a signed response.
+    idp.says(&json!({ "assertion.encryption": true }));
+    assert_ne!(status(&server, &connection).await, 200);
+    server.sign_in_trace("acme", "cbc_refused").await;
+    server.root("PATCH", &one(&connection), json!({ "saml": { "cbc": true } })).await;
+    assert_eq!(status(&server, &connection).await, 200, "{}", idp.log());
+    idp.says(&json!({ "saml20.sign.response": false }));
+    assert_ne!(status(&server, &connection).await, 200, "in a response that is not signed");
+    idp.says(&json!({ "saml20.sign.response": true, "assertion.encryption": false }));
+
+    idp.people(&["Everybody"]);
+    assert_ne!(status(&server, &connection).await, 200, "in no group that gives anything");
+    assert_eq!(text(&only_member(&server).await, "state"), "suspended");
+}
+
+#[tokio::test]
+async fn simplesamlphps_own_page_leads_in_only_where_an_administrator_allows_it() {
+    let server = Server::sqlite().await;
+    let idp = SimpleSaml::start().await;
+    let connection = connect(&server, &idp, json!({})).await;
+    let unasked = idp.unasked(&text(&connection, "entity_id"), "/console");
+    let mut browser = Browser::new().unwrap();
+    let form = browser.open(&unasked).await.unwrap();
+    let page = carry_on(&mut browser, form).await;
+    assert_eq!((page.status, has_session(&server, &browser)), (403, false), "{}", page.body);
+    server.root("PATCH", &one(&connection), json!({ "saml": { "idp_initiated": true } })).await;
+    let form = browser.open(&unasked).await.unwrap();
+    let page = carry_on(&mut browser, form.clone()).await;
+    assert_eq!((page.status, page.url.path()), (200, "/console"), "{}", page.body);
+    let page = carry_on(&mut Browser::new().unwrap(), form).await;
+    assert!(page.status == 403 && page.body.contains("<code>replayed</code>"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn sessions_end_here_and_at_simplesamlphp_whoever_begins() {
+    let server = Server::sqlite().await;
+    let idp = SimpleSaml::start().await;
+    let connection = connect(&server, &idp, json!({})).await;
+    let console = format!("{}/console", server.base);
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(sign_in(&server, &connection, &mut browser).await.status, 200);
+    let page = browser.submit(&format!("{}/logout", server.base), &[]).await.unwrap();
+    let page = carry_on(&mut browser, page).await;
+    assert!(page.status == 200 && page.body.contains("You are signed out."), "{}: {}", page.url, page.body);
+    assert!(page.passed.iter().any(|url| url.as_str().starts_with(&idp.base)), "{:?}", page.passed);
+
+    assert_eq!(sign_in(&server, &connection, &mut browser).await.status, 200);
+    assert_eq!(browser.open(&console).await.unwrap().url.path(), "/console");
+    let page = idp.end(&mut browser).await;
+    let page = carry_on(&mut browser, page).await;
+    assert_eq!(page.status, 200, "{}: {} {}", page.url, page.body, idp.log());
+    assert!(page.passed.iter().any(|url| url.path().ends_with("/slo")), "{:?}", page.passed);
+    assert_eq!(browser.open(&console).await.unwrap().url.path(), "/login", "the session ended here");
+}
+
+#[tokio::test]
+async fn simplesamlphp_changes_its_key_with_overlap_and_the_old_one_is_refused_after_it_was_retired() {
+    let server = Server::sqlite().await;
+    let mut idp = SimpleSaml::start().await;
+    let connection = connect(&server, &idp, json!({})).await;
+    assert_eq!(status(&server, &connection).await, 200, "{}", idp.log());
+    let old = text(&connection["saml"]["certificates"][0], "fingerprint");
+    idp.new_key("1");
+    idp.says(&json!({ "new_privatekey": "1.key", "new_certificate": "1.pem" }));
+    let read = json!({ "metadata_url": idp.metadata_url() });
+    let shown = server.root("PATCH", &one(&connection), read).await;
+    let states: Vec<&Value> =
+        shown["saml"]["certificates"].as_array().unwrap().iter().map(|c| &c["state"]).collect();
+    assert_eq!(states, ["trusted", "trusted"], "overlap: {shown}");
+    assert_eq!(status(&server, &connection).await, 200, "one of the two signs");
+    server.root("POST", &format!("{}/certificates/{old}/retire", one(&connection)), Value::Null).await;
+    let by_old = json!({ "privatekey": "0.key", "certificate": "0.pem", "new_privatekey": null, "new_certificate": null });
+    idp.says(&by_old);
+    assert_ne!(status(&server, &connection).await, 200, "what the old key signs counts no longer");
+    server.sign_in_trace("acme", "signature_not_trusted").await;
+    idp.says(&json!({ "privatekey": "1.key", "certificate": "1.pem" }));
+    assert_eq!(status(&server, &connection).await, 200, "the new key signs");
+}
