@@ -1,12 +1,14 @@
 // A sign-in as a person does it: a real Chromium opens the hosted page, types an e-mail address and follows where it leads.
 //
 // Usage: browser.mjs --url URL --email ADDRESS --until PREFIX [--screenshot FILE.png] [--chromium PATH]
+//   [--rules "MAP NAME 127.0.0.1"] [--forget COOKIE --at PREFIX]
 //
 // What only a browser finds out: a Content-Security-Policy that stops the way to the identity provider, a cookie that
 // SameSite keeps back on the way home. Opens URL, fills the one e-mail field, submits its form, takes the first
 // "Continue with …" that it is offered, and waits until the address begins with PREFIX. Prints one JSON object: {"url",
 // "title", "status", "text", "cookies": [{"name", "domain", "path", "httpOnly", "secure", "sameSite"}], "errors": [what
-// the page complained of]}. Exit status 0 only if PREFIX was reached without an error.
+// the page complained of]}. With --rules names are what they say, and any certificate will do; with --forget the browser
+// loses the cookie of that name when it comes to an address that begins with PREFIX. Exit status 0 only if PREFIX was reached without an error.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -30,6 +32,8 @@ const FLAGS = [
 ];
 
 const until = option("until");
+const rules = option("rules", "");
+const forget = option("forget", "");
 const profile = await mkdtemp(join(tmpdir(), "portcullis-browser-"));
 const errors = [];
 let reached = false;
@@ -38,13 +42,21 @@ try {
   context = await chromium.launchPersistentContext(profile, {
     executablePath: option("chromium", "/usr/bin/chromium"),
     headless: true,
-    args: FLAGS,
+    args: rules ? [...FLAGS, `--host-resolver-rules=${rules}`] : FLAGS,
+    ignoreHTTPSErrors: rules !== "",
     timeout: MAX_WAIT_MS,
   });
   const page = context.pages()[0] ?? (await context.newPage());
   page.setDefaultTimeout(MAX_WAIT_MS);
+  if (forget) {
+    const at = option("at");
+    await context.route((url) => url.href.startsWith(at), async (route) => {
+      await context.clearCookies({ name: forget });
+      await route.continue();
+    });
+  }
   let status = 0;
-  page.on("console", (message) => message.type() === "error" && errors.push(message.text()));
+  page.on("console", (message) => message.type() === "error" && errors.push(`${message.text()} (${message.location().url})`));
   page.on("pageerror", (error) => errors.push(String(error)));
   page.on("response", (response) => {
     if (response.request().isNavigationRequest()) status = response.status();

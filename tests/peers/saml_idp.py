@@ -8,8 +8,9 @@ Usage: saml_idp.py --people JSON [--until-stdin-closes]
 The test says the rest: ``PUT /test/people`` with such a list; ``PUT /test/service-provider`` with {"url"} reads the
 metadata of a service provider; ``PUT /test/says`` with {"encrypt", "sign_assertion", "sign_response"}; ``POST
 /test/key`` makes another key that signs from then on, and ``PUT /test/published`` with a list of keys by number says
-which certificates the metadata names; ``GET /test/unasked?entity=…`` gives the form of an answer that nobody asked for;
-``GET /test/logout?entity=…`` the address of a request to end the session of the first person; ``GET /test/ended`` what
+which certificates the metadata names; ``PUT /test/signs`` with the number of the key that signs; ``PUT /test/binding``
+with "redirect" or "post" says how it wants messages and sends those about the end of sessions; ``GET /test/unasked?entity=…`` gives the form of an answer that nobody asked for;
+``GET /test/logout?entity=…`` the address, or the form, of a request to end the session of the first person; ``GET /test/ended`` what
 service providers answered to such requests, and for whom they asked to end a session.
 """
 
@@ -77,6 +78,7 @@ class Idp:
         self.says = {"encrypt": False, "sign_assertion": True, "sign_response": False}
         self.ended = {"answers": [], "requests": []}
         self.made = 0
+        self.binding = BINDING_HTTP_REDIRECT
         self.new_key()
 
     def new_key(self):
@@ -99,6 +101,7 @@ class Idp:
         self.keys.append(paths)
         if not self.published:
             self.published = [number]
+        self.signs = number
         self.build()
         return number
 
@@ -113,8 +116,8 @@ class Idp:
             "service": {
                 "idp": {
                     "endpoints": {
-                        "single_sign_on_service": [(f"{self.base}/sso", BINDING_HTTP_REDIRECT)],
-                        "single_logout_service": [(f"{self.base}/slo", BINDING_HTTP_REDIRECT)],
+                        "single_sign_on_service": [(f"{self.base}/sso", self.binding)],
+                        "single_logout_service": [(f"{self.base}/slo", self.binding)],
                     },
                     "want_authn_requests_signed": False,
                     "policy": {"default": {"lifetime": {"minutes": 5}, "name_form": ATTRIBUTE_NAMES}},
@@ -123,8 +126,8 @@ class Idp:
         }
 
     def build(self):
-        """Builds the provider anew, with the newest key."""
-        self.server = Server(config=IdPConfig().load(self.config(len(self.keys) - 1)))
+        """Builds the provider anew, with the key that signs."""
+        self.server = Server(config=IdPConfig().load(self.config(self.signs)))
 
     def metadata(self):
         """The metadata, with the certificates that are published."""
@@ -176,12 +179,12 @@ class Idp:
         return self.server.metadata.assertion_consumer_service(entity, BINDING_HTTP_POST)[0]["location"]
 
     def slo(self, entity):
-        return self.server.metadata.single_logout_service(entity, BINDING_HTTP_REDIRECT, "spsso")[0]
+        return self.server.metadata.single_logout_service(entity, self.binding, "spsso")[0]
 
     def sign_in(self, query):
         signed = {"sigalg": query.get("SigAlg"), "signature": query.get("Signature")}
         request = self.server.parse_authn_request(
-            query["SAMLRequest"], BINDING_HTTP_REDIRECT, relay_state=query.get("RelayState"), **signed
+            query["SAMLRequest"], self.binding, relay_state=query.get("RelayState"), **signed
         )
         entity = request.message.issuer.text.strip()
         acs = request.message.assertion_consumer_service_url
@@ -190,43 +193,48 @@ class Idp:
         return self.answer(entity, request.message.id, acs, query.get("RelayState"))
 
     def log_out(self, query):
-        """Takes a message about the end of a session; where the browser goes, or None."""
+        """Takes a message about the end of a session; what the browser is sent on with, or None."""
         signed = {"sigalg": query.get("SigAlg"), "signature": query.get("Signature")}
         if "SAMLResponse" in query:
-            answer = self.server.parse_logout_request_response(query["SAMLResponse"], BINDING_HTTP_REDIRECT)
+            answer = self.server.parse_logout_request_response(query["SAMLResponse"], self.binding)
             self.ended["answers"].append(answer.response.status.status_code.value.rsplit(":", 1)[1])
             return None
-        if not query.get("Signature"):
+        if self.binding == BINDING_HTTP_REDIRECT and not query.get("Signature"):
             raise ValueError("a request to end a session is not signed")
         request = self.server.parse_logout_request(
-            query["SAMLRequest"], BINDING_HTTP_REDIRECT, relay_state=query.get("RelayState"), **signed
+            query["SAMLRequest"], self.binding, relay_state=query.get("RelayState"), **signed
         )
+        if self.binding == BINDING_HTTP_POST and request.message.signature is None:
+            raise ValueError("a request to end a session is not signed")
         self.ended["requests"].append(request.message.name_id.text)
-        answer = self.server.create_logout_response(request.message, [BINDING_HTTP_REDIRECT], sign=False)
+        answer = self.server.create_logout_response(request.message, [self.binding], **self.signature())
         entity = request.message.issuer.text.strip()
         where = self.slo(entity)
         to = where.get("response_location") or where["location"]
-        return self.redirect(answer, to, query.get("RelayState"), response=True)
+        return self.sent(answer, to, query.get("RelayState"), response=True)
 
     def ask_to_end(self, entity):
         to = self.slo(entity)["location"]
         expire = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(minutes=5)).strftime("%Y-%m-%dT%H:%M:%SZ")
         _, request = self.server.create_logout_request(
-            to, entity, name_id=self.name_id(entity), expire=expire, sign=False
+            to, entity, name_id=self.name_id(entity), expire=expire, **self.signature()
         )
-        return self.redirect(request, to, "from-the-provider", response=False)
+        return self.sent(request, to, "from-the-provider", response=False)
 
-    def redirect(self, message, to, relay_state, response):
+    def signature(self):
+        """In a form the message itself is signed, in a redirect what is around it."""
+        if self.binding == BINDING_HTTP_REDIRECT:
+            return {"sign": False}
+        return {"sign": True, "sign_alg": SIG_RSA_SHA256, "digest_alg": DIGEST_SHA256}
+
+    def sent(self, message, to, relay_state, response):
+        """The address of a redirect, or the page of a form."""
+        by_redirect = self.binding == BINDING_HTTP_REDIRECT
+        signed = {"sign": True, "sigalg": SIG_RSA_SHA256} if by_redirect else {"sign": False}
         info = self.server.apply_binding(
-            BINDING_HTTP_REDIRECT,
-            str(message),
-            to,
-            relay_state=relay_state or "",
-            response=response,
-            sign=True,
-            sigalg=SIG_RSA_SHA256,
+            self.binding, str(message), to, relay_state=relay_state or "", response=response, **signed
         )
-        return dict(info["headers"])["Location"]
+        return dict(info["headers"])["Location"] if by_redirect else info["data"]
 
 
 ATTRIBUTE_NAMES = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
@@ -263,8 +271,7 @@ class Handler(BaseHTTPRequestHandler):
         elif path == "/sso":
             self.send(200, "text/html", self.idp.sign_in(query))
         elif path == "/slo":
-            to = self.idp.log_out(query)
-            self.go(to) if to else self.send(200, "text/html", "signed out")
+            self.ended(query)
         elif path == "/test/unasked":
             form = self.idp.answer(query["entity"], None, self.idp.acs(query["entity"]), query.get("state"))
             self.send(200, "text/html", form)
@@ -275,6 +282,14 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.send(404, "text/plain", "nothing here")
 
+    def ended(self, query):
+        """Answers a message about the end of a session."""
+        on = self.idp.log_out(query)
+        if on and self.idp.binding == BINDING_HTTP_REDIRECT:
+            self.go(on)
+        else:
+            self.send(200, "text/html", on or "signed out")
+
     def put(self, path, query):
         said = json.loads(self.rfile.read(int(self.headers["content-length"])))
         if path == "/test/people":
@@ -283,6 +298,12 @@ class Handler(BaseHTTPRequestHandler):
             self.idp.says.update(said)
         elif path == "/test/published":
             self.idp.published = said
+        elif path == "/test/signs":
+            self.idp.signs = said
+            self.idp.build()
+        elif path == "/test/binding":
+            self.idp.binding = {"redirect": BINDING_HTTP_REDIRECT, "post": BINDING_HTTP_POST}[said]
+            self.idp.build()
         elif path == "/test/service-provider":
             with urlopen(said["url"]) as answer:
                 self.idp.service_providers[said["url"]] = answer.read().decode()
@@ -292,7 +313,16 @@ class Handler(BaseHTTPRequestHandler):
         self.send(204, "text/plain", "")
 
     def post(self, path, query):
-        self.send(200, "application/json", json.dumps(self.idp.new_key()))
+        if path == "/test/key":
+            return self.send(200, "application/json", json.dumps(self.idp.new_key()))
+        form = parse_qs(self.rfile.read(int(self.headers["content-length"])).decode())
+        form = {name: values[0] for name, values in form.items()}
+        if path == "/sso":
+            self.send(200, "text/html", self.idp.sign_in(form))
+        elif path == "/slo":
+            self.ended(form)
+        else:
+            self.send(404, "text/plain", "nothing here")
 
     def send(self, status, kind, text):
         body = text.encode()

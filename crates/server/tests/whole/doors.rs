@@ -36,7 +36,7 @@ async fn application() -> String {
     address
 }
 
-struct Proxy {
+pub struct Proxy {
     child: Child,
     base: String,
     log: PathBuf,
@@ -137,6 +137,33 @@ async fn caddy(server: &Server, app: &str) -> Proxy {
     let mut command = Command::new("caddy");
     command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
     start(folder, listen, command).await
+}
+
+/// A server whose public address is `https://name:…`, and Caddy in front of it with a certificate of its own making.
+pub async fn https(name: &str) -> (Server, Proxy) {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let base = format!("https://{name}:{port}");
+    let settings = vec![
+        ("PORTCULLIS_PUBLIC_URL", base.clone()),
+        ("PORTCULLIS_BEHIND_PROXY", "true".to_owned()),
+        ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32".to_owned()),
+    ];
+    let mut server = Server::sqlite_with(settings).await;
+    let file = folder.path().join("Caddyfile");
+    let text = format!(
+        "{{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n}}\n\
+         {base} {{\n\tbind 127.0.0.1\n\ttls internal\n\treverse_proxy {}\n}}\n",
+        portcullis(&server)
+    );
+    std::fs::write(&file, text).unwrap();
+    let mut command = Command::new("caddy");
+    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
+    let front = start(folder, format!("127.0.0.1:{port}"), command).await;
+    let address = format!("127.0.0.1:{port}").parse().unwrap();
+    let client = reqwest::Client::builder().no_proxy().resolve(name, address);
+    server.http = client.tls_danger_accept_invalid_certs(true).build().unwrap();
+    server.base = base;
+    (server, front)
 }
 
 async fn haproxy(server: &Server, app: &str) -> Proxy {

@@ -14,6 +14,7 @@
 )]
 
 mod braking;
+mod chromium;
 mod demo;
 mod doctor;
 mod doors;

@@ -7,6 +7,7 @@ use std::process::{Child, Command, Stdio};
 use portcullis_emulator::Browser;
 use serde_json::{Value, json};
 
+use crate::chromium::{browse, cookie};
 use crate::harness::{Server, variable};
 
 const CLIENT: &str = "portcullis";
@@ -151,21 +152,10 @@ async fn a_real_browser_signs_in_from_the_hosted_page_and_no_policy_of_ours_stan
     connect(&server, &provider).await;
     let (url, until) =
         (format!("{}/login?return_to=/console", server.base), format!("{}/console", server.base));
-    let output = tokio::task::spawn_blocking(move || {
-        Command::new(node())
-            .arg(peer("browser.mjs"))
-            .args(["--url", &url, "--email", "ada@acme.test", "--until", &until])
-            .output()
-            .unwrap()
-    })
-    .await
-    .unwrap();
-    let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert!(output.status.success(), "{out}\n{err}");
-    let seen: Value = serde_json::from_str(out.trim()).unwrap();
+    let (arrived, seen) = browse(&["--url", &url, "--email", "ada@acme.test", "--until", &until]).await;
+    assert!(arrived, "{seen}");
     assert_eq!((&seen["status"], &seen["errors"]), (&json!(200), &json!([])), "{seen}");
-    let cookies = seen["cookies"].as_array().unwrap();
-    let ours = cookies.iter().find(|c| c["name"] == "portcullis").unwrap_or_else(|| panic!("{seen}"));
+    let ours = cookie(&seen, "portcullis").unwrap_or_else(|| panic!("{seen}"));
     assert_eq!((&ours["httpOnly"], &ours["sameSite"]), (&json!(true), &json!("Lax")), "{ours}");
     assert_eq!(text(&only_member(&server).await, "state"), "active");
 }

@@ -213,4 +213,37 @@ async fn a_provider_changes_its_keys_with_overlap_and_the_old_one_counts_until_i
     let retired = server.root("POST", &format!("{one}/certificates/{old}/retire"), Value::Null).await;
     assert_eq!(text(&retired, "state"), "retired");
     assert_eq!(status(&server, &connection).await, 200, "after retirement the new key goes on");
+    provider.put("signs", &json!(0)).await;
+    assert_ne!(status(&server, &connection).await, 200, "and what the old one signs counts no longer");
+    server.sign_in_trace("acme", "signature_not_trusted").await;
+}
+
+#[tokio::test]
+async fn where_a_provider_wants_forms_requests_and_messages_about_the_end_of_sessions_go_by_forms() {
+    let server = Server::sqlite().await;
+    let provider = Provider::start(&ada(&["Engineering"]));
+    provider.put("binding", &json!("post")).await;
+    let connection = connect(&server, &provider, json!({ "sign_requests": true })).await;
+    let mut browser = Browser::new().unwrap();
+    let page = browser.open(&text(&connection, "login_url")).await.unwrap();
+    let request = Form::of(&page.body);
+    assert!(
+        request.field("SAMLRequest").is_some() && request.action.starts_with(&provider.base),
+        "{request:?}"
+    );
+    assert_eq!(sign_in(&server, &connection, &mut browser).await.status, 200);
+
+    let page = browser.submit(&format!("{}/logout", server.base), &[]).await.unwrap();
+    let page = carry_on(&mut browser, page).await;
+    assert!(page.status == 200 && page.body.contains("You are signed out"), "{}: {}", page.url, page.body);
+    assert_eq!(provider.ended().await["requests"], json!(["ada-1"]), "the provider took our signed request");
+
+    assert_eq!(sign_in(&server, &connection, &mut browser).await.status, 200);
+    let asks = provider.get(&format!("/test/logout?entity={}", text(&connection, "entity_id"))).await;
+    let answer = post(&mut browser, &asks).await;
+    let page = carry_on(&mut browser, answer).await;
+    assert_eq!((page.status, page.body.as_str()), (200, "signed out"), "{}", page.url);
+    assert_eq!(provider.ended().await["answers"], json!(["Success"]), "the provider took our signed answer");
+    let page = browser.open(&format!("{}/console", server.base)).await.unwrap();
+    assert_eq!(page.url.path(), "/login", "the session ended here");
 }

@@ -122,9 +122,8 @@ impl SimpleSaml {
         std::fs::write(self.at("hosted.json"), self.hosted.to_string()).unwrap();
     }
 
-    /// Tells it of a service provider by its metadata.
-    pub async fn knows(&self, metadata_url: &str) {
-        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+    /// Tells it of a service provider by its metadata, which `http` reads.
+    pub async fn knows(&self, http: &reqwest::Client, metadata_url: &str) {
         let metadata = http.get(metadata_url).send().await.unwrap().text().await.unwrap();
         std::fs::write(self.at("sp.xml"), metadata).unwrap();
     }

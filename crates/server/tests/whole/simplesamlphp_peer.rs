@@ -3,6 +3,8 @@
 use portcullis_emulator::{Browser, Page};
 use serde_json::{Value, json};
 
+use crate::chromium::{browse, cookie};
+use crate::doors::https;
 use crate::form::carry_on;
 use crate::harness::Server;
 use crate::simplesamlphp::SimpleSaml;
@@ -27,7 +29,7 @@ async fn connect(server: &Server, idp: &SimpleSaml, settings: Value) -> Value {
         });
         server.root("POST", &at("/mappings"), mapping).await;
     }
-    idp.knows(&text(&connection, "metadata_url")).await;
+    idp.knows(&server.http, &text(&connection, "metadata_url")).await;
     connection
 }
 
@@ -155,4 +157,38 @@ async fn simplesamlphp_changes_its_key_with_overlap_and_the_old_one_is_refused_a
     server.sign_in_trace("acme", "signature_not_trusted").await;
     idp.says(&json!({ "privatekey": "1.key", "certificate": "1.pem" }));
     assert_eq!(status(&server, &connection).await, 200, "the new key signs");
+}
+
+#[tokio::test]
+async fn a_real_browser_comes_across_sites_over_https_with_its_cookie_and_is_refused_without_it() {
+    let idp = SimpleSaml::start().await;
+    // Another site than the provider's: what its form posts here crosses sites.
+    let (server, _front) = https("portcullis.test").await;
+    connect(&server, &idp, json!({})).await;
+    let (url, until) =
+        (format!("{}/login?return_to=/console", server.base), format!("{}/console", server.base));
+    let common = ["--url", &url, "--email", "ada@acme.test", "--rules", "MAP portcullis.test 127.0.0.1"];
+    let (_, seen) = browse(&[&common[..], &["--until", &until]].concat()).await;
+    assert!(seen["status"] == 200 && text(&seen, "url").starts_with(&until), "{seen}");
+    let complaints = seen["errors"].as_array().unwrap();
+    // What the provider's own page lacks is its own business.
+    assert!(complaints.iter().all(|said| said.as_str().unwrap().contains(&idp.base)), "{seen}");
+    let attributes = |name: &str| {
+        let found = cookie(&seen, name).unwrap_or_else(|| panic!("no `{name}`: {seen}"));
+        ["httpOnly", "secure", "sameSite"].map(|what| found[what].clone())
+    };
+    assert_eq!(attributes("__Host-portcullis"), [json!(true), json!(true), json!("Lax")]);
+    let crossing = "__Host-portcullis-crossing";
+    assert_eq!(attributes(crossing), [json!(true), json!(true), json!("None")]);
+    assert_eq!(text(&only_member(&server).await, "state"), "active");
+
+    let acs = format!("{}/sso/saml/", server.base);
+    let lost = ["--until", &acs, "--forget", crossing, "--at", &idp.base];
+    let (_, seen) = browse(&[&common[..], &lost[..]].concat()).await;
+    assert_eq!(seen["status"], 403, "{seen}");
+    assert!(
+        seen["url"].as_str().unwrap().ends_with("/acs") && seen["text"].as_str().unwrap().contains("state"),
+        "{seen}"
+    );
+    assert!(cookie(&seen, "__Host-portcullis").is_none(), "nobody was let in: {seen}");
 }
