@@ -168,6 +168,14 @@ pub struct Bearer {
 }
 
 impl Bearer {
+    /// When the token is no longer good by itself: its last instant, or its longest rest since it was used.
+    #[must_use]
+    pub fn runs_out_at(&self) -> Option<Timestamp> {
+        let idle_since = self.last_used_at.unwrap_or(self.issued_at).max(self.issued_at);
+        let rested = self.max_idle_s.map(|max| idle_since.plus_s(max));
+        self.expires_at.into_iter().chain(rested).min()
+    }
+
     /// Whether the stored access may be used, or must be resolved again first.
     #[must_use]
     pub fn is_stale(&self, now: Timestamp) -> bool {
@@ -183,9 +191,7 @@ pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
     if bearer.ended_at.is_some() {
         return Decision::TokenEnded;
     }
-    let idle_since = bearer.last_used_at.unwrap_or(bearer.issued_at).max(bearer.issued_at);
-    let idle = bearer.max_idle_s.is_some_and(|max| now >= idle_since.plus_s(max));
-    if idle || bearer.expires_at.is_some_and(|at| now >= at) {
+    if bearer.runs_out_at().is_some_and(|at| now >= at) {
         return Decision::TokenExpired;
     }
     match bearer.agent.as_ref().map(|a| a.state) {

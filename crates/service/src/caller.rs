@@ -214,7 +214,8 @@ pub fn owner_of_directory(
     Ok(portcullis_store::directory::organization_of(tx, directory)?)
 }
 
-/// Whether a presented text is a live SCIM token of that directory: its organization and the token's id.
+/// Whether a presented text is a live SCIM token of that directory: its organization, and when the token runs out by
+/// itself.
 ///
 /// # Errors
 /// [`ServiceError::Unauthenticated`], alike for an unknown directory, another's token and an ended one.
@@ -224,12 +225,12 @@ pub fn authenticate_directory(
     presented: &str,
     directory: DirectoryId,
     now: Timestamp,
-) -> Result<(OrganizationId, TokenId), ServiceError> {
+) -> Result<(OrganizationId, Option<Timestamp>), ServiceError> {
     let bearer = find_bearer(tx, presented, now)?.ok_or(ServiceError::Unauthenticated)?;
     let alive = liveness(&bearer, now).is_allowed();
     if alive && bearer.kind == TokenKind::ScimToken && bearer.holder == directory.to_string() {
         uses.note(bearer.token, bearer.last_used_at, now);
-        return Ok((bearer.organization, bearer.token));
+        return Ok((bearer.organization, bearer.runs_out_at()));
     }
     Err(ServiceError::Unauthenticated)
 }

@@ -56,6 +56,7 @@ pub mod service_key;
 pub mod session;
 pub mod sign_in;
 pub mod signing;
+pub mod standing;
 pub mod team;
 pub mod throttle;
 pub mod token;
@@ -149,6 +150,7 @@ pub struct Portcullis {
     dialects: Arc<dialect::Dialects>,
     totals: Arc<scim::totals::Totals>,
     google: Arc<google::Polling>,
+    standing: Arc<standing::Standing>,
     lease: Option<Lease>,
 }
 
@@ -167,6 +169,7 @@ impl Portcullis {
             dialects: Arc::default(),
             totals: Arc::default(),
             google: Arc::default(),
+            standing: Arc::default(),
             lease: None,
         }
     }
@@ -212,6 +215,10 @@ impl Portcullis {
     /// What sign-in keeps in memory.
     pub(crate) fn door(&self) -> &sign_in::Door {
         &self.door
+    }
+
+    pub(crate) fn standing(&self) -> &standing::Standing {
+        &self.standing
     }
 
     /// Where traces wait to be stored.

@@ -48,10 +48,19 @@ impl AsOf {
         Ok(Self { revision: instance::revision(tx)?, at: now })
     }
 
+    #[cfg(test)]
+    pub(crate) const fn of(revision: i64, at: Timestamp) -> Self {
+        Self { revision, at }
+    }
+
     /// Whether nothing can have been taken away since.
     fn stands(self, tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, ServiceError> {
-        let fresh = self.at <= now && now < self.at.plus_s(MAX_STANDING_S);
-        Ok(fresh && instance::revision(tx)? == self.revision)
+        Ok(self.is_fresh(now) && instance::revision(tx)? == self.revision)
+    }
+
+    /// Whether it was a moment ago.
+    pub(crate) fn is_fresh(self, now: Timestamp) -> bool {
+        self.at <= now && now < self.at.plus_s(MAX_STANDING_S)
     }
 }
 

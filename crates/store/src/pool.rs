@@ -1,6 +1,7 @@
 //! The store: threads with connections, and the two ways to use them, `write` and `read`.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
@@ -46,6 +47,8 @@ pub enum Options {
 
 struct SqliteReaders {
     path: PathBuf,
+    /// Commits of the writer that may have taken access away.
+    lessenings: Arc<AtomicU64>,
     idle: Mutex<Vec<rusqlite::Connection>>,
 }
 
@@ -138,8 +141,16 @@ impl Store {
                 let connection = open_sqlite(path)?;
                 let queue = Arc::clone(&queue);
                 let name = std::thread::Builder::new().name("sqlite-writer".into());
-                threads.push(spawned(name.spawn(move || sqlite_writer(&connection, &queue, &*clock)))?);
-                Readers::Sqlite(SqliteReaders { path: path.clone(), idle: Mutex::new(Vec::new()) })
+                let lessenings = Arc::new(AtomicU64::new(0));
+                let counted = Arc::clone(&lessenings);
+                threads.push(spawned(
+                    name.spawn(move || sqlite_writer(&connection, &queue, &*clock, &counted)),
+                )?);
+                Readers::Sqlite(SqliteReaders {
+                    path: path.clone(),
+                    lessenings,
+                    idle: Mutex::new(Vec::new()),
+                })
             }
             Options::Postgres { url, connections } => {
                 let config: postgres::Config = url.parse().map_err(|e: postgres::Error| {
@@ -173,6 +184,16 @@ impl Store {
         match self.readers {
             Readers::Sqlite(_) => Dialect::Sqlite,
             Readers::Postgres => Dialect::Postgres,
+        }
+    }
+
+    /// How many commits since the start may have taken access away, for what is kept in memory until the next one:
+    /// whoever was answered finds theirs counted. `None` where other nodes commit too.
+    #[must_use]
+    pub fn lessenings(&self) -> Option<u64> {
+        match &self.readers {
+            Readers::Sqlite(readers) => Some(readers.lessenings.load(Ordering::Acquire)),
+            Readers::Postgres => None,
         }
     }
 

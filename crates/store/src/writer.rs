@@ -7,6 +7,7 @@
 
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -134,11 +135,22 @@ fn attempt(job: &mut Box<dyn Job>, tx: &mut Tx<'_>) -> Option<Attempt> {
     catch_unwind(AssertUnwindSafe(|| job.attempt(tx))).ok()
 }
 
-/// The life of SQLite's one writer.
-pub(crate) fn sqlite_writer(connection: &rusqlite::Connection, queue: &Queue, clock: &dyn Clock) {
+/// The life of SQLite's one writer. `lessenings` counts the commits that may have taken access away.
+pub(crate) fn sqlite_writer(
+    connection: &rusqlite::Connection,
+    queue: &Queue,
+    clock: &dyn Clock,
+    lessenings: &AtomicU64,
+) {
     while let Some(first) = queue.wait() {
         let mut group: Vec<Box<dyn Job>> = Vec::new();
-        let outcome = sqlite_group(connection, queue, clock, first, &mut group);
+        let mut done = Done::default();
+        let outcome = sqlite_group(connection, queue, clock, first, (&mut group, &mut done));
+        if done.lessened {
+            // INVARIANT: after the commit and before any answer, so that whoever was answered finds it counted. Whatever
+            // came of the commit: nobody is sure of one that failed.
+            lessenings.fetch_add(1, Ordering::Release);
+        }
         if let Err(error) = &outcome {
             tracing::error!(error = %error, requests = group.len(), "a group of writes was not committed");
         }
@@ -148,6 +160,14 @@ pub(crate) fn sqlite_writer(connection: &rusqlite::Connection, queue: &Queue, cl
             job.finish(outcome.clone());
         }
     }
+}
+
+/// What the requests of a group did.
+#[derive(Default)]
+struct Done {
+    counts: RowCounts,
+    /// Whether one of them may have taken access away.
+    lessened: bool,
 }
 
 /// How the requests of a group are kept apart.
@@ -165,22 +185,24 @@ fn sqlite_group(
     queue: &Queue,
     clock: &dyn Clock,
     first: Box<dyn Job>,
-    group: &mut Vec<Box<dyn Job>>,
+    (group, done): (&mut Vec<Box<dyn Job>>, &mut Done),
 ) -> Result<(), StoreError> {
     let failed = |e: rusqlite::Error| StoreError::Unavailable(e.to_string());
     let started = clock.now().micros();
-    let mut counts = RowCounts::default();
     let mut apart = Apart::Together;
+    // Those who wait now, and nobody who comes while they are carried out: who was answered by the last commit would come
+    // again meanwhile, all callers would walk in step, and either this thread or all the others would stand idle.
+    let mut behind = queue.len();
     let mut next = Some(first);
     if let Err(error) = control(connection, "BEGIN IMMEDIATE") {
         group.extend(next);
         return Err(failed(error));
     }
     while let Some(mut job) = next.take() {
-        let mut result = sqlite_request(connection, &mut job, apart, &mut counts);
+        let mut result = sqlite_request(connection, &mut job, apart, done);
         if let Ok(Left::Spoiled) = result {
             apart = Apart::BySavepoints;
-            result = sqlite_again(connection, group, &mut counts).map(|()| Left::Clean);
+            result = sqlite_again(connection, group, done).map(|()| Left::Clean);
         }
         group.push(job);
         if let Err(error) = result {
@@ -189,9 +211,10 @@ fn sqlite_group(
             return Err(failed(error));
         }
         let full = group.len() >= MAX_GROUP
-            || counts.written() >= MAX_GROUP_ROWS
+            || done.counts.written() >= MAX_GROUP_ROWS
             || clock.now().micros() - started >= MAX_GROUP_MICROS;
-        if !full {
+        if !full && behind > 0 {
+            behind -= 1;
             next = queue.next();
         }
     }
@@ -201,7 +224,7 @@ fn sqlite_group(
         }
         return Err(failed(error));
     }
-    count_rows(counts);
+    count_rows(done.counts);
     Ok(())
 }
 
@@ -228,7 +251,7 @@ fn sqlite_request(
     connection: &rusqlite::Connection,
     job: &mut Box<dyn Job>,
     apart: Apart,
-    counts: &mut RowCounts,
+    done: &mut Done,
 ) -> rusqlite::Result<Left> {
     if apart == Apart::BySavepoints {
         control(connection, "SAVEPOINT request")?;
@@ -236,7 +259,8 @@ fn sqlite_request(
     let mut tx = Tx::new(Inner::Sqlite(connection));
     let kept = attempt(job, &mut tx);
     let own = tx.row_counts();
-    counts.add(own);
+    done.counts.add(own);
+    done.lessened |= tx.has_lessened();
     if connection.is_autocommit() {
         return Err(rusqlite::Error::ExecuteReturnedResults);
     }
@@ -262,12 +286,12 @@ fn sqlite_request(
 fn sqlite_again(
     connection: &rusqlite::Connection,
     before: &mut [Box<dyn Job>],
-    counts: &mut RowCounts,
+    done: &mut Done,
 ) -> rusqlite::Result<()> {
     control(connection, "ROLLBACK")?;
     control(connection, "BEGIN IMMEDIATE")?;
     for job in before {
-        sqlite_request(connection, job, Apart::BySavepoints, counts)?;
+        sqlite_request(connection, job, Apart::BySavepoints, done)?;
     }
     Ok(())
 }

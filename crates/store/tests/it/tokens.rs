@@ -6,7 +6,7 @@ use portcullis_domain::change::{AgentChange, MembershipChange, TokenChange, Toke
 use portcullis_domain::id::{ConnectionId, OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
-use portcullis_store::{StoreError, bearer, token};
+use portcullis_store::{Dialect, StoreError, bearer, instance, token};
 
 use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later};
@@ -214,5 +214,21 @@ fn a_token_uses_time_moves_forward_only() {
         }
         let seen = database.read(move |tx| token::find(tx, organization, id)).unwrap();
         assert_eq!((seen.last_used_at, seen.issued_at), (Some(later(60)), NOW));
+    });
+}
+
+#[test]
+fn whoever_was_answered_finds_what_they_took_away_counted_where_nobody_else_commits() {
+    on_each(|database| {
+        let counted = || database.store().lessenings();
+        let before = counted();
+        assert_eq!(before.is_some(), database.store().dialect() == Dialect::Sqlite, "other nodes commit too");
+        let organization = OrganizationId::fresh(NOW, &mut Seeded::next());
+        database.note(|tx| instance::put(tx, "note", "put")).unwrap();
+        assert_eq!(counted(), before, "a note takes nothing away");
+        for times in 1..=3 {
+            database.put(end(organization, TokenSet::OfOrganization(organization)));
+            assert_eq!(counted(), before.map(|before| before + times));
+        }
     });
 }

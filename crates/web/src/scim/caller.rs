@@ -11,10 +11,9 @@ use std::sync::{Mutex, PoisonError};
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{DirectoryId, OrganizationId};
 use portcullis_scim::ScimError;
-use portcullis_service::ServiceError;
-use portcullis_service::caller::{authenticate_directory, owner_of_directory};
-use portcullis_service::proof::{self, AsOf, Proof, Who};
+use portcullis_service::proof::{self, Proof, Who};
 use portcullis_service::provisioning::Speaker;
+use portcullis_service::standing::Proven;
 use secrecy::SecretString;
 
 use super::Call;
@@ -84,29 +83,22 @@ fn network(source: IpAddr) -> IpAddr {
 /// Who speaks. A refusal comes with the organization that may read a trace of it, if the directory exists.
 pub(super) async fn prove(app: &App, call: &Call) -> Result<Speaker, (Option<OrganizationId>, Refused)> {
     let named = call.address.directory.parse::<DirectoryId>().ok();
-    let presented = bearer_of(&call.headers).map(str::to_owned);
-    let shown = SecretString::from(presented.clone().unwrap_or_default());
-    let portcullis = app.portcullis().clone();
-    let proven = app.portcullis().read(move |tx, now| {
-        let Some(directory) = named else { return Ok(Err(None)) };
-        let presented = presented.as_deref().unwrap_or("");
-        let as_of = AsOf::read(tx, now)?;
-        match authenticate_directory(tx, portcullis.uses(), presented, directory, now) {
-            Ok((organization, _)) => Ok(Ok((organization, directory, as_of))),
-            Err(ServiceError::Unauthenticated) => Ok(Err(owner_of_directory(tx, directory)?)),
-            Err(other) => Err(other),
-        }
-    });
-    match proven.await {
-        Ok(Ok((organization, directory, as_of))) => {
-            proof::hold(Proof { presented: shown, who: Who::Directory(directory), as_of });
-            Ok(Speaker::scim(organization, directory, call.request))
-        }
-        Ok(Err(owner)) => match app.scim_failures().count(call.source.0, named, call.started_at) {
-            Ok(()) => Err((owner, ScimError::Unauthorized.into())),
-            // No trace: whoever fails that often must not fill the organization's page.
-            Err(retry_after_s) => Err((None, Refused::too_many(retry_after_s))),
+    let presented = bearer_of(&call.headers).unwrap_or("");
+    let owner = match named {
+        Some(directory) => match app.portcullis().prove_directory(presented, directory).await {
+            Ok(Proven::Speaks(organization, as_of)) => {
+                let presented = SecretString::from(presented);
+                proof::hold(Proof { presented, who: Who::Directory(directory), as_of });
+                return Ok(Speaker::scim(organization, directory, call.request));
+            }
+            Ok(Proven::Refused(owner)) => owner,
+            Err(error) => return Err((None, error.into())),
         },
-        Err(error) => Err((None, error.into())),
+        None => None,
+    };
+    match app.scim_failures().count(call.source.0, named, call.started_at) {
+        Ok(()) => Err((owner, ScimError::Unauthorized.into())),
+        // No trace: whoever fails that often must not fill the organization's page.
+        Err(retry_after_s) => Err((None, Refused::too_many(retry_after_s))),
     }
 }
