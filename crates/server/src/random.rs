@@ -7,18 +7,24 @@ use portcullis_domain::Random;
 use portcullis_service::Randoms;
 use zeroize::Zeroizing;
 
-/// The generator of the cryptographic library, seeded by the system.
+/// The system's own generator. The cryptographic library has another one, for handshakes and signatures, which measures
+/// the processor for tens of milliseconds before it gives its first byte.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemRandom;
 
 impl Random for SystemRandom {
     fn fill(&mut self, bytes: &mut [u8]) {
-        // The library's generator fails only if the system has no randomness at all; going on would make secrets that
-        // can be guessed.
-        if aws_lc_rs::rand::fill(bytes).is_err() {
+        // It fails only if the system has no randomness at all; going on would make secrets that can be guessed.
+        if getrandom::fill(bytes).is_err() {
             std::process::abort();
         }
     }
+}
+
+/// Has the cryptographic library make its generator ready, so that no handshake and no signature waits for it.
+pub fn prepare_library() {
+    // Whoever needs it and finds that it has none is told so then.
+    let _ = aws_lc_rs::rand::fill(&mut [0]);
 }
 
 /// Bytes that are asked for at once: a use case takes a few ids and salts, and each question costs as much as many

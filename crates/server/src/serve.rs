@@ -12,6 +12,7 @@ use portcullis_domain::id::NodeId;
 use portcullis_domain::secret::SecretHash;
 
 use portcullis_service::caller::ROOT_TOKEN_HASH;
+use portcullis_service::fetch::Fetch;
 use portcullis_service::google::Polling;
 use portcullis_service::sealing::SealingKey;
 use portcullis_service::{Insecure, Limits, Portcullis, ServiceError, Surroundings, first_owner};
@@ -31,7 +32,7 @@ use crate::clock::SystemClock;
 use crate::data_dir::{self, Held};
 use crate::ending::Ending;
 use crate::mark::Mark;
-use crate::random::{SystemRandom, sources};
+use crate::random::{self, SystemRandom, sources};
 use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings};
 use crate::{fetch, listen, mark, metrics, workload};
@@ -147,20 +148,33 @@ fn root_token(settings: &Settings, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// The product in these settings.
-///
-/// # Errors
-/// If the way out of the process cannot be set up.
-pub fn portcullis(settings: &Settings, opened: Opened, public_url: url::Url) -> Result<(Portcullis, Held)> {
+/// What reaches out of the process.
+struct Outside {
+    fetch: Arc<dyn Fetch>,
+    polling: Polling,
+}
+
+/// Sets up what reaches out; the authorities of the system are read for it.
+fn outside(settings: &Settings) -> Result<Outside> {
     let mut polling = polling(settings);
     let (identity, source) = workload::read(settings, &polling)?.unzip();
     polling.workload = identity;
+    Ok(Outside { fetch: fetch::outbound(settings, source)?, polling })
+}
+
+/// The product in these settings.
+fn portcullis(
+    settings: &Settings,
+    opened: Opened,
+    outside: Outside,
+    public_url: url::Url,
+) -> (Portcullis, Held) {
     let around = Surroundings {
         store: opened.store,
         clock: Arc::new(SystemClock),
         randoms: sources(),
         sealing: Arc::new(opened.sealing),
-        fetch: fetch::outbound(settings, source)?,
+        fetch: outside.fetch,
         public_url,
         limits: Limits {
             session_idle_s: seconds(settings.session_idle),
@@ -170,7 +184,7 @@ pub fn portcullis(settings: &Settings, opened: Opened, public_url: url::Url) -> 
             ..Limits::default()
         },
     };
-    Ok((Portcullis::new(around).polling_google(polling), opened.held))
+    (Portcullis::new(around).polling_google(outside.polling), opened.held)
 }
 
 /// How directories of Google Workspace are polled; without the workload identity, which lies in a file.
@@ -239,6 +253,7 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     let public_url = product.around().public_url.clone();
     let taking_orders = tokio::spawn(door.run(Arc::clone(&store), settings.data.clone(), public_url));
     let marking = tokio::spawn(keep_mark(settings.data.clone(), product.clone()));
+    tokio::task::spawn_blocking(random::prepare_library);
     let routes = router(app.clone());
     let mut serving = tokio::spawn({
         let settings = settings.clone();
@@ -287,20 +302,23 @@ async fn begin(settings: &Settings) -> Result<Running> {
 /// Opens and takes everything that serving needs.
 async fn prepare(settings: &Settings) -> Result<Running> {
     let recorder = metrics::install(SystemClock.now()).context("metrics")?;
-    let opening = settings.clone();
+    let (opening, reaching) = (settings.clone(), settings.clone());
     let opened = tokio::task::spawn_blocking(move || {
         let opened = open(&opening)?;
         root_token(&opening, &opened.store)?;
         anyhow::Ok(opened)
-    })
-    .await??;
+    });
+    // The disk and the processor each have their part: neither waits for the other.
+    let outside = tokio::task::spawn_blocking(move || outside(&reaching));
+    let (opened, outside) = tokio::join!(opened, outside);
+    let (opened, outside) = (opened??, outside??);
     let listener = TcpListener::bind(settings.listen)
         .await
         .with_context(|| format!("cannot listen on `{}`; is something else there?", settings.listen))?;
     let public_url = settings.public_url_for(listener.local_addr()?);
     let tls = settings.tls.as_ref().map(listen::tls).transpose()?;
     let lease = take_lease(settings, &opened.store).await?;
-    let (mut product, held) = portcullis(settings, opened, public_url)?;
+    let (mut product, held) = portcullis(settings, opened, outside, public_url);
     if let Some(lease) = lease {
         product = product.under(lease);
     }
