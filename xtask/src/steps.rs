@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 25] = [
+const ON_BOTH: [&str; 26] = [
     "agents::",
     "connections::",
     "consent::",
@@ -44,6 +44,7 @@ const ON_BOTH: [&str; 25] = [
     "matrix::",
     "members::",
     "organizations::",
+    "oidc_logout::",
     "people::",
     "ranks::",
     "records::",

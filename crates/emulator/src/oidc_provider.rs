@@ -15,8 +15,9 @@ use aws_lc_rs::rsa;
 use portcullis_oidc::algorithm::SigningAlg;
 use portcullis_oidc::jwk::PublicJwk;
 use portcullis_oidc::pkce::CodeChallenge;
-use portcullis_oidc::provider::SigningKey;
+use portcullis_oidc::provider::{SigningKey, SigningKeyError};
 use secrecy::SecretString;
+use serde_json::Value;
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -208,6 +209,15 @@ impl OidcProvider {
         state.published.truncate(MAX_PUBLISHED_KEYS);
         state.key = Arc::new(key);
         Ok(())
+    }
+
+    /// Signs these claims as a token of that `typ`: for what a provider says by itself, true or not.
+    ///
+    /// # Errors
+    /// [`SigningKeyError`].
+    pub fn sign(&self, typ: &str, claims: &Value) -> Result<String, SigningKeyError> {
+        let key = Arc::clone(&self.shared.lock().key);
+        key.sign(typ, claims)
     }
 
     /// How often each endpoint was called.

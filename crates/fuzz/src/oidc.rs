@@ -12,6 +12,9 @@ use portcullis_oidc::introspection::Introspection;
 use portcullis_oidc::issuer::Insecure;
 use portcullis_oidc::jwk::PublicJwk;
 use portcullis_oidc::jwks::{KeySet, MAX_KEYS};
+use portcullis_oidc::logout_token::{
+    self, LOGOUT_EVENT, Logout, LogoutTokenError, LogoutTokenRules, MAX_ID_BYTES,
+};
 use portcullis_oidc::oauth_error::OAuthError;
 use portcullis_oidc::provider::{SigningKey, key_set};
 use portcullis_oidc::refusal::Refusal;
@@ -41,7 +44,8 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
             let text = key_set([&signing, &other].iter().map(|key| key.public_jwk())).to_string();
             let published = KeySet::parse(text.as_bytes()).ok()?;
             let honest = signing.sign("JWT", &honest_claims()).ok()?;
-            Some(Keys { signing, published, honest })
+            let logout = signing.sign("logout+jwt", &honest_logout()).ok()?;
+            Some(Keys { signing, published, honest, logout })
         });
     made.unwrap_or_else(|| panic!("keys of fixed bytes can be made"))
 });
@@ -51,6 +55,8 @@ struct Keys {
     published: KeySet,
     /// The one token that verifies: Ed25519 signs the same bytes to the same signature.
     honest: String,
+    /// The one logout token that verifies.
+    logout: String,
 }
 
 /// The browser's way back: a code comes out only with the stored state, this connection's issuer and no error.
@@ -162,6 +168,36 @@ pub(crate) fn claims(bytes: &[u8]) {
     }
 }
 
+/// A logout token: only the one that the provider signed verifies, and neither kind passes for the other.
+pub(crate) fn logout_token(bytes: &[u8]) {
+    let Ok(token) = str::from_utf8(bytes) else { return };
+    match verify_logout(token) {
+        Ok(_) => assert_eq!(token, KEYS.logout, "a logout token verifies that nobody signed"),
+        Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+    }
+    assert!(verify(&KEYS.logout).is_err() && verify_logout(&KEYS.honest).is_err());
+}
+
+/// What the provider signed as a logout, whatever it is: what passes names somebody, once, and is no ID token.
+pub(crate) fn logout_claims(bytes: &[u8]) {
+    let Ok(Value::Object(said)) = serde_json::from_slice::<Value>(bytes) else { return };
+    let Ok(token) = KEYS.signing.sign("logout+jwt", &said) else { return };
+    let logout = match verify_logout(&token) {
+        Ok(logout) => logout,
+        Err(error) => return refusal::of_rule(&Refusal::from(error).broken()),
+    };
+    require_party(&said);
+    let said = Value::Object(said);
+    assert!(said["events"][LOGOUT_EVENT].is_object() && said.get("nonce").is_none(), "{said}");
+    assert!((1..=MAX_ID_BYTES).contains(&logout.jti.len()) && said["jti"] == logout.jti, "{said}");
+    assert!(logout.subject.is_some() || logout.session_id.is_some(), "{said}");
+    assert_eq!(
+        (said["sub"].as_str(), said["sid"].as_str()),
+        (logout.subject.as_deref(), logout.session_id.as_deref())
+    );
+    assert!((NOW..=NOW + 2 * 300 + 1).contains(&logout.replay_until_s), "{said}");
+}
+
 /// The token endpoint's answer, and the others that come as JSON.
 pub(crate) fn token_answer(bytes: &[u8]) {
     for status in [200, 400] {
@@ -194,6 +230,19 @@ fn honest_claims() -> Map<String, Value> {
     claims.as_object().cloned().unwrap_or_default()
 }
 
+fn honest_logout() -> Map<String, Value> {
+    let said = json!({
+        "iss": ISSUER, "aud": CLIENT_ID, "sub": "00u-ada", "sid": "s-1", "jti": "j-1", "iat": NOW - 2, "exp": NOW + 120,
+        "events": { LOGOUT_EVENT: {} },
+    });
+    said.as_object().cloned().unwrap_or_default()
+}
+
+fn verify_logout(token: &str) -> Result<Logout, LogoutTokenError> {
+    let rules = LogoutTokenRules { issuer: ISSUER, client_id: CLIENT_ID, algs: &SigningAlg::ALL, now: NOW };
+    logout_token::verify(token, &KEYS.published, &rules)
+}
+
 fn verify(token: &str) -> Result<IdentityClaims, IdTokenError> {
     let nonce = Nonce::from_stored(NONCE);
     let rules = IdTokenRules {
@@ -211,6 +260,17 @@ fn verify(token: &str) -> Result<IdentityClaims, IdTokenError> {
 
 /// The rules once more, as a reader of OpenID Connect Core §3.1.3.7 would list them.
 fn require_rules(said: &Map<String, Value>) {
+    require_party(said);
+    let auth_time = said.get("auth_time").and_then(Value::as_f64);
+    let said = Value::Object(said.clone());
+    assert_eq!(said["nonce"], NONCE);
+    assert!(auth_time.is_some_and(|at| at >= NOW as f64 - 600.0 - SKEW_S), "{said}");
+    let subject = said["sub"].as_str().unwrap_or_default();
+    assert!((1..=MAX_SUBJECT_CHARS).contains(&subject.len()) && subject.is_ascii(), "{said}");
+}
+
+/// Those that every token of the provider keeps: from it, for us, now.
+fn require_party(said: &Map<String, Value>) {
     let number = |name: &str| said.get(name).and_then(Value::as_f64);
     let now = NOW as f64;
     let said = Value::Object(said.clone());
@@ -220,16 +280,12 @@ fn require_rules(said: &Map<String, Value>) {
             || said["aud"].as_array().is_some_and(|all| all.iter().all(|a| a == CLIENT_ID))
     );
     assert!(said["azp"].is_null() || said["azp"] == CLIENT_ID);
-    assert_eq!(said["nonce"], NONCE);
     assert!(number("exp").is_some_and(|exp| exp > now - LEEWAY_S), "{said}");
     assert!(number("iat").is_some_and(|iat| (iat.floor() - now).abs() <= SKEW_S), "{said}");
     assert!(
         said.get("nbf").is_none() || number("nbf").is_some_and(|nbf| nbf.floor() <= now + SKEW_S),
         "{said}"
     );
-    assert!(number("auth_time").is_some_and(|at| at >= now - 600.0 - SKEW_S), "{said}");
-    let subject = said["sub"].as_str().unwrap_or_default();
-    assert!((1..=MAX_SUBJECT_CHARS).contains(&subject.len()) && subject.is_ascii(), "{said}");
 }
 
 /// What is read from verified claims: missing groups are never none, an address is trusted only where it is said.

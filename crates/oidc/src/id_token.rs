@@ -192,6 +192,12 @@ impl IdTokenError {
             }
         }
     }
+
+    /// Whether the provider's keys should be fetched again: it signed with one that the set at hand has not.
+    #[must_use]
+    pub const fn is_unknown_key(&self) -> bool {
+        matches!(self, Self::Key(JwksError::UnknownKid { .. } | JwksError::NoKeyFits { .. }))
+    }
 }
 
 fn differing(code: &'static str, advice: &'static str, expected: &str, received: &str) -> BrokenRule {
@@ -227,15 +233,14 @@ pub struct IdTokenRules<'a> {
 pub fn verify(token: &str, keys: &KeySet, rules: &IdTokenRules<'_>) -> Result<IdentityClaims, IdTokenError> {
     let envelope = Envelope::parse(token)?;
     let alg = envelope.require_alg(rules.algs)?;
-    envelope.require_typ(Typ::JwtOrAbsent)?;
+    envelope.require_typ(Typ::OneOrAbsent(&["JWT"]))?;
     envelope.require_no_critical_header()?;
     let key = keys.find(envelope.kid(), alg)?;
     let payload = envelope.verify(key, alg)?;
-    let claims: Map<String, Value> = serde_json::from_slice(&payload)
-        .map_err(|error| JwsError::Malformed { why: format!("payload: {}", shown(&error.to_string())) })?;
-    require_issuer(&claims, rules)?;
-    require_audience(&claims, rules)?;
-    require_times(&claims, rules)?;
+    let claims = parse_claims(&payload)?;
+    require_issuer(&claims, rules.issuer)?;
+    require_audience(&claims, rules.client_id, rules.trusted_audiences)?;
+    require_times(&claims, rules.now)?;
     require_nonce(&claims, rules)?;
     require_authentication_age(&claims, rules)?;
     require_access_token_hash(&claims, rules, alg)?;
@@ -243,19 +248,21 @@ pub fn verify(token: &str, keys: &KeySet, rules: &IdTokenRules<'_>) -> Result<Id
     Ok(IdentityClaims::from_verified(rules.issuer.to_owned(), subject, claims))
 }
 
+pub(crate) fn parse_claims(payload: &[u8]) -> Result<Map<String, Value>, JwsError> {
+    serde_json::from_slice(payload)
+        .map_err(|error| JwsError::Malformed { why: format!("payload: {}", shown(&error.to_string())) })
+}
+
 fn text<'a>(claims: &'a Map<String, Value>, name: &'static str) -> Result<&'a str, IdTokenError> {
     claims.get(name).and_then(Value::as_str).ok_or(IdTokenError::BadClaim { name })
 }
 
-fn require_issuer(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Result<(), IdTokenError> {
+pub(crate) fn require_issuer(claims: &Map<String, Value>, expected: &str) -> Result<(), IdTokenError> {
     let received = text(claims, "iss")?;
-    if !issuer::is_same(rules.issuer, received) {
-        return Err(IdTokenError::IssuerMismatch {
-            expected: shown(rules.issuer),
-            received: shown(received),
-        });
+    if !issuer::is_same(expected, received) {
+        return Err(IdTokenError::IssuerMismatch { expected: shown(expected), received: shown(received) });
     }
-    let IssuerKind::Entra { tenant_id } = IssuerKind::of(rules.issuer) else {
+    let IssuerKind::Entra { tenant_id } = IssuerKind::of(expected) else {
         return Ok(());
     };
     match claims.get("tid").and_then(Value::as_str) {
@@ -266,7 +273,11 @@ fn require_issuer(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Resu
     }
 }
 
-fn require_audience(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Result<(), IdTokenError> {
+pub(crate) fn require_audience(
+    claims: &Map<String, Value>,
+    client_id: &str,
+    trusted_audiences: &[&str],
+) -> Result<(), IdTokenError> {
     let audiences: Vec<&str> = match claims.get("aud") {
         Some(Value::String(one)) => vec![one.as_str()],
         Some(Value::Array(several)) if several.len() <= MAX_AUDIENCES => several
@@ -275,24 +286,23 @@ fn require_audience(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Re
             .collect::<Result<_, _>>()?,
         _ => return Err(IdTokenError::BadClaim { name: "aud" }),
     };
-    if !audiences.contains(&rules.client_id) {
+    if !audiences.contains(&client_id) {
         return Err(IdTokenError::AudienceMismatch {
-            expected: shown(rules.client_id),
+            expected: shown(client_id),
             received: shown(&audiences.join(", ")),
         });
     }
-    let stranger =
-        audiences.iter().find(|one| **one != rules.client_id && !rules.trusted_audiences.contains(one));
+    let stranger = audiences.iter().find(|one| **one != client_id && !trusted_audiences.contains(one));
     if let Some(stranger) = stranger {
         return Err(IdTokenError::AudienceUntrusted { received: shown(stranger) });
     }
     let azp = claims.get("azp");
     let mismatch = |received: &str| IdTokenError::AuthorizedPartyMismatch {
-        expected: shown(rules.client_id),
+        expected: shown(client_id),
         received: shown(received),
     };
     match azp {
-        Some(Value::String(azp)) if azp == rules.client_id => Ok(()),
+        Some(Value::String(azp)) if azp == client_id => Ok(()),
         Some(Value::String(azp)) => Err(mismatch(azp)),
         Some(_) => Err(IdTokenError::BadClaim { name: "azp" }),
         None if audiences.len() > 1 => Err(mismatch("absent")),
@@ -300,8 +310,8 @@ fn require_audience(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Re
     }
 }
 
-fn require_times(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Result<(), IdTokenError> {
-    let now = rules.now;
+/// `exp`, `iat` and `nbf` against the time; the first two, in seconds since 1970.
+pub(crate) fn require_times(claims: &Map<String, Value>, now: i64) -> Result<(i64, i64), IdTokenError> {
     let expired_at = instant(claims, "exp")?.ok_or(IdTokenError::BadClaim { name: "exp" })?;
     if expired_at <= now.saturating_sub(MAX_EXPIRY_LEEWAY_S) {
         return Err(IdTokenError::Expired { expired_at, now });
@@ -314,7 +324,7 @@ fn require_times(claims: &Map<String, Value>, rules: &IdTokenRules<'_>) -> Resul
         Some(not_before) if not_before > now.saturating_add(MAX_CLOCK_SKEW_S) => {
             Err(IdTokenError::NotYetValid { not_before, now })
         }
-        _ => Ok(()),
+        _ => Ok((expired_at, issued_at)),
     }
 }
 
@@ -376,7 +386,7 @@ pub(crate) fn access_token_hash(alg: SigningAlg, access_token: &str) -> String {
     base64url(bytes.get(..bytes.len() / 2).unwrap_or_default())
 }
 
-fn require_subject(claims: &Map<String, Value>) -> Result<&str, IdTokenError> {
+pub(crate) fn require_subject(claims: &Map<String, Value>) -> Result<&str, IdTokenError> {
     let subject = text(claims, "sub")?;
     let chars = subject.chars().count();
     let printable = subject.bytes().all(|byte| (0x20..0x7f).contains(&byte));

@@ -93,7 +93,7 @@ impl JwsError {
             Self::TypNotAllowed { received, allowed } => BrokenRule::new(
                 "typ_not_allowed",
                 "RFC 8725 §3.11",
-                "a token of another kind came as an ID token",
+                "the provider sent a token of another kind here",
             )
             .expected(allowed)
             .received(received),
@@ -172,16 +172,16 @@ impl<'a> Envelope<'a> {
     pub(crate) fn require_typ(&self, allowed: Typ<'_>) -> Result<(), JwsError> {
         let received = self.header.typ.as_deref().map(short_typ);
         let passes = match (&received, allowed) {
-            (None, Typ::JwtOrAbsent) => true,
+            (None, Typ::OneOrAbsent(_)) => true,
             (None, Typ::Exactly(_)) => false,
-            (Some(typ), Typ::JwtOrAbsent) => typ == "jwt",
+            (Some(typ), Typ::OneOrAbsent(several)) => several.iter().any(|one| *typ == short_typ(one)),
             (Some(typ), Typ::Exactly(expected)) => *typ == short_typ(expected),
         };
         if passes {
             return Ok(());
         }
         let allowed = match allowed {
-            Typ::JwtOrAbsent => "JWT or absent".to_owned(),
+            Typ::OneOrAbsent(several) => format!("{} or absent", several.join(", ")),
             Typ::Exactly(expected) => expected.to_owned(),
         };
         Err(JwsError::TypNotAllowed { received: shown(received.as_deref().unwrap_or("absent")), allowed })
@@ -207,8 +207,8 @@ impl<'a> Envelope<'a> {
 /// Which `typ` a token may have.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Typ<'a> {
-    /// ID tokens: `JWT`, or none at all.
-    JwtOrAbsent,
+    /// One of these, or none at all: ID tokens, and the logout tokens of providers that are older than the standard.
+    OneOrAbsent(&'a [&'a str]),
     /// This one.
     Exactly(&'a str),
 }

@@ -19,6 +19,8 @@
 //! | 9 | UserInfo speaks of the same `sub` | [`userinfo`] |
 //! | 10 | groups, e-mail and its trust, external people | [`claims`] |
 //!
+//! What a provider says later about a session that began so is checked by [`logout_token`], in the same order.
+//!
 //! # Rules of this room
 //!
 //! - [`claims::IdentityClaims`] exists only for a verified token: nothing else can make one.
@@ -37,6 +39,7 @@ pub mod issuer;
 pub mod jwk;
 pub mod jwks;
 pub mod jws;
+pub mod logout_token;
 pub mod oauth_error;
 pub mod pkce;
 pub mod provider;

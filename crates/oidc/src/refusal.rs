@@ -12,6 +12,7 @@ use crate::discovery::DiscoveryError;
 use crate::encoding::shown;
 use crate::id_token::IdTokenError;
 use crate::jwks::JwksError;
+use crate::logout_token::LogoutTokenError;
 use crate::token::TokenError;
 use crate::userinfo::UserInfoError;
 
@@ -46,7 +47,7 @@ impl BrokenRule {
     }
 }
 
-/// Any refusal of a sign-in through an OIDC provider.
+/// Any refusal of what comes from an OIDC provider.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum Refusal {
     /// The provider's metadata.
@@ -67,6 +68,9 @@ pub enum Refusal {
     /// The UserInfo answer.
     #[error(transparent)]
     UserInfo(#[from] UserInfoError),
+    /// The logout token.
+    #[error(transparent)]
+    LogoutToken(#[from] LogoutTokenError),
     /// A verified claim of a shape that cannot be used.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
@@ -83,6 +87,7 @@ impl Refusal {
             Self::Token(error) => error.broken(),
             Self::IdToken(error) => error.broken(),
             Self::UserInfo(error) => error.broken(),
+            Self::LogoutToken(error) => error.broken(),
             Self::Claims(error) => error.broken(),
         }
     }

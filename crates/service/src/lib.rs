@@ -34,6 +34,7 @@ pub mod me;
 mod measures;
 pub mod member_key;
 pub mod membership;
+pub mod oidc;
 pub mod organization;
 pub mod owner_link;
 pub mod password;

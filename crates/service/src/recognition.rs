@@ -31,8 +31,8 @@ use serde_json::json;
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
 use crate::refusal::SignInRefusal;
-use crate::saml::logout::ProviderSession;
 use crate::session::{self, Opened, Opening};
+use crate::sign_in::ProviderSession;
 use crate::{Limits, Moment, ServiceError};
 
 /// How many people of one address or external id are looked at: two are too many already.
@@ -42,8 +42,8 @@ const MAX_LOOKED_AT: i64 = 3;
 pub struct Wish<'a> {
     /// Whom the provider has proven.
     pub arrival: &'a Arrival,
-    /// Whom the provider means by the session, if it may speak of it later.
-    pub session: Option<&'a ProviderSession>,
+    /// Whom the provider means by the session.
+    pub session: &'a ProviderSession,
     /// The membership that links this subject from its own session.
     pub linking: Option<MembershipId>,
     /// The session secrets that the browser holds.
@@ -75,9 +75,7 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
             && c.directory == arrival.connection.directory
     };
     let connection = now_set.filter(same).ok_or(SignInRefusal::ConnectionChanged)?;
-    if let Some(session) = wish.session
-        && !session.is_believed(tx, &connection)?
-    {
+    if !wish.session.is_believed(tx, &connection)? {
         return Err(SignInRefusal::ConnectionChanged.into());
     }
     if arrival.groups == GroupsSaid::Overage {
@@ -103,15 +101,13 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
         membership: &member,
         environment: connection.environment.clone(),
         connection: Some(connection.id),
-        not_after: wish.session.and_then(|s| s.not_after),
+        not_after: wish.session.not_after(),
         presented: wish.presented,
         limits: wish.limits,
         request: wish.request,
     };
     let opened = session::open(tx, moment, &opening)?;
-    if let Some(session) = wish.session {
-        session.keep(tx, &connection, (opened.token, opened.expires_at), moment.now)?;
-    }
+    wish.session.keep(tx, &connection, (opened.token, opened.expires_at), moment.now)?;
     Ok(Ok(opened))
 }
 

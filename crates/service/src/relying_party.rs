@@ -14,7 +14,8 @@ use portcullis_oidc::claims::IdentityClaims;
 use portcullis_oidc::discovery::{self, MAX_DISCOVERY_BYTES, ProviderMetadata};
 use portcullis_oidc::id_token::{self, IdTokenError, IdTokenRules};
 use portcullis_oidc::issuer::Insecure;
-use portcullis_oidc::jwks::{JwksError, KeySet, MAX_JWKS_BYTES};
+use portcullis_oidc::jwks::{KeySet, MAX_JWKS_BYTES};
+use portcullis_oidc::logout_token::{self, Logout, LogoutTokenError, LogoutTokenRules};
 use portcullis_oidc::pkce::CodeVerifier;
 use portcullis_oidc::refusal::Refusal as OidcRefusal;
 use portcullis_oidc::token::{
@@ -26,6 +27,7 @@ use url::Url;
 
 use crate::ServiceError;
 use crate::fetch::{Fetch, FetchAnswer, FetchError, FetchRequest};
+use crate::oidc::broken;
 use crate::refusal::SignInRefusal;
 
 /// The most providers that are remembered; beyond it the one asked longest ago is forgotten.
@@ -77,10 +79,6 @@ enum Wanted {
 
 fn unreachable(error: &FetchError) -> ServiceError {
     SignInRefusal::Unreachable { code: error.code(), message: error.to_string() }.into()
-}
-
-fn broken(refusal: impl Into<OidcRefusal>) -> ServiceError {
-    SignInRefusal::Protocol(Box::new(refusal.into().broken().into())).into()
 }
 
 fn status(answer: &FetchAnswer, url: &Url) -> Result<(), ServiceError> {
@@ -185,11 +183,46 @@ impl Providers {
             now: now.seconds(),
         };
         let token = tokens.id_token.expose_secret();
+        let verify = |keys: &KeySet| id_token::verify(token, keys, &rules);
+        let known = (connection, metadata, now);
+        self.verified(fetch, known, verify, IdTokenError::is_unknown_key).await
+    }
+
+    /// Verifies the word of a provider that a session is over.
+    ///
+    /// # Errors
+    /// [`ServiceError::SignIn`], the first check that fails.
+    pub async fn verify_logout(
+        &self,
+        fetch: &dyn Fetch,
+        connection: &Connection,
+        metadata: &ProviderMetadata,
+        (token, now): (&str, Timestamp),
+    ) -> Result<Logout, ServiceError> {
+        let rules = LogoutTokenRules {
+            issuer: &connection.issuer,
+            client_id: &connection.client_id,
+            algs: &metadata.id_token_algs,
+            now: now.seconds(),
+        };
+        let verify = |keys: &KeySet| logout_token::verify(token, keys, &rules);
+        let known = (connection, metadata, now);
+        self.verified(fetch, known, verify, LogoutTokenError::is_unknown_key).await
+    }
+
+    /// What is verified with the keys at hand, or with newer ones if they do not know the one that it names.
+    async fn verified<T, E: Into<OidcRefusal>>(
+        &self,
+        fetch: &dyn Fetch,
+        (connection, metadata, now): (&Connection, &ProviderMetadata, Timestamp),
+        verify: impl Fn(&KeySet) -> Result<T, E>,
+        is_unknown_key: impl Fn(&E) -> bool,
+    ) -> Result<T, ServiceError> {
         let keys = self.keys(fetch, connection, metadata, (Wanted::AtHand, now)).await?;
-        match id_token::verify(token, &keys, &rules) {
-            Err(IdTokenError::Key(JwksError::UnknownKid { .. } | JwksError::NoKeyFits { .. })) => {
+        match verify(&keys) {
+            Err(error) if is_unknown_key(&error) => {
                 let keys = self.keys(fetch, connection, metadata, (Wanted::Newer, now)).await?;
-                id_token::verify(token, &keys, &rules).map_err(broken)
+                verify(&keys).map_err(broken)
             }
             verified => verified.map_err(broken),
         }

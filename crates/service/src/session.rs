@@ -7,6 +7,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{Change, TokenChange, TokenSet};
+use portcullis_domain::connection::Connection;
 use portcullis_domain::evaluation::{Bearer, liveness};
 use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId, RequestId, TokenId};
 use portcullis_domain::membership::Membership;
@@ -166,6 +167,34 @@ fn end_one(
         .with(json!({ "because": because.as_str() }));
     let plan = Plan::because(bearer.organization, cause(actor, request))
         .then(event, end(bearer.organization, bearer.token, because, moment.now));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// Ends a session because its provider says that it is over. The caller forgets whom the provider meant by it.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn end_by_provider(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    of: &Connection,
+    token: TokenId,
+    request: RequestId,
+) -> Result<(), ServiceError> {
+    let cause = Cause {
+        kind: CauseKind::SignIn,
+        actor: Actor::Directory(of.claims_directory),
+        request: Some(request),
+        event: None,
+        directory: Some(of.claims_directory),
+    };
+    let because = TokenEnd::SignedOut;
+    let event = EventDraft::new(Action::SignedOut, Target::new("token", token))
+        .about(Target::new("connection", of.id))
+        .with(json!({ "because": because.as_str(), "by": "provider" }));
+    let plan =
+        Plan::because(of.organization, cause).then(event, end(of.organization, token, because, moment.now));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())
 }

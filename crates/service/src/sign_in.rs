@@ -10,10 +10,11 @@ pub mod saml;
 use std::net::IpAddr;
 
 use portcullis_domain::Random;
+use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft, Outcome, Target};
 use portcullis_domain::cause::Actor;
 use portcullis_domain::connection::{Connection, ConnectionKind};
-use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
+use portcullis_domain::id::{ConnectionId, MembershipId, RequestId, TokenId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
 use portcullis_store::sign_in::SignIn;
@@ -25,11 +26,10 @@ use crate::claims::Arrival;
 use crate::password::Passwords;
 use crate::refusal::SignInRefusal;
 use crate::relying_party::Providers;
-use crate::saml::logout::ProviderSession;
 use crate::session::{self, Opened};
 use crate::throttle::{Allowance, Throttle};
 use crate::trace::TraceDraft;
-use crate::{Moment, Portcullis, ServiceError, recognition};
+use crate::{Moment, Portcullis, ServiceError, oidc as openid, recognition, saml as saml2};
 
 /// Seconds within which a browser comes back from its provider.
 pub const GOOD_FOR_S: i64 = 600;
@@ -50,6 +50,54 @@ pub struct Door {
     pub throttle: Throttle,
     /// Where passwords are hashed.
     pub passwords: Passwords,
+}
+
+/// Whom a provider means by a session, so that it can speak of it later.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProviderSession {
+    /// In SAML's words.
+    Saml(saml2::logout::ProviderSession),
+    /// In OpenID's words.
+    Oidc(openid::logout::ProviderSession),
+}
+
+impl ProviderSession {
+    /// When the provider wants the session to have ended.
+    #[must_use]
+    pub const fn not_after(&self) -> Option<Timestamp> {
+        match self {
+            Self::Saml(session) => session.not_after,
+            Self::Oidc(_) => None,
+        }
+    }
+
+    /// Whether what made us believe the provider still counts. An ID token is verified at the moment of its use.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn is_believed(&self, tx: &mut Tx<'_>, of: &Connection) -> Result<bool, ServiceError> {
+        match self {
+            Self::Saml(session) => session.is_believed(tx, of),
+            Self::Oidc(_) => Ok(true),
+        }
+    }
+
+    /// Notes that our session, which ends at that time in any case, is the one that the provider means so.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn keep(
+        &self,
+        tx: &mut Tx<'_>,
+        of: &Connection,
+        ours: (TokenId, Timestamp),
+        now: Timestamp,
+    ) -> Result<(), ServiceError> {
+        match self {
+            Self::Saml(session) => session.keep(tx, of, ours, now),
+            Self::Oidc(session) => session.keep(tx, of, ours, now),
+        }
+    }
 }
 
 /// What a browser wants.
@@ -141,7 +189,7 @@ fn sealed_wrongly(error: &crate::sealing::SealingError) -> ServiceError {
 }
 
 /// The connection that a URL of that protocol names.
-async fn find_connection(
+pub(crate) async fn find_connection(
     portcullis: &Portcullis,
     id: ConnectionId,
     kind: ConnectionKind,
@@ -190,7 +238,7 @@ async fn take(
 /// Lets in whom a provider has proven, or says why not.
 async fn admit(
     portcullis: &Portcullis,
-    (arrival, session): (Arrival, Option<ProviderSession>),
+    (arrival, session): (Arrival, ProviderSession),
     linking: Option<MembershipId>,
     visitor: Visitor,
 ) -> Result<Opened, ServiceError> {
@@ -199,7 +247,7 @@ async fn admit(
         .write(Priority::Ordinary, move |tx, moment| {
             let wish = recognition::Wish {
                 arrival: &arrival,
-                session: session.as_ref(),
+                session: &session,
                 linking,
                 presented: &visitor.presented,
                 limits,

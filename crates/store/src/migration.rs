@@ -30,6 +30,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0007_sources_of_traces.sql"),
     },
     Migration { number: 8, name: "saml", sql: include_str!("../migrations/0008_saml.sql") },
+    Migration { number: 9, name: "oidc_sessions", sql: include_str!("../migrations/0009_oidc_sessions.sql") },
 ];
 
 /// The table that says which steps this database has taken.

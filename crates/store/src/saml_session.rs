@@ -1,5 +1,5 @@
-//! What follows a sign-in by SAML around: messages that were used, whom the provider means by a session, and requests to
-//! end one that it has not answered. Notes: none of it lets anybody in.
+//! What follows a sign-in by SAML around: whom the provider means by a session, and requests to end one that it has not
+//! answered. Notes: none of it lets anybody in.
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{ConnectionId, TokenId};
@@ -19,16 +19,6 @@ macro_rules! columns {
     };
 }
 
-const USE_UP: Statement = Statement::note(
-    "saml_session.use_up",
-    "INSERT INTO saml_replays (connection, message_hash, expires_at) VALUES ($1, $2, $3) \
-     ON CONFLICT DO NOTHING RETURNING message_hash",
-);
-const SWEEP_REPLAYS: Statement = Statement::note(
-    "saml_session.sweep_replays",
-    "DELETE FROM saml_replays WHERE (connection, message_hash) IN (SELECT connection, message_hash FROM saml_replays \
-     WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-);
 const INSERT: Statement = Statement::note(
     "saml_session.insert",
     concat!("INSERT INTO saml_sessions (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)"),
@@ -68,7 +58,7 @@ const TAKE_ASKED: Statement = Statement::note(
 );
 
 pub(crate) const ALL: &[&Statement] =
-    &[&USE_UP, &SWEEP_REPLAYS, &INSERT, &SWEEP, &FIND, &OF_NAME, &DELETE, &ASK, &SWEEP_ASKED, &TAKE_ASKED];
+    &[&INSERT, &SWEEP, &FIND, &OF_NAME, &DELETE, &ASK, &SWEEP_ASKED, &TAKE_ASKED];
 
 /// Whom the provider means by a session of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -98,24 +88,10 @@ fn read(row: &Row) -> Result<SamlSession, StoreError> {
     })
 }
 
-/// Uses a message of a provider up until `expires_at`; whether nobody has before.
-///
-/// # Errors
-/// [`StoreError`] from the driver or an undecodable row; so for every function here.
-pub fn use_up(
-    tx: &mut Tx<'_>,
-    connection: ConnectionId,
-    message_hash: &str,
-    (now, expires_at): (Timestamp, Timestamp),
-) -> Result<bool, StoreError> {
-    tx.run(&SWEEP_REPLAYS, params![now, SWEPT_AT_ONCE])?;
-    Ok(tx.row(&USE_UP, params![connection, message_hash, expires_at])?.is_some())
-}
-
 /// Notes whom the provider means by a new session.
 ///
 /// # Errors
-/// As [`use_up`].
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
 pub fn insert(tx: &mut Tx<'_>, session: &SamlSession, now: Timestamp) -> Result<(), StoreError> {
     tx.run(&SWEEP, params![now, SWEPT_AT_ONCE])?;
     tx.run(
@@ -135,7 +111,7 @@ pub fn insert(tx: &mut Tx<'_>, session: &SamlSession, now: Timestamp) -> Result<
 /// Whom the provider means by a session, if it came by SAML.
 ///
 /// # Errors
-/// As [`use_up`].
+/// As [`insert`].
 pub fn find(tx: &mut Tx<'_>, token: TokenId) -> Result<Option<SamlSession>, StoreError> {
     tx.row(&FIND, params![token])?.as_ref().map(read).transpose()
 }
@@ -143,7 +119,7 @@ pub fn find(tx: &mut Tx<'_>, token: TokenId) -> Result<Option<SamlSession>, Stor
 /// The sessions of whomever a connection's provider calls so; [`MAX_OF_NAME`] at most.
 ///
 /// # Errors
-/// As [`use_up`].
+/// As [`insert`].
 pub fn of_name(
     tx: &mut Tx<'_>,
     connection: ConnectionId,
@@ -155,7 +131,7 @@ pub fn of_name(
 /// Forgets a session that ended.
 ///
 /// # Errors
-/// As [`use_up`].
+/// As [`insert`].
 pub fn delete(tx: &mut Tx<'_>, token: TokenId) -> Result<(), StoreError> {
     tx.run(&DELETE, params![token]).map(|_| ())
 }
@@ -163,7 +139,7 @@ pub fn delete(tx: &mut Tx<'_>, token: TokenId) -> Result<(), StoreError> {
 /// Notes a request to end a session that leaves for the provider, under the state that comes back with its answer.
 ///
 /// # Errors
-/// As [`use_up`].
+/// As [`insert`].
 pub fn ask(
     tx: &mut Tx<'_>,
     connection: ConnectionId,
@@ -177,7 +153,7 @@ pub fn ask(
 /// Takes such a request out, because its answer came: the id of the request, if there is one.
 ///
 /// # Errors
-/// As [`use_up`].
+/// As [`insert`].
 pub fn take_asked(
     tx: &mut Tx<'_>,
     connection: ConnectionId,

@@ -3,15 +3,10 @@
 //! Only signed messages count. Our own session ends first, whatever becomes of the provider's. An answer says that it
 //! was done and nothing more: not whether anybody was signed in.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
-use portcullis_domain::cause::{Actor, Cause, CauseKind};
-use portcullis_domain::change::{TokenChange, TokenSet};
 use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, RequestId, TokenId};
-use portcullis_domain::plan::Plan;
 use portcullis_domain::saml::CertificateState;
 use portcullis_domain::secret::SecretHash;
-use portcullis_domain::token::TokenEnd;
 use portcullis_domain::{Random, Timestamp};
 use portcullis_saml::binding::{FormMessage, Incoming, MessageKind, Outgoing, QueryMessage};
 use portcullis_saml::logout::{
@@ -22,15 +17,15 @@ use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::response::Identity;
 use portcullis_saml::subject::{NameId, NameIdFormat};
 use portcullis_store::saml_session::{self, SamlSession};
-use portcullis_store::{Priority, Tx, apply, saml};
+use portcullis_store::{Priority, Tx, replay, saml};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{Setup, binding, broken, inconsistent, message_id};
 use crate::refusal::SignInRefusal;
-use crate::session::{self, SignOut};
+use crate::session::{self, SignOut, end_by_provider};
 use crate::sign_in::{self, Visitor};
-use crate::{Moment, Portcullis, ServiceError};
+use crate::{Portcullis, ServiceError};
 
 /// Seconds within which a provider answers a request to end a session.
 const GOOD_FOR_S: i64 = 600;
@@ -258,7 +253,7 @@ async fn end_sessions(
         .write(Priority::OffBoarding, move |tx, moment| {
             let used = SecretHash::of(&format!("logout {}", asked.id())).as_str().to_owned();
             let until = (moment.now, Timestamp::from_seconds(asked.replay_until_s()));
-            if !saml_session::use_up(tx, of.id, &used, until)? {
+            if !replay::use_up(tx, of.id, &used, until)? {
                 return Err(SignInRefusal::Replayed.into());
             }
             let hash = Name::of(asked.name_id()).hash();
@@ -268,7 +263,8 @@ async fn end_sessions(
                     continue;
                 }
                 if named.is_empty() || session.session_index.as_ref().is_some_and(|i| named.contains(i)) {
-                    end(tx, moment, &of, session.token, request)?;
+                    end_by_provider(tx, moment, &of, session.token, request)?;
+                    saml_session::delete(tx, session.token)?;
                 }
             }
             Ok(())
@@ -278,34 +274,6 @@ async fn end_sessions(
 
 fn name_of(session: &SamlSession) -> Result<Name, ServiceError> {
     serde_json::from_str(&session.name_id).map_err(|e| inconsistent(&format!("a name of a session: {e}")))
-}
-
-fn end(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    of: &Connection,
-    token: TokenId,
-    request: RequestId,
-) -> Result<(), ServiceError> {
-    let cause = Cause {
-        kind: CauseKind::SignIn,
-        actor: Actor::Directory(of.claims_directory),
-        request: Some(request),
-        event: None,
-        directory: Some(of.claims_directory),
-    };
-    let event = EventDraft::new(Action::SignedOut, Target::new("token", token))
-        .about(Target::new("connection", of.id))
-        .with(json!({ "because": TokenEnd::SignedOut.as_str(), "by": "provider" }));
-    let ends = TokenChange::End {
-        organization: of.organization,
-        set: TokenSet::One(token),
-        because: TokenEnd::SignedOut,
-        at: moment.now,
-        receipt: None,
-    };
-    apply(tx, &Plan::because(of.organization, cause).then(event, ends), moment.now, &mut moment.random)?;
-    Ok(saml_session::delete(tx, token)?)
 }
 
 fn answer(

@@ -8,7 +8,6 @@ use portcullis_domain::id::{ConnectionId, SignInId};
 use portcullis_domain::secret::SecretHash;
 use portcullis_oidc::callback::{Callback, PendingSignIn};
 use portcullis_oidc::pkce::CodeVerifier;
-use portcullis_oidc::refusal::Refusal as OidcRefusal;
 use portcullis_oidc::request::{AuthorizationRequest, Nonce, State};
 use portcullis_store::StoreError;
 use portcullis_store::sign_in::SignIn;
@@ -16,10 +15,12 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::{
-    Arrived, Begun, Claimed, GOOD_FOR_S, Visitor, Wish, admit, admit_source, find_connection, fresh_browser,
-    is_browser, keep, note_trace, record, return_path, sealed_wrongly, take, thirty_two,
+    Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Visitor, Wish, admit, admit_source,
+    find_connection, fresh_browser, is_browser, keep, note_trace, record, return_path, sealed_wrongly, take,
+    thirty_two,
 };
 use crate::claims::Arrival;
+use crate::oidc::{broken, logout};
 use crate::refusal::SignInRefusal;
 use crate::relying_party::Exchange;
 use crate::{Portcullis, ServiceError};
@@ -28,6 +29,12 @@ use crate::{Portcullis, ServiceError};
 #[must_use]
 pub fn redirect_uri(portcullis: &Portcullis, connection: ConnectionId) -> String {
     portcullis.around().url(&format!("/sso/oidc/{connection}/callback"))
+}
+
+/// Where a connection's provider tells that a session is over.
+#[must_use]
+pub fn logout_uri(portcullis: &Portcullis, connection: ConnectionId) -> String {
+    portcullis.around().url(&format!("/sso/oidc/{connection}/backchannel-logout"))
 }
 
 /// What a client secret is sealed for.
@@ -122,8 +129,7 @@ async fn check(
     visitor: Visitor,
     claimed: &mut Claimed,
 ) -> Result<Arrived, ServiceError> {
-    let broken = |refusal: OidcRefusal| SignInRefusal::Protocol(Box::new(refusal.broken().into()));
-    let callback = Callback::parse(query).map_err(|e| broken(e.into()))?;
+    let callback = Callback::parse(query).map_err(broken)?;
     let state = callback.state().ok_or(SignInRefusal::State)?.to_owned();
     let pending = take(portcullis, connection.id, &state, visitor.browser.as_deref()).await?;
     let state = State::from_stored(&state);
@@ -139,7 +145,7 @@ async fn check(
         issuer: &connection.issuer,
         iss_parameter: metadata.iss_parameter,
     };
-    let code = callback.verify(&expected).map_err(|e| broken(e.into()))?;
+    let code = callback.verify(&expected).map_err(broken)?;
     let sealing = &portcullis.around().sealing;
     let opened = |place: &str, sealed: &str| {
         let bytes = sealing.open(place, sealed).map_err(|e| sealed_wrongly(&e))?;
@@ -161,9 +167,10 @@ async fn check(
     claimed.proven = true;
     claimed.subject = Some(claims.sub().to_owned());
     claimed.email = claims.email().map(|e| e.address);
-    let arrival = Arrival::read(connection, &claims).map_err(|e| broken(e.into()))?;
+    let arrival = Arrival::read(connection, &claims).map_err(broken)?;
     claimed.claims = arrival.shown();
     let return_to = pending.return_to.clone();
-    let session = admit(portcullis, (arrival, None), pending.linking, visitor).await?;
+    let theirs = ProviderSession::Oidc(logout::ProviderSession::of(&claims));
+    let session = admit(portcullis, (arrival, theirs), pending.linking, visitor).await?;
     Ok(Arrived { session, return_to })
 }

@@ -16,20 +16,20 @@ use portcullis_saml::response::{CbcEncryption, Expected, Identity, Rules, Signat
 use portcullis_saml::subject::SubjectSource;
 use portcullis_store::arrival::{self, Waiting};
 use portcullis_store::db::Lock;
-use portcullis_store::saml_session;
+use portcullis_store::replay;
 use portcullis_store::sign_in::SignIn;
 use portcullis_store::{Priority, Tx};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{
-    Arrived, Claimed, GOOD_FOR_S, Visitor, Wish, admit, admit_source, find_connection, fresh_browser,
-    is_browser, keep, record, return_path, take,
+    Arrived, Claimed, GOOD_FOR_S, ProviderSession, Visitor, Wish, admit, admit_source, find_connection,
+    fresh_browser, is_browser, keep, record, return_path, take,
 };
 use crate::claims::{Arrival, Said};
 use crate::refusal::SignInRefusal;
 use crate::saml::assertion;
-use crate::saml::logout::{ProviderSession, handle};
+use crate::saml::logout::{self, handle};
 use crate::saml::metadata::{Refreshed, refresh};
 use crate::saml::{Setup, binding, broken, inconsistent, message_id};
 use crate::{Moment, Portcullis, ServiceError};
@@ -64,7 +64,7 @@ struct Kept {
     client_id: String,
     directory: Option<DirectoryId>,
     said: Said,
-    session: ProviderSession,
+    session: logout::ProviderSession,
     /// What a trace shows.
     shown: serde_json::Value,
 }
@@ -272,7 +272,7 @@ async fn wait(
         client_id: setup.connection.client_id.clone(),
         directory: setup.connection.directory,
         said: arrival.said(),
-        session: ProviderSession::of(&identity),
+        session: logout::ProviderSession::of(&identity),
         shown,
     };
     let waiting = Waiting {
@@ -307,7 +307,7 @@ fn use_up(
     let until = (moment.now, Timestamp::from_seconds(identity.replay_until_s()));
     for (kind, id) in [("response", identity.response_id()), ("assertion", identity.assertion_id())] {
         let hash = SecretHash::of(&format!("{kind} {id}"));
-        if !saml_session::use_up(tx, connection, hash.as_str(), until)? {
+        if !replay::use_up(tx, connection, hash.as_str(), until)? {
             return Err(SignInRefusal::Replayed.into());
         }
     }
@@ -364,6 +364,7 @@ async fn arrived(
     claimed.subject = Some(arrival.subject.clone());
     claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
     claimed.claims = kept.shown;
-    let session = admit(portcullis, (arrival, Some(kept.session)), taken.linking, visitor).await?;
+    let session =
+        admit(portcullis, (arrival, ProviderSession::Saml(kept.session)), taken.linking, visitor).await?;
     Ok(Arrived { session, return_to: taken.return_to })
 }

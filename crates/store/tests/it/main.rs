@@ -18,6 +18,7 @@ mod home;
 mod model;
 mod nodes;
 mod notes;
+mod oidc;
 mod organizations;
 mod people;
 mod rules;

@@ -1,4 +1,4 @@
-//! What follows sign-ins by SAML around: used messages, sessions of a name, answers that are waited for, arrivals.
+//! What follows sign-ins by SAML around: sessions of a name, answers that are waited for, arrivals.
 
 use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::id::{ConnectionId, MembershipId, TokenId};
@@ -12,23 +12,6 @@ use portcullis_store::{arrival, saml, saml_refresh, saml_session};
 
 use crate::database::{NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later};
-
-#[test]
-fn a_message_is_used_up_once_a_connection_and_forgotten_when_its_time_is_over() {
-    on_each(|database| {
-        let [mine, other] = [fresh!(ConnectionId), fresh!(ConnectionId)];
-        let use_up = |connection, at, until| {
-            database.note(move |tx| saml_session::use_up(tx, connection, "message", (at, until))).unwrap()
-        };
-        assert!(use_up(mine, NOW, later(60)));
-        assert!(!use_up(mine, later(59), later(200)), "a second time");
-        assert!(use_up(other, NOW, later(60)), "another connection's messages are others");
-        assert!(
-            use_up(mine, later(60), later(90)),
-            "the provider's word is over, and so is the memory of it"
-        );
-    });
-}
 
 #[test]
 fn sessions_are_found_by_the_name_that_their_connections_provider_has_for_the_person() {

@@ -66,8 +66,8 @@ pub struct Connection {
     entity_id: Option<String>,
     /// SAML: where the provider posts its answers.
     acs_url: Option<String>,
-    /// SAML: where the provider sends messages about the end of sessions.
-    logout_url: Option<String>,
+    /// Where the provider tells that a session is over (OIDC: the back-channel logout URI to register there).
+    logout_url: String,
     /// SAML: our metadata, for the provider.
     metadata_url: Option<String>,
     /// SAML: the provider, what is set, and what should be looked after.
@@ -100,7 +100,9 @@ impl Connection {
             login_url: portcullis.around().url(&format!("/sso/{}/{}/login", c.kind.as_str(), c.id)),
             redirect_uri: is_oidc.then(|| sign_in::oidc::redirect_uri(portcullis, c.id)),
             acs_url: at.as_ref().map(|at| at.acs.clone()),
-            logout_url: at.as_ref().map(|at| at.logout.clone()),
+            logout_url: at
+                .as_ref()
+                .map_or_else(|| sign_in::oidc::logout_uri(portcullis, c.id), |at| at.logout.clone()),
             metadata_url: at.map(|at| at.metadata),
             saml: view.saml.map(|saml| Saml::of(saml, portcullis.now())),
             created_at: At(c.created_at),

@@ -4,6 +4,9 @@ pub mod oidc;
 pub mod saml;
 
 use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::Request;
+use axum::http::header;
 use portcullis_domain::id::{ConnectionId, MembershipId};
 use portcullis_service::refusal::SignInRefusal;
 use portcullis_service::{ServiceError, session};
@@ -14,6 +17,9 @@ use crate::App;
 
 /// The longest hint of who signs in, in bytes: an address.
 const MAX_HINT: usize = 254;
+
+/// What a form is.
+const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// What a sign-in is begun with.
 #[derive(Debug, Deserialize)]
@@ -45,6 +51,16 @@ async fn linking(
             Ok(own.ok_or(SignInRefusal::LinkingSessionOver)?.membership)
         })
         .await
+}
+
+/// The body of a form that somebody else posts, or their page has the browser post.
+async fn form_of(request: Request, max_bytes: usize) -> Result<Bytes, &'static str> {
+    let (parts, body): (_, Body) = request.into_parts();
+    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
+    if kind.split(';').next().is_none_or(|k| !k.trim().eq_ignore_ascii_case(FORM_TYPE)) {
+        return Err("This address takes forms only.");
+    }
+    axum::body::to_bytes(body, max_bytes).await.map_err(|_| "The form is too large.")
 }
 
 /// The routes of every protocol.

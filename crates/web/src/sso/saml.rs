@@ -5,7 +5,6 @@
 //! let in before the browser comes from our own address.
 
 use axum::Router;
-use axum::body::{Body, Bytes};
 use axum::extract::{Path, Query, RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
@@ -19,7 +18,7 @@ use portcullis_service::saml::own_metadata;
 use portcullis_service::sign_in::{Visitor, Wish, saml};
 use serde::Deserialize;
 
-use super::{Begin, Nothing, id, linking};
+use super::{Begin, Nothing, form_of, id, linking};
 use crate::pages::form::{Guest, OwnForm};
 use crate::pages::sign_in::{arrived, with_cookies};
 use crate::pages::{Forms, failure, onward, page};
@@ -27,8 +26,6 @@ use crate::{App, cookie};
 
 /// What our metadata is.
 const METADATA_TYPE: HeaderValue = HeaderValue::from_static("application/samlmetadata+xml");
-/// What a form is.
-const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
 /// The routes.
 pub fn routes() -> Router<App> {
@@ -103,16 +100,6 @@ async fn login(
     left.unwrap_or_else(|error| failure::of(&error, guest.visitor.request))
 }
 
-/// The body of a form that somebody else's page had the browser post.
-async fn form_of(request: Request) -> Result<Bytes, &'static str> {
-    let (parts, body): (_, Body) = request.into_parts();
-    let kind = parts.headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or_default();
-    if kind.split(';').next().is_none_or(|k| !k.trim().eq_ignore_ascii_case(FORM_TYPE)) {
-        return Err("This address takes forms only.");
-    }
-    axum::body::to_bytes(body, MAX_FORM_BYTES).await.map_err(|_| "The form is too large.")
-}
-
 /// The visitor of an address that a provider's page posts to: bound by the cookie that crosses sites.
 fn crossing(guest: &Guest) -> Visitor {
     Visitor { browser: guest.crossing.clone(), ..guest.visitor.clone() }
@@ -125,7 +112,7 @@ async fn answer(
     request: Request,
 ) -> Response {
     let named = guest.visitor.request;
-    let body = match form_of(request).await {
+    let body = match form_of(request, MAX_FORM_BYTES).await {
         Ok(body) => body,
         Err(message) => return failure::plain(StatusCode::BAD_REQUEST, "invalid_request", message, named),
     };
@@ -169,7 +156,7 @@ async fn logout_by_form(
     Path(connection): Path<String>,
     request: Request,
 ) -> Response {
-    match form_of(request).await {
+    match form_of(request, MAX_FORM_BYTES).await {
         Ok(body) => logged_out(&app, &guest, &connection, Came::Form(body.to_vec())).await,
         Err(message) => {
             failure::plain(StatusCode::BAD_REQUEST, "invalid_request", message, guest.visitor.request)

@@ -7,6 +7,8 @@ mod consent;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
+mod oidc_logout;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod ranks;

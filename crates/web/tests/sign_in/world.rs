@@ -161,8 +161,9 @@ impl World {
         for (name, value) in fields.as_object().unwrap() {
             body[name] = value.clone();
         }
-        let made = self.made(&format!("/organizations/{org}/connections"), body).await;
-        self.register(&client_id, made["redirect_uri"].as_str().unwrap());
+        let made = self.made(&format!("/organizations/{org}/connections"), body.clone()).await;
+        let client_id = body["client_id"].as_str().unwrap();
+        self.register(client_id, made["redirect_uri"].as_str().unwrap());
         made
     }
 

@@ -1,0 +1,56 @@
+//! What follows sign-ins around whichever protocol: used messages; and whom an OpenID provider means by a session.
+
+use portcullis_domain::id::{ConnectionId, TokenId};
+use portcullis_store::oidc_session::{Named, OidcSession};
+use portcullis_store::{oidc_session, replay};
+
+use crate::database::{NOW, Seeded, on_each};
+use crate::fixture::{fresh, later};
+
+#[test]
+fn a_message_is_used_up_once_a_connection_and_forgotten_when_its_time_is_over() {
+    on_each(|database| {
+        let [mine, other] = [fresh!(ConnectionId), fresh!(ConnectionId)];
+        let use_up = |connection, at, until| {
+            database.note(move |tx| replay::use_up(tx, connection, "message", (at, until))).unwrap()
+        };
+        assert!(use_up(mine, NOW, later(60)));
+        assert!(!use_up(mine, later(59), later(200)), "a second time");
+        assert!(use_up(other, NOW, later(60)), "another connection's messages are others");
+        assert!(
+            use_up(mine, later(60), later(90)),
+            "the provider's word is over, and so is the memory of it"
+        );
+    });
+}
+
+#[test]
+fn sessions_are_found_by_what_their_connections_provider_calls_the_person_or_the_session() {
+    on_each(|database| {
+        let [mine, other] = [fresh!(ConnectionId), fresh!(ConnectionId)];
+        let session = |connection, subject: &str, session: &str, until| OidcSession {
+            token: fresh!(TokenId),
+            connection,
+            subject_hash: subject.to_owned(),
+            session_hash: session.to_owned(),
+            expires_at: until,
+        };
+        let (first, second) =
+            (session(mine, "ada", "s-1", later(600)), session(mine, "ada", "s-2", later(600)));
+        let elsewhere = session(other, "ada", "s-1", later(600));
+        for kept in [first.clone(), second.clone(), elsewhere, session(mine, "bob", "", later(10))] {
+            database.note(move |tx| oidc_session::insert(tx, &kept, NOW)).unwrap();
+        }
+        let of = |named: Named<'static>| database.read(move |tx| oidc_session::of(tx, mine, named));
+        let mut both = vec![first.clone(), second.clone()];
+        both.sort_by_key(|s| s.token.to_string());
+        assert_eq!(of(Named::Subject("ada")), both);
+        assert_eq!(of(Named::Session("s-2")), vec![second]);
+        assert_eq!(of(Named::Subject("s-2")), vec![], "a session's name is no person's");
+        let late = session(mine, "eve", "", later(600));
+        database.note(move |tx| oidc_session::insert(tx, &late, later(10))).unwrap();
+        assert_eq!(of(Named::Subject("bob")), vec![], "swept away");
+        database.note(move |tx| oidc_session::delete(tx, first.token)).unwrap();
+        assert_eq!(of(Named::Session("s-1")), vec![]);
+    });
+}

@@ -1,0 +1,226 @@
+//! A provider's word that a session is over: proven, once, and without a word about anybody else.
+
+use portcullis_domain::Clock as _;
+use portcullis_emulator::{Browser, Rotation};
+use portcullis_oidc::logout_token::LOGOUT_EVENT;
+use serde_json::{Value, json};
+
+use crate::world::{ADA, World, outcome};
+
+/// Somebody who is signed in: their session's secret.
+async fn signed_in(world: &World, connection: &Value, person: &str) -> String {
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, connection, person).await), "ok");
+    world.sessions(&browser).pop().unwrap()
+}
+
+fn ada(world: &World) -> String {
+    world.provider.change_company(|company| company.find_person(ADA).unwrap().id.clone())
+}
+
+/// What an honest provider says of Ada's session at that connection, with these members replaced; `null` removes one.
+fn said(world: &World, connection: &Value, changes: Value) -> Value {
+    let (now, sub) = (world.clock.now().seconds(), ada(world));
+    let mut said = json!({
+        "iss": world.provider.issuer(), "aud": connection["client_id"], "iat": now, "exp": now + 120,
+        "jti": format!("jti-{now}"), "sub": sub, "sid": format!("session-of-{sub}"), "events": { LOGOUT_EVENT: {} },
+    });
+    for (name, value) in changes.as_object().unwrap() {
+        said[name] = value.clone();
+        if value.is_null() {
+            said.as_object_mut().unwrap().remove(name);
+        }
+    }
+    said
+}
+
+async fn tell(world: &World, connection: &Value, token: &str) -> (u16, Value) {
+    let path = format!("/sso/oidc/{}/backchannel-logout", connection["id"].as_str().unwrap());
+    assert_eq!(connection["logout_url"], json!(format!("{}{path}", world.base)));
+    let (status, body) = world.form(&path, &[], &format!("logout_token={token}")).await;
+    (status, serde_json::from_str(&body).unwrap_or(Value::Null))
+}
+
+/// The same with a token of the provider's key: `ok`, or the code of the refusal.
+async fn told(world: &World, connection: &Value, claims: &Value) -> String {
+    let token = world.provider.sign("logout+jwt", claims).unwrap();
+    match tell(world, connection, &token).await {
+        (200, Value::Null) => "ok".to_owned(),
+        (400, body) => {
+            assert_eq!(body["error"], "invalid_request", "{body}");
+            let description = body["error_description"].as_str().unwrap();
+            description.rsplit('`').nth(1).unwrap_or(description).to_owned()
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
+async fn a_provider_ends_every_session_of_its_own_that_it_names_before_it_is_answered_and_once() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({ "client_id": "ours" })).await;
+    let (first, second) =
+        (signed_in(&world, &connection, ADA).await, signed_in(&world, &connection, ADA).await);
+    let token = world.provider.sign("logout+jwt", &said(&world, &connection, json!({}))).unwrap();
+    assert_eq!(tell(&world, &connection, &token).await, (200, Value::Null));
+    for secret in [&first, &second] {
+        assert_eq!(world.decision(secret).await, "token_ended");
+    }
+    let ended = world.events("acme", "sign_in.ended").await;
+    assert_eq!(ended.len(), 2, "{ended:?}");
+    assert_eq!(
+        (&ended[0]["cause"]["kind"], &ended[0]["actor"]["type"]),
+        (&json!("sign_in"), &json!("directory"))
+    );
+
+    let (status, body) = tell(&world, &connection, &token).await;
+    assert_eq!((status, &body["error"]), (400, &json!("invalid_request")), "{body}");
+    let again = signed_in(&world, &connection, ADA).await;
+    assert_eq!(tell(&world, &connection, &token).await.0, 400, "a used token ends no later session");
+    assert_eq!(world.decision(&again).await, "allowed");
+}
+
+#[tokio::test]
+async fn a_word_about_a_person_a_session_or_nobody_here_ends_what_it_names_and_is_answered_alike() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({ "client_id": "ours" })).await;
+    for (about, ends) in [
+        (json!({ "jti": "1", "sub": null }), true),
+        (json!({ "jti": "2", "sid": null }), true),
+        (json!({ "jti": "3", "sub": "somebody-else", "sid": null }), false),
+        (json!({ "jti": "4", "sub": null, "sid": "another-session" }), false),
+        (json!({ "jti": "5", "sid": "another-session" }), false),
+        (json!({ "jti": "6", "sub": "somebody-else" }), false),
+    ] {
+        let secret = signed_in(&world, &connection, ADA).await;
+        assert_eq!(told(&world, &connection, &said(&world, &connection, about.clone())).await, "ok");
+        let expected = if ends { "token_ended" } else { "allowed" };
+        assert_eq!(world.decision(&secret).await, expected, "{about}");
+    }
+}
+
+#[tokio::test]
+async fn a_provider_ends_nothing_at_another_connection_not_even_of_the_same_application() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({ "client_id": "ours" })).await;
+    let secret = signed_in(&world, &connection, ADA).await;
+    let twin = world.connection("acme", json!({ "client_id": "ours" })).await;
+    assert_eq!(told(&world, &twin, &said(&world, &connection, json!({ "jti": "1" }))).await, "ok");
+    assert_eq!(world.decision(&secret).await, "allowed");
+    let other = world.connection("acme", json!({ "client_id": "theirs" })).await;
+    let for_other = said(&world, &other, json!({ "jti": "2" }));
+    assert_eq!(told(&world, &connection, &for_other).await, "audience_mismatch");
+    assert_eq!(told(&world, &other, &for_other).await, "ok");
+    assert_eq!(world.decision(&secret).await, "allowed");
+    assert_eq!(told(&world, &connection, &said(&world, &connection, json!({ "jti": "2" }))).await, "ok");
+    assert_eq!(world.decision(&secret).await, "token_ended", "the same name of another connection's word");
+}
+
+#[tokio::test]
+async fn every_forged_word_is_refused_by_its_check_and_ends_nothing() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({ "client_id": "ours" })).await;
+    let secret = signed_in(&world, &connection, ADA).await;
+    let now = world.clock.now().seconds();
+    for (forged, code) in [
+        (json!({ "iss": "https://evil.example" }), "issuer_mismatch"),
+        (json!({ "iss": null }), "claim_missing"),
+        (json!({ "aud": "another" }), "audience_mismatch"),
+        (json!({ "aud": ["ours", "another"] }), "audience_untrusted"),
+        (json!({ "iat": now - 301 }), "iat_out_of_range"),
+        (json!({ "iat": now + 301 }), "iat_out_of_range"),
+        (json!({ "exp": now - 60 }), "token_expired"),
+        (json!({ "exp": null }), "claim_missing"),
+        (json!({ "events": null }), "logout_event_missing"),
+        (json!({ "events": { "https://other.example": {} } }), "logout_event_missing"),
+        (json!({ "nonce": "n" }), "logout_nonce_present"),
+        (json!({ "nonce": null, "jti": null }), "logout_id_invalid"),
+        (json!({ "jti": "" }), "logout_id_invalid"),
+        (json!({ "sub": null, "sid": null }), "logout_nobody_named"),
+        (json!({ "sub": 7 }), "claim_missing"),
+    ] {
+        assert_eq!(
+            told(&world, &connection, &said(&world, &connection, forged.clone())).await,
+            code,
+            "{forged}"
+        );
+    }
+    let honest = said(&world, &connection, json!({}));
+    for (typ, code) in [("at+jwt", "typ_not_allowed"), ("secevent+jwt", "typ_not_allowed")] {
+        let token = world.provider.sign(typ, &honest).unwrap();
+        let (status, body) = tell(&world, &connection, &token).await;
+        assert!(status == 400 && body["error_description"].as_str().unwrap().contains(code), "{body}");
+    }
+    let signed = world.provider.sign("logout+jwt", &honest).unwrap();
+    let (_, rest) = signed.split_once('.').unwrap();
+    let signature = signed.rsplit('.').next().unwrap();
+    let other = world.provider.sign("logout+jwt", &said(&world, &connection, json!({ "jti": "x" }))).unwrap();
+    let (other, _) = other.rsplit_once('.').unwrap();
+    for (token, code) in [
+        (format!("eyJhbGciOiJub25lIn0.{rest}"), "alg_not_allowed"),
+        (format!("eyJhbGciOiJIUzI1NiJ9.{rest}"), "alg_not_allowed"),
+        (format!("{other}.{signature}"), "signature_invalid"),
+        ("a.b.c.d.e".to_owned(), "token_encrypted"),
+        (String::new(), "token_malformed"),
+    ] {
+        let (status, body) = tell(&world, &connection, &token).await;
+        assert!(
+            status == 400 && body["error_description"].as_str().unwrap().contains(code),
+            "{code}: {body}"
+        );
+    }
+    assert_eq!(world.decision(&secret).await, "allowed");
+    assert_eq!(told(&world, &connection, &honest).await, "ok", "none of them used the honest token up");
+    assert_eq!(world.decision(&secret).await, "token_ended");
+}
+
+#[tokio::test]
+async fn what_is_no_form_with_one_token_and_no_connection_is_refused_and_nothing_is_cached() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    let path = format!("/sso/oidc/{}/backchannel-logout", connection["id"].as_str().unwrap());
+    for body in ["", "token=a", "logout_token=a&logout_token=b"] {
+        let (status, answer) = world.form(&path, &[], body).await;
+        assert!(status == 400 && answer.contains("exactly one"), "{body}: {answer}");
+    }
+    let large = format!("logout_token={}", "a".repeat(70_000));
+    assert_eq!(world.form(&path, &[], &large).await.0, 400);
+    let (status, _) = world.call("POST", &path, "nobody", json!({ "logout_token": "a" })).await;
+    assert_eq!(status, 400, "not a form");
+    let unknown = format!("/sso/oidc/con_{}/backchannel-logout", "0".repeat(32));
+    assert_eq!(world.form(&unknown, &[], "logout_token=a").await.0, 404);
+    assert_eq!(world.form("/sso/oidc/x/backchannel-logout", &[], "logout_token=a").await.0, 404);
+    let answer = reqwest::Client::new()
+        .post(format!("{}{path}", world.base))
+        .header("content-type", "application/x-www-form-urlencoded")
+        .body("logout_token=a")
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(answer.headers()["cache-control"], "no-store");
+}
+
+#[tokio::test]
+async fn a_word_signed_with_a_new_key_has_the_key_set_read_again_and_a_refusal_is_seen_in_a_trace() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({ "client_id": "ours" })).await;
+    let secret = signed_in(&world, &connection, ADA).await;
+    world.provider.rotate_key(Rotation::DropOld).unwrap();
+    world.clock.pass_s(61);
+    assert_eq!(
+        told(&world, &connection, &said(&world, &connection, json!({ "aud": "x" }))).await,
+        "audience_mismatch"
+    );
+    assert_eq!(told(&world, &connection, &said(&world, &connection, json!({}))).await, "ok");
+    assert_eq!(world.decision(&secret).await, "token_ended");
+    world.portcullis.store_traces().await.unwrap();
+    let path = "/organizations/acme/traces?outcome=audience_mismatch";
+    let (_, traces) = world.root("GET", path, Value::Null).await;
+    let trace = traces["items"][0].to_string();
+    assert!(trace.contains("logout") && trace.contains("ours") && trace.contains("advice"), "{traces}");
+}
