@@ -208,7 +208,8 @@ impl Bulk {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum State {
     Untouched,
-    Open,
+    /// On the path that is walked, so deep.
+    Open(usize),
     Done,
 }
 
@@ -219,40 +220,50 @@ struct Walk<'n> {
     turns: Vec<Turn>,
 }
 
+/// An operation on the path that is walked.
+struct Visit {
+    operation: usize,
+    /// Which of those that it needs comes next.
+    next: usize,
+    /// The least depth on the path that it, or what it led to, refers back to.
+    back_to: usize,
+}
+
 impl Walk<'_> {
-    /// Visits an operation and what it needs. A list of its own takes the place of recursion, whose depth a client
-    /// would decide.
+    /// Visits an operation and what it needs, in a step for each reference. A list of its own takes the place of
+    /// recursion, whose depth a client would decide.
     fn visit(&mut self, index: usize) {
-        let mut circular: HashSet<usize> = HashSet::new();
-        let mut path: Vec<(usize, usize)> = Vec::new();
-        if self.open(index) {
-            path.push((index, 0));
-        }
-        while let Some((at, next)) = path.pop() {
-            let Some(needed) = self.needs.get(at).and_then(|needs| needs.get(next)).copied() else {
-                if let Some(state) = self.states.get_mut(at) {
-                    *state = State::Done;
-                }
-                self.turns.push(if circular.contains(&at) { Turn::Circular(at) } else { Turn::Ready(at) });
-                continue;
-            };
-            path.push((at, next + 1));
-            if self.states.get(needed) == Some(&State::Open) {
-                let from = path.iter().position(|(open, _)| *open == needed).unwrap_or(0);
-                circular.extend(path.iter().skip(from).map(|(open, _)| *open));
-            } else if self.open(needed) {
-                path.push((needed, 0));
+        let mut path: Vec<Visit> = Vec::new();
+        self.open(index, &mut path);
+        while let Some(visit) = path.last_mut() {
+            let needed = self.needs.get(visit.operation).and_then(|needs| needs.get(visit.next)).copied();
+            visit.next += 1;
+            match needed.map(|needed| (needed, self.states.get(needed))) {
+                Some((_, Some(State::Open(depth)))) => visit.back_to = visit.back_to.min(*depth),
+                Some((needed, Some(State::Untouched))) => self.open(needed, &mut path),
+                Some((_, Some(State::Done) | None)) => {}
+                None => self.leave(&mut path),
             }
         }
     }
 
-    fn open(&mut self, index: usize) -> bool {
-        match self.states.get_mut(index) {
-            Some(state @ State::Untouched) => {
-                *state = State::Open;
-                true
-            }
-            _ => false,
+    fn open(&mut self, operation: usize, path: &mut Vec<Visit>) {
+        if let Some(state @ State::Untouched) = self.states.get_mut(operation) {
+            *state = State::Open(path.len());
+            path.push(Visit { operation, next: 0, back_to: usize::MAX });
+        }
+    }
+
+    /// The last of the path has everything that it needs, or is part of a circle with those from `back_to` on.
+    fn leave(&mut self, path: &mut Vec<Visit>) {
+        let Some(Visit { operation, back_to, .. }) = path.pop() else { return };
+        if let Some(state) = self.states.get_mut(operation) {
+            *state = State::Done;
+        }
+        let is_circular = back_to <= path.len();
+        self.turns.push(if is_circular { Turn::Circular(operation) } else { Turn::Ready(operation) });
+        if let Some(before) = path.last_mut() {
+            before.back_to = before.back_to.min(back_to);
         }
     }
 }

@@ -185,3 +185,23 @@ fn reaches(needs: &[Vec<usize>], from: usize, to: usize) -> bool {
     }
     false
 }
+
+#[test]
+fn as_many_references_as_a_body_holds_cost_a_step_each_however_deep_they_lie() {
+    // A path of a thousand, along which everybody refers back to the hundred at its beginning: to walk the path again
+    // for each of them would take a hundred million steps.
+    let operations: Vec<Value> = (0..1_000)
+        .map(|n| {
+            let next = (n + 1) % 1_000;
+            let members: Vec<Value> =
+                (0..100).chain([next]).map(|other| json!({ "value": format!("bulkId:{other}") })).collect();
+            let data = json!({ "displayName": "g", "members": members });
+            json!({ "method": "POST", "path": "/Groups", "bulkId": n.to_string(), "data": data })
+        })
+        .collect();
+    let turns = bulk(operations.into()).expect("a request").turns();
+    let mut seen: Vec<usize> = turns.iter().map(Turn::index).collect();
+    seen.sort_unstable();
+    assert_eq!(seen, (0..1_000).collect::<Vec<_>>());
+    assert!(turns.iter().all(|turn| matches!(turn, Turn::Circular(_))));
+}
