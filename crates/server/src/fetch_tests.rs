@@ -130,7 +130,7 @@ async fn answered(way: &Arc<dyn Fetch>, url: &str) -> FetchAnswer {
 }
 
 #[tokio::test]
-async fn loopback_is_refused_by_address_and_by_name_unless_private_networks_are_permitted() {
+async fn o16_loopback_is_refused_by_address_and_by_name_unless_private_networks_are_permitted() {
     let server = web_server().await;
     let (strict, loose) = (way(&[]).await, loose().await);
     for host in ["127.0.0.1", "inside.test", "2130706433", "0x7f.1"] {
@@ -217,7 +217,7 @@ async fn a_name_that_nobody_knows_does_not_resolve() {
 }
 
 #[tokio::test]
-async fn a_redirect_is_not_followed() {
+async fn o16_a_redirect_is_not_followed() {
     let (server, loose) = (web_server().await, loose().await);
     let error = refused(&loose, &format!("http://{server}/redirect")).await;
     assert_eq!(error, FetchError::Redirected { host: "127.0.0.1".into(), status: 302 });

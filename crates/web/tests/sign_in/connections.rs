@@ -51,7 +51,7 @@ async fn a_refusal_leaves_a_trace_with_what_was_expected_and_what_to_do() {
 }
 
 #[tokio::test]
-async fn a_state_is_good_once_in_one_browser_at_one_connection_for_ten_minutes() {
+async fn o10_a_state_is_good_once_in_one_browser_at_one_connection_for_ten_minutes() {
     let world = World::new().await;
     world.invite("acme", ADA, "member").await;
     let connection = world.connection("acme", json!({})).await;
@@ -75,6 +75,29 @@ async fn a_state_is_good_once_in_one_browser_at_one_connection_for_ten_minutes()
     let back = away(&mut browser).await;
     assert_eq!(outcome(&browser.open(&back).await.unwrap()), "ok");
     assert_eq!(outcome(&browser.open(&back).await.unwrap()), "state_mismatch", "a second time");
+}
+
+#[tokio::test]
+async fn o11_each_sign_in_makes_a_new_secret_and_looks_at_the_member_again() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({})).await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok");
+    let first = world.sessions(&browser).pop().unwrap();
+    assert_eq!(world.decision(&first).await, "allowed");
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok");
+    let second = world.sessions(&browser).pop().unwrap();
+    assert_ne!(first, second);
+    assert_eq!(world.decision(&first).await, "token_ended", "whoever planted it holds nothing");
+    assert_eq!(world.decision(&second).await, "allowed");
+    let member = world.members("acme", ADA).await.pop().unwrap();
+    let path = format!("/organizations/acme/members/{}", member["id"].as_str().unwrap());
+    for (state, expected) in [("suspended", "member_inactive"), ("active", "ok")] {
+        let (status, answer) = world.root("PATCH", &path, json!({ "state": state })).await;
+        assert_eq!(status, 200, "{answer}");
+        assert_eq!(world.outcome(&connection, ADA).await, expected, "{state}");
+    }
 }
 
 #[tokio::test]
