@@ -83,6 +83,12 @@ const METRICS: &[Metric] = &[
         LAG_SECONDS,
         "How old the oldest event of a step of the sequencer was when it had its place",
     ),
+    Metric {
+        name: "portcullis_saml_certificates_expiring",
+        kind: Kind::Gauge,
+        labels: &["whose", "within_days"],
+        meaning: "Certificates of SAML connections in use that run out within so many days",
+    },
     gauge("portcullis_traces_dropped", "Traces that were dropped since the start"),
     gauge("process_resident_memory_bytes", "Resident memory of the process"),
     gauge("process_start_time_seconds", "When the process started, in seconds since the epoch"),

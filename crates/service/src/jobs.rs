@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use portcullis_store::{Priority, organization};
 
+use crate::saml::expiry::Told;
 use crate::sequencer::{MAX_EVENTS, MAX_RECEIPTS};
 use crate::{Portcullis, ServiceError, rules, token_use};
 
@@ -21,6 +22,8 @@ pub const DIALECTS_EVERY_S: u64 = 20;
 pub const TRACES_EVERY_MS: u64 = 400;
 /// How often old traces are forgotten, in seconds.
 pub const PRUNE_EVERY_S: u64 = 30;
+/// How often certificates that run out are looked for, in seconds: their marks are days apart.
+pub const EXPIRING_EVERY_S: u64 = 3_600;
 /// Chunks that one step carries out before it lets the other jobs run.
 const MAX_CHUNKS_A_STEP: usize = 20;
 /// Memberships a chunk.
@@ -35,6 +38,8 @@ impl Portcullis {
         let mut dialects = tokio::time::interval(Duration::from_secs(DIALECTS_EVERY_S));
         let mut traces = tokio::time::interval(Duration::from_millis(TRACES_EVERY_MS));
         let mut prune = tokio::time::interval(Duration::from_secs(PRUNE_EVERY_S));
+        let mut expiring = tokio::time::interval(Duration::from_secs(EXPIRING_EVERY_S));
+        let mut told = Told::default();
         loop {
             let done = tokio::select! {
                 _ = stop.changed() => break,
@@ -44,6 +49,7 @@ impl Portcullis {
                 _ = dialects.tick() => ("dialects", self.store_dialects().await),
                 _ = traces.tick() => ("traces", self.store_traces().await),
                 _ = prune.tick() => ("prune", self.prune_traces().await),
+                _ = expiring.tick() => ("expiring", self.tell_expiring(&mut told).await),
             };
             if let (job, Err(error)) = done {
                 tracing::error!(job.name = job, error = %error, "a job's step failed and is tried again");

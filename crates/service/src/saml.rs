@@ -3,6 +3,7 @@
 //! - [`metadata`]: the provider's metadata, read when it is named, once a day, and after a signature of an unknown key;
 //! - [`certificate`]: whose signatures count;
 //! - [`key`]: our own keys, with overlap;
+//! - [`expiry`]: what runs out soon, for whoever runs the server;
 //! - [`assertion`]: what a verified assertion says of a person;
 //! - [`settings`], [`wish`]: what an administrator wants of it;
 //! - [`logout`]: the end of sessions, in both directions.
@@ -11,6 +12,7 @@
 
 pub mod assertion;
 pub mod certificate;
+pub(crate) mod expiry;
 pub mod key;
 pub mod logout;
 pub mod metadata;
@@ -141,9 +143,14 @@ impl SamlView {
     }
 }
 
+/// How many whole days are left; negative once it is over.
+fn days_left(not_after: Timestamp, now: Timestamp) -> i64 {
+    not_after.seconds_since(now).div_euclid(DAY_S)
+}
+
 /// How many days are left, if so few that somebody is told; negative if none.
 fn due_days(not_after: Timestamp, now: Timestamp) -> Option<i64> {
-    let days = not_after.seconds_since(now).div_euclid(DAY_S);
+    let days = days_left(not_after, now);
     WARNED_AT_DAYS.iter().any(|at| days <= *at).then_some(days)
 }
 

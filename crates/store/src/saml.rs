@@ -3,6 +3,7 @@
 //! All of it is a change, because whose signature counts decides who comes in. What follows a sign-in around (replays,
 //! sessions, refreshes) is a note: [`crate::saml_refresh`], [`crate::saml_session`].
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlKey, SamlKeyState, SamlSource};
 use serde::Serialize;
@@ -91,6 +92,16 @@ const KEYS: Statement = Statement::read(
         " FROM saml_keys WHERE connection = $1 AND organization = $2 ORDER BY created_at, fingerprint LIMIT $3"
     ),
 );
+const EXPIRING_CERTIFICATES: Statement = Statement::read(
+    "saml.expiring_certificates",
+    "SELECT connection, organization, fingerprint, not_after FROM saml_certificates \
+     WHERE state = 'trusted' AND not_after < $1 ORDER BY not_after, fingerprint LIMIT $2",
+);
+const EXPIRING_KEYS: Statement = Statement::read(
+    "saml.expiring_keys",
+    "SELECT connection, organization, fingerprint, not_after FROM saml_keys \
+     WHERE state <> 'retired' AND not_after < $1 ORDER BY not_after, fingerprint LIMIT $2",
+);
 
 pub(crate) const ALL: &[&Statement] = &[
     &SET,
@@ -102,7 +113,47 @@ pub(crate) const ALL: &[&Statement] = &[
     &SOURCE,
     &CERTIFICATES,
     &KEYS,
+    &EXPIRING_CERTIFICATES,
+    &EXPIRING_KEYS,
 ];
+
+/// Whose certificate runs out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Whose {
+    /// The provider's: what it signs with.
+    Provider,
+    /// Ours.
+    Ours,
+}
+
+impl Whose {
+    /// Both.
+    pub const BOTH: [Self; 2] = [Self::Provider, Self::Ours];
+
+    /// The text in metrics and in the log.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Provider => "provider",
+            Self::Ours => "ours",
+        }
+    }
+}
+
+/// A certificate that is in use and runs out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Expiring {
+    /// Whose it is.
+    pub whose: Whose,
+    /// The connection.
+    pub connection: ConnectionId,
+    /// Its organization.
+    pub organization: OrganizationId,
+    /// Its fingerprint.
+    pub fingerprint: String,
+    /// When.
+    pub not_after: Timestamp,
+}
 
 fn written(what: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
     serde_json::to_string(value).map_err(|error| StoreError::Inconsistent(format!("`{what}`: {error}")))
@@ -249,4 +300,29 @@ pub fn keys(
     connection: ConnectionId,
 ) -> Result<Vec<SamlKey>, StoreError> {
     tx.rows(&KEYS, params![connection, organization, MAX_KEYS])?.iter().map(read_key).collect()
+}
+
+/// Certificates in use, of every organization, that run out before an instant: the first `max`, soonest first, of each
+/// side.
+///
+/// # Errors
+/// As [`source`].
+pub fn expiring(tx: &mut Tx<'_>, before: Timestamp, max: i64) -> Result<Vec<Expiring>, StoreError> {
+    let mut found = Vec::new();
+    for whose in Whose::BOTH {
+        let statement = match whose {
+            Whose::Provider => &EXPIRING_CERTIFICATES,
+            Whose::Ours => &EXPIRING_KEYS,
+        };
+        for row in tx.rows(statement, params![before, max])? {
+            found.push(Expiring {
+                whose,
+                connection: row.parsed(0)?,
+                organization: row.parsed(1)?,
+                fingerprint: row.text(2)?.to_owned(),
+                not_after: row.at(3)?,
+            });
+        }
+    }
+    Ok(found)
 }

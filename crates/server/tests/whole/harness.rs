@@ -170,6 +170,19 @@ impl Server {
         }
     }
 
+    /// The metrics, once they have that line.
+    pub async fn metrics_with(&self, line: &str) -> String {
+        let (address, began) = (format!("{}/metrics", self.base), Instant::now());
+        loop {
+            let text = self.http.get(&address).send().await.unwrap().text().await.unwrap();
+            if text.contains(line) {
+                return text;
+            }
+            assert!(began.elapsed() < MAX_END, "`{line}` is not among the metrics: {text}");
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+
     /// The newest trace of a sign-in at that organization with that outcome; traces are written after the answer.
     pub async fn sign_in_trace(&self, organization: &str, outcome: &str) -> Value {
         let path = format!("/organizations/{organization}/traces?kind=sign_in&outcome={outcome}");

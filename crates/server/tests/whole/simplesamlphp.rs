@@ -14,10 +14,10 @@ use crate::harness::free_port;
 const PAGES: &str = "/usr/share/simplesamlphp/www";
 /// How long it may take until it answers.
 const MAX_START: Duration = Duration::from_secs(30);
-/// Makes a key and a certificate for it: `php -r … KEY CERTIFICATE`.
+/// Makes a key and a certificate for it: `php -r … KEY CERTIFICATE DAYS`.
 const NEW_KEY: &str = "$key = openssl_pkey_new(['private_key_bits' => 2048]);
     $request = openssl_csr_new(['commonName' => 'idp.test'], $key);
-    $certificate = openssl_csr_sign($request, null, $key, 365, ['digest_alg' => 'sha256']);
+    $certificate = openssl_csr_sign($request, null, $key, (int) $argv[3], ['digest_alg' => 'sha256']);
     openssl_pkey_export_to_file($key, $argv[1]);
     openssl_x509_export_to_file($certificate, $argv[2]);";
 
@@ -98,9 +98,15 @@ impl SimpleSaml {
 
     /// Makes a key that [`Self::says`] may name; who signs does not change by it.
     pub fn new_key(&self, name: &str) {
+        self.new_key_for(name, 365);
+    }
+
+    /// The same with a certificate that is good for so many days.
+    pub fn new_key_for(&self, name: &str, days: u32) {
         let made = Command::new("php")
             .args(["-r", NEW_KEY, "--"])
             .args([self.at(&format!("{name}.key")), self.at(&format!("{name}.pem"))])
+            .arg(days.to_string())
             .status()
             .unwrap();
         assert!(made.success(), "PHP made no key");

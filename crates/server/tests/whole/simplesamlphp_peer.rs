@@ -160,6 +160,32 @@ async fn simplesamlphp_changes_its_key_with_overlap_and_the_old_one_is_refused_a
 }
 
 #[tokio::test]
+async fn a_certificate_that_runs_out_within_a_week_is_told_by_the_connection_the_log_the_metrics_and_the_doctor()
+ {
+    let mut server = Server::sqlite().await;
+    let mut idp = SimpleSaml::start().await;
+    idp.new_key_for("1", 6);
+    idp.says(&json!({ "new_privatekey": "1.key", "new_certificate": "1.pem" }));
+    let connection = connect(&server, &idp, json!({})).await;
+    let warnings = connection["saml"]["warnings"].as_array().unwrap();
+    let codes: Vec<&Value> = warnings.iter().map(|warning| &warning["code"]).collect();
+    assert_eq!(codes, ["certificate_expires"], "{connection}");
+    // Looked for at the start, and then once an hour.
+    server.kill();
+    server.restart().await;
+    let line = "portcullis_saml_certificates_expiring{whose=\"provider\",within_days=\"7\"} 1";
+    let metrics = server.metrics_with(line).await;
+    let of_one_day = "portcullis_saml_certificates_expiring{whose=\"provider\",within_days=\"1\"} 0";
+    assert!(metrics.contains(of_one_day), "{metrics}");
+    let log = std::fs::read_to_string(server.data.with_extension("log")).unwrap();
+    let told: Vec<&str> =
+        log.lines().filter(|l| l.contains("a certificate of a SAML connection runs out")).collect();
+    assert!(told.len() == 1 && told[0].contains(&text(&connection, "id")), "{log}");
+    let (_, said) = server.command(&["doctor"]);
+    assert!(said.contains("saml_certificate_expiring"), "{said}");
+}
+
+#[tokio::test]
 async fn a_real_browser_comes_across_sites_over_https_with_its_cookie_and_is_refused_without_it() {
     let idp = SimpleSaml::start().await;
     // Another site than the provider's: what its form posts here crosses sites.

@@ -27,6 +27,8 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("organization.next_stale", "as many rows as there are organizations, in a job"),
     ("outbox.count_waiting", "the index holds only what waits for its delivery"),
     ("receipt.unsigned", "the index holds only what waits for the sequencer, a second's worth"),
+    ("saml.expiring_certificates", "a few rows a connection of SAML, once an hour in a job"),
+    ("saml.expiring_keys", "a few rows a connection of SAML, once an hour in a job"),
 ];
 /// Statements that walk through everything of one organization or directory, each with the reason why that is right.
 const MAY_WALK: &[(&str, &str)] = &[
@@ -286,6 +288,8 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("subgroup.up", "of groups found in their directory before"),
     ("token.live_by_hash", "a secret says whose it is"),
     ("trace.prune_by_age", "the job prunes every organization's"),
+    ("saml.expiring_certificates", "a job tells the operator what runs out, wherever it is"),
+    ("saml.expiring_keys", "a job tells the operator what runs out, wherever it is"),
     ("saml_refresh.due", "a job reads everybody's metadata again"),
     ("user.memberships_of", "of one user: it lists the organizations"),
 ];
