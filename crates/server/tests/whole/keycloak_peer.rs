@@ -244,7 +244,11 @@ async fn connect_oidc(server: &Server, realm: &Realm) -> Value {
         "clientId": "portcullis", "protocol": "openid-connect", "secret": "a-secret-of-the-tests",
         "standardFlowEnabled": true, "directAccessGrantsEnabled": false,
         "redirectUris": [connection["redirect_uri"]], "protocolMappers": [groups],
-        "attributes": { "pkce.code.challenge.method": "S256" },
+        "attributes": {
+            "pkce.code.challenge.method": "S256",
+            "backchannel.logout.url": connection["logout_url"],
+            "backchannel.logout.session.required": "true",
+        },
     });
     realm.admin("POST", "/clients", &client).await;
     connection
@@ -269,6 +273,20 @@ async fn people_sign_in_by_openid_through_keycloak_with_whole_paths_of_groups_an
     assert_eq!(text(&only_member(&server).await, "role"), "admin");
 
     goes_without_groups(&server, &connection, &realm, [&engineering, &leads]).await;
+}
+
+#[tokio::test]
+async fn a_session_that_an_administrator_ends_at_keycloak_ends_here_by_openids_back_channel() {
+    let server = Server::sqlite().await;
+    let realm = Realm::new("back-channel").await;
+    realm.ada_in("PUT", &realm.group("Engineering").await).await;
+    let connection = connect_oidc(&server, &realm).await;
+    let console = format!("{}/console", server.base);
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(sign_in(&server, &connection, &mut browser).await.status, 200);
+    assert_eq!(browser.open(&console).await.unwrap().url.path(), "/console");
+    realm.end_sessions_of_ada().await;
+    assert_eq!(browser.open(&console).await.unwrap().url.path(), "/login", "ended without a browser");
 }
 
 /// Metadata without the endpoints of one binding.
