@@ -205,6 +205,21 @@ fn assert_canonical(attributes: &Value) {
 
 proptest! {
     #[test]
+    fn a_number_of_a_custom_attribute_comes_back_as_it_came(number in prop::num::f64::NORMAL) {
+        let urn = "urn:acme:params:scim:schemas:desk";
+        let body = json!({
+            "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User", urn],
+            "userName": "ada",
+            urn: { "height": number },
+        });
+        let (user, _) = parse_user(body.to_string().as_bytes()).expect("a person");
+        // What is stored is this text, and it is read again for each answer.
+        let stored = Value::Object(user.attributes().clone()).to_string();
+        let read: Value = serde_json::from_str(&stored).expect("JSON");
+        prop_assert_eq!(read[urn]["height"].as_f64().map(f64::to_bits), Some(number.to_bits()));
+    }
+
+    #[test]
     fn a_patch_of_a_group_does_what_a_naive_reader_expects(
         before in prop::collection::btree_set(0_u8..8, 0..8),
         steps in steps(),
