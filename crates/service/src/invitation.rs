@@ -79,8 +79,7 @@ pub fn create(
     tx.lock(Lock::Organization(organization))?;
     let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound("role"))?;
     may_give(caller.rank(), role.rank)?;
-    let mut living = membership::by_email(tx, organization, &key)?;
-    living.retain(|m| m.ended.is_none());
+    let mut living = membership::living_by_email(tx, organization, &key)?;
     let waiting = match living.pop() {
         None => None,
         Some(m) if m.access.state == MembershipState::Invited && living.is_empty() => Some(m),

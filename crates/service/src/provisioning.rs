@@ -346,8 +346,8 @@ fn recognize(
     for key in keys {
         let owner = domain::find_proven(tx, domain_of(&key))?;
         let proven = owner.is_some_and(|d| d.organization == directory.organization);
-        for candidate in membership::by_email(tx, directory.organization, &key)? {
-            if candidate.ended.is_some() || found.iter().any(|f| f.id == candidate.id) {
+        for candidate in membership::living_by_email(tx, directory.organization, &key)? {
+            if found.iter().any(|f| f.id == candidate.id) {
                 continue;
             }
             if !proven {

@@ -251,9 +251,7 @@ fn put_there(
     connection: &Connection,
     address: &Address,
 ) -> Result<Option<Membership>, ServiceError> {
-    let mut living = membership::by_email(tx, connection.organization, &address.key)?;
-    living.retain(|m| m.ended.is_none());
-    let mut living = living.into_iter();
+    let mut living = membership::living_by_email(tx, connection.organization, &address.key)?.into_iter();
     match (living.next(), living.next()) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(SignInRefusal::Ambiguous.into()),

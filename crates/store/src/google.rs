@@ -72,6 +72,7 @@ const DUE: Statement = Statement::read(
     "google.due",
     "SELECT google_polls.directory, google_polls.organization FROM google_polls JOIN google_sources \
      ON google_sources.directory = google_polls.directory \
+     JOIN organizations ON organizations.id = google_polls.organization AND deleted_at IS NULL \
      WHERE due_at <= $1 AND leased_until <= $2 AND (asked_by <> 'consent' OR refresh_sealed IS NOT NULL) \
      ORDER BY due_at LIMIT $3",
 );

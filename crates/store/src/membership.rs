@@ -102,12 +102,12 @@ const LOCK_LIVING_POSTGRES: Statement = Statement::read(
 );
 const ORGANIZATION_OF: Statement =
     Statement::read("membership.organization_of", "SELECT organization FROM memberships WHERE id = $1");
-const BY_EMAIL: Statement = Statement::read(
-    "membership.by_email",
+const LIVING_BY_EMAIL: Statement = Statement::read(
+    "membership.living_by_email",
     concat!(
         "SELECT ",
         columns!(),
-        " FROM memberships WHERE organization = $1 AND email_key = $2 ORDER BY id LIMIT 20"
+        " FROM memberships WHERE organization = $1 AND email_key = $2 AND ended_at IS NULL ORDER BY id LIMIT 20"
     ),
 );
 const OF_USER: Statement = Statement::read(
@@ -183,7 +183,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &FIND_LOCKED,
     &LIVING,
     &ORGANIZATION_OF,
-    &BY_EMAIL,
+    &LIVING_BY_EMAIL,
     &OF_USER,
     &GOVERNED_BY,
     &LIST,
@@ -423,16 +423,16 @@ pub fn organization_of(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Organ
     tx.row(&ORGANIZATION_OF, params![id])?.map(|row| row.parsed(0)).transpose()
 }
 
-/// The memberships of that organization with that address, ended ones too; 20 at most.
+/// The memberships of that organization with that address that have not ended; 20 at most, however many ended before.
 ///
 /// # Errors
 /// As [`find`].
-pub fn by_email(
+pub fn living_by_email(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     email_key: &str,
 ) -> Result<Vec<Membership>, StoreError> {
-    tx.rows(&BY_EMAIL, params![organization, email_key])?.iter().map(read).collect()
+    tx.rows(&LIVING_BY_EMAIL, params![organization, email_key])?.iter().map(read).collect()
 }
 
 /// The memberships of a user, in every organization; 100 at most.

@@ -432,8 +432,7 @@ fn stopped(before: &DirectoryUser, facets: BTreeSet<Facet>) -> PersonSaid {
 /// others who are suspended and were never here there is nothing to end.
 fn is_known_here(tx: &mut Tx<'_>, speaker: Speaker, said: &PersonSaid) -> Result<bool, ServiceError> {
     for key in said.email_keys() {
-        let members = membership::by_email(tx, speaker.organization, &key)?;
-        if members.iter().any(|member| member.ended.is_none()) {
+        if !membership::living_by_email(tx, speaker.organization, &key)?.is_empty() {
             return Ok(true);
         }
     }

@@ -1,11 +1,12 @@
 //! What polls bring and take.
 
-use portcullis_domain::cause::CauseKind;
+use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::evaluation::Decision;
 use portcullis_domain::mapping::MappingSource;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned, Suspended};
 use portcullis_emulator::{GoogleFault, GoogleGroup, GoogleMember, GooglePerson};
-use portcullis_service::restoring;
+use portcullis_service::caller::Caller;
+use portcullis_service::{membership, organization, restoring};
 use portcullis_testkit::Bench;
 use serde_json::json;
 
@@ -371,6 +372,42 @@ async fn somebody_who_was_invited_before_is_recognized_and_leaves_when_google_su
     assert_eq!(world.member("eve@acme.test").id, eve.membership, "no second one is made");
     assert_eq!(world.state("eve@acme.test"), Deprovisioned, "suspended at Google says inactive here");
     assert_eq!(world.decision(&eve.key), Decision::TokenEnded);
+}
+
+#[tokio::test]
+async fn however_many_had_the_address_before_whoever_has_it_now_is_recognized() {
+    let mut company = company();
+    company.person_mut("1003").unwrap().suspended = true;
+    let world = World::on(Bench::sqlite(), company, &Beginning::default());
+    world.prove("acme.test");
+    let organization = world.organization;
+    for _ in 0..21 {
+        let former = world.bench.member(organization, "eve@acme.test", "member").membership;
+        world.bench.write(move |tx, moment| {
+            let whom = (organization, former);
+            membership::off_board(tx, moment, &Caller::Root, whom, "left", Cause::system()).map(|_| ())
+        });
+    }
+    let eve = world.bench.member(organization, "eve@acme.test", "member");
+    world.poll().await;
+    assert_eq!(world.member("eve@acme.test").id, eve.membership, "no second one is made");
+    assert_eq!(world.state("eve@acme.test"), Deprovisioned, "the directory ends them");
+}
+
+#[tokio::test]
+async fn nobody_polls_for_an_organization_that_was_deleted() {
+    let world = World::new(Bench::sqlite());
+    let organization = world.organization;
+    let due = || {
+        world.bench.write(move |tx, moment| {
+            let now = moment.now;
+            Ok(portcullis_store::google::due(tx, now, 10)?.len())
+        })
+    };
+    assert_eq!(due(), 1);
+    let people = organization::People::OffBoard;
+    organization::delete(world.bench.portcullis(), organization, people, Cause::system()).await.unwrap();
+    assert_eq!(due(), 0);
 }
 
 #[tokio::test]

@@ -30,6 +30,7 @@ use portcullis_service::google::{self, Ground, NewRight, NewSource, Polling};
 use portcullis_service::rules::after_rule_change;
 use portcullis_service::{Portcullis, ServiceError, domain};
 use portcullis_store::google::Poll;
+use portcullis_store::membership::{self, MembershipFilter};
 use portcullis_store::receipt::StoredReceipt;
 use portcullis_store::{Tx, google as stored};
 use portcullis_testkit::Bench;
@@ -315,9 +316,9 @@ impl World {
     /// Memberships of that address, the newest first.
     pub(crate) fn members(&self, email: &'static str) -> Vec<Membership> {
         let organization = self.organization;
-        let mut found = self
-            .bench
-            .write(move |tx, _| Ok(portcullis_store::membership::by_email(tx, organization, email)?));
+        let filter = MembershipFilter { email_key: Some(email.to_owned()), ..MembershipFilter::default() };
+        let mut found =
+            self.bench.write(move |tx, _| Ok(membership::list_page(tx, organization, &filter, "", 100)?));
         found.reverse();
         found
     }
