@@ -116,7 +116,10 @@ pub enum Statement {
     /// Active.
     Active,
     /// Inactive: `active:false`, suspended, archived.
-    Inactive,
+    Inactive {
+        /// Since when it says so.
+        since: Timestamp,
+    },
     /// Active, in a backup that was put back; the directory has not spoken of the person since (invariant I4).
     Unconfirmed,
 }
@@ -310,7 +313,7 @@ fn governor(facts: &PersonFacts) -> Option<&DirectoryFacts> {
     }
     let speaks = |d: &&DirectoryFacts| {
         let may = d.kind.tells_of_everybody() || facts.joined_at.is_none();
-        may && (d.statement == Statement::Inactive || gives_life(facts, d))
+        may && (matches!(d.statement, Statement::Inactive { .. }) || gives_life(facts, d))
     };
     let rank = |d: &&DirectoryFacts| (!d.kind.tells_of_everybody(), d.directory);
     facts.directories.iter().filter(speaks).min_by_key(rank)
@@ -325,12 +328,19 @@ fn gives_life(facts: &PersonFacts, directory: &DirectoryFacts) -> bool {
 }
 
 fn life(facts: &PersonFacts, governor: Option<&DirectoryFacts>) -> Life {
-    match (governor, facts.ended) {
+    let inactive = governor.and_then(|d| match d.statement {
+        Statement::Inactive { since } => Some(since),
+        Statement::Active | Statement::Unconfirmed => None,
+    });
+    match (inactive, facts.ended) {
         (_, Some((_, EndedBecause::Deleted))) => return Life::Ended(EndedBecause::Deleted),
+        // Said before an administrator off-boarded them (the brake held that end), it is no answer to it.
+        (since, Some((at, EndedBecause::Administrator))) if since.is_none_or(|since| since <= at) => {
+            return Life::Ended(EndedBecause::Administrator);
+        }
         // Also after an administrator's off-boarding: from here on a later `active` is a new statement.
-        (Some(d), _) if d.statement == Statement::Inactive => return Life::Ended(EndedBecause::Inactive),
-        (_, Some((_, EndedBecause::Administrator))) => return Life::Ended(EndedBecause::Administrator),
-        _ => {}
+        (Some(_), _) => return Life::Ended(EndedBecause::Inactive),
+        (None, _) => {}
     }
     match governor {
         Some(d) if gives_life(facts, d) => Life::Alive,

@@ -13,7 +13,7 @@ use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, behind, list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params, tombstone};
+use crate::{StoreError, Tx, hold, params, tombstone};
 
 macro_rules! columns {
     () => {
@@ -410,6 +410,7 @@ pub(crate) fn apply(
             if remember_all(tx, organization, *id)? == Told::Nobody {
                 return Ok(());
             }
+            hold::forget_user(tx, organization, *id)?;
             tx.run(&CHANGE_PLACES, params![id, now, organization])?;
             tx.run(&DELETE_PLACES, params![id])?;
             tx.run(&DELETE_EMAILS, params![id])?;

@@ -172,8 +172,8 @@ pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, Store
         directories.push(DirectoryFacts {
             directory: row.parsed(0)?,
             kind: row.one_of(1, directory_kind)?,
-            statement: match (row.opt_int(2)?, row.opt_int(7)?) {
-                (Some(_), _) => Said::Inactive,
+            statement: match (row.opt_at(2)?, row.opt_int(7)?) {
+                (Some(since), _) => Said::Inactive { since },
                 (None, Some(_)) => Said::Unconfirmed,
                 (None, None) => Said::Active,
             },

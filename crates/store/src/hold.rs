@@ -36,12 +36,13 @@ const KEEP_PEOPLE: Statement = Statement::change(
     "hold.keep_people",
     "INSERT INTO held_people (hold, membership, organization, kind, held_at) \
      SELECT DISTINCT $1, u.membership, u.organization, 'losses', CAST($4 AS BIGINT) FROM directory_users u \
-     WHERE u.organization = $2 AND u.id IN_LIST($3) ON CONFLICT (hold, membership) DO NOTHING",
+     JOIN memberships a ON a.id = u.membership AND a.ended_at IS NULL WHERE u.organization = $2 AND u.id IN_LIST($3) ON CONFLICT (hold, membership) DO NOTHING",
 );
 const KEEP_MATCHES: Statement = Statement::change(
     "hold.keep_matches",
     "INSERT INTO held_matches (hold, membership, mapping, directory_group, directory_user, request_id) \
      SELECT $1, u.membership, p.id, $3, u.id, m.request_id FROM directory_users u \
+     JOIN memberships a ON a.id = u.membership AND a.ended_at IS NULL \
      JOIN mappings p ON p.organization = u.organization AND p.id IN_LIST($5) \
      LEFT JOIN directory_members m ON m.directory_group = $3 AND m.directory_user = u.id \
      WHERE u.organization = $2 AND u.id IN_LIST($4) ON CONFLICT (hold, membership, mapping) DO NOTHING",
@@ -83,6 +84,18 @@ const DROP_OF: Statement = Statement::change(
     "hold.drop_of",
     "DELETE FROM held_matches WHERE directory_group = $1 AND directory_user IN \
      (SELECT id FROM directory_users WHERE organization = $2 AND id IN_LIST($3))",
+);
+const DROP_OF_USER: Statement = Statement::change(
+    "hold.drop_of_user",
+    "DELETE FROM held_matches WHERE directory_user IN \
+     (SELECT id FROM directory_users WHERE organization = $1 AND id = $2)",
+);
+// Who keeps nothing any more waits for nobody's decision.
+const DROP_EMPTY: Statement = Statement::change(
+    "hold.drop_empty",
+    "DELETE FROM held_people WHERE organization = $1 AND kind = 'losses' AND membership IN \
+     (SELECT membership FROM directory_users WHERE organization = $1 AND id IN_LIST($2)) AND NOT EXISTS \
+     (SELECT 1 FROM held_matches k WHERE k.hold = held_people.hold AND k.membership = held_people.membership)",
 );
 const RELEASE: Statement = Statement::change(
     "hold.release",
@@ -254,6 +267,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &DROP_PEOPLE,
     &DROP_MATCHES,
     &DROP_OF,
+    &DROP_OF_USER,
+    &DROP_EMPTY,
     &FOUND,
     &RELEASE,
     &RELEASE_MATCHES,
@@ -336,9 +351,10 @@ pub(crate) fn apply(
             tx.run(&DROP_PEOPLE, params![membership, organization])?;
             tx.run(&DROP_MATCHES, params![membership, organization]).map(|_| ())
         }
-        HoldChange::DropOf(group, users) => {
-            in_chunks(users, |some| tx.run(&DROP_OF, params![group, organization, list(some)]))
-        }
+        HoldChange::DropOf(group, users) => in_chunks(users, |some| {
+            tx.run(&DROP_OF, params![group, organization, list(some)])?;
+            tx.run(&DROP_EMPTY, params![organization, list(some)])
+        }),
         HoldChange::Release(hold, people) => {
             for some in people.chunks(MAX_LIST) {
                 tx.run(&RELEASE, params![hold, organization, list(some)])?;
@@ -354,6 +370,17 @@ pub(crate) fn apply(
 
 fn in_chunks<T>(all: &[T], mut run: impl FnMut(&[T]) -> Result<u64, StoreError>) -> Result<(), StoreError> {
     all.chunks(MAX_LIST).try_for_each(|some| run(some).map(|_| ()))
+}
+
+/// Forgets what is held of somebody as a directory told of them: it is about to delete them, by name.
+pub(crate) fn forget_user(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    user: DirectoryUserId,
+) -> Result<(), StoreError> {
+    tx.run(&DROP_OF_USER, params![organization, user])?;
+    tx.run(&DROP_EMPTY, params![organization, list([user])])?;
+    tx.run(&FOUND, params![organization, list([user])]).map(|_| ())
 }
 
 /// Forgets everything that a directory's brake held and counted: the directory is gone.

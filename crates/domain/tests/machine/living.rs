@@ -94,7 +94,7 @@ fn coming_back_within_the_settling_time_forgets_the_loss() {
 #[test]
 fn inactive_ends_whatever_else_is_said() {
     let mut facts = PersonFacts { joined_at: Some(NOW), grants: vec![grants(1, "owner")], ..mapped() };
-    facts.directories[0].statement = Statement::Inactive;
+    facts.directories[0].statement = Statement::Inactive { since: NOW };
     let resolved = resolve(&facts, NOW);
     assert_eq!((resolved.access.state, resolved.ended), (Deprovisioned, Some(EndedBecause::Inactive)));
     assert_eq!(resolved.access.role, None);
@@ -142,7 +142,7 @@ fn matching_an_existing_member_takes_nothing() {
 fn a_second_directory_does_not_take_the_government_over() {
     let facts = PersonFacts {
         governed_by: Some(directory(2)),
-        directories: vec![says(1, Statement::Inactive), says(2, Statement::Active)],
+        directories: vec![says(1, Statement::Inactive { since: NOW }), says(2, Statement::Active)],
         matched: vec![maps(1, 2, "member")],
         ..nobody()
     };
@@ -232,7 +232,7 @@ fn the_stronger_team_role_wins_and_environments_are_added_up() {
 fn groups_of_a_directory_that_says_inactive_give_nothing() {
     let facts = PersonFacts {
         governed_by: Some(directory(1)),
-        directories: vec![says(1, Statement::Active), says(2, Statement::Inactive)],
+        directories: vec![says(1, Statement::Active), says(2, Statement::Inactive { since: NOW })],
         matched: vec![maps(1, 1, "viewer"), maps(2, 2, "admin")],
         ..nobody()
     };
@@ -259,8 +259,11 @@ fn an_off_boarding_by_hand_stands_until_the_directory_says_inactive_and_then_act
     };
     assert_eq!(resolve(&by_hand, NOW).ended, Some(EndedBecause::Administrator), "still active: nothing new");
     let mut inactive = by_hand.clone();
-    inactive.directories[0].statement = Statement::Inactive;
-    assert_eq!(resolve(&inactive, NOW).ended, Some(EndedBecause::Inactive));
+    inactive.directories[0].statement = Statement::Inactive { since: NOW };
+    let said = "said before, and held by the brake until then: no answer to the off-boarding";
+    assert_eq!(resolve(&inactive, NOW).ended, Some(EndedBecause::Administrator), "{said}");
+    inactive.directories[0].statement = Statement::Inactive { since: NOW.plus_s(1) };
+    assert_eq!(resolve(&inactive, NOW.plus_s(1)).ended, Some(EndedBecause::Inactive));
     let again = PersonFacts { ended: Some((NOW, EndedBecause::Inactive)), ..by_hand };
     assert_eq!(resolve(&again, NOW).ended, None);
 }
@@ -297,7 +300,7 @@ fn nothing_is_written_where_nothing_changed() {
     assert_eq!(judge(&membership, &facts, 1, NOW.plus_s(1)), Verdict::Unchanged);
     assert!(matches!(judge(&membership, &facts, 2, NOW), Verdict::Changed(_)), "other rules are noted");
     let mut inactive = facts.clone();
-    inactive.directories[0].statement = Statement::Inactive;
+    inactive.directories[0].statement = Statement::Inactive { since: NOW };
     assert!(matches!(judge(&membership, &inactive, 1, NOW), Verdict::OffBoard(_, EndedBecause::Inactive)));
     let ended = PersonFacts { ended: Some((NOW, EndedBecause::Inactive)), ..inactive };
     let membership = stored(&ended, NOW);
@@ -313,7 +316,7 @@ fn another_reason_for_an_end_is_written_and_ends_nothing_twice() {
     };
     let membership = stored(&by_hand, NOW);
     let mut inactive = by_hand;
-    inactive.directories[0].statement = Statement::Inactive;
+    inactive.directories[0].statement = Statement::Inactive { since: NOW.plus_s(1) };
     assert_eq!(resolve(&inactive, NOW).access, membership.access, "nothing but the reason differs");
     assert!(matches!(judge(&membership, &inactive, 1, NOW), Verdict::Changed(_)));
 }

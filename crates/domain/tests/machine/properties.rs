@@ -33,7 +33,7 @@ fn some_directory(number: usize) -> impl Strategy<Value = DirectoryFacts> {
         move |(scim, active, default, settle_s)| DirectoryFacts {
             directory: directory(number),
             kind: if scim { DirectoryKind::Scim } else { DirectoryKind::Claims },
-            statement: if active { Statement::Active } else { Statement::Inactive },
+            statement: if active { Statement::Active } else { Statement::Inactive { since: NOW } },
             default_role: default.map(role),
             settle_s,
         },
@@ -187,7 +187,7 @@ proptest! {
     fn whoever_is_told_to_be_inactive_by_the_governor_never_acts(mut facts in facts(), now in instant()) {
         facts.directories.retain(|d| d.directory != directory(1));
         facts.directories.push(DirectoryFacts {
-            directory: directory(1), kind: DirectoryKind::Scim, statement: Statement::Inactive,
+            directory: directory(1), kind: DirectoryKind::Scim, statement: Statement::Inactive { since: NOW },
             default_role: Some(role("member")), settle_s: 3600,
         });
         facts.governed_by = Some(directory(1));

@@ -10,6 +10,7 @@ use portcullis_service::ServiceError;
 use portcullis_service::evaluation::{About, ask};
 use serde_json::{Value, json};
 
+use super::braked;
 use super::command::ORGANIZATIONS;
 use super::model::{AgentState, End, Expect, Holder, Member, Model, Name, State};
 use super::raw::{NULL, Raw};
@@ -31,6 +32,8 @@ const OF_ORGANIZATION: &[&str] = &[
      WHERE g.organization = '{org}' ORDER BY m.directory_group, m.directory_user",
     "SELECT * FROM mappings WHERE organization = '{org}' ORDER BY id",
     "SELECT * FROM grants WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM holds WHERE organization = '{org}' ORDER BY id",
+    "SELECT * FROM held_people WHERE organization = '{org}' ORDER BY hold, membership",
     "SELECT * FROM agents WHERE organization = '{org}' ORDER BY id",
     "SELECT * FROM tokens WHERE organization = '{org}' ORDER BY id",
     "SELECT * FROM tombstones WHERE organization = '{org}' ORDER BY membership, kind, value",
@@ -41,6 +44,8 @@ const OF_ORGANIZATION: &[&str] = &[
 
 /// Events that stand for a change of a membership's stored access.
 const ACCESS: [&str; 3] = ["member.access_changed", "member.deprovisioned", "member.revived"];
+/// The event of an end that is held: access changes with it, but for somebody who had none.
+const HELD: &str = "member.held";
 /// Events that stand for a change of an agent's state or owner.
 const AGENT: [&str; 5] =
     ["agent.paused", "agent.resumed", "agent.orphaned", "agent.handed_over", "agent.disabled"];
@@ -94,6 +99,7 @@ pub(crate) fn check(
     nests(world, model, raw)?;
     titles(world, model, raw)?;
     members(world, model, raw)?;
+    braked::holds(world, model, raw)?;
     decisions(world, model)?;
     tokens(world, model, raw, seen)?;
     agents(world, model, raw)?;
@@ -378,7 +384,9 @@ fn events(world: &World, raw: &mut Raw, seen: &mut Seen, doer: Doer) -> Result<(
     let access: BTreeMap<_, _> = access.into_iter().map(|r| (r[0].clone(), r[1..].to_vec())).collect();
     for (id, is) in &access {
         let created = count(id, &["member.created"]);
-        let changed = count(id, &ACCESS);
+        let held = count(id, &[HELD]);
+        let unchanged = seen.access.get(id).is_some_and(|was| was == is);
+        let changed = count(id, &ACCESS) + if unchanged { 0 } else { held };
         let (must_create, must_change) = match seen.access.get(id) {
             // A newcomer may come and go, or come and be settled, by one statement: each is stored with its event.
             None => (1, usize::from(is[0] == "deprovisioned").max(changed.min(1))),
@@ -429,6 +437,11 @@ fn causes(world: &World, event: &[String], doer: Doer) -> Result<(), Finding> {
     let content: Value = serde_json::from_str(&event[3]).expect("JSON");
     let cause = &content["cause"];
     ensure!(content["action"] == event[1].as_str(), "I5: event {} says another action", event[0]);
+    // What was held is carried out because of what began it, and of the event that let it go.
+    let let_go = doer.kind == "api" && cause["directory"].is_string() && cause["event"].is_string();
+    if let_go {
+        return Ok(());
+    }
     ensure!(cause["kind"] == doer.kind, "I5: event {} was caused by {cause}, not by {doer:?}", event[0]);
     if !["rule", "system"].contains(&doer.kind) {
         ensure!(cause["request_id"].is_string(), "I5: event {} names no request: {cause}", event[0]);

@@ -3,7 +3,9 @@
 //! Numbers are taken modulo what there is when the command is carried out; a command about nothing does nothing.
 
 use portcullis_domain::agent::OwnerLossRule;
+use portcullis_domain::hold::HoldKind;
 use portcullis_domain::team::TeamRole;
+use portcullis_service::hold::Decision;
 use proptest::prelude::*;
 
 /// How many organizations there are.
@@ -119,6 +121,10 @@ pub(crate) enum Command {
     Assign { agent: usize, owner: usize },
     /// A key is revoked.
     Revoke { token: usize },
+    /// A directory may end ten people a day, and ten whom nobody here knows have gone already; or it has no limit.
+    Brake { org: usize, directory: usize, full: bool },
+    /// An administrator decides about one of a directory's holds: about one person in it, or about all who wait.
+    Decide { org: usize, directory: usize, kind: HoldKind, hold: usize, whom: Option<usize>, how: Decision },
 }
 
 fn by() -> impl Strategy<Value = By> {
@@ -157,27 +163,37 @@ pub(crate) fn commands(
     length: impl Into<prop::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Command>> {
     let rest = prop::collection::vec(command(), length);
-    (prop::bool::weighted(0.8), rest).prop_map(|(peopled, rest)| {
-        let mut all = if peopled { people_who_act() } else { Vec::new() };
+    (prop::bool::weighted(0.8), prop::bool::ANY, rest).prop_map(|(peopled, braked, rest)| {
+        let mut all = if peopled { people_who_act(braked) } else { Vec::new() };
         all.extend(rest);
         all
     })
 }
 
-fn people_who_act() -> Vec<Command> {
+/// People in both organizations; their directories have groups in groups, or a brake.
+fn people_who_act(braked: bool) -> Vec<Command> {
     let mut begin = Vec::new();
     for org in 0..ORGANIZATIONS {
         begin.push(Command::Default { org, directory: org, role: Some("member") });
         begin.extend((0..DIRECTORIES).map(|directory| Command::MakeGroup { org, directory, group: 0 }));
         begin.extend((1..GROUPS).map(|group| Command::MakeGroup { org, directory: org, group }));
-        begin.push(Command::Nesting { org, directory: org, counts: true });
-        begin.push(Command::Nest { org, directory: org, parent: 0, child: 1 });
-        begin.extend((0..PEOPLE - 1).map(|person| Command::Tell {
-            org,
-            directory: org,
-            person,
-            active: true,
-        }));
+        if braked {
+            begin.push(Command::Brake { org, directory: org, full: true });
+        } else {
+            begin.push(Command::Nesting { org, directory: org, counts: true });
+            begin.push(Command::Nest { org, directory: org, parent: 0, child: 1 });
+        }
+        let people = PEOPLE - 1;
+        for person in 0..people {
+            begin.push(Command::Tell { org, directory: org, person, active: true });
+            if braked {
+                begin.push(Command::Join { user: org * people + person, group: 0 });
+            }
+        }
+        if braked {
+            let gives = Given { role: Some("member"), team: None, environment: None };
+            begin.push(Command::Map { org, directory: org, about: About::Group(0), gives });
+        }
     }
     begin
 }
@@ -249,6 +265,19 @@ fn command() -> impl Strategy<Value = Command> {
         2 => (n(), n()).prop_map(|(agent, owner)| Command::Assign { agent, owner }),
         1 => n().prop_map(|token| Command::Revoke { token }),
     ];
-    let time = prop_oneof![Just(60_i64), Just(1800), Just(3600), Just(7200)].prop_map(Command::Pass);
-    prop_oneof![10 => facts, 5 => rules, 5 => people, 10 => acting, 2 => time]
+    let kind = || prop_oneof![Just(HoldKind::Endings), Just(HoldKind::Losses)];
+    let how = || prop_oneof![Just(Decision::Release), Just(Decision::Refuse)];
+    let braking = prop_oneof![
+        1 => (place(), prop::bool::weighted(0.7))
+            .prop_map(|((org, directory), full)| Command::Brake { org, directory, full }),
+        3 => (place(), kind(), n(), prop::option::of(n()), how()).prop_map(
+            |((org, directory), kind, hold, whom, how)| Command::Decide { org, directory, kind, hold, whom, how }
+        ),
+    ];
+    let time = prop_oneof![
+        3 => prop_oneof![Just(60_i64), Just(1800), Just(3600), Just(7200)],
+        1 => Just(90_000_i64),
+    ];
+    let time = time.prop_map(Command::Pass);
+    prop_oneof![10 => facts, 5 => rules, 5 => people, 10 => acting, 3 => braking, 2 => time]
 }

@@ -104,6 +104,16 @@ const ROWS: &[Fault] = &[
         breaks: &["I9"],
     },
     Fault {
+        what: "a hold forgets whose end waits in it",
+        planted: Planted::Rows("DELETE FROM held_people WHERE kind = 'endings'"),
+        breaks: &["I12"],
+    },
+    Fault {
+        what: "somebody keeps nothing of what a hold keeps for them",
+        planted: Planted::Rows("DELETE FROM held_matches"),
+        breaks: &["I12"],
+    },
+    Fault {
         what: "a user ends who is still a member",
         planted: Planted::Rows("UPDATE users SET ended_at = 1 WHERE ended_at IS NULL"),
         breaks: &["I3"],
@@ -208,6 +218,37 @@ const FORGOTTEN: &[Fault] = &[
             "OLD.source = 'attribute'"
         )),
         breaks: &["I9", "I1"],
+    },
+    Fault {
+        what: "an end above the limit is held nowhere",
+        planted: Planted::FromTheStart(forgotten!("INSERT ON held_people", "NEW.kind = 'endings'")),
+        breaks: &["I12"],
+    },
+    Fault {
+        what: "a release leaves people in the hold",
+        planted: Planted::FromTheStart(forgotten!("DELETE ON held_people", "OLD.kind = 'endings'")),
+        // Whoever is still held is suspended, where they must have ended or be active.
+        breaks: &["I12", "I9"],
+    },
+    Fault {
+        what: "a refusal is forgotten",
+        planted: Planted::FromTheStart(forgotten!("UPDATE ON held_people", "NEW.refused_at IS NOT NULL")),
+        breaks: &["I12"],
+    },
+    Fault {
+        what: "what nobody stated is carried out above the limit",
+        planted: Planted::FromTheStart(forgotten!("INSERT ON held_matches", "NEW.mapping IS NOT NULL")),
+        breaks: &["I12", "I9"],
+    },
+    Fault {
+        what: "whoever is named again keeps what was held of them",
+        planted: Planted::FromTheStart(forgotten!("DELETE ON held_matches", "OLD.mapping IS NOT NULL")),
+        breaks: &["I12", "I9"],
+    },
+    Fault {
+        what: "nobody counts whom a directory ended",
+        planted: Planted::FromTheStart(forgotten!("INSERT ON brake_hours", "NEW.people > 0")),
+        breaks: &["I12", "I9"],
     },
     Fault {
         what: "a mapping can give ownership",

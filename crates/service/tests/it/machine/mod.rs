@@ -1,9 +1,10 @@
 //! The property machine: random commands against the whole road, from a statement to the row, held against a model.
 //!
 //! Two organizations, two directories each, a handful of people who are in both. After each command the machine checks
-//! the invariants that the design numbers I1–I5 and I8–I10, reading the database past the product. [`faults`] plants
+//! the invariants that the design numbers I1–I5, I8–I10 and I12, reading the database past the product. [`faults`] plants
 //! faults that a careless change could bring, and each must be found.
 
+mod braked;
 mod check;
 mod command;
 mod faults;
@@ -150,6 +151,8 @@ fn doer(command: &Command, model: &Model) -> Doer {
     let org = match *command {
         Command::Map { org, .. }
         | Command::Default { org, .. }
+        | Command::Brake { org, .. }
+        | Command::Decide { org, .. }
         | Command::Nesting { org, .. }
         | Command::Invite { org, .. }
         | Command::Add { org, .. } => Some(org),
@@ -257,6 +260,8 @@ fn every_invariant_holds_after_every_command() {
         "Assign Done",
         "Assign Refused",
         "Revoke Done",
+        "Brake Done",
+        "Decide Done",
         "Pass Nothing",
     ] {
         assert!(tally.contains_key(name), "no run came to `{name}`: {tally:#?}");

@@ -3,6 +3,7 @@
 //! It knows people by number and tokens by number, carries a command out at once, and says of everything what it
 //! expects: access, tokens, agents, tombstones, receipts. Where it and the product differ, one of them is wrong.
 
+mod brake;
 mod carry;
 
 use std::collections::BTreeSet;
@@ -11,6 +12,7 @@ use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::team::TeamRole;
 
 use super::command::{About, By, Given};
+pub(crate) use brake::{Brakes, MAY, Voice};
 
 /// Seconds between the loss of the last granting group and the end, a directory.
 pub(crate) const SETTLE_S: [i64; 2] = [0, 3600];
@@ -73,6 +75,10 @@ pub(crate) struct Member {
     /// Directories that ever told of this membership: their external ids are on its tombstone.
     pub(crate) told_by: BTreeSet<usize>,
     pub(crate) receipts: Vec<Receipt>,
+    /// When they ended last.
+    pub(crate) ended_at: i64,
+    /// The loss of the last group that a person's rules brought about: what follows from it is not the directory's.
+    pub(crate) spared: Option<i64>,
 }
 
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,6 +94,8 @@ pub(crate) struct Told {
     pub(crate) person: usize,
     pub(crate) member: usize,
     pub(crate) active: bool,
+    /// Since when it is so.
+    pub(crate) said_at: i64,
     pub(crate) gone: bool,
     pub(crate) groups: BTreeSet<usize>,
     pub(crate) title: Option<usize>,
@@ -158,6 +166,7 @@ pub(crate) struct Model {
     pub(crate) agents: Vec<AgentRow>,
     pub(crate) tokens: Vec<TokenRow>,
     pub(crate) tombstones: BTreeSet<(usize, usize, Name, usize)>,
+    pub(crate) brakes: Brakes,
 }
 
 /// What the product must answer to a command.
@@ -251,7 +260,10 @@ impl Model {
                     }
                 }
         };
-        self.mappings.iter().filter(of).collect()
+        let kept =
+            |n: usize| self.brakes.keeps(told.member, n) && self.mappings[n].directory == told.directory;
+        let rules = self.mappings.iter().enumerate();
+        rules.filter(|(n, r)| of(r) || (!r.gone && kept(*n))).map(|(_, r)| r).collect()
     }
 
     /// The groups that somebody is in, with those that hold them where such groups count.
@@ -310,7 +322,9 @@ impl Model {
     }
 
     /// Brings one membership in step with what was said. `deleted_by` is a directory that has just deleted the person.
-    pub(crate) fn settle(&mut self, m: usize, deleted_by: Option<usize>) {
+    pub(crate) fn settle(&mut self, m: usize, deleted_by: Option<usize>, voice: Voice) {
+        let lived = self.members[m].governed_by.is_some() || self.members[m].joined;
+        let begun = self.members[m].unmapped_at;
         let facts: Vec<Told> = self.facts(m).into_iter().cloned().collect();
         if self.members[m].governed_by.is_none() {
             let mut speakers: Vec<usize> =
@@ -324,8 +338,13 @@ impl Model {
         let mut unmapped_at = None;
         let (state, ended) = match (said, was) {
             (_, Some(End::Deleted)) => (State::Deprovisioned, Some(End::Deleted)),
+            // What was said before somebody was off-boarded is no answer to it.
+            (said, Some(End::Administrator))
+                if said.is_none_or(|t| t.active || t.said_at <= self.members[m].ended_at) =>
+            {
+                (State::Deprovisioned, was)
+            }
             (Some(t), _) if !t.active => (State::Deprovisioned, Some(End::Inactive)),
-            (_, Some(End::Administrator)) => (State::Deprovisioned, was),
             (Some(t), _) if self.lives_by(t) => (self.alive(m), None),
             (Some(_), Some(_)) => (State::Deprovisioned, was),
             (Some(t), None) => {
@@ -344,6 +363,23 @@ impl Model {
             (None, None) => (State::Suspended, None),
         };
         self.members[m].unmapped_at = unmapped_at;
+        let mut state = state;
+        let mut ended = ended;
+        if was.is_none() && self.brakes.holds_end(m) {
+            match ended {
+                Some(_) => (state, ended) = (State::Suspended, None),
+                // What is said now says otherwise.
+                None => self.brakes.unhold(m),
+            }
+        } else if let (None, Some(because)) = (was, ended)
+            && lived
+            && self.is_held_back(m, because, begun, voice)
+        {
+            (state, ended) = (State::Suspended, None);
+        }
+        if begun.is_none() && unmapped_at.is_some() && ended.is_none() && voice == Voice::Person {
+            self.members[m].spared = unmapped_at;
+        }
         match (was, ended) {
             (None, Some(because)) => self.end(m, because),
             (Some(_), Some(_)) => self.members[m].ended = ended,
@@ -381,6 +417,7 @@ impl Model {
     /// The end of a membership: everything that acts as it, and what was shown to it.
     fn end(&mut self, m: usize, because: End) {
         let bare = self.is_last_owner(m);
+        self.brakes.forget(m);
         let (org, person) = (self.members[m].org, self.members[m].person);
         let mut receipt = Receipt::default();
         // What was seen by others counts before anything ends; what the leaver saw does not.
@@ -449,6 +486,7 @@ impl Model {
         }
         let member = &mut self.members[m];
         (member.ended, member.bare, member.state) = (Some(because), bare, State::Deprovisioned);
+        member.ended_at = self.now;
         (member.role, member.teams, member.environments) = (bare.then_some("owner"), vec![], vec![]);
         member.receipts.push(receipt);
         let user = member.user;
@@ -473,20 +511,20 @@ impl Model {
         });
     }
 
-    fn settle_all(&mut self) {
-        (0..self.members.len()).for_each(|m| self.settle(m, None));
+    fn settle_all(&mut self, voice: Voice) {
+        (0..self.members.len()).for_each(|m| self.settle(m, None, voice));
     }
 
     /// Whether the time alone changes something now.
     pub(crate) fn is_due(&self) -> bool {
         let mut later = self.clone();
-        later.settle_all();
-        later.members != self.members
+        later.settle_all(Voice::Job);
+        later.members != self.members || later.brakes != self.brakes
     }
 
     /// What the job finds when it runs now.
     pub(crate) fn pass(&mut self) {
-        self.settle_all();
+        self.settle_all(Voice::Job);
     }
 
     /// What a check must answer about a token, in the environment that it is for.
@@ -543,6 +581,8 @@ impl Model {
             environments: vec![],
             told_by: BTreeSet::new(),
             receipts: vec![],
+            ended_at: 0,
+            spared: None,
         });
         self.members.len() - 1
     }
@@ -554,7 +594,8 @@ impl Model {
         }
         let here = |m: &usize| {
             let member = &self.members[*m];
-            member.org == org && member.person == person && member.ended.is_none()
+            let lives = member.ended.is_none() && !self.brakes.holds_end(*m);
+            member.org == org && member.person == person && lives
         };
         let known: Vec<usize> = (0..self.members.len()).filter(here).collect();
         let [only] = known.as_slice() else { return None };

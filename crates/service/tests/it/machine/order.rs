@@ -125,6 +125,7 @@ fn is_plain(model: &Model, told: usize) -> bool {
         && user.active
         && member.ended.is_none()
         && !member.joined
+        && !model.brakes.is_about(user.member)
         && model.told.iter().filter(of_theirs).count() == 1
         && model.members.iter().filter(shares).count() == 1
 }

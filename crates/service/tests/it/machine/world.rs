@@ -1,5 +1,6 @@
 //! The product side: commands given to the real use cases, on a real database, in one transaction each.
 
+mod braking;
 mod saying;
 
 use std::sync::Arc;
@@ -255,6 +256,8 @@ impl World {
             | Command::Unnest { .. }
             | Command::ReplaceNested { .. }
             | Command::Replace { .. } => self.say(command, model),
+            Command::Brake { org, directory, full } => self.brake(*org, *directory, *full),
+            Command::Decide { .. } => self.decide(command, model),
             Command::Nesting { org, directory, counts } => self.nesting(*org, *directory, *counts),
             Command::Map { .. }
             | Command::Unmap { .. }

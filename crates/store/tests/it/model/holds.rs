@@ -36,11 +36,12 @@ pub(crate) struct Holds {
 }
 
 impl Holds {
-    /// `whose` says whose membership a directory user is.
+    /// `whose` says whose membership a directory user is, `lives` whether it has not ended.
     pub(crate) fn apply(
         &mut self,
         change: &HoldChange,
         whose: impl Fn(&DirectoryUserId) -> Option<MembershipId>,
+        lives: impl Fn(&MembershipId) -> bool,
     ) {
         let line = |because: Option<&str>, at: &Timestamp| format!("{because:?} {at:?}");
         match change {
@@ -52,7 +53,7 @@ impl Holds {
             }
             HoldChange::Keep { hold, group, users, mappings, at } => {
                 for user in users {
-                    let Some(membership) = whose(user) else { continue };
+                    let Some(membership) = whose(user).filter(&lives) else { continue };
                     let line = line(None, at);
                     let person = Person { kind: HoldKind::Losses, user: None, line, refused: false };
                     self.people.entry((*hold, membership)).or_insert(person);
@@ -84,6 +85,7 @@ impl Holds {
             HoldChange::DropOf(group, users) => {
                 let there = |user: &DirectoryUserId| whose(user).is_some();
                 self.matches.retain(|_, (g, user)| g != group || !users.contains(user) || !there(user));
+                users.iter().filter_map(whose).for_each(|who| self.drop_empty(who));
             }
             HoldChange::Release(hold, people) => {
                 self.people.retain(|(of, who), _| of != hold || !people.contains(who));
@@ -95,6 +97,22 @@ impl Holds {
                 }
             }
         }
+    }
+
+    /// Who keeps nothing any more is in no hold of losses.
+    fn drop_empty(&mut self, who: MembershipId) {
+        let matches = &self.matches;
+        self.people.retain(|(hold, of), person| {
+            let keeps = matches.keys().any(|(in_hold, membership, _)| (in_hold, membership) == (hold, of));
+            *of != who || person.kind != HoldKind::Losses || keeps
+        });
+    }
+
+    /// A directory has deleted somebody.
+    pub(crate) fn forget_user(&mut self, user: DirectoryUserId, who: MembershipId) {
+        self.matches.retain(|_, (_, of)| *of != user);
+        self.drop_empty(who);
+        self.people.retain(|_, person| person.user != Some(user));
     }
 
     pub(crate) fn forget(&mut self, directory: DirectoryId) {

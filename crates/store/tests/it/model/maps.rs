@@ -132,8 +132,9 @@ impl Maps {
             Change::DirectoryUser(change) => self.told(change)?,
             Change::DirectoryGroup(change) => self.group(change),
             Change::Hold(change) => {
-                let told = &self.told;
-                self.holds.apply(change, |user| told.get(user).map(|t| t.membership));
+                let (told, members) = (&self.told, &self.members);
+                let lives = |id: &MembershipId| members.get(id).is_some_and(|m| m.ended.is_none());
+                self.holds.apply(change, |user| told.get(user).map(|t| t.membership), lives);
             }
             Change::Connection(change) => self.connection(change),
             Change::Link(change) => self.link(change)?,
@@ -415,6 +416,7 @@ impl Maps {
             DirectoryUserChange::Delete(id) => {
                 if let Some(old) = self.told.remove(id) {
                     self.remember(&old);
+                    self.holds.forget_user(*id, old.membership);
                 }
                 for (group, _) in self.places.iter().filter(|(_, user)| user == id) {
                     if let Some(group) = self.groups.get_mut(group) {

@@ -7,15 +7,35 @@ use portcullis_domain::agent::OwnerLossRule;
 use super::super::command::{Command, GROUPS, Order};
 use super::{
     AgentRow, AgentState, End, Expect, GrantRow, Holder, KEY_LIFE_S, Kind, MappingRule, Member, Model, State,
-    TokenRow, Told,
+    TokenRow, Told, Voice,
 };
+
+/// Whose word a command is.
+fn voice(command: &Command) -> Voice {
+    match command {
+        Command::Tell { .. }
+        | Command::Say { .. }
+        | Command::Boast { .. }
+        | Command::Title { .. }
+        | Command::Delete { .. }
+        | Command::MakeGroup { .. }
+        | Command::DropGroup { .. }
+        | Command::Join { .. }
+        | Command::Leave { .. }
+        | Command::Nest { .. }
+        | Command::Unnest { .. }
+        | Command::ReplaceNested { .. }
+        | Command::Replace { .. } => Voice::Directory,
+        _ => Voice::Person,
+    }
+}
 
 impl Model {
     /// Carries a command out, or says that the product must refuse it.
     pub(crate) fn carry_out(&mut self, command: &Command) -> Expect {
         let expect = self.try_to(command);
         if expect == Expect::Done {
-            self.settle_all();
+            self.settle_all(voice(command));
         }
         expect
     }
@@ -59,6 +79,17 @@ impl Model {
             Command::Default { org, directory, role } => {
                 self.defaults[*org][*directory] = *role;
                 Done
+            }
+            Command::Brake { org, directory, full } => {
+                // What groups in groups lose is told by tests of its own.
+                if self.nests.iter().any(|(o, d, ..)| (o, d) == (org, directory)) {
+                    return Nothing;
+                }
+                self.brakes.set(*org, *directory, *full, self.now);
+                Done
+            }
+            Command::Decide { org, directory, kind, hold, whom, how } => {
+                self.decide((*org, *directory), (*kind, *hold), *whom, *how)
             }
             Command::Grant { member, role } => {
                 let Some(m) = self.member(*member).filter(|m| self.members[*m].ended.is_none()) else {
@@ -125,8 +156,9 @@ impl Model {
                 let member = known.unwrap_or_else(|| self.newcomer(org, person, None, false));
                 self.members[member].told_by.insert(directory);
                 let groups = BTreeSet::new();
-                let title = None;
-                self.told.push(Told { org, directory, person, member, active, gone: false, groups, title });
+                let (title, said_at) = (None, self.now);
+                let gone = false;
+                self.told.push(Told { org, directory, person, member, active, said_at, gone, groups, title });
                 Done
             }
             Command::Say { user, active } => {
@@ -135,7 +167,9 @@ impl Model {
                 if active && !told.active {
                     self.lift(told.org, told.person, Some(told.directory));
                 }
-                self.told[t].active = active;
+                if active != told.active {
+                    (self.told[t].active, self.told[t].said_at) = (active, self.now);
+                }
                 Done
             }
             Command::Title { user, title } => {
@@ -148,7 +182,8 @@ impl Model {
                 let Some(t) = self.told(user) else { return Nothing };
                 self.told[t].gone = true;
                 let (member, directory) = (self.told[t].member, self.told[t].directory);
-                self.settle(member, Some(directory));
+                self.brakes.delete(member, directory);
+                self.settle(member, Some(directory), Voice::Directory);
                 Done
             }
             Command::MakeGroup { org, directory, group } => {
@@ -159,9 +194,13 @@ impl Model {
                 }
             }
             Command::DropGroup { org, directory, group } => {
-                if !self.groups.remove(&(org, directory, group)) {
+                if !self.groups.contains(&(org, directory, group)) {
                     return Nothing;
                 }
+                let members = self.in_group(org, directory, group);
+                self.lose((org, directory), group, &members);
+                self.brakes.bury((org, directory), group);
+                self.groups.remove(&(org, directory, group));
                 for told in self.told.iter_mut().filter(|t| (t.org, t.directory) == (org, directory)) {
                     told.groups.remove(&group);
                 }
@@ -175,6 +214,8 @@ impl Model {
                 if !self.groups.contains(&place) {
                     return Nothing;
                 }
+                let named = BTreeSet::from([self.told[t].member]);
+                self.brakes.name((place.0, place.1), group, &named);
                 if matches!(command, Command::Join { .. }) {
                     self.told[t].groups.insert(group);
                 } else {
@@ -184,7 +225,7 @@ impl Model {
             }
             Command::Nest { org, directory, parent, child } => {
                 let there = |group| self.groups.contains(&(org, directory, group));
-                if !there(parent) || !there(child) {
+                if !there(parent) || !there(child) || self.brakes.is_on(org, directory) {
                     return Nothing;
                 }
                 if parent == child {
@@ -199,7 +240,8 @@ impl Model {
                 Done
             }
             Command::ReplaceNested { org, directory, parent, children } => {
-                if !self.groups.contains(&(org, directory, parent)) {
+                let there = self.groups.contains(&(org, directory, parent));
+                if !there || self.brakes.is_on(org, directory) {
                     return Nothing;
                 }
                 if children & (1 << parent) != 0 {
@@ -217,6 +259,18 @@ impl Model {
                 if !self.groups.contains(&(org, directory, group)) {
                     return Nothing;
                 }
+                let wanted = |t: usize| members & (1 << self.told[t].person) != 0;
+                let before = self.in_group(org, directory, group);
+                let lost: Vec<usize> = before.iter().copied().filter(|t| !wanted(*t)).collect();
+                let all = 0..self.told.len();
+                let new = all.filter(|t| {
+                    let told = &self.told[*t];
+                    let here = !told.gone && (told.org, told.directory) == (org, directory);
+                    here && wanted(*t) && !before.contains(t)
+                });
+                let new: BTreeSet<usize> = new.map(|t| self.told[t].member).collect();
+                self.lose((org, directory), group, &lost);
+                self.brakes.name((org, directory), group, &new);
                 let here = |t: &&mut Told| !t.gone && (t.org, t.directory) == (org, directory);
                 for told in self.told.iter_mut().filter(here) {
                     if members & (1 << told.person) == 0 {
@@ -229,6 +283,15 @@ impl Model {
             }
             _ => Nothing,
         }
+    }
+
+    /// Who is in a group itself.
+    fn in_group(&self, org: usize, directory: usize, group: usize) -> Vec<usize> {
+        let here = |t: &usize| {
+            let told = &self.told[*t];
+            !told.gone && (told.org, told.directory) == (org, directory) && told.groups.contains(&group)
+        };
+        (0..self.told.len()).filter(here).collect()
     }
 
     fn people_come(&mut self, command: &Command) -> Expect {
