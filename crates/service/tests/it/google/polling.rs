@@ -1,5 +1,6 @@
 //! What polls bring and take.
 
+use portcullis_domain::access::EndedBecause;
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::evaluation::Decision;
 use portcullis_domain::mapping::MappingSource;
@@ -390,8 +391,12 @@ async fn however_many_had_the_address_before_whoever_has_it_now_is_recognized() 
     }
     let eve = world.bench.member(organization, "eve@acme.test", "member");
     world.poll().await;
-    assert_eq!(world.member("eve@acme.test").id, eve.membership, "no second one is made");
-    assert_eq!(world.state("eve@acme.test"), Deprovisioned, "the directory ends them");
+    let all = world.members("eve@acme.test");
+    assert_eq!(all.len(), 22, "no second one is made");
+    let now = all.iter().find(|member| member.id == eve.membership).unwrap();
+    assert_eq!(now.access.state, Deprovisioned, "the directory ends them");
+    let told = all.iter().filter(|member| member.ended.map(|(_, why)| why) == Some(EndedBecause::Inactive));
+    assert_eq!(told.map(|member| member.id).collect::<Vec<_>>(), [eve.membership], "and nobody of before");
 }
 
 #[tokio::test]
