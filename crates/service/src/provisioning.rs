@@ -347,9 +347,6 @@ fn recognize(
         let owner = domain::find_proven(tx, domain_of(&key))?;
         let proven = owner.is_some_and(|d| d.organization == directory.organization);
         for candidate in membership::living_by_email(tx, directory.organization, &key)? {
-            if found.iter().any(|f| f.id == candidate.id) {
-                continue;
-            }
             if !proven {
                 unproven.push(candidate.id);
                 continue;

@@ -160,10 +160,6 @@ const STALE: Statement = Statement::read(
     "membership.stale",
     "SELECT id FROM memberships WHERE organization = $1 AND rules_number < $2 ORDER BY rules_number, id LIMIT $3",
 );
-const COUNT_STALE: Statement = Statement::read(
-    "membership.count_stale",
-    "SELECT COUNT(*) FROM memberships WHERE organization = $1 AND rules_number < $2",
-);
 
 pub(crate) const ALL: &[&Statement] = &[
     &CREATE,
@@ -191,7 +187,6 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST_OF_LEAD,
     &DUE,
     &STALE,
-    &COUNT_STALE,
 ];
 
 /// What a list of members is narrowed to. Empty means all.
@@ -531,16 +526,4 @@ pub fn stale(
     limit: i64,
 ) -> Result<Vec<MembershipId>, StoreError> {
     tx.rows(&STALE, params![organization, rules_number, limit])?.iter().map(|r| r.parsed(0)).collect()
-}
-
-/// How many that are.
-///
-/// # Errors
-/// As [`find`].
-pub fn count_stale(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    rules_number: i64,
-) -> Result<i64, StoreError> {
-    tx.row(&COUNT_STALE, params![organization, rules_number])?.map_or(Ok(0), |r| r.int(0))
 }

@@ -34,10 +34,13 @@ impl ProviderSession {
     /// What proven claims say of it.
     #[must_use]
     pub fn of(claims: &IdentityClaims) -> Self {
-        Self {
-            subject_hash: hash(claims.sub()),
-            session_hash: claims.session_id().map(hash).unwrap_or_default(),
-        }
+        Self::named(claims.sub(), claims.session_id())
+    }
+
+    /// The session by the provider's name for the person and, if it has one, for the session.
+    #[must_use]
+    pub fn named(subject: &str, session: Option<&str>) -> Self {
+        Self { subject_hash: hash(subject), session_hash: session.map(hash).unwrap_or_default() }
     }
 
     /// Notes that our session `token`, which ends at `expires_at` in any case, is the one that the provider means so.

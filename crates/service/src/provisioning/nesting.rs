@@ -114,9 +114,11 @@ pub(super) fn children(
     directory: DirectoryId,
     id: DirectoryGroupId,
 ) -> Result<BTreeSet<DirectoryGroupId>, ServiceError> {
+    if !subgroup::counts(tx, directory)? {
+        return Ok(BTreeSet::new());
+    }
     let children = subgroup::children(tx, id, "", i64::try_from(MAX_SUBGROUPS).unwrap_or(i64::MAX))?;
-    let count = !children.is_empty() && subgroup::counts(tx, directory)?;
-    Ok(if count { children.into_iter().collect() } else { BTreeSet::new() })
+    Ok(children.into_iter().collect())
 }
 
 /// The mappings that somebody has by being in this group: those of it, and of the groups above it that count.

@@ -9,14 +9,20 @@
     reason = "a test fails by panicking"
 )]
 
+mod attaching;
 mod braking;
 mod contention;
 mod deleting;
+mod first_owner;
+mod following;
 mod google;
 mod machine;
+mod recognizing;
 mod restoring;
 mod saying;
+mod sessions;
 mod thread;
+mod visiting;
 
 /// Whether the long counts are to be run.
 #[expect(clippy::disallowed_methods, reason = "the test runner says which tier it runs")]

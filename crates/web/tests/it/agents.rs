@@ -1,18 +1,22 @@
 //! `/organizations/{org}/agents`: who may steer them, and which orders their state allows.
 
 use portcullis_domain::access::Access;
+use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::MembershipChange;
+use portcullis_domain::change::{AgentChange, MembershipChange};
+use portcullis_domain::id::AgentId;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::team::TeamRole;
-use portcullis_testkit::Persona;
+use portcullis_domain::text::Slug;
+use portcullis_testkit::{PUBLIC_URL, Persona};
 use serde_json::{Value, json};
 
 use crate::support::{Scene, id, refused};
 
 const ACME: &str = "/api/v1/organizations/acme";
 const AGENTS: &str = "/api/v1/organizations/acme/agents";
+const USER: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 
 async fn agent_of(scene: &Scene, owner: &Persona) -> Value {
     scene.made(AGENTS, json!({ "name": "bot", "owner": owner.membership.to_string() })).await
@@ -334,4 +338,133 @@ async fn an_agents_key_is_listed_shown_and_revoked() {
     let other = agent_of(&scene, &scene.member).await;
     let not_its = format!("{}/keys/{}", one(&other), id(&listed[0]));
     refused(scene.root("GET", &not_its, Value::Null).await, 404, "not_found");
+}
+
+/// What the log says of the agent under that action, oldest first.
+async fn events(scene: &Scene, agent: &Value, action: &str) -> Vec<Value> {
+    let events = format!("{ACME}/audit-events?target={}&action={action}&limit=200", id(agent));
+    let (status, page) = scene.root("GET", &events, Value::Null).await;
+    assert_eq!((status, &page["next"]), (200, &Value::Null), "{page}");
+    page["items"].as_array().unwrap().clone()
+}
+
+#[tokio::test]
+async fn agents_are_listed_by_pages_and_the_last_page_says_that_it_is() {
+    let scene = Scene::new();
+    let mut made = Vec::new();
+    for _ in 0..3 {
+        made.push(id(&agent_of(&scene, &scene.member).await).to_owned());
+    }
+    for who in [&scene.admin, &scene.member] {
+        for (limit, next) in [(2, json!(made[1])), (3, Value::Null), (4, Value::Null)] {
+            let (_, page) = scene.as_of(who, "GET", &format!("{AGENTS}?limit={limit}"), Value::Null).await;
+            let ids: Vec<_> = page["items"].as_array().unwrap().iter().map(|i| id(i).to_owned()).collect();
+            assert_eq!((ids, &page["next"]), (made[..limit.min(3)].to_vec(), &next), "{limit}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_change_of_an_agent_stands_in_the_log_with_what_was_before() {
+    let scene = Scene::new();
+    let agent = agent_of(&scene, &scene.member).await;
+    assert_eq!(scene.root("PATCH", &one(&agent), json!({ "name": "robot" })).await.0, 200);
+    let changed = events(&scene, &agent, "agent.updated").await;
+    let names = (&changed[0]["detail"]["from"]["name"], &changed[0]["detail"]["to"]["name"]);
+    assert_eq!((changed.len(), names), (1, (&json!("bot"), &json!("robot"))), "{changed:?}");
+    order(&scene, &agent, "pause").await;
+    let counts = async || {
+        let (paused, resumed) = ("agent.paused", "agent.resumed");
+        (events(&scene, &agent, paused).await.len(), events(&scene, &agent, resumed).await.len())
+    };
+    assert_eq!(counts().await, (1, 0));
+    order(&scene, &agent, "resume").await;
+    assert_eq!(counts().await, (1, 1));
+}
+
+#[tokio::test]
+async fn an_heir_and_a_rule_are_refused_in_a_change_as_they_are_in_a_new_agent() {
+    let scene = Scene::new();
+    let agent = agent_of(&scene, &scene.member).await;
+    let no_heir = json!({ "on_owner_loss": "hand_over" });
+    refused(scene.root("PATCH", &one(&agent), no_heir).await, 400, "invalid_field");
+    let foreign = json!({ "heir": scene.stranger.membership.to_string() });
+    refused(scene.root("PATCH", &one(&agent), foreign).await, 404, "not_found");
+    let above = json!({ "heir": scene.owner.membership.to_string() });
+    refused(scene.as_of(&scene.member, "PATCH", &one(&agent), above).await, 403, "above_own_rank");
+    // A change of the name alone asks nothing of an heir who has left since.
+    let heir = json!({ "heir": scene.admin.membership.to_string() });
+    assert_eq!(scene.root("PATCH", &one(&agent), heir).await.0, 200);
+    off_board(&scene, &scene.admin).await;
+    assert_eq!(scene.root("PATCH", &one(&agent), json!({ "name": "robot" })).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_agent_is_handed_to_another_owner_and_to_its_own_only_if_it_went_on_without_them() {
+    let scene = Scene::new();
+    let agent = agent_of(&scene, &scene.member).await;
+    let owner = format!("{}/owner", one(&agent));
+    let to = |who: &Persona| json!({ "owner": who.membership.to_string() });
+    let assigned = async |who: &Persona| {
+        let (status, assigned) = scene.root("POST", &owner, to(who)).await;
+        assert_eq!(status, 200, "{assigned}");
+        (assigned["owner"].clone(), assigned["state"].clone())
+    };
+    let handed = async || events(&scene, &agent, "agent.handed_over").await.len();
+    let active = |who: &Persona| (json!(who.membership.to_string()), json!("active"));
+    assert_eq!(assigned(&scene.member).await, active(&scene.member));
+    assert_eq!(handed().await, 0, "what is so already stays so");
+    assert_eq!(assigned(&scene.viewer).await, active(&scene.viewer));
+    assert_eq!(handed().await, 1);
+    // Whoever comes back gets nothing back by that: it is given to them.
+    let source = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
+    let source = scene.made(&format!("{ACME}/directories"), source).await;
+    let users = format!("{}/Users", source["base_url"].as_str().unwrap().trim_start_matches(PUBLIC_URL));
+    let token = source["token"].as_str().unwrap();
+    let told = json!({ "schemas": [USER], "userName": "ann@acme.test", "active": true });
+    let (_, told) = scene.bench.call("POST", &users, token, told).await;
+    let (_, found) = scene.root("GET", &format!("{ACME}/members?email=ann@acme.test"), Value::Null).await;
+    let ann = Persona { membership: id(&found["items"][0]).parse().unwrap(), ..scene.member.clone() };
+    assert_eq!(assigned(&ann).await, active(&ann));
+    for is_active in [false, true] {
+        let said = json!({ "schemas": [USER], "userName": "ann@acme.test", "active": is_active });
+        assert_eq!(scene.bench.call("PUT", &format!("{users}/{}", id(&told)), token, said).await.0, 200);
+    }
+    assert_eq!(scene.root("GET", &one(&agent), Value::Null).await.1["state"], json!("orphaned"));
+    assert_eq!(assigned(&ann).await, active(&ann));
+}
+
+#[tokio::test]
+async fn a_page_of_a_lead_ends_after_so_many_agents_of_others_and_the_next_goes_on_there() {
+    let scene = Scene::new();
+    let (organization, owner) = (scene.owner.organization, scene.owner.membership);
+    let count = portcullis_service::agent::MAX_LOOKED_AT + 1;
+    scene.bench.write(move |tx, moment| {
+        let mut plan = Plan::because(organization, Cause::system());
+        for _ in 0..count {
+            let agent = Agent {
+                id: AgentId::fresh(moment.now, &mut moment.random),
+                organization,
+                name: "bot".to_owned(),
+                owner,
+                heir: None,
+                on_owner_loss: OwnerLossRule::Pause,
+                rule_chosen_by: None,
+                environment: Slug::production(),
+                state: AgentState::Active,
+                created_at: moment.now,
+            };
+            let event = EventDraft::new(Action::AgentCreated, Target::new("agent", agent.id));
+            plan = plan.then(event, AgentChange::Create(agent));
+        }
+        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        Ok(())
+    });
+    let lead = scene.bench.member(organization, "lead@acme.test", "lead");
+    put_into_team(&scene, &lead, "ops", TeamRole::Admin);
+    let (status, page) = scene.as_of(&lead, "GET", AGENTS, Value::Null).await;
+    assert_eq!((status, &page["items"]), (200, &json!([])), "{page}");
+    let next = page["next"].as_str().expect("there is more to look at");
+    let (_, last) = scene.as_of(&lead, "GET", &format!("{AGENTS}?cursor={next}"), Value::Null).await;
+    assert_eq!((&last["items"], &last["next"]), (&json!([]), &Value::Null), "{last}");
 }

@@ -1,5 +1,6 @@
 //! `/organizations/{org}/grants`.
 
+use portcullis_service::grant::MAX_REASON;
 use serde_json::{Value, json};
 
 use crate::people::standing;
@@ -87,4 +88,47 @@ async fn a_change_of_a_roles_rank_reaches_the_people_who_have_it() {
     assert_eq!(status, 200, "{changed}");
     assert_eq!(role_of_viewer(&scene).as_deref(), Some("viewer"));
     refused(scene.root("DELETE", &one, Value::Null).await, 409, "in_use");
+}
+
+#[tokio::test]
+async fn another_role_beside_it_does_not_let_the_last_ownership_go_and_another_ownership_does() {
+    let scene = Scene::new();
+    let grants = scene.all(GRANTS).await;
+    let of_owner = grants.iter().find(|g| g["role"] == json!("owner")).unwrap();
+    let one = format!("{GRANTS}/{}", id(of_owner));
+    let to_owner = |role: &str| json!({ "member": scene.owner.membership.to_string(), "role": role, "reason": "on call" });
+    let lead = scene.made(GRANTS, to_owner("lead")).await;
+    refused(scene.root("DELETE", &one, Value::Null).await, 409, "last_owner");
+    assert_eq!(scene.root("DELETE", &format!("{GRANTS}/{}", id(&lead)), Value::Null).await.0, 204);
+    scene.made(GRANTS, to_owner("owner")).await;
+    assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204, "they stay owner by the other one");
+    assert_eq!(
+        standing(&scene.bench, scene.owner.organization, scene.owner.membership).1.as_deref(),
+        Some("owner")
+    );
+}
+
+#[tokio::test]
+async fn an_ownership_that_nobody_has_accepted_yet_is_taken_back_though_there_is_no_other() {
+    let scene = Scene::new();
+    scene.made("/api/v1/organizations", json!({ "slug": "initech", "name": "Initech" })).await;
+    let invitation = json!({ "email": "boss@initech.test", "role": "owner" });
+    scene.made("/api/v1/organizations/initech/invitations", invitation).await;
+    let grants = "/api/v1/organizations/initech/grants";
+    let waiting = scene.all(grants).await.remove(0);
+    assert_eq!(waiting["role"], json!("owner"), "{waiting}");
+    let one = format!("{grants}/{}", id(&waiting));
+    assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
+}
+
+#[tokio::test]
+async fn a_reason_is_as_long_as_it_may_be_and_no_longer() {
+    let scene = Scene::new();
+    let with = |bytes: usize| {
+        let mut wish = wish(&scene, "member");
+        wish["reason"] = json!("x".repeat(bytes));
+        wish
+    };
+    refused(scene.root("POST", GRANTS, with(MAX_REASON + 1)).await, 400, "invalid_field");
+    scene.made(GRANTS, with(MAX_REASON)).await;
 }

@@ -112,6 +112,10 @@ async fn a_service_key_asks_for_its_organization_and_may_nothing_else() {
     let secret = made["token"].as_str().unwrap();
     assert!(secret.starts_with("pc_service_"), "{secret}");
     refused(scene.bench.call("GET", &path, secret, Value::Null).await, 403, "forbidden");
+    for elsewhere in ["globex", "nowhere"] {
+        let path = path.replace("acme", elsewhere);
+        refused(scene.bench.call("GET", &path, secret, Value::Null).await, 404, "not_found");
+    }
     assert_eq!(all_of(&scene, &path).await, [id(&made)]);
     refused(scene.as_of(&scene.member, "POST", &path, body.clone()).await, 403, "forbidden");
     let nothing = json!({ "name": "gateway", "scopes": [] });
@@ -158,4 +162,18 @@ async fn tokens_are_seen_and_ended_by_whoever_has_the_right() {
     let viewers_key = format!("{path}/{}", id(&viewers["items"][0]));
     assert_eq!(scene.as_of(&scene.admin, "DELETE", &viewers_key, Value::Null).await.0, 204);
     refused(scene.as_of(&scene.viewer, "GET", "/api/v1/me", Value::Null).await, 401, "unauthenticated");
+}
+
+#[tokio::test]
+async fn only_a_members_own_keys_are_found_below_them() {
+    let scene = Scene::new();
+    let key = scene.made(&keys(&scene.member), json!({ "name": "laptop" })).await;
+    let service = json!({ "name": "gateway", "scopes": ["evaluate"] });
+    let service = scene.made(&format!("{ACME}/service-keys"), service).await;
+    let below = |member, key| format!("{}/{}", keys(member), id(key));
+    assert_eq!(scene.root("GET", &below(&scene.member, &key), Value::Null).await.0, 200);
+    for path in [below(&scene.viewer, &key), below(&scene.member, &service)] {
+        refused(scene.root("GET", &path, Value::Null).await, 404, "not_found");
+        refused(scene.root("DELETE", &path, Value::Null).await, 404, "not_found");
+    }
 }

@@ -1,5 +1,6 @@
 //! `/organizations/{org}/members` and `/me`.
 
+use portcullis_service::membership::MAX_REASON;
 use portcullis_testkit::ROOT_TOKEN;
 use serde_json::{Value, json};
 
@@ -233,4 +234,13 @@ async fn me_says_who_one_is() {
     assert_eq!((&service["caller"], &service["scopes"]), (&json!("service_key"), &json!(["evaluate"])));
     let (status, _) = scene.bench.call("GET", "/api/v1/me", "nobody", Value::Null).await;
     assert_eq!(status, 401);
+}
+
+#[tokio::test]
+async fn a_reason_to_off_board_is_as_long_as_it_may_be_and_no_longer() {
+    let scene = Scene::new();
+    let path = format!("{}/offboard", one(&scene.viewer));
+    let reason = |bytes: usize| json!({ "reason": "x".repeat(bytes) });
+    refused(scene.root("POST", &path, reason(MAX_REASON + 1)).await, 400, "invalid_field");
+    assert_eq!(scene.root("POST", &path, reason(MAX_REASON)).await.0, 200);
 }

@@ -34,6 +34,29 @@ async fn receipts_are_listed_by_pages_and_belong_to_one_organization() {
 }
 
 #[tokio::test]
+async fn a_receipt_says_which_secrets_of_the_organization_the_leaver_saw_and_somebody_has_to_rotate() {
+    let scene = Scene::new();
+    let key = json!({ "name": "gateway", "scopes": ["evaluate"] });
+    let directory = json!({ "kind": "scim", "name": "Okta" });
+    let mut seen = Vec::new();
+    for who in [&scene.admin, &scene.owner] {
+        let made = scene.as_of(who, "POST", &format!("{ACME}/service-keys"), key.clone()).await.1;
+        let (_, source) = scene.as_of(who, "POST", &format!("{ACME}/directories"), directory.clone()).await;
+        let tokens = scene.all(&format!("{ACME}/directories/{}/tokens", id(&source))).await;
+        seen.push([id(&made).to_owned(), id(&tokens[0]).to_owned()]);
+    }
+    let off_board = format!("{ACME}/members/{}/offboard", scene.admin.membership);
+    assert_eq!(scene.root("POST", &off_board, json!({ "reason": "left" })).await.0, 200);
+    let receipt = scene.all(&format!("{ACME}/receipts")).await.remove(0);
+    let kept = receipt["kept"].as_array().unwrap();
+    let mut rotate: Vec<_> =
+        kept.iter().filter(|k| k["why"] == "rotate").map(|k| k["id"].as_str().unwrap().to_owned()).collect();
+    rotate.sort_unstable();
+    seen[0].sort_unstable();
+    assert_eq!(rotate, seen[0], "what the admin saw, and not what the owner saw: {receipt}");
+}
+
+#[tokio::test]
 async fn the_log_is_found_by_actor_target_action_and_time() {
     let scene = Scene::new();
     let path = format!("{ACME}/audit-events");

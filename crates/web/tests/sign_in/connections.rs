@@ -51,6 +51,23 @@ async fn a_refusal_leaves_a_trace_with_what_was_expected_and_what_to_do() {
 }
 
 #[tokio::test]
+async fn whoever_comes_in_leaves_a_trace_and_whoever_is_refused_though_proven_an_event_that_says_so() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "not_invited");
+    let refused = world.events("acme", "sign_in.refused").await;
+    let said = (&refused[0]["outcome"], &refused[0]["detail"]["code"]);
+    assert_eq!((refused.len(), said), (1, (&json!("refused"), &json!("not_invited"))), "{refused:?}");
+    world.invite("acme", ADA, "member").await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    world.portcullis.store_traces().await.unwrap();
+    let (_, traces) =
+        world.root("GET", "/organizations/acme/traces?kind=sign_in&outcome=ok", Value::Null).await;
+    let trace = &traces["items"][0];
+    assert_eq!(trace["content"]["membership"], world.members("acme", ADA).await[0]["id"], "{traces}");
+}
+
+#[tokio::test]
 async fn o10_a_state_is_good_once_in_one_browser_at_one_connection_for_ten_minutes() {
     let world = World::new().await;
     world.invite("acme", ADA, "member").await;

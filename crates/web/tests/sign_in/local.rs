@@ -1,5 +1,7 @@
 //! Sessions and local sign-in: rotation and limits, invitations, the first owner, passwords, forms of our own.
 
+use std::time::Duration;
+
 use portcullis_emulator::Browser;
 use portcullis_service::first_owner;
 use portcullis_store::Priority;
@@ -110,6 +112,7 @@ async fn an_invitation_runs_out_is_taken_back_and_goes_by_rank() {
     let path = format!("/organizations/acme/invitations/{}", pending["id"].as_str().unwrap());
     assert_eq!(world.root("DELETE", &path, Value::Null).await.0, 204);
     assert_eq!(outcome(&browser.open(&new).await.unwrap()), "link_invalid", "taken back");
+    assert_eq!(world.members("acme", ADA).await[0]["state"], "deprovisioned", "whoever waited waits no more");
     let third = world.invite("acme", ADA, "member").await;
     world.clock.pass_s(7 * 24 * 3600);
     assert_eq!(outcome(&browser.open(&third).await.unwrap()), "link_invalid", "a week");
@@ -122,6 +125,56 @@ async fn an_invitation_runs_out_is_taken_back_and_goes_by_rank() {
     let member = json!({ "email": "admin@acme.example", "role": "member" });
     let (status, problem) = world.call("POST", invitations, &key, member).await;
     assert_eq!((status, problem["code"].as_str().unwrap()), (409, "taken"));
+    let equal = json!({ "email": "second@acme.example", "role": "admin" });
+    let (_, invited) = world.call("POST", invitations, &key, equal).await;
+    let link = invited["link"].as_str().unwrap();
+    assert_eq!(browser.open(link).await.unwrap().status, 200, "up to the rank of whoever invites");
+}
+
+#[tokio::test]
+async fn an_invitation_of_somebody_who_came_by_a_directory_meanwhile_ends_and_takes_nobody_along() {
+    let world = World::new().await;
+    let link = world.invite("acme", ADA, "member").await;
+    let directory = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
+    let made = world.made("/organizations/acme/directories", directory).await;
+    let users = format!("{}/Users", made["base_url"].as_str().unwrap().strip_prefix(&world.base).unwrap());
+    let user = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:User"], "userName": ADA, "active": true,
+    });
+    assert_eq!(world.call("POST", &users, made["token"].as_str().unwrap(), user).await.0, 201);
+    let ada = world.members("acme", ADA).await.remove(0);
+    assert_eq!(ada["state"], "active", "{ada}");
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(browser.open(&link).await.unwrap().status, 200, "still a way to a password");
+    let member = format!("/organizations/acme/members/{}", ada["id"].as_str().unwrap());
+    let state = async |wanted: &str| {
+        let (status, _) = world.root("PATCH", &member, json!({ "state": wanted })).await;
+        assert_eq!(status, 200);
+    };
+    state("suspended").await;
+    assert_eq!(outcome(&browser.open(&link).await.unwrap()), "link_invalid", "not while they are suspended");
+    state("active").await;
+    let (_, list) = world.root("GET", "/organizations/acme/invitations", Value::Null).await;
+    let path = format!("/organizations/acme/invitations/{}", list["items"][0]["id"].as_str().unwrap());
+    assert_eq!(world.root("DELETE", &path, Value::Null).await.0, 204);
+    assert_eq!(outcome(&browser.open(&link).await.unwrap()), "link_invalid");
+    assert_eq!(world.members("acme", ADA).await[0]["state"], "active", "their life is the directory's");
+}
+
+/// Of whom the administrators of `acme` are told that a password was wrong, as soon as they are told of anybody:
+/// nobody who signs in waits for it.
+async fn wrong_ones(world: &World) -> Vec<String> {
+    for _ in 0..500 {
+        world.portcullis.store_traces().await.unwrap();
+        let path = "/organizations/acme/traces?outcome=wrong_password";
+        let (_, traces) = world.root("GET", path, Value::Null).await;
+        let items = traces["items"].as_array().unwrap();
+        if !items.is_empty() {
+            return items.iter().map(|t| t["subject"].as_str().unwrap().to_owned()).collect();
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Vec::new()
 }
 
 #[tokio::test]
@@ -141,6 +194,11 @@ async fn a_password_signs_in_and_wrong_ones_are_answered_alike_and_throttled() {
     assert_eq!(
         wrong.body.replace(ADA, "(address)"),
         unknown.body.replace("nobody@acme.example", "(address)")
+    );
+    assert_eq!(
+        wrong_ones(&world).await,
+        [ADA],
+        "administrators are told, and of nobody whom they do not have"
     );
     for _ in 0..9 {
         assert_eq!(tried(ADA, "not this one, no").await.status, 403);
@@ -199,6 +257,8 @@ async fn a_person_in_two_organizations_proves_one_password_and_chooses() {
     let mut thief = Browser::new().unwrap();
     assert_eq!(outcome(&thief.submit(&choose, &chosen).await.unwrap()), "choice_invalid");
     assert_eq!(outcome(&browser.submit(&choose, &chosen).await.unwrap()), "ok");
+    let (_, me) = world.call("GET", "/api/v1/me", &world.sessions(&browser)[0], Value::Null).await;
+    assert_eq!(me["membership"], globex["id"], "{me}");
     let other = [("ticket", ticket), ("membership", acme["id"].as_str().unwrap())];
     assert_eq!(outcome(&browser.submit(&choose, &other).await.unwrap()), "ok", "a browser holds both");
     assert_eq!(world.sessions(&browser).len(), 2);

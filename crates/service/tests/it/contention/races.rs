@@ -7,6 +7,7 @@
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
 
+use portcullis_domain::Refusal;
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::id::{AgentId, DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId};
@@ -17,6 +18,7 @@ use portcullis_domain::text::Slug;
 use portcullis_service::access::{Settled, off_board_member, settle};
 use portcullis_service::caller::{Caller, authenticate};
 use portcullis_service::member_key::{self, NewKey};
+use portcullis_service::membership::Suspension;
 use portcullis_service::proof::{AsOf, Proof, Who, beside, hold};
 use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::{Moment, ServiceError, agent, directory, mapping, membership, role};
@@ -616,6 +618,23 @@ fn of_two_owners_who_leave_at_once_one_keeps_the_bare_ownership_on_postgresql() 
     met.second.unwrap();
     let is_bare = |owner: &&Persona| stored(&bench, acme, owner.membership).bare_owner_at.is_some();
     assert_eq!(owners.iter().filter(is_bare).count(), 1, "each took the other one for the owner that stays");
+}
+
+#[test]
+fn of_two_owners_whom_administrators_suspend_at_once_one_acts_on_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let acme = bench.organization("acme");
+    let owners = ["ada@acme.test", "bob@acme.test"].map(|email| bench.member(acme, email, "owner"));
+    let suspend = |of: &Persona| {
+        let member = (of.organization, of.membership);
+        move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            membership::set_suspension(tx, moment, &Caller::Root, member, Suspension::Suspend, cause())
+                .map(|_| ())
+        }
+    };
+    let met = meet(&bench, suspend(&owners[0]), suspend(&owners[1]));
+    met.first.unwrap();
+    assert!(matches!(met.second, Err(ServiceError::Refused(Refusal::LastOwner))), "{:?}", met.second);
 }
 
 #[test]

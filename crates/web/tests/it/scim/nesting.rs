@@ -2,9 +2,10 @@
 
 use portcullis_domain::Clock;
 use portcullis_domain::mapping::MappingSource;
+use portcullis_service::provisioning::{MAX_SUBGROUPS, create_group};
 use serde_json::{Value, json};
 
-use super::provider::{GROUP, Provider};
+use super::provider::{GROUP, Provider, patch};
 
 fn named(group: &str) -> MappingSource {
     MappingSource::GroupDisplayName(group.to_owned())
@@ -199,4 +200,83 @@ async fn an_edge_above_more_people_than_one_transaction_carries_is_answered_at_o
     }
     let (_, stored) = staff.admin("GET", "/members?role=viewer", Value::Null).await;
     assert!(stored.get("rules_pending").is_none_or(|pending| *pending == json!(false)), "{stored}");
+}
+
+#[tokio::test]
+async fn a_group_says_when_its_groups_changed() {
+    let staff = Provider::new();
+    let leaf = staff.group("Leaf", &[]).await;
+    let top = staff.group("Top", &[]).await;
+    let changed_at = async || staff.got(&format!("/Groups/{top}")).await["meta"]["lastModified"].clone();
+    let before = changed_at().await;
+    staff.bench.clock.pass_s(5);
+    let add = json!([{ "op": "add", "path": "members", "value": member(&leaf) }]);
+    staff.patched(&format!("/Groups/{top}"), add).await;
+    assert_ne!(changed_at().await, before);
+}
+
+#[tokio::test]
+async fn as_many_groups_are_in_one_as_may_be_and_no_more() {
+    let staff = Provider::new();
+    let speaker = staff.speaker();
+    let made: Vec<String> = staff.bench.write(move |tx, moment| {
+        let made = (0..=MAX_SUBGROUPS).map(|number| {
+            create_group(tx, moment, speaker, (&format!("Group {number}"), None), &[])
+                .map(|g| g.id.to_string())
+        });
+        made.collect()
+    });
+    let top = staff.group("Top", &[]).await;
+    let replace = |ids: &[String]| {
+        let members: Vec<Value> = ids.iter().map(|id| json!({ "value": id })).collect();
+        patch(json!([{ "op": "replace", "path": "members", "value": members }]))
+    };
+    let path = format!("/Groups/{top}");
+    let refused = staff.call("PATCH", &path, replace(&made)).await;
+    assert_eq!((refused.status.as_u16(), &refused.json()["scimType"]), (400, &json!("invalidValue")));
+    assert_eq!(staff.call("PATCH", &path, replace(&made[1..])).await.status, 204);
+}
+
+#[tokio::test]
+async fn a_group_that_many_have_their_life_by_is_held_when_it_is_taken_out_of_a_mapped_one() {
+    for counts in [true, false] {
+        let staff = Provider::new();
+        if counts {
+            nest(&staff, true).await;
+            staff.map(named("Top"), "member");
+        } else {
+            staff.map(named("Leaf"), "member");
+            staff.map(named("Top"), "viewer");
+        }
+        let mut people = Vec::new();
+        for number in 0..12 {
+            people.push(staff.user(&format!("p{number}")).await);
+        }
+        let members: Vec<&str> = people.iter().map(String::as_str).collect();
+        let leaf = staff.group("Leaf", &members).await;
+        let top = staff.group("Top", &[&leaf]).await;
+        let brake = json!({ "brake": { "max_people": 1 } });
+        assert_eq!(staff.admin("PATCH", &format!("/directories/{}", staff.directory), brake).await.0, 200);
+        let out = json!([{ "op": "remove", "path": format!("members[value eq \"{leaf}\"]") }]);
+        staff.patched(&format!("/Groups/{top}"), out).await;
+        let (_, holds) = staff.admin("GET", "/holds", Value::Null).await;
+        let held = holds["items"].as_array().unwrap().len();
+        assert_eq!(held, usize::from(counts), "nobody loses anything where groups in groups do not count");
+    }
+}
+
+#[tokio::test]
+async fn whoever_lost_their_last_group_is_off_boarded_for_whoever_asks_once_the_time_to_settle_is_over() {
+    let staff = Provider::new();
+    staff.map(named("Eng"), "member");
+    let ann = staff.user("ann").await;
+    let group = staff.group("Eng", &[&ann]).await;
+    staff.patched(&format!("/Groups/{group}"), json!([{ "op": "remove", "path": "members" }])).await;
+    let asked = staff.member("ann@acme.test").await;
+    let one = format!("/members/{}", asked["id"].as_str().unwrap());
+    let state = async || staff.admin("GET", &one, Value::Null).await.1["state"].clone();
+    staff.bench.clock.pass_s(3599);
+    assert_eq!(state().await, json!("suspended"));
+    staff.bench.clock.pass_s(1);
+    assert_eq!(state().await, json!("deprovisioned"), "no job has come by");
 }

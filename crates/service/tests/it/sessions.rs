@@ -1,0 +1,57 @@
+//! Sessions of a browser: how many it holds, and how many sign-ins one source may begin.
+
+use std::net::{IpAddr, Ipv4Addr};
+
+use portcullis_domain::id::{ConnectionId, RequestId};
+use portcullis_service::session::{MAX_IN_BROWSER, Opening, open};
+use portcullis_service::sign_in::{Wish, oidc};
+use portcullis_service::{Limits, ServiceError};
+use portcullis_store::membership;
+use portcullis_testkit::Bench;
+
+/// As [`portcullis_service::sign_in`] says of one source.
+const MAX_BEGUN: usize = 1_200;
+
+#[tokio::test]
+async fn a_browser_keeps_what_fits_beside_a_new_session_and_the_rest_has_ended() {
+    let bench = Bench::of_the_run();
+    let acme = bench.organization("acme");
+    let ada = bench.member(acme, "ada@acme.test", "member").membership;
+    let mut presented: Vec<String> = Vec::new();
+    for number in 1..=MAX_IN_BROWSER + 2 {
+        let held = presented.clone();
+        let opened = bench.write(move |tx, moment| {
+            let member = membership::find(tx, acme, ada)?.unwrap();
+            let opening = Opening {
+                membership: &member,
+                environment: format!("place-{number}").parse()?,
+                connection: None,
+                not_after: None,
+                presented: &held,
+                limits: Limits::default(),
+                request: RequestId::fresh(moment.now, &mut moment.random),
+            };
+            open(tx, moment, &opening)
+        });
+        presented = opened.kept;
+        presented.push(opened.secret.expose().to_owned());
+        assert_eq!(presented.len(), number.min(MAX_IN_BROWSER));
+    }
+}
+
+#[tokio::test]
+async fn one_source_begins_so_many_sign_ins_a_minute_and_no_more() {
+    let bench = Bench::sqlite();
+    let mut moment = bench.portcullis().moment();
+    let nowhere = ConnectionId::fresh(moment.now, &mut moment.random);
+    let begin = async |last: u8| {
+        let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, last));
+        let wish = Wish { return_to: None, login_hint: None, linking: None, browser: None, source };
+        oidc::begin(bench.portcullis(), nowhere, wish).await.unwrap_err()
+    };
+    for number in 0..MAX_BEGUN {
+        assert!(matches!(begin(1).await, ServiceError::NotFound(_)), "{number}");
+    }
+    assert!(matches!(begin(1).await, ServiceError::TooMany { .. }));
+    assert!(matches!(begin(2).await, ServiceError::NotFound(_)), "another source");
+}
