@@ -3,7 +3,7 @@
 //! - [`metadata`]: the provider's metadata, read when it is named, once a day, and after a signature of an unknown key;
 //! - [`certificate`]: whose signatures count;
 //! - [`key`]: our own keys, with overlap;
-//! - [`expiry`]: what runs out soon, for whoever runs the server;
+//! - `expiry`: what runs out soon, for whoever runs the server;
 //! - [`assertion`]: what a verified assertion says of a person;
 //! - [`settings`], [`wish`]: what an administrator wants of it;
 //! - [`logout`]: the end of sessions, in both directions.
