@@ -203,6 +203,12 @@ pub(crate) fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<()
     portcullis.door().throttle.admit(&format!("sso/{source}"), PER_SOURCE, portcullis.now())
 }
 
+/// Takes back the count of a call that a provider had signed: it ends the sessions of a whole company from one address,
+/// and every one that is refused for its number would live on.
+pub(crate) fn take_back_source(portcullis: &Portcullis, source: IpAddr) {
+    portcullis.door().throttle.take_back(&format!("sso/{source}"));
+}
+
 /// Keeps a sign-in that leaves for its provider.
 async fn keep(portcullis: &Portcullis, pending: SignIn) -> Result<(), ServiceError> {
     portcullis

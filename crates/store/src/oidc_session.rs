@@ -10,7 +10,7 @@ use crate::{StoreError, Tx, params};
 
 /// How many rows that are over each new one sweeps away: more than one, so that the table shrinks.
 const SWEPT_AT_ONCE: i64 = 8;
-/// The most sessions that one word of a provider ends.
+/// The most sessions that are read at once.
 pub const MAX_NAMED: i64 = 1_000;
 
 macro_rules! columns {
@@ -36,6 +36,15 @@ const OF_SUBJECT: Statement = Statement::read(
         " FROM oidc_sessions WHERE connection = $1 AND subject_hash = $2 ORDER BY token LIMIT $3"
     ),
 );
+const OF_SUBJECT_AND_SESSION: Statement = Statement::read(
+    "oidc_session.of_subject_and_session",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM oidc_sessions WHERE connection = $1 AND subject_hash = $2 AND session_hash IN ($4, '') \
+         ORDER BY token LIMIT $3"
+    ),
+);
 const OF_SESSION: Statement = Statement::read(
     "oidc_session.of_session",
     concat!(
@@ -47,7 +56,8 @@ const OF_SESSION: Statement = Statement::read(
 const DELETE: Statement =
     Statement::note("oidc_session.delete", "DELETE FROM oidc_sessions WHERE token = $1");
 
-pub(crate) const ALL: &[&Statement] = &[&INSERT, &SWEEP, &OF_SUBJECT, &OF_SESSION, &DELETE];
+pub(crate) const ALL: &[&Statement] =
+    &[&INSERT, &SWEEP, &OF_SUBJECT, &OF_SUBJECT_AND_SESSION, &OF_SESSION, &DELETE];
 
 /// Whom the provider means by a session of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -69,6 +79,9 @@ pub struct OidcSession {
 pub enum Named<'a> {
     /// All of a subject, by its hash.
     Subject(&'a str),
+    /// Those of a subject that belong to one session of the provider, by their hashes, and those whose session it never
+    /// told: they may be the one.
+    SubjectAndSession(&'a str, &'a str),
     /// All that belong to one session of the provider, by its hash.
     Session(&'a str),
 }
@@ -111,11 +124,14 @@ pub fn of(
     connection: ConnectionId,
     named: Named<'_>,
 ) -> Result<Vec<OidcSession>, StoreError> {
-    let (statement, hash) = match named {
-        Named::Subject(hash) => (&OF_SUBJECT, hash),
-        Named::Session(hash) => (&OF_SESSION, hash),
+    let rows = match named {
+        Named::Subject(hash) => tx.rows(&OF_SUBJECT, params![connection, hash, MAX_NAMED]),
+        Named::Session(hash) => tx.rows(&OF_SESSION, params![connection, hash, MAX_NAMED]),
+        Named::SubjectAndSession(subject, session) => {
+            tx.rows(&OF_SUBJECT_AND_SESSION, params![connection, subject, MAX_NAMED, session])
+        }
     };
-    tx.rows(statement, params![connection, hash, MAX_NAMED])?.iter().map(read).collect()
+    rows?.iter().map(read).collect()
 }
 
 /// Forgets a session that ended.

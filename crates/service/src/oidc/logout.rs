@@ -78,9 +78,12 @@ pub async fn receive(
     sign_in::admit_source(portcullis, visitor.source)?;
     let connection = sign_in::find_connection(portcullis, called, ConnectionKind::Oidc).await?;
     let result = carry_out(portcullis, &connection, token, visitor.request).await;
-    if let Err(error) = &result {
-        let step = json!({ "step": "logout" });
-        sign_in::note_trace(portcullis, &connection, "", Some(visitor.request), error, step);
+    match &result {
+        Ok(()) => sign_in::take_back_source(portcullis, visitor.source),
+        Err(error) => {
+            let step = json!({ "step": "logout" });
+            sign_in::note_trace(portcullis, &connection, "", Some(visitor.request), error, step);
+        }
     }
     result
 }
@@ -129,18 +132,17 @@ async fn end_sessions(
         .await
 }
 
-/// The sessions that a provider names. Where it names a person and a session, those of the person whose session it
-/// never told us of are meant too: they may be the one.
+/// The next of the sessions that a provider names.
 fn named(
     tx: &mut Tx<'_>,
     of: ConnectionId,
     (subject, session): (Option<&str>, Option<&str>),
 ) -> Result<Vec<TokenId>, ServiceError> {
-    let found = match (subject, session) {
-        (Some(subject), _) => oidc_session::of(tx, of, Named::Subject(subject))?,
-        (None, Some(session)) => oidc_session::of(tx, of, Named::Session(session))?,
-        (None, None) => Vec::new(),
+    let named = match (subject, session) {
+        (Some(subject), Some(session)) => Named::SubjectAndSession(subject, session),
+        (Some(subject), None) => Named::Subject(subject),
+        (None, Some(session)) => Named::Session(session),
+        (None, None) => return Ok(Vec::new()),
     };
-    let meant = |s: &OidcSession| session.is_none_or(|id| s.session_hash.is_empty() || s.session_hash == id);
-    Ok(found.into_iter().filter(meant).map(|s| s.token).collect())
+    Ok(oidc_session::of(tx, of, named)?.into_iter().map(|s| s.token).collect())
 }

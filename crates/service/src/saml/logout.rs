@@ -189,9 +189,12 @@ pub async fn receive(
     sign_in::admit_source(portcullis, visitor.source)?;
     let setup = Setup::load(portcullis, called).await?;
     let result = carry_out(portcullis, &setup, came, visitor.request).await;
-    if let Err(error) = &result {
-        let step = json!({ "step": "logout" });
-        sign_in::note_trace(portcullis, &setup.connection, "", Some(visitor.request), error, step);
+    match &result {
+        Ok(_) => sign_in::take_back_source(portcullis, visitor.source),
+        Err(error) => {
+            let step = json!({ "step": "logout" });
+            sign_in::note_trace(portcullis, &setup.connection, "", Some(visitor.request), error, step);
+        }
     }
     result
 }

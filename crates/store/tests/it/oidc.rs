@@ -1,7 +1,7 @@
 //! What follows sign-ins around whichever protocol: used messages; and whom an OpenID provider means by a session.
 
 use portcullis_domain::id::{ConnectionId, TokenId};
-use portcullis_store::oidc_session::{Named, OidcSession};
+use portcullis_store::oidc_session::{MAX_NAMED, Named, OidcSession};
 use portcullis_store::{oidc_session, replay};
 
 use crate::database::{NOW, Seeded, on_each};
@@ -47,10 +47,35 @@ fn sessions_are_found_by_what_their_connections_provider_calls_the_person_or_the
         assert_eq!(of(Named::Subject("ada")), both);
         assert_eq!(of(Named::Session("s-2")), vec![second]);
         assert_eq!(of(Named::Subject("s-2")), vec![], "a session's name is no person's");
+        assert_eq!(of(Named::SubjectAndSession("ada", "s-1")), vec![first.clone()]);
+        assert_eq!(of(Named::SubjectAndSession("bob", "s-1")).len(), 1, "it may be the one: nobody told");
+        assert_eq!(of(Named::SubjectAndSession("bob", "s-2")).len(), 1);
+        assert_eq!(of(Named::SubjectAndSession("eve", "s-1")), vec![]);
         let late = session(mine, "eve", "", later(600));
         database.note(move |tx| oidc_session::insert(tx, &late, later(10))).unwrap();
         assert_eq!(of(Named::Subject("bob")), vec![], "swept away");
         database.note(move |tx| oidc_session::delete(tx, first.token)).unwrap();
         assert_eq!(of(Named::Session("s-1")), vec![]);
+    });
+}
+
+#[test]
+fn a_persons_one_session_is_found_behind_however_many_others_they_have() {
+    on_each(|database| {
+        let mine = fresh!(ConnectionId);
+        let session = |session: &str| OidcSession {
+            token: fresh!(TokenId),
+            connection: mine,
+            subject_hash: "ada".to_owned(),
+            session_hash: session.to_owned(),
+            expires_at: later(600),
+        };
+        let others: Vec<_> = (0..=MAX_NAMED).map(|n| session(&format!("other-{n}"))).collect();
+        let meant =
+            OidcSession { token: "tok_ffffffffffffffffffffffffffffffff".parse().unwrap(), ..session("s") };
+        let all = [others, vec![meant.clone()]].concat();
+        database.note(move |tx| all.iter().try_for_each(|one| oidc_session::insert(tx, one, NOW))).unwrap();
+        let found = database.read(move |tx| oidc_session::of(tx, mine, Named::SubjectAndSession("ada", "s")));
+        assert_eq!(found, vec![meant]);
     });
 }

@@ -224,3 +224,14 @@ async fn a_word_signed_with_a_new_key_has_the_key_set_read_again_and_a_refusal_i
     let trace = traces["items"][0].to_string();
     assert!(trace.contains("logout") && trace.contains("ours") && trace.contains("advice"), "{traces}");
 }
+
+#[tokio::test]
+async fn however_many_sessions_a_provider_ends_from_its_one_address_none_is_refused_for_its_number() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({ "client_id": "ours" })).await;
+    for number in 0..1_250 {
+        let claims = said(&world, &connection, json!({ "jti": number.to_string() }));
+        assert_eq!(told(&world, &connection, &claims).await, "ok", "{number}");
+    }
+}
