@@ -27,8 +27,9 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 26] = [
+const ON_BOTH: [&str; 27] = [
     "agents::",
+    "choosing::",
     "connections::",
     "consent::",
     "directories::",

@@ -1,9 +1,10 @@
 //! Signing in by a connection: a browser leaves for its provider and comes back as somebody.
 //!
-//! Each protocol has its own way there and back: [`oidc`], [`mod@saml`]. Here is what they share. A sign-in is tied to one
+//! Each protocol has its own way there and back: [`oidc`], [`mod@saml`]; which connection it is: [`choice`]. Here is what they share. A sign-in is tied to one
 //! browser and one connection and is good once; only when the protocol has proven somebody, [`crate::recognition`] is
 //! asked who it is. Each outcome leaves a trace; each refusal of a proven person an audit event.
 
+pub mod choice;
 pub mod oidc;
 pub mod saml;
 

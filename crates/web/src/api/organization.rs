@@ -5,6 +5,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use portcullis_domain::organization as domain;
 use portcullis_domain::permission::Permission::{OrganizationsRead, OrganizationsWrite};
+use portcullis_service::Surroundings;
 use portcullis_service::organization::{self, People};
 use portcullis_service::owner_link;
 use schemars::JsonSchema;
@@ -16,6 +17,7 @@ use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
 use crate::scope::{Known, Scope};
+use crate::sso::organization::path as sign_in_path;
 
 /// An organization.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
@@ -26,6 +28,9 @@ pub struct Organization {
     slug: String,
     /// Its name for people.
     name: String,
+    /// Where anybody of it signs in by an identity provider: the domain of their address or they themselves say by
+    /// which. Unknown as long as it has no connection.
+    sign_in_url: String,
     /// When it was made.
     created_at: At,
     /// The link by which the first owner comes in, once and only if it was asked for. Good for an hour.
@@ -33,9 +38,10 @@ pub struct Organization {
     owner_link: Option<String>,
 }
 
-impl From<domain::Organization> for Organization {
-    fn from(o: domain::Organization) -> Self {
+impl Organization {
+    fn of(o: domain::Organization, around: &Surroundings) -> Self {
         Self {
+            sign_in_url: around.url(&sign_in_path(&o.slug)),
             id: o.id.to_string(),
             slug: o.slug.to_string(),
             name: o.name,
@@ -125,7 +131,7 @@ async fn create(
             }
             None => None,
         };
-        Ok(Organization { owner_link: link, ..made.into() })
+        Ok(Organization { owner_link: link, ..Organization::of(made, &around) })
     })
     .await
 }
@@ -139,12 +145,13 @@ async fn list(
     let caller = known.caller;
     let found =
         app.portcullis().read(move |tx, _| organization::list(tx, &caller, &after, limit + 1)).await?;
-    let items = found.into_iter().map(Organization::from).collect();
+    let around = app.portcullis().around();
+    let items = found.into_iter().map(|o| Organization::of(o, around)).collect();
     Ok(Json(Page::of(items, limit, |o: &Organization| o.id.clone())))
 }
 
-async fn show(scope: Scope) -> Json<Organization> {
-    Json(scope.organization.into())
+async fn show(State(app): State<App>, scope: Scope) -> Json<Organization> {
+    Json(Organization::of(scope.organization, app.portcullis().around()))
 }
 
 async fn change(
@@ -154,14 +161,16 @@ async fn change(
 ) -> Result<Json<Organization>, Problem> {
     let cause = scope.cause();
     let found = scope.organization;
-    let Some(name) = body.value.name else { return Ok(Json(found.into())) };
+    let Some(name) = body.value.name else {
+        return Ok(Json(Organization::of(found, app.portcullis().around())));
+    };
     let renamed = app
         .portcullis()
         .write(portcullis_store::Priority::Ordinary, move |tx, moment| {
             organization::rename(tx, moment, &found, &name, cause)
         })
         .await?;
-    Ok(Json(renamed.into()))
+    Ok(Json(Organization::of(renamed, app.portcullis().around())))
 }
 
 async fn delete(

@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
 use portcullis_domain::connection::Connection;
-use portcullis_domain::text::email_key;
+use portcullis_domain::text::{Slug, email_key};
 use portcullis_service::local::{self, Choice, SignedIn};
 use portcullis_service::saml::logout;
 use portcullis_service::session::{Opened, SignOut};
@@ -25,8 +25,8 @@ use crate::{App, cookie, error};
 /// What the sign-in page is asked with.
 #[derive(Debug, Default, Deserialize)]
 pub struct Asked {
-    email: Option<String>,
-    return_to: Option<String>,
+    pub(crate) email: Option<String>,
+    pub(crate) return_to: Option<String>,
 }
 
 /// An address and a password.
@@ -64,6 +64,29 @@ fn encoded(pairs: &[(&str, &str)]) -> String {
     serde_urlencoded::to_string(pairs).unwrap_or_default()
 }
 
+/// Where a sign-in by that connection begins, for somebody with that address, which may be empty.
+pub(crate) fn login_path(connection: &Connection, email: &str, return_to: &str) -> String {
+    let mut begun_with = vec![("return_to", return_to)];
+    if !email.is_empty() {
+        begun_with.insert(0, ("login_hint", email));
+    }
+    format!("/sso/{}/{}/login?{}", connection.kind.as_str(), connection.id, encoded(&begun_with))
+}
+
+/// A button for each connection.
+pub(crate) fn leading_on(connections: &[Connection], email: &str, return_to: &str) -> Markup {
+    html! {
+        @for connection in connections {
+            p {
+                a.button href=(login_path(connection, email, return_to)) {
+                    "Continue with " (connection.name)
+                    @if connection.environment != Slug::production() { " · " (connection.environment) }
+                }
+            }
+        }
+    }
+}
+
 fn form(shown: &Shown<'_>) -> Markup {
     html! {
         @if let Some(error) = &shown.error {
@@ -71,14 +94,7 @@ fn form(shown: &Shown<'_>) -> Markup {
         }
         @if let Some(email) = shown.email {
             p.quiet { (email) " · " a href={ "/login?" (encoded(&[("return_to", shown.return_to)])) } { "another address" } }
-            @for connection in shown.connections {
-                p {
-                    a.button href={
-                        "/sso/" (connection.kind.as_str()) "/" (connection.id) "/login?"
-                        (encoded(&[("login_hint", email), ("return_to", shown.return_to)]))
-                    } { "Continue with " (connection.name) }
-                }
-            }
+            (leading_on(shown.connections, email, shown.return_to))
             form method="post" action="/login" {
                 input type="hidden" name="email" value=(email);
                 input type="hidden" name="return_to" value=(shown.return_to);
@@ -88,12 +104,19 @@ fn form(shown: &Shown<'_>) -> Markup {
                 button.second[!shown.connections.is_empty()] type="submit" { "Sign in with password" }
             }
         } @else {
-            form method="get" action="/login" {
-                input type="hidden" name="return_to" value=(shown.return_to);
-                label for="email" { "E-mail address" }
-                input #email type="email" name="email" autocomplete="username" required maxlength="254" autofocus;
-                button type="submit" { "Continue" }
-            }
+            (address_form("/login", shown.return_to))
+        }
+    }
+}
+
+/// The form that asks for an address, which the page at that path takes.
+pub(crate) fn address_form(path: &str, return_to: &str) -> Markup {
+    html! {
+        form method="get" action=(path) {
+            input type="hidden" name="return_to" value=(return_to);
+            label for="email" { "E-mail address" }
+            input #email type="email" name="email" autocomplete="username" required maxlength="254" autofocus;
+            button type="submit" { "Continue" }
         }
     }
 }

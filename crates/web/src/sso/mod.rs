@@ -1,6 +1,7 @@
 //! Sign-in by identity providers: the addresses that browsers and providers call.
 
 pub mod oidc;
+pub mod organization;
 pub mod saml;
 
 use axum::Router;
@@ -63,7 +64,7 @@ async fn form_of(request: Request, max_bytes: usize) -> Result<Bytes, &'static s
     axum::body::to_bytes(body, max_bytes).await.map_err(|_| "The form is too large.")
 }
 
-/// The routes of every protocol.
+/// The routes of an organization's own address and of every protocol.
 pub fn routes() -> Router<App> {
-    oidc::routes().merge(saml::routes())
+    organization::routes().merge(oidc::routes()).merge(saml::routes())
 }
