@@ -20,7 +20,9 @@ use portcullis_saml::response::{self, CbcEncryption, Expected, Rules, SignatureP
 use portcullis_saml::subject::SubjectSource;
 
 const NOW: i64 = 1_795_343_200;
-const ROUNDS: u32 = 200;
+const ROUNDS: u32 = 40;
+/// Of which the least counts: what else runs on a core takes its caches along.
+const BATCHES: u32 = 10;
 
 fn main() {
     let pair = KeyPair::generate(KeySize::Rsa2048).expect("a key");
@@ -136,11 +138,15 @@ fn verdict(form: &[u8], certificates: &[Certificate]) -> &'static str {
 fn measure(name: &str, index: usize, document: &str, certificates: &[Certificate]) {
     let form = posted(document);
     let verdict_of_it = verdict(&form, certificates);
-    let before = cpu_ns();
-    for _ in 0..ROUNDS {
-        let _ = verdict(&form, certificates);
-    }
-    let micros = (cpu_ns() - before) as f64 / f64::from(ROUNDS) / 1_000.0;
+    let batch = || {
+        let before = cpu_ns();
+        for _ in 0..ROUNDS {
+            let _ = verdict(&form, certificates);
+        }
+        cpu_ns() - before
+    };
+    let least = (0..BATCHES).map(|_| batch()).min().expect("a batch");
+    let micros = least as f64 / f64::from(ROUNDS) / 1_000.0;
     let per_100_kb = micros * 100_000.0 / document.len() as f64;
     let child =
         std::env::current_exe().and_then(|program| Command::new(program).arg(index.to_string()).output());
@@ -151,6 +157,8 @@ fn measure(name: &str, index: usize, document: &str, certificates: &[Certificate
 
 /// Processor time of this thread, in nanoseconds.
 fn cpu_ns() -> u64 {
+    // The kernel adds up when a thread gives way, and not when somebody reads.
+    std::thread::yield_now();
     let text = std::fs::read_to_string("/proc/thread-self/schedstat").expect("Linux");
     text.split_whitespace().next().and_then(|first| first.parse().ok()).expect("a number")
 }

@@ -17,6 +17,12 @@ pub const MAX_MESSAGE_BYTES: usize = 256 * 1_024;
 pub const MAX_FORM_BYTES: usize = 512 * 1_024;
 /// Longest query, in bytes: more than any browser sends.
 pub const MAX_QUERY_BYTES: usize = 32 * 1_024;
+/// Largest message of a query, in bytes of XML: requests and answers about the end of sessions, with a hundred indexes.
+pub const MAX_QUERY_MESSAGE_BYTES: usize = 2 * MAX_QUERY_BYTES;
+/// How many bytes of XML one byte that is compressed may become, beside [`MIN_INFLATED_BYTES`]. Messages become five.
+pub const MAX_INFLATION: usize = 16;
+/// What a message of a query may become however few bytes it is compressed to.
+pub const MIN_INFLATED_BYTES: usize = 4 * 1_024;
 /// Longest relay state that is accepted, in bytes. What we send is 80 at most (SAML Bindings §3.4.3).
 pub const MAX_RELAY_STATE_BYTES: usize = 1_024;
 
@@ -109,7 +115,7 @@ impl FormMessage {
         let raw = RawMessage::find(text)?;
         let encoded = percent_decoded(raw.message).ok_or(raw.undecodable("percent-encoded"))?;
         // No inflating here: a form is never compressed, and a small one must not become a large one.
-        let xml = parse_base64(&encoded).ok_or(raw.undecodable("base64"))?;
+        let xml = parse_base64(encoded).ok_or(raw.undecodable("base64"))?;
         if xml.len() > MAX_MESSAGE_BYTES {
             return Err(BindingError::TooLarge { max_bytes: MAX_MESSAGE_BYTES });
         }
@@ -154,7 +160,7 @@ impl QueryMessage {
         }
         let raw = RawMessage::find(query)?;
         let encoded = percent_decoded(raw.message).ok_or(raw.undecodable("percent-encoded"))?;
-        let deflated = parse_base64(&encoded).ok_or(raw.undecodable("base64"))?;
+        let deflated = parse_base64(encoded).ok_or(raw.undecodable("base64"))?;
         let xml = inflate(&deflated, &raw)?;
         let signature = DetachedSignature::find(query, &raw)?;
         Ok(Self { kind: raw.kind, xml, relay_state: raw.relay_state()?, signature })
@@ -199,9 +205,8 @@ impl DetachedSignature {
         let undecodable = |name, encoding| BindingError::Undecodable { name, encoding };
         let missing = undecodable("SigAlg", "a signature algorithm");
         let algorithm = parameter(query, "SigAlg")?.ok_or(missing.clone())?;
-        let value = percent_decoded(value)
-            .and_then(|value| parse_base64(&value))
-            .ok_or(undecodable("Signature", "base64"))?;
+        let value =
+            percent_decoded(value).and_then(parse_base64).ok_or(undecodable("Signature", "base64"))?;
         let relay_state = raw.relay_state.map_or_else(String::new, |text| format!("&RelayState={text}"));
         let signed = format!("{}={}{relay_state}&SigAlg={algorithm}", raw.name, raw.message);
         Ok(Some(Self {
@@ -261,14 +266,15 @@ fn parameter<'a>(text: &'a str, name: &'static str) -> Result<Option<&'a str>, B
     if values.next().is_some() { Err(BindingError::Repeated { name }) } else { Ok(value) }
 }
 
-/// Raw DEFLATE (RFC 1951), no further than the bound.
+/// Raw DEFLATE (RFC 1951), no further than the bound: what is small on its way may not become large here.
 fn inflate(deflated: &[u8], raw: &RawMessage<'_>) -> Result<Vec<u8>, BindingError> {
+    let max_bytes =
+        MAX_QUERY_MESSAGE_BYTES.min(MIN_INFLATED_BYTES + deflated.len().saturating_mul(MAX_INFLATION));
     let mut xml = Vec::new();
-    let limit = MAX_MESSAGE_BYTES as u64 + 1;
-    let read = DeflateDecoder::new(deflated).take(limit).read_to_end(&mut xml);
+    let read = DeflateDecoder::new(deflated).take(max_bytes as u64 + 1).read_to_end(&mut xml);
     read.map_err(|_| raw.undecodable("deflated"))?;
-    if xml.len() > MAX_MESSAGE_BYTES {
-        return Err(BindingError::TooLarge { max_bytes: MAX_MESSAGE_BYTES });
+    if xml.len() > max_bytes {
+        return Err(BindingError::TooLarge { max_bytes });
     }
     Ok(xml)
 }

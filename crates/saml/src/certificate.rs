@@ -111,7 +111,7 @@ impl Certificate {
             Some((_, rest)) => rest.split_once(END).ok_or(CertificateError::Malformed)?.0,
             None => text,
         };
-        Self::from_der(&parse_base64(base64).ok_or(CertificateError::Malformed)?)
+        Self::from_der(&parse_base64(base64.to_owned()).ok_or(CertificateError::Malformed)?)
     }
 
     /// The DER.

@@ -6,7 +6,9 @@
 use thiserror::Error;
 use uppsala::{Document, Element, NodeId, NodeKind, Parser};
 
+use crate::binding::MAX_MESSAGE_BYTES;
 use crate::encoding::shown;
+use crate::metadata::MAX_METADATA_BYTES;
 use crate::refusal::BrokenRule;
 
 /// Deepest nesting of elements.
@@ -14,10 +16,21 @@ pub const MAX_DEPTH: u32 = 64;
 /// Most characters `<` of a message, which bounds elements, comments and text nodes before anything is built: twice
 /// [`crate::attribute::MAX_VALUES`] and what stands around them.
 pub const MAX_MARKUP: usize = 5_000;
+/// Most elements and comments of a message beside attributes, their values and indexes of sessions: a response whose
+/// two signatures bring chains of certificates has some seventy. A node of the tree weighs more than its tag.
+pub const MAX_FRAME: usize = 256;
+/// Most bytes of a tag and the text behind it, before references are resolved: each byte that may be read
+/// ([`crate::shape::MAX_TEXT_BYTES`]) can be written as a reference of eight. Ciphertext is as long as it is.
+pub const MAX_RAW_TEXT_BYTES: usize = 8 * crate::shape::MAX_TEXT_BYTES;
 /// Most attributes of one element, namespace declarations among them: the parser compares each with each.
 pub const MAX_ATTRIBUTES_OF_ELEMENT: usize = 24;
-/// Most attributes of a whole message: Okta writes two namespaces and a type at each value.
+/// Most attributes of a whole message, whatever its length.
 pub const MAX_ATTRIBUTES_OF_MESSAGE: usize = 8_000;
+/// Most attributes of a message beside one for each [`BYTES_OF_ATTRIBUTE`] bytes of it.
+pub const MAX_SHORT_ATTRIBUTES: usize = 256;
+/// Bytes of a message for which one more attribute may stand in it. Okta writes two namespaces and a type at each value,
+/// which take forty bytes each.
+pub const BYTES_OF_ATTRIBUTE: usize = 32;
 
 /// Why bytes are no tree that this room reads.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -87,22 +100,51 @@ impl DocumentError {
     }
 }
 
+/// What a document may hold, counted before a tree is built of it.
+pub(crate) struct Bounds {
+    /// Most bytes.
+    max_bytes: usize,
+    /// Most elements and comments beside those that may stand often.
+    max_frame: usize,
+    /// Local names of elements that may stand often.
+    often: &'static [&'static [u8]],
+    /// Most bytes of a tag and the text behind it.
+    max_text_bytes: usize,
+    /// The local name of elements whose text may be longer.
+    long: &'static [u8],
+}
+
+/// A message and what is encrypted in it.
+pub(crate) const MESSAGE: Bounds = Bounds {
+    max_bytes: MAX_MESSAGE_BYTES,
+    max_frame: MAX_FRAME,
+    often: &[b"Attribute", b"AttributeValue", b"SessionIndex"],
+    max_text_bytes: MAX_RAW_TEXT_BYTES,
+    long: b"CipherValue",
+};
+
+/// Metadata, which an administrator names: no stranger sends any. Pictures stand in it as texts.
+pub(crate) const METADATA: Bounds = Bounds {
+    max_bytes: MAX_METADATA_BYTES,
+    max_frame: MAX_MARKUP,
+    often: &[],
+    max_text_bytes: MAX_METADATA_BYTES,
+    long: &[],
+};
+
 /// A message as one tree.
 pub(crate) struct Tree<'a> {
     document: Document<'a>,
 }
 
 impl<'a> Tree<'a> {
-    /// Parses at most `max_bytes`, and looks over every node once.
-    pub(crate) fn parse(bytes: &'a [u8], max_bytes: usize) -> Result<Self, DocumentError> {
-        if bytes.len() > max_bytes {
-            return Err(DocumentError::TooLarge { what: "bytes", max: max_bytes });
+    /// Parses what is within its bounds, and looks over every node once.
+    pub(crate) fn parse(bytes: &'a [u8], bounds: &Bounds) -> Result<Self, DocumentError> {
+        if bytes.len() > bounds.max_bytes {
+            return Err(DocumentError::TooLarge { what: "bytes", max: bounds.max_bytes });
         }
+        require_little_markup(bytes, bounds)?;
         let text = std::str::from_utf8(bytes).map_err(|_| DocumentError::NotUtf8)?;
-        require_little_markup(bytes)?;
-        if text.contains("<!DOCTYPE") {
-            return Err(DocumentError::DocumentType);
-        }
         let document = Parser::new()
             .with_forbid_dtd(true)
             .with_max_depth(MAX_DEPTH)
@@ -146,24 +188,82 @@ impl<'a> Tree<'a> {
 
 /// Counts before anything is built, so that a small message cannot make a large tree. What looks like an attribute in a
 /// text is counted too; no text of SAML has so many.
-fn require_little_markup(bytes: &[u8]) -> Result<(), DocumentError> {
+///
+/// Names are looked at to refuse only: an element counts as one that may stand often by its local name, whatever its
+/// prefix means, and the tree is checked as if nothing had been looked at before.
+fn require_little_markup(bytes: &[u8], bounds: &Bounds) -> Result<(), DocumentError> {
     let too_large = |what, max| Err(DocumentError::TooLarge { what, max });
-    let (mut tags, mut attributes) = (0, 0);
-    for tag in bytes.split(|&byte| byte == b'<') {
+    let max_attributes =
+        MAX_ATTRIBUTES_OF_MESSAGE.min(MAX_SHORT_ATTRIBUTES + bytes.len() / BYTES_OF_ATTRIBUTE);
+    let (mut tags, mut frame, mut attributes, mut depth) = (0, 0, 0, 0_u32);
+    let mut pieces = bytes.split(|&byte| byte == b'<');
+    let before = pieces.next().unwrap_or_default();
+    if before.len() > bounds.max_text_bytes {
+        return too_large("bytes before its first tag", bounds.max_text_bytes);
+    }
+    for tag in pieces {
         let of_tag = attributes_in(tag);
         tags += 1;
         attributes += of_tag;
+        if tag.starts_with(b"!DOCTYPE") {
+            return Err(DocumentError::DocumentType);
+        }
+        match Markup::of(tag) {
+            Markup::Closes => depth = depth.saturating_sub(1),
+            Markup::Opens => depth += 1,
+            Markup::Stands => {}
+        }
+        if depth > MAX_DEPTH {
+            return too_large("levels", MAX_DEPTH as usize);
+        }
+        let name = local_name(tag);
+        if !tag.starts_with(b"/") && !bounds.often.contains(&name) {
+            frame += 1;
+        }
+        if tag.len() > bounds.max_text_bytes && name != bounds.long {
+            return too_large("bytes of one text", bounds.max_text_bytes);
+        }
+        if frame > bounds.max_frame {
+            return too_large("elements beside attributes", bounds.max_frame);
+        }
         if tags > MAX_MARKUP {
             return too_large("tags", MAX_MARKUP);
         }
         if of_tag > MAX_ATTRIBUTES_OF_ELEMENT {
             return too_large("attributes of one element", MAX_ATTRIBUTES_OF_ELEMENT);
         }
-        if attributes > MAX_ATTRIBUTES_OF_MESSAGE {
-            return too_large("attributes", MAX_ATTRIBUTES_OF_MESSAGE);
+        if attributes > max_attributes {
+            return too_large("attributes", max_attributes);
         }
     }
     Ok(())
+}
+
+/// What a tag does to the depth. Whoever writes `/>` into a value has it counted too low and meets the parser's own
+/// bound; counted too high are tags within comments, which no provider sends.
+enum Markup {
+    Opens,
+    Closes,
+    Stands,
+}
+
+impl Markup {
+    fn of(tag: &[u8]) -> Self {
+        match tag.first() {
+            Some(b'/') => Self::Closes,
+            // A name of XML begins with a letter; the parser says what else it may be.
+            Some(&first) if !first.is_ascii_alphabetic() && first != b'_' && first < 0x80 => Self::Stands,
+            _ if tag.windows(2).any(|two| two == b"/>") => Self::Stands,
+            _ => Self::Opens,
+        }
+    }
+}
+
+/// What stands between a tag's prefix and whatever follows its name.
+fn local_name(tag: &[u8]) -> &[u8] {
+    let ends = |&byte: &u8| byte.is_ascii_whitespace() || matches!(byte, b'>' | b'/');
+    let name = tag.split(ends).next().unwrap_or_default();
+    name.rsplit(|&byte| byte == b':').next().unwrap_or_default()
 }
 
 /// How many `=` stand before a quote, with or without white space between.
@@ -299,15 +399,21 @@ impl<'t> Node<'t> {
 
     /// All of its text, if text is all that it holds.
     pub(crate) fn text(self) -> Result<String, NotText> {
-        let mut whole = String::new();
-        for id in self.document.children_iter(self.id) {
-            match self.document.node_kind(id) {
-                Some(NodeKind::Text(text)) => whole.push_str(text),
-                Some(NodeKind::Element(_)) => return Err(NotText::Element),
-                _ => return Err(NotText::Comment),
-            }
-        }
-        Ok(whole)
+        self.texts().collect()
+    }
+
+    /// How many bytes of text it holds, if text is all that it holds.
+    pub(crate) fn text_bytes(self) -> Result<usize, NotText> {
+        self.texts().map(|text| text.map(str::len)).sum()
+    }
+
+    fn texts(self) -> impl Iterator<Item = Result<&'t str, NotText>> {
+        let document = self.document;
+        document.children_iter(self.id).map(|id| match document.node_kind(id) {
+            Some(NodeKind::Text(text)) => Ok(text.as_ref()),
+            Some(NodeKind::Element(_)) => Err(NotText::Element),
+            _ => Err(NotText::Comment),
+        })
     }
 
     /// The namespaces in scope, innermost first: a prefix that stands twice means its first.

@@ -10,15 +10,12 @@ use flate2::write::DeflateEncoder;
 
 use crate::algorithm::{DigestAlgorithm, SignatureAlgorithm};
 use crate::binding::{Binding, MessageKind, Outgoing};
-use crate::document::Tree;
+use crate::document::{MESSAGE, Tree};
 use crate::encoding::{base64, is_writable, percent_encoded, xml};
 use crate::key::OwnKey;
 use crate::names as n;
 use crate::request::RequestError;
 use crate::signature::canonical;
-
-/// Largest message of ours, in bytes: metadata with a dozen certificates stays below it.
-const MAX_DRAFT_BYTES: usize = 256 * 1_024;
 
 /// A message of ours before it is signed: what stands before the signature and behind it.
 pub(crate) struct Draft {
@@ -137,7 +134,7 @@ pub(crate) fn text(name: &'static str, value: &str) -> Result<String, RequestErr
 
 fn octets_of(document: &str) -> Result<Vec<u8>, RequestError> {
     let unwritable = RequestError::Unwritable { name: "message" };
-    let tree = Tree::parse(document.as_bytes(), MAX_DRAFT_BYTES).map_err(|_| unwritable.clone())?;
+    let tree = Tree::parse(document.as_bytes(), &MESSAGE).map_err(|_| unwritable.clone())?;
     let root = tree.root().ok_or_else(|| unwritable.clone())?;
     canonical(root, None, &[]).map_err(|_| unwritable)
 }

@@ -4,7 +4,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::document::is_xml_space;
 
@@ -19,10 +19,11 @@ pub(crate) fn base64(bytes: impl AsRef<[u8]>) -> String {
 }
 
 /// Decodes base64 with padding; white space of XML is passed over, anything else is refused, stray bits too.
-pub(crate) fn parse_base64(text: &str) -> Option<Vec<u8>> {
-    if text.contains(is_xml_space) {
-        let dense: String = text.chars().filter(|&c| !is_xml_space(c)).collect();
-        return STANDARD.decode(dense).ok();
+///
+/// Takes the text itself, so that no third copy of a large message stands beside it and what it means.
+pub(crate) fn parse_base64(mut text: String) -> Option<Vec<u8>> {
+    if text.bytes().any(|byte| is_xml_space(byte.into())) {
+        text.retain(|c| !is_xml_space(c));
     }
     STANDARD.decode(text).ok()
 }
@@ -33,8 +34,33 @@ pub(crate) fn percent_encoded(text: &str) -> String {
 }
 
 /// What a query or a form means by `text`, but for `+`: in base64 it is one, and elsewhere the caller says.
+///
+/// Into a buffer of all that it can need: one that grows stands twice while it moves.
 pub(crate) fn percent_decoded(text: &str) -> Option<String> {
-    percent_decode_str(text).decode_utf8().ok().map(std::borrow::Cow::into_owned)
+    let mut octets = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    loop {
+        rest = match rest {
+            [b'%', high, low, behind @ ..] if high.is_ascii_hexdigit() && low.is_ascii_hexdigit() => {
+                octets.push(digit(*high) << 4 | digit(*low));
+                behind
+            }
+            // A sign that escapes nothing is itself, as browsers read it.
+            [byte, behind @ ..] => {
+                octets.push(*byte);
+                behind
+            }
+            [] => return String::from_utf8(octets).ok(),
+        };
+    }
+}
+
+fn digit(of: u8) -> u8 {
+    match of {
+        b'0'..=b'9' => of - b'0',
+        b'a'..=b'f' => of - b'a' + 10,
+        _ => of - b'A' + 10,
+    }
 }
 
 /// Text as it stands between tags and in attribute values with `"`, in canonical form (Canonical XML 1.0 §2.3).

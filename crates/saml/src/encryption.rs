@@ -150,9 +150,7 @@ fn wrapped_keys(encrypted: Node<'_>, data: Node<'_>) -> Result<Vec<Wrapped>, Dec
         match transport(method) {
             Ok(algorithm) => {
                 let label = match method.child(n::OAEP_PARAMS).map(|params| params.text()) {
-                    Some(text) => {
-                        Some(text.ok().and_then(|t| parse_base64(&t)).ok_or(DecryptionError::Failed)?)
-                    }
+                    Some(text) => Some(text.ok().and_then(parse_base64).ok_or(DecryptionError::Failed)?),
                     None => None,
                 };
                 let octets = cipher_value(key).ok_or(DecryptionError::Failed)?;
@@ -202,7 +200,7 @@ fn transport(method: Node<'_>) -> Result<&'static OaepAlgorithm, DecryptionError
 
 fn cipher_value(node: Node<'_>) -> Option<Vec<u8>> {
     let text = node.child(n::CIPHER_DATA)?.child(n::CIPHER_VALUE)?.text().ok()?;
-    parse_base64(&text)
+    parse_base64(text)
 }
 
 /// A content algorithm.

@@ -6,9 +6,9 @@
 use thiserror::Error;
 
 use crate::algorithm::SignatureAlgorithm;
-use crate::binding::{Binding, DetachedSignature, Incoming, MAX_MESSAGE_BYTES, MessageKind, Outgoing};
+use crate::binding::{Binding, DetachedSignature, Incoming, MessageKind, Outgoing};
 use crate::certificate::Certificate;
-use crate::document::{Node, Tree};
+use crate::document::{MESSAGE, Node, Tree};
 use crate::draft::{Draft, Way, attribute, text};
 use crate::encoding::shown;
 use crate::key::OwnKey;
@@ -192,7 +192,7 @@ impl LogoutRequest {
 /// [`Refusal`].
 pub fn verify_request(incoming: Incoming<'_>, rules: &LogoutRules<'_>) -> Result<LogoutRequest, Refusal> {
     let message = Message::of(incoming, MessageKind::Request)?;
-    let tree = Tree::parse(message.xml, MAX_MESSAGE_BYTES)?;
+    let tree = Tree::parse(message.xml, &MESSAGE)?;
     let node = message.verify(&tree, &LOGOUT_REQUEST_SHAPE, rules)?;
     let name_id = node.child(n::NAME_ID).map(NameId::read).transpose()?;
     Ok(LogoutRequest {
@@ -224,7 +224,7 @@ pub fn verify_response(
     rules: &LogoutRules<'_>,
 ) -> Result<LogoutOutcome, Refusal> {
     let message = Message::of(incoming, MessageKind::Response)?;
-    let tree = Tree::parse(message.xml, MAX_MESSAGE_BYTES)?;
+    let tree = Tree::parse(message.xml, &MESSAGE)?;
     let node = message.verify(&tree, &LOGOUT_RESPONSE_SHAPE, rules)?;
     let received = node.attribute("InResponseTo");
     if received != Some(expected) || expected.is_empty() {

@@ -8,7 +8,7 @@ use url::{Host, Url};
 
 use crate::binding::Binding;
 use crate::certificate::{Certificate, CertificateError};
-use crate::document::{DocumentError, Node, Tree, is_xml_space};
+use crate::document::{DocumentError, METADATA, Node, Tree, is_xml_space};
 use crate::encoding::shown;
 use crate::names as n;
 use crate::refusal::BrokenRule;
@@ -229,7 +229,7 @@ fn preferred(endpoints: &[Endpoint]) -> Option<&Endpoint> {
 /// # Errors
 /// [`MetadataError`].
 pub fn parse_idp(bytes: &[u8], trust: MetadataTrust<'_>, now_s: i64) -> Result<IdpMetadata, MetadataError> {
-    let tree = Tree::parse(without_byte_order_mark(bytes), MAX_METADATA_BYTES)?;
+    let tree = Tree::parse(without_byte_order_mark(bytes), &METADATA)?;
     let root = tree.root().ok_or(MetadataError::NoIdentityProvider)?;
     let is_signed_by_pinned = match trust {
         MetadataTrust::Channel => false,

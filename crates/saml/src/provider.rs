@@ -3,8 +3,8 @@
 //! Here beside the verifying code because both canonicalise alike. What it writes is the stand-in's business; nothing
 //! of the service provider's side calls this.
 
-use crate::binding::{Binding, MAX_MESSAGE_BYTES, MessageKind, Outgoing};
-use crate::document::Tree;
+use crate::binding::{Binding, MessageKind, Outgoing};
+use crate::document::{MESSAGE, Tree};
 use crate::draft::{Draft, Way, signature};
 use crate::key::OwnKey;
 use crate::names as n;
@@ -18,7 +18,7 @@ use crate::signature::canonical;
 /// [`RequestError`].
 pub fn sign(xml: &str, id: &str, key: &OwnKey) -> Result<String, RequestError> {
     let unwritable = || RequestError::Unwritable { name: "message" };
-    let tree = Tree::parse(xml.as_bytes(), MAX_MESSAGE_BYTES).map_err(|_| unwritable())?;
+    let tree = Tree::parse(xml.as_bytes(), &MESSAGE).map_err(|_| unwritable())?;
     let element = tree.root().and_then(|root| root.with_id(id)).ok_or_else(unwritable)?;
     let octets = canonical(element, None, &[]).map_err(|_| unwritable())?;
     let first = element.children().next().ok_or_else(unwritable)?;

@@ -4,9 +4,9 @@
 //! meaning, and everything that is read is read from the verified node (SAML Core §5, SAML Profiles §4.1.4).
 
 use crate::attribute::Attributes;
-use crate::binding::{FormMessage, MAX_MESSAGE_BYTES, MessageKind};
+use crate::binding::{FormMessage, MessageKind};
 use crate::certificate::Certificate;
-use crate::document::{Node, Tree};
+use crate::document::{MESSAGE, Node, Tree};
 use crate::encoding::shown;
 use crate::encryption::{self, Cbc, DecryptionError, Plaintext};
 use crate::key::OwnKey;
@@ -220,7 +220,7 @@ pub fn verify(message: &FormMessage, rules: &Rules<'_>) -> Result<Identity, Refu
     if message.kind() != MessageKind::Response {
         return Err(ResponseError::NotAResponse.into());
     }
-    let tree = Tree::parse(message.xml(), MAX_MESSAGE_BYTES)?;
+    let tree = Tree::parse(message.xml(), &MESSAGE)?;
     let unverified = Unverified::require(&tree)?;
     unverified.require_envelope(rules)?;
     let response = signature::verify(unverified.response, rules.trust())?;
@@ -237,8 +237,7 @@ pub fn verify(message: &FormMessage, rules: &Rules<'_>) -> Result<Identity, Refu
                 _ => Cbc::Refused,
             };
             let plaintext = encryption::decrypt(node, rules.decryption_keys, cbc)?;
-            let inner =
-                Tree::parse(&plaintext.document, MAX_MESSAGE_BYTES).map_err(|_| DecryptionError::Failed)?;
+            let inner = Tree::parse(&plaintext.document, &MESSAGE).map_err(|_| DecryptionError::Failed)?;
             let node = require_decrypted(&inner)?;
             let own = signature::verify(node, rules.trust())?;
             let Plaintext { octets, used_cbc, .. } = &plaintext;

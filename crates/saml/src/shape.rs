@@ -375,8 +375,8 @@ fn unexpected_attribute(node: Node<'_>, attribute: &str) -> ShapeError {
 
 fn require_text(node: Node<'_>, max_bytes: usize) -> Result<(), ShapeError> {
     let element = || shown(node.local());
-    match node.text() {
-        Ok(text) if text.len() > max_bytes => Err(ShapeError::TextTooLong { element: element() }),
+    match node.text_bytes() {
+        Ok(bytes) if bytes > max_bytes => Err(ShapeError::TextTooLong { element: element() }),
         Ok(_) => Ok(()),
         Err(NotText::Comment) => Err(ShapeError::CommentInText { element: element() }),
         Err(NotText::Element) => match node.children().next() {

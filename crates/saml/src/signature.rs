@@ -337,7 +337,7 @@ fn algorithm_of(method: Option<Node<'_>>) -> &str {
 fn base64_of(node: Node<'_>, element: &'static str) -> Result<Vec<u8>, SignatureError> {
     let not_base64 = SignatureError::NotBase64 { element };
     let text = node.text().map_err(|_| not_base64.clone())?;
-    parse_base64(&text).filter(|bytes| !bytes.is_empty()).ok_or(not_base64)
+    parse_base64(text).filter(|bytes| !bytes.is_empty()).ok_or(not_base64)
 }
 
 /// The canonical octets of `element` without `left_out`. Never empty: an error is no empty text.

@@ -7,7 +7,9 @@ use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
-use portcullis_saml::binding::{BindingError, FormMessage, MAX_MESSAGE_BYTES, MessageKind, QueryMessage};
+use portcullis_saml::binding::{
+    BindingError, FormMessage, MAX_QUERY_MESSAGE_BYTES, MIN_INFLATED_BYTES, MessageKind, QueryMessage,
+};
 
 fn encoded(text: &str) -> String {
     utf8_percent_encode(text, NON_ALPHANUMERIC).to_string()
@@ -66,8 +68,23 @@ fn s24_a_relay_state_is_an_opaque_value_of_bounded_length() {
 #[test]
 fn s31_a_message_that_would_grow_beyond_its_bound_is_refused() {
     let query = |bytes: &[u8]| QueryMessage::parse(&format!("SAMLRequest={}", deflated(bytes)));
-    assert_eq!(code(query(&vec![b' '; MAX_MESSAGE_BYTES])), "accepted");
-    assert_eq!(code(query(&vec![b' '; MAX_MESSAGE_BYTES + 1])), "message_too_large");
+    assert_eq!(code(query(&vec![b' '; MIN_INFLATED_BYTES])), "accepted");
+    assert_eq!(
+        code(query(&vec![b' '; 2 * MIN_INFLATED_BYTES])),
+        "message_too_large",
+        "grown a hundred times"
+    );
+    // Digits that hardly compress: the ratio is a message's own, so the size decides.
+    let digits = |bytes: usize| -> Vec<u8> {
+        let mut state = 7_u32;
+        let next = || {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            b'0' + (state >> 24) as u8 % 4
+        };
+        std::iter::repeat_with(next).take(bytes).collect()
+    };
+    assert_eq!(code(query(&digits(MAX_QUERY_MESSAGE_BYTES))), "accepted");
+    assert_eq!(code(query(&digits(MAX_QUERY_MESSAGE_BYTES + 1))), "message_too_large");
     let bomb = deflated(&vec![b' '; 20_000_000]);
     assert!(bomb.len() < 32 * 1_024, "{}", bomb.len());
     assert_eq!(code(QueryMessage::parse(&format!("SAMLRequest={bomb}"))), "message_too_large");
