@@ -80,9 +80,9 @@ fn may_take(
     if people > NEVER_BELOW {
         let mut governed = taken.governed;
         if !taken.governed_is_known {
-            // Once an hour at most, so that no ending counts the organization. Those who were taken belonged to it.
+            // Once an hour at most, so that no ending counts the organization. Those who are gone belonged to it.
             let present = directory::count_governed(tx, of.organization, of.id)?;
-            governed = governed.max(present.saturating_add(taken.people));
+            governed = governed.max(present.saturating_add(brake::count_gone(tx, of.id, now)?));
             brake::know_governed(tx, of.id, governed, now)?;
         }
         if people > brake.limit(governed) {

@@ -24,6 +24,12 @@ const COUNTED: Statement = Statement::read(
     "brake.counted",
     "SELECT membership FROM brake_counted WHERE directory = $1 AND counted_at > $2 AND membership IN_LIST($3)",
 );
+const GONE: Statement = Statement::read(
+    "brake.gone",
+    "SELECT COUNT(*) FROM brake_counted c JOIN memberships m ON m.id = c.membership \
+     WHERE c.directory = $1 AND c.counted_at > $2 \
+     AND (m.state = 'deprovisioned' OR m.governed_by IS NULL OR m.governed_by <> $1)",
+);
 const COUNT: Statement = Statement::note(
     "brake.count",
     "INSERT INTO brake_counted (directory, membership, counted_at) \
@@ -45,7 +51,7 @@ const FORGET_COUNTED: Statement = Statement::note(
 );
 
 pub(crate) const ALL: &[&Statement] =
-    &[&TAKEN, &COUNTED, &COUNT, &COUNT_HOUR, &FORGET_HOURS, &FORGET_COUNTED];
+    &[&TAKEN, &COUNTED, &GONE, &COUNT, &COUNT_HOUR, &FORGET_HOURS, &FORGET_COUNTED];
 
 /// The hour of a moment, counted from 1970.
 fn hour(at: Timestamp) -> i64 {
@@ -126,6 +132,14 @@ pub fn uncounted(
         fresh.extend(some.iter().filter(|id| !counted.contains(id)).copied());
     }
     Ok(fresh)
+}
+
+/// How many of those who were counted within the window the directory governs no longer.
+///
+/// # Errors
+/// As [`taken`].
+pub fn count_gone(tx: &mut Tx<'_>, directory: DirectoryId, now: Timestamp) -> Result<i64, StoreError> {
+    tx.row(&GONE, params![directory, since(now)])?.map_or(Ok(0), |row| row.int(0))
 }
 
 /// Counts these people, none of whom was counted within the window.

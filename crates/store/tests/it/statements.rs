@@ -67,6 +67,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("mapping.sources_of_role", "asked once, when a role changes"),
     ("hold.forget", "it is about all of them"),
     ("brake.forget_counted", "as many as ended within a day"),
+    ("brake.gone", "as many as ended within a day, once an hour"),
     ("hold.forget_matches", "it is about all of them"),
     ("hold.forget_people", "it is about all of them"),
     ("membership.go_with_directory", "it is about everybody whom the directory tells of"),
