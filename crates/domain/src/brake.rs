@@ -18,6 +18,31 @@ pub const WINDOW_H: i64 = 24;
 /// Seconds of an hour, the step in which the window moves.
 pub const HOUR_S: i64 = 3_600;
 
+/// What becomes of a statement above the limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Above {
+    /// It is taken: whoever is named is refused at once, and what cannot be undone is held.
+    #[default]
+    Hold,
+    /// It is not taken: the provider is told to try again later, and nothing of it takes effect.
+    Refuse,
+}
+
+impl Above {
+    /// Every way.
+    pub const ALL: [Self; 2] = [Self::Hold, Self::Refuse];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Hold => "hold",
+            Self::Refuse => "refuse",
+        }
+    }
+}
+
 /// A directory's limits. Where both are said, the lower one holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Brake {
@@ -25,16 +50,19 @@ pub struct Brake {
     pub max_people: Option<i64>,
     /// A share of the people whom the directory governs, in percent.
     pub max_percent: Option<i64>,
+    /// What becomes of a statement above them.
+    #[serde(default)]
+    pub above: Above,
 }
 
 impl Default for Brake {
     fn default() -> Self {
-        Self { max_people: None, max_percent: Some(DEFAULT_MAX_PERCENT) }
+        Self { max_people: None, max_percent: Some(DEFAULT_MAX_PERCENT), above: Above::Hold }
     }
 }
 
 impl Brake {
-    /// Limits that can be meant.
+    /// Limits that can be meant. What is above them is held.
     ///
     /// # Errors
     /// [`Refusal::InvalidBrake`] where a number is out of range, or none is said.
@@ -43,10 +71,16 @@ impl Brake {
         let percent = max_percent.is_none_or(|n| (0..=100).contains(&n));
         let said = max_people.is_some() || max_percent.is_some();
         if people && percent && said {
-            Ok(Self { max_people, max_percent })
+            Ok(Self { max_people, max_percent, above: Above::Hold })
         } else {
             Err(Refusal::InvalidBrake)
         }
+    }
+
+    /// The same limits, above which that becomes of a statement.
+    #[must_use]
+    pub const fn with_above(self, above: Above) -> Self {
+        Self { above, ..self }
     }
 
     /// How many people of `governed` may be ended within the window.

@@ -373,6 +373,12 @@ fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
             "people are held by a directory's brake, and nobody has decided",
             "read `GET …/holds`, then release or refuse each",
         ),
+        (
+            Code::AboveBrake,
+            found.above_brake,
+            "calls of the last day were refused by a directory's brake; the provider goes on trying",
+            "read `GET …/traces?outcome=above_brake`; if it is meant, raise the brake or switch it off for a day",
+        ),
     ];
     for (code, count, what, remedy) in people {
         if count > 0 {

@@ -146,8 +146,12 @@ fn change(
     };
     let mut changes: Vec<Change> = vec![set.into()];
     let begun = unmapped_at.filter(|_| membership.unmapped_at.is_none());
-    if let Some(since) = begun.filter(|_| !brake::is_by_directory(membership, rules_number, &cause)) {
-        changes.push(HoldChange::Spare(membership.id, since).into());
+    match begun {
+        Some(since) if !brake::is_by_directory(membership, rules_number, &cause) => {
+            changes.push(HoldChange::Spare(membership.id, since).into());
+        }
+        Some(_) => brake::refuse_suspension(tx, moment, membership, &cause)?,
+        None => {}
     }
     apply(tx, &plan.then_all(event, changes), moment.now, &mut moment.random)?;
     Ok(Settled::Changed)

@@ -2,13 +2,14 @@
 //!
 //! Below the limit everything is carried out. Above it whoever a directory names is suspended before the answer and only
 //! the end is held; what nobody stated is held whole. Nothing here undoes anything: a hold is one more fact, and
-//! [`crate::access`] decides by it as by any other.
+//! [`crate::access`] decides by it as by any other. A directory may be told to refuse instead: then nothing that a call
+//! says is taken. Where nobody waits for an answer any more, it is held all the same.
 
 use std::collections::BTreeSet;
 
 use portcullis_domain::access::{EndedBecause, Resolved};
 use portcullis_domain::audit::{Action, EventDraft, Target};
-use portcullis_domain::brake::{Brake, NEVER_BELOW};
+use portcullis_domain::brake::{Above, Brake, NEVER_BELOW};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{Change, HoldChange, MembershipChange};
 use portcullis_domain::directory::Directory;
@@ -22,6 +23,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::{Tx, apply, brake, directory, directory_user, hold, membership};
 use serde_json::json;
 
+use crate::error::DirectoryRefusal;
 use crate::provisioning::Speaker;
 use crate::{Moment, ServiceError};
 
@@ -115,6 +117,7 @@ pub(crate) fn hold_end(
     if may_take(tx, moment, (&of, brake), &[membership.id])? {
         return Ok(false);
     }
+    must_not_be_told(of.id, brake, &cause)?;
     let plan = Plan::because(membership.organization, cause);
     let (plan, into) = match hold::open_of(tx, of.id, HoldKind::Endings)? {
         Some(open) => (plan, open),
@@ -140,6 +143,60 @@ pub(crate) fn hold_end(
     ];
     apply(tx, &plan.then_all(event, changes), moment.now, &mut moment.random)?;
     Ok(true)
+}
+
+/// Refuses what is above the limit where the directory that says it is to be told so.
+fn must_not_be_told(of: DirectoryId, brake: Brake, cause: &Cause) -> Result<(), ServiceError> {
+    if brake.above == Above::Refuse && cause.actor == Actor::Directory(of) {
+        return Err(DirectoryRefusal::AboveBrake.into());
+    }
+    Ok(())
+}
+
+/// Somebody lost what let them be here, and is to be suspended now: refused above the limit, if the directory is to be
+/// told so. Otherwise it is their end that counts.
+///
+/// # Errors
+/// [`DirectoryRefusal::AboveBrake`].
+pub(crate) fn refuse_suspension(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    membership: &Membership,
+    cause: &Cause,
+) -> Result<(), ServiceError> {
+    let Actor::Directory(id) = cause.actor else { return Ok(()) };
+    if membership.governed_by != Some(id) {
+        return Ok(());
+    }
+    let Some(of) = directory::find(tx, membership.organization, id)? else { return Ok(()) };
+    match of.brake.filter(|brake| brake.above == Above::Refuse) {
+        Some(brake) if !may_take(tx, moment, (&of, brake), &[membership.id])? => {
+            must_not_be_told(of.id, brake, cause)
+        }
+        _ => Ok(()),
+    }
+}
+
+/// More people are named in one call than it carries out itself: refused above the limit, if the directory is to be
+/// told so, while somebody waits for the answer. Whoever a mapped group lets go counts, as if a list had left them out.
+///
+/// # Errors
+/// [`DirectoryRefusal::AboveBrake`].
+pub(crate) fn refuse_many(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    speaker: Speaker,
+    users: &[DirectoryUserId],
+) -> Result<(), ServiceError> {
+    let Some((of, brake)) = braked(tx, speaker)?.filter(|(_, brake)| brake.above == Above::Refuse) else {
+        return Ok(());
+    };
+    let people = directory_user::memberships(tx, users)?;
+    let people = membership::hold_living(tx, speaker.organization, &people)?;
+    if may_take(tx, moment, (&of, brake), &people)? {
+        return Ok(());
+    }
+    must_not_be_told(of.id, brake, &speaker.cause())
 }
 
 /// A new hold, said aloud: an administrator has something to decide.
@@ -204,6 +261,7 @@ pub(crate) fn hold_loss(
     }
     let (id, name) = loss.group;
     let cause = speaker.cause();
+    must_not_be_told(of.id, brake, &cause)?;
     let plan = Plan::because(speaker.organization, cause);
     let (plan, into) = open(plan, moment, &of, HoldKind::Losses, Some((id, name.to_owned())), cause);
     let event = EventDraft::new(Action::HoldExtended, Target::new("hold", into))

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use portcullis_domain::access::{By, Given};
 use portcullis_domain::audit::{Action, EventDraft, Target};
-use portcullis_domain::brake::Brake;
+use portcullis_domain::brake::{Above, Brake};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     Change, DirectoryChange, GrantChange, MembershipChange, Restamp, TokenChange, TokenSet,
@@ -558,10 +558,11 @@ pub(crate) fn may_nest(kind: DirectoryKind, nesting: Nesting) -> Result<(), Serv
     }
 }
 
-/// Claims speak of one person at a time, who is there: nothing is braked.
-fn may_brake(kind: DirectoryKind, brake: Option<Brake>) -> Result<(), ServiceError> {
-    match (kind, brake) {
-        (DirectoryKind::Scim | DirectoryKind::Google, _) | (DirectoryKind::Claims, None) => Ok(()),
+/// Claims speak of one person at a time, who is there: nothing is braked. Google is asked: nobody would hear a refusal.
+pub(crate) fn may_brake(kind: DirectoryKind, brake: Option<Brake>) -> Result<(), ServiceError> {
+    match (kind, brake.map(|brake| brake.above)) {
+        (DirectoryKind::Scim, _) | (DirectoryKind::Google, Some(Above::Hold)) | (_, None) => Ok(()),
+        (DirectoryKind::Google, Some(Above::Refuse)) => Err(ServiceError::NotAvailable("brake.above")),
         (DirectoryKind::Claims, Some(_)) => Err(ServiceError::NotAvailable("brake")),
     }
 }

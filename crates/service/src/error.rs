@@ -100,6 +100,12 @@ pub enum DirectoryRefusal {
     /// What the protocol refuses, found where the stored resource is known.
     #[error(transparent)]
     Scim(#[from] portcullis_scim::ScimError),
+    /// More than the directory's brake lets through, and the directory is to be told so.
+    #[error(
+        "this would end or suspend more people than the brake of this directory lets through within a day; nothing of \
+         it was carried out: try again later, or have an administrator change the brake"
+    )]
+    AboveBrake,
     /// A value that cannot be kept.
     #[error("`{field}`: {message}")]
     InvalidValue {
@@ -139,6 +145,7 @@ impl ServiceError {
             Self::SignIn(refusal) => refusal.code(),
             Self::Consent(refusal) => refusal.code(),
             Self::Directory(DirectoryRefusal::UnknownMember(_)) => "unknown_member",
+            Self::Directory(DirectoryRefusal::AboveBrake) => "above_brake",
             Self::Directory(DirectoryRefusal::InvalidValue { .. }) => "invalid_value",
             Self::Directory(DirectoryRefusal::Scim(_)) => "invalid_statement",
             Self::Upstream(_) => "upstream_failed",

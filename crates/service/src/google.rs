@@ -151,6 +151,7 @@ pub fn create(
     cause: Cause,
 ) -> Result<(Directory, GoogleSource), ServiceError> {
     directory::may_nest(DirectoryKind::Google, wish.nesting)?;
+    directory::may_brake(DirectoryKind::Google, wish.brake)?;
     tx.lock(Lock::Organization(organization))?;
     let made = Directory {
         id: DirectoryId::fresh(moment.now, &mut moment.random),

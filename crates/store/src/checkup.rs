@@ -3,6 +3,7 @@
 //! Reads only; most of them read a table from end to end, while somebody waits for the answer.
 
 use portcullis_domain::Timestamp;
+use portcullis_domain::brake::{HOUR_S, WINDOW_H};
 
 use crate::statement::Statement;
 use crate::{Dialect, StoreError, Tx, params};
@@ -47,6 +48,10 @@ const UNCONFIRMED_PEOPLE: Statement = Statement::read(
 );
 const HELD: Statement =
     Statement::read("checkup.held", "SELECT COUNT(*) FROM held_people WHERE refused_at IS NULL");
+const ABOVE_BRAKE: Statement = Statement::read(
+    "checkup.above_brake",
+    "SELECT COUNT(*) FROM traces WHERE outcome = 'above_brake' AND created_at >= $1",
+);
 const NEWEST: Statement =
     Statement::read("checkup.newest", "SELECT created_at FROM audit_events ORDER BY id DESC LIMIT 1");
 const SETTING_POSTGRES: Statement =
@@ -66,6 +71,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &UNCONFIRMED_CONNECTIONS,
     &UNCONFIRMED_PEOPLE,
     &HELD,
+    &ABOVE_BRAKE,
     &NEWEST,
 ];
 
@@ -92,6 +98,8 @@ pub struct Checkup {
     pub unconfirmed_people: i64,
     /// People of whom something is held by a brake and waits for an administrator.
     pub held: i64,
+    /// Calls of the last day that a brake refused, as far as their traces are kept.
+    pub above_brake: i64,
     /// When the newest event was written.
     pub newest: Option<Timestamp>,
 }
@@ -114,6 +122,7 @@ pub fn look(tx: &mut Tx<'_>, late: Timestamp, soon: Timestamp) -> Result<Checkup
         unconfirmed_connections: count(&UNCONFIRMED_CONNECTIONS, params![])?,
         unconfirmed_people: count(&UNCONFIRMED_PEOPLE, params![])?,
         held: count(&HELD, params![])?,
+        above_brake: count(&ABOVE_BRAKE, params![late.plus_s(-WINDOW_H * HOUR_S)])?,
         newest: None,
     };
     found.newest = tx.row(&NEWEST, params![])?.map(|row| row.at(0)).transpose()?;

@@ -1,6 +1,6 @@
 //! Directories: sources of facts about people and groups.
 
-use portcullis_domain::brake::Brake;
+use portcullis_domain::brake::{Above, Brake};
 use portcullis_domain::change::DirectoryChange;
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
@@ -12,19 +12,19 @@ use crate::{StoreError, Tx, params};
 macro_rules! columns {
     () => {
         "id, organization, kind, name, default_role, settle_s, connection, created_at, nested_at, brake_people, \
-         brake_percent"
+         brake_percent, brake_above"
     };
 }
 
 const CREATE: Statement = Statement::change(
     "directory.create",
     "INSERT INTO directories (id, organization, kind, name, default_role, settle_s, connection, created_at, nested_at, \
-     brake_people, brake_percent) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+     brake_people, brake_percent, brake_above) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
 );
 const UPDATE: Statement = Statement::change(
     "directory.update",
     "UPDATE directories SET name = $3, default_role = $4, settle_s = $5, nested_at = $6, brake_people = $7, \
-     brake_percent = $8 WHERE id = $1 AND organization = $2",
+     brake_percent = $8, brake_above = $9 WHERE id = $1 AND organization = $2",
 );
 const DELETE: Statement =
     Statement::change("directory.delete", "DELETE FROM directories WHERE id = $1 AND organization = $2");
@@ -178,7 +178,13 @@ fn read(row: &Row) -> Result<Directory, StoreError> {
         nested_at: row.opt_at(8)?,
         brake: match (row.opt_int(9)?, row.opt_int(10)?) {
             (None, None) => None,
-            (max_people, max_percent) => Some(Brake::new(max_people, max_percent)?),
+            (max_people, max_percent) => {
+                let above = match row.opt_text(11)? {
+                    None => Above::Hold,
+                    Some(_) => row.one_of(11, |text| Above::ALL.into_iter().find(|a| a.as_str() == text))?,
+                };
+                Some(Brake::new(max_people, max_percent)?.with_above(above))
+            }
         },
     })
 }
@@ -204,6 +210,7 @@ pub(crate) fn apply(
                     d.nested_at,
                     d.brake.and_then(|b| b.max_people),
                     d.brake.and_then(|b| b.max_percent),
+                    d.brake.map(|b| b.above.as_str()),
                 ],
             )
             .map(|_| ()),
@@ -218,6 +225,7 @@ pub(crate) fn apply(
                 d.nested_at,
                 d.brake.and_then(|b| b.max_people),
                 d.brake.and_then(|b| b.max_percent),
+                d.brake.map(|b| b.above.as_str()),
             ],
         ),
         DirectoryChange::Delete(id) => {

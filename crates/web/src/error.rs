@@ -76,6 +76,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
             | DirectoryRefusal::InvalidValue { .. }
             | DirectoryRefusal::Scim(_),
         ) => StatusCode::BAD_REQUEST,
+        ServiceError::Directory(DirectoryRefusal::AboveBrake) => StatusCode::SERVICE_UNAVAILABLE,
         ServiceError::Upstream(_) => StatusCode::BAD_GATEWAY,
         ServiceError::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
             StatusCode::SERVICE_UNAVAILABLE

@@ -86,6 +86,8 @@ codes! {
     DirectoryUnconfirmed = "directory_unconfirmed",
     /// A directory's brake holds something.
     HoldOpen = "hold_open",
+    /// A directory's brake refuses what it says.
+    AboveBrake = "above_brake",
     /// Messages wait for whoever subscribed.
     OutboxBacklog = "outbox_backlog",
     /// There is an owner, and the root token lies in its file.

@@ -233,6 +233,13 @@ const FAULTS: &[Fault] = &[
         },
     },
     Fault {
+        code: Code::AboveBrake,
+        is_error: false,
+        plant: |data| {
+            sql(data, "UPDATE traces SET outcome = 'above_brake' WHERE id IN (SELECT MAX(id) FROM traces)");
+        },
+    },
+    Fault {
         code: Code::RootTokenFile,
         is_error: false,
         plant: |data| std::fs::write(data.join("root-token"), "pc_root_x\n").unwrap(),

@@ -17,7 +17,7 @@ use serde_json::json;
 use super::{Speaker, nesting};
 use crate::brake::{self, Loss};
 use crate::error::DirectoryRefusal;
-use crate::rules::after_facts;
+use crate::rules::{MAX_PER_CALL, after_facts};
 use crate::{Moment, ServiceError};
 
 /// The most members that one call may name.
@@ -183,6 +183,14 @@ fn new_name<'s>(
     Ok((name_key(name) != name_key(&before.display_name)).then_some(name))
 }
 
+/// Whom a call touches by what it says of members.
+#[derive(Debug, Default)]
+struct Touched {
+    people: HashSet<DirectoryUserId>,
+    /// Those of them who were taken out.
+    taken_out: Vec<DirectoryUserId>,
+}
+
 /// Changes a group, all of it or nothing. Costs what changes, not what the group holds.
 ///
 /// # Errors
@@ -203,7 +211,7 @@ pub fn change_group(
     let old =
         directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
     let mut group = old.clone();
-    let mut touched: HashSet<DirectoryUserId> = HashSet::new();
+    let mut touched = Touched::default();
     let mut moved: BTreeSet<DirectoryGroupId> = BTreeSet::new();
     let mut first = None;
     for one in said {
@@ -241,13 +249,16 @@ pub fn change_group(
     let mapped = is_mapped(tx, &group)? || nesting::is_mapped_above(tx, id)?;
     let cause = first.map_or_else(|| speaker.cause(), |e| speaker.cause().after(e));
     if renamed && (mapped || is_mapped(tx, &old)?) {
-        touched.extend(all_members(tx, id)?);
+        touched.people.extend(all_members(tx, id)?);
         moved.extend(nesting::children(tx, speaker.directory, id)?);
     } else if !mapped {
-        touched.clear();
+        touched = Touched::default();
         moved.clear();
     }
-    let touched: Vec<DirectoryUserId> = touched.into_iter().collect();
+    if touched.people.len() > MAX_PER_CALL {
+        brake::refuse_many(tx, moment, speaker, &touched.taken_out)?;
+    }
+    let touched: Vec<DirectoryUserId> = touched.people.into_iter().collect();
     after_facts(tx, moment, speaker.organization, &touched, cause)?;
     nesting::after_move(tx, moment, speaker, moved, cause)?;
     Ok(group)
@@ -290,7 +301,7 @@ fn say_members(
     speaker: Speaker,
     old: &DirectoryGroup,
     said: &GroupSaid,
-    touched: &mut HashSet<DirectoryUserId>,
+    touched: &mut Touched,
 ) -> Result<Option<EventId>, ServiceError> {
     let (add, remove) = match said {
         GroupSaid::AddMembers(users) => (must_be_known(tx, speaker, users)?, Vec::new()),
@@ -303,7 +314,7 @@ fn say_members(
         _ => return Ok(None),
     };
     let named = if matches!(said, GroupSaid::RemoveMembers(_)) { &remove } else { &add };
-    touched.extend(name_held(tx, moment, speaker, old.id, named)?);
+    touched.people.extend(name_held(tx, moment, speaker, old.id, named)?);
     change_members(tx, moment, speaker, old, (add, remove), touched)
 }
 
@@ -450,7 +461,7 @@ fn change_members(
     speaker: Speaker,
     group: &DirectoryGroup,
     (add, remove): (Vec<DirectoryUserId>, Vec<DirectoryUserId>),
-    touched: &mut HashSet<DirectoryUserId>,
+    touched: &mut Touched,
 ) -> Result<Option<EventId>, ServiceError> {
     let id = group.id;
     let present = directory_group::present(tx, id, &add)?;
@@ -460,7 +471,8 @@ fn change_members(
     if add.is_empty() && remove.is_empty() {
         return Ok(None);
     }
-    touched.extend(add.iter().chain(&remove));
+    touched.people.extend(add.iter().chain(&remove));
+    touched.taken_out.extend(&remove);
     let shown = |ids: &[DirectoryUserId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();
     let event = EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", id))
         .with(json!({

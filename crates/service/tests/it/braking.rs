@@ -1,5 +1,7 @@
 //! The brake on the whole road, on both databases: what is held, what is not, and what becomes of it.
 
+mod refusing;
+
 use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::brake::Brake;
 use portcullis_domain::cause::Cause;

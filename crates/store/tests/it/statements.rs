@@ -237,6 +237,7 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("audit.number", "by the sequencer, which has just read the row and its organization"),
     ("audit.waiting", "the sequencer numbers what waits, of every organization"),
     ("bearer.find", "a secret says whose it is; everything joined to it is of the token's organization"),
+    ("checkup.above_brake", "`doctor` looks at the whole installation"),
     ("checkup.active_ended", "`doctor` looks at the whole installation"),
     ("checkup.alive", "`doctor` looks at the whole installation"),
     ("checkup.due", "`doctor` looks at the whole installation"),

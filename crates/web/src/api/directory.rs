@@ -79,7 +79,7 @@ impl Directory {
             name: d.name,
             default_role: d.default_role.map(|r| r.to_string()),
             nested: d.nested_at.is_some(),
-            brake: d.brake.map(|b| Brake { max_people: b.max_people, max_percent: b.max_percent }),
+            brake: d.brake.map(Brake::of),
             settle_s: d.settle_s,
             connection: d.connection.map(|c| c.to_string()),
             created_at: At(d.created_at),
@@ -107,6 +107,20 @@ pub struct Brake {
     max_people: Option<i64>,
     /// A share of the people whom it governs, in percent, 0–100.
     max_percent: Option<i64>,
+    /// What becomes of a statement above them; `hold` if nothing is said. `refuse` is for the kind `scim` only.
+    #[serde(default)]
+    above: Above,
+}
+
+/// What becomes of a statement above the limit.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Above {
+    /// It is taken: whoever is named is suspended at once, and the end is held until somebody decides.
+    #[default]
+    Hold,
+    /// It is answered 503 with `Retry-After`, and nothing of it takes effect.
+    Refuse,
 }
 
 /// A new directory.
@@ -216,8 +230,20 @@ pub fn operations() -> Vec<Operation> {
 }
 
 impl Brake {
+    const fn of(of: domain_brake::Brake) -> Self {
+        let above = match of.above {
+            domain_brake::Above::Hold => Above::Hold,
+            domain_brake::Above::Refuse => Above::Refuse,
+        };
+        Self { max_people: of.max_people, max_percent: of.max_percent, above }
+    }
+
     fn read(self) -> Result<domain_brake::Brake, ServiceError> {
-        Ok(domain_brake::Brake::new(self.max_people, self.max_percent)?)
+        let above = match self.above {
+            Above::Hold => domain_brake::Above::Hold,
+            Above::Refuse => domain_brake::Above::Refuse,
+        };
+        Ok(domain_brake::Brake::new(self.max_people, self.max_percent)?.with_above(above))
     }
 }
 

@@ -13,6 +13,9 @@ use crate::error::{outside, status};
 
 /// Seconds after which a client may try again when the database did not answer.
 const RETRY_UNAVAILABLE_S: i64 = 1;
+/// Seconds after which a provider may try again what was above the brake: its window moves by the hour, and an
+/// administrator who changes it should not wait for long.
+const RETRY_ABOVE_BRAKE_S: i64 = 600;
 
 /// A refused call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -114,6 +117,15 @@ impl From<ServiceError> for Refused {
             ServiceError::Directory(DirectoryRefusal::Scim(refusal)) => refusal.into(),
             ServiceError::Directory(DirectoryRefusal::UnknownMember(id)) => {
                 ScimError::UnknownMember { id }.into()
+            }
+            ServiceError::Directory(DirectoryRefusal::AboveBrake) => {
+                tracing::warn!("a directory went over its brake's limit, and was told to try again later");
+                Self {
+                    detail: outside(&error),
+                    code: error.code(),
+                    retry_after_s: Some(RETRY_ABOVE_BRAKE_S),
+                    ..Self::from(ScimError::Unavailable)
+                }
             }
             ServiceError::Directory(DirectoryRefusal::InvalidValue { field, message }) => {
                 let detail = format!("`{field}`: {message}");

@@ -21,7 +21,7 @@ async fn a_directory_is_made_with_a_token_that_is_shown_once_listed_and_changed(
     assert_eq!(made["base_url"], json!(format!("http://127.0.0.1:8080/scim/v2/{}", id(&made))));
     assert_eq!(
         (&made["settle_s"], &made["nested"], &made["brake"]),
-        (&json!(3600), &json!(false), &json!({ "max_people": null, "max_percent": 20 }))
+        (&json!(3600), &json!(false), &json!({ "max_people": null, "max_percent": 20, "above": "hold" }))
     );
     for _ in 0..2 {
         scene.made(DIRECTORIES, scim(json!("viewer"))).await;

@@ -75,6 +75,10 @@ async fn a_directory_of_google_workspace_is_refused_where_it_must_be() {
     refused(post(with("customer", json!("../x"))).await, 400, "invalid_field");
     refused(post(with("domain", json!("no domain"))).await, 400, "invalid_field");
     refused(post(with("colour", json!(1))).await, 400, "unknown_field");
+    // Nobody waits for an answer who could be told to come back.
+    let mut refusing = wish(&key);
+    refusing["brake"] = json!({ "max_percent": 20, "above": "refuse" });
+    refused(post(refusing).await, 422, "not_available");
     // The settings of this server name no workload identity, and each right has fields of its own.
     let identity = json!({ "authorization": "workload_identity", "delegated_admin": "admin@acme.test" });
     let of = |google: Value| json!({ "kind": "google", "name": "G", "google": google });

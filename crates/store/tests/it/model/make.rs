@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::{Access, EndedBecause};
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
-use portcullis_domain::brake::Brake;
+use portcullis_domain::brake::{Above, Brake};
 use portcullis_domain::change::{
     AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
     DomainChange, EnvironmentChange, GrantChange, LinkChange, MappingChange, MembershipChange,
@@ -335,7 +335,8 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             let default_role = perhaps(dice, slug("viewer"));
             let nested_at = perhaps(dice, NOW);
             let name = word(dice);
-            let brake = dice.pick([None, Brake::new(Some(9), Some(3)).ok()])?;
+            let refusing = Brake::new(Some(9), Some(3)).ok().map(|brake| brake.with_above(Above::Refuse));
+            let brake = dice.pick([None, refusing])?;
             DirectoryChange::Update(Directory {
                 name,
                 default_role,

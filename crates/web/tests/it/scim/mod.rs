@@ -17,6 +17,7 @@ mod facets;
 mod lists;
 mod nesting;
 mod provider;
+mod refusing;
 mod resources;
 mod reviews;
 mod room;
