@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 27] = [
+const ON_BOTH: [&str; 28] = [
     "agents::",
     "choosing::",
     "connections::",
@@ -47,6 +47,7 @@ const ON_BOTH: [&str; 27] = [
     "organizations::",
     "oidc_logout::",
     "people::",
+    "presets::",
     "ranks::",
     "records::",
     "roles::",

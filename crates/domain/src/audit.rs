@@ -108,6 +108,7 @@ actions! {
     MemberRevived = "member.revived", "A directory gave an ended membership life again, without anything it had.";
     MemberAttached = "member.attached", "A person who came back was recognized as the user whom they were before.";
     MemberLinked = "member.linked", "A connection's subject was linked to a member.";
+    MemberUnlinked = "member.unlinked", "A subject was taken from a member: the provider names them by another.";
     LastOwnerKept = "member.last_owner_kept", "A last owner left: the bare ownership stays, everything else ended.";
     UserEnded = "user.ended", "A user's last membership ended; the authenticators ended with it.";
     PasswordSet = "user.password_set", "A person set a password.";

@@ -326,6 +326,8 @@ pub enum LinkChange {
     Create(Link),
     /// Everything that was linked to that membership.
     DeleteOf(MembershipId),
+    /// The one of that subject at a connection.
+    Delete(ConnectionId, String),
 }
 
 /// Changes of mappings.

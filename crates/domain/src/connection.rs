@@ -30,6 +30,27 @@ impl ConnectionKind {
     }
 }
 
+/// What becomes of people whom a provider knows as guests: they are at home at another one, which nobody here chose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Guests {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// They come in like everybody, and bear a mark.
+    Accept,
+}
+
+/// How a connection reads what its provider says of people.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ClaimRules {
+    /// Whose ways are followed (OpenID); `None` for those that the issuer tells by itself.
+    pub preset: Option<String>,
+    /// What becomes of guests.
+    pub guests: Guests,
+}
+
 /// A connection of one organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -55,6 +76,8 @@ pub struct Connection {
     pub jit_at: Option<Timestamp>,
     /// The claim or attribute that carries groups.
     pub groups_claim: Option<String>,
+    /// How it reads what its provider says of people.
+    pub claim_rules: ClaimRules,
     /// The environment that its sessions act in.
     pub environment: Slug,
     /// E-mail domains that are routed here.

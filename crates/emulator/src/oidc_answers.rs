@@ -160,6 +160,8 @@ fn id_token_claims(
         Behaviour::MissingNonce => claims.remove("nonce"),
         _ => None,
     };
+    claims.extend(state.says_too.clone());
+    claims.retain(|name, value| !value.is_null() || !state.says_too.contains_key(name));
     claims
 }
 

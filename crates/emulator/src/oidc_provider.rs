@@ -17,7 +17,7 @@ use portcullis_oidc::jwk::PublicJwk;
 use portcullis_oidc::pkce::CodeChallenge;
 use portcullis_oidc::provider::{SigningKey, SigningKeyError};
 use secrecy::SecretString;
-use serde_json::Value;
+use serde_json::{Map, Value};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -133,11 +133,24 @@ impl OidcProvider {
     /// # Errors
     /// [`EmulatorError`] if the listener has no address or no key can be made.
     pub fn start(listener: TcpListener, settings: ProviderSettings) -> Result<Self, EmulatorError> {
+        Self::start_below(listener, "", settings)
+    }
+
+    /// The same below a path such as `/tenant/v2.0`, which is the end of the issuer then.
+    ///
+    /// # Errors
+    /// As [`OidcProvider::start`].
+    pub fn start_below(
+        listener: TcpListener,
+        path: &str,
+        settings: ProviderSettings,
+    ) -> Result<Self, EmulatorError> {
         let address: SocketAddr = listener.local_addr()?;
         let key = new_key(settings.key_kind, &settings.surroundings)?;
         let attacker_key = new_key(settings.key_kind, &settings.surroundings)?;
         let shared = Arc::new(Shared {
-            issuer: format!("http://{address}"),
+            issuer: format!("http://{address}{path}"),
+            path: path.to_owned(),
             key_kind: settings.key_kind,
             group_values: settings.group_values,
             surroundings: settings.surroundings,
@@ -148,6 +161,7 @@ impl OidcProvider {
                 clients: settings.clients,
                 behaviour: Behaviour::Honest,
                 signed_in: None,
+                says_too: Map::new(),
                 published: vec![key.public_jwk().clone()],
                 key: Arc::new(key),
                 grants: VecDeque::new(),
@@ -176,6 +190,11 @@ impl OidcProvider {
     /// Behaves so from the next request on.
     pub fn behave(&self, behaviour: Behaviour) {
         self.shared.lock().behaviour = behaviour;
+    }
+
+    /// Has these claims in ID tokens from the next one on, instead of or beside the usual ones; null leaves one out.
+    pub fn say_too(&self, claims: Map<String, Value>) {
+        self.shared.lock().says_too = claims;
     }
 
     /// Makes an application known, or replaces the one of the same id.
@@ -242,6 +261,7 @@ impl Drop for OidcProvider {
 
 pub(crate) struct Shared {
     pub(crate) issuer: String,
+    pub(crate) path: String,
     pub(crate) key_kind: KeyKind,
     pub(crate) group_values: GroupValues,
     pub(crate) surroundings: Surroundings,
@@ -262,6 +282,7 @@ pub(crate) struct State {
     pub(crate) clients: Vec<RegisteredClient>,
     pub(crate) behaviour: Behaviour,
     pub(crate) signed_in: Option<String>,
+    pub(crate) says_too: Map<String, Value>,
     pub(crate) key: Arc<SigningKey>,
     pub(crate) published: Vec<PublicJwk>,
     grants: VecDeque<Grant>,

@@ -33,14 +33,14 @@ const ACCESS_TOKEN_LIFE_S: i64 = 300;
 const MAX_SHOWN_PEOPLE: usize = 50;
 
 pub(crate) fn router(shared: Arc<Shared>) -> Router {
-    Router::new()
+    let routes = Router::new()
         .route("/.well-known/openid-configuration", get(metadata))
         .route("/jwks", get(jwks))
         .route("/authorize", get(authorize))
         .route("/token", post(token))
-        .route("/userinfo", get(userinfo).post(userinfo))
-        .layer(DefaultBodyLimit::max(MAX_TOKEN_FORM_BYTES))
-        .with_state(shared)
+        .route("/userinfo", get(userinfo).post(userinfo));
+    let routes = if shared.path.is_empty() { routes } else { Router::new().nest(&shared.path, routes) };
+    routes.layer(DefaultBodyLimit::max(MAX_TOKEN_FORM_BYTES)).with_state(shared)
 }
 
 fn count(counter: &AtomicU64) {
@@ -93,7 +93,7 @@ async fn authorize(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuer
             let error = OAuthError::new(code, "nobody signs in");
             return answer(&shared, &state, &request, redirect_uri, &error_parameters(&error));
         }
-        Choice::Show => return Html(choice_page(&state, &request)).into_response(),
+        Choice::Show => return Html(choice_page(&shared.path, &state, &request)).into_response(),
     };
     let code = shared.surroundings.random_text();
     let grant = Grant {
@@ -282,12 +282,12 @@ async fn userinfo(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap) -> Re
 }
 
 /// The choice of a person: plain links, each the same request with `person` beside it.
-fn choice_page(state: &State, request: &Request) -> String {
+fn choice_page(path: &str, state: &State, request: &Request) -> String {
     let mut links = String::new();
     for person in state.company.people.iter().take(MAX_SHOWN_PEOPLE) {
         let mut query = form_urlencoded::Serializer::new(String::new());
         query.extend_pairs(&request.0).append_pair("person", &person.id);
-        let target = escaped(&format!("/authorize?{}", query.finish()));
+        let target = escaped(&format!("{path}/authorize?{}", query.finish()));
         let label = escaped(&format!("{} ({})", person.display_name(), person.email));
         // Writing to a `String` cannot fail.
         let _ = write!(links, "<li><a href=\"{target}\">{label}</a></li>");

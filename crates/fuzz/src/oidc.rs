@@ -5,7 +5,7 @@ use std::sync::LazyLock;
 
 use portcullis_oidc::algorithm::SigningAlg;
 use portcullis_oidc::callback::{Callback, PendingSignIn};
-use portcullis_oidc::claims::{IdentityClaims, SubjectSource};
+use portcullis_oidc::claims::IdentityClaims;
 use portcullis_oidc::discovery::{self, IssParameter, MAX_LISTED};
 use portcullis_oidc::id_token::{self, IdTokenError, IdTokenRules, MAX_SUBJECT_CHARS};
 use portcullis_oidc::introspection::Introspection;
@@ -16,6 +16,7 @@ use portcullis_oidc::logout_token::{
     self, LOGOUT_EVENT, Logout, LogoutTokenError, LogoutTokenRules, MAX_ID_BYTES,
 };
 use portcullis_oidc::oauth_error::OAuthError;
+use portcullis_oidc::preset::Preset;
 use portcullis_oidc::provider::{SigningKey, key_set};
 use portcullis_oidc::refusal::Refusal;
 use portcullis_oidc::request::{Nonce, State};
@@ -288,11 +289,17 @@ fn require_party(said: &Map<String, Value>) {
     );
 }
 
-/// What is read from verified claims: missing groups are never none, an address is trusted only where it is said.
+/// What is read from verified claims, whoever is taken for the provider.
 fn require_identity(claims: &IdentityClaims) {
+    for preset in Preset::ALL {
+        require_identity_as(preset, &claims.clone().read_as(preset));
+    }
+}
+
+/// What is read from verified claims: missing groups are never none, an address is trusted only where it is said.
+fn require_identity_as(preset: Preset, claims: &IdentityClaims) {
     assert_eq!(claims.issuer(), ISSUER);
-    let refusals =
-        [claims.groups("groups").err(), claims.subject_key(SubjectSource::for_issuer(ISSUER)).err()];
+    let refusals = [claims.groups("groups").err(), claims.subject_key(preset.subject_source()).err()];
     for error in refusals.into_iter().flatten() {
         refusal::of_rule(&Refusal::from(error).broken());
     }
@@ -306,5 +313,9 @@ fn require_identity(claims: &IdentityClaims) {
     let trusted = claims.email().is_some_and(|email| email.trust.is_trusted());
     let says_so = ["email_verified", "xms_edov"].iter().any(|name| claims.find(name).is_some());
     assert!(!trusted || says_so, "an address is trusted that nobody vouched for");
+    let of_entra = trusted && preset == Preset::Entra;
+    assert!(!of_entra || claims.find("xms_edov").is_some(), "only the domain's owner vouches at entra");
+    assert!(claims.home().is_none() || preset == Preset::Entra, "`idp` means other things elsewhere");
     let _ = (claims.texts(), claims.hosted_domain(), claims.display_name(), claims.authenticated_at());
+    let _ = claims.usual_groups_claim();
 }

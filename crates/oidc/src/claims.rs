@@ -7,13 +7,15 @@
 //!
 //! - **Subject.** [`SubjectSource::Sub`] everywhere but at Entra ID, where `sub` differs from application to
 //!   application: there the key is `tid` and `oid`, which also is what Entra's provisioning can send as `externalId`.
-//!   The source follows from the issuer ([`SubjectSource::for_issuer`]) and never from which claims a token happens to
-//!   carry, else one person would have two keys.
+//!   The source follows from the [`Preset`] and never from which claims a token happens to carry, else one person would
+//!   have two keys.
 //! - **Names of claims** are literal keys first (`https://example.test/groups`, `cognito:groups`), and only if there
 //!   is no such key a path through objects (`realm_access.roles`).
 //! - **Two documents.** The ID token is asked first; UserInfo fills what it does not have. `sub`, `tid` and `oid` come
 //!   from the ID token alone. An address and its verification come from one document, unless both name the same
 //!   address: UserInfo's `email_verified` says nothing about the ID token's other address.
+//! - **Entra's addresses** are what an administrator of the tenant typed: only `xms_edov` vouches for one there, whatever
+//!   else a token says. Guests have their home at another tenant, or bear the mark of one.
 //! - **Personal Google accounts** (no `hd`, not `@gmail.com`) may carry a company's address that Google once saw
 //!   verified and no longer knows about: not trusted.
 
@@ -23,7 +25,8 @@ use serde_json::{Map, Value};
 use thiserror::Error;
 
 use crate::encoding::shown;
-use crate::issuer::{IssuerKind, is_guid};
+use crate::issuer::{is_guid, tenant_of};
+use crate::preset::Preset;
 use crate::refusal::BrokenRule;
 
 /// Most groups of one person that are taken from claims; more are an overage.
@@ -32,6 +35,8 @@ pub const MAX_GROUPS: usize = 2_000;
 pub const MAX_GROUP_BYTES: usize = 1_024;
 /// Longest e-mail address, in bytes (RFC 5321 §4.5.3.1.3).
 pub const MAX_EMAIL_BYTES: usize = 254;
+/// What Entra writes into the names of guests' accounts.
+const GUEST_MARK: &str = "#EXT#";
 /// Deepest path into nested claims.
 const MAX_PATH_SEGMENTS: usize = 8;
 
@@ -49,6 +54,14 @@ pub enum ClaimsError {
     /// An Entra token without `oid`, or one that is no GUID.
     #[error("the token has no `oid`")]
     ObjectIdMissing,
+    /// A token of another tenant than the issuer's.
+    #[error("the token is of tenant `{received}`, not `{expected}`")]
+    TenantMismatch {
+        /// The tenant of the issuer.
+        expected: String,
+        /// The token's `tid`, cut.
+        received: String,
+    },
 }
 
 impl ClaimsError {
@@ -69,6 +82,13 @@ impl ClaimsError {
                 "add the scope `profile`, so that Entra ID sends `oid`",
             )
             .expected("oid"),
+            Self::TenantMismatch { expected, received } => BrokenRule::new(
+                "tenant_mismatch",
+                "OIDC Core §3.1.3.7",
+                "the person signed in to another tenant",
+            )
+            .expected(expected)
+            .received(received),
         }
     }
 }
@@ -144,20 +164,10 @@ pub enum SubjectSource {
     EntraObject,
 }
 
-impl SubjectSource {
-    /// The source that belongs to an issuer.
-    #[must_use]
-    pub fn for_issuer(issuer: &str) -> Self {
-        match IssuerKind::of(issuer) {
-            IssuerKind::Entra { .. } => Self::EntraObject,
-            IssuerKind::Google | IssuerKind::Other => Self::Sub,
-        }
-    }
-}
-
 /// The claims of a verified ID token, and of the UserInfo answer that belongs to it. No other module can make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityClaims {
+    preset: Preset,
     issuer: String,
     subject: String,
     id_token: Map<String, Value>,
@@ -166,7 +176,13 @@ pub struct IdentityClaims {
 
 impl IdentityClaims {
     pub(crate) fn from_verified(issuer: String, subject: String, id_token: Map<String, Value>) -> Self {
-        Self { issuer, subject, id_token, userinfo: Map::new() }
+        Self { preset: Preset::of_issuer(&issuer), issuer, subject, id_token, userinfo: Map::new() }
+    }
+
+    /// The same, read as that provider means them. As they come they are read as the issuer tells by itself.
+    #[must_use]
+    pub fn read_as(self, preset: Preset) -> Self {
+        Self { preset, ..self }
     }
 
     pub(crate) fn with_userinfo(self, userinfo: Map<String, Value>) -> Self {
@@ -188,23 +204,15 @@ impl IdentityClaims {
     /// The key that, with the connection, names the person for ever: `sub`, or `<tid>:<oid>` in lower case.
     ///
     /// # Errors
-    /// [`ClaimsError::ObjectIdMissing`]; `sub` is no substitute.
+    /// [`ClaimsError::ObjectIdMissing`], [`ClaimsError::TenantMismatch`]; `sub` is no substitute.
     pub fn subject_key(&self, source: SubjectSource) -> Result<String, ClaimsError> {
         match source {
             SubjectSource::Sub => Ok(self.subject.clone()),
             SubjectSource::EntraObject => {
-                let guid = |name: &str| {
-                    let text = self.id_token.get(name).and_then(Value::as_str).filter(|text| is_guid(text));
-                    text.map(str::to_ascii_lowercase)
-                };
-                let tenant = match IssuerKind::of(&self.issuer) {
-                    IssuerKind::Entra { tenant_id } => Some(tenant_id),
-                    IssuerKind::Google | IssuerKind::Other => guid("tid"),
-                };
-                match (tenant, guid("oid")) {
-                    (Some(tenant), Some(object)) => Ok(format!("{tenant}:{object}")),
-                    _ => Err(ClaimsError::ObjectIdMissing),
-                }
+                let tenant = self.tenant()?;
+                let object = self.id_token.get("oid").and_then(Value::as_str).filter(|text| is_guid(text));
+                let object = object.ok_or(ClaimsError::ObjectIdMissing)?.to_ascii_lowercase();
+                Ok(format!("{tenant}:{object}"))
             }
         }
     }
@@ -275,11 +283,31 @@ impl IdentityClaims {
         self.id_token.get("hd").and_then(Value::as_str).map(str::to_ascii_lowercase)
     }
 
-    /// The provider at which the person is at home, if they are a guest (Entra's `idp`).
+    /// Where the person is at home, if they are a guest of Entra's tenant: the provider that `idp` names, or `guest`
+    /// where only the account's kind (`acct`) or its name (`#EXT#`) tells it. Elsewhere these claims mean other things.
     #[must_use]
-    pub fn home_provider(&self) -> Option<&str> {
-        let idp = self.id_token.get("idp").and_then(Value::as_str)?;
-        (idp != self.issuer).then_some(idp)
+    pub fn home(&self) -> Option<&str> {
+        if self.preset != Preset::Entra {
+            return None;
+        }
+        let idp = self.id_token.get("idp").and_then(Value::as_str);
+        let own = tenant_of(&self.issuer);
+        if let Some(foreign) =
+            idp.filter(|idp| *idp != self.issuer && tenant_of(idp).is_none_or(|t| Some(t) != own))
+        {
+            return Some(foreign);
+        }
+        let is_marked = self.id_token.get("acct").is_some_and(says_yes)
+            || ["upn", "preferred_username"].into_iter().any(|name| {
+                self.id_token.get(name).and_then(Value::as_str).is_some_and(|text| text.contains(GUEST_MARK))
+            });
+        is_marked.then_some("guest")
+    }
+
+    /// The claim that carries groups where a connection names none.
+    #[must_use]
+    pub fn usual_groups_claim(&self) -> &str {
+        self.preset.groups_claim(self.id_token.keys().chain(self.userinfo.keys()).map(String::as_str))
     }
 
     /// A name to show: `name`, else given and family name, else `preferred_username`.
@@ -308,8 +336,22 @@ impl IdentityClaims {
         self.id_token.get("sid").and_then(Value::as_str)
     }
 
+    /// The tenant that speaks: the issuer's, which the token must not contradict.
+    fn tenant(&self) -> Result<String, ClaimsError> {
+        let expected = tenant_of(&self.issuer).ok_or(ClaimsError::ObjectIdMissing)?;
+        match self.id_token.get("tid").and_then(Value::as_str) {
+            Some(received) if !received.eq_ignore_ascii_case(&expected) => {
+                Err(ClaimsError::TenantMismatch { expected, received: shown(received) })
+            }
+            _ => Ok(expected),
+        }
+    }
+
     fn trust_in(&self, document: &Map<String, Value>, address: &str) -> EmailTrust {
-        match document.get("email_verified").map(says_yes) {
+        let verified = document.get("email_verified").map(says_yes);
+        // What Entra's `email` holds was typed by somebody there; that it is verified only its domain's owner can say.
+        let verified = verified.filter(|yes| self.preset != Preset::Entra || !yes);
+        match verified {
             Some(true) if self.is_google_without_authority(address) => EmailTrust::NotAuthoritative,
             Some(true) => EmailTrust::Verified,
             Some(false) => EmailTrust::Unverified,
@@ -322,7 +364,7 @@ impl IdentityClaims {
     }
 
     fn is_google_without_authority(&self, address: &str) -> bool {
-        IssuerKind::of(&self.issuer) == IssuerKind::Google
+        self.preset == Preset::Google
             && self.hosted_domain().is_none()
             && !address.to_ascii_lowercase().ends_with("@gmail.com")
     }

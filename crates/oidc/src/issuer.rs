@@ -57,9 +57,10 @@ impl IssuerKind {
         if issuer == GOOGLE_ISSUER {
             return Self::Google;
         }
-        let tenant = Url::parse(issuer).ok().filter(is_entra_host).and_then(|url| first_segment(&url));
-        match tenant {
-            Some(tenant) if is_guid(&tenant) => Self::Entra { tenant_id: tenant.to_ascii_lowercase() },
+        match tenant_of(issuer) {
+            Some(tenant_id) if Url::parse(issuer).is_ok_and(|url| is_entra_host(&url)) => {
+                Self::Entra { tenant_id }
+            }
             _ => Self::Other,
         }
     }
@@ -78,6 +79,13 @@ pub fn parse(issuer: &str, insecure: Insecure) -> Result<Url, DiscoveryError> {
     if url.query().is_some() {
         return Err(bad("issuer", issuer, "an issuer has no query"));
     }
+    if url.host_str() == Some(GOOGLE_ISSUER_WITHOUT_SCHEME) && issuer != GOOGLE_ISSUER {
+        return Err(bad(
+            "issuer",
+            issuer,
+            "Google's issuer is `https://accounts.google.com`, without anything behind it",
+        ));
+    }
     if is_entra_host(&url) {
         let tenant = first_segment(&url).unwrap_or_default().to_ascii_lowercase();
         if ENTRA_TEMPLATES.contains(&tenant.as_str()) {
@@ -86,8 +94,21 @@ pub fn parse(issuer: &str, insecure: Insecure) -> Result<Url, DiscoveryError> {
         if tenant == ENTRA_CONSUMER_TENANT {
             return Err(DiscoveryError::ConsumerTenant);
         }
+        if !is_guid(&tenant) {
+            return Err(bad(
+                "issuer",
+                issuer,
+                "Entra ID's issuer has the tenant's id behind the host, a GUID, and not a name",
+            ));
+        }
     }
     Ok(url)
+}
+
+/// The tenant that an issuer of Entra ID names in its path, in lower case, whatever host serves it.
+pub(crate) fn tenant_of(issuer: &str) -> Option<String> {
+    let tenant = Url::parse(issuer).ok().and_then(|url| first_segment(&url))?;
+    is_guid(&tenant).then(|| tenant.to_ascii_lowercase())
 }
 
 /// Checks one URL of a provider. `name` is the metadata member, for the message.

@@ -42,6 +42,7 @@ pub mod jws;
 pub mod logout_token;
 pub mod oauth_error;
 pub mod pkce;
+pub mod preset;
 pub mod provider;
 pub mod refusal;
 pub mod request;

@@ -117,7 +117,7 @@ impl Preset {
                 ["User.email", "", "User.FirstName", "User.LastName", "memberOf", "PersonImmutableID"]
             }
             Self::JumpCloud => ["email", "", "firstname", "lastname", "memberOf", ""],
-            Self::Keycloak => ["email", "", "givenName", "surname", "Role", ""],
+            Self::Keycloak => ["email", "", "givenName", "surname", "groups", ""],
             Self::Shibboleth => [
                 "urn:oid:0.9.2342.19200300.100.1.3",
                 "urn:oid:2.16.840.1.113730.3.1.241",
@@ -143,7 +143,10 @@ pub fn suggest(attributes: &Attributes) -> AttributeNames {
         display_name: find(1, &["name", "cn", "urn:oid:2.5.4.3"]),
         given_name: find(2, &["given_name", "FirstName", "givenname"]),
         family_name: find(3, &["family_name", "LastName", "sn"]),
-        groups: find(4, &["Groups", "roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"]),
+        groups: find(
+            4,
+            &["Groups", "Role", "roles", "http://schemas.microsoft.com/ws/2008/06/identity/claims/role"],
+        ),
         immutable_id: find(5, &["urn:oasis:names:tc:SAML:attribute:pairwise-id", "employeeId", "user_id"])
             .filter(|name| attributes.single(name).is_some()),
     }

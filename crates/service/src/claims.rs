@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange};
-use portcullis_domain::connection::Connection;
+use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, MembershipId, RequestId};
@@ -25,12 +25,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
 
+use crate::oidc::preset;
 use crate::{Moment, ServiceError};
 
 /// The most groups of one person that claims may carry; more count as cut off.
 pub const MAX_GROUPS: usize = 1_000;
-/// The claim that carries groups if the connection names none.
+/// The attribute that carries groups over SAML if neither connection nor preset names one.
 pub const DEFAULT_GROUPS_CLAIM: &str = "groups";
+/// The longest name of a guest's home that is kept, in characters.
+pub const MAX_HOME: usize = 256;
 /// How many groups an audit event or trace shows; the count is always whole.
 const MAX_SHOWN: usize = 20;
 
@@ -72,6 +75,8 @@ pub struct Arrival {
     pub connection: Connection,
     /// The key of the link: issuer and subject, so that another issuer's subjects are other people.
     pub subject: String,
+    /// The key by which the same word names the person where the connection was not read as Entra's yet.
+    pub former_subject: Option<String>,
     /// Whether that subject stays theirs.
     pub stays: SubjectStays,
     /// What a directory may know the person by: `sub`, and Entra's `oid`.
@@ -80,6 +85,8 @@ pub struct Arrival {
     pub address: Option<Address>,
     /// Google's company domain, if the provider sends one.
     pub hosted_domain: Option<String>,
+    /// Where a guest is at home; `None` for the provider's own people.
+    pub home: Option<String>,
     /// The name to show.
     pub name: String,
     /// The groups.
@@ -92,10 +99,12 @@ pub struct Arrival {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Said {
     subject: String,
+    former_subject: Option<String>,
     stays: SubjectStays,
     external_ids: Vec<String>,
     address: Option<Address>,
     hosted_domain: Option<String>,
+    home: Option<String>,
     name: String,
     groups: GroupsSaid,
     texts: BTreeMap<String, BTreeSet<String>>,
@@ -176,12 +185,16 @@ pub fn claim_key(name: &str) -> Result<String, NotAFacet> {
 }
 
 impl Arrival {
-    /// Reads proven claims.
+    /// Reads proven claims, as the connection's provider means them.
     ///
     /// # Errors
-    /// [`ClaimsError::ObjectIdMissing`].
+    /// [`ClaimsError::ObjectIdMissing`], [`ClaimsError::TenantMismatch`].
     pub fn read(connection: &Connection, claims: &IdentityClaims) -> Result<Self, ClaimsError> {
-        let key = claims.subject_key(SubjectSource::for_issuer(&connection.issuer))?;
+        let preset = preset::in_force(connection);
+        let (claims, source) = (&claims.clone().read_as(preset), preset.subject_source());
+        let key = claims.subject_key(source)?;
+        let former =
+            (source != SubjectSource::Sub).then(|| format!("{} {}", connection.issuer, claims.sub()));
         let oid = claims.find_text("oid").filter(|o| *o != claims.sub()).map(str::to_owned);
         let address = claims.email().and_then(|email| {
             let key = email_key(&email.address).ok()?;
@@ -189,7 +202,7 @@ impl Arrival {
         });
         let name = claims.display_name().unwrap_or_default();
         let name = name.chars().filter(|c| !c.is_control()).take(MAX_NAME / 4).collect();
-        let claim = connection.groups_claim.as_deref().unwrap_or(DEFAULT_GROUPS_CLAIM);
+        let claim = connection.groups_claim.as_deref().unwrap_or_else(|| claims.usual_groups_claim());
         let groups = match (connection.directory, claims.groups(claim)) {
             // Malformed is not empty either.
             (Some(_), _) | (None, Ok(Groups::Missing) | Err(_)) => GroupsSaid::Nothing,
@@ -206,10 +219,12 @@ impl Arrival {
         external_ids.extend(oid);
         Ok(Self {
             subject: format!("{} {key}", connection.issuer),
+            former_subject: former,
             stays: SubjectStays::ForGood,
             external_ids,
             address,
             hosted_domain: claims.hosted_domain(),
+            home: claims.home().map(|home| home.chars().take(MAX_HOME).collect()),
             name,
             groups,
             texts,
@@ -222,10 +237,12 @@ impl Arrival {
     pub fn said(self) -> Said {
         Said {
             subject: self.subject,
+            former_subject: self.former_subject,
             stays: self.stays,
             external_ids: self.external_ids,
             address: self.address,
             hosted_domain: self.hosted_domain,
+            home: self.home,
             name: self.name,
             groups: self.groups,
             texts: self.texts,
@@ -238,21 +255,41 @@ impl Arrival {
         Self {
             connection,
             subject: said.subject,
+            former_subject: said.former_subject,
             stays: said.stays,
             external_ids: said.external_ids,
             address: said.address,
             hosted_domain: said.hosted_domain,
+            home: said.home,
             name: said.name,
             groups: said.groups,
             texts: said.texts,
         }
     }
 
+    /// What every subject begins with by which the provider names people in the same way: another provider's are other
+    /// people, and so are other kinds of names for the same ones.
+    #[must_use]
+    pub fn way_of_naming(&self) -> &str {
+        let issuer = self.connection.issuer.len() + 1;
+        let end = match self.connection.kind {
+            ConnectionKind::Oidc => Some(issuer),
+            // The kind of name and its format; both before the name itself.
+            ConnectionKind::Saml => {
+                self.subject.match_indices('|').map(|(at, _)| at).filter(|at| *at > issuer).nth(1)
+            }
+        };
+        end.and_then(|end| self.subject.get(..end)).unwrap_or(&self.subject)
+    }
+
     /// Every identifier that a tombstone may lie on.
     #[must_use]
     pub fn identifiers(&self) -> Vec<Identifier> {
-        let mut all = vec![Identifier::subject(self.connection.id, &self.subject)];
-        all.push(Identifier::external_id(self.connection.claims_directory, &self.subject));
+        let mut all = Vec::new();
+        for subject in std::iter::once(&self.subject).chain(&self.former_subject) {
+            all.push(Identifier::subject(self.connection.id, subject));
+            all.push(Identifier::external_id(self.connection.claims_directory, subject));
+        }
         for id in &self.external_ids {
             all.extend(self.connection.directory.map(|d| Identifier::external_id(d, id)));
         }
@@ -277,6 +314,7 @@ impl Arrival {
             "subject": self.subject,
             "email": self.address.as_ref().map(|a| &a.written),
             "email_vouched_for": self.address.as_ref().map(|a| a.vouched),
+            "guest_of": self.home,
             "groups": groups,
         })
     }
@@ -321,12 +359,19 @@ fn keep_user(
     request: RequestId,
 ) -> Result<DirectoryUserId, ServiceError> {
     let directory = arrival.connection.claims_directory;
-    let query = DirectoryUserQuery::ExternalId(arrival.subject.clone());
-    let before = directory_user::query(tx, directory, &query, 1)?.pop();
+    let mut before = None;
+    // Who is named anew stays the person of whom was told before: nothing of theirs is left behind under the old name.
+    for subject in std::iter::once(&arrival.subject).chain(&arrival.former_subject) {
+        if before.is_none() {
+            let query = DirectoryUserQuery::ExternalId(subject.clone());
+            before = directory_user::query(tx, directory, &query, 1)?.pop();
+        }
+    }
     let attributes = json!({
         "sub": arrival.subject,
         "email": arrival.address.as_ref().map(|a| &a.written),
         "name": arrival.name,
+        "guest_of": arrival.home,
     });
     let said = DirectoryUser {
         id: before.as_ref().map_or_else(|| DirectoryUserId::fresh(moment.now, &mut moment.random), |b| b.id),

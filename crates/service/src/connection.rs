@@ -7,7 +7,7 @@ use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, ConnectionChange, DirectoryChange, TokenChange, TokenSet};
-use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
 use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind};
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
 use portcullis_domain::plan::Plan;
@@ -22,6 +22,7 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::directory::{Governed, Left, end, part_step, step_by_step};
+use crate::oidc::preset;
 use crate::rules::{after_rule_change, listed};
 use crate::saml::key::NewKey;
 use crate::saml::wish::{self, SamlWish};
@@ -78,6 +79,8 @@ pub struct Wanted {
     pub default_role: Option<Slug>,
     /// The claim that carries groups.
     pub groups_claim: Option<String>,
+    /// How it reads what its provider says of people.
+    pub claim_rules: ClaimRules,
     /// Where its sessions act.
     pub environment: Slug,
     /// The e-mail domains that are routed to it.
@@ -125,7 +128,8 @@ fn check(
     };
     if let Protocol::Oidc { issuer, client_id, client_secret } = &wanted.protocol {
         issuer::parse(issuer, around.limits.plain_http)
-            .map_err(|e| ServiceError::invalid("issuer", e.to_string()))?;
+            .map_err(|e| ServiceError::invalid("issuer", format!("{e}: {}", e.broken().advice)))?;
+        preset::check(&wanted.claim_rules, issuer)?;
         text("client_id", client_id, MAX_CLIENT)?;
         if let Some(secret) = client_secret {
             text("client_secret", secret.expose_secret(), MAX_CLIENT)?;
@@ -179,6 +183,7 @@ fn described(c: &Connection, default_role: Option<&Slug>) -> serde_json::Value {
     json!({
         "kind": c.kind.as_str(), "name": c.name, "issuer": c.issuer, "client_id": c.client_id, "directory": c.directory,
         "jit": c.jit_at.is_some(), "default_role": default_role, "groups_claim": c.groups_claim,
+        "claim_rules": c.claim_rules,
         "environment": c.environment, "domains": c.domains, "unconfirmed": c.unconfirmed_at.is_some(),
     })
 }
@@ -241,6 +246,7 @@ pub fn create(
         claims_directory: directory.id,
         jit_at: (wanted.newcomers == Newcomers::Admitted).then_some(now),
         groups_claim: wanted.groups_claim.clone(),
+        claim_rules: wanted.claim_rules.clone(),
         environment: wanted.environment.clone(),
         domains: checked.domains,
         unconfirmed_at: None,
@@ -345,7 +351,9 @@ pub fn update(
     let provider = provider_change(tx, (around, moment), &before, &wanted.protocol)?;
     let old = before.connection;
     // Another claim may say more of somebody than the one that was chosen: people edit some of their claims themselves.
-    let reads_elsewhere = wanted.directory != old.directory || wanted.groups_claim != old.groups_claim;
+    let reads_elsewhere = wanted.directory != old.directory
+        || wanted.groups_claim != old.groups_claim
+        || wanted.claim_rules != old.claim_rules;
     if provider.opens_elsewhere || reads_elsewhere {
         must_stand_above_automation(tx, organization, caller)?;
     }
@@ -364,6 +372,7 @@ pub fn update(
         directory: wanted.directory,
         jit_at: (wanted.newcomers == Newcomers::Admitted).then(|| old.jit_at.unwrap_or(moment.now)),
         groups_claim: wanted.groups_claim.clone(),
+        claim_rules: wanted.claim_rules.clone(),
         environment: wanted.environment.clone(),
         domains: checked.domains,
         unconfirmed_at,

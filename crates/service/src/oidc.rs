@@ -1,6 +1,8 @@
-//! Connections of OpenID beyond a single sign-in: what a provider says of a session afterwards.
+//! Connections of OpenID beyond a single sign-in: whose ways are followed, and what a provider says of a session
+//! afterwards.
 
 pub mod logout;
+pub mod preset;
 
 use portcullis_oidc::refusal::Refusal as OidcRefusal;
 

@@ -4,6 +4,9 @@
 //! provider vouches for, a domain that the organization has proven, and exactly one person whom the organization
 //! itself put there; holders of explicit-only roles link from their own session only. A newcomer comes in only where no
 //! directory governs and no identifier belongs to somebody who left (invariant I4), and only if a rule gives a role.
+//!
+//! An address is given to somebody else one day, a subject never: whoever comes with another subject than the one by
+//! which the provider named the member before is another person, until the directory says otherwise.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +14,7 @@ use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{Change, LinkChange, MembershipChange, TokenChange, TokenSet, UserChange};
-use portcullis_domain::connection::{Connection, Link};
+use portcullis_domain::connection::{Connection, ConnectionKind, Guests, Link};
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{MembershipId, RequestId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
@@ -20,7 +23,7 @@ use portcullis_domain::role::Giving;
 use portcullis_domain::text::{domain_of, email_key};
 use portcullis_domain::token::TokenEnd;
 use portcullis_domain::user::User;
-use portcullis_oidc::issuer::IssuerKind;
+use portcullis_oidc::preset::Preset;
 use portcullis_store::db::Lock;
 use portcullis_store::directory_user::DirectoryUserQuery;
 use portcullis_store::{
@@ -30,6 +33,7 @@ use serde_json::json;
 
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
+use crate::oidc::preset;
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened, Opening};
 use crate::sign_in::ProviderSession;
@@ -73,6 +77,7 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
         c.issuer == arrival.connection.issuer
             && c.client_id == arrival.connection.client_id
             && c.directory == arrival.connection.directory
+            && c.claim_rules == arrival.connection.claim_rules
     };
     let connection = now_set.filter(same).ok_or(SignInRefusal::ConnectionChanged)?;
     if !wish.session.is_believed(tx, &connection)? {
@@ -81,6 +86,7 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     if arrival.groups == GroupsSaid::Overage {
         return Err(SignInRefusal::GroupsOverage.into());
     }
+    must_be_let_in_at_all(tx, &connection, arrival)?;
     let (id, standing) = recognize(tx, moment, &connection, wish)?;
     if connection.directory.is_none() {
         claims::keep(tx, moment, arrival, id, wish.request)?;
@@ -109,6 +115,28 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     let opened = session::open(tx, moment, &opening)?;
     wish.session.keep(tx, &connection, (opened.token, opened.expires_at), moment.now)?;
     Ok(Ok(opened))
+}
+
+/// What a provider's own ways ask of everybody, whoever it is: no guest where guests are refused, and at Google an account
+/// of a company that the organization has proven. Google vouches for nobody else.
+fn must_be_let_in_at_all(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+) -> Result<(), ServiceError> {
+    if arrival.home.is_some() && connection.claim_rules.guests == Guests::Refuse {
+        return Err(SignInRefusal::Guest.into());
+    }
+    if connection.kind == ConnectionKind::Saml || preset::in_force(connection) != Preset::Google {
+        return Ok(());
+    }
+    let hosted = arrival.hosted_domain.as_deref().ok_or(SignInRefusal::HostedDomainMissing)?;
+    if is_proven(tx, connection, hosted)? { Ok(()) } else { Err(SignInRefusal::HostedDomainNotProven.into()) }
+}
+
+/// Whether the organization of the connection has proven that domain.
+fn is_proven(tx: &mut Tx<'_>, connection: &Connection, name: &str) -> Result<bool, ServiceError> {
+    Ok(domain::find_proven(tx, name)?.is_some_and(|d| d.organization == connection.organization))
 }
 
 /// Why a member whom the provider has proven gets no session, if they get none.
@@ -142,10 +170,17 @@ fn recognize(
 ) -> Result<(MembershipId, Standing), ServiceError> {
     let arrival = wish.arrival;
     let link = connection::find_link(tx, connection.id, &arrival.subject)?;
-    let linked = match &link {
-        Some(link) => membership::find_locked(tx, link.membership)?.filter(|m| m.ended.is_none()),
-        None => None,
-    };
+    let mut linked = living(tx, link.as_ref())?;
+    if linked.is_none()
+        && link.is_none()
+        && let Some(former) = &arrival.former_subject
+    {
+        let former = connection::find_link(tx, connection.id, former)?;
+        linked = living(tx, former.as_ref())?;
+        if let (Some(member), None) = (&linked, wish.linking) {
+            name_anew(tx, moment, connection, wish, member.id)?;
+        }
+    }
     if let Some(own) = wish.linking {
         return Ok((link_own(tx, moment, connection, wish, (own, link, linked))?, Standing::New));
     }
@@ -161,15 +196,71 @@ fn recognize(
     let address = trusted_address(tx, connection, arrival)?;
     let found = match connection.directory {
         Some(_) => told_by_directory(tx, connection, arrival, &address)?,
-        None => put_there(tx, connection, &address)?,
+        None => put_there(tx, connection, &address)?.map(|member| (member, Named::ByAddress)),
     };
     let id = match found {
-        Some(member) => first_link(tx, moment, connection, wish, (member, link))?,
+        Some((member, named)) => {
+            let over = must_not_be_recycled(tx, connection, arrival, (member.id, named))?;
+            first_link(tx, moment, connection, wish, (member, link, over))?
+        }
         None if connection.directory.is_some() => return Err(SignInRefusal::NotInDirectory.into()),
         None if connection.jit_at.is_some() => newcomer(tx, moment, connection, (wish, link), &address)?,
         None => return Err(SignInRefusal::NotInvited.into()),
     };
     Ok((id, Standing::New))
+}
+
+/// The membership of a link, if it has not ended.
+fn living(tx: &mut Tx<'_>, link: Option<&Link>) -> Result<Option<Membership>, ServiceError> {
+    match link {
+        Some(link) => Ok(membership::find_locked(tx, link.membership)?.filter(|m| m.ended.is_none())),
+        None => Ok(None),
+    }
+}
+
+/// Links the name that stays to whoever is known by the former one: the same signed word says both. The former link stays,
+/// so that a connection which is read as before finds everybody again.
+fn name_anew(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    wish: &Wish<'_>,
+    member: MembershipId,
+) -> Result<(), ServiceError> {
+    let cause = session::cause(Actor::Membership(member), wish.request);
+    let plan = linking(connection, wish, (member, None), moment, cause);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// By what somebody was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Named {
+    /// The directory knows them by the provider's own name for them.
+    ByExternalId,
+    /// Only the address is the same.
+    ByAddress,
+}
+
+/// An address whose member this provider named by another subject before may have been given to somebody else: only a
+/// directory that names the new subject itself says that it is the same person, and the links given here are over then.
+/// A subject that is an address is the directory's to judge anyhow; another way of naming people is a change of the set-up.
+fn must_not_be_recycled(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+    (member, named): (MembershipId, Named),
+) -> Result<Vec<Link>, ServiceError> {
+    if arrival.stays == SubjectStays::Perhaps {
+        return Ok(Vec::new());
+    }
+    let way = arrival.way_of_naming();
+    let mut former = connection::links_of(tx, member)?;
+    former.retain(|l| l.connection == connection.id && l.subject.starts_with(way));
+    match named {
+        Named::ByAddress if !former.is_empty() => Err(SignInRefusal::AddressRecycled.into()),
+        _ => Ok(former),
+    }
 }
 
 /// A subject that is an address may be somebody else's by now: where a directory governs, it must say of the linked
@@ -185,7 +276,7 @@ fn must_be_theirs_still(
     }
     let address = trusted_address(tx, connection, arrival)?;
     match told_by_directory(tx, connection, arrival, &address)? {
-        Some(told) if told.id == member.id => Ok(()),
+        Some((told, _)) if told.id == member.id => Ok(()),
         _ => Err(SignInRefusal::AddressMoved.into()),
     }
 }
@@ -200,17 +291,7 @@ fn trusted_address(
     if !address.vouched {
         return Err(SignInRefusal::EmailUntrusted.into());
     }
-    let mut proven = |name: &str| -> Result<bool, ServiceError> {
-        Ok(domain::find_proven(tx, name)?.is_some_and(|d| d.organization == connection.organization))
-    };
-    if !proven(domain_of(&address.key))? {
-        return Err(SignInRefusal::DomainNotProven.into());
-    }
-    // Google vouches for the accounts of a company only: that company must be this organization's too.
-    if let Some(hosted) = &arrival.hosted_domain
-        && IssuerKind::of(&connection.issuer) == IssuerKind::Google
-        && !proven(hosted)?
-    {
+    if !is_proven(tx, connection, domain_of(&address.key))? {
         return Err(SignInRefusal::DomainNotProven.into());
     }
     Ok(address)
@@ -222,7 +303,7 @@ fn told_by_directory(
     connection: &Connection,
     arrival: &Arrival,
     address: &Address,
-) -> Result<Option<Membership>, ServiceError> {
+) -> Result<Option<(Membership, Named)>, ServiceError> {
     let Some(directory) = connection.directory else { return Ok(None) };
     let mut queries = vec![
         DirectoryUserQuery::Email(address.key.clone()),
@@ -241,7 +322,11 @@ fn told_by_directory(
     match (people.next(), people.next()) {
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(SignInRefusal::Ambiguous.into()),
-        (Some(user), None) => Ok(membership::find_locked(tx, user.membership)?),
+        (Some(user), None) => {
+            let by_id = user.external_id.is_some_and(|id| arrival.external_ids.contains(&id));
+            let named = if by_id { Named::ByExternalId } else { Named::ByAddress };
+            Ok(membership::find_locked(tx, user.membership)?.map(|member| (member, named)))
+        }
     }
 }
 
@@ -285,7 +370,7 @@ fn first_link(
     moment: &mut Moment,
     connection: &Connection,
     wish: &Wish<'_>,
-    (member, old): (Membership, Option<Link>),
+    (member, old, over): (Membership, Option<Link>, Vec<Link>),
 ) -> Result<MembershipId, ServiceError> {
     if holds_explicit_only(tx, &member)? {
         return Err(SignInRefusal::OwnSessionOnly.into());
@@ -308,6 +393,12 @@ fn first_link(
         };
         plan = plan.then_all(joined, vec![MembershipChange::Join(member.id, moment.now).into(), ends.into()]);
     }
+    for link in over {
+        let event = EventDraft::new(Action::MemberUnlinked, Target::new("membership", member.id))
+            .about(Target::new("connection", connection.id))
+            .with(json!({ "subject": link.subject }));
+        plan = plan.then(event, LinkChange::Delete(link.connection, link.subject));
+    }
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(member.id)
 }
@@ -329,7 +420,7 @@ fn linking(
     };
     let event = EventDraft::new(Action::MemberLinked, Target::new("membership", membership))
         .about(Target::new("connection", connection.id))
-        .with(json!({ "subject": link.subject }));
+        .with(json!({ "subject": link.subject, "guest_of": wish.arrival.home }));
     let mut changes: Vec<Change> = Vec::new();
     changes.extend(old.map(|old| LinkChange::DeleteOf(old.membership).into()));
     changes.push(LinkChange::Create(link).into());

@@ -67,6 +67,18 @@ pub enum SignInRefusal {
     /// The address is of a domain that the organization has not proven.
     #[error("the domain of the e-mail address is not proven")]
     DomainNotProven,
+    /// A guest, where guests are refused.
+    #[error("the provider knows this person as a guest, and guests are refused here")]
+    Guest,
+    /// Google's account of a person, and not of a company.
+    #[error("the account is of no company: the token has no `hd`")]
+    HostedDomainMissing,
+    /// Google's account of a company whose domain the organization has not proven.
+    #[error("the domain of the account's company is not proven")]
+    HostedDomainNotProven,
+    /// The address is that of a member whom the provider named by another subject.
+    #[error("the address is that of a member whom the provider knows by another subject")]
+    AddressRecycled,
     /// The governing directory tells of nobody like that.
     #[error("the directory tells of no active person with that address or external id")]
     NotInDirectory,
@@ -128,6 +140,10 @@ impl SignInRefusal {
             Self::EmailMissing => "email_missing",
             Self::EmailUntrusted => "email_untrusted",
             Self::DomainNotProven => "domain_not_proven",
+            Self::Guest => "guest_refused",
+            Self::HostedDomainMissing => "hosted_domain_missing",
+            Self::HostedDomainNotProven => "hosted_domain_not_proven",
+            Self::AddressRecycled => "address_recycled",
             Self::NotInDirectory => "not_in_directory",
             Self::NotInvited => "not_invited",
             Self::Ambiguous => "ambiguous_person",
@@ -164,6 +180,17 @@ impl SignInRefusal {
                 "have the provider send `email_verified` (Entra ID: the optional claim `xms_edov`) for first sign-ins"
             }
             Self::DomainNotProven => "prove the domain of the address by its DNS record, then try again",
+            Self::Guest => "have the person use an account of your own tenant, or set `guests` to `accept`",
+            Self::HostedDomainMissing => {
+                "have the person choose their company's account; personal accounts of Google are never taken"
+            }
+            Self::HostedDomainNotProven => {
+                "prove the primary domain of the Google Workspace by its DNS record, then try again"
+            }
+            Self::AddressRecycled => {
+                "if the address was given to somebody else, off-board who had it and invite it anew; if it is the same \
+                 person, have the directory send the provider's id as `externalId`, or link from their own session"
+            }
             Self::NotInDirectory => {
                 "assign the person in the directory that governs this connection and wait for its next run"
             }

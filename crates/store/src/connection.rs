@@ -6,7 +6,7 @@ use portcullis_domain::change::{ConnectionChange, LinkChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link};
 use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
 
-use crate::row::{Row, list as in_list};
+use crate::row::{Row, list as in_list, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params, saml};
 
@@ -18,21 +18,21 @@ const MAX_LINKS: i64 = 200;
 macro_rules! columns {
     () => {
         "c.id, c.organization, c.kind, c.name, c.issuer, c.client_id, c.client_secret_sealed, c.directory, \
-         c.claims_directory, c.jit_at, c.groups_claim, c.environment, c.unconfirmed_at, c.created_at"
+         c.claims_directory, c.jit_at, c.groups_claim, c.environment, c.unconfirmed_at, c.created_at, c.claim_rules"
     };
 }
 
 const CREATE: Statement = Statement::change(
     "connection.create",
     "INSERT INTO connections (id, organization, kind, name, issuer, client_id, client_secret_sealed, directory, \
-     claims_directory, jit_at, groups_claim, environment, unconfirmed_at, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
+     claims_directory, jit_at, groups_claim, environment, unconfirmed_at, created_at, claim_rules) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
 );
 const UPDATE: Statement = Statement::change(
     "connection.update",
     "UPDATE connections SET name = $3, issuer = $4, client_id = $5, client_secret_sealed = $6, directory = $7, \
-     claims_directory = $8, jit_at = $9, groups_claim = $10, environment = $11, unconfirmed_at = $12 \
-     WHERE id = $1 AND organization = $2",
+     claims_directory = $8, jit_at = $9, groups_claim = $10, environment = $11, unconfirmed_at = $12, \
+     claim_rules = $13 WHERE id = $1 AND organization = $2",
 );
 const DELETE: Statement =
     Statement::change("connection.delete", "DELETE FROM connections WHERE id = $1 AND organization = $2");
@@ -94,6 +94,10 @@ const DELETE_LINKS_OF: Statement = Statement::change(
     "connection.delete_links_of",
     "DELETE FROM links WHERE membership = $1 AND organization = $2",
 );
+const DELETE_LINK: Statement = Statement::change(
+    "connection.delete_link",
+    "DELETE FROM links WHERE connection = $1 AND subject = $2 AND organization = $3",
+);
 const FIND_LINK: Statement = Statement::read(
     "connection.find_link",
     "SELECT connection, subject, organization, membership, created_at FROM links \
@@ -120,6 +124,7 @@ pub const ALL: &[&Statement] = &[
     &DOMAINS_OF,
     &CREATE_LINK,
     &DELETE_LINKS_OF,
+    &DELETE_LINK,
     &FIND_LINK,
     &LINKS_OF,
 ];
@@ -141,6 +146,7 @@ fn read(row: &Row) -> Result<Connection, StoreError> {
         domains: Vec::new(),
         unconfirmed_at: row.opt_at(12)?,
         created_at: row.at(13)?,
+        claim_rules: row.json(14)?,
     })
 }
 
@@ -200,6 +206,7 @@ pub(crate) fn apply(
                     c.environment,
                     c.unconfirmed_at,
                     c.created_at,
+                    to_json(&c.claim_rules)?,
                 ],
             )?;
             route(tx, c)
@@ -220,6 +227,7 @@ pub(crate) fn apply(
                     c.groups_claim,
                     c.environment,
                     c.unconfirmed_at,
+                    to_json(&c.claim_rules)?,
                 ],
             )?;
             tx.run(&DELETE_DOMAINS, params![c.id, c.organization])?;
@@ -250,6 +258,9 @@ pub(crate) fn apply_link(
         ),
         LinkChange::DeleteOf(membership) => {
             tx.run(&DELETE_LINKS_OF, params![membership, organization]).map(|_| ())
+        }
+        LinkChange::Delete(connection, subject) => {
+            tx.run(&DELETE_LINK, params![connection, subject, organization]).map(|_| ())
         }
     }
 }

@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 8, name: "saml", sql: include_str!("../migrations/0008_saml.sql") },
     Migration { number: 9, name: "oidc_sessions", sql: include_str!("../migrations/0009_oidc_sessions.sql") },
     Migration { number: 10, name: "above", sql: include_str!("../migrations/0010_above.sql") },
+    Migration { number: 11, name: "claim_rules", sql: include_str!("../migrations/0011_claim_rules.sql") },
 ];
 
 /// The table that says which steps this database has taken.

@@ -9,7 +9,7 @@ use portcullis_domain::change::{
     AgentChange, Change, ConnectionChange, DirectoryChange, MembershipChange, OrganizationChange, Restamp,
     RoleChange, TokenChange, TokenSet,
 };
-use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, EventId, RoleId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::receipt::{EndedItem, statement};
@@ -109,6 +109,7 @@ fn what_only_adds_lessens_nothing_and_what_can_take_moves_the_revision() {
         claims_directory: directory(1),
         jit_at: None,
         groups_claim: None,
+        claim_rules: ClaimRules::default(),
         environment: Slug::production(),
         domains: vec![],
         unconfirmed_at: None,

@@ -1,6 +1,7 @@
 //! What a verified token says about the person: subject, groups, e-mail, UserInfo.
 
 use portcullis_oidc::claims::{EmailTrust, Groups, IdentityClaims, OverageMarker, SubjectSource};
+use portcullis_oidc::preset::Preset;
 use portcullis_oidc::userinfo;
 use serde_json::{Value, json};
 
@@ -195,7 +196,7 @@ fn o15_a_recycled_address_comes_with_another_subject() {
 fn an_entra_person_is_named_by_tenant_and_object() {
     let object = "AAAAAAAA-bbbb-cccc-dddd-eeeeffff0000";
     let claims = verified_of(ENTRA, json!({"oid": object, "tid": "0f5a6b7c-1111-2222-3333-444455556666"}));
-    let source = SubjectSource::for_issuer(ENTRA);
+    let source = Preset::of_issuer(ENTRA).subject_source();
     assert_eq!(
         claims.subject_key(source).unwrap(),
         "0f5a6b7c-1111-2222-3333-444455556666:aaaaaaaa-bbbb-cccc-dddd-eeeeffff0000"
@@ -204,15 +205,42 @@ fn an_entra_person_is_named_by_tenant_and_object() {
         let error = verified_of(ENTRA, json!({ "oid": oid })).subject_key(source).unwrap_err();
         assert_eq!(error.broken().code, "object_id_missing");
     }
-    assert_eq!(SubjectSource::for_issuer(ISSUER), SubjectSource::Sub);
+    assert_eq!(Preset::of_issuer(ISSUER).subject_source(), SubjectSource::Sub);
 }
 
 #[test]
-fn o8_a_guest_is_told_by_the_home_provider() {
-    let home = "https://sts.windows.net/ffffffff-1111-2222-3333-444455556666/";
-    assert_eq!(verified(json!({ "idp": home })).home_provider(), Some(home));
-    assert_eq!(verified(json!({ "idp": ISSUER })).home_provider(), None);
-    assert_eq!(verified(json!({})).home_provider(), None);
+fn o8_a_guest_of_entras_tenant_is_told_by_the_home_provider_or_by_the_mark_of_the_account() {
+    let at_entra = |members: Value| verified_of(ENTRA, members).home().map(str::to_owned);
+    let elsewhere = "https://sts.windows.net/ffffffff-1111-2222-3333-444455556666/";
+    assert_eq!(at_entra(json!({ "idp": elsewhere })).as_deref(), Some(elsewhere));
+    assert_eq!(at_entra(json!({ "idp": "live.com" })).as_deref(), Some("live.com"));
+    for marked in [
+        json!({ "acct": 1 }),
+        json!({ "acct": "1" }),
+        json!({ "upn": "ada_globex.test#EXT#@acme.onmicrosoft.com" }),
+        json!({ "preferred_username": "ada_globex.test#EXT#@acme.onmicrosoft.com" }),
+    ] {
+        assert_eq!(at_entra(marked.clone()).as_deref(), Some("guest"), "{marked}");
+    }
+    let own = "https://sts.windows.net/0F5A6B7C-1111-2222-3333-444455556666/";
+    for at_home in [json!({}), json!({ "idp": ENTRA }), json!({ "idp": own }), json!({ "acct": 0 })] {
+        assert_eq!(at_entra(at_home.clone()), None, "{at_home}");
+    }
+    assert_eq!(
+        verified(json!({ "idp": "00o1okta", "acct": 1 })).home(),
+        None,
+        "okta's `idp` is a row of its own"
+    );
+}
+
+#[test]
+fn o2_at_entra_nobody_but_the_domains_owner_vouches_for_an_address() {
+    let at_entra = |members: Value| verified_of(ENTRA, members).email().unwrap().trust;
+    assert_eq!(at_entra(json!({ "email_verified": true })), EmailTrust::NotStated);
+    assert_eq!(at_entra(json!({ "email_verified": true, "xms_edov": false })), EmailTrust::Unverified);
+    assert_eq!(at_entra(json!({ "email_verified": true, "xms_edov": 1 })), EmailTrust::DomainOwnerVerified);
+    assert_eq!(at_entra(json!({ "email_verified": null, "xms_edov": "1" })), EmailTrust::DomainOwnerVerified);
+    assert_eq!(trust(json!({ "email_verified": true })), EmailTrust::Verified, "elsewhere the claim counts");
 }
 
 #[test]

@@ -115,6 +115,10 @@ fn o7_entras_templates_and_personal_accounts_are_refused_with_a_reason() {
         "template_issuer",
         "the reason is said, not only that the issuers differ"
     );
+    for unusable in ["https://login.microsoftonline.com/acme.test/v2.0", "https://accounts.google.com/"] {
+        assert_eq!(code_for_issuer(unusable), "endpoint_unusable", "{unusable}");
+    }
+    assert_eq!(code_for_issuer("https://accounts.google.com"), "accepted");
     assert_eq!(
         IssuerKind::of(own),
         IssuerKind::Entra { tenant_id: "0f5a6b7c-1111-2222-3333-444455556666".to_owned() }

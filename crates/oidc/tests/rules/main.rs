@@ -21,4 +21,6 @@ mod logout_token;
 #[cfg(test)]
 mod mutation;
 #[cfg(test)]
+mod preset;
+#[cfg(test)]
 mod token;

@@ -11,8 +11,14 @@ use portcullis_saml::response::Identity;
 use portcullis_saml::subject::{NameId, NameIdFormat};
 
 use crate::claims::{
-    Address, Arrival, DEFAULT_GROUPS_CLAIM, GroupsSaid, MAX_GROUPS, SubjectStays, claim_key,
+    Address, Arrival, DEFAULT_GROUPS_CLAIM, GroupsSaid, MAX_GROUPS, MAX_HOME, SubjectStays, claim_key,
 };
+
+/// The attribute by which Entra tells where somebody is at home.
+const ENTRA_IDENTITY_PROVIDER: &str = "http://schemas.microsoft.com/identity/claims/identityprovider";
+
+/// What the entity ids of Entra's tenants begin with.
+const ENTRA_ENTITY: &str = "https://sts.windows.net/";
 
 /// The names of attributes that a connection reads: those that were set, then its preset's, then what the attributes
 /// themselves suggest.
@@ -45,6 +51,7 @@ pub fn arrival(connection: &Connection, settings: &SamlSettings, identity: &Iden
     let groups = attributes.list(names.groups.as_deref().unwrap_or(DEFAULT_GROUPS_CLAIM));
     Arrival {
         subject: format!("{} {}", connection.issuer, identity.subject().as_str()),
+        former_subject: None,
         stays: if identity.subject().is_reassignable() {
             SubjectStays::Perhaps
         } else {
@@ -53,11 +60,21 @@ pub fn arrival(connection: &Connection, settings: &SamlSettings, identity: &Iden
         external_ids,
         address: address(one(&names.email), identity.name_id()),
         hosted_domain: None,
+        home: home(connection, settings, attributes),
         name: shown_name(attributes, &names),
         groups: said(connection, groups),
         texts: texts(connection, attributes, &names),
         connection: connection.clone(),
     }
+}
+
+/// Where a guest of Entra's tenant is at home. Its own people have the tenant itself there, which is also its entity id.
+fn home(connection: &Connection, settings: &SamlSettings, attributes: &Attributes) -> Option<String> {
+    let is_entra = settings.preset.as_deref().and_then(Preset::from_slug) == Some(Preset::Entra)
+        || connection.issuer.starts_with(ENTRA_ENTITY);
+    let said =
+        attributes.single(ENTRA_IDENTITY_PROVIDER).filter(|said| is_entra && *said != connection.issuer)?;
+    Some(said.chars().take(MAX_HOME).collect())
 }
 
 /// Whether a name identifier can be what a directory knows the person by.

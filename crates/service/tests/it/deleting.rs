@@ -2,6 +2,7 @@
 //! or stay with what they have; and nobody else is touched.
 
 use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::connection::ClaimRules;
 use portcullis_domain::evaluation::Decision;
 use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, OrganizationId, RequestId};
 use portcullis_domain::membership::MembershipState;
@@ -81,6 +82,7 @@ fn a_connection(bench: &Bench, organization: OrganizationId) -> Source {
             newcomers: Newcomers::Admitted,
             default_role: Some("member".parse()?),
             groups_claim: None,
+            claim_rules: ClaimRules::default(),
             environment: Slug::production(),
             domains: vec![],
         };

@@ -18,6 +18,7 @@ use serde_json::{Value, json};
 const ADA: &str = "ada@acme.test";
 const BOB: &str = "bob@acme.test";
 const GOOGLE: &str = "https://accounts.google.com";
+const IDP: &str = "https://idp.acme.test";
 
 async fn made(bench: &Bench, path: &str, body: Value) -> Value {
     let (status, made) = bench.call("POST", &format!("/api/v1/organizations{path}"), ROOT_TOKEN, body).await;
@@ -50,11 +51,13 @@ fn open_to_newcomers() -> Value {
 fn ada(connection: Connection) -> Arrival {
     Arrival {
         subject: format!("{} ada", connection.issuer),
+        former_subject: None,
         connection,
         stays: SubjectStays::ForGood,
         external_ids: vec![],
         address: Some(Address { written: ADA.to_owned(), key: ADA.to_owned(), vouched: true }),
         hosted_domain: None,
+        home: None,
         name: "Ada".to_owned(),
         groups: GroupsSaid::Nothing,
         texts: BTreeMap::new(),
@@ -120,8 +123,9 @@ async fn google_vouches_for_the_accounts_of_a_company_that_the_organization_has_
     let google = connection(&bench, GOOGLE, open_to_newcomers()).await;
     for unproven in ["nobodys.test", "globex.test"] {
         let refused = arrive(&bench, google, of_company(unproven));
-        assert_eq!(refused, Err(SignInRefusal::DomainNotProven), "{unproven}");
+        assert_eq!(refused, Err(SignInRefusal::HostedDomainNotProven), "{unproven}");
     }
+    assert_eq!(arrive(&bench, google, |_| {}), Err(SignInRefusal::HostedDomainMissing));
     assert_eq!(arrive(&bench, google, of_company("acme.example")), Ok(()), "another domain of the same");
 }
 
@@ -135,7 +139,7 @@ async fn a_company_that_another_provider_than_google_names_says_nothing() {
 #[tokio::test]
 async fn whoever_was_proven_to_a_connection_as_it_was_before_begins_again() {
     let bench = acme().await;
-    let id = connection(&bench, GOOGLE, open_to_newcomers()).await;
+    let id = connection(&bench, IDP, open_to_newcomers()).await;
     let changed: [fn(&mut Arrival); 3] = [
         |arrival| arrival.connection.issuer = "https://before.acme.test".to_owned(),
         |arrival| arrival.connection.client_id = "the client before".to_owned(),
@@ -152,7 +156,7 @@ async fn a_subject_that_is_an_address_counts_while_the_directory_says_that_it_is
     let bench = acme().await;
     let body = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
     let directory = made(&bench, "/acme/directories", body).await;
-    let id = connection(&bench, GOOGLE, json!({ "directory": directory["id"] })).await;
+    let id = connection(&bench, IDP, json!({ "directory": directory["id"] })).await;
     let users = format!("{}/Users", directory["base_url"].as_str().unwrap().trim_start_matches(PUBLIC_URL));
     let token = directory["token"].as_str().unwrap();
     let user = |address: &str| {
@@ -176,7 +180,7 @@ async fn a_subject_that_is_an_address_counts_while_the_directory_says_that_it_is
 #[tokio::test]
 async fn an_invited_person_whom_a_directory_tells_of_comes_in_by_its_connection_and_no_other() {
     let bench = acme().await;
-    let id = connection(&bench, GOOGLE, json!({})).await;
+    let id = connection(&bench, IDP, json!({})).await;
     made(&bench, "/acme/invitations", json!({ "email": ADA, "role": "member" })).await;
     let directory = made(&bench, "/acme/directories", json!({ "kind": "scim", "name": "Okta" })).await;
     let users = format!("{}/Users", directory["base_url"].as_str().unwrap().trim_start_matches(PUBLIC_URL));
@@ -201,7 +205,7 @@ async fn a_subject_is_linked_from_the_session_of_whoever_asked_for_it_and_not_fr
         arrive_with(&bench, home, Browser::default(), |_| {}).unwrap(),
         arrive_with(&bench, home, Browser::default(), bob).unwrap(),
     );
-    let other = connection(&bench, GOOGLE, json!({})).await;
+    let other = connection(&bench, IDP, json!({})).await;
     let holding = |session: &Opened| Browser {
         linking: Some(ada.membership),
         held: vec![session.secret.expose().to_owned()],

@@ -7,7 +7,7 @@ use portcullis_domain::change::{
     ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange, MembershipChange,
     OrganizationChange, UserChange,
 };
-use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
 use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind};
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
@@ -191,6 +191,7 @@ pub(crate) fn connection(database: &Database, organization: OrganizationId, doma
         claims_directory: fresh!(DirectoryId),
         jit_at: Some(NOW),
         groups_claim: Some("groups".to_owned()),
+        claim_rules: ClaimRules::default(),
         environment: Slug::production(),
         domains: domains.iter().map(|&domain| domain.to_owned()).collect(),
         unconfirmed_at: None,

@@ -48,22 +48,10 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             | DirectoryGroupChange::RemoveGroups(id, _)
             | DirectoryGroupChange::RemoveMembers(id, _) => found("directory_groups", id),
         },
-        Change::Hold(change) => match change {
-            HoldChange::Open(_) => None,
-            HoldChange::End(held) => found("memberships", &held.membership),
-            HoldChange::Keep { hold: id, .. }
-            | HoldChange::Miss(id, ..)
-            | HoldChange::Release(id, _)
-            | HoldChange::Refuse(id, ..) => found("holds", id),
-            HoldChange::Found(users) | HoldChange::DropOf(_, users) => {
-                users.first().and_then(|id| found("directory_users", id))
-            }
-            HoldChange::Unhold(id) | HoldChange::Drop(id) | HoldChange::Spare(id, _) => {
-                found("memberships", id)
-            }
-        },
+        Change::Hold(change) => of_hold(change),
         Change::Connection(ConnectionChange::Delete(id)) => found("connections", id),
         Change::Link(LinkChange::DeleteOf(id)) => found("memberships", id),
+        Change::Link(LinkChange::Delete(id, _)) => found("connections", id),
         Change::Mapping(MappingChange::Delete(id)) => found("mappings", id),
         Change::Grant(GrantChange::SetReason(id, _) | GrantChange::End(id, _)) => found("grants", id),
         Change::Grant(GrantChange::EndOf { membership, .. }) => found("memberships", membership),
@@ -79,5 +67,21 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             found("memberships", id)
         }
         _ => None,
+    }
+}
+
+fn of_hold(change: &HoldChange) -> Option<(&'static str, String)> {
+    let found = |table, id: &dyn std::fmt::Display| Some((table, id.to_string()));
+    match change {
+        HoldChange::Open(_) => None,
+        HoldChange::End(held) => found("memberships", &held.membership),
+        HoldChange::Keep { hold: id, .. }
+        | HoldChange::Miss(id, ..)
+        | HoldChange::Release(id, _)
+        | HoldChange::Refuse(id, ..) => found("holds", id),
+        HoldChange::Found(users) | HoldChange::DropOf(_, users) => {
+            users.first().and_then(|id| found("directory_users", id))
+        }
+        HoldChange::Unhold(id) | HoldChange::Drop(id) | HoldChange::Spare(id, _) => found("memberships", id),
     }
 }

@@ -1,7 +1,7 @@
 //! Users, what they prove themselves with, connections and links.
 
 use portcullis_domain::change::{ConnectionChange, DomainChange, LinkChange, OrganizationChange, UserChange};
-use portcullis_domain::connection::{Connection, Link};
+use portcullis_domain::connection::{ClaimRules, Connection, Link};
 use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::id::{DirectoryId, DomainId, OrganizationId, UserId};
 use portcullis_domain::membership::MembershipState;
@@ -99,6 +99,7 @@ fn a_connection_is_read_as_it_was_written_with_its_domains() {
             directory: Some(fresh!(DirectoryId)),
             jit_at: None,
             groups_claim: None,
+            claim_rules: ClaimRules::default(),
             environment: slug("staging"),
             domains: vec!["c.example".to_owned()],
             unconfirmed_at: Some(later(1)),
@@ -157,6 +158,11 @@ fn a_subject_is_linked_once_and_its_link_ends_with_the_membership_or_the_connect
         );
         assert_eq!(database.read(move |tx| connection::links_of(tx, ann)), vec![link(okta, "00u1", ann)]);
 
+        database.put(LinkChange::Delete(okta, "00u2".to_owned()));
+        assert_eq!((found(okta), found(entra)), (Some(ann), Some(bob)), "another subject");
+        database.put(LinkChange::Delete(entra, "00u1".to_owned()));
+        assert_eq!((found(okta), found(entra)), (Some(ann), None));
+        database.put(LinkChange::Create(link(entra, "00u1", bob)));
         database.put(LinkChange::DeleteOf(ann));
         assert_eq!((found(okta), found(entra)), (None, Some(bob)));
         database.put(ConnectionChange::Delete(entra));

@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use portcullis_domain::connection::ConnectionKind;
+use portcullis_domain::connection::{ClaimRules, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
 use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrite};
 use portcullis_domain::saml::SamlSettings;
@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::id;
+use super::oidc::{GuestsAre, Oidc, OidcWish, rules_over};
 use super::saml::{self, Saml, SettingsWish};
 use crate::App;
 use crate::body::{At, Body, Page, PageQuery, Params, present};
@@ -70,6 +71,10 @@ pub struct Connection {
     logout_url: String,
     /// SAML: our metadata, for the provider.
     metadata_url: Option<String>,
+    /// What becomes of people whom the provider knows as guests.
+    guests: GuestsAre,
+    /// OIDC: what is set, and what should be looked after.
+    oidc: Option<Oidc>,
     /// SAML: the provider, what is set, and what should be looked after.
     saml: Option<Saml>,
     /// When it was made.
@@ -84,6 +89,8 @@ impl Connection {
         let is_oidc = c.kind == ConnectionKind::Oidc;
         let at = (!is_oidc).then(|| Addresses::of(portcullis.around(), c.id));
         Self {
+            guests: c.claim_rules.guests.into(),
+            oidc: is_oidc.then(|| Oidc::of(&c)),
             kind: c.kind.as_str(),
             name: c.name,
             issuer: c.issuer,
@@ -129,8 +136,12 @@ pub struct NewConnection {
     metadata_url: Option<String>,
     /// SAML: the provider's metadata itself, where it has no address.
     metadata_xml: Option<String>,
+    /// OIDC: what is not as usual.
+    oidc: Option<OidcWish>,
     /// SAML: what is not as usual.
     saml: Option<SettingsWish>,
+    /// What becomes of people whom the provider knows as guests (Entra ID tells it): `refuse` as usual.
+    guests: Option<GuestsAre>,
     /// The directory that governs its people.
     directory: Option<String>,
     /// Whether a first sign-in may make a membership; not with `directory`.
@@ -165,8 +176,12 @@ pub struct ConnectionPatch {
     metadata_url: Option<String>,
     /// SAML: the provider's metadata from now on.
     metadata_xml: Option<String>,
+    /// OIDC: what changes of the settings.
+    oidc: Option<OidcWish>,
     /// SAML: what changes of the settings.
     saml: Option<SettingsWish>,
+    /// What becomes of people whom the provider knows as guests.
+    guests: Option<GuestsAre>,
     /// The directory that governs its people; null for none.
     #[serde(default, deserialize_with = "present")]
     directory: Option<Option<String>>,
@@ -257,7 +272,7 @@ fn required(field: &'static str, value: Option<&String>) -> Result<String, Servi
 }
 
 /// Refuses fields of the other kind by name: somebody who sends them expects something of them.
-fn only_for(kind: &str, fields: [(&'static str, bool); 3]) -> Result<(), ServiceError> {
+fn only_for<const N: usize>(kind: &str, fields: [(&'static str, bool); N]) -> Result<(), ServiceError> {
     match fields.into_iter().find(|(_, is_there)| *is_there) {
         Some((field, _)) => Err(ServiceError::invalid(field, format!("belongs to `{kind}`"))),
         None => Ok(()),
@@ -268,18 +283,20 @@ fn only_for(kind: &str, fields: [(&'static str, bool); 3]) -> Result<(), Service
 struct OfKinds<'b> {
     oidc: [(&'static str, Option<&'b String>); 3],
     metadata: [(&'static str, Option<&'b String>); 2],
-    settings: Option<&'b SettingsWish>,
+    settings: [(&'static str, bool); 2],
 }
 
 impl OfKinds<'_> {
     fn check(&self, kind: ConnectionKind) -> Result<(), ServiceError> {
+        let [oidc, saml] = self.settings;
         match kind {
             ConnectionKind::Oidc => {
                 let [url, xml] = self.metadata.map(|(field, value)| (field, value.is_some()));
-                only_for("saml", [url, xml, ("saml", self.settings.is_some())])
+                only_for("saml", [url, xml, saml])
             }
             ConnectionKind::Saml => {
-                only_for("oidc", self.oidc.map(|(field, value)| (field, value.is_some())))
+                let [issuer, id, secret] = self.oidc.map(|(field, value)| (field, value.is_some()));
+                only_for("oidc", [issuer, id, secret, oidc])
             }
         }
     }
@@ -313,7 +330,7 @@ impl NewConnection {
                 ("metadata_url", self.metadata_url.as_ref()),
                 ("metadata_xml", self.metadata_xml.as_ref()),
             ],
-            settings: self.saml.as_ref(),
+            settings: [("oidc", self.oidc.is_some()), ("saml", self.saml.is_some())],
         }
     }
 
@@ -337,6 +354,7 @@ impl NewConnection {
             newcomers: newcomers(self.jit),
             default_role: self.default_role.clone(),
             groups_claim: self.groups_claim.clone(),
+            claim_rules: rules_over(&ClaimRules::default(), self.oidc.as_ref(), self.guests),
             environment: self.environment.clone().unwrap_or_else(Slug::production),
             domains: self.domains.clone(),
         })
@@ -355,7 +373,7 @@ impl ConnectionPatch {
                 ("metadata_url", self.metadata_url.as_ref()),
                 ("metadata_xml", self.metadata_xml.as_ref()),
             ],
-            settings: self.saml.as_ref(),
+            settings: [("oidc", self.oidc.is_some()), ("saml", self.saml.is_some())],
         }
     }
 
@@ -393,6 +411,7 @@ impl ConnectionPatch {
             newcomers: self.jit.map_or_else(|| newcomers(c.jit_at.is_some()), newcomers),
             default_role: self.default_role.clone().unwrap_or_else(|| before.default_role.clone()),
             groups_claim: self.groups_claim.clone().unwrap_or_else(|| c.groups_claim.clone()),
+            claim_rules: rules_over(&c.claim_rules, self.oidc.as_ref(), self.guests),
             environment: self.environment.clone().unwrap_or_else(|| c.environment.clone()),
             domains: self.domains.clone().unwrap_or_else(|| c.domains.clone()),
         })

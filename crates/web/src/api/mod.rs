@@ -15,6 +15,7 @@ pub mod mapping;
 mod me;
 mod member_key;
 mod membership;
+mod oidc;
 pub mod organization;
 mod receipt;
 mod review;

@@ -50,7 +50,8 @@ pub struct Saml {
 /// Something that should be looked after.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Notice {
-    /// `certificate_expires`, `certificate_offered`, `key_expires`, `sha1_accepted` or `metadata_stale`.
+    /// A stable code: `certificate_expires`, `certificate_offered`, `key_expires`, `sha1_accepted`, `metadata_stale`;
+    /// `groups_come_from_directory` (OIDC).
     code: &'static str,
     /// What is the matter and what to do.
     message: String,

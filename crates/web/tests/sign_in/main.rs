@@ -13,6 +13,8 @@ mod oidc_logout;
 #[cfg(test)]
 mod people;
 #[cfg(test)]
+mod presets;
+#[cfg(test)]
 mod ranks;
 #[cfg(test)]
 mod saml;

@@ -180,6 +180,73 @@ async fn whoever_comes_back_signs_in_by_the_former_subject_once_an_administrator
 }
 
 #[tokio::test]
+async fn o15_an_address_that_was_given_to_somebody_else_opens_nothing_of_who_had_it() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({})).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let ada = world.members("acme", ADA).await.remove(0);
+    world.renew(ADA, "person-anew");
+    assert_eq!(world.outcome(&connection, ADA).await, "address_recycled");
+    assert_eq!(world.events("acme", "member.linked").await.len(), 1);
+    world.renew(ADA, "person-000000");
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "whoever had it comes in as before");
+    let path = format!("/organizations/acme/members/{}/offboard", ada["id"].as_str().unwrap());
+    assert_eq!(world.root("POST", &path, json!({ "reason": "left" })).await.0, 200);
+    world.invite("acme", ADA, "member").await;
+    world.renew(ADA, "person-anew");
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "invited anew");
+    let members = world.members("acme", ADA).await;
+    let now = members.iter().find(|m| m["state"] == "active").unwrap();
+    assert_ne!(now["id"], ada["id"], "and somebody else");
+    world.renew(ADA, "person-000000");
+    assert_ne!(world.outcome(&connection, ADA).await, "ok", "the former person is gone");
+}
+
+#[tokio::test]
+async fn o15_a_directory_that_names_the_new_subject_says_that_it_is_the_same_person() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    let (_, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let ada = world.members("acme", ADA).await.remove(0);
+    world.renew(ADA, "person-anew");
+    assert_eq!(world.outcome(&connection, ADA).await, "address_recycled", "only the address is the same");
+    let one = format!("{users}/{}", told["id"].as_str().unwrap());
+    assert_eq!(world.call("PUT", &one, &token, scim_user(ADA, ADA, "person-anew")).await.0, 200);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(world.members("acme", ADA).await[0]["id"], ada["id"]);
+    let over = world.events("acme", "member.unlinked").await;
+    assert!(over[0]["detail"]["subject"].as_str().unwrap().ends_with(" person-000000"), "{over:?}");
+    world.renew(ADA, "person-000000");
+    assert_eq!(world.outcome(&connection, ADA).await, "address_recycled", "the former name is nobody's");
+}
+
+#[tokio::test]
+async fn another_address_at_the_provider_leaves_the_person_who_they_are_and_gives_the_old_one_to_nobody() {
+    let world = World::new().await;
+    let fields = json!({ "jit": true, "default_role": "member" });
+    let connection = world.connection("acme", fields).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let ada = world.members("acme", ADA).await.remove(0);
+    let moved = |from: &'static str, to: &'static str| {
+        world.provider.change_company(|company| {
+            let person = company.people.iter_mut().find(|p| p.email == from).unwrap();
+            to.clone_into(&mut person.email);
+        });
+    };
+    moved(ADA, "ada.king@acme.example");
+    assert_eq!(world.outcome(&connection, "person-000000").await, "ok");
+    assert_eq!(world.members("acme", ADA).await, vec![ada], "no claim changes where resets go");
+    assert!(world.members("acme", "ada.king@acme.example").await.is_empty(), "and nobody is doubled");
+    moved("barbara.brandt@acme.example", ADA);
+    assert_eq!(world.outcome(&connection, "person-000001").await, "not_invited", "it is Ada's here");
+    moved(ADA, "barbara.brandt@acme.example");
+    assert_eq!(world.outcome(&connection, "person-000001").await, "ok", "under an address of her own");
+}
+
+#[tokio::test]
 async fn an_owner_is_never_linked_by_an_address_but_from_their_own_session() {
     let world = World::new().await;
     let connection = world.connection("acme", json!({})).await;

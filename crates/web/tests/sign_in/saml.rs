@@ -287,6 +287,25 @@ async fn an_address_that_names_a_person_counts_only_while_the_directory_says_tha
 }
 
 #[tokio::test]
+async fn an_address_given_to_somebody_else_opens_nothing_and_a_persistent_name_in_its_place_is_the_same_person()
+ {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let outcome = async |says: &Says| world.saml_outcome(&idp, &connection, says).await;
+    assert_eq!(outcome(&Says::by_address(ADA)).await, "ok");
+    assert_eq!(outcome(&Says::ada(&[])).await, "ok", "the set-up names people in another way now");
+    let mut another = Says::ada(&[]);
+    another.name_id = "ada-2".to_owned();
+    assert_eq!(outcome(&another).await, "address_recycled");
+    let mut moved = Says::ada(&[]);
+    moved.attributes = vec![("email", vec!["ada.king@acme.example".to_owned()])];
+    assert_eq!(outcome(&moved).await, "ok", "another address, the same person");
+    assert_eq!(world.members("acme", ADA).await.len(), 1);
+    assert!(world.members("acme", "ada.king@acme.example").await.is_empty());
+}
+
+#[tokio::test]
 async fn a_link_is_made_from_ones_own_session_and_other_sessions_stay_in_the_browser() {
     let (world, idp) = (World::new().await, Idp::start().await);
     world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;

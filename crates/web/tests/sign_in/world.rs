@@ -80,9 +80,7 @@ impl World {
     /// A product with the organization `acme`, which has proven `acme.example`.
     pub async fn new() -> Self {
         let world = Self::empty().await;
-        world.made("/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
-        let domain = json!({ "domain": "acme.example", "vouched": true });
-        world.made("/organizations/acme/domains", domain).await;
+        world.acme().await;
         world
     }
 
@@ -108,12 +106,29 @@ impl World {
         (world, google)
     }
 
+    /// The same beside a provider below that path, as Entra's tenants and Keycloak's realms have one.
+    pub async fn beside_provider_below(path: &str) -> Self {
+        let world = Self::made_of(Polling::default(), path).await;
+        world.acme().await;
+        world
+    }
+
     /// A product where nobody owns anything.
     pub async fn empty() -> Self {
         Self::polling(Polling::default()).await
     }
 
     async fn polling(polling: Polling) -> Self {
+        Self::made_of(polling, "").await
+    }
+
+    async fn acme(&self) {
+        self.made("/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+        let domain = json!({ "domain": "acme.example", "vouched": true });
+        self.made("/organizations/acme/domains", domain).await;
+    }
+
+    async fn made_of(polling: Polling, path: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (portcullis, clock, place) = product(&base);
@@ -122,7 +137,7 @@ impl World {
         let app = router(App::new(portcullis.clone(), EdgeSettings::default()));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        let provider = provider(&clock).await;
+        let provider = provider(&clock, path).await;
         Self { base, clock, portcullis, provider, http, clients: AtomicU32::new(0), _place: place }
     }
 
@@ -173,6 +188,19 @@ impl World {
             id: client_id.to_owned(),
             secret: SecretString::from(CLIENT_SECRET),
             redirect_uris: vec![redirect_uri.to_owned()],
+        });
+    }
+
+    /// Has the provider say these claims too in its next ID tokens.
+    pub fn say_too(&self, claims: Value) {
+        self.provider.say_too(claims.as_object().unwrap().clone());
+    }
+
+    /// Gives somebody's address to another person at the provider, whom it knows by that id.
+    pub fn renew(&self, email: &str, id: &str) {
+        self.provider.change_company(|company| {
+            let person = company.people.iter_mut().find(|p| p.email == email).unwrap();
+            person.id = id.to_owned();
         });
     }
 
@@ -270,7 +298,7 @@ pub fn product(public_url: &str) -> (Portcullis, Arc<SetClock>, Place) {
     (Portcullis::new(around), clock, place)
 }
 
-async fn provider(clock: &Arc<SetClock>) -> OidcProvider {
+async fn provider(clock: &Arc<SetClock>, path: &str) -> OidcProvider {
     let clock = Arc::clone(clock);
     let settings = ProviderSettings {
         company: Company::sample("acme.example", 12),
@@ -279,7 +307,7 @@ async fn provider(clock: &Arc<SetClock>) -> OidcProvider {
         group_values: GroupValues::DisplayNames,
         surroundings: ProviderSurroundings::predictable(move || clock.now().seconds(), 7),
     };
-    OidcProvider::start(TcpListener::bind("127.0.0.1:0").await.unwrap(), settings).unwrap()
+    OidcProvider::start_below(TcpListener::bind("127.0.0.1:0").await.unwrap(), path, settings).unwrap()
 }
 
 /// `ok` for the page of somebody who is signed in, else the code that the page names.

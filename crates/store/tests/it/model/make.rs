@@ -12,7 +12,7 @@ use portcullis_domain::change::{
     OrganizationChange, OutboxChange, ReceiptChange, Restamp, RoleChange, TeamChange, TokenChange, TokenSet,
     TombstoneChange, UserChange,
 };
-use portcullis_domain::connection::{Connection, ConnectionKind, Link};
+use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind, Guests, Link};
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
@@ -521,6 +521,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
                 claims_directory: fresh!(DirectoryId),
                 jit_at: None,
                 groups_claim: None,
+                claim_rules: ClaimRules::default(),
                 environment: slug("production"),
                 domains: vec![],
                 unconfirmed_at: None,
@@ -548,6 +549,10 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             .into()
         }
         Kind::LinkDeleteOf => LinkChange::DeleteOf(dice.pick(maps.members.keys().copied())?).into(),
+        Kind::LinkDelete => {
+            let (connection, subject) = dice.pick(maps.links.keys().cloned())?;
+            LinkChange::Delete(connection, subject).into()
+        }
         Kind::MappingCreate => {
             let directory = dice.pick(maps.directories.values().cloned())?;
             let new = Mapping {
@@ -627,6 +632,10 @@ fn set_up(maps: &Maps, dice: &mut Dice, connection: Connection) -> Connection {
         directory: dice.pick(maps.directories.keys().copied()),
         jit_at: perhaps_at(dice),
         groups_claim: perhaps_word(dice),
+        claim_rules: ClaimRules {
+            preset: perhaps_word(dice),
+            guests: dice.pick([Guests::Refuse, Guests::Accept]).unwrap(),
+        },
         domains: domains.into_iter().collect(),
         unconfirmed_at: perhaps_at(dice),
         ..connection

@@ -494,6 +494,9 @@ impl Maps {
                 self.links.insert(key, made.clone());
             }
             LinkChange::DeleteOf(membership) => self.links.retain(|_, link| link.membership != *membership),
+            LinkChange::Delete(connection, subject) => {
+                self.links.remove(&(*connection, subject.clone()));
+            }
         }
         Ok(())
     }
