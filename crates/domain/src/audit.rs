@@ -77,7 +77,8 @@ actions! {
     HoldReleased = "hold.released", "An administrator released what the brake held; it is carried out.";
     HoldRefused = "hold.refused", "An administrator refused what the brake held; it is not carried out.";
     MemberHeld = "member.held", "A member's end is held by the brake: everything of theirs is refused, nothing has ended.";
-    MemberUnheld = "member.unheld", "A member's end is held no longer: the directory said otherwise, or it was carried out.";
+    MemberUnheld = "member.unheld", "What was held of a member, of a group's or of a directory's is held no longer: the directory said otherwise.";
+    TombstoneLifted = "tombstone.lifted", "Identifiers of a leaver are somebody else's: the directory had named them anew before the end was carried out.";
     ReviewAttached = "review.attached", "An administrator said which member a directory's person is.";
     ReviewDismissed = "review.dismissed", "An administrator said that a directory's person is somebody else.";
     ConnectionCreated = "connection.created", "A sign-in connection was made.";

@@ -9,14 +9,16 @@ use std::sync::Arc;
 use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::HoldChange;
+use portcullis_domain::change::{HoldChange, TombstoneChange};
+use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::hold::HoldKind;
 use portcullis_domain::id::{HoldId, MembershipId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, may_give};
+use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use portcullis_store::db::{Lock, MAX_LIST};
 use portcullis_store::hold::{self, HeldView, HoldFilter, HoldView, WouldLose};
-use portcullis_store::{Priority, Tx, apply};
+use portcullis_store::{Priority, Tx, apply, directory_user, leaver, membership};
 use serde_json::json;
 
 use crate::access::settle;
@@ -25,6 +27,8 @@ use crate::rules::MAX_PER_CALL;
 use crate::{Moment, Portcullis, ServiceError, directory, provisioning};
 
 const NOUN: &str = "hold";
+/// How many people of one identifier are looked at, and how many directories of the organization.
+const MAX_LOOKED_AT: i64 = 100;
 
 /// What an administrator decides.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -178,7 +182,9 @@ fn step(
                 directory: Some(found.directory),
                 actor: cause.actor,
             };
+            let named = named_since(tx, &found, person)?;
             carry_out(tx, moment, &found, person, cause)?;
+            lift(tx, moment, person, (organization, named), cause)?;
         }
     }
     Ok(people.len())
@@ -202,4 +208,70 @@ fn carry_out(
         }
         _ => settle(tx, moment, person.membership, cause).map(|_| ()),
     }
+}
+
+/// What somebody is or was called, and by which a directory told of somebody else after it had said that they leave. Had
+/// their end not waited, telling of the newcomer would have lifted it.
+fn named_since(
+    tx: &mut Tx<'_>,
+    found: &HoldView,
+    person: &HeldView,
+) -> Result<Vec<Identifier>, ServiceError> {
+    let Some(member) = membership::find(tx, found.organization, person.membership)? else {
+        return Ok(vec![]);
+    };
+    let directories = portcullis_store::directory::list(tx, found.organization, None, MAX_LOOKED_AT)?;
+    let mut named = Vec::new();
+    for identifier in leaver::identifiers(tx, &member)? {
+        for of in &directories {
+            let mut is_newcomers = false;
+            for query in queries(&identifier, &of.id.to_string()) {
+                let people = directory_user::query(tx, of.id, &query, MAX_LOOKED_AT)?;
+                is_newcomers |= people.iter().any(|user| {
+                    user.membership != member.id
+                        && user.inactive_at.is_none()
+                        && user.created_at >= person.held_at
+                });
+            }
+            if is_newcomers {
+                named.push(identifier.clone());
+                break;
+            }
+        }
+    }
+    Ok(named)
+}
+
+/// How a directory would know that identifier. A subject is nobody's but theirs.
+fn queries(identifier: &Identifier, directory: &str) -> Vec<DirectoryUserQuery> {
+    let value = || identifier.value.clone();
+    match identifier.kind {
+        IdentifierKind::UserName => vec![DirectoryUserQuery::UserName(value())],
+        IdentifierKind::Email => {
+            vec![DirectoryUserQuery::Email(value()), DirectoryUserQuery::UserName(value())]
+        }
+        IdentifierKind::ExternalId => {
+            let own = identifier.value.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/'));
+            own.map(|own| DirectoryUserQuery::ExternalId(own.to_owned())).into_iter().collect()
+        }
+        IdentifierKind::Subject => vec![],
+    }
+}
+
+fn lift(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    person: &HeldView,
+    (organization, named): (OrganizationId, Vec<Identifier>),
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    if named.is_empty() {
+        return Ok(());
+    }
+    let event = EventDraft::new(Action::TombstoneLifted, Target::new("membership", person.membership))
+        .with(json!({ "identifiers": named.len() }));
+    let plan =
+        Plan::because(organization, cause).then(event, TombstoneChange::LiftNamed(organization, named));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
 }

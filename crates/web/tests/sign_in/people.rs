@@ -85,6 +85,37 @@ async fn under_a_directory_exactly_one_active_person_is_recognized() {
 }
 
 #[tokio::test]
+async fn whoever_was_told_of_anew_while_the_former_end_was_held_signs_in_once_it_is_released() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    let one = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
+    assert_eq!(world.root("PATCH", &one, json!({ "brake": { "max_people": 0 } })).await.0, 200);
+    // Ten always pass; Ada is the one above.
+    let mut told = Vec::new();
+    for n in 0..10 {
+        let (user_name, email) = (format!("p{n}"), format!("p{n}@acme.example"));
+        told.push(world.call("POST", &users, &token, scim_user(&user_name, &email, &user_name)).await.1);
+    }
+    told.push(world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await.1);
+    for one in &told {
+        let path = format!("{users}/{}", one["id"].as_str().unwrap());
+        assert_eq!(world.call("DELETE", &path, &token, Value::Null).await.0, 204);
+    }
+    let (status, again) = world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await;
+    assert_eq!(status, 201, "{again}");
+    let holds = world.root("GET", "/organizations/acme/holds", Value::Null).await.1;
+    assert_eq!(holds["items"][0]["waiting"], 1, "{holds}");
+    let release = format!("/organizations/acme/holds/{}/release", holds["items"][0]["id"].as_str().unwrap());
+    assert_eq!(world.root("POST", &release, json!({})).await.0, 200);
+    assert_eq!(world.events("acme", "tombstone.lifted").await.len(), 1);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "as if the end had not waited");
+    let former = world.members("acme", ADA).await;
+    let ended = former.iter().filter(|member| member["state"] == "deprovisioned").count();
+    assert_eq!((former.len(), ended), (2, 1), "nobody came back");
+}
+
+#[tokio::test]
 async fn an_inactive_namesake_makes_nobody_ambiguous() {
     let world = World::new().await;
     let (made, users, token) = directory(&world).await;
