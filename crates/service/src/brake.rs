@@ -278,6 +278,14 @@ pub(crate) fn hold_loss(
     Ok(())
 }
 
+/// Whether the directory has a brake: without one nobody need know from whom it takes.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn is_on(tx: &mut Tx<'_>, speaker: Speaker) -> Result<bool, ServiceError> {
+    Ok(braked(tx, speaker)?.is_some())
+}
+
 fn braked(tx: &mut Tx<'_>, speaker: Speaker) -> Result<Option<(Directory, Brake)>, ServiceError> {
     let of = directory::find(tx, speaker.organization, speaker.directory)?;
     Ok(of.and_then(|of| of.brake.map(|brake| (of, brake))))

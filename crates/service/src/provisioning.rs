@@ -38,7 +38,7 @@ use crate::{Moment, ServiceError};
 
 pub(crate) use group::lose_members;
 pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group, hold_rules};
-pub use nesting::MAX_SUBGROUPS;
+pub use nesting::{MAX_PLACES_BELOW, MAX_READ_AT_ONCE, MAX_SUBGROUPS};
 
 /// The most bytes of all attributes of one person: calls that each add a little must not grow a row without end.
 pub const MAX_ATTRIBUTES_BYTES: usize = 1024 * 1024;

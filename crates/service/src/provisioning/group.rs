@@ -284,12 +284,9 @@ fn rename(
     let after = mapping::of_groups(tx, &[id])?;
     let lost: Vec<MappingId> = before.into_iter().filter(|mapping| !after.contains(mapping)).collect();
     if !lost.is_empty() {
-        let mut users = all_members(tx, id)?;
         let children = nesting::children(tx, speaker.directory, id)?;
-        users.extend(nesting::people_below(tx, &children)?);
-        let users = distinct(&users);
-        let loss = Loss { group: (id, &old.display_name), users: &users, mappings: &lost };
-        brake::hold_loss(tx, moment, speaker, &loss)?;
+        let own = all_members(tx, id)?.into_iter().collect();
+        lose_what(tx, moment, speaker, old, ((own, &children), &lost))?;
     }
     Ok(applied.events.first().copied())
 }
@@ -352,6 +349,35 @@ pub(super) fn lose(
     brake::hold_loss(tx, moment, speaker, &loss)
 }
 
+/// The same for these people and for everybody in these groups and below them.
+pub(super) fn lose_below(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    group: &DirectoryGroup,
+    losing: (BTreeSet<DirectoryUserId>, &BTreeSet<DirectoryGroupId>),
+) -> Result<(), ServiceError> {
+    let mappings = nesting::mappings_from(tx, group.id)?;
+    lose_what(tx, moment, speaker, group, (losing, &mappings))
+}
+
+/// Reads who is below only where it matters: they may be a whole company.
+fn lose_what(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    group: &DirectoryGroup,
+    ((mut users, below), mappings): ((BTreeSet<DirectoryUserId>, &BTreeSet<DirectoryGroupId>), &[MappingId]),
+) -> Result<(), ServiceError> {
+    if mappings.is_empty() || !brake::is_on(tx, speaker)? {
+        return Ok(());
+    }
+    users.extend(nesting::people_below(tx, below)?);
+    let users: Vec<DirectoryUserId> = users.into_iter().collect();
+    let loss = Loss { group: (group.id, &group.display_name), users: &users, mappings };
+    brake::hold_loss(tx, moment, speaker, &loss)
+}
+
 /// Whoever is named is held no longer: what is said of them counts. Gives back whom that touches.
 fn name_held(
     tx: &mut Tx<'_>,
@@ -402,7 +428,7 @@ fn must_be_known(
 }
 
 /// Reads the members of a group page by page, in order of id.
-fn each_member(
+pub(super) fn each_member(
     tx: &mut Tx<'_>,
     id: DirectoryGroupId,
     mut read: impl FnMut(DirectoryUserId),
@@ -420,10 +446,7 @@ fn each_member(
     }
 }
 
-pub(super) fn all_members(
-    tx: &mut Tx<'_>,
-    id: DirectoryGroupId,
-) -> Result<Vec<DirectoryUserId>, ServiceError> {
+fn all_members(tx: &mut Tx<'_>, id: DirectoryGroupId) -> Result<Vec<DirectoryUserId>, ServiceError> {
     let mut all: Vec<DirectoryUserId> = Vec::new();
     each_member(tx, id, |member| all.push(member))?;
     Ok(all)
@@ -509,9 +532,7 @@ pub fn delete_group(
     let touched = if mapped { all_members(tx, id)? } else { Vec::new() };
     let moved = if mapped { nesting::children(tx, speaker.directory, id)? } else { BTreeSet::new() };
     if mapped {
-        let mut losing = touched.clone();
-        losing.extend(nesting::people_below(tx, &moved)?);
-        lose(tx, moment, speaker, &group, &distinct(&losing))?;
+        lose_below(tx, moment, speaker, &group, (touched.iter().copied().collect(), &moved))?;
     }
     let event = EventDraft::new(Action::DirectoryGroupDeleted, Target::new("directory_group", id))
         .with(json!({ "display_name": group.display_name, "external_id": group.external_id }));

@@ -22,6 +22,10 @@ pub const MAX_SUBGROUPS: usize = 1_000;
 /// How many groups below a moved one, and how many places in them, are read by the call that moves it: ten times what is
 /// carried out at once. Beyond that it is answered as a large change, without a look at who it is.
 pub const MAX_READ_AT_ONCE: usize = 5_000;
+/// The most places in moved groups and all below them that are read to count from whom a call takes: they are read while
+/// everybody else who writes waits, and the same few people may have very many places. A company of fifty thousand in
+/// four groups each is below.
+pub const MAX_PLACES_BELOW: usize = 200_000;
 /// How many ids an audit event shows of a list; the count is always whole.
 const MAX_SHOWN: usize = 20;
 
@@ -44,10 +48,8 @@ pub(super) fn change(
         moved.extend(add.iter().chain(&remove));
     }
     if !remove.is_empty() && subgroup::counts(tx, speaker.directory)? {
-        let losing: BTreeSet<DirectoryUserId> =
-            people_below(tx, &remove.iter().copied().collect())?.into_iter().collect();
-        let losing: Vec<DirectoryUserId> = losing.into_iter().collect();
-        super::group::lose(tx, moment, speaker, group, &losing)?;
+        let removed = remove.iter().copied().collect();
+        super::group::lose_below(tx, moment, speaker, group, (BTreeSet::new(), &removed))?;
     }
     let shown = |ids: &[DirectoryGroupId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();
     let event =
@@ -128,20 +130,34 @@ pub(super) fn mappings_from(tx: &mut Tx<'_>, id: DirectoryGroupId) -> Result<Vec
     Ok(mapping::of_groups(tx, &groups)?)
 }
 
-/// Everybody in these groups and in all below them.
+/// Everybody in these groups and in all below them, each once.
+///
+/// # Errors
+/// [`DirectoryRefusal::InvalidValue`] for more than [`MAX_PLACES_BELOW`] places.
 pub(super) fn people_below(
     tx: &mut Tx<'_>,
     groups: &BTreeSet<DirectoryGroupId>,
-) -> Result<Vec<DirectoryUserId>, ServiceError> {
+) -> Result<BTreeSet<DirectoryUserId>, ServiceError> {
+    let mut people = BTreeSet::new();
     if groups.is_empty() {
-        return Ok(Vec::new());
+        return Ok(people);
     }
     let groups: Groups = groups.iter().copied().collect();
-    let mut all = Vec::new();
+    let mut places = 0_usize;
     for group in subgroup::with_below(tx, &groups)? {
-        all.extend(super::group::all_members(tx, group)?);
+        super::group::each_member(tx, group, |member| {
+            places = places.saturating_add(1);
+            people.insert(member);
+        })?;
+        if places > MAX_PLACES_BELOW {
+            let message = format!(
+                "the groups below have more than {MAX_PLACES_BELOW} members in all, more than a brake counts in one \
+                 call: take the groups out of each other from below, or switch the brake off for it"
+            );
+            return Err(DirectoryRefusal::InvalidValue { field: "members", message }.into());
+        }
     }
-    Ok(all)
+    Ok(people)
 }
 
 /// Whether a mapping names a group above this one.

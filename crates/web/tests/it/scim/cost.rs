@@ -2,15 +2,27 @@
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId};
 use portcullis_domain::mapping::MappingSource;
-use portcullis_service::provisioning::{GroupSaid, PersonSaid, change_group, create_group, create_user};
+use portcullis_service::provisioning::{
+    GroupSaid, MAX_PLACES_BELOW, MAX_READ_AT_ONCE, PersonSaid, change_group, create_group, create_user,
+};
 use portcullis_store::db::RowCounts;
+use portcullis_store::statement::Statement;
+use serde_json::json;
 
-use crate::scim::provider::Provider;
+use crate::scim::provider::{Provider, patch};
 
 /// Members of the large group. `figures members` counts the same at fifty thousand.
 const LARGE: usize = 2_000;
 /// Members of the small one.
 const SMALL: usize = 10;
+
+/// Puts everybody of the large group into every team.
+const FILL_TEAMS: Statement = Statement::change(
+    "test.fill_teams",
+    "INSERT INTO directory_members (directory_group, directory_user) SELECT g.id, m.directory_user \
+     FROM directory_groups g JOIN directory_groups l ON l.display_name = 'large' AND l.directory = g.directory \
+     JOIN directory_members m ON m.directory_group = l.id WHERE g.display_name LIKE 'team-%'",
+);
 
 fn somebody(number: usize) -> PersonSaid {
     PersonSaid {
@@ -101,4 +113,42 @@ async fn a_large_list_with_one_change_writes_the_rows_of_that_change() {
     assert!(changed.read < 2 * LARGE as u64, "the list is read once: {changed:?}");
     let back = groups.cost(groups.large, GroupSaid::ReplaceMembers(everybody));
     assert!(back.changed > 0 && back.changed <= 10, "{back:?}");
+}
+
+#[tokio::test]
+async fn a_group_that_leaves_another_is_read_to_the_limit_and_not_at_all_where_nothing_is_braked() {
+    let groups = Groups::new();
+    let path = format!("/directories/{}", groups.idp.directory);
+    assert_eq!(groups.idp.admin("PATCH", &path, json!({ "nested": true })).await.0, 200);
+    let speaker = groups.idp.speaker();
+    let made = groups
+        .idp
+        .bench
+        .write(move |tx, moment| Ok(create_group(tx, moment, speaker, ("top", None), &[])?.id));
+    let mut teams = Vec::new();
+    for number in 0..=MAX_PLACES_BELOW / LARGE {
+        let name = format!("team-{number}");
+        teams.push(
+            groups
+                .idp
+                .bench
+                .write(move |tx, moment| Ok(create_group(tx, moment, speaker, (&name, None), &[])?.id)),
+        );
+    }
+    groups.cost(made, GroupSaid::AddGroups(teams));
+    // The same people in so many groups that they have more places than are read.
+    groups.idp.bench.write(|tx, _| Ok(tx.run(&FILL_TEAMS, &[])?));
+    let small = groups.small;
+    let into = |said: fn(Vec<DirectoryGroupId>) -> GroupSaid| groups.cost(small, said(vec![made]));
+    into(GroupSaid::AddGroups);
+    let unbraked = into(GroupSaid::RemoveGroups);
+    assert!(unbraked.read < MAX_READ_AT_ONCE as u64 + 1_000, "nobody need know who it is: {unbraked:?}");
+    into(GroupSaid::AddGroups);
+    assert_eq!(groups.idp.admin("PATCH", &path, json!({ "brake": { "max_people": 10 } })).await.0, 200);
+    let remove = json!([{ "op": "remove", "path": format!("members[value eq \"{made}\"]") }]);
+    let refused = groups.idp.call("PATCH", &format!("/Groups/{small}"), patch(remove)).await;
+    assert_eq!(refused.status, 400, "{}", refused.text());
+    assert!(refused.json()["detail"].as_str().unwrap().contains("200000"), "{}", refused.text());
+    let (_, holds) = groups.idp.admin("GET", "/holds", serde_json::Value::Null).await;
+    assert_eq!(holds["items"], json!([]));
 }
