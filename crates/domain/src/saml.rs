@@ -52,7 +52,8 @@ pub enum SignaturePolicy {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum NewCertificates {
-    /// Trusted at once: the metadata came over verified TLS from the address that an administrator named.
+    /// Trusted at once: the metadata came over verified TLS from the address that an administrator named, or a
+    /// certificate that they pinned has signed it.
     Automatic,
     /// Offered to an administrator, and trusted when one accepts it.
     Ask,
@@ -88,6 +89,9 @@ pub struct SamlSettings {
     pub preset: Option<String>,
     /// Who decides about new certificates.
     pub new_certificates: NewCertificates,
+    /// Certificates of which one must have signed the metadata, in base64 or PEM; none believes the way it came.
+    #[serde(default)]
+    pub metadata_signers: Vec<String>,
 }
 
 impl Default for SamlSettings {
@@ -106,6 +110,7 @@ impl Default for SamlSettings {
             name_attribute: None,
             preset: None,
             new_certificates: NewCertificates::Automatic,
+            metadata_signers: Vec::new(),
         }
     }
 }

@@ -39,6 +39,9 @@ pub enum MetadataError {
         /// How many.
         count: usize,
     },
+    /// A page for people, most often of a sign-in, where the document should be.
+    #[error("this is a web page and no metadata")]
+    WebPage,
     /// Bytes that are no tree.
     #[error(transparent)]
     Document(#[from] DocumentError),
@@ -77,7 +80,8 @@ pub enum MetadataError {
 }
 
 /// Every code that [`MetadataError::broken`] gives, with what it means: for the published list of errors.
-pub const CODES: [(&str, &str); 10] = [
+pub const CODES: [(&str, &str); 11] = [
+    ("metadata_web_page", "A web page stands where the metadata should be"),
     ("metadata_malformed", "The metadata is no plain XML, or larger than it may be"),
     ("metadata_signature_invalid", "The metadata is not signed by a pinned certificate"),
     ("metadata_no_idp", "The metadata describes no SAML 2.0 identity provider"),
@@ -97,6 +101,14 @@ impl MetadataError {
         let section = "SAML Metadata §2";
         let other = "export the metadata of this application at the provider again";
         match self {
+            Self::WebPage => BrokenRule::new(
+                "metadata_web_page",
+                section,
+                "give the address of the document itself, which begins with EntityDescriptor; where the provider shows \
+                 it only to whoever signed in, download it there and give its text as metadata_xml",
+            )
+            .expected("an XML document")
+            .received("HTML"),
             Self::Document(error) => BrokenRule { code: "metadata_malformed", ..error.broken() },
             Self::Shape(error) => BrokenRule { code: "metadata_signature_invalid", ..error.broken() },
             Self::Signature(error) => BrokenRule { code: "metadata_signature_invalid", ..error.broken() },
@@ -229,7 +241,11 @@ fn preferred(endpoints: &[Endpoint]) -> Option<&Endpoint> {
 /// # Errors
 /// [`MetadataError`].
 pub fn parse_idp(bytes: &[u8], trust: MetadataTrust<'_>, now_s: i64) -> Result<IdpMetadata, MetadataError> {
-    let tree = Tree::parse(without_byte_order_mark(bytes), &METADATA)?;
+    let bytes = without_byte_order_mark(bytes);
+    if is_web_page(bytes) {
+        return Err(MetadataError::WebPage);
+    }
+    let tree = Tree::parse(bytes, &METADATA)?;
     let root = tree.root().ok_or(MetadataError::NoIdentityProvider)?;
     let is_signed_by_pinned = match trust {
         MetadataTrust::Channel => false,
@@ -269,6 +285,19 @@ pub fn parse_idp(bytes: &[u8], trust: MetadataTrust<'_>, now_s: i64) -> Result<I
 /// Files that were saved by an editor may begin with one.
 fn without_byte_order_mark(bytes: &[u8]) -> &[u8] {
     bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
+}
+
+/// Whether a document begins as HTML does, behind white space and an XML declaration.
+fn is_web_page(bytes: &[u8]) -> bool {
+    let begins = |bytes: &[u8], with: &str| {
+        bytes.get(..with.len()).is_some_and(|start| start.eq_ignore_ascii_case(with.as_bytes()))
+    };
+    let mut start = bytes.trim_ascii_start();
+    if begins(start, "<?xml") {
+        let end = start.iter().position(|&byte| byte == b'>').unwrap_or_default();
+        start = start.get(end + 1..).unwrap_or_default().trim_ascii_start();
+    }
+    begins(start, "<!doctype html") || begins(start, "<html")
 }
 
 /// The whole document is signed by a pinned certificate: the signature stands in its root and covers it.

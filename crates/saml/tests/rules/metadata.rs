@@ -213,6 +213,34 @@ fn s29_pinned_metadata_is_believed_only_with_the_pinned_signature_over_all_of_it
 }
 
 #[test]
+fn a_web_page_in_the_place_of_metadata_is_called_one_and_told_what_to_give() {
+    let code =
+        |text: &str| parse_idp(text.as_bytes(), MetadataTrust::Channel, NOW).unwrap_err().broken().code;
+    for page in [
+        "<!DOCTYPE html><html><head><title>Sign in</title></head></html>",
+        "\u{feff}\r\n<!doctype HTML PUBLIC \"-//W3C//DTD XHTML 1.0 Strict//EN\">",
+        "<?xml version=\"1.0\"?>\n<!DOCTYPE html SYSTEM \"x\"><html/>",
+        "<HTML lang=\"en\"><p>Not found<br></HTML>",
+    ] {
+        assert_eq!(code(page), "metadata_web_page", "{page}");
+    }
+    for (other, expected) in [
+        ("<!DOCTYPE md:EntityDescriptor>", "metadata_malformed"),
+        ("<?xml", "metadata_malformed"),
+        ("<h", "metadata_malformed"),
+        ("<a/>", "metadata_no_idp"),
+        ("", "metadata_malformed"),
+    ] {
+        assert_eq!(code(other), expected, "{other}");
+    }
+    let page = MetadataError::WebPage;
+    assert!(page.to_string().contains("web page") && page.broken().advice.contains("metadata_xml"));
+    assert!(
+        parse_idp(honest_idp().replace("{signature}", "").as_bytes(), MetadataTrust::Channel, NOW).is_ok()
+    );
+}
+
+#[test]
 fn a_certificate_is_read_as_administrators_paste_it() {
     let der = IDP.certificate.der();
     for text in [
@@ -249,6 +277,7 @@ fn the_published_list_of_codes_is_the_list_of_codes() {
         MetadataError::NoSigningCertificate,
         MetadataError::Certificate(CertificateError::Malformed),
         MetadataError::TooMany { what: "keys", max: 1 },
+        MetadataError::WebPage,
         parse("<x>").unwrap_err(),
         parse_idp(b"<x/>", MetadataTrust::Pinned(&[]), NOW).unwrap_err(),
     ];

@@ -13,7 +13,8 @@ use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::saml::{
-    CertificateState, NewCertificates, SamlBinding, SamlCertificate, SamlEndpoint, SamlProvider, SamlSource,
+    CertificateState, NewCertificates, SamlBinding, SamlCertificate, SamlEndpoint, SamlProvider,
+    SamlSettings, SamlSource,
 };
 use portcullis_saml::binding::Binding;
 use portcullis_saml::certificate::Certificate;
@@ -26,7 +27,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use url::Url;
 
-use super::{certificate, inconsistent};
+use super::{certificate, inconsistent, settings};
 use crate::fetch::FetchRequest;
 use crate::{Insecure, Moment, Portcullis, ServiceError};
 
@@ -79,9 +80,23 @@ pub struct Read {
     pub url: Option<String>,
     /// What it says.
     pub metadata: IdpMetadata,
+    /// The certificates of which one has signed it; none if the way in which it came is believed.
+    pub signers: Vec<String>,
 }
 
 impl Read {
+    /// Whether it was believed for what these settings ask for.
+    ///
+    /// # Errors
+    /// [`ServiceError::Metadata`] if somebody asked for another signature meanwhile.
+    pub(crate) fn require_believed(&self, settings: &SamlSettings) -> Result<(), ServiceError> {
+        if self.signers == settings.metadata_signers {
+            return Ok(());
+        }
+        let message = "who must sign the metadata was changed while it was read: do it again".to_owned();
+        Err(ServiceError::Metadata { code: "metadata_signature_invalid", message })
+    }
+
     /// What it says of the provider, certificates apart.
     pub(crate) fn provider(&self) -> Result<SamlProvider, ServiceError> {
         let sign_in = self.metadata.preferred_sign_on().map(endpoint);
@@ -121,13 +136,18 @@ fn endpoint(of: &Endpoint) -> SamlEndpoint {
     SamlEndpoint { binding, location: of.location.clone(), response_location: of.response_location.clone() }
 }
 
-/// Reads metadata.
+/// Reads metadata, which one of `signers` must have signed if there are any.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] for what is no address; [`ServiceError::Metadata`] with the rule that it breaks, or why it
-/// could not be fetched.
-pub async fn read(portcullis: &Portcullis, source: &MetadataSource) -> Result<Read, ServiceError> {
+/// [`ServiceError::Invalid`] for what is no address, and for a signer that is no certificate;
+/// [`ServiceError::Metadata`] with the rule that it breaks, or why it could not be fetched.
+pub async fn read(
+    portcullis: &Portcullis,
+    source: &MetadataSource,
+    signers: &[String],
+) -> Result<Read, ServiceError> {
     let now_s = portcullis.now().seconds();
+    let pinned = settings::signers(signers)?;
     let (url, bytes) = match source {
         MetadataSource::Document(text) => (None, text.clone().into_bytes()),
         MetadataSource::Url(text) => {
@@ -142,12 +162,14 @@ pub async fn read(portcullis: &Portcullis, source: &MetadataSource) -> Result<Re
         let message = format!("the metadata has more than {MAX_METADATA_BYTES} bytes");
         return Err(ServiceError::Metadata { code: "metadata_too_large", message });
     }
-    // Over verified TLS or from an administrator's hand: the way in which it came is what is believed.
-    let metadata = parse_idp(&bytes, MetadataTrust::Channel, now_s).map_err(|error| {
+    // Without a signer it came over verified TLS or from an administrator's hand, and that is what is believed.
+    let trust = if pinned.is_empty() { MetadataTrust::Channel } else { MetadataTrust::Pinned(&pinned) };
+    let metadata = parse_idp(&bytes, trust, now_s).map_err(|error| {
         let message = format!("{error}: {}", error.broken().advice);
         ServiceError::Metadata { code: error.broken().code, message }
     })?;
-    Ok(Read { url, metadata: without_plain_http(metadata, portcullis.around().limits.plain_http)? })
+    let metadata = without_plain_http(metadata, portcullis.around().limits.plain_http)?;
+    Ok(Read { url, metadata, signers: signers.to_vec() })
 }
 
 /// Plain HTTP is spoken where the operator permits it, and nowhere else.
@@ -203,11 +225,11 @@ pub async fn refresh(
             let due = moment.now.plus_s(TRIED_AGAIN_AFTER_S);
             let not_since = moment.now.plus_s(-MIN_REFRESH_S);
             let mine = saml_refresh::claim(tx, id, moment.now, (due, not_since))?;
-            Ok(mine.then_some(url))
+            Ok(mine.then_some((url, view.source.settings.metadata_signers)))
         })
         .await?;
-    let Some(url) = claimed else { return Ok(Refreshed::NotAsked) };
-    let done = match read(portcullis, &MetadataSource::Url(url)).await {
+    let Some((url, signers)) = claimed else { return Ok(Refreshed::NotAsked) };
+    let done = match read(portcullis, &MetadataSource::Url(url), &signers).await {
         Ok(read) => {
             portcullis
                 .write(Priority::Ordinary, move |tx, moment| take_over(tx, moment, at, &read, cause))
@@ -269,6 +291,7 @@ fn take_over(
         // Somebody named another address meanwhile, and read what is there.
         return Ok(Refreshed::NotAsked);
     }
+    read.require_believed(&view.source.settings)?;
     if read.metadata.entity_id != of.issuer {
         let message = format!(
             "the metadata is of `{}` now and not of `{}`: if that is right, set the connection's metadata anew",

@@ -3,6 +3,7 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::saml::{MAX_SKEW_S, SamlSettings};
 use portcullis_domain::text::has_nul;
+use portcullis_saml::certificate::{Certificate, CertificateError};
 use portcullis_saml::preset::Preset;
 
 use crate::ServiceError;
@@ -11,6 +12,10 @@ use crate::ServiceError;
 pub const MAX_NAME: usize = 256;
 /// The most classes of authentication that one connection asks for.
 pub const MAX_CONTEXTS: usize = 10;
+/// The most certificates of which one must have signed the metadata: those of today, and those that come after.
+pub const MAX_SIGNERS: usize = 4;
+/// The longest of them as text, in bytes.
+pub const MAX_SIGNER: usize = 8 * 1_024;
 /// The longest that signatures with SHA-1 may be taken, in seconds: an exception is for a migration, not for good.
 pub const MAX_SHA1_S: i64 = 180 * 24 * 3_600;
 
@@ -45,7 +50,26 @@ pub fn check(settings: &SamlSettings, now: Timestamp) -> Result<(), ServiceError
         let all = Preset::ALL.map(Preset::slug).join("`, `");
         return Err(ServiceError::invalid("saml.preset", format!("is null or one of `{all}`")));
     }
-    Ok(())
+    signers(&settings.metadata_signers).map(|_| ())
+}
+
+/// The certificates of which one must have signed the metadata.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] for too many, and for what is no certificate whose key can verify.
+pub(crate) fn signers(texts: &[String]) -> Result<Vec<Certificate>, ServiceError> {
+    const FIELD: &str = "saml.metadata_signers";
+    if texts.len() > MAX_SIGNERS {
+        return Err(ServiceError::invalid(FIELD, format!("are at most {MAX_SIGNERS}")));
+    }
+    if texts.iter().any(|text| text.len() > MAX_SIGNER) {
+        return Err(ServiceError::invalid(FIELD, format!("have at most {MAX_SIGNER} bytes each")));
+    }
+    let read = texts.iter().map(|text| {
+        let refused = |e: CertificateError| format!("{e}: {}", e.broken().advice);
+        Certificate::from_text(text).map_err(|e| ServiceError::invalid(FIELD, refused(e)))
+    });
+    read.collect()
 }
 
 fn name(field: &'static str, value: &str) -> Result<(), ServiceError> {

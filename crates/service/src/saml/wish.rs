@@ -41,6 +41,7 @@ pub(crate) fn made(
         .read
         .as_ref()
         .ok_or_else(|| ServiceError::invalid("metadata_url", "is required for `saml`, or `metadata_xml`"))?;
+    read.require_believed(&wish.settings)?;
     let source = SamlSource {
         connection: of.id,
         organization: of.organization,
@@ -76,7 +77,14 @@ pub(crate) fn changed(
     let mut source = SamlSource { settings: wish.settings.clone(), ..view.source.clone() };
     let mut changes: Vec<Change> = Vec::new();
     let mut issuer = of.issuer.clone();
+    let signers = &wish.settings.metadata_signers;
+    if wish.read.is_none() && !signers.is_empty() && *signers != view.source.settings.metadata_signers {
+        let message =
+            "come with `metadata_url` or `metadata_xml`: what was read before was signed by nobody asked for";
+        return Err(ServiceError::invalid("saml.metadata_signers", message));
+    }
     if let Some(read) = &wish.read {
+        read.require_believed(&wish.settings)?;
         source.provider = read.provider()?;
         source.metadata_url.clone_from(&read.url);
         issuer.clone_from(&read.metadata.entity_id);

@@ -301,13 +301,16 @@ impl OfKinds<'_> {
         }
     }
 
-    /// Reads the metadata that the body names, if it names any.
-    async fn read(&self, portcullis: &Portcullis) -> Result<Option<Read>, ServiceError> {
+    /// Reads the metadata that the body names, if it names any, as what the body makes of these settings asks for.
+    async fn read(
+        &self,
+        portcullis: &Portcullis,
+        (wish, before): (Option<&SettingsWish>, SamlSettings),
+    ) -> Result<Option<Read>, ServiceError> {
         let [(_, url), (_, xml)] = self.metadata;
-        match saml::source(url, xml)? {
-            Some(source) => Ok(Some(metadata::read(portcullis, &source).await?)),
-            None => Ok(None),
-        }
+        let Some(source) = saml::source(url, xml)? else { return Ok(None) };
+        let settings = wish.cloned().unwrap_or_default().over(before);
+        Ok(Some(metadata::read(portcullis, &source, &settings.metadata_signers).await?))
     }
 }
 
@@ -430,7 +433,8 @@ async fn create(
     let (read, own) = match wish.kind()? {
         ConnectionKind::Oidc => (None, None),
         ConnectionKind::Saml => {
-            let read = wish.of_kinds().read(&portcullis).await?;
+            let read =
+                wish.of_kinds().read(&portcullis, (wish.saml.as_ref(), SamlSettings::default())).await?;
             (read, Some(NewKey::generate(&portcullis).await?))
         }
     };
@@ -489,7 +493,8 @@ async fn change(
     // Nothing is fetched for what is not there, or of another kind.
     let found = portcullis.read(move |tx, _| connection::find(tx, at.0, at.1)).await?;
     patch.of_kinds().check(found.connection.kind)?;
-    let read = patch.of_kinds().read(&portcullis).await?;
+    let before = found.saml.map(|view| view.source.settings).unwrap_or_default();
+    let read = patch.of_kinds().read(&portcullis, (patch.saml.as_ref(), before)).await?;
     let changed = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {

@@ -114,6 +114,8 @@ pub struct Settings {
     preset: Option<String>,
     /// Who decides about new certificates.
     new_certificates: NewCertificatesAre,
+    /// The certificates of which one must have signed the metadata; none believes the way in which it came.
+    metadata_signers: Vec<String>,
 }
 
 /// What is to be set of a connection of SAML. Fields that are absent stay, or are as usual in a new one.
@@ -152,6 +154,10 @@ pub struct SettingsWish {
     preset: Option<Option<String>>,
     /// Who decides about new certificates: `automatic` as usual.
     new_certificates: Option<NewCertificatesAre>,
+    /// The certificates of which one must have signed the metadata, as PEM or base64, 4 at most: whatever else comes is
+    /// refused and changes nothing. They come with `metadata_url` or `metadata_xml`, which is held to them at once; none
+    /// believes verified TLS.
+    metadata_signers: Option<Vec<String>>,
 }
 
 impl SettingsWish {
@@ -180,6 +186,7 @@ impl SettingsWish {
                 NewCertificatesAre::Automatic => NewCertificates::Automatic,
                 NewCertificatesAre::Ask => NewCertificates::Ask,
             }),
+            metadata_signers: wish.metadata_signers.unwrap_or(before.metadata_signers),
         }
     }
 }
@@ -207,6 +214,7 @@ impl Settings {
                 NewCertificates::Automatic => NewCertificatesAre::Automatic,
                 NewCertificates::Ask => NewCertificatesAre::Ask,
             },
+            metadata_signers: settings.metadata_signers,
         }
     }
 }

@@ -171,9 +171,20 @@ impl Idp {
                 )
             })
             .collect();
-        *self.document.lock().unwrap() = format!(
-            r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{entity}"><md:IDPSSODescriptor protocolSupportEnumeration="{PROTOCOL}">{descriptors}<md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{base}/slo"/><md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{base}/sso"/></md:IDPSSODescriptor></md:EntityDescriptor>"#
-        );
+        self.serve(format!(
+            r#"<md:EntityDescriptor ID="_metadata" xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" entityID="{entity}"><md:IDPSSODescriptor protocolSupportEnumeration="{PROTOCOL}">{descriptors}<md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{base}/slo"/><md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{base}/sso"/></md:IDPSSODescriptor></md:EntityDescriptor>"#
+        ));
+    }
+
+    /// Serves that in the place of metadata.
+    pub fn serve(&self, document: String) {
+        *self.document.lock().unwrap() = document;
+    }
+
+    /// Serves metadata with these keys that `signer` has signed.
+    pub fn publish_signed(&self, keys: &[&OwnKey], signer: &OwnKey) {
+        self.publish(keys);
+        self.serve(provider::sign(&self.metadata(), "_metadata", signer).unwrap());
     }
 
     /// A fresh id of a message.

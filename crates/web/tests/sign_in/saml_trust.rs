@@ -1,5 +1,7 @@
 //! Whose signatures count at a connection of SAML, and with which keys of ours.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis_emulator::Browser;
 use serde_json::{Value, json};
 
@@ -229,4 +231,97 @@ async fn an_administrator_is_warned_in_time_of_what_runs_out_and_of_what_is_weak
     assert_eq!(codes().await, ["key_expires"]);
     world.clock.pass_s((3_650 - 3 * 365) * 86_400);
     assert_eq!(codes().await, ["certificate_expires", "key_expires"]);
+}
+
+/// A certificate as an administrator pastes it.
+fn pasted(key: &portcullis_saml::key::OwnKey) -> String {
+    STANDARD.encode(key.certificate().der())
+}
+
+#[tokio::test]
+async fn s29_where_a_certificate_is_pinned_only_metadata_that_it_signed_brings_a_new_one_and_at_once() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let (signer, stranger, old, new) = (key(), key(), idp.key.clone(), key());
+    let pinned = json!({ "metadata_signers": [pasted(&signer)] });
+    let body = json!({ "kind": "saml", "name": "S", "metadata_url": idp.metadata_url(), "saml": pinned });
+    let list = "/organizations/acme/connections";
+    let code = |(status, problem): (u16, Value)| (status, problem["code"].as_str().unwrap_or("").to_owned());
+    let refused = (422, "metadata_signature_invalid".to_owned());
+    assert_eq!(code(world.root("POST", list, body.clone()).await), refused, "nobody signed it");
+    idp.publish_signed(&[&old], &stranger);
+    assert_eq!(code(world.root("POST", list, body).await), refused, "somebody else did");
+    idp.publish_signed(&[&old], &signer);
+    let connection = world.saml("acme", &idp, json!({ "saml": pinned })).await;
+    assert_eq!(connection["saml"]["settings"]["metadata_signers"], pinned["metadata_signers"]);
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok");
+    // Whoever answers in the provider's place without its key changes nothing.
+    for forge in [
+        |idp: &Idp, key: &_, _: &_| idp.publish(&[key]),
+        |idp: &Idp, key: &_, by: &_| idp.publish_signed(&[key], by),
+    ] {
+        forge(&idp, &*stranger, &*stranger);
+        world.clock.pass_s(86_400);
+        assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 1);
+        assert_eq!(state_of(&world, &connection, &print(&stranger)).await, "unknown");
+        let (_, shown) = world.root("GET", &one(&connection), Value::Null).await;
+        assert_eq!(shown["saml"]["warnings"][0]["code"], "metadata_stale", "{shown}");
+        world.clock.pass_s(61);
+        let refresh = world.root("POST", &format!("{}/refresh", one(&connection)), Value::Null).await;
+        assert_eq!(code(refresh), refused);
+    }
+    idp.publish_signed(&[&new], &signer);
+    idp.key = new.clone();
+    world.clock.pass_s(61);
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok", "read again and believed");
+    assert_eq!(state_of(&world, &connection, &print(&new)).await, "trusted");
+}
+
+#[tokio::test]
+async fn whoever_signs_metadata_is_named_beside_what_they_signed() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let (signer, connection) = (key(), world.saml("acme", &idp, json!({})).await);
+    let patch = async |body: Value| {
+        let (status, answer) = world.root("PATCH", &one(&connection), body).await;
+        (status, answer["code"].as_str().unwrap_or("").to_owned())
+    };
+    let invalid = (400, "invalid_field".to_owned());
+    let signers =
+        |list: &[&str]| json!({ "metadata_url": idp.metadata_url(), "saml": { "metadata_signers": list } });
+    let own = pasted(&signer);
+    assert_eq!(
+        patch(json!({ "saml": { "metadata_signers": [own] } })).await,
+        invalid,
+        "of what was read unsigned"
+    );
+    assert_eq!(patch(signers(&["not a certificate"])).await, invalid);
+    assert_eq!(patch(signers(&[own.as_str(); 5])).await, invalid, "more than are kept");
+    assert_eq!(patch(signers(&[&own])).await, (422, "metadata_signature_invalid".to_owned()));
+    idp.publish_signed(&[&idp.key], &signer);
+    assert_eq!(patch(signers(&[&own])).await, (200, String::new()));
+    let again = json!({ "metadata_xml": idp.metadata() });
+    assert_eq!(patch(again).await, (200, String::new()), "held to what was set before");
+    idp.publish(&[&idp.key]);
+    let unsigned = json!({ "metadata_xml": idp.metadata() });
+    assert_eq!(patch(unsigned.clone()).await, (422, "metadata_signature_invalid".to_owned()));
+    assert_eq!(
+        patch(json!({ "saml": { "metadata_signers": [] } })).await,
+        (200, String::new()),
+        "nobody any more"
+    );
+    assert_eq!(patch(unsigned).await, (200, String::new()));
+}
+
+#[tokio::test]
+async fn a_web_page_that_is_given_as_metadata_is_called_one() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let body = json!({ "kind": "saml", "name": "S", "metadata_url": idp.metadata_url() });
+    let good = idp.metadata();
+    idp.serve("<!DOCTYPE html><html><head><title>Sign in</title></head></html>".to_owned());
+    let (status, problem) = world.root("POST", "/organizations/acme/connections", body.clone()).await;
+    assert_eq!((status, problem["code"].as_str().unwrap()), (422, "metadata_web_page"), "{problem}");
+    let detail = problem["detail"].as_str().unwrap();
+    assert!(detail.contains("web page") && detail.contains("metadata_xml"), "{detail}");
+    idp.serve(good);
+    world.made("/organizations/acme/connections", body).await;
 }
