@@ -9,6 +9,7 @@ use flate2::read::DeflateDecoder;
 use thiserror::Error;
 
 use crate::encoding::{parse_base64, percent_decoded};
+use crate::names as n;
 use crate::refusal::BrokenRule;
 
 /// Largest message, in bytes of XML.
@@ -130,6 +131,14 @@ impl FormMessage {
     #[must_use]
     pub fn kind(&self) -> MessageKind {
         self.kind
+    }
+
+    /// Whether it can bring an encrypted assertion: a name of XML is written in no other way, so the octets of this one
+    /// stand in every message that does. What else has them costs a caller the opening of its keys.
+    #[must_use]
+    pub fn may_be_encrypted(&self) -> bool {
+        let name = n::ENCRYPTED_ASSERTION.local.as_bytes();
+        self.xml.windows(name.len()).any(|octets| octets == name)
     }
 
     /// The relay state, as it came: an opaque value, to be compared or looked up, never to be followed as it is.

@@ -19,6 +19,8 @@ pub mod metadata;
 pub mod settings;
 pub mod wish;
 
+use std::sync::Arc;
+
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_domain::Timestamp;
@@ -27,7 +29,7 @@ use portcullis_domain::id::ConnectionId;
 use portcullis_domain::saml::{
     CertificateState, SamlBinding, SamlCertificate, SamlKey, SamlKeyState, SamlSource,
 };
-use portcullis_saml::binding::Binding;
+use portcullis_saml::binding::{Binding, FormMessage};
 use portcullis_saml::certificate::Certificate;
 use portcullis_saml::key::OwnKey;
 use portcullis_saml::refusal::Refusal as SamlRefusal;
@@ -37,6 +39,7 @@ use portcullis_store::saml_refresh::SamlRefresh;
 use portcullis_store::{StoreError, Tx, connection, saml, saml_refresh};
 
 use crate::refusal::SignInRefusal;
+use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError, Surroundings};
 
 /// Days before the end of a certificate at which an administrator is told, each time once more.
@@ -172,10 +175,9 @@ pub(crate) struct Setup {
     pub(crate) view: SamlView,
     /// The certificates that count.
     pub(crate) trusted: Vec<Certificate>,
-    /// Our keys that are published, the one that signs first.
-    pub(crate) keys: Vec<OwnKey>,
     /// Its addresses here.
     pub(crate) at: Addresses,
+    sealing: Arc<SealingKey>,
 }
 
 impl Setup {
@@ -195,19 +197,37 @@ impl Setup {
 
     fn open(around: &Surroundings, (connection, view): (Connection, SamlView)) -> Result<Self, ServiceError> {
         let trusted = view.trusted().map(opened).collect::<Result<Vec<_>, _>>()?;
-        let mut published: Vec<&SamlKey> = view.keys.iter().filter(|k| k.state.is_published()).collect();
-        published.sort_by_key(|k| (k.state != SamlKeyState::Signing, k.created_at));
-        let keys =
-            published.into_iter().map(|k| key::open(&around.sealing, k)).collect::<Result<Vec<_>, _>>()?;
         let at = Addresses::of(around, connection.id);
-        Ok(Self { connection, view, trusted, keys, at })
+        Ok(Self { connection, view, trusted, at, sealing: Arc::clone(&around.sealing) })
+    }
+
+    /// Our keys that are published, the one that signs first.
+    fn published(&self) -> Vec<&SamlKey> {
+        let mut published: Vec<&SamlKey> = self.view.keys.iter().filter(|k| k.state.is_published()).collect();
+        published.sort_by_key(|k| (k.state != SamlKeyState::Signing, k.created_at));
+        published
+    }
+
+    /// The key that signs. Opened where it is used, because the library proves a key before it takes it.
+    pub(crate) fn key(&self) -> Result<OwnKey, ServiceError> {
+        let published = self.published();
+        let first = published.first().ok_or_else(|| inconsistent("a connection of SAML has no key"))?;
+        key::open(&self.sealing, first)
+    }
+
+    /// All keys that may decrypt what a message brings: none are opened for one that brings nothing encrypted.
+    pub(crate) fn keys_for(&self, message: &FormMessage) -> Result<Vec<OwnKey>, ServiceError> {
+        if !message.may_be_encrypted() {
+            return Ok(Vec::new());
+        }
+        self.published().into_iter().map(|k| key::open(&self.sealing, k)).collect()
     }
 
     /// The key that signs what we send, if requests are signed.
-    pub(crate) fn signer(&self) -> Option<&OwnKey> {
+    pub(crate) fn signer(&self) -> Result<Option<OwnKey>, ServiceError> {
         let signed =
             self.view.source.settings.sign_requests || self.view.source.provider.wants_signed_requests;
-        self.keys.first().filter(|_| signed)
+        signed.then(|| self.key()).transpose()
     }
 
     /// Whether trust is what it was when this was loaded: whose signatures count, and under which rules.
@@ -220,7 +240,11 @@ impl Setup {
 }
 
 fn opened(certificate: &SamlCertificate) -> Result<Certificate, ServiceError> {
-    let der = STANDARD.decode(&certificate.der).map_err(|_| inconsistent("a certificate is not base64"))?;
+    read_certificate(&certificate.der)
+}
+
+fn read_certificate(base64: &str) -> Result<Certificate, ServiceError> {
+    let der = STANDARD.decode(base64).map_err(|_| inconsistent("a certificate is not base64"))?;
     Certificate::from_der(&der).map_err(|e| inconsistent(&format!("a kept certificate: {e}")))
 }
 
@@ -246,20 +270,22 @@ pub(crate) fn broken(refusal: &SamlRefusal) -> ServiceError {
 /// [`ServiceError::NotFound`].
 pub async fn own_metadata(portcullis: &Portcullis, id: ConnectionId) -> Result<String, ServiceError> {
     let setup = Setup::load(portcullis, id).await?;
-    let certificates: Vec<&Certificate> = setup.keys.iter().map(OwnKey::certificate).collect();
+    let published = setup.published();
+    let own = published.iter().map(|k| read_certificate(&k.certificate)).collect::<Result<Vec<_>, _>>()?;
+    let certificates: Vec<&Certificate> = own.iter().collect();
     let mut moment = portcullis.moment();
-    let signed = setup.signer().is_some();
+    let signer = setup.signer()?;
     let description = ServiceProvider {
         entity_id: &setup.connection.client_id,
         acs_url: &setup.at.acs,
         logout_url: setup.view.source.provider.logout.as_ref().map(|_| setup.at.logout.as_str()),
         signing: &certificates,
         encryption: &certificates,
-        requests: if signed { RequestSigning::Signed } else { RequestSigning::Unsigned },
+        requests: if signer.is_some() { RequestSigning::Signed } else { RequestSigning::Unsigned },
         valid_until_s: Some(moment.now.plus_s(METADATA_GOOD_FOR_S).seconds()),
     };
     let id = message_id(&mut moment);
-    sp_metadata(&description, &id, setup.signer()).map_err(|e| inconsistent(&format!("our metadata: {e}")))
+    sp_metadata(&description, &id, signer.as_ref()).map_err(|e| inconsistent(&format!("our metadata: {e}")))
 }
 
 pub(crate) fn message_id(moment: &mut Moment) -> MessageId {

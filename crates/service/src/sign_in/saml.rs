@@ -10,6 +10,7 @@ use portcullis_domain::saml::SignaturePolicy as Policy;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::{Timestamp, cause::Cause};
 use portcullis_saml::binding::{FormMessage, MessageKind, Outgoing};
+use portcullis_saml::key::OwnKey;
 use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::request::{Authentication, AuthnRequest, NameIdPolicy, send};
 use portcullis_saml::response::{CbcEncryption, Expected, Identity, Rules, SignaturePolicy, verify};
@@ -110,7 +111,8 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
         name_id_policy: NameIdPolicy::AllowCreate,
         contexts: &source.settings.authn_contexts,
     };
-    let message = send(&asked, binding(to.binding), Some(&state), setup.signer())
+    let signer = setup.signer()?;
+    let message = send(&asked, binding(to.binding), Some(&state), signer.as_ref())
         .map_err(|e| inconsistent(&format!("a request to sign in: {e}")))?;
     Ok(Begun { message, name: setup.connection.name, browser })
 }
@@ -202,7 +204,8 @@ async fn verified(
     message: &FormMessage,
     asked: &Asked,
 ) -> Result<(Setup, Identity), ServiceError> {
-    let refusal = match verify_with(&setup, message, asked, portcullis.now()) {
+    let keys = setup.keys_for(message)?;
+    let refusal = match verify_with(&setup, (message, &keys), asked, portcullis.now()) {
         Ok(identity) => return Ok((setup, identity)),
         Err(refusal) => refusal,
     };
@@ -213,13 +216,14 @@ async fn verified(
         return Err(broken(&refusal));
     }
     let setup = Setup::load(portcullis, setup.connection.id).await?;
-    let identity = verify_with(&setup, message, asked, portcullis.now()).map_err(|e| broken(&e))?;
+    let keys = setup.keys_for(message)?;
+    let identity = verify_with(&setup, (message, &keys), asked, portcullis.now()).map_err(|e| broken(&e))?;
     Ok((setup, identity))
 }
 
 fn verify_with(
     setup: &Setup,
-    message: &FormMessage,
+    (message, keys): (&FormMessage, &[OwnKey]),
     asked: &Asked,
     now: Timestamp,
 ) -> Result<Identity, SamlRefusal> {
@@ -245,7 +249,7 @@ fn verify_with(
         acs_url: &setup.at.acs,
         expected,
         signatures,
-        decryption_keys: &setup.keys,
+        decryption_keys: keys,
         cbc: if settings.cbc { CbcEncryption::InsideSignedResponse } else { CbcEncryption::Refused },
         sha1_until_s: settings.sha1_until.map(Timestamp::seconds),
         contexts: &settings.authn_contexts,
