@@ -10,7 +10,7 @@ use crate::{StoreError, Tx, params};
 
 /// How many rows that are over each new one sweeps away: more than one, so that the tables shrink.
 const SWEPT_AT_ONCE: i64 = 8;
-/// The most sessions of one person at one connection that one request ends.
+/// The most sessions that are read at once.
 pub const MAX_OF_NAME: i64 = 1_000;
 
 macro_rules! columns {
@@ -37,7 +37,7 @@ const OF_NAME: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM saml_sessions WHERE connection = $1 AND name_hash = $2 ORDER BY token LIMIT $3"
+        " FROM saml_sessions WHERE connection = $1 AND name_hash = $2 AND token > $4 ORDER BY token LIMIT $3"
     ),
 );
 const DELETE: Statement =
@@ -116,7 +116,8 @@ pub fn find(tx: &mut Tx<'_>, token: TokenId) -> Result<Option<SamlSession>, Stor
     tx.row(&FIND, params![token])?.as_ref().map(read).transpose()
 }
 
-/// The sessions of whomever a connection's provider calls so; [`MAX_OF_NAME`] at most.
+/// A page of the sessions of whomever a connection's provider calls so, in order of our sessions' ids, after `after`;
+/// [`MAX_OF_NAME`] at most.
 ///
 /// # Errors
 /// As [`insert`].
@@ -124,8 +125,10 @@ pub fn of_name(
     tx: &mut Tx<'_>,
     connection: ConnectionId,
     name_hash: &str,
+    after: Option<TokenId>,
 ) -> Result<Vec<SamlSession>, StoreError> {
-    tx.rows(&OF_NAME, params![connection, name_hash, MAX_OF_NAME])?.iter().map(read).collect()
+    let after = after.map(|token| token.to_string()).unwrap_or_default();
+    tx.rows(&OF_NAME, params![connection, name_hash, MAX_OF_NAME, after])?.iter().map(read).collect()
 }
 
 /// Forgets a session that ended.

@@ -260,19 +260,26 @@ async fn end_sessions(
                 return Err(SignInRefusal::Replayed.into());
             }
             let hash = Name::of(asked.name_id()).hash();
-            for session in saml_session::of_name(tx, of.id, &hash)? {
-                let (named, name) = (asked.session_indexes(), name_of(&session)?.name_id());
-                if !name.is_same(asked.name_id()) {
-                    continue;
+            let mut page = saml_session::of_name(tx, of.id, &hash, None)?;
+            while let Some(last) = page.last().map(|session| session.token) {
+                for session in page {
+                    if is_meant(&session, &asked)? {
+                        end_by_provider(tx, moment, &of, session.token, request)?;
+                        saml_session::delete(tx, session.token)?;
+                    }
                 }
-                if named.is_empty() || session.session_index.as_ref().is_some_and(|i| named.contains(i)) {
-                    end_by_provider(tx, moment, &of, session.token, request)?;
-                    saml_session::delete(tx, session.token)?;
-                }
+                page = saml_session::of_name(tx, of.id, &hash, Some(last))?;
             }
             Ok(())
         })
         .await
+}
+
+/// Whether a request means that session: its person by the whole name, and the session by its index or by none.
+fn is_meant(session: &SamlSession, asked: &LogoutRequest) -> Result<bool, ServiceError> {
+    let named = asked.session_indexes();
+    let of_these = named.is_empty() || session.session_index.as_ref().is_some_and(|i| named.contains(i));
+    Ok(of_these && name_of(session)?.name_id().is_same(asked.name_id()))
 }
 
 fn name_of(session: &SamlSession) -> Result<Name, ServiceError> {
@@ -294,8 +301,7 @@ fn answer(
         binding: binding(to.binding),
         relay_state,
     };
-    let signer = setup.keys.first().ok_or_else(|| inconsistent("a connection of SAML has no key"))?;
-    let made = send_response(&farewell, asked.id(), LogoutOutcome::Success, signer);
+    let made = send_response(&farewell, asked.id(), LogoutOutcome::Success, &setup.key()?);
     Ok(Answered::Back(made.map_err(|e| inconsistent(&format!("an answer to a logout: {e}")))?))
 }
 
@@ -363,7 +369,7 @@ async fn ask(portcullis: &Portcullis, session: SamlSession) -> Option<Outgoing> 
         binding: binding(to.binding),
         relay_state: Some(&state),
     };
-    send_request(&farewell, &name.name_id(), session.session_index.as_deref(), setup.keys.first()?).ok()
+    send_request(&farewell, &name.name_id(), session.session_index.as_deref(), &setup.key().ok()?).ok()
 }
 
 /// A fresh opaque value that a provider sends back: 64 hexadecimal digits, within the 80 bytes of SAML Bindings §3.4.3.

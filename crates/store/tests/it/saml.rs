@@ -7,7 +7,7 @@ use portcullis_domain::saml::{
 };
 use portcullis_store::arrival::Waiting;
 use portcullis_store::saml_refresh::SamlRefresh;
-use portcullis_store::saml_session::SamlSession;
+use portcullis_store::saml_session::{MAX_OF_NAME, SamlSession};
 use portcullis_store::{arrival, saml, saml_refresh, saml_session};
 
 use crate::database::{NOW, Seeded, on_each};
@@ -29,13 +29,42 @@ fn sessions_are_found_by_the_name_that_their_connections_provider_has_for_the_pe
         for kept in [ada.clone(), there, session(mine, "bob", later(10))] {
             database.note(move |tx| saml_session::insert(tx, &kept, NOW)).unwrap();
         }
-        assert_eq!(database.read(move |tx| saml_session::of_name(tx, mine, "ada")), vec![ada.clone()]);
+        assert_eq!(database.read(move |tx| saml_session::of_name(tx, mine, "ada", None)), vec![ada.clone()]);
         assert_eq!(database.read(move |tx| saml_session::find(tx, ada.token)), Some(ada.clone()));
         let late = session(mine, "eve", later(600));
         database.note(move |tx| saml_session::insert(tx, &late, later(10))).unwrap();
-        assert_eq!(database.read(move |tx| saml_session::of_name(tx, mine, "bob")), vec![], "swept away");
+        assert_eq!(
+            database.read(move |tx| saml_session::of_name(tx, mine, "bob", None)),
+            vec![],
+            "swept away"
+        );
         database.note(move |tx| saml_session::delete(tx, ada.token)).unwrap();
         assert_eq!(database.read(move |tx| saml_session::find(tx, ada.token)), None);
+    });
+}
+
+#[test]
+fn however_many_sessions_a_person_has_each_is_on_one_page() {
+    on_each(|database| {
+        let mine = fresh!(ConnectionId);
+        let session = || SamlSession {
+            token: fresh!(TokenId),
+            connection: mine,
+            name_hash: "ada".to_owned(),
+            name_id: "{}".to_owned(),
+            session_index: None,
+            expires_at: later(600),
+        };
+        let mut all: Vec<_> = (0..MAX_OF_NAME + 250).map(|_| session()).collect();
+        let kept = all.clone();
+        database.note(move |tx| kept.iter().try_for_each(|one| saml_session::insert(tx, one, NOW))).unwrap();
+        all.sort_by_key(|s| s.token.to_string());
+        let after = |token| database.read(move |tx| saml_session::of_name(tx, mine, "ada", token));
+        let first = after(None);
+        let second = after(first.last().map(|s| s.token));
+        assert_eq!((first.len(), second.len()), (1_000, 250));
+        assert_eq!(after(second.last().map(|s| s.token)), vec![]);
+        assert_eq!([first, second].concat(), all);
     });
 }
 

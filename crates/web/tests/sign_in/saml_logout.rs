@@ -1,7 +1,16 @@
 //! The end of sessions across both sides: signed, once, and without a word about anybody else.
 
 use portcullis_domain::Clock as _;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::ConnectionChange;
+use portcullis_domain::id::{ConnectionId, TokenId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::saml::SamlKey;
 use portcullis_emulator::Browser;
+use portcullis_service::{Moment, ServiceError};
+use portcullis_store::saml_session::SamlSession;
+use portcullis_store::{Priority, Tx, apply, connection, saml, saml_session};
 use serde_json::{Value, json};
 
 use crate::saml_idp::{Idp, Says};
@@ -26,7 +35,12 @@ async fn a_provider_ends_the_sessions_that_it_names_by_a_signed_request_that_cou
 
     let unsigned = idp.ask_to_end(world.clock.now(), &connection, &says, false);
     let (page, next) = browser.step(&unsigned).await.unwrap();
-    assert_eq!((page.status, next), (403, None), "{}", page.body);
+    assert_eq!(
+        (page.status, outcome(&page).as_str(), next),
+        (403, "signature_missing", None),
+        "{}",
+        page.body
+    );
     assert_eq!(world.decision(&first).await, "allowed", "nobody ends a session without a signature");
 
     let nobody = Says { name_id: "somebody-else".into(), ..says.clone() };
@@ -52,6 +66,93 @@ async fn a_provider_ends_the_sessions_that_it_names_by_a_signed_request_that_cou
     let ended = world.events("acme", "sign_in.ended").await;
     assert_eq!(ended.len(), 1, "{ended:?}");
     assert_eq!(ended[0]["cause"]["kind"], "sign_in");
+}
+
+#[tokio::test]
+async fn a_request_ends_what_it_means_behind_however_many_other_sessions_of_the_person() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let says = Says::ada(&[]);
+    // What was noted of sessions that ended by themselves: the provider's names for them, and nobody acts by them.
+    let (_, first) = signed_in(&world, &idp, &connection, &says).await;
+    let of_first: TokenId = token_of(&world).await.parse().unwrap();
+    let many = move |tx: &mut Tx<'_>, moment: &mut Moment| {
+        let noted = saml_session::find(tx, of_first)?.unwrap();
+        for _ in 0..1_250 {
+            let token = TokenId::fresh(moment.now, &mut moment.random);
+            let other = SamlSession { token, session_index: Some("_other".into()), ..noted.clone() };
+            saml_session::insert(tx, &other, moment.now)?;
+        }
+        Ok::<_, ServiceError>(())
+    };
+    world.portcullis.write(Priority::Ordinary, many).await.unwrap();
+    world.clock.pass_s(1);
+    let late = Says { session_index: "_session-2", ..says.clone() };
+    let (_, second) = signed_in(&world, &idp, &connection, &late).await;
+    let end = idp.ask_to_end(world.clock.now(), &connection, &late, true);
+    assert!(Browser::new().unwrap().step(&end).await.unwrap().1.is_some());
+    assert_eq!(world.decision(&second).await, "token_ended", "the last of them all");
+    assert_eq!(world.decision(&first).await, "allowed", "another session of the same person");
+}
+
+#[tokio::test]
+async fn however_many_sessions_a_provider_ends_from_its_one_address_none_is_refused_for_its_number() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let (says, mut browser) = (Says::ada(&[]), Browser::new().unwrap());
+    // All but ten of what one source may call in a minute, and then three times as many as are left.
+    let nowhere = format!("{}/sso/saml/con_{}/slo", world.base, "0".repeat(32));
+    for number in 0..1_190 {
+        assert_eq!(browser.step(&nowhere).await.unwrap().0.status, 404, "{number}");
+    }
+    for number in 0..30 {
+        let end = idp.ask_to_end(world.clock.now(), &connection, &says, true);
+        let (page, next) = browser.step(&end).await.unwrap();
+        assert!(next.is_some(), "{number}: {} {}", page.status, page.body);
+    }
+    for number in 0..10 {
+        let unsigned = idp.ask_to_end(world.clock.now(), &connection, &says, false);
+        assert_eq!(browser.step(&unsigned).await.unwrap().0.status, 403, "{number}: counted as ever");
+    }
+    assert_eq!(browser.step(&nowhere).await.unwrap().0.status, 429);
+}
+
+#[tokio::test]
+async fn our_keys_are_opened_only_where_they_are_used() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let id: ConnectionId = connection["id"].as_str().unwrap().parse().unwrap();
+    // A key that cannot be opened says who tries.
+    let spoil = move |tx: &mut Tx<'_>, moment: &mut Moment| {
+        let of = connection::find_by_id(tx, id)?.unwrap().organization;
+        let key = saml::keys(tx, of, id)?.remove(0);
+        let spoilt = SamlKey { private_sealed: "spoilt".into(), ..key };
+        let event = EventDraft::new(Action::ConnectionKeyCreated, Target::new("connection", id));
+        let plan = Plan::because(of, Cause::system()).then(event, ConnectionChange::PutKey(Box::new(spoilt)));
+        Ok::<_, ServiceError>(apply(tx, &plan, moment.now, &mut moment.random)?)
+    };
+    world.portcullis.write(Priority::Ordinary, spoil).await.unwrap();
+    assert_eq!(
+        world.saml_outcome(&idp, &connection, &Says::ada(&[])).await,
+        "ok",
+        "nothing signed or encrypted"
+    );
+    let metadata = reqwest::get(connection["metadata_url"].as_str().unwrap()).await.unwrap();
+    assert_eq!(metadata.status(), 200, "certificates are no secret");
+    let one = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
+    assert_eq!(world.root("PATCH", &one, json!({ "saml": { "sign_requests": true } })).await.0, 200);
+    let (page, next) = Browser::new().unwrap().step(connection["login_url"].as_str().unwrap()).await.unwrap();
+    assert_eq!((page.status, next), (500, None), "a request that is signed opens the key");
+}
+
+/// The session that a trace tells of.
+async fn token_of(world: &World) -> String {
+    world.portcullis.store_traces().await.unwrap();
+    let (_, traces) =
+        world.root("GET", "/organizations/acme/traces?kind=sign_in&outcome=ok", Value::Null).await;
+    traces["items"][0]["content"]["token"].as_str().unwrap().to_owned()
 }
 
 #[tokio::test]
