@@ -187,7 +187,7 @@ async fn an_answer_that_nobody_asked_for_is_taken_where_an_administrator_allows_
     let connection = world.saml("acme", &idp, json!({})).await;
     let unasked = || idp.answer(world.clock.now(), &connection, None, &Says::ada(&[]));
     let refused = outcome(&unasked().post(&mut Browser::new().unwrap()).await);
-    assert_ne!(refused, "ok");
+    assert_eq!(refused, "unsolicited_refused");
     let one = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
     let (status, changed) = world.root("PATCH", &one, json!({ "saml": { "idp_initiated": true } })).await;
     assert_eq!((status, &changed["saml"]["settings"]["idp_initiated"]), (200, &json!(true)), "{changed}");
@@ -211,7 +211,7 @@ async fn an_unsigned_answer_is_refused_and_its_trace_says_what_was_expected_and_
     let connection = world.saml("acme", &idp, json!({})).await;
     let unsigned = Says { signed: false, ..Says::ada(&[]) };
     let code = world.saml_outcome(&idp, &connection, &unsigned).await;
-    assert_ne!(code, "ok");
+    assert_eq!(code, "signature_missing");
     world.portcullis.store_traces().await.unwrap();
     let path = format!("/organizations/acme/traces?outcome={code}");
     let (status, traces) = world.root("GET", &path, Value::Null).await;
@@ -232,7 +232,7 @@ async fn the_same_provider_serves_two_organizations_and_an_answer_counts_in_one(
     let mut astray = idp.answer(world.clock.now(), &here, None, &Says::ada(&[]));
     astray.action = there["acs_url"].as_str().unwrap().to_owned();
     let refused = outcome(&astray.post(&mut Browser::new().unwrap()).await);
-    assert!(!["ok", "not_invited"].contains(&refused.as_str()), "of another connection: {refused}");
+    assert_eq!(refused, "destination_mismatch", "of another connection");
     assert_eq!(world.saml_outcome(&idp, &there, &Says::ada(&[])).await, "domain_not_proven");
     assert_eq!(world.saml_outcome(&idp, &here, &Says::ada(&[])).await, "ok");
 }
