@@ -24,6 +24,7 @@ mod room;
 mod traces;
 mod versions;
 mod wild_entra;
+mod wild_lines;
 mod wild_okta;
 mod wild_others;
 mod wild_rules;
