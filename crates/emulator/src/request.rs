@@ -35,12 +35,21 @@ pub struct ScimRequest {
     pub body: Option<Value>,
     /// Where the flag stands, if the dialect has one.
     pub flag: FlagPlace,
+    /// The media type of the body, where it is not the one that the dialect always names.
+    pub media_type: Option<&'static str>,
 }
 
 impl ScimRequest {
     /// A request without query and body.
     pub fn new(method: Method, path: impl Into<String>) -> Self {
-        Self { method, path: path.into(), query: Vec::new(), body: None, flag: FlagPlace::First }
+        Self {
+            method,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+            flag: FlagPlace::First,
+            media_type: None,
+        }
     }
 
     /// GET.
@@ -59,6 +68,13 @@ impl ScimRequest {
     #[must_use]
     pub fn with(mut self, name: &str, value: impl Into<String>) -> Self {
         self.query.push((name.to_owned(), value.into()));
+        self
+    }
+
+    /// With a body of this media type.
+    #[must_use]
+    pub const fn with_media_type(mut self, media_type: &'static str) -> Self {
+        self.media_type = Some(media_type);
         self
     }
 

@@ -234,7 +234,8 @@ impl ScimClient {
             sent = sent.header(*name, *value);
         }
         if let Some(body) = &request.body {
-            sent = sent.header(CONTENT_TYPE, self.dialect.content_type()).body(body.to_string());
+            let media_type = request.media_type.unwrap_or_else(|| self.dialect.content_type());
+            sent = sent.header(CONTENT_TYPE, media_type).body(body.to_string());
         }
         let response = sent.send().await?;
         let header = |name: &str| response.headers().get(name)?.to_str().ok().map(str::to_owned);
