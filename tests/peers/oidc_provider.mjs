@@ -8,8 +8,10 @@
 // list if there is no hint; an unknown hint is answered with `access_denied`. Prints `ready ISSUER` when it listens.
 // `PUT /test/accounts` with such a list replaces it, so that a test can change what a person's claims say;
 // `PUT /test/redirect-uris` with a list of URIs replaces the client's, because a relying party tells its redirect URI only
-// after it was told the issuer. The issuer is in every authorization response (RFC 9207), PKCE is demanded, and ID tokens
-// are RS256 with the claims in them.
+// after it was told the issuer; `PUT /test/client` with members of a client's metadata puts them in place of the usual
+// ones (null takes one away), so that a test chooses how the client proves itself and where it is told of the end of a
+// session. The issuer is in every authorization response (RFC 9207), PKCE is demanded, and ID tokens are RS256 with the
+// claims in them. Its page at `/session/end` asks with a form, as the usual one does.
 
 import { createServer } from "node:http";
 import { generateKeyPairSync, randomBytes } from "node:crypto";
@@ -25,6 +27,7 @@ const keys = { cookies: [randomBytes(16).toString("hex")], jwks: [signingKey()] 
 // A provider wants at least one redirect URI; nothing listens on this one.
 let redirectUris = [option("redirect-uri", "http://127.0.0.1:1/callback")];
 let accounts = JSON.parse(option("accounts"));
+let clientMembers = {};
 
 function find(hint) {
   return accounts.find((account) => account.sub === hint || account.email === hint);
@@ -46,8 +49,9 @@ function configuration() {
         response_types: ["code"],
         token_endpoint_auth_method: "client_secret_basic",
         id_token_signed_response_alg: "RS256",
+        ...clientMembers,
       },
-    ],
+    ].map((client) => Object.fromEntries(Object.entries(client).filter(([, value]) => value !== null))),
     scopes: ["openid", "offline_access", "email", "profile", "groups"],
     claims: { openid: ["sub"], email: ["email", "email_verified"], profile: ["name"], groups: ["groups"] },
     // Providers of companies put the claims into the ID token; so does this one.
@@ -55,7 +59,16 @@ function configuration() {
     cookies: { keys: keys.cookies },
     jwks: { keys: keys.jwks },
     pkce: { required: () => true },
-    features: { devInteractions: { enabled: false }, backchannelLogout: { enabled: true } },
+    features: {
+      devInteractions: { enabled: false },
+      backchannelLogout: { enabled: true },
+      rpInitiatedLogout: {
+        enabled: true,
+        logoutSource: (ctx, form) => {
+          ctx.body = `<!doctype html><title>Sign out?</title>${form}<button form="op.logoutForm" name="logout" value="yes">Yes</button>`;
+        },
+      },
+    },
     interactions: { url: (_ctx, interaction) => `/interaction/${interaction.uid}` },
     findAccount: (_ctx, id) => {
       const account = find(id);
@@ -105,6 +118,10 @@ async function answer(running, request, response) {
     response.writeHead(204).end();
   } else if (request.method === "PUT" && request.url === "/test/redirect-uris") {
     redirectUris = JSON.parse(await readBody(request));
+    running.provider = new Provider(running.provider.issuer, configuration());
+    response.writeHead(204).end();
+  } else if (request.method === "PUT" && request.url === "/test/client") {
+    clientMembers = JSON.parse(await readBody(request));
     running.provider = new Provider(running.provider.issuer, configuration());
     response.writeHead(204).end();
   } else if (request.url.startsWith("/interaction/")) {

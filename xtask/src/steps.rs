@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 28] = [
+const ON_BOTH: [&str; 29] = [
     "agents::",
     "choosing::",
     "connections::",
@@ -46,6 +46,7 @@ const ON_BOTH: [&str; 28] = [
     "members::",
     "organizations::",
     "oidc_logout::",
+    "oidc_settings::",
     "people::",
     "presets::",
     "ranks::",

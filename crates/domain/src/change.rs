@@ -25,6 +25,7 @@ use crate::id::{
 };
 use crate::mapping::{Facet, Mapping};
 use crate::membership::Membership;
+use crate::oidc::{ClientKey, OidcSource};
 use crate::organization::Organization;
 use crate::permission::Permission;
 use crate::receipt::Receipt;
@@ -315,6 +316,10 @@ pub enum ConnectionChange {
     PutCertificate(Box<SamlCertificate>),
     /// A key of ours: a new one, or it is for something else from now on.
     PutKey(Box<SamlKey>),
+    /// What is set of it, if it is one of OpenID.
+    SetOidc(Box<OidcSource>),
+    /// A key of ours that proves this side to a provider of OpenID: a new one, or it is for something else from now on.
+    PutClientKey(Box<ClientKey>),
     /// Gone, with its links, certificates and keys.
     Delete(ConnectionId),
 }

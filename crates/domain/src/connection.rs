@@ -51,6 +51,44 @@ pub struct ClaimRules {
     pub guests: Guests,
 }
 
+/// What one of our own keys is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyState {
+    /// Published, so that the provider knows it before it signs; what SAML encrypts for it is decrypted.
+    Next,
+    /// It signs. One of a connection does.
+    Signing,
+    /// Published and decrypts still, for a provider that has not read what we publish again.
+    Former,
+    /// No longer anything.
+    Retired,
+}
+
+impl KeyState {
+    /// Every state.
+    pub const ALL: &'static [Self] = &[Self::Next, Self::Signing, Self::Former, Self::Retired];
+
+    /// The text in the API and in the database.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Next => "next",
+            Self::Signing => "signing",
+            Self::Former => "former",
+            Self::Retired => "retired",
+        }
+    }
+
+    /// Whether what we publish names it, and what is encrypted for it is decrypted.
+    #[must_use]
+    pub const fn is_published(self) -> bool {
+        match self {
+            Self::Next | Self::Signing | Self::Former => true,
+            Self::Retired => false,
+        }
+    }
+}
+
 /// A connection of one organization.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Connection {
@@ -66,7 +104,7 @@ pub struct Connection {
     pub issuer: String,
     /// Our client id at the provider (SAML: our entity id).
     pub client_id: String,
-    /// Our client secret, sealed with a key outside the database. Empty for SAML, which has keys instead.
+    /// Our client secret, sealed with a key outside the database. Empty where a key of ours takes its place, and for SAML.
     pub client_secret_sealed: String,
     /// The directory that governs the people who sign in here.
     pub directory: Option<DirectoryId>,

@@ -27,6 +27,7 @@ pub mod id;
 pub mod mapping;
 pub mod membership;
 pub mod offboarding;
+pub mod oidc;
 pub mod organization;
 pub mod permission;
 pub mod plan;

@@ -7,6 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
+pub use crate::connection::KeyState as SamlKeyState;
 use crate::id::{ConnectionId, OrganizationId};
 use crate::time::Timestamp;
 
@@ -191,44 +192,6 @@ pub struct SamlCertificate {
     pub seen_at: Timestamp,
     /// When its state was last decided.
     pub decided_at: Timestamp,
-}
-
-/// What one of our own keys is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum SamlKeyState {
-    /// Published, so that the provider knows it before it signs; what is encrypted for it is decrypted.
-    Next,
-    /// It signs. One of a connection does.
-    Signing,
-    /// Published and decrypts still, for a provider that has not read our metadata again.
-    Former,
-    /// No longer anything.
-    Retired,
-}
-
-impl SamlKeyState {
-    /// Every state.
-    pub const ALL: &'static [Self] = &[Self::Next, Self::Signing, Self::Former, Self::Retired];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Signing => "signing",
-            Self::Former => "former",
-            Self::Retired => "retired",
-        }
-    }
-
-    /// Whether our metadata names it, and what is encrypted for it is decrypted.
-    #[must_use]
-    pub const fn is_published(self) -> bool {
-        match self {
-            Self::Next | Self::Signing | Self::Former => true,
-            Self::Retired => false,
-        }
-    }
 }
 
 /// A key of ours at a connection: it signs what we send, and the provider encrypts for it.

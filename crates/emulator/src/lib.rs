@@ -34,7 +34,8 @@ pub use google::{
 };
 pub use http_client::HttpError;
 pub use oidc_provider::{
-    Counts, EmulatorError, GroupValues, KeyKind, OidcProvider, ProviderSettings, RegisteredClient, Rotation,
+    Authentication, Counts, EmulatorError, GroupValues, KeyKind, OidcProvider, ProviderSettings,
+    RegisteredClient, Rotation,
 };
 pub use people::{Company, Group, Person, PersonState};
 pub use request::{FlagPlace, ScimRequest};

@@ -33,18 +33,26 @@ pub(crate) fn metadata(shared: &Shared) -> Value {
         "authorization_endpoint": format!("{issuer}/authorize"),
         "token_endpoint": format!("{issuer}/token"),
         "userinfo_endpoint": format!("{issuer}/userinfo"),
+        "pushed_authorization_request_endpoint": format!("{issuer}/par"),
+        "end_session_endpoint": format!("{issuer}/end-session"),
         "jwks_uri": format!("{issuer}/jwks"),
         "response_types_supported": ["code"],
-        "response_modes_supported": ["query"],
+        "response_modes_supported": ["query", "form_post"],
         "grant_types_supported": ["authorization_code"],
         "subject_types_supported": ["public"],
         "id_token_signing_alg_values_supported": [alg],
-        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post"],
+        "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "private_key_jwt"],
+        "token_endpoint_auth_signing_alg_values_supported": ["ES256", "RS256"],
         "code_challenge_methods_supported": ["S256"],
         "scopes_supported": ["openid", "email", "profile", "groups"],
         "claims_supported": ["sub", "email", "email_verified", "name", "groups"],
         "authorization_response_iss_parameter_supported": true,
     });
+    let members = shared.lock().published_members.clone();
+    if let Some(document) = document.as_object_mut() {
+        document.extend(members);
+        document.retain(|_, value| !value.is_null());
+    }
     let (member, lie) = match behaviour {
         Behaviour::DiscoveryIssuerMismatch => ("issuer", json!(OTHER_ISSUER)),
         Behaviour::DiscoveryPlainHttp => ("token_endpoint", json!("http://idp.example.com/token")),
@@ -135,7 +143,10 @@ fn id_token_claims(
     set("aud", json!(grant.client_id));
     set("iat", json!(now));
     set("exp", json!(now + ID_TOKEN_LIFE_S));
-    set("auth_time", json!(grant.granted_at));
+    set("auth_time", json!(grant.granted_at - state.authentication.ago_s));
+    if let Some(acr) = state.authentication.acr.as_ref().or(grant.acr.as_ref()) {
+        set("acr", json!(acr));
+    }
     set("at_hash", json!(state.key.access_token_hash(access_token)));
     set("sid", json!(format!("session-of-{}", person.id)));
     set("nonce", json!(grant.nonce));

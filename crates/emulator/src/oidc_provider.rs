@@ -78,8 +78,10 @@ pub enum Rotation {
 pub struct RegisteredClient {
     /// Its id.
     pub id: String,
-    /// Its secret.
+    /// Its secret, if it has one.
     pub secret: SecretString,
+    /// Where its public keys are: it proves itself by `private_key_jwt` then, and by nothing else.
+    pub jwks_uri: Option<String>,
     /// Where answers may go, compared byte for byte.
     pub redirect_uris: Vec<String>,
 }
@@ -99,6 +101,15 @@ pub struct ProviderSettings {
     pub surroundings: Surroundings,
 }
 
+/// How people prove themselves there, as ID tokens tell it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Authentication {
+    /// The class; `None`: the first one that was asked for.
+    pub acr: Option<String>,
+    /// How long ago it was, in seconds.
+    pub ago_s: i64,
+}
+
 /// How often each endpoint was called: for tests of caches and floods.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Counts {
@@ -108,6 +119,8 @@ pub struct Counts {
     pub jwks: u64,
     /// Authorization requests.
     pub authorize: u64,
+    /// Pushed requests.
+    pub pushed: u64,
     /// Token requests.
     pub token: u64,
     /// UserInfo requests.
@@ -164,6 +177,10 @@ impl OidcProvider {
                 says_too: Map::new(),
                 published: vec![key.public_jwk().clone()],
                 key: Arc::new(key),
+                published_members: Map::new(),
+                authentication: Authentication::default(),
+                pushed: VecDeque::new(),
+                assertions: VecDeque::new(),
                 grants: VecDeque::new(),
                 access_tokens: VecDeque::new(),
             }),
@@ -195,6 +212,16 @@ impl OidcProvider {
     /// Has these claims in ID tokens from the next one on, instead of or beside the usual ones; null leaves one out.
     pub fn say_too(&self, claims: Map<String, Value>) {
         self.shared.lock().says_too = claims;
+    }
+
+    /// Has these members in its metadata, in place of or beside the usual ones; null leaves one out.
+    pub fn publish(&self, members: Map<String, Value>) {
+        self.shared.lock().published_members = members;
+    }
+
+    /// Has people prove themselves so.
+    pub fn authenticate(&self, authentication: Authentication) {
+        self.shared.lock().authentication = authentication;
     }
 
     /// Makes an application known, or replaces the one of the same id.
@@ -285,11 +312,40 @@ pub(crate) struct State {
     pub(crate) says_too: Map<String, Value>,
     pub(crate) key: Arc<SigningKey>,
     pub(crate) published: Vec<PublicJwk>,
+    pub(crate) published_members: Map<String, Value>,
+    pub(crate) authentication: Authentication,
+    pushed: VecDeque<(String, Vec<(String, String)>)>,
+    assertions: VecDeque<String>,
     grants: VecDeque<Grant>,
     access_tokens: VecDeque<(String, String)>,
 }
 
 impl State {
+    pub(crate) fn remember_pushed(&mut self, name: String, request: Vec<(String, String)>) {
+        self.pushed.push_back((name, request));
+        if self.pushed.len() > MAX_REMEMBERED {
+            self.pushed.pop_front();
+        }
+    }
+
+    /// Takes it out: a pushed request is used once.
+    pub(crate) fn take_pushed(&mut self, name: &str) -> Option<Vec<(String, String)>> {
+        let at = self.pushed.iter().position(|(own, _)| own == name)?;
+        self.pushed.remove(at).map(|(_, request)| request)
+    }
+
+    /// Uses the name of an assertion up; whether nobody has before.
+    pub(crate) fn use_assertion(&mut self, jti: String) -> bool {
+        if self.assertions.contains(&jti) {
+            return false;
+        }
+        self.assertions.push_back(jti);
+        if self.assertions.len() > MAX_REMEMBERED {
+            self.assertions.pop_front();
+        }
+        true
+    }
+
     pub(crate) fn remember_grant(&mut self, grant: Grant) {
         self.grants.push_back(grant);
         if self.grants.len() > MAX_REMEMBERED {
@@ -323,6 +379,7 @@ pub(crate) struct Grant {
     pub(crate) redirect_uri: String,
     pub(crate) challenge: CodeChallenge,
     pub(crate) nonce: Option<String>,
+    pub(crate) acr: Option<String>,
     pub(crate) person_id: String,
     pub(crate) granted_at: i64,
 }
@@ -332,6 +389,7 @@ pub(crate) struct Counters {
     pub(crate) discovery: AtomicU64,
     pub(crate) jwks: AtomicU64,
     pub(crate) authorize: AtomicU64,
+    pub(crate) pushed: AtomicU64,
     pub(crate) token: AtomicU64,
     pub(crate) userinfo: AtomicU64,
 }
@@ -343,6 +401,7 @@ impl Counters {
             discovery: read(&self.discovery),
             jwks: read(&self.jwks),
             authorize: read(&self.authorize),
+            pushed: read(&self.pushed),
             token: read(&self.token),
             userinfo: read(&self.userinfo),
         }

@@ -14,13 +14,15 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, W
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use portcullis_oidc::jwks::KeySet;
 use portcullis_oidc::oauth_error::{ErrorCode, OAuthError};
 use portcullis_oidc::pkce::{CodeChallenge, CodeVerifier};
-use portcullis_oidc::token_endpoint::{MAX_TOKEN_FORM_BYTES, TokenForm};
+use portcullis_oidc::token_endpoint::{MAX_TOKEN_FORM_BYTES, PresentedClient, TokenForm, verify_assertion};
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
 
 use crate::behaviour::Behaviour;
+use crate::http_client;
 use crate::oidc_answers;
 use crate::oidc_provider::{Grant, RegisteredClient, Shared, State};
 use crate::people::{Person, PersonState};
@@ -29,6 +31,8 @@ use crate::people::{Person, PersonState};
 const CODE_LIFE_S: i64 = 60;
 /// Life of an access token as it is told, in seconds.
 const ACCESS_TOKEN_LIFE_S: i64 = 300;
+/// Life of a pushed request as it is told, in seconds.
+const PUSHED_LIFE_S: i64 = 60;
 /// Most people that the choice shows.
 const MAX_SHOWN_PEOPLE: usize = 50;
 
@@ -37,7 +41,9 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/.well-known/openid-configuration", get(metadata))
         .route("/jwks", get(jwks))
         .route("/authorize", get(authorize))
+        .route("/par", post(push))
         .route("/token", post(token))
+        .route("/end-session", get(end_session))
         .route("/userinfo", get(userinfo).post(userinfo));
     let routes = if shared.path.is_empty() { routes } else { Router::new().nest(&shared.path, routes) };
     routes.layer(DefaultBodyLimit::max(MAX_TOKEN_FORM_BYTES)).with_state(shared)
@@ -77,8 +83,15 @@ impl Request {
 
 async fn authorize(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
     count(&shared.counters.authorize);
-    let request = Request::parse(&query.unwrap_or_default());
+    let mut request = Request::parse(&query.unwrap_or_default());
     let mut state = shared.lock();
+    if let Some(name) = request.find("request_uri") {
+        let Some(pushed) = state.take_pushed(name) else {
+            return (StatusCode::BAD_REQUEST, Html(page("Refused", "Nobody pushed this request.")))
+                .into_response();
+        };
+        request = Request(pushed);
+    }
     let redirect_uri = match redirect_uri(&state, &request) {
         Ok(redirect_uri) => redirect_uri,
         Err(why) => return (StatusCode::BAD_REQUEST, Html(page("Refused", why))).into_response(),
@@ -102,6 +115,7 @@ async fn authorize(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuer
         redirect_uri: redirect_uri.to_string(),
         challenge,
         nonce: request.find("nonce").map(str::to_owned),
+        acr: request.find("acr_values").and_then(|all| all.split(' ').next()).map(str::to_owned),
         person_id: person.id,
         granted_at: shared.surroundings.now(),
     };
@@ -182,26 +196,46 @@ fn answer(
         Behaviour::WrongState => Some("of-another-browser"),
         _ => request.find("state"),
     };
-    {
-        let mut query = redirect_uri.query_pairs_mut();
-        for (name, value) in parameters {
-            query.append_pair(name, value);
-        }
-        for (name, value) in [("state", echoed), ("iss", issuer)] {
-            if let Some(value) = value {
-                query.append_pair(name, value);
-            }
-        }
+    let bound = [("state", echoed), ("iss", issuer)];
+    let bound = bound.iter().filter_map(|(name, value)| Some((*name, (*value)?)));
+    let all: Vec<(&str, &str)> =
+        parameters.iter().map(|(name, value)| (*name, value.as_str())).chain(bound).collect();
+    if request.find("response_mode") == Some("form_post") {
+        return Html(form_page(&redirect_uri, &all)).into_response();
     }
+    redirect_uri.query_pairs_mut().extend_pairs(&all);
     let headers = [(LOCATION, redirect_uri.to_string()), (CACHE_CONTROL, "no-store".to_owned())];
     (StatusCode::SEE_OTHER, headers).into_response()
 }
 
+/// Takes a request before its browser comes (RFC 9126 §2).
+async fn push(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
+    count(&shared.counters.pushed);
+    let pushed = async {
+        let form = proven(&shared, &headers, &body).await?;
+        let named = Request::parse(&String::from_utf8_lossy(&body));
+        if named.find("client_id").is_some_and(|id| id != form.client.id()) {
+            return Err(OAuthError::new(ErrorCode::InvalidRequest, "the request is of another client"));
+        }
+        let name = format!("urn:ietf:params:oauth:request_uri:{}", shared.surroundings.random_text());
+        shared.lock().remember_pushed(name.clone(), named.0);
+        Ok(json!({ "request_uri": name, "expires_in": PUSHED_LIFE_S }))
+    };
+    answered(StatusCode::CREATED, pushed.await)
+}
+
 async fn token(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap, body: Bytes) -> Response {
     count(&shared.counters.token);
-    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
-    match tokens(&shared, authorization, &body) {
-        Ok(body) => json_answer(StatusCode::OK, &body),
+    let exchanged = async {
+        let form = proven(&shared, &headers, &body).await?;
+        tokens(&shared, &form)
+    };
+    answered(StatusCode::OK, exchanged.await)
+}
+
+fn answered(status: StatusCode, result: Result<Value, OAuthError>) -> Response {
+    match result {
+        Ok(body) => json_answer(status, &body),
         Err(error) if error.error == ErrorCode::InvalidClient => {
             let challenge = [(WWW_AUTHENTICATE, "Basic realm=\"token\"")];
             (challenge, json_answer(StatusCode::UNAUTHORIZED, &error.to_value())).into_response()
@@ -210,9 +244,53 @@ async fn token(Shares(shared): Shares<Arc<Shared>>, headers: HeaderMap, body: By
     }
 }
 
-fn tokens(shared: &Shared, authorization: Option<&str>, body: &[u8]) -> Result<Value, OAuthError> {
+/// The form of a client that proved itself in the way that it is registered with.
+async fn proven(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<TokenForm, OAuthError> {
+    let authorization = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok());
     let form = TokenForm::parse(authorization, body)?;
-    let (grant, person) = redeem(shared, &form)?;
+    let refused = |why: &str| OAuthError::new(ErrorCode::InvalidClient, why);
+    let client = find_client(&shared.lock(), form.client.id()).cloned();
+    let client = client.ok_or_else(|| refused("the client is not known"))?;
+    match (&form.client, &client.jwks_uri) {
+        (PresentedClient::WithAssertion { assertion, .. }, Some(jwks_uri)) => {
+            let keys = client_keys(jwks_uri).await.ok_or_else(|| refused("the client has no keys"))?;
+            let token_endpoint = format!("{}/token", shared.issuer);
+            let audiences = [shared.issuer.as_str(), token_endpoint.as_str()];
+            let now = shared.surroundings.now();
+            let jti = verify_assertion(assertion, &keys, (&client.id, &audiences), now)?;
+            if !shared.lock().use_assertion(jti) {
+                return Err(refused("the assertion was used before"));
+            }
+        }
+        (presented, None) if presented.has_secret(&client.secret) => {}
+        _ => return Err(refused("the client did not prove itself as it is registered")),
+    }
+    Ok(form)
+}
+
+/// The keys that a client publishes. They are read each time, so that a new one counts at once.
+async fn client_keys(jwks_uri: &str) -> Option<KeySet> {
+    let url = http_client::parse_url(jwks_uri).ok()?;
+    let response = http_client::client().ok()?.get(url).send().await.ok()?;
+    KeySet::parse(&http_client::bounded_body(response).await.ok()?).ok()
+}
+
+/// The end of the session that the browser has here: it is sent back at once.
+async fn end_session(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQuery) -> Response {
+    let request = Request::parse(&query.unwrap_or_default());
+    shared.lock().signed_in = None;
+    let back = request.find("post_logout_redirect_uri").and_then(|text| Url::parse(text).ok());
+    let Some(mut back) = back else {
+        return Html(page("Signed out", "")).into_response();
+    };
+    if let Some(state) = request.find("state") {
+        back.query_pairs_mut().append_pair("state", state);
+    }
+    (StatusCode::SEE_OTHER, [(LOCATION, back.to_string())]).into_response()
+}
+
+fn tokens(shared: &Shared, form: &TokenForm) -> Result<Value, OAuthError> {
+    let (grant, person) = redeem(shared, form)?;
     let access_token = shared.surroundings.random_text();
     let id_token = oidc_answers::id_token(shared, &grant, &person, &access_token)
         .map_err(|_| OAuthError::new(ErrorCode::ServerError, "the token could not be signed"))?;
@@ -229,14 +307,6 @@ fn tokens(shared: &Shared, authorization: Option<&str>, body: &[u8]) -> Result<V
 fn redeem(shared: &Shared, form: &TokenForm) -> Result<(Grant, Person), OAuthError> {
     let refused = |why: &str| OAuthError::new(ErrorCode::InvalidGrant, why);
     let mut state = shared.lock();
-    let proven =
-        find_client(&state, form.client.id()).is_some_and(|known| form.client.has_secret(&known.secret));
-    if !proven {
-        return Err(OAuthError::new(
-            ErrorCode::InvalidClient,
-            "the client is not known or its secret is wrong",
-        ));
-    }
     if form.find("grant_type") != Some("authorization_code") {
         return Err(OAuthError::new(ErrorCode::UnsupportedGrantType, "only codes are exchanged"));
     }
@@ -293,6 +363,16 @@ fn choice_page(path: &str, state: &State, request: &Request) -> String {
         let _ = write!(links, "<li><a href=\"{target}\">{label}</a></li>");
     }
     page("Who signs in?", &format!("<ul>{links}</ul>"))
+}
+
+/// An answer that the browser posts; a person without scripts presses its button.
+fn form_page(action: &Url, fields: &[(&str, &str)]) -> String {
+    let mut body = format!("<form method=\"post\" action=\"{}\">", escaped(action.as_str()));
+    for (name, value) in fields {
+        // Writing to a `String` cannot fail.
+        let _ = write!(body, "<input type=\"hidden\" name=\"{name}\" value=\"{}\">", escaped(value));
+    }
+    page("Continue", &format!("{body}<button>Continue</button></form>"))
 }
 
 fn page(title: &str, body: &str) -> String {

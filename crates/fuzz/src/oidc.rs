@@ -254,6 +254,7 @@ fn verify(token: &str) -> Result<IdentityClaims, IdTokenError> {
         nonce: &nonce,
         access_token: ACCESS_TOKEN,
         max_age_s: Some(600),
+        acr_values: &[],
         now: NOW,
     };
     id_token::verify(token, &KEYS.published, &rules)

@@ -8,6 +8,7 @@ use thiserror::Error;
 use url::Url;
 
 use crate::algorithm::SigningAlg;
+use crate::client_auth::ClientAuthOffer;
 use crate::encoding::shown;
 use crate::issuer::{self, Insecure};
 use crate::refusal::BrokenRule;
@@ -80,12 +81,31 @@ pub enum DiscoveryError {
         /// What it offers, cut.
         received: String,
     },
-    /// The provider takes no client secret, in neither of its two forms.
-    #[error("the provider takes no client secret")]
+    /// The provider does not take the proof of ourselves that the connection has.
+    #[error("the provider does not take `{expected}`: it offers `{received}`")]
     NoClientAuth {
+        /// What the connection can do.
+        expected: String,
+        /// What the provider offers, cut.
+        received: String,
+    },
+    /// The provider takes assertions, but none that our key signs.
+    #[error("the provider takes no assertion signed with `{alg}`: it offers `{received}`")]
+    NoAssertionAlg {
+        /// The algorithm of our key.
+        alg: &'static str,
+        /// What the provider offers, cut.
+        received: String,
+    },
+    /// The provider lists the ways of answering, and a form is not among them.
+    #[error("the provider does not answer by a form")]
+    NoFormPost {
         /// What it offers, cut.
         received: String,
     },
+    /// Requests are to be pushed, and the provider has no address for it.
+    #[error("the provider takes no pushed requests")]
+    NoPushedRequests,
     /// The provider does not do the authorization code flow.
     #[error("the provider does not support the authorization code flow")]
     NoCodeFlow {
@@ -135,27 +155,47 @@ impl DiscoveryError {
             Self::BadUrl { name, received, why } => BrokenRule::new("endpoint_unusable", "RFC 8414 §2", look)
                 .expected(format!("{name}: {why}"))
                 .received(received),
-            Self::NoUsableAlg { received } => BrokenRule::new(
-                "no_usable_alg",
-                "RFC 8725 §3.1",
+            Self::NoUsableAlg { received } => not_offered(
+                ("no_usable_alg", "RFC 8725 §3.1"),
                 "have the provider sign ID tokens with RS256, ES256 or EdDSA",
-            )
-            .expected(crate::algorithm::names(&SigningAlg::ALL))
-            .received(received),
-            Self::NoClientAuth { received } => BrokenRule::new(
-                "no_client_auth",
-                "OIDC Core §9",
-                "allow `client_secret_basic` or `client_secret_post` for this application",
-            )
-            .expected("client_secret_basic, client_secret_post")
-            .received(received),
-            Self::NoCodeFlow { received } => {
-                BrokenRule::new("no_code_flow", "OIDC Core §3.1", "allow the authorization code flow")
-                    .expected("code")
-                    .received(received)
-            }
+                (&crate::algorithm::names(&SigningAlg::ALL), received),
+            ),
+            Self::NoClientAuth { expected, received } => not_offered(
+                ("no_client_auth", "OIDC Core §9"),
+                "set `oidc.client_auth` of the connection to a method that the provider offers, or allow ours there",
+                (expected, received),
+            ),
+            Self::NoAssertionAlg { alg, received } => not_offered(
+                ("no_assertion_alg", "OIDC Core §9"),
+                "make another client key: it gets an algorithm that the provider offers; then put it to use",
+                (alg, received),
+            ),
+            Self::NoFormPost { received } => not_offered(
+                ("no_form_post", "OAuth Form Post §2"),
+                "set `oidc.response_mode` of the connection to `query`",
+                ("form_post", received),
+            ),
+            Self::NoPushedRequests => not_offered(
+                ("no_pushed_requests", "RFC 9126 §5"),
+                "set `oidc.pushed_requests` of the connection to `where_required`",
+                ("pushed_authorization_request_endpoint", "absent"),
+            ),
+            Self::NoCodeFlow { received } => not_offered(
+                ("no_code_flow", "OIDC Core §3.1"),
+                "allow the authorization code flow",
+                ("code", received),
+            ),
         }
     }
+}
+
+/// The rule that a provider breaks by not offering what is needed.
+fn not_offered(
+    (code, section): (&'static str, &'static str),
+    advice: &'static str,
+    (expected, received): (&str, &str),
+) -> BrokenRule {
+    BrokenRule::new(code, section, advice).expected(expected).received(received)
 }
 
 /// Whether the provider says that its answers carry `iss` (RFC 9207 §3).
@@ -167,13 +207,13 @@ pub enum IssParameter {
     NotPromised,
 }
 
-/// How a client proves itself at the token endpoint (OIDC Core §9).
+/// Whether the provider takes authorization requests only if they were pushed (RFC 9126 §5).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum TokenAuthMethod {
-    /// `client_secret_basic`.
-    Basic,
-    /// `client_secret_post`.
-    Post,
+pub enum PushedRequests {
+    /// It takes no others.
+    Required,
+    /// It takes others too.
+    Optional,
 }
 
 /// What a provider says about itself, checked.
@@ -191,12 +231,42 @@ pub struct ProviderMetadata {
     pub userinfo_endpoint: Option<Url>,
     /// Allowed algorithms that it signs ID tokens with; never empty.
     pub id_token_algs: Vec<SigningAlg>,
-    /// The method to use at the token endpoint: basic wherever it is offered, as RFC 6749 §2.3.1 asks for.
-    pub token_auth: TokenAuthMethod,
+    /// How clients may prove themselves to it.
+    pub client_auth: ClientAuthOffer,
+    /// Where requests are pushed to, if anywhere (RFC 9126).
+    pub pushed_request_endpoint: Option<Url>,
+    /// Whether they must be.
+    pub pushed_requests: PushedRequests,
+    /// Where a browser ends the provider's own session, if anywhere (OpenID Connect RP-Initiated Logout 1.0).
+    pub end_session_endpoint: Option<Url>,
     /// Whether its answers carry `iss`.
     pub iss_parameter: IssParameter,
     /// Scopes that it says it knows; empty where it says nothing.
     pub scopes: Vec<String>,
+    response_modes: Option<Vec<String>>,
+}
+
+impl ProviderMetadata {
+    /// That the provider can have the browser post its answer. One that lists no ways may know it all the same.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::NoFormPost`].
+    pub fn require_form_post(&self) -> Result<(), DiscoveryError> {
+        match &self.response_modes {
+            Some(modes) if !modes.iter().any(|mode| mode == "form_post") => {
+                Err(DiscoveryError::NoFormPost { received: shown(&modes.join(", ")) })
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Where a request is pushed to.
+    ///
+    /// # Errors
+    /// [`DiscoveryError::NoPushedRequests`].
+    pub fn require_pushed_request_endpoint(&self) -> Result<&Url, DiscoveryError> {
+        self.pushed_request_endpoint.as_ref().ok_or(DiscoveryError::NoPushedRequests)
+    }
 }
 
 #[derive(Deserialize)]
@@ -209,6 +279,11 @@ struct RawMetadata {
     id_token_signing_alg_values_supported: Option<Vec<String>>,
     response_types_supported: Option<Vec<String>>,
     token_endpoint_auth_methods_supported: Option<Vec<String>>,
+    token_endpoint_auth_signing_alg_values_supported: Option<Vec<String>>,
+    pushed_authorization_request_endpoint: Option<String>,
+    require_pushed_authorization_requests: Option<bool>,
+    end_session_endpoint: Option<String>,
+    response_modes_supported: Option<Vec<String>>,
     authorization_response_iss_parameter_supported: Option<bool>,
     scopes_supported: Option<Vec<String>>,
 }
@@ -241,10 +316,14 @@ pub fn parse(body: &[u8], issuer: &str, insecure: Insecure) -> Result<ProviderMe
         .map_err(|error| DiscoveryError::Malformed { why: shown(&error.to_string()) })?;
     require_issuer(raw.issuer.as_deref(), issuer)?;
     require_code_flow(raw.response_types_supported.as_deref())?;
-    let endpoint = |name: &'static str, value: Option<String>| match value {
-        Some(text) => issuer::parse_endpoint(name, &text, insecure),
-        None => Err(DiscoveryError::Missing { name }),
+    let optional = |name: &'static str, value: Option<String>| {
+        value.map(|text| issuer::parse_endpoint(name, &text, insecure)).transpose()
     };
+    let endpoint = |name: &'static str, value: Option<String>| {
+        optional(name, value)?.ok_or(DiscoveryError::Missing { name })
+    };
+    // What a sign-in can do without is left out where it cannot be used.
+    let usable = |name: &'static str, value: Option<String>| optional(name, value).ok().flatten();
     let authorization_endpoint = endpoint("authorization_endpoint", raw.authorization_endpoint)?;
     if authorization_endpoint.query_pairs().any(|(name, _)| RESERVED_PARAMETERS.contains(&name.as_ref())) {
         return Err(DiscoveryError::BadUrl {
@@ -258,17 +337,27 @@ pub fn parse(body: &[u8], issuer: &str, insecure: Insecure) -> Result<ProviderMe
         authorization_endpoint,
         token_endpoint: endpoint("token_endpoint", raw.token_endpoint)?,
         jwks_uri: endpoint("jwks_uri", raw.jwks_uri)?,
-        userinfo_endpoint: raw
-            .userinfo_endpoint
-            .map(|text| issuer::parse_endpoint("userinfo_endpoint", &text, insecure))
-            .transpose()?,
+        userinfo_endpoint: optional("userinfo_endpoint", raw.userinfo_endpoint)?,
         id_token_algs: usable_algs(raw.id_token_signing_alg_values_supported.as_deref())?,
-        token_auth: token_auth(raw.token_endpoint_auth_methods_supported.as_deref())?,
+        client_auth: ClientAuthOffer::new(
+            raw.token_endpoint_auth_methods_supported,
+            raw.token_endpoint_auth_signing_alg_values_supported,
+        ),
+        pushed_request_endpoint: usable(
+            "pushed_authorization_request_endpoint",
+            raw.pushed_authorization_request_endpoint,
+        ),
+        pushed_requests: match raw.require_pushed_authorization_requests {
+            Some(true) => PushedRequests::Required,
+            Some(false) | None => PushedRequests::Optional,
+        },
+        end_session_endpoint: usable("end_session_endpoint", raw.end_session_endpoint),
         iss_parameter: match raw.authorization_response_iss_parameter_supported {
             Some(true) => IssParameter::Promised,
             Some(false) | None => IssParameter::NotPromised,
         },
         scopes: raw.scopes_supported.unwrap_or_default().into_iter().take(MAX_LISTED).collect(),
+        response_modes: raw.response_modes_supported.map(|all| all.into_iter().take(MAX_LISTED).collect()),
     })
 }
 
@@ -306,19 +395,4 @@ fn usable_algs(offered: Option<&[String]>) -> Result<Vec<SigningAlg>, DiscoveryE
         return Err(DiscoveryError::NoUsableAlg { received: shown(&offered.join(", ")) });
     }
     Ok(usable)
-}
-
-/// A provider that lists no methods takes basic (OpenID Connect Discovery 1.0 §3).
-fn token_auth(offered: Option<&[String]>) -> Result<TokenAuthMethod, DiscoveryError> {
-    let Some(offered) = offered else {
-        return Ok(TokenAuthMethod::Basic);
-    };
-    let offers = |name: &str| offered.iter().any(|one| one == name);
-    if offers("client_secret_basic") {
-        Ok(TokenAuthMethod::Basic)
-    } else if offers("client_secret_post") {
-        Ok(TokenAuthMethod::Post)
-    } else {
-        Err(DiscoveryError::NoClientAuth { received: shown(&offered.join(", ")) })
-    }
 }

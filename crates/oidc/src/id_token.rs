@@ -114,6 +114,14 @@ pub enum IdTokenError {
         /// The token's `auth_time`, if any.
         authenticated_at: Option<i64>,
     },
+    /// The person proved themselves in another way than was asked for.
+    #[error("the authentication is of class `{received}`, not `{expected}`")]
+    AuthenticationClassMismatch {
+        /// What was asked for.
+        expected: String,
+        /// The token's `acr`, cut, or `absent`.
+        received: String,
+    },
     /// The access token is another one than the provider issued with it.
     #[error("the access token does not belong to the id token")]
     AccessTokenHashMismatch,
@@ -185,6 +193,11 @@ impl IdTokenError {
                     .expected(format!("nbf before {}", now + MAX_CLOCK_SKEW_S))
                     .received(not_before)
             }
+            Self::AuthenticationClassMismatch { expected, received } => {
+                let advice =
+                    "have the provider honour `acr_values` and send `acr`, or change `oidc.acr_values`";
+                differing("acr_mismatch", advice, expected, received)
+            }
             Self::AuthenticationTooOld { max_age_s, authenticated_at } => {
                 BrokenRule::new("authentication_too_old", section, "the provider must honour `max_age`")
                     .expected(format!("auth_time at most {max_age_s} seconds ago"))
@@ -221,6 +234,8 @@ pub struct IdTokenRules<'a> {
     pub access_token: &'a str,
     /// The `max_age` of the request, if it had one.
     pub max_age_s: Option<u32>,
+    /// The `acr_values` of the request: one of them must have been used. None asks for nothing.
+    pub acr_values: &'a [String],
     /// The time: seconds since 1970, UTC.
     pub now: i64,
 }
@@ -229,7 +244,7 @@ pub struct IdTokenRules<'a> {
 ///
 /// # Errors
 /// [`IdTokenError`], the first check that fails, in the order algorithm, type, key, signature, `iss`, `aud`, `azp`,
-/// `exp`, `iat`, `nbf`, `nonce`, `auth_time`, `at_hash`, `sub`.
+/// `exp`, `iat`, `nbf`, `nonce`, `auth_time`, `acr`, `at_hash`, `sub`.
 pub fn verify(token: &str, keys: &KeySet, rules: &IdTokenRules<'_>) -> Result<IdentityClaims, IdTokenError> {
     let envelope = Envelope::parse(token)?;
     let alg = envelope.require_alg(rules.algs)?;
@@ -243,6 +258,7 @@ pub fn verify(token: &str, keys: &KeySet, rules: &IdTokenRules<'_>) -> Result<Id
     require_times(&claims, rules.now)?;
     require_nonce(&claims, rules)?;
     require_authentication_age(&claims, rules)?;
+    require_authentication_class(&claims, rules)?;
     require_access_token_hash(&claims, rules, alg)?;
     let subject = require_subject(&claims)?.to_owned();
     Ok(IdentityClaims::from_verified(rules.issuer.to_owned(), subject, claims))
@@ -361,6 +377,20 @@ fn require_authentication_age(
         Some(at) if at >= oldest => Ok(()),
         _ => Err(IdTokenError::AuthenticationTooOld { max_age_s, authenticated_at }),
     }
+}
+
+fn require_authentication_class(
+    claims: &Map<String, Value>,
+    rules: &IdTokenRules<'_>,
+) -> Result<(), IdTokenError> {
+    let received = claims.get("acr").and_then(Value::as_str);
+    if rules.acr_values.is_empty() || received.is_some_and(|acr| rules.acr_values.iter().any(|a| a == acr)) {
+        return Ok(());
+    }
+    Err(IdTokenError::AuthenticationClassMismatch {
+        expected: shown(&rules.acr_values.join(", ")),
+        received: shown(received.unwrap_or("absent")),
+    })
 }
 
 fn require_access_token_hash(

@@ -19,7 +19,11 @@
 //! | 9 | UserInfo speaks of the same `sub` | [`userinfo`] |
 //! | 10 | groups, e-mail and its trust, external people | [`claims`] |
 //!
-//! What a provider says later about a session that began so is checked by [`logout_token`], in the same order.
+//! How a client proves itself at the token endpoint is in [`client_auth`]; where a request is pushed before the browser
+//! leaves, [`pushed_request`] has both sides of that call.
+//!
+//! What a provider says later about a session that began so is checked by [`logout_token`], in the same order;
+//! how a browser is sent there to end the provider's own session is in [`end_session`].
 //!
 //! # Rules of this room
 //!
@@ -32,7 +36,9 @@
 pub mod algorithm;
 pub mod callback;
 pub mod claims;
+pub mod client_auth;
 pub mod discovery;
+pub mod end_session;
 pub mod id_token;
 pub mod introspection;
 pub mod issuer;
@@ -44,6 +50,7 @@ pub mod oauth_error;
 pub mod pkce;
 pub mod preset;
 pub mod provider;
+pub mod pushed_request;
 pub mod refusal;
 pub mod request;
 pub mod token;

@@ -13,6 +13,7 @@ use crate::encoding::shown;
 use crate::id_token::IdTokenError;
 use crate::jwks::JwksError;
 use crate::logout_token::LogoutTokenError;
+use crate::pushed_request::PushedRequestError;
 use crate::token::TokenError;
 use crate::userinfo::UserInfoError;
 
@@ -59,6 +60,9 @@ pub enum Refusal {
     /// The browser's way back.
     #[error(transparent)]
     Callback(#[from] CallbackError),
+    /// The answer to a pushed request.
+    #[error(transparent)]
+    PushedRequest(#[from] PushedRequestError),
     /// The token endpoint's answer.
     #[error(transparent)]
     Token(#[from] TokenError),
@@ -84,6 +88,7 @@ impl Refusal {
             Self::Discovery(error) => error.broken(),
             Self::Jwks(error) => error.broken(),
             Self::Callback(error) => error.broken(),
+            Self::PushedRequest(error) => error.broken(),
             Self::Token(error) => error.broken(),
             Self::IdToken(error) => error.broken(),
             Self::UserInfo(error) => error.broken(),

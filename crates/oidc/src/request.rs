@@ -11,7 +11,7 @@ use crate::encoding::{base64url, equal_in_constant_time};
 use crate::pkce::CodeChallenge;
 
 /// What this room writes into the query; a provider's endpoint may bring none of them.
-pub(crate) const RESERVED_PARAMETERS: [&str; 14] = [
+pub(crate) const RESERVED_PARAMETERS: [&str; 15] = [
     "response_type",
     "response_mode",
     "client_id",
@@ -24,6 +24,7 @@ pub(crate) const RESERVED_PARAMETERS: [&str; 14] = [
     "login_hint",
     "prompt",
     "max_age",
+    "acr_values",
     "request",
     "request_uri",
 ];
@@ -96,6 +97,15 @@ impl Prompt {
     }
 }
 
+/// How the provider's answer comes back (OAuth 2.0 Multiple Response Types §2.1, OAuth 2.0 Form Post Response Mode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ResponseMode {
+    /// In the query of a redirect, as is usual where nothing is said.
+    Query,
+    /// In a form that the browser posts.
+    FormPost,
+}
+
 /// One authorization request.
 #[derive(Debug, Clone)]
 pub struct AuthorizationRequest<'a> {
@@ -117,6 +127,10 @@ pub struct AuthorizationRequest<'a> {
     pub prompt: Option<Prompt>,
     /// Greatest age of the authentication, in seconds; checked again in the ID token.
     pub max_age_s: Option<u32>,
+    /// Classes of authentication of which one must have been used; checked again in the ID token. None asks for nothing.
+    pub acr_values: &'a [String],
+    /// How the answer comes back.
+    pub response_mode: ResponseMode,
 }
 
 impl AuthorizationRequest<'_> {
@@ -124,28 +138,33 @@ impl AuthorizationRequest<'_> {
     #[must_use]
     pub fn url(&self, metadata: &ProviderMetadata) -> Url {
         let mut url = metadata.authorization_endpoint.clone();
-        {
-            let mut query = url.query_pairs_mut();
-            query
-                .append_pair("response_type", "code")
-                .append_pair("client_id", self.client_id)
-                .append_pair("redirect_uri", self.redirect_uri)
-                .append_pair("scope", &self.scope())
-                .append_pair("state", self.state.expose())
-                .append_pair("nonce", self.nonce.expose())
-                .append_pair("code_challenge", self.challenge.as_str())
-                .append_pair("code_challenge_method", "S256");
-            if let Some(hint) = self.login_hint {
-                query.append_pair("login_hint", hint);
-            }
-            if let Some(prompt) = self.prompt {
-                query.append_pair("prompt", prompt.name());
-            }
-            if let Some(max_age_s) = self.max_age_s {
-                query.append_pair("max_age", &max_age_s.to_string());
-            }
-        }
+        url.query_pairs_mut().extend_pairs(self.parameters());
         url
+    }
+
+    /// What it says, in order.
+    pub(crate) fn parameters(&self) -> Vec<(&'static str, String)> {
+        let mut all = vec![
+            ("response_type", "code".to_owned()),
+            ("client_id", self.client_id.to_owned()),
+            ("redirect_uri", self.redirect_uri.to_owned()),
+            ("scope", self.scope()),
+            ("state", self.state.expose().to_owned()),
+            ("nonce", self.nonce.expose().to_owned()),
+            ("code_challenge", self.challenge.as_str().to_owned()),
+            ("code_challenge_method", "S256".to_owned()),
+        ];
+        let acr_values = (!self.acr_values.is_empty()).then(|| self.acr_values.join(" "));
+        let form_post = (self.response_mode == ResponseMode::FormPost).then(|| "form_post".to_owned());
+        let others = [
+            ("login_hint", self.login_hint.map(str::to_owned)),
+            ("prompt", self.prompt.map(|prompt| prompt.name().to_owned())),
+            ("max_age", self.max_age_s.map(|max_age_s| max_age_s.to_string())),
+            ("acr_values", acr_values),
+            ("response_mode", form_post),
+        ];
+        all.extend(others.into_iter().filter_map(|(name, value)| Some((name, value?))));
+        all
     }
 
     fn scope(&self) -> String {

@@ -3,14 +3,13 @@
 //! Here so that the code goes only to the endpoint that was discovered for its connection, with the verifier and the
 //! same redirect address (RFC 6749 §4.1.3, RFC 7636 §4.5).
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use secrecy::{ExposeSecret, SecretString};
 use serde::Deserialize;
 use thiserror::Error;
 use url::{Url, form_urlencoded};
 
-use crate::discovery::{ProviderMetadata, TokenAuthMethod};
+use crate::client_auth::Client;
+use crate::discovery::ProviderMetadata;
 use crate::encoding::shown;
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::pkce::CodeVerifier;
@@ -79,7 +78,7 @@ impl TokenError {
                 "token_refused",
                 "RFC 6749 §5.2",
                 match error {
-                    ErrorCode::InvalidClient => "check client id and secret; a secret may have expired",
+                    ErrorCode::InvalidClient => "check client id and secret (with `private_key_jwt`, that the provider reads our key set); a secret may have expired",
                     ErrorCode::InvalidGrant => {
                         "check that the redirect address is registered exactly so; then try again"
                     }
@@ -112,17 +111,6 @@ impl TokenError {
     }
 }
 
-/// Who we are at the provider.
-#[derive(Debug, Clone, Copy)]
-pub struct Client<'a> {
-    /// Our id.
-    pub id: &'a str,
-    /// Our secret.
-    pub secret: &'a SecretString,
-    /// How it is shown.
-    pub auth: TokenAuthMethod,
-}
-
 /// A request ready to be sent as POST of [`FORM_CONTENT_TYPE`].
 #[derive(Debug)]
 pub struct TokenRequest {
@@ -149,14 +137,10 @@ impl TokenRequest {
             .append_pair("code", code.expose_secret())
             .append_pair("redirect_uri", redirect_uri)
             .append_pair("code_verifier", verifier.expose());
-        let authorization = match client.auth {
-            TokenAuthMethod::Basic => Some(basic(client.id, client.secret).into()),
-            TokenAuthMethod::Post => {
-                form.append_pair("client_id", client.id)
-                    .append_pair("client_secret", client.secret.expose_secret());
-                None
-            }
-        };
+        if client.is_named_in_form() {
+            form.append_pair("client_id", client.id);
+        }
+        let authorization = client.prove(&mut form);
         Self { url: metadata.token_endpoint.clone(), authorization, body: form.finish().into() }
     }
 }
@@ -220,11 +204,4 @@ impl TokenResponse {
             scope: raw.scope,
         })
     }
-}
-
-/// Id and secret are form-encoded before they are joined (RFC 6749 §2.3.1).
-fn basic(id: &str, secret: &SecretString) -> String {
-    let encode = |text: &str| form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
-    let pair = format!("{}:{}", encode(id), encode(secret.expose_secret()));
-    format!("Basic {}", STANDARD.encode(pair))
 }

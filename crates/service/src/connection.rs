@@ -22,7 +22,8 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::directory::{Governed, Left, end, part_step, step_by_step};
-use crate::oidc::preset;
+use crate::oidc::wish::{self as openid, OidcWish, Secret};
+use crate::oidc::{OidcView, preset};
 use crate::rules::{after_rule_change, listed};
 use crate::saml::key::NewKey;
 use crate::saml::wish::{self, SamlWish};
@@ -50,6 +51,8 @@ pub enum Protocol {
         client_id: String,
         /// Our client secret; `None` keeps the one that is there.
         client_secret: Option<SecretString>,
+        /// What is set beside.
+        wish: Box<OidcWish>,
     },
     /// SAML 2.0.
     Saml(Box<SamlWish>),
@@ -105,6 +108,8 @@ pub struct ConnectionView {
     pub default_role: Option<Slug>,
     /// What it believes and has, if it is one of SAML.
     pub saml: Option<SamlView>,
+    /// What is set of it, and our keys, if it is one of OpenID.
+    pub oidc: Option<OidcView>,
 }
 
 /// Everything of a wish that needs checking, checked.
@@ -126,7 +131,7 @@ fn check(
         let message = format!("has 1 to {max} bytes and no control characters");
         if bad { Err(ServiceError::invalid(field, message)) } else { Ok(()) }
     };
-    if let Protocol::Oidc { issuer, client_id, client_secret } = &wanted.protocol {
+    if let Protocol::Oidc { issuer, client_id, client_secret, .. } = &wanted.protocol {
         issuer::parse(issuer, around.limits.plain_http)
             .map_err(|e| ServiceError::invalid("issuer", format!("{e}: {}", e.broken().advice)))?;
         preset::check(&wanted.claim_rules, issuer)?;
@@ -274,14 +279,14 @@ fn set_protocol(
     (protocol, key): (&Protocol, Option<&NewKey>),
 ) -> Result<Vec<Change>, ServiceError> {
     match protocol {
-        Protocol::Oidc { issuer, client_id, client_secret } => {
-            let secret = client_secret
-                .as_ref()
-                .ok_or_else(|| ServiceError::invalid("client_secret", "is required for `oidc`"))?;
+        Protocol::Oidc { issuer, client_id, client_secret, wish } => {
             made.issuer.clone_from(issuer);
             made.client_id.clone_from(client_id);
-            made.client_secret_sealed = seal(moment, around, made.id, secret)?;
-            Ok(Vec::new())
+            let given = client_secret.as_ref();
+            let none = (&OidcView::default(), &**wish);
+            let (changes, secret) = openid::changes((around, moment), made, none, given)?;
+            made.client_secret_sealed = kept_secret((around, moment), made, (secret, given))?;
+            Ok(changes)
         }
         Protocol::Saml(wish) => {
             let key = key.ok_or_else(|| inconsistent("a connection of SAML is made without a key"))?;
@@ -296,13 +301,30 @@ fn set_protocol(
     }
 }
 
+/// The secret that is kept of a connection, sealed.
+fn kept_secret(
+    (around, moment): (&Surroundings, &mut Moment),
+    of: &Connection,
+    (secret, given): (Secret, Option<&SecretString>),
+) -> Result<String, ServiceError> {
+    match (secret, given) {
+        (Secret::Dropped, _) => Ok(String::new()),
+        (Secret::Needed, Some(given)) => seal(moment, around, of.id, given),
+        (Secret::Needed, None) if of.client_secret_sealed.is_empty() => {
+            let message = "is required for `oidc`, unless `oidc.client_auth` is `private_key_jwt`";
+            Err(ServiceError::invalid("client_secret", message))
+        }
+        (Secret::Needed, None) => Ok(of.client_secret_sealed.clone()),
+    }
+}
+
 fn view(tx: &mut Tx<'_>, connection: Connection) -> Result<ConnectionView, ServiceError> {
     let claims = directory::find(tx, connection.organization, connection.claims_directory)?;
-    let saml = match connection.kind {
-        ConnectionKind::Saml => Some(SamlView::find(tx, &connection)?),
-        ConnectionKind::Oidc => None,
+    let (saml, oidc) = match connection.kind {
+        ConnectionKind::Saml => (Some(SamlView::find(tx, &connection)?), None),
+        ConnectionKind::Oidc => (None, Some(OidcView::find(tx, &connection)?)),
     };
-    Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), saml, connection })
+    Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), saml, oidc, connection })
 }
 
 /// A connection.
@@ -366,9 +388,7 @@ pub fn update(
         name: checked.name,
         issuer: provider.issuer,
         client_id: provider.client_id,
-        client_secret_sealed: provider
-            .client_secret_sealed
-            .unwrap_or_else(|| old.client_secret_sealed.clone()),
+        client_secret_sealed: provider.client_secret_sealed,
         directory: wanted.directory,
         jit_at: (wanted.newcomers == Newcomers::Admitted).then(|| old.jit_at.unwrap_or(moment.now)),
         groups_claim: wanted.groups_claim.clone(),
@@ -386,6 +406,7 @@ pub fn update(
         "from": described(&old, before.default_role.as_ref()),
         "to": described(&new, wanted.default_role.as_ref()),
         "saml_before": before.saml.as_ref().map(wish::described),
+        "oidc_before": before.oidc.as_ref().map(|o| &o.settings),
         "client_secret_changed": new.client_secret_sealed != old.client_secret_sealed,
     }));
     let mut changes: Vec<Change> = vec![ConnectionChange::Update(Box::new(new.clone())).into()];
@@ -407,7 +428,7 @@ pub fn update(
 struct ProviderChange {
     issuer: String,
     client_id: String,
-    client_secret_sealed: Option<String>,
+    client_secret_sealed: String,
     beside: Vec<Change>,
     opens_elsewhere: bool,
 }
@@ -419,29 +440,32 @@ fn provider_change(
     protocol: &Protocol,
 ) -> Result<ProviderChange, ServiceError> {
     let old = &before.connection;
-    match (protocol, &before.saml) {
-        (Protocol::Oidc { issuer, client_id, client_secret }, None) => {
-            let sealed =
-                client_secret.as_ref().map(|secret| seal(moment, around, old.id, secret)).transpose()?;
+    match (protocol, &before.saml, &before.oidc) {
+        (Protocol::Oidc { issuer, client_id, client_secret, wish }, None, Some(view)) => {
+            let given = client_secret.as_ref();
+            let (beside, secret) = openid::changes((around, moment), old, (view, &**wish), given)?;
+            let sealed = kept_secret((around, moment), old, (secret, given))?;
+            let another =
+                *issuer != old.issuer || *client_id != old.client_id || sealed != old.client_secret_sealed;
             Ok(ProviderChange {
-                opens_elsewhere: *issuer != old.issuer || *client_id != old.client_id || sealed.is_some(),
+                opens_elsewhere: another || !beside.is_empty(),
                 issuer: issuer.clone(),
                 client_id: client_id.clone(),
                 client_secret_sealed: sealed,
-                beside: Vec::new(),
+                beside,
             })
         }
-        (Protocol::Saml(wish), Some(view)) => {
+        (Protocol::Saml(wish), Some(view), _) => {
             let outcome = wish::changed(tx, moment, old, (view, wish))?;
             Ok(ProviderChange {
                 issuer: outcome.issuer,
                 client_id: old.client_id.clone(),
-                client_secret_sealed: None,
+                client_secret_sealed: old.client_secret_sealed.clone(),
                 beside: outcome.changes,
                 opens_elsewhere: outcome.opens_elsewhere,
             })
         }
-        (Protocol::Oidc { .. } | Protocol::Saml(_), _) => {
+        (Protocol::Oidc { .. } | Protocol::Saml(_), _, _) => {
             Err(ServiceError::invalid("kind", "stays what it was when the connection was made"))
         }
     }

@@ -56,6 +56,7 @@ pub mod sequencer;
 pub mod service_key;
 pub mod session;
 pub mod sign_in;
+pub mod sign_out;
 pub mod signing;
 pub mod standing;
 pub mod team;

@@ -1,15 +1,93 @@
-//! Connections of OpenID beyond a single sign-in: whose ways are followed, and what a provider says of a session
-//! afterwards.
+//! OpenID Connect as the protocol of a connection: how this side proves itself, whose ways are followed, and what a
+//! provider says of a session afterwards.
+//!
+//! - [`settings`], [`wish`]: what an administrator wants of it;
+//! - [`key`]: our own keys, in place of a secret, with overlap;
+//! - `client`: what proves this side to the provider;
+//! - [`preset`]: whose ways are followed;
+//! - [`logout`]: the end of sessions.
+//!
+//! The way in is [`crate::sign_in::oidc`]; the rules of the protocol are the `oidc` crate's.
 
+pub(crate) mod client;
+pub mod key;
 pub mod logout;
 pub mod preset;
+pub mod settings;
+pub mod wish;
 
+use portcullis_domain::connection::{Connection, ConnectionKind, KeyState};
+use portcullis_domain::id::ConnectionId;
+use portcullis_domain::oidc::{ClientKey, OidcSettings};
 use portcullis_oidc::refusal::Refusal as OidcRefusal;
+use portcullis_store::{Tx, connection, oidc};
+use serde_json::{Value, json};
 
-use crate::ServiceError;
 use crate::refusal::SignInRefusal;
+use crate::{Portcullis, ServiceError};
 
 /// A refusal of the protocol, as a sign-in tells it.
 pub(crate) fn broken(refusal: impl Into<OidcRefusal>) -> ServiceError {
     SignInRefusal::Protocol(Box::new(refusal.into().broken().into())).into()
+}
+
+/// What is set of a connection of OpenID, and our keys there, as an administrator sees it.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OidcView {
+    /// What is set; what nobody set is as usual.
+    pub settings: OidcSettings,
+    /// Our keys, whatever their state.
+    pub keys: Vec<ClientKey>,
+}
+
+impl OidcView {
+    /// What is kept of that connection.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn find(tx: &mut Tx<'_>, of: &Connection) -> Result<Self, ServiceError> {
+        let source = oidc::source(tx, of.organization, of.id)?;
+        let settings = source.map(|s| s.settings).unwrap_or_default();
+        Ok(Self { settings, keys: oidc::keys(tx, of.organization, of.id)? })
+    }
+
+    /// Whether a key of ours proves this side, or could.
+    #[must_use]
+    pub fn has_signing_key(&self) -> bool {
+        self.keys.iter().any(|k| k.state == KeyState::Signing)
+    }
+}
+
+/// Everything that an exchange with the provider of a connection needs.
+pub(crate) struct Setup {
+    /// The connection.
+    pub(crate) connection: Connection,
+    /// What is set, and our keys.
+    pub(crate) view: OidcView,
+}
+
+impl Setup {
+    /// The setup of the connection of OpenID that a URL names.
+    pub(crate) async fn load(portcullis: &Portcullis, id: ConnectionId) -> Result<Self, ServiceError> {
+        portcullis
+            .read(move |tx, _| {
+                let found = connection::find_by_id(tx, id)?;
+                let of_openid = found.filter(|c| c.kind == ConnectionKind::Oidc);
+                let connection = of_openid.ok_or(ServiceError::NotFound("connection"))?;
+                let view = OidcView::find(tx, &connection)?;
+                Ok(Self { connection, view })
+            })
+            .await
+    }
+}
+
+/// The set of our public keys of a connection, for its provider.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub async fn own_keys(portcullis: &Portcullis, id: ConnectionId) -> Result<Value, ServiceError> {
+    let setup = Setup::load(portcullis, id).await?;
+    let published = setup.view.keys.iter().filter(|k| k.state.is_published());
+    let keys = published.map(key::public_half).collect::<Result<Vec<_>, _>>()?;
+    Ok(json!({ "keys": keys }))
 }

@@ -10,6 +10,7 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause};
@@ -50,6 +51,8 @@ pub struct Wish<'a> {
     pub session: &'a ProviderSession,
     /// The membership that links this subject from its own session.
     pub linking: Option<MembershipId>,
+    /// When the sign-in began.
+    pub begun_at: Timestamp,
     /// The session secrets that the browser holds.
     pub presented: &'a [String],
     /// The operator's limits.
@@ -82,6 +85,10 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     let connection = now_set.filter(same).ok_or(SignInRefusal::ConnectionChanged)?;
     if !wish.session.is_believed(tx, &connection)? {
         return Err(SignInRefusal::ConnectionChanged.into());
+    }
+    // Whoever ends sessions at a provider's word holds the rules alone: what was said is seen here, or finds the session.
+    if wish.session.is_over(tx, &connection, wish.begun_at)? {
+        return Err(SignInRefusal::SessionOver.into());
     }
     if arrival.groups == GroupsSaid::Overage {
         return Err(SignInRefusal::GroupsOverage.into());

@@ -55,6 +55,9 @@ pub enum SignInRefusal {
     /// The provider's answer was used before.
     #[error("the identity provider's answer was used before")]
     Replayed,
+    /// The provider said meanwhile that the session is over.
+    #[error("the identity provider ended the session while the sign-in was under way")]
+    SessionOver,
     /// The connection was changed while the sign-in was under way.
     #[error("the connection was changed meanwhile")]
     ConnectionChanged,
@@ -136,6 +139,7 @@ impl SignInRefusal {
             Self::State => "state_mismatch",
             Self::TooLate => "state_expired",
             Self::Replayed => "replayed",
+            Self::SessionOver => "provider_session_over",
             Self::ConnectionChanged => "connection_changed",
             Self::EmailMissing => "email_missing",
             Self::EmailUntrusted => "email_untrusted",
@@ -171,7 +175,7 @@ impl SignInRefusal {
             Self::State | Self::TooLate => {
                 "begin the sign-in again in one browser; a page that was open for long, or a second tab, does this"
             }
-            Self::ConnectionChanged => "begin the sign-in again",
+            Self::SessionOver | Self::ConnectionChanged => "begin the sign-in again",
             Self::Replayed => {
                 "begin the sign-in again; if nobody pressed reload or back, somebody else may have seen the answer"
             }

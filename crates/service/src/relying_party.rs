@@ -10,17 +10,19 @@ use std::sync::{Arc, Mutex, PoisonError};
 use portcullis_domain::Timestamp;
 use portcullis_domain::connection::Connection;
 use portcullis_domain::id::ConnectionId;
+use portcullis_domain::oidc::OidcSettings;
 use portcullis_oidc::claims::IdentityClaims;
+use portcullis_oidc::client_auth::Client;
 use portcullis_oidc::discovery::{self, MAX_DISCOVERY_BYTES, ProviderMetadata};
 use portcullis_oidc::id_token::{self, IdTokenError, IdTokenRules};
 use portcullis_oidc::issuer::Insecure;
 use portcullis_oidc::jwks::{KeySet, MAX_JWKS_BYTES};
 use portcullis_oidc::logout_token::{self, Logout, LogoutTokenError, LogoutTokenRules};
 use portcullis_oidc::pkce::CodeVerifier;
+use portcullis_oidc::pushed_request::{MAX_PUSHED_ANSWER_BYTES, Pushed, PushedRequest};
 use portcullis_oidc::refusal::Refusal as OidcRefusal;
-use portcullis_oidc::token::{
-    Client, FORM_CONTENT_TYPE, MAX_TOKEN_RESPONSE_BYTES, TokenRequest, TokenResponse,
-};
+use portcullis_oidc::request::{AuthorizationRequest, Nonce};
+use portcullis_oidc::token::{FORM_CONTENT_TYPE, MAX_TOKEN_RESPONSE_BYTES, TokenRequest, TokenResponse};
 use portcullis_oidc::userinfo::{self, MAX_USERINFO_BYTES};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
@@ -112,19 +114,29 @@ impl Providers {
         if let Some((metadata, _)) = at_hand.as_ref().filter(|(_, at)| now < at.plus_s(METADATA_AGE_S)) {
             return Ok(Arc::clone(metadata));
         }
-        let url = discovery::metadata_url(&connection.issuer, insecure).map_err(broken)?;
-        let answer = fetch.fetch(FetchRequest::get(url.clone(), MAX_DISCOVERY_BYTES, TIMEOUT_MS)).await;
-        let answer = answer.map_err(|e| unreachable(&e)).and_then(|a| status(&a, &url).map(|()| a));
-        let answer = match (answer, at_hand) {
-            (Ok(answer), _) => answer,
+        let body = match (fetch_metadata(fetch, &connection.issuer, insecure).await, at_hand) {
+            (Ok(body), _) => body,
             // Not there for the moment: what was good an hour ago is good now.
             (Err(_), Some((metadata, _))) => return Ok(metadata),
             (Err(error), None) => return Err(error),
         };
-        let metadata = discovery::parse(&answer.body, &connection.issuer, insecure).map_err(broken)?;
+        let metadata = discovery::parse(&body, &connection.issuer, insecure).map_err(broken)?;
         let metadata = Arc::new(metadata);
         self.with(|known| remember(known, connection, &metadata, now));
         Ok(metadata)
+    }
+
+    /// The metadata of an issuer for which there may be no connection yet. It is not remembered.
+    ///
+    /// # Errors
+    /// [`ServiceError::SignIn`] if it breaks a rule or cannot be fetched.
+    pub async fn look_at(
+        fetch: &dyn Fetch,
+        issuer: &str,
+        insecure: Insecure,
+    ) -> Result<ProviderMetadata, ServiceError> {
+        let body = fetch_metadata(fetch, issuer, insecure).await?;
+        discovery::parse(&body, issuer, insecure).map_err(broken)
     }
 
     /// A connection's provider's keys.
@@ -170,21 +182,22 @@ impl Providers {
         connection: &Connection,
         metadata: &ProviderMetadata,
         tokens: &TokenResponse,
-        (nonce, now): (&portcullis_oidc::request::Nonce, Timestamp),
+        exchange: &Exchange<'_>,
     ) -> Result<IdentityClaims, ServiceError> {
         let rules = IdTokenRules {
             issuer: &connection.issuer,
             client_id: &connection.client_id,
             trusted_audiences: &[],
             algs: &metadata.id_token_algs,
-            nonce,
+            nonce: exchange.nonce,
             access_token: tokens.access_token.expose_secret(),
-            max_age_s: None,
-            now: now.seconds(),
+            max_age_s: exchange.asked.max_age_s,
+            acr_values: &exchange.asked.acr_values,
+            now: exchange.now.seconds(),
         };
         let token = tokens.id_token.expose_secret();
         let verify = |keys: &KeySet| id_token::verify(token, keys, &rules);
-        let known = (connection, metadata, now);
+        let known = (connection, metadata, exchange.now);
         self.verified(fetch, known, verify, IdTokenError::is_unknown_key).await
     }
 
@@ -238,42 +251,92 @@ impl Providers {
         connection: &Connection,
         metadata: &ProviderMetadata,
         exchange: Exchange<'_>,
-    ) -> Result<IdentityClaims, ServiceError> {
-        let client =
-            Client { id: &connection.client_id, secret: exchange.client_secret, auth: metadata.token_auth };
+    ) -> Result<Exchanged, ServiceError> {
         let (code, verifier) = (exchange.code, exchange.verifier);
-        let request = TokenRequest::for_code(metadata, client, code, verifier, exchange.redirect_uri);
-        let body = request.body.expose_secret().as_bytes().to_vec();
-        let mut post = FetchRequest::post(request.url, body, MAX_TOKEN_RESPONSE_BYTES, TIMEOUT_MS)
-            .with_header("content-type", FORM_CONTENT_TYPE)
-            .with_header("accept", "application/json");
-        if let Some(authorization) = &request.authorization {
-            post = post.with_header("authorization", authorization.expose_secret());
-        }
-        let answer = fetch.fetch(post).await.map_err(|e| unreachable(&e))?;
+        let request =
+            TokenRequest::for_code(metadata, exchange.client, code, verifier, exchange.redirect_uri);
+        let form = (request.url, request.authorization, request.body);
+        let answer = post_form(fetch, form, MAX_TOKEN_RESPONSE_BYTES).await?;
         let tokens = TokenResponse::parse(answer.status, &answer.body).map_err(broken)?;
-        let proof = (exchange.nonce, exchange.now);
-        let claims = self.verify(fetch, connection, metadata, &tokens, proof).await?;
-        let Some(url) = metadata.userinfo_endpoint.clone() else { return Ok(claims) };
+        let claims = self.verify(fetch, connection, metadata, &tokens, &exchange).await?;
+        let id_token = tokens.id_token;
+        let Some(url) = metadata.userinfo_endpoint.clone() else {
+            return Ok(Exchanged { claims, id_token });
+        };
         let bearer = format!("Bearer {}", tokens.access_token.expose_secret());
         let get = FetchRequest::get(url, MAX_USERINFO_BYTES, TIMEOUT_MS)
             .with_header("authorization", &bearer)
             .with_header("accept", "application/json");
         let answer = fetch.fetch(get).await.map_err(|e| unreachable(&e))?;
-        userinfo::add(claims, answer.status, &answer.body).map_err(broken)
+        let claims = userinfo::add(claims, answer.status, &answer.body).map_err(broken)?;
+        Ok(Exchanged { claims, id_token })
     }
+}
+
+/// What an exchange proves.
+pub struct Exchanged {
+    /// What the provider says of the person.
+    pub claims: IdentityClaims,
+    /// The ID token that it said so in.
+    pub id_token: SecretString,
+}
+
+/// Pushes a request: where the browser goes instead of carrying it.
+///
+/// # Errors
+/// [`ServiceError::SignIn`] if the provider takes none, refuses it or cannot be asked.
+pub async fn push(
+    fetch: &dyn Fetch,
+    metadata: &ProviderMetadata,
+    (request, client): (&AuthorizationRequest<'_>, Client<'_>),
+) -> Result<Url, ServiceError> {
+    let pushed = PushedRequest::of(request, metadata, client).map_err(broken)?;
+    let form = (pushed.url, pushed.authorization, pushed.body);
+    let answer = post_form(fetch, form, MAX_PUSHED_ANSWER_BYTES).await?;
+    let named = Pushed::parse(answer.status, &answer.body).map_err(broken)?;
+    Ok(named.url(metadata, client.id))
+}
+
+/// Posts a form to an address of the provider's metadata.
+async fn post_form(
+    fetch: &dyn Fetch,
+    (url, authorization, body): (Url, Option<SecretString>, SecretString),
+    max_bytes: usize,
+) -> Result<FetchAnswer, ServiceError> {
+    let body = body.expose_secret().as_bytes().to_vec();
+    let mut post = FetchRequest::post(url, body, max_bytes, TIMEOUT_MS)
+        .with_header("content-type", FORM_CONTENT_TYPE)
+        .with_header("accept", "application/json");
+    if let Some(authorization) = &authorization {
+        post = post.with_header("authorization", authorization.expose_secret());
+    }
+    fetch.fetch(post).await.map_err(|e| unreachable(&e))
+}
+
+async fn fetch_metadata(
+    fetch: &dyn Fetch,
+    issuer: &str,
+    insecure: Insecure,
+) -> Result<Vec<u8>, ServiceError> {
+    let url = discovery::metadata_url(issuer, insecure).map_err(broken)?;
+    let answer = fetch.fetch(FetchRequest::get(url.clone(), MAX_DISCOVERY_BYTES, TIMEOUT_MS)).await;
+    let answer = answer.map_err(|e| unreachable(&e))?;
+    status(&answer, &url)?;
+    Ok(answer.body)
 }
 
 /// What an exchange needs beside the connection.
 pub struct Exchange<'a> {
-    /// Our secret at the provider.
-    pub client_secret: &'a SecretString,
+    /// Who we are at the provider, proven.
+    pub client: Client<'a>,
+    /// What was asked of the person's authentication.
+    pub asked: &'a OidcSettings,
     /// The code.
     pub code: &'a SecretString,
     /// The PKCE verifier of this sign-in.
     pub verifier: &'a CodeVerifier,
     /// The nonce of this sign-in.
-    pub nonce: &'a portcullis_oidc::request::Nonce,
+    pub nonce: &'a Nonce,
     /// Where the answer came in: the same as was asked for.
     pub redirect_uri: &'a str,
     /// The time.

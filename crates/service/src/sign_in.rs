@@ -1,9 +1,11 @@
 //! Signing in by a connection: a browser leaves for its provider and comes back as somebody.
 //!
-//! Each protocol has its own way there and back: [`oidc`], [`mod@saml`]; which connection it is: [`choice`]. Here is what they share. A sign-in is tied to one
+//! Each protocol has its own way there and back: [`oidc`], [`mod@saml`]; which connection it is: [`choice`]; an answer
+//! that came by a form: [`arriving`]. Here is what they share. A sign-in is tied to one
 //! browser and one connection and is good once; only when the protocol has proven somebody, [`crate::recognition`] is
 //! asked who it is. Each outcome leaves a trace; each refusal of a proven person an audit event.
 
+pub mod arriving;
 pub mod choice;
 pub mod oidc;
 pub mod saml;
@@ -20,6 +22,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
 use portcullis_store::sign_in::SignIn;
 use portcullis_store::{Priority, StoreError, Tx, apply, connection, sign_in};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
@@ -36,6 +39,9 @@ use crate::{Moment, Portcullis, ServiceError, oidc as openid, recognition, saml 
 pub const GOOD_FOR_S: i64 = 600;
 /// The longest path that a sign-in leads back to, in bytes.
 pub const MAX_RETURN_TO: usize = 512;
+/// Seconds for which a provider's word that a session is over holds back sign-ins that began before: as long as one may
+/// take, its way to the provider, its exchange and its arrival together.
+pub(crate) const OVER_FOR_S: i64 = GOOD_FOR_S + arriving::ARRIVES_WITHIN_S + 180;
 /// How many expired sign-ins each new one sweeps away: more than one, so that the table shrinks.
 const SWEPT_AT_ONCE: i64 = 8;
 /// Sign-ins that one source may begin or come back from: ten a second, so that a whole office that comes in behind one
@@ -54,7 +60,7 @@ pub struct Door {
 }
 
 /// Whom a provider means by a session, so that it can speak of it later.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProviderSession {
     /// In SAML's words.
     Saml(saml2::logout::ProviderSession),
@@ -80,6 +86,22 @@ impl ProviderSession {
         match self {
             Self::Saml(session) => session.is_believed(tx, of),
             Self::Oidc(_) => Ok(true),
+        }
+    }
+
+    /// Whether the provider said that the session is over after a sign-in with it began.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn is_over(
+        &self,
+        tx: &mut Tx<'_>,
+        of: &Connection,
+        begun_at: Timestamp,
+    ) -> Result<bool, ServiceError> {
+        match self {
+            Self::Saml(session) => session.is_over(tx, of, begun_at),
+            Self::Oidc(session) => session.is_over(tx, of, begun_at),
         }
     }
 
@@ -112,8 +134,29 @@ pub struct Wish {
     pub linking: Option<MembershipId>,
     /// The value that binds this browser, if it has one already.
     pub browser: Option<String>,
+    /// The value that binds an answer by a form, if it has one already.
+    pub crossing: Option<String>,
     /// Where it calls from.
     pub source: IpAddr,
+}
+
+/// Which cookie binds a browser.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Binding {
+    /// The one that comes along when somebody is redirected to us.
+    Redirected(String),
+    /// The one that comes along with a form of somebody else's page.
+    Crossing(String),
+}
+
+impl Binding {
+    /// Its value.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        match self {
+            Self::Redirected(value) | Self::Crossing(value) => value,
+        }
+    }
 }
 
 /// A sign-in that was begun.
@@ -121,8 +164,8 @@ pub struct Wish {
 pub struct Begun {
     /// Where the browser goes.
     pub location: Url,
-    /// The value that binds the browser, for its cookie.
-    pub browser: String,
+    /// What binds the browser.
+    pub binding: Binding,
 }
 
 /// A sign-in that came to its end.
@@ -242,11 +285,20 @@ async fn take(
     Ok(taken)
 }
 
+/// A sign-in that a proven person's browser began.
+#[derive(Debug, Clone, Copy)]
+struct Underway {
+    /// The membership that links a new subject from its own session.
+    linking: Option<MembershipId>,
+    /// When it began: what the provider said is over since then opens nothing.
+    begun_at: Timestamp,
+}
+
 /// Lets in whom a provider has proven, or says why not.
 async fn admit(
     portcullis: &Portcullis,
     (arrival, session): (Arrival, ProviderSession),
-    linking: Option<MembershipId>,
+    underway: Underway,
     visitor: Visitor,
 ) -> Result<Opened, ServiceError> {
     let limits = portcullis.around().limits;
@@ -255,7 +307,8 @@ async fn admit(
             let wish = recognition::Wish {
                 arrival: &arrival,
                 session: &session,
-                linking,
+                linking: underway.linking,
+                begun_at: underway.begun_at,
                 presented: &visitor.presented,
                 limits,
                 request: visitor.request,

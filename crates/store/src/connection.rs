@@ -8,7 +8,7 @@ use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
 
 use crate::row::{Row, list as in_list, to_json};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params, saml};
+use crate::{StoreError, Tx, oidc, params, saml};
 
 /// The most connections that one e-mail domain routes to; a person would not choose among more.
 const MAX_OF_DOMAIN: i64 = 20;
@@ -236,7 +236,10 @@ pub(crate) fn apply(
         ConnectionChange::SetSaml(source) => saml::set(tx, source),
         ConnectionChange::PutCertificate(certificate) => saml::put_certificate(tx, certificate),
         ConnectionChange::PutKey(key) => saml::put_key(tx, key),
+        ConnectionChange::SetOidc(source) => oidc::set(tx, source),
+        ConnectionChange::PutClientKey(key) => oidc::put_key(tx, key),
         ConnectionChange::Delete(id) => {
+            oidc::delete(tx, organization, *id)?;
             saml::delete(tx, organization, *id)?;
             tx.run(&DELETE_LINKS, params![id, organization])?;
             tx.run(&DELETE_DOMAINS, params![id, organization])?;

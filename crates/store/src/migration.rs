@@ -33,6 +33,13 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 9, name: "oidc_sessions", sql: include_str!("../migrations/0009_oidc_sessions.sql") },
     Migration { number: 10, name: "above", sql: include_str!("../migrations/0010_above.sql") },
     Migration { number: 11, name: "claim_rules", sql: include_str!("../migrations/0011_claim_rules.sql") },
+    Migration {
+        number: 12,
+        name: "oidc_settings",
+        sql: include_str!("../migrations/0012_oidc_settings.sql"),
+    },
+    Migration { number: 13, name: "endings", sql: include_str!("../migrations/0013_endings.sql") },
+    Migration { number: 14, name: "oidc_hints", sql: include_str!("../migrations/0014_oidc_hints.sql") },
 ];
 
 /// The table that says which steps this database has taken.

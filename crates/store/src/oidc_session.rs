@@ -15,18 +15,22 @@ pub const MAX_NAMED: i64 = 1_000;
 
 macro_rules! columns {
     () => {
-        "token, connection, subject_hash, session_hash, expires_at"
+        "token, connection, subject_hash, session_hash, hint_sealed, expires_at"
     };
 }
 
 const INSERT: Statement = Statement::note(
     "oidc_session.insert",
-    concat!("INSERT INTO oidc_sessions (", columns!(), ") VALUES ($1, $2, $3, $4, $5)"),
+    concat!("INSERT INTO oidc_sessions (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)"),
 );
 const SWEEP: Statement = Statement::note(
     "oidc_session.sweep",
     "DELETE FROM oidc_sessions WHERE token IN \
      (SELECT token FROM oidc_sessions WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
+);
+const FIND: Statement = Statement::read(
+    "oidc_session.find",
+    concat!("SELECT ", columns!(), " FROM oidc_sessions WHERE token = $1"),
 );
 const OF_SUBJECT: Statement = Statement::read(
     "oidc_session.of_subject",
@@ -57,7 +61,7 @@ const DELETE: Statement =
     Statement::note("oidc_session.delete", "DELETE FROM oidc_sessions WHERE token = $1");
 
 pub(crate) const ALL: &[&Statement] =
-    &[&INSERT, &SWEEP, &OF_SUBJECT, &OF_SUBJECT_AND_SESSION, &OF_SESSION, &DELETE];
+    &[&INSERT, &SWEEP, &FIND, &OF_SUBJECT, &OF_SUBJECT_AND_SESSION, &OF_SESSION, &DELETE];
 
 /// Whom the provider means by a session of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,6 +74,8 @@ pub struct OidcSession {
     pub subject_hash: String,
     /// The hash of the provider's `sid`; empty if it gave none.
     pub session_hash: String,
+    /// What the provider knows its session by when the browser is led there: the ID token, sealed.
+    pub hint_sealed: Option<String>,
     /// When our session ends in any case.
     pub expires_at: Timestamp,
 }
@@ -92,7 +98,8 @@ fn read(row: &Row) -> Result<OidcSession, StoreError> {
         connection: row.parsed(1)?,
         subject_hash: row.text(2)?.to_owned(),
         session_hash: row.text(3)?.to_owned(),
-        expires_at: row.at(4)?,
+        hint_sealed: row.opt_text(4)?.map(str::to_owned),
+        expires_at: row.at(5)?,
     })
 }
 
@@ -109,10 +116,19 @@ pub fn insert(tx: &mut Tx<'_>, session: &OidcSession, now: Timestamp) -> Result<
             session.connection,
             session.subject_hash,
             session.session_hash,
-            session.expires_at
+            session.hint_sealed,
+            session.expires_at,
         ],
     )
     .map(|_| ())
+}
+
+/// Whom the provider means by a session, if it came by OpenID.
+///
+/// # Errors
+/// As [`insert`].
+pub fn find(tx: &mut Tx<'_>, token: TokenId) -> Result<Option<OidcSession>, StoreError> {
+    tx.row(&FIND, params![token])?.as_ref().map(read).transpose()
 }
 
 /// The sessions that a connection's provider names so; [`MAX_NAMED`] at most.

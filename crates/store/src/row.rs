@@ -4,6 +4,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 
 use portcullis_domain::{Refusal, Timestamp};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use crate::StoreError;
 
@@ -253,4 +255,19 @@ impl From<Refusal> for StoreError {
     fn from(refusal: Refusal) -> Self {
         Self::Inconsistent(refusal.to_string())
     }
+}
+
+/// A value as the JSON text that a column keeps.
+pub(crate) fn written(what: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|error| StoreError::Inconsistent(format!("`{what}`: {error}")))
+}
+
+/// A value from the JSON text of a column.
+pub(crate) fn said<T: DeserializeOwned>(
+    row: &Row,
+    column: usize,
+    what: &'static str,
+) -> Result<T, StoreError> {
+    serde_json::from_str(row.text(column)?)
+        .map_err(|error| StoreError::Inconsistent(format!("`{what}`: {error}")))
 }

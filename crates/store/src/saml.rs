@@ -6,10 +6,8 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlKey, SamlKeyState, SamlSource};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
-use crate::row::Row;
+use crate::row::{Row, said, written};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -153,15 +151,6 @@ pub struct Expiring {
     pub fingerprint: String,
     /// When.
     pub not_after: Timestamp,
-}
-
-fn written(what: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Inconsistent(format!("`{what}`: {error}")))
-}
-
-fn said<T: DeserializeOwned>(row: &Row, column: usize, what: &'static str) -> Result<T, StoreError> {
-    serde_json::from_str(row.text(column)?)
-        .map_err(|error| StoreError::Inconsistent(format!("`{what}`: {error}")))
 }
 
 fn read_source(row: &Row) -> Result<SamlSource, StoreError> {

@@ -1,5 +1,4 @@
-//! What follows a sign-in by SAML around: whom the provider means by a session, and requests to end one that it has not
-//! answered. Notes: none of it lets anybody in.
+//! Whom a provider of SAML means by a session of ours. Notes: none of it lets anybody in.
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{ConnectionId, TokenId};
@@ -42,23 +41,7 @@ const OF_NAME: Statement = Statement::read(
 );
 const DELETE: Statement =
     Statement::note("saml_session.delete", "DELETE FROM saml_sessions WHERE token = $1");
-const ASK: Statement = Statement::note(
-    "saml_session.ask",
-    "INSERT INTO saml_logouts (connection, state_hash, request, expires_at) VALUES ($1, $2, $3, $4) \
-     ON CONFLICT DO NOTHING",
-);
-const SWEEP_ASKED: Statement = Statement::note(
-    "saml_session.sweep_asked",
-    "DELETE FROM saml_logouts WHERE (connection, state_hash) IN (SELECT connection, state_hash FROM saml_logouts \
-     WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
-);
-const TAKE_ASKED: Statement = Statement::note(
-    "saml_session.take_asked",
-    "DELETE FROM saml_logouts WHERE connection = $1 AND state_hash = $2 AND expires_at > $3 RETURNING request",
-);
-
-pub(crate) const ALL: &[&Statement] =
-    &[&INSERT, &SWEEP, &FIND, &OF_NAME, &DELETE, &ASK, &SWEEP_ASKED, &TAKE_ASKED];
+pub(crate) const ALL: &[&Statement] = &[&INSERT, &SWEEP, &FIND, &OF_NAME, &DELETE];
 
 /// Whom the provider means by a session of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -137,32 +120,4 @@ pub fn of_name(
 /// As [`insert`].
 pub fn delete(tx: &mut Tx<'_>, token: TokenId) -> Result<(), StoreError> {
     tx.run(&DELETE, params![token]).map(|_| ())
-}
-
-/// Notes a request to end a session that leaves for the provider, under the state that comes back with its answer.
-///
-/// # Errors
-/// As [`insert`].
-pub fn ask(
-    tx: &mut Tx<'_>,
-    connection: ConnectionId,
-    (state_hash, request): (&str, &str),
-    (now, expires_at): (Timestamp, Timestamp),
-) -> Result<(), StoreError> {
-    tx.run(&SWEEP_ASKED, params![now, SWEPT_AT_ONCE])?;
-    tx.run(&ASK, params![connection, state_hash, request, expires_at]).map(|_| ())
-}
-
-/// Takes such a request out, because its answer came: the id of the request, if there is one.
-///
-/// # Errors
-/// As [`insert`].
-pub fn take_asked(
-    tx: &mut Tx<'_>,
-    connection: ConnectionId,
-    state_hash: &str,
-    now: Timestamp,
-) -> Result<Option<String>, StoreError> {
-    let taken = tx.row(&TAKE_ASKED, params![connection, state_hash, now])?;
-    taken.as_ref().map(|row| Ok(row.text(0)?.to_owned())).transpose()
 }

@@ -157,4 +157,9 @@ impl<T> Page<T> {
         let next = if more { items.last().map(id) } else { None };
         Self { items, next, rules_pending: false }
     }
+
+    /// A list that is never long enough for a second page.
+    pub const fn whole(items: Vec<T>) -> Self {
+        Self { items, next: None, rules_pending: false }
+    }
 }

@@ -8,14 +8,15 @@ use portcullis_emulator::{
 };
 use portcullis_oidc::callback::{Callback, PendingSignIn};
 use portcullis_oidc::claims::IdentityClaims;
+use portcullis_oidc::client_auth::{Client, ClientProof};
 use portcullis_oidc::discovery::{self, ProviderMetadata};
 use portcullis_oidc::id_token::{self, IdTokenRules};
 use portcullis_oidc::issuer::Insecure;
 use portcullis_oidc::jwks::KeySet;
 use portcullis_oidc::pkce::CodeVerifier;
 use portcullis_oidc::refusal::Refusal;
-use portcullis_oidc::request::{AuthorizationRequest, Nonce, State};
-use portcullis_oidc::token::{Client, FORM_CONTENT_TYPE, TokenRequest, TokenResponse};
+use portcullis_oidc::request::{AuthorizationRequest, Nonce, ResponseMode, State};
+use portcullis_oidc::token::{FORM_CONTENT_TYPE, TokenRequest, TokenResponse};
 use portcullis_oidc::userinfo;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::net::TcpListener;
@@ -44,6 +45,7 @@ pub(crate) async fn start(key_kind: KeyKind, group_values: GroupValues) -> (Oidc
         clients: vec![RegisteredClient {
             id: CLIENT_ID.to_owned(),
             secret: SecretString::from(SECRET),
+            jwks_uri: None,
             redirect_uris: vec![REDIRECT.to_owned()],
         }],
         key_kind,
@@ -97,6 +99,8 @@ impl RelyingParty {
             login_hint,
             prompt: None,
             max_age_s: None,
+            acr_values: &[],
+            response_mode: ResponseMode::Query,
         }
         .url(&self.metadata)
     }
@@ -119,7 +123,7 @@ impl RelyingParty {
     }
 
     pub(crate) async fn exchange(&self, code: &SecretString) -> Result<TokenResponse, Refusal> {
-        let client = Client { id: CLIENT_ID, secret: &self.secret, auth: self.metadata.token_auth };
+        let client = Client { id: CLIENT_ID, proof: ClientProof::Basic(&self.secret) };
         let request = TokenRequest::for_code(&self.metadata, client, code, &self.verifier, REDIRECT);
         let response = reqwest::Client::new()
             .post(request.url)
@@ -145,6 +149,7 @@ impl RelyingParty {
                 nonce: &self.nonce,
                 access_token: tokens.access_token.expose_secret(),
                 max_age_s: None,
+                acr_values: &[],
                 now: NOW,
             },
         )?)

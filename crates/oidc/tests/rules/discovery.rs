@@ -1,10 +1,11 @@
 //! Provider metadata: the issuer, the endpoints, the algorithms.
 
 use portcullis_oidc::algorithm::SigningAlg;
-use portcullis_oidc::discovery::{self, IssParameter, ProviderMetadata, TokenAuthMethod};
+use portcullis_oidc::client_auth::TokenAuthMethod;
+use portcullis_oidc::discovery::{self, IssParameter, ProviderMetadata, PushedRequests};
 use portcullis_oidc::issuer::{Insecure, IssuerKind};
 use portcullis_oidc::pkce::{CodeChallenge, CodeVerifier};
-use portcullis_oidc::request::{AuthorizationRequest, Nonce, Prompt, State};
+use portcullis_oidc::request::{AuthorizationRequest, Nonce, Prompt, ResponseMode, State};
 use serde_json::{Value, json};
 
 use crate::fixture::ISSUER;
@@ -44,7 +45,9 @@ fn an_honest_document_is_read() {
     assert_eq!(metadata.issuer, ISSUER);
     assert_eq!(metadata.id_token_algs, [SigningAlg::Rs256, SigningAlg::Es256], "none and HS256 are left out");
     assert_eq!(metadata.iss_parameter, IssParameter::Promised);
-    assert_eq!(metadata.token_auth, TokenAuthMethod::Basic);
+    assert_eq!(metadata.client_auth.choose(None), Ok(TokenAuthMethod::Basic));
+    assert_eq!(metadata.pushed_requests, PushedRequests::Optional);
+    assert!(metadata.pushed_request_endpoint.is_none() && metadata.end_session_endpoint.is_none());
 }
 
 #[test]
@@ -136,20 +139,90 @@ fn a_provider_that_signs_with_nothing_allowed_is_refused() {
     assert_eq!(parse_at(&silent, ISSUER, Insecure::Refused).unwrap().id_token_algs, [SigningAlg::Rs256]);
 }
 
+fn with(name: &str, value: Value) -> ProviderMetadata {
+    let mut changed = document();
+    changed[name] = value;
+    parse_at(&changed, ISSUER, Insecure::Refused).unwrap()
+}
+
 #[test]
-fn the_flow_and_the_client_authentication_are_chosen_from_what_is_offered() {
+fn the_flow_is_the_one_by_a_code() {
     assert_eq!(code_with("response_types_supported", json!(["id_token"])), "no_code_flow");
-    let method = |offered: Value| {
-        let mut changed = document();
-        changed["token_endpoint_auth_methods_supported"] = offered;
-        parse_at(&changed, ISSUER, Insecure::Refused).unwrap().token_auth
+    assert_eq!(code_with("response_types_supported", json!(["id_token", "code"])), "accepted");
+}
+
+#[test]
+fn the_proof_of_ourselves_is_chosen_from_what_is_offered_and_a_refusal_says_what_that_is() {
+    use TokenAuthMethod::{Basic, Post, PrivateKeyJwt};
+    let choose = |offered: Value, wanted| {
+        with("token_endpoint_auth_methods_supported", offered)
+            .client_auth
+            .choose(wanted)
+            .map_err(|error| error.broken())
     };
+    assert_eq!(choose(json!(["client_secret_post"]), None), Ok(Post));
+    assert_eq!(choose(json!(["client_secret_post", "client_secret_basic"]), None), Ok(Basic));
+    assert_eq!(choose(json!(["client_secret_post", "client_secret_basic"]), Some(Post)), Ok(Post));
     assert_eq!(
-        code_with("token_endpoint_auth_methods_supported", json!(["private_key_jwt"])),
-        "no_client_auth"
+        choose(json!(["client_secret_basic", "private_key_jwt"]), Some(PrivateKeyJwt)),
+        Ok(PrivateKeyJwt)
     );
-    assert_eq!(method(json!(["client_secret_post"])), TokenAuthMethod::Post);
-    assert_eq!(method(json!(["client_secret_post", "client_secret_basic"])), TokenAuthMethod::Basic);
+    let refused = choose(json!(["private_key_jwt", "tls_client_auth"]), None).unwrap_err();
+    assert_eq!(
+        (refused.code, refused.expected.as_deref(), refused.received.as_deref()),
+        (
+            "no_client_auth",
+            Some("client_secret_basic or client_secret_post"),
+            Some("private_key_jwt, tls_client_auth")
+        )
+    );
+    for wanted in TokenAuthMethod::ALL {
+        assert_eq!(choose(json!([]), Some(wanted)).unwrap_err().code, "no_client_auth", "{wanted:?}");
+        let silent = parse_at(&document(), ISSUER, Insecure::Refused).unwrap().client_auth;
+        assert_eq!(silent.choose(Some(wanted)), Ok(wanted), "whoever says nothing may take it");
+    }
+}
+
+#[test]
+fn an_assertion_is_signed_with_what_the_provider_takes() {
+    let offer = |algs: Value| with("token_endpoint_auth_signing_alg_values_supported", algs).client_auth;
+    let both = offer(json!(["RS256", "ES256"]));
+    assert_eq!(both.alg_for_new_key(), SigningAlg::Es256);
+    assert_eq!((both.require_alg(SigningAlg::Rs256), both.require_alg(SigningAlg::Es256)), (Ok(()), Ok(())));
+    let one = offer(json!(["PS256", "RS256"]));
+    assert_eq!(one.alg_for_new_key(), SigningAlg::Rs256);
+    let refused = one.require_alg(SigningAlg::Es256).unwrap_err().broken();
+    assert_eq!((refused.code, refused.received.as_deref()), ("no_assertion_alg", Some("PS256, RS256")));
+    let silent = parse_at(&document(), ISSUER, Insecure::Refused).unwrap().client_auth;
+    assert_eq!(
+        (silent.alg_for_new_key(), silent.require_alg(SigningAlg::Es256)),
+        (SigningAlg::Rs256, Ok(()))
+    );
+}
+
+#[test]
+fn answers_by_a_form_pushed_requests_and_the_end_of_sessions_are_where_the_provider_says() {
+    let modes = |modes: Value| {
+        let refused = with("response_modes_supported", modes).require_form_post().err();
+        refused.map_or("taken", |error| error.broken().code)
+    };
+    assert_eq!(modes(json!(["query", "form_post"])), "taken");
+    assert_eq!(modes(json!(["query", "fragment"])), "no_form_post");
+    assert_eq!(modes(Value::Null), "taken", "whoever says nothing may know it");
+    let name = "pushed_authorization_request_endpoint";
+    let endpoint = with(name, json!("https://idp.acme.test/par"));
+    assert!(endpoint.require_pushed_request_endpoint().is_ok());
+    assert_eq!(
+        with("require_pushed_authorization_requests", json!(true)).pushed_requests,
+        PushedRequests::Required
+    );
+    for unusable in [json!("http://idp.acme.test/par"), json!("https://u:p@idp.acme.test/par"), json!("")] {
+        let without = with(name, unusable.clone());
+        let refused = without.require_pushed_request_endpoint().unwrap_err().broken();
+        assert_eq!(refused.code, "no_pushed_requests", "{unusable}");
+        assert_eq!(with("end_session_endpoint", unusable).end_session_endpoint, None);
+    }
+    assert!(with("end_session_endpoint", json!("https://idp.acme.test/end")).end_session_endpoint.is_some());
 }
 
 #[test]
@@ -200,6 +273,8 @@ fn the_request_carries_state_nonce_and_challenge_and_keeps_the_endpoints_query()
         login_hint: Some("ada@acme.test"),
         prompt: Some(Prompt::Silent),
         max_age_s: Some(0),
+        acr_values: &["urn:mfa".to_owned(), "urn:key".to_owned()],
+        response_mode: ResponseMode::FormPost,
     }
     .url(&metadata);
     let find = |name: &str| {
@@ -216,6 +291,10 @@ fn the_request_carries_state_nonce_and_challenge_and_keeps_the_endpoints_query()
     );
     assert_eq!((find("prompt").as_str(), find("max_age").as_str()), ("none", "0"));
     assert_eq!(find("login_hint"), "ada@acme.test");
+    assert_eq!(
+        (find("acr_values").as_str(), find("response_mode").as_str()),
+        ("urn:mfa urn:key", "form_post")
+    );
     assert!(CodeChallenge::parse(&find("code_challenge")).unwrap().is_of(&verifier));
     assert!(!url.as_str().contains(verifier.expose()), "the verifier stays here");
 }

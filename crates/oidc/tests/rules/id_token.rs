@@ -1,12 +1,14 @@
 //! Steps 5 to 8 of a callback, and the attacks on them.
 
+use std::sync::LazyLock;
+
 use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_oidc::algorithm::SigningAlg;
 use portcullis_oidc::id_token::IdTokenError;
 use portcullis_oidc::jwks::JwksError;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
 use crate::fixture::*;
 
@@ -295,6 +297,23 @@ fn a_request_for_fresh_authentication_is_checked_in_the_token() {
     assert_eq!(code(&with("auth_time", json!(NOW - 4000))), "authentication_too_old");
     assert_eq!(code(&honest_claims()), "authentication_too_old");
     assert_eq!(code_with("auth_time", json!(NOW - 4000)), "verified", "where nobody asked");
+}
+
+#[test]
+fn the_person_proved_themselves_in_one_of_the_ways_that_were_asked_for() {
+    static ASKED: LazyLock<[String; 2]> = LazyLock::new(|| ["urn:mfa".to_owned(), "urn:key".to_owned()]);
+    let code = |claims: &Map<String, Value>| {
+        let key = es256(7);
+        let token = key.sign("JWT", claims).unwrap();
+        code_of(verify_by(&token, &published(&[&key]), |rules| rules.acr_values = &*ASKED))
+    };
+    for acr in ["urn:mfa", "urn:key"] {
+        assert_eq!(code(&with("acr", json!(acr))), "verified");
+    }
+    for acr in [json!("urn:password"), json!(""), json!(["urn:mfa"]), json!("urn:mfa urn:key"), Value::Null] {
+        assert_eq!(code(&with("acr", acr.clone())), "acr_mismatch", "{acr}");
+    }
+    assert_eq!(code_with("acr", json!("urn:password")), "verified", "where nobody asked");
 }
 
 #[test]

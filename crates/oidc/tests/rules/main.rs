@@ -17,6 +17,8 @@ mod jwks;
 #[cfg(test)]
 mod jws;
 #[cfg(test)]
+mod leaving;
+#[cfg(test)]
 mod logout_token;
 #[cfg(test)]
 mod mutation;

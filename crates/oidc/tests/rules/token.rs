@@ -1,16 +1,18 @@
 //! The token endpoint from both sides, introspection and OAuth errors.
 
-use portcullis_oidc::discovery::{self, ProviderMetadata, TokenAuthMethod};
+use portcullis_oidc::client_auth::{ASSERTION_LIFE_S, Client, ClientProof, TokenAuthMethod, assertion};
+use portcullis_oidc::discovery::{self, ProviderMetadata};
 use portcullis_oidc::introspection::{ActiveToken, Introspection};
 use portcullis_oidc::issuer::Insecure;
 use portcullis_oidc::oauth_error::{ErrorCode, OAuthError};
 use portcullis_oidc::pkce::CodeVerifier;
-use portcullis_oidc::token::{Client, TokenRequest, TokenResponse};
-use portcullis_oidc::token_endpoint::{PresentedClient, TokenForm};
+use portcullis_oidc::provider::SigningKey;
+use portcullis_oidc::token::{TokenRequest, TokenResponse};
+use portcullis_oidc::token_endpoint::{PresentedClient, TokenForm, verify_assertion};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use crate::fixture::ISSUER;
+use crate::fixture::{ISSUER, NOW, RSA, es256, published};
 
 const SECRET: &str = "s3cret:with+odd &chars=%ü";
 const REDIRECT: &str = "https://gate.test/sso/oidc/con_1/callback";
@@ -25,7 +27,12 @@ fn metadata() -> ProviderMetadata {
 
 fn request(auth: TokenAuthMethod) -> TokenRequest {
     let (secret, code) = (SecretString::from(SECRET), SecretString::from("c/1+2"));
-    let client = Client { id: "id:of us", secret: &secret, auth };
+    let proof = match auth {
+        TokenAuthMethod::Basic => ClientProof::Basic(&secret),
+        TokenAuthMethod::Post => ClientProof::Post(&secret),
+        TokenAuthMethod::PrivateKeyJwt => ClientProof::Assertion(&secret),
+    };
+    let client = Client { id: "id:of us", proof };
     TokenRequest::for_code(&metadata(), client, &code, &CodeVerifier::from_random(&[9; 32]), REDIRECT)
 }
 
@@ -36,25 +43,77 @@ fn read(request: &TokenRequest) -> TokenForm {
 
 #[test]
 fn what_one_side_sends_the_other_reads() {
-    for auth in [TokenAuthMethod::Basic, TokenAuthMethod::Post] {
+    for auth in TokenAuthMethod::ALL {
         let request = request(auth);
         assert_eq!(request.url.as_str(), "https://idp.acme.test/t");
         let form = read(&request);
         assert_eq!(form.find("grant_type"), Some("authorization_code"));
         assert_eq!((form.find("code"), form.find("redirect_uri")), (Some("c/1+2"), Some(REDIRECT)));
         assert_eq!(form.find("code_verifier"), Some(CodeVerifier::from_random(&[9; 32]).expose()));
-        assert_eq!(form.client.id(), "id:of us", "{auth:?}");
-        assert!(form.client.has_secret(&SecretString::from(SECRET)), "{auth:?}");
-        assert!(!form.client.has_secret(&SecretString::from("other")), "{auth:?}");
+        assert_eq!(form.client.id(), "id:of us");
+        match &form.client {
+            PresentedClient::WithAssertion { assertion, .. } => {
+                assert_eq!(assertion.expose_secret(), SECRET);
+            }
+            client => {
+                assert!(client.has_secret(&SecretString::from(SECRET)));
+                assert!(!client.has_secret(&SecretString::from("other")));
+            }
+        }
     }
 }
 
 #[test]
 fn the_secret_is_in_one_place_only() {
-    assert!(!request(TokenAuthMethod::Basic).body.expose_secret().contains("client_secret"));
+    assert!(!request(TokenAuthMethod::Basic).body.expose_secret().contains("client_"));
     assert!(request(TokenAuthMethod::Post).authorization.is_none());
-    let told = format!("{:?}", request(TokenAuthMethod::Post));
-    assert!(!told.contains("s3cret"), "{told}");
+    let asserted = request(TokenAuthMethod::PrivateKeyJwt);
+    assert!(asserted.authorization.is_none() && !asserted.body.expose_secret().contains("client_secret"));
+    for told in [format!("{:?}", request(TokenAuthMethod::Post)), format!("{asserted:?}")] {
+        assert!(!told.contains("s3cret"), "{told}");
+    }
+}
+
+const AUDIENCE: &str = "https://idp.acme.test/t";
+
+fn asserted(key: &SigningKey, client: &str, audience: &str) -> SecretString {
+    assertion(key, client, audience, (&[5; 32], NOW)).unwrap()
+}
+
+#[test]
+fn an_assertion_is_good_for_one_client_at_one_audience_for_two_minutes_under_a_key_of_the_client() {
+    let (key, stranger) = (es256(3), es256(4));
+    let keys = published(&[&key]);
+    let verdict = |assertion: &SecretString, now: i64| {
+        verify_assertion(assertion, &keys, ("us", &[AUDIENCE, ISSUER]), now).map_err(|e| e.error)
+    };
+    let refused = Err(ErrorCode::InvalidClient);
+    let jti = verdict(&asserted(&key, "us", AUDIENCE), NOW).unwrap();
+    assert_eq!(jti.len(), 43, "all of its randomness");
+    assert_eq!(verdict(&asserted(&key, "us", ISSUER), NOW).as_ref(), Ok(&jti));
+    assert_eq!(verdict(&asserted(&RSA, "us", AUDIENCE), NOW), refused, "a key that nobody published");
+    assert_eq!(verdict(&asserted(&stranger, "us", AUDIENCE), NOW), refused);
+    assert_eq!(verdict(&asserted(&key, "others", AUDIENCE), NOW), refused);
+    assert_eq!(verdict(&asserted(&key, "us", "https://evil.test/t"), NOW), refused);
+    assert_eq!(verdict(&asserted(&key, "us", AUDIENCE), NOW + ASSERTION_LIFE_S + 61), refused, "too late");
+    assert_eq!(verdict(&asserted(&key, "us", AUDIENCE), NOW - 301), refused, "not yet");
+    for (name, value) in [
+        ("iss", json!("others")),
+        ("sub", json!("others")),
+        ("aud", json!([AUDIENCE])),
+        ("exp", json!(NOW + 301)),
+        ("jti", json!("")),
+        ("jti", Value::Null),
+    ] {
+        let mut claims = json!({
+            "iss": "us", "sub": "us", "aud": AUDIENCE, "jti": "j", "iat": NOW, "exp": NOW + 300,
+        });
+        let honest = SecretString::from(key.sign("JWT", &claims).unwrap());
+        assert_eq!(verdict(&honest, NOW).as_deref(), Ok("j"));
+        claims[name] = value;
+        let forged = SecretString::from(key.sign("JWT", &claims).unwrap());
+        assert_eq!(verdict(&forged, NOW), refused, "{name}");
+    }
 }
 
 #[test]
@@ -71,6 +130,13 @@ fn a_client_proves_itself_in_one_way_or_not_at_all() {
         assert_eq!(code(Some(header), ""), "invalid_client", "{header}");
     }
     assert_eq!(code(None, ""), "invalid_client");
+    let typed = "client_assertion_type=urn%3Aietf%3Aparams%3Aoauth%3Aclient-assertion-type%3Ajwt-bearer";
+    assert_eq!(code(None, &format!("client_id=a&client_assertion=x&{typed}")), "a");
+    assert_eq!(code(None, "client_id=a&client_assertion=x&client_assertion_type=y"), "invalid_client");
+    assert_eq!(code(None, &format!("client_assertion=x&{typed}")), "invalid_client");
+    assert_eq!(code(Some("Basic YTpi"), &format!("client_assertion=x&{typed}")), "invalid_request");
+    let two = format!("client_id=a&client_secret=b&client_assertion=x&{typed}");
+    assert_eq!(code(None, &two), "invalid_request");
     assert_eq!(code(None, "code=1&code=2&client_id=a"), "invalid_request");
     let many: String = (0..51).map(|at| format!("p{at}=1&")).collect();
     assert_eq!(code(None, &many), "invalid_request");

@@ -91,6 +91,7 @@ impl Story<'_> {
         self.idp.register_client(RegisteredClient {
             id: CLIENT_ID.to_owned(),
             secret: CLIENT_SECRET.to_owned().into(),
+            jwks_uri: None,
             redirect_uris: vec![text(&connection, "redirect_uri")?],
         });
         text(&connection, "login_url")

@@ -348,6 +348,7 @@ impl Org {
         provider.register_client(RegisteredClient {
             id: format!("client-{slug}"),
             secret: "a-secret-of-the-tests".to_owned().into(),
+            jwks_uri: None,
             redirect_uris: vec![text(&connection, "redirect_uri")],
         });
         org

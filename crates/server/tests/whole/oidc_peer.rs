@@ -8,6 +8,7 @@ use portcullis_emulator::Browser;
 use serde_json::{Value, json};
 
 use crate::chromium::{browse, cookie};
+use crate::form::Form;
 use crate::harness::{Server, variable};
 
 const CLIENT: &str = "portcullis";
@@ -71,13 +72,21 @@ fn ada(groups: &[&str]) -> Value {
 
 /// An organization whose people come by that provider, first ones too.
 async fn connect(server: &Server, provider: &Provider) -> Value {
+    connect_by(server, provider, json!({ "client_secret": SECRET })).await
+}
+
+/// The same with these fields beside the usual ones.
+async fn connect_by(server: &Server, provider: &Provider, fields: Value) -> Value {
     server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
     let at = |rest: &str| format!("/organizations/acme{rest}");
     server.root("POST", &at("/domains"), json!({ "domain": "acme.test", "vouched": true })).await;
-    let wanted = json!({
-        "kind": "oidc", "name": "Peer", "issuer": provider.issuer, "client_id": CLIENT, "client_secret": SECRET,
-        "jit": true, "domains": ["acme.test"],
+    let mut wanted = json!({
+        "kind": "oidc", "name": "Peer", "issuer": provider.issuer, "client_id": CLIENT, "jit": true,
+        "domains": ["acme.test"],
     });
+    for (name, value) in fields.as_object().unwrap() {
+        wanted[name] = value.clone();
+    }
     let connection = server.root("POST", &at("/connections"), wanted).await;
     for (group, role) in [("Engineering", "member"), ("Leads", "admin")] {
         let mapping = json!({
@@ -158,4 +167,65 @@ async fn a_real_browser_signs_in_from_the_hosted_page_and_no_policy_of_ours_stan
     let ours = cookie(&seen, "portcullis").unwrap_or_else(|| panic!("{seen}"));
     assert_eq!((&ours["httpOnly"], &ours["sameSite"]), (&json!(true), &json!("Lax")), "{ours}");
     assert_eq!(text(&only_member(&server).await, "state"), "active");
+}
+
+/// What the provider knows of us: keys and no secret, requests that were pushed, and where it tells of the end of sessions.
+async fn register_by_key(provider: &Provider, connection: &Value) {
+    let client = json!({
+        "client_secret": null, "token_endpoint_auth_method": "private_key_jwt",
+        "jwks_uri": connection["oidc"]["jwks_url"], "require_pushed_authorization_requests": true,
+        "backchannel_logout_uri": connection["logout_url"], "backchannel_logout_session_required": true,
+        "post_logout_redirect_uris": [connection["oidc"]["post_logout_redirect_uri"]],
+    });
+    provider.put("client", &client).await;
+}
+
+async fn is_signed_in(server: &Server, browser: &mut Browser) -> bool {
+    let page = browser.open(&format!("{}/console", server.base)).await.unwrap();
+    page.body.contains("You are signed in")
+}
+
+#[tokio::test]
+async fn a_provider_that_others_wrote_takes_our_keys_and_pushed_requests_answers_by_a_form_and_ends_sessions_on_either_side()
+ {
+    let server = Server::sqlite().await;
+    let provider = Provider::start(&ada(&["Engineering"]), 0);
+    let settings = json!({
+        "client_auth": "private_key_jwt", "response_mode": "form_post", "pushed_requests": "always",
+        "max_age_s": 600, "end_session": true,
+    });
+    let connection = connect_by(&server, &provider, json!({ "oidc": settings })).await;
+    register_by_key(&provider, &connection).await;
+    let sign_in = async |browser: &mut Browser| {
+        let page = browser.open(&text(&connection, "login_url")).await.unwrap();
+        let asked = page.passed.iter().find(|url| url.path() == "/auth").unwrap();
+        assert!(asked.query_pairs().all(|(name, _)| name == "client_id" || name == "request_uri"), "{asked}");
+        let answer = Form::of(&page.body);
+        assert!(answer.field("code").is_some(), "{}", page.body);
+        let page = answer.send_to(browser).await;
+        assert_eq!(page.status, 200, "{}: {}", page.url, page.body);
+        assert!(is_signed_in(&server, browser).await);
+    };
+    let mut browser = Browser::new().unwrap();
+    sign_in(&mut browser).await;
+
+    let at = format!("/organizations/acme/connections/{}", text(&connection, "id"));
+    let key = server.root("POST", &format!("{at}/client-keys"), json!({})).await;
+    let order = format!("{at}/client-keys/{}/use", text(&key, "kid"));
+    assert_eq!(server.root("POST", &order, Value::Null).await["state"], "signing");
+    // The provider reads our set again, as it does by itself every five minutes.
+    register_by_key(&provider, &connection).await;
+    sign_in(&mut Browser::new().unwrap()).await;
+
+    let page = browser.submit(&format!("{}/logout", server.base), &[]).await.unwrap();
+    assert!(page.url.as_str().starts_with(&format!("{}/session/end?", provider.issuer)), "{}", page.url);
+    assert!(!is_signed_in(&server, &mut browser).await, "out here before the provider was asked");
+    let page = Form::of(&page.body).filled(&[("logout", "yes")]).send(&mut browser, &page).await;
+    let ours = text(&connection["oidc"], "post_logout_redirect_uri");
+    assert!(page.url.as_str().starts_with(&ours) && page.status == 200, "{}: {}", page.url, page.body);
+
+    sign_in(&mut browser).await;
+    let page = browser.open(&format!("{}/session/end", provider.issuer)).await.unwrap();
+    Form::of(&page.body).filled(&[("logout", "yes")]).send(&mut browser, &page).await;
+    assert!(!is_signed_in(&server, &mut browser).await, "the provider told us before it was done");
 }

@@ -1,29 +1,51 @@
-//! The end of sessions at an OpenID provider (OpenID Connect Back-Channel Logout 1.0): it tells us by itself, and what
-//! it names ends here before it is answered.
+//! The end of sessions across both sides: an OpenID provider tells us by itself (OpenID Connect Back-Channel Logout 1.0),
+//! and what it names ends here before it is answered; whoever signs out here is led there (RP-Initiated Logout 1.0).
 //!
 //! An answer says that it was done and nothing more: not whether anybody was signed in.
 
-use portcullis_domain::Timestamp;
+use std::net::IpAddr;
+
 use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, RequestId, TokenId};
 use portcullis_domain::secret::SecretHash;
+use portcullis_domain::{Random, Timestamp};
 use portcullis_oidc::claims::IdentityClaims;
+use portcullis_oidc::end_session::{EndSession, MAX_HINT_BYTES};
 use portcullis_oidc::logout_token::Logout;
+use portcullis_oidc::request::State;
+use portcullis_store::db::Lock;
+use portcullis_store::ending::{self, Over};
 use portcullis_store::oidc_session::{self, Named, OidcSession};
 use portcullis_store::{Priority, Tx, replay};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use url::Url;
 
+use super::Setup;
+use super::client::opened;
+use super::key::inconsistent;
 use crate::refusal::SignInRefusal;
+use crate::sealing::SealingKey;
 use crate::session::end_by_provider;
-use crate::sign_in::{self, Visitor};
+use crate::sign_in::oidc::signed_out_uri;
+use crate::sign_in::{self, OVER_FOR_S, Visitor};
+use crate::sign_out::{asked, handle, note};
 use crate::{Portcullis, ServiceError};
 
 /// Whom a provider means by a session: its own names for the person and for its session, hashed.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ProviderSession {
     subject_hash: String,
     /// Empty if the provider names no session.
     session_hash: String,
+    /// The ID token, sealed, where the browser is led to the provider when somebody signs out.
+    hint_sealed: Option<String>,
+}
+
+/// What an ID token is sealed for: the session that it began, by the provider's name for the person.
+fn hint_place(connection: ConnectionId, subject_hash: &str) -> String {
+    format!("oidc_sessions.hint:{connection}:{subject_hash}")
 }
 
 fn hash(text: &str) -> String {
@@ -40,7 +62,41 @@ impl ProviderSession {
     /// The session by the provider's name for the person and, if it has one, for the session.
     #[must_use]
     pub fn named(subject: &str, session: Option<&str>) -> Self {
-        Self { subject_hash: hash(subject), session_hash: session.map(hash).unwrap_or_default() }
+        let session_hash = session.map(hash).unwrap_or_default();
+        Self { subject_hash: hash(subject), session_hash, hint_sealed: None }
+    }
+
+    /// The same with the ID token by which the provider knows its session. One that fits into no URL is of no use.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if it cannot be sealed.
+    pub(crate) fn with_hint(
+        self,
+        of: ConnectionId,
+        (sealing, random): (&SealingKey, &mut dyn Random),
+        id_token: &SecretString,
+    ) -> Result<Self, ServiceError> {
+        let token = id_token.expose_secret();
+        if token.len() > MAX_HINT_BYTES {
+            return Ok(self);
+        }
+        let sealed = sealing.seal(random, &hint_place(of, &self.subject_hash), token.as_bytes());
+        let sealed = sealed.map_err(|e| inconsistent(&format!("an ID token: {e}")))?;
+        Ok(Self { hint_sealed: Some(sealed), ..self })
+    }
+
+    /// Whether the provider said after `begun_at` that it is over.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn is_over(
+        &self,
+        tx: &mut Tx<'_>,
+        of: &Connection,
+        begun_at: Timestamp,
+    ) -> Result<bool, ServiceError> {
+        let session = Over { subject_hash: &self.subject_hash, session_hash: &self.session_hash };
+        Ok(ending::is_over(tx, of.id, session, begun_at)?)
     }
 
     /// Notes that our session `token`, which ends at `expires_at` in any case, is the one that the provider means so.
@@ -59,6 +115,7 @@ impl ProviderSession {
             connection: of.id,
             subject_hash: self.subject_hash.clone(),
             session_hash: self.session_hash.clone(),
+            hint_sealed: self.hint_sealed.clone(),
             expires_at,
         };
         Ok(oidc_session::insert(tx, &session, now)?)
@@ -101,7 +158,7 @@ async fn carry_out(
     end_sessions(portcullis, of, logout, request).await
 }
 
-/// Ends the sessions that a verified token is about. A token that comes twice is refused.
+/// Ends the sessions that a verified token is about, and what is on its way to be one. A token that comes twice is refused.
 async fn end_sessions(
     portcullis: &Portcullis,
     of: &Connection,
@@ -114,10 +171,16 @@ async fn end_sessions(
     let session = logout.session_id.as_deref().map(hash);
     portcullis
         .write(Priority::OffBoarding, move |tx, moment| {
+            tx.lock(Lock::Organization(of.organization))?;
             let until = (moment.now, Timestamp::from_seconds(logout.replay_until_s));
             if !replay::use_up(tx, of.id, &used, until)? {
                 return Err(SignInRefusal::Replayed.into());
             }
+            let over = Over {
+                subject_hash: subject.as_deref().unwrap_or_default(),
+                session_hash: session.as_deref().unwrap_or_default(),
+            };
+            ending::note(tx, of.id, over, (moment.now, moment.now.plus_s(OVER_FOR_S)))?;
             loop {
                 let ending = named(tx, of.id, (subject.as_deref(), session.as_deref()))?;
                 if ending.is_empty() {
@@ -145,4 +208,42 @@ fn named(
         (None, None) => return Ok(Vec::new()),
     };
     Ok(oidc_session::of(tx, of, named)?.into_iter().map(|s| s.token).collect())
+}
+
+/// Where the browser of somebody who signed out goes, to end the provider's session too, if the connection wants that and
+/// the provider knows how. If it does not, or cannot be asked, ours has ended all the same.
+pub(crate) async fn ask(portcullis: &Portcullis, session: OidcSession) -> Option<Url> {
+    let setup = Setup::load(portcullis, session.connection).await.ok()?;
+    if !setup.view.settings.end_session {
+        return None;
+    }
+    let around = portcullis.around();
+    let (providers, insecure) = (&portcullis.door().providers, around.limits.plain_http);
+    let metadata = providers.metadata(&*around.fetch, &setup.connection, insecure, portcullis.now());
+    let endpoint = metadata.await.ok()?.end_session_endpoint.clone()?;
+    let place = hint_place(session.connection, &session.subject_hash);
+    let hint = session.hint_sealed.and_then(|sealed| opened(&around.sealing, &place, &sealed).ok());
+    let state = State::from_stored(&handle(&mut portcullis.moment().random));
+    note(portcullis, session.connection, (state.expose(), "")).await?;
+    let request = EndSession {
+        client_id: &setup.connection.client_id,
+        id_token_hint: hint.as_deref(),
+        post_logout_redirect_uri: &signed_out_uri(portcullis, session.connection),
+        state: &state,
+    };
+    Some(request.url(&endpoint))
+}
+
+/// Takes a browser back that was led to its provider. What comes back says nothing that is believed.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for an unknown connection, [`ServiceError::SignIn`] if nobody was led there from here.
+pub async fn come_back(
+    portcullis: &Portcullis,
+    called: ConnectionId,
+    (state, source): (Option<&str>, IpAddr),
+) -> Result<(), ServiceError> {
+    sign_in::admit_source(portcullis, source)?;
+    let of = sign_in::find_connection(portcullis, called, ConnectionKind::Oidc).await?;
+    asked(portcullis, of.id, state).await.map(|_| ())
 }

@@ -3,11 +3,11 @@
 //! Only signed messages count. Our own session ends first, whatever becomes of the provider's. An answer says that it
 //! was done and nothing more: not whether anybody was signed in.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, RequestId, TokenId};
 use portcullis_domain::saml::CertificateState;
 use portcullis_domain::secret::SecretHash;
-use portcullis_domain::{Random, Timestamp};
 use portcullis_saml::binding::{FormMessage, Incoming, MessageKind, Outgoing, QueryMessage};
 use portcullis_saml::logout::{
     Farewell, LogoutOutcome, LogoutRequest, LogoutRules, send_request, send_response, verify_request,
@@ -16,6 +16,8 @@ use portcullis_saml::logout::{
 use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::response::Identity;
 use portcullis_saml::subject::{NameId, NameIdFormat};
+use portcullis_store::db::Lock;
+use portcullis_store::ending::{self, Over};
 use portcullis_store::saml_session::{self, SamlSession};
 use portcullis_store::{Priority, Tx, replay, saml};
 use serde::{Deserialize, Serialize};
@@ -23,12 +25,10 @@ use serde_json::json;
 
 use super::{Setup, binding, broken, inconsistent, message_id};
 use crate::refusal::SignInRefusal;
-use crate::session::{self, SignOut, end_by_provider};
-use crate::sign_in::{self, Visitor};
-use crate::{Portcullis, ServiceError};
-
-/// Seconds within which a provider answers a request to end a session.
-const GOOD_FOR_S: i64 = 600;
+use crate::session::end_by_provider;
+use crate::sign_in::{self, OVER_FOR_S, Visitor};
+use crate::sign_out::{asked, handle, note};
+use crate::{Moment, Portcullis, ServiceError};
 
 /// Whom a provider means by a session: its own name for the person, to be sent back as it came, and for the session.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -95,6 +95,23 @@ impl ProviderSession {
         Ok(known.iter().any(|c| c.fingerprint == self.signed_by && c.state == CertificateState::Trusted))
     }
 
+    /// Whether the provider said after `begun_at` that it is over.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn is_over(
+        &self,
+        tx: &mut Tx<'_>,
+        of: &Connection,
+        begun_at: Timestamp,
+    ) -> Result<bool, ServiceError> {
+        // A provider that names nobody cannot speak of the session.
+        let Some(name) = &self.name else { return Ok(false) };
+        let (subject_hash, session_hash) = (name.hash(), hash_of_index(self.index.as_deref()));
+        let session = Over { subject_hash: &subject_hash, session_hash: &session_hash };
+        Ok(ending::is_over(tx, of.id, session, begun_at)?)
+    }
+
     /// Notes that our session `token`, which ends at `expires_at` in any case, is the one that the provider means so.
     ///
     /// # Errors
@@ -119,6 +136,11 @@ impl ProviderSession {
         };
         Ok(saml_session::insert(tx, &session, now)?)
     }
+}
+
+/// The hash of a provider's name for a session; empty if there is none.
+fn hash_of_index(index: Option<&str>) -> String {
+    index.map(|index| SecretHash::of(index).as_str().to_owned()).unwrap_or_default()
 }
 
 /// A message as it came.
@@ -222,29 +244,15 @@ async fn carry_out(
             answer(portcullis, setup, (&asked, message.relay_state()))
         }
         MessageKind::Response => {
-            let expected = expected(portcullis, setup.connection.id, message.relay_state()).await?;
+            let expected = asked(portcullis, setup.connection.id, message.relay_state()).await?;
             let outcome = verify_response(message.incoming(), &expected, &rules).map_err(|e| broken(&e))?;
             Ok(Answered::Over(outcome))
         }
     }
 }
 
-/// The id of the request of ours that an answer with this state is about.
-async fn expected(
-    portcullis: &Portcullis,
-    connection: ConnectionId,
-    state: Option<&str>,
-) -> Result<String, ServiceError> {
-    let hash = SecretHash::of(state.ok_or(SignInRefusal::State)?).as_str().to_owned();
-    let taken = portcullis
-        .write(Priority::Ordinary, move |tx, moment| {
-            Ok(saml_session::take_asked(tx, connection, &hash, moment.now)?)
-        })
-        .await?;
-    Ok(taken.ok_or(SignInRefusal::State)?)
-}
-
-/// Ends the sessions that a verified request is about. A request that comes twice is refused.
+/// Ends the sessions that a verified request is about, and what is on its way to be one. A request that comes twice is
+/// refused.
 async fn end_sessions(
     portcullis: &Portcullis,
     of: &Connection,
@@ -254,12 +262,14 @@ async fn end_sessions(
     let (of, asked) = (of.clone(), asked.clone());
     portcullis
         .write(Priority::OffBoarding, move |tx, moment| {
+            tx.lock(Lock::Organization(of.organization))?;
             let used = SecretHash::of(&format!("logout {}", asked.id())).as_str().to_owned();
             let until = (moment.now, Timestamp::from_seconds(asked.replay_until_s()));
             if !replay::use_up(tx, of.id, &used, until)? {
                 return Err(SignInRefusal::Replayed.into());
             }
             let hash = Name::of(asked.name_id()).hash();
+            note_over(tx, moment, of.id, (&hash, asked.session_indexes()))?;
             let mut page = saml_session::of_name(tx, of.id, &hash, None)?;
             while let Some(last) = page.last().map(|session| session.token) {
                 for session in page {
@@ -280,6 +290,24 @@ fn is_meant(session: &SamlSession, asked: &LogoutRequest) -> Result<bool, Servic
     let named = asked.session_indexes();
     let of_these = named.is_empty() || session.session_index.as_ref().is_some_and(|i| named.contains(i));
     Ok(of_these && name_of(session)?.name_id().is_same(asked.name_id()))
+}
+
+/// Notes what is over, for sign-ins that are on their way: these sessions of the person, or all if none is named.
+fn note_over(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    of: ConnectionId,
+    (name_hash, indexes): (&str, &[String]),
+) -> Result<(), ServiceError> {
+    let mut over: Vec<String> = indexes.iter().map(|index| hash_of_index(Some(index))).collect();
+    if over.is_empty() {
+        over.push(String::new());
+    }
+    for session_hash in &over {
+        let over = Over { subject_hash: name_hash, session_hash };
+        ending::note(tx, of, over, (moment.now, moment.now.plus_s(OVER_FOR_S)))?;
+    }
+    Ok(())
 }
 
 fn name_of(session: &SamlSession) -> Result<Name, ServiceError> {
@@ -305,62 +333,14 @@ fn answer(
     Ok(Answered::Back(made.map_err(|e| inconsistent(&format!("an answer to a logout: {e}")))?))
 }
 
-/// Sessions that a person ended here.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SignedOut {
-    /// The browser's other sessions, for its cookie.
-    pub kept: Vec<String>,
-    /// Where the browser goes to end the provider's session too, if one of those that ended came by SAML.
-    pub onward: Option<Outgoing>,
-}
-
-/// Signs a person out: our sessions end, then the browser is told how to end the provider's.
-///
-/// # Errors
-/// [`ServiceError::Store`].
-pub async fn sign_out(
-    portcullis: &Portcullis,
-    presented: Vec<String>,
-    which: SignOut,
-    request: RequestId,
-) -> Result<SignedOut, ServiceError> {
-    let (kept, left) = portcullis
-        .write(Priority::OffBoarding, move |tx, moment| {
-            let ending = session::list(tx, &presented, moment.now)?;
-            let kept = session::sign_out(tx, moment, &presented, which, request)?;
-            let mut left = None;
-            for token in ending.iter().map(|s| s.token).filter(|t| which.includes(*t)) {
-                let Some(found) = saml_session::find(tx, token)? else { continue };
-                saml_session::delete(tx, token)?;
-                // A browser can be sent to one provider; the first is the one that it signed in by last.
-                left = left.or(Some(found));
-            }
-            Ok((kept, left))
-        })
-        .await?;
-    let onward = match left {
-        Some(session) => ask(portcullis, session).await,
-        None => None,
-    };
-    Ok(SignedOut { kept, onward })
-}
-
 /// A request to the provider to end its session. If none can be made, ours has ended all the same.
-async fn ask(portcullis: &Portcullis, session: SamlSession) -> Option<Outgoing> {
+pub(crate) async fn ask(portcullis: &Portcullis, session: SamlSession) -> Option<Outgoing> {
     let setup = Setup::load(portcullis, session.connection).await.ok()?;
     let to = setup.view.source.provider.logout.as_ref()?;
     let name = name_of(&session).ok()?;
     let mut moment = portcullis.moment();
     let (id, state) = (message_id(&mut moment), handle(&mut moment.random));
-    let asked = (SecretHash::of(&state).as_str().to_owned(), id.as_str().to_owned());
-    let connection = session.connection;
-    portcullis
-        .write(Priority::Ordinary, move |tx, moment| {
-            let until = (moment.now, moment.now.plus_s(GOOD_FOR_S));
-            Ok(saml_session::ask(tx, connection, (&asked.0, &asked.1), until)?)
-        })
-        .await
-        .ok()?;
+    note(portcullis, session.connection, (&state, id.as_str())).await?;
     let farewell = Farewell {
         id: &id,
         now_s: moment.now.seconds(),
@@ -370,9 +350,4 @@ async fn ask(portcullis: &Portcullis, session: SamlSession) -> Option<Outgoing> 
         relay_state: Some(&state),
     };
     send_request(&farewell, &name.name_id(), session.session_index.as_deref(), &setup.key().ok()?).ok()
-}
-
-/// A fresh opaque value that a provider sends back: 64 hexadecimal digits, within the 80 bytes of SAML Bindings §3.4.3.
-pub(crate) fn handle(random: &mut dyn Random) -> String {
-    sign_in::fresh_browser(random)
 }

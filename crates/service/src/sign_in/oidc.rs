@@ -1,28 +1,34 @@
 //! Signing in by an OpenID provider: the authorization code flow with PKCE.
 //!
 //! [`begin`] ties a sign-in to one browser and one connection; [`complete`] walks the checks in the order of
-//! OpenID Connect and RFC 9700. Everything that leaves the process is in [`crate::relying_party`].
+//! OpenID Connect and RFC 9700, and [`answer`] does so for an answer that the provider's page posts. Everything that leaves the process is in [`crate::relying_party`].
 
-use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::Random;
 use portcullis_domain::id::{ConnectionId, SignInId};
+use portcullis_domain::oidc::{
+    Prompt as WantedPrompt, PushedRequests as WantedPushing, ResponseMode as WantedMode,
+};
 use portcullis_domain::secret::SecretHash;
 use portcullis_oidc::callback::{Callback, PendingSignIn};
+use portcullis_oidc::discovery::{ProviderMetadata, PushedRequests};
 use portcullis_oidc::pkce::CodeVerifier;
-use portcullis_oidc::request::{AuthorizationRequest, Nonce, State};
-use portcullis_store::StoreError;
+use portcullis_oidc::request::{AuthorizationRequest, Nonce, Prompt, ResponseMode, State};
 use portcullis_store::sign_in::SignIn;
-use secrecy::SecretString;
+use portcullis_store::{Priority, arrival};
 use serde_json::json;
+use url::Url;
 
+use super::arriving::{self, Proven, Told};
 use super::{
-    Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Visitor, Wish, admit, admit_source,
-    find_connection, fresh_browser, is_browser, keep, note_trace, record, return_path, sealed_wrongly, take,
+    Arrived, Begun, Binding, Claimed, GOOD_FOR_S, ProviderSession, Underway, Visitor, Wish, admit,
+    admit_source, fresh_browser, is_browser, keep, note_trace, record, return_path, sealed_wrongly, take,
     thirty_two,
 };
 use crate::claims::Arrival;
-use crate::oidc::{broken, logout};
+use crate::oidc::client::opened;
+use crate::oidc::{Setup, broken, logout};
 use crate::refusal::SignInRefusal;
-use crate::relying_party::Exchange;
+use crate::relying_party::{self, Exchange, Exchanged};
 use crate::{Portcullis, ServiceError};
 
 /// Where a connection's provider sends browsers back to: one address a connection, against mix-up (RFC 9700 §4.4).
@@ -31,10 +37,22 @@ pub fn redirect_uri(portcullis: &Portcullis, connection: ConnectionId) -> String
     portcullis.around().url(&format!("/sso/oidc/{connection}/callback"))
 }
 
+/// Where our public keys of a connection are, for its provider.
+#[must_use]
+pub fn keys_uri(portcullis: &Portcullis, connection: ConnectionId) -> String {
+    portcullis.around().url(&format!("/sso/oidc/{connection}/jwks"))
+}
+
 /// Where a connection's provider tells that a session is over.
 #[must_use]
 pub fn logout_uri(portcullis: &Portcullis, connection: ConnectionId) -> String {
     portcullis.around().url(&format!("/sso/oidc/{connection}/backchannel-logout"))
+}
+
+/// Where a connection's provider sends browsers back to after it ended their session.
+#[must_use]
+pub fn signed_out_uri(portcullis: &Portcullis, connection: ConnectionId) -> String {
+    portcullis.around().url(&format!("/sso/oidc/{connection}/signed-out"))
 }
 
 /// What a client secret is sealed for.
@@ -53,31 +71,56 @@ fn verifier_place(id: SignInId) -> String {
 /// [`ServiceError::NotFound`], [`ServiceError::Invalid`] for a path that is not ours, [`ServiceError::TooMany`],
 /// [`ServiceError::SignIn`] if the provider cannot be used.
 pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Result<Begun, ServiceError> {
-    let now = portcullis.now();
     admit_source(portcullis, wish.source)?;
     let return_to = return_path(wish.return_to.as_deref())?;
-    let connection = find_connection(portcullis, id, ConnectionKind::Oidc).await?;
+    let setup = Setup::load(portcullis, id).await?;
+    leave(portcullis, &setup, wish, return_to).await.inspect_err(|error| {
+        note_trace(portcullis, &setup.connection, "", None, error, json!({ "step": "begin" }));
+    })
+}
+
+/// The three values that tie an answer to what is asked.
+struct Ties {
+    state: State,
+    nonce: Nonce,
+    verifier: CodeVerifier,
+}
+
+async fn leave(
+    portcullis: &Portcullis,
+    setup: &Setup,
+    wish: Wish,
+    return_to: String,
+) -> Result<Begun, ServiceError> {
     let (fetch, insecure) = (&*portcullis.around().fetch, portcullis.around().limits.plain_http);
-    let providers = &portcullis.door().providers;
-    let metadata = providers.metadata(fetch, &connection, insecure, now).await.inspect_err(|error| {
-        note_trace(portcullis, &connection, "", None, error, json!({ "step": "begin" }));
-    })?;
     let mut moment = portcullis.moment();
-    let (state, nonce) = (
-        State::from_random(&thirty_two(&mut moment.random)),
-        Nonce::from_random(&thirty_two(&mut moment.random)),
-    );
-    let verifier = CodeVerifier::from_random(&thirty_two(&mut moment.random));
-    let browser = wish.browser.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random));
+    let (now, id) = (moment.now, setup.connection.id);
+    let providers = &portcullis.door().providers;
+    let metadata = providers.metadata(fetch, &setup.connection, insecure, now).await?;
+    // A provider that takes no proof of ours is told before anybody is sent there.
+    setup.method(&metadata)?;
+    let ties = Ties {
+        state: State::from_random(&thirty_two(&mut moment.random)),
+        nonce: Nonce::from_random(&thirty_two(&mut moment.random)),
+        verifier: CodeVerifier::from_random(&thirty_two(&mut moment.random)),
+    };
+    let mut bound = |value: Option<String>| {
+        value.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random))
+    };
+    let binding = match setup.view.settings.response_mode {
+        WantedMode::Query => Binding::Redirected(bound(wish.browser)),
+        WantedMode::FormPost => Binding::Crossing(bound(wish.crossing)),
+    };
     let sign_in_id = SignInId::fresh(now, &mut moment.random);
     let sealing = &portcullis.around().sealing;
-    let sealed = sealing.seal(&mut moment.random, &verifier_place(sign_in_id), verifier.expose().as_bytes());
+    let place = verifier_place(sign_in_id);
+    let sealed = sealing.seal(&mut moment.random, &place, ties.verifier.expose().as_bytes());
     let pending = SignIn {
         id: sign_in_id,
         connection: id,
-        state_hash: SecretHash::of(state.expose()).as_str().to_owned(),
-        browser_hash: SecretHash::of(&browser).as_str().to_owned(),
-        nonce: nonce.expose().to_owned(),
+        state_hash: SecretHash::of(ties.state.expose()).as_str().to_owned(),
+        browser_hash: SecretHash::of(binding.value()).as_str().to_owned(),
+        nonce: ties.nonce.expose().to_owned(),
         verifier_sealed: sealed.map_err(|e| sealed_wrongly(&e))?,
         return_to,
         linking: wish.linking,
@@ -85,25 +128,58 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
         expires_at: now.plus_s(GOOD_FOR_S),
     };
     keep(portcullis, pending).await?;
+    let location = location(portcullis, (setup, &metadata), &ties, wish.login_hint.as_deref()).await?;
+    Ok(Begun { location, binding })
+}
+
+/// Where the browser goes: with the request, or with the name of one that was pushed.
+async fn location(
+    portcullis: &Portcullis,
+    (setup, metadata): (&Setup, &ProviderMetadata),
+    ties: &Ties,
+    login_hint: Option<&str>,
+) -> Result<Url, ServiceError> {
+    let settings = &setup.view.settings;
     let mut scopes = vec!["email", "profile"];
     if metadata.scopes.iter().any(|s| s == "groups") {
         scopes.push("groups");
     }
     let request = AuthorizationRequest {
-        client_id: &connection.client_id,
-        redirect_uri: &redirect_uri(portcullis, id),
+        client_id: &setup.connection.client_id,
+        redirect_uri: &redirect_uri(portcullis, setup.connection.id),
         scopes: &scopes,
-        state: &state,
-        nonce: &nonce,
-        challenge: &verifier.challenge(),
-        login_hint: wish.login_hint.as_deref(),
-        prompt: None,
-        max_age_s: None,
+        state: &ties.state,
+        nonce: &ties.nonce,
+        challenge: &ties.verifier.challenge(),
+        login_hint: login_hint.filter(|_| settings.login_hint),
+        prompt: settings.prompt.map(|prompt| match prompt {
+            WantedPrompt::Login => Prompt::Login,
+            WantedPrompt::Consent => Prompt::Consent,
+            WantedPrompt::SelectAccount => Prompt::SelectAccount,
+        }),
+        max_age_s: settings.max_age_s,
+        acr_values: &settings.acr_values,
+        response_mode: match settings.response_mode {
+            WantedMode::Query => ResponseMode::Query,
+            WantedMode::FormPost => ResponseMode::FormPost,
+        },
     };
-    Ok(Begun { location: request.url(&metadata), browser })
+    if settings.response_mode == WantedMode::FormPost {
+        metadata.require_form_post().map_err(broken)?;
+    }
+    let is_pushed = settings.pushed_requests == WantedPushing::Always
+        || metadata.pushed_requests == PushedRequests::Required;
+    if !is_pushed {
+        return Ok(request.url(metadata));
+    }
+    let around = portcullis.around();
+    let proof = setup.proof(&around.sealing, metadata, &mut portcullis.moment())?;
+    let client = proof.client(&setup.connection.client_id);
+    relying_party::push(&*around.fetch, metadata, (&request, client)).await
 }
 
-/// Completes a sign-in: the checks in their order, then the person, then a session with a new secret.
+/// Completes a sign-in whose answer came by a redirect: the checks in their order, then the person, then a session with
+/// a new secret.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for an unknown connection, [`ServiceError::SignIn`] for the first check that fails.
@@ -114,63 +190,126 @@ pub async fn complete(
     visitor: Visitor,
 ) -> Result<Arrived, ServiceError> {
     admit_source(portcullis, visitor.source)?;
-    let connection = find_connection(portcullis, called, ConnectionKind::Oidc).await?;
+    let setup = Setup::load(portcullis, called).await?;
     let mut claimed = Claimed::default();
     let request = visitor.request;
-    let result = check(portcullis, &connection, query, visitor, &mut claimed).await;
-    record(portcullis, &connection, (claimed, request), &result, |arrived| Some(&arrived.session)).await?;
+    let result = completed(portcullis, &setup, query, visitor, &mut claimed).await;
+    record(portcullis, &setup.connection, (claimed, request), &result, |arrived| Some(&arrived.session))
+        .await?;
     result
 }
 
-async fn check(
+async fn completed(
     portcullis: &Portcullis,
-    connection: &Connection,
+    setup: &Setup,
     query: &str,
     visitor: Visitor,
     claimed: &mut Claimed,
 ) -> Result<Arrived, ServiceError> {
-    let callback = Callback::parse(query).map_err(broken)?;
+    let (told, pending) = proven(portcullis, setup, (query, visitor.browser.as_deref()), claimed).await?;
+    let session = admit(portcullis, (told.arrival, told.session), underway(&pending), visitor).await?;
+    Ok(Arrived { session, return_to: pending.return_to })
+}
+
+/// Takes an answer that came by a form: the checks in their order; who it proves is kept until their browser arrives.
+///
+/// # Errors
+/// As [`complete`].
+pub async fn answer(
+    portcullis: &Portcullis,
+    called: ConnectionId,
+    form: &str,
+    visitor: Visitor,
+) -> Result<Proven, ServiceError> {
+    admit_source(portcullis, visitor.source)?;
+    let setup = Setup::load(portcullis, called).await?;
+    let mut claimed = Claimed::default();
+    let request = visitor.request;
+    let result = wait(portcullis, &setup, form, visitor.browser, &mut claimed).await;
+    record(portcullis, &setup.connection, (claimed, request), &result, |_| None).await?;
+    result
+}
+
+async fn wait(
+    portcullis: &Portcullis,
+    setup: &Setup,
+    form: &str,
+    browser: Option<String>,
+    claimed: &mut Claimed,
+) -> Result<Proven, ServiceError> {
+    let (told, pending) = proven(portcullis, setup, (form, browser.as_deref()), claimed).await?;
+    let underway = underway(&pending);
+    let afterwards = (pending.return_to, underway);
+    let (waiting, proven) =
+        arriving::kept(&mut portcullis.moment(), (&setup.connection, told), afterwards, browser)?;
+    portcullis
+        .write(Priority::Ordinary, move |tx, moment| Ok(arrival::insert(tx, &waiting, moment.now)?))
+        .await?;
+    Ok(proven)
+}
+
+const fn underway(pending: &SignIn) -> Underway {
+    Underway { linking: pending.linking, begun_at: pending.created_at }
+}
+
+/// Whom an answer proves, and the sign-in that it belongs to.
+async fn proven(
+    portcullis: &Portcullis,
+    setup: &Setup,
+    (answer, browser): (&str, Option<&str>),
+    claimed: &mut Claimed,
+) -> Result<(Told, SignIn), ServiceError> {
+    let callback = Callback::parse(answer).map_err(broken)?;
     let state = callback.state().ok_or(SignInRefusal::State)?.to_owned();
-    let pending = take(portcullis, connection.id, &state, visitor.browser.as_deref()).await?;
-    let state = State::from_stored(&state);
-    let now = portcullis.now();
-    let (fetch, insecure) = (&*portcullis.around().fetch, portcullis.around().limits.plain_http);
+    let pending = take(portcullis, setup.connection.id, &state, browser).await?;
+    let Exchanged { claims, id_token } = exchanged(portcullis, setup, callback, (&state, &pending)).await?;
+    claimed.proven = true;
+    claimed.subject = Some(claims.sub().to_owned());
+    claimed.email = claims.email().map(|e| e.address);
+    let arrival = Arrival::read(&setup.connection, &claims).map_err(broken)?;
+    claimed.claims = arrival.shown();
+    let mut session = logout::ProviderSession::of(&claims);
+    if setup.view.settings.end_session {
+        let sealing = (&*portcullis.around().sealing, &mut portcullis.moment().random as &mut dyn Random);
+        session = session.with_hint(setup.connection.id, sealing, &id_token)?;
+    }
+    let session = ProviderSession::Oidc(session);
+    Ok((Told { shown: arrival.shown(), arrival, session }, pending))
+}
+
+/// Exchanges the code of an answer that belongs to that sign-in: claims that are proven to be the provider's.
+async fn exchanged(
+    portcullis: &Portcullis,
+    setup: &Setup,
+    callback: Callback,
+    (state, pending): (&str, &SignIn),
+) -> Result<Exchanged, ServiceError> {
+    let connection = &setup.connection;
+    let mut moment = portcullis.moment();
+    let around = portcullis.around();
     let providers = &portcullis.door().providers;
-    let metadata = providers.metadata(fetch, connection, insecure, now).await?;
+    let insecure = around.limits.plain_http;
+    let metadata = providers.metadata(&*around.fetch, connection, insecure, moment.now).await?;
     let id = connection.id.to_string();
     let expected = PendingSignIn {
-        state: &state,
+        state: &State::from_stored(state),
         connection: &id,
         called_connection: &id,
         issuer: &connection.issuer,
         iss_parameter: metadata.iss_parameter,
     };
     let code = callback.verify(&expected).map_err(broken)?;
-    let sealing = &portcullis.around().sealing;
-    let opened = |place: &str, sealed: &str| {
-        let bytes = sealing.open(place, sealed).map_err(|e| sealed_wrongly(&e))?;
-        let text = String::from_utf8(bytes.to_vec());
-        text.map_err(|_| ServiceError::Store(StoreError::Inconsistent("a sealed text is no UTF-8".into())))
-    };
-    let verifier = opened(&verifier_place(pending.id), &pending.verifier_sealed)?;
+    let verifier = opened(&around.sealing, &verifier_place(pending.id), &pending.verifier_sealed)?;
     let verifier = CodeVerifier::parse(&verifier).ok_or(SignInRefusal::State)?;
-    let secret = SecretString::from(opened(&secret_place(connection.id), &connection.client_secret_sealed)?);
+    let proof = setup.proof(&around.sealing, &metadata, &mut moment)?;
     let exchange = Exchange {
-        client_secret: &secret,
+        client: proof.client(&connection.client_id),
+        asked: &setup.view.settings,
         code: &code,
         verifier: &verifier,
         nonce: &Nonce::from_stored(&pending.nonce),
         redirect_uri: &redirect_uri(portcullis, connection.id),
-        now,
+        now: moment.now,
     };
-    let claims = providers.exchange(fetch, connection, &metadata, exchange).await?;
-    claimed.proven = true;
-    claimed.subject = Some(claims.sub().to_owned());
-    claimed.email = claims.email().map(|e| e.address);
-    let arrival = Arrival::read(connection, &claims).map_err(broken)?;
-    claimed.claims = arrival.shown();
-    let return_to = pending.return_to.clone();
-    let theirs = ProviderSession::Oidc(logout::ProviderSession::of(&claims));
-    let session = admit(portcullis, (arrival, theirs), pending.linking, visitor).await?;
-    Ok(Arrived { session, return_to })
+    providers.exchange(&*around.fetch, connection, &metadata, exchange).await
 }

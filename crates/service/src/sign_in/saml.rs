@@ -1,11 +1,9 @@
 //! Signing in by a provider of SAML: there by a request, back by a form that the browser posts from the provider's page.
 //!
 //! [`begin`] ties a sign-in to one browser and one connection. [`answer`] walks the checks of the `saml` crate, uses the
-//! provider's word up and keeps what it says. [`arrive`] lets the person in: the browser comes there from our own
-//! address, with all of its cookies, which it holds back from a form of somebody else's page.
+//! provider's word up and keeps what it says, for [`super::arriving`] to let the person in.
 
-use portcullis_domain::connection::{Connection, ConnectionKind};
-use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, SignInId};
+use portcullis_domain::id::{ConnectionId, MembershipId, SignInId};
 use portcullis_domain::saml::SignaturePolicy as Policy;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::{Timestamp, cause::Cause};
@@ -15,28 +13,26 @@ use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::request::{Authentication, AuthnRequest, NameIdPolicy, send};
 use portcullis_saml::response::{CbcEncryption, Expected, Identity, Rules, SignaturePolicy, verify};
 use portcullis_saml::subject::SubjectSource;
-use portcullis_store::arrival::{self, Waiting};
+use portcullis_store::arrival;
 use portcullis_store::db::Lock;
 use portcullis_store::replay;
 use portcullis_store::sign_in::SignIn;
 use portcullis_store::{Priority, Tx};
-use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::arriving::{self, Proven, Told};
 use super::{
-    Arrived, Claimed, GOOD_FOR_S, ProviderSession, Visitor, Wish, admit, admit_source, find_connection,
-    fresh_browser, is_browser, keep, record, return_path, take,
+    Claimed, GOOD_FOR_S, ProviderSession, Underway, Visitor, Wish, admit_source, fresh_browser, is_browser,
+    keep, record, return_path, take,
 };
-use crate::claims::{Arrival, Said};
+use crate::claims::Arrival;
 use crate::refusal::SignInRefusal;
 use crate::saml::assertion;
-use crate::saml::logout::{self, handle};
+use crate::saml::logout;
 use crate::saml::metadata::{Refreshed, refresh};
 use crate::saml::{Setup, binding, broken, inconsistent, message_id};
+use crate::sign_out::handle;
 use crate::{Moment, Portcullis, ServiceError};
-
-/// Seconds within which a browser comes from the provider's form to us: it is redirected.
-const ARRIVES_WITHIN_S: i64 = 120;
 
 /// A sign-in that was begun.
 #[derive(Debug, Clone)]
@@ -49,27 +45,6 @@ pub struct Begun {
     pub browser: String,
 }
 
-/// Somebody whom a provider has proven, and who is not let in yet.
-#[derive(Debug, Clone)]
-pub struct Proven {
-    /// What the browser comes back with.
-    pub ticket: String,
-    /// The value that binds the browser, for its cookie.
-    pub browser: String,
-}
-
-/// What is kept of a proven person until their browser arrives.
-#[derive(Serialize, Deserialize)]
-struct Kept {
-    issuer: String,
-    client_id: String,
-    directory: Option<DirectoryId>,
-    said: Said,
-    session: logout::ProviderSession,
-    /// What a trace shows.
-    shown: serde_json::Value,
-}
-
 /// Begins a sign-in: the browser goes to the provider, and only this browser can come back from there.
 ///
 /// # Errors
@@ -80,7 +55,8 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
     let setup = Setup::load(portcullis, id).await?;
     let mut moment = portcullis.moment();
     let (request, state) = (message_id(&mut moment), handle(&mut moment.random));
-    let browser = wish.browser.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random));
+    let browser =
+        wish.crossing.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random));
     let pending = SignIn {
         id: SignInId::fresh(moment.now, &mut moment.random),
         connection: id,
@@ -142,6 +118,8 @@ struct Asked {
     request: Option<String>,
     return_to: String,
     linking: Option<MembershipId>,
+    /// When it began; `None` if nobody began it here.
+    begun_at: Option<Timestamp>,
 }
 
 async fn check(
@@ -189,12 +167,13 @@ async fn asked(
     // What has the form of a state of ours is one, or was.
     if let Some(state) = state.filter(|s| is_browser(s)) {
         let pending = take(portcullis, setup.connection.id, state, browser).await?;
+        let begun_at = Some(pending.created_at);
         let (return_to, linking) = (pending.return_to, pending.linking);
-        return Ok(Asked { request: Some(pending.nonce), return_to, linking });
+        return Ok(Asked { request: Some(pending.nonce), return_to, linking, begun_at });
     }
     // From the provider's own page: a path of ours at most, never an address.
     let return_to = state.and_then(|s| return_path(Some(s)).ok()).unwrap_or_else(|| "/".to_owned());
-    Ok(Asked { request: None, return_to, linking: None })
+    Ok(Asked { request: None, return_to, linking: None, begun_at: None })
 }
 
 /// Verifies an answer. If no trusted key signed it, the provider's metadata is read once more.
@@ -268,26 +247,14 @@ async fn wait(
     (arrival, identity, shown): (Arrival, Identity, serde_json::Value),
     (asked, browser): (Asked, Option<String>),
 ) -> Result<Proven, ServiceError> {
-    let mut moment = portcullis.moment();
-    let ticket = handle(&mut moment.random);
-    let browser = browser.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random));
-    let kept = Kept {
-        issuer: setup.connection.issuer.clone(),
-        client_id: setup.connection.client_id.clone(),
-        directory: setup.connection.directory,
-        said: arrival.said(),
-        session: logout::ProviderSession::of(&identity),
-        shown,
-    };
-    let waiting = Waiting {
-        ticket_hash: SecretHash::of(&ticket).as_str().to_owned(),
-        connection: setup.connection.id,
-        browser_hash: SecretHash::of(&browser).as_str().to_owned(),
-        content: serde_json::to_string(&kept).map_err(|e| inconsistent(&e.to_string()))?,
-        return_to: asked.return_to,
-        linking: asked.linking,
-        expires_at: moment.now.plus_s(ARRIVES_WITHIN_S),
-    };
+    let session = ProviderSession::Saml(logout::ProviderSession::of(&identity));
+    let told = Told { arrival, session, shown };
+    // What nobody began here is as old as the authentication that it speaks of.
+    let authenticated_at = Timestamp::from_seconds(identity.authn_at_s());
+    let begun_at = asked.begun_at.unwrap_or_else(|| authenticated_at.min(portcullis.now()));
+    let afterwards = (asked.return_to, Underway { linking: asked.linking, begun_at });
+    let (waiting, proven) =
+        arriving::kept(&mut portcullis.moment(), (&setup.connection, told), afterwards, browser)?;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             tx.lock(Lock::Rules(setup.connection.organization))?;
@@ -298,7 +265,7 @@ async fn wait(
             Ok(arrival::insert(tx, &waiting, moment.now)?)
         })
         .await?;
-    Ok(Proven { ticket, browser })
+    Ok(proven)
 }
 
 /// Uses up the ids of both, response and assertion.
@@ -316,59 +283,4 @@ fn use_up(
         }
     }
     Ok(())
-}
-
-/// Lets in whom a provider has proven, when their browser arrives with its ticket.
-///
-/// # Errors
-/// [`ServiceError::NotFound`] for an unknown connection, [`ServiceError::SignIn`] if they are not let in.
-pub async fn arrive(
-    portcullis: &Portcullis,
-    called: ConnectionId,
-    ticket: &str,
-    visitor: Visitor,
-) -> Result<Arrived, ServiceError> {
-    admit_source(portcullis, visitor.source)?;
-    let connection = find_connection(portcullis, called, ConnectionKind::Saml).await?;
-    let request = visitor.request;
-    let mut claimed = Claimed::default();
-    let result = arrived(portcullis, &connection, ticket, visitor, &mut claimed).await;
-    record(portcullis, &connection, (claimed, request), &result, |arrived| Some(&arrived.session)).await?;
-    result
-}
-
-async fn arrived(
-    portcullis: &Portcullis,
-    connection: &Connection,
-    ticket: &str,
-    visitor: Visitor,
-    claimed: &mut Claimed,
-) -> Result<Arrived, ServiceError> {
-    let (hash, id) = (SecretHash::of(ticket).as_str().to_owned(), connection.id);
-    let taken = portcullis.write(Priority::Ordinary, move |tx, _| Ok(arrival::take(tx, id, &hash)?)).await?;
-    let taken = taken.ok_or(SignInRefusal::State)?;
-    let bound = SecretHash::from_stored(taken.browser_hash.clone());
-    if !visitor.browser.as_deref().is_some_and(|b| bound.matches(&SecretHash::of(b))) {
-        return Err(SignInRefusal::State.into());
-    }
-    if portcullis.now() >= taken.expires_at {
-        return Err(SignInRefusal::TooLate.into());
-    }
-    let kept: Kept =
-        serde_json::from_str(&taken.content).map_err(|e| inconsistent(&format!("an arrival: {e}")))?;
-    // As it was when the provider was believed: what changed since is found before anybody is let in.
-    let believed = Connection {
-        issuer: kept.issuer,
-        client_id: kept.client_id,
-        directory: kept.directory,
-        ..connection.clone()
-    };
-    let arrival = Arrival::of_said(believed, kept.said);
-    claimed.proven = true;
-    claimed.subject = Some(arrival.subject.clone());
-    claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
-    claimed.claims = kept.shown;
-    let session =
-        admit(portcullis, (arrival, ProviderSession::Saml(kept.session)), taken.linking, visitor).await?;
-    Ok(Arrived { session, return_to: taken.return_to })
 }

@@ -77,6 +77,7 @@ fn a_connection(bench: &Bench, organization: OrganizationId) -> Source {
                 issuer: "https://idp.example".into(),
                 client_id: "client".into(),
                 client_secret: Some("a secret".to_owned().into()),
+                wish: Box::default(),
             },
             directory: None,
             newcomers: Newcomers::Admitted,

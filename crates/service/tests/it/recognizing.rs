@@ -97,6 +97,7 @@ fn arrive_with(
             arrival: &arrival,
             session: &ProviderSession::Oidc(logout::ProviderSession::named(&arrival.subject, None)),
             linking: browser.linking,
+            begun_at: moment.now,
             presented: &browser.held,
             limits: Limits::default(),
             request: RequestId::fresh(moment.now, &mut moment.random),

@@ -46,7 +46,8 @@ async fn one_source_begins_so_many_sign_ins_a_minute_and_no_more() {
     let nowhere = ConnectionId::fresh(moment.now, &mut moment.random);
     let begin = async |last: u8| {
         let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, last));
-        let wish = Wish { return_to: None, login_hint: None, linking: None, browser: None, source };
+        let wish =
+            Wish { return_to: None, login_hint: None, linking: None, browser: None, crossing: None, source };
         oidc::begin(bench.portcullis(), nowhere, wish).await.unwrap_err()
     };
     for number in 0..MAX_BEGUN {

@@ -1,8 +1,9 @@
 //! What follows sign-ins around whichever protocol: used messages; and whom an OpenID provider means by a session.
 
 use portcullis_domain::id::{ConnectionId, TokenId};
+use portcullis_store::ending::Over;
 use portcullis_store::oidc_session::{MAX_NAMED, Named, OidcSession};
-use portcullis_store::{oidc_session, replay};
+use portcullis_store::{ending, oidc_session, replay};
 
 use crate::database::{NOW, Seeded, on_each};
 use crate::fixture::{fresh, later};
@@ -33,6 +34,7 @@ fn sessions_are_found_by_what_their_connections_provider_calls_the_person_or_the
             connection,
             subject_hash: subject.to_owned(),
             session_hash: session.to_owned(),
+            hint_sealed: Some("sealed".to_owned()),
             expires_at: until,
         };
         let (first, second) =
@@ -45,7 +47,8 @@ fn sessions_are_found_by_what_their_connections_provider_calls_the_person_or_the
         let mut both = vec![first.clone(), second.clone()];
         both.sort_by_key(|s| s.token.to_string());
         assert_eq!(of(Named::Subject("ada")), both);
-        assert_eq!(of(Named::Session("s-2")), vec![second]);
+        assert_eq!(of(Named::Session("s-2")), vec![second.clone()]);
+        assert_eq!(database.read(move |tx| oidc_session::find(tx, second.token)), Some(second));
         assert_eq!(of(Named::Subject("s-2")), vec![], "a session's name is no person's");
         assert_eq!(of(Named::SubjectAndSession("ada", "s-1")), vec![first.clone()]);
         assert_eq!(of(Named::SubjectAndSession("bob", "s-1")).len(), 1, "it may be the one: nobody told");
@@ -68,6 +71,7 @@ fn a_persons_one_session_is_found_behind_however_many_others_they_have() {
             connection: mine,
             subject_hash: "ada".to_owned(),
             session_hash: session.to_owned(),
+            hint_sealed: Some("sealed".to_owned()),
             expires_at: later(600),
         };
         let others: Vec<_> = (0..=MAX_NAMED).map(|n| session(&format!("other-{n}"))).collect();
@@ -77,5 +81,44 @@ fn a_persons_one_session_is_found_behind_however_many_others_they_have() {
         database.note(move |tx| all.iter().try_for_each(|one| oidc_session::insert(tx, one, NOW))).unwrap();
         let found = database.read(move |tx| oidc_session::of(tx, mine, Named::SubjectAndSession("ada", "s")));
         assert_eq!(found, vec![meant]);
+    });
+}
+
+#[test]
+fn what_a_provider_said_is_over_holds_back_what_began_before_until_it_is_forgotten() {
+    on_each(|database| {
+        let [mine, other] = [fresh!(ConnectionId), fresh!(ConnectionId)];
+        let over = |subject_hash, session_hash| Over { subject_hash, session_hash };
+        let note = |said: Over<'static>, at, until| {
+            database.note(move |tx| ending::note(tx, mine, said, (at, until))).unwrap();
+        };
+        let is_over = |connection, session: Over<'static>, since| {
+            database.read(move |tx| ending::is_over(tx, connection, session, since))
+        };
+        note(over("ada", "s-1"), later(5), later(60));
+        note(over("bob", ""), later(5), later(60));
+        note(over("", "s-9"), later(5), later(60));
+        for (session, expected) in [
+            (over("ada", "s-1"), true),
+            (over("ada", "s-2"), false),
+            (over("ada", ""), true),
+            (over("bob", "s-1"), true),
+            (over("bob", ""), true),
+            (over("eve", "s-1"), false),
+            (over("eve", "s-9"), true),
+            (over("eve", ""), false),
+        ] {
+            assert_eq!(is_over(mine, session, later(4)), expected, "{session:?}");
+            assert!(!is_over(mine, session, later(5)), "begun afterwards: {session:?}");
+            assert!(!is_over(other, session, later(4)), "another connection: {session:?}");
+        }
+        note(over("ada", "s-1"), later(9), later(70));
+        note(over("ada", "s-1"), later(7), later(65));
+        assert!(
+            is_over(mine, over("ada", "s-1"), later(8)),
+            "the last word counts, in whatever order they are kept"
+        );
+        note(over("eve", "s-7"), later(61), later(90));
+        assert!(!is_over(mine, over("bob", ""), later(4)), "swept away");
     });
 }

@@ -8,7 +8,7 @@ use portcullis_domain::saml::{
 use portcullis_store::arrival::Waiting;
 use portcullis_store::saml_refresh::SamlRefresh;
 use portcullis_store::saml_session::{MAX_OF_NAME, SamlSession};
-use portcullis_store::{arrival, saml, saml_refresh, saml_session};
+use portcullis_store::{arrival, farewell, saml, saml_refresh, saml_session};
 
 use crate::database::{NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later};
@@ -74,10 +74,10 @@ fn an_answer_to_a_request_of_ours_is_taken_once_and_in_time() {
         let [mine, other] = [fresh!(ConnectionId), fresh!(ConnectionId)];
         for state in ["first", "second"] {
             let asked = (state, "_request");
-            database.note(move |tx| saml_session::ask(tx, mine, asked, (NOW, later(60)))).unwrap();
+            database.note(move |tx| farewell::ask(tx, mine, asked, (NOW, later(60)))).unwrap();
         }
         let take = |connection, state, at| {
-            database.note(move |tx| saml_session::take_asked(tx, connection, state, at)).unwrap()
+            database.note(move |tx| farewell::take(tx, connection, state, at)).unwrap()
         };
         assert_eq!(take(other, "first", NOW), None);
         assert_eq!(take(mine, "first", later(59)), Some("_request".to_owned()));

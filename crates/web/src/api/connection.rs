@@ -5,11 +5,15 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::connection::{ClaimRules, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
+use portcullis_domain::oidc::OidcSettings;
 use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrite};
 use portcullis_domain::saml::SamlSettings;
 use portcullis_domain::text::Slug;
 use portcullis_service::connection::{self, ConnectionView, Newcomers, Protocol, Wanted};
 use portcullis_service::directory::Governed;
+use portcullis_service::oidc::OidcView;
+use portcullis_service::oidc::key::NewClientKey;
+use portcullis_service::oidc::wish::OidcWish;
 use portcullis_service::saml::Addresses;
 use portcullis_service::saml::key::NewKey;
 use portcullis_service::saml::metadata::{self, Read};
@@ -21,7 +25,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
 use super::id;
-use super::oidc::{GuestsAre, Oidc, OidcWish, rules_over};
+use super::oidc::{GuestsAre, Oidc, OidcSettingsWish, rules_over};
 use super::saml::{self, Saml, SettingsWish};
 use crate::App;
 use crate::body::{At, Body, Page, PageQuery, Params, present};
@@ -73,7 +77,7 @@ pub struct Connection {
     metadata_url: Option<String>,
     /// What becomes of people whom the provider knows as guests.
     guests: GuestsAre,
-    /// OIDC: what is set, and what should be looked after.
+    /// OIDC: what is set, our keys, and what should be looked after.
     oidc: Option<Oidc>,
     /// SAML: the provider, what is set, and what should be looked after.
     saml: Option<Saml>,
@@ -90,7 +94,7 @@ impl Connection {
         let at = (!is_oidc).then(|| Addresses::of(portcullis.around(), c.id));
         Self {
             guests: c.claim_rules.guests.into(),
-            oidc: is_oidc.then(|| Oidc::of(&c)),
+            oidc: view.oidc.map(|oidc| Oidc::of(portcullis, &c, oidc)),
             kind: c.kind.as_str(),
             name: c.name,
             issuer: c.issuer,
@@ -130,14 +134,14 @@ pub struct NewConnection {
     issuer: Option<String>,
     /// OIDC: our client id there.
     client_id: Option<String>,
-    /// OIDC: our client secret there. Kept sealed and never shown.
+    /// OIDC: our client secret there, unless a key of ours takes its place. Kept sealed and never shown.
     client_secret: Option<String>,
+    /// OIDC: what is not as usual.
+    oidc: Option<OidcSettingsWish>,
     /// SAML: where the provider's metadata is. It is read daily.
     metadata_url: Option<String>,
     /// SAML: the provider's metadata itself, where it has no address.
     metadata_xml: Option<String>,
-    /// OIDC: what is not as usual.
-    oidc: Option<OidcWish>,
     /// SAML: what is not as usual.
     saml: Option<SettingsWish>,
     /// What becomes of people whom the provider knows as guests (Entra ID tells it): `refuse` as usual.
@@ -172,12 +176,12 @@ pub struct ConnectionPatch {
     client_id: Option<String>,
     /// Our client secret there: providers let secrets run out.
     client_secret: Option<String>,
+    /// OIDC: what changes of the settings.
+    oidc: Option<OidcSettingsWish>,
     /// SAML: where the provider's metadata is from now on.
     metadata_url: Option<String>,
     /// SAML: the provider's metadata from now on.
     metadata_xml: Option<String>,
-    /// OIDC: what changes of the settings.
-    oidc: Option<OidcWish>,
     /// SAML: what changes of the settings.
     saml: Option<SettingsWish>,
     /// What becomes of people whom the provider knows as guests.
@@ -314,12 +318,41 @@ impl OfKinds<'_> {
     }
 }
 
+/// What leaves the process, or takes a while, done before anything is locked.
+#[derive(Clone, Default)]
+struct Beforehand {
+    /// SAML: the provider's metadata.
+    read: Option<Read>,
+    /// SAML: our key of a new connection.
+    saml_key: Option<NewKey>,
+    /// OIDC: our key of a connection that needs one.
+    client_key: Option<NewClientKey>,
+}
+
 impl NewConnection {
     fn kind(&self) -> Result<ConnectionKind, ServiceError> {
         let found = ConnectionKind::ALL.iter().find(|kind| kind.as_str() == self.kind);
         let kind = *found.ok_or_else(|| ServiceError::invalid("kind", "is `oidc` or `saml`"))?;
         self.of_kinds().check(kind)?;
         Ok(kind)
+    }
+
+    /// What is to be had before anything is locked.
+    async fn beforehand(&self, portcullis: &Portcullis) -> Result<Beforehand, ServiceError> {
+        match self.kind()? {
+            ConnectionKind::Saml => {
+                let wished = (self.saml.as_ref(), SamlSettings::default());
+                let read = self.of_kinds().read(portcullis, wished).await?;
+                let key = NewKey::generate(portcullis).await?;
+                Ok(Beforehand { read, saml_key: Some(key), client_key: None })
+            }
+            ConnectionKind::Oidc if self.oidc_settings().is_by_key() => {
+                let issuer = required("issuer", self.issuer.as_ref())?;
+                let key = NewClientKey::generate(portcullis, &issuer).await?;
+                Ok(Beforehand { client_key: Some(key), ..Beforehand::default() })
+            }
+            ConnectionKind::Oidc => Ok(Beforehand::default()),
+        }
     }
 
     fn of_kinds(&self) -> OfKinds<'_> {
@@ -337,22 +370,27 @@ impl NewConnection {
         }
     }
 
-    fn protocol(&self, read: Option<Read>) -> Result<Protocol, ServiceError> {
+    fn oidc_settings(&self) -> OidcSettings {
+        self.oidc.clone().unwrap_or_default().over(OidcSettings::default())
+    }
+
+    fn protocol(&self, own: &Beforehand) -> Result<Protocol, ServiceError> {
         if self.kind()? == ConnectionKind::Saml {
             let settings = self.saml.clone().unwrap_or_default().over(SamlSettings::default());
-            return Ok(Protocol::Saml(Box::new(SamlWish { read, settings })));
+            return Ok(Protocol::Saml(Box::new(SamlWish { read: own.read.clone(), settings })));
         }
         Ok(Protocol::Oidc {
             issuer: required("issuer", self.issuer.as_ref())?,
             client_id: required("client_id", self.client_id.as_ref())?,
-            client_secret: Some(SecretString::from(required("client_secret", self.client_secret.as_ref())?)),
+            client_secret: self.client_secret.clone().map(SecretString::from),
+            wish: Box::new(OidcWish { settings: self.oidc_settings(), key: own.client_key.clone() }),
         })
     }
 
-    fn wanted(&self, read: Option<Read>) -> Result<Wanted, ServiceError> {
+    fn wanted(&self, own: &Beforehand) -> Result<Wanted, ServiceError> {
         Ok(Wanted {
             name: self.name.clone(),
-            protocol: self.protocol(read)?,
+            protocol: self.protocol(own)?,
             directory: directory(self.directory.as_deref())?,
             newcomers: newcomers(self.jit),
             default_role: self.default_role.clone(),
@@ -380,7 +418,15 @@ impl ConnectionPatch {
         }
     }
 
-    fn protocol(&self, before: &ConnectionView, read: Option<Read>) -> Protocol {
+    fn oidc_settings(&self, before: &ConnectionView) -> OidcSettings {
+        let now = before.oidc.as_ref().map(|view| view.settings.clone()).unwrap_or_default();
+        match &self.oidc {
+            Some(wish) => wish.over(now),
+            None => now,
+        }
+    }
+
+    fn protocol(&self, before: &ConnectionView, own: &Beforehand) -> Protocol {
         let c = &before.connection;
         match &before.saml {
             Some(view) => {
@@ -389,27 +435,49 @@ impl ConnectionPatch {
                     Some(wish) => wish.over(now),
                     None => now,
                 };
-                Protocol::Saml(Box::new(SamlWish { read, settings }))
+                Protocol::Saml(Box::new(SamlWish { read: own.read.clone(), settings }))
             }
             None => Protocol::Oidc {
                 issuer: self.issuer.clone().unwrap_or_else(|| c.issuer.clone()),
                 client_id: self.client_id.clone().unwrap_or_else(|| c.client_id.clone()),
                 client_secret: self.client_secret.clone().map(SecretString::from),
+                wish: Box::new(OidcWish {
+                    settings: self.oidc_settings(before),
+                    key: own.client_key.clone(),
+                }),
             },
         }
+    }
+
+    /// What is to be had before anything is locked: metadata that the body names, and a key if one is needed.
+    async fn beforehand(
+        &self,
+        portcullis: &Portcullis,
+        before: &ConnectionView,
+    ) -> Result<Beforehand, ServiceError> {
+        let settings = before.saml.as_ref().map(|view| view.source.settings.clone()).unwrap_or_default();
+        let read = self.of_kinds().read(portcullis, (self.saml.as_ref(), settings)).await?;
+        let has_key = before.oidc.as_ref().is_some_and(OidcView::has_signing_key);
+        let client_key = if self.oidc_settings(before).is_by_key() && !has_key {
+            let issuer = self.issuer.as_ref().unwrap_or(&before.connection.issuer);
+            Some(NewClientKey::generate(portcullis, issuer).await?)
+        } else {
+            None
+        };
+        Ok(Beforehand { read, saml_key: None, client_key })
     }
 
     fn over(
         &self,
         before: &ConnectionView,
         directory: Option<Option<DirectoryId>>,
-        read: Option<Read>,
+        own: &Beforehand,
     ) -> Result<Wanted, ServiceError> {
         let c = &before.connection;
         self.of_kinds().check(c.kind)?;
         Ok(Wanted {
             name: self.name.clone().unwrap_or_else(|| c.name.clone()),
-            protocol: self.protocol(before, read),
+            protocol: self.protocol(before, own),
             directory: directory.unwrap_or(c.directory),
             newcomers: self.jit.map_or_else(|| newcomers(c.jit_at.is_some()), newcomers),
             default_role: self.default_role.clone().unwrap_or_else(|| before.default_role.clone()),
@@ -429,18 +497,10 @@ async fn create(
 ) -> Result<Created, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
     let (portcullis, wish) = (app.portcullis().clone(), body.value);
-    // What leaves the process, or takes a while, is done before anything is locked.
-    let (read, own) = match wish.kind()? {
-        ConnectionKind::Oidc => (None, None),
-        ConnectionKind::Saml => {
-            let read =
-                wish.of_kinds().read(&portcullis, (wish.saml.as_ref(), SamlSettings::default())).await?;
-            (read, Some(NewKey::generate(&portcullis).await?))
-        }
-    };
+    let own = wish.beforehand(&portcullis).await?;
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        let wanted = wish.wanted(read.clone())?;
-        let wished = (portcullis.around(), &wanted, own.as_ref());
+        let wanted = wish.wanted(&own)?;
+        let wished = (portcullis.around(), &wanted, own.saml_key.as_ref());
         let made = connection::create(tx, moment, org, &caller, wished, cause)?;
         Ok(Connection::of(&portcullis, made))
     })
@@ -493,12 +553,11 @@ async fn change(
     // Nothing is fetched for what is not there, or of another kind.
     let found = portcullis.read(move |tx, _| connection::find(tx, at.0, at.1)).await?;
     patch.of_kinds().check(found.connection.kind)?;
-    let before = found.saml.map(|view| view.source.settings).unwrap_or_default();
-    let read = patch.of_kinds().read(&portcullis, (patch.saml.as_ref(), before)).await?;
+    let own = patch.beforehand(&portcullis, &found).await?;
     let changed = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
-            let over = |before: &ConnectionView| patch.over(before, governing, read.clone());
+            let over = |before: &ConnectionView| patch.over(before, governing, &own);
             connection::update(tx, moment, at, &caller, (portcullis.around(), over), cause)
         })
         .await?;

@@ -56,6 +56,7 @@ pub fn operations() -> Vec<Operation> {
         me::operations(),
         member_key::operations(),
         membership::operations(),
+        oidc::operations(),
         organization::operations(),
         receipt::operations(),
         review::operations(),

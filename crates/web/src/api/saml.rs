@@ -387,18 +387,13 @@ async fn view_of(portcullis: &Portcullis, scope: &Scope, text: &str) -> Result<S
     Ok(found.saml.ok_or_else(other)?)
 }
 
-/// A list that is never long enough for a second page.
-fn whole<T>(items: Vec<T>) -> Json<Page<T>> {
-    Json(Page { items, next: None, rules_pending: false })
-}
-
 async fn certificates(
     State(app): State<App>,
     scope: Scope,
     Path((_, text)): Path<(String, String)>,
 ) -> Result<Json<Page<Certificate>>, Problem> {
     let view = view_of(app.portcullis(), &scope, &text).await?;
-    Ok(whole(view.certificates.into_iter().map(Certificate::of).collect()))
+    Ok(Json(Page::whole(view.certificates.into_iter().map(Certificate::of).collect())))
 }
 
 async fn decide(
@@ -440,7 +435,7 @@ async fn keys(
     Path((_, text)): Path<(String, String)>,
 ) -> Result<Json<Page<Key>>, Problem> {
     let view = view_of(app.portcullis(), &scope, &text).await?;
-    Ok(whole(view.keys.into_iter().map(Key::of).collect()))
+    Ok(Json(Page::whole(view.keys.into_iter().map(Key::of).collect())))
 }
 
 async fn add(

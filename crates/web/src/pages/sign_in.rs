@@ -10,9 +10,9 @@ use maud::{Markup, html};
 use portcullis_domain::connection::Connection;
 use portcullis_domain::text::{Slug, email_key};
 use portcullis_service::local::{self, Choice, SignedIn};
-use portcullis_service::saml::logout;
 use portcullis_service::session::{Opened, SignOut};
 use portcullis_service::sign_in::return_path;
+use portcullis_service::sign_out::{Onward, sign_out as end};
 use portcullis_service::{ServiceError, connection};
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -234,12 +234,13 @@ pub async fn sign_out(State(app): State<App>, form: OwnForm<Leaving>) -> Respons
         Some(Ok(id)) => SignOut::One(id),
         Some(Err(_)) => return failure::of(&ServiceError::NotFound("session"), request),
     };
-    match logout::sign_out(app.portcullis(), visitor.presented, which, request).await {
+    match end(app.portcullis(), visitor.presented, which, request).await {
         Ok(out) => {
             let cookies = [cookie::set_sessions(&app, &out.kept)];
             match out.onward {
                 // Ours has ended; the provider's ends when the browser comes by there.
-                Some(message) => sent(message, "Sign out at your identity provider", cookies),
+                Some(Onward::Saml(message)) => sent(message, "Sign out at your identity provider", cookies),
+                Some(Onward::Oidc(url)) => onward(url.as_str(), cookies),
                 None => onward(if out.kept.is_empty() { "/login" } else { "/" }, cookies),
             }
         }

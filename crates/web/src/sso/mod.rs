@@ -7,14 +7,22 @@ pub mod saml;
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
-use axum::http::header;
+use axum::http::{StatusCode, header};
+use axum::response::Response;
+use maud::html;
+use portcullis_domain::connection::ConnectionKind;
 use portcullis_domain::id::{ConnectionId, MembershipId};
 use portcullis_service::refusal::SignInRefusal;
+use portcullis_service::sign_in::Visitor;
+use portcullis_service::sign_in::arriving::{self as arrivals, Proven};
 use portcullis_service::{ServiceError, session};
 use portcullis_store::connection;
 use serde::Deserialize;
 
-use crate::App;
+use crate::pages::form::Guest;
+use crate::pages::sign_in::arrived;
+use crate::pages::{Forms, failure, onward, page};
+use crate::{App, cookie};
 
 /// The longest hint of who signs in, in bytes: an address.
 const MAX_HINT: usize = 254;
@@ -62,6 +70,50 @@ async fn form_of(request: Request, max_bytes: usize) -> Result<Bytes, &'static s
         return Err("This address takes forms only.");
     }
     axum::body::to_bytes(body, max_bytes).await.map_err(|_| "The form is too large.")
+}
+
+/// The page of somebody who signed out.
+fn signed_out(words: &str) -> Response {
+    let body = html! {
+        p { (words) }
+        p { a href="/login" { "Sign in again" } }
+    };
+    page(StatusCode::OK, "You are signed out", Forms::Here, &body)
+}
+
+/// What a proven person's browser comes with.
+#[derive(Deserialize)]
+struct Ticket {
+    ticket: String,
+}
+
+/// The visitor of an address that a provider's page posts to: bound by the cookie that crosses sites.
+fn crossing(guest: &Guest) -> Visitor {
+    Visitor { browser: guest.crossing.clone(), ..guest.visitor.clone() }
+}
+
+/// Sends the browser of somebody who is proven on to where they are let in.
+fn arriving(app: &App, (connection, kind): (&str, ConnectionKind), proven: &Proven) -> Response {
+    let next = format!("/sso/{}/{connection}/arrive?ticket={}", kind.as_str(), proven.ticket);
+    onward(&next, [cookie::set_crossing(app, &proven.browser)])
+}
+
+/// Lets in whom a provider has proven by a form.
+async fn arrive(
+    app: &App,
+    guest: Guest,
+    (connection, kind): (&str, ConnectionKind),
+    came: &Ticket,
+) -> Response {
+    let visitor = crossing(&guest);
+    let done = async {
+        let named = (id(connection)?, kind);
+        arrivals::arrive(app.portcullis(), named, &came.ticket, visitor).await
+    };
+    match done.await {
+        Ok(done) => arrived(app, &done.session, &done.return_to),
+        Err(error) => failure::of(&error, guest.visitor.request),
+    }
 }
 
 /// The routes of an organization's own address and of every protocol.

@@ -5,13 +5,16 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
+use portcullis_domain::connection::ConnectionKind;
+use portcullis_oidc::callback::MAX_CALLBACK_BYTES;
 use portcullis_service::ServiceError;
-use portcullis_service::oidc::logout;
-use portcullis_service::sign_in::{Wish, oidc};
+use portcullis_service::oidc::{logout, own_keys};
+use portcullis_service::sign_in::{Binding, Visitor, Wish, oidc};
+use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::{Begin, MAX_HINT, Nothing, form_of, id, linking};
+use super::{Begin, MAX_HINT, Nothing, Ticket, arriving, crossing, form_of, id, linking};
 use crate::error::{outside, status};
 use crate::pages::form::{Guest, OwnForm};
 use crate::pages::sign_in::arrived;
@@ -21,19 +24,30 @@ use crate::{App, cookie};
 /// The longest form of a provider that says that a session is over, in bytes: its token has a dozen short claims.
 const MAX_LOGOUT_BYTES: usize = 64 * 1024;
 
+/// What our key set is (RFC 7517 §8.5.2).
+const KEYS_TYPE: HeaderValue = HeaderValue::from_static("application/jwk-set+json");
+/// For how long a provider may keep it: a new key is published before it signs, and waits longer than this.
+const KEYS_AGE: HeaderValue = HeaderValue::from_static("public, max-age=300");
+
 /// The routes.
 pub fn routes() -> Router<App> {
     Router::new()
         .route("/sso/oidc/{connection}/login", get(login))
-        .route("/sso/oidc/{connection}/callback", get(callback))
+        .route("/sso/oidc/{connection}/callback", get(callback).post(answer))
+        .route("/sso/oidc/{connection}/arrive", get(arrive))
+        .route("/sso/oidc/{connection}/jwks", get(jwks))
         .route("/sso/oidc/{connection}/link", post(link))
+        .route("/sso/oidc/{connection}/signed-out", get(signed_out))
         .route("/sso/oidc/{connection}/backchannel-logout", post(backchannel_logout))
 }
 
-async fn leave(app: &App, guest: &Guest, connection: &str, wish: Wish) -> Result<Response, ServiceError> {
+async fn leave(app: &App, connection: &str, wish: Wish) -> Result<Response, ServiceError> {
     let begun = oidc::begin(app.portcullis(), id(connection)?, wish).await?;
-    debug_assert_eq!(begun.browser, guest.browser, "a guest always has a binding value");
-    Ok(onward(begun.location.as_str(), [cookie::set_browser(app, &begun.browser)]))
+    let bound = match &begun.binding {
+        Binding::Redirected(value) => cookie::set_browser(app, value),
+        Binding::Crossing(value) => cookie::set_crossing(app, value),
+    };
+    Ok(onward(begun.location.as_str(), [bound]))
 }
 
 async fn login(
@@ -47,9 +61,10 @@ async fn login(
         login_hint: begin.login_hint.filter(|h| h.len() <= MAX_HINT),
         linking: None,
         browser: Some(guest.browser.clone()),
+        crossing: guest.crossing.clone(),
         source: guest.visitor.source,
     };
-    let left = leave(&app, &guest, &connection, wish).await;
+    let left = leave(&app, &connection, wish).await;
     left.unwrap_or_else(|error| failure::of(&error, guest.visitor.request))
 }
 
@@ -70,6 +85,48 @@ async fn callback(
     }
 }
 
+/// An answer that the provider's page posts.
+async fn answer(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    request: Request,
+) -> Response {
+    let named = guest.visitor.request;
+    let refused = |message| failure::plain(StatusCode::BAD_REQUEST, "invalid_request", message, named);
+    let form = match form_of(request, MAX_CALLBACK_BYTES).await {
+        Ok(body) => body,
+        Err(message) => return refused(message),
+    };
+    let Ok(form) = std::str::from_utf8(&form) else { return refused("The form is not UTF-8.") };
+    let proven = async { oidc::answer(app.portcullis(), id(&connection)?, form, crossing(&guest)).await };
+    match proven.await {
+        Ok(proven) => arriving(&app, (&connection, ConnectionKind::Oidc), &proven),
+        Err(error) => failure::of(&error, named),
+    }
+}
+
+async fn arrive(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    Query(came): Query<Ticket>,
+) -> Response {
+    super::arrive(&app, guest, (&connection, ConnectionKind::Oidc), &came).await
+}
+
+/// Our public keys of a connection, for its provider.
+async fn jwks(State(app): State<App>, guest: Guest, Path(connection): Path<String>) -> Response {
+    let found = async { own_keys(app.portcullis(), id(&connection)?).await };
+    match found.await {
+        Ok(keys) => {
+            let headers = [(header::CONTENT_TYPE, KEYS_TYPE), (header::CACHE_CONTROL, KEYS_AGE)];
+            (headers, keys.to_string()).into_response()
+        }
+        Err(error) => failure::of(&error, guest.visitor.request),
+    }
+}
+
 /// Links a connection from the person's own session: the one that this browser has in the connection's organization.
 async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<Nothing>) -> Response {
     let guest = form.guest;
@@ -82,11 +139,34 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
             login_hint: None,
             linking: Some(own),
             browser: Some(guest.browser.clone()),
+            crossing: guest.crossing.clone(),
             source: guest.visitor.source,
         };
-        leave(&app, &guest, &text, wish).await
+        leave(&app, &text, wish).await
     };
     begun.await.unwrap_or_else(|error| failure::of(&error, request))
+}
+
+/// What a browser comes back with that was led to its provider to end the session there.
+#[derive(Deserialize)]
+struct Farewell {
+    state: Option<String>,
+}
+
+async fn signed_out(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    Query(came): Query<Farewell>,
+) -> Response {
+    let Visitor { source, request, .. } = guest.visitor;
+    let back = async {
+        logout::come_back(app.portcullis(), id(&connection)?, (came.state.as_deref(), source)).await
+    };
+    match back.await {
+        Ok(()) => super::signed_out("You are signed out."),
+        Err(error) => failure::of(&error, request),
+    }
 }
 
 /// A provider's word that a session is over. It comes from the provider itself, so no cookie and no `Origin` count:

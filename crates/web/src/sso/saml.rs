@@ -10,17 +10,17 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
 use maud::html;
+use portcullis_domain::connection::ConnectionKind;
 use portcullis_saml::binding::{MAX_FORM_BYTES, Outgoing};
 use portcullis_saml::logout::LogoutOutcome;
 use portcullis_service::ServiceError;
 use portcullis_service::saml::logout::{self, Answered, Came};
 use portcullis_service::saml::own_metadata;
-use portcullis_service::sign_in::{Visitor, Wish, saml};
-use serde::Deserialize;
+use portcullis_service::sign_in::{Wish, saml};
 
-use super::{Begin, Nothing, form_of, id, linking};
+use super::{Begin, Nothing, Ticket, arriving, crossing, form_of, id, linking};
 use crate::pages::form::{Guest, OwnForm};
-use crate::pages::sign_in::{arrived, with_cookies};
+use crate::pages::sign_in::with_cookies;
 use crate::pages::{Forms, failure, onward, page};
 use crate::{App, cookie};
 
@@ -36,12 +36,6 @@ pub fn routes() -> Router<App> {
         .route("/sso/saml/{connection}/arrive", get(arrive))
         .route("/sso/saml/{connection}/slo", get(logout_by_redirect).post(logout_by_form))
         .route("/sso/saml/{connection}/link", post(link))
-}
-
-/// What a proven person's browser comes with.
-#[derive(Deserialize)]
-struct Ticket {
-    ticket: String,
 }
 
 async fn metadata(State(app): State<App>, guest: Guest, Path(connection): Path<String>) -> Response {
@@ -93,16 +87,12 @@ async fn login(
         // A request of SAML has no standard place for a hint.
         login_hint: None,
         linking: None,
-        browser: guest.crossing.clone(),
+        browser: None,
+        crossing: guest.crossing.clone(),
         source: guest.visitor.source,
     };
     let left = leave(&app, &connection, wish).await;
     left.unwrap_or_else(|error| failure::of(&error, guest.visitor.request))
-}
-
-/// The visitor of an address that a provider's page posts to: bound by the cookie that crosses sites.
-fn crossing(guest: &Guest) -> Visitor {
-    Visitor { browser: guest.crossing.clone(), ..guest.visitor.clone() }
 }
 
 async fn answer(
@@ -118,10 +108,7 @@ async fn answer(
     };
     let proven = async { saml::answer(app.portcullis(), id(&connection)?, &body, crossing(&guest)).await };
     match proven.await {
-        Ok(proven) => {
-            let next = format!("/sso/saml/{connection}/arrive?ticket={}", proven.ticket);
-            onward(&next, [cookie::set_crossing(&app, &proven.browser)])
-        }
+        Ok(proven) => arriving(&app, (&connection, ConnectionKind::Saml), &proven),
         Err(error) => failure::of(&error, named),
     }
 }
@@ -132,13 +119,7 @@ async fn arrive(
     Path(connection): Path<String>,
     Query(came): Query<Ticket>,
 ) -> Response {
-    let request = guest.visitor.request;
-    let done =
-        async { saml::arrive(app.portcullis(), id(&connection)?, &came.ticket, crossing(&guest)).await };
-    match done.await {
-        Ok(done) => arrived(&app, &done.session, &done.return_to),
-        Err(error) => failure::of(&error, request),
-    }
+    super::arrive(&app, guest, (&connection, ConnectionKind::Saml), &came).await
 }
 
 async fn logout_by_redirect(
@@ -177,11 +158,7 @@ async fn logged_out(app: &App, guest: &Guest, connection: &str, came: Came) -> R
         }
         Err(error) => return failure::of(&error, guest.visitor.request),
     };
-    let body = html! {
-        p { (words) }
-        p { a href="/login" { "Sign in again" } }
-    };
-    page(StatusCode::OK, "You are signed out", Forms::Here, &body)
+    super::signed_out(words)
 }
 
 /// Links a connection from the person's own session.
@@ -193,7 +170,8 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
             return_to: None,
             login_hint: None,
             linking: Some(own),
-            browser: guest.crossing.clone(),
+            browser: None,
+            crossing: guest.crossing.clone(),
             source: guest.visitor.source,
         };
         leave(&app, &text, wish).await

@@ -11,6 +11,8 @@ mod local;
 #[cfg(test)]
 mod oidc_logout;
 #[cfg(test)]
+mod oidc_settings;
+#[cfg(test)]
 mod people;
 #[cfg(test)]
 mod presets;

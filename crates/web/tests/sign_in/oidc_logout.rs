@@ -1,10 +1,13 @@
 //! A provider's word that a session is over: proven, once, and without a word about anybody else.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_domain::Clock as _;
 use portcullis_emulator::{Browser, Rotation};
 use portcullis_oidc::logout_token::LOGOUT_EVENT;
 use serde_json::{Value, json};
 
+use crate::oidc_settings::form;
 use crate::world::{ADA, World, outcome};
 
 /// Somebody who is signed in: their session's secret.
@@ -234,4 +237,101 @@ async fn however_many_sessions_a_provider_ends_from_its_one_address_none_is_refu
         let claims = said(&world, &connection, json!({ "jti": number.to_string() }));
         assert_eq!(told(&world, &connection, &claims).await, "ok", "{number}");
     }
+}
+
+#[tokio::test]
+async fn a_sign_in_under_way_while_its_provider_ends_the_session_opens_none_and_one_begun_afterwards_does() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({ "client_id": "ours" })).await;
+    let login = format!("{}?login_hint={ADA}", connection["login_url"].as_str().unwrap());
+    for (about, expected) in [
+        (json!({ "jti": "1" }), "provider_session_over"),
+        (json!({ "jti": "2", "sid": null }), "provider_session_over"),
+        (json!({ "jti": "3", "sub": null }), "provider_session_over"),
+        (json!({ "jti": "4", "sid": "another-session" }), "ok"),
+        (json!({ "jti": "5", "sub": "somebody-else" }), "ok"),
+        (json!({ "jti": "6", "sub": null, "sid": "another-session" }), "ok"),
+    ] {
+        let mut browser = Browser::new().unwrap();
+        let (_, provider) = browser.step(&login).await.unwrap();
+        let back = browser.step(provider.unwrap().as_str()).await.unwrap().1.unwrap();
+        world.clock.pass_s(1);
+        assert_eq!(told(&world, &connection, &said(&world, &connection, about.clone())).await, "ok");
+        let page = browser.open(back.as_str()).await.unwrap();
+        assert_eq!(outcome(&page), expected, "{about}");
+        assert_eq!(world.sessions(&browser).len(), usize::from(expected == "ok"), "{about}");
+        world.clock.pass_s(1);
+        assert_eq!(world.outcome(&connection, ADA).await, "ok", "begun afterwards: {about}");
+    }
+}
+
+#[tokio::test]
+async fn whoever_is_proven_by_a_form_and_not_let_in_yet_when_their_provider_ends_the_session_stays_outside() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let by_form = json!({ "client_id": "ours", "oidc": { "response_mode": "form_post" } });
+    let connection = world.connection("acme", by_form).await;
+    for (about, expected) in [(json!({ "jti": "1" }), "provider_session_over"), (Value::Null, "ok")] {
+        let mut browser = Browser::new().unwrap();
+        let answer = form(&world.sign_in(&mut browser, &connection, ADA).await);
+        let (status, ticket) = world.form_step(&browser, &answer).await;
+        assert_eq!(status, 303);
+        world.clock.pass_s(1);
+        if !about.is_null() {
+            assert_eq!(told(&world, &connection, &said(&world, &connection, about)).await, "ok");
+        }
+        assert_eq!(outcome(&browser.open(&ticket).await.unwrap()), expected);
+    }
+}
+
+#[tokio::test]
+async fn whoever_signs_out_here_is_out_at_once_and_led_to_the_provider_where_the_connection_wants_that() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let leading = json!({ "client_id": "ours", "oidc": { "end_session": true } });
+    let connection = world.connection("acme", leading).await;
+    let other = world.connection("acme", json!({ "client_id": "theirs" })).await;
+    let sign_out = async |connection: &Value| {
+        let mut browser = Browser::new().unwrap();
+        assert_eq!(outcome(&world.sign_in(&mut browser, connection, ADA).await), "ok");
+        let secret = world.sessions(&browser).pop().unwrap();
+        let page = browser.submit(&format!("{}/logout", world.base), &[]).await.unwrap();
+        assert_eq!(world.decision(&secret).await, "token_ended");
+        assert!(world.sessions(&browser).is_empty());
+        (browser, page)
+    };
+    let (mut browser, page) = sign_out(&connection).await;
+    let asked = page.passed.iter().find(|url| url.path() == "/end-session").unwrap();
+    assert!(asked.as_str().starts_with(world.provider.issuer()), "{asked}");
+    let find = |name: &str| asked.query_pairs().find(|(own, _)| own == name).unwrap().1.into_owned();
+    assert_eq!(find("client_id"), "ours");
+    assert_eq!(json!(find("post_logout_redirect_uri")), connection["oidc"]["post_logout_redirect_uri"]);
+    let hint = find("id_token_hint");
+    let payload = URL_SAFE_NO_PAD.decode(hint.split('.').nth(1).unwrap()).unwrap();
+    let payload: Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!((&payload["aud"], &payload["sub"]), (&json!("ours"), &json!(ada(&world))));
+    assert!(page.url.path().ends_with("/signed-out") && page.status == 200, "{}", page.url);
+    assert!(page.body.contains("You are signed out."), "{}", page.body);
+
+    let again = browser.open(page.url.as_str()).await.unwrap();
+    assert_eq!(outcome(&again), "state_mismatch", "nobody was led there a second time");
+    let (mut browser, page) = {
+        let mut browser = Browser::new().unwrap();
+        assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok");
+        (
+            browser,
+            page.url.as_str().replace(connection["id"].as_str().unwrap(), other["id"].as_str().unwrap()),
+        )
+    };
+    assert_eq!(outcome(&browser.open(&page).await.unwrap()), "state_mismatch", "of another connection");
+    assert_eq!(outcome(&browser.open(page.split('?').next().unwrap()).await.unwrap()), "state_mismatch");
+
+    let (_, page) = sign_out(&other).await;
+    assert_eq!((page.url.path(), page.passed.len()), ("/login", 2), "where nobody wants it");
+    let without = json!({ "end_session_endpoint": null });
+    world.provider.publish(without.as_object().unwrap().clone());
+    world.clock.pass_s(3_601);
+    let (_, page) = sign_out(&connection).await;
+    assert_eq!(page.url.path(), "/login", "a provider that knows no such thing");
 }

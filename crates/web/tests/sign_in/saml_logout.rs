@@ -202,3 +202,45 @@ async fn whoever_came_by_another_way_signs_out_here_alone() {
     let page = browser.submit(&format!("{}/logout", world.base), &[]).await.unwrap();
     assert_eq!(page.url.path(), "/login");
 }
+
+#[tokio::test]
+async fn a_sign_in_under_way_while_its_provider_ends_the_session_opens_none_and_one_begun_afterwards_does() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let unasked = json!({ "saml": { "idp_initiated": true } });
+    let connection = world.saml("acme", &idp, unasked).await;
+    let says = Says::ada(&[]);
+    let end = async |said: &Says| {
+        let signed = idp.ask_to_end(world.clock.now(), &connection, said, true);
+        assert!(Browser::new().unwrap().step(&signed).await.unwrap().1.is_some());
+    };
+    let other = Says { session_index: "_session-2", ..says.clone() };
+    for (ended, expected) in [(&says, "provider_session_over"), (&other, "ok")] {
+        let mut browser = Browser::new().unwrap();
+        let asked = idp.ask(&mut browser, connection["login_url"].as_str().unwrap()).await;
+        world.clock.pass_s(1);
+        end(ended).await;
+        world.clock.pass_s(1);
+        let answer = idp.answer(world.clock.now(), &connection, Some(&asked), &says);
+        assert_eq!(outcome(&answer.post(&mut browser).await), expected, "before the answer");
+
+        let mut browser = Browser::new().unwrap();
+        let asked = idp.ask(&mut browser, connection["login_url"].as_str().unwrap()).await;
+        let answer = idp.answer(world.clock.now(), &connection, Some(&asked), &says);
+        let (status, ticket) = world.form_step(&browser, &answer).await;
+        assert_eq!(status, 303);
+        world.clock.pass_s(1);
+        end(ended).await;
+        let page = browser.open(&ticket).await.unwrap();
+        assert_eq!(outcome(&page), expected, "between the answer and the arrival");
+
+        world.clock.pass_s(1);
+        let unasked = idp.answer(world.clock.now(), &connection, None, &says);
+        world.clock.pass_s(1);
+        end(ended).await;
+        let page = unasked.post(&mut Browser::new().unwrap()).await;
+        assert_eq!(outcome(&page), expected, "as old as the authentication that it speaks of");
+        world.clock.pass_s(1);
+        assert_eq!(world.saml_outcome(&idp, &connection, &says).await, "ok", "begun afterwards");
+    }
+}

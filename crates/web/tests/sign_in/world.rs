@@ -22,6 +22,9 @@ use portcullis_web::{App, router};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
+use url::form_urlencoded;
+
+use crate::saml_idp::Form;
 
 /// Ada: in *Everyone*, *Engineering*, *Operations* and *Platform Admins*.
 pub const ADA: &str = "ada.abel@acme.example";
@@ -187,6 +190,7 @@ impl World {
         self.provider.register_client(RegisteredClient {
             id: client_id.to_owned(),
             secret: SecretString::from(CLIENT_SECRET),
+            jwks_uri: None,
             redirect_uris: vec![redirect_uri.to_owned()],
         });
     }
@@ -261,6 +265,24 @@ impl World {
         let (status, list) = self.root("GET", &path, Value::Null).await;
         assert_eq!(status, 200, "{list}");
         list["items"].as_array().unwrap().clone()
+    }
+
+    /// A raw form with the cookies that such a browser has for an answer by a form; status and where it leads.
+    pub async fn form_step(&self, browser: &Browser, form: &Form) -> (u16, String) {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
+        let crossing = browser.find_cookie(&self.base, "portcullis-crossing").unwrap_or_default();
+        let answer = self
+            .http
+            .post(&form.action)
+            .header("cookie", format!("portcullis-crossing={crossing}"))
+            .header("origin", self.provider.issuer())
+            .header("content-type", "application/x-www-form-urlencoded")
+            .body(body)
+            .send()
+            .await
+            .unwrap();
+        let next = answer.headers().get("location").map(|l| l.to_str().unwrap()).unwrap_or_default();
+        (answer.status().as_u16(), format!("{}{next}", self.base))
     }
 
     /// A raw form, with these headers; status and text.

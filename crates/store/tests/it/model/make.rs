@@ -535,6 +535,12 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             ConnectionChange::PutCertificate(Box::new(saml::certificate(dice, &connection?))).into()
         }
         Kind::ConnectionKey => ConnectionChange::PutKey(Box::new(saml::key(dice, &connection?))).into(),
+        Kind::ConnectionOidc => {
+            ConnectionChange::SetOidc(Box::new(saml::oidc_source(dice, &connection?))).into()
+        }
+        Kind::ConnectionClientKey => {
+            ConnectionChange::PutClientKey(Box::new(saml::client_key(dice, &connection?))).into()
+        }
         Kind::ConnectionDelete => ConnectionChange::Delete(connection?.id).into(),
         Kind::LinkCreate => {
             let connection = connection?;

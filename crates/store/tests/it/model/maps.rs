@@ -475,7 +475,9 @@ impl Maps {
             }
             ConnectionChange::SetSaml(_)
             | ConnectionChange::PutCertificate(_)
-            | ConnectionChange::PutKey(_) => {}
+            | ConnectionChange::PutKey(_)
+            | ConnectionChange::SetOidc(_)
+            | ConnectionChange::PutClientKey(_) => {}
             ConnectionChange::Delete(id) => {
                 self.former_connections.insert(*id);
                 self.connections.remove(id);

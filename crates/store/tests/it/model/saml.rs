@@ -1,15 +1,16 @@
-//! What connections of SAML believe, as the model makes it, keeps it and finds it stored.
+//! What connections believe and have beside their row, as the model makes it, keeps it and finds it stored.
 
 use std::collections::BTreeMap;
 
 use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
+use portcullis_domain::oidc::{ClientAuth, ClientKey, ClientKeyAlg, OidcSettings, OidcSource};
 use portcullis_domain::saml::{
     CertificateState, SamlBinding, SamlCertificate, SamlEndpoint, SamlKey, SamlKeyState, SamlProvider,
     SamlSettings, SamlSource,
 };
-use portcullis_store::{StoreError, Tx, saml};
+use portcullis_store::{StoreError, Tx, oidc, saml};
 
 use super::Dice;
 use super::make::{moment, perhaps_at, perhaps_word, word};
@@ -74,12 +75,44 @@ pub(crate) fn key(dice: &mut Dice, of: &Connection) -> SamlKey {
     }
 }
 
-/// What is kept of connections of SAML.
+/// What is set of a connection of OpenID, changed throughout.
+pub(crate) fn oidc_source(dice: &mut Dice, of: &Connection) -> OidcSource {
+    OidcSource {
+        connection: of.id,
+        organization: of.organization,
+        settings: OidcSettings {
+            client_auth: dice.one_in(2).then_some(ClientAuth::PrivateKeyJwt),
+            max_age_s: dice.one_in(2).then_some(60),
+            acr_values: perhaps_word(dice).into_iter().collect(),
+            ..OidcSettings::default()
+        },
+        updated_at: moment(dice),
+    }
+}
+
+/// A key of ours in place of a secret: only what it is for changes.
+pub(crate) fn client_key(dice: &mut Dice, of: &Connection) -> ClientKey {
+    let kid = format!("kid {}", dice.below(MANY));
+    ClientKey {
+        connection: of.id,
+        organization: of.organization,
+        alg: ClientKeyAlg::Es256,
+        public: format!("public half of {kid}"),
+        kid,
+        private_sealed: word(dice),
+        state: dice.pick(SamlKeyState::ALL.iter().copied()).unwrap(),
+        created_at: of.created_at,
+    }
+}
+
+/// What is kept of connections beside their row.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Believed {
     sources: BTreeMap<ConnectionId, SamlSource>,
     certificates: BTreeMap<(ConnectionId, String), SamlCertificate>,
     keys: BTreeMap<(ConnectionId, String), SamlKey>,
+    oidc_sources: BTreeMap<ConnectionId, OidcSource>,
+    client_keys: BTreeMap<(ConnectionId, String), ClientKey>,
 }
 
 impl Believed {
@@ -94,7 +127,15 @@ impl Believed {
             ConnectionChange::PutKey(new) => {
                 self.keys.insert((new.connection, new.fingerprint.clone()), (**new).clone());
             }
+            ConnectionChange::SetOidc(new) => {
+                drop(self.oidc_sources.insert(new.connection, (**new).clone()));
+            }
+            ConnectionChange::PutClientKey(new) => {
+                self.client_keys.insert((new.connection, new.kid.clone()), (**new).clone());
+            }
             ConnectionChange::Delete(id) => {
+                self.oidc_sources.remove(id);
+                self.client_keys.retain(|(connection, _), _| connection != id);
                 self.sources.remove(id);
                 self.certificates.retain(|(connection, _), _| connection != id);
                 self.keys.retain(|(connection, _), _| connection != id);
@@ -105,7 +146,10 @@ impl Believed {
     pub(crate) fn view(&self) -> impl Iterator<Item = String> {
         let sources = self.sources.values().map(|s| shown("saml", s));
         let certificates = self.certificates.values().map(|c| shown("certificate", c));
-        sources.chain(certificates).chain(self.keys.values().map(|k| shown("key", &whole(k))))
+        let keys = self.keys.values().map(|k| shown("key", &whole(k)));
+        let set = self.oidc_sources.values().map(|s| shown("oidc", s));
+        let client_keys = self.client_keys.values().map(|k| shown("client key", &whole_client(k)));
+        sources.chain(certificates).chain(keys).chain(set).chain(client_keys)
     }
 
     /// The same of one connection, as the store finds it.
@@ -117,8 +161,16 @@ impl Believed {
         let mut lines: Vec<String> = saml::source(tx, org, id)?.iter().map(|s| shown("saml", s)).collect();
         lines.extend(saml::certificates(tx, org, id)?.iter().map(|c| shown("certificate", c)));
         lines.extend(saml::keys(tx, org, id)?.iter().map(|k| shown("key", &whole(k))));
+        lines.extend(oidc::source(tx, org, id)?.iter().map(|s| shown("oidc", s)));
+        lines.extend(oidc::keys(tx, org, id)?.iter().map(|k| shown("client key", &whole_client(k))));
         Ok(lines)
     }
+}
+
+/// The same of a client key.
+fn whole_client(key: &ClientKey) -> impl std::fmt::Debug {
+    let rest = (key.organization, key.alg, key.public.clone(), key.created_at);
+    (key.clone(), key.private_sealed.clone(), rest)
 }
 
 /// A key with what its `Debug` leaves out.

@@ -1,0 +1,261 @@
+//! Our own keys at a provider of OpenID, in place of a secret, with overlap: a new one is published first, then it signs,
+//! then the former one goes.
+//!
+//! A provider reads our key set when it likes. So nothing changes by itself: a key is made (`next`), put to use
+//! (`signing`, and the one before becomes `former`), retired. Each connection has keys of its own, so that what one
+//! provider is shown proves nothing to another.
+
+use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
+use aws_lc_rs::rsa::{KeyPair, KeySize};
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::ConnectionChange;
+use portcullis_domain::connection::{Connection, ConnectionKind, KeyState};
+use portcullis_domain::id::{ConnectionId, OrganizationId};
+use portcullis_domain::oidc::{ClientKey, ClientKeyAlg};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::{Random, Timestamp};
+use portcullis_oidc::algorithm::SigningAlg;
+use portcullis_oidc::provider::SigningKey;
+use portcullis_store::db::Lock;
+use portcullis_store::{Tx, apply, connection};
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+pub(crate) use crate::saml::inconsistent;
+
+use super::OidcView;
+use crate::relying_party::Providers;
+use crate::saml::key::MAX_PUBLISHED;
+use crate::sealing::SealingKey;
+use crate::{Moment, Portcullis, ServiceError};
+
+/// The most keys of a connection that are remembered, retired ones among them.
+const MAX_REMEMBERED: usize = 60;
+/// Tries to draw a P-256 scalar; each fails once in 2^32.
+const MAX_TRIES: usize = 8;
+/// What audit events call it.
+const NOUN: &str = "connection";
+
+/// A key that was made and is kept nowhere yet. It is made before the transaction that keeps it, which takes a while.
+#[derive(Clone)]
+pub struct NewClientKey {
+    alg: ClientKeyAlg,
+    /// A scalar of P-256, or PKCS#8 of RSA.
+    private: Zeroizing<Vec<u8>>,
+    kid: String,
+    public: String,
+}
+
+fn place(connection: ConnectionId, kid: &str) -> String {
+    format!("client_keys.private:{connection}:{kid}")
+}
+
+/// The algorithm in the words of JOSE.
+pub(crate) const fn alg(of: ClientKeyAlg) -> SigningAlg {
+    match of {
+        ClientKeyAlg::Es256 => SigningAlg::Es256,
+        ClientKeyAlg::Rs256 => SigningAlg::Rs256,
+    }
+}
+
+impl NewClientKey {
+    /// Makes a key of an algorithm that the issuer's metadata offers: ES256, or RS256 where it does not name that, also
+    /// where the metadata cannot be had.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if the library makes none.
+    pub async fn generate(portcullis: &Portcullis, issuer: &str) -> Result<Self, ServiceError> {
+        let around = portcullis.around();
+        let offered = Providers::look_at(&*around.fetch, issuer, around.limits.plain_http);
+        let chosen = offered.await.map(|metadata| metadata.client_auth.alg_for_new_key());
+        match chosen {
+            Ok(SigningAlg::Es256) => Self::es256(&mut portcullis.moment().random),
+            Ok(_) | Err(_) => {
+                // Of the randomness of RSA the library has its own source; it takes a while, and holds nobody up.
+                let made = tokio::task::spawn_blocking(Self::rs256).await;
+                made.unwrap_or_else(|_| Err(inconsistent("the thread that makes a key ended")))
+            }
+        }
+    }
+
+    fn es256(random: &mut dyn Random) -> Result<Self, ServiceError> {
+        for _ in 0..MAX_TRIES {
+            let mut scalar = Zeroizing::new([0_u8; 32]);
+            random.fill(scalar.as_mut());
+            if let Ok(key) = SigningKey::es256_from_random(&scalar) {
+                return Ok(Self::of(ClientKeyAlg::Es256, &key, Zeroizing::new(scalar.to_vec())));
+            }
+        }
+        Err(inconsistent("no random text was a key"))
+    }
+
+    fn rs256() -> Result<Self, ServiceError> {
+        let failed = |what: &str| inconsistent(&format!("a key of ours: {what}"));
+        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|e| failed(&e.to_string()))?;
+        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|e| failed(&e.to_string()))?;
+        let private = Zeroizing::new(der.as_ref().to_vec());
+        let key = SigningKey::from_pkcs8(SigningAlg::Rs256, &private).map_err(|e| failed(&e.to_string()))?;
+        Ok(Self::of(ClientKeyAlg::Rs256, &key, private))
+    }
+
+    fn of(alg: ClientKeyAlg, key: &SigningKey, private: Zeroizing<Vec<u8>>) -> Self {
+        let public = key.public_jwk().to_value().to_string();
+        Self { alg, private, kid: key.kid().to_owned(), public }
+    }
+
+    /// The key as a row of that connection.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`] if it cannot be sealed.
+    pub(crate) fn kept(
+        &self,
+        of: &Connection,
+        (sealing, random): (&SealingKey, &mut dyn Random),
+        (state, now): (KeyState, Timestamp),
+    ) -> Result<ClientKey, ServiceError> {
+        let sealed = sealing.seal(random, &place(of.id, &self.kid), &self.private);
+        Ok(ClientKey {
+            connection: of.id,
+            organization: of.organization,
+            kid: self.kid.clone(),
+            alg: self.alg,
+            public: self.public.clone(),
+            private_sealed: sealed.map_err(|e| inconsistent(&e.to_string()))?,
+            state,
+            created_at: now,
+        })
+    }
+}
+
+/// A kept key, opened.
+pub(crate) fn open(sealing: &SealingKey, key: &ClientKey) -> Result<SigningKey, ServiceError> {
+    let damaged = |why: &str| inconsistent(&format!("a kept key: {why}"));
+    let private = sealing
+        .open(&place(key.connection, &key.kid), &key.private_sealed)
+        .map_err(|e| damaged(&e.to_string()))?;
+    let opened = match key.alg {
+        ClientKeyAlg::Es256 => {
+            let scalar = private.as_slice().try_into().map_err(|_| damaged("its length"))?;
+            SigningKey::es256_from_random(scalar)
+        }
+        ClientKeyAlg::Rs256 => SigningKey::from_pkcs8(SigningAlg::Rs256, &private),
+    };
+    opened.map_err(|e| damaged(&e.to_string()))
+}
+
+/// A key's public half, as the key set has it.
+pub(crate) fn public_half(key: &ClientKey) -> Result<Value, ServiceError> {
+    serde_json::from_str(&key.public).map_err(|e| inconsistent(&format!("a public key: {e}")))
+}
+
+fn event(action: Action, key: &ClientKey) -> EventDraft {
+    EventDraft::new(action, Target::new(NOUN, key.connection))
+        .with(json!({ "kid": key.kid, "alg": key.alg.as_str() }))
+}
+
+/// The connection that is changed, and its keys.
+fn find(
+    tx: &mut Tx<'_>,
+    (organization, id): (OrganizationId, ConnectionId),
+) -> Result<(Connection, OidcView), ServiceError> {
+    tx.lock(Lock::Organization(organization))?;
+    let found = connection::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
+    if found.kind != ConnectionKind::Oidc {
+        return Err(ServiceError::invalid("connection", "is not of the kind `oidc`"));
+    }
+    let view = OidcView::find(tx, &found)?;
+    Ok((found, view))
+}
+
+fn known<'v>(view: &'v OidcView, kid: &str) -> Result<&'v ClientKey, ServiceError> {
+    view.keys.iter().find(|k| k.kid == kid).ok_or(ServiceError::NotFound("key"))
+}
+
+/// Keeps another key: published from now on, so that the provider knows it before it signs.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] if too many are published.
+pub fn add(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    at: (OrganizationId, ConnectionId),
+    (sealing, key): (&SealingKey, &NewClientKey),
+    cause: Cause,
+) -> Result<ClientKey, ServiceError> {
+    let (of, view) = find(tx, at)?;
+    let published = view.keys.iter().filter(|k| k.state.is_published()).count();
+    if published >= MAX_PUBLISHED || view.keys.len() >= MAX_REMEMBERED {
+        let message = format!("are at most {MAX_PUBLISHED} at once: retire one first");
+        return Err(ServiceError::invalid("client_keys", message));
+    }
+    let kept = key.kept(&of, (sealing, &mut moment.random), (KeyState::Next, moment.now))?;
+    put(tx, moment, (at.0, cause), (Action::ConnectionKeyCreated, &kept), &[])?;
+    Ok(kept)
+}
+
+/// Writes a key's new state, and that of others with it.
+fn put(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (organization, cause): (OrganizationId, Cause),
+    (action, key): (Action, &ClientKey),
+    others: &[ClientKey],
+) -> Result<(), ServiceError> {
+    let all = std::iter::once(key).chain(others);
+    let changes = all.map(|k| ConnectionChange::PutClientKey(Box::new(k.clone())).into()).collect();
+    let plan = Plan::because(organization, cause).then_all(event(action, key), changes);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// Puts a published key to use: it signs from now on, and the one before is published still.
+///
+/// # Errors
+/// [`ServiceError::NotFound`], also for a retired key.
+pub fn put_to_use(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    at: (OrganizationId, ConnectionId),
+    kid: &str,
+    cause: Cause,
+) -> Result<ClientKey, ServiceError> {
+    let (_, view) = find(tx, at)?;
+    let key = known(&view, kid)?;
+    if !key.state.is_published() {
+        return Err(ServiceError::NotFound("key"));
+    }
+    let used = ClientKey { state: KeyState::Signing, ..key.clone() };
+    if used == *key {
+        return Ok(used);
+    }
+    let signing = view.keys.iter().filter(|k| k.state == KeyState::Signing);
+    let former: Vec<ClientKey> =
+        signing.map(|k| ClientKey { state: KeyState::Former, ..k.clone() }).collect();
+    put(tx, moment, (at.0, cause), (Action::ConnectionKeyUsed, &used), &former)?;
+    Ok(used)
+}
+
+/// Retires a key: it is published no longer, and is kept nowhere.
+///
+/// # Errors
+/// [`ServiceError::NotFound`]; [`ServiceError::InUse`] for the one that signs, while the connection needs one.
+pub fn retire(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    at: (OrganizationId, ConnectionId),
+    kid: &str,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let (_, view) = find(tx, at)?;
+    let key = known(&view, kid)?;
+    match key.state {
+        KeyState::Retired => return Ok(()),
+        KeyState::Signing if view.settings.is_by_key() => {
+            return Err(ServiceError::InUse("key that signs"));
+        }
+        KeyState::Signing | KeyState::Next | KeyState::Former => {}
+    }
+    let retired = ClientKey { state: KeyState::Retired, private_sealed: String::new(), ..key.clone() };
+    put(tx, moment, (at.0, cause), (Action::ConnectionKeyRetired, &retired), &[])
+}

@@ -1,0 +1,145 @@
+//! Somebody whom a provider has proven by a form, kept until their browser arrives from our own page with all of its
+//! cookies: browsers hold those back from a form of somebody else's page.
+//!
+//! A ticket is bound to the cookie that crosses sites, good once and for two minutes. What changed of the connection
+//! meanwhile is found before anybody is let in.
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::id::{ConnectionId, DirectoryId};
+use portcullis_domain::secret::SecretHash;
+use portcullis_store::arrival::{self, Waiting};
+use portcullis_store::{Priority, StoreError};
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Arrived, Claimed, ProviderSession, Underway, Visitor, admit, admit_source, find_connection,
+    fresh_browser, is_browser, record,
+};
+use crate::claims::{Arrival, Said};
+use crate::refusal::SignInRefusal;
+use crate::{Moment, Portcullis, ServiceError};
+
+/// Seconds within which a browser comes from the provider's form to us: it is redirected.
+pub(super) const ARRIVES_WITHIN_S: i64 = 120;
+
+/// Somebody whom a provider has proven, and who is not let in yet.
+#[derive(Debug, Clone)]
+pub struct Proven {
+    /// What the browser comes back with.
+    pub ticket: String,
+    /// The value that binds the browser, for its cookie.
+    pub browser: String,
+}
+
+/// What is kept of a proven person until their browser arrives.
+#[derive(Serialize, Deserialize)]
+struct Kept {
+    issuer: String,
+    client_id: String,
+    directory: Option<DirectoryId>,
+    said: Said,
+    session: ProviderSession,
+    /// When the sign-in began.
+    begun_at: Timestamp,
+    /// What a trace shows.
+    shown: serde_json::Value,
+}
+
+/// What is told of a person who is kept.
+pub(super) struct Told {
+    /// Who it is.
+    pub(super) arrival: Arrival,
+    /// Whom the provider means by the session.
+    pub(super) session: ProviderSession,
+    /// What a trace shows.
+    pub(super) shown: serde_json::Value,
+}
+
+/// The row that keeps somebody, and the ticket that it is taken out by.
+pub(super) fn kept(
+    moment: &mut Moment,
+    (connection, told): (&Connection, Told),
+    (return_to, underway): (String, Underway),
+    browser: Option<String>,
+) -> Result<(Waiting, Proven), ServiceError> {
+    let ticket = fresh_browser(&mut moment.random);
+    let browser = browser.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random));
+    let kept = Kept {
+        issuer: connection.issuer.clone(),
+        client_id: connection.client_id.clone(),
+        directory: connection.directory,
+        said: told.arrival.said(),
+        session: told.session,
+        begun_at: underway.begun_at,
+        shown: told.shown,
+    };
+    let waiting = Waiting {
+        ticket_hash: SecretHash::of(&ticket).as_str().to_owned(),
+        connection: connection.id,
+        browser_hash: SecretHash::of(&browser).as_str().to_owned(),
+        content: serde_json::to_string(&kept).map_err(|e| inconsistent(&e.to_string()))?,
+        return_to,
+        linking: underway.linking,
+        expires_at: moment.now.plus_s(ARRIVES_WITHIN_S),
+    };
+    Ok((waiting, Proven { ticket, browser }))
+}
+
+fn inconsistent(why: &str) -> ServiceError {
+    ServiceError::Store(StoreError::Inconsistent(format!("an arrival: {why}")))
+}
+
+/// Lets in whom a provider has proven, when their browser arrives with its ticket.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for an unknown connection, [`ServiceError::SignIn`] if they are not let in.
+pub async fn arrive(
+    portcullis: &Portcullis,
+    (called, kind): (ConnectionId, ConnectionKind),
+    ticket: &str,
+    visitor: Visitor,
+) -> Result<Arrived, ServiceError> {
+    admit_source(portcullis, visitor.source)?;
+    let connection = find_connection(portcullis, called, kind).await?;
+    let request = visitor.request;
+    let mut claimed = Claimed::default();
+    let result = arrived(portcullis, &connection, ticket, visitor, &mut claimed).await;
+    record(portcullis, &connection, (claimed, request), &result, |arrived| Some(&arrived.session)).await?;
+    result
+}
+
+async fn arrived(
+    portcullis: &Portcullis,
+    connection: &Connection,
+    ticket: &str,
+    visitor: Visitor,
+    claimed: &mut Claimed,
+) -> Result<Arrived, ServiceError> {
+    let (hash, id) = (SecretHash::of(ticket).as_str().to_owned(), connection.id);
+    let taken = portcullis.write(Priority::Ordinary, move |tx, _| Ok(arrival::take(tx, id, &hash)?)).await?;
+    let taken = taken.ok_or(SignInRefusal::State)?;
+    let bound = SecretHash::from_stored(taken.browser_hash.clone());
+    if !visitor.browser.as_deref().is_some_and(|b| bound.matches(&SecretHash::of(b))) {
+        return Err(SignInRefusal::State.into());
+    }
+    if portcullis.now() >= taken.expires_at {
+        return Err(SignInRefusal::TooLate.into());
+    }
+    let kept: Kept = serde_json::from_str(&taken.content).map_err(|e| inconsistent(&e.to_string()))?;
+    // As it was when the provider was believed: what changed since is found before anybody is let in.
+    let believed = Connection {
+        issuer: kept.issuer,
+        client_id: kept.client_id,
+        directory: kept.directory,
+        ..connection.clone()
+    };
+    let arrival = Arrival::of_said(believed, kept.said);
+    claimed.proven = true;
+    claimed.subject = Some(arrival.subject.clone());
+    claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
+    claimed.claims = kept.shown;
+    let underway = Underway { linking: taken.linking, begun_at: kept.begun_at };
+    let session = admit(portcullis, (arrival, kept.session), underway, visitor).await?;
+    Ok(Arrived { session, return_to: taken.return_to })
+}
