@@ -3,7 +3,7 @@
 //! No test needs any of it, so nothing of it is installed by `setup`.
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -26,7 +26,7 @@ pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<ExitCode> {
     if wants("checks") {
         setup::debian_package("wrk")?;
     }
-    if wants("peers") {
+    if wants("peers") || wants("sign-ins") {
         setup::everything(workspace)?;
         peers(workspace)?;
     }
@@ -56,9 +56,11 @@ fn peers(workspace: &Workspace) -> Result<()> {
 }
 
 fn npm(workspace: &Workspace, source: &Path, folder: &Path) -> Result<()> {
-    let files = ["package.json", "package-lock.json", "arguments.mjs", "jackson.mjs", "scimmy.mjs"]
-        .map(|name| source.join(name));
-    let stamp = Stamp::new(folder, &files.each_ref().map(std::path::PathBuf::as_path))?;
+    let scripts = ["arguments.mjs", "jackson.mjs", "jackson-sso.mjs", "scimmy.mjs", "sign-ins.mjs"];
+    let files =
+        ["package.json", "package-lock.json"].into_iter().chain(scripts).map(|name| source.join(name));
+    let files: Vec<PathBuf> = files.collect();
+    let stamp = Stamp::new(folder, &files.iter().map(PathBuf::as_path).collect::<Vec<_>>())?;
     if stamp.is_current() {
         return Ok(());
     }

@@ -27,6 +27,7 @@ mod lookups;
 mod members;
 mod peers;
 mod server;
+mod sign_ins;
 mod start;
 mod table;
 
@@ -54,7 +55,7 @@ impl Size {
 type Part = fn(Size) -> Pin<Box<dyn Future<Output = Table>>>;
 
 /// Every part, by the name under which it is asked for.
-const PARTS: [(&str, Part); 8] = [
+const PARTS: [(&str, Part); 9] = [
     ("start", |size| Box::pin(start::measure(size))),
     ("creates", |size| Box::pin(creates::measure(size))),
     ("checks", |size| Box::pin(checks::measure(size))),
@@ -63,6 +64,7 @@ const PARTS: [(&str, Part); 8] = [
     ("lookups", |size| Box::pin(lookups::measure(size))),
     ("directories", |size| Box::pin(directories::measure(size))),
     ("peers", |size| Box::pin(peers::measure(size))),
+    ("sign-ins", |size| Box::pin(sign_ins::measure(size))),
 ];
 
 /// Says on stderr what is being measured.

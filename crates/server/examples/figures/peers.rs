@@ -68,7 +68,7 @@ impl Peer {
 }
 
 /// Where `cargo xtask figures` put them.
-fn folder() -> PathBuf {
+pub fn folder() -> PathBuf {
     std::env::var_os("PORTCULLIS_TEST_PEERS")
         .map_or_else(|| PathBuf::from("../peers"), PathBuf::from)
         .join("scale")

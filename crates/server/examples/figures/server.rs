@@ -112,6 +112,11 @@ impl Server {
         Self { child, base, folder, started_in: began.elapsed() }
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Ends the process and starts it again on the same data: its memory is as it was when it began.
     pub async fn restart(&mut self) {
         let _ = self.child.kill();
