@@ -19,7 +19,7 @@ use crate::membership::{Membership, MembershipState};
 use crate::plan::Plan;
 use crate::receipt::{Kept, KeptBecause, Receipt};
 use crate::text::Slug;
-use crate::token::{TokenEnd, TokenKind};
+use crate::token::TokenEnd;
 use crate::tombstone::Identifier;
 
 /// An agent of the leaver, with what decides where it goes.
@@ -58,7 +58,7 @@ pub struct Leaver {
     /// The agents that it owns, ended ones excepted.
     pub agents: Vec<LeaverAgent>,
     /// Live service keys and SCIM tokens whose secret was shown to the leaver.
-    pub to_rotate: Vec<(TokenKind, TokenId)>,
+    pub to_rotate: Vec<TokenId>,
     /// Every identifier that the leaver ever had here.
     pub identifiers: Vec<Identifier>,
     /// Every e-mail key among them.
@@ -108,7 +108,7 @@ pub fn off_board(leaver: &Leaver, because: EndedBecause, ids: NewIds, cause: Cau
     let mut kept: Vec<Kept> = leaver
         .to_rotate
         .iter()
-        .map(|(_, id)| Kept { kind: "token".into(), id: id.to_string(), why: KeptBecause::Rotate })
+        .map(|id| Kept { kind: "token".into(), id: id.to_string(), why: KeptBecause::Rotate })
         .collect();
     let fates: Vec<(&LeaverAgent, Fate)> = leaver.agents.iter().map(|a| (a, a.fate())).collect();
     kept.extend(fates.iter().filter_map(|(a, fate)| kept_agent(a, *fate)));

@@ -414,22 +414,27 @@ pub async fn accept(
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             let open = open_link(tx, &hash, moment.now)?;
-            if open.known != known || !still_known(tx, &open)? {
+            if !is_known_still(tx, &open.key, known.as_ref())? {
                 return Err(ServiceError::LinkInvalid);
             }
-            join(tx, moment, &open, fresh.as_deref(), &visitor)?;
+            join(tx, moment, &open, (known.as_ref(), fresh.as_deref()), &visitor)?;
             let member = membership::find_locked(tx, open.member.id)?.ok_or(ServiceError::LinkInvalid)?;
             local::open(tx, moment, &member, (&visitor, limits))
         })
         .await
 }
 
-/// Whether the person whose password was right is still there, held from here on: the end of their last membership
-/// elsewhere takes them away.
-fn still_known(tx: &mut Tx<'_>, open: &Open) -> Result<bool, ServiceError> {
-    let Some(known) = &open.known else { return Ok(true) };
-    user::find_locked(tx, known.user)?;
-    Ok(user::find_authenticator(tx, &open.key)?.as_ref() == Some(known))
+/// Whether the address is still that person's whose password was right, or nobody's where one was chosen. The person is
+/// held from here on: the end of their last membership elsewhere takes them away.
+fn is_known_still(
+    tx: &mut Tx<'_>,
+    address: &str,
+    known: Option<&Authenticator>,
+) -> Result<bool, ServiceError> {
+    if let Some(known) = known {
+        user::find_locked(tx, known.user)?;
+    }
+    Ok(user::find_authenticator(tx, address)?.as_ref() == known)
 }
 
 /// Gives the membership its life, the user their password, and ends the link.
@@ -437,13 +442,13 @@ fn join(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     open: &Open,
-    fresh: Option<&str>,
+    (known, fresh): (Option<&Authenticator>, Option<&str>),
     visitor: &Visitor,
 ) -> Result<(), ServiceError> {
     let (now, member) = (moment.now, &open.member);
     let cause = session::cause(Actor::Membership(member.id), visitor.request);
     let mut changes: Vec<Change> = vec![MembershipChange::Join(member.id, now).into()];
-    if let Some(known) = open.known.as_ref().filter(|k| k.user != member.user) {
+    if let Some(known) = known.filter(|k| k.user != member.user) {
         // The same person in another organization: recognized by the password that they proved just now.
         changes.push(MembershipChange::SetUser(member.id, known.user).into());
         changes.push(UserChange::End(member.user, now).into());

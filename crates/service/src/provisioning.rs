@@ -229,8 +229,10 @@ pub fn create_user(
         };
         review::open(tx, &review)?;
     }
-    let mapped =
-        rules.map_facets == MapFacets::Some && mapping::is_facet_mapped(tx, speaker.directory, &said.facets)?;
+    let mapped = match rules.map_facets {
+        MapFacets::Some => mapping::is_facet_mapped(tx, speaker.directory, &said.facets)?,
+        MapFacets::None => false,
+    };
     if known.is_some() || user.inactive_at.is_some() || mapped {
         let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
         settle(tx, moment, membership, cause)?;
@@ -446,7 +448,7 @@ pub fn change_user(
     }
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let mapped = !differing.is_empty() && mapping::is_facet_mapped(tx, speaker.directory, &differing)?;
+    let mapped = mapping::is_facet_mapped(tx, speaker.directory, &differing)?;
     if mapped || old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some() {
         let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
         settle(tx, moment, new.membership, cause)?;

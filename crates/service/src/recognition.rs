@@ -348,9 +348,8 @@ fn put_there(
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(SignInRefusal::Ambiguous.into()),
         (Some(member), None) => {
-            let invited = member.access.state == MembershipState::Invited
-                && directory_user::of_membership(tx, member.id)?.is_empty();
-            if member.joined_at.is_none() && !invited {
+            // INVARIANT: of whom a directory tells waits for it, and is invited no longer (`domain::access::resolve`).
+            if member.joined_at.is_none() && member.access.state != MembershipState::Invited {
                 // A directory or another connection brought them: theirs is the way in, and nobody doubles them.
                 return Err(SignInRefusal::NotInvited.into());
             }

@@ -6,7 +6,6 @@ use portcullis_domain::access::Resolved;
 use portcullis_domain::membership::Membership;
 use portcullis_domain::offboarding::{Leaver, LeaverAgent, Ownership};
 use portcullis_domain::text::Slug;
-use portcullis_domain::token::TokenKind;
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 
 use crate::statement::Statement;
@@ -33,7 +32,7 @@ const LOCK_NEXT_OWNERS_POSTGRES: Statement = Statement::read(
 );
 const TO_ROTATE: Statement = Statement::read(
     "leaver.to_rotate",
-    "SELECT kind, id FROM tokens WHERE shown_to = $1 AND ended_at IS NULL \
+    "SELECT id FROM tokens WHERE shown_to = $1 AND ended_at IS NULL \
      AND kind IN ('service_key', 'scim_token') ORDER BY id",
 );
 const OTHER_OWNERS: Statement = Statement::read(
@@ -113,10 +112,9 @@ pub fn load(
     resolved: Resolved,
     rules_number: i64,
 ) -> Result<Leaver, StoreError> {
-    let kind = |t: &str| TokenKind::ALL.into_iter().find(|k| k.as_str() == t);
     let mut to_rotate = Vec::new();
     for row in tx.rows(&TO_ROTATE, params![membership.id])? {
-        to_rotate.push((row.one_of(0, kind)?, row.parsed(1)?));
+        to_rotate.push(row.parsed(0)?);
     }
     let ownership = ownership(tx, &membership)?;
     let agents = agents(tx, &membership)?;

@@ -12,7 +12,7 @@ use portcullis_domain::offboarding::{Leaver, Ownership};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::receipt::{KeptBecause, Receipt};
 use portcullis_domain::text::Slug;
-use portcullis_domain::token::{TokenEnd, TokenKind};
+use portcullis_domain::token::TokenEnd;
 
 use crate::fixture::{id, leaver, left_behind, member, new_ids, off_boarded};
 
@@ -181,8 +181,7 @@ fn an_owner_beside_whom_there_is_another_keeps_nothing() {
 #[test]
 fn secrets_of_the_organization_that_the_leaver_saw_are_to_be_rotated() {
     let (service, scim) = (id!(TokenId, 1), id!(TokenId, 2));
-    let to_rotate = vec![(TokenKind::ServiceKey, service), (TokenKind::ScimToken, scim)];
-    let plan = off_boarded(&Leaver { to_rotate, ..leaver() });
+    let plan = off_boarded(&Leaver { to_rotate: vec![service, scim], ..leaver() });
     let kept: Vec<_> = receipt(&plan).kept.iter().map(|kept| (kept.id.clone(), kept.why)).collect();
     assert_eq!(kept, [(service.to_string(), KeptBecause::Rotate), (scim.to_string(), KeptBecause::Rotate)]);
 }

@@ -9,6 +9,7 @@
     reason = "a test fails by panicking"
 )]
 
+mod accepting;
 mod attaching;
 mod braking;
 mod contention;
