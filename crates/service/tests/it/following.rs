@@ -3,30 +3,50 @@
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Cause, CauseKind};
-use portcullis_domain::change::{DirectoryGroupChange, MembershipChange};
+use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange, MembershipChange};
+use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, OrganizationId};
+use portcullis_domain::membership::MembershipState;
 use portcullis_domain::plan::Plan;
 use portcullis_service::membership::settled;
-use portcullis_service::{Moment, ServiceError, rules};
+use portcullis_service::provisioning;
+use portcullis_service::rules::{self, Carried, MAX_AT_ONCE, MAX_PER_CALL};
+use portcullis_service::{Moment, ServiceError};
 use portcullis_store::audit::{AuditFilter, list_page};
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply};
+use portcullis_store::{Tx, apply, directory_user};
 use portcullis_testkit::Bench;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::thread::{Place, place, provision};
+use crate::thread::{Place, place, provision, said, say_active, speaker, state};
 
-/// The causes of what was done to that membership under that action, oldest first.
-fn causes(bench: &Bench, place: &Place, member: MembershipId, action: &'static str) -> Vec<Value> {
+/// What was done to that membership under that action, oldest first.
+fn logged(bench: &Bench, place: &Place, member: MembershipId, action: &'static str) -> Vec<Value> {
     let organization = place.organization;
     bench.write(move |tx, _| {
         let filter =
             AuditFilter { target: member.to_string(), action: action.to_owned(), ..AuditFilter::default() };
         let stored = list_page(tx, organization, &filter, "", 100)?;
-        Ok(stored
-            .iter()
-            .map(|e| serde_json::from_str::<Value>(&e.content).unwrap()["cause"].clone())
-            .collect())
+        Ok(stored.iter().map(|e| serde_json::from_str(&e.content).unwrap()).collect())
+    })
+}
+
+/// The causes of that.
+fn causes(bench: &Bench, place: &Place, member: MembershipId, action: &'static str) -> Vec<Value> {
+    logged(bench, place, member, action).iter().map(|event| event["cause"].clone()).collect()
+}
+
+/// So many people of whom the directory tells, and who are in no group.
+fn told(bench: &Bench, place: &Place, count: usize) -> Vec<DirectoryUserId> {
+    let (organization, directory) = (place.organization, place.directory);
+    bench.write(move |tx, moment| {
+        let speaker = speaker(moment, organization, directory);
+        (0..count)
+            .map(|number| {
+                let person = said(&format!("p{number}"));
+                Ok(provisioning::create_user(tx, moment, speaker, &person)?.id)
+            })
+            .collect()
     })
 }
 
@@ -113,4 +133,78 @@ async fn whoever_ends_once_the_time_to_settle_is_over_ends_by_the_rules() {
     assert_eq!(bench.write(|tx, moment| rules::settle_due(tx, moment, 10)), 1);
     let ended = causes(&bench, &place, member, "member.deprovisioned");
     assert_eq!((ended.len(), ended[0]["kind"].as_str()), (1, Some(CauseKind::Rule.as_str())), "{ended:?}");
+}
+
+#[tokio::test]
+async fn as_many_as_the_limit_are_carried_out_at_once_and_one_more_is_left_to_the_job() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 3600);
+    let (_, member) = provision(&bench, &place, "ann");
+    let organization = place.organization;
+    for (count, expected) in [(MAX_AT_ONCE, Carried::Out), (MAX_AT_ONCE + 1, Carried::Pending)] {
+        let carried = bench.write(move |tx, moment| {
+            tx.lock(Lock::Organization(organization))?;
+            rules::after_rule_change(tx, moment, organization, &vec![member; count], Cause::system())
+        });
+        assert_eq!(carried, expected, "{count} of a change of rules");
+    }
+    let users = told(&bench, &place, MAX_PER_CALL + 1);
+    for (count, expected) in [(MAX_PER_CALL, Carried::Out), (MAX_PER_CALL + 1, Carried::Pending)] {
+        let touched = users[..count].to_vec();
+        let carried = bench.write(move |tx, moment| {
+            tx.lock(Lock::Rules(organization))?;
+            rules::after_facts(tx, moment, organization, &touched, Cause::system())
+        });
+        assert_eq!(carried, expected, "{count} of a directory's call");
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_no_mapping_names_moves_nobody_however_many_are_in_it() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 3600);
+    let users = told(&bench, &place, MAX_PER_CALL + 1);
+    let (organization, directory) = (place.organization, place.directory);
+    let (before, after) = bench.write(move |tx, moment| {
+        let before = portcullis_store::apply::rules_event(tx, organization)?;
+        let speaker = speaker(moment, organization, directory);
+        provisioning::create_group(tx, moment, speaker, ("Everybody", None), &users)?;
+        Ok((before, portcullis_store::apply::rules_event(tx, organization)?))
+    });
+    assert_eq!(before, after, "nobody's access is looked at again");
+}
+
+#[tokio::test]
+async fn a_change_of_access_is_in_the_log_with_what_was_and_with_what_is() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 3600);
+    let (_, member) = provision(&bench, &place, "ann");
+    let changes = logged(&bench, &place, member, "member.access_changed");
+    let [change] = changes.as_slice() else { panic!("{changes:?}") };
+    let nothing = json!({ "state": "suspended", "role": null, "teams": [], "environments": [] });
+    let now = json!({ "state": "active", "role": "member", "teams": [], "environments": ["production"] });
+    assert_eq!(change["detail"], json!({ "from": nothing, "to": now }));
+}
+
+#[tokio::test]
+async fn whoever_is_said_to_be_inactive_again_ends_before_the_answer_though_the_job_has_not_come_by() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 3600);
+    let (ann, member) = provision(&bench, &place, "ann");
+    let directory = place.directory;
+    later(&bench, &place, ann, move |tx, moment, organization| {
+        let told = directory_user::find(tx, directory, ann)?.unwrap();
+        let inactive = DirectoryUser { inactive_at: Some(moment.now), ..told };
+        let event = EventDraft::new(Action::DirectoryUserDeactivated, Target::new("directory_user", ann));
+        let changes = vec![
+            DirectoryUserChange::Update(Box::new(inactive)).into(),
+            MembershipChange::MarkStale(vec![ann]).into(),
+        ];
+        let plan = Plan::because(organization, Cause::system()).then_all(event, changes);
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+        Ok(())
+    });
+    assert_eq!(state(&bench, &place, member), MembershipState::Active);
+    say_active(&bench, &place, ann, false);
+    assert_eq!(state(&bench, &place, member), MembershipState::Deprovisioned);
 }

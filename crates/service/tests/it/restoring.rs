@@ -13,12 +13,14 @@ use portcullis_testkit::Bench;
 
 use crate::thread::{Place, agent, decision, key, leave_group, place, provision, say_active, state};
 
-fn restore(bench: &Bench) {
+/// How many tokens that ended.
+fn restore(bench: &Bench) -> u64 {
     bench.write(|tx, moment| {
         let organization = named(tx, "acme")?;
-        restoring::revive_nobody(tx, moment, &organization)?;
-        restoring::begin_timeline(tx, "another", 41)
-    });
+        let ended = restoring::revive_nobody(tx, moment, &organization)?;
+        restoring::begin_timeline(tx, "another", 41)?;
+        Ok(ended)
+    })
 }
 
 fn store_it(bench: &Bench) -> usize {
@@ -49,7 +51,7 @@ fn every_token_of_the_backup_is_refused_and_whom_a_directory_governs_is_suspende
     let of_agent = key(&bench, &place, TokenKind::AgentKey, Holder::Agent(builder), ShownTo::Root);
     assert!(is_allowed(&bench, &place, &own) && is_allowed(&bench, &place, &of_agent));
 
-    restore(&bench);
+    assert_eq!(restore(&bench), 2);
     assert!(!is_allowed(&bench, &place, &own) && !is_allowed(&bench, &place, &of_agent));
     assert_eq!(store_it(&bench), 2);
     assert_eq!(store_it(&bench), 0);

@@ -1,5 +1,5 @@
 //! What a directory says of one person: its bounds, the name that is shown, the action that is kept, and which names of the
-//! dead it takes.
+//! dead it takes. The bounds of what it says of a group stand beside them.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use portcullis_domain::mapping::{Facet, MAX_FACETS};
 use portcullis_domain::text::MAX_IDENTIFIER;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_service::ServiceError;
-use portcullis_service::provisioning::{self, MAX_ATTRIBUTES_BYTES, PersonSaid};
+use portcullis_service::provisioning::{self, GroupSaid, MAX_MEMBERS_PER_CALL, PersonSaid};
 use portcullis_store::audit::AuditFilter;
 use portcullis_testkit::Bench;
 
@@ -79,8 +79,8 @@ async fn what_is_said_of_a_person_is_bounded_on_both_sides_of_each_bound() {
         ),
         (
             "attributes",
-            PersonSaid { attributes: long(MAX_ATTRIBUTES_BYTES), ..said("e") },
-            PersonSaid { attributes: long(MAX_ATTRIBUTES_BYTES + 1), ..said("f") },
+            PersonSaid { attributes: long(1_048_576), ..said("e") },
+            PersonSaid { attributes: long(1_048_577), ..said("f") },
         ),
         (
             "facets",
@@ -90,6 +90,74 @@ async fn what_is_said_of_a_person_is_bounded_on_both_sides_of_each_bound() {
     ] {
         assert!(is_taken(&bench, &place, within), "{what} at its bound");
         assert!(!is_taken(&bench, &place, beyond), "{what} beyond it");
+    }
+}
+
+/// Whether a group may be said to be called that, when it is told of and when it is changed; nothing of it is kept.
+fn is_named(bench: &Bench, place: &Place, name: &str, external_id: Option<&str>) -> [bool; 2] {
+    let (organization, directory, group) = (place.organization, place.directory, place.group);
+    let (name, external_id) = (name.to_owned(), external_id.map(str::to_owned));
+    bench.write(move |tx, moment| {
+        let speaker = speaker(moment, organization, directory);
+        let named = (name.as_str(), external_id.as_deref());
+        let told = provisioning::create_group(tx, moment, speaker, named, &[]).map(|group| group.id);
+        if let Ok(id) = told {
+            provisioning::delete_group(tx, moment, speaker, id)?;
+        }
+        let said = [GroupSaid::DisplayName(name.clone()), GroupSaid::ExternalId(external_id.clone())];
+        let changed = provisioning::change_group(tx, moment, speaker, group, &said).map(|_| group);
+        let back = [GroupSaid::DisplayName("Engineers".into()), GroupSaid::ExternalId(Some("g-1".into()))];
+        provisioning::change_group(tx, moment, speaker, group, &back)?;
+        let mut were_taken = [false; 2];
+        for (was_taken, answer) in were_taken.iter_mut().zip([told, changed]) {
+            *was_taken = match answer {
+                Ok(_) => true,
+                Err(ServiceError::Directory(_)) => false,
+                Err(error) => return Err(error),
+            };
+        }
+        Ok(were_taken)
+    })
+}
+
+#[tokio::test]
+async fn what_a_group_is_called_is_bounded_on_both_sides_of_each_bound() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (most, more) = ("x".repeat(1_024), "y".repeat(1_025));
+    for (name, external_id, expected) in [
+        ("Designers", None, true),
+        ("", None, false),
+        (" ", None, false),
+        (&*most, None, true),
+        (&*more, None, false),
+        ("De\0signers", None, false),
+        ("Designers", Some(&*most), true),
+        ("Designers", Some(&*more), false),
+        ("Designers", Some("g\0-1"), false),
+    ] {
+        let were_taken = is_named(&bench, &place, name, external_id);
+        assert_eq!(were_taken, [expected; 2], "{name:?} {external_id:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_call_names_a_hundred_thousand_members_and_not_one_more() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (user, _) = create(&bench, &place, said("ada"));
+    for (count, expected) in [(MAX_MEMBERS_PER_CALL, true), (MAX_MEMBERS_PER_CALL + 1, false)] {
+        let (organization, directory, group) = (place.organization, place.directory, place.group);
+        let was_taken = bench.write(move |tx, moment| {
+            let speaker = speaker(moment, organization, directory);
+            let said = [GroupSaid::AddMembers(vec![user; count])];
+            match provisioning::change_group(tx, moment, speaker, group, &said) {
+                Ok(_) => Ok(true),
+                Err(ServiceError::Directory(_)) => Ok(false),
+                Err(error) => Err(error),
+            }
+        });
+        assert_eq!(was_taken, expected, "{count}");
     }
 }
 
@@ -145,6 +213,28 @@ async fn each_change_of_a_person_is_kept_under_its_own_action_and_said_again_und
     let kept =
         bench.write(move |tx, _| Ok(portcullis_store::directory_user::find(tx, directory, user)?.unwrap()));
     assert_eq!(kept.updated_at, now, "the last change is when it was made");
+}
+
+#[tokio::test]
+async fn a_leaver_is_remembered_by_every_name_that_they_ever_had() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 0);
+    let (user, member) = create(&bench, &place, said("ada"));
+    change(&bench, &place, user, said("eva"));
+    say_active(&bench, &place, user, false);
+    let (organization, directory) = (place.organization, place.directory);
+    for name in ["ada", "eva"] {
+        for identifier in [
+            Identifier::user_name(name),
+            Identifier::email(&format!("{name}@acme.test")),
+            Identifier::external_id(directory, &format!("ext-{name}")),
+        ] {
+            let shown = format!("{identifier:?}");
+            let whose = bench
+                .write(move |tx, _| Ok(portcullis_store::tombstone::find(tx, organization, &identifier)?));
+            assert_eq!(whose, Some(member), "{shown}");
+        }
+    }
 }
 
 #[tokio::test]

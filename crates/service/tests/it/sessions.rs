@@ -2,9 +2,12 @@
 
 use std::net::{IpAddr, Ipv4Addr};
 
+use portcullis_domain::evaluation::Decision;
 use portcullis_domain::id::{ConnectionId, RequestId};
+use portcullis_service::evaluation::{About, ask};
 use portcullis_service::session::{MAX_IN_BROWSER, Opening, open};
 use portcullis_service::sign_in::{Wish, oidc};
+use portcullis_service::token_use::TokenUses;
 use portcullis_service::{Limits, ServiceError};
 use portcullis_store::membership;
 use portcullis_testkit::Bench;
@@ -17,7 +20,7 @@ async fn a_browser_keeps_what_fits_beside_a_new_session_and_the_rest_has_ended()
     let bench = Bench::of_the_run();
     let acme = bench.organization("acme");
     let ada = bench.member(acme, "ada@acme.test", "member").membership;
-    let mut presented: Vec<String> = Vec::new();
+    let (mut presented, mut all): (Vec<String>, Vec<String>) = (Vec::new(), Vec::new());
     for number in 1..=MAX_IN_BROWSER + 2 {
         let held = presented.clone();
         let opened = bench.write(move |tx, moment| {
@@ -35,7 +38,17 @@ async fn a_browser_keeps_what_fits_beside_a_new_session_and_the_rest_has_ended()
         });
         presented = opened.kept;
         presented.push(opened.secret.expose().to_owned());
+        all.push(opened.secret.expose().to_owned());
         assert_eq!(presented.len(), number.min(MAX_IN_BROWSER));
+    }
+    for (number, secret) in all.into_iter().enumerate() {
+        let is_kept = presented.contains(&secret);
+        let decision = bench.write(move |tx, moment| {
+            let environment = format!("place-{}", number + 1).parse()?;
+            let about = About::Organization(acme);
+            Ok(ask(tx, &TokenUses::default(), &secret, about, &environment, moment.now)?.decision)
+        });
+        assert_eq!(decision != Decision::TokenEnded, is_kept, "{number} {decision:?}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_domain::Refusal;
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
@@ -15,18 +16,20 @@ use portcullis_domain::id::{
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::plan::Plan;
-use portcullis_domain::secret::TokenSecret;
+use portcullis_domain::secret::{SecretHash, TokenSecret};
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
-use portcullis_service::caller::authenticate;
+use portcullis_service::access::off_board_member;
+use portcullis_service::caller::{ROOT_TOKEN_HASH, authenticate};
 use portcullis_service::evaluation::{About, ask};
+use portcullis_service::member_key::{self, NewKey};
 use portcullis_service::proof::{self, AsOf, Proof, Who};
 use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::rules::after_rule_change;
-use portcullis_service::{ServiceError, audit_export, organization};
-use portcullis_store::Priority;
+use portcullis_service::{Moment, ServiceError, audit_export, organization};
 use portcullis_store::audit::AuditFilter;
-use portcullis_testkit::Bench;
+use portcullis_store::{Priority, Tx, instance};
+use portcullis_testkit::{Bench, ROOT_TOKEN};
 
 pub(crate) struct Place {
     pub(crate) organization: OrganizationId,
@@ -34,7 +37,7 @@ pub(crate) struct Place {
     pub(crate) group: DirectoryGroupId,
 }
 
-fn said(name: &str) -> PersonSaid {
+pub(crate) fn said(name: &str) -> PersonSaid {
     PersonSaid {
         external_id: Some(format!("ext-{name}")),
         user_name: format!("{name}@acme.test"),
@@ -88,11 +91,7 @@ pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
     })
 }
 
-pub(crate) fn speaker(
-    moment: &mut portcullis_service::Moment,
-    organization: OrganizationId,
-    directory: DirectoryId,
-) -> Speaker {
+pub(crate) fn speaker(moment: &mut Moment, organization: OrganizationId, directory: DirectoryId) -> Speaker {
     Speaker::scim(organization, directory, RequestId::fresh(moment.now, &mut moment.random))
 }
 
@@ -449,4 +448,40 @@ async fn a_request_whose_token_ran_out_while_its_body_came_writes_nothing() {
     .await;
     assert_eq!(before, Ok(()));
     assert_eq!(after, Err(ServiceError::Unauthenticated));
+}
+
+#[tokio::test]
+async fn a_request_that_was_let_in_by_the_root_token_writes_nothing_once_that_is_made_anew() {
+    let bench = Bench::sqlite();
+    let proof = let_in(&bench, ROOT_TOKEN).await;
+    let write = || bench.portcullis().write(Priority::Ordinary, |_, _| Ok(()));
+    let (before, after) = proof::beside(async {
+        proof::hold(proof);
+        let before = write().await;
+        // On the machine, at once: no revision moves.
+        bench.write(|tx, _| Ok(instance::put(tx, ROOT_TOKEN_HASH, SecretHash::of("made anew").as_str())?));
+        (before, write().await)
+    })
+    .await;
+    assert_eq!(before, Ok(()));
+    assert_eq!(after, Err(ServiceError::Unauthenticated));
+}
+
+#[tokio::test]
+async fn nobody_who_left_since_they_were_let_in_is_shown_a_secret() {
+    let bench = Bench::of_the_run();
+    let acme = bench.organization("acme");
+    let [boss, ada] = ["boss@acme.test", "ada@acme.test"].map(|email| bench.member(acme, email, "admin"));
+    let (here, is_shown) = bench.write(move |tx, moment| {
+        let caller = authenticate(tx, &boss.key, moment.now)?;
+        let issue = |tx: &mut Tx<'_>, moment: &mut Moment| {
+            let wish = NewKey { name: "laptop".into(), environment: None, expires_at: None };
+            member_key::issue(tx, moment, &caller, (acme, ada.membership), wish, Cause::system()).map(|_| ())
+        };
+        let here = issue(tx, moment);
+        off_board_member(tx, moment, acme, boss.membership, "left", Cause::system())?;
+        Ok((here, issue(tx, moment)))
+    });
+    assert_eq!(here, Ok(()));
+    assert_eq!(is_shown, Err(ServiceError::Refused(Refusal::MemberInactive)));
 }

@@ -177,3 +177,21 @@ async fn only_a_members_own_keys_are_found_below_them() {
         refused(scene.root("DELETE", &path, Value::Null).await, 404, "not_found");
     }
 }
+
+#[tokio::test]
+async fn whoever_asks_about_a_key_hears_whose_it_is_and_about_an_unknown_one_nothing() {
+    let scene = Scene::new();
+    let asked = async |secret: &str| {
+        let question = json!({
+            "subject": { "type": "token", "id": secret },
+            "action": { "name": "use" },
+            "resource": { "type": "tool", "id": "Bash" },
+        });
+        let (status, answer) = scene.root("POST", "/access/v1/evaluation", question).await;
+        assert_eq!(status, 200, "{answer}");
+        ["code", "membership", "role"].map(|field| answer["context"][field].clone())
+    };
+    let member = json!(scene.member.membership.to_string());
+    assert_eq!(asked(&scene.member.key).await, [json!("allowed"), member, json!("member")]);
+    assert_eq!(asked("pc_key_of_nobody").await, [json!("token_unknown"), Value::Null, Value::Null]);
+}

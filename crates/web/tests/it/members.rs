@@ -38,6 +38,10 @@ async fn members_are_listed_by_pages_and_by_filters() {
     assert_eq!(page["items"][0]["role"], json!("admin"));
     let (_, page) = by("/api/v1/organizations/acme/members?role=viewer&state=active").await;
     assert_eq!(page["items"].as_array().unwrap().len(), 1, "{page}");
+    for (limit, goes_on) in [(3, true), (4, false)] {
+        let (_, page) = scene.root("GET", &format!("{MEMBERS}?limit={limit}"), Value::Null).await;
+        assert_eq!(page["next"].is_string(), goes_on, "a page that shows the last one is the last: {page}");
+    }
     let (_, page) = by("/api/v1/organizations/acme/members?state=suspended").await;
     assert_eq!(page["items"], json!([]));
     assert_eq!(page.get("rules_pending"), None, "nothing is pending: {page}");
@@ -68,6 +72,8 @@ async fn stale_access_is_resolved_for_the_answer_and_a_filtered_list_says_that_i
     assert_eq!(shown["role"], Value::Null, "the grant is gone: {shown}");
     let (_, page) = scene.root("GET", &format!("{MEMBERS}?role=viewer"), Value::Null).await;
     assert_eq!((&page["items"], &page["rules_pending"]), (&json!([]), &json!(true)), "{page}");
+    let (_, page) = scene.root("GET", &format!("{MEMBERS}?state=active"), Value::Null).await;
+    assert_eq!(page["rules_pending"], json!(true), "{page}");
     let (_, page) = scene.root("GET", MEMBERS, Value::Null).await;
     assert_eq!(page.get("rules_pending"), None, "an unfiltered list is right as it is: {page}");
     let stored = scene.bench.write(move |tx, _| {

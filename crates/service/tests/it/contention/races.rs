@@ -22,7 +22,7 @@ use portcullis_service::membership::Suspension;
 use portcullis_service::proof::{AsOf, Proof, Who, beside, hold};
 use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::{Moment, ServiceError, agent, directory, mapping, membership, role};
-use portcullis_store::{Options, Priority, Tx};
+use portcullis_store::{Options, Priority, StoreError, Tx};
 use portcullis_testkit::{Bench, Persona};
 
 /// How long a test waits for the other side before it gives up, in milliseconds: far more than any of them needs.
@@ -352,6 +352,58 @@ fn a_group_that_gets_its_key_while_a_mapping_of_that_key_is_made_is_mapped_on_po
     met.first.unwrap();
     met.second.unwrap();
     assert_eq!(role_of(&bench, here.0, ada).as_deref(), Some("member"));
+}
+
+#[test]
+fn a_group_that_is_renamed_while_a_group_is_put_into_it_begins_again_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let here = place(&bench);
+    let named = |name: &'static str| {
+        bench.write(move |tx, moment| {
+            let speaker = speaker(moment, here);
+            Ok(provisioning::create_group(tx, moment, speaker, (name, None), &[])?.id)
+        })
+    };
+    let (above, below) = (named("Builders"), named("Masons"));
+    let change = move |said: GroupSaid| {
+        move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            let speaker = speaker(moment, here);
+            provisioning::change_group(tx, moment, speaker, above, std::slice::from_ref(&said)).map(|_| ())
+        }
+    };
+    let rename = || GroupSaid::DisplayName("Makers".into());
+    let met = meet(&bench, change(GroupSaid::AddGroups(vec![below])), change(rename()));
+    met.first.unwrap();
+    let refused = met.second.unwrap_err();
+    assert!(matches!(refused, ServiceError::Store(StoreError::Unavailable(_))), "{refused:?}");
+    bench.write(change(rename()));
+}
+
+#[test]
+fn members_of_groups_that_hold_groups_come_and_go_beside_each_other_on_postgresql() {
+    let Some(bench) = Bench::postgres_with(3) else { return };
+    let here = place(&bench);
+    let people = [come(&bench, here, "ada").0, come(&bench, here, "bob").0];
+    let [above, other, below] = ["Builders", "Makers", "Masons"].map(|name| {
+        bench.write(move |tx, moment| {
+            let speaker = speaker(moment, here);
+            Ok(provisioning::create_group(tx, moment, speaker, (name, None), &[])?.id)
+        })
+    });
+    let change = |group, said: GroupSaid| {
+        move |tx: &mut Tx<'_>, moment: &mut Moment| {
+            let speaker = speaker(moment, here);
+            provisioning::change_group(tx, moment, speaker, group, std::slice::from_ref(&said)).map(|_| ())
+        }
+    };
+    for group in [above, other] {
+        bench.write(change(group, GroupSaid::AddGroups(vec![below])));
+    }
+    let add = |group, person| change(group, GroupSaid::AddMembers(vec![person]));
+    let met = meet(&bench, add(above, people[0]), add(other, people[1]));
+    met.first.unwrap();
+    met.second.unwrap();
+    assert!(met.passed, "whoever names people moves nobody else, and waits for nobody");
 }
 
 #[test]

@@ -229,6 +229,26 @@ async fn an_owner_leaves_like_everybody_and_the_last_one_keeps_the_bare_ownershi
 }
 
 #[tokio::test]
+async fn invitations_to_any_address_of_a_leaver_end_with_them_and_those_to_others_stay() {
+    let idp = Provider::with(Some("member"), 0);
+    for address in ["a.liddell@acme.test", "bob@acme.test"] {
+        let body = json!({ "email": address, "role": "viewer" });
+        assert_eq!(idp.admin("POST", "/invitations", body).await.0, 201, "{address}");
+    }
+    let mut alice = person("alice");
+    alice["emails"] = json!([{ "type": "home", "value": "A.Liddell@acme.test" }]);
+    let alice = idp.made("/Users", alice).await;
+    idp.patched(&format!("/Users/{alice}"), off()).await;
+    let (_, invitations) = idp.admin("GET", "/invitations", Value::Null).await;
+    let states = invitations["items"].as_array().unwrap().iter();
+    let mut states: Vec<_> = states.map(|i| (i["email"].as_str(), i["state"].as_str())).collect();
+    states.sort_unstable();
+    let expected =
+        [("a.liddell@acme.test", "ended"), ("bob@acme.test", "pending")].map(|(e, s)| (Some(e), Some(s)));
+    assert_eq!(states, expected, "{invitations}");
+}
+
+#[tokio::test]
 async fn automation_never_gives_ownership() {
     let idp = Provider::new();
     idp.map(eng(), "owner");
