@@ -198,7 +198,8 @@ async fn a_provider_that_others_wrote_takes_our_keys_and_pushed_requests_answers
     register_by_key(&provider, &connection).await;
     let sign_in = async |browser: &mut Browser| {
         let page = browser.open(&text(&connection, "login_url")).await.unwrap();
-        let asked = page.passed.iter().find(|url| url.path() == "/auth").unwrap();
+        let asked = page.passed.iter().find(|url| url.path() == "/auth");
+        let asked = asked.unwrap_or_else(|| panic!("{}: {}", page.url, page.body));
         assert!(asked.query_pairs().all(|(name, _)| name == "client_id" || name == "request_uri"), "{asked}");
         let answer = Form::of(&page.body);
         assert!(answer.field("code").is_some(), "{}", page.body);
