@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 29] = [
+const ON_BOTH: [&str; 30] = [
     "agents::",
     "choosing::",
     "connections::",
@@ -56,6 +56,7 @@ const ON_BOTH: [&str; 29] = [
     "saml_logout::",
     "saml_trust::",
     "scim::",
+    "suggesting::",
     "teams::",
 ];
 /// Fewer tests than this on PostgreSQL mean that a suite was left out.

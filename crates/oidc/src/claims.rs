@@ -164,6 +164,15 @@ pub enum SubjectSource {
     EntraObject,
 }
 
+/// In which document a claim came.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SaidIn {
+    /// The ID token.
+    IdToken,
+    /// The UserInfo answer.
+    UserInfo,
+}
+
 /// The claims of a verified ID token, and of the UserInfo answer that belongs to it. No other module can make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IdentityClaims {
@@ -227,6 +236,13 @@ impl IdentityClaims {
     #[must_use]
     pub fn find_text(&self, name: &str) -> Option<&str> {
         self.find(name).and_then(Value::as_str).filter(|text| !text.is_empty())
+    }
+
+    /// Every claim as it came, the ID token's before UserInfo's others, with whether UserInfo said it.
+    pub fn all(&self) -> impl Iterator<Item = (&str, &Value, SaidIn)> {
+        let in_token = self.id_token.iter().map(|(name, value)| (name.as_str(), value, SaidIn::IdToken));
+        let beside = self.userinfo.iter().filter(|(name, _)| !self.id_token.contains_key(name.as_str()));
+        in_token.chain(beside.map(|(name, value)| (name.as_str(), value, SaidIn::UserInfo)))
     }
 
     /// Every claim that is a text or a list of texts, by its name or dotted path, each text once: what rules may be

@@ -168,13 +168,19 @@ pub enum NotAFacet {
     OfOnePerson,
 }
 
+/// Whether a claim is about the sign-in and not about the person.
+#[must_use]
+pub fn is_of_the_sign_in(name: &str) -> bool {
+    OF_THE_SIGN_IN.contains(&name) || name.starts_with("_claim_")
+}
+
 /// The key of a claim's name: its spelling, because claims are told apart by letter case (RFC 7519 §10.1.1).
 ///
 /// # Errors
 /// [`NotAFacet`].
 pub fn claim_key(name: &str) -> Result<String, NotAFacet> {
     let root = name.split('.').next().unwrap_or(name);
-    if OF_THE_SIGN_IN.contains(&root) || root.starts_with("_claim_") {
+    if is_of_the_sign_in(root) {
         return Err(NotAFacet::OfTheSignIn);
     }
     if OF_ONE_PERSON.contains(&root) {

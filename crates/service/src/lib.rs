@@ -59,6 +59,7 @@ pub mod sign_in;
 pub mod sign_out;
 pub mod signing;
 pub mod standing;
+pub mod suggestion;
 pub mod team;
 pub mod throttle;
 pub mod token;

@@ -29,6 +29,7 @@ use crate::oidc::client::opened;
 use crate::oidc::{Setup, broken, logout};
 use crate::refusal::SignInRefusal;
 use crate::relying_party::{self, Exchange, Exchanged};
+use crate::suggestion::{self, Brought};
 use crate::{Portcullis, ServiceError};
 
 /// Where a connection's provider sends browsers back to: one address a connection, against mix-up (RFC 9700 §4.4).
@@ -267,14 +268,15 @@ async fn proven(
     claimed.subject = Some(claims.sub().to_owned());
     claimed.email = claims.email().map(|e| e.address);
     let arrival = Arrival::read(&setup.connection, &claims).map_err(broken)?;
-    claimed.claims = arrival.shown();
+    let shown = shown(&arrival, &suggestion::of_claims(&setup.connection, &claims));
+    claimed.claims = shown.clone();
     let mut session = logout::ProviderSession::of(&claims);
     if setup.view.settings.end_session {
         let sealing = (&*portcullis.around().sealing, &mut portcullis.moment().random as &mut dyn Random);
         session = session.with_hint(setup.connection.id, sealing, &id_token)?;
     }
     let session = ProviderSession::Oidc(session);
-    Ok((Told { shown: arrival.shown(), arrival, session }, pending))
+    Ok((Told { shown, arrival, session }, pending))
 }
 
 /// Exchanges the code of an answer that belongs to that sign-in: claims that are proven to be the provider's.
@@ -312,4 +314,13 @@ async fn exchanged(
         now: moment.now,
     };
     providers.exchange(&*around.fetch, connection, &metadata, exchange).await
+}
+
+/// What a trace shows of an arrival, with what came beside it.
+fn shown(arrival: &Arrival, brought: &Brought) -> serde_json::Value {
+    let mut shown = arrival.shown();
+    if let Some(members) = shown.as_object_mut() {
+        members.insert("brought".to_owned(), json!(brought));
+    }
+    shown
 }

@@ -32,6 +32,7 @@ use crate::saml::logout;
 use crate::saml::metadata::{Refreshed, refresh};
 use crate::saml::{Setup, binding, broken, inconsistent, message_id};
 use crate::sign_out::handle;
+use crate::suggestion;
 use crate::{Moment, Portcullis, ServiceError};
 
 /// A sign-in that was begun.
@@ -152,6 +153,7 @@ fn shown(arrival: &Arrival, identity: &Identity) -> serde_json::Value {
     json!({
         "said": arrival.shown(),
         "attributes": attributes,
+        "brought": suggestion::of_attributes(identity.attributes()),
         "weaknesses": weaknesses,
         "signed_by": hex::encode(identity.signed_by_sha256()),
     })

@@ -22,6 +22,7 @@ mod review;
 pub mod role;
 mod saml;
 mod service_key;
+mod suggestion;
 pub mod team;
 mod token;
 mod trace;
@@ -63,6 +64,7 @@ pub fn operations() -> Vec<Operation> {
         role::operations(),
         saml::operations(),
         service_key::operations(),
+        suggestion::operations(),
         team::operations(),
         token::operations(),
         trace::operations(),

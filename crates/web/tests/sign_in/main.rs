@@ -27,4 +27,6 @@ mod saml_logout;
 #[cfg(test)]
 mod saml_trust;
 #[cfg(test)]
+mod suggesting;
+#[cfg(test)]
 mod world;
