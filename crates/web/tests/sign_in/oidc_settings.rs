@@ -346,3 +346,25 @@ async fn what_is_asked_of_an_authentication_is_sent_along_and_must_be_proven() {
     set(&world, &connection, json!({ "prompt": null, "max_age_s": null, "acr_values": [] })).await;
     assert_eq!(world.outcome(&connection, ADA).await, "ok", "where nothing is asked, nothing is demanded");
 }
+
+#[tokio::test]
+async fn endpoints_that_move_are_followed_after_an_hour_and_another_issuer_never() {
+    let world = world().await;
+    let connection = world.connection("acme", json!({})).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let asked = world.provider.counts().discovery;
+    let moved = format!("{}/moved", world.provider.issuer());
+    for (members, at_once, after_an_hour) in [
+        (members(json!({ "token_endpoint": moved })), "ok", "token_endpoint_failed"),
+        (members(json!({ "userinfo_endpoint": moved })), "token_endpoint_failed", "userinfo_failed"),
+        (members(json!({})), "userinfo_failed", "ok"),
+        (members(json!({ "issuer": "https://other.example" })), "ok", "discovery_issuer_mismatch"),
+    ] {
+        world.provider.publish(members);
+        assert_eq!(world.outcome(&connection, ADA).await, at_once, "what is known serves");
+        world.clock.pass_s(3_600);
+        assert_eq!(world.outcome(&connection, ADA).await, after_an_hour);
+    }
+    let again = world.provider.counts().discovery - asked;
+    assert!((4..=5).contains(&again), "once an hour, and once a try while it is refused: {again}");
+}
