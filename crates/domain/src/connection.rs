@@ -41,6 +41,17 @@ pub enum Guests {
     Accept,
 }
 
+/// What becomes of somebody of whose groups the provider sent no whole list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Overage {
+    /// They are refused.
+    #[default]
+    Refuse,
+    /// Microsoft Graph is asked for the whole list, in the name of our client.
+    AskGraph,
+}
+
 /// How a connection reads what its provider says of people.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -49,6 +60,8 @@ pub struct ClaimRules {
     pub preset: Option<String>,
     /// What becomes of guests.
     pub guests: Guests,
+    /// What becomes of lists of groups that were cut off (OpenID).
+    pub overage: Overage,
 }
 
 /// What one of our own keys is for.

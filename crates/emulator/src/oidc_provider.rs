@@ -4,7 +4,7 @@
 //! one company, and behaves as it is told ([`Behaviour`]). The routes are in `oidc_routes`, the documents and tokens in
 //! `oidc_answers`.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -125,6 +125,8 @@ pub struct Counts {
     pub token: u64,
     /// UserInfo requests.
     pub userinfo: u64,
+    /// Requests to the stand-in of Microsoft Graph.
+    pub graph: u64,
 }
 
 /// A running provider. It ends when it is dropped.
@@ -175,6 +177,7 @@ impl OidcProvider {
                 behaviour: Behaviour::Honest,
                 signed_in: None,
                 says_too: Map::new(),
+                graph: HashMap::new(),
                 published: vec![key.public_jwk().clone()],
                 key: Arc::new(key),
                 published_members: Map::new(),
@@ -222,6 +225,11 @@ impl OidcProvider {
     /// Has people prove themselves so.
     pub fn authenticate(&self, authentication: Authentication) {
         self.shared.lock().authentication = authentication;
+    }
+
+    /// Has the stand-in of Microsoft Graph beside it answer so when it is asked for the groups of that object.
+    pub fn have_graph_say(&self, object: &str, answer: Value) {
+        self.shared.lock().graph.insert(object.to_owned(), answer);
     }
 
     /// Makes an application known, or replaces the one of the same id.
@@ -310,6 +318,7 @@ pub(crate) struct State {
     pub(crate) behaviour: Behaviour,
     pub(crate) signed_in: Option<String>,
     pub(crate) says_too: Map<String, Value>,
+    pub(crate) graph: HashMap<String, Value>,
     pub(crate) key: Arc<SigningKey>,
     pub(crate) published: Vec<PublicJwk>,
     pub(crate) published_members: Map<String, Value>,
@@ -392,6 +401,7 @@ pub(crate) struct Counters {
     pub(crate) pushed: AtomicU64,
     pub(crate) token: AtomicU64,
     pub(crate) userinfo: AtomicU64,
+    pub(crate) graph: AtomicU64,
 }
 
 impl Counters {
@@ -404,6 +414,7 @@ impl Counters {
             pushed: read(&self.pushed),
             token: read(&self.token),
             userinfo: read(&self.userinfo),
+            graph: read(&self.graph),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, RawQuery, State as Shares};
+use axum::extract::{DefaultBodyLimit, Path, RawQuery, State as Shares};
 use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, WWW_AUTHENTICATE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
@@ -33,6 +33,8 @@ const CODE_LIFE_S: i64 = 60;
 const ACCESS_TOKEN_LIFE_S: i64 = 300;
 /// Life of a pushed request as it is told, in seconds.
 const PUSHED_LIFE_S: i64 = 60;
+/// What a client of its own asks a token for.
+const GRAPH_SCOPE: &str = "https://graph.microsoft.com/.default";
 /// Most people that the choice shows.
 const MAX_SHOWN_PEOPLE: usize = 50;
 
@@ -46,6 +48,7 @@ pub(crate) fn router(shared: Arc<Shared>) -> Router {
         .route("/end-session", get(end_session))
         .route("/userinfo", get(userinfo).post(userinfo));
     let routes = if shared.path.is_empty() { routes } else { Router::new().nest(&shared.path, routes) };
+    let routes = routes.route("/v1.0/users/{object}/getMemberObjects", post(member_objects));
     routes.layer(DefaultBodyLimit::max(MAX_TOKEN_FORM_BYTES)).with_state(shared)
 }
 
@@ -290,6 +293,9 @@ async fn end_session(Shares(shared): Shares<Arc<Shared>>, RawQuery(query): RawQu
 }
 
 fn tokens(shared: &Shared, form: &TokenForm) -> Result<Value, OAuthError> {
+    if form.find("grant_type") == Some("client_credentials") {
+        return own_token(shared, form);
+    }
     let (grant, person) = redeem(shared, form)?;
     let access_token = shared.surroundings.random_text();
     let id_token = oidc_answers::id_token(shared, &grant, &person, &access_token)
@@ -302,6 +308,40 @@ fn tokens(shared: &Shared, form: &TokenForm) -> Result<Value, OAuthError> {
         "id_token": id_token,
         "scope": "openid email profile groups",
     }))
+}
+
+/// A token of the client's own (RFC 6749 §4.4), for Graph.
+fn own_token(shared: &Shared, form: &TokenForm) -> Result<Value, OAuthError> {
+    let mut state = shared.lock();
+    if form.find("scope") != Some(GRAPH_SCOPE) {
+        return Err(OAuthError::new(ErrorCode::InvalidScope, "only Graph is asked so"));
+    }
+    let access_token = shared.surroundings.random_text();
+    state.remember_access_token(access_token.clone(), GRAPH_SCOPE.to_owned());
+    Ok(json!({ "access_token": access_token, "token_type": "Bearer", "expires_in": ACCESS_TOKEN_LIFE_S }))
+}
+
+/// Microsoft Graph's `getMemberObjects`, as far as a relying party sees it.
+async fn member_objects(
+    Shares(shared): Shares<Arc<Shared>>,
+    Path(object): Path<String>,
+    headers: HeaderMap,
+) -> Response {
+    count(&shared.counters.graph);
+    let presented = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let state = shared.lock();
+    let may_ask =
+        presented.and_then(|token| state.find_token_holder(token)).is_some_and(|h| h == GRAPH_SCOPE);
+    match (may_ask, state.graph.get(&object)) {
+        (false, _) => json_answer(
+            StatusCode::UNAUTHORIZED,
+            &json!({ "error": { "code": "InvalidAuthenticationToken" } }),
+        ),
+        (true, None) => {
+            json_answer(StatusCode::FORBIDDEN, &json!({ "error": { "code": "Authorization_RequestDenied" } }))
+        }
+        (true, Some(answer)) => json_answer(StatusCode::OK, answer),
+    }
 }
 
 fn redeem(shared: &Shared, form: &TokenForm) -> Result<(Grant, Person), OAuthError> {

@@ -7,6 +7,7 @@ use portcullis_oidc::algorithm::SigningAlg;
 use portcullis_oidc::callback::{Callback, PendingSignIn};
 use portcullis_oidc::claims::IdentityClaims;
 use portcullis_oidc::discovery::{self, IssParameter, MAX_LISTED};
+use portcullis_oidc::graph;
 use portcullis_oidc::id_token::{self, IdTokenError, IdTokenRules, MAX_SUBJECT_CHARS};
 use portcullis_oidc::introspection::Introspection;
 use portcullis_oidc::issuer::Insecure;
@@ -219,6 +220,18 @@ pub(crate) fn token_answer(bytes: &[u8]) {
     if let Ok(claims) = verify(&KEYS.honest)
         && let Err(error) = userinfo::add(claims, 200, bytes)
     {
+        refusal::of_rule(&Refusal::from(error).broken());
+    }
+    // Half a list of groups is no list: what Graph says is taken whole or not at all.
+    match graph::parse_groups(200, bytes) {
+        Ok(groups) => {
+            let said: Option<Value> = serde_json::from_slice(bytes).ok();
+            let said = said.map(|said| said["value"].as_array().map_or(0, Vec::len));
+            assert_eq!(said, Some(groups.len()));
+        }
+        Err(error) => refusal::of_rule(&Refusal::from(error).broken()),
+    }
+    if let Err(error) = graph::parse_token(200, bytes) {
         refusal::of_rule(&Refusal::from(error).broken());
     }
 }

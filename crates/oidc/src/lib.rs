@@ -39,6 +39,7 @@ pub mod claims;
 pub mod client_auth;
 pub mod discovery;
 pub mod end_session;
+pub mod graph;
 pub mod id_token;
 pub mod introspection;
 pub mod issuer;

@@ -10,6 +10,7 @@ use crate::callback::CallbackError;
 use crate::claims::ClaimsError;
 use crate::discovery::DiscoveryError;
 use crate::encoding::shown;
+use crate::graph::GraphError;
 use crate::id_token::IdTokenError;
 use crate::jwks::JwksError;
 use crate::logout_token::LogoutTokenError;
@@ -75,6 +76,9 @@ pub enum Refusal {
     /// The logout token.
     #[error(transparent)]
     LogoutToken(#[from] LogoutTokenError),
+    /// Microsoft Graph's answer.
+    #[error(transparent)]
+    Graph(#[from] GraphError),
     /// A verified claim of a shape that cannot be used.
     #[error(transparent)]
     Claims(#[from] ClaimsError),
@@ -93,6 +97,7 @@ impl Refusal {
             Self::IdToken(error) => error.broken(),
             Self::UserInfo(error) => error.broken(),
             Self::LogoutToken(error) => error.broken(),
+            Self::Graph(error) => error.broken(),
             Self::Claims(error) => error.broken(),
         }
     }

@@ -137,6 +137,22 @@ impl TokenRequest {
             .append_pair("code", code.expose_secret())
             .append_pair("redirect_uri", redirect_uri)
             .append_pair("code_verifier", verifier.expose());
+        Self::proven(metadata, client, form)
+    }
+
+    /// Asks for an access token of the client's own (RFC 6749 §4.4), for what that scope names.
+    #[must_use]
+    pub fn for_client(metadata: &ProviderMetadata, client: Client<'_>, scope: &str) -> Self {
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.append_pair("grant_type", "client_credentials").append_pair("scope", scope);
+        Self::proven(metadata, client, form)
+    }
+
+    fn proven(
+        metadata: &ProviderMetadata,
+        client: Client<'_>,
+        mut form: form_urlencoded::Serializer<'_, String>,
+    ) -> Self {
         if client.is_named_in_form() {
             form.append_pair("client_id", client.id);
         }

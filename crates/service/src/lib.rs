@@ -153,6 +153,7 @@ pub struct Portcullis {
     dialects: Arc<dialect::Dialects>,
     totals: Arc<scim::totals::Totals>,
     google: Arc<google::Polling>,
+    graph: Option<Arc<str>>,
     standing: Arc<standing::Standing>,
     lease: Option<Lease>,
 }
@@ -172,6 +173,7 @@ impl Portcullis {
             dialects: Arc::default(),
             totals: Arc::default(),
             google: Arc::default(),
+            graph: None,
             standing: Arc::default(),
             lease: None,
         }

@@ -5,11 +5,13 @@
 //! - [`key`]: our own keys, in place of a secret, with overlap;
 //! - `client`: what proves this side to the provider;
 //! - [`preset`]: whose ways are followed;
+//! - [`graph`]: where groups are asked for that a token does not hold;
 //! - [`logout`]: the end of sessions.
 //!
 //! The way in is [`crate::sign_in::oidc`]; the rules of the protocol are the `oidc` crate's.
 
 pub(crate) mod client;
+pub mod graph;
 pub mod key;
 pub mod logout;
 pub mod preset;

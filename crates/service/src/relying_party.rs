@@ -45,7 +45,7 @@ const MAX_KEYS_AGE_S: i64 = 24 * 3_600;
 /// Seconds between two fetches of the keys of one connection.
 const MIN_REFETCH_S: i64 = 60;
 /// Milliseconds for one request to a provider: a person waits for it.
-const TIMEOUT_MS: u64 = 10_000;
+pub(crate) const TIMEOUT_MS: u64 = 10_000;
 
 struct Known {
     issuer: String,
@@ -79,7 +79,7 @@ enum Wanted {
     Newer,
 }
 
-fn unreachable(error: &FetchError) -> ServiceError {
+pub(crate) fn unreachable(error: &FetchError) -> ServiceError {
     SignInRefusal::Unreachable { code: error.code(), message: error.to_string() }.into()
 }
 
@@ -298,7 +298,7 @@ pub async fn push(
 }
 
 /// Posts a form to an address of the provider's metadata.
-async fn post_form(
+pub(crate) async fn post_form(
     fetch: &dyn Fetch,
     (url, authorization, body): (Url, Option<SecretString>, SecretString),
     max_bytes: usize,

@@ -1,6 +1,7 @@
 //! What a few providers do differently: which preset an issuer tells, and what a preset may turn on or off.
 
 use portcullis_oidc::claims::{EmailTrust, SubjectSource};
+use portcullis_oidc::graph;
 use portcullis_oidc::preset::Preset;
 use serde_json::{Value, json};
 
@@ -81,6 +82,52 @@ fn o7_a_preset_of_entra_names_people_by_tenant_and_object_at_any_host_and_only_o
     assert_eq!(of(other, Preset::Entra), Err("tenant_mismatch"));
     assert_eq!(of(json!({ "tid": TENANT }), Preset::Entra), Err("object_id_missing"));
     assert_eq!(Preset::Okta.subject_source(), SubjectSource::Sub);
+}
+
+#[test]
+fn graph_is_asked_in_the_issuers_own_cloud_and_only_about_an_object() {
+    for (issuer, base) in [
+        (entra(), "https://graph.microsoft.com"),
+        (format!("https://login.microsoftonline.us/{TENANT}/v2.0"), "https://graph.microsoft.us"),
+        (
+            format!("https://login.partner.microsoftonline.cn/{TENANT}/v2.0"),
+            "https://microsoftgraph.chinacloudapi.cn",
+        ),
+    ] {
+        assert_eq!(graph::base_of(&issuer), base, "{issuer}");
+        let url = graph::question_url(base, TENANT).unwrap();
+        assert_eq!(url.as_str(), format!("{base}/v1.0/users/{TENANT}/getMemberObjects"));
+    }
+    for object in ["", "..", "me", "a/../../x", &format!("{TENANT}?x=")] {
+        assert!(graph::question_url("https://graph.microsoft.com", object).is_err(), "{object}");
+    }
+}
+
+#[test]
+fn graphs_answer_is_a_whole_list_of_objects_or_refused() {
+    let groups = |status: u16, body: &str| {
+        graph::parse_groups(status, body.as_bytes()).map_err(|error| error.broken().code)
+    };
+    let one = format!("{{\"value\":[\"{TENANT}\"]}}");
+    assert_eq!(groups(200, &one), Ok(vec![TENANT.to_owned()]));
+    assert_eq!(groups(200, "{\"value\":[]}"), Ok(vec![]));
+    for (status, code) in
+        [(401, "graph_denied"), (403, "graph_denied"), (400, "graph_failed"), (500, "graph_failed")]
+    {
+        assert_eq!(groups(status, &one), Err(code));
+    }
+    let long = format!("{{\"value\":[],\"x\":\"{}\"}}", "x".repeat(graph::MAX_GRAPH_BYTES));
+    for body in ["", "[]", "{}", "{\"value\":[1]}", "{\"value\":[\"eng\"]}", &long] {
+        assert_eq!(groups(200, body), Err("graph_malformed"));
+    }
+    let token = |status: u16, body: &str| {
+        graph::parse_token(status, body.as_bytes())
+            .map(|_| ())
+            .map_err(|error| error.broken().received.unwrap())
+    };
+    assert_eq!(token(200, "{\"access_token\":\"t\"}"), Ok(()));
+    assert_eq!(token(401, "{\"error\":\"invalid_client\"}"), Err("invalid_client".to_owned()));
+    assert_eq!(token(200, "{}"), Err("no access token".to_owned()));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Whose ways a connection of OpenID follows, and what an administrator should know of them.
 
-use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
+use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind, Overage};
 use portcullis_oidc::preset::Preset;
 
 use crate::ServiceError;
@@ -27,6 +27,9 @@ pub fn check(rules: &ClaimRules, issuer: &str) -> Result<(), ServiceError> {
     }
     if let Some(why) = chosen(rules).and_then(|preset| preset.refused_for(issuer)) {
         return Err(ServiceError::invalid("oidc.preset", why));
+    }
+    if rules.overage == Overage::AskGraph && Preset::in_force(chosen(rules), issuer) != Preset::Entra {
+        return Err(ServiceError::invalid("oidc.overage", "is `ask_graph` only with the preset `entra`"));
     }
     Ok(())
 }

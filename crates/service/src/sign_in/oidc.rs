@@ -26,7 +26,7 @@ use super::{
 };
 use crate::claims::Arrival;
 use crate::oidc::client::opened;
-use crate::oidc::{Setup, broken, logout};
+use crate::oidc::{Setup, broken, graph, logout};
 use crate::refusal::SignInRefusal;
 use crate::relying_party::{self, Exchange, Exchanged};
 use crate::suggestion::{self, Brought};
@@ -267,8 +267,11 @@ async fn proven(
     claimed.proven = true;
     claimed.subject = Some(claims.sub().to_owned());
     claimed.email = claims.email().map(|e| e.address);
-    let arrival = Arrival::read(&setup.connection, &claims).map_err(broken)?;
-    let shown = shown(&arrival, &suggestion::of_claims(&setup.connection, &claims));
+    let mut arrival = Arrival::read(&setup.connection, &claims).map_err(broken)?;
+    let brought = suggestion::of_claims(&setup.connection, &claims);
+    claimed.claims = shown(&arrival, &brought);
+    graph::complete(portcullis, setup, (&mut arrival, &claims)).await?;
+    let shown = shown(&arrival, &brought);
     claimed.claims = shown.clone();
     let mut session = logout::ProviderSession::of(&claims);
     if setup.view.settings.end_session {

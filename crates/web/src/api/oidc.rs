@@ -5,7 +5,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use portcullis_domain::connection::{ClaimRules, Connection, Guests};
+use portcullis_domain::connection::{ClaimRules, Connection, Guests, Overage};
 use portcullis_domain::oidc::{
     AssertionAudience, ClientAuth, ClientKey, OidcSettings, Prompt, PushedRequests, ResponseMode,
 };
@@ -54,6 +54,16 @@ impl From<GuestsAre> for Guests {
     }
 }
 
+/// What becomes of somebody of whose groups no whole list came.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum OverageIs {
+    /// They are refused.
+    Refuse,
+    /// Microsoft Graph is asked for the whole list.
+    AskGraph,
+}
+
 /// What is set of a connection of OpenID, our keys there, and what should be looked after.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Oidc {
@@ -69,6 +79,8 @@ pub struct Oidc {
     post_logout_redirect_uri: String,
     /// Our keys.
     client_keys: Vec<Key>,
+    /// What becomes of somebody of whose groups no whole list came.
+    overage: OverageIs,
     /// What should be looked after.
     warnings: Vec<Notice>,
 }
@@ -81,6 +93,10 @@ impl Oidc {
         Self {
             preset: preset::in_force(connection).slug(),
             chosen_preset: connection.claim_rules.preset.clone(),
+            overage: match connection.claim_rules.overage {
+                Overage::Refuse => OverageIs::Refuse,
+                Overage::AskGraph => OverageIs::AskGraph,
+            },
             warnings: preset::warnings(connection).into_iter().map(Notice::from).collect(),
             settings: Settings::of(view.settings),
             jwks_url: sign_in::oidc::keys_uri(portcullis, id),
@@ -237,6 +253,8 @@ pub struct OidcSettingsWish {
     /// Whether signing out here leads the browser to the provider, to end its session too: false as usual, because the
     /// provider must know `post_logout_redirect_uri`.
     end_session: Option<bool>,
+    /// What becomes of somebody of whose groups no whole list came: `refuse` as usual; `ask_graph` with Entra ID.
+    overage: Option<OverageIs>,
 }
 
 impl OidcSettingsWish {
@@ -269,6 +287,10 @@ pub fn rules_over(
     ClaimRules {
         preset: wish.preset.unwrap_or_else(|| before.preset.clone()),
         guests: guests.map_or(before.guests, Guests::from),
+        overage: wish.overage.map_or(before.overage, |overage| match overage {
+            OverageIs::Refuse => Overage::Refuse,
+            OverageIs::AskGraph => Overage::AskGraph,
+        }),
     }
 }
 

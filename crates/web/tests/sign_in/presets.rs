@@ -77,6 +77,7 @@ async fn a_preset_that_nobody_knows_or_that_does_not_fit_is_refused_with_those_t
         ),
         (&made, json!({ "oidc": { "preset": "entra" } }), "login.microsoftonline.com/<tenant id>/v2.0"),
         (&google, json!({ "oidc": { "preset": "generic" } }), "`google` or null"),
+        (&made, json!({ "oidc": { "overage": "ask_graph" } }), "only with the preset `entra`"),
         (&made, json!({ "saml": { "preset": "okta" } }), "belongs to `saml`"),
         (
             &made,
@@ -278,6 +279,55 @@ async fn groups_are_found_where_each_provider_puts_them() {
         world.made("/organizations/acme/mappings", mapping).await;
         assert_eq!(world.outcome(&connection, hint).await, "ok", "{preset}: {group}");
     }
+}
+
+#[tokio::test]
+async fn o14_groups_that_entra_left_out_are_asked_for_at_graph_and_never_where_the_token_says() {
+    let world = beside_entra().await;
+    let fields = json!({ "jit": true, "oidc": { "preset": "entra" } });
+    let connection = world.connection("acme", fields).await;
+    let mapping = json!({
+        "directory": connection["claims_directory"], "group": { "external_id": OBJECT }, "role": "member",
+    });
+    world.made("/organizations/acme/mappings", mapping).await;
+    world.provider.behave(Behaviour::GroupsMissing);
+    let elsewhere = json!({ "src1": { "endpoint": format!("{}/token", world.provider.issuer()) } });
+    let overage =
+        json!({ "groups": null, "_claim_names": { "groups": "src1" }, "_claim_sources": elsewhere });
+    world.say_too(with(at_home(OBJECT), overage));
+    assert_eq!(world.outcome(&connection, ADA).await, "groups_overage", "as long as nobody asked for more");
+    assert_eq!(world.provider.counts().graph, 0);
+    let (status, asks) = patched(&world, &connection, json!({ "oidc": { "overage": "ask_graph" } })).await;
+    assert_eq!((status, &asks["oidc"]["overage"]), (200, &json!("ask_graph")), "{asks}");
+    assert_eq!(world.outcome(&connection, ADA).await, "graph_denied", "without the permission");
+    let trace = &traces(&world, "graph_denied").await[0];
+    assert!(trace["content"]["advice"].as_str().unwrap().contains("GroupMember.Read.All"), "{trace}");
+    let broken = [
+        json!({ "value": ["Engineering"] }),
+        json!({ "value": [OBJECT], "@odata.nextLink": "https://graph.microsoft.com/v1.0/next" }),
+        json!({ "error": "none" }),
+    ];
+    for answer in broken {
+        world.provider.have_graph_say(OBJECT, answer.clone());
+        assert_eq!(world.outcome(&connection, ADA).await, "graph_malformed", "{answer}");
+    }
+    assert!(world.members("acme", ADA).await.is_empty(), "half a list is no list");
+    world.provider.have_graph_say(OBJECT, json!({ "value": [] }));
+    assert_eq!(
+        world.outcome(&connection, ADA).await,
+        "no_role_mapped",
+        "a whole list without a mapped group"
+    );
+    world.provider.have_graph_say(OBJECT, json!({ "@odata.context": "x", "value": [OBJECT, TENANT] }));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let asked = world.provider.counts().graph;
+    world.say_too(with(at_home(OBJECT), json!({ "groups": [OBJECT] })));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(world.provider.counts().graph, asked, "nobody is asked for a list that came whole");
+    let many: Vec<String> = (0..1_001).map(|n| format!("aaaaaaaa-bbbb-cccc-dddd-{n:012}")).collect();
+    world.say_too(with(at_home(OBJECT), json!({ "groups": null, "hasgroups": true })));
+    world.provider.have_graph_say(OBJECT, json!({ "value": many }));
+    assert_eq!(world.outcome(&connection, ADA).await, "groups_overage", "more than are taken");
 }
 
 #[tokio::test]

@@ -135,12 +135,13 @@ impl World {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
         let (portcullis, clock, place) = product(&base);
-        let portcullis = portcullis.polling_google(polling);
+        let provider = provider(&clock, path).await;
+        let beside = provider.issuer().trim_end_matches(path);
+        let portcullis = portcullis.polling_google(polling).asking_graph_at(beside);
         let http = client();
         let app = router(App::new(portcullis.clone(), EdgeSettings::default()));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        let provider = provider(&clock, path).await;
         Self { base, clock, portcullis, provider, http, clients: AtomicU32::new(0), _place: place }
     }
 

@@ -12,7 +12,7 @@ use portcullis_domain::change::{
     OrganizationChange, OutboxChange, ReceiptChange, Restamp, RoleChange, TeamChange, TokenChange, TokenSet,
     TombstoneChange, UserChange,
 };
-use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind, Guests, Link};
+use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind, Guests, Link, Overage};
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
@@ -641,6 +641,7 @@ fn set_up(maps: &Maps, dice: &mut Dice, connection: Connection) -> Connection {
         claim_rules: ClaimRules {
             preset: perhaps_word(dice),
             guests: dice.pick([Guests::Refuse, Guests::Accept]).unwrap(),
+            overage: dice.pick([Overage::Refuse, Overage::AskGraph]).unwrap(),
         },
         domains: domains.into_iter().collect(),
         unconfirmed_at: perhaps_at(dice),

@@ -1,0 +1,71 @@
+//! Groups that Entra ID left out of a token, asked for whole at Microsoft Graph in the name of our own client.
+//!
+//! Two requests more for a sign-in, of people with very many groups only. Nothing is kept: neither the client's access
+//! token, which may read a whole tenant's groups, nor an answer, which would outlive what Entra takes away.
+
+use std::collections::BTreeSet;
+
+use portcullis_domain::connection::Overage;
+use portcullis_oidc::claims::IdentityClaims;
+use portcullis_oidc::graph::{MAX_GRAPH_BYTES, QUESTION, base_of, parse_groups, parse_token, question_url};
+use portcullis_oidc::token::{MAX_TOKEN_RESPONSE_BYTES, TokenRequest};
+use secrecy::ExposeSecret;
+
+use super::{Setup, broken, preset};
+use crate::claims::{Arrival, DEFAULT_GROUPS_CLAIM, GroupsSaid, MAX_GROUPS};
+use crate::fetch::FetchRequest;
+use crate::relying_party::{TIMEOUT_MS, post_form, unreachable};
+use crate::{Portcullis, ServiceError};
+
+impl Portcullis {
+    /// The same, asking that address for what Microsoft Graph says: for tests, with a stand-in.
+    #[must_use]
+    pub fn asking_graph_at(mut self, base: &str) -> Self {
+        self.graph = Some(base.into());
+        self
+    }
+}
+
+/// Completes the groups of somebody of whom no whole list came, where the connection says that Graph is asked.
+///
+/// # Errors
+/// [`ServiceError::SignIn`] if Graph cannot be asked or answers with anything but a whole list.
+pub(crate) async fn complete(
+    portcullis: &Portcullis,
+    setup: &Setup,
+    (arrival, claims): (&mut Arrival, &IdentityClaims),
+) -> Result<(), ServiceError> {
+    let connection = &setup.connection;
+    let of_groups = connection.groups_claim.as_deref().is_none_or(|claim| claim == DEFAULT_GROUPS_CLAIM);
+    let asks = connection.claim_rules.overage == Overage::AskGraph && of_groups;
+    if arrival.groups != GroupsSaid::Overage || !asks {
+        return Ok(());
+    }
+    let key = claims.clone().read_as(preset::in_force(connection));
+    let key = key.subject_key(preset::in_force(connection).subject_source()).map_err(broken)?;
+    let object = key.rsplit(':').next().unwrap_or_default();
+    let base = portcullis.graph.as_deref().unwrap_or_else(|| base_of(&connection.issuer));
+    let url = question_url(base, object).map_err(broken)?;
+    let (around, mut moment) = (portcullis.around(), portcullis.moment());
+    let fetch = &*around.fetch;
+    let providers = &portcullis.door().providers;
+    let metadata = providers.metadata(fetch, connection, around.limits.plain_http, moment.now).await?;
+    // Proven anew: an assertion is good for one request.
+    let proof = setup.proof(&around.sealing, &metadata, &mut moment)?;
+    let scope = format!("{}/.default", base_of(&connection.issuer));
+    let request = TokenRequest::for_client(&metadata, proof.client(&connection.client_id), &scope);
+    let form = (request.url, request.authorization, request.body);
+    let answer = post_form(fetch, form, MAX_TOKEN_RESPONSE_BYTES).await?;
+    let token = parse_token(answer.status, &answer.body).map_err(broken)?;
+    let ask = FetchRequest::post(url, QUESTION.into(), MAX_GRAPH_BYTES, TIMEOUT_MS)
+        .with_header("content-type", "application/json")
+        .with_header("accept", "application/json")
+        .with_header("authorization", &format!("Bearer {}", token.expose_secret()));
+    let answer = fetch.fetch(ask).await.map_err(|e| unreachable(&e))?;
+    let groups: BTreeSet<String> =
+        parse_groups(answer.status, &answer.body).map_err(broken)?.into_iter().collect();
+    if groups.len() <= MAX_GROUPS {
+        arrival.groups = GroupsSaid::These(groups);
+    }
+    Ok(())
+}
