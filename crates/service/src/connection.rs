@@ -424,6 +424,21 @@ pub fn update(
     view(tx, new)
 }
 
+/// What one provider knows us by is not shown to the next, whoever names it: a secret is given anew, and who is known by a
+/// key makes another connection.
+fn may_move(view: &OidcView, (secret, given): (Secret, Option<&SecretString>)) -> Result<(), ServiceError> {
+    if !view.keys.is_empty() {
+        let message = "stays while the connection has keys of its own: make another connection";
+        return Err(ServiceError::invalid("issuer", message));
+    }
+    if matches!(secret, Secret::Needed) && given.is_none() {
+        let message =
+            "is required with another `issuer`: what one provider was given is not sent to the next";
+        return Err(ServiceError::invalid("client_secret", message));
+    }
+    Ok(())
+}
+
 /// What of the provider becomes another.
 struct ProviderChange {
     issuer: String,
@@ -444,6 +459,9 @@ fn provider_change(
         (Protocol::Oidc { issuer, client_id, client_secret, wish }, None, Some(view)) => {
             let given = client_secret.as_ref();
             let (beside, secret) = openid::changes((around, moment), old, (view, &**wish), given)?;
+            if *issuer != old.issuer {
+                may_move(view, (secret, given))?;
+            }
             let sealed = kept_secret((around, moment), old, (secret, given))?;
             let another =
                 *issuer != old.issuer || *client_id != old.client_id || sealed != old.client_secret_sealed;

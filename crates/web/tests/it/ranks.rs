@@ -47,7 +47,7 @@ async fn choosing_a_provider_takes_the_rank_of_the_highest_role_that_automation_
     let directory = scene.made(DIRECTORIES, json!({ "kind": "scim", "name": "Entra" })).await;
     let one = format!("{CONNECTIONS}/{}", id(&made));
     for change in [
-        json!({ "issuer": "https://other.example" }),
+        json!({ "issuer": "https://other.example", "client_secret": "what the other gave" }),
         json!({ "client_id": "another" }),
         json!({ "client_secret": "another" }),
         json!({ "groups_claim": "nickname" }),
@@ -106,16 +106,17 @@ async fn a_change_of_issuer_or_keys_below_owner_waits_for_an_owner_and_no_other_
         (one, changed["confirmed"].as_bool().unwrap())
     };
     for change in [
-        json!({ "issuer": "https://other.example" }),
+        json!({ "issuer": "https://other.example", "client_secret": "what the other gave" }),
         json!({ "client_id": "another" }),
         json!({ "client_secret": "another" }),
     ] {
         let (one, is_confirmed) = confirmed(&scene.admin, change.clone()).await;
         assert!(!is_confirmed, "{change} by an admin");
         // Neither the way back nor another change is an owner's word.
-        for later in
-            [json!({ "issuer": "https://idp.example", "client_id": "client" }), json!({ "name": "X" })]
-        {
+        for later in [
+            json!({ "issuer": "https://idp.example", "client_id": "client", "client_secret": "s" }),
+            json!({ "name": "X" }),
+        ] {
             let (_, again) = scene.as_of(&scene.admin, "PATCH", &one, later).await;
             assert_eq!(again["confirmed"], false, "{again}");
         }

@@ -368,3 +368,31 @@ async fn endpoints_that_move_are_followed_after_an_hour_and_another_issuer_never
     let again = world.provider.counts().discovery - asked;
     assert!((4..=5).contains(&again), "once an hour, and once a try while it is refused: {again}");
 }
+
+fn refused_for((status, body): (u16, Value), field: &str) {
+    assert_eq!((status, &body["code"]), (400, &json!("invalid_field")), "{body}");
+    assert!(body["detail"].as_str().unwrap().contains(&format!("`{field}`")), "{body}");
+}
+
+#[tokio::test]
+async fn what_one_provider_knows_us_by_is_never_sent_to_another() {
+    let world = world().await;
+    let elsewhere = json!({ "issuer": "https://other.example" });
+    let by_secret = world.connection("acme", json!({ "client_id": "ours" })).await;
+    let (status, refused) = world.root("PATCH", &path(&by_secret), elsewhere.clone()).await;
+    refused_for((status, refused), "client_secret");
+    let given = json!({ "issuer": "https://other.example", "client_secret": "what the other gave" });
+    let (status, moved) = world.root("PATCH", &path(&by_secret), given.clone()).await;
+    assert_eq!((status, &moved["issuer"]), (200, &elsewhere["issuer"]), "{moved}");
+
+    let known_by_key = by_key(&world, json!({})).await;
+    let no_key =
+        json!({ "issuer": "https://other.example", "client_secret": "s", "oidc": { "client_auth": null } });
+    for change in [elsewhere, no_key] {
+        let (status, refused) = world.root("PATCH", &path(&known_by_key), change).await;
+        refused_for((status, refused), "issuer");
+    }
+    let (status, _) =
+        world.root("PATCH", &path(&known_by_key), json!({ "issuer": world.provider.issuer() })).await;
+    assert_eq!(status, 200, "the same one is no other");
+}
