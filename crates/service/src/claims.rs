@@ -201,7 +201,12 @@ impl Arrival {
         let key = claims.subject_key(source)?;
         let former =
             (source != SubjectSource::Sub).then(|| format!("{} {}", connection.issuer, claims.sub()));
-        let oid = claims.find_text("oid").filter(|o| *o != claims.sub()).map(str::to_owned);
+        // A name that people may give themselves elsewhere: only Entra's own, which it signed.
+        let oid = match source {
+            SubjectSource::EntraObject => key.rsplit(':').next().filter(|o| *o != claims.sub()),
+            SubjectSource::Sub => None,
+        };
+        let oid = oid.map(str::to_owned);
         let address = claims.email().and_then(|email| {
             let key = email_key(&email.address).ok()?;
             Some(Address { key, written: email.address, vouched: email.trust.is_trusted() })

@@ -52,6 +52,24 @@ async fn a_first_link_needs_every_condition() {
 }
 
 #[tokio::test]
+async fn an_object_id_that_another_provider_than_entra_sends_names_nobody() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    let (object, barbara) = ("1b4e28ba-2fa1-11d2-883f-0016d3cca427", "barbara.brandt@acme.example");
+    let (status, told) = world.call("POST", &users, &token, scim_user(barbara, barbara, object)).await;
+    assert_eq!(status, 201, "{told}");
+    world.say_too(json!({ "oid": object }));
+    assert_eq!(
+        world.outcome(&connection, ADA).await,
+        "not_in_directory",
+        "people may set it themselves there"
+    );
+    world.say_too(json!({}));
+    assert_eq!(world.outcome(&connection, barbara).await, "ok", "by her address");
+}
+
+#[tokio::test]
 async fn under_a_directory_exactly_one_active_person_is_recognized() {
     let world = World::new().await;
     let (made, users, token) = directory(&world).await;
