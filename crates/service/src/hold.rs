@@ -10,6 +10,7 @@ use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{HoldChange, TombstoneChange};
+use portcullis_domain::directory::DirectoryKind;
 use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::hold::HoldKind;
 use portcullis_domain::id::{HoldId, MembershipId, OrganizationId};
@@ -223,7 +224,8 @@ fn named_since(
     let directories = portcullis_store::directory::list(tx, found.organization, None, MAX_LOOKED_AT)?;
     let mut named = Vec::new();
     for identifier in leaver::identifiers(tx, &member)? {
-        for of in &directories {
+        // What a sign-in claims is no newcomer's: whoever is held has the address still.
+        for of in directories.iter().filter(|of| of.kind != DirectoryKind::Claims) {
             let mut is_newcomers = false;
             for query in queries(&identifier, &of.id.to_string()) {
                 let people = directory_user::query(tx, of.id, &query, MAX_LOOKED_AT)?;
