@@ -285,10 +285,11 @@ async fn end_sessions(
         .await
 }
 
-/// Whether a request means that session: its person by the whole name, and the session by its index or by none.
+/// Whether a request means that session: its person by the whole name, and the session by its index or by none. One whose
+/// index the provider never told may be any that it names.
 fn is_meant(session: &SamlSession, asked: &LogoutRequest) -> Result<bool, ServiceError> {
     let named = asked.session_indexes();
-    let of_these = named.is_empty() || session.session_index.as_ref().is_some_and(|i| named.contains(i));
+    let of_these = named.is_empty() || session.session_index.as_ref().is_none_or(|i| named.contains(i));
     Ok(of_these && name_of(session)?.name_id().is_same(asked.name_id()))
 }
 

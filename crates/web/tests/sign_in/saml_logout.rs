@@ -244,3 +244,19 @@ async fn a_sign_in_under_way_while_its_provider_ends_the_session_opens_none_and_
         assert_eq!(world.saml_outcome(&idp, &connection, &says).await, "ok", "begun afterwards");
     }
 }
+
+#[tokio::test]
+async fn a_session_whose_index_the_provider_never_told_ends_with_any_of_the_persons_that_it_names() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let says = Says::ada(&[]);
+    let (_, unnamed) =
+        signed_in(&world, &idp, &connection, &Says { session_index: "", ..says.clone() }).await;
+    let nobody = Says { name_id: "somebody-else".into(), ..says.clone() };
+    for (meant, expected) in [(&nobody, "allowed"), (&says, "token_ended")] {
+        let request = idp.ask_to_end(world.clock.now(), &connection, meant, true);
+        assert!(Browser::new().unwrap().step(&request).await.unwrap().1.is_some());
+        assert_eq!(world.decision(&unnamed).await, expected, "{}", meant.name_id);
+    }
+}
