@@ -20,6 +20,7 @@ use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, MembershipId, RequestId, TokenId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
+use portcullis_saml::response::{MAX_AGE_S as MAX_ANSWER_AGE_S, MAX_SKEW_S};
 use portcullis_store::sign_in::SignIn;
 use portcullis_store::{Priority, StoreError, Tx, apply, connection, sign_in};
 use serde::{Deserialize, Serialize};
@@ -40,8 +41,11 @@ pub const GOOD_FOR_S: i64 = 600;
 /// The longest path that a sign-in leads back to, in bytes.
 pub const MAX_RETURN_TO: usize = 512;
 /// Seconds for which a provider's word that a session is over holds back sign-ins that began before: as long as one may
-/// take, its way to the provider, its exchange and its arrival together.
-pub(crate) const OVER_FOR_S: i64 = GOOD_FOR_S + arriving::ARRIVES_WITHIN_S + 180;
+/// take, its way to the provider, its exchange and its arrival together. An answer of SAML that nobody asked for is taken
+/// for longer than a browser has for its way.
+pub(crate) const OVER_FOR_S: i64 = MAX_ANSWER_AGE_S + 2 * MAX_SKEW_S + arriving::ARRIVES_WITHIN_S + 180;
+const _: () =
+    assert!(MAX_ANSWER_AGE_S >= GOOD_FOR_S, "nothing that was begun outlives the memory of its end");
 /// How many expired sign-ins each new one sweeps away: more than one, so that the table shrinks.
 const SWEPT_AT_ONCE: i64 = 8;
 /// Sign-ins that one source may begin or come back from: ten a second, so that a whole office that comes in behind one
