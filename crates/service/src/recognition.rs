@@ -80,6 +80,7 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
         c.issuer == arrival.connection.issuer
             && c.client_id == arrival.connection.client_id
             && c.directory == arrival.connection.directory
+            && c.groups_claim == arrival.connection.groups_claim
             && c.claim_rules == arrival.connection.claim_rules
     };
     let connection = now_set.filter(same).ok_or(SignInRefusal::ConnectionChanged)?;

@@ -5,7 +5,7 @@
 //! meanwhile is found before anybody is let in.
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, DirectoryId};
 use portcullis_domain::secret::SecretHash;
 use portcullis_store::arrival::{self, Waiting};
@@ -38,6 +38,8 @@ struct Kept {
     issuer: String,
     client_id: String,
     directory: Option<DirectoryId>,
+    groups_claim: Option<String>,
+    claim_rules: ClaimRules,
     said: Said,
     session: ProviderSession,
     /// When the sign-in began.
@@ -69,6 +71,8 @@ pub(super) fn kept(
         issuer: connection.issuer.clone(),
         client_id: connection.client_id.clone(),
         directory: connection.directory,
+        groups_claim: connection.groups_claim.clone(),
+        claim_rules: connection.claim_rules.clone(),
         said: told.arrival.said(),
         session: told.session,
         begun_at: underway.begun_at,
@@ -132,6 +136,8 @@ async fn arrived(
         issuer: kept.issuer,
         client_id: kept.client_id,
         directory: kept.directory,
+        groups_claim: kept.groups_claim,
+        claim_rules: kept.claim_rules,
         ..connection.clone()
     };
     let arrival = Arrival::of_said(believed, kept.said);
