@@ -22,6 +22,8 @@ const MAX_PEOPLE: usize = 200_000;
 const MAX_GROUPS: usize = 20_000;
 /// The most memberships of one directory, after flattening.
 const MAX_PLACES: usize = 2_000_000;
+/// The most entries of lists that are walked to flatten them: groups that hold each other are walked anew for each.
+const MAX_WALKED: usize = 4 * MAX_PLACES;
 /// How many people a page is asked to have: the most that Google gives.
 const PEOPLE_PAGE: &str = "500";
 /// How many groups or members a page is asked to have: the most that Google gives.
@@ -344,7 +346,7 @@ pub(super) fn flatten(listed: &Listed) -> Result<Vec<WholeGroup>, PollFailure> {
         .filter_map(|group| Some((group.id.as_str(), group.direct_members_count.as_ref()?.parse().ok()?)))
         .collect();
     let mut whole = Vec::with_capacity(groups.len());
-    let mut places = 0_usize;
+    let (mut places, mut walked) = (0_usize, 0_usize);
     for group in groups.iter().filter(|group| direct.contains_key(&group.id)) {
         let (mut members, mut is_whole) = (BTreeSet::new(), true);
         let (mut seen, mut open) = (HashSet::from([group.id.as_str()]), vec![group.id.as_str()]);
@@ -354,6 +356,13 @@ pub(super) fn flatten(listed: &Listed) -> Result<Vec<WholeGroup>, PollFailure> {
                 is_whole = false;
                 continue;
             };
+            walked = walked.saturating_add(list.len());
+            if walked > MAX_WALKED {
+                return Err(PollFailure::TooMuch {
+                    what: "memberships of groups in groups",
+                    most: MAX_WALKED,
+                });
+            }
             is_whole &= counted.get(id).is_none_or(|counted| list.len() >= *counted);
             for member in list {
                 match (member.kind.as_deref(), member.id.as_deref()) {
@@ -375,3 +384,7 @@ pub(super) fn flatten(listed: &Listed) -> Result<Vec<WholeGroup>, PollFailure> {
     }
     Ok(whole)
 }
+
+#[cfg(test)]
+#[path = "reading_tests.rs"]
+mod tests;

@@ -1,0 +1,33 @@
+//! What flattening must hold: everybody is found through groups in groups, and no tangle of them is walked without end.
+
+use serde_json::json;
+
+use super::{Listed, MAX_WALKED, flatten};
+use crate::google::failure::PollFailure;
+
+/// So many groups, each of which holds all of them and one person.
+fn tangle(groups: usize) -> Listed {
+    let group = |n: usize| json!({ "id": format!("g{n}"), "email": format!("g{n}@acme.test"), "name": "G" });
+    let mut members: Vec<_> =
+        (0..groups).map(|n| json!({ "id": format!("g{n}"), "type": "GROUP" })).collect();
+    members.push(json!({ "id": "ada", "type": "USER" }));
+    let direct: Vec<super::Member> =
+        members.into_iter().map(|m| serde_json::from_value(m).unwrap()).collect();
+    let ada = serde_json::from_value(json!({ "id": "ada", "primaryEmail": "ada@acme.test" })).unwrap();
+    Listed {
+        people: [("ada".to_owned(), ada)].into(),
+        groups: (0..groups).map(|n| serde_json::from_value(group(n)).unwrap()).collect(),
+        direct: (0..groups).map(|n| (format!("g{n}"), direct.clone())).collect(),
+        ..Listed::default()
+    }
+}
+
+#[test]
+fn groups_that_hold_each_other_are_walked_once_each_and_never_beyond_the_bound() {
+    let whole = flatten(&tangle(20)).unwrap();
+    assert_eq!(whole.len(), 20);
+    assert!(whole.iter().all(|g| g.members.iter().eq(["ada"])), "{whole:?}");
+    let groups = MAX_WALKED.isqrt() / 10;
+    assert!(groups.pow(3) > MAX_WALKED);
+    assert!(matches!(flatten(&tangle(groups)), Err(PollFailure::TooMuch { most: MAX_WALKED, .. })));
+}
