@@ -410,6 +410,8 @@ pub enum TokenSet {
     OfDirectory(DirectoryId),
     /// Every session that came in by a connection.
     OfConnection(ConnectionId),
+    /// Every session of a membership that came in by a connection.
+    OfMemberBy(MembershipId, ConnectionId),
     /// Invitations and links of a membership that has not joined.
     InvitationsOf(MembershipId),
     /// Everything in the organization.

@@ -400,11 +400,20 @@ fn first_link(
         };
         plan = plan.then_all(joined, vec![MembershipChange::Join(member.id, moment.now).into(), ends.into()]);
     }
+    // Whoever has the former account at the provider is nobody here: their sessions end with its link.
+    let sessions = TokenChange::End {
+        organization: connection.organization,
+        set: TokenSet::OfMemberBy(member.id, connection.id),
+        because: TokenEnd::HolderDeleted,
+        at: moment.now,
+        receipt: None,
+    };
     for link in over {
         let event = EventDraft::new(Action::MemberUnlinked, Target::new("membership", member.id))
             .about(Target::new("connection", connection.id))
             .with(json!({ "subject": link.subject }));
-        plan = plan.then(event, LinkChange::Delete(link.connection, link.subject));
+        let unlinked = LinkChange::Delete(link.connection, link.subject);
+        plan = plan.then_all(event, vec![unlinked.into(), sessions.clone().into()]);
     }
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(member.id)

@@ -62,6 +62,8 @@ const END_OF_AGENT: Statement = Statement::change("token.end_of_agent", end!("ag
 const END_OF_DIRECTORY: Statement =
     Statement::change("token.end_of_directory", end!("holder = $5 AND holder_kind = 'directory'"));
 const END_OF_CONNECTION: Statement = Statement::change("token.end_of_connection", end!("connection = $5"));
+const END_OF_MEMBER_BY: Statement =
+    Statement::change("token.end_of_member_by", end!("membership = $5 AND connection = $6"));
 const END_INVITATIONS_OF: Statement = Statement::change(
     "token.end_invitations_of",
     end!("membership = $5 AND kind IN ('invitation', 'owner_link')"),
@@ -131,6 +133,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &END_OF_AGENT,
     &END_OF_DIRECTORY,
     &END_OF_CONNECTION,
+    &END_OF_MEMBER_BY,
     &END_INVITATIONS_OF,
     &END_OF_ORGANIZATION,
     &FIND,
@@ -292,6 +295,9 @@ pub(crate) fn apply(
         }
         TokenSet::OfConnection(id) => {
             tx.rows(&END_OF_CONNECTION, params![at, because, event, organization, id])?
+        }
+        TokenSet::OfMemberBy(id, by) => {
+            tx.rows(&END_OF_MEMBER_BY, params![at, because, event, organization, id, by])?
         }
         TokenSet::InvitationsOf(id) => {
             tx.rows(&END_INVITATIONS_OF, params![at, because, event, organization, id])?

@@ -53,7 +53,7 @@ kinds! {
     HoldUnhold, HoldSpare, HoldDrop, HoldDropOf, HoldRelease, HoldRefuse, ConnectionCreate, ConnectionUpdate,
     ConnectionSaml, ConnectionCertificate, ConnectionKey, ConnectionOidc, ConnectionClientKey, ConnectionDelete, LinkCreate, LinkDeleteOf, LinkDelete, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
     GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan,
-    TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndInvitations, EndOfOrganization,
+    TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndOfMemberBy, EndInvitations, EndOfOrganization,
     TombstoneLay, TombstoneLiftOf, TombstoneLiftNamed, TombstoneHandDown, ReceiptOpen, OutboxPut,
 }
 
@@ -149,6 +149,7 @@ fn kind_of(change: &Change) -> Kind {
             TokenSet::OfAgent(_) => Kind::EndOfAgent,
             TokenSet::OfDirectory(_) => Kind::EndOfDirectory,
             TokenSet::OfConnection(_) => Kind::EndOfConnection,
+            TokenSet::OfMemberBy(..) => Kind::EndOfMemberBy,
             TokenSet::InvitationsOf(_) => Kind::EndInvitations,
             TokenSet::OfOrganization(_) => Kind::EndOfOrganization,
         },

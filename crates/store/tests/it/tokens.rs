@@ -126,6 +126,7 @@ fn each_set_ends_what_it_names_once() {
         let scim = issue(database, of(TokenKind::ScimToken, Holder::Directory(directory)));
         let second =
             issue(database, Token { connection: Some(connection), ..of(TokenKind::Session, theirs) });
+        let third = issue(database, Token { connection: Some(connection), ..of(TokenKind::Session, mine) });
         let invitation = issue(database, of(TokenKind::Invitation, theirs));
         let member_key = issue(database, of(TokenKind::MemberKey, theirs));
 
@@ -140,6 +141,8 @@ fn each_set_ends_what_it_names_once() {
         ends(TokenSet::One(parent), &[parent, child]);
         ends(TokenSet::OfAgent(agent.id), &[key]);
         ends(TokenSet::OfDirectory(directory), &[scim]);
+        ends(TokenSet::OfMemberBy(leaver.id, fresh!(ConnectionId)), &[]);
+        ends(TokenSet::OfMemberBy(leaver.id, connection), &[third]);
         ends(TokenSet::OfConnection(connection), &[second]);
         ends(TokenSet::InvitationsOf(other.id), &[invitation]);
         ends(TokenSet::OfOrganization(organization), &[member_key]);

@@ -736,6 +736,11 @@ fn acting(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
             let connection = dice.pick(maps.connections.values().cloned())?;
             end(TokenSet::OfConnection(connection.id), connection.organization, dice)
         }
+        Kind::EndOfMemberBy => {
+            let connection = dice.pick(maps.connections.values().cloned())?;
+            let member = member?;
+            end(TokenSet::OfMemberBy(member.id, connection.id), connection.organization, dice)
+        }
         Kind::EndInvitations => {
             let member = member?;
             end(TokenSet::InvitationsOf(member.id), member.organization, dice)

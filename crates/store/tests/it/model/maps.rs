@@ -594,6 +594,9 @@ impl Maps {
             TokenSet::OfAgent(id) => token.holder == Holder::Agent(*id),
             TokenSet::OfDirectory(id) => token.holder == Holder::Directory(*id),
             TokenSet::OfConnection(id) => token.connection == Some(*id),
+            TokenSet::OfMemberBy(id, by) => {
+                token.holder == Holder::Membership(*id) && token.connection == Some(*by)
+            }
             TokenSet::InvitationsOf(id) => link && token.holder == Holder::Membership(*id),
             TokenSet::OfOrganization(id) => token.organization == *id,
         }
