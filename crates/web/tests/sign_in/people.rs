@@ -102,14 +102,12 @@ async fn under_a_directory_exactly_one_active_person_is_recognized() {
     assert_ne!(world.outcome(&connection, ADA).await, "ok", "inactive in the directory");
 }
 
-#[tokio::test]
-async fn whoever_was_told_of_anew_while_the_former_end_was_held_signs_in_once_it_is_released() {
-    let world = World::new().await;
-    let (made, users, token) = directory(&world).await;
-    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+/// Has a directory end eleven people, of whom its brake lets ten leave and holds Ada: the directory's answer, its users,
+/// its token.
+async fn ada_is_held(world: &World) -> (Value, String, String) {
+    let (made, users, token) = directory(world).await;
     let one = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
     assert_eq!(world.root("PATCH", &one, json!({ "brake": { "max_people": 0 } })).await.0, 200);
-    // Ten always pass; Ada is the one above.
     let mut told = Vec::new();
     for n in 0..10 {
         let (user_name, email) = (format!("p{n}"), format!("p{n}@acme.example"));
@@ -120,12 +118,41 @@ async fn whoever_was_told_of_anew_while_the_former_end_was_held_signs_in_once_it
         let path = format!("{users}/{}", one["id"].as_str().unwrap());
         assert_eq!(world.call("DELETE", &path, &token, Value::Null).await.0, 204);
     }
-    let (status, again) = world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await;
-    assert_eq!(status, 201, "{again}");
+    (made, users, token)
+}
+
+/// Releases the one hold.
+async fn release(world: &World) {
     let holds = world.root("GET", "/organizations/acme/holds", Value::Null).await.1;
     assert_eq!(holds["items"][0]["waiting"], 1, "{holds}");
     let release = format!("/organizations/acme/holds/{}/release", holds["items"][0]["id"].as_str().unwrap());
     assert_eq!(world.root("POST", &release, json!({})).await.0, 200);
+}
+
+#[tokio::test]
+async fn an_address_that_somebody_claims_at_a_sign_in_lifts_no_tombstone_when_its_holder_is_released() {
+    let world = World::new().await;
+    ada_is_held(&world).await;
+    let barbara = "barbara.brandt@acme.example";
+    world.invite("acme", barbara, "member").await;
+    let free = world.connection("acme", json!({})).await;
+    assert_eq!(world.outcome(&free, barbara).await, "ok");
+    world.say_too(json!({ "email": ADA, "email_verified": false }));
+    assert_eq!(world.outcome(&free, barbara).await, "ok", "she is known by her subject");
+    world.say_too(json!({}));
+    release(&world).await;
+    assert_eq!(world.events("acme", "tombstone.lifted").await, Vec::<Value>::new());
+    assert_eq!(world.outcome(&free, ADA).await, "tombstoned");
+}
+
+#[tokio::test]
+async fn whoever_was_told_of_anew_while_the_former_end_was_held_signs_in_once_it_is_released() {
+    let world = World::new().await;
+    let (made, users, token) = ada_is_held(&world).await;
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    let (status, again) = world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await;
+    assert_eq!(status, 201, "{again}");
+    release(&world).await;
     assert_eq!(world.events("acme", "tombstone.lifted").await.len(), 1);
     assert_eq!(world.outcome(&connection, ADA).await, "ok", "as if the end had not waited");
     let former = world.members("acme", ADA).await;
