@@ -161,10 +161,10 @@ fn begin(
 ) {
     let watcher = serving.graceful.watcher();
     let http = serving.http.clone();
-    let router = serving.router.clone().layer(axum::Extension(ConnectInfo(peer)));
+    let router = serving.router.clone();
     tokio::spawn(async move {
         match tls {
-            None => connection(http.http1, watcher, stream, router).await,
+            None => connection(http.http1, watcher, stream, (router, peer)).await,
             Some(tls) => {
                 let limit = Duration::from_secs(MAX_HANDSHAKE_S);
                 if let Ok(Ok(stream)) = tokio::time::timeout(limit, tls.accept(stream)).await {
@@ -172,7 +172,7 @@ fn begin(
                         Some(ALPN_HTTP2) => http.http2,
                         _ => http.http1,
                     };
-                    connection(version, watcher, stream, router).await;
+                    connection(version, watcher, stream, (router, peer)).await;
                 }
             }
         }
@@ -184,12 +184,15 @@ async fn connection<S>(
     http: Builder<TokioExecutor>,
     watcher: hyper_util::server::graceful::Watcher,
     stream: S,
-    router: Router,
+    (router, peer): (Router, SocketAddr),
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let service =
-        TowerToHyperService::new(router.map_request(|r: http::Request<_>| r.map(axum::body::Body::new)));
+    // A layer of its own for each connection would build every route anew.
+    let service = TowerToHyperService::new(router.map_request(move |mut request: http::Request<_>| {
+        request.extensions_mut().insert(ConnectInfo(peer));
+        request.map(axum::body::Body::new)
+    }));
     let served = http.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served.into_owned()).await {
         tracing::debug!(error = %error, "a connection ended early");
