@@ -24,7 +24,7 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_domain::Timestamp;
-use portcullis_domain::connection::Connection;
+use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::id::ConnectionId;
 use portcullis_domain::saml::{
     CertificateState, SamlBinding, SamlCertificate, SamlKey, SamlKeyState, SamlSource,
@@ -36,11 +36,11 @@ use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::request::MessageId;
 use portcullis_saml::sp_metadata::{RequestSigning, ServiceProvider, sp_metadata};
 use portcullis_store::saml_refresh::SamlRefresh;
-use portcullis_store::{StoreError, Tx, connection, saml, saml_refresh};
+use portcullis_store::{StoreError, Tx, saml, saml_refresh};
 
 use crate::refusal::SignInRefusal;
 use crate::sealing::SealingKey;
-use crate::{Moment, Portcullis, ServiceError, Surroundings};
+use crate::{Moment, Portcullis, ServiceError, Surroundings, sign_in};
 
 /// Days before the end of a certificate at which an administrator is told, each time once more.
 pub const WARNED_AT_DAYS: [i64; 4] = [30, 14, 7, 1];
@@ -183,16 +183,23 @@ pub(crate) struct Setup {
 impl Setup {
     /// The setup of the connection of SAML that a URL names.
     pub(crate) async fn load(portcullis: &Portcullis, id: ConnectionId) -> Result<Self, ServiceError> {
-        let found = portcullis
+        Ok(Self::load_with(portcullis, id, |_| Ok(())).await?.0)
+    }
+
+    /// As [`Setup::load`], with what else is read in the same moment.
+    pub(crate) async fn load_with<T: Send + 'static>(
+        portcullis: &Portcullis,
+        id: ConnectionId,
+        mut more: impl FnMut(&mut Tx<'_>) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<(Self, T), ServiceError> {
+        let (found, more) = portcullis
             .read(move |tx, _| {
-                let found = connection::find_by_id(tx, id)?;
-                let of_saml = found.filter(|c| c.kind == portcullis_domain::connection::ConnectionKind::Saml);
-                let connection = of_saml.ok_or(ServiceError::NotFound("connection"))?;
+                let connection = sign_in::named(tx, id, ConnectionKind::Saml)?;
                 let view = SamlView::find(tx, &connection)?;
-                Ok((connection, view))
+                Ok(((connection, view), more(tx)?))
             })
             .await?;
-        Self::open(portcullis.around(), found)
+        Ok((Self::open(portcullis.around(), found)?, more))
     }
 
     fn open(around: &Surroundings, (connection, view): (Connection, SamlView)) -> Result<Self, ServiceError> {

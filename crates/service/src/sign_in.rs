@@ -22,7 +22,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
 use portcullis_saml::response::{MAX_AGE_S as MAX_ANSWER_AGE_S, MAX_SKEW_S};
 use portcullis_store::sign_in::SignIn;
-use portcullis_store::{Priority, StoreError, Tx, apply, connection, sign_in};
+use portcullis_store::{Priority, StoreError, Tx, apply, arrival, connection, sign_in};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
@@ -242,7 +242,16 @@ pub(crate) async fn find_connection(
     id: ConnectionId,
     kind: ConnectionKind,
 ) -> Result<Connection, ServiceError> {
-    let found = portcullis.read(move |tx, _| Ok(connection::find_by_id(tx, id)?)).await?;
+    portcullis.read(move |tx, _| named(tx, id, kind)).await
+}
+
+/// The connection of that protocol, or none.
+pub(crate) fn named(
+    tx: &mut Tx<'_>,
+    id: ConnectionId,
+    kind: ConnectionKind,
+) -> Result<Connection, ServiceError> {
+    let found = connection::find_by_id(tx, id)?;
     found.filter(|c| c.kind == kind).ok_or(ServiceError::NotFound("connection"))
 }
 
@@ -279,14 +288,59 @@ async fn take(
     let taken =
         portcullis.write(Priority::Ordinary, move |tx, _| Ok(sign_in::take(tx, called, &hash)?)).await?;
     let taken = taken.ok_or(SignInRefusal::State)?;
-    let bound = SecretHash::from_stored(taken.browser_hash.clone());
-    if !browser.is_some_and(|b| bound.matches(&SecretHash::of(b))) {
-        return Err(SignInRefusal::State.into());
-    }
-    if portcullis.now() >= taken.expires_at {
-        return Err(SignInRefusal::TooLate.into());
-    }
+    must_come_back(portcullis.now(), (&taken.browser_hash, taken.expires_at), browser)?;
     Ok(taken)
+}
+
+/// Only the browser that a sign-in is bound to comes back from its provider, and in time.
+fn must_come_back(
+    now: Timestamp,
+    (bound, expires_at): (&str, Timestamp),
+    browser: Option<&str>,
+) -> Result<(), SignInRefusal> {
+    let bound = SecretHash::from_stored(bound.to_owned());
+    if !browser.is_some_and(|b| bound.matches(&SecretHash::of(b))) {
+        return Err(SignInRefusal::State);
+    }
+    if now >= expires_at { Err(SignInRefusal::TooLate) } else { Ok(()) }
+}
+
+/// What a browser came back with once, and cannot come back with again.
+#[derive(Debug, Clone)]
+enum Once {
+    /// The state of a sign-in, by its hash.
+    State(String),
+    /// The ticket of an arrival, by its hash.
+    Ticket(String),
+}
+
+impl Once {
+    /// Uses it up.
+    ///
+    /// # Errors
+    /// [`SignInRefusal::State`] if somebody has before.
+    fn use_up(&self, tx: &mut Tx<'_>, called: ConnectionId) -> Result<(), ServiceError> {
+        let is_new = match self {
+            Self::State(hash) => sign_in::take(tx, called, hash)?.is_some(),
+            Self::Ticket(hash) => arrival::take(tx, called, hash)?.is_some(),
+        };
+        if is_new { Ok(()) } else { Err(SignInRefusal::State.into()) }
+    }
+
+    /// Whatever comes of it: what came to nothing took its use back with it, so it is used up by itself.
+    async fn spent<T>(
+        self,
+        portcullis: &Portcullis,
+        called: ConnectionId,
+        result: Result<T, ServiceError>,
+    ) -> Result<T, ServiceError> {
+        if result.is_err() {
+            let use_up = move |tx: &mut Tx<'_>, _: &mut Moment| Ok(self.use_up(tx, called));
+            // Already used up is as good.
+            let _ = portcullis.write(Priority::Ordinary, use_up).await?;
+        }
+        result
+    }
 }
 
 /// A sign-in that a proven person's browser began.
@@ -298,16 +352,19 @@ struct Underway {
     begun_at: Timestamp,
 }
 
-/// Lets in whom a provider has proven, or says why not.
+/// Lets in whom a provider has proven, or says why not; what the browser came with is used up in the same transaction.
 async fn admit(
     portcullis: &Portcullis,
     (arrival, session): (Arrival, ProviderSession),
-    underway: Underway,
+    (underway, once): (Underway, Option<Once>),
     visitor: Visitor,
 ) -> Result<Opened, ServiceError> {
     let limits = portcullis.around().limits;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
+            if let Some(once) = &once {
+                once.use_up(tx, arrival.connection.id)?;
+            }
             let wish = recognition::Wish {
                 arrival: &arrival,
                 session: &session,

@@ -24,6 +24,10 @@ const INSERT: Statement = Statement::note(
     "arrival.insert",
     concat!("INSERT INTO arrivals (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)"),
 );
+const FIND: Statement = Statement::read(
+    "arrival.find",
+    concat!("SELECT ", columns!(), " FROM arrivals WHERE ticket_hash = $1 AND connection = $2"),
+);
 const TAKE: Statement = Statement::note(
     "arrival.take",
     concat!("DELETE FROM arrivals WHERE ticket_hash = $1 AND connection = $2 RETURNING ", columns!()),
@@ -34,7 +38,7 @@ const SWEEP: Statement = Statement::note(
      (SELECT ticket_hash FROM arrivals WHERE expires_at <= $1 ORDER BY expires_at LIMIT $2)",
 );
 
-pub(crate) const ALL: &[&Statement] = &[&INSERT, &TAKE, &SWEEP];
+pub(crate) const ALL: &[&Statement] = &[&INSERT, &FIND, &TAKE, &SWEEP];
 
 /// Somebody whom a provider has proven.
 #[derive(Clone, PartialEq, Eq)]
@@ -95,6 +99,18 @@ pub fn insert(tx: &mut Tx<'_>, waiting: &Waiting, now: Timestamp) -> Result<(), 
         ],
     )
     .map(|_| ())
+}
+
+/// The arrival of a ticket, which stays good.
+///
+/// # Errors
+/// As [`insert`].
+pub fn find(
+    tx: &mut Tx<'_>,
+    connection: ConnectionId,
+    ticket_hash: &str,
+) -> Result<Option<Waiting>, StoreError> {
+    tx.row(&FIND, params![ticket_hash, connection])?.as_ref().map(read).transpose()
 }
 
 /// Takes an arrival out: nobody can take it again. Whether it is too late is the caller's to judge.

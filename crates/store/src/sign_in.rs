@@ -21,6 +21,10 @@ const INSERT: Statement = Statement::note(
         ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id"
     ),
 );
+const FIND: Statement = Statement::read(
+    "sign_in.find",
+    concat!("SELECT ", columns!(), " FROM sign_ins WHERE connection = $1 AND state_hash = $2"),
+);
 const TAKE: Statement = Statement::note(
     "sign_in.take",
     concat!("DELETE FROM sign_ins WHERE connection = $1 AND state_hash = $2 RETURNING ", columns!()),
@@ -32,7 +36,7 @@ const DELETE_EXPIRED: Statement = Statement::note(
 );
 
 /// The statements about sign-ins under way.
-pub const ALL: &[&Statement] = &[&INSERT, &TAKE, &DELETE_EXPIRED];
+pub const ALL: &[&Statement] = &[&INSERT, &FIND, &TAKE, &DELETE_EXPIRED];
 
 /// A sign-in that left for its provider.
 #[derive(Clone, PartialEq, Eq)]
@@ -106,6 +110,18 @@ pub fn insert(tx: &mut Tx<'_>, sign_in: &SignIn) -> Result<(), StoreError> {
         ],
         "sign_in.state",
     )
+}
+
+/// The sign-in of that state, which stays good.
+///
+/// # Errors
+/// As [`insert`].
+pub fn find(
+    tx: &mut Tx<'_>,
+    connection: ConnectionId,
+    state_hash: &str,
+) -> Result<Option<SignIn>, StoreError> {
+    tx.row(&FIND, params![connection, state_hash])?.as_ref().map(read).transpose()
 }
 
 /// Takes the sign-in of that state out: nobody can take it again. Whether it is too late is the caller's to judge.

@@ -8,13 +8,13 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, DirectoryId};
 use portcullis_domain::secret::SecretHash;
+use portcullis_store::StoreError;
 use portcullis_store::arrival::{self, Waiting};
-use portcullis_store::{Priority, StoreError};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Arrived, Claimed, ProviderSession, Underway, Visitor, admit, admit_source, find_connection,
-    fresh_browser, is_browser, record,
+    Arrived, Claimed, Once, ProviderSession, Underway, Visitor, admit, admit_source, fresh_browser,
+    is_browser, must_come_back, named, record,
 };
 use crate::claims::{Arrival, Said};
 use crate::refusal::SignInRefusal;
@@ -105,32 +105,45 @@ pub async fn arrive(
     visitor: Visitor,
 ) -> Result<Arrived, ServiceError> {
     admit_source(portcullis, visitor.source)?;
-    let connection = find_connection(portcullis, called, kind).await?;
+    let hash = SecretHash::of(ticket).as_str().to_owned();
+    let (connection, waiting) = found(portcullis, (called, kind), hash).await?;
     let request = visitor.request;
     let mut claimed = Claimed::default();
-    let result = arrived(portcullis, &connection, ticket, visitor, &mut claimed).await;
+    let result = match waiting {
+        None => Err(SignInRefusal::State.into()),
+        Some(waiting) => {
+            let once = Once::Ticket(waiting.ticket_hash.clone());
+            let arrived = arrived(portcullis, (&connection, waiting), visitor, &mut claimed).await;
+            once.spent(portcullis, called, arrived).await
+        }
+    };
     record(portcullis, &connection, (claimed, request), &result, |arrived| Some(&arrived.session)).await?;
     result
 }
 
+/// The connection that a URL names, and who waits there with that ticket.
+async fn found(
+    portcullis: &Portcullis,
+    (called, kind): (ConnectionId, ConnectionKind),
+    ticket_hash: String,
+) -> Result<(Connection, Option<Waiting>), ServiceError> {
+    portcullis
+        .read(move |tx, _| {
+            let connection = named(tx, called, kind)?;
+            Ok((connection, arrival::find(tx, called, &ticket_hash)?))
+        })
+        .await
+}
+
 async fn arrived(
     portcullis: &Portcullis,
-    connection: &Connection,
-    ticket: &str,
+    (connection, waiting): (&Connection, Waiting),
     visitor: Visitor,
     claimed: &mut Claimed,
 ) -> Result<Arrived, ServiceError> {
-    let (hash, id) = (SecretHash::of(ticket).as_str().to_owned(), connection.id);
-    let taken = portcullis.write(Priority::Ordinary, move |tx, _| Ok(arrival::take(tx, id, &hash)?)).await?;
-    let taken = taken.ok_or(SignInRefusal::State)?;
-    let bound = SecretHash::from_stored(taken.browser_hash.clone());
-    if !visitor.browser.as_deref().is_some_and(|b| bound.matches(&SecretHash::of(b))) {
-        return Err(SignInRefusal::State.into());
-    }
-    if portcullis.now() >= taken.expires_at {
-        return Err(SignInRefusal::TooLate.into());
-    }
-    let kept: Kept = serde_json::from_str(&taken.content).map_err(|e| inconsistent(&e.to_string()))?;
+    let bound = (waiting.browser_hash.as_str(), waiting.expires_at);
+    must_come_back(portcullis.now(), bound, visitor.browser.as_deref())?;
+    let kept: Kept = serde_json::from_str(&waiting.content).map_err(|e| inconsistent(&e.to_string()))?;
     // As it was when the provider was believed: what changed since is found before anybody is let in.
     let believed = Connection {
         issuer: kept.issuer,
@@ -145,7 +158,8 @@ async fn arrived(
     claimed.subject = Some(arrival.subject.clone());
     claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
     claimed.claims = kept.shown;
-    let underway = Underway { linking: taken.linking, begun_at: kept.begun_at };
-    let session = admit(portcullis, (arrival, kept.session), underway, visitor).await?;
-    Ok(Arrived { session, return_to: taken.return_to })
+    let underway = Underway { linking: waiting.linking, begun_at: kept.begun_at };
+    let once = Some(Once::Ticket(waiting.ticket_hash));
+    let session = admit(portcullis, (arrival, kept.session), (underway, once), visitor).await?;
+    Ok(Arrived { session, return_to: waiting.return_to })
 }

@@ -208,7 +208,8 @@ async fn completed(
     claimed: &mut Claimed,
 ) -> Result<Arrived, ServiceError> {
     let (told, pending) = proven(portcullis, setup, (query, visitor.browser.as_deref()), claimed).await?;
-    let session = admit(portcullis, (told.arrival, told.session), underway(&pending), visitor).await?;
+    let session =
+        admit(portcullis, (told.arrival, told.session), (underway(&pending), None), visitor).await?;
     Ok(Arrived { session, return_to: pending.return_to })
 }
 

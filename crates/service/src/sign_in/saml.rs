@@ -16,14 +16,14 @@ use portcullis_saml::subject::SubjectSource;
 use portcullis_store::arrival;
 use portcullis_store::db::Lock;
 use portcullis_store::replay;
-use portcullis_store::sign_in::SignIn;
+use portcullis_store::sign_in::{self, SignIn};
 use portcullis_store::{Priority, Tx};
 use serde_json::json;
 
 use super::arriving::{self, Proven, Told};
 use super::{
-    Claimed, GOOD_FOR_S, ProviderSession, Underway, Visitor, Wish, admit_source, fresh_browser, is_browser,
-    keep, record, return_path, take,
+    Claimed, GOOD_FOR_S, Once, ProviderSession, Underway, Visitor, Wish, admit_source, fresh_browser,
+    is_browser, keep, must_come_back, record, return_path,
 };
 use crate::claims::Arrival;
 use crate::refusal::SignInRefusal;
@@ -105,44 +105,85 @@ pub async fn answer(
     visitor: Visitor,
 ) -> Result<Proven, ServiceError> {
     admit_source(portcullis, visitor.source)?;
-    let setup = Setup::load(portcullis, called).await?;
+    let message = FormMessage::parse(body);
+    let relayed = message.as_ref().ok().and_then(FormMessage::relay_state).map(str::to_owned);
+    // What has the form of a state of ours is one, or was.
+    let state = relayed.as_deref().filter(|s| is_browser(s)).map(|s| SecretHash::of(s).as_str().to_owned());
+    let of_state = state.clone();
+    let (setup, pending) = Setup::load_with(portcullis, called, move |tx| match &of_state {
+        Some(hash) => Ok(sign_in::find(tx, called, hash)?),
+        None => Ok(None),
+    })
+    .await?;
     let connection = setup.connection.clone();
     let request = visitor.request;
     let mut claimed = Claimed::default();
-    let result = check(portcullis, setup, body, visitor, &mut claimed).await;
+    let once = pending.as_ref().map(|p| Once::State(p.state_hash.clone()));
+    let result = async {
+        let message = message.map_err(|e| broken(&SamlRefusal::from(e)))?;
+        let asked = match state {
+            Some(_) => Asked::by(pending, portcullis.now(), visitor.browser.as_deref())?,
+            None => Asked::by_nobody(relayed.as_deref()),
+        };
+        check(portcullis, setup, (&message, asked), visitor.browser, &mut claimed).await
+    };
+    let result = result.await;
+    let result = match once {
+        Some(once) => once.spent(portcullis, called, result).await,
+        None => result,
+    };
     record(portcullis, &connection, (claimed, request), &result, |_| None).await?;
     result
 }
 
 /// What the sign-in was that an answer belongs to.
 struct Asked {
-    request: Option<String>,
+    /// What is used up with the answer, and the id of the request that it answers.
+    begun: Option<(Once, String)>,
     return_to: String,
     linking: Option<MembershipId>,
     /// When it began; `None` if nobody began it here.
     begun_at: Option<Timestamp>,
 }
 
+impl Asked {
+    /// The sign-in of the state that came with an answer, if this browser began it.
+    fn by(pending: Option<SignIn>, now: Timestamp, browser: Option<&str>) -> Result<Self, SignInRefusal> {
+        let pending = pending.ok_or(SignInRefusal::State)?;
+        must_come_back(now, (&pending.browser_hash, pending.expires_at), browser)?;
+        Ok(Self {
+            begun: Some((Once::State(pending.state_hash), pending.nonce)),
+            return_to: pending.return_to,
+            linking: pending.linking,
+            begun_at: Some(pending.created_at),
+        })
+    }
+
+    /// Of an answer from the provider's own page: a path of ours at most, never an address.
+    fn by_nobody(relayed: Option<&str>) -> Self {
+        let return_to = relayed.and_then(|s| return_path(Some(s)).ok()).unwrap_or_else(|| "/".to_owned());
+        Self { begun: None, return_to, linking: None, begun_at: None }
+    }
+}
+
 async fn check(
     portcullis: &Portcullis,
     setup: Setup,
-    body: &[u8],
-    visitor: Visitor,
+    (message, asked): (&FormMessage, Asked),
+    browser: Option<String>,
     claimed: &mut Claimed,
 ) -> Result<Proven, ServiceError> {
-    let message = FormMessage::parse(body).map_err(|e| broken(&SamlRefusal::from(e)))?;
     if message.kind() != MessageKind::Response {
         return Err(SignInRefusal::State.into());
     }
-    let asked = asked(portcullis, &setup, message.relay_state(), visitor.browser.as_deref()).await?;
-    let (setup, identity) = verified(portcullis, setup, &message, &asked).await?;
+    let (setup, identity) = verified(portcullis, setup, message, &asked).await?;
     claimed.proven = true;
     claimed.subject = Some(identity.subject().as_str().to_owned());
     let arrival = assertion::arrival(&setup.connection, &setup.view.source.settings, &identity);
     claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
     claimed.claims = shown(&arrival, &identity);
     let shown = claimed.claims.clone();
-    wait(portcullis, setup, (arrival, identity, shown), (asked, visitor.browser)).await
+    wait(portcullis, setup, (arrival, identity, shown), (asked, browser)).await
 }
 
 /// What a trace shows of an identity beside what every protocol shows: the names of attributes, so that an
@@ -157,25 +198,6 @@ fn shown(arrival: &Arrival, identity: &Identity) -> serde_json::Value {
         "weaknesses": weaknesses,
         "signed_by": hex::encode(identity.signed_by_sha256()),
     })
-}
-
-/// Finds the sign-in that an answer belongs to by the state that came with it.
-async fn asked(
-    portcullis: &Portcullis,
-    setup: &Setup,
-    state: Option<&str>,
-    browser: Option<&str>,
-) -> Result<Asked, ServiceError> {
-    // What has the form of a state of ours is one, or was.
-    if let Some(state) = state.filter(|s| is_browser(s)) {
-        let pending = take(portcullis, setup.connection.id, state, browser).await?;
-        let begun_at = Some(pending.created_at);
-        let (return_to, linking) = (pending.return_to, pending.linking);
-        return Ok(Asked { request: Some(pending.nonce), return_to, linking, begun_at });
-    }
-    // From the provider's own page: a path of ours at most, never an address.
-    let return_to = state.and_then(|s| return_path(Some(s)).ok()).unwrap_or_else(|| "/".to_owned());
-    Ok(Asked { request: None, return_to, linking: None, begun_at: None })
 }
 
 /// Verifies an answer. If no trusted key signed it, the provider's metadata is read once more.
@@ -209,8 +231,8 @@ fn verify_with(
     now: Timestamp,
 ) -> Result<Identity, SamlRefusal> {
     let settings = &setup.view.source.settings;
-    let expected = match &asked.request {
-        Some(id) => Expected::Request { id },
+    let expected = match &asked.begun {
+        Some((_, id)) => Expected::Request { id },
         None if settings.idp_initiated => Expected::Unsolicited,
         None => Expected::Nothing,
     };
@@ -241,8 +263,8 @@ fn verify_with(
     verify(message, &rules)
 }
 
-/// Uses the provider's word up and keeps whom it proves, in one transaction of its own: whatever comes of it, this
-/// answer is good for nobody else.
+/// Uses up the provider's word and the state that it came with, and keeps whom it proves, in one transaction: this answer
+/// is good for nobody else.
 async fn wait(
     portcullis: &Portcullis,
     setup: Setup,
@@ -254,7 +276,7 @@ async fn wait(
     // What nobody began here is as old as the authentication that it speaks of.
     let authenticated_at = Timestamp::from_seconds(identity.authn_at_s());
     let begun_at = asked.begun_at.unwrap_or_else(|| authenticated_at.min(portcullis.now()));
-    let afterwards = (asked.return_to, Underway { linking: asked.linking, begun_at });
+    let afterwards = (asked.return_to.clone(), Underway { linking: asked.linking, begun_at });
     let (waiting, proven) =
         arriving::kept(&mut portcullis.moment(), (&setup.connection, told), afterwards, browser)?;
     portcullis
@@ -262,6 +284,9 @@ async fn wait(
             tx.lock(Lock::Rules(setup.connection.organization))?;
             if !setup.still_holds(tx)? {
                 return Err(SignInRefusal::ConnectionChanged.into());
+            }
+            if let Some((once, _)) = &asked.begun {
+                once.use_up(tx, setup.connection.id)?;
             }
             use_up(tx, moment, setup.connection.id, &identity)?;
             Ok(arrival::insert(tx, &waiting, moment.now)?)

@@ -131,6 +131,11 @@ async fn an_answer_is_good_once_in_one_browser_at_one_connection_for_ten_minutes
     elsewhere.action = other["acs_url"].as_str().unwrap().to_owned();
     assert_eq!(outcome(&elsewhere.post(&mut browser).await), "state_mismatch", "another connection");
     let asked = idp.ask(&mut browser, login).await;
+    let unsigned = Says { signed: false, ..Says::ada(&[]) };
+    let forged = idp.answer(world.clock.now(), &connection, Some(&asked), &unsigned);
+    assert_eq!(outcome(&forged.post(&mut browser).await), "signature_missing");
+    assert_eq!(outcome(&answer(&asked).post(&mut browser).await), "state_mismatch", "used up by the refusal");
+    let asked = idp.ask(&mut browser, login).await;
     world.clock.pass_s(600);
     assert_eq!(outcome(&answer(&asked).post(&mut browser).await), "state_expired");
     let asked = idp.ask(&mut browser, login).await;
@@ -177,7 +182,15 @@ async fn whoever_a_provider_proved_arrives_once_in_the_same_browser_within_two_m
     world.clock.pass_s(120);
     assert_eq!(outcome(&browser.open(&to).await.unwrap()), "state_expired");
     let to = ticket(&mut browser).await;
+    let one = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
+    let set = async |groups: &str| world.root("PATCH", &one, json!({ "groups_claim": groups })).await.0;
+    assert_eq!(set("teams").await, 200);
+    assert_eq!(outcome(&browser.open(&to).await.unwrap()), "connection_changed");
+    assert_eq!(set("groups").await, 200);
+    assert_eq!(outcome(&browser.open(&to).await.unwrap()), "state_mismatch", "used up by the refusal");
+    let to = ticket(&mut browser).await;
     assert_eq!(outcome(&browser.open(&to).await.unwrap()), "ok");
+    assert_eq!(outcome(&browser.open(&to).await.unwrap()), "state_mismatch", "a second time");
 }
 
 #[tokio::test]
