@@ -26,23 +26,55 @@ pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<ExitCode> {
     if wants("checks") {
         setup::debian_package("wrk")?;
     }
-    if wants("peers") || wants("sign-ins") {
+    if wants("peers") || wants("sign-ins") || wants("verification") {
         setup::everything(workspace)?;
         peers(workspace)?;
+    }
+    let folder = workspace.target.join("figures");
+    fs::create_dir_all(&folder).context("could not make the folder for throw-away data")?;
+    if wants("verification") {
+        verification(workspace, &folder)?;
+    }
+    let words: Vec<&String> = words.iter().filter(|word| *word != "verification").collect();
+    if words.is_empty() && !names_none {
+        return Ok(ExitCode::SUCCESS);
     }
     let build = ["build", "--locked", "--profile", "ci-release", "-p", "portcullis-server"];
     let what = ["--bin", "portcullis", "--example", "figures"].map(str::to_owned);
     Invocation::new(cargo(), &build).and(what).within(&workspace.root).run(MAX_BUILDING)?;
-    let folder = workspace.target.join("figures");
-    fs::create_dir_all(&folder).context("could not make the folder for throw-away data")?;
     let built = workspace.target.join("ci-release");
     Invocation::new(built.join("examples/figures"), &[])
-        .and(words.iter().cloned())
+        .and(words.into_iter().cloned())
         .with("PORTCULLIS_BIN", text(&built.join("portcullis")))
         .with("PORTCULLIS_TEST_PEERS", text(&workspace.peers()))
         .within(&folder)
         .run(MAX_MEASURING)?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// What verifying costs: a response of SAML beside npm's own service provider, an ID token beside the library below it.
+fn verification(workspace: &Workspace, folder: &Path) -> Result<()> {
+    let examples = [
+        "-p",
+        "portcullis-saml",
+        "--example",
+        "verification",
+        "-p",
+        "portcullis-oidc",
+        "--example",
+        "id_token",
+    ];
+    Invocation::new(cargo(), &["build", "--locked", "--profile", "ci-release"])
+        .and(examples.map(str::to_owned))
+        .within(&workspace.root)
+        .run(MAX_BUILDING)?;
+    let built = |name: &str| {
+        Invocation::new(workspace.target.join("ci-release/examples").join(name), &[]).within(folder)
+    };
+    let peers = workspace.peers();
+    let (node, script) = (peers.join("bin/node"), peers.join("scale/node/node-saml.mjs"));
+    built("verification").and(["--beside".to_owned(), text(&node), text(&script)]).run(MAX_MEASURING)?;
+    built("id_token").run(MAX_MEASURING)
 }
 
 /// Other SCIM servers, at exact versions, in a folder of their own beside the tests' peers.
@@ -56,7 +88,8 @@ fn peers(workspace: &Workspace) -> Result<()> {
 }
 
 fn npm(workspace: &Workspace, source: &Path, folder: &Path) -> Result<()> {
-    let scripts = ["arguments.mjs", "jackson.mjs", "jackson-sso.mjs", "scimmy.mjs", "sign-ins.mjs"];
+    let scripts =
+        ["arguments.mjs", "jackson.mjs", "jackson-sso.mjs", "node-saml.mjs", "scimmy.mjs", "sign-ins.mjs"];
     let files =
         ["package.json", "package-lock.json"].into_iter().chain(scripts).map(|name| source.join(name));
     let files: Vec<PathBuf> = files.collect();

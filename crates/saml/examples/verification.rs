@@ -1,7 +1,9 @@
 //! Measures what verification costs: processor time of this thread, in release builds.
 //!
 //! `cargo run --release -p portcullis-saml --example verification` prints a table. Nothing else on the machine is in the
-//! figures, because the kernel counts what this thread ran.
+//! figures, because the kernel counts what this thread ran. With `--beside NODE SCRIPT`, as `cargo xtask figures
+//! verification` runs it, npm's own service provider verifies the first message too.
+#![expect(clippy::indexing_slicing, reason = "there is a first message")]
 #![expect(clippy::expect_used, reason = "what goes wrong here is a fault of the measurement")]
 
 use std::fmt::Write as _;
@@ -30,16 +32,46 @@ fn main() {
     let issue = Issue { name: "idp", serial: &[1; 16], not_before_s: NOW - 60, not_after_s: NOW + 60 };
     let key = OwnKey::self_signed(der.as_ref(), &issue).expect("a certificate");
     let certificates = [key.certificate().clone()];
+    let words: Vec<String> = std::env::args().skip(1).collect();
     // A second process has not verified anything before: what it rises by is what the message takes.
-    if let Some(index) = std::env::args().nth(1).and_then(|text| text.parse::<usize>().ok()) {
+    if let Some(index) = words.first().and_then(|text| text.parse::<usize>().ok()) {
         let (_, document) = messages(&key).swap_remove(index);
         let form = posted(&document);
         return println!("{}", peak_of(|| _ = verdict(&form, &certificates)));
     }
     println!("{:<44} {:>8} {:>10} {:>12} {:>9}", "message", "bytes", "CPU µs", "µs / 100 KB", "peak KiB");
-    for (index, (name, document)) in messages(&key).iter().enumerate() {
-        measure(name, index, document, &certificates);
+    let messages = messages(&key);
+    let mut ours_us = Vec::new();
+    for (index, (name, document)) in messages.iter().enumerate() {
+        ours_us.push(measure(name, index, document, &certificates));
     }
+    if let [beside, node, script] = words.as_slice()
+        && beside == "--beside"
+    {
+        let (document, form) = (&messages[0].1, posted(&messages[0].1));
+        let theirs_us = nodes(node, script, (document, &key));
+        // Before and after: a machine that others use is slower now and then.
+        let our_us = ours_us[0].min(least_us(&form, &certificates));
+        println!(
+            "npm's node-saml, the first message: {theirs_us:.0} ÷ {our_us:.0} µs, {:.0} times ours",
+            theirs_us / our_us
+        );
+    }
+}
+
+/// Processor time that npm's service provider takes for a message, in microseconds: the least of its batches.
+fn nodes(node: &str, script: &str, (document, key): (&str, &OwnKey)) -> f64 {
+    let file = std::env::current_dir().expect("a folder").join("node-saml.json");
+    let asked = serde_json::json!({
+        "response": STANDARD.encode(document),
+        "certificate": STANDARD.encode(key.certificate().der()),
+        "rounds": ROUNDS,
+        "batches": BATCHES,
+    });
+    std::fs::write(&file, asked.to_string()).expect("a file");
+    let done = Command::new(node).args([script, "--asked"]).arg(&file).output().expect("node runs");
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    String::from_utf8_lossy(&done.stdout).trim().parse().expect("a number")
 }
 
 fn messages(key: &OwnKey) -> Vec<(&'static str, String)> {
@@ -135,24 +167,30 @@ fn verdict(form: &[u8], certificates: &[Certificate]) -> &'static str {
     }
 }
 
-fn measure(name: &str, index: usize, document: &str, certificates: &[Certificate]) {
+fn measure(name: &str, index: usize, document: &str, certificates: &[Certificate]) -> f64 {
     let form = posted(document);
     let verdict_of_it = verdict(&form, certificates);
-    let batch = || {
-        let before = cpu_ns();
-        for _ in 0..ROUNDS {
-            let _ = verdict(&form, certificates);
-        }
-        cpu_ns() - before
-    };
-    let least = (0..BATCHES).map(|_| batch()).min().expect("a batch");
-    let micros = least as f64 / f64::from(ROUNDS) / 1_000.0;
+    let micros = least_us(&form, certificates);
     let per_100_kb = micros * 100_000.0 / document.len() as f64;
     let child =
         std::env::current_exe().and_then(|program| Command::new(program).arg(index.to_string()).output());
     let peak = String::from_utf8(child.expect("this program again").stdout).expect("a number");
     let bytes = document.len();
     println!("{name:<44} {bytes:>8} {micros:>10.1} {per_100_kb:>12.1} {:>9}  {verdict_of_it}", peak.trim());
+    micros
+}
+
+/// Processor time of a verdict, in microseconds: the least of the batches.
+fn least_us(form: &[u8], certificates: &[Certificate]) -> f64 {
+    let batch = || {
+        let before = cpu_ns();
+        for _ in 0..ROUNDS {
+            let _ = verdict(form, certificates);
+        }
+        cpu_ns() - before
+    };
+    let least = (0..BATCHES).map(|_| batch()).min().expect("a batch");
+    least as f64 / f64::from(ROUNDS) / 1_000.0
 }
 
 /// Processor time of this thread, in nanoseconds.
