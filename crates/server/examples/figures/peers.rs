@@ -25,6 +25,12 @@ const LOOKUPS: usize = 2_000;
 const MEMBERS: usize = 10_000;
 /// Members who come one by one.
 const ONE_BY_ONE: usize = 50;
+/// Members who come one in each call, over all connections: as many as a server takes within some seconds.
+const AT_ONCE: usize = 800;
+/// Milliseconds for one member above which a server gets [`FEW_AT_ONCE`].
+const SLOW_MS: f64 = 50.0;
+/// Members who come so to a slow one.
+const FEW_AT_ONCE: usize = 24;
 /// Members in one PATCH while the group is filled.
 const A_PATCH: usize = 500;
 /// Connections.
@@ -250,8 +256,9 @@ impl Running {
 struct Did {
     creates_a_second: f64,
     lookups_a_second: f64,
-    /// Milliseconds.
+    /// Milliseconds, one after another.
     one_member: f64,
+    members_a_second: f64,
     members: usize,
 }
 
@@ -279,14 +286,16 @@ async fn did(peer: Peer, size: Size) -> Did {
         .await;
     assert!(found.iter().all(|found| *found), "{} does not find whom it made", peer.name());
     let began = Instant::now();
-    let wanted = size.of(MEMBERS) + ONE_BY_ONE;
+    let at_once = size.of(AT_ONCE);
+    let wanted = size.of(MEMBERS) + ONE_BY_ONE + at_once;
     while ids.len() < wanted && began.elapsed() < MAX_FILLING {
         let first = ids.len();
         let (more, _) =
             running.spread(creates(first..(first + A_PATCH).min(wanted)), |answer| answer.id()).await;
         ids.extend(more);
     }
-    let (alone, inside) = ids.split_at(ONE_BY_ONE);
+    let (alone, others) = ids.split_at(ONE_BY_ONE);
+    let (together, inside) = others.split_at(at_once);
     let mut client = Client::open(&running.authority, &running.path, &running.token).await;
     let body = json!({
         "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "everybody",
@@ -314,7 +323,16 @@ async fn did(peer: Peer, size: Size) -> Did {
             break;
         }
     }
-    let did = Did { creates_a_second, lookups_a_second, one_member: median(times), members: filled };
+    let one_member = median(times);
+    let few = if one_member > SLOW_MS { FEW_AT_ONCE.min(at_once) } else { at_once };
+    let calls = together[..few].iter().map(|id| {
+        let body = String::from_utf8(add(std::slice::from_ref(id))).unwrap();
+        ("PATCH", path.clone(), body)
+    });
+    let (added, members_a_second) =
+        running.spread(calls.collect(), |answer| (200..300).contains(&answer.status)).await;
+    assert!(added.iter().all(|added| *added), "{} does not take members at once", peer.name());
+    let did = Did { creates_a_second, lookups_a_second, one_member, members_a_second, members: filled };
     tell(&format!("    {}: {did:?}", peer.name()));
     did
 }
@@ -344,9 +362,16 @@ pub async fn measure(size: Size) -> Table {
             (lookups / theirs.lookups_a_second, 1.0),
             " × theirs",
         );
+        let members = ours(|d| d.members_a_second);
+        table.at_least(
+            &format!("one member a call into that group, {CONNECTIONS} connections, beside {}", peer.name()),
+            format!("{members:.0} /s; {:.0} /s", theirs.members_a_second),
+            (members / theirs.members_a_second, 1.0),
+            " × theirs",
+        );
         let one = ours(|d| d.one_member);
         table.at_least(
-            &format!("one member into a group of {}, beside {}", theirs.members, peer.name()),
+            &format!("one after another into a group of {}, beside {}", theirs.members, peer.name()),
             format!("{one:.2} ms (in a group of {}); {:.2} ms", before.members, theirs.one_member),
             (theirs.one_member / one, 1.0),
             " × as fast",
