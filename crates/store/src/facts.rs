@@ -93,10 +93,12 @@ const GRANTS: Statement = Statement::read(
      WHERE g.membership = $1 AND g.ended_at IS NULL",
 );
 
+// Two look-ups and no list: SQLite would make a table of the list each time.
 const RULES_AT: Statement = Statement::read(
     "facts.rules_at",
-    "SELECT o.rules_number, (SELECT CAST(1 AS BIGINT) FROM mappings p \
-     WHERE p.directory = $2 AND p.source IN ('attribute', 'org_unit') LIMIT 1) \
+    "SELECT o.rules_number, COALESCE(\
+     (SELECT CAST(1 AS BIGINT) FROM mappings p WHERE p.directory = $2 AND p.source = 'attribute' LIMIT 1), \
+     (SELECT CAST(1 AS BIGINT) FROM mappings p WHERE p.directory = $2 AND p.source = 'org_unit' LIMIT 1)) \
      FROM organizations o WHERE o.id = $1",
 );
 
