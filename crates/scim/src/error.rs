@@ -261,6 +261,20 @@ pub enum ScimError {
         /// The name.
         name: &'static str,
     },
+    /// Operations, terms and values that are each within their bounds and together are not.
+    #[error(
+        "the request compares more than {max_bytes} bytes with what is stored: split it, or use shorter filters"
+    )]
+    TooMuchWork {
+        /// The bound, in bytes.
+        max_bytes: usize,
+    },
+    /// More parameters than are read: one that is not read might be the filter.
+    #[error("more than {max} parameters")]
+    TooManyParameters {
+        /// The bound.
+        max: usize,
+    },
     /// `attributes` and `excludedAttributes` together.
     #[error("`attributes` and `excludedAttributes` exclude each other")]
     ConflictingProjection,
@@ -392,6 +406,7 @@ impl ScimError {
             | Self::InvalidMember
             | Self::TooManyMembers { .. }
             | Self::InvalidParameter { .. }
+            | Self::TooManyParameters { .. }
             | Self::ConflictingProjection
             | Self::InvalidSort { .. }
             | Self::UnknownMember { .. } => Some(ScimType::InvalidValue),
@@ -408,7 +423,7 @@ impl ScimError {
             | Self::UnknownFilterAttribute { .. }
             | Self::UnsupportedFilter { .. } => Some(ScimType::InvalidFilter),
             Self::Uniqueness { .. } => Some(ScimType::Uniqueness),
-            Self::TooMany | Self::SearchTooLarge { .. } => Some(ScimType::TooMany),
+            Self::TooMany | Self::SearchTooLarge { .. } | Self::TooMuchWork { .. } => Some(ScimType::TooMany),
             Self::InvalidCursor => Some(ScimType::InvalidCursor),
             Self::ExpiredCursor { .. } => Some(ScimType::ExpiredCursor),
             Self::InvalidCount => Some(ScimType::InvalidCount),

@@ -57,14 +57,16 @@ impl ListQuery {
     pub fn parse_search(body: &[u8]) -> Result<Self, ScimError> {
         let mut raw = RawQuery::default();
         for (name, value) in parse_object(body)? {
-            let text = match value {
-                Value::Null => continue,
-                Value::String(text) => text,
-                Value::Number(number) => number.to_string(),
-                Value::Array(names) => names.iter().filter_map(Value::as_str).collect::<Vec<_>>().join(","),
-                Value::Bool(_) | Value::Object(_) => continue,
-            };
-            raw.read(&name, &text)?;
+            match (value, RawQuery::takes_list(&name)) {
+                (Value::Null, _) => {}
+                (Value::String(text), _) => raw.read(&name, &text)?,
+                (Value::Number(number), _) => raw.read(&name, &number.to_string())?,
+                (Value::Array(names), true) => {
+                    let names: Vec<&str> = names.iter().filter_map(Value::as_str).collect();
+                    raw.read(&name, &names.join(","))?;
+                }
+                (Value::Array(_) | Value::Bool(_) | Value::Object(_), _) => raw.refuse(&name)?,
+            }
         }
         raw.parse()
     }
@@ -109,8 +111,27 @@ struct RawQuery {
 }
 
 impl RawQuery {
+    /// Whether a search request may give it as a list.
+    fn takes_list(name: &str) -> bool {
+        ["attributes", "excludedAttributes"].iter().any(|list| list.eq_ignore_ascii_case(name))
+    }
+
     fn read(&mut self, name: &str, value: &str) -> Result<(), ScimError> {
-        let (name, place) = match name.to_ascii_lowercase().as_str() {
+        let Some((name, place)) = self.place(name) else { return Ok(()) };
+        if place.replace(value.to_owned()).is_some() {
+            return Err(ScimError::InvalidParameter { name });
+        }
+        Ok(())
+    }
+
+    /// Refuses a parameter that came as what it cannot be. A filter that is left aside would find everybody.
+    fn refuse(&mut self, name: &str) -> Result<(), ScimError> {
+        self.place(name).map_or(Ok(()), |(name, _)| Err(ScimError::InvalidParameter { name }))
+    }
+
+    /// Where a parameter is kept, and its name; none for one that is unknown.
+    fn place(&mut self, name: &str) -> Option<(&'static str, &mut Option<String>)> {
+        Some(match name.to_ascii_lowercase().as_str() {
             "filter" => ("filter", &mut self.filter),
             "sortby" => ("sortBy", &mut self.sort_by),
             "sortorder" => ("sortOrder", &mut self.sort_order),
@@ -119,23 +140,22 @@ impl RawQuery {
             "count" => ("count", &mut self.count),
             "attributes" => ("attributes", &mut self.attributes),
             "excludedattributes" => ("excludedAttributes", &mut self.excluded_attributes),
-            _ => return Ok(()),
-        };
-        if place.replace(value.to_owned()).is_some() {
-            return Err(ScimError::InvalidParameter { name });
-        }
-        Ok(())
+            _ => return None,
+        })
     }
 
     fn parse(self) -> Result<ListQuery, ScimError> {
-        let count = match self.count {
+        // An empty number says nothing. An empty filter does not mean all: a look-up that lost its question must not be
+        // answered with everybody.
+        let said = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+        let count = match said(self.count) {
             None => None,
             Some(text) => {
                 let count = parse_integer("count", &text)?.max(0);
                 Some(usize::try_from(count).unwrap_or(MAX_RESULTS).min(MAX_RESULTS))
             }
         };
-        let start_index = match self.start_index {
+        let start_index = match said(self.start_index) {
             None => 1,
             Some(text) => u64::try_from(parse_integer("startIndex", &text)?).unwrap_or(1).max(1),
         };

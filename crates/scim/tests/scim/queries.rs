@@ -50,7 +50,7 @@ fn start_index_and_count_are_held_to_their_ranges() {
             "{parameter}={value}"
         );
     }
-    for value in ["", "x", "1.5", "--1", "+1", "1e3"] {
+    for value in ["x", "1.5", "--1", "+1", "1e3"] {
         assert_eq!(query(&[("count", value)]), Err(ScimError::InvalidParameter { name: "count" }), "{value}");
     }
 }
@@ -73,7 +73,13 @@ fn a_parameter_given_twice_or_empty_is_refused() {
         query(&[("filter", "id eq \"a\""), ("Filter", "id eq \"b\"")]),
         Err(ScimError::InvalidParameter { name: "filter" })
     );
-    assert!(matches!(query(&[("filter", "")]), Err(ScimError::InvalidFilter { .. })));
+    // A filter that lost its text must not find everybody.
+    for empty in ["", " "] {
+        assert!(matches!(query(&[("filter", empty)]), Err(ScimError::InvalidFilter { .. })));
+    }
+    for name in ["count", "startIndex", "sortBy", "sortOrder", "attributes", "excludedAttributes"] {
+        assert_eq!(query(&[(name, "")]), query(&[]), "{name}");
+    }
 }
 
 #[test]
@@ -105,6 +111,16 @@ fn a_search_asks_the_same_as_the_parameters_of_a_url() {
         ])
     );
     assert_eq!(ListQuery::parse_search(b"[]"), Err(ScimError::NotAnObject));
+    for (body, name) in [
+        (json!({"filter": {"userName": "a"}}), "filter"),
+        (json!({"filter": ["userName eq \"a\""]}), "filter"),
+        (json!({"FILTER": true}), "filter"),
+        (json!({"count": [1]}), "count"),
+        (json!({"attributes": {}}), "attributes"),
+    ] {
+        let read = ListQuery::parse_search(body.to_string().as_bytes());
+        assert_eq!(read, Err(ScimError::InvalidParameter { name }), "{body}");
+    }
 }
 
 #[test]

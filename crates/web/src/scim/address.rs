@@ -5,14 +5,14 @@
 
 use axum::http::Uri;
 use percent_encoding::percent_decode_str;
-use portcullis_scim::DialectNote;
+use portcullis_scim::{DialectNote, ScimError};
 use url::form_urlencoded;
 
 /// The flag by which an administrator chooses Entra's newer dialect.
 const ENTRA_FLAG: &str = "aadOptscim062020";
 /// The flags of providers that are known.
 const FLAGS: [&str; 2] = [ENTRA_FLAG, "AzureAdScimPatch2017"];
-/// The most parameters that are read.
+/// The most parameters that a URL may have: several times what any client sends.
 const MAX_PARAMETERS: usize = 64;
 
 /// A discovery document.
@@ -42,6 +42,17 @@ pub enum Whose {
 }
 
 impl Address {
+    /// Refuses more parameters than are read: whatever is left out might be the filter, and then everybody is found.
+    ///
+    /// # Errors
+    /// [`ScimError::TooManyParameters`].
+    pub const fn check_parameters(&self) -> Result<(), ScimError> {
+        if self.parameters.len() > MAX_PARAMETERS {
+            return Err(ScimError::TooManyParameters { max: MAX_PARAMETERS });
+        }
+        Ok(())
+    }
+
     /// What of the provider's own stands in the URL.
     #[must_use]
     pub fn notes(&self) -> Option<DialectNote> {
@@ -177,12 +188,12 @@ fn unglued(path: &str, query: &str) -> (String, String) {
     }
 }
 
-/// The decoded parameters. A `+` is a blank in forms and a plus in URLs; a client that writes blanks as `%20` means a
+/// The decoded parameters, one more than is taken at most. A `+` is a blank in forms and a plus in URLs; a client that writes blanks as `%20` means a
 /// plus, and every filter has blanks.
 fn parameters(query: &str) -> Vec<(String, String)> {
     let escaped = if query.contains("%20") { query.replace('+', "%2B") } else { query.to_owned() };
     form_urlencoded::parse(escaped.as_bytes())
-        .take(MAX_PARAMETERS)
+        .take(MAX_PARAMETERS + 1)
         .map(|(n, v)| (n.into_owned(), v.into_owned()))
         .collect()
 }

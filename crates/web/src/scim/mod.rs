@@ -242,6 +242,7 @@ async fn dispatch(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
 
 /// Everything but a bulk request, which consists of these.
 async fn dispatch_one(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
+    desk.call.address.check_parameters()?;
     let answer = dispatch_uncounted(desk, body).await?;
     let kind = match &desk.call.address.endpoint {
         Endpoint::Users | Endpoint::User(_) => ResourceType::User,

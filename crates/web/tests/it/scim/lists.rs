@@ -176,6 +176,22 @@ async fn lists_are_sorted_forwards_and_backwards_and_what_has_no_value_comes_las
     }
 }
 
+#[tokio::test]
+async fn a_filter_behind_more_parameters_than_are_read_never_finds_everybody() {
+    let (idp, _, _) = office().await;
+    let filter = format!("filter={}", encoded("userName eq \"eve@acme.test\""));
+    let with = |many: usize| format!("{}{filter}", "a=b&".repeat(many - 1));
+    assert_eq!(names(&idp, &format!("/Users?{}", with(64))).await.1, ["eve"]);
+    for below in ["/Users", "/Groups", ""] {
+        let refused = idp.call("GET", &format!("{below}?{}", with(65)), Value::Null).await;
+        let told = (refused.status.as_u16(), refused.json()["scimType"].clone());
+        assert_eq!(told, (400, json!("invalidValue")), "{below}");
+    }
+    let empty = idp.call("GET", "/Users?filter=&count=2", Value::Null).await;
+    assert_eq!(empty.json()["scimType"], "invalidFilter");
+    assert_eq!(names(&idp, "/Users?count=&startIndex=").await.0, 5);
+}
+
 /// All pages by cursor: the ids, and how many pages there were.
 async fn walked(idp: &Provider, query: &str) -> (Vec<String>, usize) {
     let (mut ids, mut pages, mut cursor) = (Vec::new(), 0, String::new());
