@@ -4,6 +4,8 @@
 //! meanings it is refused. Strings themselves are never changed: a client that reads back another spelling than it
 //! sent sends it again for ever.
 
+use base64::alphabet;
+use base64::engine::{DecodePaddingMode, Engine, GeneralPurpose, GeneralPurposeConfig};
 use serde_json::{Map, Value};
 
 use crate::error::ScimError;
@@ -97,11 +99,26 @@ pub(crate) fn one_value(
     match attribute.kind {
         AttributeType::Complex => complex_value(attribute, value, notes),
         AttributeType::Boolean => boolean_value(attribute, &value, notes).map(|value| Some(value.into())),
-        AttributeType::String
-        | AttributeType::DateTime
-        | AttributeType::Binary
-        | AttributeType::Reference => text_value(attribute, value, notes).map(|text| Some(text.into())),
+        AttributeType::Binary => {
+            let text = text_value(attribute, value, notes)?;
+            if is_base64(&text) { Ok(Some(text.into())) } else { Err(invalid_type(attribute)) }
+        }
+        AttributeType::String | AttributeType::DateTime | AttributeType::Reference => {
+            text_value(attribute, value, notes).map(|text| Some(text.into()))
+        }
     }
+}
+
+/// Whether a text is base64 (RFC 7643 section 2.3.6), of either alphabet, broken into lines or not, padded or not. With
+/// what stands around it in PEM it is not.
+fn is_base64(text: &str) -> bool {
+    const LIBERAL: GeneralPurposeConfig = GeneralPurposeConfig::new()
+        .with_decode_allow_trailing_bits(true)
+        .with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let plain: String = text.lines().map(str::trim).collect();
+    [&alphabet::STANDARD, &alphabet::URL_SAFE]
+        .into_iter()
+        .any(|alphabet| GeneralPurpose::new(alphabet, LIBERAL).decode(&plain).is_ok())
 }
 
 fn complex_value(

@@ -134,7 +134,7 @@ static GROUPS_PARTS: [Attribute; 4] = [
     text("value", "Identifier of the group.").exact().read_only(),
     reference("$ref", "URI of the group.", &["Group"]).read_only(),
     text("display", "Name of the group.").read_only(),
-    text("type", "Direct member, or by a nested group.").canonical(&["direct", "indirect"]).read_only(),
+    text("type", "Always `direct`: groups above these are not listed.").canonical(&["direct"]).read_only(),
 ];
 
 static LABEL_PARTS: [Attribute; 4] =

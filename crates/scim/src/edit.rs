@@ -4,7 +4,7 @@
 //! a path works on its target. So each spelling of an attribute means the same, wherever it stands. The engine works
 //! on a copy that its caller throws away on a refusal, which makes every call atomic.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -13,8 +13,9 @@ use crate::error::{ScimError, echo};
 use crate::note::{DialectNote, Notes};
 use crate::path::{AttributePath, PatchPath, is_uri};
 use crate::schema::{Attribute, Mutability, Presence, Schema};
-use crate::target::{Selection, Target, find_target};
+use crate::target::{Selection, Target, find_key, find_target};
 use crate::values;
+use crate::work::{LOOK, Work};
 
 /// What an operation does with its value.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +32,7 @@ pub(crate) fn merge(
     object: Map<String, Value>,
     verb: Verb,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
     let mut seen: HashSet<String> = HashSet::new();
     let mut said: Vec<&'static str> = Vec::new();
@@ -42,7 +44,8 @@ pub(crate) fn merge(
             Ok(path) => path,
             Err(error) if key.contains('[') => return Err(error),
             Err(_) if is_uri(&key) && value.is_object() => {
-                set_custom_extension(attributes, key, value)?;
+                let urn = find_key(attributes, &key).map_or(key.clone(), str::to_owned);
+                set_custom_extension(attributes, urn, value, work)?;
                 continue;
             }
             Err(_) => {
@@ -51,6 +54,7 @@ pub(crate) fn merge(
             }
         };
         let target = find_target(&path, value.is_object(), attributes, notes);
+        work.spend(LOOK)?;
         if let Target::Attribute(selection) = &target {
             if selection.is_flat() {
                 notes.add(DialectNote::FlatKey(echo(&key)));
@@ -65,7 +69,7 @@ pub(crate) fn merge(
             Target::Attribute(selection) if selection.read_only().is_some() => {
                 note_read_only(&selection, notes);
             }
-            target => assign(attributes, target, value, verb, notes)?,
+            target => assign(attributes, target, value, verb, notes, work)?,
         }
     }
     Ok(())
@@ -84,6 +88,7 @@ pub(crate) fn assign(
     value: Value,
     verb: Verb,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
     match target {
         Target::Unknown => Ok(()),
@@ -92,16 +97,16 @@ pub(crate) fn assign(
             Ok(())
         }
         Target::Core => match value {
-            Value::Object(object) => merge(attributes, object, verb, notes),
+            Value::Object(object) => merge(attributes, object, verb, notes, work),
             _ => Err(ScimError::MissingValue),
         },
-        Target::Extension(schema) => merge_extension(attributes, schema, value, notes),
-        Target::CustomExtension { urn } => set_custom_extension(attributes, urn, value),
+        Target::Extension(schema) => merge_extension(attributes, schema, value, notes, work),
+        Target::CustomExtension { urn } => set_custom_extension(attributes, urn, value, work),
         Target::CustomAttribute { urn, name, part } => {
-            set_custom_attribute(attributes, &urn, &name, part.as_deref(), value);
-            Ok(())
+            look_through(attributes, &urn, work)?;
+            set_custom_attribute(attributes, &urn, &name, part.as_deref(), value)
         }
-        Target::Attribute(selection) => assign_attribute(attributes, &selection, value, verb, notes),
+        Target::Attribute(selection) => assign_attribute(attributes, &selection, value, verb, notes, work),
     }
 }
 
@@ -111,12 +116,13 @@ fn assign_attribute(
     value: Value,
     verb: Verb,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
     let attribute = selection.attribute;
     in_holder(attributes, selection.extension, |holder| {
         if attribute.is_multi_valued() {
             let mut list = take_list(holder, attribute);
-            values::assign(&mut list, selection, value, verb, notes)?;
+            values::assign(&mut list, selection, value, verb, notes, work)?;
             put_list(holder, attribute, list);
             return Ok(());
         }
@@ -154,6 +160,7 @@ pub(crate) fn remove(
     target: Target,
     value: Option<Value>,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
     match target {
         Target::Unknown | Target::Password | Target::Core => Ok(()),
@@ -162,10 +169,11 @@ pub(crate) fn remove(
             Ok(())
         }
         Target::CustomExtension { urn } => {
-            attributes.remove(&urn);
+            attributes.retain(|key, _| !key.eq_ignore_ascii_case(&urn));
             Ok(())
         }
         Target::CustomAttribute { urn, name, part } => {
+            look_through(attributes, &urn, work)?;
             remove_custom_attribute(attributes, &urn, &name, part.as_deref());
             Ok(())
         }
@@ -174,7 +182,7 @@ pub(crate) fn remove(
             in_holder(attributes, selection.extension, |holder| {
                 if attribute.is_multi_valued() {
                     let mut list = take_list(holder, attribute);
-                    values::remove(&mut list, &selection, value, notes)?;
+                    values::remove(&mut list, &selection, value, notes, work)?;
                     put_list(holder, attribute, list);
                     return Ok(());
                 }
@@ -280,6 +288,7 @@ fn merge_extension(
     schema: &'static Schema,
     value: Value,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
     let object = match value {
         Value::Null => {
@@ -315,27 +324,80 @@ fn merge_extension(
             continue;
         }
         let selection = Selection { extension: Some(schema), attribute, filter: None, part };
-        assign_attribute(attributes, &selection, value, Verb::Replace, notes)?;
+        assign_attribute(attributes, &selection, value, Verb::Replace, notes, work)?;
     }
     Ok(())
 }
 
+/// Counts that each name of a custom extension is looked at.
+fn look_through(attributes: &Map<String, Value>, urn: &str, work: &Work) -> Result<(), ScimError> {
+    let names = attributes.get(urn).and_then(Value::as_object).map_or(0, Map::len);
+    work.spend(names.saturating_mul(LOOK))
+}
+
+/// Sets what an object of a custom extension names. Nothing tells its attributes but their names, and letter case does
+/// not distinguish those (RFC 7643 section 2.1): a value under another spelling is the same value, or a mapping would
+/// go on seeing the one that was replaced.
 fn set_custom_extension(
     attributes: &mut Map<String, Value>,
     urn: String,
     value: Value,
+    work: &Work,
 ) -> Result<(), ScimError> {
+    look_through(attributes, &urn, work)?;
     let mut object = match attributes.remove(&urn) {
         Some(Value::Object(object)) => object,
         _ => Map::new(),
     };
     match value {
         Value::Null => return Ok(()),
-        Value::Object(given) => object.extend(given),
+        Value::Object(given) => set_custom_attributes(&mut object, given)?,
         _ => return Err(ScimError::InvalidType { attribute: echo(&urn), expected: "an object" }),
     }
     put_custom_extension(attributes, urn, object);
     Ok(())
+}
+
+fn set_custom_attributes(
+    object: &mut Map<String, Value>,
+    given: Map<String, Value>,
+) -> Result<(), ScimError> {
+    check_names(&given)?;
+    for value in given.values() {
+        check_parts(value)?;
+    }
+    let names: HashSet<String> = given.keys().map(|name| name.to_ascii_lowercase()).collect();
+    let mut spelled: HashMap<String, String> = HashMap::new();
+    object.retain(|key, _| {
+        let name = key.to_ascii_lowercase();
+        let stays = !names.contains(&name);
+        if !stays {
+            spelled.insert(name, key.clone());
+        }
+        stays
+    });
+    for (name, value) in given {
+        object.insert(spelled.remove(&name.to_ascii_lowercase()).unwrap_or(name), value);
+    }
+    Ok(())
+}
+
+/// Refuses a name that stands twice in one object, in whatever case: which of the two is meant?
+fn check_names(object: &Map<String, Value>) -> Result<(), ScimError> {
+    let mut seen: HashSet<String> = HashSet::new();
+    match object.keys().find(|key| !seen.insert(key.to_ascii_lowercase())) {
+        Some(key) => Err(ScimError::DuplicateKey { key: echo(key) }),
+        None => Ok(()),
+    }
+}
+
+/// The same of the sub-attributes of a value, or of each of a list of values.
+fn check_parts(value: &Value) -> Result<(), ScimError> {
+    match value {
+        Value::Object(parts) => check_names(parts),
+        Value::Array(values) => values.iter().filter_map(Value::as_object).try_for_each(check_names),
+        _ => Ok(()),
+    }
 }
 
 fn set_custom_attribute(
@@ -344,10 +406,13 @@ fn set_custom_attribute(
     name: &str,
     part: Option<&str>,
     value: Value,
-) {
+) -> Result<(), ScimError> {
     if value.is_null() {
         remove_custom_attribute(attributes, urn, name, part);
-        return;
+        return Ok(());
+    }
+    if part.is_none() {
+        check_parts(&value)?;
     }
     let mut object = match attributes.remove(urn) {
         Some(Value::Object(object)) => object,
@@ -355,6 +420,7 @@ fn set_custom_attribute(
     };
     match part {
         None => {
+            object.retain(|key, _| !key.eq_ignore_ascii_case(name));
             object.insert(name.to_owned(), value);
         }
         Some(part) => {
@@ -362,22 +428,22 @@ fn set_custom_attribute(
                 Some(Value::Object(parts)) => parts,
                 _ => Map::new(),
             };
-            parts.insert(part.to_owned(), value);
+            let part = find_key(&parts, part).unwrap_or(part).to_owned();
+            parts.insert(part, value);
             object.insert(name.to_owned(), Value::Object(parts));
         }
     }
     put_custom_extension(attributes, urn.to_owned(), object);
+    Ok(())
 }
 
 fn remove_custom_attribute(attributes: &mut Map<String, Value>, urn: &str, name: &str, part: Option<&str>) {
     let Some(Value::Object(object)) = attributes.get_mut(urn) else { return };
     match part {
-        None => {
-            object.remove(name);
-        }
+        None => object.retain(|key, _| !key.eq_ignore_ascii_case(name)),
         Some(part) => {
             if let Some(Value::Object(parts)) = object.get_mut(name) {
-                parts.remove(part);
+                parts.retain(|key, _| !key.eq_ignore_ascii_case(part));
                 if parts.is_empty() {
                     object.remove(name);
                 }

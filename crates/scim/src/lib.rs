@@ -13,7 +13,7 @@
 //! | [`precondition`] | the versions that a client names |
 //! | [`facet`] | which values of a user a mapping can name |
 //! | [`schema`], [`discovery`] | what attributes there are, and what clients are told |
-//! | [`error`], [`note`], [`limits`] | refusals, dialects, bounds |
+//! | [`error`], [`note`], [`limits`], [`work`] | refusals, dialects, bounds |
 
 pub mod bulk;
 pub mod discovery;
@@ -32,6 +32,7 @@ pub mod query;
 pub mod schema;
 pub mod sort;
 pub mod user;
+pub mod work;
 
 mod canonical;
 mod definitions;
@@ -52,7 +53,8 @@ pub use projection::Projection;
 pub use query::{ListQuery, PageWish, render_cursor_list, render_list};
 pub use schema::ResourceType;
 pub use sort::{SortBy, SortKey, SortOrder};
-pub use user::{Belonging, Email, GroupOfUser, Meta, User, parse_user, render_user};
+pub use user::{Email, GroupOfUser, Meta, User, parse_user, render_user};
+pub use work::Work;
 
 /// The media type of SCIM, for requests and answers. `application/json` is accepted too.
 pub const MEDIA_TYPE: &str = "application/scim+json";

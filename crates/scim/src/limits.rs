@@ -35,6 +35,10 @@ pub const MAX_OPERATIONS: usize = 10_000;
 /// Operations of one PATCH of a user: each may compare all values of an attribute, and nobody has that many to change.
 pub const MAX_USER_OPERATIONS: usize = 1_000;
 
+/// Bytes that one body about a user may have us compare with what is stored, all its operations together: it is carried
+/// out where everybody's writes wait. Five hundred addresses added one by one cost a quarter of it.
+pub const MAX_EDIT_WORK_BYTES: usize = 8 * 1_048_576;
+
 /// Operations of one bulk request, told to clients as `bulk.maxOperations`. There are clients that cut the operations of
 /// one PATCH by it, too.
 pub const MAX_BULK_OPERATIONS: usize = 1_000;

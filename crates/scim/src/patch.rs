@@ -12,11 +12,12 @@ use serde_json::{Map, Value};
 use crate::edit::{Verb, assign, merge, remove};
 use crate::error::{ScimError, echo};
 use crate::json::{Aside, parse_object};
-use crate::limits::{MAX_OPERATIONS, MAX_USER_OPERATIONS};
+use crate::limits::{MAX_EDIT_WORK_BYTES, MAX_OPERATIONS, MAX_USER_OPERATIONS};
 use crate::note::{DialectNote, Notes};
 use crate::path::PatchPath;
 use crate::target::{Target, find_target};
 use crate::user::User;
+use crate::work::Work;
 
 /// The schema of a PATCH body.
 pub const PATCH_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:PatchOp";
@@ -146,15 +147,25 @@ impl Patch {
     ///
     /// # Errors
     ///
-    /// The refusal of the first operation that cannot be carried out, or of the user that would result.
+    /// The refusal of the first operation that cannot be carried out, or of the user that would result;
+    /// [`ScimError::TooMuchWork`] beyond [`MAX_EDIT_WORK_BYTES`].
     pub fn apply_to_user(&self, user: &User) -> Result<(User, Vec<DialectNote>), ScimError> {
+        self.apply_within(user, &Work::within(MAX_EDIT_WORK_BYTES))
+    }
+
+    /// The same within another bound, for whoever wants to know what it costs.
+    ///
+    /// # Errors
+    ///
+    /// As [`Patch::apply_to_user`].
+    pub fn apply_within(&self, user: &User, work: &Work) -> Result<(User, Vec<DialectNote>), ScimError> {
         if self.operations.len() > MAX_USER_OPERATIONS {
             return Err(ScimError::TooManyOperations { max: MAX_USER_OPERATIONS });
         }
         let mut attributes = user.attributes().clone();
         let mut notes = Notes::from(self.notes.clone());
         for operation in &self.operations {
-            apply(&mut attributes, operation, &mut notes)?;
+            apply(&mut attributes, operation, &mut notes, work)?;
         }
         let user = User::from_stored(attributes);
         user.check()?;
@@ -166,11 +177,13 @@ fn apply(
     attributes: &mut Map<String, Value>,
     operation: &Operation,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
+    work.check()?;
     let value = operation.value.clone();
     let Some(path) = &operation.path else {
         return match (operation.op, value) {
-            (Op::Assign(verb), Some(Value::Object(object))) => merge(attributes, object, verb, notes),
+            (Op::Assign(verb), Some(Value::Object(object))) => merge(attributes, object, verb, notes, work),
             (Op::Assign(_), _) => Err(ScimError::MissingValue),
             (Op::Remove, _) => Err(ScimError::RemoveWithoutPath),
         };
@@ -189,8 +202,8 @@ fn apply(
         _ => {}
     }
     match (operation.op, value) {
-        (Op::Assign(verb), Some(value)) => assign(attributes, target, value, verb, notes),
+        (Op::Assign(verb), Some(value)) => assign(attributes, target, value, verb, notes, work),
         (Op::Assign(_), None) => Err(ScimError::MissingValue),
-        (Op::Remove, value) => remove(attributes, target, value, notes),
+        (Op::Remove, value) => remove(attributes, target, value, notes, work),
     }
 }

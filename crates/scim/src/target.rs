@@ -171,7 +171,8 @@ fn find_custom(
     Target::CustomAttribute { urn: urn.to_owned(), name: name.to_owned(), part: part.map(str::to_owned) }
 }
 
-fn find_key<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
+/// The key of an object that is this name in whatever case.
+pub(crate) fn find_key<'a>(object: &'a Map<String, Value>, name: &str) -> Option<&'a str> {
     object.keys().find(|key| key.eq_ignore_ascii_case(name)).map(String::as_str)
 }
 

@@ -10,10 +10,11 @@ use serde_json::{Map, Value, json};
 use crate::edit::{Verb, merge};
 use crate::error::{ScimError, echo};
 use crate::json::parse_object;
-use crate::limits::{MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS};
+use crate::limits::{MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS, MAX_EDIT_WORK_BYTES};
 use crate::note::{DialectNote, Notes};
 use crate::path::{is_known_schema, is_uri};
 use crate::schema::{ENTERPRISE_SCHEMA, ResourceType, USER_SCHEMA};
+use crate::work::Work;
 
 /// A user in canonical form. See the module for what its attributes are.
 #[derive(Debug, Clone, PartialEq)]
@@ -47,7 +48,7 @@ pub struct Meta<'a> {
     pub version: Option<&'a str>,
 }
 
-/// A group of a user, for its representation.
+/// A group that has a user as a member, for its representation.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct GroupOfUser {
     /// The group's id.
@@ -56,17 +57,6 @@ pub struct GroupOfUser {
     pub location: String,
     /// The group's name.
     pub display: String,
-    /// How the user belongs to it.
-    pub belonging: Belonging,
-}
-
-/// How a user belongs to a group.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Belonging {
-    /// As a member.
-    Direct,
-    /// As a member of a member.
-    Indirect,
 }
 
 /// Parses the body of a POST or PUT. Liberal in spelling; each liberty is in the notes.
@@ -79,7 +69,7 @@ pub fn parse_user(body: &[u8]) -> Result<(User, Vec<DialectNote>), ScimError> {
     let mut notes = Notes::default();
     note_unknown_schemas(&mut object, &mut notes);
     let mut attributes = Map::new();
-    merge(&mut attributes, object, Verb::Add, &mut notes)?;
+    merge(&mut attributes, object, Verb::Add, &mut notes, &Work::within(MAX_EDIT_WORK_BYTES))?;
     let user = User { attributes };
     user.check()?;
     Ok((user, notes.into_vec()))
@@ -263,9 +253,6 @@ fn render_group_of_user(group: &GroupOfUser) -> Value {
         "value": group.id,
         "$ref": group.location,
         "display": group.display,
-        "type": match group.belonging {
-            Belonging::Direct => "direct",
-            Belonging::Indirect => "indirect",
-        },
+        "type": "direct",
     })
 }

@@ -12,6 +12,10 @@ use crate::limits::MAX_VALUES_PER_ATTRIBUTE;
 use crate::note::{DialectNote, Notes};
 use crate::schema::{Attribute, AttributeType, Case, Mutability};
 use crate::target::Selection;
+use crate::work::{LOOK, Work};
+
+/// Texts that are the same to the letter are compared so many bytes at a time.
+const COMPARED_AT_ONCE: usize = 32;
 
 /// Sub-attributes that only label a value: what is left with nothing else is no value any more.
 const LABELS: [&str; 3] = ["type", "primary", "display"];
@@ -23,17 +27,19 @@ pub(crate) fn assign(
     value: Value,
     verb: Verb,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
     let attribute = selection.attribute;
     match (&selection.filter, selection.part, verb) {
         (None, None, Verb::Replace) => *list = values(attribute, value, notes)?,
         (None, None, Verb::Add) => {
             for value in values(attribute, value, notes)? {
+                work.spend(list.len().saturating_mul(LOOK + size_of(&value) / COMPARED_AT_ONCE))?;
                 add(list, attribute, value, notes)?;
             }
         }
         (None, Some(part), _) => assign_part(list, selection, part, value, notes)?,
-        (Some(filter), _, _) => assign_selected(list, selection, filter, value, verb, notes)?,
+        (Some(filter), _, _) => assign_selected(list, selection, filter, value, verb, notes, work)?,
     }
     if list.len() > MAX_VALUES_PER_ATTRIBUTE {
         return Err(too_many_values(attribute));
@@ -105,19 +111,21 @@ fn assign_selected(
     value: Value,
     verb: Verb,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
     let attribute = selection.attribute;
     if value.is_null() {
-        return remove(list, selection, None, notes);
+        return remove(list, selection, None, notes, work);
     }
     let given = given_parts(selection, value, notes)?;
     let seeds = seeds(attribute, filter, notes);
     let selected: Vec<usize> = list
         .iter()
         .enumerate()
-        .filter(|(_, value)| is_selected(attribute, filter, value))
+        .filter(|(_, value)| is_selected(attribute, filter, value, work))
         .map(|(index, _)| index)
         .collect();
+    work.check()?;
     if selected.is_empty() {
         let mut parts = seeds.ok_or_else(|| ScimError::NoTarget { path: path_of(selection) })?;
         merge_parts(attribute, &mut parts, given, notes)?;
@@ -130,7 +138,10 @@ fn assign_selected(
         }
         return Ok(());
     }
+    let written: usize = [Some(&given), seeds.as_ref()].into_iter().flatten().map(size_of_parts).sum();
     for index in selected {
+        // It is written into each, and each may have been the primary one.
+        work.spend(written.saturating_add(list.len()))?;
         let Some(Value::Object(parts)) = list.get_mut(index) else { continue };
         if verb == Verb::Replace && selection.part.is_none() {
             *parts = seeds.clone().unwrap_or_default();
@@ -202,18 +213,20 @@ pub(crate) fn remove(
     selection: &Selection,
     value: Option<Value>,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
     let attribute = selection.attribute;
+    let selects = |filter: &Filter, value: &Value| is_selected(attribute, filter, value, work);
     match (&selection.filter, selection.part) {
         (None, None) => match value {
             None | Some(Value::Null) => list.clear(),
-            Some(named) => remove_named(list, attribute, named, notes)?,
+            Some(named) => remove_named(list, attribute, named, notes, work)?,
         },
         (None, Some(part)) => remove_part(list, part, |_| true),
-        (Some(filter), None) => list.retain(|value| !is_selected(attribute, filter, value)),
-        (Some(filter), Some(part)) => remove_part(list, part, |value| is_selected(attribute, filter, value)),
+        (Some(filter), None) => list.retain(|value| !selects(filter, value)),
+        (Some(filter), Some(part)) => remove_part(list, part, |value| selects(filter, value)),
     }
-    Ok(())
+    work.check()
 }
 
 fn remove_named(
@@ -221,6 +234,7 @@ fn remove_named(
     attribute: &'static Attribute,
     named: Value,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
     let named = values(attribute, named, notes)?;
     if named.is_empty() {
@@ -228,6 +242,12 @@ fn remove_named(
         return Ok(());
     }
     notes.add(DialectNote::RemoveByValue(attribute.name));
+    // Each that is named is held against each that is there.
+    let (of_named, of_list) = (named.iter().map(size_of).sum(), list.iter().map(size_of).sum::<usize>());
+    let looks = list.len().saturating_mul(named.len()).saturating_mul(LOOK);
+    work.spend(looks)?;
+    work.spend(list.len().saturating_mul(of_named))?;
+    work.spend(named.len().saturating_mul(of_list))?;
     list.retain(|present| !named.iter().any(|named| names(attribute, named, present)));
     Ok(())
 }
@@ -262,8 +282,21 @@ fn remove_part(list: &mut Vec<Value>, part: &Attribute, selects: impl Fn(&Value)
     });
 }
 
-fn is_selected(attribute: &'static Attribute, filter: &Filter, value: &Value) -> bool {
-    value.as_object().is_some_and(|parts| filter.matches_value(attribute, parts))
+fn is_selected(attribute: &'static Attribute, filter: &Filter, value: &Value, work: &Work) -> bool {
+    work.spend(LOOK).is_ok() && value.as_object().is_some_and(|parts| filter.selects(attribute, parts, work))
+}
+
+/// The bytes of a value that are text, which is what may be many.
+fn size_of(value: &Value) -> usize {
+    match value {
+        Value::String(text) => text.len(),
+        Value::Object(parts) => size_of_parts(parts),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::Array(_) => 0,
+    }
+}
+
+fn size_of_parts(parts: &Map<String, Value>) -> usize {
+    parts.values().filter_map(Value::as_str).map(str::len).sum()
 }
 
 fn has_content(parts: &Map<String, Value>) -> bool {

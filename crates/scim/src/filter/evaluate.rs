@@ -6,7 +6,10 @@
 //! equal. Where case does not matter, blanks around a compared value do not either, as with names that must differ.
 //! Attributes of custom extensions have no definition: they are compared by what they are, text without case.
 
+use std::cell::RefCell;
 use std::cmp::Ordering;
+use std::collections::HashMap;
+use std::rc::Rc;
 use std::str::FromStr;
 
 use serde_json::{Map, Value};
@@ -15,8 +18,12 @@ use super::{Filter, Literal, Operator};
 use crate::error::{ScimError, echo};
 use crate::path::AttributePath;
 use crate::schema::{Attribute, AttributeType, Case, ResourceType, find_attribute};
+use crate::work::{LOOK, Work};
 
 mod custom;
+
+/// What looking at one key of an object costs.
+const KEY: usize = 4;
 
 /// What the names of a filter mean.
 #[derive(Clone, Copy)]
@@ -29,17 +36,66 @@ enum Scope<'a> {
     Custom(&'a Map<String, Value>),
 }
 
-impl Filter {
-    /// Whether a resource in canonical form fulfils the filter.
-    #[must_use]
-    pub fn matches(&self, resource_type: ResourceType, resource: &Map<String, Value>) -> bool {
-        evaluate(self, Scope::Resource(resource_type, resource))
+/// One evaluation: what it costs, and the texts that it has folded, so that none is folded for each term anew.
+struct Evaluation<'w> {
+    work: &'w Work,
+    /// None where a text is compared but once.
+    folded: Option<RefCell<Folded>>,
+}
+
+/// Texts in lower case by their place and length: filter and resource stay where they are while they are evaluated.
+type Folded = HashMap<(usize, usize), Rc<str>>;
+
+impl<'w> Evaluation<'w> {
+    fn of(filter: &Filter, work: &'w Work) -> Self {
+        let folded = (!matches!(filter, Filter::Compare { .. })).then(RefCell::default);
+        Self { work, folded }
     }
 
-    /// Whether one value of the multi-valued `attribute` fulfils the filter, whose names are sub-attributes.
+    /// Counts what is looked at next. False: it is too much, and nothing is looked at any more.
+    fn may(&self, bytes: usize) -> bool {
+        self.work.spend(bytes).is_ok()
+    }
+
+    /// The text in lower case.
+    fn lower(&self, text: &str) -> Rc<str> {
+        let Some(folded) = &self.folded else { return text.to_lowercase().into() };
+        let place = (text.as_ptr().addr(), text.len());
+        Rc::clone(folded.borrow_mut().entry(place).or_insert_with(|| text.to_lowercase().into()))
+    }
+}
+
+impl Filter {
+    /// Whether a resource in canonical form fulfils the filter, whatever that costs.
     #[must_use]
-    pub fn matches_value(&self, attribute: &'static Attribute, value: &Map<String, Value>) -> bool {
-        evaluate(self, Scope::Value(attribute, value))
+    pub fn matches(&self, resource_type: ResourceType, resource: &Map<String, Value>) -> bool {
+        self.matches_within(resource_type, resource, &Work::within(usize::MAX)).unwrap_or(false)
+    }
+
+    /// Whether a resource in canonical form fulfils the filter.
+    ///
+    /// # Errors
+    ///
+    /// [`ScimError::TooMuchWork`].
+    pub fn matches_within(
+        &self,
+        resource_type: ResourceType,
+        resource: &Map<String, Value>,
+        work: &Work,
+    ) -> Result<bool, ScimError> {
+        let is_match = Evaluation::of(self, work).evaluate(self, Scope::Resource(resource_type, resource));
+        work.check().map(|()| is_match)
+    }
+
+    /// Whether one value of the multi-valued `attribute` fulfils the filter, whose names are sub-attributes. False, too,
+    /// where the work is too much.
+    pub(crate) fn selects(
+        &self,
+        attribute: &'static Attribute,
+        value: &Map<String, Value>,
+        work: &Work,
+    ) -> bool {
+        Evaluation::of(self, work).evaluate(self, Scope::Value(attribute, value)) && work.check().is_ok()
     }
 
     /// Refuses comparisons that the type of an attribute does not have: order of booleans and binaries, parts of
@@ -117,57 +173,131 @@ fn leaf(attribute: &'static Attribute, sub_attribute: Option<&str>) -> Leaf {
     }
 }
 
-fn evaluate(filter: &Filter, scope: Scope<'_>) -> bool {
-    match filter {
-        Filter::And(filters) => filters.iter().all(|inner| evaluate(inner, scope)),
-        Filter::Or(filters) => filters.iter().any(|inner| evaluate(inner, scope)),
-        Filter::Not(inner) => !evaluate(inner, scope),
-        Filter::Present(path) => is_present(path, scope),
-        Filter::Compare { path, operator, literal } => compare(path, *operator, literal, scope),
-        Filter::ValuePath { path, filter: inner } => {
-            if let Some(values) = custom::values(path, scope) {
-                return values
-                    .into_iter()
-                    .filter_map(Value::as_object)
-                    .any(|value| evaluate(inner, Scope::Custom(value)));
+impl Evaluation<'_> {
+    fn evaluate(&self, filter: &Filter, scope: Scope<'_>) -> bool {
+        match filter {
+            Filter::And(filters) => filters.iter().all(|inner| self.evaluate(inner, scope)),
+            Filter::Or(filters) => filters.iter().any(|inner| self.evaluate(inner, scope)),
+            Filter::Not(inner) => !self.evaluate(inner, scope),
+            Filter::Present(path) => self.is_present(path, scope),
+            Filter::Compare { path, operator, literal } => self.compare(path, *operator, literal, scope),
+            Filter::ValuePath { path, filter: inner } => {
+                if let Some(values) = self.custom_values(path, scope) {
+                    return objects(values).any(|value| self.evaluate(inner, Scope::Custom(value)));
+                }
+                find_values(path, scope).is_some_and(|(attribute, values)| {
+                    objects(values).any(|value| self.evaluate(inner, Scope::Value(attribute, value)))
+                })
             }
-            find_values(path, scope).is_some_and(|(attribute, values)| {
-                values
-                    .into_iter()
-                    .filter_map(Value::as_object)
-                    .any(|value| evaluate(inner, Scope::Value(attribute, value)))
+        }
+    }
+
+    fn is_present(&self, path: &AttributePath, scope: Scope<'_>) -> bool {
+        if !self.may(LOOK) {
+            return false;
+        }
+        if let Some(values) = self.custom_values(path, scope) {
+            return values.into_iter().any(|value| self.is_assigned(value));
+        }
+        let Some((_, values)) = find_values(path, scope) else { return false };
+        values.into_iter().any(|value| match &path.sub_attribute {
+            Some(name) => self.find_key(value, name).is_some_and(|value| self.is_assigned(value)),
+            None => self.is_assigned(value),
+        })
+    }
+
+    fn compare(&self, path: &AttributePath, operator: Operator, literal: &Literal, scope: Scope<'_>) -> bool {
+        match (operator, literal) {
+            (Operator::Eq, Literal::Null) => return !self.is_present(path, scope),
+            (Operator::Ne, Literal::Null) => return self.is_present(path, scope),
+            (Operator::Ne, _) => return !self.compare(path, Operator::Eq, literal, scope),
+            _ if !self.may(LOOK) => return false,
+            _ => {}
+        }
+        if let Some(values) = self.custom_values(path, scope) {
+            return values.into_iter().any(|value| self.compare_custom(operator, value, literal));
+        }
+        let Some((attribute, values)) = find_values(path, scope) else { return false };
+        let Leaf::Found(leaf) = leaf(attribute, path.sub_attribute.as_deref()) else { return false };
+        values.into_iter().any(|value| {
+            let value = if attribute.is_complex() { self.find_key(value, leaf.name) } else { Some(value) };
+            value.is_some_and(|value| {
+                self.is_assigned(value) && self.compare_value(leaf, operator, value, literal)
             })
+        })
+    }
+
+    fn find_key<'a>(&self, value: &'a Value, name: &str) -> Option<&'a Value> {
+        let object = value.as_object()?;
+        object.get(name).or_else(|| self.find(object, name))
+    }
+
+    /// The value of a key in whatever case, which takes looking at each.
+    fn find<'a>(&self, object: &'a Map<String, Value>, name: &str) -> Option<&'a Value> {
+        if !self.may(object.len().saturating_mul(KEY)) {
+            return None;
+        }
+        object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn is_assigned(&self, value: &Value) -> bool {
+        if !self.may(1) {
+            return false;
+        }
+        match value {
+            Value::Null => false,
+            Value::String(text) => !text.is_empty(),
+            Value::Array(values) => values.iter().any(|value| self.is_assigned(value)),
+            Value::Object(object) => object.values().any(|value| self.is_assigned(value)),
+            Value::Bool(_) | Value::Number(_) => true,
+        }
+    }
+
+    fn compare_value(&self, leaf: &Attribute, operator: Operator, value: &Value, literal: &Literal) -> bool {
+        match (leaf.kind, value) {
+            (AttributeType::Boolean, Value::Bool(value)) => {
+                self.may(LOOK) && operator == Operator::Eq && literal.as_boolean() == Some(*value)
+            }
+            (_, Value::String(value)) => {
+                let Some(text) = literal.as_text() else { return false };
+                self.may_compare(value, text) && self.compare_string(leaf, operator, value, text)
+            }
+            _ => false,
+        }
+    }
+
+    fn may_compare(&self, value: &str, text: &str) -> bool {
+        self.may(LOOK.saturating_add(value.len()).saturating_add(text.len()))
+    }
+
+    fn compare_string(&self, leaf: &Attribute, operator: Operator, value: &str, text: &str) -> bool {
+        match leaf.kind {
+            AttributeType::DateTime => {
+                let instant = |text| jiff::Timestamp::from_str(text).ok();
+                let instants = instant(text).zip(instant(value));
+                instants.is_some_and(|(literal, value)| fulfils(operator, value.cmp(&literal)))
+            }
+            AttributeType::Binary => operator == Operator::Eq && text == value,
+            AttributeType::String | AttributeType::Reference if leaf.case == Case::Exact => {
+                compare_text(operator, value, text)
+            }
+            AttributeType::String | AttributeType::Reference => self.compare_folded(operator, value, text),
+            AttributeType::Boolean | AttributeType::Complex => false,
+        }
+    }
+
+    /// Without case. Blanks around do not distinguish whole values, but are what they are in a part of one.
+    fn compare_folded(&self, operator: Operator, value: &str, text: &str) -> bool {
+        let (value, text) = (self.lower(value), self.lower(text));
+        match operator {
+            Operator::Co | Operator::Sw | Operator::Ew => compare_text(operator, &value, &text),
+            _ => compare_text(operator, value.trim(), text.trim()),
         }
     }
 }
 
-fn is_present(path: &AttributePath, scope: Scope<'_>) -> bool {
-    if let Some(values) = custom::values(path, scope) {
-        return values.into_iter().any(is_assigned);
-    }
-    let Some((_, values)) = find_values(path, scope) else { return false };
-    values.into_iter().any(|value| match &path.sub_attribute {
-        Some(name) => find_key(value, name).is_some_and(is_assigned),
-        None => is_assigned(value),
-    })
-}
-
-fn compare(path: &AttributePath, operator: Operator, literal: &Literal, scope: Scope<'_>) -> bool {
-    match (operator, literal) {
-        (Operator::Eq, Literal::Null) => return !is_present(path, scope),
-        (Operator::Ne, Literal::Null) => return is_present(path, scope),
-        (Operator::Ne, _) => return !compare(path, Operator::Eq, literal, scope),
-        _ => {}
-    }
-    if let Some(values) = custom::values(path, scope) {
-        return values.into_iter().any(|value| custom::compare(operator, value, literal));
-    }
-    let Some((attribute, values)) = find_values(path, scope) else { return false };
-    let Leaf::Found(leaf) = leaf(attribute, path.sub_attribute.as_deref()) else { return false };
-    values.into_iter().any(|value| {
-        let value = if attribute.is_complex() { find_key(value, leaf.name) } else { Some(value) };
-        value.is_some_and(|value| is_assigned(value) && compare_value(leaf, operator, value, literal))
-    })
+fn objects(values: Vec<&Value>) -> impl Iterator<Item = &Map<String, Value>> {
+    values.into_iter().filter_map(Value::as_object)
 }
 
 /// The definition that a path leads to, and the values that are there; none for an unknown attribute.
@@ -197,55 +327,6 @@ fn find_values<'a>(path: &AttributePath, scope: Scope<'a>) -> Option<(&'static A
     ))
 }
 
-fn find_key<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-    let object = value.as_object()?;
-    object
-        .get(name)
-        .or_else(|| object.iter().find(|(key, _)| key.eq_ignore_ascii_case(name)).map(|(_, value)| value))
-}
-
-fn is_assigned(value: &Value) -> bool {
-    match value {
-        Value::Null => false,
-        Value::String(text) => !text.is_empty(),
-        Value::Array(values) => values.iter().any(is_assigned),
-        Value::Object(object) => object.values().any(is_assigned),
-        Value::Bool(_) | Value::Number(_) => true,
-    }
-}
-
-fn compare_value(leaf: &Attribute, operator: Operator, value: &Value, literal: &Literal) -> bool {
-    match (leaf.kind, value) {
-        (AttributeType::Boolean, Value::Bool(value)) => {
-            operator == Operator::Eq && literal.as_boolean() == Some(*value)
-        }
-        (AttributeType::DateTime, Value::String(value)) => {
-            let instants = literal
-                .as_text()
-                .and_then(|text| jiff::Timestamp::from_str(text).ok())
-                .zip(jiff::Timestamp::from_str(value).ok());
-            instants.is_some_and(|(literal, value)| fulfils(operator, value.cmp(&literal)))
-        }
-        (AttributeType::Binary, Value::String(value)) => {
-            operator == Operator::Eq && literal.as_text() == Some(value)
-        }
-        (AttributeType::String | AttributeType::Reference, Value::String(value)) => match literal.as_text() {
-            None => false,
-            Some(text) if leaf.case == Case::Exact => compare_text(operator, value, text),
-            Some(text) => compare_folded(operator, value, text),
-        },
-        _ => false,
-    }
-}
-
-/// Without case. Blanks around do not distinguish whole values, but are what they are in a part of one.
-fn compare_folded(operator: Operator, value: &str, text: &str) -> bool {
-    match operator {
-        Operator::Co | Operator::Sw | Operator::Ew => compare_text(operator, &lower(value), &lower(text)),
-        _ => compare_text(operator, &fold(value), &fold(text)),
-    }
-}
-
 fn compare_text(operator: Operator, value: &str, text: &str) -> bool {
     match operator {
         Operator::Co => value.contains(text),
@@ -269,8 +350,4 @@ fn fulfils(operator: Operator, ordering: Ordering) -> bool {
 /// The form in which values whose case does not matter are compared and ordered.
 pub(crate) fn fold(text: &str) -> String {
     text.trim().to_lowercase()
-}
-
-fn lower(text: &str) -> String {
-    text.to_lowercase()
 }

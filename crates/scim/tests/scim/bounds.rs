@@ -3,12 +3,15 @@
 use std::fmt::Write as _;
 
 use portcullis_scim::limits::{
-    MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS, MAX_INDEXED_BYTES, MAX_JSON_DEPTH,
-    MAX_JSON_STRING_BYTES, MAX_JSON_VALUES, MAX_MEMBERS_PER_CALL, MAX_NOTES, MAX_OPERATIONS, MAX_PATH_BYTES,
-    MAX_TEXT_BYTES, MAX_USER_OPERATIONS, MAX_VALUES_PER_ATTRIBUTE,
+    MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS, MAX_EDIT_WORK_BYTES, MAX_FILTER_TERMS,
+    MAX_INDEXED_BYTES, MAX_JSON_DEPTH, MAX_JSON_STRING_BYTES, MAX_JSON_VALUES, MAX_MEMBERS_PER_CALL,
+    MAX_NOTES, MAX_OPERATIONS, MAX_PATH_BYTES, MAX_TEXT_BYTES, MAX_USER_OPERATIONS, MAX_VALUES_PER_ATTRIBUTE,
 };
-use portcullis_scim::{GroupChange, ScimError, parse_group, parse_group_patch, parse_patch, parse_user};
-use serde_json::{Value, json};
+use portcullis_scim::{
+    Filter, GroupChange, ResourceType, ScimError, User, Work, parse_group, parse_group_patch, parse_patch,
+    parse_user,
+};
+use serde_json::{Map, Value, json};
 
 use crate::wire::{changes, group_patch, patch, patch_body, refused_user, user};
 
@@ -113,6 +116,118 @@ fn custom_extensions_are_bounded_in_number_and_size() {
     assert!(parse_user(json!({"userName": "a", "urn:x:User": {"a": half}}).to_string().as_bytes()).is_ok());
     let body = json!({"userName": "a", "urn:x:User": {"a": half, "b": half}});
     assert!(matches!(parse_user(body.to_string().as_bytes()), Err(ScimError::TooLong { .. })));
+}
+
+/// Somebody with as many numbers as there may be, each of so many bytes.
+fn with_numbers(bytes: usize) -> User {
+    let numbers: Vec<Value> = (0..MAX_VALUES_PER_ATTRIBUTE)
+        .map(|n| json!({"value": n.to_string(), "display": "X".repeat(bytes)}))
+        .collect();
+    user(&json!({"userName": "a", "phoneNumbers": numbers}))
+}
+
+fn cost(user: &User, operations: &Value) -> (usize, Result<(), ScimError>) {
+    let work = Work::within(MAX_EDIT_WORK_BYTES);
+    let patch = parse_patch(&patch_body(operations)).expect("a patch");
+    let done = patch.apply_within(user, &work).map(|_| ());
+    (work.spent(), done)
+}
+
+#[test]
+fn operations_terms_and_values_that_are_each_bounded_are_bounded_together() {
+    let terms = vec!["display co \"y\""; MAX_FILTER_TERMS].join(" or ");
+    let selecting = |many: usize| -> Value {
+        let path = format!("phoneNumbers[{terms}]");
+        (0..many).map(|_| json!({"op": "remove", "path": path})).collect::<Vec<_>>().into()
+    };
+    let adding = |many: usize| -> Value {
+        let known: Vec<Value> = (0..MAX_VALUES_PER_ATTRIBUTE).map(|n| json!(n.to_string())).collect();
+        (0..many)
+            .map(|_| json!({"op": "add", "path": "phoneNumbers", "value": known}))
+            .collect::<Vec<_>>()
+            .into()
+    };
+    let naming = |many: usize| -> Value {
+        let others: Vec<Value> = (0..400).map(|n| json!({"value": format!("x{n}")})).collect();
+        (0..many)
+            .map(|_| json!({"op": "remove", "path": "phoneNumbers", "value": others}))
+            .collect::<Vec<_>>()
+            .into()
+    };
+    let writing = |many: usize| -> Value {
+        let set =
+            json!({"op": "replace", "path": "phoneNumbers[value pr].display", "value": "z".repeat(8_000)});
+        vec![set; many].into()
+    };
+    let naming_customs = |many: usize| -> Value {
+        let keys: Map<String, Value> =
+            (0..many * 500).map(|n| (format!("urn:x:y:User:a{n}"), json!(1))).collect();
+        json!([{"op": "add", "value": keys}])
+    };
+    let (small, large) = (with_numbers(1), with_numbers(1_000));
+    let refused = Err(ScimError::TooMuchWork { max_bytes: MAX_EDIT_WORK_BYTES });
+    for (name, user, operations, dearest) in [
+        ("selecting", &large, selecting(900), 40_000),
+        ("adding", &small, adding(100), 20_000),
+        ("naming", &small, naming(100), 4_000_000),
+        ("writing", &small, writing(100), 20_000),
+        ("naming customs", &small, naming_customs(40), 20_000),
+    ] {
+        let (spent, done) = cost(user, &operations);
+        assert_eq!(done, refused, "{name}");
+        assert!(spent < MAX_EDIT_WORK_BYTES + dearest, "{name}: {spent} is counted before it is done");
+        assert_eq!(
+            parse_patch(&patch_body(&operations)).expect("a patch").apply_to_user(user).map(|_| ()),
+            refused
+        );
+    }
+    for (name, user, operations) in [
+        ("selecting", &small, selecting(2)),
+        ("adding", &small, adding(1)),
+        ("naming", &small, naming(1)),
+        ("writing", &small, writing(1)),
+        ("naming customs", &small, naming_customs(1)),
+    ] {
+        let (spent, done) = cost(user, &operations);
+        assert_eq!(done, Ok(()), "{name}");
+        assert!(spent > 100_000, "{name}: {spent} is counted");
+    }
+    let keys: Map<String, Value> = (0..20_000).map(|n| (format!("urn:x:y:User:a{n}"), json!(1))).collect();
+    let body = json!({"userName": "a"})
+        .as_object()
+        .cloned()
+        .into_iter()
+        .flatten()
+        .chain(keys)
+        .collect::<Map<_, _>>();
+    assert_eq!(
+        parse_user(Value::from(body).to_string().as_bytes()).map(|_| ()),
+        refused,
+        "a whole body, too"
+    );
+}
+
+#[test]
+fn a_text_is_folded_once_for_all_terms_and_counted_for_each() {
+    let person = json!({"title": "X".repeat(1_000)});
+    let spent = |terms: usize| {
+        let filter = vec!["title co \"y\""; terms].join(" or ");
+        let work = Work::within(usize::MAX);
+        let filter = Filter::parse(&filter).expect("a filter");
+        let found = filter.matches_within(ResourceType::User, person.as_object().expect("an object"), &work);
+        assert_eq!(found, Ok(false));
+        work.spent()
+    };
+    let (one, many) = (spent(1), spent(MAX_FILTER_TERMS));
+    assert!(one > 1_000 && many == one * MAX_FILTER_TERMS, "{one} {many}");
+    let filter = Filter::parse("not (title co \"y\")").expect("a filter");
+    let work = Work::within(1_000);
+    let found = filter.matches_within(ResourceType::User, person.as_object().expect("an object"), &work);
+    assert_eq!(
+        found,
+        Err(ScimError::TooMuchWork { max_bytes: 1_000 }),
+        "a negation does not make it a match"
+    );
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! PATCH of a user against a naive model: a title, two parts of a name and a list of addresses, in every spelling.
+//! PATCH of a user against a naive model: a title, two parts of a name, a list of addresses and a custom extension, in
+//! every spelling.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};
@@ -20,6 +21,11 @@ enum Step {
     RemoveType(&'static str, Spelling),
     RemoveValue(String),
     SetOfType(&'static str, String, Spelling),
+    SetCustom(&'static str, String, Spelling),
+    SetCustoms(Vec<(&'static str, Option<String>)>),
+    RemoveCustom(&'static str, Spelling),
+    SetCustomPart(&'static str, String, Spelling),
+    RemoveCustoms,
 }
 
 /// How an operation is written.
@@ -38,6 +44,27 @@ struct Model {
     given: Option<String>,
     family: Option<String>,
     emails: Vec<(String, &'static str)>,
+    /// Attributes of the custom extension, each as it was first spelled.
+    customs: Vec<(String, Value)>,
+    /// The extension's own name, likewise.
+    urn: String,
+}
+
+const CUSTOM: &str = "urn:acme:hr:2.0:User";
+
+/// A name as this spelling writes it. Letter case does not distinguish names.
+fn spelled(name: &str, spelling: Spelling) -> String {
+    match spelling {
+        Spelling::Capitals | Spelling::Whole => name.to_uppercase(),
+        Spelling::Path | Spelling::Qualified => name.to_owned(),
+    }
+}
+
+fn custom_urn(spelling: Spelling) -> String {
+    match spelling {
+        Spelling::Capitals => CUSTOM.to_uppercase(),
+        Spelling::Path | Spelling::Whole | Spelling::Qualified => CUSTOM.to_owned(),
+    }
 }
 
 const URN: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -88,6 +115,30 @@ impl Step {
             Self::SetOfType(kind, value, _) => {
                 json!({"op": "Replace", "path": format!("emails[type eq \"{kind}\"].value"), "value": value})
             }
+            Self::SetCustom(name, text, spelling @ Spelling::Whole) => {
+                json!({"op": "add", "value": {(CUSTOM): {(spelled(name, *spelling)): text}}})
+            }
+            Self::SetCustom(name, text, spelling @ Spelling::Qualified) => {
+                json!({"op": "replace", "path": CUSTOM, "value": {(spelled(name, *spelling)): text}})
+            }
+            Self::SetCustom(name, text, spelling) => {
+                let path = format!("{}:{}", custom_urn(*spelling), spelled(name, *spelling));
+                json!({"op": "add", "path": path, "value": text})
+            }
+            Self::SetCustoms(values) => {
+                let values: Map<String, Value> =
+                    values.iter().map(|(name, text)| ((*name).to_owned(), json!(text))).collect();
+                json!({"op": "replace", "value": {(CUSTOM.to_uppercase()): values}})
+            }
+            Self::RemoveCustom(name, spelling) => {
+                let path = format!("{}:{}", custom_urn(*spelling), spelled(name, *spelling));
+                json!({"op": "remove", "path": path})
+            }
+            Self::SetCustomPart(part, text, spelling) => {
+                let path = format!("{}:cost.{}", custom_urn(*spelling), spelled(part, *spelling));
+                json!({"op": "add", "path": path, "value": text})
+            }
+            Self::RemoveCustoms => json!({"op": "remove", "path": CUSTOM}),
         }
     }
 
@@ -116,11 +167,48 @@ impl Step {
                     own.clone_from(value);
                 }
             }
+            Self::SetCustom(name, text, spelling) => {
+                model.set_custom(&custom_urn(*spelling), &spelled(name, *spelling), Some(json!(text)));
+            }
+            Self::SetCustoms(values) => {
+                let urn = if model.customs.is_empty() { CUSTOM.to_uppercase() } else { model.urn.clone() };
+                for (name, text) in values {
+                    model.set_custom(&urn, name, text.clone().map(Value::from));
+                }
+            }
+            Self::RemoveCustom(name, _) => model.set_custom(CUSTOM, name, None),
+            Self::SetCustomPart(part, text, spelling) => {
+                let mut parts = model.custom("cost").and_then(Value::as_object).cloned().unwrap_or_default();
+                let part = spelled(part, *spelling);
+                let own = parts.keys().find(|key| key.eq_ignore_ascii_case(&part)).cloned().unwrap_or(part);
+                parts.insert(own, json!(text));
+                model.set_custom(&custom_urn(*spelling), "cost", Some(parts.into()));
+            }
+            Self::RemoveCustoms => model.customs.clear(),
         }
     }
 }
 
 impl Model {
+    fn custom(&self, name: &str) -> Option<&Value> {
+        self.customs.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn set_custom(&mut self, urn: &str, name: &str, value: Option<Value>) {
+        if self.customs.is_empty() {
+            urn.clone_into(&mut self.urn);
+        }
+        let at = self.customs.iter().position(|(own, _)| own.eq_ignore_ascii_case(name));
+        match (at, value) {
+            (Some(at), Some(value)) => self.customs[at].1 = value,
+            (Some(at), None) => {
+                self.customs.remove(at);
+            }
+            (None, Some(value)) => self.customs.push((name.to_owned(), value)),
+            (None, None) => {}
+        }
+    }
+
     /// The user as it should be stored.
     fn stored(&self) -> Map<String, Value> {
         let mut stored = Map::from_iter([("userName".to_owned(), json!("a"))]);
@@ -140,6 +228,9 @@ impl Model {
                 self.emails.iter().map(|(value, kind)| json!({"value": value, "type": kind})).collect();
             stored.insert("emails".to_owned(), emails.into());
         }
+        if !self.customs.is_empty() {
+            stored.insert(self.urn.clone(), Value::Object(self.customs.iter().cloned().collect()));
+        }
         stored
     }
 }
@@ -150,6 +241,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     };
     let text = || "[abc]{1,2}";
     let kind = || prop::sample::select(vec!["work", "home"]);
+    let name = || prop::sample::select(vec!["dept", "Dept", "level"]);
     let step = prop_oneof![
         (text(), spelling()).prop_map(|(text, spelling)| Step::SetTitle(text, spelling)),
         Just(Step::RemoveTitle),
@@ -164,6 +256,13 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         text().prop_map(Step::RemoveValue),
         (kind(), text(), spelling())
             .prop_map(|(kind, value, spelling)| Step::SetOfType(kind, value, spelling)),
+        (name(), text(), spelling()).prop_map(|(name, text, spelling)| Step::SetCustom(name, text, spelling)),
+        (prop::option::of(text()), prop::option::of(text()))
+            .prop_map(|(dept, level)| { Step::SetCustoms(vec![("dEPT", dept), ("Level", level)]) }),
+        (name(), spelling()).prop_map(|(name, spelling)| Step::RemoveCustom(name, spelling)),
+        (prop::sample::select(vec!["center", "Center"]), text(), spelling())
+            .prop_map(|(part, text, spelling)| Step::SetCustomPart(part, text, spelling)),
+        Just(Step::RemoveCustoms),
     ];
     prop::collection::vec(step, 1..12)
 }
@@ -171,10 +270,15 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 proptest! {
     #[test]
     fn a_patch_of_a_user_does_what_a_naive_reader_expects(steps in steps(), cut in 0..12_usize) {
-        let mut model = Model::default();
-        steps.iter().for_each(|step| step.apply(&mut model));
         let operations: Vec<Value> = steps.iter().map(Step::wire).collect();
-        let before = user(&json!({"userName": "a"}));
+        let start = json!({"userName": "a", (CUSTOM): {"Dept": "x"}});
+        let mut model = Model {
+            customs: vec![("Dept".to_owned(), json!("x"))],
+            urn: CUSTOM.to_owned(),
+            ..Model::default()
+        };
+        let before = user(&start);
+        steps.iter().for_each(|step| step.apply(&mut model));
         let after = patched(&before, &operations.clone().into());
         prop_assert_eq!(attributes(&after), Value::Object(model.stored()), "{:?}", operations);
         let (one, two) = operations.split_at(cut.min(operations.len()));

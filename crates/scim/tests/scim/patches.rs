@@ -1,9 +1,10 @@
 //! PATCH of a user: the algorithm of RFC 7644 section 3.5.2, and where it is lenient.
 
-use portcullis_scim::{DialectNote, ScimError, ScimType, parse_patch};
+use portcullis_scim::facet::facets;
+use portcullis_scim::{DialectNote, ScimError, ScimType, User, parse_patch};
 use serde_json::{Value, json};
 
-use crate::wire::{ENTERPRISE, attributes, patch, patched, refused_patch, user};
+use crate::wire::{ENTERPRISE, attributes, patch, patched, refused_patch, refused_user, user};
 
 #[test]
 fn a_patch_needs_its_schema_and_operations() {
@@ -412,6 +413,75 @@ fn custom_extensions_are_patched_by_their_urns() {
     let whole = patched(&before, &json!([{"op": "replace", "value": {urn: {"tag": "T"}}}]));
     assert_eq!(whole.attributes()[urn], json!({"tag": "T"}));
     assert_eq!(patched(&whole, &json!([{"op": "remove", "path": urn}])), before);
+}
+
+#[test]
+fn a_name_of_a_custom_extension_is_one_attribute_however_its_letters_are_written() {
+    let urn = "urn:acme:hr:2.0:User";
+    let url = "https://acme.test/Ext/v1";
+    let before = user(&json!({
+        "userName": "a", urn: {"Dept": "old", "cost": {"Center": "1"}}, url: {"Dept": "old"}
+    }));
+    let upper = urn.to_uppercase();
+    for operations in [
+        json!([{"op": "add", "value": {urn: {"dept": "new"}}}]),
+        json!([{"op": "replace", "value": {upper.as_str(): {"DEPT": "new"}}}]),
+        json!([{"op": "replace", "path": urn, "value": {"dept": "new"}}]),
+        json!([{"op": "add", "path": format!("{urn}:dept"), "value": "new"}]),
+        json!([{"op": "add", "value": {(format!("{upper}:DEPT")): "new"}}]),
+    ] {
+        let after = patched(&before, &operations);
+        let of_urn: Vec<_> = facets(&after)
+            .into_iter()
+            .filter(|(key, _)| *key == format!("{}:dept", urn.to_lowercase()))
+            .collect();
+        assert_eq!(of_urn, [(format!("{}:dept", urn.to_lowercase()), "new".to_owned())], "{operations}");
+        assert_eq!(after.attributes()[urn], json!({"Dept": "new", "cost": {"Center": "1"}}), "{operations}");
+    }
+    for (operation, expected) in [
+        (json!({"op": "add", "value": {urn: {"dept": null}}}), json!({"cost": {"Center": "1"}})),
+        (json!({"op": "remove", "path": format!("{urn}:DEPT")}), json!({"cost": {"Center": "1"}})),
+        (
+            json!({"op": "add", "path": format!("{urn}:COST.center"), "value": "2"}),
+            json!({"Dept": "old", "cost": {"Center": "2"}}),
+        ),
+        (json!({"op": "remove", "path": format!("{urn}:cost.CENTER")}), json!({"Dept": "old"})),
+    ] {
+        assert_eq!(patched(&before, &json!([operation])).attributes()[urn], expected, "{operation}");
+    }
+    let other = url.to_lowercase();
+    let after = patched(&before, &json!([{"op": "replace", "value": {other.as_str(): {"dept": "new"}}}]));
+    assert_eq!((&after.attributes()[url], after.attributes().get(&other)), (&json!({"Dept": "new"}), None));
+}
+
+#[test]
+fn a_name_that_stands_twice_in_a_custom_extension_is_refused_and_what_was_stored_twice_goes() {
+    let urn = "urn:acme:hr:2.0:User";
+    let twice = [
+        json!({"Dept": "a", "dept": "b"}),
+        json!({"cost": {"x": "a", "X": "b"}}),
+        json!({"c": [{"x": 1, "X": 2}]}),
+    ];
+    let before = user(&json!({"userName": "a"}));
+    for object in twice {
+        let refused = refused_user(&json!({"userName": "a", urn: object}));
+        assert!(matches!(refused, ScimError::DuplicateKey { .. }), "{object}");
+        let refused = refused_patch(&before, &json!([{"op": "add", "path": urn, "value": object}]));
+        assert!(matches!(refused, ScimError::DuplicateKey { .. }), "{object}");
+    }
+    let stored = json!({"userName": "a", urn: {"Dept": "old", "dept": "older", "x": 1}});
+    let stored = User::from_stored(stored.as_object().expect("an object").clone());
+    let set = json!([{"op": "add", "value": {urn: {"DEPT": "new"}}}]);
+    assert_eq!(
+        facets(&patched(&stored, &set)).into_iter().filter(|(key, _)| key.ends_with("dept")).count(),
+        1
+    );
+    for operation in [
+        json!({"op": "remove", "path": format!("{urn}:dept")}),
+        json!({"op": "add", "value": {urn: {"dept": null}}}),
+    ] {
+        assert_eq!(patched(&stored, &json!([operation])).attributes()[urn], json!({"x": 1}), "{operation}");
+    }
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! A user in canonical form: what spellings mean, what is dropped, what is answered.
 
-use portcullis_scim::{Belonging, DialectNote, GroupOfUser, Meta, ScimError, User, parse_user, render_user};
+use portcullis_scim::{DialectNote, GroupOfUser, Meta, ScimError, User, parse_user, render_user};
 use serde_json::{Value, json};
 
 use crate::wire::{ENTERPRISE, attributes, refused_user, user};
@@ -117,6 +117,33 @@ fn the_urn_of_an_extension_is_never_taken_for_one_of_its_attributes() {
 }
 
 #[test]
+fn a_certificate_is_base64_in_any_of_its_spellings_and_nothing_else() {
+    for (value, is_ok) in [
+        ("AbC=", true),
+        ("AbC", true),
+        ("MIIB-_8=", true),
+        ("MIIB+/8=", true),
+        ("MIIB\r\n  AAAA\n", true),
+        ("-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----", false),
+        ("not base64!", false),
+        ("A", false),
+        ("AB=C", false),
+    ] {
+        let body = json!({"userName": "a", "x509Certificates": [{"value": value}]});
+        match parse_user(body.to_string().as_bytes()) {
+            Ok((user, _)) => {
+                assert!(is_ok, "{value}");
+                assert_eq!(user.attributes()["x509Certificates"][0]["value"], value, "kept as it was sent");
+            }
+            Err(error) => {
+                let expected = ScimError::InvalidType { attribute: "value".to_owned(), expected: "base64" };
+                assert_eq!((is_ok, error), (false, expected), "{value}");
+            }
+        }
+    }
+}
+
+#[test]
 fn a_number_for_a_string_is_taken_as_its_text() {
     assert_eq!(user(&json!({"userName": 42})).user_name(), "42");
 }
@@ -203,7 +230,6 @@ fn a_user_is_answered_whole() {
         id: "g1".to_owned(),
         location: "https://h/scim/v2/d/Groups/g1".to_owned(),
         display: "Eng".to_owned(),
-        belonging: Belonging::Direct,
     }];
     assert_eq!(
         render_user(&user, &META, &groups),

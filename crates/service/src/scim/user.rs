@@ -8,8 +8,8 @@ use portcullis_scim::facet::facets;
 use portcullis_scim::filter::Operator;
 use portcullis_scim::schema::find_attribute;
 use portcullis_scim::{
-    Belonging, DialectNote, Filter, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, SortOrder,
-    User, render_user,
+    DialectNote, Filter, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, SortOrder, User,
+    render_user,
 };
 use portcullis_store::db::Lock;
 use portcullis_store::directory_user::{Activity, Direction};
@@ -237,7 +237,6 @@ pub fn represented_user(
             id: id.to_string(),
             location: format!("{base}/Groups/{id}"),
             display: name.clone(),
-            belonging: Belonging::Direct,
         })
         .collect();
     let version = groups.map(|groups| user_version(user, groups));
@@ -367,10 +366,12 @@ impl Resource for DirectoryUser {
     fn view(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Map<String, Value>, ServiceError> {
         let needs_groups = ask.filter.as_ref().is_some_and(|filter| filter.names("groups"));
         let groups = if needs_groups { Some(directory_user::groups(tx, self.id)?) } else { None };
-        match represented_user(self, groups.as_deref(), &ask.base)? {
-            Value::Object(view) => Ok(view),
-            _ => Ok(Map::new()),
-        }
+        let Value::Object(mut view) = represented_user(self, groups.as_deref(), &ask.base)? else {
+            return Ok(Map::new());
+        };
+        // Somebody of whom the directory said no `active` has access like anybody else: a filter finds them with those.
+        view.insert(ACTIVE.to_owned(), Value::Bool(is_active(self)));
+        Ok(view)
     }
 
     fn show(

@@ -305,18 +305,44 @@ async fn a_search_keeps_its_words_in_the_body_and_finds_what_the_parameters_woul
 }
 
 #[tokio::test]
+async fn a_patch_that_would_keep_every_writer_waiting_is_refused_and_changes_nothing() {
+    let idp = Provider::new();
+    let numbers: Vec<Value> =
+        (0..100).map(|n| json!({ "value": n.to_string(), "display": "X".repeat(1_000) })).collect();
+    let body = json!({ "userName": "a", "phoneNumbers": numbers });
+    let alice = format!("/Users/{}", idp.made("/Users", body).await);
+    let before = idp.got(&alice).await;
+    let path = format!("phoneNumbers[{}]", vec!["display co \"y\""; 64].join(" or "));
+    let mut operations = vec![json!({ "op": "replace", "path": "title", "value": "new" })];
+    operations.extend((0..100).map(|_| json!({ "op": "remove", "path": path })));
+    let refused = idp.call("PATCH", &alice, patch(operations.into())).await;
+    assert_eq!(scim_type(&refused), (400, "tooMany".to_owned()));
+    assert_eq!(idp.got(&alice).await, before);
+}
+
+#[tokio::test]
 async fn removing_active_shows_none_and_revives_nobody() {
     let idp = Provider::new();
     let alice = format!("/Users/{}", idp.user("alice").await);
     let remove = json!([{ "op": "remove", "path": "active" }]);
     let off = json!([{ "op": "replace", "path": "active", "value": false }]);
     assert_eq!(idp.patched(&alice, remove.clone()).await.json().get("active"), None);
-    assert_eq!(idp.got("/Users?filter=active%20eq%20true").await["totalResults"], 1, "nobody ended");
+    // By its own index, by another index, and by none.
+    let active = ["", "%20and%20userName%20sw%20%22al%22", "%20and%20userName%20pr"];
+    for rest in active {
+        for (value, many) in [("true", 1), ("false", 0)] {
+            let found = idp.got(&format!("/Users?filter=active%20eq%20{value}{rest}")).await;
+            assert_eq!(found["totalResults"], many, "nobody ended: {value}{rest}");
+        }
+    }
     assert_eq!(idp.patched(&alice, off).await.json()["active"], false);
     assert_eq!(idp.patched(&alice, remove.clone()).await.json().get("active"), None);
     let rename = json!([{ "op": "replace", "path": "displayName", "value": "A" }]);
     assert_eq!(idp.patched(&alice, rename).await.json().get("active"), None);
-    assert_eq!(idp.got("/Users?filter=active%20eq%20false").await["totalResults"], 1, "still inactive");
+    for rest in active {
+        let found = idp.got(&format!("/Users?filter=active%20eq%20false{rest}")).await;
+        assert_eq!(found["totalResults"], 1, "still inactive: {rest}");
+    }
     idp.patched(&alice, remove).await;
     assert_eq!(
         idp.call("PUT", &alice, json!({ "userName": "alice@acme.test" })).await.json()["active"],
