@@ -95,7 +95,7 @@ fn carry_out(order: Order, store: &Store, data: &Path, public_url: &Url) -> Resu
 /// # Errors
 /// What was refused, or why nobody answered.
 pub fn order(settings: &Settings, order: Order) -> Result<()> {
-    let told = match data_dir::hold(&settings.data) {
+    let told = match data_dir::hold(&settings.data, settings.database.file()) {
         Ok(_held) => {
             let store = Store::open(&serve::store_options(settings), Arc::new(SystemClock))?;
             carry_out(order, &store, &settings.data, &settings.public_url_for(settings.listen))?

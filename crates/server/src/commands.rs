@@ -44,7 +44,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Migrate(flags) => {
             let settings = settings(flags.0)?;
-            let _held = data_dir::hold(&settings.data)?;
+            let _held = data_dir::hold(&settings.data, settings.database.file())?;
             Store::open(&serve::store_options(&settings), Arc::new(SystemClock))?;
             println!("the database is up to date");
         }

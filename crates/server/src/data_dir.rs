@@ -1,6 +1,7 @@
-//! The data folder: made private, and held by one process at a time.
+//! The data folder, and the SQLite database wherever it lies: made private, and held by one process at a time.
 
 use std::fs::{DirBuilder, File, OpenOptions, TryLockError};
+use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
@@ -8,6 +9,8 @@ use thiserror::Error;
 
 /// The file whose lock says that somebody serves from this folder.
 const LOCK_FILE: &str = "lock";
+/// What is added to the name of a SQLite database: the file whose lock says that somebody serves it.
+const DATABASE_LOCK: &str = ".lock";
 
 /// Why the data folder cannot be used.
 #[derive(Debug, Error)]
@@ -25,6 +28,12 @@ pub enum DataDirError {
         "`{0}` is in use: another `portcullis` serves from it; stop that one first, or use another `--data`"
     )]
     Held(PathBuf),
+    /// Another process holds the database, from another data folder.
+    #[error(
+        "the database `{0}` is in use: another `portcullis` serves it from another data folder; stop that one first, or \
+         name its folder with `--data`"
+    )]
+    DatabaseHeld(PathBuf),
     /// Others can read it.
     #[error("`{path}` has mode {mode:o}: others could read secrets in it; run `chmod {wanted:o} {path}`")]
     Open {
@@ -69,29 +78,58 @@ pub fn must_be_private(path: &Path) -> Result<(), DataDirError> {
     Ok(())
 }
 
-/// The lock of the folder, held until it is dropped or the process ends.
+/// The locks of folder and database, held until this is dropped or the process ends.
 #[derive(Debug)]
 pub struct Held {
-    _lock: File,
+    _folder: File,
+    _database: Option<File>,
 }
 
-/// Holds the folder for this process.
+/// Holds the folder for this process, and the SQLite database if it is one. What is kept in memory until a commit takes
+/// access away is right only where nobody else commits.
 ///
 /// # Errors
-/// [`DataDirError::Held`] if another process does.
-pub fn hold(path: &Path) -> Result<Held, DataDirError> {
-    make(path)?;
-    let file = path.join(LOCK_FILE);
+/// [`DataDirError::Held`] or [`DataDirError::DatabaseHeld`] if another process does.
+pub fn hold(folder: &Path, database: Option<&Path>) -> Result<Held, DataDirError> {
+    make(folder)?;
+    let held = lock(&folder.join(LOCK_FILE))?.ok_or_else(|| DataDirError::Held(folder.to_owned()))?;
+    let database = database.map(hold_database).transpose()?;
+    Ok(Held { _folder: held, _database: database })
+}
+
+fn hold_database(path: &Path) -> Result<File, DataDirError> {
+    let mut beside = resolved(path)?.into_os_string();
+    beside.push(DATABASE_LOCK);
+    lock(Path::new(&beside))?.ok_or_else(|| DataDirError::DatabaseHeld(path.to_owned()))
+}
+
+/// The one name of a file that several paths may lead to, whether it is there yet or not.
+///
+/// # Errors
+/// [`DataDirError::Io`] if there is no folder that it could be in.
+pub fn resolved(path: &Path) -> Result<PathBuf, DataDirError> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == ErrorKind::NotFound => {}
+        found => return found.map_err(io(path)),
+    }
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = folder.canonicalize().map_err(io(folder))?;
+    Ok(path.file_name().map_or_else(|| folder.clone(), |name| folder.join(name)))
+}
+
+/// The file, locked for this process; `None` if another process has it. The file stays: whoever took it away while
+/// another waits for it would let two of them in.
+fn lock(file: &Path) -> Result<Option<File>, DataDirError> {
     let lock = OpenOptions::new()
         .create(true)
         .truncate(false)
         .write(true)
         .mode(0o600)
-        .open(&file)
-        .map_err(io(&file))?;
+        .open(file)
+        .map_err(io(file))?;
     match lock.try_lock() {
-        Ok(()) => Ok(Held { _lock: lock }),
-        Err(TryLockError::WouldBlock) => Err(DataDirError::Held(path.to_owned())),
-        Err(TryLockError::Error(source)) => Err(DataDirError::Io { path: file, source }),
+        Ok(()) => Ok(Some(lock)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(source)) => Err(io(file)(source)),
     }
 }

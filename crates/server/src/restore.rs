@@ -79,7 +79,12 @@ pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
 /// If somebody serves from the data folder, a database is there and nobody said to replace it, or the backup is damaged,
 /// newer than this Portcullis, or was sealed with another key.
 pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
-    let _held = data_dir::hold(&settings.data)?;
+    if let (Some(_), Some(folder)) = (&wanted.file, settings.database.file().and_then(Path::parent))
+        && !folder.as_os_str().is_empty()
+    {
+        data_dir::make(folder)?;
+    }
+    let _held = data_dir::hold(&settings.data, settings.database.file())?;
     let revived = match &wanted.file {
         Some(file) => from_file(settings, file, wanted.replace)?,
         None => in_place(settings)?,
@@ -101,13 +106,11 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
 
 /// Puts a backup in place.
 fn from_file(settings: &Settings, file: &Path, replace: bool) -> Result<Revived> {
-    let database =
-        sqlite(settings, "restore it with `pg_restore`, then run `portcullis restore --in-place`")?;
+    let named = sqlite(settings, "restore it with `pg_restore`, then run `portcullis restore --in-place`")?;
+    // Where a link leads: the file is replaced, and the link stays.
+    let database = &data_dir::resolved(named)?;
     if database.exists() && !replace {
         bail!("`{}` is there; `--replace` puts the backup in its place", database.display());
-    }
-    if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        data_dir::make(folder)?;
     }
     let mut name = database.as_os_str().to_owned();
     name.push(format!(".{PREPARED}"));

@@ -70,17 +70,17 @@ pub struct Opened {
     pub store: Arc<Store>,
     /// The key that seals.
     pub sealing: SealingKey,
-    /// The lock of the data folder.
+    /// The locks of data folder and database.
     pub held: Held,
 }
 
-/// Holds the data folder, opens the database and the sealing key that belongs to it.
+/// Holds data folder and database, opens the database and the sealing key that belongs to it.
 ///
 /// # Errors
 /// If another process serves, the database is newer, or the sealing key is missing or another one.
 pub fn open(settings: &Settings) -> Result<Opened> {
-    let held = data_dir::hold(&settings.data)?;
-    if let DatabaseUrl::Sqlite(path) = &settings.database
+    let held = data_dir::hold(&settings.data, settings.database.file())?;
+    if let Some(path) = settings.database.file()
         && !path.exists()
     {
         // What SQLite makes beside it gets the mode of this file.
@@ -403,7 +403,7 @@ impl Orders {
     }
 }
 
-/// Takes the lease of a PostgreSQL database: one node serves it. SQLite's lock is the data folder's.
+/// Takes the lease of a PostgreSQL database: one node serves it. SQLite's lock lies beside the file.
 async fn take_lease(settings: &Settings, store: &Arc<Store>) -> Result<Option<Lease>> {
     let (settings, store) = (settings.clone(), Arc::clone(store));
     tokio::task::spawn_blocking(move || take_lease_blocking(&settings, &store)).await?

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 use portcullis_domain::Clock;
+use rusqlite::OpenFlags;
 
 use crate::db::{Dialect, Inner, Tx};
 use crate::writer::{Attempt, Job, Queue, postgres_worker, sqlite_writer};
@@ -97,7 +98,10 @@ where
 
 fn open_sqlite(path: &std::path::Path) -> Result<rusqlite::Connection, StoreError> {
     let failed = |e: rusqlite::Error| StoreError::Unavailable(format!("`{}`: {e}", path.display()));
-    let connection = rusqlite::Connection::open(path).map_err(failed)?;
+    // A path is a path: what begins with `file:` is no URI, under which one database would have several names.
+    let flags =
+        OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = rusqlite::Connection::open_with_flags(path, flags).map_err(failed)?;
     connection.set_prepared_statement_cache_capacity(STATEMENT_CACHE);
     // A plan that may depend on a parameter is made anew whenever that is bound: by far the greater part of a look-up.
     // The plans here are pinned by tests and depend on none.

@@ -43,6 +43,17 @@ pub enum DatabaseUrl {
     Postgres(SecretString),
 }
 
+impl DatabaseUrl {
+    /// The file, if it is SQLite.
+    #[must_use]
+    pub fn file(&self) -> Option<&Path> {
+        match self {
+            Self::Sqlite(path) => Some(path),
+            Self::Postgres(_) => None,
+        }
+    }
+}
+
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {

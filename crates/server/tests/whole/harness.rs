@@ -125,7 +125,16 @@ impl Server {
         command(&self.data, self.database.as_deref(), words)
     }
 
-    /// The PostgreSQL database, if it is one.
+    /// Whether that is the root token.
+    pub async fn is_root(&self, token: &str) -> bool {
+        match self.call("GET", "/api/v1/organizations", token, Value::Null).await.0 {
+            200 => true,
+            401 => false,
+            status => panic!("{status}"),
+        }
+    }
+
+    /// The database, if a test named one.
     pub fn database(&self) -> Option<&str> {
         self.database.as_deref()
     }

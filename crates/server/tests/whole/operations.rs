@@ -101,6 +101,50 @@ async fn a_second_server_on_the_same_data_refuses_and_says_why() {
 }
 
 #[tokio::test]
+async fn a_second_server_on_the_same_sqlite_file_refuses_whatever_its_data_folder_and_the_path() {
+    let folder = tempfile::tempdir().unwrap();
+    let (real, linked) = (folder.path().join("real"), folder.path().join("linked"));
+    std::fs::create_dir(&real).unwrap();
+    std::os::unix::fs::symlink(&real, &linked).unwrap();
+    let file = real.join("x.db");
+    let mut server = Server::on(format!("sqlite:{}", file.display())).await;
+    let link = folder.path().join("y.db");
+    std::os::unix::fs::symlink(&file, &link).unwrap();
+    let data = folder.path().join("data");
+    // With the key that the database was sealed with, so that nothing but the lock refuses.
+    std::fs::create_dir(&data).unwrap();
+    std::fs::copy(server.data.join("sealing-key"), data.join("sealing-key")).unwrap();
+    for path in [file.clone(), linked.join("x.db"), link.clone()] {
+        let url = format!("sqlite:{}", path.display());
+        let orders: [&[&str]; 4] = [
+            &["admin", "root-token", "off"],
+            &["migrate"],
+            &["restore", "--in-place"],
+            &["serve", "--listen", "127.0.0.1:0"],
+        ];
+        for order in orders {
+            let (done, said) = command(&data, Some(&url), order);
+            assert!(
+                !done && said.contains("from another data folder"),
+                "{order:?} on {}: {said}",
+                path.display()
+            );
+        }
+    }
+    assert!(server.is_root(ROOT).await, "nothing was done");
+    // Through a link a restore replaces the file, not the link.
+    let backup = folder.path().join("backup").to_str().unwrap().to_owned();
+    assert!(server.command(&["backup", &backup]).0);
+    server.terminate();
+    let url = format!("sqlite:{}", link.display());
+    let (done, said) = command(&server.data, Some(&url), &["restore", &backup, "--replace"]);
+    assert!(done, "{said}");
+    assert!(link.is_symlink());
+    server.restart().await;
+    assert!(server.is_root(ROOT).await);
+}
+
+#[tokio::test]
 async fn a_second_server_on_the_same_postgresql_refuses_and_a_killed_one_takes_its_lease_back_at_once() {
     let mut server = Server::postgres().await;
     let other = tempfile::tempdir().unwrap();
