@@ -117,9 +117,29 @@ pub fn withdraw_link(tx: &mut Tx<'_>) -> Result<(), ServiceError> {
 /// # Errors
 /// [`ServiceError::LinkInvalid`].
 pub fn check_link(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<(), ServiceError> {
+    let kept = instance::find(tx, KEPT)?;
+    must_be_good(tx, kept, presented, now)
+}
+
+/// The same, and the link is used up with this transaction: whoever comes with it at the same time waits for that end,
+/// and finds no link any more.
+///
+/// # Errors
+/// As [`check_link`].
+pub fn use_link(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<(), ServiceError> {
+    let taken = instance::take(tx, KEPT)?;
+    must_be_good(tx, taken, presented, now)
+}
+
+fn must_be_good(
+    tx: &mut Tx<'_>,
+    kept: Option<String>,
+    presented: &str,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
     let invalid = || ServiceError::LinkInvalid;
     let (_, secret) = TokenSecret::parse(presented).map_err(|_| invalid())?;
-    let kept = instance::find(tx, KEPT)?.ok_or_else(invalid)?;
+    let kept = kept.ok_or_else(invalid)?;
     let (hash, until) = kept.split_once(' ').ok_or_else(invalid)?;
     let until = Timestamp::from_micros(until.parse().map_err(|_| invalid())?);
     if !SecretHash::from_stored(hash.to_owned()).matches(&secret.hash()) || now >= until || is_there(tx)? {
@@ -155,11 +175,10 @@ pub async fn found(
     let limits = portcullis.around().limits;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
-            check_link(tx, &presented, moment.now)?;
+            use_link(tx, &presented, moment.now)?;
             let cause = session::cause(Actor::System, visitor.request);
             let made = crate::organization::create(tx, moment, slug.clone(), &founding.organization, cause)?;
             let id = own(tx, moment, &made, (&founding, &key, &hash), cause)?;
-            instance::remove(tx, KEPT)?;
             let member = membership::find_locked(tx, id)?.ok_or(ServiceError::LinkInvalid)?;
             local::open(tx, moment, &member, (&visitor, limits))
         })

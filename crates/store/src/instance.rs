@@ -17,6 +17,9 @@ const PUT_IF_ABSENT: Statement = Statement::note(
 );
 const REMOVE: Statement = Statement::note("instance.remove", "DELETE FROM instance WHERE name = $1");
 
+const TAKE: Statement =
+    Statement::note("instance.take", "DELETE FROM instance WHERE name = $1 RETURNING value");
+
 const REVISION: Statement = Statement::read("instance.revision", "SELECT number FROM revision WHERE id = 1");
 // A restore begins its course of events beyond the one that it replaces.
 const RAISE_REVISION: Statement = Statement::change(
@@ -25,7 +28,8 @@ const RAISE_REVISION: Statement = Statement::change(
 );
 
 /// The statements about the installation.
-pub const ALL: &[&Statement] = &[&FIND, &PUT, &PUT_IF_ABSENT, &REMOVE, &REVISION, &RAISE_REVISION];
+pub const ALL: &[&Statement] =
+    &[&FIND, &PUT, &PUT_IF_ABSENT, &REMOVE, &TAKE, &REVISION, &RAISE_REVISION];
 
 /// The value of that name.
 ///
@@ -59,6 +63,16 @@ pub fn put_if_absent(tx: &mut Tx<'_>, name: &str, value: &str) -> Result<String,
 /// As [`find`].
 pub fn remove(tx: &mut Tx<'_>, name: &str) -> Result<(), StoreError> {
     tx.run(&REMOVE, params![name]).map(|_| ())
+}
+
+/// Forgets the value of that name and gives it, to one caller only: whoever comes at the same time waits for the end of
+/// this transaction, and finds nothing if it is kept.
+///
+/// # Errors
+/// As [`find`].
+pub fn take(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>, StoreError> {
+    let Some(row) = tx.row(&TAKE, params![name])? else { return Ok(None) };
+    Ok(Some(row.text(0)?.to_owned()))
 }
 
 /// The number of the last commit that took access away: it only grows.

@@ -1,6 +1,12 @@
 //! While nobody owns anything, a link of the machine's makes the first owner; afterwards there is none.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
+use portcullis_service::first_owner::Founding;
+use portcullis_service::sign_in::Visitor;
 use portcullis_service::{ServiceError, first_owner};
+use portcullis_store::Options;
 use portcullis_testkit::{Bench, ROOT_TOKEN};
 use serde_json::json;
 
@@ -36,4 +42,67 @@ async fn a_link_is_good_until_it_is_withdrawn() {
         Ok(matches!(first_owner::check_link(tx, &text, moment.now), Err(ServiceError::LinkInvalid)))
     });
     assert!(checked);
+}
+
+fn founding(number: usize) -> (Founding, Visitor) {
+    let founding = Founding {
+        slug: format!("acme-{number}"),
+        organization: "Acme".to_owned(),
+        email: format!("owner-{number}@acme.test"),
+        name: "Owner".to_owned(),
+        password: "correct horse battery staple".to_owned().into(),
+    };
+    let visitor = Visitor {
+        browser: None,
+        presented: Vec::new(),
+        source: [127, 0, 0, 1].into(),
+        request: "req_00000000000000000000000000000001".parse().unwrap(),
+    };
+    (founding, visitor)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_link_that_two_use_at_once_makes_one_owner_on_postgresql() {
+    let Some(bench) = Bench::postgres() else { return };
+    let Options::Postgres { url, .. } = bench.database() else { panic!("not PostgreSQL") };
+    let secret = bench.write(first_owner::issue_link).unwrap();
+    let (release, released) = mpsc::channel::<()>();
+    let (holding, held) = mpsc::channel::<()>();
+    // Nobody makes an organization before both have come as far as they can.
+    let holder = std::thread::spawn(move || {
+        let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+        let mut looker = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+        client.batch_execute("BEGIN; LOCK TABLE organizations IN SHARE MODE").unwrap();
+        holding.send(()).unwrap();
+        let waiting = "SELECT COUNT(*) FROM pg_locks WHERE NOT granted AND pid IN \
+                       (SELECT pid FROM pg_stat_activity WHERE datname = current_database())";
+        while looker.query_one(waiting, &[]).unwrap().get::<_, i64>(0) < 2 {
+            if released.try_recv().is_ok() {
+                break;
+            }
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        client.batch_execute("COMMIT").unwrap();
+    });
+    held.recv().unwrap();
+    let mut tries = Vec::new();
+    for number in 0..2 {
+        let (portcullis, presented) = (bench.portcullis().clone(), secret.expose().to_owned());
+        let (founding, visitor) = founding(number);
+        tries.push(tokio::spawn(async move {
+            first_owner::found(&portcullis, &presented, founding, visitor).await.map(|_| ())
+        }));
+    }
+    let both = async { (tries.remove(0).await.unwrap(), tries.remove(0).await.unwrap()) };
+    let outcomes = tokio::time::timeout(Duration::from_secs(60), both).await;
+    let _ = release.send(());
+    holder.join().unwrap();
+    let outcomes = outcomes.expect("both are answered");
+    let one = matches!(
+        outcomes,
+        (Ok(()), Err(ServiceError::LinkInvalid)) | (Err(ServiceError::LinkInvalid), Ok(()))
+    );
+    assert!(one, "{outcomes:?}");
+    let organizations = bench.write(|tx, _| Ok(portcullis_store::organization::list(tx, None, 100)?));
+    assert_eq!(organizations.len(), 1, "{organizations:?}");
 }
