@@ -12,6 +12,9 @@ use crate::settings::flags::{AllFlags, PlaceFlags};
 /// Columns of a line of help at the most: what a page of text is read with.
 const MAX_HELP_WIDTH: usize = 100;
 
+/// Hexadecimal digits of a link of the audit log: SHA-256.
+const LINK_DIGITS: usize = 64;
+
 /// The identity control plane of an AI platform.
 #[derive(Debug, Parser)]
 #[command(name = "portcullis", version, about, max_term_width = MAX_HELP_WIDTH, arg_required_else_help = true)]
@@ -110,6 +113,19 @@ pub struct AuditVerify {
     /// How many events there were at your last check: an export with fewer was cut.
     #[arg(long, value_name = "EVENTS", default_value_t = 0)]
     pub at_least: i64,
+    /// The head of your last check, as it was printed: an export that does not go on from it is another log. May be
+    /// given more than once.
+    #[arg(long, value_name = "EVENTS:LINK", value_parser = known_link)]
+    pub known_link: Vec<(i64, String)>,
+}
+
+/// The number of an event and its link, as `audit verify` prints them.
+fn known_link(text: &str) -> Result<(i64, String), String> {
+    let wanted = || "a number of events, a colon and 64 hexadecimal digits".to_owned();
+    let (number, link) = text.split_once(':').ok_or_else(wanted)?;
+    let number: i64 = number.parse().ok().filter(|number| *number > 0).ok_or_else(wanted)?;
+    let is_link = link.len() == LINK_DIGITS && link.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_link { Ok((number, link.to_owned())) } else { Err(wanted()) }
 }
 
 /// `doctor`.

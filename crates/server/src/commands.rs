@@ -149,7 +149,8 @@ fn audit_verify(verify: &AuditVerify) -> Result<ExitCode> {
             Some(keys.context("the key set has no `keys`")?.clone())
         }
     };
-    let known = Known { keys, events: verify.at_least };
+    let links = verify.known_link.iter().cloned().collect();
+    let known = Known { keys, events: verify.at_least, links };
     let input: Box<dyn std::io::Read> = if verify.file == Path::new("-") {
         Box::new(std::io::stdin())
     } else {
@@ -159,7 +160,11 @@ fn audit_verify(verify: &AuditVerify) -> Result<ExitCode> {
     match audit_export::verify(reader, &known) {
         Ok(verified) => {
             println!("verified: {} events of {}", verified.events, verified.organization);
-            println!("head:     {} (keep it: the next export must be at least as long)", verified.link);
+            println!("head:     {}", verified.link);
+            println!(
+                "next:     --known-link {}:{} (keep it: the next export must go on from here)",
+                verified.events, verified.link
+            );
             println!("signed:   by key {}", verified.kid);
             if known.keys.is_none() {
                 println!(

@@ -3,8 +3,11 @@
 //! An export is one JSON object a line: a header, the events in order of number, and at the end the signed head with the
 //! keys. [`verify`] repeats every step: commitments over canonical content, dense numbers, links, the head's signature.
 //! Whoever removes, changes or swaps a line breaks a link; whoever cuts the end breaks the head; whoever signs a head
-//! of their own has another key, which is why a verifier may bring the key set and the last known head themselves.
+//! of their own has another key, which is why a verifier may bring the key set themselves; and whoever has the key and
+//! writes another log has other links than were known before. A line is byte for byte what an export has there: what two
+//! readers could read differently (a name twice, a field that nobody knows) is no line.
 
+use std::collections::BTreeMap;
 use std::io::BufRead;
 
 use portcullis_domain::audit::{Digest, commitment, genesis, link};
@@ -84,6 +87,10 @@ pub enum Finding {
     Link { line: usize, number: i64 },
     #[error("line {line}: event {number} belongs to another organization")]
     Foreign { line: usize, number: i64 },
+    #[error(
+        "line {line}: event {number} has another link than the one known before: another log was written in its place"
+    )]
+    Forked { line: usize, number: i64 },
     #[error("the export has no head at its end: lines were cut off")]
     NoHead,
     #[error("the head says {head} events, the export has {found}: lines were cut off or added")]
@@ -114,6 +121,15 @@ pub struct Known {
     pub keys: Option<Vec<Value>>,
     /// How many events there were at the last check.
     pub events: i64,
+    /// Links that were seen before, in hexadecimal digits, by the number of their event.
+    pub links: BTreeMap<i64, String>,
+}
+
+impl Known {
+    /// How many events there must be at least.
+    fn at_least(&self) -> i64 {
+        self.links.keys().next_back().map_or(self.events, |last| self.events.max(*last))
+    }
 }
 
 /// Writes an export line by line.
@@ -187,10 +203,15 @@ pub fn verify(reader: impl BufRead, known: &Known) -> Result<Verified, Finding> 
             return Err(unreadable(format!("longer than {MAX_LINE} bytes")));
         }
         let line: Line = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
+        if serde_json::to_string(&line).ok().as_deref() != Some(text.as_str()) {
+            let message =
+                "it is not written as an export writes it: a field was added, or a name stands twice";
+            return Err(unreadable(message.into()));
+        }
         if end.is_some() {
             return Err(Finding::Misplaced { line: number, expected: "nothing after the head" });
         }
-        end = check.line(number, line)?;
+        end = check.line(number, line, known)?;
     }
     let end = end.ok_or(Finding::NoHead)?;
     check.head(&end, known)
@@ -211,7 +232,7 @@ struct End {
 }
 
 impl Check {
-    fn line(&mut self, at: usize, line: Line) -> Result<Option<End>, Finding> {
+    fn line(&mut self, at: usize, line: Line, known: &Known) -> Result<Option<End>, Finding> {
         match (self.organization, line) {
             (None, Line::Header { form: FORM, organization }) => {
                 self.organization = Some(organization);
@@ -227,6 +248,9 @@ impl Check {
                 Line::Event { number, salt, commitment: committed, link: linked, content },
             ) => {
                 self.event(at, organization, (number, &salt, &committed, &linked), &content)?;
+                if known.links.get(&number).is_some_and(|link| !link.eq_ignore_ascii_case(&linked)) {
+                    return Err(Finding::Forked { line: at, number });
+                }
                 Ok(None)
             }
             (Some(_), Line::Head { number, link, jws, keys }) => Ok(Some(End { number, link, jws, keys })),
@@ -281,8 +305,8 @@ impl Check {
         {
             return Err(bad("it is over another head".into()));
         }
-        if end.number < known.events {
-            return Err(Finding::Older { known: known.events, found: end.number });
+        if end.number < known.at_least() {
+            return Err(Finding::Older { known: known.at_least(), found: end.number });
         }
         Ok(Verified { organization, events: self.count, link: end.link.clone(), kid })
     }

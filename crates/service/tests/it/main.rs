@@ -23,6 +23,7 @@ mod restoring;
 mod saying;
 mod sessions;
 mod thread;
+mod verifying;
 mod visiting;
 
 /// Whether the long counts are to be run.

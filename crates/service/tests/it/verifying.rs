@@ -1,0 +1,202 @@
+//! What the offline check of an export finds, whoever wrote the export: each forger here does everything that they can.
+
+use portcullis_domain::audit::{commitment, genesis, link};
+use portcullis_domain::id::OrganizationId;
+use portcullis_oidc::provider::SigningKey;
+use portcullis_service::audit_export::{self, Finding, Known, Line, Verified};
+use portcullis_service::signing::{HEAD_TYP, sign};
+use portcullis_testkit::Bench;
+use serde_json::{Value, json};
+
+use crate::thread::{Place, place, provision};
+
+/// An export of a log with a few events.
+async fn export(bench: &Bench, place: &Place) -> Vec<Line> {
+    bench.portcullis().sign_all().await.unwrap();
+    let organization = place.organization;
+    let lines = bench.write(move |tx, _| {
+        let mut lines = Vec::new();
+        audit_export::export(tx, organization, |line| {
+            lines.push(line.clone());
+            Ok(())
+        })?;
+        Ok(lines)
+    });
+    assert!(lines.len() > 5, "{} lines are too few", lines.len());
+    lines
+}
+
+fn written(lines: &[Line]) -> String {
+    lines.iter().map(|line| format!("{}\n", serde_json::to_string(line).unwrap())).collect()
+}
+
+fn check(lines: &[Line], known: &Known) -> Result<Verified, Finding> {
+    audit_export::verify(written(lines).as_bytes(), known)
+}
+
+/// Makes commitments, links and the head's link anew, so that they fit to what the lines say now.
+fn relink(lines: &mut [Line], organization: OrganizationId) {
+    let mut previous = genesis(organization);
+    let mut count = 0;
+    for line in lines {
+        match line {
+            Line::Header { .. } => {}
+            Line::Event { number, salt, commitment: committed, link: linked, content } => {
+                let found = commitment(&hex::decode(salt).unwrap(), content).unwrap();
+                previous = link(&previous, *number, &found);
+                count = *number;
+                (*committed, *linked) = (hex::encode(found), hex::encode(previous));
+            }
+            Line::Head { number, link, .. } => (*number, *link) = (count, hex::encode(previous)),
+        }
+    }
+}
+
+/// Signs the head with that key, and gives the key with it.
+fn sign_head(lines: &mut [Line], organization: OrganizationId, key: &SigningKey) {
+    let Some(Line::Head { number, link, jws, keys }) = lines.last_mut() else { panic!("no head") };
+    let statement = json!({ "organization": organization, "number": number, "link": link });
+    *jws = sign(key, HEAD_TYP, &statement).unwrap();
+    *keys = vec![key.public_jwk().to_value()];
+}
+
+fn content(line: &mut Line) -> &mut Value {
+    match line {
+        Line::Event { content, .. } => content,
+        _ => panic!("no event"),
+    }
+}
+
+fn head(lines: &[Line]) -> (i64, String, Vec<Value>) {
+    match lines.last() {
+        Some(Line::Head { number, link, keys, .. }) => (*number, link.clone(), keys.clone()),
+        _ => panic!("no head"),
+    }
+}
+
+#[tokio::test]
+async fn a_log_that_was_written_anew_whole_has_no_signature_of_the_organizations_key() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let sound = export(&bench, &place).await;
+    assert!(check(&sound, &Known::default()).is_ok());
+    let mut forged = sound.clone();
+    content(&mut forged[2])["detail"] = json!({ "forged": true });
+    relink(&mut forged, place.organization);
+    assert_ne!(head(&forged).1, head(&sound).1);
+    // The signature is over the link that the head had.
+    let found = check(&forged, &Known::default());
+    assert!(matches!(found, Err(Finding::Signature(_))), "{found:?}");
+    // Even if the head goes on saying what was signed.
+    let last = forged.len() - 1;
+    forged[last] = sound[last].clone();
+    let found = check(&forged, &Known::default());
+    assert!(matches!(found, Err(Finding::HeadNumber { .. })), "{found:?}");
+    // A signature that one digit of is another.
+    let mut forged = sound.clone();
+    let Some(Line::Head { jws, .. }) = forged.last_mut() else { panic!("no head") };
+    let at = jws.rfind('.').unwrap() + 10;
+    let other = if jws.as_bytes()[at] == b'A' { "B" } else { "A" };
+    jws.replace_range(at..=at, other);
+    let found = check(&forged, &Known::default());
+    assert!(matches!(found, Err(Finding::Signature(_))), "{found:?}");
+}
+
+#[tokio::test]
+async fn another_key_is_found_by_whoever_brings_the_organizations_own() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let sound = export(&bench, &place).await;
+    let own = Known { keys: Some(head(&sound).2), ..Known::default() };
+    assert!(check(&sound, &own).is_ok());
+    let mut forged = sound;
+    content(&mut forged[2])["detail"] = json!({ "forged": true });
+    relink(&mut forged, place.organization);
+    sign_head(&mut forged, place.organization, &SigningKey::ed25519_from_random(&[9; 32]).unwrap());
+    assert!(check(&forged, &Known::default()).is_ok(), "nothing but the key is wrong with it");
+    let found = check(&forged, &own);
+    assert!(matches!(&found, Err(Finding::Signature(why)) if why.contains("not among")), "{found:?}");
+}
+
+#[tokio::test]
+async fn another_log_of_the_same_key_is_found_by_a_link_that_was_known_however_long_it_is() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let before = export(&bench, &place).await;
+    let (number, link, _) = head(&before);
+    let known = Known { events: number, links: [(number, link)].into(), ..Known::default() };
+    provision(&bench, &place, "bob");
+    let longer = export(&bench, &place).await;
+    assert!(check(&before, &known).is_ok() && check(&longer, &known).is_ok(), "what goes on is no other log");
+    let mut forged = longer;
+    content(&mut forged[2])["detail"] = json!({ "forged": true });
+    relink(&mut forged, place.organization);
+    let key = bench.portcullis().signing_key(place.organization).await.unwrap();
+    sign_head(&mut forged, place.organization, &key);
+    let counted = Known { links: Default::default(), ..known.clone() };
+    assert!(check(&forged, &counted).is_ok(), "a number of events does not tell it");
+    let found = check(&forged, &known);
+    assert!(matches!(found, Err(Finding::Forked { number: at, .. }) if at == number), "{found:?}");
+}
+
+#[tokio::test]
+async fn an_export_that_is_shorter_than_what_was_known_is_found() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let sound = export(&bench, &place).await;
+    let (number, link, _) = head(&sound);
+    let as_many = Known { events: number, ..Known::default() };
+    assert!(check(&sound, &as_many).is_ok());
+    let more = Known { events: number + 1, ..Known::default() };
+    let beyond = Known { links: [(number + 1, link)].into(), ..Known::default() };
+    for known in [more, beyond] {
+        let found = check(&sound, &known);
+        assert!(
+            matches!(found, Err(Finding::Older { known, found }) if (known, found) == (number + 1, number)),
+            "{found:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn an_event_of_another_organization_is_found_though_everything_fits() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let other = crate::thread::place(&bench, "globex", 0);
+    provision(&bench, &place, "ada");
+    let mut forged = export(&bench, &place).await;
+    content(&mut forged[2])["organization"] = json!(other.organization);
+    relink(&mut forged, place.organization);
+    sign_head(&mut forged, place.organization, &SigningKey::ed25519_from_random(&[9; 32]).unwrap());
+    let found = check(&forged, &Known::default());
+    assert!(matches!(found, Err(Finding::Foreign { number: 2, .. })), "{found:?}");
+}
+
+#[tokio::test]
+async fn what_two_readers_could_read_differently_is_no_line() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let sound = written(&export(&bench, &place).await);
+    let known = Known::default();
+    assert!(audit_export::verify(sound.as_bytes(), &known).is_ok());
+    let changes = [
+        // The last of two is the one that counts here, and the first one elsewhere.
+        ("\"content\":{\"", "\"content\":{\"action\":\"token.issued\",\""),
+        ("\"salt\":", "\"note\":\"nobody signed this\",\"salt\":"),
+        ("\"form\":1", "\"form\":1,\"approved\":true"),
+        ("\"jws\":", "\"witness\":\"nobody\",\"jws\":"),
+        ("\"kty\":", "\"kty\":\"EC\",\"kty\":"),
+        ("\"content\":{", "\"content\": {"),
+    ];
+    for (from, to) in changes {
+        let changed = sound.replacen(from, to, 1);
+        assert_ne!(changed, sound, "{from}");
+        let found = audit_export::verify(changed.as_bytes(), &known);
+        assert!(matches!(found, Err(Finding::Unreadable { .. })), "{to}: {found:?}");
+    }
+}
