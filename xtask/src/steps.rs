@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 30] = [
+const ON_BOTH: [&str; 31] = [
     "agents::",
     "choosing::",
     "connections::",
@@ -52,6 +52,7 @@ const ON_BOTH: [&str; 30] = [
     "ranks::",
     "records::",
     "roles::",
+    "rollover::",
     "saml::",
     "saml_logout::",
     "saml_trust::",

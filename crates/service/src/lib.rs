@@ -47,6 +47,7 @@ pub mod relying_party;
 pub mod restoring;
 pub mod review;
 pub mod role;
+mod rollover;
 pub mod root_use;
 pub mod rules;
 pub mod saml;

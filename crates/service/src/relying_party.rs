@@ -1,10 +1,14 @@
 //! What is known of identity providers: their metadata and keys, fetched when needed and kept in memory, bounded.
 //!
 //! Here is everything of a sign-in that leaves the process. A provider that cannot be reached for a while does not
-//! end sign-in: the last good metadata and keys serve on. An unknown key has the set fetched again, once a minute at
-//! most, so that nobody turns this server into a flood.
+//! end sign-in: the last good metadata and keys serve on, for a day at most. An unknown key has the set fetched again, as
+//! often as [`rollover`] lets it, so that nobody turns this server into a flood.
+
+mod document;
 
 use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use portcullis_domain::Timestamp;
@@ -27,12 +31,15 @@ use portcullis_oidc::userinfo::{self, MAX_USERINFO_BYTES};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use crate::ServiceError;
+use self::document::{Broken, Document, MAX_SERVES_S, Read};
 use crate::fetch::{Fetch, FetchAnswer, FetchError, FetchRequest};
 use crate::oidc::broken;
 use crate::refusal::SignInRefusal;
+use crate::rollover::{self, Brought};
+use crate::{Portcullis, ServiceError};
 
-/// The most providers that are remembered; beyond it the one asked longest ago is forgotten.
+/// The most providers that are remembered; beyond it one goes of which nothing was ever verified, else the one asked
+/// longest ago: whoever walks along addresses of sign-in makes nobody's provider forgotten.
 const MAX_PROVIDERS: usize = 1_000;
 /// Seconds after which metadata is fetched again.
 const METADATA_AGE_S: i64 = 3_600;
@@ -40,43 +47,65 @@ const METADATA_AGE_S: i64 = 3_600;
 const KEYS_AGE_S: i64 = 3_600;
 /// The shortest time that a provider may give its keys, in seconds: less would be a fetch for every sign-in.
 const MIN_KEYS_AGE_S: i64 = 300;
-/// The longest, in seconds: a key that was withdrawn must not serve for days.
-const MAX_KEYS_AGE_S: i64 = 24 * 3_600;
-/// Seconds between two fetches of the keys of one connection.
-const MIN_REFETCH_S: i64 = 60;
+/// Fetches for one signature whose key is not known: what another sign-in fetches meanwhile may be older than the key.
+const MAX_FETCHES: usize = 2;
 /// Milliseconds for one request to a provider: a person waits for it.
 pub(crate) const TIMEOUT_MS: u64 = 10_000;
 
+/// A provider as a connection names it.
 struct Known {
     issuer: String,
-    metadata: Arc<ProviderMetadata>,
-    metadata_at: Timestamp,
-    keys: Option<Keys>,
-    /// When the keys were last asked for, whatever came of it.
-    asked_at: Option<Timestamp>,
-    /// Why that gave nothing, while there are no keys.
-    failed: Option<ServiceError>,
+    metadata: Document<ProviderMetadata>,
+    keys: Mutex<Published>,
+    /// When it was last asked for, and when something of it was last verified: microseconds, 0 for never.
+    asked_at: AtomicI64,
+    verified_at: AtomicI64,
 }
 
-#[derive(Clone)]
-struct Keys {
-    set: Arc<KeySet>,
-    until: Timestamp,
+/// Keys, and where they are.
+struct Published {
+    at: Option<Url>,
+    keys: Arc<Document<KeySet>>,
+}
+
+impl Published {
+    fn at(url: Option<Url>) -> Self {
+        // A page that stands in the place of keys for a while says nothing of the keys.
+        Self { at: url, keys: Arc::new(Document::new(Broken::ChangesNothing)) }
+    }
+}
+
+impl Known {
+    fn new(issuer: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            metadata: Document::new(Broken::Replaces),
+            keys: Mutex::new(Published::at(None)),
+            asked_at: AtomicI64::new(0),
+            verified_at: AtomicI64::new(0),
+        }
+    }
+
+    /// The keys at that place. Those of another place are not this one's.
+    fn keys(&self, url: &Url) -> Arc<Document<KeySet>> {
+        let mut published = self.keys.lock().unwrap_or_else(PoisonError::into_inner);
+        if published.at.as_ref() != Some(url) {
+            *published = Published::at(Some(url.clone()));
+        }
+        Arc::clone(&published.keys)
+    }
+
+    /// The one that goes first when room is needed is the smallest.
+    fn worth(&self) -> (bool, i64) {
+        let verified = self.verified_at.load(Ordering::Relaxed) != 0;
+        (verified, self.asked_at.load(Ordering::Relaxed))
+    }
 }
 
 /// The providers that are known.
 #[derive(Default)]
 pub struct Providers {
-    known: Mutex<HashMap<ConnectionId, Known>>,
-}
-
-/// How a set of keys is wanted.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Wanted {
-    /// The one at hand, if it is not too old.
-    AtHand,
-    /// A newer one: the token names a key that the one at hand has not.
-    Newer,
+    known: Mutex<HashMap<ConnectionId, Arc<Known>>>,
 }
 
 pub(crate) fn unreachable(error: &FetchError) -> ServiceError {
@@ -92,38 +121,37 @@ fn status(answer: &FetchAnswer, url: &Url) -> Result<(), ServiceError> {
 }
 
 impl Providers {
-    fn with<T>(&self, run: impl FnOnce(&mut HashMap<ConnectionId, Known>) -> T) -> T {
-        run(&mut self.known.lock().unwrap_or_else(PoisonError::into_inner))
+    /// What is known of a connection's provider: nothing, the first time, and after the connection names another.
+    fn of(&self, (connection, issuer): (ConnectionId, &str), now: Timestamp) -> Arc<Known> {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        if known.get(&connection).is_some_and(|found| found.issuer != issuer) {
+            known.remove(&connection);
+        }
+        if known.len() >= MAX_PROVIDERS && !known.contains_key(&connection) {
+            let least = known.iter().min_by_key(|(_, found)| found.worth()).map(|(id, _)| *id);
+            least.and_then(|id| known.remove(&id));
+        }
+        let found = Arc::clone(known.entry(connection).or_insert_with(|| Arc::new(Known::new(issuer))));
+        found.asked_at.store(now.micros(), Ordering::Relaxed);
+        found
     }
 
     /// A connection's provider's metadata.
     ///
     /// # Errors
-    /// [`ServiceError::SignIn`] if it breaks a rule, or cannot be fetched and was never known.
+    /// [`ServiceError::SignIn`] if it breaks a rule, or cannot be fetched and was not known within a day.
     pub async fn metadata(
         &self,
-        fetch: &dyn Fetch,
+        portcullis: &Portcullis,
         connection: &Connection,
-        insecure: Insecure,
-        now: Timestamp,
     ) -> Result<Arc<ProviderMetadata>, ServiceError> {
-        let at_hand = self.with(|known| {
-            let found = known.get(&connection.id).filter(|k| k.issuer == connection.issuer)?;
-            Some((Arc::clone(&found.metadata), found.metadata_at))
-        });
-        if let Some((metadata, _)) = at_hand.as_ref().filter(|(_, at)| now < at.plus_s(METADATA_AGE_S)) {
-            return Ok(Arc::clone(metadata));
-        }
-        let body = match (fetch_metadata(fetch, &connection.issuer, insecure).await, at_hand) {
-            (Ok(body), _) => body,
-            // Not there for the moment: what was good an hour ago is good now.
-            (Err(_), Some((metadata, _))) => return Ok(metadata),
-            (Err(error), None) => return Err(error),
+        let (around, issuer) = (portcullis.around(), &connection.issuer);
+        let found = self.of((connection.id, issuer), portcullis.now());
+        let read = async {
+            let value = Self::look_at(&*around.fetch, issuer, around.limits.plain_http).await?;
+            Ok(Read { value, fresh_s: METADATA_AGE_S })
         };
-        let metadata = discovery::parse(&body, &connection.issuer, insecure).map_err(broken)?;
-        let metadata = Arc::new(metadata);
-        self.with(|known| remember(known, connection, &metadata, now));
-        Ok(metadata)
+        found.metadata.at_hand(&*around.clock, read).await
     }
 
     /// The metadata of an issuer for which there may be no connection yet. It is not remembered.
@@ -139,46 +167,10 @@ impl Providers {
         discovery::parse(&body, issuer, insecure).map_err(broken)
     }
 
-    /// A connection's provider's keys.
-    async fn keys(
-        &self,
-        fetch: &dyn Fetch,
-        connection: &Connection,
-        metadata: &ProviderMetadata,
-        (wanted, now): (Wanted, Timestamp),
-    ) -> Result<Arc<KeySet>, ServiceError> {
-        let (at_hand, failed, asks) = self.with(|known| {
-            let Some(found) = known.get_mut(&connection.id) else { return (None, None, true) };
-            let may_ask = found.asked_at.is_none_or(|at| now >= at.plus_s(MIN_REFETCH_S));
-            let fresh = found.keys.as_ref().is_some_and(|k| now < k.until);
-            let asks = may_ask && (!fresh || wanted == Wanted::Newer);
-            if asks {
-                found.asked_at = Some(now);
-            }
-            (found.keys.clone(), found.failed.clone(), asks)
-        });
-        match (&at_hand, failed, asks) {
-            (Some(keys), _, false) => return Ok(Arc::clone(&keys.set)),
-            (None, Some(failed), false) => return Err(failed),
-            // Asked for at this moment by another sign-in: one fetch more is cheaper than making people wait in line.
-            (_, _, true) | (None, None, false) => {}
-        }
-        let fetched = fetch_keys(fetch, &metadata.jwks_uri, now).await;
-        self.with(|known| {
-            let Some(found) = known.get_mut(&connection.id) else { return };
-            found.failed = fetched.as_ref().err().cloned();
-            if let Ok(keys) = &fetched {
-                found.keys = Some(keys.clone());
-            }
-        });
-        // If it failed, the last good set serves on.
-        fetched.map(|keys| keys.set).or_else(|error| at_hand.map(|keys| keys.set).ok_or(error))
-    }
-
     /// Verifies an ID token, fetching the keys again if it names one that is not known.
     async fn verify(
         &self,
-        fetch: &dyn Fetch,
+        portcullis: &Portcullis,
         connection: &Connection,
         metadata: &ProviderMetadata,
         tokens: &TokenResponse,
@@ -197,8 +189,8 @@ impl Providers {
         };
         let token = tokens.id_token.expose_secret();
         let verify = |keys: &KeySet| id_token::verify(token, keys, &rules);
-        let known = (connection, metadata, exchange.now);
-        self.verified(fetch, known, verify, IdTokenError::is_unknown_key).await
+        let known = (connection, metadata, Brought::ByTheProvider);
+        self.verified(portcullis, known, verify, IdTokenError::is_unknown_key).await
     }
 
     /// Verifies the word of a provider that a session is over.
@@ -207,38 +199,60 @@ impl Providers {
     /// [`ServiceError::SignIn`], the first check that fails.
     pub async fn verify_logout(
         &self,
-        fetch: &dyn Fetch,
+        portcullis: &Portcullis,
         connection: &Connection,
         metadata: &ProviderMetadata,
-        (token, now): (&str, Timestamp),
+        (token, source): (&str, IpAddr),
     ) -> Result<Logout, ServiceError> {
         let rules = LogoutTokenRules {
             issuer: &connection.issuer,
             client_id: &connection.client_id,
             algs: &metadata.id_token_algs,
-            now: now.seconds(),
+            now: portcullis.now().seconds(),
         };
         let verify = |keys: &KeySet| logout_token::verify(token, keys, &rules);
-        let known = (connection, metadata, now);
-        self.verified(fetch, known, verify, LogoutTokenError::is_unknown_key).await
+        let known = (connection, metadata, Brought::From(source));
+        self.verified(portcullis, known, verify, LogoutTokenError::is_unknown_key).await
     }
 
     /// What is verified with the keys at hand, or with newer ones if they do not know the one that it names.
     async fn verified<T, E: Into<OidcRefusal>>(
         &self,
-        fetch: &dyn Fetch,
-        (connection, metadata, now): (&Connection, &ProviderMetadata, Timestamp),
+        portcullis: &Portcullis,
+        (connection, metadata, brought): (&Connection, &ProviderMetadata, Brought),
         verify: impl Fn(&KeySet) -> Result<T, E>,
         is_unknown_key: impl Fn(&E) -> bool,
     ) -> Result<T, ServiceError> {
-        let keys = self.keys(fetch, connection, metadata, (Wanted::AtHand, now)).await?;
-        match verify(&keys) {
-            Err(error) if is_unknown_key(&error) => {
-                let keys = self.keys(fetch, connection, metadata, (Wanted::Newer, now)).await?;
-                verify(&keys).map_err(broken)
+        let around = portcullis.around();
+        let found = self.of((connection.id, &connection.issuer), portcullis.now());
+        let (document, clock) = (found.keys(&metadata.jwks_uri), &*around.clock);
+        let read = || fetch_keys(&*around.fetch, &metadata.jwks_uri);
+        let wanted = rollover::Wanted { at: connection.id, brought };
+        let mut has_read = false;
+        let mut keys = document.at_hand(clock, read()).await?;
+        let mut verified = verify(&keys);
+        for _ in 0..MAX_FETCHES {
+            if has_read || !verified.as_ref().is_err_and(&is_unknown_key) {
+                break;
             }
-            verified => verified.map_err(broken),
+            let admit = || {
+                has_read = wanted.admit(portcullis);
+                has_read
+            };
+            let other = document.other_than(Arc::clone(&keys), clock, admit, read()).await;
+            if Arc::ptr_eq(&other, &keys) {
+                break;
+            }
+            verified = verify(&other);
+            keys = other;
         }
+        if verified.is_ok() {
+            found.verified_at.store(portcullis.now().micros(), Ordering::Relaxed);
+            if has_read {
+                wanted.was_right(portcullis);
+            }
+        }
+        verified.map_err(broken)
     }
 
     /// Exchanges a code, verifies the ID token and asks UserInfo: claims that are proven to be the provider's.
@@ -247,18 +261,19 @@ impl Providers {
     /// [`ServiceError::SignIn`], the first check that fails.
     pub async fn exchange(
         &self,
-        fetch: &dyn Fetch,
+        portcullis: &Portcullis,
         connection: &Connection,
         metadata: &ProviderMetadata,
         exchange: Exchange<'_>,
     ) -> Result<Exchanged, ServiceError> {
+        let fetch = &*portcullis.around().fetch;
         let (code, verifier) = (exchange.code, exchange.verifier);
         let request =
             TokenRequest::for_code(metadata, exchange.client, code, verifier, exchange.redirect_uri);
         let form = (request.url, request.authorization, request.body);
         let answer = post_form(fetch, form, MAX_TOKEN_RESPONSE_BYTES).await?;
         let tokens = TokenResponse::parse(answer.status, &answer.body).map_err(broken)?;
-        let claims = self.verify(fetch, connection, metadata, &tokens, &exchange).await?;
+        let claims = self.verify(portcullis, connection, metadata, &tokens, &exchange).await?;
         let id_token = tokens.id_token;
         let Some(url) = metadata.userinfo_endpoint.clone() else {
             return Ok(Exchanged { claims, id_token });
@@ -343,41 +358,20 @@ pub struct Exchange<'a> {
     pub now: Timestamp,
 }
 
-fn remember(
-    known: &mut HashMap<ConnectionId, Known>,
-    connection: &Connection,
-    metadata: &Arc<ProviderMetadata>,
-    now: Timestamp,
-) {
-    if known.len() >= MAX_PROVIDERS && !known.contains_key(&connection.id) {
-        let oldest = known.iter().min_by_key(|(_, k)| k.metadata_at).map(|(id, _)| *id);
-        oldest.and_then(|id| known.remove(&id));
-    }
-    // Keys of another issuer, or from another place, are not this one's.
-    let before = known.remove(&connection.id);
-    let same = |k: &Known| k.issuer == connection.issuer && k.metadata.jwks_uri == metadata.jwks_uri;
-    let (keys, asked_at) = before.filter(same).map_or((None, None), |k| (k.keys, k.asked_at));
-    let entry = Known {
-        issuer: connection.issuer.clone(),
-        metadata: Arc::clone(metadata),
-        metadata_at: now,
-        keys,
-        asked_at,
-        failed: None,
-    };
-    known.insert(connection.id, entry);
-}
-
-async fn fetch_keys(fetch: &dyn Fetch, url: &Url, now: Timestamp) -> Result<Keys, ServiceError> {
+async fn fetch_keys(fetch: &dyn Fetch, url: &Url) -> Result<Read<KeySet>, ServiceError> {
     let answer = fetch.fetch(FetchRequest::get(url.clone(), MAX_JWKS_BYTES, TIMEOUT_MS)).await;
     let answer = answer.map_err(|e| unreachable(&e))?;
     status(&answer, url)?;
-    let set = KeySet::parse(&answer.body).map_err(broken)?;
+    let value = KeySet::parse(&answer.body).map_err(broken)?;
     let age_s = answer.header("cache-control").and_then(max_age_s).unwrap_or(KEYS_AGE_S);
-    Ok(Keys { set: Arc::new(set), until: now.plus_s(age_s.clamp(MIN_KEYS_AGE_S, MAX_KEYS_AGE_S)) })
+    Ok(Read { value, fresh_s: age_s.clamp(MIN_KEYS_AGE_S, MAX_SERVES_S) })
 }
 
 /// The `max-age` of a `Cache-Control` header (RFC 9111 §5.2.2.1).
 fn max_age_s(header: &str) -> Option<i64> {
     header.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.trim_matches('"').parse().ok())
 }
+
+#[cfg(test)]
+#[path = "relying_party_tests.rs"]
+mod tests;

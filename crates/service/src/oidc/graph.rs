@@ -48,8 +48,7 @@ pub(crate) async fn complete(
     let url = question_url(base, object).map_err(broken)?;
     let (around, mut moment) = (portcullis.around(), portcullis.moment());
     let fetch = &*around.fetch;
-    let providers = &portcullis.door().providers;
-    let metadata = providers.metadata(fetch, connection, around.limits.plain_http, moment.now).await?;
+    let metadata = portcullis.door().providers.metadata(portcullis, connection).await?;
     // Proven anew: an assertion is good for one request.
     let proof = setup.proof(&around.sealing, &metadata, &mut moment)?;
     let scope = format!("{}/.default", base_of(&connection.issuer));

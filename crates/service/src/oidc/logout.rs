@@ -134,7 +134,7 @@ pub async fn receive(
 ) -> Result<(), ServiceError> {
     sign_in::admit_source(portcullis, visitor.source)?;
     let connection = sign_in::find_connection(portcullis, called, ConnectionKind::Oidc).await?;
-    let result = carry_out(portcullis, &connection, token, visitor.request).await;
+    let result = carry_out(portcullis, &connection, token, visitor).await;
     match &result {
         Ok(()) => sign_in::take_back_source(portcullis, visitor.source),
         Err(error) => {
@@ -149,13 +149,12 @@ async fn carry_out(
     portcullis: &Portcullis,
     of: &Connection,
     token: &str,
-    request: RequestId,
+    visitor: &Visitor,
 ) -> Result<(), ServiceError> {
-    let (fetch, insecure) = (&*portcullis.around().fetch, portcullis.around().limits.plain_http);
-    let (providers, now) = (&portcullis.door().providers, portcullis.now());
-    let metadata = providers.metadata(fetch, of, insecure, now).await?;
-    let logout = providers.verify_logout(fetch, of, &metadata, (token, now)).await?;
-    end_sessions(portcullis, of, logout, request).await
+    let providers = &portcullis.door().providers;
+    let metadata = providers.metadata(portcullis, of).await?;
+    let logout = providers.verify_logout(portcullis, of, &metadata, (token, visitor.source)).await?;
+    end_sessions(portcullis, of, logout, visitor.request).await
 }
 
 /// Ends the sessions that a verified token is about, and what is on its way to be one. A token that comes twice is refused.
@@ -218,8 +217,7 @@ pub(crate) async fn ask(portcullis: &Portcullis, session: OidcSession) -> Option
         return None;
     }
     let around = portcullis.around();
-    let (providers, insecure) = (&portcullis.door().providers, around.limits.plain_http);
-    let metadata = providers.metadata(&*around.fetch, &setup.connection, insecure, portcullis.now());
+    let metadata = portcullis.door().providers.metadata(portcullis, &setup.connection);
     let endpoint = metadata.await.ok()?.end_session_endpoint.clone()?;
     let place = hint_place(session.connection, &session.subject_hash);
     let hint = session.hint_sealed.and_then(|sealed| opened(&around.sealing, &place, &sealed).ok());

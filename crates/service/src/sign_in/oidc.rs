@@ -93,11 +93,10 @@ async fn leave(
     wish: Wish,
     return_to: String,
 ) -> Result<Begun, ServiceError> {
-    let (fetch, insecure) = (&*portcullis.around().fetch, portcullis.around().limits.plain_http);
     let mut moment = portcullis.moment();
     let (now, id) = (moment.now, setup.connection.id);
     let providers = &portcullis.door().providers;
-    let metadata = providers.metadata(fetch, &setup.connection, insecure, now).await?;
+    let metadata = providers.metadata(portcullis, &setup.connection).await?;
     // A provider that takes no proof of ours is told before anybody is sent there.
     setup.method(&metadata)?;
     let ties = Ties {
@@ -294,8 +293,7 @@ async fn exchanged(
     let mut moment = portcullis.moment();
     let around = portcullis.around();
     let providers = &portcullis.door().providers;
-    let insecure = around.limits.plain_http;
-    let metadata = providers.metadata(&*around.fetch, connection, insecure, moment.now).await?;
+    let metadata = providers.metadata(portcullis, connection).await?;
     let id = connection.id.to_string();
     let expected = PendingSignIn {
         state: &State::from_stored(state),
@@ -317,7 +315,7 @@ async fn exchanged(
         redirect_uri: &redirect_uri(portcullis, connection.id),
         now: moment.now,
     };
-    providers.exchange(&*around.fetch, connection, &metadata, exchange).await
+    providers.exchange(portcullis, connection, &metadata, exchange).await
 }
 
 /// What a trace shows of an arrival, with what came beside it.

@@ -19,6 +19,8 @@ mod presets;
 #[cfg(test)]
 mod ranks;
 #[cfg(test)]
+mod rollover;
+#[cfg(test)]
 mod saml;
 #[cfg(test)]
 mod saml_idp;
@@ -28,5 +30,7 @@ mod saml_logout;
 mod saml_trust;
 #[cfg(test)]
 mod suggesting;
+#[cfg(test)]
+mod way_out;
 #[cfg(test)]
 mod world;

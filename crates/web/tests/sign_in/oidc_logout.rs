@@ -22,7 +22,7 @@ fn ada(world: &World) -> String {
 }
 
 /// What an honest provider says of Ada's session at that connection, with these members replaced; `null` removes one.
-fn said(world: &World, connection: &Value, changes: Value) -> Value {
+pub fn said(world: &World, connection: &Value, changes: Value) -> Value {
     let (now, sub) = (world.clock.now().seconds(), ada(world));
     let mut said = json!({
         "iss": world.provider.issuer(), "aud": connection["client_id"], "iat": now, "exp": now + 120,

@@ -11,7 +11,6 @@ use portcullis_emulator::{
     ProviderSettings, RegisteredClient, Surroundings as ProviderSurroundings, Workspace,
 };
 use portcullis_service::caller::ROOT_TOKEN_HASH;
-use portcullis_service::fetch::{Fetch, FetchAnswer, FetchError, FetchFuture, FetchMethod, FetchRequest};
 use portcullis_service::google::Polling;
 use portcullis_service::sealing::{SEALING_KEY_BYTES, SealingKey};
 use portcullis_service::{Insecure, Limits, Portcullis, Surroundings};
@@ -25,44 +24,11 @@ use tokio::net::TcpListener;
 use url::form_urlencoded;
 
 use crate::saml_idp::Form;
+use crate::way_out::{Direct, Gate};
 
 /// Ada: in *Everyone*, *Engineering*, *Operations* and *Platform Admins*.
 pub const ADA: &str = "ada.abel@acme.example";
 const CLIENT_SECRET: &str = "a-client-secret-for-tests";
-
-/// A way out without any guard.
-struct Direct(reqwest::Client);
-
-impl Fetch for Direct {
-    fn fetch(&self, request: FetchRequest) -> FetchFuture<'_, FetchAnswer> {
-        let host = request.url.host_str().unwrap_or_default().to_owned();
-        Box::pin(async move {
-            let mut out = match request.method {
-                FetchMethod::Get => self.0.get(request.url),
-                FetchMethod::Post => self.0.post(request.url),
-            };
-            for (name, value) in request.headers {
-                out = out.header(name, value);
-            }
-            if let Some(body) = request.body {
-                out = out.body(body);
-            }
-            let failed =
-                |e: reqwest::Error| FetchError::Unreachable { host: host.clone(), why: e.to_string() };
-            let answer = out.send().await.map_err(failed)?;
-            let status = answer.status().as_u16();
-            let body = answer.bytes().await.map_err(failed)?.to_vec();
-            if body.len() > request.max_bytes {
-                return Err(FetchError::TooLarge { host, max_bytes: request.max_bytes });
-            }
-            Ok(FetchAnswer { status, headers: Vec::new(), body })
-        })
-    }
-
-    fn txt_records(&self, _: &str) -> FetchFuture<'_, Vec<String>> {
-        Box::pin(async { Ok(Vec::new()) })
-    }
-}
 
 /// Everything.
 pub struct World {
@@ -74,6 +40,8 @@ pub struct World {
     pub portcullis: Portcullis,
     /// The provider of acme.example.
     pub provider: OidcProvider,
+    /// What becomes of the product's own requests.
+    pub gate: Arc<Gate>,
     http: reqwest::Client,
     clients: AtomicU32,
     _place: Place,
@@ -134,7 +102,8 @@ impl World {
     async fn made_of(polling: Polling, path: &str) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = format!("http://{}", listener.local_addr().unwrap());
-        let (portcullis, clock, place) = product(&base);
+        let gate = Arc::<Gate>::default();
+        let (portcullis, clock, place) = product_behind(&base, &gate);
         let provider = provider(&clock, path).await;
         let beside = provider.issuer().trim_end_matches(path);
         let portcullis = portcullis.polling_google(polling).asking_graph_at(beside);
@@ -142,7 +111,7 @@ impl World {
         let app = router(App::new(portcullis.clone(), EdgeSettings::default()));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
-        Self { base, clock, portcullis, provider, http, clients: AtomicU32::new(0), _place: place }
+        Self { base, clock, portcullis, provider, gate, http, clients: AtomicU32::new(0), _place: place }
     }
 
     /// Calls the administration API as the root token.
@@ -304,6 +273,10 @@ fn client() -> reqwest::Client {
 
 /// The product under that URL, with a clock to set and the place of its database.
 pub fn product(public_url: &str) -> (Portcullis, Arc<SetClock>, Place) {
+    product_behind(public_url, &Arc::default())
+}
+
+fn product_behind(public_url: &str, gate: &Arc<Gate>) -> (Portcullis, Arc<SetClock>, Place) {
     let place = Place::of_the_run();
     let clock = Arc::new(SetClock::default());
     let store = Store::open(&place.options(), Arc::clone(&clock) as _).unwrap();
@@ -314,7 +287,7 @@ pub fn product(public_url: &str) -> (Portcullis, Arc<SetClock>, Place) {
         clock: Arc::clone(&clock) as _,
         randoms: Seeded::sources(77),
         sealing: Arc::new(SealingKey::from_bytes(&[7; SEALING_KEY_BYTES]).unwrap()),
-        fetch: Arc::new(Direct(client())),
+        fetch: Arc::new(Direct::behind(client(), Arc::clone(gate))),
         public_url: public_url.parse().unwrap(),
         limits: Limits { plain_http: Insecure::Permitted, ..Limits::default() },
     };
