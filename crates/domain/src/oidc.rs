@@ -105,6 +105,12 @@ impl Default for OidcSettings {
 }
 
 impl OidcSettings {
+    /// Whether people must prove themselves anew at each sign-in.
+    #[must_use]
+    pub const fn wants_proof_anew(&self) -> bool {
+        matches!(self.prompt, Some(Prompt::Login))
+    }
+
     /// Whether a key of ours takes the place of the secret.
     #[must_use]
     pub const fn is_by_key(&self) -> bool {

@@ -267,6 +267,7 @@ fn verify(token: &str) -> Result<IdentityClaims, IdTokenError> {
         nonce: &nonce,
         access_token: ACCESS_TOKEN,
         max_age_s: Some(600),
+        proven_since: None,
         acr_values: &[],
         now: NOW,
     };

@@ -19,7 +19,7 @@ use portcullis_saml::logout::{self, LogoutRules};
 use portcullis_saml::metadata::{CODES, KeyUse, MAX_ENDPOINTS, MAX_KEYS, MetadataTrust, parse_idp};
 use portcullis_saml::provider;
 use portcullis_saml::refusal::Refusal;
-use portcullis_saml::response::{self, CbcEncryption, Expected, Rules, SignaturePolicy};
+use portcullis_saml::response::{self, CbcEncryption, Expected, Proof, Rules, SignaturePolicy};
 use portcullis_saml::subject::SubjectSource;
 
 use crate::refusal;
@@ -98,6 +98,7 @@ pub(crate) fn response(bytes: &[u8]) {
         cbc: CbcEncryption::Refused,
         sha1_until_s: None,
         contexts: &[],
+        proof: Proof::AtAnyTime,
         subject: &SubjectSource::NameId,
         skew_s: 180,
         now_s: NOW,

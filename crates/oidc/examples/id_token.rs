@@ -62,6 +62,7 @@ fn measure(name: &str, (key, algorithm): (&SigningKey, Algorithm), claims: &Map<
         nonce: &nonce,
         access_token: "of the same answer",
         max_age_s: None,
+        proven_since: None,
         acr_values: &[],
         now: NOW,
     };

@@ -114,6 +114,14 @@ pub enum IdTokenError {
         /// The token's `auth_time`, if any.
         authenticated_at: Option<i64>,
     },
+    /// The person did not prove themselves anew.
+    #[error("the authentication is older than the sign-in that asked for it")]
+    NotProvenAnew {
+        /// When they were sent there to do so, less what clocks may differ: seconds since 1970.
+        oldest: i64,
+        /// The token's `auth_time`, if any.
+        authenticated_at: Option<i64>,
+    },
     /// The person proved themselves in another way than was asked for.
     #[error("the authentication is of class `{received}`, not `{expected}`")]
     AuthenticationClassMismatch {
@@ -172,16 +180,14 @@ impl IdTokenError {
             )
             .expected(format!("1 to {MAX_SUBJECT_CHARS} printable ASCII characters"))
             .received(format!("{chars} characters")),
-            Self::NonceMismatch => BrokenRule::new(
-                "nonce_mismatch",
-                section,
-                "begin the sign-in again; a replayed answer does this",
-            ),
-            Self::AccessTokenHashMismatch => BrokenRule::new(
-                "at_hash_mismatch",
-                "OIDC Core §3.1.3.8",
-                "somebody exchanged the access token",
-            ),
+            Self::NonceMismatch => {
+                let advice = "begin the sign-in again; a replayed answer does this";
+                BrokenRule::new("nonce_mismatch", section, advice)
+            }
+            Self::AccessTokenHashMismatch => {
+                let advice = "somebody exchanged the access token";
+                BrokenRule::new("at_hash_mismatch", "OIDC Core §3.1.3.8", advice)
+            }
             Self::Expired { expired_at, now } => BrokenRule::new("token_expired", section, clock)
                 .expected(format!("exp after {}", now - MAX_EXPIRY_LEEWAY_S))
                 .received(expired_at),
@@ -199,9 +205,14 @@ impl IdTokenError {
                 differing("acr_mismatch", advice, expected, received)
             }
             Self::AuthenticationTooOld { max_age_s, authenticated_at } => {
-                BrokenRule::new("authentication_too_old", section, "the provider must honour `max_age`")
-                    .expected(format!("auth_time at most {max_age_s} seconds ago"))
-                    .received(authenticated_at.map_or_else(|| "absent".to_owned(), |at| at.to_string()))
+                let advice = "the provider must honour `max_age`";
+                let expected = format!("auth_time at most {max_age_s} seconds ago");
+                proven_before("authentication_too_old", advice, &expected, *authenticated_at)
+            }
+            Self::NotProvenAnew { oldest, authenticated_at } => {
+                let advice = "the provider must honour `prompt=login` and send `auth_time`, or `oidc.prompt` be changed";
+                let expected = format!("auth_time at {oldest} or later");
+                proven_before("not_proven_anew", advice, &expected, *authenticated_at)
             }
         }
     }
@@ -211,6 +222,16 @@ impl IdTokenError {
     pub const fn is_unknown_key(&self) -> bool {
         matches!(self, Self::Key(JwksError::UnknownKid { .. } | JwksError::NoKeyFits { .. }))
     }
+}
+
+fn proven_before(
+    code: &'static str,
+    advice: &'static str,
+    expected: &str,
+    authenticated_at: Option<i64>,
+) -> BrokenRule {
+    let received = authenticated_at.map_or_else(|| "absent".to_owned(), |at| at.to_string());
+    differing(code, advice, expected, &received)
 }
 
 fn differing(code: &'static str, advice: &'static str, expected: &str, received: &str) -> BrokenRule {
@@ -234,6 +255,8 @@ pub struct IdTokenRules<'a> {
     pub access_token: &'a str,
     /// The `max_age` of the request, if it had one.
     pub max_age_s: Option<u32>,
+    /// When the person was sent to prove themselves anew, if they were: seconds since 1970.
+    pub proven_since: Option<i64>,
     /// The `acr_values` of the request: one of them must have been used. None asks for nothing.
     pub acr_values: &'a [String],
     /// The time: seconds since 1970, UTC.
@@ -368,14 +391,22 @@ fn require_authentication_age(
     claims: &Map<String, Value>,
     rules: &IdTokenRules<'_>,
 ) -> Result<(), IdTokenError> {
-    let Some(max_age_s) = rules.max_age_s else {
+    if rules.max_age_s.is_none() && rules.proven_since.is_none() {
         return Ok(());
-    };
+    }
     let authenticated_at = instant(claims, "auth_time")?;
-    let oldest = rules.now.saturating_sub(i64::from(max_age_s)).saturating_sub(MAX_CLOCK_SKEW_S);
-    match authenticated_at {
-        Some(at) if at >= oldest => Ok(()),
-        _ => Err(IdTokenError::AuthenticationTooOld { max_age_s, authenticated_at }),
+    let is_since =
+        |moment: i64| authenticated_at.is_some_and(|at| at >= moment.saturating_sub(MAX_CLOCK_SKEW_S));
+    let too_old = |max_age_s: &u32| !is_since(rules.now.saturating_sub(i64::from(*max_age_s)));
+    if let Some(max_age_s) = rules.max_age_s.filter(too_old) {
+        return Err(IdTokenError::AuthenticationTooOld { max_age_s, authenticated_at });
+    }
+    match rules.proven_since {
+        Some(since) if !is_since(since) => {
+            let oldest = since.saturating_sub(MAX_CLOCK_SKEW_S);
+            Err(IdTokenError::NotProvenAnew { oldest, authenticated_at })
+        }
+        _ => Ok(()),
     }
 }
 

@@ -18,7 +18,7 @@ use portcullis_saml::binding::FormMessage;
 use portcullis_saml::certificate::Certificate;
 use portcullis_saml::key::{Issue, OwnKey};
 use portcullis_saml::provider;
-use portcullis_saml::response::{self, CbcEncryption, Expected, Rules, SignaturePolicy};
+use portcullis_saml::response::{self, CbcEncryption, Expected, Proof, Rules, SignaturePolicy};
 use portcullis_saml::subject::SubjectSource;
 
 const NOW: i64 = 1_795_343_200;
@@ -155,6 +155,7 @@ fn verdict(form: &[u8], certificates: &[Certificate]) -> &'static str {
         cbc: CbcEncryption::Refused,
         sha1_until_s: None,
         contexts: &[],
+        proof: Proof::AtAnyTime,
         subject: &SubjectSource::NameId,
         skew_s: 180,
         now_s: NOW,

@@ -53,6 +53,20 @@ pub enum Expected<'a> {
     Nothing,
 }
 
+/// When the person must have proven themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Proof {
+    /// At any time: a running session at the provider is enough.
+    AtAnyTime,
+    /// Not before this moment, when they were sent there to do so, but for the skew.
+    Since {
+        /// Seconds since 1970, UTC.
+        asked_at_s: i64,
+    },
+    /// Not before the assertion was issued, but for the skew: nobody asked.
+    WithTheAssertion,
+}
+
 /// Whether AES-CBC is accepted for encrypted assertions.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CbcEncryption {
@@ -85,6 +99,8 @@ pub struct Rules<'a> {
     pub sha1_until_s: Option<i64>,
     /// Authentication contexts of which one was asked for; any if empty.
     pub contexts: &'a [String],
+    /// When the person must have proven themselves.
+    pub proof: Proof,
     /// What identifies the person.
     pub subject: &'a SubjectSource,
     /// How far the provider's clock may be from ours, in seconds; [`MAX_SKEW_S`] at most.

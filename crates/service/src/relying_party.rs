@@ -184,6 +184,7 @@ impl Providers {
             nonce: exchange.nonce,
             access_token: tokens.access_token.expose_secret(),
             max_age_s: exchange.asked.max_age_s,
+            proven_since: exchange.asked.wants_proof_anew().then(|| exchange.begun_at.seconds()),
             acr_values: &exchange.asked.acr_values,
             now: exchange.now.seconds(),
         };
@@ -354,6 +355,8 @@ pub struct Exchange<'a> {
     pub nonce: &'a Nonce,
     /// Where the answer came in: the same as was asked for.
     pub redirect_uri: &'a str,
+    /// When this sign-in began.
+    pub begun_at: Timestamp,
     /// The time.
     pub now: Timestamp,
 }

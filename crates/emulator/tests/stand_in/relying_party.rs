@@ -149,6 +149,7 @@ impl RelyingParty {
                 nonce: &self.nonce,
                 access_token: tokens.access_token.expose_secret(),
                 max_age_s: None,
+                proven_since: None,
                 acr_values: &[],
                 now: NOW,
             },

@@ -89,6 +89,7 @@ pub(crate) fn verify_by(
         nonce: &nonce,
         access_token: ACCESS_TOKEN,
         max_age_s: None,
+        proven_since: None,
         acr_values: &[],
         now: NOW,
     };

@@ -6,7 +6,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_oidc::algorithm::SigningAlg;
-use portcullis_oidc::id_token::IdTokenError;
+use portcullis_oidc::id_token::{IdTokenError, MAX_CLOCK_SKEW_S};
 use portcullis_oidc::jwks::JwksError;
 use serde_json::{Map, Value, json};
 
@@ -286,6 +286,24 @@ fn the_example_hash_of_rs256_is_half_a_sha_256() {
         RSA.access_token_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"),
         "77QmUPtjPfzWtF2AnpK9RQ"
     );
+}
+
+#[test]
+fn whoever_was_to_prove_themselves_anew_did_so_after_they_were_sent_there_but_for_the_clocks() {
+    let code = |claims: &Map<String, Value>, since: Option<i64>| {
+        code_of(verify_claims_by(claims, |rules| rules.proven_since = since))
+    };
+    let (sent, skew) = (NOW - 500, MAX_CLOCK_SKEW_S);
+    let at = |auth_time: i64| with("auth_time", json!(auth_time));
+    assert_eq!(code(&at(NOW - 400), Some(sent)), "verified", "a slow person is not refused");
+    assert_eq!(code(&at(sent - skew), Some(sent)), "verified");
+    assert_eq!(code(&at(sent - skew - 1), Some(sent)), "not_proven_anew");
+    assert_eq!(code(&honest_claims(), Some(sent)), "not_proven_anew", "who says nothing proves nothing");
+    assert_eq!(code(&at(NOW - 40_000), None), "verified", "nobody asked");
+    let refused = verify_claims_by(&at(NOW - 40_000), |rules| rules.proven_since = Some(sent)).unwrap_err();
+    let broken = refused.broken();
+    assert_eq!(broken.received, Some((NOW - 40_000).to_string()));
+    assert_eq!(broken.expected, Some(format!("auth_time at {} or later", sent - skew)));
 }
 
 #[test]

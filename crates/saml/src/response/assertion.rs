@@ -2,7 +2,7 @@
 //!
 //! Here because every function takes [`Verified`]: a claim of an assertion that nobody signed cannot be asked for.
 
-use super::{Expected, MAX_AGE_S, ResponseError, Rules};
+use super::{Expected, MAX_AGE_S, Proof, ResponseError, Rules};
 use crate::document::{Node, is_xml_space};
 use crate::encoding::shown;
 use crate::names as n;
@@ -159,6 +159,7 @@ fn read_session(assertion: Node<'_>, issued_at_s: i64, rules: &Rules<'_>) -> Res
         let context = statement.child(n::AUTHN_CONTEXT).and_then(|one| one.child(n::AUTHN_CONTEXT_CLASS_REF));
         session.context = session.context.or(context.map(uri));
     }
+    require_proof(&session, rules)?;
     let is_asked_for = |context: &String| rules.contexts.contains(context);
     if rules.contexts.is_empty() || session.context.as_ref().is_some_and(is_asked_for) {
         return Ok(session);
@@ -167,6 +168,21 @@ fn read_session(assertion: Node<'_>, issued_at_s: i64, rules: &Rules<'_>) -> Res
         expected: shown(&rules.contexts.join(", ")),
         received: shown(session.context.as_deref().unwrap_or("absent")),
     })
+}
+
+/// The person proved themselves when they were asked to, and not before: a request that left by a browser may have lost
+/// its `ForceAuthn` on the way (SAML Core §3.4.1).
+fn require_proof(session: &Session, rules: &Rules<'_>) -> Result<(), ResponseError> {
+    let since_s = match rules.proof {
+        Proof::AtAnyTime => return Ok(()),
+        Proof::Since { asked_at_s } => asked_at_s,
+        Proof::WithTheAssertion => session.issued_at_s,
+    };
+    let oldest_s = since_s.saturating_sub(rules.skew_s());
+    if session.authn_at_s >= oldest_s {
+        return Ok(());
+    }
+    Err(ResponseError::ProvenBefore { oldest_s, authn_at_s: session.authn_at_s })
 }
 
 fn require_begun(not_before_s: i64, rules: &Rules<'_>) -> Result<(), ResponseError> {

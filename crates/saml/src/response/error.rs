@@ -120,6 +120,14 @@ pub enum ResponseError {
         /// What came, cut, or `absent`.
         received: String,
     },
+    /// The person proved themselves before they were asked to.
+    #[error("the person proved themselves at {authn_at_s}, and had to at {oldest_s} or later")]
+    ProvenBefore {
+        /// Seconds since 1970.
+        oldest_s: i64,
+        /// Seconds since 1970.
+        authn_at_s: i64,
+    },
 }
 
 impl ResponseError {
@@ -179,6 +187,14 @@ impl ResponseError {
             Self::ContextMismatch { expected, received } => {
                 differing("authn_context_mismatch", "SAML Core §3.3.2.2.1", "have the provider ask for the second factor, or ask for another context", expected, received)
             }
+            Self::ProvenBefore { oldest_s, authn_at_s } => BrokenRule::new(
+                "authn_instant_too_old",
+                "SAML Core §3.4.1",
+                "have the provider honour `ForceAuthn` and say in `AuthnInstant` when the person proved themselves; where it \
+                 does, the request was changed on its way: have requests signed, and the provider take no others",
+            )
+            .expected(format!("AuthnInstant at {oldest_s} or later"))
+            .received(authn_at_s),
             Self::IssuedTooFarAway { .. } | Self::NotYetValid { .. } | Self::Expired { .. } => self.other_time(),
         }
     }

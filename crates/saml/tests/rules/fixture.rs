@@ -9,7 +9,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_saml::binding::FormMessage;
 use portcullis_saml::certificate::Certificate;
 use portcullis_saml::refusal::Refusal;
-use portcullis_saml::response::{self, CbcEncryption, Expected, Identity, Rules, SignaturePolicy};
+use portcullis_saml::response::{self, CbcEncryption, Expected, Identity, Proof, Rules, SignaturePolicy};
 use portcullis_saml::subject::SubjectSource;
 
 use crate::xmlsec::{IDP, Somebody, sign_within};
@@ -139,6 +139,7 @@ pub(crate) fn rules<'a>() -> Rules<'a> {
         cbc: CbcEncryption::Refused,
         sha1_until_s: None,
         contexts: &[],
+        proof: Proof::AtAnyTime,
         subject: &SubjectSource::NameId,
         skew_s: 180,
         now_s: NOW,

@@ -1,7 +1,7 @@
 //! What a verified response has to say: places, times, audience, request, subject, attributes.
 
 use portcullis_saml::attribute::Listed;
-use portcullis_saml::response::{Expected, MAX_AGE_S, Rules, SignaturePolicy, Weakness};
+use portcullis_saml::response::{Expected, MAX_AGE_S, Proof, Rules, SignaturePolicy, Weakness};
 use portcullis_saml::subject::SubjectSource;
 
 use crate::fixture::*;
@@ -384,6 +384,32 @@ fn an_authentication_context_that_was_asked_for_has_to_come() {
         code_of(verify_by(&SIGNED_ASSERTION, |rules| rules.contexts = &only_mfa)),
         "authn_context_mismatch"
     );
+}
+
+#[test]
+fn whoever_was_to_prove_themselves_did_so_after_they_were_asked_but_for_the_skew() {
+    let authenticated = |at_s: i64| {
+        signed_with(&format!("AuthnInstant=\"{}\"", at(NOW - 60)), &format!("AuthnInstant=\"{}\"", at(at_s)))
+    };
+    // Asked a minute ago; the assertion was issued two seconds ago; the skew is three minutes.
+    let (since, with) = (Proof::Since { asked_at_s: NOW - 60 }, Proof::WithTheAssertion);
+    for (proof, at_s, expected) in [
+        (since, NOW - 10, "accepted"),
+        (since, NOW - 60 - 180, "accepted"),
+        (since, NOW - 60 - 181, "authn_instant_too_old"),
+        (with, NOW - 2, "accepted"),
+        (with, NOW - 2 - 180, "accepted"),
+        (with, NOW - 2 - 181, "authn_instant_too_old"),
+        (Proof::AtAnyTime, NOW - 40_000, "accepted"),
+    ] {
+        let refused = verify_by(&authenticated(at_s), |rules| rules.proof = proof);
+        assert_eq!(code_of(refused.clone()), expected, "{proof:?} {at_s}");
+        if let Err(refusal) = refused {
+            let broken = refusal.broken();
+            assert_eq!(broken.received, Some(at_s.to_string()));
+            assert!(broken.expected.is_some_and(|text| text.contains("AuthnInstant")));
+        }
+    }
 }
 
 #[test]

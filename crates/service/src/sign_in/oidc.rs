@@ -157,7 +157,8 @@ async fn location(
             WantedPrompt::Consent => Prompt::Consent,
             WantedPrompt::SelectAccount => Prompt::SelectAccount,
         }),
-        max_age_s: settings.max_age_s,
+        // Without it a provider need not say when the person proved themselves (OpenID Connect Core §2).
+        max_age_s: settings.max_age_s.or_else(|| settings.wants_proof_anew().then_some(0)),
         acr_values: &settings.acr_values,
         response_mode: match settings.response_mode {
             WantedMode::Query => ResponseMode::Query,
@@ -313,6 +314,7 @@ async fn exchanged(
         verifier: &verifier,
         nonce: &Nonce::from_stored(&pending.nonce),
         redirect_uri: &redirect_uri(portcullis, connection.id),
+        begun_at: pending.created_at,
         now: moment.now,
     };
     providers.exchange(portcullis, connection, &metadata, exchange).await

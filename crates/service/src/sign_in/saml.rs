@@ -11,7 +11,7 @@ use portcullis_saml::binding::{FormMessage, MessageKind, Outgoing};
 use portcullis_saml::key::OwnKey;
 use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::request::{Authentication, AuthnRequest, NameIdPolicy, send};
-use portcullis_saml::response::{CbcEncryption, Expected, Identity, Rules, SignaturePolicy, verify};
+use portcullis_saml::response::{CbcEncryption, Expected, Identity, Proof, Rules, SignaturePolicy, verify};
 use portcullis_saml::subject::SubjectSource;
 use portcullis_store::arrival;
 use portcullis_store::db::Lock;
@@ -245,6 +245,11 @@ fn verify_with(
         Some(name) => SubjectSource::Attribute { name: name.clone() },
         None => SubjectSource::NameId,
     };
+    let proof = match (settings.force_authn, asked.begun_at) {
+        (false, _) => Proof::AtAnyTime,
+        (true, Some(begun_at)) => Proof::Since { asked_at_s: begun_at.seconds() },
+        (true, None) => Proof::WithTheAssertion,
+    };
     let rules = Rules {
         idp_entity_id: &setup.connection.issuer,
         certificates: &setup.trusted,
@@ -256,6 +261,7 @@ fn verify_with(
         cbc: if settings.cbc { CbcEncryption::InsideSignedResponse } else { CbcEncryption::Refused },
         sha1_until_s: settings.sha1_until.map(Timestamp::seconds),
         contexts: &settings.authn_contexts,
+        proof,
         subject: &subject,
         skew_s: settings.skew_s,
         now_s: now.seconds(),

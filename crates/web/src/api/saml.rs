@@ -96,7 +96,7 @@ pub struct Settings {
     idp_initiated: bool,
     /// Whether our requests are signed even if the provider does not ask for it.
     sign_requests: bool,
-    /// Whether people must prove themselves anew each time.
+    /// Whether people must prove themselves anew each time; the answer's `AuthnInstant` must show it.
     force_authn: bool,
     /// The classes of authentication of which one is asked for.
     authn_contexts: Vec<String>,

@@ -372,3 +372,40 @@ async fn under_https_the_cookie_of_a_sign_in_crosses_sites_and_no_session_does()
     let attributes = "; Path=/; HttpOnly; SameSite=None; Secure; Max-Age=600";
     assert!(cookie.starts_with("__Host-portcullis-crossing=") && cookie.ends_with(attributes), "{cookie}");
 }
+
+#[tokio::test]
+async fn where_people_prove_themselves_each_time_an_authentication_of_before_is_refused_whoever_began() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", crate::world::ADA, "member").await;
+    let forced = json!({ "saml": { "force_authn": true, "idp_initiated": true } });
+    let connection = world.saml("acme", &idp, forced).await;
+    let lenient = world.saml("acme", &idp, json!({ "saml": { "idp_initiated": true } })).await;
+    for (ago_s, at_forced) in
+        [(0, "ok"), (180, "ok"), (181, "authn_instant_too_old"), (40_000, "authn_instant_too_old")]
+    {
+        let says = Says { proven_ago_s: ago_s, ..Says::ada(&[]) };
+        for (of, expected) in [(&connection, at_forced), (&lenient, "ok")] {
+            assert_eq!(world.saml_outcome(&idp, of, &says).await, expected, "asked {ago_s}");
+            let unasked = idp.answer(world.clock.now(), of, None, &says);
+            let page = unasked.post(&mut Browser::new().unwrap()).await;
+            assert_eq!(outcome(&page), expected, "unasked {ago_s}");
+        }
+    }
+    // A person who takes their time proved themselves after they were sent there.
+    let mut browser = Browser::new().unwrap();
+    let asked = idp.ask(&mut browser, connection["login_url"].as_str().unwrap()).await;
+    assert!(asked.xml.contains("ForceAuthn=\"true\""), "{}", asked.xml);
+    world.clock.pass_s(500);
+    let says = Says { proven_ago_s: 490, ..Says::ada(&[]) };
+    let answer = idp.answer(world.clock.now(), &connection, Some(&asked), &says);
+    assert_eq!(outcome(&answer.post(&mut browser).await), "ok");
+    world.portcullis.store_traces().await.unwrap();
+    let traces = "/organizations/acme/traces?outcome=authn_instant_too_old";
+    let (_, traces) = world.root("GET", traces, Value::Null).await;
+    let told = &traces["items"][0]["content"];
+    assert!(told["expected"].as_str().unwrap().starts_with("AuthnInstant at "), "{told}");
+    assert!(
+        told["received"].is_string() && told["advice"].as_str().unwrap().contains("ForceAuthn"),
+        "{told}"
+    );
+}

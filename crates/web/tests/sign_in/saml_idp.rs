@@ -47,6 +47,8 @@ pub struct Says {
     /// Where the answer is posted, if not where the request said.
     pub acs: Option<String>,
     pub signed: bool,
+    /// How many seconds before the answer the person proved themselves.
+    pub proven_ago_s: i64,
 }
 
 impl Says {
@@ -61,6 +63,7 @@ impl Says {
             session_s: None,
             acs: None,
             signed: true,
+            proven_ago_s: 0,
         }
     }
 
@@ -221,6 +224,7 @@ impl Idp {
         let (response, assertion) = (self.id(), self.id());
         let at = |seconds: i64| now.plus_s(seconds).rfc3339();
         let (issued, until, before) = (at(0), at(300), at(-60));
+        let proven = at(-says.proven_ago_s);
         let session =
             says.session_s.map_or_else(String::new, |s| format!(r#" SessionNotOnOrAfter="{}""#, at(s)));
         let attributes: String = says
@@ -245,7 +249,7 @@ impl Idp {
             index => format!(r#" SessionIndex="{index}""#),
         };
         let xml = format!(
-            r#"<samlp:Response xmlns:samlp="{PROTOCOL}" xmlns:saml="{ASSERTION}" ID="{response}" Version="2.0" IssueInstant="{issued}" Destination="{acs}"{to}><saml:Issuer>{entity}</saml:Issuer><samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status><saml:Assertion ID="{assertion}" Version="2.0" IssueInstant="{issued}"><saml:Issuer>{entity}</saml:Issuer><saml:Subject><saml:NameID Format="{format}">{name}</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData NotOnOrAfter="{until}" Recipient="{acs}"{to}/></saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore="{before}" NotOnOrAfter="{until}"><saml:AudienceRestriction><saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement AuthnInstant="{issued}"{index}{session}><saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>{statement}</saml:Assertion></samlp:Response>"#
+            r#"<samlp:Response xmlns:samlp="{PROTOCOL}" xmlns:saml="{ASSERTION}" ID="{response}" Version="2.0" IssueInstant="{issued}" Destination="{acs}"{to}><saml:Issuer>{entity}</saml:Issuer><samlp:Status><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/></samlp:Status><saml:Assertion ID="{assertion}" Version="2.0" IssueInstant="{issued}"><saml:Issuer>{entity}</saml:Issuer><saml:Subject><saml:NameID Format="{format}">{name}</saml:NameID><saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"><saml:SubjectConfirmationData NotOnOrAfter="{until}" Recipient="{acs}"{to}/></saml:SubjectConfirmation></saml:Subject><saml:Conditions NotBefore="{before}" NotOnOrAfter="{until}"><saml:AudienceRestriction><saml:Audience>{audience}</saml:Audience></saml:AudienceRestriction></saml:Conditions><saml:AuthnStatement AuthnInstant="{proven}"{index}{session}><saml:AuthnContext><saml:AuthnContextClassRef>urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport</saml:AuthnContextClassRef></saml:AuthnContext></saml:AuthnStatement>{statement}</saml:Assertion></samlp:Response>"#
         );
         let xml = if says.signed { provider::sign(&xml, &assertion, &self.key).unwrap() } else { xml };
         let state = asked.and_then(|a| a.relay_state.as_deref());
