@@ -132,6 +132,8 @@ pub(crate) fn logout(bytes: &[u8]) {
         idp_entity_id: IDP,
         certificates: &honest.certificates,
         logout_url: ACS,
+        decryption_keys: &[],
+        cbc: CbcEncryption::Refused,
         sha1_until_s: None,
         skew_s: 180,
         now_s: NOW,

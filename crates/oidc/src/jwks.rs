@@ -2,7 +2,7 @@
 //!
 //! Here so that the choice is made from the set alone: the header's `kid` is a look-up string and nothing else of the
 //! header has a say (RFC 8725 §3.10). *Unknown kid* is an error of its own, because the caller may fetch the set again
-//! (at most once a minute) and keep the last good one meanwhile.
+//! (a few times a minute at most) and keep the last good one meanwhile.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -45,7 +45,7 @@ pub enum JwksError {
         /// Members that were left out.
         ignored: usize,
     },
-    /// No key has this id: fetch the set again, at most once a minute.
+    /// No key has this id: fetch the set again.
     #[error("no key has the id `{kid}`")]
     UnknownKid {
         /// The header's `kid`, cut.

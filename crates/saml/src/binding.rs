@@ -133,14 +133,6 @@ impl FormMessage {
         self.kind
     }
 
-    /// Whether it can bring an encrypted assertion: a name of XML is written in no other way, so the octets of this one
-    /// stand in every message that does. What else has them costs a caller the opening of its keys.
-    #[must_use]
-    pub fn may_be_encrypted(&self) -> bool {
-        let name = n::ENCRYPTED_ASSERTION.local.as_bytes();
-        self.xml.windows(name.len()).any(|octets| octets == name)
-    }
-
     /// The relay state, as it came: an opaque value, to be compared or looked up, never to be followed as it is.
     #[must_use]
     pub fn relay_state(&self) -> Option<&str> {
@@ -295,6 +287,20 @@ pub enum Incoming<'a> {
     Form(&'a FormMessage),
     /// In a query.
     Query(&'a QueryMessage),
+}
+
+impl Incoming<'_> {
+    /// Whether it can bring something encrypted: a name of XML is written in no other way, so the octets of this one stand
+    /// in every message that does. What else has them costs a caller the opening of its keys.
+    #[must_use]
+    pub fn may_be_encrypted(&self) -> bool {
+        let name = n::ENCRYPTED_DATA.local.as_bytes();
+        let xml = match self {
+            Self::Form(form) => form.xml(),
+            Self::Query(query) => query.xml(),
+        };
+        xml.windows(name.len()).any(|octets| octets == name)
+    }
 }
 
 /// A message of ours, ready for the browser.

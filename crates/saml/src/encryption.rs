@@ -1,4 +1,4 @@
-//! Encrypted assertions: RSA-OAEP around a key, AES-GCM around the assertion.
+//! Encrypted assertions and names: RSA-OAEP around a key, AES-GCM around the element.
 //!
 //! Here as one function whose failures are one error: which step failed tells a stranger about the key. Algorithms are
 //! public and may be named; RSA-1.5 and Triple DES are on no list (XML Encryption §5, and §6.1.1 on chosen ciphertexts).
@@ -34,7 +34,7 @@ const TYPE_ELEMENT: &str = "http://www.w3.org/2001/04/xmlenc#Element";
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DecryptionError {
     /// The connection has no key that decrypts.
-    #[error("the assertion is encrypted and the connection has no key for it")]
+    #[error("the message is encrypted and the connection has no key for it")]
     NoKey,
     /// An algorithm that is not on the list.
     #[error("the {role} algorithm `{received}` is not accepted")]
@@ -45,10 +45,10 @@ pub enum DecryptionError {
         received: String,
     },
     /// AES-CBC without the connection's switch, or outside of a response whose signature verified.
-    #[error("the assertion is encrypted with aes-cbc")]
+    #[error("the message is encrypted with aes-cbc")]
     Cbc,
-    /// It could not be decrypted, or what came out is no assertion. Which of them is not said.
-    #[error("the assertion could not be decrypted")]
+    /// It could not be decrypted, or what came out is not what belongs there. Which of them is not said.
+    #[error("the message could not be decrypted")]
     Failed,
 }
 
@@ -101,7 +101,7 @@ pub(crate) struct Plaintext {
     pub(crate) used_cbc: bool,
 }
 
-/// Decrypts the content of an `EncryptedAssertion` whose shape was required before.
+/// Decrypts the content of an `EncryptedAssertion` or `EncryptedID` whose shape was required before.
 pub(crate) fn decrypt(encrypted: Node<'_>, keys: &[OwnKey], cbc: Cbc) -> Result<Plaintext, DecryptionError> {
     if keys.is_empty() {
         return Err(DecryptionError::NoKey);

@@ -11,14 +11,15 @@ use crate::certificate::Certificate;
 use crate::document::{MESSAGE, Node, Tree};
 use crate::draft::{Draft, Way, attribute, text};
 use crate::encoding::shown;
+use crate::encryption::{self, Cbc, DecryptionError};
 use crate::key::OwnKey;
 use crate::names as n;
 use crate::refusal::{BrokenRule, Refusal};
 use crate::request::{MessageId, RequestError, instant, require_short};
-use crate::response::{MAX_AGE_S, MAX_SKEW_S};
-use crate::shape::{self, LOGOUT_REQUEST_SHAPE, LOGOUT_RESPONSE_SHAPE, Shape};
+use crate::response::{CbcEncryption, MAX_AGE_S, MAX_SKEW_S};
+use crate::shape::{self, LOGOUT_REQUEST_SHAPE, LOGOUT_RESPONSE_SHAPE, NAME_ID, Shape};
 use crate::signature::{self, Sha1, SignatureError, Trust, find_signer};
-use crate::subject::NameId;
+use crate::subject::{NameId, SubjectError};
 use crate::time;
 
 /// Most session indexes of one request.
@@ -135,7 +136,7 @@ impl LogoutError {
 }
 
 /// What a logout message has to agree with.
-#[derive(Debug, Clone, Copy)]
+#[derive(Clone, Copy)]
 pub struct LogoutRules<'a> {
     /// The provider's entity id.
     pub idp_entity_id: &'a str,
@@ -143,6 +144,10 @@ pub struct LogoutRules<'a> {
     pub certificates: &'a [Certificate],
     /// The URL that the message came to.
     pub logout_url: &'a str,
+    /// Our keys that may decrypt, the current one first.
+    pub decryption_keys: &'a [OwnKey],
+    /// Whether AES-CBC is accepted: what is decrypted stands in a message whose signature verified.
+    pub cbc: CbcEncryption,
     /// RSA-SHA1 is accepted before this moment (seconds since 1970); never if none.
     pub sha1_until_s: Option<i64>,
     /// How far the provider's clock may be from ours, in seconds.
@@ -194,13 +199,36 @@ pub fn verify_request(incoming: Incoming<'_>, rules: &LogoutRules<'_>) -> Result
     let message = Message::of(incoming, MessageKind::Request)?;
     let tree = Tree::parse(message.xml, &MESSAGE)?;
     let node = message.verify(&tree, &LOGOUT_REQUEST_SHAPE, rules)?;
-    let name_id = node.child(n::NAME_ID).map(NameId::read).transpose()?;
+    let name_id = match (node.child(n::NAME_ID), node.child(n::ENCRYPTED_ID)) {
+        (Some(plain), None) => NameId::read(plain)?,
+        (None, Some(encrypted)) => decrypted(encrypted, rules)?,
+        _ => return Err(SubjectError::NoNameId.into()),
+    };
     Ok(LogoutRequest {
         id: node.attribute("ID").unwrap_or_default().to_owned(),
-        name_id: name_id.ok_or(crate::subject::SubjectError::NoNameId)?,
+        name_id,
         session_indexes: node.all(n::SESSION_INDEX).filter_map(|index| index.text().ok()).collect(),
         replay_until_s: rules.now_s.saturating_add(MAX_AGE_S).saturating_add(2 * MAX_SKEW_S),
     })
+}
+
+/// The name in an `EncryptedID`: exactly one, of the right shape (SAML Core §2.2.4).
+fn decrypted(encrypted: Node<'_>, rules: &LogoutRules<'_>) -> Result<NameId, Refusal> {
+    let cbc = match rules.cbc {
+        CbcEncryption::InsideSignedResponse => Cbc::Accepted,
+        CbcEncryption::Refused => Cbc::Refused,
+    };
+    let plaintext = encryption::decrypt(encrypted, rules.decryption_keys, cbc)?;
+    let tree = Tree::parse(&plaintext.document, &MESSAGE).map_err(|_| DecryptionError::Failed)?;
+    let wrapper = tree.root().ok_or(DecryptionError::Failed)?;
+    let mut children = wrapper.children();
+    match (children.next(), children.next()) {
+        (Some(name), None) if !wrapper.has_text_between() => {
+            shape::require(name, &NAME_ID)?;
+            Ok(NameId::read(name)?)
+        }
+        _ => Err(DecryptionError::Failed.into()),
+    }
 }
 
 /// What the provider did.

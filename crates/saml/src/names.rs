@@ -40,6 +40,7 @@ names! {
     ISSUER = ASSERTION "Issuer";
     THE_ASSERTION = ASSERTION "Assertion";
     ENCRYPTED_ASSERTION = ASSERTION "EncryptedAssertion";
+    ENCRYPTED_ID = ASSERTION "EncryptedID";
     SUBJECT = ASSERTION "Subject";
     NAME_ID = ASSERTION "NameID";
     SUBJECT_CONFIRMATION = ASSERTION "SubjectConfirmation";

@@ -15,7 +15,7 @@ use crate::refusal::BrokenRule;
 mod table;
 
 pub(crate) use table::{
-    ASSERTION_SHAPE, LOGOUT_REQUEST_SHAPE, LOGOUT_RESPONSE_SHAPE, RESPONSE_SHAPE, SIGNATURE_SHAPE,
+    ASSERTION_SHAPE, LOGOUT_REQUEST_SHAPE, LOGOUT_RESPONSE_SHAPE, NAME_ID, RESPONSE_SHAPE, SIGNATURE_SHAPE,
 };
 
 /// Longest text of an element or attribute that this room reads, ciphertext and signatures apart, in bytes.

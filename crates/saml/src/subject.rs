@@ -108,12 +108,17 @@ impl NameId {
     /// both have them.
     #[must_use]
     pub fn is_same(&self, other: &Self) -> bool {
+        self.format == other.format && self.is_same_but_for_format(other)
+    }
+
+    /// The same, whatever the formats.
+    #[must_use]
+    pub fn is_same_but_for_format(&self, other: &Self) -> bool {
         let agree = |one: &Option<String>, two: &Option<String>| match (one, two) {
             (Some(one), Some(two)) => one == two,
             _ => true,
         };
         self.value == other.value
-            && self.format == other.format
             && agree(&self.name_qualifier, &other.name_qualifier)
             && agree(&self.sp_name_qualifier, &other.sp_name_qualifier)
     }
@@ -135,6 +140,9 @@ pub enum NameIdFormat {
 }
 
 impl NameIdFormat {
+    /// Those of the standard that say something.
+    pub const NAMED: &'static [Self] = &[Self::Persistent, Self::EmailAddress, Self::Transient];
+
     /// The format of this URI; absent and empty mean unspecified (SAML Core §2.2.3).
     #[must_use]
     pub fn from_uri(uri: &str) -> Self {

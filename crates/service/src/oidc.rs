@@ -18,6 +18,8 @@ pub mod preset;
 pub mod settings;
 pub mod wish;
 
+use std::net::IpAddr;
+
 use portcullis_domain::connection::{Connection, ConnectionKind, KeyState};
 use portcullis_domain::id::ConnectionId;
 use portcullis_domain::oidc::{ClientKey, OidcSettings};
@@ -26,7 +28,7 @@ use portcullis_store::{Tx, connection, oidc};
 use serde_json::{Value, json};
 
 use crate::refusal::SignInRefusal;
-use crate::{Portcullis, ServiceError};
+use crate::{Portcullis, ServiceError, sign_in};
 
 /// A refusal of the protocol, as a sign-in tells it.
 pub(crate) fn broken(refusal: impl Into<OidcRefusal>) -> ServiceError {
@@ -86,8 +88,13 @@ impl Setup {
 /// The set of our public keys of a connection, for its provider.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
-pub async fn own_keys(portcullis: &Portcullis, id: ConnectionId) -> Result<Value, ServiceError> {
+/// [`ServiceError::NotFound`], [`ServiceError::TooMany`].
+pub async fn own_keys(
+    portcullis: &Portcullis,
+    id: ConnectionId,
+    source: IpAddr,
+) -> Result<Value, ServiceError> {
+    sign_in::admit_source(portcullis, source)?;
     let setup = Setup::load(portcullis, id).await?;
     let published = setup.view.keys.iter().filter(|k| k.state.is_published());
     let keys = published.map(key::public_half).collect::<Result<Vec<_>, _>>()?;

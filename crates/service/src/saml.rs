@@ -1,7 +1,7 @@
 //! SAML as the protocol of a connection: what it believes, what it signs with, and what an administrator is warned of.
 //!
 //! - [`metadata`]: the provider's metadata, read when it is named, once a day, and after a signature of an unknown key;
-//! - [`certificate`]: whose signatures count;
+//! - [`certificate`]: whose signatures count; `trust`: what is verified by them, and by newer ones;
 //! - [`key`]: our own keys, with overlap;
 //! - `expiry`: what runs out soon, for whoever runs the server;
 //! - [`assertion`]: what a verified assertion says of a person;
@@ -17,8 +17,10 @@ pub mod key;
 pub mod logout;
 pub mod metadata;
 pub mod settings;
+pub(crate) mod trust;
 pub mod wish;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use base64::Engine as _;
@@ -29,7 +31,7 @@ use portcullis_domain::id::ConnectionId;
 use portcullis_domain::saml::{
     CertificateState, SamlBinding, SamlCertificate, SamlKey, SamlKeyState, SamlSource,
 };
-use portcullis_saml::binding::{Binding, FormMessage};
+use portcullis_saml::binding::{Binding, Incoming};
 use portcullis_saml::certificate::Certificate;
 use portcullis_saml::key::OwnKey;
 use portcullis_saml::refusal::Refusal as SamlRefusal;
@@ -137,10 +139,7 @@ impl SamlView {
             warnings.push(Warning { code: "sha1_accepted", message });
         }
         if let Some(refresh) = self.refresh.as_ref().filter(|r| r.failures > 0) {
-            let why = refresh.error_message.clone().unwrap_or_default();
-            let message =
-                format!("the provider's metadata could not be read {} times: {why}", refresh.failures);
-            warnings.push(Warning { code: "metadata_stale", message });
+            warnings.push(not_taken_over(refresh));
         }
         warnings
     }
@@ -155,6 +154,16 @@ fn days_left(not_after: Timestamp, now: Timestamp) -> i64 {
 fn due_days(not_after: Timestamp, now: Timestamp) -> Option<i64> {
     let days = days_left(not_after, now);
     WARNED_AT_DAYS.iter().any(|at| days <= *at).then_some(days)
+}
+
+/// What was read and not taken over, or not read.
+fn not_taken_over(refresh: &SamlRefresh) -> Warning {
+    let why = refresh.error_message.clone().unwrap_or_default();
+    if refresh.error_code.as_deref() == Some(metadata::ENDPOINTS_OFFERED) {
+        return Warning { code: "endpoints_offered", message: why };
+    }
+    let message = format!("the provider's metadata could not be read {} times: {why}", refresh.failures);
+    Warning { code: "metadata_stale", message }
 }
 
 fn expires(code: &'static str, fingerprint: &str, days: i64) -> Warning {
@@ -223,7 +232,7 @@ impl Setup {
     }
 
     /// All keys that may decrypt what a message brings: none are opened for one that brings nothing encrypted.
-    pub(crate) fn keys_for(&self, message: &FormMessage) -> Result<Vec<OwnKey>, ServiceError> {
+    pub(crate) fn keys_for(&self, message: Incoming<'_>) -> Result<Vec<OwnKey>, ServiceError> {
         if !message.may_be_encrypted() {
             return Ok(Vec::new());
         }
@@ -237,12 +246,15 @@ impl Setup {
         signed.then(|| self.key()).transpose()
     }
 
-    /// Whether trust is what it was when this was loaded: whose signatures count, and under which rules.
-    pub(crate) fn still_holds(&self, tx: &mut Tx<'_>) -> Result<bool, ServiceError> {
+    /// Whether what was believed since this was loaded still is: under the same rules, and by the certificate of that
+    /// fingerprint. A new one beside it, or another place to send people to, takes nothing from an answer.
+    pub(crate) fn still_holds(&self, tx: &mut Tx<'_>, signed_by: &str) -> Result<bool, ServiceError> {
         let of = &self.connection;
         let source = saml::source(tx, of.organization, of.id)?;
         let certificates = saml::certificates(tx, of.organization, of.id)?;
-        Ok(source.as_ref() == Some(&self.view.source) && certificates == self.view.certificates)
+        let counts = |c: &SamlCertificate| c.fingerprint == signed_by && c.state == CertificateState::Trusted;
+        let rules = source.is_some_and(|source| source.settings == self.view.source.settings);
+        Ok(rules && certificates.iter().any(counts))
     }
 }
 
@@ -274,8 +286,13 @@ pub(crate) fn broken(refusal: &SamlRefusal) -> ServiceError {
 /// Our metadata of a connection, for its provider.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
-pub async fn own_metadata(portcullis: &Portcullis, id: ConnectionId) -> Result<String, ServiceError> {
+/// [`ServiceError::NotFound`], [`ServiceError::TooMany`].
+pub async fn own_metadata(
+    portcullis: &Portcullis,
+    id: ConnectionId,
+    source: IpAddr,
+) -> Result<String, ServiceError> {
+    sign_in::admit_source(portcullis, source)?;
     let setup = Setup::load(portcullis, id).await?;
     let published = setup.published();
     let own = published.iter().map(|k| read_certificate(&k.certificate)).collect::<Result<Vec<_>, _>>()?;

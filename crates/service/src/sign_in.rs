@@ -31,6 +31,7 @@ use crate::claims::Arrival;
 use crate::password::Passwords;
 use crate::refusal::SignInRefusal;
 use crate::relying_party::Providers;
+use crate::saml::trust::Readers;
 use crate::session::{self, Opened};
 use crate::throttle::{Allowance, Throttle};
 use crate::trace::TraceDraft;
@@ -61,6 +62,8 @@ pub struct Door {
     pub throttle: Throttle,
     /// Where passwords are hashed.
     pub passwords: Passwords,
+    /// Who reads providers' metadata of SAML now.
+    pub(crate) readers: Readers,
 }
 
 /// Whom a provider means by a session, so that it can speak of it later.
@@ -256,7 +259,10 @@ pub(crate) fn named(
 }
 
 /// Counts a call of a source, whichever protocol and step it is.
-pub(crate) fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
+///
+/// # Errors
+/// [`ServiceError::TooMany`].
+pub fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
     portcullis.door().throttle.admit(&format!("sso/{source}"), PER_SOURCE, portcullis.now())
 }
 

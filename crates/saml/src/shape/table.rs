@@ -64,7 +64,9 @@ pub(crate) static LOGOUT_REQUEST_SHAPE: Shape = shape(
     in_order(&[
         one(&ISSUER),
         at_most(1, &SIGNATURE_SHAPE),
-        one(&NAME_ID),
+        // One of both, which the caller asks for.
+        at_most(1, &NAME_ID),
+        at_most(1, &ENCRYPTED_ID),
         at_most(crate::logout::MAX_SESSION_INDEXES, &SESSION_INDEX),
     ]),
 )
@@ -105,7 +107,8 @@ pub(crate) static ASSERTION_SHAPE: Shape = shape(
 static SUBJECT: Shape =
     shape(n::SUBJECT, &[], in_order(&[at_most(1, &NAME_ID), some(8, &SUBJECT_CONFIRMATION)]));
 
-static NAME_ID: Shape = shape(n::NAME_ID, &[], Content::Text).optional(&[
+/// `saml:NameID`.
+pub(crate) static NAME_ID: Shape = shape(n::NAME_ID, &[], Content::Text).optional(&[
     "Format",
     "NameQualifier",
     "SPNameQualifier",
@@ -199,6 +202,8 @@ const ENCRYPTED: &[&str] = &["Id", "Type", "MimeType", "Encoding"];
 
 static ENCRYPTED_ASSERTION: Shape =
     shape(n::ENCRYPTED_ASSERTION, &[], in_order(&[one(&ENCRYPTED_DATA), at_most(4, &ENCRYPTED_KEY)]));
+static ENCRYPTED_ID: Shape =
+    shape(n::ENCRYPTED_ID, &[], in_order(&[one(&ENCRYPTED_DATA), at_most(4, &ENCRYPTED_KEY)]));
 static ENCRYPTED_DATA: Shape =
     shape(n::ENCRYPTED_DATA, &[], in_order(&[one(&ENCRYPTION_METHOD), at_most(1, &KEYS), one(&CIPHER_DATA)]))
         .optional(ENCRYPTED);

@@ -10,18 +10,18 @@ use portcullis_saml::response::{CbcEncryption, Rules, SignaturePolicy, Weakness}
 use crate::fixture::*;
 use crate::xmlsec::{IDP, STRANGER, Somebody, WE, fresh_path, run, text};
 
-const OAEP: &str = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p";
+pub(crate) const OAEP: &str = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p";
 const OAEP_11: &str = "http://www.w3.org/2009/xmlenc11#rsa-oaep";
 const RSA_1_5: &str = "http://www.w3.org/2001/04/xmlenc#rsa-1_5";
-const GCM_256: &str = "http://www.w3.org/2009/xmlenc11#aes256-gcm";
+pub(crate) const GCM_256: &str = "http://www.w3.org/2009/xmlenc11#aes256-gcm";
 const GCM_128: &str = "http://www.w3.org/2009/xmlenc11#aes128-gcm";
 const GCM_192: &str = "http://www.w3.org/2009/xmlenc11#aes192-gcm";
-const CBC_128: &str = "http://www.w3.org/2001/04/xmlenc#aes128-cbc";
+pub(crate) const CBC_128: &str = "http://www.w3.org/2001/04/xmlenc#aes128-cbc";
 const CBC_256: &str = "http://www.w3.org/2001/04/xmlenc#aes256-cbc";
 const TRIPLE_DES: &str = "http://www.w3.org/2001/04/xmlenc#tripledes-cbc";
 
 /// Encrypts a whole assertion for somebody, as the program does it.
-fn encrypted(assertion: &str, content: &str, transport: &str, whom: &Somebody) -> String {
+pub(crate) fn encrypted(assertion: &str, content: &str, transport: &str, whom: &Somebody) -> String {
     let template = format!(
         r##"<xenc:EncryptedData xmlns:xenc="http://www.w3.org/2001/04/xmlenc#" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" Type="http://www.w3.org/2001/04/xmlenc#Element"><xenc:EncryptionMethod Algorithm="{content}"/><ds:KeyInfo><xenc:EncryptedKey><xenc:EncryptionMethod Algorithm="{transport}"/><ds:KeyInfo><ds:X509Data/></ds:KeyInfo><xenc:CipherData><xenc:CipherValue/></xenc:CipherData></xenc:EncryptedKey></ds:KeyInfo><xenc:CipherData><xenc:CipherValue/></xenc:CipherData></xenc:EncryptedData>"##
     );
@@ -56,7 +56,7 @@ fn unsigned_assertion() -> String {
     honest_assertion().replace("{assertion-signature}", "")
 }
 
-fn keys() -> Vec<OwnKey> {
+pub(crate) fn keys() -> Vec<OwnKey> {
     vec![OwnKey::new(&WE.pkcs8, WE.certificate.der()).unwrap()]
 }
 

@@ -11,12 +11,15 @@ use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_saml::binding::{Binding, FormMessage, Incoming, MessageKind, Outgoing, QueryMessage};
+use portcullis_saml::key::OwnKey;
 use portcullis_saml::logout::{self, Farewell, LogoutOutcome, LogoutRequest, LogoutRules};
 use portcullis_saml::provider::{self, Dispatch};
 use portcullis_saml::refusal::Refusal;
 use portcullis_saml::request::MessageId;
+use portcullis_saml::response::CbcEncryption;
 use portcullis_saml::subject::{NameId, NameIdFormat};
 
+use crate::encryption::{CBC_128, GCM_256, OAEP, encrypted, keys};
 use crate::fixture::*;
 use crate::xmlsec::{IDP, STRANGER, Somebody, WE, sign_within, verifies};
 
@@ -27,6 +30,8 @@ fn rules() -> LogoutRules<'static> {
         idp_entity_id: IDP_ENTITY,
         certificates: &CERTIFICATES,
         logout_url: SLO,
+        decryption_keys: &[],
+        cbc: CbcEncryption::Refused,
         sha1_until_s: None,
         skew_s: 180,
         now_s: NOW,
@@ -98,6 +103,47 @@ fn a_signed_request_of_either_binding_names_person_and_session() {
         assert!(found.name_id().is_same(&of_sign_in));
         assert!(found.replay_until_s() >= NOW + 600);
     }
+}
+
+#[test]
+fn a_name_that_is_encrypted_for_us_names_the_same_person_and_only_inside_of_a_signed_request() {
+    let plain = part(&request(), "saml:NameID").to_owned();
+    let name = plain.replacen(
+        "<saml:NameID",
+        r#"<saml:NameID xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion""#,
+        1,
+    );
+    let with =
+        |inner: &str| request().replace(&plain, &format!("<saml:EncryptedID>{inner}</saml:EncryptedID>"));
+    let hidden = with(&encrypted(&name, GCM_256, OAEP, &WE));
+    let keys = keys();
+    let by = |keys: &[OwnKey], cbc, xml: &str, who: &Somebody| {
+        let rules = LogoutRules { decryption_keys: keys, cbc, ..rules() };
+        let form = logout::verify_request(Incoming::Form(&posted("SAMLRequest", xml, who)), &rules);
+        let query = signed_query(&query("SAMLRequest", xml, RSA_SHA256), who);
+        let query = QueryMessage::parse(&query).unwrap();
+        assert!(!xml.contains(ADA), "{xml}");
+        let query = logout::verify_request(Incoming::Query(&query), &rules);
+        assert_eq!(form.is_ok(), query.is_ok(), "both bindings alike");
+        form
+    };
+    let refused = CbcEncryption::Refused;
+    let found = by(&keys, refused, &hidden, &IDP).unwrap();
+    let of_sign_in = verify(&SIGNED_ASSERTION).unwrap().name_id().unwrap().clone();
+    assert!(found.name_id().is_same(&of_sign_in));
+    assert_eq!(
+        code_of(by(&keys, refused, &hidden, &STRANGER)),
+        "signature_not_trusted",
+        "before it is opened"
+    );
+    assert_eq!(code_of(by(&[], refused, &hidden, &IDP)), "decryption_key_missing");
+    let not_for_us = with(&encrypted(&name, GCM_256, OAEP, &IDP));
+    assert_eq!(code_of(by(&keys, refused, &not_for_us, &IDP)), "decryption_failed");
+    let cbc = with(&encrypted(&name, CBC_128, OAEP, &WE));
+    assert_eq!(code_of(by(&keys, refused, &cbc, &IDP)), "cbc_refused");
+    assert!(by(&keys, CbcEncryption::InsideSignedResponse, &cbc, &IDP).is_ok());
+    let nobody = request().replace(&plain, "");
+    assert_eq!(code_of(verify_form(&posted("SAMLRequest", &nobody, &IDP))), "name_id_missing");
 }
 
 #[test]
@@ -242,6 +288,8 @@ fn what_we_say_is_understood_by_our_own_reading_and_signed_for_another() {
         idp_entity_id: SP_ENTITY,
         certificates: &ours,
         logout_url: "https://idp.acme.test/slo",
+        decryption_keys: &[],
+        cbc: CbcEncryption::Refused,
         ..rules()
     };
     let id = MessageId::from_random(&[3; 20]);

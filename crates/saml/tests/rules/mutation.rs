@@ -4,7 +4,7 @@ use portcullis_saml::binding::{FormMessage, Incoming, QueryMessage};
 use portcullis_saml::certificate::Certificate;
 use portcullis_saml::logout::{self, LogoutRules};
 use portcullis_saml::metadata::{MetadataTrust, parse_idp};
-use portcullis_saml::response::{self, Identity};
+use portcullis_saml::response::{self, CbcEncryption, Identity};
 use proptest::prelude::*;
 
 use crate::fixture::*;
@@ -156,6 +156,8 @@ proptest! {
             idp_entity_id: IDP_ENTITY,
             certificates: &CERTIFICATES,
             logout_url: ACS,
+            decryption_keys: &[],
+            cbc: CbcEncryption::Refused,
             sha1_until_s: None,
             skew_s: 180,
             now_s: NOW,

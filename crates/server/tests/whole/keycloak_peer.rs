@@ -260,7 +260,7 @@ async fn people_sign_in_by_openid_through_keycloak_with_whole_paths_of_groups_an
     let realm = Realm::new("openid").await;
     let (engineering, leads) = (realm.group("Engineering").await, realm.group("Leads").await);
     realm.ada_in("PUT", &engineering).await;
-    // Published from the beginning, and used later: a key set is read again once a minute at most.
+    // Published from the beginning, and used later: a key set is not read again while it knows the key.
     let behind = realm.new_key("behind", 1).await;
     let connection = connect_oidc(&server, &realm).await;
     assert_eq!(status(&server, &connection).await, 200);

@@ -9,12 +9,13 @@ use portcullis_domain::id::{ConnectionId, RequestId, TokenId};
 use portcullis_domain::saml::CertificateState;
 use portcullis_domain::secret::SecretHash;
 use portcullis_saml::binding::{FormMessage, Incoming, MessageKind, Outgoing, QueryMessage};
+use portcullis_saml::key::OwnKey;
 use portcullis_saml::logout::{
     Farewell, LogoutOutcome, LogoutRequest, LogoutRules, send_request, send_response, verify_request,
     verify_response,
 };
 use portcullis_saml::refusal::Refusal as SamlRefusal;
-use portcullis_saml::response::Identity;
+use portcullis_saml::response::{CbcEncryption, Identity};
 use portcullis_saml::subject::{NameId, NameIdFormat};
 use portcullis_store::db::Lock;
 use portcullis_store::ending::{self, Over};
@@ -23,6 +24,7 @@ use portcullis_store::{Priority, Tx, replay, saml};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use super::trust::verified;
 use super::{Setup, binding, broken, inconsistent, message_id};
 use crate::refusal::SignInRefusal;
 use crate::session::end_by_provider;
@@ -57,6 +59,21 @@ impl Name {
             qualifier: name.name_qualifier.clone(),
             our_qualifier: name.sp_name_qualifier.clone(),
         }
+    }
+
+    /// The names that a request may mean: as it says; and where it names sessions, with every format if it says none, and
+    /// without one if it says some. Providers leave out here what they write in assertions, and the other way round.
+    fn meant_by(name: &NameId, indexes: &[String]) -> Vec<Self> {
+        let said = Self::of(name);
+        if indexes.is_empty() {
+            return vec![said];
+        }
+        let formats = match name.format {
+            NameIdFormat::Unspecified => NameIdFormat::NAMED,
+            _ => &[NameIdFormat::Unspecified],
+        };
+        let otherwise = formats.iter().map(|f| Self { format: f.uri().to_owned(), ..said.clone() });
+        std::iter::once(said.clone()).chain(otherwise).collect()
     }
 
     fn name_id(self) -> NameId {
@@ -210,12 +227,13 @@ pub async fn receive(
 ) -> Result<Answered, ServiceError> {
     sign_in::admit_source(portcullis, visitor.source)?;
     let setup = Setup::load(portcullis, called).await?;
-    let result = carry_out(portcullis, &setup, came, visitor.request).await;
+    let connection = setup.connection.clone();
+    let result = carry_out(portcullis, setup, came, visitor).await;
     match &result {
         Ok(_) => sign_in::take_back_source(portcullis, visitor.source),
         Err(error) => {
             let step = json!({ "step": "logout" });
-            sign_in::note_trace(portcullis, &setup.connection, "", Some(visitor.request), error, step);
+            sign_in::note_trace(portcullis, &connection, "", Some(visitor.request), error, step);
         }
     }
     result
@@ -223,31 +241,42 @@ pub async fn receive(
 
 async fn carry_out(
     portcullis: &Portcullis,
-    setup: &Setup,
+    setup: Setup,
     came: &Came,
-    request: RequestId,
+    visitor: &Visitor,
 ) -> Result<Answered, ServiceError> {
-    let message = Message::parse(came)?;
-    let (settings, now) = (&setup.view.source.settings, portcullis.now());
-    let rules = LogoutRules {
-        idp_entity_id: &setup.connection.issuer,
-        certificates: &setup.trusted,
-        logout_url: &setup.at.logout,
-        sha1_until_s: settings.sha1_until.map(Timestamp::seconds),
-        skew_s: settings.skew_s,
-        now_s: now.seconds(),
-    };
+    let (message, now) = (Message::parse(came)?, portcullis.now());
     match message.kind() {
         MessageKind::Request => {
-            let asked = verify_request(message.incoming(), &rules).map_err(|e| broken(&e))?;
-            end_sessions(portcullis, &setup.connection, &asked, request).await?;
-            answer(portcullis, setup, (&asked, message.relay_state()))
+            let by = |setup: &Setup| {
+                let keys = setup.keys_for(message.incoming())?;
+                Ok(verify_request(message.incoming(), &rules(setup, &keys, now)))
+            };
+            let (setup, asked) = verified(portcullis, setup, visitor.source, by).await?;
+            end_sessions(portcullis, &setup.connection, &asked, visitor.request).await?;
+            answer(portcullis, &setup, (&asked, message.relay_state()))
         }
         MessageKind::Response => {
             let expected = asked(portcullis, setup.connection.id, message.relay_state()).await?;
-            let outcome = verify_response(message.incoming(), &expected, &rules).map_err(|e| broken(&e))?;
+            let by =
+                |setup: &Setup| Ok(verify_response(message.incoming(), &expected, &rules(setup, &[], now)));
+            let (_, outcome) = verified(portcullis, setup, visitor.source, by).await?;
             Ok(Answered::Over(outcome))
         }
+    }
+}
+
+fn rules<'a>(setup: &'a Setup, keys: &'a [OwnKey], now: Timestamp) -> LogoutRules<'a> {
+    let settings = &setup.view.source.settings;
+    LogoutRules {
+        idp_entity_id: &setup.connection.issuer,
+        certificates: &setup.trusted,
+        logout_url: &setup.at.logout,
+        decryption_keys: keys,
+        cbc: if settings.cbc { CbcEncryption::InsideSignedResponse } else { CbcEncryption::Refused },
+        sha1_until_s: settings.sha1_until.map(Timestamp::seconds),
+        skew_s: settings.skew_s,
+        now_s: now.seconds(),
     }
 }
 
@@ -268,17 +297,19 @@ async fn end_sessions(
             if !replay::use_up(tx, of.id, &used, until)? {
                 return Err(SignInRefusal::Replayed.into());
             }
-            let hash = Name::of(asked.name_id()).hash();
-            note_over(tx, moment, of.id, (&hash, asked.session_indexes()))?;
-            let mut page = saml_session::of_name(tx, of.id, &hash, None)?;
-            while let Some(last) = page.last().map(|session| session.token) {
-                for session in page {
-                    if is_meant(&session, &asked)? {
-                        end_by_provider(tx, moment, &of, session.token, request)?;
-                        saml_session::delete(tx, session.token)?;
+            for name in Name::meant_by(asked.name_id(), asked.session_indexes()) {
+                let hash = name.hash();
+                note_over(tx, moment, of.id, (&hash, asked.session_indexes()))?;
+                let mut page = saml_session::of_name(tx, of.id, &hash, None)?;
+                while let Some(last) = page.last().map(|session| session.token) {
+                    for session in page {
+                        if is_meant(&session, &asked)? {
+                            end_by_provider(tx, moment, &of, session.token, request)?;
+                            saml_session::delete(tx, session.token)?;
+                        }
                     }
+                    page = saml_session::of_name(tx, of.id, &hash, Some(last))?;
                 }
-                page = saml_session::of_name(tx, of.id, &hash, Some(last))?;
             }
             Ok(())
         })
@@ -286,11 +317,16 @@ async fn end_sessions(
 }
 
 /// Whether a request means that session: its person by the whole name, and the session by its index or by none. One whose
-/// index the provider never told may be any that it names.
+/// index the provider never told may be any that it names. Where one of the two says no format, the session is named by
+/// its index too.
 fn is_meant(session: &SamlSession, asked: &LogoutRequest) -> Result<bool, ServiceError> {
     let named = asked.session_indexes();
-    let of_these = named.is_empty() || session.session_index.as_ref().is_none_or(|i| named.contains(i));
-    Ok(of_these && name_of(session)?.name_id().is_same(asked.name_id()))
+    let (whole, meant) = (name_of(session)?.name_id(), asked.name_id());
+    Ok(match &session.session_index {
+        Some(index) if named.contains(index) => whole.is_same_but_for_format(meant),
+        Some(_) => named.is_empty() && whole.is_same(meant),
+        None => whole.is_same(meant),
+    })
 }
 
 /// Notes what is over, for sign-ins that are on their way: these sessions of the person, or all if none is named.

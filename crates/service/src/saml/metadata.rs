@@ -1,21 +1,23 @@
 //! A provider's metadata: read when an administrator names it, once a day, and after a signature of an unknown key.
 //!
-//! What is read never takes anything away. A new certificate is trusted at once or offered, as the connection says; an
-//! old one stays until somebody retires it; another entity id is another provider and is refused; what cannot be read
+//! What is read never takes anything away. A new certificate is trusted at once or offered, as the connection says, and
+//! so are other addresses; an old certificate stays until somebody retires it; another entity id is another provider and is refused; what cannot be read
 //! leaves everything as it was. Reading goes through the one way out of the process and its guard.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::ConnectionChange;
+use portcullis_domain::change::{Change, ConnectionChange};
+use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::saml::{
     CertificateState, NewCertificates, SamlBinding, SamlCertificate, SamlEndpoint, SamlProvider,
     SamlSettings, SamlSource,
 };
+use portcullis_domain::{Refusal, Timestamp};
 use portcullis_saml::binding::Binding;
 use portcullis_saml::certificate::Certificate;
 use portcullis_saml::metadata::{CODES, Endpoint, IdpMetadata, MAX_METADATA_BYTES, MetadataTrust, parse_idp};
@@ -28,15 +30,22 @@ use tokio::sync::watch;
 use url::Url;
 
 use super::{certificate, inconsistent, settings};
+use crate::caller::Caller;
+use crate::connection::must_stand_above_automation;
 use crate::fetch::FetchRequest;
+use crate::throttle::Allowance;
 use crate::{Insecure, Moment, Portcullis, ServiceError};
 
 /// Seconds between two readings that nobody asked for.
 pub const REFRESHED_EVERY_S: i64 = 24 * 3_600;
 /// Seconds until a reading that failed is tried again.
 pub const TRIED_AGAIN_AFTER_S: i64 = 3_600;
-/// Seconds between two readings of one connection's metadata, whoever asks: strangers can have one begun.
-pub const MIN_REFRESH_S: i64 = 60;
+/// Seconds between two readings of one connection's metadata that are due, on however many nodes.
+const MIN_REFRESH_S: i64 = 60;
+/// Readings of one connection's metadata that administrators may begin.
+const BY_HAND: Allowance = Allowance { max_tries: 1, window_s: 60 };
+/// With which code a reading is noted that named other places than the one before, where an administrator decides.
+pub(crate) const ENDPOINTS_OFFERED: &str = "metadata_endpoints_offered";
 /// The most certificates of one connection that are remembered, retired ones among them.
 pub const MAX_CERTIFICATES: usize = 60;
 /// The longest address of metadata, in bytes.
@@ -208,22 +217,74 @@ pub enum Refreshed {
     NotAsked,
 }
 
-/// Reads a connection's metadata again, unless that was tried within the last minute.
+/// Who has metadata read again.
+#[derive(Debug, Clone)]
+enum By {
+    /// Nobody: it is due.
+    Itself,
+    /// A signature of an unknown key. Such readings are counted where they are asked for.
+    Signature,
+    /// An administrator.
+    Hand(Caller),
+}
+
+impl By {
+    /// Whether people may be sent to another place by this reading, where somebody must say so.
+    fn may_move_people(&self, tx: &mut Tx<'_>, organization: OrganizationId) -> Result<bool, ServiceError> {
+        let Self::Hand(caller) = self else { return Ok(false) };
+        match must_stand_above_automation(tx, organization, caller) {
+            Ok(()) => Ok(true),
+            Err(ServiceError::Refused(Refusal::AboveOwnRank)) => Ok(false),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// Reads a connection's metadata again for an administrator, unless one had it read within the last minute. What it says
+/// is taken over; where administrators decide, other addresses wait for one who stands above automation.
 ///
 /// # Errors
 /// As [`read`]; [`ServiceError::Metadata`] too if it is another provider's. It is noted with the connection.
 pub async fn refresh(
     portcullis: &Portcullis,
     at: (OrganizationId, ConnectionId),
+    caller: Caller,
+    cause: Cause,
+) -> Result<Refreshed, ServiceError> {
+    let _alone = portcullis.door().readers.alone(at.1).await;
+    let by_hand = format!("read-by-hand/{}", at.1);
+    if portcullis.door().throttle.admit(&by_hand, BY_HAND, portcullis.now()).is_err() {
+        return Ok(Refreshed::NotAsked);
+    }
+    read_again(portcullis, at, By::Hand(caller), cause).await
+}
+
+/// The same because no trusted key signed a message. Nobody else may read it meanwhile.
+///
+/// # Errors
+/// As [`refresh`].
+pub(super) async fn read_for_a_signature(
+    portcullis: &Portcullis,
+    at: (OrganizationId, ConnectionId),
+    cause: Cause,
+) -> Result<Refreshed, ServiceError> {
+    read_again(portcullis, at, By::Signature, cause).await
+}
+
+async fn read_again(
+    portcullis: &Portcullis,
+    at: (OrganizationId, ConnectionId),
+    by: By,
     cause: Cause,
 ) -> Result<Refreshed, ServiceError> {
     let (organization, id) = at;
+    let apart_s = if matches!(by, By::Itself) { MIN_REFRESH_S } else { 0 };
     let claimed = portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             let (_, view) = certificate::find(tx, (organization, id))?;
             let Some(url) = view.source.metadata_url else { return Ok(None) };
             let due = moment.now.plus_s(TRIED_AGAIN_AFTER_S);
-            let not_since = moment.now.plus_s(-MIN_REFRESH_S);
+            let not_since = moment.now.plus_s(-apart_s);
             let mine = saml_refresh::claim(tx, id, moment.now, (due, not_since))?;
             Ok(mine.then_some((url, view.source.settings.metadata_signers)))
         })
@@ -232,17 +293,30 @@ pub async fn refresh(
     let done = match read(portcullis, &MetadataSource::Url(url), &signers).await {
         Ok(read) => {
             portcullis
-                .write(Priority::Ordinary, move |tx, moment| take_over(tx, moment, at, &read, cause))
+                .write(Priority::Ordinary, move |tx, moment| take_over(tx, moment, at, (&read, &by), cause))
                 .await
         }
         Err(error) => Err(error),
     };
     let outcome = match &done {
-        Ok(_) => None,
+        Ok((_, Places::Offered)) => {
+            let message = "the metadata names other addresses of the provider: have it read by an administrator to take them over";
+            Some((ENDPOINTS_OFFERED.to_owned(), message.to_owned()))
+        }
+        Ok((_, Places::AsKept)) => None,
         Err(error) => Some((error.code().to_owned(), error.to_string())),
     };
     portcullis.write(Priority::Ordinary, move |tx, moment| note(tx, moment, id, outcome.clone())).await?;
-    done
+    done.map(|(refreshed, _)| refreshed)
+}
+
+/// Where people are sent, after a reading.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Places {
+    /// As the connection has it.
+    AsKept,
+    /// The metadata names others, which wait for an administrator.
+    Offered,
 }
 
 /// Notes how a reading went.
@@ -282,14 +356,14 @@ fn take_over(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     (organization, id): (OrganizationId, ConnectionId),
-    read: &Read,
+    (read, by): (&Read, &By),
     cause: Cause,
-) -> Result<Refreshed, ServiceError> {
+) -> Result<(Refreshed, Places), ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     let (of, view) = certificate::find(tx, (organization, id))?;
     if view.source.metadata_url != read.url {
         // Somebody named another address meanwhile, and read what is there.
-        return Ok(Refreshed::NotAsked);
+        return Ok((Refreshed::NotAsked, Places::AsKept));
     }
     read.require_believed(&view.source.settings)?;
     if read.metadata.entity_id != of.issuer {
@@ -299,6 +373,7 @@ fn take_over(
         );
         return Err(ServiceError::Metadata { code: "metadata_entity_changed", message });
     }
+    let asks = view.source.settings.new_certificates == NewCertificates::Ask;
     let state = match view.source.settings.new_certificates {
         NewCertificates::Automatic => CertificateState::Trusted,
         NewCertificates::Ask => CertificateState::Offered,
@@ -306,21 +381,32 @@ fn take_over(
     let new = unknown(&view.certificates, read.certificates((organization, id), (state, moment.now)))?;
     let mut plan = Plan::because(organization, cause);
     let provider = read.provider()?;
-    if provider != view.source.provider {
+    let moved = provider != view.source.provider;
+    let takes = !asks || by.may_move_people(tx, organization)?;
+    let places = if moved && !takes { Places::Offered } else { Places::AsKept };
+    if moved && places == Places::AsKept {
         let event = EventDraft::new(Action::ConnectionRefreshed, Target::new(NOUN, id))
             .with(json!({ "sign_in": provider.sign_in.location }));
         let source = SamlSource { provider, updated_at: moment.now, ..view.source };
-        plan = plan.then(event, ConnectionChange::SetSaml(Box::new(source)));
+        let mut changes: Vec<Change> = vec![ConnectionChange::SetSaml(Box::new(source)).into()];
+        if let (true, By::Hand(caller)) = (asks, by)
+            && caller.rank() < Rank::OWNER
+            && of.unconfirmed_at.is_none()
+        {
+            let waits = Connection { unconfirmed_at: Some(moment.now), ..of };
+            changes.push(ConnectionChange::Update(Box::new(waits)).into());
+        }
+        plan = plan.then_all(event, changes);
     }
     for certificate in new {
         let event = certificate::event(&certificate);
         plan = plan.then(event, ConnectionChange::PutCertificate(Box::new(certificate)));
     }
     if plan.is_empty() {
-        return Ok(Refreshed::Same);
+        return Ok((Refreshed::Same, places));
     }
     apply(tx, &plan, moment.now, &mut moment.random)?;
-    Ok(Refreshed::Changed)
+    Ok((Refreshed::Changed, places))
 }
 
 /// Those of `named` that are not among `known`: what was decided about a known one stands.
@@ -372,8 +458,9 @@ impl Portcullis {
         let due = self.read(|tx, now| Ok(saml_refresh::due(tx, now, MAX_A_LOOK)?)).await?;
         let many = due.len();
         for (id, organization) in due {
+            let _alone = self.door().readers.alone(id).await;
             // Noted with the connection; the others do not wait for it.
-            let _ = refresh(self, (organization, id), Cause::system()).await;
+            let _ = read_again(self, (organization, id), By::Itself, Cause::system()).await;
         }
         Ok(many)
     }

@@ -3,12 +3,11 @@
 //! [`begin`] ties a sign-in to one browser and one connection. [`answer`] walks the checks of the `saml` crate, uses the
 //! provider's word up and keeps what it says, for [`super::arriving`] to let the person in.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::id::{ConnectionId, MembershipId, SignInId};
 use portcullis_domain::saml::SignaturePolicy as Policy;
 use portcullis_domain::secret::SecretHash;
-use portcullis_domain::{Timestamp, cause::Cause};
-use portcullis_saml::binding::{FormMessage, MessageKind, Outgoing};
-use portcullis_saml::key::OwnKey;
+use portcullis_saml::binding::{FormMessage, Incoming, MessageKind, Outgoing};
 use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::request::{Authentication, AuthnRequest, NameIdPolicy, send};
 use portcullis_saml::response::{CbcEncryption, Expected, Identity, Proof, Rules, SignaturePolicy, verify};
@@ -29,7 +28,7 @@ use crate::claims::Arrival;
 use crate::refusal::SignInRefusal;
 use crate::saml::assertion;
 use crate::saml::logout;
-use crate::saml::metadata::{Refreshed, refresh};
+use crate::saml::trust::verified;
 use crate::saml::{Setup, binding, broken, inconsistent, message_id};
 use crate::sign_out::handle;
 use crate::suggestion;
@@ -125,7 +124,7 @@ pub async fn answer(
             Some(_) => Asked::by(pending, portcullis.now(), visitor.browser.as_deref())?,
             None => Asked::by_nobody(relayed.as_deref()),
         };
-        check(portcullis, setup, (&message, asked), visitor.browser, &mut claimed).await
+        check(portcullis, setup, (&message, asked), visitor, &mut claimed).await
     };
     let result = result.await;
     let result = match once {
@@ -170,20 +169,22 @@ async fn check(
     portcullis: &Portcullis,
     setup: Setup,
     (message, asked): (&FormMessage, Asked),
-    browser: Option<String>,
+    visitor: Visitor,
     claimed: &mut Claimed,
 ) -> Result<Proven, ServiceError> {
     if message.kind() != MessageKind::Response {
         return Err(SignInRefusal::State.into());
     }
-    let (setup, identity) = verified(portcullis, setup, message, &asked).await?;
+    let now = portcullis.now();
+    let by = |setup: &Setup| verify_by(setup, message, &asked, now);
+    let (setup, identity) = verified(portcullis, setup, visitor.source, by).await?;
     claimed.proven = true;
     claimed.subject = Some(identity.subject().as_str().to_owned());
     let arrival = assertion::arrival(&setup.connection, &setup.view.source.settings, &identity);
     claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
     claimed.claims = shown(&arrival, &identity);
     let shown = claimed.claims.clone();
-    wait(portcullis, setup, (arrival, identity, shown), (asked, browser)).await
+    wait(portcullis, setup, (arrival, identity, shown), (asked, visitor.browser)).await
 }
 
 /// What a trace shows of an identity beside what every protocol shows: the names of attributes, so that an
@@ -200,36 +201,14 @@ fn shown(arrival: &Arrival, identity: &Identity) -> serde_json::Value {
     })
 }
 
-/// Verifies an answer. If no trusted key signed it, the provider's metadata is read once more.
-async fn verified(
-    portcullis: &Portcullis,
-    setup: Setup,
+/// Verifies an answer by how the connection is set up.
+fn verify_by(
+    setup: &Setup,
     message: &FormMessage,
     asked: &Asked,
-) -> Result<(Setup, Identity), ServiceError> {
-    let keys = setup.keys_for(message)?;
-    let refusal = match verify_with(&setup, (message, &keys), asked, portcullis.now()) {
-        Ok(identity) => return Ok((setup, identity)),
-        Err(refusal) => refusal,
-    };
-    let at = (setup.connection.organization, setup.connection.id);
-    let read_again = refusal.is_unknown_key()
-        && matches!(refresh(portcullis, at, Cause::system()).await, Ok(Refreshed::Changed));
-    if !read_again {
-        return Err(broken(&refusal));
-    }
-    let setup = Setup::load(portcullis, setup.connection.id).await?;
-    let keys = setup.keys_for(message)?;
-    let identity = verify_with(&setup, (message, &keys), asked, portcullis.now()).map_err(|e| broken(&e))?;
-    Ok((setup, identity))
-}
-
-fn verify_with(
-    setup: &Setup,
-    (message, keys): (&FormMessage, &[OwnKey]),
-    asked: &Asked,
     now: Timestamp,
-) -> Result<Identity, SamlRefusal> {
+) -> Result<Result<Identity, SamlRefusal>, ServiceError> {
+    let keys = setup.keys_for(Incoming::Form(message))?;
     let settings = &setup.view.source.settings;
     let expected = match &asked.begun {
         Some((_, id)) => Expected::Request { id },
@@ -257,7 +236,7 @@ fn verify_with(
         acs_url: &setup.at.acs,
         expected,
         signatures,
-        decryption_keys: keys,
+        decryption_keys: &keys,
         cbc: if settings.cbc { CbcEncryption::InsideSignedResponse } else { CbcEncryption::Refused },
         sha1_until_s: settings.sha1_until.map(Timestamp::seconds),
         contexts: &settings.authn_contexts,
@@ -266,7 +245,7 @@ fn verify_with(
         skew_s: settings.skew_s,
         now_s: now.seconds(),
     };
-    verify(message, &rules)
+    Ok(verify(message, &rules))
 }
 
 /// Uses up the provider's word and the state that it came with, and keeps whom it proves, in one transaction: this answer
@@ -277,6 +256,7 @@ async fn wait(
     (arrival, identity, shown): (Arrival, Identity, serde_json::Value),
     (asked, browser): (Asked, Option<String>),
 ) -> Result<Proven, ServiceError> {
+    let signed_by = hex::encode(identity.signed_by_sha256());
     let session = ProviderSession::Saml(logout::ProviderSession::of(&identity));
     let told = Told { arrival, session, shown };
     // What nobody began here is as old as the authentication that it speaks of.
@@ -288,7 +268,7 @@ async fn wait(
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             tx.lock(Lock::Rules(setup.connection.organization))?;
-            if !setup.still_holds(tx)? {
+            if !setup.still_holds(tx, &signed_by)? {
                 return Err(SignInRefusal::ConnectionChanged.into());
             }
             if let Some((once, _)) = &asked.begun {

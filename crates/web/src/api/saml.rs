@@ -50,8 +50,8 @@ pub struct Saml {
 /// Something that should be looked after.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Notice {
-    /// A stable code: `certificate_expires`, `certificate_offered`, `key_expires`, `sha1_accepted`, `metadata_stale`;
-    /// `groups_come_from_directory` (OIDC).
+    /// A stable code: `certificate_expires`, `certificate_offered`, `endpoints_offered`, `key_expires`, `sha1_accepted`,
+    /// `metadata_stale`; `groups_come_from_directory` (OIDC).
     code: &'static str,
     /// What is the matter and what to do.
     message: String,
@@ -357,7 +357,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::act(
             "/organizations/{org}/connections/{connection}/refresh",
             write,
-            "Reads the metadata of a SAML connection's provider again, once a minute at most.",
+            "Reads the metadata of a SAML connection's provider again and takes over what it says, once a minute at most.",
             read_again,
         )
         .gives::<Connection>()
@@ -487,7 +487,8 @@ async fn read_again(
     Path((_, text)): Path<(String, String)>,
 ) -> Result<Json<Connection>, Problem> {
     let (org, id) = named(&scope, &text)?;
-    refresh(app.portcullis(), (org, id), scope.cause()).await?;
+    let cause = scope.cause();
+    refresh(app.portcullis(), (org, id), scope.caller, cause).await?;
     let found = app.portcullis().read(move |tx, _| connection::find(tx, org, id)).await?;
     Ok(Json(Connection::of(app.portcullis(), found)))
 }

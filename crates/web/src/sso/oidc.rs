@@ -117,7 +117,7 @@ async fn arrive(
 
 /// Our public keys of a connection, for its provider.
 async fn jwks(State(app): State<App>, guest: Guest, Path(connection): Path<String>) -> Response {
-    let found = async { own_keys(app.portcullis(), id(&connection)?).await };
+    let found = async { own_keys(app.portcullis(), id(&connection)?, guest.visitor.source).await };
     match found.await {
         Ok(keys) => {
             let headers = [(header::CONTENT_TYPE, KEYS_TYPE), (header::CACHE_CONTROL, KEYS_AGE)];

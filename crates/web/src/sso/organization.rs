@@ -11,7 +11,7 @@ use axum::routing::get;
 use maud::{Markup, html};
 use portcullis_domain::text::email_key;
 use portcullis_service::sign_in::choice::{self, Choice, ChosenBy};
-use portcullis_service::sign_in::return_path;
+use portcullis_service::sign_in::{admit_source, return_path};
 
 use crate::App;
 use crate::pages::form::Guest;
@@ -35,6 +35,9 @@ async fn show(
     Query(asked): Query<Asked>,
 ) -> Response {
     let request = guest.visitor.request;
+    if let Err(error) = admit_source(app.portcullis(), guest.visitor.source) {
+        return failure::of(&error, request);
+    }
     let return_to = match return_path(asked.return_to.as_deref()) {
         Ok(path) => path,
         Err(error) => return failure::of(&error, request),

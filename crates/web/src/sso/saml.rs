@@ -39,7 +39,7 @@ pub fn routes() -> Router<App> {
 }
 
 async fn metadata(State(app): State<App>, guest: Guest, Path(connection): Path<String>) -> Response {
-    let made = async { own_metadata(app.portcullis(), id(&connection)?).await };
+    let made = async { own_metadata(app.portcullis(), id(&connection)?, guest.visitor.source).await };
     match made.await {
         Ok(document) => ([(header::CONTENT_TYPE, METADATA_TYPE)], document).into_response(),
         Err(error) => failure::of(&error, guest.visitor.request),

@@ -267,9 +267,17 @@ impl Idp {
     pub fn ask_to_end(&self, now: Timestamp, connection: &Value, says: &Says, signed: bool) -> String {
         let to = connection["logout_url"].as_str().unwrap();
         let (id, issued, until) = (self.id(), now.rfc3339(), now.plus_s(300).rfc3339());
-        let (entity, name, format, index) = (&self.entity, &says.name_id, says.format, says.session_index);
+        let (entity, name) = (&self.entity, &says.name_id);
+        let format = match says.format {
+            "" => String::new(),
+            format => format!(r#" Format="{format}""#),
+        };
+        let index = match says.session_index {
+            "" => String::new(),
+            index => format!("<samlp:SessionIndex>{index}</samlp:SessionIndex>"),
+        };
         let xml = format!(
-            r#"<samlp:LogoutRequest xmlns:samlp="{PROTOCOL}" xmlns:saml="{ASSERTION}" ID="{id}" Version="2.0" IssueInstant="{issued}" NotOnOrAfter="{until}" Destination="{to}"><saml:Issuer>{entity}</saml:Issuer><saml:NameID Format="{format}">{name}</saml:NameID><samlp:SessionIndex>{index}</samlp:SessionIndex></samlp:LogoutRequest>"#
+            r#"<samlp:LogoutRequest xmlns:samlp="{PROTOCOL}" xmlns:saml="{ASSERTION}" ID="{id}" Version="2.0" IssueInstant="{issued}" NotOnOrAfter="{until}" Destination="{to}"><saml:Issuer>{entity}</saml:Issuer><saml:NameID{format}>{name}</saml:NameID>{index}</samlp:LogoutRequest>"#
         );
         self.redirect(&xml, MessageKind::Request, to, Some("theirs"), signed)
     }

@@ -13,7 +13,7 @@ use portcullis_store::saml_session::SamlSession;
 use portcullis_store::{Priority, Tx, apply, connection, saml, saml_session};
 use serde_json::{Value, json};
 
-use crate::saml_idp::{Idp, Says};
+use crate::saml_idp::{Idp, PERSISTENT, Says};
 use crate::world::{ADA, World, outcome};
 
 async fn signed_in(world: &World, idp: &Idp, connection: &Value, says: &Says) -> (Browser, String) {
@@ -258,5 +258,36 @@ async fn a_session_whose_index_the_provider_never_told_ends_with_any_of_the_pers
         let request = idp.ask_to_end(world.clock.now(), &connection, meant, true);
         assert!(Browser::new().unwrap().step(&request).await.unwrap().1.is_some());
         assert_eq!(world.decision(&unnamed).await, expected, "{}", meant.name_id);
+    }
+}
+
+#[tokio::test]
+async fn a_request_that_says_no_format_or_says_one_where_the_assertion_did_not_ends_the_session_that_it_names()
+ {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
+    const EMAIL: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
+    for (said, meant, index, expected) in [
+        (PERSISTENT, "", "_session-1", "token_ended"),
+        (PERSISTENT, UNSPECIFIED, "_session-1", "token_ended"),
+        (PERSISTENT, "", "_another", "allowed"),
+        (PERSISTENT, "", "", "allowed"),
+        (PERSISTENT, EMAIL, "_session-1", "allowed"),
+        (PERSISTENT, PERSISTENT, "", "token_ended"),
+    ] {
+        let says = Says { format: said, ..Says::ada(&[]) };
+        let (_, session) = signed_in(&world, &idp, &connection, &says).await;
+        world.clock.pass_s(1);
+        let request = Says { format: meant, session_index: index, ..says.clone() };
+        let end = idp.ask_to_end(world.clock.now(), &connection, &request, true);
+        assert!(Browser::new().unwrap().step(&end).await.unwrap().1.is_some());
+        assert_eq!(world.decision(&session).await, expected, "{meant} {index}");
+        let other = Says { name_id: "somebody-else".into(), ..request };
+        let end = idp.ask_to_end(world.clock.now(), &connection, &other, true);
+        assert!(Browser::new().unwrap().step(&end).await.unwrap().1.is_some(), "answered alike");
+        assert_eq!(world.decision(&session).await, expected, "another person of that index: {meant} {index}");
+        world.clock.pass_s(1);
     }
 }

@@ -327,3 +327,47 @@ async fn a_web_page_that_is_given_as_metadata_is_called_one() {
     idp.serve(good);
     world.made("/organizations/acme/connections", body).await;
 }
+
+#[tokio::test]
+async fn other_addresses_in_the_metadata_are_taken_over_by_themselves_or_by_an_administrator_as_the_connection_says()
+ {
+    for (new_certificates, by_itself) in [("automatic", true), ("ask", false)] {
+        let (world, idp) = (World::new().await, Idp::start().await);
+        let connection =
+            world.saml("acme", &idp, json!({ "saml": { "new_certificates": new_certificates } })).await;
+        let kept = connection["saml"]["sign_in_url"].as_str().unwrap().to_owned();
+        let moved = format!("{}/elsewhere", idp.base);
+        idp.publish(&[&idp.key, &key()]);
+        idp.serve(idp.metadata().replace(&format!("{}/sso\"", idp.base), &format!("{moved}\"")));
+        world.clock.pass_s(86_400);
+        assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 1);
+        let shown = async || {
+            let (_, shown) = world.root("GET", &one(&connection), Value::Null).await;
+            let codes = shown["saml"]["warnings"].as_array().unwrap().iter().map(|w| w["code"].clone());
+            (shown["saml"]["sign_in_url"].as_str().unwrap().to_owned(), codes.collect::<Vec<_>>())
+        };
+        if by_itself {
+            assert_eq!(shown().await, (moved, vec![]));
+            continue;
+        }
+        let offered = vec![json!("certificate_offered"), json!("endpoints_offered")];
+        assert_eq!(shown().await, (kept.clone(), offered));
+        // Whoever stands too low takes nothing over; whoever stands below owner has an owner confirm it.
+        let permissions = ["connections.read", "connections.write"];
+        let role = json!({ "slug": "keeper", "rank": 400, "permissions": permissions });
+        world.made("/organizations/acme/roles", role).await;
+        for (role, expected) in [("keeper", &kept), ("admin", &moved)] {
+            let address = format!("{role}@acme.example");
+            let browser = crate::local::joined(&world, "acme", &address, role).await;
+            let session = world.sessions(&browser).remove(0);
+            world.clock.pass_s(61);
+            let path = format!("/api/v1{}/refresh", one(&connection));
+            let (answered, problem) = world.call("POST", &path, &session, Value::Null).await;
+            assert_eq!(answered, 200, "{problem}");
+            assert_eq!(&shown().await.0, expected, "{role}");
+        }
+        assert_eq!(shown().await.1, [json!("certificate_offered")]);
+        let (_, waits) = world.root("GET", &one(&connection), Value::Null).await;
+        assert_eq!(waits["confirmed"], false, "{waits}");
+    }
+}
