@@ -32,7 +32,10 @@ const UPDATE: Statement = Statement::change(
     "connection.update",
     "UPDATE connections SET name = $3, issuer = $4, client_id = $5, client_secret_sealed = $6, directory = $7, \
      claims_directory = $8, jit_at = $9, groups_claim = $10, environment = $11, unconfirmed_at = $12, \
-     claim_rules = $13 WHERE id = $1 AND organization = $2",
+     claim_rules = $13, moved_at = CASE WHEN issuer = $4 THEN moved_at ELSE \
+     (SELECT MAX(x.seen_at) FROM (SELECT created_at AS seen_at FROM links WHERE connection = $1 AND organization = $2 \
+     UNION ALL SELECT issued_at AS seen_at FROM tokens WHERE connection = $1 AND organization = $2) x) END \
+     WHERE id = $1 AND organization = $2",
 );
 const DELETE: Statement =
     Statement::change("connection.delete", "DELETE FROM connections WHERE id = $1 AND organization = $2");

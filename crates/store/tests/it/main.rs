@@ -15,6 +15,7 @@ mod database;
 mod fixture;
 mod groups;
 mod home;
+mod leaving;
 mod model;
 mod nodes;
 mod notes;

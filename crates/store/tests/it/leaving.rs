@@ -1,0 +1,103 @@
+//! What is read of somebody who leaves: whether an owner who can sign in is left behind.
+
+use portcullis_domain::access::Access;
+use portcullis_domain::change::{ConnectionChange, LinkChange, MembershipChange, TokenChange, UserChange};
+use portcullis_domain::connection::{Connection, Link};
+use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::offboarding::Ownership;
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::{Holder, Token, TokenKind};
+use portcullis_domain::user::AuthenticatorKind;
+use portcullis_store::leaver;
+
+use crate::database::{Database, NOW, on_each};
+use crate::fixture::{self, fresh, later, slug};
+
+/// An owner who is in `production`.
+fn owner(database: &Database, organization: OrganizationId, name: &str) -> Membership {
+    let access = Access {
+        role: Some(Slug::owner()),
+        environments: vec![Slug::production()],
+        ..Access::none(MembershipState::Active)
+    };
+    let owner = Membership {
+        id: fresh!(MembershipId),
+        user: fixture::user(database),
+        access,
+        ..fixture::membership(database, organization, name)
+    };
+    database.put(MembershipChange::Create(Box::new(owner.clone())));
+    owner
+}
+
+fn link(database: &Database, connection: &Connection, member: &Membership, subject: &str, seconds: i64) {
+    database.put(LinkChange::Create(Link {
+        connection: connection.id,
+        subject: subject.to_owned(),
+        organization: member.organization,
+        membership: member.id,
+        created_at: later(seconds),
+    }));
+}
+
+fn session(database: &Database, connection: &Connection, member: &Membership, seconds: i64) {
+    database.put(TokenChange::Issue(Box::new(Token {
+        connection: Some(connection.id),
+        issued_at: later(seconds),
+        ..fixture::token(member.organization, TokenKind::Session, Holder::Membership(member.id))
+    })));
+}
+
+#[test]
+fn an_owner_who_cannot_sign_in_is_none_when_the_last_one_is_looked_for() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let (leaver, other) = (owner(database, acme, "leaver"), owner(database, acme, "other"));
+        let is_last = || {
+            let leaver = leaver.clone();
+            database.read(move |tx| leaver::ownership(tx, &leaver)) == Ownership::Last
+        };
+        let update = |connection: &Connection| {
+            database.put(ConnectionChange::Update(Box::new(connection.clone())));
+        };
+        assert!(is_last(), "an owner with nothing to sign in by");
+        let connection = fixture::connection(database, acme, &[]);
+        link(database, &connection, &other, "first", 0);
+        session(database, &connection, &other, 10);
+        assert!(!is_last(), "an owner who signs in by a connection");
+
+        update(&Connection { unconfirmed_at: Some(NOW), ..connection.clone() });
+        assert!(is_last(), "no owner comes in before an owner has confirmed it");
+        update(&Connection { environment: slug("staging"), ..connection.clone() });
+        assert!(is_last(), "the connection leads where the owner is not");
+        update(&connection);
+        assert!(!is_last());
+
+        let moved = Connection { issuer: "https://elsewhere.example.com".to_owned(), ..connection.clone() };
+        update(&moved);
+        assert!(is_last(), "the link is one of the former issuer");
+        update(&Connection { name: "Renamed".to_owned(), ..moved.clone() });
+        assert!(is_last(), "and stays so");
+        session(database, &moved, &other, 20);
+        assert!(!is_last(), "the new issuer knows them by the same name");
+
+        let again = Connection { issuer: "https://third.example.com".to_owned(), ..connection };
+        update(&again);
+        assert!(is_last());
+        link(database, &again, &other, "second", 30);
+        assert!(!is_last(), "linked at the new issuer");
+
+        let third = Connection { issuer: "https://fourth.example.com".to_owned(), ..again };
+        update(&third);
+        assert!(is_last());
+        database.put(UserChange::SetAuthenticator {
+            user: other.user,
+            kind: AuthenticatorKind::Password,
+            secret: "hash".to_owned(),
+            email_key: "other@example.com".to_owned(),
+            at: NOW,
+        });
+        assert!(!is_last(), "an owner with a password");
+    });
+}
