@@ -384,3 +384,7 @@ fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> 
         (trouble, _) => Err(trouble),
     }
 }
+
+#[cfg(test)]
+#[path = "writer_tests.rs"]
+mod tests;

@@ -236,6 +236,23 @@ fn a_lost_connection_fails_its_request_and_is_replaced_on_postgresql() {
 }
 
 #[test]
+fn a_commit_that_fails_is_answered_so_and_leaves_nothing_on_postgresql() {
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    // What is looked at only by the commit itself.
+    let table = "CREATE TABLE kept (id BIGINT, UNIQUE (id) DEFERRABLE INITIALLY DEFERRED)";
+    database.client().batch_execute(table).unwrap();
+    let failed: Result<(), StoreError> = database.note(|tx| {
+        instance::put(tx, "beside", "put")?;
+        tx.batch("INSERT INTO kept VALUES (1); INSERT INTO kept VALUES (1)")
+    });
+    assert!(matches!(failed, Err(StoreError::Unavailable(_))), "{failed:?}");
+    assert_eq!(find(&database, "beside"), None);
+    assert_eq!(database.note(|tx| instance::put(tx, "after", "put")), Ok(()));
+    assert_eq!(find(&database, "after").as_deref(), Some("put"));
+}
+
+#[test]
 fn a_use_case_that_goes_on_after_a_failed_statement_is_not_answered_as_done() {
     on_each(|database| {
         let outcome = database.note(|tx| {

@@ -1,0 +1,163 @@
+//! What the writer tells when SQLite itself fails in the middle of a group: nothing that is not durable counts as done.
+//!
+//! A commit is made to fail by a hook, transaction control by refusing it while it is prepared. A disk whose sync fails
+//! cannot be put under SQLite without unsafe code, which the workspace forbids; the writer sees it as one of these.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+
+use portcullis_domain::{Clock, Timestamp};
+use rusqlite::Connection;
+use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
+
+use super::{Attempt, Job, Queue, sqlite_writer};
+use crate::pool::Priority;
+use crate::{StoreError, Tx};
+
+struct Standing;
+
+impl Clock for Standing {
+    fn now(&self) -> Timestamp {
+        Timestamp::from_seconds(1)
+    }
+}
+
+/// A request that runs one batch, and what it wants then.
+struct Request {
+    sql: &'static str,
+    wants: Attempt,
+    told: mpsc::Sender<Result<(), StoreError>>,
+}
+
+impl Job for Request {
+    fn attempt(&mut self, tx: &mut Tx<'_>) -> Attempt {
+        tx.lessens();
+        // Whatever came of it: a use case may be wrong about its own failure.
+        let _ = tx.batch(self.sql);
+        self.wants
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        let _ = self.told.send(outcome);
+    }
+}
+
+/// A database with one table, on a disk.
+fn database() -> (tempfile::TempDir, Connection) {
+    let folder = tempfile::tempdir().unwrap();
+    let connection = Connection::open(folder.path().join("x.sqlite")).unwrap();
+    connection
+        .execute_batch("PRAGMA journal_mode = WAL; CREATE TABLE kept (id INTEGER PRIMARY KEY)")
+        .unwrap();
+    (folder, connection)
+}
+
+/// Carries these out in one group: what each was told, and how many commits counted as taking access away.
+fn carry_out(
+    connection: &Connection,
+    requests: &[(&'static str, Attempt)],
+) -> (Vec<Result<(), StoreError>>, u64) {
+    let (queue, lessenings) = (Queue::new(), AtomicU64::new(0));
+    let told: Vec<mpsc::Receiver<_>> = requests
+        .iter()
+        .map(|(sql, wants)| {
+            let (sender, receiver) = mpsc::channel();
+            queue.put(Priority::Ordinary, Box::new(Request { sql, wants: *wants, told: sender }));
+            receiver
+        })
+        .collect();
+    queue.close();
+    sqlite_writer(connection, &queue, &Standing, &lessenings);
+    (told.into_iter().map(|receiver| receiver.recv().unwrap()).collect(), lessenings.load(Ordering::Acquire))
+}
+
+/// What somebody else finds, from another connection.
+fn kept(folder: &tempfile::TempDir) -> Vec<i64> {
+    let connection = Connection::open(folder.path().join("x.sqlite")).unwrap();
+    let mut statement = connection.prepare("SELECT id FROM kept ORDER BY id").unwrap();
+    statement.query_map([], |row| row.get(0)).unwrap().map(Result::unwrap).collect()
+}
+
+fn must_be_told_to_all(told: &[Result<(), StoreError>], requests: usize) {
+    assert_eq!(told.len(), requests);
+    for outcome in told {
+        assert!(matches!(outcome, Err(StoreError::Unavailable(_))), "{told:?}");
+    }
+}
+
+/// What failed is over: the next group is carried out.
+fn must_go_on(folder: &tempfile::TempDir, connection: &Connection) {
+    let (told, _) = carry_out(connection, &[("INSERT INTO kept VALUES (100)", Attempt::Keep)]);
+    assert_eq!(told, [Ok(())]);
+    assert_eq!(kept(folder), [100]);
+}
+
+#[test]
+fn a_commit_that_rolls_back_is_told_to_everybody_in_it_and_may_have_taken_access_away() {
+    let (folder, mut connection) = database();
+    connection.commit_hook(Some(|| true)).unwrap();
+    let requests =
+        [("INSERT INTO kept VALUES (1)", Attempt::Keep), ("INSERT INTO kept VALUES (2)", Attempt::Keep)];
+    let (told, lessenings) = carry_out(&connection, &requests);
+    must_be_told_to_all(&told, 2);
+    assert_eq!(lessenings, 1, "nobody is sure of a commit that failed");
+    assert_eq!(kept(&folder), Vec::<i64>::new());
+    connection.commit_hook(None::<fn() -> bool>).unwrap();
+    must_go_on(&folder, &connection);
+}
+
+#[test]
+fn a_commit_that_fails_and_stays_open_is_rolled_back() {
+    let (folder, mut connection) = database();
+    // SQLite's word for it is `COMMIT`, which the driver does not know by name.
+    let refuse = |context: AuthContext<'_>| match context.action {
+        AuthAction::Transaction { operation: TransactionOperation::Unknown } => Authorization::Deny,
+        _ => Authorization::Allow,
+    };
+    connection.authorizer(Some(refuse)).unwrap();
+    let (told, _) = carry_out(&connection, &[("INSERT INTO kept VALUES (1)", Attempt::Keep)]);
+    must_be_told_to_all(&told, 1);
+    assert!(connection.is_autocommit(), "a transaction that stays open would take the next group with it");
+    connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>).unwrap();
+    assert_eq!(kept(&folder), Vec::<i64>::new());
+    must_go_on(&folder, &connection);
+}
+
+#[test]
+fn a_request_that_cannot_be_undone_alone_takes_its_whole_group_with_it() {
+    let (folder, mut connection) = database();
+    let refuse = |context: AuthContext<'_>| match context.action {
+        AuthAction::Savepoint { operation: TransactionOperation::Rollback, .. } => Authorization::Deny,
+        _ => Authorization::Allow,
+    };
+    connection.authorizer(Some(refuse)).unwrap();
+    // The first that refuses is undone with the group, which begins again with savepoints; the second has one.
+    let requests = [
+        ("INSERT INTO kept VALUES (1)", Attempt::Keep),
+        ("INSERT INTO kept VALUES (2)", Attempt::Drop),
+        ("INSERT INTO kept VALUES (3)", Attempt::Drop),
+    ];
+    let (told, _) = carry_out(&connection, &requests);
+    must_be_told_to_all(&told, 3);
+    connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>).unwrap();
+    assert_eq!(kept(&folder), Vec::<i64>::new());
+    must_go_on(&folder, &connection);
+}
+
+#[test]
+fn a_statement_that_ends_the_transaction_ends_the_group_before_anybody_writes_outside_of_one() {
+    let (folder, connection) = database();
+    // As a full disk or a failed write does.
+    let rolls_back = "INSERT INTO kept VALUES (2); INSERT OR ROLLBACK INTO kept VALUES (2)";
+    let requests = [
+        ("INSERT INTO kept VALUES (1)", Attempt::Keep),
+        (rolls_back, Attempt::Keep),
+        ("INSERT INTO kept VALUES (3)", Attempt::Keep),
+    ];
+    let (told, _) = carry_out(&connection, &requests);
+    assert_eq!(told.len(), 3);
+    assert!(told[..2].iter().all(Result::is_err), "{told:?}");
+    // Whoever was told of a success finds it, and nothing else is there.
+    let expected: Vec<i64> = if told[2].is_ok() { vec![3] } else { Vec::new() };
+    assert_eq!(kept(&folder), expected, "{told:?}");
+}
