@@ -16,6 +16,7 @@ use portcullis_domain::organization::Organization;
 use portcullis_domain::{Clock as _, Timestamp};
 use portcullis_service::audit_export::{self, Known};
 use portcullis_service::caller::ROOT_TOKEN_HASH;
+use portcullis_service::outbox::KEPT_S;
 use portcullis_service::{ServiceError, first_owner, restoring};
 use portcullis_store::checkup::{self, Checkup};
 use portcullis_store::{Dialect, Store, StoreError, audit, instance, migration, outbox};
@@ -35,8 +36,8 @@ const LATE_S: i64 = 60;
 const SOON_S: i64 = 14 * 24 * 3600;
 /// Seconds that a row may be ahead of this machine's clock.
 const MAX_AHEAD_S: i64 = 300;
-/// Waiting messages above which nobody seems to take them.
-const MAX_WAITING: i64 = 100_000;
+/// Seconds by which a message may be older than messages are kept, before nobody seems to drop them.
+const MAX_OVERDUE_S: i64 = 24 * 3600;
 /// Events of one organization beyond which its log is not verified here.
 const MAX_EVENTS: i64 = 50_000;
 /// How bad it is.
@@ -258,12 +259,13 @@ fn look_inside(settings: &Settings, store: &Store, report: &mut Report) -> Resul
     let found = store.read_blocking(move |tx| checkup::look(tx, late, soon))?;
     must_be_none(&found, report);
     waits(&found, now, report);
-    let waiting: i64 = store.read_blocking(outbox::count_waiting)?;
-    if waiting > MAX_WAITING {
+    let dropped = now.plus_s(-KEPT_S - MAX_OVERDUE_S);
+    let waiting: i64 = store.read_blocking(move |tx| outbox::count_waiting(tx, dropped))?;
+    if waiting > 0 {
         report.warning(
             Code::OutboxBacklog,
-            format!("{waiting} messages wait for whoever subscribed"),
-            "see the server's log for why they are not delivered",
+            format!("{waiting} messages that nobody takes should have been dropped more than a day ago"),
+            "start `serve`, which drops them within an hour; if it runs, see its log for the job `outbox`",
         );
     }
     look_at_root_token(settings, store, report)?;

@@ -24,6 +24,8 @@ pub const TRACES_EVERY_MS: u64 = 400;
 pub const PRUNE_EVERY_S: u64 = 30;
 /// How often certificates that run out are looked for, in seconds: their marks are days apart.
 pub const EXPIRING_EVERY_S: u64 = 3_600;
+/// How often messages that nobody takes are looked for, in seconds: they are kept for weeks.
+pub const SWEEP_EVERY_S: u64 = 3_600;
 /// Chunks that one step carries out before it lets the other jobs run.
 const MAX_CHUNKS_A_STEP: usize = 20;
 /// Memberships a chunk.
@@ -39,6 +41,7 @@ impl Portcullis {
         let mut traces = tokio::time::interval(Duration::from_millis(TRACES_EVERY_MS));
         let mut prune = tokio::time::interval(Duration::from_secs(PRUNE_EVERY_S));
         let mut expiring = tokio::time::interval(Duration::from_secs(EXPIRING_EVERY_S));
+        let mut sweep = tokio::time::interval(Duration::from_secs(SWEEP_EVERY_S));
         let mut told = Told::default();
         loop {
             let done = tokio::select! {
@@ -50,6 +53,7 @@ impl Portcullis {
                 _ = traces.tick() => ("traces", self.store_traces().await),
                 _ = prune.tick() => ("prune", self.prune_traces().await),
                 _ = expiring.tick() => ("expiring", self.tell_expiring(&mut told).await),
+                _ = sweep.tick() => ("outbox", self.sweep_outbox().await),
             };
             if let (job, Err(error)) = done {
                 tracing::error!(job.name = job, error = %error, "a job's step failed and is tried again");

@@ -36,6 +36,7 @@ pub mod member_key;
 pub mod membership;
 pub mod oidc;
 pub mod organization;
+pub mod outbox;
 pub mod owner_link;
 pub mod password;
 pub mod proof;

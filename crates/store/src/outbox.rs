@@ -21,11 +21,19 @@ const LIST_WAITING: Statement = Statement::read(
     "SELECT id, organization, kind, body, created_at FROM outbox \
      WHERE delivered_at IS NULL AND id > $1 ORDER BY id LIMIT $2",
 );
-const COUNT_WAITING: Statement =
-    Statement::read("outbox.count_waiting", "SELECT COUNT(*) FROM outbox WHERE delivered_at IS NULL");
+const COUNT_WAITING: Statement = Statement::read(
+    "outbox.count_waiting",
+    "SELECT COUNT(*) FROM outbox WHERE delivered_at IS NULL AND created_at < $1",
+);
+// The oldest are the first by their ids.
+const SWEEP: Statement = Statement::note(
+    "outbox.sweep",
+    "DELETE FROM outbox WHERE created_at < $1 AND id IN \
+     (SELECT id FROM outbox WHERE delivered_at IS NULL ORDER BY id LIMIT $2)",
+);
 
 /// The statements about the outbox.
-pub const ALL: &[&Statement] = &[&PUT, &MARK_DELIVERED, &LIST_WAITING, &COUNT_WAITING];
+pub const ALL: &[&Statement] = &[&PUT, &MARK_DELIVERED, &LIST_WAITING, &COUNT_WAITING, &SWEEP];
 
 /// A row that waits for its delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -65,12 +73,20 @@ pub fn list_waiting(tx: &mut Tx<'_>, after: Option<&str>, limit: i64) -> Result<
     tx.rows(&LIST_WAITING, params![after.unwrap_or(""), limit])?.iter().map(read).collect()
 }
 
-/// How many rows wait for their delivery.
+/// How many rows that were put there before that moment wait for their delivery.
 ///
 /// # Errors
 /// As [`list_waiting`].
-pub fn count_waiting(tx: &mut Tx<'_>) -> Result<i64, StoreError> {
-    tx.row(&COUNT_WAITING, params![])?.map_or(Ok(0), |row| row.int(0))
+pub fn count_waiting(tx: &mut Tx<'_>, before: Timestamp) -> Result<i64, StoreError> {
+    tx.row(&COUNT_WAITING, params![before])?.map_or(Ok(0), |row| row.int(0))
+}
+
+/// Drops the oldest rows that were put there before that moment and that nobody was told, so many at most; how many.
+///
+/// # Errors
+/// As [`list_waiting`].
+pub fn sweep(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
+    tx.run(&SWEEP, params![before, limit])
 }
 
 /// Notes that a row was delivered; the first time counts.

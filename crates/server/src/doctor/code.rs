@@ -88,7 +88,7 @@ codes! {
     HoldOpen = "hold_open",
     /// A directory's brake refuses what it says.
     AboveBrake = "above_brake",
-    /// Messages wait for whoever subscribed.
+    /// Messages that nobody takes are not dropped.
     OutboxBacklog = "outbox_backlog",
     /// There is an owner, and the root token lies in its file.
     RootTokenFile = "root_token_file",

@@ -105,9 +105,8 @@ const FAULTS: &[Fault] = &[
         plant: |data| {
             sql(
                 data,
-                "WITH RECURSIVE many (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM many WHERE i <= 100000) \
-                 INSERT INTO outbox (id, organization, kind, body, created_at) \
-                 SELECT 'out_' || i, 'org_x', 'revocation', '{}', 1 FROM many",
+                "INSERT INTO outbox (id, organization, kind, body, created_at) \
+                 VALUES ('out_old', 'org_x', 'member.deprovisioned', '{}', 1)",
             );
         },
     },

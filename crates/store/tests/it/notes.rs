@@ -170,7 +170,29 @@ fn the_outbox_keeps_its_order_and_counts_a_delivery_once() {
             database.note(move |tx| outbox::mark_delivered(tx, second, at)).unwrap();
         }
         assert_eq!(waiting(None), [first, ids[2]]);
-        assert_eq!(database.read(outbox::count_waiting), 2);
+        let waiting_before = |at| database.read(move |tx| outbox::count_waiting(tx, at));
+        assert_eq!((waiting_before(later(1)), waiting_before(NOW)), (2, 0));
+    });
+}
+
+#[test]
+fn what_nobody_was_told_is_dropped_from_the_oldest_on_and_what_is_newer_stays() {
+    on_each(|database| {
+        let organization = fresh!(OrganizationId);
+        let ids: Vec<OutboxId> = (0..5).map(|s| OutboxId::fresh(later(s), &mut Seeded::next())).collect();
+        for (id, at) in ids.iter().zip([0, 1, 2, 3, 4].map(later)) {
+            let (id, kind, body) = (*id, "member.deprovisioned", "{}".to_owned());
+            database.put(OutboxChange::Put { id, organization, kind, body, at });
+        }
+        let waiting = || -> Vec<OutboxId> {
+            let rows = database.read(|tx| outbox::list_waiting(tx, None, 10));
+            rows.into_iter().map(|row| row.id).collect()
+        };
+        assert_eq!(database.note(|tx| outbox::sweep(tx, later(3), 2)), Ok(2));
+        assert_eq!(waiting(), ids[2..], "so many at most");
+        assert_eq!(database.note(|tx| outbox::sweep(tx, later(3), 2)), Ok(1));
+        assert_eq!(database.note(|tx| outbox::sweep(tx, later(3), 2)), Ok(0));
+        assert_eq!(waiting(), ids[3..], "what is newer");
     });
 }
 
