@@ -79,6 +79,7 @@ actions! {
     MemberHeld = "member.held", "A member's end is held by the brake: everything of theirs is refused, nothing has ended.";
     MemberUnheld = "member.unheld", "What was held of a member, of a group's or of a directory's is held no longer: the directory said otherwise.";
     TombstoneLifted = "tombstone.lifted", "Identifiers of a leaver are somebody else's: the directory had named them anew before the end was carried out.";
+    TombstoneLaid = "tombstone.laid", "Identifiers of people who left after a backup was taken stay theirs after its restore.";
     ReviewAttached = "review.attached", "An administrator said which member a directory's person is.";
     ReviewDismissed = "review.dismissed", "An administrator said that a directory's person is somebody else.";
     ConnectionCreated = "connection.created", "A sign-in connection was made.";
@@ -103,7 +104,7 @@ actions! {
     MemberJoined = "member.joined", "A person accepted an invitation or came in as first owner.";
     MemberUpdated = "member.updated", "A member's name or address here was changed.";
     MemberAccessChanged = "member.access_changed", "A member's state, role, teams or environments changed.";
-    MemberSuspended = "member.suspended", "An administrator or a lead suspended a member.";
+    MemberSuspended = "member.suspended", "An administrator or a lead suspended a member, or a restore did, which could not know whether they had left.";
     MemberRestored = "member.restored", "An administrator or a lead lifted a suspension.";
     MemberDeprovisioned = "member.deprovisioned", "A membership ended.";
     MemberRevived = "member.revived", "A directory gave an ended membership life again, without anything it had.";

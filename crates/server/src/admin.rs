@@ -12,9 +12,8 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use portcullis_domain::Clock as _;
 use portcullis_domain::secret::SecretHash;
-use portcullis_service::caller::ROOT_TOKEN_HASH;
 use portcullis_service::{Moment, first_owner};
-use portcullis_store::{Store, instance};
+use portcullis_store::Store;
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::UnixListener;
@@ -24,8 +23,8 @@ use crate::clock::SystemClock;
 use crate::data_dir::{self, DataDirError};
 use crate::random::SystemRandom;
 use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
-use crate::serve;
 use crate::settings::Settings;
+use crate::{root_token, serve};
 
 /// The socket's name in the data folder.
 pub const SOCKET_FILE: &str = "control";
@@ -73,17 +72,20 @@ fn carry_out(order: Order, store: &Store, data: &Path, public_url: &Url) -> Resu
             Ok(format!("{link}\ngood for one hour, and only once; the link before is good no more"))
         }
         Order::RootTokenOff => {
-            store.write_blocking(|tx| instance::put(tx, ROOT_TOKEN_HASH, ""))?;
+            store.write_blocking(|tx| root_token::replace(tx, None))?;
             secrets::remove(&file)?;
-            Ok("the root token is off; `portcullis admin root-token new` makes another".to_owned())
+            Ok("the root token is off, also where a configuration still has it; `portcullis admin root-token new` makes \
+                another"
+                .to_owned())
         }
         Order::RootTokenNew => {
             let token = secrets::new_root_token(&mut SystemRandom);
             secrets::replace(&file, &format!("{token}\n"))?;
             let hash = SecretHash::of(&token);
-            store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, hash.as_str()))?;
+            store.write_blocking(move |tx| root_token::replace(tx, Some(&hash)))?;
             Ok(format!(
-                "a new root token is in {} (0600); the one before is refused from now on",
+                "a new root token is in {} (0600); the one before is refused from now on, also where a configuration still \
+                 has it",
                 file.display()
             ))
         }

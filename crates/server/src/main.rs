@@ -19,6 +19,7 @@ mod mark;
 mod metrics;
 mod random;
 mod restore;
+mod root_token;
 mod secrets;
 mod serve;
 mod settings;

@@ -1,8 +1,9 @@
 //! `backup` and `restore`: a copy that can be put back, and that revives nobody when it is (invariant I4).
 //!
 //! A backup is one SQLite file. It is prepared beside the database (every token ended, whoever a directory governs
-//! waiting for it) and only then put in its place, in one step. PostgreSQL is copied and restored with its own tools;
-//! `restore --in-place` then does the same preparation to the database as it is.
+//! waiting for it, whoever left since off-boarded) and only then put in its place, in one step. PostgreSQL is copied and
+//! restored with its own tools; `restore --in-place` then does the same preparation to the database as it is. Nothing says
+//! then what was taken away since, so the root token is off and whoever joined by themselves is suspended.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -10,14 +11,18 @@ use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
 use portcullis_domain::Clock as _;
-use portcullis_service::caller::ROOT_TOKEN_HASH;
-use portcullis_service::{Moment, restoring};
-use portcullis_store::{Options, Store, StoreError, backup, instance};
+use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_domain::organization::Organization;
+use portcullis_service::Moment;
+use portcullis_service::restoring::{self, Since, Taken};
+use portcullis_store::tombstone::Laid;
+use portcullis_store::{Options, Store, StoreError, backup, instance, migration};
 
 use crate::cli::{Backup, Restore};
 use crate::clock::SystemClock;
 use crate::mark::{self, Mark, UNFINISHED};
 use crate::random::SystemRandom;
+use crate::root_token::{self, Known};
 use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings};
 use crate::{data_dir, serve};
@@ -34,6 +39,16 @@ pub struct Revived {
     pub tokens_ended: u64,
     /// Memberships whose access was resolved anew.
     pub memberships: usize,
+    /// People who were ended or suspended beside.
+    pub taken: Taken,
+}
+
+/// What is known of the time between the backup and now.
+enum Before {
+    /// The database that is replaced tells it.
+    Told { store: Box<Store>, revision: i64, root: Known },
+    /// Nothing does.
+    Untold,
 }
 
 fn sqlite<'s>(settings: &'s Settings, instead: &str) -> Result<&'s Path> {
@@ -76,8 +91,8 @@ pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
 /// `restore`.
 ///
 /// # Errors
-/// If somebody serves from the data folder, a database is there and nobody said to replace it, or the backup is damaged,
-/// newer than this Portcullis, or was sealed with another key.
+/// If somebody serves from the data folder or the database, a database is there and nobody said to replace it, or the
+/// backup is damaged, newer than this Portcullis, or was sealed with another key.
 pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
     if let (Some(_), Some(folder)) = (&wanted.file, settings.database.file().and_then(Path::parent))
         && !folder.as_os_str().is_empty()
@@ -93,15 +108,27 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
         "restored: {} organizations; {} tokens ended; the access of {} memberships was resolved anew",
         revived.organizations, revived.tokens_ended, revived.memberships
     );
+    println!(
+        "{} people had left and were off-boarded, {} were suspended",
+        revived.taken.ended, revived.taken.suspended
+    );
     println!("whoever a directory governs is suspended until it speaks of them again:");
     println!(
         "  1. issue a new SCIM token for each directory (the old ones ended) and give it to the provider"
     );
     println!("  2. let the provider send everybody again (Okta: force sync; Entra ID: restart provisioning)");
-    println!(
-        "  3. look at people who joined by invitation: those who left after the backup are back, without a token"
-    );
+    if wanted.in_place || revived.taken.suspended > 0 {
+        println!("  3. lift the suspension of people who joined by invitation and have not left");
+    }
+    if is_root_token_off(settings)? {
+        println!("the root token is off: `portcullis admin root-token new` makes another");
+    }
     Ok(())
+}
+
+fn is_root_token_off(settings: &Settings) -> Result<bool> {
+    let store = Store::connect(&serve::store_options(settings), Arc::new(SystemClock))?;
+    Ok(store.read_blocking(root_token::is_off)?)
 }
 
 /// Puts a backup in place.
@@ -147,49 +174,85 @@ fn prepare(
     let store = Store::open(&Options::Sqlite { path: prepared.to_owned() }, Arc::new(SystemClock))?;
     serve::must_be_sealed_by(settings, &store)?;
     let marked = mark::find(&settings.data).ok().flatten().map_or(0, |mark| mark.revision);
-    let now = if database.exists() { current(database) } else { Current::default() };
-    let root = now.root_token;
-    store.write_blocking(move |tx| {
-        let of_backup = instance::find(tx, ROOT_TOKEN_HASH)?;
-        // A root token that was replaced or turned off since must not come back.
-        match (&root, of_backup.as_deref()) {
-            (_, Some("")) | (Some(None), _) => Ok(()),
-            (Some(Some(hash)), _) => instance::put(tx, ROOT_TOKEN_HASH, hash),
-            (None, _) => instance::remove(tx, ROOT_TOKEN_HASH),
-        }
-    })?;
-    let revived = revive_nobody(&store)?;
-    let mark = next_mark(&store, marked.max(now.revision))?;
+    let before = if database.exists() { told_by(&settings.data, database) } else { Before::Untold };
+    let revived = revive_nobody(&store, &before)?;
+    let mark = next_mark(&store, marked.max(before.revision()))?;
     finish(&store, &mark)?;
-    drop(store);
+    drop((store, before));
     backup::settle(prepared)?;
     File::open(prepared)?.sync_all()?;
     Ok((revived, mark))
 }
 
-/// What the database that is replaced knows, as far as it can be read.
-#[derive(Default)]
-struct Current {
-    revision: i64,
-    /// `None` if nothing could be read.
-    root_token: Option<Option<String>>,
-}
-
-/// Reads the database that is replaced; it may be damaged, which is why somebody restores.
-fn current(database: &Path) -> Current {
-    let read = || -> Result<Current, StoreError> {
+/// Reads the database that is replaced. It may be damaged, which is why somebody restores; and it may be an older file
+/// that was put there by hand, which knows no more of those who left than the backup does.
+fn told_by(data: &Path, database: &Path) -> Before {
+    let read = || -> Result<Before> {
+        let marked = mark::find(data)?.context("no mark says how far it had come")?;
         let store = Store::connect(&Options::Sqlite { path: database.to_owned() }, Arc::new(SystemClock))?;
-        store.read_blocking(|tx| {
-            Ok(Current {
-                revision: instance::revision(tx)?,
-                root_token: Some(instance::find(tx, ROOT_TOKEN_HASH)?),
-            })
-        })
+        let (schema, timeline, revision, root) = store.read_blocking(|tx| {
+            let schema = migration::applied(tx)?.last().map_or(0, |last| last.number);
+            let timeline = instance::find(tx, instance::TIMELINE)?;
+            Ok::<_, StoreError>((schema, timeline, instance::revision(tx)?, root_token::known(tx)?))
+        })?;
+        if schema != migration::newest() {
+            bail!("it is of another version");
+        }
+        if timeline != Some(marked.timeline) || revision < marked.revision {
+            bail!("it is older than, or another one than, what was served from here last");
+        }
+        Ok(Before::Told { store: Box::new(store), revision, root })
     };
     read().unwrap_or_else(|error| {
-        eprintln!("portcullis: the database that is replaced cannot be read ({error}): a new root token will be made");
-        Current::default()
+        eprintln!(
+            "portcullis: the database that is replaced says nothing to rely on ({error:#}): nobody knows what was taken \
+             away since"
+        );
+        Before::Untold
     })
+}
+
+impl Before {
+    const fn revision(&self) -> i64 {
+        match self {
+            Self::Told { revision, .. } => *revision,
+            Self::Untold => 0,
+        }
+    }
+
+    const fn root(&self) -> Option<&Known> {
+        match self {
+            Self::Told { root, .. } => Some(root),
+            Self::Untold => None,
+        }
+    }
+
+    /// What became of these people. What cannot be read is not known.
+    fn since(&self, organization: OrganizationId, people: Vec<MembershipId>) -> Vec<(MembershipId, Since)> {
+        let asked = people.clone();
+        let told = match self {
+            Self::Told { store, .. } => store
+                .read_blocking(move |tx| restoring::since(tx, organization, &asked))
+                .unwrap_or_else(|error| {
+                    eprintln!("portcullis: the database that is replaced is damaged: {error}");
+                    Vec::new()
+                }),
+            Self::Untold => Vec::new(),
+        };
+        let told = told.into_iter().chain(std::iter::repeat(Since::Unknown));
+        people.into_iter().zip(told).collect()
+    }
+
+    /// The next identifiers of people who had left. What cannot be read is not known.
+    fn tombstones(&self, organization: OrganizationId, after: Option<Laid>) -> Vec<Laid> {
+        let Self::Told { store, .. } = self else { return Vec::new() };
+        store.read_blocking(move |tx| restoring::tombstones(tx, organization, after.as_ref())).unwrap_or_else(
+            |error| {
+                eprintln!("portcullis: the database that is replaced is damaged: {error}");
+                Vec::new()
+            },
+        )
+    }
 }
 
 fn put_in_place(settings: &Settings, prepared: &Path, database: &Path, mark: &Mark) -> Result<()> {
@@ -204,8 +267,7 @@ fn put_in_place(settings: &Settings, prepared: &Path, database: &Path, mark: &Ma
     }
     secrets::remove(&settings.data.join(OWNER_LINK_FILE))?;
     let store = Store::connect(&Options::Sqlite { path: database.to_owned() }, Arc::new(SystemClock))?;
-    let root: Option<String> = store.read_blocking(|tx| instance::find(tx, ROOT_TOKEN_HASH))?;
-    if root.is_none() {
+    if !store.read_blocking(root_token::is_on)? {
         secrets::remove(&settings.data.join(ROOT_TOKEN_FILE))?;
     }
     Ok(())
@@ -217,7 +279,8 @@ fn in_place(settings: &Settings) -> Result<Revived> {
     serve::must_be_sealed_by(settings, &store)?;
     let lease = serve::take_lease_blocking(settings, &store)?;
     let marked = mark::find(&settings.data).ok().flatten().map_or(0, |mark| mark.revision);
-    let revived = revive_nobody(&store).and_then(|revived| {
+    let revived = revive_nobody(&store, &Before::Untold).and_then(|revived| {
+        secrets::remove(&settings.data.join(ROOT_TOKEN_FILE))?;
         let mark = next_mark(&store, marked)?;
         // The mark first: a process that dies between the two leaves a database that is refused.
         mark::put(&settings.data, &mark)?;
@@ -229,9 +292,12 @@ fn in_place(settings: &Settings) -> Result<Revived> {
 }
 
 /// Carries the restore out: the database is unfinished from the first step to the last.
-fn revive_nobody(store: &Store) -> Result<Revived> {
-    let moment = || Moment { now: SystemClock.now(), random: Box::new(SystemRandom) };
-    store.write_blocking(|tx| instance::put(tx, instance::TIMELINE, UNFINISHED))?;
+fn revive_nobody(store: &Store, before: &Before) -> Result<Revived> {
+    let root = before.root().cloned();
+    store.write_blocking(move |tx| {
+        instance::put(tx, instance::TIMELINE, UNFINISHED)?;
+        root_token::carry_over(tx, root.as_ref())
+    })?;
     let mut revived = Revived::default();
     let mut after = String::new();
     loop {
@@ -240,22 +306,54 @@ fn revive_nobody(store: &Store) -> Result<Revived> {
         let Some(last) = page.last() else { break };
         after = last.id.to_string();
         for organization in page {
-            let one = organization.clone();
-            revived.organizations += 1;
-            revived.tokens_ended +=
-                store.write_blocking(move |tx| restoring::revive_nobody(tx, &mut moment(), &one))?;
-            loop {
-                let one = organization.clone();
-                let stored =
-                    store.write_blocking(move |tx| restoring::bring_in_step(tx, &mut moment(), &one))?;
-                if stored == 0 {
-                    break;
-                }
-                revived.memberships += stored;
-            }
+            revive_nobody_of(store, before, &organization, &mut revived)?;
         }
     }
     Ok(revived)
+}
+
+fn moment() -> Moment {
+    Moment { now: SystemClock.now(), random: Box::new(SystemRandom) }
+}
+
+fn revive_nobody_of(
+    store: &Store,
+    before: &Before,
+    organization: &Organization,
+    revived: &mut Revived,
+) -> Result<()> {
+    let (one, id) = (organization.clone(), organization.id);
+    revived.organizations += 1;
+    revived.tokens_ended +=
+        store.write_blocking(move |tx| restoring::revive_nobody(tx, &mut moment(), &one))?;
+    let mut after = String::new();
+    loop {
+        let from = after.clone();
+        let page = store.read_blocking(move |tx| restoring::people(tx, id, &from))?;
+        let Some(last) = page.last() else { break };
+        after = last.id.to_string();
+        let people = before.since(id, page.iter().map(|member| member.id).collect());
+        let taken = store.write_blocking(move |tx| restoring::carry_over(tx, &mut moment(), id, &people))?;
+        revived.taken.ended += taken.ended;
+        revived.taken.suspended += taken.suspended;
+    }
+    let mut last = None;
+    loop {
+        let page = before.tombstones(id, last);
+        if page.is_empty() {
+            break;
+        }
+        last = page.last().cloned();
+        store.write_blocking(move |tx| restoring::lay(tx, &mut moment(), id, &page))?;
+    }
+    loop {
+        let one = organization.clone();
+        let stored = store.write_blocking(move |tx| restoring::bring_in_step(tx, &mut moment(), &one))?;
+        if stored == 0 {
+            return Ok(());
+        }
+        revived.memberships += stored;
+    }
 }
 
 /// The mark of a new timeline, which begins beyond everything that either side has seen.

@@ -9,9 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use portcullis_domain::Clock;
 use portcullis_domain::id::NodeId;
-use portcullis_domain::secret::SecretHash;
 
-use portcullis_service::caller::ROOT_TOKEN_HASH;
 use portcullis_service::fetch::Fetch;
 use portcullis_service::google::Polling;
 use portcullis_service::sealing::SealingKey;
@@ -35,7 +33,7 @@ use crate::mark::Mark;
 use crate::random::{self, SystemRandom, sources};
 use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings};
-use crate::{fetch, listen, mark, metrics, workload};
+use crate::{fetch, listen, mark, metrics, root_token, workload};
 
 /// Where the fingerprint of the sealing key is kept.
 const SEALING_KEY_FINGERPRINT: &str = "sealing_key_fingerprint";
@@ -116,34 +114,6 @@ fn sealing_key(settings: &Settings, store: &Store) -> Result<SealingKey> {
 pub fn must_be_sealed_by(settings: &Settings, store: &Store) -> Result<()> {
     if store.read_blocking(|tx| instance::find(tx, SEALING_KEY_FINGERPRINT))?.is_some() {
         sealing_key(settings, store)?;
-    }
-    Ok(())
-}
-
-/// Makes the root token known: the operator's, or a generated one in a private file.
-fn root_token(settings: &Settings, store: &Store) -> Result<()> {
-    let stored: Option<String> = store.read_blocking(|tx| instance::find(tx, ROOT_TOKEN_HASH))?;
-    if stored.as_deref() == Some("") {
-        if settings.root_token.is_some() {
-            tracing::warn!(
-                "the root token is off; the one in the configuration is ignored (`admin root-token new`)"
-            );
-        }
-        return Ok(());
-    }
-    let file = settings.data.join(ROOT_TOKEN_FILE);
-    let token = match (&settings.root_token, &stored) {
-        (Some(given), _) => given.expose_secret().to_owned(),
-        (None, Some(_)) => return Ok(()),
-        (None, None) => {
-            let token = secrets::new_root_token(&mut SystemRandom);
-            secrets::replace(&file, &format!("{token}\n"))?;
-            token
-        }
-    };
-    let hash = SecretHash::of(&token);
-    if stored.as_deref() != Some(hash.as_str()) {
-        store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, hash.as_str()))?;
     }
     Ok(())
 }
@@ -305,7 +275,7 @@ async fn prepare(settings: &Settings) -> Result<Running> {
     let (opening, reaching) = (settings.clone(), settings.clone());
     let opened = tokio::task::spawn_blocking(move || {
         let opened = open(&opening)?;
-        root_token(&opening, &opened.store)?;
+        root_token::install(&opening, &opened.store)?;
         anyhow::Ok(opened)
     });
     // The disk and the processor each have their part: neither waits for the other.
@@ -491,9 +461,10 @@ async fn greet(settings: &Settings, product: &Portcullis, bound: SocketAddr) -> 
         println!("  first owner      the link is in {} (0600, good for one hour)", file.display());
     }
     let root = settings.data.join(ROOT_TOKEN_FILE);
+    let given = root_token::given_hash(settings);
     if root.exists() {
         println!("  root token       in {} (0600)", root.display());
-    } else if settings.root_token.is_some() {
+    } else if product.read(move |tx, _| Ok(root_token::is_good(tx, given.as_ref())?)).await? {
         println!("  root token       the one in your configuration");
     }
     Ok(())

@@ -1,17 +1,29 @@
 //! What a restore does before anybody may act again: it revives nobody (invariant I4).
 //!
 //! A backup says who was active and which tokens were good when it was taken. So every token in it ends, and whoever a
-//! directory governs is suspended until that directory has spoken of them again. Then nothing of it is left of what
-//! was taken away between the backup and now; people who joined by themselves are as the backup says, without a token.
+//! directory governs is suspended until that directory has spoken of them again. Of everybody else the database that is
+//! replaced says what became of them: who left since is off-boarded, who was suspended since is suspended. Where nothing
+//! says so, whoever has a life of their own is suspended until an administrator lifts it.
 
+use portcullis_domain::access::EndedBecause;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{DirectoryChange, OrganizationChange, TokenChange, TokenSet};
+use portcullis_domain::change::{
+    DirectoryChange, MembershipChange, OrganizationChange, TokenChange, TokenSet, TombstoneChange,
+};
+use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_domain::membership::Membership;
 use portcullis_domain::organization::Organization;
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::token::TokenEnd;
+use portcullis_store::db::Lock;
+use portcullis_store::membership::{self, MembershipFilter};
+use portcullis_store::tombstone::{self, Laid};
 use portcullis_store::{Tx, apply, instance, organization};
+use serde_json::json;
 
+use crate::access::off_board_member;
 use crate::{Moment, ServiceError, first_owner, rules};
 
 /// Organizations that are looked at together.
@@ -53,6 +65,162 @@ pub fn revive_nobody(
         ],
     );
     Ok(apply(tx, &plan, moment.now, &mut moment.random)?.tokens_ended)
+}
+
+/// What became of somebody between the backup and its restore.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Since {
+    /// They were there still.
+    Stayed,
+    /// They were suspended.
+    Suspended,
+    /// They left.
+    Left(EndedBecause),
+    /// Nobody knows.
+    Unknown,
+}
+
+/// How many people a restore ended or suspended.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+pub struct Taken {
+    /// Off-boarded: they had left.
+    pub ended: usize,
+    /// Suspended: they had been, or nobody knows.
+    pub suspended: usize,
+}
+
+/// The next people of the backup after that id, in order of id, ended ones too.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn people(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: &str,
+) -> Result<Vec<Membership>, ServiceError> {
+    Ok(membership::list_page(tx, organization, &MembershipFilter::default(), after, PAGE)?)
+}
+
+/// What became of them, in the database that is replaced.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn since(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    people: &[MembershipId],
+) -> Result<Vec<Since>, ServiceError> {
+    let mut all = Vec::with_capacity(people.len());
+    for id in people {
+        let found = membership::find(tx, organization, *id)?;
+        all.push(match found.map(|member| (member.ended, member.suspended_at)) {
+            None => Since::Unknown,
+            Some((Some((_, because)), _)) => Since::Left(because),
+            Some((None, Some(_))) => Since::Suspended,
+            Some((None, None)) => Since::Stayed,
+        });
+    }
+    Ok(all)
+}
+
+/// What is to be done about somebody of the backup.
+enum Wanted {
+    Nothing,
+    Suspend,
+    End,
+}
+
+fn wanted(member: &Membership, since: Since) -> Wanted {
+    let on_their_own = member.governed_by.is_none();
+    match since {
+        _ if member.ended.is_some() => Wanted::Nothing,
+        Since::Stayed => Wanted::Nothing,
+        // What a directory took away it takes away again by not speaking of them; what a person did, it does not know.
+        Since::Left(EndedBecause::Administrator) => Wanted::End,
+        Since::Left(_) if on_their_own => Wanted::End,
+        Since::Left(_) => Wanted::Nothing,
+        Since::Suspended if member.suspended_at.is_none() => Wanted::Suspend,
+        Since::Suspended => Wanted::Nothing,
+        // Whoever was only invited has no way in: the link ended with every other token.
+        Since::Unknown if on_their_own && member.joined_at.is_some() && member.suspended_at.is_none() => {
+            Wanted::Suspend
+        }
+        Since::Unknown => Wanted::Nothing,
+    }
+}
+
+/// Takes from people of the backup what was taken from them since.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn carry_over(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    people: &[(MembershipId, Since)],
+) -> Result<Taken, ServiceError> {
+    tx.lock(Lock::Rules(organization))?;
+    let mut taken = Taken::default();
+    let cause = Cause::system();
+    for (id, since) in people {
+        let Some(member) = membership::find_locked(tx, *id)? else { continue };
+        match wanted(&member, *since) {
+            Wanted::Nothing => {}
+            Wanted::End => {
+                let reason = "they had left when the backup was restored";
+                off_board_member(tx, moment, organization, *id, reason, cause)?;
+                taken.ended += 1;
+            }
+            Wanted::Suspend => {
+                let event = EventDraft::new(Action::MemberSuspended, Target::new("membership", id))
+                    .with(json!({ "by": "restore" }));
+                let ordered = MembershipChange::SetSuspended(*id, Some((moment.now, Rank::ROOT)));
+                let plan = Plan::because(organization, cause).then(event, ordered);
+                apply(tx, &plan, moment.now, &mut moment.random)?;
+                taken.suspended += 1;
+            }
+        }
+    }
+    Ok(taken)
+}
+
+/// The next identifiers of people who had left, in the database that is replaced.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn tombstones(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: Option<&Laid>,
+) -> Result<Vec<Laid>, ServiceError> {
+    Ok(tombstone::page(tx, organization, after, PAGE)?)
+}
+
+/// Lays them in the backup, but for people who live in it: they wait for their directory, which may bring them back.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn lay(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    laid: &[Laid],
+) -> Result<(), ServiceError> {
+    let mut changes = Vec::new();
+    for Laid { identifier, membership: of, at } in laid {
+        if membership::find(tx, organization, *of)?.is_some_and(|member| member.ended.is_none()) {
+            continue;
+        }
+        let (membership, identifiers, at) = (*of, vec![identifier.clone()], *at);
+        changes.push(TombstoneChange::Lay { organization, membership, identifiers, at }.into());
+    }
+    if !changes.is_empty() {
+        let event = EventDraft::new(Action::TombstoneLaid, Target::new("organization", organization))
+            .with(json!({ "identifiers": changes.len() }));
+        let plan = Plan::because(organization, Cause::system()).then_all(event, changes);
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+    }
+    Ok(())
 }
 
 /// Stores what follows for some memberships; how many there were. Zero means that everything is stored.

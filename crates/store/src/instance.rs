@@ -19,6 +19,10 @@ const REMOVE: Statement = Statement::note("instance.remove", "DELETE FROM instan
 
 const TAKE: Statement =
     Statement::note("instance.take", "DELETE FROM instance WHERE name = $1 RETURNING value");
+const NAMES_BETWEEN: Statement = Statement::read(
+    "instance.names_between",
+    "SELECT name FROM instance WHERE name >= $1 AND name < $2 ORDER BY name LIMIT $3",
+);
 
 const REVISION: Statement = Statement::read("instance.revision", "SELECT number FROM revision WHERE id = 1");
 // A restore begins its course of events beyond the one that it replaces.
@@ -29,7 +33,7 @@ const RAISE_REVISION: Statement = Statement::change(
 
 /// The statements about the installation.
 pub const ALL: &[&Statement] =
-    &[&FIND, &PUT, &PUT_IF_ABSENT, &REMOVE, &TAKE, &REVISION, &RAISE_REVISION];
+    &[&FIND, &PUT, &PUT_IF_ABSENT, &REMOVE, &TAKE, &NAMES_BETWEEN, &REVISION, &RAISE_REVISION];
 
 /// The value of that name.
 ///
@@ -73,6 +77,17 @@ pub fn remove(tx: &mut Tx<'_>, name: &str) -> Result<(), StoreError> {
 pub fn take(tx: &mut Tx<'_>, name: &str) -> Result<Option<String>, StoreError> {
     let Some(row) = tx.row(&TAKE, params![name])? else { return Ok(None) };
     Ok(Some(row.text(0)?.to_owned()))
+}
+
+/// The names that begin with `prefix`, in their order, so many at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn names_under(tx: &mut Tx<'_>, prefix: &str, limit: i64) -> Result<Vec<String>, StoreError> {
+    // No name has a character beyond ASCII's last, so what is below this begins as wanted.
+    let end = format!("{prefix}\u{7f}");
+    let rows = tx.rows(&NAMES_BETWEEN, params![prefix, end, limit])?;
+    rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect()
 }
 
 /// The number of the last commit that took access away: it only grows.

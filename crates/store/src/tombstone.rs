@@ -1,5 +1,6 @@
 //! Tombstones, and the identifiers that people had before.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::change::TombstoneChange;
 use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
@@ -26,6 +27,12 @@ const FIND: Statement = Statement::read(
     "tombstone.find",
     "SELECT membership FROM tombstones WHERE organization = $1 AND kind = $2 AND value = $3 AND lifted_at IS NULL",
 );
+const PAGE: Statement = Statement::read(
+    "tombstone.page",
+    "SELECT kind, value, membership, created_at FROM tombstones \
+     WHERE organization = $1 AND (kind, value, membership) > ($2, $3, $4) AND lifted_at IS NULL \
+     ORDER BY kind, value, membership LIMIT $5",
+);
 const REMEMBER: Statement = Statement::change(
     "tombstone.remember",
     "INSERT INTO former_identifiers (membership, kind, value) VALUES ($1, $2, $3) \
@@ -44,7 +51,8 @@ const HAND_DOWN: Statement = Statement::change(
      ON CONFLICT (membership, kind, value) DO NOTHING",
 );
 
-pub(crate) const ALL: &[&Statement] = &[&LAY, &LIFT_OF, &LIFT_NAMED, &FIND, &REMEMBER, &FORMER, &HAND_DOWN];
+pub(crate) const ALL: &[&Statement] =
+    &[&LAY, &LIFT_OF, &LIFT_NAMED, &FIND, &PAGE, &REMEMBER, &FORMER, &HAND_DOWN];
 
 const KINDS: [IdentifierKind; 4] =
     [IdentifierKind::UserName, IdentifierKind::Email, IdentifierKind::ExternalId, IdentifierKind::Subject];
@@ -90,6 +98,39 @@ pub(crate) fn former(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Id
             Ok(Identifier { kind, value: row.text(1)?.to_owned() })
         })
         .collect()
+}
+
+/// An identifier that belongs to somebody who left.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Laid {
+    /// The identifier.
+    pub identifier: Identifier,
+    /// Whose it was.
+    pub membership: MembershipId,
+    /// Since when.
+    pub at: Timestamp,
+}
+
+/// A page of what lies in that organization and was not lifted, after the last one of the page before.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn page(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: Option<&Laid>,
+    limit: i64,
+) -> Result<Vec<Laid>, StoreError> {
+    let kind = after.map_or("", |last| last.identifier.kind.as_str());
+    let value = after.map_or("", |last| last.identifier.value.as_str());
+    let membership = after.map_or_else(String::new, |last| last.membership.to_string());
+    let rows = tx.rows(&PAGE, params![organization, kind, value, membership, limit])?;
+    let read = |row: &crate::row::Row| {
+        let kind = row.one_of(0, |t| KINDS.into_iter().find(|k| k.as_str() == t))?;
+        let identifier = Identifier { kind, value: row.text(1)?.to_owned() };
+        Ok(Laid { identifier, membership: row.parsed(2)?, at: row.at(3)? })
+    };
+    rows.iter().map(read).collect()
 }
 
 /// Whether an identifier belongs to somebody who left that organization: whose it was.

@@ -42,6 +42,8 @@ pub struct Server {
     /// Settings beyond those that every server of these tests has, as variables.
     settings: Vec<(&'static str, String)>,
     pub http: reqwest::Client,
+    /// The root token that is good: [`ROOT`] until a test makes another.
+    pub root_token: String,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -87,6 +89,7 @@ impl Server {
             port,
             settings,
             http: reqwest::Client::builder().no_proxy().build().unwrap(),
+            root_token: ROOT.to_owned(),
             _folder: folder,
         };
         server.wait_until_ready().await;
@@ -125,6 +128,14 @@ impl Server {
         command(&self.data, self.database.as_deref(), words)
     }
 
+    /// Orders another root token, which is used from now on.
+    pub fn renew_root_token(&mut self) {
+        let (done, said) = self.command(&["admin", "root-token", "new"]);
+        assert!(done, "{said}");
+        let fresh = std::fs::read_to_string(self.data.join("root-token")).unwrap();
+        self.root_token = fresh.trim().to_owned();
+    }
+
     /// Whether that is the root token.
     pub async fn is_root(&self, token: &str) -> bool {
         match self.call("GET", "/api/v1/organizations", token, Value::Null).await.0 {
@@ -159,7 +170,7 @@ impl Server {
 
     /// A call of the administration API as root that must succeed.
     pub async fn root(&self, method: &str, path: &str, body: Value) -> Value {
-        let (status, answer) = self.call(method, &format!("/api/v1{path}"), ROOT, body).await;
+        let (status, answer) = self.call(method, &format!("/api/v1{path}"), &self.root_token, body).await;
         assert!((200..300).contains(&status), "{method} {path}: {status} {answer}");
         answer
     }
@@ -290,16 +301,23 @@ fn spawn(port: u16, data: &Path, database: Option<&str>, settings: &[(&str, Stri
 pub async fn fresh_database() -> String {
     let url = variable("PORTCULLIS_TEST_POSTGRES");
     let name = format!("whole_{}_{}", std::process::id(), free_port());
-    let (admin, made) = (url.clone(), name.clone());
+    in_cluster(&[format!("CREATE DATABASE {name}")]);
+    let (base, _) = url.rsplit_once('/').unwrap();
+    format!("{base}/{name}")
+}
+
+/// Runs statements in the PostgreSQL of the test run, beside every database of a test.
+pub fn in_cluster(statements: &[String]) {
+    let (url, statements) = (variable("PORTCULLIS_TEST_POSTGRES"), statements.to_vec());
     // The synchronous client must not live on a thread of the runtime.
     std::thread::spawn(move || {
-        let mut client = postgres::Client::connect(&admin, postgres::NoTls).unwrap();
-        client.batch_execute(&format!("CREATE DATABASE {made}")).unwrap();
+        let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+        for statement in statements {
+            client.batch_execute(&statement).unwrap();
+        }
     })
     .join()
     .unwrap();
-    let (base, _) = url.rsplit_once('/').unwrap();
-    format!("{base}/{name}")
 }
 
 /// An organization with a proven domain, a SCIM directory whose group `admins` maps to `admin` and whose group

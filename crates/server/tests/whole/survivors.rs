@@ -43,7 +43,7 @@ fn ways(because: EndedBecause) -> &'static [Way] {
 
 /// What becomes of a token when the person it is about leaves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Fate {
+pub enum Fate {
     /// It must be refused after the answer.
     Ends,
     /// It stands in the receipt as to be rotated, and lives.
@@ -53,10 +53,10 @@ enum Fate {
 }
 
 #[derive(Debug, Clone)]
-struct Issued {
-    secret: String,
-    what: String,
-    fate: Fate,
+pub struct Issued {
+    pub secret: String,
+    pub what: String,
+    pub fate: Fate,
 }
 
 /// What the askers ask about now.
@@ -82,7 +82,7 @@ fn text(value: &Value, key: &str) -> String {
 }
 
 /// Every kind of token that there is, for one person. A new kind without a fixture does not compile.
-async fn every_kind(
+pub async fn every_kind(
     server: &Server,
     org: &Org,
     idp: &OidcProvider,

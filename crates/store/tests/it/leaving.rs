@@ -8,8 +8,9 @@ use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::Ownership;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, Token, TokenKind};
+use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::AuthenticatorKind;
-use portcullis_store::leaver;
+use portcullis_store::{leaver, tombstone};
 
 use crate::database::{Database, NOW, on_each};
 use crate::fixture::{self, fresh, later, slug};
@@ -99,5 +100,39 @@ fn an_owner_who_cannot_sign_in_is_none_when_the_last_one_is_looked_for() {
             at: NOW,
         });
         assert!(!is_last(), "an owner with a password");
+    });
+}
+
+#[test]
+fn what_lies_on_the_names_of_leavers_is_listed_page_by_page_without_what_was_lifted() {
+    on_each(|database| {
+        let [acme, other] = ["acme", "globex"].map(|name| fixture::organization(database, name).id);
+        let lay = |organization, identifiers: &[Identifier]| {
+            let (membership, identifiers) = (fresh!(MembershipId), identifiers.to_vec());
+            database.put(TombstoneChange::Lay { organization, membership, identifiers, at: NOW });
+            membership
+        };
+        let [ada, bob] = ["ada@acme.test", "bob@acme.test"].map(Identifier::email);
+        let (first, second) =
+            (lay(acme, &[ada.clone(), Identifier::user_name("ada")]), lay(acme, &[ada.clone()]));
+        lay(acme, std::slice::from_ref(&bob));
+        database.put(TombstoneChange::LiftNamed(acme, vec![bob]));
+        lay(other, std::slice::from_ref(&ada));
+        let mut found = Vec::new();
+        loop {
+            let after = found.last().cloned();
+            let page = database.read(move |tx| tombstone::page(tx, acme, after.as_ref(), 2));
+            if page.is_empty() {
+                break;
+            }
+            assert!(page.len() <= 2);
+            found.extend(page);
+        }
+        let mut on_ada = vec![first, second];
+        on_ada.sort();
+        let laid: Vec<_> = found.iter().map(|laid| (laid.identifier.clone(), laid.membership)).collect();
+        let expected = [(ada.clone(), on_ada[0]), (ada, on_ada[1]), (Identifier::user_name("ada"), first)];
+        assert_eq!(laid, expected);
+        assert!(found.iter().all(|laid| laid.at == NOW));
     });
 }
