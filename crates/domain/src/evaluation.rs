@@ -75,7 +75,9 @@ impl Decision {
             Self::TokenUnknown => "no token of this organization has that secret",
             Self::TokenEnded => "the token has ended",
             Self::TokenExpired => "the token has expired or was idle for too long",
-            Self::MemberInactive => "the membership behind the token is not active",
+            Self::MemberInactive => {
+                "the membership behind the token, or the one that its secret was shown to, is not active"
+            }
             Self::AgentPaused => "the agent is paused",
             Self::AgentOrphaned => "the agent's owner was off-boarded and nobody has taken it over",
             Self::OtherEnvironment => "the bearer does not act in this environment",
@@ -113,6 +115,19 @@ pub struct BearerMember {
     pub teams: Vec<(Slug, TeamRole)>,
     /// Its environments.
     pub environments: Vec<Slug>,
+    /// Until when this may be used; then it is resolved again.
+    pub until: Option<Timestamp>,
+    /// The rules number under which it was stored.
+    pub rules_number: i64,
+}
+
+/// Somebody else than the member behind a token, to whom its secret was shown.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct BearerShownTo {
+    /// That membership.
+    pub id: MembershipId,
+    /// Its state.
+    pub state: MembershipState,
     /// Until when this may be used; then it is resolved again.
     pub until: Option<Timestamp>,
     /// The rules number under which it was stored.
@@ -165,6 +180,8 @@ pub struct Bearer {
     pub member: Option<BearerMember>,
     /// The agent that it acts as.
     pub agent: Option<BearerAgent>,
+    /// Whoever else knows the secret: an administrator who issued a key for another's agent.
+    pub shown_to: Option<BearerShownTo>,
 }
 
 impl Bearer {
@@ -179,13 +196,21 @@ impl Bearer {
     /// Whether the stored access may be used, or must be resolved again first.
     #[must_use]
     pub fn is_stale(&self, now: Timestamp) -> bool {
-        self.member
-            .as_ref()
-            .is_some_and(|m| m.rules_number < self.rules_number || m.until.is_some_and(|until| until <= now))
+        let member = self.member.iter().map(|m| (m.rules_number, m.until));
+        let shown_to = self.answering_for_it().map(|s| (s.rules_number, s.until));
+        member
+            .chain(shown_to)
+            .any(|(number, until)| number < self.rules_number || until.is_some_and(|until| until <= now))
+    }
+
+    /// Whom else the token stands and falls with.
+    fn answering_for_it(&self) -> impl Iterator<Item = &BearerShownTo> {
+        self.shown_to.iter().filter(|_| !self.kind.outlives_whom_it_was_shown_to())
     }
 }
 
-/// Is the token itself alive: neither ended nor run out, of an active membership and agent?
+/// Is the token itself alive: neither ended nor run out, of an active membership and agent, and known to nobody who is
+/// refused? A secret that was shown to somebody ends with them, so it rests while they are suspended or held.
 #[must_use]
 pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
     if bearer.ended_at.is_some() {
@@ -200,11 +225,12 @@ pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
         Some(AgentState::Paused) => return Decision::AgentPaused,
         Some(AgentState::Active) | None => {}
     }
-    match bearer.member.as_ref().map(|m| m.state) {
-        Some(MembershipState::Active) => Decision::Allowed,
-        Some(_) => Decision::MemberInactive,
-        // Tokens without a membership are alive by themselves, and act as nobody.
-        None => Decision::Allowed,
+    // Tokens without a membership are alive by themselves, and act as nobody.
+    let mut behind = bearer.member.iter().map(|m| m.state).chain(bearer.answering_for_it().map(|s| s.state));
+    if behind.all(|state| state == MembershipState::Active) {
+        Decision::Allowed
+    } else {
+        Decision::MemberInactive
     }
 }
 

@@ -68,6 +68,16 @@ impl TokenKind {
             Self::OwnerLink => "owner",
         }
     }
+
+    /// Whether it stays good when whoever its secret was shown to goes: what the whole organization runs by stands in
+    /// their receipt as to be rotated instead.
+    #[must_use]
+    pub const fn outlives_whom_it_was_shown_to(self) -> bool {
+        match self {
+            Self::ServiceKey | Self::ScimToken => true,
+            Self::Session | Self::MemberKey | Self::AgentKey | Self::Invitation | Self::OwnerLink => false,
+        }
+    }
 }
 
 /// Whose token it is. What it needs to be alive follows from this.

@@ -50,6 +50,8 @@ pub struct Member {
     pub organization: OrganizationId,
     /// The membership.
     pub membership: MembershipId,
+    /// Whoever else was shown the secret, and falls with it.
+    pub shown_to: Option<MembershipId>,
     /// The role.
     pub role: Option<Slug>,
     /// How high it stands.
@@ -189,6 +191,7 @@ pub fn authenticate(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<
             kind,
             organization: bearer.organization,
             membership: member.id,
+            shown_to: bearer.shown_to.map(|s| s.id),
             role: member.role,
             rank: if member.rank == 0 { Rank::NONE } else { Rank::new(member.rank)? },
             permissions: member.permissions,

@@ -3,9 +3,10 @@
 //! One indexed look-up. Access that is stale is resolved for this answer, and nothing is stored.
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::access::resolve;
+use portcullis_domain::access::{Access, resolve};
 use portcullis_domain::evaluation::{Bearer, Decision, evaluate};
-use portcullis_domain::id::OrganizationId;
+use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_domain::membership::MembershipState;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_store::{Tx, bearer, facts, membership, role};
@@ -32,13 +33,15 @@ pub fn find_bearer(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<O
 /// Replaces stored access by what follows from facts and rules now.
 fn refresh(tx: &mut Tx<'_>, bearer: &mut Bearer, now: Timestamp) -> Result<(), ServiceError> {
     let organization = bearer.organization;
+    if let Some(shown_to) = bearer.shown_to.as_mut() {
+        let access = access_now(tx, organization, shown_to.id, now)?;
+        shown_to.state = access.map_or(MembershipState::Deprovisioned, |access| access.state);
+    }
     let Some(member) = bearer.member.as_mut() else { return Ok(()) };
-    let Some(stored) = membership::find(tx, organization, member.id)? else {
+    let Some(access) = access_now(tx, organization, member.id, now)? else {
         bearer.member = None;
         return Ok(());
     };
-    let facts = facts::of(tx, &stored)?;
-    let access = resolve(&facts, now).access;
     let role = match &access.role {
         Some(slug) => role::find_by_slug(tx, organization, slug)?,
         None => None,
@@ -51,6 +54,18 @@ fn refresh(tx: &mut Tx<'_>, bearer: &mut Bearer, now: Timestamp) -> Result<(), S
     member.environments = access.environments;
     member.until = access.until;
     Ok(())
+}
+
+/// A membership's access, resolved.
+fn access_now(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+    now: Timestamp,
+) -> Result<Option<Access>, ServiceError> {
+    let Some(stored) = membership::find(tx, organization, id)? else { return Ok(None) };
+    let facts = facts::of(tx, &stored)?;
+    Ok(Some(resolve(&facts, now).access))
 }
 
 /// The answer to a question about a presented secret.

@@ -320,6 +320,10 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     }
     let id = link.membership.ok_or_else(invalid)?;
     tx.lock(Lock::Rules(link.organization))?;
+    let shown_to = token::find(tx, link.organization, link.id)?.and_then(|found| found.shown_to);
+    if let Some(shown_to) = shown_to {
+        membership::hold(tx, shown_to)?;
+    }
     let member = membership::find_locked(tx, id)?.ok_or_else(invalid)?;
     let waits = matches!(member.access.state, MembershipState::Invited | MembershipState::Active);
     if !waits || organization::find(tx, link.organization)?.is_none() {
@@ -327,7 +331,9 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     }
     // Once more, now that the membership is held: it may have been taken back while that was waited for.
     token::live_by_hash(tx, hash)?.ok_or_else(invalid)?;
-    if stands_above_who_saw(tx, &link, &member)? {
+    if let Some(shown_to) = shown_to
+        && !may_stand_for(tx, shown_to, &member, now)?
+    {
         return Err(invalid());
     }
     let key = email_key(&member.email)?;
@@ -335,20 +341,21 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     Ok(Open { link, member, key, known })
 }
 
-/// Whether the person has come to stand above whoever was shown the link's secret: it would lift that one to their
-/// rank. They are invited anew by somebody who stands as high.
-fn stands_above_who_saw(
+/// Whether whoever was shown the link's secret is active and stands as high as the person whom it is for. The link of
+/// somebody who is suspended or held would be their own way back, and a person who has come to stand above them would
+/// lift them to their rank: that one is invited anew by somebody who stands as high.
+fn may_stand_for(
     tx: &mut Tx<'_>,
-    link: &LiveToken,
+    shown_to: MembershipId,
     member: &Membership,
+    now: Timestamp,
 ) -> Result<bool, ServiceError> {
-    let shown_to = token::find(tx, link.organization, link.id)?.and_then(|found| found.shown_to);
-    let Some(shown_to) = shown_to else { return Ok(false) };
-    let saw = match membership::find(tx, link.organization, shown_to)? {
-        Some(found) => rank_of(tx, &found)?,
-        None => Rank::NONE,
+    let saw = match crate::membership::find(tx, member.organization, shown_to, now) {
+        Err(ServiceError::NotFound(_)) => return Ok(false),
+        found => found?,
     };
-    Ok(rank_of(tx, member)? > saw)
+    let active = saw.access.state == MembershipState::Active;
+    Ok(active && rank_of(tx, member)? <= rank_of(tx, &saw)?)
 }
 
 fn parse(secret: &str) -> Result<SecretHash, ServiceError> {

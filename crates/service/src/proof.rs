@@ -8,7 +8,7 @@
 //! stands where it stood when the caller was proven, they may do what they might then.
 //!
 //! On PostgreSQL others commit between that and the end of the transaction. So it ends by asking once more: the caller's
-//! membership is locked, which whoever takes it away locks too, and the number is read again. (What a directory may say
+//! membership, and that of whoever else was shown the secret, is locked, which whoever takes it away locks too, and the number is read again. (What a directory may say
 //! is kept as it is by the lock under which access is resolved.) It is the end and not the beginning, because the
 //! organization is locked before memberships, and only the use case knows whether it needs that.
 
@@ -126,7 +126,11 @@ impl Proof {
             return Ok(());
         }
         if let Who::Caller(Caller::Member(member)) = &self.who {
-            membership::hold(tx, member.membership)?;
+            let mut behind: Vec<_> = member.shown_to.into_iter().chain([member.membership]).collect();
+            behind.sort();
+            for one in behind {
+                membership::hold(tx, one)?;
+            }
         }
         if instance::revision(tx)? == as_of.revision {
             return Ok(());

@@ -1,10 +1,11 @@
 //! The look-up behind every check: one indexed row set for a presented secret.
 //!
-//! It joins the active membership (and the agent, and its owner), so that a row which somebody forgot to end does not
-//! let anybody in: the second lock of off-boarding.
+//! It joins the active membership (and the agent, and its owner, and whoever the secret was shown to), so that a row
+//! which somebody forgot to end does not let anybody in: the second lock of off-boarding.
 
 use portcullis_domain::agent::AgentState;
-use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember};
+use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember, BearerShownTo};
+use portcullis_domain::id::MembershipId;
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::token::TokenKind;
@@ -18,12 +19,13 @@ const FIND: Statement = Statement::read(
     "SELECT t.id, t.kind, t.name, t.organization, o.slug, o.rules_number, t.environment, t.scopes, t.holder, \
      t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
      m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.permissions, m.teams, m.environments, m.until, \
-     m.rules_number, a.id, a.name, a.state \
+     m.rules_number, a.id, a.name, a.state, w.id, w.state, w.until, w.rules_number \
      FROM tokens t \
      JOIN organizations o ON o.id = t.organization AND o.deleted_at IS NULL \
      LEFT JOIN token_uses s ON s.token = t.id \
      LEFT JOIN agents a ON a.id = t.agent AND a.organization = t.organization \
      LEFT JOIN memberships m ON m.id = COALESCE(t.membership, a.owner) AND m.organization = t.organization \
+     LEFT JOIN memberships w ON w.id = t.shown_to AND w.organization = t.organization \
      LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
      WHERE t.secret_hash = $1",
 );
@@ -48,6 +50,18 @@ fn member(row: &Row) -> Result<Option<BearerMember>, StoreError> {
     }))
 }
 
+/// Whoever the secret was shown to, if that is somebody else than the member behind the token.
+fn shown_to(row: &Row, member: Option<MembershipId>) -> Result<Option<BearerShownTo>, StoreError> {
+    let id: Option<MembershipId> = row.opt_parsed(29)?;
+    let Some(id) = id.filter(|id| Some(*id) != member) else { return Ok(None) };
+    Ok(Some(BearerShownTo {
+        id,
+        state: row.one_of(30, MembershipState::parse)?,
+        until: row.opt_at(31)?,
+        rules_number: row.int(32)?,
+    }))
+}
+
 /// What is known of a presented secret.
 ///
 /// # Errors
@@ -62,6 +76,7 @@ pub fn find(tx: &mut Tx<'_>, secret: &SecretHash) -> Result<Option<Bearer>, Stor
             state: row.one_of(28, |t| AgentState::ALL.into_iter().find(|s| s.as_str() == t))?,
         }),
     };
+    let member = member(&row)?;
     Ok(Some(Bearer {
         token: row.parsed(0)?,
         kind: row.one_of(1, |t| TokenKind::ALL.into_iter().find(|k| k.as_str() == t))?,
@@ -77,7 +92,8 @@ pub fn find(tx: &mut Tx<'_>, secret: &SecretHash) -> Result<Option<Bearer>, Stor
         max_idle_s: row.opt_int(11)?,
         last_used_at: row.opt_at(12)?,
         ended_at: row.opt_at(13)?,
-        member: member(&row)?,
+        shown_to: shown_to(&row, member.as_ref().map(|m| m.id))?,
+        member,
         agent,
     }))
 }

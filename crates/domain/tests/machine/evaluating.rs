@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use portcullis_domain::agent::AgentState;
-use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember, Decision, evaluate, liveness};
+use portcullis_domain::evaluation::{
+    Bearer, BearerAgent, BearerMember, BearerShownTo, Decision, evaluate, liveness,
+};
 use portcullis_domain::id::{AgentId, OrganizationId, TokenId, UserId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission;
@@ -43,12 +45,19 @@ fn key() -> Bearer {
             rules_number: 3,
         }),
         agent: None,
+        shown_to: None,
     }
 }
 
 fn agent_key(state: AgentState) -> Bearer {
     let agent = BearerAgent { id: id!(AgentId, 1), name: "builder".into(), state };
     Bearer { kind: TokenKind::AgentKey, agent: Some(agent), ..key() }
+}
+
+/// A key of an active member's agent that somebody else in that state was shown.
+pub(crate) fn seen_by(state: MembershipState) -> Bearer {
+    let shown_to = BearerShownTo { id: member(2), state, until: None, rules_number: 3 };
+    Bearer { shown_to: Some(shown_to), ..agent_key(AgentState::Active) }
 }
 
 fn decide(bearer: &Bearer) -> Decision {
@@ -82,6 +91,25 @@ fn every_state_but_active_is_refused() {
         assert_eq!(decide(&of_member(state)), Decision::MemberInactive, "{state:?}");
         let owner = Bearer { agent: agent_key(AgentState::Active).agent, ..of_member(state) };
         assert_eq!(decide(&Bearer { kind: TokenKind::AgentKey, ..owner }), Decision::MemberInactive);
+    }
+}
+
+#[test]
+fn what_somebody_was_shown_rests_with_them_but_for_what_the_organization_runs_by() {
+    for kind in TokenKind::ALL {
+        let stays = match kind {
+            TokenKind::ServiceKey | TokenKind::ScimToken => true,
+            TokenKind::Session
+            | TokenKind::MemberKey
+            | TokenKind::AgentKey
+            | TokenKind::Invitation
+            | TokenKind::OwnerLink => false,
+        };
+        for state in MembershipState::ALL {
+            let lives = stays || state == MembershipState::Active;
+            let must = if lives { Decision::Allowed } else { Decision::MemberInactive };
+            assert_eq!(liveness(&Bearer { kind, ..seen_by(state) }, NOW), must, "{kind:?} seen by {state:?}");
+        }
     }
 }
 
@@ -172,6 +200,11 @@ fn stored_access_is_stale_under_newer_rules_and_from_its_moment_on() {
     bounded.member.as_mut().expect("a member").until = Some(NOW.plus_s(5));
     assert!(!bounded.is_stale(NOW.plus_s(4)));
     assert!(bounded.is_stale(NOW.plus_s(5)));
+    let mut seen = seen_by(MembershipState::Active);
+    assert!(!seen.is_stale(NOW));
+    seen.shown_to.as_mut().expect("somebody").rules_number = 0;
+    assert!(seen.is_stale(NOW), "what is known of whoever was shown it counts too");
+    assert!(!Bearer { kind: TokenKind::ServiceKey, ..seen }.is_stale(NOW), "where it makes a difference");
 }
 
 #[test]

@@ -9,6 +9,7 @@ use portcullis_domain::access::{
 use portcullis_domain::agent::{AgentState, OwnerLossRule};
 use portcullis_domain::audit::{commitment, genesis, link};
 use portcullis_domain::directory::DirectoryKind;
+use portcullis_domain::evaluation::liveness;
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::offboarding::{Leaver, Ownership};
 use portcullis_domain::role::Giving;
@@ -16,6 +17,7 @@ use portcullis_domain::team::TeamRole;
 use portcullis_domain::tombstone::Identifier;
 use proptest::prelude::*;
 
+use crate::evaluating::seen_by;
 use crate::fixture::{
     NOW, directory, grants, leaver, left_behind, maps, member, off_boarded, organization, role, slug, stored,
 };
@@ -209,6 +211,15 @@ proptest! {
                 prop_assert_eq!(held.access.until, None, "only an administrator or the directory ends a hold");
             }
             _ => prop_assert_eq!(held, free, "whoever does not end is not held"),
+        }
+    }
+
+    #[test]
+    fn a_key_of_anothers_agent_acts_only_while_whoever_was_shown_it_could(facts in facts(), now in instant()) {
+        for held in [Held::No, Held::Ending] {
+            let state = resolve(&PersonFacts { held, ..facts.clone() }, now).access.state;
+            let acts = liveness(&seen_by(state), NOW).is_allowed();
+            prop_assert_eq!(acts, state == MembershipState::Active);
         }
     }
 

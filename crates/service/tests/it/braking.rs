@@ -156,6 +156,50 @@ fn of_many_who_leave_one_by_one_a_share_ends_and_all_are_refused_and_a_release_e
 }
 
 #[test]
+fn whoever_is_held_or_settles_acts_by_no_key_that_they_were_shown_of_another_either() {
+    on_each(|bench| {
+        let company = Company::of(bench, portcullis_service::rules::MAX_PER_CALL + 10, 3600);
+        let place = &company.place;
+        let (saw, owner) = (&company.people[30], company.people[31].member);
+        let running = agent(bench, place, owner, OwnerLossRule::Pause);
+        let seen = ShownTo::Membership(saw.member);
+        let issue = |kind, holder, shown_to| key(bench, place, kind, holder, shown_to);
+        let shown = [
+            issue(TokenKind::AgentKey, Holder::Agent(running), seen),
+            issue(TokenKind::MemberKey, Holder::Membership(owner), seen),
+        ];
+        let unseen = issue(TokenKind::AgentKey, Holder::Agent(running), ShownTo::Root);
+        let answers = |must: Decision, when: &str| {
+            for secret in &shown {
+                assert_eq!(decision(bench, place, secret), must, "{when}");
+            }
+            assert_eq!(decision(bench, place, &unseen), Decision::Allowed, "{when}: they never saw this one");
+        };
+        answers(Decision::Allowed, "before");
+        // Out of the group, in a call of its own and in one that a job carries out: nothing has ended.
+        leave_group(bench, place, saw.user);
+        assert_eq!(company.state(30), Suspended);
+        answers(Decision::MemberInactive, "settling");
+        company.group_says(GroupSaid::AddMembers(vec![saw.user]));
+        answers(Decision::Allowed, "back in the group");
+        let others = company.people.iter().filter(|p| p.member != owner).map(|p| p.user).collect();
+        company.group_says(GroupSaid::RemoveMembers(others));
+        assert_eq!(company.state(30), Active, "a job is to store it");
+        answers(Decision::MemberInactive, "and nobody waits for that");
+        company.jobs();
+        answers(Decision::MemberInactive, "stored");
+        company.group_says(GroupSaid::AddMembers(vec![saw.user]));
+        for n in 40..80 {
+            company.leaves(n);
+        }
+        assert_eq!(company.leaves(30), Suspended, "held above the brake");
+        answers(Decision::MemberInactive, "held");
+        say_active(bench, place, saw.user, true);
+        answers(Decision::Allowed, "active again");
+    });
+}
+
+#[test]
 fn the_window_moves_on_and_whoever_was_held_before_stays_held() {
     on_each(|bench| {
         let company = Company::new(bench, 0);

@@ -88,7 +88,8 @@ const ROWS: &[Fault] = &[
     Fault {
         what: "nobody remembers whom a secret was shown to",
         planted: Planted::Rows("UPDATE tokens SET shown_to = NULL WHERE shown_to IS NOT NULL"),
-        breaks: &["I4"],
+        // Where somebody is suspended who was shown a key of another's, that shows first.
+        breaks: &["I1", "I4"],
     },
     Fault {
         what: "a key of a disabled agent stays alive",

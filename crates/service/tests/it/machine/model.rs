@@ -548,7 +548,8 @@ impl Model {
             }
         };
         let member = &self.members[member];
-        if member.state != State::Active {
+        let shown_to = token.shown_to.map(|m| self.members[m].state);
+        if [Some(member.state), shown_to].into_iter().flatten().any(|state| state != State::Active) {
             return "member_inactive";
         }
         if token.kind == Kind::Invitation {

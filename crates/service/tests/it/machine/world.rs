@@ -208,6 +208,7 @@ impl World {
             kind: TokenKind::MemberKey,
             organization,
             membership: self.ids.members[m],
+            shown_to: None,
             role: Some(Slug::owner()),
             rank: Rank::OWNER,
             permissions: Permission::ALL.iter().copied().collect(),
