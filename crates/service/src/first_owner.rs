@@ -24,7 +24,7 @@ use serde_json::json;
 use crate::access::settle;
 use crate::session::{self, Opened};
 use crate::sign_in::Visitor;
-use crate::throttle::Allowance;
+use crate::throttle::{Allowance, network};
 use crate::{Moment, Portcullis, ServiceError, Surroundings, local, password};
 
 /// Seconds for which the link is good.
@@ -159,7 +159,7 @@ pub async fn found(
     founding: Founding,
     visitor: Visitor,
 ) -> Result<Opened, ServiceError> {
-    let source = format!("first-owner/{}", visitor.source);
+    let source = format!("first-owner/{}", network(visitor.source));
     portcullis.door().throttle.admit(&source, PER_SOURCE, portcullis.now())?;
     let presented = presented.to_owned();
     let asked = presented.clone();

@@ -33,7 +33,7 @@ use crate::refusal::SignInRefusal;
 use crate::relying_party::Providers;
 use crate::saml::trust::Readers;
 use crate::session::{self, Opened};
-use crate::throttle::{Allowance, Throttle};
+use crate::throttle::{Allowance, Throttle, network};
 use crate::trace::TraceDraft;
 use crate::{Moment, Portcullis, ServiceError, oidc as openid, recognition, saml as saml2};
 
@@ -259,17 +259,14 @@ pub(crate) fn named(
 }
 
 /// Counts a call of a source, whichever protocol and step it is.
-///
-/// # Errors
-/// [`ServiceError::TooMany`].
-pub fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
-    portcullis.door().throttle.admit(&format!("sso/{source}"), PER_SOURCE, portcullis.now())
+pub(crate) fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
+    portcullis.door().throttle.admit(&format!("sso/{}", network(source)), PER_SOURCE, portcullis.now())
 }
 
 /// Takes back the count of a call that a provider had signed: it ends the sessions of a whole company from one address,
 /// and every one that is refused for its number would live on.
 pub(crate) fn take_back_source(portcullis: &Portcullis, source: IpAddr) {
-    portcullis.door().throttle.take_back(&format!("sso/{source}"));
+    portcullis.door().throttle.take_back(&format!("sso/{}", network(source)));
 }
 
 /// Keeps a sign-in that leaves for its provider.

@@ -5,6 +5,7 @@
 //! is the safe side for people and costs an attacker nothing less than the window.
 
 use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 
 use portcullis_domain::Timestamp;
@@ -30,6 +31,16 @@ struct Window {
     began_at: Timestamp,
     ends_at: Timestamp,
     tries: u32,
+}
+
+/// The network that one subscriber has: a whole /64 of IPv6, because all of its addresses are theirs. What is counted by
+/// source is counted by this.
+#[must_use]
+pub fn network(source: IpAddr) -> IpAddr {
+    match source.to_canonical() {
+        IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() >> 64 << 64)),
+        v4 @ IpAddr::V4(_) => v4,
+    }
 }
 
 /// Counted tries, each under a key of its own.

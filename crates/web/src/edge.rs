@@ -51,7 +51,8 @@ impl Source {
     }
 }
 
-/// The rightmost entry that no trusted proxy wrote for itself.
+/// The rightmost entry that no trusted proxy wrote for itself. An entry that is no address ends the search: what stands
+/// left of it is a client's word.
 fn source(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|net| net.contains(&address));
     if !is_trusted(peer) {
@@ -63,7 +64,7 @@ fn source(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     }
     let mut last = peer;
     for entry in entries.iter().rev().take(MAX_FORWARDED) {
-        let Ok(address) = entry.trim().parse::<IpAddr>() else { return last };
+        let Ok(address) = entry.trim().parse::<IpAddr>().map(|a| a.to_canonical()) else { return last };
         if !is_trusted(address) {
             return address;
         }
@@ -215,3 +216,7 @@ fn stamp(headers: &mut HeaderMap, id: RequestId, https: bool) {
             .or_insert(HeaderValue::from_static("max-age=31536000"));
     }
 }
+
+#[cfg(test)]
+#[path = "edge_tests.rs"]
+mod tests;

@@ -35,7 +35,7 @@ use crate::caller::{Caller, Member, authenticate};
 use crate::directory;
 use crate::fetch::FetchRequest;
 use crate::sign_in::{Visitor, is_browser};
-use crate::throttle::Allowance;
+use crate::throttle::{Allowance, network};
 use crate::trace::TraceDraft;
 use crate::{Moment, Portcullis, ServiceError, Surroundings};
 
@@ -233,7 +233,7 @@ pub async fn look(
 }
 
 fn admit(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
-    portcullis.door().throttle.admit(&format!("consent/{source}"), PER_SOURCE, portcullis.now())
+    portcullis.door().throttle.admit(&format!("consent/{}", network(source)), PER_SOURCE, portcullis.now())
 }
 
 fn thirty_two(random: &mut dyn Random) -> [u8; 32] {

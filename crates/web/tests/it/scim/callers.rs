@@ -5,10 +5,11 @@ use std::net::IpAddr;
 use axum::http::HeaderValue;
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
+use portcullis_domain::id::DirectoryId;
 use portcullis_scim::ResourceType;
 use portcullis_scim::limits::MAX_BULK_OPERATIONS;
 use portcullis_testkit::START;
-use portcullis_web::scim::caller::{Failures, MAX_COUNTED, MAX_FAILURES};
+use portcullis_web::scim::caller::{Failures, MAX_COUNTED, MAX_FAILURES, MAX_FAILURES_OF_SOURCE};
 use portcullis_web::scim::progress::{Imports, MIN_WRITES, Progress, QUIET_S, TELL_EVERY_S};
 use portcullis_web::scim::rate::{CALLING_S, MAX_CALLS_A_SECOND, MAX_CALLS_ALONE, MAX_CALLS_AT_ONCE, Rates};
 use serde_json::{Value, json};
@@ -137,6 +138,23 @@ fn failures_are_counted_in_bounded_memory_and_those_that_were_counted_stay_limit
         assert_eq!(failures.count(late, None, now), Ok(()), "beyond the bound nothing is counted");
     }
     assert_eq!(failures.count(attacker, None, now.plus_s(60)), Ok(()), "a new minute begins");
+}
+
+#[test]
+fn whoever_makes_directories_up_is_limited_by_where_they_come_from_and_takes_nobody_elses_room() {
+    let failures = Failures::default();
+    let invented = |n: usize| -> Option<DirectoryId> { Some(format!("dir_{n:032x}").parse().unwrap()) };
+    let attacker: IpAddr = "2001:db8::1".parse().unwrap();
+    let mut answered = 0;
+    for n in 0..MAX_COUNTED {
+        answered += u32::from(failures.count(attacker, invented(n), START).is_ok());
+    }
+    assert_eq!(answered, MAX_FAILURES_OF_SOURCE);
+    let other: IpAddr = "198.51.100.1".parse().unwrap();
+    for _ in 0..MAX_FAILURES {
+        assert_eq!(failures.count(other, invented(1), START), Ok(()), "somewhere else it is counted anew");
+    }
+    assert_eq!(failures.count(other, invented(1), START), Err(60), "and counted");
 }
 
 #[test]
