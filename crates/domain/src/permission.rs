@@ -72,6 +72,12 @@ permissions! {
 }
 
 impl Permission {
+    /// Whether it allows to see and nothing else.
+    #[must_use]
+    pub fn only_sees(self) -> bool {
+        self.as_str().ends_with(".read")
+    }
+
     /// Permissions that only explicit-only roles may hold: whoever has them stands over owners and roles.
     #[must_use]
     pub const fn is_explicit_only(self) -> bool {

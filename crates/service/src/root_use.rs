@@ -23,44 +23,63 @@ const MAX_REMEMBERED: usize = 10_000;
 
 /// When each organization was last read by the root token.
 #[derive(Debug, Default)]
-pub(crate) struct RootReads(Mutex<HashMap<OrganizationId, Timestamp>>);
+pub(crate) struct RootReads {
+    last: Mutex<HashMap<OrganizationId, Timestamp>>,
+    /// One read at a time writes its event, so that those beside it wait for it and write none.
+    writing: tokio::sync::Mutex<()>,
+}
 
 impl RootReads {
-    /// Whether this read leaves an event.
-    fn is_news(&self, organization: OrganizationId, now: Timestamp) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.get(&organization).is_some_and(|at| now < at.plus_s(GRAIN_S)) {
-            return false;
-        }
-        if last.len() >= MAX_REMEMBERED {
+    /// Of which of these a read leaves an event.
+    fn news(&self, organizations: &[OrganizationId], now: Timestamp) -> Vec<OrganizationId> {
+        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_news = |id: &&OrganizationId| last.get(*id).is_none_or(|at| now >= at.plus_s(GRAIN_S));
+        organizations.iter().filter(is_news).copied().collect()
+    }
+
+    /// Remembers events that are in the log.
+    fn remember(&self, organizations: &[OrganizationId], now: Timestamp) {
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if last.len().saturating_add(organizations.len()) > MAX_REMEMBERED {
             last.clear();
         }
-        last.insert(organization, now);
-        true
+        last.extend(organizations.iter().map(|id| (*id, now)));
     }
 }
 
 impl Portcullis {
-    /// Notes that the root token read something of an organization, before it is answered.
+    /// Notes that the root token read something of these organizations, before it is answered.
     ///
     /// # Errors
     /// [`ServiceError::Store`]: what cannot be noted is not shown.
     pub async fn note_root_read(
         &self,
-        organization: OrganizationId,
+        organizations: &[OrganizationId],
         path: String,
         cause: Cause,
     ) -> Result<(), ServiceError> {
-        if !self.root_reads().is_news(organization, self.now()) {
+        let (reads, now) = (self.root_reads(), self.now());
+        if reads.news(organizations, now).is_empty() {
             return Ok(());
         }
+        let _alone = reads.writing.lock().await;
+        let news = reads.news(organizations, now);
+        if news.is_empty() {
+            return Ok(());
+        }
+        let noted = news.clone();
         self.write(Priority::Ordinary, move |tx, moment| {
-            let event = EventDraft::new(Action::RootTokenUsed, Target::new("organization", organization))
-                .with(json!({ "path": path, "further_reads_within_s": GRAIN_S }));
-            let plan = Plan::because(organization, cause).noting(event);
-            apply(tx, &plan, moment.now, &mut moment.random)?;
+            for organization in &news {
+                let event = EventDraft::new(Action::RootTokenUsed, Target::new("organization", organization))
+                    .with(json!({ "path": path, "further_reads_within_s": GRAIN_S }));
+                let plan = Plan::because(*organization, cause).noting(event);
+                apply(tx, &plan, moment.now, &mut moment.random)?;
+            }
             Ok(())
         })
-        .await
+        .await?;
+        // Only now: a read that could not be noted leaves its event when it is tried again.
+        reads.remember(&noted, now);
+        Ok(())
     }
 }

@@ -144,10 +144,20 @@ impl FromRequestParts<App> for Scope {
             .await?;
         proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
         let scope = Self { caller, request, organization };
-        if matches!(scope.caller, Caller::Root) && parts.method == Method::GET {
+        if matches!(scope.caller, Caller::Root) && only_reads(&parts.method, needs) {
             let path = parts.uri.path().to_owned();
-            app.portcullis().note_root_read(scope.organization.id, path, scope.cause()).await?;
+            app.portcullis().note_root_read(&[scope.organization.id], path, scope.cause()).await?;
         }
         Ok(scope)
     }
+}
+
+/// Whether a call changes nothing that would name its caller: it asks by a method that only reads, or needs no more than
+/// to see.
+fn only_reads(method: &Method, needs: Needs) -> bool {
+    let sees = match needs {
+        Needs::Permission(p) | Needs::PermissionOrOwn(p) | Needs::PermissionOrLed(p) => p.only_sees(),
+        Needs::Root | Needs::Known | Needs::Nothing => false,
+    };
+    sees || matches!(*method, Method::GET | Method::HEAD)
 }

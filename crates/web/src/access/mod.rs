@@ -44,6 +44,6 @@ fn may_ask(tx: &mut Tx<'_>, presented: &str, scope: Scope, now: Timestamp) -> Re
 async fn note_if_root(app: &App, parts: &Parts, about: About, answer: &Answer) -> Result<(), Problem> {
     let (About::TheTokens, Some(bearer)) = (about, &answer.bearer) else { return Ok(()) };
     let cause = Caller::Root.cause(request_id(parts, app));
-    app.portcullis().note_root_read(bearer.organization, parts.uri.path().to_owned(), cause).await?;
+    app.portcullis().note_root_read(&[bearer.organization], parts.uri.path().to_owned(), cause).await?;
     Ok(())
 }

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use portcullis_domain::organization as domain;
 use portcullis_domain::permission::Permission::{OrganizationsRead, OrganizationsWrite};
 use portcullis_service::Surroundings;
+use portcullis_service::caller::Caller;
 use portcullis_service::organization::{self, People};
 use portcullis_service::owner_link;
 use schemars::JsonSchema;
@@ -142,9 +143,13 @@ async fn list(
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Organization>>, Problem> {
     let (limit, after) = page.bounds();
-    let caller = known.caller;
+    let (caller, cause) = (known.caller.clone(), known.cause());
     let found =
         app.portcullis().read(move |tx, _| organization::list(tx, &caller, &after, limit + 1)).await?;
+    if matches!(known.caller, Caller::Root) {
+        let all: Vec<_> = found.iter().map(|o| o.id).collect();
+        app.portcullis().note_root_read(&all, "/api/v1/organizations".to_owned(), cause).await?;
+    }
     let around = app.portcullis().around();
     let items = found.into_iter().map(|o| Organization::of(o, around)).collect();
     Ok(Json(Page::of(items, limit, |o: &Organization| o.id.clone())))

@@ -2,6 +2,7 @@
 
 use portcullis_domain::id::{RequestId, TraceId};
 use portcullis_store::trace::{self, Trace};
+use portcullis_testkit::ROOT_TOKEN;
 use serde_json::{Value, json};
 
 use crate::support::{Scene, id, refused};
@@ -150,4 +151,56 @@ async fn traces_are_listed_newest_first_by_kind_and_outcome() {
         "not_found",
     );
     refused(scene.as_of(&scene.member, "GET", &path, Value::Null).await, 403, "forbidden");
+}
+
+#[tokio::test]
+async fn whatever_the_root_token_sees_of_an_organization_leaves_one_event_a_minute_there() {
+    let scene = Scene::new();
+    let directory =
+        scene.made(&format!("{ACME}/directories"), json!({ "kind": "scim", "name": "Okta" })).await;
+    let owner = scene.owner.key.clone();
+    let noted = async |org: &str, key: &str| {
+        let path = format!("/api/v1/organizations/{org}/audit-events?action=root_token.used&limit=200");
+        let (status, page) = scene.bench.call("GET", &path, key, Value::Null).await;
+        assert_eq!(status, 200, "{page}");
+        page["items"].as_array().unwrap().clone()
+    };
+    let mut seen = noted("acme", &owner).await.len();
+    let wish = json!({ "directory": id(&directory), "group": { "external_id": "g" }, "role": "member" });
+    let question = json!({
+        "subject": { "type": "token", "id": scene.member.key }, "action": { "name": "use" },
+        "resource": { "type": "tool", "id": "Bash" },
+    });
+    let uses = [
+        ("GET", ACME.to_owned(), Value::Null),
+        ("HEAD", format!("{ACME}/members"), Value::Null),
+        ("GET", "/api/v1/organizations".to_owned(), Value::Null),
+        ("POST", format!("{ACME}/mappings/preview"), wish),
+        ("POST", "/access/v1/evaluation".to_owned(), question),
+    ];
+    for (method, path, body) in uses {
+        scene.bench.clock.pass_s(60);
+        for _ in 0..2 {
+            let authorization = format!("Bearer {ROOT_TOKEN}");
+            let headers = [("authorization", authorization.as_str())];
+            let answer = scene.bench.exchange(method, &path, &headers, &body).await;
+            assert_eq!(answer.status.as_u16(), 200, "{method} {path}: {}", answer.text());
+        }
+        let events = noted("acme", &owner).await;
+        seen += 1;
+        assert_eq!(events.len(), seen, "{method} {path}: one, and none for the second within the minute");
+        let found = events.iter().find(|e| e["detail"]["path"] == json!(path));
+        assert!(found.is_some(), "{path}: {events:?}");
+    }
+    let elsewhere = noted("globex", &scene.stranger.key).await;
+    assert_eq!(elsewhere.len(), 1, "the list of organizations shows every one of them: {elsewhere:?}");
+    // What shows nothing of any organization has no log to stand in.
+    scene.bench.clock.pass_s(60);
+    assert_eq!(scene.root("GET", "/api/v1/me", Value::Null).await.0, 200);
+    let unknown = json!({
+        "subject": { "type": "token", "id": "nonsense" }, "action": { "name": "use" },
+        "resource": { "type": "tool", "id": "Bash" },
+    });
+    assert_eq!(scene.root("POST", "/access/v1/evaluation", unknown).await.0, 200);
+    assert_eq!(noted("acme", &owner).await.len(), seen);
 }
