@@ -1,4 +1,4 @@
-//! Who is at the door of a page: the visitor, and forms that came from our own pages.
+//! Who is at the door of a page: the visitor, what a page is asked with, and forms that came from our own pages.
 
 use std::convert::Infallible;
 
@@ -50,6 +50,23 @@ impl FromRequestParts<App> for Guest {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
         Ok(Self::of(parts, app))
+    }
+}
+
+/// What a page is asked with. Unknown parameters are left aside, because mail programs and providers add some; one that
+/// is repeated or cannot be read is refused, because two readers would see two values.
+pub struct Query<T>(pub T);
+
+impl<T: DeserializeOwned> FromRequestParts<App> for Query<T> {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        serde_urlencoded::from_str(parts.uri.query().unwrap_or_default()).map(Self).map_err(|_| {
+            let message = "A part of this page's address is missing, repeated or cannot be read. \
+                           Follow the link that brought you here once more.";
+            let request = scope::request_id(parts, app);
+            failure::plain(StatusCode::BAD_REQUEST, "invalid_field", message, request)
+        })
     }
 }
 

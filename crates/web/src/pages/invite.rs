@@ -1,6 +1,6 @@
 //! `/invite`: the page of an invitation, and of an organization's owner link.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -10,7 +10,7 @@ use portcullis_service::invitation::{self, LinkView, PasswordState};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::form::{Guest, OwnForm};
+use super::form::{Guest, OwnForm, Query};
 use super::{Forms, failure, page, sign_in};
 use crate::{App, cookie, error};
 

@@ -1,6 +1,6 @@
 //! `/setup/owner`: the very first owner, who makes their organization here, and the owner of one that is there.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -9,7 +9,7 @@ use portcullis_service::first_owner::{self, Founding};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::form::{Guest, OwnForm};
+use super::form::{Guest, OwnForm, Query};
 use super::invite::{self, Acceptance, Link};
 use super::{Forms, failure, page, sign_in};
 use crate::{App, cookie, error};

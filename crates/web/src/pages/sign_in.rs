@@ -3,7 +3,7 @@
 //! The page asks for an address first. What it then offers depends on the address's domain only, and the password is
 //! always among it, so that nobody learns here who is a member.
 
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -17,7 +17,7 @@ use portcullis_service::{ServiceError, connection};
 use secrecy::SecretString;
 use serde::Deserialize;
 
-use super::form::{Guest, OwnForm};
+use super::form::{Guest, OwnForm, Query};
 use super::{Forms, failure, onward, page};
 use crate::sso::saml::sent;
 use crate::{App, cookie, error};

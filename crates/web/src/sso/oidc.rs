@@ -1,6 +1,6 @@
 //! `/sso/oidc/{connection}`: the way to an OpenID provider and back, and its word that a session is over.
 
-use axum::extract::{Path, Query, RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -16,7 +16,7 @@ use url::form_urlencoded;
 
 use super::{Begin, MAX_HINT, Nothing, Ticket, arriving, crossing, form_of, id, linking};
 use crate::error::{outside, status};
-use crate::pages::form::{Guest, OwnForm};
+use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::arrived;
 use crate::pages::{failure, onward};
 use crate::{App, cookie};

@@ -4,7 +4,7 @@
 //! the right one, or the person chooses.
 
 use axum::Router;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
@@ -14,7 +14,7 @@ use portcullis_service::sign_in::choice::{self, Choice, ChosenBy};
 use portcullis_service::sign_in::{admit_source, return_path};
 
 use crate::App;
-use crate::pages::form::Guest;
+use crate::pages::form::{Guest, Query};
 use crate::pages::sign_in::{Asked, address_form, leading_on, login_path};
 use crate::pages::{Forms, failure, onward, page};
 

@@ -5,7 +5,7 @@
 //! let in before the browser comes from our own address.
 
 use axum::Router;
-use axum::extract::{Path, Query, RawQuery, Request, State};
+use axum::extract::{Path, RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -19,7 +19,7 @@ use portcullis_service::saml::own_metadata;
 use portcullis_service::sign_in::{Wish, saml};
 
 use super::{Begin, Nothing, Ticket, arriving, crossing, form_of, id, linking};
-use crate::pages::form::{Guest, OwnForm};
+use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::with_cookies;
 use crate::pages::{Forms, failure, onward, page};
 use crate::{App, cookie};

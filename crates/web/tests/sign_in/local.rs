@@ -134,6 +134,52 @@ async fn an_invitation_runs_out_is_taken_back_and_goes_by_rank() {
 }
 
 #[tokio::test]
+async fn the_link_of_somebody_who_is_suspended_is_no_way_back_for_them() {
+    let world = World::new().await;
+    let admin = joined(&world, "acme", "admin@acme.example", "admin").await;
+    let key = world.sessions(&admin).remove(0);
+    let guest = json!({ "email": "guest@elsewhere.example", "role": "member" });
+    let (_, invited) = world.call("POST", "/api/v1/organizations/acme/invitations", &key, guest).await;
+    let link = invited["link"].as_str().unwrap();
+    let of_root = world.invite("acme", "other@elsewhere.example", "member").await;
+    let member = world.members("acme", "admin@acme.example").await[0]["id"].as_str().unwrap().to_owned();
+    let mut browser = Browser::new().unwrap();
+    for (state, status) in [("suspended", 400), ("active", 200)] {
+        let path = format!("/organizations/acme/members/{member}");
+        assert_eq!(world.root("PATCH", &path, json!({ "state": state })).await.0, 200);
+        assert_eq!(browser.open(link).await.unwrap().status, status, "{state}");
+        assert_eq!(browser.open(&of_root).await.unwrap().status, 200, "whoever else invited");
+    }
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];
+    let page = browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    assert_eq!(outcome(&page), "ok");
+}
+
+#[tokio::test]
+async fn what_a_page_is_asked_with_twice_is_refused_by_a_page_of_ours() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    let path = |url: &Value| url.as_str().unwrap().strip_prefix(&world.base).unwrap().to_owned();
+    let login = path(&connection["login_url"]);
+    let arrive = login.replace("/login", "/arrive");
+    let mut browser = Browser::new().unwrap();
+    for asked in [
+        "/login?email=a@acme.example&email=b@acme.example".to_owned(),
+        "/login?return_to=/&return_to=/".to_owned(),
+        "/invite?token=a&token=b".to_owned(),
+        "/setup/owner?token=a&token=b".to_owned(),
+        "/sso/acme?email=a&email=b".to_owned(),
+        format!("{login}?return_to=/&return_to=/"),
+        format!("{arrive}?ticket=a&ticket=b"),
+    ] {
+        let page = browser.open(&format!("{}{asked}", world.base)).await.unwrap();
+        assert_eq!((page.status, outcome(&page).as_str()), (400, "invalid_field"), "{asked}: {}", page.body);
+    }
+    let page = browser.open(&format!("{}/login?utm_source=mail", world.base)).await.unwrap();
+    assert_eq!(page.status, 200, "what is not ours is left aside");
+}
+
+#[tokio::test]
 async fn an_invitation_of_somebody_who_came_by_a_directory_meanwhile_ends_and_takes_nobody_along() {
     let world = World::new().await;
     let link = world.invite("acme", ADA, "member").await;
