@@ -28,6 +28,7 @@ const HTTP: &str = "it";
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
 const ON_BOTH: [&str; 31] = [
+    "access::",
     "agents::",
     "choosing::",
     "connections::",

@@ -182,16 +182,28 @@ impl Bench {
         headers: &[(&str, &str)],
         body: &Value,
     ) -> Exchange {
+        let text = if body.is_null() { String::new() } else { body.to_string() };
+        self.exchange_text(method, path, headers, &text).await
+    }
+
+    /// The same with a body that is no JSON, such as a form.
+    ///
+    /// # Panics
+    /// As [`Bench::exchange`].
+    pub async fn exchange_text(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Exchange {
         let method = Method::from_bytes(method.as_bytes()).expect("a method");
         let host = PUBLIC_URL.trim_start_matches("http://");
         let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
-        let bytes = match body {
-            Value::Null => Bytes::new(),
-            other => Bytes::from(other.to_string()),
-        };
+        let bytes = Bytes::from(body.to_owned());
         self.send(request.body(Full::new(bytes)).expect("a request")).await
     }
 

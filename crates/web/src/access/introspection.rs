@@ -4,6 +4,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use portcullis_domain::evaluation::Bearer;
 use portcullis_domain::text::Slug;
@@ -27,14 +28,13 @@ struct Form {
     token: String,
 }
 
-/// Says whether a token is in force.
-///
-/// # Errors
-/// A [`Problem`] about the caller, or 400 `invalid_request` if the form has no `token`.
-pub async fn introspect(
-    State(app): State<App>,
-    request: axum::extract::Request,
-) -> Result<Response, Problem> {
+/// Says whether a token is in force. What is wrong with the caller or the form is said as OAuth says it (RFC 7662 §2.3,
+/// RFC 6750 §3).
+pub async fn introspect(State(app): State<App>, request: axum::extract::Request) -> Response {
+    answer(&app, request).await.unwrap_or_else(|problem| refusal(&problem))
+}
+
+async fn answer(app: &App, request: axum::extract::Request) -> Result<Response, Problem> {
     let (parts, raw) = request.into_parts();
     let caller = bearer(&parts).ok_or_else(Problem::unauthenticated)?.to_owned();
     let raw = axum::body::to_bytes(raw, MAX_FORM).await.map_err(|_| {
@@ -58,13 +58,41 @@ pub async fn introspect(
     let Some((answer, about)) = found else {
         return Err(Problem::bad_request("invalid_request", "the form has exactly one `token`"));
     };
-    note_if_root(&app, &parts, about, &answer).await?;
+    note_if_root(app, &parts, about, &answer).await?;
     count_check("introspection", answer.decision);
     let introspection = match answer.bearer.filter(|_| answer.decision.is_allowed()) {
         Some(bearer) => Introspection::Active(Box::new(active(&bearer, issuer))),
         None => Introspection::Inactive,
     };
     Ok(Json(introspection.to_value()).into_response())
+}
+
+/// A problem in OAuth's words, with our own code beside them.
+fn refusal(problem: &Problem) -> Response {
+    let error = match problem.status {
+        StatusCode::UNAUTHORIZED => "invalid_token",
+        StatusCode::FORBIDDEN => "insufficient_scope",
+        status if status.is_server_error() => "server_error",
+        _ => "invalid_request",
+    };
+    let body = json!({ "error": error, "error_description": problem.detail, "code": problem.code });
+    let mut response = (problem.status, Json(body)).into_response();
+    let challenge = match problem.status {
+        StatusCode::UNAUTHORIZED => Some("Bearer realm=\"portcullis\", error=\"invalid_token\"".to_owned()),
+        StatusCode::FORBIDDEN => Some(format!(
+            "Bearer realm=\"portcullis\", error=\"{error}\", scope=\"{}\"",
+            Scope::Introspect.as_str()
+        )),
+        _ => None,
+    };
+    let headers = response.headers_mut();
+    if let Some(value) = challenge.and_then(|text| HeaderValue::from_str(&text).ok()) {
+        headers.insert(header::WWW_AUTHENTICATE, value);
+    }
+    if let Some(seconds) = problem.retry_after_s {
+        headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
 }
 
 fn active(bearer: &Bearer, issuer: String) -> ActiveToken {

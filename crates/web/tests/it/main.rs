@@ -6,6 +6,7 @@
     reason = "what these share with tests fails the test that it is used by"
 )]
 
+mod access;
 mod agents;
 mod directories;
 mod documents;

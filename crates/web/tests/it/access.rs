@@ -1,0 +1,251 @@
+//! The three doors at which somebody asks whether a bearer may act, over HTTP: AuthZEN, forward-auth, introspection.
+
+use portcullis_testkit::{Exchange, Persona};
+use serde_json::{Value, json};
+
+use crate::support::{Scene, id, refused};
+
+const ACME: &str = "/api/v1/organizations/acme";
+const EVALUATION: &str = "/access/v1/evaluation";
+const INTROSPECTION: &str = "/oauth2/introspect";
+/// What every admitted request is told, whatever of it is empty.
+const TOLD: [&str; 8] =
+    ["organization", "environment", "membership", "user", "email", "role", "teams", "agent"];
+
+fn question(secret: &str) -> Value {
+    json!({
+        "subject": { "type": "token", "id": secret }, "action": { "name": "use" },
+        "resource": { "type": "tool", "id": "Bash" }, "context": {},
+    })
+}
+
+/// A service key with those scopes.
+async fn service_key(scene: &Scene, org: &str, scopes: Value) -> String {
+    let path = format!("/api/v1/organizations/{org}/service-keys");
+    let made = scene.made(&path, json!({ "name": "gate", "scopes": scopes })).await;
+    made["token"].as_str().unwrap().to_owned()
+}
+
+/// An agent of that member and a key of it.
+async fn agent(scene: &Scene, owner: &Persona, name: &str) -> (String, String) {
+    let wish = json!({ "name": name, "owner": owner.membership.to_string() });
+    let made = scene.made(&format!("{ACME}/agents"), wish).await;
+    let keys = format!("{ACME}/agents/{}/keys", id(&made));
+    let key = scene.made(&keys, json!({ "name": "key" })).await;
+    (id(&made), key["token"].as_str().unwrap().to_owned())
+}
+
+/// Asks as a proxy does, with these headers.
+async fn forward(scene: &Scene, query: &str, headers: &[(&str, &str)]) -> Exchange {
+    let answer = scene.bench.exchange("GET", &format!("/authz/forward{query}"), headers, &Value::Null).await;
+    assert!(answer.body.is_empty(), "no answer has a body: {}", answer.text());
+    answer
+}
+
+/// The status that a bearer gets.
+async fn passes(scene: &Scene, query: &str, secret: &str) -> u16 {
+    let bearer = format!("Bearer {secret}");
+    forward(scene, query, &[("authorization", &bearer)]).await.status.as_u16()
+}
+
+/// A form, as that caller.
+async fn introspect(scene: &Scene, caller: Option<&str>, form: &str) -> Exchange {
+    let bearer = caller.map(|caller| format!("Bearer {caller}"));
+    let headers: Vec<(&str, &str)> = bearer.iter().map(|bearer| ("authorization", bearer.as_str())).collect();
+    let headers = [headers, vec![("content-type", "application/x-www-form-urlencoded")]].concat();
+    scene.bench.exchange_text("POST", INTROSPECTION, &headers, form).await
+}
+
+fn header(answer: &Exchange, name: &str) -> Option<String> {
+    answer.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_of_everybody_who_may_act_and_of_nobody_else() {
+    let scene = Scene::new();
+    let (member, org) = (&scene.member, "?organization=acme");
+    let (_, of_agent) = agent(&scene, member, "builder").await;
+    for (secret, has_agent) in [(&member.key, false), (&of_agent, true)] {
+        let bearer = format!("Bearer {secret}");
+        let answer = forward(&scene, org, &[("authorization", &bearer)]).await;
+        assert_eq!(answer.status.as_u16(), 200);
+        let told = TOLD.map(|name| header(&answer, &format!("x-portcullis-{name}")));
+        assert!(told.iter().all(Option::is_some), "each of the eight is there, empty or not: {told:?}");
+        let told = told.map(Option::unwrap);
+        assert_eq!((told[0].as_str(), told[1].as_str()), ("acme", "production"));
+        assert_eq!(
+            (told[2].clone(), told[3].clone()),
+            (member.membership.to_string(), member.user.to_string())
+        );
+        assert_eq!(
+            (told[4].as_str(), told[5].as_str(), told[6].as_str()),
+            ("member@acme.test", "member", "")
+        );
+        assert_eq!(told[7].is_empty(), !has_agent);
+        assert_eq!(header(&answer, "cache-control").as_deref(), Some("no-store"));
+    }
+    let refusals: [(&str, u16); 8] = [
+        ("", 401),
+        ("?organization=", 401),
+        ("?organization=nowhere", 401),
+        ("?organization=globex", 401),
+        ("?organization=acme&organization=acme", 401),
+        ("?organization=globex&organization=acme", 401),
+        ("?organization=acme&environment=staging", 403),
+        ("?organization=acme&environment=no%20slug", 403),
+    ];
+    for (query, must) in refusals {
+        assert_eq!(passes(&scene, query, &member.key).await, must, "`{query}`");
+    }
+    assert_eq!(
+        passes(&scene, "?organization=acme&environment=production&action=use", &member.key).await,
+        200
+    );
+    let nobody = forward(&scene, org, &[]).await;
+    assert_eq!(nobody.status.as_u16(), 401);
+    assert_eq!(header(&nobody, "www-authenticate").as_deref(), Some("Bearer realm=\"portcullis\""));
+    assert_eq!(passes(&scene, org, "nonsense").await, 401);
+    assert_eq!(passes(&scene, org, &scene.viewer.key).await, 403, "a viewer has no `use`");
+    let key = service_key(&scene, "acme", json!(["evaluate"])).await;
+    assert_eq!(passes(&scene, org, &key).await, 403, "what asks does not act");
+}
+
+#[tokio::test]
+async fn a_proxy_is_refused_whoever_is_stopped_and_what_has_ended_is_unknown() {
+    let scene = Scene::new();
+    let org = "?organization=acme";
+    let (paused, of_paused) = agent(&scene, &scene.member, "paused").await;
+    assert_eq!(scene.root("POST", &format!("{ACME}/agents/{paused}/pause"), json!({})).await.0, 200);
+    assert_eq!(passes(&scene, org, &of_paused).await, 403);
+    let (_, of_member) = agent(&scene, &scene.member, "builder").await;
+    let member = format!("{ACME}/members/{}", scene.member.membership);
+    for (state, must) in [("suspended", 403), ("active", 200)] {
+        assert_eq!(scene.root("PATCH", &member, json!({ "state": state })).await.0, 200);
+        assert_eq!(passes(&scene, org, &scene.member.key).await, must, "{state}");
+        assert_eq!(passes(&scene, org, &of_member).await, must, "an agent of whoever is {state}");
+    }
+    assert_eq!(scene.root("POST", &format!("{member}/offboard"), json!({ "reason": "left" })).await.0, 200);
+    assert_eq!(passes(&scene, org, &scene.member.key).await, 401, "ended");
+    assert_eq!(passes(&scene, org, &of_member).await, 403, "orphaned");
+}
+
+#[tokio::test]
+async fn authzen_answers_service_keys_of_the_organization_and_says_what_is_wrong_with_a_question() {
+    let scene = Scene::new();
+    let ask = async |caller: &str, body: Value| scene.bench.call("POST", EVALUATION, caller, body).await;
+    let gate = service_key(&scene, "acme", json!(["evaluate"])).await;
+    let other = service_key(&scene, "acme", json!(["introspect", "revocations"])).await;
+    let foreign = service_key(&scene, "globex", json!(["evaluate"])).await;
+    let about = question(&scene.member.key);
+    let (status, answer) = ask(&gate, about.clone()).await;
+    assert_eq!(
+        (status, &answer["decision"], &answer["context"]["code"]),
+        (200, &json!(true), &json!("allowed"))
+    );
+    for caller in [&other, &scene.owner.key] {
+        refused(ask(caller, about.clone()).await, 403, "missing_scope");
+        refused(ask(caller, json!({ "subject": 1 })).await, 403, "missing_scope");
+    }
+    refused(ask("nonsense", about.clone()).await, 401, "unauthenticated");
+    let (status, answer) = ask(&foreign, about.clone()).await;
+    assert_eq!((status, &answer["decision"]), (200, &json!(false)));
+    assert_eq!(answer, ask(&foreign, question("nonsense")).await.1, "another's token is an unknown one");
+    for (environment, code) in [("production", "allowed"), ("staging", "other_environment")] {
+        let mut about = about.clone();
+        about["context"]["environment"] = json!(environment);
+        assert_eq!(ask(&gate, about).await.1["context"]["code"], json!(code), "{environment}");
+    }
+    let wrong: [(&str, Value, &str); 6] = [
+        ("/context/environment", json!(7), "invalid_field"),
+        ("/context/environment", json!("no slug"), "invalid_field"),
+        ("/subject/type", json!("user"), "invalid_field"),
+        ("/action/name", json!(""), "invalid_field"),
+        ("/resource/id", json!(""), "invalid_field"),
+        ("/resource/type", json!(""), "invalid_field"),
+    ];
+    for (at, value, code) in wrong {
+        let mut about = question(&scene.member.key);
+        about["context"]["environment"] = Value::Null;
+        *about.pointer_mut(at).unwrap() = value;
+        refused(ask(&gate, about).await, 400, code);
+    }
+    let mut headless = about.clone();
+    headless.as_object_mut().unwrap().remove("action");
+    refused(ask(&gate, headless).await, 400, "missing_field");
+    let large = json!({ "subject": "x".repeat(64 * 1024) });
+    refused(ask(&gate, large).await, 400, "body_too_large");
+
+    let bearer = format!("Bearer {gate}");
+    let echoed = async |own: Option<&str>| {
+        let mut headers = vec![("authorization", bearer.as_str())];
+        headers.extend(own.map(|own| ("x-request-id", own)));
+        let answer = scene.bench.exchange("POST", EVALUATION, &headers, &about).await;
+        header(&answer, "x-request-id").unwrap()
+    };
+    assert_eq!(
+        echoed(Some("bfe9eb29-ab87-4ca3-be83-a1d5d8305716")).await,
+        "bfe9eb29-ab87-4ca3-be83-a1d5d8305716"
+    );
+    assert!(echoed(None).await.starts_with("req_"));
+    assert!(echoed(Some(&"x".repeat(129))).await.starts_with("req_"), "as long as an id may be");
+}
+
+#[tokio::test]
+async fn introspection_tells_what_is_in_force_and_nothing_of_anything_else() {
+    let scene = Scene::new();
+    let gate = service_key(&scene, "acme", json!(["introspect"])).await;
+    let foreign = service_key(&scene, "globex", json!(["introspect"])).await;
+    let (of, of_agent) = agent(&scene, &scene.member, "builder").await;
+    for (secret, sub, kind) in
+        [(&scene.member.key, scene.member.membership.to_string(), "member_key"), (&of_agent, of, "agent_key")]
+    {
+        let answer =
+            introspect(&scene, Some(&gate), &format!("token={secret}&token_type_hint=access_token")).await;
+        assert_eq!(answer.status.as_u16(), 200);
+        let told = answer.json();
+        assert_eq!((&told["active"], &told["sub"], &told["kind"]), (&json!(true), &json!(sub), &json!(kind)));
+        assert_eq!((&told["username"], &told["role"]), (&json!("member@acme.test"), &json!("member")));
+        assert!(
+            told["jti"].as_str().unwrap().starts_with("tok_") && !told.to_string().contains("pc_"),
+            "{told}"
+        );
+    }
+    let member = format!("{ACME}/members/{}", scene.member.membership);
+    assert_eq!(scene.root("PATCH", &member, json!({ "state": "suspended" })).await.0, 200);
+    for secret in ["nonsense", &scene.member.key, &of_agent, &scene.viewer.key, &gate, &scene.stranger.key] {
+        let answer = introspect(&scene, Some(&gate), &format!("token={secret}")).await;
+        assert_eq!((answer.status.as_u16(), answer.json()), (200, json!({ "active": false })));
+    }
+    let answer = introspect(&scene, Some(&foreign), &format!("token={}", scene.owner.key)).await;
+    assert_eq!(answer.json(), json!({ "active": false }), "another organization's");
+}
+
+#[tokio::test]
+async fn what_is_wrong_with_an_introspection_is_said_in_the_words_of_oauth() {
+    let scene = Scene::new();
+    let gate = service_key(&scene, "acme", json!(["introspect"])).await;
+    let other = service_key(&scene, "acme", json!(["evaluate"])).await;
+    let form = format!("token={}", scene.member.key);
+    let long = format!("token={}", "x".repeat(8 * 1024));
+    let twice = format!("{form}&{form}");
+    let cases: [(Option<&str>, &str, u16, &str, &str); 7] = [
+        (None, &form, 401, "invalid_token", "unauthenticated"),
+        (Some("nonsense"), &form, 401, "invalid_token", "unauthenticated"),
+        (Some(&other), &form, 403, "insufficient_scope", "missing_scope"),
+        (Some(&scene.owner.key), "", 403, "insufficient_scope", "missing_scope"),
+        (Some(&gate), "", 400, "invalid_request", "invalid_request"),
+        (Some(&gate), &twice, 400, "invalid_request", "invalid_request"),
+        (Some(&gate), &long, 400, "invalid_request", "body_too_large"),
+    ];
+    for (caller, form, status, error, code) in cases {
+        let answer = introspect(&scene, caller, form).await;
+        let body = answer.json();
+        assert_eq!(answer.status.as_u16(), status, "{body}");
+        assert_eq!((&body["error"], &body["code"]), (&json!(error), &json!(code)), "{body}");
+        assert!(body["error_description"].is_string(), "{body}");
+        assert_eq!(header(&answer, "content-type").as_deref(), Some("application/json"));
+        let challenge = header(&answer, "www-authenticate");
+        let says = challenge.as_deref().is_some_and(|c| c.contains(&format!("error=\"{error}\"")));
+        assert_eq!(says, status != 400, "RFC 6750 §3: {challenge:?}");
+    }
+}
