@@ -40,6 +40,8 @@ pub struct Proxy {
     child: Child,
     base: String,
     log: PathBuf,
+    /// Whether it can take one cookie out of several.
+    keeps_cookies: bool,
     _folder: tempfile::TempDir,
 }
 
@@ -95,7 +97,7 @@ async fn start(folder: tempfile::TempDir, listen: String, mut command: Command) 
         .env("XDG_CONFIG_HOME", folder.path())
         .spawn()
         .unwrap();
-    let proxy = Proxy { child, base: format!("http://{listen}"), log, _folder: folder };
+    let proxy = Proxy { child, base: format!("http://{listen}"), log, keeps_cookies: true, _folder: folder };
     let begun = Instant::now();
     while tokio::net::TcpStream::connect(&listen).await.is_err() {
         let said = std::fs::read_to_string(&proxy.log).unwrap();
@@ -190,7 +192,8 @@ async fn traefik(server: &Server, app: &str) -> Proxy {
     command.arg(format!("--entrypoints.web.address={listen}"));
     command.arg(format!("--providers.file.filename={}", file.display()));
     command.args(["--global.checknewversion=false", "--global.sendanonymoususage=false"]);
-    let proxy = start(folder, listen, command).await;
+    let mut proxy = start(folder, listen, command).await;
+    proxy.keeps_cookies = false;
     // It listens before it has read its file, and knows no site until then.
     let begun = Instant::now();
     while through(server, &proxy, &[]).await.0 == 404 {
@@ -213,6 +216,31 @@ async fn through(server: &Server, proxy: &Proxy, headers: &[(&str, &str)]) -> (u
 
 fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
+}
+
+/// Browsers send the session to applications on Portcullis's own host: it lets them in and does not reach them, wherever
+/// it stands among their own cookies.
+async fn no_session_passes(server: &Server, proxy: &Proxy, (session, bearer): (&str, &str)) {
+    for cookie in [
+        format!("portcullis={session}"),
+        format!("theme=dark; portcullis={session}; lang=en"),
+        format!("portcullis={session}; theme=dark; lang=en"),
+        format!("theme=dark; lang=en;portcullis={session}"),
+        format!("portcullis={session}; theme=dark; portcullis={session}"),
+    ] {
+        let (status, seen) = through(server, proxy, &[("cookie", &cookie)]).await;
+        assert_eq!(status, 200, "{seen}");
+        assert!(!seen.to_string().contains("pc_session_"), "{cookie}: {seen}");
+        let once = cookie.matches("portcullis=").count() == 1 && cookie.contains("lang=en");
+        if proxy.keeps_cookies && once {
+            let kept = text(&seen, "cookie");
+            assert!(kept.contains("theme=dark") && kept.contains("lang=en"), "{cookie}: {seen}");
+        }
+    }
+    let https = "theme=dark; __Host-portcullis=pc_session_a.pc_session_b; lang=en";
+    let (status, seen) = through(server, proxy, &[("authorization", bearer), ("cookie", https)]).await;
+    assert_eq!(status, 200, "{seen}");
+    assert!(!seen.to_string().contains("pc_session_"), "{seen}");
 }
 
 async fn a_door(server: &Server, proxy: &Proxy) {
@@ -250,8 +278,10 @@ async fn a_door(server: &Server, proxy: &Proxy) {
     assert_eq!(text(&seen, "x-portcullis-email"), "ada@acme.test");
     assert!(!seen.to_string().contains(&key), "the application needs no secret: {seen}");
 
-    // A client that says who it is.
-    let names: Vec<String> = NAMES.iter().map(|name| format!("X-Portcullis-{name}")).collect();
+    // A client that says who it is, in every spelling that a framework may take for the same.
+    let spellings = ["X-Portcullis-", "X_Portcullis_", "X-Portcullis_", "X_Portcullis-"];
+    let names: Vec<String> =
+        spellings.iter().flat_map(|start| NAMES.iter().map(move |name| format!("{start}{name}"))).collect();
     let mut lies: Vec<(&str, &str)> = names.iter().map(|name| (name.as_str(), "forged")).collect();
     lies.push(("authorization", &bearer));
     let (status, seen) = through(server, proxy, &lies).await;
@@ -259,6 +289,19 @@ async fn a_door(server: &Server, proxy: &Proxy) {
     assert!(!seen.to_string().contains("forged"), "the application was lied to: {seen}");
     assert_eq!(text(&seen, "x-portcullis-membership"), member);
 
+    // A client that would have what Portcullis says dropped on the way.
+    let dropping =
+        "close, X-Portcullis-Organization, X-Portcullis-Membership, X-Portcullis-Role, x-portcullis-email";
+    let (status, seen) =
+        through(server, proxy, &[("authorization", &bearer), ("connection", dropping)]).await;
+    assert_eq!(status, 200, "{seen}");
+    for (name, value) in
+        [("organization", "acme"), ("membership", &member), ("role", "member"), ("email", "ada@acme.test")]
+    {
+        assert_eq!(seen[format!("x-portcullis-{name}")].as_str(), Some(value), "{seen}");
+    }
+
+    no_session_passes(server, proxy, (&session, &bearer)).await;
     let cookie = format!("portcullis={session}");
     let (with_cookie, _) = through(server, proxy, &[("cookie", &cookie)]).await;
     let (status, _) = org.scim(server, "DELETE", &format!("/Users/{ada}"), Value::Null).await;
