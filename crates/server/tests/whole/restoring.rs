@@ -7,7 +7,7 @@ use portcullis_emulator::{OidcProvider, Person, PersonState};
 use serde_json::{Value, json};
 
 use crate::harness::{Org, ROOT, Server, accept, in_cluster, provider, refused_start};
-use crate::survivors::every_kind;
+use crate::survivors::{Session, every_kind};
 
 fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
@@ -71,7 +71,7 @@ async fn tokens_of_every_kind(server: &Server, org: &Org, idp: &OidcProvider) ->
     });
     let ada = text(&org.member(server, "ada").await, "id");
     let bob = text(&org.member(server, "bob").await, "id");
-    let issued = every_kind(server, org, idp, (&ada, &address, None), &bob).await;
+    let issued = every_kind(server, org, (&ada, &address, Session::SignIn(idp)), &bob).await;
     let beta = json!({ "slug": "beta", "name": "Beta", "owner_email": "boss@beta.test" });
     let link = text(&server.root("POST", "/organizations", beta).await, "owner_link");
     assert_eq!(server.http.get(&link).send().await.unwrap().status(), 200);

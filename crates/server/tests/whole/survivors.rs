@@ -1,6 +1,6 @@
 //! Nothing of a leaver is admitted after the answer; nothing of anybody else is lost.
 //!
-//! Each round one person gets every kind of token and agent in one organization and a membership in another, while 64
+//! Each round one person gets every kind of token and agent in one organization, and in another too, while 64
 //! connections ask about all of them all the time. Then a cause takes the person out. Whatever is admitted by a check
 //! that began after the 2xx has survived.
 
@@ -54,9 +54,46 @@ pub enum Fate {
 
 #[derive(Debug, Clone)]
 pub struct Issued {
+    kind: TokenKind,
     pub secret: String,
     pub what: String,
     pub fate: Fate,
+}
+
+impl Issued {
+    /// Whether it lets its bearer act, and is asked about; the others ask, tell or let in.
+    fn acts(&self) -> bool {
+        match self.kind {
+            TokenKind::Session | TokenKind::MemberKey | TokenKind::AgentKey => true,
+            TokenKind::ServiceKey | TokenKind::ScimToken | TokenKind::Invitation | TokenKind::OwnerLink => {
+                false
+            }
+        }
+    }
+
+    /// Whether it is good for what its kind is for, in that organization.
+    async fn is_good(&self, server: &Server, org: &Org) -> bool {
+        match self.kind {
+            TokenKind::Session | TokenKind::MemberKey | TokenKind::AgentKey => {
+                ask(server, &org.asker, &self.secret).await
+            }
+            TokenKind::ServiceKey => {
+                let question = json!({
+                    "subject": { "type": "token", "id": "nonsense" }, "action": { "name": "use" },
+                    "resource": { "type": "tool", "id": "Bash" },
+                });
+                server.call("POST", "/access/v1/evaluation", &self.secret, question).await.0 == 200
+            }
+            TokenKind::ScimToken => {
+                let users = format!("/scim/v2/{}/Users?count=1", org.directory);
+                server.call("GET", &users, &self.secret, Value::Null).await.0 == 200
+            }
+            TokenKind::Invitation | TokenKind::OwnerLink => {
+                let link = format!("{}/invite?token={}", server.base, self.secret);
+                server.http.get(link).send().await.unwrap().status() == 200
+            }
+        }
+    }
 }
 
 /// What the askers ask about now.
@@ -81,12 +118,21 @@ fn text(value: &Value, key: &str) -> String {
     value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
 }
 
+/// Where the session of somebody comes from.
+pub enum Session<'a> {
+    /// They sign in by the organization's connection.
+    SignIn(&'a OidcProvider),
+    /// They have one.
+    Open(String),
+    /// They have none: no connection knows a membership that was given to a user by the root token.
+    None,
+}
+
 /// Every kind of token that there is, for one person. A new kind without a fixture does not compile.
 pub async fn every_kind(
     server: &Server,
     org: &Org,
-    idp: &OidcProvider,
-    (member, address, session): (&str, &str, Option<String>),
+    (member, address, session): (&str, &str, Session<'_>),
     heir: &str,
 ) -> Vec<Issued> {
     let at = |rest: &str| format!("/organizations/{}{rest}", org.slug);
@@ -95,27 +141,27 @@ pub async fn every_kind(
     let mut all = Vec::new();
     for kind in TokenKind::ALL {
         match kind {
-            TokenKind::Session => all.push(Issued {
-                secret: match &session {
-                    Some(session) => session.clone(),
-                    None => org.sign_in(server, idp, address).await,
-                },
-                what: "session".into(),
-                fate: Fate::Ends,
-            }),
+            TokenKind::Session => {
+                let secret = match &session {
+                    Session::Open(session) => session.clone(),
+                    Session::SignIn(idp) => org.sign_in(server, idp, address).await,
+                    Session::None => continue,
+                };
+                all.push(Issued { kind, secret, what: "session".into(), fate: Fate::Ends });
+            }
             TokenKind::MemberKey => {
-                all.push(Issued { secret: own.clone(), what: "member key".into(), fate: Fate::Ends });
+                all.push(Issued { kind, secret: own.clone(), what: "member key".into(), fate: Fate::Ends });
             }
             TokenKind::AgentKey => all.extend(agents(server, org, (member, &own), heir).await),
             TokenKind::ServiceKey => {
                 let body = json!({ "name": "mine", "scopes": ["evaluate"] });
-                all.push(
-                    by_member(server, &own, &at("/service-keys"), body, "service key", Fate::Rotate).await,
-                );
+                let secret = by_member(server, &own, &at("/service-keys"), body).await;
+                all.push(Issued { kind, secret, what: "service key".into(), fate: Fate::Rotate });
             }
             TokenKind::ScimToken => {
                 let path = at(&format!("/directories/{}/tokens", org.directory));
-                all.push(by_member(server, &own, &path, json!({}), "scim token", Fate::Rotate).await);
+                let secret = by_member(server, &own, &path, json!({})).await;
+                all.push(Issued { kind, secret, what: "scim token".into(), fate: Fate::Rotate });
             }
             TokenKind::Invitation => {
                 let body = json!({ "email": format!("guest-of-{member}@elsewhere.test"), "role": "viewer" });
@@ -124,7 +170,7 @@ pub async fn every_kind(
                 assert_eq!(status, 201, "{made}");
                 let link = text(&made, "link");
                 let secret = link.rsplit(['/', '#', '=']).next().unwrap().to_owned();
-                all.push(Issued { secret, what: "invitation".into(), fate: Fate::Ends });
+                all.push(Issued { kind, secret, what: "invitation".into(), fate: Fate::Ends });
             }
             // Made by the root token for somebody who is not there yet: no member ever sees one.
             TokenKind::OwnerLink => {}
@@ -133,10 +179,11 @@ pub async fn every_kind(
     all
 }
 
-async fn by_member(server: &Server, own: &str, path: &str, body: Value, what: &str, fate: Fate) -> Issued {
+/// What a member issues by their own key, and sees the secret of.
+async fn by_member(server: &Server, own: &str, path: &str, body: Value) -> String {
     let (status, made) = server.call("POST", &format!("/api/v1{path}"), own, body).await;
     assert_eq!(status, 201, "{path}: {made}");
-    Issued { secret: text(&made, "token"), what: what.into(), fate }
+    text(&made, "token")
 }
 
 /// An agent for every rule, each with a key that the leaver saw and one that only the root token's holder saw.
@@ -148,14 +195,16 @@ async fn agents(server: &Server, org: &Org, (member, own): (&str, &str), heir: &
         let path = format!("/organizations/{}/agents", org.slug);
         let agent = text(&server.root("POST", &path, body).await, "id");
         let keys = format!("{path}/{agent}/keys");
-        let what = format!("{rule_name} seen");
-        all.push(by_member(server, own, &keys, json!({ "name": "seen" }), &what, Fate::Ends).await);
+        let kind = TokenKind::AgentKey;
+        let secret = by_member(server, own, &keys, json!({ "name": "seen" })).await;
+        all.push(Issued { kind, secret, what: format!("{rule_name} seen"), fate: Fate::Ends });
         let unseen = server.root("POST", &keys, json!({ "name": "unseen" })).await;
         let fate = match rule {
             OwnerLossRule::Pause | OwnerLossRule::Disable => Fate::Ends,
             OwnerLossRule::HandOver | OwnerLossRule::Keep => Fate::RunsOn,
         };
-        all.push(Issued { secret: text(&unseen, "token"), what: format!("{rule_name} unseen"), fate });
+        let secret = text(&unseen, "token");
+        all.push(Issued { kind, secret, what: format!("{rule_name} unseen"), fate });
     }
     all
 }
@@ -253,7 +302,7 @@ async fn round(
     idp: &OidcProvider,
     watched: &RwLock<Watched>,
     (number, way): (usize, Way),
-    heir: &str,
+    heirs: (&str, &str),
 ) {
     let (org, other) = orgs;
     let name = format!("leaver-{number}");
@@ -276,46 +325,38 @@ async fn round(
         .await;
     let there = text(&there, "id");
     let path = format!("/organizations/{}/grants", other.slug);
-    server
-        .root("POST", &path, json!({ "member": there, "role": "member", "reason": "works here too" }))
-        .await;
-    let path = format!("/organizations/{}/members/{there}/keys", other.slug);
-    let elsewhere = text(&server.root("POST", &path, json!({ "name": "elsewhere" })).await, "token");
-    let path = format!("/organizations/{}/agents", other.slug);
-    let agent = text(&server.root("POST", &path, json!({ "name": "elsewhere", "owner": there })).await, "id");
-    let agent_key =
-        server.root("POST", &format!("{path}/{agent}/keys"), json!({ "name": "elsewhere" })).await;
+    server.root("POST", &path, json!({ "member": there, "role": "admin", "reason": "works here too" })).await;
+    let elsewhere = every_kind(server, other, (&there, &address, Session::None), heirs.1).await;
 
-    let issued = every_kind(server, org, idp, (&member, &address, session), heir).await;
-    for one in
-        issued.iter().filter(|i| !matches!(i.what.as_str(), "service key" | "scim token" | "invitation"))
-    {
-        assert!(ask(server, &org.asker, &one.secret).await, "{} acts before", one.what);
+    let session = session.map_or(Session::SignIn(idp), Session::Open);
+    let issued = every_kind(server, org, (&member, &address, session), heirs.0).await;
+    for (one, of) in issued.iter().map(|one| (one, org)).chain(elsewhere.iter().map(|one| (one, other))) {
+        assert!(one.is_good(server, of).await, "{}: {} is good before", of.slug, one.what);
     }
     {
         let mut watched = watched.write().unwrap();
-        watched.leaving = issued.iter().filter(|i| i.fate == Fate::Ends).cloned().collect();
+        let leaving = issued.iter().filter(|i| i.acts() && i.fate == Fate::Ends);
+        watched.leaving = leaving.cloned().collect();
         watched.ended_at = None;
-        watched.staying = vec![
-            (elsewhere, format!("{name}'s key in the other organization")),
-            (text(&agent_key, "token"), format!("{name}'s agent in the other organization")),
-        ];
+        let staying = elsewhere.iter().filter(|i| i.acts());
+        watched.staying = staying
+            .map(|i| (i.secret.clone(), format!("{name}'s {} in the other organization", i.what)))
+            .collect();
     }
     tokio::time::sleep(Duration::from_millis(5)).await;
     leave(server, org, way, (&name, &user, &member)).await;
     let ended_at = Instant::now();
     watched.write().unwrap().ended_at = Some(ended_at);
     for one in &issued {
+        let good = one.is_good(server, org).await;
         match one.fate {
-            Fate::Ends => {
-                let code = server.code(&org.asker, &one.secret).await;
-                assert_ne!(code, "allowed", "{way:?}: {} survived", one.what);
-            }
-            Fate::RunsOn => {
-                assert!(ask(server, &org.asker, &one.secret).await, "{way:?}: {} runs on", one.what)
-            }
-            Fate::Rotate => {}
+            Fate::Ends => assert!(!good, "{way:?}: {} survived", one.what),
+            Fate::RunsOn => assert!(good, "{way:?}: {} runs on", one.what),
+            Fate::Rotate => assert!(good, "{way:?}: {} is the organization's until it is rotated", one.what),
         }
+    }
+    for one in &elsewhere {
+        assert!(one.is_good(server, other).await, "{way:?}: {} was lost in the other organization", one.what);
     }
     tokio::time::sleep(Duration::from_millis(10)).await;
     check_receipt(server, org, &member, &issued).await;
@@ -353,14 +394,19 @@ async fn check_receipt(server: &Server, org: &Org, member: &str, issued: &[Issue
     assert_eq!(rotate, issued.iter().filter(|i| i.fate == Fate::Rotate).count(), "{receipt}");
 }
 
+/// Somebody who stays, and takes agents over.
+async fn heir_of(server: &Server, org: &Org) -> String {
+    let heir = org.person(server, "heir").await;
+    org.add_member(server, &org.group(server, "everyone").await, &heir).await;
+    text(&org.member(server, "heir").await, "id")
+}
+
 async fn survivors(server: Server, rounds: usize) {
     let idp = provider().await;
     let server = Arc::new(server);
     let org = Org::new(&server, "acme", &idp).await;
     let other = Org::new(&server, "globex", &idp).await;
-    let heir = org.person(&server, "heir").await;
-    org.add_member(&server, &org.group(&server, "everyone").await, &heir).await;
-    let heir = text(&org.member(&server, "heir").await, "id");
+    let heirs = (heir_of(&server, &org).await, heir_of(&server, &other).await);
     let watched = Arc::new(RwLock::new(Watched::default()));
     let counters = Arc::new(Counters::default());
     let stop = Arc::new(AtomicBool::new(false));
@@ -373,7 +419,7 @@ async fn survivors(server: Server, rounds: usize) {
     let all: Vec<Way> = EndedBecause::ALL.into_iter().flat_map(ways).copied().collect();
     for number in 0..rounds {
         let way = all[number % all.len()];
-        round(&server, (&org, &other), &idp, &watched, (number, way), &heir).await;
+        round(&server, (&org, &other), &idp, &watched, (number, way), (&heirs.0, &heirs.1)).await;
     }
     stop.store(true, Ordering::Relaxed);
     for asker in askers {
