@@ -31,7 +31,7 @@ use serde_json::json;
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
 use crate::member_key::must_be_here;
-use crate::password::{self, Fit};
+use crate::password::{self, fits};
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
 use crate::sign_in::Visitor;
@@ -290,25 +290,14 @@ pub struct LinkView {
     pub email: String,
     /// The role that waits.
     pub role: Option<Slug>,
-    /// Whether the person has a password here already.
-    pub password: PasswordState,
 }
 
-/// Whether the person behind an address has a password already.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PasswordState {
-    /// From another organization: they prove it.
-    Known,
-    /// Not yet: they choose one.
-    New,
-}
-
-/// A link that can be accepted now, with the membership that waits and the authenticator of its address.
+/// A link that can be accepted now, with the membership that waits and the authenticators at its address.
 struct Open {
     link: LiveToken,
     member: Membership,
     key: String,
-    known: Option<Authenticator>,
+    known: Vec<Authenticator>,
 }
 
 fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open, ServiceError> {
@@ -337,7 +326,7 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
         return Err(invalid());
     }
     let key = email_key(&member.email)?;
-    let known = user::find_authenticator(tx, &key)?;
+    let known = user::authenticators_at(tx, &key)?;
     Ok(Open { link, member, key, known })
 }
 
@@ -375,14 +364,16 @@ pub async fn show(portcullis: &Portcullis, secret: &str) -> Result<LinkView, Ser
         .read(move |tx, now| {
             let open = open_link(tx, &hash, now)?;
             let found = organization::find(tx, open.link.organization)?.ok_or(ServiceError::LinkInvalid)?;
-            let password = if open.known.is_some() { PasswordState::Known } else { PasswordState::New };
             let role = open.member.role().cloned();
-            Ok(LinkView { organization: found.name, email: open.member.email, role, password })
+            Ok(LinkView { organization: found.name, email: open.member.email, role })
         })
         .await
 }
 
-/// Accepts a link: the person sets a password, or proves the one that they have, and is signed in.
+/// Accepts a link: the person says a password and is signed in. If it is one that somebody has here at that address,
+/// they are that person in one more organization; else it is the new password of a new one. Nobody learns which addresses
+/// are known, and nobody who was invited first keeps the address from others
+/// ([why](../../../docs/decisions/0024-an-address-belongs-to-whoever-proves-it.md)).
 ///
 /// # Errors
 /// [`ServiceError::LinkInvalid`], [`ServiceError::Invalid`] for a password that may not be one,
@@ -395,53 +386,57 @@ pub async fn accept(
 ) -> Result<Opened, ServiceError> {
     let hash = parse(secret)?;
     let asked = hash.clone();
-    let (key, known) = portcullis
+    let (member, key, known) = portcullis
         .read(move |tx, now| {
             let open = open_link(tx, &asked, now)?;
-            Ok((open.key, open.known))
+            Ok((open.member, open.key, open.known))
         })
         .await?;
-    local::admit(portcullis, &key, &visitor)?;
-    let passwords = &portcullis.door().passwords;
-    let fresh = match &known {
-        Some(known) => {
-            let fit = passwords.verify(password, Some(known.secret.clone())).await?;
-            if fit == Fit::Wrong {
-                return Err(SignInRefusal::WrongPassword.into());
-            }
-            None
-        }
-        None => {
-            password::check(&password, &key)?;
-            Some(passwords.hash(password, &mut portcullis.moment().random).await?)
-        }
-    };
-    local::forget(portcullis, &key, &visitor);
+    password::check(&password, &key)?;
+    // Right or new, the try stays counted at the address: what it costs must not say which of the two it was.
+    local::admit(portcullis, &key, &visitor, &[])?.spare_source(portcullis);
+    let mut random = portcullis.moment().random;
+    let said = portcullis.door().passwords.hash_beside(password, &known, &mut random).await?;
+    let own = known.iter().find(|one| one.user == member.user);
+    let right = own.or_else(|| known.iter().find(|one| fits(&said, one))).cloned();
+    if own.is_some_and(|own| !fits(&said, own)) {
+        return Err(SignInRefusal::WrongPassword.into());
+    }
     let limits = portcullis.around().limits;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             let open = open_link(tx, &hash, moment.now)?;
-            if !is_known_still(tx, &open.key, known.as_ref())? {
+            if !are_known_still(tx, &open, (&known, right.as_ref()))? {
                 return Err(ServiceError::LinkInvalid);
             }
-            join(tx, moment, &open, (known.as_ref(), fresh.as_deref()), &visitor)?;
+            let what = right.as_ref().map_or(Said::New(&said), Said::Known);
+            join(tx, moment, &open, what, &visitor)?;
             let member = membership::find_locked(tx, open.member.id)?.ok_or(ServiceError::LinkInvalid)?;
             local::open(tx, moment, &member, (&visitor, limits))
         })
         .await
 }
 
-/// Whether the address is still that person's whose password was right, or nobody's where one was chosen. The person is
+/// Whether the address still has the passwords that it had when this one was compared with them. The person whose it is is
 /// held from here on: the end of their last membership elsewhere takes them away.
-fn is_known_still(
+fn are_known_still(
     tx: &mut Tx<'_>,
-    address: &str,
-    known: Option<&Authenticator>,
+    open: &Open,
+    (known, right): (&[Authenticator], Option<&Authenticator>),
 ) -> Result<bool, ServiceError> {
-    if let Some(known) = known {
-        user::find_locked(tx, known.user)?;
+    if let Some(right) = right {
+        user::find_locked(tx, right.user)?;
     }
-    Ok(user::find_authenticator(tx, address)?.as_ref() == known)
+    Ok(user::authenticators_at(tx, &open.key)? == known)
+}
+
+/// The password that somebody said who accepts a link.
+#[derive(Clone, Copy)]
+enum Said<'a> {
+    /// One that somebody has here at that address.
+    Known(&'a Authenticator),
+    /// A new one, by its hash.
+    New(&'a str),
 }
 
 /// Gives the membership its life, the user their password, and ends the link.
@@ -449,13 +444,15 @@ fn join(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     open: &Open,
-    (known, fresh): (Option<&Authenticator>, Option<&str>),
+    said: Said<'_>,
     visitor: &Visitor,
 ) -> Result<(), ServiceError> {
     let (now, member) = (moment.now, &open.member);
     let cause = session::cause(Actor::Membership(member.id), visitor.request);
     let mut changes: Vec<Change> = vec![MembershipChange::Join(member.id, now).into()];
-    if let Some(known) = known.filter(|k| k.user != member.user) {
+    if let Said::Known(known) = said
+        && known.user != member.user
+    {
         // The same person in another organization: recognized by the password that they proved just now.
         changes.push(MembershipChange::SetUser(member.id, known.user).into());
         changes.push(UserChange::End(member.user, now).into());
@@ -473,7 +470,7 @@ fn join(
     let joined = EventDraft::new(Action::MemberJoined, Target::new("membership", member.id))
         .about(Target::new("token", open.link.id));
     let mut plan = Plan::because(member.organization, cause).then_all(joined, changes);
-    if let Some(secret) = fresh {
+    if let Said::New(secret) = said {
         let set = UserChange::SetAuthenticator {
             user: member.user,
             kind: AuthenticatorKind::Password,

@@ -24,6 +24,7 @@ pub mod first_owner;
 pub mod google;
 pub mod grant;
 pub mod hold;
+pub mod home;
 pub mod idempotency;
 pub mod invitation;
 pub mod jobs;

@@ -1,14 +1,21 @@
 //! Local sign-in, the least of it: an address and a password, throttled, answered alike whoever asks.
 //!
-//! An unknown address costs as much work as a known one and hears the same words. Tries are counted by address, by
-//! source and by both, so that neither one house nor one list of addresses gets far, and nobody far away locks a
-//! person out of their own house.
+//! An unknown address costs as much work as a known one and hears the same words. An address belongs to nobody: several
+//! organizations may each have a person of that address, with a password of their own, and who is meant is whoever's
+//! password it is.
+//!
+//! Tries are counted by address, by source and by both, so that neither one house nor one list of addresses gets far.
+//! Nobody far away locks a person out of their own house: where they signed in not long ago, and in a browser that still
+//! has a session of theirs, they have tries of their own.
+
+use std::fmt::Write as _;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{MembershipId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::text::{Slug, email_key};
+use portcullis_domain::token::TokenKind;
 use portcullis_store::db::Lock;
 use portcullis_store::user::Authenticator;
 use portcullis_store::{Priority, StoreError, Tx, membership, organization, user};
@@ -16,17 +23,19 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use crate::access::settle;
-use crate::password::Fit;
+use crate::evaluation::find_bearer;
+use crate::password::fits;
 use crate::refusal::SignInRefusal;
-use crate::session::{self, Opened, Opening};
+use crate::session::{self, MAX_IN_BROWSER, Opened, Opening};
 use crate::sign_in::Visitor;
-use crate::throttle::Allowance;
+use crate::throttle::{Allowance, network};
 use crate::trace::TraceDraft;
 use crate::{Limits, Moment, Portcullis, ServiceError};
 
 /// Wrong tries at one address from one source.
 const PER_BOTH: Allowance = Allowance { max_tries: 10, window_s: 15 * 60 };
-/// Wrong tries at one address from everywhere (NIST SP 800-63B §3.2.2 allows a hundred).
+/// Wrong tries at one address from everywhere (NIST SP 800-63B §3.2.2 allows a hundred), and beside them those of each
+/// person who is at home where they come from.
 const PER_ADDRESS: Allowance = Allowance { max_tries: 60, window_s: 3_600 };
 /// Wrong tries from one source at whatever address.
 const PER_SOURCE: Allowance = Allowance { max_tries: 60, window_s: 15 * 60 };
@@ -58,40 +67,93 @@ pub enum SignedIn {
     },
 }
 
-/// Counts a try with a password, if it is still allowed.
+/// A try that was counted.
+pub(crate) struct Counted {
+    keys: Vec<String>,
+    /// Whose passwords it may be compared with; everybody's if it is none.
+    only: Option<Vec<UserId>>,
+}
+
+impl Counted {
+    /// Whether it may be compared with that one.
+    fn admits(&self, one: &Authenticator) -> bool {
+        self.only.as_ref().is_none_or(|only| only.contains(&one.user))
+    }
+
+    /// Takes it back: it was right. Those before it stay counted: a whole office may stand behind one source, and a
+    /// password of another organization's at the same address must not make room for more guesses at this one's.
+    fn take_back(&self, portcullis: &Portcullis) {
+        for key in &self.keys {
+            portcullis.door().throttle.take_back(key);
+        }
+    }
+
+    /// Takes back what was counted for the source alone.
+    pub(crate) fn spare_source(&self, portcullis: &Portcullis) {
+        if let Some(source) = self.keys.first() {
+            portcullis.door().throttle.take_back(source);
+        }
+    }
+}
+
+/// Counts a try with a password, if it is still allowed. Where too many were wrong from everywhere, whoever is at home
+/// there has tries of their own, and only their own password is looked at.
 ///
 /// # Errors
 /// [`ServiceError::TooMany`].
-pub(crate) fn admit(portcullis: &Portcullis, address: &str, visitor: &Visitor) -> Result<(), ServiceError> {
+pub(crate) fn admit(
+    portcullis: &Portcullis,
+    address: &str,
+    visitor: &Visitor,
+    at_home: &[UserId],
+) -> Result<Counted, ServiceError> {
     let (throttle, now) = (&portcullis.door().throttle, portcullis.now());
-    let keys = throttle_keys(address, visitor);
-    for (key, allowance) in &keys {
-        throttle.check(key, *allowance, now)?;
-    }
-    for (key, allowance) in &keys {
-        throttle.count(key, *allowance, now);
-    }
-    Ok(())
-}
-
-/// Forgets the tries of an address from a source: the right person came. The source keeps its wrong tries only: a whole
-/// office may stand behind one address.
-pub(crate) fn forget(portcullis: &Portcullis, address: &str, visitor: &Visitor) {
-    let [(both, _), (address, _), (source, _)] = throttle_keys(address, visitor);
-    portcullis.door().throttle.forget(&both);
-    portcullis.door().throttle.forget(&address);
-    portcullis.door().throttle.take_back(&source);
-}
-
-fn throttle_keys(address: &str, visitor: &Visitor) -> [(String, Allowance); 3] {
     // Hashed, so that a key has one length whatever somebody types.
     let address = SecretHash::of(address);
-    let (address, source) = (address.as_str(), visitor.source);
-    [
-        (format!("password/{address}/{source}"), PER_BOTH),
-        (format!("password/{address}"), PER_ADDRESS),
-        (format!("password//{source}"), PER_SOURCE),
-    ]
+    let (address, source) = (address.as_str(), network(visitor.source));
+    let of_source = format!("password//{source}");
+    let of_both = format!("password/{address}/{source}");
+    throttle.check(&of_source, PER_SOURCE, now)?;
+    throttle.check(&of_both, PER_BOTH, now)?;
+    let of_address = format!("password/{address}");
+    let key_of = |user: &UserId| format!("password/{address}/{user}");
+    let (keys, only) = match throttle.check(&of_address, PER_ADDRESS, now) {
+        Ok(()) => (vec![of_address], None),
+        Err(too_many) => {
+            let may = |user: &&UserId| throttle.check(&key_of(user), PER_ADDRESS, now).is_ok();
+            let only: Vec<UserId> = at_home.iter().filter(may).copied().collect();
+            if only.is_empty() {
+                return Err(too_many);
+            }
+            (only.iter().map(key_of).collect(), Some(only))
+        }
+    };
+    throttle.count(&of_source, PER_SOURCE, now);
+    throttle.count(&of_both, PER_BOTH, now);
+    for key in &keys {
+        throttle.count(key, PER_ADDRESS, now);
+    }
+    let keys = [of_source, of_both].into_iter().chain(keys).collect();
+    Ok(Counted { keys, only })
+}
+
+/// What is known of an address where somebody tries a password.
+struct Known {
+    authenticators: Vec<Authenticator>,
+    /// Whose browser it is, as far as a session of theirs says, which may have ended.
+    browser: Vec<UserId>,
+}
+
+fn known(tx: &mut Tx<'_>, address: &str, visitor: &Visitor, now: Timestamp) -> Result<Known, ServiceError> {
+    let authenticators = user::authenticators_at(tx, address)?;
+    let mut browser = Vec::new();
+    if !authenticators.is_empty() {
+        for secret in visitor.presented.iter().take(MAX_IN_BROWSER) {
+            let bearer = find_bearer(tx, secret, now)?.filter(|b| b.kind == TokenKind::Session);
+            browser.extend(bearer.and_then(|b| b.member).map(|m| m.user));
+        }
+    }
+    Ok(Known { authenticators, browser })
 }
 
 /// Signs somebody in by address and password.
@@ -106,21 +168,32 @@ pub async fn sign_in(
     visitor: Visitor,
 ) -> Result<SignedIn, ServiceError> {
     let address = email_key(email).unwrap_or_default();
-    admit(portcullis, &address, &visitor)?;
-    let key = address.clone();
-    let known = portcullis.read(move |tx, _| Ok(user::find_authenticator(tx, &key)?)).await?;
-    let hash = known.as_ref().map(|a| a.secret.clone());
-    let fit = portcullis.door().passwords.verify(password, hash).await?;
-    let Some(authenticator) = known.filter(|_| fit == Fit::Right) else {
+    let (key, asking) = (address.clone(), visitor.clone());
+    let known = portcullis.read(move |tx, now| known(tx, &key, &asking, now)).await?;
+    let (homes, source) = (&portcullis.door().homes, network(visitor.source));
+    let is_at_home = |one: &&Authenticator| {
+        known.browser.contains(&one.user) || homes.has(one.user, source, portcullis.now())
+    };
+    let at_home: Vec<UserId> = known.authenticators.iter().filter(is_at_home).map(|one| one.user).collect();
+    let counted = admit(portcullis, &address, &visitor, &at_home)?;
+    let passwords = &portcullis.door().passwords;
+    let mut random = portcullis.moment().random;
+    let hash = passwords.hash_beside(password, &known.authenticators, &mut random).await?;
+    let right = |one: &Authenticator| counted.admits(one) && fits(&hash, one);
+    let proven: Vec<Authenticator> = known.authenticators.into_iter().filter(right).collect();
+    if proven.is_empty() {
         note_wrong(portcullis, &address, &visitor);
         return Err(SignInRefusal::WrongPassword.into());
-    };
-    forget(portcullis, &address, &visitor);
-    let (proven, wish) = (authenticator.clone(), visitor.clone());
+    }
+    counted.take_back(portcullis);
+    for one in &proven {
+        homes.note(one.user, source, portcullis.now());
+    }
+    let (theirs, wish) = (proven.clone(), visitor.clone());
     let limits = portcullis.around().limits;
     let found = portcullis
         .write(Priority::Ordinary, move |tx, moment| {
-            let members = active(tx, moment, &proven, &wish)?;
+            let members = active(tx, moment, &theirs, &wish)?;
             match members.as_slice() {
                 [] => Err(SignInRefusal::MemberInactive.into()),
                 [only] => Ok(Found::One(open(tx, moment, only, (&wish, limits))?)),
@@ -131,7 +204,7 @@ pub async fn sign_in(
     match found {
         Found::One(opened) => Ok(SignedIn::Here(opened)),
         Found::Several(choices) => {
-            Ok(SignedIn::Choose { ticket: ticket(portcullis, &authenticator, &visitor)?, choices })
+            Ok(SignedIn::Choose { ticket: ticket(portcullis, &proven, &visitor)?, choices })
         }
     }
 }
@@ -151,13 +224,18 @@ pub async fn choose(
     chosen: MembershipId,
     visitor: Visitor,
 ) -> Result<Opened, ServiceError> {
-    let (user, secret_hash) = read_ticket(portcullis, ticket, &visitor)?;
+    let (users, secret_hash) = read_ticket(portcullis, ticket, &visitor)?;
     let limits = portcullis.around().limits;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
-            let of_user = user::authenticators_of(tx, user)?;
-            let same = |a: &Authenticator| SecretHash::of(&a.secret) == secret_hash;
-            let proven = of_user.into_iter().find(same).ok_or(SignInRefusal::ChoiceInvalid)?;
+            let mut proven = Vec::new();
+            for user in &users {
+                let same = |a: &Authenticator| SecretHash::of(&a.secret) == secret_hash;
+                proven.extend(user::authenticators_of(tx, *user)?.into_iter().find(same));
+            }
+            if proven.is_empty() {
+                return Err(SignInRefusal::ChoiceInvalid.into());
+            }
             let members = active(tx, moment, &proven, &visitor)?;
             let member = members.iter().find(|m| m.id == chosen).ok_or(SignInRefusal::MemberInactive)?;
             open(tx, moment, member, (&visitor, limits))
@@ -165,19 +243,24 @@ pub async fn choose(
         .await
 }
 
-/// The active memberships of a user whose password was right, while that password still is theirs.
+/// The active memberships of those whose password was right, while that password still is theirs.
 fn active(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
-    proven: &Authenticator,
+    proven: &[Authenticator],
     visitor: &Visitor,
 ) -> Result<Vec<Membership>, ServiceError> {
-    let still = user::find_authenticator(tx, &proven.email_key)?;
-    if still.as_ref() != Some(proven) {
-        return Err(SignInRefusal::WrongPassword.into());
+    let mut all = Vec::new();
+    for one in proven {
+        if !user::authenticators_of(tx, one.user)?.contains(one) {
+            return Err(SignInRefusal::WrongPassword.into());
+        }
+        all.extend(user::memberships_of(tx, one.user)?);
     }
+    // Memberships are locked in the order of their ids, whosever they are.
+    all.sort_by_key(|one| one.membership);
     let mut members = Vec::new();
-    for one in user::memberships_of(tx, proven.user)? {
+    for one in all {
         if one.state == MembershipState::Deprovisioned {
             continue;
         }
@@ -232,11 +315,16 @@ fn ticket_place(visitor: &Visitor) -> Result<String, ServiceError> {
 /// Sealed, bound to the browser and the password as it is now, good for a few minutes: nothing is stored for it.
 fn ticket(
     portcullis: &Portcullis,
-    proven: &Authenticator,
+    proven: &[Authenticator],
     visitor: &Visitor,
 ) -> Result<String, ServiceError> {
     let until = portcullis.now().plus_s(CHOICE_S).micros();
-    let text = format!("{} {until} {}", proven.user, SecretHash::of(&proven.secret).as_str());
+    // At one address the same password is kept as the same text.
+    let secret = proven.first().map(|one| SecretHash::of(&one.secret)).ok_or(SignInRefusal::ChoiceInvalid)?;
+    let mut text = format!("{until} {}", secret.as_str());
+    for one in proven {
+        let _ = write!(text, " {}", one.user);
+    }
     let mut moment = portcullis.moment();
     let place = ticket_place(visitor)?;
     let sealed = portcullis.around().sealing.seal(&mut moment.random, &place, text.as_bytes());
@@ -247,17 +335,18 @@ fn read_ticket(
     portcullis: &Portcullis,
     ticket: &str,
     visitor: &Visitor,
-) -> Result<(UserId, SecretHash), ServiceError> {
+) -> Result<(Vec<UserId>, SecretHash), ServiceError> {
     let invalid = || ServiceError::from(SignInRefusal::ChoiceInvalid);
     let place = ticket_place(visitor)?;
     let opened = portcullis.around().sealing.open(&place, ticket).map_err(|_| invalid())?;
     let text = std::str::from_utf8(&opened).map_err(|_| invalid())?;
     let mut words = text.split(' ');
     let mut word = || words.next().ok_or_else(invalid);
-    let user: UserId = word()?.parse().map_err(|_| invalid())?;
     let until = Timestamp::from_micros(word()?.parse().map_err(|_| invalid())?);
     let hash = SecretHash::from_stored(word()?.to_owned());
-    if portcullis.now() >= until { Err(invalid()) } else { Ok((user, hash)) }
+    let users: Result<Vec<UserId>, _> = words.map(str::parse).collect();
+    let users = users.map_err(|_| invalid())?;
+    if portcullis.now() >= until { Err(invalid()) } else { Ok((users, hash)) }
 }
 
 /// Tells the administrators of the person's organizations, without making anybody wait for it: how long an answer
@@ -268,8 +357,11 @@ fn note_wrong(portcullis: &Portcullis, address: &str, visitor: &Visitor) {
         let key = address.clone();
         let told = portcullis
             .read(move |tx, _| {
-                let Some(known) = user::find_authenticator(tx, &key)? else { return Ok(Vec::new()) };
-                Ok(user::memberships_of(tx, known.user)?)
+                let mut told = Vec::new();
+                for known in user::authenticators_at(tx, &key)? {
+                    told.extend(user::memberships_of(tx, known.user)?);
+                }
+                Ok(told)
             })
             .await;
         for one in told.unwrap_or_default().into_iter().take(MAX_TOLD) {

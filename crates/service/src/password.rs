@@ -2,11 +2,18 @@
 //!
 //! Hashing takes memory and time on purpose, so it runs on threads for such work and never more than
 //! [`MAX_AT_ONCE`] at a time: a flood of sign-ins costs memory that is counted beforehand.
+//!
+//! Passwords at one address share a salt, whoever's they are: one hash tells which of them was presented, in the same time
+//! whether there is none, one or several.
 
 use std::sync::Arc;
 
-use argon2::{Algorithm, Argon2, Params, PasswordHasher, PasswordVerifier, Version};
+use argon2::{Algorithm, Argon2, Params, PasswordHasher, Version};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use portcullis_domain::Random;
+use portcullis_domain::secret::SecretHash;
+use portcullis_store::user::Authenticator;
 use secrecy::{ExposeSecret, SecretString};
 use tokio::sync::Semaphore;
 
@@ -159,15 +166,6 @@ impl Default for Passwords {
     }
 }
 
-/// Whether a password fits a hash.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fit {
-    /// It does.
-    Right,
-    /// It does not, or there is no hash.
-    Wrong,
-}
-
 /// Whether that text may be the password of that address.
 ///
 /// # Errors
@@ -221,7 +219,7 @@ impl Passwords {
         tokio::task::spawn_blocking(held).await.map_err(|e| broken(&e))?
     }
 
-    /// The hash that is kept of a password, in PHC form.
+    /// The hash of a password, in PHC form.
     ///
     /// # Errors
     /// [`ServiceError::TooMany`] if too many wait.
@@ -230,32 +228,45 @@ impl Passwords {
         password: SecretString,
         random: &mut dyn Random,
     ) -> Result<String, ServiceError> {
-        let mut salt = [0_u8; SALT_BYTES];
-        random.fill(&mut salt);
-        self.work(move || {
-            let hash = hasher()?.hash_password_with_salt(password.expose_secret().as_bytes(), &salt);
-            hash.map(|h| h.to_string()).map_err(|e| broken(&e))
-        })
-        .await
+        self.hash_beside(password, &[], random).await
     }
 
-    /// Whether a password fits a hash. Where there is none, as much work is done.
+    /// The hash of a password beside those that are kept at the same address: with their salt, so that it is compared
+    /// with each of them ([`fits`]), and takes as long however many there are and whether there is any.
     ///
     /// # Errors
-    /// [`ServiceError::TooMany`] if too many wait.
-    pub async fn verify(&self, password: SecretString, hash: Option<String>) -> Result<Fit, ServiceError> {
+    /// As [`Self::hash`].
+    pub async fn hash_beside(
+        &self,
+        password: SecretString,
+        kept: &[Authenticator],
+        random: &mut dyn Random,
+    ) -> Result<String, ServiceError> {
+        let salt = kept.iter().find_map(|one| salt_of(&one.secret)).unwrap_or_else(|| {
+            let mut salt = vec![0_u8; SALT_BYTES];
+            random.fill(&mut salt);
+            salt
+        });
         self.work(move || {
             let presented = password.expose_secret().as_bytes();
             // More than a password may have is none, and is not hashed at length.
             let presented = presented.get(..MAX_CHARS * 4).unwrap_or(presented);
-            let Some(hash) = hash else {
-                // The same work with a salt that is nobody's.
-                let _ = hasher()?.hash_password_with_salt(presented, &[0_u8; SALT_BYTES]);
-                return Ok(Fit::Wrong);
-            };
-            let verified = hasher()?.verify_password(presented, hash.as_str());
-            Ok(if verified.is_ok() { Fit::Right } else { Fit::Wrong })
+            let hash = hasher()?.hash_password_with_salt(presented, &salt);
+            hash.map(|h| h.to_string()).map_err(|e| broken(&e))
         })
         .await
     }
+}
+
+/// The salt of a kept hash, if it was made as hashes are made now.
+fn salt_of(kept: &str) -> Option<Vec<u8>> {
+    let made = format!("$argon2id$v=19$m={MEMORY_KIB},t={PASSES},p={LANES}$");
+    let (salt, _) = kept.strip_prefix(&made)?.split_once('$')?;
+    STANDARD_NO_PAD.decode(salt).ok()
+}
+
+/// Whether the hash of a presented password is the kept one.
+#[must_use]
+pub fn fits(presented: &str, kept: &Authenticator) -> bool {
+    SecretHash::of(presented).matches(&SecretHash::of(&kept.secret))
 }

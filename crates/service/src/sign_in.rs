@@ -28,6 +28,7 @@ use serde_json::json;
 use url::Url;
 
 use crate::claims::Arrival;
+use crate::home::Homes;
 use crate::password::Passwords;
 use crate::refusal::SignInRefusal;
 use crate::relying_party::Providers;
@@ -60,6 +61,8 @@ pub struct Door {
     pub providers: Providers,
     /// How often something was tried.
     pub throttle: Throttle,
+    /// Where people signed in by password not long ago.
+    pub homes: Homes,
     /// Where passwords are hashed.
     pub passwords: Passwords,
     /// Who reads providers' metadata of SAML now.

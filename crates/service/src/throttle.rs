@@ -95,11 +95,6 @@ impl Throttle {
             window.tries = window.tries.saturating_sub(1);
         }
     }
-
-    /// Forgets the tries under that key: the right person came.
-    pub fn forget(&self, key: &str) {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
 }
 
 /// Takes out a window that is over, or the oldest of a sample.

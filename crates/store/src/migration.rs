@@ -41,6 +41,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 13, name: "endings", sql: include_str!("../migrations/0013_endings.sql") },
     Migration { number: 14, name: "oidc_hints", sql: include_str!("../migrations/0014_oidc_hints.sql") },
     Migration { number: 15, name: "moved", sql: include_str!("../migrations/0015_moved.sql") },
+    Migration {
+        number: 16,
+        name: "authenticators",
+        sql: include_str!("../migrations/0016_authenticators.sql"),
+    },
 ];
 
 /// The table that says which steps this database has taken.

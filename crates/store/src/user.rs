@@ -14,6 +14,9 @@ use crate::{StoreError, Tx, params};
 
 /// The most memberships of one user that are read: nobody chooses among more organizations.
 const MAX_MEMBERSHIPS: i64 = 200;
+/// The most authenticators of one address that are read, the oldest first, so that no newcomer takes an older one's place:
+/// there is one for each organization that invited the address apart from the others.
+const MAX_AT_ADDRESS: i64 = 200;
 
 const CREATE: Statement =
     Statement::change("user.create", "INSERT INTO users (id, created_at) VALUES ($1, $2)");
@@ -28,17 +31,17 @@ const DELETE_AUTHENTICATOR: Statement = Statement::change(
 );
 const INSERT_AUTHENTICATOR: Statement = Statement::change(
     "user.insert_authenticator",
-    "INSERT INTO authenticators (user_id, kind, email_key, secret, created_at) VALUES ($1, $2, $3, $4, $5) \
-     ON CONFLICT DO NOTHING RETURNING user_id",
+    "INSERT INTO authenticators (user_id, kind, email_key, secret, created_at) VALUES ($1, $2, $3, $4, $5)",
 );
 const FIND: Statement =
     Statement::read("user.find", "SELECT id, created_at, ended_at FROM users WHERE id = $1");
 const LOCK_POSTGRES: Statement =
     Statement::read("user.lock", "SELECT id FROM users WHERE id = $1 FOR UPDATE");
-const AUTHENTICATOR_BY_EMAIL: Statement = Statement::read(
-    "user.authenticator_by_email",
+const AUTHENTICATORS_BY_EMAIL: Statement = Statement::read(
+    "user.authenticators_by_email",
     "SELECT a.user_id, a.kind, a.email_key, a.secret, a.created_at FROM authenticators a \
-     JOIN users u ON u.id = a.user_id WHERE a.email_key = $1 AND u.ended_at IS NULL",
+     JOIN users u ON u.id = a.user_id WHERE a.email_key = $1 AND u.ended_at IS NULL \
+     ORDER BY a.created_at, a.user_id LIMIT $2",
 );
 const AUTHENTICATORS_OF: Statement = Statement::read(
     "user.authenticators_of",
@@ -59,7 +62,7 @@ pub const ALL: &[&Statement] = &[
     &DELETE_AUTHENTICATOR,
     &INSERT_AUTHENTICATOR,
     &FIND,
-    &AUTHENTICATOR_BY_EMAIL,
+    &AUTHENTICATORS_BY_EMAIL,
     &AUTHENTICATORS_OF,
     &MEMBERSHIPS_OF,
 ];
@@ -71,7 +74,7 @@ pub struct Authenticator {
     pub user: UserId,
     /// Its kind.
     pub kind: AuthenticatorKind,
-    /// The address that was proved for it.
+    /// The address that it goes with.
     pub email_key: String,
     /// The hash that is kept.
     pub secret: String,
@@ -119,13 +122,8 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &UserChange) -> Result<(), StoreErr
         }
         UserChange::Revive(id) => tx.run_on_row(&REVIVE, params![id]),
         UserChange::SetAuthenticator { user, kind, secret, email_key, at } => {
-            // Not an update on conflict: the address may be another user's, and then nothing is changed.
             tx.run(&DELETE_AUTHENTICATOR, params![user, kind.as_str()])?;
-            tx.insert(
-                &INSERT_AUTHENTICATOR,
-                params![user, kind.as_str(), email_key, secret, at],
-                "authenticator.email",
-            )
+            tx.run(&INSERT_AUTHENTICATOR, params![user, kind.as_str(), email_key, secret, at]).map(|_| ())
         }
     }
 }
@@ -151,12 +149,16 @@ pub fn find_locked(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, StoreErr
     find(tx, id)
 }
 
-/// The authenticator that was proved with that address, of a user who has not ended.
+/// The authenticators that go with that address, of users who have not ended, the oldest first; 200 at most. An address
+/// belongs to no user: several organizations may each have invited it.
 ///
 /// # Errors
 /// As [`find`].
-pub fn find_authenticator(tx: &mut Tx<'_>, email_key: &str) -> Result<Option<Authenticator>, StoreError> {
-    tx.row(&AUTHENTICATOR_BY_EMAIL, params![email_key])?.as_ref().map(read_authenticator).transpose()
+pub fn authenticators_at(tx: &mut Tx<'_>, email_key: &str) -> Result<Vec<Authenticator>, StoreError> {
+    tx.rows(&AUTHENTICATORS_BY_EMAIL, params![email_key, MAX_AT_ADDRESS])?
+        .iter()
+        .map(read_authenticator)
+        .collect()
 }
 
 /// A user's authenticators, one of a kind at most.

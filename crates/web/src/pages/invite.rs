@@ -6,7 +6,7 @@ use axum::response::Response;
 use maud::{Markup, html};
 use portcullis_domain::id::RequestId;
 use portcullis_service::ServiceError;
-use portcullis_service::invitation::{self, LinkView, PasswordState};
+use portcullis_service::invitation::{self, LinkView};
 use secrecy::SecretString;
 use serde::Deserialize;
 
@@ -27,7 +27,7 @@ pub struct Link {
 pub struct Acceptance {
     /// The secret of the link.
     pub(super) token: String,
-    /// The password that is chosen or proven.
+    /// The password that is chosen, or the one that the person has.
     pub(super) password: SecretString,
 }
 
@@ -43,19 +43,12 @@ fn form(action: &str, token: &str, view: &LinkView, error: Option<&str>) -> Mark
         form method="post" action=(action) {
             input type="hidden" name="token" value=(token);
             input type="hidden" name="username" value=(view.email) autocomplete="username";
-            @match view.password {
-                PasswordState::New => {
-                    label for="password" { "Choose a password" }
-                    input #password type="password" name="password" autocomplete="new-password" required
-                        minlength="8" maxlength="128" aria-describedby="hint" autofocus;
-                    p #hint .quiet { "At least 8 characters. A long sentence is better than a clever word." }
-                }
-                PasswordState::Known => {
-                    label for="password" { "Your password" }
-                    input #password type="password" name="password" autocomplete="current-password" required
-                        maxlength="512" autofocus;
-                    p .quiet { "You have a password here already, from another organization." }
-                }
+            label for="password" { "Password" }
+            input #password type="password" name="password" autocomplete="new-password" required
+                minlength="8" maxlength="128" aria-describedby="hint" autofocus;
+            p #hint .quiet {
+                "Choose one of at least 8 characters: a long sentence is better than a clever word. If you sign in here \
+                 with this address already, type the password that you have."
             }
             button type="submit" { "Join " (view.organization) }
         }

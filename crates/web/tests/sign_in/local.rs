@@ -294,8 +294,6 @@ async fn a_person_in_two_organizations_proves_one_password_and_chooses() {
     let mut browser = Browser::new().unwrap();
     let token = link.rsplit_once('=').unwrap().1;
     let invite = format!("{}/invite", world.base);
-    let page = browser.submit(&invite, &[("token", token), ("password", "a new one, chosen")]).await.unwrap();
-    assert_eq!(page.status, 403, "the person proves the password that they have");
     let page = browser.submit(&invite, &[("token", token), ("password", PASSWORD)]).await.unwrap();
     assert_eq!(outcome(&page), "ok");
     let (acme, globex) =
@@ -317,9 +315,90 @@ async fn a_person_in_two_organizations_proves_one_password_and_chooses() {
     assert_eq!(me["membership"], globex["id"], "{me}");
     let other = [("ticket", ticket), ("membership", acme["id"].as_str().unwrap())];
     assert_eq!(outcome(&browser.submit(&choose, &other).await.unwrap()), "ok", "a browser holds both");
-    assert_eq!(world.sessions(&browser).len(), 2);
+    let both = world.sessions(&browser);
+    assert_eq!(both.len(), 2);
+    for (org, must) in [("acme", 200), ("globex", 403), ("nowhere", 401)] {
+        assert_eq!(world.passes(org, &both.join(".")).await, must, "a proxy asks for {org}");
+    }
     world.clock.pass_s(300);
     assert_eq!(outcome(&browser.submit(&choose, &other).await.unwrap()), "choice_invalid", "five minutes");
+}
+
+/// What the page behind a link says, without the link's own secret.
+async fn shown(browser: &mut Browser, link: &str) -> String {
+    let page = browser.open(link).await.unwrap();
+    assert_eq!(page.status, 200);
+    page.body.replace(link.rsplit_once('=').unwrap().1, "(secret)")
+}
+
+#[tokio::test]
+async fn no_organization_learns_whom_another_has_nor_takes_an_address_from_it() {
+    let world = World::new().await;
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    joined(&world, "acme", ADA, "member").await;
+    let invite = format!("{}/invite", world.base);
+    let accept = async |link: &str, password: &str| {
+        let mut browser = Browser::new().unwrap();
+        let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", password)];
+        let page = browser.submit(&invite, &fields).await.unwrap();
+        (page.status, outcome(&page), world.sessions(&browser))
+    };
+    let known = world.invite("globex", ADA, "viewer").await;
+    let unknown = world.invite("globex", "nobody@acme.example", "viewer").await;
+    let mut browser = Browser::new().unwrap();
+    let pages = [shown(&mut browser, &known).await, shown(&mut browser, &unknown).await];
+    assert_eq!(pages[0].replace(ADA, "(address)"), pages[1].replace("nobody@acme.example", "(address)"));
+    // Whoever has the link and not the password is somebody else, and is answered alike.
+    for link in [&known, &unknown] {
+        let (status, outcome, sessions) = accept(link, "the administrator's own").await;
+        assert_eq!((status, outcome.as_str(), sessions.len()), (200, "ok", 1));
+    }
+    let of = async |org: &str| world.members(org, ADA).await[0]["user"]["id"].clone();
+    assert_ne!(of("acme").await, of("globex").await, "nobody became Ada");
+    // Each password leads where it was set and nowhere else.
+    let login = format!("{}/login", world.base);
+    for (password, org) in [(PASSWORD, "acme"), ("the administrator's own", "globex")] {
+        let mut browser = Browser::new().unwrap();
+        let page = browser.submit(&login, &[("email", ADA), ("password", password)]).await.unwrap();
+        assert_eq!(outcome(&page), "ok", "{org}");
+        let (_, me) = world.call("GET", "/api/v1/me", &world.sessions(&browser)[0], Value::Null).await;
+        assert_eq!(me["organization"]["slug"], json!(org), "{me}");
+    }
+    // A third one's invitation of the real person is theirs to accept.
+    world.made("/organizations", json!({ "slug": "initech", "name": "Initech" })).await;
+    let third = world.invite("initech", ADA, "member").await;
+    assert_eq!(accept(&third, PASSWORD).await.1, "ok");
+    assert_eq!(of("initech").await, of("acme").await, "the same person, by the password that they said");
+    // And who has one password in two places as two people chooses among all of it.
+    world.made("/organizations", json!({ "slug": "umbrella", "name": "Umbrella" })).await;
+    let fourth = world.invite("umbrella", "nobody@acme.example", "member").await;
+    assert_eq!(accept(&fourth, "one of their own, new").await.1, "ok");
+}
+
+#[tokio::test]
+async fn wrong_tries_from_everywhere_lock_nobody_out_of_their_own_house_or_browser() {
+    let world = World::new().await;
+    joined(&world, "acme", ADA, "owner").await;
+    let tried = async |source: &str, cookie: &str, password: &str| {
+        world.try_password(source, cookie, (ADA, password)).await
+    };
+    let (status, session) = tried("203.0.113.1", "", PASSWORD).await;
+    assert_eq!(status, 303, "signed in at home");
+    for source in 1..=6 {
+        for n in 0..10 {
+            let (status, _) = tried(&format!("2001:db8:0:{source}::{n}"), "", "a guess, a wrong one").await;
+            assert_eq!(status, 403, "{source} {n}");
+        }
+        let (status, _) = tried(&format!("2001:db8:0:{source}::ffff"), "", PASSWORD).await;
+        assert_eq!(status, 429, "a whole /64 is one source");
+    }
+    assert_eq!(tried("198.51.100.1", "", PASSWORD).await.0, 429, "sixty from everywhere are enough");
+    assert_eq!(tried("203.0.113.1", "", PASSWORD).await.0, 303, "but for their own house");
+    assert_eq!(tried("198.51.100.2", &session, PASSWORD).await.0, 303, "and for their own browser");
+    for _ in 0..10 {
+        assert_eq!(tried("203.0.113.1", "", "a guess, a wrong one").await.0, 403);
+    }
+    assert_eq!(tried("203.0.113.1", "", PASSWORD).await.0, 429, "whose tries are counted too");
 }
 
 #[tokio::test]

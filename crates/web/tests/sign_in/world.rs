@@ -108,7 +108,10 @@ impl World {
         let beside = provider.issuer().trim_end_matches(path);
         let portcullis = portcullis.polling_google(polling).asking_graph_at(beside);
         let http = client();
-        let app = router(App::new(portcullis.clone(), EdgeSettings::default()));
+        // Behind a proxy of its own machine, so that a test says where somebody comes from.
+        let trusted_proxies = vec!["127.0.0.0/8".parse().unwrap()];
+        let edge = EdgeSettings { trusted_proxies, ..EdgeSettings::default() };
+        let app = router(App::new(portcullis.clone(), edge));
         let service = app.into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         Self { base, clock, portcullis, provider, gate, http, clients: AtomicU32::new(0), _place: place }
@@ -253,6 +256,30 @@ impl World {
             .unwrap();
         let next = answer.headers().get("location").map(|l| l.to_str().unwrap()).unwrap_or_default();
         (answer.status().as_u16(), format!("{}{next}", self.base))
+    }
+
+    /// What a proxy hears of a browser with that session cookie.
+    pub async fn passes(&self, org: &str, cookie: &str) -> u16 {
+        let asked = format!("{}/authz/forward?organization={org}", self.base);
+        let asked = self.http.get(asked).header("cookie", format!("portcullis={cookie}"));
+        asked.send().await.unwrap().status().as_u16()
+    }
+
+    /// A try of that person's password from that address with that cookie; its status, and the session cookie.
+    pub async fn try_password(
+        &self,
+        from: &str,
+        cookie: &str,
+        (email, password): (&str, &str),
+    ) -> (u16, String) {
+        let fields = [("email", email), ("password", password)];
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.http.post(format!("{}/login", self.base)).header("origin", &self.base);
+        let request = request.header("x-forwarded-for", from).header("cookie", cookie);
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let answer = request.body(body).send().await.unwrap();
+        let cookie = answer.headers().get("set-cookie").map(|c| c.to_str().unwrap()).unwrap_or_default();
+        (answer.status().as_u16(), cookie.split(';').next().unwrap_or_default().to_owned())
     }
 
     /// A raw form, with these headers; status and text.

@@ -272,9 +272,6 @@ impl Maps {
             }
             UserChange::Revive(id) => self.users.get_mut(id).ok_or(())?.ended_at = None,
             UserChange::SetAuthenticator { user, kind: _, secret, email_key, at } => {
-                if self.authenticators.iter().any(|(u, a)| u != user && a.0 == *email_key) {
-                    return Err(());
-                }
                 self.authenticators.insert(*user, (email_key.clone(), secret.clone(), *at));
             }
         }
