@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 31] = [
+const ON_BOTH: [&str; 32] = [
     "access::",
     "agents::",
     "choosing::",
@@ -45,9 +45,9 @@ const ON_BOTH: [&str; 31] = [
     "mappings::",
     "matrix::",
     "members::",
-    "organizations::",
     "oidc_logout::",
     "oidc_settings::",
+    "organizations::",
     "people::",
     "presets::",
     "ranks::",
