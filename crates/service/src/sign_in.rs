@@ -262,7 +262,10 @@ pub(crate) fn named(
 }
 
 /// Counts a call of a source, whichever protocol and step it is.
-pub(crate) fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
+///
+/// # Errors
+/// [`ServiceError::TooMany`].
+pub fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), ServiceError> {
     portcullis.door().throttle.admit(&format!("sso/{}", network(source)), PER_SOURCE, portcullis.now())
 }
 

@@ -167,8 +167,7 @@ impl<T> Document<T> {
                 state.failed = None;
             }
             Err(error) => {
-                let unreachable =
-                    matches!(&error, ServiceError::SignIn(SignInRefusal::Unreachable { .. }));
+                let unreachable = matches!(&error, ServiceError::SignIn(SignInRefusal::Unreachable { .. }));
                 if self.broken == Broken::Replaces && !unreachable {
                     state.good = None;
                 }

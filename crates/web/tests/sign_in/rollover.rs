@@ -2,10 +2,12 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_domain::Clock as _;
 use portcullis_emulator::{Browser, Rotation};
 use serde_json::{Value, json};
 
 use crate::oidc_logout::said;
+use crate::saml_idp::{Idp, Says, key};
 use crate::world::{ADA, World, outcome};
 
 const KEYS: &str = "/jwks";
@@ -40,8 +42,7 @@ async fn whoever_comes_while_a_slow_key_set_is_read_waits_for_it_and_comes_in_by
 
 /// Tells a provider's word from that address of this machine; the status.
 async fn told_from(world: &World, address: &str, connection: &Value, token: &str) -> u16 {
-    let http = reqwest::Client::builder().local_address(address.parse::<std::net::IpAddr>().unwrap());
-    let answer = http.build().unwrap().post(connection["logout_url"].as_str().unwrap());
+    let answer = caller_at(address).post(connection["logout_url"].as_str().unwrap());
     let answer = answer.header("content-type", "application/x-www-form-urlencoded");
     let answer = answer.body(format!("logout_token={token}")).send().await.unwrap();
     assert!(answer.url().as_str().starts_with(&world.base));
@@ -87,8 +88,9 @@ async fn a_provider_that_is_down_is_left_alone_for_a_while_and_is_asked_by_one_f
     let connection = world.connection("acme", json!({})).await;
     let asked = || world.gate.asked(METADATA);
     let begin = async || {
-        let mut browser = Browser::new().unwrap();
-        outcome(&world.sign_in(&mut browser, &connection, ADA).await)
+        let login = connection["login_url"].as_str().unwrap();
+        let (page, next) = Browser::new().unwrap().step(login).await.unwrap();
+        next.map_or_else(|| outcome(&page), |_| "led there".to_owned())
     };
     let before = asked();
     world.gate.cut(METADATA);
@@ -108,7 +110,7 @@ async fn a_provider_that_is_down_is_left_alone_for_a_while_and_is_asked_by_one_f
         world.gate.open();
     };
     let (first, second, ()) = tokio::join!(begin(), begin(), open);
-    assert_eq!([first.as_str(), second.as_str()], ["ok", "ok"]);
+    assert_eq!([first.as_str(), second.as_str()], ["led there", "led there"]);
     assert_eq!(asked(), before + 3, "one asks, and both have the answer");
 }
 
@@ -140,8 +142,137 @@ async fn what_is_known_of_a_provider_that_is_down_serves_on_for_a_day_and_no_lon
     world.clock.pass_s(23 * 3_600);
     assert_eq!(world.outcome(&connection, ADA).await, "ok", "keys too");
     world.clock.pass_s(3_700);
-    assert_eq!(world.outcome(&connection, ADA).await, "unreachable", "a withdrawn key counts for a day at most");
+    assert_eq!(
+        world.outcome(&connection, ADA).await,
+        "unreachable",
+        "a withdrawn key counts for a day at most"
+    );
     world.gate.open();
     world.clock.pass_s(61);
     assert_eq!(world.outcome(&connection, ADA).await, "ok");
+}
+
+const SAML_METADATA: &str = "/metadata";
+
+/// A product where Ada has signed in once by that provider of SAML.
+async fn known_by_saml() -> (World, Idp, Value) {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({ "saml": { "idp_initiated": true } })).await;
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok");
+    (world, idp, connection)
+}
+
+#[tokio::test]
+async fn whoever_comes_while_slow_metadata_is_read_waits_for_it_and_comes_in_by_the_new_certificate() {
+    let (world, mut idp, connection) = known_by_saml().await;
+    let new = key();
+    idp.publish(&[&idp.key, &new]);
+    idp.key = new;
+    let before = world.gate.asked(SAML_METADATA);
+    world.gate.hold(SAML_METADATA);
+    let open = async {
+        world.gate.until(|gate| gate.asked(SAML_METADATA) > before).await;
+        tokio::time::sleep(std::time::Duration::from_millis(500)).await;
+        world.gate.open();
+    };
+    let says = Says::ada(&[]);
+    let come = || world.saml_outcome(&idp, &connection, &says);
+    let (first, second, third, ()) = tokio::join!(come(), come(), come(), open);
+    assert_eq!([first, second, third], ["ok", "ok", "ok"]);
+    assert_eq!(world.gate.asked(SAML_METADATA), before + 1, "one reading for all of them");
+}
+
+#[tokio::test]
+async fn whoever_began_before_the_new_certificate_was_known_is_not_sent_back_for_it() {
+    let (world, idp, connection) = known_by_saml().await;
+    let mut browser = Browser::new().unwrap();
+    let asked = idp.ask(&mut browser, connection["login_url"].as_str().unwrap()).await;
+    let form = idp.answer(world.clock.now(), &connection, Some(&asked), &Says::ada(&[]));
+    let (status, ticket) = world.form_step(&browser, &form).await;
+    assert_eq!(status, 303);
+    idp.publish(&[&idp.key, &key()]);
+    let refresh = format!("/organizations/acme/connections/{}/refresh", connection["id"].as_str().unwrap());
+    let (status, read) = world.root("POST", &refresh, Value::Null).await;
+    assert_eq!((status, read["saml"]["certificates"].as_array().unwrap().len()), (200, 2), "{read}");
+    assert_eq!(outcome(&browser.open(&ticket).await.unwrap()), "ok");
+}
+
+/// Whoever calls from that address of this machine.
+fn caller_at(address: &str) -> reqwest::Client {
+    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+    http.local_address(address.parse::<std::net::IpAddr>().unwrap()).build().unwrap()
+}
+
+/// Follows an address; the status.
+async fn opened(caller: &reqwest::Client, url: &str) -> u16 {
+    caller.get(url).send().await.unwrap().status().as_u16()
+}
+
+#[tokio::test]
+async fn a_stranger_who_signs_with_keys_of_their_own_keeps_nobody_from_the_new_certificate() {
+    let (world, mut idp, connection) = known_by_saml().await;
+    let (own, stranger, new) = (idp.key.clone(), key(), key());
+    let before = world.gate.asked(SAML_METADATA);
+    idp.key = stranger;
+    for _ in 0..5 {
+        let end = idp.ask_to_end(world.clock.now(), &connection, &Says::ada(&[]), true);
+        assert_eq!(opened(&caller_at("127.0.0.2"), &end).await, 403);
+    }
+    assert_eq!(world.gate.asked(SAML_METADATA), before + 1, "one reading for one source");
+    for number in 0..3 {
+        let end = idp.ask_to_end(world.clock.now(), &connection, &Says::ada(&[]), true);
+        assert_eq!(opened(&caller_at(&format!("127.0.0.{}", 10 + number)), &end).await, 403);
+    }
+    assert_eq!(world.gate.asked(SAML_METADATA), before + 4, "another source has its own");
+    idp.publish(&[&own, &new]);
+    idp.key = new;
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok", "within the same minute");
+}
+
+#[tokio::test]
+async fn a_word_about_the_end_of_sessions_by_a_new_key_has_the_metadata_read_as_an_answer_has() {
+    let (world, mut idp, connection) = known_by_saml().await;
+    let says = Says::ada(&[]);
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.by_saml(&mut browser, &idp, &connection, &says).await), "ok");
+    let session = world.sessions(&browser).pop().unwrap();
+    let new = key();
+    idp.publish(&[&new]);
+    idp.key = new;
+    let end = idp.ask_to_end(world.clock.now(), &connection, &says, true);
+    let (page, next) = Browser::new().unwrap().step(&end).await.unwrap();
+    assert!(next.is_some(), "{} {}", page.status, page.body);
+    assert_eq!(world.decision(&session).await, "token_ended");
+
+    // A reading that brought the key is not counted: another one within the minute, for the answer to our own request.
+    world.clock.pass_s(1);
+    assert_eq!(outcome(&world.by_saml(&mut browser, &idp, &connection, &says).await), "ok");
+    let page = browser.submit(&format!("{}/logout", world.base), &[]).await.unwrap();
+    let asked = Idp::read(&page.url);
+    let newer = key();
+    idp.publish(&[&newer]);
+    idp.key = newer;
+    let answer = idp.answer_logout(world.clock.now(), &connection, &asked);
+    let (page, _) = browser.step(&answer).await.unwrap();
+    assert!(page.status == 200 && page.body.contains("You are signed out"), "{}", page.body);
+}
+
+#[tokio::test]
+async fn what_costs_us_something_is_counted_with_the_other_calls_of_its_source() {
+    let (world, _, connection) = known_by_saml().await;
+    let oidc = world.connection("acme", json!({})).await;
+    let of = |field: &str| connection[field].as_str().unwrap().to_owned();
+    let keys = format!("{}/sso/oidc/{}/jwks", world.base, oidc["id"].as_str().unwrap());
+    let each = [of("metadata_url"), format!("{}/sso/acme", world.base), keys];
+    let (caller, other) = (caller_at("127.0.0.4"), caller_at("127.0.0.5"));
+    for _ in 0..400 {
+        for url in &each {
+            assert_eq!(opened(&caller, url).await, 200, "{url}");
+        }
+    }
+    for url in &each {
+        assert_eq!(opened(&caller, url).await, 429, "{url}");
+        assert_eq!(opened(&other, url).await, 200, "another source: {url}");
+    }
 }
