@@ -15,6 +15,9 @@ use hickory_resolver::proto::op::{Message, MessageType, OpCode, ResponseCode};
 use hickory_resolver::proto::rr::rdata::{A, TXT};
 use hickory_resolver::proto::rr::{RData, Record, RecordType};
 use portcullis_service::fetch::{AddressClass, Fetch, FetchAnswer, FetchError, FetchRequest};
+use portcullis_service::saml::metadata::{self, MetadataSource};
+use portcullis_service::{Portcullis, Surroundings};
+use portcullis_testkit::Bench;
 use tokio::net::{TcpListener, UdpSocket};
 use url::Url;
 
@@ -143,6 +146,30 @@ async fn o16_loopback_is_refused_by_address_and_by_name_unless_private_networks_
         assert_eq!(error.code(), "address_refused");
         let url = format!("http://{host}:{}/", server.port());
         assert_eq!(answered(&loose, &url).await.body, b"hello", "{url}");
+    }
+}
+
+#[tokio::test]
+async fn s29_metadata_at_an_inner_address_is_refused_as_unreachable_and_nothing_is_sent_there() {
+    let bench = Bench::sqlite();
+    for refused in [true, false] {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://127.0.0.1:{}/metadata", listener.local_addr().unwrap().port());
+        let fetch = if refused { way(&[]).await } else { loose().await };
+        let around = Surroundings { fetch, ..bench.portcullis().around().clone() };
+        let portcullis = Portcullis::new(around);
+        let source = MetadataSource::Url(url);
+        let reading = metadata::read(&portcullis, &source, &[]);
+        let (read, called) = tokio::join!(reading, async {
+            let call = tokio::time::timeout(Duration::from_millis(500), listener.accept()).await;
+            // Whoever is called hangs up: the reading need not wait for its limit.
+            drop(listener);
+            call.is_ok()
+        });
+        let error = read.unwrap_err();
+        assert_eq!(error.code(), "metadata_unreachable", "{error}");
+        assert_eq!(called, !refused, "whoever may not be reached was called, or the other way round");
+        assert_eq!(error.to_string().contains("loopback"), refused, "{error}");
     }
 }
 

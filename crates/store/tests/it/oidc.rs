@@ -1,11 +1,14 @@
 //! What follows sign-ins around whichever protocol: used messages; and whom an OpenID provider means by a session.
 
+use std::sync::mpsc;
+use std::time::Duration;
+
 use portcullis_domain::id::{ConnectionId, TokenId};
 use portcullis_store::ending::Over;
 use portcullis_store::oidc_session::{MAX_NAMED, Named, OidcSession};
-use portcullis_store::{ending, oidc_session, replay};
+use portcullis_store::{StoreError, Tx, ending, oidc_session, replay};
 
-use crate::database::{NOW, Seeded, on_each};
+use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{fresh, later};
 
 #[test]
@@ -23,6 +26,44 @@ fn a_message_is_used_up_once_a_connection_and_forgotten_when_its_time_is_over() 
             "the provider's word is over, and so is the memory of it"
         );
     });
+}
+
+#[test]
+fn s19_of_two_that_use_up_one_message_at_once_on_postgresql_one_does_and_the_other_if_the_first_does_not_commit()
+ {
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    for first_commits in [true, false] {
+        let connection = fresh!(ConnectionId);
+        let use_up = move |tx: &mut Tx<'_>| replay::use_up(tx, connection, "message", (NOW, later(60)));
+        let (used, is_used) = mpsc::channel();
+        let (go, may_go) = mpsc::channel::<()>();
+        std::thread::scope(|scope| {
+            let first = scope.spawn(|| {
+                let mut gate = Some((used, may_go));
+                database.note(move |tx| {
+                    assert!(use_up(tx)?, "nobody has before");
+                    if let Some((used, may_go)) = gate.take() {
+                        used.send(()).unwrap();
+                        may_go.recv().unwrap();
+                    }
+                    if first_commits { Ok(()) } else { Err(StoreError::Inconsistent("refused".to_owned())) }
+                })
+            });
+            is_used.recv().unwrap();
+            let second = scope.spawn(|| database.note(use_up));
+            let mut client = database.client();
+            let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+                           WHERE datname = current_database() AND wait_event_type = 'Lock'";
+            while !second.is_finished() && client.query_one(waiting, &[]).unwrap().get::<_, i64>(0) == 0 {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            assert!(!second.is_finished(), "the second does not know yet whether it is used up");
+            go.send(()).unwrap();
+            assert_eq!(first.join().unwrap().is_ok(), first_commits);
+            assert_eq!(second.join().unwrap().unwrap(), !first_commits, "committed: {first_commits}");
+        });
+    }
 }
 
 #[test]
