@@ -293,14 +293,12 @@ fn s08_an_id_has_one_spelling_and_one_namespace() {
 #[test]
 fn s09_a_namespace_without_canonical_form_is_refused() {
     let root = "<samlp:Response ";
+    let bound = |uri: &str| SIGNED_ASSERTION.replacen(root, &format!("{root}xmlns:ns=\"{uri}\" "), 1);
     for uri in ["1", "relative/path", "../up", "", ":", "a:", "//host/path", "urn: x"] {
-        let void = SIGNED_ASSERTION.replacen(root, &format!("{root}xmlns:ns=\"{uri}\" "), 1);
-        let code = refused(&void);
-        assert!(matches!(code, "namespace_refused" | "message_malformed"), "{uri}: {code}");
+        assert_eq!(refused(&bound(uri)), "namespace_refused", "{uri}");
     }
     for uri in ["urn:x", "http://example.test/a#b", "tag:example.test,2026:x"] {
-        let fine = SIGNED_ASSERTION.replacen(root, &format!("{root}xmlns:ns=\"{uri}\" "), 1);
-        assert_eq!(code_of(verify(&fine)), "accepted", "{uri}");
+        assert_eq!(code_of(verify(&bound(uri))), "accepted", "{uri}");
     }
 }
 
