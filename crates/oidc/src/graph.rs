@@ -75,7 +75,8 @@ impl GraphError {
             Self::Status { status } => BrokenRule::new(
                 "graph_failed",
                 section,
-                "try again; above 11,000 groups have the token carry only groups assigned to the application",
+                "try again; for people in more than 1,000 groups have the token carry only groups assigned to the \
+                 application",
             )
             .expected(200)
             .received(status),

@@ -91,10 +91,10 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     if wish.session.is_over(tx, &connection, wish.begun_at)? {
         return Err(SignInRefusal::SessionOver.into());
     }
+    must_be_let_in_at_all(tx, &connection, arrival)?;
     if arrival.groups == GroupsSaid::Overage {
         return Err(SignInRefusal::GroupsOverage.into());
     }
-    must_be_let_in_at_all(tx, &connection, arrival)?;
     let (id, standing) = recognize(tx, moment, &connection, wish)?;
     if connection.directory.is_none() {
         claims::keep(tx, moment, arrival, id, wish.request)?;
@@ -132,7 +132,7 @@ fn must_be_let_in_at_all(
     connection: &Connection,
     arrival: &Arrival,
 ) -> Result<(), ServiceError> {
-    if arrival.home.is_some() && connection.claim_rules.guests == Guests::Refuse {
+    if is_refused_guest(connection, arrival) {
         return Err(SignInRefusal::Guest.into());
     }
     if connection.kind == ConnectionKind::Saml || preset::in_force(connection) != Preset::Google {
@@ -140,6 +140,11 @@ fn must_be_let_in_at_all(
     }
     let hosted = arrival.hosted_domain.as_deref().ok_or(SignInRefusal::HostedDomainMissing)?;
     if is_proven(tx, connection, hosted)? { Ok(()) } else { Err(SignInRefusal::HostedDomainNotProven.into()) }
+}
+
+/// Whether somebody is a guest where guests are refused.
+pub(crate) fn is_refused_guest(connection: &Connection, arrival: &Arrival) -> bool {
+    arrival.home.is_some() && connection.claim_rules.guests == Guests::Refuse
 }
 
 /// Whether the organization of the connection has proven that domain.

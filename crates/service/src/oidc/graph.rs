@@ -14,6 +14,7 @@ use secrecy::ExposeSecret;
 use super::{Setup, broken, preset};
 use crate::claims::{Arrival, DEFAULT_GROUPS_CLAIM, GroupsSaid, MAX_GROUPS};
 use crate::fetch::FetchRequest;
+use crate::recognition::is_refused_guest;
 use crate::relying_party::{TIMEOUT_MS, post_form, unreachable};
 use crate::{Portcullis, ServiceError};
 
@@ -38,7 +39,8 @@ pub(crate) async fn complete(
     let connection = &setup.connection;
     let of_groups = connection.groups_claim.as_deref().is_none_or(|claim| claim == DEFAULT_GROUPS_CLAIM);
     let asks = connection.claim_rules.overage == Overage::AskGraph && of_groups;
-    if arrival.groups != GroupsSaid::Overage || !asks {
+    // Whoever is refused whatever their groups are has nobody asked.
+    if arrival.groups != GroupsSaid::Overage || !asks || is_refused_guest(connection, arrival) {
         return Ok(());
     }
     let key = claims.clone().read_as(preset::in_force(connection));

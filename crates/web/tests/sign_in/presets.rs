@@ -328,6 +328,11 @@ async fn o14_groups_that_entra_left_out_are_asked_for_at_graph_and_never_where_t
     world.say_too(with(at_home(OBJECT), json!({ "groups": null, "hasgroups": true })));
     world.provider.have_graph_say(OBJECT, json!({ "value": many }));
     assert_eq!(world.outcome(&connection, ADA).await, "groups_overage", "more than are taken");
+    let asked = world.provider.counts().graph;
+    let guest = json!({ "groups": null, "hasgroups": true, "idp": "live.com" });
+    world.say_too(with(at_home(OBJECT), guest));
+    assert_eq!(world.outcome(&connection, ADA).await, "guest_refused");
+    assert_eq!(world.provider.counts().graph, asked, "nobody is asked about a guest who is refused");
 }
 
 #[tokio::test]
