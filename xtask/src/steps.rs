@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 32] = [
+const ON_BOTH: [&str; 33] = [
     "access::",
     "agents::",
     "choosing::",
@@ -56,6 +56,7 @@ const ON_BOTH: [&str; 32] = [
     "rollover::",
     "saml::",
     "saml_logout::",
+    "saml_naming::",
     "saml_trust::",
     "scim::",
     "suggesting::",

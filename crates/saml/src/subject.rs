@@ -19,6 +19,43 @@ const EMAIL_ADDRESS: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddr
 const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
 const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
 
+/// What the key of somebody begins with whom a name identifier names for good.
+pub const PERSISTENT_KEYS: &str = "name_id|urn:oasis:names:tc:SAML:2.0:nameid-format:persistent|";
+/// What the key of everybody begins with whom a name identifier names.
+pub const NAME_ID_KEYS: &str = "name_id|";
+
+/// The last part of the names of attributes, in lower case, whose values are given to somebody else one day: addresses,
+/// and names to sign in with.
+const REASSIGNABLE: [&str; 24] = [
+    "email",
+    "e-mail",
+    "mail",
+    "emailaddress",
+    "user.email",
+    "0.9.2342.19200300.100.1.3",
+    "1.2.840.113549.1.9.1",
+    "upn",
+    "userprincipalname",
+    "user.userprincipalname",
+    "eppn",
+    "edupersonprincipalname",
+    "1.3.6.1.4.1.5923.1.1.1.6",
+    "uid",
+    "0.9.2342.19200300.100.1.1",
+    "username",
+    "user.username",
+    "user_name",
+    "login",
+    "samaccountname",
+    "windowsaccountname",
+    "name",
+    "displayname",
+    "cn",
+];
+/// The same of attributes that look like addresses and are never given to anybody else (SAML V2.0 Subject Identifier
+/// Attributes Profile §3.3, §3.4).
+const FOR_GOOD: [&str; 2] = ["subject-id", "pairwise-id"];
+
 /// Why an assertion identifies nobody.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum SubjectError {
@@ -135,7 +172,7 @@ pub enum NameIdFormat {
     Unspecified,
     /// Another identifier each time: never a key.
     Transient,
-    /// Any other URI.
+    /// Any other URI: nothing says that it stays.
     Other(String),
 }
 
@@ -166,6 +203,22 @@ impl NameIdFormat {
             Self::Other(uri) => uri,
         }
     }
+
+    /// Whether it is an e-mail address; some providers write the format with another version of SAML.
+    #[must_use]
+    pub fn is_address(&self) -> bool {
+        *self == Self::EmailAddress || self.ends_with("emailAddress")
+    }
+
+    /// Whether the identifier is another one each time, however the format is written.
+    #[must_use]
+    pub fn is_transient(&self) -> bool {
+        *self == Self::Transient || self.ends_with("transient")
+    }
+
+    fn ends_with(&self, word: &str) -> bool {
+        matches!(self, Self::Other(uri) if uri.rsplit([':', '/']).next().is_some_and(|end| end.eq_ignore_ascii_case(word)))
+    }
 }
 
 /// What identifies a person at a connection.
@@ -173,7 +226,7 @@ impl NameIdFormat {
 pub enum SubjectSource {
     /// The name identifier.
     NameId,
-    /// The one value of this attribute, which the provider never gives to anybody else.
+    /// The one value of this attribute.
     Attribute {
         /// Its name.
         name: String,
@@ -184,7 +237,7 @@ pub enum SubjectSource {
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct SubjectKey {
     text: String,
-    is_reassignable: bool,
+    value: String,
 }
 
 impl SubjectKey {
@@ -194,10 +247,16 @@ impl SubjectKey {
         &self.text
     }
 
-    /// True for what a provider may give to another person one day: e-mail addresses and unspecified formats.
+    /// What the provider wrote to name the person.
+    #[must_use]
+    pub fn value(&self) -> &str {
+        &self.value
+    }
+
+    /// True for what a provider may give to another person one day, as [`is_reassignable`] has it.
     #[must_use]
     pub fn is_reassignable(&self) -> bool {
-        self.is_reassignable
+        is_reassignable(&self.text)
     }
 
     /// The key that `source` asks for.
@@ -212,26 +271,49 @@ impl SubjectKey {
             SubjectSource::Attribute { name } => {
                 let missing = || SubjectError::NoAttribute { name: shown(name) };
                 let value = require_identifier(attributes.single(name).ok_or_else(missing)?)?;
-                Ok(Self { text: joined(&["attribute", name, value]), is_reassignable: false })
+                Ok(Self { text: joined(&["attribute", name, value]), value: value.to_owned() })
             }
         }
     }
 
     /// A qualifier that names the side it comes from or goes to says nothing: providers begin and cease to write it.
     fn of_name_id(name_id: &NameId, sides: &Sides<'_>) -> Result<Self, SubjectError> {
-        let is_reassignable = match name_id.format {
-            NameIdFormat::Transient => return Err(SubjectError::Transient),
-            NameIdFormat::EmailAddress | NameIdFormat::Unspecified => true,
-            NameIdFormat::Persistent | NameIdFormat::Other(_) => false,
-        };
+        if name_id.format.is_transient() {
+            return Err(SubjectError::Transient);
+        }
         let said = |qualifier: &Option<String>, side: &str| {
             qualifier.clone().filter(|qualifier| qualifier != side).unwrap_or_default()
         };
         let name_qualifier = said(&name_id.name_qualifier, sides.idp_entity_id);
         let sp_name_qualifier = said(&name_id.sp_name_qualifier, sides.sp_entity_id);
         let parts = ["name_id", name_id.format.uri(), &name_id.value, &name_qualifier, &sp_name_qualifier];
-        Ok(Self { text: joined(&parts), is_reassignable })
+        Ok(Self { text: joined(&parts), value: name_id.value.clone() })
     }
+}
+
+/// Whether a provider may give what that key names somebody by to another person one day: every name identifier that is
+/// not persistent, and attributes that are addresses or names to sign in with, by their name or by what they hold.
+#[must_use]
+pub fn is_reassignable(key: &str) -> bool {
+    let mut parts = key.split('|');
+    match (parts.next(), parts.next(), parts.next()) {
+        (Some("attribute"), Some(name), Some(value)) => is_attribute_reassignable(name, value),
+        _ => !key.starts_with(PERSISTENT_KEYS),
+    }
+}
+
+/// The same of an attribute with that value; an empty one says nothing beside the name.
+#[must_use]
+pub fn is_attribute_reassignable(name: &str, value: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    let last = name.rsplit([':', '/']).next().unwrap_or_default();
+    REASSIGNABLE.contains(&last) || (value.contains('@') && !FOR_GOOD.contains(&last))
+}
+
+/// What the key of everybody begins with whom that attribute names.
+#[must_use]
+pub fn attribute_keys(name: &str) -> String {
+    joined(&["attribute", name, ""])
 }
 
 /// The entity ids of both sides.

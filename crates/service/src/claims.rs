@@ -38,12 +38,15 @@ pub const MAX_HOME: usize = 256;
 const MAX_SHOWN: usize = 20;
 
 /// Whether a provider may give a subject to somebody else one day.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SubjectStays {
     /// Never: it names one person for good.
     ForGood,
-    /// It may: the subject is an address, or of an unspecified kind.
-    Perhaps,
+    /// It may: the subject is an address, or of a kind of which nothing says that it stays.
+    Perhaps {
+        /// The key of the address that it is, if it is one.
+        address: Option<String>,
+    },
 }
 
 /// What was said of groups.

@@ -321,7 +321,7 @@ fn kept_secret(
 fn view(tx: &mut Tx<'_>, connection: Connection) -> Result<ConnectionView, ServiceError> {
     let claims = directory::find(tx, connection.organization, connection.claims_directory)?;
     let (saml, oidc) = match connection.kind {
-        ConnectionKind::Saml => (Some(SamlView::find(tx, &connection)?), None),
+        ConnectionKind::Saml => (Some(SamlView::shown(tx, &connection)?), None),
         ConnectionKind::Oidc => (None, Some(OidcView::find(tx, &connection)?)),
     };
     Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), saml, oidc, connection })

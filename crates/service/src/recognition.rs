@@ -36,6 +36,7 @@ use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
 use crate::oidc::preset;
 use crate::refusal::SignInRefusal;
+use crate::saml::naming;
 use crate::session::{self, Opened, Opening};
 use crate::sign_in::ProviderSession;
 use crate::{Limits, Moment, ServiceError};
@@ -213,8 +214,8 @@ fn recognize(
     };
     let id = match found {
         Some((member, named)) => {
-            let over = must_not_be_recycled(tx, connection, arrival, (member.id, named))?;
-            first_link(tx, moment, connection, wish, (member, link, over))?
+            let former = former_names(tx, connection, arrival, (member.id, named))?;
+            first_link(tx, moment, connection, wish, (member, link, former))?
         }
         None if connection.directory.is_some() => return Err(SignInRefusal::NotInDirectory.into()),
         None if connection.jit_at.is_some() => newcomer(tx, moment, connection, (wish, link), &address)?,
@@ -255,43 +256,80 @@ enum Named {
     ByAddress,
 }
 
+/// Links of a member that end when they are linked by another name.
+#[derive(Default)]
+struct Former {
+    /// Of other accounts at the provider: what these opened ends with them.
+    accounts: Vec<Link>,
+    /// Of the same account, by a name that may be given to somebody else: it has one that stays now.
+    names: Vec<Link>,
+}
+
 /// An address whose member this provider named by another subject before may have been given to somebody else: only a
 /// directory that names the new subject itself says that it is the same person, and the links given here are over then.
-/// A subject that is an address is the directory's to judge anyhow; another way of naming people is a change of the set-up.
-fn must_not_be_recycled(
+/// A subject that may be given to others is the directory's to judge anyhow, and where none governs it is that address
+/// itself which the organization knows; another way of naming people is a change of the set-up.
+fn former_names(
     tx: &mut Tx<'_>,
     connection: &Connection,
     arrival: &Arrival,
     (member, named): (MembershipId, Named),
-) -> Result<Vec<Link>, ServiceError> {
-    if arrival.stays == SubjectStays::Perhaps {
-        return Ok(Vec::new());
+) -> Result<Former, ServiceError> {
+    if let SubjectStays::Perhaps { address } = &arrival.stays {
+        let is_the_address = address.is_some() && *address == arrival.address.as_ref().map(|a| a.key.clone());
+        if connection.directory.is_some() || is_the_address {
+            return Ok(Former::default());
+        }
     }
     let way = arrival.way_of_naming();
-    let mut former = connection::links_of(tx, member)?;
-    former.retain(|l| l.connection == connection.id && l.subject.starts_with(way));
+    let links = connection::links_of(tx, member)?.into_iter().filter(|l| l.connection == connection.id);
+    let (accounts, mut names): (Vec<_>, Vec<_>) = links.partition(|l| l.subject.starts_with(way));
+    names.retain(|l| {
+        connection.kind == ConnectionKind::Saml
+            && arrival.stays == SubjectStays::ForGood
+            && naming::may_move(connection, &l.subject)
+    });
     match named {
-        Named::ByAddress if !former.is_empty() => Err(SignInRefusal::AddressRecycled.into()),
-        _ => Ok(former),
+        Named::ByAddress if !accounts.is_empty() => Err(SignInRefusal::AddressRecycled.into()),
+        Named::ByAddress | Named::ByExternalId => Ok(Former { accounts, names }),
     }
 }
 
-/// A subject that is an address may be somebody else's by now: where a directory governs, it must say of the linked
-/// person, and of nobody else, that the address is theirs.
+/// A subject that may be given to others may be somebody else's by now: where a directory governs, it must say of the linked
+/// person, and of nobody else, that the address or the external id is theirs. Where none does, an address names somebody
+/// only as long as its domain is proven.
 fn must_be_theirs_still(
     tx: &mut Tx<'_>,
     connection: &Connection,
     arrival: &Arrival,
     member: &Membership,
 ) -> Result<(), ServiceError> {
-    if arrival.stays == SubjectStays::ForGood || connection.directory.is_none() {
-        return Ok(());
+    let SubjectStays::Perhaps { .. } = &arrival.stays else { return Ok(()) };
+    if connection.directory.is_none() {
+        return must_be_of_proven_domain(tx, connection, arrival);
     }
     let address = trusted_address(tx, connection, arrival)?;
     match told_by_directory(tx, connection, arrival, &address)? {
         Some((told, _)) if told.id == member.id => Ok(()),
         _ => Err(SignInRefusal::AddressMoved.into()),
     }
+}
+
+/// Where no directory governs, an address names a person only inside of the domains that the organization has proven: its
+/// own domain is one, or that of the address which the provider vouches for beside it.
+fn must_be_of_proven_domain(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+) -> Result<(), ServiceError> {
+    let SubjectStays::Perhaps { address: Some(named) } = &arrival.stays else { return Ok(()) };
+    let beside = arrival.address.as_ref().filter(|a| a.vouched).map(|a| &a.key);
+    for key in std::iter::once(named).chain(beside) {
+        if connection.directory.is_some() || is_proven(tx, connection, domain_of(key))? {
+            return Ok(());
+        }
+    }
+    Err(SignInRefusal::DomainNotProven.into())
 }
 
 /// The address, if the provider vouches for it and its domain is proven by the organization of the connection.
@@ -382,7 +420,7 @@ fn first_link(
     moment: &mut Moment,
     connection: &Connection,
     wish: &Wish<'_>,
-    (member, old, over): (Membership, Option<Link>, Vec<Link>),
+    (member, old, former): (Membership, Option<Link>, Former),
 ) -> Result<MembershipId, ServiceError> {
     if holds_explicit_only(tx, &member)? {
         return Err(SignInRefusal::OwnSessionOnly.into());
@@ -413,12 +451,17 @@ fn first_link(
         at: moment.now,
         receipt: None,
     };
-    for link in over {
+    let unlinked = |link: Link| {
         let event = EventDraft::new(Action::MemberUnlinked, Target::new("membership", member.id))
             .about(Target::new("connection", connection.id))
             .with(json!({ "subject": link.subject }));
-        let unlinked = LinkChange::Delete(link.connection, link.subject);
-        plan = plan.then_all(event, vec![unlinked.into(), sessions.clone().into()]);
+        (event, Change::from(LinkChange::Delete(link.connection, link.subject)))
+    };
+    for (event, unlinked) in former.accounts.into_iter().map(unlinked) {
+        plan = plan.then_all(event, vec![unlinked, sessions.clone().into()]);
+    }
+    for (event, unlinked) in former.names.into_iter().map(unlinked) {
+        plan = plan.then(event, unlinked);
     }
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(member.id)
@@ -466,6 +509,7 @@ fn link_own(
         Some(_) => return Err(SignInRefusal::SubjectTaken.into()),
         None => {}
     }
+    must_be_of_proven_domain(tx, connection, wish.arrival)?;
     let member = membership::find_locked(tx, own)?.ok_or(SignInRefusal::LinkingSessionOver)?;
     if connection.unconfirmed_at.is_some() && holds_explicit_only(tx, &member)? {
         return Err(SignInRefusal::Unconfirmed.into());

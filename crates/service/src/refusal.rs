@@ -179,9 +179,13 @@ impl SignInRefusal {
             Self::Replayed => {
                 "begin the sign-in again; if nobody pressed reload or back, somebody else may have seen the answer"
             }
-            Self::EmailMissing => "have the provider send the claim `email`, in the ID token or by UserInfo",
+            Self::EmailMissing => {
+                "have the provider send the claim `email`, in the ID token or by UserInfo; with SAML an address as name \
+                 identifier or in one attribute, which `saml.email_attribute` names if several differ"
+            }
             Self::EmailUntrusted => {
-                "have the provider send `email_verified` (Entra ID: the optional claim `xms_edov`) for first sign-ins"
+                "have the provider send `email_verified` (Entra ID: the optional claim `xms_edov`) for first sign-ins; a \
+                 guest over SAML links the connection from their own session"
             }
             Self::DomainNotProven => "prove the domain of the address by its DNS record, then try again",
             Self::Guest => "have the person use an account of your own tenant, or set `guests` to `accept`",

@@ -3,6 +3,7 @@
 //! - [`metadata`]: the provider's metadata, read when it is named, once a day, and after a signature of an unknown key;
 //! - [`certificate`]: whose signatures count; `trust`: what is verified by them, and by newer ones;
 //! - [`key`]: our own keys, with overlap;
+//! - `naming`: whether the names stay by which people are known;
 //! - `expiry`: what runs out soon, for whoever runs the server;
 //! - [`assertion`]: what a verified assertion says of a person;
 //! - [`settings`], [`wish`]: what an administrator wants of it;
@@ -16,6 +17,7 @@ pub(crate) mod expiry;
 pub mod key;
 pub mod logout;
 pub mod metadata;
+pub mod naming;
 pub mod settings;
 pub(crate) mod trust;
 pub mod wish;
@@ -41,6 +43,7 @@ use portcullis_store::saml_refresh::SamlRefresh;
 use portcullis_store::{StoreError, Tx, saml, saml_refresh};
 
 use crate::refusal::SignInRefusal;
+use crate::saml::naming::Names;
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError, Surroundings, sign_in};
 
@@ -83,6 +86,8 @@ pub struct SamlView {
     pub keys: Vec<SamlKey>,
     /// How the reading of its metadata stands; `None` if it was given as a document.
     pub refresh: Option<SamlRefresh>,
+    /// Whether the names stay by which people are known.
+    pub names: Names,
 }
 
 /// What an administrator should look after, each with a stable code.
@@ -107,7 +112,17 @@ impl SamlView {
             certificates: saml::certificates(tx, of.organization, of.id)?,
             keys: saml::keys(tx, of.organization, of.id)?,
             refresh: saml_refresh::find(tx, of.id)?,
+            names: Names::NotAsked,
         })
+    }
+
+    /// The same for an administrator, who is told whether the names stay by which people are known.
+    ///
+    /// # Errors
+    /// As [`SamlView::find`].
+    pub fn shown(tx: &mut Tx<'_>, of: &Connection) -> Result<Self, ServiceError> {
+        let view = Self::find(tx, of)?;
+        Ok(Self { names: Names::find(tx, of, &view.source.settings)?, ..view })
     }
 
     /// The certificates whose signatures count.
@@ -140,6 +155,12 @@ impl SamlView {
         }
         if let Some(refresh) = self.refresh.as_ref().filter(|r| r.failures > 0) {
             warnings.push(not_taken_over(refresh));
+        }
+        if self.names == Names::MayMove {
+            let message = "people are known here by what the provider may give to others one day, an address or a name to \
+                           sign in with: have it send a persistent name identifier, or set `subject_attribute` to what \
+                           never changes";
+            warnings.push(Warning { code: "subject_reassignable", message: message.to_owned() });
         }
         warnings
     }

@@ -111,6 +111,11 @@ const LINKS_OF: Statement = Statement::read(
     "SELECT connection, subject, organization, membership, created_at FROM links \
      WHERE membership = $1 ORDER BY connection, subject LIMIT $2",
 );
+const FIRST_SUBJECT: Statement = Statement::read(
+    "connection.first_subject",
+    "SELECT subject FROM links WHERE connection = $1 AND organization = $2 AND subject >= $3 AND subject < $4 \
+     ORDER BY subject LIMIT 1",
+);
 
 /// The statements about connections and links.
 pub const ALL: &[&Statement] = &[
@@ -130,6 +135,7 @@ pub const ALL: &[&Statement] = &[
     &DELETE_LINK,
     &FIND_LINK,
     &LINKS_OF,
+    &FIRST_SUBJECT,
 ];
 
 fn read(row: &Row) -> Result<Connection, StoreError> {
@@ -334,4 +340,17 @@ pub fn find_link(
 /// As [`find`].
 pub fn links_of(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Link>, StoreError> {
     tx.rows(&LINKS_OF, params![membership, MAX_LINKS])?.iter().map(read_link).collect()
+}
+
+/// The first linked subject of a connection from `from` on and before `to`, in byte order.
+///
+/// # Errors
+/// As [`find`].
+pub fn first_subject(
+    tx: &mut Tx<'_>,
+    (organization, connection): (OrganizationId, ConnectionId),
+    (from, to): (&str, &str),
+) -> Result<Option<String>, StoreError> {
+    let row = tx.row(&FIRST_SUBJECT, params![connection, organization, from, to])?;
+    row.as_ref().map(|row| Ok(row.text(0)?.to_owned())).transpose()
 }

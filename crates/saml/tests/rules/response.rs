@@ -2,7 +2,7 @@
 
 use portcullis_saml::attribute::Listed;
 use portcullis_saml::response::{Expected, MAX_AGE_S, Proof, Rules, SignaturePolicy, Weakness};
-use portcullis_saml::subject::SubjectSource;
+use portcullis_saml::subject::{SubjectSource, is_attribute_reassignable};
 
 use crate::fixture::*;
 use crate::xmlsec::{IDP, IDP_NEXT, STRANGER};
@@ -197,8 +197,39 @@ fn s27_the_format_is_part_of_the_key_and_case_is_never_folded() {
     assert_ne!(persistent, upper);
     assert_eq!(unspecified, absent);
     assert!(email.is_reassignable() && unspecified.is_reassignable() && !persistent.is_reassignable());
-    let transient = signed_with(format, "urn:oasis:names:tc:SAML:2.0:nameid-format:transient");
-    assert_eq!(code_of(verify(&transient)), "name_id_transient");
+    for format in ["kerberos", "X509SubjectName", "WindowsDomainQualifiedName", "emailAddress"] {
+        let other = format!("urn:oasis:names:tc:SAML:2.0:nameid-format:{format}");
+        assert!(
+            key(&signed_with("urn:oasis:names:tc:SAML:2.0:nameid-format:persistent", &other))
+                .is_reassignable(),
+            "{format}"
+        );
+    }
+    for version in ["1.1", "2.0"] {
+        let transient =
+            signed_with(format, &format!("urn:oasis:names:tc:SAML:{version}:nameid-format:transient"));
+        assert_eq!(code_of(verify(&transient)), "name_id_transient", "{version}");
+    }
+}
+
+#[test]
+fn s27_an_attribute_stays_unless_it_is_an_address_or_a_name_to_sign_in_with_by_its_name_or_its_value() {
+    let upn = "http://schemas.xmlsoap.org/ws/2005/05/identity/claims/upn";
+    let sid = "http://schemas.microsoft.com/ws/2008/06/identity/claims/primarysid";
+    for (name, value, moves) in [
+        ("mail", "ada@acme.test", true),
+        ("EmailAddress", "none", true),
+        ("urn:oid:0.9.2342.19200300.100.1.3", "ada@acme.test", true),
+        ("urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "ada@acme.test", true),
+        (upn, "ada@acme.test", true),
+        ("AccountName", "ada@acme.test", true),
+        ("employeeId", "7", false),
+        (sid, "S-1-5-21-7", false),
+        ("urn:oasis:names:tc:SAML:attribute:subject-id", "ada@acme.test", false),
+        ("urn:oasis:names:tc:SAML:attribute:pairwise-id", "ada@acme.test", false),
+    ] {
+        assert_eq!(is_attribute_reassignable(name, value), moves, "{name}: {value}");
+    }
 }
 
 #[test]
@@ -221,6 +252,8 @@ fn an_immutable_attribute_can_be_the_subject_if_it_has_one_value() {
     let (email, groups, absent) = (source("email"), source("groups"), source("oid"));
     let identity = verify_by(&SIGNED_ASSERTION, |rules| rules.subject = &email).unwrap();
     assert_eq!(identity.subject().as_str(), "attribute|email|ada@acme.test");
+    assert_eq!(identity.subject().value(), "ada@acme.test");
+    assert!(identity.subject().is_reassignable(), "an address");
     for source in [&groups, &absent] {
         let refused = verify_by(&SIGNED_ASSERTION, |rules| rules.subject = source);
         assert_eq!(code_of(refused), "subject_attribute_missing");

@@ -81,7 +81,7 @@ async fn connect(server: &Server, provider: &Provider, settings: Value) -> Value
     server.root("POST", &at("/domains"), json!({ "domain": "acme.test", "vouched": true })).await;
     let wanted = json!({
         "kind": "saml", "name": "Peer", "metadata_url": format!("{}/metadata", provider.base), "jit": true,
-        "domains": ["acme.test"], "saml": settings,
+        "domains": ["acme.test"], "groups_claim": "urn:oid:1.3.6.1.4.1.5923.1.5.1.1", "saml": settings,
     });
     let connection = server.root("POST", &at("/connections"), wanted).await;
     for (group, role) in [("Engineering", "member"), ("Leads", "admin")] {

@@ -167,7 +167,8 @@ async fn a_subject_that_is_an_address_counts_while_the_directory_says_that_it_is
         })
     };
     let told = bench.call("POST", &users, token, user(ADA)).await.1;
-    let perhaps = |arrival: &mut Arrival| arrival.stays = SubjectStays::Perhaps;
+    let perhaps =
+        |arrival: &mut Arrival| arrival.stays = SubjectStays::Perhaps { address: Some(ADA.to_owned()) };
     assert_eq!(arrive(&bench, id, perhaps), Ok(()));
     assert_eq!(arrive(&bench, id, perhaps), Ok(()), "by the link");
     let one = format!("{users}/{}", told["id"].as_str().unwrap());

@@ -51,7 +51,7 @@ pub struct Saml {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Notice {
     /// A stable code: `certificate_expires`, `certificate_offered`, `endpoints_offered`, `key_expires`, `sha1_accepted`,
-    /// `metadata_stale`; `groups_come_from_directory` (OIDC).
+    /// `metadata_stale`, `subject_reassignable`; `groups_come_from_directory` (OIDC).
     code: &'static str,
     /// What is the matter and what to do.
     message: String,
@@ -106,11 +106,12 @@ pub struct Settings {
     cbc: bool,
     /// The attribute that names a person for good; null for the name identifier.
     subject_attribute: Option<String>,
-    /// The attribute of the address; null for the preset's.
+    /// The attribute of the address; null for the preset's. Without either the name identifier counts if it is one, else
+    /// what all attributes agree on that are addresses by their names.
     email_attribute: Option<String>,
     /// The attribute of the name; null for the preset's.
     name_attribute: Option<String>,
-    /// Whose names of attributes are usual; null guesses from what comes.
+    /// Whose names of attributes are usual; null for none, but for Entra ID, which its entity id tells.
     preset: Option<String>,
     /// Who decides about new certificates.
     new_certificates: NewCertificatesAre,
@@ -142,14 +143,15 @@ pub struct SettingsWish {
     /// The attribute that names a person for good; null for the name identifier.
     #[serde(default, deserialize_with = "present")]
     subject_attribute: Option<Option<String>>,
-    /// The attribute of the address; null for the preset's.
+    /// The attribute of the address; null for the preset's. Without either the name identifier counts if it is one, else
+    /// what all attributes agree on that are addresses by their names.
     #[serde(default, deserialize_with = "present")]
     email_attribute: Option<Option<String>>,
     /// The attribute of the name; null for the preset's.
     #[serde(default, deserialize_with = "present")]
     name_attribute: Option<Option<String>>,
     /// Whose names of attributes are usual: `okta`, `entra`, `google`, `adfs`, `onelogin`, `jumpcloud`, `keycloak`,
-    /// `shibboleth`; null guesses from what comes.
+    /// `shibboleth`; null for none, but for Entra ID, which its entity id tells.
     #[serde(default, deserialize_with = "present")]
     preset: Option<Option<String>>,
     /// Who decides about new certificates: `automatic` as usual.

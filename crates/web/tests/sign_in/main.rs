@@ -27,6 +27,8 @@ mod saml_idp;
 #[cfg(test)]
 mod saml_logout;
 #[cfg(test)]
+mod saml_naming;
+#[cfg(test)]
 mod saml_trust;
 #[cfg(test)]
 mod suggesting;

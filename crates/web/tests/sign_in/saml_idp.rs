@@ -265,6 +265,21 @@ impl Idp {
 
     /// A request to end somebody's session at that connection, as an address that the browser is sent to.
     pub fn ask_to_end(&self, now: Timestamp, connection: &Value, says: &Says, signed: bool) -> String {
+        self.redirect_to_end(now, connection, says, ("theirs", signed))
+    }
+
+    /// The same, signed, with that state of the provider's.
+    pub fn ask_to_end_with(&self, now: Timestamp, connection: &Value, says: &Says, state: &str) -> String {
+        self.redirect_to_end(now, connection, says, (state, true))
+    }
+
+    fn redirect_to_end(
+        &self,
+        now: Timestamp,
+        connection: &Value,
+        says: &Says,
+        (state, signed): (&str, bool),
+    ) -> String {
         let to = connection["logout_url"].as_str().unwrap();
         let (id, issued, until) = (self.id(), now.rfc3339(), now.plus_s(300).rfc3339());
         let (entity, name) = (&self.entity, &says.name_id);
@@ -279,7 +294,7 @@ impl Idp {
         let xml = format!(
             r#"<samlp:LogoutRequest xmlns:samlp="{PROTOCOL}" xmlns:saml="{ASSERTION}" ID="{id}" Version="2.0" IssueInstant="{issued}" NotOnOrAfter="{until}" Destination="{to}"><saml:Issuer>{entity}</saml:Issuer><saml:NameID{format}>{name}</saml:NameID>{index}</samlp:LogoutRequest>"#
         );
-        self.redirect(&xml, MessageKind::Request, to, Some("theirs"), signed)
+        self.redirect(&xml, MessageKind::Request, to, Some(state), signed)
     }
 
     /// The answer to a request of ours to end a session.

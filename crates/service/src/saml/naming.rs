@@ -1,0 +1,68 @@
+//! Whether the names stay by which a connection knows people: told by its settings and by the links that stand.
+//!
+//! Here so that an administrator is warned without anything being noted at a sign-in. Links are kept in byte order, so
+//! one or two rows of an index answer it, however many people there are.
+
+use portcullis_domain::connection::Connection;
+use portcullis_domain::saml::SamlSettings;
+use portcullis_saml::subject::{
+    NAME_ID_KEYS, PERSISTENT_KEYS, attribute_keys, is_attribute_reassignable, is_reassignable,
+};
+use portcullis_store::{Tx, connection};
+
+use crate::ServiceError;
+
+/// Whether the names stay by which people are known.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Names {
+    /// Nobody looked: a sign-in needs to know of one name only.
+    NotAsked,
+    /// All that were looked at stay.
+    Stay,
+    /// The provider may give one of them to somebody else.
+    MayMove,
+}
+
+impl Names {
+    /// How it stands with the names that the connection goes by as it is set now.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub(crate) fn find(
+        tx: &mut Tx<'_>,
+        of: &Connection,
+        settings: &SamlSettings,
+    ) -> Result<Self, ServiceError> {
+        let ranges = match &settings.subject_attribute {
+            Some(name) if is_attribute_reassignable(name, "") => return Ok(Self::MayMove),
+            Some(name) => {
+                let keys = attribute_keys(name);
+                vec![(keys.clone(), after(&keys))]
+            }
+            None => vec![
+                (NAME_ID_KEYS.to_owned(), PERSISTENT_KEYS.to_owned()),
+                (after(PERSISTENT_KEYS), after(NAME_ID_KEYS)),
+            ],
+        };
+        for (from, to) in ranges {
+            let at = |key: &str| format!("{} {key}", of.issuer);
+            let (from, to) = (at(&from), at(&to));
+            let first = connection::first_subject(tx, (of.organization, of.id), (&from, &to))?;
+            if first.is_some_and(|subject| may_move(of, &subject)) {
+                return Ok(Self::MayMove);
+            }
+        }
+        Ok(Self::Stay)
+    }
+}
+
+/// Whether the provider may give a linked subject of that connection to somebody else.
+pub(crate) fn may_move(of: &Connection, subject: &str) -> bool {
+    let key = subject.strip_prefix(of.issuer.as_str()).and_then(|rest| rest.strip_prefix(' '));
+    key.is_some_and(is_reassignable)
+}
+
+/// The first text behind all that begin with `keys`, whose last byte is `|`.
+fn after(keys: &str) -> String {
+    format!("{}}}", keys.strip_suffix('|').unwrap_or(keys))
+}
