@@ -1,8 +1,8 @@
 //! Bulk requests (RFC 7644 section 3.7): several operations in one body, which may refer to what others make.
 //!
 //! A reference is the text `bulkId:x` wherever an id may stand: in a path, as a member, as a manager. What makes `x` is
-//! carried out first, wherever it stands in the request. Operations that refer to each other in a circle are refused:
-//! none of them could come first.
+//! carried out first, wherever it stands in the request. Creates that refer to each other in a circle are begun without what
+//! does not exist yet and completed once it does (section 3.7.1).
 
 use std::collections::{HashMap, HashSet};
 
@@ -74,7 +74,7 @@ pub struct BulkOperation {
 pub enum Turn {
     /// It can be carried out once those before it were.
     Ready(usize),
-    /// It is part of a circle.
+    /// It is part of a circle: it is begun without what is made later, then completed.
     Circular(usize),
 }
 
@@ -289,13 +289,49 @@ impl BulkOperation {
         if let Some(unknown) = self.references().iter().find(|name| !ids.contains_key(*name)) {
             return Err(ScimError::UnknownBulkId { id: echo(unknown) });
         }
-        let path = replaced(&self.path, ids);
-        if self.data.is_empty() {
-            return Ok((path, Vec::new()));
+        Ok(self.replaced(self.data.clone(), ids))
+    }
+
+    /// As [`Self::resolved`], without what refers to anything that is not made yet: a create in a circle.
+    ///
+    /// # Errors
+    ///
+    /// [`ScimError::CircularBulk`] if the path itself needs it.
+    pub fn begun(&self, ids: &HashMap<String, String>) -> Result<(String, Vec<u8>), ScimError> {
+        if !is_known(&self.path, ids) {
+            return Err(ScimError::CircularBulk);
         }
-        let mut data = Value::Object(self.data.clone());
+        let data = self.data.iter().filter_map(|(key, value)| Some((key.clone(), known(value, ids)?)));
+        Ok(self.replaced(data.collect(), ids))
+    }
+
+    fn replaced(&self, data: Map<String, Value>, ids: &HashMap<String, String>) -> (String, Vec<u8>) {
+        let path = replaced(&self.path, ids);
+        if data.is_empty() {
+            return (path, Vec::new());
+        }
+        let mut data = Value::Object(data);
         replace(&mut data, ids);
-        Ok((path, data.to_string().into_bytes()))
+        (path, data.to_string().into_bytes())
+    }
+}
+
+/// Whether everything that a text refers to is made.
+fn is_known(text: &str, ids: &HashMap<String, String>) -> bool {
+    pieces(text).filter_map(|piece| piece.name).all(|name| ids.contains_key(name))
+}
+
+/// A value without what refers to anything that is not made: a member of a list goes with all that is said of it.
+fn known(value: &Value, ids: &HashMap<String, String>) -> Option<Value> {
+    match value {
+        Value::String(text) => is_known(text, ids).then(|| value.clone()),
+        Value::Array(values) => Some(values.iter().filter_map(|value| known(value, ids)).collect()),
+        Value::Object(object) => {
+            let is_whole = |value: &Value| value.as_str().is_none_or(|text| is_known(text, ids));
+            let kept = || object.iter().filter_map(|(key, value)| Some((key.clone(), known(value, ids)?)));
+            object.values().all(is_whole).then(|| Value::Object(kept().collect()))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) => Some(value.clone()),
     }
 }
 

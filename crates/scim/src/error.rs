@@ -175,8 +175,8 @@ pub enum ScimError {
         /// The name, cut.
         id: String,
     },
-    /// Operations of a bulk request that refer to each other in a circle.
-    #[error("operations refer to each other in a circle, so that none can be first")]
+    /// An operation of a bulk request whose path refers to what only comes after it.
+    #[error("operations refer to each other in a circle by their paths, so that none can be first")]
     CircularBulk,
     /// An operation is none of add, replace, remove.
     #[error("`op` must be `add`, `replace` or `remove`")]

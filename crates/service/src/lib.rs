@@ -31,6 +31,7 @@ pub mod jobs;
 pub mod lead;
 pub mod local;
 pub mod mapping;
+pub mod mask;
 pub mod me;
 mod measures;
 pub mod member_key;

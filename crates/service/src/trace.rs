@@ -12,8 +12,9 @@ use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId, TraceId};
 use portcullis_store::audit::{AuditFilter, StoredEvent};
 use portcullis_store::trace::{Trace, TraceFilter};
 use portcullis_store::{Priority, Tx, audit, trace};
-use serde_json::{Map, Value};
+use serde_json::Value;
 
+use crate::mask::{text_without_ours, without_ours};
 use crate::{Limits, Moment, Portcullis, ServiceError};
 
 /// The most traces that wait to be stored.
@@ -32,11 +33,6 @@ pub const MAX_CONTENT_BYTES: usize = 32 * 1024;
 pub const MAX_FIRST_CALLS: u32 = 100;
 /// Directories whose first calls are counted; beyond it only the bodies of refused calls are kept.
 const MAX_DIRECTORIES: usize = 10_000;
-/// What a masked value is replaced by.
-const MASK: &str = "(masked)";
-/// Parts of names whose values are never kept.
-const SECRET_NAMES: [&str; 6] = ["password", "secret", "token", "authorization", "assertion", "cookie"];
-
 /// The record of one call, before it is stored.
 #[derive(Debug, Clone, PartialEq)]
 pub struct TraceDraft {
@@ -52,7 +48,8 @@ pub struct TraceDraft {
     pub source: Option<String>,
     /// The request.
     pub request: Option<RequestId>,
-    /// What came and which check decided; secrets masked by the caller, see [`masked`].
+    /// What came and which check decided. What names call secret is masked by the caller, see [`crate::mask`]; what looks
+    /// like a secret of ours is masked here too.
     pub content: Value,
     /// When.
     pub at: Timestamp,
@@ -80,8 +77,9 @@ impl TraceDesk {
 
     /// Notes a trace, or drops and counts it if too much waits.
     pub fn note(&self, mut draft: TraceDraft) {
-        let mut content = draft.content.to_string();
-        draft.content = Value::Null;
+        let mut content = without_ours(std::mem::take(&mut draft.content)).to_string();
+        draft.subject = text_without_ours(&draft.subject);
+        draft.source = draft.source.as_deref().map(text_without_ours);
         if content.len() > MAX_CONTENT_BYTES {
             content =
                 serde_json::json!({ "left_out": "too large to keep", "bytes": content.len() }).to_string();
@@ -232,35 +230,18 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: TraceId) -> Resul
     trace::find(tx, organization, id)?.ok_or(ServiceError::NotFound("trace"))
 }
 
-/// The audit events that the call of a trace caused, oldest first, `limit` at most: what it changed, and why.
+/// The audit events that the call of a trace caused, oldest first, `limit` at most: what it changed, and why. Of an
+/// operation of a bulk request there are none.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
 pub fn caused(tx: &mut Tx<'_>, of: &Trace, limit: i64) -> Result<Vec<StoredEvent>, ServiceError> {
     let Some(request) = of.request else { return Ok(Vec::new()) };
+    // Only a refused operation of a bulk request leaves a trace, and what the request caused is the others'.
+    let content: Value = serde_json::from_str(&of.content).unwrap_or_default();
+    if content.get("operation").is_some_and(Value::is_u64) {
+        return Ok(Vec::new());
+    }
     let filter = AuditFilter { request: Some(request), ..AuditFilter::default() };
     Ok(audit::list_page(tx, of.organization, &filter, "", limit)?)
-}
-
-/// A JSON value without secrets: the value of every key, and of every PATCH path, that names one is replaced.
-#[must_use]
-pub fn masked(value: Value) -> Value {
-    match value {
-        Value::Object(object) => {
-            let path_is_secret = object.get("path").and_then(Value::as_str).is_some_and(is_secret);
-            let mut out = Map::new();
-            for (key, value) in object {
-                let hide = is_secret(&key) || (path_is_secret && key.eq_ignore_ascii_case("value"));
-                out.insert(key, if hide { Value::from(MASK) } else { masked(value) });
-            }
-            Value::Object(out)
-        }
-        Value::Array(values) => Value::Array(values.into_iter().map(masked).collect()),
-        other => other,
-    }
-}
-
-fn is_secret(name: &str) -> bool {
-    let name = name.to_ascii_lowercase();
-    SECRET_NAMES.iter().any(|secret| name.contains(secret))
 }

@@ -30,6 +30,17 @@ struct Done {
     notes: Vec<DialectNote>,
 }
 
+/// What came of a request so far.
+#[derive(Default)]
+struct Sheet {
+    ids: HashMap<String, String>,
+    entries: Vec<(usize, Value)>,
+    notes: Vec<DialectNote>,
+    errors: u64,
+    /// Creates in a circle that lack what was not made when they were begun.
+    begun: Vec<(usize, Done)>,
+}
+
 /// Carries out the operations and answers what came of each that was tried.
 pub(super) async fn run(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
     let bulk = parsed(body, parse_bulk).await?;
@@ -37,35 +48,102 @@ pub(super) async fn run(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused
     // Before the first of them: what was begun is carried through.
     let counted = desk.app.scim_rates().count_operations(directory, many, desk.app.portcullis().now());
     counted.map_err(Refused::too_many)?;
-    let mut ids: HashMap<String, String> = HashMap::new();
-    let mut entries: Vec<(usize, Value)> = Vec::with_capacity(bulk.operations.len());
-    let mut notes: Vec<DialectNote> = Vec::new();
-    let mut errors = 0;
+    let mut sheet = Sheet::default();
     let turns = bulk.turns();
     let mut rest = turns.as_slice();
-    while !rest.is_empty() && bulk.fail_on_errors.is_none_or(|max| errors < max) {
+    while !rest.is_empty() && bulk.fail_on_errors.is_none_or(|max| sheet.errors < max) {
         let (now, later) = rest.split_at(together(&bulk, rest));
         rest = later;
         let tried = now.iter().filter_map(|turn| Some((turn, bulk.operations.get(turn.index())?)));
-        let tried: Vec<_> = tried.map(|(turn, operation)| one(desk, turn, operation, &ids)).collect();
+        let tried: Vec<_> = tried.map(|(turn, operation)| one(desk, turn, operation, &sheet.ids)).collect();
         let done = all(tried).await;
         for (turn, done) in now.iter().zip(done) {
             let Some(operation) = bulk.operations.get(turn.index()) else { continue };
-            errors += u64::from(done.outcome.status >= 400);
-            if let (Some(name), Some(id)) = (&operation.bulk_id, done.id) {
-                ids.insert(name.clone(), id);
+            let lacks = operation.resolved(&sheet.ids).is_err();
+            if let (Some(name), Some(id)) = (&operation.bulk_id, &done.id) {
+                sheet.ids.insert(name.clone(), id.clone());
             }
-            for note in done.notes {
-                if notes.len() < MAX_NOTES && !notes.contains(&note) {
-                    notes.push(note);
+            match (turn, &done.id) {
+                (Turn::Circular(index), Some(_)) if lacks => sheet.begun.push((*index, done)),
+                _ => sheet.enter(turn.index(), operation, done),
+            }
+        }
+        sheet.complete(desk, &bulk).await;
+    }
+    // What these refer to was refused, or left undone.
+    for (index, done) in std::mem::take(&mut sheet.begun) {
+        let Some(operation) = bulk.operations.get(index) else { continue };
+        let unknown = operation.resolved(&sheet.ids).err().unwrap_or(ScimError::CircularBulk);
+        sheet.enter(index, operation, incomplete(done, &unknown.into()));
+    }
+    sheet.entries.sort_by_key(|(index, _)| *index);
+    let entries = sheet.entries.into_iter().map(|(_, entry)| entry).collect();
+    Ok(Answer::ok(render_bulk(entries)).noting(sheet.notes))
+}
+
+impl Sheet {
+    /// Notes what is answered of an operation.
+    fn enter(&mut self, index: usize, operation: &BulkOperation, done: Done) {
+        self.errors += u64::from(done.outcome.status >= 400);
+        for note in done.notes {
+            if self.notes.len() < MAX_NOTES && !self.notes.contains(&note) {
+                self.notes.push(note);
+            }
+        }
+        self.entries.push((index, render_outcome(operation, &done.outcome)));
+    }
+
+    /// Completes what was begun, once everything that it refers to is made.
+    async fn complete(&mut self, desk: &Desk<'_>, bulk: &Bulk) {
+        for (index, done) in std::mem::take(&mut self.begun) {
+            let Some(operation) = bulk.operations.get(index) else { continue };
+            match operation.resolved(&self.ids) {
+                Ok((_, body)) => {
+                    let done = whole(desk, (index, operation), done, Bytes::from(body)).await;
+                    self.enter(index, operation, done);
                 }
+                Err(_) => self.begun.push((index, done)),
             }
-            entries.push((turn.index(), render_outcome(operation, &done.outcome)));
         }
     }
-    entries.sort_by_key(|(index, _)| *index);
-    let entries = entries.into_iter().map(|(_, entry)| entry).collect();
-    Ok(Answer::ok(render_bulk(entries)).noting(notes))
+}
+
+/// What was begun, said once more with everything that it refers to.
+async fn whole(
+    desk: &Desk<'_>,
+    (index, operation): (usize, &BulkOperation),
+    made: Done,
+    body: Bytes,
+) -> Done {
+    let made_at = made.outcome.location.as_deref().and_then(|location| location.strip_prefix(&desk.base));
+    let path = made_at.unwrap_or(&operation.path).to_owned();
+    let call = match inner_call(desk, (index, operation), &path) {
+        Ok(call) => Call { method: Method::PUT, headers: HeaderMap::new(), ..call },
+        Err(refusal) => return incomplete(made, &refusal),
+    };
+    let inner = Desk { app: desk.app, speaker: desk.speaker, call: &call, base: desk.base.clone() };
+    match carry_out(&inner, &body).await {
+        Ok(answer) => {
+            let outcome = BulkOutcome { version: answer.version, ..made.outcome };
+            Done { outcome, id: made.id, notes: made.notes.into_iter().chain(answer.notes).collect() }
+        }
+        Err(refusal) => {
+            let done = incomplete(made, &refusal);
+            trace::leave(desk.app, desk.speaker.organization, &call, &body, &Err(refusal));
+            done
+        }
+    }
+}
+
+/// A create that stands where it was made, and lacks what it refers to.
+fn incomplete(made: Done, refusal: &Refused) -> Done {
+    let outcome = BulkOutcome {
+        status: refusal.status.as_u16(),
+        version: None,
+        response: Some(refusal.body()),
+        ..made.outcome
+    };
+    Done { outcome, id: None, notes: made.notes }
 }
 
 /// How many of the next operations may be under way together: creates that refer to nothing, unless the client counts
@@ -84,14 +162,17 @@ fn together(bulk: &Bulk, rest: &[Turn]) -> usize {
 /// One operation, as a call of its own.
 async fn one(desk: &Desk<'_>, turn: &Turn, operation: &BulkOperation, ids: &HashMap<String, String>) -> Done {
     let resolved = match turn {
-        Turn::Circular(_) => Err(ScimError::CircularBulk),
+        Turn::Circular(_) => operation.resolved(ids).or_else(|_| operation.begun(ids)),
         Turn::Ready(_) => operation.resolved(ids),
     };
     let (path, body) = match resolved {
         Ok(resolved) => resolved,
         Err(refusal) => return refused(desk, operation, None, &refusal.into()),
     };
-    let call = inner_call(desk, operation, &path);
+    let call = match inner_call(desk, (turn.index(), operation), &path) {
+        Ok(call) => call,
+        Err(refusal) => return refused(desk, operation, None, &refusal),
+    };
     let inner = Desk { app: desk.app, speaker: desk.speaker, call: &call, base: desk.base.clone() };
     let body = Bytes::from(body);
     let outcome = carry_out(&inner, &body).await;
@@ -140,13 +221,20 @@ fn refused(desk: &Desk<'_>, operation: &BulkOperation, location: Option<String>,
     Done { outcome, id: None, notes: Vec::new() }
 }
 
-fn inner_call(desk: &Desk<'_>, operation: &BulkOperation, path: &str) -> Call {
+/// An operation as a call of its own. A version that can be none is refused: it would stand for no condition at all.
+fn inner_call(
+    desk: &Desk<'_>,
+    (index, operation): (usize, &BulkOperation),
+    path: &str,
+) -> Result<Call, Refused> {
     let outer = desk.call;
     let mut headers = HeaderMap::new();
-    if let Some(version) = operation.version.as_deref().and_then(|v| HeaderValue::from_str(v).ok()) {
+    if let Some(version) = &operation.version {
+        let version = HeaderValue::from_str(version);
+        let version = version.map_err(|_| ScimError::InvalidBulkOperation { part: "version" })?;
         headers.insert(header::IF_MATCH, version);
     }
-    Call {
+    Ok(Call {
         method: match operation.method {
             BulkMethod::Post => Method::POST,
             BulkMethod::Put => Method::PUT,
@@ -158,7 +246,8 @@ fn inner_call(desk: &Desk<'_>, operation: &BulkOperation, path: &str) -> Call {
         request: outer.request,
         source: outer.source,
         started_at: desk.app.portcullis().now(),
-    }
+        operation: Some(index),
+    })
 }
 
 fn location_of(desk: &Desk<'_>) -> Option<String> {

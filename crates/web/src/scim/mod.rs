@@ -63,6 +63,8 @@ pub(crate) struct Call {
     pub(crate) request: RequestId,
     pub(crate) source: Source,
     pub(crate) started_at: Timestamp,
+    /// Which operation of a bulk request it is, from 0.
+    pub(crate) operation: Option<usize>,
 }
 
 /// What an operation reaches: the product, who speaks, and what was asked.
@@ -150,6 +152,7 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         request: request_id(&parts, &app),
         source: Source::of(&parts.extensions),
         started_at: app.portcullis().now(),
+        operation: None,
         method: parts.method,
         headers: parts.headers,
     };

@@ -1,8 +1,10 @@
 //! The trace of a directory's call: what came, which check decided, what to do about it. Secrets never.
 
 use axum::http::header::USER_AGENT;
+use percent_encoding::percent_decode_str;
 use portcullis_domain::id::OrganizationId;
-use portcullis_service::trace::{TraceDraft, masked};
+use portcullis_service::mask::{MASK, expression, is_secret, masked, message, text_without_ours};
+use portcullis_service::trace::TraceDraft;
 use serde_json::{Value, json};
 
 use super::address::Endpoint;
@@ -16,6 +18,8 @@ pub(super) const KIND: &str = "directory";
 const MAX_TRACED_BODY: usize = 16 * 1024;
 /// Characters of a path or header that are kept.
 const MAX_TRACED_TEXT: usize = 1024;
+/// Times that a part of an address is decoded: proxies and clients encode anew what was encoded.
+const MAX_ENCODED: usize = 4;
 
 /// Leaves the trace of a call with that organization.
 pub(super) fn leave(
@@ -33,8 +37,9 @@ pub(super) fn leave(
     let user_agent = call.headers.get(USER_AGENT).and_then(|v| v.to_str().ok()).unwrap_or("");
     let mut content = json!({
         "directory": cut(&call.address.directory),
+        "operation": call.operation,
         "method": call.method.as_str(),
-        "path": cut(&call.address.written),
+        "path": cut(&address(&call.address.written)),
         "source": call.source.0.to_string(),
         "user_agent": cut(user_agent),
         "duration_us": now.micros() - call.started_at.micros(),
@@ -48,7 +53,7 @@ pub(super) fn leave(
         Err(refused) => json!({
             "status": refused.status.as_u16(),
             "scim_type": refused.scim_type,
-            "detail": refused.detail,
+            "detail": message(&refused.detail),
         }),
     };
     if let (Value::Object(content), Value::Object(decided)) = (&mut content, decided) {
@@ -82,6 +87,42 @@ fn subject(call: &Call, outcome: &Result<Answer, Refused>) -> String {
 
 fn cut(text: &str) -> String {
     text.chars().filter(|c| !c.is_control()).take(MAX_TRACED_TEXT).collect()
+}
+
+/// Path and parameters as they came, without secrets: some clients put the token into the URL, others look for passwords.
+fn address(written: &str) -> String {
+    let (path, query) = written.split_once('?').unwrap_or((written, ""));
+    let path: Vec<String> = path.split('/').map(part).collect();
+    let parameter = |text: &str| match text.split_once('=') {
+        Some((name, value)) if is_secret(&decoded(name)) && !value.is_empty() => {
+            format!("{}={MASK}", part(name))
+        }
+        Some((name, value)) => format!("{}={}", part(name), part(value)),
+        None => part(text),
+    };
+    let query: Vec<String> = query.split('&').map(parameter).collect();
+    let (path, query) = (path.join("/"), query.join("&"));
+    if query.is_empty() { path } else { format!("{path}?{query}") }
+}
+
+/// A part of an address: as it came, unless it says something else once it is decoded that is not to be shown.
+fn part(text: &str) -> String {
+    let plain = decoded(text);
+    let shown = text_without_ours(&expression(&plain));
+    if shown == plain { text.to_owned() } else { shown }
+}
+
+/// A part of an address, decoded as often as somebody encoded it.
+fn decoded(text: &str) -> String {
+    let mut text = text.to_owned();
+    for _ in 0..MAX_ENCODED {
+        let once = percent_decode_str(&text).decode_utf8_lossy().into_owned();
+        if once == text {
+            break;
+        }
+        text = once;
+    }
+    text
 }
 
 /// The body without secrets; of one that is too large or no JSON only the size, because nothing in it can be masked.

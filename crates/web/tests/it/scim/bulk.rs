@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::provider::{GROUP, Provider, patch, person};
+use super::provider::{ENTERPRISE, GROUP, Provider, USER, patch, person};
 
 const REQUEST: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
 
@@ -101,7 +101,51 @@ async fn a_refused_operation_has_its_error_and_the_others_are_carried_out() {
         None,
     )
     .await;
-    assert_eq!(statuses(&circle), ["409", "409"]);
+    assert_eq!(statuses(&circle), ["201", "201"], "made one after the other, then told of each other");
+    let (a, b) = (id_of(&circle[0]), id_of(&circle[1]));
+    assert_eq!((idp.members(&a).await, idp.members(&b).await), (vec![b], vec![a]));
+}
+
+#[tokio::test]
+async fn people_who_manage_each_other_come_in_one_request_and_who_is_refused_takes_nobody_along() {
+    let idp = Provider::new();
+    let managed = |name: &str, by: &str| {
+        let mut operation = create(name);
+        operation["data"]["schemas"] = json!([USER, ENTERPRISE]);
+        operation["data"][ENTERPRISE] =
+            json!({ "department": "Sales", "manager": { "value": format!("bulkId:{by}") } });
+        operation
+    };
+    let later = json!({ "method": "DELETE", "path": "/Users/bulkId:bob" });
+    let entries = bulk(&idp, json!([managed("alice", "bob"), later, managed("bob", "alice")]), None).await;
+    assert_eq!(statuses(&entries), ["201", "204", "201"]);
+    let (alice, bob) = (id_of(&entries[0]), id_of(&entries[2]));
+    let read = idp.got(&format!("/Users/{alice}")).await;
+    assert_eq!(
+        (&read[ENTERPRISE]["manager"]["value"], &read[ENTERPRISE]["department"]),
+        (&json!(bob), &json!("Sales"))
+    );
+    assert_eq!(read["meta"]["version"], entries[0]["version"], "as it is at the end");
+
+    idp.user("dora").await;
+    let mut taken = managed("dora", "carl");
+    taken["data"]["userName"] = json!("dora@acme.test");
+    let entries = bulk(&idp, json!([managed("carl", "dora"), taken]), None).await;
+    assert_eq!(statuses(&entries), ["409", "409"], "one is there already, the other lacks its manager");
+    let carl = id_of(&entries[0]);
+    assert_eq!(idp.got(&format!("/Users/{carl}")).await[ENTERPRISE].get("manager"), None);
+}
+
+#[tokio::test]
+async fn a_version_that_can_be_none_refuses_its_operation() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    for version in ["W/\"1\"\n", "W/\"ä\"", "1"] {
+        let operation =
+            json!([{ "method": "DELETE", "path": format!("/Users/{alice}"), "version": version }]);
+        assert_eq!(statuses(&bulk(&idp, operation, None).await), ["400"], "{version:?}");
+        idp.got(&format!("/Users/{alice}")).await;
+    }
 }
 
 #[tokio::test]
@@ -155,4 +199,12 @@ async fn a_bulk_request_off_boards_like_any_call_and_each_refused_operation_leav
     let paths: Vec<&str> =
         traces["items"].as_array().unwrap().iter().filter_map(|t| t["content"]["path"].as_str()).collect();
     assert!(paths.contains(&"/Bulk") && paths.contains(&"/Users/nobody"), "{paths:?}");
+    let events = async |path: &str| {
+        let found =
+            traces["items"].as_array().unwrap().iter().find(|t| t["content"]["path"] == path).unwrap();
+        let one = format!("/traces/{}", found["id"].as_str().unwrap());
+        idp.admin("GET", &one, Value::Null).await.1["events"].as_array().unwrap().len()
+    };
+    assert_eq!(events("/Users/nobody").await, 0, "what others of the request caused is not its own");
+    assert!(events("/Bulk").await > 1);
 }
