@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 33] = [
+const ON_BOTH: [&str; 34] = [
     "access::",
     "agents::",
     "choosing::",
@@ -41,6 +41,7 @@ const ON_BOTH: [&str; 33] = [
     "idempotency::",
     "keys::",
     "leads::",
+    "leavers::",
     "local::",
     "mappings::",
     "matrix::",

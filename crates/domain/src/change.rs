@@ -454,8 +454,19 @@ pub enum TombstoneChange {
     },
     /// Lifted for that membership, whole: its directory gave it life again.
     LiftOf(MembershipId),
-    /// Lifted for these identifiers: a directory or an administrator named them anew.
+    /// Lifted for these identifiers, whoever had them: an administrator named them anew.
     LiftNamed(OrganizationId, Vec<Identifier>),
+    /// Lifted where a directory may: what its own word laid, or nobody's.
+    LiftSaid {
+        /// The organization.
+        organization: OrganizationId,
+        /// The directory. A former member whom another directory governs, claims aside, is not its own.
+        directory: DirectoryId,
+        /// What it identifies somebody by.
+        named: Vec<Identifier>,
+        /// Their other addresses: lifted only for a former member who had one of the names too.
+        beside: Vec<Identifier>,
+    },
     /// Lifted for a former membership, and remembered for the one that the same person has now: it leaves them again.
     HandDown {
         /// The membership that ended.

@@ -1,7 +1,9 @@
 //! People as a directory told them, kept as they were said.
 
 use crate::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
+use crate::text::email_key;
 use crate::time::Timestamp;
+use crate::tombstone::Identifier;
 
 /// A person as a directory told them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,6 +34,29 @@ pub struct DirectoryUser {
     pub created_at: Timestamp,
     /// When the directory last changed them.
     pub updated_at: Timestamp,
+}
+
+impl DirectoryUser {
+    /// What the directory identifies them by: the user name, its own key and the address that stands for them. Their other
+    /// addresses are often theirs to write, and identify nobody.
+    #[must_use]
+    pub fn names(&self) -> Vec<Identifier> {
+        let mut all = vec![Identifier::user_name(&self.user_name)];
+        all.extend(email_key(&self.user_name).ok().map(|key| Identifier::email(&key)));
+        all.extend(self.email_keys.first().map(|key| Identifier::email(key)));
+        all.extend(self.external_id.iter().map(|id| Identifier::external_id(self.directory, id)));
+        all.sort();
+        all.dedup();
+        all
+    }
+
+    /// Their other addresses.
+    #[must_use]
+    pub fn other_addresses(&self) -> Vec<Identifier> {
+        let names = self.names();
+        let all = self.email_keys.iter().map(|key| Identifier::email(key));
+        all.filter(|address| !names.contains(address)).collect()
+    }
 }
 
 /// How a directory's people are looked up: what an index of every store answers.

@@ -17,12 +17,22 @@ pub enum ReviewReason {
     AlreadyTold,
     /// The member's end is held by the directory's brake.
     EndHeld,
+    /// The directory that governed the member deleted them, and this one goes on to say that they are active.
+    EndedElsewhere,
+    /// Only another address than the one that stands for the person is the same: people write those themselves.
+    OtherAddress,
 }
 
 impl ReviewReason {
     /// Every reason.
-    pub const ALL: [Self; 4] =
-        [Self::DomainNotProven, Self::SeveralMembers, Self::AlreadyTold, Self::EndHeld];
+    pub const ALL: [Self; 6] = [
+        Self::DomainNotProven,
+        Self::SeveralMembers,
+        Self::AlreadyTold,
+        Self::EndHeld,
+        Self::EndedElsewhere,
+        Self::OtherAddress,
+    ];
 
     /// The text in the API and in the database.
     #[must_use]
@@ -32,6 +42,8 @@ impl ReviewReason {
             Self::SeveralMembers => "several_members",
             Self::AlreadyTold => "already_told",
             Self::EndHeld => "end_held",
+            Self::EndedElsewhere => "ended_elsewhere",
+            Self::OtherAddress => "other_address",
         }
     }
 }

@@ -9,13 +9,14 @@ use portcullis_domain::access::{
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange};
-use portcullis_domain::id::{DirectoryId, MembershipId, OutboxId, ReceiptId};
+use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, OutboxId, ReceiptId, ReviewId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::{NewIds, off_board};
 use portcullis_domain::plan::Plan;
+use portcullis_domain::review::{Review, ReviewReason, ReviewState};
 use portcullis_domain::text::Slug;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, facts, leaver, membership};
+use portcullis_store::{Tx, apply, directory, directory_user, facts, leaver, membership, review};
 use serde_json::json;
 
 use crate::{Moment, ServiceError, brake};
@@ -203,6 +204,7 @@ fn end(
     ending: Ending<'_>,
     cause: Cause,
 ) -> Result<ReceiptId, ServiceError> {
+    let (of, governor) = ((membership.organization, membership.id), ending.resolved.governed_by);
     let leaver = leaver::load(tx, membership, ending.resolved, ending.rules_number)?;
     let ids = NewIds {
         receipt: ReceiptId::fresh(moment.now, &mut moment.random),
@@ -213,7 +215,39 @@ fn end(
         plan = plan.with_reason(reason);
     }
     apply(tx, &plan, moment.now, &mut moment.random)?;
+    if ending.because == EndedBecause::Deleted {
+        tell_of_others(tx, moment, of, governor)?;
+    }
     Ok(ids.receipt)
+}
+
+/// Whoever was deleted by the directory that governed them is gone for good, whatever another one says of them: a provider
+/// that goes on to be answered as if they were active locks them out, unseen. An administrator hears of it.
+fn tell_of_others(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (organization, membership): (OrganizationId, MembershipId),
+    governor: Option<DirectoryId>,
+) -> Result<(), ServiceError> {
+    for told in directory_user::of_membership(tx, membership)? {
+        let told_by = directory::find(tx, organization, told.directory)?;
+        let is_directorys = told_by.is_some_and(|d| d.kind.tells_of_everybody());
+        if !is_directorys || told.inactive_at.is_some() || Some(told.directory) == governor {
+            continue;
+        }
+        let review = Review {
+            id: ReviewId::fresh(moment.now, &mut moment.random),
+            organization,
+            directory: told.directory,
+            directory_user: told.id,
+            reason: ReviewReason::EndedElsewhere,
+            candidates: Vec::new(),
+            created_at: moment.now,
+            state: ReviewState::Open,
+        };
+        review::open(tx, &review)?;
+    }
+    Ok(())
 }
 
 /// Ends a membership because an administrator said so, with their reason in the audit log. One that ended already
@@ -224,7 +258,7 @@ fn end(
 pub fn off_board_member(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
-    organization: portcullis_domain::id::OrganizationId,
+    organization: OrganizationId,
     id: MembershipId,
     reason: &str,
     cause: Cause,

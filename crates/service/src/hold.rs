@@ -10,7 +10,7 @@ use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{HoldChange, TombstoneChange};
-use portcullis_domain::directory::DirectoryKind;
+use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::hold::HoldKind;
 use portcullis_domain::id::{HoldId, MembershipId, OrganizationId};
@@ -185,7 +185,7 @@ fn step(
             };
             let named = named_since(tx, &found, person)?;
             carry_out(tx, moment, &found, person, cause)?;
-            lift(tx, moment, person, (organization, named), cause)?;
+            lift(tx, moment, person, (&found, named), cause)?;
         }
     }
     Ok(people.len())
@@ -222,17 +222,24 @@ fn named_since(
         return Ok(vec![]);
     };
     let directories = portcullis_store::directory::list(tx, found.organization, None, MAX_LOOKED_AT)?;
+    // What another directory's word laid is not for this one to take away.
+    let is_anothers = |of: &Directory| {
+        let governor = directories.iter().find(|d| Some(d.id) == member.governed_by);
+        governor.is_some_and(|d| d.id != of.id && d.kind != DirectoryKind::Claims)
+    };
     let mut named = Vec::new();
-    for identifier in leaver::identifiers(tx, &member)? {
+    let theirs = leaver::identifiers(tx, &member)?;
+    for identifier in &theirs {
         // What a sign-in claims is no newcomer's: whoever is held has the address still.
-        for of in directories.iter().filter(|of| of.kind != DirectoryKind::Claims) {
+        for of in directories.iter().filter(|of| of.kind != DirectoryKind::Claims && !is_anothers(of)) {
             let mut is_newcomers = false;
-            for query in queries(&identifier, &of.id.to_string()) {
+            for query in queries(identifier, &of.id.to_string()) {
                 let people = directory_user::query(tx, of.id, &query, MAX_LOOKED_AT)?;
                 is_newcomers |= people.iter().any(|user| {
                     user.membership != member.id
                         && user.inactive_at.is_none()
                         && user.created_at >= person.held_at
+                        && user.names().iter().any(|name| theirs.contains(name))
                 });
             }
             if is_newcomers {
@@ -264,7 +271,7 @@ fn lift(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     person: &HeldView,
-    (organization, named): (OrganizationId, Vec<Identifier>),
+    (found, named): (&HoldView, Vec<Identifier>),
     cause: Cause,
 ) -> Result<(), ServiceError> {
     if named.is_empty() {
@@ -272,8 +279,9 @@ fn lift(
     }
     let event = EventDraft::new(Action::TombstoneLifted, Target::new("membership", person.membership))
         .with(json!({ "identifiers": named.len() }));
-    let plan =
-        Plan::because(organization, cause).then(event, TombstoneChange::LiftNamed(organization, named));
+    let (organization, directory) = (found.organization, found.directory);
+    let lifted = TombstoneChange::LiftSaid { organization, directory, named, beside: Vec::new() };
+    let plan = Plan::because(organization, cause).then(event, lifted);
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())
 }

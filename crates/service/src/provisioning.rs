@@ -22,7 +22,6 @@ use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::review::{Review, ReviewReason, ReviewState};
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
-use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
 use portcullis_store::db::Lock;
 use portcullis_store::facts::MapFacets;
@@ -149,16 +148,6 @@ impl PersonSaid {
         let primary = self.emails.iter().find(|e| email_key(e).is_ok()).cloned();
         primary.unwrap_or_else(|| self.user_name.clone())
     }
-
-    fn identifiers(&self, directory: DirectoryId) -> Vec<Identifier> {
-        let mut all = vec![Identifier::user_name(&self.user_name)];
-        all.extend(self.email_keys().iter().map(|k| Identifier::email(k)));
-        all.extend(email_key(&self.user_name).ok().map(|k| Identifier::email(&k)));
-        all.extend(self.external_id.iter().map(|e| Identifier::external_id(directory, e)));
-        all.sort();
-        all.dedup();
-        all
-    }
 }
 
 /// Tells of a new person. Somebody whom the organization knows by a proven address is recognized; everybody else
@@ -208,8 +197,7 @@ pub fn create_user(
     changes.extend(facets_said(&user, &BTreeSet::new(), &said.facets, speaker.request));
     if user.inactive_at.is_none() {
         // The directory names them anew; what the former person had stays behind (tombstones of subjects too).
-        let named = said.identifiers(speaker.directory);
-        changes.push(TombstoneChange::LiftNamed(speaker.organization, named).into());
+        changes.push(named_anew(&user));
     }
     let mut plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
     if known.is_none() {
@@ -238,6 +226,13 @@ pub fn create_user(
         settle(tx, moment, membership, cause)?;
     }
     Ok(user)
+}
+
+/// What a directory identifies somebody by is theirs again, as far as it has a say in it.
+fn named_anew(user: &DirectoryUser) -> Change {
+    let (organization, directory) = (user.organization, user.directory);
+    TombstoneChange::LiftSaid { organization, directory, named: user.names(), beside: user.other_addresses() }
+        .into()
 }
 
 /// What to write so that somebody has these facets: what differs, no more.
@@ -333,8 +328,9 @@ enum Recognized {
     Nobody(Option<(ReviewReason, Vec<MembershipId>)>),
 }
 
-/// Somebody whom the organization knows already: exactly one membership that has not ended has one of these addresses,
-/// its domain is proven, and this directory does not tell of it yet. What is less than that is for a person to decide.
+/// Somebody whom the organization knows already: exactly one membership that has not ended has one of these addresses, it
+/// is the one that stands for the person, its domain is proven, and this directory does not tell of the member yet. What
+/// is less than that is for a person to decide.
 fn recognize(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -342,7 +338,9 @@ fn recognize(
     said: &PersonSaid,
 ) -> Result<Recognized, ServiceError> {
     let mut found: Vec<Membership> = Vec::new();
-    let (mut unproven, mut held) = (Vec::new(), Vec::new());
+    let (mut unproven, mut held, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
+    let names: BTreeSet<String> =
+        said.email_keys().into_iter().take(1).chain(email_key(&said.user_name).ok()).collect();
     let keys: BTreeSet<String> =
         said.email_keys().into_iter().chain(email_key(&said.user_name).ok()).collect();
     for key in keys {
@@ -361,6 +359,8 @@ fn recognize(
             // Nor is it anybody whose end waits for an administrator: they would come back with everything they had.
             if hold::holds_end(tx, candidate.id)? {
                 held.push(candidate.id);
+            } else if !names.contains(&key) {
+                doubtful.push(candidate.id);
             } else {
                 found.push(candidate);
             }
@@ -372,8 +372,9 @@ fn recognize(
         people.truncate(MAX_CANDIDATES);
         Ok(Recognized::Nobody(Some((reason, people))))
     };
+    doubtful.retain(|id| !found.iter().any(|candidate| candidate.id == *id));
     match found.as_slice() {
-        [only] => {
+        [only] if doubtful.is_empty() => {
             // Owners too: the first owner is often the administrator whom the provider tells of later, and they leave as
             // well. Whoever may make directories may therefore end anybody whom a proven address finds.
             let told = directory_user::of_membership(tx, only.id)?;
@@ -382,10 +383,14 @@ fn recognize(
             }
             Ok(Recognized::Known(Box::new(only.clone())))
         }
+        [] if !doubtful.is_empty() => unsure(ReviewReason::OtherAddress, doubtful),
         [] if !held.is_empty() => unsure(ReviewReason::EndHeld, held),
         [] if !unproven.is_empty() => unsure(ReviewReason::DomainNotProven, unproven),
         [] => Ok(Recognized::Nobody(None)),
-        several => unsure(ReviewReason::SeveralMembers, several.iter().map(|m| m.id).collect()),
+        several => {
+            let all = several.iter().map(|m| m.id).chain(doubtful);
+            unsure(ReviewReason::SeveralMembers, all.collect())
+        }
     }
 }
 
@@ -443,8 +448,7 @@ pub fn change_user(
     changes.extend(facets_said(&new, &before, &said.facets, speaker.request));
     if new.inactive_at.is_none() && (old.inactive_at.is_some() || is_renamed(&old, &new)) {
         // As with a new person: what the directory names anew is this person's now.
-        let named = said.identifiers(speaker.directory);
-        changes.push(TombstoneChange::LiftNamed(speaker.organization, named).into());
+        changes.push(named_anew(&new));
     }
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;

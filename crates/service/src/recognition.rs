@@ -17,12 +17,13 @@ use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{Change, LinkChange, MembershipChange, TokenChange, TokenSet, UserChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Guests, Link};
 use portcullis_domain::directory_user::DirectoryUser;
-use portcullis_domain::id::{MembershipId, RequestId, UserId};
+use portcullis_domain::id::{DirectoryId, MembershipId, RequestId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Giving;
 use portcullis_domain::text::{domain_of, email_key};
 use portcullis_domain::token::TokenEnd;
+use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use portcullis_domain::user::User;
 use portcullis_oidc::preset::Preset;
 use portcullis_store::db::Lock;
@@ -203,7 +204,9 @@ fn recognize(
         return Ok((member.id, Standing::Linked));
     }
     for identifier in arrival.identifiers() {
-        if tombstone::find(tx, connection.organization, &identifier)?.is_some() {
+        if tombstone::find(tx, connection.organization, &identifier)?.is_some()
+            && !is_somebodys_now(tx, connection, arrival, &identifier)?
+        {
             return Err(SignInRefusal::Tombstoned.into());
         }
     }
@@ -222,6 +225,36 @@ fn recognize(
         None => return Err(SignInRefusal::NotInvited.into()),
     };
     Ok((id, Standing::New))
+}
+
+/// Whether whoever decides about this connection names somebody who lives by that identifier now: its governing directory,
+/// else an administrator. Then it is theirs, whenever the end of whoever had it before was carried out, and whoever's word
+/// laid the tombstone. A subject is never given to anybody else.
+fn is_somebodys_now(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+    identifier: &Identifier,
+) -> Result<bool, ServiceError> {
+    if identifier.kind == IdentifierKind::Subject {
+        return Ok(false);
+    }
+    let named = (|| {
+        let address = trusted_address(tx, connection, arrival)?;
+        let Some(directory) = connection.directory else {
+            let member = put_there(tx, connection, &address)?;
+            let names = vec![Identifier::email(&address.key), Identifier::user_name(&address.key)];
+            return Ok(member.map(|member| (member, names)));
+        };
+        let Some((user, _)) = told_of(tx, directory, arrival, &address)? else { return Ok(None) };
+        let member = membership::find_locked(tx, user.membership)?;
+        Ok(member.map(|member| (member, user.names())))
+    })();
+    match named {
+        Ok(Some((member, names))) => Ok(member.ended.is_none() && names.contains(identifier)),
+        Ok(None) | Err(ServiceError::SignIn(_)) => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// The membership of a link, if it has not ended.
@@ -356,6 +389,17 @@ fn told_by_directory(
     address: &Address,
 ) -> Result<Option<(Membership, Named)>, ServiceError> {
     let Some(directory) = connection.directory else { return Ok(None) };
+    let Some((user, named)) = told_of(tx, directory, arrival, address)? else { return Ok(None) };
+    Ok(membership::find_locked(tx, user.membership)?.map(|member| (member, named)))
+}
+
+/// The same, as the directory told of them.
+fn told_of(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    arrival: &Arrival,
+    address: &Address,
+) -> Result<Option<(DirectoryUser, Named)>, ServiceError> {
     let mut queries = vec![
         DirectoryUserQuery::Email(address.key.clone()),
         DirectoryUserQuery::UserName(address.key.clone()),
@@ -374,9 +418,9 @@ fn told_by_directory(
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(SignInRefusal::Ambiguous.into()),
         (Some(user), None) => {
-            let by_id = user.external_id.is_some_and(|id| arrival.external_ids.contains(&id));
+            let by_id = user.external_id.as_ref().is_some_and(|id| arrival.external_ids.contains(id));
             let named = if by_id { Named::ByExternalId } else { Named::ByAddress };
-            Ok(membership::find_locked(tx, user.membership)?.map(|member| (member, named)))
+            Ok(Some((user, named)))
         }
     }
 }
@@ -389,6 +433,10 @@ fn put_there(
 ) -> Result<Option<Membership>, ServiceError> {
     let mut living = membership::living_by_email(tx, connection.organization, &address.key)?.into_iter();
     match (living.next(), living.next()) {
+        // A directory tells of somebody by that address, whatever it was when they came: they are not doubled either.
+        (None, _) if directory_user::is_told_of(tx, connection.organization, &address.key)? => {
+            Err(SignInRefusal::NotInvited.into())
+        }
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(SignInRefusal::Ambiguous.into()),
         (Some(member), None) => {

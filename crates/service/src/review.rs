@@ -129,7 +129,9 @@ pub fn attach(
     }
     let mut told_of = directory_user::of_membership(tx, member)?;
     told_of.retain(|u| u.directory == told.directory);
-    if !told_of.is_empty() || made.id == known.id || is_somebody(tx, &made)? {
+    // Who ended has nothing left to be folded away, whoever they were.
+    let is_somebody = made.ended.is_none() && is_somebody(tx, &made)?;
+    if !told_of.is_empty() || made.id == known.id || is_somebody {
         return Err(ServiceError::Taken("member"));
     }
     let event = EventDraft::new(Action::DirectoryUserAttached, Target::new("directory_user", told.id))

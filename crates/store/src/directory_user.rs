@@ -128,6 +128,13 @@ const BY_EMAIL: Statement = Statement::read(
          WHERE e.directory = $1 AND e.email_key = $2 ORDER BY u.id LIMIT $3 OFFSET $4"
     ),
 );
+const IS_TOLD_OF: Statement = Statement::read(
+    "directory_user.is_told_of",
+    "SELECT u.id FROM directories d JOIN directory_users u ON u.directory = d.id AND u.user_name_key = $2 \
+     WHERE d.organization = $1 AND d.kind <> 'claims' \
+     UNION SELECT e.directory_user FROM directories d JOIN directory_user_emails e ON e.directory = d.id \
+     AND e.email_key = $2 WHERE d.organization = $1 AND d.kind <> 'claims' LIMIT 1",
+);
 const PAGE: Statement = Statement::read(
     "directory_user.page",
     concat!(
@@ -258,6 +265,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &BY_EXTERNAL_ID,
     &BY_DISPLAY_NAME,
     &BY_EMAIL,
+    &IS_TOLD_OF,
     &PAGE,
     &PAGE_AFTER,
     &PAGE_BY_USER_NAME,
@@ -529,6 +537,18 @@ pub fn query(
     limit: i64,
 ) -> Result<Vec<DirectoryUser>, StoreError> {
     query_page(tx, directory, query, limit, 0)
+}
+
+/// Whether a directory of that organization, claims aside, tells of anybody by that address.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_told_of(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    email_key: &str,
+) -> Result<bool, StoreError> {
+    Ok(tx.row(&IS_TOLD_OF, params![organization, email_key])?.is_some())
 }
 
 /// The same after the first `offset`, in the order of the index that the query reads.

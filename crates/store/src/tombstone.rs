@@ -23,6 +23,21 @@ const LIFT_NAMED: Statement = Statement::change(
     "UPDATE tombstones SET lifted_at = created_at WHERE organization = $1 AND kind = $2 AND value = $3 \
      AND lifted_at IS NULL",
 );
+// What another directory's word laid stays, as long as there is that directory. What claims say ends at a sign-in.
+const LIFT_SAID: Statement = Statement::change(
+    "tombstone.lift_said",
+    "UPDATE tombstones SET lifted_at = created_at WHERE organization = $1 AND kind = $2 AND value = $3 \
+     AND lifted_at IS NULL AND NOT EXISTS (SELECT 1 FROM memberships m JOIN directories d ON d.id = m.governed_by \
+     WHERE m.id = tombstones.membership AND m.organization = $1 AND d.id <> $4 AND d.kind <> 'claims')",
+);
+const LIFT_BESIDE: Statement = Statement::change(
+    "tombstone.lift_beside",
+    "UPDATE tombstones SET lifted_at = created_at WHERE organization = $1 AND kind = $2 AND value = $3 \
+     AND lifted_at IS NULL AND membership IN (SELECT t.membership FROM tombstones t \
+     WHERE t.organization = $1 AND t.kind = $5 AND t.value = $6) \
+     AND NOT EXISTS (SELECT 1 FROM memberships m JOIN directories d ON d.id = m.governed_by \
+     WHERE m.id = tombstones.membership AND m.organization = $1 AND d.id <> $4 AND d.kind <> 'claims')",
+);
 const FIND: Statement = Statement::read(
     "tombstone.find",
     "SELECT membership FROM tombstones WHERE organization = $1 AND kind = $2 AND value = $3 AND lifted_at IS NULL",
@@ -52,7 +67,7 @@ const HAND_DOWN: Statement = Statement::change(
 );
 
 pub(crate) const ALL: &[&Statement] =
-    &[&LAY, &LIFT_OF, &LIFT_NAMED, &FIND, &PAGE, &REMEMBER, &FORMER, &HAND_DOWN];
+    &[&LAY, &LIFT_OF, &LIFT_NAMED, &LIFT_SAID, &LIFT_BESIDE, &FIND, &PAGE, &REMEMBER, &FORMER, &HAND_DOWN];
 
 const KINDS: [IdentifierKind; 4] =
     [IdentifierKind::UserName, IdentifierKind::Email, IdentifierKind::ExternalId, IdentifierKind::Subject];
@@ -74,6 +89,15 @@ pub(crate) fn apply(tx: &mut Tx<'_>, of: OrganizationId, change: &TombstoneChang
         TombstoneChange::LiftNamed(organization, identifiers) => {
             for i in identifiers {
                 tx.run(&LIFT_NAMED, params![organization, i.kind.as_str(), i.value])?;
+            }
+        }
+        TombstoneChange::LiftSaid { organization, directory, named, beside } => {
+            for i in named {
+                tx.run(&LIFT_SAID, params![organization, i.kind.as_str(), i.value, directory])?;
+            }
+            for (i, by) in beside.iter().flat_map(|i| named.iter().map(move |by| (i, by))) {
+                let (kind, by_kind) = (i.kind.as_str(), by.kind.as_str());
+                tx.run(&LIFT_BESIDE, params![organization, kind, i.value, directory, by_kind, by.value])?;
             }
         }
     }

@@ -8,6 +8,7 @@ mod holds;
 mod make;
 mod maps;
 mod saml;
+mod tombstones;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -54,7 +55,7 @@ kinds! {
     ConnectionSaml, ConnectionCertificate, ConnectionKey, ConnectionOidc, ConnectionClientKey, ConnectionDelete, LinkCreate, LinkDeleteOf, LinkDelete, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
     GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan,
     TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndOfMemberBy, EndInvitations, EndOfOrganization,
-    TombstoneLay, TombstoneLiftOf, TombstoneLiftNamed, TombstoneHandDown, ReceiptOpen, OutboxPut,
+    TombstoneLay, TombstoneLiftOf, TombstoneLiftNamed, TombstoneLiftSaid, TombstoneHandDown, ReceiptOpen, OutboxPut,
 }
 
 /// The kind of a change. Exhaustive: a new change needs a kind, and so something that makes one.
@@ -156,6 +157,7 @@ fn kind_of(change: &Change) -> Kind {
         Change::Tombstone(TombstoneChange::Lay { .. }) => Kind::TombstoneLay,
         Change::Tombstone(TombstoneChange::LiftOf(_)) => Kind::TombstoneLiftOf,
         Change::Tombstone(TombstoneChange::LiftNamed(..)) => Kind::TombstoneLiftNamed,
+        Change::Tombstone(TombstoneChange::LiftSaid { .. }) => Kind::TombstoneLiftSaid,
         Change::Tombstone(TombstoneChange::HandDown { .. }) => Kind::TombstoneHandDown,
         Change::Receipt(ReceiptChange::Open(_)) => Kind::ReceiptOpen,
         Change::Outbox(OutboxChange::Put { .. }) => Kind::OutboxPut,

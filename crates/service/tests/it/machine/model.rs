@@ -501,13 +501,16 @@ impl Model {
     }
 
     fn lift(&mut self, org: usize, person: usize, directory: Option<usize>) {
-        self.tombstones.retain(|(o, p, name, _)| {
+        self.tombstones.retain(|(o, p, name, of)| {
             let named = match (name, directory) {
                 (Name::Email, _) => true,
                 (Name::Login, told) => told.is_some(),
                 (Name::External(d), told) => told == Some(*d),
             };
-            !(*o == org && *p == person && named)
+            // What another directory's word laid is not for this one to lift.
+            let governor = self.members[*of].governed_by;
+            let may = directory.is_none() || governor.is_none() || governor == directory;
+            !(*o == org && *p == person && named && may)
         });
     }
 

@@ -596,6 +596,13 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         }
         .into(),
         Kind::TombstoneLiftNamed => TombstoneChange::LiftNamed(org, some_identifiers(maps, dice)).into(),
+        Kind::TombstoneLiftSaid => TombstoneChange::LiftSaid {
+            organization: org,
+            directory: dice.pick(maps.directories.keys().copied())?,
+            named: some_identifiers(maps, dice),
+            beside: some_identifiers(maps, dice),
+        }
+        .into(),
         Kind::ReceiptOpen => {
             let found = dice.pick(maps.members.values().cloned())?;
             let kept = vec![Kept { kind: "agent".into(), id: word(dice), why: KeptBecause::Orphaned }];

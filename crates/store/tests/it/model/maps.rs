@@ -9,7 +9,7 @@ use portcullis_domain::change::{
     AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
     DomainChange, EnvironmentChange, GrantChange, LinkChange, MappingChange, MembershipChange,
     OrganizationChange, OutboxChange, ReceiptChange, RoleChange, TeamChange, TokenChange, TokenSet,
-    TombstoneChange, UserChange,
+    UserChange,
 };
 use portcullis_domain::connection::{Connection, Link};
 use portcullis_domain::directory::Directory;
@@ -72,6 +72,8 @@ pub(crate) struct Maps {
     pub(crate) agents: BTreeMap<AgentId, Agent>,
     pub(crate) tokens: BTreeMap<TokenId, (Token, Option<(Timestamp, TokenEnd)>)>,
     pub(crate) tombstones: BTreeSet<(OrganizationId, Identifier, MembershipId)>,
+    /// Tombstones that ever were laid.
+    pub(crate) laid: BTreeSet<(OrganizationId, Identifier, MembershipId)>,
     pub(crate) former: BTreeSet<(MembershipId, Identifier)>,
     pub(crate) receipts: BTreeMap<ReceiptId, (Receipt, BTreeSet<(String, String)>)>,
     pub(crate) outbox: BTreeMap<OutboxId, String>,
@@ -623,24 +625,6 @@ impl Maps {
             receipt.iter().for_each(|receipt| self.line(*receipt, "token", id.to_string()));
         }
         Ok(over.len() as u64)
-    }
-
-    fn tombstone(&mut self, change: &TombstoneChange) {
-        match change {
-            TombstoneChange::Lay { organization, membership, identifiers, at: _ } => {
-                self.tombstones.extend(identifiers.iter().map(|i| (*organization, i.clone(), *membership)));
-            }
-            TombstoneChange::LiftOf(membership) => self.tombstones.retain(|(_, _, of)| of != membership),
-            TombstoneChange::HandDown { from, to } => {
-                let home = self.members.get(to).map(|m| m.organization);
-                let handed = self.tombstones.iter().filter(|(o, _, of)| of == from && Some(*o) == home);
-                self.former.extend(handed.map(|(_, identifier, _)| (*to, identifier.clone())));
-                self.tombstones.retain(|(_, _, of)| of != from);
-            }
-            TombstoneChange::LiftNamed(organization, named) => {
-                self.tombstones.retain(|(o, i, _)| o != organization || !named.contains(i));
-            }
-        }
     }
 
     /// Every identifier that a membership has and ever had.

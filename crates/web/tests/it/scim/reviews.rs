@@ -87,6 +87,56 @@ async fn an_address_outside_the_proven_domains_is_matched_by_an_administrator_an
 }
 
 #[tokio::test]
+async fn an_address_that_people_write_themselves_matches_nobody() {
+    let provider = Provider::with(Some("member"), 3600);
+    provider.prove("acme.test");
+    let ada = provider.joined("ada", "admin");
+    let mut carol = person("carol");
+    carol["emails"] = json!([{ "value": "carol@acme.test", "primary": true, "type": "work" },
+        { "value": "ada@acme.test", "type": "home" }]);
+    provider.made("/Users", carol).await;
+    let review = provider.only_review().await;
+    assert_eq!(review["reason"], "other_address");
+    assert_eq!(review["candidates"][0]["member"], ada.membership.to_string());
+    assert_ne!(review["person"]["member"], ada.membership.to_string(), "she is nobody but herself");
+}
+
+#[tokio::test]
+async fn who_is_deleted_by_one_directory_and_active_in_another_is_shown_and_comes_back_by_an_administrator() {
+    let one = Provider::with(Some("member"), 3600);
+    one.prove("acme.test");
+    let other = Provider::beside(&one.bench, one.organization, "acme", Some("viewer"), 3600);
+    let here = one.user("ada").await;
+    let there = other.user("ada").await;
+    let member = one.member("ada@acme.test").await;
+    let key = one.key(&member).await;
+    assert_eq!(one.call("DELETE", &format!("/Users/{here}"), Value::Null).await.status, 204);
+    assert_eq!(one.code(&key).await, "token_ended");
+    other
+        .patched(&format!("/Users/{there}"), json!([{ "op": "replace", "path": "active", "value": true }]))
+        .await;
+    assert_eq!(one.by_id(&member["id"]).await["state"], "deprovisioned", "whatever the other one says");
+    let review = one.only_review().await;
+    assert_eq!((&review["reason"], &review["person"]["id"]), (&json!("ended_elsewhere"), &json!(there)));
+    assert_eq!(review["directory"], other.directory.to_string(), "{review}");
+    let invitation = json!({ "email": "ada@acme.test", "role": "member" });
+    let (status, invited) = one.admin("POST", "/invitations", invitation).await;
+    assert_eq!(status, 201, "{invited}");
+    let (_, members) = one.admin("GET", "/members?email=ada@acme.test&state=invited", Value::Null).await;
+    let now = members["items"][0]["id"].clone();
+    let (status, attached) = one.decide(&review, "attach", json!({ "member": now })).await;
+    assert_eq!((status, &attached["state"]), (200, &json!("attached")), "{attached}");
+    let back = one.by_id(&now).await;
+    assert_eq!(
+        (&back["state"], &back["governed_by"]),
+        (&json!("active"), &json!(other.directory.to_string())),
+        "{back}"
+    );
+    assert_eq!(one.by_id(&member["id"]).await["state"], "deprovisioned", "the former membership stays ended");
+    assert_eq!(one.code(&key).await, "token_ended");
+}
+
+#[tokio::test]
 async fn several_members_and_a_member_who_is_told_of_already_are_reviewed() {
     let provider = Provider::with(Some("member"), 3600);
     provider.prove("acme.test");
