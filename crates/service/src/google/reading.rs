@@ -363,7 +363,8 @@ pub(super) fn flatten(listed: &Listed) -> Result<Vec<WholeGroup>, PollFailure> {
                     most: MAX_WALKED,
                 });
             }
-            is_whole &= counted.get(id).is_none_or(|counted| list.len() >= *counted);
+            // INVARIANT I11: a list of which nobody says how long it is may be short.
+            is_whole &= counted.get(id).is_some_and(|counted| list.len() >= *counted);
             for member in list {
                 match (member.kind.as_deref(), member.id.as_deref()) {
                     (Some("CUSTOMER"), _) => members.extend(people.keys().cloned()),

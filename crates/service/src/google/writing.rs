@@ -103,10 +103,9 @@ impl Writer<'_> {
 
     /// Who of those who are missing is to be removed: the others are held by the directory's brake.
     async fn part_missing(&self, gone: Vec<DirectoryUserId>) -> Result<Vec<DirectoryUserId>, PollFailure> {
-        let speaker = self.speaker();
-        let removed = self
-            .portcullis
-            .write(Priority::OffBoarding, move |tx, moment| brake::part_missing(tx, moment, speaker, &gone));
+        let removed = self.held(Priority::OffBoarding, move |tx, moment, speaker| {
+            brake::part_missing(tx, moment, speaker, &gone)
+        });
         Ok(removed.await?)
     }
 
@@ -198,8 +197,8 @@ impl Writer<'_> {
         }
         if !take.is_empty() {
             // Held whole or taken whole, whatever goes into one transaction.
-            let (speaker, losing) = (self.speaker(), take.clone());
-            let decided = self.portcullis.write(Priority::OffBoarding, move |tx, moment| {
+            let losing = take.clone();
+            let decided = self.held(Priority::OffBoarding, move |tx, moment, speaker| {
                 provisioning::lose_members(tx, moment, speaker, group, &losing)
             });
             match decided.await {
@@ -296,14 +295,29 @@ impl Writer<'_> {
         self.progress.note(|counts| counts.refused += 1);
     }
 
-    /// One transaction: holds the directory first, then writes.
     async fn carry_out(&self, steps: Vec<Step>, priority: Priority) -> Result<(), ServiceError> {
-        let source = self.client.source();
-        let (directory, run, speaker) = (source.directory, self.run, self.speaker());
+        let done = self.held(priority, move |tx, moment, speaker| {
+            let mut counts = Counts::default();
+            for step in &steps {
+                carry(tx, moment, speaker, (step, &mut counts))?;
+            }
+            Ok(counts)
+        });
+        let done = done.await?;
+        self.progress.note(|counts| counts.add(done));
+        Ok(())
+    }
+
+    /// One transaction: holds the directory first, then writes. A run that lost it writes nothing.
+    async fn held<T: Send + 'static>(
+        &self,
+        priority: Priority,
+        mut write: impl FnMut(&mut Tx<'_>, &mut Moment, Speaker) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let (directory, run, speaker) = (self.client.source().directory, self.run, self.speaker());
         let progress = serde_json::to_string(&self.shown.counts()).unwrap_or_else(|_| "{}".to_owned());
         let phase = self.shown.phase();
-        let done = self
-            .portcullis
+        self.portcullis
             .write(priority, move |tx, moment| {
                 // The rules before the row, as whoever changes the source has them: locks are taken in one order.
                 tx.lock(Lock::Rules(speaker.organization))?;
@@ -313,15 +327,9 @@ impl Writer<'_> {
                 if !held || google::source(tx, speaker.organization, directory)?.is_none() {
                     return Err(ServiceError::Store(StoreError::Fenced));
                 }
-                let mut counts = Counts::default();
-                for step in &steps {
-                    carry(tx, moment, speaker, (step, &mut counts))?;
-                }
-                Ok(counts)
+                write(tx, moment, speaker)
             })
-            .await?;
-        self.progress.note(|counts| counts.add(done));
-        Ok(())
+            .await
     }
 }
 

@@ -15,7 +15,7 @@ use super::world::{Beginning, World, company};
 const MORE: usize = 37;
 
 /// Forty people, all of them engineers, in a directory with the default brake.
-fn world(bench: Bench) -> World {
+pub(super) fn world(bench: Bench) -> World {
     let mut company = company();
     let mut ids = vec!["1001".to_owned(), "1002".to_owned(), "1003".to_owned()];
     for n in 0..MORE {
@@ -36,7 +36,7 @@ fn address(n: usize) -> &'static str {
     format!("p{n}@acme.test").leak()
 }
 
-fn holds(world: &World) -> Vec<HoldView> {
+pub(super) fn holds(world: &World) -> Vec<HoldView> {
     let organization = world.organization;
     world.bench.write(move |tx, _| hold::list(tx, organization, HoldFilter::default(), ("", 100)))
 }

@@ -14,6 +14,7 @@ use portcullis_service::google::{Polling, advice};
 use portcullis_testkit::Bench;
 use serde_json::json;
 
+use super::braking::{holds, world as braked};
 use super::polling::on_both;
 use super::world::{Beginning, World, company, make, source};
 use crate::machine::raw::Raw;
@@ -120,6 +121,24 @@ async fn whoever_lost_the_directory_to_another_run_writes_nothing_more() {
     running.await.unwrap();
     assert!(world.members("ada@acme.test").is_empty());
     assert_ne!(world.standing().phase, "waiting", "the other run's record is left alone");
+}
+
+#[tokio::test]
+async fn whoever_lost_the_directory_before_it_decides_about_the_missing_decides_nothing() {
+    let world = braked(Bench::sqlite());
+    world.poll().await;
+    world.google.change(|company| company.people.retain(|person| person.id == "1001" || person.is_admin));
+    world.way.shut_at("/members");
+    world.bench.clock.pass_s(1000);
+    let first = world.portcullis.clone();
+    let _ = world.google.take_calls();
+    let running = tokio::spawn(async move { first.poll_google_once().await.unwrap() });
+    until(|| world.google.take_calls().iter().any(|call| call.contains("/groups?"))).await;
+    let mut raw = Raw::of(&world.bench);
+    raw.change("UPDATE google_polls SET run = 'req_00000000000000000000000000000009'");
+    world.way.open();
+    running.await.unwrap();
+    assert_eq!(holds(&world), [], "the other run says who is missing");
 }
 
 #[tokio::test]
