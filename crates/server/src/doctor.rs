@@ -370,6 +370,12 @@ fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
             "let the provider send everybody again",
         ),
         (
+            Code::LastOwnerLeft,
+            found.ownerless,
+            "organizations have nobody who acts as owner: the last one left, and only the bare ownership stayed",
+            "with the root token invite somebody as `owner` (`POST …/invitations`); whoever accepts it acts as owner",
+        ),
+        (
             Code::HoldOpen,
             found.held,
             "people are held by a directory's brake, and nobody has decided",

@@ -61,6 +61,11 @@ const METRICS: &[Metric] = &[
         "Times that a directory went over its brake's limit, by what is held",
     ),
     counter(
+        "portcullis_last_owners_kept_total",
+        &[],
+        "Last owners who left: the organization has nobody who acts as its owner",
+    ),
+    counter(
         "portcullis_tokens_ended_total",
         &["kind", "because"],
         "Tokens that were ended, by kind and reason",

@@ -2,10 +2,11 @@
 //!
 //! Facts are counted where their audit event gets its number: once, after the commit, whatever was tried again before
 //! it. So no use case counts anything, and a new one is counted on the day it is born. Every label's values come from
-//! an enum; a person, a token or an organization is never one.
+//! an enum; a person, a token or an organization is never one. What is an alarm goes to the log from here too, once.
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::audit::Action;
+use portcullis_domain::id::OrganizationId;
 use portcullis_store::StoreError;
 use serde_json::Value;
 
@@ -23,6 +24,7 @@ enum Fact {
     OffBoarded { cause: String },
     TokenEnded { kind: String, because: String },
     HoldOpened { kind: String },
+    LastOwnerKept { organization: OrganizationId, membership: String },
 }
 
 /// A text of an event's content, by its place.
@@ -31,13 +33,19 @@ fn text<'c>(content: &'c Value, place: &str) -> &'c str {
 }
 
 impl Tally {
-    /// Takes an event: what was done, when, and its content. Only of what is counted the content is read.
+    /// Takes an event of an organization: what was done, when, and its content. Only of what is counted the content is read.
     ///
     /// # Errors
     /// [`ServiceError::Store`] if it is read and no JSON.
-    pub(crate) fn add(&mut self, action: &str, at: Timestamp, content: &str) -> Result<(), ServiceError> {
+    pub(crate) fn add(
+        &mut self,
+        organization: OrganizationId,
+        (action, at): (&str, Timestamp),
+        content: &str,
+    ) -> Result<(), ServiceError> {
         self.oldest = self.oldest.into_iter().chain([at]).min();
-        let counted = [Action::MemberDeprovisioned, Action::TokenEnded, Action::HoldOpened];
+        let counted =
+            [Action::MemberDeprovisioned, Action::TokenEnded, Action::HoldOpened, Action::LastOwnerKept];
         let Some(counted) = counted.into_iter().find(|one| one.as_str() == action) else { return Ok(()) };
         let content: Value = serde_json::from_str(content)
             .map_err(|_| StoreError::Inconsistent("an audit event is not JSON".to_owned()))?;
@@ -45,6 +53,7 @@ impl Tally {
         self.facts.push(match counted {
             Action::MemberDeprovisioned => Fact::OffBoarded { cause: own("/cause/kind") },
             Action::HoldOpened => Fact::HoldOpened { kind: own("/detail/kind") },
+            Action::LastOwnerKept => Fact::LastOwnerKept { organization, membership: own("/targets/0/id") },
             _ => Fact::TokenEnded { kind: own("/detail/kind"), because: own("/detail/because") },
         });
         Ok(())
@@ -59,6 +68,13 @@ impl Tally {
                 }
                 Fact::HoldOpened { kind } => {
                     metrics::counter!("portcullis_holds_total", "kind" => kind).increment(1);
+                }
+                Fact::LastOwnerKept { organization, membership } => {
+                    tracing::warn!(
+                        organization.id = %organization, membership.id = membership,
+                        "the last owner of an organization left: nobody can act as its owner until the root token makes one"
+                    );
+                    metrics::counter!("portcullis_last_owners_kept_total").increment(1);
                 }
                 Fact::TokenEnded { kind, because } => {
                     let labels = [("kind", kind), ("because", because)];

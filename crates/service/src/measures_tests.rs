@@ -9,18 +9,22 @@ use super::{Fact, Tally, seconds};
 fn an_off_boarding_counts_by_its_cause_an_ended_token_by_kind_and_reason_and_nothing_else_counts() {
     let mut tally = Tally::default();
     let at = Timestamp::from_seconds;
+    let organization = "org_00000000000000000000000000000001".parse().unwrap();
     let cause = json!({ "kind": "scim" });
     let gone = json!({ "cause": cause }).to_string();
-    tally.add("member.deprovisioned", at(2), &gone).unwrap();
+    tally.add(organization, ("member.deprovisioned", at(2)), &gone).unwrap();
     let detail = json!({ "kind": "member_key", "because": "off_boarded" });
     let ended = json!({ "cause": cause, "detail": detail }).to_string();
-    tally.add("token.ended", at(1), &ended).unwrap();
-    tally.add("team.created", at(3), "never read").unwrap();
+    tally.add(organization, ("token.ended", at(1)), &ended).unwrap();
+    let kept = json!({ "targets": [{ "type": "membership", "id": "mem_1" }] }).to_string();
+    tally.add(organization, ("member.last_owner_kept", at(3)), &kept).unwrap();
+    tally.add(organization, ("team.created", at(3)), "never read").unwrap();
     assert_eq!(
         tally.facts,
         [
             Fact::OffBoarded { cause: "scim".to_owned() },
             Fact::TokenEnded { kind: "member_key".to_owned(), because: "off_boarded".to_owned() },
+            Fact::LastOwnerKept { organization, membership: "mem_1".to_owned() },
         ]
     );
     assert_eq!(tally.oldest, Some(at(1)));

@@ -63,7 +63,7 @@ fn chain(
     };
     let (mut out, mut tally) = (Vec::with_capacity(events.len()), Tally::default());
     for event in events {
-        tally.add(&event.action, event.created_at, &event.content)?;
+        tally.add(organization, (&event.action, event.created_at), &event.content)?;
         let salt = hex::decode(&event.salt).map_err(|_| inconsistent("a salt is not hexadecimal"))?;
         let committed = commitment_to_text(&salt, event.content.as_bytes());
         number += 1;

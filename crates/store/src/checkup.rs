@@ -52,6 +52,12 @@ const ABOVE_BRAKE: Statement = Statement::read(
     "checkup.above_brake",
     "SELECT COUNT(*) FROM traces WHERE outcome = 'above_brake' AND created_at >= $1",
 );
+const OWNERLESS: Statement = Statement::read(
+    "checkup.ownerless",
+    "SELECT COUNT(DISTINCT b.organization) FROM memberships b JOIN organizations o ON o.id = b.organization \
+     WHERE b.bare_owner_at IS NOT NULL AND o.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM memberships m \
+     WHERE m.organization = b.organization AND m.role = 'owner' AND m.state = 'active')",
+);
 const NEWEST: Statement =
     Statement::read("checkup.newest", "SELECT created_at FROM audit_events ORDER BY id DESC LIMIT 1");
 const SETTING_POSTGRES: Statement =
@@ -72,6 +78,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &UNCONFIRMED_PEOPLE,
     &HELD,
     &ABOVE_BRAKE,
+    &OWNERLESS,
     &NEWEST,
 ];
 
@@ -100,6 +107,8 @@ pub struct Checkup {
     pub held: i64,
     /// Calls of the last day that a brake refused, as far as their traces are kept.
     pub above_brake: i64,
+    /// Organizations whose last owner left, and where nobody has become owner since.
+    pub ownerless: i64,
     /// When the newest event was written.
     pub newest: Option<Timestamp>,
 }
@@ -123,6 +132,7 @@ pub fn look(tx: &mut Tx<'_>, late: Timestamp, soon: Timestamp) -> Result<Checkup
         unconfirmed_people: count(&UNCONFIRMED_PEOPLE, params![])?,
         held: count(&HELD, params![])?,
         above_brake: count(&ABOVE_BRAKE, params![late.plus_s(-WINDOW_H * HOUR_S)])?,
+        ownerless: count(&OWNERLESS, params![])?,
         newest: None,
     };
     found.newest = tx.row(&NEWEST, params![])?.map(|row| row.at(0)).transpose()?;

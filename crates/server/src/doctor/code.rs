@@ -84,6 +84,8 @@ codes! {
     ConnectionUnconfirmed = "connection_unconfirmed",
     /// People wait for their directory since a restore.
     DirectoryUnconfirmed = "directory_unconfirmed",
+    /// The last owner of an organization left.
+    LastOwnerLeft = "last_owner_left",
     /// A directory's brake holds something.
     HoldOpen = "hold_open",
     /// A directory's brake refuses what it says.

@@ -221,6 +221,17 @@ const FAULTS: &[Fault] = &[
         plant: |data| sql(data, "UPDATE directory_users SET unconfirmed_at = 1"),
     },
     Fault {
+        code: Code::LastOwnerLeft,
+        is_error: false,
+        plant: |data| {
+            sql(
+                data,
+                "UPDATE memberships SET bare_owner_at = 1, state = 'deprovisioned', ended_at = 1 \
+                 WHERE role = 'owner'",
+            );
+        },
+    },
+    Fault {
         code: Code::HoldOpen,
         is_error: false,
         plant: |data| {

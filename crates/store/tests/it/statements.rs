@@ -19,6 +19,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("checkup.expiring", "asked by `doctor`, while somebody waits for it"),
     ("checkup.held", "asked by `doctor`, while somebody waits for it"),
     ("checkup.newest", "one row, the last of the index"),
+    ("checkup.ownerless", "asked by `doctor`, while somebody waits for it"),
     ("checkup.unconfirmed_connections", "asked by `doctor`, while somebody waits for it"),
     ("checkup.unconfirmed_people", "asked by `doctor`, while somebody waits for it"),
     ("checkup.unsequenced", "asked by `doctor`, while somebody waits for it"),
