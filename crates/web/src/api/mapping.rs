@@ -16,6 +16,7 @@ use portcullis_store::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::saml::Notice;
 use crate::App;
 use crate::body::{At, Body, Page, PageQuery, Params, present};
 use crate::error::Problem;
@@ -156,6 +157,8 @@ pub struct Mapping {
     environment: Option<String>,
     /// When it was made.
     created_at: At,
+    /// What to know of it, such as that a name changes hands.
+    warnings: Vec<Notice>,
     /// Present and true while a change of it is still being stored for the people whom it touches.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     rules_pending: bool,
@@ -176,8 +179,27 @@ impl From<domain::Mapping> for Mapping {
             team_role,
             environment: m.gives.environment.map(|e| e.to_string()),
             created_at: At(m.created_at),
+            warnings: warnings(&m.source),
             rules_pending: false,
         }
+    }
+}
+
+/// Which of a group's keys is safe: a provider keeps its own key and we keep ours; a name is given to another group one day,
+/// and with it goes what the mapping gives.
+fn warnings(source: &MappingSource) -> Vec<Notice> {
+    match source {
+        MappingSource::GroupDisplayName(name) => vec![Notice::new(
+            "group_by_name",
+            format!(
+                "`{name}` is a name: whichever group has it gives what this mapping gives, and a rename takes it away; \
+                 name the group by `id` or `external_id`, which survive a rename"
+            ),
+        )],
+        MappingSource::GroupExternalId(_)
+        | MappingSource::GroupId(_)
+        | MappingSource::OrgUnit(_)
+        | MappingSource::Attribute { .. } => Vec::new(),
     }
 }
 
@@ -316,6 +338,8 @@ pub struct Preview {
     people: i64,
     /// How many of them would gain or lose something; null if they are too many to be gone through at once.
     changing: Option<i64>,
+    /// What to know of the mapping before it is made.
+    warnings: Vec<Notice>,
     /// Those on this page who would.
     items: Vec<Change>,
     /// The cursor of the next page; null on the last.
@@ -439,6 +463,7 @@ async fn preview(
     let org = scope.organization.id;
     let wish = body.value.read()?;
     let (limit, after) = page.bounds();
+    let warnings = warnings(&wish.source);
     let seen = app
         .portcullis()
         .read(move |tx, now| mapping::preview(tx, org, &wish, (&after, limit.min(MAX_PREVIEWED)), now))
@@ -446,6 +471,7 @@ async fn preview(
     Ok(Json(Preview {
         people: seen.people,
         changing: seen.changing,
+        warnings,
         items: seen.page.into_iter().map(Change::from).collect(),
         next: seen.next.map(|id| id.to_string()),
     }))

@@ -51,10 +51,17 @@ pub struct Saml {
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Notice {
     /// A stable code: `certificate_expires`, `certificate_offered`, `endpoints_offered`, `key_expires`, `sha1_accepted`,
-    /// `metadata_stale`, `subject_reassignable`; `groups_come_from_directory` (OIDC).
+    /// `metadata_stale`, `subject_reassignable`; `groups_come_from_directory` (OIDC); `group_by_name` (mappings).
     code: &'static str,
     /// What is the matter and what to do.
     message: String,
+}
+
+impl Notice {
+    /// A code and what it means here.
+    pub(super) const fn new(code: &'static str, message: String) -> Self {
+        Self { code, message }
+    }
 }
 
 impl From<Warning> for Notice {

@@ -46,6 +46,7 @@ async fn a_mapping_gives_at_once_and_its_end_takes_at_once() {
     let (status, made) = scene.as_of(&scene.admin, "POST", MAPPINGS, to(&dir, gives)).await;
     assert_eq!(status, 201, "{made}");
     assert_eq!(made["group"], json!({ "display_name": "platform" }));
+    assert_eq!(made["warnings"][0]["code"], "group_by_name", "a name changes hands: {made}");
     for told in [&ada, &bob] {
         assert_eq!(standing(&scene.bench, org, told.membership), ("active".into(), Some("member".into())));
     }
@@ -197,6 +198,10 @@ async fn a_mapping_over_more_people_than_one_transaction_carries_is_answered_at_
     let (_, seen) = scene.root("POST", &format!("{MAPPINGS}/preview?limit=200"), wish.clone()).await;
     assert_eq!((&seen["people"], &seen["changing"]), (&json!(501), &Value::Null));
     assert_eq!(seen["items"].as_array().unwrap().len(), 100, "a page of a preview has a hundred at most");
+    assert_eq!(seen["warnings"][0]["code"], "group_by_name", "told before it is made");
+    let safe = json!({ "directory": dir, "group": { "external_id": "everybody" }, "role": "member" });
+    let (status, seen) = scene.root("POST", &format!("{MAPPINGS}/preview"), safe).await;
+    assert_eq!((status, &seen["warnings"]), (200, &json!([])), "{seen}");
     let made = scene.made(MAPPINGS, wish).await;
     assert_eq!(made["rules_pending"], json!(true));
     let last = told.last().unwrap().membership;
