@@ -171,3 +171,44 @@ async fn oktas_groups_show_their_members_unless_they_are_left_out() {
         schema["attributes"].as_array().unwrap().iter().find(|a| a["name"] == "members").unwrap().clone();
     assert_eq!(members["returned"], "default");
 }
+
+#[tokio::test]
+async fn applications_of_oktas_wizard_turn_people_off_and_on_by_a_whole_put() {
+    let okta = Provider::with(Some("member"), 0);
+    let user = okta.user("one").await;
+    let one = format!("/Users/{user}");
+    let key = okta.key(&okta.member("one@acme.test").await).await;
+    assert_eq!(okta.code(&key).await, "allowed");
+    let mut whole = okta.got(&one).await;
+    for (active, state) in [(false, "deprovisioned"), (true, "active")] {
+        whole["active"] = json!(active);
+        let put = okta.call("PUT", &one, whole.clone()).await;
+        assert_eq!(put.status, 200, "{}", put.text());
+        let put = put.json();
+        assert_eq!((&put["id"], &put["active"]), (&json!(user), &json!(active)));
+        assert_eq!(okta.member("one@acme.test").await["state"], state);
+        assert_eq!(okta.code(&key).await, "token_ended", "and it does not come back");
+    }
+}
+
+#[tokio::test]
+async fn applications_of_oktas_catalogue_change_a_profile_without_a_path() {
+    let okta = Provider::new();
+    let user = okta.user("one").await;
+    let one = format!("/Users/{user}");
+    let emails = json!([{ "value": "one.b@acme.test", "type": "work", "primary": true }]);
+    let change = json!([{ "op": "replace", "value": {
+        "id": user, "userName": "one.b@acme.test", "externalId": "00u1", "name": { "familyName": "B" },
+        "displayName": "One B", "emails": emails, "password": "placeholder",
+    } }]);
+    let changed = okta.patched(&one, change).await;
+    let shown = changed.json();
+    assert_eq!((changed.status.as_u16(), &shown["id"]), (200, &json!(user)));
+    assert_eq!(shown["name"], json!({ "givenName": "one", "familyName": "B" }), "what is not named stays");
+    assert_eq!((&shown["displayName"], &shown["emails"]), (&json!("One B"), &emails));
+    assert_eq!(shown.get("password"), None);
+    for (name, many) in [("one%40acme.test", 0), ("one.b%40acme.test", 1)] {
+        let found = okta.got(&format!("/Users?filter=userName%20eq%20%22{name}%22")).await;
+        assert_eq!(found["totalResults"], many, "{name}");
+    }
+}
