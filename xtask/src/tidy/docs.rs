@@ -1,5 +1,5 @@
 //! Prose that can be checked: links, paths named in the text, the numbers of the decision records, the proofs of the
-//! invariants.
+//! invariants, the tests of what providers send.
 //!
 //! A document that names a file or a test that is gone is worse than none, because it is believed.
 
@@ -11,6 +11,12 @@ const OWN_FOLDERS: [&str; 5] = ["crates/", "docs/", "xtask/", "tests/", ".ci/"];
 const DECISIONS: &str = "docs/decisions/";
 /// The page that names, for each invariant, the test that holds it.
 const ARCHITECTURE: &str = "ARCHITECTURE.md";
+/// The page that names, for each shape that a provider sends, the tests that hold it.
+const SHAPES: &str = "docs/reference/scim-in-the-wild.md";
+/// How the heads of that page's tables end.
+const HELD_BY: &str = "| Held by |";
+/// How a cell begins that says why nothing holds its row.
+const UNHELD: &str = "none: ";
 
 /// Finds what the documents say and the repository does not have.
 pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
@@ -27,6 +33,7 @@ pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
         }
     }
     faults.extend(proofs(tree));
+    faults.extend(shapes(tree));
     faults
 }
 
@@ -131,6 +138,47 @@ fn proofs(tree: &Tree) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Each shape names at least one test as `room::file::name`, all of which are there, or says why there is none.
+fn shapes(tree: &Tree) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    let mut in_table = false;
+    for (index, line) in tree.text(SHAPES).unwrap_or_default().lines().enumerate() {
+        let is_head = line.ends_with(HELD_BY);
+        in_table = is_head || (in_table && line.starts_with('|'));
+        if !in_table || is_head || line.starts_with("|---") {
+            continue;
+        }
+        let cell = line.trim_end_matches('|').rsplit('|').next().unwrap_or_default().trim();
+        if cell.starts_with(UNHELD) {
+            continue;
+        }
+        let named: Vec<&str> = cell.split('`').skip(1).step_by(2).collect();
+        if named.is_empty() {
+            let mend = format!("name the test, or begin with `{UNHELD}` and the reason");
+            faults.push(Fault::new(SHAPES, index + 1, "nothing is said to hold this shape", mend));
+        }
+        for test in named.into_iter().filter(|test| !is_in_its_file(tree, test)) {
+            let what = format!("`{test}` is said to hold this shape, but is not there");
+            faults.push(Fault::new(SHAPES, index + 1, what, "name a test as `room::file::name`"));
+        }
+    }
+    faults
+}
+
+/// Whether `room::file::name` is a function of a file of that name in that room.
+fn is_in_its_file(tree: &Tree, test: &str) -> bool {
+    let mut segments = test.split("::");
+    let (Some(room), Some(file), Some(name), None) =
+        (segments.next(), segments.next(), segments.next(), segments.next())
+    else {
+        return false;
+    };
+    let (room, file, declared) = (format!("crates/{room}/"), format!("/{file}.rs"), format!("fn {name}("));
+    tree.sources.iter().any(|source| {
+        source.path.starts_with(&room) && source.path.ends_with(&file) && source.code.contains(&declared)
+    })
 }
 
 fn last_segment(word: &str) -> &str {

@@ -262,6 +262,33 @@ fn an_invariant_without_a_test_that_exists_is_found() {
 }
 
 #[test]
+fn a_shape_of_a_provider_without_a_test_that_exists_or_a_reason_is_found() {
+    let page = "| Room | Where |\n|---|---|\n| `web` | HTTP |\n\n| Shape | Held by |\n|---|---|\n\
+        | a `null` | `web::wild::nulls_are_read` |\n| b | `web::wild::nulls_are_read`, `web::wild::gone` |\n\
+        | c | `scim::wild::nulls_are_read` |\n| d | `web::tame::nulls_are_read` |\n| e | `nulls_are_read` |\n\
+        | f | none: nobody sends it |\n| g | none |\n\n| Other | Page |\n|---|---|\n| h | i |\n";
+    let files = tree(&[
+        ("docs/reference/scim-in-the-wild.md", page),
+        ("crates/web/tests/it/wild.rs", "//! x\n#[test]\nfn nulls_are_read() {}\n"),
+    ]);
+    let missing = |line: usize, test: &str| {
+        format!(
+            "docs/reference/scim-in-the-wild.md:{line} `{test}` is said to hold this shape, but is not there"
+        )
+    };
+    assert_eq!(
+        found(&docs::check(&files)),
+        [
+            missing(8, "web::wild::gone"),
+            missing(9, "scim::wild::nulls_are_read"),
+            missing(10, "web::tame::nulls_are_read"),
+            missing(11, "nulls_are_read"),
+            "docs/reference/scim-in-the-wild.md:13 nothing is said to hold this shape".to_owned(),
+        ]
+    );
+}
+
+#[test]
 fn the_lexer_knows_comments_strings_and_characters() {
     let text = "//! x\nfn f<'a>(b: &'a str) -> char { /* \"one\" /* two */ */ let _ = r##\"th\"#ree\"##; '\"' }\n\
                 const A: &[u8] = b\"fo\\\"ur\"; const B: char = '\\''; const R: u8 = r#type;\n";
