@@ -84,9 +84,9 @@ fn root_tokens_differ_and_are_long() {
 fn a_data_folder_is_made_private_and_held_by_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deep").join("data");
-    let held = hold(&data).unwrap();
+    let held = hold(&data, None).unwrap();
     assert_eq!(mode(&data), 0o700);
-    assert!(matches!(hold(&data), Err(DataDirError::Held(_))));
+    assert!(matches!(hold(&data, None), Err(DataDirError::Held(_))));
     drop(held);
-    assert!(hold(&data).is_ok());
+    assert!(hold(&data, None).is_ok());
 }

@@ -373,7 +373,7 @@ pub async fn show(portcullis: &Portcullis, secret: &str) -> Result<LinkView, Ser
 /// Accepts a link: the person says a password and is signed in. If it is one that somebody has here at that address,
 /// they are that person in one more organization; else it is the new password of a new one. Nobody learns which addresses
 /// are known, and nobody who was invited first keeps the address from others
-/// ([why](../../../docs/decisions/0024-an-address-belongs-to-whoever-proves-it.md)).
+/// ([why](../../../docs/decisions/0027-an-address-belongs-to-whoever-proves-it.md)).
 ///
 /// # Errors
 /// [`ServiceError::LinkInvalid`], [`ServiceError::Invalid`] for a password that may not be one,
