@@ -1,7 +1,9 @@
 //! What is read of somebody who leaves: whether an owner who can sign in is left behind.
 
 use portcullis_domain::access::Access;
-use portcullis_domain::change::{ConnectionChange, LinkChange, MembershipChange, TokenChange, UserChange};
+use portcullis_domain::change::{
+    ConnectionChange, LinkChange, MembershipChange, TokenChange, TombstoneChange, UserChange,
+};
 use portcullis_domain::connection::{Connection, Link};
 use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_domain::membership::{Membership, MembershipState};
@@ -12,7 +14,7 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::AuthenticatorKind;
 use portcullis_store::{leaver, tombstone};
 
-use crate::database::{Database, NOW, on_each};
+use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
 
 /// An owner who is in `production`.
@@ -114,7 +116,7 @@ fn what_lies_on_the_names_of_leavers_is_listed_page_by_page_without_what_was_lif
         };
         let [ada, bob] = ["ada@acme.test", "bob@acme.test"].map(Identifier::email);
         let (first, second) =
-            (lay(acme, &[ada.clone(), Identifier::user_name("ada")]), lay(acme, &[ada.clone()]));
+            (lay(acme, &[ada.clone(), Identifier::user_name("ada")]), lay(acme, std::slice::from_ref(&ada)));
         lay(acme, std::slice::from_ref(&bob));
         database.put(TombstoneChange::LiftNamed(acme, vec![bob]));
         lay(other, std::slice::from_ref(&ada));
@@ -128,7 +130,7 @@ fn what_lies_on_the_names_of_leavers_is_listed_page_by_page_without_what_was_lif
             assert!(page.len() <= 2);
             found.extend(page);
         }
-        let mut on_ada = vec![first, second];
+        let mut on_ada = [first, second];
         on_ada.sort();
         let laid: Vec<_> = found.iter().map(|laid| (laid.identifier.clone(), laid.membership)).collect();
         let expected = [(ada.clone(), on_ada[0]), (ada, on_ada[1]), (Identifier::user_name("ada"), first)];

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use axum::http::HeaderValue;
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
-use portcullis_domain::id::DirectoryId;
 use portcullis_scim::ResourceType;
 use portcullis_scim::limits::MAX_BULK_OPERATIONS;
 use portcullis_testkit::START;

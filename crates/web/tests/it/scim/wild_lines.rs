@@ -145,7 +145,7 @@ async fn an_external_id_may_change_and_names_somebody_in_its_own_directory_only(
     let idp = Provider::new();
     let other = Provider::beside(&idp.bench, idp.organization, "acme", None, 3600);
     let (al, theirs) = (json!(idp.user("al").await), json!(other.user("al").await));
-    assert_eq!(by_external_id(&idp, "ext-al").await, [al.clone()]);
+    assert_eq!(by_external_id(&idp, "ext-al").await, std::slice::from_ref(&al));
     let change = json!([{ "op": "replace", "path": "externalId", "value": "al-2" }]);
     idp.patched(&format!("/Users/{}", al.as_str().expect("an id")), change).await;
     assert_eq!(by_external_id(&idp, "ext-al").await, Vec::<Value>::new());
