@@ -140,8 +140,9 @@ fn require_change(change: &GroupChange) {
         GroupChange::SetDisplayName(name) => assert!(!name.is_empty()),
         GroupChange::AddMembers(members)
         | GroupChange::ReplaceMembers(members)
-        | GroupChange::RemoveMembers(members) => require_members(members),
-        GroupChange::SetExternalId(_) | GroupChange::ClearMembers => {}
+        | GroupChange::RemoveMembers(members)
+        | GroupChange::RemoveMembersOf(_, members) => require_members(members),
+        GroupChange::SetExternalId(_) | GroupChange::ClearMembers | GroupChange::ClearMembersOf(_) => {}
     }
 }
 

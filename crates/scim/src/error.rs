@@ -212,7 +212,10 @@ pub enum ScimError {
     #[error("a `remove` needs a `path`")]
     RemoveWithoutPath,
     /// A path into `members` that cannot be carried out without reading them.
-    #[error("paths into `members` are served as `members` and `members[value eq \"…\"]`, joined by `or`")]
+    #[error(
+        "paths into `members` are served as `members`, `members[value eq \"…\"]`, joined by `or`, \
+         `members[type eq \"…\"]`, and both joined by `and`"
+    )]
     UnsupportedMemberPath,
     /// A member without an id.
     #[error("each of `members` must have a `value`")]

@@ -11,6 +11,7 @@ mod names;
 pub(crate) mod parser;
 
 pub use lookup::{INDEXED_FILTERS, Lookup, Narrowed};
+pub use names::AskedMembers;
 
 use crate::error::ScimError;
 use crate::note::DialectNote;

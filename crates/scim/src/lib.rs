@@ -43,7 +43,7 @@ mod values;
 
 pub use bulk::{Bulk, BulkMethod, BulkOperation, BulkOutcome, Turn, parse_bulk};
 pub use error::{ScimError, ScimType};
-pub use filter::{Filter, Lookup, Narrowed};
+pub use filter::{AskedMembers, Filter, Lookup, Narrowed};
 pub use group::{Group, MemberOfGroup, parse_group, render_group};
 pub use members::{MemberRef, Members};
 pub use note::{DialectKind, DialectNote};

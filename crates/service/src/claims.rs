@@ -475,8 +475,9 @@ fn keep_groups(
     request: RequestId,
 ) -> Result<(), ServiceError> {
     let directory = arrival.connection.claims_directory;
-    let before: BTreeSet<DirectoryGroupId> =
-        directory_user::groups(tx, user)?.into_iter().map(|(id, _)| id).collect();
+    // As many as a sign-in may bring, so these are all.
+    let most = i64::try_from(MAX_GROUPS).unwrap_or(i64::MAX);
+    let before: BTreeSet<DirectoryGroupId> = directory_user::group_ids(tx, user, most)?.into_iter().collect();
     let mut after = BTreeSet::new();
     for name in wanted {
         let query = DirectoryGroupQuery::ExternalId(name.clone());

@@ -209,7 +209,9 @@ impl Portcullis {
         &self.dialects
     }
 
-    pub(crate) fn searches(&self) -> &scim::list::Searches {
+    /// The turns of those who read more than a little.
+    #[must_use]
+    pub fn searches(&self) -> &scim::list::Searches {
         &self.searches
     }
 

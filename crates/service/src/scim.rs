@@ -12,7 +12,7 @@ pub mod totals;
 mod user;
 mod version;
 
-pub use cursor::{CursorOf, open_cursor, seal_cursor};
+pub use cursor::{CursorOf, CursorWhose, open_cursor, seal_cursor};
 pub use group::{
     GroupDraft, GroupShown, change_group, create_group, delete_group, find_group, group_changes, group_draft,
     represented_group,
@@ -29,6 +29,10 @@ use url::Url;
 
 /// The most members that one answer shows: several times the largest groups that are known of.
 pub const MAX_MEMBERS_SHOWN: usize = 250_000;
+
+/// The most groups of one person that an answer shows: ten times what anybody is known to have. Somebody in more is shown
+/// without `groups` and without a version, and not with a part of them, which would read as if they had left the rest.
+pub const MAX_GROUPS_SHOWN: usize = 10_000;
 
 /// Whether what belongs to a resource (groups of a person, members of a group) is read with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -233,7 +233,11 @@ const OF_MEMBERSHIP: Statement = Statement::read(
 const GROUPS: Statement = Statement::read(
     "directory_user.groups",
     "SELECT g.id, g.display_name FROM directory_members m JOIN directory_groups g ON g.id = m.directory_group \
-     WHERE m.directory_user = $1 ORDER BY g.id LIMIT 1000",
+     WHERE m.directory_user = $1 AND m.directory_group > $2 ORDER BY m.directory_group LIMIT $3",
+);
+const GROUP_IDS: Statement = Statement::read(
+    "directory_user.group_ids",
+    "SELECT directory_group FROM directory_members WHERE directory_user = $1 ORDER BY directory_group LIMIT $2",
 );
 const KNOWN: Statement = Statement::read(
     "directory_user.known",
@@ -281,6 +285,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &COUNT_INACTIVE,
     &OF_MEMBERSHIP,
     &GROUPS,
+    &GROUP_IDS,
     &KNOWN,
     &MEMBERSHIPS,
 ];
@@ -702,12 +707,46 @@ pub fn of_membership(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Di
     rows.iter().map(|r| with_emails(tx, r)).collect()
 }
 
-/// The groups of a person, id and name; 1,000 at most.
+/// Groups of a person that are read at a time.
+const GROUPS_PAGE: usize = 1_000;
+
+/// The groups of a person, id and name, in order of id; none where there are more than `most`, because a list that is
+/// cut off would read as if they were gone from the rest.
 ///
 /// # Errors
 /// As [`find`].
-pub fn groups(tx: &mut Tx<'_>, id: DirectoryUserId) -> Result<Vec<(DirectoryGroupId, String)>, StoreError> {
-    tx.rows(&GROUPS, params![id])?.iter().map(|r| Ok((r.parsed(0)?, r.text(1)?.to_owned()))).collect()
+pub fn groups(
+    tx: &mut Tx<'_>,
+    id: DirectoryUserId,
+    most: usize,
+) -> Result<Option<Vec<(DirectoryGroupId, String)>>, StoreError> {
+    let mut all: Vec<(DirectoryGroupId, String)> = Vec::new();
+    loop {
+        let after = all.last().map_or_else(String::new, |(group, _)| group.to_string());
+        let limit = GROUPS_PAGE.min((most + 1).saturating_sub(all.len()));
+        let rows = tx.rows(&GROUPS, params![id, after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        for row in &rows {
+            all.push((row.parsed(0)?, row.text(1)?.to_owned()));
+        }
+        if all.len() > most {
+            return Ok(None);
+        }
+        if rows.len() < limit {
+            return Ok(Some(all));
+        }
+    }
+}
+
+/// The ids of a person's groups in their order, `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn group_ids(
+    tx: &mut Tx<'_>,
+    id: DirectoryUserId,
+    limit: i64,
+) -> Result<Vec<DirectoryGroupId>, StoreError> {
+    tx.rows(&GROUP_IDS, params![id, limit])?.iter().map(|r| r.parsed(0)).collect()
 }
 
 /// Which of these ids the directory knows.

@@ -12,22 +12,25 @@ impl Filter {
     ///
     /// [`ScimError::UnknownFilterAttribute`].
     pub fn check_names(&self, resource_type: ResourceType) -> Result<(), ScimError> {
+        self.check_names_of(&[resource_type])
+    }
+
+    /// The same of a query over several resource types, of which each name must belong to one: for the others it is an
+    /// attribute without a value (RFC 7644 section 3.4.2.1).
+    ///
+    /// # Errors
+    ///
+    /// As [`Filter::check_names`].
+    pub fn check_names_of(&self, resource_types: &[ResourceType]) -> Result<(), ScimError> {
         match self {
             Self::And(filters) | Self::Or(filters) => {
-                filters.iter().try_for_each(|inner| inner.check_names(resource_type))
+                filters.iter().try_for_each(|inner| inner.check_names_of(resource_types))
             }
-            Self::Not(inner) => inner.check_names(resource_type),
+            Self::Not(inner) => inner.check_names_of(resource_types),
             Self::Present(path) | Self::Compare { path, .. } | Self::ValuePath { path, .. } => {
+                let is_known = path.is_custom() || resource_types.iter().any(|kind| is_name_of(*kind, path));
                 let unknown = || ScimError::UnknownFilterAttribute { attribute: echo(&path.to_string()) };
-                if path.is_custom() {
-                    return Ok(());
-                }
-                let located =
-                    find_attribute(resource_type, path.urn.as_deref(), &path.name).ok_or_else(unknown)?;
-                match &path.sub_attribute {
-                    Some(part) if located.attribute.sub_attribute(part).is_none() => Err(unknown()),
-                    _ => Ok(()),
-                }
+                if is_known { Ok(()) } else { Err(unknown()) }
             }
         }
     }
@@ -50,55 +53,93 @@ impl Filter {
     /// # Errors
     ///
     /// [`ScimError::UnsupportedFilter`] where the filter would need all members.
-    pub fn asked_members(&self) -> Result<Vec<String>, ScimError> {
-        let mut ids = Vec::new();
-        collect(self, &mut ids)?;
-        ids.sort_unstable();
-        ids.dedup();
-        Ok(ids)
+    pub fn asked_members(&self) -> Result<AskedMembers, ScimError> {
+        let mut asked = AskedMembers::default();
+        asked.collect(self)?;
+        asked.ids.sort_unstable();
+        asked.ids.dedup();
+        Ok(asked)
     }
 }
 
+/// What of a group's members must be known to evaluate a filter.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AskedMembers {
+    /// The ids that it names.
+    pub ids: Vec<String>,
+    /// Whether it asks about members whom it does not name. To a filter that compares ids only for being equal, all of
+    /// them are the same but for what they are, so one person and one group stand for all.
+    pub others: bool,
+}
+
+fn is_name_of(resource_type: ResourceType, path: &AttributePath) -> bool {
+    find_attribute(resource_type, path.urn.as_deref(), &path.name).is_some_and(|located| {
+        path.sub_attribute.as_ref().is_none_or(|part| located.attribute.sub_attribute(part).is_some())
+    })
+}
+
 const NEEDS_ALL: ScimError = ScimError::UnsupportedFilter {
-    served: "of `members` only `members.value eq \"…\"` and `members[value eq \"…\"]`",
+    served: "the `value` of `members` only with `eq`, `ne` and `pr`, their `$ref` only with `pr`",
 };
 
 fn is_members(path: &AttributePath) -> bool {
     !path.is_custom() && path.name.eq_ignore_ascii_case("members")
 }
 
-fn collect(filter: &Filter, ids: &mut Vec<String>) -> Result<(), ScimError> {
-    match filter {
-        Filter::And(filters) | Filter::Or(filters) => {
-            filters.iter().try_for_each(|inner| collect(inner, ids))
+impl AskedMembers {
+    fn collect(&mut self, filter: &Filter) -> Result<(), ScimError> {
+        match filter {
+            Filter::And(filters) | Filter::Or(filters) => {
+                filters.iter().try_for_each(|inner| self.collect(inner))
+            }
+            Filter::Not(inner) => self.collect(inner),
+            Filter::Compare { path, operator, literal } if is_members(path) => {
+                // Without brackets `ne` is the opposite of `eq`: it is about nobody else.
+                let is_about_others = *literal == Literal::Null;
+                self.others |= is_about_others;
+                self.compare(path.sub_attribute.as_deref().unwrap_or("value"), *operator, literal)
+            }
+            Filter::ValuePath { path, filter } if is_members(path) => self.collect_values(filter),
+            Filter::Present(path) if is_members(path) => {
+                self.others = true;
+                Ok(())
+            }
+            Filter::Present(_) | Filter::Compare { .. } | Filter::ValuePath { .. } => Ok(()),
         }
-        Filter::Not(inner) => collect(inner, ids),
-        Filter::Compare { path, operator, literal } if is_members(path) => {
-            let is_value = path.sub_attribute.as_ref().is_none_or(|part| part.eq_ignore_ascii_case("value"));
-            collect_id(is_value && matches!(operator, Operator::Eq | Operator::Ne), literal, ids)
-        }
-        Filter::ValuePath { path, filter } if is_members(path) => collect_values(filter, ids),
-        Filter::Present(path) if is_members(path) => Err(NEEDS_ALL),
-        Filter::Present(_) | Filter::Compare { .. } | Filter::ValuePath { .. } => Ok(()),
     }
-}
 
-/// Inside of brackets a negation would be about the members that are not asked about.
-fn collect_values(filter: &Filter, ids: &mut Vec<String>) -> Result<(), ScimError> {
-    match filter {
-        Filter::And(filters) | Filter::Or(filters) => {
-            filters.iter().try_for_each(|inner| collect_values(inner, ids))
+    /// Inside of brackets a negation is about the members that are not named.
+    fn collect_values(&mut self, filter: &Filter) -> Result<(), ScimError> {
+        match filter {
+            Filter::And(filters) | Filter::Or(filters) => {
+                filters.iter().try_for_each(|inner| self.collect_values(inner))
+            }
+            Filter::Not(inner) => {
+                self.others = true;
+                self.collect_values(inner)
+            }
+            Filter::Compare { path, operator, literal } => {
+                self.others |= *operator != Operator::Eq || *literal == Literal::Null;
+                self.compare(&path.name, *operator, literal)
+            }
+            Filter::Present(_) | Filter::ValuePath { .. } => {
+                self.others = true;
+                Ok(())
+            }
         }
-        Filter::Compare { path, operator, literal } => {
-            let is_value = path.name.eq_ignore_ascii_case("value") && path.sub_attribute.is_none();
-            collect_id(is_value && *operator == Operator::Eq, literal, ids)
-        }
-        Filter::Not(_) | Filter::Present(_) | Filter::ValuePath { .. } => Err(NEEDS_ALL),
     }
-}
 
-fn collect_id(is_served: bool, literal: &Literal, ids: &mut Vec<String>) -> Result<(), ScimError> {
-    let id = literal.as_text().filter(|_| is_served).ok_or(NEEDS_ALL)?;
-    ids.push(id.to_owned());
-    Ok(())
+    fn compare(&mut self, part: &str, operator: Operator, literal: &Literal) -> Result<(), ScimError> {
+        let is = |name: &str| part.eq_ignore_ascii_case(name);
+        if !is("value") {
+            self.others = true;
+            let is_served = !is("$ref") || *literal == Literal::Null;
+            return if is_served { Ok(()) } else { Err(NEEDS_ALL) };
+        }
+        if !matches!(operator, Operator::Eq | Operator::Ne) {
+            return Err(NEEDS_ALL);
+        }
+        self.ids.extend(literal.as_text().map(str::to_owned));
+        Ok(())
+    }
 }

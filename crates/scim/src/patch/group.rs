@@ -9,7 +9,7 @@ use serde_json::Value;
 use super::{Op, Operation, Patch, read};
 use crate::edit::Verb;
 use crate::error::ScimError;
-use crate::filter::{Filter, Operator};
+use crate::filter::{Filter, Literal, Operator};
 use crate::group::{Said, checked_id, display_name, external_id, members};
 use crate::json::{Aside, parse_group_object};
 use crate::limits::MAX_MEMBERS_PER_CALL;
@@ -33,6 +33,10 @@ pub enum GroupChange {
     ReplaceMembers(Members),
     /// Nobody is a member.
     ClearMembers,
+    /// Those of these ids that are of this kind are members no more.
+    RemoveMembersOf(ResourceType, Members),
+    /// Nothing of this kind is a member.
+    ClearMembersOf(ResourceType),
 }
 
 /// Parses the body of a PATCH of a group.
@@ -68,7 +72,11 @@ impl GroupChange {
             Self::AddMembers(members) => Self::AddMembers(members.each_once()),
             Self::RemoveMembers(members) => Self::RemoveMembers(members.each_once()),
             Self::ReplaceMembers(members) => Self::ReplaceMembers(members.each_once()),
-            Self::SetDisplayName(_) | Self::SetExternalId(_) | Self::ClearMembers => self,
+            Self::RemoveMembersOf(kind, members) => Self::RemoveMembersOf(kind, members.each_once()),
+            Self::SetDisplayName(_)
+            | Self::SetExternalId(_)
+            | Self::ClearMembers
+            | Self::ClearMembersOf(_) => self,
         }
     }
 }
@@ -192,16 +200,24 @@ impl Changes {
 
     /// `members[value eq "x"]`: a remove of those. An add makes the member that the filter describes.
     fn read_selected(&mut self, op: Op, filter: &Filter, notes: &mut Notes) -> Result<(), ScimError> {
-        let mut ids = Members::default();
-        collect_ids(filter, &mut ids)?;
-        self.count(ids.len())?;
-        match (op, ids.len()) {
-            (Op::Remove, _) => self.push_removed(ids),
-            (Op::Assign(Verb::Add), 1) => {
+        let Selected { ids, kind } = Selected::read(filter)?;
+        self.count(ids.as_ref().map_or(0, Members::len))?;
+        match (op, ids, kind) {
+            (Op::Remove, Some(ids), None) => self.push_removed(ids),
+            (Op::Remove, Some(ids), Some(kind)) => {
+                self.push(GroupChange::RemoveMembersOf(kind, ids));
+                Ok(())
+            }
+            (Op::Remove, None, Some(kind)) => {
+                self.push(GroupChange::ClearMembersOf(kind));
+                Ok(())
+            }
+            (Op::Assign(Verb::Add), Some(ids), _) if ids.len() == 1 => {
                 notes.add(DialectNote::SeededByFilter("members"));
                 self.push_added(ids)
             }
-            (Op::Assign(_), _) => Err(ScimError::ReadOnly { attribute: "members.value".to_owned() }),
+            (Op::Assign(_), _, _) => Err(ScimError::ReadOnly { attribute: "members.value".to_owned() }),
+            (Op::Remove, None, None) => Err(ScimError::UnsupportedMemberPath),
         }
     }
 
@@ -243,15 +259,56 @@ impl Changes {
     }
 }
 
+/// Which members a path selects: those of some ids, of a kind, or both.
+#[derive(Default)]
+struct Selected {
+    ids: Option<Members>,
+    kind: Option<ResourceType>,
+}
+
+impl Selected {
+    /// Ids as `value eq "a"`, joined by `or`, a kind as `type eq "User"`, and both joined by `and`. What they are is told
+    /// by the ids themselves, so no member need be read.
+    fn read(filter: &Filter) -> Result<Self, ScimError> {
+        let clauses = match filter {
+            Filter::And(filters) => filters.as_slice(),
+            single => std::slice::from_ref(single),
+        };
+        let mut selected = Self::default();
+        for clause in clauses {
+            let is_new = match clause {
+                Filter::Compare { path, operator: Operator::Eq, literal } if is_part(path, "type") => {
+                    selected.kind.replace(parse_kind_of(literal)?).is_none()
+                }
+                ids => {
+                    let mut named = Members::default();
+                    collect_ids(ids, &mut named)?;
+                    selected.ids.replace(named).is_none()
+                }
+            };
+            if !is_new {
+                return Err(ScimError::UnsupportedMemberPath);
+            }
+        }
+        Ok(selected)
+    }
+}
+
+fn parse_kind_of(literal: &Literal) -> Result<ResourceType, ScimError> {
+    let text = literal.as_text().unwrap_or("");
+    let kind = ResourceType::ALL.into_iter().find(|kind| kind.name().eq_ignore_ascii_case(text));
+    kind.ok_or(ScimError::UnsupportedMemberPath)
+}
+
+fn is_part(path: &AttributePath, name: &str) -> bool {
+    path.urn.is_none() && path.sub_attribute.is_none() && path.name.eq_ignore_ascii_case(name)
+}
+
 /// The ids in `value eq "a"`, joined by `or`.
 fn collect_ids(filter: &Filter, ids: &mut Members) -> Result<(), ScimError> {
     match filter {
         Filter::Or(filters) => filters.iter().try_for_each(|inner| collect_ids(inner, ids)),
-        Filter::Compare { path, operator: Operator::Eq, literal }
-            if path.urn.is_none()
-                && path.sub_attribute.is_none()
-                && path.name.eq_ignore_ascii_case("value") =>
-        {
+        Filter::Compare { path, operator: Operator::Eq, literal } if is_part(path, "value") => {
             let id = literal.as_text().ok_or(ScimError::UnsupportedMemberPath)?;
             ids.push(&checked_id(id.to_owned())?, None)
         }

@@ -3,7 +3,7 @@
 use portcullis_scim::filter::{Literal, Operator};
 use portcullis_scim::limits::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH, MAX_FILTER_TERMS};
 use portcullis_scim::path::AttributePath;
-use portcullis_scim::{Filter, Lookup, Narrowed, ResourceType, ScimError, ScimType};
+use portcullis_scim::{AskedMembers, Filter, Lookup, Narrowed, ResourceType, ScimError, ScimType};
 use serde_json::{Map, Value, json};
 
 use crate::wire::ENTERPRISE;
@@ -328,24 +328,45 @@ fn names_that_a_type_does_not_have_are_refused_and_those_of_custom_extensions_ar
 #[test]
 fn a_filter_says_which_members_it_asks_about_and_never_needs_them_all() {
     let asked = |text: &str| Filter::parse(text).expect("a filter").asked_members();
-    let ids = |ids: &[&str]| Ok(ids.iter().map(|id| (*id).to_owned()).collect::<Vec<_>>());
+    let asks = |ids: &[&str], others: bool| {
+        Ok(AskedMembers { ids: ids.iter().map(|id| (*id).to_owned()).collect(), others })
+    };
+    let ids = |ids: &[&str]| asks(ids, false);
     for (filter, expected) in [
         ("displayName eq \"x\"", ids(&[])),
         ("members eq \"b\" or not (members.value eq \"a\")", ids(&["a", "b"])),
         ("members[value eq \"a\" or value eq \"b\"] and members eq \"a\"", ids(&["a", "b"])),
         ("members.value ne \"a\"", ids(&["a"])),
+        ("members pr", asks(&[], true)),
+        ("members eq null or members.value eq \"a\"", asks(&["a"], true)),
+        ("members.display eq \"x\"", asks(&[], true)),
+        ("not (members.type eq \"Group\")", asks(&[], true)),
+        ("members[not (value eq \"a\")]", asks(&["a"], true)),
+        ("members[value ne \"a\"]", asks(&["a"], true)),
+        ("members[value eq \"a\" and type eq \"User\"]", asks(&["a"], true)),
+        ("members[$ref pr]", asks(&[], true)),
     ] {
         assert_eq!(asked(filter), expected, "{filter}");
     }
     for filter in [
-        "members pr",
-        "members eq null",
-        "members.display eq \"x\"",
-        "members[not (value eq \"a\")]",
-        "members[value ne \"a\"]",
         "members.value sw \"a\"",
+        "members gt \"a\"",
+        "members[value co \"a\" and type eq \"User\"]",
+        "members.$ref eq \"https://scim.test/Users/a\"",
+        "members[not ($ref ew \"a\")]",
     ] {
         assert_eq!(asked(filter).map_err(|e| e.scim_type()), Err(Some(ScimType::InvalidFilter)), "{filter}");
+    }
+}
+
+#[test]
+fn a_name_of_a_list_of_everything_belongs_to_one_of_the_types() {
+    let check = |text: &str| Filter::parse(text).expect("a filter").check_names_of(&ResourceType::ALL);
+    for known in ["userName eq \"a\" or members.value eq \"b\"", "userName pr and not (members pr)"] {
+        assert_eq!(check(known), Ok(()), "{known}");
+    }
+    for unknown in ["nonsense pr", "userName pr or members.nonsense pr", "displayName.value pr"] {
+        assert!(matches!(check(unknown), Err(ScimError::UnknownFilterAttribute { .. })), "{unknown}");
     }
 }
 

@@ -111,6 +111,18 @@ fn remove_means_what_its_value_says() {
             json!({"op": "remove", "path": "members[value eq a]"}),
             vec![GroupChange::RemoveMembers(ids(&["a"]))],
         ),
+        (
+            json!({"op": "remove", "path": "members[value eq \"a\" and TYPE eq \"user\"]"}),
+            vec![GroupChange::RemoveMembersOf(ResourceType::User, ids(&["a"]))],
+        ),
+        (
+            json!({"op": "remove", "path": "members[type eq \"Group\" and (value eq \"a\" or value eq \"b\" or value eq \"a\")]"}),
+            vec![GroupChange::RemoveMembersOf(ResourceType::Group, ids(&["a", "b"]))],
+        ),
+        (
+            json!({"op": "remove", "path": "members[type eq \"Group\"]"}),
+            vec![GroupChange::ClearMembersOf(ResourceType::Group)],
+        ),
     ] {
         assert_eq!(changes(&json!([operation])), expected, "{operation}");
     }
@@ -129,7 +141,14 @@ fn paths_into_members_that_need_the_list_are_refused() {
         ("members[display eq \"x\"]", ScimType::InvalidPath),
         ("members[value sw \"x\"]", ScimType::InvalidPath),
         ("members[not (value eq \"x\")]", ScimType::InvalidPath),
-        ("members[value eq \"x\" and type eq \"User\"]", ScimType::InvalidPath),
+        ("members[value eq \"x\" and value eq \"y\"]", ScimType::InvalidPath),
+        ("members[type eq \"User\" and type eq \"User\"]", ScimType::InvalidPath),
+        ("members[value eq \"x\" or type eq \"User\"]", ScimType::InvalidPath),
+        ("members[value eq \"x\" and display eq \"y\"]", ScimType::InvalidPath),
+        ("members[type ne \"User\"]", ScimType::InvalidPath),
+        ("members[type eq \"Device\"]", ScimType::InvalidPath),
+        ("members[value ne \"x\"]", ScimType::InvalidPath),
+        ("members[value pr]", ScimType::InvalidPath),
         ("members[value eq null]", ScimType::InvalidPath),
         ("members[value eq \"x\"].display", ScimType::Mutability),
         ("members.value", ScimType::Mutability),
@@ -160,6 +179,10 @@ fn members_are_replaced_whole_and_never_one_by_another() {
 fn adding_by_a_filter_adds_the_member_that_it_describes() {
     let operations = json!([{"op": "add", "path": "members[value eq \"a\"]", "value": {"display": "x"}}]);
     assert_eq!(changes(&operations), [GroupChange::AddMembers(members(&["a"]))]);
+    let both = json!([{"op": "add", "path": "members[value eq \"a\" and type eq \"User\"]", "value": {}}]);
+    assert_eq!(changes(&both), [GroupChange::AddMembers(members(&["a"]))]);
+    let kind = json!([{"op": "add", "path": "members[type eq \"User\"]", "value": {}}]);
+    assert_eq!(group_patch(&kind).expect_err("a refusal").scim_type(), Some(ScimType::Mutability));
 }
 
 #[test]

@@ -19,6 +19,7 @@ enum Step {
     AddPathLess(Vec<u8>),
     RemoveByValues(Vec<u8>),
     RemoveByFilter(u8, Option<u8>),
+    RemoveOfKind(Option<u8>, &'static str),
     Replace(Vec<u8>),
     ReplacePathLess(Vec<u8>),
     Clear,
@@ -40,6 +41,12 @@ impl Step {
             Self::RemoveByFilter(id, Some(other)) => {
                 json!({"op": "remove", "path": format!("members[value eq \"u{id}\" or value eq \"u{other}\"]")})
             }
+            Self::RemoveOfKind(None, kind) => {
+                json!({"op": "remove", "path": format!("members[type eq \"{kind}\"]")})
+            }
+            Self::RemoveOfKind(Some(id), kind) => {
+                json!({"op": "remove", "path": format!("members[value eq \"u{id}\" and type eq \"{kind}\"]")})
+            }
             Self::Replace(ids) => json!({"op": "replace", "path": "members", "value": list(ids)}),
             Self::ReplacePathLess(ids) => json!({"op": "Replace", "value": {"members": list(ids)}}),
             Self::Clear => json!({"op": "remove", "path": "members"}),
@@ -56,6 +63,9 @@ impl Step {
                 group.1.retain(|member| {
                     *member != format!("u{id}") && other.is_none_or(|other| *member != format!("u{other}"))
                 });
+            }
+            Self::RemoveOfKind(id, kind) => {
+                group.1.retain(|member| *kind == "Group" || id.is_some_and(|id| *member != format!("u{id}")))
             }
             Self::Replace(ids) | Self::ReplacePathLess(ids) => group.1 = set(ids),
             Self::Clear => group.1.clear(),
@@ -78,7 +88,13 @@ fn apply_changes(changes: Vec<GroupChange>, group: &mut (String, BTreeSet<String
             GroupChange::ReplaceMembers(members) => {
                 group.1 = members.iter().map(|member| member.value.to_owned()).collect();
             }
-            GroupChange::ClearMembers => group.1.clear(),
+            GroupChange::ClearMembers | GroupChange::ClearMembersOf(ResourceType::User) => group.1.clear(),
+            GroupChange::RemoveMembersOf(ResourceType::User, ids) => {
+                group.1.retain(|id| ids.iter().all(|gone| gone.value != id));
+            }
+            // All of them are people.
+            GroupChange::RemoveMembersOf(ResourceType::Group, _)
+            | GroupChange::ClearMembersOf(ResourceType::Group) => {}
         }
     }
 }
@@ -90,6 +106,8 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         ids().prop_map(Step::AddPathLess),
         ids().prop_map(Step::RemoveByValues),
         (0_u8..8, prop::option::of(0_u8..8)).prop_map(|(id, other)| Step::RemoveByFilter(id, other)),
+        (prop::option::of(0_u8..8), prop::sample::select(vec!["User", "Group"]))
+            .prop_map(|(id, kind)| Step::RemoveOfKind(id, kind)),
         ids().prop_map(Step::Replace),
         ids().prop_map(Step::ReplacePathLess),
         Just(Step::Clear),

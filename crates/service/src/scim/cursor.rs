@@ -15,20 +15,33 @@ use crate::{Portcullis, ServiceError};
 /// The longest cursor that is looked at, in bytes: several times the longest that is made.
 const MAX_CURSOR_BYTES: usize = 4096;
 
+/// Of which resources a list is that goes on by cursors.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CursorWhose {
+    /// Of one kind.
+    One(ResourceType),
+    /// Of both kinds, and it goes on among these.
+    Both(ResourceType),
+}
+
 /// What a cursor is bound to.
 #[derive(Debug, Clone, Copy)]
 pub struct CursorOf<'q> {
     /// The directory.
     pub directory: DirectoryId,
-    /// The kind of resource.
-    pub kind: ResourceType,
+    /// Of which resources the list is.
+    pub whose: CursorWhose,
     /// The query.
     pub query: &'q ListQuery,
 }
 
 impl CursorOf<'_> {
     fn place(self) -> String {
-        format!("scim cursor|{}|{}|{}", self.directory, self.kind.name(), self.query.binding())
+        let (whose, kind) = match self.whose {
+            CursorWhose::One(kind) => ("", kind),
+            CursorWhose::Both(kind) => ("both|", kind),
+        };
+        format!("scim cursor|{}|{whose}{}|{}", self.directory, kind.name(), self.query.binding())
     }
 }
 

@@ -3,14 +3,15 @@
 use portcullis_domain::directory_group::{DirectoryGroup, DirectoryGroupQuery};
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_scim::{
-    Group, GroupChange, Lookup, MemberOfGroup, Members as Named, Meta, Preconditions, ResourceType,
-    ScimError, render_group,
+    AskedMembers, Group, GroupChange, Lookup, MemberOfGroup, Members as Named, Meta, Preconditions,
+    ResourceType, ScimError, Work, render_group,
 };
 use portcullis_store::db::Lock;
 use portcullis_store::{Tx, directory_group, directory_user, subgroup};
 use serde_json::{Map, Value};
 
 use super::list::{Ask, MAX_FOUND, Numbered, Resource};
+use super::room::Reading;
 use super::version::VersionTag;
 use super::{Belongings, MAX_MEMBERS_SHOWN, MemberId, Window, bound, member_id};
 use crate::provisioning::{self, GroupSaid, MAX_SUBGROUPS, Speaker};
@@ -18,8 +19,8 @@ use crate::{Moment, ServiceError};
 
 /// Members that are read at a time.
 const MEMBERS_PAGE: usize = 1000;
-/// The most groups that are found by a group in them, as by a person in them.
-const MAX_FOUND_PARENTS: i64 = 1000;
+/// What an answer has of a member: its id twice, and the words around it.
+const MEMBER_BYTES: usize = 256;
 
 /// A group, and what the answer shows beside.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -101,18 +102,32 @@ pub fn group_changes(changes: Vec<GroupChange>) -> Result<Vec<GroupSaid>, ScimEr
             GroupChange::ReplaceMembers(members) => said.extend(replaced(added(&members)?)),
             GroupChange::ClearMembers => said.extend(replaced(Members::default())),
             GroupChange::RemoveMembers(ids) => {
-                said.push(GroupSaid::RemoveMembers(
-                    ids.iter().filter_map(|id| id.value.parse().ok()).collect(),
-                ));
-                let groups: Vec<DirectoryGroupId> =
-                    ids.iter().filter_map(|id| id.value.parse().ok()).collect();
+                said.push(GroupSaid::RemoveMembers(ids_of(&ids)));
+                let groups: Vec<DirectoryGroupId> = ids_of(&ids);
                 if !groups.is_empty() {
                     said.push(GroupSaid::RemoveGroups(groups));
                 }
             }
+            GroupChange::RemoveMembersOf(ResourceType::User, ids) => {
+                said.push(GroupSaid::RemoveMembers(ids_of(&ids)));
+            }
+            GroupChange::RemoveMembersOf(ResourceType::Group, ids) => {
+                said.push(GroupSaid::RemoveGroups(ids_of(&ids)));
+            }
+            GroupChange::ClearMembersOf(ResourceType::User) => {
+                said.push(GroupSaid::ReplaceMembers(Vec::new()));
+            }
+            GroupChange::ClearMembersOf(ResourceType::Group) => {
+                said.push(GroupSaid::ReplaceGroups(Vec::new()));
+            }
         }
     }
     Ok(said)
+}
+
+/// Those of one kind; whatever else is named is no member of it.
+fn ids_of<I: std::str::FromStr>(ids: &Named) -> Vec<I> {
+    ids.iter().filter_map(|id| id.value.parse().ok()).collect()
 }
 
 fn replaced(Members { people, groups }: Members) -> [GroupSaid; 2] {
@@ -307,11 +322,21 @@ impl Resource for DirectoryGroup {
         self.id
     }
 
+    fn shown_bytes(shown: &GroupShown) -> usize {
+        let members = shown.members.as_ref().map_or(0, Vec::len) + shown.groups.len();
+        shown.group.display_name.len() + members * MEMBER_BYTES
+    }
+
     fn id_of(shown: &GroupShown) -> DirectoryGroupId {
         shown.group.id
     }
 
-    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<Numbered<Self>>, ServiceError> {
+    fn page(
+        tx: &mut Tx<'_>,
+        ask: &Ask,
+        window: Window,
+        _: &Reading,
+    ) -> Result<Option<Numbered<Self>>, ServiceError> {
         if ask.filter.is_some() || ask.sort.is_some() {
             return Ok(None);
         }
@@ -363,19 +388,32 @@ impl Resource for DirectoryGroup {
         Ok(Some(directory_group::query(tx, directory, &query, bound(limit))?))
     }
 
-    /// Of the members only those that the filter asks about: no group is read whole to be found.
-    fn view(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Map<String, Value>, ServiceError> {
-        let asked: Vec<DirectoryUserId> = ask.asked_members.iter().filter_map(|id| id.parse().ok()).collect();
+    /// Of the members only those that the filter asks about, and one person and one group for all others where it asks
+    /// about those: no group is read whole to be found.
+    fn view(&self, tx: &mut Tx<'_>, ask: &Ask, _: &Work) -> Result<Map<String, Value>, ServiceError> {
+        let AskedMembers { ids, others } = &ask.asked_members;
         let mut members: Vec<MemberOfGroup> = Vec::new();
+        // Of one more than are named at least one is another, if there is one.
+        let enough = bound(ids.len() + 1);
+        let asked: Vec<DirectoryUserId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         if !asked.is_empty() {
             let present = directory_group::present(tx, self.id, &asked)?;
             members.extend(present.into_iter().map(|id| member_of(id, &ask.base)));
         }
-        let asked: Vec<DirectoryGroupId> =
-            ask.asked_members.iter().filter_map(|id| id.parse().ok()).collect();
+        if *others {
+            let some = directory_group::member_ids(tx, self.id, "", enough)?;
+            let other = some.into_iter().find(|id| !asked.contains(id));
+            members.extend(other.map(|id| member_of(id, &ask.base)));
+        }
+        let asked: Vec<DirectoryGroupId> = ids.iter().filter_map(|id| id.parse().ok()).collect();
         if !asked.is_empty() {
             let present = subgroup::present(tx, self.id, &asked)?;
             members.extend(present.into_iter().map(|id| subgroup_of(id, &ask.base)));
+        }
+        if *others {
+            let some = subgroup::children(tx, self.id, "", enough)?;
+            let other = some.into_iter().find(|id| !asked.contains(id));
+            members.extend(other.map(|id| subgroup_of(id, &ask.base)));
         }
         match represented(self, (!members.is_empty()).then_some(members.as_slice()), &ask.base) {
             Value::Object(view) => Ok(view),
@@ -387,33 +425,39 @@ impl Resource for DirectoryGroup {
         tx: &mut Tx<'_>,
         rows: Vec<Self>,
         belongings: Belongings,
+        reading: &Reading,
     ) -> Result<Vec<GroupShown>, ServiceError> {
         let mut items: Vec<GroupShown> = Vec::with_capacity(rows.len());
-        let mut room = MAX_MEMBERS_SHOWN;
+        let mut room = reading.members(MAX_MEMBERS_SHOWN);
         for group in rows {
             match shown(tx, group, belongings, room) {
                 Ok(one) => {
                     room -= one.members.as_ref().map_or(0, Vec::len).min(room);
                     items.push(one);
                 }
-                Err(refusal) if items.is_empty() => return Err(refusal),
-                Err(ServiceError::Directory(_)) => break,
-                Err(other) => return Err(other),
+                Err(refusal) => {
+                    reading.outgrow();
+                    match refusal {
+                        ServiceError::Directory(_) if !items.is_empty() => break,
+                        refusal => return Err(refusal),
+                    }
+                }
             }
         }
         Ok(items)
     }
 }
 
-/// The groups of which one person or group is a member.
+/// The groups of which one person or group is a member; if they are more than a look-up may find, one more than that, so
+/// that it shows.
 fn groups_of(
     tx: &mut Tx<'_>,
     directory: DirectoryId,
     member: &str,
 ) -> Result<Vec<DirectoryGroup>, ServiceError> {
     let ids: Vec<DirectoryGroupId> = match member_id(member) {
-        Ok(MemberId::Person(id)) => directory_user::groups(tx, id)?.into_iter().map(|(id, _)| id).collect(),
-        Ok(MemberId::Group(id)) => subgroup::parents(tx, id, MAX_FOUND_PARENTS)?,
+        Ok(MemberId::Person(id)) => directory_user::group_ids(tx, id, bound(MAX_FOUND + 1))?,
+        Ok(MemberId::Group(id)) => subgroup::parents(tx, id, bound(MAX_FOUND + 1))?,
         Err(_) => Vec::new(),
     };
     Ok(directory_group::by_ids(tx, directory, &ids)?)

@@ -5,20 +5,23 @@
 
 mod search;
 
-pub use search::{SearchBounds, Searches, Turn};
+pub use search::{MAX_CHUNK_WORK_BYTES, SearchBounds, Searches, Turn};
 
 use std::cmp::Ordering;
 use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
-use portcullis_scim::{Filter, Lookup, Narrowed, ResourceType, SortBy, SortKey};
+use portcullis_scim::{
+    AskedMembers, Filter, Lookup, Narrowed, ResourceType, ScimError, SortBy, SortKey, Work,
+};
 use portcullis_store::Tx;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::room::Collected;
+use super::room::{Attempt, Collected, Reading};
 use super::{Belongings, GroupShown, UserShown, Window};
 use crate::{Portcullis, ServiceError};
 
@@ -50,6 +53,14 @@ pub struct Position {
     pub total: Option<u64>,
 }
 
+impl Position {
+    /// Before the first of a list.
+    #[must_use]
+    pub const fn beginning() -> Self {
+        Self { key: None, id: String::new(), total: None }
+    }
+}
+
 /// What a list asks for, of one kind of resource.
 #[derive(Debug, Clone)]
 pub struct Ask {
@@ -66,7 +77,7 @@ pub struct Ask {
     /// Whether what belongs to them is shown.
     pub belongings: Belongings,
     /// The members that the filter asks about.
-    pub asked_members: Vec<String>,
+    pub asked_members: AskedMembers,
 }
 
 /// A part of a list.
@@ -78,6 +89,15 @@ pub struct Listed<T> {
     pub total: Option<u64>,
     /// Where the next page begins, for pages after a position; none on the last.
     pub next: Option<Position>,
+    /// How much text it shows, roughly, in bytes.
+    pub bytes: usize,
+}
+
+impl<T> Listed<T> {
+    fn of<R: Resource<Shown = T>>(items: Vec<T>, total: Option<u64>, next: Option<Position>) -> Self {
+        let bytes = items.iter().map(R::shown_bytes).sum();
+        Self { items, total, next, bytes }
+    }
 }
 
 /// A page by number, and the total where it is not that of the directory.
@@ -96,12 +116,20 @@ pub(super) trait Resource: Send + Sized + 'static {
 
     fn id(&self) -> Self::Id;
 
+    /// How much text of it an answer has, roughly.
+    fn shown_bytes(shown: &Self::Shown) -> usize;
+
     /// The id of what is shown.
     fn id_of(shown: &Self::Shown) -> Self::Id;
 
     /// A page by number, where an index has that order or condition, and the total where it is another than that of
     /// the directory. It ends where the room does.
-    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<Numbered<Self>>, ServiceError>;
+    fn page(
+        tx: &mut Tx<'_>,
+        ask: &Ask,
+        window: Window,
+        reading: &Reading,
+    ) -> Result<Option<Numbered<Self>>, ServiceError>;
 
     fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError>;
 
@@ -124,13 +152,14 @@ pub(super) trait Resource: Send + Sized + 'static {
     ) -> Result<Option<Vec<Self>>, ServiceError>;
 
     /// The resource as a filter sees it.
-    fn view(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Map<String, Value>, ServiceError>;
+    fn view(&self, tx: &mut Tx<'_>, ask: &Ask, work: &Work) -> Result<Map<String, Value>, ServiceError>;
 
     /// What is answered of these; fewer where an answer would get too large.
     fn show(
         tx: &mut Tx<'_>,
         rows: Vec<Self>,
         belongings: Belongings,
+        reading: &Reading,
     ) -> Result<Vec<Self::Shown>, ServiceError>;
 }
 
@@ -158,26 +187,58 @@ impl Portcullis {
 
     async fn list<R: Resource>(&self, ask: Ask) -> Result<Listed<R::Shown>, ServiceError> {
         let ask = Arc::new(ask);
-        let asked = Arc::clone(&ask);
         let (known, since) = self.totals().find(ask.directory, R::KIND, self.now());
-        if let Some(listed) = self.read(move |tx, _| by_index::<R>(tx, &asked, known)).await? {
+        if let Some(listed) = self.indexed::<R>(&ask, known).await? {
             let is_first = !matches!(&ask.page, Page::After { position: Some(_), .. });
             if let (None, None, true, Some(total)) = (&ask.filter, known, is_first, listed.total) {
                 self.totals().keep(ask.directory, R::KIND, since, (total, self.now()));
             }
             return Ok(listed);
         }
+        let _turn = self.searches().turn(ask.directory).await?;
         let (hits, total, next) = self.search::<R>(&ask).await?;
-        self.read(move |tx, _| {
+        self.read_apart(move |tx, _| {
+            let reading = Reading::apart();
             let ids: Vec<R::Id> = hits.iter().map(|(_, id)| *id).collect();
-            let found = Collected::<R>::by_ids(tx, ask.directory, &ids)?;
+            let found = Collected::<R>::by_ids(tx, ask.directory, (&reading, &ids))?;
             // Who left meanwhile is no reason to go on sooner.
             let many = if found.is_full() { ids.len() } else { found.rows.len() };
-            let items = R::show(tx, found.rows, ask.belongings)?;
+            let items = R::show(tx, found.rows, ask.belongings, &reading)?;
             let next = next_after::<R>(&items, many, &hits, total).or_else(|| next.clone());
-            Ok(Listed { items, total, next })
+            Ok(Listed::of::<R>(items, total, next))
         })
         .await
+    }
+
+    /// What an index serves, if one does: small lists where the request is served, others on a thread where nobody waits
+    /// and of which few run at once.
+    async fn indexed<R: Resource>(
+        &self,
+        ask: &Arc<Ask>,
+        known: Option<u64>,
+    ) -> Result<Option<Listed<R::Shown>>, ServiceError> {
+        let asked = Arc::clone(ask);
+        let at_once = self.read(move |tx, _| {
+            let reading = Reading::at_once();
+            let listed = by_index::<R>(tx, &asked, (known, &reading));
+            reading.settle(listed)
+        });
+        if let Attempt::Done(listed) = at_once.await? {
+            return Ok(listed);
+        }
+        let _turn = self.searches().turn_to_list(ask.directory).await?;
+        let asked = Arc::clone(ask);
+        self.read_apart(move |tx, _| by_index::<R>(tx, &asked, (known, &Reading::apart()))).await
+    }
+
+    /// A read on a thread where nobody waits.
+    async fn read_apart<T: Send + 'static>(
+        &self,
+        run: impl FnMut(&mut Tx<'_>, Timestamp) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let (portcullis, here) = (self.clone(), tokio::runtime::Handle::current());
+        let reading = tokio::task::spawn_blocking(move || here.block_on(portcullis.read(run)));
+        reading.await.unwrap_or_else(|_| Err(ScimError::Internal.into()))
     }
 }
 
@@ -187,9 +248,12 @@ fn evaluated<R: Resource>(
     tx: &mut Tx<'_>,
     ask: &Ask,
     row: &R,
+    work: &Work,
 ) -> Result<Option<Option<SortKey>>, ServiceError> {
-    let view = row.view(tx, ask)?;
-    if ask.filter.as_ref().is_some_and(|filter| !filter.matches(R::KIND, &view)) {
+    let view = row.view(tx, ask, work)?;
+    if let Some(filter) = &ask.filter
+        && !filter.matches_within(R::KIND, &view, work)?
+    {
         return Ok(None);
     }
     Ok(Some(ask.sort.as_ref().map(|sort| sort.key(&view))))
@@ -199,21 +263,21 @@ fn evaluated<R: Resource>(
 fn by_index<R: Resource>(
     tx: &mut Tx<'_>,
     ask: &Ask,
-    known: Option<u64>,
+    (known, reading): (Option<u64>, &Reading),
 ) -> Result<Option<Listed<R::Shown>>, ServiceError> {
     match (&ask.page, &ask.filter, &ask.sort) {
         (Page::Window(window), _, _) => {
-            if let Some((rows, total)) = R::page(tx, ask, *window)? {
+            if let Some((rows, total)) = R::page(tx, ask, *window, reading)? {
                 let total = match total.or(known) {
                     Some(total) => total,
                     None => R::count(tx, ask.directory)?,
                 };
-                let items = R::show(tx, rows, ask.belongings)?;
-                return Ok(Some(Listed { items, total: Some(total), next: None }));
+                let items = R::show(tx, rows, ask.belongings, reading)?;
+                return Ok(Some(Listed::of::<R>(items, Some(total), None)));
             }
         }
         (Page::After { position, count }, None, None) => {
-            return page_after::<R>(tx, ask, position.as_ref(), (*count, known)).map(Some);
+            return page_after::<R>(tx, ask, position.as_ref(), (*count, known, reading)).map(Some);
         }
         _ => {}
     }
@@ -223,10 +287,10 @@ fn by_index<R: Resource>(
         Narrowed::Nothing => Vec::new(),
         Narrowed::AnyOf(lookups) => lookups,
     };
-    let Some(candidates) = candidates::<R>(tx, ask.directory, &lookups)? else { return Ok(None) };
+    let Some(candidates) = candidates::<R>(tx, ask.directory, &lookups, reading)? else { return Ok(None) };
     let mut hits = Vec::new();
     for row in candidates {
-        hits.extend(evaluated(tx, ask, &row)?.map(|key| ((key, row.id()), row)));
+        hits.extend(evaluated(tx, ask, &row, reading.work())?.map(|key| ((key, row.id()), row)));
     }
     hits.sort_by(|(one, _), (other, _)| order(ask, one, other));
     let total = u64::try_from(hits.len()).ok();
@@ -238,9 +302,9 @@ fn by_index<R: Resource>(
     let next = (keys.len() > count).then(|| position_of(last_of(&keys, count), total)).flatten();
     let rows: Vec<R> = rows.into_iter().take(count).collect();
     let found = rows.len();
-    let items = R::show(tx, rows, ask.belongings)?;
+    let items = R::show(tx, rows, ask.belongings, reading)?;
     let next = next_after::<R>(&items, found, &keys, total).or(next);
-    Ok(Some(Listed { items, total, next }))
+    Ok(Some(Listed::of::<R>(items, total, next)))
 }
 
 /// The last of the first `count`.
@@ -252,7 +316,7 @@ fn page_after<R: Resource>(
     tx: &mut Tx<'_>,
     ask: &Ask,
     position: Option<&Position>,
-    (count, known): (usize, Option<u64>),
+    (count, known, reading): (usize, Option<u64>, &Reading),
 ) -> Result<Listed<R::Shown>, ServiceError> {
     let total = match (position, known) {
         (None, None) => Some(R::count(tx, ask.directory)?),
@@ -261,14 +325,15 @@ fn page_after<R: Resource>(
     };
     let after = position.map_or("", |position| position.id.as_str());
     let most = if count == 0 { 0 } else { count + 1 };
-    let found = Collected::<R>::after(tx, ask.directory, after, most)?;
+    let found = Collected::<R>::after(tx, ask.directory, after, (reading, most))?;
     let has_more = found.rows.len() > count || found.is_full();
     let mut rows = found.rows;
     rows.truncate(count);
     let shown = rows.len();
-    let items = R::show(tx, rows, ask.belongings)?;
+    let items = R::show(tx, rows, ask.belongings, reading)?;
     let last = items.last().map(R::id_of).filter(|_| has_more || items.len() < shown);
-    Ok(Listed { next: last.map(|id| Position { key: None, id: id.to_string(), total }), items, total })
+    let next = last.map(|id| Position { key: None, id: id.to_string(), total });
+    Ok(Listed::of::<R>(items, total, next))
 }
 
 /// What the look-ups find together, each once; none where one of them has no index or finds too many or too much.
@@ -276,8 +341,9 @@ fn candidates<R: Resource>(
     tx: &mut Tx<'_>,
     directory: DirectoryId,
     lookups: &[Lookup],
+    reading: &Reading,
 ) -> Result<Option<Vec<R>>, ServiceError> {
-    let mut all = Collected::<R>::none();
+    let mut all = Collected::<R>::none(reading);
     for lookup in lookups {
         let mut offset = 0;
         loop {

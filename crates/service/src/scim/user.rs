@@ -8,8 +8,8 @@ use portcullis_scim::facet::facets;
 use portcullis_scim::filter::Operator;
 use portcullis_scim::schema::find_attribute;
 use portcullis_scim::{
-    DialectNote, Filter, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, SortOrder, User,
-    render_user,
+    DialectNote, Filter, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, ScimError, SortOrder,
+    User, Work, render_user,
 };
 use portcullis_store::db::Lock;
 use portcullis_store::directory_user::{Activity, Direction};
@@ -17,9 +17,9 @@ use portcullis_store::{StoreError, Tx, directory_user};
 use serde_json::{Map, Value};
 
 use super::list::{Ask, Numbered, Resource};
-use super::room::Collected;
+use super::room::{Collected, Reading};
 use super::version::VersionTag;
-use super::{Belongings, Window, bound};
+use super::{Belongings, MAX_GROUPS_SHOWN, Window, bound};
 use crate::provisioning::{self, PersonSaid, Speaker};
 use crate::{Moment, ServiceError};
 
@@ -31,7 +31,7 @@ const ACTIVE: &str = "active";
 pub struct UserShown {
     /// The person.
     pub user: DirectoryUser,
-    /// Their groups, id and name; `None` if they were left out.
+    /// Their groups, id and name; `None` if they were left out, or are more than [`MAX_GROUPS_SHOWN`].
     pub groups: Option<Vec<(DirectoryGroupId, String)>>,
 }
 
@@ -107,7 +107,7 @@ fn with_active(user: &DirectoryUser, active: bool) -> Result<User, ServiceError>
 
 fn shown(tx: &mut Tx<'_>, user: DirectoryUser, belongings: Belongings) -> Result<UserShown, ServiceError> {
     let groups = match belongings {
-        Belongings::Read => Some(directory_user::groups(tx, user.id)?),
+        Belongings::Read => directory_user::groups(tx, user.id, MAX_GROUPS_SHOWN)?,
         Belongings::LeftOut => None,
     };
     Ok(UserShown { user, groups })
@@ -135,8 +135,10 @@ fn check_version(
     tx.lock(Lock::Rules(speaker.organization))?;
     let user =
         directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("user"))?;
-    let groups = directory_user::groups(tx, id)?;
-    Ok(known.check_write(&user_version(&user, &groups))?)
+    // Somebody in more groups than are shown has no version that anybody could know.
+    let groups = directory_user::groups(tx, id, MAX_GROUPS_SHOWN)?;
+    let version = groups.map(|groups| user_version(&user, &groups)).unwrap_or_default();
+    Ok(known.check_write(&version)?)
 }
 
 /// POST: tells of a new person.
@@ -277,18 +279,28 @@ impl Resource for DirectoryUser {
         self.id
     }
 
+    fn shown_bytes(shown: &UserShown) -> usize {
+        shown.user.attributes.len() + shown.groups.as_deref().map_or(0, groups_bytes)
+    }
+
     fn id_of(shown: &UserShown) -> DirectoryUserId {
         shown.user.id
     }
 
-    fn page(tx: &mut Tx<'_>, ask: &Ask, window: Window) -> Result<Option<Numbered<Self>>, ServiceError> {
+    fn page(
+        tx: &mut Tx<'_>,
+        ask: &Ask,
+        window: Window,
+        reading: &Reading,
+    ) -> Result<Option<Numbered<Self>>, ServiceError> {
         let directory = ask.directory;
         match (&ask.filter, &ask.sort) {
             (None, None) => {
-                let rows = Collected::read(window.count, |limit, before: &[Self]| match before.last() {
-                    Some(last) => Self::page_after(tx, directory, &last.id.to_string(), limit),
-                    None => Ok(directory_user::page(tx, directory, bound(limit), window.skipped(0))?),
-                })?;
+                let rows =
+                    Collected::read(reading, window.count, |limit, before: &[Self]| match before.last() {
+                        Some(last) => Self::page_after(tx, directory, &last.id.to_string(), limit),
+                        None => Ok(directory_user::page(tx, directory, bound(limit), window.skipped(0))?),
+                    })?;
                 Ok(Some((rows.rows, None)))
             }
             (None, Some(sort)) if sort.plain_name() == Some("userName") => {
@@ -296,7 +308,7 @@ impl Resource for DirectoryUser {
                     SortOrder::Ascending => Direction::Forwards,
                     SortOrder::Descending => Direction::Backwards,
                 };
-                let rows = Collected::read(window.count, |limit, before: &[Self]| {
+                let rows = Collected::read(reading, window.count, |limit, before: &[Self]| {
                     let offset = window.skipped(before.len());
                     Ok(directory_user::page_by_user_name(tx, directory, direction, bound(limit), offset)?)
                 })?;
@@ -304,7 +316,7 @@ impl Resource for DirectoryUser {
             }
             (Some(filter), None) => {
                 let Some(activity) = asked_activity(filter) else { return Ok(None) };
-                let rows = Collected::read(window.count, |limit, before: &[Self]| {
+                let rows = Collected::read(reading, window.count, |limit, before: &[Self]| {
                     let offset = window.skipped(before.len());
                     Ok(directory_user::page_by_activity(tx, directory, activity, bound(limit), offset)?)
                 })?;
@@ -363,9 +375,13 @@ impl Resource for DirectoryUser {
         Ok(Some(directory_user::query_page(tx, directory, &query, bound(limit), bound(offset))?))
     }
 
-    fn view(&self, tx: &mut Tx<'_>, ask: &Ask) -> Result<Map<String, Value>, ServiceError> {
+    fn view(&self, tx: &mut Tx<'_>, ask: &Ask, work: &Work) -> Result<Map<String, Value>, ServiceError> {
         let needs_groups = ask.filter.as_ref().is_some_and(|filter| filter.names("groups"));
-        let groups = if needs_groups { Some(directory_user::groups(tx, self.id)?) } else { None };
+        let groups = match needs_groups {
+            true => Some(directory_user::groups(tx, self.id, MAX_GROUPS_SHOWN)?.ok_or(ScimError::TooMany)?),
+            false => None,
+        };
+        work.spend(groups.as_deref().map_or(0, groups_bytes))?;
         let Value::Object(mut view) = represented_user(self, groups.as_deref(), &ask.base)? else {
             return Ok(Map::new());
         };
@@ -378,9 +394,26 @@ impl Resource for DirectoryUser {
         tx: &mut Tx<'_>,
         rows: Vec<Self>,
         belongings: Belongings,
+        reading: &Reading,
     ) -> Result<Vec<UserShown>, ServiceError> {
-        rows.into_iter().map(|user| shown(tx, user, belongings)).collect()
+        let mut items = Vec::with_capacity(rows.len());
+        for user in rows {
+            let one = shown(tx, user, belongings)?;
+            let is_full = reading.show_beside(one.groups.as_deref().map_or(0, groups_bytes));
+            items.push(one);
+            if is_full {
+                break;
+            }
+        }
+        Ok(items)
     }
+}
+
+/// What an answer has of a group beside its name: its id twice, and the words around them.
+const GROUP_BYTES: usize = 256;
+
+fn groups_bytes(groups: &[(DirectoryGroupId, String)]) -> usize {
+    groups.iter().map(|(_, name)| GROUP_BYTES + name.len()).sum()
 }
 
 /// The one condition of a filter `active eq …`, which has a page of its own.

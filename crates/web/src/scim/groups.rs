@@ -12,7 +12,7 @@ use portcullis_store::Priority;
 use serde_json::Value;
 
 use super::error::Refused;
-use super::{Answer, Desk, parsed};
+use super::{Answer, Desk, aside, parsed};
 
 const KIND: ResourceType = ResourceType::Group;
 
@@ -28,8 +28,8 @@ fn location(desk: &Desk<'_>, id: DirectoryGroupId) -> String {
     format!("{}/Groups/{id}", desk.base)
 }
 
-fn render(desk: &Desk<'_>, shown: &GroupShown, projection: &Projection) -> Value {
-    projection.apply(KIND, represented_group(shown, &desk.base))
+fn render(base: &str, shown: &GroupShown, projection: &Projection) -> Value {
+    projection.apply(KIND, represented_group(shown, base))
 }
 
 /// The groups that a query finds.
@@ -38,9 +38,10 @@ pub(super) async fn list(
     ask: Ask,
     projection: &Projection,
 ) -> Result<Listed<Value>, Refused> {
-    let listed = desk.app.portcullis().list_groups(ask).await?;
-    let items = listed.items.iter().map(|group| render(desk, group, projection)).collect();
-    Ok(Listed { items, total: listed.total, next: listed.next })
+    let Listed { items, total, next, bytes } = desk.app.portcullis().list_groups(ask).await?;
+    let (base, projection) = (desk.base.clone(), projection.clone());
+    let rendered = move || items.iter().map(|group| render(&base, group, &projection)).collect();
+    Ok(Listed { items: aside(bytes, rendered).await?, total, next, bytes })
 }
 
 pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
@@ -55,7 +56,7 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
         .await;
     let created = desk.counted_anew(KIND, created)?;
     let location = location(desk, created.group.id);
-    let answer = Answer::created(render(desk, &created, &projection), location);
+    let answer = Answer::created(render(&desk.base, &created, &projection), location);
     Ok(answer.of_version(Some(created.version())).noting(notes))
 }
 
@@ -67,7 +68,7 @@ pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
     if desk.preconditions()?.is_known(&version)? {
         return Ok(Answer::not_modified().of_version(Some(version)));
     }
-    Ok(Answer::ok(render(desk, &found, &projection)).of_version(Some(version)))
+    Ok(Answer::ok(render(&desk.base, &found, &projection)).of_version(Some(version)))
 }
 
 async fn change(
@@ -92,7 +93,7 @@ pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<A
     let (group, notes) = parsed(body, parse_group).await?;
     let said = group_draft(group)?.into_changes();
     let replaced = change(desk, id, said, belongings(&projection)).await?;
-    let answer = Answer::ok(render(desk, &replaced, &projection));
+    let answer = Answer::ok(render(&desk.base, &replaced, &projection));
     Ok(answer.of_version(Some(replaced.version())).noting(notes))
 }
 
@@ -107,7 +108,7 @@ pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Ans
         return Ok(Answer::nothing().of_version(Some(patched.version())).noting(notes));
     }
     let patched = change(desk, id, said, belongings(&projection)).await?;
-    let answer = Answer::ok(render(desk, &patched, &projection));
+    let answer = Answer::ok(render(&desk.base, &patched, &projection));
     Ok(answer.of_version(Some(patched.version())).noting(notes))
 }
 

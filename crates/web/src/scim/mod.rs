@@ -47,7 +47,8 @@ pub const MAX_GROUP_BODY: usize = 16 * 1024 * 1024;
 /// The largest body of a search, in bytes: a filter, some names and numbers.
 pub const MAX_SEARCH_BODY: usize = 64 * 1024;
 
-/// Bodies above that many bytes are not parsed where requests are served: it takes longer than a request may.
+/// Bodies above that many bytes are neither parsed nor written where requests are served: it takes longer than a
+/// request may.
 const LARGE_BODY: usize = 256 * 1024;
 
 /// The routes of this surface.
@@ -111,11 +112,18 @@ pub(crate) struct Answer {
     pub(crate) location: Option<String>,
     pub(crate) version: Option<String>,
     pub(crate) notes: Vec<DialectNote>,
+    /// How much text is in the body, roughly, where that may be much.
+    pub(crate) bytes: usize,
 }
 
 impl Answer {
     const fn of(status: StatusCode, body: Option<Value>) -> Self {
-        Self { status, body, location: None, version: None, notes: Vec::new() }
+        Self { status, body, location: None, version: None, notes: Vec::new(), bytes: 0 }
+    }
+
+    pub(crate) const fn of_bytes(mut self, bytes: usize) -> Self {
+        self.bytes = bytes;
+        self
     }
 
     pub(crate) const fn ok(body: Value) -> Self {
@@ -179,7 +187,10 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         trace::leave(&app, organization, &call, &bytes, &outcome);
     }
     match outcome {
-        Ok(answer) => respond(answer),
+        Ok(answer) => match respond(answer).await {
+            Ok(response) => response,
+            Err(refused) => refused.into_response(),
+        },
         Err(refused) => refused.into_response(),
     }
 }
@@ -230,10 +241,18 @@ async fn parsed<T: Send + 'static>(
         return Ok(parse(body)?);
     }
     let body = body.clone();
-    match tokio::task::spawn_blocking(move || parse(&body)).await {
-        Ok(read) => Ok(read?),
-        Err(_) => Err(ScimError::Internal.into()),
+    Ok(aside(body.len(), move || parse(&body)).await??)
+}
+
+/// Work over so many bytes. What is large is done on a thread of its own, so that nobody else waits for it.
+async fn aside<T: Send + 'static>(
+    bytes: usize,
+    work: impl FnOnce() -> T + Send + 'static,
+) -> Result<T, Refused> {
+    if bytes <= LARGE_BODY {
+        return Ok(work());
     }
+    tokio::task::spawn_blocking(work).await.map_err(|_| ScimError::Internal.into())
 }
 
 async fn dispatch(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
@@ -291,9 +310,12 @@ async fn dispatch_uncounted(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Ref
     }
 }
 
-fn respond(answer: Answer) -> Response {
+async fn respond(answer: Answer) -> Result<Response, Refused> {
     let mut response = match answer.body {
-        Some(body) => (answer.status, body.to_string()).into_response(),
+        Some(body) => {
+            let text = aside(answer.bytes, move || body.to_string()).await?;
+            (answer.status, text).into_response()
+        }
         None => answer.status.into_response(),
     };
     let has_body = !matches!(answer.status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
@@ -307,5 +329,5 @@ fn respond(answer: Answer) -> Response {
     if let Some(version) = answer.version.and_then(|v| HeaderValue::from_str(&v).ok()) {
         headers.insert(header::ETAG, version);
     }
-    response
+    Ok(response)
 }

@@ -1,8 +1,14 @@
 //! Lists: of people, of groups, and of both (RFC 7644 section 3.4.2), by parameters or by the body of `/.search`
 //! (section 3.4.3), which keeps names out of URLs and their logs; by number or by cursor (RFC 9865).
 
-use portcullis_scim::{ListQuery, PageWish, ResourceType, ScimError, render_cursor_list, render_list};
-use portcullis_service::scim::{Ask, Belongings, CursorOf, Listed, Page, Window, open_cursor, seal_cursor};
+use portcullis_scim::{
+    AskedMembers, ListQuery, PageWish, ResourceType, ScimError, render_cursor_list, render_list,
+};
+use portcullis_service::ServiceError;
+use portcullis_service::error::DirectoryRefusal;
+use portcullis_service::scim::{
+    Ask, Belongings, CursorOf, CursorWhose, Listed, Page, Position, Window, open_cursor, seal_cursor,
+};
 use serde_json::Value;
 
 use super::address::Whose;
@@ -20,13 +26,19 @@ pub(super) async fn by_body(desk: &Desk<'_>, whose: Whose, body: &[u8]) -> Resul
 }
 
 async fn answer(desk: &Desk<'_>, whose: Whose, query: &ListQuery) -> Result<Answer, Refused> {
-    let body = match (whose, &query.page) {
+    let (body, bytes) = match (whose, &query.page) {
         (Whose::Users, page) => one_kind(desk, ResourceType::User, query, page).await?,
         (Whose::Groups, page) => one_kind(desk, ResourceType::Group, query, page).await?,
         (Whose::All, PageWish::Index(start_index)) => everything(desk, query, *start_index).await?,
-        (Whose::All, _) => return Err(ScimError::InvalidCursor.into()),
+        (Whose::All, PageWish::FirstByCursor) => {
+            everything_after(desk, query, (ResourceType::User, None, query.page_size())).await?
+        }
+        (Whose::All, PageWish::Cursor(cursor)) => {
+            let (kind, position, count) = reopened(desk, query, cursor)?;
+            everything_after(desk, query, (kind, Some(position), count)).await?
+        }
     };
-    Ok(Answer::ok(body).noting(query.notes.clone()))
+    Ok(Answer::ok(body).of_bytes(bytes).noting(query.notes.clone()))
 }
 
 async fn one_kind(
@@ -34,11 +46,11 @@ async fn one_kind(
     kind: ResourceType,
     query: &ListQuery,
     wish: &PageWish,
-) -> Result<Value, Refused> {
+) -> Result<(Value, usize), Refused> {
     if let Some(filter) = &query.filter {
         filter.check_names(kind)?;
     }
-    let of = CursorOf { directory: desk.speaker.directory, kind, query };
+    let of = CursorOf { directory: desk.speaker.directory, whose: CursorWhose::One(kind), query };
     let portcullis = desk.app.portcullis();
     let (page, count) = match wish {
         PageWish::Index(start_index) => {
@@ -55,11 +67,12 @@ async fn one_kind(
         }
     };
     let listed = list(desk, kind, query, page).await?;
+    let bytes = listed.bytes;
     if let PageWish::Index(start_index) = wish {
-        return Ok(render_list(listed.items, listed.total.unwrap_or(0), *start_index));
+        return Ok((render_list(listed.items, listed.total.unwrap_or(0), *start_index), bytes));
     }
     let next = listed.next.map(|position| seal_cursor(portcullis, of, position, count)).transpose()?;
-    Ok(render_cursor_list(listed.items, listed.total, next.as_deref()))
+    Ok((render_cursor_list(listed.items, listed.total, next.as_deref()), bytes))
 }
 
 async fn list(
@@ -70,7 +83,7 @@ async fn list(
 ) -> Result<Listed<Value>, Refused> {
     let asked_members = match (&query.filter, kind) {
         (Some(filter), ResourceType::Group) => filter.asked_members()?,
-        _ => Vec::new(),
+        _ => AskedMembers::default(),
     };
     if let Some(filter) = &query.filter {
         filter.check_types(kind)?;
@@ -100,13 +113,8 @@ async fn list(
 
 /// People first, then groups, in order of age. What a kind has not has no value there; a name that neither has is
 /// refused.
-async fn everything(desk: &Desk<'_>, query: &ListQuery, start_index: u64) -> Result<Value, Refused> {
-    if query.sort.is_some() {
-        return Err(ScimError::InvalidParameter { name: "sortBy" }.into());
-    }
-    if let Some(filter) = &query.filter {
-        filter.check_names(ResourceType::User).or_else(|_| filter.check_names(ResourceType::Group))?;
-    }
+async fn everything(desk: &Desk<'_>, query: &ListQuery, start_index: u64) -> Result<(Value, usize), Refused> {
+    check_everything(query)?;
     let window = Window { skip: start_index - 1, count: query.page_size() };
     let people = list(desk, ResourceType::User, query, Page::Window(window)).await?;
     let (mut resources, many) = (people.items, people.total.unwrap_or(0));
@@ -119,5 +127,69 @@ async fn everything(desk: &Desk<'_>, query: &ListQuery, start_index: u64) -> Res
     };
     let groups = list(desk, ResourceType::Group, query, Page::Window(rest)).await?;
     resources.extend(groups.items);
-    Ok(render_list(resources, many.saturating_add(groups.total.unwrap_or(0)), start_index))
+    let total = many.saturating_add(groups.total.unwrap_or(0));
+    Ok((render_list(resources, total, start_index), people.bytes + groups.bytes))
+}
+
+/// Refuses what a list of both has not: an order, because no attribute of the one is the same as one of the other.
+fn check_everything(query: &ListQuery) -> Result<(), ScimError> {
+    if query.sort.is_some() {
+        return Err(ScimError::InvalidParameter { name: "sortBy" });
+    }
+    query.filter.as_ref().map_or(Ok(()), |filter| filter.check_names_of(&ResourceType::ALL))
+}
+
+/// Where a list of both goes on, which is among the people or among the groups, and how many its pages show.
+fn reopened(
+    desk: &Desk<'_>,
+    query: &ListQuery,
+    cursor: &str,
+) -> Result<(ResourceType, Position, usize), Refused> {
+    let open = |kind| {
+        let of = CursorOf { directory: desk.speaker.directory, whose: CursorWhose::Both(kind), query };
+        open_cursor(desk.app.portcullis(), of, cursor).map(|(position, count)| (kind, position, count))
+    };
+    match open(ResourceType::User) {
+        Err(ServiceError::Directory(DirectoryRefusal::Scim(ScimError::InvalidCursor))) => {
+            Ok(open(ResourceType::Group)?)
+        }
+        opened => Ok(opened?),
+    }
+}
+
+/// The same by cursor: a page of people, and behind the last of them groups. No total is told, as it would be counted
+/// anew for each page.
+async fn everything_after(
+    desk: &Desk<'_>,
+    query: &ListQuery,
+    (kind, position, count): (ResourceType, Option<Position>, usize),
+) -> Result<(Value, usize), Refused> {
+    check_everything(query)?;
+    let seal = |kind, position| {
+        let of = CursorOf { directory: desk.speaker.directory, whose: CursorWhose::Both(kind), query };
+        seal_cursor(desk.app.portcullis(), of, position, count)
+    };
+    let (mut resources, mut bytes) = (Vec::new(), 0);
+    let mut next = None;
+    let mut position = position;
+    if kind == ResourceType::User {
+        let page = Page::After { position: position.take(), count };
+        let people = list(desk, ResourceType::User, query, page).await?;
+        next = people.next.map(|position| seal(ResourceType::User, position)).transpose()?;
+        (resources, bytes) = (people.items, people.bytes);
+    }
+    let left = count.saturating_sub(resources.len());
+    match (&next, left) {
+        (Some(_), _) => {}
+        // The groups begin on a page of their own.
+        (None, 0) if count > 0 => next = Some(seal(ResourceType::Group, Position::beginning())?),
+        (None, left) => {
+            let page = Page::After { position, count: left };
+            let groups = list(desk, ResourceType::Group, query, page).await?;
+            next = groups.next.map(|position| seal(ResourceType::Group, position)).transpose()?;
+            resources.extend(groups.items);
+            bytes += groups.bytes;
+        }
+    }
+    Ok((render_cursor_list(resources, None, next.as_deref()), bytes))
 }

@@ -15,7 +15,7 @@ use portcullis_store::Priority;
 use serde_json::{Map, Value};
 
 use super::error::Refused;
-use super::{Answer, Desk, parsed};
+use super::{Answer, Desk, aside, parsed};
 
 const KIND: ResourceType = ResourceType::User;
 
@@ -27,8 +27,8 @@ fn location(desk: &Desk<'_>, id: DirectoryUserId) -> String {
     format!("{}/Users/{id}", desk.base)
 }
 
-fn render(desk: &Desk<'_>, shown: &UserShown, projection: &Projection) -> Result<Value, ServiceError> {
-    let whole = represented_user(&shown.user, shown.groups.as_deref(), &desk.base)?;
+fn render(base: &str, shown: &UserShown, projection: &Projection) -> Result<Value, ServiceError> {
+    let whole = represented_user(&shown.user, shown.groups.as_deref(), base)?;
     Ok(projection.apply(KIND, whole))
 }
 
@@ -56,9 +56,11 @@ pub(super) async fn list(
     ask: Ask,
     projection: &Projection,
 ) -> Result<Listed<Value>, Refused> {
-    let listed = desk.app.portcullis().list_users(ask).await?;
-    let items = listed.items.iter().map(|user| render(desk, user, projection)).collect::<Result<_, _>>()?;
-    Ok(Listed { items, total: listed.total, next: listed.next })
+    let Listed { items, total, next, bytes } = desk.app.portcullis().list_users(ask).await?;
+    let (base, projection) = (desk.base.clone(), projection.clone());
+    let rendered =
+        move || items.iter().map(|user| render(&base, user, &projection)).collect::<Result<_, _>>();
+    Ok(Listed { items: aside(bytes, rendered).await??, total, next, bytes })
 }
 
 pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
@@ -73,7 +75,7 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
         .await;
     let created = desk.counted_anew(KIND, created)?;
     let location = location(desk, created.user.id);
-    let answer = Answer::created(render(desk, &created, &projection)?, location);
+    let answer = Answer::created(render(&desk.base, &created, &projection)?, location);
     Ok(answer.of_version(created.version()).noting(notes))
 }
 
@@ -85,7 +87,7 @@ pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
     if version.as_ref().map_or(Ok(false), |version| desk.preconditions()?.is_known(version))? {
         return Ok(Answer::not_modified().of_version(version));
     }
-    Ok(Answer::ok(render(desk, &found, &projection)?).of_version(version))
+    Ok(Answer::ok(render(&desk.base, &found, &projection)?).of_version(version))
 }
 
 pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
@@ -101,7 +103,7 @@ pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<A
         .portcullis()
         .write(priority(&said), move |tx, moment| replace_user(tx, moment, speaker, id, &said, &known))
         .await?;
-    let answer = Answer::ok(render(desk, &replaced, &projection)?);
+    let answer = Answer::ok(render(&desk.base, &replaced, &projection)?);
     Ok(answer.of_version(replaced.version()).noting(notes))
 }
 
@@ -114,7 +116,7 @@ pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Ans
         .portcullis()
         .write(priority_of(&patch), move |tx, moment| patch_user(tx, moment, speaker, id, &patch, &known))
         .await?;
-    let answer = Answer::ok(render(desk, &patched, &projection)?);
+    let answer = Answer::ok(render(&desk.base, &patched, &projection)?);
     Ok(answer.of_version(patched.version()).noting(notes))
 }
 

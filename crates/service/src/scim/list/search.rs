@@ -11,16 +11,23 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use portcullis_domain::id::DirectoryId;
-use portcullis_scim::ScimError;
 use portcullis_scim::filter::INDEXED_FILTERS;
+use portcullis_scim::{ScimError, Work};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::super::room::Collected;
+use super::super::room::{Collected, Reading};
 use super::{Ask, Hit, Page, Position, Resource, Window, evaluated, order, position_of, shown_of};
 use crate::{Portcullis, ServiceError};
 
 /// The most resources that a search reads at a time: a few milliseconds, so that nobody waits for it.
 const CHUNK: usize = 500;
+/// The most bytes that a step of a search compares before it ends: some ten milliseconds, as many as its resources take
+/// to read.
+pub const MAX_CHUNK_WORK_BYTES: usize = 16 * 1024 * 1024;
+/// Lists that an index serves and that are not small, at once on a node: each has as much in memory as has room.
+const MAX_LISTS: usize = 8;
+/// The same of one directory.
+const MAX_LISTS_OF_DIRECTORY: usize = 4;
 /// Searches that run at once on a node. They take processor time from those who only look somebody up.
 const MAX_SEARCHES: usize = 2;
 /// How long a search waits for its turn, in milliseconds; then the client is told to try again.
@@ -58,8 +65,17 @@ impl SearchBounds {
 #[derive(Debug)]
 pub struct Searches {
     bounds: SearchBounds,
-    turns: Arc<Semaphore>,
-    /// The one turn of each directory whose searches run or wait.
+    searches: Turns,
+    lists: Turns,
+}
+
+/// The turns of one kind of reading.
+#[derive(Debug)]
+struct Turns {
+    of_node: Arc<Semaphore>,
+    /// How many a directory has at once.
+    most_of_directory: usize,
+    /// Those of each directory whose readings run or wait.
     of_directories: Mutex<HashMap<DirectoryId, Arc<Semaphore>>>,
 }
 
@@ -80,16 +96,40 @@ impl Searches {
     /// Searches within these bounds.
     #[must_use]
     pub fn within(bounds: SearchBounds) -> Self {
-        Self { bounds, turns: Arc::new(Semaphore::new(MAX_SEARCHES)), of_directories: Mutex::default() }
+        Self {
+            bounds,
+            searches: Turns::of(MAX_SEARCHES, 1),
+            lists: Turns::of(MAX_LISTS, MAX_LISTS_OF_DIRECTORY),
+        }
     }
 
-    /// A turn of a directory: one at a time, so that none keeps the others from theirs. Whoever waits for the turn of
-    /// their directory takes none of the node.
+    /// A turn of a directory to search: one at a time.
     ///
     /// # Errors
     /// [`ServiceError::TooMany`] after two seconds.
     pub async fn turn(&self, directory: DirectoryId) -> Result<Turn, ServiceError> {
-        let (own, any) = (self.of_directory(directory), Arc::clone(&self.turns));
+        self.searches.turn(directory).await
+    }
+
+    /// A turn of a directory to read a list that is not small.
+    ///
+    /// # Errors
+    /// As [`Searches::turn`].
+    pub async fn turn_to_list(&self, directory: DirectoryId) -> Result<Turn, ServiceError> {
+        self.lists.turn(directory).await
+    }
+}
+
+impl Turns {
+    fn of(most_of_node: usize, most_of_directory: usize) -> Self {
+        let of_node = Arc::new(Semaphore::new(most_of_node));
+        Self { of_node, most_of_directory, of_directories: Mutex::default() }
+    }
+
+    /// A turn of a directory, which has fewer than the node, so that none keeps the others from theirs. Whoever waits for
+    /// a turn of their directory takes none of the node.
+    async fn turn(&self, directory: DirectoryId) -> Result<Turn, ServiceError> {
+        let (own, any) = (self.of_directory(directory), Arc::clone(&self.of_node));
         let both = async {
             let of_directory = own.acquire_owned().await.ok()?;
             let of_node = any.acquire_owned().await.ok()?;
@@ -99,23 +139,22 @@ impl Searches {
         turn.ok().flatten().ok_or(ServiceError::TooMany { retry_after_s: RETRY_SEARCH_S })
     }
 
-    /// The turn of a directory. Those that nobody has or waits for are forgotten.
+    /// The turns of a directory. Those that nobody has or waits for are forgotten.
     fn of_directory(&self, directory: DirectoryId) -> Arc<Semaphore> {
         let mut all = self.of_directories.lock().unwrap_or_else(PoisonError::into_inner);
         all.retain(|_, turn| Arc::strong_count(turn) > 1);
-        Arc::clone(all.entry(directory).or_insert_with(|| Arc::new(Semaphore::new(1))))
+        Arc::clone(all.entry(directory).or_insert_with(|| Arc::new(Semaphore::new(self.most_of_directory))))
     }
 }
 
 impl Portcullis {
     /// Reads a directory chunk by chunk and evaluates each resource. Gives the hits of the page, the total where it is
-    /// known, and where the next page begins.
+    /// known, and where the next page begins. To be called in a turn.
     pub(super) async fn search<R: Resource>(
         &self,
         ask: &Arc<Ask>,
     ) -> Result<(Vec<Hit<R::Id>>, Option<u64>, Option<Position>), ServiceError> {
         let searches = self.searches();
-        let _turn = searches.turn(ask.directory).await?;
         let began_at = self.now();
         let mut found: Found<R::Id> = Found::of(ask);
         let mut after = found.begin_after(ask);
@@ -139,25 +178,26 @@ impl Portcullis {
         }
     }
 
-    /// One chunk, on a thread where nobody waits: evaluating it takes longer than a request's turn.
+    /// One chunk, on a thread where nobody waits: evaluating it takes longer than a request's turn. It ends, too, behind
+    /// the resource that was dear to evaluate.
     async fn chunk<R: Resource>(&self, ask: Arc<Ask>, after: String) -> Result<Chunk<R::Id>, ServiceError> {
-        let portcullis = self.clone();
-        let here = tokio::runtime::Handle::current();
-        let reading = tokio::task::spawn_blocking(move || {
-            here.block_on(portcullis.read(move |tx, _| {
-                let found = Collected::<R>::after(tx, ask.directory, &after, CHUNK)?;
-                let may_follow = found.rows.len() == CHUNK || found.is_full();
-                let rows = found.rows;
-                let last = rows.last().filter(|_| may_follow).map(|row| row.id().to_string());
-                let read = rows.len();
-                let mut hits = Vec::new();
-                for row in rows {
-                    hits.extend(evaluated(tx, &ask, &row)?.map(|key| (key, row.id())));
+        self.read_apart(move |tx, _| {
+            let (reading, work) = (Reading::apart(), Work::within(usize::MAX));
+            let found = Collected::<R>::after(tx, ask.directory, &after, (&reading, CHUNK))?;
+            let mut may_follow = found.rows.len() == CHUNK || found.is_full();
+            let (mut hits, mut last, mut read) = (Vec::new(), None, 0);
+            for row in found.rows {
+                if work.spent() > MAX_CHUNK_WORK_BYTES {
+                    may_follow = true;
+                    break;
                 }
-                Ok(Chunk { hits, last, read })
-            }))
-        });
-        reading.await.unwrap_or_else(|_| Err(ScimError::Internal.into()))
+                hits.extend(evaluated(tx, &ask, &row, &work)?.map(|key| (key, row.id())));
+                last = Some(row.id());
+                read += 1;
+            }
+            Ok(Chunk { hits, last: last.filter(|_| may_follow).map(|id| id.to_string()), read })
+        })
+        .await
     }
 }
 

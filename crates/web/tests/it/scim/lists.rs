@@ -131,6 +131,17 @@ async fn filters_of_groups_ask_about_members_without_reading_them() {
         ("not (members eq \"{alice}\")", "board Admins"),
         ("members[value eq \"{alice}\"] and displayName pr", "Staff"),
         ("members.value ne \"{eve}\"", "Admins"),
+        ("members pr", "Staff board"),
+        ("not (members pr)", "Admins"),
+        ("members.value eq null", "Admins"),
+        ("members.type eq \"User\"", "Staff board"),
+        ("members.type eq \"Group\"", ""),
+        ("members[value eq \"{eve}\" and type eq \"User\"]", "Staff board"),
+        ("members[value eq \"{eve}\" and type eq \"Group\"]", ""),
+        ("members[value ne \"{eve}\"]", "Staff"),
+        ("members[not (value eq \"{eve}\" or value eq \"{alice}\")]", ""),
+        ("members[value pr] and not (members[value ne \"{eve}\"])", "board"),
+        ("members.display pr", ""),
         ("externalId pr", ""),
     ];
     for (filter, expected) in cases {
@@ -141,8 +152,71 @@ async fn filters_of_groups_ask_about_members_without_reading_them() {
     }
     let both = names(&idp, &format!("?filter={}", encoded("displayName co \"a\""))).await;
     assert_eq!(both, (6, ["Alice", "dora", "carl", "Staff", "board", "Admins"].map(str::to_owned).to_vec()));
-    let refused = idp.call("GET", "/Groups?filter=members%20pr", Value::Null).await;
+    let refused = idp.call("GET", "/Groups?filter=members.value%20sw%20%22a%22", Value::Null).await;
     assert_eq!(refused.json()["scimType"], "invalidFilter");
+    // A group in a group is told from a person by what it is.
+    let inside = idp.group("Inside", &[]).await;
+    idp.group("Outside", &[&inside, &people[0]]).await;
+    for (filter, expected) in [
+        ("members.type eq \"Group\"", "Outside"),
+        ("members[type eq \"Group\" and value ne \"{inside}\"]", ""),
+        ("members[type eq \"Group\" and value eq \"{inside}\"]", "Outside"),
+    ] {
+        let filter = filter.replace("{inside}", &inside);
+        let found = names(&idp, &format!("/Groups?filter={}", encoded(&filter))).await.1;
+        assert_eq!(found.join(" "), expected, "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn members_are_removed_by_what_they_are() {
+    let idp = Provider::new();
+    let (ann, bob) = (idp.user("ann").await, idp.user("bob").await);
+    let inside = idp.group("Inside", &[]).await;
+    let group = idp.group("Outside", &[&ann, &bob, &inside]).await;
+    for (path, left) in [
+        (format!("members[value eq \"{ann}\" and type eq \"Group\"]"), vec![&ann, &bob, &inside]),
+        (format!("members[value eq \"{ann}\" and type eq \"User\"]"), vec![&bob, &inside]),
+        ("members[type eq \"Group\"]".to_owned(), vec![&bob]),
+        ("members[type eq \"User\"]".to_owned(), vec![]),
+    ] {
+        idp.patched(&format!("/Groups/{group}"), json!([{ "op": "remove", "path": path }])).await;
+        let shown = idp.got(&format!("/Groups/{group}")).await;
+        let shown = shown.get("members").and_then(Value::as_array).cloned().unwrap_or_default();
+        let mut shown: Vec<&str> = shown.iter().map(|m| m["value"].as_str().unwrap()).collect();
+        let mut left: Vec<&str> = left.into_iter().map(String::as_str).collect();
+        shown.sort_unstable();
+        left.sort_unstable();
+        assert_eq!(shown, left, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn a_list_of_everything_goes_by_cursor_and_takes_names_of_either_kind() {
+    let (idp, mut everything, groups) = office().await;
+    everything.extend(groups);
+    for (count, pages) in [(1, 8), (2, 4), (3, 3), (5, 2), (8, 1), (100, 1)] {
+        assert_eq!(walked(&idp, &format!("?count={count}")).await, (everything.clone(), pages), "{count}");
+    }
+    let either = encoded("userName eq \"eve@acme.test\" or members.value pr and displayName eq \"board\"");
+    assert_eq!(
+        names(&idp, &format!("?filter={either}")).await,
+        (2, vec!["eve".to_owned(), "board".to_owned()])
+    );
+    let found = walked(&idp, &format!("?count=1&filter={either}")).await.0;
+    assert_eq!(found, [&everything[0], &everything[6]].map(String::clone));
+    let neither = encoded("userName eq \"eve@acme.test\" and members pr");
+    assert_eq!(names(&idp, &format!("?filter={neither}")).await.0, 0, "nothing has both");
+    let first = idp.got("?count=2&cursor=").await;
+    let next = first["nextCursor"].as_str().unwrap();
+    for other in ["/Users", "/Groups"] {
+        let refused = idp.call("GET", &format!("{other}?count=2&cursor={next}"), Value::Null).await;
+        assert_eq!(refused.json()["scimType"], "invalidCursor", "{other}");
+    }
+    let of_users = idp.got("/Users?count=2&cursor=").await;
+    let next = of_users["nextCursor"].as_str().unwrap();
+    let refused = idp.call("GET", &format!("?count=2&cursor={next}"), Value::Null).await;
+    assert_eq!(refused.json()["scimType"], "invalidCursor");
 }
 
 #[tokio::test]
@@ -257,7 +331,7 @@ async fn a_cursor_is_good_for_its_own_query_and_directory_and_for_an_hour() {
     assert_eq!(refused(&other, format!("/Users?count=2&cursor={next}")).await, invalid);
     assert_eq!(refused(&idp, "/Users?cursor=nonsense".to_owned()).await, invalid);
     assert_eq!(refused(&idp, format!("/Users?cursor={}", "v1.".repeat(2000))).await, invalid);
-    assert_eq!(refused(&idp, "?cursor=".to_owned()).await, invalid);
+    assert_eq!(refused(&idp, "?cursor=nonsense".to_owned()).await, invalid);
     let count = (400, "invalidCount".to_owned());
     assert_eq!(refused(&idp, format!("/Users?count=3&cursor={next}")).await, count);
     assert_eq!(idp.got(&format!("/Users?cursor={next}")).await["itemsPerPage"], 2, "the count of before");
@@ -274,7 +348,7 @@ fn ask(idp: &Provider, filter: &str, page: Page) -> Ask {
         sort: None,
         page,
         belongings: Belongings::LeftOut,
-        asked_members: Vec::new(),
+        asked_members: Default::default(),
     }
 }
 

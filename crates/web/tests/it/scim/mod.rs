@@ -15,6 +15,7 @@ mod cost;
 mod dialect_report;
 mod facets;
 mod lists;
+mod many_groups;
 mod nesting;
 mod provider;
 mod refusing;

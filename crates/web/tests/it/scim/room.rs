@@ -133,7 +133,7 @@ async fn small_candidates_are_read_whole_over_many_short_reads() {
             sort: None,
             page: Page::Window(Window { skip: 0, count: 500 }),
             belongings: Belongings::LeftOut,
-            asked_members: Vec::new(),
+            asked_members: Default::default(),
         };
         let listed = narrow.list_users(ask).await.expect("an index serves it");
         let mut found: Vec<String> = listed.items.into_iter().map(|shown| shown.user.user_name).collect();
