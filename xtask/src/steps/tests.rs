@@ -3,8 +3,8 @@
 use super::ON_BOTH;
 
 /// What asks no database anything, or only holds what the others share.
-const ON_SQLITE_ALONE: [&str; 6] =
-    ["documents::", "golden::", "pace::", "saml_idp::", "support::", "world::"];
+const ON_SQLITE_ALONE: [&str; 7] =
+    ["documents::", "golden::", "pace::", "saml_idp::", "support::", "way_out::", "world::"];
 
 /// The modules of an integration test, as its names of tests begin.
 fn modules(main: &str) -> Vec<String> {

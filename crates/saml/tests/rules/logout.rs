@@ -210,7 +210,7 @@ fn a_request_is_held_to_issuer_place_and_time() {
     assert_eq!(code("Version=\"2.0\"", "Version=\"1.1\""), "version_unsupported");
     assert_eq!(code(ADA, "00u<!-- -->-ada"), "comment_in_value");
     let encrypted = part(&request(), "saml:NameID").to_owned();
-    assert_eq!(code(&encrypted, "<saml:EncryptedID/>"), "element_unsupported");
+    assert_eq!(code(&encrypted, "<saml:EncryptedID/>"), "element_missing");
     let indexes = "<samlp:SessionIndex>_session</samlp:SessionIndex>";
     assert_eq!(code(indexes, &indexes.repeat(100)), "accepted");
     assert_eq!(code(indexes, &indexes.repeat(101)), "element_repeated");

@@ -224,11 +224,7 @@ const FAULTS: &[Fault] = &[
         code: Code::LastOwnerLeft,
         is_error: false,
         plant: |data| {
-            sql(
-                data,
-                "UPDATE memberships SET bare_owner_at = 1, state = 'deprovisioned', ended_at = 1 \
-                 WHERE role = 'owner'",
-            );
+            sql(data, "UPDATE memberships SET bare_owner_at = 1, state = 'suspended' WHERE role = 'owner'");
         },
     },
     Fault {

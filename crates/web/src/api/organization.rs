@@ -148,7 +148,7 @@ async fn list(
         app.portcullis().read(move |tx, _| organization::list(tx, &caller, &after, limit + 1)).await?;
     if matches!(known.caller, Caller::Root) {
         let all: Vec<_> = found.iter().map(|o| o.id).collect();
-        app.portcullis().note_root_read(&all, "/api/v1/organizations".to_owned(), cause).await?;
+        app.portcullis().note_root_read(&all, "/organizations".to_owned(), cause).await?;
     }
     let around = app.portcullis().around();
     let items = found.into_iter().map(|o| Organization::of(o, around)).collect();
