@@ -119,7 +119,7 @@ pub(crate) fn without_ours(value: Value) -> Value {
     }
 }
 
-/// As [`without_ours`], of a text.
+/// As `without_ours`, of a text.
 #[must_use]
 pub fn text_without_ours(text: &str) -> String {
     let lower = text.to_ascii_lowercase();

@@ -2,7 +2,7 @@
 //!
 //! Here is everything of a sign-in that leaves the process. A provider that cannot be reached for a while does not
 //! end sign-in: the last good metadata and keys serve on, for a day at most. An unknown key has the set fetched again, as
-//! often as [`rollover`] lets it, so that nobody turns this server into a flood.
+//! often as `rollover` lets it, so that nobody turns this server into a flood.
 
 mod document;
 
