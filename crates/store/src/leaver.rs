@@ -37,16 +37,18 @@ const TO_ROTATE: Statement = Statement::read(
 );
 // Who can still sign in: by an authenticator of their own, or by a link of a connection that lets an owner in. One whose
 // new issuer or keys no owner confirmed does not, nor one of an environment that they are not in; and a link says nothing
-// where the connection has another issuer since and nobody came in by it.
+// where the connection has another issuer since and nobody came in by it. All of it is found by the member: `CROSS JOIN` and
+// `COALESCE` keep SQLite from the links and sessions of a whole connection.
 const OTHER_OWNERS: Statement = Statement::read(
     "leaver.other_owners",
     "SELECT COUNT(*) FROM memberships m WHERE m.organization = $1 AND m.role = 'owner' AND m.state = 'active' \
      AND m.id <> $2 AND (EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id) \
-     OR EXISTS (SELECT 1 FROM links l JOIN connections c ON c.id = l.connection AND c.organization = m.organization \
-     WHERE l.membership = m.id AND c.unconfirmed_at IS NULL \
+     OR EXISTS (SELECT 1 FROM links l CROSS JOIN connections c \
+     WHERE l.membership = m.id AND c.id = l.connection AND c.organization = m.organization \
+     AND c.unconfirmed_at IS NULL \
      AND m.environments LIKE '%\"' || c.environment || '\"%' \
      AND (c.moved_at IS NULL OR l.created_at > c.moved_at OR EXISTS (SELECT 1 FROM tokens t \
-     WHERE t.membership = m.id AND t.connection = c.id AND t.issued_at > c.moved_at))))",
+     WHERE t.membership = m.id AND COALESCE(t.connection, '') = c.id AND t.issued_at > c.moved_at))))",
 );
 const OTHER_MEMBERSHIPS: Statement = Statement::read(
     "leaver.other_memberships",

@@ -248,7 +248,6 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("checkup.expiring", "`doctor` looks at the whole installation"),
     ("checkup.held", "`doctor` looks at the whole installation"),
     ("checkup.newest", "`doctor` looks at the whole installation"),
-    ("checkup.ownerless", "`doctor` looks at the whole installation"),
     ("checkup.unconfirmed_connections", "`doctor` looks at the whole installation"),
     ("checkup.unconfirmed_people", "`doctor` looks at the whole installation"),
     ("checkup.unsequenced", "`doctor` looks at the whole installation"),
