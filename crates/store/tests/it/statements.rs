@@ -262,7 +262,6 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("mapping.of_groups", "of groups, found in their directory before"),
     ("directory_group.members", "of one group, found in its directory before"),
     ("directory_user.groups", "of one person, found in their directory before"),
-    ("directory_user.group_ids", "of one person, found in their directory before"),
     ("directory_user.memberships", "of people found in their directory before"),
     ("directory_user.of_membership", "of one membership, found before"),
     ("domain.find_proven", "asks whose a proven domain is"),
