@@ -109,7 +109,7 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
         revived.organizations, revived.tokens_ended, revived.memberships
     );
     println!(
-        "{} people had left and were off-boarded, {} were suspended",
+        "off-boarded, because they had left since the backup: {}; suspended: {}",
         revived.taken.ended, revived.taken.suspended
     );
     println!("whoever a directory governs is suspended until it speaks of them again:");

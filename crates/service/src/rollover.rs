@@ -9,15 +9,13 @@ use std::net::IpAddr;
 use portcullis_domain::id::ConnectionId;
 
 use crate::Portcullis;
-use crate::throttle::Allowance;
+use crate::throttle::{Allowance, network};
 
 /// Readings that one source may cause at one connection.
 const OF_ONE_SOURCE: Allowance = Allowance { max_tries: 1, window_s: 60 };
 /// Readings that all sources together may cause at one connection. Whoever is refused above it comes in by trying again:
 /// the metadata is read every few seconds then.
 const OF_ONE_CONNECTION: Allowance = Allowance { max_tries: 6, window_s: 60 };
-/// Octets of an address of IPv6 that name a network: its owner has all addresses below.
-const NETWORK_OCTETS: usize = 8;
 
 /// Who brought the signature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -72,17 +70,6 @@ impl Wanted {
     pub(crate) fn was_right(self, portcullis: &Portcullis) {
         if let Some(source) = self.of_source() {
             portcullis.door().throttle.take_back(&source);
-        }
-    }
-}
-
-/// The address itself, or its network where one owner has many.
-fn network(source: IpAddr) -> String {
-    match source.to_canonical() {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => {
-            let octets = address.octets();
-            hex::encode(octets.get(..NETWORK_OCTETS).unwrap_or(&octets))
         }
     }
 }

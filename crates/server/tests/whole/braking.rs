@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::harness::{Org, Server, provider};
+use crate::harness::{Org, Server, provider, text};
 
 /// People of the company; nobody has more than a member's role.
 const PEOPLE: usize = 16;
@@ -23,10 +23,6 @@ struct Company<'s> {
     org: Org,
     everyone: String,
     people: Vec<Person>,
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
 }
 
 impl<'s> Company<'s> {

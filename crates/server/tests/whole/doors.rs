@@ -9,7 +9,7 @@ use axum::http::HeaderMap;
 use portcullis_emulator::{Person, PersonState};
 use serde_json::{Map, Value, json};
 
-use crate::harness::{Org, Server, free_port, provider, variable};
+use crate::harness::{Org, Server, free_port, provider, text, variable};
 
 /// How long a proxy may take until it answers.
 const MAX_START: Duration = Duration::from_secs(15);
@@ -212,10 +212,6 @@ async fn through(server: &Server, proxy: &Proxy, headers: &[(&str, &str)]) -> (u
     let answer = request.send().await.unwrap();
     let status = answer.status().as_u16();
     (status, answer.json().await.unwrap_or(Value::Null))
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
 }
 
 /// Browsers send the session to applications on Portcullis's own host: it lets them in and does not reach them, wherever

@@ -17,6 +17,11 @@ const MAX_START: Duration = Duration::from_secs(20);
 /// How long a test waits for an end; the promise is ten seconds.
 const MAX_END: Duration = Duration::from_secs(20);
 
+/// A text of an answer.
+pub fn text(value: &Value, key: &str) -> String {
+    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
+}
+
 /// What the environment says, or a panic that names what is missing.
 pub fn variable(name: &str) -> String {
     std::env::var(name).unwrap_or_else(|_| panic!("`{name}` is not set: run `cargo xtask test --only whole`"))
@@ -424,6 +429,20 @@ impl Org {
     /// A new person; the id of the SCIM User.
     pub async fn person(&self, server: &Server, name: &str) -> String {
         self.say(server, "POST", "/Users", self.user(name)).await["id"].as_str().unwrap().to_owned()
+    }
+
+    /// A new person in that group; the id of the SCIM User.
+    pub async fn person_in(&self, server: &Server, group: &str, name: &str) -> String {
+        let user = self.person(server, name).await;
+        self.add_member(server, group, &user).await;
+        user
+    }
+
+    /// A new key of somebody's own.
+    pub async fn member_key(&self, server: &Server, name: &str) -> String {
+        let member = text(&self.member(server, name).await, "id");
+        let path = format!("/organizations/{}/members/{member}/keys", self.slug);
+        text(&server.root("POST", &path, json!({ "name": "laptop" })).await, "token")
     }
 
     /// The SCIM User of that name.

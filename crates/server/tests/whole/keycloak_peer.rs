@@ -4,12 +4,8 @@ use portcullis_emulator::{Browser, Page};
 use serde_json::{Value, json};
 
 use crate::form::{Form, carry_on};
-use crate::harness::Server;
+use crate::harness::{Server, text};
 use crate::keycloak::{Realm, as_ada};
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
-}
 
 /// An organization whose people come by a connection that asks for `wanted`, first ones too, with roles for two of the
 /// realm's groups.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::chromium::{browse, cookie};
 use crate::form::Form;
-use crate::harness::{Server, variable};
+use crate::harness::{Server, text, variable};
 
 const CLIENT: &str = "portcullis";
 const SECRET: &str = "a-secret-of-the-peer-tests";
@@ -20,10 +20,6 @@ fn peer(name: &str) -> PathBuf {
 
 fn node() -> PathBuf {
     Path::new(&variable("PORTCULLIS_TEST_PEERS")).join("bin/node")
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
 }
 
 struct Provider {

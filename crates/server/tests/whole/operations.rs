@@ -8,25 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Org, ROOT, Server, command, provider, refused_start, variable};
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
-}
-
-/// A member key for somebody.
-async fn member_key(server: &Server, org: &Org, name: &str) -> String {
-    let member = text(&org.member(server, name).await, "id");
-    let path = format!("/organizations/{}/members/{member}/keys", org.slug);
-    text(&server.root("POST", &path, json!({ "name": "laptop" })).await, "token")
-}
-
-/// Somebody in the group of everyone.
-async fn member(server: &Server, org: &Org, everyone: &str, name: &str) -> String {
-    let user = org.person(server, name).await;
-    org.add_member(server, everyone, &user).await;
-    user
-}
+use crate::harness::{Org, ROOT, Server, command, provider, refused_start, text, variable};
 
 #[tokio::test]
 async fn sigterm_answers_the_request_that_is_on_its_way_and_ends_with_success() {
@@ -241,9 +223,9 @@ async fn an_off_boarding_is_seen_in_the_metrics_and_every_metric_is_in_the_guide
     let idp = provider().await;
     let org = Org::new(&server, "acme", &idp).await;
     let everyone = org.group(&server, "everyone").await;
-    let ada = member(&server, &org, &everyone, "ada").await;
-    let bob = member(&server, &org, &everyone, "bob").await;
-    member_key(&server, &org, "ada").await;
+    let ada = org.person_in(&server, &everyone, "ada").await;
+    let bob = org.person_in(&server, &everyone, "bob").await;
+    org.member_key(&server, "ada").await;
     let scrape = async || {
         server.http.get(format!("{}/metrics", server.base)).send().await.unwrap().text().await.unwrap()
     };

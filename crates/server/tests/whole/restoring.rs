@@ -6,26 +6,8 @@ use portcullis_domain::token::TokenKind;
 use portcullis_emulator::{OidcProvider, Person, PersonState};
 use serde_json::{Value, json};
 
-use crate::harness::{Org, ROOT, Server, accept, in_cluster, provider, refused_start};
+use crate::harness::{Org, ROOT, Server, accept, in_cluster, provider, refused_start, text};
 use crate::survivors::{Session, every_kind};
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
-}
-
-/// A member key for somebody.
-async fn member_key(server: &Server, org: &Org, name: &str) -> String {
-    let member = text(&org.member(server, name).await, "id");
-    let path = format!("/organizations/{}/members/{member}/keys", org.slug);
-    text(&server.root("POST", &path, json!({ "name": "laptop" })).await, "token")
-}
-
-/// Somebody in that group.
-async fn member(server: &Server, org: &Org, group: &str, name: &str) -> String {
-    let user = org.person(server, name).await;
-    org.add_member(server, group, &user).await;
-    user
-}
 
 /// A service key that may ask, of the organization.
 async fn asker(server: &Server) -> String {
@@ -108,8 +90,8 @@ async fn a_restored_backup_revives_nobody() {
     let mut server = Server::sqlite().await;
     let idp = provider().await;
     let mut org = Org::new(&server, "acme", &idp).await;
-    let ada = member(&server, &org, &org.admins, "ada").await;
-    let bob = member(&server, &org, &org.admins, "bob").await;
+    let ada = org.person_in(&server, &org.admins, "ada").await;
+    let bob = org.person_in(&server, &org.admins, "bob").await;
     // Nobody's directory speaks of these: they have passwords.
     let mut secrets = Vec::new();
     for name in ["dora", "eve", "mallory"] {
@@ -141,7 +123,7 @@ async fn a_restored_backup_revives_nobody() {
     set_state(&server, &org, "mallory", "suspended").await;
     joined(&server, &org, "frank").await;
     off_board(&server, &org, "frank").await;
-    secrets.push(member_key(&server, &org, "ada").await);
+    secrets.push(org.member_key(&server, "ada").await);
 
     let (done, said) = server.command(&["restore", &path, "--replace"]);
     assert!(!done && said.contains("serves from it"), "{said}");
@@ -151,7 +133,10 @@ async fn a_restored_backup_revives_nobody() {
     let database = server.data.join("portcullis.sqlite");
     let before = std::fs::read(&database).unwrap();
     let (done, said) = server.command(&["restore", &path, "--replace"]);
-    assert!(done && said.contains("1 people had left and were off-boarded, 1 were suspended"), "{said}");
+    assert!(
+        done && said.contains("off-boarded, because they had left since the backup: 1; suspended: 1"),
+        "{said}"
+    );
     server.restart().await;
 
     assert_eq!(living_kinds(&server).await, Vec::<String>::new(), "tokens of the backup");
@@ -192,7 +177,7 @@ async fn a_restored_backup_revives_nobody() {
     org.say(&server, "PUT", &format!("/Users/{ada}"), org.user("ada")).await;
     assert_eq!(state(&server, &org, "ada").await, "active");
     assert_eq!(state(&server, &org, "bob").await, "suspended");
-    let fresh = member_key(&server, &org, "ada").await;
+    let fresh = org.member_key(&server, "ada").await;
     assert_eq!(server.code(&asker, &fresh).await, "allowed");
 
     // Somebody copies the old file back by hand. Nothing says then who left.
@@ -237,8 +222,8 @@ async fn a_database_that_postgresql_restored_revives_nobody_after_restore_in_pla
     let (_, name) = url.rsplit_once('/').unwrap();
     let idp = provider().await;
     let org = Org::new(&server, "acme", &idp).await;
-    member(&server, &org, &org.admins, "ada").await;
-    let bob = member(&server, &org, &org.admins, "bob").await;
+    org.person_in(&server, &org.admins, "ada").await;
+    let bob = org.person_in(&server, &org.admins, "bob").await;
     let mut secrets = vec![joined(&server, &org, "eve").await];
     secrets.extend(tokens_of_every_kind(&server, &org, &idp).await);
     secrets.extend([org.asker.clone(), org.scim_token.clone()]);
@@ -254,7 +239,7 @@ async fn a_database_that_postgresql_restored_revives_nobody_after_restore_in_pla
     off_board(&server, &org, "eve").await;
     server.renew_root_token();
     let replaced = server.root_token.clone();
-    secrets.push(member_key(&server, &org, "ada").await);
+    secrets.push(org.member_key(&server, "ada").await);
     let (done, said) = server.command(&["restore", "--in-place"]);
     assert!(!done && said.contains("serves from it"), "{said}");
 
@@ -329,7 +314,7 @@ async fn an_older_file_of_the_same_timeline_is_refused() {
     let idp = provider().await;
     let org = Org::new(&server, "acme", &idp).await;
     let everyone = org.group(&server, "everyone").await;
-    let ada = member(&server, &org, &everyone, "ada").await;
+    let ada = org.person_in(&server, &everyone, "ada").await;
     server.terminate();
     let database = server.data.join("portcullis.sqlite");
     let before = std::fs::read(&database).unwrap();

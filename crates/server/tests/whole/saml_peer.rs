@@ -9,11 +9,7 @@ use portcullis_emulator::{Browser, Page};
 use serde_json::{Value, json};
 
 use crate::form::{Form, carry_on};
-use crate::harness::{Server, variable};
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
-}
+use crate::harness::{Server, text, variable};
 
 /// pysaml2's identity provider: `tests/peers/saml_idp.py` says what it takes.
 struct Provider {

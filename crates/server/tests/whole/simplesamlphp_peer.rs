@@ -6,12 +6,8 @@ use serde_json::{Value, json};
 use crate::chromium::{browse, cookie};
 use crate::doors::https;
 use crate::form::carry_on;
-use crate::harness::Server;
+use crate::harness::{Server, text};
 use crate::simplesamlphp::SimpleSaml;
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
-}
 
 /// An organization whose people come by that provider, first ones too; the provider knows us by our metadata.
 async fn connect(server: &Server, idp: &SimpleSaml, settings: Value) -> Value {

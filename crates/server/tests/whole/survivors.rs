@@ -14,7 +14,7 @@ use portcullis_domain::token::TokenKind;
 use portcullis_emulator::{OidcProvider, Person, PersonState};
 use serde_json::{Value, json};
 
-use crate::harness::{Org, ROOT, Server, is_long, provider};
+use crate::harness::{Org, ROOT, Server, is_long, provider, text};
 
 const CONNECTIONS: usize = 64;
 
@@ -112,10 +112,6 @@ struct Counters {
     checks: AtomicU64,
     survivors: AtomicU64,
     lost: AtomicU64,
-}
-
-fn text(value: &Value, key: &str) -> String {
-    value[key].as_str().unwrap_or_else(|| panic!("no `{key}` in {value}")).to_owned()
 }
 
 /// Where the session of somebody comes from.
