@@ -187,7 +187,7 @@ fn sqlite_group(
     first: Box<dyn Job>,
     (group, done): (&mut Vec<Box<dyn Job>>, &mut Done),
 ) -> Result<(), StoreError> {
-    let failed = |e: rusqlite::Error| StoreError::Unavailable(e.to_string());
+    let failed = |error: rusqlite::Error| GroupLost::from(error).into();
     let started = clock.now().micros();
     let mut apart = Apart::Together;
     // Those who wait now, and nobody who comes while they are carried out: who was answered by the last commit would come
@@ -208,7 +208,7 @@ fn sqlite_group(
         if let Err(error) = result {
             // The connection is no longer where we think it is: nothing of this group may count as done.
             let _ = control(connection, "ROLLBACK");
-            return Err(failed(error));
+            return Err(error.into());
         }
         let full = group.len() >= MAX_GROUP
             || done.counts.written() >= MAX_GROUP_ROWS
@@ -239,6 +239,29 @@ fn control(connection: &rusqlite::Connection, sql: &'static str) -> rusqlite::Re
     connection.prepare_cached(sql)?.raw_execute().map(|_| ())
 }
 
+/// Why a group of requests is not committed.
+enum GroupLost {
+    /// SQLite refused a statement that controls the transaction.
+    Driver(rusqlite::Error),
+    /// A statement of a request ended the transaction that all of them stood in.
+    Ended,
+}
+
+impl From<rusqlite::Error> for GroupLost {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Driver(error)
+    }
+}
+
+impl From<GroupLost> for StoreError {
+    fn from(lost: GroupLost) -> Self {
+        Self::Unavailable(match lost {
+            GroupLost::Driver(error) => error.to_string(),
+            GroupLost::Ended => "the transaction ended before its requests were carried out".into(),
+        })
+    }
+}
+
 /// In what state a request left the transaction.
 enum Left {
     /// What it wrote is to be kept, or it left nothing.
@@ -252,7 +275,7 @@ fn sqlite_request(
     job: &mut Box<dyn Job>,
     apart: Apart,
     done: &mut Done,
-) -> rusqlite::Result<Left> {
+) -> Result<Left, GroupLost> {
     if apart == Apart::BySavepoints {
         control(connection, "SAVEPOINT request")?;
     }
@@ -262,7 +285,7 @@ fn sqlite_request(
     done.counts.add(own);
     done.lessened |= tx.has_lessened();
     if connection.is_autocommit() {
-        return Err(rusqlite::Error::ExecuteReturnedResults);
+        return Err(GroupLost::Ended);
     }
     let spoiled = match kept {
         Some(Attempt::Keep) => false,
@@ -287,7 +310,7 @@ fn sqlite_again(
     connection: &rusqlite::Connection,
     before: &mut [Box<dyn Job>],
     done: &mut Done,
-) -> rusqlite::Result<()> {
+) -> Result<(), GroupLost> {
     control(connection, "ROLLBACK")?;
     control(connection, "BEGIN IMMEDIATE")?;
     for job in before {

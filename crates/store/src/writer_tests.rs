@@ -157,6 +157,7 @@ fn a_statement_that_ends_the_transaction_ends_the_group_before_anybody_writes_ou
     let (told, _) = carry_out(&connection, &requests);
     assert_eq!(told.len(), 3);
     assert!(told[..2].iter().all(Result::is_err), "{told:?}");
+    assert!(format!("{:?}", told[0]).contains("the transaction ended"), "{told:?}");
     // Whoever was told of a success finds it, and nothing else is there.
     let expected: Vec<i64> = if told[2].is_ok() { vec![3] } else { Vec::new() };
     assert_eq!(kept(&folder), expected, "{told:?}");
