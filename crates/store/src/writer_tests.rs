@@ -10,7 +10,7 @@ use portcullis_domain::{Clock, Timestamp};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 
-use super::{Attempt, Job, Queue, sqlite_writer};
+use super::{Attempt, Job, LOOKS, NAPS, Queue, Wakefulness, sqlite_writer};
 use crate::pool::Priority;
 use crate::{StoreError, Tx};
 
@@ -161,4 +161,40 @@ fn a_statement_that_ends_the_transaction_ends_the_group_before_anybody_writes_ou
     // Whoever was told of a success finds it, and nothing else is there.
     let expected: Vec<i64> = if told[2].is_ok() { vec![3] } else { Vec::new() };
     assert_eq!(kept(&folder), expected, "{told:?}");
+}
+
+#[test]
+fn a_writer_that_looked_in_vain_sleeps_at_once_for_a_while_and_then_looks_again() {
+    let (queue, mut wakefulness) = (Queue::new(), Wakefulness::default());
+    let mut looks = || {
+        let looked = std::cell::Cell::new(0);
+        wakefulness.look(&queue, || looked.set(looked.get() + 1));
+        looked.get()
+    };
+    for _ in 0..2 {
+        assert_eq!(looks(), LOOKS);
+        for _ in 0..NAPS {
+            assert_eq!(looks(), 0);
+        }
+    }
+}
+
+#[test]
+fn a_writer_looks_no_longer_than_until_a_request_waits_and_stays_awake_then() {
+    let (queue, mut wakefulness) = (Queue::new(), Wakefulness::default());
+    let (told, _kept) = mpsc::channel();
+    for _ in 0..3 {
+        let looked = std::cell::Cell::new(0);
+        wakefulness.look(&queue, || {
+            looked.set(looked.get() + 1);
+            if looked.get() == 7 {
+                let request = Request { sql: "", wants: Attempt::Drop, told: told.clone() };
+                queue.put(Priority::Ordinary, Box::new(request));
+            }
+        });
+        assert_eq!(looked.get(), 7);
+        assert_eq!(queue.len(), 1);
+        assert!(queue.wait().is_some());
+        assert_eq!(queue.len(), 0);
+    }
 }
