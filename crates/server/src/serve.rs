@@ -304,8 +304,7 @@ async fn prepare(settings: &Settings) -> Result<Running> {
 /// Gives the lease back and brings the mark up to date.
 async fn last_writes(data: &Path, product: &Portcullis, lease: Option<Lease>) {
     if let Some(lease) = lease {
-        let given_back =
-            product.write(Priority::Ordinary, move |tx, moment| Ok(lease::release(tx, lease, moment.now)?));
+        let given_back = product.write(Priority::Ordinary, move |tx, _| Ok(lease::release(tx, lease)?));
         if let Err(error) = given_back.await {
             tracing::warn!(error = %error, "the lease was not given back and runs out by itself");
         }
@@ -400,10 +399,7 @@ pub fn take_lease_blocking(settings: &Settings, store: &Store) -> Result<Option<
 /// From the database.
 pub fn give_lease_back(store: &Store, lease: Option<Lease>) -> Result<()> {
     if let Some(lease) = lease {
-        store.write_blocking(move |tx| {
-            let now = tx.database_now()?;
-            lease::release(tx, lease, now)
-        })?;
+        store.write_blocking(move |tx| lease::release(tx, lease))?;
     }
     Ok(())
 }

@@ -23,9 +23,10 @@ const RENEW: Statement = Statement::note(
     "lease.renew",
     "UPDATE node_lease SET expires_at = $3 WHERE id = 1 AND holder = $1 AND epoch = $2",
 );
+// It ended before every clock: one that is wrong cannot keep the next node waiting.
 const RELEASE: Statement = Statement::note(
     "lease.release",
-    "UPDATE node_lease SET expires_at = $3 WHERE id = 1 AND holder = $1 AND epoch = $2",
+    "UPDATE node_lease SET expires_at = 0 WHERE id = 1 AND holder = $1 AND epoch = $2",
 );
 const FIND: Statement =
     Statement::read("lease.find", "SELECT holder, epoch, expires_at FROM node_lease WHERE id = 1");
@@ -122,6 +123,6 @@ pub fn check(tx: &mut Tx<'_>, lease: Lease) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// As [`find`].
-pub fn release(tx: &mut Tx<'_>, lease: Lease, now: Timestamp) -> Result<(), StoreError> {
-    tx.run(&RELEASE, params![lease.holder, lease.epoch, now]).map(|_| ())
+pub fn release(tx: &mut Tx<'_>, lease: Lease) -> Result<(), StoreError> {
+    tx.run(&RELEASE, params![lease.holder, lease.epoch]).map(|_| ())
 }
