@@ -502,7 +502,8 @@ pub enum OutboxChange {
 }
 
 impl Change {
-    /// Whether it can take access away: such a commit moves the revision that every node follows.
+    /// Whether it can take access away: such a commit moves the revision that every node follows. What takes nothing is
+    /// named, so that a new kind of change counts as taking until somebody has said that it does not.
     #[must_use]
     pub const fn lessens(&self) -> bool {
         match self {
@@ -518,11 +519,23 @@ impl Change {
             }
             Self::Role(change) => !matches!(change, RoleChange::Create(_)),
             Self::Agent(change) => !matches!(change, AgentChange::Create(_)),
-            Self::Token(change) => matches!(change, TokenChange::End { .. }),
-            Self::Connection(change) => {
-                matches!(change, ConnectionChange::Update(_) | ConnectionChange::Delete(_))
-            }
-            Self::Directory(change) => matches!(change, DirectoryChange::Unconfirm(..)),
+            Self::Token(change) => !matches!(change, TokenChange::Issue(_)),
+            Self::Connection(change) => !matches!(
+                change,
+                ConnectionChange::Create(_)
+                    | ConnectionChange::SetSaml(_)
+                    | ConnectionChange::PutCertificate(_)
+                    | ConnectionChange::PutKey(_)
+                    | ConnectionChange::SetOidc(_)
+                    | ConnectionChange::PutClientKey(_)
+            ),
+            Self::Directory(change) => !matches!(
+                change,
+                DirectoryChange::Create(_)
+                    | DirectoryChange::Update(_)
+                    | DirectoryChange::Delete(_)
+                    | DirectoryChange::SetGoogle(_)
+            ),
             Self::Environment(_)
             | Self::Team(_)
             | Self::Domain(_)
