@@ -508,13 +508,14 @@ fn affected_by(
         // Whoever is below a group that was not read must not be left with what they had: it is about everybody.
         return affected_by_directory(tx, directory, limit);
     }
-    let mut all = match all_groups(tx, directory, compared, source_key)? {
+    let named = match all_groups(tx, directory, compared, source_key)? {
         Some(groups) => subgroup::memberships(tx, &groups, "", limit)?,
         None => memberships(&tx.rows(compared.affected(), params![directory, source_key, limit])?)?,
     };
     let kept = tx.rows(&KEPT_BY, params![directory, compared.as_str(), source_key, limit])?;
-    all.extend(memberships(&kept)?);
-    Ok(all)
+    // Somebody may be named and kept: each is told once, all of them in the order in which they are locked.
+    let all: BTreeSet<MembershipId> = named.into_iter().chain(memberships(&kept)?).collect();
+    Ok(all.into_iter().take(usize::try_from(limit).unwrap_or(0)).collect())
 }
 
 /// The mappings that name any of these groups.
