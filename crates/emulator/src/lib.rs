@@ -1,6 +1,6 @@
 //! The identity provider's side: an OIDC provider, a SCIM client, a stand-in of Google Workspace, and a company.
 //!
-//! Here so that `portcullis demo`, `emulate` and `drill` and the tests have a counterpart that speaks only HTTP, as a
+//! Here so that `portcullis demo`, `portcullis emulate` and the tests have a counterpart that speaks only HTTP, as a
 //! stranger would, and that can be told to misbehave: every attack on a relying party is one [`Behaviour`]. `serve`
 //! never reaches this crate. It shares no code with Portcullis but the OIDC messages, so that a mistake in a room is
 //! not made on both sides of the wire; the SCIM bodies are written out by hand as real providers send them.

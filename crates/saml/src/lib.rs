@@ -2,7 +2,7 @@
 //!
 //! Bytes, configuration, the time (seconds since 1970, UTC) and identifiers made from randomness come in; verdicts go
 //! out. Nothing here opens a socket, reads a clock or makes an identifier, so every rule can be tried with a table. The
-//! callers are `service` and, by [`provider`], the stand-in of a provider in tests and in `emulator`.
+//! caller is `service`; by [`provider`], tests have the stand-in of a provider.
 //!
 //! # The order of checks of a response
 //!
