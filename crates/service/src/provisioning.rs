@@ -5,6 +5,7 @@
 
 mod group;
 mod nesting;
+mod profile;
 
 use std::collections::BTreeSet;
 
@@ -451,6 +452,7 @@ pub fn change_user(
         changes.push(named_anew(&new));
     }
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
+    let plan = profile::follow(tx, plan, speaker, (&new, &said))?;
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     let mapped = mapping::is_facet_mapped(tx, speaker.directory, &differing)?;
     if mapped || old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some() {

@@ -259,3 +259,61 @@ async fn automation_never_gives_ownership() {
     idp.patched(&format!("/Users/{alice}"), roles).await;
     assert_eq!(idp.member("alice@acme.test").await["role"], Value::Null);
 }
+
+/// What everybody is told of a member: members, and the proxy that asks.
+async fn called(idp: &Provider, member: &str, key: &str) -> (Value, Value, String) {
+    let (_, shown) = idp.admin("GET", &format!("/members/{member}"), Value::Null).await;
+    let bearer = format!("Bearer {key}");
+    let headers = [("authorization", bearer.as_str())];
+    let asked = idp.bench.exchange("GET", "/authz/forward?organization=acme", &headers, &Value::Null).await;
+    let header = asked.headers["x-portcullis-email"].to_str().unwrap().to_owned();
+    (shown["user"]["name"].clone(), shown["user"]["email"].clone(), header)
+}
+
+#[tokio::test]
+async fn a_new_name_and_address_are_the_members_and_a_second_directory_gives_neither() {
+    let idp = Provider::new();
+    let (alice, _, member, key) = at_work(&idp).await;
+    let member = member["id"].as_str().unwrap();
+    let married = json!([
+        { "op": "replace", "path": "displayName", "value": "Alice King" },
+        { "op": "replace", "path": "emails[type eq \"work\"].value", "value": "alice.king@acme.test" },
+        { "op": "replace", "path": "userName", "value": "alice.king@acme.test" },
+    ]);
+    idp.patched(&format!("/Users/{alice}"), married.clone()).await;
+    let now = (json!("Alice King"), json!("alice.king@acme.test"), "alice.king@acme.test".to_owned());
+    assert_eq!(called(&idp, member, &key).await, now);
+    let (_, events) = idp.admin("GET", "/audit-events?action=member.updated", Value::Null).await;
+    let changed = &events["items"][0];
+    assert_eq!(changed["detail"], json!({ "name": true, "email": true }), "{events}");
+    assert_eq!(changed["cause"]["kind"], "scim");
+    let rows = idp.rows();
+    idp.patched(&format!("/Users/{alice}"), married).await;
+    assert_eq!(idp.rows(), rows, "said again");
+
+    idp.prove("acme.test");
+    let other = Provider::beside(&idp.bench, idp.organization, "acme", Some("member"), 3600);
+    let theirs = other.user("alice.king").await;
+    assert_eq!(other.member("alice.king@acme.test").await["id"], member, "recognized");
+    let renamed = json!([{ "op": "replace", "path": "displayName", "value": "Mallory" }]);
+    other.patched(&format!("/Users/{theirs}"), renamed).await;
+    assert_eq!(called(&idp, member, &key).await, now, "only who governs them names them");
+}
+
+#[tokio::test]
+async fn whoever_has_life_of_their_own_is_renamed_by_their_directory_and_keeps_their_address() {
+    let idp = Provider::with(Some("member"), 3600);
+    idp.prove("acme.test");
+    let joined = idp.bench.member(idp.organization, "alice@acme.test", "member");
+    let alice = idp.user("alice").await;
+    let member = idp.member("alice@acme.test").await;
+    assert_eq!(member["id"], joined.membership.to_string(), "recognized");
+    let married = json!([
+        { "op": "replace", "path": "displayName", "value": "Alice King" },
+        { "op": "replace", "path": "emails[type eq \"work\"].value", "value": "alice.king@acme.test" },
+    ]);
+    idp.patched(&format!("/Users/{alice}"), married).await;
+    let (_, shown) = idp.admin("GET", &format!("/members/{}", joined.membership), Value::Null).await;
+    assert_eq!(shown["user"]["name"], "Alice King", "{shown}");
+    assert_eq!(shown["user"]["email"], "alice@acme.test", "their own sign-in hangs on it: {shown}");
+}
