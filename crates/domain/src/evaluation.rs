@@ -10,6 +10,7 @@ use crate::agent::AgentState;
 use crate::id::{AgentId, MembershipId, OrganizationId, TokenId, UserId};
 use crate::membership::MembershipState;
 use crate::permission::Permission;
+use crate::role::Rank;
 use crate::team::TeamRole;
 use crate::text::Slug;
 use crate::token::{Scope, TokenKind};
@@ -33,7 +34,7 @@ pub enum Decision {
     AgentOrphaned,
     /// The token, or its membership, belongs to another environment.
     OtherEnvironment,
-    /// The role has no `use`, or the kind of token cannot act.
+    /// The role has no `use` or stands above whoever saw the secret, or the kind of token cannot act.
     NotPermitted,
 }
 
@@ -81,7 +82,9 @@ impl Decision {
             Self::AgentPaused => "the agent is paused",
             Self::AgentOrphaned => "the agent's owner was off-boarded and nobody has taken it over",
             Self::OtherEnvironment => "the bearer does not act in this environment",
-            Self::NotPermitted => "the role behind the token has no `use`",
+            Self::NotPermitted => {
+                "the role behind the token has no `use`, or stands above whoever else the secret was shown to"
+            }
         }
     }
 
@@ -107,8 +110,8 @@ pub struct BearerMember {
     pub state: MembershipState,
     /// Its role.
     pub role: Option<Slug>,
-    /// How high that stands; 0 without a role.
-    pub rank: i64,
+    /// How high that stands.
+    pub rank: Rank,
     /// What the role allows.
     pub permissions: BTreeSet<Permission>,
     /// Its teams.
@@ -128,6 +131,8 @@ pub struct BearerShownTo {
     pub id: MembershipId,
     /// Its state.
     pub state: MembershipState,
+    /// How high its role stands.
+    pub rank: Rank,
     /// Until when this may be used; then it is resolved again.
     pub until: Option<Timestamp>,
     /// The rules number under which it was stored.
@@ -210,7 +215,10 @@ impl Bearer {
 }
 
 /// Is the token itself alive: neither ended nor run out, of an active membership and agent, and known to nobody who is
-/// refused? A secret that was shown to somebody ends with them, so it rests while they are suspended or held.
+/// refused or stands below what it acts as?
+///
+/// A secret that was shown to somebody ends with them, so it rests while they are suspended or held. Nor does it follow
+/// whom it acts as above them: nobody has a key above their own rank, on whatever day it was issued.
 #[must_use]
 pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
     if bearer.ended_at.is_some() {
@@ -227,11 +235,14 @@ pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
     }
     // Tokens without a membership are alive by themselves, and act as nobody.
     let mut behind = bearer.member.iter().map(|m| m.state).chain(bearer.answering_for_it().map(|s| s.state));
-    if behind.all(|state| state == MembershipState::Active) {
-        Decision::Allowed
-    } else {
-        Decision::MemberInactive
+    if !behind.all(|state| state == MembershipState::Active) {
+        return Decision::MemberInactive;
     }
+    let rank = bearer.member.as_ref().map_or(Rank::NONE, |m| m.rank);
+    if bearer.answering_for_it().any(|saw| saw.rank < rank) {
+        return Decision::NotPermitted;
+    }
+    Decision::Allowed
 }
 
 /// May this bearer act in that environment of that organization?

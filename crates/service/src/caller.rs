@@ -193,7 +193,7 @@ pub fn authenticate(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<
             membership: member.id,
             shown_to: bearer.shown_to.map(|s| s.id),
             role: member.role,
-            rank: if member.rank == 0 { Rank::NONE } else { Rank::new(member.rank)? },
+            rank: member.rank,
             permissions: member.permissions,
             teams: member.teams,
         })),

@@ -7,6 +7,7 @@ use portcullis_domain::access::{Access, resolve};
 use portcullis_domain::evaluation::{Bearer, Decision, evaluate};
 use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_domain::membership::MembershipState;
+use portcullis_domain::role::{Rank, Role};
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_store::{Tx, bearer, facts, membership, role};
@@ -35,6 +36,8 @@ fn refresh(tx: &mut Tx<'_>, bearer: &mut Bearer, now: Timestamp) -> Result<(), S
     let organization = bearer.organization;
     if let Some(shown_to) = bearer.shown_to.as_mut() {
         let access = access_now(tx, organization, shown_to.id, now)?;
+        let role = role_of(tx, organization, access.as_ref())?;
+        shown_to.rank = role.map_or(Rank::NONE, |role| role.rank);
         shown_to.state = access.map_or(MembershipState::Deprovisioned, |access| access.state);
     }
     let Some(member) = bearer.member.as_mut() else { return Ok(()) };
@@ -42,12 +45,9 @@ fn refresh(tx: &mut Tx<'_>, bearer: &mut Bearer, now: Timestamp) -> Result<(), S
         bearer.member = None;
         return Ok(());
     };
-    let role = match &access.role {
-        Some(slug) => role::find_by_slug(tx, organization, slug)?,
-        None => None,
-    };
+    let role = role_of(tx, organization, Some(&access))?;
     member.state = access.state;
-    member.rank = role.as_ref().map_or(0, |r| r.rank.number());
+    member.rank = role.as_ref().map_or(Rank::NONE, |role| role.rank);
     member.permissions = role.map(|r| r.permissions).unwrap_or_default();
     member.role = access.role;
     member.teams = access.teams;
@@ -66,6 +66,18 @@ fn access_now(
     let Some(stored) = membership::find(tx, organization, id)? else { return Ok(None) };
     let facts = facts::of(tx, &stored)?;
     Ok(Some(resolve(&facts, now).access))
+}
+
+/// The role that access gives.
+fn role_of(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    access: Option<&Access>,
+) -> Result<Option<Role>, ServiceError> {
+    match access.and_then(|access| access.role.as_ref()) {
+        Some(slug) => Ok(role::find_by_slug(tx, organization, slug)?),
+        None => Ok(None),
+    }
 }
 
 /// The answer to a question about a presented secret.

@@ -7,6 +7,7 @@ use portcullis_domain::agent::AgentState;
 use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember, BearerShownTo};
 use portcullis_domain::id::MembershipId;
 use portcullis_domain::membership::MembershipState;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::token::TokenKind;
 
@@ -19,7 +20,7 @@ const FIND: Statement = Statement::read(
     "SELECT t.id, t.kind, t.name, t.organization, o.slug, o.rules_number, t.environment, t.scopes, t.holder, \
      t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
      m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.permissions, m.teams, m.environments, m.until, \
-     m.rules_number, a.id, a.name, a.state, w.id, w.state, w.until, w.rules_number \
+     m.rules_number, a.id, a.name, a.state, w.id, w.state, w.until, w.rules_number, v.rank \
      FROM tokens t \
      JOIN organizations o ON o.id = t.organization AND o.deleted_at IS NULL \
      LEFT JOIN token_uses s ON s.token = t.id \
@@ -27,6 +28,7 @@ const FIND: Statement = Statement::read(
      LEFT JOIN memberships m ON m.id = COALESCE(t.membership, a.owner) AND m.organization = t.organization \
      LEFT JOIN memberships w ON w.id = t.shown_to AND w.organization = t.organization \
      LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     LEFT JOIN roles v ON v.organization = w.organization AND v.slug = w.role \
      WHERE t.secret_hash = $1",
 );
 
@@ -41,7 +43,7 @@ fn member(row: &Row) -> Result<Option<BearerMember>, StoreError> {
         name: row.text(17)?.to_owned(),
         state: row.one_of(18, MembershipState::parse)?,
         role: row.opt_parsed(19)?,
-        rank: row.opt_int(20)?.unwrap_or(0),
+        rank: rank(row, 20)?,
         permissions: if row.opt_text(21)?.is_some() { row.json(21)? } else { Default::default() },
         teams: row.json(22)?,
         environments: row.json(23)?,
@@ -59,7 +61,13 @@ fn shown_to(row: &Row, member: Option<MembershipId>) -> Result<Option<BearerShow
         state: row.one_of(30, MembershipState::parse)?,
         until: row.opt_at(31)?,
         rules_number: row.int(32)?,
+        rank: rank(row, 33)?,
     }))
+}
+
+/// The rank of a role that may be absent.
+fn rank(row: &Row, column: usize) -> Result<Rank, StoreError> {
+    Ok(row.opt_int(column)?.map_or(Ok(Rank::NONE), Rank::new)?)
 }
 
 /// What is known of a presented secret.

@@ -9,6 +9,7 @@ use portcullis_domain::evaluation::{
 use portcullis_domain::id::{AgentId, OrganizationId, TokenId, UserId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission;
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenKind;
 
@@ -37,7 +38,7 @@ fn key() -> Bearer {
             name: "Ada".into(),
             state: MembershipState::Active,
             role: Some(slug("member")),
-            rank: 300,
+            rank: Rank::new(300).expect("a rank"),
             permissions: BTreeSet::from([Permission::Use]),
             teams: vec![],
             environments: vec![Slug::production()],
@@ -54,9 +55,10 @@ fn agent_key(state: AgentState) -> Bearer {
     Bearer { kind: TokenKind::AgentKey, agent: Some(agent), ..key() }
 }
 
-/// A key of an active member's agent that somebody else in that state was shown.
+/// A key of an active member's agent that somebody else in that state, who stands as high, was shown.
 pub(crate) fn seen_by(state: MembershipState) -> Bearer {
-    let shown_to = BearerShownTo { id: member(2), state, until: None, rules_number: 3 };
+    let rank = Rank::new(300).expect("a rank");
+    let shown_to = BearerShownTo { id: member(2), state, rank, until: None, rules_number: 3 };
     Bearer { shown_to: Some(shown_to), ..agent_key(AgentState::Active) }
 }
 
@@ -109,6 +111,26 @@ fn what_somebody_was_shown_rests_with_them_but_for_what_the_organization_runs_by
             let lives = stays || state == MembershipState::Active;
             let must = if lives { Decision::Allowed } else { Decision::MemberInactive };
             assert_eq!(liveness(&Bearer { kind, ..seen_by(state) }, NOW), must, "{kind:?} seen by {state:?}");
+        }
+    }
+}
+
+/// A key of a member of the one rank that somebody of the other was shown.
+fn of_ranks(kind: TokenKind, (holder, saw): (Rank, Rank)) -> Bearer {
+    let mut bearer = Bearer { kind, ..seen_by(MembershipState::Active) };
+    bearer.member.as_mut().expect("a member").rank = holder;
+    bearer.shown_to.as_mut().expect("somebody").rank = saw;
+    bearer
+}
+
+#[test]
+fn nothing_acts_above_whoever_saw_its_secret_but_what_the_organization_runs_by() {
+    let ranks = [Rank::NONE, Rank::new(1).expect("a rank"), Rank::LEAD, Rank::OWNER];
+    for kind in TokenKind::ALL {
+        for ranks in ranks.iter().flat_map(|holder| ranks.map(|saw| (*holder, saw))) {
+            let lives = kind.outlives_whom_it_was_shown_to() || ranks.0 <= ranks.1;
+            let must = if lives { Decision::Allowed } else { Decision::NotPermitted };
+            assert_eq!(liveness(&of_ranks(kind, ranks), NOW), must, "{kind:?} of ranks {ranks:?}");
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::{
-    DirectoryFacts, EndedBecause, Held, Matched, PersonFacts, Statement, Verdict, judge, resolve,
+    Access, DirectoryFacts, EndedBecause, Held, Matched, PersonFacts, Statement, Verdict, judge, resolve,
 };
 use portcullis_domain::agent::{AgentState, OwnerLossRule};
 use portcullis_domain::audit::{commitment, genesis, link};
@@ -12,7 +12,7 @@ use portcullis_domain::directory::DirectoryKind;
 use portcullis_domain::evaluation::liveness;
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::offboarding::{Leaver, Ownership};
-use portcullis_domain::role::Giving;
+use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::tombstone::Identifier;
 use proptest::prelude::*;
@@ -221,6 +221,22 @@ proptest! {
             let acts = liveness(&seen_by(state), NOW).is_allowed();
             prop_assert_eq!(acts, state == MembershipState::Active);
         }
+    }
+
+    #[test]
+    fn nobody_acts_by_a_key_above_their_own_rank_whatever_is_known_of_both(
+        (holder, saw) in (facts(), facts()), now in instant(),
+    ) {
+        let mut bearer = seen_by(MembershipState::Active);
+        let (holder, saw) = (resolve(&holder, now).access, resolve(&saw, now).access);
+        let rank_of = |access: &Access| access.role.as_ref().map_or(Rank::NONE, |slug| role(slug.as_str()).rank);
+        let member = bearer.member.as_mut().expect("a member");
+        (member.state, member.rank) = (holder.state, rank_of(&holder));
+        let shown_to = bearer.shown_to.as_mut().expect("somebody");
+        (shown_to.state, shown_to.rank) = (saw.state, rank_of(&saw));
+        let both = holder.state == MembershipState::Active && saw.state == MembershipState::Active;
+        let must = both && rank_of(&holder) <= rank_of(&saw);
+        prop_assert_eq!(liveness(&bearer, NOW).is_allowed(), must);
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod mappings;
 mod matrix;
 mod members;
 mod organizations;
+mod outgrown;
 mod pace;
 mod people;
 mod ranks;

@@ -551,9 +551,13 @@ impl Model {
             }
         };
         let member = &self.members[member];
-        let shown_to = token.shown_to.map(|m| self.members[m].state);
-        if [Some(member.state), shown_to].into_iter().flatten().any(|state| state != State::Active) {
+        let saw = token.shown_to.map(|m| &self.members[m]);
+        if [Some(member), saw].into_iter().flatten().any(|one| one.state != State::Active) {
             return "member_inactive";
+        }
+        let rank_of = |one: &Member| one.role.map_or(0, rank);
+        if saw.is_some_and(|saw| rank_of(saw) < rank_of(member)) {
+            return "not_permitted";
         }
         if token.kind == Kind::Invitation {
             return "not_permitted";
