@@ -347,6 +347,27 @@ fn may_stand_for(
     Ok(active && rank_of(tx, member)? <= rank_of(tx, &saw)?)
 }
 
+/// Whether somebody who waits may still come in: a link of theirs is good, and whoever was shown it stands for it.
+///
+/// Coming in by a connection accepts the invitation, so that way is open only as long as the link is.
+pub(crate) fn is_open(tx: &mut Tx<'_>, member: &Membership, now: Timestamp) -> Result<bool, ServiceError> {
+    for shown_to in invitation::live_of(tx, member.organization, member.id, now)?.into_iter().flatten() {
+        membership::hold(tx, shown_to)?;
+    }
+    membership::hold(tx, member.id)?;
+    // Once more, now that all are held: a link may have ended while they were waited for.
+    for shown_to in invitation::live_of(tx, member.organization, member.id, now)? {
+        let stands = match shown_to {
+            Some(shown_to) => may_stand_for(tx, shown_to, member, now)?,
+            None => true,
+        };
+        if stands {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 fn parse(secret: &str) -> Result<SecretHash, ServiceError> {
     match TokenSecret::parse(secret) {
         Ok((TokenKind::Invitation | TokenKind::OwnerLink, secret)) => Ok(secret.hash()),

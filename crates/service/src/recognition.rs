@@ -2,8 +2,9 @@
 //!
 //! The order is the whole rule. A link is an identity; everything else is a claim. A first link needs a claim that the
 //! provider vouches for, a domain that the organization has proven, and exactly one person whom the organization
-//! itself put there; holders of explicit-only roles link from their own session only. A newcomer comes in only where no
-//! directory governs and no identifier belongs to somebody who left (invariant I4), and only if a rule gives a role.
+//! itself put there, by an invitation only as long as its link is good; holders of explicit-only roles link from their
+//! own session only. A newcomer comes in only where no directory governs and no identifier belongs to somebody who left
+//! (invariant I4), and only if a rule gives a role.
 //!
 //! An address is given to somebody else one day, a subject never: whoever comes with another subject than the one by
 //! which the provider named the member before is another person, until the directory says otherwise.
@@ -35,6 +36,7 @@ use serde_json::json;
 
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
+use crate::invitation;
 use crate::oidc::preset;
 use crate::refusal::SignInRefusal;
 use crate::saml::naming;
@@ -205,7 +207,7 @@ fn recognize(
     }
     for identifier in arrival.identifiers() {
         if tombstone::find(tx, connection.organization, &identifier)?.is_some()
-            && !is_somebodys_now(tx, connection, arrival, &identifier)?
+            && !is_somebodys_now(tx, connection, arrival, &identifier, moment.now)?
         {
             return Err(SignInRefusal::Tombstoned.into());
         }
@@ -213,7 +215,7 @@ fn recognize(
     let address = trusted_address(tx, connection, arrival)?;
     let found = match connection.directory {
         Some(_) => told_by_directory(tx, connection, arrival, &address)?,
-        None => put_there(tx, connection, &address)?.map(|member| (member, Named::ByAddress)),
+        None => put_there(tx, connection, &address, moment.now)?.map(|member| (member, Named::ByAddress)),
     };
     let id = match found {
         Some((member, named)) => {
@@ -235,6 +237,7 @@ fn is_somebodys_now(
     connection: &Connection,
     arrival: &Arrival,
     identifier: &Identifier,
+    now: Timestamp,
 ) -> Result<bool, ServiceError> {
     if identifier.kind == IdentifierKind::Subject {
         return Ok(false);
@@ -242,7 +245,7 @@ fn is_somebodys_now(
     let named = (|| {
         let address = trusted_address(tx, connection, arrival)?;
         let Some(directory) = connection.directory else {
-            let member = put_there(tx, connection, &address)?;
+            let member = put_there(tx, connection, &address, now)?;
             let names = vec![Identifier::email(&address.key), Identifier::user_name(&address.key)];
             return Ok(member.map(|member| (member, names)));
         };
@@ -425,11 +428,12 @@ fn told_of(
     }
 }
 
-/// Exactly one membership has that address, and an invitation or an administrator put it there.
+/// Exactly one membership has that address, and an invitation that is still good or an administrator put it there.
 fn put_there(
     tx: &mut Tx<'_>,
     connection: &Connection,
     address: &Address,
+    now: Timestamp,
 ) -> Result<Option<Membership>, ServiceError> {
     let mut living = membership::living_by_email(tx, connection.organization, &address.key)?.into_iter();
     match (living.next(), living.next()) {
@@ -440,10 +444,17 @@ fn put_there(
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(SignInRefusal::Ambiguous.into()),
         (Some(member), None) => {
+            if member.joined_at.is_some() {
+                return Ok(Some(member));
+            }
             // INVARIANT: of whom a directory tells waits for it, and is invited no longer (`domain::access::resolve`).
-            if member.joined_at.is_none() && member.access.state != MembershipState::Invited {
+            if member.access.state != MembershipState::Invited {
                 // A directory or another connection brought them: theirs is the way in, and nobody doubles them.
                 return Err(SignInRefusal::NotInvited.into());
+            }
+            // INVARIANT I4: who waits has no other way in than the link that was made for them.
+            if !invitation::is_open(tx, &member, now)? {
+                return Err(SignInRefusal::InvitationOver.into());
             }
             Ok(Some(member))
         }

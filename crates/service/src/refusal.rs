@@ -88,6 +88,9 @@ pub enum SignInRefusal {
     /// Nobody was invited with that address, and nobody is made at sign-in.
     #[error("nobody with that address was invited")]
     NotInvited,
+    /// Somebody was invited with that address, and the invitation is not good any more.
+    #[error("the invitation of that address ended or ran out, or whoever was shown its link does not stand for it")]
+    InvitationOver,
     /// Several people have that address or external id.
     #[error("more than one person has that address or external id")]
     Ambiguous,
@@ -150,6 +153,7 @@ impl SignInRefusal {
             Self::AddressRecycled => "address_recycled",
             Self::NotInDirectory => "not_in_directory",
             Self::NotInvited => "not_invited",
+            Self::InvitationOver => "invitation_over",
             Self::Ambiguous => "ambiguous_person",
             Self::OwnSessionOnly => "own_session_only",
             Self::Unconfirmed => "connection_unconfirmed",
@@ -201,6 +205,9 @@ impl SignInRefusal {
             }
             Self::NotInDirectory => {
                 "assign the person in the directory that governs this connection and wait for its next run"
+            }
+            Self::InvitationOver => {
+                "invite the address anew, as somebody who is active and stands as high as the role that waits there"
             }
             Self::NotInvited => "invite the address, or let the connection make memberships at sign-in",
             Self::Ambiguous => "give each person an address and an external id of their own in the directory",

@@ -141,7 +141,8 @@ fn wanted(member: &Membership, since: Since) -> Wanted {
         Since::Left(_) => Wanted::Nothing,
         Since::Suspended if member.suspended_at.is_none() => Wanted::Suspend,
         Since::Suspended => Wanted::Nothing,
-        // Whoever was only invited has no way in: the link ended with every other token.
+        // Whoever was only invited has no way in: the link ended with every other token, and without one no connection
+        // lets them in either.
         Since::Unknown if on_their_own && member.joined_at.is_some() && member.suspended_at.is_none() => {
             Wanted::Suspend
         }

@@ -22,9 +22,14 @@ macro_rules! view {
 const FIND: Statement = Statement::read("invitation.find", concat!(view!(), " AND t.id = $2"));
 const LIST: Statement =
     Statement::read("invitation.list", concat!(view!(), " AND t.id > $2 ORDER BY t.id LIMIT $3"));
+const LIVE_OF: Statement = Statement::read(
+    "invitation.live_of",
+    "SELECT shown_to FROM tokens WHERE membership = $2 AND organization = $1 \
+     AND kind IN ('invitation', 'owner_link') AND ended_at IS NULL AND expires_at > $3 LIMIT 10",
+);
 
 /// The statements about invitations.
-pub const ALL: &[&Statement] = &[&FIND, &LIST];
+pub const ALL: &[&Statement] = &[&FIND, &LIST, &LIVE_OF];
 
 /// An invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -88,4 +93,18 @@ pub fn list(
     limit: i64,
 ) -> Result<Vec<Invitation>, StoreError> {
     tx.rows(&LIST, params![organization, after, limit])?.iter().map(read).collect()
+}
+
+/// The links by which somebody may come in now: whom the secret of each was shown to, if that was a member.
+///
+/// # Errors
+/// As [`find`].
+pub fn live_of(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    membership: MembershipId,
+    now: Timestamp,
+) -> Result<Vec<Option<MembershipId>>, StoreError> {
+    let rows = tx.rows(&LIVE_OF, params![organization, membership, now])?;
+    rows.iter().map(|row| row.opt_parsed(0)).collect()
 }

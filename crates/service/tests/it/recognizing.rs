@@ -6,8 +6,10 @@ use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
 use portcullis_service::claims::{Address, Arrival, GroupsSaid, SubjectStays};
 use portcullis_service::oidc::logout;
+use portcullis_service::organization::named;
 use portcullis_service::recognition::{Wish, admit};
 use portcullis_service::refusal::SignInRefusal;
+use portcullis_service::restoring::{self, Since};
 use portcullis_service::session::Opened;
 use portcullis_service::sign_in::ProviderSession;
 use portcullis_service::{Limits, ServiceError};
@@ -215,4 +217,25 @@ async fn a_subject_is_linked_from_the_session_of_whoever_asked_for_it_and_not_fr
     let by_colleague = arrive_with(&bench, other, holding(&bob), |_| {});
     assert_eq!(by_colleague.unwrap_err(), SignInRefusal::LinkingSessionOver);
     assert_eq!(arrive_with(&bench, other, holding(&ada), |_| {}).unwrap().membership, ada.membership);
+}
+
+#[tokio::test]
+async fn a_restore_that_knows_of_nobody_lets_whoever_was_only_invited_in_by_no_connection() {
+    let bench = acme().await;
+    let idp = connection(&bench, IDP, json!({})).await;
+    let jit = connection(&bench, "https://other.acme.test", open_to_newcomers()).await;
+    let invitation = json!({ "email": ADA, "role": "member" });
+    let made_before = made(&bench, "/acme/invitations", invitation.clone()).await;
+    let member: MembershipId = made_before["member"].as_str().unwrap().parse().unwrap();
+    bench.write(move |tx, moment| {
+        let organization = named(tx, "acme")?;
+        restoring::revive_nobody(tx, moment, &organization)?;
+        restoring::carry_over(tx, moment, organization.id, &[(member, Since::Unknown)])?;
+        restoring::bring_in_step(tx, moment, &organization)
+    });
+    for connection in [idp, jit] {
+        assert_eq!(arrive(&bench, connection, |_| {}), Err(SignInRefusal::InvitationOver));
+    }
+    made(&bench, "/acme/invitations", invitation).await;
+    assert_eq!(arrive(&bench, idp, |_| {}), Ok(()), "who is invited anew");
 }

@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::local::joined;
 use crate::people::{ada_is_held, directory, scim_user};
 use crate::world::{ADA, World};
 
@@ -107,13 +108,95 @@ async fn an_end_by_hand_of_somebody_held_leaves_the_newcomer_their_address() {
 }
 
 #[tokio::test]
-async fn who_was_invited_under_an_address_comes_in_although_a_leaver_had_it_too() {
+async fn who_was_invited_under_an_address_that_a_leaver_had_too_comes_in_by_a_new_invitation() {
     let world = World::new().await;
     let connection = world.connection("acme", json!({})).await;
     let (_, users, token) = directory(&world).await;
     let leaver = told(&world, (&users, &token), with_second("carol@acme.example", ADA)).await;
     world.invite("acme", ADA, "member").await;
     assert_eq!(world.call("DELETE", &leaver, &token, Value::Null).await.0, 204);
-    assert_eq!(world.outcome(&connection, ADA).await, "ok", "an administrator named the address");
+    assert_eq!(world.outcome(&connection, ADA).await, "tombstoned", "the leaver, as far as anybody knows");
+    world.invite("acme", ADA, "member").await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "an administrator named the address anew");
     assert_eq!(world.outcome(&connection, BARBARA).await, "not_invited");
+}
+
+/// An administrator who came by an invitation: the membership, and the session that they call with.
+async fn mallory(world: &World) -> (String, String) {
+    let browser = joined(world, "acme", "mallory@acme.example", "admin").await;
+    let member = world.members("acme", "mallory@acme.example").await.remove(0);
+    (format!("/organizations/acme/members/{}", member["id"].as_str().unwrap()), world.sessions(&browser).remove(0))
+}
+
+/// Ada is invited by somebody with that session; the path of the invitation's token.
+async fn ada_invited(world: &World, session: &str) -> String {
+    let body = json!({ "email": ADA, "role": "admin" });
+    let (status, made) = world.call("POST", "/api/v1/organizations/acme/invitations", session, body).await;
+    assert_eq!(status, 201, "{made}");
+    format!("/organizations/acme/tokens/{}", made["id"].as_str().unwrap())
+}
+
+/// By none of these connections, until somebody invites her anew: then by the first.
+async fn over_until_invited_anew(world: &World, connections: &[&Value], why: &str) {
+    for connection in connections {
+        assert_eq!(world.outcome(connection, ADA).await, "invitation_over", "{why}");
+    }
+    assert_eq!(world.members("acme", ADA).await[0]["state"], "invited", "{why}");
+    world.invite("acme", ADA, "member").await;
+    assert_eq!(world.outcome(connections[0], ADA).await, "ok", "{why}");
+    let ada = world.members("acme", ADA).await;
+    assert_eq!((ada.len(), &ada[0]["role"]), (1, &json!("member")), "nothing of the former invitation is left");
+}
+
+#[tokio::test]
+async fn an_invitation_that_ended_is_no_way_in_by_a_connection_either() {
+    for why in ["its maker left", "it was revoked", "it ran out"] {
+        let world = World::new().await;
+        let connection = world.connection("acme", json!({})).await;
+        let jit = world.connection("acme", json!({ "jit": true, "default_role": "member" })).await;
+        let (maker, session) = mallory(&world).await;
+        let token = ada_invited(&world, &session).await;
+        match why {
+            "its maker left" => {
+                let left = json!({ "reason": "left" });
+                assert_eq!(world.root("POST", &format!("{maker}/offboard"), left).await.0, 200);
+            }
+            "it was revoked" => assert_eq!(world.root("DELETE", &token, Value::Null).await.0, 204),
+            _ => world.clock.pass_s(7 * 24 * 3_600),
+        }
+        over_until_invited_anew(&world, &[&connection, &jit], why).await;
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_rests_by_a_connection_too_while_its_maker_does_not_stand_for_it() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    let (maker, session) = mallory(&world).await;
+    ada_invited(&world, &session).await;
+    assert_eq!(world.root("PATCH", &maker, json!({ "state": "suspended" })).await.0, 200);
+    assert_eq!(world.outcome(&connection, ADA).await, "invitation_over", "the maker is suspended");
+    assert_eq!(world.root("PATCH", &maker, json!({ "state": "active" })).await.0, 200);
+    let (_, grants) = world.root("GET", "/organizations/acme/grants?limit=200", Value::Null).await;
+    let of_maker = grants["items"].as_array().unwrap().iter().find(|grant| {
+        grant["role"] == "admin" && maker.ends_with(grant["member"].as_str().unwrap())
+    });
+    let of_maker = of_maker.unwrap()["id"].as_str().unwrap();
+    let path = format!("/organizations/acme/grants/{of_maker}");
+    let lead = json!({ "member": maker.rsplit_once('/').unwrap().1, "role": "lead", "reason": "lowered" });
+    world.made("/organizations/acme/grants", lead).await;
+    assert_eq!(world.root("DELETE", &path, Value::Null).await.0, 204);
+    over_until_invited_anew(&world, &[&connection], "the maker stands below the role that waits").await;
+}
+
+#[tokio::test]
+async fn an_invitation_that_is_good_is_accepted_by_a_connection() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    let (_, session) = mallory(&world).await;
+    let token = ada_invited(&world, &session).await;
+    world.clock.pass_s(7 * 24 * 3_600 - 60);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let (_, used) = world.root("GET", &token, Value::Null).await;
+    assert_eq!(used["ended_because"], "used", "{used}");
 }
