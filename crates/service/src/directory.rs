@@ -31,7 +31,7 @@ use crate::caller::Caller;
 use crate::google::consent::withdraw;
 use crate::member_key::{Draft, Issued, end_one, issue_named};
 use crate::membership::settled;
-use crate::role::{mappable, must_not_stand_above};
+use crate::role::{mappable, must_not_outgrow, must_not_stand_above, named};
 use crate::rules::{Carried, MAX_PER_CALL, after_rule_change, listed};
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -156,7 +156,7 @@ pub fn create(
 /// Changes a directory, and everybody whom that touches.
 ///
 /// # Errors
-/// As [`create`].
+/// As [`create`]; [`ServiceError::TokenSeenBelow`] if whoever saw a token of it stands below the default role.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -191,6 +191,10 @@ pub fn update(
     {
         must_not_stand_above(tx, caller, organization, was.default_role.as_ref())?;
         is.default_role = default_role(tx, caller, organization, slug.as_deref())?;
+        if let Some(slug) = &is.default_role {
+            let rank = named(tx, organization, slug.as_str())?.rank;
+            must_not_outgrow(tx, organization, (was.id, rank), moment.now)?;
+        }
     }
     if is == was {
         return Ok((is, Carried::Out));
@@ -484,6 +488,8 @@ pub fn issue_token(
     (id, expires_at): (&str, Option<Timestamp>),
     cause: Cause,
 ) -> Result<Issued, ServiceError> {
+    // What the directory gives stays as it is until the token is there.
+    tx.lock(Lock::Rules(organization))?;
     let found = find(tx, organization, id)?;
     if found.kind != DirectoryKind::Scim {
         return Err(ServiceError::invalid("directory", "has no tokens: nobody pushes to it"));

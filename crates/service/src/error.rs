@@ -45,6 +45,12 @@ pub enum ServiceError {
     /// It governs people: say what becomes of them.
     #[error("it governs people: say `people=keep` or `people=offboard`")]
     GovernsPeople,
+    /// A directory would give more than whoever saw one of its tokens has.
+    #[error(
+        "the token `{0}` of the directory was shown to somebody who left or stands below that role: have the provider \
+         use another, and end it"
+    )]
+    TokenSeenBelow(String),
     /// The workload identity of the settings may not be used so.
     #[error(
         "the workload identity may be used in the name of an administrator of a domain that is proven here, by an \
@@ -136,6 +142,7 @@ impl ServiceError {
             Self::Taken(_) => "taken",
             Self::InUse(_) => "in_use",
             Self::GovernsPeople => "governs_people",
+            Self::TokenSeenBelow(_) => "token_seen_below",
             Self::IdentityNotAllowed => "identity_not_allowed",
             Self::NotAvailable(_) => "not_available",
             Self::Metadata { code, .. } => code,

@@ -23,7 +23,7 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::claims::claim_key;
-use crate::role::{mappable, must_not_stand_above};
+use crate::role::{mappable, must_not_outgrow, must_not_stand_above};
 use crate::rules::{Carried, MAX_AT_ONCE, after_rule_change, listed};
 use crate::{Moment, ServiceError, directory, environment, team};
 
@@ -89,7 +89,8 @@ pub fn list(
 ///
 /// # Errors
 /// [`Refusal::RoleIsExplicitOnly`]; [`Refusal::AboveOwnRank`]; [`Refusal::MappingGivesNothing`];
-/// [`ServiceError::NotFound`] for what it names.
+/// [`ServiceError::NotFound`] for what it names; [`ServiceError::TokenSeenBelow`] if whoever saw a token of the directory
+/// stands below the role.
 pub fn create(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -104,6 +105,7 @@ pub fn create(
         created_at: moment.now,
         ..checked(tx, caller.rank(), organization, wish)?
     };
+    must_be_within(tx, &made, moment.now)?;
     let touched = touched(tx, &made)?;
     let change = MappingChange::Create(Box::new(made.clone()));
     let plan = Plan::because(organization, cause).then(event(Action::MappingCreated, &made), change);
@@ -137,6 +139,7 @@ pub fn update(
     if is == was {
         return Ok((is, Carried::Out));
     }
+    must_be_within(tx, &is, moment.now)?;
     let mut touched = touched(tx, &was)?;
     if (is.directory, &is.source) != (was.directory, &was.source) {
         touched.extend(self::touched(tx, &is)?);
@@ -169,6 +172,13 @@ pub fn delete(
         .then(event(Action::MappingDeleted, &found), MappingChange::Delete(found.id));
     carry_out(tx, moment, &plan, &touched)?;
     Ok(())
+}
+
+/// Refuses a mapping by which whoever saw a token of its directory could give themselves more than they have.
+fn must_be_within(tx: &mut Tx<'_>, of: &Mapping, now: Timestamp) -> Result<(), ServiceError> {
+    let Some(slug) = &of.gives.role else { return Ok(()) };
+    let rank = role::find_by_slug(tx, of.organization, slug)?.map_or(Rank::NONE, |role| role.rank);
+    must_not_outgrow(tx, of.organization, (of.directory, rank), now)
 }
 
 /// The people whom a mapping names, with its groups locked: who joins one meanwhile waits, and finds the mapping.

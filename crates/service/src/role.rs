@@ -5,22 +5,26 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::RoleChange;
-use portcullis_domain::id::{OrganizationId, RoleId};
+use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, RoleId};
+use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Giving, Rank, Role, check_permissions, may_be_mapped, may_give};
 use portcullis_domain::text::Slug;
+use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{StoreError, Tx, apply, mapping, role};
+use portcullis_store::{StoreError, Tx, apply, directory, mapping, role, token};
 use serde_json::json;
 
 use crate::caller::Caller;
 use crate::rules::{Carried, after_rule_change, listed};
-use crate::{Moment, ServiceError};
+use crate::{Moment, ServiceError, membership};
+
+/// Directories, or tokens of one, that are looked at together.
+const PAGE: i64 = 100;
 
 /// What a role is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -93,6 +97,50 @@ pub fn must_not_stand_above(
     Ok(may_give(caller.rank(), rank)?)
 }
 
+/// Refuses to let a directory give more than it did while a token of it was shown to somebody who stands below that:
+/// with the token they would put themselves where it is given
+/// ([why](../../../docs/decisions/0038-a-secret-is-worth-no-more-than-whoever-saw-it.md)).
+///
+/// # Errors
+/// [`ServiceError::TokenSeenBelow`], which names the token.
+pub(crate) fn must_not_outgrow(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (of, rank): (DirectoryId, Rank),
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    let before = directory::highest_given(tx, organization, of)?.map_or(Ok(Rank::NONE), Rank::new)?;
+    if rank <= before {
+        return Ok(());
+    }
+    let mut looked_at = BTreeSet::new();
+    let mut after = String::new();
+    loop {
+        let page = token::live_of_directory(tx, (organization, of), now, (&after, PAGE))?;
+        let Some((last, _)) = page.last() else { return Ok(()) };
+        after = last.to_string();
+        for (token, saw) in page {
+            if looked_at.insert(saw) && rank_now(tx, organization, saw, now)? < rank {
+                return Err(ServiceError::TokenSeenBelow(token.to_string()));
+            }
+        }
+    }
+}
+
+/// How high somebody stands by the rules of now; whoever left stands below everybody.
+fn rank_now(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+    now: Timestamp,
+) -> Result<Rank, ServiceError> {
+    let member = membership::find(tx, organization, id, now)?;
+    match member.access.state {
+        MembershipState::Deprovisioned => Ok(Rank::NONE),
+        _ => membership::rank_of(tx, organization, member.role()),
+    }
+}
+
 /// A page of roles after the id `after`.
 ///
 /// # Errors
@@ -143,7 +191,8 @@ pub fn create(
 /// Changes a role, and everybody whom that touches.
 ///
 /// # Errors
-/// As [`create`]; [`Refusal::BuiltIn`]; [`ServiceError::NotFound`].
+/// As [`create`]; [`Refusal::BuiltIn`]; [`ServiceError::NotFound`]; [`ServiceError::TokenSeenBelow`] if a directory
+/// would give more by it than whoever saw a token of it has.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -165,6 +214,15 @@ pub fn update(
     let is = Role { rank, permissions, giving, ..was.clone() };
     if is == was {
         return Ok((is, Carried::Out));
+    }
+    let mut after = String::new();
+    while rank > was.rank {
+        let page = directory::giving(tx, organization, &is.slug, (&after, PAGE))?;
+        let Some(last) = page.last() else { break };
+        after = last.to_string();
+        for of in page {
+            must_not_outgrow(tx, organization, (of, rank), moment.now)?;
+        }
     }
     let event = EventDraft::new(Action::RoleUpdated, Target::new("role", is.id))
         .with(json!({ "from": shown(&was), "to": shown(&is) }));

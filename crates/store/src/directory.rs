@@ -127,6 +127,11 @@ const HIGHEST_GOVERNED: Statement = Statement::read(
     "SELECT MAX(r.rank) FROM memberships m JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
      WHERE m.governed_by = $2 AND m.organization = $1 AND m.state <> 'deprovisioned'",
 );
+const GIVING: Statement = Statement::read(
+    "directory.giving",
+    "SELECT id FROM directories WHERE organization = $1 AND id > $3 AND (default_role = $2 OR id IN \
+     (SELECT directory FROM mappings WHERE organization = $1 AND role = $2)) ORDER BY id LIMIT $4",
+);
 
 // A second directory, an invitation or a life of their own would make them somebody without this directory too.
 const WAITING: Statement = Statement::read(
@@ -162,6 +167,7 @@ pub const ALL: &[&Statement] = &[
     &GOVERNS,
     &HIGHEST_GIVEN,
     &HIGHEST_GOVERNED,
+    &GIVING,
     &WAITING,
 ];
 
@@ -333,6 +339,19 @@ pub fn highest_governed(
     id: DirectoryId,
 ) -> Result<Option<i64>, StoreError> {
     tx.row(&HIGHEST_GOVERNED, params![organization, id])?.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// A page of the directories that give that role, in order of id.
+///
+/// # Errors
+/// As [`find`].
+pub fn giving(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    role: &Slug,
+    (after, limit): (&str, i64),
+) -> Result<Vec<DirectoryId>, StoreError> {
+    tx.rows(&GIVING, params![organization, role, after, limit])?.iter().map(|row| row.parsed(0)).collect()
 }
 
 /// People whom only this directory brought and who never had life, after the directory user `after`; `limit` at most.

@@ -1,7 +1,7 @@
 //! Tokens: issued while what they act as is active, ended by sets.
 
 use portcullis_domain::change::{TokenChange, TokenSet};
-use portcullis_domain::id::{AgentId, ConnectionId, EventId, MembershipId, OrganizationId, TokenId};
+use portcullis_domain::id::{AgentId, ConnectionId, DirectoryId, EventId, MembershipId, OrganizationId, TokenId};
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_domain::{Timestamp, token::Scope};
@@ -113,6 +113,12 @@ const LIST_OF_KIND: Statement = Statement::read(
          WHERE t.organization = $1 AND t.holder = $4 AND t.kind = $5 AND t.id > $2 ORDER BY t.id LIMIT $3"
     ),
 );
+const LIVE_OF_DIRECTORY: Statement = Statement::read(
+    "token.live_of_directory",
+    "SELECT id, shown_to FROM tokens WHERE holder = $2 AND organization = $1 AND kind = 'scim_token' \
+     AND shown_to IS NOT NULL AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > $3) \
+     AND id > $4 ORDER BY id LIMIT $5",
+);
 const USED: Statement = Statement::note(
     "token.used",
     "INSERT INTO token_uses (token, last_used_at) VALUES ($1, $2) \
@@ -140,6 +146,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST,
     &LIST_OF_HOLDER,
     &LIST_OF_KIND,
+    &LIVE_OF_DIRECTORY,
     &USED,
     &LIVE_BY_HASH,
 ];
@@ -361,6 +368,20 @@ pub fn list_of_kind(
 ) -> Result<Vec<TokenView>, StoreError> {
     let kind = kind.as_str();
     tx.rows(&LIST_OF_KIND, params![organization, after, limit, holder, kind])?.iter().map(read).collect()
+}
+
+/// A page of a directory's tokens that are good now and were shown to a member, with that member, in order of id.
+///
+/// # Errors
+/// As [`find`].
+pub fn live_of_directory(
+    tx: &mut Tx<'_>,
+    (organization, directory): (OrganizationId, DirectoryId),
+    now: Timestamp,
+    (after, limit): (&str, i64),
+) -> Result<Vec<(TokenId, MembershipId)>, StoreError> {
+    let rows = tx.rows(&LIVE_OF_DIRECTORY, params![organization, directory, now, after, limit])?;
+    rows.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
 }
 
 /// Notes when tokens were last used.

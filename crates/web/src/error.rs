@@ -65,7 +65,10 @@ pub const fn status(error: &ServiceError) -> StatusCode {
             | Refusal::NoRoleMapped => StatusCode::UNPROCESSABLE_ENTITY,
         },
         ServiceError::Invalid { .. } | ServiceError::LinkInvalid => StatusCode::BAD_REQUEST,
-        ServiceError::Taken(_) | ServiceError::InUse(_) | ServiceError::GovernsPeople => StatusCode::CONFLICT,
+        ServiceError::Taken(_)
+        | ServiceError::InUse(_)
+        | ServiceError::GovernsPeople
+        | ServiceError::TokenSeenBelow(_) => StatusCode::CONFLICT,
         ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } | ServiceError::IdempotencyMismatch => {
             StatusCode::UNPROCESSABLE_ENTITY
         }

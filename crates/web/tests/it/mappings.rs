@@ -8,6 +8,7 @@ use portcullis_domain::id::DirectoryId;
 use portcullis_domain::mapping::Facet;
 use portcullis_domain::plan::Plan;
 use portcullis_store::apply;
+use portcullis_testkit::Persona;
 use serde_json::{Value, json};
 
 use crate::people::{Told, directory, group, person, person_with, standing, stored};
@@ -269,4 +270,76 @@ async fn a_unit_of_google_holds_the_people_of_its_sub_units_and_no_attribute_is_
     assert_eq!((status, &changed["org_unit"]), (200, &json!("/Sales/EMEA")));
     assert_eq!(standing(&scene.bench, org, ada.membership).0, "active");
     assert_eq!(standing(&scene.bench, org, bob.membership).0, "suspended");
+}
+
+/// Somebody of rank 400 who may make directories, and one that they made: its id and its token's.
+async fn of_helpdesk(scene: &Scene) -> (Persona, String, String) {
+    let permissions = json!(["use", "directories.read", "directories.write"]);
+    let role = json!({ "slug": "helpdesk", "rank": 400, "permissions": permissions });
+    scene.made("/api/v1/organizations/acme/roles", role).await;
+    let helpdesk = scene.bench.member(scene.owner.organization, "helpdesk@acme.test", "helpdesk");
+    let wish = json!({ "kind": "scim", "name": "Okta" });
+    let path = "/api/v1/organizations/acme/directories";
+    let (status, made) = scene.as_of(&helpdesk, "POST", path, wish).await;
+    assert_eq!(status, 201, "{made}");
+    let dir = id(&made);
+    let tokens = scene.all(&format!("{path}/{dir}/tokens")).await;
+    assert_eq!((tokens.len(), &tokens[0]["shown_to"]), (1, &json!(helpdesk.membership.to_string())));
+    (helpdesk, dir, id(&tokens[0]))
+}
+
+#[tokio::test]
+async fn no_directory_comes_to_give_more_than_whoever_saw_a_token_of_it_has() {
+    let scene = Scene::new();
+    let (_, dir, token) = of_helpdesk(&scene).await;
+    let one = format!("/api/v1/organizations/acme/directories/{dir}");
+    let seen_below = |(status, body): (u16, Value)| {
+        assert!(body["detail"].as_str().unwrap_or_default().contains(&token), "which token: {body}");
+        refused((status, body), 409, "token_seen_below");
+    };
+    seen_below(scene.as_of(&scene.admin, "POST", MAPPINGS, to(&dir, json!({ "role": "admin" }))).await);
+    let default = json!({ "default_role": "lead" });
+    seen_below(scene.as_of(&scene.admin, "PATCH", &one, default.clone()).await);
+    let junior = json!({ "slug": "junior", "rank": 399, "permissions": ["use"] });
+    let junior = scene.made("/api/v1/organizations/acme/roles", junior).await;
+    let made = scene.made(MAPPINGS, to(&dir, json!({ "role": "junior" }))).await;
+    let mapping = format!("{MAPPINGS}/{}", id(&made));
+    seen_below(scene.as_of(&scene.admin, "PATCH", &mapping, json!({ "role": "lead" })).await);
+    let role = format!("/api/v1/organizations/acme/roles/{}", id(&junior));
+    seen_below(scene.as_of(&scene.admin, "PATCH", &role, json!({ "rank": 450 })).await);
+    assert_eq!(scene.root("GET", &mapping, Value::Null).await.1["role"], "junior", "nothing was changed");
+    assert_eq!(scene.root("GET", &role, Value::Null).await.1["rank"], 399, "nothing was changed");
+
+    // What gives no more than before, and what another directory gives, is not held up.
+    let wish = json!({ "kind": "scim", "name": "Entra" });
+    let other = scene.made("/api/v1/organizations/acme/directories", wish).await;
+    let gives = json!({ "role": "admin" });
+    assert_eq!(scene.as_of(&scene.admin, "POST", MAPPINGS, to(&id(&other), gives.clone())).await.0, 201);
+    assert_eq!(scene.root("PATCH", &mapping, json!({ "role": "member" })).await.0, 200);
+    assert_eq!(scene.as_of(&scene.admin, "PATCH", &role, json!({ "rank": 450 })).await.0, 200, "gives it no more");
+
+    // Another token, of somebody who stands as high, in the place of that one.
+    let (status, new) = scene.as_of(&scene.admin, "POST", &format!("{one}/tokens"), json!({})).await;
+    assert_eq!(status, 201, "{new}");
+    seen_below(scene.as_of(&scene.admin, "POST", MAPPINGS, to(&dir, gives.clone())).await);
+    assert_eq!(scene.root("DELETE", &format!("{one}/tokens/{token}"), Value::Null).await.0, 204);
+    assert_eq!(scene.as_of(&scene.admin, "POST", MAPPINGS, to(&dir, gives)).await.0, 201);
+    assert_eq!(scene.as_of(&scene.admin, "PATCH", &one, default).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_token_that_a_leaver_saw_keeps_a_directory_from_giving_more_until_it_is_another() {
+    let scene = Scene::new();
+    let (helpdesk, dir, token) = of_helpdesk(&scene).await;
+    scene.made(MAPPINGS, to(&dir, json!({ "role": "member" }))).await;
+    let path = format!("/api/v1/organizations/acme/members/{}/offboard", helpdesk.membership);
+    assert_eq!(scene.root("POST", &path, json!({ "reason": "left" })).await.0, 200);
+    let mut sales = to(&dir, json!({ "role": "member" }));
+    sales["group"] = json!({ "display_name": "sales" });
+    assert_eq!(scene.root("POST", MAPPINGS, sales.clone()).await.0, 201, "no more than it gives already");
+    sales["role"] = json!("helpdesk");
+    refused(scene.root("POST", MAPPINGS, sales.clone()).await, 409, "token_seen_below");
+    let one = format!("/api/v1/organizations/acme/directories/{dir}/tokens/{token}");
+    assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(scene.root("POST", MAPPINGS, sales).await.0, 201);
 }
