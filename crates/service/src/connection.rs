@@ -1,7 +1,8 @@
 //! Connections: configured identity providers for sign-in, each with a directory of its claims.
 //!
-//! A client secret is sealed for the connection that it belongs to. Whoever changes issuer or keys below owner changes
-//! who may come in: holders of explicit-only roles are refused there until an owner confirms.
+//! A client secret is sealed for the connection that it belongs to. Whoever chooses issuer or keys below owner, of a new
+//! connection or of one that is there, chooses who may come in: holders of explicit-only roles are refused there until an
+//! owner confirms.
 
 use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft, Target};
@@ -254,7 +255,7 @@ pub fn create(
         claim_rules: wanted.claim_rules.clone(),
         environment: wanted.environment.clone(),
         domains: checked.domains,
-        unconfirmed_at: None,
+        unconfirmed_at: (caller.rank() < Rank::OWNER).then_some(now),
         created_at: now,
     };
     let beside = set_protocol(tx, (around, moment), &mut made, (&wanted.protocol, key))?;

@@ -98,7 +98,9 @@ pub enum SignInRefusal {
     #[error("a holder of an explicit-only role links a connection from their own session")]
     OwnSessionOnly,
     /// The connection waits for an owner's confirmation.
-    #[error("the connection's issuer or keys were changed and no owner has confirmed it")]
+    #[error(
+        "the connection's issuer or keys were chosen by somebody below owner and no owner has confirmed it"
+    )]
     Unconfirmed,
     /// The identifier belongs to somebody who left.
     #[error("an identifier of this sign-in belongs to somebody who left")]

@@ -20,7 +20,15 @@ pub struct SamlWish {
     pub settings: SamlSettings,
 }
 
-/// What a wish comes to.
+/// What a wish of a new connection comes to.
+pub(crate) struct Made {
+    /// The provider's entity id.
+    pub(crate) issuer: String,
+    /// What is written beside the connection itself.
+    pub(crate) changes: Vec<Change>,
+}
+
+/// What a wish of one that is there comes to.
 pub(crate) struct Outcome {
     /// The provider's entity id.
     pub(crate) issuer: String,
@@ -35,7 +43,7 @@ pub(crate) fn made(
     (around, moment): (&Surroundings, &mut Moment),
     of: &Connection,
     (wish, key): (&SamlWish, &NewKey),
-) -> Result<Outcome, ServiceError> {
+) -> Result<Made, ServiceError> {
     settings::check(&wish.settings, moment.now)?;
     let read = wish
         .read
@@ -58,7 +66,7 @@ pub(crate) fn made(
     let mut changes: Vec<Change> = vec![ConnectionChange::SetSaml(Box::new(source)).into()];
     changes.extend(certificates.into_iter().map(put));
     changes.push(ConnectionChange::PutKey(Box::new(key)).into());
-    Ok(Outcome { issuer: read.metadata.entity_id.clone(), changes, opens_elsewhere: true })
+    Ok(Made { issuer: read.metadata.entity_id.clone(), changes })
 }
 
 fn put(certificate: SamlCertificate) -> Change {

@@ -61,7 +61,7 @@ pub struct Connection {
     environment: String,
     /// The e-mail domains that are routed here.
     domains: Vec<String>,
-    /// False while a change of issuer or keys waits for an owner: holders of explicit-only roles are refused.
+    /// False while issuer or keys that somebody below owner chose wait for an owner: holders of explicit-only roles are refused.
     confirmed: bool,
     /// Where a browser begins to sign in.
     login_url: String,

@@ -95,6 +95,25 @@ async fn a_connection_that_gives_a_higher_role_is_neither_made_nor_deleted_from_
 }
 
 #[tokio::test]
+async fn a_provider_that_somebody_below_owner_chooses_waits_for_an_owner_and_one_of_an_owners_does_not() {
+    let scene = Scene::new();
+    let (_, above) = stewards(&scene).await;
+    let bodies = [oidc(json!({})), json!({ "kind": "saml", "name": "S", "metadata_xml": metadata() })];
+    for body in bodies {
+        for (who, is_confirmed) in [(&above, false), (&scene.admin, false), (&scene.owner, true)] {
+            let (status, made) = scene.as_of(who, "POST", CONNECTIONS, body.clone()).await;
+            assert_eq!((status, &made["confirmed"]), (201, &json!(is_confirmed)), "{made}");
+            let one = format!("{CONNECTIONS}/{}", id(&made));
+            let (_, renamed) = scene.as_of(&scene.owner, "PATCH", &one, json!({ "name": "X" })).await;
+            assert_eq!(renamed["confirmed"], is_confirmed, "another name confirms nothing: {renamed}");
+            let confirm = format!("{one}/confirm");
+            let (status, confirmed) = scene.as_of(&scene.owner, "POST", &confirm, Value::Null).await;
+            assert_eq!((status, &confirmed["confirmed"]), (200, &json!(true)), "{confirmed}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_change_of_issuer_or_keys_below_owner_waits_for_an_owner_and_no_other_change_does() {
     let scene = Scene::new();
     let confirmed = async |who: &Persona, change: Value| {

@@ -1,10 +1,12 @@
 //! An invitation's link is worth no more than whoever was shown it: each refusal beside a neighbour that differs by one
 //! thing and opens.
 
+use portcullis_domain::Clock as _;
 use portcullis_emulator::Browser;
 use serde_json::{Value, json};
 
 use crate::local::{PASSWORD, joined};
+use crate::saml_idp::{Idp, Says};
 use crate::world::{ADA, World, outcome};
 
 /// A steward of rank 400 who may invite; the session that they call with.
@@ -114,4 +116,56 @@ async fn nobody_invites_above_their_own_rank_nor_takes_back_what_is_above_it() {
         let one = format!("{path}/{}", made["id"].as_str().unwrap());
         assert_eq!(world.call("DELETE", &one, &session, Value::Null).await.0, status, "{role}");
     }
+}
+
+/// The connection that an admin makes by that body, which the owner is asked to confirm; how the owner's link of it ends
+/// before and after.
+async fn linked_before_and_after(
+    world: &World,
+    (owner, admin): (&mut Browser, &str),
+    body: Value,
+    link: impl AsyncFn(&mut Browser, &Value) -> String,
+) -> (String, String) {
+    let path = "/api/v1/organizations/acme/connections";
+    let (status, made) = world.call("POST", path, admin, body).await;
+    assert_eq!((status, &made["confirmed"]), (201, &json!(false)), "{made}");
+    if let Some(uri) = made["redirect_uri"].as_str() {
+        world.register("theirs", uri);
+    }
+    let before = link(owner, &made).await;
+    let confirm = format!("{path}/{}/confirm", made["id"].as_str().unwrap());
+    assert_eq!(world.call("POST", &confirm, admin, Value::Null).await.0, 403, "no admin confirms");
+    let owners = world.sessions(owner).remove(0);
+    let (status, confirmed) = world.call("POST", &confirm, &owners, Value::Null).await;
+    assert_eq!((status, &confirmed["confirmed"]), (200, &json!(true)), "{confirmed}");
+    (before, link(owner, &made).await)
+}
+
+#[tokio::test]
+async fn an_owner_links_no_provider_that_somebody_below_owner_chose_before_an_owner_has_confirmed_it() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let mut owner = joined(&world, "acme", ADA, "owner").await;
+    let admin = joined(&world, "acme", "admin@acme.example", "admin").await;
+    let admin = world.sessions(&admin).remove(0);
+    world.provider.sign_in_as(Some(ADA));
+    let expected = ("connection_unconfirmed".to_owned(), "ok".to_owned());
+
+    let link = async |owner: &mut Browser, made: &Value| {
+        let form = format!("{}/sso/oidc/{}/link", world.base, made["id"].as_str().unwrap());
+        outcome(&owner.submit(&form, &[]).await.unwrap())
+    };
+    let body = json!({
+        "kind": "oidc", "name": "Okta", "issuer": world.provider.issuer(), "client_id": "theirs",
+        "client_secret": "a-client-secret-for-tests",
+    });
+    assert_eq!(linked_before_and_after(&world, (&mut owner, &admin), body, link).await, expected);
+
+    let link = async |owner: &mut Browser, made: &Value| {
+        let form = format!("{}/sso/saml/{}/link", world.base, made["id"].as_str().unwrap());
+        let asked = Idp::read(&owner.submit(&form, &[]).await.unwrap().url);
+        let answer = idp.answer(world.clock.now(), made, Some(&asked), &Says::ada(&[]));
+        outcome(&answer.post(owner).await)
+    };
+    let body = json!({ "kind": "saml", "name": "Okta", "metadata_xml": idp.metadata() });
+    assert_eq!(linked_before_and_after(&world, (&mut owner, &admin), body, link).await, expected);
 }
