@@ -14,9 +14,15 @@ pub enum IdentifierKind {
     ExternalId,
     /// A provider's subject, prefixed with its connection's id.
     Subject,
+    /// The same at whichever connection to that provider: the subject begins with the issuer.
+    IssuerSubject,
 }
 
 impl IdentifierKind {
+    /// Every kind.
+    pub const ALL: [Self; 5] =
+        [Self::UserName, Self::Email, Self::ExternalId, Self::Subject, Self::IssuerSubject];
+
     /// The text in the database.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
@@ -25,6 +31,7 @@ impl IdentifierKind {
             Self::Email => "email",
             Self::ExternalId => "external_id",
             Self::Subject => "subject",
+            Self::IssuerSubject => "issuer_subject",
         }
     }
 }
@@ -61,5 +68,11 @@ impl Identifier {
     #[must_use]
     pub fn subject(connection: crate::id::ConnectionId, value: &str) -> Self {
         Self { kind: IdentifierKind::Subject, value: format!("{connection}/{value}") }
+    }
+
+    /// A subject at every connection to its provider, whose name it begins with.
+    #[must_use]
+    pub fn issuer_subject(value: &str) -> Self {
+        Self { kind: IdentifierKind::IssuerSubject, value: value.to_owned() }
     }
 }

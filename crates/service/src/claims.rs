@@ -296,13 +296,22 @@ impl Arrival {
         end.and_then(|end| self.subject.get(..end)).unwrap_or(&self.subject)
     }
 
-    /// Every identifier that a tombstone may lie on.
+    /// The keys of the link: as the person is named, and as they were before the connection was read as Entra's.
+    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.subject).chain(&self.former_subject).map(String::as_str)
+    }
+
+    /// Every identifier that a tombstone may lie on, whoever it is. A name that stays is its person's at each connection
+    /// to that provider.
     #[must_use]
     pub fn identifiers(&self) -> Vec<Identifier> {
         let mut all = Vec::new();
-        for subject in std::iter::once(&self.subject).chain(&self.former_subject) {
+        for subject in self.subjects() {
             all.push(Identifier::subject(self.connection.id, subject));
             all.push(Identifier::external_id(self.connection.claims_directory, subject));
+            if self.stays == SubjectStays::ForGood {
+                all.push(Identifier::issuer_subject(subject));
+            }
         }
         for id in &self.external_ids {
             all.extend(self.connection.directory.map(|d| Identifier::external_id(d, id)));
@@ -312,6 +321,12 @@ impl Arrival {
             all.push(Identifier::user_name(&address.key));
         }
         all
+    }
+
+    /// Those that count beside them for somebody of whom nobody told: a name that may be given to others is somebody's
+    /// else only if whoever decides about the connection says so.
+    pub fn identifiers_of_newcomer(&self) -> Vec<Identifier> {
+        self.subjects().map(Identifier::issuer_subject).collect()
     }
 
     /// What a trace shows of it.

@@ -263,7 +263,7 @@ fn queries(identifier: &Identifier, directory: &str) -> Vec<DirectoryUserQuery> 
             let own = identifier.value.strip_prefix(directory).and_then(|rest| rest.strip_prefix('/'));
             own.map(|own| DirectoryUserQuery::ExternalId(own.to_owned())).into_iter().collect()
         }
-        IdentifierKind::Subject => vec![],
+        IdentifierKind::Subject | IdentifierKind::IssuerSubject => vec![],
     }
 }
 

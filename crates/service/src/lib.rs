@@ -36,6 +36,7 @@ pub mod me;
 mod measures;
 pub mod member_key;
 pub mod membership;
+mod newcomer;
 pub mod oidc;
 pub mod organization;
 pub mod outbox;

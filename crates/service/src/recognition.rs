@@ -37,6 +37,7 @@ use serde_json::json;
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
 use crate::invitation;
+use crate::newcomer::must_be_new;
 use crate::oidc::preset;
 use crate::refusal::SignInRefusal;
 use crate::saml::naming;
@@ -223,7 +224,10 @@ fn recognize(
             first_link(tx, moment, connection, wish, (member, link, former))?
         }
         None if connection.directory.is_some() => return Err(SignInRefusal::NotInDirectory.into()),
-        None if connection.jit_at.is_some() => newcomer(tx, moment, connection, (wish, link), &address)?,
+        None if connection.jit_at.is_some() => {
+            must_be_new(tx, connection, arrival)?;
+            newcomer(tx, moment, connection, (wish, link), &address)?
+        }
         None => return Err(SignInRefusal::NotInvited.into()),
     };
     Ok((id, Standing::New))
@@ -239,7 +243,7 @@ fn is_somebodys_now(
     identifier: &Identifier,
     now: Timestamp,
 ) -> Result<bool, ServiceError> {
-    if identifier.kind == IdentifierKind::Subject {
+    if matches!(identifier.kind, IdentifierKind::Subject | IdentifierKind::IssuerSubject) {
         return Ok(false);
     }
     let named = (|| {

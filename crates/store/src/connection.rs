@@ -111,6 +111,11 @@ const LINKS_OF: Statement = Statement::read(
     "SELECT connection, subject, organization, membership, created_at FROM links \
      WHERE membership = $1 ORDER BY connection, subject LIMIT $2",
 );
+const LINKED_BY_SUBJECT: Statement = Statement::read(
+    "connection.linked_by_subject",
+    "SELECT l.membership FROM links l JOIN memberships m ON m.id = l.membership \
+     WHERE l.organization = $1 AND l.subject = $2 AND m.organization = $1 AND m.ended_at IS NULL LIMIT 1",
+);
 const FIRST_SUBJECT: Statement = Statement::read(
     "connection.first_subject",
     "SELECT subject FROM links WHERE connection = $1 AND organization = $2 AND subject >= $3 AND subject < $4 \
@@ -135,6 +140,7 @@ pub const ALL: &[&Statement] = &[
     &DELETE_LINK,
     &FIND_LINK,
     &LINKS_OF,
+    &LINKED_BY_SUBJECT,
     &FIRST_SUBJECT,
 ];
 
@@ -340,6 +346,18 @@ pub fn find_link(
 /// As [`find`].
 pub fn links_of(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Link>, StoreError> {
     tx.rows(&LINKS_OF, params![membership, MAX_LINKS])?.iter().map(read_link).collect()
+}
+
+/// Somebody of that organization who is there and linked by that subject, at whichever connection.
+///
+/// # Errors
+/// As [`find`].
+pub fn linked_by_subject(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    subject: &str,
+) -> Result<Option<MembershipId>, StoreError> {
+    tx.row(&LINKED_BY_SUBJECT, params![organization, subject])?.map(|row| row.parsed(0)).transpose()
 }
 
 /// The first linked subject of a connection from `from` on and before `to`, in byte order.

@@ -94,6 +94,7 @@ pub fn identifiers(tx: &mut Tx<'_>, membership: &Membership) -> Result<BTreeSet<
     }
     for link in connection::links_of(tx, membership.id)? {
         all.insert(Identifier::subject(link.connection, &link.subject));
+        all.insert(Identifier::issuer_subject(&link.subject));
     }
     Ok(all)
 }

@@ -65,12 +65,27 @@ const HAND_DOWN: Statement = Statement::change(
      WHERE t.membership = $2 AND t.organization = $3 AND t.lifted_at IS NULL \
      ON CONFLICT (membership, kind, value) DO NOTHING",
 );
+// Found by the subject, and not by the organization: `CROSS JOIN` keeps SQLite from walking through all of its people.
+const FORMERLY_SUBJECT_OF: Statement = Statement::read(
+    "tombstone.formerly_subject_of",
+    "SELECT f.membership FROM former_identifiers f CROSS JOIN memberships m \
+     WHERE f.kind = 'issuer_subject' AND f.value = $2 AND m.id = f.membership AND m.organization = $1 \
+     AND m.ended_at IS NULL LIMIT 1",
+);
 
-pub(crate) const ALL: &[&Statement] =
-    &[&LAY, &LIFT_OF, &LIFT_NAMED, &LIFT_SAID, &LIFT_BESIDE, &FIND, &PAGE, &REMEMBER, &FORMER, &HAND_DOWN];
-
-const KINDS: [IdentifierKind; 4] =
-    [IdentifierKind::UserName, IdentifierKind::Email, IdentifierKind::ExternalId, IdentifierKind::Subject];
+pub(crate) const ALL: &[&Statement] = &[
+    &LAY,
+    &LIFT_OF,
+    &LIFT_NAMED,
+    &LIFT_SAID,
+    &LIFT_BESIDE,
+    &FIND,
+    &PAGE,
+    &REMEMBER,
+    &FORMER,
+    &HAND_DOWN,
+    &FORMERLY_SUBJECT_OF,
+];
 
 pub(crate) fn apply(tx: &mut Tx<'_>, of: OrganizationId, change: &TombstoneChange) -> Result<(), StoreError> {
     match change {
@@ -118,7 +133,7 @@ pub(crate) fn former(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Id
     tx.rows(&FORMER, params![membership])?
         .iter()
         .map(|row| {
-            let kind = row.one_of(0, |t| KINDS.into_iter().find(|k| k.as_str() == t))?;
+            let kind = row.one_of(0, |t| IdentifierKind::ALL.into_iter().find(|k| k.as_str() == t))?;
             Ok(Identifier { kind, value: row.text(1)?.to_owned() })
         })
         .collect()
@@ -150,7 +165,7 @@ pub fn page(
     let membership = after.map_or_else(String::new, |last| last.membership.to_string());
     let rows = tx.rows(&PAGE, params![organization, kind, value, membership, limit])?;
     let read = |row: &crate::row::Row| {
-        let kind = row.one_of(0, |t| KINDS.into_iter().find(|k| k.as_str() == t))?;
+        let kind = row.one_of(0, |t| IdentifierKind::ALL.into_iter().find(|k| k.as_str() == t))?;
         let identifier = Identifier { kind, value: row.text(1)?.to_owned() };
         Ok(Laid { identifier, membership: row.parsed(2)?, at: row.at(3)? })
     };
@@ -167,5 +182,18 @@ pub fn find(
     identifier: &Identifier,
 ) -> Result<Option<MembershipId>, StoreError> {
     let row = tx.row(&FIND, params![organization, identifier.kind.as_str(), identifier.value])?;
+    row.map(|r| r.parsed(0)).transpose()
+}
+
+/// Somebody of that organization who is there and was known by that subject before, at whichever connection.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn formerly_subject_of(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    subject: &str,
+) -> Result<Option<MembershipId>, StoreError> {
+    let row = tx.row(&FORMERLY_SUBJECT_OF, params![organization, subject])?;
     row.map(|r| r.parsed(0)).transpose()
 }

@@ -68,9 +68,8 @@ fn each_word_of_the_database_and_of_events_is_stable() {
     let kinds = [CauseKind::Scim, CauseKind::Google, CauseKind::SignIn, CauseKind::Api, CauseKind::Console];
     assert_eq!(kinds.map(CauseKind::as_str), ["scim", "google", "sign_in", "api", "console"]);
     assert_eq!([CauseKind::Rule, CauseKind::System].map(CauseKind::as_str), ["rule", "system"]);
-    use IdentifierKind::{Email, ExternalId, Subject, UserName};
-    let kinds = [UserName, Email, ExternalId, Subject].map(IdentifierKind::as_str);
-    assert_eq!(kinds, ["user_name", "email", "external_id", "subject"]);
+    let kinds = IdentifierKind::ALL.map(IdentifierKind::as_str);
+    assert_eq!(kinds, ["user_name", "email", "external_id", "subject", "issuer_subject"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is read of somebody who leaves: whether an owner who can sign in is left behind.
 
-use portcullis_domain::access::Access;
+use portcullis_domain::access::{Access, EndedBecause};
 use portcullis_domain::change::{
     ConnectionChange, LinkChange, MembershipChange, TokenChange, TombstoneChange, UserChange,
 };
@@ -12,10 +12,12 @@ use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, Token, TokenKind};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::AuthenticatorKind;
-use portcullis_store::{leaver, tombstone};
+use portcullis_store::{connection, leaver, tombstone};
 
 use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
+
+const SUBJECTS: &str = include_str!("../../migrations/0020_subjects.sql");
 
 /// An owner who is in `production`.
 fn owner(database: &Database, organization: OrganizationId, name: &str) -> Membership {
@@ -102,6 +104,78 @@ fn an_owner_who_cannot_sign_in_is_none_when_the_last_one_is_looked_for() {
             at: NOW,
         });
         assert!(!is_last(), "an owner with a password");
+    });
+}
+
+#[test]
+fn a_subject_is_found_at_whichever_connection_of_its_organization_as_long_as_somebody_is_there_by_it() {
+    on_each(|database| {
+        let [acme, other] = ["acme", "globex"].map(|name| fixture::organization(database, name).id);
+        let ann = owner(database, acme, "ann");
+        let okta = fixture::connection(database, acme, &[]);
+        let subject = "https://idp.example 00u1";
+        let found = |organization, subject: &'static str| {
+            database.read(move |tx| connection::linked_by_subject(tx, organization, subject))
+        };
+        link(database, &okta, &ann, subject, 0);
+        assert_eq!(found(acme, subject), Some(ann.id));
+        assert_eq!(found(acme, "https://idp.example 00u2"), None, "another subject");
+        assert_eq!(found(other, subject), None, "another organization");
+        let of = ann.clone();
+        let all = database.read(move |tx| leaver::identifiers(tx, &of));
+        for identifier in [Identifier::subject(okta.id, subject), Identifier::issuer_subject(subject)] {
+            assert!(all.contains(&identifier), "{all:?}");
+        }
+        database.put(MembershipChange::SetAccess {
+            id: ann.id,
+            access: Box::new(Access::none(MembershipState::Deprovisioned)),
+            governed_by: None,
+            unmapped_at: None,
+            ended: Some((NOW, EndedBecause::Administrator)),
+            bare_owner_at: None,
+            rules_number: ann.rules_number,
+        });
+        assert_eq!(found(acme, subject), None, "who left is found by their tombstone");
+    });
+}
+
+#[test]
+fn the_migration_lays_what_was_laid_at_one_connection_for_every_one_to_its_provider() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let ann = owner(database, acme, "ann");
+        let [okta, again] = [(), ()].map(|()| fixture::connection(database, acme, &[]).id);
+        let subject = "https://idp.example/a|b 00u1";
+        let identifiers = vec![
+            Identifier::subject(okta, subject),
+            Identifier::subject(again, subject),
+            Identifier::email("ann@acme.test"),
+        ];
+        database.put(TombstoneChange::Lay { organization: acme, membership: ann.id, identifiers, at: NOW });
+        let laid = || {
+            let everywhere = Identifier::issuer_subject(subject);
+            database.read(move |tx| tombstone::find(tx, acme, &everywhere))
+        };
+        assert_eq!(laid(), None);
+        let from = SUBJECTS.find("INSERT INTO").unwrap();
+        let filled = SUBJECTS[from..].split_once("CREATE INDEX").unwrap().0;
+        database.note(move |tx| tx.batch(filled)).unwrap();
+        assert_eq!(laid(), Some(ann.id));
+        let page = database.read(move |tx| tombstone::page(tx, acme, None, 10));
+        assert_eq!(page.len(), 4, "once for both connections, and nothing of the address: {page:?}");
+        // What was handed down before is somebody's who is there.
+        let bob = owner(database, acme, "bob");
+        let insert = format!(
+            "INSERT INTO former_identifiers (membership, kind, value) VALUES ('{}', 'subject', '{okta}/{subject}')",
+            bob.id
+        );
+        database.note(move |tx| tx.batch(&insert)).unwrap();
+        let found = || database.read(move |tx| tombstone::formerly_subject_of(tx, acme, subject));
+        assert_eq!(found(), None);
+        database.note(move |tx| tx.batch(filled)).unwrap();
+        assert_eq!(found(), Some(bob.id));
+        let globex = fixture::organization(database, "globex").id;
+        assert_eq!(database.read(move |tx| tombstone::formerly_subject_of(tx, globex, subject)), None);
     });
 }
 

@@ -21,6 +21,8 @@ mod presets;
 #[cfg(test)]
 mod ranks;
 #[cfg(test)]
+mod returning;
+#[cfg(test)]
 mod rollover;
 #[cfg(test)]
 mod saml;

@@ -634,7 +634,9 @@ impl Maps {
         all.insert(Identifier::email(&email_key(&member.email).unwrap()));
         all.extend(self.told.values().filter(|t| t.membership == member.id).flat_map(names));
         let links = self.links.values().filter(|l| l.membership == member.id);
-        all.extend(links.map(|l| Identifier::subject(l.connection, &l.subject)));
+        all.extend(links.flat_map(|l| {
+            [Identifier::subject(l.connection, &l.subject), Identifier::issuer_subject(&l.subject)]
+        }));
         all
     }
 

@@ -1,0 +1,87 @@
+//! Who left, or is kept out, and comes by another connection, another name or another set-up: nobody is made of them just
+//! in time, and beside each refusal stands somebody who differs by one thing and comes in.
+
+use serde_json::{Value, json};
+
+use crate::saml_idp::{Idp, PERSISTENT, Says};
+use crate::world::{ADA, World};
+
+const ALIAS: &str = "ada.king@acme.example";
+const BARBARA: &str = "barbara.brandt@acme.example";
+
+fn open() -> Value {
+    json!({ "jit": true, "default_role": "member" })
+}
+
+/// Gives Ada's account at the provider that address.
+fn renamed(world: &World, from: &str, to: &str) {
+    world.provider.change_company(|company| company.find_person_mut(from).unwrap().email = to.to_owned());
+}
+
+async fn off_boarded(world: &World, email: &str) {
+    let member = world.members("acme", email).await.remove(0);
+    let path = format!("/organizations/acme/members/{}/offboard", member["id"].as_str().unwrap());
+    assert_eq!(world.root("POST", &path, json!({ "reason": "left" })).await.0, 200);
+}
+
+async fn deleted(world: &World, connection: &Value) {
+    let one = format!("/organizations/acme/connections/{}?people=keep", connection["id"].as_str().unwrap());
+    assert_eq!(world.root("DELETE", &one, Value::Null).await.0, 204);
+}
+
+/// Somebody by that name of that format, with that address.
+fn named(name: &str, format: &'static str, address: &str) -> Says {
+    Says {
+        name_id: name.to_owned(),
+        format,
+        attributes: vec![("email", vec![address.to_owned()])],
+        ..Says::ada(&[])
+    }
+}
+
+#[tokio::test]
+async fn a_leaver_does_not_come_back_by_an_alias_at_another_or_a_new_connection_to_the_same_provider() {
+    let world = World::new().await;
+    let first = world.connection("acme", open()).await;
+    let second = world.connection("acme", open()).await;
+    assert_eq!(world.outcome(&first, ADA).await, "ok");
+    off_boarded(&world, ADA).await;
+    renamed(&world, ADA, ALIAS);
+    assert_eq!(world.outcome(&first, "person-000000").await, "tombstoned");
+    assert_eq!(world.outcome(&second, "person-000000").await, "tombstoned", "another connection");
+    deleted(&world, &first).await;
+    let anew = world.connection("acme", open()).await;
+    assert_eq!(world.outcome(&anew, "person-000000").await, "tombstoned", "a new connection");
+    assert_eq!(world.outcome(&anew, BARBARA).await, "ok", "another subject");
+}
+
+#[tokio::test]
+async fn somebody_suspended_gets_no_fresh_membership_at_another_connection_to_the_same_provider() {
+    let world = World::new().await;
+    let first = world.connection("acme", open()).await;
+    let second = world.connection("acme", open()).await;
+    assert_eq!(world.outcome(&first, ADA).await, "ok");
+    let member = world.members("acme", ADA).await.remove(0);
+    let path = format!("/organizations/acme/members/{}", member["id"].as_str().unwrap());
+    assert_eq!(world.root("PATCH", &path, json!({ "state": "suspended" })).await.0, 200);
+    renamed(&world, ADA, ALIAS);
+    assert_eq!(world.outcome(&first, "person-000000").await, "member_inactive");
+    assert_eq!(world.outcome(&second, "person-000000").await, "not_invited", "another connection");
+    assert!(world.members("acme", ALIAS).await.is_empty(), "nobody is doubled");
+    assert_eq!(world.outcome(&second, BARBARA).await, "ok", "another subject");
+}
+
+#[tokio::test]
+async fn the_same_subject_of_another_provider_is_another_person() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    let first = world.saml("acme", &idp, open()).await;
+    assert_eq!(world.saml_outcome(&idp, &first, &named("ada-1", PERSISTENT, ADA)).await, "ok");
+    off_boarded(&world, ADA).await;
+    let alias = named("ada-1", PERSISTENT, ALIAS);
+    let second = world.saml("acme", &idp, open()).await;
+    assert_eq!(world.saml_outcome(&idp, &second, &alias).await, "tombstoned");
+    "https://idp.test/another".clone_into(&mut idp.entity);
+    idp.publish(&[&idp.key]);
+    let elsewhere = world.saml("acme", &idp, open()).await;
+    assert_eq!(world.saml_outcome(&idp, &elsewhere, &alias).await, "ok");
+}
