@@ -5,10 +5,11 @@ use std::collections::BTreeMap;
 use portcullis_domain::change::{ConnectionChange, LinkChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link};
 use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
+use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, list as in_list, to_json};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, oidc, params, saml};
+use crate::{StoreError, Tx, oidc, params, saml, tombstone};
 
 /// The most connections that one e-mail domain routes to; a person would not choose among more.
 const MAX_OF_DOMAIN: i64 = 20;
@@ -47,6 +48,19 @@ const DELETE_DOMAINS: Statement = Statement::change(
 const DELETE_LINKS: Statement = Statement::change(
     "connection.delete_links",
     "DELETE FROM links WHERE connection = $1 AND organization = $2",
+);
+// What they were known by is not lost with the connection: their tombstone needs it on the day when they leave.
+const REMEMBER_SUBJECTS: Statement = Statement::change(
+    "connection.remember_subjects",
+    "INSERT INTO former_identifiers (membership, kind, value) \
+     SELECT membership, 'subject', connection || '/' || subject FROM links WHERE connection = $1 AND organization = $2 \
+     ON CONFLICT (membership, kind, value) DO NOTHING",
+);
+const REMEMBER_ISSUER_SUBJECTS: Statement = Statement::change(
+    "connection.remember_issuer_subjects",
+    "INSERT INTO former_identifiers (membership, kind, value) \
+     SELECT membership, 'issuer_subject', subject FROM links WHERE connection = $1 AND organization = $2 \
+     ON CONFLICT (membership, kind, value) DO NOTHING",
 );
 const ADD_DOMAIN: Statement = Statement::change(
     "connection.add_domain",
@@ -99,7 +113,7 @@ const DELETE_LINKS_OF: Statement = Statement::change(
 );
 const DELETE_LINK: Statement = Statement::change(
     "connection.delete_link",
-    "DELETE FROM links WHERE connection = $1 AND subject = $2 AND organization = $3",
+    "DELETE FROM links WHERE connection = $1 AND subject = $2 AND organization = $3 RETURNING membership",
 );
 const FIND_LINK: Statement = Statement::read(
     "connection.find_link",
@@ -129,6 +143,8 @@ pub const ALL: &[&Statement] = &[
     &DELETE,
     &DELETE_DOMAINS,
     &DELETE_LINKS,
+    &REMEMBER_SUBJECTS,
+    &REMEMBER_ISSUER_SUBJECTS,
     &ADD_DOMAIN,
     &FIND,
     &FIND_BY_ID,
@@ -256,8 +272,9 @@ pub(crate) fn apply(
         ConnectionChange::Delete(id) => {
             oidc::delete(tx, organization, *id)?;
             saml::delete(tx, organization, *id)?;
-            tx.run(&DELETE_LINKS, params![id, organization])?;
-            tx.run(&DELETE_DOMAINS, params![id, organization])?;
+            for statement in [&REMEMBER_SUBJECTS, &REMEMBER_ISSUER_SUBJECTS, &DELETE_LINKS, &DELETE_DOMAINS] {
+                tx.run(statement, params![id, organization])?;
+            }
             tx.run(&DELETE, params![id, organization]).map(|_| ())
         }
     }
@@ -278,7 +295,12 @@ pub(crate) fn apply_link(
             tx.run(&DELETE_LINKS_OF, params![membership, organization]).map(|_| ())
         }
         LinkChange::Delete(connection, subject) => {
-            tx.run(&DELETE_LINK, params![connection, subject, organization]).map(|_| ())
+            let Some(row) = tx.row(&DELETE_LINK, params![connection, subject, organization])? else {
+                return Ok(());
+            };
+            let was = row.parsed(0)?;
+            tombstone::remember(tx, was, &Identifier::subject(*connection, subject))?;
+            tombstone::remember(tx, was, &Identifier::issuer_subject(subject))
         }
     }
 }

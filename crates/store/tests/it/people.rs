@@ -6,8 +6,9 @@ use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::id::{DirectoryId, DomainId, OrganizationId, UserId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::text::Slug;
+use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::AuthenticatorKind;
-use portcullis_store::{StoreError, connection, user};
+use portcullis_store::{StoreError, connection, leaver, membership, user};
 
 use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
@@ -165,11 +166,27 @@ fn a_subject_is_linked_once_and_its_link_ends_with_the_membership_or_the_connect
         assert_eq!((found(okta), found(entra)), (Some(ann), Some(bob)), "another subject");
         database.put(LinkChange::Delete(entra, "00u1".to_owned()));
         assert_eq!((found(okta), found(entra)), (Some(ann), None));
+        let is_called = move |who, identifier: Identifier| {
+            let all = database.read(move |tx| {
+                let member = membership::find(tx, acme, who)?.unwrap();
+                leaver::identifiers(tx, &member)
+            });
+            all.contains(&identifier)
+        };
+        for identifier in [Identifier::subject(entra, "00u1"), Identifier::issuer_subject("00u1")] {
+            assert!(is_called(bob, identifier.clone()), "{identifier:?} is his to the day when he leaves");
+        }
         database.put(LinkChange::Create(link(entra, "00u1", bob)));
         database.put(LinkChange::DeleteOf(ann));
         assert_eq!((found(okta), found(entra)), (None, Some(bob)));
+        let third = link(entra, "00u3", ann);
+        database.put(LinkChange::Create(third));
         database.put(ConnectionChange::Delete(entra));
         assert_eq!(found(entra), None);
+        for identifier in [Identifier::subject(entra, "00u3"), Identifier::issuer_subject("00u3")] {
+            assert!(is_called(ann, identifier.clone()), "{identifier:?} outlives the connection");
+            assert!(!is_called(bob, identifier), "of whoever had it");
+        }
         assert_eq!(database.read(move |tx| connection::find_by_id(tx, entra)), None);
     });
 }

@@ -3,11 +3,13 @@
 
 use serde_json::{Value, json};
 
+use crate::people::{directory, scim_user};
 use crate::saml_idp::{Idp, PERSISTENT, Says};
 use crate::world::{ADA, World};
 
 const ALIAS: &str = "ada.king@acme.example";
 const BARBARA: &str = "barbara.brandt@acme.example";
+const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
 
 fn open() -> Value {
     json!({ "jit": true, "default_role": "member" })
@@ -27,6 +29,12 @@ async fn off_boarded(world: &World, email: &str) {
 async fn deleted(world: &World, connection: &Value) {
     let one = format!("/organizations/acme/connections/{}?people=keep", connection["id"].as_str().unwrap());
     assert_eq!(world.root("DELETE", &one, Value::Null).await.0, 204);
+}
+
+async fn patched(world: &World, connection: &Value, body: Value) {
+    let one = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
+    let (status, changed) = world.root("PATCH", &one, body).await;
+    assert_eq!(status, 200, "{changed}");
 }
 
 /// Somebody by that name of that format, with that address.
@@ -56,7 +64,20 @@ async fn a_leaver_does_not_come_back_by_an_alias_at_another_or_a_new_connection_
 }
 
 #[tokio::test]
-async fn somebody_suspended_gets_no_fresh_membership_at_another_connection_to_the_same_provider() {
+async fn a_leaver_whose_connection_was_deleted_first_does_not_come_back_by_a_new_one() {
+    let world = World::new().await;
+    let first = world.connection("acme", open()).await;
+    assert_eq!(world.outcome(&first, ADA).await, "ok");
+    deleted(&world, &first).await;
+    off_boarded(&world, ADA).await;
+    renamed(&world, ADA, ALIAS);
+    let anew = world.connection("acme", open()).await;
+    assert_eq!(world.outcome(&anew, "person-000000").await, "tombstoned");
+    assert_eq!(world.outcome(&anew, BARBARA).await, "ok", "another subject");
+}
+
+#[tokio::test]
+async fn somebody_suspended_gets_no_fresh_membership_at_another_or_a_new_connection_to_the_same_provider() {
     let world = World::new().await;
     let first = world.connection("acme", open()).await;
     let second = world.connection("acme", open()).await;
@@ -67,8 +88,11 @@ async fn somebody_suspended_gets_no_fresh_membership_at_another_connection_to_th
     renamed(&world, ADA, ALIAS);
     assert_eq!(world.outcome(&first, "person-000000").await, "member_inactive");
     assert_eq!(world.outcome(&second, "person-000000").await, "not_invited", "another connection");
+    deleted(&world, &first).await;
+    let anew = world.connection("acme", open()).await;
+    assert_eq!(world.outcome(&anew, "person-000000").await, "not_invited", "a new connection");
     assert!(world.members("acme", ALIAS).await.is_empty(), "nobody is doubled");
-    assert_eq!(world.outcome(&second, BARBARA).await, "ok", "another subject");
+    assert_eq!(world.outcome(&anew, BARBARA).await, "ok", "another subject");
 }
 
 #[tokio::test]
@@ -84,4 +108,23 @@ async fn the_same_subject_of_another_provider_is_another_person() {
     idp.publish(&[&idp.key]);
     let elsewhere = world.saml("acme", &idp, open()).await;
     assert_eq!(world.saml_outcome(&idp, &elsewhere, &alias).await, "ok");
+}
+
+#[tokio::test]
+async fn a_name_by_which_a_leaver_came_once_brings_nobody_back_although_its_link_was_taken_away() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let (made, users, token) = directory(&world).await;
+    let (status, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "e-1")).await;
+    assert_eq!(status, 201, "{told}");
+    let connection = world.saml("acme", &idp, json!({ "directory": made["id"] })).await;
+    let outcome = async |says: &Says| world.saml_outcome(&idp, &connection, says).await;
+    assert_eq!(outcome(&named("jdoe", UNSPECIFIED, ADA)).await, "ok");
+    assert_eq!(outcome(&named("ada-1", PERSISTENT, ADA)).await, "ok", "the set-up names people by what stays");
+    assert_eq!(world.events("acme", "member.unlinked").await.len(), 1, "which ends the former link");
+    let path = format!("{users}/{}", told["id"].as_str().unwrap());
+    assert_eq!(world.call("DELETE", &path, &token, Value::Null).await.0, 204);
+    patched(&world, &connection, json!({ "directory": null, "jit": true, "default_role": "member" })).await;
+    assert_eq!(outcome(&named("ada-1", PERSISTENT, ALIAS)).await, "tombstoned");
+    assert_eq!(outcome(&named("jdoe", UNSPECIFIED, ALIAS)).await, "tombstoned", "the set-up is turned back");
+    assert_eq!(outcome(&named("jroe", UNSPECIFIED, ALIAS)).await, "ok", "another name");
 }

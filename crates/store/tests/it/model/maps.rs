@@ -480,7 +480,10 @@ impl Maps {
             ConnectionChange::Delete(id) => {
                 self.former_connections.insert(*id);
                 self.connections.remove(id);
-                self.links.retain(|(connection, _), _| connection != id);
+                let (gone, kept) =
+                    std::mem::take(&mut self.links).into_iter().partition(|(key, _)| key.0 == *id);
+                self.links = kept;
+                self.remember_links(gone);
             }
         }
     }
@@ -496,10 +499,21 @@ impl Maps {
             }
             LinkChange::DeleteOf(membership) => self.links.retain(|_, link| link.membership != *membership),
             LinkChange::Delete(connection, subject) => {
-                self.links.remove(&(*connection, subject.clone()));
+                let key = (*connection, subject.clone());
+                let gone = self.links.remove(&key);
+                self.remember_links(gone.into_iter().map(|link| (key.clone(), link)).collect());
             }
         }
         Ok(())
+    }
+
+    /// What a link was named by stays with whoever had it.
+    fn remember_links(&mut self, gone: BTreeMap<(ConnectionId, String), Link>) {
+        for link in gone.into_values() {
+            let of = link.membership;
+            self.former.insert((of, Identifier::subject(link.connection, &link.subject)));
+            self.former.insert((of, Identifier::issuer_subject(&link.subject)));
+        }
     }
 
     fn grant(&mut self, change: &GrantChange) -> Result<(), ()> {
