@@ -12,7 +12,7 @@ use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange};
 use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
-use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, MembershipId, RequestId};
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId, RequestId};
 use portcullis_domain::mapping::{Facet, FacetChange};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_NAME, email_key, has_nul};
@@ -84,6 +84,8 @@ pub struct Arrival {
     pub stays: SubjectStays,
     /// What a directory may know the person by: `sub`, and Entra's `oid`.
     pub external_ids: Vec<String>,
+    /// What else the person is called at the provider: what they sign in with. Nobody is found by it.
+    pub names: Vec<String>,
     /// The address, if there is one.
     pub address: Option<Address>,
     /// Google's company domain, if the provider sends one.
@@ -105,6 +107,9 @@ pub struct Said {
     former_subject: Option<String>,
     stays: SubjectStays,
     external_ids: Vec<String>,
+    /// Absent in what was kept before there were any.
+    #[serde(default)]
+    names: Vec<String>,
     address: Option<Address>,
     hosted_domain: Option<String>,
     home: Option<String>,
@@ -135,6 +140,8 @@ const OF_THE_SIGN_IN: [&str; 19] = [
     "uti",
     "rh",
 ];
+/// Claims that hold the name to sign in with.
+const SIGN_IN_NAMES: [&str; 2] = ["preferred_username", "upn"];
 /// Claims that name one person.
 const OF_ONE_PERSON: [&str; 18] = [
     "sub",
@@ -231,11 +238,13 @@ impl Arrival {
         texts.retain(|name, _| name != claim && claim_key(name).is_ok());
         let mut external_ids = vec![claims.sub().to_owned()];
         external_ids.extend(oid);
+        let names = SIGN_IN_NAMES.iter().filter_map(|name| claims.find_text(name));
         Ok(Self {
             subject: format!("{} {key}", connection.issuer),
             former_subject: former,
             stays: SubjectStays::ForGood,
             external_ids,
+            names: names.filter(|name| !has_nul(name)).map(str::to_owned).collect(),
             address,
             hosted_domain: claims.hosted_domain(),
             home: claims.home().map(|home| home.chars().take(MAX_HOME).collect()),
@@ -254,6 +263,7 @@ impl Arrival {
             former_subject: self.former_subject,
             stays: self.stays,
             external_ids: self.external_ids,
+            names: self.names,
             address: self.address,
             hosted_domain: self.hosted_domain,
             home: self.home,
@@ -272,6 +282,7 @@ impl Arrival {
             former_subject: said.former_subject,
             stays: said.stays,
             external_ids: said.external_ids,
+            names: said.names,
             address: said.address,
             hosted_domain: said.hosted_domain,
             home: said.home,
@@ -323,10 +334,19 @@ impl Arrival {
         all
     }
 
-    /// Those that count beside them for somebody of whom nobody told: a name that may be given to others is somebody's
-    /// else only if whoever decides about the connection says so.
-    pub fn identifiers_of_newcomer(&self) -> Vec<Identifier> {
-        self.subjects().map(Identifier::issuer_subject).collect()
+    /// Those that count beside them for somebody of whom nobody told, whose words may be those of one of these directories.
+    /// A name that may be given to others is somebody's else only if whoever decides about the connection says so.
+    #[must_use]
+    pub fn identifiers_of_newcomer(&self, directories: &[DirectoryId]) -> Vec<Identifier> {
+        let mut all: Vec<_> = self.subjects().map(Identifier::issuer_subject).collect();
+        for name in self.external_ids.iter().chain(&self.names) {
+            all.push(Identifier::user_name(name));
+            all.extend(email_key(name).ok().map(|key| Identifier::email(&key)));
+        }
+        for id in &self.external_ids {
+            all.extend(directories.iter().map(|directory| Identifier::external_id(*directory, id)));
+        }
+        all
     }
 
     /// What a trace shows of it.

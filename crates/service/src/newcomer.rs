@@ -4,12 +4,16 @@
 //! comes back by every other name that it has (invariant I4), and so does somebody who is merely suspended.
 
 use portcullis_domain::connection::Connection;
-use portcullis_domain::id::MembershipId;
-use portcullis_store::{Tx, connection, tombstone};
+use portcullis_domain::directory::DirectoryKind;
+use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
+use portcullis_store::{Tx, connection, directory, tombstone};
 
 use crate::ServiceError;
 use crate::claims::Arrival;
 use crate::refusal::SignInRefusal;
+
+/// How many directories of an organization are asked for, those of claims among them: companies have a handful.
+const MAX_DIRECTORIES: i64 = 1_000;
 
 /// Nobody who left, and nobody who is here, is known by any name of theirs.
 ///
@@ -20,7 +24,8 @@ pub(crate) fn must_be_new(
     connection: &Connection,
     arrival: &Arrival,
 ) -> Result<(), ServiceError> {
-    for identifier in arrival.identifiers_of_newcomer() {
+    let directories = directories(tx, connection.organization)?;
+    for identifier in arrival.identifiers_of_newcomer(&directories) {
         if tombstone::find(tx, connection.organization, &identifier)?.is_some() {
             return Err(SignInRefusal::Tombstoned.into());
         }
@@ -32,6 +37,12 @@ pub(crate) fn must_be_new(
         }
     }
     Ok(())
+}
+
+/// The directories that know people by ids of the provider's. What claims say is known by the subject.
+fn directories(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Vec<DirectoryId>, ServiceError> {
+    let all = directory::list(tx, organization, None, MAX_DIRECTORIES)?;
+    Ok(all.into_iter().filter(|d| d.kind != DirectoryKind::Claims).map(|d| d.id).collect())
 }
 
 /// Who is here, and known by that subject of the same provider at any connection, or was once.

@@ -62,6 +62,9 @@ pub fn arrival(connection: &Connection, settings: &SamlSettings, identity: &Iden
     external_ids.extend(
         one(&names.immutable_id).filter(|id| !external_ids.contains(&(*id).to_owned())).map(str::to_owned),
     );
+    // What names the person, where the directory's ids are of another kind.
+    let named = Some(identity.subject().value()).filter(|name| !external_ids.iter().any(|id| id == name));
+    let called = named.map(str::to_owned).into_iter().collect();
     let groups_name = names.groups.as_deref().unwrap_or(DEFAULT_GROUPS_CLAIM);
     let home = home(connection, settings, identity);
     let written = address(names.email.as_deref(), attributes, identity.name_id());
@@ -74,6 +77,7 @@ pub fn arrival(connection: &Connection, settings: &SamlSettings, identity: &Iden
             SubjectStays::ForGood
         },
         external_ids,
+        names: called,
         address: written.and_then(|written| {
             // Of a guest the tenant knows what the guest, or another company, wrote.
             let vouched = home.is_none();

@@ -57,6 +57,7 @@ fn ada(connection: Connection) -> Arrival {
         connection,
         stays: SubjectStays::ForGood,
         external_ids: vec![],
+        names: vec![],
         address: Some(Address { written: ADA.to_owned(), key: ADA.to_owned(), vouched: true }),
         hosted_domain: None,
         home: None,

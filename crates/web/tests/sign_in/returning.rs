@@ -10,6 +10,8 @@ use crate::world::{ADA, World};
 const ALIAS: &str = "ada.king@acme.example";
 const BARBARA: &str = "barbara.brandt@acme.example";
 const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
+const TENANT: &str = "0f5a6b7c-1111-2222-3333-444455556666";
+const OBJECT: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeffff0000";
 
 fn open() -> Value {
     json!({ "jit": true, "default_role": "member" })
@@ -119,7 +121,11 @@ async fn a_name_by_which_a_leaver_came_once_brings_nobody_back_although_its_link
     let connection = world.saml("acme", &idp, json!({ "directory": made["id"] })).await;
     let outcome = async |says: &Says| world.saml_outcome(&idp, &connection, says).await;
     assert_eq!(outcome(&named("jdoe", UNSPECIFIED, ADA)).await, "ok");
-    assert_eq!(outcome(&named("ada-1", PERSISTENT, ADA)).await, "ok", "the set-up names people by what stays");
+    assert_eq!(
+        outcome(&named("ada-1", PERSISTENT, ADA)).await,
+        "ok",
+        "the set-up names people by what stays"
+    );
     assert_eq!(world.events("acme", "member.unlinked").await.len(), 1, "which ends the former link");
     let path = format!("{users}/{}", told["id"].as_str().unwrap());
     assert_eq!(world.call("DELETE", &path, &token, Value::Null).await.0, 204);
@@ -127,4 +133,49 @@ async fn a_name_by_which_a_leaver_came_once_brings_nobody_back_although_its_link
     assert_eq!(outcome(&named("ada-1", PERSISTENT, ALIAS)).await, "tombstoned");
     assert_eq!(outcome(&named("jdoe", UNSPECIFIED, ALIAS)).await, "tombstoned", "the set-up is turned back");
     assert_eq!(outcome(&named("jroe", UNSPECIFIED, ALIAS)).await, "ok", "another name");
+}
+
+#[tokio::test]
+async fn a_leaver_of_a_directory_does_not_come_by_its_name_or_id_for_them_where_nobody_governs_over_saml() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let (_, users, token) = directory(&world).await;
+    let connection = world.saml("acme", &idp, open()).await;
+    let (status, told) = world.call("POST", &users, &token, scim_user("jdoe", ADA, "e-1")).await;
+    assert_eq!(status, 201, "{told}");
+    let path = format!("{users}/{}", told["id"].as_str().unwrap());
+    assert_eq!(world.call("DELETE", &path, &token, Value::Null).await.0, 204);
+    let outcome = async |says: &Says| world.saml_outcome(&idp, &connection, says).await;
+    for format in [UNSPECIFIED, PERSISTENT] {
+        assert_eq!(outcome(&named("JDoe", format, ALIAS)).await, "tombstoned", "the name, {format}");
+        assert_eq!(outcome(&named("e-1", format, ALIAS)).await, "tombstoned", "the id, {format}");
+    }
+    assert_eq!(outcome(&named(ADA, UNSPECIFIED, ALIAS)).await, "tombstoned", "the address as a name");
+    assert_eq!(outcome(&named("jroe", UNSPECIFIED, ALIAS)).await, "ok", "another name");
+}
+
+#[tokio::test]
+async fn a_leaver_of_a_directory_does_not_come_by_entras_object_or_name_where_nobody_governs() {
+    let world = World::beside_provider_below(&format!("/{TENANT}/v2.0")).await;
+    let (_, users, token) = directory(&world).await;
+    let mut fields = open();
+    fields["oidc"] = json!({ "preset": "entra" });
+    let connection = world.connection("acme", fields).await;
+    let (status, told) =
+        world.call("POST", &users, &token, scim_user("ada.upn@acme.example", ADA, OBJECT)).await;
+    assert_eq!(status, 201, "{told}");
+    let path = format!("{users}/{}", told["id"].as_str().unwrap());
+    assert_eq!(world.call("DELETE", &path, &token, Value::Null).await.0, 204);
+    renamed(&world, ADA, ALIAS);
+    let says = |object: &str, name: &str| {
+        world.say_too(json!({
+            "tid": TENANT, "oid": object, "xms_edov": true, "email_verified": null, "preferred_username": name,
+        }));
+    };
+    let another = "11111111-bbbb-cccc-dddd-eeeeffff0000";
+    says(OBJECT, ALIAS);
+    assert_eq!(world.outcome(&connection, ALIAS).await, "tombstoned", "the object");
+    says(another, "Ada.UPN@acme.example");
+    assert_eq!(world.outcome(&connection, ALIAS).await, "tombstoned", "the name to sign in with");
+    says(another, ALIAS);
+    assert_eq!(world.outcome(&connection, ALIAS).await, "ok", "another account");
 }
