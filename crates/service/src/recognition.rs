@@ -308,7 +308,8 @@ struct Former {
 /// An address whose member this provider named by another subject before may have been given to somebody else: only a
 /// directory that names the new subject itself says that it is the same person, and the links given here are over then.
 /// A subject that may be given to others is the directory's to judge anyhow, and where none governs it is that address
-/// itself which the organization knows; another way of naming people is a change of the set-up.
+/// itself which the organization knows, unless the provider named its member by what stays. Another way of naming people
+/// is a change of the set-up, and none that leads back from a name that stays.
 fn former_names(
     tx: &mut Tx<'_>,
     connection: &Connection,
@@ -317,8 +318,17 @@ fn former_names(
 ) -> Result<Former, ServiceError> {
     if let SubjectStays::Perhaps { address } = &arrival.stays {
         let is_the_address = address.is_some() && *address == arrival.address.as_ref().map(|a| a.key.clone());
-        if connection.directory.is_some() || is_the_address {
+        if connection.directory.is_some() {
             return Ok(Former::default());
+        }
+        if is_the_address {
+            let stays = |l: &Link| l.connection == connection.id && naming::stays(connection, &l.subject);
+            let is_named_for_good = connection::links_of(tx, member)?.iter().any(stays);
+            return if is_named_for_good {
+                Err(SignInRefusal::AddressRecycled.into())
+            } else {
+                Ok(Former::default())
+            };
         }
     }
     let way = arrival.way_of_naming();

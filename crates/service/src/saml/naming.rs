@@ -58,8 +58,17 @@ impl Names {
 
 /// Whether the provider may give a linked subject of that connection to somebody else.
 pub(crate) fn may_move(of: &Connection, subject: &str) -> bool {
-    let key = subject.strip_prefix(of.issuer.as_str()).and_then(|rest| rest.strip_prefix(' '));
-    key.is_some_and(is_reassignable)
+    key(of, subject).is_some_and(is_reassignable)
+}
+
+/// Whether a linked subject of that connection names one person for good. Another provider's names nobody here.
+pub(crate) fn stays(of: &Connection, subject: &str) -> bool {
+    key(of, subject).is_some_and(|key| !is_reassignable(key))
+}
+
+/// The key of a subject at that connection's provider.
+fn key<'a>(of: &Connection, subject: &'a str) -> Option<&'a str> {
+    subject.strip_prefix(of.issuer.as_str()).and_then(|rest| rest.strip_prefix(' '))
 }
 
 /// The first text behind all that begin with `keys`, whose last byte is `|`.

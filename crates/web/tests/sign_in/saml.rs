@@ -319,6 +319,23 @@ async fn an_address_given_to_somebody_else_opens_nothing_and_a_persistent_name_i
 }
 
 #[tokio::test]
+async fn an_address_in_the_place_of_a_name_that_stays_is_another_person_where_no_directory_governs() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let outcome = async |says: &Says| world.saml_outcome(&idp, &connection, says).await;
+    assert_eq!(outcome(&Says::ada(&[])).await, "ok");
+    let mut another = Says::ada(&[]);
+    another.name_id = "ada-2".to_owned();
+    assert_eq!(outcome(&another).await, "address_recycled", "the address is somebody else's by now");
+    assert_eq!(outcome(&Says::by_address(ADA)).await, "address_recycled", "whatever the set-up calls them by");
+    assert_eq!(outcome(&Says::ada(&[])).await, "ok", "who has the name that stays");
+    assert_eq!(world.events("acme", "member.linked").await.len(), 1);
+    let fresh = world.saml("acme", &idp, json!({})).await;
+    assert_eq!(world.saml_outcome(&idp, &fresh, &Says::by_address(ADA)).await, "ok", "known by no name there");
+}
+
+#[tokio::test]
 async fn a_link_is_made_from_ones_own_session_and_other_sessions_stay_in_the_browser() {
     let (world, idp) = (World::new().await, Idp::start().await);
     world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
