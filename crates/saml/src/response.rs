@@ -181,7 +181,7 @@ impl Identity {
         &self.assertion_id
     }
 
-    /// Both ids must be remembered until then: seconds since 1970, skew included.
+    /// Both ids must be remembered until then: seconds since 1970, skew and a margin included.
     #[must_use]
     pub fn replay_until_s(&self) -> i64 {
         self.replay_until_s
@@ -371,8 +371,9 @@ impl<'t> Unverified<'t> {
             session_not_on_or_after_s: session.not_on_or_after_s,
             response_id: self.response.attribute("ID").unwrap_or_default().to_owned(),
             assertion_id: node.attribute("ID").unwrap_or_default().to_owned(),
-            // Whatever it says of its own validity: beyond this it is too old under every skew.
-            replay_until_s: session.issued_at_s.saturating_add(MAX_AGE_S).saturating_add(MAX_SKEW_S),
+            // Whatever it says of its own validity, it is too old under every skew before this. The second skew is for
+            // whoever read the time before they waited for the database: the memory is swept by a later one.
+            replay_until_s: session.issued_at_s.saturating_add(MAX_AGE_S).saturating_add(2 * MAX_SKEW_S),
             authn_context: session.context,
             authn_at_s: session.authn_at_s,
             signed_by_sha256: *certificate.sha256(),

@@ -60,8 +60,11 @@ fn s19_ids_for_the_replay_table_outlive_every_moment_at_which_the_response_would
     let far = sign(&honest().replace(&at(NOW + 300), &at(NOW + 864_000)), Signed::Assertion);
     let until_s = verify(&far).unwrap().replay_until_s();
     let last = |now_s: i64| verify_by(&far, |rules| (rules.now_s, rules.skew_s) = (now_s, 300));
-    assert_eq!(code_of(last(until_s - 3)), "accepted");
-    assert_eq!(code_of(last(until_s + 1)), "issued_too_far_away");
+    let passes_until_s = NOW - 2 + MAX_AGE_S + 300;
+    assert_eq!(code_of(last(passes_until_s)), "accepted");
+    assert_eq!(code_of(last(passes_until_s + 1)), "issued_too_far_away");
+    // Whoever waits for the database, or has a clock that is a little off, still finds the use before.
+    assert!(until_s >= passes_until_s + 60, "{until_s}");
 }
 
 #[test]

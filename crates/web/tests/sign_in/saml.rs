@@ -1,6 +1,6 @@
 //! Signing in by SAML: what binds an answer, who comes in, and what an administrator is told.
 
-use portcullis_domain::Clock as _;
+use portcullis_domain::{Clock as _, Timestamp};
 use portcullis_emulator::Browser;
 use portcullis_web::edge::EdgeSettings;
 use portcullis_web::{App, router};
@@ -215,6 +215,26 @@ async fn an_answer_that_nobody_asked_for_is_taken_where_an_administrator_allows_
         let page = led.post(&mut Browser::new().unwrap()).await;
         assert_eq!((outcome(&page).as_str(), page.url.path()), ("ok", "/"), "{state} leads nowhere");
     }
+}
+
+#[tokio::test]
+async fn s19_an_answer_is_remembered_for_longer_than_the_widest_skew_lets_it_pass() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let settings = json!({ "saml": { "idp_initiated": true, "skew_s": 300 } });
+    let connection = world.saml("acme", &idp, settings).await;
+    let says = Says { good_for_s: 864_000, ..Says::ada(&[]) };
+    let issued = world.clock.now();
+    let used = idp.answer(issued, &connection, None, &says);
+    let neighbour = idp.answer(issued, &connection, None, &says);
+    assert_eq!(outcome(&used.post(&mut Browser::new().unwrap()).await), "ok");
+    // Ten minutes and the skew later, within the last second that counts as still good.
+    world.clock.set(Timestamp::from_micros(issued.plus_s(900).micros() + 500_000));
+    assert_eq!(outcome(&used.post(&mut Browser::new().unwrap()).await), "replayed");
+    assert_eq!(outcome(&neighbour.post(&mut Browser::new().unwrap()).await), "ok", "one that nobody used");
+    world.clock.pass_s(1);
+    let late = idp.answer(issued, &connection, None, &says);
+    assert_eq!(outcome(&late.post(&mut Browser::new().unwrap()).await), "issued_too_far_away");
 }
 
 #[tokio::test]

@@ -49,6 +49,8 @@ pub struct Says {
     pub signed: bool,
     /// How many seconds before the answer the person proved themselves.
     pub proven_ago_s: i64,
+    /// For how many seconds the answer calls itself good.
+    pub good_for_s: i64,
 }
 
 impl Says {
@@ -64,6 +66,7 @@ impl Says {
             acs: None,
             signed: true,
             proven_ago_s: 0,
+            good_for_s: 300,
         }
     }
 
@@ -223,7 +226,7 @@ impl Idp {
         let to = asked.map_or_else(String::new, |a| format!(r#" InResponseTo="{}""#, a.id));
         let (response, assertion) = (self.id(), self.id());
         let at = |seconds: i64| now.plus_s(seconds).rfc3339();
-        let (issued, until, before) = (at(0), at(300), at(-60));
+        let (issued, until, before) = (at(0), at(says.good_for_s), at(-60));
         let proven = at(-says.proven_ago_s);
         let session =
             says.session_s.map_or_else(String::new, |s| format!(r#" SessionNotOnOrAfter="{}""#, at(s)));
