@@ -142,47 +142,63 @@ pub(super) fn require_answer(in_response_to: Option<&str>, rules: &Rules<'_>) ->
     }
 }
 
-/// The statements: the earliest end and the latest authentication of all of them.
+/// One authentication of the person: when, and how.
+struct Authentication {
+    at_s: i64,
+    context: Option<String>,
+}
+
+/// The statements: the earliest end of all of them, and the latest authentication that is as it was asked for. What one
+/// statement lacks no other brings.
 fn read_session(assertion: Node<'_>, issued_at_s: i64, rules: &Rules<'_>) -> Result<Session, ResponseError> {
-    let mut session =
-        Session { issued_at_s, index: None, not_on_or_after_s: None, context: None, authn_at_s: i64::MIN };
+    let (mut index, mut ends_at_s) = (None, None);
+    let mut all = Vec::new();
     for statement in assertion.all(n::AUTHN_STATEMENT) {
-        let at = instant(statement, "AuthnInstant")?;
-        let at = at.ok_or(ResponseError::BadInstant { attribute: "AuthnInstant" })?;
-        session.authn_at_s = session.authn_at_s.max(at);
+        let at_s = instant(statement, "AuthnInstant")?;
+        let at_s = at_s.ok_or(ResponseError::BadInstant { attribute: "AuthnInstant" })?;
         if let Some(end) = instant(statement, "SessionNotOnOrAfter")? {
             require_running("session", end, rules)?;
-            session.not_on_or_after_s = Some(session.not_on_or_after_s.map_or(end, |known| known.min(end)));
+            ends_at_s = Some(ends_at_s.map_or(end, |known: i64| known.min(end)));
         }
-        let index = statement.attribute("SessionIndex").map(str::to_owned);
-        session.index = session.index.or(index);
+        index = index.or(statement.attribute("SessionIndex").map(str::to_owned));
         let context = statement.child(n::AUTHN_CONTEXT).and_then(|one| one.child(n::AUTHN_CONTEXT_CLASS_REF));
-        session.context = session.context.or(context.map(uri));
+        all.push(Authentication { at_s, context: context.map(uri) });
     }
-    require_proof(&session, rules)?;
-    let is_asked_for = |context: &String| rules.contexts.contains(context);
-    if rules.contexts.is_empty() || session.context.as_ref().is_some_and(is_asked_for) {
-        return Ok(session);
+    let latest = best(all, rules);
+    require_proof(latest.at_s, issued_at_s, rules)?;
+    if !is_asked_for(&latest, rules) {
+        return Err(ResponseError::ContextMismatch {
+            expected: shown(&rules.contexts.join(", ")),
+            received: shown(latest.context.as_deref().unwrap_or("absent")),
+        });
     }
-    Err(ResponseError::ContextMismatch {
-        expected: shown(&rules.contexts.join(", ")),
-        received: shown(session.context.as_deref().unwrap_or("absent")),
-    })
+    let Authentication { at_s: authn_at_s, context } = latest;
+    Ok(Session { issued_at_s, index, not_on_or_after_s: ends_at_s, context, authn_at_s })
+}
+
+/// The latest of those by an asked context; where there is none, the latest.
+fn best(all: Vec<Authentication>, rules: &Rules<'_>) -> Authentication {
+    let nothing = Authentication { at_s: i64::MIN, context: None };
+    all.into_iter().max_by_key(|one| (is_asked_for(one, rules), one.at_s)).unwrap_or(nothing)
+}
+
+fn is_asked_for(one: &Authentication, rules: &Rules<'_>) -> bool {
+    rules.contexts.is_empty() || one.context.as_ref().is_some_and(|context| rules.contexts.contains(context))
 }
 
 /// The person proved themselves when they were asked to, and not before: a request that left by a browser may have lost
 /// its `ForceAuthn` on the way (SAML Core §3.4.1).
-fn require_proof(session: &Session, rules: &Rules<'_>) -> Result<(), ResponseError> {
+fn require_proof(authn_at_s: i64, issued_at_s: i64, rules: &Rules<'_>) -> Result<(), ResponseError> {
     let since_s = match rules.proof {
         Proof::AtAnyTime => return Ok(()),
         Proof::Since { asked_at_s } => asked_at_s,
-        Proof::WithTheAssertion => session.issued_at_s,
+        Proof::WithTheAssertion => issued_at_s,
     };
     let oldest_s = since_s.saturating_sub(rules.skew_s());
-    if session.authn_at_s >= oldest_s {
+    if authn_at_s >= oldest_s {
         return Ok(());
     }
-    Err(ResponseError::ProvenBefore { oldest_s, authn_at_s: session.authn_at_s })
+    Err(ResponseError::ProvenBefore { oldest_s, authn_at_s })
 }
 
 fn require_begun(not_before_s: i64, rules: &Rules<'_>) -> Result<(), ResponseError> {

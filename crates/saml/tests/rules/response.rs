@@ -449,6 +449,49 @@ fn whoever_was_to_prove_themselves_did_so_after_they_were_asked_but_for_the_skew
 }
 
 #[test]
+fn what_one_statement_lacks_no_other_brings() {
+    let (mfa, password) = (
+        "https://refeds.org/profile/mfa",
+        "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport",
+    );
+    let asked = vec![mfa.to_owned()];
+    let statement = part(&honest(), "saml:AuthnStatement").to_owned();
+    let proven = |context: &str, at_s: i64| {
+        statement
+            .replace(password, context)
+            .replace(&format!("AuthnInstant=\"{}\"", at(NOW - 60)), &format!("AuthnInstant=\"{}\"", at(at_s)))
+    };
+    let (now, long_ago) = (NOW - 10, NOW - 8 * 3_600);
+    for (one, two, expected) in [
+        (proven(mfa, long_ago), proven(password, now), "authn_instant_too_old"),
+        (proven(mfa, now), proven(password, long_ago), "accepted"),
+        (proven(mfa, now), proven(mfa, long_ago), "accepted"),
+        (proven(password, now), proven(password, long_ago), "authn_context_mismatch"),
+    ] {
+        for both in [format!("{one}{two}"), format!("{two}{one}")] {
+            let answer = signed_with(&statement, &both);
+            let asks = |rules: &mut Rules<'_>| rules.proof = Proof::Since { asked_at_s: NOW - 60 };
+            let stepped_up = verify_by(&answer, |rules| {
+                asks(rules);
+                rules.contexts = &asked;
+            });
+            if let Ok(identity) = &stepped_up {
+                assert_eq!((identity.authn_at_s(), identity.authn_context()), (now, Some(mfa)), "{both}");
+            }
+            assert_eq!(code_of(stepped_up), expected, "{both}");
+            assert_eq!(code_of(verify_by(&answer, asks)), "accepted", "whatever the context: {both}");
+            let any_time = verify_by(&answer, |rules| rules.contexts = &asked);
+            let is_mfa = both.contains(mfa);
+            assert_eq!(
+                code_of(any_time),
+                if is_mfa { "accepted" } else { "authn_context_mismatch" },
+                "{both}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_status_other_than_success_is_refused_with_what_the_provider_says() {
     let success = r#"<samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Success"/>"#;
     let denied = r#"<samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:Responder"><samlp:StatusCode Value="urn:oasis:names:tc:SAML:2.0:status:RequestDenied"/></samlp:StatusCode><samlp:StatusMessage>not assigned</samlp:StatusMessage>"#;
