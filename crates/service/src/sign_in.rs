@@ -275,6 +275,13 @@ pub(crate) fn take_back_source(portcullis: &Portcullis, source: IpAddr) {
     portcullis.door().throttle.take_back(&format!("sso/{}", network(source)));
 }
 
+/// The provider of a connection and who we are there, as one hash: whom a sign-in that left for it comes back from.
+fn provider_hash(of: &Connection) -> String {
+    // The length tells where one ends and the other begins.
+    let text = format!("{} {} {}", of.issuer.len(), of.issuer, of.client_id);
+    SecretHash::of(&text).as_str().to_owned()
+}
+
 /// Keeps a sign-in that leaves for its provider.
 async fn keep(portcullis: &Portcullis, pending: SignIn) -> Result<(), ServiceError> {
     portcullis

@@ -9,3 +9,6 @@ SELECT membership, 'issuer_subject', SUBSTR(value, 38) FROM former_identifiers
 WHERE kind = 'subject' ON CONFLICT (membership, kind, value) DO NOTHING;
 CREATE INDEX links_subject ON links (subject, organization);
 CREATE INDEX former_identifiers_subject ON former_identifiers (value) WHERE kind = 'issuer_subject';
+
+-- Where a sign-in under way was sent to: its code goes to nobody else. What was begun before begins again.
+ALTER TABLE sign_ins ADD COLUMN provider_hash TEXT NOT NULL DEFAULT '';

@@ -9,7 +9,8 @@ use crate::{StoreError, Tx, params};
 
 macro_rules! columns {
     () => {
-        "id, connection, state_hash, browser_hash, nonce, verifier_sealed, return_to, linking, created_at, expires_at"
+        "id, connection, state_hash, browser_hash, nonce, verifier_sealed, return_to, linking, created_at, expires_at, \
+         provider_hash"
     };
 }
 
@@ -18,7 +19,7 @@ const INSERT: Statement = Statement::note(
     concat!(
         "INSERT INTO sign_ins (",
         columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) ON CONFLICT DO NOTHING RETURNING id"
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11) ON CONFLICT DO NOTHING RETURNING id"
     ),
 );
 const FIND: Statement = Statement::read(
@@ -61,6 +62,8 @@ pub struct SignIn {
     pub created_at: Timestamp,
     /// When it is too late to come back.
     pub expires_at: Timestamp,
+    /// The hash of the provider that it was sent to, and of who we are there.
+    pub provider_hash: String,
 }
 
 impl std::fmt::Debug for SignIn {
@@ -85,6 +88,7 @@ fn read(row: &Row) -> Result<SignIn, StoreError> {
         linking: row.opt_parsed(7)?,
         created_at: row.at(8)?,
         expires_at: row.at(9)?,
+        provider_hash: row.text(10)?.to_owned(),
     })
 }
 
@@ -107,6 +111,7 @@ pub fn insert(tx: &mut Tx<'_>, sign_in: &SignIn) -> Result<(), StoreError> {
             sign_in.linking,
             sign_in.created_at,
             sign_in.expires_at,
+            sign_in.provider_hash,
         ],
         "sign_in.state",
     )

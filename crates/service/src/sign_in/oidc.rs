@@ -21,8 +21,8 @@ use url::Url;
 use super::arriving::{self, Proven, Told};
 use super::{
     Arrived, Begun, Binding, Claimed, GOOD_FOR_S, ProviderSession, Underway, Visitor, Wish, admit,
-    admit_source, fresh_browser, is_browser, keep, note_trace, record, return_path, sealed_wrongly, take,
-    thirty_two,
+    admit_source, fresh_browser, is_browser, keep, note_trace, provider_hash, record, return_path,
+    sealed_wrongly, take, thirty_two,
 };
 use crate::claims::Arrival;
 use crate::oidc::client::opened;
@@ -126,6 +126,7 @@ async fn leave(
         linking: wish.linking,
         created_at: now,
         expires_at: now.plus_s(GOOD_FOR_S),
+        provider_hash: provider_hash(&setup.connection),
     };
     keep(portcullis, pending).await?;
     let location = location(portcullis, (setup, &metadata), &ties, wish.login_hint.as_deref()).await?;
@@ -264,6 +265,10 @@ async fn proven(
     let callback = Callback::parse(answer).map_err(broken)?;
     let state = callback.state().ok_or(SignInRefusal::State)?.to_owned();
     let pending = take(portcullis, setup.connection.id, &state, browser).await?;
+    // The code is one of the provider that the browser was sent to: no other gets it, nor what proves that it is ours.
+    if pending.provider_hash != provider_hash(&setup.connection) {
+        return Err(SignInRefusal::ConnectionChanged.into());
+    }
     let Exchanged { claims, id_token } = exchanged(portcullis, setup, callback, (&state, &pending)).await?;
     claimed.proven = true;
     claimed.subject = Some(claims.sub().to_owned());

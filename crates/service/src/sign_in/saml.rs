@@ -22,7 +22,7 @@ use serde_json::json;
 use super::arriving::{self, Proven, Told};
 use super::{
     Claimed, GOOD_FOR_S, Once, ProviderSession, Underway, Visitor, Wish, admit_source, fresh_browser,
-    is_browser, keep, must_come_back, record, return_path,
+    is_browser, keep, must_come_back, provider_hash, record, return_path,
 };
 use crate::claims::Arrival;
 use crate::refusal::SignInRefusal;
@@ -69,6 +69,7 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
         linking: wish.linking,
         created_at: moment.now,
         expires_at: moment.now.plus_s(GOOD_FOR_S),
+        provider_hash: provider_hash(&setup.connection),
     };
     keep(portcullis, pending).await?;
     let source = &setup.view.source;
@@ -117,6 +118,7 @@ pub async fn answer(
     let connection = setup.connection.clone();
     let request = visitor.request;
     let mut claimed = Claimed::default();
+    let left_for = pending.as_ref().map(|p| p.provider_hash.clone());
     let once = pending.as_ref().map(|p| Once::State(p.state_hash.clone()));
     let result = async {
         let message = message.map_err(|e| broken(&SamlRefusal::from(e)))?;
@@ -124,6 +126,9 @@ pub async fn answer(
             Some(_) => Asked::by(pending, portcullis.now(), visitor.browser.as_deref())?,
             None => Asked::by_nobody(relayed.as_deref()),
         };
+        if left_for.is_some_and(|hash| hash != provider_hash(&setup.connection)) {
+            return Err(SignInRefusal::ConnectionChanged.into());
+        }
         check(portcullis, setup, (&message, asked), visitor, &mut claimed).await
     };
     let result = result.await;

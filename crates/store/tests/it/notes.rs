@@ -56,6 +56,7 @@ fn a_sign_in_is_taken_once_and_only_through_its_connection() {
             linking: Some(fresh!(MembershipId)),
             created_at: NOW,
             expires_at: later(600),
+            provider_hash: "whose code it is".to_owned(),
         };
         let kept = left.clone();
         database.note(move |tx| sign_in::insert(tx, &kept)).unwrap();

@@ -68,6 +68,33 @@ async fn whoever_comes_in_leaves_a_trace_and_whoever_is_refused_though_proven_an
 }
 
 #[tokio::test]
+async fn o1_a_code_goes_to_nobody_but_the_provider_that_the_browser_was_sent_to() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let issuer = world.provider.issuer();
+    let second = format!("{issuer}/second");
+    for (change, expected) in [
+        (json!({ "name": "Renamed" }), "ok"),
+        (json!({ "issuer": second, "client_secret": "what the second gave" }), "connection_changed"),
+        (json!({ "client_id": "another" }), "connection_changed"),
+    ] {
+        let connection = world.connection("acme", json!({})).await;
+        let mut browser = Browser::new().unwrap();
+        let login = format!("{}?login_hint={ADA}", connection["login_url"].as_str().unwrap());
+        let (_, provider) = browser.step(&login).await.unwrap();
+        let back = browser.step(provider.unwrap().as_str()).await.unwrap().1.unwrap();
+        let one = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
+        let (status, changed) = world.root("PATCH", &one, change.clone()).await;
+        assert_eq!(status, 200, "{changed}");
+        let exchanged = world.gate.asked("/token");
+        assert_eq!(outcome(&browser.open(back.as_str()).await.unwrap()), expected, "{change}");
+        let asked = world.gate.asked("/token") - exchanged;
+        assert_eq!(asked, usize::from(expected == "ok"), "{change}");
+        assert_eq!(world.gate.asked("/second/.well-known/openid-configuration"), 0, "{change}");
+    }
+}
+
+#[tokio::test]
 async fn o10_a_state_is_good_once_in_one_browser_at_one_connection_for_ten_minutes() {
     let world = World::new().await;
     world.invite("acme", ADA, "member").await;

@@ -145,6 +145,27 @@ async fn an_answer_is_good_once_in_one_browser_at_one_connection_for_ten_minutes
 }
 
 #[tokio::test]
+async fn an_answer_is_one_of_the_provider_that_the_browser_was_sent_to() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let one = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
+    let login = connection["login_url"].as_str().unwrap();
+    for (entity, expected) in
+        [("https://idp.test/entity", "ok"), ("https://idp.test/another", "connection_changed")]
+    {
+        let mut browser = Browser::new().unwrap();
+        let asked = idp.ask(&mut browser, login).await;
+        entity.clone_into(&mut idp.entity);
+        idp.publish(&[&idp.key]);
+        let (status, changed) = world.root("PATCH", &one, json!({ "metadata_xml": idp.metadata() })).await;
+        assert_eq!((status, &changed["issuer"]), (200, &json!(entity)), "{changed}");
+        let answer = idp.answer(world.clock.now(), &connection, Some(&asked), &Says::ada(&[]));
+        assert_eq!(outcome(&answer.post(&mut browser).await), expected, "{entity}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_a_provider_proved_arrives_once_in_the_same_browser_within_two_minutes() {
     let (world, idp) = (World::new().await, Idp::start().await);
     world.invite("acme", ADA, "member").await;
@@ -348,11 +369,19 @@ async fn an_address_in_the_place_of_a_name_that_stays_is_another_person_where_no
     let mut another = Says::ada(&[]);
     another.name_id = "ada-2".to_owned();
     assert_eq!(outcome(&another).await, "address_recycled", "the address is somebody else's by now");
-    assert_eq!(outcome(&Says::by_address(ADA)).await, "address_recycled", "whatever the set-up calls them by");
+    assert_eq!(
+        outcome(&Says::by_address(ADA)).await,
+        "address_recycled",
+        "whatever the set-up calls them by"
+    );
     assert_eq!(outcome(&Says::ada(&[])).await, "ok", "who has the name that stays");
     assert_eq!(world.events("acme", "member.linked").await.len(), 1);
     let fresh = world.saml("acme", &idp, json!({})).await;
-    assert_eq!(world.saml_outcome(&idp, &fresh, &Says::by_address(ADA)).await, "ok", "known by no name there");
+    assert_eq!(
+        world.saml_outcome(&idp, &fresh, &Says::by_address(ADA)).await,
+        "ok",
+        "known by no name there"
+    );
 }
 
 #[tokio::test]
