@@ -14,12 +14,12 @@ mod version;
 
 pub use cursor::{CursorOf, CursorWhose, open_cursor, seal_cursor};
 pub use group::{
-    GroupDraft, GroupShown, change_group, create_group, delete_group, find_group, group_changes, group_draft,
+    GroupDraft, GroupShown, change_group, create_group, delete_group, group_changes, group_draft,
     represented_group,
 };
 pub use list::{Ask, Listed, Page, Position};
 pub use user::{
-    UserShown, answered_user, create_user, delete_user, find_user, patch_user, person_said, replace_user,
+    UserShown, answered_user, create_user, delete_user, patch_user, person_said, replace_user,
     represented_user, stored_user,
 };
 

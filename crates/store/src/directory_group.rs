@@ -106,12 +106,6 @@ const BY_DISPLAY_NAME_PREFIX: Statement = Statement::read(
 );
 const COUNT: Statement =
     Statement::read("directory_group.count", "SELECT COUNT(*) FROM directory_groups WHERE directory = $1");
-const MEMBERS: Statement = Statement::read(
-    "directory_group.members",
-    "SELECT m.directory_user, u.user_name FROM directory_members m JOIN directory_users u \
-     ON u.id = m.directory_user WHERE m.directory_group = $1 AND m.directory_user > $2 \
-     ORDER BY m.directory_user LIMIT $3",
-);
 const MEMBER_IDS: Statement = Statement::read(
     "directory_group.member_ids",
     "SELECT directory_user FROM directory_members WHERE directory_group = $1 AND directory_user > $2 \
@@ -138,7 +132,6 @@ pub(crate) const ALL: &[&Statement] = &[
     &BY_EXTERNAL_ID_PREFIX,
     &BY_DISPLAY_NAME_PREFIX,
     &COUNT,
-    &MEMBERS,
     &MEMBER_IDS,
     &PRESENT,
 ];
@@ -324,23 +317,7 @@ pub fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<i64, StoreError>
     tx.row(&COUNT, params![directory])?.map_or(Ok(0), |r| r.int(0))
 }
 
-/// A page of a group's members in id order after `after`: id and user name.
-///
-/// # Errors
-/// As [`find`].
-pub fn members(
-    tx: &mut Tx<'_>,
-    id: DirectoryGroupId,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<(DirectoryUserId, String)>, StoreError> {
-    tx.rows(&MEMBERS, params![id, after, limit])?
-        .iter()
-        .map(|r| Ok((r.parsed(0)?, r.text(1)?.to_owned())))
-        .collect()
-}
-
-/// The ids of the same page alone: whoever compares lists needs no names.
+/// A page of a group's members in id order after `after`. No answer shows a name beside them.
 ///
 /// # Errors
 /// As [`find`].

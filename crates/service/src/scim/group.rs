@@ -15,7 +15,7 @@ use super::room::Reading;
 use super::version::VersionTag;
 use super::{Belongings, MAX_MEMBERS_SHOWN, MemberId, Window, bound, member_id};
 use crate::provisioning::{self, GroupSaid, MAX_SUBGROUPS, Speaker};
-use crate::{Moment, ServiceError};
+use crate::{Moment, Portcullis, ServiceError};
 
 /// Members that are read at a time.
 const MEMBERS_PAGE: usize = 1000;
@@ -27,8 +27,8 @@ const MEMBER_BYTES: usize = 256;
 pub struct GroupShown {
     /// The group.
     pub group: DirectoryGroup,
-    /// Its members, id and user name; `None` if they were left out.
-    pub members: Option<Vec<(DirectoryUserId, String)>>,
+    /// Its members; `None` if they were left out.
+    pub members: Option<Vec<DirectoryUserId>>,
     /// The groups that are members of it; empty if members were left out.
     pub groups: Vec<DirectoryGroupId>,
 }
@@ -38,6 +38,12 @@ impl GroupShown {
     #[must_use]
     pub fn version(&self) -> String {
         group_version(&self.group)
+    }
+
+    /// How much text an answer has of it, roughly, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        DirectoryGroup::shown_bytes(self)
     }
 }
 
@@ -156,10 +162,10 @@ fn shown(
         return Ok(GroupShown { group, members: None, groups: Vec::new() });
     }
     let groups = subgroup::children(tx, group.id, "", bound(MAX_SUBGROUPS))?;
-    let mut members: Vec<(DirectoryUserId, String)> = Vec::new();
+    let mut members: Vec<DirectoryUserId> = Vec::new();
     loop {
-        let after = members.last().map_or_else(String::new, |(id, _)| id.to_string());
-        let page = directory_group::members(tx, group.id, &after, 1000)?;
+        let after = members.last().map_or_else(String::new, ToString::to_string);
+        let page = directory_group::member_ids(tx, group.id, &after, bound(MEMBERS_PAGE))?;
         let last = page.len() < MEMBERS_PAGE;
         members.extend(page);
         if members.len() > room {
@@ -243,18 +249,28 @@ pub fn change_group(
     shown(tx, group, belongings, MAX_MEMBERS_SHOWN)
 }
 
-/// GET: one group.
-///
-/// # Errors
-/// [`ServiceError::NotFound`]; [`ScimError::TooMany`] beyond [`MAX_MEMBERS_SHOWN`].
-pub fn find_group(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    id: DirectoryGroupId,
-    belongings: Belongings,
-) -> Result<GroupShown, ServiceError> {
-    let group = directory_group::find(tx, directory, id)?.ok_or(ServiceError::NotFound("group"))?;
-    shown(tx, group, belongings, MAX_MEMBERS_SHOWN)
+impl Portcullis {
+    /// GET: one group.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`]; [`ScimError::TooMany`] beyond [`MAX_MEMBERS_SHOWN`]; [`ServiceError::TooMany`] for a
+    /// large one where too many large things are read.
+    pub async fn find_group(
+        &self,
+        directory: DirectoryId,
+        id: DirectoryGroupId,
+        belongings: Belongings,
+    ) -> Result<GroupShown, ServiceError> {
+        self.read_within(directory, move |tx, reading| {
+            let group = directory_group::find(tx, directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+            let found = shown(tx, group, belongings, reading.members(MAX_MEMBERS_SHOWN));
+            if matches!(found, Err(ServiceError::Directory(_))) {
+                reading.outgrow();
+            }
+            found
+        })
+        .await
+    }
 }
 
 /// The representation of a group, before any projection. `base` is the directory's base URL.
@@ -262,7 +278,7 @@ pub fn find_group(
 pub fn represented_group(shown: &GroupShown, base: &str) -> Value {
     let members: Option<Vec<MemberOfGroup>> = shown.members.as_ref().map(|members| {
         let groups = shown.groups.iter().map(|id| subgroup_of(*id, base));
-        members.iter().map(|(id, _)| member_of(*id, base)).chain(groups).collect()
+        members.iter().map(|id| member_of(*id, base)).chain(groups).collect()
     });
     represented(&shown.group, members.as_deref(), base)
 }

@@ -210,25 +210,33 @@ impl Portcullis {
         .await
     }
 
-    /// What an index serves, if one does: small lists where the request is served, others on a thread where nobody waits
-    /// and of which few run at once.
+    /// What an index serves, if one does.
     async fn indexed<R: Resource>(
         &self,
         ask: &Arc<Ask>,
         known: Option<u64>,
     ) -> Result<Option<Listed<R::Shown>>, ServiceError> {
         let asked = Arc::clone(ask);
+        self.read_within(ask.directory, move |tx, reading| by_index::<R>(tx, &asked, (known, reading))).await
+    }
+
+    /// What is small is read where the request is served, all else in a turn on a thread where nobody waits.
+    pub(super) async fn read_within<T: Send + 'static>(
+        &self,
+        directory: DirectoryId,
+        run: impl Fn(&mut Tx<'_>, &Reading) -> Result<T, ServiceError> + Clone + Send + 'static,
+    ) -> Result<T, ServiceError> {
+        let again = run.clone();
         let at_once = self.read(move |tx, _| {
             let reading = Reading::at_once();
-            let listed = by_index::<R>(tx, &asked, (known, &reading));
-            reading.settle(listed)
+            let found = run(tx, &reading);
+            reading.settle(found)
         });
-        if let Attempt::Done(listed) = at_once.await? {
-            return Ok(listed);
+        if let Attempt::Done(found) = at_once.await? {
+            return Ok(found);
         }
-        let _turn = self.searches().turn_to_list(ask.directory).await?;
-        let asked = Arc::clone(ask);
-        self.read_apart(move |tx, _| by_index::<R>(tx, &asked, (known, &Reading::apart()))).await
+        let _turn = self.searches().turn_to_list(directory).await?;
+        self.read_apart(move |tx, _| again(tx, &Reading::apart())).await
     }
 
     /// A read on a thread where nobody waits.

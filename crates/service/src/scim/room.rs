@@ -1,4 +1,4 @@
-//! Room: how much of a list is in memory at a time.
+//! Room: how much of a list, or of one large resource, is in memory at a time.
 //!
 //! Rows alone bound nothing: a directory may say a mebibyte of one person. So rows are read few at a time, and whatever
 //! collects them ends where their text fills the room: a page is shorter than it was asked for, a search takes a
@@ -25,10 +25,12 @@ pub const MAX_AT_ONCE_BYTES: usize = 256 * 1024;
 /// and a filter of a few terms.
 pub const MAX_LIST_WORK_BYTES: usize = 64 * 1024 * 1024;
 
-/// The most members of groups that a list reads where requests are served.
+/// The most members of groups that are read where requests are served.
 const MAX_MEMBERS_AT_ONCE: usize = 4_000;
+/// The most groups of one person that are read there: with names of ordinary length they have room.
+const MAX_GROUPS_AT_ONCE: usize = 1_000;
 
-/// Where a list is read.
+/// Where a list or a resource is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Where the request is served: whatever is not small is given up.
@@ -85,6 +87,14 @@ impl Reading {
     pub(super) fn members(&self, most: usize) -> usize {
         match self.place {
             Place::AtOnce => most.min(MAX_MEMBERS_AT_ONCE),
+            Place::Apart => most,
+        }
+    }
+
+    /// The most groups that may be read of a person of whom so many may be shown.
+    pub(super) fn groups(&self, most: usize) -> usize {
+        match self.place {
+            Place::AtOnce => most.min(MAX_GROUPS_AT_ONCE),
             Place::Apart => most,
         }
     }

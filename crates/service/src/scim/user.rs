@@ -21,7 +21,7 @@ use super::room::{Collected, Reading};
 use super::version::VersionTag;
 use super::{Belongings, MAX_GROUPS_SHOWN, Window, bound};
 use crate::provisioning::{self, PersonSaid, Speaker};
-use crate::{Moment, ServiceError};
+use crate::{Moment, Portcullis, ServiceError};
 
 /// The one attribute that is kept in a column of its own, because access hangs on it.
 const ACTIVE: &str = "active";
@@ -105,15 +105,41 @@ fn with_active(user: &DirectoryUser, active: bool) -> Result<User, ServiceError>
     Ok(User::from_stored(attributes))
 }
 
-fn shown(tx: &mut Tx<'_>, user: DirectoryUser, belongings: Belongings) -> Result<UserShown, ServiceError> {
+/// A person, with their groups if they are not more than `most`.
+fn shown(
+    tx: &mut Tx<'_>,
+    user: DirectoryUser,
+    (belongings, most): (Belongings, usize),
+) -> Result<UserShown, ServiceError> {
     let groups = match belongings {
-        Belongings::Read => directory_user::groups(tx, user.id, MAX_GROUPS_SHOWN)?,
+        Belongings::Read => directory_user::groups(tx, user.id, most)?,
         Belongings::LeftOut => None,
     };
     Ok(UserShown { user, groups })
 }
 
+/// The same within the room of a reading. True: nothing more has room.
+fn shown_within(
+    tx: &mut Tx<'_>,
+    user: DirectoryUser,
+    (belongings, reading): (Belongings, &Reading),
+) -> Result<(UserShown, bool), ServiceError> {
+    let most = reading.groups(MAX_GROUPS_SHOWN);
+    let one = shown(tx, user, (belongings, most))?;
+    if belongings == Belongings::Read && one.groups.is_none() && most < MAX_GROUPS_SHOWN {
+        reading.outgrow();
+    }
+    let is_full = reading.show_beside(one.groups.as_deref().map_or(0, groups_bytes));
+    Ok((one, is_full))
+}
+
 impl UserShown {
+    /// How much text an answer has of it, roughly, in bytes.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        DirectoryUser::shown_bytes(self)
+    }
+
     /// The version, where the groups are known, because they belong to it.
     #[must_use]
     pub fn version(&self) -> Option<String> {
@@ -169,7 +195,7 @@ pub fn replace_user(
 ) -> Result<UserShown, ServiceError> {
     check_version(tx, speaker, id, known)?;
     let user = provisioning::change_user(tx, moment, speaker, id, |_| Ok(said.clone()))?;
-    shown(tx, user, Belongings::Read)
+    shown(tx, user, (Belongings::Read, MAX_GROUPS_SHOWN))
 }
 
 /// PATCH: operations on what the directory said before, all of them or none.
@@ -191,7 +217,7 @@ pub fn patch_user(
         notes = heard;
         Ok(person_patched(&user, &notes))
     })?;
-    Ok((shown(tx, user, Belongings::Read)?, notes))
+    Ok((shown(tx, user, (Belongings::Read, MAX_GROUPS_SHOWN))?, notes))
 }
 
 /// DELETE: the person is gone from the directory, and what they had ends.
@@ -209,17 +235,23 @@ pub fn delete_user(
     provisioning::delete_user(tx, moment, speaker, id)
 }
 
-/// GET: one person, with their groups.
-///
-/// # Errors
-/// [`ServiceError::NotFound`].
-pub fn find_user(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    id: DirectoryUserId,
-) -> Result<UserShown, ServiceError> {
-    let user = directory_user::find(tx, directory, id)?.ok_or(ServiceError::NotFound("user"))?;
-    shown(tx, user, Belongings::Read)
+impl Portcullis {
+    /// GET: one person, with their groups.
+    ///
+    /// # Errors
+    /// [`ServiceError::NotFound`]; [`ServiceError::TooMany`] for somebody in many groups where too many large things are
+    /// read.
+    pub async fn find_user(
+        &self,
+        directory: DirectoryId,
+        id: DirectoryUserId,
+    ) -> Result<UserShown, ServiceError> {
+        self.read_within(directory, move |tx, reading| {
+            let user = directory_user::find(tx, directory, id)?.ok_or(ServiceError::NotFound("user"))?;
+            shown_within(tx, user, (Belongings::Read, reading)).map(|(one, _)| one)
+        })
+        .await
+    }
 }
 
 /// The representation of a person, before any projection. `base` is the directory's base URL; `groups` are their
@@ -398,8 +430,7 @@ impl Resource for DirectoryUser {
     ) -> Result<Vec<UserShown>, ServiceError> {
         let mut items = Vec::with_capacity(rows.len());
         for user in rows {
-            let one = shown(tx, user, belongings)?;
-            let is_full = reading.show_beside(one.groups.as_deref().map_or(0, groups_bytes));
+            let (one, is_full) = shown_within(tx, user, (belongings, reading))?;
             items.push(one);
             if is_full {
                 break;

@@ -260,7 +260,6 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("hold.holds_end", "of one membership, found before"),
     ("hold.spared", "of one membership, found before"),
     ("mapping.of_groups", "of groups, found in their directory before"),
-    ("directory_group.members", "of one group, found in its directory before"),
     ("directory_user.groups", "of one person, found in their directory before"),
     ("directory_user.memberships", "of people found in their directory before"),
     ("directory_user.of_membership", "of one membership, found before"),

@@ -5,7 +5,7 @@ use portcullis_domain::id::DirectoryGroupId;
 use portcullis_scim::{Projection, ResourceType, ScimError, parse_group, parse_group_patch};
 use portcullis_service::provisioning::GroupSaid;
 use portcullis_service::scim::{
-    Ask, Belongings, GroupShown, Listed, change_group, create_group, delete_group, find_group, group_changes,
+    Ask, Belongings, GroupShown, Listed, change_group, create_group, delete_group, group_changes,
     group_draft, represented_group,
 };
 use portcullis_store::Priority;
@@ -20,12 +20,19 @@ fn parse_id(text: &str) -> Result<DirectoryGroupId, ScimError> {
     text.parse().map_err(|_| ScimError::NotFound)
 }
 
-fn belongings(projection: &Projection) -> Belongings {
-    if projection.wants(KIND, "members") { Belongings::Read } else { Belongings::LeftOut }
+fn belongings(desk: &Desk<'_>, projection: &Projection) -> Belongings {
+    if desk.is_shown() && projection.wants(KIND, "members") { Belongings::Read } else { Belongings::LeftOut }
 }
 
 fn location(desk: &Desk<'_>, id: DirectoryGroupId) -> String {
     format!("{}/Groups/{id}", desk.base)
+}
+
+/// What is answered of a group, and its version. A large one is rendered where nobody waits.
+async fn answer_of(desk: &Desk<'_>, shown: GroupShown, projection: Projection) -> Result<Answer, Refused> {
+    let (base, bytes, version) = (desk.base.clone(), shown.bytes(), shown.version());
+    let body = aside(bytes, move || render(&base, &shown, &projection)).await?;
+    Ok(Answer::ok(body).of_bytes(bytes).of_version(Some(version)))
 }
 
 fn render(base: &str, shown: &GroupShown, projection: &Projection) -> Value {
@@ -48,7 +55,7 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
     let projection = desk.projection()?;
     let (group, notes) = parsed(body, parse_group).await?;
     let draft = group_draft(group)?;
-    let (speaker, belongings) = (desk.speaker, belongings(&projection));
+    let (speaker, belongings) = (desk.speaker, belongings(desk, &projection));
     let created = desk
         .app
         .portcullis()
@@ -56,19 +63,18 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
         .await;
     let created = desk.counted_anew(KIND, created)?;
     let location = location(desk, created.group.id);
-    let answer = Answer::created(render(&desk.base, &created, &projection), location);
-    Ok(answer.of_version(Some(created.version())).noting(notes))
+    Ok(answer_of(desk, created, projection).await?.at(location).noting(notes))
 }
 
 pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let (directory, belongings) = (desk.speaker.directory, belongings(&projection));
-    let found = desk.app.portcullis().read(move |tx, _| find_group(tx, directory, id, belongings)).await?;
+    let (directory, belongings) = (desk.speaker.directory, belongings(desk, &projection));
+    let found = desk.app.portcullis().find_group(directory, id, belongings).await?;
     let version = found.version();
     if desk.preconditions()?.is_known(&version)? {
         return Ok(Answer::not_modified().of_version(Some(version)));
     }
-    Ok(Answer::ok(render(&desk.base, &found, &projection)).of_version(Some(version)))
+    answer_of(desk, found, projection).await
 }
 
 async fn change(
@@ -92,9 +98,8 @@ pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<A
     let (id, projection) = (parse_id(id)?, desk.projection()?);
     let (group, notes) = parsed(body, parse_group).await?;
     let said = group_draft(group)?.into_changes();
-    let replaced = change(desk, id, said, belongings(&projection)).await?;
-    let answer = Answer::ok(render(&desk.base, &replaced, &projection));
-    Ok(answer.of_version(Some(replaced.version())).noting(notes))
+    let replaced = change(desk, id, said, belongings(desk, &projection)).await?;
+    Ok(answer_of(desk, replaced, projection).await?.noting(notes))
 }
 
 /// 204, because a group may be large; the resource only where the client says which attributes it wants
@@ -107,9 +112,8 @@ pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Ans
         let patched = change(desk, id, said, Belongings::LeftOut).await?;
         return Ok(Answer::nothing().of_version(Some(patched.version())).noting(notes));
     }
-    let patched = change(desk, id, said, belongings(&projection)).await?;
-    let answer = Answer::ok(render(&desk.base, &patched, &projection));
-    Ok(answer.of_version(Some(patched.version())).noting(notes))
+    let patched = change(desk, id, said, belongings(desk, &projection)).await?;
+    Ok(answer_of(desk, patched, projection).await?.noting(notes))
 }
 
 pub(super) async fn delete(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {

@@ -92,6 +92,11 @@ impl Desk<'_> {
         outcome
     }
 
+    /// Whether the answer shows what it is about. That to an operation of a bulk request does not.
+    const fn is_shown(&self) -> bool {
+        self.call.operation.is_none()
+    }
+
     /// What the client says of the version that it knows.
     fn preconditions(&self) -> Result<Preconditions, ScimError> {
         let text = |name| self.call.headers.get(name).map(|v: &HeaderValue| v.to_str().unwrap_or(""));
@@ -130,8 +135,9 @@ impl Answer {
         Self::of(StatusCode::OK, Some(body))
     }
 
-    pub(crate) fn created(body: Value, location: String) -> Self {
-        Self { location: Some(location), ..Self::of(StatusCode::CREATED, Some(body)) }
+    /// The same, of what was made and is there now.
+    pub(crate) fn at(self, location: String) -> Self {
+        Self { status: StatusCode::CREATED, location: Some(location), ..self }
     }
 
     pub(crate) const fn nothing() -> Self {

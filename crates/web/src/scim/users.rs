@@ -8,8 +8,7 @@ use portcullis_scim::{
 use portcullis_service::ServiceError;
 use portcullis_service::provisioning::PersonSaid;
 use portcullis_service::scim::{
-    Ask, Listed, UserShown, create_user, delete_user, find_user, patch_user, person_said, replace_user,
-    represented_user,
+    Ask, Listed, UserShown, create_user, delete_user, patch_user, person_said, replace_user, represented_user,
 };
 use portcullis_store::Priority;
 use serde_json::{Map, Value};
@@ -25,6 +24,26 @@ fn parse_id(text: &str) -> Result<DirectoryUserId, ScimError> {
 
 fn location(desk: &Desk<'_>, id: DirectoryUserId) -> String {
     format!("{}/Users/{id}", desk.base)
+}
+
+/// A person and their version, which is made of all their groups.
+async fn versioned(shown: UserShown) -> Result<(UserShown, Option<String>), Refused> {
+    aside(shown.bytes(), move || {
+        let version = shown.version();
+        (shown, version)
+    })
+    .await
+}
+
+/// What is answered of a person. Of whom there is much, that is rendered where nobody waits.
+async fn answer_of(
+    desk: &Desk<'_>,
+    (shown, version): (UserShown, Option<String>),
+    projection: Projection,
+) -> Result<Answer, Refused> {
+    let (base, bytes) = (desk.base.clone(), shown.bytes());
+    let body = aside(bytes, move || render(&base, &shown, &projection)).await??;
+    Ok(Answer::ok(body).of_bytes(bytes).of_version(version))
 }
 
 fn render(base: &str, shown: &UserShown, projection: &Projection) -> Result<Value, ServiceError> {
@@ -75,19 +94,17 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
         .await;
     let created = desk.counted_anew(KIND, created)?;
     let location = location(desk, created.user.id);
-    let answer = Answer::created(render(&desk.base, &created, &projection)?, location);
-    Ok(answer.of_version(created.version()).noting(notes))
+    Ok(answer_of(desk, versioned(created).await?, projection).await?.at(location).noting(notes))
 }
 
 pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let directory = desk.speaker.directory;
-    let found = desk.app.portcullis().read(move |tx, _| find_user(tx, directory, id)).await?;
-    let version = found.version();
+    let found = desk.app.portcullis().find_user(desk.speaker.directory, id).await?;
+    let (found, version) = versioned(found).await?;
     if version.as_ref().map_or(Ok(false), |version| desk.preconditions()?.is_known(version))? {
         return Ok(Answer::not_modified().of_version(version));
     }
-    Ok(Answer::ok(render(&desk.base, &found, &projection)?).of_version(version))
+    answer_of(desk, (found, version), projection).await
 }
 
 pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
@@ -103,8 +120,7 @@ pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<A
         .portcullis()
         .write(priority(&said), move |tx, moment| replace_user(tx, moment, speaker, id, &said, &known))
         .await?;
-    let answer = Answer::ok(render(&desk.base, &replaced, &projection)?);
-    Ok(answer.of_version(replaced.version()).noting(notes))
+    Ok(answer_of(desk, versioned(replaced).await?, projection).await?.noting(notes))
 }
 
 pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
@@ -116,8 +132,7 @@ pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Ans
         .portcullis()
         .write(priority_of(&patch), move |tx, moment| patch_user(tx, moment, speaker, id, &patch, &known))
         .await?;
-    let answer = Answer::ok(render(&desk.base, &patched, &projection)?);
-    Ok(answer.of_version(patched.version()).noting(notes))
+    Ok(answer_of(desk, versioned(patched).await?, projection).await?.noting(notes))
 }
 
 pub(super) async fn delete(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {

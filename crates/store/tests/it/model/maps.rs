@@ -766,7 +766,7 @@ impl Maps {
             for child in subgroup::children(tx, group.id, "", ALL)? {
                 lines.insert(shown("nest", &(group.id, child)));
             }
-            for (user, _) in directory_group::members(tx, group.id, "", ALL)? {
+            for user in directory_group::member_ids(tx, group.id, "", ALL)? {
                 lines.insert(shown("place", &(group.id, user)));
             }
         }

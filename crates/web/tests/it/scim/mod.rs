@@ -14,6 +14,7 @@ mod callers;
 mod cost;
 mod dialect_report;
 mod facets;
+mod large;
 mod lists;
 mod many_groups;
 mod nesting;
