@@ -70,6 +70,13 @@ impl Facet {
         (named && valued).then_some(Self { source: FacetSource::Attribute, key })
     }
 
+    /// Behind every value of the attribute of that key, and before whatever follows in the order of keys: `>` comes
+    /// right after the `=` between name and value. Whoever steps from attribute to attribute goes on there.
+    #[must_use]
+    pub fn behind_attribute(name_key: &str) -> String {
+        format!("{name_key}>")
+    }
+
     /// The organizational unit of that path and every one above it: whoever is in a sub-unit is in the unit.
     #[must_use]
     pub fn units(path: &str) -> BTreeSet<Self> {

@@ -12,7 +12,7 @@
 //! | [`filter`], [`sort`], [`query`], [`projection`] | what a list asks for, and its answer |
 //! | [`precondition`] | the versions that a client names |
 //! | [`facet`] | which values of a user a mapping can name |
-//! | [`schema`], [`discovery`] | what attributes there are, and what clients are told |
+//! | [`schema`], [`seen`], [`discovery`] | what attributes there are, defined or seen, and what clients are told |
 //! | [`error`], [`note`], [`limits`], [`work`] | refusals, dialects, bounds |
 
 pub mod bulk;
@@ -30,6 +30,7 @@ pub mod precondition;
 pub mod projection;
 pub mod query;
 pub mod schema;
+pub mod seen;
 pub mod sort;
 pub mod user;
 pub mod work;
@@ -52,6 +53,7 @@ pub use precondition::Preconditions;
 pub use projection::Projection;
 pub use query::{ListQuery, PageWish, render_cursor_list, render_list};
 pub use schema::ResourceType;
+pub use seen::SeenExtensions;
 pub use sort::{SortBy, SortKey, SortOrder};
 pub use user::{Email, GroupOfUser, Meta, User, parse_user, render_user};
 pub use work::Work;

@@ -29,6 +29,13 @@ pub const MAX_CUSTOM_EXTENSIONS: usize = 16;
 /// Bytes of one custom extension, its URN and its compact JSON together: it is kept as sent, so its size is bounded as a whole.
 pub const MAX_CUSTOM_EXTENSION_BYTES: usize = 65_536;
 
+/// Custom extensions that discovery tells of in one directory: twice as many as one user may have.
+pub const MAX_SEEN_EXTENSIONS: usize = 2 * MAX_CUSTOM_EXTENSIONS;
+
+/// Names of attributes and sub-attributes that discovery tells of in them, all together: several times what a directory
+/// is known to send.
+pub const MAX_SEEN_NAMES: usize = 512;
+
 /// Operations of one PATCH. Some clients send one operation for each member of a group.
 pub const MAX_OPERATIONS: usize = 10_000;
 

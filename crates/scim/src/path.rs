@@ -119,7 +119,7 @@ fn split_urn(text: &str) -> (Option<&str>, &str) {
 }
 
 /// `ALPHA *( ALPHA / DIGIT / "-" / "_" )`, or `$ref`.
-fn is_name(text: &str) -> bool {
+pub(crate) fn is_name(text: &str) -> bool {
     let name = text.strip_prefix('$').unwrap_or(text);
     name.starts_with(|c: char| c.is_ascii_alphabetic())
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')

@@ -5,6 +5,7 @@
 //! one.
 
 mod cursor;
+mod extension;
 mod group;
 pub mod list;
 pub mod room;
@@ -13,6 +14,7 @@ mod user;
 mod version;
 
 pub use cursor::{CursorOf, CursorWhose, open_cursor, seal_cursor};
+pub use extension::MAX_WITNESSES;
 pub use group::{
     GroupDraft, GroupShown, change_group, create_group, delete_group, group_changes, group_draft,
     represented_group,

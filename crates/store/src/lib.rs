@@ -26,6 +26,7 @@ pub mod domain;
 pub mod ending;
 pub mod environment;
 pub mod error;
+pub mod facet;
 pub mod facts;
 pub mod farewell;
 pub mod google;

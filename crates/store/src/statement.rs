@@ -66,6 +66,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::domain::ALL,
         crate::ending::ALL,
         crate::environment::ALL,
+        crate::facet::ALL,
         crate::facts::ALL,
         crate::farewell::ALL,
         crate::google::ALL,

@@ -18,7 +18,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{Slug, name_key};
 use portcullis_store::{
-    StoreError, Tx, agent, apply, directory, directory_group, directory_user, facts, grant, mapping,
+    StoreError, Tx, agent, apply, directory, directory_group, directory_user, facet, facts, grant, mapping,
     membership,
 };
 
@@ -191,6 +191,39 @@ fn whom_a_rule_touches_is_found_by_each_facet_only_in_its_directory_and_to_the_l
         database.put(DirectoryUserChange::Delete(anns));
         let source = title("Head = of all");
         assert_eq!(database.read(move |tx| mapping::affected(tx, people.id, &source, 10)), vec![]);
+    });
+}
+
+#[test]
+fn attributes_are_stepped_through_by_name_each_once_whatever_the_number_of_people_and_values() {
+    on_each(|database| {
+        let Staff { people, ann, bob, .. } = staff(database);
+        let neighbour = fixture::directory(database, people.organization, None);
+        // One name begins another, and what follows there comes before and behind the `=`.
+        let names = ["title", "urn:a:u:n", "urn:a:u:n.part", "urn:a:u:n2", "urn:a:u:n_x", "urn:a:u:z"];
+        for (who, values) in [(ann, ["=", "Z", "a"]), (bob, ["", ">", "a"])] {
+            let id = database.read(move |tx| directory_user::of_membership(tx, who)).remove(0).id;
+            let said = names.iter().flat_map(|name| values.map(|value| Facet::attribute(name, value)));
+            let facets: BTreeSet<Facet> = said.flatten().chain(Facet::units("/Sales")).collect();
+            database.put(DirectoryUserChange::AddFacets(id, people.id, facets, None));
+        }
+        let stepped = |of: &Directory| {
+            let of = of.id;
+            database.read(move |tx| {
+                let (mut found, mut from) = (Vec::new(), String::new());
+                while let Some((next, who)) = facet::next_attribute(tx, of, &from)? {
+                    let name = next.attribute_key().expect("a name").to_owned();
+                    assert!(directory_user::facets(tx, who)?.contains(&next), "{name}");
+                    from = Facet::behind_attribute(&name);
+                    found.push(name);
+                    assert!(found.len() <= names.len(), "{found:?}");
+                }
+                found.sort();
+                Ok(found)
+            })
+        };
+        assert_eq!(stepped(&people), names);
+        assert_eq!(stepped(&neighbour), Vec::<String>::new());
     });
 }
 

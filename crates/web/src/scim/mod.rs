@@ -311,7 +311,7 @@ async fn dispatch_uncounted(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Ref
         (Endpoint::Group(id), &Method::PUT) => groups::replace(desk, id, body).await,
         (Endpoint::Group(id), &Method::PATCH) => groups::patch(desk, id, body).await,
         (Endpoint::Group(id), &Method::DELETE) => groups::delete(desk, id).await,
-        (Endpoint::Discovery(document), &Method::GET) => discovery::read(desk, document),
+        (Endpoint::Discovery(document), &Method::GET) => discovery::read(desk, document).await,
         (endpoint, _) => Err(Refused::method(endpoint.allowed())),
     }
 }

@@ -13,6 +13,7 @@ mod bulk;
 mod callers;
 mod cost;
 mod dialect_report;
+mod extensions;
 mod facets;
 mod large;
 mod lists;
