@@ -201,31 +201,6 @@ const BY_DISPLAY_NAME_PREFIX: Statement = Statement::read(
 );
 const COUNT: Statement =
     Statement::read("directory_user.count", "SELECT COUNT(*) FROM directory_users WHERE directory = $1");
-const PAGE_ACTIVE: Statement = Statement::read(
-    "directory_user.page_active",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.inactive_at IS NULL AND u.unconfirmed_at IS NULL ORDER BY u.id LIMIT $2 OFFSET $3"
-    ),
-);
-const PAGE_INACTIVE: Statement = Statement::read(
-    "directory_user.page_inactive",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND (u.inactive_at IS NOT NULL OR u.unconfirmed_at IS NOT NULL) \
-         ORDER BY u.id LIMIT $2 OFFSET $3"
-    ),
-);
-const COUNT_ACTIVE: Statement = Statement::read(
-    "directory_user.count_active",
-    "SELECT COUNT(*) FROM directory_users WHERE directory = $1 AND inactive_at IS NULL AND unconfirmed_at IS NULL",
-);
-const COUNT_INACTIVE: Statement = Statement::read(
-    "directory_user.count_inactive",
-    "SELECT COUNT(*) FROM directory_users WHERE directory = $1 AND (inactive_at IS NOT NULL OR unconfirmed_at IS NOT NULL)",
-);
 const OF_MEMBERSHIP: Statement = Statement::read(
     "directory_user.of_membership",
     concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.membership = $1 ORDER BY u.id"),
@@ -279,10 +254,6 @@ pub(crate) const ALL: &[&Statement] = &[
     &BY_EXTERNAL_ID_PREFIX,
     &BY_DISPLAY_NAME_PREFIX,
     &COUNT,
-    &PAGE_ACTIVE,
-    &PAGE_INACTIVE,
-    &COUNT_ACTIVE,
-    &COUNT_INACTIVE,
     &OF_MEMBERSHIP,
     &GROUPS,
     &GROUP_IDS,
@@ -297,15 +268,6 @@ pub enum Direction {
     Forwards,
     /// The greatest first.
     Backwards,
-}
-
-/// Whether a directory says active.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Activity {
-    /// It does.
-    Active,
-    /// It does not.
-    Inactive,
 }
 
 fn read(row: &Row) -> Result<DirectoryUser, StoreError> {
@@ -662,40 +624,6 @@ pub fn page(
 /// As [`find`].
 pub fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<i64, StoreError> {
     tx.row(&COUNT, params![directory])?.map_or(Ok(0), |r| r.int(0))
-}
-
-/// A page of the people of whom a directory says active, or inactive, in a stable order.
-///
-/// # Errors
-/// As [`find`].
-pub fn page_by_activity(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    activity: Activity,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
-    let statement = match activity {
-        Activity::Active => &PAGE_ACTIVE,
-        Activity::Inactive => &PAGE_INACTIVE,
-    };
-    tx.rows(statement, params![directory, limit, offset])?.iter().map(read).collect()
-}
-
-/// How many people a directory says to be active, or inactive.
-///
-/// # Errors
-/// As [`find`].
-pub fn count_by_activity(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    activity: Activity,
-) -> Result<i64, StoreError> {
-    let statement = match activity {
-        Activity::Active => &COUNT_ACTIVE,
-        Activity::Inactive => &COUNT_INACTIVE,
-    };
-    tx.row(statement, params![directory])?.map_or(Ok(0), |r| r.int(0))
 }
 
 /// What directories say of a membership.

@@ -10,7 +10,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::{Tx, directory_group, directory_user, subgroup};
 use serde_json::{Map, Value};
 
-use super::list::{Ask, MAX_FOUND, Numbered, Resource};
+use super::list::{Ask, MAX_FOUND, Resource};
 use super::room::Reading;
 use super::version::VersionTag;
 use super::{Belongings, MAX_MEMBERS_SHOWN, MemberId, Window, bound, member_id};
@@ -352,12 +352,12 @@ impl Resource for DirectoryGroup {
         ask: &Ask,
         window: Window,
         _: &Reading,
-    ) -> Result<Option<Numbered<Self>>, ServiceError> {
+    ) -> Result<Option<Vec<Self>>, ServiceError> {
         if ask.filter.is_some() || ask.sort.is_some() {
             return Ok(None);
         }
         let (limit, offset) = window.bounds();
-        Ok(Some((directory_group::page(tx, ask.directory, limit, offset)?, None)))
+        Ok(Some(directory_group::page(tx, ask.directory, limit, offset)?))
     }
 
     fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError> {

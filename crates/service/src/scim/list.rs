@@ -100,9 +100,6 @@ impl<T> Listed<T> {
     }
 }
 
-/// A page by number, and the total where it is not that of the directory.
-pub(super) type Numbered<R> = (Vec<R>, Option<u64>);
-
 /// A kind of resource that is listed.
 pub(super) trait Resource: Send + Sized + 'static {
     type Id: Copy + Ord + Display + FromStr + Send + 'static;
@@ -122,14 +119,13 @@ pub(super) trait Resource: Send + Sized + 'static {
     /// The id of what is shown.
     fn id_of(shown: &Self::Shown) -> Self::Id;
 
-    /// A page by number, where an index has that order or condition, and the total where it is another than that of
-    /// the directory. It ends where the room does.
+    /// A page of all by number, where an index has that order. It ends where the room does.
     fn page(
         tx: &mut Tx<'_>,
         ask: &Ask,
         window: Window,
         reading: &Reading,
-    ) -> Result<Option<Numbered<Self>>, ServiceError>;
+    ) -> Result<Option<Vec<Self>>, ServiceError>;
 
     fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<u64, ServiceError>;
 
@@ -275,8 +271,8 @@ fn by_index<R: Resource>(
 ) -> Result<Option<Listed<R::Shown>>, ServiceError> {
     match (&ask.page, &ask.filter, &ask.sort) {
         (Page::Window(window), _, _) => {
-            if let Some((rows, total)) = R::page(tx, ask, *window, reading)? {
-                let total = match total.or(known) {
+            if let Some(rows) = R::page(tx, ask, *window, reading)? {
+                let total = match known {
                     Some(total) => total,
                     None => R::count(tx, ask.directory)?,
                 };

@@ -5,18 +5,16 @@ use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_domain::mapping::Facet;
 use portcullis_domain::text::email_key;
 use portcullis_scim::facet::facets;
-use portcullis_scim::filter::Operator;
-use portcullis_scim::schema::find_attribute;
 use portcullis_scim::{
-    DialectNote, Filter, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, ScimError, SortOrder,
-    User, Work, render_user,
+    DialectNote, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, ScimError, SortOrder, User,
+    Work, render_user,
 };
 use portcullis_store::db::Lock;
-use portcullis_store::directory_user::{Activity, Direction};
+use portcullis_store::directory_user::Direction;
 use portcullis_store::{StoreError, Tx, directory_user};
 use serde_json::{Map, Value};
 
-use super::list::{Ask, Numbered, Resource};
+use super::list::{Ask, Resource};
 use super::room::{Collected, Reading};
 use super::version::VersionTag;
 use super::{Belongings, MAX_GROUPS_SHOWN, Window, bound};
@@ -324,7 +322,7 @@ impl Resource for DirectoryUser {
         ask: &Ask,
         window: Window,
         reading: &Reading,
-    ) -> Result<Option<Numbered<Self>>, ServiceError> {
+    ) -> Result<Option<Vec<Self>>, ServiceError> {
         let directory = ask.directory;
         match (&ask.filter, &ask.sort) {
             (None, None) => {
@@ -333,7 +331,7 @@ impl Resource for DirectoryUser {
                         Some(last) => Self::page_after(tx, directory, &last.id.to_string(), limit),
                         None => Ok(directory_user::page(tx, directory, bound(limit), window.skipped(0))?),
                     })?;
-                Ok(Some((rows.rows, None)))
+                Ok(Some(rows.rows))
             }
             (None, Some(sort)) if sort.plain_name() == Some("userName") => {
                 let direction = match sort.order() {
@@ -344,16 +342,7 @@ impl Resource for DirectoryUser {
                     let offset = window.skipped(before.len());
                     Ok(directory_user::page_by_user_name(tx, directory, direction, bound(limit), offset)?)
                 })?;
-                Ok(Some((rows.rows, None)))
-            }
-            (Some(filter), None) => {
-                let Some(activity) = asked_activity(filter) else { return Ok(None) };
-                let rows = Collected::read(reading, window.count, |limit, before: &[Self]| {
-                    let offset = window.skipped(before.len());
-                    Ok(directory_user::page_by_activity(tx, directory, activity, bound(limit), offset)?)
-                })?;
-                let total = directory_user::count_by_activity(tx, directory, activity)?;
-                Ok(Some((rows.rows, Some(total.unsigned_abs()))))
+                Ok(Some(rows.rows))
             }
             _ => Ok(None),
         }
@@ -445,14 +434,4 @@ const GROUP_BYTES: usize = 256;
 
 fn groups_bytes(groups: &[(DirectoryGroupId, String)]) -> usize {
     groups.iter().map(|(_, name)| GROUP_BYTES + name.len()).sum()
-}
-
-/// The one condition of a filter `active eq …`, which has a page of its own.
-fn asked_activity(filter: &Filter) -> Option<Activity> {
-    let Filter::Compare { path, operator: Operator::Eq, literal } = filter else { return None };
-    let located = find_attribute(ResourceType::User, path.urn.as_deref(), &path.name)?;
-    if located.attribute.name != ACTIVE || path.sub_attribute.is_some() {
-        return None;
-    }
-    Some(if literal.as_boolean()? { Activity::Active } else { Activity::Inactive })
 }

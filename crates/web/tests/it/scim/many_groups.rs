@@ -193,6 +193,30 @@ async fn a_list_that_is_not_small_waits_for_a_turn_and_a_small_one_for_nobody() 
 }
 
 #[tokio::test]
+async fn a_filter_on_active_alone_waits_for_a_turn_like_any_that_no_index_serves() {
+    let idp = Provider::new();
+    // More than are read at a time.
+    crowd(&idp, 21, 1);
+    let portcullis = idp.bench.portcullis();
+    let turn = portcullis.searches().turn(idp.directory).await.expect("the first");
+    let listed =
+        async |filter, page| portcullis.list_users(ask(&idp, filter, page, Belongings::LeftOut)).await;
+    let following = || Page::After { position: None, count: 2 };
+    for filter in ["active eq false", "active eq true"] {
+        for page in [whole(), following()] {
+            let searched = listed(Some(filter), page.clone()).await;
+            assert!(matches!(searched, Err(ServiceError::TooMany { .. })), "{filter} {page:?}: {searched:?}");
+        }
+    }
+    assert_eq!(listed(None, whole()).await.unwrap().items.len(), 21, "what an index serves waits for nobody");
+    drop(turn);
+    for (filter, many) in [("active eq false", 0), ("active eq true", 21)] {
+        let found = listed(Some(filter), whole()).await.unwrap();
+        assert_eq!((found.items.len(), found.total), (many, Some(many as u64)), "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn what_a_list_compares_is_bounded_and_a_search_ends_its_step_where_it_is_dear() {
     let idp = Provider::new();
     crowd(&idp, 3, 1_000_000);
