@@ -89,7 +89,9 @@ pub enum SignInRefusal {
     #[error("nobody with that address was invited")]
     NotInvited,
     /// Somebody was invited with that address, and the invitation is not good any more.
-    #[error("the invitation of that address ended or ran out, or whoever was shown its link does not stand for it")]
+    #[error(
+        "the invitation of that address ended or ran out, or whoever was shown its link does not stand for it"
+    )]
     InvitationOver,
     /// Several people have that address or external id.
     #[error("more than one person has that address or external id")]

@@ -99,7 +99,7 @@ pub fn must_not_stand_above(
 
 /// Refuses to let a directory give more than it did while a token of it was shown to somebody who stands below that:
 /// with the token they would put themselves where it is given
-/// ([why](../../../docs/decisions/0038-a-secret-is-worth-no-more-than-whoever-saw-it.md)).
+/// ([why](../../../docs/decisions/0036-a-secret-is-worth-no-more-than-whoever-saw-it.md)).
 ///
 /// # Errors
 /// [`ServiceError::TokenSeenBelow`], which names the token.
@@ -215,14 +215,8 @@ pub fn update(
     if is == was {
         return Ok((is, Carried::Out));
     }
-    let mut after = String::new();
-    while rank > was.rank {
-        let page = directory::giving(tx, organization, &is.slug, (&after, PAGE))?;
-        let Some(last) = page.last() else { break };
-        after = last.to_string();
-        for of in page {
-            must_not_outgrow(tx, organization, (of, rank), moment.now)?;
-        }
+    if rank > was.rank {
+        no_directory_outgrows(tx, &is, moment.now)?;
     }
     let event = EventDraft::new(Action::RoleUpdated, Target::new("role", is.id))
         .with(json!({ "from": shown(&was), "to": shown(&is) }));
@@ -233,6 +227,19 @@ pub fn update(
     let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
     let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
     Ok((is, carried))
+}
+
+/// No directory that gives the role would give more by it than whoever saw a token of it has.
+fn no_directory_outgrows(tx: &mut Tx<'_>, role: &Role, now: Timestamp) -> Result<(), ServiceError> {
+    let mut after = String::new();
+    loop {
+        let page = directory::giving(tx, role.organization, &role.slug, (&after, PAGE))?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.to_string();
+        for of in page {
+            must_not_outgrow(tx, role.organization, (of, role.rank), now)?;
+        }
+    }
 }
 
 /// Deletes a role that nobody has and nothing gives.

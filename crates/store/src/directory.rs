@@ -4,6 +4,7 @@ use portcullis_domain::brake::{Above, Brake};
 use portcullis_domain::change::DirectoryChange;
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
+use portcullis_domain::text::Slug;
 
 use crate::row::Row;
 use crate::statement::Statement;

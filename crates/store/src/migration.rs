@@ -46,7 +46,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "authenticators",
         sql: include_str!("../migrations/0016_authenticators.sql"),
     },
-    Migration { number: 20, name: "subjects", sql: include_str!("../migrations/0020_subjects.sql") },
+    Migration { number: 17, name: "subjects", sql: include_str!("../migrations/0017_subjects.sql") },
 ];
 
 /// The table that says which steps this database has taken.

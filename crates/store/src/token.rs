@@ -1,7 +1,9 @@
 //! Tokens: issued while what they act as is active, ended by sets.
 
 use portcullis_domain::change::{TokenChange, TokenSet};
-use portcullis_domain::id::{AgentId, ConnectionId, DirectoryId, EventId, MembershipId, OrganizationId, TokenId};
+use portcullis_domain::id::{
+    AgentId, ConnectionId, DirectoryId, EventId, MembershipId, OrganizationId, TokenId,
+};
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_domain::{Timestamp, token::Scope};

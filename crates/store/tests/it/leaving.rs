@@ -17,7 +17,7 @@ use portcullis_store::{connection, leaver, tombstone};
 use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
 
-const SUBJECTS: &str = include_str!("../../migrations/0020_subjects.sql");
+const SUBJECTS: &str = include_str!("../../migrations/0017_subjects.sql");
 
 /// An owner who is in `production`.
 fn owner(database: &Database, organization: OrganizationId, name: &str) -> Membership {

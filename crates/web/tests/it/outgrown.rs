@@ -105,8 +105,7 @@ async fn a_key_rests_whichever_rule_raised_its_holder() {
     group(&scene.bench, org, directory(&made), "Platform", &[bob.user]);
     let key = key_for(&scene, &helpdesk, &bob.membership.to_string()).await;
     acts(&scene, &key, "the default role stands below").await;
-    let mapping =
-        json!({ "directory": made["id"], "group": { "display_name": "platform" }, "role": "lead" });
+    let mapping = json!({ "directory": made["id"], "group": { "display_name": "platform" }, "role": "lead" });
     let mapping = scene.made(&format!("{ACME}/mappings"), mapping).await;
     rests(&scene, &key, "a mapping raised the holder").await;
     taken_back(&scene, &format!("{ACME}/mappings/{}", id(&mapping))).await;
@@ -195,7 +194,15 @@ async fn ranks_under_rules_that_nobody_has_settled_count_on_both_sides() {
             let (granted_by, request, ended_at) = (None, None, None);
             let (role, reason) = (role.parse().unwrap(), "raised".to_owned());
             let grant = Grant {
-                id, organization, membership, role, granted_by, reason, request, created_at, ended_at,
+                id,
+                organization,
+                membership,
+                role,
+                granted_by,
+                reason,
+                request,
+                created_at,
+                ended_at,
             };
             GrantChange::Create(grant).into()
         }

@@ -125,7 +125,10 @@ async fn who_was_invited_under_an_address_that_a_leaver_had_too_comes_in_by_a_ne
 async fn mallory(world: &World) -> (String, String) {
     let browser = joined(world, "acme", "mallory@acme.example", "admin").await;
     let member = world.members("acme", "mallory@acme.example").await.remove(0);
-    (format!("/organizations/acme/members/{}", member["id"].as_str().unwrap()), world.sessions(&browser).remove(0))
+    (
+        format!("/organizations/acme/members/{}", member["id"].as_str().unwrap()),
+        world.sessions(&browser).remove(0),
+    )
 }
 
 /// Ada is invited by somebody with that session; the path of the invitation's token.
@@ -145,7 +148,11 @@ async fn over_until_invited_anew(world: &World, connections: &[&Value], why: &st
     world.invite("acme", ADA, "member").await;
     assert_eq!(world.outcome(connections[0], ADA).await, "ok", "{why}");
     let ada = world.members("acme", ADA).await;
-    assert_eq!((ada.len(), &ada[0]["role"]), (1, &json!("member")), "nothing of the former invitation is left");
+    assert_eq!(
+        (ada.len(), &ada[0]["role"]),
+        (1, &json!("member")),
+        "nothing of the former invitation is left"
+    );
 }
 
 #[tokio::test]
@@ -178,9 +185,11 @@ async fn an_invitation_rests_by_a_connection_too_while_its_maker_does_not_stand_
     assert_eq!(world.outcome(&connection, ADA).await, "invitation_over", "the maker is suspended");
     assert_eq!(world.root("PATCH", &maker, json!({ "state": "active" })).await.0, 200);
     let (_, grants) = world.root("GET", "/organizations/acme/grants?limit=200", Value::Null).await;
-    let of_maker = grants["items"].as_array().unwrap().iter().find(|grant| {
-        grant["role"] == "admin" && maker.ends_with(grant["member"].as_str().unwrap())
-    });
+    let of_maker = grants["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|grant| grant["role"] == "admin" && maker.ends_with(grant["member"].as_str().unwrap()));
     let of_maker = of_maker.unwrap()["id"].as_str().unwrap();
     let path = format!("/organizations/acme/grants/{of_maker}");
     let lead = json!({ "member": maker.rsplit_once('/').unwrap().1, "role": "lead", "reason": "lowered" });
