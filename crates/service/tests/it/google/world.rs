@@ -331,6 +331,13 @@ impl World {
         self.member(email).access.state
     }
 
+    /// The same of a membership, whatever its address is by now.
+    pub(crate) fn state_of(&self, member: MembershipId) -> MembershipState {
+        let organization = self.organization;
+        let found = self.bench.write(move |tx, _| Ok(membership::find(tx, organization, member)?));
+        found.unwrap().access.state
+    }
+
     pub(crate) fn role(&self, email: &'static str) -> Option<String> {
         self.member(email).role().map(Slug::to_string)
     }
