@@ -57,12 +57,12 @@ pub struct Window {
 impl Window {
     /// The same as numbers of a statement.
     fn bounds(self) -> (i64, i64) {
-        (bound(self.count), i64::try_from(self.skip).unwrap_or(i64::MAX))
+        (bound(self.count), self.skipped())
     }
 
-    /// How many come before what is read when so many of it have been read.
-    fn skipped(self, many: usize) -> i64 {
-        bound(many).saturating_add(i64::try_from(self.skip).unwrap_or(i64::MAX))
+    /// How many come before it.
+    fn skipped(self) -> i64 {
+        i64::try_from(self.skip).unwrap_or(i64::MAX)
     }
 
     /// What of a whole list it shows.

@@ -152,12 +152,15 @@ const PAGE_AFTER: Statement = Statement::read(
         " FROM directory_users u WHERE u.directory = $1 AND u.id > $2 ORDER BY u.id LIMIT $3"
     ),
 );
+// The places before it are counted in the index alone.
 const PAGE_BY_USER_NAME: Statement = Statement::read(
     "directory_user.page_by_user_name",
     concat!(
         "SELECT ",
         columns!(),
-        " FROM directory_users u WHERE u.directory = $1 ORDER BY u.user_name_key LIMIT $2 OFFSET $3"
+        " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key >= (SELECT p.user_name_key \
+         FROM directory_users p WHERE p.directory = $1 ORDER BY p.user_name_key LIMIT 1 OFFSET $3) \
+         ORDER BY u.user_name_key LIMIT $2"
     ),
 );
 const PAGE_BY_USER_NAME_BACKWARDS: Statement = Statement::read(
@@ -165,7 +168,26 @@ const PAGE_BY_USER_NAME_BACKWARDS: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM directory_users u WHERE u.directory = $1 ORDER BY u.user_name_key DESC LIMIT $2 OFFSET $3"
+        " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key <= (SELECT p.user_name_key \
+         FROM directory_users p WHERE p.directory = $1 ORDER BY p.user_name_key DESC LIMIT 1 OFFSET $3) \
+         ORDER BY u.user_name_key DESC LIMIT $2"
+    ),
+);
+const PAGE_BEHIND_USER_NAME: Statement = Statement::read(
+    "directory_user.page_behind_user_name",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key > $2 ORDER BY u.user_name_key LIMIT $3"
+    ),
+);
+const PAGE_BEFORE_USER_NAME: Statement = Statement::read(
+    "directory_user.page_before_user_name",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key < $2 \
+         ORDER BY u.user_name_key DESC LIMIT $3"
     ),
 );
 const BY_IDS: Statement = Statement::read(
@@ -249,6 +271,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &PAGE_AFTER,
     &PAGE_BY_USER_NAME,
     &PAGE_BY_USER_NAME_BACKWARDS,
+    &PAGE_BEHIND_USER_NAME,
+    &PAGE_BEFORE_USER_NAME,
     &BY_IDS,
     &BY_USER_NAME_PREFIX,
     &BY_EXTERNAL_ID_PREFIX,
@@ -587,7 +611,7 @@ pub fn page_after(
     tx.rows(&PAGE_AFTER, params![directory, after, limit])?.iter().map(read).collect()
 }
 
-/// A page of a directory's people in order of `userName`, without case.
+/// A page of a directory's people in order of `userName`, without case, after so many.
 ///
 /// # Errors
 /// As [`find`].
@@ -603,6 +627,24 @@ pub fn page_by_user_name(
         Direction::Backwards => &PAGE_BY_USER_NAME_BACKWARDS,
     };
     tx.rows(statement, params![directory, limit, offset])?.iter().map(read).collect()
+}
+
+/// The same after that `userName`: nobody before it is passed over again.
+///
+/// # Errors
+/// As [`find`].
+pub fn page_after_user_name(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    direction: Direction,
+    user_name: &str,
+    limit: i64,
+) -> Result<Vec<DirectoryUser>, StoreError> {
+    let statement = match direction {
+        Direction::Forwards => &PAGE_BEHIND_USER_NAME,
+        Direction::Backwards => &PAGE_BEFORE_USER_NAME,
+    };
+    tx.rows(statement, params![directory, name_key(user_name), limit])?.iter().map(read).collect()
 }
 
 /// A page of a directory's people in a stable order.

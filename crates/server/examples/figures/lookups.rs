@@ -87,6 +87,7 @@ pub async fn measure(size: Size) -> Table {
         );
     }
     pages(&mut table, &mut large).await;
+    sorted(&mut table, &mut large).await;
     unindexed(&mut table, &mut large).await;
     table
 }
@@ -139,6 +140,26 @@ async fn pages(table: &mut Table, large: &mut Side) {
         (quantile(all.iter().copied(), 1.0), 20.0),
         " ms",
     );
+}
+
+/// Pages in the order of names, by number: small ones and the largest that are given.
+async fn sorted(table: &mut Table, large: &mut Side) {
+    let total = large.ids.len();
+    for (count, order) in [(PAGE, "ascending"), (500, "ascending"), (500, "descending")] {
+        let mut all = Vec::new();
+        for part in 0..=4 {
+            let start = 1 + total.saturating_sub(count) * part / 4;
+            let path = format!("/Users?sortBy=userName&sortOrder={order}&startIndex={start}&count={count}");
+            all.push(timed(&mut large.client, &path, 10).await);
+        }
+        let (first, last) = (all[0], all[4]);
+        table.at_most(
+            &format!("the same sorted by `userName`, {order}, {count} people each, the slowest of 5 places"),
+            format!("the first {first:.2} ms, the last {last:.2} ms"),
+            (quantile(all.iter().copied(), 1.0), if count == PAGE { 20.0 } else { 100.0 }),
+            " ms",
+        );
+    }
 }
 
 async fn unindexed(table: &mut Table, large: &mut Side) {

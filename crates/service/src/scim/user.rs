@@ -329,7 +329,7 @@ impl Resource for DirectoryUser {
                 let rows =
                     Collected::read(reading, window.count, |limit, before: &[Self]| match before.last() {
                         Some(last) => Self::page_after(tx, directory, &last.id.to_string(), limit),
-                        None => Ok(directory_user::page(tx, directory, bound(limit), window.skipped(0))?),
+                        None => Ok(directory_user::page(tx, directory, bound(limit), window.skipped())?),
                     })?;
                 Ok(Some(rows.rows))
             }
@@ -339,8 +339,20 @@ impl Resource for DirectoryUser {
                     SortOrder::Descending => Direction::Backwards,
                 };
                 let rows = Collected::read(reading, window.count, |limit, before: &[Self]| {
-                    let offset = window.skipped(before.len());
-                    Ok(directory_user::page_by_user_name(tx, directory, direction, bound(limit), offset)?)
+                    let limit = bound(limit);
+                    Ok(match before.last() {
+                        Some(last) => directory_user::page_after_user_name(
+                            tx,
+                            directory,
+                            direction,
+                            &last.user_name,
+                            limit,
+                        )?,
+                        None => {
+                            let offset = window.skipped();
+                            directory_user::page_by_user_name(tx, directory, direction, limit, offset)?
+                        }
+                    })
                 })?;
                 Ok(Some(rows.rows))
             }

@@ -217,6 +217,41 @@ fn plan(connection: &rusqlite::Connection, statement: &Statement) -> Vec<String>
     steps
 }
 
+/// Whoever reads a long page in parts passes over those before it once.
+#[test]
+fn what_follows_a_name_takes_the_same_steps_wherever_it_stands_on_sqlite() {
+    const MANY: u32 = 2_000;
+    let (_database, connection) = sqlite();
+    let fill = format!(
+        "WITH RECURSIVE n (i) AS (SELECT 10000 UNION ALL SELECT i + 1 FROM n WHERE i < {}) INSERT INTO directory_users \
+         (id, organization, directory, membership, user_name, user_name_key, display_name, display_name_key, \
+         attributes, created_at, updated_at) \
+         SELECT 'du_' || i, 'org', 'dir', 'mem_' || i, 'u' || i, 'u' || i, '', '', '{{}}', 0, 0 FROM n",
+        10_000 + MANY - 1
+    );
+    connection.execute(&fill, []).unwrap();
+    let steps = |name: &str, place: &dyn rusqlite::ToSql| {
+        let statement = all().into_iter().find(|statement| statement.name == name).unwrap();
+        let mut prepared = connection.prepare(&Dialect::Sqlite.text(statement.sql)).unwrap();
+        let values: [&dyn rusqlite::ToSql; 3] =
+            if name.contains("_by_") { [&"dir", &20, place] } else { [&"dir", place, &20] };
+        let names: Vec<String> =
+            prepared.query_map(values, |row| row.get(5)).unwrap().map(Result::unwrap).collect();
+        (names, prepared.get_status(rusqlite::StatementStatus::VmStep))
+    };
+    for (by_number, following, last) in [
+        ("directory_user.page_by_user_name", "directory_user.page_behind_user_name", "u11900"),
+        ("directory_user.page_by_user_name_backwards", "directory_user.page_before_user_name", "u10099"),
+    ] {
+        let near = if last == "u11900" { "u10099" } else { "u11900" };
+        let (names, far) = steps(following, &last);
+        assert_eq!(names, steps(by_number, &1_901).0[..], "{following}");
+        assert_eq!((names.len(), far), (20, steps(following, &near).1), "{following}");
+        assert!(steps(by_number, &1_901).1 > far + 1_000, "the steps to a place are counted");
+        assert_eq!(steps(by_number, &MANY).0, [""; 0], "behind the last is nobody");
+    }
+}
+
 #[test]
 fn every_statement_is_on_the_road_that_its_first_word_says() {
     for statement in all() {
