@@ -4,11 +4,12 @@
 //! a path works on its target. So each spelling of an attribute means the same, wherever it stands. The engine works
 //! on a copy that its caller throws away on a refusal, which makes every call atomic.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
 use crate::canonical::{attribute_value, invalid_type, merge_parts};
+use crate::custom;
 use crate::error::{ScimError, echo};
 use crate::note::{DialectNote, Notes};
 use crate::path::{AttributePath, PatchPath, is_uri};
@@ -45,7 +46,7 @@ pub(crate) fn merge(
             Err(error) if key.contains('[') => return Err(error),
             Err(_) if is_uri(&key) && value.is_object() => {
                 let urn = find_key(attributes, &key).map_or(key.clone(), str::to_owned);
-                set_custom_extension(attributes, urn, value, work)?;
+                custom::set_extension(attributes, urn, value, verb, work)?;
                 continue;
             }
             Err(_) => {
@@ -101,10 +102,10 @@ pub(crate) fn assign(
             _ => Err(ScimError::MissingValue),
         },
         Target::Extension(schema) => merge_extension(attributes, schema, value, notes, work),
-        Target::CustomExtension { urn } => set_custom_extension(attributes, urn, value, work),
+        Target::CustomExtension { urn } => custom::set_extension(attributes, urn, value, verb, work),
         Target::CustomAttribute { urn, name, part } => {
-            look_through(attributes, &urn, work)?;
-            set_custom_attribute(attributes, &urn, &name, part.as_deref(), value)
+            let names = (urn.as_str(), name.as_str(), part.as_deref());
+            custom::set_attribute(attributes, names, value, verb, notes, work)
         }
         Target::Attribute(selection) => assign_attribute(attributes, &selection, value, verb, notes, work),
     }
@@ -173,9 +174,7 @@ pub(crate) fn remove(
             Ok(())
         }
         Target::CustomAttribute { urn, name, part } => {
-            look_through(attributes, &urn, work)?;
-            remove_custom_attribute(attributes, &urn, &name, part.as_deref());
-            Ok(())
+            custom::remove_attribute(attributes, (&urn, &name, part.as_deref()), value, notes, work)
         }
         Target::Attribute(selection) => {
             let attribute = selection.attribute;
@@ -212,7 +211,7 @@ fn is_another(
     let present = holder.get(attribute.name).and_then(|present| present.get("value"));
     let is_another = named.get("value").zip(present).is_some_and(|(named, present)| named != present);
     if is_another {
-        notes.add(DialectNote::RemoveByValue(attribute.name));
+        notes.add(DialectNote::RemoveByValue(attribute.name.into()));
     }
     Ok(is_another)
 }
@@ -327,138 +326,4 @@ fn merge_extension(
         assign_attribute(attributes, &selection, value, Verb::Replace, notes, work)?;
     }
     Ok(())
-}
-
-/// Counts that each name of a custom extension is looked at.
-fn look_through(attributes: &Map<String, Value>, urn: &str, work: &Work) -> Result<(), ScimError> {
-    let names = attributes.get(urn).and_then(Value::as_object).map_or(0, Map::len);
-    work.spend(names.saturating_mul(LOOK))
-}
-
-/// Sets what an object of a custom extension names. Nothing tells its attributes but their names, and letter case does
-/// not distinguish those (RFC 7643 section 2.1): a value under another spelling is the same value, or a mapping would
-/// go on seeing the one that was replaced.
-fn set_custom_extension(
-    attributes: &mut Map<String, Value>,
-    urn: String,
-    value: Value,
-    work: &Work,
-) -> Result<(), ScimError> {
-    look_through(attributes, &urn, work)?;
-    let mut object = match attributes.remove(&urn) {
-        Some(Value::Object(object)) => object,
-        _ => Map::new(),
-    };
-    match value {
-        Value::Null => return Ok(()),
-        Value::Object(given) => set_custom_attributes(&mut object, given)?,
-        _ => return Err(ScimError::InvalidType { attribute: echo(&urn), expected: "an object" }),
-    }
-    put_custom_extension(attributes, urn, object);
-    Ok(())
-}
-
-fn set_custom_attributes(
-    object: &mut Map<String, Value>,
-    given: Map<String, Value>,
-) -> Result<(), ScimError> {
-    check_names(&given)?;
-    for value in given.values() {
-        check_parts(value)?;
-    }
-    let names: HashSet<String> = given.keys().map(|name| name.to_ascii_lowercase()).collect();
-    let mut spelled: HashMap<String, String> = HashMap::new();
-    object.retain(|key, _| {
-        let name = key.to_ascii_lowercase();
-        let stays = !names.contains(&name);
-        if !stays {
-            spelled.insert(name, key.clone());
-        }
-        stays
-    });
-    for (name, value) in given {
-        object.insert(spelled.remove(&name.to_ascii_lowercase()).unwrap_or(name), value);
-    }
-    Ok(())
-}
-
-/// Refuses a name that stands twice in one object, in whatever case: which of the two is meant?
-fn check_names(object: &Map<String, Value>) -> Result<(), ScimError> {
-    let mut seen: HashSet<String> = HashSet::new();
-    match object.keys().find(|key| !seen.insert(key.to_ascii_lowercase())) {
-        Some(key) => Err(ScimError::DuplicateKey { key: echo(key) }),
-        None => Ok(()),
-    }
-}
-
-/// The same of the sub-attributes of a value, or of each of a list of values.
-fn check_parts(value: &Value) -> Result<(), ScimError> {
-    match value {
-        Value::Object(parts) => check_names(parts),
-        Value::Array(values) => values.iter().filter_map(Value::as_object).try_for_each(check_names),
-        _ => Ok(()),
-    }
-}
-
-fn set_custom_attribute(
-    attributes: &mut Map<String, Value>,
-    urn: &str,
-    name: &str,
-    part: Option<&str>,
-    value: Value,
-) -> Result<(), ScimError> {
-    if value.is_null() {
-        remove_custom_attribute(attributes, urn, name, part);
-        return Ok(());
-    }
-    if part.is_none() {
-        check_parts(&value)?;
-    }
-    let mut object = match attributes.remove(urn) {
-        Some(Value::Object(object)) => object,
-        _ => Map::new(),
-    };
-    match part {
-        None => {
-            object.retain(|key, _| !key.eq_ignore_ascii_case(name));
-            object.insert(name.to_owned(), value);
-        }
-        Some(part) => {
-            let mut parts = match object.remove(name) {
-                Some(Value::Object(parts)) => parts,
-                _ => Map::new(),
-            };
-            let part = find_key(&parts, part).unwrap_or(part).to_owned();
-            parts.insert(part, value);
-            object.insert(name.to_owned(), Value::Object(parts));
-        }
-    }
-    put_custom_extension(attributes, urn.to_owned(), object);
-    Ok(())
-}
-
-fn remove_custom_attribute(attributes: &mut Map<String, Value>, urn: &str, name: &str, part: Option<&str>) {
-    let Some(Value::Object(object)) = attributes.get_mut(urn) else { return };
-    match part {
-        None => object.retain(|key, _| !key.eq_ignore_ascii_case(name)),
-        Some(part) => {
-            if let Some(Value::Object(parts)) = object.get_mut(name) {
-                parts.retain(|key, _| !key.eq_ignore_ascii_case(part));
-                if parts.is_empty() {
-                    object.remove(name);
-                }
-            }
-        }
-    }
-    if object.is_empty() {
-        attributes.remove(urn);
-    }
-}
-
-/// Keeps a custom extension as it was sent, without what is unassigned. Its bounds are checked with the whole user.
-fn put_custom_extension(attributes: &mut Map<String, Value>, urn: String, mut object: Map<String, Value>) {
-    object.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
-    if !object.is_empty() {
-        attributes.insert(urn, Value::Object(object));
-    }
 }

@@ -36,6 +36,7 @@ pub mod user;
 pub mod work;
 
 mod canonical;
+mod custom;
 mod definitions;
 mod edit;
 mod json;

@@ -4,6 +4,7 @@
 //! of the call: an administrator who asks why a value arrived, or did not, finds the reason. Notes name attributes,
 //! never values.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::echo;
@@ -41,9 +42,9 @@ pub enum DialectNote {
     /// A password was sent and discarded.
     PasswordDiscarded,
     /// A remove named its values in `value` instead of its path: only those are removed.
-    RemoveByValue(&'static str),
+    RemoveByValue(Cow<'static, str>),
     /// A remove named an empty list of values: nothing is removed.
-    EmptyRemove(&'static str),
+    EmptyRemove(Cow<'static, str>),
     /// No value matched the filter of a path, and one was made from its `eq` clauses.
     SeededByFilter(&'static str),
     /// Several values claimed to be primary; one stayed.
@@ -303,10 +304,9 @@ impl DialectNote {
             | Self::WrappedValue(name)
             | Self::UnqualifiedExtension(name)
             | Self::ReadOnlyIgnored(name)
-            | Self::RemoveByValue(name)
-            | Self::EmptyRemove(name)
             | Self::SeededByFilter(name)
             | Self::SeveralPrimaries(name) => Some(name),
+            Self::RemoveByValue(name) | Self::EmptyRemove(name) => Some(name),
             Self::FlatKey(name) | Self::UnknownSchema(name) | Self::UnknownAttribute(name) => Some(name),
             Self::CapitalisedOp
             | Self::UrnWithoutColon

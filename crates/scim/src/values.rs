@@ -238,10 +238,10 @@ fn remove_named(
 ) -> Result<(), ScimError> {
     let named = values(attribute, named, notes)?;
     if named.is_empty() {
-        notes.add(DialectNote::EmptyRemove(attribute.name));
+        notes.add(DialectNote::EmptyRemove(attribute.name.into()));
         return Ok(());
     }
-    notes.add(DialectNote::RemoveByValue(attribute.name));
+    notes.add(DialectNote::RemoveByValue(attribute.name.into()));
     // Each that is named is held against each that is there.
     let (of_named, of_list) = (named.iter().map(size_of).sum(), list.iter().map(size_of).sum::<usize>());
     let looks = list.len().saturating_mul(named.len()).saturating_mul(LOOK);

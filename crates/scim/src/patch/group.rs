@@ -191,10 +191,10 @@ impl Changes {
         };
         let members = self.named_members(value, notes)?;
         if members.is_empty() {
-            notes.add(DialectNote::EmptyRemove("members"));
+            notes.add(DialectNote::EmptyRemove("members".into()));
             return Ok(());
         }
-        notes.add(DialectNote::RemoveByValue("members"));
+        notes.add(DialectNote::RemoveByValue("members".into()));
         self.push_removed(members.without_kinds())
     }
 

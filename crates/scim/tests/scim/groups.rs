@@ -132,7 +132,7 @@ fn remove_means_what_its_value_says() {
 fn an_empty_remove_is_noted() {
     let (_, notes) =
         group_patch(&json!([{"op": "Remove", "path": "members", "value": []}])).expect("changes");
-    assert!(notes.contains(&DialectNote::EmptyRemove("members")));
+    assert!(notes.contains(&DialectNote::EmptyRemove("members".into())));
 }
 
 #[test]

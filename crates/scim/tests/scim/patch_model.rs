@@ -1,4 +1,4 @@
-//! PATCH of a user against a naive model: a title, two parts of a name, a list of addresses and a custom extension, in
+//! PATCH of a user against a naive model: a title, two parts of a name, a list of addresses and a custom extension with a list, in
 //! every spelling.
 
 use proptest::prelude::*;
@@ -26,6 +26,9 @@ enum Step {
     RemoveCustom(&'static str, Spelling),
     SetCustomPart(&'static str, String, Spelling),
     RemoveCustoms,
+    AddCodes(Vec<String>, Spelling),
+    ReplaceCodes(Vec<String>, Spelling),
+    RemoveCodes(Vec<String>, Spelling),
 }
 
 /// How an operation is written.
@@ -76,6 +79,18 @@ fn assign(path: &str, value: &str, spelling: Spelling) -> Value {
         Spelling::Capitals => json!({"op": "Add", "path": path.to_uppercase(), "value": value}),
         Spelling::Whole => json!({"op": "add", "value": {path: value}}),
         Spelling::Qualified => json!({"op": "Replace", "path": format!("{URN}:{path}"), "value": [value]}),
+    }
+}
+
+/// An assignment of a list in the custom extension.
+fn assign_codes(op: &str, codes: &[String], spelling: Spelling) -> Value {
+    let (urn, name) = (custom_urn(spelling), spelled("codes", spelling));
+    match spelling {
+        Spelling::Whole => json!({"op": op, "value": {urn: {name: codes}}}),
+        Spelling::Qualified => json!({"op": op, "path": urn, "value": {name: codes}}),
+        Spelling::Path | Spelling::Capitals => {
+            json!({"op": op, "path": format!("{urn}:{name}"), "value": codes})
+        }
     }
 }
 
@@ -139,6 +154,16 @@ impl Step {
                 json!({"op": "add", "path": path, "value": text})
             }
             Self::RemoveCustoms => json!({"op": "remove", "path": CUSTOM}),
+            Self::AddCodes(codes, spelling) => assign_codes("Add", codes, *spelling),
+            Self::ReplaceCodes(codes, spelling) => assign_codes("replace", codes, *spelling),
+            Self::RemoveCodes(codes, spelling) => {
+                let path = format!("{}:{}", custom_urn(*spelling), spelled("codes", *spelling));
+                let named: Vec<Value> = match spelling {
+                    Spelling::Qualified => codes.iter().map(|code| json!({"value": code})).collect(),
+                    _ => codes.iter().map(|code| json!(code)).collect(),
+                };
+                json!({"op": "remove", "path": path, "value": named})
+            }
         }
     }
 
@@ -185,6 +210,24 @@ impl Step {
                 model.set_custom(&custom_urn(*spelling), "cost", Some(parts.into()));
             }
             Self::RemoveCustoms => model.customs.clear(),
+            Self::AddCodes(codes, spelling) => {
+                let mut all = model.codes();
+                if all.is_empty() {
+                    all.clone_from(codes);
+                }
+                for code in codes {
+                    if !all.contains(code) {
+                        all.push(code.clone());
+                    }
+                }
+                model.set_codes(&all, *spelling);
+            }
+            Self::ReplaceCodes(codes, spelling) => model.set_codes(codes, *spelling),
+            Self::RemoveCodes(codes, spelling) => {
+                let mut all = model.codes();
+                all.retain(|code| !codes.contains(code));
+                model.set_codes(&all, *spelling);
+            }
         }
     }
 }
@@ -192,6 +235,16 @@ impl Step {
 impl Model {
     fn custom(&self, name: &str) -> Option<&Value> {
         self.customs.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value)
+    }
+
+    fn codes(&self) -> Vec<String> {
+        let codes = self.custom("codes").and_then(Value::as_array).cloned().unwrap_or_default();
+        codes.iter().map(|code| code.as_str().expect("a text").to_owned()).collect()
+    }
+
+    fn set_codes(&mut self, codes: &[String], spelling: Spelling) {
+        let codes = (!codes.is_empty()).then(|| json!(codes));
+        self.set_custom(&custom_urn(spelling), &spelled("codes", spelling), codes);
     }
 
     fn set_custom(&mut self, urn: &str, name: &str, value: Option<Value>) {
@@ -242,6 +295,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     let text = || "[abc]{1,2}";
     let kind = || prop::sample::select(vec!["work", "home"]);
     let name = || prop::sample::select(vec!["dept", "Dept", "level"]);
+    let codes = || prop::collection::vec("[abc]{1}", 1..3);
     let step = prop_oneof![
         (text(), spelling()).prop_map(|(text, spelling)| Step::SetTitle(text, spelling)),
         Just(Step::RemoveTitle),
@@ -263,6 +317,9 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (prop::sample::select(vec!["center", "Center"]), text(), spelling())
             .prop_map(|(part, text, spelling)| Step::SetCustomPart(part, text, spelling)),
         Just(Step::RemoveCustoms),
+        (codes(), spelling()).prop_map(|(codes, spelling)| Step::AddCodes(codes, spelling)),
+        (codes(), spelling()).prop_map(|(codes, spelling)| Step::ReplaceCodes(codes, spelling)),
+        (codes(), spelling()).prop_map(|(codes, spelling)| Step::RemoveCodes(codes, spelling)),
     ];
     prop::collection::vec(step, 1..12)
 }

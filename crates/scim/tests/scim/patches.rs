@@ -1,10 +1,10 @@
 //! PATCH of a user: the algorithm of RFC 7644 section 3.5.2, and where it is lenient.
 
 use portcullis_scim::facet::facets;
-use portcullis_scim::{DialectNote, ScimError, ScimType, User, parse_patch};
+use portcullis_scim::{DialectNote, ScimError, ScimType, User, Work, parse_patch};
 use serde_json::{Value, json};
 
-use crate::wire::{ENTERPRISE, attributes, patch, patched, refused_patch, refused_user, user};
+use crate::wire::{ENTERPRISE, attributes, patch, patch_body, patched, refused_patch, refused_user, user};
 
 #[test]
 fn a_patch_needs_its_schema_and_operations() {
@@ -365,11 +365,11 @@ fn a_remove_with_values_takes_only_those() {
     )
     .expect("a user");
     assert_eq!(after.attributes()["emails"], json!([{"value": "b"}]));
-    assert!(notes.contains(&DialectNote::RemoveByValue("emails")));
+    assert!(notes.contains(&DialectNote::RemoveByValue("emails".into())));
     let (same, notes) =
         patch(&before, &json!([{"op": "remove", "path": "emails", "value": []}])).expect("a user");
     assert_eq!(same, before);
-    assert!(notes.contains(&DialectNote::EmptyRemove("emails")));
+    assert!(notes.contains(&DialectNote::EmptyRemove("emails".into())));
 }
 
 #[test]
@@ -452,6 +452,88 @@ fn a_name_of_a_custom_extension_is_one_attribute_however_its_letters_are_written
     let other = url.to_lowercase();
     let after = patched(&before, &json!([{"op": "replace", "value": {other.as_str(): {"dept": "new"}}}]));
     assert_eq!((&after.attributes()[url], after.attributes().get(&other)), (&json!({"Dept": "new"}), None));
+}
+
+#[test]
+fn a_list_of_a_custom_extension_is_added_to_and_loses_only_what_is_named() {
+    let urn = "urn:acme:hr:2.0:User";
+    let (codes, upper) = (format!("{urn}:codes"), urn.to_uppercase());
+    let before =
+        user(&json!({"userName": "a", urn: {"codes": ["a", "c"], "level": 1, "box": {"sizes": [1, 2]}}}));
+    for (operation, expected) in [
+        (json!({"op": "add", "path": codes, "value": ["b", "a"]}), json!(["a", "c", "b"])),
+        (json!({"op": "Add", "path": format!("{upper}:CODES"), "value": "b"}), json!(["a", "c", "b"])),
+        (json!({"op": "add", "path": urn, "value": {"Codes": ["b"]}}), json!(["a", "c", "b"])),
+        (json!({"op": "add", "value": {urn: {"codes": ["b", "b"]}}}), json!(["a", "c", "b"])),
+        (json!({"op": "add", "value": {(codes.as_str()): ["b"]}}), json!(["a", "c", "b"])),
+        (json!({"op": "add", "path": codes, "value": []}), json!(["a", "c"])),
+        (json!({"op": "replace", "path": codes, "value": ["b"]}), json!(["b"])),
+        (json!({"op": "replace", "value": {urn: {"codes": ["b"]}}}), json!(["b"])),
+        (json!({"op": "add", "path": codes, "value": null}), json!(null)),
+        (json!({"op": "remove", "path": codes, "value": ["c", "x"]}), json!(["a"])),
+        (json!({"op": "Remove", "path": codes, "value": "c"}), json!(["a"])),
+        (json!({"op": "remove", "path": codes, "value": [{"value": "c"}]}), json!(["a"])),
+        (json!({"op": "remove", "path": codes, "value": []}), json!(["a", "c"])),
+        (json!({"op": "remove", "path": codes, "value": ["c", "a"]}), json!(null)),
+        (json!({"op": "remove", "path": codes}), json!(null)),
+    ] {
+        let after = patched(&before, &json!([operation]));
+        let extension = &after.attributes()[urn];
+        assert_eq!(extension.get("codes").unwrap_or(&json!(null)), &expected, "{operation}");
+        assert_eq!(
+            (&extension["level"], &extension["box"]),
+            (&json!(1), &json!({"sizes": [1, 2]})),
+            "{operation}"
+        );
+    }
+    for (operation, pointer, expected) in [
+        (json!({"op": "remove", "path": format!("{urn}:level"), "value": 2}), "/level", Some(json!(1))),
+        (json!({"op": "remove", "path": format!("{urn}:level"), "value": [1]}), "/level", None),
+        (json!({"op": "add", "path": format!("{urn}:level"), "value": [2]}), "/level", Some(json!([2]))),
+        (
+            json!({"op": "add", "path": format!("{urn}:box.sizes"), "value": 3}),
+            "/box/sizes",
+            Some(json!([1, 2, 3])),
+        ),
+        (
+            json!({"op": "remove", "path": format!("{urn}:box.sizes"), "value": [2]}),
+            "/box/sizes",
+            Some(json!([1])),
+        ),
+        (json!({"op": "remove", "path": format!("{urn}:box.sizes"), "value": [1, 2]}), "/box/sizes", None),
+    ] {
+        let after = patched(&before, &json!([operation]));
+        assert_eq!(after.attributes()[urn].pointer(pointer), expected.as_ref(), "{operation}");
+    }
+    let (_, notes) =
+        patch(&before, &json!([{"op": "remove", "path": codes, "value": ["c"]}])).expect("a user");
+    assert!(notes.iter().any(|note| note.code() == "remove_by_value"), "{notes:?}");
+    let (_, notes) = patch(&before, &json!([{"op": "remove", "path": codes, "value": []}])).expect("a user");
+    assert!(notes.iter().any(|note| note.code() == "empty_remove"), "{notes:?}");
+}
+
+#[test]
+fn a_list_of_a_custom_extension_costs_its_length_and_that_is_counted() {
+    let urn = "urn:acme:hr:2.0:User";
+    let spent = |op: &str, many: u32, bound: usize| {
+        let codes: Vec<u32> = (10_000..10_000 + many).collect();
+        let others: Vec<u32> = codes.iter().map(|code| code + many / 2).collect();
+        let before = user(&json!({"userName": "a", urn: {"codes": codes}}));
+        let operation = json!([{"op": op, "path": format!("{urn}:codes"), "value": others}]);
+        let work = Work::within(bound);
+        let patch = parse_patch(&patch_body(&operation)).expect("a patch");
+        patch.apply_within(&before, &work).map(|(after, _)| {
+            let left = after.attributes()[urn]["codes"].as_array().expect("a list").len();
+            assert_eq!(left, if op == "add" { many + many / 2 } else { many / 2 } as usize);
+            work.spent()
+        })
+    };
+    for op in ["add", "remove"] {
+        let [few, many] = [500, 4_000].map(|many| spent(op, many, usize::MAX).expect("a user"));
+        assert!(few > 1_000 * 16 && many < 9 * few, "{op}: {few}, {many}");
+        let refused = spent(op, 4_000, many - 1).expect_err("a refusal");
+        assert!(matches!(refused, ScimError::TooMuchWork { .. }), "{op}: {refused}");
+    }
 }
 
 #[test]

@@ -86,6 +86,29 @@ async fn a_value_gives_access_with_its_reason_and_its_loss_takes_it_and_ends_it_
 }
 
 #[tokio::test]
+async fn whoever_is_given_another_value_of_an_extensions_list_keeps_the_access_that_the_first_gave() {
+    let staff = Provider::new();
+    let (urn, codes) = ("urn:acme:hr:2.0:User", "urn:acme:hr:2.0:User:codes");
+    mapped(&staff, codes, "a", json!({ "role": "member" })).await;
+    let path =
+        format!("/Users/{}", staff.made("/Users", with("ann", json!({ urn: { "codes": ["a"] } }))).await);
+    let key = staff.key(&staff.member("ann@acme.test").await).await;
+    for (operation, left) in [
+        (json!({ "op": "add", "path": codes, "value": ["b"] }), json!(["a", "b"])),
+        (json!({ "op": "Add", "value": { urn: { "codes": ["c"] } } }), json!(["a", "b", "c"])),
+        (json!({ "op": "remove", "path": codes, "value": ["b"] }), json!(["a", "c"])),
+        (json!({ "op": "Remove", "path": codes, "value": [{ "value": "c" }] }), json!(["a"])),
+    ] {
+        let answer = staff.patched(&path, json!([operation])).await.json();
+        assert_eq!(answer[urn]["codes"], left, "{operation}");
+        assert_eq!(standing(&staff, "ann@acme.test").await, has("active", "member"), "{operation}");
+        assert_eq!(staff.code(&key).await, "allowed", "{operation}");
+    }
+    staff.patched(&path, json!([{ "op": "remove", "path": codes, "value": ["a"] }])).await;
+    assert_eq!(standing(&staff, "ann@acme.test").await.0, "suspended");
+}
+
+#[tokio::test]
 async fn values_are_compared_to_the_letter_and_names_in_any_spelling() {
     let staff = Provider::new();
     mapped(&staff, "USERTYPE", "Employee", json!({ "role": "viewer" })).await;

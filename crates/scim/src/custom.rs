@@ -1,0 +1,259 @@
+//! Editing the extensions of a client's own, of which no schema tells anything: their attributes are known by their
+//! names, and letter case does not distinguish those (RFC 7643 section 2.1). A value under another spelling is the same
+//! value, or a mapping would go on seeing the one that was replaced.
+
+use std::collections::{HashMap, HashSet};
+
+use serde_json::{Map, Value};
+
+use crate::edit::Verb;
+use crate::error::{ScimError, echo};
+use crate::note::{DialectNote, Notes};
+use crate::target::find_key;
+use crate::work::{LOOK, Work};
+
+/// Counts that each name of a custom extension is looked at.
+fn look_through(attributes: &Map<String, Value>, urn: &str, work: &Work) -> Result<(), ScimError> {
+    let names = attributes.get(urn).and_then(Value::as_object).map_or(0, Map::len);
+    work.spend(names.saturating_mul(LOOK))
+}
+
+/// Sets what an object of a custom extension names.
+pub(crate) fn set_extension(
+    attributes: &mut Map<String, Value>,
+    urn: String,
+    value: Value,
+    verb: Verb,
+    work: &Work,
+) -> Result<(), ScimError> {
+    look_through(attributes, &urn, work)?;
+    let mut object = match attributes.remove(&urn) {
+        Some(Value::Object(object)) => object,
+        _ => Map::new(),
+    };
+    match value {
+        Value::Null => return Ok(()),
+        Value::Object(given) => set_attributes(&mut object, given, verb, work)?,
+        _ => return Err(ScimError::InvalidType { attribute: echo(&urn), expected: "an object" }),
+    }
+    put_extension(attributes, urn, object);
+    Ok(())
+}
+
+fn set_attributes(
+    object: &mut Map<String, Value>,
+    given: Map<String, Value>,
+    verb: Verb,
+    work: &Work,
+) -> Result<(), ScimError> {
+    check_names(&given)?;
+    for value in given.values() {
+        check_parts(value)?;
+    }
+    let names: HashSet<String> = given.keys().map(|name| name.to_ascii_lowercase()).collect();
+    let mut present: HashMap<String, (String, Value)> = HashMap::new();
+    object.retain(|key, value| {
+        let name = key.to_ascii_lowercase();
+        let stays = !names.contains(&name);
+        if !stays {
+            present.insert(name, (key.clone(), std::mem::take(value)));
+        }
+        stays
+    });
+    for (name, value) in given {
+        let (name, value) = match present.remove(&name.to_ascii_lowercase()) {
+            Some((own, present)) => (own, said(Some(present), value, verb, work)?),
+            None => (name, value),
+        };
+        object.insert(name, value);
+    }
+    Ok(())
+}
+
+/// Refuses a name that stands twice in one object, in whatever case: which of the two is meant?
+fn check_names(object: &Map<String, Value>) -> Result<(), ScimError> {
+    let mut seen: HashSet<String> = HashSet::new();
+    match object.keys().find(|key| !seen.insert(key.to_ascii_lowercase())) {
+        Some(key) => Err(ScimError::DuplicateKey { key: echo(key) }),
+        None => Ok(()),
+    }
+}
+
+/// The same of the sub-attributes of a value, or of each of a list of values.
+fn check_parts(value: &Value) -> Result<(), ScimError> {
+    match value {
+        Value::Object(parts) => check_names(parts),
+        Value::Array(values) => values.iter().filter_map(Value::as_object).try_for_each(check_names),
+        _ => Ok(()),
+    }
+}
+
+/// Sets an attribute: by the URN of its extension, its name, and its part where one is meant.
+pub(crate) fn set_attribute(
+    attributes: &mut Map<String, Value>,
+    (urn, name, part): (&str, &str, Option<&str>),
+    value: Value,
+    verb: Verb,
+    notes: &mut Notes,
+    work: &Work,
+) -> Result<(), ScimError> {
+    if value.is_null() {
+        return remove_attribute(attributes, (urn, name, part), None, notes, work);
+    }
+    look_through(attributes, urn, work)?;
+    if part.is_none() {
+        check_parts(&value)?;
+    }
+    let mut object = match attributes.remove(urn) {
+        Some(Value::Object(object)) => object,
+        _ => Map::new(),
+    };
+    match part {
+        None => {
+            let present = object.remove(name);
+            object.retain(|key, _| !key.eq_ignore_ascii_case(name));
+            object.insert(name.to_owned(), said(present, value, verb, work)?);
+        }
+        Some(part) => {
+            let mut parts = match object.remove(name) {
+                Some(Value::Object(parts)) => parts,
+                _ => Map::new(),
+            };
+            let part = find_key(&parts, part).unwrap_or(part).to_owned();
+            let present = parts.remove(&part);
+            parts.insert(part, said(present, value, verb, work)?);
+            object.insert(name.to_owned(), Value::Object(parts));
+        }
+    }
+    put_extension(attributes, urn.to_owned(), object);
+    Ok(())
+}
+
+/// What is kept of an attribute that a client says: to add to a list is to append what it has not
+/// (RFC 7644 section 3.5.2.1), all else takes the place of what is there.
+fn said(present: Option<Value>, given: Value, verb: Verb, work: &Work) -> Result<Value, ScimError> {
+    let (Verb::Add, Some(Value::Array(mut list)), false) = (verb, present, given.is_null()) else {
+        return Ok(given);
+    };
+    let mut seen = texts(&list, work)?;
+    for value in each(given) {
+        if seen.insert(text(&value, work)?) {
+            list.push(value);
+        }
+    }
+    Ok(Value::Array(list))
+}
+
+/// Removes an attribute, named like there, or only the values of it that the client names (as [`crate::values`] does).
+pub(crate) fn remove_attribute(
+    attributes: &mut Map<String, Value>,
+    (urn, name, part): (&str, &str, Option<&str>),
+    named: Option<Value>,
+    notes: &mut Notes,
+    work: &Work,
+) -> Result<(), ScimError> {
+    look_through(attributes, urn, work)?;
+    let Some(Value::Object(object)) = attributes.get_mut(urn) else { return Ok(()) };
+    let named = named.filter(|named| !named.is_null()).map(each);
+    if let Some(named) = &named {
+        let name = echo(name).into();
+        notes.add(if named.is_empty() {
+            DialectNote::EmptyRemove(name)
+        } else {
+            DialectNote::RemoveByValue(name)
+        });
+    }
+    let named = named.as_deref().map(|named| Named::of(named, work)).transpose()?;
+    let left = |present| without(present, named.as_ref(), work);
+    *object = lessened(std::mem::take(object), name, |present| match (part, present) {
+        (None, present) => left(present),
+        (Some(part), Value::Object(parts)) => {
+            let parts = lessened(parts, part, left)?;
+            Ok((!parts.is_empty()).then_some(Value::Object(parts)))
+        }
+        (Some(_), present) => Ok(Some(present)),
+    })?;
+    if object.is_empty() {
+        attributes.remove(urn);
+    }
+    Ok(())
+}
+
+/// An object with what is left of the value of that name.
+fn lessened(
+    object: Map<String, Value>,
+    name: &str,
+    left: impl Fn(Value) -> Result<Option<Value>, ScimError>,
+) -> Result<Map<String, Value>, ScimError> {
+    let mut kept = Map::new();
+    for (key, value) in object {
+        let value = if key.eq_ignore_ascii_case(name) { left(value)? } else { Some(value) };
+        kept.extend(value.map(|value| (key, value)));
+    }
+    Ok(kept)
+}
+
+/// What is left of a value without those that are named; nothing where none are.
+fn without(present: Value, named: Option<&Named<'_>>, work: &Work) -> Result<Option<Value>, ScimError> {
+    let Some(named) = named else { return Ok(None) };
+    let mut kept = Vec::new();
+    let is_list = present.is_array();
+    for value in each(present) {
+        if !named.has(&value, work)? {
+            kept.push(value);
+        }
+    }
+    Ok(if is_list { (!kept.is_empty()).then_some(Value::Array(kept)) } else { kept.pop() })
+}
+
+/// The values that a removal names, found by the text of what they are compared by.
+struct Named<'v>(HashMap<String, Vec<&'v Value>>);
+
+impl<'v> Named<'v> {
+    fn of(named: &'v [Value], work: &Work) -> Result<Self, ScimError> {
+        let mut all: HashMap<String, Vec<&Value>> = HashMap::new();
+        for value in named {
+            all.entry(text(compared(value), work)?).or_default().push(value);
+        }
+        Ok(Self(all))
+    }
+
+    /// Whether a value that is there is one of them: by its `value`, if it has one, and by `type` where a client says
+    /// that, too.
+    fn has(&self, present: &Value, work: &Work) -> Result<bool, ScimError> {
+        let Some(named) = self.0.get(&text(compared(present), work)?) else { return Ok(false) };
+        work.spend(named.len().saturating_mul(LOOK))?;
+        Ok(named.iter().any(|named| named.get("type").is_none_or(|kind| present.get("type") == Some(kind))))
+    }
+}
+
+/// What of a value is compared.
+fn compared(value: &Value) -> &Value {
+    value.get("value").unwrap_or(value)
+}
+
+fn each(value: Value) -> Vec<Value> {
+    match value {
+        Value::Array(values) => values,
+        single => vec![single],
+    }
+}
+
+/// The texts of values: nothing but their text makes them the same.
+fn texts(values: &[Value], work: &Work) -> Result<HashSet<String>, ScimError> {
+    values.iter().map(|value| text(value, work)).collect()
+}
+
+fn text(value: &Value, work: &Work) -> Result<String, ScimError> {
+    let text = value.to_string();
+    work.spend(LOOK.saturating_add(text.len()))?;
+    Ok(text)
+}
+
+/// Keeps a custom extension as it was sent, without what is unassigned. Its bounds are checked with the whole user.
+fn put_extension(attributes: &mut Map<String, Value>, urn: String, mut object: Map<String, Value>) {
+    object.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
+    if !object.is_empty() {
+        attributes.insert(urn, Value::Object(object));
+    }
+}
