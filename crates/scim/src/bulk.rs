@@ -4,6 +4,10 @@
 //! carried out first, wherever it stands in the request. Creates that refer to each other in a circle are begun without what
 //! does not exist yet and completed once it does (section 3.7.1).
 
+mod begun;
+
+pub use begun::Begun;
+
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
@@ -277,6 +281,14 @@ impl BulkOperation {
         self.data.values().for_each(|value| collect(value, &mut names));
         names.sort_unstable();
         names.dedup();
+        names
+    }
+
+    /// Those of them of which nothing was made.
+    #[must_use]
+    pub fn lacking(&self, ids: &HashMap<String, String>) -> Vec<String> {
+        let mut names = self.references();
+        names.retain(|name| !ids.contains_key(name));
         names
     }
 

@@ -11,7 +11,7 @@ use std::task::Poll;
 
 use axum::body::Bytes;
 use axum::http::{HeaderMap, HeaderValue, Method, header};
-use portcullis_scim::bulk::{BulkOperation, render_bulk, render_outcome};
+use portcullis_scim::bulk::{Begun, BulkOperation, render_bulk, render_outcome};
 use portcullis_scim::limits::MAX_NOTES;
 use portcullis_scim::{Bulk, BulkMethod, BulkOutcome, DialectNote, ScimError, Turn, parse_bulk};
 use serde_json::Value;
@@ -38,7 +38,7 @@ struct Sheet {
     notes: Vec<DialectNote>,
     errors: u64,
     /// Creates in a circle that lack what was not made when they were begun.
-    begun: Vec<(usize, Done)>,
+    begun: Begun<Done>,
 }
 
 /// Carries out the operations and answers what came of each that was tried.
@@ -57,21 +57,27 @@ pub(super) async fn run(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused
         let tried = now.iter().filter_map(|turn| Some((turn, bulk.operations.get(turn.index())?)));
         let tried: Vec<_> = tried.map(|(turn, operation)| one(desk, turn, operation, &sheet.ids)).collect();
         let done = all(tried).await;
+        let mut complete = Vec::new();
         for (turn, done) in now.iter().zip(done) {
             let Some(operation) = bulk.operations.get(turn.index()) else { continue };
-            let lacks = operation.resolved(&sheet.ids).is_err();
-            if let (Some(name), Some(id)) = (&operation.bulk_id, &done.id) {
-                sheet.ids.insert(name.clone(), id.clone());
+            let lacks = match (turn, &done.id) {
+                (Turn::Circular(_), Some(_)) => operation.lacking(&sheet.ids),
+                _ => Vec::new(),
+            };
+            let made = operation.bulk_id.clone().zip(done.id.clone());
+            match lacks.is_empty() {
+                true => sheet.enter(turn.index(), operation, done),
+                false => sheet.begun.wait(turn.index(), lacks, done),
             }
-            match (turn, &done.id) {
-                (Turn::Circular(index), Some(_)) if lacks => sheet.begun.push((*index, done)),
-                _ => sheet.enter(turn.index(), operation, done),
+            if let Some((name, id)) = made {
+                complete.extend(sheet.begun.made(&name));
+                sheet.ids.insert(name, id);
             }
         }
-        sheet.complete(desk, &bulk).await;
+        sheet.complete(desk, &bulk, complete).await;
     }
     // What these refer to was refused, or left undone.
-    for (index, done) in std::mem::take(&mut sheet.begun) {
+    for (index, done) in std::mem::take(&mut sheet.begun).into_rest() {
         let Some(operation) = bulk.operations.get(index) else { continue };
         let unknown = operation.resolved(&sheet.ids).err().unwrap_or(ScimError::CircularBulk);
         sheet.enter(index, operation, incomplete(done, &unknown.into()));
@@ -93,17 +99,15 @@ impl Sheet {
         self.entries.push((index, render_outcome(operation, &done.outcome)));
     }
 
-    /// Completes what was begun, once everything that it refers to is made.
-    async fn complete(&mut self, desk: &Desk<'_>, bulk: &Bulk) {
-        for (index, done) in std::mem::take(&mut self.begun) {
+    /// Completes what was begun and lacks nothing any more.
+    async fn complete(&mut self, desk: &Desk<'_>, bulk: &Bulk, complete: Vec<(usize, Done)>) {
+        for (index, done) in complete {
             let Some(operation) = bulk.operations.get(index) else { continue };
-            match operation.resolved(&self.ids) {
-                Ok((_, body)) => {
-                    let done = whole(desk, (index, operation), done, Bytes::from(body)).await;
-                    self.enter(index, operation, done);
-                }
-                Err(_) => self.begun.push((index, done)),
-            }
+            let done = match operation.resolved(&self.ids) {
+                Ok((_, body)) => whole(desk, (index, operation), done, Bytes::from(body)).await,
+                Err(unknown) => incomplete(done, &unknown.into()),
+            };
+            self.enter(index, operation, done);
         }
     }
 }

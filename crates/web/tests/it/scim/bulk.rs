@@ -136,6 +136,76 @@ async fn people_who_manage_each_other_come_in_one_request_and_who_is_refused_tak
     assert_eq!(idp.got(&format!("/Users/{carl}")).await[ENTERPRISE].get("manager"), None);
 }
 
+/// How often memory is taken where a circle of so many is served: everybody refers a hundred times to whoever is made
+/// last, who refers to everybody.
+fn cost_of_a_circle(many: usize) -> u64 {
+    let last = many - 1;
+    let referring = |name: usize, to: Vec<usize>| {
+        let mut operation = create(&name.to_string());
+        let links: Vec<Value> =
+            to.iter().map(|to| json!({ "to": { "id": format!("bulkId:{to}") } })).collect();
+        operation["data"]["urn:acme:hr:2.0:User"] = json!({ "links": links });
+        operation
+    };
+    let mut operations: Vec<Value> = (0..last).map(|name| referring(name, vec![last; 100])).collect();
+    operations.push(referring(last, (0..last).collect()));
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let idp = runtime.block_on(async { Provider::new() });
+    let mut entries = Vec::new();
+    let taken = allocation_counter::measure(|| {
+        entries = runtime.block_on(bulk(&idp, operations.into(), None));
+    });
+    assert_eq!(statuses(&entries), vec!["201"; many]);
+    let one = runtime.block_on(idp.got(&format!("/Users/{}", id_of(&entries[0]))));
+    let links = one["urn:acme:hr:2.0:User"]["links"].as_array().unwrap().clone();
+    assert_eq!(links, vec![json!({ "to": { "id": id_of(&entries[last]) } }); 100]);
+    taken.count_total
+}
+
+#[test]
+fn a_circle_of_four_times_as_many_costs_four_times_as_much() {
+    let (few, many) = (cost_of_a_circle(75), cost_of_a_circle(300));
+    assert!(many < 5 * few, "{many} for 300, {few} for 75");
+}
+
+/// Beside what each of them costs alone, a body is read with the others and copied once with its references replaced.
+#[test]
+fn the_body_of_an_operation_is_copied_once() {
+    const OPERATIONS: usize = 8;
+    const WORDS: usize = 500;
+    let operation = |name: &str| {
+        let mut operation = create(name);
+        let words: Vec<Value> = (0..WORDS).map(|n| json!({ "to": { "word": n.to_string() } })).collect();
+        operation["data"]["urn:acme:hr:2.0:User"] = json!({ "words": words });
+        operation
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let idp = runtime.block_on(async { Provider::new() });
+    let called = |method: &str, below: &str, body: Value| {
+        let mut status = 0;
+        let taken = allocation_counter::measure(|| {
+            status = runtime.block_on(idp.call(method, below, body)).status.as_u16();
+        });
+        (status, taken.count_total)
+    };
+    let mut alone = 0;
+    for n in 0..OPERATIONS {
+        let (status, taken) = called("POST", "/Users", operation(&format!("alone{n}"))["data"].take());
+        assert_eq!(status, 201);
+        alone += taken;
+    }
+    let operations: Vec<Value> = (0..OPERATIONS).map(|n| operation(&format!("u{n}"))).collect();
+    let (status, together) = called("POST", "/Bulk", json!({ "schemas": [REQUEST], "Operations": operations }));
+    assert_eq!((status, idp_total(&runtime, &idp)), (200, 2 * OPERATIONS as u64));
+    // Each word stands in three objects or texts; its keys are texts of their own.
+    let copies = together.saturating_sub(alone) as f64 / (OPERATIONS * WORDS) as f64;
+    assert!(copies < 0.0, "{copies} allocations a word: {together} together, {alone} alone");
+}
+
+fn idp_total(runtime: &tokio::runtime::Runtime, idp: &Provider) -> u64 {
+    runtime.block_on(idp.got("/Users?count=0"))["totalResults"].as_u64().unwrap()
+}
+
 #[tokio::test]
 async fn a_version_that_can_be_none_refuses_its_operation() {
     let idp = Provider::new();
