@@ -186,8 +186,7 @@ pub fn create_group(
     moment: &mut Moment,
     speaker: Speaker,
     draft: &GroupDraft,
-    belongings: Belongings,
-) -> Result<GroupShown, ServiceError> {
+) -> Result<DirectoryGroup, ServiceError> {
     let names = (draft.display_name.as_str(), draft.external_id.as_deref());
     let Members { people, groups } = draft.members.clone().unwrap_or_default();
     let nested = [GroupSaid::AddGroups(groups)];
@@ -197,7 +196,7 @@ pub fn create_group(
     if nested != [GroupSaid::AddGroups(Vec::new())] {
         group = provisioning::change_group(tx, moment, speaker, group.id, &nested)?;
     }
-    shown(tx, group, belongings, MAX_MEMBERS_SHOWN)
+    Ok(group)
 }
 
 /// Refuses to write a group of another version than the client knows. It is locked, so that it stays that one; the
@@ -242,14 +241,35 @@ pub fn change_group(
     speaker: Speaker,
     id: DirectoryGroupId,
     said: &[GroupSaid],
-    (belongings, known): (Belongings, &Preconditions),
-) -> Result<GroupShown, ServiceError> {
+    known: &Preconditions,
+) -> Result<DirectoryGroup, ServiceError> {
     check_version(tx, speaker, id, known)?;
-    let group = provisioning::change_group(tx, moment, speaker, id, said)?;
-    shown(tx, group, belongings, MAX_MEMBERS_SHOWN)
+    provisioning::change_group(tx, moment, speaker, id, said)
 }
 
 impl Portcullis {
+    /// What is answered of a group that was just written. Its members are read behind the write, so that nobody waits
+    /// for them, and left out where they cannot be shown: the write stands, and an answer must not say otherwise.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub async fn show_group(
+        &self,
+        group: DirectoryGroup,
+        belongings: Belongings,
+    ) -> Result<GroupShown, ServiceError> {
+        if belongings == Belongings::Read {
+            match self.find_group(group.directory, group.id, belongings).await {
+                // Too many members, too many readers, or gone meanwhile.
+                Err(
+                    ServiceError::Directory(_) | ServiceError::TooMany { .. } | ServiceError::NotFound(_),
+                ) => {}
+                found => return found,
+            }
+        }
+        Ok(GroupShown { group, members: None, groups: Vec::new() })
+    }
+
     /// GET: one group.
     ///
     /// # Errors

@@ -59,10 +59,11 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
     let created = desk
         .app
         .portcullis()
-        .write(Priority::Ordinary, move |tx, moment| create_group(tx, moment, speaker, &draft, belongings))
+        .write(Priority::Ordinary, move |tx, moment| create_group(tx, moment, speaker, &draft))
         .await;
     let created = desk.counted_anew(KIND, created)?;
-    let location = location(desk, created.group.id);
+    let location = location(desk, created.id);
+    let created = desk.app.portcullis().show_group(created, belongings).await?;
     Ok(answer_of(desk, created, projection).await?.at(location).noting(notes))
 }
 
@@ -84,14 +85,11 @@ async fn change(
     belongings: Belongings,
 ) -> Result<GroupShown, Refused> {
     let (speaker, known) = (desk.speaker, desk.preconditions()?);
-    let changed = desk
-        .app
-        .portcullis()
-        .write(Priority::Ordinary, move |tx, moment| {
-            change_group(tx, moment, speaker, id, &said, (belongings, &known))
-        })
+    let portcullis = desk.app.portcullis();
+    let changed = portcullis
+        .write(Priority::Ordinary, move |tx, moment| change_group(tx, moment, speaker, id, &said, &known))
         .await?;
-    Ok(changed)
+    Ok(portcullis.show_group(changed, belongings).await?)
 }
 
 pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {

@@ -2,9 +2,11 @@
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId};
 use portcullis_domain::mapping::MappingSource;
+use portcullis_scim::Preconditions;
 use portcullis_service::provisioning::{
-    GroupSaid, MAX_PLACES_BELOW, MAX_READ_AT_ONCE, PersonSaid, change_group, create_group, create_user,
+    GroupSaid, MAX_PLACES_BELOW, MAX_READ_AT_ONCE, PersonSaid, create_group, create_user,
 };
+use portcullis_service::scim::change_group;
 use portcullis_store::db::RowCounts;
 use portcullis_store::statement::Statement;
 use serde_json::json;
@@ -71,12 +73,13 @@ impl Groups {
         Self { idp, people, large, small }
     }
 
-    /// What a change costs.
+    /// What a change of a group costs within the write, the answer to it and all.
     fn cost(&self, group: DirectoryGroupId, said: GroupSaid) -> RowCounts {
         let speaker = self.idp.speaker();
         self.idp.bench.write(move |tx, moment| {
             let before = tx.row_counts();
-            change_group(tx, moment, speaker, group, std::slice::from_ref(&said))?;
+            let known = Preconditions::default();
+            change_group(tx, moment, speaker, group, std::slice::from_ref(&said), &known)?;
             let after = tx.row_counts();
             Ok(RowCounts {
                 read: after.read - before.read,

@@ -6,14 +6,16 @@ use portcullis_service::error::DirectoryRefusal;
 use portcullis_service::provisioning::create_group;
 use portcullis_service::scim::list::SearchBounds;
 use portcullis_service::scim::room::{MAX_LIST_WORK_BYTES, MAX_TEXT_BYTES};
-use portcullis_service::scim::{Ask, Belongings, MAX_GROUPS_SHOWN, Page, Window, create_user, person_said};
+use portcullis_service::scim::{
+    Ask, Belongings, MAX_GROUPS_SHOWN, MAX_MEMBERS_SHOWN, Page, Window, create_user, person_said,
+};
 use portcullis_service::{ServiceError, scim::UserShown};
 use portcullis_store::params;
 use portcullis_store::row::list;
 use portcullis_store::statement::Statement;
 use serde_json::{Value, json};
 
-use super::provider::Provider;
+use super::provider::{Provider, patch};
 
 /// One more than a page of what is read of a person's groups.
 const MANY: usize = 1_001;
@@ -33,6 +35,12 @@ const NEST: Statement = Statement::change(
     "INSERT INTO directory_subgroups (parent, child, directory) SELECT g.id, c.id, g.directory \
      FROM directory_groups g JOIN directory_groups c ON c.directory = g.directory AND c.display_name = 'inner' \
      WHERE g.display_name LIKE 'group-%'",
+);
+/// Puts people into a group of whom nothing else is known, as many as there are numbers.
+const CROWD: Statement = Statement::change(
+    "test.crowd",
+    "INSERT INTO directory_members (directory_group, directory_user) \
+     SELECT g.id, each.value FROM EACH_OF($1) AS each, directory_groups g WHERE g.display_name = 'crowd'",
 );
 /// Groups that nobody else made, as many as there are numbers.
 const GROUPS: Statement = Statement::change(
@@ -144,6 +152,52 @@ async fn somebody_in_more_groups_than_are_shown_is_shown_without_them_and_not_wi
     assert_eq!(refused.json()["scimType"], "tooMany");
     let off = json!([{ "op": "replace", "path": "active", "value": false }]);
     assert_eq!(idp.patched(&path, off).await.json()["active"], false, "they can leave");
+}
+
+#[tokio::test]
+async fn a_group_of_more_members_than_are_shown_is_written_and_answered_without_them() {
+    let idp = Provider::new();
+    let path = format!("/Groups/{}", idp.group("crowd", &[]).await);
+    let ann = idp.user("ann").await;
+    let ids: Vec<String> = (0..=MAX_MEMBERS_SHOWN).map(|n| format!("du_{n:032}")).collect();
+    for ids in ids.chunks(1_000) {
+        let ids = ids.to_vec();
+        idp.bench.write(move |tx, _| Ok(tx.run(&CROWD, params![list(&ids)])?));
+    }
+    assert_eq!(idp.call("GET", &path, Value::Null).await.json()["scimType"], "tooMany");
+    let renamed = idp.call("PUT", &path, json!({ "displayName": "throng" })).await;
+    assert_eq!((renamed.status.as_u16(), &renamed.json()["displayName"]), (200, &json!("throng")));
+    let version = idp.got(&format!("{path}?excludedAttributes=members")).await["meta"]["version"].clone();
+    assert_eq!((renamed.json().get("members"), &renamed.json()["meta"]["version"]), (None, &version));
+    let add = patch(json!([{ "op": "add", "path": "members", "value": [{ "value": ann }] }]));
+    let added = idp.call("PATCH", &format!("{path}?attributes=members"), add).await;
+    assert_eq!((added.status.as_u16(), added.json().get("members")), (200, None), "{}", added.text());
+    let groups = idp.got(&format!("/Users/{ann}")).await["groups"].clone();
+    assert_eq!(groups[0]["display"], "throng", "both were written");
+}
+
+#[tokio::test]
+async fn what_a_write_answers_of_a_large_group_waits_for_a_turn_behind_the_write() {
+    let idp = Provider::new();
+    let (path, ann) = (format!("/Groups/{}", idp.group("crowd", &[]).await), idp.user("ann").await);
+    let ids: Vec<String> = (0..5_000).map(|n| format!("du_{n:032}")).collect();
+    for ids in ids.chunks(1_000) {
+        let ids = ids.to_vec();
+        idp.bench.write(move |tx, _| Ok(tx.run(&CROWD, params![list(&ids)])?));
+    }
+    let with = format!("{path}?attributes=members");
+    let change = |op: &str| patch(json!([{ "op": op, "path": format!("members[value eq \"{ann}\"]") }]));
+    let add = patch(json!([{ "op": "add", "path": "members", "value": [{ "value": ann }] }]));
+    let added = idp.call("PATCH", &with, add.clone()).await.json();
+    assert_eq!(added["members"].as_array().map(Vec::len), Some(5_001));
+    let mut turns = Vec::new();
+    while let Ok(turn) = idp.bench.portcullis().searches().turn_to_list(idp.directory).await {
+        turns.push(turn);
+    }
+    let removed = idp.call("PATCH", &with, change("remove")).await;
+    assert_eq!((removed.status.as_u16(), removed.json().get("members")), (200, None), "{}", removed.text());
+    drop(turns);
+    assert_eq!(idp.got(&with).await["members"].as_array().map(Vec::len), Some(5_000), "it was removed");
 }
 
 #[tokio::test]
