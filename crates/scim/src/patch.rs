@@ -9,12 +9,14 @@ pub use group::{GroupChange, parse_group_patch};
 
 use serde_json::{Map, Value};
 
+use crate::canonical::attribute_value;
 use crate::edit::{Verb, assign, merge, remove};
 use crate::error::{ScimError, echo};
 use crate::json::{Aside, parse_object};
 use crate::limits::{MAX_EDIT_WORK_BYTES, MAX_OPERATIONS, MAX_USER_OPERATIONS};
 use crate::note::{DialectNote, Notes};
 use crate::path::PatchPath;
+use crate::schema::{ResourceType, USER_SCHEMA, find_attribute};
 use crate::target::{Target, find_target};
 use crate::user::User;
 use crate::work::Work;
@@ -153,6 +155,19 @@ impl Patch {
         self.apply_within(user, &Work::within(MAX_EDIT_WORK_BYTES))
     }
 
+    /// Whether an operation says that the user is not active, in whatever spelling: told by its names and values alone,
+    /// without applying anything.
+    #[must_use]
+    pub fn says_inactive(&self) -> bool {
+        self.operations.iter().filter(|operation| matches!(operation.op, Op::Assign(_))).any(|operation| {
+            match (&operation.path, &operation.value) {
+                (_, None) => false,
+                (Some(path), Some(value)) => says_inactive(&path.parsed, value),
+                (None, Some(value)) => has_inactive(value),
+            }
+        })
+    }
+
     /// The same within another bound, for whoever wants to know what it costs.
     ///
     /// # Errors
@@ -171,6 +186,28 @@ impl Patch {
         user.check()?;
         Ok((user, notes.into_vec()))
     }
+}
+
+/// Whether a path and its value say that a user is not active.
+fn says_inactive(path: &PatchPath, value: &Value) -> bool {
+    match path {
+        PatchPath::Schema(urn) => urn.eq_ignore_ascii_case(USER_SCHEMA) && has_inactive(value),
+        PatchPath::Attribute { path, filter } => {
+            let located = find_attribute(ResourceType::User, path.urn.as_deref(), &path.name);
+            let active = located.map(|located| located.attribute).filter(|found| found.name == "active");
+            active.filter(|_| filter.is_none() && path.sub_attribute.is_none()).is_some_and(|active| {
+                let said = attribute_value(active, value.clone(), &mut Notes::default());
+                said == Ok(Some(Value::Bool(false)))
+            })
+        }
+    }
+}
+
+/// The same of the keys of an object.
+fn has_inactive(value: &Value) -> bool {
+    let is_inactive =
+        |(key, value): (&String, &Value)| PatchPath::parse(key).is_ok_and(|path| says_inactive(&path, value));
+    value.as_object().is_some_and(|object| object.iter().any(is_inactive))
 }
 
 fn apply(

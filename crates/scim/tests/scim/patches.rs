@@ -179,6 +179,41 @@ fn removing_active_never_brings_somebody_back() {
 }
 
 #[test]
+fn a_patch_says_inactive_by_its_names_and_values_whatever_becomes_of_it() {
+    let core = "urn:ietf:params:scim:schemas:core:2.0:User";
+    let flat = format!("{}:ACTIVE", core.to_uppercase());
+    for (operation, expected) in [
+        (json!({"op": "replace", "path": "active", "value": false}), true),
+        (json!({"op": "Replace", "path": "Active", "value": "False"}), true),
+        (json!({"op": "add", "path": "active", "value": [false]}), true),
+        (json!({"op": "Add", "path": flat, "value": "false"}), true),
+        (json!({"op": "replace", "value": {"active": false}}), true),
+        (json!({"op": "replace", "value": {"title": "x", "aCTIVE": "False"}}), true),
+        (json!({"op": "replace", "value": {(flat.as_str()): false}}), true),
+        (json!({"op": "replace", "value": {core: {"active": false}}}), true),
+        (json!({"op": "replace", "path": core, "value": {"active": false}}), true),
+        (json!({"op": "replace", "path": "active", "value": true}), false),
+        (json!({"op": "replace", "path": "active", "value": null}), false),
+        (json!({"op": "remove", "path": "active"}), false),
+        (json!({"op": "replace", "path": "active", "value": "no"}), false),
+        (json!({"op": "replace", "path": "title", "value": "active"}), false),
+        (json!({"op": "replace", "path": "userName", "value": null}), false),
+        (json!({"op": "remove", "path": "emails[type eq \"work\"]"}), false),
+        (json!({"op": "replace", "path": "emails[type co \"work\"].value", "value": "x"}), false),
+        (json!({"op": "replace", "path": "name.active", "value": false}), false),
+        (json!({"op": "replace", "path": "urn:acme:hr:2.0:User:active", "value": false}), false),
+        (json!({"op": "replace", "value": {"urn:acme:hr:2.0:User": {"active": false}}}), false),
+    ] {
+        for operations in
+            [json!([operation]), json!([{"op": "add", "path": "title", "value": "x"}, operation])]
+        {
+            let patch = parse_patch(&patch_body(&operations)).expect("a patch");
+            assert_eq!(patch.says_inactive(), expected, "{operations}");
+        }
+    }
+}
+
+#[test]
 fn no_string_but_the_four_changes_active() {
     let before = user(&json!({"userName": "a", "active": false}));
     for value in [json!("yes"), json!("1"), json!(1), json!(""), json!("TRUE"), json!({"value": "x"})] {
