@@ -14,7 +14,7 @@ use crate::members::Members;
 use crate::note::{DialectNote, Notes};
 use crate::path::AttributePath;
 use crate::schema::{Attribute, GROUP_SCHEMA, Mutability, ResourceType, find_attribute};
-use crate::user::{Meta, insert_meta, note_unknown_schemas};
+use crate::user::{Meta, insert_meta, note_schemas};
 
 /// A group as a client said it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -48,7 +48,7 @@ pub struct MemberOfGroup {
 pub fn parse_group(body: &[u8]) -> Result<(Group, Vec<DialectNote>), ScimError> {
     let (mut object, mut aside) = parse_group_object(body)?;
     let mut notes = Notes::default();
-    note_unknown_schemas(&mut object, &mut notes);
+    note_schemas(&mut object, GROUP_SCHEMA, &mut notes);
     let said = Said::read(object, &mut notes)?;
     let display_name = match said.display_name {
         Some(value) => display_name(value, &mut notes)?,

@@ -33,6 +33,8 @@ pub enum DialectNote {
     UnqualifiedExtension(&'static str),
     /// A schema URN lacked the colon before the resource type.
     UrnWithoutColon,
+    /// `schemas` was missing, or did not name the schema that the body is of.
+    MissingSchemas,
     /// An unknown schema in `schemas` was accepted and is not echoed.
     UnknownSchema(String),
     /// An unknown attribute was left aside.
@@ -92,6 +94,8 @@ pub enum DialectKind {
     UnqualifiedExtension,
     /// A schema lacked the colon before `User`; it was understood.
     UrnWithoutColon,
+    /// `schemas` was missing or did not name the schema of the body; the body was read all the same.
+    MissingSchemas,
     /// A schema is unknown here; it was accepted and is not answered.
     UnknownSchema,
     /// An attribute is unknown here; it was left aside.
@@ -130,7 +134,7 @@ pub enum DialectKind {
 
 impl DialectKind {
     /// All.
-    pub const ALL: [Self; 27] = [
+    pub const ALL: [Self; 28] = [
         Self::CapitalisedOp,
         Self::StringBoolean,
         Self::NumberAsString,
@@ -141,6 +145,7 @@ impl DialectKind {
         Self::FlatKey,
         Self::UnqualifiedExtension,
         Self::UrnWithoutColon,
+        Self::MissingSchemas,
         Self::UnknownSchema,
         Self::UnknownAttribute,
         Self::ReadOnlyIgnored,
@@ -174,6 +179,7 @@ impl DialectKind {
             Self::FlatKey => "flat_key",
             Self::UnqualifiedExtension => "unqualified_extension",
             Self::UrnWithoutColon => "urn_without_colon",
+            Self::MissingSchemas => "missing_schemas",
             Self::UnknownSchema => "unknown_schema",
             Self::UnknownAttribute => "unknown_attribute",
             Self::ReadOnlyIgnored => "read_only_ignored",
@@ -212,6 +218,9 @@ impl DialectKind {
                 "an attribute of the enterprise extension came without its schema; it was found"
             }
             Self::UrnWithoutColon => "a schema lacked the colon before `User`; it was understood",
+            Self::MissingSchemas => {
+                "`schemas` was missing or did not name the schema of the body; the body was read all the same"
+            }
             Self::UnknownSchema => "a schema is unknown here; it was accepted and is not answered",
             Self::UnknownAttribute => "an attribute is unknown here; it was left aside",
             Self::ReadOnlyIgnored => {
@@ -266,6 +275,7 @@ impl DialectNote {
             Self::FlatKey(_) => DialectKind::FlatKey,
             Self::UnqualifiedExtension(_) => DialectKind::UnqualifiedExtension,
             Self::UrnWithoutColon => DialectKind::UrnWithoutColon,
+            Self::MissingSchemas => DialectKind::MissingSchemas,
             Self::UnknownSchema(_) => DialectKind::UnknownSchema,
             Self::UnknownAttribute(_) => DialectKind::UnknownAttribute,
             Self::ReadOnlyIgnored(_) => DialectKind::ReadOnlyIgnored,
@@ -310,6 +320,7 @@ impl DialectNote {
             Self::FlatKey(name) | Self::UnknownSchema(name) | Self::UnknownAttribute(name) => Some(name),
             Self::CapitalisedOp
             | Self::UrnWithoutColon
+            | Self::MissingSchemas
             | Self::PasswordDiscarded
             | Self::StaysInactive
             | Self::NullMembers

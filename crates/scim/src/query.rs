@@ -9,9 +9,10 @@ use crate::error::ScimError;
 use crate::filter::Filter;
 use crate::json::parse_object;
 use crate::limits::{DEFAULT_RESULTS, MAX_RESULTS};
-use crate::note::DialectNote;
+use crate::note::{DialectNote, Notes};
 use crate::projection::Projection;
 use crate::sort::{SortOrder, SortWish};
+use crate::user::note_schemas;
 
 /// The schema of a list.
 pub const LIST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:ListResponse";
@@ -56,7 +57,10 @@ impl ListQuery {
     /// As [`ListQuery::parse`], or a body that is no search request.
     pub fn parse_search(body: &[u8]) -> Result<Self, ScimError> {
         let mut raw = RawQuery::default();
-        for (name, value) in parse_object(body)? {
+        let mut object = parse_object(body)?;
+        let mut notes = Notes::default();
+        note_schemas(&mut object, SEARCH_SCHEMA, &mut notes);
+        for (name, value) in object {
             match (value, RawQuery::takes_list(&name)) {
                 (Value::Null, _) => {}
                 (Value::String(text), _) => raw.read(&name, &text)?,
@@ -68,7 +72,9 @@ impl ListQuery {
                 (Value::Array(_) | Value::Bool(_) | Value::Object(_), _) => raw.refuse(&name)?,
             }
         }
-        raw.parse()
+        let mut query = raw.parse()?;
+        query.notes.extend(notes.into_vec());
+        Ok(query)
     }
 }
 

@@ -67,7 +67,7 @@ pub struct GroupOfUser {
 pub fn parse_user(body: &[u8]) -> Result<(User, Vec<DialectNote>), ScimError> {
     let mut object = parse_object(body)?;
     let mut notes = Notes::default();
-    note_unknown_schemas(&mut object, &mut notes);
+    note_schemas(&mut object, USER_SCHEMA, &mut notes);
     let mut attributes = Map::new();
     merge(&mut attributes, object, Verb::Add, &mut notes, &Work::within(MAX_EDIT_WORK_BYTES))?;
     let user = User { attributes };
@@ -75,13 +75,20 @@ pub fn parse_user(body: &[u8]) -> Result<(User, Vec<DialectNote>), ScimError> {
     Ok((user, notes.into_vec()))
 }
 
-/// Takes `schemas` out of a body. Unknown ones are accepted and not echoed; those of the answer follow its content.
-pub(crate) fn note_unknown_schemas(object: &mut Map<String, Value>, notes: &mut Notes) {
-    let Some(key) = object.keys().find(|key| key.eq_ignore_ascii_case("schemas")).cloned() else { return };
-    if let Some(Value::Array(schemas)) = object.remove(&key) {
-        for urn in schemas.iter().filter_map(Value::as_str).filter(|urn| !is_known_schema(urn)) {
+/// Takes `schemas` out of a body. What is missing or unknown there is accepted and not echoed; the schemas of the answer
+/// follow its content.
+pub(crate) fn note_schemas(object: &mut Map<String, Value>, own: &str, notes: &mut Notes) {
+    let key = object.keys().find(|key| key.eq_ignore_ascii_case("schemas")).cloned();
+    let said = key.and_then(|key| object.remove(&key)).unwrap_or(Value::Null);
+    let mut names_own = false;
+    for urn in said.as_array().into_iter().flatten().filter_map(Value::as_str) {
+        names_own |= urn.eq_ignore_ascii_case(own);
+        if !urn.eq_ignore_ascii_case(own) && !is_known_schema(urn) {
             notes.add(DialectNote::UnknownSchema(echo(urn)));
         }
+    }
+    if !names_own {
+        notes.add(DialectNote::MissingSchemas);
     }
 }
 

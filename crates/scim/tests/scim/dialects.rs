@@ -1,6 +1,6 @@
 //! The requests of real identity providers, each with the meaning that it must have.
 
-use portcullis_scim::{DialectNote, GroupChange, Members, User, parse_group, parse_user};
+use portcullis_scim::{DialectNote, GroupChange, ListQuery, Members, User, parse_group, parse_user};
 use serde_json::{Value, json};
 
 use crate::wire::{ENTERPRISE, changes, ids, members, patched, user};
@@ -325,4 +325,37 @@ fn the_paths_of_scim2_tester_are_whole_urns() {
     );
     let bare = patched(&user, &json!([{"op": "remove", "path": ENTERPRISE}]));
     assert!(!bare.attributes().contains_key(ENTERPRISE));
+}
+
+#[test]
+fn a_body_that_does_not_name_its_schema_is_read_and_noted() {
+    use portcullis_scim::schema::{ENTERPRISE_SCHEMA, GROUP_SCHEMA, USER_SCHEMA};
+    let search = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+    type Read = fn(&[u8]) -> Vec<DialectNote>;
+    let of_user: Read = |body| parse_user(body).expect("a user").1;
+    let of_group: Read = |body| parse_group(body).expect("a group").1;
+    let of_search: Read = |body| ListQuery::parse_search(body).expect("a search").notes;
+    for (read, body, own, other) in [
+        (of_user, json!({"userName": "a"}), USER_SCHEMA, GROUP_SCHEMA),
+        (of_user, json!({"userName": "a"}), USER_SCHEMA, ENTERPRISE_SCHEMA),
+        (of_group, json!({"displayName": "a"}), GROUP_SCHEMA, USER_SCHEMA),
+        (of_search, json!({"count": 1}), search, USER_SCHEMA),
+    ] {
+        let noted = |schemas: Option<Value>| {
+            let mut body = body.clone();
+            if let Some(schemas) = schemas {
+                body["Schemas"] = schemas;
+            }
+            read(body.to_string().as_bytes())
+        };
+        assert_eq!(noted(Some(json!([own.to_uppercase()]))), [], "{own}");
+        assert_eq!(noted(Some(json!([other, own]))), [], "{own}");
+        let missing = [None, Some(json!(null)), Some(json!([])), Some(json!(own)), Some(json!([other]))];
+        for schemas in missing {
+            assert_eq!(noted(schemas.clone()), [DialectNote::MissingSchemas], "{own}: {schemas:?}");
+        }
+        let unknown = noted(Some(json!(["urn:x"])));
+        let expected = [DialectNote::UnknownSchema("urn:x".to_owned()), DialectNote::MissingSchemas];
+        assert_eq!(unknown, expected, "{own}");
+    }
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::provider::{Provider, patch, person};
+use super::provider::{ENTERPRISE, Provider, patch, person};
 
 async fn report(idp: &Provider) -> Vec<Value> {
     let below = format!("/directories/{}/dialect", idp.directory);
@@ -39,6 +39,7 @@ async fn each_deviation_is_counted_once_a_call_and_shown_with_what_it_means() {
     put.as_object_mut().unwrap().remove("active");
     put["password"] = json!("secret");
     put["colour"] = json!("blue");
+    put["schemas"] = json!([ENTERPRISE]);
     idp.call("PUT", &below, put).await;
     idp.got("/Users?filter=externalId%20eq%20ext-al").await;
     idp.got("/Users?filter=emails[type%20eq%20%22work%22].value%20eq%20%22x@y.test%22").await;
@@ -51,6 +52,7 @@ async fn each_deviation_is_counted_once_a_call_and_shown_with_what_it_means() {
             ("bare_value", 2),
             ("capitalised_op", 2),
             ("filter_part", 1),
+            ("missing_schemas", 1),
             ("password_discarded", 1),
             ("provider_flag", 1),
             ("string_boolean", 2),
