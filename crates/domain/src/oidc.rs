@@ -154,6 +154,15 @@ impl ClientKeyAlg {
     }
 }
 
+/// What shows a key of ours to a provider that is handed certificates and reads no key set.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientCertificate {
+    /// Its DER form, in base64.
+    pub der: String,
+    /// Until when it says that it is good.
+    pub not_after: Timestamp,
+}
+
 /// A key of ours at a connection: it signs what proves this side to the provider.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ClientKey {
@@ -167,6 +176,8 @@ pub struct ClientKey {
     pub alg: ClientKeyAlg,
     /// Its public half, as JSON text of a JWK.
     pub public: String,
+    /// Its certificate; the first keys had none.
+    pub certificate: Option<ClientCertificate>,
     /// The key, sealed for this connection; empty once it is retired.
     pub private_sealed: String,
     /// What it is for.

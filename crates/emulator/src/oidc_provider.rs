@@ -184,6 +184,7 @@ impl OidcProvider {
                 authentication: Authentication::default(),
                 pushed: VecDeque::new(),
                 assertions: VecDeque::new(),
+                certificates: HashMap::new(),
                 grants: VecDeque::new(),
                 access_tokens: VecDeque::new(),
             }),
@@ -237,6 +238,12 @@ impl OidcProvider {
         let mut state = self.shared.lock();
         state.clients.retain(|known| known.id != client.id);
         state.clients.push(client);
+    }
+
+    /// Hands it a certificate of a client that proves itself by `private_key_jwt`. From the first one on it finds that
+    /// client's key by certificate, as Entra ID does, and reads no key set.
+    pub fn take_certificate(&self, client: &str, der: Vec<u8>) {
+        self.shared.lock().certificates.entry(client.to_owned()).or_default().push(der);
     }
 
     /// Whose browser comes next, if no `login_hint` says it: id, user name or address. `None` shows the choice.
@@ -325,6 +332,7 @@ pub(crate) struct State {
     pub(crate) authentication: Authentication,
     pushed: VecDeque<(String, Vec<(String, String)>)>,
     assertions: VecDeque<String>,
+    pub(crate) certificates: HashMap<String, Vec<Vec<u8>>>,
     grants: VecDeque<Grant>,
     access_tokens: VecDeque<(String, String)>,
 }

@@ -14,12 +14,18 @@ use axum::http::header::{AUTHORIZATION, CACHE_CONTROL, CONTENT_TYPE, LOCATION, W
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::{get, post};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_oidc::certificate;
 use portcullis_oidc::jwks::KeySet;
 use portcullis_oidc::oauth_error::{ErrorCode, OAuthError};
 use portcullis_oidc::pkce::{CodeChallenge, CodeVerifier};
 use portcullis_oidc::token_endpoint::{MAX_TOKEN_FORM_BYTES, PresentedClient, TokenForm, verify_assertion};
+use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 use url::{Url, form_urlencoded};
+use x509_parser::prelude::{FromDer as _, X509Certificate};
+use x509_parser::public_key::PublicKey;
 
 use crate::behaviour::Behaviour;
 use crate::http_client;
@@ -256,7 +262,12 @@ async fn proven(shared: &Shared, headers: &HeaderMap, body: &[u8]) -> Result<Tok
     let client = client.ok_or_else(|| refused("the client is not known"))?;
     match (&form.client, &client.jwks_uri) {
         (PresentedClient::WithAssertion { assertion, .. }, Some(jwks_uri)) => {
-            let keys = client_keys(jwks_uri).await.ok_or_else(|| refused("the client has no keys"))?;
+            let handed = shared.lock().certificates.get(&client.id).cloned();
+            let keys = match handed {
+                Some(certificates) => certified_keys(&certificates, assertion.expose_secret()),
+                None => client_keys(jwks_uri).await,
+            };
+            let keys = keys.ok_or_else(|| refused("the client has no such key"))?;
             let token_endpoint = format!("{}/token", shared.issuer);
             let audiences = [shared.issuer.as_str(), token_endpoint.as_str()];
             let now = shared.surroundings.now();
@@ -276,6 +287,19 @@ async fn client_keys(jwks_uri: &str) -> Option<KeySet> {
     let url = http_client::parse_url(jwks_uri).ok()?;
     let response = http_client::client().ok()?.get(url).send().await.ok()?;
     KeySet::parse(&http_client::bounded_body(response).await.ok()?).ok()
+}
+
+/// The key of the certificate that an assertion's header names: of what was handed over, and of nothing else.
+fn certified_keys(handed: &[Vec<u8>], assertion: &str) -> Option<KeySet> {
+    let header = URL_SAFE_NO_PAD.decode(assertion.split('.').next()?).ok()?;
+    let header: Value = serde_json::from_slice(&header).ok()?;
+    let named = URL_SAFE_NO_PAD.decode(header.get("x5t")?.as_str()?).ok()?;
+    let der = handed.iter().find(|der| certificate::thumbprint(der) == named)?;
+    let (_, certificate) = X509Certificate::from_der(der).ok()?;
+    let PublicKey::RSA(rsa) = certificate.public_key().parsed().ok()? else { return None };
+    let [n, e] = [rsa.modulus, rsa.exponent].map(|number| URL_SAFE_NO_PAD.encode(number));
+    let key = json!({ "kty": "RSA", "n": n, "e": e, "kid": header.get("kid") });
+    KeySet::parse(json!({ "keys": [key] }).to_string().as_bytes()).ok()
 }
 
 /// The end of the session that the browser has here: it is sent back at once.

@@ -10,6 +10,7 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use crate::algorithm::SigningAlg;
+use crate::certificate;
 use crate::discovery::{DiscoveryError, MAX_LISTED};
 use crate::encoding::{base64url, shown};
 use crate::provider::{SigningKey, SigningKeyError};
@@ -144,10 +145,13 @@ impl Client<'_> {
 
 /// An assertion that `client_id` is who asks, for one audience (RFC 7523 §3). `jti` is random and never used again.
 ///
+/// Where the key has a certificate, the header names it by `x5t` beside `kid`, and not by `x5t#S256`: a provider that reads
+/// our key set would look for that member there, and Entra ID has refused headers that it does not know.
+///
 /// # Errors
 /// [`SigningKeyError::NotSigned`].
 pub fn assertion(
-    key: &SigningKey,
+    (key, certificate): (&SigningKey, Option<&[u8]>),
     client_id: &str,
     audience: &str,
     (jti, now): (&[u8; 32], i64),
@@ -156,7 +160,11 @@ pub fn assertion(
         "iss": client_id, "sub": client_id, "aud": audience, "jti": base64url(jti),
         "iat": now, "exp": now.saturating_add(ASSERTION_LIFE_S),
     });
-    key.sign("JWT", &claims).map(SecretString::from)
+    let mut header = key.header("JWT");
+    if let (Some(der), Some(members)) = (certificate, header.as_object_mut()) {
+        members.insert("x5t".to_owned(), json!(certificate::x5t(der)));
+    }
+    key.sign_bytes(&header, claims.to_string().as_bytes()).map(SecretString::from)
 }
 
 /// Id and secret are form-encoded before they are joined (RFC 6749 §2.3.1).

@@ -19,7 +19,8 @@
 //! | 9 | UserInfo speaks of the same `sub` | [`userinfo`] |
 //! | 10 | groups, e-mail and its trust, external people | [`claims`] |
 //!
-//! How a client proves itself at the token endpoint is in [`client_auth`]; where a request is pushed before the browser
+//! How a client proves itself at the token endpoint is in [`client_auth`], the certificate that shows its key in
+//! [`certificate`]; where a request is pushed before the browser
 //! leaves, [`pushed_request`] has both sides of that call.
 //!
 //! What a provider says later about a session that began so is checked by [`logout_token`], in the same order;
@@ -35,6 +36,7 @@
 
 pub mod algorithm;
 pub mod callback;
+pub mod certificate;
 pub mod claims;
 pub mod client_auth;
 pub mod discovery;

@@ -3,7 +3,7 @@
 //! Here so that what signs and what verifies are tried against each other. Used by the emulator, later by our own
 //! provider. A key's id is its thumbprint, so that it cannot be given to two keys by mistake.
 
-use aws_lc_rs::encoding::AsBigEndian;
+use aws_lc_rs::encoding::{AsBigEndian, AsDer as _, Pkcs8V1Der};
 use aws_lc_rs::rand::SystemRandom;
 use aws_lc_rs::rsa::KeyPair as RsaKeyPair;
 use aws_lc_rs::signature::{
@@ -140,7 +140,12 @@ impl SigningKey {
     /// [`SigningKeyError::NotSigned`].
     pub fn sign(&self, typ: &str, claims: &impl Serialize) -> Result<String, SigningKeyError> {
         let payload = serde_json::to_vec(claims).map_err(|_| SigningKeyError::NotSigned)?;
-        self.sign_bytes(&json!({"alg": self.alg.name(), "kid": self.kid, "typ": typ}), &payload)
+        self.sign_bytes(&self.header(typ), &payload)
+    }
+
+    /// The header under which it signs, without further members.
+    pub(crate) fn header(&self, typ: &str) -> Value {
+        json!({"alg": self.alg.name(), "kid": self.kid, "typ": typ})
     }
 
     /// Signs any payload under any header. For the emulator's wrong tokens; ours go through [`SigningKey::sign`].
@@ -157,6 +162,23 @@ impl SigningKey {
     #[must_use]
     pub fn access_token_hash(&self, access_token: &str) -> String {
         access_token_hash(self.alg, access_token)
+    }
+
+    /// The same key where certificates are made; none of a kind that gets none.
+    pub(crate) fn for_certificate(&self) -> Option<rcgen::KeyPair> {
+        match &self.private {
+            PrivateKey::Rsa(pair) => {
+                let der: Pkcs8V1Der<'_> = pair.as_der().ok()?;
+                rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der.as_ref().into(), &rcgen::PKCS_RSA_SHA256)
+            }
+            PrivateKey::P256(pair) => {
+                let der = pair.to_pkcs8v1().ok()?;
+                let alg = &rcgen::PKCS_ECDSA_P256_SHA256;
+                rcgen::KeyPair::from_pkcs8_der_and_sign_algo(&der.as_ref().into(), alg)
+            }
+            PrivateKey::Ed25519(_) => return None,
+        }
+        .ok()
     }
 
     fn signature(&self, message: &[u8]) -> Option<Vec<u8>> {

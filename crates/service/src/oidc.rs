@@ -20,6 +20,7 @@ pub mod wish;
 
 use std::net::IpAddr;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::connection::{Connection, ConnectionKind, KeyState};
 use portcullis_domain::id::ConnectionId;
 use portcullis_domain::oidc::{ClientKey, OidcSettings};
@@ -28,6 +29,7 @@ use portcullis_store::{Tx, connection, oidc};
 use serde_json::{Value, json};
 
 use crate::refusal::SignInRefusal;
+use crate::saml::{Warning, due_days};
 use crate::{Portcullis, ServiceError, sign_in};
 
 /// A refusal of the protocol, as a sign-in tells it.
@@ -59,6 +61,24 @@ impl OidcView {
     #[must_use]
     pub fn has_signing_key(&self) -> bool {
         self.keys.iter().any(|k| k.state == KeyState::Signing)
+    }
+
+    /// What should be looked after at that moment: the certificate of the key that proves this side runs out. A provider
+    /// that reads our key set does not care.
+    #[must_use]
+    pub fn warnings(&self, now: Timestamp) -> Vec<Warning> {
+        let signing = self.keys.iter().filter(|k| k.state == KeyState::Signing && self.settings.is_by_key());
+        let due = signing.filter_map(|k| Some((k, due_days(k.certificate.as_ref()?.not_after, now)?)));
+        let warned = due.map(|(k, days)| {
+            let kid = k.kid.get(..16).unwrap_or(&k.kid);
+            let when = if days < 0 { format!("ran out {} days ago", -days) } else { format!("runs out in {days} days") };
+            let message = format!(
+                "the certificate of our key `{kid}…` {when}: a provider that was handed it needs that of another key, and \
+                 then that key put to use"
+            );
+            Warning { code: "key_expires", message }
+        });
+        warned.collect()
     }
 }
 

@@ -172,7 +172,7 @@ fn days_left(not_after: Timestamp, now: Timestamp) -> i64 {
 }
 
 /// How many days are left, if so few that somebody is told; negative if none.
-fn due_days(not_after: Timestamp, now: Timestamp) -> Option<i64> {
+pub(crate) fn due_days(not_after: Timestamp, now: Timestamp) -> Option<i64> {
     let days = days_left(not_after, now);
     WARNED_AT_DAYS.iter().any(|at| days <= *at).then_some(days)
 }

@@ -47,6 +47,11 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0016_authenticators.sql"),
     },
     Migration { number: 17, name: "subjects", sql: include_str!("../migrations/0017_subjects.sql") },
+    Migration {
+        number: 18,
+        name: "client_certificates",
+        sql: include_str!("../migrations/0018_client_certificates.sql"),
+    },
 ];
 
 /// The table that says which steps this database has taken.

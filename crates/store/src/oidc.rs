@@ -5,7 +5,7 @@
 
 use portcullis_domain::connection::KeyState;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
-use portcullis_domain::oidc::{ClientKey, ClientKeyAlg, OidcSource};
+use portcullis_domain::oidc::{ClientCertificate, ClientKey, ClientKeyAlg, OidcSource};
 
 use crate::row::{Row, said, written};
 use crate::statement::Statement;
@@ -16,7 +16,7 @@ pub const MAX_KEYS: i64 = 64;
 
 macro_rules! key_columns {
     () => {
-        "connection, organization, kid, alg, public, private_sealed, state, created_at"
+        "connection, organization, kid, alg, public, private_sealed, state, created_at, certificate, not_after"
     };
 }
 
@@ -30,7 +30,7 @@ const PUT_KEY: Statement = Statement::change(
     concat!(
         "INSERT INTO client_keys (",
         key_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8) \
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10) \
          ON CONFLICT (connection, kid) DO UPDATE SET private_sealed = $6, state = $7 \
          WHERE client_keys.organization = $2"
     ),
@@ -76,7 +76,16 @@ fn read_key(row: &Row) -> Result<ClientKey, StoreError> {
         private_sealed: row.text(5)?.to_owned(),
         state: row.one_of(6, |text| KeyState::ALL.iter().find(|state| state.as_str() == text).copied())?,
         created_at: row.at(7)?,
+        certificate: read_certificate(row)?,
     })
+}
+
+fn read_certificate(row: &Row) -> Result<Option<ClientCertificate>, StoreError> {
+    match (row.opt_text(8)?, row.opt_at(9)?) {
+        (Some(der), Some(not_after)) => Ok(Some(ClientCertificate { der: der.to_owned(), not_after })),
+        (None, None) => Ok(None),
+        _ => Err(StoreError::Inconsistent("client_keys: half a certificate".into())),
+    }
 }
 
 pub(crate) fn set(tx: &mut Tx<'_>, source: &OidcSource) -> Result<(), StoreError> {
@@ -96,6 +105,8 @@ pub(crate) fn put_key(tx: &mut Tx<'_>, key: &ClientKey) -> Result<(), StoreError
             key.private_sealed,
             key.state.as_str(),
             key.created_at,
+            key.certificate.as_ref().map(|c| c.der.clone()),
+            key.certificate.as_ref().map(|c| c.not_after),
         ],
     )
     .map(|_| ())

@@ -5,6 +5,8 @@
 #[cfg(test)]
 mod callback;
 #[cfg(test)]
+mod certificate;
+#[cfg(test)]
 mod claims;
 #[cfg(test)]
 mod discovery;

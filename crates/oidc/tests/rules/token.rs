@@ -77,7 +77,7 @@ fn the_secret_is_in_one_place_only() {
 const AUDIENCE: &str = "https://idp.acme.test/t";
 
 fn asserted(key: &SigningKey, client: &str, audience: &str) -> SecretString {
-    assertion(key, client, audience, (&[5; 32], NOW)).unwrap()
+    assertion((key, None), client, audience, (&[5; 32], NOW)).unwrap()
 }
 
 #[test]

@@ -89,14 +89,15 @@ impl Setup {
             .client_auth
             .require_alg(key::alg(signing.alg))
             .map_err(|refusal| broken(OidcRefusal::from(refusal)))?;
-        let opened = key::open(sealing, signing)?;
+        let (opened, certificate) = (key::open(sealing, signing)?, key::certificate(signing)?);
         let audience = match self.view.settings.assertion_audience {
             AssertionAudience::TokenEndpoint => metadata.token_endpoint.as_str(),
             AssertionAudience::Issuer => &metadata.issuer,
         };
         let mut jti = [0_u8; 32];
         moment.random.fill(&mut jti);
-        let made = assertion(&opened, &self.connection.client_id, audience, (&jti, moment.now.seconds()));
+        let shown = (&opened, certificate.as_deref());
+        let made = assertion(shown, &self.connection.client_id, audience, (&jti, moment.now.seconds()));
         made.map_err(|e| key::inconsistent(&format!("an assertion: {e}")))
     }
 }

@@ -3,19 +3,23 @@
 //!
 //! A provider reads our key set when it likes. So nothing changes by itself: a key is made (`next`), put to use
 //! (`signing`, and the one before becomes `former`), retired. Each connection has keys of its own, so that what one
-//! provider is shown proves nothing to another.
+//! provider is shown proves nothing to another. Each key has a certificate, which it signs itself, for providers that are
+//! handed certificates and read no key set.
 
 use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::connection::{Connection, ConnectionKind, KeyState};
 use portcullis_domain::id::{ConnectionId, OrganizationId};
-use portcullis_domain::oidc::{ClientKey, ClientKeyAlg};
+use portcullis_domain::oidc::{ClientCertificate, ClientKey, ClientKeyAlg};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::{Random, Timestamp};
 use portcullis_oidc::algorithm::SigningAlg;
+use portcullis_oidc::certificate::{Issue, self_signed, thumbprint};
 use portcullis_oidc::provider::SigningKey;
 use portcullis_store::db::Lock;
 use portcullis_store::{Tx, apply, connection};
@@ -26,7 +30,7 @@ pub(crate) use crate::saml::inconsistent;
 
 use super::OidcView;
 use crate::relying_party::Providers;
-use crate::saml::key::MAX_PUBLISHED;
+use crate::saml::key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, MAX_PUBLISHED};
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -45,6 +49,35 @@ pub struct NewClientKey {
     private: Zeroizing<Vec<u8>>,
     kid: String,
     public: String,
+    certificate: ClientCertificate,
+}
+
+/// What a new key's certificate says.
+struct Name {
+    host: String,
+    serial: [u8; 16],
+    now: Timestamp,
+}
+
+impl Name {
+    fn of(portcullis: &Portcullis, moment: &mut Moment) -> Self {
+        let host = portcullis.around().public_url.host_str().unwrap_or("portcullis").to_owned();
+        let mut serial = [0_u8; 16];
+        moment.random.fill(&mut serial);
+        Self { host, serial, now: moment.now }
+    }
+
+    fn certify(&self, key: &SigningKey) -> Result<ClientCertificate, ServiceError> {
+        let not_after = self.now.plus_s(GOOD_FOR_DAYS * 24 * 3_600);
+        let issue = Issue {
+            name: &self.host,
+            serial: &self.serial,
+            not_before_s: self.now.plus_s(-BEGINS_BEFORE_S).seconds(),
+            not_after_s: not_after.seconds(),
+        };
+        let der = self_signed(key, &issue).map_err(|e| inconsistent(&format!("a key of ours: {e}")))?;
+        Ok(ClientCertificate { der: STANDARD.encode(der), not_after })
+    }
 }
 
 fn place(connection: ConnectionId, kid: &str) -> String {
@@ -69,39 +102,45 @@ impl NewClientKey {
         let around = portcullis.around();
         let offered = Providers::look_at(&*around.fetch, issuer, around.limits.plain_http);
         let chosen = offered.await.map(|metadata| metadata.client_auth.alg_for_new_key());
+        let mut moment = portcullis.moment();
+        let name = Name::of(portcullis, &mut moment);
         match chosen {
-            Ok(SigningAlg::Es256) => Self::es256(&mut portcullis.moment().random),
+            Ok(SigningAlg::Es256) => Self::es256(&mut moment.random, &name),
             Ok(_) | Err(_) => {
                 // Of the randomness of RSA the library has its own source; it takes a while, and holds nobody up.
-                let made = tokio::task::spawn_blocking(Self::rs256).await;
+                let made = tokio::task::spawn_blocking(move || Self::rs256(&name)).await;
                 made.unwrap_or_else(|_| Err(inconsistent("the thread that makes a key ended")))
             }
         }
     }
 
-    fn es256(random: &mut dyn Random) -> Result<Self, ServiceError> {
+    fn es256(random: &mut dyn Random, name: &Name) -> Result<Self, ServiceError> {
         for _ in 0..MAX_TRIES {
             let mut scalar = Zeroizing::new([0_u8; 32]);
             random.fill(scalar.as_mut());
             if let Ok(key) = SigningKey::es256_from_random(&scalar) {
-                return Ok(Self::of(ClientKeyAlg::Es256, &key, Zeroizing::new(scalar.to_vec())));
+                return Self::of(ClientKeyAlg::Es256, (&key, Zeroizing::new(scalar.to_vec())), name);
             }
         }
         Err(inconsistent("no random text was a key"))
     }
 
-    fn rs256() -> Result<Self, ServiceError> {
+    fn rs256(name: &Name) -> Result<Self, ServiceError> {
         let failed = |what: &str| inconsistent(&format!("a key of ours: {what}"));
         let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|e| failed(&e.to_string()))?;
         let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|e| failed(&e.to_string()))?;
         let private = Zeroizing::new(der.as_ref().to_vec());
         let key = SigningKey::from_pkcs8(SigningAlg::Rs256, &private).map_err(|e| failed(&e.to_string()))?;
-        Ok(Self::of(ClientKeyAlg::Rs256, &key, private))
+        Self::of(ClientKeyAlg::Rs256, (&key, private), name)
     }
 
-    fn of(alg: ClientKeyAlg, key: &SigningKey, private: Zeroizing<Vec<u8>>) -> Self {
+    fn of(
+        alg: ClientKeyAlg,
+        (key, private): (&SigningKey, Zeroizing<Vec<u8>>),
+        name: &Name,
+    ) -> Result<Self, ServiceError> {
         let public = key.public_jwk().to_value().to_string();
-        Self { alg, private, kid: key.kid().to_owned(), public }
+        Ok(Self { alg, private, kid: key.kid().to_owned(), public, certificate: name.certify(key)? })
     }
 
     /// The key as a row of that connection.
@@ -121,6 +160,7 @@ impl NewClientKey {
             kid: self.kid.clone(),
             alg: self.alg,
             public: self.public.clone(),
+            certificate: Some(self.certificate.clone()),
             private_sealed: sealed.map_err(|e| inconsistent(&e.to_string()))?,
             state,
             created_at: now,
@@ -142,6 +182,19 @@ pub(crate) fn open(sealing: &SealingKey, key: &ClientKey) -> Result<SigningKey, 
         ClientKeyAlg::Rs256 => SigningKey::from_pkcs8(SigningAlg::Rs256, &private),
     };
     opened.map_err(|e| damaged(&e.to_string()))
+}
+
+/// A key's certificate, as DER.
+pub(crate) fn certificate(key: &ClientKey) -> Result<Option<Vec<u8>>, ServiceError> {
+    let decode = |c: &ClientCertificate| STANDARD.decode(&c.der);
+    let der = key.certificate.as_ref().map(decode).transpose();
+    der.map_err(|_| inconsistent("a kept key: its certificate is not base64"))
+}
+
+/// What Entra ID and others call a certificate: SHA-1 of its DER, as 40 hexadecimal digits in upper case.
+#[must_use]
+pub fn thumbprint_of(certificate: &ClientCertificate) -> Option<String> {
+    STANDARD.decode(&certificate.der).ok().map(|der| hex::encode_upper(thumbprint(&der)))
 }
 
 /// A key's public half, as the key set has it.

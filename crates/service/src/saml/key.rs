@@ -29,9 +29,9 @@ pub const MAX_PUBLISHED: usize = 4;
 /// The most keys of a connection that are remembered, retired ones among them.
 const MAX_REMEMBERED: usize = 60;
 /// Days for which a key's certificate is good: longer than between two rotations, short enough that one comes.
-const GOOD_FOR_DAYS: i64 = 3 * 365;
+pub(crate) const GOOD_FOR_DAYS: i64 = 3 * 365;
 /// Seconds by which a certificate begins before it was made, for providers whose clocks are behind.
-const BEGINS_BEFORE_S: i64 = 3_600;
+pub(crate) const BEGINS_BEFORE_S: i64 = 3_600;
 /// What audit events call it.
 const NOUN: &str = "connection";
 

@@ -90,6 +90,7 @@ impl Oidc {
     #[must_use]
     pub fn of(portcullis: &Portcullis, connection: &Connection, view: OidcView) -> Self {
         let id = connection.id;
+        let warnings = preset::warnings(connection).into_iter().chain(view.warnings(portcullis.moment().now));
         Self {
             preset: preset::in_force(connection).slug(),
             chosen_preset: connection.claim_rules.preset.clone(),
@@ -97,7 +98,7 @@ impl Oidc {
                 Overage::Refuse => OverageIs::Refuse,
                 Overage::AskGraph => OverageIs::AskGraph,
             },
-            warnings: preset::warnings(connection).into_iter().map(Notice::from).collect(),
+            warnings: warnings.map(Notice::from).collect(),
             settings: Settings::of(view.settings),
             jwks_url: sign_in::oidc::keys_uri(portcullis, id),
             post_logout_redirect_uri: sign_in::oidc::signed_out_uri(portcullis, id),
@@ -306,6 +307,12 @@ pub struct Key {
     state: &'static str,
     /// When it was made.
     created_at: At,
+    /// Its certificate's DER form, in base64, for a provider that is handed certificates; null for one of the first keys.
+    certificate: Option<String>,
+    /// SHA-1 of that DER form, as 40 hexadecimal digits in upper case: the certificate's thumbprint at Entra ID.
+    certificate_sha1: Option<String>,
+    /// Until when the certificate says that it is good.
+    not_after: Option<At>,
 }
 
 impl Key {
@@ -315,6 +322,9 @@ impl Key {
             alg: key.alg.as_str(),
             state: key.state.as_str(),
             created_at: At(key.created_at),
+            certificate_sha1: key.certificate.as_ref().and_then(key::thumbprint_of),
+            not_after: key.certificate.as_ref().map(|c| At(c.not_after)),
+            certificate: key.certificate.map(|c| c.der),
         }
     }
 }

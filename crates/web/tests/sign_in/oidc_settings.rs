@@ -1,9 +1,13 @@
 //! How we prove ourselves to a provider, how requests and answers travel, and what is asked of people's authentication.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use portcullis_domain::Timestamp;
 use portcullis_emulator::{Authentication, Browser, Page, RegisteredClient};
 use secrecy::SecretString;
 use serde_json::{Map, Value, json};
 use url::Url;
+use x509_parser::prelude::{FromDer as _, X509Certificate};
 
 use crate::saml_idp::Form;
 use crate::world::{ADA, World, outcome};
@@ -157,6 +161,50 @@ async fn a_provider_that_changes_what_it_takes_gets_a_key_that_fits() {
     let order = format!("{keys}/{}/use", next["kid"].as_str().unwrap());
     assert_eq!(world.root("POST", &order, Value::Null).await.0, 200);
     assert_eq!(world.outcome(&connection, ADA).await, "ok");
+}
+
+/// What is to be uploaded of the key that signs: as the guide has it.
+fn certificate(connection: &Value) -> Vec<u8> {
+    let keys = connection["oidc"]["client_keys"].as_array().unwrap();
+    let signing = keys.iter().find(|key| key["state"] == "signing").unwrap();
+    STANDARD.decode(signing["certificate"].as_str().unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn a_provider_that_is_handed_certificates_finds_our_key_by_the_one_that_signs_and_by_no_other() {
+    let world = world().await;
+    let algs = json!({ "token_endpoint_auth_signing_alg_values_supported": ["RS256"] });
+    world.provider.publish(members(algs));
+    let connection = by_key(&world, json!({})).await;
+    let first = &connection["oidc"]["client_keys"][0];
+    let der = certificate(&connection);
+    let (_, read) = X509Certificate::from_der(&der).unwrap();
+    assert_eq!(read.subject().to_string(), "CN=127.0.0.1", "our host");
+    let not_after = Timestamp::parse_rfc3339(first["not_after"].as_str().unwrap()).unwrap();
+    assert_eq!(read.validity().not_after.timestamp(), not_after.seconds());
+    let sha1 = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA1_FOR_LEGACY_USE_ONLY, &der);
+    let shown: String = sha1.as_ref().iter().map(|byte| format!("{byte:02X}")).collect();
+    assert_eq!(first["certificate_sha1"], shown);
+    assert!(!published(&world, &connection).await[0].0.is_empty(), "the key set is there all the same");
+
+    world.provider.take_certificate("by-key", der);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let keys = format!("{}/client-keys", path(&connection));
+    let next = world.made(&keys, json!({})).await;
+    let order = format!("{keys}/{}/use", next["kid"].as_str().unwrap());
+    assert_eq!(world.root("POST", &order, Value::Null).await.0, 200);
+    assert_eq!(world.outcome(&connection, ADA).await, "token_refused", "nobody handed over the new one's");
+    let (_, shown) = world.root("GET", &path(&connection), Value::Null).await;
+    assert_ne!(certificate(&shown), certificate(&connection), "each key has its own");
+    world.provider.take_certificate("by-key", certificate(&shown));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(shown["oidc"]["warnings"], json!([]), "{shown}");
+    let days = |days: i64| days * 24 * 3_600;
+    world.clock.pass_s(days(3 * 365 - 10));
+    let (_, shown) = world.root("GET", &path(&connection), Value::Null).await;
+    let warned = &shown["oidc"]["warnings"][0];
+    assert_eq!(warned["code"], "key_expires", "{shown}");
+    assert!(warned["message"].as_str().unwrap().contains("in 10 days"), "{warned}");
 }
 
 #[tokio::test]

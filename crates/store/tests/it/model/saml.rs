@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
-use portcullis_domain::oidc::{ClientAuth, ClientKey, ClientKeyAlg, OidcSettings, OidcSource};
+use portcullis_domain::oidc::{
+    ClientAuth, ClientCertificate, ClientKey, ClientKeyAlg, OidcSettings, OidcSource,
+};
 use portcullis_domain::saml::{
     CertificateState, SamlBinding, SamlCertificate, SamlEndpoint, SamlKey, SamlKeyState, SamlProvider,
     SamlSettings, SamlSource,
@@ -93,11 +95,13 @@ pub(crate) fn oidc_source(dice: &mut Dice, of: &Connection) -> OidcSource {
 /// A key of ours in place of a secret: only what it is for changes.
 pub(crate) fn client_key(dice: &mut Dice, of: &Connection) -> ClientKey {
     let kid = format!("kid {}", dice.below(MANY));
+    let certificate = || ClientCertificate { der: format!("certificate of {kid}"), not_after: of.created_at };
     ClientKey {
         connection: of.id,
         organization: of.organization,
         alg: ClientKeyAlg::Es256,
         public: format!("public half of {kid}"),
+        certificate: (kid != "kid 0").then(certificate),
         kid,
         private_sealed: word(dice),
         state: dice.pick(SamlKeyState::ALL.iter().copied()).unwrap(),
@@ -169,7 +173,7 @@ impl Believed {
 
 /// The same of a client key.
 fn whole_client(key: &ClientKey) -> impl std::fmt::Debug {
-    let rest = (key.organization, key.alg, key.public.clone(), key.created_at);
+    let rest = (key.organization, key.alg, key.public.clone(), key.certificate.clone(), key.created_at);
     (key.clone(), key.private_sealed.clone(), rest)
 }
 
