@@ -55,7 +55,7 @@ pub(crate) const TIMEOUT_MS: u64 = 10_000;
 /// A provider as a connection names it.
 struct Known {
     issuer: String,
-    metadata: Document<ProviderMetadata>,
+    metadata: Arc<Document<ProviderMetadata>>,
     keys: Mutex<Published>,
     /// When it was last asked for, and when something of it was last verified: microseconds, 0 for never.
     asked_at: AtomicI64,
@@ -79,7 +79,7 @@ impl Known {
     fn new(issuer: &str) -> Self {
         Self {
             issuer: issuer.to_owned(),
-            metadata: Document::new(Broken::Replaces),
+            metadata: Arc::new(Document::new(Broken::Replaces)),
             keys: Mutex::new(Published::at(None)),
             asked_at: AtomicI64::new(0),
             verified_at: AtomicI64::new(0),
@@ -147,11 +147,13 @@ impl Providers {
     ) -> Result<Arc<ProviderMetadata>, ServiceError> {
         let (around, issuer) = (portcullis.around(), &connection.issuer);
         let found = self.of((connection.id, issuer), portcullis.now());
-        let read = async {
-            let value = Self::look_at(&*around.fetch, issuer, around.limits.plain_http).await?;
+        let (fetch, plain_http) = (Arc::clone(&around.fetch), around.limits.plain_http);
+        let named = issuer.clone();
+        let read = async move {
+            let value = Self::look_at(&*fetch, &named, plain_http).await?;
             Ok(Read { value, fresh_s: METADATA_AGE_S })
         };
-        found.metadata.at_hand(&*around.clock, read).await
+        found.metadata.at_hand(&around.clock, read).await
     }
 
     /// The metadata of an issuer for which there may be no connection yet. It is not remembered.
@@ -226,8 +228,8 @@ impl Providers {
     ) -> Result<T, ServiceError> {
         let around = portcullis.around();
         let found = self.of((connection.id, &connection.issuer), portcullis.now());
-        let (document, clock) = (found.keys(&metadata.jwks_uri), &*around.clock);
-        let read = || fetch_keys(&*around.fetch, &metadata.jwks_uri);
+        let (document, clock) = (found.keys(&metadata.jwks_uri), &around.clock);
+        let read = || fetch_keys(Arc::clone(&around.fetch), metadata.jwks_uri.clone());
         let wanted = rollover::Wanted { at: connection.id, brought };
         let mut has_read = false;
         let mut keys = document.at_hand(clock, read()).await?;
@@ -361,10 +363,10 @@ pub struct Exchange<'a> {
     pub now: Timestamp,
 }
 
-async fn fetch_keys(fetch: &dyn Fetch, url: &Url) -> Result<Read<KeySet>, ServiceError> {
+async fn fetch_keys(fetch: Arc<dyn Fetch>, url: Url) -> Result<Read<KeySet>, ServiceError> {
     let answer = fetch.fetch(FetchRequest::get(url.clone(), MAX_JWKS_BYTES, TIMEOUT_MS)).await;
     let answer = answer.map_err(|e| unreachable(&e))?;
-    status(&answer, url)?;
+    status(&answer, &url)?;
     let value = KeySet::parse(&answer.body).map_err(broken)?;
     let age_s = answer.header("cache-control").and_then(max_age_s).unwrap_or(KEYS_AGE_S);
     Ok(Read { value, fresh_s: age_s.clamp(MIN_KEYS_AGE_S, MAX_SERVES_S) })

@@ -1,13 +1,15 @@
 //! One document of a provider: what was read of it last, how the last reading went, and who reads it now.
 //!
 //! Here so that metadata and keys keep the same rules. One reading at a time, and whoever has nothing waits for it. A
-//! reading that failed is not begun again for a while, however many ask. What was good serves on meanwhile, but never
-//! past its bound: a key that was withdrawn must not count for days because its provider cannot be reached.
+//! reading that failed is not begun again for a while, however many ask. It comes to its end whoever hangs up meanwhile,
+//! so that nobody has a provider read again and again by leaving early. What was good serves on meanwhile, but never past
+//! its bound: a key that was withdrawn must not count for days because its provider cannot be reached.
 
 use std::future::Future;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use portcullis_domain::{Clock, Timestamp};
+use tokio::sync::OwnedMutexGuard;
 
 use crate::ServiceError;
 use crate::refusal::SignInRefusal;
@@ -61,8 +63,8 @@ struct State<T> {
 /// The document.
 pub(super) struct Document<T> {
     state: Mutex<State<T>>,
-    /// Held by whoever reads it now.
-    reader: tokio::sync::Mutex<()>,
+    /// Held by the reading that is under way.
+    reader: Arc<tokio::sync::Mutex<()>>,
     broken: Broken,
 }
 
@@ -79,10 +81,10 @@ enum Look<T> {
     },
 }
 
-impl<T> Document<T> {
+impl<T: Send + Sync + 'static> Document<T> {
     pub(super) fn new(broken: Broken) -> Self {
         let state = State { good: None, failed: None, readings: 0 };
-        Self { state: Mutex::new(state), reader: tokio::sync::Mutex::new(()), broken }
+        Self { state: Mutex::new(state), reader: Arc::default(), broken }
     }
 
     fn state(&self) -> MutexGuard<'_, State<T>> {
@@ -94,21 +96,22 @@ impl<T> Document<T> {
     /// # Errors
     /// What the last reading failed with, if nothing serves.
     pub(super) async fn at_hand(
-        &self,
-        clock: &dyn Clock,
-        read: impl Future<Output = Result<Read<T>, ServiceError>>,
+        self: &Arc<Self>,
+        clock: &Arc<dyn Clock>,
+        read: impl Future<Output = Result<Read<T>, ServiceError>> + Send + 'static,
     ) -> Result<Arc<T>, ServiceError> {
         let (serving, before) = match self.look(clock.now()) {
             Look::Settled(outcome) => return outcome,
             Look::Due { serving, readings } => (serving, readings),
         };
-        let _reading = match (self.reader.try_lock(), serving) {
-            (Ok(reading), _) => reading,
+        let reader = Arc::clone(&self.reader);
+        let turn = match (Arc::clone(&reader).try_lock_owned(), serving) {
+            (Ok(turn), _) => turn,
             (Err(_), Some(value)) => return Ok(value),
-            (Err(_), None) => self.reader.lock().await,
+            (Err(_), None) => reader.lock_owned().await,
         };
         if self.state().readings == before {
-            self.note(read.await, clock.now());
+            self.read_to_the_end(turn, clock, read).await;
         }
         self.outcome(clock.now())
     }
@@ -116,24 +119,41 @@ impl<T> Document<T> {
     /// Another document than that one, which does not hold what it should: what somebody else read meanwhile, or what is
     /// read now if `admit` lets it. If there is none, that one again.
     pub(super) async fn other_than(
-        &self,
+        self: &Arc<Self>,
         tried: Arc<T>,
-        clock: &dyn Clock,
+        clock: &Arc<dyn Clock>,
         admit: impl FnOnce() -> bool,
-        read: impl Future<Output = Result<Read<T>, ServiceError>>,
+        read: impl Future<Output = Result<Read<T>, ServiceError>> + Send + 'static,
     ) -> Arc<T> {
         let other = || self.state().serving(clock.now()).filter(|value| !Arc::ptr_eq(value, &tried));
         if let Some(value) = other() {
             return value;
         }
-        let _reading = self.reader.lock().await;
+        let turn = Arc::clone(&self.reader).lock_owned().await;
         if let Some(value) = other() {
             return value;
         }
         if !self.state().is_backing_off(clock.now()) && admit() {
-            self.note(read.await, clock.now());
+            self.read_to_the_end(turn, clock, read).await;
         }
         other().unwrap_or(tried)
+    }
+
+    /// Reads it in a task of its own and notes how that went, even if whoever waits for it hangs up. A request out of the
+    /// process has a time-out, so the task has an end.
+    async fn read_to_the_end(
+        self: &Arc<Self>,
+        turn: OwnedMutexGuard<()>,
+        clock: &Arc<dyn Clock>,
+        read: impl Future<Output = Result<Read<T>, ServiceError>> + Send + 'static,
+    ) {
+        let (document, clock) = (Arc::clone(self), Arc::clone(clock));
+        let reading = tokio::spawn(async move {
+            document.note(read.await, clock.now());
+            drop(turn);
+        });
+        // Whether it could be carried out at all is seen by what is there afterwards.
+        let _ = reading.await;
     }
 
     fn look(&self, now: Timestamp) -> Look<T> {

@@ -2,7 +2,8 @@
 //!
 //! Here as one function for answers and for messages about the end of sessions, because a provider that turned its keys
 //! turned them for both. Whoever comes while the metadata is read waits for it: what the reading brings counts for them
-//! too, and a refusal would have used their answer up.
+//! too, and a refusal would have used their answer up. It comes to its end if the one for whom it was begun hangs up:
+//! readings are counted, and one that was cut off would be gone for everybody.
 
 use std::collections::HashMap;
 use std::net::IpAddr;
@@ -98,7 +99,7 @@ async fn newer(
     if let Some(setup) = changed(portcullis, tried).await? {
         return Ok(Some((setup, Newer::ReadByOthers)));
     }
-    let _alone = portcullis.door().readers.alone(wanted.at).await;
+    let alone = portcullis.door().readers.alone(wanted.at).await;
     if let Some(setup) = changed(portcullis, tried).await? {
         return Ok(Some((setup, Newer::ReadByOthers)));
     }
@@ -106,8 +107,14 @@ async fn newer(
         return Ok(None);
     }
     let at = (tried.connection.organization, wanted.at);
-    match read_for_a_signature(portcullis, at, Cause::system()).await {
-        Ok(Refreshed::Changed) => {
+    let reader = portcullis.clone();
+    let reading = tokio::spawn(async move {
+        let read = read_for_a_signature(&reader, at, Cause::system()).await;
+        drop(alone);
+        read
+    });
+    match reading.await {
+        Ok(Ok(Refreshed::Changed)) => {
             Ok(changed(portcullis, tried).await?.map(|setup| (setup, Newer::ReadForThis)))
         }
         // Why it could not be read is noted with the connection.

@@ -49,14 +49,17 @@ async fn told_from(world: &World, address: &str, connection: &Value, token: &str
     answer.status().as_u16()
 }
 
+/// A provider's word under a key that nobody has.
+fn made_up(world: &World, connection: &Value, number: usize) -> String {
+    let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
+    let header = json!({ "alg": "ES256", "typ": "logout+jwt", "kid": format!("made-up-{number}") });
+    format!("{}.{}.{}", part(header), part(said(world, connection, json!({}))), "A".repeat(86))
+}
+
 #[tokio::test]
 async fn a_stranger_who_names_keys_that_nobody_has_uses_up_nobodys_reading_but_their_own() {
     let (world, connection) = known().await;
-    let made_up = |number: usize| {
-        let part = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let header = json!({ "alg": "ES256", "typ": "logout+jwt", "kid": format!("made-up-{number}") });
-        format!("{}.{}.{}", part(header), part(said(&world, &connection, json!({}))), "A".repeat(86))
-    };
+    let made_up = |number: usize| made_up(&world, &connection, number);
     let before = world.gate.asked(KEYS);
     for number in 0..5 {
         assert_eq!(told_from(&world, "127.0.0.2", &connection, &made_up(number)).await, 400);
@@ -112,6 +115,64 @@ async fn a_provider_that_is_down_is_left_alone_for_a_while_and_is_asked_by_one_f
     let (first, second, ()) = tokio::join!(begin(), begin(), open);
     assert_eq!([first.as_str(), second.as_str()], ["led there", "led there"]);
     assert_eq!(asked(), before + 3, "one asks, and both have the answer");
+}
+
+/// Sends a request and hangs up before it is answered.
+async fn hung_up(request: reqwest::RequestBuilder) {
+    let given_up = request.timeout(std::time::Duration::from_millis(100)).send().await;
+    assert!(given_up.unwrap_err().is_timeout());
+    // Time for the server to notice.
+    tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+}
+
+#[tokio::test]
+async fn whoever_hangs_up_while_a_provider_is_read_has_it_read_once_and_left_alone_if_that_fails() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    let asked = || world.gate.asked(METADATA);
+    let login = connection["login_url"].as_str().unwrap();
+    let before = asked();
+    world.gate.hold(METADATA);
+    for _ in 0..4 {
+        hung_up(caller_at("127.0.0.2").get(login)).await;
+    }
+    assert_eq!(asked(), before + 1, "the reading goes on for those who come next");
+    world.gate.cut(METADATA);
+    for _ in 0..2 {
+        assert_eq!(outcome(&Browser::new().unwrap().step(login).await.unwrap().0), "unreachable");
+    }
+    assert_eq!(asked(), before + 1, "and how it went is known");
+    world.clock.pass_s(6);
+    assert_eq!(outcome(&Browser::new().unwrap().step(login).await.unwrap().0), "unreachable");
+    assert_eq!(asked(), before + 2);
+}
+
+#[tokio::test]
+async fn what_a_stranger_had_read_before_they_hung_up_counts_for_everybody() {
+    let (world, connection) = known().await;
+    world.provider.rotate_key(Rotation::DropOld).unwrap();
+    let before = world.gate.asked(KEYS);
+    world.gate.hold(KEYS);
+    let logout = connection["logout_url"].as_str().unwrap();
+    let token = format!("logout_token={}", made_up(&world, &connection, 0));
+    let stranger = caller_at("127.0.0.2").post(logout).body(token);
+    hung_up(stranger.header("content-type", "application/x-www-form-urlencoded")).await;
+    world.gate.open();
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(world.gate.asked(KEYS), before + 1, "keys");
+
+    let (world, mut idp, connection) = known_by_saml().await;
+    let (own, new) = (idp.key.clone(), key());
+    idp.publish(&[&own, &new]);
+    idp.key = key();
+    let forged = idp.ask_to_end(world.clock.now(), &connection, &Says::ada(&[]), true);
+    let before = world.gate.asked(SAML_METADATA);
+    world.gate.hold(SAML_METADATA);
+    hung_up(caller_at("127.0.0.2").get(&forged)).await;
+    world.gate.open();
+    idp.key = new;
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok");
+    assert_eq!(world.gate.asked(SAML_METADATA), before + 1, "metadata");
 }
 
 #[tokio::test]
