@@ -187,6 +187,8 @@ fn recognize(
     wish: &Wish<'_>,
 ) -> Result<(MembershipId, Standing), ServiceError> {
     let arrival = wish.arrival;
+    // Of two first sign-ins of one person at once the second finds the first one's link.
+    tx.lock(Lock::Subject(connection.id, arrival.subject.clone()))?;
     let link = connection::find_link(tx, connection.id, &arrival.subject)?;
     let mut linked = living(tx, link.as_ref())?;
     if linked.is_none()
@@ -205,6 +207,10 @@ fn recognize(
     if let Some(member) = linked {
         must_be_theirs_still(tx, connection, arrival, &member)?;
         return Ok((member.id, Standing::Linked));
+    }
+    if let (None, Some(address)) = (connection.directory, &arrival.address) {
+        // Of two connections that meet the same newcomer at once one doubles nobody.
+        tx.lock(Lock::Newcomer(connection.organization, address.key.clone()))?;
     }
     for identifier in arrival.identifiers() {
         if tombstone::find(tx, connection.organization, &identifier)?.is_some()

@@ -49,7 +49,10 @@ pub fn after_rule_change(
     touched: &[MembershipId],
     cause: Cause,
 ) -> Result<Carried, ServiceError> {
-    debug_assert!(tx.holds(Lock::Organization(organization)), "a rule changes under the organization's lock");
+    debug_assert!(
+        tx.holds(&Lock::Organization(organization)),
+        "a rule changes under the organization's lock"
+    );
     if touched.len() > MAX_AT_ONCE {
         return raise(tx, moment, organization, cause);
     }
@@ -72,7 +75,10 @@ pub fn raise(
     organization: OrganizationId,
     cause: Cause,
 ) -> Result<Carried, ServiceError> {
-    debug_assert!(tx.holds(Lock::Organization(organization)), "a rule changes under the organization's lock");
+    debug_assert!(
+        tx.holds(&Lock::Organization(organization)),
+        "a rule changes under the organization's lock"
+    );
     let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
     let plan = Plan::because(organization, cause).then(event, OrganizationChange::RaiseRules(organization));
     apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -91,7 +97,7 @@ pub fn after_facts(
     users: &[DirectoryUserId],
     cause: Cause,
 ) -> Result<Carried, ServiceError> {
-    debug_assert!(tx.holds(Lock::Rules(organization)), "facts are written while the rules stand still");
+    debug_assert!(tx.holds(&Lock::Rules(organization)), "facts are written while the rules stand still");
     if users.len() > MAX_PER_CALL {
         let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization))
             .with(serde_json::json!({ "people": users.len() }));

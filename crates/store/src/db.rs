@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::id::{DirectoryId, OrganizationId};
+use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
 use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::StoreError;
@@ -155,14 +155,18 @@ pub struct Tx<'c> {
     lessened: bool,
 }
 
-/// What is locked, in this order: the organization or its rules, names of groups, groups, memberships in id order, the
-/// owners, users. Waiters are served in order of arrival, so that those who share a lock starve nobody.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// What is locked, in this order: the organization or its rules, who comes in, names of groups, groups, memberships in id
+/// order, the owners, users. Waiters are served in order of arrival, so that those who share a lock starve nobody.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Lock {
     /// The rules of an organization change: nobody else changes them or resolves access by them meanwhile.
     Organization(OrganizationId),
     /// Access is resolved by the rules of an organization: they stay as they are meanwhile. Many hold it at once.
     Rules(OrganizationId),
+    /// Nobody else comes in meanwhile whom that connection's provider calls so.
+    Subject(ConnectionId, String),
+    /// Nobody else of that address is looked for among those whom no directory tells of, or becomes one of them, meanwhile.
+    Newcomer(OrganizationId, String),
     /// Nobody else gives a group of that directory a name meanwhile.
     GroupNames(DirectoryId),
     /// Nobody else counts against the brake of that directory meanwhile. Taken last before users, and only by what is
@@ -174,9 +178,11 @@ pub enum Lock {
 }
 
 impl Lock {
-    fn key(self) -> String {
+    fn key(&self) -> String {
         match self {
             Self::Organization(id) | Self::Rules(id) => id.to_string(),
+            Self::Subject(id, subject) => format!("{id}/subject/{subject}"),
+            Self::Newcomer(id, address) => format!("{id}/newcomer/{address}"),
             Self::GroupNames(id) => format!("{id}/names"),
             Self::Brake(id) => format!("{id}/brake"),
             Self::Owners(id) => format!("{id}/owners"),
@@ -345,7 +351,7 @@ impl<'c> Tx<'c> {
             "db.lock_shared",
             "SELECT CAST(pg_advisory_xact_lock_shared(hashtextextended(CAST($1 AS TEXT), 0)) AS TEXT)",
         );
-        if self.holds(lock) {
+        if self.holds(&lock) {
             return Ok(());
         }
         if let Lock::Organization(id) = lock {
@@ -366,12 +372,17 @@ impl<'c> Tx<'c> {
 
     /// Whether this transaction has that lock, or one that implies it.
     #[must_use]
-    pub fn holds(&self, lock: Lock) -> bool {
+    pub fn holds(&self, lock: &Lock) -> bool {
         let stronger = match lock {
-            Lock::Rules(id) => Some(Lock::Organization(id)),
-            Lock::Organization(_) | Lock::GroupNames(_) | Lock::Brake(_) | Lock::Owners(_) => None,
+            Lock::Rules(id) => Some(Lock::Organization(*id)),
+            Lock::Organization(_)
+            | Lock::Subject(..)
+            | Lock::Newcomer(..)
+            | Lock::GroupNames(_)
+            | Lock::Brake(_)
+            | Lock::Owners(_) => None,
         };
-        self.held.iter().any(|held| *held == lock || Some(*held) == stronger)
+        self.held.iter().any(|held| held == lock || Some(held) == stronger.as_ref())
     }
 
     /// Whether this transaction keeps the rules of any organization as they are.

@@ -95,7 +95,7 @@ pub fn hold_rules(
         return Ok(());
     }
     tx.lock(Lock::Rules(speaker.organization))?;
-    if !tx.holds(Lock::Organization(speaker.organization)) && holds(tx)? {
+    if !tx.holds(&Lock::Organization(speaker.organization)) && holds(tx)? {
         let message = "a group was put into this one a moment ago";
         return Err(ServiceError::Store(StoreError::Unavailable(message.to_owned())));
     }

@@ -17,12 +17,12 @@ use portcullis_store::connection::find_by_id;
 use portcullis_testkit::{Bench, PUBLIC_URL, ROOT_TOKEN};
 use serde_json::{Value, json};
 
-const ADA: &str = "ada@acme.test";
+pub(crate) const ADA: &str = "ada@acme.test";
 const BOB: &str = "bob@acme.test";
 const GOOGLE: &str = "https://accounts.google.com";
 const IDP: &str = "https://idp.acme.test";
 
-async fn made(bench: &Bench, path: &str, body: Value) -> Value {
+pub(crate) async fn made(bench: &Bench, path: &str, body: Value) -> Value {
     let (status, made) = bench.call("POST", &format!("/api/v1/organizations{path}"), ROOT_TOKEN, body).await;
     assert_eq!(status, 201, "{path}: {made}");
     made
@@ -31,13 +31,17 @@ async fn made(bench: &Bench, path: &str, body: Value) -> Value {
 /// A bench with the organization `acme`, which has proven `acme.test`.
 async fn acme() -> Bench {
     let bench = Bench::of_the_run();
-    made(&bench, "", json!({ "slug": "acme", "name": "Acme" })).await;
-    made(&bench, "/acme/domains", json!({ "domain": "acme.test", "vouched": true })).await;
+    prepare(&bench).await;
     bench
 }
 
+pub(crate) async fn prepare(bench: &Bench) {
+    made(bench, "", json!({ "slug": "acme", "name": "Acme" })).await;
+    made(bench, "/acme/domains", json!({ "domain": "acme.test", "vouched": true })).await;
+}
+
 /// A connection to that issuer, with these fields beside the usual ones.
-async fn connection(bench: &Bench, issuer: &str, fields: Value) -> ConnectionId {
+pub(crate) async fn connection(bench: &Bench, issuer: &str, fields: Value) -> ConnectionId {
     let mut body = json!({
         "kind": "oidc", "name": issuer, "issuer": issuer, "client_id": "c", "client_secret": "s",
     });
@@ -45,12 +49,12 @@ async fn connection(bench: &Bench, issuer: &str, fields: Value) -> ConnectionId 
     made(bench, "/acme/connections", body).await["id"].as_str().unwrap().parse().unwrap()
 }
 
-fn open_to_newcomers() -> Value {
+pub(crate) fn open_to_newcomers() -> Value {
     json!({ "jit": true, "default_role": "member" })
 }
 
 /// Ada, whom the provider of that connection vouches for.
-fn ada(connection: Connection) -> Arrival {
+pub(crate) fn ada(connection: Connection) -> Arrival {
     Arrival {
         subject: format!("{} ada", connection.issuer),
         former_subject: None,

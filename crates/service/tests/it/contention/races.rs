@@ -73,15 +73,15 @@ impl Gate {
 }
 
 /// What came of two transactions that met.
-struct Met<A, B> {
-    first: Result<A, ServiceError>,
-    second: Result<B, ServiceError>,
+pub(super) struct Met<A, B> {
+    pub(super) first: Result<A, ServiceError>,
+    pub(super) second: Result<B, ServiceError>,
     /// Whether the second one was done before the first one went on.
-    passed: bool,
+    pub(super) passed: bool,
 }
 
 /// Runs `first` up to its commit, then `second` until it is done or waits, then lets `first` go on.
-fn meet<A: Send + 'static, B: Send + 'static>(
+pub(super) fn meet<A: Send + 'static, B: Send + 'static>(
     bench: &Bench,
     first: impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<A, ServiceError> + Send + 'static,
     second: impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<B, ServiceError> + Send + 'static,
