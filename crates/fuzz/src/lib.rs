@@ -27,7 +27,7 @@ pub struct Target {
 
 impl Target {
     /// Every target.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 19] = [
         Self { name: "scim-filter", max_bytes: 512, run: scim::filter },
         Self { name: "scim-path", max_bytes: 512, run: scim::path },
         Self { name: "scim-user", max_bytes: 4_096, run: scim::user },
@@ -42,6 +42,7 @@ impl Target {
         Self { name: "oidc-jwks", max_bytes: 4_096, run: oidc::jwks },
         Self { name: "oidc-logout-claims", max_bytes: 2_048, run: oidc::logout_claims },
         Self { name: "oidc-logout-token", max_bytes: 2_048, run: oidc::logout_token },
+        Self { name: "oidc-pushed-answer", max_bytes: 2_048, run: oidc::pushed_answer },
         Self { name: "oidc-token-answer", max_bytes: 2_048, run: oidc::token_answer },
         Self { name: "saml-logout", max_bytes: 4_096, run: saml::logout },
         Self { name: "saml-metadata", max_bytes: 4_096, run: saml::metadata },

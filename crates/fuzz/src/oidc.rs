@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use portcullis_oidc::algorithm::SigningAlg;
 use portcullis_oidc::callback::{Callback, PendingSignIn};
 use portcullis_oidc::claims::IdentityClaims;
-use portcullis_oidc::discovery::{self, IssParameter, MAX_LISTED};
+use portcullis_oidc::discovery::{self, IssParameter, MAX_LISTED, ProviderMetadata};
 use portcullis_oidc::graph;
 use portcullis_oidc::id_token::{self, IdTokenError, IdTokenRules, MAX_SUBJECT_CHARS};
 use portcullis_oidc::introspection::Introspection;
@@ -19,6 +19,7 @@ use portcullis_oidc::logout_token::{
 use portcullis_oidc::oauth_error::OAuthError;
 use portcullis_oidc::preset::Preset;
 use portcullis_oidc::provider::{SigningKey, key_set};
+use portcullis_oidc::pushed_request::{MAX_REQUEST_URI_BYTES, Pushed, PushedRequestError};
 use portcullis_oidc::refusal::Refusal;
 use portcullis_oidc::request::{Nonce, State};
 use portcullis_oidc::token::TokenResponse;
@@ -50,6 +51,17 @@ static KEYS: LazyLock<Keys> = LazyLock::new(|| {
             Some(Keys { signing, published, honest, logout })
         });
     made.unwrap_or_else(|| panic!("keys of fixed bytes can be made"))
+});
+
+/// The provider's metadata.
+static METADATA: LazyLock<ProviderMetadata> = LazyLock::new(|| {
+    let said = json!({
+        "issuer": ISSUER, "authorization_endpoint": format!("{ISSUER}/authorize?tenant=acme"),
+        "token_endpoint": format!("{ISSUER}/token"), "jwks_uri": format!("{ISSUER}/jwks"),
+        "response_types_supported": ["code"], "id_token_signing_alg_values_supported": ["ES256"],
+    });
+    let read = discovery::parse(said.to_string().as_bytes(), ISSUER, Insecure::Refused);
+    read.unwrap_or_else(|error| panic!("honest metadata: {error}"))
 });
 
 struct Keys {
@@ -233,6 +245,32 @@ pub(crate) fn token_answer(bytes: &[u8]) {
     }
     if let Err(error) = graph::parse_token(200, bytes) {
         refusal::of_rule(&Refusal::from(error).broken());
+    }
+}
+
+/// The answer to a pushed request: the browser goes to the provider's own page, with our id and the request's name alone.
+pub(crate) fn pushed_answer(bytes: &[u8]) {
+    for status in [201, 200, 400, 302] {
+        let is_good = status == 201 || status == 200;
+        match Pushed::parse(status, bytes) {
+            Ok(pushed) => {
+                let said: Value = serde_json::from_slice(bytes).unwrap_or_default();
+                let named = said["request_uri"].as_str().unwrap_or_default();
+                assert!(is_good && (1..=MAX_REQUEST_URI_BYTES).contains(&named.len()), "{status}: {said}");
+                let url = pushed.url(&METADATA, CLIENT_ID);
+                let carried: Vec<(String, String)> = url.query_pairs().into_owned().collect();
+                let expected = [("tenant", "acme"), ("client_id", CLIENT_ID), ("request_uri", named)];
+                assert_eq!(carried, expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
+                let page = &METADATA.authorization_endpoint;
+                assert!(url.origin() == page.origin() && url.path() == page.path(), "{url}");
+                assert!(url.fragment().is_none() && !named.contains(char::is_whitespace), "{url}");
+            }
+            Err(error) => {
+                let refused = matches!(error, PushedRequestError::Refused { .. });
+                assert!(!refused || !is_good, "{status}: {error}");
+                refusal::of_rule(&Refusal::from(error).broken());
+            }
+        }
     }
 }
 

@@ -9,7 +9,7 @@ use url::Url;
 
 use crate::algorithm::SigningAlg;
 use crate::client_auth::ClientAuthOffer;
-use crate::encoding::shown;
+use crate::encoding::{from_object, shown};
 use crate::issuer::{self, Insecure};
 use crate::refusal::BrokenRule;
 use crate::request::RESERVED_PARAMETERS;
@@ -312,8 +312,8 @@ pub fn parse(body: &[u8], issuer: &str, insecure: Insecure) -> Result<ProviderMe
     if body.len() > MAX_DISCOVERY_BYTES {
         return Err(DiscoveryError::TooLarge { bytes: body.len() });
     }
-    let raw: RawMetadata = serde_json::from_slice(body)
-        .map_err(|error| DiscoveryError::Malformed { why: shown(&error.to_string()) })?;
+    let raw: RawMetadata =
+        from_object(body).map_err(|error| DiscoveryError::Malformed { why: shown(&error.to_string()) })?;
     require_issuer(raw.issuer.as_deref(), issuer)?;
     require_code_flow(raw.response_types_supported.as_deref())?;
     let optional = |name: &'static str, value: Option<String>| {

@@ -1,9 +1,10 @@
-//! Base64url without padding, equality that takes no hint from timing, and text made fit to be shown.
+//! Base64url without padding, JSON objects, equality that takes no hint from timing, and text made fit to be shown.
 //!
-//! Here because every message of this room needs one of the three.
+//! Here because every message of this room needs one of the four.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::de::{DeserializeOwned, Error as _};
 
 /// Longest text, in characters, that a trace shows of what came: a hostile peer must not fill traces.
 const MAX_SHOWN_CHARS: usize = 200;
@@ -16,6 +17,15 @@ pub(crate) fn base64url(bytes: impl AsRef<[u8]>) -> String {
 /// Decodes strictly: no padding, no white space, no stray trailing bits, so that one value has one spelling.
 pub(crate) fn parse_base64url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
+}
+
+/// Reads a JSON object. What serde derives for a structure would take an array of its members' values for one too, and no
+/// document that comes here is an array.
+pub(crate) fn from_object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
+    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
+        Some(b'[') => Err(serde_json::Error::custom("an array in the place of an object")),
+        _ => serde_json::from_slice(bytes),
+    }
 }
 
 /// Whether both are equal, in time that depends on their lengths only.

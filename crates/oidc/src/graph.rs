@@ -7,7 +7,7 @@ use serde::Deserialize;
 use thiserror::Error;
 use url::Url;
 
-use crate::encoding::shown;
+use crate::encoding::{from_object, shown};
 use crate::issuer::is_guid;
 use crate::oauth_error::OAuthError;
 use crate::refusal::BrokenRule;
@@ -123,7 +123,7 @@ pub fn parse_token(status: u16, body: &[u8]) -> Result<secrecy::SecretString, Gr
         let said = OAuthError::parse(body).map(|error| error.error.to_string());
         return Err(refused(said.unwrap_or_else(|| status.to_string())));
     }
-    let answer: Result<Answer, _> = serde_json::from_slice(body);
+    let answer: Result<Answer, _> = from_object(body);
     answer.map(|answer| answer.access_token).map_err(|_| refused("no access token".to_owned()))
 }
 
@@ -147,7 +147,7 @@ pub fn parse_groups(status: u16, body: &[u8]) -> Result<Vec<String>, GraphError>
     if body.len() > MAX_GRAPH_BYTES {
         return Err(malformed("it is too large"));
     }
-    let answer: Answer = serde_json::from_slice(body).map_err(|_| malformed("it is no list of ids"))?;
+    let answer: Answer = from_object(body).map_err(|_| malformed("it is no list of ids"))?;
     if answer.next.is_some() {
         return Err(malformed("the list goes on elsewhere"));
     }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::algorithm::SigningAlg;
-use crate::encoding::shown;
+use crate::encoding::{from_object, shown};
 use crate::jwk::{PublicJwk, UnusableKey};
 use crate::refusal::BrokenRule;
 
@@ -137,8 +137,8 @@ impl KeySet {
         if body.len() > MAX_JWKS_BYTES {
             return Err(JwksError::TooLarge { bytes: body.len() });
         }
-        let raw: RawSet = serde_json::from_slice(body)
-            .map_err(|error| JwksError::Malformed { why: shown(&error.to_string()) })?;
+        let raw: RawSet =
+            from_object(body).map_err(|error| JwksError::Malformed { why: shown(&error.to_string()) })?;
         if raw.keys.len() > MAX_KEYS {
             return Err(JwksError::TooManyKeys { keys: raw.keys.len() });
         }

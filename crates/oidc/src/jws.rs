@@ -10,7 +10,7 @@ use serde_json::json;
 use thiserror::Error;
 
 use crate::algorithm::SigningAlg;
-use crate::encoding::{base64url, parse_base64url, shown};
+use crate::encoding::{base64url, from_object, parse_base64url, shown};
 use crate::jwk::PublicJwk;
 use crate::refusal::BrokenRule;
 
@@ -147,7 +147,7 @@ impl<'a> Envelope<'a> {
         let (signing_input, signature) = compact.rsplit_once('.').ok_or_else(|| malformed("no parts"))?;
         let (header, payload) = signing_input.split_once('.').ok_or_else(|| malformed("no parts"))?;
         let header = parse_base64url(header).ok_or_else(|| malformed("the header is not base64url"))?;
-        let header: Header = serde_json::from_slice(&header)
+        let header: Header = from_object(&header)
             .map_err(|error| malformed(&format!("header: {}", shown(&error.to_string()))))?;
         let payload = parse_base64url(payload).ok_or_else(|| malformed("the payload is not base64url"))?;
         parse_base64url(signature).ok_or_else(|| malformed("the signature is not base64url"))?;

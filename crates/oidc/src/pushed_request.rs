@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 
 use crate::client_auth::Client;
 use crate::discovery::{DiscoveryError, ProviderMetadata};
-use crate::encoding::shown;
+use crate::encoding::{from_object, shown};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::refusal::BrokenRule;
 use crate::request::AuthorizationRequest;
@@ -142,7 +142,7 @@ impl Pushed {
             });
         }
         let malformed = |why: &str| PushedRequestError::Malformed { why: shown(why) };
-        let raw: RawAnswer = serde_json::from_slice(body).map_err(|error| malformed(&error.to_string()))?;
+        let raw: RawAnswer = from_object(body).map_err(|error| malformed(&error.to_string()))?;
         let request_uri = raw.request_uri.ok_or_else(|| malformed("there is no `request_uri`"))?;
         let fits = (1..=MAX_REQUEST_URI_BYTES).contains(&request_uri.len());
         if !fits || !request_uri.bytes().all(|byte| byte.is_ascii_graphic()) {

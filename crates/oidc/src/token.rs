@@ -10,7 +10,7 @@ use url::{Url, form_urlencoded};
 
 use crate::client_auth::Client;
 use crate::discovery::ProviderMetadata;
-use crate::encoding::shown;
+use crate::encoding::{from_object, shown};
 use crate::oauth_error::{ErrorCode, OAuthError};
 use crate::pkce::CodeVerifier;
 use crate::refusal::BrokenRule;
@@ -203,7 +203,7 @@ impl TokenResponse {
                 None => TokenError::Status { status },
             });
         }
-        let raw: RawResponse = serde_json::from_slice(body).map_err(|error| TokenError::Malformed {
+        let raw: RawResponse = from_object(body).map_err(|error| TokenError::Malformed {
             why: format!("{:?} error at column {}", error.classify(), error.column()),
         })?;
         let token_type = raw.token_type.ok_or(TokenError::Missing { name: "token_type" })?;
