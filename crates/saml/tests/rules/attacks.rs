@@ -10,8 +10,8 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use portcullis_saml::binding::FormMessage;
 use portcullis_saml::response::{self, Weakness};
 
-use crate::fixture::*;
-use crate::xmlsec::{IDP, STRANGER, verifies};
+use portcullis_testkit::saml::xmlsec::{IDP, STRANGER, verifies};
+use portcullis_testkit::saml::*;
 
 /// The signed assertion of an honest response, its signature, and both without each other.
 struct Loot {
@@ -455,7 +455,7 @@ fn s14_the_key_that_a_message_brings_along_is_not_looked_at() {
 
 #[test]
 fn s15_an_algorithm_for_secrets_cannot_be_asked_for_with_a_public_key() {
-    let pem = crate::xmlsec::pem("CERTIFICATE", IDP.certificate.der());
+    let pem = portcullis_testkit::saml::xmlsec::pem("CERTIFICATE", IDP.certificate.der());
     for secret in [pem.as_bytes(), IDP.certificate.der(), b"".as_slice()] {
         let mut forged =
             with(&SIGNED_ASSERTION, RSA_SHA256, "http://www.w3.org/2001/04/xmldsig-more#hmac-sha256");

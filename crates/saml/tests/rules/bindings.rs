@@ -90,8 +90,8 @@ fn s31_a_message_that_would_grow_beyond_its_bound_is_refused() {
     assert_eq!(code(QueryMessage::parse(&format!("SAMLRequest={bomb}"))), "message_too_large");
     // A form is not inflated: what is compressed in it is no XML, small as it is.
     let form = FormMessage::parse(format!("SAMLResponse={bomb}").as_bytes()).unwrap();
-    let refused = portcullis_saml::response::verify(&form, &crate::fixture::rules());
-    assert!(matches!(crate::fixture::code_of(refused), "message_not_utf8" | "message_malformed"));
+    let refused = portcullis_saml::response::verify(&form, &portcullis_testkit::saml::rules());
+    assert!(matches!(portcullis_testkit::saml::code_of(refused), "message_not_utf8" | "message_malformed"));
     let large = "A".repeat(600_000);
     assert_eq!(code(FormMessage::parse(format!("SAMLResponse={large}").as_bytes())), "message_too_large");
     assert_eq!(

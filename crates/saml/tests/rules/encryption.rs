@@ -7,8 +7,8 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_saml::key::OwnKey;
 use portcullis_saml::response::{CbcEncryption, Rules, SignaturePolicy, Weakness};
 
-use crate::fixture::*;
-use crate::xmlsec::{IDP, STRANGER, Somebody, WE, fresh_path, run, text};
+use portcullis_testkit::saml::xmlsec::{IDP, STRANGER, Somebody, WE, fresh_path, run, text};
+use portcullis_testkit::saml::*;
 
 pub(crate) const OAEP: &str = "http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p";
 const OAEP_11: &str = "http://www.w3.org/2009/xmlenc11#rsa-oaep";

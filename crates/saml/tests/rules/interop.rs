@@ -8,8 +8,8 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_saml::attribute::{Attributes, Listed};
 use portcullis_saml::preset::{Preset, suggest};
 
-use crate::fixture::*;
-use crate::xmlsec::{IDP, IDP_NEXT, IDP_P256, IDP_P384, Somebody};
+use portcullis_testkit::saml::xmlsec::{IDP, IDP_NEXT, IDP_P256, IDP_P384, Somebody};
+use portcullis_testkit::saml::*;
 
 fn attributes(xml: &str) -> Attributes {
     verify(xml).unwrap().attributes().clone()
@@ -60,7 +60,7 @@ fn prefixes_are_only_names() {
         };
         let template = with_prefix(&method.template("#_assertion"));
         let xml = renamed.replace("{assertion-signature}", &template).replace("{response-signature}", "");
-        let xml = crate::xmlsec::sign_within("Assertion", &xml, &IDP);
+        let xml = portcullis_testkit::saml::xmlsec::sign_within("Assertion", &xml, &IDP);
         assert_eq!(code_of(verify(&xml)), "accepted", "{protocol} {assertion} {signature}");
     }
 }

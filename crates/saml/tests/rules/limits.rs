@@ -6,7 +6,7 @@ use portcullis_saml::document::MAX_FRAME;
 use portcullis_saml::metadata::{MAX_METADATA_BYTES, MetadataTrust, parse_idp};
 use portcullis_saml::response;
 
-use crate::fixture::*;
+use portcullis_testkit::saml::*;
 
 /// Processor time of this thread, in nanoseconds: what else runs on the machine is not in it.
 fn cpu_ns() -> u64 {
@@ -209,7 +209,7 @@ fn a_transform_or_a_prefix_list_of_any_length_is_refused_before_it_is_carried_ou
             r#"<ds:CanonicalizationMethod Algorithm="{EXC_C14N}"><ec:InclusiveNamespaces xmlns:ec="{EXC_C14N}" PrefixList="{}"/></ds:CanonicalizationMethod>"#,
             list.join(" ")
         );
-        sign_by(&honest(), Signed::Assertion, &method, &crate::xmlsec::IDP)
+        sign_by(&honest(), Signed::Assertion, &method, &portcullis_testkit::saml::xmlsec::IDP)
     };
     assert_eq!(refusal_of(&prefixes(16)), "accepted");
     assert_eq!(refusal_of(&prefixes(17)), "algorithm_refused");

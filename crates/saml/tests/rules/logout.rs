@@ -20,8 +20,8 @@ use portcullis_saml::response::CbcEncryption;
 use portcullis_saml::subject::{NameId, NameIdFormat};
 
 use crate::encryption::{CBC_128, GCM_256, OAEP, encrypted, keys};
-use crate::fixture::*;
-use crate::xmlsec::{IDP, STRANGER, Somebody, WE, sign_within, verifies};
+use portcullis_testkit::saml::xmlsec::{IDP, STRANGER, Somebody, WE, sign_within, verifies};
+use portcullis_testkit::saml::*;
 
 const SLO: &str = "https://portcullis.test/sso/saml/con_1/slo";
 

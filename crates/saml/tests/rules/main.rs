@@ -1,7 +1,7 @@
 //! The rules of the room, tried from outside: every refusal beside a neighbour that passes and differs in one thing.
 //!
 //! What is verified here was signed and encrypted by other implementations, the program `xmlsec1` and npm's packages, with
-//! keys made for the run. One binary, so that the library is linked once.
+//! keys made for the run: `portcullis_testkit::saml`. One binary, so that the library is linked once.
 
 #[cfg(test)]
 mod attacks;
@@ -9,8 +9,6 @@ mod attacks;
 mod bindings;
 #[cfg(test)]
 mod encryption;
-#[cfg(test)]
-mod fixture;
 #[cfg(test)]
 mod interop;
 #[cfg(test)]
@@ -27,5 +25,3 @@ mod npm;
 mod own_messages;
 #[cfg(test)]
 mod response;
-#[cfg(test)]
-mod xmlsec;

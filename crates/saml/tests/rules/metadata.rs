@@ -8,8 +8,8 @@ use portcullis_saml::metadata::{
     CODES, IdpMetadata, KeyUse, MetadataError, MetadataTrust, MetadataWarning, parse_idp,
 };
 
-use crate::fixture::*;
-use crate::xmlsec::{IDP, IDP_NEXT, IDP_P256, STRANGER, pem, sign_within, wrapped};
+use portcullis_testkit::saml::xmlsec::{IDP, IDP_NEXT, IDP_P256, STRANGER, pem, sign_within, wrapped};
+use portcullis_testkit::saml::*;
 
 fn key(attributes: &str, der: &[u8]) -> String {
     format!(

@@ -7,7 +7,7 @@ use portcullis_saml::metadata::{MetadataTrust, parse_idp};
 use portcullis_saml::response::{self, CbcEncryption, Identity};
 use proptest::prelude::*;
 
-use crate::fixture::*;
+use portcullis_testkit::saml::*;
 
 /// What an attacker would put into a document, beside single characters.
 const PIECES: [&str; 22] = [

@@ -16,8 +16,8 @@ use portcullis_saml::request::{self, Authentication, AuthnRequest, MessageId, Na
 use portcullis_saml::response::CbcEncryption;
 use serde_json::{Value, json};
 
-use crate::fixture::*;
-use crate::xmlsec::{IDP, STRANGER, Somebody, WE, pem};
+use portcullis_testkit::saml::xmlsec::{IDP, STRANGER, Somebody, WE, pem};
+use portcullis_testkit::saml::*;
 
 /// The folder where `cargo xtask setup` puts peers: beside the folder that cargo gives to tests.
 #[expect(clippy::disallowed_methods, reason = "the test runner says where its peers are")]

@@ -13,8 +13,8 @@ use portcullis_saml::key::{Issue, KeyError, OwnKey};
 use portcullis_saml::request::{self, Authentication, AuthnRequest, MessageId, NameIdPolicy, RequestError};
 use portcullis_saml::sp_metadata::{RequestSigning, ServiceProvider, sp_metadata};
 
-use crate::fixture::*;
-use crate::xmlsec::{STRANGER, WE, verifies};
+use portcullis_testkit::saml::xmlsec::{STRANGER, WE, verifies};
+use portcullis_testkit::saml::*;
 
 const SSO: &str = "https://idp.acme.test/sso?tenant=1";
 

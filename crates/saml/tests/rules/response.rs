@@ -4,8 +4,8 @@ use portcullis_saml::attribute::Listed;
 use portcullis_saml::response::{Expected, MAX_AGE_S, Proof, Rules, SignaturePolicy, Weakness};
 use portcullis_saml::subject::{SubjectSource, is_attribute_reassignable};
 
-use crate::fixture::*;
-use crate::xmlsec::{IDP, IDP_NEXT, STRANGER};
+use portcullis_testkit::saml::xmlsec::{IDP, IDP_NEXT, STRANGER};
+use portcullis_testkit::saml::*;
 
 #[test]
 fn an_honest_response_gives_the_person_and_everything_the_caller_keeps() {

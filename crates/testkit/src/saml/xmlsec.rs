@@ -1,4 +1,5 @@
 //! The program `xmlsec1`: another implementation of XML Signature and XML Encryption, and the keys that it is given.
+#![expect(clippy::expect_used, reason = "a machine without the program cannot run the test, which says so")]
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,39 +16,44 @@ use portcullis_saml::certificate::Certificate;
 use portcullis_saml::key::{Issue, OwnKey};
 use tempfile::TempDir;
 
-use crate::fixture::NOW;
+use super::NOW;
 
 /// Where keys and documents lie while the tests run.
 static PLACE: LazyLock<TempDir> = LazyLock::new(|| tempfile::tempdir().unwrap());
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
-pub(crate) fn fresh_path(extension: &str) -> PathBuf {
+/// A path where nothing is yet.
+pub fn fresh_path(extension: &str) -> PathBuf {
     PLACE.path().join(format!("{}.{extension}", NEXT.fetch_add(1, Ordering::Relaxed)))
 }
 
 /// A key pair of somebody, for this room and for the program.
-pub(crate) struct Somebody {
-    pub(crate) certificate: Certificate,
-    pub(crate) own: Option<OwnKey>,
-    pub(crate) pkcs8: Vec<u8>,
-    pub(crate) key_file: PathBuf,
-    pub(crate) certificate_file: PathBuf,
+pub struct Somebody {
+    /// Its certificate.
+    pub certificate: Certificate,
+    /// The pair as a key of ours, if it is RSA.
+    pub own: Option<OwnKey>,
+    /// The private key.
+    pub pkcs8: Vec<u8>,
+    /// The private key, as a file for the program.
+    pub key_file: PathBuf,
+    /// The certificate, as a file for the program.
+    pub certificate_file: PathBuf,
 }
 
 /// The provider whom the connection trusts.
-pub(crate) static IDP: LazyLock<Somebody> = LazyLock::new(|| rsa("idp.acme.test", KeySize::Rsa2048));
+pub static IDP: LazyLock<Somebody> = LazyLock::new(|| rsa("idp.acme.test", KeySize::Rsa2048));
 /// The provider's next key.
-pub(crate) static IDP_NEXT: LazyLock<Somebody> =
-    LazyLock::new(|| rsa("idp.acme.test next", KeySize::Rsa3072));
+pub static IDP_NEXT: LazyLock<Somebody> = LazyLock::new(|| rsa("idp.acme.test next", KeySize::Rsa3072));
 /// Somebody whom nobody trusts.
-pub(crate) static STRANGER: LazyLock<Somebody> = LazyLock::new(|| rsa("idp.acme.test", KeySize::Rsa2048));
+pub static STRANGER: LazyLock<Somebody> = LazyLock::new(|| rsa("idp.acme.test", KeySize::Rsa2048));
 /// We, where assertions are encrypted for us.
-pub(crate) static WE: LazyLock<Somebody> = LazyLock::new(|| rsa("portcullis", KeySize::Rsa2048));
+pub static WE: LazyLock<Somebody> = LazyLock::new(|| rsa("portcullis", KeySize::Rsa2048));
 /// A provider with an elliptic curve.
-pub(crate) static IDP_P256: LazyLock<Somebody> =
+pub static IDP_P256: LazyLock<Somebody> =
     LazyLock::new(|| curve(&ECDSA_P256_SHA256_FIXED_SIGNING, &rcgen::PKCS_ECDSA_P256_SHA256));
 /// A provider with a longer one.
-pub(crate) static IDP_P384: LazyLock<Somebody> =
+pub static IDP_P384: LazyLock<Somebody> =
     LazyLock::new(|| curve(&ECDSA_P384_SHA384_FIXED_SIGNING, &rcgen::PKCS_ECDSA_P384_SHA384));
 
 fn rsa(name: &str, size: KeySize) -> Somebody {
@@ -76,12 +82,13 @@ fn somebody(certificate: Certificate, own: Option<OwnKey>, pkcs8: Vec<u8>) -> So
     Somebody { certificate, own, pkcs8, key_file, certificate_file }
 }
 
-pub(crate) fn pem(label: &str, der: &[u8]) -> String {
+/// As files have it.
+pub fn pem(label: &str, der: &[u8]) -> String {
     format!("-----BEGIN {label}-----\n{}\n-----END {label}-----\n", wrapped(der, "\n"))
 }
 
 /// Base64 in lines of 64 characters.
-pub(crate) fn wrapped(bytes: &[u8], line_end: &str) -> String {
+pub fn wrapped(bytes: &[u8], line_end: &str) -> String {
     let text = STANDARD.encode(bytes);
     let lines: Vec<&str> =
         text.as_bytes().chunks(64).map(|line| std::str::from_utf8(line).unwrap()).collect();
@@ -89,7 +96,7 @@ pub(crate) fn wrapped(bytes: &[u8], line_end: &str) -> String {
 }
 
 /// Runs the program over `document`; what it writes comes back.
-pub(crate) fn run(arguments: &[&str], document: &str) -> Result<String, String> {
+pub fn run(arguments: &[&str], document: &str) -> Result<String, String> {
     let (input, output) = (fresh_path("in.xml"), fresh_path("out.xml"));
     std::fs::write(&input, document).unwrap();
     let ran = Command::new("xmlsec1")
@@ -107,7 +114,7 @@ pub(crate) fn run(arguments: &[&str], document: &str) -> Result<String, String> 
 }
 
 /// The names whose `ID` is an id, as the program wants to be told.
-pub(crate) const IDS: [&str; 12] = [
+pub const IDS: [&str; 12] = [
     "--id-attr:ID",
     "urn:oasis:names:tc:SAML:2.0:assertion:Assertion",
     "--id-attr:ID",
@@ -123,7 +130,7 @@ pub(crate) const IDS: [&str; 12] = [
 ];
 
 /// Fills in the signature that is a child of the element with this local name.
-pub(crate) fn sign_within(element: &str, document: &str, who: &Somebody) -> String {
+pub fn sign_within(element: &str, document: &str, who: &Somebody) -> String {
     let key = format!("{},{}", text(&who.key_file), text(&who.certificate_file));
     let place = format!("//*[local-name()='{element}']/*[local-name()='Signature']");
     let mut arguments = vec!["--sign", "--privkey-pem", &key, "--node-xpath", &place];
@@ -132,7 +139,7 @@ pub(crate) fn sign_within(element: &str, document: &str, who: &Somebody) -> Stri
 }
 
 /// Whether the program verifies the signature within the element by this key.
-pub(crate) fn verifies(element: &str, document: &str, who: &Somebody) -> Result<(), String> {
+pub fn verifies(element: &str, document: &str, who: &Somebody) -> Result<(), String> {
     let place = format!("//*[local-name()='{element}']/*[local-name()='Signature']");
     let key = text(&who.certificate_file);
     let mut arguments = vec!["--verify", "--pubkey-cert-pem", &key, "--node-xpath", &place];
@@ -140,6 +147,7 @@ pub(crate) fn verifies(element: &str, document: &str, who: &Somebody) -> Result<
     run(&arguments, document).map(|_| ())
 }
 
-pub(crate) fn text(path: &Path) -> String {
+/// The path as an argument.
+pub fn text(path: &Path) -> String {
     path.to_str().unwrap().to_owned()
 }
