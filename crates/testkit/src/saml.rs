@@ -2,7 +2,6 @@
 //!
 //! Keys are made for the run, and another program signs: [`xmlsec`].
 #![expect(clippy::unwrap_used, reason = "a fixture that cannot be made fails the test that wants it")]
-#![expect(clippy::indexing_slicing, reason = "a fixture is cut where it was found")]
 
 pub mod xmlsec;
 

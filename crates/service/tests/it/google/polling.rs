@@ -127,7 +127,8 @@ async fn unchanged(world: &World) {
 
 async fn addresses(world: &World) {
     world.poll().await;
-    let [ada, bob, eve] = ["ada@acme.test", "bob@acme.test", "eve@acme.test"].map(|email| world.member(email));
+    let [ada, bob, eve] =
+        ["ada@acme.test", "bob@acme.test", "eve@acme.test"].map(|email| world.member(email));
     // Ada marries and gives her address to a new colleague; Bob and Eve swap theirs.
     world.google.change(|company| {
         company.person_mut("1001").unwrap().primary_email = "ada.king@acme.test".into();

@@ -195,7 +195,8 @@ fn the_body_of_an_operation_is_copied_once() {
         alone += taken;
     }
     let operations: Vec<Value> = (0..OPERATIONS).map(|n| operation(&format!("u{n}"))).collect();
-    let (status, together) = called("POST", "/Bulk", json!({ "schemas": [REQUEST], "Operations": operations }));
+    let (status, together) =
+        called("POST", "/Bulk", json!({ "schemas": [REQUEST], "Operations": operations }));
     assert_eq!((status, idp_total(&runtime, &idp)), (200, 2 * OPERATIONS as u64));
     // Each word stands in three objects or texts; its keys are texts of their own.
     let copies = together.saturating_sub(alone) as f64 / (OPERATIONS * WORDS) as f64;
