@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 34] = [
+const ON_BOTH: [&str; 35] = [
     "access::",
     "agents::",
     "choosing::",
@@ -49,6 +49,7 @@ const ON_BOTH: [&str; 34] = [
     "oidc_logout::",
     "oidc_settings::",
     "organizations::",
+    "outgrown::",
     "people::",
     "presets::",
     "ranks::",

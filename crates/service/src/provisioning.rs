@@ -222,9 +222,12 @@ pub fn create_user(
         MapFacets::Some => mapping::is_facet_mapped(tx, speaker.directory, &said.facets)?,
         MapFacets::None => false,
     };
+    let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
     if known.is_some() || user.inactive_at.is_some() || mapped {
-        let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
         settle(tx, moment, membership, cause)?;
+    }
+    if known.is_some() {
+        profile::follow(tx, moment, speaker, (&user, said), cause)?;
     }
     Ok(user)
 }
@@ -429,6 +432,7 @@ pub fn change_user(
     };
     if new == old {
         // Said again: nothing is written. Whoever is said to be inactive is settled all the same: it is a statement.
+        profile::follow(tx, moment, speaker, (&old, &said), speaker.cause())?;
         if said.active == Some(false) {
             settle(tx, moment, old.membership, speaker.cause())?;
         }
@@ -452,13 +456,13 @@ pub fn change_user(
         changes.push(named_anew(&new));
     }
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
-    let plan = profile::follow(tx, plan, speaker, (&new, &said))?;
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
     let mapped = mapping::is_facet_mapped(tx, speaker.directory, &differing)?;
     if mapped || old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some() {
-        let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
         settle(tx, moment, new.membership, cause)?;
     }
+    profile::follow(tx, moment, speaker, (&new, &said), cause)?;
     Ok(new)
 }
 

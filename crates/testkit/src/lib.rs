@@ -1,11 +1,11 @@
 //! What tests stand on: the whole product behind HTTP on a throw-away database, and an honest provider of SAML. Development
 //! only.
 //!
-//! With the feature `bench`, [`Bench::sqlite`] (and [`Bench::postgres`]) gives a product whose clock is set by hand, whose
-//! randomness is repeatable and whose way out answers what the test said. [`Bench::call`] speaks to it as a client would,
+//! With the feature `bench`, `Bench::sqlite` (and `Bench::postgres`) gives a product whose clock is set by hand, whose
+//! randomness is repeatable and whose way out answers what the test said. `Bench::call` speaks to it as a client would,
 //! without a socket.
 //!
-//! With the feature `saml`, [`saml`] has what the vectors of the attack catalogue are made of. They are features apart, so
+//! With the feature `saml`, `saml` has what the vectors of the attack catalogue are made of. They are features apart, so
 //! that the tests of a pure room do not wait for the product.
 //!
 //! A test may panic, and so may this: what goes wrong here is a fault of the test.

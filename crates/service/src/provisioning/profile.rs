@@ -1,35 +1,59 @@
 //! What a member is called here follows what the directory says that governs them.
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MembershipChange;
 use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
-use portcullis_store::{Tx, membership};
+use portcullis_domain::text::email_key;
+use portcullis_store::{Tx, apply, membership};
 use serde_json::json;
 
 use super::{PersonSaid, Speaker};
-use crate::ServiceError;
+use crate::{Moment, ServiceError};
 
-/// Adds to a plan that the member is called from now on as the directory says, if it governs them. Whoever has life of
-/// their own keeps the address that they were invited at: links and passwords hang on it, and no directory moves those.
+/// Calls a member as the directory says, if it governs them. Said again, it writes only what did not follow before: somebody
+/// else had the address then, or another directory governed them.
 pub(super) fn follow(
     tx: &mut Tx<'_>,
-    plan: Plan,
+    moment: &mut Moment,
     speaker: Speaker,
     (user, said): (&DirectoryUser, &PersonSaid),
-) -> Result<Plan, ServiceError> {
-    let Some(member) = membership::find(tx, speaker.organization, user.membership)? else { return Ok(plan) };
-    if member.governed_by != Some(speaker.directory) {
-        return Ok(plan);
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    let Some(member) = membership::find(tx, speaker.organization, user.membership)? else { return Ok(()) };
+    if member.governed_by != Some(speaker.directory) || member.ended.is_some() {
+        return Ok(());
     }
     let name = Some(said.name()).filter(|name| !name.is_empty()).unwrap_or_else(|| member.name.clone());
-    let email = if member.joined_at.is_none() { said.address() } else { member.email.clone() };
+    let email = address(tx, &member, said)?;
     let (renamed, moved) = (name != member.name, email != member.email);
     if !renamed && !moved {
-        return Ok(plan);
+        return Ok(());
     }
     let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", member.id))
         .about(Target::new("directory_user", user.id))
         .with(json!({ "name": renamed, "email": moved }));
-    Ok(plan.then(event, MembershipChange::SetProfile(member.id, email, name)))
+    let plan = Plan::because(speaker.organization, cause)
+        .then(event, MembershipChange::SetProfile(member.id, email, name));
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// The address that stands for a member from now on. Whoever has life of their own keeps the one that they were invited at:
+/// links and passwords hang on it, and no directory moves those. Nor does one take what is another member's here: whoever asks
+/// at a proxy would take the two for one.
+fn address(tx: &mut Tx<'_>, member: &Membership, said: &PersonSaid) -> Result<String, ServiceError> {
+    let wanted = said.address();
+    if member.joined_at.is_some() || wanted == member.email {
+        return Ok(member.email.clone());
+    }
+    if let Ok(key) = email_key(&wanted) {
+        let theirs = membership::living_by_email(tx, member.organization, &key)?;
+        if theirs.iter().any(|other| other.id != member.id) {
+            return Ok(member.email.clone());
+        }
+    }
+    Ok(wanted)
 }

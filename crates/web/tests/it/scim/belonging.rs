@@ -301,6 +301,25 @@ async fn a_new_name_and_address_are_the_members_and_a_second_directory_gives_nei
 }
 
 #[tokio::test]
+async fn an_address_that_is_another_members_is_taken_over_once_they_gave_it_up() {
+    let idp = Provider::with(Some("member"), 3600);
+    let [bob, carol] = [idp.user("bob").await, idp.user("carol").await];
+    let member = idp.member("bob@acme.test").await["id"].as_str().unwrap().to_owned();
+    let to = |name: &str| json!([{ "op": "replace", "path": "emails[type eq \"work\"].value", "value": format!("{name}@acme.test") }]);
+    let at = async |name: &str| {
+        let (_, page) = idp.admin("GET", &format!("/members?email={name}@acme.test"), Value::Null).await;
+        let ids = page["items"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap().to_owned());
+        ids.collect::<Vec<String>>()
+    };
+    idp.patched(&format!("/Users/{bob}"), to("carol")).await;
+    assert_eq!(at("bob").await, [member.clone()], "nobody is called as somebody else");
+    assert!(!at("carol").await.contains(&member));
+    idp.patched(&format!("/Users/{carol}"), to("carol.king")).await;
+    idp.patched(&format!("/Users/{bob}"), to("carol")).await;
+    assert_eq!((at("carol").await, at("bob").await), (vec![member], vec![]), "said again, it is taken");
+}
+
+#[tokio::test]
 async fn whoever_has_life_of_their_own_is_renamed_by_their_directory_and_keeps_their_address() {
     let idp = Provider::with(Some("member"), 3600);
     idp.prove("acme.test");
@@ -308,6 +327,7 @@ async fn whoever_has_life_of_their_own_is_renamed_by_their_directory_and_keeps_t
     let alice = idp.user("alice").await;
     let member = idp.member("alice@acme.test").await;
     assert_eq!(member["id"], joined.membership.to_string(), "recognized");
+    assert_eq!(member["user"]["name"], "alice Example", "called as the directory says from the first day");
     let married = json!([
         { "op": "replace", "path": "displayName", "value": "Alice King" },
         { "op": "replace", "path": "emails[type eq \"work\"].value", "value": "alice.king@acme.test" },
