@@ -5,8 +5,10 @@
 
 use portcullis_domain::connection::Connection;
 use portcullis_domain::directory::DirectoryKind;
+use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
-use portcullis_store::{Tx, connection, directory, tombstone};
+use portcullis_domain::text::{email_key, name_key};
+use portcullis_store::{Tx, connection, directory, directory_user, membership, tombstone};
 
 use crate::ServiceError;
 use crate::claims::Arrival;
@@ -25,18 +27,56 @@ pub(crate) fn must_be_new(
     arrival: &Arrival,
 ) -> Result<(), ServiceError> {
     let directories = directories(tx, connection.organization)?;
-    for identifier in arrival.identifiers_of_newcomer(&directories) {
+    // INVARIANT: those who are here before those who left, all of them anew: an end and its tombstones are one commit, so
+    // whoever ends in between is found by the one or by the other.
+    let is_here = is_here(tx, connection, arrival, &directories)?;
+    let names = arrival.identifiers().into_iter().chain(arrival.identifiers_of_newcomer(&directories));
+    for identifier in names {
         if tombstone::find(tx, connection.organization, &identifier)?.is_some() {
             return Err(SignInRefusal::Tombstoned.into());
         }
     }
-    for subject in arrival.subjects() {
-        if somebodys(tx, connection, subject)?.is_some() {
-            // Whoever decides about them decides about their way in too, and nobody doubles them.
-            return Err(SignInRefusal::NotInvited.into());
-        }
+    if is_here {
+        // Whoever decides about them decides about their way in too, and nobody doubles them.
+        return Err(SignInRefusal::NotInvited.into());
     }
     Ok(())
+}
+
+/// Whether somebody is here who is known by any of these names: by a subject at whatever connection to the provider, by what a
+/// directory calls them, by an address. They may be suspended, held by a brake, or wait for their directory after a restore.
+fn is_here(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+    directories: &[DirectoryId],
+) -> Result<bool, ServiceError> {
+    for subject in arrival.subjects() {
+        if somebodys(tx, connection, subject)?.is_some() {
+            return Ok(true);
+        }
+    }
+    let mut queries = Vec::new();
+    for id in &arrival.external_ids {
+        queries.push(DirectoryUserQuery::ExternalId(id.clone()));
+    }
+    for name in arrival.external_ids.iter().chain(&arrival.names) {
+        queries.push(DirectoryUserQuery::UserName(name_key(name)));
+        let Ok(key) = email_key(name) else { continue };
+        if !membership::living_by_email(tx, connection.organization, &key)?.is_empty()
+            || directory_user::is_told_of(tx, connection.organization, &key)?
+        {
+            return Ok(true);
+        }
+    }
+    for directory in directories {
+        for query in &queries {
+            if !directory_user::query(tx, *directory, query, 1)?.is_empty() {
+                return Ok(true);
+            }
+        }
+    }
+    Ok(false)
 }
 
 /// The directories that know people by ids of the provider's. What claims say is known by the subject.

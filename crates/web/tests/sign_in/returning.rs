@@ -179,3 +179,31 @@ async fn a_leaver_of_a_directory_does_not_come_by_entras_object_or_name_where_no
     says(another, ALIAS);
     assert_eq!(world.outcome(&connection, ALIAS).await, "ok", "another account");
 }
+
+#[tokio::test]
+async fn whom_a_directory_tells_of_and_who_was_suspended_gets_no_second_membership_by_another_name() {
+    let world = World::beside_provider_below(&format!("/{TENANT}/v2.0")).await;
+    let (_, users, token) = directory(&world).await;
+    let mut fields = open();
+    fields["oidc"] = json!({ "preset": "entra" });
+    let connection = world.connection("acme", fields).await;
+    let (status, told) =
+        world.call("POST", &users, &token, scim_user("ada.upn@acme.example", ADA, OBJECT)).await;
+    assert_eq!(status, 201, "{told}");
+    let member = world.members("acme", ADA).await.remove(0);
+    let path = format!("/organizations/acme/members/{}", member["id"].as_str().unwrap());
+    assert_eq!(world.root("PATCH", &path, json!({ "state": "suspended" })).await.0, 200);
+    renamed(&world, ADA, ALIAS);
+    let says = |object: &str, name: &str| {
+        world.say_too(json!({
+            "tid": TENANT, "oid": object, "xms_edov": true, "email_verified": null, "preferred_username": name,
+        }));
+    };
+    let another = "11111111-bbbb-cccc-dddd-eeeeffff0000";
+    for (object, name) in [(OBJECT, ALIAS), (another, "Ada.UPN@acme.example"), (another, ADA)] {
+        says(object, name);
+        assert_eq!(world.outcome(&connection, ALIAS).await, "not_invited", "{object} {name}");
+    }
+    says(another, ALIAS);
+    assert_eq!(world.outcome(&connection, ALIAS).await, "ok", "another account");
+}
