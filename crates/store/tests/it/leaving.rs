@@ -163,6 +163,18 @@ fn the_migration_lays_what_was_laid_at_one_connection_for_every_one_to_its_provi
         assert_eq!(laid(), Some(ann.id));
         let page = database.read(move |tx| tombstone::page(tx, acme, None, 10));
         assert_eq!(page.len(), 4, "once for both connections, and nothing of the address: {page:?}");
+        // One that lies at any of the two lies, whichever was lifted.
+        for (lifted, lies) in
+            [(format!("value LIKE '{okta}/%'"), true), (format!("value NOT LIKE '{okta}/%'"), false)]
+        {
+            let sql = format!(
+                "DELETE FROM tombstones WHERE kind = 'issuer_subject'; \
+                 UPDATE tombstones SET lifted_at = 7 WHERE kind = 'subject' AND {lifted}"
+            );
+            database.note(move |tx| tx.batch(&sql)).unwrap();
+            database.note(move |tx| tx.batch(filled)).unwrap();
+            assert_eq!(laid(), lies.then_some(ann.id));
+        }
         // What was handed down before is somebody's who is there.
         let bob = owner(database, acme, "bob");
         let insert = format!(
