@@ -306,7 +306,7 @@ async fn no_directory_comes_to_give_more_than_whoever_saw_a_token_of_it_has() {
     let mapping = format!("{MAPPINGS}/{}", id(&made));
     seen_below(scene.as_of(&scene.admin, "PATCH", &mapping, json!({ "role": "lead" })).await);
     let role = format!("/api/v1/organizations/acme/roles/{}", id(&junior));
-    seen_below(scene.as_of(&scene.admin, "PATCH", &role, json!({ "rank": 450 })).await);
+    seen_below(scene.as_of(&scene.owner, "PATCH", &role, json!({ "rank": 450 })).await);
     assert_eq!(scene.root("GET", &mapping, Value::Null).await.1["role"], "junior", "nothing was changed");
     assert_eq!(scene.root("GET", &role, Value::Null).await.1["rank"], 399, "nothing was changed");
 
@@ -316,11 +316,7 @@ async fn no_directory_comes_to_give_more_than_whoever_saw_a_token_of_it_has() {
     let gives = json!({ "role": "admin" });
     assert_eq!(scene.as_of(&scene.admin, "POST", MAPPINGS, to(&id(&other), gives.clone())).await.0, 201);
     assert_eq!(scene.root("PATCH", &mapping, json!({ "role": "member" })).await.0, 200);
-    assert_eq!(
-        scene.as_of(&scene.admin, "PATCH", &role, json!({ "rank": 450 })).await.0,
-        200,
-        "gives it no more"
-    );
+    assert_eq!(scene.root("PATCH", &role, json!({ "rank": 450 })).await.0, 200, "gives it no more");
 
     // Another token, of somebody who stands as high, in the place of that one.
     let (status, new) = scene.as_of(&scene.admin, "POST", &format!("{one}/tokens"), json!({})).await;

@@ -215,7 +215,12 @@ async fn a_directory_gives_no_role_above_whoever_sets_it() {
         let (status, changed) = scene.as_of(&steward, "PATCH", &one, to(role.clone())).await;
         assert_eq!((status, &changed["default_role"]), (200, &role), "{changed}");
     }
-    // The same wish of somebody who stands as high.
+    // The same wish of somebody who stands as high, once no token is left that the steward saw.
+    refused(scene.as_of(&scene.admin, "PATCH", &one, to(json!("lead"))).await, 409, "token_seen_below");
+    for token in scene.all(&format!("{one}/tokens")).await {
+        let token = format!("{one}/tokens/{}", id(&token));
+        assert_eq!(scene.as_of(&scene.admin, "DELETE", &token, Value::Null).await.0, 204);
+    }
     assert_eq!(scene.as_of(&scene.admin, "PATCH", &one, to(json!("lead"))).await.0, 200);
     refused(scene.as_of(&steward, "PATCH", &one, to(json!("member"))).await, 403, "above_own_rank");
 }
