@@ -8,17 +8,18 @@
 //! Nobody far away locks a person out of their own house: where they signed in not long ago, and in a browser that still
 //! has a session of theirs, they have tries of their own.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{MembershipId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::secret::SecretHash;
-use portcullis_domain::text::{Slug, email_key};
+use portcullis_domain::text::{Slug, domain_of, email_key};
 use portcullis_domain::token::TokenKind;
 use portcullis_store::db::Lock;
-use portcullis_store::user::Authenticator;
-use portcullis_store::{Priority, StoreError, Tx, membership, organization, user};
+use portcullis_store::user::{Authenticator, MembershipOfUser};
+use portcullis_store::{Priority, StoreError, Tx, domain, membership, organization, user};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -182,7 +183,7 @@ pub async fn sign_in(
     let right = |one: &Authenticator| counted.admits(one) && fits(&hash, one);
     let proven: Vec<Authenticator> = known.authenticators.into_iter().filter(right).collect();
     if proven.is_empty() {
-        note_wrong(portcullis, &address, &visitor);
+        note_wrong(portcullis, &address, (&visitor, at_home));
         return Err(SignInRefusal::WrongPassword.into());
     }
     counted.take_back(portcullis);
@@ -349,21 +350,35 @@ fn read_ticket(
     if portcullis.now() >= until { Err(invalid()) } else { Ok((users, hash)) }
 }
 
-/// Tells the administrators of the person's organizations, without making anybody wait for it: how long an answer
+/// The memberships that a wrong try at an address may have been about. An organization can invite any address and set a
+/// password for it, and is not told by that where somebody else signs in (invariant I8): it hears of whoever is at home
+/// where the try came from, and of everybody only if it has proven the domain, or if nobody has and it is the only one
+/// with that address.
+fn whom_it_was_about(
+    tx: &mut Tx<'_>,
+    address: &str,
+    at_home: &[UserId],
+) -> Result<Vec<MembershipOfUser>, ServiceError> {
+    let mut told = Vec::new();
+    for known in user::authenticators_at(tx, address)? {
+        let is_at_home = at_home.contains(&known.user);
+        told.extend(user::memberships_of(tx, known.user)?.into_iter().map(|one| (is_at_home, one)));
+    }
+    let organizations: BTreeSet<_> = told.iter().map(|(_, one)| one.organization).collect();
+    let proven = domain::find_proven(tx, domain_of(address))?.map(|domain| domain.organization);
+    told.retain(|(is_at_home, one)| {
+        *is_at_home || proven.map_or(organizations.len() == 1, |owner| owner == one.organization)
+    });
+    Ok(told.into_iter().map(|(_, one)| one).collect())
+}
+
+/// Tells the administrators whom the try may have been about, without making anybody wait for it: how long an answer
 /// takes must not say whether the address is known.
-fn note_wrong(portcullis: &Portcullis, address: &str, visitor: &Visitor) {
+fn note_wrong(portcullis: &Portcullis, address: &str, (visitor, at_home): (&Visitor, Vec<UserId>)) {
     let (portcullis, address, visitor) = (portcullis.clone(), address.to_owned(), visitor.clone());
     tokio::spawn(async move {
         let key = address.clone();
-        let told = portcullis
-            .read(move |tx, _| {
-                let mut told = Vec::new();
-                for known in user::authenticators_at(tx, &key)? {
-                    told.extend(user::memberships_of(tx, known.user)?);
-                }
-                Ok(told)
-            })
-            .await;
+        let told = portcullis.read(move |tx, _| whom_it_was_about(tx, &key, &at_home)).await;
         for one in told.unwrap_or_default().into_iter().take(MAX_TOLD) {
             portcullis.traces().note(TraceDraft {
                 organization: one.organization,

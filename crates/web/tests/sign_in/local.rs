@@ -580,3 +580,45 @@ async fn signing_out_of_one_organization_keeps_the_others() {
         assert_eq!(ended.iter().any(|event| event.to_string().contains("signed_out")), is_over, "{org}");
     }
 }
+
+/// Whose administrators are told of a wrong password, once somebody is.
+async fn told_of_wrong(world: &World) -> Vec<&'static str> {
+    for _ in 0..200 {
+        world.portcullis.store_traces().await.unwrap();
+        let mut told = Vec::new();
+        for org in ["acme", "globex"] {
+            let path = format!("/organizations/{org}/traces?outcome=wrong_password");
+            let (_, traces) = world.root("GET", &path, Value::Null).await;
+            told.extend((!traces["items"].as_array().unwrap().is_empty()).then_some(org));
+        }
+        if !told.is_empty() {
+            return told;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    Vec::new()
+}
+
+#[tokio::test]
+async fn no_organization_is_told_where_somebody_else_at_the_same_address_signs_in() {
+    const FAR: &str = "203.0.113.9";
+    for (address, told_from_far) in [(ADA, vec!["acme"]), ("ada@nobodys.example", vec![])] {
+        let world = World::new().await;
+        world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+        joined(&world, "acme", address, "member").await;
+        // An administrator of globex invites the address, takes the link and sets a password of their own.
+        let link = world.invite("globex", address, "member").await;
+        let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", "planted by somebody else")];
+        let invite = format!("{}/invite", world.base);
+        let page = Browser::new().unwrap().submit(&invite, &fields).await.unwrap();
+        assert_eq!(outcome(&page), "ok");
+        let (status, _) = world.try_password(FAR, "", (address, "mistyped, quite")).await;
+        assert_eq!(status, 403);
+        assert_eq!(told_of_wrong(&world).await, told_from_far, "{address}, from where nobody is at home");
+        let (status, _) = world.try_password("203.0.114.9", "", (address, PASSWORD)).await;
+        assert_eq!(status, 303, "now the person of acme is at home there");
+        let (status, _) = world.try_password("203.0.114.9", "", (address, "mistyped, quite")).await;
+        assert_eq!(status, 403);
+        assert_eq!(told_of_wrong(&world).await, ["acme"], "{address}, from home");
+    }
+}
