@@ -12,7 +12,7 @@ use portcullis_domain::organization::Organization;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{BUILT_IN, Rank, Role};
-use portcullis_domain::text::{Slug, name};
+use portcullis_domain::text::{Slug, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::{MembershipFilter, list_page};
@@ -84,6 +84,9 @@ pub fn create(
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn named(tx: &mut Tx<'_>, text: &str) -> Result<Organization, ServiceError> {
+    if has_nul(text) {
+        return Err(ServiceError::NotFound("organization"));
+    }
     portcullis_store::organization::resolve(tx, text)?.ok_or(ServiceError::NotFound("organization"))
 }
 

@@ -4,8 +4,10 @@ use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use portcullis_domain::Timestamp;
+use portcullis_domain::text::has_nul;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use url::form_urlencoded;
 
 use crate::App;
 use crate::error::Problem;
@@ -104,6 +106,11 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
+        // No text that is kept has U+0000, and PostgreSQL takes none to compare with.
+        let query = parts.uri.query().unwrap_or_default();
+        if let Some((name, _)) = form_urlencoded::parse(query.as_bytes()).find(|(_, text)| has_nul(text)) {
+            return Err(Problem::bad_request("invalid_field", format!("`{name}` has U+0000 in it")));
+        }
         let Query(value) = Query::try_from_uri(&parts.uri).map_err(|rejected| {
             let message = std::error::Error::source(&rejected)
                 .map_or_else(|| rejected.to_string(), ToString::to_string);

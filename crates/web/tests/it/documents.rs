@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use portcullis_testkit::Bench;
+use portcullis_testkit::{Bench, ROOT_TOKEN};
 use portcullis_web::{api, codes};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::golden::is_golden;
 
@@ -141,4 +141,39 @@ fn every_code_that_is_written_in_this_room_is_in_the_table() {
     assert!(written.len() > 3, "{written:?}");
     let unknown: Vec<&String> = written.iter().filter(|code| !known.contains(code.as_str())).collect();
     assert!(unknown.is_empty(), "{unknown:?}");
+}
+
+#[tokio::test]
+async fn no_query_parameter_takes_a_zero_byte() {
+    let (bench, document) = document().await;
+    bench.organization("acme");
+    let mut cursors = 0;
+    for (method, path, operation) in each_operation(&document) {
+        let parameters = operation["parameters"].as_array().into_iter().flatten();
+        for parameter in parameters.filter(|parameter| parameter["in"] == "query") {
+            let name = parameter["name"].as_str().unwrap();
+            cursors += usize::from(name == "cursor");
+            let here = path.replace("{org}", "acme").replace(['{', '}'], "");
+            for text in ["%00", "a%00b"] {
+                let called = format!("/api/v1{here}?{name}={text}");
+                let (status, body) = bench.call(&method, &called, ROOT_TOKEN, Value::Null).await;
+                assert_eq!(
+                    (status, &body["code"]),
+                    (400, &json!("invalid_field")),
+                    "{method} {called}: {body}"
+                );
+            }
+        }
+    }
+    assert!(cursors > 15, "every paged list has one: {cursors}");
+    for nowhere in ["/api/v1/organizations/%00", "/api/v1/organizations/acme%00/members"] {
+        let (status, body) = bench.call("GET", nowhere, ROOT_TOKEN, Value::Null).await;
+        assert_eq!((status, &body["code"]), (404, &json!("not_found")), "{nowhere}: {body}");
+    }
+    let headers = [("authorization", "Bearer pc_key_x")];
+    for query in ["organization=%00", "organization=acme&environment=%00"] {
+        let path = format!("/authz/forward?{query}");
+        let status = bench.exchange("GET", &path, &headers, &Value::Null).await.status.as_u16();
+        assert!([401, 403].contains(&status), "{query}: {status}");
+    }
 }
