@@ -318,6 +318,17 @@ fn must_be_none(found: &Checkup, report: &mut Report) {
         let what = format!("{} tokens of ended memberships have not ended", found.alive);
         report.error(Code::TokenSurvived, what, remedy);
     }
+    if found.alive_seen > 0 {
+        let what = format!("{} tokens that ended memberships were shown have not ended", found.alive_seen);
+        report.error(Code::TokenSurvived, what, remedy);
+    }
+    if found.acting_agents > 0 {
+        let what = format!(
+            "{} agents of ended memberships were neither stopped nor given away",
+            found.acting_agents
+        );
+        report.error(Code::AgentSurvived, what, remedy);
+    }
     if found.active_ended > 0 {
         let what = format!("{} memberships are active and ended", found.active_ended);
         report.error(Code::MembershipContradiction, what, remedy);
@@ -352,6 +363,12 @@ fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
             "issue new ones and give them to the providers before provisioning stops",
         ),
         (
+            Code::ScimTokenOutgrown,
+            found.outgrown,
+            "SCIM tokens were shown to people who left, or stand below what the directory gives",
+            "issue others as somebody who stands as high, give them to the providers, and end those",
+        ),
+        (
             Code::SamlCertificateExpiring,
             found.expiring_certificates,
             "certificates of SAML connections have run out or do within 30 days",
@@ -372,7 +389,7 @@ fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
         (
             Code::LastOwnerLeft,
             found.ownerless,
-            "organizations have nobody who acts as owner: the last one left, and only the bare ownership stayed",
+            "organizations have nobody who can sign in as owner: the last one left, and only the bare ownership stayed",
             "with the root token invite somebody as `owner` (`POST …/invitations`); whoever accepts it acts as owner",
         ),
         (

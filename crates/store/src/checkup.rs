@@ -5,6 +5,7 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::brake::{HOUR_S, WINDOW_H};
 
+use crate::leaver::signs_in_as_owner;
 use crate::statement::Statement;
 use crate::{Dialect, StoreError, Tx, params};
 
@@ -25,6 +26,16 @@ const ALIVE: Statement = Statement::read(
     "SELECT COUNT(*) FROM tokens t JOIN memberships m ON m.id = t.membership \
      WHERE t.ended_at IS NULL AND m.ended_at IS NOT NULL",
 );
+const ALIVE_SEEN: Statement = Statement::read(
+    "checkup.alive_seen",
+    "SELECT COUNT(*) FROM tokens t JOIN memberships m ON m.id = t.shown_to \
+     WHERE t.ended_at IS NULL AND t.kind NOT IN ('service_key', 'scim_token') AND m.ended_at IS NOT NULL",
+);
+const ACTING_AGENTS: Statement = Statement::read(
+    "checkup.acting_agents",
+    "SELECT COUNT(*) FROM agents a JOIN memberships m ON m.id = a.owner \
+     WHERE a.state IN ('active', 'paused') AND m.ended_at IS NOT NULL",
+);
 const ACTIVE_ENDED: Statement = Statement::read(
     "checkup.active_ended",
     "SELECT COUNT(*) FROM memberships WHERE state = 'active' AND ended_at IS NOT NULL",
@@ -32,6 +43,15 @@ const ACTIVE_ENDED: Statement = Statement::read(
 const EXPIRING: Statement = Statement::read(
     "checkup.expiring",
     "SELECT COUNT(*) FROM tokens WHERE kind = 'scim_token' AND ended_at IS NULL AND expires_at < $1",
+);
+const OUTGROWN: Statement = Statement::read(
+    "checkup.outgrown",
+    "SELECT COUNT(*) FROM tokens t JOIN directories d ON d.id = t.holder JOIN memberships m ON m.id = t.shown_to \
+     LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE t.kind = 'scim_token' AND t.ended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1) \
+     AND (m.ended_at IS NOT NULL OR COALESCE(r.rank, 0) < (SELECT COALESCE(MAX(g.rank), 0) FROM roles g \
+     WHERE g.organization = d.organization AND (g.slug = d.default_role OR g.slug IN \
+     (SELECT p.role FROM mappings p WHERE p.directory = d.id AND p.role IS NOT NULL))))",
 );
 const EXPIRING_CERTIFICATES: Statement = Statement::read(
     "checkup.expiring_certificates",
@@ -54,9 +74,13 @@ const ABOVE_BRAKE: Statement = Statement::read(
 );
 const OWNERLESS: Statement = Statement::read(
     "checkup.ownerless",
-    "SELECT COUNT(DISTINCT b.organization) FROM memberships b JOIN organizations o ON o.id = b.organization \
-     WHERE b.bare_owner_at IS NOT NULL AND o.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM memberships m \
-     WHERE m.organization = b.organization AND m.role = 'owner' AND m.state = 'active')",
+    concat!(
+        "SELECT COUNT(DISTINCT b.organization) FROM memberships b JOIN organizations o ON o.id = b.organization \
+         WHERE b.bare_owner_at IS NOT NULL AND o.deleted_at IS NULL AND NOT EXISTS (SELECT 1 FROM memberships m \
+         WHERE m.organization = b.organization AND ",
+        signs_in_as_owner!(),
+        ")"
+    ),
 );
 const NEWEST: Statement =
     Statement::read("checkup.newest", "SELECT created_at FROM audit_events ORDER BY id DESC LIMIT 1");
@@ -71,8 +95,11 @@ pub(crate) const ALL: &[&Statement] = &[
     &UNSIGNED,
     &DUE,
     &ALIVE,
+    &ALIVE_SEEN,
+    &ACTING_AGENTS,
     &ACTIVE_ENDED,
     &EXPIRING,
+    &OUTGROWN,
     &EXPIRING_CERTIFICATES,
     &UNCONFIRMED_CONNECTIONS,
     &UNCONFIRMED_PEOPLE,
@@ -93,10 +120,16 @@ pub struct Checkup {
     pub due: i64,
     /// Tokens of ended memberships that have not ended: there must be none.
     pub alive: i64,
+    /// Tokens whose secret somebody saw whose membership ended, and that should have ended with it: there must be none.
+    pub alive_seen: i64,
+    /// Agents of ended memberships that are neither orphaned nor disabled: there must be none.
+    pub acting_agents: i64,
     /// Memberships that are active and ended: there must be none.
     pub active_ended: i64,
     /// SCIM tokens that run out before the other given moment.
     pub expiring: i64,
+    /// SCIM tokens that were shown to somebody who left, or stands below what their directory gives.
+    pub outgrown: i64,
     /// Certificates of SAML connections that count, and our keys, that run out within 30 days.
     pub expiring_certificates: i64,
     /// Connections whose new issuer or keys wait for an owner.
@@ -107,7 +140,7 @@ pub struct Checkup {
     pub held: i64,
     /// Calls of the last day that a brake refused, as far as their traces are kept.
     pub above_brake: i64,
-    /// Organizations whose last owner left, and where nobody has become owner since.
+    /// Organizations whose last owner left, and where nobody can sign in as owner since.
     pub ownerless: i64,
     /// When the newest event was written.
     pub newest: Option<Timestamp>,
@@ -125,8 +158,11 @@ pub fn look(tx: &mut Tx<'_>, late: Timestamp, soon: Timestamp) -> Result<Checkup
         unsigned: count(&UNSIGNED, params![late])?,
         due: count(&DUE, params![late])?,
         alive: count(&ALIVE, params![])?,
+        alive_seen: count(&ALIVE_SEEN, params![])?,
+        acting_agents: count(&ACTING_AGENTS, params![])?,
         active_ended: count(&ACTIVE_ENDED, params![])?,
         expiring: count(&EXPIRING, params![soon])?,
+        outgrown: count(&OUTGROWN, params![late])?,
         expiring_certificates: count(&EXPIRING_CERTIFICATES, params![late.plus_s(CERTIFICATE_SOON_S)])?,
         unconfirmed_connections: count(&UNCONFIRMED_CONNECTIONS, params![])?,
         unconfirmed_people: count(&UNCONFIRMED_PEOPLE, params![])?,

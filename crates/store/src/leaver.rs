@@ -35,20 +35,30 @@ const TO_ROTATE: Statement = Statement::read(
     "SELECT id FROM tokens WHERE shown_to = $1 AND ended_at IS NULL \
      AND kind IN ('service_key', 'scim_token') ORDER BY id",
 );
-// Who can still sign in: by an authenticator of their own, or by a link of a connection that lets an owner in. One whose
+// An owner who can still sign in: by an authenticator of their own, or by a link of a connection that lets an owner in. One whose
 // new issuer or keys no owner confirmed does not, nor one of an environment that they are not in; and a link says nothing
 // where the connection has another issuer since and nobody came in by it. All of it is found by the member: `CROSS JOIN` and
 // `COALESCE` keep SQLite from the links and sessions of a whole connection.
+macro_rules! signs_in_as_owner {
+    () => {
+        "m.role = 'owner' AND m.state = 'active' \
+         AND (EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id) \
+         OR EXISTS (SELECT 1 FROM links l CROSS JOIN connections c \
+         WHERE l.membership = m.id AND c.id = l.connection AND c.organization = m.organization \
+         AND c.unconfirmed_at IS NULL \
+         AND m.environments LIKE '%\"' || c.environment || '\"%' \
+         AND (c.moved_at IS NULL OR l.created_at > c.moved_at OR EXISTS (SELECT 1 FROM tokens t \
+         WHERE t.membership = m.id AND COALESCE(t.connection, '') = c.id AND t.issued_at > c.moved_at))))"
+    };
+}
+pub(crate) use signs_in_as_owner;
+
 const OTHER_OWNERS: Statement = Statement::read(
     "leaver.other_owners",
-    "SELECT COUNT(*) FROM memberships m WHERE m.organization = $1 AND m.role = 'owner' AND m.state = 'active' \
-     AND m.id <> $2 AND (EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id) \
-     OR EXISTS (SELECT 1 FROM links l CROSS JOIN connections c \
-     WHERE l.membership = m.id AND c.id = l.connection AND c.organization = m.organization \
-     AND c.unconfirmed_at IS NULL \
-     AND m.environments LIKE '%\"' || c.environment || '\"%' \
-     AND (c.moved_at IS NULL OR l.created_at > c.moved_at OR EXISTS (SELECT 1 FROM tokens t \
-     WHERE t.membership = m.id AND COALESCE(t.connection, '') = c.id AND t.issued_at > c.moved_at))))",
+    concat!(
+        "SELECT COUNT(*) FROM memberships m WHERE m.organization = $1 AND m.id <> $2 AND ",
+        signs_in_as_owner!()
+    ),
 );
 const OTHER_MEMBERSHIPS: Statement = Statement::read(
     "leaver.other_memberships",

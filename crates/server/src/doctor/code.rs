@@ -64,6 +64,8 @@ codes! {
     MarkUnreadable = "mark_unreadable",
     /// A leaver's token lives.
     TokenSurvived = "token_survived",
+    /// A leaver's agent was not stopped.
+    AgentSurvived = "agent_survived",
     /// A membership is active and ended.
     MembershipContradiction = "membership_contradiction",
     /// The newest event is later than this machine's clock.
@@ -78,6 +80,8 @@ codes! {
     SettleOverdue = "settle_overdue",
     /// A SCIM token ran out or soon does.
     ScimTokenExpiring = "scim_token_expiring",
+    /// Somebody knows a SCIM token by which they could give themselves more than they have.
+    ScimTokenOutgrown = "scim_token_outgrown",
     /// A certificate of a SAML connection ran out or soon does.
     SamlCertificateExpiring = "saml_certificate_expiring",
     /// A connection waits for an owner.

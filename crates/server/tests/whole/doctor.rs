@@ -56,6 +56,9 @@ const MISCONFIGURED: &[Misconfigured] = &[
     },
 ];
 
+/// Whoever left.
+const LEAVER: &str = "(SELECT id FROM memberships WHERE ended_at IS NOT NULL)";
+
 const FAULTS: &[Fault] = &[
     Fault {
         code: Code::DataFolderMissing,
@@ -156,8 +159,31 @@ const FAULTS: &[Fault] = &[
         code: Code::TokenSurvived,
         is_error: true,
         plant: |data| {
-            let leaver = "(SELECT id FROM memberships WHERE ended_at IS NOT NULL)";
-            let spoil = format!("UPDATE tokens SET ended_at = NULL WHERE membership IN {leaver}");
+            let spoil = format!("UPDATE tokens SET ended_at = NULL WHERE membership IN {LEAVER}");
+            sql(data, &spoil);
+        },
+    },
+    Fault {
+        code: Code::TokenSurvived,
+        is_error: true,
+        plant: |data| {
+            // An administrator who left saw a key of somebody who is still there.
+            let spoil = format!(
+                "UPDATE tokens SET ended_at = NULL, shown_to = {LEAVER} WHERE membership IN \
+                 (SELECT id FROM memberships WHERE ended_at IS NULL)"
+            );
+            sql(data, &spoil);
+        },
+    },
+    Fault {
+        code: Code::AgentSurvived,
+        is_error: true,
+        plant: |data| {
+            let columns = "id, organization, name, owner, on_owner_loss, environment, state, created_at";
+            let spoil = format!(
+                "INSERT INTO agents ({columns}) SELECT 'agt_planted', organization, 'bot', id, 'pause', 'production', \
+                 'active', 1 FROM memberships WHERE ended_at IS NOT NULL"
+            );
             sql(data, &spoil);
         },
     },
@@ -198,6 +224,24 @@ const FAULTS: &[Fault] = &[
         plant: |data| sql(data, "UPDATE tokens SET expires_at = 1 WHERE kind = 'scim_token'"),
     },
     Fault {
+        code: Code::ScimTokenOutgrown,
+        is_error: false,
+        plant: |data| {
+            sql(data, &format!("UPDATE tokens SET shown_to = {LEAVER} WHERE kind = 'scim_token'"));
+        },
+    },
+    Fault {
+        code: Code::ScimTokenOutgrown,
+        is_error: false,
+        plant: |data| {
+            // Somebody without any role is there and saw it, and the directory gives one.
+            let viewer = "(SELECT id FROM memberships WHERE ended_at IS NULL)";
+            sql(data, &format!("UPDATE tokens SET shown_to = {viewer} WHERE kind = 'scim_token'"));
+            sql(data, "UPDATE directories SET default_role = 'viewer'");
+            sql(data, "UPDATE memberships SET role = NULL WHERE ended_at IS NULL");
+        },
+    },
+    Fault {
         code: Code::SamlCertificateExpiring,
         is_error: false,
         plant: |data| {
@@ -225,6 +269,14 @@ const FAULTS: &[Fault] = &[
         is_error: false,
         plant: |data| {
             sql(data, "UPDATE memberships SET bare_owner_at = 1, state = 'suspended' WHERE role = 'owner'");
+        },
+    },
+    Fault {
+        code: Code::LastOwnerLeft,
+        is_error: false,
+        plant: |data| {
+            // Another owner is active, and has nothing by which to sign in.
+            sql(data, "UPDATE memberships SET bare_owner_at = 1 WHERE ended_at IS NOT NULL");
         },
     },
     Fault {
