@@ -205,7 +205,7 @@ fn end(
     cause: Cause,
 ) -> Result<ReceiptId, ServiceError> {
     let (of, governor) = ((membership.organization, membership.id), ending.resolved.governed_by);
-    let leaver = leaver::load(tx, membership, ending.resolved, ending.rules_number)?;
+    let leaver = leaver::load(tx, membership, ending.resolved, ending.rules_number, moment.now)?;
     let ids = NewIds {
         receipt: ReceiptId::fresh(moment.now, &mut moment.random),
         outbox: OutboxId::fresh(moment.now, &mut moment.random),

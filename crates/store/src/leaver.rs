@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::access::Resolved;
 use portcullis_domain::membership::Membership;
 use portcullis_domain::offboarding::{Leaver, LeaverAgent, Ownership};
@@ -14,7 +15,8 @@ use crate::{Dialect, StoreError, Tx, agent, connection, directory_user, params, 
 const AGENTS: Statement = Statement::read(
     "leaver.agents",
     "SELECT a.id, h.id, c.id, (SELECT COUNT(*) FROM tokens t WHERE t.holder = a.id AND t.kind = 'agent_key' \
-     AND t.ended_at IS NULL AND (t.shown_to IS NULL OR t.shown_to <> $1)) \
+     AND t.ended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) \
+     AND (t.shown_to IS NULL OR t.shown_to <> $1)) \
      FROM agents a \
      LEFT JOIN memberships h ON h.id = a.heir AND h.state = 'active' AND h.organization = a.organization \
      AND h.id <> $1 \
@@ -67,12 +69,12 @@ const OTHER_MEMBERSHIPS: Statement = Statement::read(
 
 pub(crate) const ALL: &[&Statement] = &[&AGENTS, &TO_ROTATE, &OTHER_OWNERS, &OTHER_MEMBERSHIPS];
 
-fn agents(tx: &mut Tx<'_>, membership: &Membership) -> Result<Vec<LeaverAgent>, StoreError> {
+fn agents(tx: &mut Tx<'_>, membership: &Membership, now: Timestamp) -> Result<Vec<LeaverAgent>, StoreError> {
     if tx.dialect() == Dialect::Postgres {
         tx.rows(&LOCK_NEXT_OWNERS_POSTGRES, params![membership.organization, membership.id])?;
     }
     let mut agents = Vec::new();
-    for row in tx.rows(&AGENTS, params![membership.id])? {
+    for row in tx.rows(&AGENTS, params![membership.id, now])? {
         let id = row.parsed(0)?;
         let found = agent::find(tx, membership.organization, id)?;
         let agent = found.ok_or_else(|| StoreError::Inconsistent(format!("agent `{id}` is gone")))?;
@@ -131,13 +133,14 @@ pub fn load(
     membership: Membership,
     resolved: Resolved,
     rules_number: i64,
+    now: Timestamp,
 ) -> Result<Leaver, StoreError> {
     let mut to_rotate = Vec::new();
     for row in tx.rows(&TO_ROTATE, params![membership.id])? {
         to_rotate.push(row.parsed(0)?);
     }
     let ownership = ownership(tx, &membership)?;
-    let agents = agents(tx, &membership)?;
+    let agents = agents(tx, &membership, now)?;
     user::find_locked(tx, membership.user)?;
     let other_memberships =
         tx.row(&OTHER_MEMBERSHIPS, params![membership.user, membership.id])?.map_or(Ok(0), |r| r.int(0))?;

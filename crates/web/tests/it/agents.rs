@@ -468,3 +468,26 @@ async fn a_page_of_a_lead_ends_after_so_many_agents_of_others_and_the_next_goes_
     let (_, last) = scene.as_of(&lead, "GET", &format!("{AGENTS}?cursor={next}"), Value::Null).await;
     assert_eq!((&last["items"], &last["next"]), (&json!([]), &Value::Null), "{last}");
 }
+
+#[tokio::test]
+async fn an_agent_that_is_handed_over_waits_for_keys_where_those_that_others_saw_have_run_out() {
+    for (passed_s, state) in [(59, "active"), (60, "paused")] {
+        let scene = Scene::new();
+        let heir = scene.admin.membership.to_string();
+        let wish = json!({
+            "name": "bot", "owner": scene.member.membership.to_string(), "heir": heir,
+            "on_owner_loss": "hand_over",
+        });
+        let agent = scene.made(AGENTS, wish).await;
+        let short = json!({ "name": "run", "expires_at": "2026-01-01T00:01:00Z" });
+        scene.made(&format!("{}/keys", one(&agent)), short).await;
+        scene.bench.clock.pass_s(passed_s);
+        let gone = off_board(&scene, &scene.member).await;
+        let (_, left) = scene.root("GET", &one(&agent), Value::Null).await;
+        assert_eq!((&left["owner"], &left["state"]), (&json!(heir), &json!(state)), "after {passed_s} s");
+        let path = format!("{ACME}/receipts/{}", gone["receipt"].as_str().unwrap());
+        let (_, receipt) = scene.root("GET", &path, Value::Null).await;
+        let why = if state == "active" { "handed_over" } else { "waits_for_keys" };
+        assert!(receipt["kept"].to_string().contains(why), "{receipt}");
+    }
+}

@@ -423,7 +423,9 @@ impl Model {
         // What was seen by others counts before anything ends; what the leaver saw does not.
         let seen_by_others: Vec<bool> = (0..self.agents.len())
             .map(|a| {
-                self.tokens.iter().any(|t| t.holder == Holder::Agent(a) && !t.ended && t.shown_to != Some(m))
+                let good = |t: &TokenRow| !t.ended && t.expires_at.is_none_or(|at| self.now < at);
+                let of_agent = |t: &&TokenRow| t.holder == Holder::Agent(a) && good(t);
+                self.tokens.iter().filter(of_agent).any(|t| t.shown_to != Some(m))
             })
             .collect();
         for (n, token) in self.tokens.iter_mut().enumerate() {
