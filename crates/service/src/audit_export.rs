@@ -8,7 +8,7 @@
 //! readers could read differently (a name twice, a field that nobody knows) is no line.
 
 use std::collections::BTreeMap;
-use std::io::BufRead;
+use std::io::{BufRead, Read as _};
 
 use portcullis_domain::audit::{Digest, commitment, genesis, link};
 use portcullis_domain::id::OrganizationId;
@@ -93,6 +93,11 @@ pub enum Finding {
     Forked { line: usize, number: i64 },
     #[error("the export has no head at its end: lines were cut off")]
     NoHead,
+    #[error(
+        "the export has no event and no head: it was taken before the log's first head was signed, which is a moment after \
+         the first event, or everything was cut off; take another"
+    )]
+    Empty,
     #[error("the head says {head} events, the export has {found}: lines were cut off or added")]
     HeadNumber { head: i64, found: i64 },
     #[error("the head's signature does not hold: {0}")]
@@ -191,17 +196,14 @@ fn event_line(event: StoredEvent) -> Result<Line, ServiceError> {
 ///
 /// # Errors
 /// The first [`Finding`], with its line.
-pub fn verify(reader: impl BufRead, known: &Known) -> Result<Verified, Finding> {
+pub fn verify(mut reader: impl BufRead, known: &Known) -> Result<Verified, Finding> {
     let mut check = Check::default();
     let mut number = 0;
     let mut end = None;
-    for text in reader.lines() {
+    loop {
         number += 1;
         let unreadable = |message: String| Finding::Unreadable { line: number, message };
-        let text = text.map_err(|e| unreadable(e.to_string()))?;
-        if text.len() > MAX_LINE {
-            return Err(unreadable(format!("longer than {MAX_LINE} bytes")));
-        }
+        let Some(text) = next_line(&mut reader).map_err(unreadable)? else { break };
         let line: Line = serde_json::from_str(&text).map_err(|e| unreadable(e.to_string()))?;
         if serde_json::to_string(&line).ok().as_deref() != Some(text.as_str()) {
             let message =
@@ -213,8 +215,30 @@ pub fn verify(reader: impl BufRead, known: &Known) -> Result<Verified, Finding> 
         }
         end = check.line(number, line, known)?;
     }
-    let end = end.ok_or(Finding::NoHead)?;
-    check.head(&end, known)
+    match end {
+        Some(end) => check.head(&end, known),
+        // Nothing says that there was more.
+        None if check.organization.is_some() && check.count == 0 && known.at_least() == 0 => {
+            Err(Finding::Empty)
+        }
+        None => Err(Finding::NoHead),
+    }
+}
+
+/// The next line without its end; no more of it is read than a line may have.
+fn next_line(reader: &mut impl BufRead) -> Result<Option<String>, String> {
+    // With `\r\n` at its end, and one byte more to see that it is too long.
+    let mut line = Vec::new();
+    reader.take(MAX_LINE as u64 + 3).read_until(b'\n', &mut line).map_err(|e| e.to_string())?;
+    if line.is_empty() {
+        return Ok(None);
+    }
+    let text =
+        line.strip_suffix(b"\n").map_or(line.as_slice(), |line| line.strip_suffix(b"\r").unwrap_or(line));
+    if text.len() > MAX_LINE {
+        return Err(format!("longer than {MAX_LINE} bytes"));
+    }
+    std::str::from_utf8(text).map(|text| Some(text.to_owned())).map_err(|e| e.to_string())
 }
 
 #[derive(Default)]

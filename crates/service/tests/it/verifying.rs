@@ -200,3 +200,41 @@ async fn what_two_readers_could_read_differently_is_no_line() {
         assert!(matches!(found, Err(Finding::Unreadable { .. })), "{to}: {found:?}");
     }
 }
+
+/// One line without end, which says how much of it was read.
+struct Endless(u64);
+
+impl std::io::Read for Endless {
+    fn read(&mut self, bytes: &mut [u8]) -> std::io::Result<usize> {
+        bytes.fill(b'x');
+        self.0 += bytes.len() as u64;
+        Ok(bytes.len())
+    }
+}
+
+#[test]
+fn no_more_of_a_line_is_read_than_a_line_may_have() {
+    let mut endless = Endless(0);
+    let finding = audit_export::verify(std::io::BufReader::new(&mut endless), &Known::default()).unwrap_err();
+    assert!(matches!(&finding, Finding::Unreadable { line: 1, .. }), "{finding}");
+    assert!(endless.0 < 2 * audit_export::MAX_LINE as u64, "{} bytes were read", endless.0);
+    for (length, is_too_long) in [(audit_export::MAX_LINE, false), (audit_export::MAX_LINE + 1, true)] {
+        for end in ["", "\n", "\r\n"] {
+            let line = format!("{}{end}", "x".repeat(length));
+            let finding = audit_export::verify(line.as_bytes(), &Known::default()).unwrap_err();
+            assert_eq!(finding.to_string().contains("longer than"), is_too_long, "{length}: {finding}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_export_from_before_the_first_head_is_told_from_one_that_was_cut_off() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 3600);
+    let lines = export(&bench, &place).await;
+    assert!(matches!(check(&lines[..1], &Known::default()), Err(Finding::Empty)));
+    let known = Known { events: 1, ..Known::default() };
+    assert!(matches!(check(&lines[..1], &known), Err(Finding::NoHead)), "there were events");
+    assert!(matches!(check(&lines[..2], &Known::default()), Err(Finding::NoHead)), "there is one");
+    assert!(matches!(check(&[], &Known::default()), Err(Finding::NoHead)));
+}
