@@ -174,19 +174,26 @@ pub fn is_root(tx: &mut Tx<'_>, presented: &str) -> Result<bool, ServiceError> {
     Ok(stored.is_some_and(|hash| SecretHash::from_stored(hash).matches(&SecretHash::of(presented))))
 }
 
-/// Who presents this bearer text.
+/// Who presents this bearer text. It is a use of the token.
 ///
 /// # Errors
 /// [`ServiceError::Unauthenticated`] for everything but a live token of a kind that may call.
-pub fn authenticate(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<Caller, ServiceError> {
-    let Some(bearer) = find_bearer(tx, presented, now)? else {
+pub fn authenticate(
+    tx: &mut Tx<'_>,
+    uses: &TokenUses,
+    presented: &str,
+    now: Timestamp,
+) -> Result<Caller, ServiceError> {
+    let Some(mut bearer) = find_bearer(tx, presented, now)? else {
         return if is_root(tx, presented)? { Ok(Caller::Root) } else { Err(ServiceError::Unauthenticated) };
     };
+    let stored = bearer.last_used_at;
+    bearer.last_used_at = stored.max(uses.last(bearer.token));
     if !liveness(&bearer, now).is_allowed() {
         return Err(ServiceError::Unauthenticated);
     }
-    match (bearer.kind, bearer.member) {
-        (kind @ (TokenKind::MemberKey | TokenKind::Session), Some(member)) => Ok(Caller::Member(Member {
+    let caller = match (bearer.kind, bearer.member) {
+        (kind @ (TokenKind::MemberKey | TokenKind::Session), Some(member)) => Caller::Member(Member {
             token: bearer.token,
             kind,
             organization: bearer.organization,
@@ -196,14 +203,14 @@ pub fn authenticate(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<
             rank: member.rank,
             permissions: member.permissions,
             teams: member.teams,
-        })),
-        (TokenKind::ServiceKey, _) => Ok(Caller::Service {
-            token: bearer.token,
-            organization: bearer.organization,
-            scopes: bearer.scopes,
         }),
-        _ => Err(ServiceError::Unauthenticated),
-    }
+        (TokenKind::ServiceKey, _) => {
+            Caller::Service { token: bearer.token, organization: bearer.organization, scopes: bearer.scopes }
+        }
+        _ => return Err(ServiceError::Unauthenticated),
+    };
+    uses.note(bearer.token, stored, now);
+    Ok(caller)
 }
 
 /// The organization of a directory, for the trace of a caller whom it refused; never part of an answer.

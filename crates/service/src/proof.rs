@@ -102,7 +102,7 @@ impl Proof {
         let as_of = AsOf::read(tx, now)?;
         let presented = self.presented.expose_secret();
         match &self.who {
-            Who::Caller(caller) if authenticate(tx, presented, now)? == *caller => Ok(as_of),
+            Who::Caller(caller) if authenticate(tx, uses, presented, now)? == *caller => Ok(as_of),
             Who::Caller(_) => Err(ServiceError::Unauthenticated),
             Who::Directory(directory) => {
                 authenticate_directory(tx, uses, presented, *directory, now).map(|_| as_of)
@@ -137,7 +137,9 @@ impl Proof {
         }
         let presented = self.presented.expose_secret();
         let holds = match &self.who {
-            Who::Caller(before) => authenticate(tx, presented, as_of.at).map(|now| no_less(before, &now)),
+            Who::Caller(before) => {
+                authenticate(tx, uses, presented, as_of.at).map(|now| no_less(before, &now))
+            }
             Who::Directory(directory) => {
                 authenticate_directory(tx, uses, presented, *directory, as_of.at).map(|_| true)
             }

@@ -90,11 +90,12 @@ impl FromRequestParts<App> for Known {
         let presented = bearer(parts).ok_or_else(Problem::unauthenticated)?.to_owned();
         let request = request_id(parts, app);
         let shown = SecretString::from(presented.clone());
+        let portcullis = app.portcullis().clone();
         let (caller, as_of) = app
             .portcullis()
             .read(move |tx, now| {
                 let as_of = AsOf::read(tx, now)?;
-                Ok((authenticate(tx, &presented, now)?, as_of))
+                Ok((authenticate(tx, portcullis.uses(), &presented, now)?, as_of))
             })
             .await?;
         proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
@@ -115,11 +116,12 @@ impl FromRequestParts<App> for Scope {
             .map_err(|_| Problem::bad_request("invalid_path", "the path is not valid UTF-8"))?;
         let named = path.iter().find(|(key, _)| *key == "org").map(|(_, value)| value.to_owned());
         let named = named.unwrap_or_default();
+        let portcullis = app.portcullis().clone();
         let (caller, organization, as_of) = app
             .portcullis()
             .read(move |tx, now| {
                 let as_of = AsOf::read(tx, now)?;
-                let caller = authenticate(tx, &presented, now)?;
+                let caller = authenticate(tx, portcullis.uses(), &presented, now)?;
                 let organization = organization::named(tx, &named)?;
                 match needs {
                     Needs::Permission(permission) => caller.may(permission, organization.id)?,

@@ -36,6 +36,7 @@ use crate::directory;
 use crate::fetch::FetchRequest;
 use crate::sign_in::{Visitor, is_browser};
 use crate::throttle::{Allowance, network};
+use crate::token_use::TokenUses;
 use crate::trace::TraceDraft;
 use crate::{Moment, Portcullis, ServiceError, Surroundings};
 
@@ -192,10 +193,15 @@ impl Door {
     /// # Errors
     /// [`ServiceError::Unauthenticated`] without any session; [`ServiceError::NotFound`] where none is of the
     /// directory's organization; [`ServiceError::Forbidden`] and [`portcullis_domain::Refusal::AboveOwnRank`].
-    fn find(tx: &mut Tx<'_>, presented: &[String], id: &str, now: Timestamp) -> Result<Self, ServiceError> {
+    fn find(
+        tx: &mut Tx<'_>,
+        uses: &TokenUses,
+        (presented, id): (&[String], &str),
+        now: Timestamp,
+    ) -> Result<Self, ServiceError> {
         let mut known = false;
         for secret in presented {
-            let Ok(Caller::Member(member)) = authenticate(tx, secret, now) else { continue };
+            let Ok(Caller::Member(member)) = authenticate(tx, uses, secret, now) else { continue };
             known = true;
             let found = match directory::find(tx, member.organization, id) {
                 Err(ServiceError::NotFound(_)) => continue,
@@ -224,7 +230,9 @@ pub async fn look(
     visitor: &Visitor,
 ) -> Result<Asking, ServiceError> {
     let presented = visitor.presented.clone();
-    let door = portcullis.read(move |tx, now| Door::find(tx, &presented, &directory, now)).await?;
+    let product = portcullis.clone();
+    let found = move |tx: &mut Tx<'_>, now| Door::find(tx, product.uses(), (&presented, &directory), now);
+    let door = portcullis.read(found).await?;
     Ok(Asking {
         directory: door.directory.name,
         hosted_domain: door.client.hosted_domain,
@@ -263,7 +271,9 @@ pub async fn begin(
     admit(portcullis, visitor.source)?;
     let browser = visitor.browser.clone().filter(|b| is_browser(b)).ok_or(ConsentRefusal::State)?;
     let presented = visitor.presented.clone();
-    let door = portcullis.read(move |tx, now| Door::find(tx, &presented, &directory, now)).await?;
+    let product = portcullis.clone();
+    let found = move |tx: &mut Tx<'_>, now| Door::find(tx, product.uses(), (&presented, &directory), now);
+    let door = portcullis.read(found).await?;
     let mut moment = portcullis.moment();
     let state = State::from_random(&thirty_two(&mut moment.random));
     let nonce = Nonce::from_random(&thirty_two(&mut moment.random));
@@ -319,7 +329,9 @@ pub async fn complete(portcullis: &Portcullis, query: &str, visitor: Visitor) ->
     let callback = Callback::parse(query).map_err(|_| ConsentRefusal::State)?;
     let begun = take(portcullis, callback.state(), visitor.browser.as_deref()).await?;
     let (presented, id) = (visitor.presented.clone(), begun.directory.to_string());
-    let door = portcullis.read(move |tx, now| Door::find(tx, &presented, &id, now)).await?;
+    let product = portcullis.clone();
+    let found = move |tx: &mut Tx<'_>, now| Door::find(tx, product.uses(), (&presented, &id), now);
+    let door = portcullis.read(found).await?;
     if door.member.membership != begun.membership {
         return Err(ConsentRefusal::State.into());
     }
@@ -384,12 +396,14 @@ async fn store(
 ) -> Result<(), ServiceError> {
     let (sealing, before) = (std::sync::Arc::clone(&portcullis.around().sealing), door.client.given.clone());
     let (was, by) = (door.source.clone(), given.by.clone());
+    let product = portcullis.clone();
     portcullis
         .write(Priority::Ordinary, move |tx, moment: &mut Moment| {
             let organization = door.directory.organization;
             tx.lock(portcullis_store::db::Lock::Organization(organization))?;
             let id = door.directory.id.to_string();
-            let again = Door::find(tx, std::slice::from_ref(&door.secret), &id, moment.now)?;
+            let presented = std::slice::from_ref(&door.secret);
+            let again = Door::find(tx, product.uses(), (presented, &id), moment.now)?;
             if again.source != door.source {
                 return Err(ConsentRefusal::Changed.into());
             }

@@ -396,11 +396,12 @@ async fn causes_stand_before_what_follows_from_them_in_the_log() {
 /// A member with a key of their own who was let in just now, as the request that holds the proof sees it.
 async fn let_in(bench: &Bench, presented: &str) -> Proof {
     let shown = presented.to_owned();
+    let product = bench.portcullis().clone();
     let (caller, as_of) = bench
         .portcullis()
         .read(move |tx, now| {
             let as_of = AsOf::read(tx, now)?;
-            Ok((authenticate(tx, &shown, now)?, as_of))
+            Ok((authenticate(tx, product.uses(), &shown, now)?, as_of))
         })
         .await
         .unwrap();
@@ -472,8 +473,9 @@ async fn nobody_who_left_since_they_were_let_in_is_shown_a_secret() {
     let bench = Bench::of_the_run();
     let acme = bench.organization("acme");
     let [boss, ada] = ["boss@acme.test", "ada@acme.test"].map(|email| bench.member(acme, email, "admin"));
+    let product = bench.portcullis().clone();
     let (here, is_shown) = bench.write(move |tx, moment| {
-        let caller = authenticate(tx, &boss.key, moment.now)?;
+        let caller = authenticate(tx, product.uses(), &boss.key, moment.now)?;
         let issue = |tx: &mut Tx<'_>, moment: &mut Moment| {
             let wish = NewKey { name: "laptop".into(), environment: None, expires_at: None };
             member_key::issue(tx, moment, &caller, (acme, ada.membership), wish, Cause::system()).map(|_| ())

@@ -8,6 +8,7 @@ use portcullis_domain::evaluation::Decision;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::Scope;
 use portcullis_service::evaluation::{About, Answer, ask};
+use portcullis_store::Tx;
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
@@ -99,7 +100,11 @@ async fn decide(
     let question = match question {
         Ok(question) => question,
         Err(problem) => {
-            app.portcullis().read(move |tx, now| may_ask(tx, &caller, Scope::Evaluate, now)).await?;
+            let portcullis = app.portcullis().clone();
+            let may = move |tx: &mut Tx<'_>, now| {
+                may_ask(tx, portcullis.uses(), (&caller, Scope::Evaluate), now).map(|_| ())
+            };
+            app.portcullis().read(may).await?;
             return Err(problem);
         }
     };
@@ -109,7 +114,7 @@ async fn decide(
     let (answer, about) = app
         .portcullis()
         .read(move |tx, now| {
-            let about = may_ask(tx, &caller, Scope::Evaluate, now)?;
+            let about = may_ask(tx, portcullis.uses(), (&caller, Scope::Evaluate), now)?;
             let answer = ask(tx, portcullis.uses(), &question.subject.id, about, &environment, now)?;
             Ok((answer, about))
         })

@@ -46,7 +46,7 @@ async fn answer(app: &App, request: axum::extract::Request) -> Result<Response, 
     let found = app
         .portcullis()
         .read(move |tx, now| {
-            let about = may_ask(tx, &caller, Scope::Introspect, now)?;
+            let about = may_ask(tx, portcullis.uses(), (&caller, Scope::Introspect), now)?;
             let Some(form) = &form else { return Ok(None) };
             // A token is introspected in the environment that it is for.
             let environment = find_bearer(tx, &form.token, now)?.and_then(|b| b.environment);

@@ -15,6 +15,7 @@ use portcullis_domain::token::Scope;
 use portcullis_service::ServiceError;
 use portcullis_service::caller::{Caller, authenticate};
 use portcullis_service::evaluation::{About, Answer};
+use portcullis_service::token_use::TokenUses;
 use portcullis_store::Tx;
 
 use crate::App;
@@ -30,8 +31,13 @@ pub fn routes() -> Router<App> {
 }
 
 /// Whom a caller may ask about: the root token about all, a service key with that scope about its own organization.
-fn may_ask(tx: &mut Tx<'_>, presented: &str, scope: Scope, now: Timestamp) -> Result<About, ServiceError> {
-    match authenticate(tx, presented, now)? {
+fn may_ask(
+    tx: &mut Tx<'_>,
+    uses: &TokenUses,
+    (presented, scope): (&str, Scope),
+    now: Timestamp,
+) -> Result<About, ServiceError> {
+    match authenticate(tx, uses, presented, now)? {
         Caller::Root => Ok(About::TheTokens),
         Caller::Service { organization, scopes, .. } if scopes.contains(&scope) => {
             Ok(About::Organization(organization))

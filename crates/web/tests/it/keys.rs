@@ -1,5 +1,10 @@
 //! Keys of members and of the organization, and `/tokens`.
 
+use portcullis_domain::id::RequestId;
+use portcullis_domain::text::Slug;
+use portcullis_domain::token::TokenKind;
+use portcullis_service::session::{self, Opening};
+use portcullis_service::{Limits, token_use};
 use serde_json::{Value, json};
 
 use crate::support::{Scene, id, refused};
@@ -194,4 +199,84 @@ async fn whoever_asks_about_a_key_hears_whose_it_is_and_about_an_unknown_one_not
     let member = json!(scene.member.membership.to_string());
     assert_eq!(asked(&scene.member.key).await, [json!("allowed"), member, json!("member")]);
     assert_eq!(asked("pc_key_of_nobody").await, [json!("token_unknown"), Value::Null, Value::Null]);
+}
+
+/// A secret of that kind that a member, their agent, a directory or the organization may call with, and how it does;
+/// `None` for links, which nobody calls with.
+async fn caller_of(scene: &Scene, kind: TokenKind) -> Option<(String, &'static str, String)> {
+    let secret_of = |made: Value| made["token"].as_str().unwrap().to_owned();
+    let named = json!({ "name": "used" });
+    let me = "/api/v1/me".to_owned();
+    match kind {
+        TokenKind::Session => {
+            let (organization, id) = (scene.member.organization, scene.member.membership);
+            let opened = scene.bench.write(move |tx, moment| {
+                let membership = portcullis_store::membership::find(tx, organization, id)?.unwrap();
+                let opening = Opening {
+                    membership: &membership,
+                    environment: Slug::production(),
+                    connection: None,
+                    not_after: None,
+                    presented: &[],
+                    limits: Limits::default(),
+                    request: RequestId::fresh(moment.now, &mut moment.random),
+                };
+                session::open(tx, moment, &opening)
+            });
+            Some((opened.secret.expose().to_owned(), "GET", me))
+        }
+        TokenKind::MemberKey => Some((secret_of(scene.made(&keys(&scene.member), named).await), "GET", me)),
+        TokenKind::AgentKey => {
+            let agent = json!({ "name": "bot", "owner": scene.member.membership.to_string() });
+            let agent = id(&scene.made(&format!("{ACME}/agents"), agent).await);
+            let made = scene.made(&format!("{ACME}/agents/{agent}/keys"), named).await;
+            Some((secret_of(made), "GET", "/authz/forward?organization=acme".to_owned()))
+        }
+        TokenKind::ServiceKey => {
+            let wish = json!({ "name": "used", "scopes": ["evaluate"] });
+            let made = scene.made(&format!("{ACME}/service-keys"), wish).await;
+            Some((secret_of(made), "POST", "/access/v1/evaluation".to_owned()))
+        }
+        TokenKind::ScimToken => {
+            let wish = json!({ "kind": "scim", "name": "Okta" });
+            let made = scene.made(&format!("{ACME}/directories"), wish).await;
+            let path = format!("/scim/v2/{}/Users", id(&made));
+            Some((secret_of(made), "GET", path))
+        }
+        TokenKind::Invitation | TokenKind::OwnerLink => None,
+    }
+}
+
+#[tokio::test]
+async fn whatever_kind_of_token_somebody_calls_with_its_last_use_is_told_to_the_minute() {
+    for kind in TokenKind::ALL {
+        let scene = Scene::new();
+        let Some((secret, method, path)) = caller_of(&scene, kind).await else { continue };
+        let found = async || {
+            let tokens = scene.all(&format!("{ACME}/tokens")).await;
+            let mut of_kind = tokens.into_iter().filter(|token| token["kind"] == kind.as_str());
+            if kind == TokenKind::MemberKey {
+                of_kind.find(|token| token["name"] == "used").unwrap()
+            } else {
+                of_kind.next().unwrap()
+            }
+        };
+        assert_eq!(found().await["last_used_at"], Value::Null, "{kind:?}");
+        scene.bench.clock.pass_s(90);
+        let bearer = format!("Bearer {secret}");
+        let question = json!({
+            "subject": { "type": "token", "id": scene.viewer.key }, "action": { "name": "use" },
+            "resource": { "type": "tool", "id": "Bash" },
+        });
+        let body = if method == "POST" { question } else { Value::Null };
+        let answer = scene.bench.exchange(method, &path, &[("authorization", &bearer)], &body).await;
+        assert_eq!(answer.status.as_u16(), 200, "{kind:?}: {}", answer.text());
+        let uses = scene.bench.portcullis().uses().take();
+        scene.bench.write(move |tx, _| token_use::store(tx, &uses));
+        assert_eq!(found().await["last_used_at"], json!("2026-01-01T00:01:00.000000Z"), "{kind:?}");
+        let before = scene.bench.portcullis().uses().take();
+        scene.bench.exchange(method, &path, &[("authorization", &bearer)], &body).await;
+        let again = scene.bench.portcullis().uses().take();
+        assert_eq!((before, again), (vec![], vec![]), "{kind:?}: nothing to write within the minute");
+    }
 }

@@ -242,8 +242,10 @@ fn leave(
 
 fn proof(bench: &Bench, of: &Persona) -> Proof {
     let key = of.key.clone();
-    let (as_of, caller) =
-        bench.write(move |tx, moment| Ok((AsOf::read(tx, moment.now)?, authenticate(tx, &key, moment.now)?)));
+    let product = bench.portcullis().clone();
+    let (as_of, caller) = bench.write(move |tx, moment| {
+        Ok((AsOf::read(tx, moment.now)?, authenticate(tx, product.uses(), &key, moment.now)?))
+    });
     Proof { presented: of.key.clone().into(), who: Who::Caller(caller), as_of }
 }
 
