@@ -387,7 +387,13 @@ fn note_wrong(portcullis: &Portcullis, address: &str, (visitor, at_home): (&Visi
                 subject: address.clone(),
                 source: None,
                 request: Some(visitor.request),
-                content: json!({ "membership": one.membership, "source": visitor.source.to_string() }),
+                content: json!({
+                    "membership": one.membership,
+                    "source": visitor.source.to_string(),
+                    "expected": "the password of that address",
+                    "received": "another",
+                    "advice": SignInRefusal::WrongPassword.advice(),
+                }),
                 at: portcullis.now(),
             });
         }

@@ -8,6 +8,7 @@ use portcullis_domain::directory::DirectoryKind;
 use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::text::{email_key, name_key};
+use portcullis_domain::tombstone::Identifier;
 use portcullis_store::{Tx, connection, directory, directory_user, membership, tombstone};
 
 use crate::ServiceError;
@@ -79,6 +80,22 @@ fn is_here(
     Ok(false)
 }
 
+/// Every identifier of somebody on which a tombstone may lie, first those that count whoever it is.
+///
+/// # Errors
+/// [`ServiceError::Store`]; so of [`somebodys`].
+pub(crate) fn identifiers(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+) -> Result<Vec<Identifier>, ServiceError> {
+    let mut all = arrival.identifiers();
+    if connection.directory.is_none() {
+        all.extend(arrival.identifiers_of_newcomer(&directories(tx, connection.organization)?));
+    }
+    Ok(all)
+}
+
 /// The directories that know people by ids of the provider's. What claims say is known by the subject.
 fn directories(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Vec<DirectoryId>, ServiceError> {
     let all = directory::list(tx, organization, None, MAX_DIRECTORIES)?;
@@ -86,7 +103,11 @@ fn directories(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Vec<Dire
 }
 
 /// Who is here, and known by that subject of the same provider at any connection, or was once.
-fn somebodys(tx: &mut Tx<'_>, of: &Connection, subject: &str) -> Result<Option<MembershipId>, ServiceError> {
+pub(crate) fn somebodys(
+    tx: &mut Tx<'_>,
+    of: &Connection,
+    subject: &str,
+) -> Result<Option<MembershipId>, ServiceError> {
     if let Some(linked) = connection::linked_by_subject(tx, of.organization, subject)? {
         return Ok(Some(linked));
     }

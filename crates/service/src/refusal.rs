@@ -213,14 +213,18 @@ impl SignInRefusal {
             Self::InvitationOver => {
                 "invite the address anew, as somebody who is active and stands as high as the role that waits there"
             }
-            Self::NotInvited => "invite the address, or let the connection make memberships at sign-in",
+            Self::NotInvited => {
+                "invite the address, or let the connection make memberships at sign-in; somebody who came by another road \
+                 signs in there"
+            }
             Self::Ambiguous => "give each person an address and an external id of their own in the directory",
             Self::OwnSessionOnly => {
                 "sign in another way first, then link this connection from the landing page"
             }
             Self::Unconfirmed => "have an owner confirm the connection",
             Self::Tombstoned => {
-                "the person left: have the directory tell of them again, or an administrator invite the address"
+                "the person left: have the directory tell of them again, or an administrator invite the address; \
+                 by a subject of before they come in once an administrator has attached them to who they were"
             }
             Self::AddressMoved => {
                 "have the provider send a persistent name identifier, or name an immutable attribute as the subject"

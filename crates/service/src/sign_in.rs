@@ -7,6 +7,7 @@
 
 pub mod arriving;
 pub mod choice;
+pub mod compared;
 pub mod oidc;
 pub mod saml;
 
@@ -27,6 +28,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
+use self::compared::{Compared, Known, compared};
 use crate::claims::Arrival;
 use crate::home::Homes;
 use crate::password::Passwords;
@@ -403,6 +405,8 @@ struct Claimed {
     email: Option<String>,
     /// Set once the provider's word is proven: from here on a refusal is about a person.
     proven: bool,
+    /// Whom it proves.
+    arrival: Option<Arrival>,
     claims: serde_json::Value,
 }
 
@@ -421,11 +425,13 @@ async fn record<T>(
                 note_success(portcullis, connection, (&subject, request), session, claimed.claims);
             }
         }
-        Err(error @ ServiceError::SignIn(refusal)) => {
+        Err(ServiceError::SignIn(refusal)) => {
             if claimed.proven {
                 note_refusal(portcullis, connection, refusal, (claimed.subject, request)).await?;
             }
-            note_trace(portcullis, connection, &subject, Some(request), error, claimed.claims);
+            let compared = looked_up(portcullis, connection, refusal, claimed.arrival).await?;
+            let about = (subject.as_str(), Some(request));
+            keep_trace(portcullis, connection, about, (refusal, compared), claimed.claims);
         }
         Err(_) => {}
     }
@@ -466,11 +472,37 @@ pub(crate) fn note_trace(
     claims: serde_json::Value,
 ) {
     let ServiceError::SignIn(refusal) = error else { return };
-    let (section, expected, received) = match refusal {
-        SignInRefusal::Protocol(broken) => {
-            (Some(broken.section), broken.expected.clone(), broken.received.clone())
-        }
-        _ => (None, None, None),
+    let compared = compared(refusal, connection, None);
+    keep_trace(portcullis, connection, (subject, request), (refusal, compared), claims);
+}
+
+/// What a refusal compared, with what is known of the person.
+async fn looked_up(
+    portcullis: &Portcullis,
+    connection: &Connection,
+    refusal: &SignInRefusal,
+    arrival: Option<Arrival>,
+) -> Result<Compared, ServiceError> {
+    let Some(arrival) = arrival else { return Ok(compared(refusal, connection, None)) };
+    let (of, refused) = (connection.clone(), refusal.clone());
+    portcullis
+        .read(move |tx, _| {
+            let known = Known::find(tx, &refused, (&of, &arrival))?;
+            Ok(compared(&refused, &of, Some((&arrival, &known))))
+        })
+        .await
+}
+
+fn keep_trace(
+    portcullis: &Portcullis,
+    connection: &Connection,
+    (subject, request): (&str, Option<RequestId>),
+    (refusal, Compared { expected, received }): (&SignInRefusal, Compared),
+    claims: serde_json::Value,
+) {
+    let section = match refusal {
+        SignInRefusal::Protocol(broken) => Some(broken.section),
+        _ => None,
     };
     portcullis.traces().note(TraceDraft {
         organization: connection.organization,

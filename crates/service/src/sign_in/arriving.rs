@@ -158,6 +158,7 @@ async fn arrived(
     claimed.subject = Some(arrival.subject.clone());
     claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
     claimed.claims = kept.shown;
+    claimed.arrival = Some(arrival.clone());
     let underway = Underway { linking: waiting.linking, begun_at: kept.begun_at };
     let once = Some(Once::Ticket(waiting.ticket_hash));
     let session = admit(portcullis, (arrival, kept.session), (underway, once), visitor).await?;

@@ -276,7 +276,9 @@ async fn proven(
     let mut arrival = Arrival::read(&setup.connection, &claims).map_err(broken)?;
     let brought = suggestion::of_claims(&setup.connection, &claims);
     claimed.claims = shown(&arrival, &brought);
+    claimed.arrival = Some(arrival.clone());
     graph::complete(portcullis, setup, (&mut arrival, &claims)).await?;
+    claimed.arrival = Some(arrival.clone());
     let shown = shown(&arrival, &brought);
     claimed.claims = shown.clone();
     let mut session = logout::ProviderSession::of(&claims);

@@ -188,6 +188,7 @@ async fn check(
     let arrival = assertion::arrival(&setup.connection, &setup.view.source.settings, &identity);
     claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
     claimed.claims = shown(&arrival, &identity);
+    claimed.arrival = Some(arrival.clone());
     let shown = claimed.claims.clone();
     wait(portcullis, setup, (arrival, identity, shown), (asked, visitor.browser)).await
 }

@@ -12,6 +12,7 @@
 mod accepting;
 mod attaching;
 mod braking;
+mod comparing;
 mod contention;
 mod deleting;
 mod first_owner;

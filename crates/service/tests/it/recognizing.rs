@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 pub(crate) const ADA: &str = "ada@acme.test";
 const BOB: &str = "bob@acme.test";
 const GOOGLE: &str = "https://accounts.google.com";
-const IDP: &str = "https://idp.acme.test";
+pub(crate) const IDP: &str = "https://idp.acme.test";
 
 pub(crate) async fn made(bench: &Bench, path: &str, body: Value) -> Value {
     let (status, made) = bench.call("POST", &format!("/api/v1/organizations{path}"), ROOT_TOKEN, body).await;
@@ -29,7 +29,7 @@ pub(crate) async fn made(bench: &Bench, path: &str, body: Value) -> Value {
 }
 
 /// A bench with the organization `acme`, which has proven `acme.test`.
-async fn acme() -> Bench {
+pub(crate) async fn acme() -> Bench {
     let bench = Bench::of_the_run();
     prepare(&bench).await;
     bench
@@ -47,6 +47,11 @@ pub(crate) async fn connection(bench: &Bench, issuer: &str, fields: Value) -> Co
     });
     body.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     made(bench, "/acme/connections", body).await["id"].as_str().unwrap().parse().unwrap()
+}
+
+/// The connection as it is kept.
+pub(crate) fn found(bench: &Bench, id: ConnectionId) -> Connection {
+    bench.portcullis().around().store.write_blocking(move |tx| find_by_id(tx, id)).unwrap().unwrap()
 }
 
 pub(crate) fn open_to_newcomers() -> Value {

@@ -46,8 +46,58 @@ async fn a_refusal_leaves_a_trace_with_what_was_expected_and_what_to_do() {
     assert_eq!(status, 200, "{traces}");
     let trace = &traces["items"][0];
     assert_eq!(trace["kind"], "sign_in", "{traces}");
-    assert!(trace.to_string().contains("advice"), "{trace}");
+    let content = &trace["content"];
+    let said = |field: &str| content[field].as_str().unwrap_or_default().to_owned();
+    assert!(said("expected").contains(connection["client_id"].as_str().unwrap()), "{trace}");
+    assert!(!said("received").is_empty() && said("advice").len() > 10, "{trace}");
     assert!(!trace.to_string().contains("a-client-secret-for-tests"), "no secret in a trace");
+}
+
+#[tokio::test]
+async fn a_refusal_of_somebody_proven_says_what_is_known_here_and_what_came() {
+    let world = World::new().await;
+    let said = async |outcome: &str| {
+        world.portcullis.store_traces().await.unwrap();
+        let path = format!("/organizations/acme/traces?outcome={outcome}");
+        let (status, traces) = world.root("GET", &path, Value::Null).await;
+        assert_eq!(status, 200, "{traces}");
+        let content = &traces["items"][0]["content"];
+        assert!(content["advice"].as_str().is_some_and(|advice| advice.len() > 10), "{traces}");
+        ["expected", "received"].map(|field| content[field].as_str().unwrap_or_default().to_owned())
+    };
+    let open = json!({ "jit": true, "default_role": "member" });
+    let connection = world.connection("acme", open).await;
+    let renamed = |from: &str, to: &str| {
+        world.provider.change_company(|company| company.find_person_mut(from).unwrap().email = to.to_owned());
+    };
+    renamed(ADA, "ada@elsewhere.example");
+    assert_eq!(world.outcome(&connection, "person-000000").await, "domain_not_proven");
+    let [expected, received] = said("domain_not_proven").await;
+    assert!(
+        expected.contains("`acme.example`") && received == "`elsewhere.example`",
+        "{expected} | {received}"
+    );
+
+    renamed("ada@elsewhere.example", ADA);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let ada = world.members("acme", ADA).await[0]["id"].as_str().unwrap().to_owned();
+    world.made("/organizations/acme/environments", json!({ "slug": "staging", "name": "Staging" })).await;
+    let one = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
+    let (status, _) = world.root("PATCH", &one, json!({ "environment": "staging" })).await;
+    assert_eq!(status, 200);
+    assert_eq!(world.outcome(&connection, ADA).await, "other_environment");
+    let [expected, received] = said("other_environment").await;
+    assert!(expected.contains("`staging`"), "{expected}");
+    assert_eq!(received, format!("`{ada}` with `production`"));
+
+    let path = format!("/organizations/acme/members/{ada}/offboard");
+    assert_eq!(world.root("POST", &path, json!({ "reason": "left" })).await.0, 200);
+    assert_eq!(world.outcome(&connection, ADA).await, "tombstoned");
+    let [_, received] = said("tombstoned").await;
+    assert!(
+        received.starts_with("the subject `") && received.ends_with(&format!("of `{ada}`")),
+        "{received}"
+    );
 }
 
 #[tokio::test]
