@@ -177,7 +177,7 @@ static ENTERPRISE_ATTRIBUTES: [Attribute; 6] = [
 static MANAGER_PARTS: [Attribute; 3] = [
     text("value", "Identifier of the manager.").exact().indexed(),
     reference("$ref", "URI of the manager.", &["User"]),
-    text("displayName", "Name of the manager.").read_only(),
+    text("displayName", "Name of the manager.").read_only().never(),
 ];
 
 pub(crate) static GROUP: Schema = Schema {
@@ -188,7 +188,7 @@ pub(crate) static GROUP: Schema = Schema {
 };
 
 static GROUP_ATTRIBUTES: [Attribute; 2] = [
-    text("displayName", "Name to show.").required().indexed(),
+    text("displayName", "Name to show. Letter case does not distinguish.").required().unique().indexed(),
     complex("members", "Members of the group.", &MEMBER_PARTS).many(),
 ];
 
@@ -196,7 +196,7 @@ static MEMBER_PARTS: [Attribute; 4] = [
     text("value", "Identifier of the member.").exact().immutable().indexed(),
     reference("$ref", "URI of the member.", &["User", "Group"]).immutable(),
     text("type", "Kind of the member.").canonical(&["User", "Group"]).immutable(),
-    text("display", "Name of the member.").read_only(),
+    text("display", "Name of the member.").read_only().never(),
 ];
 
 const fn text(name: &'static str, description: &'static str) -> Attribute {
@@ -280,6 +280,11 @@ impl Attribute {
 
     const fn always(mut self) -> Self {
         self.returned = Returned::Always;
+        self
+    }
+
+    const fn never(mut self) -> Self {
+        self.returned = Returned::Never;
         self
     }
 

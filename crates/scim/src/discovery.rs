@@ -10,7 +10,7 @@ use serde_json::{Map, Value, json};
 use crate::definitions::SCHEMAS;
 use crate::limits::{DEFAULT_RESULTS, MAX_BULK_BYTES, MAX_BULK_OPERATIONS, MAX_CURSOR_AGE_S, MAX_RESULTS};
 use crate::query::render_list;
-use crate::schema::{Attribute, Case, Presence, ResourceType, Schema};
+use crate::schema::{Attribute, Case, Presence, ResourceType, Returned, Schema};
 use crate::seen::SeenExtensions;
 
 const SERVICE_PROVIDER_CONFIG_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:ServiceProviderConfig";
@@ -127,7 +127,7 @@ fn resource_type_document(kind: ResourceType, base_url: &str, seen: &SeenExtensi
 }
 
 fn schema_document(schema: &Schema, base_url: &str) -> Value {
-    let attributes = schema.attributes.iter().map(attribute_document).collect::<Vec<_>>();
+    let attributes = attribute_documents(schema.attributes);
     let document = Map::from_iter([
         ("id".to_owned(), schema.id.into()),
         ("name".to_owned(), schema.name.into()),
@@ -143,6 +143,12 @@ fn whole_schema_document(urn: &str, mut document: Map<String, Value>, base_url: 
     let location = format!("{base_url}/Schemas/{}", utf8_percent_encode(urn, NOT_IN_A_SEGMENT));
     document.insert("meta".to_owned(), json!({ "resourceType": "Schema", "location": location }));
     Value::Object(document)
+}
+
+/// Those that an answer may have.
+fn attribute_documents(attributes: &[Attribute]) -> Vec<Value> {
+    let served = attributes.iter().filter(|attribute| attribute.returned != Returned::Never);
+    served.map(attribute_document).collect()
 }
 
 fn attribute_document(attribute: &Attribute) -> Value {
@@ -166,10 +172,7 @@ fn attribute_document(attribute: &Attribute) -> Value {
         put("referenceTypes", attribute.reference_types.into());
     }
     if attribute.is_complex() {
-        put(
-            "subAttributes",
-            attribute.sub_attributes.iter().map(attribute_document).collect::<Vec<_>>().into(),
-        );
+        put("subAttributes", attribute_documents(attribute.sub_attributes).into());
     }
     Value::Object(document)
 }

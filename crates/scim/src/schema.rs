@@ -127,6 +127,8 @@ pub enum Returned {
     Always,
     /// Unless the client says otherwise.
     Default,
+    /// In none, as nothing is kept of it: no document declares it, and it is left aside where it is sent.
+    Never,
 }
 
 impl Returned {
@@ -136,6 +138,7 @@ impl Returned {
         match self {
             Self::Always => "always",
             Self::Default => "default",
+            Self::Never => "never",
         }
     }
 }

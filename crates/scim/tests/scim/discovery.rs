@@ -136,6 +136,7 @@ fn the_facts_of_the_standard_that_are_easily_wrong_are_right() {
         Mutability::ReadOnly
     );
     assert_eq!(attribute(group, None, "displayName", None).0, Presence::Required);
+    assert_eq!(attribute(group, None, "displayName", None).3, Uniqueness::Server);
     assert_eq!(attribute(group, None, "members", Some("value")).2, Mutability::Immutable);
     assert_eq!(attribute(group, None, "members", Some("value")).1, Case::Exact);
     assert_eq!(attribute(group, None, "members", None).4, Returned::Default);

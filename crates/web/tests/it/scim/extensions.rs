@@ -123,3 +123,72 @@ async fn what_discovery_reads_and_tells_of_other_peoples_words_has_bounds() {
     );
     assert_eq!(extensions(&other).await.len(), 1 + MAX_SEEN_EXTENSIONS);
 }
+
+/// The names of the attributes that a schema declares, parts behind their attribute.
+fn declared(schema: &Value) -> Vec<String> {
+    let name = |attribute: &Value| attribute["name"].as_str().unwrap().to_owned();
+    let mut all = Vec::new();
+    for attribute in schema["attributes"].as_array().unwrap() {
+        all.push(name(attribute));
+        let parts = attribute["subAttributes"].as_array().into_iter().flatten();
+        all.extend(parts.map(|part| format!("{}.{}", name(attribute), name(part))));
+    }
+    all
+}
+
+/// Whether an answer has it.
+fn has(answer: &Value, name: &str) -> bool {
+    let (name, part) = name.split_once('.').map_or((name, None), |(name, part)| (name, Some(part)));
+    let value = &answer[name];
+    let value = value.as_array().and_then(|values| values.first()).unwrap_or(value);
+    !part.map_or(value, |part| &value[part]).is_null()
+}
+
+#[tokio::test]
+async fn everything_that_discovery_declares_comes_back_in_an_answer() {
+    let idp = Provider::new();
+    let schemas = idp.got("/Schemas").await["Resources"].clone();
+    let of =
+        |urn: &str| schemas.as_array().unwrap().iter().find(|schema| schema["id"] == urn).unwrap().clone();
+    let text = |kind: &str| match kind {
+        "boolean" => json!(true),
+        "binary" => json!("AAAA"),
+        "reference" => json!("https://acme.test/x"),
+        _ => json!("x@acme.test"),
+    };
+    let everything = |schema: &Value| {
+        let mut body = serde_json::Map::new();
+        for attribute in schema["attributes"].as_array().unwrap() {
+            let value = match attribute["subAttributes"].as_array() {
+                None => text(attribute["type"].as_str().unwrap()),
+                Some(parts) => {
+                    let parts = parts.iter().map(|part| {
+                        (part["name"].as_str().unwrap().to_owned(), text(part["type"].as_str().unwrap()))
+                    });
+                    parts.collect::<serde_json::Map<_, _>>().into()
+                }
+            };
+            let value = if attribute["multiValued"] == true { json!([value]) } else { value };
+            body.insert(attribute["name"].as_str().unwrap().to_owned(), value);
+        }
+        body
+    };
+    let (user, enterprise) = (of(USER), of(ENTERPRISE));
+    let mut body = everything(&user);
+    let mut extension = everything(&enterprise);
+    extension["manager"]["displayName"] = json!("left aside");
+    body.insert(ENTERPRISE.to_owned(), extension.into());
+    let ann = idp.made("/Users", body.into()).await;
+    let members = json!([{ "value": ann, "display": "left aside" }]);
+    let group = idp.made("/Groups", json!({ "displayName": "all", "members": members })).await;
+    let person = idp.got(&format!("/Users/{ann}")).await;
+    let group = idp.got(&format!("/Groups/{group}")).await;
+    for (schema, answer) in [(&user, &person), (&enterprise, &person[ENTERPRISE]), (&of(GROUP), &group)] {
+        for name in declared(schema) {
+            assert!(has(answer, &name), "`{name}` is declared: {answer}");
+        }
+    }
+    assert!(!person.to_string().contains("left aside") && !group.to_string().contains("left aside"));
+    let taken = idp.call("POST", "/Groups", json!({ "displayName": "ALL" })).await;
+    assert_eq!(taken.json()["scimType"], "uniqueness", "as discovery says");
+}
