@@ -168,45 +168,6 @@ fn a_circle_of_four_times_as_many_costs_four_times_as_much() {
     assert!(many < 5 * few, "{many} for 300, {few} for 75");
 }
 
-/// Beside what each of them costs alone, a body is read with the others and copied once with its references replaced.
-#[test]
-fn the_body_of_an_operation_is_copied_once() {
-    const OPERATIONS: usize = 8;
-    const WORDS: usize = 500;
-    let operation = |name: &str| {
-        let mut operation = create(name);
-        let words: Vec<Value> = (0..WORDS).map(|n| json!({ "to": { "word": n.to_string() } })).collect();
-        operation["data"]["urn:acme:hr:2.0:User"] = json!({ "words": words });
-        operation
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let idp = runtime.block_on(async { Provider::new() });
-    let called = |method: &str, below: &str, body: Value| {
-        let mut status = 0;
-        let taken = allocation_counter::measure(|| {
-            status = runtime.block_on(idp.call(method, below, body)).status.as_u16();
-        });
-        (status, taken.count_total)
-    };
-    let mut alone = 0;
-    for n in 0..OPERATIONS {
-        let (status, taken) = called("POST", "/Users", operation(&format!("alone{n}"))["data"].take());
-        assert_eq!(status, 201);
-        alone += taken;
-    }
-    let operations: Vec<Value> = (0..OPERATIONS).map(|n| operation(&format!("u{n}"))).collect();
-    let (status, together) =
-        called("POST", "/Bulk", json!({ "schemas": [REQUEST], "Operations": operations }));
-    assert_eq!((status, idp_total(&runtime, &idp)), (200, 2 * OPERATIONS as u64));
-    // Each word stands in three objects or texts; its keys are texts of their own.
-    let copies = together.saturating_sub(alone) as f64 / (OPERATIONS * WORDS) as f64;
-    assert!(copies < 0.0, "{copies} allocations a word: {together} together, {alone} alone");
-}
-
-fn idp_total(runtime: &tokio::runtime::Runtime, idp: &Provider) -> u64 {
-    runtime.block_on(idp.got("/Users?count=0"))["totalResults"].as_u64().unwrap()
-}
-
 #[tokio::test]
 async fn a_version_that_can_be_none_refuses_its_operation() {
     let idp = Provider::new();
