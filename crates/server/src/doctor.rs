@@ -355,6 +355,11 @@ fn waits(found: &Checkup, now: Timestamp, report: &mut Report) {
             report.warning(code, format!("{count} {what}"), jobs);
         }
     }
+    waits_for_somebody(found, report);
+}
+
+/// What only a person can bring to its end.
+fn waits_for_somebody(found: &Checkup, report: &mut Report) {
     let people = [
         (
             Code::ScimTokenExpiring,
