@@ -4,6 +4,7 @@ use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MembershipChange;
 use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::id::DirectoryId;
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::email_key;
@@ -13,8 +14,8 @@ use serde_json::json;
 use super::{PersonSaid, Speaker};
 use crate::{Moment, ServiceError};
 
-/// Calls a member as the directory says, if it governs them. Said again, it writes only what did not follow before: somebody
-/// else had the address then, or another directory governed them.
+/// Calls a member as the directory says, if it governs them. Said again, it writes only what did not follow before: an address
+/// that was somebody else's then, or what was said while another directory governed them.
 pub(super) fn follow(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -23,11 +24,11 @@ pub(super) fn follow(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let Some(member) = membership::find(tx, speaker.organization, user.membership)? else { return Ok(()) };
-    if member.governed_by != Some(speaker.directory) || member.ended.is_some() {
+    if member.ended.is_some() || !names(speaker.directory, &member) {
         return Ok(());
     }
     let name = Some(said.name()).filter(|name| !name.is_empty()).unwrap_or_else(|| member.name.clone());
-    let email = address(tx, &member, said)?;
+    let email = address(tx, speaker.directory, (&member, said))?;
     let (renamed, moved) = (name != member.name, email != member.email);
     if !renamed && !moved {
         return Ok(());
@@ -41,17 +42,31 @@ pub(super) fn follow(
     Ok(())
 }
 
+/// Whether a directory that tells of a member is the one that names them: it governs them, or nobody does and they have no
+/// life of their own yet.
+fn names(directory: DirectoryId, member: &Membership) -> bool {
+    match member.governed_by {
+        Some(governing) => governing == directory,
+        None => member.joined_at.is_none(),
+    }
+}
+
 /// The address that stands for a member from now on. Whoever has life of their own keeps the one that they were invited at:
-/// links and passwords hang on it, and no directory moves those. Nor does one take what is another member's here: whoever asks
-/// at a proxy would take the two for one.
-fn address(tx: &mut Tx<'_>, member: &Membership, said: &PersonSaid) -> Result<String, ServiceError> {
+/// links and passwords hang on it, and no directory moves those. Nor does one take what is that of a member whom it does not
+/// name: whoever asks at a proxy would take the two for one.
+fn address(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    (member, said): (&Membership, &PersonSaid),
+) -> Result<String, ServiceError> {
     let wanted = said.address();
     if member.joined_at.is_some() || wanted == member.email {
         return Ok(member.email.clone());
     }
     if let Ok(key) = email_key(&wanted) {
+        let is_named = |other: &Membership| other.joined_at.is_none() && names(directory, other);
         let theirs = membership::living_by_email(tx, member.organization, &key)?;
-        if theirs.iter().any(|other| other.id != member.id) {
+        if theirs.iter().any(|other| other.id != member.id && !is_named(other)) {
             return Ok(member.email.clone());
         }
     }

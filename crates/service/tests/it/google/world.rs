@@ -331,11 +331,14 @@ impl World {
         self.member(email).access.state
     }
 
-    /// The same of a membership, whatever its address is by now.
-    pub(crate) fn state_of(&self, member: MembershipId) -> MembershipState {
+    /// A membership as it is now, whatever its address is.
+    pub(crate) fn now(&self, member: MembershipId) -> Membership {
         let organization = self.organization;
-        let found = self.bench.write(move |tx, _| Ok(membership::find(tx, organization, member)?));
-        found.unwrap().access.state
+        self.bench.write(move |tx, _| Ok(membership::find(tx, organization, member)?)).unwrap()
+    }
+
+    pub(crate) fn state_of(&self, member: MembershipId) -> MembershipState {
+        self.now(member).access.state
     }
 
     pub(crate) fn role(&self, email: &'static str) -> Option<String> {

@@ -301,22 +301,37 @@ async fn a_new_name_and_address_are_the_members_and_a_second_directory_gives_nei
 }
 
 #[tokio::test]
-async fn an_address_that_is_another_members_is_taken_over_once_they_gave_it_up() {
+async fn an_address_follows_its_directory_and_is_taken_from_nobody_whom_that_does_not_name() {
     let idp = Provider::with(Some("member"), 3600);
+    let joined = idp.bench.member(idp.organization, "dora@acme.test", "member");
     let [bob, carol] = [idp.user("bob").await, idp.user("carol").await];
-    let member = idp.member("bob@acme.test").await["id"].as_str().unwrap().to_owned();
-    let to = |name: &str| json!([{ "op": "replace", "path": "emails[type eq \"work\"].value", "value": format!("{name}@acme.test") }]);
+    let [of_bob, of_carol] = [idp.member("bob@acme.test").await, idp.member("carol@acme.test").await]
+        .map(|member| member["id"].as_str().unwrap().to_owned());
+    let to = |name: &str| {
+        let address = format!("{name}@acme.test");
+        json!([{ "op": "replace", "path": "emails[type eq \"work\"].value", "value": address }])
+    };
     let at = async |name: &str| {
         let (_, page) = idp.admin("GET", &format!("/members?email={name}@acme.test"), Value::Null).await;
         let ids = page["items"].as_array().unwrap().iter().map(|m| m["id"].as_str().unwrap().to_owned());
         ids.collect::<Vec<String>>()
     };
+    // Two swap theirs, one after the other.
     idp.patched(&format!("/Users/{bob}"), to("carol")).await;
-    assert_eq!(at("bob").await, std::slice::from_ref(&member), "nobody is called as somebody else");
-    assert!(!at("carol").await.contains(&member));
-    idp.patched(&format!("/Users/{carol}"), to("carol.king")).await;
-    idp.patched(&format!("/Users/{bob}"), to("carol")).await;
-    assert_eq!((at("carol").await, at("bob").await), (vec![member], vec![]), "said again, it is taken");
+    idp.patched(&format!("/Users/{carol}"), to("bob")).await;
+    assert_eq!((at("carol").await, at("bob").await), (vec![of_bob.clone()], vec![of_carol]));
+
+    idp.patched(&format!("/Users/{bob}"), to("dora")).await;
+    let dora = vec![joined.membership.to_string()];
+    assert_eq!(
+        (at("dora").await, at("carol").await),
+        (dora.clone(), vec![of_bob.clone()]),
+        "hers stays hers"
+    );
+    let leave = json!({ "reason": "left" });
+    assert_eq!(idp.admin("POST", &format!("/members/{}/offboard", dora[0]), leave).await.0, 200);
+    idp.patched(&format!("/Users/{bob}"), to("dora")).await;
+    assert!(at("dora").await.contains(&of_bob), "said again, it follows");
 }
 
 #[tokio::test]
