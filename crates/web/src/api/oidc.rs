@@ -90,7 +90,7 @@ impl Oidc {
     #[must_use]
     pub fn of(portcullis: &Portcullis, connection: &Connection, view: OidcView) -> Self {
         let id = connection.id;
-        let warnings = preset::warnings(connection).into_iter().chain(view.warnings(portcullis.moment().now));
+        let warnings = preset::warnings(connection).into_iter().chain(view.warnings(portcullis.now()));
         Self {
             preset: preset::in_force(connection).slug(),
             chosen_preset: connection.claim_rules.preset.clone(),
