@@ -1,6 +1,8 @@
 //! Who lives, by whom, and for how long.
 
-use portcullis_domain::access::{By, EndedBecause, Given, PersonFacts, Statement, Verdict, judge, resolve};
+use portcullis_domain::access::{
+    By, DirectoryFacts, EndedBecause, Given, Held, PersonFacts, Statement, Verdict, is_let_go, judge, resolve,
+};
 use portcullis_domain::directory::DirectoryKind;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned, Invited, Suspended};
 use portcullis_domain::team::TeamRole;
@@ -319,4 +321,30 @@ fn another_reason_for_an_end_is_written_and_ends_nothing_twice() {
     inactive.directories[0].statement = Statement::Inactive { since: NOW.plus_s(1) };
     assert_eq!(resolve(&inactive, NOW).access, membership.access, "nothing but the reason differs");
     assert!(matches!(judge(&membership, &inactive, 1, NOW), Verdict::Changed(_)));
+}
+
+#[test]
+fn whatever_is_remembered_is_written_when_it_alone_has_changed() {
+    let facts = PersonFacts { governed_by: Some(directory(1)), ..mapped() };
+    let membership = stored(&facts, NOW);
+    let mut others = [membership.clone(), membership.clone(), membership.clone()];
+    others[0].access.environments.clear();
+    others[1].governed_by = None;
+    others[2].unmapped_at = Some(NOW);
+    for other in others {
+        assert!(matches!(judge(&other, &facts, 1, NOW), Verdict::Changed(_)), "{other:?}");
+    }
+    assert_eq!(judge(&membership, &facts, 1, NOW), Verdict::Unchanged);
+}
+
+#[test]
+fn a_held_end_is_let_go_when_the_directory_says_otherwise_and_not_while_it_says_nothing() {
+    let there = PersonFacts { held: Held::Ending, governed_by: Some(directory(1)), ..mapped() };
+    assert!(is_let_go(&there, NOW), "active, and in a group that gives something");
+    let says = |statement| DirectoryFacts { statement, ..says(1, Statement::Active) };
+    let inactive = vec![says(Statement::Inactive { since: NOW })];
+    assert!(!is_let_go(&PersonFacts { directories: inactive, ..there.clone() }, NOW), "it says so still");
+    let unconfirmed = vec![says(Statement::Unconfirmed)];
+    assert!(!is_let_go(&PersonFacts { directories: unconfirmed, ..there.clone() }, NOW), "a restore said it");
+    assert!(!is_let_go(&PersonFacts { held: Held::No, ..there }, NOW), "nothing is held");
 }
