@@ -15,9 +15,12 @@
 mod agents;
 mod audit;
 mod braking;
+mod connections;
+mod directory_users;
 mod evaluating;
 mod facets;
 mod fixture;
+mod google;
 mod leaving;
 mod living;
 mod plans;

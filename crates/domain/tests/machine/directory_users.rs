@@ -1,0 +1,42 @@
+//! What a directory identifies somebody by, and what it only says of them.
+
+use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::id::DirectoryUserId;
+use portcullis_domain::tombstone::Identifier;
+
+use crate::fixture::{NOW, directory, id, member, organization};
+
+fn told(user_name: &str, external_id: Option<&str>, email_keys: &[&str]) -> DirectoryUser {
+    DirectoryUser {
+        id: id!(DirectoryUserId, 1),
+        organization: organization(),
+        directory: directory(1),
+        membership: member(1),
+        external_id: external_id.map(str::to_owned),
+        user_name: user_name.to_owned(),
+        display_name: String::new(),
+        email_keys: email_keys.iter().map(|key| (*key).to_owned()).collect(),
+        inactive_at: None,
+        unconfirmed_at: None,
+        attributes: "{}".to_owned(),
+        created_at: NOW,
+        updated_at: NOW,
+    }
+}
+
+#[test]
+fn a_person_is_identified_by_their_user_name_their_first_address_and_the_directorys_own_key() {
+    let ada = told("Ada@Acme.test", Some("00u1"), &["ada.king@acme.test", "ada@home.test"]);
+    let own = Identifier::external_id(directory(1), "00u1");
+    let addresses = [Identifier::email("ada.king@acme.test"), Identifier::email("ada@acme.test")];
+    let [first, by_name] = addresses;
+    assert_eq!(ada.names(), [Identifier::user_name("ada@acme.test"), first, by_name, own]);
+    assert_eq!(told("ada", None, &[]).names(), [Identifier::user_name("ada")]);
+}
+
+#[test]
+fn an_address_that_identifies_nobody_is_none_of_those_that_do() {
+    let ada = told("Ada@Acme.test", None, &["ada.king@acme.test", "ada@acme.test", "ada@home.test"]);
+    assert_eq!(ada.other_addresses(), [Identifier::email("ada@home.test")]);
+    assert_eq!(told("ada", None, &["ada@acme.test"]).other_addresses(), []);
+}
