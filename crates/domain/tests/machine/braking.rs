@@ -1,7 +1,8 @@
 //! What a brake lets through.
 
 use portcullis_domain::Refusal;
-use portcullis_domain::brake::{Brake, MAX_PEOPLE, NEVER_BELOW};
+use portcullis_domain::brake::{Above, Brake, MAX_PEOPLE, NEVER_BELOW};
+use portcullis_domain::hold::HoldState;
 
 #[test]
 fn a_brake_never_acts_below_ten_people() {
@@ -31,4 +32,24 @@ fn limits_that_cannot_be_meant_are_refused() {
         assert_eq!(Brake::new(people, percent), Err(Refusal::InvalidBrake), "{people:?} {percent:?}");
     }
     assert!(Brake::new(Some(MAX_PEOPLE), Some(100)).is_ok());
+}
+
+#[test]
+fn what_becomes_of_a_statement_above_the_limits_leaves_the_limits_alone() {
+    let brake = Brake::new(Some(15), Some(30)).unwrap();
+    assert_eq!(brake.above, Above::Hold, "unless somebody says otherwise");
+    let refusing = brake.with_above(Above::Refuse);
+    assert_eq!(refusing, Brake { max_people: Some(15), max_percent: Some(30), above: Above::Refuse });
+}
+
+#[test]
+fn a_hold_is_open_while_anybody_waits_and_closed_when_nobody_is_left() {
+    for (waiting, refused, state) in [
+        (2, 0, HoldState::Open),
+        (1, 3, HoldState::Open),
+        (0, 3, HoldState::Refused),
+        (0, 0, HoldState::Closed),
+    ] {
+        assert_eq!(HoldState::of(waiting, refused), state, "{waiting} wait, {refused} were refused");
+    }
 }

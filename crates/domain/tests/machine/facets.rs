@@ -32,6 +32,15 @@ fn a_mapping_finds_a_value_by_the_same_key_as_the_person_has() {
 }
 
 #[test]
+fn a_mapping_shows_its_value_as_it_was_written() {
+    use MappingSource::{GroupDisplayName, GroupExternalId, GroupId, OrgUnit};
+    for source in [GroupExternalId, GroupId, GroupDisplayName, OrgUnit] {
+        assert_eq!(source("/Core Team ".to_owned()).written(), "/Core Team ");
+    }
+    assert_eq!(attribute("title", "Head = of all").written(), "Head = of all", "without its name");
+}
+
+#[test]
 fn what_no_mapping_can_name_is_no_facet() {
     assert_eq!(Facet::attribute("title", ""), None);
     assert_eq!(Facet::attribute("", "x"), None);
@@ -67,6 +76,7 @@ fn a_unit_has_one_spelling() {
     }
     assert!(unit_path(&"/u".repeat(MAX_UNIT_LEVELS)).is_some());
     assert_eq!(unit_path(&"/u".repeat(MAX_UNIT_LEVELS + 1)), None);
+    assert!(unit_path(&format!("/{}", "x".repeat(MAX_IDENTIFIER - 1))).is_some());
     assert_eq!(unit_path(&format!("/{}", "x".repeat(MAX_IDENTIFIER))), None);
 }
 

@@ -76,3 +76,15 @@ fn every_permission_is_found_by_its_text_and_nothing_else_is() {
         assert!(none.parse::<Permission>().is_err(), "{none}");
     }
 }
+
+#[test]
+fn a_permission_to_see_is_one_that_changes_nothing_and_lets_nobody_act() {
+    for (permission, sees) in [
+        (Permission::MembersRead, true),
+        (Permission::AuditEventsRead, true),
+        (Permission::MembersWrite, false),
+        (Permission::Use, false),
+    ] {
+        assert_eq!(permission.only_sees(), sees, "{permission}");
+    }
+}

@@ -3,14 +3,19 @@
 use portcullis_domain::access::EndedBecause;
 use portcullis_domain::agent::{AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Outcome, Target};
+use portcullis_domain::brake::Above;
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
-use portcullis_domain::connection::ConnectionKind;
+use portcullis_domain::connection::{ConnectionKind, KeyState};
 use portcullis_domain::directory::{DEFAULT_SETTLE_S, DirectoryKind, MAX_SETTLE_S};
 use portcullis_domain::domain::{Domain, DomainState};
+use portcullis_domain::hold::{HeldState, HoldKind, HoldState};
 use portcullis_domain::id::{AgentId, DomainId, EventId, TokenId};
-use portcullis_domain::mapping::Gives;
+use portcullis_domain::mapping::{FacetSource, Gives};
 use portcullis_domain::membership::MembershipState;
+use portcullis_domain::oidc::ClientKeyAlg;
 use portcullis_domain::refusal::Refusal;
+use portcullis_domain::review::ReviewReason;
+use portcullis_domain::saml::CertificateState;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::TextError;
 use portcullis_domain::token::{Holder, Scope, ShownTo, TokenEnd, TokenKind};
@@ -70,6 +75,29 @@ fn each_word_of_the_database_and_of_events_is_stable() {
     assert_eq!([CauseKind::Rule, CauseKind::System].map(CauseKind::as_str), ["rule", "system"]);
     let kinds = IdentifierKind::ALL.map(IdentifierKind::as_str);
     assert_eq!(kinds, ["user_name", "email", "external_id", "subject", "issuer_subject"]);
+}
+
+#[test]
+fn each_word_of_holds_reviews_and_keys_is_stable_and_what_is_read_back_is_what_was_written() {
+    assert_eq!(words(&Above::ALL, Above::as_str), ["hold", "refuse"]);
+    let states = [HoldState::Open, HoldState::Refused, HoldState::Closed];
+    assert_eq!(words(&states, HoldState::as_str), ["open", "refused", "closed"]);
+    assert_eq!(HeldState::ALL.map(HeldState::as_str), ["held", "refused"]);
+    assert_eq!(HoldKind::ALL.map(HoldKind::as_str), ["endings", "losses", "missing"]);
+    assert_eq!(HoldKind::ALL.map(|kind| HoldKind::parse(kind.as_str())), HoldKind::ALL.map(Some));
+    assert_eq!(HoldKind::parse("ending"), None);
+    assert_eq!(FacetSource::ALL.map(FacetSource::as_str), ["attribute", "org_unit"]);
+    assert_eq!(FacetSource::ALL.map(|kind| FacetSource::parse(kind.as_str())), FacetSource::ALL.map(Some));
+    assert_eq!(FacetSource::parse("group"), None);
+    let reasons = ReviewReason::ALL.map(ReviewReason::as_str);
+    assert_eq!(reasons[..3], ["domain_not_proven", "several_members", "already_told"]);
+    assert_eq!(reasons[3..], ["end_held", "ended_elsewhere", "other_address"]);
+    let keys: Vec<_> = KeyState::ALL.iter().map(|state| state.as_str()).collect();
+    assert_eq!(keys, ["next", "signing", "former", "retired"]);
+    let certificates: Vec<_> = CertificateState::ALL.iter().map(|state| state.as_str()).collect();
+    assert_eq!(certificates, ["trusted", "offered", "retired"]);
+    let algorithms: Vec<_> = ClientKeyAlg::ALL.iter().map(|alg| alg.as_str()).collect();
+    assert_eq!(algorithms, ["ES256", "RS256"], "as JOSE calls them");
 }
 
 #[test]
