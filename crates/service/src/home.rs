@@ -38,3 +38,7 @@ impl Homes {
         homes.insert((user, network), now);
     }
 }
+
+#[cfg(test)]
+#[path = "home_tests.rs"]
+mod tests;
