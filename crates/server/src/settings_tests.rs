@@ -266,14 +266,21 @@ fn a_root_token_that_can_be_guessed_or_not_be_sent_is_refused() {
 
 #[test]
 fn what_is_shown_holds_no_secret() {
-    let given = [
-        ("PORTCULLIS_ROOT_TOKEN", "the-root-token-itself"),
-        ("PORTCULLIS_DATABASE", "postgres://me:the-password@db.example.com/portcullis"),
+    let databases = [
+        "postgres://me:hush@db.example.com/portcullis",
+        "postgres://me:1/hush@db.example.com/portcullis",
+        "postgres://me:1?hush#hush@db.example.com/portcullis?sslmode=require",
+        "postgres://me:hush@hush@db.example.com,b.example.com:5433/portcullis",
+        "postgres:///p?user=me&password=hush&host=db.example.com",
+        "postgres://db.example.com/p?application_name=a#b&p%61ssword=hush",
     ];
-    let shown = Loaded::from_sources(&sources(&given, None)).unwrap().shown();
-    let text: String = shown.iter().map(|(_, text, _)| text.as_str()).collect();
-    assert!(!text.contains("the-root-token-itself") && !text.contains("the-password"), "{text}");
-    assert!(text.contains("db.example.com"));
+    for database in databases {
+        let given = [("PORTCULLIS_ROOT_TOKEN", "the-root-token-itself"), ("PORTCULLIS_DATABASE", database)];
+        let shown = Loaded::from_sources(&sources(&given, None)).unwrap().shown();
+        let text: String = shown.iter().map(|(_, text, _)| text.as_str()).collect();
+        assert!(!text.contains("the-root-token-itself") && !text.contains("hush"), "{database}: {text}");
+        assert!(text.contains("db.example.com"), "{database}: {text}");
+    }
 }
 
 #[test]

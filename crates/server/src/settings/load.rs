@@ -221,7 +221,8 @@ impl Loaded {
 fn masked(setting: &Setting, text: &str) -> String {
     match setting.kind {
         Kind::Secret => "…".to_owned(),
-        Kind::Database | Kind::Url => match url::Url::parse(text) {
+        Kind::Database => masked_database(text),
+        Kind::Url => match url::Url::parse(text) {
             Ok(mut url) if url.password().is_some() => {
                 // INVARIANT: a URL that has a password can be given another one.
                 let masked = url.set_password(Some("***"));
@@ -232,6 +233,32 @@ fn masked(setting: &Setting, text: &str) -> String {
             Err(_) => text.to_owned(),
         },
         _ => text.to_owned(),
+    }
+}
+
+/// The URL of a database without its passwords: before the host, where any character may stand in it, and as an option.
+fn masked_database(text: &str) -> String {
+    let Some((scheme, rest)) = text.split_once("://") else {
+        return if text.contains('@') { "…".to_owned() } else { text.to_owned() };
+    };
+    let (user, place) = match rest.rsplit_once('@') {
+        Some((credentials, place)) => match credentials.split_once(':') {
+            Some((user, _)) => (format!("{user}:***@"), place),
+            None => (format!("{credentials}@"), place),
+        },
+        None => (String::new(), rest),
+    };
+    let Some((place, options)) = place.split_once('?') else { return format!("{scheme}://{user}{place}") };
+    let options: Vec<&str> = options.split('&').map(masked_option).collect();
+    format!("{scheme}://{user}{place}?{}", options.join("&"))
+}
+
+fn masked_option(option: &str) -> &str {
+    let names_a_password = |(name, _): (_, _)| AsRef::<str>::as_ref(&name).eq_ignore_ascii_case("password");
+    if url::form_urlencoded::parse(option.as_bytes()).next().is_some_and(names_a_password) {
+        "password=***"
+    } else {
+        option
     }
 }
 
