@@ -24,7 +24,7 @@ use crate::data_dir::{self, DataDirError};
 use crate::random::SystemRandom;
 use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::Settings;
-use crate::{root_token, serve};
+use crate::{database, root_token};
 
 /// The socket's name in the data folder.
 pub const SOCKET_FILE: &str = "control";
@@ -99,7 +99,7 @@ fn carry_out(order: Order, store: &Store, data: &Path, public_url: &Url) -> Resu
 pub fn order(settings: &Settings, order: Order) -> Result<()> {
     let told = match data_dir::hold(&settings.data, settings.database.file()) {
         Ok(_held) => {
-            let store = Store::open(&serve::store_options(settings), Arc::new(SystemClock))?;
+            let store = Store::open(&database::options(settings)?, Arc::new(SystemClock))?;
             carry_out(order, &store, &settings.data, &settings.public_url_for(settings.listen))?
         }
         Err(DataDirError::Held(_)) => ask(&settings.data, order)?,

@@ -16,7 +16,7 @@ use crate::clock::SystemClock;
 use crate::ending::{Ending, MAX_HANGING};
 use crate::settings::flags::Given;
 use crate::settings::{Loaded, Settings, Sources};
-use crate::{data_dir, demo, doctor, emulate, log, restore, serve, workload};
+use crate::{data_dir, database, demo, doctor, emulate, log, restore, serve, workload};
 
 /// Runs a command.
 ///
@@ -45,7 +45,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate(flags) => {
             let settings = settings(flags.0)?;
             let _held = data_dir::hold(&settings.data, settings.database.file())?;
-            Store::open(&serve::store_options(&settings), Arc::new(SystemClock))?;
+            Store::open(&database::options(&settings)?, Arc::new(SystemClock))?;
             println!("the database is up to date");
         }
         Command::Doctor(wanted) => return doctor::run(&settings(wanted.flags.0)?, wanted.json),
@@ -96,6 +96,7 @@ fn config_check(given: Given) -> Result<()> {
     let loaded = Loaded::from_sources(&sources(given))?;
     let settings = Settings::from_loaded(&loaded)?;
     workload::read(&settings, &serve::polling(&settings))?;
+    database::options(&settings)?;
     for (setting, text, place) in loaded.shown() {
         println!("{:<28} {text}  ({place})", setting.key());
     }
@@ -108,7 +109,7 @@ fn config_check(given: Given) -> Result<()> {
 
 fn audit_export(export: AuditExport) -> Result<()> {
     let settings = settings(export.flags.0)?;
-    let store = Store::connect(&serve::store_options(&settings), Arc::new(SystemClock))?;
+    let store = Store::connect(&database::options(&settings)?, Arc::new(SystemClock))?;
     let mut out: Box<dyn std::io::Write + Send> = if export.file == Path::new("-") {
         Box::new(std::io::stdout())
     } else {

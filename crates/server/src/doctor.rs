@@ -27,8 +27,8 @@ use self::machine::Kept;
 use crate::clock::SystemClock;
 use crate::mark::{self, MarkError, UNFINISHED};
 use crate::secrets::ROOT_TOKEN_FILE;
-use crate::serve;
-use crate::settings::{DatabaseUrl, Settings};
+use crate::settings::{DatabaseUrl, Settings, Warning};
+use crate::{database, serve};
 
 /// Seconds after which what is done right after a commit is late.
 const LATE_S: i64 = 60;
@@ -125,7 +125,15 @@ pub fn run(settings: &Settings, json: bool) -> Result<ExitCode> {
 
 fn look_at_settings(settings: &Settings, report: &mut Report) {
     for warning in settings.warnings() {
-        report.warning(Code::Setting, warning, "see `docs/reference/settings.md`");
+        let (code, remedy) = match warning {
+            Warning::Setting(_) => (Code::Setting, "see `docs/reference/settings.md`"),
+            Warning::DatabaseInTheClear => (
+                Code::DatabaseInTheClear,
+                "take `sslmode=disable` out of `database`; if an authority of your own signed the server's \
+                 certificate, name its file as `postgres.ca_file`",
+            ),
+        };
+        report.warning(code, warning.to_string(), remedy);
     }
     let url = settings.public_url_for(settings.listen);
     let ends_tls = settings.tls.is_some() || settings.behind_proxy;
@@ -176,7 +184,7 @@ fn look_at_folder(settings: &Settings, report: &mut Report) {
     if let Ok(system) = rustix::fs::statfs(&settings.data) {
         let kept = match &settings.database {
             DatabaseUrl::Sqlite(_) => Kept::Here,
-            DatabaseUrl::Postgres(_) => Kept::Elsewhere,
+            DatabaseUrl::Postgres { .. } => Kept::Elsewhere,
         };
         report.add(machine::file_system(&settings.data, system.f_type, kept));
     }
@@ -205,17 +213,12 @@ fn look_at_database(settings: &Settings, report: &mut Report) {
         );
         return;
     }
-    let looked = Store::connect(&serve::store_options(settings), Arc::new(SystemClock)).and_then(|store| {
-        let applied = store.read_blocking(migration::applied)?;
-        let schema = applied.last().map_or(0, |last| last.number);
-        Ok((store, schema))
-    });
-    let (store, schema) = match looked {
+    let (store, schema) = match reach(settings) {
         Ok(found) => found,
         Err(error) => {
             report.error(
                 Code::DatabaseUnreachable,
-                error.to_string(),
+                format!("{error:#}"),
                 "see whether it runs and `database` is right",
             );
             return;
@@ -247,6 +250,14 @@ fn look_at_database(settings: &Settings, report: &mut Report) {
             "restore a backup, or see the server's log",
         );
     }
+}
+
+/// The database as it is, and its schema.
+fn reach(settings: &Settings) -> Result<(Store, i64)> {
+    let store = Store::connect(&database::options(settings)?, Arc::new(SystemClock))?;
+    let applied = store.read_blocking(migration::applied)?;
+    let schema = applied.last().map_or(0, |last| last.number);
+    Ok((store, schema))
 }
 
 fn look_inside(settings: &Settings, store: &Store, report: &mut Report) -> Result<(), ServiceError> {

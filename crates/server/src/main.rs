@@ -8,6 +8,7 @@ mod cli;
 mod clock;
 mod commands;
 mod data_dir;
+mod database;
 mod demo;
 mod doctor;
 mod emulate;

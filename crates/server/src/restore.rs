@@ -25,7 +25,7 @@ use crate::random::SystemRandom;
 use crate::root_token::{self, Known};
 use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings};
-use crate::{data_dir, serve};
+use crate::{data_dir, database, serve};
 
 /// The name, beside the database, under which a backup is prepared.
 const PREPARED: &str = "restoring";
@@ -54,7 +54,7 @@ enum Before {
 fn sqlite<'s>(settings: &'s Settings, instead: &str) -> Result<&'s Path> {
     match &settings.database {
         DatabaseUrl::Sqlite(path) => Ok(path),
-        DatabaseUrl::Postgres(_) => bail!("this database is in PostgreSQL: {instead}"),
+        DatabaseUrl::Postgres { .. } => bail!("this database is in PostgreSQL: {instead}"),
     }
 }
 
@@ -127,7 +127,7 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
 }
 
 fn is_root_token_off(settings: &Settings) -> Result<bool> {
-    let store = Store::connect(&serve::store_options(settings), Arc::new(SystemClock))?;
+    let store = Store::connect(&database::options(settings)?, Arc::new(SystemClock))?;
     Ok(store.read_blocking(root_token::is_off)?)
 }
 
@@ -275,7 +275,7 @@ fn put_in_place(settings: &Settings, prepared: &Path, database: &Path, mark: &Ma
 
 /// Makes a restore of the database as it is.
 fn in_place(settings: &Settings) -> Result<Revived> {
-    let store = Arc::new(Store::open(&serve::store_options(settings), Arc::new(SystemClock))?);
+    let store = Arc::new(Store::open(&database::options(settings)?, Arc::new(SystemClock))?);
     serve::must_be_sealed_by(settings, &store)?;
     let lease = serve::take_lease_blocking(settings, &store)?;
     let marked = mark::find(&settings.data).ok().flatten().map_or(0, |mark| mark.revision);

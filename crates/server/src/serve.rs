@@ -15,11 +15,10 @@ use portcullis_service::google::Polling;
 use portcullis_service::sealing::SealingKey;
 use portcullis_service::{Insecure, Limits, Portcullis, ServiceError, Surroundings, first_owner};
 use portcullis_store::lease::{self, Lease};
-use portcullis_store::{Dialect, Options, Priority, Store, StoreError, audit, instance};
+use portcullis_store::{Dialect, Priority, Store, StoreError, audit, instance};
 use portcullis_web::edge::EdgeSettings;
 use portcullis_web::pace::Pace;
 use portcullis_web::{App, router};
-use secrecy::ExposeSecret;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
@@ -32,8 +31,8 @@ use crate::ending::Ending;
 use crate::mark::Mark;
 use crate::random::{self, SystemRandom, sources};
 use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
-use crate::settings::{DatabaseUrl, Settings};
-use crate::{fetch, listen, mark, metrics, root_token, workload};
+use crate::settings::Settings;
+use crate::{database, fetch, listen, mark, metrics, root_token, workload};
 
 /// Where the fingerprint of the sealing key is kept.
 const SEALING_KEY_FINGERPRINT: &str = "sealing_key_fingerprint";
@@ -49,18 +48,6 @@ const MARK_EVERY_S: u64 = 10;
 /// How long the jobs, and then the last writes, may take after the drain: with the longest drain, all of it ends within
 /// ten seconds.
 const MAX_WIND_UP: Duration = Duration::from_millis(700);
-
-/// The options of the store that these settings name.
-#[must_use]
-pub fn store_options(settings: &Settings) -> Options {
-    match &settings.database {
-        DatabaseUrl::Sqlite(path) => Options::Sqlite { path: path.clone() },
-        DatabaseUrl::Postgres(url) => Options::Postgres {
-            url: url.expose_secret().to_owned(),
-            connections: settings.postgres_max_connections,
-        },
-    }
-}
 
 /// What a run holds: dropped last, so that nobody else begins before everything is closed.
 pub struct Opened {
@@ -84,7 +71,7 @@ pub fn open(settings: &Settings) -> Result<Opened> {
         // What SQLite makes beside it gets the mode of this file.
         secrets::write_new(path, "")?;
     }
-    let store = Store::open(&store_options(settings), Arc::new(SystemClock))?;
+    let store = Store::open(&database::options(settings)?, Arc::new(SystemClock))?;
     let sealing = sealing_key(settings, &store)?;
     mark::check(&settings.data, &store, &mut SystemRandom)?;
     Ok(Opened { store: Arc::new(store), sealing, held })

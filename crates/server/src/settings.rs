@@ -13,7 +13,7 @@ pub mod resolved;
 
 pub use kind::Kind;
 pub use load::{Loaded, Problem, SettingsError, Sources};
-pub use resolved::{DatabaseUrl, Settings};
+pub use resolved::{DatabaseUrl, Settings, Warning};
 
 /// What every variable of ours begins with.
 pub const ENVIRONMENT_PREFIX: &str = "PORTCULLIS_";
@@ -128,8 +128,8 @@ setting!(
     "database",
     Kind::Database,
     Fallback::Derived("`sqlite:portcullis.sqlite` inside `data`"),
-    "`sqlite:FILE`, or a `postgres://` URL.",
-    "A SQLite file on a network file system loses answered revocations: keep it on a local disk, or use PostgreSQL."
+    "`sqlite:FILE`, or a `postgres://` URL. A PostgreSQL that is not on loopback or a socket is spoken to by TLS, with its certificate verified, unless the URL says `sslmode=disable`.",
+    "A SQLite file on a network file system loses answered revocations: keep it on a local disk, or use PostgreSQL. In the clear, whoever is between server and database reads every row and can answer that a leaver is active."
 );
 setting!(
     ROOT_TOKEN,
@@ -367,6 +367,15 @@ setting!(
     "More than the server's `max_connections` leaves room for, and starting fails."
 );
 setting!(
+    POSTGRES_CA_FILE,
+    "postgres",
+    "ca_file",
+    Kind::Path,
+    Fallback::Unset("the system's authorities only"),
+    "A PEM file with further certificate authorities that may sign the certificate of PostgreSQL, such as the company's own or the cloud's.",
+    "Whoever holds one of those keys can be the database, and say who is active."
+);
+setting!(
     DNS_SERVERS,
     "dns",
     "servers",
@@ -386,7 +395,7 @@ setting!(
 );
 
 /// Every setting, in the order of the reference page.
-pub static TABLE: [&Setting; 32] = [
+pub static TABLE: [&Setting; 33] = [
     &LISTEN,
     &PUBLIC_URL,
     &DATA,
@@ -417,12 +426,13 @@ pub static TABLE: [&Setting; 32] = [
     &GOOGLE_WORKLOAD_SERVICE_ACCOUNT,
     &GOOGLE_WORKLOAD_ORGANIZATIONS,
     &POSTGRES_MAX_CONNECTIONS,
+    &POSTGRES_CA_FILE,
     &DNS_SERVERS,
     &FETCH_CA_FILE,
 ];
 
 /// The settings that say where the state lies: all that a command beside `serve` needs.
-pub static PLACE: [&Setting; 3] = [&DATA, &DATABASE, &SEALING_KEY_FILE];
+pub static PLACE: [&Setting; 4] = [&DATA, &DATABASE, &POSTGRES_CA_FILE, &SEALING_KEY_FILE];
 
 /// The setting with this key in the file, if there is one.
 #[must_use]

@@ -8,7 +8,7 @@ use clap::Parser;
 use super::flags::AllFlags;
 use super::reference::page;
 use super::{
-    Fallback, HTTP_DRAIN_S, LISTEN, Loaded, Problem, Reach, Settings, SettingsError, Sources, TABLE,
+    Fallback, HTTP_DRAIN_S, LISTEN, Loaded, Problem, Reach, Settings, SettingsError, Sources, TABLE, Warning,
     find_by_key, find_by_variable,
 };
 
@@ -261,7 +261,7 @@ fn a_root_token_that_can_be_guessed_or_not_be_sent_is_refused() {
         assert_eq!(problems(with_environment(&[("PORTCULLIS_ROOT_TOKEN", token)])).len(), 1, "{token}");
     }
     let settings = with_environment(&[("PORTCULLIS_ROOT_TOKEN", "twelve-chars")]).ok().unwrap();
-    assert!(settings.warnings().iter().any(|warning| warning.contains("PORTCULLIS_ROOT_TOKEN")));
+    assert!(settings.warnings().iter().any(|warning| warning.to_string().contains("PORTCULLIS_ROOT_TOKEN")));
 }
 
 #[test]
@@ -281,6 +281,26 @@ fn what_is_shown_holds_no_secret() {
         assert!(!text.contains("the-root-token-itself") && !text.contains("hush"), "{database}: {text}");
         assert!(text.contains("db.example.com"), "{database}: {text}");
     }
+}
+
+#[test]
+fn a_database_elsewhere_is_never_spoken_to_in_the_clear_without_a_warning() {
+    let warnings = |url: &str| {
+        let settings = with_environment(&[("PORTCULLIS_DATABASE", url)]).ok().unwrap();
+        settings.warnings().contains(&Warning::DatabaseInTheClear)
+    };
+    assert!(warnings("postgres://u@db.example.com/p?sslmode=disable"));
+    assert!(!warnings("postgres://u@db.example.com/p"));
+    assert!(!warnings("postgres://u@localhost/p?sslmode=disable"));
+    assert!(!warnings("sqlite:p.sqlite"));
+}
+
+#[test]
+fn a_url_of_a_database_that_is_none_is_refused_before_anything_begins() {
+    let url = "postgres://u:hush@db.example.com/p?sslmode=verify-full";
+    let found = problems(with_environment(&[("PORTCULLIS_DATABASE", url)]));
+    assert!(found.len() == 1 && found[0].contains("`sslmode`"), "{found:?}");
+    assert!(found[0].contains("PORTCULLIS_DATABASE") && !found[0].contains("hush"), "{found:?}");
 }
 
 #[test]

@@ -62,9 +62,11 @@ pub mod token;
 pub mod tombstone;
 pub mod trace;
 pub mod user;
+pub mod wire;
 mod writer;
 
 pub use apply::{Applied, apply};
 pub use db::{Dialect, Tx};
 pub use error::StoreError;
 pub use pool::{Options, Priority, Store};
+pub use wire::{UrlError, Wire};

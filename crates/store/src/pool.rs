@@ -1,5 +1,6 @@
 //! The store: threads with connections, and the two ways to use them, `write` and `read`.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
@@ -8,8 +9,10 @@ use std::thread::JoinHandle;
 
 use portcullis_domain::Clock;
 use rusqlite::OpenFlags;
+use rustls::ClientConfig;
 
 use crate::db::{Dialect, Inner, Tx};
+use crate::wire::Server;
 use crate::writer::{Attempt, Job, Queue, postgres_worker, sqlite_writer};
 use crate::{StoreError, migration};
 
@@ -30,7 +33,7 @@ pub enum Priority {
 }
 
 /// Where the database is.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub enum Options {
     /// A SQLite file; made if it is not there.
     Sqlite {
@@ -43,7 +46,21 @@ pub enum Options {
         url: String,
         /// How many connections.
         connections: usize,
+        /// Whom to trust where TLS is spoken ([`crate::Wire::Tls`]); without it, such a database is not reached.
+        tls: Option<Arc<ClientConfig>>,
     },
+}
+
+impl fmt::Debug for Options {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite { path } => f.debug_struct("Sqlite").field("path", path).finish(),
+            // The URL has the password.
+            Self::Postgres { connections, .. } => {
+                f.debug_struct("Postgres").field("connections", connections).finish_non_exhaustive()
+            }
+        }
+    }
 }
 
 struct SqliteReaders {
@@ -156,18 +173,17 @@ impl Store {
                     idle: Mutex::new(Vec::new()),
                 })
             }
-            Options::Postgres { url, connections } => {
-                let config: postgres::Config = url.parse().map_err(|e: postgres::Error| {
-                    StoreError::Unavailable(format!("not a PostgreSQL URL: {e}"))
-                })?;
+            Options::Postgres { url, connections, tls } => {
+                let server = Arc::new(Server::new(url, tls.as_ref())?);
                 let (connected, outcomes) = mpsc::channel();
                 for number in 0..(*connections).max(1) {
-                    let (config, queue, clock) = (config.clone(), Arc::clone(&queue), Arc::clone(&clock));
+                    let (server, queue, clock) =
+                        (Arc::clone(&server), Arc::clone(&queue), Arc::clone(&clock));
                     let connected = connected.clone();
                     let name = std::thread::Builder::new().name(format!("postgres-{number}"));
                     threads.push(spawned(name.spawn(move || {
                         // The sender is dropped with the first outcome: the loop below ends when all have spoken.
-                        postgres_worker(&config, &queue, &*clock, move |outcome| {
+                        postgres_worker(&server, &queue, &*clock, move |outcome| {
                             let _ = connected.send(outcome);
                         });
                     }))?);

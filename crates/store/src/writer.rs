@@ -16,6 +16,7 @@ use portcullis_domain::Clock;
 use crate::StoreError;
 use crate::db::{Inner, PostgresConnection, RowCounts, Trouble, Tx};
 use crate::pool::Priority;
+use crate::wire::Server;
 
 /// The most requests in one commit.
 pub(crate) const MAX_GROUP: usize = 64;
@@ -368,19 +369,19 @@ fn sqlite_again(
 
 /// The life of one of PostgreSQL's threads. The client is made, used and dropped here.
 pub(crate) fn postgres_worker(
-    config: &postgres::Config,
+    server: &Server,
     queue: &Queue,
     clock: &dyn Clock,
     connected: impl FnOnce(Result<(), StoreError>),
 ) {
-    let open = || config.connect(postgres::NoTls).map(PostgresConnection::new);
+    let open = || server.open().map(PostgresConnection::new);
     let mut connection = match open() {
         Ok(connection) => {
             connected(Ok(()));
             Some(connection)
         }
         Err(error) => {
-            connected(Err(StoreError::Unavailable(error.to_string())));
+            connected(Err(error));
             return;
         }
     };
@@ -391,7 +392,7 @@ pub(crate) fn postgres_worker(
                 Err(error) => {
                     tracing::error!(error = %error, "the database is not reachable");
                     std::thread::sleep(Duration::from_millis(100));
-                    job.finish(Err(StoreError::Unavailable(error.to_string())));
+                    job.finish(Err(error));
                     continue;
                 }
             };

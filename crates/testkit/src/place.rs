@@ -78,7 +78,7 @@ fn fresh_name() -> String {
 
 fn at(cluster: &str, name: &str, connections: usize) -> Options {
     let (server, _) = cluster.rsplit_once('/').expect("the cluster's URL ends in a database");
-    Options::Postgres { url: format!("{server}/{name}"), connections }
+    Options::Postgres { url: format!("{server}/{name}"), connections, tls: None }
 }
 
 /// Migrating takes longer than copying what was migrated. It goes with the cluster.

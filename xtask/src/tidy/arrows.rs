@@ -49,10 +49,16 @@ struct Kept {
 }
 
 /// Libraries that would carry a room's knowledge into another.
-const KEPT: [Kept; 15] = [
+const KEPT: [Kept; 17] = [
     Kept { library: "rusqlite", rooms: &["store"], why: "only `store` knows databases" },
     Kept { library: "postgres", rooms: &["store", "testkit"], why: "only `store` knows databases" },
     Kept { library: "tokio-postgres", rooms: &["store"], why: "only `store` knows databases" },
+    Kept { library: "tokio-postgres-rustls", rooms: &["store"], why: "only `store` knows databases" },
+    Kept {
+        library: "rustls-platform-verifier",
+        rooms: &["server"],
+        why: "only `server` reads whom this machine trusts",
+    },
     Kept { library: "axum", rooms: &["web", "server", "emulator"], why: "only `web` knows HTTP routes" },
     Kept { library: "tower-http", rooms: &["web", "server"], why: "only `web` knows HTTP routes" },
     Kept { library: "maud", rooms: &["web"], why: "only `web` knows HTML" },

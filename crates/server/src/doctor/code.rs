@@ -50,6 +50,8 @@ codes! {
     DatabaseMissing = "database_missing",
     /// The database does not answer.
     DatabaseUnreachable = "database_unreachable",
+    /// The database is on another machine, and nothing guards the way to it.
+    DatabaseInTheClear = "database_in_the_clear",
     /// The database answers, and a part of it cannot be read.
     DatabaseUnreadable = "database_unreadable",
     /// A newer Portcullis wrote it.

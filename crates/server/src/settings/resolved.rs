@@ -2,12 +2,14 @@
 //!
 //! The rest of `server` reads only this: nothing below asks for a setting by name or parses one again.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
 use portcullis_service::google::workload::is_account;
+use portcullis_store::Wire;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
@@ -16,9 +18,9 @@ use super::{
     GOOGLE_FAST_POLL_S, GOOGLE_FULL_POLL_S, GOOGLE_STAND_IN_URL, GOOGLE_WORKLOAD_IDENTITY,
     GOOGLE_WORKLOAD_ORGANIZATIONS, GOOGLE_WORKLOAD_SERVICE_ACCOUNT, HTTP_BODY_PAUSE_S, HTTP_DRAIN_S,
     HTTP_HEADER_TIMEOUT_S, HTTP_MAX_CONNECTIONS, HTTP_MAX_HEADER_BYTES, LISTEN, LOG_FILTER, LOG_FORMAT,
-    Loaded, OTLP_ENDPOINT, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem, ROOT_TOKEN, SEALING_KEY_FILE,
-    SESSION_ABSOLUTE_S, SESSION_IDLE_S, Setting, SettingsError, Sources, TLS_CERT, TLS_KEY, TRACE_MAX_COUNT,
-    TRUSTED_PROXIES, kind,
+    Loaded, OTLP_ENDPOINT, POSTGRES_CA_FILE, POSTGRES_MAX_CONNECTIONS, PUBLIC_URL, Problem, ROOT_TOKEN,
+    SEALING_KEY_FILE, SESSION_ABSOLUTE_S, SESSION_IDLE_S, Setting, SettingsError, Sources, TLS_CERT, TLS_KEY,
+    TRACE_MAX_COUNT, TRUSTED_PROXIES, kind,
 };
 use crate::fetch::address::is_never_reached;
 
@@ -39,8 +41,13 @@ const SAFE_ROOT_TOKEN_CHARS: usize = 24;
 pub enum DatabaseUrl {
     /// A SQLite file.
     Sqlite(PathBuf),
-    /// A PostgreSQL URL; it may hold a password.
-    Postgres(SecretString),
+    /// A PostgreSQL server.
+    Postgres {
+        /// Where it is; it may hold a password.
+        url: SecretString,
+        /// How it is spoken to.
+        wire: Wire,
+    },
 }
 
 impl DatabaseUrl {
@@ -49,8 +56,29 @@ impl DatabaseUrl {
     pub fn file(&self) -> Option<&Path> {
         match self {
             Self::Sqlite(path) => Some(path),
-            Self::Postgres(_) => None,
+            Self::Postgres { .. } => None,
         }
+    }
+}
+
+/// What is permitted and seldom meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Warning {
+    /// A setting, in these words.
+    Setting(&'static str),
+    /// The database is on another machine and spoken to in the clear.
+    DatabaseInTheClear,
+}
+
+impl fmt::Display for Warning {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Setting(words) => words,
+            Self::DatabaseInTheClear => {
+                "the database is on another machine and spoken to in the clear (`sslmode=disable`): whoever is in \
+                 between reads every row and can answer that a leaver is active"
+            }
+        })
     }
 }
 
@@ -107,6 +135,7 @@ pub struct Settings {
     /// Slugs or ids.
     pub google_workload_organizations: Vec<String>,
     pub postgres_max_connections: usize,
+    pub postgres_ca_file: Option<PathBuf>,
     /// Empty: the system's.
     pub dns_servers: Vec<SocketAddr>,
     pub fetch_ca_file: Option<PathBuf>,
@@ -150,12 +179,16 @@ impl Settings {
 
     /// What is permitted and seldom meant; for the log and for `config check`.
     #[must_use]
-    pub fn warnings(&self) -> Vec<&'static str> {
+    pub fn warnings(&self) -> Vec<Warning> {
         let short_token = self
             .root_token
             .as_ref()
             .is_some_and(|token| token.expose_secret().chars().count() < SAFE_ROOT_TOKEN_CHARS);
-        [
+        let wire = match self.database {
+            DatabaseUrl::Postgres { wire, .. } => wire,
+            DatabaseUrl::Sqlite(_) => Wire::Local,
+        };
+        let setting = [
             (
                 self.allow_private_networks,
                 "`allow_private_networks` is on: outbound requests may reach loopback and private networks; never use it in production",
@@ -165,10 +198,14 @@ impl Settings {
                 "`behind_proxy` is on and `trusted_proxies` is empty: every caller is throttled and logged by the proxy's address",
             ),
             (short_token, "`PORTCULLIS_ROOT_TOKEN` has fewer than 24 characters and could be guessed"),
-        ]
-        .into_iter()
-        .filter_map(|(applies, words)| applies.then_some(words))
-        .collect()
+            (
+                self.postgres_ca_file.is_some() && wire != Wire::Tls,
+                "`postgres.ca_file` is given and says nothing here: this database is not spoken to by TLS",
+            ),
+        ];
+        let in_the_clear = (wire == Wire::Clear).then_some(Warning::DatabaseInTheClear);
+        let setting = setting.into_iter().filter_map(|(applies, words)| applies.then_some(words));
+        in_the_clear.into_iter().chain(setting.map(Warning::Setting)).collect()
     }
 
     /// The rules between settings: what breaks them, and what to say then.
@@ -304,18 +341,22 @@ fn read(loaded: &Loaded) -> Result<Settings, Problem> {
         google_workload_service_account: loaded.text(&GOOGLE_WORKLOAD_SERVICE_ACCOUNT).map(str::to_owned),
         google_workload_organizations: from.words(&GOOGLE_WORKLOAD_ORGANIZATIONS),
         postgres_max_connections: from.number(&POSTGRES_MAX_CONNECTIONS)?,
+        postgres_ca_file: from.path(&POSTGRES_CA_FILE),
         dns_servers: from.wanted(&DNS_SERVERS, kind::addresses)?.unwrap_or_default(),
         fetch_ca_file: from.path(&FETCH_CA_FILE),
     })
 }
 
 fn database(from: &Reader<'_>, data: &Path) -> Result<DatabaseUrl, Problem> {
-    let read = |text: &str| match text.strip_prefix("sqlite:") {
-        Some(file) => Some(DatabaseUrl::Sqlite(PathBuf::from(file.strip_prefix("//").unwrap_or(file)))),
-        None => Some(DatabaseUrl::Postgres(SecretString::from(text))),
+    let Some(text) = from.loaded.text(&DATABASE) else {
+        return Ok(DatabaseUrl::Sqlite(data.join(DEFAULT_DATABASE_FILE)));
     };
-    let given = from.wanted(&DATABASE, read)?;
-    Ok(given.unwrap_or_else(|| DatabaseUrl::Sqlite(data.join(DEFAULT_DATABASE_FILE))))
+    if let Some(file) = text.strip_prefix("sqlite:") {
+        return Ok(DatabaseUrl::Sqlite(PathBuf::from(file.strip_prefix("//").unwrap_or(file))));
+    }
+    let place = from.loaded.origin(&DATABASE).place_of(&DATABASE);
+    let wire = Wire::of_url(text).map_err(|error| Problem::Refused(format!("{place}: {error}")))?;
+    Ok(DatabaseUrl::Postgres { url: SecretString::from(text), wire })
 }
 
 /// Reads texts that were found to be of their kind; a second failure is still an error, never a guess.

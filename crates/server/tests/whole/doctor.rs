@@ -418,11 +418,24 @@ async fn doctor_finds_a_postgresql_that_may_lose_what_it_confirmed() {
     assert_eq!(count(examine(&server.data, Some(&url), &[])), before + 1);
 }
 
+#[tokio::test]
+async fn doctor_finds_a_database_elsewhere_that_is_spoken_to_in_the_clear() {
+    let mut server = Server::postgres().await;
+    server.terminate();
+    let here = server.database().unwrap().to_owned();
+    // It leads here, and is no loopback address.
+    let elsewhere = format!("{}?sslmode=disable", here.replace("127.0.0.1", "0.0.0.0"));
+    must_find(Code::DatabaseInTheClear, false, examine(&server.data, Some(&elsewhere), &[]));
+    let (_, codes) = examine(&server.data, Some(&here), &[]);
+    assert!(!codes.contains(&Code::DatabaseInTheClear.as_str().to_owned()), "{codes:?}");
+}
+
 #[test]
 fn every_code_has_a_fault_that_a_test_plants() {
     let planted = FAULTS.iter().map(|fault| fault.code);
     let misconfigured = MISCONFIGURED.iter().map(|fault| fault.code);
-    let elsewhere = [Code::PostgresDurability].into_iter().chain(MEASURED.iter().copied());
+    let elsewhere =
+        [Code::PostgresDurability, Code::DatabaseInTheClear].into_iter().chain(MEASURED.iter().copied());
     let all: BTreeSet<Code> = planted.chain(misconfigured).chain(elsewhere).collect();
     for code in Code::ALL {
         assert!(all.contains(code), "`{}` is planted by no test", code.as_str());

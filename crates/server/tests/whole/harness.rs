@@ -74,9 +74,14 @@ impl Server {
 
     /// A server on the database at that URL.
     pub async fn on(url: String) -> Self {
+        Self::on_with(url, Vec::new()).await
+    }
+
+    /// The same with these variables.
+    pub async fn on_with(url: String, settings: Vec<(&'static str, String)>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
-        Self::start(data, Some(url), Some(folder), Vec::new()).await
+        Self::start(data, Some(url), Some(folder), settings).await
     }
 
     async fn start(

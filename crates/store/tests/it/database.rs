@@ -90,7 +90,7 @@ impl Database {
     pub(crate) fn options(&self) -> Options {
         match &self.place {
             Place::Sqlite(folder) => Options::Sqlite { path: folder.path().join("store.sqlite") },
-            Place::Postgres { .. } => Options::Postgres { url: self.url(), connections: 2 },
+            Place::Postgres { .. } => Options::Postgres { url: self.url(), connections: 2, tls: None },
         }
     }
 

@@ -1,0 +1,192 @@
+//! How PostgreSQL is spoken to: by TLS wherever somebody could stand in between, unless the URL says otherwise.
+//!
+//! Every check of a token is answered from what the database says, so whoever can change that on its way can let a
+//! leaver in. The driver's own default, `prefer`, goes on in the clear with whoever says that they speak no TLS.
+
+use std::error::Error as _;
+use std::fmt::Write as _;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use postgres::NoTls;
+use postgres::config::{Host, SslMode};
+use rustls::{CertificateError, ClientConfig};
+use thiserror::Error;
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::StoreError;
+
+/// How a database is spoken to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Wire {
+    /// In the clear on this machine, by loopback or a socket.
+    Local,
+    /// By TLS, with the certificate verified for the host's name.
+    Tls,
+    /// In the clear to another machine, because the URL says `sslmode=disable`.
+    Clear,
+}
+
+/// What is wrong with the URL of a database. Nothing of its text is told: a password may stand anywhere in it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum UrlError {
+    /// An `sslmode` that is not known, as `verify-full`.
+    #[error(
+        "`sslmode` is `disable`, `prefer` or `require`; with TLS the certificate and its name are always verified"
+    )]
+    SslMode,
+    /// `sslrootcert`, which libpq takes.
+    #[error(
+        "`sslrootcert` is no part of the URL: the file of the authority is the setting `postgres.ca_file`"
+    )]
+    RootCertificate,
+    /// Anything else.
+    #[error(
+        "this is no URL of a database: see its host, its port and its options; `@`, `:`, `/` and `?` inside a name or \
+         password are written `%40`, `%3A`, `%2F` and `%3F`"
+    )]
+    Malformed,
+}
+
+impl Wire {
+    /// How the database at this URL is spoken to. Of several hosts, the one that asks for most decides for all.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn of_url(url: &str) -> Result<Self, UrlError> {
+        read(url).map(|config| of(&config))
+    }
+}
+
+fn read(url: &str) -> Result<postgres::Config, UrlError> {
+    url.parse().map_err(|error: postgres::Error| match error.source().map(ToString::to_string).as_deref() {
+        Some("invalid value for option `sslmode`") => UrlError::SslMode,
+        Some("unknown option `sslrootcert`") => UrlError::RootCertificate,
+        _ => UrlError::Malformed,
+    })
+}
+
+fn of(config: &postgres::Config) -> Wire {
+    match (config.get_ssl_mode(), stays_here(config)) {
+        (SslMode::Disable, false) => Wire::Clear,
+        (SslMode::Disable | SslMode::Prefer, true) => Wire::Local,
+        _ => Wire::Tls,
+    }
+}
+
+/// Whether every host that may be connected to is this machine.
+fn stays_here(config: &postgres::Config) -> bool {
+    let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
+    if addresses.is_empty() {
+        hosts.iter().all(is_here)
+    } else {
+        // An address is connected to in the host's stead. The driver refuses other numbers of them.
+        hosts.len() <= addresses.len() && addresses.iter().all(is_loopback)
+    }
+}
+
+fn is_here(host: &Host) -> bool {
+    match host {
+        Host::Unix(_) => true,
+        // Other names under `localhost` and other spellings of addresses are asked of the name servers.
+        Host::Tcp(name) => {
+            name.eq_ignore_ascii_case("localhost")
+                || name.parse::<IpAddr>().is_ok_and(|address| is_loopback(&address))
+        }
+    }
+}
+
+fn is_loopback(address: &IpAddr) -> bool {
+    address.to_canonical().is_loopback()
+}
+
+/// A PostgreSQL server and how it is spoken to.
+pub(crate) struct Server {
+    config: postgres::Config,
+    tls: Option<MakeRustlsConnect>,
+}
+
+impl Server {
+    /// The server at this URL; `tls` is whom to trust where TLS is spoken.
+    pub(crate) fn new(url: &str, tls: Option<&Arc<ClientConfig>>) -> Result<Self, StoreError> {
+        let mut config =
+            read(url).map_err(|error| StoreError::Unavailable(format!("not a PostgreSQL URL: {error}")))?;
+        let tls = match (of(&config), tls) {
+            (Wire::Local | Wire::Clear, _) => None,
+            (Wire::Tls, Some(tls)) => {
+                // INVARIANT: what the driver takes as `prefer` would go on in the clear.
+                config.ssl_mode(SslMode::Require);
+                Some(MakeRustlsConnect::new(ClientConfig::clone(tls)))
+            }
+            (Wire::Tls, None) => {
+                let why = "it must be spoken to by TLS, and nobody said whom to trust";
+                return Err(StoreError::Unavailable(why.into()));
+            }
+        };
+        Ok(Self { config, tls })
+    }
+
+    /// A new connection, for the thread that asks.
+    pub(crate) fn open(&self) -> Result<postgres::Client, StoreError> {
+        let opened = match &self.tls {
+            None => self.config.connect(NoTls),
+            Some(tls) => self.config.connect(tls.clone()),
+        };
+        opened.map_err(|error| StoreError::Unavailable(why(&error)))
+    }
+}
+
+/// Why there is no connection, and what to do where that can be told.
+fn why(error: &postgres::Error) -> String {
+    let cause = error.source();
+    let refused = cause
+        .and_then(|cause| cause.downcast_ref::<std::io::Error>())
+        .and_then(std::io::Error::get_ref)
+        .and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    if let Some(refused) = refused {
+        return of_handshake(refused);
+    }
+    let text = cause.map(ToString::to_string).unwrap_or_default();
+    match text.as_str() {
+        "" => error.to_string(),
+        "server does not support TLS" => {
+            "the server speaks no TLS: switch it on there (`ssl = on`); `sslmode=disable` \
+             in the URL goes in the clear, where whoever is in between can say who may act"
+                .to_owned()
+        }
+        "no hostname provided for TLS handshake" => {
+            "TLS needs a name: give `host` beside `hostaddr`, the one that the certificate is for".to_owned()
+        }
+        _ => format!("{error}: {text}"),
+    }
+}
+
+fn of_handshake(refused: &rustls::Error) -> String {
+    match refused {
+        rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            "no authority that is trusted has signed the server's certificate: name the file of its authority as \
+             `postgres.ca_file`"
+                .to_owned()
+        }
+        rustls::Error::InvalidCertificate(
+            CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. },
+        ) => not_for_the_name(refused),
+        other => format!("TLS failed: {other}"),
+    }
+}
+
+/// Tells what the certificate is for, and not the name that the URL has: a password that was not escaped may be in it.
+fn not_for_the_name(refused: &rustls::Error) -> String {
+    let mut text = "the server's certificate is not for the host that the URL names".to_owned();
+    if let rustls::Error::InvalidCertificate(CertificateError::NotValidForNameContext { presented, .. }) =
+        refused
+        && !presented.is_empty()
+    {
+        let _ = write!(text, ", but for {}", presented.join(", "));
+    }
+    text + ": write the host as the certificate has it; `hostaddr` says where to connect to"
+}
+
+#[cfg(test)]
+#[path = "wire_tests.rs"]
+mod tests;

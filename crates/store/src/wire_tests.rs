@@ -1,0 +1,95 @@
+//! Which URL is spoken to how, and what is said of a URL that is none.
+
+use super::{Server, UrlError, Wire};
+
+/// Every kind of host with every way to say how it is spoken to.
+const WIRES: &[(&str, Wire)] = &[
+    // This machine stays as it is.
+    ("postgres://u@localhost/p", Wire::Local),
+    ("postgres://u@LOCALHOST:6432/p", Wire::Local),
+    ("postgres://u@127.0.0.1/p", Wire::Local),
+    ("postgres://u@127.9.9.9:5433/p", Wire::Local),
+    ("postgres://u@[::1]:5432/p", Wire::Local),
+    ("postgres://u@[::ffff:127.0.0.1]/p", Wire::Local),
+    ("postgres://u@%2Fvar%2Frun%2Fpostgresql/p", Wire::Local),
+    ("postgres:///p?user=u&host=/var/run/postgresql", Wire::Local),
+    ("postgres:///p?host=localhost", Wire::Local),
+    ("postgres://u@localhost,127.0.0.1,[::1]/p", Wire::Local),
+    ("postgres://u@localhost/p?sslmode=prefer", Wire::Local),
+    ("postgres://u@localhost/p?sslmode=disable", Wire::Local),
+    ("postgres://u@%2Ftmp/p?sslmode=disable", Wire::Local),
+    // Unless it is asked to speak TLS.
+    ("postgres://u@localhost/p?sslmode=require", Wire::Tls),
+    ("postgres://u@[::1]/p?sslmode=require", Wire::Tls),
+    ("postgres://u@localhost/p?sslmode=disable&sslmode=require", Wire::Tls),
+    // Another machine.
+    ("postgres://u@db.example.com/p", Wire::Tls),
+    ("postgresql://u@db.example.com/p", Wire::Tls),
+    ("postgres://u@db.example.com/p?sslmode=prefer", Wire::Tls),
+    ("postgres://u@db.example.com/p?sslmode=require", Wire::Tls),
+    ("postgres://u@10.0.0.5/p", Wire::Tls),
+    ("postgres://u@[fd00::5]:5432/p", Wire::Tls),
+    ("postgres:///p?user=u&host=db.example.com", Wire::Tls),
+    // What looks like this machine and is not, or may not be.
+    ("postgres://u@localhost.example.com/p", Wire::Tls),
+    ("postgres://u@db.localhost/p", Wire::Tls),
+    ("postgres://u@localhost./p", Wire::Tls),
+    ("postgres://u@127.1/p", Wire::Tls),
+    ("postgres://u@0.0.0.0/p", Wire::Tls),
+    ("postgres://u@[::]/p", Wire::Tls),
+    ("postgres://u@[::ffff:10.0.0.5]/p", Wire::Tls),
+    ("postgres://u@var%2Frun/p", Wire::Tls),
+    // One of several is enough, wherever it stands.
+    ("postgres://u@localhost,db.example.com/p", Wire::Tls),
+    ("postgres://u@db.example.com,localhost/p", Wire::Tls),
+    ("postgres://u@localhost/p?host=db.example.com", Wire::Tls),
+    ("postgres://u@localhost/p?host=/tmp", Wire::Local),
+    ("postgres://u@%2Ftmp,10.0.0.5/p", Wire::Tls),
+    ("postgres://u@,localhost/p", Wire::Tls),
+    // An address is connected to in the host's stead.
+    ("postgres://u@localhost/p?hostaddr=10.0.0.5", Wire::Tls),
+    ("postgres://u@%2Ftmp/p?hostaddr=10.0.0.5", Wire::Tls),
+    ("postgres://u@db.example.com/p?hostaddr=127.0.0.1", Wire::Local),
+    ("postgres://u@db.example.com/p?hostaddr=127.0.0.1&sslmode=require", Wire::Tls),
+    ("postgres:///p?hostaddr=10.0.0.5", Wire::Tls),
+    ("postgres:///p?hostaddr=::1", Wire::Local),
+    ("postgres://u@a,b/p?hostaddr=127.0.0.1,10.0.0.5", Wire::Tls),
+    ("postgres://u@a,b/p?hostaddr=127.0.0.1", Wire::Tls),
+    // In so many words.
+    ("postgres://u@db.example.com/p?sslmode=disable", Wire::Clear),
+    ("postgres://u@localhost,10.0.0.5/p?sslmode=disable", Wire::Clear),
+    ("postgres://u@localhost/p?hostaddr=10.0.0.5&sslmode=disable", Wire::Clear),
+    ("postgres://u@db.example.com/p?sslmode=require&sslmode=disable", Wire::Clear),
+];
+
+#[test]
+fn whatever_is_not_this_machine_is_spoken_to_by_tls_unless_the_url_disables_it() {
+    for (url, wire) in WIRES {
+        assert_eq!(Wire::of_url(url), Ok(*wire), "{url}");
+    }
+}
+
+#[test]
+fn no_connection_that_needs_tls_is_begun_without_knowing_whom_to_trust() {
+    for (url, wire) in WIRES {
+        assert_eq!(Server::new(url, None).is_err(), *wire == Wire::Tls, "{url}");
+    }
+}
+
+#[test]
+fn a_url_that_is_none_is_refused_and_nothing_of_it_is_told() {
+    let refused = [
+        ("postgres://u:hush@db.example.com/p?sslmode=verify-full", UrlError::SslMode),
+        ("postgres://u:hush@db.example.com/p?sslmode=", UrlError::SslMode),
+        ("postgres://u:hush@db.example.com/p?sslrootcert=/hush.pem", UrlError::RootCertificate),
+        ("postgres://u:hush@db.example.com:hush/p", UrlError::Malformed),
+        ("postgres://u:p@ss?hush=@db.example.com/p", UrlError::Malformed),
+        ("postgres://u:hush@[::1/p", UrlError::Malformed),
+        ("postgres://u:hush@db.example.com/p?hostaddr=hush", UrlError::Malformed),
+    ];
+    for (url, error) in refused {
+        assert_eq!(Wire::of_url(url), Err(error), "{url}");
+        let said = Server::new(url, None).err().unwrap().to_string();
+        assert!(said.contains(&error.to_string()) && !said.contains("hush"), "{url}: {said}");
+    }
+}
