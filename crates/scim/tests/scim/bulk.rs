@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use portcullis_scim::bulk::{BULK_REQUEST_SCHEMA, BulkOutcome, render_bulk, render_outcome};
+use portcullis_scim::bulk::{BULK_REQUEST_SCHEMA, Begun, BulkOutcome, render_bulk, render_outcome};
 use portcullis_scim::limits::MAX_BULK_OPERATIONS;
 use portcullis_scim::{Bulk, ScimError, Turn, parse_bulk};
 use proptest::prelude::*;
@@ -204,4 +204,32 @@ fn as_many_references_as_a_body_holds_cost_a_step_each_however_deep_they_lie() {
     seen.sort_unstable();
     assert_eq!(seen, (0..1_000).collect::<Vec<_>>());
     assert!(turns.iter().all(|turn| matches!(turn, Turn::Circular(_))));
+}
+
+#[test]
+fn what_was_begun_is_complete_once_the_last_of_what_it_lacks_is_made_and_the_rest_is_left() {
+    let mut begun = Begun::default();
+    let lacks = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+    begun.wait(5, lacks(&["a", "b"]), "five");
+    begun.wait(2, lacks(&["b"]), "two");
+    begun.wait(3, lacks(&["b", "c"]), "three");
+    begun.wait(1, lacks(&["c", "d"]), "one");
+    assert_eq!(begun.made("nobody lacks it"), []);
+    assert_eq!(begun.made("a"), []);
+    assert_eq!(begun.made("b"), [(5, "five"), (2, "two")]);
+    assert_eq!(begun.made("b"), [], "it was made before");
+    assert_eq!(begun.into_rest().collect::<Vec<_>>(), [(1, "one"), (3, "three")]);
+}
+
+#[test]
+fn an_operation_lacks_what_was_not_made_each_name_once() {
+    let request = bulk(json!([{
+        "method": "POST", "path": "/Groups", "bulkId": "g",
+        "data": { "displayName": "g", "members": [{ "value": "bulkId:b" }, { "value": "bulkId:a" }, { "value": "bulkId:b" }] },
+    }]));
+    let operation = &request.expect("a request").operations[0];
+    let made = |names: &[&str]| names.iter().map(|name| ((*name).to_owned(), "id".to_owned())).collect();
+    assert_eq!(operation.lacking(&made(&[])), ["a", "b"]);
+    assert_eq!(operation.lacking(&made(&["a", "c"])), ["b"]);
+    assert!(operation.lacking(&made(&["a", "b"])).is_empty());
 }
