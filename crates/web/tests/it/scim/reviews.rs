@@ -137,6 +137,24 @@ async fn who_is_deleted_by_one_directory_and_active_in_another_is_shown_and_come
 }
 
 #[tokio::test]
+async fn who_is_deleted_by_one_directory_and_inactive_in_another_is_locked_out_by_both_and_nothing_to_decide()
+{
+    let one = Provider::with(Some("member"), 3600);
+    one.prove("acme.test");
+    let other = Provider::beside(&one.bench, one.organization, "acme", Some("viewer"), 3600);
+    let here = one.user("ada").await;
+    let there = other.user("ada").await;
+    let member = one.member("ada@acme.test").await;
+    other
+        .patched(&format!("/Users/{there}"), json!([{ "op": "replace", "path": "active", "value": false }]))
+        .await;
+    assert_eq!(one.by_id(&member["id"]).await["state"], "active", "the other one does not govern");
+    assert_eq!(one.call("DELETE", &format!("/Users/{here}"), Value::Null).await.status, 204);
+    assert_eq!(one.by_id(&member["id"]).await["state"], "deprovisioned");
+    assert!(one.reviews("?state=all").await.is_empty(), "both say that they left");
+}
+
+#[tokio::test]
 async fn several_members_and_a_member_who_is_told_of_already_are_reviewed() {
     let provider = Provider::with(Some("member"), 3600);
     provider.prove("acme.test");
