@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 35] = [
+const ON_BOTH: [&str; 36] = [
     "access::",
     "agents::",
     "choosing::",
@@ -54,6 +54,7 @@ const ON_BOTH: [&str; 35] = [
     "presets::",
     "ranks::",
     "records::",
+    "returning::",
     "roles::",
     "rollover::",
     "saml::",
