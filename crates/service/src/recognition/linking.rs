@@ -1,0 +1,252 @@
+//! How a member comes to be known by a subject: their first link, one from their own session, one of a newcomer; and which
+//! links are over then.
+
+use portcullis_domain::access::Access;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::{Actor, Cause};
+use portcullis_domain::change::{Change, LinkChange, MembershipChange, TokenChange, TokenSet, UserChange};
+use portcullis_domain::connection::{Connection, ConnectionKind, Link};
+use portcullis_domain::id::{MembershipId, UserId};
+use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::text::email_key;
+use portcullis_domain::token::TokenEnd;
+use portcullis_domain::user::User;
+use portcullis_store::{Tx, apply, connection, facts, membership};
+use serde_json::json;
+
+use super::{Wish, holds_explicit_only, must_be_of_proven_domain};
+use crate::access::settle;
+use crate::claims::{self, Address, Arrival, SubjectStays};
+use crate::refusal::SignInRefusal;
+use crate::saml::naming;
+use crate::{Moment, ServiceError, session};
+
+/// Links the name that stays to whoever is known by the former one: the same signed word says both. The former link stays,
+/// so that a connection which is read as before finds everybody again.
+pub(super) fn name_anew(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    wish: &Wish<'_>,
+    member: MembershipId,
+) -> Result<(), ServiceError> {
+    let cause = session::cause(Actor::Membership(member), wish.request);
+    let plan = linking(connection, wish, (member, None), moment, cause);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(())
+}
+
+/// By what somebody was found.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// The directory knows them by the provider's own name for them.
+    ByExternalId,
+    /// Only the address is the same.
+    ByAddress,
+}
+
+/// Links of a member that end when they are linked by another name.
+#[derive(Default)]
+pub(super) struct Former {
+    /// Of other accounts at the provider: what these opened ends with them.
+    accounts: Vec<Link>,
+    /// Of the same account, by a name that may be given to somebody else: it has one that stays now.
+    names: Vec<Link>,
+}
+
+/// An address whose member this provider named by another subject before may have been given to somebody else: only a
+/// directory that names the new subject itself says that it is the same person, and the links given here are over then.
+/// A subject that may be given to others is the directory's to judge anyhow, and where none governs it is that address
+/// itself which the organization knows, unless the provider named its member by what stays. Another way of naming people
+/// is a change of the set-up, and none that leads back from a name that stays.
+pub(super) fn former_names(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+    (member, named): (MembershipId, Named),
+) -> Result<Former, ServiceError> {
+    if let SubjectStays::Perhaps { address } = &arrival.stays {
+        let is_the_address = address.is_some() && *address == arrival.address.as_ref().map(|a| a.key.clone());
+        if connection.directory.is_some() {
+            return Ok(Former::default());
+        }
+        if is_the_address {
+            let stays = |l: &Link| l.connection == connection.id && naming::stays(connection, &l.subject);
+            let is_named_for_good = connection::links_of(tx, member)?.iter().any(stays);
+            return if is_named_for_good {
+                Err(SignInRefusal::AddressRecycled.into())
+            } else {
+                Ok(Former::default())
+            };
+        }
+    }
+    let way = arrival.way_of_naming();
+    let links = connection::links_of(tx, member)?.into_iter().filter(|l| l.connection == connection.id);
+    let (accounts, mut names): (Vec<_>, Vec<_>) = links.partition(|l| l.subject.starts_with(way));
+    names.retain(|l| {
+        connection.kind == ConnectionKind::Saml
+            && arrival.stays == SubjectStays::ForGood
+            && naming::may_move(connection, &l.subject)
+    });
+    match named {
+        Named::ByAddress if !accounts.is_empty() => Err(SignInRefusal::AddressRecycled.into()),
+        Named::ByAddress | Named::ByExternalId => Ok(Former { accounts, names }),
+    }
+}
+
+pub(super) fn first_link(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    wish: &Wish<'_>,
+    (member, old, former): (Membership, Option<Link>, Former),
+) -> Result<MembershipId, ServiceError> {
+    if holds_explicit_only(tx, &member)? {
+        return Err(SignInRefusal::OwnSessionOnly.into());
+    }
+    if member.ended.is_some() {
+        return Err(SignInRefusal::MemberInactive.into());
+    }
+    let cause = session::cause(Actor::Membership(member.id), wish.request);
+    let mut plan = linking(connection, wish, (member.id, old), moment, cause);
+    if member.access.state == MembershipState::Invited {
+        // Coming in by the organization's own connection, with the invited address, accepts the invitation.
+        let joined = EventDraft::new(Action::MemberJoined, Target::new("membership", member.id))
+            .with(json!({ "by": "connection", "connection": connection.id }));
+        let ends = TokenChange::End {
+            organization: connection.organization,
+            set: TokenSet::InvitationsOf(member.id),
+            because: TokenEnd::Used,
+            at: moment.now,
+            receipt: None,
+        };
+        plan = plan.then_all(joined, vec![MembershipChange::Join(member.id, moment.now).into(), ends.into()]);
+    }
+    // Whoever has the former account at the provider is nobody here: their sessions end with its link.
+    let sessions = TokenChange::End {
+        organization: connection.organization,
+        set: TokenSet::OfMemberBy(member.id, connection.id),
+        because: TokenEnd::HolderDeleted,
+        at: moment.now,
+        receipt: None,
+    };
+    let unlinked = |link: Link| {
+        let event = EventDraft::new(Action::MemberUnlinked, Target::new("membership", member.id))
+            .about(Target::new("connection", connection.id))
+            .with(json!({ "subject": link.subject }));
+        (event, Change::from(LinkChange::Delete(link.connection, link.subject)))
+    };
+    for (event, unlinked) in former.accounts.into_iter().map(unlinked) {
+        plan = plan.then_all(event, vec![unlinked, sessions.clone().into()]);
+    }
+    for (event, unlinked) in former.names.into_iter().map(unlinked) {
+        plan = plan.then(event, unlinked);
+    }
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(member.id)
+}
+
+/// The plan that makes a link. One that leads to a former membership makes room.
+fn linking(
+    connection: &Connection,
+    wish: &Wish<'_>,
+    (membership, old): (MembershipId, Option<Link>),
+    moment: &Moment,
+    cause: Cause,
+) -> Plan {
+    let link = Link {
+        connection: connection.id,
+        organization: connection.organization,
+        subject: wish.arrival.subject.clone(),
+        membership,
+        created_at: moment.now,
+    };
+    let event = EventDraft::new(Action::MemberLinked, Target::new("membership", membership))
+        .about(Target::new("connection", connection.id))
+        .with(json!({ "subject": link.subject, "guest_of": wish.arrival.home }));
+    let mut changes: Vec<Change> = Vec::new();
+    changes.extend(old.map(|old| LinkChange::DeleteOf(old.membership).into()));
+    changes.push(LinkChange::Create(link).into());
+    Plan::because(connection.organization, cause).then_all(event, changes)
+}
+
+/// Links from the person's own session: that session must be this browser's and alive.
+pub(super) fn link_own(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    wish: &Wish<'_>,
+    (own, link, linked): (MembershipId, Option<Link>, Option<Membership>),
+) -> Result<MembershipId, ServiceError> {
+    let sessions = session::list(tx, wish.presented, moment.now)?;
+    let alive = sessions.iter().any(|s| s.membership == own && s.organization == connection.organization);
+    if !alive {
+        return Err(SignInRefusal::LinkingSessionOver.into());
+    }
+    match linked {
+        Some(member) if member.id == own => return Ok(own),
+        Some(_) => return Err(SignInRefusal::SubjectTaken.into()),
+        None => {}
+    }
+    must_be_of_proven_domain(tx, connection, wish.arrival)?;
+    let member = membership::find_locked(tx, own)?.ok_or(SignInRefusal::LinkingSessionOver)?;
+    if connection.unconfirmed_at.is_some() && holds_explicit_only(tx, &member)? {
+        return Err(SignInRefusal::Unconfirmed.into());
+    }
+    let cause = session::cause(Actor::Membership(own), wish.request);
+    let plan = linking(connection, wish, (own, link), moment, cause);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(own)
+}
+
+/// Makes a membership for somebody whom nobody told of: only if a mapping or the default gives them a role.
+pub(super) fn newcomer(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    (wish, old): (&Wish<'_>, Option<Link>),
+    address: &Address,
+) -> Result<MembershipId, ServiceError> {
+    let (now, arrival) = (moment.now, wish.arrival);
+    let cause = arrival.cause(wish.request);
+    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
+    let member = Membership {
+        id: MembershipId::fresh(now, &mut moment.random),
+        organization: connection.organization,
+        user: user.id,
+        email: address.written.clone(),
+        name: arrival.name.clone(),
+        joined_at: None,
+        governed_by: None,
+        suspended_at: None,
+        unmapped_at: None,
+        ended: None,
+        bare_owner_at: None,
+        // Without life until its claims are kept and settled, a moment later.
+        access: Access::none(MembershipState::Suspended),
+        rules_number: facts::rules_number(tx, connection.organization)?,
+        created_at: now,
+    };
+    let id = member.id;
+    let event = EventDraft::new(Action::MemberCreated, Target::new("membership", id))
+        .about(Target::new("connection", connection.id))
+        .with(json!({ "by": "connection", "email": email_key(&address.written).unwrap_or_default() }));
+    let made: Vec<Change> =
+        vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
+    let plan = Plan::because(connection.organization, cause).then_all(event, made).and(linking(
+        connection,
+        wish,
+        (id, old),
+        moment,
+        cause,
+    ));
+    apply(tx, &plan, now, &mut moment.random)?;
+    claims::keep(tx, moment, arrival, id, wish.request)?;
+    settle(tx, moment, id, cause)?;
+    let settled = membership::find_locked(tx, id)?;
+    let has_role =
+        settled.is_some_and(|m| m.access.state == MembershipState::Active && m.access.role.is_some());
+    // INVARIANT: an error rolls the whole transaction back, so a newcomer without a role leaves nothing.
+    if has_role { Ok(id) } else { Err(SignInRefusal::NoRoleMapped.into()) }
+}
