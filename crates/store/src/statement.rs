@@ -72,6 +72,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::google::ALL,
         crate::grant::ALL,
         crate::hold::ALL,
+        crate::hold::view::ALL,
         crate::idempotency::ALL,
         crate::instance::ALL,
         crate::invitation::ALL,

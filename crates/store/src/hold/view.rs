@@ -1,0 +1,479 @@
+//! What the brake holds, as administrators see it and as whoever decides looks it up.
+
+use std::collections::BTreeMap;
+
+use portcullis_domain::Timestamp;
+use portcullis_domain::access::EndedBecause;
+use portcullis_domain::cause::CauseKind;
+use portcullis_domain::hold::{HeldState, HoldKind, HoldState};
+use portcullis_domain::id::{
+    DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, HoldId, MappingId, MembershipId, OrganizationId,
+    RequestId,
+};
+use portcullis_domain::text::Slug;
+
+use crate::db::MAX_LIST;
+use crate::row::{Row, list};
+use crate::statement::Statement;
+use crate::{StoreError, Tx, params};
+
+macro_rules! columns {
+    () => {
+        "h.id, h.organization, h.directory, h.kind, h.directory_group, h.group_name, h.cause_kind, h.request_id, \
+         h.event, h.opened_at, \
+         (SELECT COUNT(*) FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL), \
+         (SELECT COUNT(*) FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NOT NULL)"
+    };
+}
+
+macro_rules! people {
+    () => {
+        "SELECT p.membership, p.because, p.cause_kind, p.request_id, p.event, p.held_at, p.refused_at, \
+         p.directory_user, m.email, m.name, m.role FROM held_people p JOIN memberships m ON m.id = p.membership "
+    };
+}
+
+const FIND: Statement = Statement::read(
+    "hold.find",
+    concat!("SELECT ", columns!(), " FROM holds h WHERE h.organization = $1 AND h.id = $2"),
+);
+// What state a hold is in follows from its people: whether anybody waits, and whether anybody is left.
+macro_rules! in_state {
+    ($state:literal) => {
+        concat!(
+            " AND (",
+            $state,
+            " = '' OR ",
+            $state,
+            " = CASE WHEN EXISTS (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) \
+             THEN 'open' WHEN EXISTS (SELECT 1 FROM held_people p WHERE p.hold = h.id) THEN 'refused' \
+             ELSE 'closed' END)"
+        )
+    };
+}
+
+const LIST: Statement = Statement::read(
+    "hold.list",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM holds h WHERE h.organization = $1 AND h.id > $2",
+        in_state!("CAST($4 AS TEXT)"),
+        " ORDER BY h.id LIMIT $3"
+    ),
+);
+const LIST_OF_DIRECTORY: Statement = Statement::read(
+    "hold.list_of_directory",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM holds h WHERE h.directory = $2 AND h.organization = $1 AND h.id > $3",
+        in_state!("CAST($5 AS TEXT)"),
+        " ORDER BY h.id LIMIT $4"
+    ),
+);
+// The newest of its kind gathers on while anybody in it waits.
+const OPEN_OF: Statement = Statement::read(
+    "hold.open_of",
+    "SELECT h.id FROM holds h WHERE h.directory = $1 AND h.kind = $2 AND EXISTS \
+     (SELECT 1 FROM held_people p WHERE p.hold = h.id AND p.refused_at IS NULL) ORDER BY h.id DESC LIMIT 1",
+);
+const PEOPLE: Statement = Statement::read(
+    "hold.people",
+    concat!(
+        people!(),
+        "WHERE p.hold = $1 AND p.organization = $2 AND p.membership > $3 ORDER BY p.membership LIMIT $4"
+    ),
+);
+const OF_MEMBERSHIPS: Statement = Statement::read(
+    "hold.of_memberships",
+    "SELECT membership, hold, kind FROM held_people WHERE membership IN_LIST($1) AND organization = $2 \
+     ORDER BY membership, hold LIMIT 10000",
+);
+const HIGHEST: Statement = Statement::read(
+    "hold.highest",
+    "SELECT MAX(r.rank) FROM held_people p JOIN memberships m ON m.id = p.membership \
+     JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE p.hold = $1 AND p.organization = $2 AND p.refused_at IS NULL",
+);
+const HIGHEST_OF: Statement = Statement::read(
+    "hold.highest_of",
+    "SELECT MAX(r.rank) FROM held_people p JOIN memberships m ON m.id = p.membership \
+     JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE p.hold = $1 AND p.organization = $2 AND p.membership IN_LIST($3)",
+);
+const TOKENS: Statement = Statement::read(
+    "hold.tokens",
+    "SELECT m.id, COUNT(*) FROM memberships m JOIN tokens t ON t.membership = m.id \
+     WHERE m.id IN_LIST($1) AND m.organization = $2 AND t.ended_at IS NULL GROUP BY m.id",
+);
+const AGENTS: Statement = Statement::read(
+    "hold.agents",
+    "SELECT m.id, COUNT(*) FROM memberships m JOIN agents a ON a.owner = m.id AND a.organization = m.organization \
+     WHERE m.id IN_LIST($1) AND m.organization = $2 AND a.state <> 'disabled' GROUP BY m.id",
+);
+const MAPPINGS: Statement = Statement::read(
+    "hold.mappings",
+    "SELECT h.membership, h.mapping FROM held_matches h JOIN mappings p ON p.id = h.mapping \
+     WHERE h.hold = $1 AND p.organization = $3 AND h.membership IN_LIST($2) ORDER BY h.membership, h.mapping",
+);
+const SOME: Statement = Statement::read(
+    "hold.some",
+    concat!(
+        people!(),
+        "WHERE p.hold = $1 AND p.organization = $2 AND p.membership IN_LIST($3) ORDER BY p.membership"
+    ),
+);
+const WAITING: Statement = Statement::read(
+    "hold.waiting",
+    concat!(
+        people!(),
+        "WHERE p.hold = $1 AND p.organization = $2 AND p.refused_at IS NULL AND p.membership > $3 \
+         ORDER BY p.membership LIMIT $4"
+    ),
+);
+const KEPT_OF: Statement = Statement::read(
+    "hold.kept_of",
+    "SELECT DISTINCT directory_user FROM held_matches WHERE directory_user IN_LIST($2) AND directory_group = $1",
+);
+const HOLDS_END: Statement = Statement::read(
+    "hold.holds_end",
+    "SELECT hold FROM held_people WHERE membership = $1 AND kind = 'endings' LIMIT 1",
+);
+const SPARED: Statement = Statement::read(
+    "hold.spared",
+    "SELECT membership FROM brake_spared WHERE membership = $1 AND unmapped_at = $2",
+);
+const MISSING: Statement = Statement::read(
+    "hold.missing",
+    "SELECT p.directory_user, p.membership FROM holds h JOIN held_people p ON p.hold = h.id \
+     WHERE h.directory = $1 AND h.kind = 'missing' AND p.directory_user > $2 ORDER BY p.directory_user LIMIT $3",
+);
+
+pub(crate) const ALL: &[&Statement] = &[
+    &FIND,
+    &LIST,
+    &LIST_OF_DIRECTORY,
+    &OPEN_OF,
+    &PEOPLE,
+    &OF_MEMBERSHIPS,
+    &HIGHEST,
+    &HIGHEST_OF,
+    &TOKENS,
+    &AGENTS,
+    &MAPPINGS,
+    &SOME,
+    &WAITING,
+    &KEPT_OF,
+    &HOLDS_END,
+    &SPARED,
+    &MISSING,
+];
+
+/// A hold as it stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HoldView {
+    /// Its id.
+    pub id: HoldId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The directory.
+    pub directory: DirectoryId,
+    /// What is held.
+    pub kind: HoldKind,
+    /// The group that it is about, and what it was called.
+    pub group: Option<(DirectoryGroupId, String)>,
+    /// Through which door it came.
+    pub cause_kind: CauseKind,
+    /// The request that made it.
+    pub request: Option<RequestId>,
+    /// The event that it follows from.
+    pub event: Option<EventId>,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// How many people wait.
+    pub waiting: i64,
+    /// How many an administrator refused.
+    pub refused: i64,
+}
+
+/// A person of a hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HeldView {
+    /// Who.
+    pub membership: MembershipId,
+    /// Why they would end.
+    pub because: Option<EndedBecause>,
+    /// Through which door that came.
+    pub cause_kind: Option<CauseKind>,
+    /// In which request.
+    pub request: Option<RequestId>,
+    /// From which event it follows.
+    pub event: Option<EventId>,
+    /// Since when.
+    pub held_at: Timestamp,
+    /// Where it stands.
+    pub state: HeldState,
+    /// The person as the poll missed them.
+    pub directory_user: Option<DirectoryUserId>,
+    /// Their address here.
+    pub email: String,
+    /// Their name here.
+    pub name: String,
+    /// Their role, which whoever decides must reach.
+    pub role: Option<Slug>,
+}
+
+/// What somebody of a hold would lose, if it were carried out.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct WouldLose {
+    /// Tokens that act as them.
+    pub tokens: i64,
+    /// Agents that they own.
+    pub agents: i64,
+    /// Mappings that give them something by a group that they are in no longer.
+    pub mappings: Vec<MappingId>,
+}
+
+fn cause_kind(text: &str) -> Option<CauseKind> {
+    CauseKind::ALL.into_iter().find(|kind| kind.as_str() == text)
+}
+
+fn read(row: &Row) -> Result<HoldView, StoreError> {
+    let group = match (row.opt_parsed(4)?, row.opt_text(5)?) {
+        (Some(id), Some(name)) => Some((id, name.to_owned())),
+        _ => None,
+    };
+    Ok(HoldView {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        directory: row.parsed(2)?,
+        kind: row.one_of(3, HoldKind::parse)?,
+        group,
+        cause_kind: row.one_of(6, cause_kind)?,
+        request: row.opt_parsed(7)?,
+        event: row.opt_parsed(8)?,
+        opened_at: row.at(9)?,
+        waiting: row.int(10)?,
+        refused: row.int(11)?,
+    })
+}
+
+fn read_person(row: &Row) -> Result<HeldView, StoreError> {
+    let because = |text: &str| EndedBecause::ALL.into_iter().find(|b| b.as_str() == text);
+    Ok(HeldView {
+        membership: row.parsed(0)?,
+        because: row.opt_text(1)?.map(|_| row.one_of(1, because)).transpose()?,
+        cause_kind: row.opt_text(2)?.map(|_| row.one_of(2, cause_kind)).transpose()?,
+        request: row.opt_parsed(3)?,
+        event: row.opt_parsed(4)?,
+        held_at: row.at(5)?,
+        state: if row.opt_at(6)?.is_some() { HeldState::Refused } else { HeldState::Held },
+        directory_user: row.opt_parsed(7)?,
+        email: row.text(8)?.to_owned(),
+        name: row.text(9)?.to_owned(),
+        role: row.opt_parsed(10)?,
+    })
+}
+
+/// A hold of that organization.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row; so for every function here.
+pub fn find(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+) -> Result<Option<HoldView>, StoreError> {
+    tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// Which holds are wanted.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct HoldFilter {
+    /// Those of this directory.
+    pub directory: Option<DirectoryId>,
+    /// Those in this state.
+    pub state: Option<HoldState>,
+}
+
+/// A page of holds in order of id, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn list_page(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    wanted: HoldFilter,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<HoldView>, StoreError> {
+    let state = wanted.state.map_or("", HoldState::as_str);
+    let rows = match wanted.directory {
+        None => tx.rows(&LIST, params![organization, after, limit, state])?,
+        Some(directory) => {
+            tx.rows(&LIST_OF_DIRECTORY, params![organization, directory, after, limit, state])?
+        }
+    };
+    rows.iter().map(read).collect()
+}
+
+/// The hold of that kind that gathers on, if anybody waits in one.
+///
+/// # Errors
+/// As [`find`].
+pub fn open_of(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    kind: HoldKind,
+) -> Result<Option<HoldId>, StoreError> {
+    tx.row(&OPEN_OF, params![directory, kind.as_str()])?.map(|row| row.parsed(0)).transpose()
+}
+
+/// A page of a hold's people in order of membership, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn people(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<HeldView>, StoreError> {
+    tx.rows(&PEOPLE, params![id, organization, after, limit])?.iter().map(read_person).collect()
+}
+
+/// These people of a hold, in order of membership; 1,000 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn some_people(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+    people: &[MembershipId],
+) -> Result<Vec<HeldView>, StoreError> {
+    tx.rows(&SOME, params![id, organization, list(people)])?.iter().map(read_person).collect()
+}
+
+/// A page of a hold's people who wait, in order of membership, after `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn waiting_people(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<HeldView>, StoreError> {
+    tx.rows(&WAITING, params![id, organization, after, limit])?.iter().map(read_person).collect()
+}
+
+/// The rank of the highest role among a hold's people: those who are named, or all who wait.
+///
+/// # Errors
+/// As [`find`].
+pub fn highest(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: HoldId,
+    named: Option<&[MembershipId]>,
+) -> Result<Option<i64>, StoreError> {
+    let row = match named {
+        None => tx.row(&HIGHEST, params![id, organization])?,
+        Some(named) => tx.row(&HIGHEST_OF, params![id, organization, list(named)])?,
+    };
+    row.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// What these people of a hold would lose; 1,000 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn would_lose(
+    tx: &mut Tx<'_>,
+    (organization, hold): (OrganizationId, HoldId),
+    kind: HoldKind,
+    people: &[MembershipId],
+) -> Result<BTreeMap<MembershipId, WouldLose>, StoreError> {
+    let mut all: BTreeMap<MembershipId, WouldLose> = BTreeMap::new();
+    if kind == HoldKind::Losses {
+        for row in tx.rows(&MAPPINGS, params![hold, list(people), organization])? {
+            all.entry(row.parsed(0)?).or_default().mappings.push(row.parsed(1)?);
+        }
+        return Ok(all);
+    }
+    for row in tx.rows(&TOKENS, params![list(people), organization])? {
+        all.entry(row.parsed(0)?).or_default().tokens = row.int(1)?;
+    }
+    for row in tx.rows(&AGENTS, params![list(people), organization])? {
+        all.entry(row.parsed(0)?).or_default().agents = row.int(1)?;
+    }
+    Ok(all)
+}
+
+/// What is held of these memberships, in order of hold; 1,000 memberships at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn of_memberships(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    people: &[MembershipId],
+) -> Result<BTreeMap<MembershipId, Vec<(HoldId, HoldKind)>>, StoreError> {
+    let mut all: BTreeMap<MembershipId, Vec<_>> = BTreeMap::new();
+    for row in tx.rows(&OF_MEMBERSHIPS, params![list(people), organization])? {
+        all.entry(row.parsed(0)?).or_default().push((row.parsed(1)?, row.one_of(2, HoldKind::parse)?));
+    }
+    Ok(all)
+}
+
+/// Whether a membership's end is held.
+///
+/// # Errors
+/// As [`find`].
+pub fn holds_end(tx: &mut Tx<'_>, id: MembershipId) -> Result<bool, StoreError> {
+    Ok(tx.row(&HOLDS_END, params![id])?.is_some())
+}
+
+/// Whether what that membership has been without since then was taken by an administrator's rules.
+///
+/// # Errors
+/// As [`find`].
+pub fn is_spared(tx: &mut Tx<'_>, id: MembershipId, unmapped_at: Timestamp) -> Result<bool, StoreError> {
+    Ok(tx.row(&SPARED, params![id, unmapped_at])?.is_some())
+}
+
+/// Who of these people keeps what that group gave, because it is held.
+///
+/// # Errors
+/// As [`find`].
+pub fn kept_of(
+    tx: &mut Tx<'_>,
+    group: DirectoryGroupId,
+    users: &[DirectoryUserId],
+) -> Result<Vec<DirectoryUserId>, StoreError> {
+    let mut kept = Vec::new();
+    for some in users.chunks(MAX_LIST) {
+        for row in tx.rows(&KEPT_OF, params![group, list(some)])? {
+            kept.push(row.parsed(0)?);
+        }
+    }
+    Ok(kept)
+}
+
+/// A page of the people whom a poll missed and who are held, after the directory user `after`.
+///
+/// # Errors
+/// As [`find`].
+pub fn missing(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    after: &str,
+    limit: i64,
+) -> Result<Vec<(DirectoryUserId, MembershipId)>, StoreError> {
+    let rows = tx.rows(&MISSING, params![directory, after, limit])?;
+    rows.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
+}
