@@ -185,8 +185,9 @@ pub struct Bearer {
     pub member: Option<BearerMember>,
     /// The agent that it acts as.
     pub agent: Option<BearerAgent>,
-    /// Whoever else knows the secret: an administrator who issued a key for another's agent.
-    pub shown_to: Option<BearerShownTo>,
+    /// Who else knows the secret: an administrator who issued a key for another's agent, and whoever has the key that
+    /// it was issued by.
+    pub shown_to: Vec<BearerShownTo>,
 }
 
 impl Bearer {

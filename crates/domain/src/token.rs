@@ -241,7 +241,8 @@ pub struct Token {
     pub kind: TokenKind,
     /// Whose it is.
     pub holder: Holder,
-    /// The token that opened it, if one did; it ends with it.
+    /// The token that opened it, if one did. What it opened for its bearer alone ends with it; what somebody else saw
+    /// too ends with them, and with whoever has that token.
     pub parent: Option<TokenId>,
     /// To whom its secret was shown.
     pub shown_to: ShownTo,

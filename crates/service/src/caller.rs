@@ -50,8 +50,8 @@ pub struct Member {
     pub organization: OrganizationId,
     /// The membership.
     pub membership: MembershipId,
-    /// Whoever else was shown the secret, and falls with it.
-    pub shown_to: Option<MembershipId>,
+    /// Who else saw the secret, which falls with them.
+    pub shown_to: Vec<MembershipId>,
     /// The role.
     pub role: Option<Slug>,
     /// How high it stands.
@@ -123,12 +123,22 @@ impl Caller {
         }
     }
 
-    /// To whom a secret is shown that this caller is answered with.
+    /// To whom a secret is shown that this caller is answered with: where somebody else has the caller's own, to them,
+    /// because they may be the one who calls. [`Self::parent`] leads to the member.
     #[must_use]
-    pub const fn shown_to(&self) -> ShownTo {
+    pub fn shown_to(&self) -> ShownTo {
         match self {
-            Self::Member(m) => ShownTo::Membership(m.membership),
+            Self::Member(m) => ShownTo::Membership(*m.shown_to.first().unwrap_or(&m.membership)),
             Self::Root | Self::Service { .. } => ShownTo::Root,
+        }
+    }
+
+    /// The token by which a secret is issued that more than one person sees: whoever has that token is one of them.
+    #[must_use]
+    pub fn parent(&self) -> Option<TokenId> {
+        match self {
+            Self::Member(m) if !m.shown_to.is_empty() => Some(m.token),
+            Self::Root | Self::Member(_) | Self::Service { .. } => None,
         }
     }
 
@@ -198,7 +208,7 @@ pub fn authenticate(
             kind,
             organization: bearer.organization,
             membership: member.id,
-            shown_to: bearer.shown_to.map(|s| s.id),
+            shown_to: bearer.shown_to.iter().map(|saw| saw.id).collect(),
             role: member.role,
             rank: member.rank,
             permissions: member.permissions,

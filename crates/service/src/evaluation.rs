@@ -34,7 +34,7 @@ pub fn find_bearer(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<O
 /// Replaces stored access by what follows from facts and rules now.
 fn refresh(tx: &mut Tx<'_>, bearer: &mut Bearer, now: Timestamp) -> Result<(), ServiceError> {
     let organization = bearer.organization;
-    if let Some(shown_to) = bearer.shown_to.as_mut() {
+    for shown_to in &mut bearer.shown_to {
         let access = access_now(tx, organization, shown_to.id, now)?;
         let role = role_of(tx, organization, access.as_ref())?;
         shown_to.rank = role.map_or(Rank::NONE, |role| role.rank);

@@ -196,7 +196,7 @@ fn issue(
         organization,
         kind: TokenKind::Invitation,
         holder: Holder::Membership(membership),
-        parent: None,
+        parent: caller.parent(),
         shown_to: caller.shown_to(),
         secret: secret.hash(),
         name: String::new(),
@@ -309,9 +309,9 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     }
     let id = link.membership.ok_or_else(invalid)?;
     tx.lock(Lock::Rules(link.organization))?;
-    let shown_to = token::find(tx, link.organization, link.id)?.and_then(|found| found.shown_to);
-    if let Some(shown_to) = shown_to {
-        membership::hold(tx, shown_to)?;
+    let saw = token::seen_by(tx, link.organization, link.id)?;
+    for one in &saw {
+        membership::hold(tx, *one)?;
     }
     let member = membership::find_locked(tx, id)?.ok_or_else(invalid)?;
     let waits = matches!(member.access.state, MembershipState::Invited | MembershipState::Active);
@@ -320,9 +320,7 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     }
     // Once more, now that the membership is held: it may have been taken back while that was waited for.
     token::live_by_hash(tx, hash)?.ok_or_else(invalid)?;
-    if let Some(shown_to) = shown_to
-        && !may_stand_for(tx, shown_to, &member, now)?
-    {
+    if !may_stand_for(tx, &saw, &member, now)? {
         return Err(invalid());
     }
     let key = email_key(&member.email)?;
@@ -330,38 +328,38 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     Ok(Open { link, member, key, known })
 }
 
-/// Whether whoever was shown the link's secret is active and stands as high as the person whom it is for. The link of
+/// Whether each who saw the link's secret is active and stands as high as the person whom it is for. The link of
 /// somebody who is suspended or held would be their own way back, and a person who has come to stand above them would
 /// lift them to their rank: that one is invited anew by somebody who stands as high.
 fn may_stand_for(
     tx: &mut Tx<'_>,
-    shown_to: MembershipId,
+    saw: &[MembershipId],
     member: &Membership,
     now: Timestamp,
 ) -> Result<bool, ServiceError> {
-    let saw = match crate::membership::find(tx, member.organization, shown_to, now) {
-        Err(ServiceError::NotFound(_)) => return Ok(false),
-        found => found?,
-    };
-    let active = saw.access.state == MembershipState::Active;
-    Ok(active && rank_of(tx, member)? <= rank_of(tx, &saw)?)
+    for one in saw {
+        let one = match crate::membership::find(tx, member.organization, *one, now) {
+            Err(ServiceError::NotFound(_)) => return Ok(false),
+            found => found?,
+        };
+        if one.access.state != MembershipState::Active || rank_of(tx, &one)? < rank_of(tx, member)? {
+            return Ok(false);
+        }
+    }
+    Ok(true)
 }
 
-/// Whether somebody who waits may still come in: a link of theirs is good, and whoever was shown it stands for it.
+/// Whether somebody who waits may still come in: a link of theirs is good, and whoever saw it stands for it.
 ///
 /// Coming in by a connection accepts the invitation, so that way is open only as long as the link is.
 pub(crate) fn is_open(tx: &mut Tx<'_>, member: &Membership, now: Timestamp) -> Result<bool, ServiceError> {
-    for shown_to in invitation::live_of(tx, member.organization, member.id, now)?.into_iter().flatten() {
-        membership::hold(tx, shown_to)?;
+    for saw in invitation::live_of(tx, member.organization, member.id, now)?.into_iter().flatten() {
+        membership::hold(tx, saw)?;
     }
     membership::hold(tx, member.id)?;
     // Once more, now that all are held: a link may have ended while they were waited for.
-    for shown_to in invitation::live_of(tx, member.organization, member.id, now)? {
-        let stands = match shown_to {
-            Some(shown_to) => may_stand_for(tx, shown_to, member, now)?,
-            None => true,
-        };
-        if stands {
+    for saw in invitation::live_of(tx, member.organization, member.id, now)? {
+        if may_stand_for(tx, &saw, member, now)? {
             return Ok(true);
         }
     }

@@ -126,7 +126,7 @@ impl Proof {
             return Ok(());
         }
         if let Who::Caller(Caller::Member(member)) = &self.who {
-            let mut behind: Vec<_> = member.shown_to.into_iter().chain([member.membership]).collect();
+            let mut behind: Vec<_> = member.shown_to.iter().copied().chain([member.membership]).collect();
             behind.sort();
             for one in behind {
                 membership::hold(tx, one)?;

@@ -23,7 +23,7 @@ fn before() -> Member {
         kind: TokenKind::MemberKey,
         organization: id("org", 2),
         membership: id("mem", 3),
-        shown_to: None,
+        shown_to: vec![],
         role: Some("admin".parse().unwrap()),
         rank: Rank::new(700).unwrap(),
         permissions: Permission::ALL.iter().copied().take(3).collect(),

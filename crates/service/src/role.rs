@@ -119,7 +119,7 @@ pub(crate) fn must_not_outgrow(
         let page = token::live_of_directory(tx, (organization, of), now, (&after, PAGE))?;
         let Some((last, _)) = page.last() else { return Ok(()) };
         after = last.to_string();
-        for (token, saw) in page {
+        for (token, saw) in page.iter().flat_map(|(token, all)| all.iter().map(move |saw| (token, *saw))) {
             if looked_at.insert(saw) && rank_now(tx, organization, saw, now)? < rank {
                 return Err(ServiceError::TokenSeenBelow(token.to_string()));
             }

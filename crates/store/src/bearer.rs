@@ -1,7 +1,8 @@
 //! The look-up behind every check: one indexed row set for a presented secret.
 //!
-//! It joins the active membership (and the agent, and its owner, and whoever the secret was shown to), so that a row
-//! which somebody forgot to end does not let anybody in: the second lock of off-boarding.
+//! It joins the active membership (and the agent, and its owner, and whoever the secret was shown to, and whoever has the
+//! key by which it was issued), so that a row which somebody forgot to end does not let anybody in: the second lock of
+//! off-boarding.
 
 use portcullis_domain::agent::AgentState;
 use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember, BearerShownTo};
@@ -20,15 +21,19 @@ const FIND: Statement = Statement::read(
     "SELECT t.id, t.kind, t.name, t.organization, o.slug, o.rules_number, t.environment, t.scopes, t.holder, \
      t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
      m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.permissions, m.teams, m.environments, m.until, \
-     m.rules_number, a.id, a.name, a.state, w.id, w.state, w.until, w.rules_number, v.rank \
+     m.rules_number, a.id, a.name, a.state, w.id, w.state, w.until, w.rules_number, v.rank, \
+     k.id, k.state, k.until, k.rules_number, x.rank \
      FROM tokens t \
      JOIN organizations o ON o.id = t.organization AND o.deleted_at IS NULL \
      LEFT JOIN token_uses s ON s.token = t.id \
      LEFT JOIN agents a ON a.id = t.agent AND a.organization = t.organization \
      LEFT JOIN memberships m ON m.id = COALESCE(t.membership, a.owner) AND m.organization = t.organization \
      LEFT JOIN memberships w ON w.id = t.shown_to AND w.organization = t.organization \
+     LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
+     LEFT JOIN memberships k ON k.id = p.membership AND k.organization = t.organization \
      LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
      LEFT JOIN roles v ON v.organization = w.organization AND v.slug = w.role \
+     LEFT JOIN roles x ON x.organization = k.organization AND x.slug = k.role \
      WHERE t.secret_hash = $1",
 );
 
@@ -52,17 +57,24 @@ fn member(row: &Row) -> Result<Option<BearerMember>, StoreError> {
     }))
 }
 
-/// Whoever the secret was shown to, if that is somebody else than the member behind the token.
-fn shown_to(row: &Row, member: Option<MembershipId>) -> Result<Option<BearerShownTo>, StoreError> {
-    let id: Option<MembershipId> = row.opt_parsed(29)?;
-    let Some(id) = id.filter(|id| Some(*id) != member) else { return Ok(None) };
-    Ok(Some(BearerShownTo {
-        id,
-        state: row.one_of(30, MembershipState::parse)?,
-        until: row.opt_at(31)?,
-        rules_number: row.int(32)?,
-        rank: rank(row, 33)?,
-    }))
+/// Whoever the secret was shown to, and whoever has the key that it was issued by, where that is somebody else than the
+/// member behind the token.
+fn shown_to(row: &Row, member: Option<MembershipId>) -> Result<Vec<BearerShownTo>, StoreError> {
+    let mut all: Vec<BearerShownTo> = Vec::new();
+    for first in [29, 34] {
+        let id: Option<MembershipId> = row.opt_parsed(first)?;
+        let Some(id) = id.filter(|id| Some(*id) != member && all.iter().all(|one| one.id != *id)) else {
+            continue;
+        };
+        all.push(BearerShownTo {
+            id,
+            state: row.one_of(first + 1, MembershipState::parse)?,
+            until: row.opt_at(first + 2)?,
+            rules_number: row.int(first + 3)?,
+            rank: rank(row, first + 4)?,
+        });
+    }
+    Ok(all)
 }
 
 /// The rank of a role that may be absent.

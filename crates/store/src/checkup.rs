@@ -28,7 +28,8 @@ const ALIVE: Statement = Statement::read(
 );
 const ALIVE_SEEN: Statement = Statement::read(
     "checkup.alive_seen",
-    "SELECT COUNT(*) FROM tokens t JOIN memberships m ON m.id = t.shown_to \
+    "SELECT COUNT(DISTINCT t.id) FROM tokens t LEFT JOIN tokens p ON p.id = t.parent \
+     JOIN memberships m ON m.id = t.shown_to OR m.id = p.membership \
      WHERE t.ended_at IS NULL AND t.kind NOT IN ('service_key', 'scim_token') AND m.ended_at IS NOT NULL",
 );
 const ACTING_AGENTS: Statement = Statement::read(
@@ -46,7 +47,8 @@ const EXPIRING: Statement = Statement::read(
 );
 const OUTGROWN: Statement = Statement::read(
     "checkup.outgrown",
-    "SELECT COUNT(*) FROM tokens t JOIN directories d ON d.id = t.holder JOIN memberships m ON m.id = t.shown_to \
+    "SELECT COUNT(DISTINCT t.id) FROM tokens t JOIN directories d ON d.id = t.holder \
+     LEFT JOIN tokens p ON p.id = t.parent JOIN memberships m ON m.id = t.shown_to OR m.id = p.membership \
      LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
      WHERE t.kind = 'scim_token' AND t.ended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1) \
      AND (m.ended_at IS NOT NULL OR COALESCE(r.rank, 0) < (SELECT COALESCE(MAX(g.rank), 0) FROM roles g \

@@ -9,6 +9,7 @@ use portcullis_domain::token::TokenEnd;
 
 use crate::row::Row;
 use crate::statement::Statement;
+use crate::token::who_saw;
 use crate::{StoreError, Tx, params};
 
 macro_rules! view {
@@ -24,8 +25,10 @@ const LIST: Statement =
     Statement::read("invitation.list", concat!(view!(), " AND t.id > $2 ORDER BY t.id LIMIT $3"));
 const LIVE_OF: Statement = Statement::read(
     "invitation.live_of",
-    "SELECT shown_to FROM tokens WHERE membership = $2 AND organization = $1 \
-     AND kind IN ('invitation', 'owner_link') AND ended_at IS NULL AND expires_at > $3 LIMIT 10",
+    "SELECT t.shown_to, p.membership FROM tokens t \
+     LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
+     WHERE t.membership = $2 AND t.organization = $1 \
+     AND t.kind IN ('invitation', 'owner_link') AND t.ended_at IS NULL AND t.expires_at > $3 LIMIT 10",
 );
 
 /// The statements about invitations.
@@ -95,7 +98,7 @@ pub fn list(
     tx.rows(&LIST, params![organization, after, limit])?.iter().map(read).collect()
 }
 
-/// The links by which somebody may come in now: whom the secret of each was shown to, if that was a member.
+/// The links by which somebody may come in now: the members who saw the secret of each.
 ///
 /// # Errors
 /// As [`find`].
@@ -104,7 +107,7 @@ pub fn live_of(
     organization: OrganizationId,
     membership: MembershipId,
     now: Timestamp,
-) -> Result<Vec<Option<MembershipId>>, StoreError> {
+) -> Result<Vec<Vec<MembershipId>>, StoreError> {
     let rows = tx.rows(&LIVE_OF, params![organization, membership, now])?;
-    rows.iter().map(|row| row.opt_parsed(0)).collect()
+    rows.iter().map(|row| who_saw(row, [0, 1])).collect()
 }

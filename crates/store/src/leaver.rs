@@ -10,6 +10,7 @@ use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 
 use crate::statement::Statement;
+use crate::token::issued_by_tokens_of;
 use crate::{Dialect, StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
 
 const AGENTS: Statement = Statement::read(
@@ -34,8 +35,12 @@ const LOCK_NEXT_OWNERS_POSTGRES: Statement = Statement::read(
 );
 const TO_ROTATE: Statement = Statement::read(
     "leaver.to_rotate",
-    "SELECT id FROM tokens WHERE shown_to = $1 AND ended_at IS NULL \
-     AND kind IN ('service_key', 'scim_token') ORDER BY id",
+    concat!(
+        "SELECT id FROM tokens WHERE id IN (SELECT id FROM tokens WHERE shown_to = $1 UNION SELECT id FROM tokens \
+         WHERE id IN ",
+        issued_by_tokens_of!("$1"),
+        ") AND ended_at IS NULL AND kind IN ('service_key', 'scim_token') ORDER BY id"
+    ),
 );
 // An owner who can still sign in: by an authenticator of their own, or by a link of a connection that lets an owner in. One whose
 // new issuer or keys no owner confirmed does not, nor one of an environment that they are not in; and a link says nothing

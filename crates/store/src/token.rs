@@ -47,17 +47,37 @@ macro_rules! end {
     };
 }
 
+// What was issued by the tokens of a membership, by what was issued by those, and so on: whoever has a token may have been
+// shown that, beside the one whom it names as shown.
+macro_rules! issued_by_tokens_of {
+    ($membership:literal) => {
+        concat!(
+            "(WITH RECURSIVE issued (id) AS (SELECT c.id FROM tokens o JOIN tokens c ON c.parent = o.id \
+             WHERE o.membership = ",
+            $membership,
+            " UNION SELECT c.id FROM issued i JOIN tokens c ON c.parent = i.id) SELECT id FROM issued)"
+        )
+    };
+}
+pub(crate) use issued_by_tokens_of;
+
+// What somebody else saw too is a key of its own, and goes on without the one that it was issued by.
 const END_ONE: Statement = Statement::change(
     "token.end_one",
-    end!("id IN (SELECT CAST($5 AS TEXT) UNION SELECT id FROM tokens WHERE parent = $5)"),
+    end!(
+        "id IN (SELECT CAST($5 AS TEXT) UNION SELECT id FROM tokens WHERE parent = $5 AND shown_to IS NULL)"
+    ),
 );
 const END_OF_LEAVER: Statement = Statement::change(
     "token.end_of_leaver",
-    end!(
-        "id IN (SELECT id FROM tokens WHERE membership = $5 \
+    concat!(
+        "UPDATE tokens SET ended_at = $1, ended_because = $2, ended_by_event = $3 \
+         WHERE organization = $4 AND ended_at IS NULL AND id IN (SELECT id FROM tokens WHERE membership = $5 \
          UNION SELECT id FROM tokens WHERE shown_to = $5 AND kind NOT IN ('service_key', 'scim_token') \
-         UNION SELECT id FROM tokens WHERE kind = 'invitation' AND address_key IS NOT NULL \
-         AND address_key IN_LIST($6))"
+         UNION SELECT id FROM tokens WHERE kind NOT IN ('service_key', 'scim_token') AND id IN ",
+        issued_by_tokens_of!("$5"),
+        " UNION SELECT id FROM tokens WHERE kind = 'invitation' AND address_key IS NOT NULL \
+         AND address_key IN_LIST($6)) RETURNING id, kind, holder"
     ),
 );
 const END_OF_AGENT: Statement = Statement::change("token.end_of_agent", end!("agent = $5"));
@@ -117,9 +137,17 @@ const LIST_OF_KIND: Statement = Statement::read(
 );
 const LIVE_OF_DIRECTORY: Statement = Statement::read(
     "token.live_of_directory",
-    "SELECT id, shown_to FROM tokens WHERE holder = $2 AND organization = $1 AND kind = 'scim_token' \
-     AND shown_to IS NOT NULL AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > $3) \
-     AND id > $4 ORDER BY id LIMIT $5",
+    "SELECT t.id, t.shown_to, p.membership FROM tokens t \
+     LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
+     WHERE t.holder = $2 AND t.organization = $1 AND t.kind = 'scim_token' \
+     AND t.shown_to IS NOT NULL AND t.ended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $3) \
+     AND t.id > $4 ORDER BY t.id LIMIT $5",
+);
+const SEEN_BY: Statement = Statement::read(
+    "token.seen_by",
+    "SELECT t.shown_to, p.membership FROM tokens t \
+     LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
+     WHERE t.id = $1 AND t.organization = $2",
 );
 const USED: Statement = Statement::note(
     "token.used",
@@ -149,6 +177,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST_OF_HOLDER,
     &LIST_OF_KIND,
     &LIVE_OF_DIRECTORY,
+    &SEEN_BY,
     &USED,
     &LIVE_BY_HASH,
 ];
@@ -372,7 +401,7 @@ pub fn list_of_kind(
     tx.rows(&LIST_OF_KIND, params![organization, after, limit, holder, kind])?.iter().map(read).collect()
 }
 
-/// A page of a directory's tokens that are good now and were shown to a member, with that member, in order of id.
+/// A page of a directory's tokens that are good now and were shown to a member, with those who saw them, in order of id.
 ///
 /// # Errors
 /// As [`find`].
@@ -381,9 +410,26 @@ pub fn live_of_directory(
     (organization, directory): (OrganizationId, DirectoryId),
     now: Timestamp,
     (after, limit): (&str, i64),
-) -> Result<Vec<(TokenId, MembershipId)>, StoreError> {
+) -> Result<Vec<(TokenId, Vec<MembershipId>)>, StoreError> {
     let rows = tx.rows(&LIVE_OF_DIRECTORY, params![organization, directory, now, after, limit])?;
-    rows.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
+    rows.iter().map(|row| Ok((row.parsed(0)?, who_saw(row, [1, 2])?))).collect()
+}
+
+/// The members who saw a token's secret, beside whoever holds it.
+///
+/// # Errors
+/// As [`find`].
+pub fn seen_by(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: TokenId,
+) -> Result<Vec<MembershipId>, StoreError> {
+    tx.row(&SEEN_BY, params![id, organization])?.map_or(Ok(Vec::new()), |row| who_saw(&row, [0, 1]))
+}
+
+/// Whoever a secret was shown to, and whoever has the token that it was issued by.
+pub(crate) fn who_saw(row: &Row, columns: [usize; 2]) -> Result<Vec<MembershipId>, StoreError> {
+    columns.into_iter().filter_map(|column| row.opt_parsed(column).transpose()).collect()
 }
 
 /// Notes when tokens were last used.

@@ -46,7 +46,7 @@ fn key() -> Bearer {
             rules_number: 3,
         }),
         agent: None,
-        shown_to: None,
+        shown_to: vec![],
     }
 }
 
@@ -59,7 +59,7 @@ fn agent_key(state: AgentState) -> Bearer {
 pub(crate) fn seen_by(state: MembershipState) -> Bearer {
     let rank = Rank::new(300).expect("a rank");
     let shown_to = BearerShownTo { id: member(2), state, rank, until: None, rules_number: 3 };
-    Bearer { shown_to: Some(shown_to), ..agent_key(AgentState::Active) }
+    Bearer { shown_to: vec![shown_to], ..agent_key(AgentState::Active) }
 }
 
 fn decide(bearer: &Bearer) -> Decision {
@@ -119,7 +119,7 @@ fn what_somebody_was_shown_rests_with_them_but_for_what_the_organization_runs_by
 fn of_ranks(kind: TokenKind, (holder, saw): (Rank, Rank)) -> Bearer {
     let mut bearer = Bearer { kind, ..seen_by(MembershipState::Active) };
     bearer.member.as_mut().expect("a member").rank = holder;
-    bearer.shown_to.as_mut().expect("somebody").rank = saw;
+    bearer.shown_to[0].rank = saw;
     bearer
 }
 
@@ -224,7 +224,7 @@ fn stored_access_is_stale_under_newer_rules_and_from_its_moment_on() {
     assert!(bounded.is_stale(NOW.plus_s(5)));
     let mut seen = seen_by(MembershipState::Active);
     assert!(!seen.is_stale(NOW));
-    seen.shown_to.as_mut().expect("somebody").rules_number = 0;
+    seen.shown_to[0].rules_number = 0;
     assert!(seen.is_stale(NOW), "what is known of whoever was shown it counts too");
     assert!(!Bearer { kind: TokenKind::ServiceKey, ..seen }.is_stale(NOW), "where it makes a difference");
 }

@@ -147,6 +147,13 @@ pub async fn every_kind(
             }
             TokenKind::MemberKey => {
                 all.push(Issued { kind, secret: own.clone(), what: "member key".into(), fate: Fate::Ends });
+                // Another's key that the leaver saw, and one that it issued: they may have called with it.
+                let keys = at(&format!("/members/{heir}/keys"));
+                let seen = by_member(server, &own, &keys, json!({ "name": "seen" })).await;
+                let secret = by_member(server, &seen, &keys, json!({ "name": "by a seen key" })).await;
+                for (what, secret) in [("seen key", seen), ("key by a seen key", secret)] {
+                    all.push(Issued { kind, secret, what: what.into(), fate: Fate::Ends });
+                }
             }
             TokenKind::AgentKey => all.extend(agents(server, org, (member, &own), heir).await),
             TokenKind::ServiceKey => {

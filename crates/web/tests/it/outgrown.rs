@@ -215,3 +215,126 @@ async fn ranks_under_rules_that_nobody_has_settled_count_on_both_sides() {
     unsettled(&scene, move |_| GrantChange::EndOf { membership, keep: None, at }.into());
     rests(&scene, &key, "who has no role at all now").await;
 }
+
+#[tokio::test]
+async fn a_key_that_a_seen_key_issued_rests_with_it_and_ends_with_whoever_saw_that() {
+    let scene = Scene::new();
+    let bob = scene.member.membership.to_string();
+    let seen = key_for(&scene, &scene.admin, &bob).await;
+    let by_seen = async |path: &str, body: Value| scene.bench.call("POST", path, &seen, body).await;
+    let (status, made) = by_seen(&format!("{ACME}/members/{bob}/keys"), json!({ "name": "second" })).await;
+    assert_eq!(status, 201, "{made}");
+    assert_eq!(made["shown_to"], json!(scene.admin.membership.to_string()), "who may have called with it");
+    let second = made["token"].as_str().unwrap().to_owned();
+    let own = key_for(&scene, &scene.member, &bob).await;
+    acts(&scene, &second, "of the same member").await;
+    let above = granted(&scene, &bob, "owner").await;
+    rests(&scene, &seen, "an owner's, seen by an administrator").await;
+    rests(&scene, &second, "as the one that it came from").await;
+    acts(&scene, &own, "that nobody else saw").await;
+    taken_back(&scene, &above).await;
+    acts(&scene, &second, "in order again").await;
+    let path = format!("{ACME}/members/{}/offboard", scene.admin.membership);
+    assert_eq!(scene.root("POST", &path, json!({ "reason": "left" })).await.0, 200);
+    for secret in [&seen, &second] {
+        assert_eq!(doors(&scene, secret).await, (401, "token_ended".into(), 401, false));
+    }
+    acts(&scene, &own, "what they never saw goes on").await;
+}
+
+/// What a member issues by a key that another saw: the secrets that must fall with either, and the ids of those that
+/// are to be rotated then.
+struct Issued {
+    falls: Vec<(&'static str, String)>,
+    rotates: Vec<String>,
+    seen_key: String,
+}
+
+async fn issued_by_a_seen_key(scene: &Scene, bob: &Persona) -> Issued {
+    let seen = key_for(scene, &scene.admin, &bob.membership.to_string()).await;
+    let by = async |secret: &str, path: &str, body: Value| {
+        let (status, made) = scene.bench.call("POST", &format!("{ACME}/{path}"), secret, body).await;
+        assert_eq!(status, 201, "{path}: {made}");
+        made
+    };
+    let text = |made: &Value| made["token"].as_str().unwrap().to_owned();
+    let carol = scene.member.membership.to_string();
+    let agent = json!({
+        "name": "bot", "owner": bob.membership.to_string(), "heir": carol, "on_owner_loss": "hand_over",
+    });
+    let agent = id(&by(&seen, "agents", agent).await);
+    let others = id(&by(&seen, "agents", json!({ "name": "other", "owner": carol })).await);
+    let name = json!({ "name": "run" });
+    let carols = text(&by(&seen, &format!("members/{carol}/keys"), name.clone()).await);
+    let directory = by(&seen, "directories", json!({ "kind": "scim", "name": "Okta" })).await;
+    let token = by(&seen, &format!("directories/{}/tokens", id(&directory)), json!({})).await;
+    let gate = by(&seen, "service-keys", json!({ "name": "gate", "scopes": ["evaluate"] })).await;
+    for made in [&token, &gate] {
+        assert_eq!(made["shown_to"], json!(scene.admin.membership.to_string()), "{made}");
+    }
+    let invitation = json!({ "email": "guest@elsewhere.test", "role": "viewer" });
+    let link = by(&seen, "invitations", invitation).await["link"].as_str().unwrap().to_owned();
+    let falls = vec![
+        ("a key of their agent", text(&by(&seen, &format!("agents/{agent}/keys"), name.clone()).await)),
+        ("a key of another's", text(&by(&seen, &format!("agents/{others}/keys"), name.clone()).await)),
+        ("a key by a key", text(&by(&carols, &format!("members/{carol}/keys"), name).await)),
+        ("another's key", carols),
+        ("an invitation", link.rsplit(['/', '#', '=']).next().unwrap().to_owned()),
+    ];
+    let first = scene.all(&format!("{ACME}/directories/{}/tokens", id(&directory))).await;
+    let rotates = first.iter().chain([&gate]).map(id).collect();
+    Issued { falls, rotates, seen_key: seen }
+}
+
+#[tokio::test]
+async fn what_a_seen_key_issues_falls_with_its_holder_and_with_whoever_saw_it() {
+    for leaves_is_holder in [true, false] {
+        let scene = Scene::new();
+        let bob = scene.bench.member(scene.owner.organization, "bob@acme.test", "admin");
+        let issued = issued_by_a_seen_key(&scene, &bob).await;
+        let code = async |secret: &str| doors(&scene, secret).await.1;
+        let is_key = |what: &str| what != "an invitation";
+        let codes = async |must: &str| {
+            for (what, secret) in issued.falls.iter().filter(|(what, _)| is_key(what)) {
+                assert_eq!(code(secret).await, must, "{what}, holder: {leaves_is_holder}");
+            }
+        };
+        codes("allowed").await;
+        let leaver = if leaves_is_holder { &bob } else { &scene.admin };
+        let member = format!("{ACME}/members/{}", leaver.membership);
+        assert_eq!(scene.root("PATCH", &member, json!({ "state": "suspended" })).await.0, 200);
+        for (what, secret) in
+            issued.falls.iter().filter(|(what, _)| is_key(what) && *what != "a key by a key")
+        {
+            assert_eq!(code(secret).await, "member_inactive", "{what}, holder: {leaves_is_holder}");
+        }
+        assert_eq!(scene.root("PATCH", &member, json!({ "state": "active" })).await.0, 200);
+        codes("allowed").await;
+        let left = scene.root("POST", &format!("{member}/offboard"), json!({ "reason": "left" })).await;
+        assert_eq!(left.0, 200);
+        for (what, secret) in &issued.falls {
+            assert_eq!(code(secret).await, "token_ended", "{what}, holder: {leaves_is_holder}");
+        }
+        let receipts = scene.all(&format!("{ACME}/receipts")).await;
+        let kept = receipts.last().unwrap()["kept"].as_array().unwrap();
+        for token in &issued.rotates {
+            let line = json!({ "type": "token", "id": token, "why": "rotate" });
+            assert!(kept.contains(&line), "{kept:?} has no {line}, holder: {leaves_is_holder}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_a_seen_key_issued_goes_on_when_that_key_alone_is_ended() {
+    let scene = Scene::new();
+    let bob = scene.bench.member(scene.owner.organization, "bob@acme.test", "admin");
+    let issued = issued_by_a_seen_key(&scene, &bob).await;
+    let keys = scene.all(&format!("{ACME}/members/{}/keys", bob.membership)).await;
+    let seen = keys.iter().find(|key| key["name"] == "for another").unwrap();
+    let path = format!("{ACME}/members/{}/keys/{}", bob.membership, id(seen));
+    assert_eq!(scene.root("DELETE", &path, Value::Null).await.0, 204);
+    assert_eq!(doors(&scene, &issued.seen_key).await.1, "token_ended");
+    for (what, secret) in issued.falls.iter().filter(|(what, _)| *what != "an invitation") {
+        assert_eq!(doors(&scene, secret).await.1, "allowed", "{what}");
+    }
+}

@@ -63,7 +63,7 @@ fn steward(organization: OrganizationId, world: &World) -> Caller {
         kind: TokenKind::MemberKey,
         organization,
         membership: world.bench.member(organization, &address, "admin").membership,
-        shown_to: None,
+        shown_to: vec![],
         role: Some("admin".parse().unwrap()),
         rank: Rank::new(700).unwrap(),
         permissions: BTreeSet::from([Permission::DirectoriesWrite]),

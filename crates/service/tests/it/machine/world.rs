@@ -208,7 +208,7 @@ impl World {
             kind: TokenKind::MemberKey,
             organization,
             membership: self.ids.members[m],
-            shown_to: None,
+            shown_to: vec![],
             role: Some(Slug::owner()),
             rank: Rank::OWNER,
             permissions: Permission::ALL.iter().copied().collect(),

@@ -593,12 +593,26 @@ impl Maps {
         }
     }
 
+    /// What the tokens of a leaver issued, and what that issued, as far as it ends with them.
+    fn issued_by_tokens_of(&self, set: &TokenSet) -> BTreeSet<TokenId> {
+        let TokenSet::OfLeaver(id, _) = set else { return BTreeSet::new() };
+        let above =
+            |of: &Token| of.parent.and_then(|parent| self.tokens.get(&parent)).map(|(token, _)| token);
+        let theirs = |token: &Token| token.holder == Holder::Membership(*id);
+        let is_issued = |token: &Token| std::iter::successors(above(token), |of| above(of)).any(theirs);
+        let all = self.tokens.values().map(|(token, _)| token);
+        let falls = all.filter(|token| !token.kind.outlives_whom_it_was_shown_to() && is_issued(token));
+        falls.map(|token| token.id).collect()
+    }
+
     fn is_in(set: &TokenSet, token: &Token) -> bool {
         let link = matches!(token.kind, TokenKind::Invitation | TokenKind::OwnerLink);
         match set {
-            TokenSet::One(id) => token.id == *id || token.parent == Some(*id),
+            TokenSet::One(id) => {
+                token.id == *id || (token.parent == Some(*id) && token.shown_to.membership().is_none())
+            }
             TokenSet::OfLeaver(id, emails) => {
-                let stays = matches!(token.kind, TokenKind::ServiceKey | TokenKind::ScimToken);
+                let stays = token.kind.outlives_whom_it_was_shown_to();
                 let address = token.address_key.as_ref().is_some_and(|key| emails.contains(key));
                 token.holder == Holder::Membership(*id)
                     || (token.shown_to.membership() == Some(*id) && !stays)
@@ -629,8 +643,10 @@ impl Maps {
             }
         };
         let mut over = Vec::new();
+        let by_leaver = self.issued_by_tokens_of(set);
         for (token, ended) in self.tokens.values_mut() {
-            if ended.is_none() && token.organization == *organization && Self::is_in(set, token) {
+            let is_in = Self::is_in(set, token) || by_leaver.contains(&token.id);
+            if ended.is_none() && token.organization == *organization && is_in {
                 *ended = Some((*at, *because));
                 over.push(token.id);
             }
