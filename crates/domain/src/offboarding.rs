@@ -28,11 +28,18 @@ pub struct LeaverAgent {
     /// The agent.
     pub agent: Agent,
     /// The heir, if there is one and their membership is active.
-    pub active_heir: Option<MembershipId>,
+    pub active_heir: Option<NextOwner>,
     /// Who chose the rule, if it was a member and their membership is active.
-    pub active_chooser: Option<MembershipId>,
-    /// How many live keys were shown to somebody else than the leaver.
-    pub keys_shown_to_others: i64,
+    pub active_chooser: Option<NextOwner>,
+}
+
+/// Whose an agent may be after the leaver.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NextOwner {
+    /// The membership.
+    pub id: MembershipId,
+    /// How many live keys would act for them: shown to somebody else than the leaver, who stands as high as they do.
+    pub acting_keys: i64,
 }
 
 /// Whether the organization still has an owner without the leaver.
@@ -83,7 +90,7 @@ pub struct NewIds {
 enum Fate {
     Orphan,
     Disable,
-    MoveTo(MembershipId),
+    MoveTo(NextOwner),
 }
 
 impl LeaverAgent {
@@ -209,7 +216,7 @@ fn kept_agent(agent: &LeaverAgent, fate: Fate) -> Option<Kept> {
     let why = match fate {
         Fate::Disable => return None,
         Fate::Orphan => KeptBecause::Orphaned,
-        Fate::MoveTo(_) if agent.keys_shown_to_others > 0 => KeptBecause::HandedOver,
+        Fate::MoveTo(to) if to.acting_keys > 0 => KeptBecause::HandedOver,
         Fate::MoveTo(_) => KeptBecause::WaitsForKeys,
     };
     Some(Kept { kind: "agent".into(), id: agent.agent.id.to_string(), why })
@@ -241,10 +248,11 @@ fn agent_step(
                 .into(),
             ],
         ),
-        Fate::MoveTo(owner) => {
-            // A stopped agent stays stopped; a running one goes on only with keys that the leaver never saw.
+        Fate::MoveTo(NextOwner { id: owner, acting_keys }) => {
+            // A stopped agent stays stopped; a running one goes on only with keys that the leaver never saw, and that
+            // do not rest under the new owner.
             let state = match agent.agent.state {
-                AgentState::Active if agent.keys_shown_to_others > 0 => AgentState::Active,
+                AgentState::Active if acting_keys > 0 => AgentState::Active,
                 AgentState::Active | AgentState::Paused => AgentState::Paused,
                 other @ (AgentState::Orphaned | AgentState::Disabled) => other,
             };

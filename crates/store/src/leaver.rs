@@ -5,25 +5,57 @@ use std::collections::BTreeSet;
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::Resolved;
 use portcullis_domain::membership::Membership;
-use portcullis_domain::offboarding::{Leaver, LeaverAgent, Ownership};
+use portcullis_domain::offboarding::{Leaver, LeaverAgent, NextOwner, Ownership};
 use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 
+use crate::row::Row;
 use crate::statement::Statement;
 use crate::token::issued_by_tokens_of;
 use crate::{Dialect, StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
 
+// The keys of an agent that act once it is another's: not known to the leaver, and not resting because somebody who saw
+// one stands below that owner.
+macro_rules! acting_keys {
+    ($owner:literal, $role:literal) => {
+        concat!(
+            "(SELECT COUNT(*) FROM tokens t LEFT JOIN tokens p ON p.id = t.parent \
+             LEFT JOIN memberships w ON w.id = t.shown_to LEFT JOIN memberships k ON k.id = p.membership \
+             LEFT JOIN roles v ON v.organization = a.organization AND v.slug = w.role \
+             LEFT JOIN roles x ON x.organization = a.organization AND x.slug = k.role \
+             WHERE t.holder = a.id AND t.kind = 'agent_key' \
+             AND t.ended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) \
+             AND (w.id IS NULL OR (w.id <> $1 AND (w.id = ",
+            $owner,
+            " OR COALESCE(v.rank, 0) >= COALESCE(",
+            $role,
+            ", 0)))) AND (k.id IS NULL OR k.id = ",
+            $owner,
+            " OR COALESCE(x.rank, 0) >= COALESCE(",
+            $role,
+            ", 0)) AND t.id NOT IN ",
+            issued_by_tokens_of!("$1"),
+            ")"
+        )
+    };
+}
+
 const AGENTS: Statement = Statement::read(
     "leaver.agents",
-    "SELECT a.id, h.id, c.id, (SELECT COUNT(*) FROM tokens t WHERE t.holder = a.id AND t.kind = 'agent_key' \
-     AND t.ended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) \
-     AND (t.shown_to IS NULL OR t.shown_to <> $1)) \
-     FROM agents a \
-     LEFT JOIN memberships h ON h.id = a.heir AND h.state = 'active' AND h.organization = a.organization \
-     AND h.id <> $1 \
-     LEFT JOIN memberships c ON c.id = a.rule_chosen_by AND c.state = 'active' \
-     AND c.organization = a.organization AND c.id <> $1 \
-     WHERE a.owner = $1 AND a.state <> 'disabled' ORDER BY a.id",
+    concat!(
+        "SELECT a.id, h.id, ",
+        acting_keys!("h.id", "i.rank"),
+        ", c.id, ",
+        acting_keys!("c.id", "d.rank"),
+        " FROM agents a \
+         LEFT JOIN memberships h ON h.id = a.heir AND h.state = 'active' AND h.organization = a.organization \
+         AND h.id <> $1 \
+         LEFT JOIN roles i ON i.organization = a.organization AND i.slug = h.role \
+         LEFT JOIN memberships c ON c.id = a.rule_chosen_by AND c.state = 'active' \
+         AND c.organization = a.organization AND c.id <> $1 \
+         LEFT JOIN roles d ON d.organization = a.organization AND d.slug = c.role \
+         WHERE a.owner = $1 AND a.state <> 'disabled' ORDER BY a.id"
+    ),
 );
 // Whoever may get an agent is held until it is theirs: their own end waits for it, or is seen by it.
 const LOCK_NEXT_OWNERS_POSTGRES: Statement = Statement::read(
@@ -85,12 +117,16 @@ fn agents(tx: &mut Tx<'_>, membership: &Membership, now: Timestamp) -> Result<Ve
         let agent = found.ok_or_else(|| StoreError::Inconsistent(format!("agent `{id}` is gone")))?;
         agents.push(LeaverAgent {
             agent,
-            active_heir: row.opt_parsed(1)?,
-            active_chooser: row.opt_parsed(2)?,
-            keys_shown_to_others: row.int(3)?,
+            active_heir: next_owner(&row, 1)?,
+            active_chooser: next_owner(&row, 3)?,
         });
     }
     Ok(agents)
+}
+
+fn next_owner(row: &Row, first: usize) -> Result<Option<NextOwner>, StoreError> {
+    let Some(id) = row.opt_parsed(first)? else { return Ok(None) };
+    Ok(Some(NextOwner { id, acting_keys: row.int(first + 1)? }))
 }
 
 /// Every identifier that a membership has and ever had.

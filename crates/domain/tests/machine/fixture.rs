@@ -11,7 +11,7 @@ use portcullis_domain::id::{
     ReceiptId, UserId,
 };
 use portcullis_domain::membership::{Membership, MembershipState};
-use portcullis_domain::offboarding::{Leaver, LeaverAgent, NewIds, Ownership};
+use portcullis_domain::offboarding::{Leaver, LeaverAgent, NewIds, NextOwner, Ownership};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::team::TeamRole;
@@ -171,9 +171,8 @@ pub(crate) fn agent(number: usize, rule: OwnerLossRule, state: AgentState) -> Ag
 pub(crate) fn left_behind(number: usize, rule: OwnerLossRule, state: AgentState) -> LeaverAgent {
     LeaverAgent {
         agent: agent(number, rule, state),
-        active_heir: Some(member(2)),
-        active_chooser: Some(member(3)),
-        keys_shown_to_others: 0,
+        active_heir: Some(NextOwner { id: member(2), acting_keys: 0 }),
+        active_chooser: Some(NextOwner { id: member(3), acting_keys: 0 }),
     }
 }
 

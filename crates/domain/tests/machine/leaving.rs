@@ -84,7 +84,9 @@ fn fate(leaver: &Leaver) -> (Option<AgentChange>, Option<KeptBecause>) {
 
 fn with(rule: OwnerLossRule, state: AgentState, others: i64) -> Leaver {
     let mut left = left_behind(1, rule, state);
-    left.keys_shown_to_others = others;
+    for next in [&mut left.active_heir, &mut left.active_chooser] {
+        next.as_mut().expect("active").acting_keys = others;
+    }
     Leaver { agents: vec![left], ..leaver() }
 }
 

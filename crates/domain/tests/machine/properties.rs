@@ -11,7 +11,7 @@ use portcullis_domain::audit::{commitment, genesis, link};
 use portcullis_domain::directory::DirectoryKind;
 use portcullis_domain::evaluation::liveness;
 use portcullis_domain::membership::MembershipState;
-use portcullis_domain::offboarding::{Leaver, Ownership};
+use portcullis_domain::offboarding::{Leaver, NextOwner, Ownership};
 use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::tombstone::Identifier;
@@ -106,9 +106,9 @@ fn some_leaver() -> impl Strategy<Value = Leaver> {
             .enumerate()
             .map(|(n, (rule, state, (heir, chooser), others))| {
                 let mut left = left_behind(n, rule, state);
-                left.active_heir = heir.then(|| member(2));
-                left.active_chooser = chooser.then(|| member(3));
-                left.keys_shown_to_others = others;
+                let next = |n| NextOwner { id: member(n), acting_keys: others };
+                left.active_heir = heir.then(|| next(2));
+                left.active_chooser = chooser.then(|| next(3));
                 left
             })
             .collect(),

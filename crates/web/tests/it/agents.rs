@@ -491,3 +491,35 @@ async fn an_agent_that_is_handed_over_waits_for_keys_where_those_that_others_saw
         assert!(receipt["kept"].to_string().contains(why), "{receipt}");
     }
 }
+
+#[tokio::test]
+async fn an_agent_that_is_handed_over_waits_for_keys_where_whoever_saw_them_stands_below_its_heir() {
+    for (heir, saw, state) in [
+        ("admin", "admin", "active"),
+        ("owner", "admin", "paused"),
+        ("owner", "owner", "active"),
+        ("admin", "root", "active"),
+    ] {
+        let scene = Scene::new();
+        let persona = |name: &str| if name == "owner" { &scene.owner } else { &scene.admin };
+        let wish = json!({
+            "name": "bot", "owner": scene.member.membership.to_string(),
+            "heir": persona(heir).membership.to_string(), "on_owner_loss": "hand_over",
+        });
+        let agent = scene.made(AGENTS, wish).await;
+        let (keys, name) = (format!("{}/keys", one(&agent)), json!({ "name": "run" }));
+        let made = match saw {
+            "root" => scene.root("POST", &keys, name).await,
+            saw => scene.as_of(persona(saw), "POST", &keys, name).await,
+        };
+        assert_eq!(made.0, 201, "{}", made.1);
+        let gone = off_board(&scene, &scene.member).await;
+        let (_, left) = scene.root("GET", &one(&agent), Value::Null).await;
+        assert_eq!(left["owner"], json!(persona(heir).membership.to_string()));
+        assert_eq!(left["state"], state, "heir {heir}, seen by {saw}");
+        let path = format!("{ACME}/receipts/{}", gone["receipt"].as_str().unwrap());
+        let (_, receipt) = scene.root("GET", &path, Value::Null).await;
+        let why = if state == "active" { "handed_over" } else { "waits_for_keys" };
+        assert!(receipt["kept"].to_string().contains(why), "{receipt}");
+    }
+}

@@ -420,12 +420,12 @@ impl Model {
         self.brakes.forget(m);
         let (org, person) = (self.members[m].org, self.members[m].person);
         let mut receipt = Receipt::default();
-        // What was seen by others counts before anything ends; what the leaver saw does not.
-        let seen_by_others: Vec<bool> = (0..self.agents.len())
+        // Whoever saw the good keys of each agent, before anything ends.
+        let seen_by: Vec<Vec<Option<usize>>> = (0..self.agents.len())
             .map(|a| {
                 let good = |t: &TokenRow| !t.ended && t.expires_at.is_none_or(|at| self.now < at);
                 let of_agent = |t: &&TokenRow| t.holder == Holder::Agent(a) && good(t);
-                self.tokens.iter().filter(of_agent).any(|t| t.shown_to != Some(m))
+                self.tokens.iter().filter(of_agent).map(|t| t.shown_to).collect()
             })
             .collect();
         for (n, token) in self.tokens.iter_mut().enumerate() {
@@ -441,7 +441,7 @@ impl Model {
         let active = |members: &[Member], n: Option<usize>| {
             n.filter(|n| *n != m && members[*n].state == State::Active)
         };
-        for (a, others) in seen_by_others.into_iter().enumerate() {
+        for (a, saw) in seen_by.into_iter().enumerate() {
             let agent = &self.agents[a];
             if agent.owner != m || agent.state == AgentState::Disabled {
                 continue;
@@ -470,7 +470,12 @@ impl Model {
                 }
                 Some(owner) => {
                     self.agents[a].owner = owner;
-                    if self.agents[a].state == AgentState::Active && !others {
+                    let rank_of = |m: usize| self.members[m].role.map_or(0, rank);
+                    let acts = |saw: &Option<usize>| match saw {
+                        Some(saw) => *saw != m && rank_of(*saw) >= rank_of(owner),
+                        None => true,
+                    };
+                    if self.agents[a].state == AgentState::Active && !saw.iter().any(acts) {
                         self.agents[a].state = AgentState::Paused;
                     }
                 }
