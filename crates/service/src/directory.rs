@@ -1,7 +1,8 @@
 //! Directories: sources of facts about people and groups, and the tokens by which providers speak for them.
 //!
 //! Who may speak for a directory can put anybody into its groups, so its tokens belong to those who stand as high as
-//! the highest role that it gives.
+//! the highest role that it gives; and where a connection lets in whomever it names, to those who stand as high as whoever
+//! it governs.
 
 use std::sync::Arc;
 
@@ -495,6 +496,7 @@ pub fn issue_token(
         return Err(ServiceError::invalid("directory", "has no tokens: nobody pushes to it"));
     }
     must_reach(tx, caller, &found)?;
+    may_reach(caller, directory::highest_lent(tx, organization, found.id)?)?;
     issue(tx, moment, caller, &found, expires_at, cause)
 }
 

@@ -2,7 +2,6 @@
 //!
 //! Every change here holds the organization's lock, because it may touch a holder of an explicit-only role.
 
-use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::GrantChange;
@@ -11,17 +10,18 @@ use portcullis_domain::id::{GrantId, MembershipId, OrganizationId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::Ownership;
 use portcullis_domain::plan::Plan;
-use portcullis_domain::role::may_give;
+use portcullis_domain::role::{Giving, Role, may_give};
 use portcullis_domain::text::{Slug, has_nul};
+use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, grant, leaver};
+use portcullis_store::{Tx, apply, directory, grant, leaver};
 use serde_json::json;
 
 use crate::access::settle;
 use crate::caller::Caller;
 use crate::membership::{held, settled};
-use crate::role::{must_not_stand_above, named};
-use crate::{Moment, ServiceError};
+use crate::role::{must_not_be_seen_below, must_not_stand_above, named};
+use crate::{Moment, ServiceError, membership};
 
 /// The longest reason, in bytes: a sentence or a link to a ticket.
 pub const MAX_REASON: usize = 1024;
@@ -65,7 +65,8 @@ pub fn list(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for member and role; [`Refusal::AboveOwnRank`] for a role or a person above the caller;
-/// [`Refusal::MemberInactive`] for somebody who was off-boarded.
+/// [`Refusal::MemberInactive`] for somebody who was off-boarded; [`ServiceError::TokenSeenBelow`] where whoever saw a token
+/// of the directory that governs them could come in as them, and stands below the role.
 pub fn create(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -84,6 +85,7 @@ pub fn create(
     if member.access.state == MembershipState::Deprovisioned {
         return Err(Refusal::MemberInactive.into());
     }
+    must_not_be_lent(tx, &member, &role, moment.now)?;
     if grant::live_of(tx, organization, member.id)?.len() >= MAX_GRANTS {
         return Err(ServiceError::invalid("member", format!("has {MAX_GRANTS} grants already")));
     }
@@ -102,6 +104,24 @@ pub fn create(
     let plan = Plan::because(organization, cause).then(event, GrantChange::Create(made.clone()));
     carry_out(tx, moment, &plan, made.membership)?;
     Ok(made)
+}
+
+/// Refuses to give a role to somebody whom a directory governs and a connection lets in by its word, while a token of the
+/// directory was shown to somebody who stands below that: with the token they would come in as that person. Explicit-only
+/// roles are safe from that: nobody who has one is linked by a word.
+fn must_not_be_lent(
+    tx: &mut Tx<'_>,
+    member: &Membership,
+    role: &Role,
+    now: Timestamp,
+) -> Result<(), ServiceError> {
+    let Some(of) = member.governed_by.filter(|_| role.giving == Giving::Anyhow) else { return Ok(()) };
+    if role.rank <= membership::rank_of(tx, member.organization, member.role())?
+        || !directory::lets_in(tx, member.organization, of)?
+    {
+        return Ok(());
+    }
+    must_not_be_seen_below(tx, member.organization, (of, role.rank), now)
 }
 
 /// Writes the reason of a grant anew.

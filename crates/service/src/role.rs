@@ -110,9 +110,19 @@ pub(crate) fn must_not_outgrow(
     now: Timestamp,
 ) -> Result<(), ServiceError> {
     let before = directory::highest_given(tx, organization, of)?.map_or(Ok(Rank::NONE), Rank::new)?;
-    if rank <= before {
-        return Ok(());
-    }
+    if rank <= before { Ok(()) } else { must_not_be_seen_below(tx, organization, (of, rank), now) }
+}
+
+/// Refuses while a token of the directory was shown to somebody who stands below that rank, or left.
+///
+/// # Errors
+/// [`ServiceError::TokenSeenBelow`], which names the token.
+pub(crate) fn must_not_be_seen_below(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (of, rank): (DirectoryId, Rank),
+    now: Timestamp,
+) -> Result<(), ServiceError> {
     let mut looked_at = BTreeSet::new();
     let mut after = String::new();
     loop {

@@ -128,6 +128,18 @@ const HIGHEST_GOVERNED: Statement = Statement::read(
     "SELECT MAX(r.rank) FROM memberships m JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
      WHERE m.governed_by = $2 AND m.organization = $1 AND m.state <> 'deprovisioned'",
 );
+// Where a connection lets in whomever the directory names, its word makes anybody whom it governs out of whoever has a
+// token of it: but for explicit-only roles, which no such word links.
+const HIGHEST_LENT: Statement = Statement::read(
+    "directory.highest_lent",
+    "SELECT MAX(r.rank) FROM memberships m JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE m.governed_by = $2 AND m.organization = $1 AND m.state <> 'deprovisioned' AND r.explicit_only_at IS NULL \
+     AND m.governed_by IN (SELECT directory FROM connections WHERE organization = $1)",
+);
+const LETS_IN: Statement = Statement::read(
+    "directory.lets_in",
+    "SELECT id FROM connections WHERE organization = $1 AND directory = $2 LIMIT 1",
+);
 const GIVING: Statement = Statement::read(
     "directory.giving",
     "SELECT id FROM directories WHERE organization = $1 AND id > $3 AND (default_role = $2 OR id IN \
@@ -168,6 +180,8 @@ pub const ALL: &[&Statement] = &[
     &GOVERNS,
     &HIGHEST_GIVEN,
     &HIGHEST_GOVERNED,
+    &HIGHEST_LENT,
+    &LETS_IN,
     &GIVING,
     &WAITING,
 ];
@@ -340,6 +354,27 @@ pub fn highest_governed(
     id: DirectoryId,
 ) -> Result<Option<i64>, StoreError> {
     tx.row(&HIGHEST_GOVERNED, params![organization, id])?.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// The rank of the highest role, explicit-only ones apart, among the people whom it governs and whom a connection lets in
+/// by its word.
+///
+/// # Errors
+/// As [`find`].
+pub fn highest_lent(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: DirectoryId,
+) -> Result<Option<i64>, StoreError> {
+    tx.row(&HIGHEST_LENT, params![organization, id])?.map_or(Ok(None), |row| row.opt_int(0))
+}
+
+/// Whether a connection lets people in by its word.
+///
+/// # Errors
+/// As [`find`].
+pub fn lets_in(tx: &mut Tx<'_>, organization: OrganizationId, id: DirectoryId) -> Result<bool, StoreError> {
+    Ok(tx.row(&LETS_IN, params![organization, id])?.is_some())
 }
 
 /// A page of the directories that give that role, in order of id.

@@ -51,6 +51,8 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("directory.delete_members", "it is about all of them"),
     ("directory.delete_subgroups", "it is about all of them"),
     ("directory.delete_users", "it is about all of them"),
+    ("directory.highest_lent", "an organization has few connections"),
+    ("directory.lets_in", "an organization has few connections"),
     ("directory.remember_addresses", "it is about all of them"),
     ("directory.remember_emails", "it is about all of them"),
     ("directory.remember_user_names", "it is about all of them"),

@@ -4,6 +4,7 @@
 use portcullis_testkit::Persona;
 use serde_json::{Value, json};
 
+use crate::people::{directory, person};
 use crate::support::{Scene, id, refused};
 
 const CONNECTIONS: &str = "/api/v1/organizations/acme/connections";
@@ -244,4 +245,47 @@ async fn whose_groups_and_how_long_they_count_is_said_by_nobody_below_what_they_
         }
         assert_eq!(scene.as_of(&below, "PATCH", &one, json!({ "name": "Okta EU" })).await.0, 200);
     }
+}
+
+#[tokio::test]
+async fn whoever_saw_a_token_of_a_directory_becomes_nobody_above_them_whom_it_governs() {
+    let scene = Scene::new();
+    let permissions = json!(["directories.read", "directories.write"]);
+    let it = ranked(&scene, "it", 400, permissions).await;
+    let wish = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
+    let made = scene.made(DIRECTORIES, wish).await;
+    let carol = person(&scene.bench, scene.owner.organization, directory(&made), "carol@acme.test");
+    let tokens = format!("{DIRECTORIES}/{}/tokens", id(&made));
+    let (status, token) = scene.as_of(&it, "POST", &tokens, json!({})).await;
+    assert_eq!(status, 201, "{token}");
+    let grants = "/api/v1/organizations/acme/grants";
+    let granted = async |member: String, role: &str| {
+        let body = json!({ "member": member, "role": role, "reason": "raised" });
+        scene.as_of(&scene.owner, "POST", grants, body).await
+    };
+    let carol = carol.membership.to_string();
+    let (status, lead) = granted(carol.clone(), "lead").await;
+    assert_eq!(status, 201, "no connection lets anybody in by the directory: {lead}");
+    assert_eq!(scene.root("DELETE", &format!("{grants}/{}", id(&lead)), Value::Null).await.0, 204);
+
+    scene.made(CONNECTIONS, oidc(json!({ "directory": made["id"] }))).await;
+    let (status, body) = granted(carol.clone(), "lead").await;
+    assert!(body["detail"].as_str().unwrap().contains(&id(&token)), "which token: {body}");
+    refused((status, body), 409, "token_seen_below");
+    let viewer = granted(carol.clone(), "viewer").await;
+    assert_eq!(viewer.0, 201, "gives nothing more: {}", viewer.1);
+    let other = granted(scene.member.membership.to_string(), "lead").await;
+    assert_eq!(other.0, 201, "no directory governs them: {}", other.1);
+    let owner = granted(carol.clone(), "owner").await;
+    assert_eq!(owner.0, 201, "no word links an owner: {}", owner.1);
+    assert_eq!(scene.as_of(&it, "POST", &tokens, json!({})).await.0, 201, "nor does the token reach them");
+    assert_eq!(scene.root("DELETE", &format!("{grants}/{}", id(&owner.1)), Value::Null).await.0, 204);
+
+    for token in scene.all(&tokens).await.iter().filter(|token| token["shown_to"] != "root") {
+        assert_eq!(scene.root("DELETE", &format!("{tokens}/{}", id(token)), Value::Null).await.0, 204);
+    }
+    let (status, lead) = granted(carol, "lead").await;
+    assert_eq!(status, 201, "nobody below has a token: {lead}");
+    refused(scene.as_of(&it, "POST", &tokens, json!({})).await, 403, "above_own_rank");
+    assert_eq!(scene.as_of(&scene.admin, "POST", &tokens, json!({})).await.0, 201);
 }
