@@ -55,8 +55,31 @@ enum Answer {
     Refused(String),
 }
 
-/// Carries an order out on the database; what to tell the person.
-fn carry_out(order: Order, store: &Store, data: &Path, public_url: &Url) -> Result<String> {
+/// What orders are carried out on.
+#[derive(Debug, Clone)]
+pub struct Place {
+    data: PathBuf,
+    public_url: Url,
+    /// Data folder and database, in the words that a person is told.
+    named: String,
+}
+
+impl Place {
+    /// The place in these settings; under that URL it is reached.
+    #[must_use]
+    pub fn of(settings: &Settings, public_url: Url) -> Self {
+        Self { data: settings.data.clone(), public_url, named: database::place(settings) }
+    }
+}
+
+/// Carries an order out on the database; what to tell the person, and where it was done: whoever is in another folder
+/// than they think sees it.
+fn carry_out(order: Order, store: &Store, place: &Place) -> Result<String> {
+    let told = done(order, store, place)?;
+    Ok(format!("{told}\n({})", place.named))
+}
+
+fn done(order: Order, store: &Store, Place { data, public_url, .. }: &Place) -> Result<String> {
     let file = data.join(ROOT_TOKEN_FILE);
     match order {
         Order::FirstOwnerLink => {
@@ -97,10 +120,17 @@ fn carry_out(order: Order, store: &Store, data: &Path, public_url: &Url) -> Resu
 /// # Errors
 /// What was refused, or why nobody answered.
 pub fn order(settings: &Settings, order: Order) -> Result<()> {
+    // Before anything is made: a folder that is not the one would get a lock, and a token that is good for nothing.
+    if !settings.data.is_dir() {
+        bail!("there is no data folder at `{}`; name it with `--data`", settings.data.display());
+    }
+    if !settings.data.join(SOCKET_FILE).exists() {
+        database::must_be_there(settings)?;
+    }
     let told = match data_dir::hold(&settings.data, settings.database.file()) {
         Ok(_held) => {
-            let store = Store::open(&database::options(settings)?, Arc::new(SystemClock))?;
-            carry_out(order, &store, &settings.data, &settings.public_url_for(settings.listen))?
+            let store = database::open_existing(settings)?;
+            carry_out(order, &store, &Place::of(settings, settings.public_url_for(settings.listen)))?
         }
         Err(DataDirError::Held(_)) => ask(&settings.data, order)?,
         Err(error) => return Err(error.into()),
@@ -156,7 +186,7 @@ impl Door {
     }
 
     /// Takes orders one after the other, for as long as the server runs.
-    pub async fn run(self, store: Arc<Store>, data: PathBuf, public_url: Url) {
+    pub async fn run(self, store: Arc<Store>, place: Place) {
         loop {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
@@ -166,7 +196,7 @@ impl Door {
                     return;
                 }
             };
-            let serving = serve_one(stream, (&store, &data, &public_url));
+            let serving = serve_one(stream, &store, &place);
             match tokio::time::timeout(MAX_WAIT, serving).await {
                 Ok(Ok(())) => {}
                 Ok(Err(error)) => tracing::warn!(error = %error, "an order was not answered"),
@@ -176,16 +206,13 @@ impl Door {
     }
 }
 
-async fn serve_one(
-    stream: tokio::net::UnixStream,
-    (store, data, public_url): (&Arc<Store>, &Path, &Url),
-) -> Result<()> {
+async fn serve_one(stream: tokio::net::UnixStream, store: &Arc<Store>, place: &Place) -> Result<()> {
     let (reader, mut writer) = stream.into_split();
     let mut line = String::new();
     tokio::io::BufReader::new(reader.take(MAX_LINE_BYTES)).read_line(&mut line).await?;
     let order: Order = serde_json::from_str(&line).context("an order that is not known")?;
-    let (store, data, public_url) = (Arc::clone(store), data.to_owned(), public_url.clone());
-    let done = tokio::task::spawn_blocking(move || carry_out(order, &store, &data, &public_url)).await?;
+    let (store, place) = (Arc::clone(store), place.clone());
+    let done = tokio::task::spawn_blocking(move || carry_out(order, &store, &place)).await?;
     let answer = match done {
         Ok(told) => {
             tracing::info!(order = ?order, "carried out an order from this machine");
@@ -197,3 +224,7 @@ async fn serve_one(
     writer.shutdown().await?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "admin_tests.rs"]
+mod tests;

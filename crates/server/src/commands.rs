@@ -45,8 +45,8 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Migrate(flags) => {
             let settings = settings(flags.0)?;
             let _held = data_dir::hold(&settings.data, settings.database.file())?;
-            Store::open(&database::options(&settings)?, Arc::new(SystemClock))?;
-            println!("the database is up to date");
+            database::open_or_make(&settings)?;
+            println!("the database is up to date: {}", settings.database);
         }
         Command::Doctor(wanted) => return doctor::run(&settings(wanted.flags.0)?, wanted.json),
         Command::Backup(wanted) => restore::write_backup(&settings(wanted.flags.0.clone())?, &wanted)?,

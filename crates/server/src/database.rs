@@ -1,18 +1,21 @@
 //! The database that the settings name, as the store takes it, and whom PostgreSQL's certificate is believed from.
 //!
-//! Every command that opens the database comes through here, so that none of them speaks to it in another way.
+//! Every command that opens the database comes through here, so that none of them speaks to it in another way, and only
+//! those that are meant to make one do.
 
 use std::path::Path;
 use std::sync::Arc;
 
-use anyhow::{Context, Result, ensure};
-use portcullis_store::{Options, Wire};
+use anyhow::{Context, Result, bail, ensure};
+use portcullis_store::{Options, Store, Wire, migration};
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject as _;
 use rustls_platform_verifier::Verifier;
 use secrecy::ExposeSecret as _;
 
+use crate::clock::SystemClock;
+use crate::secrets;
 use crate::settings::{DatabaseUrl, Settings};
 
 /// What ALPN says for PostgreSQL, so that its certificate is of use for no other service beside it.
@@ -34,6 +37,60 @@ pub fn options(settings: &Settings) -> Result<Options> {
             },
         },
     })
+}
+
+/// Opens the database, or makes it; what SQLite makes beside its file gets the mode of that file (0600).
+///
+/// # Errors
+/// If it cannot be reached or made, or a newer version wrote it.
+pub fn open_or_make(settings: &Settings) -> Result<Store> {
+    if let Some(path) = settings.database.file()
+        && !path.exists()
+    {
+        secrets::write_new(path, "")?;
+    }
+    Ok(Store::open(&options(settings)?, Arc::new(SystemClock))?)
+}
+
+/// Opens a database that is there: what is done to a new and empty one would be done to nobody, and seem done.
+///
+/// # Errors
+/// If there is none, there is nothing of Portcullis in it, it cannot be reached, or a newer version wrote it.
+pub fn open_existing(settings: &Settings) -> Result<Store> {
+    must_be_there(settings)?;
+    let options = options(settings)?;
+    let applied = Store::connect(&options, Arc::new(SystemClock))?.read_blocking(migration::applied)?;
+    if applied.is_empty() {
+        bail!(
+            "there is nothing of Portcullis in {}: `portcullis serve` or `portcullis migrate` makes it",
+            settings.database
+        );
+    }
+    Ok(Store::open(&options, Arc::new(SystemClock))?)
+}
+
+/// Refuses settings that name a SQLite file which is not there, before anything is made.
+///
+/// # Errors
+/// If there is none.
+pub fn must_be_there(settings: &Settings) -> Result<()> {
+    match settings.database.file() {
+        Some(path) if !path.exists() => {
+            bail!(
+                "there is no database at `{}`; name the data folder with `--data`, or the database with `--database`",
+                settings.database
+            )
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Where the state lies, for a person to see that it is the right one: from the root, and without passwords.
+#[must_use]
+pub fn place(settings: &Settings) -> String {
+    let data = std::path::absolute(&settings.data);
+    let data = data.as_ref().unwrap_or(&settings.data);
+    format!("data folder {}, database {}", data.display(), settings.database)
 }
 
 /// TLS that believes whom outbound requests believe, and the authorities in this file.

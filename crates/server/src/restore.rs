@@ -99,6 +99,9 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
     {
         data_dir::make(folder)?;
     }
+    if wanted.in_place {
+        database::must_be_there(settings)?;
+    }
     let _held = data_dir::hold(&settings.data, settings.database.file())?;
     let revived = match &wanted.file {
         Some(file) => from_file(settings, file, wanted.replace)?,
@@ -120,6 +123,7 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
     if wanted.in_place || revived.taken.suspended > 0 {
         println!("  3. lift the suspension of people who joined by invitation and have not left");
     }
+    println!("restored in: {}", database::place(settings));
     if is_root_token_off(settings)? {
         println!("the root token is off: `portcullis admin root-token new` makes another");
     }
@@ -275,7 +279,7 @@ fn put_in_place(settings: &Settings, prepared: &Path, database: &Path, mark: &Ma
 
 /// Makes a restore of the database as it is.
 fn in_place(settings: &Settings) -> Result<Revived> {
-    let store = Arc::new(Store::open(&database::options(settings)?, Arc::new(SystemClock))?);
+    let store = database::open_existing(settings)?;
     serve::must_be_sealed_by(settings, &store)?;
     let lease = serve::take_lease_blocking(settings, &store)?;
     let marked = mark::find(&settings.data).ok().flatten().map_or(0, |mark| mark.revision);

@@ -24,7 +24,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 
-use crate::admin::Door;
+use crate::admin::{Door, Place};
 use crate::clock::SystemClock;
 use crate::data_dir::{self, Held};
 use crate::ending::Ending;
@@ -65,13 +65,7 @@ pub struct Opened {
 /// If another process serves, the database is newer, or the sealing key is missing or another one.
 pub fn open(settings: &Settings) -> Result<Opened> {
     let held = data_dir::hold(&settings.data, settings.database.file())?;
-    if let Some(path) = settings.database.file()
-        && !path.exists()
-    {
-        // What SQLite makes beside it gets the mode of this file.
-        secrets::write_new(path, "")?;
-    }
-    let store = Store::open(&database::options(settings)?, Arc::new(SystemClock))?;
+    let store = database::open_or_make(settings)?;
     let sealing = sealing_key(settings, &store)?;
     mark::check(&settings.data, &store, &mut SystemRandom)?;
     Ok(Opened { store: Arc::new(store), sealing, held })
@@ -208,7 +202,7 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     });
     let door = Door::open(&settings.data)?;
     let public_url = product.around().public_url.clone();
-    let taking_orders = tokio::spawn(door.run(Arc::clone(&store), settings.data.clone(), public_url));
+    let taking_orders = tokio::spawn(door.run(Arc::clone(&store), Place::of(&settings, public_url)));
     let marking = tokio::spawn(keep_mark(settings.data.clone(), product.clone()));
     tokio::task::spawn_blocking(random::prepare_library);
     let routes = router(app.clone());

@@ -237,7 +237,7 @@ fn masked(setting: &Setting, text: &str) -> String {
 }
 
 /// The URL of a database without its passwords: before the host, where any character may stand in it, and as an option.
-fn masked_database(text: &str) -> String {
+pub(super) fn masked_database(text: &str) -> String {
     let Some((scheme, rest)) = text.split_once("://") else {
         return if text.contains('@') { "…".to_owned() } else { text.to_owned() };
     };

@@ -13,6 +13,7 @@ use portcullis_store::Wire;
 use secrecy::{ExposeSecret as _, SecretString};
 use url::{Host, Url};
 
+use super::load::masked_database;
 use super::{
     ALLOW_NETWORKS, ALLOW_PRIVATE_NETWORKS, BEHIND_PROXY, DATA, DATABASE, DNS_SERVERS, FETCH_CA_FILE,
     GOOGLE_FAST_POLL_S, GOOGLE_FULL_POLL_S, GOOGLE_STAND_IN_URL, GOOGLE_WORKLOAD_IDENTITY,
@@ -57,6 +58,16 @@ impl DatabaseUrl {
         match self {
             Self::Sqlite(path) => Some(path),
             Self::Postgres { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for DatabaseUrl {
+    /// The whole path of the file, or the URL without passwords.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Sqlite(path) => std::path::absolute(path).as_ref().unwrap_or(path).display().fmt(f),
+            Self::Postgres { url, .. } => f.write_str(&masked_database(url.expose_secret())),
         }
     }
 }

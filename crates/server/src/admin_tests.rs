@@ -1,0 +1,64 @@
+//! An order is carried out on the database that is there, or on none: it never makes one, and says where it was done.
+
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use super::{Order, Place, carry_out, order};
+use crate::cli::Restore;
+use crate::settings::flags::PlaceFlags;
+use crate::settings::{Settings, Sources};
+use crate::{database, restore};
+
+const ORDERS: [Order; 3] = [Order::FirstOwnerLink, Order::RootTokenOff, Order::RootTokenNew];
+
+fn settings(data: &Path) -> Settings {
+    let environment = vec![("PORTCULLIS_DATA".to_owned(), data.display().to_string())];
+    Settings::from_sources(&Sources { environment, ..Sources::default() }).unwrap()
+}
+
+fn restored_in_place(data: &Path) -> anyhow::Result<()> {
+    let wanted = Restore { flags: PlaceFlags::default(), file: None, replace: false, in_place: true };
+    restore::restore(&settings(data), &wanted)
+}
+
+fn must_refuse(data: &Path, why: &str) {
+    let said = ORDERS.map(|wanted| order(&settings(data), wanted).unwrap_err().to_string());
+    let restored = restored_in_place(data).unwrap_err().to_string();
+    for said in said.iter().chain([&restored]) {
+        let is_named = said.contains(data.to_str().unwrap());
+        assert!(is_named && (said.contains(why) || *said == restored), "{said}");
+    }
+}
+
+#[test]
+fn an_order_where_there_is_no_database_is_refused_and_makes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mistyped = folder.path().join("mistyped");
+    must_refuse(&mistyped, "no data folder");
+    assert!(!mistyped.exists());
+    must_refuse(folder.path(), "no database at");
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+}
+
+#[test]
+fn an_order_on_a_database_with_nothing_in_it_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("portcullis.sqlite"), "").unwrap();
+    must_refuse(folder.path(), "nothing of Portcullis in");
+    assert!(!folder.path().join("root-token").exists());
+}
+
+#[test]
+fn an_order_that_is_carried_out_names_the_data_folder_and_the_database() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let store = database::open_or_make(&settings).unwrap();
+    let place = Place::of(&settings, settings.public_url_for(settings.listen));
+    for wanted in ORDERS {
+        let told = carry_out(wanted, &store, &place).unwrap();
+        let (data, file) = (folder.path().display(), folder.path().join("portcullis.sqlite"));
+        assert!(told.contains(&format!("data folder {data}, database {}", file.display())), "{told}");
+    }
+    let named = settings.database.file().unwrap();
+    assert_eq!(named.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
