@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context as _, ensure};
 use async_trait::async_trait;
 use opentelemetry::KeyValue;
 use opentelemetry::trace::TracerProvider as _;
@@ -13,6 +13,7 @@ use opentelemetry_otlp::{WithExportConfig as _, WithHttpConfig as _};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::trace::SdkTracerProvider;
 use tokio::runtime::Handle;
+use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 use tracing_subscriber::{EnvFilter, Layer as _};
@@ -46,14 +47,40 @@ impl Logging {
     }
 }
 
+/// The rooms whose targets are `portcullis_<room>`; `portcullis` itself is the binary's.
+const ROOMS: [&str; 8] = ["domain", "saml", "oidc", "scim", "store", "service", "web", "emulator"];
+
+/// Reads a filter. A bare word that is no level is a target, and with it everything else would be off: one that is no
+/// target of ours is a mistyped level, and nobody wants a log of nothing.
+///
+/// # Errors
+/// If it names no level and no target, or what cannot be read.
+pub fn filter(text: &str) -> anyhow::Result<EnvFilter> {
+    let directives: Vec<&str> = text.split(',').map(str::trim).filter(|one| !one.is_empty()).collect();
+    ensure!(!directives.is_empty(), "it names nothing");
+    for bare in directives.iter().filter(|one| !one.contains(['=', '['])) {
+        ensure!(is_level(bare) || is_ours(bare), "`{bare}` is no level and no target of Portcullis");
+    }
+    Ok(EnvFilter::try_new(directives.join(","))?)
+}
+
+fn is_level(word: &str) -> bool {
+    word.parse::<LevelFilter>().is_ok()
+}
+
+fn is_ours(target: &str) -> bool {
+    let of = target.split("::").next().unwrap_or(target);
+    of == "portcullis" || of.strip_prefix("portcullis_").is_some_and(|room| ROOMS.contains(&room))
+}
+
 /// Begins to log.
 ///
 /// # Errors
 /// If the filter cannot be read or the collector's address cannot be used.
 pub fn begin(settings: &Settings) -> anyhow::Result<Logging> {
-    let filter = EnvFilter::try_new(&settings.log_filter).context("`log.filter`")?;
-    let span_filter = EnvFilter::try_new(format!("{},{EXPORTED},{NOT_EXPORTED}", settings.log_filter))
-        .context("`log.filter`")?;
+    let wanted = filter(&settings.log_filter).context("`log.filter`")?;
+    let for_spans = format!("{},{EXPORTED},{NOT_EXPORTED}", settings.log_filter);
+    let span_filter = filter(&for_spans).context("`log.filter`")?;
     let to_stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     let lines = match settings.log_format {
         LogFormat::Text => to_stderr.with_target(false).boxed(),
@@ -64,7 +91,7 @@ pub fn begin(settings: &Settings) -> anyhow::Result<Logging> {
         .as_ref()
         .map(|provider| tracing_opentelemetry::layer().with_tracer(provider.tracer("portcullis")));
     tracing_subscriber::registry()
-        .with(lines.with_filter(filter))
+        .with(lines.with_filter(wanted))
         .with(spans.map(|layer| layer.with_filter(span_filter)))
         .try_init()
         .context("logging")?;

@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tracing_subscriber::layer::SubscriberExt as _;
 use url::Url;
 
-use super::{Logging, exporting_to};
+use super::{Logging, exporting_to, filter};
 
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
@@ -63,4 +63,25 @@ async fn a_collector_that_is_away_does_not_hold_up_the_end() {
     let begun = Instant::now();
     tokio::task::spawn_blocking(move || Logging { provider: Some(provider) }.finish()).await.unwrap();
     assert!(begun.elapsed() < Duration::from_secs(8), "it took {:?}", begun.elapsed());
+}
+
+#[test]
+fn a_bare_word_that_is_no_level_and_no_target_of_ours_is_no_filter() {
+    for text in ["infoo", "info,debgu", "portcullis_wbe", "hyper", "a=b=c", "portcullis_web=debgu", "", " , "] {
+        assert!(filter(text).is_err(), "`{text}`");
+    }
+    for text in ["info", "WARN", "off", "portcullis", "info, portcullis_web=debug", "portcullis_web::edge"] {
+        assert!(filter(text).is_ok(), "`{text}`");
+    }
+    assert!(filter("warn,hyper=info,[request{id}]=debug").is_ok());
+}
+
+#[test]
+fn every_room_of_the_product_is_a_target() {
+    let rooms = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/..")).unwrap();
+    let rooms: Vec<String> = rooms.map(|room| room.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(rooms.len() > 5, "{rooms:?}");
+    for room in rooms.iter().filter(|room| !["server", "testkit", "fuzz"].contains(&room.as_str())) {
+        assert!(filter(&format!("portcullis_{room}")).is_ok(), "{room}");
+    }
 }

@@ -262,7 +262,7 @@ setting!(
     LOG_FILTER,
     "log",
     "filter",
-    Kind::Text,
+    Kind::Filter,
     Fallback::Value("info"),
     "Which log lines are written: a level, or targets with levels as in `info,portcullis_web=debug`.",
     "A mistyped filter would hide what one looks for: it refuses to start."

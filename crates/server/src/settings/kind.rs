@@ -8,6 +8,8 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use url::Url;
 
+use crate::log;
+
 /// The most entries of one list; more is a mistake, and each is compared with every request.
 pub const MAX_LIST_ENTRIES: usize = 256;
 
@@ -37,6 +39,8 @@ pub enum Kind {
     },
     /// One of these words.
     Choice(&'static [&'static str]),
+    /// Which log lines are written.
+    Filter,
     /// Any text.
     Text,
     /// Any text, never shown.
@@ -56,6 +60,7 @@ impl Kind {
             Self::Networks => "CIDR,…",
             Self::Number { .. } => "NUMBER",
             Self::Choice(_) => "WORD",
+            Self::Filter => "FILTER",
             Self::Text => "TEXT",
             Self::Secret => "SECRET",
         }
@@ -75,6 +80,11 @@ impl Kind {
             Self::Number { min, max } => format!("a whole number from {min} to {max}"),
             Self::Choice(words) => {
                 words.iter().map(|word| format!("`{word}`")).collect::<Vec<_>>().join(" or ")
+            }
+            Self::Filter => {
+                "a level (`error`, `warn`, `info`, `debug`, `trace`, `off`), or targets with levels separated by commas, \
+                 as in `info,portcullis_web=debug`"
+                    .to_owned()
             }
             Self::Text | Self::Secret => "a text that is not empty".to_owned(),
         }
@@ -96,6 +106,7 @@ impl Kind {
             Self::Networks => networks(text).is_some(),
             Self::Number { min, max } => number(text).is_some_and(|number| (min..=max).contains(&number)),
             Self::Choice(words) => words.contains(&text),
+            Self::Filter => log::filter(text).is_ok(),
             Self::Path | Self::Text | Self::Secret => !text.trim().is_empty(),
         }
     }
