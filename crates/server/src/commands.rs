@@ -15,8 +15,8 @@ use crate::cli::{Admin, Audit, AuditExport, AuditVerify, Cli, Command, Config, R
 use crate::clock::SystemClock;
 use crate::ending::{Ending, MAX_HANGING};
 use crate::settings::flags::Given;
-use crate::settings::{Loaded, Settings, Sources};
-use crate::{data_dir, database, demo, doctor, emulate, log, restore, serve, workload};
+use crate::settings::{Settings, Sources};
+use crate::{check, data_dir, database, demo, doctor, emulate, log, restore, serve};
 
 /// Runs a command.
 ///
@@ -51,7 +51,12 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         Command::Doctor(wanted) => return doctor::run(&settings(wanted.flags.0)?, wanted.json),
         Command::Backup(wanted) => restore::write_backup(&settings(wanted.flags.0.clone())?, &wanted)?,
         Command::Restore(wanted) => restore::restore(&settings(wanted.flags.0.clone())?, &wanted)?,
-        Command::Config(Config::Check(flags)) => config_check(flags.0)?,
+        Command::Config(Config::Check(flags)) => {
+            let runtime = runtime()?;
+            // What reaches out is set up on a runtime, also where it then reaches for nothing.
+            let _entered = runtime.enter();
+            check::run(&sources(flags.0))?;
+        }
         Command::Admin(Admin::RootToken(RootToken::Off(flags))) => {
             admin::order(&settings(flags.0)?, Order::RootTokenOff)?;
         }
@@ -90,21 +95,6 @@ fn environment() -> Vec<(String, String)> {
 /// Every problem at once.
 pub fn settings(given: Given) -> Result<Settings> {
     Ok(Settings::from_sources(&sources(given))?)
-}
-
-fn config_check(given: Given) -> Result<()> {
-    let loaded = Loaded::from_sources(&sources(given))?;
-    let settings = Settings::from_loaded(&loaded)?;
-    workload::read(&settings, &serve::polling(&settings))?;
-    database::options(&settings)?;
-    for (setting, text, place) in loaded.shown() {
-        println!("{:<28} {text}  ({place})", setting.key());
-    }
-    for warning in settings.warnings() {
-        println!("warning: {warning}");
-    }
-    println!("the configuration is good");
-    Ok(())
 }
 
 fn audit_export(export: AuditExport) -> Result<()> {

@@ -5,6 +5,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
+use rustix::fs::Access;
 use thiserror::Error;
 
 /// The file whose lock says that somebody serves from this folder.
@@ -56,6 +57,26 @@ pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataDirError + '
 /// [`DataDirError::Io`].
 pub fn make(path: &Path) -> Result<(), DataDirError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))
+}
+
+/// Refuses a folder that [`make`] could not make, or that nothing can be written in, and leaves none that it made: what is
+/// looked at is not begun.
+///
+/// # Errors
+/// [`DataDirError::Io`].
+pub fn can_be_made(path: &Path) -> Result<(), DataDirError> {
+    if path.exists() {
+        let access = Access::WRITE_OK | Access::EXEC_OK;
+        let usable = path.read_dir().and_then(|_| Ok(rustix::fs::access(path, access)?));
+        return usable.map_err(io(path));
+    }
+    let missing: Vec<&Path> = path.ancestors().take_while(|folder| !folder.exists()).collect();
+    let made = make(path);
+    for folder in missing.into_iter().filter(|folder| !folder.as_os_str().is_empty()) {
+        // One that somebody has put something in since is theirs, and not removed.
+        let _ = std::fs::remove_dir(folder);
+    }
+    made
 }
 
 /// Makes a file readable by its owner only.

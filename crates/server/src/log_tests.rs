@@ -67,7 +67,8 @@ async fn a_collector_that_is_away_does_not_hold_up_the_end() {
 
 #[test]
 fn a_bare_word_that_is_no_level_and_no_target_of_ours_is_no_filter() {
-    for text in ["infoo", "info,debgu", "portcullis_wbe", "hyper", "a=b=c", "portcullis_web=debgu", "", " , "] {
+    for text in ["infoo", "info,debgu", "portcullis_wbe", "hyper", "a=b=c", "portcullis_web=debgu", "", " , "]
+    {
         assert!(filter(text).is_err(), "`{text}`");
     }
     for text in ["info", "WARN", "off", "portcullis", "info, portcullis_web=debug", "portcullis_web::edge"] {

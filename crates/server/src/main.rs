@@ -4,6 +4,7 @@
 //! and the way out as values.
 
 mod admin;
+mod check;
 mod cli;
 mod clock;
 mod commands;

@@ -9,7 +9,9 @@ use std::path::{Path, PathBuf};
 
 use thiserror::Error;
 
-use super::{ENVIRONMENT_PREFIX, Fallback, Kind, Reach, Setting, TABLE, find_by_key, find_by_variable};
+use super::{
+    ENVIRONMENT_PREFIX, Fallback, Kind, Reach, Setting, Settings, TABLE, find_by_key, find_by_variable,
+};
 
 /// The file that is read if no other is named and it exists.
 pub const DEFAULT_FILE: &str = "portcullis.toml";
@@ -146,15 +148,14 @@ impl std::error::Error for SettingsError {}
 #[derive(Clone, Debug)]
 pub struct Loaded {
     values: BTreeMap<String, (String, Origin)>,
+    malformed: Vec<&'static Setting>,
 }
 
 impl Loaded {
-    /// Reads all layers.
-    ///
-    /// # Errors
-    ///
-    /// [`SettingsError`] with every unreadable file, unknown name and malformed value.
-    pub fn from_sources(sources: &Sources) -> Result<Self, SettingsError> {
+    /// Reads all layers, with every unreadable file, unknown name and malformed value. A malformed value counts as not given, so that the others can be
+    /// looked at.
+    #[must_use]
+    pub fn examined(sources: &Sources) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
         let mut values = BTreeMap::new();
         for setting in TABLE {
@@ -169,9 +170,9 @@ impl Loaded {
         for (setting, text) in &sources.flags {
             values.insert(setting.key(), (text.clone(), Origin::CommandLine));
         }
-        let loaded = Self { values };
+        let mut loaded = Self { values, malformed: Vec::new() };
         loaded.check(&mut problems);
-        if problems.is_empty() { Ok(loaded) } else { Err(SettingsError { problems }) }
+        (loaded, problems)
     }
 
     /// The text of a setting, unless nobody gave it and it has no default.
@@ -186,34 +187,59 @@ impl Loaded {
         self.values.get(&setting.key()).map_or(Origin::Fallback, |(_, origin)| origin.clone())
     }
 
-    /// Every setting with its value and origin, secrets masked: what `config check` shows.
+    /// Every setting with its value and where that came from, secrets masked: what `config check` shows. What is made
+    /// from other settings is shown as those settings make it.
     #[must_use]
-    pub fn shown(&self) -> Vec<(&'static Setting, String, String)> {
-        TABLE
-            .iter()
-            .copied()
-            .map(|setting| {
-                let value = match (self.text(setting), setting.fallback) {
-                    (Some(text), _) => masked(setting, text),
-                    (None, Fallback::Derived(words) | Fallback::Unset(words)) => format!("({words})"),
-                    (None, Fallback::Value(text)) => text.to_owned(),
-                };
-                (setting, value, self.origin(setting).place_of(setting))
-            })
-            .collect()
+    pub fn shown(&self, settings: &Settings) -> Vec<(&'static Setting, String, String)> {
+        TABLE.iter().copied().map(|setting| self.shown_one(settings, setting)).collect()
     }
 
-    fn check(&self, problems: &mut Vec<Problem>) {
+    fn shown_one(
+        &self,
+        settings: &Settings,
+        setting: &'static Setting,
+    ) -> (&'static Setting, String, String) {
+        let place = self.origin(setting).place_of(setting);
+        let (value, place) = match (self.text(setting), setting.fallback) {
+            (Some(""), _) => ("none".to_owned(), place),
+            (Some(text), _) => (masked(setting, text), place),
+            (None, Fallback::Derived(words)) => match settings.derived(setting) {
+                Some(made) => (made, words.to_owned()),
+                None => (format!("({words})"), place),
+            },
+            (None, Fallback::Unset(words)) => (format!("({words})"), place),
+            (None, Fallback::Value(text)) => (text.to_owned(), place),
+        };
+        (setting, value, place)
+    }
+
+    fn check(&mut self, problems: &mut Vec<Problem>) {
         for setting in TABLE {
             let Some((text, origin)) = self.values.get(&setting.key()) else { continue };
-            if !setting.kind.admits(text) {
-                problems.push(Problem::Malformed {
-                    place: origin.place_of(setting),
-                    text: masked(setting, text),
-                    expected: setting.kind.expected(),
-                });
+            if setting.kind.admits(text) {
+                continue;
+            }
+            problems.push(Problem::Malformed {
+                place: origin.place_of(setting),
+                text: masked(setting, text),
+                expected: setting.kind.expected(),
+            });
+            self.malformed.push(setting);
+            match setting.fallback {
+                Fallback::Value(text) => {
+                    self.values.insert(setting.key(), (text.to_owned(), Origin::Fallback));
+                }
+                Fallback::Derived(_) | Fallback::Unset(_) => {
+                    self.values.remove(&setting.key());
+                }
             }
         }
+    }
+
+    /// Whether a rule in these words is about a setting that was malformed: it says nothing then.
+    pub(super) fn is_about_malformed(&self, words: &str) -> bool {
+        let names = |setting: &&Setting| [setting.key(), setting.variable()];
+        self.malformed.iter().flat_map(names).any(|name| words.contains(&format!("`{name}`")))
     }
 }
 

@@ -159,23 +159,41 @@ impl Settings {
     ///
     /// [`SettingsError`] with every problem that was found.
     pub fn from_sources(sources: &Sources) -> Result<Self, SettingsError> {
-        Self::from_loaded(&Loaded::from_sources(sources)?)
+        let (_, settings, problems) = Self::examined(sources)?;
+        if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
     }
 
-    /// The same, of layers that were read already.
+    /// Reads all layers and holds the rules, with all that is wrong: whoever mends a configuration mends it once. What is
+    /// wrong counts as not given in the settings, so nothing may begin with them while there is a problem.
     ///
     /// # Errors
     ///
-    /// [`SettingsError`] with every rule that is broken.
-    pub fn from_loaded(loaded: &Loaded) -> Result<Self, SettingsError> {
-        let settings = read(loaded).map_err(|problem| SettingsError { problems: vec![problem] })?;
-        let problems: Vec<Problem> = settings
-            .rules(loaded)
-            .into_iter()
-            .filter(|(broken, _)| *broken)
-            .map(|(_, message)| Problem::Refused(message.to_owned()))
-            .collect();
-        if problems.is_empty() { Ok(settings) } else { Err(SettingsError { problems }) }
+    /// [`SettingsError`] if nothing can be made of them at all.
+    pub fn examined(sources: &Sources) -> Result<(Loaded, Self, Vec<Problem>), SettingsError> {
+        let (loaded, mut problems) = Loaded::examined(sources);
+        let settings = match read(&loaded, &mut problems) {
+            Ok(settings) => settings,
+            Err(problem) => {
+                problems.push(problem);
+                return Err(SettingsError { problems });
+            }
+        };
+        let rules = settings.rules(&loaded).into_iter();
+        let broken = rules.filter(|(broken, words)| *broken && !loaded.is_about_malformed(words));
+        problems.extend(broken.map(|(_, words)| Problem::Refused(words.to_owned())));
+        Ok((loaded, settings, problems))
+    }
+
+    /// What these settings make of one that nobody gave; nothing if that is not for showing, or known only later.
+    pub(super) fn derived(&self, setting: &Setting) -> Option<String> {
+        if *setting == PUBLIC_URL {
+            let known = self.listen.port() != 0;
+            return known.then(|| self.public_url_for(self.listen).as_str().trim_end_matches('/').to_owned());
+        }
+        if *setting == DATABASE {
+            return Some(self.database.to_string());
+        }
+        (*setting == SEALING_KEY_FILE).then(|| self.sealing_key_file.display().to_string())
     }
 
     /// The public URL, once the address that was bound is known (port 0 asks the system for one).
@@ -315,13 +333,16 @@ fn has_more_than_origin(url: &Url) -> bool {
         || url.password().is_some()
 }
 
-fn read(loaded: &Loaded) -> Result<Settings, Problem> {
+fn read(loaded: &Loaded, problems: &mut Vec<Problem>) -> Result<Settings, Problem> {
     let from = Reader { loaded };
     let data = PathBuf::from(from.needed(&DATA, |text| Some(text.to_owned()))?);
     Ok(Settings {
         listen: from.needed(&LISTEN, kind::address)?,
         public_url: from.wanted(&PUBLIC_URL, kind::url)?,
-        database: database(&from, &data)?,
+        database: database(&from, &data).unwrap_or_else(|problem| {
+            problems.push(problem);
+            DatabaseUrl::Sqlite(data.join(DEFAULT_DATABASE_FILE))
+        }),
         root_token: loaded.text(&ROOT_TOKEN).map(SecretString::from),
         sealing_key_file: from.path(&SEALING_KEY_FILE).unwrap_or_else(|| data.join(DEFAULT_SEALING_KEY_FILE)),
         data,
