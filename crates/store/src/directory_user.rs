@@ -6,7 +6,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::change::DirectoryUserChange;
 use portcullis_domain::directory_user::DirectoryUser;
 pub use portcullis_domain::directory_user::DirectoryUserQuery;
-use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
+use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
 use portcullis_domain::mapping::{Facet, FacetSource};
 use portcullis_domain::text::{email_key, name_key};
 use portcullis_domain::tombstone::Identifier;
@@ -21,6 +21,14 @@ macro_rules! columns {
          u.inactive_at, u.attributes, u.created_at, u.updated_at, u.unconfirmed_at"
     };
 }
+
+// Behind the macro, which it reads too.
+pub(crate) mod list;
+
+pub use self::list::{
+    Direction, by_ids, count, group_ids, groups, known, page, page_after, page_after_user_name,
+    page_by_user_name,
+};
 
 const CREATE: Statement = Statement::change(
     "directory_user.create",
@@ -135,65 +143,6 @@ const IS_TOLD_OF: Statement = Statement::read(
      UNION SELECT e.directory_user FROM directories d JOIN directory_user_emails e ON e.directory = d.id \
      AND e.email_key = $2 WHERE d.organization = $1 AND d.kind <> 'claims' LIMIT 1",
 );
-const PAGE: Statement = Statement::read(
-    "directory_user.page",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM directory_users u WHERE u.id IN (SELECT p.id FROM directory_users p WHERE p.directory = $1 \
-         ORDER BY p.id LIMIT $2 OFFSET $3) ORDER BY u.id"
-    ),
-);
-const PAGE_AFTER: Statement = Statement::read(
-    "directory_user.page_after",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.id > $2 ORDER BY u.id LIMIT $3"
-    ),
-);
-// The places before it are counted in the index alone.
-const PAGE_BY_USER_NAME: Statement = Statement::read(
-    "directory_user.page_by_user_name",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key >= (SELECT p.user_name_key \
-         FROM directory_users p WHERE p.directory = $1 ORDER BY p.user_name_key LIMIT 1 OFFSET $3) \
-         ORDER BY u.user_name_key LIMIT $2"
-    ),
-);
-const PAGE_BY_USER_NAME_BACKWARDS: Statement = Statement::read(
-    "directory_user.page_by_user_name_backwards",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key <= (SELECT p.user_name_key \
-         FROM directory_users p WHERE p.directory = $1 ORDER BY p.user_name_key DESC LIMIT 1 OFFSET $3) \
-         ORDER BY u.user_name_key DESC LIMIT $2"
-    ),
-);
-const PAGE_BEHIND_USER_NAME: Statement = Statement::read(
-    "directory_user.page_behind_user_name",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key > $2 ORDER BY u.user_name_key LIMIT $3"
-    ),
-);
-const PAGE_BEFORE_USER_NAME: Statement = Statement::read(
-    "directory_user.page_before_user_name",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key < $2 \
-         ORDER BY u.user_name_key DESC LIMIT $3"
-    ),
-);
-const BY_IDS: Statement = Statement::read(
-    "directory_user.by_ids",
-    concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.directory = $1 AND u.id IN_LIST($2)"),
-);
 const BY_USER_NAME_PREFIX: Statement = Statement::read(
     "directory_user.by_user_name_prefix",
     concat!(
@@ -221,24 +170,9 @@ const BY_DISPLAY_NAME_PREFIX: Statement = Statement::read(
          ORDER BY u.display_name_key, u.id LIMIT $4 OFFSET $5"
     ),
 );
-const COUNT: Statement =
-    Statement::read("directory_user.count", "SELECT COUNT(*) FROM directory_users WHERE directory = $1");
 const OF_MEMBERSHIP: Statement = Statement::read(
     "directory_user.of_membership",
     concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.membership = $1 ORDER BY u.id"),
-);
-const GROUPS: Statement = Statement::read(
-    "directory_user.groups",
-    "SELECT g.id, g.display_name FROM directory_members m JOIN directory_groups g ON g.id = m.directory_group \
-     WHERE m.directory_user = $1 AND m.directory_group > $2 ORDER BY m.directory_group LIMIT $3",
-);
-const GROUP_IDS: Statement = Statement::read(
-    "directory_user.group_ids",
-    "SELECT directory_group FROM directory_members WHERE directory_user = $1 ORDER BY directory_group LIMIT $2",
-);
-const KNOWN: Statement = Statement::read(
-    "directory_user.known",
-    "SELECT id FROM directory_users WHERE directory = $1 AND id IN_LIST($2)",
 );
 const MEMBERSHIPS: Statement = Statement::read(
     "directory_user.memberships",
@@ -267,32 +201,12 @@ pub(crate) const ALL: &[&Statement] = &[
     &BY_DISPLAY_NAME,
     &BY_EMAIL,
     &IS_TOLD_OF,
-    &PAGE,
-    &PAGE_AFTER,
-    &PAGE_BY_USER_NAME,
-    &PAGE_BY_USER_NAME_BACKWARDS,
-    &PAGE_BEHIND_USER_NAME,
-    &PAGE_BEFORE_USER_NAME,
-    &BY_IDS,
     &BY_USER_NAME_PREFIX,
     &BY_EXTERNAL_ID_PREFIX,
     &BY_DISPLAY_NAME_PREFIX,
-    &COUNT,
     &OF_MEMBERSHIP,
-    &GROUPS,
-    &GROUP_IDS,
-    &KNOWN,
     &MEMBERSHIPS,
 ];
-
-/// In which direction an index is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Direction {
-    /// The smallest first.
-    Forwards,
-    /// The greatest first.
-    Backwards,
-}
 
 fn read(row: &Row) -> Result<DirectoryUser, StoreError> {
     Ok(DirectoryUser {
@@ -580,94 +494,6 @@ pub fn query_page(
     rows.iter().map(|r| with_emails(tx, r)).collect()
 }
 
-/// The people of that directory with these ids, in no order.
-///
-/// # Errors
-/// As [`find`].
-pub fn by_ids(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    ids: &[DirectoryUserId],
-) -> Result<Vec<DirectoryUser>, StoreError> {
-    let mut found = Vec::with_capacity(ids.len());
-    for chunk in ids.chunks(crate::db::MAX_LIST) {
-        for row in tx.rows(&BY_IDS, params![directory, list(chunk)])? {
-            found.push(read(&row)?);
-        }
-    }
-    Ok(found)
-}
-
-/// A page of a directory's people in order of id, after the id `after`; empty: from the first.
-///
-/// # Errors
-/// As [`find`].
-pub fn page_after(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
-    tx.rows(&PAGE_AFTER, params![directory, after, limit])?.iter().map(read).collect()
-}
-
-/// A page of a directory's people in order of `userName`, without case, after so many.
-///
-/// # Errors
-/// As [`find`].
-pub fn page_by_user_name(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    direction: Direction,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
-    let statement = match direction {
-        Direction::Forwards => &PAGE_BY_USER_NAME,
-        Direction::Backwards => &PAGE_BY_USER_NAME_BACKWARDS,
-    };
-    tx.rows(statement, params![directory, limit, offset])?.iter().map(read).collect()
-}
-
-/// The same after that `userName`: nobody before it is passed over again.
-///
-/// # Errors
-/// As [`find`].
-pub fn page_after_user_name(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    direction: Direction,
-    user_name: &str,
-    limit: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
-    let statement = match direction {
-        Direction::Forwards => &PAGE_BEHIND_USER_NAME,
-        Direction::Backwards => &PAGE_BEFORE_USER_NAME,
-    };
-    tx.rows(statement, params![directory, name_key(user_name), limit])?.iter().map(read).collect()
-}
-
-/// A page of a directory's people in a stable order.
-///
-/// # Errors
-/// As [`find`].
-pub fn page(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    limit: i64,
-    offset: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
-    tx.rows(&PAGE, params![directory, limit, offset])?.iter().map(read).collect()
-}
-
-/// How many people a directory told of.
-///
-/// # Errors
-/// As [`find`].
-pub fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<i64, StoreError> {
-    tx.row(&COUNT, params![directory])?.map_or(Ok(0), |r| r.int(0))
-}
-
 /// What directories say of a membership.
 ///
 /// # Errors
@@ -675,66 +501,6 @@ pub fn count(tx: &mut Tx<'_>, directory: DirectoryId) -> Result<i64, StoreError>
 pub fn of_membership(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<DirectoryUser>, StoreError> {
     let rows = tx.rows(&OF_MEMBERSHIP, params![membership])?;
     rows.iter().map(|r| with_emails(tx, r)).collect()
-}
-
-/// Groups of a person that are read at a time.
-const GROUPS_PAGE: usize = 1_000;
-
-/// The groups of a person, id and name, in order of id; none where there are more than `most`, because a list that is
-/// cut off would read as if they were gone from the rest.
-///
-/// # Errors
-/// As [`find`].
-pub fn groups(
-    tx: &mut Tx<'_>,
-    id: DirectoryUserId,
-    most: usize,
-) -> Result<Option<Vec<(DirectoryGroupId, String)>>, StoreError> {
-    let mut all: Vec<(DirectoryGroupId, String)> = Vec::new();
-    loop {
-        let after = all.last().map_or_else(String::new, |(group, _)| group.to_string());
-        let limit = GROUPS_PAGE.min((most + 1).saturating_sub(all.len()));
-        let rows = tx.rows(&GROUPS, params![id, after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
-        for row in &rows {
-            all.push((row.parsed(0)?, row.text(1)?.to_owned()));
-        }
-        if all.len() > most {
-            return Ok(None);
-        }
-        if rows.len() < limit {
-            return Ok(Some(all));
-        }
-    }
-}
-
-/// The ids of a person's groups in their order, `limit` at most.
-///
-/// # Errors
-/// As [`find`].
-pub fn group_ids(
-    tx: &mut Tx<'_>,
-    id: DirectoryUserId,
-    limit: i64,
-) -> Result<Vec<DirectoryGroupId>, StoreError> {
-    tx.rows(&GROUP_IDS, params![id, limit])?.iter().map(|r| r.parsed(0)).collect()
-}
-
-/// Which of these ids the directory knows.
-///
-/// # Errors
-/// As [`find`].
-pub fn known(
-    tx: &mut Tx<'_>,
-    directory: DirectoryId,
-    ids: &[DirectoryUserId],
-) -> Result<std::collections::HashSet<DirectoryUserId>, StoreError> {
-    let mut known = std::collections::HashSet::with_capacity(ids.len());
-    for chunk in ids.chunks(crate::db::MAX_LIST) {
-        for row in tx.rows(&KNOWN, params![directory, list(chunk)])? {
-            known.insert(row.parsed(0)?);
-        }
-    }
-    Ok(known)
 }
 
 /// The memberships behind these people, in id order.

@@ -63,6 +63,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::directory::ALL,
         crate::directory_group::ALL,
         crate::directory_user::ALL,
+        crate::directory_user::list::ALL,
         crate::domain::ALL,
         crate::ending::ALL,
         crate::environment::ALL,
