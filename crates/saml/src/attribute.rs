@@ -14,8 +14,6 @@ use crate::refusal::BrokenRule;
 pub const MAX_VALUES: usize = 2_000;
 /// Most attributes.
 pub const MAX_ATTRIBUTES: usize = 200;
-/// Longest value, in bytes.
-pub const MAX_VALUE_BYTES: usize = crate::shape::MAX_TEXT_BYTES;
 
 /// The attributes that Entra ID sends in place of groups when there are more than 150: a link to the rest, which is
 /// never followed.

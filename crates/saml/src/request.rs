@@ -70,15 +70,6 @@ pub enum Authentication {
     Forced,
 }
 
-/// What is said of the name identifier.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum NameIdPolicy {
-    /// Nothing: the provider's configuration decides.
-    Omitted,
-    /// It may make an identifier for us.
-    AllowCreate,
-}
-
 /// An authentication request.
 #[derive(Debug, Clone, Copy)]
 pub struct AuthnRequest<'a> {
@@ -94,8 +85,6 @@ pub struct AuthnRequest<'a> {
     pub destination: &'a str,
     /// Whether the person must prove themselves again.
     pub authentication: Authentication,
-    /// What is said of the name identifier.
-    pub name_id_policy: NameIdPolicy,
     /// Authentication contexts of which one is asked for, exactly; none asked for if empty.
     pub contexts: &'a [String],
 }
@@ -141,10 +130,8 @@ fn draft(request: &AuthnRequest<'_>) -> Result<Draft, RequestError> {
         attribute("ForceAuthn", forced)?,
         text("Issuer", request.sp_entity_id)?,
     );
-    let mut tail = String::new();
-    if request.name_id_policy == NameIdPolicy::AllowCreate {
-        tail.push_str("<samlp:NameIDPolicy AllowCreate=\"true\"></samlp:NameIDPolicy>");
-    }
+    // The provider may make an identifier for us; of which kind, its own configuration says.
+    let mut tail = "<samlp:NameIDPolicy AllowCreate=\"true\"></samlp:NameIDPolicy>".to_owned();
     if !request.contexts.is_empty() {
         tail.push_str("<samlp:RequestedAuthnContext Comparison=\"exact\">");
         for context in request.contexts {

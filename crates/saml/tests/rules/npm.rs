@@ -12,7 +12,7 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_saml::attribute::Listed;
 use portcullis_saml::binding::{Binding, Outgoing};
 use portcullis_saml::key::OwnKey;
-use portcullis_saml::request::{self, Authentication, AuthnRequest, MessageId, NameIdPolicy};
+use portcullis_saml::request::{self, Authentication, AuthnRequest, MessageId};
 use portcullis_saml::response::CbcEncryption;
 use serde_json::{Value, json};
 
@@ -137,7 +137,6 @@ fn npm_s_implementation_verifies_the_request_that_we_sign() {
         acs_url: ACS,
         destination: "https://idp.acme.test/sso",
         authentication: Authentication::Any,
-        name_id_policy: NameIdPolicy::AllowCreate,
         contexts: &[],
     };
     let sent = request::send(&request, Binding::Post, None, WE.own.as_ref()).unwrap();

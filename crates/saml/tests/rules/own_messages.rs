@@ -10,7 +10,7 @@ use flate2::read::DeflateDecoder;
 use percent_encoding::percent_decode_str;
 use portcullis_saml::binding::{Binding, Outgoing};
 use portcullis_saml::key::{Issue, KeyError, OwnKey};
-use portcullis_saml::request::{self, Authentication, AuthnRequest, MessageId, NameIdPolicy, RequestError};
+use portcullis_saml::request::{self, Authentication, AuthnRequest, MessageId, RequestError};
 use portcullis_saml::sp_metadata::{RequestSigning, ServiceProvider, sp_metadata};
 
 use portcullis_testkit::saml::xmlsec::{STRANGER, WE, verifies};
@@ -26,7 +26,6 @@ fn request<'a>(id: &'a MessageId, contexts: &'a [String]) -> AuthnRequest<'a> {
         acs_url: ACS,
         destination: SSO,
         authentication: Authentication::Forced,
-        name_id_policy: NameIdPolicy::AllowCreate,
         contexts,
     }
 }

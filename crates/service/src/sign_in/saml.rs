@@ -9,7 +9,7 @@ use portcullis_domain::saml::SignaturePolicy as Policy;
 use portcullis_domain::secret::SecretHash;
 use portcullis_saml::binding::{FormMessage, Incoming, MessageKind, Outgoing};
 use portcullis_saml::refusal::Refusal as SamlRefusal;
-use portcullis_saml::request::{Authentication, AuthnRequest, NameIdPolicy, send};
+use portcullis_saml::request::{Authentication, AuthnRequest, send};
 use portcullis_saml::response::{CbcEncryption, Expected, Identity, Proof, Rules, SignaturePolicy, verify};
 use portcullis_saml::subject::SubjectSource;
 use portcullis_store::arrival;
@@ -85,7 +85,6 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
         } else {
             Authentication::Any
         },
-        name_id_policy: NameIdPolicy::AllowCreate,
         contexts: &source.settings.authn_contexts,
     };
     let signer = setup.signer()?;
