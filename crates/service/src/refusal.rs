@@ -219,7 +219,8 @@ impl SignInRefusal {
             }
             Self::Ambiguous => "give each person an address and an external id of their own in the directory",
             Self::OwnSessionOnly => {
-                "sign in another way first, then link this connection from the landing page"
+                "sign in another way first, then link this connection from the landing page; who has no role that only \
+                 people give is let in once no token of the directory is known to anybody who stands below them"
             }
             Self::Unconfirmed => "have an owner confirm the connection",
             Self::Tombstoned => {

@@ -1,6 +1,7 @@
 //! How a member comes to be known by a subject: their first link, one from their own session, one of a newcomer; and which
 //! links are over then.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause};
@@ -18,7 +19,9 @@ use serde_json::json;
 use super::{Wish, holds_explicit_only, must_be_of_proven_domain};
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, SubjectStays};
+use crate::membership::rank_of;
 use crate::refusal::SignInRefusal;
+use crate::role::must_not_outgrow;
 use crate::saml::naming;
 use crate::{Moment, ServiceError, session};
 
@@ -102,7 +105,7 @@ pub(super) fn first_link(
     wish: &Wish<'_>,
     (member, old, former): (Membership, Option<Link>, Former),
 ) -> Result<MembershipId, ServiceError> {
-    if holds_explicit_only(tx, &member)? {
+    if holds_explicit_only(tx, &member)? || is_lent(tx, connection, &member, moment.now)? {
         return Err(SignInRefusal::OwnSessionOnly.into());
     }
     if member.ended.is_some() {
@@ -145,6 +148,23 @@ pub(super) fn first_link(
     }
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(member.id)
+}
+
+/// Whether the word of the connection's directory could be that of somebody who stands below the member: a token of it was
+/// shown to such a one, and the directory itself gives less than the member has. By it they would name an account of theirs
+/// and come in as the member; by what the directory gives they need no such way.
+fn is_lent(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    member: &Membership,
+    now: Timestamp,
+) -> Result<bool, ServiceError> {
+    let Some(directory) = connection.directory else { return Ok(false) };
+    let rank = rank_of(tx, connection.organization, member.role())?;
+    match must_not_outgrow(tx, connection.organization, (directory, rank), now) {
+        Err(ServiceError::TokenSeenBelow(_)) => Ok(true),
+        other => other.map(|()| false),
+    }
 }
 
 /// The plan that makes a link. One that leads to a former membership makes room.

@@ -29,7 +29,7 @@ fn words(error: &ServiceError) -> String {
             SignInRefusal::WrongPassword => "The e-mail address or the password is wrong.".to_owned(),
             SignInRefusal::ChoiceInvalid => "That took too long. Sign in again.".to_owned(),
             SignInRefusal::OwnSessionOnly => {
-                "Your role is one that only people give. Sign in with your password, then link this connection \
+                "Your role is more than this provider may give. Sign in with your password, then link this connection \
                  from the page that you land on."
                     .to_owned()
             }

@@ -6,6 +6,7 @@ use portcullis_emulator::Browser;
 use serde_json::{Value, json};
 
 use crate::local::{PASSWORD, joined};
+use crate::people::{directory, scim_user};
 use crate::saml_idp::{Idp, Says};
 use crate::world::{ADA, World, outcome};
 
@@ -168,4 +169,28 @@ async fn an_owner_links_no_provider_that_somebody_below_owner_chose_before_an_ow
     };
     let body = json!({ "kind": "saml", "name": "Okta", "metadata_xml": idp.metadata() });
     assert_eq!(linked_before_and_after(&world, (&mut owner, &admin), body, link).await, expected);
+}
+
+#[tokio::test]
+async fn nobody_is_linked_by_the_word_of_a_directory_that_somebody_below_them_can_speak_for() {
+    let world = World::new().await;
+    let (made, users, _) = directory(&world).await;
+    let role = json!({ "slug": "it", "rank": 400, "permissions": ["directories.read", "directories.write"] });
+    world.made("/organizations/acme/roles", role).await;
+    let session = world.sessions(&joined(&world, "acme", "it@acme.example", "it").await).remove(0);
+    joined(&world, "acme", ADA, "admin").await;
+    let tokens = format!("/api/v1/organizations/acme/directories/{}/tokens", made["id"].as_str().unwrap());
+    let (status, theirs) = world.call("POST", &tokens, &session, json!({})).await;
+    assert_eq!(status, 201, "the directory gives less than they have, and governs nobody above: {theirs}");
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    // With it they tell of Ada, whom the organization knows by the address, under an account of their own.
+    let account = "person-000001";
+    let body = scim_user(ADA, ADA, account);
+    let (status, told) = world.call("POST", &users, theirs["token"].as_str().unwrap(), body).await;
+    assert_eq!(status, 201, "{told}");
+    assert_eq!(world.outcome(&connection, account).await, "own_session_only");
+    assert_eq!(world.outcome(&connection, ADA).await, "own_session_only", "nor is she by that word");
+    let one = format!("/organizations/acme/tokens/{}", theirs["id"].as_str().unwrap());
+    assert_eq!(world.root("DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "once nobody below has a token of it");
 }
