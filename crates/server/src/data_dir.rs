@@ -16,13 +16,21 @@ const DATABASE_LOCK: &str = ".lock";
 /// Why the data folder cannot be used.
 #[derive(Debug, Error)]
 pub enum DataDirError {
-    /// It cannot be made or opened.
-    #[error("the data folder `{path}`: {source}")]
+    /// It cannot be made.
+    #[error("the folder `{path}` cannot be made: {why}")]
+    Unmade {
+        /// Which folder.
+        path: PathBuf,
+        /// The system's words.
+        why: std::io::Error,
+    },
+    /// Something in it, or the folder, cannot be opened, read or written.
+    #[error("`{path}`: {why}")]
     Io {
         /// Which folder or file.
         path: PathBuf,
         /// The system's words.
-        source: std::io::Error,
+        why: std::io::Error,
     },
     /// Another process holds it.
     #[error(
@@ -48,22 +56,23 @@ pub enum DataDirError {
 }
 
 pub(crate) fn io(path: &Path) -> impl FnOnce(std::io::Error) -> DataDirError + '_ {
-    move |source| DataDirError::Io { path: path.to_owned(), source }
+    move |why| DataDirError::Io { path: path.to_owned(), why }
 }
 
 /// Makes the folder (0700) if it is not there.
 ///
 /// # Errors
-/// [`DataDirError::Io`].
+/// [`DataDirError::Unmade`].
 pub fn make(path: &Path) -> Result<(), DataDirError> {
-    DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io(path))
+    let made = DirBuilder::new().recursive(true).mode(0o700).create(path);
+    made.map_err(|why| DataDirError::Unmade { path: path.to_owned(), why })
 }
 
 /// Refuses a folder that [`make`] could not make, or that nothing can be written in, and leaves none that it made: what is
 /// looked at is not begun.
 ///
 /// # Errors
-/// [`DataDirError::Io`].
+/// [`DataDirError::Unmade`] or [`DataDirError::Io`].
 pub fn can_be_made(path: &Path) -> Result<(), DataDirError> {
     if path.exists() {
         let access = Access::WRITE_OK | Access::EXEC_OK;

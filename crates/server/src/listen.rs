@@ -46,7 +46,7 @@ pub enum TlsError {
         message: String,
     },
     /// Chain and key do not fit.
-    #[error("the certificate and key cannot be used: {0}")]
+    #[error("the certificate and key cannot be used")]
     Rustls(#[from] rustls::Error),
 }
 

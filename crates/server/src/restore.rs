@@ -174,7 +174,7 @@ fn prepare(
     secrets::write_new(prepared, "")?;
     std::fs::copy(file, prepared).with_context(|| format!("the backup `{}`", file.display()))?;
     data_dir::make_private(prepared)?;
-    backup::check(prepared)?;
+    backup::check(prepared).with_context(|| format!("the backup `{}`", file.display()))?;
     let store = Store::open(&Options::Sqlite { path: prepared.to_owned() }, Arc::new(SystemClock))?;
     serve::must_be_sealed_by(settings, &store)?;
     let marked = mark::find(&settings.data).ok().flatten().map_or(0, |mark| mark.revision);
@@ -373,3 +373,7 @@ fn finish(store: &Store, mark: &Mark) -> Result<()> {
     store.write_blocking(move |tx| restoring::begin_timeline(tx, &mark.timeline, mark.revision))?;
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "restore_tests.rs"]
+mod tests;

@@ -28,13 +28,13 @@ pub enum SecretFileError {
     File(#[from] DataDirError),
     /// The key in it is none.
     #[error(
-        "the sealing key in `{path}` is not usable: {source}; restore the file that this database was made with"
+        "the sealing key in `{path}` is not usable: {why}; restore the file that this database was made with"
     )]
     Key {
         /// Which file.
         path: PathBuf,
         /// Why.
-        source: SealingError,
+        why: SealingError,
     },
     /// The key in it is not base64url.
     #[error(
@@ -124,7 +124,7 @@ pub fn sealing_key(
         }
     };
     let bytes = URL_SAFE_NO_PAD.decode(text).map_err(|_| SecretFileError::NotBase64(path.to_owned()))?;
-    SealingKey::from_bytes(&bytes).map_err(|source| SecretFileError::Key { path: path.to_owned(), source })
+    SealingKey::from_bytes(&bytes).map_err(|why| SecretFileError::Key { path: path.to_owned(), why })
 }
 
 /// A new root token.

@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{IfMissing, SecretFileError, new_root_token, read, remove, replace, sealing_key, write_new};
-use crate::data_dir::{DataDirError, hold};
+use crate::data_dir::{DataDirError, hold, make};
 use crate::random::SystemRandom;
 
 fn mode(path: &Path) -> u32 {
@@ -89,4 +89,24 @@ fn a_data_folder_is_made_private_and_held_by_one() {
     assert!(matches!(hold(&data, None), Err(DataDirError::Held(_))));
     drop(held);
     assert!(hold(&data, None).is_ok());
+}
+
+#[test]
+fn a_file_or_folder_that_cannot_be_used_is_named_once_with_why_once() {
+    let folder = tempfile::tempdir().unwrap();
+    let within_a_file = folder.path().join("file").join("data");
+    write_new(&folder.path().join("file"), "").unwrap();
+    let nowhere = folder.path().join("nowhere").join("x.backup");
+    let told = [
+        (&nowhere, format!("{:#}", anyhow::Error::from(write_new(&nowhere, "").unwrap_err()))),
+        (&within_a_file, format!("{:#}", anyhow::Error::from(make(&within_a_file).unwrap_err()))),
+    ];
+    for (path, said) in told {
+        assert_eq!(said.matches(path.to_str().unwrap()).count(), 1, "{said}");
+        assert_eq!(said.matches("os error").count(), 1, "{said}");
+    }
+    write_new(&folder.path().join("key"), "c2hvcnQ").unwrap();
+    let key = sealing_key(&folder.path().join("key"), IfMissing::Refuse, &mut SystemRandom).err().unwrap();
+    let (alone, whole) = (key.to_string(), format!("{:#}", anyhow::Error::from(key)));
+    assert_eq!(alone, whole, "nothing of it is said twice");
 }

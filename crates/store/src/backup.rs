@@ -8,6 +8,8 @@ use std::time::Duration;
 use rusqlite::backup::{Backup, StepResult};
 use rusqlite::{Connection, OpenFlags};
 
+use thiserror::Error;
+
 use crate::StoreError;
 
 /// How long a copy waits for a lock of whoever writes.
@@ -27,7 +29,7 @@ fn failed(path: &Path) -> impl FnOnce(rusqlite::Error) -> StoreError + '_ {
 /// caller makes that file private, and makes it durable or takes it away.
 ///
 /// # Errors
-/// [`StoreError::Unavailable`] if either file cannot be used; [`StoreError::Inconsistent`] if the copy is damaged.
+/// [`StoreError::Unavailable`] if either file cannot be used, or the copy is damaged.
 pub fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
     let source =
         Connection::open_with_flags(from, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(failed(from))?;
@@ -52,7 +54,7 @@ pub fn copy(from: &Path, to: &Path) -> Result<(), StoreError> {
     }
     make_whole(&target).map_err(failed(to))?;
     target.close().map_err(|(_, error)| failed(to)(error))?;
-    check(to)
+    check(to).map_err(|damaged| StoreError::Unavailable(format!("the copy `{}`: {damaged}", to.display())))
 }
 
 /// Turns the write-ahead log off, so that the database is one file.
@@ -87,21 +89,26 @@ pub fn beside(path: &Path) -> [PathBuf; 2] {
     })
 }
 
+/// A file is no whole SQLite database; what is wrong with it. Which file that is says whoever knows by which name a
+/// person gave it.
+#[derive(Debug, Error)]
+#[error("it is damaged, or no database: {0}")]
+pub struct Damaged(String);
+
 /// Checks that a file is a whole SQLite database.
 ///
 /// # Errors
-/// [`StoreError::Inconsistent`] with what is wrong with it.
-pub fn check(path: &Path) -> Result<(), StoreError> {
-    let damaged = |what: String| StoreError::Inconsistent(format!("`{}` is damaged: {what}", path.display()));
+/// [`Damaged`].
+pub fn check(path: &Path) -> Result<(), Damaged> {
     let findings = || -> rusqlite::Result<Vec<String>> {
         let connection = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
         let mut statement = connection.prepare("PRAGMA integrity_check(5)")?;
         let rows = statement.query_map([], |row| row.get::<_, String>(0))?;
         rows.take(MAX_FINDINGS).collect()
     };
-    let found = findings().map_err(|error| damaged(error.to_string()))?;
+    let found = findings().map_err(|error| Damaged(error.to_string()))?;
     if found != ["ok"] {
-        return Err(damaged(found.join("; ")));
+        return Err(Damaged(found.join("; ")));
     }
     Ok(())
 }
