@@ -84,7 +84,8 @@ pub enum RootToken {
 pub enum Audit {
     /// Write an organization's log as lines, with the signed head at the end.
     Export(AuditExport),
-    /// Check an export, without any server or database.
+    /// Check an export, without any server or database. The exit status is 0 if it holds, 1 if it does not, and 2 if it
+    /// could not be checked.
     Verify(AuditVerify),
 }
 

@@ -4,6 +4,7 @@
 //! and the way out as values.
 
 mod admin;
+mod audit;
 mod check;
 mod cli;
 mod clock;

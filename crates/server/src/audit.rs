@@ -1,0 +1,181 @@
+//! `audit export` and `audit verify`: an organization's log as a file, and the check of such a file without any server.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use anyhow::{Context as _, Result, anyhow, bail};
+use portcullis_service::audit_export::{self, Finding, Known, MAX_LINE, Verified};
+use portcullis_service::{ServiceError, organization};
+use portcullis_store::Store;
+
+use crate::cli::AuditVerify;
+use crate::clock::SystemClock;
+use crate::database;
+use crate::settings::Settings;
+
+/// What stands for standard input and standard output.
+const STANDARD: &str = "-";
+/// Lines that wait to be written.
+const MAX_WAITING_LINES: usize = 1024;
+/// The exit status where nothing was checked; 1 is of a log that was.
+const NOT_CHECKED: u8 = 2;
+
+/// Writes the log of the organization of that slug or id into a file that is not there.
+///
+/// # Errors
+/// If there is no such organization, and then nothing is written; if the file is there; from database and file.
+pub fn export(settings: &Settings, named: String, file: &Path) -> Result<()> {
+    let store = Store::connect(&database::options(settings)?, Arc::new(SystemClock))?;
+    // Before the file is made: an empty one would be in the way of the next try.
+    let found = store.read_blocking({
+        let named = named.clone();
+        move |tx| organization::named(tx, &named)
+    });
+    let organization = match found {
+        Ok(found) => found.id,
+        Err(ServiceError::NotFound(_)) => {
+            bail!("there is no organization `{named}` in {}", settings.database)
+        }
+        Err(error) => return Err(error.into()),
+    };
+    let out = output(file)?;
+    let (sender, receiver) = std::sync::mpsc::sync_channel::<String>(MAX_WAITING_LINES);
+    let writer = std::thread::spawn(move || {
+        let mut out = BufWriter::new(out);
+        for line in receiver {
+            writeln!(out, "{line}")?;
+        }
+        out.flush()
+    });
+    let events = store.read_blocking(move |tx| {
+        audit_export::export(tx, organization, |line| {
+            let text = serde_json::to_string(line)?;
+            sender.send(text).map_err(|_| io::Error::other("the output is closed"))
+        })
+    });
+    drop(store);
+    match writer.join() {
+        Ok(written) => written.with_context(|| format!("`{}`", file.display()))?,
+        Err(_) => bail!("the writer of the export ended early"),
+    }
+    eprintln!("{} events", events?);
+    Ok(())
+}
+
+fn output(file: &Path) -> Result<Box<dyn Write + Send>> {
+    if file == Path::new(STANDARD) {
+        return Ok(Box::new(io::stdout()));
+    }
+    match OpenOptions::new().write(true).create_new(true).open(file) {
+        Ok(made) => Ok(Box::new(made)),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            bail!("`{}` is there already; an export never overwrites a file", file.display())
+        }
+        Err(error) => Err(error).with_context(|| format!("`{}`", file.display())),
+    }
+}
+
+/// How a check ended. A log that was checked and does not hold is another thing than one that nobody could look at: a
+/// timer that runs the check must tell them apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Outcome {
+    /// It holds.
+    Verified,
+    /// It does not.
+    NotVerified,
+    /// A file is not there or cannot be read, or the key set is none.
+    NotChecked,
+}
+
+impl From<Outcome> for ExitCode {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Verified => Self::SUCCESS,
+            Outcome::NotVerified => Self::FAILURE,
+            Outcome::NotChecked => Self::from(NOT_CHECKED),
+        }
+    }
+}
+
+/// Checks an export, and says what came of it.
+pub fn verify(wanted: &AuditVerify) -> Outcome {
+    match check(wanted) {
+        Ok((Ok(verified), known)) => {
+            tell(&verified, &known);
+            Outcome::Verified
+        }
+        Ok((Err(finding), _)) => {
+            println!("not verified: {finding}");
+            Outcome::NotVerified
+        }
+        Err(error) => {
+            eprintln!("portcullis: not checked: {error:#}");
+            Outcome::NotChecked
+        }
+    }
+}
+
+/// What the check found, if it could be made.
+fn check(wanted: &AuditVerify) -> Result<(Result<Verified, Finding>, Known)> {
+    let keys = wanted.jwks.as_deref().map(keys).transpose()?;
+    let links = wanted.known_link.iter().cloned().collect();
+    let known = Known { keys, events: wanted.at_least, links };
+    let named = || format!("`{}`", wanted.file.display());
+    let input: Box<dyn Read> = if wanted.file == Path::new(STANDARD) {
+        Box::new(io::stdin())
+    } else {
+        Box::new(File::open(&wanted.file).with_context(named)?)
+    };
+    let mut input = Watched { input, failed: None };
+    let found = audit_export::verify(BufReader::with_capacity(MAX_LINE, &mut input), &known);
+    match input.failed {
+        Some(why) => Err(anyhow!(why).context(named())),
+        None => Ok((found, known)),
+    }
+}
+
+fn keys(path: &Path) -> Result<Vec<serde_json::Value>> {
+    let named = || format!("`{}`", path.display());
+    let text = std::fs::read_to_string(path).with_context(named)?;
+    let set: serde_json::Value = serde_json::from_str(&text).context("it is not JSON").with_context(named)?;
+    let keys = set.get("keys").and_then(serde_json::Value::as_array);
+    keys.cloned().with_context(|| format!("{}: it is no key set, because it has no `keys`", named()))
+}
+
+fn tell(verified: &Verified, known: &Known) {
+    println!("verified: {} events of {}", verified.events, verified.organization);
+    println!("head:     {}", verified.link);
+    println!(
+        "next:     --known-link {}:{} (keep it: the next export must go on from here)",
+        verified.events, verified.link
+    );
+    println!("signed:   by key {}", verified.kid);
+    if known.keys.is_none() {
+        println!("note:     the key came with the file; compare it with /o/{{org}}/jwks, or pass --jwks");
+    }
+}
+
+/// What is read, and whether the system failed while it was: that is no finding about the log.
+struct Watched {
+    input: Box<dyn Read>,
+    failed: Option<io::Error>,
+}
+
+impl Read for Watched {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.input.read(buffer).map_err(|error| {
+            let kind = error.kind();
+            if kind != io::ErrorKind::Interrupted {
+                self.failed = Some(error);
+            }
+            kind.into()
+        })
+    }
+}
+
+#[cfg(test)]
+#[path = "audit_tests.rs"]
+mod tests;
