@@ -30,6 +30,9 @@ use crate::{data_dir, database, serve};
 /// The name, beside the database, under which a backup is prepared.
 const PREPARED: &str = "restoring";
 
+/// What the database that is replaced is called from then on, before the instant.
+const REPLACED: &str = "replaced";
+
 /// What a restore took away.
 #[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
 pub struct Revived {
@@ -41,6 +44,8 @@ pub struct Revived {
     pub memberships: usize,
     /// People who were ended or suspended beside.
     pub taken: Taken,
+    /// People who are suspended until their directory speaks of them again.
+    pub waiting: usize,
 }
 
 /// What is known of the time between the backup and now.
@@ -115,7 +120,10 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
         "off-boarded, because they had left since the backup: {}; suspended: {}",
         revived.taken.ended, revived.taken.suspended
     );
-    println!("whoever a directory governs is suspended until it speaks of them again:");
+    println!(
+        "whoever a directory governs is suspended until it speaks of them again: {} people",
+        revived.waiting
+    );
     println!(
         "  1. issue a new SCIM token for each directory (the old ones ended) and give it to the provider"
     );
@@ -148,6 +156,9 @@ fn from_file(settings: &Settings, file: &Path, replace: bool) -> Result<Revived>
     let prepared = PathBuf::from(name);
     remove_whole(&prepared)?;
     let done = prepare(settings, file, (&prepared, database)).and_then(|(revived, mark)| {
+        if let Some(kept) = keep(database)? {
+            println!("the database that is replaced is kept in {} (0600)", kept.display());
+        }
         put_in_place(settings, &prepared, database, &mark)?;
         Ok(revived)
     });
@@ -259,6 +270,30 @@ impl Before {
     }
 }
 
+/// Keeps the database that is replaced under another name, with what SQLite has beside it: its receipts and the events
+/// since the backup are nowhere else. It stays in its own place too, so that the backup takes that in one step.
+fn keep(database: &Path) -> Result<Option<PathBuf>> {
+    if !database.exists() {
+        return Ok(None);
+    }
+    let at: String = SystemClock.now().rfc3339().chars().filter(char::is_ascii_alphanumeric).collect();
+    let mut name = database.as_os_str().to_owned();
+    name.push(format!(".{REPLACED}-{at}"));
+    let kept = PathBuf::from(name);
+    let beside = backup::beside(database).into_iter().zip(backup::beside(&kept));
+    for (from, to) in std::iter::once((database.to_owned(), kept.clone())).chain(beside) {
+        if from.exists() {
+            // Not every file system has a second name for a file; a copy of it says the same.
+            if std::fs::hard_link(&from, &to).is_err() {
+                secrets::write_new(&to, "")?;
+                std::fs::copy(&from, &to).with_context(|| format!("`{}`", to.display()))?;
+            }
+            data_dir::make_private(&to)?;
+        }
+    }
+    Ok(Some(kept))
+}
+
 fn put_in_place(settings: &Settings, prepared: &Path, database: &Path, mark: &Mark) -> Result<()> {
     // The mark first: whatever happens from here on, the old file is not served.
     mark::put(&settings.data, mark)?;
@@ -354,9 +389,23 @@ fn revive_nobody_of(
         let one = organization.clone();
         let stored = store.write_blocking(move |tx| restoring::bring_in_step(tx, &mut moment(), &one))?;
         if stored == 0 {
-            return Ok(());
+            break;
         }
         revived.memberships += stored;
+    }
+    revived.waiting += count_waiting(store, id)?;
+    Ok(())
+}
+
+/// Those who are suspended by nobody's order: their directory has to speak of them.
+fn count_waiting(store: &Store, organization: OrganizationId) -> Result<usize> {
+    let (mut count, mut after) = (0, String::new());
+    loop {
+        let from = after.clone();
+        let page = store.read_blocking(move |tx| restoring::people(tx, organization, &from))?;
+        let Some(last) = page.last() else { return Ok(count) };
+        after = last.id.to_string();
+        count += page.iter().filter(|member| restoring::waits(member)).count();
     }
 }
 

@@ -12,7 +12,7 @@ use portcullis_domain::change::{
     DirectoryChange, MembershipChange, OrganizationChange, TokenChange, TokenSet, TombstoneChange,
 };
 use portcullis_domain::id::{MembershipId, OrganizationId};
-use portcullis_domain::membership::Membership;
+use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
@@ -121,6 +121,13 @@ pub fn since(
         });
     }
     Ok(all)
+}
+
+/// Whether somebody is suspended by no person's order: their directory has to speak of them again.
+#[must_use]
+pub fn waits(member: &Membership) -> bool {
+    let is_ordered = member.suspended_at.is_some() || member.ended.is_some();
+    member.governed_by.is_some() && member.access.state == MembershipState::Suspended && !is_ordered
 }
 
 /// What is to be done about somebody of the backup.

@@ -6,7 +6,7 @@ use portcullis_domain::token::TokenKind;
 use portcullis_emulator::{OidcProvider, Person, PersonState};
 use serde_json::{Value, json};
 
-use crate::harness::{Org, ROOT, Server, accept, in_cluster, provider, refused_start, text};
+use crate::harness::{Org, ROOT, Server, accept, command, in_cluster, provider, refused_start, text};
 use crate::survivors::{Session, every_kind};
 
 /// A service key that may ask, of the organization.
@@ -137,6 +137,14 @@ async fn a_restored_backup_revives_nobody() {
         done && said.contains("off-boarded, because they had left since the backup: 1; suspended: 1"),
         "{said}"
     );
+    // Ada and bob.
+    assert!(said.contains("until it speaks of them again: 2 people"), "{said}");
+    let kept = said.lines().find_map(|line| line.strip_prefix("the database that is replaced is kept in "));
+    let kept = kept.unwrap().strip_suffix(" (0600)").unwrap();
+    assert_eq!(std::fs::metadata(kept).unwrap().permissions().mode() & 0o777, 0o600);
+    let url = format!("sqlite:{kept}");
+    let (done, log) = command(&server.data, Some(&url), &["audit", "export", "acme"]);
+    assert!(done && log.contains("member.deprovisioned"), "what came after the backup: {log}");
     server.restart().await;
 
     assert_eq!(living_kinds(&server).await, Vec::<String>::new(), "tokens of the backup");
@@ -351,6 +359,11 @@ async fn a_backup_of_another_sealing_key_a_newer_one_and_a_damaged_one_are_refus
     std::fs::write(&damaged, b"this is no database, and long enough to look at".repeat(100)).unwrap();
     let (done, said) = server.command(&["restore", damaged.to_str().unwrap(), "--replace"]);
     assert!(!done && said.contains("damaged"), "{said}");
+    let entries = std::fs::read_dir(&server.data).unwrap().map(|entry| entry.unwrap().file_name());
+    assert!(
+        !entries.into_iter().any(|name| name.to_string_lossy().contains("replaced")),
+        "nothing was replaced"
+    );
     assert!(!server.data.join("portcullis.sqlite.restoring").exists());
     server.restart().await;
     server.root("GET", "/organizations", Value::Null).await;
