@@ -78,10 +78,21 @@ impl Finding {
     }
 }
 
+/// How far the look went.
+#[derive(Debug, Default, Clone, Copy, PartialEq, Eq)]
+enum Reach {
+    /// Not into the database, or not through it.
+    #[default]
+    Outside,
+    /// Everything was looked at.
+    All,
+}
+
 /// The findings so far.
 #[derive(Default)]
 struct Report {
     findings: Vec<Finding>,
+    reach: Reach,
 }
 
 impl Report {
@@ -96,6 +107,20 @@ impl Report {
     fn add(&mut self, found: Option<Finding>) {
         self.findings.extend(found);
     }
+
+    fn errors(&self) -> usize {
+        self.findings.iter().filter(|finding| finding.level == Level::Error).count()
+    }
+
+    /// What is said at the end: how much was found, and of what.
+    fn summary(&self) -> String {
+        let errors = self.errors();
+        let found = format!("{errors} errors, {} warnings", self.findings.len() - errors);
+        match self.reach {
+            Reach::All => format!("{found}; {} kinds of fault were looked for", Code::ALL.len()),
+            Reach::Outside => format!("{found}; what is in the database was not all looked at"),
+        }
+    }
 }
 
 /// Looks at everything and tells; success if no finding is an error.
@@ -108,7 +133,9 @@ pub fn run(settings: &Settings, json: bool) -> Result<ExitCode> {
     look_at_folder(settings, &mut report);
     look_at_sealing_key(settings, &mut report);
     look_at_database(settings, &mut report);
-    let errors = report.findings.iter().filter(|f| f.level == Level::Error).count();
+    if !json {
+        println!("looking at {}", database::place(settings));
+    }
     for finding in &report.findings {
         if json {
             println!("{}", serde_json::to_string(finding)?);
@@ -118,9 +145,9 @@ pub fn run(settings: &Settings, json: bool) -> Result<ExitCode> {
         }
     }
     if !json {
-        println!("{errors} errors, {} warnings", report.findings.len() - errors);
+        println!("{}", report.summary());
     }
-    Ok(if errors == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn look_at_settings(settings: &Settings, report: &mut Report) {
@@ -162,10 +189,11 @@ fn look_at_folder(settings: &Settings, report: &mut Report) {
     let metadata = match settings.data.metadata() {
         Ok(metadata) => metadata,
         Err(error) => {
-            report.warning(
+            // An error, because whoever has the doctor come each day must not be told that all is well with another folder.
+            report.error(
                 Code::DataFolderMissing,
                 format!("the data folder `{folder}`: {error}"),
-                "`portcullis serve` makes it; if you have one, name it with `--data`",
+                "if you have one, name it with `--data`; `portcullis serve` makes one",
             );
             return;
         }
@@ -206,10 +234,11 @@ fn look_at_database(settings: &Settings, report: &mut Report) {
     if let DatabaseUrl::Sqlite(path) = &settings.database
         && !path.exists()
     {
-        report.warning(
+        report.error(
             Code::DatabaseMissing,
             format!("there is no database at `{}`", path.display()),
-            "`portcullis serve` makes one; `portcullis restore FILE` puts a backup there",
+            "if you have one, name its folder with `--data`; `portcullis serve` makes one, `portcullis restore FILE` puts a \
+             backup there",
         );
         return;
     }
@@ -243,12 +272,13 @@ fn look_at_database(settings: &Settings, report: &mut Report) {
         );
         return;
     }
-    if let Err(error) = look_inside(settings, &store, report) {
-        report.error(
+    match look_inside(settings, &store, report) {
+        Ok(()) => report.reach = Reach::All,
+        Err(error) => report.error(
             Code::DatabaseUnreadable,
             error.to_string(),
             "restore a backup, or see the server's log",
-        );
+        ),
     }
 }
 

@@ -62,7 +62,7 @@ const LEAVER: &str = "(SELECT id FROM memberships WHERE ended_at IS NOT NULL)";
 const FAULTS: &[Fault] = &[
     Fault {
         code: Code::DataFolderMissing,
-        is_error: false,
+        is_error: true,
         plant: |data| std::fs::remove_dir_all(data).unwrap(),
     },
     Fault { code: Code::DataFolderOpen, is_error: true, plant: |data| set_mode(data.to_owned(), 0o755) },
@@ -86,7 +86,7 @@ const FAULTS: &[Fault] = &[
     },
     Fault {
         code: Code::DatabaseMissing,
-        is_error: false,
+        is_error: true,
         plant: |data| std::fs::remove_file(data.join("portcullis.sqlite")).unwrap(),
     },
     Fault {
@@ -383,7 +383,13 @@ async fn doctor_finds_every_planted_fault_and_nothing_where_there_is_none() {
     let server = installation().await;
     let (good, none) = examine(&server.data, None, &[]);
     assert_eq!((good, none), (true, vec![]), "a sound installation");
+    let (good, said) = command(&server.data, None, &["doctor"]);
+    let looked_at = format!("data folder {}, database ", server.data.display());
+    let looked_for = format!("0 errors, 0 warnings; {} kinds of fault were looked for", Code::ALL.len());
+    assert!(good && said.contains(&looked_at) && said.contains(&looked_for), "{said}");
     let folder = tempfile::tempdir().unwrap();
+    let (good, said) = command(folder.path(), None, &["doctor"]);
+    assert!(!good && said.contains("not all looked at") && !said.contains("kinds of fault"), "{said}");
     for (number, fault) in FAULTS.iter().enumerate() {
         let data = folder.path().join(number.to_string());
         copy(&server.data, &data);
