@@ -13,7 +13,6 @@ mod setting_up;
 mod stage;
 mod teller;
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -55,7 +54,7 @@ struct Story<'a> {
 /// # Errors
 /// If the output cannot be written. What fails within the demo is part of its report.
 pub async fn run(demo: &Demo) -> Result<ExitCode> {
-    let form = if demo.json { Form::Json } else { Form::Terminal(ink()) };
+    let form = if demo.json { Form::Json } else { Form::Terminal(Ink::on(&std::io::stdout())) };
     let mut teller = Teller::open(form)?;
     let told = tokio::select! {
         told = tokio::time::timeout(MAX_RUN, tell(&mut teller)) => match told {
@@ -120,13 +119,6 @@ pub fn surroundings() -> Surroundings {
         move || begun.elapsed(),
         |bytes| SystemRandom.fill(bytes),
     )
-}
-
-/// Colour on a terminal, unless `NO_COLOR` says no; elsewhere only if `CLICOLOR_FORCE` asks for it.
-pub fn ink() -> Ink {
-    let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
-    let wanted = std::io::stdout().is_terminal() || set("CLICOLOR_FORCE");
-    if wanted && !set("NO_COLOR") { Ink::Colour } else { Ink::None }
 }
 
 /// Resolves when somebody presses Ctrl-C, the terminal goes, or the process is told to end.

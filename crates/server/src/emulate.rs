@@ -173,7 +173,8 @@ fn is_open(base: &Url) -> bool {
 async fn emulate(wanted: &Emulate, client: ScimClient, base: &Url) -> Result<ExitCode> {
     let dialect = client.dialect();
     let mut emulation = Emulation::new(client, wanted.people);
-    let form = if wanted.json { Form::Json } else { Form::Terminal(ink(), wanted.verbose) };
+    let form =
+        if wanted.json { Form::Json } else { Form::Terminal(Ink::on(&std::io::stdout()), wanted.verbose) };
     let mut teller = Teller::open(form, dialect, base, emulation.mark());
     if is_open(base) {
         eprintln!(

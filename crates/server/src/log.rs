@@ -21,6 +21,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 use url::Url;
 
 use crate::settings::resolved::{LogFormat, Settings};
+use crate::table::Ink;
 
 /// Where a collector takes spans, below its address (OTLP specification 1.9, OTLP/HTTP).
 const TRACES_PATH: &str = "/v1/traces";
@@ -81,7 +82,8 @@ pub fn begin(settings: &Settings) -> anyhow::Result<Logging> {
     let wanted = filter(&settings.log_filter).context("`log.filter`")?;
     let for_spans = format!("{},{EXPORTED},{NOT_EXPORTED}", settings.log_filter);
     let span_filter = filter(&for_spans).context("`log.filter`")?;
-    let to_stderr = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let is_coloured = Ink::on(&std::io::stderr()) == Ink::Colour;
+    let to_stderr = tracing_subscriber::fmt::layer().with_ansi(is_coloured).with_writer(std::io::stderr);
     let lines = match settings.log_format {
         LogFormat::Text => to_stderr.with_target(false).boxed(),
         LogFormat::Json => to_stderr.json().flatten_event(true).boxed(),

@@ -2,6 +2,7 @@
 //!
 //! Here apart from what is told, so that the demo and `emulate` decide width and colour in one place.
 
+use std::io::IsTerminal;
 use std::time::Duration;
 
 /// The most columns that anything is printed in.
@@ -36,6 +37,13 @@ pub enum Tone {
 }
 
 impl Ink {
+    /// Colour on a terminal, unless `NO_COLOR` says no; elsewhere only if `CLICOLOR_FORCE` asks for it.
+    pub fn on(out: &impl IsTerminal) -> Self {
+        let set = |name: &str| std::env::var_os(name).is_some_and(|value| !value.is_empty() && value != "0");
+        let wanted = out.is_terminal() || set("CLICOLOR_FORCE");
+        if wanted && !set("NO_COLOR") { Self::Colour } else { Self::None }
+    }
+
     /// The text in that tone.
     pub fn paint(self, tone: Tone, text: &str) -> String {
         let code = match tone {
