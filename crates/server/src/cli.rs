@@ -15,9 +15,10 @@ const MAX_HELP_WIDTH: usize = 100;
 /// Hexadecimal digits of a link of the audit log: SHA-256.
 const LINK_DIGITS: usize = 64;
 
-/// The identity control plane of an AI platform.
+/// The identity control plane of an AI platform. It joins agents, gateways, MCP servers and coding-agent workstations to
+/// your company's identity provider, and lets go of them the moment the provider says so.
 #[derive(Debug, Parser)]
-#[command(name = "portcullis", version, about, max_term_width = MAX_HELP_WIDTH, arg_required_else_help = true)]
+#[command(name = "portcullis", version, max_term_width = MAX_HELP_WIDTH, arg_required_else_help = true)]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]

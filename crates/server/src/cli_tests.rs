@@ -27,3 +27,9 @@ fn no_line_of_any_help_is_wider_than_a_page() {
         }
     }
 }
+
+#[test]
+fn the_help_begins_with_what_portcullis_is_and_not_with_what_a_crate_of_it_is() {
+    let help = Cli::command().render_help().to_string();
+    assert!(help.starts_with("The identity control plane of an AI platform."), "{help}");
+}
