@@ -304,7 +304,20 @@ async fn keep_mark(data: PathBuf, product: Portcullis) {
             tracing::warn!(error = %error, "the mark of the newest revision was not written");
         }
         measure(&product).await;
+        if let Err(error) = drop_dead_link(&data, &product).await {
+            tracing::warn!(error = %error, "the first-owner link that is good no more stays in its file");
+        }
     }
+}
+
+/// Deletes the file with the first-owner link once nobody could use that any more: a dead link in a file that is there only
+/// while there is no owner tells whoever finds it the wrong thing.
+async fn drop_dead_link(data: &Path, product: &Portcullis) -> Result<()> {
+    let file = data.join(OWNER_LINK_FILE);
+    if file.exists() && !product.read(first_owner::is_link_good).await? {
+        secrets::remove(&file)?;
+    }
+    Ok(())
 }
 
 /// Sets the gauges of what waits and of what was dropped.
@@ -426,10 +439,13 @@ async fn greet(settings: &Settings, product: &Portcullis, bound: SocketAddr) -> 
     println!("  console          {base}/console");
     let around = product.around().clone();
     let issued = product.write(Priority::Ordinary, first_owner::issue_link).await?;
-    // While somebody owns something here, there is no such link.
-    let Some(secret) = issued else { return Ok(()) };
-    let link = first_owner::text(&around, &secret);
     let file = settings.data.join(OWNER_LINK_FILE);
+    let Some(secret) = issued else {
+        // While somebody owns something here, there is no such link.
+        secrets::remove(&file)?;
+        return Ok(());
+    };
+    let link = first_owner::text(&around, &secret);
     if std::io::stdout().is_terminal() {
         secrets::remove(&file)?;
         println!("  first owner      {link}  (good for one hour)");

@@ -112,6 +112,16 @@ pub fn withdraw_link(tx: &mut Tx<'_>) -> Result<(), ServiceError> {
     Ok(instance::remove(tx, KEPT)?)
 }
 
+/// Whether there is a link that somebody could use now. One is of no use once there is an owner, whatever is kept of it.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn is_link_good(tx: &mut Tx<'_>, now: Timestamp) -> Result<bool, ServiceError> {
+    let Some(kept) = instance::find(tx, KEPT)? else { return Ok(false) };
+    let until = kept.split_once(' ').and_then(|(_, until)| until.parse().ok());
+    Ok(until.is_some_and(|until| now < Timestamp::from_micros(until)) && !is_there(tx)?)
+}
+
 /// Whether that text is the link's secret and good now. Nothing is used by asking.
 ///
 /// # Errors

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Org, ROOT, Server, command, provider, refused_start, text, variable};
+use crate::harness::{Org, ROOT, Server, accept, command, provider, refused_start, text, variable};
 
 #[tokio::test]
 async fn sigterm_answers_the_request_that_is_on_its_way_and_ends_with_success() {
@@ -39,6 +39,8 @@ async fn sigterm_answers_the_request_that_is_on_its_way_and_ends_with_success() 
     assert!(took < Duration::from_secs(10), "it took {took:?}");
     let answer = finishing.join().unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "the request was cut off: {answer}");
+    let log = std::fs::read_to_string(server.data.with_extension("log")).unwrap();
+    assert!(log.contains("stopped") && !log.contains('\u{1b}'), "colours where there is no terminal: {log}");
 }
 
 #[test]
@@ -286,7 +288,8 @@ async fn orders_from_the_machine_take_effect_at_once_while_the_server_runs() {
     let (status, _) = server.call("GET", "/api/v1/organizations", ROOT, Value::Null).await;
     assert_eq!(status, 200);
     let (done, said) = server.command(&["admin", "root-token", "new"]);
-    assert!(done, "{said}");
+    let place = format!("data folder {}, database {}", server.data.display(), server.data.display());
+    assert!(done && said.contains(&place), "{said}");
     let fresh = std::fs::read_to_string(server.data.join("root-token")).unwrap();
     let (status, _) = server.call("GET", "/api/v1/organizations", ROOT, Value::Null).await;
     assert_eq!(status, 401, "the one before");
@@ -309,4 +312,20 @@ async fn orders_work_on_the_database_when_nobody_serves() {
     server.restart().await;
     let (status, _) = server.call("GET", "/api/v1/organizations", ROOT, Value::Null).await;
     assert_eq!(status, 401, "off stays off, whatever the configuration says");
+}
+
+#[tokio::test]
+async fn the_file_with_the_first_owner_link_goes_when_the_link_is_good_no_more() {
+    let server = Server::sqlite().await;
+    let file = server.data.join("first-owner-link");
+    assert!(std::fs::read_to_string(&file).unwrap().contains("/setup/owner?token="));
+    let acme = json!({ "slug": "acme", "name": "Acme", "owner_email": "boss@acme.test" });
+    let link = text(&server.root("POST", "/organizations", acme).await, "owner_link");
+    assert!(file.exists(), "nobody owns anything yet");
+    accept(&server, &link).await;
+    let begun = Instant::now();
+    while file.exists() {
+        assert!(begun.elapsed() < Duration::from_secs(20), "the dead link stays");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
 }

@@ -37,11 +37,27 @@ async fn a_link_is_good_until_it_is_withdrawn() {
     let text = secret.expose().to_owned();
     let presented = text.clone();
     bench.write(move |tx, moment| first_owner::check_link(tx, &presented, moment.now));
+    let good_in = |bench: &Bench, later_s: i64| {
+        bench.write(move |tx, moment| first_owner::is_link_good(tx, moment.now.plus_s(later_s)))
+    };
+    assert!(good_in(&bench, first_owner::GOOD_FOR_S - 1));
+    assert!(!good_in(&bench, first_owner::GOOD_FOR_S), "it ran out");
     bench.write(|tx, _| first_owner::withdraw_link(tx));
+    assert!(!good_in(&bench, 0));
     let checked = bench.write(move |tx, moment| {
         Ok(matches!(first_owner::check_link(tx, &text, moment.now), Err(ServiceError::LinkInvalid)))
     });
     assert!(checked);
+}
+
+#[tokio::test]
+async fn a_link_is_of_no_use_once_somebody_owns_however_they_came() {
+    let bench = Bench::of_the_run();
+    bench.write(first_owner::issue_link).unwrap();
+    let acme = bench.organization("acme");
+    assert!(bench.write(|tx, moment| first_owner::is_link_good(tx, moment.now)));
+    bench.member(acme, "owner@acme.test", "owner");
+    assert!(!bench.write(|tx, moment| first_owner::is_link_good(tx, moment.now)));
 }
 
 fn founding(number: usize) -> (Founding, Visitor) {
