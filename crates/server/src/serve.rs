@@ -19,7 +19,7 @@ use portcullis_store::{Dialect, Priority, Store, StoreError, audit, instance};
 use portcullis_web::edge::EdgeSettings;
 use portcullis_web::pace::Pace;
 use portcullis_web::{App, router};
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
@@ -44,6 +44,9 @@ const LEASE_S: i64 = 10;
 const RENEW_EVERY_S: u64 = 2;
 /// Seconds between two looks at how far the database has come. A process that is killed leaves a mark that is as old.
 const MARK_EVERY_S: u64 = 10;
+
+/// Connections that wait until they are accepted.
+const BACKLOG: u32 = 1024;
 
 /// How long the jobs, and then the last writes, may take after the drain: with the longest drain, all of it ends within
 /// ten seconds.
@@ -252,6 +255,14 @@ async fn begin(settings: &Settings) -> Result<Running> {
 
 /// Opens and takes everything that serving needs.
 async fn prepare(settings: &Settings) -> Result<Running> {
+    // The port first: where it is taken, nothing is made. Nobody is answered, nor kept waiting, before everything is there.
+    let unbound = || {
+        format!(
+            "cannot listen on `{}`; if something else is there, `--listen` names another address",
+            settings.listen
+        )
+    };
+    let socket = bound(settings.listen).with_context(unbound)?;
     let recorder = metrics::install(SystemClock.now()).context("metrics")?;
     let (opening, reaching) = (settings.clone(), settings.clone());
     let opened = tokio::task::spawn_blocking(move || {
@@ -263,9 +274,7 @@ async fn prepare(settings: &Settings) -> Result<Running> {
     let outside = tokio::task::spawn_blocking(move || outside(&reaching));
     let (opened, outside) = tokio::join!(opened, outside);
     let (opened, outside) = (opened??, outside??);
-    let listener = TcpListener::bind(settings.listen)
-        .await
-        .with_context(|| format!("cannot listen on `{}`; is something else there?", settings.listen))?;
+    let listener = socket.listen(BACKLOG).with_context(unbound)?;
     let public_url = settings.public_url_for(listener.local_addr()?);
     let tls = settings.tls.as_ref().map(listen::tls).transpose()?;
     let lease = take_lease(settings, &opened.store).await?;
@@ -280,6 +289,15 @@ async fn prepare(settings: &Settings) -> Result<Running> {
     let edge = EdgeSettings { trusted_proxies: settings.trusted_proxies.clone(), pace };
     let app = App::with_metrics(product.clone(), edge, Some(render));
     Ok(Running { product, app, store, lease, listener, tls, held })
+}
+
+/// A socket that has the address and takes no connection yet.
+fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A start right after an end must not wait for connections that are over.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    Ok(socket)
 }
 
 /// Gives the lease back and brings the mark up to date.
@@ -462,3 +480,7 @@ async fn greet(settings: &Settings, product: &Portcullis, bound: SocketAddr) -> 
     }
     Ok(())
 }
+
+#[cfg(test)]
+#[path = "serve_tests.rs"]
+mod tests;

@@ -37,10 +37,10 @@ pub enum ServiceError {
         message: String,
     },
     /// A unique name is taken.
-    #[error("`{0}` is taken")]
+    #[error("{}", taken(.0))]
     Taken(&'static str),
     /// Something still uses it.
-    #[error("the {0} is in use")]
+    #[error("the {0} is in use{}", way_out(.0))]
     InUse(&'static str),
     /// It governs people: say what becomes of them.
     #[error("it governs people: say `people=keep` or `people=offboard`")]
@@ -120,6 +120,24 @@ pub enum DirectoryRefusal {
         /// What it must be.
         message: String,
     },
+}
+
+/// What is taken; of what belongs to the asking organization itself, what to do about it.
+fn taken(what: &str) -> String {
+    match what {
+        "domain.domain" => {
+            "this organization has that domain already; `POST …/domains/{domain}/verify` proves it".to_owned()
+        }
+        other => format!("`{other}` is taken"),
+    }
+}
+
+/// What to do about something that is in use, where one call does it.
+fn way_out(what: &str) -> &'static str {
+    match what {
+        "organization" => ": it has people; `?members=offboard` off-boards them first",
+        _ => "",
+    }
 }
 
 impl ServiceError {

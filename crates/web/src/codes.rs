@@ -51,6 +51,24 @@ pub fn table() -> Vec<Code> {
     for (code, status, meaning) in OF_REQUESTS {
         found.insert((code, *status), (*meaning).to_owned());
     }
+    // What the sentence of one answer would say of all of them.
+    let of_all = [
+        (
+            "forbidden",
+            403,
+            "the caller's role does not have the permission that the call needs; `detail` names it",
+        ),
+        (
+            "missing_scope",
+            403,
+            "asking takes the root token or a service key with the scope that `detail` names",
+        ),
+        ("taken", 409, "something here is taken; `detail` says what"),
+        ("in_use", 409, "the thing is in use; where one call changes that, `detail` says which"),
+    ];
+    for (code, status, meaning) in of_all {
+        found.insert((code, status), meaning.to_owned());
+    }
     let mut next = Some(ServiceError::NotFound("thing"));
     while let Some(error) = next {
         found.entry((error.code(), status(&error).as_u16())).or_insert_with(|| outside(&error));

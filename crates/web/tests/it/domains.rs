@@ -50,9 +50,13 @@ async fn only_the_root_token_vouches_and_a_proven_domain_has_one_owner() {
     let made = scene.made(DOMAINS, vouched.clone()).await;
     assert_eq!(made["state"], json!("proven"));
     holds_the_common_rules(&scene, "domains", &made).await;
-    refused(scene.root("POST", DOMAINS, json!({ "domain": "acme.example" })).await, 409, "taken");
+    let (status, body) = scene.root("POST", DOMAINS, json!({ "domain": "acme.example" })).await;
+    assert!(body["detail"].as_str().unwrap().contains("has that domain already"), "{body}");
+    refused((status, body), 409, "taken");
     let theirs = "/api/v1/organizations/globex/domains";
-    refused(scene.root("POST", theirs, vouched).await, 409, "taken");
+    let (status, body) = scene.root("POST", theirs, vouched).await;
+    assert_eq!(body["detail"], json!("`domain.proven` is taken"), "whose it is, nobody is told");
+    refused((status, body), 409, "taken");
 
     let claimed = scene.made(theirs, json!({ "domain": "acme.example" })).await;
     assert_eq!(claimed["state"], json!("pending"));

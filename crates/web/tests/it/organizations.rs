@@ -75,7 +75,9 @@ async fn an_organization_is_refused_where_it_must_be() {
 #[tokio::test]
 async fn an_organization_with_people_goes_only_when_they_are_off_boarded_and_nothing_of_it_acts_any_more() {
     let scene = Scene::new();
-    refused(scene.root("DELETE", "/api/v1/organizations/acme", Value::Null).await, 409, "in_use");
+    let (status, body) = scene.root("DELETE", "/api/v1/organizations/acme", Value::Null).await;
+    assert!(body["detail"].as_str().unwrap().contains("`?members=offboard`"), "it says the way out: {body}");
+    refused((status, body), 409, "in_use");
     assert_eq!(scene.as_of(&scene.owner, "GET", ORGANIZATIONS, Value::Null).await.0, 200);
     let path = "/api/v1/organizations/acme?members=offboard";
     assert_eq!(scene.root("DELETE", path, Value::Null).await, (204, Value::Null));
