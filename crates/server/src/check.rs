@@ -56,6 +56,10 @@ fn unusable(settings: &Settings) -> Vec<String> {
 /// The key must be one, if it is there. A missing one is made only for a database that is new, in a folder that is there.
 fn sealing_key(settings: &Settings) -> Result<()> {
     let file = &settings.sealing_key_file;
+    if file.parent() == Some(&settings.data) && !settings.data.is_dir() {
+        // It comes with the data folder, of which everything is said elsewhere.
+        return Ok(());
+    }
     if secrets::read(file)?.is_some() {
         secrets::sealing_key(file, IfMissing::Refuse, &mut SystemRandom)?;
         return Ok(());
@@ -67,9 +71,7 @@ fn sealing_key(settings: &Settings) -> Result<()> {
         }
     }
     let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    if folder != settings.data {
-        folder.metadata().with_context(|| format!("the folder of the sealing key `{}`", file.display()))?;
-    }
+    folder.metadata().with_context(|| format!("the folder of the sealing key `{}`", file.display()))?;
     Ok(())
 }
 

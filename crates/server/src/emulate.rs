@@ -19,7 +19,8 @@ use url::{Host, Url};
 
 use self::teller::{Ending, Form, Removal, Teller};
 use crate::cli::Emulate;
-use crate::demo::{ink, interrupted, surroundings};
+use crate::demo::{interrupted, surroundings};
+use crate::table::Ink;
 
 pub use portcullis_emulator::MIN_EMULATED_PEOPLE;
 

@@ -40,7 +40,7 @@ pub enum ServiceError {
     #[error("{}", taken(.0))]
     Taken(&'static str),
     /// Something still uses it.
-    #[error("the {0} is in use{}", way_out(.0))]
+    #[error("the {noun} is in use{}", way_out(.0), noun = .0)]
     InUse(&'static str),
     /// It governs people: say what becomes of them.
     #[error("it governs people: say `people=keep` or `people=offboard`")]
