@@ -15,7 +15,7 @@ use crate::token::issued_by_tokens_of;
 use crate::{Dialect, StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
 
 // The keys of an agent that act once it is another's: not known to the leaver, and not resting because somebody who saw
-// one stands below that owner.
+// one is suspended or stands below that owner.
 macro_rules! acting_keys {
     ($owner:literal, $role:literal) => {
         concat!(
@@ -25,15 +25,15 @@ macro_rules! acting_keys {
              LEFT JOIN roles x ON x.organization = a.organization AND x.slug = k.role \
              WHERE t.holder = a.id AND t.kind = 'agent_key' \
              AND t.ended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $2) \
-             AND (w.id IS NULL OR (w.id <> $1 AND (w.id = ",
+             AND (w.id IS NULL OR (w.state = 'active' AND w.id <> $1 AND (w.id = ",
             $owner,
             " OR COALESCE(v.rank, 0) >= COALESCE(",
             $role,
-            ", 0)))) AND (k.id IS NULL OR k.id = ",
+            ", 0)))) AND (k.id IS NULL OR (k.state = 'active' AND (k.id = ",
             $owner,
             " OR COALESCE(x.rank, 0) >= COALESCE(",
             $role,
-            ", 0)) AND t.id NOT IN ",
+            ", 0)))) AND t.id NOT IN ",
             issued_by_tokens_of!("$1"),
             ")"
         )

@@ -523,3 +523,29 @@ async fn an_agent_that_is_handed_over_waits_for_keys_where_whoever_saw_them_stan
         assert!(receipt["kept"].to_string().contains(why), "{receipt}");
     }
 }
+
+#[tokio::test]
+async fn an_agent_that_is_handed_over_waits_for_keys_where_whoever_saw_them_is_suspended() {
+    for (suspends, state, why) in [(false, "active", "handed_over"), (true, "paused", "waits_for_keys")] {
+        let scene = Scene::new();
+        let saw = scene.bench.member(scene.owner.organization, "zoe@acme.test", "admin");
+        let wish = json!({
+            "name": "bot", "owner": scene.member.membership.to_string(),
+            "heir": scene.admin.membership.to_string(), "on_owner_loss": "hand_over",
+        });
+        let agent = scene.made(AGENTS, wish).await;
+        let made =
+            scene.as_of(&saw, "POST", &format!("{}/keys", one(&agent)), json!({ "name": "run" })).await;
+        assert_eq!(made.0, 201, "{}", made.1);
+        if suspends {
+            let path = format!("{ACME}/members/{}", saw.membership);
+            assert_eq!(scene.root("PATCH", &path, json!({ "state": "suspended" })).await.0, 200);
+        }
+        let gone = off_board(&scene, &scene.member).await;
+        let (_, left) = scene.root("GET", &one(&agent), Value::Null).await;
+        assert_eq!(left["state"], state);
+        let path = format!("{ACME}/receipts/{}", gone["receipt"].as_str().unwrap());
+        let (_, receipt) = scene.root("GET", &path, Value::Null).await;
+        assert!(receipt["kept"].to_string().contains(why), "{receipt}");
+    }
+}
