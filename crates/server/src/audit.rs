@@ -32,7 +32,7 @@ pub fn export(settings: &Settings, named: String, file: &Path) -> Result<()> {
     // Before the file is made: an empty one would be in the way of the next try.
     let found = store.read_blocking({
         let named = named.clone();
-        move |tx| organization::named(tx, &named)
+        move |tx| organization::of_log(tx, &named)
     });
     let organization = match found {
         Ok(found) => found.id,

@@ -96,7 +96,7 @@ pub struct AuditExport {
     /// Where things are.
     #[command(flatten)]
     pub flags: PlaceFlags,
-    /// The organization, by slug or id.
+    /// The organization, by slug or id; also one that was deleted.
     pub organization: String,
     /// The file to write; `-` is standard output.
     #[arg(default_value = "-")]

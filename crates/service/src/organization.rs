@@ -90,6 +90,17 @@ pub fn named(tx: &mut Tx<'_>, text: &str) -> Result<Organization, ServiceError> 
     portcullis_store::organization::resolve(tx, text)?.ok_or(ServiceError::NotFound("organization"))
 }
 
+/// The organization whose log a slug or id names, also if it was deleted: for `audit export`, on the machine.
+///
+/// # Errors
+/// [`ServiceError::NotFound`].
+pub fn of_log(tx: &mut Tx<'_>, text: &str) -> Result<Organization, ServiceError> {
+    if has_nul(text) {
+        return Err(ServiceError::NotFound("organization"));
+    }
+    organization::find_of_log(tx, text)?.ok_or(ServiceError::NotFound("organization"))
+}
+
 /// A page of the organizations that the caller may see, after the id `after`: every one for the root token, the
 /// member's own for a member.
 ///

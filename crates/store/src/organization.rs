@@ -1,6 +1,6 @@
 //! Organizations: what everything but users belongs to, and the number of their rules.
 //!
-//! A deleted organization keeps its row, its slug and its audit log; nothing here finds it any more.
+//! A deleted organization keeps its row, its slug and its audit log; only who asks for that log finds it any more.
 
 use portcullis_domain::change::OrganizationChange;
 use portcullis_domain::id::{MembershipId, OrganizationId};
@@ -45,6 +45,10 @@ const FIND_BY_SLUG: Statement = Statement::read(
     "organization.find_by_slug",
     concat!("SELECT ", columns!(), " FROM organizations WHERE slug = $1 AND deleted_at IS NULL"),
 );
+const FIND_OF_LOG: Statement = Statement::read(
+    "organization.find_of_log",
+    concat!("SELECT ", columns!(), " FROM organizations WHERE id = $1 OR slug = $1"),
+);
 const LIST: Statement = Statement::read(
     "organization.list",
     concat!(
@@ -74,6 +78,7 @@ pub const ALL: &[&Statement] = &[
     &RELEASE_DOMAINS,
     &FIND,
     &FIND_BY_SLUG,
+    &FIND_OF_LOG,
     &LIST,
     &RULES_PENDING,
     &NEXT_STALE,
@@ -134,6 +139,15 @@ pub fn resolve(tx: &mut Tx<'_>, text: &str) -> Result<Option<Organization>, Stor
         Ok(slug) => find_by_slug(tx, &slug),
         Err(_) => Ok(None),
     }
+}
+
+/// The organization of that id or slug, deleted or not: a log outlives its organization, and no slug is given out again.
+/// For whoever has the machine; a caller from outside finds no organization that was deleted.
+///
+/// # Errors
+/// As [`find`].
+pub fn find_of_log(tx: &mut Tx<'_>, text: &str) -> Result<Option<Organization>, StoreError> {
+    tx.row(&FIND_OF_LOG, params![text])?.as_ref().map(read).transpose()
 }
 
 /// A page of organizations in order of id, after `after`.

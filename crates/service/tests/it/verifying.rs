@@ -1,9 +1,11 @@
 //! What the offline check of an export finds, whoever wrote the export: each forger here does everything that they can.
 
 use portcullis_domain::audit::{commitment, genesis, link};
+use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::id::OrganizationId;
 use portcullis_oidc::provider::SigningKey;
 use portcullis_service::audit_export::{self, Finding, Known, Line, Verified};
+use portcullis_service::organization::{self, People};
 use portcullis_service::signing::{HEAD_TYP, sign};
 use portcullis_testkit::Bench;
 use serde_json::{Value, json};
@@ -72,6 +74,30 @@ fn head(lines: &[Line]) -> (i64, String, Vec<Value>) {
         Some(Line::Head { number, link, keys, .. }) => (*number, link.clone(), keys.clone()),
         _ => panic!("no head"),
     }
+}
+
+#[tokio::test]
+async fn the_log_of_a_deleted_organization_is_exported_by_slug_and_id_and_verifies() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let cause = Cause { kind: CauseKind::Api, ..Cause::system() };
+    organization::delete(bench.portcullis(), place.organization, People::OffBoard, cause).await.unwrap();
+
+    let lines = export(&bench, &place).await;
+    let verified = check(&lines, &Known::default()).unwrap();
+    assert_eq!(verified.organization, place.organization);
+    let is_its_end = |line: &Line| matches!(line, Line::Event { content, .. } if content["action"] == "organization.deleted");
+    assert!(lines.iter().any(is_its_end), "its end is in its log");
+    for text in ["acme".to_owned(), place.organization.to_string()] {
+        let asked = text.clone();
+        let found = bench.write(move |tx, _| organization::of_log(tx, &asked));
+        assert_eq!(found.id, place.organization, "`{text}`");
+        let refused = bench.write(move |tx, _| Ok(organization::named(tx, &text).is_err()));
+        assert!(refused, "everybody else finds it no more");
+    }
+    let refused = bench.write(|tx, _| Ok(organization::of_log(tx, "acm").is_err()));
+    assert!(refused, "a slug that nobody ever had");
 }
 
 #[tokio::test]
