@@ -39,6 +39,11 @@ pub enum ServiceError {
     /// A unique name is taken.
     #[error("{}", taken(.0))]
     Taken(&'static str),
+    /// The slug is that of an organization that was deleted.
+    #[error(
+        "`organization.slug` is taken by an organization that was deleted: slugs are not given out again"
+    )]
+    SlugRetired,
     /// Something still uses it.
     #[error("the {noun} is in use{}", way_out(.0), noun = .0)]
     InUse(&'static str),
@@ -157,7 +162,7 @@ impl ServiceError {
             Self::RootOnly => "root_only",
             Self::Refused(refusal) => refusal.code(),
             Self::Invalid { .. } => "invalid_field",
-            Self::Taken(_) => "taken",
+            Self::Taken(_) | Self::SlugRetired => "taken",
             Self::InUse(_) => "in_use",
             Self::GovernsPeople => "governs_people",
             Self::TokenSeenBelow(_) => "token_seen_below",

@@ -16,7 +16,7 @@ use portcullis_domain::text::{Slug, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::{MembershipFilter, list_page};
-use portcullis_store::{Priority, Tx, apply, organization};
+use portcullis_store::{Priority, StoreError, Tx, apply, organization};
 
 use crate::access::off_board_member;
 use crate::caller::Caller;
@@ -30,7 +30,7 @@ const FIRST_RULES_NUMBER: i64 = 1;
 /// Makes an organization: `production`, the built-in roles, a first event in its log.
 ///
 /// # Errors
-/// [`ServiceError::Taken`] if the slug is.
+/// [`ServiceError::Taken`] if the slug is, [`ServiceError::SlugRetired`] by one that was deleted.
 pub fn create(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -75,8 +75,13 @@ pub fn create(
     let event = EventDraft::new(Action::OrganizationCreated, Target::new("organization", organization.id))
         .with(serde_json::json!({ "slug": organization.slug, "name": organization.name }));
     let plan = Plan::because(organization.id, cause).then_all(event, changes);
-    apply(tx, &plan, now, &mut moment.random)?;
-    Ok(organization)
+    match apply(tx, &plan, now, &mut moment.random) {
+        // One that is there would be found by it.
+        Err(StoreError::Taken(_)) if organization::find_by_slug(tx, &organization.slug)?.is_none() => {
+            Err(ServiceError::SlugRetired)
+        }
+        applied => applied.map(|_| organization).map_err(ServiceError::from),
+    }
 }
 
 /// The organization that a slug or id names.

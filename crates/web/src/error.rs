@@ -66,6 +66,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         },
         ServiceError::Invalid { .. } | ServiceError::LinkInvalid => StatusCode::BAD_REQUEST,
         ServiceError::Taken(_)
+        | ServiceError::SlugRetired
         | ServiceError::InUse(_)
         | ServiceError::GovernsPeople
         | ServiceError::TokenSeenBelow(_) => StatusCode::CONFLICT,

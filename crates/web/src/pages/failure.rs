@@ -56,6 +56,7 @@ pub(crate) fn mendable(error: &ServiceError) -> Option<String> {
         ServiceError::Invalid { field, message } => Some(format!("{}: {message}.", label(field))),
         ServiceError::Refused(portcullis_domain::Refusal::Text(text)) => Some(format!("{text}.")),
         ServiceError::Taken(what) => Some(format!("{what} is taken.")),
+        ServiceError::SlugRetired => Some(format!("{}.", words(error).replace('`', ""))),
         _ => None,
     }
 }

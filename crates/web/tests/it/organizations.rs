@@ -64,7 +64,9 @@ async fn members_see_their_own_organization_only() {
 #[tokio::test]
 async fn an_organization_is_refused_where_it_must_be() {
     let scene = Scene::new();
-    refused(scene.root("POST", ORGANIZATIONS, json!({ "slug": "acme", "name": "x" })).await, 409, "taken");
+    let taken = scene.root("POST", ORGANIZATIONS, json!({ "slug": "acme", "name": "x" })).await;
+    assert_eq!(taken.1["detail"], "`organization.slug` is taken", "nobody was deleted");
+    refused(taken, 409, "taken");
     let unknown = json!({ "slug": "x", "name": "x", "colour": 1 });
     refused(scene.root("POST", ORGANIZATIONS, unknown).await, 400, "unknown_field");
     let nobody = json!({ "slug": "x", "name": "x", "owner_email": "nobody" });
@@ -87,5 +89,7 @@ async fn an_organization_with_people_goes_only_when_they_are_off_boarded_and_not
     }
     assert_eq!(scene.as_of(&scene.stranger, "GET", "/api/v1/permissions", Value::Null).await.0, 200);
     let again = scene.root("POST", ORGANIZATIONS, json!({ "slug": "acme", "name": "Acme" })).await;
+    let said = again.1["detail"].as_str().unwrap_or_default().to_owned();
     refused(again, 409, "taken");
+    assert!(said.contains("deleted: slugs are not given out again"), "{said}");
 }
