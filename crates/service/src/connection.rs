@@ -111,6 +111,8 @@ pub struct ConnectionView {
     pub saml: Option<SamlView>,
     /// What is set of it, and our keys, if it is one of OpenID.
     pub oidc: Option<OidcView>,
+    /// Another connection to the same provider, which offers people the same once more.
+    pub twin: Option<ConnectionId>,
 }
 
 /// Everything of a wish that needs checking, checked.
@@ -325,7 +327,8 @@ fn view(tx: &mut Tx<'_>, connection: Connection) -> Result<ConnectionView, Servi
         ConnectionKind::Saml => (Some(SamlView::shown(tx, &connection)?), None),
         ConnectionKind::Oidc => (None, Some(OidcView::find(tx, &connection)?)),
     };
-    Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), saml, oidc, connection })
+    let twin = connection::twin(tx, &connection)?;
+    Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), saml, oidc, twin, connection })
 }
 
 /// A connection.

@@ -71,6 +71,14 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<M
     mapping::find(tx, organization, id)?.ok_or(ServiceError::NotFound("mapping"))
 }
 
+/// Another mapping that gives the same to the same: as long as it is there, deleting one of the two takes nothing.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn twin(tx: &mut Tx<'_>, of: &Mapping) -> Result<Option<MappingId>, ServiceError> {
+    Ok(mapping::twin(tx, of)?)
+}
+
 /// A page of mappings after the id `after`; of one directory, if it is named.
 ///
 /// # Errors
@@ -333,6 +341,8 @@ impl Difference {
 /// What a mapping would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
+    /// A mapping that gives the same to the same already.
+    pub twin: Option<MappingId>,
     /// How many people it is about.
     pub people: i64,
     /// How many of them would have something else; `None` if they are too many to be gone through at once.
@@ -373,7 +383,7 @@ pub fn preview(
     } else {
         None
     };
-    Ok(Preview { people, changing, page, next })
+    Ok(Preview { twin: twin(tx, &wished)?, people, changing, page, next })
 }
 
 /// The mapping as resolution would meet it, for whoever is in the group.

@@ -16,6 +16,9 @@ const MAX_OF_DOMAIN: i64 = 20;
 /// The most links of one membership that are read.
 const MAX_LINKS: i64 = 200;
 
+/// The most connections of one provider that are compared with one.
+const MAX_OF_ISSUER: i64 = 100;
+
 macro_rules! columns {
     () => {
         "c.id, c.organization, c.kind, c.name, c.issuer, c.client_id, c.client_secret_sealed, c.directory, \
@@ -98,6 +101,11 @@ const LIST: Statement = Statement::read(
         " FROM connections c WHERE c.organization = $1 AND c.id > $2 ORDER BY c.id LIMIT $3"
     ),
 );
+const OF_ISSUER: Statement = Statement::read(
+    "connection.of_issuer",
+    "SELECT id, client_id FROM connections WHERE organization = $1 AND kind = $2 AND issuer = $3 AND environment = $4 \
+     ORDER BY id LIMIT $5",
+);
 const DOMAINS_OF: Statement = Statement::read(
     "connection.domains_of",
     "SELECT connection, domain FROM connection_domains WHERE connection IN_LIST($1) ORDER BY connection, domain",
@@ -150,6 +158,7 @@ pub const ALL: &[&Statement] = &[
     &FIND_BY_ID,
     &FIND_BY_DOMAIN,
     &LIST,
+    &OF_ISSUER,
     &DOMAINS_OF,
     &CREATE_LINK,
     &DELETE_LINKS_OF,
@@ -348,6 +357,25 @@ pub fn list(
 ) -> Result<Vec<Connection>, StoreError> {
     let rows = tx.rows(&LIST, params![organization, after.unwrap_or(""), limit])?;
     read_with_domains(tx, &rows)
+}
+
+/// Another connection of the organization by which the same people sign in to the same environment, if there is one: of
+/// the same provider, and over OpenID as the same client. Over SAML each connection has an entity id of its own.
+///
+/// # Errors
+/// As [`find`].
+pub fn twin(tx: &mut Tx<'_>, of: &Connection) -> Result<Option<ConnectionId>, StoreError> {
+    let kind = of.kind.as_str();
+    let rows =
+        tx.rows(&OF_ISSUER, params![of.organization, kind, of.issuer, of.environment, MAX_OF_ISSUER])?;
+    for row in rows {
+        let id: ConnectionId = row.parsed(0)?;
+        let is_same_client = of.kind == ConnectionKind::Saml || row.text(1)? == of.client_id;
+        if id != of.id && is_same_client {
+            return Ok(Some(id));
+        }
+    }
+    Ok(None)
 }
 
 /// The link of a connection's subject.

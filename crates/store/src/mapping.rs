@@ -21,6 +21,9 @@ const MAX_GROUPS_OF_SOURCE: i64 = 1000;
 /// How many people of nested groups are counted at a time.
 const COUNTED_AT_ONCE: i64 = 1000;
 
+/// The most mappings of one source that are compared with one: each gives something else, unless somebody repeats.
+const MAX_OF_SOURCE: i64 = 100;
+
 macro_rules! columns {
     () => {
         "id, organization, directory, source, written, role, team, team_role, environment, created_at, attribute, \
@@ -54,6 +57,14 @@ const LIST_OF_DIRECTORY: Statement = Statement::read(
         "SELECT ",
         columns!(),
         " FROM mappings WHERE directory = $2 AND organization = $1 AND id > $3 ORDER BY id LIMIT $4"
+    ),
+);
+const OF_SOURCE: Statement = Statement::read(
+    "mapping.of_source",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM mappings WHERE directory = $2 AND source = $3 AND source_key = $4 AND organization = $1 LIMIT $5"
     ),
 );
 const AFFECTED_BY_GROUP_ID: Statement = Statement::read(
@@ -234,6 +245,7 @@ pub const ALL: &[&Statement] = &[
     &FIND,
     &LIST,
     &LIST_OF_DIRECTORY,
+    &OF_SOURCE,
     &AFFECTED_BY_GROUP_ID,
     &AFFECTED_BY_GROUP_EXTERNAL_ID,
     &AFFECTED_BY_GROUP_DISPLAY_NAME,
@@ -457,6 +469,17 @@ pub fn find(
     id: MappingId,
 ) -> Result<Option<Mapping>, StoreError> {
     tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// Another mapping that gives the same to the same, if there is one.
+///
+/// # Errors
+/// As [`find`].
+pub fn twin(tx: &mut Tx<'_>, of: &Mapping) -> Result<Option<MappingId>, StoreError> {
+    let (source, key) = of.source.key();
+    let rows = tx.rows(&OF_SOURCE, params![of.organization, of.directory, source, key, MAX_OF_SOURCE])?;
+    let others: Vec<Mapping> = rows.iter().map(read).collect::<Result<_, _>>()?;
+    Ok(others.iter().filter(|m| m.id != of.id && m.gives == of.gives).map(|m| m.id).min())
 }
 
 /// A page of mappings in order of id, after `after`; of one directory, if it is named.

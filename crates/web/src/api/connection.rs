@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id;
 use super::oidc::{GuestsAre, Oidc, OidcSettingsWish, rules_over};
-use super::saml::{self, Saml, SettingsWish};
+use super::saml::{self, Notice, Saml, SettingsWish};
 use crate::App;
 use crate::body::{At, Body, Page, PageQuery, Params, present};
 use crate::error::Problem;
@@ -92,9 +92,20 @@ impl Connection {
         let c = view.connection;
         let is_oidc = c.kind == ConnectionKind::Oidc;
         let at = (!is_oidc).then(|| Addresses::of(portcullis.around(), c.id));
+        let twice = view.twin.map(|other| {
+            let message =
+                format!("`{other}` signs in the same people at the same provider: delete one of the two");
+            Notice::new("connected_twice", message)
+        });
+        let mut oidc = view.oidc.map(|oidc| Oidc::of(portcullis, &c, oidc));
+        let mut saml = view.saml.map(|saml| Saml::of(saml, portcullis.now()));
+        let warnings = oidc.as_mut().map(|o| &mut o.warnings).or(saml.as_mut().map(|s| &mut s.warnings));
+        if let Some(warnings) = warnings {
+            warnings.extend(twice);
+        }
         Self {
             guests: c.claim_rules.guests.into(),
-            oidc: view.oidc.map(|oidc| Oidc::of(portcullis, &c, oidc)),
+            oidc,
             kind: c.kind.as_str(),
             name: c.name,
             issuer: c.issuer,
@@ -115,7 +126,7 @@ impl Connection {
                 .as_ref()
                 .map_or_else(|| sign_in::oidc::logout_uri(portcullis, c.id), |at| at.logout.clone()),
             metadata_url: at.map(|at| at.metadata),
-            saml: view.saml.map(|saml| Saml::of(saml, portcullis.now())),
+            saml,
             created_at: At(c.created_at),
             id: c.id.to_string(),
         }

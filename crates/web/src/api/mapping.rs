@@ -5,6 +5,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::access::Access;
+use portcullis_domain::id::MappingId;
 use portcullis_domain::mapping::{self as domain, MappingSource};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission::{MappingsRead, MappingsWrite};
@@ -12,7 +13,7 @@ use portcullis_domain::team::TeamRole;
 use portcullis_service::ServiceError;
 use portcullis_service::mapping::{self, Difference, MAX_PREVIEWED, NewMapping};
 use portcullis_service::rules::Carried;
-use portcullis_store::Priority;
+use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -164,11 +165,13 @@ pub struct Mapping {
     rules_pending: bool,
 }
 
-impl From<domain::Mapping> for Mapping {
-    fn from(m: domain::Mapping) -> Self {
+impl Mapping {
+    /// As it is shown, with what is to be known of it.
+    fn shown(tx: &mut Tx<'_>, m: domain::Mapping) -> Result<Self, ServiceError> {
+        let twin = mapping::twin(tx, &m)?;
         let (team, team_role) = m.gives.team.map(|(slug, role)| (slug.to_string(), role.into())).unzip();
         let Source { group, org_unit, attribute } = Source::of(&m.source);
-        Self {
+        Ok(Self {
             id: m.id.to_string(),
             directory: m.directory.to_string(),
             group,
@@ -179,16 +182,25 @@ impl From<domain::Mapping> for Mapping {
             team_role,
             environment: m.gives.environment.map(|e| e.to_string()),
             created_at: At(m.created_at),
-            warnings: warnings(&m.source),
+            warnings: warnings(&m.source, twin),
             rules_pending: false,
-        }
+        })
+    }
+
+    fn of(tx: &mut Tx<'_>, (mapping, carried): (domain::Mapping, Carried)) -> Result<Self, ServiceError> {
+        Ok(Self { rules_pending: carried == Carried::Pending, ..Self::shown(tx, mapping)? })
     }
 }
 
 /// Which of a group's keys is safe: a provider keeps its own key and we keep ours; a name is given to another group one day,
-/// and with it goes what the mapping gives.
-fn warnings(source: &MappingSource) -> Vec<Notice> {
-    match source {
+/// and with it goes what the mapping gives. And whether another mapping says the same.
+fn warnings(source: &MappingSource, twin: Option<MappingId>) -> Vec<Notice> {
+    let twice = twin.map(|other| {
+        let message =
+            format!("`{other}` gives the same to the same people: to take it from them, delete both");
+        Notice::new("mapped_twice", message)
+    });
+    let mut warnings = match source {
         MappingSource::GroupDisplayName(name) => vec![Notice::new(
             "group_by_name",
             format!(
@@ -200,13 +212,9 @@ fn warnings(source: &MappingSource) -> Vec<Notice> {
         | MappingSource::GroupId(_)
         | MappingSource::OrgUnit(_)
         | MappingSource::Attribute { .. } => Vec::new(),
-    }
-}
-
-impl Mapping {
-    fn of((mapping, carried): (domain::Mapping, Carried)) -> Self {
-        Self { rules_pending: carried == Carried::Pending, ..mapping.into() }
-    }
+    };
+    warnings.extend(twice);
+    warnings
 }
 
 /// A new mapping: a directory, one source, and at least one thing that it gives.
@@ -449,7 +457,8 @@ async fn create(
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
     let wish = body.value.read()?;
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        mapping::create(tx, moment, &caller, org, &wish, cause).map(Mapping::of)
+        let made = mapping::create(tx, moment, &caller, org, &wish, cause)?;
+        Mapping::of(tx, made)
     })
     .await
 }
@@ -463,7 +472,7 @@ async fn preview(
     let org = scope.organization.id;
     let wish = body.value.read()?;
     let (limit, after) = page.bounds();
-    let warnings = warnings(&wish.source);
+    let source = wish.source.clone();
     let seen = app
         .portcullis()
         .read(move |tx, now| mapping::preview(tx, org, &wish, (&after, limit.min(MAX_PREVIEWED)), now))
@@ -471,7 +480,7 @@ async fn preview(
     Ok(Json(Preview {
         people: seen.people,
         changing: seen.changing,
-        warnings,
+        warnings: warnings(&source, seen.twin),
         items: seen.page.into_iter().map(Change::from).collect(),
         next: seen.next.map(|id| id.to_string()),
     }))
@@ -484,11 +493,13 @@ async fn list(
 ) -> Result<Json<Page<Mapping>>, Problem> {
     let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
     let (org, of) = (scope.organization.id, wanted.directory);
-    let found = app
+    let items = app
         .portcullis()
-        .read(move |tx, _| mapping::list(tx, org, of.as_deref(), (&after, limit + 1)))
+        .read(move |tx, _| {
+            let found = mapping::list(tx, org, of.as_deref(), (&after, limit + 1))?;
+            found.into_iter().map(|m| Mapping::shown(tx, m)).collect()
+        })
         .await?;
-    let items = found.into_iter().map(Mapping::from).collect();
     Ok(Json(Page::of(items, limit, |m: &Mapping| m.id.clone())))
 }
 
@@ -498,8 +509,11 @@ async fn show(
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Mapping>, Problem> {
     let org = scope.organization.id;
-    let found = app.portcullis().read(move |tx, _| mapping::find(tx, org, &id)).await?;
-    Ok(Json(found.into()))
+    let read = move |tx: &mut Tx<'_>, _| {
+        let found = mapping::find(tx, org, &id)?;
+        Mapping::shown(tx, found)
+    };
+    Ok(Json(app.portcullis().read(read).await?))
 }
 
 async fn change(
@@ -513,10 +527,11 @@ async fn change(
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
             let said = said.clone();
-            mapping::update(tx, moment, &caller, org, (&id, |was| said.over(was)), cause)
+            let changed = mapping::update(tx, moment, &caller, org, (&id, |was| said.over(was)), cause)?;
+            Mapping::of(tx, changed)
         })
         .await?;
-    Ok(Json(Mapping::of(changed)))
+    Ok(Json(changed))
 }
 
 async fn delete(

@@ -82,7 +82,7 @@ pub struct Oidc {
     /// What becomes of somebody of whose groups no whole list came.
     overage: OverageIs,
     /// What should be looked after.
-    warnings: Vec<Notice>,
+    pub(super) warnings: Vec<Notice>,
 }
 
 impl Oidc {

@@ -44,14 +44,15 @@ pub struct Saml {
     /// When it is read next.
     metadata_due_at: Option<At>,
     /// What should be looked after.
-    warnings: Vec<Notice>,
+    pub(super) warnings: Vec<Notice>,
 }
 
 /// Something that should be looked after.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Notice {
     /// A stable code: `certificate_expires`, `certificate_offered`, `endpoints_offered`, `key_expires`, `sha1_accepted`,
-    /// `metadata_stale`, `subject_reassignable`; `groups_come_from_directory` (OIDC); `group_by_name` (mappings).
+    /// `metadata_stale`, `subject_reassignable`; `groups_come_from_directory` (OIDC); `connected_twice` (both); `group_by_name`,
+    /// `mapped_twice` (mappings).
     code: &'static str,
     /// What is the matter and what to do.
     message: String,

@@ -8,6 +8,7 @@
 
 mod access;
 mod agents;
+mod connections;
 mod directories;
 mod documents;
 mod domains;

@@ -187,6 +187,36 @@ async fn nobody_maps_to_a_role_above_their_own_or_takes_such_a_mapping_away() {
 }
 
 #[tokio::test]
+async fn a_mapping_that_another_one_repeats_says_so_until_one_of_the_two_gives_something_else() {
+    let scene = Scene::new();
+    let (dir, _, _) = platform(&scene).await;
+    let wish = json!({ "directory": dir, "group": { "external_id": "platform" }, "role": "member" });
+    let preview = format!("{MAPPINGS}/preview");
+    let first = scene.made(MAPPINGS, wish.clone()).await;
+    assert_eq!(first["warnings"], json!([]));
+    let other = json!({ "directory": dir, "group": { "external_id": "platform" }, "role": "viewer" });
+    assert_eq!(
+        scene.root("POST", &preview, other.clone()).await.1["warnings"],
+        json!([]),
+        "it gives something else"
+    );
+    let (_, seen) = scene.root("POST", &preview, wish.clone()).await;
+    assert_eq!(seen["warnings"][0]["code"], "mapped_twice", "told before it is made: {seen}");
+    let second = scene.made(MAPPINGS, wish).await;
+    assert!(second["warnings"][0]["message"].as_str().unwrap().contains(&id(&first)), "{second}");
+    for mapping in scene.all(MAPPINGS).await {
+        assert_eq!(mapping["warnings"][0]["code"], "mapped_twice", "{mapping}");
+    }
+    let path = format!("{MAPPINGS}/{}", id(&second));
+    let (_, changed) = scene.root("PATCH", &path, other).await;
+    assert_eq!(changed["warnings"], json!([]), "{changed}");
+    assert_eq!(
+        scene.root("GET", &format!("{MAPPINGS}/{}", id(&first)), Value::Null).await.1["warnings"],
+        json!([])
+    );
+}
+
+#[tokio::test]
 async fn a_mapping_over_more_people_than_one_transaction_carries_is_answered_at_once_and_stored_later() {
     let scene = Scene::new();
     let org = scene.owner.organization;
