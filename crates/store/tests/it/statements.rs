@@ -43,6 +43,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("audit.head", "one row an organization"),
     ("checkup.outgrown", "a directory has few mappings; asked by `doctor`, while somebody waits for it"),
     ("connection.find_by_domain", "an organization has few connections"),
+    ("connection.of_issuer", "an organization has few connections"),
     ("dialect.forget", "as many rows as there are kinds of deviations"),
     ("dialect.list", "as many rows as there are kinds of deviations"),
     ("directory.delete_emails", "it is about all of them"),
