@@ -28,6 +28,11 @@ pub enum Refusal {
     /// A built-in role, or `production`, stays as it is.
     #[error("it is built in: it is neither changed nor deleted")]
     BuiltIn,
+    /// Several people may have the secret that asks for another one.
+    #[error(
+        "this key was issued by one that others had seen, so it issues nothing: ask with a key of your own"
+    )]
+    SeenByOthers,
     /// The membership is not active.
     #[error("the membership is not active")]
     MemberInactive,
@@ -75,6 +80,7 @@ impl Refusal {
             Self::RoleIsExplicitOnly => "role_is_explicit_only",
             Self::PermissionIsExplicitOnly => "permission_is_explicit_only",
             Self::BuiltIn => "built_in",
+            Self::SeenByOthers => "seen_by_others",
             Self::MemberInactive => "member_inactive",
             Self::AgentState => "agent_state",
             Self::OtherEnvironment => "other_environment",

@@ -436,7 +436,7 @@ pub fn issue_key(
         organization,
         kind: TokenKind::AgentKey,
         holder: Holder::Agent(id),
-        parent: caller.parent(),
+        parent: caller.parent()?,
         shown_to: caller.shown_to(),
         name: wish.name,
         environment: Some(found.environment),

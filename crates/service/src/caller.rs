@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_domain::Refusal;
 use portcullis_domain::Timestamp;
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::evaluation::liveness;
@@ -134,11 +135,15 @@ impl Caller {
     }
 
     /// The token by which a secret is issued that more than one person sees: whoever has that token is one of them.
-    #[must_use]
-    pub fn parent(&self) -> Option<TokenId> {
+    ///
+    /// # Errors
+    /// [`Refusal::SeenByOthers`] where that token was issued by a seen one itself: of a third who may know the secret
+    /// nothing would be kept, and it would neither rest nor end with them.
+    pub fn parent(&self) -> Result<Option<TokenId>, Refusal> {
         match self {
-            Self::Member(m) if !m.shown_to.is_empty() => Some(m.token),
-            Self::Root | Self::Member(_) | Self::Service { .. } => None,
+            Self::Member(m) if m.shown_to.len() > 1 => Err(Refusal::SeenByOthers),
+            Self::Member(m) if !m.shown_to.is_empty() => Ok(Some(m.token)),
+            Self::Root | Self::Member(_) | Self::Service { .. } => Ok(None),
         }
     }
 

@@ -512,7 +512,7 @@ fn issue(
         organization: of.organization,
         kind: TokenKind::ScimToken,
         holder: Holder::Directory(of.id),
-        parent: caller.parent(),
+        parent: caller.parent()?,
         shown_to: caller.shown_to(),
         name: of.name.clone(),
         environment: None,

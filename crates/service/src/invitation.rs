@@ -196,7 +196,7 @@ fn issue(
         organization,
         kind: TokenKind::Invitation,
         holder: Holder::Membership(membership),
-        parent: caller.parent(),
+        parent: caller.parent()?,
         shown_to: caller.shown_to(),
         secret: secret.hash(),
         name: String::new(),

@@ -194,7 +194,7 @@ pub fn issue(
         organization,
         kind: TokenKind::MemberKey,
         holder: Holder::Membership(id),
-        parent: caller.parent(),
+        parent: caller.parent()?,
         shown_to: caller.shown_to(),
         name: wish.name,
         environment: Some(environment_of(&member, wish.environment)?),

@@ -43,7 +43,7 @@ pub fn issue(
         organization,
         kind: TokenKind::ServiceKey,
         holder: Holder::Organization(organization),
-        parent: caller.parent(),
+        parent: caller.parent()?,
         shown_to: caller.shown_to(),
         name: wish.name,
         environment: None,

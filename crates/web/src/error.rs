@@ -47,7 +47,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         | ServiceError::IdentityNotAllowed => StatusCode::FORBIDDEN,
         ServiceError::Refused(refusal) => match refusal {
             Refusal::Text(_) => StatusCode::BAD_REQUEST,
-            Refusal::AboveOwnRank => StatusCode::FORBIDDEN,
+            Refusal::AboveOwnRank | Refusal::SeenByOthers => StatusCode::FORBIDDEN,
             Refusal::MemberInactive
             | Refusal::AgentState
             | Refusal::LastOwner
