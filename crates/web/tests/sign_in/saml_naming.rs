@@ -300,7 +300,9 @@ async fn an_administrator_is_warned_while_people_are_known_by_what_may_be_given_
     world.invite("acme", ADA, "member").await;
     let codes = async |connection: &Value| {
         let shown = shown(&world, connection).await;
-        shown["saml"]["warnings"].as_array().unwrap().iter().map(|w| w["code"].clone()).collect::<Vec<_>>()
+        let all = shown["saml"]["warnings"].as_array().unwrap().iter().map(|w| w["code"].clone());
+        // Each round makes another connection to the same provider, which is warned of too.
+        all.filter(|code| code != "connected_twice").collect::<Vec<_>>()
     };
     for format in [UNSPECIFIED, "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"] {
         let connection = world.saml("acme", &idp, json!({})).await;
