@@ -1,5 +1,6 @@
 //! What a member is called here follows what the directory says that governs them.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MembershipChange;
@@ -8,7 +9,7 @@ use portcullis_domain::id::DirectoryId;
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::email_key;
-use portcullis_store::{Tx, apply, membership};
+use portcullis_store::{Tx, apply, invitation, membership};
 use serde_json::json;
 
 use super::{PersonSaid, Speaker};
@@ -28,9 +29,13 @@ pub(super) fn follow(
         return Ok(());
     }
     let name = Some(said.name()).filter(|name| !name.is_empty()).unwrap_or_else(|| member.name.clone());
-    let email = address(tx, speaker.directory, (&member, said))?;
+    let email = address(tx, (speaker.directory, moment.now), (&member, said))?;
     let (renamed, moved) = (name != member.name, email != member.email);
     if !renamed && !moved {
+        return Ok(());
+    }
+    // Held: whoever ends meanwhile has the tombstones of what they were called until then.
+    if membership::find_locked(tx, member.id)?.is_none_or(|now| now.ended.is_some()) {
         return Ok(());
     }
     let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", member.id))
@@ -51,16 +56,19 @@ fn names(directory: DirectoryId, member: &Membership) -> bool {
     }
 }
 
-/// The address that stands for a member from now on. Whoever has life of their own keeps the one that they were invited at:
-/// links and passwords hang on it, and no directory moves those. Nor does one take what is that of a member whom it does not
+/// The address that stands for a member from now on. Whoever has life of their own, or a link to it, keeps the one that they
+/// were invited at: links and passwords hang on it, and no directory moves those. Nor does one take what is that of a member whom it does not
 /// name: whoever asks at a proxy would take the two for one.
 fn address(
     tx: &mut Tx<'_>,
-    directory: DirectoryId,
+    (directory, now): (DirectoryId, Timestamp),
     (member, said): (&Membership, &PersonSaid),
 ) -> Result<String, ServiceError> {
     let wanted = said.address();
     if member.joined_at.is_some() || wanted == member.email {
+        return Ok(member.email.clone());
+    }
+    if !invitation::live_of(tx, member.organization, member.id, now)?.is_empty() {
         return Ok(member.email.clone());
     }
     if let Ok(key) = email_key(&wanted) {

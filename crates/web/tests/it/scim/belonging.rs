@@ -352,3 +352,24 @@ async fn whoever_has_life_of_their_own_is_renamed_by_their_directory_and_keeps_t
     assert_eq!(shown["user"]["name"], "Alice King", "{shown}");
     assert_eq!(shown["user"]["email"], "alice@acme.test", "their own sign-in hangs on it: {shown}");
 }
+
+#[tokio::test]
+async fn whoever_has_an_open_invitation_keeps_the_address_that_it_is_for() {
+    let idp = Provider::with(Some("member"), 3600);
+    idp.prove("acme.test");
+    let wish = json!({ "email": "alice@acme.test", "role": "member" });
+    assert_eq!(idp.admin("POST", "/invitations", wish).await.0, 201);
+    let alice = idp.user("alice").await;
+    let member = idp.member("alice@acme.test").await["id"].as_str().unwrap().to_owned();
+    let moved = json!([
+        { "op": "replace", "path": "displayName", "value": "Alice King" },
+        { "op": "replace", "path": "emails[type eq \"work\"].value", "value": "mallory@acme.test" },
+    ]);
+    idp.patched(&format!("/Users/{alice}"), moved.clone()).await;
+    let shown = async || idp.admin("GET", &format!("/members/{member}"), Value::Null).await.1["user"].clone();
+    let now = shown().await;
+    assert_eq!((&now["name"], &now["email"]), (&json!("Alice King"), &json!("alice@acme.test")), "{now}");
+    idp.bench.clock.pass_s(90 * 24 * 3_600);
+    idp.patched(&format!("/Users/{alice}"), moved).await;
+    assert_eq!(shown().await["email"], "mallory@acme.test", "once it ran out");
+}
