@@ -12,6 +12,7 @@ const BARBARA: &str = "barbara.brandt@acme.example";
 const UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
 const TENANT: &str = "0f5a6b7c-1111-2222-3333-444455556666";
 const OBJECT: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeffff0000";
+const ANOTHER: &str = "11111111-bbbb-cccc-dddd-eeeeffff0000";
 
 fn open() -> Value {
     json!({ "jit": true, "default_role": "member" })
@@ -153,8 +154,9 @@ async fn a_leaver_of_a_directory_does_not_come_by_its_name_or_id_for_them_where_
     assert_eq!(outcome(&named("jroe", UNSPECIFIED, ALIAS)).await, "ok", "another name");
 }
 
-#[tokio::test]
-async fn a_leaver_of_a_directory_does_not_come_by_entras_object_or_name_where_nobody_governs() {
+/// A world where a directory tells of Ada, under Entra's object and another name, and a connection without a directory makes
+/// members; the path of her and the directory's token.
+async fn told_of_beside_entra() -> (World, Value, String, String) {
     let world = World::beside_provider_below(&format!("/{TENANT}/v2.0")).await;
     let (_, users, token) = directory(&world).await;
     let mut fields = open();
@@ -164,46 +166,40 @@ async fn a_leaver_of_a_directory_does_not_come_by_entras_object_or_name_where_no
         world.call("POST", &users, &token, scim_user("ada.upn@acme.example", ADA, OBJECT)).await;
     assert_eq!(status, 201, "{told}");
     let path = format!("{users}/{}", told["id"].as_str().unwrap());
+    (world, connection, path, token)
+}
+
+/// What Entra says of whoever signs in.
+fn says(world: &World, object: &str, name: &str) {
+    world.say_too(json!({
+        "tid": TENANT, "oid": object, "xms_edov": true, "email_verified": null, "preferred_username": name,
+    }));
+}
+
+#[tokio::test]
+async fn a_leaver_of_a_directory_does_not_come_by_entras_object_or_name_where_nobody_governs() {
+    let (world, connection, path, token) = told_of_beside_entra().await;
     assert_eq!(world.call("DELETE", &path, &token, Value::Null).await.0, 204);
     renamed(&world, ADA, ALIAS);
-    let says = |object: &str, name: &str| {
-        world.say_too(json!({
-            "tid": TENANT, "oid": object, "xms_edov": true, "email_verified": null, "preferred_username": name,
-        }));
-    };
-    let another = "11111111-bbbb-cccc-dddd-eeeeffff0000";
-    says(OBJECT, ALIAS);
-    assert_eq!(world.outcome(&connection, ALIAS).await, "tombstoned", "the object");
-    says(another, "Ada.UPN@acme.example");
-    assert_eq!(world.outcome(&connection, ALIAS).await, "tombstoned", "the name to sign in with");
-    says(another, ALIAS);
+    for (object, name) in [(OBJECT, ALIAS), (ANOTHER, "Ada.UPN@acme.example")] {
+        says(&world, object, name);
+        assert_eq!(world.outcome(&connection, ALIAS).await, "tombstoned", "{object} {name}");
+    }
+    says(&world, ANOTHER, ALIAS);
     assert_eq!(world.outcome(&connection, ALIAS).await, "ok", "another account");
 }
 
 #[tokio::test]
 async fn whom_a_directory_tells_of_and_who_was_suspended_gets_no_second_membership_by_another_name() {
-    let world = World::beside_provider_below(&format!("/{TENANT}/v2.0")).await;
-    let (_, users, token) = directory(&world).await;
-    let mut fields = open();
-    fields["oidc"] = json!({ "preset": "entra" });
-    let connection = world.connection("acme", fields).await;
-    let (status, told) =
-        world.call("POST", &users, &token, scim_user("ada.upn@acme.example", ADA, OBJECT)).await;
-    assert_eq!(status, 201, "{told}");
+    let (world, connection, _, _) = told_of_beside_entra().await;
     let member = world.members("acme", ADA).await.remove(0);
     let path = format!("/organizations/acme/members/{}", member["id"].as_str().unwrap());
     assert_eq!(world.root("PATCH", &path, json!({ "state": "suspended" })).await.0, 200);
     renamed(&world, ADA, ALIAS);
-    let says = |object: &str, name: &str| {
-        world.say_too(json!({
-            "tid": TENANT, "oid": object, "xms_edov": true, "email_verified": null, "preferred_username": name,
-        }));
-    };
-    let another = "11111111-bbbb-cccc-dddd-eeeeffff0000";
-    for (object, name) in [(OBJECT, ALIAS), (another, "Ada.UPN@acme.example"), (another, ADA)] {
-        says(object, name);
+    for (object, name) in [(OBJECT, ALIAS), (ANOTHER, "Ada.UPN@acme.example"), (ANOTHER, ADA)] {
+        says(&world, object, name);
         assert_eq!(world.outcome(&connection, ALIAS).await, "not_invited", "{object} {name}");
     }
-    says(another, ALIAS);
+    says(&world, ANOTHER, ALIAS);
     assert_eq!(world.outcome(&connection, ALIAS).await, "ok", "another account");
 }
