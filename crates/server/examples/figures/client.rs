@@ -1,5 +1,6 @@
 //! One connection that is kept, and as little of HTTP as it takes: the load shares the machine with what it measures.
 
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
@@ -71,16 +72,12 @@ impl Client {
                 .as_bytes(),
         );
         self.request.extend_from_slice(body);
-        if self.stream.is_none() {
-            self.stream = Some(connected(&self.authority).await);
-        }
-        self.stream.as_mut().unwrap().write_all(&self.request).await.unwrap();
-        self.buffer.clear();
+        self.begin().await;
         let end = loop {
-            self.more().await;
             if let Some(at) = self.buffer.windows(4).position(|w| w == b"\r\n\r\n") {
                 break at + 4;
             }
+            self.more().await;
         };
         let head = String::from_utf8_lossy(&self.buffer[..end]).to_ascii_lowercase();
         let header = |name: &str| {
@@ -101,6 +98,28 @@ impl Client {
             self.stream = None;
         }
         Answer { status, body, retry_after_s }
+    }
+
+    /// Sends the request and reads the first of its answer. A server may close a connection that was kept while
+    /// nothing was asked over it, which the client learns only when it asks: then the request goes over a new one.
+    async fn begin(&mut self) {
+        if let Some(kept) = self.stream.take()
+            && self.try_over(kept).await.is_ok()
+        {
+            return;
+        }
+        let new = connected(&self.authority).await;
+        self.try_over(new).await.unwrap();
+    }
+
+    async fn try_over(&mut self, mut stream: TcpStream) -> io::Result<()> {
+        self.buffer.clear();
+        stream.write_all(&self.request).await?;
+        if stream.read_buf(&mut self.buffer).await? == 0 {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.stream = Some(stream);
+        Ok(())
     }
 
     async fn more(&mut self) {
