@@ -30,9 +30,13 @@ pub(crate) fn fetch(home: &Path) -> Result<()> {
     fs::create_dir_all(folder).context("could not make the folder for peers")?;
     let artifact = format!("-Dartifact=org.keycloak:keycloak-quarkus-dist:{VERSION}:zip");
     let into = format!("-DoutputDirectory={}", folder.display());
+    // Maven keeps a copy of what it fetches: 190 MB that nobody wants again go with the folder.
+    let copies = folder.join("maven");
+    let kept_in = format!("-Dmaven.repo.local={}", copies.display());
     Invocation::new("mvn", &["--quiet", "--batch-mode", MAVEN_COPY])
-        .and([artifact, into])
+        .and([artifact, into, kept_in])
         .run(MAX_INSTALL)?;
+    fs::remove_dir_all(copies).context("could not remove Maven's copies")?;
     let archive = folder.join(format!("keycloak-quarkus-dist-{VERSION}.zip"));
     let said = Invocation::new("sha256sum", &[]).and([text(&archive)]).read(MAX_INSTALL)?;
     if said.split_whitespace().next() != Some(SHA256) {
