@@ -165,6 +165,8 @@ pub async fn https(name: &str) -> (Server, Proxy) {
     let client = reqwest::Client::builder().no_proxy().resolve(name, address);
     server.http = client.tls_danger_accept_invalid_certs(true).build().unwrap();
     server.base = base;
+    // Caddy listens before it has made its certificate.
+    server.wait_until_ready().await;
     (server, front)
 }
 

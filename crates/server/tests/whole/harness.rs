@@ -106,7 +106,8 @@ impl Server {
         server
     }
 
-    async fn wait_until_ready(&mut self) {
+    /// Waits until it answers at its `base`, over whatever stands before it.
+    pub async fn wait_until_ready(&mut self) {
         let started = Instant::now();
         loop {
             let ready = self.http.get(format!("{}/readyz", self.base)).send().await;
