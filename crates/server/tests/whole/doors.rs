@@ -350,3 +350,16 @@ async fn traefik_with_the_guides_file_admits_tells_who_it_is_and_refuses_after_o
     let proxy = traefik(&server, &app).await;
     a_door(&server, &proxy).await;
 }
+
+#[tokio::test]
+async fn the_log_says_once_that_a_proxy_asks_about_an_organization_that_does_not_exist() {
+    let server = Server::sqlite().await;
+    for _ in 0..2 {
+        let (status, _) =
+            server.call("GET", "/authz/forward?organization=not-mine", "pc_key_unknown", Value::Null).await;
+        assert_eq!(status, 401);
+    }
+    let log = std::fs::read_to_string(server.data.with_extension("log")).unwrap();
+    let said: Vec<&str> = log.lines().filter(|line| line.contains("not-mine")).collect();
+    assert!(matches!(said[..], [line] if line.contains("does not exist")), "{said:?}");
+}

@@ -3,10 +3,13 @@
 //! Answers have no body. On 200 every `X-Portcullis-…` header is present, so that a proxy overwrites whatever a client
 //! sent under these names.
 
+use std::sync::atomic::{AtomicI64, Ordering};
+
 use axum::extract::{RawQuery, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+use portcullis_domain::Timestamp;
 use portcullis_domain::evaluation::{Bearer, Decision};
 use portcullis_domain::text::Slug;
 use portcullis_service::evaluation::{About, Answer, ask};
@@ -32,6 +35,9 @@ pub struct Question {
     _resource_id: Option<String>,
 }
 
+/// The log says this often at most that a proxy asks about an organization that is none: who asks may be anybody.
+const SAY_EVERY_S: i64 = 60;
+
 /// What an e-mail address keeps in a header as it is.
 const EMAIL: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'%').add(b'<').add(b'>').add(b'\\').add(b',').add(b';').add(b'\'');
@@ -55,7 +61,10 @@ pub async fn forward(State(app): State<App>, RawQuery(query): RawQuery, headers:
         .read(move |tx, now| {
             let organization = match organization::named(tx, &named) {
                 Ok(organization) => organization.id,
-                Err(ServiceError::NotFound(_)) => return Ok(None),
+                Err(ServiceError::NotFound(_)) => {
+                    say_unknown(&named, now);
+                    return Ok(None);
+                }
                 Err(error) => return Err(error),
             };
             let mut best: Option<Answer> = None;
@@ -78,6 +87,18 @@ pub async fn forward(State(app): State<App>, RawQuery(query): RawQuery, headers:
         Ok(Some(answer)) => refusal(status(answer.decision)),
         Ok(None) => refusal(StatusCode::UNAUTHORIZED),
         Err(error) => refusal(Problem::from(error).status),
+    }
+}
+
+/// An answer has no body, and whoever sets a proxy up sees a bare 401: the log says what is wrong with the address.
+fn say_unknown(named: &str, now: Timestamp) {
+    static SAID_S: AtomicI64 = AtomicI64::new(i64::MIN);
+    let (said, now) = (SAID_S.load(Ordering::Relaxed), now.seconds());
+    let is_due = now.saturating_sub(said) >= SAY_EVERY_S;
+    if is_due && SAID_S.compare_exchange(said, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        // A name that can be one: what else stands in an address does not come into a log.
+        let named = named.parse::<Slug>().map_or_else(|_| "no slug".to_owned(), |slug| slug.to_string());
+        tracing::warn!(organization = %named, "/authz/forward was asked about an organization that does not exist");
     }
 }
 
