@@ -1,6 +1,9 @@
-//! Which crate may depend on which: the arrows of the rooms, and the libraries that belong to one room.
+//! Which crate may depend on which: the arrows of the rooms, the libraries that belong to one room, and nothing that no
+//! code names.
 //!
 //! cargo refuses a cycle, not a wrong direction. This table is the drawing in ARCHITECTURE.md, made to fail.
+
+use std::collections::HashSet;
 
 use super::{Fault, Tree};
 use crate::workspace::{Crate, Dependency, DependencyKind};
@@ -98,6 +101,39 @@ pub(crate) fn check(crates: &[Crate], tree: &Tree) -> Vec<Fault> {
         }
     }
     faults
+}
+
+/// Finds dependencies that no code names.
+pub(crate) fn unused(crates: &[Crate], tree: &Tree) -> Vec<Fault> {
+    crates.iter().flat_map(|owner| unused_by(owner, tree)).collect()
+}
+
+/// What the manifest names and the code does not: the product's in `src`, that of tests in any file of the crate.
+fn unused_by(owner: &Crate, tree: &Tree) -> Vec<Fault> {
+    let folder = owner.manifest.trim_end_matches("Cargo.toml");
+    let product = format!("{folder}src/");
+    let [mut in_product, mut anywhere] = [HashSet::new(), HashSet::new()];
+    for source in tree.sources.iter().filter(|source| source.path.starts_with(folder)) {
+        let names =
+            source.paths().into_iter().filter_map(|named| named.path.split("::").next().map(str::to_owned));
+        anywhere.extend(names.clone());
+        if source.path.starts_with(&product) {
+            in_product.extend(names);
+        }
+    }
+    let is_unused = |dependency: &&Dependency| {
+        let name = dependency.name.replace('-', "_");
+        match dependency.kind {
+            DependencyKind::Normal => !in_product.contains(&name),
+            DependencyKind::Development => !anywhere.contains(&name),
+        }
+    };
+    let mend = "take the line out, or move it to `[dev-dependencies]` if only tests name it";
+    let fault = |dependency: &Dependency| {
+        let what = format!("nothing names `{}`", dependency.name);
+        Fault::new(&owner.manifest, line_of(tree, owner, dependency), what, mend)
+    };
+    owner.dependencies.iter().filter(is_unused).map(fault).collect()
 }
 
 fn fault_of(room: &Room, dependency: &Dependency) -> Option<(String, String)> {

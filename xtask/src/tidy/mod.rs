@@ -118,6 +118,7 @@ impl Tree {
 pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Fault>> {
     let tree = Tree::read(&workspace.root)?;
     let mut faults = arrows::check(&workspace.crates, &tree);
+    faults.extend(arrows::unused(&workspace.crates, &tree));
     faults.extend(reach::check(&tree));
     faults.extend(words::check(&tree));
     faults.extend(roads::check(&tree));

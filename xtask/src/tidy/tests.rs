@@ -82,6 +82,23 @@ fn a_library_outside_its_room_is_found_unless_only_tests_link_it() {
 }
 
 #[test]
+fn a_dependency_that_no_code_names_or_only_tests_name_is_found() {
+    let manifest = "[dependencies]\nserde-json = \"1\"\nurl = \"2\"\n\n[dev-dependencies]\ninsta = \"1\"\ntower = \"1\"\n";
+    let tree = tree(&[
+        ("crates/web/Cargo.toml", manifest),
+        ("crates/web/src/lib.rs", "fn f() { serde_json::json!({}) }\n"),
+        ("crates/web/tests/it/main.rs", "use {url::Url, tower::ServiceExt};\n"),
+        ("crates/webs/src/lib.rs", "use insta::glob;\n"),
+    ]);
+    let named = [("serde-json", NORMAL), ("url", NORMAL), ("insta", DEVELOPMENT), ("tower", DEVELOPMENT)];
+    let faults = arrows::unused(&[package("portcullis-web", &named)], &tree);
+    assert_eq!(
+        found(&faults),
+        ["crates/web/Cargo.toml:3 nothing names `url`", "crates/web/Cargo.toml:6 nothing names `insta`"]
+    );
+}
+
+#[test]
 fn a_room_that_the_design_does_not_draw_is_found() {
     let faults = arrows::check(&[package("portcullis-shed", &[])], &Tree::default());
     assert_eq!(found(&faults), ["crates/shed/Cargo.toml:1 `shed` is no room of the design"]);
