@@ -18,25 +18,20 @@ struct Room {
 }
 
 /// The arrows. A room that is not here may not exist: add it where the design draws it.
-const ROOMS: [Room; 14] = [
+const ROOMS: [Room; 12] = [
     Room { name: "domain", may_use: &[] },
     Room { name: "saml", may_use: &[] },
     Room { name: "oidc", may_use: &[] },
     Room { name: "scim", may_use: &[] },
-    Room { name: "policy", may_use: &["domain"] },
     Room { name: "store", may_use: &["domain"] },
-    Room { name: "service", may_use: &["domain", "policy", "saml", "oidc", "scim", "store"] },
-    Room { name: "web", may_use: &["domain", "policy", "saml", "oidc", "scim", "store", "service"] },
-    Room { name: "emulator", may_use: &["saml", "oidc", "scim"] },
+    Room { name: "service", may_use: &["domain", "saml", "oidc", "scim", "store"] },
+    Room { name: "web", may_use: &["domain", "saml", "oidc", "scim", "store", "service"] },
+    Room { name: "emulator", may_use: &["oidc"] },
     Room {
         name: "server",
-        may_use: &["domain", "policy", "saml", "oidc", "scim", "store", "service", "web", "emulator"],
+        may_use: &["domain", "saml", "oidc", "scim", "store", "service", "web", "emulator"],
     },
-    Room { name: "workstation", may_use: &["domain", "policy"] },
-    Room {
-        name: "testkit",
-        may_use: &["domain", "policy", "saml", "oidc", "scim", "store", "service", "web"],
-    },
+    Room { name: "testkit", may_use: &["domain", "saml", "oidc", "scim", "store", "service", "web"] },
     Room { name: "fuzz", may_use: &["saml", "oidc", "scim"] },
     Room { name: "xtask", may_use: &[] },
 ];
@@ -52,7 +47,7 @@ struct Kept {
 }
 
 /// Libraries that would carry a room's knowledge into another.
-const KEPT: [Kept; 17] = [
+const KEPT: [Kept; 16] = [
     Kept { library: "rusqlite", rooms: &["store"], why: "only `store` knows databases" },
     Kept { library: "postgres", rooms: &["store", "testkit"], why: "only `store` knows databases" },
     Kept { library: "tokio-postgres", rooms: &["store"], why: "only `store` knows databases" },
@@ -67,19 +62,14 @@ const KEPT: [Kept; 17] = [
     Kept { library: "maud", rooms: &["web"], why: "only `web` knows HTML" },
     Kept { library: "reqwest", rooms: &["server", "emulator"], why: "only `server` calls out" },
     Kept { library: "hickory-resolver", rooms: &["server"], why: "only `server` calls out" },
-    Kept { library: "figment", rooms: &["server"], why: "settings are one table in `server`" },
-    Kept { library: "clap", rooms: &["server", "workstation"], why: "only `server` knows the command line" },
-    Kept {
-        library: "anyhow",
-        rooms: &["server", "workstation", "xtask"],
-        why: "errors are exact enums below `server`",
-    },
+    Kept { library: "clap", rooms: &["server"], why: "only `server` knows the command line" },
+    Kept { library: "anyhow", rooms: &["server", "xtask"], why: "errors are exact enums below `server`" },
     Kept { library: "jsonwebtoken", rooms: &["oidc"], why: "JOSE is `oidc`'s" },
     Kept { library: "uppsala", rooms: &["saml"], why: "XML is `saml`'s" },
     Kept { library: "bergshamra-c14n", rooms: &["saml"], why: "XML is `saml`'s" },
     Kept {
         library: "tokio",
-        rooms: &["service", "web", "server", "emulator", "workstation"],
+        rooms: &["service", "web", "server", "emulator"],
         why: "`store` and what is pure need no runtime",
     },
 ];

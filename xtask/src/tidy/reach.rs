@@ -8,7 +8,7 @@ use super::{Fault, Source, Tree};
 /// The parts of `server` that play the identity provider.
 const EMULATOR_MODULES: [&str; 3] = ["demo", "emulate", "drill"];
 /// The rooms that may ask the system for something.
-const SYSTEM_ROOMS: [&str; 5] = ["server", "workstation", "emulator", "testkit", "xtask"];
+const SYSTEM_ROOMS: [&str; 4] = ["server", "emulator", "testkit", "xtask"];
 /// Files that may although their room may not: the database's own file is `store`'s to copy.
 const SYSTEM_FILES: [&str; 1] = ["crates/store/src/backup.rs"];
 /// What asks the system: the environment, files, processes and sockets.
