@@ -3,14 +3,12 @@
 //! Here because ID tokens and receipts are the same envelope. Of a header only `alg`, `typ`, `kid` and `crit` are read:
 //! `jwk`, `jku`, `x5u` and `x5c` have no field to land in, so a token cannot bring its own key (RFC 8725 §3.10).
 
-use aws_lc_rs::signature::Ed25519KeyPair;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
-use serde_json::json;
 use thiserror::Error;
 
 use crate::algorithm::SigningAlg;
-use crate::encoding::{base64url, from_object, parse_base64url, shown};
+use crate::encoding::{from_object, parse_base64url, shown};
 use crate::jwk::PublicJwk;
 use crate::refusal::BrokenRule;
 
@@ -57,9 +55,6 @@ pub enum JwsError {
     /// The signature does not verify.
     #[error("the signature does not verify")]
     BadSignature,
-    /// The signing key is not an Ed25519 key in PKCS#8.
-    #[error("the signing key cannot be used")]
-    BadSigningKey,
 }
 
 impl JwsError {
@@ -106,11 +101,6 @@ impl JwsError {
                 "signature_invalid",
                 "RFC 7515 §5.2",
                 "the token was changed, or another key signed it: check that the issuer is the right one",
-            ),
-            Self::BadSigningKey => BrokenRule::new(
-                "signing_key_unusable",
-                "RFC 8037 §2",
-                "the signing key must be Ed25519 in PKCS#8",
             ),
         }
     }
@@ -211,19 +201,6 @@ pub(crate) enum Typ<'a> {
     OneOrAbsent(&'a [&'a str]),
     /// This one.
     Exactly(&'a str),
-}
-
-/// Signs `payload` with Ed25519 as compact JWS (RFC 8037 §3.1). `kid` names the key in the published set, `typ` says
-/// what kind of document it is, so that it passes nowhere else.
-///
-/// # Errors
-/// [`JwsError::BadSigningKey`] if `pkcs8_der` is not an Ed25519 key.
-pub fn sign_eddsa(pkcs8_der: &[u8], kid: &str, typ: &str, payload: &[u8]) -> Result<String, JwsError> {
-    let key = Ed25519KeyPair::from_pkcs8(pkcs8_der).map_err(|_| JwsError::BadSigningKey)?;
-    let header = json!({"alg": "EdDSA", "kid": kid, "typ": typ}).to_string();
-    let input = format!("{}.{}", base64url(header), base64url(payload));
-    let signature = base64url(key.sign(input.as_bytes()));
-    Ok(format!("{input}.{signature}"))
 }
 
 /// The payload of a compact JWS that `key` signed with Ed25519 and that is of the kind `typ`.
