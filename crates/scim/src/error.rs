@@ -5,8 +5,6 @@
 //! password, and an error is logged. The refusals that only a service or an HTTP layer can find stand here too,
 //! because their wire form is SCIM's.
 
-use serde_json::{Value, json};
-
 use crate::limits::MAX_ECHO_BYTES;
 
 /// The schema URN of an error body.
@@ -452,20 +450,6 @@ impl ScimError {
     #[must_use]
     pub fn detail(&self) -> String {
         self.to_string()
-    }
-
-    /// The body of the answer (RFC 7644 section 3.12): `status` is a string there.
-    #[must_use]
-    pub fn to_body(&self) -> Value {
-        let mut body = json!({
-            "schemas": [ERROR_SCHEMA],
-            "status": self.status().to_string(),
-            "detail": self.detail(),
-        });
-        if let (Some(scim_type), Some(object)) = (self.scim_type(), body.as_object_mut()) {
-            object.insert("scimType".to_owned(), Value::from(scim_type.as_str()));
-        }
-        body
     }
 }
 

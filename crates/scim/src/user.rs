@@ -105,12 +105,6 @@ impl User {
         &self.attributes
     }
 
-    /// The same, by value.
-    #[must_use]
-    pub fn into_attributes(self) -> Map<String, Value> {
-        self.attributes
-    }
-
     /// `userName`, as sent. Empty only for a stored user that never came from here.
     #[must_use]
     pub fn user_name(&self) -> &str {
@@ -169,33 +163,11 @@ impl User {
             .collect()
     }
 
-    /// The e-mail address to write to: the primary one, else the first of type work, else the first.
-    #[must_use]
-    pub fn preferred_email(&self) -> Option<&str> {
-        let emails = self.emails();
-        let primary = emails.iter().find(|email| email.is_primary);
-        let work =
-            || emails.iter().find(|email| email.kind.is_some_and(|kind| kind.eq_ignore_ascii_case("work")));
-        primary.or_else(work).or_else(|| emails.first()).map(|email| email.value)
-    }
-
     /// The user of a create, with what the provider assigns: active, unless the client said otherwise.
     #[must_use]
     pub fn with_defaults(mut self) -> Self {
         self.attributes.entry("active").or_insert(Value::Bool(true));
         self
-    }
-
-    /// What a PUT of `put` leaves (RFC 7644 section 3.5.1): all of it, and the present `active` where the PUT says
-    /// none.
-    #[must_use]
-    pub fn replace_with(&self, mut put: Self) -> Self {
-        if put.active().is_none()
-            && let Some(active) = self.active()
-        {
-            put.attributes.insert("active".to_owned(), Value::Bool(active));
-        }
-        put
     }
 
     /// Refuses a user without a `userName`, or with custom extensions over their bounds.

@@ -320,7 +320,7 @@ fn names_that_a_type_does_not_have_are_refused_and_those_of_custom_extensions_ar
         let check = Filter::parse(filter).expect("a filter").check_names(ResourceType::User);
         assert_eq!(check.is_ok(), is_known, "{filter}");
         if let Err(refusal) = check {
-            assert_eq!(refusal.to_body()["scimType"], "invalidFilter");
+            assert_eq!(refusal.scim_type(), Some(ScimType::InvalidFilter));
         }
     }
 }

@@ -284,7 +284,7 @@ proptest! {
         operations in operations(),
     ) {
         if let Ok((before, _)) = parse_user(body.to_string().as_bytes()) {
-            let mut gone = before.into_attributes();
+            let mut gone = before.attributes().clone();
             gone.insert("active".to_owned(), Value::Bool(false));
             let gone = portcullis_scim::User::from_stored(gone);
             if let Ok((after, _)) = patch(&gone, &operations) {
