@@ -43,6 +43,21 @@ impl MembershipState {
     }
 }
 
+/// Somebody who is to have a membership.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Newcomer {
+    /// The id that the membership has from now on.
+    pub id: MembershipId,
+    /// The organization.
+    pub organization: OrganizationId,
+    /// The human behind it.
+    pub user: UserId,
+    /// The address that stands for it here, as written.
+    pub email: String,
+    /// The person's name, as the source gave it.
+    pub name: String,
+}
+
 /// What is known of a membership itself: the facts that [`crate::access::resolve`] reads, and the access that was
 /// stored last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,6 +94,28 @@ pub struct Membership {
 }
 
 impl Membership {
+    /// A new one, of whom no fact is known yet, with `state` and nothing else until it is resolved.
+    #[must_use]
+    pub fn new(who: Newcomer, state: MembershipState, rules_number: i64, now: Timestamp) -> Self {
+        let Newcomer { id, organization, user, email, name } = who;
+        Self {
+            id,
+            organization,
+            user,
+            email,
+            name,
+            joined_at: None,
+            governed_by: None,
+            suspended_at: None,
+            unmapped_at: None,
+            ended: None,
+            bare_owner_at: None,
+            access: Access::none(state),
+            rules_number,
+            created_at: now,
+        }
+    }
+
     /// The role that was resolved last.
     #[must_use]
     pub const fn role(&self) -> Option<&Slug> {

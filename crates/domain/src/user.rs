@@ -18,6 +18,14 @@ pub struct User {
     pub ended_at: Option<Timestamp>,
 }
 
+impl User {
+    /// A new one.
+    #[must_use]
+    pub const fn new(id: UserId, now: Timestamp) -> Self {
+        Self { id, created_at: now, ended_at: None }
+    }
+}
+
 /// What a user proves themselves with locally (NIST SP 800-63B).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

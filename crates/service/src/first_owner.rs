@@ -4,13 +4,12 @@
 //! lives for an hour and dies with the first owner, however that one came.
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{Change, GrantChange, MembershipChange, UserChange};
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{GrantId, MembershipId, UserId};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::{SecretHash, TokenSecret};
@@ -204,24 +203,19 @@ fn own(
     cause: Cause,
 ) -> Result<MembershipId, ServiceError> {
     let now = moment.now;
-    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
+    let user = User::new(UserId::fresh(now, &mut moment.random), now);
     let user_id = user.id;
-    let member = Membership {
+    let who = Newcomer {
         id: MembershipId::fresh(now, &mut moment.random),
         organization: organization.id,
         user: user_id,
         email: founding.email.trim().to_owned(),
         name: founding.name.trim().to_owned(),
+    };
+    // Settled with its ownership a moment later.
+    let member = Membership {
         joined_at: Some(now),
-        governed_by: None,
-        suspended_at: None,
-        unmapped_at: None,
-        ended: None,
-        bare_owner_at: None,
-        // Settled with its ownership a moment later.
-        access: Access::none(MembershipState::Active),
-        rules_number: organization.rules_number,
-        created_at: now,
+        ..Membership::new(who, MembershipState::Active, organization.rules_number, now)
     };
     let id = member.id;
     let grant = Grant {

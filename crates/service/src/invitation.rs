@@ -4,7 +4,6 @@
 //! in somebody's place. The first-owner link of an organization is accepted the same way.
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{
@@ -12,7 +11,7 @@ use portcullis_domain::change::{
 };
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{GrantId, MembershipId, OrganizationId, TokenId, UserId};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, Role, may_give};
 use portcullis_domain::secret::{SecretHash, TokenSecret};
@@ -104,23 +103,15 @@ fn wait(
     cause: Cause,
 ) -> Result<MembershipId, ServiceError> {
     let now = moment.now;
-    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
-    let member = Membership {
+    let user = User::new(UserId::fresh(now, &mut moment.random), now);
+    let who = Newcomer {
         id: MembershipId::fresh(now, &mut moment.random),
         organization,
         user: user.id,
         email: email.trim().to_owned(),
         name: String::new(),
-        joined_at: None,
-        governed_by: None,
-        suspended_at: None,
-        unmapped_at: None,
-        ended: None,
-        bare_owner_at: None,
-        access: Access::none(MembershipState::Invited),
-        rules_number: facts::rules_number(tx, organization)?,
-        created_at: now,
     };
+    let member = Membership::new(who, MembershipState::Invited, facts::rules_number(tx, organization)?, now);
     let id = member.id;
     let event =
         EventDraft::new(Action::MemberInvited, Target::new("membership", id)).with(json!({ "email": key }));

@@ -8,14 +8,14 @@ use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::id::{MembershipId, OrganizationId, ReceiptId, UserId};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::offboarding::Ownership;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, may_give};
 use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::tombstone::Identifier;
-use portcullis_domain::{Refusal, Timestamp, access::Access};
+use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
 use portcullis_store::membership::MembershipFilter;
 use portcullis_store::{Tx, apply, connection, facts, leaver, membership, role, user};
@@ -451,22 +451,15 @@ pub fn add(
     }
     let newest = theirs.last().ok_or(ServiceError::NotFound("user"))?;
     let now = moment.now;
-    let member = Membership {
+    let who = Newcomer {
         id: MembershipId::fresh(now, &mut moment.random),
         organization,
         user: known.id,
         email: newest.email.clone(),
         name: newest.name.clone(),
-        joined_at: Some(now),
-        governed_by: None,
-        suspended_at: None,
-        unmapped_at: None,
-        ended: None,
-        bare_owner_at: None,
-        access: Access::none(MembershipState::Invited),
-        rules_number: 0,
-        created_at: now,
     };
+    let member =
+        Membership { joined_at: Some(now), ..Membership::new(who, MembershipState::Invited, 0, now) };
     let id = member.id;
     let named = email_key(&member.email).map(|key| vec![Identifier::email(&key)]).unwrap_or_default();
     let event = EventDraft::new(Action::MemberCreated, Target::new("membership", id))

@@ -3,13 +3,12 @@
 //! The membership that it is for waits as invited, and has its ownership by a grant of the root token. Following the
 //! link shows a page and uses nothing; the form behind it does ([`crate::invitation::accept`]).
 
-use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{GrantChange, MembershipChange, TokenChange, UserChange};
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{GrantId, MembershipId, TokenId, UserId};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::TokenSecret;
@@ -47,23 +46,15 @@ pub fn create(
     let address_key = email_key(email)?;
     tx.lock(Lock::Organization(organization.id))?;
     let now = moment.now;
-    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
-    let membership = Membership {
+    let user = User::new(UserId::fresh(now, &mut moment.random), now);
+    let who = Newcomer {
         id: MembershipId::fresh(now, &mut moment.random),
         organization: organization.id,
         user: user.id,
         email: email.trim().to_owned(),
         name: String::new(),
-        joined_at: None,
-        governed_by: None,
-        suspended_at: None,
-        unmapped_at: None,
-        ended: None,
-        bare_owner_at: None,
-        access: Access::none(MembershipState::Invited),
-        rules_number: organization.rules_number,
-        created_at: now,
     };
+    let membership = Membership::new(who, MembershipState::Invited, organization.rules_number, now);
     let grant = Grant {
         id: GrantId::fresh(now, &mut moment.random),
         organization: organization.id,

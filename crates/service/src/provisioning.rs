@@ -9,7 +9,7 @@ mod profile;
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::access::{DirectoryFacts, Held, PersonFacts, RankedRole, Statement, resolve};
+use portcullis_domain::access::{DirectoryFacts, Held, PersonFacts, RankedRole, Resolved, Statement, resolve};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{Change, DirectoryUserChange, MembershipChange, TombstoneChange, UserChange};
@@ -19,7 +19,7 @@ use portcullis_domain::id::{
     DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId, ReviewId, UserId,
 };
 use portcullis_domain::mapping::{Facet, MAX_FACETS};
-use portcullis_domain::membership::Membership;
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::review::{Review, ReviewReason, ReviewState};
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
@@ -297,24 +297,18 @@ fn new_member(
         grants: vec![],
         held: Held::No,
     };
-    let resolved = resolve(&facts, now);
-    let member = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
-    let membership = Membership {
+    let member = User::new(UserId::fresh(now, &mut moment.random), now);
+    let who = Newcomer {
         id: user.membership,
         organization: directory.organization,
         user: member.id,
         email: said.address(),
         name: said.name(),
-        joined_at: None,
-        governed_by: resolved.governed_by,
-        suspended_at: None,
-        unmapped_at: None,
-        ended: None,
-        bare_owner_at: None,
-        rules_number,
-        created_at: now,
-        access: resolved.access,
     };
+    let Resolved { access, governed_by, .. } = resolve(&facts, now);
+    let state = access.state;
+    let membership =
+        Membership { governed_by, access, ..Membership::new(who, state, rules_number, now) };
     let event = EventDraft::new(Action::MemberCreated, Target::new("membership", membership.id))
         .about(Target::new("directory_user", user.id))
         .with(json!({ "state": membership.access.state.as_str(), "role": membership.access.role }));

@@ -1,12 +1,11 @@
 //! People for tests: members with a role and a key, made by the road that everybody walks.
 
-use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{GrantChange, MembershipChange, TokenChange, UserChange};
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{GrantId, MembershipId, OrganizationId, TokenId, UserId};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
@@ -62,23 +61,16 @@ fn join(
     role: &str,
 ) -> Result<Persona, ServiceError> {
     let now = moment.now;
-    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
-    let membership = Membership {
+    let user = User::new(UserId::fresh(now, &mut moment.random), now);
+    let who = Newcomer {
         id: MembershipId::fresh(now, &mut moment.random),
         organization,
         user: user.id,
         email: email.to_owned(),
         name: email.to_owned(),
-        joined_at: Some(now),
-        governed_by: None,
-        suspended_at: None,
-        unmapped_at: None,
-        ended: None,
-        bare_owner_at: None,
-        access: Access::none(MembershipState::Active),
-        rules_number: 0,
-        created_at: now,
     };
+    let membership =
+        Membership { joined_at: Some(now), ..Membership::new(who, MembershipState::Active, 0, now) };
     let mut plan = Plan::because(organization, Cause::system()).then_all(
         EventDraft::new(Action::MemberJoined, Target::new("membership", membership.id)),
         vec![

@@ -2,13 +2,12 @@
 //! links are over then.
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{Change, LinkChange, MembershipChange, TokenChange, TokenSet, UserChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link};
 use portcullis_domain::id::{MembershipId, UserId};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::email_key;
 use portcullis_domain::token::TokenEnd;
@@ -230,24 +229,21 @@ pub(super) fn newcomer(
 ) -> Result<MembershipId, ServiceError> {
     let (now, arrival) = (moment.now, wish.arrival);
     let cause = arrival.cause(wish.request);
-    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
-    let member = Membership {
+    let user = User::new(UserId::fresh(now, &mut moment.random), now);
+    let who = Newcomer {
         id: MembershipId::fresh(now, &mut moment.random),
         organization: connection.organization,
         user: user.id,
         email: address.written.clone(),
         name: arrival.name.clone(),
-        joined_at: None,
-        governed_by: None,
-        suspended_at: None,
-        unmapped_at: None,
-        ended: None,
-        bare_owner_at: None,
-        // Without life until its claims are kept and settled, a moment later.
-        access: Access::none(MembershipState::Suspended),
-        rules_number: facts::rules_number(tx, connection.organization)?,
-        created_at: now,
     };
+    // Without life until its claims are kept and settled, a moment later.
+    let member = Membership::new(
+        who,
+        MembershipState::Suspended,
+        facts::rules_number(tx, connection.organization)?,
+        now,
+    );
     let id = member.id;
     let event = EventDraft::new(Action::MemberCreated, Target::new("membership", id))
         .about(Target::new("connection", connection.id))

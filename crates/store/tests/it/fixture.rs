@@ -17,7 +17,7 @@ use portcullis_domain::id::{
     OrganizationId, TokenId, UserId,
 };
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::text::Slug;
@@ -54,27 +54,23 @@ pub(crate) fn organization(database: &Database, name: &str) -> Organization {
 /// A user that is stored.
 pub(crate) fn user(database: &Database) -> UserId {
     let id = fresh!(UserId);
-    database.put(UserChange::Create(User { id, created_at: NOW, ended_at: None }));
+    database.put(UserChange::Create(User::new(id, NOW)));
     id
 }
 
 /// A membership that is stored, active, with a role.
 pub(crate) fn membership(database: &Database, organization: OrganizationId, name: &str) -> Membership {
-    let membership = Membership {
+    let who = Newcomer {
         id: fresh!(MembershipId),
         organization,
         user: user(database),
         email: format!("{name}@example.com"),
         name: name.to_owned(),
+    };
+    let membership = Membership {
         joined_at: Some(NOW),
-        governed_by: None,
-        suspended_at: None,
-        unmapped_at: None,
-        ended: None,
-        bare_owner_at: None,
         access: Access { role: Some(slug("member")), ..Access::none(MembershipState::Active) },
-        rules_number: 1,
-        created_at: NOW,
+        ..Membership::new(who, MembershipState::Active, 1, NOW)
     };
     database.put(MembershipChange::Create(Box::new(membership.clone())));
     membership

@@ -6,7 +6,6 @@ mod saying;
 use std::sync::Arc;
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::access::Access;
 use portcullis_domain::agent::AgentOrder;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
@@ -22,7 +21,7 @@ use portcullis_domain::id::{
     OrganizationId, RequestId, RoleId, TokenId, UserId,
 };
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Giving, Rank, Role};
@@ -674,23 +673,15 @@ fn invite(
     person: usize,
 ) -> Result<Made, ServiceError> {
     let now = moment.now;
-    let user = User { id: UserId::fresh(now, &mut moment.random), created_at: now, ended_at: None };
-    let member = Membership {
+    let user = User::new(UserId::fresh(now, &mut moment.random), now);
+    let who = Newcomer {
         id: MembershipId::fresh(now, &mut moment.random),
         organization,
         user: user.id,
         email: address(person),
         name: String::new(),
-        joined_at: None,
-        governed_by: None,
-        suspended_at: None,
-        unmapped_at: None,
-        ended: None,
-        bare_owner_at: None,
-        access: Access::none(MembershipState::Invited),
-        rules_number: facts::rules_number(tx, organization)?,
-        created_at: now,
     };
+    let member = Membership::new(who, MembershipState::Invited, facts::rules_number(tx, organization)?, now);
     let (id, cause) = (member.id, by_api(moment));
     let changes: Vec<Change> =
         vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];

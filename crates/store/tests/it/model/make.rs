@@ -27,7 +27,7 @@ use portcullis_domain::id::{
     MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RequestId, RoleId, TeamId, TokenId, UserId,
 };
 use portcullis_domain::mapping::{Facet, Gives, Mapping, MappingSource};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::receipt::{Kept, KeptBecause, Receipt};
@@ -217,9 +217,7 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
     let member = dice.pick(maps.members.keys().copied());
     let at = moment(dice);
     Some(match kind {
-        Kind::UserCreate => {
-            UserChange::Create(User { id: fresh!(UserId), created_at: NOW, ended_at: None }).into()
-        }
+        Kind::UserCreate => UserChange::Create(User::new(fresh!(UserId), NOW)).into(),
         Kind::UserEnd => UserChange::End(dice.pick(maps.users.keys().copied())?, at).into(),
         Kind::UserRevive => UserChange::Revive(dice.pick(maps.users.keys().copied())?).into(),
         Kind::UserAuthenticator => UserChange::SetAuthenticator {
@@ -230,23 +228,23 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
             at,
         }
         .into(),
-        Kind::MemberCreate => MembershipChange::Create(Box::new(Membership {
-            id: fresh!(MembershipId),
-            organization: org,
-            user: dice.pick(maps.users.keys().copied())?,
-            email: address(dice),
-            name: word(dice),
-            joined_at: perhaps(dice, at),
-            governed_by: dice.pick(maps.directories.keys().copied()),
-            suspended_at: perhaps(dice, at),
-            unmapped_at: None,
-            ended: None,
-            bare_owner_at: None,
-            access: access(dice),
-            rules_number: 1,
-            created_at: NOW,
-        }))
-        .into(),
+        Kind::MemberCreate => {
+            let who = Newcomer {
+                id: fresh!(MembershipId),
+                organization: org,
+                user: dice.pick(maps.users.keys().copied())?,
+                email: address(dice),
+                name: word(dice),
+            };
+            let membership = Membership {
+                joined_at: perhaps(dice, at),
+                governed_by: dice.pick(maps.directories.keys().copied()),
+                suspended_at: perhaps(dice, at),
+                access: access(dice),
+                ..Membership::new(who, MembershipState::Active, 1, NOW)
+            };
+            MembershipChange::Create(Box::new(membership)).into()
+        }
         Kind::MemberProfile => MembershipChange::SetProfile(member?, address(dice), word(dice)).into(),
         Kind::MemberJoin => MembershipChange::Join(member?, at).into(),
         Kind::MemberSuspended => {
