@@ -43,6 +43,18 @@ impl Rank {
         Err(Refusal::RankOutOfRange)
     }
 
+    /// A rank that was kept of whoever gave an order: a role's, that of nobody, or that of the root token.
+    ///
+    /// # Errors
+    /// [`Refusal::RankOutOfRange`] unless it is 0–1000.
+    pub const fn kept(rank: i64) -> Result<Self, Refusal> {
+        match rank {
+            0 => Ok(Self::NONE),
+            1000 => Ok(Self::ROOT),
+            other => Self::new(other),
+        }
+    }
+
     /// The number.
     #[must_use]
     pub const fn number(self) -> i64 {
@@ -81,37 +93,68 @@ pub struct Role {
     pub created_at: Timestamp,
 }
 
-/// The shape of a role that every organization is born with.
-pub struct BuiltIn {
-    /// Its slug.
-    pub slug: &'static str,
-    /// Its rank.
-    pub rank: u16,
-    /// Whether automation may give it.
-    pub giving: Giving,
+/// A role that every organization is born with, highest first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum BuiltInRole {
+    /// May do everything.
+    Owner,
+    /// May do everything but what makes owners.
+    Admin,
+    /// Gives nothing organization-wide beyond a member's: what it adds holds only in the teams where the team role is
+    /// `admin`, and is decided where people and agents of a team are managed.
+    Lead,
+    /// Uses what it is given.
+    Member,
+    /// Sees and does not act.
+    Viewer,
 }
 
-/// The roles that every organization is born with, highest first.
-pub const BUILT_IN: [BuiltIn; 5] = [
-    BuiltIn { slug: "owner", rank: 900, giving: Giving::ExplicitOnly },
-    BuiltIn { slug: "admin", rank: 700, giving: Giving::Anyhow },
-    BuiltIn { slug: "lead", rank: 500, giving: Giving::Anyhow },
-    BuiltIn { slug: "member", rank: 300, giving: Giving::Anyhow },
-    BuiltIn { slug: "viewer", rank: 100, giving: Giving::Anyhow },
-];
+impl BuiltInRole {
+    /// Every one, highest first.
+    pub const ALL: [Self; 5] = [Self::Owner, Self::Admin, Self::Lead, Self::Member, Self::Viewer];
 
-impl BuiltIn {
-    /// What the role allows.
+    /// Its name in the API.
     #[must_use]
-    pub fn permissions(&self) -> BTreeSet<Permission> {
+    pub fn slug(self) -> Slug {
+        Slug::ours(match self {
+            Self::Owner => "owner",
+            Self::Admin => "admin",
+            Self::Lead => "lead",
+            Self::Member => "member",
+            Self::Viewer => "viewer",
+        })
+    }
+
+    /// How high it stands.
+    #[must_use]
+    pub const fn rank(self) -> Rank {
+        match self {
+            Self::Owner => Rank::OWNER,
+            Self::Admin => Rank(700),
+            Self::Lead => Rank::LEAD,
+            Self::Member => Rank(300),
+            Self::Viewer => Rank(100),
+        }
+    }
+
+    /// Whether automation may give it.
+    #[must_use]
+    pub const fn giving(self) -> Giving {
+        match self {
+            Self::Owner => Giving::ExplicitOnly,
+            Self::Admin | Self::Lead | Self::Member | Self::Viewer => Giving::Anyhow,
+        }
+    }
+
+    /// What it allows.
+    #[must_use]
+    pub fn permissions(self) -> BTreeSet<Permission> {
         let all = Permission::ALL.iter().copied();
-        match self.slug {
-            "owner" => all.collect(),
-            "admin" => all.filter(|p| !p.is_explicit_only()).collect(),
-            // `lead` gives nothing organization-wide beyond a member's: what it adds holds only in the teams where
-            // the team role is `admin`, and is decided where people and agents of a team are managed.
-            "lead" | "member" => [Permission::Use].into(),
-            _ => all.filter(|p| p.as_str().ends_with(".read")).collect(),
+        match self {
+            Self::Owner => all.collect(),
+            Self::Admin => all.filter(|p| !p.is_explicit_only()).collect(),
+            Self::Lead | Self::Member => [Permission::Use].into(),
+            Self::Viewer => all.filter(|p| p.as_str().ends_with(".read")).collect(),
         }
     }
 }

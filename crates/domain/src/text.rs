@@ -9,6 +9,8 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use thiserror::Error;
 
+use crate::role::BuiltInRole;
+
 /// The longest slug, in bytes: it stands in URLs and proxy headers.
 pub const MAX_SLUG: usize = 63;
 /// The longest human-readable name, in bytes.
@@ -50,13 +52,18 @@ impl Slug {
     /// The environment that every organization has.
     #[must_use]
     pub fn production() -> Self {
-        Self("production".to_owned())
+        Self::ours("production")
     }
 
     /// The role that only people give.
     #[must_use]
     pub fn owner() -> Self {
-        Self("owner".to_owned())
+        BuiltInRole::Owner.slug()
+    }
+
+    /// One that the product itself gives.
+    pub(crate) fn ours(text: &'static str) -> Self {
+        Self(text.to_owned())
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::sync::Arc;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::access::{By, Given};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::brake::{Above, Brake};
@@ -21,7 +22,6 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, may_give};
 use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
-use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
 use portcullis_store::token::TokenView;
 use portcullis_store::{Priority, Tx, apply, directory, google, mapping, membership, token};
@@ -124,7 +124,7 @@ pub fn list(
 /// Makes a SCIM directory and its first token.
 ///
 /// # Errors
-/// [`Refusal::RoleIsExplicitOnly`] and [`Refusal::AboveOwnRank`] for the default role; [`ServiceError::NotFound`] if
+/// [`portcullis_domain::Refusal::RoleIsExplicitOnly`] and [`portcullis_domain::Refusal::AboveOwnRank`] for the default role; [`ServiceError::NotFound`] if
 /// there is none of that slug.
 pub fn create(
     tx: &mut Tx<'_>,
@@ -221,7 +221,7 @@ pub fn update(
 /// crash between them leaves a directory that governs fewer people, and the same call goes on from there.
 ///
 /// # Errors
-/// [`ServiceError::GovernsPeople`]; [`ServiceError::InUse`] while a connection names it; [`Refusal::AboveOwnRank`] if
+/// [`ServiceError::GovernsPeople`]; [`ServiceError::InUse`] while a connection names it; [`portcullis_domain::Refusal::AboveOwnRank`] if
 /// it gives a role above the caller's rank, or governs somebody above it.
 pub async fn delete(
     portcullis: &Portcullis,
@@ -480,7 +480,7 @@ pub fn find_token(
 /// Issues one more token of a directory; several may be valid at once, so that a provider changes over without a gap.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`]; an instant in the past; a directory of claims.
+/// [`ServiceError::NotFound`]; [`portcullis_domain::Refusal::AboveOwnRank`]; an instant in the past; a directory of claims.
 pub fn issue_token(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -543,9 +543,8 @@ pub(crate) fn must_reach(tx: &mut Tx<'_>, caller: &Caller, of: &Directory) -> Re
     may_reach(caller, highest)
 }
 
-fn may_reach(caller: &Caller, rank: Option<i64>) -> Result<(), ServiceError> {
-    let rank: Result<Rank, Refusal> = rank.map_or(Ok(Rank::NONE), Rank::new);
-    Ok(may_give(caller.rank(), rank?)?)
+fn may_reach(caller: &Caller, rank: Option<Rank>) -> Result<(), ServiceError> {
+    Ok(may_give(caller.rank(), rank.unwrap_or(Rank::NONE))?)
 }
 
 pub(crate) fn default_role(

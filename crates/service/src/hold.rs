@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{HoldChange, TombstoneChange};
@@ -99,7 +98,7 @@ pub fn of_members(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for more than 1,000 people named, or one who is not in it;
-/// [`Refusal::AboveOwnRank`] if it is about somebody above the caller, or about a directory that gives more.
+/// [`portcullis_domain::Refusal::AboveOwnRank`] if it is about somebody above the caller, or about a directory that gives more.
 pub async fn decide(
     portcullis: &Portcullis,
     caller: Caller,
@@ -145,9 +144,7 @@ fn step(
     let found = find(tx, organization, id)?;
     let of = directory::find(tx, organization, &found.directory.to_string())?;
     directory::must_reach(tx, caller, &of)?;
-    let highest: Result<Rank, Refusal> =
-        hold::highest(tx, organization, id, named)?.map_or(Ok(Rank::NONE), Rank::new);
-    may_give(caller.rank(), highest?)?;
+    may_give(caller.rank(), hold::highest(tx, organization, id, named)?.unwrap_or(Rank::NONE))?;
     let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
     let people = match named {
         None => hold::waiting_people(tx, organization, id, "", limit)?,

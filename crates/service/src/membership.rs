@@ -276,14 +276,14 @@ fn may_lift(tx: &mut Tx<'_>, caller: &Caller, member: &Membership) -> Result<(),
         return Ok(());
     }
     let ordered = membership::suspended_rank(tx, member.organization, member.id)?;
-    let by_whom_they_reach = ordered.is_some_and(|rank| rank <= caller.rank().number());
+    let by_whom_they_reach = ordered.is_some_and(|rank| rank <= caller.rank());
     if by_whom_they_reach { Ok(()) } else { Err(Refusal::AboveOwnRank.into()) }
 }
 
 /// Whether to suspend somebody anew who is suspended: somebody higher makes the order their own.
 fn is_higher_order(tx: &mut Tx<'_>, caller: &Caller, member: &Membership) -> Result<bool, ServiceError> {
     let ordered = membership::suspended_rank(tx, member.organization, member.id)?;
-    Ok(ordered.is_some_and(|rank| rank < caller.rank().number()))
+    Ok(ordered.is_some_and(|rank| rank < caller.rank()))
 }
 
 /// Suspends a member, or lifts that. To ask for what is so already changes nothing, unless somebody of higher rank

@@ -11,7 +11,7 @@ use portcullis_domain::membership::MembershipState;
 use portcullis_domain::organization::Organization;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
-use portcullis_domain::role::{BUILT_IN, Rank, Role};
+use portcullis_domain::role::{BuiltInRole, Role};
 use portcullis_domain::text::{Slug, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
@@ -57,15 +57,15 @@ pub fn create(
         OrganizationChange::Create(organization.clone()).into(),
         EnvironmentChange::Create(production).into(),
     ];
-    for built_in in &BUILT_IN {
+    for built_in in BuiltInRole::ALL {
         changes.push(
             RoleChange::Create(Role {
                 id: RoleId::fresh(now, &mut moment.random),
                 organization: organization.id,
-                slug: built_in.slug.parse()?,
-                rank: Rank::new(i64::from(built_in.rank))?,
+                slug: built_in.slug(),
+                rank: built_in.rank(),
                 permissions: built_in.permissions(),
-                giving: built_in.giving,
+                giving: built_in.giving(),
                 built_in_at: Some(now),
                 created_at: now,
             })

@@ -9,7 +9,9 @@ mod profile;
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::access::{DirectoryFacts, Held, PersonFacts, RankedRole, Resolved, Statement, resolve};
+use portcullis_domain::access::{
+    DirectoryFacts, Held, PersonFacts, RankedRole, Resolved, Statement, resolve,
+};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{Change, DirectoryUserChange, MembershipChange, TombstoneChange, UserChange};
@@ -19,7 +21,7 @@ use portcullis_domain::id::{
     DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId, ReviewId, UserId,
 };
 use portcullis_domain::mapping::{Facet, MAX_FACETS};
-use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
+use portcullis_domain::membership::{Membership, Newcomer};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::review::{Review, ReviewReason, ReviewState};
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
@@ -307,8 +309,7 @@ fn new_member(
     };
     let Resolved { access, governed_by, .. } = resolve(&facts, now);
     let state = access.state;
-    let membership =
-        Membership { governed_by, access, ..Membership::new(who, state, rules_number, now) };
+    let membership = Membership { governed_by, access, ..Membership::new(who, state, rules_number, now) };
     let event = EventDraft::new(Action::MemberCreated, Target::new("membership", membership.id))
         .about(Target::new("directory_user", user.id))
         .with(json!({ "state": membership.access.state.as_str(), "role": membership.access.role }));

@@ -109,7 +109,7 @@ pub(crate) fn must_not_outgrow(
     (of, rank): (DirectoryId, Rank),
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    let before = directory::highest_given(tx, organization, of)?.map_or(Ok(Rank::NONE), Rank::new)?;
+    let before = directory::highest_given(tx, organization, of)?.unwrap_or(Rank::NONE);
     if rank <= before { Ok(()) } else { must_not_be_seen_below(tx, organization, (of, rank), now) }
 }
 

@@ -4,6 +4,7 @@ use portcullis_domain::brake::{Above, Brake};
 use portcullis_domain::change::DirectoryChange;
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 
 use crate::row::Row;
@@ -340,8 +341,8 @@ pub fn highest_given(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     id: DirectoryId,
-) -> Result<Option<i64>, StoreError> {
-    tx.row(&HIGHEST_GIVEN, params![organization, id])?.map_or(Ok(None), |row| row.opt_int(0))
+) -> Result<Option<Rank>, StoreError> {
+    tx.row(&HIGHEST_GIVEN, params![organization, id])?.map_or(Ok(None), |row| row.opt_rank(0))
 }
 
 /// The rank of the highest role among the people whom it governs.
@@ -352,8 +353,8 @@ pub fn highest_governed(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     id: DirectoryId,
-) -> Result<Option<i64>, StoreError> {
-    tx.row(&HIGHEST_GOVERNED, params![organization, id])?.map_or(Ok(None), |row| row.opt_int(0))
+) -> Result<Option<Rank>, StoreError> {
+    tx.row(&HIGHEST_GOVERNED, params![organization, id])?.map_or(Ok(None), |row| row.opt_rank(0))
 }
 
 /// The rank of the highest role, explicit-only ones apart, among the people whom it governs and whom a connection lets in
@@ -365,8 +366,8 @@ pub fn highest_lent(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     id: DirectoryId,
-) -> Result<Option<i64>, StoreError> {
-    tx.row(&HIGHEST_LENT, params![organization, id])?.map_or(Ok(None), |row| row.opt_int(0))
+) -> Result<Option<Rank>, StoreError> {
+    tx.row(&HIGHEST_LENT, params![organization, id])?.map_or(Ok(None), |row| row.opt_rank(0))
 }
 
 /// Whether a connection lets people in by its word.

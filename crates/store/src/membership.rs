@@ -4,6 +4,7 @@ use portcullis_domain::access::{Access, EndedBecause};
 use portcullis_domain::change::MembershipChange;
 use portcullis_domain::id::{MembershipId, OrganizationId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::role::Rank;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::tombstone::Identifier;
@@ -499,8 +500,8 @@ pub fn suspended_rank(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     id: MembershipId,
-) -> Result<Option<i64>, StoreError> {
-    Ok(tx.row(&SUSPENDED_RANK, params![id, organization])?.map(|row| row.opt_int(0)).transpose()?.flatten())
+) -> Result<Option<Rank>, StoreError> {
+    tx.row(&SUSPENDED_RANK, params![id, organization])?.map_or(Ok(None), |row| row.opt_rank(0))
 }
 
 /// Memberships whose access changes by itself at or before `now`.

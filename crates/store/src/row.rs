@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use portcullis_domain::role::Rank;
 use portcullis_domain::{Refusal, Timestamp};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -206,6 +207,15 @@ impl Row {
     /// As [`Row::text`].
     pub fn opt_at(&self, column: usize) -> Result<Option<Timestamp>, StoreError> {
         Ok(self.opt_int(column)?.map(Timestamp::from_micros))
+    }
+
+    /// The rank of somebody, if there is one.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn opt_rank(&self, column: usize) -> Result<Option<Rank>, StoreError> {
+        let rank = self.opt_int(column)?.map(Rank::kept).transpose();
+        rank.map_err(|_| self.wrong(column, "a rank"))
     }
 
     /// An id, a slug, or whatever else reads itself from text.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::Refusal;
 use portcullis_domain::permission::Permission;
-use portcullis_domain::role::{BUILT_IN, Giving, Rank, check_permissions, may_be_mapped, may_give};
+use portcullis_domain::role::{BuiltInRole, Giving, Rank, check_permissions, may_be_mapped, may_give};
 
 #[test]
 fn a_rank_is_a_number_from_1_to_999() {
@@ -48,21 +48,23 @@ fn permissions_over_owners_and_roles_are_in_explicit_only_roles_only() {
 #[test]
 fn the_built_in_roles_keep_their_own_rules() {
     let mut ranks = BTreeSet::new();
-    for built_in in &BUILT_IN {
-        assert!(Rank::new(i64::from(built_in.rank)).is_ok());
-        assert!(ranks.insert(built_in.rank), "two built-in roles of one rank");
-        assert_eq!(check_permissions(built_in.giving, &built_in.permissions()), Ok(()), "{}", built_in.slug);
+    for built_in in BuiltInRole::ALL {
+        let (slug, rank) = (built_in.slug(), built_in.rank());
+        assert_eq!(slug.as_str().parse(), Ok(slug.clone()), "a slug as others are");
+        assert_eq!(Rank::new(rank.number()), Ok(rank), "a rank as others are");
+        assert!(ranks.insert(rank), "two built-in roles of one rank");
+        assert_eq!(check_permissions(built_in.giving(), &built_in.permissions()), Ok(()), "{slug}");
     }
     let explicit: Vec<_> =
-        BUILT_IN.iter().filter(|r| r.giving == Giving::ExplicitOnly).map(|r| r.slug).collect();
-    assert_eq!(explicit, ["owner"]);
-    let of = |slug: &str| BUILT_IN.iter().find(|r| r.slug == slug).expect("built in").permissions();
-    assert_eq!(of("owner").len(), Permission::ALL.len());
-    assert!(!of("viewer").contains(&Permission::Use), "a viewer sees and does not act");
-    assert!(of("viewer").iter().all(|p| p.as_str().ends_with(".read")));
-    assert_eq!(of("lead"), of("member"), "a lead's powers are in the teams");
-    assert_eq!(of("member"), BTreeSet::from([Permission::Use]));
-    let missing: Vec<_> = Permission::ALL.iter().filter(|p| !of("admin").contains(p)).collect();
+        BuiltInRole::ALL.into_iter().filter(|r| r.giving() == Giving::ExplicitOnly).collect();
+    assert_eq!(explicit, [BuiltInRole::Owner]);
+    let [owner, admin, lead, member, viewer] = BuiltInRole::ALL.map(BuiltInRole::permissions);
+    assert_eq!(owner.len(), Permission::ALL.len());
+    assert!(!viewer.contains(&Permission::Use), "a viewer sees and does not act");
+    assert!(viewer.iter().all(|p| p.as_str().ends_with(".read")));
+    assert_eq!(lead, member, "a lead's powers are in the teams");
+    assert_eq!(member, BTreeSet::from([Permission::Use]));
+    let missing: Vec<_> = Permission::ALL.iter().filter(|p| !admin.contains(p)).collect();
     assert!(missing.iter().all(|p| p.is_explicit_only()) && !missing.is_empty());
 }
 

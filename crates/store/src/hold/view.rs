@@ -10,6 +10,7 @@ use portcullis_domain::id::{
     DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, HoldId, MappingId, MembershipId, OrganizationId,
     RequestId,
 };
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 
 use crate::db::MAX_LIST;
@@ -380,12 +381,12 @@ pub fn highest(
     organization: OrganizationId,
     id: HoldId,
     named: Option<&[MembershipId]>,
-) -> Result<Option<i64>, StoreError> {
+) -> Result<Option<Rank>, StoreError> {
     let row = match named {
         None => tx.row(&HIGHEST, params![id, organization])?,
         Some(named) => tx.row(&HIGHEST_OF, params![id, organization, list(named)])?,
     };
-    row.map_or(Ok(None), |row| row.opt_int(0))
+    row.map_or(Ok(None), |row| row.opt_rank(0))
 }
 
 /// What these people of a hold would lose; 1,000 at most.
