@@ -7,8 +7,8 @@ use std::str::FromStr;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
-use thiserror::Error;
 
+use crate::refusal::refusals;
 use crate::role::BuiltInRole;
 
 /// The longest slug, in bytes: it stands in URLs and proxy headers.
@@ -20,21 +20,16 @@ pub const MAX_EMAIL: usize = 254;
 /// The longest identifier that a directory or an identity provider may give, in bytes.
 pub const MAX_IDENTIFIER: usize = 1024;
 
-/// Why a text was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum TextError {
-    /// Not a slug.
-    #[error("a slug has 1 to 63 of `a`–`z`, `0`–`9` and `-`, and begins and ends with a letter or digit")]
-    Slug,
-    /// Not an e-mail address.
-    #[error("not an e-mail address of at most 254 bytes")]
-    Email,
-    /// Not a domain.
-    #[error("not a domain name such as `example.com`")]
-    Domain,
-    /// Empty, too long, or with control characters.
-    #[error("a name has 1 to 256 bytes and no control characters")]
-    Name,
+refusals! {
+    /// Why a text was refused.
+    #[derive(Copy)]
+    TextError {
+        Slug = "invalid_slug",
+            "a slug has 1 to 63 of `a`–`z`, `0`–`9` and `-`, and begins and ends with a letter or digit";
+        Email = "invalid_email", "not an e-mail address of at most 254 bytes";
+        Domain = "invalid_domain", "not a domain name such as `example.com`";
+        Name = "invalid_name", "a name has 1 to 256 bytes and no control characters";
+    }
 }
 
 /// A short name in URLs and headers, unique within an organization and never changed.

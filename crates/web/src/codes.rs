@@ -1,15 +1,15 @@
 //! The table of codes: what every problem of the administration API can be called, with its status.
 //!
-//! Made from the enums themselves: each refusal names the one after it in an exhaustive match, so that a new one
-//! without a place in the table does not compile. The reference page, the OpenAPI document and clients' matches rest
-//! on it.
+//! Made from the enums themselves: a refusal of the domain is in its list, and any other error names the one after it
+//! in an exhaustive match, so that a new one without a place in the table does not compile. The reference page, the
+//! OpenAPI document and clients' matches rest on it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
+use std::iter::successors;
 
 use portcullis_domain::Refusal;
 use portcullis_domain::permission::Permission;
-use portcullis_domain::text::TextError;
 use portcullis_domain::token::Scope;
 use portcullis_service::ServiceError;
 use portcullis_service::saml::metadata::refusals;
@@ -69,10 +69,12 @@ pub fn table() -> Vec<Code> {
     for (code, status, meaning) in of_all {
         found.insert((code, status), meaning.to_owned());
     }
-    let mut next = Some(ServiceError::NotFound("thing"));
-    while let Some(error) = next {
+    let metadata = refusals().into_iter().map(|(code, message)| ServiceError::Metadata { code, message });
+    let errors = successors(Some(ServiceError::NotFound("thing")), after)
+        .chain(Refusal::all().map(ServiceError::Refused))
+        .chain(metadata);
+    for error in errors {
         found.entry((error.code(), status(&error).as_u16())).or_insert_with(|| outside(&error));
-        next = after(&error);
     }
     found.into_iter().map(|((code, status), meaning)| Code { code, status, meaning }).collect()
 }
@@ -84,11 +86,10 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
         ServiceError::Unauthenticated => ServiceError::Forbidden(Permission::Use),
         ServiceError::Forbidden(_) => ServiceError::MissingScope(Scope::Evaluate),
         ServiceError::MissingScope(_) => ServiceError::RootOnly,
-        ServiceError::RootOnly => ServiceError::Refused(Refusal::Text(TextError::Slug)),
-        ServiceError::Refused(refusal) => match after_refusal(refusal) {
-            Some(refusal) => ServiceError::Refused(refusal),
-            None => ServiceError::invalid("field", "what it must be"),
-        },
+        // Of refusals and of what metadata breaks there are lists.
+        ServiceError::RootOnly | ServiceError::Refused(_) => {
+            ServiceError::invalid("field", "what it must be")
+        }
         ServiceError::Invalid { .. } => ServiceError::Taken("slug"),
         ServiceError::Taken(_) => ServiceError::SlugRetired,
         ServiceError::SlugRetired => ServiceError::InUse("thing"),
@@ -96,8 +97,7 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
         ServiceError::GovernsPeople => ServiceError::TokenSeenBelow("tok_…".to_owned()),
         ServiceError::TokenSeenBelow(_) => ServiceError::IdentityNotAllowed,
         ServiceError::IdentityNotAllowed => ServiceError::NotAvailable("kind"),
-        ServiceError::NotAvailable(_) => metadata_after(None),
-        ServiceError::Metadata { code, .. } => metadata_after(Some(code)),
+        ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } => ServiceError::IdempotencyMismatch,
         ServiceError::IdempotencyMismatch => ServiceError::TooMany { retry_after_s: 1 },
         ServiceError::TooMany { .. } => ServiceError::LinkInvalid,
         // Sign-ins and consents answer with a page, SCIM with errors of its own.
@@ -112,18 +112,6 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
     })
 }
 
-/// What can be wrong with a provider's metadata, one after another; then what follows.
-fn metadata_after(code: Option<&str>) -> ServiceError {
-    let mut all = refusals().into_iter();
-    if let Some(code) = code {
-        all.find(|(known, _)| *known == code);
-    }
-    match all.next() {
-        Some((code, message)) => ServiceError::Metadata { code, message },
-        None => ServiceError::IdempotencyMismatch,
-    }
-}
-
 fn after_store(error: &StoreError) -> Option<StoreError> {
     match error {
         StoreError::Unavailable(_) => Some(StoreError::Inconsistent(String::new())),
@@ -136,32 +124,6 @@ fn after_store(error: &StoreError) -> Option<StoreError> {
         | StoreError::Held(_)
         | StoreError::Fenced => None,
     }
-}
-
-fn after_refusal(refusal: &Refusal) -> Option<Refusal> {
-    Some(match refusal {
-        Refusal::Text(TextError::Slug) => Refusal::Text(TextError::Email),
-        Refusal::Text(TextError::Email) => Refusal::Text(TextError::Domain),
-        Refusal::Text(TextError::Domain) => Refusal::Text(TextError::Name),
-        Refusal::Text(TextError::Name) => Refusal::RankOutOfRange,
-        Refusal::RankOutOfRange => Refusal::RankTaken,
-        Refusal::RankTaken => Refusal::AboveOwnRank,
-        Refusal::AboveOwnRank => Refusal::RoleIsExplicitOnly,
-        Refusal::RoleIsExplicitOnly => Refusal::PermissionIsExplicitOnly,
-        Refusal::PermissionIsExplicitOnly => Refusal::BuiltIn,
-        Refusal::BuiltIn => Refusal::SeenByOthers,
-        Refusal::SeenByOthers => Refusal::MemberInactive,
-        Refusal::MemberInactive => Refusal::AgentState,
-        Refusal::AgentState => Refusal::OtherEnvironment,
-        Refusal::OtherEnvironment => Refusal::MappingGivesNothing,
-        Refusal::MappingGivesNothing => Refusal::NoOrgUnits,
-        Refusal::NoOrgUnits => Refusal::InvalidBrake,
-        Refusal::InvalidBrake => Refusal::JitUnderDirectory,
-        Refusal::JitUnderDirectory => Refusal::LastOwner,
-        Refusal::LastOwner => Refusal::Tombstoned,
-        Refusal::Tombstoned => Refusal::NoRoleMapped,
-        Refusal::NoRoleMapped => return None,
-    })
 }
 
 /// The reference page.
