@@ -7,7 +7,7 @@ use portcullis_domain::token::Scope;
 use portcullis_store::StoreError;
 use thiserror::Error;
 
-/// Why a use case did not do what was asked. Nothing was changed.
+/// Why a use case did not do what was asked. Nothing was changed; of [`StoreError::OutcomeUnknown`] alone, nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ServiceError {
     /// No such thing here; a thing of another organization answers the same.
@@ -179,9 +179,7 @@ impl ServiceError {
             Self::Directory(DirectoryRefusal::InvalidValue { .. }) => "invalid_value",
             Self::Directory(DirectoryRefusal::Scim(_)) => "invalid_statement",
             Self::Upstream(_) => "upstream_failed",
-            Self::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
-                "unavailable"
-            }
+            Self::Store(error) if error.is_unavailable() => "unavailable",
             Self::Store(_) => "internal",
         }
     }

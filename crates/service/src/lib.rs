@@ -266,7 +266,8 @@ impl Portcullis {
     /// Runs a use case that writes; answers after the commit is durable, or after nothing was changed.
     ///
     /// # Errors
-    /// What the use case refused, or [`ServiceError::Store`] if there was no commit.
+    /// What the use case refused, or [`ServiceError::Store`] if there was no commit, or with
+    /// [`StoreError::OutcomeUnknown`] if nobody knows.
     pub async fn write<T>(
         &self,
         priority: Priority,
@@ -304,7 +305,7 @@ impl Portcullis {
                 let _ = reply.send(result);
             },
         );
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        answer.await.unwrap_or_else(|_| Err(gone(StoreError::OutcomeUnknown)))
     }
 
     /// Runs a use case that only reads.
@@ -326,12 +327,12 @@ impl Portcullis {
                 let _ = reply.send(result);
             },
         );
-        answer.await.unwrap_or_else(|_| Err(gone()))
+        answer.await.unwrap_or_else(|_| Err(gone(StoreError::Unavailable)))
     }
 }
 
-fn gone() -> ServiceError {
-    ServiceError::Store(StoreError::Unavailable("the database's thread ended".into()))
+fn gone(error: fn(String) -> StoreError) -> ServiceError {
+    ServiceError::Store(error("the database's thread ended".into()))
 }
 
 /// Whether the database answers.

@@ -425,9 +425,9 @@ impl<'c> Tx<'c> {
 }
 
 /// A driver's error, reduced to what is decided from it.
-struct Driver {
-    trouble: Trouble,
-    message: String,
+pub(crate) struct Driver {
+    pub(crate) trouble: Trouble,
+    pub(crate) message: String,
 }
 
 impl From<rusqlite::Error> for Driver {

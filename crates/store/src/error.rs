@@ -5,10 +5,12 @@ use thiserror::Error;
 /// Why the store did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
-    /// The database did not answer, or not in time. Nothing was changed, or the outcome of the commit is unknown and
-    /// the caller answers that it does not know.
+    /// The database did not answer, or not in time. Nothing was committed: it may be asked again.
     #[error("the database is not available: {0}")]
     Unavailable(String),
+    /// The database was lost while it committed. It was done, or it was not: nobody here knows.
+    #[error("the outcome of the commit is not known: {0}")]
+    OutcomeUnknown(String),
     /// A row does not read as what it must be: the database was changed by other hands, or a migration is wrong.
     #[error("inconsistent row: {0}")]
     Inconsistent(String),
@@ -35,4 +37,12 @@ pub enum StoreError {
     /// This node's lease was taken by another: it may write no more.
     #[error("this node no longer holds the database's lease")]
     Fenced,
+}
+
+impl StoreError {
+    /// Whether it is no fault of the request, nor of ours: the database does not serve this node now.
+    #[must_use]
+    pub const fn is_unavailable(&self) -> bool {
+        matches!(self, Self::Unavailable(_) | Self::OutcomeUnknown(_) | Self::Held(_) | Self::Fenced)
+    }
 }

@@ -255,7 +255,7 @@ impl Store {
         });
         receiver
             .recv()
-            .unwrap_or_else(|_| Err(StoreError::Unavailable("the database's thread ended".into()).into()))
+            .unwrap_or_else(|_| Err(StoreError::OutcomeUnknown("the database's thread ended".into()).into()))
     }
 
     /// Runs a read. On SQLite it runs where it is called (a few microseconds), on PostgreSQL on a thread of the store.

@@ -12,9 +12,11 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use portcullis_domain::Clock;
+use postgres::error::Severity;
+use rusqlite::ErrorCode;
 
 use crate::StoreError;
-use crate::db::{Inner, PostgresConnection, RowCounts, Trouble, Tx};
+use crate::db::{Driver, Inner, PostgresConnection, RowCounts, Trouble, Tx};
 use crate::pool::Priority;
 use crate::wire::Server;
 
@@ -270,10 +272,21 @@ fn sqlite_group(
         if !connection.is_autocommit() {
             let _ = control(connection, "ROLLBACK");
         }
-        return Err(failed(error));
+        return Err(sqlite_commit_lost(&error));
     }
     count_rows(done.counts);
     Ok(())
+}
+
+/// What a commit that SQLite did not carry out is answered with. Where the disk refused the last sync, the commit stands
+/// in the log whole, and whoever opens the file after a crash finds it there, though SQLite rolled it back here.
+fn sqlite_commit_lost(error: &rusqlite::Error) -> StoreError {
+    match error.sqlite_error_code() {
+        Some(ErrorCode::SystemIoFailure | ErrorCode::OutOfMemory) => {
+            StoreError::OutcomeUnknown(error.to_string())
+        }
+        _ => StoreError::Unavailable(error.to_string()),
+    }
 }
 
 /// Tells operators what was committed, and what was read on the way.
@@ -399,7 +412,9 @@ pub(crate) fn postgres_worker(
         }
         let Some(open) = connection.as_mut() else { continue };
         let outcome = postgres_tries(open, &mut job, clock);
-        if outcome.is_err() && open.client.is_closed() {
+        // The server says that it ends before it closes: whoever comes next would be the one to find out.
+        let is_lost = matches!(outcome, Err(StoreError::OutcomeUnknown(_)));
+        if is_lost || outcome.is_err() && open.client.is_closed() {
             connection = None;
         }
         job.finish(outcome);
@@ -418,41 +433,70 @@ fn postgres_tries(
         let again = tries < MAX_TRIES && clock.now().micros() - started < MAX_TRYING_MICROS;
         match postgres_try(connection, job) {
             Ok(()) => return Ok(()),
-            Err(Trouble::TryAgain) if again => {}
-            Err(trouble) => {
-                return Err(StoreError::Unavailable(match trouble {
-                    Trouble::TryAgain => "too many others change the same rows".into(),
-                    Trouble::Refused => {
-                        "a statement was refused, and the request went on as if it were not".into()
-                    }
-                    Trouble::Gone | Trouble::None => "the connection to the database was lost".into(),
-                }));
+            Err(TryLost::Race) if again => {}
+            Err(TryLost::Race) => {
+                return Err(StoreError::Unavailable("too many others change the same rows".into()));
             }
+            Err(TryLost::Answered(error)) => return Err(error),
         }
     }
 }
 
-fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> Result<(), Trouble> {
-    let lost = |error: postgres::Error| {
+/// Why a try of a request is not committed, or not known to be.
+enum TryLost {
+    /// A deadlock or a lost race: it was rolled back, and may be run again.
+    Race,
+    /// The request is answered with this.
+    Answered(StoreError),
+}
+
+impl TryLost {
+    fn unavailable(why: &str) -> Self {
+        Self::Answered(StoreError::Unavailable(why.into()))
+    }
+
+    /// A statement that controls the transaction failed, and nothing was committed.
+    fn uncommitted(error: postgres::Error) -> Self {
         tracing::warn!(error = %error, "transaction control failed");
-        match error.code() {
-            Some(code) if code.code().starts_with("40") => Trouble::TryAgain,
-            _ => Trouble::Gone,
+        let Driver { trouble, message } = Driver::from(error);
+        match trouble {
+            Trouble::TryAgain => Self::Race,
+            Trouble::None | Trouble::Refused | Trouble::Gone => Self::unavailable(&message),
         }
-    };
-    connection.client.batch_execute("BEGIN").map_err(lost)?;
+    }
+
+    /// The commit failed. It was rolled back where the server says so and stays; one that ends, or whose answer does not
+    /// come, may have committed before.
+    fn in_commit(error: postgres::Error) -> Self {
+        let stays = error.as_db_error().is_some_and(|e| e.parsed_severity() == Some(Severity::Error));
+        match Driver::from(error) {
+            Driver { trouble: Trouble::TryAgain, .. } if stays => Self::Race,
+            Driver { trouble: Trouble::Refused, message } if stays => Self::unavailable(&message),
+            Driver { message, .. } => Self::Answered(StoreError::OutcomeUnknown(message)),
+        }
+    }
+}
+
+fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> Result<(), TryLost> {
+    connection.client.batch_execute("BEGIN").map_err(TryLost::uncommitted)?;
     let mut tx = Tx::new(Inner::Postgres(connection));
     let kept = attempt(job, &mut tx);
     let (trouble, counts) = (tx.trouble(), tx.row_counts());
     if kept == Some(Attempt::Keep) && trouble == Trouble::None {
+        // Who only read has changed nothing, whatever came of it.
+        let lost = if counts.written() > 0 { TryLost::in_commit } else { TryLost::uncommitted };
         connection.client.batch_execute("COMMIT").map_err(lost)?;
         count_rows(counts);
         return Ok(());
     }
-    let rolled_back = connection.client.batch_execute("ROLLBACK").map_err(lost);
+    let rolled_back = connection.client.batch_execute("ROLLBACK").map_err(TryLost::uncommitted);
     match (trouble, kept) {
         (Trouble::None, _) | (Trouble::Refused, Some(Attempt::Drop) | None) => rolled_back,
-        (trouble, _) => Err(trouble),
+        (Trouble::TryAgain, _) => Err(TryLost::Race),
+        (Trouble::Refused, Some(Attempt::Keep)) => {
+            Err(TryLost::unavailable("a statement was refused, and the request went on as if it were not"))
+        }
+        (Trouble::Gone, _) => Err(TryLost::unavailable("the connection to the database was lost")),
     }
 }
 

@@ -3,6 +3,7 @@
 //! A commit is made to fail by a hook, transaction control by refusing it while it is prepared. A disk whose sync fails
 //! cannot be put under SQLite without unsafe code, which the workspace forbids; the writer sees it as one of these.
 
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc;
 
@@ -39,6 +40,25 @@ impl Job for Request {
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
         let _ = self.told.send(outcome);
+    }
+}
+
+/// The same, with a folder where the journal was.
+struct InTheWay {
+    inner: Request,
+    journal: PathBuf,
+}
+
+impl Job for InTheWay {
+    fn attempt(&mut self, tx: &mut Tx<'_>) -> Attempt {
+        let wanted = self.inner.attempt(tx);
+        std::fs::remove_file(&self.journal).unwrap();
+        std::fs::create_dir(&self.journal).unwrap();
+        wanted
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        Box::new(self.inner).finish(outcome);
     }
 }
 
@@ -121,6 +141,25 @@ fn a_commit_that_fails_and_stays_open_is_rolled_back() {
     connection.authorizer(None::<fn(AuthContext<'_>) -> Authorization>).unwrap();
     assert_eq!(kept(&folder), Vec::<i64>::new());
     must_go_on(&folder, &connection);
+}
+
+#[test]
+fn a_commit_that_the_disk_failed_is_told_as_not_known_because_it_may_be_there() {
+    let (folder, connection) = database();
+    // With a journal that is deleted last, when all is written: what cannot be deleted fails the commit.
+    connection.execute_batch("PRAGMA journal_mode = DELETE").unwrap();
+    let journal = folder.path().join("x.sqlite-journal");
+    let (told, outcome) = mpsc::channel();
+    let queue = Queue::new();
+    let inner = Request { sql: "INSERT INTO kept VALUES (1)", wants: Attempt::Keep, told };
+    queue.put(Priority::Ordinary, Box::new(InTheWay { inner, journal: journal.clone() }));
+    queue.close();
+    sqlite_writer(&connection, &queue, &Standing, &AtomicU64::new(0));
+    let outcome = outcome.recv().unwrap();
+    assert!(matches!(outcome, Err(StoreError::OutcomeUnknown(_))), "{outcome:?}");
+    drop(connection);
+    std::fs::remove_dir(journal).unwrap();
+    assert_eq!(kept(&folder), [1], "it was told as failed, and is there");
 }
 
 #[test]

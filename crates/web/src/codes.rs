@@ -64,6 +64,12 @@ pub fn table() -> Vec<Code> {
             "asking takes the root token or a service key with the scope that `detail` names",
         ),
         ("taken", 409, "something here is taken; `detail` says what"),
+        (
+            "unavailable",
+            503,
+            "the database did not answer in time and nothing was changed: try again. Where it was lost while it committed, \
+             `detail` says that this is not known",
+        ),
         ("in_use", 409, "the thing is in use; where one call changes that, `detail` says which"),
     ];
     for (code, status, meaning) in of_all {
@@ -121,6 +127,7 @@ fn after_store(error: &StoreError) -> Option<StoreError> {
         | StoreError::NotActive
         | StoreError::Taken(_)
         | StoreError::WrongVersion(_)
+        | StoreError::OutcomeUnknown(_)
         | StoreError::Held(_)
         | StoreError::Fenced => None,
     }

@@ -82,9 +82,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         ) => StatusCode::BAD_REQUEST,
         ServiceError::Directory(DirectoryRefusal::AboveBrake) => StatusCode::SERVICE_UNAVAILABLE,
         ServiceError::Upstream(_) => StatusCode::BAD_GATEWAY,
-        ServiceError::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
-            StatusCode::SERVICE_UNAVAILABLE
-        }
+        ServiceError::Store(error) if error.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
         ServiceError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
@@ -93,7 +91,12 @@ pub const fn status(error: &ServiceError) -> StatusCode {
 #[must_use]
 pub fn outside(error: &ServiceError) -> String {
     match error {
-        ServiceError::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
+        ServiceError::Store(StoreError::OutcomeUnknown(_)) => {
+            "the database was lost while it committed, and whether this was done is not known: look, or send it again \
+             with the `Idempotency-Key` that it had"
+                .to_owned()
+        }
+        ServiceError::Store(error) if error.is_unavailable() => {
             "the database did not answer in time; nothing was changed, try again".to_owned()
         }
         ServiceError::Store(_) => {

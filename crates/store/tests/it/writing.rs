@@ -253,6 +253,22 @@ fn a_commit_that_fails_is_answered_so_and_leaves_nothing_on_postgresql() {
 }
 
 #[test]
+fn a_connection_that_is_lost_while_it_commits_is_answered_as_not_known_on_postgresql() {
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    // Carried out by the commit itself.
+    let cut = "CREATE TABLE cut (id BIGINT); \
+               CREATE FUNCTION cut() RETURNS TRIGGER LANGUAGE plpgsql AS \
+               'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'; \
+               CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON cut DEFERRABLE INITIALLY DEFERRED \
+               FOR EACH ROW EXECUTE FUNCTION cut()";
+    database.client().batch_execute(cut).unwrap();
+    let lost: Result<(), StoreError> = database.note(|tx| tx.batch("INSERT INTO cut VALUES (1)"));
+    assert!(matches!(lost, Err(StoreError::OutcomeUnknown(_))), "{lost:?}");
+    assert_eq!(database.note(|tx| instance::put(tx, "after", "put")), Ok(()));
+}
+
+#[test]
 fn a_use_case_that_goes_on_after_a_failed_statement_is_not_answered_as_done() {
     on_each(|database| {
         let outcome = database.note(|tx| {

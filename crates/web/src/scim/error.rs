@@ -6,7 +6,6 @@ use portcullis_scim::error::ERROR_SCHEMA;
 use portcullis_scim::{MEDIA_TYPE, ScimError};
 use portcullis_service::ServiceError;
 use portcullis_service::error::DirectoryRefusal;
-use portcullis_store::StoreError;
 use serde_json::{Value, json};
 
 use crate::error::{outside, status};
@@ -131,7 +130,7 @@ impl From<ServiceError> for Refused {
                 let detail = format!("`{field}`: {message}");
                 Self { detail, ..Self::from(ScimError::InvalidParameter { name: field }) }
             }
-            ServiceError::Store(StoreError::Unavailable(_) | StoreError::Fenced | StoreError::Held(_)) => {
+            ServiceError::Store(ref lost) if lost.is_unavailable() => {
                 tracing::error!(error.message = %error, "the database did not answer a directory's call");
                 let detail = outside(&error);
                 Self {

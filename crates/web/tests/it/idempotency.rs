@@ -1,6 +1,6 @@
 //! `Idempotency-Key`, which every creation takes.
 
-use portcullis_testkit::{Exchange, ROOT_TOKEN};
+use portcullis_testkit::{Bench, Exchange, ROOT_TOKEN};
 use serde_json::{Value, json};
 
 use crate::support::Scene;
@@ -111,4 +111,30 @@ async fn the_same_request_sent_twice_at_once_is_carried_out_once() {
     );
     assert_eq!((one.status.as_u16(), one.json()), (201, other.json()));
     assert_eq!(scene.all(TEAMS).await.len(), 1);
+}
+
+#[tokio::test]
+async fn a_creation_whose_commit_is_lost_is_not_called_undone_and_its_key_finds_out_on_postgresql() {
+    let Some(bench) = Bench::postgres() else { return };
+    bench.organization("acme");
+    let order = |sql: &'static str| {
+        bench.portcullis().around().store.write_blocking(move |tx| tx.batch(sql)).unwrap();
+    };
+    // Carried out by the commit itself.
+    order(
+        "CREATE FUNCTION cut() RETURNS TRIGGER LANGUAGE plpgsql AS \
+         'BEGIN PERFORM pg_terminate_backend(pg_backend_pid()); RETURN NULL; END'; \
+         CREATE CONSTRAINT TRIGGER cut AFTER INSERT ON teams DEFERRABLE INITIALLY DEFERRED \
+         FOR EACH ROW EXECUTE FUNCTION cut()",
+    );
+    let wish = json!({ "slug": "platform", "name": "Platform" });
+    let authorization = format!("Bearer {ROOT_TOKEN}");
+    let headers = [("authorization", authorization.as_str()), ("idempotency-key", "k1")];
+    let lost = bench.exchange("POST", TEAMS, &headers, &wish).await;
+    assert_eq!((lost.status.as_u16(), &lost.json()["code"]), (503, &json!("unavailable")));
+    let detail = lost.json()["detail"].as_str().unwrap().to_owned();
+    assert!(detail.contains("not known") && !detail.contains("nothing was changed"), "{detail}");
+    order("DROP TRIGGER cut ON teams");
+    let again = bench.exchange("POST", TEAMS, &headers, &wish).await;
+    assert_eq!(again.status, 201, "{}", again.json());
 }
