@@ -136,8 +136,7 @@ fn held_with_owner(
         }
         before = found.owner;
     }
-    let why = "too many others change the owner of the same agent";
-    Err(portcullis_store::StoreError::Unavailable(why.into()).into())
+    Err(tx.try_again("too many others change the owner of the same agent").into())
 }
 
 /// An agent.

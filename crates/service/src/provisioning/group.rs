@@ -11,7 +11,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_IDENTIFIER, has_nul, name_key};
 use portcullis_store::db::Lock;
 use portcullis_store::directory_group::DirectoryGroupQuery;
-use portcullis_store::{StoreError, Tx, apply, directory_group, directory_user, hold, mapping, subgroup};
+use portcullis_store::{Tx, apply, directory_group, directory_user, hold, mapping, subgroup};
 use serde_json::json;
 
 use super::{Speaker, nesting};
@@ -96,8 +96,7 @@ pub fn hold_rules(
     }
     tx.lock(Lock::Rules(speaker.organization))?;
     if !tx.holds(&Lock::Organization(speaker.organization)) && holds(tx)? {
-        let message = "a group was put into this one a moment ago";
-        return Err(ServiceError::Store(StoreError::Unavailable(message.to_owned())));
+        return Err(tx.try_again("a group was put into this one a moment ago").into());
     }
     Ok(())
 }
