@@ -1,4 +1,5 @@
-//! The dialect layer: begin, lock, list, column types, the database's clock. Nothing else knows which database it is.
+//! The dialect layer: begin, lock, list, column types, the database's clock. Beside it only migrations, a server's
+//! settings for `doctor`, and whoever spares SQLite a second look ask which database it is.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -39,8 +40,11 @@ impl Dialect {
         };
         let out = written_out(&written_out(sql, "IN_LIST(", in_list), "EACH_OF(", each_of);
         match self {
-            // SQLite numbers `$n` by where it stands, `?n` by its number.
-            Self::Sqlite => out.replace('$', "?"),
+            // SQLite numbers `$n` by where it stands, `?n` by its number; and it knows no locks of rows.
+            Self::Sqlite => {
+                let unlocked = out.strip_suffix(" FOR UPDATE").or_else(|| out.strip_suffix(" FOR SHARE"));
+                unlocked.unwrap_or(&out).replace('$', "?")
+            }
             Self::Postgres => out,
         }
     }
@@ -175,6 +179,12 @@ pub enum Lock {
     Brake(DirectoryId),
     /// Nobody else who may end an ownership counts owners meanwhile.
     Owners(OrganizationId),
+    /// What was done under the lease is about to be committed: nobody takes the lease until it is. Taken last; many hold
+    /// it at once.
+    UnderLease,
+    /// The lease is taken: no commit under it gets through meanwhile. Those who share a row would starve the one who
+    /// takes it, and renewals too.
+    Lease,
 }
 
 impl Lock {
@@ -186,6 +196,7 @@ impl Lock {
             Self::GroupNames(id) => format!("{id}/names"),
             Self::Brake(id) => format!("{id}/brake"),
             Self::Owners(id) => format!("{id}/owners"),
+            Self::UnderLease | Self::Lease => "lease".to_owned(),
         }
     }
 }
@@ -362,12 +373,29 @@ impl<'c> Tx<'c> {
             );
         }
         if self.dialect() == Dialect::Postgres {
-            let statement = if matches!(lock, Lock::Rules(_)) { &SHARED } else { &ALONE };
+            let shared = matches!(lock, Lock::Rules(_) | Lock::UnderLease);
+            let statement = if shared { &SHARED } else { &ALONE };
             let key = lock.key();
             self.rows(statement, crate::params![key])?;
         }
         self.held.push(lock);
         Ok(())
+    }
+
+    /// Locks the rows of a statement that ends in `FOR UPDATE` or `FOR SHARE` until the end of the transaction. SQLite has
+    /// one writer and needs none.
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub(crate) fn lock_rows(
+        &mut self,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<(), StoreError> {
+        match self.dialect() {
+            Dialect::Sqlite => Ok(()),
+            Dialect::Postgres => self.rows(statement, params).map(|_| ()),
+        }
     }
 
     /// Whether this transaction has that lock, or one that implies it.
@@ -380,7 +408,9 @@ impl<'c> Tx<'c> {
             | Lock::Newcomer(..)
             | Lock::GroupNames(_)
             | Lock::Brake(_)
-            | Lock::Owners(_) => None,
+            | Lock::Owners(_)
+            | Lock::UnderLease
+            | Lock::Lease => None,
         };
         self.held.iter().any(|held| held == lock || Some(held) == stronger.as_ref())
     }

@@ -49,8 +49,10 @@ const FIND: Statement = Statement::read(
     "directory_group.find",
     concat!("SELECT ", columns!(), " FROM directory_groups WHERE id = $1 AND directory = $2"),
 );
-const LOCK_POSTGRES: Statement =
-    Statement::read("directory_group.lock", "SELECT id FROM directory_groups WHERE id = $1 FOR UPDATE");
+const LOCK: Statement = Statement::read(
+    "directory_group.lock",
+    "SELECT id FROM directory_groups WHERE id = $1 AND directory = $2 FOR UPDATE",
+);
 const BY_EXTERNAL_ID: Statement = Statement::read(
     "directory_group.by_external_id",
     concat!(
@@ -124,6 +126,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &ADD_MEMBER,
     &REMOVE_MEMBERS,
     &FIND,
+    &LOCK,
     &BY_EXTERNAL_ID,
     &BY_DISPLAY_NAME,
     &PAGE,
@@ -232,9 +235,7 @@ pub fn find_locked(
     directory: DirectoryId,
     id: DirectoryGroupId,
 ) -> Result<Option<DirectoryGroup>, StoreError> {
-    if tx.dialect() == crate::Dialect::Postgres {
-        tx.rows(&LOCK_POSTGRES, params![id])?;
-    }
+    tx.lock_rows(&LOCK, params![id, directory])?;
     find(tx, directory, id)
 }
 

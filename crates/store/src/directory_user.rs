@@ -105,8 +105,10 @@ const FIND: Statement = Statement::read(
     "directory_user.find",
     concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.id = $1 AND u.directory = $2"),
 );
-const LOCK_POSTGRES: Statement =
-    Statement::read("directory_user.lock", "SELECT id FROM directory_users WHERE id = $1 FOR UPDATE");
+const LOCK: Statement = Statement::read(
+    "directory_user.lock",
+    "SELECT id FROM directory_users WHERE id = $1 AND directory = $2 FOR UPDATE",
+);
 const BY_USER_NAME: Statement = Statement::read(
     "directory_user.by_user_name",
     concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.directory = $1 AND u.user_name_key = $2"),
@@ -196,6 +198,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &FACETS,
     &EMAILS,
     &FIND,
+    &LOCK,
     &BY_USER_NAME,
     &BY_EXTERNAL_ID,
     &BY_DISPLAY_NAME,
@@ -425,9 +428,7 @@ pub fn find_locked(
     directory: DirectoryId,
     id: DirectoryUserId,
 ) -> Result<Option<DirectoryUser>, StoreError> {
-    if tx.dialect() == crate::Dialect::Postgres {
-        tx.rows(&LOCK_POSTGRES, params![id])?;
-    }
+    tx.lock_rows(&LOCK, params![id, directory])?;
     find(tx, directory, id)
 }
 

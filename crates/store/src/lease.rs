@@ -6,8 +6,9 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::NodeId;
 
+use crate::db::Lock;
 use crate::statement::Statement;
-use crate::{Dialect, StoreError, Tx, params};
+use crate::{StoreError, Tx, params};
 
 const TAKE_FIRST: Statement = Statement::note(
     "lease.take_first",
@@ -30,17 +31,6 @@ const RELEASE: Statement = Statement::note(
 );
 const FIND: Statement =
     Statement::read("lease.find", "SELECT holder, epoch, expires_at FROM node_lease WHERE id = 1");
-
-// Whoever is about to commit shares this lock until the commit, and whoever takes the lease holds it alone: waiters are
-// served in order of arrival, where those who share a row would starve the one who takes it, and renewals too.
-const LOCK_WRITING_POSTGRES: Statement = Statement::read(
-    "lease.lock_writing",
-    "SELECT CAST(pg_advisory_xact_lock_shared(hashtextextended('lease', 0)) AS TEXT)",
-);
-const LOCK_TAKING_POSTGRES: Statement = Statement::read(
-    "lease.lock_taking",
-    "SELECT CAST(pg_advisory_xact_lock(hashtextextended('lease', 0)) AS TEXT)",
-);
 
 /// The statements about the lease.
 pub const ALL: &[&Statement] = &[&TAKE_FIRST, &TAKE, &RENEW, &RELEASE, &FIND];
@@ -71,9 +61,7 @@ pub fn find(tx: &mut Tx<'_>) -> Result<Option<Lease>, StoreError> {
 /// # Errors
 /// [`StoreError::Held`] if another node has it; else as [`find`].
 pub fn take(tx: &mut Tx<'_>, holder: NodeId, now: Timestamp, seconds: i64) -> Result<Lease, StoreError> {
-    if tx.dialect() == Dialect::Postgres {
-        tx.rows(&LOCK_TAKING_POSTGRES, params![])?;
-    }
+    tx.lock(Lock::Lease)?;
     let expires_at = now.plus_s(seconds);
     let mut taken = tx.row(&TAKE, params![holder, expires_at, now])?;
     if taken.is_none() {
@@ -110,9 +98,7 @@ pub fn renew(tx: &mut Tx<'_>, lease: Lease, now: Timestamp, seconds: i64) -> Res
 /// # Errors
 /// [`StoreError::Fenced`] if it is not; else as [`find`].
 pub fn check(tx: &mut Tx<'_>, lease: Lease) -> Result<(), StoreError> {
-    if tx.dialect() == Dialect::Postgres {
-        tx.rows(&LOCK_WRITING_POSTGRES, params![])?;
-    }
+    tx.lock(Lock::UnderLease)?;
     match find(tx)? {
         Some(newest) if newest.holder == lease.holder && newest.epoch == lease.epoch => Ok(()),
         _ => Err(StoreError::Fenced),

@@ -12,7 +12,7 @@ use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use crate::row::Row;
 use crate::statement::Statement;
 use crate::token::issued_by_tokens_of;
-use crate::{Dialect, StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
+use crate::{StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
 
 // The keys of an agent that act once it is another's: not known to the leaver, and not resting because somebody who saw
 // one is suspended or stands below that owner.
@@ -58,7 +58,7 @@ const AGENTS: Statement = Statement::read(
     ),
 );
 // Whoever may get an agent is held until it is theirs: their own end waits for it, or is seen by it.
-const LOCK_NEXT_OWNERS_POSTGRES: Statement = Statement::read(
+const LOCK_NEXT_OWNERS: Statement = Statement::read(
     "leaver.lock_next_owners",
     "SELECT id FROM memberships WHERE organization = $1 AND id <> $2 AND id IN \
      (SELECT heir FROM agents WHERE owner = $2 AND organization = $1 AND state <> 'disabled' \
@@ -104,12 +104,11 @@ const OTHER_MEMBERSHIPS: Statement = Statement::read(
     "SELECT COUNT(*) FROM memberships WHERE user_id = $1 AND id <> $2 AND ended_at IS NULL",
 );
 
-pub(crate) const ALL: &[&Statement] = &[&AGENTS, &TO_ROTATE, &OTHER_OWNERS, &OTHER_MEMBERSHIPS];
+pub(crate) const ALL: &[&Statement] =
+    &[&AGENTS, &LOCK_NEXT_OWNERS, &TO_ROTATE, &OTHER_OWNERS, &OTHER_MEMBERSHIPS];
 
 fn agents(tx: &mut Tx<'_>, membership: &Membership, now: Timestamp) -> Result<Vec<LeaverAgent>, StoreError> {
-    if tx.dialect() == Dialect::Postgres {
-        tx.rows(&LOCK_NEXT_OWNERS_POSTGRES, params![membership.organization, membership.id])?;
-    }
+    tx.lock_rows(&LOCK_NEXT_OWNERS, params![membership.organization, membership.id])?;
     let mut agents = Vec::new();
     for row in tx.rows(&AGENTS, params![membership.id, now])? {
         let id = row.parsed(0)?;

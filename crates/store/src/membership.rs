@@ -90,13 +90,9 @@ const FIND_LOCKED: Statement = Statement::read(
     "membership.find_locked",
     concat!("SELECT ", columns!(), " FROM memberships WHERE id = $1"),
 );
-const LOCK_POSTGRES: Statement =
+const LOCK: Statement =
     Statement::read("membership.lock", "SELECT id FROM memberships WHERE id = $1 FOR UPDATE");
-const LIVING: Statement = Statement::read(
-    "membership.living",
-    "SELECT id FROM memberships WHERE id IN_LIST($2) AND organization = $1 AND state <> 'deprovisioned' ORDER BY id",
-);
-const LOCK_LIVING_POSTGRES: Statement = Statement::read(
+const LOCK_LIVING: Statement = Statement::read(
     "membership.lock_living",
     "SELECT id FROM memberships WHERE id IN_LIST($2) AND organization = $1 AND state <> 'deprovisioned' ORDER BY id \
      FOR UPDATE",
@@ -178,7 +174,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &STALE_WITH_DIRECTORY,
     &FIND,
     &FIND_LOCKED,
-    &LIVING,
+    &LOCK,
+    &LOCK_LIVING,
     &ORGANIZATION_OF,
     &LIVING_BY_EMAIL,
     &OF_USER,
@@ -381,10 +378,7 @@ pub fn find_locked(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membershi
 /// # Errors
 /// As [`find`].
 pub fn hold(tx: &mut Tx<'_>, id: MembershipId) -> Result<(), StoreError> {
-    if tx.dialect() == crate::Dialect::Postgres {
-        tx.rows(&LOCK_POSTGRES, params![id])?;
-    }
-    Ok(())
+    tx.lock_rows(&LOCK, params![id])
 }
 
 /// Who of these people lives, in order of id, locked until the end of the transaction.
@@ -396,15 +390,11 @@ pub fn hold_living(
     organization: OrganizationId,
     people: &[MembershipId],
 ) -> Result<Vec<MembershipId>, StoreError> {
-    let statement = match tx.dialect() {
-        crate::Dialect::Postgres => &LOCK_LIVING_POSTGRES,
-        crate::Dialect::Sqlite => &LIVING,
-    };
     let mut sorted = people.to_vec();
     sorted.sort();
     let mut living = Vec::with_capacity(people.len());
     for some in sorted.chunks(crate::db::MAX_LIST) {
-        for row in tx.rows(statement, params![organization, list(some)])? {
+        for row in tx.rows(&LOCK_LIVING, params![organization, list(some)])? {
             living.push(row.parsed(0)?);
         }
     }

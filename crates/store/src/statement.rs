@@ -1,7 +1,8 @@
 //! The one list of statements.
 //!
 //! Every statement is a named constant, so that a test can prepare all of them on both databases, compare the types of
-//! their columns and pin SQLite's query plans.
+//! their columns and pin SQLite's query plans. Not in it are those that one database alone understands: advisory locks,
+//! clocks, settings of a server (in `db.rs`, `checkup.rs` and `migration.rs`).
 
 /// What a statement does to which side of the wall between access and notes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -15,7 +16,8 @@ pub enum Road {
 }
 
 /// One SQL statement: `$n` parameters, one text for both databases, `IN_LIST($n)` for a list given as JSON text, and
-/// `EACH_OF($n)` for its values as rows of one column, `value`.
+/// `EACH_OF($n)` for its values as rows of one column, `value`. One that ends in `FOR UPDATE` or `FOR SHARE` locks its rows
+/// on PostgreSQL.
 #[derive(Debug)]
 pub struct Statement {
     /// Its name, `noun.verb`.

@@ -27,11 +27,14 @@ const ACTIVE_AGENT: Statement = Statement::read(
     "SELECT a.id FROM agents a JOIN memberships m ON m.id = a.owner WHERE a.id = $1 AND a.organization = $2 \
      AND a.state IN ('active', 'paused') AND m.state = 'active'",
 );
-const LOCK_MEMBER_POSTGRES: Statement =
-    Statement::read("token.lock_member", "SELECT id FROM memberships WHERE id = $1 FOR SHARE");
-const LOCK_OWNER_POSTGRES: Statement = Statement::read(
+const LOCK_MEMBER: Statement = Statement::read(
+    "token.lock_member",
+    "SELECT id FROM memberships WHERE id = $1 AND organization = $2 FOR SHARE",
+);
+const LOCK_OWNER: Statement = Statement::read(
     "token.lock_owner",
-    "SELECT m.id FROM memberships m WHERE m.id = (SELECT owner FROM agents WHERE id = $1) FOR SHARE",
+    "SELECT m.id FROM memberships m WHERE m.id = (SELECT owner FROM agents WHERE id = $1) AND m.organization = $2 \
+     FOR SHARE",
 );
 
 // What ends is found by an index of its own for each reason, never by walking the organization's tokens: an `OR` over
@@ -164,6 +167,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &INSERT,
     &ACTIVE_MEMBER,
     &ACTIVE_AGENT,
+    &LOCK_MEMBER,
+    &LOCK_OWNER,
     &END_ONE,
     &END_OF_LEAVER,
     &END_OF_AGENT,
@@ -261,11 +266,8 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
         Holder::Agent(id) => (None, Some(id)),
         Holder::Directory(_) | Holder::Organization(_) => (None, None),
     };
-    let postgres = tx.dialect() == crate::Dialect::Postgres;
     if let Some(id) = membership {
-        if postgres {
-            tx.rows(&LOCK_MEMBER_POSTGRES, params![id])?;
-        }
+        tx.lock_rows(&LOCK_MEMBER, params![id, token.organization])?;
         // A link is for somebody who is not active yet.
         let also = match token.kind {
             TokenKind::Invitation | TokenKind::OwnerLink => "invited",
@@ -274,9 +276,7 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
         tx.row(&ACTIVE_MEMBER, params![id, token.organization, also])?.ok_or(StoreError::NotActive)?;
     }
     if let Some(id) = agent {
-        if postgres {
-            tx.rows(&LOCK_OWNER_POSTGRES, params![id])?;
-        }
+        tx.lock_rows(&LOCK_OWNER, params![id, token.organization])?;
         tx.row(&ACTIVE_AGENT, params![id, token.organization])?.ok_or(StoreError::NotActive)?;
     }
     let (shown_to_kind, shown_to) = match token.shown_to {

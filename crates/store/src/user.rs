@@ -35,8 +35,7 @@ const INSERT_AUTHENTICATOR: Statement = Statement::change(
 );
 const FIND: Statement =
     Statement::read("user.find", "SELECT id, created_at, ended_at FROM users WHERE id = $1");
-const LOCK_POSTGRES: Statement =
-    Statement::read("user.lock", "SELECT id FROM users WHERE id = $1 FOR UPDATE");
+const LOCK: Statement = Statement::read("user.lock", "SELECT id FROM users WHERE id = $1 FOR UPDATE");
 const AUTHENTICATORS_BY_EMAIL: Statement = Statement::read(
     "user.authenticators_by_email",
     "SELECT a.user_id, a.kind, a.email_key, a.secret, a.created_at FROM authenticators a \
@@ -62,6 +61,7 @@ pub const ALL: &[&Statement] = &[
     &DELETE_AUTHENTICATOR,
     &INSERT_AUTHENTICATOR,
     &FIND,
+    &LOCK,
     &AUTHENTICATORS_BY_EMAIL,
     &AUTHENTICATORS_OF,
     &MEMBERSHIPS_OF,
@@ -143,9 +143,7 @@ pub fn find(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, StoreError> {
 /// # Errors
 /// As [`find`].
 pub fn find_locked(tx: &mut Tx<'_>, id: UserId) -> Result<Option<User>, StoreError> {
-    if tx.dialect() == crate::Dialect::Postgres {
-        tx.rows(&LOCK_POSTGRES, params![id])?;
-    }
+    tx.lock_rows(&LOCK, params![id])?;
     find(tx, id)
 }
 

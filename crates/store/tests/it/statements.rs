@@ -305,6 +305,7 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("hold.spared", "of one membership, found before"),
     ("mapping.of_groups", "of groups, found in their directory before"),
     ("directory_user.groups", "of one person, found in their directory before"),
+    ("membership.lock", "as `membership.find_locked`"),
     ("directory_user.memberships", "of people found in their directory before"),
     ("directory_user.of_membership", "of one membership, found before"),
     ("domain.find_proven", "asks whose a proven domain is"),
