@@ -1,7 +1,7 @@
 //! Use cases: begin, load, decide, apply, commit, publish; and the jobs that carry on where a request ended.
 //!
 //! A use case is a plain function of `&mut` `Tx` and a [`Moment`] (the time and randomness); [`Portcullis`] runs it on
-//! a thread of the store and answers after the commit is durable. Only this room knows that there are transactions.
+//! a thread of the store and answers after the commit is durable. A surface only hands over what runs in a transaction.
 //!
 //! One noun, one file, as in every room. [`access`] is the road that every change of access walks.
 

@@ -443,7 +443,7 @@ pub fn note_uses(tx: &mut Tx<'_>, uses: &[(TokenId, Timestamp)]) -> Result<(), S
     Ok(())
 }
 
-/// A live link or key by the hash of its secret, for what it is good for: id, organization, kind, membership, expiry.
+/// A link or key that has not ended, for whoever presents its secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LiveToken {
     /// Its id.
