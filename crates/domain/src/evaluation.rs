@@ -13,7 +13,7 @@ use crate::permission::Permission;
 use crate::role::Rank;
 use crate::team::TeamRole;
 use crate::text::Slug;
-use crate::token::{Scope, TokenKind};
+use crate::token::{Holder, Scope, TokenKind};
 
 /// The answer to a question, with its stable code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -169,8 +169,8 @@ pub struct Bearer {
     pub environment: Option<Slug>,
     /// What a service key may ask.
     pub scopes: Vec<Scope>,
-    /// The directory that a SCIM token speaks for, or the id of another holder, as text.
-    pub holder: String,
+    /// Whose it is.
+    pub holder: Holder,
     /// When it was issued.
     pub issued_at: Timestamp,
     /// When it runs out.

@@ -2,9 +2,13 @@
 //!
 //! A kind is covered by off-boarding on the day it is born, because the end of a membership names no kinds.
 
+use std::str::FromStr;
+
 use serde::{Deserialize, Serialize};
 
-use crate::id::{AgentId, ConnectionId, DirectoryId, EventId, MembershipId, OrganizationId, TokenId};
+use crate::id::{
+    AgentId, ConnectionId, DirectoryId, EventId, IdError, MembershipId, OrganizationId, TokenId,
+};
 use crate::secret::SecretHash;
 use crate::text::Slug;
 use crate::time::Timestamp;
@@ -116,6 +120,29 @@ impl Holder {
             Self::Organization(id) => id.to_string(),
         }
     }
+
+    /// The membership, if it acts as one.
+    #[must_use]
+    pub const fn membership(self) -> Option<MembershipId> {
+        match self {
+            Self::Membership(id) => Some(id),
+            Self::Agent(_) | Self::Directory(_) | Self::Organization(_) => None,
+        }
+    }
+}
+
+impl FromStr for Holder {
+    type Err = IdError;
+
+    /// The holder of that id, which says by its prefix what it is an id of.
+    fn from_str(id: &str) -> Result<Self, IdError> {
+        match id.split_once('_').map(|(prefix, _)| prefix) {
+            Some(MembershipId::PREFIX) => id.parse().map(Self::Membership),
+            Some(AgentId::PREFIX) => id.parse().map(Self::Agent),
+            Some(DirectoryId::PREFIX) => id.parse().map(Self::Directory),
+            _ => id.parse().map(Self::Organization),
+        }
+    }
 }
 
 /// To whom the secret was shown when it was issued.
@@ -131,6 +158,27 @@ pub enum ShownTo {
 }
 
 impl ShownTo {
+    /// What the database keeps as that.
+    #[must_use]
+    pub fn read(kind: &str, membership: Option<MembershipId>) -> Option<Self> {
+        match (kind, membership) {
+            ("membership", Some(id)) => Some(Self::Membership(id)),
+            ("root", None) => Some(Self::Root),
+            ("bearer", None) => Some(Self::Bearer),
+            _ => None,
+        }
+    }
+
+    /// The text in the database.
+    #[must_use]
+    pub const fn kind(self) -> &'static str {
+        match self {
+            Self::Membership(_) => "membership",
+            Self::Root => "root",
+            Self::Bearer => "bearer",
+        }
+    }
+
     /// The membership, if it was one.
     #[must_use]
     pub const fn membership(self) -> Option<MembershipId> {

@@ -456,7 +456,7 @@ pub fn list_keys(
     (after, limit): (&str, i64),
 ) -> Result<Vec<TokenView>, ServiceError> {
     find(tx, caller, (organization, id))?;
-    Ok(token::list_of_kind(tx, organization, (&id.to_string(), TokenKind::AgentKey), after, limit)?)
+    Ok(token::list_of_kind(tx, organization, (Holder::Agent(id), TokenKind::AgentKey), after, limit)?)
 }
 
 /// One of an agent's keys.
@@ -471,7 +471,7 @@ pub fn find_key(
 ) -> Result<TokenView, ServiceError> {
     find(tx, caller, (organization, id))?;
     token::find(tx, organization, key)?
-        .filter(|t| t.kind == TokenKind::AgentKey && t.holder == id.to_string())
+        .filter(|t| t.kind == TokenKind::AgentKey && t.holder == Holder::Agent(id))
         .ok_or(ServiceError::NotFound("key"))
 }
 

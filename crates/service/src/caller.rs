@@ -12,7 +12,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::Slug;
-use portcullis_domain::token::{Scope, ShownTo, TokenKind};
+use portcullis_domain::token::{Holder, Scope, ShownTo, TokenKind};
 use portcullis_store::{Tx, instance};
 
 use crate::ServiceError;
@@ -253,7 +253,7 @@ pub fn authenticate_directory(
 ) -> Result<(OrganizationId, Option<Timestamp>), ServiceError> {
     let bearer = find_bearer(tx, presented, now)?.ok_or(ServiceError::Unauthenticated)?;
     let alive = liveness(&bearer, now).is_allowed();
-    if alive && bearer.kind == TokenKind::ScimToken && bearer.holder == directory.to_string() {
+    if alive && bearer.kind == TokenKind::ScimToken && bearer.holder == Holder::Directory(directory) {
         uses.note(bearer.token, bearer.last_used_at, now);
         return Ok((bearer.organization, bearer.runs_out_at()));
     }

@@ -456,9 +456,8 @@ pub fn list_tokens(
     after: &str,
     limit: i64,
 ) -> Result<Vec<TokenView>, ServiceError> {
-    let found = find(tx, organization, id)?;
-    let holder = found.id.to_string();
-    Ok(token::list_of_kind(tx, organization, (&holder, TokenKind::ScimToken), after, limit)?)
+    let holder = Holder::Directory(find(tx, organization, id)?.id);
+    Ok(token::list_of_kind(tx, organization, (holder, TokenKind::ScimToken), after, limit)?)
 }
 
 /// One of a directory's tokens.
@@ -471,7 +470,7 @@ pub fn find_token(
     (id, token): (&str, &str),
 ) -> Result<TokenView, ServiceError> {
     let unknown = || ServiceError::NotFound("token");
-    let holder = find(tx, organization, id)?.id.to_string();
+    let holder = Holder::Directory(find(tx, organization, id)?.id);
     let token: TokenId = token.parse().map_err(|_| unknown())?;
     let found = portcullis_store::token::find(tx, organization, token)?;
     found.filter(|t| t.kind == TokenKind::ScimToken && t.holder == holder).ok_or_else(unknown)

@@ -125,7 +125,7 @@ pub(crate) fn end_one(
         // What a directory says by it is kept before this, or not at all.
         tx.lock(Lock::Organization(organization))?;
     }
-    if let Ok(holder) = found.holder.parse() {
+    if let Some(holder) = found.holder.membership() {
         // As is what its holder does by it.
         portcullis_store::membership::hold(tx, holder)?;
     }
@@ -137,7 +137,7 @@ pub(crate) fn end_one(
         receipt: None,
     };
     let event = EventDraft::new(Action::TokenRevoked, Target::new("token", found.id))
-        .about(Target { kind: found.holder_kind.clone(), id: found.holder.clone() });
+        .about(Target::new(found.holder.kind(), found.holder.id()));
     apply(tx, &Plan::because(organization, cause).then(event, end), moment.now, &mut moment.random)?;
     Ok(())
 }
@@ -215,7 +215,13 @@ pub fn list(
     (after, limit): (&str, i64),
 ) -> Result<Vec<TokenView>, ServiceError> {
     let member = member_for(tx, caller, (organization, id), Permission::KeysRead)?;
-    Ok(token::list_of_kind(tx, organization, (&member.id.to_string(), TokenKind::MemberKey), after, limit)?)
+    Ok(token::list_of_kind(
+        tx,
+        organization,
+        (Holder::Membership(member.id), TokenKind::MemberKey),
+        after,
+        limit,
+    )?)
 }
 
 /// One of a member's keys.
@@ -282,6 +288,6 @@ fn known_to(
 
 fn key_of(tx: &mut Tx<'_>, member: &Membership, key: TokenId) -> Result<TokenView, ServiceError> {
     token::find(tx, member.organization, key)?
-        .filter(|t| t.kind == TokenKind::MemberKey && t.holder == member.id.to_string())
+        .filter(|t| t.kind == TokenKind::MemberKey && t.holder == Holder::Membership(member.id))
         .ok_or(ServiceError::NotFound("key"))
 }

@@ -62,8 +62,8 @@ pub fn list(
     organization: OrganizationId,
     (after, limit): (&str, i64),
 ) -> Result<Vec<TokenView>, ServiceError> {
-    let holder = organization.to_string();
-    Ok(token::list_of_kind(tx, organization, (&holder, TokenKind::ServiceKey), after, limit)?)
+    let wanted = (Holder::Organization(organization), TokenKind::ServiceKey);
+    Ok(token::list_of_kind(tx, organization, wanted, after, limit)?)
 }
 
 /// A service key.

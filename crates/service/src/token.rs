@@ -1,9 +1,10 @@
 //! Tokens of every kind, seen and ended by whoever has the right.
 
 use portcullis_domain::cause::Cause;
-use portcullis_domain::id::{AgentId, MembershipId, OrganizationId, TokenId};
+use portcullis_domain::id::{OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::permission::Permission;
+use portcullis_domain::token::Holder;
 use portcullis_store::token::TokenView;
 use portcullis_store::{Tx, agent, membership, token};
 
@@ -24,28 +25,29 @@ enum Behind {
     Nobody,
 }
 
-fn behind(tx: &mut Tx<'_>, organization: OrganizationId, holder: &str) -> Result<Behind, ServiceError> {
-    if let Ok(id) = holder.parse::<MembershipId>() {
-        return Ok(membership::find(tx, organization, id)?.map_or(Behind::Nobody, Behind::Member));
-    }
-    let Ok(id) = holder.parse::<AgentId>() else { return Ok(Behind::Nobody) };
-    let owner = match agent::find(tx, organization, id)? {
-        Some(agent) => membership::find(tx, organization, agent.owner)?,
-        None => None,
+fn behind(tx: &mut Tx<'_>, organization: OrganizationId, holder: Holder) -> Result<Behind, ServiceError> {
+    let found = match holder {
+        Holder::Membership(id) => membership::find(tx, organization, id)?.map(Behind::Member),
+        Holder::Agent(id) => match agent::find(tx, organization, id)? {
+            Some(agent) => membership::find(tx, organization, agent.owner)?.map(Behind::AgentOf),
+            None => None,
+        },
+        Holder::Directory(_) | Holder::Organization(_) => None,
     };
-    Ok(owner.map_or(Behind::Nobody, Behind::AgentOf))
+    Ok(found.unwrap_or(Behind::Nobody))
 }
 
 fn may_see(
     tx: &mut Tx<'_>,
     caller: &Caller,
     organization: OrganizationId,
-    holder: &str,
+    holder: Option<Holder>,
 ) -> Result<(), ServiceError> {
     let read = caller.may(Permission::TokensRead, organization);
     if read.is_ok() {
         return Ok(());
     }
+    let Some(holder) = holder else { return read };
     let own = match behind(tx, organization, holder)? {
         Behind::Member(member) => {
             caller.membership() == Some(member.id)
@@ -57,7 +59,7 @@ fn may_see(
     if own { Ok(()) } else { read }
 }
 
-/// A page of tokens in order of id: of one holder, if one is named. Without `tokens.read` one sees those that act as
+/// A page of tokens in order of id: of one holder, if `holder` is not empty. Without `tokens.read` one sees those that act as
 /// oneself, as an agent that one may steer, or, for a lead, as somebody below them in their teams.
 ///
 /// # Errors
@@ -69,8 +71,13 @@ pub fn list(
     holder: &str,
     (after, limit): (&str, i64),
 ) -> Result<Vec<TokenView>, ServiceError> {
-    may_see(tx, caller, organization, holder)?;
-    Ok(token::list_page(tx, organization, holder, after, limit)?)
+    let named = holder.parse().ok();
+    may_see(tx, caller, organization, named)?;
+    if named.is_none() && !holder.is_empty() {
+        // What cannot be a holder has no tokens, like an unknown one.
+        return Ok(Vec::new());
+    }
+    Ok(token::list_page(tx, organization, named, after, limit)?)
 }
 
 /// A token.
@@ -84,7 +91,7 @@ pub fn find(
     id: TokenId,
 ) -> Result<TokenView, ServiceError> {
     let found = token::find(tx, organization, id)?.ok_or(ServiceError::NotFound("token"))?;
-    may_see(tx, caller, organization, &found.holder)?;
+    may_see(tx, caller, organization, Some(found.holder))?;
     Ok(found)
 }
 
@@ -102,7 +109,7 @@ pub fn revoke(
 ) -> Result<(), ServiceError> {
     let found = token::find(tx, organization, id)?.ok_or(ServiceError::NotFound("token"))?;
     let write = caller.may(Permission::TokensWrite, organization);
-    match behind(tx, organization, &found.holder)? {
+    match behind(tx, organization, found.holder)? {
         Behind::Member(member) if caller.membership() == Some(member.id) => {}
         Behind::Member(member) => may_manage(tx, caller, &member, Permission::TokensWrite)?,
         Behind::AgentOf(owner) => {

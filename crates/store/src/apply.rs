@@ -181,7 +181,7 @@ impl Writing<'_> {
         let TokenChange::End { because, receipt, .. } = change else { return Ok(()) };
         for row in ended {
             let event = EventDraft::new(Action::TokenEnded, Target::new("token", row.id))
-                .about(Target { kind: "holder".to_owned(), id: row.holder })
+                .about(Target::new("holder", row.holder.id()))
                 .with(json!({ "kind": row.kind.as_str(), "because": because.as_str() }));
             audit::insert(tx, self.plan.organization(), &event, &self.cause, self.now, random)?;
             if let Some(receipt) = receipt {

@@ -106,7 +106,7 @@ pub fn find(tx: &mut Tx<'_>, secret: &SecretHash) -> Result<Option<Bearer>, Stor
         rules_number: row.int(5)?,
         environment: row.opt_parsed(6)?,
         scopes: row.json(7)?,
-        holder: row.text(8)?.to_owned(),
+        holder: row.parsed(8)?,
         issued_at: row.at(9)?,
         expires_at: row.opt_at(10)?,
         max_idle_s: row.opt_int(11)?,

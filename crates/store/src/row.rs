@@ -57,6 +57,12 @@ impl IntoParam for portcullis_domain::text::Slug {
     }
 }
 
+impl IntoParam for portcullis_domain::token::Holder {
+    fn param(&self) -> Param<'_> {
+        Param::Text(self.id().into())
+    }
+}
+
 impl<T: IntoParam> IntoParam for Option<T> {
     fn param(&self) -> Param<'_> {
         self.as_ref().map_or(Param::Null, IntoParam::param)

@@ -98,8 +98,8 @@ const END_OF_ORGANIZATION: Statement =
 
 macro_rules! view {
     () => {
-        "t.id, t.kind, t.holder_kind, t.holder, t.shown_to_kind, t.shown_to, t.name, t.environment, t.scopes, \
-         t.connection, t.issued_at, t.expires_at, u.last_used_at, t.ended_at, t.ended_because, t.ended_by_event"
+        "t.id, t.kind, t.holder, t.shown_to_kind, t.shown_to, t.name, t.environment, t.scopes, t.connection, \
+         t.issued_at, t.expires_at, u.last_used_at, t.ended_at, t.ended_because, t.ended_by_event"
     };
 }
 
@@ -194,14 +194,10 @@ pub struct TokenView {
     pub id: TokenId,
     /// Its kind.
     pub kind: TokenKind,
-    /// What kind of holder it has.
-    pub holder_kind: String,
-    /// The holder's id.
-    pub holder: String,
-    /// Whom its secret was shown to: `membership`, `root` or `bearer`.
-    pub shown_to_kind: String,
-    /// That membership.
-    pub shown_to: Option<MembershipId>,
+    /// Whose it is.
+    pub holder: Holder,
+    /// Whom its secret was shown to.
+    pub shown_to: ShownTo,
     /// Its name.
     pub name: String,
     /// Where it may act.
@@ -224,12 +220,35 @@ pub struct TokenView {
     pub ended_by_event: Option<EventId>,
 }
 
+impl From<&Token> for TokenView {
+    /// As it is listed while nobody has used it.
+    fn from(token: &Token) -> Self {
+        let ended = token.ended.as_ref();
+        Self {
+            id: token.id,
+            kind: token.kind,
+            holder: token.holder,
+            shown_to: token.shown_to,
+            name: token.name.clone(),
+            environment: token.environment.clone(),
+            scopes: token.scopes.clone(),
+            connection: token.connection,
+            issued_at: token.issued_at,
+            expires_at: token.expires_at,
+            last_used_at: None,
+            ended_at: ended.map(|end| end.at),
+            ended_because: ended.map(|end| end.because),
+            ended_by_event: ended.map(|end| end.by),
+        }
+    }
+}
+
 /// A row that ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EndedToken {
     pub(crate) id: TokenId,
     pub(crate) kind: TokenKind,
-    pub(crate) holder: String,
+    pub(crate) holder: Holder,
 }
 
 fn kind_of(text: &str) -> Option<TokenKind> {
@@ -237,25 +256,24 @@ fn kind_of(text: &str) -> Option<TokenKind> {
 }
 
 fn read(row: &Row) -> Result<TokenView, StoreError> {
-    let ended_at = row.opt_at(13)?;
+    let ended_at = row.opt_at(12)?;
+    let shown_to = row.opt_parsed(4)?;
     let because = |t: &str| TokenEnd::ALL.into_iter().find(|e| e.as_str() == t);
     Ok(TokenView {
         id: row.parsed(0)?,
         kind: row.one_of(1, kind_of)?,
-        holder_kind: row.text(2)?.to_owned(),
-        holder: row.text(3)?.to_owned(),
-        shown_to_kind: row.text(4)?.to_owned(),
-        shown_to: row.opt_parsed(5)?,
-        name: row.text(6)?.to_owned(),
-        environment: row.opt_parsed(7)?,
-        scopes: row.json(8)?,
-        connection: row.opt_parsed(9)?,
-        issued_at: row.at(10)?,
-        expires_at: row.opt_at(11)?,
-        last_used_at: row.opt_at(12)?,
+        holder: row.parsed(2)?,
+        shown_to: row.one_of(3, |kind| ShownTo::read(kind, shown_to))?,
+        name: row.text(5)?.to_owned(),
+        environment: row.opt_parsed(6)?,
+        scopes: row.json(7)?,
+        connection: row.opt_parsed(8)?,
+        issued_at: row.at(9)?,
+        expires_at: row.opt_at(10)?,
+        last_used_at: row.opt_at(11)?,
         ended_at,
-        ended_because: if ended_at.is_some() { Some(row.one_of(14, because)?) } else { None },
-        ended_by_event: row.opt_parsed(15)?,
+        ended_because: if ended_at.is_some() { Some(row.one_of(13, because)?) } else { None },
+        ended_by_event: row.opt_parsed(14)?,
     })
 }
 
@@ -279,11 +297,6 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
         tx.lock_rows(&LOCK_OWNER, params![id, token.organization])?;
         tx.row(&ACTIVE_AGENT, params![id, token.organization])?.ok_or(StoreError::NotActive)?;
     }
-    let (shown_to_kind, shown_to) = match token.shown_to {
-        ShownTo::Membership(id) => ("membership", Some(id)),
-        ShownTo::Root => ("root", None),
-        ShownTo::Bearer => ("bearer", None),
-    };
     tx.run(
         &INSERT,
         params![
@@ -291,12 +304,12 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
             token.organization,
             token.kind.as_str(),
             token.holder.kind(),
-            token.holder.id(),
+            token.holder,
             membership,
             agent,
             token.parent,
-            shown_to_kind,
-            shown_to,
+            token.shown_to.kind(),
+            token.shown_to.membership(),
             token.secret.as_str(),
             token.name,
             token.environment,
@@ -346,11 +359,7 @@ pub(crate) fn apply(
     };
     rows.iter()
         .map(|row| {
-            Ok(EndedToken {
-                id: row.parsed(0)?,
-                kind: row.one_of(1, kind_of)?,
-                holder: row.text(2)?.to_owned(),
-            })
+            Ok(EndedToken { id: row.parsed(0)?, kind: row.one_of(1, kind_of)?, holder: row.parsed(2)? })
         })
         .collect()
 }
@@ -367,21 +376,20 @@ pub fn find(
     tx.row(&FIND, params![id, organization])?.as_ref().map(read).transpose()
 }
 
-/// A page of tokens in order of id; of one holder if `holder` is not empty.
+/// A page of tokens in order of id; of one holder, if one is named.
 ///
 /// # Errors
 /// As [`find`].
 pub fn list_page(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    holder: &str,
+    holder: Option<Holder>,
     after: &str,
     limit: i64,
 ) -> Result<Vec<TokenView>, StoreError> {
-    let rows = if holder.is_empty() {
-        tx.rows(&LIST, params![organization, after, limit])?
-    } else {
-        tx.rows(&LIST_OF_HOLDER, params![organization, after, limit, holder])?
+    let rows = match holder {
+        None => tx.rows(&LIST, params![organization, after, limit])?,
+        Some(holder) => tx.rows(&LIST_OF_HOLDER, params![organization, after, limit, holder])?,
     };
     rows.iter().map(read).collect()
 }
@@ -393,7 +401,7 @@ pub fn list_page(
 pub fn list_of_kind(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    (holder, kind): (&str, TokenKind),
+    (holder, kind): (Holder, TokenKind),
     after: &str,
     limit: i64,
 ) -> Result<Vec<TokenView>, StoreError> {

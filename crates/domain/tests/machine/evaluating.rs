@@ -11,7 +11,7 @@ use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
-use portcullis_domain::token::TokenKind;
+use portcullis_domain::token::{Holder, TokenKind};
 
 use crate::fixture::{NOW, id, member, organization, slug};
 
@@ -25,7 +25,7 @@ fn key() -> Bearer {
         rules_number: 3,
         environment: Some(Slug::production()),
         scopes: vec![],
-        holder: member(1).to_string(),
+        holder: Holder::Membership(member(1)),
         issued_at: NOW,
         expires_at: None,
         max_idle_s: None,

@@ -121,10 +121,19 @@ fn actors_and_holders_are_told_by_kind_and_id() {
         (Holder::Organization(organization()), "organization", organization().to_string()),
     ];
     for (holder, kind, id) in holders {
+        assert_eq!(id.parse(), Ok(holder), "an id says what it is an id of");
         assert_eq!((holder.kind(), holder.id()), (kind, id));
     }
-    let shown = [ShownTo::Membership(person), ShownTo::Root, ShownTo::Bearer].map(ShownTo::membership);
-    assert_eq!(shown, [Some(person), None, None]);
+    for nobody in ["", "mem_", "membership", &id!(DomainId, 7).to_string()] {
+        assert!(nobody.parse::<Holder>().is_err(), "{nobody}");
+    }
+    let shown = [ShownTo::Membership(person), ShownTo::Root, ShownTo::Bearer];
+    assert_eq!(shown.map(ShownTo::membership), [Some(person), None, None]);
+    for one in shown {
+        assert_eq!(ShownTo::read(one.kind(), one.membership()), Some(one));
+        let other = if one.membership().is_none() { Some(person) } else { None };
+        assert_eq!(ShownTo::read(one.kind(), other), None, "a row that contradicts itself");
+    }
     let target = Target::new("agent", agent);
     assert_eq!((target.kind.as_str(), target.id), ("agent", agent.to_string()));
 }

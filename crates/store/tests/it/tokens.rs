@@ -21,7 +21,7 @@ fn end(organization: OrganizationId, set: TokenSet) -> TokenChange {
 }
 
 fn live(database: &Database, organization: OrganizationId) -> BTreeSet<TokenId> {
-    let all = database.read(move |tx| token::list_page(tx, organization, "", "", 100));
+    let all = database.read(move |tx| token::list_page(tx, organization, None, "", 100));
     all.into_iter().filter(|token| token.ended_at.is_none()).map(|token| token.id).collect()
 }
 

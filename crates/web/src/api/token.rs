@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::permission::Permission;
-use portcullis_domain::token::Token;
+use portcullis_domain::token::ShownTo;
 use portcullis_service::member_key::Issued;
 use portcullis_service::token;
 use portcullis_store::Priority;
@@ -63,8 +63,11 @@ impl TokenWire {
             id: token.id.to_string(),
             created_at: At(token.issued_at),
             kind: token.kind.as_str(),
-            holder: token.holder.clone(),
-            shown_to: token.shown_to.map_or_else(|| token.shown_to_kind.clone(), |m| m.to_string()),
+            holder: token.holder.id(),
+            shown_to: match token.shown_to {
+                ShownTo::Membership(member) => member.to_string(),
+                other => other.kind().to_owned(),
+            },
             name: token.name.clone(),
             environment: token.environment.as_ref().map(ToString::to_string),
             scopes: token.scopes.iter().map(|s| s.as_str()).collect(),
@@ -75,31 +78,6 @@ impl TokenWire {
             ended_at: token.ended_at.map(At),
             ended_because: token.ended_because.map(|b| b.as_str()),
             ended_by_event: token.ended_by_event.map(|e| e.to_string()),
-        }
-    }
-
-    fn issued(token: &Token) -> Self {
-        use portcullis_domain::token::ShownTo;
-        Self {
-            id: token.id.to_string(),
-            created_at: At(token.issued_at),
-            kind: token.kind.as_str(),
-            holder: token.holder.id(),
-            shown_to: match token.shown_to {
-                ShownTo::Membership(member) => member.to_string(),
-                ShownTo::Root => "root".to_owned(),
-                ShownTo::Bearer => "bearer".to_owned(),
-            },
-            name: token.name.clone(),
-            environment: token.environment.as_ref().map(ToString::to_string),
-            scopes: token.scopes.iter().map(|s| s.as_str()).collect(),
-            connection: token.connection.map(|c| c.to_string()),
-            issued_at: At(token.issued_at),
-            last_used_at: None,
-            expires_at: token.expires_at.map(At),
-            ended_at: None,
-            ended_because: None,
-            ended_by_event: None,
         }
     }
 }
@@ -119,7 +97,10 @@ impl IssuedToken {
     /// What was issued, with its secret.
     #[must_use]
     pub fn of(issued: &Issued) -> Self {
-        Self { about: TokenWire::issued(&issued.token), token: issued.secret.expose().to_owned() }
+        Self {
+            about: TokenWire::of(&TokenView::from(&issued.token)),
+            token: issued.secret.expose().to_owned(),
+        }
     }
 }
 

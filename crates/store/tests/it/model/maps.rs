@@ -700,9 +700,8 @@ impl Maps {
         lines.extend(self.grants.values().filter(|g| g.ended_at.is_none()).map(|g| shown("grant", g)));
         lines.extend(self.agents.values().map(|a| shown("agent", a)));
         lines.extend(self.tokens.values().map(|(token, ended)| {
-            let holder = (token.holder.kind(), token.holder.id());
             let rest = (&token.name, &token.environment, token.connection, token.issued_at, token.expires_at);
-            shown("token", &(token.id, token.kind, holder, token.shown_to.membership(), rest, ended))
+            shown("token", &(token.id, token.kind, token.holder, token.shown_to, rest, ended))
         }));
         for (organization, identifier, _) in &self.tombstones {
             lines.insert(shown("tombstone", &(organization, identifier)));
@@ -745,13 +744,10 @@ impl Maps {
             lines.extend(mapping::list(tx, org, None, None, ALL)?.iter().map(|m| shown("mapping", m)));
             lines.extend(grant::list(tx, org, None, ALL)?.iter().map(|g| shown("grant", g)));
             lines.extend(agent::list(tx, org, None, ALL)?.iter().map(|a| shown("agent", a)));
-            for t in token::list_page(tx, org, "", "", ALL)? {
+            for t in token::list_page(tx, org, None, "", ALL)? {
                 let ended = t.ended_at.zip(t.ended_because);
                 let rest = (&t.name, &t.environment, t.connection, t.issued_at, t.expires_at);
-                lines.insert(shown(
-                    "token",
-                    &(t.id, t.kind, (t.holder_kind, t.holder), t.shown_to, rest, ended),
-                ));
+                lines.insert(shown("token", &(t.id, t.kind, t.holder, t.shown_to, rest, ended)));
             }
             for r in receipt::list_page(tx, org, "", ALL)? {
                 let ended: BTreeSet<_> = r.ended.into_iter().map(|line| (line.kind, line.id)).collect();
