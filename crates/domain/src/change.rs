@@ -415,7 +415,7 @@ pub enum TokenSet {
     /// Invitations and links of a membership that has not joined.
     InvitationsOf(MembershipId),
     /// Everything in the organization.
-    OfOrganization(OrganizationId),
+    OfOrganization,
 }
 
 /// Changes of tokens.
@@ -425,8 +425,6 @@ pub enum TokenChange {
     Issue(Box<Token>),
     /// The end. Each row that ends gets an event of its own, and a line of the receipt if there is one.
     End {
-        /// In which organization.
-        organization: OrganizationId,
         /// Which.
         set: TokenSet,
         /// Why.
@@ -443,8 +441,6 @@ pub enum TokenChange {
 pub enum TombstoneChange {
     /// Laid on every identifier of a leaver.
     Lay {
-        /// The organization.
-        organization: OrganizationId,
         /// Who left.
         membership: MembershipId,
         /// Every identifier they ever had.
@@ -455,11 +451,9 @@ pub enum TombstoneChange {
     /// Lifted for that membership, whole: its directory gave it life again.
     LiftOf(MembershipId),
     /// Lifted for these identifiers, whoever had them: an administrator named them anew.
-    LiftNamed(OrganizationId, Vec<Identifier>),
+    LiftNamed(Vec<Identifier>),
     /// Lifted where a directory may: what its own word laid, or nobody's.
     LiftSaid {
-        /// The organization.
-        organization: OrganizationId,
         /// The directory. A former member whom another directory governs, claims aside, is not its own.
         directory: DirectoryId,
         /// What it identifies somebody by.
@@ -490,8 +484,6 @@ pub enum OutboxChange {
     Put {
         /// Its id.
         id: OutboxId,
-        /// The organization.
-        organization: OrganizationId,
         /// What is told, such as `member.deprovisioned`.
         kind: &'static str,
         /// The content, as JSON text. Never a secret.
@@ -502,8 +494,10 @@ pub enum OutboxChange {
 }
 
 impl Change {
-    /// Whether it can take access away: such a commit moves the revision that every node follows. What takes nothing is
-    /// named, so that a new kind of change counts as taking until somebody has said that it does not.
+    /// Whether it can take access away: such a commit moves the revision that every node follows. Of a noun that can,
+    /// what takes nothing is named, so that a new kind of change counts as taking until somebody has said that it does
+    /// not. The last arm's nouns are facts and rules, which take access only by what is settled after them, and what
+    /// goes along with an end.
     #[must_use]
     pub const fn lessens(&self) -> bool {
         match self {

@@ -185,7 +185,6 @@ fn ending(
         }
         .into(),
         TokenChange::End {
-            organization: membership.organization,
             set: TokenSet::OfLeaver(membership.id, leaver.email_keys.clone()),
             because: TokenEnd::OffBoarded,
             at: now,
@@ -194,21 +193,10 @@ fn ending(
         .into(),
         HoldChange::Drop(membership.id).into(),
         GrantChange::EndOf { membership: membership.id, keep: bare.then(Slug::owner), at: now }.into(),
-        TombstoneChange::Lay {
-            organization: membership.organization,
-            membership: membership.id,
-            identifiers: leaver.identifiers.clone(),
-            at: now,
-        }
-        .into(),
-        OutboxChange::Put {
-            id: ids.outbox,
-            organization: membership.organization,
-            kind: "member.deprovisioned",
-            body: told.to_string(),
-            at: now,
-        }
-        .into(),
+        TombstoneChange::Lay { membership: membership.id, identifiers: leaver.identifiers.clone(), at: now }
+            .into(),
+        OutboxChange::Put { id: ids.outbox, kind: "member.deprovisioned", body: told.to_string(), at: now }
+            .into(),
     ]
 }
 
@@ -239,7 +227,6 @@ fn agent_step(
             vec![
                 AgentChange::Disable(id, Some(receipt)).into(),
                 TokenChange::End {
-                    organization: agent.agent.organization,
                     set: TokenSet::OfAgent(id),
                     because: TokenEnd::AgentDisabled,
                     at: now,

@@ -1,6 +1,6 @@
 //! Plans: what a decision wants done, opened with its cause.
 //!
-//! A plan grows by pairs of an event and its changes, so a change without an audit row does not compile. It is pure:
+//! A plan is of one organization, and its changes name none beside it. It grows by pairs of an event and its changes, so a change without an audit row does not compile. It is pure:
 //! a transaction that must be tried again runs it again.
 
 use serde_json::Value;
@@ -10,13 +10,18 @@ use crate::cause::Cause;
 use crate::change::{Change, Restamp};
 use crate::id::OrganizationId;
 
-/// One event, and the changes that it stands for.
+/// One step of a plan.
 #[derive(Debug, Clone, PartialEq)]
-pub struct Step {
-    /// What is written into the audit log; `None` only for [`Plan::restamp`], which changes no access.
-    pub event: Option<EventDraft>,
-    /// What is written into the state.
-    pub changes: Vec<Change>,
+pub enum Step {
+    /// One event, and the changes that it stands for.
+    Did {
+        /// What is written into the audit log.
+        event: EventDraft,
+        /// What is written into the state.
+        changes: Vec<Change>,
+    },
+    /// Access was found to be what it is. Nothing of it changes, so there is no event.
+    Restamp(Restamp),
 }
 
 /// Changes and their audit events, to be stored in one transaction.
@@ -35,28 +40,26 @@ impl Plan {
     }
 
     /// One more change, with its event. Every event after the first follows from the first.
-    pub fn then(mut self, event: EventDraft, change: impl Into<Change>) -> Self {
-        self.steps.push(Step { event: Some(event), changes: vec![change.into()] });
-        self
+    pub fn then(self, event: EventDraft, change: impl Into<Change>) -> Self {
+        self.then_all(event, vec![change.into()])
     }
 
     /// Several changes that one event stands for.
     pub fn then_all(mut self, event: EventDraft, changes: Vec<Change>) -> Self {
-        self.steps.push(Step { event: Some(event), changes });
+        self.steps.push(Step::Did { event, changes });
         self
     }
 
     /// Notes under which rules number a membership's access was found to be what it is. No access changes, so no
     /// event: a job that confirms 50,000 people writes no audit row.
     pub fn restamp(mut self, restamp: Restamp) -> Self {
-        let change = crate::change::MembershipChange::Restamp(restamp).into();
-        self.steps.push(Step { event: None, changes: vec![change] });
+        self.steps.push(Step::Restamp(restamp));
         self
     }
 
     /// The same, with the reason that a person gave in the first event's detail.
     pub fn with_reason(mut self, reason: &str) -> Self {
-        if let Some(event) = self.steps.first_mut().and_then(|step| step.event.as_mut()) {
+        if let Some(Step::Did { event, .. }) = self.steps.first_mut() {
             match &mut event.detail {
                 Value::Object(detail) => {
                     detail.insert("reason".to_owned(), reason.into());
@@ -68,18 +71,11 @@ impl Plan {
     }
 
     /// An event that no change goes with: something refused, or something used.
-    pub fn noting(mut self, event: EventDraft) -> Self {
-        self.steps.push(Step { event: Some(event), changes: Vec::new() });
-        self
+    pub fn noting(self, event: EventDraft) -> Self {
+        self.then_all(event, Vec::new())
     }
 
-    /// Everything of another plan, after this one's. Its events follow from this plan's first.
-    pub fn and(mut self, other: Self) -> Self {
-        self.steps.extend(other.steps);
-        self
-    }
-
-    /// The organization whose log it goes to.
+    /// The organization in which everything of it is written.
     #[must_use]
     pub const fn organization(&self) -> OrganizationId {
         self.organization
@@ -106,6 +102,9 @@ impl Plan {
     /// Whether it can take access away.
     #[must_use]
     pub fn lessens(&self) -> bool {
-        self.steps.iter().flat_map(|s| &s.changes).any(Change::lessens)
+        self.steps.iter().any(|step| match step {
+            Step::Did { changes, .. } => changes.iter().any(Change::lessens),
+            Step::Restamp(_) => false,
+        })
     }
 }

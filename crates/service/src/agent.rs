@@ -498,14 +498,7 @@ fn event(action: Action, agent: &Agent) -> EventDraft {
 }
 
 fn end_keys(agent: &Agent, because: TokenEnd, moment: &Moment) -> Change {
-    TokenChange::End {
-        organization: agent.organization,
-        set: TokenSet::OfAgent(agent.id),
-        because,
-        at: moment.now,
-        receipt: None,
-    }
-    .into()
+    TokenChange::End { set: TokenSet::OfAgent(agent.id), because, at: moment.now, receipt: None }.into()
 }
 
 fn write(

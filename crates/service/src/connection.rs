@@ -543,7 +543,6 @@ pub async fn delete(
                 .about(Target::new("directory", claims.id))
                 .with(json!({ "name": found.name, "issuer": found.issuer }));
             let sessions = TokenChange::End {
-                organization,
                 set: TokenSet::OfConnection(id),
                 because: TokenEnd::HolderDeleted,
                 at: moment.now,

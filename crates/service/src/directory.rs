@@ -368,7 +368,6 @@ pub(crate) fn end(
 
 fn tokens(of: &Directory, at: Timestamp) -> TokenChange {
     TokenChange::End {
-        organization: of.organization,
         set: TokenSet::OfDirectory(of.id),
         because: TokenEnd::HolderDeleted,
         at,

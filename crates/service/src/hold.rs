@@ -276,9 +276,8 @@ fn lift(
     }
     let event = EventDraft::new(Action::TombstoneLifted, Target::new("membership", person.membership))
         .with(json!({ "identifiers": named.len() }));
-    let (organization, directory) = (found.organization, found.directory);
-    let lifted = TombstoneChange::LiftSaid { organization, directory, named, beside: Vec::new() };
-    let plan = Plan::because(organization, cause).then(event, lifted);
+    let lifted = TombstoneChange::LiftSaid { directory: found.directory, named, beside: Vec::new() };
+    let plan = Plan::because(found.organization, cause).then(event, lifted);
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())
 }

@@ -120,7 +120,7 @@ fn wait(
     let changes: Vec<Change> = vec![
         UserChange::Create(user).into(),
         MembershipChange::Create(Box::new(member)).into(),
-        TombstoneChange::LiftNamed(organization, named).into(),
+        TombstoneChange::LiftNamed(named).into(),
     ];
     let plan = Plan::because(organization, cause).then_all(event, changes);
     apply(tx, &plan, now, &mut moment.random)?;
@@ -141,7 +141,6 @@ fn again(
     let changes: Vec<Change> = vec![
         GrantChange::EndOf { membership: member.id, keep: None, at: moment.now }.into(),
         TokenChange::End {
-            organization: member.organization,
             set: TokenSet::InvitationsOf(member.id),
             because: TokenEnd::Replaced,
             at: moment.now,
@@ -261,7 +260,6 @@ pub fn delete(
     let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", member.id))
         .with(json!({ "invitation_taken_back": id }));
     let end = TokenChange::End {
-        organization,
         set: TokenSet::One(id),
         because: TokenEnd::Revoked,
         at: moment.now,
@@ -469,7 +467,6 @@ fn join(
     }
     changes.push(
         TokenChange::End {
-            organization: member.organization,
             set: TokenSet::One(open.link.id),
             because: TokenEnd::Used,
             at: now,

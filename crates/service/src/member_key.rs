@@ -130,7 +130,6 @@ pub(crate) fn end_one(
         portcullis_store::membership::hold(tx, holder)?;
     }
     let end = TokenChange::End {
-        organization,
         set: TokenSet::One(found.id),
         because: TokenEnd::Revoked,
         at: moment.now,

@@ -466,10 +466,8 @@ pub fn add(
         .about(Target::new("user", known.id))
         .with(json!({ "joined": true }));
     // A former membership here left a tombstone; an administrator who names the person anew lifts it.
-    let changes = vec![
-        MembershipChange::Create(Box::new(member)).into(),
-        TombstoneChange::LiftNamed(organization, named).into(),
-    ];
+    let changes =
+        vec![MembershipChange::Create(Box::new(member)).into(), TombstoneChange::LiftNamed(named).into()];
     let plan = Plan::because(organization, cause).then_all(event, changes);
     apply(tx, &plan, now, &mut moment.random)?;
     settle(tx, moment, id, cause)?;

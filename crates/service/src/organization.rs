@@ -191,8 +191,7 @@ fn end(
     }
     let event = EventDraft::new(Action::OrganizationDeleted, Target::new("organization", organization));
     let tokens = TokenChange::End {
-        organization,
-        set: TokenSet::OfOrganization(organization),
+        set: TokenSet::OfOrganization,
         because: TokenEnd::HolderDeleted,
         at: moment.now,
         receipt: None,

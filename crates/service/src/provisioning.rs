@@ -236,9 +236,8 @@ pub fn create_user(
 
 /// What a directory identifies somebody by is theirs again, as far as it has a say in it.
 fn named_anew(user: &DirectoryUser) -> Change {
-    let (organization, directory) = (user.organization, user.directory);
-    TombstoneChange::LiftSaid { organization, directory, named: user.names(), beside: user.other_addresses() }
-        .into()
+    let (named, beside) = (user.names(), user.other_addresses());
+    TombstoneChange::LiftSaid { directory: user.directory, named, beside }.into()
 }
 
 /// What to write so that somebody has these facets: what differs, no more.

@@ -50,8 +50,7 @@ pub fn revive_nobody(
     let id = organization.id;
     let event = EventDraft::new(Action::BackupRestored, Target::new("organization", id));
     let end = TokenChange::End {
-        organization: id,
-        set: TokenSet::OfOrganization(id),
+        set: TokenSet::OfOrganization,
         because: TokenEnd::Restored,
         at: moment.now,
         receipt: None,
@@ -220,7 +219,7 @@ pub fn lay(
             continue;
         }
         let (membership, identifiers, at) = (*of, vec![identifier.clone()], *at);
-        changes.push(TombstoneChange::Lay { organization, membership, identifiers, at }.into());
+        changes.push(TombstoneChange::Lay { membership, identifiers, at }.into());
     }
     if !changes.is_empty() {
         let event = EventDraft::new(Action::TombstoneLaid, Target::new("organization", organization))

@@ -147,8 +147,7 @@ pub fn attach(
     let names = leaver::identifiers(tx, &known)?.into_iter().collect();
     let event = EventDraft::new(Action::ReviewAttached, Target::new(NOUN, id))
         .about(Target::new("membership", member));
-    let plan =
-        Plan::because(organization, cause).then(event, TombstoneChange::LiftNamed(organization, names));
+    let plan = Plan::because(organization, cause).then(event, TombstoneChange::LiftNamed(names));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     settle(tx, moment, member, cause)?;
     review::close(tx, organization, id, ReviewState::Attached(member), moment.now)?;

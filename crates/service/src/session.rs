@@ -135,7 +135,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
         .about(Target::new("membership", membership.id))
         .with(json!({ "kind": TokenKind::Session.as_str() }));
     let mut changes: Vec<Change> =
-        replaced.into_iter().map(|old| end(membership.organization, old, TokenEnd::Replaced, now)).collect();
+        replaced.into_iter().map(|old| end(old, TokenEnd::Replaced, now)).collect();
     changes.push(TokenChange::Issue(Box::new(token)).into());
     let cause = cause(Actor::Membership(membership.id), opening.request);
     let plan = Plan::because(membership.organization, cause).noting(signed_in).then_all(issued, changes);
@@ -150,8 +150,8 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     Ok(Opened { secret, token: id, membership: membership.id, expires_at, kept })
 }
 
-fn end(organization: OrganizationId, token: TokenId, because: TokenEnd, at: Timestamp) -> Change {
-    TokenChange::End { organization, set: TokenSet::One(token), because, at, receipt: None }.into()
+fn end(token: TokenId, because: TokenEnd, at: Timestamp) -> Change {
+    TokenChange::End { set: TokenSet::One(token), because, at, receipt: None }.into()
 }
 
 /// Ends one session of a browser. The rows that end make its audit event.
@@ -166,7 +166,7 @@ fn end_one(
     let event = EventDraft::new(Action::SignedOut, Target::new("token", bearer.token))
         .with(json!({ "because": because.as_str() }));
     let plan = Plan::because(bearer.organization, cause(actor, request))
-        .then(event, end(bearer.organization, bearer.token, because, moment.now));
+        .then(event, end(bearer.token, because, moment.now));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())
 }
@@ -193,8 +193,7 @@ pub(crate) fn end_by_provider(
     let event = EventDraft::new(Action::SignedOut, Target::new("token", token))
         .about(Target::new("connection", of.id))
         .with(json!({ "because": because.as_str(), "by": "provider" }));
-    let plan =
-        Plan::because(of.organization, cause).then(event, end(of.organization, token, because, moment.now));
+    let plan = Plan::because(of.organization, cause).then(event, end(token, because, moment.now));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())
 }

@@ -9,7 +9,7 @@ use portcullis_domain::change::{
     AgentChange, Change, MembershipChange, OrganizationChange, OutboxChange, ReceiptChange, TokenChange,
 };
 use portcullis_domain::id::{EventId, OrganizationId, ReceiptId};
-use portcullis_domain::plan::Plan;
+use portcullis_domain::plan::{Plan, Step};
 use portcullis_domain::{Random, Timestamp};
 use serde_json::json;
 
@@ -62,13 +62,12 @@ pub fn apply(
     let mut applied = Applied { lessened: plan.lessens(), ..Applied::default() };
     let mut cause = *plan.cause();
     for step in plan.steps() {
-        let Some(draft) = &step.event else {
-            for change in &step.changes {
-                if let Change::Membership(change) = change {
-                    membership::apply(tx, plan.organization(), change)?;
-                }
+        let (draft, changes) = match step {
+            Step::Did { event, changes } => (event, changes),
+            Step::Restamp(found) => {
+                membership::restamp(tx, plan.organization(), found)?;
+                continue;
             }
-            continue;
         };
         let event = audit::insert(tx, plan.organization(), draft, &cause, now, random)?;
         // Everything after a plan's first event follows from it, unless the plan says what it follows from.
@@ -76,7 +75,7 @@ pub fn apply(
             cause = cause.after(event);
         }
         applied.events.push(event);
-        for change in &step.changes {
+        for change in changes {
             let mut writing = Writing { plan, cause: cause.after(event), event, now, applied: &mut applied };
             writing.change(tx, change, random)?;
         }
@@ -152,7 +151,9 @@ impl Writing<'_> {
                 self.applied.receipts.push(opened.id);
                 receipt::open(tx, opened, self.plan.cause(), self.event)
             }
-            Change::Outbox(change @ OutboxChange::Put { .. }) => outbox::apply(tx, change),
+            Change::Outbox(change @ OutboxChange::Put { .. }) => {
+                outbox::apply(tx, self.plan.organization(), change)
+            }
         }
     }
 
@@ -177,7 +178,7 @@ impl Writing<'_> {
         change: &TokenChange,
         random: &mut dyn Random,
     ) -> Result<(), StoreError> {
-        let ended = token::apply(tx, change, self.event)?;
+        let ended = token::apply(tx, self.plan.organization(), change, self.event)?;
         let TokenChange::End { because, receipt, .. } = change else { return Ok(()) };
         for row in ended {
             let event = EventDraft::new(Action::TokenEnded, Target::new("token", row.id))

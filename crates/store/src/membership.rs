@@ -1,7 +1,7 @@
 //! Memberships: rows of facts and of the access that was resolved last.
 
 use portcullis_domain::access::{Access, EndedBecause};
-use portcullis_domain::change::MembershipChange;
+use portcullis_domain::change::{MembershipChange, Restamp};
 use portcullis_domain::id::{MembershipId, OrganizationId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::role::Rank;
@@ -336,9 +336,7 @@ pub(crate) fn apply(
                 ],
             )?;
         }
-        MembershipChange::Restamp(r) => {
-            tx.run(&RESTAMP, params![r.id, r.governed_by, r.unmapped_at, r.rules_number, organization])?;
-        }
+        MembershipChange::Restamp(found) => restamp(tx, organization, found)?,
         MembershipChange::MarkStale(users) => {
             for chunk in users.chunks(crate::db::MAX_LIST) {
                 tx.run(&MARK_STALE, params![list(chunk), organization])?;
@@ -350,6 +348,16 @@ pub(crate) fn apply(
         }
     }
     Ok(())
+}
+
+/// Notes under which rules a membership's access was found to be what it is.
+pub(crate) fn restamp(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    found: &Restamp,
+) -> Result<(), StoreError> {
+    let Restamp { id, governed_by, unmapped_at, rules_number } = found;
+    tx.run(&RESTAMP, params![id, governed_by, unmapped_at, rules_number, organization]).map(|_| ())
 }
 
 /// A membership of that organization.

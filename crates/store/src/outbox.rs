@@ -60,8 +60,12 @@ fn read(row: &Row) -> Result<Waiting, StoreError> {
     })
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &OutboxChange) -> Result<(), StoreError> {
-    let OutboxChange::Put { id, organization, kind, body, at } = change;
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &OutboxChange,
+) -> Result<(), StoreError> {
+    let OutboxChange::Put { id, kind, body, at } = change;
     tx.run(&PUT, params![id, organization, kind, body, at]).map(|_| ())
 }
 

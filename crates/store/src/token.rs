@@ -94,7 +94,7 @@ const END_INVITATIONS_OF: Statement = Statement::change(
     end!("membership = $5 AND kind IN ('invitation', 'owner_link')"),
 );
 const END_OF_ORGANIZATION: Statement =
-    Statement::change("token.end_of_organization", end!("organization = CAST($5 AS TEXT)"));
+    Statement::change("token.end_of_organization", end!("organization = $4"));
 
 macro_rules! view {
     () => {
@@ -327,12 +327,13 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
 /// Carries out a change; the rows that ended by it.
 pub(crate) fn apply(
     tx: &mut Tx<'_>,
+    organization: OrganizationId,
     change: &TokenChange,
     event: EventId,
 ) -> Result<Vec<EndedToken>, StoreError> {
-    let (organization, set, because, at) = match change {
+    let (set, because, at) = match change {
         TokenChange::Issue(token) => return issue(tx, token).map(|()| Vec::new()),
-        TokenChange::End { organization, set, because, at, receipt: _ } => (organization, set, because, at),
+        TokenChange::End { set, because, at, receipt: _ } => (set, because, at),
     };
     let because = because.as_str();
     let rows = match set {
@@ -353,8 +354,8 @@ pub(crate) fn apply(
         TokenSet::InvitationsOf(id) => {
             tx.rows(&END_INVITATIONS_OF, params![at, because, event, organization, id])?
         }
-        TokenSet::OfOrganization(id) => {
-            tx.rows(&END_OF_ORGANIZATION, params![at, because, event, organization, id])?
+        TokenSet::OfOrganization => {
+            tx.rows(&END_OF_ORGANIZATION, params![at, because, event, organization])?
         }
     };
     rows.iter()

@@ -87,26 +87,30 @@ pub(crate) const ALL: &[&Statement] = &[
     &FORMERLY_SUBJECT_OF,
 ];
 
-pub(crate) fn apply(tx: &mut Tx<'_>, of: OrganizationId, change: &TombstoneChange) -> Result<(), StoreError> {
+pub(crate) fn apply(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    change: &TombstoneChange,
+) -> Result<(), StoreError> {
     match change {
-        TombstoneChange::Lay { organization, membership, identifiers, at } => {
+        TombstoneChange::Lay { membership, identifiers, at } => {
             for i in identifiers {
                 tx.run(&LAY, params![organization, i.kind.as_str(), i.value, membership, at])?;
             }
         }
         TombstoneChange::LiftOf(membership) => {
-            tx.run(&LIFT_OF, params![membership, of])?;
+            tx.run(&LIFT_OF, params![membership, organization])?;
         }
         TombstoneChange::HandDown { from, to } => {
-            tx.run(&HAND_DOWN, params![to, from, of])?;
-            tx.run(&LIFT_OF, params![from, of])?;
+            tx.run(&HAND_DOWN, params![to, from, organization])?;
+            tx.run(&LIFT_OF, params![from, organization])?;
         }
-        TombstoneChange::LiftNamed(organization, identifiers) => {
+        TombstoneChange::LiftNamed(identifiers) => {
             for i in identifiers {
                 tx.run(&LIFT_NAMED, params![organization, i.kind.as_str(), i.value])?;
             }
         }
-        TombstoneChange::LiftSaid { organization, directory, named, beside } => {
+        TombstoneChange::LiftSaid { directory, named, beside } => {
             for i in named {
                 tx.run(&LIFT_SAID, params![organization, i.kind.as_str(), i.value, directory])?;
             }

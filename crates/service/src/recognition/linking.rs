@@ -3,7 +3,7 @@
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft, Target};
-use portcullis_domain::cause::{Actor, Cause};
+use portcullis_domain::cause::Actor;
 use portcullis_domain::change::{Change, LinkChange, MembershipChange, TokenChange, TokenSet, UserChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link};
 use portcullis_domain::id::{MembershipId, UserId};
@@ -34,7 +34,8 @@ pub(super) fn name_anew(
     member: MembershipId,
 ) -> Result<(), ServiceError> {
     let cause = session::cause(Actor::Membership(member), wish.request);
-    let plan = linking(connection, wish, (member, None), moment, cause);
+    let plan = Plan::because(connection.organization, cause);
+    let plan = linking(plan, connection, wish, (member, None), moment.now);
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())
 }
@@ -111,13 +112,13 @@ pub(super) fn first_link(
         return Err(SignInRefusal::MemberInactive.into());
     }
     let cause = session::cause(Actor::Membership(member.id), wish.request);
-    let mut plan = linking(connection, wish, (member.id, old), moment, cause);
+    let plan = Plan::because(connection.organization, cause);
+    let mut plan = linking(plan, connection, wish, (member.id, old), moment.now);
     if member.access.state == MembershipState::Invited {
         // Coming in by the organization's own connection, with the invited address, accepts the invitation.
         let joined = EventDraft::new(Action::MemberJoined, Target::new("membership", member.id))
             .with(json!({ "by": "connection", "connection": connection.id }));
         let ends = TokenChange::End {
-            organization: connection.organization,
             set: TokenSet::InvitationsOf(member.id),
             because: TokenEnd::Used,
             at: moment.now,
@@ -127,7 +128,6 @@ pub(super) fn first_link(
     }
     // Whoever has the former account at the provider is nobody here: their sessions end with its link.
     let sessions = TokenChange::End {
-        organization: connection.organization,
         set: TokenSet::OfMemberBy(member.id, connection.id),
         because: TokenEnd::HolderDeleted,
         at: moment.now,
@@ -168,18 +168,18 @@ fn is_lent(
 
 /// The plan that makes a link. One that leads to a former membership makes room.
 fn linking(
+    plan: Plan,
     connection: &Connection,
     wish: &Wish<'_>,
     (membership, old): (MembershipId, Option<Link>),
-    moment: &Moment,
-    cause: Cause,
+    now: Timestamp,
 ) -> Plan {
     let link = Link {
         connection: connection.id,
         organization: connection.organization,
         subject: wish.arrival.subject.clone(),
         membership,
-        created_at: moment.now,
+        created_at: now,
     };
     let event = EventDraft::new(Action::MemberLinked, Target::new("membership", membership))
         .about(Target::new("connection", connection.id))
@@ -187,7 +187,7 @@ fn linking(
     let mut changes: Vec<Change> = Vec::new();
     changes.extend(old.map(|old| LinkChange::DeleteOf(old.membership).into()));
     changes.push(LinkChange::Create(link).into());
-    Plan::because(connection.organization, cause).then_all(event, changes)
+    plan.then_all(event, changes)
 }
 
 /// Links from the person's own session: that session must be this browser's and alive.
@@ -214,7 +214,8 @@ pub(super) fn link_own(
         return Err(SignInRefusal::Unconfirmed.into());
     }
     let cause = session::cause(Actor::Membership(own), wish.request);
-    let plan = linking(connection, wish, (own, link), moment, cause);
+    let plan = Plan::because(connection.organization, cause);
+    let plan = linking(plan, connection, wish, (own, link), moment.now);
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(own)
 }
@@ -250,13 +251,8 @@ pub(super) fn newcomer(
         .with(json!({ "by": "connection", "email": email_key(&address.written).unwrap_or_default() }));
     let made: Vec<Change> =
         vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
-    let plan = Plan::because(connection.organization, cause).then_all(event, made).and(linking(
-        connection,
-        wish,
-        (id, old),
-        moment,
-        cause,
-    ));
+    let plan = Plan::because(connection.organization, cause).then_all(event, made);
+    let plan = linking(plan, connection, wish, (id, old), moment.now);
     apply(tx, &plan, now, &mut moment.random)?;
     claims::keep(tx, moment, arrival, id, wish.request)?;
     settle(tx, moment, id, cause)?;

@@ -131,7 +131,11 @@ impl Database {
     /// Applies one change in the organization of its row, under an event of its own.
     pub(crate) fn change(&self, change: impl Into<Change>) -> Result<(), StoreError> {
         let change = change.into();
-        let organization = self.home(&change);
+        self.change_in(self.home(&change), change)
+    }
+
+    /// Applies one change in that organization, under an event of its own.
+    fn change_in(&self, organization: OrganizationId, change: Change) -> Result<(), StoreError> {
         self.store().write_blocking(move |tx| {
             let mut random = Seeded::next();
             let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
@@ -143,6 +147,11 @@ impl Database {
     /// Applies one change that nothing stands against.
     pub(crate) fn put(&self, change: impl Into<Change>) {
         self.change(change).unwrap();
+    }
+
+    /// The same, in that organization.
+    pub(crate) fn put_in(&self, organization: OrganizationId, change: impl Into<Change>) {
+        self.change_in(organization, change.into()).unwrap();
     }
 
     /// Reads.

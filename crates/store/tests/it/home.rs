@@ -6,8 +6,8 @@ use portcullis_domain::change::{
     RoleChange, TeamChange, TombstoneChange,
 };
 
-/// The table and the id of the row whose organization a change must name; `None` for what makes a row, says its own
-/// organization or is about users, who have none.
+/// The table and the id of the row whose organization the plan must be of; `None` for what makes a row, is about users,
+/// who have none, or reaches whatever there is of that kind in the plan's organization.
 pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
     let found = |table, id: &dyn std::fmt::Display| Some((table, id.to_string()));
     match change {

@@ -151,7 +151,7 @@ fn the_migration_lays_what_was_laid_at_one_connection_for_every_one_to_its_provi
             Identifier::subject(again, subject),
             Identifier::email("ann@acme.test"),
         ];
-        database.put(TombstoneChange::Lay { organization: acme, membership: ann.id, identifiers, at: NOW });
+        database.put_in(acme, TombstoneChange::Lay { membership: ann.id, identifiers, at: NOW });
         let laid = || {
             let everywhere = Identifier::issuer_subject(subject);
             database.read(move |tx| tombstone::find(tx, acme, &everywhere))
@@ -197,14 +197,14 @@ fn what_lies_on_the_names_of_leavers_is_listed_page_by_page_without_what_was_lif
         let [acme, other] = ["acme", "globex"].map(|name| fixture::organization(database, name).id);
         let lay = |organization, identifiers: &[Identifier]| {
             let (membership, identifiers) = (fresh!(MembershipId), identifiers.to_vec());
-            database.put(TombstoneChange::Lay { organization, membership, identifiers, at: NOW });
+            database.put_in(organization, TombstoneChange::Lay { membership, identifiers, at: NOW });
             membership
         };
         let [ada, bob] = ["ada@acme.test", "bob@acme.test"].map(Identifier::email);
         let (first, second) =
             (lay(acme, &[ada.clone(), Identifier::user_name("ada")]), lay(acme, std::slice::from_ref(&ada)));
         lay(acme, std::slice::from_ref(&bob));
-        database.put(TombstoneChange::LiftNamed(acme, vec![bob]));
+        database.put_in(acme, TombstoneChange::LiftNamed(vec![bob]));
         lay(other, std::slice::from_ref(&ada));
         let mut found = Vec::new();
         loop {

@@ -152,7 +152,7 @@ fn kind_of(change: &Change) -> Kind {
             TokenSet::OfConnection(_) => Kind::EndOfConnection,
             TokenSet::OfMemberBy(..) => Kind::EndOfMemberBy,
             TokenSet::InvitationsOf(_) => Kind::EndInvitations,
-            TokenSet::OfOrganization(_) => Kind::EndOfOrganization,
+            TokenSet::OfOrganization => Kind::EndOfOrganization,
         },
         Change::Tombstone(TombstoneChange::Lay { .. }) => Kind::TombstoneLay,
         Change::Tombstone(TombstoneChange::LiftOf(_)) => Kind::TombstoneLiftOf,
@@ -196,6 +196,28 @@ fn put(database: &Database, organization: OrganizationId, change: Change) -> Res
     })
 }
 
+/// The organization that a plan with that change is of; `None` where any does.
+fn of_plan(maps: &Maps, change: &Change) -> Option<OrganizationId> {
+    match change {
+        Change::Token(TokenChange::End { set, .. }) => match set {
+            TokenSet::One(id) => maps.tokens.get(id).map(|(token, _)| token.organization),
+            TokenSet::OfLeaver(id, _) | TokenSet::InvitationsOf(id) => {
+                maps.members.get(id).map(|member| member.organization)
+            }
+            TokenSet::OfAgent(id) => maps.agents.get(id).map(|agent| agent.organization),
+            TokenSet::OfDirectory(id) => maps.directories.get(id).map(|directory| directory.organization),
+            TokenSet::OfConnection(id) | TokenSet::OfMemberBy(_, id) => {
+                maps.connections.get(id).map(|connection| connection.organization)
+            }
+            TokenSet::OfOrganization => None,
+        },
+        Change::Tombstone(TombstoneChange::Lay { membership, .. }) => {
+            maps.members.get(membership).map(|member| member.organization)
+        }
+        other => maps.home(other),
+    }
+}
+
 /// What only one of the two has.
 fn difference(database: &Database, maps: &Maps) -> Result<(), String> {
     let (must, asked) = (maps.view(), maps.clone());
@@ -219,7 +241,7 @@ fn run(
     let mut dice = Dice(seed);
     let mut maps = Maps::default();
     for change in make::beginning() {
-        maps.apply(&change).unwrap();
+        maps.apply(OrganizationId::fresh(NOW, &mut Seeded::next()), &change).unwrap();
         put(database, maps.main()[0], change).unwrap();
     }
     let mut tally: BTreeMap<Kind, usize> = BTreeMap::new();
@@ -249,8 +271,8 @@ fn run(
             let _ = put(database, *other, change.clone());
             continue;
         }
-        let home = maps.home(&change).unwrap_or(maps.main()[0]);
-        let must = maps.apply(&change);
+        let home = of_plan(&maps, &change).or_else(|| dice.pick(maps.main().to_vec())).unwrap();
+        let must = maps.apply(home, &change);
         let is = put(database, home, change.clone()).map_err(|error| format!("{error:?}"));
         match (&must, &is) {
             (Ok(must), Ok(is)) if must == is => *tally.entry(kind).or_default() += 1,

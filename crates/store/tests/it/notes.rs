@@ -152,13 +152,8 @@ fn the_outbox_keeps_its_order_and_counts_a_delivery_once() {
         let organization = fresh!(OrganizationId);
         let ids: Vec<OutboxId> = (0..3).map(|s| OutboxId::fresh(later(s), &mut Seeded::next())).collect();
         for id in &ids {
-            database.put(OutboxChange::Put {
-                id: *id,
-                organization,
-                kind: "member.deprovisioned",
-                body: "{}".to_owned(),
-                at: NOW,
-            });
+            let (id, kind, body) = (*id, "member.deprovisioned", "{}".to_owned());
+            database.put_in(organization, OutboxChange::Put { id, kind, body, at: NOW });
         }
         let waiting = |after: Option<String>| -> Vec<OutboxId> {
             let rows = database.read(move |tx| outbox::list_waiting(tx, after.as_deref(), 10));
@@ -183,7 +178,7 @@ fn what_nobody_was_told_is_dropped_from_the_oldest_on_and_what_is_newer_stays() 
         let ids: Vec<OutboxId> = (0..5).map(|s| OutboxId::fresh(later(s), &mut Seeded::next())).collect();
         for (id, at) in ids.iter().zip([0, 1, 2, 3, 4].map(later)) {
             let (id, kind, body) = (*id, "member.deprovisioned", "{}".to_owned());
-            database.put(OutboxChange::Put { id, organization, kind, body, at });
+            database.put_in(organization, OutboxChange::Put { id, kind, body, at });
         }
         let waiting = || -> Vec<OutboxId> {
             let rows = database.read(|tx| outbox::list_waiting(tx, None, 10));

@@ -16,8 +16,8 @@ fn issue(database: &Database, token: Token) -> TokenId {
     token.id
 }
 
-fn end(organization: OrganizationId, set: TokenSet) -> TokenChange {
-    TokenChange::End { organization, set, because: TokenEnd::Revoked, at: later(1), receipt: None }
+fn end(set: TokenSet) -> TokenChange {
+    TokenChange::End { set, because: TokenEnd::Revoked, at: later(1), receipt: None }
 }
 
 fn live(database: &Database, organization: OrganizationId) -> BTreeSet<TokenId> {
@@ -98,7 +98,7 @@ fn a_leavers_set_holds_every_kind_that_is_theirs_and_no_more() {
         assert_eq!(live(database, organization), gone.union(&kept).copied().collect());
 
         let addresses = vec!["leaver@private.example".to_owned(), "unknown@private.example".to_owned()];
-        database.put(end(organization, TokenSet::OfLeaver(leaver.id, addresses)));
+        database.put_in(organization, end(TokenSet::OfLeaver(leaver.id, addresses)));
         assert_eq!(live(database, organization), kept);
         assert_eq!(
             live(database, elsewhere.organization),
@@ -135,7 +135,7 @@ fn each_set_ends_what_it_names_once() {
             for id in gone {
                 assert!(expected.remove(id), "{id} lives before {set:?}");
             }
-            database.put(end(organization, set.clone()));
+            database.put_in(organization, end(set.clone()));
             assert_eq!(live(database, organization), expected, "{set:?}");
         };
         ends(TokenSet::One(parent), &[parent, child]);
@@ -145,16 +145,16 @@ fn each_set_ends_what_it_names_once() {
         ends(TokenSet::OfMemberBy(leaver.id, connection), &[third]);
         ends(TokenSet::OfConnection(connection), &[second]);
         ends(TokenSet::InvitationsOf(other.id), &[invitation]);
-        ends(TokenSet::OfOrganization(organization), &[member_key]);
+        ends(TokenSet::OfOrganization, &[member_key]);
 
         // What has ended keeps its first end.
-        database.put(TokenChange::End {
-            organization,
+        let again = TokenChange::End {
             set: TokenSet::One(parent),
             because: TokenEnd::OffBoarded,
             at: later(9),
             receipt: None,
-        });
+        };
+        database.put_in(organization, again);
         let ended = database.read(move |tx| token::find(tx, organization, parent)).unwrap();
         assert_eq!((ended.ended_because, ended.ended_at), (Some(TokenEnd::Revoked), Some(later(1))));
     });
@@ -169,7 +169,7 @@ fn a_token_ends_only_in_its_own_organization() {
         let id = issue(database, key);
         let sets = [TokenSet::One(id), TokenSet::OfLeaver(here.leaver.id, vec![])];
         for set in sets {
-            database.put(end(there.organization, set));
+            database.put_in(there.organization, end(set));
             assert_eq!(live(database, here.organization), [id].into());
         }
         assert_eq!(database.read(move |tx| token::find(tx, there.organization, id)), None);
@@ -201,7 +201,7 @@ fn no_token_is_issued_for_somebody_who_is_not_active_and_no_bearer_is_found_by_a
             rules_number: 1,
         });
         assert_eq!(database.change(TokenChange::Issue(Box::new(key()))), Err(StoreError::NotActive));
-        database.put(end(organization, TokenSet::One(first.id)));
+        database.put_in(organization, end(TokenSet::One(first.id)));
         assert_eq!(found().unwrap().ended_at, Some(later(1)), "an ended secret is known as ended");
     });
 }
@@ -230,7 +230,7 @@ fn whoever_was_answered_finds_what_they_took_away_counted_where_nobody_else_comm
         database.note(|tx| instance::put(tx, "note", "put")).unwrap();
         assert_eq!(counted(), before, "a note takes nothing away");
         for times in 1..=3 {
-            database.put(end(organization, TokenSet::OfOrganization(organization)));
+            database.put_in(organization, end(TokenSet::OfOrganization));
             assert_eq!(counted(), before.map(|before| before + times));
         }
     });

@@ -442,7 +442,6 @@ impl World {
                     let changes = vec![
                         MembershipChange::Join(m, moment.now).into(),
                         TokenChange::End {
-                            organization,
                             set: TokenSet::One(id),
                             because: TokenEnd::Used,
                             at: moment.now,

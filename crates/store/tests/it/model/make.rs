@@ -578,7 +578,6 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         Kind::TombstoneLay => {
             let found = dice.pick(maps.members.values().cloned())?;
             TombstoneChange::Lay {
-                organization: found.organization,
                 membership: found.id,
                 identifiers: some_identifiers(maps, dice),
                 at: moment(dice),
@@ -593,9 +592,8 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             to: dice.pick(maps.members.keys().copied())?,
         }
         .into(),
-        Kind::TombstoneLiftNamed => TombstoneChange::LiftNamed(org, some_identifiers(maps, dice)).into(),
+        Kind::TombstoneLiftNamed => TombstoneChange::LiftNamed(some_identifiers(maps, dice)).into(),
         Kind::TombstoneLiftSaid => TombstoneChange::LiftSaid {
-            organization: org,
             directory: dice.pick(maps.directories.keys().copied())?,
             named: some_identifiers(maps, dice),
             beside: some_identifiers(maps, dice),
@@ -616,7 +614,6 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         }
         Kind::OutboxPut => OutboxChange::Put {
             id: fresh!(OutboxId),
-            organization: org,
             kind: "member.deprovisioned",
             body: word(dice),
             at: moment(dice),
@@ -681,10 +678,10 @@ fn acting(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
     let token = dice.pick(maps.tokens.values().map(|(token, _)| token.clone()));
     let receipt = dice.pick(maps.receipts.keys().copied());
     let state = dice.pick([AgentState::Active, AgentState::Paused, AgentState::Orphaned])?;
-    let end = |set: TokenSet, organization: OrganizationId, dice: &mut Dice| {
+    let end = |set: TokenSet, dice: &mut Dice| {
         let because = dice.pick(TokenEnd::ALL).unwrap();
         let receipt = receipt.filter(|_| dice.one_in(2));
-        Change::from(TokenChange::End { organization, set, because, at: moment(dice), receipt })
+        Change::from(TokenChange::End { set, because, at: moment(dice), receipt })
     };
     Some(match kind {
         Kind::AgentCreate => {
@@ -721,36 +718,21 @@ fn acting(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
         Kind::AgentDisable => AgentChange::Disable(agent?.id, receipt.filter(|_| dice.one_in(2))).into(),
         Kind::AgentOrphan => AgentChange::Orphan(agent?.id, receipt?).into(),
         Kind::TokenIssue => TokenChange::Issue(Box::new(issued(maps, dice, org)?)).into(),
-        Kind::EndOne => {
-            let token = token?;
-            end(TokenSet::One(token.id), token.organization, dice)
-        }
-        Kind::EndOfLeaver => {
-            let member = member?;
-            end(TokenSet::OfLeaver(member.id, vec![address(dice), address(dice)]), member.organization, dice)
-        }
-        Kind::EndOfAgent => {
-            let agent = agent?;
-            end(TokenSet::OfAgent(agent.id), agent.organization, dice)
-        }
+        Kind::EndOne => end(TokenSet::One(token?.id), dice),
+        Kind::EndOfLeaver => end(TokenSet::OfLeaver(member?.id, vec![address(dice), address(dice)]), dice),
+        Kind::EndOfAgent => end(TokenSet::OfAgent(agent?.id), dice),
         Kind::EndOfDirectory => {
-            let directory = dice.pick(maps.directories.values().cloned())?;
-            end(TokenSet::OfDirectory(directory.id), directory.organization, dice)
+            end(TokenSet::OfDirectory(dice.pick(maps.directories.keys().copied())?), dice)
         }
         Kind::EndOfConnection => {
-            let connection = dice.pick(maps.connections.values().cloned())?;
-            end(TokenSet::OfConnection(connection.id), connection.organization, dice)
+            end(TokenSet::OfConnection(dice.pick(maps.connections.keys().copied())?), dice)
         }
         Kind::EndOfMemberBy => {
-            let connection = dice.pick(maps.connections.values().cloned())?;
-            let member = member?;
-            end(TokenSet::OfMemberBy(member.id, connection.id), connection.organization, dice)
+            let connection = dice.pick(maps.connections.keys().copied())?;
+            end(TokenSet::OfMemberBy(member?.id, connection), dice)
         }
-        Kind::EndInvitations => {
-            let member = member?;
-            end(TokenSet::InvitationsOf(member.id), member.organization, dice)
-        }
-        Kind::EndOfOrganization => end(TokenSet::OfOrganization(org), org, dice),
+        Kind::EndInvitations => end(TokenSet::InvitationsOf(member?.id), dice),
+        Kind::EndOfOrganization => end(TokenSet::OfOrganization, dice),
         _ => return None,
     })
 }

@@ -120,8 +120,8 @@ impl Maps {
         }
     }
 
-    /// Carries a change out, or says that the store must refuse it.
-    pub(crate) fn apply(&mut self, change: &Change) -> Answer {
+    /// Carries a change out in that organization, or says that the store must refuse it.
+    pub(crate) fn apply(&mut self, organization: OrganizationId, change: &Change) -> Answer {
         match change {
             Change::Organization(change) => self.organization(change)?,
             Change::Environment(change) => self.environment(change)?,
@@ -146,12 +146,12 @@ impl Maps {
             Change::Mapping(MappingChange::Delete(id)) => drop(self.mappings.remove(id)),
             Change::Grant(change) => self.grant(change)?,
             Change::Agent(change) => self.agent(change)?,
-            Change::Token(change) => return self.token(change),
-            Change::Tombstone(change) => self.tombstone(change),
+            Change::Token(change) => return self.token(organization, change),
+            Change::Tombstone(change) => self.tombstone(organization, change),
             Change::Receipt(ReceiptChange::Open(opened)) => {
                 self.receipts.insert(opened.id, ((**opened).clone(), BTreeSet::new()));
             }
-            Change::Outbox(OutboxChange::Put { id, organization, kind, body, at }) => {
+            Change::Outbox(OutboxChange::Put { id, kind, body, at }) => {
                 self.outbox.insert(*id, format!("{organization} {kind} {body} {at:?}"));
             }
         }
@@ -625,12 +625,12 @@ impl Maps {
                 token.holder == Holder::Membership(*id) && token.connection == Some(*by)
             }
             TokenSet::InvitationsOf(id) => link && token.holder == Holder::Membership(*id),
-            TokenSet::OfOrganization(id) => token.organization == *id,
+            TokenSet::OfOrganization => true,
         }
     }
 
-    fn token(&mut self, change: &TokenChange) -> Answer {
-        let (organization, set, because, at, receipt) = match change {
+    fn token(&mut self, organization: OrganizationId, change: &TokenChange) -> Answer {
+        let (set, because, at, receipt) = match change {
             TokenChange::Issue(token) => {
                 if !self.may_be_issued(token) {
                     return Err(());
@@ -638,15 +638,13 @@ impl Maps {
                 self.tokens.insert(token.id, ((**token).clone(), None));
                 return Ok(0);
             }
-            TokenChange::End { organization, set, because, at, receipt } => {
-                (organization, set, because, at, receipt)
-            }
+            TokenChange::End { set, because, at, receipt } => (set, because, at, receipt),
         };
         let mut over = Vec::new();
         let by_leaver = self.issued_by_tokens_of(set);
         for (token, ended) in self.tokens.values_mut() {
             let is_in = Self::is_in(set, token) || by_leaver.contains(&token.id);
-            if ended.is_none() && token.organization == *organization && is_in {
+            if ended.is_none() && token.organization == organization && is_in {
                 *ended = Some((*at, *because));
                 over.push(token.id);
             }
