@@ -26,7 +26,7 @@ macro_rules! columns {
 pub(crate) mod list;
 
 pub use self::list::{
-    Direction, by_ids, count, group_ids, groups, known, page, page_after, page_after_user_name,
+    Direction, ListedUser, by_ids, count, group_ids, groups, known, page, page_after, page_after_user_name,
     page_by_user_name,
 };
 
@@ -211,7 +211,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &MEMBERSHIPS,
 ];
 
-fn read(row: &Row) -> Result<DirectoryUser, StoreError> {
+fn read(row: &Row, email_keys: Vec<String>) -> Result<DirectoryUser, StoreError> {
     Ok(DirectoryUser {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
@@ -220,7 +220,7 @@ fn read(row: &Row) -> Result<DirectoryUser, StoreError> {
         external_id: row.opt_text(4)?.map(str::to_owned),
         user_name: row.text(5)?.to_owned(),
         display_name: row.text(6)?.to_owned(),
-        email_keys: Vec::new(),
+        email_keys,
         inactive_at: row.opt_at(7)?,
         attributes: row.text(8)?.to_owned(),
         created_at: row.at(9)?,
@@ -230,10 +230,8 @@ fn read(row: &Row) -> Result<DirectoryUser, StoreError> {
 }
 
 fn with_emails(tx: &mut Tx<'_>, row: &Row) -> Result<DirectoryUser, StoreError> {
-    let mut user = read(row)?;
-    let rows = tx.rows(&EMAILS, params![user.id])?;
-    user.email_keys = rows.iter().map(|r| r.text(0).map(str::to_owned)).collect::<Result<_, _>>()?;
-    Ok(user)
+    let emails = tx.rows(&EMAILS, params![row.text(0)?])?;
+    read(row, emails.iter().map(|r| r.text(0).map(str::to_owned)).collect::<Result<_, _>>()?)
 }
 
 fn add_emails(tx: &mut Tx<'_>, user: &DirectoryUser) -> Result<(), StoreError> {
@@ -442,7 +440,7 @@ pub fn query(
     query: &DirectoryUserQuery,
     limit: i64,
 ) -> Result<Vec<DirectoryUser>, StoreError> {
-    query_page(tx, directory, query, limit, 0)
+    rows_of(tx, directory, query, (limit, 0))?.iter().map(|r| with_emails(tx, r)).collect()
 }
 
 /// Whether a directory of that organization, claims aside, tells of anybody by that address.
@@ -457,7 +455,7 @@ pub fn is_told_of(
     Ok(tx.row(&IS_TOLD_OF, params![organization, email_key])?.is_some())
 }
 
-/// The same after the first `offset`, in the order of the index that the query reads.
+/// The same after the first `offset`, as a list shows them, in the order of the index that the query reads.
 ///
 /// # Errors
 /// As [`find`].
@@ -467,32 +465,38 @@ pub fn query_page(
     query: &DirectoryUserQuery,
     limit: i64,
     offset: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
-    let rows = match query {
+) -> Result<Vec<ListedUser>, StoreError> {
+    rows_of(tx, directory, query, (limit, offset))?.iter().map(ListedUser::read).collect()
+}
+
+fn rows_of(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    query: &DirectoryUserQuery,
+    (limit, offset): (i64, i64),
+) -> Result<Vec<Row>, StoreError> {
+    match query {
         // One at most.
-        DirectoryUserQuery::UserName(_) | DirectoryUserQuery::Id(_) if offset > 0 => Vec::new(),
-        DirectoryUserQuery::UserName(name) => tx.rows(&BY_USER_NAME, params![directory, name_key(name)])?,
-        DirectoryUserQuery::ExternalId(id) => {
-            tx.rows(&BY_EXTERNAL_ID, params![directory, id, limit, offset])?
-        }
-        DirectoryUserQuery::Id(id) => tx.rows(&FIND, params![id, directory])?,
+        DirectoryUserQuery::UserName(_) | DirectoryUserQuery::Id(_) if offset > 0 => Ok(Vec::new()),
+        DirectoryUserQuery::UserName(name) => tx.rows(&BY_USER_NAME, params![directory, name_key(name)]),
+        DirectoryUserQuery::ExternalId(id) => tx.rows(&BY_EXTERNAL_ID, params![directory, id, limit, offset]),
+        DirectoryUserQuery::Id(id) => tx.rows(&FIND, params![id, directory]),
         DirectoryUserQuery::DisplayName(name) => {
-            tx.rows(&BY_DISPLAY_NAME, params![directory, name_key(name), limit, offset])?
+            tx.rows(&BY_DISPLAY_NAME, params![directory, name_key(name), limit, offset])
         }
-        DirectoryUserQuery::Email(key) => tx.rows(&BY_EMAIL, params![directory, key, limit, offset])?,
+        DirectoryUserQuery::Email(key) => tx.rows(&BY_EMAIL, params![directory, key, limit, offset]),
         DirectoryUserQuery::UserNamePrefix(prefix) => {
             let key = name_key(prefix);
-            tx.rows(&BY_USER_NAME_PREFIX, params![directory, key, behind(&key), limit, offset])?
+            tx.rows(&BY_USER_NAME_PREFIX, params![directory, key, behind(&key), limit, offset])
         }
         DirectoryUserQuery::ExternalIdPrefix(prefix) => {
-            tx.rows(&BY_EXTERNAL_ID_PREFIX, params![directory, prefix, behind(prefix), limit, offset])?
+            tx.rows(&BY_EXTERNAL_ID_PREFIX, params![directory, prefix, behind(prefix), limit, offset])
         }
         DirectoryUserQuery::DisplayNamePrefix(prefix) => {
             let key = name_key(prefix);
-            tx.rows(&BY_DISPLAY_NAME_PREFIX, params![directory, key, behind(&key), limit, offset])?
+            tx.rows(&BY_DISPLAY_NAME_PREFIX, params![directory, key, behind(&key), limit, offset])
         }
-    };
-    rows.iter().map(|r| with_emails(tx, r)).collect()
+    }
 }
 
 /// What directories say of a membership.

@@ -169,7 +169,7 @@ impl Portcullis {
     /// [`portcullis_scim::ScimError::SearchTooLarge`] where no index serves it and a bound is met, [`ServiceError::TooMany`] where too
     /// many searches run.
     pub async fn list_users(&self, ask: Ask) -> Result<Listed<UserShown>, ServiceError> {
-        self.list::<portcullis_domain::directory_user::DirectoryUser>(ask).await
+        self.list::<portcullis_store::directory_user::ListedUser>(ask).await
     }
 
     /// The groups that a query finds. A page ends early where its groups have more members than

@@ -1,5 +1,6 @@
 //! People over SCIM.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::directory_user::{DirectoryUser, DirectoryUserQuery};
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_domain::mapping::Facet;
@@ -10,7 +11,7 @@ use portcullis_scim::{
     Work, render_user,
 };
 use portcullis_store::db::Lock;
-use portcullis_store::directory_user::Direction;
+use portcullis_store::directory_user::{Direction, ListedUser};
 use portcullis_store::{StoreError, Tx, directory_user};
 use serde_json::{Map, Value};
 
@@ -28,7 +29,7 @@ const ACTIVE: &str = "active";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UserShown {
     /// The person.
-    pub user: DirectoryUser,
+    pub user: ListedUser,
     /// Their groups, id and name; `None` if they were left out, or are more than [`MAX_GROUPS_SHOWN`].
     pub groups: Option<Vec<(DirectoryGroupId, String)>>,
 }
@@ -74,7 +75,7 @@ fn said_with(user: &User, attributes: Map<String, Value>) -> PersonSaid {
 /// # Errors
 /// [`StoreError::Inconsistent`] if the stored attributes are no JSON object.
 pub fn stored_user(user: &DirectoryUser) -> Result<User, ServiceError> {
-    with_active(user, user.inactive_at.is_none())
+    with_active((user.id, &user.attributes), user.unconfirmed_at, user.inactive_at.is_none())
 }
 
 /// The SCIM user that is answered: whoever waits for their directory after a restore is not active, which is what makes
@@ -82,20 +83,24 @@ pub fn stored_user(user: &DirectoryUser) -> Result<User, ServiceError> {
 ///
 /// # Errors
 /// As [`stored_user`].
-pub fn answered_user(user: &DirectoryUser) -> Result<User, ServiceError> {
-    with_active(user, is_active(user))
+pub fn answered_user(user: &ListedUser) -> Result<User, ServiceError> {
+    with_active((user.id, &user.attributes), user.unconfirmed_at, is_active(user))
 }
 
-const fn is_active(user: &DirectoryUser) -> bool {
+const fn is_active(user: &ListedUser) -> bool {
     user.inactive_at.is_none() && user.unconfirmed_at.is_none()
 }
 
-fn with_active(user: &DirectoryUser, active: bool) -> Result<User, ServiceError> {
-    let Ok(Value::Object(mut attributes)) = serde_json::from_str(&user.attributes) else {
-        return Err(StoreError::Inconsistent(format!("attributes of `{}`", user.id)).into());
+fn with_active(
+    (id, attributes): (DirectoryUserId, &str),
+    unconfirmed_at: Option<Timestamp>,
+    active: bool,
+) -> Result<User, ServiceError> {
+    let Ok(Value::Object(mut attributes)) = serde_json::from_str(attributes) else {
+        return Err(StoreError::Inconsistent(format!("attributes of `{id}`")).into());
     };
     // What the directory removed is shown again while it is asked to confirm.
-    if attributes.get(ACTIVE) == Some(&Value::Null) && user.unconfirmed_at.is_none() {
+    if attributes.get(ACTIVE) == Some(&Value::Null) && unconfirmed_at.is_none() {
         attributes.remove(ACTIVE);
     } else {
         attributes.insert(ACTIVE.to_owned(), Value::Bool(active));
@@ -106,7 +111,7 @@ fn with_active(user: &DirectoryUser, active: bool) -> Result<User, ServiceError>
 /// A person, with their groups if they are not more than `most`.
 fn shown(
     tx: &mut Tx<'_>,
-    user: DirectoryUser,
+    user: ListedUser,
     (belongings, most): (Belongings, usize),
 ) -> Result<UserShown, ServiceError> {
     let groups = match belongings {
@@ -119,7 +124,7 @@ fn shown(
 /// The same within the room of a reading. True: nothing more has room.
 fn shown_within(
     tx: &mut Tx<'_>,
-    user: DirectoryUser,
+    user: ListedUser,
     (belongings, reading): (Belongings, &Reading),
 ) -> Result<(UserShown, bool), ServiceError> {
     let most = reading.groups(MAX_GROUPS_SHOWN);
@@ -135,7 +140,7 @@ impl UserShown {
     /// How much text an answer has of it, roughly, in bytes.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        DirectoryUser::shown_bytes(self)
+        ListedUser::shown_bytes(self)
     }
 
     /// The version, where the groups are known, because they belong to it.
@@ -161,7 +166,7 @@ fn check_version(
         directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("user"))?;
     // Somebody in more groups than are shown has no version that anybody could know.
     let groups = directory_user::groups(tx, id, MAX_GROUPS_SHOWN)?;
-    let version = groups.map(|groups| user_version(&user, &groups)).unwrap_or_default();
+    let version = groups.map(|groups| user_version(&user.into(), &groups)).unwrap_or_default();
     Ok(known.check_write(&version)?)
 }
 
@@ -176,7 +181,7 @@ pub fn create_user(
     said: &PersonSaid,
 ) -> Result<UserShown, ServiceError> {
     let user = provisioning::create_user(tx, moment, speaker, said)?;
-    Ok(UserShown { user, groups: Some(Vec::new()) })
+    Ok(UserShown { user: user.into(), groups: Some(Vec::new()) })
 }
 
 /// PUT: everything that the directory says, anew. What it does not say of `active` stays as it is.
@@ -193,7 +198,7 @@ pub fn replace_user(
 ) -> Result<UserShown, ServiceError> {
     check_version(tx, speaker, id, known)?;
     let user = provisioning::change_user(tx, moment, speaker, id, |_| Ok(said.clone()))?;
-    shown(tx, user, (Belongings::Read, MAX_GROUPS_SHOWN))
+    shown(tx, user.into(), (Belongings::Read, MAX_GROUPS_SHOWN))
 }
 
 /// PATCH: operations on what the directory said before, all of them or none.
@@ -215,7 +220,7 @@ pub fn patch_user(
         notes = heard;
         Ok(person_patched(&user, &notes))
     })?;
-    Ok((shown(tx, user, (Belongings::Read, MAX_GROUPS_SHOWN))?, notes))
+    Ok((shown(tx, user.into(), (Belongings::Read, MAX_GROUPS_SHOWN))?, notes))
 }
 
 /// DELETE: the person is gone from the directory, and what they had ends.
@@ -246,7 +251,7 @@ impl Portcullis {
     ) -> Result<UserShown, ServiceError> {
         self.read_within(directory, move |tx, reading| {
             let user = directory_user::find(tx, directory, id)?.ok_or(ServiceError::NotFound("user"))?;
-            shown_within(tx, user, (Belongings::Read, reading)).map(|(one, _)| one)
+            shown_within(tx, user.into(), (Belongings::Read, reading)).map(|(one, _)| one)
         })
         .await
     }
@@ -258,7 +263,7 @@ impl Portcullis {
 /// # Errors
 /// As [`stored_user`].
 pub fn represented_user(
-    user: &DirectoryUser,
+    user: &ListedUser,
     groups: Option<&[(DirectoryGroupId, String)]>,
     base: &str,
 ) -> Result<Value, ServiceError> {
@@ -283,7 +288,7 @@ pub fn represented_user(
 }
 
 /// The version of a person: what is said of them, whether they wait to be confirmed, and their groups.
-fn user_version(user: &DirectoryUser, groups: &[(DirectoryGroupId, String)]) -> String {
+fn user_version(user: &ListedUser, groups: &[(DirectoryGroupId, String)]) -> String {
     let mut version = VersionTag::since(user.updated_at);
     if user.unconfirmed_at.is_some() {
         version.add("unconfirmed");
@@ -295,7 +300,7 @@ fn user_version(user: &DirectoryUser, groups: &[(DirectoryGroupId, String)]) -> 
     version.into_text()
 }
 
-impl Resource for DirectoryUser {
+impl Resource for ListedUser {
     type Id = DirectoryUserId;
     type Shown = UserShown;
     const KIND: ResourceType = ResourceType::User;

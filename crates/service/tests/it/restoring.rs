@@ -105,7 +105,7 @@ fn whoever_waits_is_answered_as_inactive_so_that_a_provider_which_compares_says_
     let answered = move |bench: &Bench| {
         bench.write(move |tx, _| {
             let user = directory_user::find(tx, directory, ada)?.unwrap();
-            Ok(scim::answered_user(&user)?.active())
+            Ok(scim::answered_user(&user.into())?.active())
         })
     };
     assert_eq!(answered(&bench), Some(true));

@@ -1,11 +1,11 @@
 //! People of a directory in lists: pages by place or behind somebody, and the groups of those on a page.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_domain::text::name_key;
 
-use super::read;
-use crate::row::list;
+use crate::row::{Row, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -98,6 +98,54 @@ pub(crate) const ALL: &[&Statement] = &[
     &KNOWN,
 ];
 
+/// A person as a list shows them. Their keys and addresses stand in the attributes alone, so nothing that follows from
+/// what somebody is called can be asked of this.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedUser {
+    /// Their id.
+    pub id: DirectoryUserId,
+    /// The name the directory signs them in with, as written.
+    pub user_name: String,
+    /// When the directory said inactive; `None` while it says active.
+    pub inactive_at: Option<Timestamp>,
+    /// When a backup was put back, if the directory has not spoken of them since.
+    pub unconfirmed_at: Option<Timestamp>,
+    /// Every attribute, as JSON text, as it was said.
+    pub attributes: String,
+    /// When the directory first told of them.
+    pub created_at: Timestamp,
+    /// When the directory last changed them.
+    pub updated_at: Timestamp,
+}
+
+impl From<DirectoryUser> for ListedUser {
+    fn from(user: DirectoryUser) -> Self {
+        Self {
+            id: user.id,
+            user_name: user.user_name,
+            inactive_at: user.inactive_at,
+            unconfirmed_at: user.unconfirmed_at,
+            attributes: user.attributes,
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+impl ListedUser {
+    pub(super) fn read(row: &Row) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: row.parsed(0)?,
+            user_name: row.text(5)?.to_owned(),
+            inactive_at: row.opt_at(7)?,
+            unconfirmed_at: row.opt_at(11)?,
+            attributes: row.text(8)?.to_owned(),
+            created_at: row.at(9)?,
+            updated_at: row.at(10)?,
+        })
+    }
+}
+
 /// In which direction an index is read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Direction {
@@ -115,11 +163,11 @@ pub fn by_ids(
     tx: &mut Tx<'_>,
     directory: DirectoryId,
     ids: &[DirectoryUserId],
-) -> Result<Vec<DirectoryUser>, StoreError> {
+) -> Result<Vec<ListedUser>, StoreError> {
     let mut found = Vec::with_capacity(ids.len());
     for chunk in ids.chunks(crate::db::MAX_LIST) {
         for row in tx.rows(&BY_IDS, params![directory, list(chunk)])? {
-            found.push(read(&row)?);
+            found.push(ListedUser::read(&row)?);
         }
     }
     Ok(found)
@@ -134,8 +182,8 @@ pub fn page_after(
     directory: DirectoryId,
     after: &str,
     limit: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
-    tx.rows(&PAGE_AFTER, params![directory, after, limit])?.iter().map(read).collect()
+) -> Result<Vec<ListedUser>, StoreError> {
+    tx.rows(&PAGE_AFTER, params![directory, after, limit])?.iter().map(ListedUser::read).collect()
 }
 
 /// A page of a directory's people in order of `userName`, without case, after so many.
@@ -148,12 +196,12 @@ pub fn page_by_user_name(
     direction: Direction,
     limit: i64,
     offset: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
+) -> Result<Vec<ListedUser>, StoreError> {
     let statement = match direction {
         Direction::Forwards => &PAGE_BY_USER_NAME,
         Direction::Backwards => &PAGE_BY_USER_NAME_BACKWARDS,
     };
-    tx.rows(statement, params![directory, limit, offset])?.iter().map(read).collect()
+    tx.rows(statement, params![directory, limit, offset])?.iter().map(ListedUser::read).collect()
 }
 
 /// The same after that `userName`: nobody before it is passed over again.
@@ -166,12 +214,12 @@ pub fn page_after_user_name(
     direction: Direction,
     user_name: &str,
     limit: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
+) -> Result<Vec<ListedUser>, StoreError> {
     let statement = match direction {
         Direction::Forwards => &PAGE_BEHIND_USER_NAME,
         Direction::Backwards => &PAGE_BEFORE_USER_NAME,
     };
-    tx.rows(statement, params![directory, name_key(user_name), limit])?.iter().map(read).collect()
+    tx.rows(statement, params![directory, name_key(user_name), limit])?.iter().map(ListedUser::read).collect()
 }
 
 /// A page of a directory's people in a stable order.
@@ -183,8 +231,8 @@ pub fn page(
     directory: DirectoryId,
     limit: i64,
     offset: i64,
-) -> Result<Vec<DirectoryUser>, StoreError> {
-    tx.rows(&PAGE, params![directory, limit, offset])?.iter().map(read).collect()
+) -> Result<Vec<ListedUser>, StoreError> {
+    tx.rows(&PAGE, params![directory, limit, offset])?.iter().map(ListedUser::read).collect()
 }
 
 /// How many people a directory told of.
