@@ -7,7 +7,7 @@
 
 use serde::{Deserialize, Serialize};
 
-pub use crate::connection::KeyState as SamlKeyState;
+use crate::connection::KeyState;
 use crate::id::{ConnectionId, OrganizationId};
 use crate::time::Timestamp;
 
@@ -208,7 +208,7 @@ pub struct SamlKey {
     /// The key, sealed for this connection; empty once it is retired.
     pub private_sealed: String,
     /// What it is for.
-    pub state: SamlKeyState,
+    pub state: KeyState,
     /// Until when its certificate says that it is good.
     pub not_after: Timestamp,
     /// When it was made.

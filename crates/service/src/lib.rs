@@ -40,6 +40,7 @@ mod newcomer;
 pub mod oidc;
 pub mod organization;
 pub mod outbox;
+mod own_key;
 pub mod owner_link;
 pub mod password;
 pub mod proof;

@@ -28,11 +28,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use portcullis_domain::Timestamp;
-use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::connection::{Connection, ConnectionKind, KeyState};
 use portcullis_domain::id::ConnectionId;
-use portcullis_domain::saml::{
-    CertificateState, SamlBinding, SamlCertificate, SamlKey, SamlKeyState, SamlSource,
-};
+use portcullis_domain::saml::{CertificateState, SamlBinding, SamlCertificate, SamlKey, SamlSource};
 use portcullis_saml::binding::{Binding, Incoming};
 use portcullis_saml::certificate::Certificate;
 use portcullis_saml::key::OwnKey;
@@ -241,7 +239,7 @@ impl Setup {
     /// Our keys that are published, the one that signs first.
     fn published(&self) -> Vec<&SamlKey> {
         let mut published: Vec<&SamlKey> = self.view.keys.iter().filter(|k| k.state.is_published()).collect();
-        published.sort_by_key(|k| (k.state != SamlKeyState::Signing, k.created_at));
+        published.sort_by_key(|k| (k.state != KeyState::Signing, k.created_at));
         published
     }
 

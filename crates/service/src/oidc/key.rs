@@ -29,13 +29,11 @@ use zeroize::Zeroizing;
 pub(crate) use crate::saml::inconsistent;
 
 use super::OidcView;
+use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room};
 use crate::relying_party::Providers;
-use crate::saml::key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, MAX_PUBLISHED};
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError};
 
-/// The most keys of a connection that are remembered, retired ones among them.
-const MAX_REMEMBERED: usize = 60;
 /// Tries to draw a P-256 scalar; each fails once in 2^32.
 const MAX_TRIES: usize = 8;
 /// What audit events call it.
@@ -237,11 +235,7 @@ pub fn add(
     cause: Cause,
 ) -> Result<ClientKey, ServiceError> {
     let (of, view) = find(tx, at)?;
-    let published = view.keys.iter().filter(|k| k.state.is_published()).count();
-    if published >= MAX_PUBLISHED || view.keys.len() >= MAX_REMEMBERED {
-        let message = format!("are at most {MAX_PUBLISHED} at once: retire one first");
-        return Err(ServiceError::invalid("client_keys", message));
-    }
+    must_have_room(view.keys.iter().map(|k| k.state), "client_keys")?;
     let kept = key.kept(&of, (sealing, &mut moment.random), (KeyState::Next, moment.now))?;
     put(tx, moment, (at.0, cause), (Action::ConnectionKeyCreated, &kept), &[])?;
     Ok(kept)

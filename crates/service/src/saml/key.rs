@@ -9,10 +9,10 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::ConnectionChange;
-use portcullis_domain::connection::Connection;
+use portcullis_domain::connection::{Connection, KeyState};
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::plan::Plan;
-use portcullis_domain::saml::{SamlKey, SamlKeyState};
+use portcullis_domain::saml::SamlKey;
 use portcullis_domain::{Random, Timestamp};
 use portcullis_saml::key::{Issue, OwnKey};
 use portcullis_store::db::Lock;
@@ -21,17 +21,10 @@ use serde_json::json;
 use zeroize::Zeroizing;
 
 use super::{SamlView, inconsistent};
+use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room};
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError};
 
-/// The most keys of a connection that are published at once: the former, the one that signs, the next, and one more.
-pub const MAX_PUBLISHED: usize = 4;
-/// The most keys of a connection that are remembered, retired ones among them.
-const MAX_REMEMBERED: usize = 60;
-/// Days for which a key's certificate is good: longer than between two rotations, short enough that one comes.
-pub(crate) const GOOD_FOR_DAYS: i64 = 3 * 365;
-/// Seconds by which a certificate begins before it was made, for providers whose clocks are behind.
-pub(crate) const BEGINS_BEFORE_S: i64 = 3_600;
 /// What audit events call it.
 const NOUN: &str = "connection";
 
@@ -74,7 +67,7 @@ impl NewKey {
         &self,
         of: &Connection,
         (sealing, random): (&SealingKey, &mut dyn Random),
-        (state, now): (SamlKeyState, Timestamp),
+        (state, now): (KeyState, Timestamp),
     ) -> Result<SamlKey, ServiceError> {
         let sealed = sealing.seal(random, &place(of.id, &self.fingerprint), &self.pkcs8);
         Ok(SamlKey {
@@ -149,12 +142,8 @@ pub fn add(
     cause: Cause,
 ) -> Result<SamlKey, ServiceError> {
     let (of, view) = find(tx, at)?;
-    let published = view.keys.iter().filter(|k| k.state.is_published()).count();
-    if published >= MAX_PUBLISHED || view.keys.len() >= MAX_REMEMBERED {
-        let message = format!("are at most {MAX_PUBLISHED} at once: retire one first");
-        return Err(ServiceError::invalid("keys", message));
-    }
-    let kept = key.kept(&of, (sealing, &mut moment.random), (SamlKeyState::Next, moment.now))?;
+    must_have_room(view.keys.iter().map(|k| k.state), "keys")?;
+    let kept = key.kept(&of, (sealing, &mut moment.random), (KeyState::Next, moment.now))?;
     let change = ConnectionChange::PutKey(Box::new(kept.clone()));
     let plan = Plan::because(at.0, cause).then(event(Action::ConnectionKeyCreated, &kept), change);
     apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -177,13 +166,13 @@ pub fn put_to_use(
     if !key.state.is_published() {
         return Err(ServiceError::NotFound("key"));
     }
-    let used = SamlKey { state: SamlKeyState::Signing, ..key.clone() };
+    let used = SamlKey { state: KeyState::Signing, ..key.clone() };
     if used == *key {
         return Ok(used);
     }
     let mut changes = vec![ConnectionChange::PutKey(Box::new(used.clone())).into()];
-    for former in view.keys.iter().filter(|k| k.state == SamlKeyState::Signing) {
-        let former = SamlKey { state: SamlKeyState::Former, ..former.clone() };
+    for former in view.keys.iter().filter(|k| k.state == KeyState::Signing) {
+        let former = SamlKey { state: KeyState::Former, ..former.clone() };
         changes.push(ConnectionChange::PutKey(Box::new(former)).into());
     }
     let plan = Plan::because(at.0, cause).then_all(event(Action::ConnectionKeyUsed, &used), changes);
@@ -205,11 +194,11 @@ pub fn retire(
     let (_, view) = find(tx, at)?;
     let key = known(&view, fingerprint)?;
     match key.state {
-        SamlKeyState::Retired => return Ok(()),
-        SamlKeyState::Signing => return Err(ServiceError::InUse("key that signs")),
-        SamlKeyState::Next | SamlKeyState::Former => {}
+        KeyState::Retired => return Ok(()),
+        KeyState::Signing => return Err(ServiceError::InUse("key that signs")),
+        KeyState::Next | KeyState::Former => {}
     }
-    let retired = SamlKey { state: SamlKeyState::Retired, private_sealed: String::new(), ..key.clone() };
+    let retired = SamlKey { state: KeyState::Retired, private_sealed: String::new(), ..key.clone() };
     let change = ConnectionChange::PutKey(Box::new(retired.clone()));
     let plan = Plan::because(at.0, cause).then(event(Action::ConnectionKeyRetired, &retired), change);
     apply(tx, &plan, moment.now, &mut moment.random)?;

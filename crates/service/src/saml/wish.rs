@@ -1,8 +1,8 @@
 //! What somebody wants a connection of SAML to believe, as changes.
 
 use portcullis_domain::change::{Change, ConnectionChange};
-use portcullis_domain::connection::Connection;
-use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlKeyState, SamlSettings, SamlSource};
+use portcullis_domain::connection::{Connection, KeyState};
+use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlSettings, SamlSource};
 use portcullis_store::{Tx, saml_refresh};
 use serde_json::{Value, json};
 
@@ -61,7 +61,7 @@ pub(crate) fn made(
     // Whoever names the provider means all of its keys.
     let trusted = (CertificateState::Trusted, moment.now);
     let certificates = unknown(&[], read.certificates((of.organization, of.id), trusted))?;
-    let state = (SamlKeyState::Signing, moment.now);
+    let state = (KeyState::Signing, moment.now);
     let key = key.kept(of, (&around.sealing, &mut moment.random), state)?;
     let mut changes: Vec<Change> = vec![ConnectionChange::SetSaml(Box::new(source)).into()];
     changes.extend(certificates.into_iter().map(put));

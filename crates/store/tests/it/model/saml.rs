@@ -3,14 +3,14 @@
 use std::collections::BTreeMap;
 
 use portcullis_domain::change::ConnectionChange;
-use portcullis_domain::connection::Connection;
+use portcullis_domain::connection::{Connection, KeyState};
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::oidc::{
     ClientAuth, ClientCertificate, ClientKey, ClientKeyAlg, OidcSettings, OidcSource,
 };
 use portcullis_domain::saml::{
-    CertificateState, SamlBinding, SamlCertificate, SamlEndpoint, SamlKey, SamlKeyState, SamlProvider,
-    SamlSettings, SamlSource,
+    CertificateState, SamlBinding, SamlCertificate, SamlEndpoint, SamlKey, SamlProvider, SamlSettings,
+    SamlSource,
 };
 use portcullis_store::{StoreError, Tx, oidc, saml};
 
@@ -71,7 +71,7 @@ pub(crate) fn key(dice: &mut Dice, of: &Connection) -> SamlKey {
         certificate: format!("certificate of {fingerprint}"),
         fingerprint,
         private_sealed: word(dice),
-        state: dice.pick(SamlKeyState::ALL.iter().copied()).unwrap(),
+        state: dice.pick(KeyState::ALL.iter().copied()).unwrap(),
         not_after: of.created_at.plus_s(9),
         created_at: of.created_at,
     }
@@ -104,7 +104,7 @@ pub(crate) fn client_key(dice: &mut Dice, of: &Connection) -> ClientKey {
         certificate: (kid != "kid 0").then(certificate),
         kid,
         private_sealed: word(dice),
-        state: dice.pick(SamlKeyState::ALL.iter().copied()).unwrap(),
+        state: dice.pick(KeyState::ALL.iter().copied()).unwrap(),
         created_at: of.created_at,
     }
 }
