@@ -1,5 +1,7 @@
 //! People as a directory told them, kept as they were said.
 
+use std::collections::BTreeSet;
+
 use crate::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
 use crate::text::email_key;
 use crate::time::Timestamp;
@@ -37,25 +39,33 @@ pub struct DirectoryUser {
 }
 
 impl DirectoryUser {
+    /// Everything that the directory calls them.
+    #[must_use]
+    pub fn identifiers(&self) -> BTreeSet<Identifier> {
+        self.called(self.email_keys.len())
+    }
+
     /// What the directory identifies them by: the user name, its own key and the address that stands for them. Their other
     /// addresses are often theirs to write, and identify nobody.
     #[must_use]
     pub fn names(&self) -> Vec<Identifier> {
-        let mut all = vec![Identifier::user_name(&self.user_name)];
-        all.extend(email_key(&self.user_name).ok().map(|key| Identifier::email(&key)));
-        all.extend(self.email_keys.first().map(|key| Identifier::email(key)));
-        all.extend(self.external_id.iter().map(|id| Identifier::external_id(self.directory, id)));
-        all.sort();
-        all.dedup();
-        all
+        self.called(1).into_iter().collect()
     }
 
     /// Their other addresses.
     #[must_use]
     pub fn other_addresses(&self) -> Vec<Identifier> {
-        let names = self.names();
-        let all = self.email_keys.iter().map(|key| Identifier::email(key));
-        all.filter(|address| !names.contains(address)).collect()
+        self.identifiers().difference(&self.called(1)).cloned().collect()
+    }
+
+    /// What they are called by, with so many of their addresses. Many providers sign people in by an address that stands
+    /// in `userName` only, so one that is an address counts as one.
+    fn called(&self, addresses: usize) -> BTreeSet<Identifier> {
+        let mut all = BTreeSet::from([Identifier::user_name(&self.user_name)]);
+        all.extend(email_key(&self.user_name).ok().map(|key| Identifier::email(&key)));
+        all.extend(self.email_keys.iter().take(addresses).map(|key| Identifier::email(key)));
+        all.extend(self.external_id.iter().map(|id| Identifier::external_id(self.directory, id)));
+        all
     }
 }
 

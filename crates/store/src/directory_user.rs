@@ -8,7 +8,7 @@ use portcullis_domain::directory_user::DirectoryUser;
 pub use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
 use portcullis_domain::mapping::{Facet, FacetSource};
-use portcullis_domain::text::{email_key, name_key};
+use portcullis_domain::text::name_key;
 use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, behind, list};
@@ -55,10 +55,9 @@ const DELETE: Statement = Statement::change(
     "directory_user.delete",
     "DELETE FROM directory_users WHERE id = $1 AND organization = $2",
 );
-const NAMES: Statement = Statement::read(
-    "directory_user.names",
-    "SELECT membership, directory, external_id, user_name FROM directory_users \
-     WHERE id = $1 AND organization = $2",
+const FIND_HERE: Statement = Statement::read(
+    "directory_user.find_here",
+    concat!("SELECT ", columns!(), " FROM directory_users u WHERE u.id = $1 AND u.organization = $2"),
 );
 // A group that somebody is gone from has changed.
 const CHANGE_PLACES: Statement = Statement::change(
@@ -187,7 +186,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &UPDATE,
     &ATTACH,
     &DELETE,
-    &NAMES,
+    &FIND_HERE,
     &CHANGE_PLACES,
     &DELETE_PLACES,
     &DELETE_EMAILS,
@@ -241,21 +240,14 @@ fn add_emails(tx: &mut Tx<'_>, user: &DirectoryUser) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// What a person is no longer called, for the tombstone of the day when they leave.
-fn remember_former(tx: &mut Tx<'_>, old: &DirectoryUser, new: &DirectoryUser) -> Result<(), StoreError> {
-    if name_key(&old.user_name) != name_key(&new.user_name) {
-        tombstone::remember(tx, old.membership, &Identifier::user_name(&old.user_name))?;
-        if let Ok(key) = email_key(&old.user_name) {
-            tombstone::remember(tx, old.membership, &Identifier::email(&key))?;
-        }
-    }
-    if let Some(external_id) = old.external_id.as_ref().filter(|e| new.external_id.as_ref() != Some(*e)) {
-        tombstone::remember(tx, old.membership, &Identifier::external_id(old.directory, external_id))?;
-    }
-    for key in old.email_keys.iter().filter(|k| !new.email_keys.contains(k)) {
-        tombstone::remember(tx, old.membership, &Identifier::email(key))?;
-    }
-    Ok(())
+/// Keeps what a person was called, and is not as they are `now`, for the tombstone of the day when they leave.
+fn remember_former(
+    tx: &mut Tx<'_>,
+    old: &DirectoryUser,
+    now: &BTreeSet<Identifier>,
+) -> Result<(), StoreError> {
+    let former = old.identifiers();
+    former.difference(now).try_for_each(|name| tombstone::remember(tx, old.membership, name))
 }
 
 /// Whether the organization's directories tell of somebody.
@@ -272,18 +264,9 @@ fn remember_all(
     organization: OrganizationId,
     id: DirectoryUserId,
 ) -> Result<Told, StoreError> {
-    let Some(row) = tx.row(&NAMES, params![id, organization])? else { return Ok(Told::Nobody) };
-    let membership: MembershipId = row.parsed(0)?;
-    let user_name = row.text(3)?;
-    let mut names = vec![Identifier::user_name(user_name)];
-    names.extend(email_key(user_name).ok().map(|key| Identifier::email(&key)));
-    if let Some(external_id) = row.opt_text(2)? {
-        names.push(Identifier::external_id(row.parsed(1)?, external_id));
-    }
-    for email in tx.rows(&EMAILS, params![id])? {
-        names.push(Identifier::email(email.text(0)?));
-    }
-    names.iter().try_for_each(|name| tombstone::remember(tx, membership, name))?;
+    let Some(row) = tx.row(&FIND_HERE, params![id, organization])? else { return Ok(Told::Nobody) };
+    let told = with_emails(tx, &row)?;
+    remember_former(tx, &told, &BTreeSet::new())?;
     Ok(Told::Somebody)
 }
 
@@ -371,7 +354,7 @@ fn update(tx: &mut Tx<'_>, organization: OrganizationId, u: &DirectoryUser) -> R
     if written == 0 {
         return Ok(());
     }
-    remember_former(tx, &old, u)?;
+    remember_former(tx, &old, &u.identifiers())?;
     if old.email_keys != u.email_keys {
         tx.run(&DELETE_EMAILS, params![u.id])?;
         add_emails(tx, u)?;

@@ -138,11 +138,7 @@ pub fn identifiers(tx: &mut Tx<'_>, membership: &Membership) -> Result<BTreeSet<
         all.insert(Identifier::email(&key));
     }
     for user in directory_user::of_membership(tx, membership.id)? {
-        all.insert(Identifier::user_name(&user.user_name));
-        all.extend(user.email_keys.iter().map(|k| Identifier::email(k)));
-        all.extend(user.external_id.iter().map(|e| Identifier::external_id(user.directory, e)));
-        // Many providers sign people in by an address that stands in `userName` only.
-        all.extend(portcullis_domain::text::email_key(&user.user_name).ok().map(|k| Identifier::email(&k)));
+        all.extend(user.identifiers());
     }
     for link in connection::links_of(tx, membership.id)? {
         all.insert(Identifier::subject(link.connection, &link.subject));

@@ -35,6 +35,14 @@ fn a_person_is_identified_by_their_user_name_their_first_address_and_the_directo
 }
 
 #[test]
+fn everything_that_a_directory_calls_somebody_is_what_identifies_them_and_their_other_addresses() {
+    let ada = told("Ada@Acme.test", Some("00u1"), &["ada.king@acme.test", "ada@acme.test", "ada@home.test"]);
+    let both = [ada.names(), ada.other_addresses()].concat();
+    assert_eq!(ada.identifiers(), both.iter().cloned().collect());
+    assert_eq!((ada.identifiers().len(), both.len()), (5, 5), "each once");
+}
+
+#[test]
 fn an_address_that_identifies_nobody_is_none_of_those_that_do() {
     let ada = told("Ada@Acme.test", None, &["ada.king@acme.test", "ada@acme.test", "ada@home.test"]);
     assert_eq!(ada.other_addresses(), [Identifier::email("ada@home.test")]);
