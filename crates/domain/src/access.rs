@@ -11,7 +11,7 @@ use crate::id::{DirectoryGroupId, DirectoryId, GrantId, MappingId, RequestId};
 use crate::membership::{Membership, MembershipState};
 use crate::role::{Giving, Rank};
 use crate::team::TeamRole;
-use crate::text::Slug;
+use crate::text::{Slug, texts};
 use crate::time::Timestamp;
 
 /// One thing that a membership has.
@@ -154,33 +154,17 @@ pub struct Granted {
     pub request: Option<RequestId>,
 }
 
-/// Why a membership ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum EndedBecause {
-    /// The directory said inactive.
-    Inactive,
-    /// The directory deleted the person.
-    Deleted,
-    /// The last granting group was lost and did not come back.
-    Unmapped,
-    /// An administrator off-boarded them.
-    Administrator,
-}
-
-impl EndedBecause {
-    /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Inactive, Self::Deleted, Self::Unmapped, Self::Administrator];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Inactive => "inactive",
-            Self::Deleted => "deleted",
-            Self::Unmapped => "unmapped",
-            Self::Administrator => "administrator",
-        }
+texts! {
+    /// Why a membership ended.
+    pub enum EndedBecause {
+        /// The directory said inactive.
+        Inactive = "inactive",
+        /// The directory deleted the person.
+        Deleted = "deleted",
+        /// The last granting group was lost and did not come back.
+        Unmapped = "unmapped",
+        /// An administrator off-boarded them.
+        Administrator = "administrator",
     }
 }
 

@@ -2,47 +2,26 @@
 //!
 //! Every change carries its cause from the request that began it to the last token that ended (invariant I5).
 
-use serde::{Deserialize, Serialize};
-
 use crate::id::{DirectoryId, EventId, MembershipId, RequestId, TokenId};
+use crate::text::texts;
 
-/// Through which door a change came in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum CauseKind {
-    /// A SCIM call.
-    Scim,
-    /// A poll of Google Directory.
-    Google,
-    /// A sign-in.
-    SignIn,
-    /// A call of the administration API.
-    Api,
-    /// The console.
-    Console,
-    /// A rule that changed earlier and is now carried out.
-    Rule,
-    /// Portcullis itself: a limit that ran out, a restore, a command line.
-    System,
-}
-
-impl CauseKind {
-    /// Every kind.
-    pub const ALL: [Self; 7] =
-        [Self::Scim, Self::Google, Self::SignIn, Self::Api, Self::Console, Self::Rule, Self::System];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Scim => "scim",
-            Self::Google => "google",
-            Self::SignIn => "sign_in",
-            Self::Api => "api",
-            Self::Console => "console",
-            Self::Rule => "rule",
-            Self::System => "system",
-        }
+texts! {
+    /// Through which door a change came in.
+    pub enum CauseKind {
+        /// A SCIM call.
+        Scim = "scim",
+        /// A poll of Google Directory.
+        Google = "google",
+        /// A sign-in.
+        SignIn = "sign_in",
+        /// A call of the administration API.
+        Api = "api",
+        /// The console.
+        Console = "console",
+        /// A rule that changed earlier and is now carried out.
+        Rule = "rule",
+        /// Portcullis itself: a limit that ran out, a restore, a command line.
+        System = "system",
     }
 }
 

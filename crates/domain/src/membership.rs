@@ -1,45 +1,21 @@
 //! Memberships: a person in an organization. The unit of access and of off-boarding.
 
-use serde::{Deserialize, Serialize};
-
 use crate::access::{Access, EndedBecause};
 use crate::id::{DirectoryId, MembershipId, OrganizationId, UserId};
-use crate::text::Slug;
+use crate::text::{Slug, texts};
 use crate::time::Timestamp;
 
-/// What a membership is worth now.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum MembershipState {
-    /// Waits for the person to accept.
-    Invited,
-    /// May act.
-    Active,
-    /// Everything is refused, nothing has ended.
-    Suspended,
-    /// Ended for good; only its directory can give it life again, without anything it had.
-    Deprovisioned,
-}
-
-impl MembershipState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Invited, Self::Active, Self::Suspended, Self::Deprovisioned];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Invited => "invited",
-            Self::Active => "active",
-            Self::Suspended => "suspended",
-            Self::Deprovisioned => "deprovisioned",
-        }
-    }
-
-    /// The state of that text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|s| s.as_str() == text)
+texts! {
+    /// What a membership is worth now.
+    pub enum MembershipState {
+        /// Waits for the person to accept.
+        Invited = "invited",
+        /// May act.
+        Active = "active",
+        /// Everything is refused, nothing has ended.
+        Suspended = "suspended",
+        /// Ended for good; only its directory can give it life again, without anything it had.
+        Deprovisioned = "deprovisioned",
     }
 }
 

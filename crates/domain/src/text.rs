@@ -32,6 +32,49 @@ refusals! {
     }
 }
 
+/// The text is none of a closed list.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("not one of the texts that there are")]
+pub struct UnknownText;
+
+/// An enum whose variants are texts, each written once: what the API and the database say, and read again.
+macro_rules! texts {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $($(#[$inner:meta])* $variant:ident = $text:literal,)*
+        }
+    ) => {
+        $(#[$meta])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, ::serde::Serialize, ::serde::Deserialize)]
+        pub enum $name {
+            $($(#[$inner])* #[serde(rename = $text)] $variant,)*
+        }
+
+        impl $name {
+            /// Every one, in the order of the list.
+            pub const ALL: [Self; [$($text),*].len()] = [$(Self::$variant),*];
+
+            /// The text in the API and in the database.
+            #[must_use]
+            pub const fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $text,)*
+                }
+            }
+        }
+
+        impl ::std::str::FromStr for $name {
+            type Err = $crate::text::UnknownText;
+
+            fn from_str(text: &str) -> Result<Self, Self::Err> {
+                Self::ALL.into_iter().find(|one| one.as_str() == text).ok_or($crate::text::UnknownText)
+            }
+        }
+    };
+}
+pub(crate) use texts;
+
 /// A short name in URLs and headers, unique within an organization and never changed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

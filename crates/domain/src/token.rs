@@ -10,55 +10,30 @@ use crate::id::{
     AgentId, ConnectionId, DirectoryId, EventId, IdError, MembershipId, OrganizationId, TokenId,
 };
 use crate::secret::SecretHash;
-use crate::text::Slug;
+use crate::text::{Slug, texts};
 use crate::time::Timestamp;
 
-/// What kind of token it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenKind {
-    /// A browser's session: of one membership, one environment, one connection or local sign-in.
-    Session,
-    /// A key that acts as a membership.
-    MemberKey,
-    /// A key that acts as an agent.
-    AgentKey,
-    /// A key of the organization for asking about others.
-    ServiceKey,
-    /// The bearer token of a SCIM directory.
-    ScimToken,
-    /// A link by which an invited person joins.
-    Invitation,
-    /// A link by which the first owner comes in.
-    OwnerLink,
+texts! {
+    /// What kind of token it is.
+    pub enum TokenKind {
+        /// A browser's session: of one membership, one environment, one connection or local sign-in.
+        Session = "session",
+        /// A key that acts as a membership.
+        MemberKey = "member_key",
+        /// A key that acts as an agent.
+        AgentKey = "agent_key",
+        /// A key of the organization for asking about others.
+        ServiceKey = "service_key",
+        /// The bearer token of a SCIM directory.
+        ScimToken = "scim_token",
+        /// A link by which an invited person joins.
+        Invitation = "invitation",
+        /// A link by which the first owner comes in.
+        OwnerLink = "owner_link",
+    }
 }
 
 impl TokenKind {
-    /// Every kind.
-    pub const ALL: [Self; 7] = [
-        Self::Session,
-        Self::MemberKey,
-        Self::AgentKey,
-        Self::ServiceKey,
-        Self::ScimToken,
-        Self::Invitation,
-        Self::OwnerLink,
-    ];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Session => "session",
-            Self::MemberKey => "member_key",
-            Self::AgentKey => "agent_key",
-            Self::ServiceKey => "service_key",
-            Self::ScimToken => "scim_token",
-            Self::Invitation => "invitation",
-            Self::OwnerLink => "owner_link",
-        }
-    }
-
     /// What stands between `pc_` and the digits of its secret.
     #[must_use]
     pub const fn prefix(self) -> &'static str {
@@ -189,81 +164,37 @@ impl ShownTo {
     }
 }
 
-/// What a service key may ask.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Scope {
-    /// Ask for decisions.
-    Evaluate,
-    /// Introspect tokens.
-    Introspect,
-    /// Follow revocations.
-    Revocations,
-}
-
-impl Scope {
-    /// Every scope.
-    pub const ALL: [Self; 3] = [Self::Evaluate, Self::Introspect, Self::Revocations];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Evaluate => "evaluate",
-            Self::Introspect => "introspect",
-            Self::Revocations => "revocations",
-        }
+texts! {
+    /// What a service key may ask.
+    pub enum Scope {
+        /// Ask for decisions.
+        Evaluate = "evaluate",
+        /// Introspect tokens.
+        Introspect = "introspect",
+        /// Follow revocations.
+        Revocations = "revocations",
     }
 }
 
-/// Why a token ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TokenEnd {
-    /// Its membership, or the membership that its secret was shown to, was off-boarded.
-    OffBoarded,
-    /// Its agent was disabled.
-    AgentDisabled,
-    /// Somebody with the right ended it.
-    Revoked,
-    /// Its bearer signed out.
-    SignedOut,
-    /// It was used, and is good for one use.
-    Used,
-    /// A newer one took its place.
-    Replaced,
-    /// What it belonged to was deleted.
-    HolderDeleted,
-    /// A backup was restored: nothing that lived in it may act.
-    Restored,
-}
-
-impl TokenEnd {
-    /// Every reason.
-    pub const ALL: [Self; 8] = [
-        Self::OffBoarded,
-        Self::AgentDisabled,
-        Self::Revoked,
-        Self::SignedOut,
-        Self::Used,
-        Self::Replaced,
-        Self::HolderDeleted,
-        Self::Restored,
-    ];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::OffBoarded => "off_boarded",
-            Self::AgentDisabled => "agent_disabled",
-            Self::Revoked => "revoked",
-            Self::SignedOut => "signed_out",
-            Self::Used => "used",
-            Self::Replaced => "replaced",
-            Self::HolderDeleted => "holder_deleted",
-            Self::Restored => "restored",
-        }
+texts! {
+    /// Why a token ended.
+    pub enum TokenEnd {
+        /// Its membership, or the membership that its secret was shown to, was off-boarded.
+        OffBoarded = "off_boarded",
+        /// Its agent was disabled.
+        AgentDisabled = "agent_disabled",
+        /// Somebody with the right ended it.
+        Revoked = "revoked",
+        /// Its bearer signed out.
+        SignedOut = "signed_out",
+        /// It was used, and is good for one use.
+        Used = "used",
+        /// A newer one took its place.
+        Replaced = "replaced",
+        /// What it belonged to was deleted.
+        HolderDeleted = "holder_deleted",
+        /// A backup was restored: nothing that lived in it may act.
+        Restored = "restored",
     }
 }
 

@@ -7,10 +7,8 @@
 use portcullis_domain::agent::AgentState;
 use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember, BearerShownTo};
 use portcullis_domain::id::MembershipId;
-use portcullis_domain::membership::MembershipState;
 use portcullis_domain::role::Rank;
 use portcullis_domain::secret::SecretHash;
-use portcullis_domain::token::TokenKind;
 
 use crate::row::Row;
 use crate::statement::Statement;
@@ -46,7 +44,7 @@ fn member(row: &Row) -> Result<Option<BearerMember>, StoreError> {
         user: row.parsed(15)?,
         email: row.text(16)?.to_owned(),
         name: row.text(17)?.to_owned(),
-        state: row.one_of(18, MembershipState::parse)?,
+        state: row.parsed(18)?,
         role: row.opt_parsed(19)?,
         rank: rank(row, 20)?,
         permissions: if row.opt_text(21)?.is_some() { row.json(21)? } else { Default::default() },
@@ -68,7 +66,7 @@ fn shown_to(row: &Row, member: Option<MembershipId>) -> Result<Vec<BearerShownTo
         };
         all.push(BearerShownTo {
             id,
-            state: row.one_of(first + 1, MembershipState::parse)?,
+            state: row.parsed(first + 1)?,
             until: row.opt_at(first + 2)?,
             rules_number: row.int(first + 3)?,
             rank: rank(row, first + 4)?,
@@ -99,7 +97,7 @@ pub fn find(tx: &mut Tx<'_>, secret: &SecretHash) -> Result<Option<Bearer>, Stor
     let member = member(&row)?;
     Ok(Some(Bearer {
         token: row.parsed(0)?,
-        kind: row.one_of(1, |t| TokenKind::ALL.into_iter().find(|k| k.as_str() == t))?,
+        kind: row.parsed(1)?,
         name: row.text(2)?.to_owned(),
         organization: row.parsed(3)?,
         organization_slug: row.parsed(4)?,

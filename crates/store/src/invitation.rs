@@ -56,9 +56,8 @@ pub struct Invitation {
 }
 
 fn read(row: &Row) -> Result<Invitation, StoreError> {
-    let because = |text: &str| TokenEnd::ALL.into_iter().find(|end| end.as_str() == text);
     let ended = match row.opt_at(7)? {
-        Some(at) => Some((at, row.one_of(8, because)?)),
+        Some(at) => Some((at, row.parsed(8)?)),
         None => None,
     };
     Ok(Invitation {

@@ -1,6 +1,6 @@
 //! Memberships: rows of facts and of the access that was resolved last.
 
-use portcullis_domain::access::{Access, EndedBecause};
+use portcullis_domain::access::Access;
 use portcullis_domain::change::{MembershipChange, Restamp};
 use portcullis_domain::id::{MembershipId, OrganizationId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
@@ -205,7 +205,7 @@ pub(crate) fn teams_text(teams: &[(Slug, TeamRole)]) -> Result<String, StoreErro
 
 pub(crate) fn read(row: &Row) -> Result<Membership, StoreError> {
     let ended = match row.opt_at(9)? {
-        Some(at) => Some((at, row.one_of(10, |t| EndedBecause::ALL.into_iter().find(|b| b.as_str() == t))?)),
+        Some(at) => Some((at, row.parsed(10)?)),
         None => None,
     };
     Ok(Membership {
@@ -221,7 +221,7 @@ pub(crate) fn read(row: &Row) -> Result<Membership, StoreError> {
         ended,
         bare_owner_at: row.opt_at(11)?,
         access: Access {
-            state: row.one_of(12, MembershipState::parse)?,
+            state: row.parsed(12)?,
             role: row.opt_parsed(13)?,
             teams: row.json(14)?,
             environments: row.json(15)?,

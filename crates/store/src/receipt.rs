@@ -1,6 +1,5 @@
 //! Receipts: opened in the transaction that ends the membership, with a line for each row that ended; signed after it.
 
-use portcullis_domain::access::EndedBecause;
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::id::{DirectoryId, EventId, MembershipId, OrganizationId, ReceiptId, RequestId};
 use portcullis_domain::receipt::{EndedItem, Kept, Receipt};
@@ -117,7 +116,7 @@ fn read(tx: &mut Tx<'_>, row: &Row) -> Result<StoredReceipt, StoreError> {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
         membership: row.parsed(2)?,
-        because: row.one_of(3, |t| EndedBecause::ALL.into_iter().find(|b| b.as_str() == t))?,
+        because: row.parsed(3)?,
         kept,
         at: row.at(8)?,
     };

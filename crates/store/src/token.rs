@@ -251,17 +251,12 @@ pub(crate) struct EndedToken {
     pub(crate) holder: Holder,
 }
 
-fn kind_of(text: &str) -> Option<TokenKind> {
-    TokenKind::ALL.into_iter().find(|k| k.as_str() == text)
-}
-
 fn read(row: &Row) -> Result<TokenView, StoreError> {
     let ended_at = row.opt_at(12)?;
     let shown_to = row.opt_parsed(4)?;
-    let because = |t: &str| TokenEnd::ALL.into_iter().find(|e| e.as_str() == t);
     Ok(TokenView {
         id: row.parsed(0)?,
-        kind: row.one_of(1, kind_of)?,
+        kind: row.parsed(1)?,
         holder: row.parsed(2)?,
         shown_to: row.one_of(3, |kind| ShownTo::read(kind, shown_to))?,
         name: row.text(5)?.to_owned(),
@@ -272,7 +267,7 @@ fn read(row: &Row) -> Result<TokenView, StoreError> {
         expires_at: row.opt_at(10)?,
         last_used_at: row.opt_at(11)?,
         ended_at,
-        ended_because: if ended_at.is_some() { Some(row.one_of(13, because)?) } else { None },
+        ended_because: if ended_at.is_some() { Some(row.parsed(13)?) } else { None },
         ended_by_event: row.opt_parsed(14)?,
     })
 }
@@ -360,7 +355,7 @@ pub(crate) fn apply(
     };
     rows.iter()
         .map(|row| {
-            Ok(EndedToken { id: row.parsed(0)?, kind: row.one_of(1, kind_of)?, holder: row.parsed(2)? })
+            Ok(EndedToken { id: row.parsed(0)?, kind: row.parsed(1)?, holder: row.parsed(2)? })
         })
         .collect()
 }
@@ -479,7 +474,7 @@ pub fn live_by_hash(
     Ok(Some(LiveToken {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
-        kind: row.one_of(2, kind_of)?,
+        kind: row.parsed(2)?,
         membership: row.opt_parsed(3)?,
         expires_at: row.opt_at(4)?,
     }))

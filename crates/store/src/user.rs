@@ -178,7 +178,7 @@ pub fn memberships_of(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<MembershipOfU
             Ok(MembershipOfUser {
                 organization: row.parsed(0)?,
                 membership: row.parsed(1)?,
-                state: row.one_of(2, MembershipState::parse)?,
+                state: row.parsed(2)?,
             })
         })
         .collect()

@@ -236,10 +236,6 @@ pub struct WouldLose {
     pub mappings: Vec<MappingId>,
 }
 
-fn cause_kind(text: &str) -> Option<CauseKind> {
-    CauseKind::ALL.into_iter().find(|kind| kind.as_str() == text)
-}
-
 fn read(row: &Row) -> Result<HoldView, StoreError> {
     let group = match (row.opt_parsed(4)?, row.opt_text(5)?) {
         (Some(id), Some(name)) => Some((id, name.to_owned())),
@@ -251,7 +247,7 @@ fn read(row: &Row) -> Result<HoldView, StoreError> {
         directory: row.parsed(2)?,
         kind: row.one_of(3, HoldKind::parse)?,
         group,
-        cause_kind: row.one_of(6, cause_kind)?,
+        cause_kind: row.parsed(6)?,
         request: row.opt_parsed(7)?,
         event: row.opt_parsed(8)?,
         opened_at: row.at(9)?,
@@ -261,11 +257,10 @@ fn read(row: &Row) -> Result<HoldView, StoreError> {
 }
 
 fn read_person(row: &Row) -> Result<HeldView, StoreError> {
-    let because = |text: &str| EndedBecause::ALL.into_iter().find(|b| b.as_str() == text);
     Ok(HeldView {
         membership: row.parsed(0)?,
-        because: row.opt_text(1)?.map(|_| row.one_of(1, because)).transpose()?,
-        cause_kind: row.opt_text(2)?.map(|_| row.one_of(2, cause_kind)).transpose()?,
+        because: row.opt_parsed(1)?,
+        cause_kind: row.opt_parsed(2)?,
         request: row.opt_parsed(3)?,
         event: row.opt_parsed(4)?,
         held_at: row.at(5)?,
