@@ -45,6 +45,7 @@ pub(crate) fn merge(
             Ok(path) => path,
             Err(error) if key.contains('[') => return Err(error),
             Err(_) if is_uri(&key) && value.is_object() => {
+                work.spend(attributes.len().saturating_mul(LOOK.saturating_add(key.len())))?;
                 let urn = find_key(attributes, &key).map_or(key.clone(), str::to_owned);
                 custom::set_extension(attributes, urn, value, verb, work)?;
                 continue;
@@ -54,7 +55,7 @@ pub(crate) fn merge(
                 continue;
             }
         };
-        let target = find_target(&path, value.is_object(), attributes, notes);
+        let target = find_target(&path, value.is_object(), attributes, notes, work)?;
         work.spend(LOOK)?;
         if let Target::Attribute(selection) = &target {
             if selection.is_flat() {

@@ -226,7 +226,7 @@ fn apply(
         };
     };
     let has_object = value.as_ref().is_some_and(Value::is_object);
-    let target = find_target(&path.parsed, has_object, attributes, notes);
+    let target = find_target(&path.parsed, has_object, attributes, notes, work)?;
     match &target {
         Target::Unknown => return Err(ScimError::UnknownAttribute { path: path.text.clone() }),
         // What schemas a user follows is read from its attributes.

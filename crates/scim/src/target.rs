@@ -2,13 +2,15 @@
 
 use serde_json::{Map, Value};
 
+use crate::error::ScimError;
 use crate::filter::Filter;
 use crate::note::{DialectNote, Notes};
 use crate::path::{PatchPath, is_uri};
 use crate::schema::{
-    Attribute, ENTERPRISE_SCHEMA_WITHOUT_COLON, Mutability, ResourceType, Schema, find_attribute,
+    Attribute, ENTERPRISE_SCHEMA_WITHOUT_COLON, Located, Mutability, ResourceType, Schema, find_attribute,
     find_extension,
 };
+use crate::work::{LOOK, Work};
 
 /// An attribute, and what of it is meant.
 #[derive(Debug, Clone, PartialEq)]
@@ -70,19 +72,24 @@ pub(crate) enum Target {
 
 /// Finds what a path of a user means. A custom URN whose value is an object means the extension as a whole when it
 /// stands as a key, or when the user has an extension of that URN.
+///
+/// # Errors
+///
+/// [`ScimError::TooMuchWork`]: a custom URN is looked for among everything that the user has.
 pub(crate) fn find_target(
     path: &PatchPath,
     has_object: bool,
     attributes: &Map<String, Value>,
     notes: &mut Notes,
-) -> Target {
+    work: &Work,
+) -> Result<Target, ScimError> {
     let (path, filter) = match path {
         PatchPath::Schema(urn) => {
             note_urn(urn, notes);
-            return find_extension(ResourceType::User, urn).map_or_else(
+            return Ok(find_extension(ResourceType::User, urn).map_or_else(
                 || if is_user_schema(urn) { Target::Core } else { Target::Unknown },
                 Target::Extension,
-            );
+            ));
         }
         PatchPath::Attribute { path, filter } => (path, filter),
     };
@@ -95,39 +102,34 @@ pub(crate) fn find_target(
         {
             notes.add(DialectNote::UnqualifiedExtension(schema.name));
         }
-        let part = match &path.sub_attribute {
-            None => None,
-            Some(name) => match located.attribute.sub_attribute(name) {
-                None => return Target::Unknown,
-                part => part,
-            },
-        };
-        let Some(filter) = filter else {
-            return Target::Attribute(Selection {
-                extension: located.extension,
-                attribute: located.attribute,
-                filter: None,
-                part,
-            });
-        };
-        if !located.attribute.is_multi_valued() || filter.check_value_types(located.attribute).is_err() {
-            return Target::Unknown;
-        }
-        return Target::Attribute(Selection {
-            extension: located.extension,
-            attribute: located.attribute,
-            filter: Some(filter.clone()),
-            part,
-        });
+        return Ok(find_defined(located, path.sub_attribute.as_deref(), filter.as_ref()));
     }
-    match &path.urn {
+    Ok(match &path.urn {
         None if path.name.eq_ignore_ascii_case("password") => Target::Password,
         Some(urn) if is_user_schema(urn) && path.name.eq_ignore_ascii_case("password") => Target::Password,
         Some(urn) if filter.is_none() && is_custom(urn) => {
+            // The URN alone and with the name are both looked for.
+            let looks = attributes.len().saturating_mul(2);
+            work.spend(looks.saturating_mul(LOOK.saturating_add(urn.len())))?;
             find_custom(urn, &path.name, path.sub_attribute.as_deref(), has_object, attributes)
         }
         _ => Target::Unknown,
+    })
+}
+
+fn find_defined(located: Located, part: Option<&str>, filter: Option<&Filter>) -> Target {
+    let Located { extension, attribute } = located;
+    let part = match part.map(|name| attribute.sub_attribute(name)) {
+        None => None,
+        Some(None) => return Target::Unknown,
+        Some(part) => part,
+    };
+    let is_served =
+        |filter: &Filter| attribute.is_multi_valued() && filter.check_value_types(attribute).is_ok();
+    if filter.is_some_and(|filter| !is_served(filter)) {
+        return Target::Unknown;
     }
+    Target::Attribute(Selection { extension, attribute, filter: filter.cloned(), part })
 }
 
 fn find_custom(

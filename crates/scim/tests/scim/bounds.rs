@@ -208,6 +208,26 @@ fn operations_terms_and_values_that_are_each_bounded_are_bounded_together() {
 }
 
 #[test]
+fn each_name_of_a_custom_extension_is_held_against_all_that_are_there_and_that_is_counted() {
+    let person = user(&json!({"userName": "a"}));
+    let keys = |many: usize| (0..many).map(|n| (format!("urn:x:{n:05}:a"), json!(1))).collect::<Map<_, _>>();
+    let naming = |many: usize| cost(&person, &json!([{"op": "add", "value": keys(many)}]));
+    let (few, many) = (naming(100).0, naming(200).0);
+    assert!(few > 100 * 100 / 2 * 16 && many > 3 * few, "{few} {many}");
+    let refused = Err(ScimError::TooMuchWork { max_bytes: MAX_EDIT_WORK_BYTES });
+    let (spent, done) = naming(20_000);
+    assert_eq!(done, refused);
+    assert!(spent < MAX_EDIT_WORK_BYTES + 100_000, "{spent} is counted before it is done");
+    let whole = keys(20_000).into_iter().chain([("userName".to_owned(), json!("a"))]).collect::<Map<_, _>>();
+    assert_eq!(parse_user(Value::from(whole).to_string().as_bytes()).map(|_| ()), refused);
+    let long = |bytes: usize| {
+        let urn = format!("urn:x:{}", "y".repeat(bytes));
+        cost(&person, &json!([{"op": "add", "value": {(format!("{urn}:a")): 1, (format!("{urn}:b")): 1}}])).0
+    };
+    assert!(long(1_000) > long(10) + 990, "two names may be the same up to their ends");
+}
+
+#[test]
 fn a_text_is_folded_once_for_all_terms_and_counted_for_each() {
     let person = json!({"title": "X".repeat(1_000)});
     let spent = |terms: usize| {
