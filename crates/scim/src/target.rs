@@ -124,8 +124,11 @@ fn find_defined(located: Located, part: Option<&str>, filter: Option<&Filter>) -
         Some(None) => return Target::Unknown,
         Some(part) => part,
     };
-    let is_served =
-        |filter: &Filter| attribute.is_multi_valued() && filter.check_value_types(attribute).is_ok();
+    let is_served = |filter: &Filter| {
+        attribute.is_multi_valued()
+            && filter.check_value_names(attribute).is_ok()
+            && filter.check_value_types(attribute).is_ok()
+    };
     if filter.is_some_and(|filter| !is_served(filter)) {
         return Target::Unknown;
     }

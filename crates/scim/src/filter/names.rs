@@ -3,7 +3,7 @@
 use crate::error::{ScimError, echo};
 use crate::filter::{Filter, Literal, Operator};
 use crate::path::AttributePath;
-use crate::schema::{ResourceType, find_attribute};
+use crate::schema::{Attribute, ResourceType, find_attribute};
 
 impl Filter {
     /// Refuses names that the resource type does not have. Attributes of custom extensions may or may not be there.
@@ -27,10 +27,38 @@ impl Filter {
                 filters.iter().try_for_each(|inner| inner.check_names_of(resource_types))
             }
             Self::Not(inner) => inner.check_names_of(resource_types),
+            Self::Present(path) | Self::Compare { path, .. } | Self::ValuePath { path, .. }
+                if path.is_custom() =>
+            {
+                Ok(())
+            }
             Self::Present(path) | Self::Compare { path, .. } | Self::ValuePath { path, .. } => {
-                let is_known = path.is_custom() || resource_types.iter().any(|kind| is_name_of(*kind, path));
-                let unknown = || ScimError::UnknownFilterAttribute { attribute: echo(&path.to_string()) };
-                if is_known { Ok(()) } else { Err(unknown()) }
+                let named = resource_types.iter().filter_map(|kind| named(*kind, path));
+                let checked = named.map(|attribute| match self {
+                    Self::ValuePath { filter, .. } => filter.check_value_names(attribute),
+                    _ => Ok(()),
+                });
+                checked.reduce(Result::or).unwrap_or_else(|| Err(unknown(&path.to_string())))
+            }
+        }
+    }
+
+    /// The same of a filter inside of brackets: refuses names that are no sub-attributes. A name that nobody understands
+    /// would have no value, and a filter that says `ne` or `not` of it would choose all.
+    ///
+    /// # Errors
+    ///
+    /// As [`Filter::check_names`].
+    pub(crate) fn check_value_names(&self, attribute: &'static Attribute) -> Result<(), ScimError> {
+        match self {
+            Self::And(filters) | Self::Or(filters) => {
+                filters.iter().try_for_each(|inner| inner.check_value_names(attribute))
+            }
+            Self::Not(inner) => inner.check_value_names(attribute),
+            Self::Present(path) | Self::Compare { path, .. } | Self::ValuePath { path, .. } => {
+                let is_plain = path.urn.is_none() && path.sub_attribute.is_none();
+                let part = attribute.sub_attribute(&path.name).filter(|_| is_plain);
+                part.map(|_| ()).ok_or_else(|| unknown(&format!("{}[{path}]", attribute.name)))
             }
         }
     }
@@ -72,10 +100,17 @@ pub struct AskedMembers {
     pub others: bool,
 }
 
-fn is_name_of(resource_type: ResourceType, path: &AttributePath) -> bool {
-    find_attribute(resource_type, path.urn.as_deref(), &path.name).is_some_and(|located| {
-        path.sub_attribute.as_ref().is_none_or(|part| located.attribute.sub_attribute(part).is_some())
-    })
+/// The attribute or sub-attribute that a path names.
+fn named(resource_type: ResourceType, path: &AttributePath) -> Option<&'static Attribute> {
+    let attribute = find_attribute(resource_type, path.urn.as_deref(), &path.name)?.attribute;
+    match &path.sub_attribute {
+        Some(part) => attribute.sub_attribute(part),
+        None => Some(attribute),
+    }
+}
+
+fn unknown(name: &str) -> ScimError {
+    ScimError::UnknownFilterAttribute { attribute: echo(name) }
 }
 
 const NEEDS_ALL: ScimError = ScimError::UnsupportedFilter {

@@ -314,6 +314,12 @@ fn names_that_a_type_does_not_have_are_refused_and_those_of_custom_extensions_ar
         ("title pr or nonsense pr", false),
         ("name.nonsense eq \"x\"", false),
         ("not (emails[type eq \"work\"] and nonsense eq \"x\")", false),
+        ("emails[TYPE eq \"work\" and not (Value pr)]", true),
+        ("emails[typ ne \"work\"]", false),
+        ("emails[type eq \"work\" or not (kind pr)]", false),
+        ("emails[value.x ne \"a\"]", false),
+        ("emails[urn:acme:2.0:User:type ne \"work\"]", false),
+        ("urn:acme:2.0:User:things[nonsense ne \"x\"]", true),
         ("members eq \"x\"", false),
         ("urn:ietf:params:scim:schemas:core:2.0:User:members eq \"x\"", false),
     ] {
@@ -362,10 +368,19 @@ fn a_filter_says_which_members_it_asks_about_and_never_needs_them_all() {
 #[test]
 fn a_name_of_a_list_of_everything_belongs_to_one_of_the_types() {
     let check = |text: &str| Filter::parse(text).expect("a filter").check_names_of(&ResourceType::ALL);
-    for known in ["userName eq \"a\" or members.value eq \"b\"", "userName pr and not (members pr)"] {
+    for known in [
+        "userName eq \"a\" or members.value eq \"b\"",
+        "userName pr and not (members pr)",
+        "emails[type pr] or members[value eq \"a\"]",
+    ] {
         assert_eq!(check(known), Ok(()), "{known}");
     }
-    for unknown in ["nonsense pr", "userName pr or members.nonsense pr", "displayName.value pr"] {
+    for unknown in [
+        "nonsense pr",
+        "userName pr or members.nonsense pr",
+        "displayName.value pr",
+        "members[primary pr] or emails[type pr]",
+    ] {
         assert!(matches!(check(unknown), Err(ScimError::UnknownFilterAttribute { .. })), "{unknown}");
     }
 }
