@@ -10,8 +10,10 @@ use std::cell::RefCell;
 use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::rc::Rc;
-use std::str::FromStr;
 
+use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value};
 
 use super::{Filter, Literal, Operator};
@@ -99,7 +101,8 @@ impl Filter {
     }
 
     /// Refuses comparisons that the type of an attribute does not have: order of booleans and binaries, parts of
-    /// anything but text, and a complex attribute without a `value`. A name that is unknown has no type.
+    /// anything but text, a complex attribute without a `value`, and with what is no value of the type. A name that is
+    /// unknown has no type.
     ///
     /// # Errors
     ///
@@ -131,11 +134,13 @@ fn check(
             }
             Some(_) => Err(ScimError::FilterType { attribute: echo(&path.to_string()) }),
         },
-        Filter::Compare { path, operator, .. } => {
+        Filter::Compare { path, operator, literal } => {
             let Some(attribute) = find(path) else { return Ok(()) };
             match leaf(attribute, path.sub_attribute.as_deref()) {
                 Leaf::Unknown => Ok(()),
-                Leaf::Found(leaf) if allows(leaf.kind, *operator) => Ok(()),
+                Leaf::Found(leaf) if allows(leaf.kind, *operator) && takes(leaf.kind, *operator, literal) => {
+                    Ok(())
+                }
                 Leaf::Found(_) | Leaf::Composite => {
                     Err(ScimError::FilterType { attribute: echo(&path.to_string()) })
                 }
@@ -154,6 +159,27 @@ fn allows(kind: AttributeType, operator: Operator) -> bool {
             matches!(kind, AttributeType::String | AttributeType::Reference | AttributeType::DateTime)
         }
     }
+}
+
+/// Whether a type has such a value. What it has not equals nothing, and a filter that says `ne` or `not` of it would
+/// find everybody.
+fn takes(kind: AttributeType, operator: Operator, literal: &Literal) -> bool {
+    match (kind, literal) {
+        // That there is no value can be asked, and nothing else of it.
+        (_, Literal::Null) => matches!(operator, Operator::Eq | Operator::Ne),
+        (AttributeType::Boolean, _) => literal.as_boolean().is_some(),
+        (AttributeType::DateTime, _) => literal.as_text().and_then(instant).is_some(),
+        _ => true,
+    }
+}
+
+/// An instant (RFC 7643 section 2.3.5). One without a zone is of UTC; a day alone is none.
+fn instant(text: &str) -> Option<Timestamp> {
+    let without_zone = || {
+        let time = text.parse::<DateTime>().ok().filter(|_| text.contains(['T', 't']) && !text.contains('['));
+        time?.to_zoned(TimeZone::UTC).ok().map(|zoned| zoned.timestamp())
+    };
+    text.parse().ok().or_else(without_zone)
 }
 
 enum Leaf {
@@ -273,7 +299,6 @@ impl Evaluation<'_> {
     fn compare_string(&self, leaf: &Attribute, operator: Operator, value: &str, text: &str) -> bool {
         match leaf.kind {
             AttributeType::DateTime => {
-                let instant = |text| jiff::Timestamp::from_str(text).ok();
                 let instants = instant(text).zip(instant(value));
                 instants.is_some_and(|(literal, value)| fulfils(operator, value.cmp(&literal)))
             }

@@ -74,6 +74,8 @@ fn filters_mean_what_they_say() {
         ("meta.lastModified gt \"2026-01-02T03:04:04Z\"", true),
         ("meta.lastModified eq \"2026-01-02T05:04:05+02:00\"", true),
         ("meta.lastModified lt \"2026-01-02T03:04:05Z\"", false),
+        ("meta.lastModified eq \"2026-01-02T03:04:05\"", true),
+        ("meta.lastModified gt \"2026-01-02T03:04:05\"", false),
         ("meta.lastModified gt \"yesterday\"", false),
         ("urn:ietf:params:scim:schemas:core:2.0:User:userName sw \"ali\"", true),
         ("urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:department eq \"sales\"", true),
@@ -220,6 +222,19 @@ fn comparisons_that_a_type_does_not_have_are_refused() {
         ("name pr", true),
         ("meta.lastModified ge \"2026-01-01T00:00:00Z\"", true),
         ("nonsense gt true", true),
+        ("meta.lastModified gt \"2026-11-30T10:00:00\"", true),
+        ("meta.lastModified eq null", true),
+        ("meta.lastModified gt \"2026-11-30\"", false),
+        ("not (meta.lastModified gt \"yesterday\")", false),
+        ("meta.lastModified ne 5", false),
+        ("active ne \"False\"", true),
+        ("active ne null", true),
+        ("active ne \"enabled\"", false),
+        ("active ne 1", false),
+        ("active eq \"FALSE\"", false),
+        ("emails[not (primary eq \"yes\")]", false),
+        ("not (title co null)", false),
+        ("not (userName gt null)", false),
     ] {
         let check = Filter::parse(text).expect("a filter").check_types(ResourceType::User);
         assert_eq!(check.is_ok(), is_ok, "{text}");

@@ -140,6 +140,9 @@ fn a_filter_that_is_not_understood_removes_and_overwrites_nothing() {
         "type pr or kind pr",
         "value.x ne \"a\"",
         "urn:acme:hr:2.0:User:type ne \"work\"",
+        "primary ne \"yes\"",
+        "not (primary eq 1)",
+        "not (type sw null)",
     ] {
         let path = format!("emails[{filter}]");
         for operation in [
