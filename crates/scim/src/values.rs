@@ -17,7 +17,7 @@ use crate::work::{LOOK, Work};
 /// Texts that are the same to the letter are compared so many bytes at a time.
 const COMPARED_AT_ONCE: usize = 32;
 
-/// Sub-attributes that only label a value: what is left with nothing else is no value any more.
+/// Sub-attributes that only label a value: one that loses everything else is no value any more.
 const LABELS: [&str; 3] = ["type", "primary", "display"];
 
 /// Adds to the list, or replaces it or those of its values that are selected.
@@ -97,8 +97,9 @@ fn assign_part(
         Some(Value::Object(parts)) => parts,
         _ => Map::new(),
     };
+    let had_content = has_content(&parts);
     merge_parts(selection.attribute, &mut parts, Map::from_iter([(part.name.to_owned(), value)]), notes)?;
-    if has_content(&parts) {
+    if !parts.is_empty() && (has_content(&parts) || !had_content) {
         list.push(Value::Object(parts));
     }
     Ok(())
@@ -143,15 +144,19 @@ fn assign_selected(
         // It is written into each, and each may have been the primary one.
         work.spend(written.saturating_add(list.len()))?;
         let Some(Value::Object(parts)) = list.get_mut(index) else { continue };
+        let had_content = has_content(parts);
         if verb == Verb::Replace && selection.part.is_none() {
             *parts = seeds.clone().unwrap_or_default();
         }
         merge_parts(attribute, parts, given.clone(), notes)?;
+        if had_content && !has_content(parts) {
+            parts.clear();
+        }
         if parts.get("primary") == Some(&Value::Bool(true)) && given_primary(&given) {
             keep_primary(list, index);
         }
     }
-    list.retain(|value| value.as_object().is_none_or(has_content));
+    list.retain(|value| value.as_object().is_none_or(|parts| !parts.is_empty()));
     Ok(())
 }
 

@@ -386,6 +386,43 @@ fn a_part_of_a_list_without_a_filter_must_be_clear() {
 }
 
 #[test]
+fn a_value_that_has_only_labels_stays_whatever_is_written_and_in_whatever_order() {
+    let labels =
+        user(&json!({"userName": "a", "roles": [{"display": "Admin", "primary": true}, {"type": "x"}]}));
+    let rename = json!([{"op": "replace", "path": "roles[primary eq \"True\"].display", "value": "User"}]);
+    let renamed = patched(&labels, &rename);
+    assert_eq!(renamed.attributes()["roles"], json!([{"display": "User", "primary": true}, {"type": "x"}]));
+    assert_eq!(patched(&renamed, &rename), renamed);
+
+    let nobody = user(&json!({"userName": "a"}));
+    let add = |part: &str| json!({"op": "add", "path": format!("roles[primary eq \"True\"].{part}"), "value": part});
+    let whole = json!([{"primary": true, "display": "display", "type": "type", "value": "value"}]);
+    for order in [["display", "type", "value"], ["type", "value", "display"], ["value", "display", "type"]] {
+        let after = patched(&nobody, &order.map(add).to_vec().into());
+        assert_eq!(after.attributes()["roles"], whole, "{order:?}");
+    }
+    for (object, expected) in [
+        (
+            json!({"emails[type eq \"work\"].display": "D", "emails[type eq \"work\"].primary": true,
+                   "emails[type eq \"work\"].value": "w"}),
+            json!([{"type": "work", "display": "D", "primary": true, "value": "w"}]),
+        ),
+        (json!({"emails.type": "work", "emails.value": "w"}), json!([{"type": "work", "value": "w"}])),
+    ] {
+        let after = patched(&nobody, &json!([{"op": "add", "value": object}]));
+        assert_eq!(after.attributes()["emails"], expected, "{object}");
+    }
+    let whole = user(&json!({"userName": "a", "emails": [{"value": "w", "type": "work"}]}));
+    for operation in [
+        json!({"op": "replace", "path": "emails.value", "value": null}),
+        json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": null}),
+        json!({"op": "replace", "path": "emails[type eq \"work\"].value", "value": []}),
+    ] {
+        assert_eq!(patched(&whole, &json!([operation])), nobody, "{operation}");
+    }
+}
+
+#[test]
 fn remove_takes_away_what_the_path_selects() {
     let before = json!({
         "userName": "a", "title": "T", "name": {"givenName": "Al"}, "externalId": "e",
