@@ -12,9 +12,9 @@ use crate::canonical::{attribute_value, invalid_type, merge_parts};
 use crate::custom;
 use crate::error::{ScimError, echo};
 use crate::note::{DialectNote, Notes};
-use crate::path::{AttributePath, PatchPath, is_uri};
+use crate::path::{AttributePath, PatchPath};
 use crate::schema::{Attribute, Mutability, Presence, Schema};
-use crate::target::{Selection, Target, find_key, find_target};
+use crate::target::{Selection, Target, find_target};
 use crate::values;
 use crate::work::{LOOK, Work};
 
@@ -44,12 +44,6 @@ pub(crate) fn merge(
         let path = match PatchPath::parse(&key) {
             Ok(path) => path,
             Err(error) if key.contains('[') => return Err(error),
-            Err(_) if is_uri(&key) && value.is_object() => {
-                work.spend(attributes.len().saturating_mul(LOOK.saturating_add(key.len())))?;
-                let urn = find_key(attributes, &key).map_or(key.clone(), str::to_owned);
-                custom::set_extension(attributes, urn, value, verb, work)?;
-                continue;
-            }
             Err(_) => {
                 notes.unknown_attribute(&key);
                 continue;
@@ -68,6 +62,12 @@ pub(crate) fn merge(
         }
         match target {
             Target::Unknown => notes.unknown_attribute(&key),
+            // A URI that is no name may be anything that a client keeps beside.
+            Target::CustomExtension { .. }
+                if matches!(path, PatchPath::Schema(_)) && !value.is_object() && !value.is_null() =>
+            {
+                notes.unknown_attribute(&key);
+            }
             Target::Attribute(selection) if selection.read_only().is_some() => {
                 note_read_only(&selection, notes);
             }

@@ -63,14 +63,15 @@ impl fmt::Display for AttributePath {
 /// The `path` of a PATCH operation.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) enum PatchPath {
-    /// A schema as a whole: a bare URN.
+    /// A schema as a whole: a bare URN, known or a client's own.
     Schema(String),
     /// An attribute, its values that match a filter, or a sub-attribute of those.
     Attribute { path: AttributePath, filter: Option<Filter> },
 }
 
 impl PatchPath {
-    /// Parses `attrPath / valuePath ["." NAME]`, or a bare schema URN.
+    /// Parses `attrPath / valuePath ["." NAME]`, or a bare schema URN. What is a URI and no name of an attribute, such as
+    /// `urn:acme:hr:1.0`, is such a URN.
     pub(crate) fn parse(text: &str) -> Result<Self, ScimError> {
         let invalid = || ScimError::InvalidPath { path: echo(text) };
         if text.len() > MAX_PATH_BYTES {
@@ -81,8 +82,11 @@ impl PatchPath {
             return Ok(Self::Schema(text.to_owned()));
         }
         if !text.contains('[') {
-            let path = AttributePath::parse(text).ok_or_else(invalid)?;
-            return Ok(Self::Attribute { path, filter: None });
+            return match AttributePath::parse(text) {
+                Some(path) => Ok(Self::Attribute { path, filter: None }),
+                None if is_uri(text) => Ok(Self::Schema(text.to_owned())),
+                None => Err(invalid()),
+            };
         }
         let (path, filter) = Parser::new(text).parse_value_path().map_err(|_| invalid())?;
         Ok(Self::Attribute { path, filter: Some(filter) })

@@ -142,14 +142,14 @@ enum Choice {
 impl Name {
     fn choose(&self, resource_type: ResourceType) -> Choice {
         let Ok(path) = PatchPath::parse(&self.text) else {
-            return if is_uri(&self.text) { Choice::Custom } else { Choice::Unknown };
+            return Choice::Unknown;
         };
         let path = match path {
             PatchPath::Schema(urn) => {
                 return match find_extension(resource_type, &urn) {
                     Some(schema) => Choice::Extension(schema),
                     None if resource_type.schema().id.eq_ignore_ascii_case(&urn) => Choice::Core,
-                    None => Choice::Unknown,
+                    None => Choice::Custom,
                 };
             }
             PatchPath::Attribute { path, .. } => path,

@@ -86,10 +86,7 @@ pub(crate) fn find_target(
     let (path, filter) = match path {
         PatchPath::Schema(urn) => {
             note_urn(urn, notes);
-            return Ok(find_extension(ResourceType::User, urn).map_or_else(
-                || if is_user_schema(urn) { Target::Core } else { Target::Unknown },
-                Target::Extension,
-            ));
+            return find_schema(urn, attributes, work);
         }
         PatchPath::Attribute { path, filter } => (path, filter),
     };
@@ -115,6 +112,20 @@ pub(crate) fn find_target(
         }
         _ => Target::Unknown,
     })
+}
+
+fn find_schema(urn: &str, attributes: &Map<String, Value>, work: &Work) -> Result<Target, ScimError> {
+    if let Some(schema) = find_extension(ResourceType::User, urn) {
+        return Ok(Target::Extension(schema));
+    }
+    if is_user_schema(urn) {
+        return Ok(Target::Core);
+    }
+    if !is_custom(urn) || !is_extension_urn(urn) {
+        return Ok(Target::Unknown);
+    }
+    work.spend(attributes.len().saturating_mul(LOOK.saturating_add(urn.len())))?;
+    Ok(Target::CustomExtension { urn: find_key(attributes, urn).unwrap_or(urn).to_owned() })
 }
 
 fn find_defined(located: Located, part: Option<&str>, filter: Option<&Filter>) -> Target {

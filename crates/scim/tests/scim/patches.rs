@@ -518,6 +518,40 @@ fn custom_extensions_are_patched_by_their_urns() {
 }
 
 #[test]
+fn a_custom_extension_whose_urn_ends_in_a_version_is_patched_as_a_whole() {
+    let nobody = user(&json!({"userName": "a"}));
+    for urn in ["urn:scim:schemas:extension:atlassian-external:1.0", "urn:acme:hr:2024"] {
+        let tagged = user(&json!({"userName": "a", urn: {"tag": "T"}}));
+        let upper = urn.to_uppercase();
+        for operation in [
+            json!({"op": "add", "path": urn, "value": {"tag": "T"}}),
+            json!({"op": "Replace", "path": urn, "value": {"tag": "T"}}),
+            json!({"op": "add", "value": {urn: {"tag": "T"}}}),
+        ] {
+            assert_eq!(patched(&nobody, &json!([operation])), tagged, "{operation}");
+        }
+        for operation in [
+            json!({"op": "remove", "path": urn}),
+            json!({"op": "remove", "path": upper}),
+            json!({"op": "replace", "path": urn, "value": null}),
+            json!({"op": "replace", "value": {urn: null}}),
+            json!({"op": "replace", "value": {upper.as_str(): null}}),
+        ] {
+            assert_eq!(patched(&tagged, &json!([operation])), nobody, "{operation}");
+        }
+        for operation in [
+            json!({"op": "add", "path": upper, "value": {"TAG": "U"}}),
+            json!({"op": "add", "value": {upper.as_str(): {"TAG": "U"}}}),
+        ] {
+            let after = patched(&tagged, &json!([operation]));
+            assert_eq!(after.attributes()[urn], json!({"tag": "U"}), "{operation}");
+        }
+        let aside = patched(&tagged, &json!([{"op": "add", "value": {urn: "nonsense"}}]));
+        assert_eq!(aside, tagged, "what is no object says nothing of it");
+    }
+}
+
+#[test]
 fn a_name_of_a_custom_extension_is_one_attribute_however_its_letters_are_written() {
     let urn = "urn:acme:hr:2.0:User";
     let url = "https://acme.test/Ext/v1";
