@@ -139,7 +139,8 @@ fn complex_value(
     Ok((!parts.is_empty()).then_some(Value::Object(parts)))
 }
 
-/// Sets the sub-attributes that `object` names and takes away those that it names as unassigned.
+/// Sets the sub-attributes that `object` names and takes away those that it names as unassigned. A `$ref` leads to the
+/// resource in `value` (RFC 7643 section 2.4) and does not outlive it.
 pub(crate) fn merge_parts(
     attribute: &'static Attribute,
     parts: &mut Map<String, Value>,
@@ -147,6 +148,7 @@ pub(crate) fn merge_parts(
     notes: &mut Notes,
 ) -> Result<(), ScimError> {
     let mut seen: Vec<&'static str> = Vec::new();
+    let led_to = parts.get("$ref").map(|_| parts.get("value").cloned());
     for (key, value) in object {
         let Some(part) = attribute.sub_attribute(&key) else {
             notes.unknown_attribute(&format!("{}.{key}", attribute.name));
@@ -164,7 +166,17 @@ pub(crate) fn merge_parts(
             None => parts.remove(part.name),
         };
     }
+    let is_another = led_to.is_some_and(|value| value.as_ref() != parts.get("value"));
+    if is_another && !seen.contains(&"$ref") && !leads_to_value(parts) {
+        parts.remove("$ref");
+    }
     Ok(())
+}
+
+fn leads_to_value(parts: &Map<String, Value>) -> bool {
+    let text = |name: &str| parts.get(name).and_then(Value::as_str);
+    let last = text("$ref").and_then(|reference| reference.rsplit('/').next());
+    last.is_some() && last == text("value")
 }
 
 fn boolean_value(attribute: &'static Attribute, value: &Value, notes: &mut Notes) -> Result<bool, ScimError> {

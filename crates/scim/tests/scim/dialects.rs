@@ -3,7 +3,7 @@
 use portcullis_scim::{DialectNote, GroupChange, ListQuery, Members, User, parse_group, parse_user};
 use serde_json::{Value, json};
 
-use crate::wire::{ENTERPRISE, changes, ids, members, patched, user};
+use crate::wire::{ENTERPRISE, attributes, changes, ids, members, patched, user};
 
 fn entra_user() -> User {
     user(&json!({
@@ -357,5 +357,33 @@ fn a_body_that_does_not_name_its_schema_is_read_and_noted() {
         let unknown = noted(Some(json!(["urn:x"])));
         let expected = [DialectNote::UnknownSchema("urn:x".to_owned()), DialectNote::MissingSchemas];
         assert_eq!(unknown, expected, "{own}");
+    }
+}
+
+#[test]
+fn a_manager_does_not_keep_the_reference_to_the_one_before() {
+    let path = format!("{ENTERPRISE}:manager");
+    let (value, reference) = (format!("{path}.value"), format!("{path}.$ref"));
+    let nine = json!({"$ref": "http://h/Users/9", "value": "9"});
+    let before = user(&json!({"userName": "a", ENTERPRISE: {"manager": nine}}));
+    let ten = json!({"value": "10"});
+    let whole = json!({"$ref": "http://h/Users/10", "value": "10"});
+    for (operation, expected) in [
+        (json!({"op": "Replace", "path": path, "value": "10"}), &ten),
+        (json!({"op": "replace", "path": path, "value": {"value": "10"}}), &ten),
+        (json!({"op": "add", "path": value, "value": "10"}), &ten),
+        (json!({"op": "replace", "value": {value.as_str(): "10"}}), &ten),
+        (json!({"op": "replace", "value": {ENTERPRISE: {"manager": {"value": "10"}}}}), &ten),
+        (json!({"op": "Replace", "path": path, "value": whole}), &whole),
+        (
+            json!({"op": "add", "value": {reference.as_str(): "http://h/Users/10", value.as_str(): "10"}}),
+            &whole,
+        ),
+        (json!({"op": "replace", "path": path, "value": "9"}), &nine),
+        (json!({"op": "remove", "path": value}), &json!(null)),
+    ] {
+        let after = patched(&before, &json!([operation]));
+        let manager = attributes(&after).pointer(&format!("/{ENTERPRISE}/manager")).cloned();
+        assert_eq!(&manager.unwrap_or_default(), expected, "{operation}");
     }
 }
