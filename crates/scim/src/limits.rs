@@ -43,7 +43,7 @@ pub const MAX_OPERATIONS: usize = 10_000;
 pub const MAX_USER_OPERATIONS: usize = 1_000;
 
 /// Bytes that one body about a user may have us compare with what is stored, all its operations together: it is carried
-/// out where everybody's writes wait. Five hundred addresses added one by one cost a quarter of it.
+/// out where everybody's writes wait. Five hundred addresses added one by one cost little more than half of it.
 pub const MAX_EDIT_WORK_BYTES: usize = 8 * 1_048_576;
 
 /// Operations of one bulk request, told to clients as `bulk.maxOperations`. There are clients that cut the operations of

@@ -35,7 +35,7 @@ pub(crate) fn assign(
         (None, None, Verb::Add) => {
             for value in values(attribute, value, notes)? {
                 work.spend(list.len().saturating_mul(LOOK + size_of(&value) / COMPARED_AT_ONCE))?;
-                add(list, attribute, value, notes)?;
+                add(list, attribute, value, notes, work)?;
             }
         }
         (None, Some(part), _) => assign_part(list, selection, part, value, notes)?,
@@ -47,14 +47,17 @@ pub(crate) fn assign(
     Ok(())
 }
 
-/// Appends a value. One with the same `value` and `type` is the same and is completed (RFC 7643 section 2.4).
+/// Appends a value. One with the same `value` and `type` is the same and is completed (RFC 7643 section 2.4), as it is
+/// spelled now where case does not distinguish them.
 fn add(
     list: &mut Vec<Value>,
     attribute: &'static Attribute,
     value: Value,
     notes: &mut Notes,
+    work: &Work,
 ) -> Result<(), ScimError> {
-    let same = list.iter().position(|present| is_same(present, &value));
+    let same = list.iter().position(|present| is_same(attribute, present, &value, work));
+    work.check()?;
     let becomes_primary = is_primary(&value);
     let at = match (same, value) {
         (Some(at), Value::Object(given)) => {
@@ -75,10 +78,33 @@ fn add(
     Ok(())
 }
 
-fn is_same(present: &Value, given: &Value) -> bool {
-    match given.get("value") {
-        Some(value) => present.get("value") == Some(value) && present.get("type") == given.get("type"),
-        None => present == given,
+fn is_same(attribute: &Attribute, present: &Value, given: &Value, work: &Work) -> bool {
+    if given.get("value").is_none() {
+        return present == given;
+    }
+    ["value", "type"].into_iter().all(|name| match (present.get(name), given.get(name)) {
+        (Some(Value::String(present)), Some(Value::String(given))) => {
+            let case = attribute.sub_attribute(name).map_or(Case::Exact, |part| part.case);
+            is_same_text(case, present, given, work)
+        }
+        (present, given) => present == given,
+    })
+}
+
+/// Beyond those that are the same to the letter, what is compared is counted here: hardly any two have one length.
+fn is_same_text(case: Case, present: &str, given: &str, work: &Work) -> bool {
+    match case {
+        _ if present == given => true,
+        Case::Exact => false,
+        Case::Insensitive if present.is_ascii() && given.is_ascii() => {
+            present.len() == given.len()
+                && work.spend(given.len()).is_ok()
+                && present.eq_ignore_ascii_case(given)
+        }
+        Case::Insensitive => {
+            work.spend(present.len().saturating_add(given.len())).is_ok()
+                && present.to_lowercase() == given.to_lowercase()
+        }
     }
 }
 

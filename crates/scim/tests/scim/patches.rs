@@ -277,6 +277,28 @@ fn add_merges_a_complex_attribute_and_appends_to_a_list() {
 }
 
 #[test]
+fn an_added_value_that_differs_from_one_in_letter_case_alone_is_that_one() {
+    let certificate = json!({"value": "AbC="});
+    let before = user(&json!({
+        "userName": "a", "emails": [{"value": "ä@x", "type": "work"}, {"value": "b@x"}],
+        "x509Certificates": [certificate]
+    }));
+    let add = |path: &str, value: Value| {
+        let after = patched(&before, &json!([{"op": "add", "path": path, "value": [value]}]));
+        after.attributes()[path].clone()
+    };
+    let upper = json!({"value": "Ä@X", "type": "Work", "display": "A"});
+    assert_eq!(add("emails", upper.clone()), json!([upper, {"value": "b@x"}]), "as it was spelled last");
+    let other = json!({"value": "B@X", "type": "home"});
+    assert_eq!(
+        add("emails", other.clone()),
+        json!([{"value": "ä@x", "type": "work"}, {"value": "b@x"}, other])
+    );
+    let lower = json!({"value": "abc="});
+    assert_eq!(add("x509Certificates", lower.clone()), json!([certificate, lower]));
+}
+
+#[test]
 fn replace_sets_listed_parts_of_a_complex_attribute_and_the_whole_of_a_list() {
     let before = user(
         &json!({"userName": "a", "name": {"givenName": "Al", "familyName": "A"}, "emails": [{"value": "1"}, {"value": "2"}]}),
