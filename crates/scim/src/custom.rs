@@ -12,10 +12,10 @@ use crate::note::{DialectNote, Notes};
 use crate::target::find_key;
 use crate::work::{LOOK, Work};
 
-/// Counts that each name of a custom extension is looked at.
+/// Counts that each name of a custom extension is looked at, and put into lower case.
 fn look_through(attributes: &Map<String, Value>, urn: &str, work: &Work) -> Result<(), ScimError> {
-    let names = attributes.get(urn).and_then(Value::as_object).map_or(0, Map::len);
-    work.spend(names.saturating_mul(LOOK))
+    let names = attributes.get(urn).and_then(Value::as_object).into_iter().flat_map(Map::keys);
+    work.spend(names.map(|name| LOOK.saturating_add(name.len())).sum())
 }
 
 /// Sets what an object of a custom extension names.

@@ -228,6 +228,18 @@ fn each_name_of_a_custom_extension_is_held_against_all_that_are_there_and_that_i
 }
 
 #[test]
+fn a_name_of_a_custom_extension_is_counted_by_its_length() {
+    let urn = "urn:acme:hr:2.0:User";
+    let spent = |bytes: usize| {
+        let names: Map<String, Value> =
+            (0..50).map(|n| (format!("a{n:02}{}", "x".repeat(bytes)), json!(1))).collect();
+        let person = user(&json!({"userName": "a", urn: names}));
+        cost(&person, &json!([{"op": "add", "value": {urn: {"other": 1}}}])).0
+    };
+    assert!(spent(1_000) >= spent(0) + 50 * 1_000, "each is put into lower case");
+}
+
+#[test]
 fn a_text_is_folded_once_for_all_terms_and_counted_for_each() {
     let person = json!({"title": "X".repeat(1_000)});
     let spent = |terms: usize| {
