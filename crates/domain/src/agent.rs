@@ -1,69 +1,35 @@
 //! Agents: non-human principals, each with an owner and a rule for when the owner goes.
 
-use serde::{Deserialize, Serialize};
-
 use crate::Refusal;
 use crate::id::{AgentId, MembershipId, OrganizationId};
-use crate::text::Slug;
+use crate::text::{Slug, texts};
 use crate::time::Timestamp;
 
-/// What happens to an agent when its owner is off-boarded.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum OwnerLossRule {
-    /// It stops and waits for somebody with the right to re-assign it. The default.
-    Pause,
-    /// It goes to the heir, and runs on with keys that the leaver never saw.
-    HandOver,
-    /// It ends, with all its keys.
-    Disable,
-    /// It goes to the administrator who chose this, and runs on with keys that the leaver never saw.
-    Keep,
-}
-
-impl OwnerLossRule {
-    /// Every rule.
-    pub const ALL: [Self; 4] = [Self::Pause, Self::HandOver, Self::Disable, Self::Keep];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pause => "pause",
-            Self::HandOver => "hand_over",
-            Self::Disable => "disable",
-            Self::Keep => "keep",
-        }
+texts! {
+    /// What happens to an agent when its owner is off-boarded.
+    pub enum OwnerLossRule {
+        /// It stops and waits for somebody with the right to re-assign it. The default.
+        Pause = "pause",
+        /// It goes to the heir, and runs on with keys that the leaver never saw.
+        HandOver = "hand_over",
+        /// It ends, with all its keys.
+        Disable = "disable",
+        /// It goes to the administrator who chose this, and runs on with keys that the leaver never saw.
+        Keep = "keep",
     }
 }
 
-/// Whether an agent may act, as far as the agent itself goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AgentState {
-    /// May act while its owner may.
-    Active,
-    /// Stopped by a person, or waiting for new keys after a hand-over.
-    Paused,
-    /// Its owner ended; waits for a new one.
-    Orphaned,
-    /// Ended for good.
-    Disabled,
-}
-
-impl AgentState {
-    /// Every state.
-    pub const ALL: [Self; 4] = [Self::Active, Self::Paused, Self::Orphaned, Self::Disabled];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Paused => "paused",
-            Self::Orphaned => "orphaned",
-            Self::Disabled => "disabled",
-        }
+texts! {
+    /// Whether an agent may act, as far as the agent itself goes.
+    pub enum AgentState {
+        /// May act while its owner may.
+        Active = "active",
+        /// Stopped by a person, or waiting for new keys after a hand-over.
+        Paused = "paused",
+        /// Its owner ended; waits for a new one.
+        Orphaned = "orphaned",
+        /// Ended for good.
+        Disabled = "disabled",
     }
 }
 

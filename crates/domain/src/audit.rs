@@ -11,6 +11,7 @@ use thiserror::Error;
 use crate::Timestamp;
 use crate::cause::Cause;
 use crate::id::{DirectoryId, EventId, OrganizationId, RequestId};
+use crate::text::texts;
 
 /// Bytes of randomness in a salt: an event's content cannot be guessed from its commitment.
 pub const SALT_BYTES: usize = 16;
@@ -151,23 +152,13 @@ impl Target {
     }
 }
 
-/// Whether it happened or was refused.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Outcome {
-    /// It happened.
-    Done,
-    /// It was refused.
-    Refused,
-}
-
-impl Outcome {
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Done => "done",
-            Self::Refused => "refused",
-        }
+texts! {
+    /// Whether it happened or was refused.
+    pub enum Outcome {
+        /// It happened.
+        Done = "done",
+        /// It was refused.
+        Refused = "refused",
     }
 }
 

@@ -6,6 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::refusal::Refusal;
+use crate::text::texts;
 
 /// People whom a directory may always end within the window, whatever its limits: the brake never acts below.
 pub const NEVER_BELOW: i64 = 10;
@@ -18,28 +19,15 @@ pub const WINDOW_H: i64 = 24;
 /// Seconds of an hour, the step in which the window moves.
 pub const HOUR_S: i64 = 3_600;
 
-/// What becomes of a statement above the limit.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Above {
-    /// It is taken: whoever is named is refused at once, and what cannot be undone is held.
-    #[default]
-    Hold,
-    /// It is not taken: the provider is told to try again later, and nothing of it takes effect.
-    Refuse,
-}
-
-impl Above {
-    /// Every way.
-    pub const ALL: [Self; 2] = [Self::Hold, Self::Refuse];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Hold => "hold",
-            Self::Refuse => "refuse",
-        }
+texts! {
+    /// What becomes of a statement above the limit.
+    #[derive(Default)]
+    pub enum Above {
+        /// It is taken: whoever is named is refused at once, and what cannot be undone is held.
+        #[default]
+        Hold = "hold",
+        /// It is not taken: the provider is told to try again later, and nothing of it takes effect.
+        Refuse = "refuse",
     }
 }
 

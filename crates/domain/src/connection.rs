@@ -3,30 +3,16 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ConnectionId, DirectoryId, MembershipId, OrganizationId};
-use crate::text::Slug;
+use crate::text::{Slug, texts};
 use crate::time::Timestamp;
 
-/// The protocol that a connection speaks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum ConnectionKind {
-    /// OpenID Connect.
-    Oidc,
-    /// SAML 2.0.
-    Saml,
-}
-
-impl ConnectionKind {
-    /// Every protocol.
-    pub const ALL: &'static [Self] = &[Self::Oidc, Self::Saml];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Oidc => "oidc",
-            Self::Saml => "saml",
-        }
+texts! {
+    /// The protocol that a connection speaks.
+    pub enum ConnectionKind {
+        /// OpenID Connect.
+        Oidc = "oidc",
+        /// SAML 2.0.
+        Saml = "saml",
     }
 }
 
@@ -64,34 +50,21 @@ pub struct ClaimRules {
     pub overage: Overage,
 }
 
-/// What one of our own keys is for.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum KeyState {
-    /// Published, so that the provider knows it before it signs; what SAML encrypts for it is decrypted.
-    Next,
-    /// It signs. One of a connection does.
-    Signing,
-    /// Published and decrypts still, for a provider that has not read what we publish again.
-    Former,
-    /// No longer anything.
-    Retired,
+texts! {
+    /// What one of our own keys is for.
+    pub enum KeyState {
+        /// Published, so that the provider knows it before it signs; what SAML encrypts for it is decrypted.
+        Next = "next",
+        /// It signs. One of a connection does.
+        Signing = "signing",
+        /// Published and decrypts still, for a provider that has not read what we publish again.
+        Former = "former",
+        /// No longer anything.
+        Retired = "retired",
+    }
 }
 
 impl KeyState {
-    /// Every state.
-    pub const ALL: &'static [Self] = &[Self::Next, Self::Signing, Self::Former, Self::Retired];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Next => "next",
-            Self::Signing => "signing",
-            Self::Former => "former",
-            Self::Retired => "retired",
-        }
-    }
-
     /// Whether what we publish names it, and what is encrypted for it is decrypted.
     #[must_use]
     pub const fn is_published(self) -> bool {

@@ -1,10 +1,8 @@
 //! Directories: sources of facts about people and groups.
 
-use serde::{Deserialize, Serialize};
-
 use crate::brake::Brake;
 use crate::id::{ConnectionId, DirectoryId, OrganizationId};
-use crate::text::Slug;
+use crate::text::{Slug, texts};
 use crate::time::Timestamp;
 
 /// How long a person who lost the last granting group stays suspended before the end, if the directory says nothing
@@ -13,22 +11,19 @@ pub const DEFAULT_SETTLE_S: i64 = 3600;
 /// The longest settling time, in seconds: 30 days.
 pub const MAX_SETTLE_S: i64 = 30 * 24 * 3600;
 
-/// How a directory learns its facts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DirectoryKind {
-    /// A provider pushes them by SCIM 2.0.
-    Scim,
-    /// A connection's claims carry them at sign-in.
-    Claims,
-    /// Google Workspace is asked for them, again and again.
-    Google,
+texts! {
+    /// How a directory learns its facts.
+    pub enum DirectoryKind {
+        /// A provider pushes them by SCIM 2.0.
+        Scim = "scim",
+        /// A connection's claims carry them at sign-in.
+        Claims = "claims",
+        /// Google Workspace is asked for them, again and again.
+        Google = "google",
+    }
 }
 
 impl DirectoryKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Scim, Self::Claims, Self::Google];
-
     /// Whether it tells of people all the time, whoever signs in or does not: such a directory governs, whoever came
     /// first; claims govern only people whom they brought.
     #[must_use]
@@ -36,16 +31,6 @@ impl DirectoryKind {
         match self {
             Self::Scim | Self::Google => true,
             Self::Claims => false,
-        }
-    }
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Scim => "scim",
-            Self::Claims => "claims",
-            Self::Google => "google",
         }
     }
 

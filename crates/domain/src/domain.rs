@@ -2,29 +2,17 @@
 //!
 //! Routing by e-mail and first links use proven domains only, because anybody can type an address.
 
-use serde::{Deserialize, Serialize};
-
 use crate::id::{DomainId, OrganizationId};
+use crate::text::texts;
 use crate::time::Timestamp;
 
-/// Whether the organization has shown that the domain is its own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum DomainState {
-    /// Waits for the DNS record.
-    Pending,
-    /// Shown by a DNS TXT record, or vouched for by the root token.
-    Proven,
-}
-
-impl DomainState {
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Pending => "pending",
-            Self::Proven => "proven",
-        }
+texts! {
+    /// Whether the organization has shown that the domain is its own.
+    pub enum DomainState {
+        /// Waits for the DNS record.
+        Pending = "pending",
+        /// Shown by a DNS TXT record, or vouched for by the root token.
+        Proven = "proven",
     }
 }
 

@@ -3,42 +3,21 @@
 //! A hold is a fact. [`crate::access::resolve`] reads it like what a directory said, so that the same facts give the same
 //! access in whatever order they came.
 
-use serde::{Deserialize, Serialize};
-
 use crate::Timestamp;
 use crate::access::EndedBecause;
 use crate::cause::Cause;
 use crate::id::{DirectoryGroupId, DirectoryId, HoldId, MembershipId, OrganizationId};
+use crate::text::texts;
 
-/// What is held.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum HoldKind {
-    /// Endings: each person is suspended and their end waits.
-    Endings,
-    /// What groups gave that a call took without naming anybody: each person keeps it.
-    Losses,
-    /// People who were missing from a poll: they stay as they are.
-    Missing,
-}
-
-impl HoldKind {
-    /// Every kind.
-    pub const ALL: [Self; 3] = [Self::Endings, Self::Losses, Self::Missing];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Endings => "endings",
-            Self::Losses => "losses",
-            Self::Missing => "missing",
-        }
-    }
-
-    /// The kind of that text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+texts! {
+    /// What is held.
+    pub enum HoldKind {
+        /// Endings: each person is suspended and their end waits.
+        Endings = "endings",
+        /// What groups gave that a call took without naming anybody: each person keeps it.
+        Losses = "losses",
+        /// People who were missing from a poll: they stay as they are.
+        Missing = "missing",
     }
 }
 
@@ -62,16 +41,16 @@ pub struct Hold {
     pub opened_at: Timestamp,
 }
 
-/// Where a hold stands: it follows from its people.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum HoldState {
-    /// Somebody waits for an administrator.
-    Open,
-    /// Only people are left whose part was refused.
-    Refused,
-    /// Nobody is left.
-    Closed,
+texts! {
+    /// Where a hold stands: it follows from its people.
+    pub enum HoldState {
+        /// Somebody waits for an administrator.
+        Open = "open",
+        /// Only people are left whose part was refused.
+        Refused = "refused",
+        /// Nobody is left.
+        Closed = "closed",
+    }
 }
 
 impl HoldState {
@@ -84,38 +63,15 @@ impl HoldState {
             _ => Self::Open,
         }
     }
-
-    /// The text in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Open => "open",
-            Self::Refused => "refused",
-            Self::Closed => "closed",
-        }
-    }
 }
 
-/// Where one person's part of a hold stands.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum HeldState {
-    /// Waits for an administrator.
-    Held,
-    /// An administrator refused it: it stays as it is until the directory says otherwise, or it is released after all.
-    Refused,
-}
-
-impl HeldState {
-    /// Every state.
-    pub const ALL: [Self; 2] = [Self::Held, Self::Refused];
-
-    /// The text in the API.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Held => "held",
-            Self::Refused => "refused",
-        }
+texts! {
+    /// Where one person's part of a hold stands.
+    pub enum HeldState {
+        /// Waits for an administrator.
+        Held = "held",
+        /// An administrator refused it: it stays as it is until the directory says otherwise, or it is released after all.
+        Refused = "refused",
     }
 }
 

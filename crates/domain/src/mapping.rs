@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{DirectoryId, MappingId, OrganizationId};
 use crate::team::TeamRole;
-use crate::text::{MAX_IDENTIFIER, Slug, has_nul, name_key};
+use crate::text::{MAX_IDENTIFIER, Slug, has_nul, name_key, texts};
 use crate::time::Timestamp;
 
 /// The most facets of one person: each is a row, and nobody has more roles, entitlements and departments than that.
@@ -28,32 +28,13 @@ pub struct Facet {
     key: String,
 }
 
-/// What kind of facet it is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum FacetSource {
-    /// A value of an attribute.
-    Attribute,
-    /// An organizational unit in which the person is, or one above it.
-    OrgUnit,
-}
-
-impl FacetSource {
-    /// Every kind.
-    pub const ALL: [Self; 2] = [Self::Attribute, Self::OrgUnit];
-
-    /// The text in the database, the same as of the mapping that names it.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Attribute => "attribute",
-            Self::OrgUnit => "org_unit",
-        }
-    }
-
-    /// The kind of that text.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|source| source.as_str() == text)
+texts! {
+    /// What kind of facet it is.
+    pub enum FacetSource {
+        /// A value of an attribute.
+        Attribute = "attribute",
+        /// An organizational unit in which the person is, or one above it.
+        OrgUnit = "org_unit",
     }
 }
 

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connection::KeyState;
 use crate::id::{ConnectionId, OrganizationId};
+use crate::text::texts;
 use crate::time::Timestamp;
 
 /// How this side proves itself (OpenID Connect Core §9).
@@ -131,26 +132,13 @@ pub struct OidcSource {
     pub updated_at: Timestamp,
 }
 
-/// What a key of ours signs with.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum ClientKeyAlg {
-    /// On P-256.
-    Es256,
-    /// RSA with 2048 bits.
-    Rs256,
-}
-
-impl ClientKeyAlg {
-    /// Every one.
-    pub const ALL: &'static [Self] = &[Self::Es256, Self::Rs256];
-
-    /// The text in the API, in the database and in JOSE.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Es256 => "ES256",
-            Self::Rs256 => "RS256",
-        }
+texts! {
+    /// What a key of ours signs with.
+    pub enum ClientKeyAlg {
+        /// On P-256.
+        Es256 = "ES256",
+        /// RSA with 2048 bits.
+        Rs256 = "RS256",
     }
 }
 

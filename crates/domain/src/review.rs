@@ -5,46 +5,23 @@
 
 use crate::Timestamp;
 use crate::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId, ReviewId};
+use crate::text::texts;
 
-/// Why a person was not matched, though the organization knows their address.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum ReviewReason {
-    /// The domain of the address is not proven: anybody may have written it.
-    DomainNotProven,
-    /// Several members have one of the addresses.
-    SeveralMembers,
-    /// The directory tells of that member already, under another id.
-    AlreadyTold,
-    /// The member's end is held by the directory's brake.
-    EndHeld,
-    /// The directory that governed the member deleted them, and this one goes on to say that they are active.
-    EndedElsewhere,
-    /// Only another address than the one that stands for the person is the same: people write those themselves.
-    OtherAddress,
-}
-
-impl ReviewReason {
-    /// Every reason.
-    pub const ALL: [Self; 6] = [
-        Self::DomainNotProven,
-        Self::SeveralMembers,
-        Self::AlreadyTold,
-        Self::EndHeld,
-        Self::EndedElsewhere,
-        Self::OtherAddress,
-    ];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::DomainNotProven => "domain_not_proven",
-            Self::SeveralMembers => "several_members",
-            Self::AlreadyTold => "already_told",
-            Self::EndHeld => "end_held",
-            Self::EndedElsewhere => "ended_elsewhere",
-            Self::OtherAddress => "other_address",
-        }
+texts! {
+    /// Why a person was not matched, though the organization knows their address.
+    pub enum ReviewReason {
+        /// The domain of the address is not proven: anybody may have written it.
+        DomainNotProven = "domain_not_proven",
+        /// Several members have one of the addresses.
+        SeveralMembers = "several_members",
+        /// The directory tells of that member already, under another id.
+        AlreadyTold = "already_told",
+        /// The member's end is held by the directory's brake.
+        EndHeld = "end_held",
+        /// The directory that governed the member deleted them, and this one goes on to say that they are active.
+        EndedElsewhere = "ended_elsewhere",
+        /// Only another address than the one that stands for the person is the same: people write those themselves.
+        OtherAddress = "other_address",
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::connection::KeyState;
 use crate::id::{ConnectionId, OrganizationId};
+use crate::text::texts;
 use crate::time::Timestamp;
 
 /// Seconds that two clocks may differ if nobody says otherwise.
@@ -145,29 +146,15 @@ pub struct SamlSource {
     pub updated_at: Timestamp,
 }
 
-/// Whether signatures of a certificate count.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum CertificateState {
-    /// They count.
-    Trusted,
-    /// Not before an administrator accepts it.
-    Offered,
-    /// No longer, and no metadata brings it back.
-    Retired,
-}
-
-impl CertificateState {
-    /// Every state.
-    pub const ALL: &'static [Self] = &[Self::Trusted, Self::Offered, Self::Retired];
-
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Trusted => "trusted",
-            Self::Offered => "offered",
-            Self::Retired => "retired",
-        }
+texts! {
+    /// Whether signatures of a certificate count.
+    pub enum CertificateState {
+        /// They count.
+        Trusted = "trusted",
+        /// Not before an administrator accepts it.
+        Offered = "offered",
+        /// No longer, and no metadata brings it back.
+        Retired = "retired",
     }
 }
 

@@ -1,29 +1,16 @@
 //! Teams: groups of memberships inside an organization.
 
-use serde::{Deserialize, Serialize};
-
 use crate::id::{OrganizationId, TeamId};
-use crate::text::Slug;
+use crate::text::{Slug, texts};
 use crate::time::Timestamp;
 
-/// What somebody is in a team.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum TeamRole {
-    /// Belongs to the team.
-    Member,
-    /// Manages its people and agents, if the organization role is `lead` or higher.
-    Admin,
-}
-
-impl TeamRole {
-    /// The text in the API and in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Member => "member",
-            Self::Admin => "admin",
-        }
+texts! {
+    /// What somebody is in a team.
+    pub enum TeamRole {
+        /// Belongs to the team.
+        Member = "member",
+        /// Manages its people and agents, if the organization role is `lead` or higher.
+        Admin = "admin",
     }
 }
 

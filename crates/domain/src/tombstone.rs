@@ -1,38 +1,20 @@
 //! Tombstones: every identifier that a leaver ever had, so that just-in-time sign-in cannot bring them back (I4).
 
-use serde::{Deserialize, Serialize};
+use crate::text::texts;
 
-/// What kind of identifier a tombstone keeps.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IdentifierKind {
-    /// A `userName`, as [`crate::text::name_key`].
-    UserName,
-    /// An e-mail address, as [`crate::text::email_key`].
-    Email,
-    /// An `externalId`, prefixed with its directory's id.
-    ExternalId,
-    /// A provider's subject, prefixed with its connection's id.
-    Subject,
-    /// The same at whichever connection to that provider: the subject begins with the issuer.
-    IssuerSubject,
-}
-
-impl IdentifierKind {
-    /// Every kind.
-    pub const ALL: [Self; 5] =
-        [Self::UserName, Self::Email, Self::ExternalId, Self::Subject, Self::IssuerSubject];
-
-    /// The text in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::UserName => "user_name",
-            Self::Email => "email",
-            Self::ExternalId => "external_id",
-            Self::Subject => "subject",
-            Self::IssuerSubject => "issuer_subject",
-        }
+texts! {
+    /// What kind of identifier a tombstone keeps.
+    pub enum IdentifierKind {
+        /// A `userName`, as [`crate::text::name_key`].
+        UserName = "user_name",
+        /// An e-mail address, as [`crate::text::email_key`].
+        Email = "email",
+        /// An `externalId`, prefixed with its directory's id.
+        ExternalId = "external_id",
+        /// A provider's subject, prefixed with its connection's id.
+        Subject = "subject",
+        /// The same at whichever connection to that provider: the subject begins with the issuer.
+        IssuerSubject = "issuer_subject",
     }
 }
 

@@ -2,9 +2,8 @@
 //!
 //! A user is a bare link between the memberships that one person joined. It ends with its last membership.
 
-use serde::{Deserialize, Serialize};
-
 use crate::id::UserId;
+use crate::text::texts;
 use crate::time::Timestamp;
 
 /// A human across organizations.
@@ -26,20 +25,10 @@ impl User {
     }
 }
 
-/// What a user proves themselves with locally (NIST SP 800-63B).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum AuthenticatorKind {
-    /// A password, stored as an Argon2id hash.
-    Password,
-}
-
-impl AuthenticatorKind {
-    /// The text in the database.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Password => "password",
-        }
+texts! {
+    /// What a user proves themselves with locally (NIST SP 800-63B).
+    pub enum AuthenticatorKind {
+        /// A password, stored as an Argon2id hash.
+        Password = "password",
     }
 }

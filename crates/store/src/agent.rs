@@ -1,6 +1,6 @@
 //! Agents: rows with an owner, a rule for the owner's loss, and a state.
 
-use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
+use portcullis_domain::agent::{Agent, AgentState};
 use portcullis_domain::change::AgentChange;
 use portcullis_domain::id::{AgentId, MembershipId, OrganizationId};
 
@@ -60,11 +60,10 @@ fn read(row: &Row) -> Result<Agent, StoreError> {
         name: row.text(2)?.to_owned(),
         owner: row.parsed(3)?,
         heir: row.opt_parsed(4)?,
-        on_owner_loss: row
-            .one_of(5, |text| OwnerLossRule::ALL.into_iter().find(|rule| rule.as_str() == text))?,
+        on_owner_loss: row.parsed(5)?,
         rule_chosen_by: row.opt_parsed(6)?,
         environment: row.parsed(7)?,
-        state: row.one_of(8, |text| AgentState::ALL.into_iter().find(|state| state.as_str() == text))?,
+        state: row.parsed(8)?,
         created_at: row.at(9)?,
     })
 }

@@ -4,7 +4,6 @@
 //! key by which it was issued), so that a row which somebody forgot to end does not let anybody in: the second lock of
 //! off-boarding.
 
-use portcullis_domain::agent::AgentState;
 use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember, BearerShownTo};
 use portcullis_domain::id::MembershipId;
 use portcullis_domain::role::Rank;
@@ -88,11 +87,7 @@ pub fn find(tx: &mut Tx<'_>, secret: &SecretHash) -> Result<Option<Bearer>, Stor
     let Some(row) = tx.row(&FIND, params![secret.as_str()])? else { return Ok(None) };
     let agent = match row.opt_parsed(26)? {
         None => None,
-        Some(id) => Some(BearerAgent {
-            id,
-            name: row.text(27)?.to_owned(),
-            state: row.one_of(28, |t| AgentState::ALL.into_iter().find(|s| s.as_str() == t))?,
-        }),
+        Some(id) => Some(BearerAgent { id, name: row.text(27)?.to_owned(), state: row.parsed(28)? }),
     };
     let member = member(&row)?;
     Ok(Some(Bearer {

@@ -173,7 +173,7 @@ fn read(row: &Row) -> Result<Connection, StoreError> {
     Ok(Connection {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
-        kind: row.one_of(2, |text| ConnectionKind::ALL.iter().find(|kind| kind.as_str() == text).copied())?,
+        kind: row.parsed(2)?,
         name: row.text(3)?.to_owned(),
         issuer: row.text(4)?.to_owned(),
         client_id: row.text(5)?.to_owned(),

@@ -2,7 +2,7 @@
 
 use portcullis_domain::brake::{Above, Brake};
 use portcullis_domain::change::DirectoryChange;
-use portcullis_domain::directory::{Directory, DirectoryKind};
+use portcullis_domain::directory::Directory;
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
 use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
@@ -191,7 +191,7 @@ fn read(row: &Row) -> Result<Directory, StoreError> {
     Ok(Directory {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
-        kind: row.one_of(2, |text| DirectoryKind::ALL.into_iter().find(|kind| kind.as_str() == text))?,
+        kind: row.parsed(2)?,
         name: row.text(3)?.to_owned(),
         default_role: row.opt_parsed(4)?,
         settle_s: row.int(5)?,
@@ -203,7 +203,7 @@ fn read(row: &Row) -> Result<Directory, StoreError> {
             (max_people, max_percent) => {
                 let above = match row.opt_text(11)? {
                     None => Above::Hold,
-                    Some(_) => row.one_of(11, |text| Above::ALL.into_iter().find(|a| a.as_str() == text))?,
+                    Some(_) => row.parsed(11)?,
                 };
                 Some(Brake::new(max_people, max_percent)?.with_above(above))
             }

@@ -383,7 +383,7 @@ fn each_source(
 pub fn facets(tx: &mut Tx<'_>, id: DirectoryUserId) -> Result<BTreeSet<Facet>, StoreError> {
     tx.rows(&FACETS, params![id])?
         .iter()
-        .map(|row| Ok(Facet::from_stored(row.one_of(0, FacetSource::parse)?, row.text(1)?.to_owned())))
+        .map(|row| Ok(Facet::from_stored(row.parsed(0)?, row.text(1)?.to_owned())))
         .collect()
 }
 

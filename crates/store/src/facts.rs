@@ -5,11 +5,9 @@
 use portcullis_domain::access::{
     DirectoryFacts, Granted, Held, Matched, PersonFacts, RankedRole, Statement as Said,
 };
-use portcullis_domain::directory::DirectoryKind;
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::role::{Giving, Rank};
-use portcullis_domain::team::TeamRole;
 
 use crate::row::{Row, list};
 use crate::statement::Statement;
@@ -112,14 +110,6 @@ fn ranked(row: &Row, first: usize) -> Result<Option<RankedRole>, StoreError> {
     Ok(Some(RankedRole { slug, rank: Rank::new(rank)?, giving }))
 }
 
-pub(crate) fn team_role(text: &str) -> Option<TeamRole> {
-    [TeamRole::Member, TeamRole::Admin].into_iter().find(|r| r.as_str() == text)
-}
-
-pub(crate) fn directory_kind(text: &str) -> Option<DirectoryKind> {
-    DirectoryKind::ALL.into_iter().find(|k| k.as_str() == text)
-}
-
 /// The organization's rules number: read before the rules, stored with what follows from them.
 ///
 /// # Errors
@@ -173,7 +163,7 @@ pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, Store
         nested |= row.opt_int(8)?.is_some();
         directories.push(DirectoryFacts {
             directory: row.parsed(0)?,
-            kind: row.one_of(1, directory_kind)?,
+            kind: row.parsed(1)?,
             statement: match (row.opt_at(2)?, row.opt_int(7)?) {
                 (Some(since), _) => Said::Inactive { since },
                 (None, Some(_)) => Said::Unconfirmed,
@@ -209,7 +199,7 @@ pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, Store
 
 fn read_matched(row: &Row) -> Result<Matched, StoreError> {
     let team = match row.opt_parsed(7)? {
-        Some(team) => Some((team, row.one_of(8, team_role)?)),
+        Some(team) => Some((team, row.parsed(8)?)),
         None => None,
     };
     Ok(Matched {

@@ -4,12 +4,12 @@
 //! statements follows an index from the rule to the people, and stops at a limit.
 
 use std::collections::BTreeSet;
+use std::str::FromStr;
 
 use portcullis_domain::change::MappingChange;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, MappingId, MembershipId, OrganizationId};
 use portcullis_domain::mapping::{Facet, FacetSource, Gives, Mapping, MappingSource};
-use portcullis_domain::team::TeamRole;
-use portcullis_domain::text::Slug;
+use portcullis_domain::text::{Slug, UnknownText};
 
 use crate::row::{Row, list as json_list};
 use crate::statement::Statement;
@@ -297,15 +297,6 @@ impl Compared {
         }
     }
 
-    fn parse(text: &str) -> Option<Self> {
-        match text {
-            "group_id" => Some(Self::GroupId),
-            "group_external_id" => Some(Self::GroupExternalId),
-            "group_display_name" => Some(Self::GroupDisplayName),
-            other => FacetSource::parse(other).map(Self::Facet),
-        }
-    }
-
     const fn as_str(self) -> &'static str {
         match self {
             Self::GroupId => "group_id",
@@ -356,9 +347,22 @@ impl Compared {
     }
 }
 
+impl FromStr for Compared {
+    type Err = UnknownText;
+
+    fn from_str(text: &str) -> Result<Self, UnknownText> {
+        Ok(match text {
+            "group_id" => Self::GroupId,
+            "group_external_id" => Self::GroupExternalId,
+            "group_display_name" => Self::GroupDisplayName,
+            other => Self::Facet(other.parse()?),
+        })
+    }
+}
+
 fn read(row: &Row) -> Result<Mapping, StoreError> {
     let written = row.text(4)?.to_owned();
-    let source = match row.one_of(3, Compared::parse)? {
+    let source = match row.parsed(3)? {
         Compared::GroupId => MappingSource::GroupId(written.clone()),
         Compared::GroupExternalId => MappingSource::GroupExternalId(written.clone()),
         Compared::GroupDisplayName => MappingSource::GroupDisplayName(written.clone()),
@@ -370,7 +374,7 @@ fn read(row: &Row) -> Result<Mapping, StoreError> {
         },
     };
     let team = match row.opt_parsed(6)? {
-        Some(slug) => Some((slug, row.one_of(7, parse_team_role)?)),
+        Some(slug) => Some((slug, row.parsed(7)?)),
         None => None,
     };
     Ok(Mapping {
@@ -389,10 +393,6 @@ fn name_key_of(source_key: &str, value: &str) -> Result<String, StoreError> {
     let name_key = source_key.strip_suffix(value).and_then(|rest| rest.strip_suffix('='));
     let broken = || StoreError::Inconsistent(format!("the key `{source_key}` is none of `{value}`"));
     name_key.map(str::to_owned).ok_or_else(broken)
-}
-
-fn parse_team_role(text: &str) -> Option<TeamRole> {
-    [TeamRole::Member, TeamRole::Admin].into_iter().find(|role| role.as_str() == text)
 }
 
 pub(crate) fn apply(
@@ -673,7 +673,7 @@ pub fn affected_by_role(
         }
     }
     for row in tx.rows(&SOURCES_OF_ROLE, params![organization, role])? {
-        let compared = row.one_of(1, Compared::parse)?;
+        let compared: Compared = row.parsed(1)?;
         found.extend(affected_by(tx, row.parsed(0)?, (compared, row.text(2)?), limit)?);
         if found.len() >= enough {
             break;

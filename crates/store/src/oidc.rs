@@ -3,9 +3,8 @@
 //! All of it is a change, because what is asked of a person's authentication decides who comes in. What follows a sign-in
 //! around is a note: [`crate::oidc_session`].
 
-use portcullis_domain::connection::KeyState;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
-use portcullis_domain::oidc::{ClientCertificate, ClientKey, ClientKeyAlg, OidcSource};
+use portcullis_domain::oidc::{ClientCertificate, ClientKey, OidcSource};
 
 use crate::row::{Row, said, written};
 use crate::statement::Statement;
@@ -71,10 +70,10 @@ fn read_key(row: &Row) -> Result<ClientKey, StoreError> {
         connection: row.parsed(0)?,
         organization: row.parsed(1)?,
         kid: row.text(2)?.to_owned(),
-        alg: row.one_of(3, |text| ClientKeyAlg::ALL.iter().find(|alg| alg.as_str() == text).copied())?,
+        alg: row.parsed(3)?,
         public: row.text(4)?.to_owned(),
         private_sealed: row.text(5)?.to_owned(),
-        state: row.one_of(6, |text| KeyState::ALL.iter().find(|state| state.as_str() == text).copied())?,
+        state: row.parsed(6)?,
         created_at: row.at(7)?,
         certificate: read_certificate(row)?,
     })

@@ -2,7 +2,7 @@
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{DirectoryId, OrganizationId, ReviewId};
-use portcullis_domain::review::{Review, ReviewReason, ReviewState};
+use portcullis_domain::review::{Review, ReviewState};
 
 use crate::row::{Row, list as json_list};
 use crate::statement::Statement;
@@ -61,7 +61,6 @@ pub enum Wanted {
 }
 
 fn read(row: &Row) -> Result<Review, StoreError> {
-    let reason = |text: &str| ReviewReason::ALL.into_iter().find(|reason| reason.as_str() == text);
     let candidates: Vec<String> = serde_json::from_str(row.text(5)?)
         .map_err(|error| StoreError::Inconsistent(format!("candidates of a review: {error}")))?;
     let parsed =
@@ -71,7 +70,7 @@ fn read(row: &Row) -> Result<Review, StoreError> {
         organization: row.parsed(1)?,
         directory: row.parsed(2)?,
         directory_user: row.parsed(3)?,
-        reason: row.one_of(4, reason)?,
+        reason: row.parsed(4)?,
         candidates: candidates.iter().map(parsed).collect::<Result<_, _>>()?,
         created_at: row.at(6)?,
         state: match (row.opt_at(7)?, row.opt_parsed(8)?) {

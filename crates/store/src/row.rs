@@ -242,7 +242,7 @@ impl Row {
             .transpose()
     }
 
-    /// A value of a closed list, found by `parse`.
+    /// A value that another column has a part of, found by `parse`.
     ///
     /// # Errors
     /// As [`Row::text`].

@@ -4,9 +4,8 @@
 //! sessions, refreshes) is a note: [`crate::saml_refresh`], [`crate::saml_session`].
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::connection::KeyState;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
-use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlKey, SamlSource};
+use portcullis_domain::saml::{SamlCertificate, SamlKey, SamlSource};
 
 use crate::row::{Row, said, written};
 use crate::statement::Statement;
@@ -171,8 +170,7 @@ fn read_certificate(row: &Row) -> Result<SamlCertificate, StoreError> {
         organization: row.parsed(1)?,
         fingerprint: row.text(2)?.to_owned(),
         der: row.text(3)?.to_owned(),
-        state: row
-            .one_of(4, |text| CertificateState::ALL.iter().find(|state| state.as_str() == text).copied())?,
+        state: row.parsed(4)?,
         not_before: row.at(5)?,
         not_after: row.at(6)?,
         seen_at: row.at(7)?,
@@ -187,7 +185,7 @@ fn read_key(row: &Row) -> Result<SamlKey, StoreError> {
         fingerprint: row.text(2)?.to_owned(),
         certificate: row.text(3)?.to_owned(),
         private_sealed: row.text(4)?.to_owned(),
-        state: row.one_of(5, |text| KeyState::ALL.iter().find(|state| state.as_str() == text).copied())?,
+        state: row.parsed(5)?,
         not_after: row.at(6)?,
         created_at: row.at(7)?,
     })

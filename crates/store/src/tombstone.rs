@@ -3,7 +3,7 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::change::TombstoneChange;
 use portcullis_domain::id::{MembershipId, OrganizationId};
-use portcullis_domain::tombstone::{Identifier, IdentifierKind};
+use portcullis_domain::tombstone::Identifier;
 
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
@@ -137,7 +137,7 @@ pub(crate) fn former(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Id
     tx.rows(&FORMER, params![membership])?
         .iter()
         .map(|row| {
-            let kind = row.one_of(0, |t| IdentifierKind::ALL.into_iter().find(|k| k.as_str() == t))?;
+            let kind = row.parsed(0)?;
             Ok(Identifier { kind, value: row.text(1)?.to_owned() })
         })
         .collect()
@@ -169,7 +169,7 @@ pub fn page(
     let membership = after.map_or_else(String::new, |last| last.membership.to_string());
     let rows = tx.rows(&PAGE, params![organization, kind, value, membership, limit])?;
     let read = |row: &crate::row::Row| {
-        let kind = row.one_of(0, |t| IdentifierKind::ALL.into_iter().find(|k| k.as_str() == t))?;
+        let kind = row.parsed(0)?;
         let identifier = Identifier { kind, value: row.text(1)?.to_owned() };
         Ok(Laid { identifier, membership: row.parsed(2)?, at: row.at(3)? })
     };

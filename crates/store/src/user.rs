@@ -105,8 +105,7 @@ pub struct MembershipOfUser {
 fn read_authenticator(row: &Row) -> Result<Authenticator, StoreError> {
     Ok(Authenticator {
         user: row.parsed(0)?,
-        kind: row
-            .one_of(1, |text| [AuthenticatorKind::Password].into_iter().find(|kind| kind.as_str() == text))?,
+        kind: row.parsed(1)?,
         email_key: row.text(2)?.to_owned(),
         secret: row.text(3)?.to_owned(),
         created_at: row.at(4)?,

@@ -5,7 +5,7 @@ use portcullis_domain::oidc::{ClientAuth, OidcSettings, Prompt};
 
 #[test]
 fn every_key_but_a_retired_one_is_published() {
-    for &state in KeyState::ALL {
+    for state in KeyState::ALL {
         assert_eq!(state.is_published(), state != KeyState::Retired, "{state:?}");
     }
 }

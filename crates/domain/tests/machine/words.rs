@@ -84,11 +84,11 @@ fn each_word_of_holds_reviews_and_keys_is_stable_and_what_is_read_back_is_what_w
     assert_eq!(words(&states, HoldState::as_str), ["open", "refused", "closed"]);
     assert_eq!(HeldState::ALL.map(HeldState::as_str), ["held", "refused"]);
     assert_eq!(HoldKind::ALL.map(HoldKind::as_str), ["endings", "losses", "missing"]);
-    assert_eq!(HoldKind::ALL.map(|kind| HoldKind::parse(kind.as_str())), HoldKind::ALL.map(Some));
-    assert_eq!(HoldKind::parse("ending"), None);
+    assert_eq!(HoldKind::ALL.map(|kind| kind.as_str().parse()), HoldKind::ALL.map(Ok));
+    assert_eq!("ending".parse::<HoldKind>(), Err(UnknownText));
     assert_eq!(FacetSource::ALL.map(FacetSource::as_str), ["attribute", "org_unit"]);
-    assert_eq!(FacetSource::ALL.map(|kind| FacetSource::parse(kind.as_str())), FacetSource::ALL.map(Some));
-    assert_eq!(FacetSource::parse("group"), None);
+    assert_eq!(FacetSource::ALL.map(|kind| kind.as_str().parse()), FacetSource::ALL.map(Ok));
+    assert_eq!("group".parse::<FacetSource>(), Err(UnknownText));
     let reasons = ReviewReason::ALL.map(ReviewReason::as_str);
     assert_eq!(reasons[..3], ["domain_not_proven", "several_members", "already_told"]);
     assert_eq!(reasons[3..], ["end_held", "ended_elsewhere", "other_address"]);

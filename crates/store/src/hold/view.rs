@@ -245,7 +245,7 @@ fn read(row: &Row) -> Result<HoldView, StoreError> {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
         directory: row.parsed(2)?,
-        kind: row.one_of(3, HoldKind::parse)?,
+        kind: row.parsed(3)?,
         group,
         cause_kind: row.parsed(6)?,
         request: row.opt_parsed(7)?,
@@ -421,7 +421,7 @@ pub fn of_memberships(
 ) -> Result<BTreeMap<MembershipId, Vec<(HoldId, HoldKind)>>, StoreError> {
     let mut all: BTreeMap<MembershipId, Vec<_>> = BTreeMap::new();
     for row in tx.rows(&OF_MEMBERSHIPS, params![list(people), organization])? {
-        all.entry(row.parsed(0)?).or_default().push((row.parsed(1)?, row.one_of(2, HoldKind::parse)?));
+        all.entry(row.parsed(0)?).or_default().push((row.parsed(1)?, row.parsed(2)?));
     }
     Ok(all)
 }

@@ -342,8 +342,7 @@ struct Beforehand {
 
 impl NewConnection {
     fn kind(&self) -> Result<ConnectionKind, ServiceError> {
-        let found = ConnectionKind::ALL.iter().find(|kind| kind.as_str() == self.kind);
-        let kind = *found.ok_or_else(|| ServiceError::invalid("kind", "is `oidc` or `saml`"))?;
+        let kind = self.kind.parse().map_err(|_| ServiceError::invalid("kind", "is `oidc` or `saml`"))?;
         self.of_kinds().check(kind)?;
         Ok(kind)
     }

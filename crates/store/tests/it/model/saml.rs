@@ -54,7 +54,7 @@ pub(crate) fn certificate(dice: &mut Dice, of: &Connection) -> SamlCertificate {
         organization: of.organization,
         der: format!("der of {fingerprint}"),
         fingerprint,
-        state: dice.pick(CertificateState::ALL.iter().copied()).unwrap(),
+        state: dice.pick(CertificateState::ALL).unwrap(),
         not_before: of.created_at,
         not_after: of.created_at.plus_s(9),
         seen_at: of.created_at,
@@ -71,7 +71,7 @@ pub(crate) fn key(dice: &mut Dice, of: &Connection) -> SamlKey {
         certificate: format!("certificate of {fingerprint}"),
         fingerprint,
         private_sealed: word(dice),
-        state: dice.pick(KeyState::ALL.iter().copied()).unwrap(),
+        state: dice.pick(KeyState::ALL).unwrap(),
         not_after: of.created_at.plus_s(9),
         created_at: of.created_at,
     }
@@ -104,7 +104,7 @@ pub(crate) fn client_key(dice: &mut Dice, of: &Connection) -> ClientKey {
         certificate: (kid != "kid 0").then(certificate),
         kid,
         private_sealed: word(dice),
-        state: dice.pick(KeyState::ALL.iter().copied()).unwrap(),
+        state: dice.pick(KeyState::ALL).unwrap(),
         created_at: of.created_at,
     }
 }
