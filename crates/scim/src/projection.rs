@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::error::ScimError;
 use crate::limits::MAX_PROJECTED_ATTRIBUTES;
-use crate::path::{PatchPath, is_uri};
+use crate::path::{AttributePath, PatchPath, is_uri};
 use crate::schema::{Attribute, ResourceType, Returned, Schema, find_attribute, find_extension};
 
 /// What of a resource is answered.
@@ -28,6 +28,18 @@ pub enum Projection {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Name {
     text: String,
+    names: Names,
+}
+
+/// What a name is, read once for all the resources of an answer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Names {
+    /// A schema as a whole.
+    Schema(String),
+    /// An attribute; which of its values a filter chooses does not matter.
+    Attribute(AttributePath),
+    /// Nothing that follows the grammar.
+    Nothing,
 }
 
 impl Projection {
@@ -43,7 +55,7 @@ impl Projection {
                 .split(',')
                 .map(str::trim)
                 .filter(|text| !text.is_empty())
-                .map(|text| Name { text: text.to_owned() })
+                .map(Name::parse)
                 .take(MAX_PROJECTED_ATTRIBUTES + 1)
                 .collect();
             if names.len() > MAX_PROJECTED_ATTRIBUTES {
@@ -140,19 +152,26 @@ enum Choice {
 }
 
 impl Name {
-    fn choose(&self, resource_type: ResourceType) -> Choice {
-        let Ok(path) = PatchPath::parse(&self.text) else {
-            return Choice::Unknown;
+    fn parse(text: &str) -> Self {
+        let names = match PatchPath::parse(text) {
+            Ok(PatchPath::Schema(urn)) => Names::Schema(urn),
+            Ok(PatchPath::Attribute { path, .. }) => Names::Attribute(path),
+            Err(_) => Names::Nothing,
         };
-        let path = match path {
-            PatchPath::Schema(urn) => {
-                return match find_extension(resource_type, &urn) {
+        Self { text: text.to_owned(), names }
+    }
+
+    fn choose(&self, resource_type: ResourceType) -> Choice {
+        let path = match &self.names {
+            Names::Nothing => return Choice::Unknown,
+            Names::Schema(urn) => {
+                return match find_extension(resource_type, urn) {
                     Some(schema) => Choice::Extension(schema),
-                    None if resource_type.schema().id.eq_ignore_ascii_case(&urn) => Choice::Core,
+                    None if resource_type.schema().id.eq_ignore_ascii_case(urn) => Choice::Core,
                     None => Choice::Custom,
                 };
             }
-            PatchPath::Attribute { path, .. } => path,
+            Names::Attribute(path) => path,
         };
         let Some(located) = find_attribute(resource_type, path.urn.as_deref(), &path.name) else {
             return if path.urn.is_some() { Choice::Custom } else { Choice::Unknown };

@@ -1,6 +1,6 @@
 //! Parameters of reads, projection, and lists.
 
-use portcullis_scim::limits::{DEFAULT_RESULTS, MAX_PROJECTED_ATTRIBUTES, MAX_RESULTS};
+use portcullis_scim::limits::{DEFAULT_RESULTS, MAX_FILTER_TERMS, MAX_PROJECTED_ATTRIBUTES, MAX_RESULTS};
 use portcullis_scim::{
     Filter, ListQuery, PageWish, Projection, ResourceType, ScimError, render_cursor_list, render_list,
 };
@@ -92,6 +92,23 @@ fn the_two_projections_exclude_each_other() {
     assert!(matches!(empty.projection, Projection::Except(_)));
     let many = vec!["a"; MAX_PROJECTED_ATTRIBUTES + 1].join(",");
     assert_eq!(query(&[("attributes", &many)]), Err(ScimError::InvalidParameter { name: "attributes" }));
+}
+
+#[test]
+fn a_name_of_a_projection_is_read_once_and_not_for_each_resource() {
+    let cost = |terms: usize| {
+        let name = format!("emails[{}]", vec!["type eq \"a\""; terms].join(" or "));
+        let person = json!({"userName": "a", "emails": [{"value": "a@x", "type": "work"}]});
+        let projection = Projection::parse(Some(&name), None).expect("a projection");
+        let mut shown = Value::Null;
+        let taken = allocation_counter::measure(|| {
+            assert!(projection.wants(ResourceType::User, "emails"));
+            shown = projection.apply(ResourceType::User, person);
+        });
+        assert_eq!(shown, json!({"emails": [{"value": "a@x", "type": "work"}]}));
+        taken.count_total
+    };
+    assert_eq!(cost(MAX_FILTER_TERMS), cost(1));
 }
 
 #[test]
