@@ -138,7 +138,9 @@ impl Writing<'_> {
             Change::DirectoryUser(change) => {
                 directory_user::apply(tx, self.plan.organization(), change, self.now)
             }
-            Change::DirectoryGroup(change) => directory_group::apply(tx, self.plan.organization(), change),
+            Change::DirectoryGroup(change) => {
+                directory_group::apply(tx, self.plan.organization(), change, self.now)
+            }
             Change::Hold(change) => hold::apply(tx, self.plan.organization(), change),
             Change::Connection(change) => connection::apply(tx, self.plan.organization(), change),
             Change::Link(change) => connection::apply_link(tx, self.plan.organization(), change),

@@ -1,5 +1,6 @@
 //! Groups as directories told them, and who is in them.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::change::DirectoryGroupChange;
 use portcullis_domain::directory_group::DirectoryGroup;
 pub use portcullis_domain::directory_group::DirectoryGroupQuery;
@@ -155,6 +156,7 @@ pub(crate) fn apply(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     change: &DirectoryGroupChange,
+    now: Timestamp,
 ) -> Result<(), StoreError> {
     match change {
         DirectoryGroupChange::Create(g) => {
@@ -187,6 +189,7 @@ pub(crate) fn apply(
         DirectoryGroupChange::Delete(id) => {
             tx.run(&DELETE_MEMBERS, params![id, organization])?;
             tx.run(&subgroup::DELETE_BELOW, params![id, organization])?;
+            tx.run(&subgroup::CHANGE_ABOVE, params![id, now, organization])?;
             tx.run(&subgroup::DELETE_ABOVE, params![id, organization])?;
             tx.run(&DELETE, params![id, organization])?;
         }

@@ -35,6 +35,12 @@ pub(crate) const DELETE_BELOW: Statement = Statement::change(
     "DELETE FROM directory_subgroups WHERE parent IN \
      (SELECT id FROM directory_groups WHERE id = $1 AND organization = $2)",
 );
+// A group that another is gone from has changed.
+pub(crate) const CHANGE_ABOVE: Statement = Statement::change(
+    "subgroup.change_above",
+    "UPDATE directory_groups SET updated_at = $2 WHERE organization = $3 AND id IN \
+     (SELECT parent FROM directory_subgroups WHERE child = $1)",
+);
 pub(crate) const DELETE_ABOVE: Statement = Statement::change(
     "subgroup.delete_above",
     "DELETE FROM directory_subgroups WHERE child IN \
@@ -84,6 +90,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &ADD,
     &REMOVE,
     &DELETE_BELOW,
+    &CHANGE_ABOVE,
     &DELETE_ABOVE,
     &CHILDREN,
     &PARENTS,

@@ -86,17 +86,29 @@ pub fn hold_rules(
     id: Option<DirectoryGroupId>,
     said: &[GroupSaid],
 ) -> Result<(), ServiceError> {
-    let holds = |tx: &mut Tx<'_>| -> Result<bool, ServiceError> {
+    if said.iter().any(GroupSaid::names_groups) {
+        tx.lock(Lock::Organization(speaker.organization))?;
+        return Ok(());
+    }
+    hold_where(tx, speaker, |tx| {
         let Some(id) = id.filter(|_| said.iter().any(GroupSaid::moves_groups)) else { return Ok(false) };
         Ok(!subgroup::children(tx, id, "", 1)?.is_empty())
-    };
-    if said.iter().any(GroupSaid::names_groups) || holds(tx)? {
+    })
+}
+
+/// Holds the organization alone where a group is one of groups in groups, else keeps its rules as they are.
+fn hold_where(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    is_nested: impl Fn(&mut Tx<'_>) -> Result<bool, ServiceError>,
+) -> Result<(), ServiceError> {
+    if is_nested(tx)? {
         tx.lock(Lock::Organization(speaker.organization))?;
         return Ok(());
     }
     tx.lock(Lock::Rules(speaker.organization))?;
-    if !tx.holds(&Lock::Organization(speaker.organization)) && holds(tx)? {
-        return Err(tx.try_again("a group was put into this one a moment ago").into());
+    if !tx.holds(&Lock::Organization(speaker.organization)) && is_nested(tx)? {
+        return Err(tx.try_again("this group was put into another or another into it a moment ago").into());
     }
     Ok(())
 }
@@ -524,7 +536,10 @@ pub fn delete_group(
     speaker: Speaker,
     id: DirectoryGroupId,
 ) -> Result<(), ServiceError> {
-    hold_rules(tx, speaker, Some(id), &[GroupSaid::ReplaceGroups(Vec::new())])?;
+    // The groups above it are written, too.
+    hold_where(tx, speaker, |tx| {
+        Ok(!subgroup::children(tx, id, "", 1)?.is_empty() || !subgroup::parents(tx, id, 1)?.is_empty())
+    })?;
     let group =
         directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
     let mapped = is_mapped(tx, &group)? || nesting::is_mapped_above(tx, id)?;

@@ -81,6 +81,33 @@ async fn who_has_the_version_is_answered_without_a_body() {
 }
 
 #[tokio::test]
+async fn a_group_that_loses_a_group_by_its_end_has_another_version() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    let inner = idp.group("Inner", &[&alice]).await;
+    let outer = [idp.group("Outer", &[&inner, &alice]).await, idp.group("Other", &[&inner]).await];
+    let beside = format!("/Groups/{}", idp.group("Beside", &[&alice]).await);
+    let before = idp.got(&beside).await;
+    let outer = outer.map(|id| format!("/Groups/{id}"));
+    let mut versions = Vec::new();
+    for group in &outer {
+        versions.push(tag(&idp.call("GET", group, Value::Null).await));
+    }
+    idp.bench.clock.pass_s(1);
+    assert_eq!(idp.call("DELETE", &format!("/Groups/{inner}"), Value::Null).await.status, 204);
+    for (group, version) in outer.iter().zip(&versions) {
+        let known = ("if-none-match", version.as_str());
+        let changed = conditional(&idp, "GET", group, known, Value::Null).await;
+        assert_eq!(changed.status, 200, "whoever has the version would keep the group that is gone");
+        let stale = conditional(&idp, "DELETE", group, ("if-match", version.as_str()), Value::Null).await;
+        assert_eq!(stale.status, 412);
+    }
+    let members = idp.got(&outer[0]).await["members"].as_array().unwrap().clone();
+    assert_eq!((members.len(), &members[0]["value"]), (1, &json!(alice)));
+    assert_eq!(idp.got(&beside).await, before, "and no other group");
+}
+
+#[tokio::test]
 async fn a_write_for_another_version_changes_nothing() {
     let idp = Provider::new();
     let alice = format!("/Users/{}", idp.user("alice").await);
