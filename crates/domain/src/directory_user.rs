@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
+use crate::role::Rank;
 use crate::text::email_key;
 use crate::time::Timestamp;
 use crate::tombstone::Identifier;
@@ -32,6 +33,8 @@ pub struct DirectoryUser {
     pub unconfirmed_at: Option<Timestamp>,
     /// Every attribute, as JSON text, as it was said.
     pub attributes: String,
+    /// How far it is believed what they are called: the rank, then, of the lowest who could have said any of it.
+    pub believed_up_to: Rank,
     /// When the directory first told of them.
     pub created_at: Timestamp,
     /// When the directory last changed them.

@@ -203,10 +203,20 @@ impl Bearer {
     #[must_use]
     pub fn is_stale(&self, now: Timestamp) -> bool {
         let member = self.member.iter().map(|m| (m.rules_number, m.until));
-        let shown_to = self.answering_for_it().map(|s| (s.rules_number, s.until));
+        let shown_to = self.shown_to.iter().map(|s| (s.rules_number, s.until));
         member
             .chain(shown_to)
             .any(|(number, until)| number < self.rules_number || until.is_some_and(|until| until <= now))
+    }
+
+    /// How high the lowest stands who saw the secret; whoever left stands below everybody.
+    #[must_use]
+    pub fn seen_from(&self) -> Rank {
+        let rank = |saw: &BearerShownTo| match saw.state {
+            MembershipState::Deprovisioned => Rank::NONE,
+            _ => saw.rank,
+        };
+        self.shown_to.iter().map(rank).min().unwrap_or(Rank::ROOT)
     }
 
     /// Whom else the token stands and falls with.

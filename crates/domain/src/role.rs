@@ -43,7 +43,7 @@ impl Rank {
         Err(Refusal::RankOutOfRange)
     }
 
-    /// A rank that was kept of whoever gave an order: a role's, that of nobody, or that of the root token.
+    /// A rank as it is stored, of those too that no role has: that of nobody, and that of the root token.
     ///
     /// # Errors
     /// [`Refusal::RankOutOfRange`] unless it is 0–1000.

@@ -239,8 +239,18 @@ pub fn owner_of_directory(
     Ok(portcullis_store::directory::organization_of(tx, directory)?)
 }
 
-/// Whether a presented text is a live SCIM token of that directory: its organization, and when the token runs out by
-/// itself.
+/// Whoever speaks for a directory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Spokesman {
+    /// The directory's organization.
+    pub organization: OrganizationId,
+    /// How high the lowest stands who saw the token: so far is believed what is said by it.
+    pub rank: Rank,
+    /// When the token runs out by itself.
+    pub runs_out_at: Option<Timestamp>,
+}
+
+/// Who speaks, if a presented text is a live SCIM token of that directory.
 ///
 /// # Errors
 /// [`ServiceError::Unauthenticated`], alike for an unknown directory, another's token and an ended one.
@@ -250,12 +260,13 @@ pub fn authenticate_directory(
     presented: &str,
     directory: DirectoryId,
     now: Timestamp,
-) -> Result<(OrganizationId, Option<Timestamp>), ServiceError> {
+) -> Result<Spokesman, ServiceError> {
     let bearer = find_bearer(tx, presented, now)?.ok_or(ServiceError::Unauthenticated)?;
     let alive = liveness(&bearer, now).is_allowed();
     if alive && bearer.kind == TokenKind::ScimToken && bearer.holder == Holder::Directory(directory) {
         uses.note(bearer.token, bearer.last_used_at, now);
-        return Ok((bearer.organization, bearer.runs_out_at()));
+        let (rank, runs_out_at) = (bearer.seen_from(), bearer.runs_out_at());
+        return Ok(Spokesman { organization: bearer.organization, rank, runs_out_at });
     }
     Err(ServiceError::Unauthenticated)
 }

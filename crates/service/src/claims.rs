@@ -15,6 +15,7 @@ use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId, RequestId};
 use portcullis_domain::mapping::{Facet, FacetChange};
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::{MAX_NAME, email_key, has_nul};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_oidc::claims::{ClaimsError, Groups, IdentityClaims, SubjectSource};
@@ -435,6 +436,7 @@ fn keep_user(
         inactive_at: None,
         unconfirmed_at: None,
         attributes: attributes.to_string(),
+        believed_up_to: Rank::ROOT,
         created_at: before.as_ref().map_or(moment.now, |b| b.created_at),
         updated_at: before.as_ref().map_or(moment.now, |b| b.updated_at),
     };

@@ -493,8 +493,7 @@ pub fn issue_token(
     if found.kind != DirectoryKind::Scim {
         return Err(ServiceError::invalid("directory", "has no tokens: nobody pushes to it"));
     }
-    must_reach(tx, caller, &found)?;
-    may_reach(caller, directory::highest_lent(tx, organization, found.id)?)?;
+    may_speak_for(tx, caller, &found)?;
     issue(tx, moment, caller, &found, expires_at, cause)
 }
 
@@ -520,19 +519,28 @@ fn issue(
     issue_named(tx, moment, draft, cause)
 }
 
-/// Ends one of a directory's tokens. One that ended already stays as it is.
+/// Ends one of a directory's tokens: whoever may, may silence it. One that ended already stays as it is.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`].
+/// [`ServiceError::NotFound`]; [`portcullis_domain::Refusal::AboveOwnRank`].
 pub fn revoke_token(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
+    caller: &Caller,
     organization: OrganizationId,
     (id, token): (&str, &str),
     cause: Cause,
 ) -> Result<(), ServiceError> {
+    let of = find(tx, organization, id)?;
     let found = find_token(tx, organization, (id, token))?;
+    may_speak_for(tx, caller, &of)?;
     end_one(tx, moment, organization, &found, cause)
+}
+
+/// May the caller have to do with the tokens of this directory, by which its people are named and ended?
+pub(crate) fn may_speak_for(tx: &mut Tx<'_>, caller: &Caller, of: &Directory) -> Result<(), ServiceError> {
+    must_reach(tx, caller, of)?;
+    may_reach(caller, directory::highest_lent(tx, of.organization, of.id)?)
 }
 
 /// May the caller have to do with what this directory can give?

@@ -17,6 +17,7 @@ use std::future::Future;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
+use portcullis_domain::role::Rank;
 use portcullis_store::{Dialect, Tx, instance, membership};
 use secrecy::{ExposeSecret, SecretString};
 
@@ -80,8 +81,8 @@ pub struct Proof {
 pub enum Who {
     /// A caller of the administration API.
     Caller(Caller),
-    /// A directory.
-    Directory(DirectoryId),
+    /// A directory, whose word is believed that far.
+    Directory(DirectoryId, Rank),
 }
 
 impl Proof {
@@ -104,8 +105,9 @@ impl Proof {
         match &self.who {
             Who::Caller(caller) if authenticate(tx, uses, presented, now)? == *caller => Ok(as_of),
             Who::Caller(_) => Err(ServiceError::Unauthenticated),
-            Who::Directory(directory) => {
-                authenticate_directory(tx, uses, presented, *directory, now).map(|_| as_of)
+            Who::Directory(directory, rank) => {
+                let now = authenticate_directory(tx, uses, presented, *directory, now)?;
+                if now.rank < *rank { Err(ServiceError::Unauthenticated) } else { Ok(as_of) }
             }
         }
     }
@@ -140,8 +142,9 @@ impl Proof {
             Who::Caller(before) => {
                 authenticate(tx, uses, presented, as_of.at).map(|now| no_less(before, &now))
             }
-            Who::Directory(directory) => {
-                authenticate_directory(tx, uses, presented, *directory, as_of.at).map(|_| true)
+            Who::Directory(directory, rank) => {
+                let now = authenticate_directory(tx, uses, presented, *directory, as_of.at);
+                now.map(|now| *rank <= now.rank)
             }
         };
         match holds {

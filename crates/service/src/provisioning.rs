@@ -24,6 +24,7 @@ use portcullis_domain::mapping::{Facet, MAX_FACETS};
 use portcullis_domain::membership::{Membership, Newcomer};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::review::{Review, ReviewReason, ReviewState};
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
 use portcullis_domain::user::User;
 use portcullis_store::db::Lock;
@@ -59,13 +60,21 @@ pub struct Speaker {
     pub request: RequestId,
     /// By which door it speaks.
     pub kind: CauseKind,
+    /// How far its word is believed: as high as the lowest stands who can speak so.
+    pub rank: Rank,
 }
 
 impl Speaker {
-    /// A directory that speaks SCIM in this request.
+    /// A directory that speaks SCIM in this request, by a token that no member saw.
     #[must_use]
     pub const fn scim(organization: OrganizationId, directory: DirectoryId, request: RequestId) -> Self {
-        Self { organization, directory, request, kind: CauseKind::Scim }
+        Self { organization, directory, request, kind: CauseKind::Scim, rank: Rank::ROOT }
+    }
+
+    /// The same by a token that somebody of that rank saw.
+    #[must_use]
+    pub const fn of_rank(self, rank: Rank) -> Self {
+        Self { rank, ..self }
     }
 
     /// The cause of everything that follows from this call.
@@ -190,6 +199,7 @@ pub fn create_user(
         inactive_at: (said.active == Some(false)).then_some(now),
         unconfirmed_at: None,
         attributes: said.attributes.clone(),
+        believed_up_to: speaker.rank,
         created_at: now,
         updated_at: now,
     };
@@ -392,6 +402,27 @@ fn recognize(
     }
 }
 
+/// How much of a person a directory says.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Whole,
+    Part,
+}
+
+/// Says a person anew, whole: what they are called is this speaker's word from now on.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for a person whom the directory did not tell of.
+pub fn replace_user(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    id: DirectoryUserId,
+    said: &PersonSaid,
+) -> Result<DirectoryUser, ServiceError> {
+    say(tx, moment, speaker, (id, Extent::Whole), |_| Ok(said.clone()))
+}
+
 /// Changes what a directory says of a person. `change` turns what was said before into what is said now.
 ///
 /// # Errors
@@ -401,6 +432,16 @@ pub fn change_user(
     moment: &mut Moment,
     speaker: Speaker,
     id: DirectoryUserId,
+    change: impl FnOnce(&DirectoryUser) -> Result<PersonSaid, ServiceError>,
+) -> Result<DirectoryUser, ServiceError> {
+    say(tx, moment, speaker, (id, Extent::Part), change)
+}
+
+fn say(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    (id, extent): (DirectoryUserId, Extent),
     change: impl FnOnce(&DirectoryUser) -> Result<PersonSaid, ServiceError>,
 ) -> Result<DirectoryUser, ServiceError> {
     tx.lock(Lock::Rules(speaker.organization))?;
@@ -424,6 +465,7 @@ pub fn change_user(
         attributes: said.attributes.clone(),
         ..old.clone()
     };
+    let new = DirectoryUser { believed_up_to: believed((&old, &new), speaker.rank, extent), ..new };
     if new == old {
         // Said again: nothing is written. Whoever is said to be inactive is settled all the same: it is a statement.
         profile::follow(tx, moment, speaker, (&old, &said), speaker.cause())?;
@@ -458,6 +500,17 @@ pub fn change_user(
     }
     profile::follow(tx, moment, speaker, (&new, &said), cause)?;
     Ok(new)
+}
+
+/// How far it is believed what somebody is called, once somebody of that rank has spoken: their own word as far as they
+/// stand; what others said before and they leave, no further than it was; what they say again, as far as either.
+fn believed((old, new): (&DirectoryUser, &DirectoryUser), rank: Rank, extent: Extent) -> Rank {
+    match (extent, is_renamed(old, new)) {
+        (Extent::Whole, true) => rank,
+        (Extent::Whole, false) => old.believed_up_to.max(rank),
+        (Extent::Part, true) => old.believed_up_to.min(rank),
+        (Extent::Part, false) => old.believed_up_to,
+    }
 }
 
 /// Whether any identifier changed by which people are recognized.

@@ -27,7 +27,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::directory_user::DirectoryUserQuery;
 use portcullis_store::{Tx, connection, directory_user, domain, grant, membership, role, tombstone};
 
-use self::linking::{Named, first_link, former_names, link_own, name_anew, newcomer};
+use self::linking::{Found, Named, first_link, former_names, link_own, name_anew, newcomer};
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
 use crate::invitation;
@@ -215,12 +215,12 @@ fn recognize(
     let address = trusted_address(tx, connection, arrival)?;
     let found = match connection.directory {
         Some(_) => told_by_directory(tx, connection, arrival, &address)?,
-        None => put_there(tx, connection, &address, moment.now)?.map(|member| (member, Named::ByAddress)),
+        None => put_there(tx, connection, &address, moment.now)?.map(Found::by_address),
     };
     let id = match found {
-        Some((member, named)) => {
-            let former = former_names(tx, connection, arrival, (member.id, named))?;
-            first_link(tx, moment, connection, wish, (member, link, former))?
+        Some(found) => {
+            let former = former_names(tx, connection, arrival, (found.member.id, found.named))?;
+            first_link(tx, moment, connection, wish, (found, link, former))?
         }
         None if connection.directory.is_some() => return Err(SignInRefusal::NotInDirectory.into()),
         None if connection.jit_at.is_some() => {
@@ -286,7 +286,7 @@ fn must_be_theirs_still(
     }
     let address = trusted_address(tx, connection, arrival)?;
     match told_by_directory(tx, connection, arrival, &address)? {
-        Some((told, _)) if told.id == member.id => Ok(()),
+        Some(told) if told.member.id == member.id => Ok(()),
         _ => Err(SignInRefusal::AddressMoved.into()),
     }
 }
@@ -330,10 +330,11 @@ fn told_by_directory(
     connection: &Connection,
     arrival: &Arrival,
     address: &Address,
-) -> Result<Option<(Membership, Named)>, ServiceError> {
+) -> Result<Option<Found>, ServiceError> {
     let Some(directory) = connection.directory else { return Ok(None) };
     let Some((user, named)) = told_of(tx, directory, arrival, address)? else { return Ok(None) };
-    Ok(membership::find_locked(tx, user.membership)?.map(|member| (member, named)))
+    let member = membership::find_locked(tx, user.membership)?;
+    Ok(member.map(|member| Found { member, named, believed_up_to: user.believed_up_to }))
 }
 
 /// The same, as the directory told of them.

@@ -96,8 +96,12 @@ pub enum SignInRefusal {
     /// Several people have that address or external id.
     #[error("more than one person has that address or external id")]
     Ambiguous,
-    /// Holders of explicit-only roles link a connection from their own session.
-    #[error("a holder of an explicit-only role links a connection from their own session")]
+    /// Holders of explicit-only roles link a connection from their own session; so does whoever stands above those who
+    /// could have said who they are.
+    #[error(
+        "a holder of an explicit-only role, or of one above whoever could have said who they are, links a connection from \
+         their own session"
+    )]
     OwnSessionOnly,
     /// The connection waits for an owner's confirmation.
     #[error(
@@ -220,7 +224,7 @@ impl SignInRefusal {
             Self::Ambiguous => "give each person an address and an external id of their own in the directory",
             Self::OwnSessionOnly => {
                 "sign in another way first, then link this connection from the landing page; who has no role that only \
-                 people give is let in once no token of the directory is known to anybody who stands below them"
+                 people give is let in once the directory has said them again, whole, by a token that nobody below them saw"
             }
             Self::Unconfirmed => "have an owner confirm the connection",
             Self::Tombstoned => {

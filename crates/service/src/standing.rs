@@ -15,7 +15,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::id::{DirectoryId, OrganizationId};
 use portcullis_domain::secret::SecretHash;
 
-use crate::caller::{authenticate_directory, owner_of_directory};
+use crate::caller::{Spokesman, authenticate_directory, owner_of_directory};
 use crate::proof::AsOf;
 use crate::{Portcullis, ServiceError};
 
@@ -25,8 +25,8 @@ const MAX_KEPT: usize = 4096;
 /// What a presented text proves of a directory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Proven {
-    /// It speaks for the directory of that organization, as of then.
-    Speaks(OrganizationId, AsOf),
+    /// It speaks for the directory, as of then.
+    Speaks(Spokesman, AsOf),
     /// It does not; whose the directory is, if there is one, for the trace and never for the answer.
     Refused(Option<OrganizationId>),
 }
@@ -34,9 +34,8 @@ pub enum Proven {
 #[derive(Debug, Clone, Copy)]
 struct Kept {
     directory: DirectoryId,
-    organization: OrganizationId,
+    speaks: Spokesman,
     as_of: AsOf,
-    runs_out_at: Option<Timestamp>,
     /// How often access had been taken away when the proof began.
     lessenings: u64,
 }
@@ -45,7 +44,7 @@ impl Kept {
     fn stands(&self, lessenings: u64, now: Timestamp) -> bool {
         self.lessenings == lessenings
             && self.as_of.is_fresh(now)
-            && self.runs_out_at.is_none_or(|runs_out_at| now < runs_out_at)
+            && self.speaks.runs_out_at.is_none_or(|runs_out_at| now < runs_out_at)
     }
 }
 
@@ -94,18 +93,18 @@ impl Portcullis {
         if let Some(lessenings) = lessenings
             && let Some(kept) = self.standing().find(&hash, directory, lessenings, self.now())
         {
-            return Ok(Proven::Speaks(kept.organization, kept.as_of));
+            return Ok(Proven::Speaks(kept.speaks, kept.as_of));
         }
         let (product, presented) = (self.clone(), presented.to_owned());
         self.read(move |tx, now| {
             let as_of = AsOf::read(tx, now)?;
             match authenticate_directory(tx, product.uses(), &presented, directory, now) {
-                Ok((organization, runs_out_at)) => {
+                Ok(speaks) => {
                     if let Some(lessenings) = lessenings {
-                        let one = Kept { directory, organization, as_of, runs_out_at, lessenings };
+                        let one = Kept { directory, speaks, as_of, lessenings };
                         product.standing().keep(hash.clone(), one, now);
                     }
-                    Ok(Proven::Speaks(organization, as_of))
+                    Ok(Proven::Speaks(speaks, as_of))
                 }
                 Err(ServiceError::Unauthenticated) => Ok(Proven::Refused(owner_of_directory(tx, directory)?)),
                 Err(other) => Err(other),

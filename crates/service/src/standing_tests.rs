@@ -5,9 +5,11 @@ use std::str::FromStr;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::SecretHash;
 
 use super::{Kept, MAX_KEPT, Standing};
+use crate::caller::Spokesman;
 use crate::proof::{AsOf, MAX_STANDING_S};
 
 const NOW: Timestamp = Timestamp::from_seconds(1_000);
@@ -23,9 +25,8 @@ fn directory(number: u8) -> DirectoryId {
 fn proven() -> Kept {
     Kept {
         directory: directory(1),
-        organization: id("org", 1),
+        speaks: Spokesman { organization: id("org", 1), rank: Rank::ROOT, runs_out_at: None },
         as_of: AsOf::of(7, NOW),
-        runs_out_at: None,
         lessenings: 3,
     }
 }
@@ -45,7 +46,8 @@ fn a_proof_stands_for_a_moment_only() {
 
 #[test]
 fn a_token_that_runs_out_is_not_held_up_by_its_proof() {
-    let soon = Kept { runs_out_at: Some(Timestamp::from_micros(NOW.micros() + 10)), ..proven() };
+    let runs_out_at = Some(Timestamp::from_micros(NOW.micros() + 10));
+    let soon = Kept { speaks: Spokesman { runs_out_at, ..proven().speaks }, ..proven() };
     assert!(soon.stands(3, Timestamp::from_micros(NOW.micros() + 9)));
     assert!(!soon.stands(3, Timestamp::from_micros(NOW.micros() + 10)));
 }

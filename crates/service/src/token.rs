@@ -1,15 +1,17 @@
 //! Tokens of every kind, seen and ended by whoever has the right.
 
 use portcullis_domain::cause::Cause;
+use portcullis_domain::directory::Directory;
 use portcullis_domain::id::{OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::token::Holder;
 use portcullis_store::token::TokenView;
-use portcullis_store::{Tx, agent, membership, token};
+use portcullis_store::{Tx, agent, directory, membership, token};
 
 use crate::agent::may_steer;
 use crate::caller::Caller;
+use crate::directory::may_speak_for;
 use crate::lead::may_manage;
 use crate::member_key::end_one;
 use crate::membership::must_not_outrank;
@@ -21,7 +23,9 @@ enum Behind {
     Member(Membership),
     /// It acts as an agent of that member.
     AgentOf(Membership),
-    /// It speaks for a directory or the organization.
+    /// It speaks for that directory.
+    Directory(Directory),
+    /// It asks for the organization.
     Nobody,
 }
 
@@ -32,7 +36,8 @@ fn behind(tx: &mut Tx<'_>, organization: OrganizationId, holder: Holder) -> Resu
             Some(agent) => membership::find(tx, organization, agent.owner)?.map(Behind::AgentOf),
             None => None,
         },
-        Holder::Directory(_) | Holder::Organization(_) => None,
+        Holder::Directory(id) => directory::find(tx, organization, id)?.map(Behind::Directory),
+        Holder::Organization(_) => None,
     };
     Ok(found.unwrap_or(Behind::Nobody))
 }
@@ -54,7 +59,7 @@ fn may_see(
                 || may_manage(tx, caller, &member, Permission::TokensRead).is_ok()
         }
         Behind::AgentOf(owner) => may_steer(tx, caller, &owner).is_ok(),
-        Behind::Nobody => false,
+        Behind::Directory(_) | Behind::Nobody => false,
     };
     if own { Ok(()) } else { read }
 }
@@ -96,7 +101,8 @@ pub fn find(
 }
 
 /// Ends a token, and those that it opened: one's own, an agent's that one may steer, as a lead those of people below
-/// one, and with `tokens.write` any that does not belong to somebody of higher rank. One that ended already stays as it is.
+/// one, and with `tokens.write` any that does not belong to somebody of higher rank, nor speaks for a directory that gives
+/// more than the caller has. One that ended already stays as it is.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`portcullis_domain::Refusal::AboveOwnRank`].
@@ -117,6 +123,10 @@ pub fn revoke(
                 write?;
                 must_not_outrank(tx, caller, &owner)?;
             }
+        }
+        Behind::Directory(of) => {
+            write?;
+            may_speak_for(tx, caller, &of)?;
         }
         Behind::Nobody => write?,
     }

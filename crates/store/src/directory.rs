@@ -129,13 +129,14 @@ const HIGHEST_GOVERNED: Statement = Statement::read(
     "SELECT MAX(r.rank) FROM memberships m JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
      WHERE m.governed_by = $2 AND m.organization = $1 AND m.state <> 'deprovisioned'",
 );
-// Where a connection lets in whomever the directory names, its word makes anybody whom it governs out of whoever has a
+// Where a connection lets in whomever the directory names, its word makes anybody of whom it tells out of whoever has a
 // token of it: but for explicit-only roles, which no such word links.
 const HIGHEST_LENT: Statement = Statement::read(
     "directory.highest_lent",
-    "SELECT MAX(r.rank) FROM memberships m JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
-     WHERE m.governed_by = $2 AND m.organization = $1 AND m.state <> 'deprovisioned' AND r.explicit_only_at IS NULL \
-     AND m.governed_by IN (SELECT directory FROM connections WHERE organization = $1)",
+    "SELECT MAX(r.rank) FROM directory_users u JOIN memberships m ON m.id = u.membership AND m.organization = $1 \
+     JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
+     WHERE u.directory = $2 AND m.state <> 'deprovisioned' AND r.explicit_only_at IS NULL \
+     AND u.directory IN (SELECT directory FROM connections WHERE organization = $1)",
 );
 const LETS_IN: Statement = Statement::read(
     "directory.lets_in",
@@ -357,7 +358,7 @@ pub fn highest_governed(
     tx.row(&HIGHEST_GOVERNED, params![organization, id])?.map_or(Ok(None), |row| row.opt_rank(0))
 }
 
-/// The rank of the highest role, explicit-only ones apart, among the people whom it governs and whom a connection lets in
+/// The rank of the highest role, explicit-only ones apart, among the people of whom it tells and whom a connection lets in
 /// by its word.
 ///
 /// # Errors

@@ -8,6 +8,7 @@ use portcullis_domain::directory_user::DirectoryUser;
 pub use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
 use portcullis_domain::mapping::{Facet, FacetSource};
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::name_key;
 use portcullis_domain::tombstone::Identifier;
 
@@ -18,7 +19,7 @@ use crate::{StoreError, Tx, hold, params, tombstone};
 macro_rules! columns {
     () => {
         "u.id, u.organization, u.directory, u.membership, u.external_id, u.user_name, u.display_name, \
-         u.inactive_at, u.attributes, u.created_at, u.updated_at, u.unconfirmed_at"
+         u.inactive_at, u.attributes, u.created_at, u.updated_at, u.unconfirmed_at, u.believed_up_to"
     };
 }
 
@@ -33,8 +34,8 @@ pub use self::list::{
 const CREATE: Statement = Statement::change(
     "directory_user.create",
     "INSERT INTO directory_users (id, organization, directory, membership, external_id, user_name, user_name_key, \
-     display_name, display_name_key, inactive_at, attributes, created_at, updated_at, unconfirmed_at) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13) \
+     display_name, display_name_key, inactive_at, attributes, created_at, updated_at, unconfirmed_at, believed_up_to) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $12, $13, $14) \
      ON CONFLICT (directory, user_name_key) DO NOTHING",
 );
 const TAKEN: Statement = Statement::read(
@@ -44,8 +45,8 @@ const TAKEN: Statement = Statement::read(
 const UPDATE: Statement = Statement::change(
     "directory_user.update",
     "UPDATE directory_users SET external_id = $2, user_name = $3, user_name_key = $4, display_name = $5, \
-     display_name_key = $6, inactive_at = $7, attributes = $8, updated_at = $9, unconfirmed_at = $10 \
-     WHERE id = $1 AND organization = $11",
+     display_name_key = $6, inactive_at = $7, attributes = $8, updated_at = $9, unconfirmed_at = $10, \
+     believed_up_to = $11 WHERE id = $1 AND organization = $12",
 );
 const ATTACH: Statement = Statement::change(
     "directory_user.attach",
@@ -225,6 +226,7 @@ fn read(row: &Row, email_keys: Vec<String>) -> Result<DirectoryUser, StoreError>
         created_at: row.at(9)?,
         updated_at: row.at(10)?,
         unconfirmed_at: row.opt_at(11)?,
+        believed_up_to: Rank::kept(row.int(12)?)?,
     })
 }
 
@@ -295,6 +297,7 @@ pub(crate) fn apply(
                     u.attributes,
                     u.created_at,
                     u.unconfirmed_at,
+                    u.believed_up_to.number(),
                 ],
             )?;
             if created == 0 {
@@ -348,6 +351,7 @@ fn update(tx: &mut Tx<'_>, organization: OrganizationId, u: &DirectoryUser) -> R
             u.attributes,
             u.updated_at,
             u.unconfirmed_at,
+            u.believed_up_to.number(),
             organization,
         ],
     )?;

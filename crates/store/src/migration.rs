@@ -52,6 +52,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "client_certificates",
         sql: include_str!("../migrations/0018_client_certificates.sql"),
     },
+    Migration { number: 20, name: "believed", sql: include_str!("../migrations/0020_believed.sql") },
 ];
 
 /// The table that says which steps this database has taken.

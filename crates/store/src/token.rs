@@ -354,9 +354,7 @@ pub(crate) fn apply(
         }
     };
     rows.iter()
-        .map(|row| {
-            Ok(EndedToken { id: row.parsed(0)?, kind: row.parsed(1)?, holder: row.parsed(2)? })
-        })
+        .map(|row| Ok(EndedToken { id: row.parsed(0)?, kind: row.parsed(1)?, holder: row.parsed(2)? }))
         .collect()
 }
 

@@ -2,6 +2,7 @@
 
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::DirectoryUserId;
+use portcullis_domain::role::Rank;
 use portcullis_domain::tombstone::Identifier;
 
 use crate::fixture::{NOW, directory, id, member, organization};
@@ -19,6 +20,7 @@ fn told(user_name: &str, external_id: Option<&str>, email_keys: &[&str]) -> Dire
         inactive_at: None,
         unconfirmed_at: None,
         attributes: "{}".to_owned(),
+        believed_up_to: Rank::ROOT,
         created_at: NOW,
         updated_at: NOW,
     }

@@ -9,10 +9,11 @@ use portcullis_domain::connection::{Connection, ConnectionKind, Link};
 use portcullis_domain::id::{MembershipId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::email_key;
 use portcullis_domain::token::TokenEnd;
 use portcullis_domain::user::User;
-use portcullis_store::{Tx, apply, connection, facts, membership};
+use portcullis_store::{Tx, apply, connection, directory, facts, membership};
 use serde_json::json;
 
 use super::{Wish, holds_explicit_only, must_be_of_proven_domain};
@@ -20,7 +21,6 @@ use crate::access::settle;
 use crate::claims::{self, Address, Arrival, SubjectStays};
 use crate::membership::rank_of;
 use crate::refusal::SignInRefusal;
-use crate::role::must_not_outgrow;
 use crate::saml::naming;
 use crate::{Moment, ServiceError, session};
 
@@ -47,6 +47,21 @@ pub(super) enum Named {
     ByExternalId,
     /// Only the address is the same.
     ByAddress,
+}
+
+/// A member whom somebody's word found.
+pub(super) struct Found {
+    pub(super) member: Membership,
+    pub(super) named: Named,
+    /// How far that word is believed.
+    pub(super) believed_up_to: Rank,
+}
+
+impl Found {
+    /// Whom an address found, which whoever put them there knows them by.
+    pub(super) const fn by_address(member: Membership) -> Self {
+        Self { member, named: Named::ByAddress, believed_up_to: Rank::ROOT }
+    }
 }
 
 /// Links of a member that end when they are linked by another name.
@@ -103,9 +118,10 @@ pub(super) fn first_link(
     moment: &mut Moment,
     connection: &Connection,
     wish: &Wish<'_>,
-    (member, old, former): (Membership, Option<Link>, Former),
+    (found, old, former): (Found, Option<Link>, Former),
 ) -> Result<MembershipId, ServiceError> {
-    if holds_explicit_only(tx, &member)? || is_lent(tx, connection, &member, moment.now)? {
+    let Found { member, believed_up_to, .. } = found;
+    if holds_explicit_only(tx, &member)? || is_lent(tx, connection, &member, believed_up_to)? {
         return Err(SignInRefusal::OwnSessionOnly.into());
     }
     if member.ended.is_some() {
@@ -149,21 +165,21 @@ pub(super) fn first_link(
     Ok(member.id)
 }
 
-/// Whether the word of the connection's directory could be that of somebody who stands below the member: a token of it was
-/// shown to such a one, and the directory itself gives less than the member has. By it they would name an account of theirs
-/// and come in as the member; by what the directory gives they need no such way.
+/// Whether the word by which somebody is found is believed less far than the member stands: whoever said it would name an
+/// account of theirs, and come in as the member. What the connection's directory gives they have without such a way.
 fn is_lent(
     tx: &mut Tx<'_>,
     connection: &Connection,
     member: &Membership,
-    now: Timestamp,
+    believed_up_to: Rank,
 ) -> Result<bool, ServiceError> {
-    let Some(directory) = connection.directory else { return Ok(false) };
     let rank = rank_of(tx, connection.organization, member.role())?;
-    match must_not_outgrow(tx, connection.organization, (directory, rank), now) {
-        Err(ServiceError::TokenSeenBelow(_)) => Ok(true),
-        other => other.map(|()| false),
+    if rank <= believed_up_to {
+        return Ok(false);
     }
+    let Some(directory) = connection.directory else { return Ok(true) };
+    let given = directory::highest_given(tx, connection.organization, directory)?;
+    Ok(given.is_none_or(|given| given < rank))
 }
 
 /// The plan that makes a link. One that leads to a former membership makes room.

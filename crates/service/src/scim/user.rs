@@ -197,7 +197,7 @@ pub fn replace_user(
     known: &Preconditions,
 ) -> Result<UserShown, ServiceError> {
     check_version(tx, speaker, id, known)?;
-    let user = provisioning::change_user(tx, moment, speaker, id, |_| Ok(said.clone()))?;
+    let user = provisioning::replace_user(tx, moment, speaker, id, said)?;
     shown(tx, user.into(), (Belongings::Read, MAX_GROUPS_SHOWN))
 }
 

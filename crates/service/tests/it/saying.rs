@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::id::{DirectoryUserId, MembershipId};
 use portcullis_domain::mapping::{Facet, MAX_FACETS};
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::MAX_IDENTIFIER;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_service::ServiceError;
@@ -277,4 +278,40 @@ async fn only_names_that_a_directory_says_anew_are_taken_from_the_dead() {
         assert!(!is_dead(identifier.clone()), "{identifier:?} is hers now");
     }
     assert!(!is_dead(address()), "with a new name the whole person is said anew");
+}
+
+#[tokio::test]
+async fn a_word_is_believed_as_far_as_whoever_could_have_said_any_of_it() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (organization, directory) = (place.organization, place.directory);
+    let (low, high) = (Rank::new(400).unwrap(), Rank::new(700).unwrap());
+    let other = || PersonSaid { external_id: Some("other".into()), ..said("ada") };
+    for (before, rank, whole, part) in [
+        (low, high, [high, high], [low, low]),
+        (high, low, [high, low], [high, low]),
+        (low, Rank::NONE, [low, Rank::NONE], [low, Rank::NONE]),
+        (high, Rank::ROOT, [Rank::ROOT, Rank::ROOT], [high, high]),
+    ] {
+        for (said_now, expected) in [(said("ada"), [whole[0], part[0]]), (other(), [whole[1], part[1]])] {
+            let found = bench.write(move |tx, moment| {
+                let mut all = Vec::new();
+                for is_whole in [true, false] {
+                    let speaker = speaker(moment, organization, directory);
+                    let as_before = speaker.of_rank(before);
+                    let id = provisioning::create_user(tx, moment, as_before, &said("ada"))?.id;
+                    let now = speaker.of_rank(rank);
+                    let user = if is_whole {
+                        provisioning::replace_user(tx, moment, now, id, &said_now)?
+                    } else {
+                        provisioning::change_user(tx, moment, now, id, |_| Ok(said_now.clone()))?
+                    };
+                    all.push(user.believed_up_to);
+                    provisioning::delete_user(tx, moment, speaker, id)?;
+                }
+                Ok(all)
+            });
+            assert_eq!(found, expected, "{before:?}, then {rank:?}");
+        }
+    }
 }

@@ -19,6 +19,7 @@ use portcullis_domain::id::{
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::organization::Organization;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
@@ -117,6 +118,7 @@ pub(crate) fn directory_user(
         inactive_at: None,
         unconfirmed_at: None,
         attributes: "{}".to_owned(),
+        believed_up_to: Rank::ROOT,
         created_at: NOW,
         updated_at: NOW,
     })));

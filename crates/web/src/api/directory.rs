@@ -427,10 +427,10 @@ async fn revoke(
     scope: Scope,
     Path((_, id, token)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (org, cause) = (scope.organization.id, scope.cause());
+    let (caller, org, cause) = (scope.caller.clone(), scope.organization.id, scope.cause());
     app.portcullis()
         .write(Priority::OffBoarding, move |tx, moment| {
-            directory::revoke_token(tx, moment, org, (&id, &token), cause)
+            directory::revoke_token(tx, moment, &caller, org, (&id, &token), cause)
         })
         .await?;
     Ok(StatusCode::NO_CONTENT)

@@ -93,10 +93,10 @@ pub(super) async fn prove(app: &App, call: &Call) -> Result<Speaker, (Option<Org
     let presented = bearer_of(&call.headers).unwrap_or("");
     let owner = match named {
         Some(directory) => match app.portcullis().prove_directory(presented, directory).await {
-            Ok(Proven::Speaks(organization, as_of)) => {
+            Ok(Proven::Speaks(speaks, as_of)) => {
                 let presented = SecretString::from(presented);
-                proof::hold(Proof { presented, who: Who::Directory(directory), as_of });
-                return Ok(Speaker::scim(organization, directory, call.request));
+                proof::hold(Proof { presented, who: Who::Directory(directory, speaks.rank), as_of });
+                return Ok(Speaker::scim(speaks.organization, directory, call.request).of_rank(speaks.rank));
             }
             Ok(Proven::Refused(owner)) => owner,
             Err(error) => return Err((None, error.into())),

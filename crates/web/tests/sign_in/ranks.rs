@@ -3,6 +3,7 @@
 
 use portcullis_domain::Clock as _;
 use portcullis_emulator::Browser;
+use portcullis_testkit::ROOT_TOKEN;
 use serde_json::{Value, json};
 
 use crate::local::{PASSWORD, joined};
@@ -171,17 +172,26 @@ async fn an_owner_links_no_provider_that_somebody_below_owner_chose_before_an_ow
     assert_eq!(linked_before_and_after(&world, (&mut owner, &admin), body, link).await, expected);
 }
 
-#[tokio::test]
-async fn nobody_is_linked_by_the_word_of_a_directory_that_somebody_below_them_can_speak_for() {
-    let world = World::new().await;
-    let (made, users, _) = directory(&world).await;
+/// A steward of rank 400 who may have to do with directories; their session, and a token of Acme's that they made.
+async fn it(world: &World, made: &Value) -> (String, Value) {
     let role = json!({ "slug": "it", "rank": 400, "permissions": ["directories.read", "directories.write"] });
     world.made("/organizations/acme/roles", role).await;
-    let session = world.sessions(&joined(&world, "acme", "it@acme.example", "it").await).remove(0);
+    let session = world.sessions(&joined(world, "acme", "it@acme.example", "it").await).remove(0);
+    let (status, token) = world.call("POST", &tokens(made), &session, json!({})).await;
+    assert_eq!(status, 201, "the directory gives less than they have, and tells of nobody above: {token}");
+    (session, token)
+}
+
+fn tokens(directory: &Value) -> String {
+    format!("/api/v1/organizations/acme/directories/{}/tokens", directory["id"].as_str().unwrap())
+}
+
+#[tokio::test]
+async fn nobody_is_linked_by_the_word_of_somebody_below_them_until_it_is_said_again() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let (session, theirs) = it(&world, &made).await;
     joined(&world, "acme", ADA, "admin").await;
-    let tokens = format!("/api/v1/organizations/acme/directories/{}/tokens", made["id"].as_str().unwrap());
-    let (status, theirs) = world.call("POST", &tokens, &session, json!({})).await;
-    assert_eq!(status, 201, "the directory gives less than they have, and governs nobody above: {theirs}");
     let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
     // With it they tell of Ada, whom the organization knows by the address, under an account of their own.
     let account = "person-000001";
@@ -190,7 +200,59 @@ async fn nobody_is_linked_by_the_word_of_a_directory_that_somebody_below_them_ca
     assert_eq!(status, 201, "{told}");
     assert_eq!(world.outcome(&connection, account).await, "own_session_only");
     assert_eq!(world.outcome(&connection, ADA).await, "own_session_only", "nor is she by that word");
-    let one = format!("/organizations/acme/tokens/{}", theirs["id"].as_str().unwrap());
-    assert_eq!(world.root("DELETE", &one, Value::Null).await.0, 204);
-    assert_eq!(world.outcome(&connection, ADA).await, "ok", "once nobody below has a token of it");
+    let one = format!("{}/{}", tokens(&made), theirs["id"].as_str().unwrap());
+    let (status, problem) = world.call("DELETE", &one, &session, Value::Null).await;
+    assert_eq!((status, problem["code"].as_str()), (403, Some("above_own_rank")), "it speaks of Ada");
+    assert_eq!(world.call("DELETE", &one, ROOT_TOKEN, Value::Null).await.0, 204);
+    for who in [account, ADA] {
+        assert_eq!(world.outcome(&connection, who).await, "own_session_only", "what was said stays said");
+    }
+    // The rest of it is still theirs.
+    let patch = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+        "Operations": [{ "op": "replace", "path": "externalId", "value": "ada" }],
+    });
+    let ada = format!("{users}/{}", told["id"].as_str().unwrap());
+    assert_eq!(world.call("PATCH", &ada, &token, patch).await.0, 200);
+    assert_eq!(world.outcome(&connection, ADA).await, "own_session_only", "a part of it was said again");
+    assert_eq!(world.call("PUT", &ada, &token, scim_user(ADA, ADA, "ada")).await.0, 200);
+    assert_eq!(world.outcome(&connection, account).await, "not_in_directory");
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "by a token that nobody below her saw");
+}
+
+#[tokio::test]
+async fn what_a_directory_says_by_the_token_of_a_leaver_names_nobody_above_what_it_gives() {
+    for (leaves, expected) in [(false, "ok"), (true, "own_session_only")] {
+        let world = World::new().await;
+        let (made, users, token) = directory(&world).await;
+        let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+        let admin = joined(&world, "acme", "admin@acme.example", "admin").await;
+        let admin = world.sessions(&admin).remove(0);
+        let (status, theirs) = world.call("POST", &tokens(&made), &admin, json!({})).await;
+        assert_eq!(status, 201, "{theirs}");
+        if leaves {
+            let path = format!(
+                "/organizations/acme/members/{}/offboard",
+                member(&world, "admin@acme.example").await
+            );
+            assert_eq!(world.root("POST", &path, json!({ "reason": "left" })).await.0, 200);
+        }
+        let theirs = theirs["token"].as_str().unwrap();
+        let (status, told) = world.call("POST", &users, theirs, scim_user(ADA, ADA, "ada")).await;
+        assert_eq!(status, 201, "a directory is not silenced by whoever leaves: {told}");
+        let path = format!("{}?limit=100", tokens(&made));
+        let (_, list) = world.call("GET", &path, ROOT_TOKEN, Value::Null).await;
+        for one in list["items"].as_array().unwrap().iter().filter(|one| one["shown_to"] != "root") {
+            let one = format!("{}/{}", tokens(&made), one["id"].as_str().unwrap());
+            assert_eq!(world.call("DELETE", &one, ROOT_TOKEN, Value::Null).await.0, 204);
+        }
+        let grant = json!({ "member": member(&world, ADA).await, "role": "admin", "reason": "raised" });
+        world.made("/organizations/acme/grants", grant).await;
+        assert_eq!(world.outcome(&connection, ADA).await, expected, "leaves: {leaves}");
+        if leaves {
+            let ada = format!("{users}/{}", told["id"].as_str().unwrap());
+            assert_eq!(world.call("PUT", &ada, &token, scim_user(ADA, ADA, "ada")).await.0, 200);
+            assert_eq!(world.outcome(&connection, ADA).await, "ok", "once it is said again");
+        }
+    }
 }

@@ -13,7 +13,7 @@ use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::id::{AgentId, DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId};
 use portcullis_domain::mapping::MappingSource;
 use portcullis_domain::membership::Membership;
-use portcullis_domain::role::Giving;
+use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::text::Slug;
 use portcullis_service::access::{Settled, off_board_member, settle};
 use portcullis_service::caller::{Caller, authenticate};
@@ -532,13 +532,13 @@ fn what_a_directory_says_by_a_token_that_ends_meanwhile_is_not_kept_on_postgresq
         let issued = directory::issue_token(tx, moment, &Caller::Root, organization, wish, cause())?;
         let as_of = AsOf::read(tx, moment.now)?;
         let presented = issued.secret.expose().to_owned().into();
-        Ok((issued.token.id, Proof { presented, who: Who::Directory(id), as_of }))
+        Ok((issued.token.id, Proof { presented, who: Who::Directory(id, Rank::ROOT), as_of }))
     });
     let met = meet_as(
         &bench,
         (None, move |tx: &mut Tx<'_>, moment: &mut Moment| {
             let named = (&*id.to_string(), &*token.to_string());
-            directory::revoke_token(tx, moment, organization, named, cause())
+            directory::revoke_token(tx, moment, &Caller::Root, organization, named, cause())
         }),
         (Some(proof), move |tx: &mut Tx<'_>, moment: &mut Moment| {
             let speaker = speaker(moment, (organization, id));

@@ -397,6 +397,7 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
                 inactive_at: None,
                 unconfirmed_at: None,
                 attributes: String::new(),
+                believed_up_to: Rank::ROOT,
                 created_at: NOW,
                 updated_at: NOW,
             };
@@ -499,6 +500,7 @@ fn said(dice: &mut Dice, told: DirectoryUser) -> DirectoryUser {
         inactive_at: dice.one_in(4).then_some(NOW),
         unconfirmed_at: dice.one_in(4).then_some(NOW),
         attributes: format!("{{\"nickName\":\"{}\"}}", word(dice)),
+        believed_up_to: dice.pick([Rank::NONE, Rank::LEAD, Rank::ROOT]).unwrap(),
         ..told
     }
 }
