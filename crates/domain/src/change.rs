@@ -333,6 +333,8 @@ pub enum LinkChange {
     DeleteOf(MembershipId),
     /// The one of that subject at a connection.
     Delete(ConnectionId, String),
+    /// The word by which that one was made is believed so far from now on.
+    Believe(ConnectionId, String, Rank),
 }
 
 /// Changes of mappings.

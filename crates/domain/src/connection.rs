@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::id::{ConnectionId, DirectoryId, MembershipId, OrganizationId};
+use crate::role::Rank;
 use crate::text::{Slug, texts};
 use crate::time::Timestamp;
 
@@ -124,6 +125,8 @@ pub struct Link {
     pub subject: String,
     /// Whose it is.
     pub membership: MembershipId,
+    /// How far the word is believed by which it was made.
+    pub believed_up_to: Rank,
     /// When it was made.
     pub created_at: Timestamp,
 }

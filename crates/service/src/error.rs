@@ -56,6 +56,13 @@ pub enum ServiceError {
          use another, and end it"
     )]
     TokenSeenBelow(String),
+    /// Somebody would stand above whoever said by which account they sign in.
+    #[error(
+        "the account that `{0}` signs in by, or would, was named by somebody who stood below that role, or had left: once you \
+         have looked whose it is, give the role with `vouched`; or have the directory say the person again, whole, by \
+         another token, and them sign in once"
+    )]
+    ToldFromBelow(String),
     /// The workload identity of the settings may not be used so.
     #[error(
         "the workload identity may be used in the name of an administrator of a domain that is proven here, by an \
@@ -166,6 +173,7 @@ impl ServiceError {
             Self::InUse(_) => "in_use",
             Self::GovernsPeople => "governs_people",
             Self::TokenSeenBelow(_) => "token_seen_below",
+            Self::ToldFromBelow(_) => "told_from_below",
             Self::IdentityNotAllowed => "identity_not_allowed",
             Self::NotAvailable(_) => "not_available",
             Self::Metadata { code, .. } => code,

@@ -4,17 +4,18 @@
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::GrantChange;
+use portcullis_domain::change::{Change, DirectoryUserChange, GrantChange, LinkChange};
+use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::grant::Grant;
-use portcullis_domain::id::{GrantId, MembershipId, OrganizationId};
+use portcullis_domain::id::{DirectoryId, GrantId, MembershipId, OrganizationId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::Ownership;
 use portcullis_domain::plan::Plan;
-use portcullis_domain::role::{Giving, Role, may_give};
+use portcullis_domain::role::{Giving, Rank, Role, may_give};
 use portcullis_domain::text::{Slug, has_nul};
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, directory, grant, leaver};
+use portcullis_store::{Tx, apply, connection, directory, directory_user, grant, leaver};
 use serde_json::json;
 
 use crate::access::settle;
@@ -37,6 +38,17 @@ pub struct NewGrant {
     pub role: String,
     /// Why.
     pub reason: String,
+    /// Whether they say whose the accounts are.
+    pub vouching: Vouching,
+}
+
+/// Whether whoever gives a role says that the accounts by which somebody signs in, or would, are that person's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Vouching {
+    /// They have looked, and it is believed as far as they stand.
+    Vouched,
+    /// It is believed as far as those stood who said it.
+    Unsaid,
 }
 
 /// The grant of that id, unless it ended.
@@ -66,7 +78,8 @@ pub fn list(
 /// # Errors
 /// [`ServiceError::NotFound`] for member and role; [`Refusal::AboveOwnRank`] for a role or a person above the caller;
 /// [`Refusal::MemberInactive`] for somebody who was off-boarded; [`ServiceError::TokenSeenBelow`] where whoever saw a token
-/// of the directory that governs them could come in as them, and stands below the role.
+/// of a directory that tells of them could come in as them, and stands below the role; [`ServiceError::ToldFromBelow`] where
+/// whoever stood below it has said by which account they come in.
 pub fn create(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -86,28 +99,37 @@ pub fn create(
         return Err(Refusal::MemberInactive.into());
     }
     must_not_be_lent(tx, &member, &role, moment.now)?;
+    if wish.vouching == Vouching::Unsaid {
+        must_not_be_told_from_below(tx, &member, &role)?;
+    }
     if grant::live_of(tx, organization, member.id)?.len() >= MAX_GRANTS {
         return Err(ServiceError::invalid("member", format!("has {MAX_GRANTS} grants already")));
     }
+    let mut changes = Vec::new();
     let made = Grant {
         id: GrantId::fresh(moment.now, &mut moment.random),
         organization,
         membership: member.id,
-        role: role.slug,
+        role: role.slug.clone(),
         granted_by: caller.membership(),
         reason: reason(&wish.reason)?,
         request: cause.request,
         created_at: moment.now,
         ended_at: None,
     };
-    let event = event(Action::GrantCreated, &made);
-    let plan = Plan::because(organization, cause).then(event, GrantChange::Create(made.clone()));
+    let mut event = event(Action::GrantCreated, &made);
+    if wish.vouching == Vouching::Vouched {
+        event = event.with(json!({ "role": made.role, "reason": made.reason, "vouched": caller.rank() }));
+        changes.extend(vouched(tx, &member, caller.rank())?);
+    }
+    changes.push(GrantChange::Create(made.clone()).into());
+    let plan = Plan::because(organization, cause).then_all(event, changes);
     carry_out(tx, moment, &plan, made.membership)?;
     Ok(made)
 }
 
-/// Refuses to give a role to somebody whom a directory governs and a connection lets in by its word, while a token of the
-/// directory was shown to somebody who stands below that: with the token they would come in as that person. Explicit-only
+/// Refuses to give a role to somebody of whom a directory tells and whom a connection lets in by its word, while a token of
+/// the directory was shown to somebody who stands below that: with the token they would come in as that person. Explicit-only
 /// roles are safe from that: nobody who has one is linked by a word.
 fn must_not_be_lent(
     tx: &mut Tx<'_>,
@@ -115,13 +137,75 @@ fn must_not_be_lent(
     role: &Role,
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    let Some(of) = member.governed_by.filter(|_| role.giving == Giving::Anyhow) else { return Ok(()) };
-    if role.rank <= membership::rank_of(tx, member.organization, member.role())?
-        || !directory::lets_in(tx, member.organization, of)?
+    if role.giving == Giving::ExplicitOnly
+        || role.rank <= membership::rank_of(tx, member.organization, member.role())?
     {
         return Ok(());
     }
-    must_not_be_seen_below(tx, member.organization, (of, role.rank), now)
+    for told in directory_user::of_membership(tx, member.id)? {
+        if directory::lets_in(tx, member.organization, told.directory)? {
+            must_not_be_seen_below(tx, member.organization, (told.directory, role.rank), now)?;
+        }
+    }
+    Ok(())
+}
+
+/// Refuses to give a role to somebody who signs in by an account, or would, that somebody below the role said is theirs.
+fn must_not_be_told_from_below(
+    tx: &mut Tx<'_>,
+    member: &Membership,
+    role: &Role,
+) -> Result<(), ServiceError> {
+    if role.rank <= membership::rank_of(tx, member.organization, member.role())? {
+        return Ok(());
+    }
+    for link in connection::links_of(tx, member.id)? {
+        if link.believed_up_to < role.rank {
+            let of = connection::find(tx, member.organization, link.connection)?;
+            must_be_given_by(tx, member, of.and_then(|of| of.directory), role)?;
+        }
+    }
+    // Whoever has an explicit-only role is linked by no word from then on.
+    if role.giving == Giving::ExplicitOnly {
+        return Ok(());
+    }
+    for told in directory_user::of_membership(tx, member.id)? {
+        if told.believed_up_to < role.rank && directory::lets_in(tx, member.organization, told.directory)? {
+            must_be_given_by(tx, member, Some(told.directory), role)?;
+        }
+    }
+    Ok(())
+}
+
+/// What a directory gives, whoever can speak for it has without somebody else's account.
+fn must_be_given_by(
+    tx: &mut Tx<'_>,
+    member: &Membership,
+    of: Option<DirectoryId>,
+    role: &Role,
+) -> Result<(), ServiceError> {
+    let given = match of {
+        Some(of) => directory::highest_given(tx, member.organization, of)?,
+        None => None,
+    };
+    match given {
+        Some(given) if role.rank <= given => Ok(()),
+        _ => Err(ServiceError::ToldFromBelow(member.id.to_string())),
+    }
+}
+
+/// What becomes of the words by which somebody signs in, or would, when somebody of that rank vouches for them.
+fn vouched(tx: &mut Tx<'_>, member: &Membership, rank: Rank) -> Result<Vec<Change>, ServiceError> {
+    let links = connection::links_of(tx, member.id)?.into_iter().filter(|l| l.believed_up_to < rank);
+    let mut changes: Vec<Change> =
+        links.map(|l| LinkChange::Believe(l.connection, l.subject, rank).into()).collect();
+    for told in directory_user::of_membership(tx, member.id)? {
+        if told.believed_up_to < rank {
+            let told = DirectoryUser { believed_up_to: rank, ..told };
+            changes.push(DirectoryUserChange::Update(Box::new(told)).into());
+        }
+    }
+    Ok(changes)
 }
 
 /// Writes the reason of a grant anew.

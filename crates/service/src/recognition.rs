@@ -19,7 +19,7 @@ use portcullis_domain::connection::{Connection, ConnectionKind, Guests, Link};
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryId, MembershipId, RequestId};
 use portcullis_domain::membership::{Membership, MembershipState};
-use portcullis_domain::role::Giving;
+use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::text::domain_of;
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use portcullis_oidc::preset::Preset;
@@ -27,7 +27,9 @@ use portcullis_store::db::Lock;
 use portcullis_store::directory_user::DirectoryUserQuery;
 use portcullis_store::{Tx, connection, directory_user, domain, grant, membership, role, tombstone};
 
-use self::linking::{Found, Named, first_link, former_names, link_own, name_anew, newcomer};
+use self::linking::{
+    Found, Named, believe, first_link, former_names, is_lent, link_own, name_anew, newcomer,
+};
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
 use crate::invitation;
@@ -103,9 +105,13 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     };
     settle(tx, moment, id, cause)?;
     let member = membership::find_locked(tx, id)?.ok_or(SignInRefusal::MemberInactive)?;
-    if let Some(refusal) = stands_outside(tx, &connection, &member)? {
+    let refusal = match (stands_outside(tx, &connection, &member)?, &standing) {
+        (None, Standing::Linked(link)) => rests(tx, moment, &connection, wish, (&member, link))?,
+        (refusal, _) => refusal,
+    };
+    if let Some(refusal) = refusal {
         return match standing {
-            Standing::Linked => Ok(Err(refusal)),
+            Standing::Linked(_) => Ok(Err(refusal)),
             Standing::New => Err(refusal.into()),
         };
     }
@@ -167,10 +173,35 @@ fn stands_outside(
 }
 
 /// Whether somebody was known by a link before this sign-in.
-#[derive(Clone, Copy, PartialEq, Eq)]
 enum Standing {
-    Linked,
+    Linked(Link),
     New,
+}
+
+/// Why a link opens nothing now, if it does not: it does not follow its member above whoever could have said whose it is.
+/// What the directory says of them again is believed as far as whoever says it now.
+fn rests(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    connection: &Connection,
+    wish: &Wish<'_>,
+    (member, link): (&Membership, &Link),
+) -> Result<Option<SignInRefusal>, ServiceError> {
+    if link.believed_up_to == Rank::ROOT {
+        return Ok(None);
+    }
+    let again = trusted_address(tx, connection, wish.arrival)
+        .and_then(|address| told_by_directory(tx, connection, wish.arrival, &address));
+    let believed_up_to = match again {
+        Ok(Some(found)) if found.member.id == member.id => found.believed_up_to.max(link.believed_up_to),
+        Ok(_) | Err(ServiceError::SignIn(_)) => link.believed_up_to,
+        Err(error) => return Err(error),
+    };
+    if believed_up_to > link.believed_up_to {
+        believe(tx, moment, (link, believed_up_to), wish.request)?;
+    }
+    let lent = is_lent(tx, connection, member, believed_up_to)?;
+    Ok(lent.then_some(SignInRefusal::OwnSessionOnly))
 }
 
 fn recognize(
@@ -183,23 +214,23 @@ fn recognize(
     // Of two first sign-ins of one person at once the second finds the first one's link.
     tx.lock(Lock::Subject(connection.id, arrival.subject.clone()))?;
     let link = connection::find_link(tx, connection.id, &arrival.subject)?;
-    let mut linked = living(tx, link.as_ref())?;
+    let mut linked = living(tx, link.clone())?;
     if linked.is_none()
         && link.is_none()
         && let Some(former) = &arrival.former_subject
     {
         let former = connection::find_link(tx, connection.id, former)?;
-        linked = living(tx, former.as_ref())?;
-        if let (Some(member), None) = (&linked, wish.linking) {
-            name_anew(tx, moment, connection, wish, member.id)?;
+        linked = living(tx, former)?;
+        if let (Some((_, former)), None) = (&mut linked, wish.linking) {
+            *former = name_anew(tx, moment, connection, wish, former)?;
         }
     }
     if let Some(own) = wish.linking {
         return Ok((link_own(tx, moment, connection, wish, (own, link, linked))?, Standing::New));
     }
-    if let Some(member) = linked {
+    if let Some((member, link)) = linked {
         must_be_theirs_still(tx, connection, arrival, &member)?;
-        return Ok((member.id, Standing::Linked));
+        return Ok((member.id, Standing::Linked(link)));
     }
     if let (None, Some(address)) = (connection.directory, &arrival.address) {
         // Of two connections that meet the same newcomer at once one doubles nobody.
@@ -263,12 +294,11 @@ fn is_somebodys_now(
     }
 }
 
-/// The membership of a link, if it has not ended.
-fn living(tx: &mut Tx<'_>, link: Option<&Link>) -> Result<Option<Membership>, ServiceError> {
-    match link {
-        Some(link) => Ok(membership::find_locked(tx, link.membership)?.filter(|m| m.ended.is_none())),
-        None => Ok(None),
-    }
+/// The membership of a link, if it has not ended, and the link.
+fn living(tx: &mut Tx<'_>, link: Option<Link>) -> Result<Option<(Membership, Link)>, ServiceError> {
+    let Some(link) = link else { return Ok(None) };
+    let member = membership::find_locked(tx, link.membership)?.filter(|m| m.ended.is_none());
+    Ok(member.map(|member| (member, link)))
 }
 
 /// A subject that may be given to others may be somebody else's by now: where a directory governs, it must say of the linked

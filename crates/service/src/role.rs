@@ -16,7 +16,7 @@ use portcullis_domain::role::{Giving, Rank, Role, check_permissions, may_be_mapp
 use portcullis_domain::text::Slug;
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{StoreError, Tx, apply, directory, mapping, role, token};
+use portcullis_store::{StoreError, Tx, apply, directory, grant, mapping, role, token};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -202,7 +202,8 @@ pub fn create(
 ///
 /// # Errors
 /// As [`create`]; [`Refusal::BuiltIn`]; [`ServiceError::NotFound`]; [`ServiceError::TokenSeenBelow`] if a directory
-/// would give more by it than whoever saw a token of it has.
+/// would give more by it than whoever saw a token of it has; [`ServiceError::ToldFromBelow`] for somebody who has it by a
+/// grant.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -227,6 +228,9 @@ pub fn update(
     }
     if rank > was.rank {
         no_directory_outgrows(tx, &is, moment.now)?;
+        if let Some(member) = grant::linked_below(tx, organization, &is.slug, is.rank)? {
+            return Err(ServiceError::ToldFromBelow(member.to_string()));
+        }
     }
     let event = EventDraft::new(Action::RoleUpdated, Target::new("role", is.id))
         .with(json!({ "from": shown(&was), "to": shown(&is) }));

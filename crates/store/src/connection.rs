@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use portcullis_domain::change::{ConnectionChange, LinkChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link};
 use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
+use portcullis_domain::role::Rank;
 use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, list as in_list, to_json};
@@ -112,8 +113,8 @@ const DOMAINS_OF: Statement = Statement::read(
 );
 const CREATE_LINK: Statement = Statement::change(
     "connection.create_link",
-    "INSERT INTO links (connection, subject, organization, membership, created_at) VALUES ($1, $2, $3, $4, $5) \
-     ON CONFLICT DO NOTHING RETURNING subject",
+    "INSERT INTO links (connection, subject, organization, membership, believed_up_to, created_at) \
+     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING subject",
 );
 const DELETE_LINKS_OF: Statement = Statement::change(
     "connection.delete_links_of",
@@ -123,14 +124,18 @@ const DELETE_LINK: Statement = Statement::change(
     "connection.delete_link",
     "DELETE FROM links WHERE connection = $1 AND subject = $2 AND organization = $3 RETURNING membership",
 );
+const BELIEVE_LINK: Statement = Statement::change(
+    "connection.believe_link",
+    "UPDATE links SET believed_up_to = $4 WHERE connection = $1 AND subject = $2 AND organization = $3",
+);
 const FIND_LINK: Statement = Statement::read(
     "connection.find_link",
-    "SELECT connection, subject, organization, membership, created_at FROM links \
+    "SELECT connection, subject, organization, membership, created_at, believed_up_to FROM links \
      WHERE connection = $1 AND subject = $2",
 );
 const LINKS_OF: Statement = Statement::read(
     "connection.links_of",
-    "SELECT connection, subject, organization, membership, created_at FROM links \
+    "SELECT connection, subject, organization, membership, created_at, believed_up_to FROM links \
      WHERE membership = $1 ORDER BY connection, subject LIMIT $2",
 );
 const LINKED_BY_SUBJECT: Statement = Statement::read(
@@ -163,6 +168,7 @@ pub const ALL: &[&Statement] = &[
     &CREATE_LINK,
     &DELETE_LINKS_OF,
     &DELETE_LINK,
+    &BELIEVE_LINK,
     &FIND_LINK,
     &LINKS_OF,
     &LINKED_BY_SUBJECT,
@@ -197,6 +203,7 @@ fn read_link(row: &Row) -> Result<Link, StoreError> {
         organization: row.parsed(2)?,
         membership: row.parsed(3)?,
         created_at: row.at(4)?,
+        believed_up_to: Rank::kept(row.int(5)?)?,
     })
 }
 
@@ -297,7 +304,14 @@ pub(crate) fn apply_link(
     match change {
         LinkChange::Create(link) => tx.insert(
             &CREATE_LINK,
-            params![link.connection, link.subject, link.organization, link.membership, link.created_at],
+            params![
+                link.connection,
+                link.subject,
+                link.organization,
+                link.membership,
+                link.believed_up_to.number(),
+                link.created_at,
+            ],
             "link.subject",
         ),
         LinkChange::DeleteOf(membership) => {
@@ -310,6 +324,9 @@ pub(crate) fn apply_link(
             let was = row.parsed(0)?;
             tombstone::remember(tx, was, &Identifier::subject(*connection, subject))?;
             tombstone::remember(tx, was, &Identifier::issuer_subject(subject))
+        }
+        LinkChange::Believe(connection, subject, rank) => {
+            tx.run(&BELIEVE_LINK, params![connection, subject, organization, rank.number()]).map(|_| ())
         }
     }
 }

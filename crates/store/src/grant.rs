@@ -3,6 +3,7 @@
 use portcullis_domain::change::GrantChange;
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{GrantId, MembershipId, OrganizationId};
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 
 use crate::row::Row;
@@ -57,8 +58,14 @@ const LIVE_OF: Statement = Statement::read(
     ),
 );
 
+const LINKED_BELOW: Statement = Statement::read(
+    "grant.linked_below",
+    "SELECT g.membership FROM grants g JOIN links l ON l.membership = g.membership AND l.organization = g.organization \
+     WHERE g.organization = $1 AND g.role = $2 AND g.ended_at IS NULL AND l.believed_up_to < $3 LIMIT 1",
+);
+
 /// The statements about grants.
-pub const ALL: &[&Statement] = &[&CREATE, &SET_REASON, &END, &END_OF, &FIND, &LIST, &LIVE_OF];
+pub const ALL: &[&Statement] = &[&CREATE, &SET_REASON, &END, &END_OF, &FIND, &LIST, &LIVE_OF, &LINKED_BELOW];
 
 fn read(row: &Row) -> Result<Grant, StoreError> {
     Ok(Grant {
@@ -136,4 +143,18 @@ pub fn live_of(
     membership: MembershipId,
 ) -> Result<Vec<Grant>, StoreError> {
     tx.rows(&LIVE_OF, params![organization, membership, MAX_OF_MEMBERSHIP])?.iter().map(read).collect()
+}
+
+/// Somebody who has that role by a grant and signs in by a link whose word is believed less far than that rank.
+///
+/// # Errors
+/// As [`find`].
+pub fn linked_below(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    role: &Slug,
+    rank: Rank,
+) -> Result<Option<MembershipId>, StoreError> {
+    let row = tx.row(&LINKED_BELOW, params![organization, role, rank.number()])?;
+    row.map(|row| row.parsed(0)).transpose()
 }

@@ -69,7 +69,8 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         | ServiceError::SlugRetired
         | ServiceError::InUse(_)
         | ServiceError::GovernsPeople
-        | ServiceError::TokenSeenBelow(_) => StatusCode::CONFLICT,
+        | ServiceError::TokenSeenBelow(_)
+        | ServiceError::ToldFromBelow(_) => StatusCode::CONFLICT,
         ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } | ServiceError::IdempotencyMismatch => {
             StatusCode::UNPROCESSABLE_ENTITY
         }

@@ -1,19 +1,18 @@
 //! How a member comes to be known by a subject: their first link, one from their own session, one of a newcomer; and which
 //! links are over then.
 
-use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Actor;
 use portcullis_domain::change::{Change, LinkChange, MembershipChange, TokenChange, TokenSet, UserChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link};
-use portcullis_domain::id::{MembershipId, UserId};
+use portcullis_domain::id::{MembershipId, RequestId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::text::email_key;
 use portcullis_domain::token::TokenEnd;
 use portcullis_domain::user::User;
-use portcullis_store::{Tx, apply, connection, directory, facts, membership};
+use portcullis_store::{Tx, apply, connection, directory, facts, membership, token};
 use serde_json::json;
 
 use super::{Wish, holds_explicit_only, must_be_of_proven_domain};
@@ -22,6 +21,7 @@ use crate::claims::{self, Address, Arrival, SubjectStays};
 use crate::membership::rank_of;
 use crate::refusal::SignInRefusal;
 use crate::saml::naming;
+use crate::session::SessionView;
 use crate::{Moment, ServiceError, session};
 
 /// Links the name that stays to whoever is known by the former one: the same signed word says both. The former link stays,
@@ -31,11 +31,28 @@ pub(super) fn name_anew(
     moment: &mut Moment,
     connection: &Connection,
     wish: &Wish<'_>,
-    member: MembershipId,
+    former: &Link,
+) -> Result<Link, ServiceError> {
+    let cause = session::cause(Actor::Membership(former.membership), wish.request);
+    let made = link(connection, wish, (former.membership, former.believed_up_to), moment);
+    let plan = linking(Plan::because(connection.organization, cause), made.clone(), wish, None);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    Ok(made)
+}
+
+/// Believes the word by which a link was made as far as somebody stands who says it now.
+pub(super) fn believe(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (link, rank): (&Link, Rank),
+    request: RequestId,
 ) -> Result<(), ServiceError> {
-    let cause = session::cause(Actor::Membership(member), wish.request);
-    let plan = Plan::because(connection.organization, cause);
-    let plan = linking(plan, connection, wish, (member, None), moment.now);
+    let event = EventDraft::new(Action::MemberLinked, Target::new("membership", link.membership))
+        .about(Target::new("connection", link.connection))
+        .with(json!({ "subject": link.subject, "believed_up_to": rank }));
+    let cause = session::cause(Actor::Membership(link.membership), request);
+    let change = LinkChange::Believe(link.connection, link.subject.clone(), rank);
+    let plan = Plan::because(link.organization, cause).then(event, change);
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())
 }
@@ -128,8 +145,8 @@ pub(super) fn first_link(
         return Err(SignInRefusal::MemberInactive.into());
     }
     let cause = session::cause(Actor::Membership(member.id), wish.request);
-    let plan = Plan::because(connection.organization, cause);
-    let mut plan = linking(plan, connection, wish, (member.id, old), moment.now);
+    let made = link(connection, wish, (member.id, believed_up_to), moment);
+    let mut plan = linking(Plan::because(connection.organization, cause), made, wish, old);
     if member.access.state == MembershipState::Invited {
         // Coming in by the organization's own connection, with the invited address, accepts the invitation.
         let joined = EventDraft::new(Action::MemberJoined, Target::new("membership", member.id))
@@ -167,7 +184,7 @@ pub(super) fn first_link(
 
 /// Whether the word by which somebody is found is believed less far than the member stands: whoever said it would name an
 /// account of theirs, and come in as the member. What the connection's directory gives they have without such a way.
-fn is_lent(
+pub(super) fn is_lent(
     tx: &mut Tx<'_>,
     connection: &Connection,
     member: &Membership,
@@ -182,23 +199,27 @@ fn is_lent(
     Ok(given.is_none_or(|given| given < rank))
 }
 
-/// The plan that makes a link. One that leads to a former membership makes room.
-fn linking(
-    plan: Plan,
+/// A link of whoever arrives to that membership.
+fn link(
     connection: &Connection,
     wish: &Wish<'_>,
-    (membership, old): (MembershipId, Option<Link>),
-    now: Timestamp,
-) -> Plan {
-    let link = Link {
+    (membership, believed_up_to): (MembershipId, Rank),
+    moment: &Moment,
+) -> Link {
+    Link {
         connection: connection.id,
         organization: connection.organization,
         subject: wish.arrival.subject.clone(),
         membership,
-        created_at: now,
-    };
-    let event = EventDraft::new(Action::MemberLinked, Target::new("membership", membership))
-        .about(Target::new("connection", connection.id))
+        believed_up_to,
+        created_at: moment.now,
+    }
+}
+
+/// The plan, and behind it what makes a link. One that leads to a former membership makes room.
+fn linking(plan: Plan, link: Link, wish: &Wish<'_>, old: Option<Link>) -> Plan {
+    let event = EventDraft::new(Action::MemberLinked, Target::new("membership", link.membership))
+        .about(Target::new("connection", link.connection))
         .with(json!({ "subject": link.subject, "guest_of": wish.arrival.home }));
     let mut changes: Vec<Change> = Vec::new();
     changes.extend(old.map(|old| LinkChange::DeleteOf(old.membership).into()));
@@ -206,21 +227,28 @@ fn linking(
     plan.then_all(event, changes)
 }
 
-/// Links from the person's own session: that session must be this browser's and alive.
+/// Links from the person's own session: that session must be this browser's and alive. It vouches for the link as far as
+/// that is believed by which it was opened itself.
 pub(super) fn link_own(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     connection: &Connection,
     wish: &Wish<'_>,
-    (own, link, linked): (MembershipId, Option<Link>, Option<Membership>),
+    (own, old, linked): (MembershipId, Option<Link>, Option<(Membership, Link)>),
 ) -> Result<MembershipId, ServiceError> {
     let sessions = session::list(tx, wish.presented, moment.now)?;
-    let alive = sessions.iter().any(|s| s.membership == own && s.organization == connection.organization);
-    if !alive {
-        return Err(SignInRefusal::LinkingSessionOver.into());
-    }
+    let is_own = |s: &&SessionView| s.membership == own && s.organization == connection.organization;
+    let opened = sessions.iter().find(is_own).ok_or(SignInRefusal::LinkingSessionOver)?;
+    let by = token::find(tx, connection.organization, opened.token)?.and_then(|token| token.connection);
+    let links = connection::links_of(tx, own)?.into_iter().filter(|l| Some(l.connection) == by);
+    let believed_up_to = links.map(|l| l.believed_up_to).min().unwrap_or(Rank::ROOT);
     match linked {
-        Some(member) if member.id == own => return Ok(own),
+        Some((member, same)) if member.id == own => {
+            if believed_up_to > same.believed_up_to {
+                believe(tx, moment, (&same, believed_up_to), wish.request)?;
+            }
+            return Ok(own);
+        }
         Some(_) => return Err(SignInRefusal::SubjectTaken.into()),
         None => {}
     }
@@ -230,8 +258,8 @@ pub(super) fn link_own(
         return Err(SignInRefusal::Unconfirmed.into());
     }
     let cause = session::cause(Actor::Membership(own), wish.request);
-    let plan = Plan::because(connection.organization, cause);
-    let plan = linking(plan, connection, wish, (own, link), moment.now);
+    let made = link(connection, wish, (own, believed_up_to), moment);
+    let plan = linking(Plan::because(connection.organization, cause), made, wish, old);
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(own)
 }
@@ -268,7 +296,7 @@ pub(super) fn newcomer(
     let made: Vec<Change> =
         vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
     let plan = Plan::because(connection.organization, cause).then_all(event, made);
-    let plan = linking(plan, connection, wish, (id, old), moment.now);
+    let plan = linking(plan, link(connection, wish, (id, Rank::ROOT), moment), wish, old);
     apply(tx, &plan, now, &mut moment.random)?;
     claims::keep(tx, moment, arrival, id, wish.request)?;
     settle(tx, moment, id, cause)?;

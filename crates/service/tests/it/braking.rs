@@ -12,7 +12,7 @@ use portcullis_domain::membership::MembershipState::{self, Active, Deprovisioned
 use portcullis_domain::token::{Holder, ShownTo, TokenKind};
 use portcullis_service::caller::Caller;
 use portcullis_service::directory::{self, DirectoryChanges, Governed};
-use portcullis_service::grant::{self, NewGrant};
+use portcullis_service::grant::{self, NewGrant, Vouching};
 use portcullis_service::hold::{self, Decision as Decided};
 use portcullis_service::organization::named;
 use portcullis_service::provisioning::{self, GroupSaid};
@@ -380,8 +380,12 @@ fn the_last_owner_who_is_held_keeps_the_ownership_and_loses_everything_else_when
         let organization = company.place.organization;
         let owner = company.people[40].member;
         bench.write(move |tx, moment| {
-            let wish =
-                NewGrant { member: owner.to_string(), role: "owner".into(), reason: "the founder".into() };
+            let wish = NewGrant {
+                member: owner.to_string(),
+                role: "owner".into(),
+                reason: "the founder".into(),
+                vouching: Vouching::Unsaid,
+            };
             grant::create(tx, moment, &Caller::Root, organization, &wish, ordered()).map(|_| ())
         });
         for n in 0..MAY {

@@ -8,6 +8,7 @@ use portcullis_domain::connection::{Connection, Link};
 use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::Ownership;
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, Token, TokenKind};
 use portcullis_domain::tombstone::Identifier;
@@ -42,6 +43,7 @@ fn link(database: &Database, connection: &Connection, member: &Membership, subje
         subject: subject.to_owned(),
         organization: member.organization,
         membership: member.id,
+        believed_up_to: Rank::ROOT,
         created_at: later(seconds),
     }));
 }

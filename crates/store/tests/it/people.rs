@@ -5,6 +5,7 @@ use portcullis_domain::connection::{ClaimRules, Connection, Link};
 use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::id::{DirectoryId, DomainId, OrganizationId, UserId};
 use portcullis_domain::membership::MembershipState;
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::AuthenticatorKind;
@@ -145,6 +146,7 @@ fn a_subject_is_linked_once_and_its_link_ends_with_the_membership_or_the_connect
             organization: acme,
             subject: subject.to_owned(),
             membership,
+            believed_up_to: Rank::ROOT,
             created_at: NOW,
         };
         database.put(LinkChange::Create(link(okta, "00u1", ann)));
@@ -161,6 +163,11 @@ fn a_subject_is_linked_once_and_its_link_ends_with_the_membership_or_the_connect
             "subjects are exact"
         );
         assert_eq!(database.read(move |tx| connection::links_of(tx, ann)), vec![link(okta, "00u1", ann)]);
+        database.put(LinkChange::Believe(okta, "00u1".to_owned(), Rank::OWNER));
+        let believed_up_to = Rank::OWNER;
+        let believed = vec![Link { believed_up_to, ..link(okta, "00u1", ann) }];
+        assert_eq!(database.read(move |tx| connection::links_of(tx, ann)), believed);
+        assert_eq!(database.read(move |tx| connection::links_of(tx, bob)), vec![link(entra, "00u1", bob)]);
 
         database.put(LinkChange::Delete(okta, "00u2".to_owned()));
         assert_eq!((found(okta), found(entra)), (Some(ann), Some(bob)), "another subject");

@@ -5,7 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::grant as domain;
 use portcullis_domain::permission::Permission::{GrantsRead, GrantsWrite};
-use portcullis_service::grant::{self, NewGrant};
+use portcullis_service::grant::{self, NewGrant, Vouching};
 use portcullis_store::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -60,6 +60,9 @@ pub struct GrantWish {
     role: String,
     /// Why.
     reason: String,
+    /// Whether whoever gives it has looked that the accounts by which the member signs in, or would, are theirs.
+    #[serde(default)]
+    vouched: bool,
 }
 
 /// What changes of a grant.
@@ -82,7 +85,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::create(LIST, write, "Gives a role.", create)
             .takes::<GrantWish>()
             .gives::<Grant>()
-            .refuses(&["above_own_rank", "member_inactive"]),
+            .refuses(&["above_own_rank", "member_inactive", "token_seen_below", "told_from_below"]),
         Operation::get(LIST, see, "Lists grants.", list).gives::<Page<Grant>>().paged(),
         Operation::get(ONE, see, "Shows a grant.", show).gives::<Grant>(),
         Operation::patch(ONE, write, "Writes the reason of a grant anew.", change)
@@ -101,8 +104,9 @@ async fn create(
     body: Body<GrantWish>,
 ) -> Result<Created, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
-    let GrantWish { member, role, reason } = body.value;
-    let wish = NewGrant { member, role, reason };
+    let GrantWish { member, role, reason, vouched } = body.value;
+    let vouching = if vouched { Vouching::Vouched } else { Vouching::Unsaid };
+    let wish = NewGrant { member, role, reason, vouching };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
         grant::create(tx, moment, &caller, org, &wish, cause).map(Grant::from)
     })

@@ -222,7 +222,7 @@ async fn nobody_is_linked_by_the_word_of_somebody_below_them_until_it_is_said_ag
 
 #[tokio::test]
 async fn what_a_directory_says_by_the_token_of_a_leaver_names_nobody_above_what_it_gives() {
-    for (leaves, expected) in [(false, "ok"), (true, "own_session_only")] {
+    for leaves in [false, true] {
         let world = World::new().await;
         let (made, users, token) = directory(&world).await;
         let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
@@ -246,13 +246,70 @@ async fn what_a_directory_says_by_the_token_of_a_leaver_names_nobody_above_what_
             let one = format!("{}/{}", tokens(&made), one["id"].as_str().unwrap());
             assert_eq!(world.call("DELETE", &one, ROOT_TOKEN, Value::Null).await.0, 204);
         }
+        let grants = "/organizations/acme/grants";
         let grant = json!({ "member": member(&world, ADA).await, "role": "admin", "reason": "raised" });
-        world.made("/organizations/acme/grants", grant).await;
-        assert_eq!(world.outcome(&connection, ADA).await, expected, "leaves: {leaves}");
         if leaves {
+            let (status, problem) = world.root("POST", grants, grant.clone()).await;
+            assert_eq!((status, problem["code"].as_str()), (409, Some("told_from_below")));
             let ada = format!("{users}/{}", told["id"].as_str().unwrap());
             assert_eq!(world.call("PUT", &ada, &token, scim_user(ADA, ADA, "ada")).await.0, 200);
-            assert_eq!(world.outcome(&connection, ADA).await, "ok", "once it is said again");
         }
+        world.made(grants, grant).await;
+        assert_eq!(world.outcome(&connection, ADA).await, "ok", "leaves: {leaves}");
+    }
+}
+
+#[tokio::test]
+async fn a_link_does_not_follow_its_member_above_whoever_said_whose_it_is() {
+    for is_vouched in [true, false] {
+        let world = World::new().await;
+        let (made, users, token) = directory(&world).await;
+        let (_, theirs) = it(&world, &made).await;
+        let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+        let account = "person-000001";
+        let said = scim_user(ADA, ADA, account);
+        let (status, told) =
+            world.call("POST", &users, theirs["token"].as_str().unwrap(), said.clone()).await;
+        assert_eq!(status, 201, "{told}");
+        let one = format!("{}/{}", tokens(&made), theirs["id"].as_str().unwrap());
+        assert_eq!(world.call("DELETE", &one, ROOT_TOKEN, Value::Null).await.0, 204);
+        assert_eq!(world.outcome(&connection, account).await, "ok", "what the directory gives");
+
+        let ada = member(&world, ADA).await;
+        let grant = async |role: &str, vouched: bool| {
+            let body = json!({ "member": ada, "role": role, "reason": "raised", "vouched": vouched });
+            let (status, made) = world.root("POST", "/organizations/acme/grants", body).await;
+            (status, made["code"].as_str().unwrap_or("none").to_owned())
+        };
+        let refused = (409, "told_from_below".to_owned());
+        assert_eq!(grant("admin", false).await, refused);
+        assert_eq!(grant("owner", false).await, refused, "who is linked stays linked");
+        let ops = json!({ "slug": "ops", "rank": 350, "permissions": ["use"] });
+        let ops = world.made("/organizations/acme/roles", ops).await;
+        assert_eq!(grant("ops", false).await.0, 201, "whoever said it stands above");
+        let ops = format!("/organizations/acme/roles/{}", ops["id"].as_str().unwrap());
+        let (status, problem) = world.root("PATCH", &ops, json!({ "rank": 450 })).await;
+        assert_eq!((status, problem["code"].as_str()), (409, Some("told_from_below")));
+        assert!(problem["detail"].as_str().unwrap().contains(&ada), "whose it is: {problem}");
+
+        // What the directory gives needs no word, and what it gave while the connection asked it does.
+        let gives = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
+        assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "lead" })).await.0, 200);
+        assert_eq!(world.outcome(&connection, account).await, "ok", "a lead by the directory");
+        let asks = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
+        for (directory, expected) in [(Value::Null, "own_session_only"), (made["id"].clone(), "ok")] {
+            let (status, changed) = world.root("PATCH", &asks, json!({ "directory": directory })).await;
+            assert_eq!(status, 200, "{changed}");
+            assert_eq!(world.outcome(&connection, account).await, expected, "asks {directory}");
+        }
+
+        if !is_vouched {
+            let ada = format!("{users}/{}", told["id"].as_str().unwrap());
+            assert_eq!(world.call("PUT", &ada, &token, said).await.0, 200);
+            assert_eq!(world.outcome(&connection, account).await, "ok");
+        }
+        assert_eq!(grant("admin", is_vouched).await.0, 201, "vouched: {is_vouched}");
+        assert_eq!(world.outcome(&connection, account).await, "ok", "vouched: {is_vouched}");
+        assert_eq!(world.root("PATCH", &ops, json!({ "rank": 450 })).await.0, 200);
     }
 }

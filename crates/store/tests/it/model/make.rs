@@ -550,6 +550,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
                 organization: connection.organization,
                 subject: format!("Subject {}", dice.below(NAMES)),
                 membership: dice.pick(here.map(|m| m.id))?,
+                believed_up_to: rank(dice),
                 created_at: NOW,
             })
             .into()
@@ -558,6 +559,10 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         Kind::LinkDelete => {
             let (connection, subject) = dice.pick(maps.links.keys().cloned())?;
             LinkChange::Delete(connection, subject).into()
+        }
+        Kind::LinkBelieve => {
+            let (connection, subject) = dice.pick(maps.links.keys().cloned())?;
+            LinkChange::Believe(connection, subject, rank(dice)).into()
         }
         Kind::MappingCreate => {
             let directory = dice.pick(maps.directories.values().cloned())?;

@@ -503,6 +503,11 @@ impl Maps {
                 let gone = self.links.remove(&key);
                 self.remember_links(gone.into_iter().map(|link| (key.clone(), link)).collect());
             }
+            LinkChange::Believe(connection, subject, rank) => {
+                if let Some(link) = self.links.get_mut(&(*connection, subject.clone())) {
+                    link.believed_up_to = *rank;
+                }
+            }
         }
         Ok(())
     }
