@@ -411,7 +411,8 @@ fn waits_for_somebody(found: &Checkup, report: &mut Report) {
         (
             Code::ScimTokenOutgrown,
             found.outgrown,
-            "SCIM tokens were shown to people who left, or stand below what the directory gives",
+            "SCIM tokens were shown to people who left, or stand below what the directory gives, or below those whom a \
+             connection lets in by its word",
             "issue others as somebody who stands as high, give them to the providers, and end those",
         ),
         (

@@ -45,6 +45,7 @@ const EXPIRING: Statement = Statement::read(
     "checkup.expiring",
     "SELECT COUNT(*) FROM tokens WHERE kind = 'scim_token' AND ended_at IS NULL AND expires_at < $1",
 );
+// What a directory gives, and whom a connection lets in by its word (`directory.highest_lent`).
 const OUTGROWN: Statement = Statement::read(
     "checkup.outgrown",
     "SELECT COUNT(DISTINCT t.id) FROM tokens t JOIN directories d ON d.id = t.holder \
@@ -53,7 +54,10 @@ const OUTGROWN: Statement = Statement::read(
      WHERE t.kind = 'scim_token' AND t.ended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $1) \
      AND (m.ended_at IS NOT NULL OR COALESCE(r.rank, 0) < (SELECT COALESCE(MAX(g.rank), 0) FROM roles g \
      WHERE g.organization = d.organization AND (g.slug = d.default_role OR g.slug IN \
-     (SELECT p.role FROM mappings p WHERE p.directory = d.id AND p.role IS NOT NULL))))",
+     (SELECT p.role FROM mappings p WHERE p.directory = d.id AND p.role IS NOT NULL) \
+     OR (g.explicit_only_at IS NULL AND d.id IN (SELECT c.directory FROM connections c) AND g.slug IN \
+     (SELECT w.role FROM directory_users u JOIN memberships w ON w.id = u.membership \
+     WHERE u.directory = d.id AND w.state <> 'deprovisioned')))))",
 );
 const EXPIRING_CERTIFICATES: Statement = Statement::read(
     "checkup.expiring_certificates",
@@ -130,7 +134,7 @@ pub struct Checkup {
     pub active_ended: i64,
     /// SCIM tokens that run out before the other given moment.
     pub expiring: i64,
-    /// SCIM tokens that were shown to somebody who left, or stands below what their directory gives.
+    /// SCIM tokens that were shown to somebody who left, or stands below what their directory gives or whom it lets in.
     pub outgrown: i64,
     /// Certificates of SAML connections that count, and our keys, that run out within 30 days.
     pub expiring_certificates: i64,

@@ -1,6 +1,7 @@
 //! Nobody makes, changes or takes what is above their own rank: connections and directories, each refusal beside a
 //! neighbour that differs by one thing and passes.
 
+use portcullis_store::checkup;
 use portcullis_testkit::Persona;
 use serde_json::{Value, json};
 
@@ -288,4 +289,26 @@ async fn whoever_saw_a_token_of_a_directory_becomes_nobody_above_them_whom_it_go
     assert_eq!(status, 201, "nobody below has a token: {lead}");
     refused(scene.as_of(&it, "POST", &tokens, json!({})).await, 403, "above_own_rank");
     assert_eq!(scene.as_of(&scene.admin, "POST", &tokens, json!({})).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_token_seen_by_somebody_below_those_whom_it_lets_in_is_told_of() {
+    let scene = Scene::new();
+    let head = ranked(&scene, "head", 600, json!(["directories.read", "directories.write"])).await;
+    let wish = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
+    let made = scene.made(DIRECTORIES, wish).await;
+    scene.made(CONNECTIONS, oidc(json!({ "directory": made["id"] }))).await;
+    let tokens = format!("{DIRECTORIES}/{}/tokens", id(&made));
+    assert_eq!(scene.as_of(&head, "POST", &tokens, json!({})).await.0, 201);
+    let carol = person(&scene.bench, scene.owner.organization, directory(&made), "carol@acme.test");
+    let grants = "/api/v1/organizations/acme/grants";
+    let grant = |member: String, role: &str| json!({ "member": member, "role": role, "reason": "moved" });
+    let found = || scene.bench.write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now)?.outgrown));
+    scene.made(grants, grant(carol.membership.to_string(), "lead")).await;
+    scene.made(grants, grant(head.membership.to_string(), "member")).await;
+    assert_eq!(found(), 0, "a head stands above a lead");
+    let own = scene.all(grants).await.into_iter().find(|one| one["role"] == "head").unwrap();
+    let one = format!("{grants}/{}", id(&own));
+    assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(found(), 1, "a member does not, though the directory gives no more");
 }
