@@ -276,6 +276,9 @@ pub enum ScimError {
         /// The bound.
         max: usize,
     },
+    /// A parameter whose name goes on with a path or with other parameters, which might be the filter.
+    #[error("the name of a parameter has `/` or `?` in it: the url is not put together as it should be")]
+    GluedParameter,
     /// `attributes` and `excludedAttributes` together.
     #[error("`attributes` and `excludedAttributes` exclude each other")]
     ConflictingProjection,
@@ -408,6 +411,7 @@ impl ScimError {
             | Self::TooManyMembers { .. }
             | Self::InvalidParameter { .. }
             | Self::TooManyParameters { .. }
+            | Self::GluedParameter
             | Self::ConflictingProjection
             | Self::InvalidSort { .. }
             | Self::UnknownMember { .. } => Some(ScimType::InvalidValue),

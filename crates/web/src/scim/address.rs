@@ -8,10 +8,8 @@ use percent_encoding::percent_decode_str;
 use portcullis_scim::{DialectNote, ScimError};
 use url::form_urlencoded;
 
-/// The flag by which an administrator chooses Entra's newer dialect.
-const ENTRA_FLAG: &str = "aadOptscim062020";
-/// The flags of providers that are known.
-const FLAGS: [&str; 2] = [ENTRA_FLAG, "AzureAdScimPatch2017"];
+/// The flags of providers that are known: those by which an administrator chooses Entra's newer dialect and its older one.
+const FLAGS: [&str; 2] = ["aadOptscim062020", "AzureAdScimPatch2017"];
 /// The most parameters that a URL may have: several times what any client sends.
 const MAX_PARAMETERS: usize = 64;
 
@@ -42,13 +40,17 @@ pub enum Whose {
 }
 
 impl Address {
-    /// Refuses more parameters than are read: whatever is left out might be the filter, and then everybody is found.
+    /// Refuses more parameters than are read, and what a client glued to a parameter that nobody knows: whatever is left
+    /// out might be the filter, and then everybody is found.
     ///
     /// # Errors
-    /// [`ScimError::TooManyParameters`].
-    pub const fn check_parameters(&self) -> Result<(), ScimError> {
+    /// [`ScimError::TooManyParameters`], [`ScimError::GluedParameter`].
+    pub fn check_parameters(&self) -> Result<(), ScimError> {
         if self.parameters.len() > MAX_PARAMETERS {
             return Err(ScimError::TooManyParameters { max: MAX_PARAMETERS });
+        }
+        if self.parameters.iter().any(|(name, _)| name.contains(['/', '?'])) {
+            return Err(ScimError::GluedParameter);
         }
         Ok(())
     }
@@ -56,7 +58,6 @@ impl Address {
     /// What of the provider's own stands in the URL.
     #[must_use]
     pub fn notes(&self) -> Option<DialectNote> {
-        let is_flag = |name: &str| FLAGS.iter().any(|flag| flag.eq_ignore_ascii_case(name));
         self.parameters.iter().any(|(name, _)| is_flag(name)).then_some(DialectNote::ProviderFlag)
     }
 }
@@ -167,22 +168,24 @@ impl Address {
     }
 }
 
+fn is_flag(name: &str) -> bool {
+    FLAGS.iter().any(|flag| flag.eq_ignore_ascii_case(name))
+}
+
 fn decoded(segment: &str) -> String {
     percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
-/// Path and query, with what was glued to the flag put where it belongs:
+/// Path and query, with what was glued to flags put where it belongs:
 /// `…/{directory}?flag/Users?filter=…` means `…/{directory}/Users?flag&filter=…`.
 fn unglued(path: &str, query: &str) -> (String, String) {
-    let query = query.replace(&format!("?{ENTRA_FLAG}"), &format!("&{ENTRA_FLAG}"));
-    let bare_flag = query.split_once('/').filter(|(flag, _)| {
-        let name = flag.strip_suffix("=true").unwrap_or(flag);
-        name.eq_ignore_ascii_case(ENTRA_FLAG)
-    });
-    match bare_flag {
-        Some((flag, rest)) => {
+    let glued = |query: String, flag| query.replace(&format!("?{flag}"), &format!("&{flag}"));
+    let query = FLAGS.into_iter().fold(query.to_owned(), glued);
+    let is_flagged = |piece: &str| is_flag(piece.split('=').next().unwrap_or(piece));
+    match query.split_once('/').filter(|(flags, _)| flags.split('&').all(is_flagged)) {
+        Some((flags, rest)) => {
             let (more, parameters) = rest.split_once('?').unwrap_or((rest, ""));
-            (format!("{}/{more}", path.trim_end_matches('/')), format!("{flag}&{parameters}"))
+            (format!("{}/{more}", path.trim_end_matches('/')), format!("{flags}&{parameters}"))
         }
         None => (path.to_owned(), query),
     }

@@ -85,6 +85,32 @@ async fn entras_other_flag_is_a_parameter_that_nobody_knows() {
             "{query}"
         );
     }
+    idp.user("bob").await;
+    for flags in [
+        "AzureAdScimPatch2017",
+        "aadOptscim062020&AzureAdScimPatch2017",
+        "AzureAdScimPatch2017=true&aadOptscim062020=1",
+        "aadOptscim062020=anything",
+    ] {
+        for below in [
+            format!("?{flags}/Users?filter=userName%20eq%20%22al%40acme.test%22"),
+            format!("/Users?filter=userName%20eq%20%22al%40acme.test%22?{flags}"),
+        ] {
+            let found = idp.got(&below).await;
+            assert_eq!(
+                (&found["totalResults"], &found["Resources"][0]["id"]),
+                (&json!(1), &json!(al)),
+                "{below}"
+            );
+        }
+    }
+    for glued in ["?colour/Users?filter=userName%20eq%20%22al%40acme.test%22", "/Users?a%3Fb=1"] {
+        let refused = idp.call("GET", glued, Value::Null).await;
+        assert_eq!(
+            refused.status, 400,
+            "a question that is not read must not be answered with everybody: {glued}"
+        );
+    }
     let off = json!([{ "op": "Replace", "path": "active", "value": "False" }]);
     let path = format!("/Users/{al}?AzureAdScimPatch2017");
     assert_eq!(idp.call("PATCH", &path, patch(off)).await.json()["active"], false);
