@@ -15,6 +15,8 @@ use serde_json::{Map, Value, json};
 use crate::error::{ScimError, echo};
 use crate::json::parse_object;
 use crate::limits::{MAX_BULK_OPERATIONS, MAX_INDEXED_BYTES};
+use crate::note::{DialectNote, Notes};
+use crate::patch::PATCH_SCHEMA;
 
 /// The schema of a request.
 pub const BULK_REQUEST_SCHEMA: &str = "urn:ietf:params:scim:api:messages:2.0:BulkRequest";
@@ -31,6 +33,8 @@ pub struct Bulk {
     pub operations: Vec<BulkOperation>,
     /// After how many refused operations the rest is left undone.
     pub fail_on_errors: Option<u64>,
+    /// The liberties that the request took.
+    pub notes: Vec<DialectNote>,
 }
 
 /// The method of an operation.
@@ -126,14 +130,18 @@ pub fn parse_bulk(body: &[u8]) -> Result<Bulk, ScimError> {
     if operations.len() > MAX_BULK_OPERATIONS {
         return Err(ScimError::BulkTooLarge { max: MAX_BULK_OPERATIONS });
     }
-    let operations = operations.into_iter().map(parse_operation).collect::<Result<Vec<_>, _>>()?;
+    let mut notes = Notes::default();
+    let operations = operations
+        .into_iter()
+        .map(|operation| parse_operation(operation, &mut notes))
+        .collect::<Result<Vec<_>, _>>()?;
     let mut named = HashSet::new();
     for id in operations.iter().filter_map(|operation| operation.bulk_id.as_deref()) {
         if !named.insert(id) {
             return Err(ScimError::DuplicateKey { key: echo(&format!("{REFERENCE}{id}")) });
         }
     }
-    Ok(Bulk { operations, fail_on_errors })
+    Ok(Bulk { operations, fail_on_errors, notes: notes.into_vec() })
 }
 
 fn parse_fail_on_errors(value: &Value) -> Result<Option<u64>, ScimError> {
@@ -147,11 +155,11 @@ fn parse_fail_on_errors(value: &Value) -> Result<Option<u64>, ScimError> {
     }
 }
 
-fn parse_operation(value: Value) -> Result<BulkOperation, ScimError> {
+fn parse_operation(value: Value, notes: &mut Notes) -> Result<BulkOperation, ScimError> {
     let invalid = |part: &'static str| ScimError::InvalidBulkOperation { part };
     let Value::Object(object) = value else { return Err(ScimError::NoOperations) };
     let (mut method, mut path, mut bulk_id, mut version) = (None, None, None, None);
-    let mut data = Map::new();
+    let mut data = Value::Null;
     for (key, value) in object {
         match (key.to_ascii_lowercase().as_str(), value) {
             ("method", Value::String(text)) => method = Some(text.to_ascii_uppercase()),
@@ -160,11 +168,10 @@ fn parse_operation(value: Value) -> Result<BulkOperation, ScimError> {
                 bulk_id = Some(text);
             }
             ("version", Value::String(text)) => version = Some(text),
-            ("data", Value::Object(object)) => data = object,
-            ("bulkid" | "version" | "data", Value::Null) => {}
+            ("data", value) => data = value,
+            ("bulkid" | "version", Value::Null) => {}
             ("bulkid", _) => return Err(invalid("bulkId")),
             ("version", _) => return Err(invalid("version")),
-            ("data", _) => return Err(invalid("data")),
             _ => {}
         }
     }
@@ -179,6 +186,15 @@ fn parse_operation(value: Value) -> Result<BulkOperation, ScimError> {
         return Err(invalid("bulkId"));
     }
     let path = path.filter(|path| !path.is_empty()).ok_or_else(|| invalid("path"))?;
+    let data = match (data, method) {
+        (Value::Object(data), _) => data,
+        (Value::Null, _) => Map::new(),
+        (list @ Value::Array(_), BulkMethod::Patch) => {
+            notes.add(DialectNote::BareOperations);
+            Map::from_iter([("schemas".to_owned(), json!([PATCH_SCHEMA])), ("Operations".to_owned(), list)])
+        }
+        _ => return Err(invalid("data")),
+    };
     Ok(BulkOperation { method, path, bulk_id, version, data })
 }
 

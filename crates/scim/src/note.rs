@@ -69,6 +69,8 @@ pub enum DialectNote {
     FilterPart,
     /// A flag of the provider stood in the URL.
     ProviderFlag,
+    /// The `data` of a PATCH in a bulk request was the list of its operations (as RFC 7644 section 3.7.3 prints it).
+    BareOperations,
 }
 
 /// The kinds of notes: a bounded set, so that they can be counted.
@@ -130,11 +132,13 @@ pub enum DialectKind {
     FilterPart,
     /// A flag of the provider stood in the URL; it was left aside.
     ProviderFlag,
+    /// The data of a PATCH in a bulk request was the bare list of its operations; it was read as their message.
+    BareOperations,
 }
 
 impl DialectKind {
     /// All.
-    pub const ALL: [Self; 28] = [
+    pub const ALL: [Self; 29] = [
         Self::CapitalisedOp,
         Self::StringBoolean,
         Self::NumberAsString,
@@ -163,6 +167,7 @@ impl DialectKind {
         Self::BareLiteral,
         Self::FilterPart,
         Self::ProviderFlag,
+        Self::BareOperations,
     ];
 
     /// A stable code for traces and counters.
@@ -197,6 +202,7 @@ impl DialectKind {
             Self::BareLiteral => "bare_literal",
             Self::FilterPart => "filter_part",
             Self::ProviderFlag => "provider_flag",
+            Self::BareOperations => "bare_operations",
         }
     }
 
@@ -250,6 +256,9 @@ impl DialectKind {
                 "a filter named a part behind brackets; it was read as a condition inside them"
             }
             Self::ProviderFlag => "a flag of the provider stood in the URL; it was left aside",
+            Self::BareOperations => {
+                "the data of a PATCH in a bulk request was the bare list of its operations; it was read as their message"
+            }
         }
     }
 
@@ -293,6 +302,7 @@ impl DialectNote {
             Self::BareLiteral => DialectKind::BareLiteral,
             Self::FilterPart => DialectKind::FilterPart,
             Self::ProviderFlag => DialectKind::ProviderFlag,
+            Self::BareOperations => DialectKind::BareOperations,
         }
     }
 
@@ -330,7 +340,8 @@ impl DialectNote {
             | Self::EmptyPath
             | Self::BareLiteral
             | Self::FilterPart
-            | Self::ProviderFlag => None,
+            | Self::ProviderFlag
+            | Self::BareOperations => None,
         }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use portcullis_scim::bulk::{BULK_REQUEST_SCHEMA, Begun, BulkOutcome, render_bulk, render_outcome};
 use portcullis_scim::limits::MAX_BULK_OPERATIONS;
-use portcullis_scim::{Bulk, ScimError, Turn, parse_bulk};
+use portcullis_scim::{Bulk, DialectNote, ScimError, Turn, parse_bulk};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -47,6 +47,28 @@ fn a_bulk_request_has_its_schema_and_whole_operations() {
     assert!(matches!(twice, Err(ScimError::DuplicateKey { .. })));
     let lenient = bulk(json!([{ "METHOD": "delete", "path": "/Users/1", "data": null, "bulkId": null }]));
     assert_eq!(lenient.expect("a request").operations[0].method.as_str(), "DELETE");
+}
+
+#[test]
+fn a_patch_whose_data_is_the_list_of_its_operations_means_the_message_around_it() {
+    let list =
+        json!([{ "op": "remove", "path": "nickName" }, { "op": "add", "path": "userName", "value": "Dave" }]);
+    let operation =
+        |method: &str, data: Value| json!([{ "method": method, "path": "/Users/bulkId:a", "data": data }]);
+    let resolved = |request: &Bulk| {
+        let ids = HashMap::from([("a".to_owned(), "du_1".to_owned())]);
+        let (_, body) = request.operations[0].resolved(&ids).expect("resolved");
+        serde_json::from_slice::<Value>(&body).expect("json")
+    };
+    let whole = json!({ "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"], "Operations": list });
+    let bare = bulk(operation("patch", list.clone())).expect("a request");
+    assert_eq!((resolved(&bare), bare.notes.as_slice()), (whole.clone(), &[DialectNote::BareOperations][..]));
+    let full = bulk(operation("PATCH", whole.clone())).expect("a request");
+    assert_eq!((resolved(&full), full.notes.as_slice()), (whole, &[][..]));
+    for method in ["PUT", "DELETE"] {
+        let refused = bulk(operation(method, list.clone()));
+        assert_eq!(refused, Err(ScimError::InvalidBulkOperation { part: "data" }), "{method}");
+    }
 }
 
 #[test]

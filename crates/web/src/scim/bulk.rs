@@ -48,7 +48,7 @@ pub(super) async fn run(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused
     // Before the first of them: what was begun is carried through.
     let counted = desk.app.scim_rates().count_operations(directory, many, desk.app.portcullis().now());
     counted.map_err(Refused::too_many)?;
-    let mut sheet = Sheet::default();
+    let mut sheet = Sheet { notes: bulk.notes.clone(), ..Sheet::default() };
     let turns = bulk.turns();
     let mut rest = turns.as_slice();
     while !rest.is_empty() && bulk.fail_on_errors.is_none_or(|max| sheet.errors < max) {

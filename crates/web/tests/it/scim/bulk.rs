@@ -107,6 +107,32 @@ async fn a_refused_operation_has_its_error_and_the_others_are_carried_out() {
 }
 
 #[tokio::test]
+async fn a_patch_whose_data_is_the_bare_list_of_its_operations_is_carried_out_beside_the_others() {
+    let idp = Provider::new();
+    let (alice, bob) = (idp.user("alice").await, idp.user("bob").await);
+    let entries = bulk(
+        &idp,
+        json!([
+            { "method": "PATCH", "path": format!("/Users/{alice}"), "data": [
+                { "op": "remove", "path": "displayName" },
+                { "op": "add", "path": "nickName", "value": "Al" },
+            ] },
+            { "method": "PATCH", "path": format!("/Users/{bob}"), "data": [] },
+            { "method": "DELETE", "path": format!("/Users/{bob}") },
+        ]),
+        None,
+    )
+    .await;
+    assert_eq!(statuses(&entries), ["200", "400", "204"]);
+    let read = idp.got(&format!("/Users/{alice}")).await;
+    assert_eq!((read.get("displayName"), &read["nickName"]), (None, &json!("Al")));
+    let (_, report) = idp.admin("GET", &format!("/directories/{}/dialect", idp.directory), Value::Null).await;
+    let codes: Vec<&str> =
+        report["items"].as_array().unwrap().iter().map(|line| line["code"].as_str().unwrap()).collect();
+    assert_eq!(codes, ["bare_operations"]);
+}
+
+#[tokio::test]
 async fn people_who_manage_each_other_come_in_one_request_and_who_is_refused_takes_nobody_along() {
     let idp = Provider::new();
     let managed = |name: &str, by: &str| {
