@@ -109,7 +109,8 @@ pub(crate) enum Trouble {
     /// A statement was refused: PostgreSQL carries out nothing more of this transaction, and answers its COMMIT with a
     /// rollback.
     Refused,
-    /// A deadlock or a lost race: the same transaction may be run again.
+    /// A deadlock or a lost race, also for a unique key, which whoever runs again finds taken: the same transaction may be
+    /// run again.
     TryAgain,
     /// The connection is gone.
     Gone,
@@ -485,7 +486,8 @@ impl From<postgres::Error> for Driver {
         let trouble = match error.code() {
             Some(code)
                 if *code == SqlState::T_R_SERIALIZATION_FAILURE
-                    || *code == SqlState::T_R_DEADLOCK_DETECTED =>
+                    || *code == SqlState::T_R_DEADLOCK_DETECTED
+                    || *code == SqlState::UNIQUE_VIOLATION =>
             {
                 Trouble::TryAgain
             }

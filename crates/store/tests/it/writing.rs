@@ -4,9 +4,16 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use portcullis_store::{Options, Priority, StoreError, Tx, instance};
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::DirectoryUserChange;
+use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::id::DirectoryUserId;
+use portcullis_domain::plan::Plan;
+use portcullis_store::{Options, Priority, StoreError, Tx, apply, directory_user, instance};
 
-use crate::database::{Database, on_each};
+use crate::database::{Database, NOW, Seeded, on_each};
+use crate::fixture;
 
 /// How long an answer may take before the test says that it never came.
 const MAX_WAIT: Duration = Duration::from_secs(30);
@@ -215,6 +222,49 @@ fn two_transactions_that_lock_each_other_are_both_carried_out_on_postgresql() {
     assert_eq!(answers.map(|receiver| answer(&receiver)), [Ok("a"), Ok("b")]);
     let found = ["a", "b"].map(|name| find(&database, name).unwrap());
     assert_eq!(found[0], found[1], "the second one wrote both");
+}
+
+#[test]
+fn whoever_takes_a_name_that_is_being_taken_finds_it_taken_on_postgresql() {
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    let acme = fixture::organization(&database, "acme");
+    let directory = fixture::directory(&database, acme.id, None);
+    let [ann, bob] = ["ann", "bob"].map(|name| {
+        let membership = fixture::membership(&database, acme.id, name);
+        fixture::directory_user(&database, &directory, &membership)
+    });
+    let rename = |id: DirectoryUserId| {
+        let (organization, directory) = (acme.id, directory.id);
+        move |tx: &mut Tx<'_>| -> Answer {
+            let user = directory_user::find(tx, directory, id)?.expect("they were told of");
+            let renamed = DirectoryUser { user_name: "grace@example.com".to_owned(), ..user };
+            let event = EventDraft::new(Action::DirectoryUserUpdated, Target::new("directory_user", id));
+            let change = DirectoryUserChange::Update(Box::new(renamed));
+            let plan = Plan::because(organization, Cause::system()).then(event, change);
+            apply(tx, &plan, NOW, &mut Seeded::next()).map(|_| "renamed")
+        }
+    };
+    let (release, held) = mpsc::channel::<()>();
+    let (started, wait) = mpsc::channel();
+    let renames_ann = rename(ann);
+    let first = send(&database, Priority::Ordinary, move |tx| {
+        let renamed = renames_ann(tx)?;
+        let _ = started.send(());
+        let _ = held.recv_timeout(MAX_WAIT);
+        Ok(renamed)
+    });
+    wait.recv_timeout(MAX_WAIT).expect("the name is taken");
+    let second = send(&database, Priority::Ordinary, rename(bob));
+    let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
+                   WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    let mut client = database.client();
+    let somebody_waits = |_: &u32| client.query_one(waiting, &[]).unwrap().get::<_, i64>(0) > 0;
+    let waited = (0..6_000).inspect(|_| std::thread::sleep(Duration::from_millis(5))).find(somebody_waits);
+    assert!(waited.is_some(), "the second looked for the name before it was taken, and waits to take it");
+    drop(release);
+    assert_eq!(answer(&first), Ok("renamed"));
+    assert_eq!(answer(&second), Err(StoreError::Taken("directory_user.user_name")));
 }
 
 #[test]
