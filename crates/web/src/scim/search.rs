@@ -2,7 +2,7 @@
 //! (section 3.4.3), which keeps names out of URLs and their logs; by number or by cursor (RFC 9865).
 
 use portcullis_scim::{
-    AskedMembers, ListQuery, PageWish, ResourceType, ScimError, render_cursor_list, render_list,
+    AskedMembers, ListQuery, PageWish, Projection, ResourceType, ScimError, render_cursor_list, render_list,
 };
 use portcullis_service::ServiceError;
 use portcullis_service::error::DirectoryRefusal;
@@ -88,14 +88,14 @@ async fn list(
     if let Some(filter) = &query.filter {
         filter.check_types(kind)?;
     }
-    let belonging = match kind {
-        ResourceType::User => "groups",
-        ResourceType::Group => "members",
+    let wants = |attribute| query.projection.wants(kind, attribute);
+    let belong = match (kind, &query.projection) {
+        // A person's groups belong to their version. Whoever asks for that by name has it at any price.
+        (ResourceType::User, Projection::Only(_)) => wants("groups") || wants("meta"),
+        (ResourceType::User, _) => wants("groups"),
+        (ResourceType::Group, _) => wants("members"),
     };
-    let belongings = match query.projection.wants(kind, belonging) {
-        true => Belongings::Read,
-        false => Belongings::LeftOut,
-    };
+    let belongings = if belong { Belongings::Read } else { Belongings::LeftOut };
     let ask = Ask {
         directory: desk.speaker.directory,
         base: desk.base.clone(),

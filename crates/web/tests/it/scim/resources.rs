@@ -92,6 +92,11 @@ async fn attributes_and_excluded_attributes_shape_every_answer() {
     assert_eq!((only.get("displayName"), only.get("meta"), &only["id"]), (None, None, &json!(alice)));
     let without = idp.got(&format!("/Users/{alice}?excludedAttributes=groups,name")).await;
     assert_eq!((without.get("groups"), without.get("name")), (None, None));
+    let version = idp.got(&format!("/Users/{alice}")).await["meta"]["version"].clone();
+    for names in ["meta.version", "userName,meta", "meta.version,groups"] {
+        let listed = idp.got(&format!("/Users?attributes={names}")).await;
+        assert_eq!(listed["Resources"][0]["meta"]["version"], version, "{names}: it was asked for");
+    }
     let made = idp.call("POST", "/Users?attributes=userName", person("bob")).await;
     assert_eq!((made.status.as_u16(), made.json().get("displayName")), (201, None));
     let rename = json!([{ "op": "replace", "path": "displayName", "value": "Eng2" }]);
