@@ -30,6 +30,10 @@ async fn answer(desk: &Desk<'_>, whose: Whose, query: &ListQuery) -> Result<Answ
         (Whose::Users, page) => one_kind(desk, ResourceType::User, query, page).await?,
         (Whose::Groups, page) => one_kind(desk, ResourceType::Group, query, page).await?,
         (Whose::All, PageWish::Index(start_index)) => everything(desk, query, *start_index).await?,
+        (Whose::All, PageWish::FirstByCursor) if query.page_size() == 0 => {
+            let (none, total, bytes) = numbered(desk, query, Window { skip: 0, count: 0 }).await?;
+            (render_cursor_list(none, Some(total), None), bytes)
+        }
         (Whose::All, PageWish::FirstByCursor) => {
             everything_after(desk, query, (ResourceType::User, None, query.page_size())).await?
         }
@@ -57,6 +61,8 @@ async fn one_kind(
             let count = query.page_size();
             (Page::Window(Window { skip: start_index - 1, count }), count)
         }
+        // Only the total is asked for, and there is nothing to go on from.
+        PageWish::FirstByCursor if query.page_size() == 0 => (Page::Window(Window { skip: 0, count: 0 }), 0),
         PageWish::FirstByCursor => {
             let count = query.page_size();
             (Page::After { position: None, count }, count)
@@ -114,8 +120,18 @@ async fn list(
 /// People first, then groups, in order of age. What a kind has not has no value there; a name that neither has is
 /// refused.
 async fn everything(desk: &Desk<'_>, query: &ListQuery, start_index: u64) -> Result<(Value, usize), Refused> {
-    check_everything(query)?;
     let window = Window { skip: start_index - 1, count: query.page_size() };
+    let (resources, total, bytes) = numbered(desk, query, window).await?;
+    Ok((render_list(resources, total, start_index), bytes))
+}
+
+/// The resources of a window, the total, and how much text they are.
+async fn numbered(
+    desk: &Desk<'_>,
+    query: &ListQuery,
+    window: Window,
+) -> Result<(Vec<Value>, u64, usize), Refused> {
+    check_everything(query)?;
     let people = list(desk, ResourceType::User, query, Page::Window(window)).await?;
     let (mut resources, many) = (people.items, people.total.unwrap_or(0));
     let shown = u64::try_from(resources.len()).unwrap_or(u64::MAX);
@@ -128,7 +144,7 @@ async fn everything(desk: &Desk<'_>, query: &ListQuery, start_index: u64) -> Res
     let groups = list(desk, ResourceType::Group, query, Page::Window(rest)).await?;
     resources.extend(groups.items);
     let total = many.saturating_add(groups.total.unwrap_or(0));
-    Ok((render_list(resources, total, start_index), people.bytes + groups.bytes))
+    Ok((resources, total, people.bytes + groups.bytes))
 }
 
 /// Refuses what a list of both has not: an order, because no attribute of the one is the same as one of the other.

@@ -311,8 +311,20 @@ async fn pages_by_cursor_show_everything_once_whatever_happens_between_them() {
     let by_body = json!({ "cursor": next, "count": 2 });
     let searched = idp.call("POST", "/Users/.search", by_body).await.json();
     assert_eq!(searched["Resources"], second["Resources"], "the same query by a body");
-    let none = idp.got("/Users?count=0&cursor=").await;
-    assert_eq!((&none["totalResults"], none.get("nextCursor")), (&json!(5), None));
+    for (below, total) in [
+        ("/Users?count=0&cursor=".to_owned(), 5),
+        (format!("/Users?count=0&cursor=&filter={}", encoded("title eq \"engineer\"")), 2),
+        (format!("/Users?count=0&cursor=&sortBy=title&filter={}", encoded("userName co \"@\"")), 5),
+        ("?count=0&cursor=".to_owned(), 8),
+        (format!("?count=0&cursor=&filter={}", encoded("title eq \"engineer\"")), 2),
+    ] {
+        let none = idp.got(&below).await;
+        assert_eq!(
+            (&none["totalResults"], &none["Resources"], none.get("nextCursor")),
+            (&json!(total), &json!([]), None),
+            "{below}"
+        );
+    }
 }
 
 #[tokio::test]
