@@ -147,6 +147,10 @@ fn assign_attribute(
                     unset(holder, attribute, notes)
                 }
                 Some(value) => {
+                    if attribute.name == "active" {
+                        // Said after all: it is not by the removal that they stay what they are.
+                        notes.withdraw(&DialectNote::StaysInactive);
+                    }
                     holder.insert(attribute.name.to_owned(), value);
                     Ok(())
                 }

@@ -366,6 +366,10 @@ impl Notes {
         }
     }
 
+    pub(crate) fn withdraw(&mut self, note: &DialectNote) {
+        self.0.retain(|noted| noted != note);
+    }
+
     pub(crate) fn unknown_attribute(&mut self, name: &str) {
         self.add(DialectNote::UnknownAttribute(echo(name)));
     }

@@ -204,6 +204,14 @@ fn removing_active_never_brings_somebody_back() {
         assert_eq!(after, gone);
         assert!(notes.contains(&DialectNote::StaysInactive));
     }
+    let (remove, off) = (
+        json!({"op": "remove", "path": "active"}),
+        json!({"op": "replace", "path": "active", "value": false}),
+    );
+    for (operations, stays) in [(json!([remove, off]), false), (json!([remove, off, remove]), true)] {
+        let (after, notes) = patch(&gone, &operations).expect("a user");
+        assert_eq!((after.active(), notes.contains(&DialectNote::StaysInactive)), (Some(false), stays));
+    }
     let present = user(&json!({"userName": "a", "active": true}));
     let removed = patched(&present, &json!([{"op": "remove", "path": "active"}]));
     assert_eq!((removed.active(), removed.is_active()), (None, true));

@@ -340,7 +340,9 @@ async fn removing_active_shows_none_and_revives_nobody() {
             assert_eq!(found["totalResults"], many, "nobody ended: {value}{rest}");
         }
     }
-    assert_eq!(idp.patched(&alice, off).await.json()["active"], false);
+    assert_eq!(idp.patched(&alice, off.clone()).await.json()["active"], false);
+    let both = json!([remove[0], off[0]]);
+    assert_eq!(idp.patched(&alice, both).await.json()["active"], false, "the last word is shown");
     assert_eq!(idp.patched(&alice, remove.clone()).await.json().get("active"), None);
     let rename = json!([{ "op": "replace", "path": "displayName", "value": "A" }]);
     assert_eq!(idp.patched(&alice, rename).await.json().get("active"), None);
