@@ -54,9 +54,11 @@ fn priority(said: &PersonSaid) -> Priority {
     if said.active == Some(false) { Priority::OffBoarding } else { Priority::Ordinary }
 }
 
-/// The same of a PATCH, by what its operations name: whether they can be carried out is seen in the write.
-fn priority_of(patch: &Patch) -> Priority {
-    if patch.says_inactive() { Priority::OffBoarding } else { Priority::Ordinary }
+/// A PATCH, and the same of it by what its operations name: whether they can be carried out is seen in the write.
+fn parse_prioritised(body: &[u8]) -> Result<(Patch, Priority), ScimError> {
+    let patch = parse_patch(body)?;
+    let priority = if patch.says_inactive() { Priority::OffBoarding } else { Priority::Ordinary };
+    Ok((patch, priority))
 }
 
 /// The people whom a query finds.
@@ -115,12 +117,12 @@ pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<A
 
 pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection, known) = (parse_id(id)?, desk.projection()?, desk.preconditions()?);
-    let patch = parsed(body, parse_patch).await?;
+    let (patch, priority) = parsed(body, parse_prioritised).await?;
     let speaker = desk.speaker;
     let (patched, notes) = desk
         .app
         .portcullis()
-        .write(priority_of(&patch), move |tx, moment| patch_user(tx, moment, speaker, id, &patch, &known))
+        .write(priority, move |tx, moment| patch_user(tx, moment, speaker, id, &patch, &known))
         .await?;
     Ok(answer_of(desk, versioned(patched).await?, projection).await?.noting(notes))
 }
