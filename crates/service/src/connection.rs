@@ -17,7 +17,7 @@ use portcullis_domain::text::{Slug, domain_key, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_oidc::issuer;
 use portcullis_store::db::Lock;
-use portcullis_store::{StoreError, Tx, apply, connection, directory, domain, environment, mapping, role};
+use portcullis_store::{Tx, apply, connection, directory, domain, environment, mapping, role};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -28,7 +28,7 @@ use crate::oidc::{OidcView, preset};
 use crate::rules::{after_rule_change, listed};
 use crate::saml::key::NewKey;
 use crate::saml::wish::{self, SamlWish};
-use crate::saml::{Addresses, SamlView, inconsistent};
+use crate::saml::{Addresses, SamlView};
 use crate::sign_in::oidc::secret_place;
 use crate::{Moment, Portcullis, ServiceError, Surroundings};
 
@@ -184,7 +184,7 @@ fn seal(
 ) -> Result<String, ServiceError> {
     let bytes = secret.expose_secret().as_bytes();
     let sealed = around.sealing.seal(&mut moment.random, &secret_place(id), bytes);
-    sealed.map_err(|e| ServiceError::Store(StoreError::Inconsistent(e.to_string())))
+    sealed.map_err(|e| ServiceError::fault("a client secret", e))
 }
 
 fn described(c: &Connection, default_role: Option<&Slug>) -> serde_json::Value {
@@ -292,7 +292,8 @@ fn set_protocol(
             Ok(changes)
         }
         Protocol::Saml(wish) => {
-            let key = key.ok_or_else(|| inconsistent("a connection of SAML is made without a key"))?;
+            let key =
+                key.ok_or_else(|| ServiceError::Fault("a connection of SAML is made without a key".into()))?;
             made.client_id = Addresses::of(around, made.id).metadata;
             let outcome = wish::made((around, moment), made, (wish, key))?;
             made.issuer = outcome.issuer;

@@ -107,6 +107,9 @@ pub enum ServiceError {
     /// The database did not do it.
     #[error(transparent)]
     Store(StoreError),
+    /// Ours: what cannot happen did, such as a secret that does not seal or a message of ours that is none.
+    #[error("a fault of ours: {0}")]
+    Fault(String),
 }
 
 /// Why a directory's statement is not carried out. Nothing of it was.
@@ -152,7 +155,17 @@ fn way_out(what: &str) -> &'static str {
     }
 }
 
+/// What is kept does not read as what it must be.
+pub(crate) fn inconsistent(what: impl Into<String>) -> ServiceError {
+    ServiceError::Store(StoreError::Inconsistent(what.into()))
+}
+
 impl ServiceError {
+    /// A fault of ours: at what, and the words of the library that failed.
+    pub fn fault(what: &str, why: impl std::fmt::Display) -> Self {
+        Self::Fault(format!("{what}: {why}"))
+    }
+
     /// A field that is not what it must be.
     pub fn invalid(field: &'static str, message: impl Into<String>) -> Self {
         Self::Invalid { field, message: message.into() }
@@ -188,7 +201,7 @@ impl ServiceError {
             Self::Directory(DirectoryRefusal::Scim(_)) => "invalid_statement",
             Self::Upstream(_) => "upstream_failed",
             Self::Store(error) if error.is_unavailable() => "unavailable",
-            Self::Store(_) => "internal",
+            Self::Store(_) | Self::Fault(_) => "internal",
         }
     }
 }

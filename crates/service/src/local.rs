@@ -19,7 +19,7 @@ use portcullis_domain::text::{Slug, domain_of, email_key};
 use portcullis_domain::token::TokenKind;
 use portcullis_store::db::Lock;
 use portcullis_store::user::{Authenticator, MembershipOfUser};
-use portcullis_store::{Priority, StoreError, Tx, domain, membership, organization, user};
+use portcullis_store::{Priority, Tx, domain, membership, organization, user};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -329,7 +329,7 @@ fn ticket(
     let mut moment = portcullis.moment();
     let place = ticket_place(visitor)?;
     let sealed = portcullis.around().sealing.seal(&mut moment.random, &place, text.as_bytes());
-    sealed.map_err(|e| ServiceError::Store(StoreError::Inconsistent(e.to_string())))
+    sealed.map_err(|e| ServiceError::fault("a choice of organizations", e))
 }
 
 fn read_ticket(

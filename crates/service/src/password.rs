@@ -193,12 +193,9 @@ pub fn check(password: &SecretString, email_key: &str) -> Result<(), ServiceErro
 }
 
 fn hasher() -> Result<Argon2<'static>, ServiceError> {
-    let params = Params::new(MEMORY_KIB, PASSES, LANES, None).map_err(|e| broken(&e))?;
+    let params = Params::new(MEMORY_KIB, PASSES, LANES, None)
+        .map_err(|e| ServiceError::fault("a password to hash", e))?;
     Ok(Argon2::new(Algorithm::Argon2id, Version::V0x13, params))
-}
-
-fn broken(error: &impl ToString) -> ServiceError {
-    ServiceError::Store(portcullis_store::StoreError::Inconsistent(error.to_string()))
 }
 
 impl Passwords {
@@ -216,7 +213,7 @@ impl Passwords {
             drop((place, waiting));
             done
         };
-        tokio::task::spawn_blocking(held).await.map_err(|e| broken(&e))?
+        tokio::task::spawn_blocking(held).await.map_err(|e| ServiceError::fault("a password to hash", e))?
     }
 
     /// The hash of a password, in PHC form.
@@ -252,7 +249,7 @@ impl Passwords {
             // More than a password may have is none, and is not hashed at length.
             let presented = presented.get(..MAX_CHARS * 4).unwrap_or(presented);
             let hash = hasher()?.hash_password_with_salt(presented, &salt);
-            hash.map(|h| h.to_string()).map_err(|e| broken(&e))
+            hash.map(|h| h.to_string()).map_err(|e| ServiceError::fault("a password to hash", e))
         })
         .await
     }

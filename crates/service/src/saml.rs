@@ -38,8 +38,9 @@ use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::request::MessageId;
 use portcullis_saml::sp_metadata::{RequestSigning, ServiceProvider, sp_metadata};
 use portcullis_store::saml_refresh::SamlRefresh;
-use portcullis_store::{StoreError, Tx, saml, saml_refresh};
+use portcullis_store::{Tx, saml, saml_refresh};
 
+use crate::error::inconsistent;
 use crate::refusal::SignInRefusal;
 use crate::saml::naming::Names;
 use crate::sealing::SealingKey;
@@ -283,7 +284,7 @@ fn opened(certificate: &SamlCertificate) -> Result<Certificate, ServiceError> {
 
 fn read_certificate(base64: &str) -> Result<Certificate, ServiceError> {
     let der = STANDARD.decode(base64).map_err(|_| inconsistent("a certificate is not base64"))?;
-    Certificate::from_der(&der).map_err(|e| inconsistent(&format!("a kept certificate: {e}")))
+    Certificate::from_der(&der).map_err(|e| inconsistent(format!("a kept certificate: {e}")))
 }
 
 pub(crate) const fn binding(of: SamlBinding) -> Binding {
@@ -291,10 +292,6 @@ pub(crate) const fn binding(of: SamlBinding) -> Binding {
         SamlBinding::Redirect => Binding::Redirect,
         SamlBinding::Post => Binding::Post,
     }
-}
-
-pub(crate) fn inconsistent(what: &str) -> ServiceError {
-    ServiceError::Store(StoreError::Inconsistent(what.to_owned()))
 }
 
 /// A refusal of the protocol, as a sign-in tells it.
@@ -328,7 +325,7 @@ pub async fn own_metadata(
         valid_until_s: Some(moment.now.plus_s(METADATA_GOOD_FOR_S).seconds()),
     };
     let id = message_id(&mut moment);
-    sp_metadata(&description, &id, signer.as_ref()).map_err(|e| inconsistent(&format!("our metadata: {e}")))
+    sp_metadata(&description, &id, signer.as_ref()).map_err(|e| ServiceError::fault("our metadata", e))
 }
 
 pub(crate) fn message_id(moment: &mut Moment) -> MessageId {

@@ -10,11 +10,12 @@ use portcullis_domain::audit::{Digest, commitment_to_text, genesis, link};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::id::{EventId, OrganizationId};
 use portcullis_domain::receipt::statement;
+use portcullis_store::Priority;
 use portcullis_store::audit::{self, Head, WaitingEvent};
 use portcullis_store::receipt::{self, StoredReceipt};
-use portcullis_store::{Priority, StoreError};
 use serde_json::{Value, json};
 
+use crate::error::inconsistent;
 use crate::measures::Tally;
 use crate::signing::{HEAD_TYP, RECEIPT_TYP, sign};
 use crate::{Portcullis, ServiceError};
@@ -40,10 +41,6 @@ pub fn head_statement(organization: OrganizationId, number: i64, link: &str, at:
 /// A number of rows, as limits are given.
 fn many(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
-}
-
-fn inconsistent(what: &str) -> ServiceError {
-    ServiceError::Store(StoreError::Inconsistent(what.to_owned()))
 }
 
 fn digest(text: &str) -> Result<Digest, ServiceError> {

@@ -23,7 +23,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
 use portcullis_saml::response::{MAX_AGE_S as MAX_ANSWER_AGE_S, MAX_SKEW_S};
 use portcullis_store::sign_in::SignIn;
-use portcullis_store::{Priority, StoreError, Tx, apply, arrival, connection, sign_in};
+use portcullis_store::{Priority, Tx, apply, arrival, connection, sign_in};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
@@ -238,10 +238,6 @@ fn thirty_two(random: &mut dyn Random) -> [u8; 32] {
     let mut bytes = [0_u8; 32];
     random.fill(&mut bytes);
     bytes
-}
-
-fn sealed_wrongly(error: &crate::sealing::SealingError) -> ServiceError {
-    ServiceError::Store(StoreError::Inconsistent(error.to_string()))
 }
 
 /// The connection that a URL of that protocol names.

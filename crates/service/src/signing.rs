@@ -14,6 +14,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
+use crate::error::inconsistent;
 use crate::{Portcullis, ServiceError};
 
 /// The `typ` of a receipt's signature.
@@ -33,18 +34,14 @@ fn place(kid: &str) -> String {
     format!("signing_keys.private_sealed:{kid}")
 }
 
-fn internal(what: &str, error: &dyn std::fmt::Display) -> ServiceError {
-    ServiceError::Store(portcullis_store::StoreError::Inconsistent(format!("{what}: {error}")))
-}
-
 /// Signs the canonical form (RFC 8785) of a statement.
 ///
 /// # Errors
-/// [`ServiceError::Store`] if the statement has no canonical form.
+/// [`ServiceError::Fault`] if the statement has no canonical form.
 pub fn sign(key: &SigningKey, typ: &'static str, statement: &impl Serialize) -> Result<String, ServiceError> {
-    let payload = canonical(statement).map_err(|e| internal("a statement to sign", &e))?;
+    let payload = canonical(statement).map_err(|e| ServiceError::fault("a statement to sign", e))?;
     let header = json!({ "alg": "EdDSA", "kid": key.kid(), "typ": typ });
-    key.sign_bytes(&header, &payload).map_err(|e| internal("signing", &e))
+    key.sign_bytes(&header, &payload).map_err(|e| ServiceError::fault("signing", e))
 }
 
 impl Portcullis {
@@ -73,26 +70,25 @@ impl Portcullis {
     }
 
     fn open(&self, stored: &Stored) -> Result<SigningKey, ServiceError> {
-        let seed = self
-            .around()
-            .sealing
-            .open(&place(&stored.kid), &stored.private_sealed)
-            .map_err(|e| internal("a signing key", &e))?;
-        let seed: &[u8; 32] = seed.as_slice().try_into().map_err(|e| internal("a signing key", &e))?;
-        SigningKey::ed25519_from_random(seed).map_err(|e| internal("a signing key", &e))
+        let damaged = |why: &dyn std::fmt::Display| inconsistent(format!("a signing key: {why}"));
+        let opened = self.around().sealing.open(&place(&stored.kid), &stored.private_sealed);
+        let seed = opened.map_err(|e| damaged(&e))?;
+        let seed: &[u8; 32] = seed.as_slice().try_into().map_err(|e| damaged(&e))?;
+        SigningKey::ed25519_from_random(seed).map_err(|e| damaged(&e))
     }
 
     async fn make_key(&self, organization: OrganizationId) -> Result<SigningKey, ServiceError> {
         let mut moment = self.moment();
         let mut seed = Zeroizing::new([0_u8; 32]);
         moment.random.fill(seed.as_mut());
-        let key = SigningKey::ed25519_from_random(&seed).map_err(|e| internal("a signing key", &e))?;
+        let key =
+            SigningKey::ed25519_from_random(&seed).map_err(|e| ServiceError::fault("a signing key", e))?;
         let kid = key.kid().to_owned();
         let sealed = self
             .around()
             .sealing
             .seal(&mut moment.random, &place(&kid), seed.as_ref())
-            .map_err(|e| internal("a signing key", &e))?;
+            .map_err(|e| ServiceError::fault("a signing key", e))?;
         let row = Stored {
             kid,
             organization,

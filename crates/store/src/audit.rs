@@ -184,7 +184,7 @@ pub(crate) fn insert(
     let mut salt = [0_u8; SALT_BYTES];
     random.fill(&mut salt);
     let content = audit::content(id, organization, now, draft, cause)
-        .map_err(|error| StoreError::Inconsistent(error.to_string()))?;
+        .map_err(|error| StoreError::Fault(format!("an event: {error}")))?;
     let target = |n: usize| draft.targets.get(n).map_or("", |t: &Target| t.id.as_str());
     let mut actor = cause.actor.id();
     if actor.is_empty() {

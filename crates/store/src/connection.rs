@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use portcullis_domain::change::{ConnectionChange, LinkChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link};
 use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
-use portcullis_domain::role::Rank;
 use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, list as in_list, to_json};
@@ -203,7 +202,7 @@ fn read_link(row: &Row) -> Result<Link, StoreError> {
         organization: row.parsed(2)?,
         membership: row.parsed(3)?,
         created_at: row.at(4)?,
-        believed_up_to: Rank::kept(row.int(5)?)?,
+        believed_up_to: row.rank(5)?,
     })
 }
 

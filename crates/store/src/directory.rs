@@ -206,7 +206,8 @@ fn read(row: &Row) -> Result<Directory, StoreError> {
                     None => Above::Hold,
                     Some(_) => row.parsed(11)?,
                 };
-                Some(Brake::new(max_people, max_percent)?.with_above(above))
+                let brake = Brake::new(max_people, max_percent).map_err(|_| row.wrong(9, "a brake"))?;
+                Some(brake.with_above(above))
             }
         },
     })

@@ -8,7 +8,6 @@ use portcullis_domain::directory_user::DirectoryUser;
 pub use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
 use portcullis_domain::mapping::{Facet, FacetSource};
-use portcullis_domain::role::Rank;
 use portcullis_domain::text::name_key;
 use portcullis_domain::tombstone::Identifier;
 
@@ -226,7 +225,7 @@ fn read(row: &Row, email_keys: Vec<String>) -> Result<DirectoryUser, StoreError>
         created_at: row.at(9)?,
         updated_at: row.at(10)?,
         unconfirmed_at: row.opt_at(11)?,
-        believed_up_to: Rank::kept(row.int(12)?)?,
+        believed_up_to: row.rank(12)?,
     })
 }
 

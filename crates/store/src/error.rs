@@ -14,6 +14,9 @@ pub enum StoreError {
     /// A row does not read as what it must be: the database was changed by other hands, or a migration is wrong.
     #[error("inconsistent row: {0}")]
     Inconsistent(String),
+    /// Ours: what cannot happen did.
+    #[error("a fault of ours: {0}")]
+    Fault(String),
     /// The driver refused a statement: a fault of ours.
     #[error("statement `{statement}`: {message}")]
     Statement {

@@ -7,7 +7,7 @@ use portcullis_domain::access::{
 };
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::membership::Membership;
-use portcullis_domain::role::{Giving, Rank};
+use portcullis_domain::role::Giving;
 
 use crate::row::{Row, list};
 use crate::statement::Statement;
@@ -105,9 +105,11 @@ pub(crate) const ALL: &[&Statement] =
 
 /// A role in three columns from `first`: slug, rank, since when explicit only.
 fn ranked(row: &Row, first: usize) -> Result<Option<RankedRole>, StoreError> {
-    let (Some(slug), Some(rank)) = (row.opt_parsed(first)?, row.opt_int(first + 1)?) else { return Ok(None) };
+    let (Some(slug), Some(rank)) = (row.opt_parsed(first)?, row.opt_rank(first + 1)?) else {
+        return Ok(None);
+    };
     let giving = if row.opt_int(first + 2)?.is_some() { Giving::ExplicitOnly } else { Giving::Anyhow };
-    Ok(Some(RankedRole { slug, rank: Rank::new(rank)?, giving }))
+    Ok(Some(RankedRole { slug, rank, giving }))
 }
 
 /// The organization's rules number: read before the rules, stored with what follows from them.

@@ -6,7 +6,7 @@
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::oidc::{ClientCertificate, ClientKey, OidcSource};
 
-use crate::row::{Row, said, written};
+use crate::row::{Row, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -60,7 +60,7 @@ fn read_source(row: &Row) -> Result<OidcSource, StoreError> {
     Ok(OidcSource {
         connection: row.parsed(0)?,
         organization: row.parsed(1)?,
-        settings: said(row, 2, "oidc_sources.settings")?,
+        settings: row.json(2)?,
         updated_at: row.at(3)?,
     })
 }
@@ -88,7 +88,7 @@ fn read_certificate(row: &Row) -> Result<Option<ClientCertificate>, StoreError> 
 }
 
 pub(crate) fn set(tx: &mut Tx<'_>, source: &OidcSource) -> Result<(), StoreError> {
-    let settings = written("oidc_sources.settings", &source.settings)?;
+    let settings = to_json(&source.settings)?;
     tx.run(&SET, params![source.connection, source.organization, settings, source.updated_at]).map(|_| ())
 }
 

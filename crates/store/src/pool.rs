@@ -108,7 +108,7 @@ where
         reply(match (outcome, result) {
             (Err(error), _) => Err(error.into()),
             (Ok(()), Some(result)) => result,
-            (Ok(()), None) => Err(StoreError::Unavailable("the request panicked".into()).into()),
+            (Ok(()), None) => Err(StoreError::Fault("the request panicked".into()).into()),
         });
     }
 }

@@ -2,7 +2,7 @@
 
 use portcullis_domain::change::RoleChange;
 use portcullis_domain::id::{OrganizationId, RoleId};
-use portcullis_domain::role::{Giving, Rank, Role};
+use portcullis_domain::role::{Giving, Role};
 use portcullis_domain::text::Slug;
 
 use crate::row::{Row, to_json};
@@ -67,7 +67,7 @@ fn read(row: &Row) -> Result<Role, StoreError> {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
         slug: row.parsed(2)?,
-        rank: Rank::new(row.int(3)?)?,
+        rank: row.rank(3)?,
         permissions: row.json(4)?,
         giving: if row.opt_at(5)?.is_some() { Giving::ExplicitOnly } else { Giving::Anyhow },
         built_in_at: row.opt_at(6)?,

@@ -3,10 +3,8 @@
 use std::fmt::Display;
 use std::str::FromStr;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::role::Rank;
-use portcullis_domain::{Refusal, Timestamp};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 
 use crate::StoreError;
 
@@ -155,7 +153,7 @@ pub struct Row {
 }
 
 impl Row {
-    fn wrong(&self, column: usize, wanted: &str) -> StoreError {
+    pub(crate) fn wrong(&self, column: usize, wanted: &str) -> StoreError {
         StoreError::Inconsistent(format!("`{}` column {column}: not {wanted}", self.statement))
     }
 
@@ -215,6 +213,14 @@ impl Row {
         Ok(self.opt_int(column)?.map(Timestamp::from_micros))
     }
 
+    /// A rank.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn rank(&self, column: usize) -> Result<Rank, StoreError> {
+        self.opt_rank(column)?.ok_or_else(|| self.wrong(column, "a rank"))
+    }
+
     /// The rank of somebody, if there is one.
     ///
     /// # Errors
@@ -259,31 +265,10 @@ impl Row {
     }
 }
 
-/// JSON text of a value of ours.
+/// A value as the JSON text that a column keeps.
 ///
 /// # Errors
-/// [`StoreError::Inconsistent`] if it has no JSON form.
-pub fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|e| StoreError::Inconsistent(e.to_string()))
-}
-
-impl From<Refusal> for StoreError {
-    fn from(refusal: Refusal) -> Self {
-        Self::Inconsistent(refusal.to_string())
-    }
-}
-
-/// A value as the JSON text that a column keeps.
-pub(crate) fn written(what: &'static str, value: &impl Serialize) -> Result<String, StoreError> {
-    serde_json::to_string(value).map_err(|error| StoreError::Inconsistent(format!("`{what}`: {error}")))
-}
-
-/// A value from the JSON text of a column.
-pub(crate) fn said<T: DeserializeOwned>(
-    row: &Row,
-    column: usize,
-    what: &'static str,
-) -> Result<T, StoreError> {
-    serde_json::from_str(row.text(column)?)
-        .map_err(|error| StoreError::Inconsistent(format!("`{what}`: {error}")))
+/// [`StoreError::Fault`] if it has no JSON form.
+pub(crate) fn to_json(value: &impl serde::Serialize) -> Result<String, StoreError> {
+    serde_json::to_string(value).map_err(|e| StoreError::Fault(format!("a value to keep: {e}")))
 }

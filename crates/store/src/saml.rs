@@ -7,7 +7,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::saml::{SamlCertificate, SamlKey, SamlSource};
 
-use crate::row::{Row, said, written};
+use crate::row::{Row, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -158,8 +158,8 @@ fn read_source(row: &Row) -> Result<SamlSource, StoreError> {
         connection: row.parsed(0)?,
         organization: row.parsed(1)?,
         metadata_url: row.opt_text(2)?.map(str::to_owned),
-        provider: said(row, 3, "saml_sources.provider")?,
-        settings: said(row, 4, "saml_sources.settings")?,
+        provider: row.json(3)?,
+        settings: row.json(4)?,
         updated_at: row.at(5)?,
     })
 }
@@ -198,8 +198,8 @@ pub(crate) fn set(tx: &mut Tx<'_>, source: &SamlSource) -> Result<(), StoreError
             source.connection,
             source.organization,
             source.metadata_url,
-            written("saml_sources.provider", &source.provider)?,
-            written("saml_sources.settings", &source.settings)?,
+            to_json(&source.provider)?,
+            to_json(&source.settings)?,
             source.updated_at,
         ],
     )

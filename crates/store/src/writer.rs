@@ -494,7 +494,8 @@ fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> 
         (Trouble::None, _) | (Trouble::Refused, Some(Attempt::Drop) | None) => rolled_back,
         (Trouble::TryAgain, _) => Err(TryLost::Race),
         (Trouble::Refused, Some(Attempt::Keep)) => {
-            Err(TryLost::unavailable("a statement was refused, and the request went on as if it were not"))
+            let went_on = "a statement was refused, and the request went on as if it were not";
+            Err(TryLost::Answered(StoreError::Fault(went_on.into())))
         }
         (Trouble::Gone, _) => Err(TryLost::unavailable("the connection to the database was lost")),
     }

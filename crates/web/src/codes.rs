@@ -115,7 +115,11 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
             ServiceError::Upstream("the provider did not answer as it must".to_owned())
         }
         ServiceError::Upstream(_) => ServiceError::Store(StoreError::Unavailable(String::new())),
-        ServiceError::Store(error) => ServiceError::Store(after_store(error)?),
+        ServiceError::Store(error) => match after_store(error) {
+            Some(error) => ServiceError::Store(error),
+            None => ServiceError::Fault(String::new()),
+        },
+        ServiceError::Fault(_) => return None,
     })
 }
 
@@ -129,6 +133,7 @@ fn after_store(error: &StoreError) -> Option<StoreError> {
         | StoreError::Taken(_)
         | StoreError::WrongVersion(_)
         | StoreError::OutcomeUnknown(_)
+        | StoreError::Fault(_)
         | StoreError::Held(_)
         | StoreError::Fenced => None,
     }

@@ -84,7 +84,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         ServiceError::Directory(DirectoryRefusal::AboveBrake) => StatusCode::SERVICE_UNAVAILABLE,
         ServiceError::Upstream(_) => StatusCode::BAD_GATEWAY,
         ServiceError::Store(error) if error.is_unavailable() => StatusCode::SERVICE_UNAVAILABLE,
-        ServiceError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
+        ServiceError::Store(_) | ServiceError::Fault(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }
 
@@ -100,7 +100,7 @@ pub fn outside(error: &ServiceError) -> String {
         ServiceError::Store(error) if error.is_unavailable() => {
             "the database did not answer in time; nothing was changed, try again".to_owned()
         }
-        ServiceError::Store(_) => {
+        ServiceError::Store(_) | ServiceError::Fault(_) => {
             "something went wrong on our side; the log has it under the request id".to_owned()
         }
         other => other.to_string(),

@@ -21,7 +21,7 @@ use axum::response::{IntoResponse, Response};
 use portcullis_service::caller::Caller;
 use portcullis_service::idempotency::{Asked, is_meanwhile, once};
 use portcullis_service::{Moment, ServiceError};
-use portcullis_store::{Priority, StoreError, Tx};
+use portcullis_store::{Priority, Tx};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -97,5 +97,5 @@ pub async fn create<W: Serialize>(
 }
 
 fn wire(made: &impl Serialize) -> Result<Value, ServiceError> {
-    serde_json::to_value(made).map_err(|e| ServiceError::Store(StoreError::Inconsistent(e.to_string())))
+    serde_json::to_value(made).map_err(|e| ServiceError::fault("an answer", e))
 }

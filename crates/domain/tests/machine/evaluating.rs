@@ -226,7 +226,10 @@ fn stored_access_is_stale_under_newer_rules_and_from_its_moment_on() {
     assert!(!seen.is_stale(NOW));
     seen.shown_to[0].rules_number = 0;
     assert!(seen.is_stale(NOW), "what is known of whoever was shown it counts too");
-    assert!(Bearer { kind: TokenKind::ScimToken, ..seen }.is_stale(NOW), "a directory's word is believed by it");
+    assert!(
+        Bearer { kind: TokenKind::ScimToken, ..seen }.is_stale(NOW),
+        "a directory's word is believed by it"
+    );
 }
 
 #[test]

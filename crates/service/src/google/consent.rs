@@ -21,7 +21,7 @@ use portcullis_oidc::callback::Callback;
 use portcullis_oidc::pkce::CodeVerifier;
 use portcullis_oidc::request::{Nonce, State};
 use portcullis_store::consent::{self, ConsentBegun};
-use portcullis_store::{Priority, StoreError, Tx};
+use portcullis_store::{Priority, Tx};
 use secrecy::ExposeSecret;
 use serde_json::json;
 use thiserror::Error;
@@ -285,7 +285,7 @@ pub async fn begin(
         verifier.expose().as_bytes(),
     );
     let begun = ConsentBegun {
-        verifier_sealed: sealed.map_err(|e| ServiceError::Store(StoreError::Inconsistent(e.to_string())))?,
+        verifier_sealed: sealed.map_err(|e| ServiceError::fault("a verifier", e))?,
         state_hash,
         browser_hash: hash(&browser),
         directory: door.directory.id,
@@ -409,8 +409,7 @@ async fn store(
             }
             let place = refresh_place(door.directory.id);
             let sealed = sealing.seal(&mut moment.random, &place, given.refresh.expose_secret().as_bytes());
-            let refresh_sealed =
-                sealed.map_err(|e| ServiceError::Store(StoreError::Inconsistent(e.to_string())))?;
+            let refresh_sealed = sealed.map_err(|e| ServiceError::fault("a refresh token", e))?;
             let given = ConsentGiven { by: given.by.clone(), at: moment.now, refresh_sealed };
             let client = ConsentClient { given: Some(given), ..again.client };
             let is = GoogleSource {

@@ -253,7 +253,7 @@ impl Writer<'_> {
             }
             match self.carry_out(chunk.clone(), priority).await {
                 Ok(()) => {}
-                Err(ServiceError::Store(error)) => return Err(ServiceError::Store(error).into()),
+                Err(error @ (ServiceError::Store(_) | ServiceError::Fault(_))) => return Err(error.into()),
                 // One of them is refused, and with it all of the transaction: each by itself.
                 Err(_) => taken.extend(self.each(chunk, priority).await?),
             }
@@ -283,7 +283,7 @@ impl Writer<'_> {
         match self.carry_out(vec![step], priority).await {
             // Gone meanwhile: an administrator deleted it, or there is nothing left to do.
             Ok(()) | Err(ServiceError::NotFound(_)) => Ok(None),
-            Err(ServiceError::Store(error)) => Err(ServiceError::Store(error).into()),
+            Err(error @ (ServiceError::Store(_) | ServiceError::Fault(_))) => Err(error.into()),
             Err(refusal) => Ok(Some(refusal)),
         }
     }

@@ -8,10 +8,10 @@ use portcullis_domain::oidc::{AssertionAudience, ClientAuth};
 use portcullis_oidc::client_auth::{Client, ClientProof, TokenAuthMethod, assertion};
 use portcullis_oidc::discovery::ProviderMetadata;
 use portcullis_oidc::refusal::Refusal as OidcRefusal;
-use portcullis_store::StoreError;
 use secrecy::SecretString;
 
 use super::{Setup, broken, key};
+use crate::error::inconsistent;
 use crate::sealing::SealingKey;
 use crate::sign_in::oidc::secret_place;
 use crate::{Moment, ServiceError};
@@ -37,9 +37,8 @@ impl Proof {
 
 /// A text that was sealed for that place.
 pub(crate) fn opened(sealing: &SealingKey, place: &str, sealed: &str) -> Result<String, ServiceError> {
-    let inconsistent = |what: String| ServiceError::Store(StoreError::Inconsistent(what));
     let bytes = sealing.open(place, sealed).map_err(|e| inconsistent(e.to_string()))?;
-    String::from_utf8(bytes.to_vec()).map_err(|_| inconsistent("a sealed text is no UTF-8".into()))
+    String::from_utf8(bytes.to_vec()).map_err(|_| inconsistent("a sealed text is no UTF-8"))
 }
 
 impl Setup {
@@ -84,7 +83,7 @@ impl Setup {
         moment: &mut Moment,
     ) -> Result<SecretString, ServiceError> {
         let signing = self.view.keys.iter().find(|k| k.state == KeyState::Signing);
-        let signing = signing.ok_or_else(|| key::inconsistent("a connection by a key has none"))?;
+        let signing = signing.ok_or_else(|| inconsistent("a connection by a key has none"))?;
         metadata
             .client_auth
             .require_alg(key::alg(signing.alg))
@@ -98,6 +97,6 @@ impl Setup {
         moment.random.fill(&mut jti);
         let shown = (&opened, certificate.as_deref());
         let made = assertion(shown, &self.connection.client_id, audience, (&jti, moment.now.seconds()));
-        made.map_err(|e| key::inconsistent(&format!("an assertion: {e}")))
+        made.map_err(|e| ServiceError::fault("an assertion", e))
     }
 }

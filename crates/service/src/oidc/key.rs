@@ -26,9 +26,8 @@ use portcullis_store::{Tx, apply, connection};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-pub(crate) use crate::saml::inconsistent;
-
 use super::OidcView;
+use crate::error::inconsistent;
 use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room};
 use crate::relying_party::Providers;
 use crate::sealing::SealingKey;
@@ -73,7 +72,7 @@ impl Name {
             not_before_s: self.now.plus_s(-BEGINS_BEFORE_S).seconds(),
             not_after_s: not_after.seconds(),
         };
-        let der = self_signed(key, &issue).map_err(|e| inconsistent(&format!("a key of ours: {e}")))?;
+        let der = self_signed(key, &issue).map_err(|e| ServiceError::fault("a key of ours", e))?;
         Ok(ClientCertificate { der: STANDARD.encode(der), not_after })
     }
 }
@@ -95,7 +94,7 @@ impl NewClientKey {
     /// where the metadata cannot be had.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] if the library makes none.
+    /// [`ServiceError::Fault`] if the library makes none.
     pub async fn generate(portcullis: &Portcullis, issuer: &str) -> Result<Self, ServiceError> {
         let around = portcullis.around();
         let offered = Providers::look_at(&*around.fetch, issuer, around.limits.plain_http);
@@ -107,7 +106,7 @@ impl NewClientKey {
             Ok(_) | Err(_) => {
                 // Of the randomness of RSA the library has its own source; it takes a while, and holds nobody up.
                 let made = tokio::task::spawn_blocking(move || Self::rs256(&name)).await;
-                made.unwrap_or_else(|_| Err(inconsistent("the thread that makes a key ended")))
+                made.unwrap_or_else(|_| Err(ServiceError::Fault("the thread that makes a key ended".into())))
             }
         }
     }
@@ -120,15 +119,15 @@ impl NewClientKey {
                 return Self::of(ClientKeyAlg::Es256, (&key, Zeroizing::new(scalar.to_vec())), name);
             }
         }
-        Err(inconsistent("no random text was a key"))
+        Err(ServiceError::Fault("no random text was a key".into()))
     }
 
     fn rs256(name: &Name) -> Result<Self, ServiceError> {
-        let failed = |what: &str| inconsistent(&format!("a key of ours: {what}"));
-        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|e| failed(&e.to_string()))?;
-        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|e| failed(&e.to_string()))?;
+        let failed = |e: &dyn std::fmt::Display| ServiceError::fault("a key of ours", e);
+        let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|e| failed(&e))?;
+        let der: Pkcs8V1Der<'_> = pair.as_der().map_err(|e| failed(&e))?;
         let private = Zeroizing::new(der.as_ref().to_vec());
-        let key = SigningKey::from_pkcs8(SigningAlg::Rs256, &private).map_err(|e| failed(&e.to_string()))?;
+        let key = SigningKey::from_pkcs8(SigningAlg::Rs256, &private).map_err(|e| failed(&e))?;
         Self::of(ClientKeyAlg::Rs256, (&key, private), name)
     }
 
@@ -144,7 +143,7 @@ impl NewClientKey {
     /// The key as a row of that connection.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] if it cannot be sealed.
+    /// [`ServiceError::Fault`] if it cannot be sealed.
     pub(crate) fn kept(
         &self,
         of: &Connection,
@@ -159,7 +158,7 @@ impl NewClientKey {
             alg: self.alg,
             public: self.public.clone(),
             certificate: Some(self.certificate.clone()),
-            private_sealed: sealed.map_err(|e| inconsistent(&e.to_string()))?,
+            private_sealed: sealed.map_err(|e| ServiceError::fault("a key of ours", e))?,
             state,
             created_at: now,
         })
@@ -168,7 +167,7 @@ impl NewClientKey {
 
 /// A kept key, opened.
 pub(crate) fn open(sealing: &SealingKey, key: &ClientKey) -> Result<SigningKey, ServiceError> {
-    let damaged = |why: &str| inconsistent(&format!("a kept key: {why}"));
+    let damaged = |why: &str| inconsistent(format!("a kept key: {why}"));
     let private = sealing
         .open(&place(key.connection, &key.kid), &key.private_sealed)
         .map_err(|e| damaged(&e.to_string()))?;
@@ -197,7 +196,7 @@ pub fn thumbprint_of(certificate: &ClientCertificate) -> Option<String> {
 
 /// A key's public half, as the key set has it.
 pub(crate) fn public_half(key: &ClientKey) -> Result<Value, ServiceError> {
-    serde_json::from_str(&key.public).map_err(|e| inconsistent(&format!("a public key: {e}")))
+    serde_json::from_str(&key.public).map_err(|e| inconsistent(format!("a public key: {e}")))
 }
 
 fn event(action: Action, key: &ClientKey) -> EventDraft {

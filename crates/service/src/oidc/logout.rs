@@ -24,7 +24,6 @@ use url::Url;
 
 use super::Setup;
 use super::client::opened;
-use super::key::inconsistent;
 use crate::refusal::SignInRefusal;
 use crate::sealing::SealingKey;
 use crate::session::end_by_provider;
@@ -69,7 +68,7 @@ impl ProviderSession {
     /// The same with the ID token by which the provider knows its session. One that fits into no URL is of no use.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] if it cannot be sealed.
+    /// [`ServiceError::Fault`] if it cannot be sealed.
     pub(crate) fn with_hint(
         self,
         of: ConnectionId,
@@ -81,7 +80,7 @@ impl ProviderSession {
             return Ok(self);
         }
         let sealed = sealing.seal(random, &hint_place(of, &self.subject_hash), token.as_bytes());
-        let sealed = sealed.map_err(|e| inconsistent(&format!("an ID token: {e}")))?;
+        let sealed = sealed.map_err(|e| ServiceError::fault("an ID token", e))?;
         Ok(Self { hint_sealed: Some(sealed), ..self })
     }
 

@@ -20,7 +20,8 @@ use portcullis_store::{Tx, apply};
 use serde_json::json;
 use zeroize::Zeroizing;
 
-use super::{SamlView, inconsistent};
+use super::SamlView;
+use crate::error::inconsistent;
 use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room};
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError};
@@ -48,7 +49,7 @@ impl NewKey {
     /// caller can stand in for.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] if the library makes none.
+    /// [`ServiceError::Fault`] if the library makes none.
     pub async fn generate(portcullis: &Portcullis) -> Result<Self, ServiceError> {
         let mut moment = portcullis.moment();
         let name = portcullis.around().public_url.host_str().unwrap_or("portcullis").to_owned();
@@ -56,13 +57,13 @@ impl NewKey {
         moment.random.fill(&mut serial);
         let now = moment.now;
         let made = tokio::task::spawn_blocking(move || make(&name, &serial, now)).await;
-        made.unwrap_or_else(|_| Err(inconsistent("the thread that makes a key ended")))
+        made.unwrap_or_else(|_| Err(ServiceError::Fault("the thread that makes a key ended".into())))
     }
 
     /// The key as a row of that connection.
     ///
     /// # Errors
-    /// [`ServiceError::Store`] if it cannot be sealed.
+    /// [`ServiceError::Fault`] if it cannot be sealed.
     pub(crate) fn kept(
         &self,
         of: &Connection,
@@ -75,7 +76,7 @@ impl NewKey {
             organization: of.organization,
             fingerprint: self.fingerprint.clone(),
             certificate: STANDARD.encode(&self.certificate),
-            private_sealed: sealed.map_err(|e| inconsistent(&e.to_string()))?,
+            private_sealed: sealed.map_err(|e| ServiceError::fault("a key of SAML", e))?,
             state,
             not_after: self.not_after,
             created_at: now,
@@ -84,7 +85,7 @@ impl NewKey {
 }
 
 fn make(name: &str, serial: &[u8; 16], now: Timestamp) -> Result<NewKey, ServiceError> {
-    let failed = |e: &dyn std::fmt::Display| inconsistent(&format!("a key of SAML: {e}"));
+    let failed = |e: &dyn std::fmt::Display| ServiceError::fault("a key of SAML", e);
     let pair = KeyPair::generate(KeySize::Rsa2048).map_err(|e| failed(&e))?;
     let pkcs8 = OwnKey::pkcs8_of(&pair).map_err(|e| failed(&e))?;
     let not_after = now.plus_s(GOOD_FOR_DAYS * 24 * 3_600);
@@ -107,10 +108,10 @@ fn make(name: &str, serial: &[u8; 16], now: Timestamp) -> Result<NewKey, Service
 /// A kept key, opened.
 pub(crate) fn open(sealing: &SealingKey, key: &SamlKey) -> Result<OwnKey, ServiceError> {
     let place = place(key.connection, &key.fingerprint);
-    let pkcs8 = sealing.open(&place, &key.private_sealed).map_err(|e| inconsistent(&e.to_string()))?;
+    let pkcs8 = sealing.open(&place, &key.private_sealed).map_err(|e| inconsistent(e.to_string()))?;
     let certificate =
         STANDARD.decode(&key.certificate).map_err(|_| inconsistent("a certificate is not base64"))?;
-    OwnKey::new(&pkcs8, &certificate).map_err(|e| inconsistent(&format!("a kept key: {e}")))
+    OwnKey::new(&pkcs8, &certificate).map_err(|e| inconsistent(format!("a kept key: {e}")))
 }
 
 fn event(action: Action, key: &SamlKey) -> EventDraft {

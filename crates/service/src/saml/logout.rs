@@ -25,7 +25,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::trust::verified;
-use super::{Setup, binding, broken, inconsistent, message_id};
+use super::{Setup, binding, broken, message_id};
+use crate::error::inconsistent;
 use crate::refusal::SignInRefusal;
 use crate::session::end_by_provider;
 use crate::sign_in::{self, OVER_FOR_S, Visitor};
@@ -142,7 +143,7 @@ impl ProviderSession {
     ) -> Result<(), ServiceError> {
         // A provider that names nobody cannot speak of the session later.
         let Some(name) = &self.name else { return Ok(()) };
-        let name_id = serde_json::to_string(name).map_err(|e| inconsistent(&e.to_string()))?;
+        let name_id = serde_json::to_string(name).map_err(|e| ServiceError::fault("a name", e))?;
         let session = SamlSession {
             token,
             connection: of.id,
@@ -348,7 +349,7 @@ fn note_over(
 }
 
 fn name_of(session: &SamlSession) -> Result<Name, ServiceError> {
-    serde_json::from_str(&session.name_id).map_err(|e| inconsistent(&format!("a name of a session: {e}")))
+    serde_json::from_str(&session.name_id).map_err(|e| inconsistent(format!("a name of a session: {e}")))
 }
 
 fn answer(
@@ -367,7 +368,7 @@ fn answer(
         relay_state,
     };
     let made = send_response(&farewell, asked.id(), LogoutOutcome::Success, &setup.key()?);
-    Ok(Answered::Back(made.map_err(|e| inconsistent(&format!("an answer to a logout: {e}")))?))
+    Ok(Answered::Back(made.map_err(|e| ServiceError::fault("an answer to a logout", e))?))
 }
 
 /// A request to the provider to end its session. If none can be made, ours has ended all the same.

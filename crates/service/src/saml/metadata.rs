@@ -29,7 +29,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use url::Url;
 
-use super::{certificate, inconsistent, settings};
+use super::{certificate, settings};
 use crate::caller::Caller;
 use crate::connection::must_stand_above_automation;
 use crate::fetch::FetchRequest;
@@ -110,7 +110,8 @@ impl Read {
     pub(crate) fn provider(&self) -> Result<SamlProvider, ServiceError> {
         let sign_in = self.metadata.preferred_sign_on().map(endpoint);
         Ok(SamlProvider {
-            sign_in: sign_in.ok_or_else(|| inconsistent("metadata without a place for sign-in was read"))?,
+            sign_in: sign_in
+                .ok_or_else(|| ServiceError::Fault("metadata without a place for sign-in was read".into()))?,
             logout: self.metadata.preferred_logout().map(endpoint),
             wants_signed_requests: self.metadata.wants_signed_requests,
         })

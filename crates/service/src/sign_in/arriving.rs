@@ -8,7 +8,6 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, DirectoryId};
 use portcullis_domain::secret::SecretHash;
-use portcullis_store::StoreError;
 use portcullis_store::arrival::{self, Waiting};
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +16,7 @@ use super::{
     is_browser, must_come_back, named, record,
 };
 use crate::claims::{Arrival, Said};
+use crate::error::inconsistent;
 use crate::refusal::SignInRefusal;
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -82,16 +82,12 @@ pub(super) fn kept(
         ticket_hash: SecretHash::of(&ticket).as_str().to_owned(),
         connection: connection.id,
         browser_hash: SecretHash::of(&browser).as_str().to_owned(),
-        content: serde_json::to_string(&kept).map_err(|e| inconsistent(&e.to_string()))?,
+        content: serde_json::to_string(&kept).map_err(|e| ServiceError::fault("an arrival", e))?,
         return_to,
         linking: underway.linking,
         expires_at: moment.now.plus_s(ARRIVES_WITHIN_S),
     };
     Ok((waiting, Proven { ticket, browser }))
-}
-
-fn inconsistent(why: &str) -> ServiceError {
-    ServiceError::Store(StoreError::Inconsistent(format!("an arrival: {why}")))
 }
 
 /// Lets in whom a provider has proven, when their browser arrives with its ticket.
@@ -143,7 +139,8 @@ async fn arrived(
 ) -> Result<Arrived, ServiceError> {
     let bound = (waiting.browser_hash.as_str(), waiting.expires_at);
     must_come_back(portcullis.now(), bound, visitor.browser.as_deref())?;
-    let kept: Kept = serde_json::from_str(&waiting.content).map_err(|e| inconsistent(&e.to_string()))?;
+    let kept: Kept =
+        serde_json::from_str(&waiting.content).map_err(|e| inconsistent(format!("an arrival: {e}")))?;
     // As it was when the provider was believed: what changed since is found before anybody is let in.
     let believed = Connection {
         issuer: kept.issuer,

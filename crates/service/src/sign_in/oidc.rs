@@ -21,8 +21,8 @@ use url::Url;
 use super::arriving::{self, Proven, Told};
 use super::{
     Arrived, Begun, Binding, Claimed, GOOD_FOR_S, ProviderSession, Underway, Visitor, Wish, admit,
-    admit_source, fresh_browser, is_browser, keep, note_trace, provider_hash, record, return_path,
-    sealed_wrongly, take, thirty_two,
+    admit_source, fresh_browser, is_browser, keep, note_trace, provider_hash, record, return_path, take,
+    thirty_two,
 };
 use crate::claims::Arrival;
 use crate::oidc::client::opened;
@@ -121,7 +121,7 @@ async fn leave(
         state_hash: SecretHash::of(ties.state.expose()).as_str().to_owned(),
         browser_hash: SecretHash::of(binding.value()).as_str().to_owned(),
         nonce: ties.nonce.expose().to_owned(),
-        verifier_sealed: sealed.map_err(|e| sealed_wrongly(&e))?,
+        verifier_sealed: sealed.map_err(|e| ServiceError::fault("a verifier", e))?,
         return_to,
         linking: wish.linking,
         created_at: now,

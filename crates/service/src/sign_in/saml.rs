@@ -29,7 +29,7 @@ use crate::refusal::SignInRefusal;
 use crate::saml::assertion;
 use crate::saml::logout;
 use crate::saml::trust::verified;
-use crate::saml::{Setup, binding, broken, inconsistent, message_id};
+use crate::saml::{Setup, binding, broken, message_id};
 use crate::sign_out::handle;
 use crate::suggestion;
 use crate::{Moment, Portcullis, ServiceError};
@@ -89,7 +89,7 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
     };
     let signer = setup.signer()?;
     let message = send(&asked, binding(to.binding), Some(&state), signer.as_ref())
-        .map_err(|e| inconsistent(&format!("a request to sign in: {e}")))?;
+        .map_err(|e| ServiceError::fault("a request to sign in", e))?;
     Ok(Begun { message, name: setup.connection.name, browser })
 }
 
