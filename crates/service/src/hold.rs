@@ -173,13 +173,12 @@ fn step(
         let event = applied.events.first().copied();
         for person in &people {
             // What was held is carried out because of what began it; who let it go stands in the event before.
-            let cause = Cause {
-                kind: person.cause_kind.unwrap_or(found.cause_kind),
-                request: person.request.or(found.request),
-                event,
-                directory: Some(found.directory),
-                actor: cause.actor,
+            // INVARIANT: an end was held with a cause of its own, and the request that opened the hold is about another.
+            let (kind, request) = match person.cause_kind {
+                Some(kind) => (kind, person.request),
+                None => (found.cause_kind, found.request),
             };
+            let cause = Cause { kind, request, event, directory: Some(found.directory), actor: cause.actor };
             let named = named_since(tx, &found, person)?;
             carry_out(tx, moment, &found, person, cause)?;
             lift(tx, moment, person, (&found, named), cause)?;

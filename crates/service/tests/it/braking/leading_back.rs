@@ -1,0 +1,43 @@
+//! Each end that was held leads back to what began it, whoever else waits in the same hold.
+
+use portcullis_domain::id::RequestId;
+use portcullis_domain::membership::MembershipState::{Deprovisioned, Suspended};
+use portcullis_service::hold::Decision as Decided;
+use portcullis_store::receipt::{self, StoredReceipt};
+use portcullis_testkit::Bench;
+
+use super::{Company, MAY, on_each};
+use crate::thread::leave_group;
+
+fn receipt_of(company: &Company<'_>, n: usize) -> StoredReceipt {
+    let member = company.people[n].member;
+    let mut all = company.bench.write(move |tx, _| Ok(receipt::of_membership(tx, member)?));
+    assert_eq!(all.len(), 1, "person {n} ended once");
+    all.remove(0)
+}
+
+/// Somebody has been in no group for longer than is waited for; the limit is reached, and a hold is open that the call
+/// about the person `MAY` opened: the request of that call.
+fn due_beside_a_hold(company: &Company<'_>, n: usize) -> RequestId {
+    leave_group(company.bench, &company.place, company.people[n].user);
+    company.bench.clock.pass_s(3601);
+    for one in 0..=MAY {
+        company.leaves(one);
+    }
+    company.holds()[0].request.unwrap()
+}
+
+#[test]
+fn whoever_waits_in_a_hold_that_another_opened_ends_by_no_request_about_that_other() {
+    on_each(|bench: &Bench| {
+        let company = Company::new(bench, 3600);
+        let opened_by = due_beside_a_hold(&company, 20);
+        company.jobs();
+        let held = company.holds();
+        assert_eq!((held.len(), held[0].waiting, company.state(20)), (1, 2, Suspended));
+        company.decide(&held[0], Decided::Release);
+        assert_eq!((company.state(MAY), company.state(20)), (Deprovisioned, Deprovisioned));
+        assert_eq!(receipt_of(&company, MAY).cause.request_id, Some(opened_by));
+        assert_ne!(receipt_of(&company, 20).cause.request_id, Some(opened_by));
+    });
+}
