@@ -3,11 +3,12 @@
 //! Whatever changed (a SCIM call, claims, a mapping, a grant, an administrator), it ends here for each membership that
 //! it touches. Nothing else in this room decides whether somebody keeps access.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::access::{
     Access, EndedBecause, Held, PersonFacts, Resolved, Verdict, is_let_go, judge, resolve,
 };
 use portcullis_domain::audit::{Action, EventDraft, Target};
-use portcullis_domain::cause::Cause;
+use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{Change, HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange};
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, OutboxId, ReceiptId, ReviewId};
 use portcullis_domain::membership::{Membership, MembershipState};
@@ -16,7 +17,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::review::{Review, ReviewReason, ReviewState};
 use portcullis_domain::text::Slug;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, directory, directory_user, facts, leaver, membership, review};
+use portcullis_store::{Tx, apply, audit, directory, directory_user, facts, leaver, membership, review};
 use serde_json::json;
 
 use crate::{Moment, ServiceError, brake};
@@ -95,6 +96,7 @@ pub fn settle_as(
                 (resolve(&facts, moment_now), rules_number)
             };
             let is_directorys = brake::is_directorys(tx, &membership, (because, rules_number), &cause)?;
+            let cause = cause_of_end(tx, &membership, because, cause, moment.now)?;
             if is_directorys && brake::hold_end(tx, moment, &membership, because, (&resolved, held), cause)? {
                 return Ok(Settled::Held);
             }
@@ -102,6 +104,26 @@ pub fn settle_as(
             end(tx, moment, membership, ending, cause).map(Settled::OffBoarded)
         }
         Verdict::Revived(resolved) => revive(tx, moment, &membership, (resolved, rules_number), cause),
+    }
+}
+
+/// What an end is because of. Whoever comes by when it has settled, be it the job, is not why it comes: that is what took
+/// the last mapping. Who ends it before that, or releases what was held, is.
+fn cause_of_end(
+    tx: &mut Tx<'_>,
+    membership: &Membership,
+    because: EndedBecause,
+    cause: Cause,
+    now: Timestamp,
+) -> Result<Cause, ServiceError> {
+    // INVARIANT: for whoever has no mapping `until` is when that has settled; for whoever is held there is none.
+    let had_settled = membership.access.until.is_some_and(|until| until <= now);
+    if because != EndedBecause::Unmapped || !had_settled {
+        return Ok(cause);
+    }
+    match membership::unmapped_event(tx, membership.organization, membership.id)? {
+        Some(event) => Ok(audit::following(tx, membership.organization, event)?),
+        None => Ok(Cause { kind: CauseKind::Rule, ..Cause::system() }),
     }
 }
 

@@ -126,7 +126,7 @@ impl Writing<'_> {
             Change::Domain(change) => domain::apply(tx, self.plan.organization(), change),
             Change::User(change) => user::apply(tx, change),
             Change::Membership(change) => {
-                membership::apply(tx, self.plan.organization(), change)?;
+                membership::apply(tx, self.plan.organization(), change, self.event)?;
                 match change {
                     MembershipChange::MarkStale(_) | MembershipChange::LoseDirectory(_) => {
                         self.rules_follow(tx)

@@ -1,9 +1,10 @@
 //! The audit log: written in the transaction that changes access, numbered and linked after it.
 
 use portcullis_domain::audit::{self, EventDraft, SALT_BYTES, Target};
-use portcullis_domain::cause::Cause;
-use portcullis_domain::id::{EventId, OrganizationId, RequestId};
+use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::id::{DirectoryId, EventId, OrganizationId, RequestId};
 use portcullis_domain::{Random, Timestamp};
+use serde::Deserialize;
 
 use crate::row::Row;
 use crate::statement::Statement;
@@ -273,6 +274,28 @@ pub fn find(
     id: EventId,
 ) -> Result<Option<StoredEvent>, StoreError> {
     tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// The cause of what follows from an event by the rules, later: the event, and the request and the directory that it was
+/// because of. An end waits for nothing: where somebody damaged the log, it leads back to the event and no further.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn following(tx: &mut Tx<'_>, organization: OrganizationId, id: EventId) -> Result<Cause, StoreError> {
+    #[derive(Default, Deserialize)]
+    struct Because {
+        request_id: Option<RequestId>,
+        directory: Option<DirectoryId>,
+    }
+    #[derive(Default, Deserialize)]
+    struct Content {
+        cause: Because,
+    }
+    let found = find(tx, organization, id)?;
+    let content: Content =
+        found.and_then(|event| serde_json::from_str(&event.content).ok()).unwrap_or_default();
+    let Because { request_id: request, directory } = content.cause;
+    Ok(Cause { kind: CauseKind::Rule, event: Some(id), request, directory, ..Cause::system() })
 }
 
 /// Events that wait for their number, oldest first.

@@ -2,7 +2,7 @@
 
 use portcullis_domain::access::Access;
 use portcullis_domain::change::{MembershipChange, Restamp};
-use portcullis_domain::id::{MembershipId, OrganizationId, UserId};
+use portcullis_domain::id::{EventId, MembershipId, OrganizationId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::role::Rank;
 use portcullis_domain::team::TeamRole;
@@ -56,12 +56,17 @@ const SET_ACCESS: Statement = Statement::change(
     "membership.set_access",
     "UPDATE memberships SET state = $2, role = $3, teams = $4, environments = $5, reasons = $6, until = $7, \
      governed_by = $8, unmapped_at = $9, ended_at = $10, ended_because = $11, bare_owner_at = $12, \
-     rules_number = $13 WHERE id = $1 AND organization = $14",
+     rules_number = $13, unmapped_event = CASE WHEN CAST($9 AS BIGINT) IS NULL THEN NULL \
+     WHEN unmapped_at = $9 THEN COALESCE(unmapped_event, $15) ELSE $15 END WHERE id = $1 AND organization = $14",
 );
 const RESTAMP: Statement = Statement::change(
     "membership.restamp",
-    "UPDATE memberships SET governed_by = $2, unmapped_at = $3, rules_number = $4 \
-     WHERE id = $1 AND organization = $5",
+    "UPDATE memberships SET governed_by = $2, unmapped_at = $3, rules_number = $4, \
+     unmapped_event = CASE WHEN unmapped_at = $3 THEN unmapped_event END WHERE id = $1 AND organization = $5",
+);
+const UNMAPPED_EVENT: Statement = Statement::read(
+    "membership.unmapped_event",
+    "SELECT unmapped_event FROM memberships WHERE id = $1 AND organization = $2",
 );
 const MARK_STALE: Statement = Statement::change(
     "membership.mark_stale",
@@ -169,6 +174,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &SET_USER,
     &SET_ACCESS,
     &RESTAMP,
+    &UNMAPPED_EVENT,
     &MARK_STALE,
     &GO_WITH_DIRECTORY,
     &STALE_WITH_DIRECTORY,
@@ -281,10 +287,12 @@ fn set_teams(
     }
 }
 
+/// Carries a change out. What it begins is remembered with that event.
 pub(crate) fn apply(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     change: &MembershipChange,
+    event: EventId,
 ) -> Result<(), StoreError> {
     match change {
         MembershipChange::Create(membership) => create(tx, membership)?,
@@ -333,6 +341,7 @@ pub(crate) fn apply(
                     bare_owner_at,
                     rules_number,
                     organization,
+                    event,
                 ],
             )?;
         }
@@ -435,6 +444,18 @@ pub fn living_by_email(
 /// As [`find`].
 pub fn of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Membership>, StoreError> {
     tx.rows(&OF_USER, params![user])?.iter().map(read).collect()
+}
+
+/// The event with which that membership was left without a mapping, if it is.
+///
+/// # Errors
+/// As [`find`].
+pub fn unmapped_event(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Option<EventId>, StoreError> {
+    tx.row(&UNMAPPED_EVENT, params![id, organization])?.map_or(Ok(None), |row| row.opt_parsed(0))
 }
 
 /// Memberships that a directory governs and that were not off-boarded, in order of id, after `after`.

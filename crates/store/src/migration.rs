@@ -52,6 +52,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "client_certificates",
         sql: include_str!("../migrations/0018_client_certificates.sql"),
     },
+    Migration { number: 19, name: "causes", sql: include_str!("../migrations/0019_causes.sql") },
     Migration { number: 20, name: "believed", sql: include_str!("../migrations/0020_believed.sql") },
 ];
 

@@ -2,26 +2,30 @@
 //! that it follows from.
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
-use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange, MembershipChange};
 use portcullis_domain::directory_user::DirectoryUser;
-use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, OrganizationId};
+use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, OrganizationId, RequestId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::plan::Plan;
+use portcullis_service::access::settle;
+use portcullis_service::caller::Caller;
+use portcullis_service::directory::{self, DirectoryChanges};
 use portcullis_service::membership::settled;
 use portcullis_service::provisioning;
 use portcullis_service::rules::{self, Carried, MAX_AT_ONCE, MAX_PER_CALL};
 use portcullis_service::{Moment, ServiceError};
 use portcullis_store::audit::{AuditFilter, list_page};
 use portcullis_store::db::Lock;
+use portcullis_store::receipt::of_membership;
 use portcullis_store::{Tx, apply, directory_user};
 use portcullis_testkit::Bench;
 use serde_json::{Value, json};
 
-use crate::thread::{Place, place, provision, said, say_active, speaker, state};
+use crate::thread::{Place, leave_group, place, provision, said, say_active, speaker, state};
 
 /// What was done to that membership under that action, oldest first.
-fn logged(bench: &Bench, place: &Place, member: MembershipId, action: &'static str) -> Vec<Value> {
+pub(crate) fn logged(bench: &Bench, place: &Place, member: MembershipId, action: &'static str) -> Vec<Value> {
     let organization = place.organization;
     bench.write(move |tx, _| {
         let filter =
@@ -133,6 +137,98 @@ async fn whoever_ends_once_the_time_to_settle_is_over_ends_by_the_rules() {
     assert_eq!(bench.write(|tx, moment| rules::settle_due(tx, moment, 10)), 1);
     let ended = causes(&bench, &place, member, "member.deprovisioned");
     assert_eq!((ended.len(), ended[0]["kind"].as_str()), (1, Some(CauseKind::Rule.as_str())), "{ended:?}");
+    let suspended = logged(&bench, &place, member, "member.access_changed").pop().unwrap();
+    assert_eq!(ended[0]["event"], suspended["id"], "{ended:?}");
+}
+
+/// Ann loses her last group by a call of her directory, and is due before the job has come by: what suspended her.
+fn due(bench: &Bench, place: &Place) -> (MembershipId, Value) {
+    let (ann, member) = provision(bench, place, "ann");
+    bench.clock.pass_s(1);
+    leave_group(bench, place, ann);
+    let suspended = logged(bench, place, member, "member.access_changed").pop().unwrap();
+    assert_eq!(suspended["cause"]["directory"], json!(place.directory), "{suspended}");
+    bench.clock.pass_s(3600);
+    (member, suspended)
+}
+
+/// Ann has ended because of what suspended her, in log and receipt.
+fn leads_back_to(bench: &Bench, place: &Place, (member, suspended): (MembershipId, Value)) {
+    let ended = logged(bench, place, member, "member.deprovisioned");
+    let [ended] = ended.as_slice() else { panic!("{ended:?}") };
+    let (request, directory) = (&suspended["cause"]["request_id"], &suspended["cause"]["directory"]);
+    assert_eq!(
+        ended["cause"],
+        json!({ "kind": "rule", "event": suspended["id"], "request_id": request, "directory": directory })
+    );
+    assert_eq!(ended["actor"]["type"], "system", "whoever meets them has not ended them");
+    let receipts = bench.write(move |tx, _| Ok(of_membership(tx, member)?));
+    assert_eq!(
+        serde_json::to_value(&receipts[0].cause).unwrap(),
+        json!({ "kind": "rule", "request_id": request, "directory": directory })
+    );
+}
+
+#[tokio::test]
+async fn whoever_lost_their_last_group_ends_because_of_the_call_that_said_so() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 3600);
+    let ann = due(&bench, &place);
+    assert_eq!(bench.write(|tx, moment| rules::settle_due(tx, moment, 10)), 1);
+    leads_back_to(&bench, &place, ann);
+}
+
+#[tokio::test]
+async fn whoever_meets_somebody_who_is_due_is_not_why_they_end_nor_is_a_rule_that_changed_meanwhile() {
+    type Meeting = fn(&mut Tx<'_>, &mut Moment, OrganizationId, MembershipId) -> Result<(), ServiceError>;
+    let request = |moment: &mut Moment| RequestId::fresh(moment.now, &mut moment.random);
+    let meetings: [Meeting; 3] = [
+        |tx, moment, organization, member| settled(tx, moment, organization, member).map(|_| ()),
+        |tx, moment, _, member| {
+            let cause = Caller::Root.cause(RequestId::fresh(moment.now, &mut moment.random));
+            settle(tx, moment, member, cause).map(|_| ())
+        },
+        |tx, moment, _, member| {
+            let cause = Cause {
+                kind: CauseKind::SignIn,
+                actor: Actor::Membership(member),
+                request: Some(RequestId::fresh(moment.now, &mut moment.random)),
+                ..Cause::system()
+            };
+            settle(tx, moment, member, cause).map(|_| ())
+        },
+    ];
+    for meet in meetings {
+        let bench = Bench::of_the_run();
+        let place = place(&bench, "acme", 3600);
+        let organization = place.organization;
+        let ann = due(&bench, &place);
+        let member = ann.0;
+        bench.write(move |tx, moment| {
+            tx.lock(Lock::Organization(organization))?;
+            let ordered = Caller::Root.cause(request(moment));
+            rules::raise(tx, moment, organization, ordered)?;
+            meet(tx, moment, organization, member)
+        });
+        leads_back_to(&bench, &place, ann);
+    }
+}
+
+#[tokio::test]
+async fn whoever_ends_early_because_they_are_waited_for_no_longer_ends_by_that_order() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 7200);
+    let (member, _) = due(&bench, &place);
+    let (organization, directory) = (place.organization, place.directory.to_string());
+    let request = bench.write(move |tx, moment| {
+        let request = RequestId::fresh(moment.now, &mut moment.random);
+        let at_once = DirectoryChanges { settle_s: Some(0), ..DirectoryChanges::default() };
+        let ordered = Caller::Root.cause(request);
+        directory::update(tx, moment, &Caller::Root, organization, (&directory, &at_once), ordered)?;
+        Ok(request)
+    });
+    let ended = causes(&bench, &place, member, "member.deprovisioned");
+    assert_eq!((&ended[0]["kind"], &ended[0]["request_id"]), (&json!("api"), &json!(request)));
 }
 
 #[tokio::test]

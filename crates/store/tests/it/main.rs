@@ -11,6 +11,7 @@
     reason = "a test that meets what it did not expect must fail, also in what prepares it"
 )]
 
+mod causes;
 mod database;
 mod fixture;
 mod groups;

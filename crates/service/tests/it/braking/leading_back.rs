@@ -6,7 +6,10 @@ use portcullis_service::hold::Decision as Decided;
 use portcullis_store::receipt::{self, StoredReceipt};
 use portcullis_testkit::Bench;
 
+use serde_json::json;
+
 use super::{Company, MAY, on_each};
+use crate::following::logged;
 use crate::thread::leave_group;
 
 fn receipt_of(company: &Company<'_>, n: usize) -> StoredReceipt {
@@ -19,6 +22,8 @@ fn receipt_of(company: &Company<'_>, n: usize) -> StoredReceipt {
 /// Somebody has been in no group for longer than is waited for; the limit is reached, and a hold is open that the call
 /// about the person `MAY` opened: the request of that call.
 fn due_beside_a_hold(company: &Company<'_>, n: usize) -> RequestId {
+    // Events of one instant are in no order.
+    company.bench.clock.pass_s(1);
     leave_group(company.bench, &company.place, company.people[n].user);
     company.bench.clock.pass_s(3601);
     for one in 0..=MAY {
@@ -38,6 +43,10 @@ fn whoever_waits_in_a_hold_that_another_opened_ends_by_no_request_about_that_oth
         company.decide(&held[0], Decided::Release);
         assert_eq!((company.state(MAY), company.state(20)), (Deprovisioned, Deprovisioned));
         assert_eq!(receipt_of(&company, MAY).cause.request_id, Some(opened_by));
-        assert_ne!(receipt_of(&company, 20).cause.request_id, Some(opened_by));
+        let receipt = receipt_of(&company, 20);
+        assert_ne!(receipt.cause.request_id, Some(opened_by));
+        let left =
+            logged(bench, &company.place, company.people[20].member, "member.access_changed").pop().unwrap();
+        assert_eq!(json!(receipt.cause.request_id), left["cause"]["request_id"], "but by the one about them");
     });
 }

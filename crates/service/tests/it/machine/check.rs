@@ -423,6 +423,7 @@ fn events(world: &World, raw: &mut Raw, seen: &mut Seen, doer: Doer) -> Result<(
     }
     for event in &new {
         causes(world, event, doer)?;
+        leads_back(&rows, event)?;
     }
     seen.access = access;
     seen.agents = agents;
@@ -450,6 +451,26 @@ fn causes(world: &World, event: &[String], doer: Doer) -> Result<(), Finding> {
         let must = world.ids.directories[org][directory].to_string();
         ensure!(cause["directory"] == must.as_str(), "I5: event {} names no directory: {cause}", event[0]);
     }
+    Ok(())
+}
+
+/// An end that the job carries out follows from what left the person without a mapping, and names its request.
+fn leads_back(rows: &[Vec<String>], event: &[String]) -> Result<(), Finding> {
+    let content = |row: &[String]| serde_json::from_str::<Value>(&row[3]).expect("JSON");
+    let said = content(event);
+    if event[1] != "member.deprovisioned"
+        || said["cause"]["kind"] != "rule"
+        || said["actor"]["type"] != "system"
+    {
+        return Ok(());
+    }
+    let begun = rows.iter().find(|row| said["cause"]["event"] == row[0].as_str());
+    let begun = begun.filter(|row| row[1] == "member.access_changed" && row[2] == event[2]);
+    let request = begun.map(|row| content(row)["cause"]["request_id"].clone());
+    ensure!(
+        request.as_ref() == Some(&said["cause"]["request_id"]),
+        "I5: the end {said} does not lead back to what began it"
+    );
     Ok(())
 }
 
