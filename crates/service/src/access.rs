@@ -95,8 +95,8 @@ pub fn settle_as(
                 let facts = PersonFacts { held: Held::Ending, ..facts.clone() };
                 (resolve(&facts, moment_now), rules_number)
             };
-            let is_directorys = brake::is_directorys(tx, &membership, (because, rules_number), &cause)?;
             let cause = cause_of_end(tx, &membership, because, cause, moment.now)?;
+            let is_directorys = brake::is_directorys(tx, &membership, (because, rules_number), &cause)?;
             if is_directorys && brake::hold_end(tx, moment, &membership, because, (&resolved, held), cause)? {
                 return Ok(Settled::Held);
             }

@@ -86,7 +86,7 @@ struct Browser {
 }
 
 /// Lets Ada in, or says why not. `said` is what the provider says otherwise of her.
-fn arrive(
+pub(crate) fn arrive(
     bench: &Bench,
     id: ConnectionId,
     said: impl Fn(&mut Arrival) + Send + 'static,

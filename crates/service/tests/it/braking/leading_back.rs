@@ -1,15 +1,17 @@
 //! Each end that was held leads back to what began it, whoever else waits in the same hold.
 
-use portcullis_domain::id::RequestId;
+use portcullis_domain::id::{ConnectionId, RequestId};
 use portcullis_domain::membership::MembershipState::{Deprovisioned, Suspended};
 use portcullis_service::hold::Decision as Decided;
+use portcullis_service::refusal::SignInRefusal;
 use portcullis_store::receipt::{self, StoredReceipt};
 use portcullis_testkit::Bench;
 
 use serde_json::json;
 
-use super::{Company, MAY, on_each};
+use super::{Company, MAY, on_each, run};
 use crate::following::logged;
+use crate::recognizing::{IDP, arrive, connection, made};
 use crate::thread::leave_group;
 
 fn receipt_of(company: &Company<'_>, n: usize) -> StoredReceipt {
@@ -48,5 +50,29 @@ fn whoever_waits_in_a_hold_that_another_opened_ends_by_no_request_about_that_oth
         let left =
             logged(bench, &company.place, company.people[20].member, "member.access_changed").pop().unwrap();
         assert_eq!(json!(receipt.cause.request_id), left["cause"]["request_id"], "but by the one about them");
+    });
+}
+
+/// A connection that the company's directory governs.
+async fn connected(company: &Company<'_>) -> ConnectionId {
+    made(company.bench, "/acme/domains", json!({ "domain": "acme.test", "vouched": true })).await;
+    connection(company.bench, IDP, json!({ "directory": company.place.directory })).await
+}
+
+#[test]
+fn whoever_signs_in_before_the_job_comes_is_held_like_whoever_the_job_meets() {
+    on_each(|bench: &Bench| {
+        let company = Company::new(bench, 3600);
+        let by = run(connected(&company));
+        let sign_in = || {
+            arrive(bench, by, |arrival| {
+                let address = arrival.address.as_mut().unwrap();
+                "p20@acme.test".clone_into(&mut address.key);
+            })
+        };
+        assert_eq!(sign_in(), Ok(()));
+        due_beside_a_hold(&company, 20);
+        assert_eq!(sign_in(), Err(SignInRefusal::MemberInactive));
+        assert_eq!((company.state(20), company.holds()[0].waiting), (Suspended, 2), "held, and not ended");
     });
 }
