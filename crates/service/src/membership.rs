@@ -5,7 +5,7 @@
 
 use portcullis_domain::access::resolve;
 use portcullis_domain::audit::{Action, EventDraft, Target};
-use portcullis_domain::cause::{Cause, CauseKind};
+use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::id::{MembershipId, OrganizationId, ReceiptId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
@@ -23,7 +23,7 @@ use serde_json::json;
 
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
-use crate::{Moment, ServiceError, lead};
+use crate::{Moment, ServiceError, lead, rules};
 
 /// The longest reason that a person may give, in bytes: a sentence or two for the audit log.
 pub const MAX_REASON: usize = 1000;
@@ -160,8 +160,10 @@ pub fn settled(
     if !is_stale(&found, number, moment.now) {
         return Ok(found);
     }
-    let event = portcullis_store::apply::rules_event(tx, organization)?;
-    settle(tx, moment, id, Cause { kind: CauseKind::Rule, event, ..Cause::system() })?;
+    membership::hold(tx, id)?;
+    let since = membership::since(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
+    let cause = rules::cause_since(tx, moment, organization, &since)?;
+    settle(tx, moment, id, cause)?;
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
 

@@ -4,19 +4,25 @@
 //! the organization's rules number is raised and the change is answered: whoever meets access stored under an older
 //! number resolves what it answers, and [`step`] stores access and ends tokens in chunks, resumable.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{MembershipChange, OrganizationChange};
-use portcullis_domain::id::{DirectoryUserId, MembershipId, OrganizationId};
+use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, directory_user, facts, membership};
+use portcullis_store::membership::Since;
+use portcullis_store::{Tx, apply, audit, directory_user, facts, membership, organization};
+use serde_json::json;
 
 use crate::access::settle;
 use crate::{Moment, ServiceError};
 
 /// The most memberships that a rule change carries out in its own transaction, and the size of a job's chunk.
 pub const MAX_AT_ONCE: usize = 500;
+/// The most changes of rules that an event names as what something may follow from: more are not under way at once.
+const MAX_NAMED: i64 = 100;
 /// The most memberships that a directory's call carries out in its own transaction.
 pub const MAX_PER_CALL: usize = 100;
 
@@ -100,7 +106,7 @@ pub fn after_facts(
     debug_assert!(tx.holds(&Lock::Rules(organization)), "facts are written while the rules stand still");
     if users.len() > MAX_PER_CALL {
         let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization))
-            .with(serde_json::json!({ "people": users.len() }));
+            .with(json!({ "people": users.len() }));
         let plan =
             Plan::because(organization, cause).then(event, MembershipChange::MarkStale(users.to_vec()));
         apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -127,12 +133,48 @@ pub fn step(
     let limit = i64::try_from(limit.min(MAX_AT_ONCE)).unwrap_or(1);
     let mut stale = membership::stale(tx, organization, number, limit)?;
     stale.sort();
-    let event = portcullis_store::apply::rules_event(tx, organization)?;
-    let cause = Cause { kind: CauseKind::Rule, event, ..Cause::system() };
+    let mut causes: BTreeMap<Since, Cause> = BTreeMap::new();
     for id in &stale {
+        membership::hold(tx, *id)?;
+        let Some(since) = membership::since(tx, organization, *id)? else { continue };
+        let cause = match causes.get(&since) {
+            Some(known) => *known,
+            None => cause_since(tx, moment, organization, &since)?,
+        };
+        causes.insert(since, cause);
         settle(tx, moment, *id, cause)?;
     }
     Ok(stale.len())
+}
+
+/// What bringing somebody in step follows from: the one change of rules, or the one call about many, since which they are
+/// not. Where it is one of several, nobody can say which: an event names them all, and no request is claimed.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn cause_since(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    since: &Since,
+) -> Result<Cause, ServiceError> {
+    let mut events: BTreeSet<EventId> = since.marked_by.iter().copied().collect();
+    if let Some(number) = since.number {
+        events.extend(organization::rules_changes(tx, organization, number, MAX_NAMED)?);
+    }
+    let by_rules = Cause { kind: CauseKind::Rule, ..Cause::system() };
+    let mut each = events.iter();
+    match (each.next(), each.next()) {
+        (None, _) => Ok(by_rules),
+        (Some(only), None) => Ok(audit::following(tx, organization, *only)?),
+        (Some(_), Some(_)) => {
+            let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization))
+                .with(json!({ "events": events }));
+            let plan = Plan::because(organization, by_rules).noting(event);
+            let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+            Ok(applied.events.first().map_or(by_rules, |event| by_rules.after(*event)))
+        }
+    }
 }
 
 /// Ends what has settled: memberships that lost their last granting group longer ago than their directory waits.

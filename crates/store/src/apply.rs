@@ -5,10 +5,8 @@
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{
-    AgentChange, Change, MembershipChange, OrganizationChange, OutboxChange, ReceiptChange, TokenChange,
-};
-use portcullis_domain::id::{EventId, OrganizationId, ReceiptId};
+use portcullis_domain::change::{AgentChange, Change, OutboxChange, ReceiptChange, TokenChange};
+use portcullis_domain::id::{EventId, ReceiptId};
 use portcullis_domain::plan::{Plan, Step};
 use portcullis_domain::{Random, Timestamp};
 use serde_json::json;
@@ -22,19 +20,6 @@ use crate::{
 
 const MOVE_REVISION: Statement =
     Statement::change("apply.move_revision", "UPDATE revision SET number = number + 1 WHERE id = 1");
-
-const RULES_FOLLOW: Statement =
-    Statement::change("apply.rules_follow", "UPDATE organizations SET rules_event = $2 WHERE id = $1");
-const RULES_EVENT: Statement =
-    Statement::read("apply.rules_event", "SELECT rules_event FROM organizations WHERE id = $1");
-
-/// The event that pending rules follow from.
-///
-/// # Errors
-/// [`StoreError`] from the driver or an undecodable row.
-pub fn rules_event(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Option<EventId>, StoreError> {
-    tx.row(&RULES_EVENT, params![organization])?.map_or(Ok(None), |r| r.opt_parsed(0))
-}
 
 /// What was written.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -113,26 +98,14 @@ impl Writing<'_> {
         random: &mut dyn Random,
     ) -> Result<(), StoreError> {
         match change {
-            Change::Organization(change) => {
-                organization::apply(tx, change)?;
-                match change {
-                    OrganizationChange::RaiseRules(_) => self.rules_follow(tx),
-                    _ => Ok(()),
-                }
-            }
+            Change::Organization(change) => organization::apply(tx, change, self.event),
             Change::Environment(change) => environment::apply(tx, self.plan.organization(), change),
             Change::Team(change) => team::apply(tx, self.plan.organization(), change),
             Change::Role(change) => role::apply(tx, self.plan.organization(), change),
             Change::Domain(change) => domain::apply(tx, self.plan.organization(), change),
             Change::User(change) => user::apply(tx, change),
             Change::Membership(change) => {
-                membership::apply(tx, self.plan.organization(), change, self.event)?;
-                match change {
-                    MembershipChange::MarkStale(_) | MembershipChange::LoseDirectory(_) => {
-                        self.rules_follow(tx)
-                    }
-                    _ => Ok(()),
-                }
+                membership::apply(tx, self.plan.organization(), change, self.event)
             }
             Change::Directory(change) => directory::apply(tx, self.plan.organization(), change),
             Change::DirectoryUser(change) => {
@@ -157,11 +130,6 @@ impl Writing<'_> {
                 outbox::apply(tx, self.plan.organization(), change)
             }
         }
-    }
-
-    /// What the job behind pending rules will name as its cause.
-    fn rules_follow(&self, tx: &mut Tx<'_>) -> Result<(), StoreError> {
-        tx.run(&RULES_FOLLOW, params![self.plan.organization(), self.event]).map(|_| ())
     }
 
     fn agent(&self, tx: &mut Tx<'_>, change: &AgentChange) -> Result<(), StoreError> {
@@ -197,4 +165,4 @@ impl Writing<'_> {
 }
 
 /// The statements that stand here.
-pub(crate) const ALL: &[&Statement] = &[&MOVE_REVISION, &RULES_FOLLOW, &RULES_EVENT];
+pub(crate) const ALL: &[&Statement] = &[&MOVE_REVISION];

@@ -20,6 +20,18 @@ macro_rules! columns {
     };
 }
 
+/// Marks access as older than what a call about many said. The number that it was stored under is kept, and the events of
+/// some fifty calls: whoever waits for a job that long follows from too many for one log entry.
+macro_rules! mark {
+    () => {
+        "UPDATE memberships SET rules_number = 0, \
+         marked_from = CASE WHEN rules_number > 0 THEN rules_number ELSE marked_from END, \
+         marked_by = CASE WHEN marked_by IS NULL THEN CAST($3 AS TEXT) \
+         WHEN LENGTH(marked_by) < 2000 THEN marked_by || ' ' || $3 ELSE marked_by END \
+         WHERE organization = $2 AND id IN "
+    };
+}
+
 const CREATE: Statement = Statement::change(
     "membership.create",
     "INSERT INTO memberships (id, organization, user_id, email, email_key, name, joined_at, governed_by, \
@@ -56,12 +68,12 @@ const SET_ACCESS: Statement = Statement::change(
     "membership.set_access",
     "UPDATE memberships SET state = $2, role = $3, teams = $4, environments = $5, reasons = $6, until = $7, \
      governed_by = $8, unmapped_at = $9, ended_at = $10, ended_because = $11, bare_owner_at = $12, \
-     rules_number = $13, unmapped_event = CASE WHEN CAST($9 AS BIGINT) IS NULL THEN NULL \
+     rules_number = $13, marked_from = NULL, marked_by = NULL, unmapped_event = CASE WHEN CAST($9 AS BIGINT) IS NULL THEN NULL \
      WHEN unmapped_at = $9 THEN COALESCE(unmapped_event, $15) ELSE $15 END WHERE id = $1 AND organization = $14",
 );
 const RESTAMP: Statement = Statement::change(
     "membership.restamp",
-    "UPDATE memberships SET governed_by = $2, unmapped_at = $3, rules_number = $4, \
+    "UPDATE memberships SET governed_by = $2, unmapped_at = $3, rules_number = $4, marked_from = NULL, marked_by = NULL, \
      unmapped_event = CASE WHEN unmapped_at = $3 THEN unmapped_event END WHERE id = $1 AND organization = $5",
 );
 const UNMAPPED_EVENT: Statement = Statement::read(
@@ -70,8 +82,7 @@ const UNMAPPED_EVENT: Statement = Statement::read(
 );
 const MARK_STALE: Statement = Statement::change(
     "membership.mark_stale",
-    "UPDATE memberships SET rules_number = 0 WHERE organization = $2 AND id IN \
-     (SELECT membership FROM directory_users WHERE id IN_LIST($1))",
+    concat!(mark!(), "(SELECT membership FROM directory_users WHERE id IN_LIST($1))"),
 );
 const GO_WITH_DIRECTORY: Statement = Statement::change(
     "membership.go_with_directory",
@@ -84,8 +95,7 @@ const GO_WITH_DIRECTORY: Statement = Statement::change(
 );
 const STALE_WITH_DIRECTORY: Statement = Statement::change(
     "membership.stale_with_directory",
-    "UPDATE memberships SET rules_number = 0 WHERE organization = $2 \
-     AND id IN (SELECT membership FROM directory_users WHERE directory = $1)",
+    concat!(mark!(), "(SELECT membership FROM directory_users WHERE directory = $1)"),
 );
 const FIND: Statement = Statement::read(
     "membership.find",
@@ -158,6 +168,10 @@ const DUE: Statement = Statement::read(
     "membership.due",
     "SELECT organization, id FROM memberships WHERE until IS NOT NULL AND until <= $1 ORDER BY until LIMIT $2",
 );
+const SINCE: Statement = Statement::read(
+    "membership.since",
+    "SELECT rules_number, marked_from, marked_by FROM memberships WHERE id = $1 AND organization = $2",
+);
 const STALE: Statement = Statement::read(
     "membership.stale",
     "SELECT id FROM memberships WHERE organization = $1 AND rules_number < $2 ORDER BY rules_number, id LIMIT $3",
@@ -191,6 +205,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST_OF_LEAD,
     &DUE,
     &STALE,
+    &SINCE,
 ];
 
 /// What a list of members is narrowed to. Empty means all.
@@ -348,12 +363,12 @@ pub(crate) fn apply(
         MembershipChange::Restamp(found) => restamp(tx, organization, found)?,
         MembershipChange::MarkStale(users) => {
             for chunk in users.chunks(crate::db::MAX_LIST) {
-                tx.run(&MARK_STALE, params![list(chunk), organization])?;
+                tx.run(&MARK_STALE, params![list(chunk), organization, event])?;
             }
         }
         MembershipChange::LoseDirectory(directory) => {
             tx.run(&GO_WITH_DIRECTORY, params![directory, organization])?;
-            tx.run(&STALE_WITH_DIRECTORY, params![directory, organization])?;
+            tx.run(&STALE_WITH_DIRECTORY, params![directory, organization, event])?;
         }
     }
     Ok(())
@@ -533,6 +548,36 @@ pub fn due(
     limit: i64,
 ) -> Result<Vec<(OrganizationId, MembershipId)>, StoreError> {
     tx.rows(&DUE, params![now, limit])?.iter().map(|r| Ok((r.parsed(0)?, r.parsed(1)?))).collect()
+}
+
+/// Since when stored access may not be in step.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Since {
+    /// The rules number that it was stored under, as far as that is known.
+    pub number: Option<i64>,
+    /// The events of the calls about many that have marked it since, the oldest first.
+    pub marked_by: Vec<EventId>,
+}
+
+/// Since when the stored access of that membership may not be in step. To be read once it is held: nobody marks it meanwhile.
+///
+/// # Errors
+/// As [`find`].
+pub fn since(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: MembershipId,
+) -> Result<Option<Since>, StoreError> {
+    let Some(row) = tx.row(&SINCE, params![id, organization])? else { return Ok(None) };
+    let number = match row.int(0)? {
+        0 => row.opt_int(1)?,
+        number => Some(number),
+    };
+    let marks = row.opt_text(2)?.unwrap_or_default();
+    let parsed = |id: &str| {
+        id.parse().map_err(|_| StoreError::Inconsistent(format!("`{id}` in `marked_by` is no event")))
+    };
+    Ok(Some(Since { number, marked_by: marks.split_whitespace().map(parsed).collect::<Result<_, _>>()? }))
 }
 
 /// Memberships whose access was stored under a lower rules number.

@@ -3,7 +3,7 @@
 //! A deleted organization keeps its row, its slug and its audit log; only who asks for that log finds it any more.
 
 use portcullis_domain::change::OrganizationChange;
-use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_domain::id::{EventId, MembershipId, OrganizationId};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::text::Slug;
 
@@ -29,6 +29,15 @@ const RENAME: Statement = Statement::change(
 const RAISE_RULES: Statement = Statement::change(
     "organization.raise_rules",
     "UPDATE organizations SET rules_number = rules_number + 1 WHERE id = $1 AND deleted_at IS NULL",
+);
+const KEEP_RULES_CHANGE: Statement = Statement::change(
+    "organization.keep_rules_change",
+    "INSERT INTO rules_changes (organization, number, event) \
+     SELECT id, rules_number, CAST($2 AS TEXT) FROM organizations WHERE id = $1",
+);
+const RULES_CHANGES: Statement = Statement::read(
+    "organization.rules_changes",
+    "SELECT event FROM rules_changes WHERE organization = $1 AND number > $2 ORDER BY number LIMIT $3",
 );
 const DELETE: Statement = Statement::change(
     "organization.delete",
@@ -74,6 +83,8 @@ pub const ALL: &[&Statement] = &[
     &CREATE,
     &RENAME,
     &RAISE_RULES,
+    &KEEP_RULES_CHANGE,
+    &RULES_CHANGES,
     &DELETE,
     &RELEASE_DOMAINS,
     &FIND,
@@ -94,7 +105,7 @@ fn read(row: &Row) -> Result<Organization, StoreError> {
     })
 }
 
-pub(crate) fn apply(tx: &mut Tx<'_>, change: &OrganizationChange) -> Result<(), StoreError> {
+pub(crate) fn apply(tx: &mut Tx<'_>, change: &OrganizationChange, event: EventId) -> Result<(), StoreError> {
     match change {
         OrganizationChange::Create(o) => tx.insert(
             &CREATE,
@@ -102,7 +113,10 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &OrganizationChange) -> Result<(), 
             "organization.slug",
         ),
         OrganizationChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name]),
-        OrganizationChange::RaiseRules(id) => tx.run_on_row(&RAISE_RULES, params![id]),
+        OrganizationChange::RaiseRules(id) => {
+            tx.run_on_row(&RAISE_RULES, params![id])?;
+            tx.run(&KEEP_RULES_CHANGE, params![id, event]).map(|_| ())
+        }
         OrganizationChange::Delete(id, at) => {
             tx.run(&RELEASE_DOMAINS, params![id])?;
             tx.run(&DELETE, params![id, at]).map(|_| ())
@@ -172,4 +186,17 @@ pub fn rules_pending(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<i6
 /// As [`find`].
 pub fn next_stale(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(OrganizationId, MembershipId)>, StoreError> {
     tx.rows(&NEXT_STALE, params![limit])?.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
+}
+
+/// The events of the first changes of rules after that number, which stored access under it is not in step with.
+///
+/// # Errors
+/// As [`find`].
+pub fn rules_changes(
+    tx: &mut Tx<'_>,
+    id: OrganizationId,
+    number: i64,
+    limit: i64,
+) -> Result<Vec<EventId>, StoreError> {
+    tx.rows(&RULES_CHANGES, params![id, number, limit])?.iter().map(|row| row.parsed(0)).collect()
 }

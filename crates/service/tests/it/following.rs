@@ -3,7 +3,7 @@
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
-use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange, MembershipChange};
+use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange, MappingChange, MembershipChange};
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, OrganizationId, RequestId};
 use portcullis_domain::membership::MembershipState;
@@ -54,13 +54,19 @@ fn told(bench: &Bench, place: &Place, count: usize) -> Vec<DirectoryUserId> {
     })
 }
 
+/// The event of the last change of rules, or of the facts of many, that was left to a job.
+fn rules_event(tx: &mut Tx<'_>, organization: OrganizationId) -> Option<EventId> {
+    let filter = AuditFilter { action: Action::RulesChanged.as_str().to_owned(), ..AuditFilter::default() };
+    list_page(tx, organization, &filter, "", 100).unwrap().last().map(|event| event.id)
+}
+
 /// Takes everybody out of the group past the road, and then does what makes access follow later; the event of that.
 fn later(
     bench: &Bench,
     place: &Place,
     user: DirectoryUserId,
     follow: impl Fn(&mut Tx<'_>, &mut Moment, OrganizationId) -> Result<(), ServiceError> + Send + 'static,
-) -> EventId {
+) -> Option<EventId> {
     let (organization, group) = (place.organization, place.group);
     // Events of one instant are in no order: what comes now comes later than what was before.
     bench.clock.pass_s(1);
@@ -72,13 +78,14 @@ fn later(
         let plan = Plan::because(organization, Cause::system()).then(event, change);
         apply(tx, &plan, moment.now, &mut moment.random)?;
         follow(tx, moment, organization)?;
-        Ok(portcullis_store::apply::rules_event(tx, organization)?.unwrap())
+        Ok(rules_event(tx, organization))
     });
     bench.clock.pass_s(1);
     event
 }
 
-fn is_followed(cause: &Value, event: EventId) {
+fn is_followed(cause: &Value, event: Option<EventId>) {
+    let event = event.unwrap();
     let said = (cause["kind"].as_str().unwrap(), cause["event"].as_str());
     assert_eq!(said, (CauseKind::Rule.as_str(), Some(event.to_string().as_str())), "{cause}");
 }
@@ -231,6 +238,114 @@ async fn whoever_ends_early_because_they_are_waited_for_no_longer_ends_by_that_o
     assert_eq!((&ended[0]["kind"], &ended[0]["request_id"]), (&json!("api"), &json!(request)));
 }
 
+/// Raises the rules, as somebody who deletes a mapping of thousands does; the request of that.
+fn raise(bench: &Bench, place: &Place) -> RequestId {
+    let organization = place.organization;
+    bench.clock.pass_s(1);
+    bench.write(move |tx, moment| {
+        tx.lock(Lock::Organization(organization))?;
+        let request = RequestId::fresh(moment.now, &mut moment.random);
+        rules::raise(tx, moment, organization, Caller::Root.cause(request))?;
+        Ok(request)
+    })
+}
+
+/// A call of the directory about that person and a hundred others; the request of that.
+fn many_said(bench: &Bench, place: &Place, user: DirectoryUserId, others: &[DirectoryUserId]) -> RequestId {
+    let (organization, directory) = (place.organization, place.directory);
+    let mut users = others.to_vec();
+    users.push(user);
+    bench.clock.pass_s(1);
+    bench.write(move |tx, moment| {
+        tx.lock(Lock::Rules(organization))?;
+        let request = RequestId::fresh(moment.now, &mut moment.random);
+        let said = Cause {
+            kind: CauseKind::Scim,
+            actor: Actor::Directory(directory),
+            request: Some(request),
+            event: None,
+            directory: Some(directory),
+        };
+        assert_eq!(rules::after_facts(tx, moment, organization, &users, said)?, Carried::Pending);
+        Ok(request)
+    })
+}
+
+/// The causes of what the job stores of these people, each with the receipt's.
+fn ended_by_the_job(bench: &Bench, place: &Place, people: &[MembershipId]) -> Vec<(Value, Value)> {
+    let organization = place.organization;
+    while bench.write(move |tx, moment| rules::step(tx, moment, organization, 500)) > 0 {}
+    let of = |member: &MembershipId| {
+        let member = *member;
+        let receipts = bench.write(move |tx, _| Ok(of_membership(tx, member)?));
+        let cause = causes(bench, place, member, "member.deprovisioned").pop().unwrap();
+        (cause, serde_json::to_value(&receipts[0].cause).unwrap())
+    };
+    people.iter().map(of).collect()
+}
+
+fn event(bench: &Bench, place: &Place, id: &Value) -> Value {
+    let (organization, id) = (place.organization, id.as_str().unwrap().parse().unwrap());
+    let stored = bench.write(move |tx, _| Ok(portcullis_store::audit::find(tx, organization, id)?));
+    serde_json::from_str(&stored.unwrap().content).unwrap()
+}
+
+#[tokio::test]
+async fn whoever_a_later_call_is_not_about_ends_by_the_change_that_was_before_it() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 0);
+    let others = told(&bench, &place, MAX_PER_CALL);
+    let (_, a) = provision(&bench, &place, "ann");
+    let (bob, b) = provision(&bench, &place, "bob");
+    let organization = place.organization;
+    while bench.write(move |tx, moment| rules::step(tx, moment, organization, 500)) > 0 {}
+    bench.write(move |tx, moment| {
+        tx.lock(Lock::Organization(organization))?;
+        for one in portcullis_store::mapping::list(tx, organization, None, None, 10)? {
+            let event = EventDraft::new(Action::MappingDeleted, Target::new("mapping", one.id));
+            let plan =
+                Plan::because(organization, Cause::system()).then(event, MappingChange::Delete(one.id));
+            apply(tx, &plan, moment.now, &mut moment.random)?;
+        }
+        Ok(())
+    });
+    let by_rule = raise(&bench, &place);
+    let said = many_said(&bench, &place, bob, &others);
+    let ended = ended_by_the_job(&bench, &place, &[a, b]);
+    let (cause, receipt) = &ended[0];
+    assert_eq!(cause["request_id"], json!(by_rule), "{cause}");
+    assert_eq!(event(&bench, &place, &cause["event"])["cause"]["request_id"], json!(by_rule));
+    assert_eq!(*receipt, json!({ "kind": "rule", "request_id": by_rule, "directory": null }));
+    let joint = event(&bench, &place, &ended[1].0["event"]);
+    assert_eq!(joint["detail"]["events"].as_array().unwrap().len(), 2, "{joint}");
+    assert_eq!(ended[1].1["request_id"], Value::Null, "neither `{by_rule}` nor `{said}` is claimed");
+}
+
+#[tokio::test]
+async fn what_a_directory_said_of_many_is_in_their_receipts_whatever_it_said_of_others_later() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 0);
+    let others = told(&bench, &place, MAX_PER_CALL);
+    let (ann, a) = provision(&bench, &place, "ann");
+    let organization = place.organization;
+    while bench.write(move |tx, moment| rules::step(tx, moment, organization, 500)) > 0 {}
+    let (group, directory) = (place.group, json!(place.directory));
+    bench.write(move |tx, moment| {
+        let event =
+            EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", group));
+        let change = DirectoryGroupChange::RemoveMembers(group, vec![ann]);
+        let plan = Plan::because(organization, Cause::system()).then(event, change);
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+        Ok(())
+    });
+    let said = many_said(&bench, &place, ann, &others);
+    let (bob, _) = provision(&bench, &place, "bob");
+    many_said(&bench, &place, bob, &others);
+    let (cause, receipt) = ended_by_the_job(&bench, &place, &[a]).pop().unwrap();
+    assert_eq!(event(&bench, &place, &cause["event"])["cause"]["request_id"], json!(said));
+    assert_eq!(receipt, json!({ "kind": "rule", "request_id": said, "directory": directory }));
+}
+
 #[tokio::test]
 async fn as_many_as_the_limit_are_carried_out_at_once_and_one_more_is_left_to_the_job() {
     let bench = Bench::of_the_run();
@@ -262,10 +377,10 @@ async fn a_group_that_no_mapping_names_moves_nobody_however_many_are_in_it() {
     let users = told(&bench, &place, MAX_PER_CALL + 1);
     let (organization, directory) = (place.organization, place.directory);
     let (before, after) = bench.write(move |tx, moment| {
-        let before = portcullis_store::apply::rules_event(tx, organization)?;
+        let before = rules_event(tx, organization);
         let speaker = speaker(moment, organization, directory);
         provisioning::create_group(tx, moment, speaker, ("Everybody", None), &users)?;
-        Ok((before, portcullis_store::apply::rules_event(tx, organization)?))
+        Ok((before, rules_event(tx, organization)))
     });
     assert_eq!(before, after, "nobody's access is looked at again");
 }
