@@ -1,10 +1,13 @@
 //! JSON in and out of the administration API: bounded, read once, strict about keys.
 
+use std::str::FromStr;
+
 use axum::body::Bytes;
 use axum::extract::{FromRequest, FromRequestParts, Query, Request};
 use axum::http::request::Parts;
 use portcullis_domain::Timestamp;
 use portcullis_domain::text::has_nul;
+use portcullis_service::ServiceError;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use url::form_urlencoded;
@@ -147,11 +150,17 @@ pub const DEFAULT_LIMIT: i64 = 50;
 pub const MAX_LIMIT: i64 = 200;
 
 impl PageQuery {
-    /// How many items, and after which id.
-    #[must_use]
-    pub fn bounds(&self) -> (i64, String) {
+    /// How many items, and after which id of what the list holds; an empty one: from the first.
+    ///
+    /// # Errors
+    /// 400 `invalid_field` for a cursor of another list: after it there would be nothing, which reads as the end.
+    pub fn bounds<Id: FromStr>(&self) -> Result<(i64, String), ServiceError> {
         let limit = self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
-        (limit, self.cursor.clone().unwrap_or_default())
+        let cursor = self.cursor.clone().unwrap_or_default();
+        if !cursor.is_empty() && cursor.parse::<Id>().is_err() {
+            return Err(ServiceError::invalid("cursor", "is not the `next` of a page of this list"));
+        }
+        Ok((limit, cursor))
     }
 }
 

@@ -4,7 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::agent::{Agent, AgentOrder, OwnerLossRule};
-use portcullis_domain::id::{AgentId, MembershipId};
+use portcullis_domain::id::{AgentId, MembershipId, TokenId};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::Slug;
 use portcullis_service::agent::{self, AgentPatch, NewAgent};
@@ -223,7 +223,7 @@ async fn list(
     Params(wanted): Params<PageQuery>,
 ) -> Result<Json<Page<AgentWire>>, Problem> {
     let organization = scope.organization.id;
-    let (limit, after) = wanted.bounds();
+    let (limit, after) = wanted.bounds::<AgentId>()?;
     let found = app
         .portcullis()
         .read(move |tx, _| agent::list(tx, &scope.caller, organization, (&after, limit)))
@@ -354,7 +354,7 @@ async fn list_keys(
     Params(wanted): Params<PageQuery>,
 ) -> Result<Json<Page<TokenWire>>, Problem> {
     let about = (scope.organization.id, id(&agt, NOUN)?);
-    let (limit, after) = wanted.bounds();
+    let (limit, after) = wanted.bounds::<TokenId>()?;
     let found = app
         .portcullis()
         .read(move |tx, _| agent::list_keys(tx, &scope.caller, about, (&after, limit + 1)))

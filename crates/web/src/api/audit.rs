@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use portcullis_domain::id::EventId;
 use portcullis_domain::permission::Permission;
 use portcullis_service::{ServiceError, audit};
 use portcullis_store::StoreError;
@@ -122,7 +123,7 @@ async fn list(
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Page<AuditEvent>>, Problem> {
     let organization = scope.organization.id;
-    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
+    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds::<EventId>()?;
     let filter = AuditFilter {
         actor: wanted.actor.unwrap_or_default(),
         target: wanted.target.unwrap_or_default(),

@@ -522,7 +522,7 @@ async fn list(
     scope: Scope,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Connection>>, Problem> {
-    let (limit, after) = page.bounds();
+    let (limit, after) = page.bounds::<ConnectionId>()?;
     let org = scope.organization.id;
     let found = app.portcullis().read(move |tx, _| connection::list(tx, org, &after, limit + 1)).await?;
     let items = found.into_iter().map(|v| Connection::of(app.portcullis(), v)).collect();

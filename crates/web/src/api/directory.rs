@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::brake as domain_brake;
 use portcullis_domain::directory::{self as domain, DirectoryKind};
+use portcullis_domain::id::{DirectoryId, TokenId};
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
 use portcullis_service::directory::{self, DirectoryChanges, Governed, Nesting, NewDirectory};
 use portcullis_service::google::{self, Ground, Polling, consent};
@@ -306,7 +307,7 @@ async fn list(
     scope: Scope,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Directory>>, Problem> {
-    let (limit, after) = page.bounds();
+    let (limit, after) = page.bounds::<DirectoryId>()?;
     let org = scope.organization.id;
     let read = move |tx: &mut Tx<'_>, _| {
         let found = directory::list(tx, org, &after, limit + 1)?;
@@ -405,7 +406,7 @@ async fn tokens(
     Path((_, id)): Path<(String, String)>,
     Params(query): Params<PageQuery>,
 ) -> Result<Json<Page<TokenWire>>, Problem> {
-    let (limit, after) = query.bounds();
+    let (limit, after) = query.bounds::<TokenId>()?;
     let org = scope.organization.id;
     let found =
         app.portcullis().read(move |tx, _| directory::list_tokens(tx, org, &id, &after, limit + 1)).await?;

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::domain as fact;
+use portcullis_domain::id::DomainId;
 use portcullis_domain::permission::Permission::{DomainsRead, DomainsWrite};
 use portcullis_service::domain::{self, Vouched};
 use portcullis_store::Priority;
@@ -129,7 +130,7 @@ async fn list(
     scope: Scope,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Domain>>, Problem> {
-    let (limit, after) = page.bounds();
+    let (limit, after) = page.bounds::<DomainId>()?;
     let org = scope.organization.id;
     let found = app.portcullis().read(move |tx, _| domain::list(tx, org, &after, limit + 1)).await?;
     let items = found.into_iter().map(Domain::from).collect();

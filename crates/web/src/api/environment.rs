@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::environment as domain;
+use portcullis_domain::id::EnvironmentId;
 use portcullis_domain::permission::Permission::{EnvironmentsRead, EnvironmentsWrite};
 use portcullis_service::environment;
 use portcullis_store::Priority;
@@ -96,7 +97,7 @@ async fn list(
     scope: Scope,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Environment>>, Problem> {
-    let (limit, after) = page.bounds();
+    let (limit, after) = page.bounds::<EnvironmentId>()?;
     let org = scope.organization.id;
     let found = app.portcullis().read(move |tx, _| environment::list(tx, org, &after, limit + 1)).await?;
     let items = found.into_iter().map(Environment::from).collect();

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::grant as domain;
+use portcullis_domain::id::GrantId;
 use portcullis_domain::permission::Permission::{GrantsRead, GrantsWrite};
 use portcullis_service::grant::{self, NewGrant, Vouching};
 use portcullis_store::Priority;
@@ -118,7 +119,7 @@ async fn list(
     scope: Scope,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Grant>>, Problem> {
-    let (limit, after) = page.bounds();
+    let (limit, after) = page.bounds::<GrantId>()?;
     let org = scope.organization.id;
     let found = app.portcullis().read(move |tx, _| grant::list(tx, org, &after, limit + 1)).await?;
     let items = found.into_iter().map(Grant::from).collect();

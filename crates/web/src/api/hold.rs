@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use portcullis_domain::hold::{HoldKind, HoldState};
-use portcullis_domain::id::{DirectoryId, MembershipId};
+use portcullis_domain::id::{DirectoryId, HoldId, MembershipId};
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
 use portcullis_service::hold::{self, Decision};
 use portcullis_store::hold::{HeldView, HoldFilter, HoldView, WouldLose};
@@ -231,7 +231,7 @@ async fn list(
     scope: Scope,
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Page<Hold>>, Problem> {
-    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
+    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds::<HoldId>()?;
     let organization = scope.organization.id;
     let directory = match wanted.directory.as_deref().map(str::parse::<DirectoryId>) {
         None => None,
@@ -261,7 +261,7 @@ async fn people(
     Path((_, hold)): Path<(String, String)>,
     Params(query): Params<PageQuery>,
 ) -> Result<Json<Page<HeldPerson>>, Problem> {
-    let (limit, after) = query.bounds();
+    let (limit, after) = query.bounds::<MembershipId>()?;
     let (organization, hold) = (scope.organization.id, id(&hold, NOUN)?);
     let found =
         app.portcullis().read(move |tx, _| hold::people(tx, organization, hold, (&after, limit + 1))).await?;

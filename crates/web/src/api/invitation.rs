@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::Timestamp;
+use portcullis_domain::id::TokenId;
 use portcullis_domain::permission::Permission::{InvitationsRead, InvitationsWrite};
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenEnd;
@@ -121,7 +122,7 @@ async fn list(
     scope: Scope,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Invitation>>, Problem> {
-    let (limit, after) = page.bounds();
+    let (limit, after) = page.bounds::<TokenId>()?;
     let org = scope.organization.id;
     let found = app.portcullis().read(move |tx, _| invitation::list(tx, org, &after, limit + 1)).await?;
     let now = app.portcullis().now();

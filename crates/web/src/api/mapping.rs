@@ -5,7 +5,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
 use portcullis_domain::access::Access;
-use portcullis_domain::id::MappingId;
+use portcullis_domain::id::{MappingId, MembershipId};
 use portcullis_domain::mapping::{self as domain, MappingSource};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission::{MappingsRead, MappingsWrite};
@@ -470,8 +470,8 @@ async fn preview(
     body: Body<MappingWish>,
 ) -> Result<Json<Preview>, Problem> {
     let org = scope.organization.id;
+    let (limit, after) = page.bounds::<MembershipId>()?;
     let wish = body.value.read()?;
-    let (limit, after) = page.bounds();
     let source = wish.source.clone();
     let seen = app
         .portcullis()
@@ -491,7 +491,7 @@ async fn list(
     scope: Scope,
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Page<Mapping>>, Problem> {
-    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
+    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds::<MappingId>()?;
     let (org, of) = (scope.organization.id, wanted.directory);
     let items = app
         .portcullis()

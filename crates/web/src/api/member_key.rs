@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use portcullis_domain::id::TokenId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::Slug;
 use portcullis_service::member_key::{self, NewKey};
@@ -63,7 +64,7 @@ async fn list(
     Params(wanted): Params<PageQuery>,
 ) -> Result<Json<Page<TokenWire>>, Problem> {
     let about = (scope.organization.id, id(&mem, "member")?);
-    let (limit, after) = wanted.bounds();
+    let (limit, after) = wanted.bounds::<TokenId>()?;
     let found = app
         .portcullis()
         .read(move |tx, _| member_key::list(tx, &scope.caller, about, (&after, limit + 1)))

@@ -278,7 +278,7 @@ async fn list(
         state: wanted.state,
         role: wanted.role,
     };
-    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
+    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds::<MembershipId>()?;
     let organization = scope.organization.id;
     let read = move |tx: &mut Tx<'_>, now| {
         let page = membership::list(tx, &scope.caller, organization, &filter, (&after, limit), now)?;

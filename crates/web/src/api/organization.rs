@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
+use portcullis_domain::id::OrganizationId;
 use portcullis_domain::organization as domain;
 use portcullis_domain::permission::Permission::{OrganizationsRead, OrganizationsWrite};
 use portcullis_service::Surroundings;
@@ -142,7 +143,7 @@ async fn list(
     known: Known,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Organization>>, Problem> {
-    let (limit, after) = page.bounds();
+    let (limit, after) = page.bounds::<OrganizationId>()?;
     let (caller, cause) = (known.caller.clone(), known.cause());
     let found =
         app.portcullis().read(move |tx, _| organization::list(tx, &caller, &after, limit + 1)).await?;

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use portcullis_domain::id::ReceiptId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::receipt::KeptBecause;
 use portcullis_service::receipt;
@@ -129,7 +130,7 @@ async fn list(
     Params(wanted): Params<PageQuery>,
 ) -> Result<Json<Page<Receipt>>, Problem> {
     let organization = scope.organization.id;
-    let (limit, after) = wanted.bounds();
+    let (limit, after) = wanted.bounds::<ReceiptId>()?;
     let found =
         app.portcullis().read(move |tx, _| receipt::list(tx, organization, (&after, limit + 1))).await?;
     Ok(Json(Page::of(found.iter().map(Receipt::of).collect(), limit, |r| r.id.clone())))

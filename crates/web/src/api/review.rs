@@ -2,7 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
-use portcullis_domain::id::MembershipId;
+use portcullis_domain::id::{MembershipId, ReviewId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::permission::Permission::{MembersRead, MembersWrite};
 use portcullis_domain::review::ReviewState;
@@ -182,7 +182,7 @@ async fn list(
     scope: Scope,
     Params(query): Params<Query>,
 ) -> Result<Json<Page<Review>>, Problem> {
-    let (limit, after) = PageQuery { limit: query.limit, cursor: query.cursor }.bounds();
+    let (limit, after) = PageQuery { limit: query.limit, cursor: query.cursor }.bounds::<ReviewId>()?;
     let organization = scope.organization.id;
     let wanted = match query.state {
         None | Some(Which::Open) => Wanted::Open,

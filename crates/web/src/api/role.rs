@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use portcullis_domain::id::RoleId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::permission::Permission::{RolesRead, RolesWrite};
 use portcullis_domain::role::{self as domain, Giving};
@@ -150,7 +151,7 @@ async fn list(
     scope: Scope,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Role>>, Problem> {
-    let (limit, after) = page.bounds();
+    let (limit, after) = page.bounds::<RoleId>()?;
     let org = scope.organization.id;
     let found = app.portcullis().read(move |tx, _| role::list(tx, org, &after, limit + 1)).await?;
     let items = found.into_iter().map(Role::from).collect();

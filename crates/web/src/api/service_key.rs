@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use portcullis_domain::id::TokenId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::token::Scope as KeyScope;
 use portcullis_service::service_key::{self, NewServiceKey};
@@ -69,7 +70,7 @@ async fn list(
     Params(wanted): Params<PageQuery>,
 ) -> Result<Json<Page<TokenWire>>, Problem> {
     let organization = scope.organization.id;
-    let (limit, after) = wanted.bounds();
+    let (limit, after) = wanted.bounds::<TokenId>()?;
     let found =
         app.portcullis().read(move |tx, _| service_key::list(tx, organization, (&after, limit + 1))).await?;
     Ok(Json(page(&found, limit)))

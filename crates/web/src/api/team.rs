@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use portcullis_domain::id::TeamId;
 use portcullis_domain::permission::Permission::{TeamsRead, TeamsWrite};
 use portcullis_domain::team as domain;
 use portcullis_service::team;
@@ -95,7 +96,7 @@ async fn list(
     scope: Scope,
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Team>>, Problem> {
-    let (limit, after) = page.bounds();
+    let (limit, after) = page.bounds::<TeamId>()?;
     let org = scope.organization.id;
     let found = app.portcullis().read(move |tx, _| team::list(tx, org, &after, limit + 1)).await?;
     let items = found.into_iter().map(Team::from).collect();

@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
+use portcullis_domain::id::TokenId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::token::ShownTo;
 use portcullis_service::member_key::Issued;
@@ -141,7 +142,7 @@ async fn list(
     scope: Scope,
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Page<TokenWire>>, Problem> {
-    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
+    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds::<TokenId>()?;
     let holder = wanted.holder.unwrap_or_default();
     let organization = scope.organization.id;
     let found = app

@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::{Path, State};
+use portcullis_domain::id::TraceId;
 use portcullis_domain::permission::Permission;
 use portcullis_service::{ServiceError, trace};
 use portcullis_store::Tx;
@@ -125,7 +126,7 @@ async fn list(
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Page<TraceWire>>, Problem> {
     let organization = scope.organization.id;
-    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds();
+    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds::<TraceId>()?;
     let found = app
         .portcullis()
         .read(move |tx, _| {

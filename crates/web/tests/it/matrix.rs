@@ -66,12 +66,16 @@ impl World {
         Self { bench, bearer, things }
     }
 
-    async fn status_of(&self, operation: &Operation) -> u16 {
+    fn path_of(&self, operation: &Operation) -> String {
         let parts = operation.path.split('/').map(|part| {
             let name = part.strip_prefix('{').and_then(|rest| rest.strip_suffix('}'));
             name.map_or(part, |name| self.things.get(name).map_or("nothing", String::as_str))
         });
-        let path = format!("/api/v1{}", parts.collect::<Vec<_>>().join("/"));
+        format!("/api/v1{}", parts.collect::<Vec<_>>().join("/"))
+    }
+
+    async fn status_of(&self, operation: &Operation) -> u16 {
+        let path = self.path_of(operation);
         let authorization = format!("Bearer {}", self.bearer);
         let headers = [("authorization", authorization.as_str())];
         let headers = if self.bearer.is_empty() { &[][..] } else { &headers[..] };
@@ -120,4 +124,45 @@ async fn nobody_unknown_and_nobody_foreign_gets_in_anywhere() {
             assert_eq!(status, expected, "{persona}: {} {}", operation.method, operation.path);
         }
     }
+}
+
+#[tokio::test]
+async fn a_list_takes_a_cursor_of_what_it_holds_and_refuses_any_other() {
+    const KINDS: [&str; 17] = [
+        "org", "env", "dom", "mem", "role", "team", "dir", "map", "grt", "con", "rev", "hold", "agt", "tok",
+        "evt", "rcp", "trc",
+    ];
+    let mut world = World::of("root").await;
+    let okta = json!({ "kind": "scim", "name": "Okta" });
+    let made = world.bench.call("POST", "/api/v1/organizations/acme/directories", ROOT_TOKEN, okta).await;
+    world.things.insert("dir", id(&made.1));
+    let mapping = json!({ "directory": world.things["dir"], "org_unit": "/Sales", "role": "viewer" });
+    let lists = in_order().into_iter().filter(|o| o.query.iter().any(|(name, _)| *name == "cursor"));
+    let mut seen = 0;
+    for list in lists {
+        let path = world.path_of(&list);
+        let is_taken = async |cursor: &str| {
+            let body = if list.method == Method::GET { Value::Null } else { mapping.clone() };
+            let called = format!("{path}?cursor={cursor}");
+            let (status, body) = world.bench.call(list.method.as_str(), &called, ROOT_TOKEN, body).await;
+            let names_it = body["detail"].as_str().is_some_and(|detail| detail.contains("`cursor`"));
+            assert_eq!(
+                names_it,
+                status == 400 && body["code"] == "invalid_field",
+                "{called}: {status} {body}"
+            );
+            !names_it
+        };
+        assert!(is_taken("").await, "{path}: an empty cursor begins");
+        assert!(!is_taken("zzz").await, "{path}: what is no id is no cursor");
+        let mut taken = Vec::new();
+        for kind in KINDS {
+            if is_taken(&format!("{kind}_{:032x}", 7)).await {
+                taken.push(kind);
+            }
+        }
+        assert_eq!(taken.len(), 1, "{path}: {taken:?}");
+        seen += 1;
+    }
+    assert!(seen > 15, "{seen} are too few to be all");
 }
