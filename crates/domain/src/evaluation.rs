@@ -244,7 +244,14 @@ pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
         Some(AgentState::Paused) => return Decision::AgentPaused,
         Some(AgentState::Active) | None => {}
     }
-    // Tokens without a membership are alive by themselves, and act as nobody.
+    // A token of a directory or the organization is alive by itself, and acts as nobody.
+    let acts_as_somebody = match bearer.holder {
+        Holder::Membership(_) | Holder::Agent(_) => true,
+        Holder::Directory(_) | Holder::Organization(_) => false,
+    };
+    if acts_as_somebody && bearer.member.is_none() {
+        return Decision::MemberInactive;
+    }
     let mut behind = bearer.member.iter().map(|m| m.state).chain(bearer.answering_for_it().map(|s| s.state));
     if !behind.all(|state| state == MembershipState::Active) {
         return Decision::MemberInactive;

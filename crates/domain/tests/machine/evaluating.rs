@@ -13,7 +13,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, TokenKind};
 
-use crate::fixture::{NOW, id, member, organization, slug};
+use crate::fixture::{NOW, directory, id, member, organization, slug};
 
 fn key() -> Bearer {
     Bearer {
@@ -93,6 +93,17 @@ fn every_state_but_active_is_refused() {
         assert_eq!(decide(&of_member(state)), Decision::MemberInactive, "{state:?}");
         let owner = Bearer { agent: agent_key(AgentState::Active).agent, ..of_member(state) };
         assert_eq!(decide(&Bearer { kind: TokenKind::AgentKey, ..owner }), Decision::MemberInactive);
+    }
+}
+
+#[test]
+fn a_token_that_acts_as_somebody_is_refused_where_nobody_is_found_behind_it() {
+    let found = |holder| liveness(&Bearer { holder, member: None, ..key() }, NOW);
+    for holder in [Holder::Membership(member(1)), Holder::Agent(id!(AgentId, 1))] {
+        assert_eq!(found(holder), Decision::MemberInactive, "{holder:?}");
+    }
+    for holder in [Holder::Directory(directory(1)), Holder::Organization(organization())] {
+        assert_eq!(found(holder), Decision::Allowed, "{holder:?}");
     }
 }
 
@@ -206,11 +217,6 @@ fn kinds_that_ask_tell_or_link_never_act() {
         };
         assert_eq!(decide(&Bearer { kind, ..key() }), acts, "{kind:?}");
     }
-}
-
-#[test]
-fn a_key_that_acts_as_nobody_may_not() {
-    assert_eq!(decide(&Bearer { member: None, ..key() }), Decision::NotPermitted);
 }
 
 #[test]
