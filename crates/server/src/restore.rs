@@ -3,7 +3,8 @@
 //! A backup is one SQLite file. It is prepared beside the database (every token ended, whoever a directory governs
 //! waiting for it, whoever left since off-boarded) and only then put in its place, in one step. PostgreSQL is copied and
 //! restored with its own tools; `restore --in-place` then does the same preparation to the database as it is. Nothing says
-//! then what was taken away since, so the root token is off and whoever joined by themselves is suspended.
+//! then what was taken away since, so the root token is off and whoever joined by themselves, or came just in time, is
+//! suspended.
 
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -129,7 +130,9 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
     );
     println!("  2. let the provider send everybody again (Okta: force sync; Entra ID: restart provisioning)");
     if wanted.in_place || revived.taken.suspended > 0 {
-        println!("  3. lift the suspension of people who joined by invitation and have not left");
+        println!(
+            "  3. lift the suspension of people who joined by invitation or came just in time, and have not left"
+        );
     }
     println!("restored in: {}", database::place(settings));
     if is_root_token_off(settings)? {

@@ -3,7 +3,8 @@
 //! A backup says who was active and which tokens were good when it was taken. So every token in it ends, and whoever a
 //! directory governs is suspended until that directory has spoken of them again. Of everybody else the database that is
 //! replaced says what became of them: who left since is off-boarded, who was suspended since is suspended. Where nothing
-//! says so, whoever has a life of their own is suspended until an administrator lifts it.
+//! says so, whoever has a life of their own is suspended until an administrator lifts it. So is whom only claims govern:
+//! these speak when the person signs in, and would let in whomever they are to keep out.
 
 use portcullis_domain::access::EndedBecause;
 use portcullis_domain::audit::{Action, EventDraft, Target};
@@ -20,7 +21,7 @@ use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::{self, MembershipFilter};
 use portcullis_store::tombstone::{self, Laid};
-use portcullis_store::{Tx, apply, instance, organization};
+use portcullis_store::{Tx, apply, directory, instance, organization};
 use serde_json::json;
 
 use crate::access::off_board_member;
@@ -136,9 +137,17 @@ enum Wanted {
     End,
 }
 
-fn wanted(member: &Membership, since: Since) -> Wanted {
-    let on_their_own = member.governed_by.is_none();
-    match since {
+/// Whether no directory speaks of somebody unless they come themselves: none governs them, or one of claims.
+fn is_on_their_own(tx: &mut Tx<'_>, member: &Membership) -> Result<bool, ServiceError> {
+    let Some(governor) = member.governed_by else { return Ok(true) };
+    let found = directory::find(tx, member.organization, governor)?;
+    Ok(found.is_some_and(|directory| !directory.kind.tells_of_everybody()))
+}
+
+fn wanted(tx: &mut Tx<'_>, member: &Membership, since: Since) -> Result<Wanted, ServiceError> {
+    let on_their_own = is_on_their_own(tx, member)?;
+    let was_let_in = member.joined_at.is_some() || member.governed_by.is_some();
+    Ok(match since {
         _ if member.ended.is_some() => Wanted::Nothing,
         Since::Stayed => Wanted::Nothing,
         // What a directory took away it takes away again by not speaking of them; what a person did, it does not know.
@@ -149,11 +158,9 @@ fn wanted(member: &Membership, since: Since) -> Wanted {
         Since::Suspended => Wanted::Nothing,
         // Whoever was only invited has no way in: the link ended with every other token, and without one no connection
         // lets them in either.
-        Since::Unknown if on_their_own && member.joined_at.is_some() && member.suspended_at.is_none() => {
-            Wanted::Suspend
-        }
+        Since::Unknown if on_their_own && was_let_in && member.suspended_at.is_none() => Wanted::Suspend,
         Since::Unknown => Wanted::Nothing,
-    }
+    })
 }
 
 /// Takes from people of the backup what was taken from them since.
@@ -171,7 +178,7 @@ pub fn carry_over(
     let cause = Cause::system();
     for (id, since) in people {
         let Some(member) = membership::find_locked(tx, *id)? else { continue };
-        match wanted(&member, *since) {
+        match wanted(tx, &member, *since)? {
             Wanted::Nothing => {}
             Wanted::End => {
                 let reason = "they had left when the backup was restored";

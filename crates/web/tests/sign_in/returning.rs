@@ -1,6 +1,9 @@
 //! Who left, or is kept out, and comes by another connection, another name or another set-up: nobody is made of them just
 //! in time, and beside each refusal stands somebody who differs by one thing and comes in.
 
+use portcullis_domain::access::EndedBecause;
+use portcullis_service::restoring::{self, Since};
+use portcullis_store::Priority;
 use serde_json::{Value, json};
 
 use crate::people::{directory, scim_user};
@@ -202,4 +205,44 @@ async fn whom_a_directory_tells_of_and_who_was_suspended_gets_no_second_membersh
     }
     says(&world, ANOTHER, ALIAS);
     assert_eq!(world.outcome(&connection, ALIAS).await, "ok", "another account");
+}
+
+/// What a restore does to `acme`, if that became of everybody of the backup since.
+async fn restored(world: &World, since: Since) {
+    let carried = world.portcullis.write(Priority::Ordinary, move |tx, moment| {
+        for organization in restoring::organizations(tx, "")? {
+            restoring::revive_nobody(tx, moment, &organization)?;
+            let people = restoring::people(tx, organization.id, "")?;
+            let people: Vec<_> = people.iter().map(|member| (member.id, since)).collect();
+            restoring::carry_over(tx, moment, organization.id, &people)?;
+            restoring::bring_in_step(tx, moment, &organization)?;
+        }
+        Ok(())
+    });
+    carried.await.unwrap();
+}
+
+#[tokio::test]
+async fn whoever_came_just_in_time_is_let_in_after_a_restore_only_where_somebody_says_that_they_have_not_left()
+ {
+    for (since, expected) in [
+        (Since::Stayed, "ok"),
+        (Since::Unknown, "member_inactive"),
+        (Since::Suspended, "member_inactive"),
+        (Since::Left(EndedBecause::Administrator), "tombstoned"),
+        (Since::Left(EndedBecause::Deleted), "tombstoned"),
+        (Since::Left(EndedBecause::Unmapped), "tombstoned"),
+    ] {
+        let world = World::new().await;
+        let connection = world.connection("acme", open()).await;
+        assert_eq!(world.outcome(&connection, ADA).await, "ok");
+        restored(&world, since).await;
+        assert_eq!(world.outcome(&connection, ADA).await, expected, "{since:?}");
+        if since == Since::Unknown {
+            let member = world.members("acme", ADA).await.remove(0);
+            let one = format!("/organizations/acme/members/{}", member["id"].as_str().unwrap());
+            assert_eq!(world.root("PATCH", &one, json!({ "state": "active" })).await.0, 200);
+            assert_eq!(world.outcome(&connection, ADA).await, "ok", "an administrator says so");
+        }
+    }
 }
