@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 36] = [
+const ON_BOTH: [&str; 37] = [
     "access::",
     "agents::",
     "choosing::",
@@ -46,6 +46,7 @@ const ON_BOTH: [&str; 36] = [
     "mappings::",
     "matrix::",
     "members::",
+    "moving::",
     "oidc_logout::",
     "oidc_settings::",
     "organizations::",

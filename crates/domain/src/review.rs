@@ -22,6 +22,8 @@ texts! {
         EndedElsewhere = "ended_elsewhere",
         /// Only another address than the one that stands for the person is the same: people write those themselves.
         OtherAddress = "other_address",
+        /// Another directory tells of the member, and whoever could speak for the one may not have what the other gives.
+        ToldElsewhere = "told_elsewhere",
     }
 }
 

@@ -7,8 +7,10 @@ mod group;
 mod nesting;
 mod profile;
 
+use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::access::{
     DirectoryFacts, Held, PersonFacts, RankedRole, Resolved, Statement, resolve,
 };
@@ -37,6 +39,7 @@ use serde_json::json;
 use crate::access::{settle, settle_as};
 use crate::error::DirectoryRefusal;
 use crate::membership::settled;
+use crate::role::{highest_given, was_lent_below};
 use crate::{Moment, ServiceError};
 
 pub(crate) use group::lose_members;
@@ -389,6 +392,9 @@ fn recognize(
             if told.iter().any(|u| u.directory == directory.id) {
                 return unsure(ReviewReason::AlreadyTold, vec![only.id]);
             }
+            if is_lent(tx, directory, &told, moment.now)? {
+                return unsure(ReviewReason::ToldElsewhere, vec![only.id]);
+            }
             Ok(Recognized::Known(Box::new(only.clone())))
         }
         [] if !doubtful.is_empty() => unsure(ReviewReason::OtherAddress, doubtful),
@@ -400,6 +406,32 @@ fn recognize(
             unsure(ReviewReason::SeveralMembers, all.collect())
         }
     }
+}
+
+/// Whether somebody of whom these tell could be the doing of whoever speaks for one directory and may not have what another
+/// gives: they would be given it as that person
+/// ([why](../../../docs/decisions/0042-of-whom-two-directories-tell-is-lent-by-neither.md)).
+fn is_lent(
+    tx: &mut Tx<'_>,
+    directory: &Directory,
+    told: &[DirectoryUser],
+    now: Timestamp,
+) -> Result<bool, ServiceError> {
+    let organization = directory.organization;
+    let given = highest_given(tx, organization, directory.id)?;
+    for user in told {
+        let theirs = highest_given(tx, organization, user.directory)?;
+        // What the greater gives, whoever speaks for it has. Who came by the lesser may have been named there since.
+        let (lesser, rank, since) = match theirs.cmp(&given) {
+            Ordering::Less => (user.directory, given, user.created_at),
+            Ordering::Equal => continue,
+            Ordering::Greater => (directory.id, theirs, now),
+        };
+        if was_lent_below(tx, organization, (lesser, rank), (since, now))? {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// How much of a person a directory says.

@@ -8,7 +8,8 @@ use std::collections::BTreeSet;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::RoleChange;
-use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, RoleId};
+use portcullis_domain::directory::DirectoryKind;
+use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, RoleId, TokenId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
@@ -99,7 +100,9 @@ pub fn must_not_stand_above(
 
 /// Refuses to let a directory give more than it did while a token of it was shown to somebody who stands below that:
 /// with the token they would put themselves where it is given
-/// ([why](../../../docs/decisions/0036-a-secret-is-worth-no-more-than-whoever-saw-it.md)).
+/// ([why](../../../docs/decisions/0036-a-secret-is-worth-no-more-than-whoever-saw-it.md)). So does a token of another one that
+/// tells of the same people, unless that gives as much
+/// ([why](../../../docs/decisions/0042-of-whom-two-directories-tell-is-lent-by-neither.md)).
 ///
 /// # Errors
 /// [`ServiceError::TokenSeenBelow`], which names the token.
@@ -109,8 +112,37 @@ pub(crate) fn must_not_outgrow(
     (of, rank): (DirectoryId, Rank),
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    let before = directory::highest_given(tx, organization, of)?.unwrap_or(Rank::NONE);
-    if rank <= before { Ok(()) } else { must_not_be_seen_below(tx, organization, (of, rank), now) }
+    if rank <= highest_given(tx, organization, of)? {
+        return Ok(());
+    }
+    must_not_be_seen_below(tx, organization, (of, rank), now)?;
+    let mut after = String::new();
+    loop {
+        let page = directory::list(tx, organization, Some(&after), PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id.to_string();
+        for other in page.iter().filter(|other| other.id != of && other.kind == DirectoryKind::Scim) {
+            let is_beside = highest_given(tx, organization, other.id)? < rank;
+            if is_beside
+                && let Some(token) = seen_below(tx, organization, (other.id, rank), (now, now), Rank::NONE)?
+                && directory::tells_of_one_with(tx, organization, (of, other.id))?
+            {
+                return Err(ServiceError::TokenSeenBelow(token.to_string()));
+            }
+        }
+    }
+}
+
+/// How high somebody gets by the mappings and the default of a directory.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn highest_given(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    of: DirectoryId,
+) -> Result<Rank, ServiceError> {
+    Ok(directory::highest_given(tx, organization, of)?.unwrap_or(Rank::NONE))
 }
 
 /// Refuses while a token of the directory was shown to somebody who stands below that rank, or left.
@@ -123,31 +155,61 @@ pub(crate) fn must_not_be_seen_below(
     (of, rank): (DirectoryId, Rank),
     now: Timestamp,
 ) -> Result<(), ServiceError> {
+    match seen_below(tx, organization, (of, rank), (now, now), Rank::NONE)? {
+        Some(token) => Err(ServiceError::TokenSeenBelow(token.to_string())),
+        None => Ok(()),
+    }
+}
+
+/// Whether somebody who stands below that rank could speak for the directory since then, or can now. Of whoever left only
+/// tokens that are good still count: the others were changed because they left.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub(crate) fn was_lent_below(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    of: (DirectoryId, Rank),
+    (since, now): (Timestamp, Timestamp),
+) -> Result<bool, ServiceError> {
+    Ok(seen_below(tx, organization, of, (now, now), Rank::NONE)?.is_some()
+        || seen_below(tx, organization, of, (since, now), Rank::ROOT)?.is_some())
+}
+
+/// A token of the directory that was good since then, and that somebody saw who stands below that rank now. Whoever left
+/// stands at `left`.
+fn seen_below(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (of, rank): (DirectoryId, Rank),
+    (since, now): (Timestamp, Timestamp),
+    left: Rank,
+) -> Result<Option<TokenId>, ServiceError> {
     let mut looked_at = BTreeSet::new();
     let mut after = String::new();
     loop {
-        let page = token::live_of_directory(tx, (organization, of), now, (&after, PAGE))?;
-        let Some((last, _)) = page.last() else { return Ok(()) };
+        let page = token::of_directory_since(tx, (organization, of), since, (&after, PAGE))?;
+        let Some((last, _)) = page.last() else { return Ok(None) };
         after = last.to_string();
         for (token, saw) in page.iter().flat_map(|(token, all)| all.iter().map(move |saw| (token, *saw))) {
-            if looked_at.insert(saw) && rank_now(tx, organization, saw, now)? < rank {
-                return Err(ServiceError::TokenSeenBelow(token.to_string()));
+            if looked_at.insert(saw) && rank_now(tx, organization, saw, now)?.unwrap_or(left) < rank {
+                return Ok(Some(*token));
             }
         }
     }
 }
 
-/// How high somebody stands by the rules of now; whoever left stands below everybody.
+/// How high somebody stands by the rules of now, unless they left.
 fn rank_now(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     id: MembershipId,
     now: Timestamp,
-) -> Result<Rank, ServiceError> {
+) -> Result<Option<Rank>, ServiceError> {
     let member = membership::find(tx, organization, id, now)?;
     match member.access.state {
-        MembershipState::Deprovisioned => Ok(Rank::NONE),
-        _ => membership::rank_of(tx, organization, member.role()),
+        MembershipState::Deprovisioned => Ok(None),
+        _ => membership::rank_of(tx, organization, member.role()).map(Some),
     }
 }
 

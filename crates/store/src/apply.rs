@@ -104,9 +104,7 @@ impl Writing<'_> {
             Change::Role(change) => role::apply(tx, self.plan.organization(), change),
             Change::Domain(change) => domain::apply(tx, self.plan.organization(), change),
             Change::User(change) => user::apply(tx, change),
-            Change::Membership(change) => {
-                membership::apply(tx, self.plan.organization(), change, self.event)
-            }
+            Change::Membership(change) => membership::apply(tx, self.plan.organization(), change, self.event),
             Change::Directory(change) => directory::apply(tx, self.plan.organization(), change),
             Change::DirectoryUser(change) => {
                 directory_user::apply(tx, self.plan.organization(), change, self.now)

@@ -142,6 +142,11 @@ const LETS_IN: Statement = Statement::read(
     "directory.lets_in",
     "SELECT id FROM connections WHERE organization = $1 AND directory = $2 LIMIT 1",
 );
+const TELLS_OF_ONE_WITH: Statement = Statement::read(
+    "directory.tells_of_one_with",
+    "SELECT u.id FROM directory_users u JOIN directory_users o ON o.membership = u.membership \
+     WHERE u.organization = $1 AND u.directory = $2 AND o.directory = $3 LIMIT 1",
+);
 const GIVING: Statement = Statement::read(
     "directory.giving",
     "SELECT id FROM directories WHERE organization = $1 AND id > $3 AND (default_role = $2 OR id IN \
@@ -184,6 +189,7 @@ pub const ALL: &[&Statement] = &[
     &HIGHEST_GOVERNED,
     &HIGHEST_LENT,
     &LETS_IN,
+    &TELLS_OF_ONE_WITH,
     &GIVING,
     &WAITING,
 ];
@@ -378,6 +384,18 @@ pub fn highest_lent(
 /// As [`find`].
 pub fn lets_in(tx: &mut Tx<'_>, organization: OrganizationId, id: DirectoryId) -> Result<bool, StoreError> {
     Ok(tx.row(&LETS_IN, params![organization, id])?.is_some())
+}
+
+/// Whether it tells of somebody of whom another one tells too.
+///
+/// # Errors
+/// As [`find`].
+pub fn tells_of_one_with(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (id, other): (DirectoryId, DirectoryId),
+) -> Result<bool, StoreError> {
+    Ok(tx.row(&TELLS_OF_ONE_WITH, params![organization, id, other])?.is_some())
 }
 
 /// A page of the directories that give that role, in order of id.

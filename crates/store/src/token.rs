@@ -138,13 +138,13 @@ const LIST_OF_KIND: Statement = Statement::read(
          WHERE t.organization = $1 AND t.holder = $4 AND t.kind = $5 AND t.id > $2 ORDER BY t.id LIMIT $3"
     ),
 );
-const LIVE_OF_DIRECTORY: Statement = Statement::read(
-    "token.live_of_directory",
+const OF_DIRECTORY_SINCE: Statement = Statement::read(
+    "token.of_directory_since",
     "SELECT t.id, t.shown_to, p.membership FROM tokens t \
      LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
      WHERE t.holder = $2 AND t.organization = $1 AND t.kind = 'scim_token' \
-     AND t.shown_to IS NOT NULL AND t.ended_at IS NULL AND (t.expires_at IS NULL OR t.expires_at > $3) \
-     AND t.id > $4 ORDER BY t.id LIMIT $5",
+     AND t.shown_to IS NOT NULL AND (t.ended_at IS NULL OR t.ended_at > $3) \
+     AND (t.expires_at IS NULL OR t.expires_at > $3) AND t.id > $4 ORDER BY t.id LIMIT $5",
 );
 const SEEN_BY: Statement = Statement::read(
     "token.seen_by",
@@ -181,7 +181,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST,
     &LIST_OF_HOLDER,
     &LIST_OF_KIND,
-    &LIVE_OF_DIRECTORY,
+    &OF_DIRECTORY_SINCE,
     &SEEN_BY,
     &USED,
     &LIVE_BY_HASH,
@@ -403,17 +403,18 @@ pub fn list_of_kind(
     tx.rows(&LIST_OF_KIND, params![organization, after, limit, holder, kind])?.iter().map(read).collect()
 }
 
-/// A page of a directory's tokens that are good now and were shown to a member, with those who saw them, in order of id.
+/// A page of a directory's tokens that were good at that instant or later and were shown to a member, with those who saw
+/// them, in order of id.
 ///
 /// # Errors
 /// As [`find`].
-pub fn live_of_directory(
+pub fn of_directory_since(
     tx: &mut Tx<'_>,
     (organization, directory): (OrganizationId, DirectoryId),
-    now: Timestamp,
+    since: Timestamp,
     (after, limit): (&str, i64),
 ) -> Result<Vec<(TokenId, Vec<MembershipId>)>, StoreError> {
-    let rows = tx.rows(&LIVE_OF_DIRECTORY, params![organization, directory, now, after, limit])?;
+    let rows = tx.rows(&OF_DIRECTORY_SINCE, params![organization, directory, since, after, limit])?;
     rows.iter().map(|row| Ok((row.parsed(0)?, who_saw(row, [1, 2])?))).collect()
 }
 

@@ -91,7 +91,7 @@ fn each_word_of_holds_reviews_and_keys_is_stable_and_what_is_read_back_is_what_w
     assert_eq!("group".parse::<FacetSource>(), Err(UnknownText));
     let reasons = ReviewReason::ALL.map(ReviewReason::as_str);
     assert_eq!(reasons[..3], ["domain_not_proven", "several_members", "already_told"]);
-    assert_eq!(reasons[3..], ["end_held", "ended_elsewhere", "other_address"]);
+    assert_eq!(reasons[3..], ["end_held", "ended_elsewhere", "other_address", "told_elsewhere"]);
     let keys: Vec<_> = KeyState::ALL.iter().map(|state| state.as_str()).collect();
     assert_eq!(keys, ["next", "signing", "former", "retired"]);
     let certificates: Vec<_> = CertificateState::ALL.iter().map(|state| state.as_str()).collect();

@@ -58,6 +58,10 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("directory.remember_emails", "it is about all of them"),
     ("directory.remember_user_names", "it is about all of them"),
     ("directory.unconfirm", "it is about all of them"),
+    (
+        "directory.tells_of_one_with",
+        "asked when a directory comes to give more, of another whose token somebody below that saw",
+    ),
     ("directory.giving", "an organization has few directories; asked once, when a role is raised"),
     ("directory.highest_given", "an organization has few roles, and a directory few mappings"),
     ("directory.is_used", "an organization has few connections"),

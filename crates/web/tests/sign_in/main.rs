@@ -11,6 +11,8 @@ mod leavers;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
+mod moving;
+#[cfg(test)]
 mod oidc_logout;
 #[cfg(test)]
 mod oidc_settings;
