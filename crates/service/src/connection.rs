@@ -22,9 +22,10 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
 use crate::caller::Caller;
-use crate::directory::{Governed, Left, end, part_step, step_by_step};
+use crate::directory::{Governed, Left, end, must_reach, part_step, step_by_step};
 use crate::oidc::wish::{self as openid, OidcWish, Secret};
 use crate::oidc::{OidcView, preset};
+use crate::role::must_not_stand_above;
 use crate::rules::{after_rule_change, listed};
 use crate::saml::key::NewKey;
 use crate::saml::wish::{self, SamlWish};
@@ -362,7 +363,8 @@ pub fn list(
 /// Changes a connection. `change` turns what is set into what is wanted.
 ///
 /// # Errors
-/// As [`create`], and [`ServiceError::NotFound`].
+/// As [`create`], and [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the default role that goes, and for what
+/// whoever comes just in time would have.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -375,6 +377,7 @@ pub fn update(
     let before = find(tx, organization, id)?;
     let wanted = change(&before)?;
     let checked = check(tx, organization, caller, around, &wanted)?;
+    must_reach_newcomers(tx, caller, &before, &wanted)?;
     let provider = provider_change(tx, (around, moment), &before, &wanted.protocol)?;
     let old = before.connection;
     // Another claim may say more of somebody than the one that was chosen: people edit some of their claims themselves.
@@ -427,6 +430,25 @@ pub fn update(
         after_rule_change(tx, moment, organization, &touched, cause)?;
     }
     view(tx, new)
+}
+
+/// Whoever comes just in time has what the directory of the claims gives: nobody below that lets them in, or takes from
+/// them the role that they live by.
+fn must_reach_newcomers(
+    tx: &mut Tx<'_>,
+    caller: &Caller,
+    before: &ConnectionView,
+    wanted: &Wanted,
+) -> Result<(), ServiceError> {
+    let old = &before.connection;
+    if wanted.default_role != before.default_role {
+        must_not_stand_above(tx, caller, old.organization, before.default_role.as_ref())?;
+    }
+    if wanted.newcomers == Newcomers::Refused || old.jit_at.is_some() {
+        return Ok(());
+    }
+    let claims = directory::find(tx, old.organization, old.claims_directory)?;
+    claims.map_or(Ok(()), |claims| must_reach(tx, caller, &claims))
 }
 
 /// What one provider knows us by is not shown to the next, whoever names it: a secret is given anew, and who is known by a

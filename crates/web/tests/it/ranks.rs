@@ -97,6 +97,31 @@ async fn a_connection_that_gives_a_higher_role_is_neither_made_nor_deleted_from_
 }
 
 #[tokio::test]
+async fn whom_a_connection_makes_members_and_as_what_is_said_by_nobody_below_what_it_gives() {
+    let scene = Scene::new();
+    let (below, above) = stewards(&scene).await;
+    for (role, status) in [("admin", 403), ("lead", 200)] {
+        let made = scene.made(CONNECTIONS, oidc(json!({ "jit": true, "default_role": role }))).await;
+        let one = format!("{CONNECTIONS}/{}", id(&made));
+        let none = json!({ "default_role": null });
+        let answer = scene.as_of(&below, "PATCH", &one, none.clone()).await;
+        assert_eq!(answer.0, status, "what {role} was given is taken: {}", answer.1);
+        assert_eq!(scene.as_of(&above, "PATCH", &one, none).await.0, 200);
+
+        let made = scene.made(CONNECTIONS, oidc(json!({}))).await;
+        let mapping = json!({
+            "directory": made["claims_directory"], "group": { "external_id": "Engineering" }, "role": role,
+        });
+        scene.made("/api/v1/organizations/acme/mappings", mapping).await;
+        let one = format!("{CONNECTIONS}/{}", id(&made));
+        let answer = scene.as_of(&below, "PATCH", &one, json!({ "jit": true })).await;
+        assert_eq!(answer.0, status, "whoever comes has {role}: {}", answer.1);
+        assert_eq!(scene.as_of(&above, "PATCH", &one, json!({ "jit": true })).await.0, 200);
+        assert_eq!(scene.as_of(&below, "PATCH", &one, json!({ "jit": false })).await.0, 200, "fewer come in");
+    }
+}
+
+#[tokio::test]
 async fn a_provider_that_somebody_below_owner_chooses_waits_for_an_owner_and_one_of_an_owners_does_not() {
     let scene = Scene::new();
     let bodies = [oidc(json!({})), json!({ "kind": "saml", "name": "S", "metadata_xml": metadata() })];
