@@ -350,6 +350,12 @@ impl Arrival {
         all
     }
 
+    /// Every name by which somebody could be told of as the same person, the address among them.
+    pub(crate) fn all_names(&self) -> impl Iterator<Item = &str> {
+        let address = self.address.iter().map(|address| &address.key);
+        address.chain(&self.external_ids).chain(&self.names).map(String::as_str)
+    }
+
     /// What a trace shows of it.
     #[must_use]
     pub fn shown(&self) -> serde_json::Value {

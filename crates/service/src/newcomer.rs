@@ -3,13 +3,16 @@
 //! An address is one name of many, and the one that changes most easily. A leaver whose account at the provider lives on
 //! comes back by every other name that it has (invariant I4), and so does somebody who is merely suspended.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::connection::Connection;
 use portcullis_domain::directory::DirectoryKind;
 use portcullis_domain::directory_user::DirectoryUserQuery;
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::text::{email_key, name_key};
 use portcullis_domain::tombstone::Identifier;
-use portcullis_store::{Tx, connection, directory, directory_user, membership, tombstone};
+use portcullis_store::db::Lock;
+use portcullis_store::{StoreError, Tx, connection, directory, directory_user, membership, tombstone};
 
 use crate::ServiceError;
 use crate::claims::Arrival;
@@ -17,6 +20,26 @@ use crate::refusal::SignInRefusal;
 
 /// How many directories of an organization are asked for, those of claims among them: companies have a handful.
 const MAX_DIRECTORIES: i64 = 1_000;
+
+/// How many names of one person are held: each takes a place in a table that all transactions of PostgreSQL share, and
+/// people have a handful.
+const MAX_HELD_NAMES: usize = 20;
+
+/// Lets nobody else become a member meanwhile by any of these names, by a connection or as a directory tells of them: of two
+/// who come at once the second finds the first.
+///
+/// # Errors
+/// [`StoreError`].
+pub(crate) fn hold_names<'n>(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    names: impl Iterator<Item = &'n str>,
+) -> Result<(), StoreError> {
+    let key = |name: &str| email_key(name).unwrap_or_else(|_| name_key(name));
+    let keys: BTreeSet<String> = names.take(MAX_HELD_NAMES).map(key).collect();
+    // In one order, whatever the order in which they were said.
+    keys.into_iter().try_for_each(|key| tx.lock(Lock::Newcomer(organization, key)))
+}
 
 /// Nobody who left, and nobody who is here, is known by any name of theirs.
 ///

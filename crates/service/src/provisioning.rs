@@ -39,6 +39,7 @@ use serde_json::json;
 use crate::access::{settle, settle_as};
 use crate::error::DirectoryRefusal;
 use crate::membership::settled;
+use crate::newcomer::hold_names;
 use crate::role::{highest_given, was_lent_below};
 use crate::{Moment, ServiceError};
 
@@ -147,6 +148,11 @@ impl PersonSaid {
         named.cloned().unwrap_or_default()
     }
 
+    /// Every name by which somebody could come in as the same person.
+    fn names(&self) -> impl Iterator<Item = &str> {
+        [&self.user_name].into_iter().chain(&self.external_id).chain(&self.emails).map(String::as_str)
+    }
+
     /// Keys of the addresses that are any, without repetition.
     pub(crate) fn email_keys(&self) -> Vec<String> {
         let mut keys: Vec<String> = Vec::new();
@@ -180,6 +186,7 @@ pub fn create_user(
     tx.lock(Lock::Rules(speaker.organization))?;
     let directory = directory::find(tx, speaker.organization, speaker.directory)?
         .ok_or(ServiceError::NotFound("directory"))?;
+    hold_names(tx, speaker.organization, said.names())?;
     let now = moment.now;
     let (known, unsure) = match recognize(tx, moment, &directory, said)? {
         Recognized::Known(known) => (Some(*known), None),

@@ -33,7 +33,7 @@ use self::linking::{
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
 use crate::invitation;
-use crate::newcomer::must_be_new;
+use crate::newcomer::{hold_names, must_be_new};
 use crate::oidc::preset;
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened, Opening};
@@ -232,9 +232,8 @@ fn recognize(
         must_be_theirs_still(tx, connection, arrival, &member)?;
         return Ok((member.id, Standing::Linked(link)));
     }
-    if let (None, Some(address)) = (connection.directory, &arrival.address) {
-        // Of two connections that meet the same newcomer at once one doubles nobody.
-        tx.lock(Lock::Newcomer(connection.organization, address.key.clone()))?;
+    if connection.directory.is_none() {
+        hold_names(tx, connection.organization, arrival.all_names())?;
     }
     for identifier in arrival.identifiers() {
         if tombstone::find(tx, connection.organization, &identifier)?.is_some()

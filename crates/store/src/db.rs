@@ -170,7 +170,8 @@ pub enum Lock {
     Rules(OrganizationId),
     /// Nobody else comes in meanwhile whom that connection's provider calls so.
     Subject(ConnectionId, String),
-    /// Nobody else of that address is looked for among those whom no directory tells of, or becomes one of them, meanwhile.
+    /// Nobody else of that name is looked for among those who are here, or becomes one of them, meanwhile: as they come in by a
+    /// connection without a directory, or as a directory tells of them.
     Newcomer(OrganizationId, String),
     /// Nobody else gives a group of that directory a name meanwhile.
     GroupNames(DirectoryId),

@@ -1,7 +1,11 @@
 //! Two first sign-ins that meet on PostgreSQL: whoever comes twice at once is one member, and is let in twice.
 
-use portcullis_domain::id::{ConnectionId, RequestId};
+use std::collections::BTreeSet;
+
+use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, RequestId};
 use portcullis_service::oidc::logout::ProviderSession as Named;
+use portcullis_service::organization::named;
+use portcullis_service::provisioning::{self, PersonSaid, Speaker};
 use portcullis_service::recognition::{Wish, admit};
 use portcullis_service::refusal::SignInRefusal;
 use portcullis_service::session::Opened;
@@ -35,6 +39,34 @@ fn arrival(
         };
         Ok(admit(tx, moment, &wish)??)
     }
+}
+
+/// A directory tells of Ada, by that address.
+fn telling(
+    directory: DirectoryId,
+    address: &'static str,
+) -> impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<MembershipId, ServiceError> + Send + 'static {
+    move |tx, moment| {
+        let request = RequestId::fresh(moment.now, &mut moment.random);
+        let speaker = Speaker::scim(named(tx, "acme")?.id, directory, request);
+        let said = PersonSaid {
+            external_id: Some("ext-ada".to_owned()),
+            user_name: address.to_owned(),
+            display_name: "Ada".to_owned(),
+            full_name: String::new(),
+            emails: vec![address.to_owned()],
+            active: Some(true),
+            facets: BTreeSet::new(),
+            attributes: "{}".to_owned(),
+        };
+        Ok(provisioning::create_user(tx, moment, speaker, &said)?.membership)
+    }
+}
+
+/// A directory whose people are members.
+async fn directory(bench: &Bench) -> DirectoryId {
+    let body = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
+    made(bench, "/acme/directories", body).await["id"].as_str().unwrap().parse().unwrap()
 }
 
 /// A company whose people come by connections that `with` makes.
@@ -114,5 +146,40 @@ fn a_newcomer_who_comes_by_two_connections_at_once_is_not_doubled_on_postgresql(
     assert!(met.first.is_ok() && !met.passed);
     let refused = ServiceError::from(SignInRefusal::NotInvited);
     assert_eq!(met.second.map(|opened| opened.membership), Err(refused), "as if it had come a moment later");
+    assert_eq!(members(&bench).len(), 1);
+}
+
+#[test]
+fn whoever_comes_while_a_directory_tells_of_them_is_one_member_on_postgresql() {
+    let found = company(async |bench: &Bench| {
+        (connection(bench, IDP, open_to_newcomers()).await, directory(bench).await)
+    });
+    let Some((bench, (id, directory))) = found else { return };
+    let met = meet(&bench, arrival(id), telling(directory, ADA));
+    let came = met.first.expect("the first").membership;
+    assert_eq!((met.second, met.passed), (Ok(came), false), "recognized by the address");
+    assert_eq!(members(&bench).len(), 1);
+}
+
+#[test]
+fn nobody_comes_just_in_time_while_a_directory_tells_of_them_by_any_of_their_names_on_postgresql() {
+    for address in [ADA, "ada.king@acme.test"] {
+        let found = company(async |bench: &Bench| {
+            (connection(bench, IDP, open_to_newcomers()).await, directory(bench).await)
+        });
+        let Some((bench, (id, directory))) = found else { return };
+        let met = meet(&bench, telling(directory, address), arrival(id));
+        assert!(met.first.is_ok() && !met.passed, "{address}");
+        let refused = ServiceError::from(SignInRefusal::NotInvited);
+        assert_eq!(met.second.map(|opened| opened.membership), Err(refused), "{address}");
+    }
+}
+
+#[test]
+fn of_whom_two_directories_tell_at_once_is_one_member_on_postgresql() {
+    let found = company(async |bench: &Bench| (directory(bench).await, directory(bench).await));
+    let Some((bench, (one, other))) = found else { return };
+    let met = meet(&bench, telling(one, ADA), telling(other, ADA));
+    assert_eq!((met.second, met.passed), (Ok(met.first.expect("the first")), false));
     assert_eq!(members(&bench).len(), 1);
 }
