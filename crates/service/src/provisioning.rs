@@ -323,7 +323,7 @@ fn new_member(
         id: user.membership,
         organization: directory.organization,
         user: member.id,
-        email: said.address(),
+        email: profile::free_address(tx, (directory.id, user), said)?,
         name: said.name(),
     };
     let Resolved { access, governed_by, .. } = resolve(&facts, now);

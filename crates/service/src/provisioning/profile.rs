@@ -5,11 +5,11 @@ use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MembershipChange;
 use portcullis_domain::directory_user::DirectoryUser;
-use portcullis_domain::id::DirectoryId;
+use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::email_key;
-use portcullis_store::{Tx, apply, invitation, membership};
+use portcullis_store::{Tx, apply, directory_user, invitation, membership};
 use serde_json::json;
 
 use super::{PersonSaid, Speaker};
@@ -71,12 +71,41 @@ fn address(
     if !invitation::live_of(tx, member.organization, member.id, now)?.is_empty() {
         return Ok(member.email.clone());
     }
-    if let Ok(key) = email_key(&wanted) {
-        let is_named = |other: &Membership| other.joined_at.is_none() && names(directory, other);
-        let theirs = membership::living_by_email(tx, member.organization, &key)?;
-        if theirs.iter().any(|other| other.id != member.id && !is_named(other)) {
-            return Ok(member.email.clone());
+    let is_anothers = is_anothers(tx, (member.organization, member.id), directory, &wanted)?;
+    Ok(if is_anothers { member.email.clone() } else { wanted })
+}
+
+/// What a new member is called by: the address that stands for them, else the name that the directory signs them in with, else
+/// nothing. Whoever is not certainly the member of an address is not to be taken for them by it; it follows when the
+/// directory tells of them again and nobody else has it.
+pub(super) fn free_address(
+    tx: &mut Tx<'_>,
+    (directory, user): (DirectoryId, &DirectoryUser),
+    said: &PersonSaid,
+) -> Result<String, ServiceError> {
+    for address in [said.address(), said.user_name.clone()] {
+        if !is_anothers(tx, (user.organization, user.membership), directory, &address)? {
+            return Ok(address);
         }
     }
-    Ok(wanted)
+    Ok(String::new())
+}
+
+/// Whether an address is that of another living member whom this directory does not name.
+fn is_anothers(
+    tx: &mut Tx<'_>,
+    (organization, of): (OrganizationId, MembershipId),
+    directory: DirectoryId,
+    address: &str,
+) -> Result<bool, ServiceError> {
+    let Ok(key) = email_key(address) else { return Ok(false) };
+    for other in membership::living_by_email(tx, organization, &key)? {
+        let is_told_of = other.governed_by.is_some()
+            || directory_user::of_membership(tx, other.id)?.iter().any(|told| told.directory == directory);
+        let is_named = other.joined_at.is_none() && names(directory, &other) && is_told_of;
+        if other.id != of && !is_named {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

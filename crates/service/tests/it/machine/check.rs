@@ -181,7 +181,7 @@ fn expected(world: &World, member: &Member) -> Vec<String> {
     let flag = |set: bool| if set { "set" } else { NULL };
     vec![
         world.ids.organizations[member.org].to_string(),
-        address(member.person),
+        if member.addressed { address(member.person) } else { String::new() },
         state(member.state).to_owned(),
         member.role.unwrap_or(NULL).to_owned(),
         json!(member.teams).to_string(),

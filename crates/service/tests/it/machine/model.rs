@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::team::TeamRole;
 
-use super::command::{About, By, Given};
+use super::command::{About, By, Command, Given};
 pub(crate) use brake::{Brakes, MAY, Voice};
 
 /// Seconds between the loss of the last granting group and the end, a directory.
@@ -63,6 +63,8 @@ pub(crate) struct Member {
     pub(crate) user: usize,
     pub(crate) person: usize,
     pub(crate) joined: bool,
+    /// Whether they are called by the person's address, or by nothing because it was somebody else's.
+    pub(crate) addressed: bool,
     pub(crate) governed_by: Option<usize>,
     pub(crate) suspended: bool,
     pub(crate) unmapped_at: Option<i64>,
@@ -585,6 +587,7 @@ impl Model {
             user,
             person,
             joined,
+            addressed: true,
             governed_by: None,
             suspended: false,
             unmapped_at: None,
@@ -610,10 +613,47 @@ impl Model {
         let here = |m: &usize| {
             let member = &self.members[*m];
             let lives = member.ended.is_none() && !self.brakes.holds_end(*m);
-            member.org == org && member.person == person && lives
+            member.org == org && member.person == person && member.addressed && lives
         };
         let known: Vec<usize> = (0..self.members.len()).filter(here).collect();
         let [only] = known.as_slice() else { return None };
         (!self.facts(*only).iter().any(|t| t.directory == directory)).then_some(*only)
+    }
+
+    /// Whether a directory is the one that names a member.
+    fn names(&self, directory: usize, m: usize) -> bool {
+        let member = &self.members[m];
+        member.governed_by.map_or(!member.joined, |governing| governing == directory)
+    }
+
+    /// Whether the person's address is that of another living member whom the directory does not name.
+    pub(crate) fn is_anothers(&self, (org, person): (usize, usize), directory: usize, of: usize) -> bool {
+        (0..self.members.len()).any(|m| {
+            let member = &self.members[m];
+            let has_it = (member.org, member.person) == (org, person) && member.addressed;
+            let is_told_of =
+                member.governed_by.is_some() || self.facts(m).iter().any(|t| t.directory == directory);
+            let is_named = !member.joined && self.names(directory, m) && is_told_of;
+            m != of && has_it && member.ended.is_none() && !is_named
+        })
+    }
+
+    /// Whom a command tells of anew whose address is free, and who is called by nothing.
+    pub(crate) fn to_be_addressed(&self, command: &Command) -> Option<usize> {
+        let (Command::Say { user, .. } | Command::Title { user, .. } | Command::Boast { user }) = *command
+        else {
+            return None;
+        };
+        let told = &self.told[self.told(user)?];
+        let is_free = !self.is_anothers((told.org, told.person), told.directory, told.member);
+        (!self.members[told.member].addressed && is_free).then_some(self.told(user)?)
+    }
+
+    /// Calls whom a directory tells of by their address, if it names them.
+    pub(crate) fn address(&mut self, t: usize) {
+        let (m, directory) = (self.told[t].member, self.told[t].directory);
+        if self.members[m].ended.is_none() && !self.members[m].joined && self.names(directory, m) {
+            self.members[m].addressed = true;
+        }
     }
 }

@@ -1,6 +1,8 @@
 //! Matching with review: what is exact is matched, what is not waits for an administrator, and nobody is matched across
 //! organizations.
 
+use std::collections::BTreeMap;
+
 use portcullis_testkit::{Persona, ROOT_TOKEN};
 use serde_json::{Value, json};
 
@@ -84,6 +86,39 @@ async fn an_address_outside_the_proven_domains_is_matched_by_an_administrator_an
     let operations = json!([{ "op": "replace", "path": "active", "value": false }]);
     provider.patched(&format!("/Users/{user}"), operations).await;
     assert_eq!(provider.code(&key).await, "token_ended");
+}
+
+#[tokio::test]
+async fn nobody_new_is_called_by_an_address_that_a_member_has_whom_the_directory_does_not_name() {
+    let provider = Provider::with(Some("member"), 3600);
+    let ada = provider.joined("ada", "admin");
+    let mut mallory = person("mallory");
+    mallory["emails"] = json!([{ "value": "ada@acme.test", "primary": true, "type": "work" }]);
+    let told = provider.made("/Users", mallory.clone()).await;
+    provider.user("ada").await;
+    let reviews = provider.reviews("").await;
+    assert_eq!(codes(&reviews), ["domain_not_proven"; 2]);
+    let mut called = BTreeMap::new();
+    for review in &reviews {
+        let member = provider.by_id(&review["person"]["member"]).await;
+        assert_eq!(member["state"], "active", "who they are waits, and nothing else: {member}");
+        called.insert(review["person"]["user_name"].as_str().expect("a text").to_owned(), member);
+    }
+    let email = |user_name: &str| called[user_name]["user"]["email"].clone();
+    assert_eq!(
+        email("mallory@acme.test"),
+        "mallory@acme.test",
+        "the name that the directory signs them in with"
+    );
+    assert_eq!(email("ada@acme.test"), "", "or nothing");
+    let (_, page) = provider.admin("GET", "/members?email=ada@acme.test", Value::Null).await;
+    assert_eq!(page["items"].as_array().expect("items").len(), 1, "{page}");
+    // Once nobody else has it, it is theirs with the next word of the directory.
+    let path = format!("/members/{}/offboard", ada.membership);
+    assert_eq!(provider.admin("POST", &path, json!({ "reason": "left" })).await.0, 200);
+    assert_eq!(provider.call("PUT", &format!("/Users/{told}"), mallory).await.status, 200);
+    let now = provider.by_id(&called["mallory@acme.test"]["id"]).await;
+    assert_eq!(now["user"]["email"], "ada@acme.test");
 }
 
 #[tokio::test]

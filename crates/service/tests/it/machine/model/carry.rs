@@ -33,9 +33,13 @@ fn voice(command: &Command) -> Voice {
 impl Model {
     /// Carries a command out, or says that the product must refuse it.
     pub(crate) fn carry_out(&mut self, command: &Command) -> Expect {
+        let to_be_addressed = self.to_be_addressed(command);
         let expect = self.try_to(command);
         if expect == Expect::Done {
             self.settle_all(voice(command));
+            if let Some(told) = to_be_addressed {
+                self.address(told);
+            }
         }
         expect
     }
@@ -153,7 +157,12 @@ impl Model {
                 if active {
                     self.lift(org, person, Some(directory));
                 }
-                let member = known.unwrap_or_else(|| self.newcomer(org, person, None, false));
+                let member = known.unwrap_or_else(|| {
+                    let addressed = !self.is_anothers((org, person), directory, self.members.len());
+                    let made = self.newcomer(org, person, None, false);
+                    self.members[made].addressed = addressed;
+                    made
+                });
                 self.members[member].told_by.insert(directory);
                 let groups = BTreeSet::new();
                 let (title, said_at) = (None, self.now);
