@@ -513,6 +513,10 @@ fn say(
         }
         return Ok(old);
     }
+    let is_renamed = is_renamed(&old, &new);
+    if is_renamed {
+        hold_names(tx, speaker.organization, said.names())?;
+    }
     let new = DirectoryUser { updated_at: moment.now, ..new };
     let before = directory_user::facets(tx, id)?;
     let differing: BTreeSet<Facet> = before.symmetric_difference(&said.facets).cloned().collect();
@@ -526,7 +530,7 @@ fn say(
         .about(Target::new("membership", new.membership));
     let mut changes = vec![DirectoryUserChange::Update(Box::new(new.clone())).into()];
     changes.extend(facets_said(&new, &before, &said.facets, speaker.request));
-    if new.inactive_at.is_none() && (old.inactive_at.is_some() || is_renamed(&old, &new)) {
+    if new.inactive_at.is_none() && (old.inactive_at.is_some() || is_renamed) {
         // As with a new person: what the directory names anew is this person's now.
         changes.push(named_anew(&new));
     }

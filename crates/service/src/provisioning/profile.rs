@@ -13,6 +13,7 @@ use portcullis_store::{Tx, apply, directory_user, invitation, membership};
 use serde_json::json;
 
 use super::{PersonSaid, Speaker};
+use crate::newcomer::hold_names;
 use crate::{Moment, ServiceError};
 
 /// Calls a member as the directory says, if it governs them. Said again, it writes only what did not follow before: an address
@@ -24,18 +25,26 @@ pub(super) fn follow(
     (user, said): (&DirectoryUser, &PersonSaid),
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let Some(member) = membership::find(tx, speaker.organization, user.membership)? else { return Ok(()) };
-    if member.ended.is_some() || !names(speaker.directory, &member) {
+    let Some(seen) = membership::find(tx, speaker.organization, user.membership)? else { return Ok(()) };
+    let wanted = said.address();
+    let may_move = seen.joined_at.is_none() && wanted != seen.email;
+    let is_said_already = name(said, &seen) == seen.name && !may_move;
+    if is_said_already || seen.ended.is_some() || !names(speaker.directory, &seen) {
         return Ok(());
     }
-    let name = Some(said.name()).filter(|name| !name.is_empty()).unwrap_or_else(|| member.name.clone());
-    let email = address(tx, (speaker.directory, moment.now), (&member, said))?;
+    if may_move {
+        // Of two who are called so at once the second finds the first.
+        hold_names(tx, speaker.organization, std::iter::once(wanted.as_str()))?;
+    }
+    // INVARIANT: what decides is read of the member as they are held. Whoever ends meanwhile has the tombstones of what they
+    // were called until then, and whoever joins keeps their address.
+    let held = membership::find_locked(tx, seen.id)?;
+    let Some(member) = held.filter(|m| m.ended.is_none() && names(speaker.directory, m)) else {
+        return Ok(());
+    };
+    let (name, email) = (name(said, &member), address(tx, (speaker.directory, moment.now), (&member, said))?);
     let (renamed, moved) = (name != member.name, email != member.email);
     if !renamed && !moved {
-        return Ok(());
-    }
-    // Held: whoever ends meanwhile has the tombstones of what they were called until then.
-    if membership::find_locked(tx, member.id)?.is_none_or(|now| now.ended.is_some()) {
         return Ok(());
     }
     let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", member.id))
@@ -45,6 +54,11 @@ pub(super) fn follow(
         .then(event, MembershipChange::SetProfile(member.id, email, name));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())
+}
+
+/// What a member is called who is told of so; what they were called before, where nothing is said.
+fn name(said: &PersonSaid, member: &Membership) -> String {
+    Some(said.name()).filter(|name| !name.is_empty()).unwrap_or_else(|| member.name.clone())
 }
 
 /// Whether a directory that tells of a member is the one that names them: it governs them, or nobody does and they have no

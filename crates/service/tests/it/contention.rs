@@ -2,6 +2,7 @@
 
 mod arrivals;
 mod races;
+mod renaming;
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};

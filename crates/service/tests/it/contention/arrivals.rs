@@ -42,7 +42,7 @@ fn arrival(
 }
 
 /// A directory tells of Ada, by that address.
-fn telling(
+pub(super) fn telling(
     directory: DirectoryId,
     address: &'static str,
 ) -> impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<MembershipId, ServiceError> + Send + 'static {
@@ -64,13 +64,13 @@ fn telling(
 }
 
 /// A directory whose people are members.
-async fn directory(bench: &Bench) -> DirectoryId {
+pub(super) async fn directory(bench: &Bench) -> DirectoryId {
     let body = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
     made(bench, "/acme/directories", body).await["id"].as_str().unwrap().parse().unwrap()
 }
 
 /// A company whose people come by connections that `with` makes.
-fn company<T>(with: impl AsyncFnOnce(&Bench) -> T) -> Option<(Bench, T)> {
+pub(super) fn company<T>(with: impl AsyncFnOnce(&Bench) -> T) -> Option<(Bench, T)> {
     let bench = Bench::postgres_with(4)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let made = runtime.block_on(async {
@@ -81,8 +81,13 @@ fn company<T>(with: impl AsyncFnOnce(&Bench) -> T) -> Option<(Bench, T)> {
 }
 
 fn members(bench: &Bench) -> Vec<Value> {
+    members_at(bench, ADA)
+}
+
+/// The members with that address.
+pub(super) fn members_at(bench: &Bench, address: &str) -> Vec<Value> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-    let path = format!("/api/v1/organizations/acme/members?email={ADA}");
+    let path = format!("/api/v1/organizations/acme/members?email={address}");
     let (status, page) = runtime.block_on(bench.call("GET", &path, ROOT_TOKEN, Value::Null));
     assert_eq!(status, 200, "{page}");
     page["items"].as_array().unwrap().clone()

@@ -26,9 +26,9 @@ use portcullis_store::{Options, Priority, Tx, directory_group};
 use portcullis_testkit::{Bench, Persona};
 
 /// How long a test waits for the other side before it gives up, in milliseconds: far more than any of them needs.
-const MAX_WAIT_MS: u64 = 20_000;
+pub(super) const MAX_WAIT_MS: u64 = 20_000;
 /// How often a test looks whether somebody waits for a lock, in milliseconds.
-const LOOK_EVERY_MS: u64 = 5;
+pub(super) const LOOK_EVERY_MS: u64 = 5;
 
 /// A place where a transaction stops until it is let on; only once, for it may be run again.
 #[derive(Clone, Default)]
@@ -140,12 +140,12 @@ fn request<T: Send + 'static>(
     }))
 }
 
-fn client(bench: &Bench) -> postgres::Client {
+pub(super) fn client(bench: &Bench) -> postgres::Client {
     let Options::Postgres { url, .. } = bench.database() else { panic!("not PostgreSQL") };
     postgres::Client::connect(&url, postgres::NoTls).unwrap()
 }
 
-fn somebody_waits(client: &mut postgres::Client) -> bool {
+pub(super) fn somebody_waits(client: &mut postgres::Client) -> bool {
     let waiting = "SELECT COUNT(*) FROM pg_stat_activity \
                    WHERE datname = current_database() AND wait_event_type = 'Lock'";
     client.query_one(waiting, &[]).unwrap().get::<_, i64>(0) > 0
