@@ -76,7 +76,7 @@ fn shown_to(row: &Row, member: Option<MembershipId>) -> Result<Vec<BearerShownTo
 
 /// The rank of a role that may be absent.
 fn rank(row: &Row, column: usize) -> Result<Rank, StoreError> {
-    Ok(row.opt_rank(column)?.unwrap_or(Rank::NONE))
+    row.opt_int(column)?.map_or(Ok(Rank::NONE), |_| row.role_rank(column))
 }
 
 /// What is known of a presented secret.

@@ -105,11 +105,9 @@ pub(crate) const ALL: &[&Statement] =
 
 /// A role in three columns from `first`: slug, rank, since when explicit only.
 fn ranked(row: &Row, first: usize) -> Result<Option<RankedRole>, StoreError> {
-    let (Some(slug), Some(rank)) = (row.opt_parsed(first)?, row.opt_rank(first + 1)?) else {
-        return Ok(None);
-    };
+    let (Some(slug), Some(_)) = (row.opt_parsed(first)?, row.opt_int(first + 1)?) else { return Ok(None) };
     let giving = if row.opt_int(first + 2)?.is_some() { Giving::ExplicitOnly } else { Giving::Anyhow };
-    Ok(Some(RankedRole { slug, rank, giving }))
+    Ok(Some(RankedRole { slug, rank: row.role_rank(first + 1)?, giving }))
 }
 
 /// The organization's rules number: read before the rules, stored with what follows from them.

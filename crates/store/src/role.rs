@@ -67,7 +67,7 @@ fn read(row: &Row) -> Result<Role, StoreError> {
         id: row.parsed(0)?,
         organization: row.parsed(1)?,
         slug: row.parsed(2)?,
-        rank: row.rank(3)?,
+        rank: row.role_rank(3)?,
         permissions: row.json(4)?,
         giving: if row.opt_at(5)?.is_some() { Giving::ExplicitOnly } else { Giving::Anyhow },
         built_in_at: row.opt_at(6)?,

@@ -213,7 +213,15 @@ impl Row {
         Ok(self.opt_int(column)?.map(Timestamp::from_micros))
     }
 
-    /// A rank.
+    /// The rank of a role.
+    ///
+    /// # Errors
+    /// As [`Row::text`].
+    pub fn role_rank(&self, column: usize) -> Result<Rank, StoreError> {
+        Rank::new(self.int(column)?).map_err(|_| self.wrong(column, "a rank"))
+    }
+
+    /// The rank of somebody.
     ///
     /// # Errors
     /// As [`Row::text`].

@@ -220,6 +220,20 @@ fn a_role_is_unique_by_slug_and_by_rank() {
 }
 
 #[test]
+fn a_stored_role_with_the_rank_of_nobody_or_of_the_root_token_is_no_role() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        for (name, rank) in [("nobody", Rank::NONE), ("root", Rank::ROOT)] {
+            let damaged = Role { rank, ..role_of(acme, name, 200, Giving::Anyhow) };
+            let id = damaged.id;
+            database.put(RoleChange::Create(damaged));
+            let read = database.note(move |tx| role::find(tx, acme, id));
+            assert!(matches!(read, Err(StoreError::Inconsistent(_))), "{read:?}");
+        }
+    });
+}
+
+#[test]
 fn a_role_is_used_by_mappings_defaults_members_and_grants_that_have_not_ended() {
     on_each(|database| {
         let acme = fixture::organization(database, "acme").id;
