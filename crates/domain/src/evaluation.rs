@@ -10,7 +10,7 @@ use crate::agent::AgentState;
 use crate::id::{AgentId, MembershipId, OrganizationId, TokenId, UserId};
 use crate::membership::MembershipState;
 use crate::permission::Permission;
-use crate::role::Rank;
+use crate::role::{Giving, Rank};
 use crate::team::TeamRole;
 use crate::text::Slug;
 use crate::token::{Holder, Scope, TokenKind};
@@ -34,7 +34,7 @@ pub enum Decision {
     AgentOrphaned,
     /// The token, or its membership, belongs to another environment.
     OtherEnvironment,
-    /// The role has no `use` or stands above whoever saw the secret, or the kind of token cannot act.
+    /// The role has no `use` or stands above whoever saw the secret or chose the way in, or the kind of token cannot act.
     NotPermitted,
 }
 
@@ -83,7 +83,8 @@ impl Decision {
             Self::AgentOrphaned => "the agent's owner was off-boarded and nobody has taken it over",
             Self::OtherEnvironment => "the bearer does not act in this environment",
             Self::NotPermitted => {
-                "the role behind the token has no `use`, or stands above whoever else the secret was shown to"
+                "the role behind the token has no `use`, stands above whoever else the secret was shown to, or is \
+                 explicit only and the token came by a connection that no owner has confirmed"
             }
         }
     }
@@ -112,6 +113,8 @@ pub struct BearerMember {
     pub role: Option<Slug>,
     /// How high that stands.
     pub rank: Rank,
+    /// Who may give it.
+    pub giving: Giving,
     /// What the role allows.
     pub permissions: BTreeSet<Permission>,
     /// Its teams.
@@ -181,6 +184,10 @@ pub struct Bearer {
     pub last_used_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
+    /// The session by a connection that it is, or that issued it.
+    pub came_by: Option<TokenId>,
+    /// Since when an owner should confirm that connection, if nobody had when that session began.
+    pub unconfirmed_at: Option<Timestamp>,
     /// The membership behind it.
     pub member: Option<BearerMember>,
     /// The agent that it acts as.
@@ -258,6 +265,11 @@ pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
     }
     let rank = bearer.member.as_ref().map_or(Rank::NONE, |m| m.rank);
     if bearer.answering_for_it().any(|saw| saw.rank < rank) {
+        return Decision::NotPermitted;
+    }
+    // Whoever chose the provider may be the one who came in by it, before the member had the role.
+    let is_explicit_only = bearer.member.as_ref().is_some_and(|m| m.giving == Giving::ExplicitOnly);
+    if is_explicit_only && bearer.unconfirmed_at.is_some() {
         return Decision::NotPermitted;
     }
     Decision::Allowed

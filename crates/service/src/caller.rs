@@ -53,6 +53,8 @@ pub struct Member {
     pub membership: MembershipId,
     /// Who else saw the secret, which falls with them.
     pub shown_to: Vec<MembershipId>,
+    /// The session by a connection that was presented, or that issued what was.
+    pub came_by: Option<TokenId>,
     /// The role.
     pub role: Option<Slug>,
     /// How high it stands.
@@ -134,7 +136,8 @@ impl Caller {
         }
     }
 
-    /// The token by which a secret is issued that more than one person sees: whoever has that token is one of them.
+    /// The token by which a secret is issued that more than one person sees: whoever has that token is one of them. Else the
+    /// session by a connection: what it issues is worth no more than that way in.
     ///
     /// # Errors
     /// [`Refusal::SeenByOthers`] where that token was issued by a seen one itself: of a third who may know the secret
@@ -143,7 +146,8 @@ impl Caller {
         match self {
             Self::Member(m) if m.shown_to.len() > 1 => Err(Refusal::SeenByOthers),
             Self::Member(m) if !m.shown_to.is_empty() => Ok(Some(m.token)),
-            Self::Root | Self::Member(_) | Self::Service { .. } => Ok(None),
+            Self::Member(m) => Ok(m.came_by),
+            Self::Root | Self::Service { .. } => Ok(None),
         }
     }
 
@@ -214,6 +218,7 @@ pub fn authenticate(
             organization: bearer.organization,
             membership: member.id,
             shown_to: bearer.shown_to.iter().map(|saw| saw.id).collect(),
+            came_by: bearer.came_by,
             role: member.role,
             rank: member.rank,
             permissions: member.permissions,

@@ -7,7 +7,7 @@ use portcullis_domain::access::{Access, resolve};
 use portcullis_domain::evaluation::{Bearer, Decision, evaluate};
 use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_domain::membership::MembershipState;
-use portcullis_domain::role::{Rank, Role};
+use portcullis_domain::role::{Giving, Rank, Role};
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_store::{Tx, bearer, facts, membership, role};
@@ -48,6 +48,7 @@ fn refresh(tx: &mut Tx<'_>, bearer: &mut Bearer, now: Timestamp) -> Result<(), S
     let role = role_of(tx, organization, Some(&access))?;
     member.state = access.state;
     member.rank = role.as_ref().map_or(Rank::NONE, |role| role.rank);
+    member.giving = role.as_ref().map_or(Giving::Anyhow, |role| role.giving);
     member.permissions = role.map(|r| r.permissions).unwrap_or_default();
     member.role = access.role;
     member.teams = access.teams;

@@ -24,6 +24,7 @@ fn before() -> Member {
         organization: id("org", 2),
         membership: id("mem", 3),
         shown_to: vec![],
+        came_by: None,
         role: Some("admin".parse().unwrap()),
         rank: Rank::new(700).unwrap(),
         permissions: Permission::ALL.iter().copied().take(3).collect(),

@@ -1,12 +1,12 @@
 //! The look-up behind every check: one indexed row set for a presented secret.
 //!
 //! It joins the active membership (and the agent, and its owner, and whoever the secret was shown to, and whoever has the
-//! key by which it was issued), so that a row which somebody forgot to end does not let anybody in: the second lock of
-//! off-boarding.
+//! key by which it was issued, and the connection by which whoever issued it came), so that a row which somebody forgot to
+//! end does not let anybody in: the second lock of off-boarding.
 
 use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember, BearerShownTo};
 use portcullis_domain::id::MembershipId;
-use portcullis_domain::role::Rank;
+use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::secret::SecretHash;
 
 use crate::row::Row;
@@ -19,7 +19,8 @@ const FIND: Statement = Statement::read(
      t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
      m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.permissions, m.teams, m.environments, m.until, \
      m.rules_number, a.id, a.name, a.state, w.id, w.state, w.until, w.rules_number, v.rank, \
-     k.id, k.state, k.until, k.rules_number, x.rank \
+     k.id, k.state, k.until, k.rules_number, x.rank, r.explicit_only_at, \
+     CASE WHEN t.connection IS NOT NULL THEN t.id WHEN p.connection IS NOT NULL THEN p.id END, c.unconfirmed_at \
      FROM tokens t \
      JOIN organizations o ON o.id = t.organization AND o.deleted_at IS NULL \
      LEFT JOIN token_uses s ON s.token = t.id \
@@ -27,6 +28,8 @@ const FIND: Statement = Statement::read(
      LEFT JOIN memberships m ON m.id = COALESCE(t.membership, a.owner) AND m.organization = t.organization \
      LEFT JOIN memberships w ON w.id = t.shown_to AND w.organization = t.organization \
      LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
+     LEFT JOIN connections c ON c.id = COALESCE(t.connection, p.connection) AND c.organization = t.organization \
+     AND c.unconfirmed_at <= CASE WHEN t.connection IS NULL THEN p.issued_at ELSE t.issued_at END \
      LEFT JOIN memberships k ON k.id = p.membership AND k.organization = t.organization \
      LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
      LEFT JOIN roles v ON v.organization = w.organization AND v.slug = w.role \
@@ -46,6 +49,7 @@ fn member(row: &Row) -> Result<Option<BearerMember>, StoreError> {
         state: row.parsed(18)?,
         role: row.opt_parsed(19)?,
         rank: rank(row, 20)?,
+        giving: if row.opt_at(39)?.is_some() { Giving::ExplicitOnly } else { Giving::Anyhow },
         permissions: if row.opt_text(21)?.is_some() { row.json(21)? } else { Default::default() },
         teams: row.json(22)?,
         environments: row.json(23)?,
@@ -105,6 +109,8 @@ pub fn find(tx: &mut Tx<'_>, secret: &SecretHash) -> Result<Option<Bearer>, Stor
         max_idle_s: row.opt_int(11)?,
         last_used_at: row.opt_at(12)?,
         ended_at: row.opt_at(13)?,
+        came_by: row.opt_parsed(40)?,
+        unconfirmed_at: row.opt_at(41)?,
         shown_to: shown_to(&row, member.as_ref().map(|m| m.id))?,
         member,
         agent,

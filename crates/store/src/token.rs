@@ -86,7 +86,16 @@ const END_OF_LEAVER: Statement = Statement::change(
 const END_OF_AGENT: Statement = Statement::change("token.end_of_agent", end!("agent = $5"));
 const END_OF_DIRECTORY: Statement =
     Statement::change("token.end_of_directory", end!("holder = $5 AND holder_kind = 'directory'"));
-const END_OF_CONNECTION: Statement = Statement::change("token.end_of_connection", end!("connection = $5"));
+// Its sessions; and what was issued by those that began while no owner had confirmed it, but for what is the organization's:
+// whoever chose the provider may have come in by it as anybody.
+const END_OF_CONNECTION: Statement = Statement::change(
+    "token.end_of_connection",
+    end!(
+        "id IN (SELECT id FROM tokens WHERE connection = $5 UNION SELECT c.id FROM connections o \
+         JOIN tokens p ON p.connection = o.id AND p.issued_at >= o.unconfirmed_at JOIN tokens c ON c.parent = p.id \
+         WHERE o.id = $5 AND o.organization = $4 AND c.kind NOT IN ('service_key', 'scim_token'))"
+    ),
+);
 const END_OF_MEMBER_BY: Statement =
     Statement::change("token.end_of_member_by", end!("membership = $5 AND connection = $6"));
 const END_INVITATIONS_OF: Statement = Statement::change(

@@ -9,7 +9,7 @@ use portcullis_domain::evaluation::{
 use portcullis_domain::id::{AgentId, OrganizationId, TokenId, UserId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission;
-use portcullis_domain::role::Rank;
+use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, TokenKind};
 
@@ -31,6 +31,8 @@ fn key() -> Bearer {
         max_idle_s: None,
         last_used_at: None,
         ended_at: None,
+        came_by: None,
+        unconfirmed_at: None,
         member: Some(BearerMember {
             id: member(1),
             user: id!(UserId, 1),
@@ -39,6 +41,7 @@ fn key() -> Bearer {
             state: MembershipState::Active,
             role: Some(slug("member")),
             rank: Rank::new(300).expect("a rank"),
+            giving: Giving::Anyhow,
             permissions: BTreeSet::from([Permission::Use]),
             teams: vec![],
             environments: vec![Slug::production()],

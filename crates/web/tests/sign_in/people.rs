@@ -371,6 +371,8 @@ async fn a_changed_issuer_waits_for_an_owner_where_owners_come_in() {
     admin.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
     let (owner_key, admin_key) = (world.sessions(&owner).remove(0), world.sessions(&admin).remove(0));
     let path = format!("/api/v1/organizations/acme/connections/{id}");
+    // What the owner opened before is not by what nobody has confirmed.
+    world.clock.pass_s(1);
     let (status, changed) =
         world.call("PATCH", &path, &admin_key, json!({ "client_id": "another-client" })).await;
     assert_eq!((status, &changed["confirmed"]), (200, &json!(false)), "{changed}");

@@ -313,3 +313,52 @@ async fn a_link_does_not_follow_its_member_above_whoever_said_whose_it_is() {
         assert_eq!(world.root("PATCH", &ops, json!({ "rank": 450 })).await.0, 200);
     }
 }
+
+#[tokio::test]
+async fn what_came_by_a_connection_of_somebody_below_owner_acts_as_no_owner_before_one_has_confirmed_it() {
+    for deleted in [false, true] {
+        let world = World::new().await;
+        let owner = joined(&world, "acme", "owner@acme.example", "owner").await;
+        let owner = world.sessions(&owner).remove(0);
+        let admin = joined(&world, "acme", "admin@acme.example", "admin").await;
+        let admin = world.sessions(&admin).remove(0);
+        let password = joined(&world, "acme", ADA, "lead").await;
+        let password = world.sessions(&password).remove(0);
+        let path = "/api/v1/organizations/acme/connections";
+        let body = json!({
+            "kind": "oidc", "name": "Okta", "issuer": world.provider.issuer(), "client_id": "theirs",
+            "client_secret": "a-client-secret-for-tests",
+        });
+        let (status, made) = world.call("POST", path, &admin, body).await;
+        assert_eq!((status, &made["confirmed"]), (201, &json!(false)), "{made}");
+        world.register("theirs", made["redirect_uri"].as_str().unwrap());
+        let mut browser = Browser::new().unwrap();
+        assert_eq!(outcome(&world.sign_in(&mut browser, &made, ADA).await), "ok", "as a lead");
+        let session = world.sessions(&browser).remove(0);
+        let ada = member(&world, ADA).await;
+        let keys = format!("/api/v1/organizations/acme/members/{ada}/keys");
+        let key = async |by: &str| {
+            let (status, made) = world.call("POST", &keys, by, json!({ "name": "mine" })).await;
+            assert_eq!(status, 201, "{made}");
+            made["token"].as_str().unwrap().to_owned()
+        };
+        let (first, own) = (key(&session).await, key(&password).await);
+        let second = key(&first).await;
+        let me = async |secret: &str| world.call("GET", "/api/v1/me", secret, Value::Null).await.0;
+        let all = async || [me(&session).await, me(&first).await, me(&second).await, me(&own).await];
+        assert_eq!(all().await, [200; 4], "as a lead");
+        if !deleted {
+            let grant = json!({ "member": ada, "role": "owner", "reason": "founder" });
+            world.made("/organizations/acme/grants", grant).await;
+            assert_eq!(all().await, [401, 401, 401, 200], "as an owner");
+            assert_eq!(world.decision(&second).await, "not_permitted");
+            let confirm = format!("{path}/{}/confirm", made["id"].as_str().unwrap());
+            assert_eq!(world.call("POST", &confirm, &owner, Value::Null).await.0, 200);
+            assert_eq!(all().await, [200; 4], "an owner has confirmed the connection");
+        } else {
+            let one = format!("{path}/{}", made["id"].as_str().unwrap());
+            assert_eq!(world.call("DELETE", &one, &owner, Value::Null).await.0, 204);
+            assert_eq!(all().await, [401, 401, 401, 200], "what came by it goes with it");
+        }
+    }
+}

@@ -64,6 +64,7 @@ fn steward(organization: OrganizationId, world: &World) -> Caller {
         organization,
         membership: world.bench.member(organization, &address, "admin").membership,
         shown_to: vec![],
+        came_by: None,
         role: Some("admin".parse().unwrap()),
         rank: Rank::new(700).unwrap(),
         permissions: BTreeSet::from([Permission::DirectoriesWrite]),

@@ -208,6 +208,7 @@ impl World {
             organization,
             membership: self.ids.members[m],
             shown_to: vec![],
+            came_by: None,
             role: Some(Slug::owner()),
             rank: Rank::OWNER,
             permissions: Permission::ALL.iter().copied().collect(),

@@ -600,11 +600,20 @@ impl Maps {
 
     /// What the tokens of a leaver issued, and what that issued, as far as it ends with them.
     fn issued_by_tokens_of(&self, set: &TokenSet) -> BTreeSet<TokenId> {
-        let TokenSet::OfLeaver(id, _) = set else { return BTreeSet::new() };
         let above =
             |of: &Token| of.parent.and_then(|parent| self.tokens.get(&parent)).map(|(token, _)| token);
-        let theirs = |token: &Token| token.holder == Holder::Membership(*id);
-        let is_issued = |token: &Token| std::iter::successors(above(token), |of| above(of)).any(theirs);
+        let is_issued = |token: &Token| match set {
+            TokenSet::OfLeaver(id, _) => {
+                let theirs = |token: &Token| token.holder == Holder::Membership(*id);
+                std::iter::successors(above(token), |of| above(of)).any(theirs)
+            }
+            TokenSet::OfConnection(id) => {
+                let since = self.connections.get(id).and_then(|of| of.unconfirmed_at);
+                let began = above(token).filter(|by| by.connection == Some(*id)).map(|by| by.issued_at);
+                since.zip(began).is_some_and(|(since, began)| began >= since)
+            }
+            _ => false,
+        };
         let all = self.tokens.values().map(|(token, _)| token);
         let falls = all.filter(|token| !token.kind.outlives_whom_it_was_shown_to() && is_issued(token));
         falls.map(|token| token.id).collect()
