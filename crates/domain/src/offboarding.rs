@@ -27,9 +27,9 @@ use crate::tombstone::Identifier;
 pub struct LeaverAgent {
     /// The agent.
     pub agent: Agent,
-    /// The heir, if there is one and their membership is active.
+    /// The heir, if there is one whose membership is active and has the agent's environment.
     pub active_heir: Option<NextOwner>,
-    /// Who chose the rule, if it was a member and their membership is active.
+    /// Who chose the rule, if it was a member whose membership is active and has the agent's environment.
     pub active_chooser: Option<NextOwner>,
 }
 
@@ -91,6 +91,19 @@ enum Fate {
     Orphan,
     Disable,
     MoveTo(NextOwner),
+}
+
+impl Fate {
+    /// The agent's state once this is carried out. A stopped agent stays stopped; a running one goes on only with keys
+    /// that the leaver never saw, and that do not rest under the new owner.
+    const fn after(self, before: AgentState) -> AgentState {
+        match (self, before) {
+            (Self::Disable, _) | (_, AgentState::Disabled) => AgentState::Disabled,
+            (Self::Orphan, _) | (_, AgentState::Orphaned) => AgentState::Orphaned,
+            (Self::MoveTo(to), AgentState::Active) if to.acting_keys > 0 => AgentState::Active,
+            (Self::MoveTo(_), AgentState::Active | AgentState::Paused) => AgentState::Paused,
+        }
+    }
 }
 
 impl LeaverAgent {
@@ -201,11 +214,12 @@ fn ending(
 }
 
 fn kept_agent(agent: &LeaverAgent, fate: Fate) -> Option<Kept> {
-    let why = match fate {
-        Fate::Disable => return None,
-        Fate::Orphan => KeptBecause::Orphaned,
-        Fate::MoveTo(to) if to.acting_keys > 0 => KeptBecause::HandedOver,
-        Fate::MoveTo(_) => KeptBecause::WaitsForKeys,
+    let why = match (fate.after(agent.agent.state), fate) {
+        (AgentState::Disabled, _) => return None,
+        (AgentState::Orphaned, _) => KeptBecause::Orphaned,
+        (AgentState::Active, _) => KeptBecause::HandedOver,
+        (AgentState::Paused, Fate::MoveTo(to)) if to.acting_keys > 0 => KeptBecause::StaysPaused,
+        (AgentState::Paused, _) => KeptBecause::WaitsForKeys,
     };
     Some(Kept { kind: "agent".into(), id: agent.agent.id.to_string(), why })
 }
@@ -221,6 +235,8 @@ fn agent_step(
     let event =
         |action| EventDraft::new(action, Target::new("agent", id)).about(Target::new("membership", leaver));
     match fate {
+        // It stopped when its owner ended before, and that receipt says so.
+        Fate::Orphan if agent.agent.state == AgentState::Orphaned => plan,
         Fate::Orphan => plan.then(event(Action::AgentOrphaned), AgentChange::Orphan(id, receipt)),
         Fate::Disable => plan.then_all(
             event(Action::AgentDisabled),
@@ -235,14 +251,8 @@ fn agent_step(
                 .into(),
             ],
         ),
-        Fate::MoveTo(NextOwner { id: owner, acting_keys }) => {
-            // A stopped agent stays stopped; a running one goes on only with keys that the leaver never saw, and that
-            // do not rest under the new owner.
-            let state = match agent.agent.state {
-                AgentState::Active if acting_keys > 0 => AgentState::Active,
-                AgentState::Active | AgentState::Paused => AgentState::Paused,
-                other @ (AgentState::Orphaned | AgentState::Disabled) => other,
-            };
+        Fate::MoveTo(NextOwner { id: owner, .. }) => {
+            let state = fate.after(agent.agent.state);
             let moved =
                 event(Action::AgentHandedOver).with(json!({ "owner": owner, "state": state.as_str() }));
             plan.then(moved, AgentChange::SetOwner(id, owner, state))

@@ -30,7 +30,9 @@ pub enum KeptBecause {
     HandedOver,
     /// The agent went to another owner, and waits for keys that the leaver never saw.
     WaitsForKeys,
-    /// The agent stopped and waits for a new owner.
+    /// The agent went to another owner, and stays paused as a person ordered before.
+    StaysPaused,
+    /// The agent is stopped and waits for a new owner.
     Orphaned,
     /// The person is a member elsewhere.
     OtherMembership,

@@ -49,10 +49,11 @@ const AGENTS: Statement = Statement::read(
         acting_keys!("c.id", "d.rank"),
         " FROM agents a \
          LEFT JOIN memberships h ON h.id = a.heir AND h.state = 'active' AND h.organization = a.organization \
-         AND h.id <> $1 \
+         AND h.id <> $1 AND h.environments LIKE '%\"' || a.environment || '\"%' \
          LEFT JOIN roles i ON i.organization = a.organization AND i.slug = h.role \
          LEFT JOIN memberships c ON c.id = a.rule_chosen_by AND c.state = 'active' \
          AND c.organization = a.organization AND c.id <> $1 \
+         AND c.environments LIKE '%\"' || a.environment || '\"%' \
          LEFT JOIN roles d ON d.organization = a.organization AND d.slug = c.role \
          WHERE a.owner = $1 AND a.state <> 'disabled' ORDER BY a.id"
     ),

@@ -135,20 +135,6 @@ fn an_agent_that_is_to_be_disabled_ends_with_all_its_keys() {
 }
 
 #[test]
-fn an_agent_goes_to_the_heir_and_runs_on_with_keys_that_the_leaver_never_saw() {
-    let leaver = with(OwnerLossRule::HandOver, AgentState::Active, 1);
-    let moved = AgentChange::SetOwner(leaver.agents[0].agent.id, member(2), AgentState::Active);
-    assert_eq!(fate(&leaver), (Some(moved), Some(KeptBecause::HandedOver)));
-}
-
-#[test]
-fn an_agent_whose_keys_only_the_leaver_saw_waits_for_new_ones() {
-    let leaver = with(OwnerLossRule::HandOver, AgentState::Active, 0);
-    let moved = AgentChange::SetOwner(leaver.agents[0].agent.id, member(2), AgentState::Paused);
-    assert_eq!(fate(&leaver), (Some(moved), Some(KeptBecause::WaitsForKeys)));
-}
-
-#[test]
 fn an_agent_without_an_active_heir_stops() {
     let mut leaver = with(OwnerLossRule::HandOver, AgentState::Active, 1);
     leaver.agents[0].active_heir = None;
@@ -167,11 +153,31 @@ fn a_kept_agent_goes_to_whoever_chose_that_else_to_the_heir_else_it_stops() {
 }
 
 #[test]
-fn a_stopped_agent_stays_stopped_when_it_moves() {
-    for state in [AgentState::Paused, AgentState::Orphaned] {
-        let leaver = with(OwnerLossRule::HandOver, state, 1);
-        let moved = AgentChange::SetOwner(leaver.agents[0].agent.id, member(2), state);
-        assert_eq!(fate(&leaver).0, Some(moved));
+fn what_the_receipt_says_of_an_agent_is_what_becomes_of_it() {
+    use AgentState::{Active, Orphaned, Paused};
+    use KeptBecause::{HandedOver, Orphaned as Waits, StaysPaused, WaitsForKeys};
+    for (rule, next) in [(OwnerLossRule::HandOver, member(2)), (OwnerLossRule::Keep, member(3))] {
+        for (before, keys, after, why) in [
+            (Active, 1, Active, HandedOver),
+            (Active, 0, Paused, WaitsForKeys),
+            (Paused, 1, Paused, StaysPaused),
+            (Paused, 0, Paused, WaitsForKeys),
+            (Orphaned, 1, Orphaned, Waits),
+            (Orphaned, 0, Orphaned, Waits),
+        ] {
+            let leaver = with(rule, before, keys);
+            let moved = AgentChange::SetOwner(leaver.agents[0].agent.id, next, after);
+            assert_eq!(fate(&leaver), (Some(moved), Some(why)), "{rule:?}: {before:?} with {keys} keys");
+        }
+    }
+    let receipt = new_ids().receipt;
+    for (before, change) in [(Active, true), (Paused, true), (Orphaned, false)] {
+        let leaver = with(OwnerLossRule::Pause, before, 1);
+        let stops = change.then(|| AgentChange::Orphan(leaver.agents[0].agent.id, receipt));
+        assert_eq!(fate(&leaver), (stops, Some(Waits)), "one {before:?} that nobody gets stops once");
+        let leaver = with(OwnerLossRule::Disable, before, 1);
+        let ends = AgentChange::Disable(leaver.agents[0].agent.id, Some(receipt));
+        assert_eq!(fate(&leaver), (Some(ends), None));
     }
 }
 

@@ -80,6 +80,7 @@ const fn why(because: KeptBecause) -> &'static str {
         KeptBecause::Rotate => "rotate",
         KeptBecause::HandedOver => "handed_over",
         KeptBecause::WaitsForKeys => "waits_for_keys",
+        KeptBecause::StaysPaused => "stays_paused",
         KeptBecause::Orphaned => "orphaned",
         KeptBecause::OtherMembership => "other_membership",
         KeptBecause::LastOwner => "last_owner",

@@ -549,3 +549,45 @@ async fn an_agent_that_is_handed_over_waits_for_keys_where_whoever_saw_them_is_s
         assert!(receipt["kept"].to_string().contains(why), "{receipt}");
     }
 }
+
+#[tokio::test]
+async fn an_agent_goes_to_nobody_who_is_not_in_its_environment() {
+    let scene = Scene::new();
+    scene.made(&format!("{ACME}/environments"), json!({ "slug": "staging", "name": "Staging" })).await;
+    let source = json!({ "kind": "scim", "name": "Okta" });
+    let source = scene.made(&format!("{ACME}/directories"), source).await;
+    let users = format!("{}/Users", source["base_url"].as_str().unwrap().trim_start_matches(PUBLIC_URL));
+    for (group, environment) in [("Staff", "production"), ("Testers", "staging")] {
+        let mapping = json!({
+            "directory": id(&source), "attribute": { "name": "title", "value": group },
+            "role": "member", "environment": environment,
+        });
+        scene.made(&format!("{ACME}/mappings"), mapping).await;
+    }
+    let told = async |name: &str, title: &str| {
+        let address = format!("{name}@acme.test");
+        let body = json!({ "schemas": [USER], "userName": address, "title": title, "active": true });
+        let token = source["token"].as_str().unwrap();
+        let (status, made) = scene.bench.call("POST", &users, token, body).await;
+        assert_eq!(status, 201, "{made}");
+        let path = format!("{ACME}/members?email={address}");
+        let (_, found) = scene.root("GET", &path, Value::Null).await;
+        Persona { membership: id(&found["items"][0]).parse().unwrap(), ..scene.member.clone() }
+    };
+    let [staff, tester] = [told("staff", "Staff").await, told("tester", "Testers").await];
+    for (heir, state, why) in [(&staff, "orphaned", "orphaned"), (&tester, "active", "handed_over")] {
+        let leaver = told(&format!("leaver-{state}"), "Testers").await;
+        let wish = json!({
+            "name": "bot", "owner": leaver.membership.to_string(), "environment": "staging",
+            "heir": heir.membership.to_string(), "on_owner_loss": "hand_over",
+        });
+        let agent = scene.made(AGENTS, wish).await;
+        scene.made(&format!("{}/keys", one(&agent)), json!({ "name": "run" })).await;
+        let gone = off_board(&scene, &leaver).await;
+        let (_, left) = scene.root("GET", &one(&agent), Value::Null).await;
+        assert_eq!(left["state"], state, "{left}");
+        let path = format!("{ACME}/receipts/{}", gone["receipt"].as_str().unwrap());
+        let (_, receipt) = scene.root("GET", &path, Value::Null).await;
+        assert_eq!(receipt["kept"][0]["why"], why, "{receipt}");
+    }
+}

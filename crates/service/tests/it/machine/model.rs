@@ -440,15 +440,17 @@ impl Model {
                 receipt.tokens.insert(n);
             }
         }
-        let active = |members: &[Member], n: Option<usize>| {
+        let fit = |members: &[Member], n: Option<usize>, environment| {
             n.filter(|n| *n != m && members[*n].state == State::Active)
+                .filter(|n| members[*n].environments.contains(&environment))
         };
         for (a, saw) in seen_by.into_iter().enumerate() {
             let agent = &self.agents[a];
             if agent.owner != m || agent.state == AgentState::Disabled {
                 continue;
             }
-            let (heir, chooser) = (active(&self.members, agent.heir), active(&self.members, agent.chosen_by));
+            let [heir, chooser] =
+                [agent.heir, agent.chosen_by].map(|n| fit(&self.members, n, agent.environment));
             let to = match agent.rule {
                 OwnerLossRule::Disable => {
                     self.agents[a].state = AgentState::Disabled;
@@ -466,6 +468,7 @@ impl Model {
                 OwnerLossRule::Keep => chooser.or(heir),
             };
             match to {
+                None if agent.state == AgentState::Orphaned => {}
                 None => {
                     self.agents[a].state = AgentState::Orphaned;
                     receipt.agents.insert(a);
