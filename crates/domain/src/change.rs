@@ -398,7 +398,7 @@ pub enum AgentChange {
     Orphan(AgentId, ReceiptId),
 }
 
-/// Which tokens end.
+/// Which tokens end: of those named by what they belong to, the ones that have not run out.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TokenSet {
     /// That one, and those that it opened.

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{HoldChange, TombstoneChange};
@@ -69,11 +70,12 @@ pub fn people(
     organization: OrganizationId,
     id: HoldId,
     (after, limit): (&str, i64),
+    now: Timestamp,
 ) -> Result<Vec<(HeldView, WouldLose)>, ServiceError> {
     let found = find(tx, organization, id)?;
     let page = hold::people(tx, organization, found.id, after, limit)?;
     let ids: Vec<MembershipId> = page.iter().map(|person| person.membership).collect();
-    let mut lose = hold::would_lose(tx, (organization, found.id), found.kind, &ids)?;
+    let mut lose = hold::would_lose(tx, (organization, found.id), found.kind, &ids, now)?;
     let with = |person: HeldView| {
         let what = lose.remove(&person.membership).unwrap_or_default();
         (person, what)

@@ -24,13 +24,14 @@ const DUE: Statement = Statement::read(
 const ALIVE: Statement = Statement::read(
     "checkup.alive",
     "SELECT COUNT(*) FROM tokens t JOIN memberships m ON m.id = t.membership \
-     WHERE t.ended_at IS NULL AND m.ended_at IS NOT NULL",
+     WHERE t.ended_at IS NULL AND m.ended_at IS NOT NULL AND (t.expires_at IS NULL OR t.expires_at > m.ended_at)",
 );
 const ALIVE_SEEN: Statement = Statement::read(
     "checkup.alive_seen",
     "SELECT COUNT(DISTINCT t.id) FROM tokens t LEFT JOIN tokens p ON p.id = t.parent \
      JOIN memberships m ON m.id = t.shown_to OR m.id = p.membership \
-     WHERE t.ended_at IS NULL AND t.kind NOT IN ('service_key', 'scim_token') AND m.ended_at IS NOT NULL",
+     WHERE t.ended_at IS NULL AND t.kind NOT IN ('service_key', 'scim_token') AND m.ended_at IS NOT NULL \
+     AND (t.expires_at IS NULL OR t.expires_at > m.ended_at)",
 );
 const ACTING_AGENTS: Statement = Statement::read(
     "checkup.acting_agents",
@@ -124,7 +125,7 @@ pub struct Checkup {
     pub unsigned: i64,
     /// Memberships whose access should have been settled before that moment.
     pub due: i64,
-    /// Tokens of ended memberships that have not ended: there must be none.
+    /// Tokens of ended memberships that neither ended nor had run out then: there must be none.
     pub alive: i64,
     /// Tokens whose secret somebody saw whose membership ended, and that should have ended with it: there must be none.
     pub alive_seen: i64,

@@ -72,7 +72,8 @@ const TO_ROTATE: Statement = Statement::read(
         "SELECT id FROM tokens WHERE id IN (SELECT id FROM tokens WHERE shown_to = $1 UNION SELECT id FROM tokens \
          WHERE id IN ",
         issued_by_tokens_of!("$1"),
-        ") AND ended_at IS NULL AND kind IN ('service_key', 'scim_token') ORDER BY id"
+        ") AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > $2) \
+         AND kind IN ('service_key', 'scim_token') ORDER BY id"
     ),
 );
 // An owner who can still sign in: by an authenticator of their own, or by a link of a connection that lets an owner in. One whose
@@ -173,7 +174,7 @@ pub fn load(
     now: Timestamp,
 ) -> Result<Leaver, StoreError> {
     let mut to_rotate = Vec::new();
-    for row in tx.rows(&TO_ROTATE, params![membership.id])? {
+    for row in tx.rows(&TO_ROTATE, params![membership.id, now])? {
         to_rotate.push(row.parsed(0)?);
     }
     let ownership = ownership(tx, &membership)?;

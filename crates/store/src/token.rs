@@ -38,13 +38,13 @@ const LOCK_OWNER: Statement = Statement::read(
 );
 
 // What ends is found by an index of its own for each reason, never by walking the organization's tokens: an `OR` over
-// several columns would make SQLite do that.
+// several columns would make SQLite do that. What has run out lets nobody act: nothing ends with it, unless it is named.
 macro_rules! end {
-    ($where:literal) => {
+    ($($where:expr),+) => {
         concat!(
             "UPDATE tokens SET ended_at = $1, ended_because = $2, ended_by_event = $3 \
-             WHERE organization = $4 AND ended_at IS NULL AND ",
-            $where,
+             WHERE organization = $4 AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > $1) AND ",
+            $($where,)+
             " RETURNING id, kind, holder"
         )
     };
@@ -67,20 +67,19 @@ pub(crate) use issued_by_tokens_of;
 // What somebody else saw too is a key of its own, and goes on without the one that it was issued by.
 const END_ONE: Statement = Statement::change(
     "token.end_one",
-    end!(
-        "id IN (SELECT CAST($5 AS TEXT) UNION SELECT id FROM tokens WHERE parent = $5 AND shown_to IS NULL)"
-    ),
+    "UPDATE tokens SET ended_at = $1, ended_because = $2, ended_by_event = $3 \
+     WHERE organization = $4 AND ended_at IS NULL AND id IN (SELECT CAST($5 AS TEXT) \
+     UNION SELECT id FROM tokens WHERE parent = $5 AND shown_to IS NULL) RETURNING id, kind, holder",
 );
 const END_OF_LEAVER: Statement = Statement::change(
     "token.end_of_leaver",
-    concat!(
-        "UPDATE tokens SET ended_at = $1, ended_because = $2, ended_by_event = $3 \
-         WHERE organization = $4 AND ended_at IS NULL AND id IN (SELECT id FROM tokens WHERE membership = $5 \
+    end!(
+        "id IN (SELECT id FROM tokens WHERE membership = $5 \
          UNION SELECT id FROM tokens WHERE shown_to = $5 AND kind NOT IN ('service_key', 'scim_token') \
          UNION SELECT id FROM tokens WHERE kind NOT IN ('service_key', 'scim_token') AND id IN ",
         issued_by_tokens_of!("$5"),
         " UNION SELECT id FROM tokens WHERE kind = 'invitation' AND address_key IS NOT NULL \
-         AND address_key IN_LIST($6)) RETURNING id, kind, holder"
+         AND address_key IN_LIST($6))"
     ),
 );
 const END_OF_AGENT: Statement = Statement::change("token.end_of_agent", end!("agent = $5"));

@@ -106,7 +106,8 @@ const HIGHEST_OF: Statement = Statement::read(
 const TOKENS: Statement = Statement::read(
     "hold.tokens",
     "SELECT m.id, COUNT(*) FROM memberships m JOIN tokens t ON t.membership = m.id \
-     WHERE m.id IN_LIST($1) AND m.organization = $2 AND t.ended_at IS NULL GROUP BY m.id",
+     WHERE m.id IN_LIST($1) AND m.organization = $2 AND t.ended_at IS NULL \
+     AND (t.expires_at IS NULL OR t.expires_at > $3) GROUP BY m.id",
 );
 const AGENTS: Statement = Statement::read(
     "hold.agents",
@@ -384,7 +385,7 @@ pub fn highest(
     row.map_or(Ok(None), |row| row.opt_rank(0))
 }
 
-/// What these people of a hold would lose; 1,000 at most.
+/// What these people of a hold would lose now; 1,000 at most.
 ///
 /// # Errors
 /// As [`find`].
@@ -393,6 +394,7 @@ pub fn would_lose(
     (organization, hold): (OrganizationId, HoldId),
     kind: HoldKind,
     people: &[MembershipId],
+    now: Timestamp,
 ) -> Result<BTreeMap<MembershipId, WouldLose>, StoreError> {
     let mut all: BTreeMap<MembershipId, WouldLose> = BTreeMap::new();
     if kind == HoldKind::Losses {
@@ -401,7 +403,7 @@ pub fn would_lose(
         }
         return Ok(all);
     }
-    for row in tx.rows(&TOKENS, params![list(people), organization])? {
+    for row in tx.rows(&TOKENS, params![list(people), organization, now])? {
         all.entry(row.parsed(0)?).or_default().tokens = row.int(1)?;
     }
     for row in tx.rows(&AGENTS, params![list(people), organization])? {

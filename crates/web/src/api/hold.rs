@@ -263,8 +263,10 @@ async fn people(
 ) -> Result<Json<Page<HeldPerson>>, Problem> {
     let (limit, after) = query.bounds::<MembershipId>()?;
     let (organization, hold) = (scope.organization.id, id(&hold, NOUN)?);
-    let found =
-        app.portcullis().read(move |tx, _| hold::people(tx, organization, hold, (&after, limit + 1))).await?;
+    let found = app
+        .portcullis()
+        .read(move |tx, now| hold::people(tx, organization, hold, (&after, limit + 1), now))
+        .await?;
     let items = found.iter().map(HeldPerson::of).collect();
     Ok(Json(Page::of(items, limit, |person: &HeldPerson| person.member.clone())))
 }

@@ -1,6 +1,7 @@
 //! What is read only: receipts, the audit log and traces.
 
 use portcullis_domain::id::{RequestId, TraceId};
+use portcullis_store::checkup;
 use portcullis_store::trace::{self, Trace};
 use portcullis_testkit::ROOT_TOKEN;
 use serde_json::{Value, json};
@@ -55,6 +56,38 @@ async fn a_receipt_says_which_secrets_of_the_organization_the_leaver_saw_and_som
     rotate.sort_unstable();
     seen[0].sort_unstable();
     assert_eq!(rotate, seen[0], "what the admin saw, and not what the owner saw: {receipt}");
+}
+
+#[tokio::test]
+async fn what_had_run_out_before_somebody_left_is_named_neither_as_ended_nor_as_something_to_rotate() {
+    for (passed_s, acts) in [(59, true), (60, false)] {
+        let scene = Scene::new();
+        let leaver = &scene.admin;
+        let short = json!({ "name": "short", "expires_at": "2026-01-01T00:01:00Z" });
+        let keys = format!("{ACME}/members/{}/keys", leaver.membership);
+        let key = id(&scene.as_of(leaver, "POST", &keys, short.clone()).await.1);
+        let source = json!({ "kind": "scim", "name": "Okta" });
+        let source = id(&scene.made(&format!("{ACME}/directories"), source).await);
+        let tokens = format!("{ACME}/directories/{source}/tokens");
+        let until = json!({ "expires_at": "2026-01-01T00:01:00Z" });
+        let token = id(&scene.as_of(leaver, "POST", &tokens, until).await.1);
+        scene.bench.clock.pass_s(passed_s);
+        let off_board = format!("{ACME}/members/{}/offboard", leaver.membership);
+        assert_eq!(scene.root("POST", &off_board, json!({ "reason": "left" })).await.0, 200);
+        let receipt = scene.all(&format!("{ACME}/receipts")).await.remove(0);
+        let names = |list: &str, id: &str| receipt[list].to_string().contains(id);
+        assert_eq!((names("ended", &key), names("kept", &token)), (acts, acts), "{passed_s}: {receipt}");
+        assert_eq!(receipt["ended"].as_array().unwrap().len(), 1 + usize::from(acts), "{receipt}");
+        let ends = format!("{ACME}/audit-events?target={key}&action=token.ended");
+        let (_, page) = scene.root("GET", &ends, Value::Null).await;
+        assert_eq!(page["items"].as_array().unwrap().len(), usize::from(acts), "{page}");
+        let found = scene.bench.write(|tx, moment| Ok(checkup::look(tx, moment.now, moment.now)?));
+        assert_eq!(
+            (found.alive, found.alive_seen),
+            (0, 0),
+            "{passed_s}: nothing that should have ended acts"
+        );
+    }
 }
 
 #[tokio::test]

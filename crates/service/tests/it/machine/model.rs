@@ -422,11 +422,12 @@ impl Model {
         self.brakes.forget(m);
         let (org, person) = (self.members[m].org, self.members[m].person);
         let mut receipt = Receipt::default();
+        let now = self.now;
+        let acts = |token: &TokenRow| !token.ended && token.expires_at.is_none_or(|at| now < at);
         // Whoever saw the good keys of each agent, before anything ends.
         let seen_by: Vec<Vec<Option<usize>>> = (0..self.agents.len())
             .map(|a| {
-                let good = |t: &TokenRow| !t.ended && t.expires_at.is_none_or(|at| self.now < at);
-                let of_agent = |t: &&TokenRow| t.holder == Holder::Agent(a) && good(t);
+                let of_agent = |t: &&TokenRow| t.holder == Holder::Agent(a) && acts(t);
                 self.tokens.iter().filter(of_agent).map(|t| t.shown_to).collect()
             })
             .collect();
@@ -435,7 +436,7 @@ impl Model {
             let invitation = token.kind == Kind::Invitation
                 && token.org == org
                 && matches!(token.holder, Holder::Member(h) if self.members[h].person == person);
-            if !token.ended && (own || token.shown_to == Some(m) || invitation) {
+            if acts(token) && (own || token.shown_to == Some(m) || invitation) {
                 token.ended = true;
                 receipt.tokens.insert(n);
             }
@@ -456,7 +457,7 @@ impl Model {
                     self.agents[a].state = AgentState::Disabled;
                     receipt.agents.insert(a);
                     for (n, token) in self.tokens.iter_mut().enumerate() {
-                        if token.holder == Holder::Agent(a) && !token.ended {
+                        if token.holder == Holder::Agent(a) && acts(token) {
                             token.ended = true;
                             receipt.tokens.insert(n);
                         }
@@ -476,11 +477,11 @@ impl Model {
                 Some(owner) => {
                     self.agents[a].owner = owner;
                     let rank_of = |m: usize| self.members[m].role.map_or(0, rank);
-                    let acts = |saw: &Option<usize>| match saw {
+                    let acts_on = |saw: &Option<usize>| match saw {
                         Some(saw) => *saw != m && rank_of(*saw) >= rank_of(owner),
                         None => true,
                     };
-                    if self.agents[a].state == AgentState::Active && !saw.iter().any(acts) {
+                    if self.agents[a].state == AgentState::Active && !saw.iter().any(acts_on) {
                         self.agents[a].state = AgentState::Paused;
                     }
                 }

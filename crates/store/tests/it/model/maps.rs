@@ -658,14 +658,14 @@ impl Maps {
         let by_leaver = self.issued_by_tokens_of(set);
         for (token, ended) in self.tokens.values_mut() {
             let is_in = Self::is_in(set, token) || by_leaver.contains(&token.id);
-            if ended.is_none() && token.organization == organization && is_in {
+            let ran_out = token.expires_at.is_some_and(|end| end <= *at) && !matches!(set, TokenSet::One(_));
+            if ended.is_none() && token.organization == organization && is_in && !ran_out {
                 *ended = Some((*at, *because));
                 over.push(token.id);
             }
         }
-        for id in &over {
-            receipt.iter().for_each(|receipt| self.line(*receipt, "token", id.to_string()));
-        }
+        let Some(receipt) = receipt else { return Ok(over.len() as u64) };
+        over.iter().for_each(|id| self.line(*receipt, "token", id.to_string()));
         Ok(over.len() as u64)
     }
 
