@@ -131,6 +131,8 @@ actions! {
     ReceiptOpened = "receipt.opened", "A receipt of an off-boarding was opened.";
     RulesChanged = "rules.changed", "A change of rules is being carried out.";
     RootTokenUsed = "root_token.used", "The root token was used.";
+    RootTokenReplaced = "root_token.replaced", "Another root token is good, and none before it.";
+    RootTokenEnded = "root_token.ended", "The root token was turned off.";
     BackupRestored = "backup.restored", "A backup was restored: every token ended.";
 }
 

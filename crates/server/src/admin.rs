@@ -22,6 +22,7 @@ use url::Url;
 use crate::clock::SystemClock;
 use crate::data_dir::{self, DataDirError};
 use crate::random::SystemRandom;
+use crate::root_token::By;
 use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::Settings;
 use crate::{database, root_token};
@@ -95,7 +96,7 @@ fn done(order: Order, store: &Store, Place { data, public_url, .. }: &Place) -> 
             Ok(format!("{link}\ngood for one hour, and only once; the link before is good no more"))
         }
         Order::RootTokenOff => {
-            store.write_blocking(|tx| root_token::replace(tx, None))?;
+            store.write_blocking(|tx| root_token::replace(tx, None, By::Order))?;
             secrets::remove(&file)?;
             Ok("the root token is off, also where a configuration still has it; `portcullis admin root-token new` makes \
                 another"
@@ -105,7 +106,7 @@ fn done(order: Order, store: &Store, Place { data, public_url, .. }: &Place) -> 
             let token = secrets::new_root_token(&mut SystemRandom);
             secrets::replace(&file, &format!("{token}\n"))?;
             let hash = SecretHash::of(&token);
-            store.write_blocking(move |tx| root_token::replace(tx, Some(&hash)))?;
+            store.write_blocking(move |tx| root_token::replace(tx, Some(&hash), By::Order))?;
             Ok(format!(
                 "a new root token is in {} (0600); the one before is refused from now on, also where a configuration still \
                  has it",

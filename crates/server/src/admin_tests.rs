@@ -3,11 +3,18 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
+use portcullis_domain::Clock as _;
+use portcullis_domain::cause::Cause;
+use portcullis_service::{Moment, organization};
+use portcullis_store::audit::{AuditFilter, list_page};
+
 use super::{Order, Place, carry_out, order};
 use crate::cli::Restore;
+use crate::clock::SystemClock;
+use crate::random::SystemRandom;
 use crate::settings::flags::PlaceFlags;
 use crate::settings::{Settings, Sources};
-use crate::{database, restore};
+use crate::{database, restore, root_token};
 
 const ORDERS: [Order; 3] = [Order::FirstOwnerLink, Order::RootTokenOff, Order::RootTokenNew];
 
@@ -61,4 +68,48 @@ fn an_order_that_is_carried_out_names_the_data_folder_and_the_database() {
     }
     let named = settings.database.file().unwrap();
     assert_eq!(named.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+}
+
+#[test]
+fn what_becomes_of_the_root_token_stands_in_the_log_of_every_organization() {
+    let folder = tempfile::tempdir().unwrap();
+    let bare = settings(folder.path());
+    let store = database::open_or_make(&bare).unwrap();
+    let place = Place::of(&bare, bare.public_url_for(bare.listen));
+    root_token::install(&bare, &store).unwrap();
+    let organizations = ["acme", "globex"].map(|slug| {
+        store.write_blocking(move |tx| {
+            let mut moment = Moment { now: SystemClock.now(), random: Box::new(SystemRandom) };
+            organization::create(tx, &mut moment, slug.parse()?, slug, Cause::system())
+        })
+    });
+    let said = |organization| {
+        let all =
+            store.read_blocking(move |tx| list_page(tx, organization, &AuditFilter::default(), "", 100));
+        let contents = all.unwrap().into_iter().map(|event| event.content);
+        let contents: Vec<serde_json::Value> =
+            contents.map(|content| serde_json::from_str(&content).unwrap()).collect();
+        let about = contents.iter().filter(|c| c["action"].as_str().unwrap().starts_with("root_token."));
+        about.map(|c| format!("{} {}", c["action"], c["detail"]["by"]).replace('"', "")).collect::<Vec<_>>()
+    };
+    let configured = |token: &str| {
+        let mut environment = vec![("PORTCULLIS_DATA".to_owned(), folder.path().display().to_string())];
+        environment.push(("PORTCULLIS_ROOT_TOKEN".to_owned(), token.to_owned()));
+        let settings = Settings::from_sources(&Sources { environment, ..Sources::default() }).unwrap();
+        root_token::install(&settings, &store).unwrap();
+    };
+    root_token::install(&bare, &store).unwrap();
+    carry_out(Order::RootTokenNew, &store, &place).unwrap();
+    for _ in 0..2 {
+        configured("a-root-token-of-the-configuration-0123456789");
+        carry_out(Order::FirstOwnerLink, &store, &place).unwrap();
+    }
+    for _ in 0..2 {
+        carry_out(Order::RootTokenOff, &store, &place).unwrap();
+    }
+    configured("another-root-token-of-the-configuration-0123456789");
+    let must = ["root_token.replaced order", "root_token.replaced configuration", "root_token.ended order"];
+    for made in organizations {
+        assert_eq!(said(made.unwrap().id), must);
+    }
 }

@@ -2,13 +2,22 @@
 //!
 //! What the configuration says is there again at every start, and a backup brings back what was good when it was taken.
 //! So a token that an order ended is remembered by its hash: neither of the two makes it good again (invariant I4).
+//!
+//! It acts in every organization, and whoever has the machine makes another in a second: so what became of it stands in the
+//! log of each, in the same transaction.
 
 use anyhow::Result;
+use portcullis_domain::Clock as _;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
 use portcullis_service::caller::ROOT_TOKEN_HASH;
-use portcullis_store::{Store, StoreError, Tx, instance};
+use portcullis_store::{Store, StoreError, Tx, apply, instance, organization};
 use secrecy::ExposeSecret as _;
+use serde_json::json;
 
+use crate::clock::SystemClock;
 use crate::random::SystemRandom;
 use crate::secrets::{self, ROOT_TOKEN_FILE};
 use crate::settings::Settings;
@@ -21,6 +30,29 @@ const REFUSED: &str = "root_token_refused/";
 const RESTORED: &str = "root_token_restored";
 /// The most ended tokens that are looked at: each was ended by a person's order.
 const MAX_REFUSED: i64 = 10_000;
+/// Organizations that are told together.
+const PAGE: i64 = 100;
+
+/// By what it was decided which root token is good.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum By {
+    /// An order from the machine.
+    Order,
+    /// The configuration at a start.
+    Configuration,
+    /// A restore, which could not know what was good.
+    Restore,
+}
+
+impl By {
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Order => "order",
+            Self::Configuration => "configuration",
+            Self::Restore => "restore",
+        }
+    }
+}
 
 /// What a database knows of root tokens.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -77,7 +109,7 @@ pub fn install(settings: &Settings, store: &Store) -> Result<()> {
             SecretHash::of(&token)
         }
     };
-    store.write_blocking(move |tx| instance::put(tx, ROOT_TOKEN_HASH, hash.as_str()))?;
+    store.write_blocking(move |tx| set(tx, hash.as_str(), By::Configuration))?;
     Ok(())
 }
 
@@ -106,15 +138,15 @@ pub fn is_on(tx: &mut Tx<'_>) -> Result<bool, StoreError> {
     Ok(instance::find(tx, ROOT_TOKEN_HASH)?.is_some_and(|hash| hash != OFF))
 }
 
-/// Ends the token that is good, by an order; the one of that hash is good now, or none.
+/// Ends the token that is good; the one of that hash is good now, or none.
 ///
 /// # Errors
 /// As [`is_good`].
-pub fn replace(tx: &mut Tx<'_>, by: Option<&SecretHash>) -> Result<(), StoreError> {
+pub fn replace(tx: &mut Tx<'_>, with: Option<&SecretHash>, by: By) -> Result<(), StoreError> {
     if let Some(stored) = instance::find(tx, ROOT_TOKEN_HASH)? {
         end(tx, &stored)?;
     }
-    instance::put(tx, ROOT_TOKEN_HASH, by.map_or(OFF, SecretHash::as_str))?;
+    set(tx, with.map_or(OFF, SecretHash::as_str), by)?;
     // Access was taken away: an older file of this database is told from it by the revision.
     let revision = instance::revision(tx)?;
     instance::raise_revision(tx, revision.saturating_add(1))
@@ -137,7 +169,7 @@ pub fn known(tx: &mut Tx<'_>) -> Result<Known, StoreError> {
 /// As [`is_good`].
 pub fn carry_over(tx: &mut Tx<'_>, before: Option<&Known>) -> Result<(), StoreError> {
     let Some(before) = before else {
-        replace(tx, None)?;
+        replace(tx, None, By::Restore)?;
         return instance::put(tx, RESTORED, "");
     };
     for hash in &before.ended {
@@ -146,6 +178,28 @@ pub fn carry_over(tx: &mut Tx<'_>, before: Option<&Known>) -> Result<(), StoreEr
     match &before.hash {
         Some(hash) => instance::put(tx, ROOT_TOKEN_HASH, hash),
         None => instance::remove(tx, ROOT_TOKEN_HASH),
+    }
+}
+
+/// Makes the token of that hash the one that is good, and says so in every log if it was another.
+fn set(tx: &mut Tx<'_>, hash: &str, by: By) -> Result<(), StoreError> {
+    let before = instance::find(tx, ROOT_TOKEN_HASH)?;
+    instance::put(tx, ROOT_TOKEN_HASH, hash)?;
+    if before.as_deref().unwrap_or(OFF) == hash {
+        return Ok(());
+    }
+    let action = if hash == OFF { Action::RootTokenEnded } else { Action::RootTokenReplaced };
+    let mut after = String::new();
+    loop {
+        let page = organization::list(tx, Some(&after), PAGE)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = last.id.to_string();
+        for one in page {
+            let event = EventDraft::new(action, Target::new("organization", one.id))
+                .with(json!({ "by": by.as_str() }));
+            let plan = Plan::because(one.id, Cause::system()).noting(event);
+            apply(tx, &plan, SystemClock.now(), &mut SystemRandom)?;
+        }
     }
 }
 
