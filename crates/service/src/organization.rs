@@ -6,6 +6,7 @@ use portcullis_domain::change::{
     Change, EnvironmentChange, OrganizationChange, RoleChange, TokenChange, TokenSet,
 };
 use portcullis_domain::environment::Environment;
+use portcullis_domain::google::GoogleSource;
 use portcullis_domain::id::{EnvironmentId, OrganizationId, RoleId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::organization::Organization;
@@ -16,16 +17,20 @@ use portcullis_domain::text::{Slug, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::{MembershipFilter, list_page};
-use portcullis_store::{Priority, StoreError, Tx, apply, organization};
+use portcullis_store::{Priority, StoreError, Tx, apply, google, organization};
 
 use crate::access::off_board_member;
 use crate::caller::Caller;
+use crate::google::consent::withdraw;
 use crate::rules::MAX_PER_CALL;
 use crate::{Moment, Portcullis, ServiceError};
 
 /// The rules number that an organization is born with: access stored under a lower one is stale, and 0 is never
 /// given to anything but what was marked stale.
 const FIRST_RULES_NUMBER: i64 = 1;
+/// The most consents that are given back with an organization, one after the other: somebody waits for it. Beyond that the
+/// refresh tokens go all the same, and the consents stand at Google until they are removed there.
+const MAX_CONSENTS: i64 = 20;
 
 /// Makes an organization: `production`, the built-in roles, a first event in its log.
 ///
@@ -158,7 +163,7 @@ pub enum People {
 /// Deletes an organization: its people are off-boarded if that is said, then every token in it ends. Its log stays.
 ///
 /// People go in transactions of their own, [`MAX_PER_CALL`] at a time; a crash between them leaves an organization
-/// with fewer people, and the same call goes on from there.
+/// with fewer people, and the same call goes on from there. Consents by which Google was asked are given back afterwards.
 ///
 /// # Errors
 /// [`ServiceError::InUse`] if it has people and nothing was said of them.
@@ -175,20 +180,27 @@ pub async fn delete(
         };
         page = portcullis.write(Priority::OffBoarding, off_board).await?;
     }
-    portcullis.write(Priority::OffBoarding, move |tx, moment| end(tx, moment, organization, cause)).await
+    let consented = portcullis
+        .write(Priority::OffBoarding, move |tx, moment| end(tx, moment, organization, cause))
+        .await?;
+    for source in consented {
+        withdraw(portcullis, &source).await;
+    }
+    Ok(())
 }
 
-/// Ends an organization without people.
+/// Ends an organization without people; which consents of it are of no use any more.
 fn end(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     organization: OrganizationId,
     cause: Cause,
-) -> Result<(), ServiceError> {
+) -> Result<Vec<GoogleSource>, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     if has_members(tx, organization)? {
         return Err(ServiceError::InUse("organization"));
     }
+    let consented = google::consented(tx, organization, MAX_CONSENTS)?;
     let event = EventDraft::new(Action::OrganizationDeleted, Target::new("organization", organization));
     let tokens = TokenChange::End {
         set: TokenSet::OfOrganization,
@@ -198,7 +210,7 @@ fn end(
     };
     let changes = vec![tokens.into(), OrganizationChange::Delete(organization, moment.now).into()];
     apply(tx, &Plan::because(organization, cause).then_all(event, changes), moment.now, &mut moment.random)?;
-    Ok(())
+    Ok(consented)
 }
 
 /// Off-boards everybody on the page after that id; where the next page begins, if there is one.

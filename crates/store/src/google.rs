@@ -55,6 +55,16 @@ const SOURCE: Statement = Statement::read(
     "google.source",
     concat!("SELECT ", source_columns!(), " FROM google_sources WHERE directory = $1 AND organization = $2"),
 );
+const DELETE_OF_ORGANIZATION: Statement =
+    Statement::change("google.delete_of_organization", "DELETE FROM google_sources WHERE organization = $1");
+const CONSENTED: Statement = Statement::read(
+    "google.consented",
+    concat!(
+        "SELECT ",
+        source_columns!(),
+        " FROM google_sources WHERE organization = $1 AND refresh_sealed IS NOT NULL ORDER BY directory LIMIT $2"
+    ),
+);
 const BEGIN: Statement = Statement::note(
     "google.begin",
     "INSERT INTO google_polls (directory, organization, leased_until, kind, phase, progress, due_at, full_at, fast_at, \
@@ -126,8 +136,26 @@ const MEMBERS: Statement = Statement::read(
 );
 
 pub(crate) const ALL: &[&Statement] = &[
-    &SET, &DELETE, &SOURCE, &BEGIN, &FORGET, &POLL, &DUE, &CLAIM, &KEEP, &FINISH, &HASTEN, &UNPIN, &RELEASE,
-    &SILENCE, &PEOPLE, &KNOWN, &GROUPS, &MEMBERS,
+    &SET,
+    &DELETE,
+    &DELETE_OF_ORGANIZATION,
+    &SOURCE,
+    &CONSENTED,
+    &BEGIN,
+    &FORGET,
+    &POLL,
+    &DUE,
+    &CLAIM,
+    &KEEP,
+    &FINISH,
+    &HASTEN,
+    &UNPIN,
+    &RELEASE,
+    &SILENCE,
+    &PEOPLE,
+    &KNOWN,
+    &GROUPS,
+    &MEMBERS,
 ];
 
 /// How the polls of a directory stand.
@@ -251,6 +279,14 @@ pub(crate) fn delete(
     tx.run(&DELETE, params![directory, organization]).map(|_| ())
 }
 
+/// Nothing of a deleted organization is asked any more: the rights to ask go with it.
+pub(crate) fn delete_of_organization(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+) -> Result<(), StoreError> {
+    tx.run(&DELETE_OF_ORGANIZATION, params![organization]).map(|_| ())
+}
+
 fn read_poll(row: &Row) -> Result<Poll, StoreError> {
     let text = |column| row.opt_text(column).map(|t| t.map(str::to_owned));
     Ok(Poll {
@@ -285,6 +321,18 @@ fn read_known(row: &Row) -> Result<Known, StoreError> {
         unconfirmed_at: row.opt_at(4)?,
         attributes: row.text(5)?.to_owned(),
     })
+}
+
+/// The sources of that organization for which somebody consented.
+///
+/// # Errors
+/// As [`source`].
+pub fn consented(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    limit: i64,
+) -> Result<Vec<GoogleSource>, StoreError> {
+    tx.rows(&CONSENTED, params![organization, limit])?.iter().map(read_source).collect()
 }
 
 /// Where a directory of that organization gets its facts.

@@ -9,7 +9,7 @@ use portcullis_domain::text::Slug;
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, google, params};
 
 macro_rules! columns {
     () => {
@@ -119,6 +119,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &OrganizationChange, event: EventId
         }
         OrganizationChange::Delete(id, at) => {
             tx.run(&RELEASE_DOMAINS, params![id])?;
+            google::delete_of_organization(tx, *id)?;
             tx.run(&DELETE, params![id, at]).map(|_| ())
         }
     }

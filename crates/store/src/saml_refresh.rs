@@ -22,6 +22,7 @@ const FIND: Statement = Statement::read(
 const DUE: Statement = Statement::read(
     "saml_refresh.due",
     "SELECT s.connection, s.organization FROM saml_refreshes r JOIN saml_sources s ON s.connection = r.connection \
+     JOIN organizations o ON o.id = s.organization AND o.deleted_at IS NULL \
      WHERE r.due_at <= $1 ORDER BY r.due_at LIMIT $2",
 );
 const CLAIM: Statement = Statement::note(

@@ -30,6 +30,11 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("token.end_of_leaver", "what it scans is what the tokens of one membership issued, found by the index"),
     ("leaver.to_rotate", "what it scans is what the tokens of one membership issued, found by the index"),
     ("leaver.agents", "what it scans is what the tokens of one membership issued, found by the index"),
+    (
+        "google.consented",
+        "as many rows as there are directories of Google Workspace, when an organization is deleted",
+    ),
+    ("google.delete_of_organization", "as many rows as there are directories of Google Workspace"),
     ("google.forget", "as many rows as there are directories of Google Workspace, at the start"),
     ("organization.next_stale", "as many rows as there are organizations, in a job"),
     ("outbox.count_waiting", "the index holds only what waits for its delivery"),

@@ -307,3 +307,14 @@ async fn a_consent_ends_at_google_with_its_directory_its_client_and_its_kind() {
         scene.world.root("DELETE", &format!("{}?people=offboard", scene.path()), Value::Null).await;
     assert_eq!((status, consents(&scene)), (204, 0), "{gone}");
 }
+
+#[tokio::test]
+async fn the_consents_of_an_organization_are_given_back_when_it_is_deleted() {
+    let mut scene = Scene::new().await;
+    assert_eq!(end(&scene.consents(&account(ADMIN)).await), "taken");
+    assert_eq!(scene.google.workspace().count_consents(), 1);
+    let path = format!("{ORGANIZATION}?members=offboard");
+    let (status, gone) = scene.world.root("DELETE", &path, Value::Null).await;
+    assert_eq!((status, scene.google.workspace().count_consents()), (204, 0), "{gone}");
+    assert_eq!(scene.poll().await, 0);
+}

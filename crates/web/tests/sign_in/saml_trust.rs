@@ -94,6 +94,17 @@ async fn where_an_administrator_decides_a_new_certificate_is_offered_and_counts_
 }
 
 #[tokio::test]
+async fn the_metadata_of_a_deleted_organization_is_read_no_more() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.saml("acme", &idp, json!({})).await;
+    idp.publish(&[&key()]);
+    let (status, gone) = world.root("DELETE", "/organizations/acme?members=offboard", Value::Null).await;
+    assert_eq!(status, 204, "{gone}");
+    world.clock.pass_s(86_400);
+    assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 0);
+}
+
+#[tokio::test]
 async fn metadata_is_read_again_daily_and_another_entity_or_a_failure_changes_nothing() {
     let (world, idp) = (World::new().await, Idp::start().await);
     ada_is_invited(&world).await;

@@ -173,8 +173,8 @@ impl Maps {
             OrganizationChange::RaiseRules(id) => self.live(*id)?.rules_number += 1,
             OrganizationChange::Delete(id, at) => {
                 self.domains.retain(|_, d| d.organization != *id);
-                let found = self.organizations.get_mut(id).ok_or(())?;
-                found.1 = found.1.or(Some(*at));
+                self.google.retain(|_, g| g.organization != *id);
+                self.organizations.get_mut(id).ok_or(())?.1.get_or_insert(*at);
             }
         }
         Ok(())
