@@ -122,7 +122,7 @@ pub fn verify(wanted: &AuditVerify) -> Outcome {
 fn check(wanted: &AuditVerify) -> Result<(Result<Verified, Finding>, Known)> {
     let keys = wanted.jwks.as_deref().map(keys).transpose()?;
     let links = wanted.known_link.iter().cloned().collect();
-    let known = Known { keys, events: wanted.at_least, links };
+    let known = Known { keys, events: wanted.at_least, links, not_before: wanted.not_before };
     let named = || format!("`{}`", wanted.file.display());
     let input: Box<dyn Read> = if wanted.file == Path::new(STANDARD) {
         Box::new(io::stdin())
@@ -152,7 +152,7 @@ fn tell(verified: &Verified, known: &Known) {
         "next:     --known-link {}:{} (keep it: the next export must go on from here)",
         verified.events, verified.link
     );
-    println!("signed:   by key {}", verified.kid);
+    println!("signed:   by key {} at {}", verified.kid, verified.at.rfc3339());
     if known.keys.is_none() {
         println!("note:     the key came with the file; compare it with /o/{{org}}/jwks, or pass --jwks");
     }

@@ -14,7 +14,13 @@ use crate::random::SystemRandom;
 use crate::settings::{Settings, Sources};
 
 fn verified(file: &Path, jwks: Option<PathBuf>) -> Outcome {
-    verify(&AuditVerify { file: file.to_owned(), jwks, at_least: 0, known_link: Vec::new() })
+    verify(&AuditVerify {
+        file: file.to_owned(),
+        jwks,
+        at_least: 0,
+        known_link: Vec::new(),
+        not_before: None,
+    })
 }
 
 #[test]

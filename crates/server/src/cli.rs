@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use portcullis_domain::Timestamp;
 
 use secrecy::SecretString;
 
@@ -119,6 +120,13 @@ pub struct AuditVerify {
     /// given more than once.
     #[arg(long, value_name = "EVENTS:LINK", value_parser = known_link)]
     pub known_link: Vec<(i64, String)>,
+    /// When you asked for the export, or earlier (RFC 3339): one whose head was signed before that is old.
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub not_before: Option<Timestamp>,
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse_rfc3339(text).ok_or_else(|| "an instant, such as 2026-11-30T05:59:21Z".to_owned())
 }
 
 /// The number of an event and its link, as `audit verify` prints them.

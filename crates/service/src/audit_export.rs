@@ -10,6 +10,7 @@
 use std::collections::BTreeMap;
 use std::io::{BufRead, Read as _};
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Digest, commitment, genesis, link};
 use portcullis_domain::id::OrganizationId;
 use portcullis_oidc::jwk::PublicJwk;
@@ -104,6 +105,8 @@ pub enum Finding {
     Signature(String),
     #[error("the head is older than the one known before ({known} events, this export has {found})")]
     Older { known: i64, found: i64 },
+    #[error("the head was signed at {at}, before {not_before}", at = at.rfc3339(), not_before = not_before.rfc3339())]
+    Stale { at: Timestamp, not_before: Timestamp },
 }
 
 /// What a check found in order.
@@ -117,6 +120,8 @@ pub struct Verified {
     pub link: String,
     /// The key that signed the head.
     pub kid: String,
+    /// When it did, by its own word: within a second of the last event.
+    pub at: Timestamp,
 }
 
 /// What a verifier knows from elsewhere.
@@ -128,6 +133,8 @@ pub struct Known {
     pub events: i64,
     /// Links that were seen before, in hexadecimal digits, by the number of their event.
     pub links: BTreeMap<i64, String>,
+    /// The head must have been signed then or later.
+    pub not_before: Option<Timestamp>,
 }
 
 impl Known {
@@ -329,9 +336,14 @@ impl Check {
         {
             return Err(bad("it is over another head".into()));
         }
+        let at = signed.get("at").and_then(Value::as_str).and_then(Timestamp::parse_rfc3339);
+        let at = at.ok_or_else(|| bad("it does not say when".into()))?;
         if end.number < known.at_least() {
             return Err(Finding::Older { known: known.at_least(), found: end.number });
         }
-        Ok(Verified { organization, events: self.count, link: end.link.clone(), kid })
+        if let Some(not_before) = known.not_before.filter(|not_before| at < *not_before) {
+            return Err(Finding::Stale { at, not_before });
+        }
+        Ok(Verified { organization, events: self.count, link: end.link.clone(), kid, at })
     }
 }

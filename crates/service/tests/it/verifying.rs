@@ -57,7 +57,8 @@ fn relink(lines: &mut [Line], organization: OrganizationId) {
 /// Signs the head with that key, and gives the key with it.
 fn sign_head(lines: &mut [Line], organization: OrganizationId, key: &SigningKey) {
     let Some(Line::Head { number, link, jws, keys }) = lines.last_mut() else { panic!("no head") };
-    let statement = json!({ "organization": organization, "number": number, "link": link });
+    let at = "2026-01-01T00:00:00Z";
+    let statement = json!({ "organization": organization, "number": number, "link": link, "at": at });
     *jws = sign(key, HEAD_TYP, &statement).unwrap();
     *keys = vec![key.public_jwk().to_value()];
 }
@@ -263,4 +264,20 @@ async fn an_export_from_before_the_first_head_is_told_from_one_that_was_cut_off(
     assert!(matches!(check(&lines[..1], &known), Err(Finding::NoHead)), "there were events");
     assert!(matches!(check(&lines[..2], &Known::default()), Err(Finding::NoHead)), "there is one");
     assert!(matches!(check(&[], &Known::default()), Err(Finding::NoHead)));
+}
+
+#[tokio::test]
+async fn an_export_whose_head_was_signed_before_the_instant_that_is_named_is_old() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    provision(&bench, &place, "ada");
+    let at = bench.portcullis().now();
+    let before = export(&bench, &place).await;
+    assert_eq!(check(&before, &Known::default()).unwrap().at, at);
+    bench.clock.pass_s(60);
+    let now = Known { not_before: Some(bench.portcullis().now()), ..Known::default() };
+    let found = check(&before, &now);
+    assert!(matches!(found, Err(Finding::Stale { at: signed, .. }) if signed == at), "{found:?}");
+    provision(&bench, &place, "bob");
+    assert!(check(&export(&bench, &place).await, &now).is_ok());
 }
