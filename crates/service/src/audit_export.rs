@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, Read as _};
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Digest, commitment, genesis, link};
+use portcullis_domain::audit::{Digest, SALT_BYTES, canonical, commitment_to_text, genesis, link};
 use portcullis_domain::id::OrganizationId;
 use portcullis_oidc::jwk::PublicJwk;
 use portcullis_oidc::jws::{find_kid, verify_eddsa};
@@ -300,8 +300,17 @@ impl Check {
             return Err(Finding::Number { line: at, expected, found: number });
         }
         let changed = || Finding::Content { line: at, number };
-        let salt = hex::decode(salt).map_err(|_| changed())?;
-        let found = commitment(&salt, content).map_err(|_| changed())?;
+        let salt = read_salt(salt).ok_or_else(|| Finding::Unreadable {
+            line: at,
+            message: format!("its salt is not {} hexadecimal digits in lower case", 2 * SALT_BYTES),
+        })?;
+        // What is committed to is the canonical form: another spelling of a number has it too.
+        let text = canonical(content).map_err(|_| changed())?;
+        if serde_json::to_vec(content).ok().as_ref() != Some(&text) {
+            let message = "its content is not in canonical form: a number is written otherwise";
+            return Err(Finding::Unreadable { line: at, message: message.into() });
+        }
+        let found = commitment_to_text(&salt, &text);
         if hex::encode(found) != committed {
             return Err(changed());
         }
@@ -346,4 +355,9 @@ impl Check {
         }
         Ok(Verified { organization, events: self.count, link: end.link.clone(), kid, at })
     }
+}
+
+/// A salt as an export writes it.
+fn read_salt(digits: &str) -> Option<Vec<u8>> {
+    hex::decode(digits).ok().filter(|salt| salt.len() == SALT_BYTES && hex::encode(salt) == digits)
 }
