@@ -99,7 +99,7 @@ actions! {
     MappingDeleted = "mapping.deleted", "A mapping was deleted.";
     GrantCreated = "grant.created", "A person gave a role.";
     GrantUpdated = "grant.updated", "The reason of a grant was written anew.";
-    GrantEnded = "grant.ended", "A grant was taken back.";
+    GrantEnded = "grant.ended", "A grant was taken back, or ended with the membership or the invitation that it was for.";
     MemberCreated = "member.created", "A membership came to be.";
     MemberInvited = "member.invited", "A person was invited.";
     MemberJoined = "member.joined", "A person accepted an invitation or came in as first owner.";
@@ -111,7 +111,7 @@ actions! {
     MemberRevived = "member.revived", "A directory gave an ended membership life again, without anything it had.";
     MemberAttached = "member.attached", "A person who came back was recognized as the user whom they were before.";
     MemberLinked = "member.linked", "A connection's subject was linked to a member.";
-    MemberUnlinked = "member.unlinked", "A subject was taken from a member: the provider names them by another.";
+    MemberUnlinked = "member.unlinked", "A subject was taken from a member: the provider names them by another, or it is somebody else's now.";
     LastOwnerKept = "member.last_owner_kept", "A last owner left: the bare ownership stays, everything else ended.";
     UserEnded = "user.ended", "A user's last membership ended; the authenticators ended with it.";
     PasswordSet = "user.password_set", "A person set a password.";

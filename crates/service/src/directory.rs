@@ -404,17 +404,19 @@ fn keep(
     let now = moment.now;
     let member = settled(tx, moment, from.organization, id)?;
     let restamp = Restamp { id, governed_by: None, unmapped_at: None, rules_number: member.rules_number };
-    let mut changes: Vec<Change> =
-        vec![MembershipChange::Restamp(restamp).into(), MembershipChange::Join(id, now).into()];
-    if member.access.state == MembershipState::Suspended && member.suspended_at.is_none() {
-        // Somebody on the way out does not come back by this.
-        changes.push(MembershipChange::SetSuspended(id, Some((now, caller.rank()))).into());
-    }
+    let changes = vec![MembershipChange::Restamp(restamp).into(), MembershipChange::Join(id, now).into()];
     let target = Target::new("membership", id);
     let event = EventDraft::new(Action::MemberAccessChanged, target.clone())
         .about(Target::new(NOUN, from.id))
         .with(json!({ "kept_from": from.id }));
     let mut plan = Plan::because(from.organization, cause).then_all(event, changes);
+    if member.access.state == MembershipState::Suspended && member.suspended_at.is_none() {
+        // Somebody on the way out does not come back by this.
+        let event = EventDraft::new(Action::MemberSuspended, target.clone())
+            .about(Target::new(NOUN, from.id))
+            .with(json!({ "kept_from": from.id }));
+        plan = plan.then(event, MembershipChange::SetSuspended(id, Some((now, caller.rank()))));
+    }
     if let Some(role) = given_by_automation(&member) {
         let grant = Grant {
             id: GrantId::fresh(now, &mut moment.random),

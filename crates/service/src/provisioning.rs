@@ -34,7 +34,7 @@ use portcullis_store::facts::MapFacets;
 use portcullis_store::{
     Tx, apply, directory, directory_user, domain, facts, hold, mapping, membership, review, role,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::access::{settle, settle_as};
 use crate::error::DirectoryRefusal;
@@ -49,6 +49,8 @@ pub use nesting::{MAX_PLACES_BELOW, MAX_READ_AT_ONCE, MAX_SUBGROUPS};
 
 /// The most bytes of all attributes of one person: calls that each add a little must not grow a row without end.
 pub const MAX_ATTRIBUTES_BYTES: usize = 1024 * 1024;
+/// The most addresses of a person that one event tells of, each way: a line of an export is bounded.
+const MAX_EMAILS_TOLD: usize = 100;
 
 /// The most members that one review shows as whom a person may be.
 const MAX_CANDIDATES: usize = 20;
@@ -527,7 +529,8 @@ fn say(
         _ => Action::DirectoryUserUpdated,
     };
     let event = EventDraft::new(action, Target::new("directory_user", id))
-        .about(Target::new("membership", new.membership));
+        .about(Target::new("membership", new.membership))
+        .with(renamed(&old, &new));
     let mut changes = vec![DirectoryUserChange::Update(Box::new(new.clone())).into()];
     changes.extend(facets_said(&new, &before, &said.facets, speaker.request));
     if new.inactive_at.is_none() && (old.inactive_at.is_some() || is_renamed) {
@@ -561,6 +564,17 @@ fn is_renamed(old: &DirectoryUser, new: &DirectoryUser) -> bool {
     name_key(&old.user_name) != name_key(&new.user_name)
         || old.external_id != new.external_id
         || old.email_keys != new.email_keys
+}
+
+/// What changed of the identifiers by which people are recognized, and what a first link is found by: what they were, and are.
+/// Of the addresses those that went, and those that came.
+fn renamed(old: &DirectoryUser, new: &DirectoryUser) -> Value {
+    let said = |one: &DirectoryUser, other: &DirectoryUser| {
+        let [these, those] = [one, other].map(|user| user.email_keys.iter().collect::<BTreeSet<_>>());
+        let emails: Vec<_> = these.difference(&those).take(MAX_EMAILS_TOLD).collect();
+        json!({ "user_name": one.user_name, "external_id": one.external_id, "emails": emails })
+    };
+    if is_renamed(old, new) { json!({ "from": said(old, new), "to": said(new, old) }) } else { Value::Null }
 }
 
 /// Deletes a person from a directory: gone from it at once, and their membership ends.

@@ -5,7 +5,9 @@
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{AgentChange, Change, OutboxChange, ReceiptChange, TokenChange};
+use portcullis_domain::change::{
+    AgentChange, Change, GrantChange, LinkChange, OutboxChange, ReceiptChange, TokenChange,
+};
 use portcullis_domain::id::{EventId, ReceiptId};
 use portcullis_domain::plan::{Plan, Step};
 use portcullis_domain::{Random, Timestamp};
@@ -114,9 +116,9 @@ impl Writing<'_> {
             }
             Change::Hold(change) => hold::apply(tx, self.plan.organization(), change),
             Change::Connection(change) => connection::apply(tx, self.plan.organization(), change),
-            Change::Link(change) => connection::apply_link(tx, self.plan.organization(), change),
+            Change::Link(change) => self.link(tx, change, random),
             Change::Mapping(change) => mapping::apply(tx, self.plan.organization(), change),
-            Change::Grant(change) => grant::apply(tx, self.plan.organization(), change),
+            Change::Grant(change) => self.grant(tx, change, random),
             Change::Agent(change) => self.agent(tx, change),
             Change::Token(change) => self.token(tx, change, random),
             Change::Tombstone(change) => tombstone::apply(tx, self.plan.organization(), change),
@@ -138,6 +140,35 @@ impl Writing<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    fn link(&self, tx: &mut Tx<'_>, change: &LinkChange, random: &mut dyn Random) -> Result<(), StoreError> {
+        let unlinked = connection::apply_link(tx, self.plan.organization(), change)?;
+        let LinkChange::DeleteOf(membership) = change else { return Ok(()) };
+        for (connection, subject) in unlinked {
+            let event = EventDraft::new(Action::MemberUnlinked, Target::new("membership", membership))
+                .about(Target::new("connection", connection))
+                .with(json!({ "subject": subject }));
+            audit::insert(tx, self.plan.organization(), &event, &self.cause, self.now, random)?;
+        }
+        Ok(())
+    }
+
+    fn grant(
+        &self,
+        tx: &mut Tx<'_>,
+        change: &GrantChange,
+        random: &mut dyn Random,
+    ) -> Result<(), StoreError> {
+        let ended = grant::apply(tx, self.plan.organization(), change)?;
+        let GrantChange::EndOf { membership, .. } = change else { return Ok(()) };
+        for row in ended {
+            let event = EventDraft::new(Action::GrantEnded, Target::new("grant", row.id))
+                .about(Target::new("membership", membership))
+                .with(json!({ "role": row.role, "reason": row.reason }));
+            audit::insert(tx, self.plan.organization(), &event, &self.cause, self.now, random)?;
+        }
+        Ok(())
     }
 
     fn token(

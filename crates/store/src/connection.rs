@@ -117,7 +117,7 @@ const CREATE_LINK: Statement = Statement::change(
 );
 const DELETE_LINKS_OF: Statement = Statement::change(
     "connection.delete_links_of",
-    "DELETE FROM links WHERE membership = $1 AND organization = $2",
+    "DELETE FROM links WHERE membership = $1 AND organization = $2 RETURNING connection, subject",
 );
 const DELETE_LINK: Statement = Statement::change(
     "connection.delete_link",
@@ -295,11 +295,12 @@ pub(crate) fn apply(
     }
 }
 
+/// Carries out a change; the links that went with whoever had them.
 pub(crate) fn apply_link(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     change: &LinkChange,
-) -> Result<(), StoreError> {
+) -> Result<Vec<(ConnectionId, String)>, StoreError> {
     match change {
         LinkChange::Create(link) => tx.insert(
             &CREATE_LINK,
@@ -312,22 +313,23 @@ pub(crate) fn apply_link(
                 link.created_at,
             ],
             "link.subject",
-        ),
+        )?,
         LinkChange::DeleteOf(membership) => {
-            tx.run(&DELETE_LINKS_OF, params![membership, organization]).map(|_| ())
+            let rows = tx.rows(&DELETE_LINKS_OF, params![membership, organization])?;
+            return rows.iter().map(|row| Ok((row.parsed(0)?, row.text(1)?.to_owned()))).collect();
         }
         LinkChange::Delete(connection, subject) => {
-            let Some(row) = tx.row(&DELETE_LINK, params![connection, subject, organization])? else {
-                return Ok(());
-            };
-            let was = row.parsed(0)?;
-            tombstone::remember(tx, was, &Identifier::subject(*connection, subject))?;
-            tombstone::remember(tx, was, &Identifier::issuer_subject(subject))
+            if let Some(row) = tx.row(&DELETE_LINK, params![connection, subject, organization])? {
+                let was = row.parsed(0)?;
+                tombstone::remember(tx, was, &Identifier::subject(*connection, subject))?;
+                tombstone::remember(tx, was, &Identifier::issuer_subject(subject))?;
+            }
         }
         LinkChange::Believe(connection, subject, rank) => {
-            tx.run(&BELIEVE_LINK, params![connection, subject, organization, rank.number()]).map(|_| ())
+            tx.run(&BELIEVE_LINK, params![connection, subject, organization, rank.number()])?;
         }
     }
+    Ok(Vec::new())
 }
 
 /// A connection of that organization.

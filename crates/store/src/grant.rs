@@ -35,7 +35,7 @@ const END: Statement = Statement::change(
 const END_OF: Statement = Statement::change(
     "grant.end_of",
     "UPDATE grants SET ended_at = $2 WHERE membership = $1 AND organization = $4 AND ended_at IS NULL \
-     AND role <> $3",
+     AND role <> $3 RETURNING id, role, reason",
 );
 const FIND: Statement = Statement::read(
     "grant.find",
@@ -81,11 +81,19 @@ fn read(row: &Row) -> Result<Grant, StoreError> {
     })
 }
 
+/// A grant that ended with whoever had it.
+pub(crate) struct EndedGrant {
+    pub(crate) id: GrantId,
+    pub(crate) role: Slug,
+    pub(crate) reason: String,
+}
+
+/// Carries out a change; the grants that ended with whoever had them.
 pub(crate) fn apply(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     change: &GrantChange,
-) -> Result<(), StoreError> {
+) -> Result<Vec<EndedGrant>, StoreError> {
     match change {
         GrantChange::Create(g) => tx
             .run(
@@ -101,13 +109,24 @@ pub(crate) fn apply(
                     g.created_at,
                 ],
             )
-            .map(|_| ()),
-        GrantChange::SetReason(id, reason) => tx.run_on_row(&SET_REASON, params![id, reason, organization]),
-        GrantChange::End(id, at) => tx.run(&END, params![id, at, organization]).map(|_| ()),
+            .map(|_| Vec::new()),
+        GrantChange::SetReason(id, reason) => {
+            tx.run_on_row(&SET_REASON, params![id, reason, organization]).map(|()| Vec::new())
+        }
+        GrantChange::End(id, at) => tx.run(&END, params![id, at, organization]).map(|_| Vec::new()),
         GrantChange::EndOf { membership, keep, at } => {
             // No slug is empty, so an empty one keeps nothing.
             let keep = keep.as_ref().map_or("", Slug::as_str);
-            tx.run(&END_OF, params![membership, at, keep, organization]).map(|_| ())
+            let rows = tx.rows(&END_OF, params![membership, at, keep, organization])?;
+            rows.iter()
+                .map(|row| {
+                    Ok(EndedGrant {
+                        id: row.parsed(0)?,
+                        role: row.parsed(1)?,
+                        reason: row.text(2)?.to_owned(),
+                    })
+                })
+                .collect()
         }
     }
 }

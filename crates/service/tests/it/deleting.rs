@@ -13,9 +13,12 @@ use portcullis_service::directory::{self, Governed};
 use portcullis_service::domain::{self, Vouched};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::member_key::{self, NewKey};
-use portcullis_service::provisioning::{self, PersonSaid, Speaker};
+use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::{Portcullis, ServiceError};
+use portcullis_store::audit::{AuditFilter, list_page};
 use portcullis_testkit::Bench;
+
+use crate::thread::{place, provision, speaker};
 
 /// More people than a call or a change of rules carries out in its own transaction.
 const PEOPLE: usize = 601;
@@ -253,4 +256,27 @@ fn a_source_that_is_deleted_leaves_more_people_than_one_transaction_goes_through
         must_leave_its_people(bench, "acme", a_directory);
         must_leave_its_people(bench, "other", a_connection);
     });
+}
+
+#[test]
+fn whoever_was_on_the_way_out_of_a_directory_that_is_deleted_is_suspended_and_the_log_calls_it_so() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 3600);
+    let (organization, directory) = (place.organization, place.directory);
+    let [(_, stays), (user, goes)] = ["ada", "bob"].map(|name| provision(&bench, &place, name));
+    bench.write(move |tx, moment| {
+        let speaker = speaker(moment, organization, directory);
+        let out = [GroupSaid::RemoveMembers(vec![user])];
+        provisioning::change_group(tx, moment, speaker, place.group, &out)?;
+        Ok(())
+    });
+    delete(bench.portcullis(), organization, Source::Directory(directory), Governed::Keep).unwrap();
+    let [of_stays, of_goes] = [stays, goes].map(|member| {
+        let (target, action) = (member.to_string(), "member.suspended".to_owned());
+        let filter = AuditFilter { target, action, ..AuditFilter::default() };
+        bench.write(move |tx, _| Ok(list_page(tx, organization, &filter, "", 10)?.len()))
+    });
+    assert_eq!((of_stays, of_goes), (0, 1));
+    let states = states(&bench, organization, &[stays, goes]).into_iter().map(|(state, _)| state);
+    assert_eq!(states.collect::<Vec<_>>(), [MembershipState::Active, MembershipState::Suspended]);
 }

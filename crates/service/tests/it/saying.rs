@@ -217,6 +217,40 @@ async fn each_change_of_a_person_is_kept_under_its_own_action_and_said_again_und
 }
 
 #[tokio::test]
+async fn an_event_says_from_what_to_what_a_person_was_renamed_and_nothing_where_they_were_not() {
+    let bench = Bench::sqlite();
+    let place = place(&bench, "acme", 0);
+    let (user, _) = create(&bench, &place, said("ada"));
+    let at_home = vec!["ada@acme.test".to_owned(), "ada@home.test".to_owned()];
+    let lent = PersonSaid { emails: at_home, user_name: "eve@acme.test".into(), ..said("ada") };
+    for now in [lent, said("ada"), PersonSaid { display_name: "Ada".into(), ..said("ada") }] {
+        bench.clock.pass_s(1);
+        change(&bench, &place, user, now);
+    }
+    let organization = place.organization;
+    let action = "directory_user.updated".to_owned();
+    let filter = AuditFilter { action, ..AuditFilter::default() };
+    let events =
+        bench.write(move |tx, _| Ok(portcullis_store::audit::list_page(tx, organization, &filter, "", 10)?));
+    let detail =
+        |content: &str| serde_json::from_str::<serde_json::Value>(content).unwrap()["detail"].clone();
+    let details: Vec<_> = events.iter().map(|event| detail(&event.content)).collect();
+    let named = |name: &str, emails: &[&str]| {
+        let external_id = said("ada").external_id;
+        serde_json::json!({ "user_name": name, "external_id": external_id, "emails": emails })
+    };
+    let [before, after] = [named("ada", &[]), named("eve@acme.test", &["ada@home.test"])];
+    assert_eq!(
+        details,
+        [
+            serde_json::json!({ "from": before, "to": after }),
+            serde_json::json!({ "from": after, "to": before }),
+            serde_json::Value::Null,
+        ]
+    );
+}
+
+#[tokio::test]
 async fn a_leaver_is_remembered_by_every_name_that_they_ever_had() {
     let bench = Bench::of_the_run();
     let place = place(&bench, "acme", 0);

@@ -1,6 +1,8 @@
 //! Users, what they prove themselves with, connections and links.
 
-use portcullis_domain::change::{ConnectionChange, DomainChange, LinkChange, OrganizationChange, UserChange};
+use portcullis_domain::change::{
+    ConnectionChange, DomainChange, GrantChange, LinkChange, OrganizationChange, UserChange,
+};
 use portcullis_domain::connection::{ClaimRules, Connection, Link};
 use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::id::{DirectoryId, DomainId, OrganizationId, UserId};
@@ -9,7 +11,9 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::AuthenticatorKind;
+use portcullis_store::audit::{AuditFilter, list_page};
 use portcullis_store::{StoreError, connection, leaver, membership, user};
+use serde_json::json;
 
 use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
@@ -195,5 +199,53 @@ fn a_subject_is_linked_once_and_its_link_ends_with_the_membership_or_the_connect
             assert!(!is_called(bob, identifier), "of whoever had it");
         }
         assert_eq!(database.read(move |tx| connection::find_by_id(tx, entra)), None);
+    });
+}
+
+#[test]
+fn each_grant_and_each_link_that_goes_with_somebody_has_an_event_of_its_own() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let [ann, bob] = ["ann", "bob"].map(|name| fixture::membership(database, acme, name));
+        let [okta, entra] = [(), ()].map(|()| fixture::connection(database, acme, &[]).id);
+        let mut granted = Vec::new();
+        for (member, role) in [(&ann, "admin"), (&ann, "viewer"), (&ann, "owner"), (&bob, "admin")] {
+            let grant = fixture::grant(member, role);
+            granted.push(grant.id);
+            database.put(GrantChange::Create(grant));
+        }
+        for (connection, member) in [(okta, &ann), (entra, &ann), (okta, &bob)] {
+            let (organization, membership) = (acme, member.id);
+            let subject = format!("of-{}", member.name);
+            let believed_up_to = Rank::ROOT;
+            let link =
+                Link { connection, subject, organization, membership, believed_up_to, created_at: NOW };
+            database.put(LinkChange::Create(link));
+        }
+        database.put(GrantChange::EndOf { membership: ann.id, keep: Some(Slug::owner()), at: later(1) });
+        database.put(LinkChange::DeleteOf(ann.id));
+        let sorted = |mut all: Vec<(serde_json::Value, serde_json::Value)>| {
+            all.sort_by_key(|(targets, _)| targets.to_string());
+            all
+        };
+        let about = |action: &str| {
+            let filter = AuditFilter { action: action.to_owned(), ..AuditFilter::default() };
+            let events = database.read(move |tx| list_page(tx, acme, &filter, "", 100));
+            let contents = events.iter().map(|event| serde_json::from_str(&event.content).unwrap());
+            let contents: Vec<serde_json::Value> = contents.collect();
+            assert!(contents.iter().all(|content| content["cause"]["event"].is_string()), "{contents:?}");
+            sorted(contents.iter().map(|c| (c["targets"].clone(), c["detail"].clone())).collect())
+        };
+        let target = |kind: &str, id: &dyn ToString| json!({ "type": kind, "id": id.to_string() });
+        let of_ann = target("membership", &ann.id);
+        let grant = |id, role: &str| {
+            (json!([target("grant", id), of_ann]), json!({ "role": role, "reason": "a test" }))
+        };
+        let grants = vec![grant(&granted[0], "admin"), grant(&granted[1], "viewer")];
+        assert_eq!(about("grant.ended"), sorted(grants));
+        let link = |id| {
+            (json!([of_ann, target("connection", id)]), json!({ "subject": format!("of-{}", ann.name) }))
+        };
+        assert_eq!(about("member.unlinked"), sorted(vec![link(&okta), link(&entra)]));
     });
 }
