@@ -195,6 +195,8 @@ texts! {
         HolderDeleted = "holder_deleted",
         /// A backup was restored: nothing that lived in it may act.
         Restored = "restored",
+        /// The certificate by which it came in was retired.
+        CertificateRetired = "certificate_retired",
     }
 }
 

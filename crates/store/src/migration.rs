@@ -54,6 +54,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 19, name: "causes", sql: include_str!("../migrations/0019_causes.sql") },
     Migration { number: 20, name: "believed", sql: include_str!("../migrations/0020_believed.sql") },
+    Migration { number: 21, name: "signed_by", sql: include_str!("../migrations/0021_signed_by.sql") },
 ];
 
 /// The table that says which steps this database has taken.

@@ -1,4 +1,4 @@
-//! Whom a provider of SAML means by a session of ours. Notes: none of it lets anybody in.
+//! Whom a provider of SAML means by a session of ours, and by which certificate it came in. Notes: none of it lets anybody in.
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{ConnectionId, TokenId};
@@ -14,13 +14,13 @@ pub const MAX_OF_NAME: i64 = 1_000;
 
 macro_rules! columns {
     () => {
-        "token, connection, name_hash, name_id, session_index, expires_at"
+        "token, connection, name_hash, name_id, session_index, expires_at, signed_by"
     };
 }
 
 const INSERT: Statement = Statement::note(
     "saml_session.insert",
-    concat!("INSERT INTO saml_sessions (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6)"),
+    concat!("INSERT INTO saml_sessions (", columns!(), ") VALUES ($1, $2, $3, $4, $5, $6, $7)"),
 );
 const SWEEP: Statement = Statement::note(
     "saml_session.sweep",
@@ -29,7 +29,7 @@ const SWEEP: Statement = Statement::note(
 );
 const FIND: Statement = Statement::read(
     "saml_session.find",
-    concat!("SELECT ", columns!(), " FROM saml_sessions WHERE token = $1"),
+    concat!("SELECT ", columns!(), " FROM saml_sessions WHERE token = $1 AND name_hash <> ''"),
 );
 const OF_NAME: Statement = Statement::read(
     "saml_session.of_name",
@@ -39,9 +39,14 @@ const OF_NAME: Statement = Statement::read(
         " FROM saml_sessions WHERE connection = $1 AND name_hash = $2 AND token > $4 ORDER BY token LIMIT $3"
     ),
 );
+const OF_CERTIFICATE: Statement = Statement::read(
+    "saml_session.of_certificate",
+    "SELECT token FROM saml_sessions WHERE connection = $1 AND signed_by IN ('', $2) AND token > $4 \
+     ORDER BY token LIMIT $3",
+);
 const DELETE: Statement =
     Statement::note("saml_session.delete", "DELETE FROM saml_sessions WHERE token = $1");
-pub(crate) const ALL: &[&Statement] = &[&INSERT, &SWEEP, &FIND, &OF_NAME, &DELETE];
+pub(crate) const ALL: &[&Statement] = &[&INSERT, &SWEEP, &FIND, &OF_NAME, &OF_CERTIFICATE, &DELETE];
 
 /// Whom the provider means by a session of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +55,7 @@ pub struct SamlSession {
     pub token: TokenId,
     /// The connection that it came by.
     pub connection: ConnectionId,
-    /// The hash of the provider's name for the person, by which its requests find the session.
+    /// The hash of the provider's name for the person, by which its requests find the session; empty if it names nobody.
     pub name_hash: String,
     /// That name, as JSON text, to be sent back as it came.
     pub name_id: String,
@@ -58,6 +63,8 @@ pub struct SamlSession {
     pub session_index: Option<String>,
     /// When our session ends in any case.
     pub expires_at: Timestamp,
+    /// The fingerprint of the certificate by which it came in; empty where nobody knows.
+    pub signed_by: String,
 }
 
 fn read(row: &Row) -> Result<SamlSession, StoreError> {
@@ -68,6 +75,7 @@ fn read(row: &Row) -> Result<SamlSession, StoreError> {
         name_id: row.text(3)?.to_owned(),
         session_index: row.opt_text(4)?.map(str::to_owned),
         expires_at: row.at(5)?,
+        signed_by: row.text(6)?.to_owned(),
     })
 }
 
@@ -86,12 +94,13 @@ pub fn insert(tx: &mut Tx<'_>, session: &SamlSession, now: Timestamp) -> Result<
             session.name_id,
             session.session_index,
             session.expires_at,
+            session.signed_by,
         ],
     )
     .map(|_| ())
 }
 
-/// Whom the provider means by a session, if it came by SAML.
+/// Whom the provider means by a session, if it came by SAML and the provider named somebody.
 ///
 /// # Errors
 /// As [`insert`].
@@ -112,6 +121,22 @@ pub fn of_name(
 ) -> Result<Vec<SamlSession>, StoreError> {
     let after = after.map(|token| token.to_string()).unwrap_or_default();
     tx.rows(&OF_NAME, params![connection, name_hash, MAX_OF_NAME, after])?.iter().map(read).collect()
+}
+
+/// A page of the sessions that may have come in by a certificate of a connection's provider, in order of id, after `after`;
+/// [`MAX_OF_NAME`] at most.
+///
+/// # Errors
+/// As [`insert`].
+pub fn of_certificate(
+    tx: &mut Tx<'_>,
+    connection: ConnectionId,
+    fingerprint: &str,
+    after: Option<TokenId>,
+) -> Result<Vec<TokenId>, StoreError> {
+    let after = after.map(|token| token.to_string()).unwrap_or_default();
+    let rows = tx.rows(&OF_CERTIFICATE, params![connection, fingerprint, MAX_OF_NAME, after])?;
+    rows.iter().map(|row| row.parsed(0)).collect()
 }
 
 /// Forgets a session that ended.

@@ -68,7 +68,10 @@ fn each_word_of_the_database_and_of_events_is_stable() {
     assert_eq!(reasons, ["inactive", "deleted", "unmapped", "administrator"]);
     let ends = words(&TokenEnd::ALL, TokenEnd::as_str);
     let first = ["off_boarded", "agent_disabled", "revoked", "signed_out"];
-    assert_eq!(ends, [&first[..], &["used", "replaced", "holder_deleted", "restored"]].concat());
+    assert_eq!(
+        ends,
+        [&first[..], &["used", "replaced", "holder_deleted", "restored", "certificate_retired"]].concat()
+    );
     assert_eq!(words(&[AuthenticatorKind::Password], AuthenticatorKind::as_str), ["password"]);
     let kinds = [CauseKind::Scim, CauseKind::Google, CauseKind::SignIn, CauseKind::Api, CauseKind::Console];
     assert_eq!(kinds.map(CauseKind::as_str), ["scim", "google", "sign_in", "api", "console"]);

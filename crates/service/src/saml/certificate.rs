@@ -2,18 +2,19 @@
 //!
 //! A certificate is a key to verify with and nothing more; expiry warns and does not refuse. The old one is trusted
 //! until somebody retires it, so that a provider can change keys at any moment; what was retired is not brought back by
-//! metadata, only by a person.
+//! metadata, only by a person. With it end the sessions that it let in: whoever has its key may have opened any of them.
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{Change, ConnectionChange};
+use portcullis_domain::change::{Change, ConnectionChange, TokenChange, TokenSet};
 use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::saml::{CertificateState, SamlCertificate};
+use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, connection};
+use portcullis_store::{Tx, apply, connection, saml_session};
 use serde_json::json;
 
 use super::SamlView;
@@ -97,9 +98,29 @@ pub fn decide(
             {
                 return Err(ServiceError::InUse("only certificate that counts"));
             }
+            end_sessions(tx, moment, &decided, &mut changes)?;
         }
     }
     let plan = Plan::because(organization, cause).then_all(event(&decided), changes);
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(decided)
+}
+
+/// The ends of the sessions that may have come in by a certificate.
+fn end_sessions(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    certificate: &SamlCertificate,
+    changes: &mut Vec<Change>,
+) -> Result<(), ServiceError> {
+    let mut after = None;
+    loop {
+        let page = saml_session::of_certificate(tx, certificate.connection, &certificate.fingerprint, after)?;
+        let Some(last) = page.last() else { return Ok(()) };
+        after = Some(*last);
+        changes.extend(page.into_iter().map(|token| {
+            let (set, because) = (TokenSet::One(token), TokenEnd::CertificateRetired);
+            TokenChange::End { set, because, at: moment.now, receipt: None }.into()
+        }));
+    }
 }

@@ -130,7 +130,8 @@ impl ProviderSession {
         Ok(ending::is_over(tx, of.id, session, begun_at)?)
     }
 
-    /// Notes that our session `token`, which ends at `expires_at` in any case, is the one that the provider means so.
+    /// Notes that our session `token`, which ends at `expires_at` in any case, is the one that the provider means so, and
+    /// that the certificate let it in.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
@@ -141,16 +142,16 @@ impl ProviderSession {
         (token, expires_at): (TokenId, Timestamp),
         now: Timestamp,
     ) -> Result<(), ServiceError> {
-        // A provider that names nobody cannot speak of the session later.
-        let Some(name) = &self.name else { return Ok(()) };
-        let name_id = serde_json::to_string(name).map_err(|e| ServiceError::fault("a name", e))?;
+        let name_id = serde_json::to_string(&self.name).map_err(|e| ServiceError::fault("a name", e))?;
         let session = SamlSession {
             token,
             connection: of.id,
-            name_hash: name.hash(),
+            // A provider that names nobody cannot speak of the session later.
+            name_hash: self.name.as_ref().map(Name::hash).unwrap_or_default(),
             name_id,
             session_index: self.index.clone(),
             expires_at,
+            signed_by: self.signed_by.clone(),
         };
         Ok(saml_session::insert(tx, &session, now)?)
     }

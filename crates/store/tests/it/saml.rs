@@ -24,6 +24,7 @@ fn sessions_are_found_by_the_name_that_their_connections_provider_has_for_the_pe
             name_id: "{}".to_owned(),
             session_index: Some("_1".to_owned()),
             expires_at: until,
+            signed_by: String::new(),
         };
         let (ada, there) = (session(mine, "ada", later(600)), session(other, "ada", later(600)));
         for kept in [ada.clone(), there, session(mine, "bob", later(10))] {
@@ -54,6 +55,7 @@ fn however_many_sessions_a_person_has_each_is_on_one_page() {
             name_id: "{}".to_owned(),
             session_index: None,
             expires_at: later(600),
+            signed_by: String::new(),
         };
         let mut all: Vec<_> = (0..MAX_OF_NAME + 250).map(|_| session()).collect();
         let kept = all.clone();

@@ -337,7 +337,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::act(
             "/organizations/{org}/connections/{connection}/certificates/{fingerprint}/retire",
             write,
-            "Retires a certificate: its signatures count no longer, and no metadata brings it back.",
+            "Retires a certificate: its signatures count no longer, no metadata brings it back, and the sessions that it let in end.",
             retire,
         )
         .gives::<Certificate>()

@@ -72,6 +72,32 @@ async fn an_unknown_key_has_the_metadata_read_once_a_minute_and_the_old_one_coun
 }
 
 #[tokio::test]
+async fn the_sessions_that_a_certificate_let_in_end_when_it_is_retired() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let (old, new) = (idp.key.clone(), key());
+    idp.publish(&[&old, &new]);
+    world.clock.pass_s(86_400);
+    assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 1);
+    let mut opened = Vec::new();
+    for key in [&old, &new] {
+        idp.key = key.clone();
+        let mut browser = Browser::new().unwrap();
+        let page = world.by_saml(&mut browser, &idp, &connection, &Says::ada(&[])).await;
+        assert_eq!(outcome(&page), "ok");
+        opened.push(world.sessions(&browser).pop().unwrap());
+    }
+    let retire = format!("{}/certificates/{}/retire", one(&connection), print(&old));
+    assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+    assert_eq!(world.decision(&opened[0]).await, "token_ended", "whoever has the key opened it");
+    assert_eq!(world.decision(&opened[1]).await, "allowed", "the other key is in nobody's hands");
+    let ended = world.events("acme", "token.ended").await;
+    let by_it: Vec<_> = ended.iter().filter(|e| e["detail"]["because"] == "certificate_retired").collect();
+    assert_eq!(by_it.len(), 1, "{ended:?}");
+}
+
+#[tokio::test]
 async fn where_an_administrator_decides_a_new_certificate_is_offered_and_counts_when_it_is_accepted() {
     let (world, mut idp) = (World::new().await, Idp::start().await);
     ada_is_invited(&world).await;
