@@ -88,6 +88,11 @@ const METRICS: &[Metric] = &[
         LAG_SECONDS,
         "How old the oldest event of a step of the sequencer was when it had its place",
     ),
+    counter(
+        "portcullis_audit_sequencer_failures_total",
+        &[],
+        "Turns of an organization whose log or receipts could not be numbered or signed",
+    ),
     Metric {
         name: "portcullis_saml_certificates_expiring",
         kind: Kind::Gauge,

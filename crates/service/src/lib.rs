@@ -153,6 +153,7 @@ pub struct Portcullis {
     uses: Arc<token_use::TokenUses>,
     traces: Arc<trace::TraceDesk>,
     keys: Arc<signing::OpenKeys>,
+    left_out: Arc<sequencer::LeftOut>,
     door: Arc<sign_in::Door>,
     reads: Arc<root_use::RootReads>,
     searches: Arc<scim::list::Searches>,
@@ -173,6 +174,7 @@ impl Portcullis {
             uses: Arc::default(),
             traces: Arc::default(),
             keys: Arc::default(),
+            left_out: Arc::default(),
             door: Arc::default(),
             reads: Arc::default(),
             searches: Arc::default(),
@@ -223,6 +225,10 @@ impl Portcullis {
 
     pub(crate) fn open_keys(&self) -> &signing::OpenKeys {
         &self.keys
+    }
+
+    pub(crate) fn left_out(&self) -> &sequencer::LeftOut {
+        &self.left_out
     }
 
     /// What sign-in keeps in memory.

@@ -6,7 +6,7 @@ use portcullis_domain::id::{DirectoryId, EventId, OrganizationId, RequestId};
 use portcullis_domain::{Random, Timestamp};
 use serde::Deserialize;
 
-use crate::row::Row;
+use crate::row::{Row, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -71,7 +71,7 @@ const FIND: Statement = Statement::read(
 const WAITING: Statement = Statement::read(
     "audit.waiting",
     "SELECT id, organization, content, salt, action, created_at FROM audit_events WHERE number IS NULL \
-     ORDER BY id LIMIT $1",
+     AND organization NOT IN_LIST($2) ORDER BY id LIMIT $1",
 );
 const NUMBER: Statement = Statement::note(
     "audit.number",
@@ -298,12 +298,12 @@ pub fn following(tx: &mut Tx<'_>, organization: OrganizationId, id: EventId) -> 
     Ok(Cause { kind: CauseKind::Rule, event: Some(id), request, directory, ..Cause::system() })
 }
 
-/// Events that wait for their number, oldest first.
+/// Events that wait for their number, oldest first; none of those organizations, 1,000 at most.
 ///
 /// # Errors
 /// As [`list_page`].
-pub fn waiting(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<WaitingEvent>, StoreError> {
-    tx.rows(&WAITING, params![limit])?
+pub fn waiting(tx: &mut Tx<'_>, but: &[OrganizationId], limit: i64) -> Result<Vec<WaitingEvent>, StoreError> {
+    tx.rows(&WAITING, params![limit, list(but)])?
         .iter()
         .map(|row| {
             Ok(WaitingEvent {

@@ -5,7 +5,7 @@ use portcullis_domain::id::{DirectoryId, EventId, MembershipId, OrganizationId, 
 use portcullis_domain::receipt::{EndedItem, Kept, Receipt};
 use serde::{Deserialize, Serialize};
 
-use crate::row::{Row, to_json};
+use crate::row::{Row, list, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -42,7 +42,11 @@ const LIST: Statement = Statement::read(
 );
 const UNSIGNED: Statement = Statement::read(
     "receipt.unsigned",
-    concat!("SELECT ", columns!(), " FROM receipts WHERE jws IS NULL ORDER BY id LIMIT $1"),
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM receipts WHERE jws IS NULL AND organization NOT IN_LIST($2) ORDER BY id LIMIT $1"
+    ),
 );
 const LINES: Statement = Statement::read(
     "receipt.lines",
@@ -169,12 +173,16 @@ pub fn list_page(
     rows.iter().map(|r| read(tx, r)).collect()
 }
 
-/// Receipts that wait for their signature.
+/// Receipts that wait for their signature; none of those organizations, 1,000 at most.
 ///
 /// # Errors
 /// As [`find`].
-pub fn unsigned(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<StoredReceipt>, StoreError> {
-    let rows = tx.rows(&UNSIGNED, params![limit])?;
+pub fn unsigned(
+    tx: &mut Tx<'_>,
+    but: &[OrganizationId],
+    limit: i64,
+) -> Result<Vec<StoredReceipt>, StoreError> {
+    let rows = tx.rows(&UNSIGNED, params![limit, list(but)])?;
     rows.iter().map(|r| read(tx, r)).collect()
 }
 

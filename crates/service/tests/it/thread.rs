@@ -393,6 +393,39 @@ async fn causes_stand_before_what_follows_from_them_in_the_log() {
     assert!(actions[2..22].iter().all(|a| a == "token.ended"), "{actions:?}");
 }
 
+#[tokio::test]
+async fn an_organization_whose_log_or_key_is_damaged_keeps_no_other_waiting() {
+    let bench = Bench::sqlite();
+    let all = ["acme", "bolt", "cog"].map(|slug| place(&bench, slug, 0));
+    let waiting = |place: &Place| {
+        let organization = place.organization;
+        bench.write(move |tx, _| {
+            let all =
+                portcullis_store::audit::list_page(tx, organization, &AuditFilter::default(), "", 1000)?;
+            Ok(all.iter().filter(|event| event.number.is_none()).count())
+        })
+    };
+    bench.portcullis().sign_all().await.unwrap();
+    let organization = all[0].organization;
+    bench.write(move |tx, _| {
+        let head = portcullis_store::audit::head(tx, organization)?.unwrap();
+        let link = "no link".to_owned();
+        portcullis_store::audit::put_head(tx, organization, &portcullis_store::audit::Head { link, ..head })?;
+        Ok(())
+    });
+    for place in &all {
+        let (user, _) = provision(&bench, place, "ada");
+        say_active(&bench, place, user, false);
+    }
+    for _ in 0..2 {
+        bench.portcullis().sign_all().await.unwrap();
+        assert!(waiting(&all[0]) > 0, "its head is damaged");
+        assert_eq!((waiting(&all[1]), waiting(&all[2])), (0, 0));
+    }
+    let unsigned = bench.write(|tx, _| Ok(portcullis_store::receipt::unsigned(tx, &[], 10)?));
+    assert_eq!(unsigned.len(), 1, "the one whose turn is left out: {unsigned:?}");
+}
+
 /// A member with a key of their own who was let in just now, as the request that holds the proof sees it.
 async fn let_in(bench: &Bench, presented: &str) -> Proof {
     let shown = presented.to_owned();

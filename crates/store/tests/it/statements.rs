@@ -289,7 +289,6 @@ fn every_statement_is_on_the_road_that_its_first_word_says() {
 const UNSCOPED: &[(&str, &str)] = &[
     ("audit.count_waiting", "the sequencer numbers what waits, of every organization"),
     ("audit.number", "by the sequencer, which has just read the row and its organization"),
-    ("audit.waiting", "the sequencer numbers what waits, of every organization"),
     ("bearer.find", "a secret says whose it is; everything joined to it is of the token's organization"),
     ("checkup.above_brake", "`doctor` looks at the whole installation"),
     ("checkup.active_ended", "`doctor` looks at the whole installation"),
@@ -339,7 +338,6 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("outbox.sweep", "a job drops what nobody takes, of every organization"),
     ("receipt.of_membership", "of one membership, found before"),
     ("receipt.sign", "by the sequencer, which has just read the row and its organization"),
-    ("receipt.unsigned", "the sequencer signs what waits, of every organization"),
     ("subgroup.counts", "of one directory, found before"),
     ("subgroup.down", "of groups found in their directory before"),
     ("subgroup.memberships", "of groups found in their directory before"),
