@@ -5,6 +5,7 @@
 #![expect(clippy::too_many_lines, reason = "one arm a change: a list is read as a list")]
 
 mod holds;
+mod links;
 mod make;
 mod maps;
 mod saml;

@@ -39,7 +39,7 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::{AuthenticatorKind, User};
 
 use super::maps::Maps;
-use super::{Dice, Kind, saml};
+use super::{Dice, Kind, links, saml};
 use crate::database::{NOW, Seeded};
 use crate::fixture::{fresh, slug};
 
@@ -189,7 +189,7 @@ fn rooms(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
     })
 }
 
-fn rank(dice: &mut Dice) -> Rank {
+pub(super) fn rank(dice: &mut Dice) -> Rank {
     Rank::new(1 + i64::try_from(dice.below(40)).unwrap()).unwrap()
 }
 
@@ -560,10 +560,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             let (connection, subject) = dice.pick(maps.links.keys().cloned())?;
             LinkChange::Delete(connection, subject).into()
         }
-        Kind::LinkBelieve => {
-            let (connection, subject) = dice.pick(maps.links.keys().cloned())?;
-            LinkChange::Believe(connection, subject, rank(dice)).into()
-        }
+        Kind::LinkBelieve => return links::believed(maps, dice),
         Kind::MappingCreate => {
             let directory = dice.pick(maps.directories.values().cloned())?;
             let new = Mapping {

@@ -7,9 +7,8 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::agent::{Agent, AgentState};
 use portcullis_domain::change::{
     AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
-    DomainChange, EnvironmentChange, GrantChange, LinkChange, MappingChange, MembershipChange,
-    OrganizationChange, OutboxChange, ReceiptChange, RoleChange, TeamChange, TokenChange, TokenSet,
-    UserChange,
+    DomainChange, EnvironmentChange, GrantChange, MappingChange, MembershipChange, OrganizationChange,
+    OutboxChange, ReceiptChange, RoleChange, TeamChange, TokenChange, TokenSet, UserChange,
 };
 use portcullis_domain::connection::{Connection, Link};
 use portcullis_domain::directory::Directory;
@@ -485,39 +484,6 @@ impl Maps {
                 self.links = kept;
                 self.remember_links(gone);
             }
-        }
-    }
-
-    fn link(&mut self, change: &LinkChange) -> Result<(), ()> {
-        match change {
-            LinkChange::Create(made) => {
-                let key = (made.connection, made.subject.clone());
-                if self.links.contains_key(&key) {
-                    return Err(());
-                }
-                self.links.insert(key, made.clone());
-            }
-            LinkChange::DeleteOf(membership) => self.links.retain(|_, link| link.membership != *membership),
-            LinkChange::Delete(connection, subject) => {
-                let key = (*connection, subject.clone());
-                let gone = self.links.remove(&key);
-                self.remember_links(gone.into_iter().map(|link| (key.clone(), link)).collect());
-            }
-            LinkChange::Believe(connection, subject, rank) => {
-                if let Some(link) = self.links.get_mut(&(*connection, subject.clone())) {
-                    link.believed_up_to = *rank;
-                }
-            }
-        }
-        Ok(())
-    }
-
-    /// What a link was named by stays with whoever had it.
-    fn remember_links(&mut self, gone: BTreeMap<(ConnectionId, String), Link>) {
-        for link in gone.into_values() {
-            let of = link.membership;
-            self.former.insert((of, Identifier::subject(link.connection, &link.subject)));
-            self.former.insert((of, Identifier::issuer_subject(&link.subject)));
         }
     }
 

@@ -1,0 +1,53 @@
+//! Links of the model: whose a subject is, and how far that is believed.
+
+use std::collections::BTreeMap;
+
+use portcullis_domain::change::{Change, LinkChange};
+use portcullis_domain::connection::Link;
+use portcullis_domain::id::ConnectionId;
+use portcullis_domain::tombstone::Identifier;
+
+use super::Dice;
+use super::make::rank;
+use super::maps::Maps;
+
+/// Another rank that the word of a link is believed up to.
+pub(super) fn believed(maps: &Maps, dice: &mut Dice) -> Option<Change> {
+    let (connection, subject) = dice.pick(maps.links.keys().cloned())?;
+    Some(LinkChange::Believe(connection, subject, rank(dice)).into())
+}
+
+impl Maps {
+    pub(super) fn link(&mut self, change: &LinkChange) -> Result<(), ()> {
+        match change {
+            LinkChange::Create(made) => {
+                let key = (made.connection, made.subject.clone());
+                if self.links.contains_key(&key) {
+                    return Err(());
+                }
+                self.links.insert(key, made.clone());
+            }
+            LinkChange::DeleteOf(membership) => self.links.retain(|_, link| link.membership != *membership),
+            LinkChange::Delete(connection, subject) => {
+                let key = (*connection, subject.clone());
+                let gone = self.links.remove(&key);
+                self.remember_links(gone.into_iter().map(|link| (key.clone(), link)).collect());
+            }
+            LinkChange::Believe(connection, subject, rank) => {
+                if let Some(link) = self.links.get_mut(&(*connection, subject.clone())) {
+                    link.believed_up_to = *rank;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a link was named by stays with whoever had it.
+    pub(super) fn remember_links(&mut self, gone: BTreeMap<(ConnectionId, String), Link>) {
+        for link in gone.into_values() {
+            let of = link.membership;
+            self.former.insert((of, Identifier::subject(link.connection, &link.subject)));
+            self.former.insert((of, Identifier::issuer_subject(&link.subject)));
+        }
+    }
+}
