@@ -39,10 +39,10 @@ pub(crate) fn run(workspace: &Workspace, words: &[String]) -> Result<ExitCode> {
     if words.is_empty() && !names_none {
         return Ok(ExitCode::SUCCESS);
     }
-    let build = ["build", "--locked", "--profile", "ci-release", "-p", "portcullis-server"];
+    let build = ["build", "--locked", "--release", "-p", "portcullis-server"];
     let what = ["--bin", "portcullis", "--example", "figures"].map(str::to_owned);
     Invocation::new(cargo(), &build).and(what).within(&workspace.root).run(MAX_BUILDING)?;
-    let built = workspace.target.join("ci-release");
+    let built = workspace.target.join("release");
     Invocation::new(built.join("examples/figures"), &[])
         .and(words.into_iter().cloned())
         .with("PORTCULLIS_BIN", text(&built.join("portcullis")))
