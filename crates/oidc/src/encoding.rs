@@ -19,13 +19,14 @@ pub(crate) fn parse_base64url(text: impl AsRef<[u8]>) -> Option<Vec<u8>> {
     URL_SAFE_NO_PAD.decode(text).ok()
 }
 
-/// Reads a JSON object. What serde derives for a structure would take an array of its members' values for one too, and no
-/// document that comes here is an array.
+/// Reads a JSON object. What serde derives for a structure would take an array of its members' values for one too, and looks
+/// at no member that it does not know: a document is text as a whole (RFC 8259 §8.1), or two readers read two.
 pub(crate) fn from_object<T: DeserializeOwned>(bytes: &[u8]) -> serde_json::Result<T> {
-    match bytes.iter().find(|byte| !byte.is_ascii_whitespace()) {
-        Some(b'[') => Err(serde_json::Error::custom("an array in the place of an object")),
-        _ => serde_json::from_slice(bytes),
+    let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom)?;
+    if text.trim_start().starts_with('[') {
+        return Err(serde_json::Error::custom("an array in the place of an object"));
     }
+    serde_json::from_str(text)
 }
 
 /// Whether both are equal, in time that depends on their lengths only.
