@@ -38,15 +38,23 @@ const LOCK_OWNER: Statement = Statement::read(
 );
 
 // What ends is found by an index of its own for each reason, never by walking the organization's tokens: an `OR` over
-// several columns would make SQLite do that. What has run out lets nobody act: nothing ends with it, unless it is named.
+// several columns would make SQLite do that.
 macro_rules! end {
     ($($where:expr),+) => {
         concat!(
             "UPDATE tokens SET ended_at = $1, ended_because = $2, ended_by_event = $3 \
-             WHERE organization = $4 AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > $1) AND ",
+             WHERE organization = $4 AND ended_at IS NULL AND ",
             $($where,)+
             " RETURNING id, kind, holder"
         )
+    };
+}
+
+// A receipt says what could act until then, which what had run out could not: that stays as it is, and what it would act as
+// has ended. Of all other sets it ends too, in case a clock runs back.
+macro_rules! acting {
+    () => {
+        "(expires_at IS NULL OR expires_at > $1) AND "
     };
 }
 
@@ -74,6 +82,7 @@ const END_ONE: Statement = Statement::change(
 const END_OF_LEAVER: Statement = Statement::change(
     "token.end_of_leaver",
     end!(
+        acting!(),
         "id IN (SELECT id FROM tokens WHERE membership = $5 \
          UNION SELECT id FROM tokens WHERE shown_to = $5 AND kind NOT IN ('service_key', 'scim_token') \
          UNION SELECT id FROM tokens WHERE kind NOT IN ('service_key', 'scim_token') AND id IN ",
@@ -82,7 +91,7 @@ const END_OF_LEAVER: Statement = Statement::change(
          AND address_key IN_LIST($6))"
     ),
 );
-const END_OF_AGENT: Statement = Statement::change("token.end_of_agent", end!("agent = $5"));
+const END_OF_AGENT: Statement = Statement::change("token.end_of_agent", end!(acting!(), "agent = $5"));
 const END_OF_DIRECTORY: Statement =
     Statement::change("token.end_of_directory", end!("holder = $5 AND holder_kind = 'directory'"));
 // Its sessions; and what was issued by those that began while no owner had confirmed it, but for what is the organization's:

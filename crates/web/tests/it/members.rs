@@ -6,6 +6,8 @@ use serde_json::{Value, json};
 
 use crate::support::{Scene, id, refused};
 
+const ACME: &str = "/api/v1/organizations/acme";
+
 const MEMBERS: &str = "/api/v1/organizations/acme/members";
 
 fn one(member: &portcullis_testkit::Persona) -> String {
@@ -249,4 +251,23 @@ async fn a_reason_to_off_board_is_as_long_as_it_may_be_and_no_longer() {
     let reason = |bytes: usize| json!({ "reason": "x".repeat(bytes) });
     refused(scene.root("POST", &path, reason(MAX_REASON + 1)).await, 400, "invalid_field");
     assert_eq!(scene.root("POST", &path, reason(MAX_REASON)).await.0, 200);
+}
+
+#[tokio::test]
+async fn taking_back_an_invitation_that_ran_out_leaves_whoever_was_invited_anew() {
+    let scene = Scene::new();
+    let bob = json!({ "email": "bob@acme.test", "role": "member" });
+    let invitations = format!("{ACME}/invitations");
+    let first = scene.made(&invitations, bob.clone()).await;
+    scene.bench.clock.pass_s(8 * 86_400);
+    let second = scene.made(&invitations, bob).await;
+    assert_ne!(first["id"], second["id"]);
+    let (status, answer) = scene.root("DELETE", &format!("{invitations}/{}", id(&first)), Value::Null).await;
+    assert_eq!(status, 204, "{answer}");
+    let members = scene.all(&format!("{ACME}/members")).await;
+    let bob = members.iter().find(|member| member["user"]["email"] == "bob@acme.test").unwrap();
+    assert_eq!(bob["state"], "invited", "the invitation that stands is another");
+    let left = scene.all(&invitations).await;
+    let second = left.iter().find(|one| one["id"] == second["id"]).unwrap();
+    assert!(second["ended_at"].is_null(), "{second}");
 }

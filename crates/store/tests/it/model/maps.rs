@@ -447,6 +447,11 @@ impl Maps {
             }
             DirectoryGroupChange::Delete(id) => {
                 self.groups.remove(id);
+                for (parent, _) in self.nests.iter().filter(|(_, child)| child == id) {
+                    if let Some(above) = self.groups.get_mut(parent) {
+                        above.updated_at = crate::database::NOW;
+                    }
+                }
                 self.places.retain(|(group, _)| group != id);
                 self.nests.retain(|(parent, child)| parent != id && child != id);
             }
@@ -624,7 +629,8 @@ impl Maps {
         let by_leaver = self.issued_by_tokens_of(set);
         for (token, ended) in self.tokens.values_mut() {
             let is_in = Self::is_in(set, token) || by_leaver.contains(&token.id);
-            let ran_out = token.expires_at.is_some_and(|end| end <= *at) && !matches!(set, TokenSet::One(_));
+            let by_receipt = matches!(set, TokenSet::OfLeaver(..) | TokenSet::OfAgent(_));
+            let ran_out = by_receipt && token.expires_at.is_some_and(|end| end <= *at);
             if ended.is_none() && token.organization == organization && is_in && !ran_out {
                 *ended = Some((*at, *because));
                 over.push(token.id);
