@@ -85,7 +85,7 @@ fn done(order: Order, store: &Store, Place { data, public_url, .. }: &Place) -> 
     match order {
         Order::FirstOwnerLink => {
             let issued = store.write_blocking(|tx| {
-                let mut moment = Moment { now: SystemClock.now(), random: Box::new(SystemRandom) };
+                let mut moment = Moment::new(SystemClock.now(), Box::new(SystemRandom));
                 first_owner::issue_link(tx, &mut moment)
             })?;
             let Some(secret) = issued else {

@@ -79,7 +79,7 @@ fn what_becomes_of_the_root_token_stands_in_the_log_of_every_organization() {
     root_token::install(&bare, &store).unwrap();
     let organizations = ["acme", "globex"].map(|slug| {
         store.write_blocking(move |tx| {
-            let mut moment = Moment { now: SystemClock.now(), random: Box::new(SystemRandom) };
+            let mut moment = Moment::new(SystemClock.now(), Box::new(SystemRandom));
             organization::create(tx, &mut moment, slug.parse()?, slug, Cause::system())
         })
     });

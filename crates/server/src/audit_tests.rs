@@ -31,7 +31,7 @@ fn an_export_of_an_organization_that_is_not_there_leaves_no_file_and_one_that_is
     let store = database::open_or_make(&settings).unwrap();
     store
         .write_blocking(|tx| {
-            let mut moment = Moment { now: SystemClock.now(), random: Box::new(SystemRandom) };
+            let mut moment = Moment::new(SystemClock.now(), Box::new(SystemRandom));
             organization::create(tx, &mut moment, "acme".parse()?, "Acme", Cause::system())
         })
         .unwrap();

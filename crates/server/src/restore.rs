@@ -355,7 +355,7 @@ fn revive_nobody(store: &Store, before: &Before) -> Result<Revived> {
 }
 
 fn moment() -> Moment {
-    Moment { now: SystemClock.now(), random: Box::new(SystemRandom) }
+    Moment::new(SystemClock.now(), Box::new(SystemRandom))
 }
 
 fn revive_nobody_of(

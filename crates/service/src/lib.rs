@@ -74,6 +74,7 @@ pub mod trace;
 
 use std::sync::Arc;
 
+use portcullis_domain::role::Rank;
 use portcullis_domain::{Clock, Random, Timestamp};
 pub use portcullis_oidc::issuer::Insecure;
 use portcullis_store::lease::Lease;
@@ -87,6 +88,17 @@ pub struct Moment {
     pub now: Timestamp,
     /// Where its ids and secrets come from.
     pub random: Box<dyn Random>,
+    /// How high the lowest stands who saw the secret by which a directory speaks: so far its word is believed. Everybody
+    /// where no member saw one.
+    pub spoken_from: Rank,
+}
+
+impl Moment {
+    /// A moment in which nobody speaks by a secret that a member saw.
+    #[must_use]
+    pub const fn new(now: Timestamp, random: Box<dyn Random>) -> Self {
+        Self { now, random, spoken_from: Rank::ROOT }
+    }
 }
 
 /// Makes a source of randomness for one use case.
@@ -267,7 +279,7 @@ impl Portcullis {
     /// The moment of a use case that begins now.
     #[must_use]
     pub fn moment(&self) -> Moment {
-        Moment { now: self.now(), random: (self.around.randoms)() }
+        Moment::new(self.now(), (self.around.randoms)())
     }
 
     /// Runs a use case that writes; answers after the commit is durable, or after nothing was changed.
@@ -291,12 +303,16 @@ impl Portcullis {
         self.around.store.write(
             priority,
             move |tx| {
-                let mut moment = Moment { now: clock.now(), random: randoms() };
+                let mut moment = Moment::new(clock.now(), randoms());
                 if let Some(asked_at) = asked_at.take() {
                     measures::write_began(asked_at, moment.now);
                 }
                 let proven = match &proof {
-                    Some(proof) => Some((proof, proof.check(tx, &uses, moment.now)?)),
+                    Some(proof) => {
+                        let (as_of, spoken_from) = proof.check(tx, &uses, moment.now)?;
+                        moment.spoken_from = spoken_from;
+                        Some((proof, as_of))
+                    }
                     None => None,
                 };
                 let done = run(tx, &mut moment)?;

@@ -85,29 +85,42 @@ pub enum Who {
     Directory(DirectoryId, Rank),
 }
 
+impl Who {
+    const fn spoken_from(&self) -> Rank {
+        match self {
+            Self::Caller(_) => Rank::ROOT,
+            Self::Directory(_, rank) => *rank,
+        }
+    }
+}
+
 impl Proof {
-    /// Whether it still holds, in the transaction that is about to write: as of when.
+    /// Whether it still holds, in the transaction that is about to write: as of when, and how high the lowest stands by then
+    /// who saw a directory's token. That such a one fell since takes belief from the word, and does not refuse it: the
+    /// directory goes on to say who left.
     ///
     /// # Errors
-    /// [`ServiceError::Unauthenticated`] if the token is no longer good, or no longer for as much.
+    /// [`ServiceError::Unauthenticated`] if the token is no longer good, or a caller's no longer for as much.
     pub(crate) fn check(
         &self,
         tx: &mut Tx<'_>,
         uses: &TokenUses,
         now: Timestamp,
-    ) -> Result<AsOf, ServiceError> {
+    ) -> Result<(AsOf, Rank), ServiceError> {
         // No revision moves when the root token is made anew: it is always looked up.
         if !matches!(self.who, Who::Caller(Caller::Root)) && self.as_of.stands(tx, now)? {
-            return Ok(self.as_of);
+            return Ok((self.as_of, self.who.spoken_from()));
         }
         let as_of = AsOf::read(tx, now)?;
         let presented = self.presented.expose_secret();
         match &self.who {
-            Who::Caller(caller) if authenticate(tx, uses, presented, now)? == *caller => Ok(as_of),
+            Who::Caller(caller) if authenticate(tx, uses, presented, now)? == *caller => {
+                Ok((as_of, self.who.spoken_from()))
+            }
             Who::Caller(_) => Err(ServiceError::Unauthenticated),
             Who::Directory(directory, rank) => {
-                let now = authenticate_directory(tx, uses, presented, *directory, now)?;
-                if now.rank < *rank { Err(ServiceError::Unauthenticated) } else { Ok(as_of) }
+                let speaks = authenticate_directory(tx, uses, presented, *directory, now)?;
+                Ok((as_of, speaks.rank.min(*rank)))
             }
         }
     }
@@ -142,9 +155,8 @@ impl Proof {
             Who::Caller(before) => {
                 authenticate(tx, uses, presented, as_of.at).map(|now| no_less(before, &now))
             }
-            Who::Directory(directory, rank) => {
-                let now = authenticate_directory(tx, uses, presented, *directory, as_of.at);
-                now.map(|now| *rank <= now.rank)
+            Who::Directory(directory, _) => {
+                authenticate_directory(tx, uses, presented, *directory, as_of.at).map(|_| true)
             }
         };
         match holds {

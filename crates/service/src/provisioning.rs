@@ -66,21 +66,13 @@ pub struct Speaker {
     pub request: RequestId,
     /// By which door it speaks.
     pub kind: CauseKind,
-    /// How far its word is believed: as high as the lowest stands who can speak so.
-    pub rank: Rank,
 }
 
 impl Speaker {
-    /// A directory that speaks SCIM in this request, by a token that no member saw.
+    /// A directory that speaks SCIM in this request.
     #[must_use]
     pub const fn scim(organization: OrganizationId, directory: DirectoryId, request: RequestId) -> Self {
-        Self { organization, directory, request, kind: CauseKind::Scim, rank: Rank::ROOT }
-    }
-
-    /// The same by a token that somebody of that rank saw.
-    #[must_use]
-    pub const fn of_rank(self, rank: Rank) -> Self {
-        Self { rank, ..self }
+        Self { organization, directory, request, kind: CauseKind::Scim }
     }
 
     /// The cause of everything that follows from this call.
@@ -211,7 +203,7 @@ pub fn create_user(
         inactive_at: (said.active == Some(false)).then_some(now),
         unconfirmed_at: None,
         attributes: said.attributes.clone(),
-        believed_up_to: speaker.rank,
+        believed_up_to: moment.spoken_from,
         created_at: now,
         updated_at: now,
     };
@@ -506,7 +498,7 @@ fn say(
         attributes: said.attributes.clone(),
         ..old.clone()
     };
-    let new = DirectoryUser { believed_up_to: believed((&old, &new), speaker.rank, extent), ..new };
+    let new = DirectoryUser { believed_up_to: believed((&old, &new), moment.spoken_from, extent), ..new };
     if new == old {
         // Said again: nothing is written. Whoever is said to be inactive is settled all the same: it is a statement.
         profile::follow(tx, moment, speaker, (&old, &said), speaker.cause())?;

@@ -11,7 +11,6 @@ use portcullis_domain::cause::CauseKind;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, RequestId};
 use portcullis_domain::mapping::Facet;
-use portcullis_domain::role::Rank;
 use portcullis_store::db::Lock;
 use portcullis_store::google::{self, Stage};
 use portcullis_store::{Priority, StoreError, Tx, directory_user, membership};
@@ -117,7 +116,6 @@ impl Writer<'_> {
             directory: source.directory,
             request: self.run,
             kind: CauseKind::Google,
-            rank: Rank::ROOT,
         }
     }
 

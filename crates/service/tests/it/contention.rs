@@ -52,7 +52,7 @@ fn try_write<T: Send + 'static>(
     let portcullis = bench.portcullis().clone();
     let store = Arc::clone(&portcullis.around().store);
     let (clock, randoms) = (Arc::clone(&portcullis.around().clock), Arc::clone(&portcullis.around().randoms));
-    store.write_blocking(move |tx| run(tx, &mut Moment { now: clock.now(), random: randoms() }))
+    store.write_blocking(move |tx| run(tx, &mut Moment::new(clock.now(), randoms())))
 }
 
 fn speaker(moment: &mut Moment, (organization, directory): (OrganizationId, DirectoryId)) -> Speaker {

@@ -332,13 +332,13 @@ async fn a_word_is_believed_as_far_as_whoever_could_have_said_any_of_it() {
                 let mut all = Vec::new();
                 for is_whole in [true, false] {
                     let speaker = speaker(moment, organization, directory);
-                    let as_before = speaker.of_rank(before);
-                    let id = provisioning::create_user(tx, moment, as_before, &said("ada"))?.id;
-                    let now = speaker.of_rank(rank);
+                    moment.spoken_from = before;
+                    let id = provisioning::create_user(tx, moment, speaker, &said("ada"))?.id;
+                    moment.spoken_from = rank;
                     let user = if is_whole {
-                        provisioning::replace_user(tx, moment, now, id, &said_now)?
+                        provisioning::replace_user(tx, moment, speaker, id, &said_now)?
                     } else {
-                        provisioning::change_user(tx, moment, now, id, |_| Ok(said_now.clone()))?
+                        provisioning::change_user(tx, moment, speaker, id, |_| Ok(said_now.clone()))?
                     };
                     all.push(user.believed_up_to);
                     provisioning::delete_user(tx, moment, speaker, id)?;

@@ -96,7 +96,7 @@ pub(super) async fn prove(app: &App, call: &Call) -> Result<Speaker, (Option<Org
             Ok(Proven::Speaks(speaks, as_of)) => {
                 let presented = SecretString::from(presented);
                 proof::hold(Proof { presented, who: Who::Directory(directory, speaks.rank), as_of });
-                return Ok(Speaker::scim(speaks.organization, directory, call.request).of_rank(speaks.rank));
+                return Ok(Speaker::scim(speaks.organization, directory, call.request));
             }
             Ok(Proven::Refused(owner)) => owner,
             Err(error) => return Err((None, error.into())),

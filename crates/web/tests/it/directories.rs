@@ -5,6 +5,8 @@ use serde_json::{Value, json};
 use crate::people::{directory, group, person, standing, stored};
 use crate::support::{Scene, holds_the_common_rules, id, refused};
 
+const ACME: &str = "/api/v1/organizations/acme";
+
 const DIRECTORIES: &str = "/api/v1/organizations/acme/directories";
 const MAPPINGS: &str = "/api/v1/organizations/acme/mappings";
 
@@ -193,5 +195,52 @@ async fn people_who_only_waited_for_a_group_leave_with_their_directory_and_more_
     scene.bench.portcullis().step_rules().await.unwrap();
     for told in told {
         assert_eq!(standing(&scene.bench, org, told.membership).0, "deprovisioned");
+    }
+}
+
+#[tokio::test]
+async fn a_directory_goes_on_to_say_who_left_after_it_said_so_of_whoever_had_issued_its_token() {
+    let scene = Scene::new();
+    let source = json!({ "kind": "scim", "name": "Okta", "default_role": "admin" });
+    let source = scene.made(&format!("{ACME}/directories"), source).await;
+    let of_source = |what: &str| format!("{ACME}/directories/{}/{what}", id(&source));
+    let scim = |what: &str| format!("/scim/v2/{}{what}", id(&source));
+    let user = |name: &str| {
+        let schemas = ["urn:ietf:params:scim:schemas:core:2.0:User"];
+        json!({ "schemas": schemas, "userName": format!("{name}@elsewhere.test"), "active": true })
+    };
+    let token = source["token"].as_str().unwrap();
+    let mut told = Vec::new();
+    for name in ["anna", "bob"] {
+        let (status, made) = scene.bench.call("POST", &scim("/Users"), token, user(name)).await;
+        assert_eq!(status, 201, "{made}");
+        told.push(id(&made));
+    }
+    let member = async |name: &str| {
+        let found = scene.all(&format!("{ACME}/members")).await;
+        let address = format!("{name}@elsewhere.test");
+        found.into_iter().find(|member| member["user"]["email"] == json!(address)).unwrap()
+    };
+    let keys = format!("{ACME}/members/{}/keys", id(&member("anna").await));
+    let key = scene.made(&keys, json!({ "name": "anna's" })).await;
+    let (status, issued) =
+        scene.bench.call("POST", &of_source("tokens"), key["token"].as_str().unwrap(), json!({})).await;
+    assert_eq!(status, 201, "{issued}");
+    let leaves = |id: &String| {
+        let schemas = ["urn:ietf:params:scim:api:messages:2.0:PatchOp"];
+        let gone = json!([{ "op": "replace", "path": "active", "value": false }]);
+        json!({ "method": "PATCH", "path": format!("/Users/{id}"), "data": { "schemas": schemas, "Operations": gone } })
+    };
+    let schemas = ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"];
+    let operations: Vec<Value> = told.iter().map(leaves).collect();
+    let bulk = json!({ "schemas": schemas, "Operations": operations });
+    let (status, answer) =
+        scene.bench.call("POST", &scim("/Bulk"), issued["token"].as_str().unwrap(), bulk).await;
+    assert_eq!(status, 200, "{answer}");
+    let statuses: Vec<&str> =
+        answer["Operations"].as_array().unwrap().iter().map(|one| one["status"].as_str().unwrap()).collect();
+    assert_eq!(statuses, ["200", "200"], "{answer}");
+    for name in ["anna", "bob"] {
+        assert_eq!(member(name).await["state"], "deprovisioned", "{name}");
     }
 }
