@@ -13,6 +13,7 @@ mod tombstones;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use portcullis_domain::Random;
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
@@ -166,16 +167,18 @@ fn kind_of(change: &Change) -> Kind {
     }
 }
 
-/// Numbers that follow from a seed.
-pub(crate) struct Dice(u64);
+/// What a run is made of, ids too: the same seed makes the same run, whatever runs beside it.
+pub(crate) struct Dice(Seeded);
+
+impl Random for Dice {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        self.0.fill(bytes);
+    }
+}
 
 impl Dice {
     pub(crate) fn below(&mut self, most: usize) -> usize {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        usize::try_from((mixed ^ (mixed >> 31)) % u64::try_from(most.max(1)).unwrap()).unwrap()
+        usize::try_from(self.0.number() % u64::try_from(most.max(1)).unwrap()).unwrap()
     }
 
     pub(crate) fn one_in(&mut self, most: usize) -> bool {
@@ -240,10 +243,10 @@ fn run(
     length: usize,
     mut meddle: impl FnMut(&Database),
 ) -> Result<(Maps, BTreeMap<Kind, usize>), String> {
-    let mut dice = Dice(seed);
+    let mut dice = Dice(Seeded::of(seed));
     let mut maps = Maps::default();
-    for change in make::beginning() {
-        maps.apply(OrganizationId::fresh(NOW, &mut Seeded::next()), &change).unwrap();
+    for change in make::beginning(&mut dice) {
+        maps.apply(OrganizationId::fresh(NOW, &mut dice), &change).unwrap();
         put(database, maps.main()[0], change).unwrap();
     }
     let mut tally: BTreeMap<Kind, usize> = BTreeMap::new();

@@ -13,8 +13,7 @@ use portcullis_store::{StoreError, Tx, hold};
 
 use super::maps::Maps;
 use super::{Dice, Kind};
-use crate::database::{NOW, Seeded};
-use crate::fixture::fresh;
+use crate::database::NOW;
 
 /// More than a run makes of anything.
 const ALL: i64 = 10_000;
@@ -208,12 +207,15 @@ pub(crate) fn make(kind: Kind, maps: &Maps, dice: &mut Dice) -> Option<Change> {
             let cause = portcullis_domain::cause::Cause::system();
             let group = dice.pick(maps.groups.values().cloned()).map(|g| (g.id, g.display_name));
             HoldChange::Open(Box::new(Hold {
-                id: fresh!(HoldId),
+                id: HoldId::fresh(NOW, dice),
                 organization: directory.organization,
                 directory: directory.id,
                 kind: dice.pick(HoldKind::ALL)?,
                 group,
-                cause: portcullis_domain::cause::Cause { request: Some(fresh!(RequestId)), ..cause },
+                cause: portcullis_domain::cause::Cause {
+                    request: Some(RequestId::fresh(NOW, dice)),
+                    ..cause
+                },
                 opened_at: at,
             }))
         }

@@ -40,8 +40,8 @@ use portcullis_domain::user::{AuthenticatorKind, User};
 
 use super::maps::Maps;
 use super::{Dice, Kind, links, saml};
-use crate::database::{NOW, Seeded};
-use crate::fixture::{fresh, slug};
+use crate::database::NOW;
+use crate::fixture::slug;
 
 /// How many names there are of each kind, so that they meet.
 const NAMES: usize = 9;
@@ -62,6 +62,11 @@ pub(crate) fn perhaps_at(dice: &mut Dice) -> Option<Timestamp> {
 pub(crate) fn perhaps_word(dice: &mut Dice) -> Option<String> {
     let word = word(dice);
     perhaps(dice, word)
+}
+
+fn perhaps_request(dice: &mut Dice) -> Option<RequestId> {
+    let request = RequestId::fresh(NOW, dice);
+    perhaps(dice, request)
 }
 
 fn perhaps_address(dice: &mut Dice) -> Option<String> {
@@ -91,10 +96,10 @@ pub(crate) fn identifiers(maps: &Maps) -> Vec<Identifier> {
 }
 
 /// The two organizations in which everything happens.
-pub(crate) fn beginning() -> Vec<Change> {
+pub(crate) fn beginning(dice: &mut Dice) -> Vec<Change> {
     ["first", "second"]
         .map(|name| {
-            let (id, slug) = (fresh!(OrganizationId), slug(name));
+            let (id, slug) = (OrganizationId::fresh(NOW, dice), slug(name));
             OrganizationChange::Create(Organization {
                 id,
                 slug,
@@ -123,7 +128,7 @@ fn rooms(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
     let slug_of = |dice: &mut Dice| slug(&format!("s-{}", dice.below(NAMES)));
     Some(match kind {
         Kind::OrganizationCreate => OrganizationChange::Create(Organization {
-            id: fresh!(OrganizationId),
+            id: OrganizationId::fresh(NOW, dice),
             slug: slug(&format!("s-{}", dice.below(NAMES * 20))),
             name,
             rules_number: 1,
@@ -138,7 +143,7 @@ fn rooms(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         }
         Kind::EnvironmentCreate => {
             let slug = slug_of(dice);
-            let id = fresh!(EnvironmentId);
+            let id = EnvironmentId::fresh(NOW, dice);
             EnvironmentChange::Create(Environment { id, organization: org, slug, name, created_at: NOW })
                 .into()
         }
@@ -150,13 +155,13 @@ fn rooms(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         }
         Kind::TeamCreate => {
             let slug = slug_of(dice);
-            let id = fresh!(TeamId);
+            let id = TeamId::fresh(NOW, dice);
             TeamChange::Create(Team { id, organization: org, slug, name, created_at: NOW }).into()
         }
         Kind::TeamRename => TeamChange::Rename(dice.pick(maps.teams.keys().copied())?, name).into(),
         Kind::TeamDelete => TeamChange::Delete(dice.pick(maps.teams.keys().copied())?).into(),
         Kind::RoleCreate => RoleChange::Create(Role {
-            id: fresh!(RoleId),
+            id: RoleId::fresh(NOW, dice),
             organization: org,
             slug: slug_of(dice),
             rank: rank(dice),
@@ -172,7 +177,7 @@ fn rooms(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         }
         Kind::RoleDelete => RoleChange::Delete(dice.pick(maps.roles.keys().copied())?).into(),
         Kind::DomainAdd => DomainChange::Add(Domain {
-            id: fresh!(DomainId),
+            id: DomainId::fresh(NOW, dice),
             organization: org,
             domain: format!("d{}.test", dice.below(NAMES)),
             state: DomainState::Pending,
@@ -217,7 +222,7 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
     let member = dice.pick(maps.members.keys().copied());
     let at = moment(dice);
     Some(match kind {
-        Kind::UserCreate => UserChange::Create(User::new(fresh!(UserId), NOW)).into(),
+        Kind::UserCreate => UserChange::Create(User::new(UserId::fresh(NOW, dice), NOW)).into(),
         Kind::UserEnd => UserChange::End(dice.pick(maps.users.keys().copied())?, at).into(),
         Kind::UserRevive => UserChange::Revive(dice.pick(maps.users.keys().copied())?).into(),
         Kind::UserAuthenticator => UserChange::SetAuthenticator {
@@ -230,7 +235,7 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
         .into(),
         Kind::MemberCreate => {
             let who = Newcomer {
-                id: fresh!(MembershipId),
+                id: MembershipId::fresh(NOW, dice),
                 organization: org,
                 user: dice.pick(maps.users.keys().copied())?,
                 email: address(dice),
@@ -280,13 +285,13 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
         Kind::GrantCreate => {
             let found = &maps.members[&member?];
             GrantChange::Create(Grant {
-                id: fresh!(GrantId),
+                id: GrantId::fresh(NOW, dice),
                 organization: found.organization,
                 membership: found.id,
                 role: slug(dice.pick(["owner", "member"])?),
                 granted_by: dice.pick(maps.members.keys().copied()),
                 reason: word(dice),
-                request: perhaps(dice, fresh!(RequestId)),
+                request: perhaps_request(dice),
                 created_at: NOW,
                 ended_at: None,
             })
@@ -317,7 +322,7 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
     let at = moment(dice);
     Some(match kind {
         Kind::DirectoryCreate => DirectoryChange::Create(Directory {
-            id: fresh!(DirectoryId),
+            id: DirectoryId::fresh(NOW, dice),
             organization: org,
             kind: dice.pick(DirectoryKind::ALL)?,
             name: word(dice),
@@ -386,7 +391,7 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             let here = maps.members.values().filter(|m| m.organization == directory.organization);
             let membership = dice.pick(here.map(|m| m.id))?;
             let new = DirectoryUser {
-                id: fresh!(DirectoryUserId),
+                id: DirectoryUserId::fresh(NOW, dice),
                 organization: directory.organization,
                 directory: directory.id,
                 membership,
@@ -415,7 +420,7 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         }
         Kind::ToldAddFacets => {
             let told = told?;
-            let request = perhaps(dice, fresh!(RequestId));
+            let request = perhaps_request(dice);
             DirectoryUserChange::AddFacets(told.id, told.directory, some_facets(dice), request).into()
         }
         Kind::ToldRemoveFacets => {
@@ -425,7 +430,7 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         Kind::GroupCreate => {
             let directory = directory?;
             DirectoryGroupChange::Create(DirectoryGroup {
-                id: fresh!(DirectoryGroupId),
+                id: DirectoryGroupId::fresh(NOW, dice),
                 organization: directory.organization,
                 directory: directory.id,
                 external_id: perhaps(dice, "g-1".to_owned()),
@@ -442,13 +447,13 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         }
         Kind::GroupDelete => DirectoryGroupChange::Delete(group?.id).into(),
         Kind::GroupAdd => {
-            let (group, request) = (group?, perhaps(dice, fresh!(RequestId)));
+            let (group, request) = (group?, perhaps_request(dice));
             let known = |id: &DirectoryUserId| maps.told[id].directory == group.directory;
             let users = some_told(maps, dice).into_iter().filter(known).collect();
             DirectoryGroupChange::AddMembers(group.id, users, request).into()
         }
         Kind::GroupNest => {
-            let (group, request) = (group?, perhaps(dice, fresh!(RequestId)));
+            let (group, request) = (group?, perhaps_request(dice));
             let children = some_groups(maps, dice, &group);
             DirectoryGroupChange::AddGroups(group.id, children, request).into()
         }
@@ -510,7 +515,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
     Some(match kind {
         Kind::ConnectionCreate => {
             let new = Connection {
-                id: fresh!(ConnectionId),
+                id: ConnectionId::fresh(NOW, dice),
                 organization: org,
                 kind: ConnectionKind::Oidc,
                 name: String::new(),
@@ -518,7 +523,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
                 client_id: String::new(),
                 client_secret_sealed: String::new(),
                 directory: None,
-                claims_directory: fresh!(DirectoryId),
+                claims_directory: DirectoryId::fresh(NOW, dice),
                 jit_at: None,
                 groups_claim: None,
                 claim_rules: ClaimRules::default(),
@@ -564,7 +569,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         Kind::MappingCreate => {
             let directory = dice.pick(maps.directories.values().cloned())?;
             let new = Mapping {
-                id: fresh!(MappingId),
+                id: MappingId::fresh(NOW, dice),
                 organization: directory.organization,
                 directory: directory.id,
                 source: MappingSource::GroupId(String::new()),
@@ -607,7 +612,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             let found = dice.pick(maps.members.values().cloned())?;
             let kept = vec![Kept { kind: "agent".into(), id: word(dice), why: KeptBecause::Orphaned }];
             ReceiptChange::Open(Box::new(Receipt {
-                id: fresh!(ReceiptId),
+                id: ReceiptId::fresh(NOW, dice),
                 organization: found.organization,
                 membership: found.id,
                 because: dice.pick(EndedBecause::ALL)?,
@@ -617,7 +622,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
             .into()
         }
         Kind::OutboxPut => OutboxChange::Put {
-            id: fresh!(OutboxId),
+            id: OutboxId::fresh(NOW, dice),
             kind: "member.deprovisioned",
             body: word(dice),
             at: moment(dice),
@@ -691,7 +696,7 @@ fn acting(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
         Kind::AgentCreate => {
             let owner = member?;
             AgentChange::Create(Agent {
-                id: fresh!(AgentId),
+                id: AgentId::fresh(NOW, dice),
                 organization: owner.organization,
                 name: word(dice),
                 owner: owner.id,
@@ -757,7 +762,7 @@ fn issued(maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Token> {
         1 => ShownTo::Bearer,
         _ => ShownTo::Membership(dice.pick(maps.members.keys().copied())?),
     };
-    let id = fresh!(TokenId);
+    let id = TokenId::fresh(NOW, dice);
     Some(Token {
         id,
         organization: org,
