@@ -61,6 +61,11 @@ const METRICS: &[Metric] = &[
         "Times that a directory went over its brake's limit, by what is held",
     ),
     counter(
+        "portcullis_rules_failures_total",
+        &[],
+        "Turns of an organization in which nothing of its pending rules and ends could be carried out",
+    ),
+    counter(
         "portcullis_last_owners_kept_total",
         &[],
         "Last owners who left: the organization has nobody who acts as its owner",

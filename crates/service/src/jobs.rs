@@ -2,13 +2,17 @@
 //!
 //! Each job is a step that can be run again after a crash at any point; nothing here decides what a check answers.
 
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
 use std::time::Duration;
 
-use portcullis_store::{Priority, organization};
+use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_store::{Priority, Tx, membership, organization};
 
+use crate::left_out::is_of_its_own;
 use crate::saml::expiry::Told;
-use crate::sequencer::{MAX_EVENTS, MAX_RECEIPTS};
-use crate::{Portcullis, ServiceError, rules, token_use};
+use crate::sequencer::{MAX_EVENTS, MAX_RECEIPTS, many};
+use crate::{Moment, Portcullis, ServiceError, rules, token_use};
 
 /// How often the sequencer looks, in milliseconds: a receipt is signed well within a second.
 pub const SEQUENCE_EVERY_MS: u64 = 150;
@@ -30,6 +34,9 @@ pub const SWEEP_EVERY_S: u64 = 3_600;
 const MAX_CHUNKS_A_STEP: usize = 20;
 /// Memberships a chunk.
 const CHUNK: usize = rules::MAX_AT_ONCE;
+
+/// What is carried out for some members of an organization.
+type CarryOut = fn(&mut Tx<'_>, &mut Moment, OrganizationId, &[MembershipId]) -> Result<(), ServiceError>;
 
 impl Portcullis {
     /// Runs until `stop` is true; then stores what waits once more.
@@ -83,27 +90,75 @@ impl Portcullis {
         Ok(())
     }
 
-    /// Carries out pending rules and ends what has settled, chunk by chunk.
+    /// Carries out pending rules and ends what has settled, chunk by chunk, each of one organization. They take turns, and
+    /// where a row of one is damaged the others go on.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
     pub async fn step_rules(&self) -> Result<(), ServiceError> {
         for _ in 0..MAX_CHUNKS_A_STEP {
-            let settled =
-                self.write(Priority::Ordinary, |tx, moment| rules::settle_due(tx, moment, CHUNK)).await?;
-            let stale = self.read(|tx, _| Ok(organization::next_stale(tx, 1)?)).await?;
-            let Some((next, _)) = stale.first().copied() else {
-                if settled == 0 {
-                    return Ok(());
-                }
-                continue;
-            };
-            let done = self
-                .write(Priority::Ordinary, move |tx, moment| rules::step(tx, moment, next, CHUNK))
-                .await?;
-            tracing::info!(organization.id = %next, memberships = done, "carried out pending rules");
+            let settled = self.settle_due().await?;
+            let stepped = self.bring_next_in_step().await?;
+            if !settled && !stepped {
+                break;
+            }
         }
         Ok(())
+    }
+
+    /// Ends up to a chunk of what has settled; whether there was any.
+    async fn settle_due(&self) -> Result<bool, ServiceError> {
+        let but = self.pending().left_out.now(self.now());
+        let due = self.read(move |tx, now| Ok(membership::due(tx, now, &but, many(CHUNK))?)).await?;
+        let mut by_organization: BTreeMap<OrganizationId, Vec<MembershipId>> = BTreeMap::new();
+        for (organization, id) in due {
+            by_organization.entry(organization).or_default().push(id);
+        }
+        let any = !by_organization.is_empty();
+        for (organization, due) in by_organization {
+            self.carry_out(organization, due, rules::settle_due).await?;
+        }
+        Ok(any)
+    }
+
+    /// Brings up to a chunk of the next organization's members in step with its rules; whether there was one.
+    async fn bring_next_in_step(&self) -> Result<bool, ServiceError> {
+        let pending = self.pending();
+        let but = pending.left_out.now(self.now());
+        let served = *pending.served.lock().unwrap_or_else(PoisonError::into_inner);
+        let next = self.read(move |tx, _| Ok(organization::next_stale(tx, served, &but)?)).await?;
+        *pending.served.lock().unwrap_or_else(PoisonError::into_inner) = next;
+        let Some(organization) = next else { return Ok(served.is_some()) };
+        let stale = self.read(move |tx, _| rules::stale(tx, organization, CHUNK)).await;
+        if let Some(stale) = pending.left_out.take(organization, stale, self.now())? {
+            let memberships = stale.len();
+            self.carry_out(organization, stale, rules::bring_in_step).await?;
+            tracing::info!(organization.id = %organization, memberships, "carried out pending rules");
+        }
+        Ok(true)
+    }
+
+    /// Does that for a chunk of an organization's members, and where one of them is damaged for each by itself, so that
+    /// it keeps no colleague waiting. Where nothing can be done for any, the organization is left out for a while.
+    async fn carry_out(
+        &self,
+        organization: OrganizationId,
+        members: Vec<MembershipId>,
+        what: CarryOut,
+    ) -> Result<(), ServiceError> {
+        let some = |members: Vec<MembershipId>| {
+            self.write(Priority::Ordinary, move |tx, moment| what(tx, moment, organization, &members))
+        };
+        let mut done = some(members.clone()).await;
+        if members.len() > 1 && done.as_ref().is_err_and(is_of_its_own) {
+            for member in members {
+                match some(vec![member]).await {
+                    Err(error) if is_of_its_own(&error) => {}
+                    other => done = Ok(other?),
+                }
+            }
+        }
+        self.pending().left_out.take(organization, done, self.now()).map(|_| ())
     }
 
     /// Stores when tokens were last used.

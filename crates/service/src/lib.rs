@@ -29,6 +29,7 @@ pub mod idempotency;
 pub mod invitation;
 pub mod jobs;
 pub mod lead;
+mod left_out;
 pub mod local;
 pub mod mapping;
 pub mod mask;
@@ -165,7 +166,8 @@ pub struct Portcullis {
     uses: Arc<token_use::TokenUses>,
     traces: Arc<trace::TraceDesk>,
     keys: Arc<signing::OpenKeys>,
-    left_out: Arc<sequencer::LeftOut>,
+    unsigned: Arc<left_out::LeftOut>,
+    pending: Arc<rules::Pending>,
     door: Arc<sign_in::Door>,
     reads: Arc<root_use::RootReads>,
     searches: Arc<scim::list::Searches>,
@@ -186,7 +188,8 @@ impl Portcullis {
             uses: Arc::default(),
             traces: Arc::default(),
             keys: Arc::default(),
-            left_out: Arc::default(),
+            unsigned: Arc::new(sequencer::left_out()),
+            pending: Arc::default(),
             door: Arc::default(),
             reads: Arc::default(),
             searches: Arc::default(),
@@ -239,8 +242,14 @@ impl Portcullis {
         &self.keys
     }
 
-    pub(crate) fn left_out(&self) -> &sequencer::LeftOut {
-        &self.left_out
+    /// Whom the sequencer leaves out.
+    pub(crate) fn unsigned(&self) -> &left_out::LeftOut {
+        &self.unsigned
+    }
+
+    /// Whose turn it is in the job behind pending rules.
+    pub(crate) fn pending(&self) -> &rules::Pending {
+        &self.pending
     }
 
     /// What sign-in keeps in memory.

@@ -5,6 +5,7 @@
 //! number resolves what it answers, and [`step`] stores access and ends tokens in chunks, resumable.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Mutex;
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::{Cause, CauseKind};
@@ -17,6 +18,7 @@ use portcullis_store::{Tx, apply, audit, directory_user, facts, membership, orga
 use serde_json::json;
 
 use crate::access::settle;
+use crate::left_out::LeftOut;
 use crate::{Moment, ServiceError};
 
 /// The most memberships that a rule change carries out in its own transaction, and the size of a job's chunk.
@@ -62,10 +64,7 @@ pub fn after_rule_change(
     if touched.len() > MAX_AT_ONCE {
         return raise(tx, moment, organization, cause);
     }
-    let mut touched = touched.to_vec();
-    touched.sort();
-    touched.dedup();
-    for id in touched {
+    for id in in_order(touched) {
         settle(tx, moment, id, cause)?;
     }
     Ok(Carried::Out)
@@ -118,6 +117,23 @@ pub fn after_facts(
     Ok(Carried::Out)
 }
 
+/// Whose turn it is in the job behind pending rules, which goes through all organizations.
+pub(crate) struct Pending {
+    /// The organization that was served last; the next one behind it has its turn.
+    pub(crate) served: Mutex<Option<OrganizationId>>,
+    pub(crate) left_out: LeftOut,
+}
+
+impl Default for Pending {
+    fn default() -> Self {
+        let left_out = LeftOut::none(
+            "portcullis_rules_failures_total",
+            "what follows from rules and from time cannot be carried out in an organization; the others go on",
+        );
+        Self { served: Mutex::default(), left_out }
+    }
+}
+
 /// One step of the job behind pending rules: brings up to `limit` stale memberships of an organization in step.
 ///
 /// # Errors
@@ -129,22 +145,50 @@ pub fn step(
     limit: usize,
 ) -> Result<usize, ServiceError> {
     tx.lock(Lock::Rules(organization))?;
+    let stale = stale(tx, organization, limit)?;
+    bring_in_step(tx, moment, organization, &stale)?;
+    Ok(stale.len())
+}
+
+/// Memberships whose access is stored under older rules: up to `limit`, [`MAX_AT_ONCE`] at most.
+pub(crate) fn stale(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    limit: usize,
+) -> Result<Vec<MembershipId>, ServiceError> {
     let number = facts::rules_number(tx, organization)?;
     let limit = i64::try_from(limit.min(MAX_AT_ONCE)).unwrap_or(1);
-    let mut stale = membership::stale(tx, organization, number, limit)?;
-    stale.sort();
+    Ok(membership::stale(tx, organization, number, limit)?)
+}
+
+/// Brings these memberships in step with the rules.
+pub(crate) fn bring_in_step(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    stale: &[MembershipId],
+) -> Result<(), ServiceError> {
+    tx.lock(Lock::Rules(organization))?;
     let mut causes: BTreeMap<Since, Cause> = BTreeMap::new();
-    for id in &stale {
-        membership::hold(tx, *id)?;
-        let Some(since) = membership::since(tx, organization, *id)? else { continue };
+    for id in in_order(stale) {
+        membership::hold(tx, id)?;
+        let Some(since) = membership::since(tx, organization, id)? else { continue };
         let cause = match causes.get(&since) {
             Some(known) => *known,
             None => cause_since(tx, moment, organization, &since)?,
         };
         causes.insert(since, cause);
-        settle(tx, moment, *id, cause)?;
+        settle(tx, moment, id, cause)?;
     }
-    Ok(stale.len())
+    Ok(())
+}
+
+/// The order in which several memberships are locked by everybody.
+fn in_order(ids: &[MembershipId]) -> Vec<MembershipId> {
+    let mut ids = ids.to_vec();
+    ids.sort();
+    ids.dedup();
+    ids
 }
 
 /// What bringing somebody in step follows from: the one change of rules, or the one call about many, since which they are
@@ -177,17 +221,16 @@ pub(crate) fn cause_since(
     }
 }
 
-/// Ends what has settled: memberships that lost their last granting group longer ago than their directory waits.
-///
-/// # Errors
-/// [`ServiceError::Store`].
-pub fn settle_due(tx: &mut Tx<'_>, moment: &mut Moment, limit: usize) -> Result<usize, ServiceError> {
-    let limit = i64::try_from(limit.min(MAX_AT_ONCE)).unwrap_or(1);
-    let mut due = membership::due(tx, moment.now, limit)?;
-    due.sort();
-    for (organization, id) in &due {
-        tx.lock(Lock::Rules(*organization))?;
-        settle(tx, moment, *id, Cause { kind: CauseKind::Rule, ..Cause::system() })?;
+/// Ends what has settled: these memberships lost their last granting group longer ago than their directory waits.
+pub(crate) fn settle_due(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    due: &[MembershipId],
+) -> Result<(), ServiceError> {
+    tx.lock(Lock::Rules(organization))?;
+    for id in in_order(due) {
+        settle(tx, moment, id, Cause { kind: CauseKind::Rule, ..Cause::system() })?;
     }
-    Ok(due.len())
+    Ok(())
 }

@@ -5,19 +5,19 @@
 //! damaged is left out for a while: it must not hold up the others.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Digest, commitment_to_text, genesis, link};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::id::{EventId, OrganizationId};
 use portcullis_domain::receipt::statement;
+use portcullis_store::Priority;
 use portcullis_store::audit::{self, Head, WaitingEvent};
 use portcullis_store::receipt::{self, StoredReceipt};
-use portcullis_store::{Priority, StoreError};
 use serde_json::{Value, json};
 
 use crate::error::inconsistent;
+use crate::left_out::LeftOut;
 use crate::measures::Tally;
 use crate::signing::{HEAD_TYP, RECEIPT_TYP, sign};
 use crate::{Portcullis, ServiceError};
@@ -26,49 +26,11 @@ use crate::{Portcullis, ServiceError};
 pub(crate) const MAX_EVENTS: i64 = 1000;
 /// The most receipts that one step signs.
 pub(crate) const MAX_RECEIPTS: i64 = 100;
-/// Seconds after which an organization whose turn failed has another: nothing but a person's hand mends it.
-const LEFT_OUT_S: i64 = 60;
-/// The most organizations that are left out: as many as one statement passes over.
-const MAX_LEFT_OUT: usize = 1000;
-
-/// Organizations whose log or key is damaged, and until when each is left out.
-#[derive(Default)]
-pub(crate) struct LeftOut {
-    until: Mutex<BTreeMap<OrganizationId, Timestamp>>,
-}
-
-impl LeftOut {
-    fn now(&self, now: Timestamp) -> Vec<OrganizationId> {
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        until.retain(|_, until| now < *until);
-        until.keys().copied().collect()
-    }
-
-    /// Leaves an organization out if what failed is of its own, and says so once; everything else is the caller's error.
-    fn take<T>(
-        &self,
-        organization: OrganizationId,
-        turn: Result<T, ServiceError>,
-        now: Timestamp,
-    ) -> Result<Option<T>, ServiceError> {
-        let why = match turn {
-            Err(ServiceError::Store(StoreError::Inconsistent(why)) | ServiceError::Fault(why)) => why,
-            other => return other.map(Some),
-        };
-        let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
-        if until.contains_key(&organization) {
-            return Ok(None);
-        }
-        if until.len() < MAX_LEFT_OUT {
-            until.insert(organization, now.plus_s(LEFT_OUT_S));
-        }
-        metrics::counter!("portcullis_audit_sequencer_failures_total").increment(1);
-        tracing::error!(
-            organization.id = %organization, error.message = why,
-            "the log and the receipts of an organization cannot be numbered or signed; the others go on"
-        );
-        Ok(None)
-    }
+pub(crate) const fn left_out() -> LeftOut {
+    LeftOut::none(
+        "portcullis_audit_sequencer_failures_total",
+        "the log and the receipts of an organization cannot be numbered or signed; the others go on",
+    )
 }
 
 struct Numbered {
@@ -85,7 +47,7 @@ pub fn head_statement(organization: OrganizationId, number: i64, link: &str, at:
 }
 
 /// A number of rows, as limits are given.
-fn many(rows: usize) -> i64 {
+pub(crate) fn many(rows: usize) -> i64 {
     i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
@@ -128,7 +90,7 @@ impl Portcullis {
     /// # Errors
     /// [`ServiceError::Store`]; what was not numbered waits for the next step.
     pub async fn sequence(&self) -> Result<i64, ServiceError> {
-        let but = self.left_out().now(self.now());
+        let but = self.unsigned().now(self.now());
         let waiting = self.read(move |tx, _| Ok(audit::waiting(tx, &but, MAX_EVENTS)?)).await?;
         let mut by_organization: BTreeMap<OrganizationId, Vec<WaitingEvent>> = BTreeMap::new();
         for event in waiting {
@@ -138,7 +100,7 @@ impl Portcullis {
         for (organization, events) in by_organization {
             let waited = many(events.len());
             let turn = self.sequence_one(organization, events).await;
-            count += self.left_out().take(organization, turn, self.now())?.map_or(0, |()| waited);
+            count += self.unsigned().take(organization, turn, self.now())?.map_or(0, |()| waited);
         }
         Ok(count)
     }
@@ -177,14 +139,14 @@ impl Portcullis {
     /// # Errors
     /// [`ServiceError::Store`]; what was not signed waits for the next step.
     pub async fn sign_receipts(&self) -> Result<i64, ServiceError> {
-        let but = self.left_out().now(self.now());
+        let but = self.unsigned().now(self.now());
         let unsigned = self.read(move |tx, _| Ok(receipt::unsigned(tx, &but, MAX_RECEIPTS)?)).await?;
         let mut signed = Vec::with_capacity(unsigned.len());
         for stored in unsigned {
             let organization = stored.receipt.organization;
             let key = self.signing_key(organization).await;
             let turn = key.and_then(|key| sign(&key, RECEIPT_TYP, &receipt_statement(&stored)));
-            let jws = self.left_out().take(organization, turn, self.now())?;
+            let jws = self.unsigned().take(organization, turn, self.now())?;
             signed.extend(jws.map(|jws| (stored.receipt.id, jws)));
         }
         let count = many(signed.len());

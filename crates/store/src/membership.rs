@@ -166,7 +166,8 @@ const LIST_OF_LEAD: Statement = Statement::read(
 );
 const DUE: Statement = Statement::read(
     "membership.due",
-    "SELECT organization, id FROM memberships WHERE until IS NOT NULL AND until <= $1 ORDER BY until LIMIT $2",
+    "SELECT organization, id FROM memberships \
+     WHERE until IS NOT NULL AND until <= $1 AND organization NOT IN_LIST($2) ORDER BY until LIMIT $3",
 );
 const SINCE: Statement = Statement::read(
     "membership.since",
@@ -538,16 +539,18 @@ pub fn suspended_rank(
     tx.row(&SUSPENDED_RANK, params![id, organization])?.map_or(Ok(None), |row| row.opt_rank(0))
 }
 
-/// Memberships whose access changes by itself at or before `now`.
+/// Memberships whose access changes by itself at or before `now`, the longest due first; none of those organizations,
+/// 1,000 at most.
 ///
 /// # Errors
 /// As [`find`].
 pub fn due(
     tx: &mut Tx<'_>,
     now: portcullis_domain::Timestamp,
+    but: &[OrganizationId],
     limit: i64,
 ) -> Result<Vec<(OrganizationId, MembershipId)>, StoreError> {
-    tx.rows(&DUE, params![now, limit])?.iter().map(|r| Ok((r.parsed(0)?, r.parsed(1)?))).collect()
+    tx.rows(&DUE, params![now, list(but), limit])?.iter().map(|r| Ok((r.parsed(0)?, r.parsed(1)?))).collect()
 }
 
 /// Since when stored access may not be in step.

@@ -3,11 +3,11 @@
 //! A deleted organization keeps its row, its slug and its audit log; only who asks for that log finds it any more.
 
 use portcullis_domain::change::OrganizationChange;
-use portcullis_domain::id::{EventId, MembershipId, OrganizationId};
+use portcullis_domain::id::{EventId, OrganizationId};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::text::Slug;
 
-use crate::row::Row;
+use crate::row::{Row, list as in_list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, google, params};
 
@@ -71,11 +71,12 @@ const RULES_PENDING: Statement = Statement::read(
     "SELECT COUNT(*) FROM memberships WHERE organization = $1 \
      AND rules_number < (SELECT rules_number FROM organizations WHERE id = $1)",
 );
-// A cross join is what keeps SQLite from walking every membership to its organization instead of the other way.
 const NEXT_STALE: Statement = Statement::read(
     "organization.next_stale",
-    "SELECT o.id, m.id FROM organizations o CROSS JOIN memberships m \
-     WHERE m.organization = o.id AND m.rules_number < o.rules_number AND o.deleted_at IS NULL LIMIT $1",
+    "SELECT o.id FROM organizations o \
+     WHERE o.id > $1 AND o.deleted_at IS NULL AND o.id NOT IN_LIST($2) AND EXISTS \
+     (SELECT 1 FROM memberships m WHERE m.organization = o.id AND m.rules_number < o.rules_number) \
+     ORDER BY o.id LIMIT 1",
 );
 
 /// The statements about organizations.
@@ -181,12 +182,18 @@ pub fn rules_pending(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<i6
     tx.row(&RULES_PENDING, params![organization])?.map_or(Ok(0), |row| row.int(0))
 }
 
-/// Memberships, of any organization, whose access was stored under older rules.
+/// The first organization behind that one with members whose access is stored under older rules; none of those, 1,000 at
+/// most.
 ///
 /// # Errors
 /// As [`find`].
-pub fn next_stale(tx: &mut Tx<'_>, limit: i64) -> Result<Vec<(OrganizationId, MembershipId)>, StoreError> {
-    tx.rows(&NEXT_STALE, params![limit])?.iter().map(|row| Ok((row.parsed(0)?, row.parsed(1)?))).collect()
+pub fn next_stale(
+    tx: &mut Tx<'_>,
+    after: Option<OrganizationId>,
+    but: &[OrganizationId],
+) -> Result<Option<OrganizationId>, StoreError> {
+    let after = after.map(|id| id.to_string()).unwrap_or_default();
+    tx.row(&NEXT_STALE, params![after, in_list(but)])?.map(|row| row.parsed(0)).transpose()
 }
 
 /// The events of the first changes of rules after that number, which stored access under it is not in step with.

@@ -141,7 +141,7 @@ async fn whoever_ends_once_the_time_to_settle_is_over_ends_by_the_rules() {
     let organization = place.organization;
     bench.write(move |tx, moment| rules::step(tx, moment, organization, 10));
     bench.clock.pass_s(3600);
-    assert_eq!(bench.write(|tx, moment| rules::settle_due(tx, moment, 10)), 1);
+    bench.portcullis().step_rules().await.unwrap();
     let ended = causes(&bench, &place, member, "member.deprovisioned");
     assert_eq!((ended.len(), ended[0]["kind"].as_str()), (1, Some(CauseKind::Rule.as_str())), "{ended:?}");
     let suspended = logged(&bench, &place, member, "member.access_changed").pop().unwrap();
@@ -181,7 +181,7 @@ async fn whoever_lost_their_last_group_ends_because_of_the_call_that_said_so() {
     let bench = Bench::of_the_run();
     let place = place(&bench, "acme", 3600);
     let ann = due(&bench, &place);
-    assert_eq!(bench.write(|tx, moment| rules::settle_due(tx, moment, 10)), 1);
+    bench.portcullis().step_rules().await.unwrap();
     leads_back_to(&bench, &place, ann);
 }
 

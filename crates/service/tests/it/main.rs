@@ -24,6 +24,7 @@ mod restoring;
 mod saying;
 mod sessions;
 mod thread;
+mod turns;
 mod verifying;
 mod visiting;
 

@@ -103,19 +103,30 @@ fn lists_give_pages_in_order_of_id_without_gap_or_repetition() {
 }
 
 #[test]
-fn stale_memberships_are_counted_and_found_until_they_are_resolved_under_the_new_rules() {
+fn stale_memberships_are_counted_and_organizations_with_some_take_turns() {
     on_each(|database| {
-        let acme = fixture::organization(database, "acme").id;
-        let other = fixture::organization(database, "other").id;
-        let ann = fixture::membership(database, acme, "ann");
-        fixture::membership(database, other, "bob");
-        assert_eq!(database.read(move |tx| organization::rules_pending(tx, acme)), 0);
-        database.put(OrganizationChange::RaiseRules(acme));
-        assert_eq!(database.read(move |tx| organization::rules_pending(tx, acme)), 1);
-        assert_eq!(database.read(move |tx| organization::rules_pending(tx, other)), 0);
-        assert_eq!(database.read(|tx| organization::next_stale(tx, 10)), vec![(acme, ann.id)]);
-        database.put(OrganizationChange::Delete(acme, later(1)));
-        assert_eq!(database.read(|tx| organization::next_stale(tx, 10)), vec![]);
+        let mut both = ["acme", "other"].map(|slug| fixture::organization(database, slug).id);
+        both.sort();
+        let [first, second] = both;
+        for organization in both {
+            fixture::membership(database, organization, "ann");
+        }
+        let next = |after: Option<OrganizationId>, but: &[OrganizationId]| {
+            let but = but.to_vec();
+            database.read(move |tx| organization::next_stale(tx, after, &but))
+        };
+        assert_eq!(next(None, &[]), None);
+        assert_eq!(database.read(move |tx| organization::rules_pending(tx, first)), 0);
+        database.put(OrganizationChange::RaiseRules(first));
+        assert_eq!(database.read(move |tx| organization::rules_pending(tx, first)), 1);
+        assert_eq!(database.read(move |tx| organization::rules_pending(tx, second)), 0);
+        assert_eq!((next(None, &[]), next(Some(first), &[])), (Some(first), None));
+        database.put(OrganizationChange::RaiseRules(second));
+        assert_eq!((next(None, &[]), next(Some(first), &[])), (Some(first), Some(second)));
+        assert_eq!(next(None, &[first]), Some(second), "a damaged one is passed over");
+        assert_eq!(next(None, &both), None);
+        database.put(OrganizationChange::Delete(first, later(1)));
+        assert_eq!(next(None, &[]), Some(second));
     });
 }
 

@@ -36,7 +36,6 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ),
     ("google.delete_of_organization", "as many rows as there are directories of Google Workspace"),
     ("google.forget", "as many rows as there are directories of Google Workspace, at the start"),
-    ("organization.next_stale", "as many rows as there are organizations, in a job"),
     ("outbox.count_waiting", "the index holds only what waits for its delivery"),
     ("outbox.sweep", "as many rows of the index as one step drops, from the oldest on, in a job"),
     ("receipt.unsigned", "the index holds only what waits for the sequencer, a second's worth"),
@@ -325,7 +324,6 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("leaver.to_rotate", "of one membership, found before"),
     ("mapping.affected_by_group", "of one group, found in its directory before"),
     ("mapping.is_any_group_mapped", "of groups above one group, found in its directory before"),
-    ("membership.due", "the job ends what has settled, of every organization"),
     (
         "membership.find_locked",
         "who has an id from its own organization; whoever got it from outside asks `membership.find` first",
