@@ -1,10 +1,10 @@
 //! Organizations that a job passes over for a while, because a row of their own is damaged: they must not hold up the others.
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::sync::{Mutex, PoisonError};
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::id::OrganizationId;
 use portcullis_store::StoreError;
 
 use crate::ServiceError;
@@ -14,29 +14,30 @@ const LEFT_OUT_S: i64 = 60;
 /// The most organizations that are left out: as many as one statement passes over.
 const MAX_LEFT_OUT: usize = 1000;
 
-/// Which organizations a job leaves out, and until when each.
-pub(crate) struct LeftOut {
-    until: Mutex<BTreeMap<OrganizationId, Timestamp>>,
+/// Which organizations a job leaves out, and until when each: by their ids, or as they are called in rows where that may be
+/// what is damaged.
+pub(crate) struct LeftOut<K> {
+    until: Mutex<BTreeMap<K, Timestamp>>,
     counter: &'static str,
     said: &'static str,
 }
 
-impl LeftOut {
+impl<K: Ord + Clone + Display> LeftOut<K> {
     /// None as yet. Each that is left out counts in that metric, and the log says these words of it.
     pub(crate) const fn none(counter: &'static str, said: &'static str) -> Self {
         Self { until: Mutex::new(BTreeMap::new()), counter, said }
     }
 
-    pub(crate) fn now(&self, now: Timestamp) -> Vec<OrganizationId> {
+    pub(crate) fn now(&self, now: Timestamp) -> Vec<K> {
         let mut until = self.until.lock().unwrap_or_else(PoisonError::into_inner);
         until.retain(|_, until| now < *until);
-        until.keys().copied().collect()
+        until.keys().cloned().collect()
     }
 
     /// Leaves an organization out if what failed is of its own, and says so once; everything else is the caller's error.
     pub(crate) fn take<T>(
         &self,
-        organization: OrganizationId,
+        organization: K,
         turn: Result<T, ServiceError>,
         now: Timestamp,
     ) -> Result<Option<T>, ServiceError> {
@@ -48,11 +49,11 @@ impl LeftOut {
         if until.contains_key(&organization) {
             return Ok(None);
         }
+        metrics::counter!(self.counter).increment(1);
+        tracing::error!(organization.id = %organization, error.message = %why, "{}", self.said);
         if until.len() < MAX_LEFT_OUT {
             until.insert(organization, now.plus_s(LEFT_OUT_S));
         }
-        metrics::counter!(self.counter).increment(1);
-        tracing::error!(organization.id = %organization, error.message = %why, "{}", self.said);
         Ok(None)
     }
 }

@@ -166,7 +166,7 @@ pub struct Portcullis {
     uses: Arc<token_use::TokenUses>,
     traces: Arc<trace::TraceDesk>,
     keys: Arc<signing::OpenKeys>,
-    unsigned: Arc<left_out::LeftOut>,
+    unsigned: Arc<left_out::LeftOut<String>>,
     pending: Arc<rules::Pending>,
     door: Arc<sign_in::Door>,
     reads: Arc<root_use::RootReads>,
@@ -243,7 +243,7 @@ impl Portcullis {
     }
 
     /// Whom the sequencer leaves out.
-    pub(crate) fn unsigned(&self) -> &left_out::LeftOut {
+    pub(crate) fn unsigned(&self) -> &left_out::LeftOut<String> {
         &self.unsigned
     }
 

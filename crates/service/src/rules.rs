@@ -121,7 +121,7 @@ pub fn after_facts(
 pub(crate) struct Pending {
     /// The organization that was served last; the next one behind it has its turn.
     pub(crate) served: Mutex<Option<OrganizationId>>,
-    pub(crate) left_out: LeftOut,
+    pub(crate) left_out: LeftOut<OrganizationId>,
 }
 
 impl Default for Pending {

@@ -1,19 +1,19 @@
 //! The sequencer: gives audit events their numbers, commitments and links after the commit, signs heads and receipts.
 //!
 //! Nothing of this happens in the transaction that takes access away, so an answer never waits for a signature; a
-//! crash delays it and never loses it, because what waits is what has no number yet. An organization whose log or key is
-//! damaged is left out for a while: it must not hold up the others.
+//! crash delays it and never loses it, because what waits is what has no number yet. An organization whose log, receipts or
+//! key are damaged is left out for a while: it must not hold up the others.
 
 use std::collections::BTreeMap;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Digest, commitment_to_text, genesis, link};
 use portcullis_domain::cause::{Actor, Cause};
-use portcullis_domain::id::{EventId, OrganizationId};
+use portcullis_domain::id::{EventId, OrganizationId, ReceiptId};
 use portcullis_domain::receipt::statement;
-use portcullis_store::Priority;
 use portcullis_store::audit::{self, Head, WaitingEvent};
 use portcullis_store::receipt::{self, StoredReceipt};
+use portcullis_store::{Priority, StoreError};
 use serde_json::{Value, json};
 
 use crate::error::inconsistent;
@@ -26,7 +26,7 @@ use crate::{Portcullis, ServiceError};
 pub(crate) const MAX_EVENTS: i64 = 1000;
 /// The most receipts that one step signs.
 pub(crate) const MAX_RECEIPTS: i64 = 100;
-pub(crate) const fn left_out() -> LeftOut {
+pub(crate) const fn left_out() -> LeftOut<String> {
     LeftOut::none(
         "portcullis_audit_sequencer_failures_total",
         "the log and the receipts of an organization cannot be numbered or signed; the others go on",
@@ -92,24 +92,23 @@ impl Portcullis {
     pub async fn sequence(&self) -> Result<i64, ServiceError> {
         let but = self.unsigned().now(self.now());
         let waiting = self.read(move |tx, _| Ok(audit::waiting(tx, &but, MAX_EVENTS)?)).await?;
-        let mut by_organization: BTreeMap<OrganizationId, Vec<WaitingEvent>> = BTreeMap::new();
-        for event in waiting {
-            by_organization.entry(event.organization).or_default().push(event);
+        let mut by_organization: BTreeMap<String, Vec<_>> = BTreeMap::new();
+        for (organization, event) in waiting {
+            by_organization.entry(organization).or_default().push(event);
         }
         let mut count = 0;
         for (organization, events) in by_organization {
             let waited = many(events.len());
-            let turn = self.sequence_one(organization, events).await;
+            let turn = self.sequence_one(events).await;
             count += self.unsigned().take(organization, turn, self.now())?.map_or(0, |()| waited);
         }
         Ok(count)
     }
 
-    async fn sequence_one(
-        &self,
-        organization: OrganizationId,
-        events: Vec<WaitingEvent>,
-    ) -> Result<(), ServiceError> {
+    /// Numbers what waits of one organization.
+    async fn sequence_one(&self, events: Vec<Result<WaitingEvent, StoreError>>) -> Result<(), ServiceError> {
+        let events = events.into_iter().collect::<Result<Vec<_>, _>>()?;
+        let Some(organization) = events.first().map(|event| event.organization) else { return Ok(()) };
         let before = self.read(move |tx, _| Ok(audit::head(tx, organization)?)).await?;
         let (numbered, tally) = chain(organization, before.as_ref(), &events)?;
         let Some(last) = numbered.last() else { return Ok(()) };
@@ -142,12 +141,9 @@ impl Portcullis {
         let but = self.unsigned().now(self.now());
         let unsigned = self.read(move |tx, _| Ok(receipt::unsigned(tx, &but, MAX_RECEIPTS)?)).await?;
         let mut signed = Vec::with_capacity(unsigned.len());
-        for stored in unsigned {
-            let organization = stored.receipt.organization;
-            let key = self.signing_key(organization).await;
-            let turn = key.and_then(|key| sign(&key, RECEIPT_TYP, &receipt_statement(&stored)));
-            let jws = self.unsigned().take(organization, turn, self.now())?;
-            signed.extend(jws.map(|jws| (stored.receipt.id, jws)));
+        for (organization, stored) in unsigned {
+            let turn = self.sign_receipt(stored).await;
+            signed.extend(self.unsigned().take(organization, turn, self.now())?);
         }
         let count = many(signed.len());
         if count > 0 {
@@ -160,6 +156,15 @@ impl Portcullis {
             .await?;
         }
         Ok(count)
+    }
+
+    async fn sign_receipt(
+        &self,
+        stored: Result<StoredReceipt, StoreError>,
+    ) -> Result<(ReceiptId, String), ServiceError> {
+        let stored = stored?;
+        let key = self.signing_key(stored.receipt.organization).await?;
+        Ok((stored.receipt.id, sign(&key, RECEIPT_TYP, &receipt_statement(&stored))?))
     }
 }
 

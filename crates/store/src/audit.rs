@@ -6,7 +6,7 @@ use portcullis_domain::id::{DirectoryId, EventId, OrganizationId, RequestId};
 use portcullis_domain::{Random, Timestamp};
 use serde::Deserialize;
 
-use crate::row::{Row, list};
+use crate::row::{Row, Waiting, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -298,24 +298,29 @@ pub fn following(tx: &mut Tx<'_>, organization: OrganizationId, id: EventId) -> 
     Ok(Cause { kind: CauseKind::Rule, event: Some(id), request, directory, ..Cause::system() })
 }
 
-/// Events that wait for their number, oldest first; none of those organizations, 1,000 at most.
+/// Events that wait for their number, oldest first, each beside its organization as it stands in the row: one that does not
+/// read keeps no other waiting. None of those organizations, 1,000 at most.
 ///
 /// # Errors
 /// As [`list_page`].
-pub fn waiting(tx: &mut Tx<'_>, but: &[OrganizationId], limit: i64) -> Result<Vec<WaitingEvent>, StoreError> {
-    tx.rows(&WAITING, params![limit, list(but)])?
-        .iter()
-        .map(|row| {
-            Ok(WaitingEvent {
-                id: row.parsed(0)?,
-                organization: row.parsed(1)?,
-                content: row.text(2)?.to_owned(),
-                salt: row.text(3)?.to_owned(),
-                action: row.text(4)?.to_owned(),
-                created_at: row.at(5)?,
-            })
-        })
-        .collect()
+pub fn waiting(
+    tx: &mut Tx<'_>,
+    but: &[String],
+    limit: i64,
+) -> Result<Vec<Waiting<WaitingEvent>>, StoreError> {
+    let rows = tx.rows(&WAITING, params![limit, list(but)])?;
+    rows.iter().map(|row| Ok((row.text(1)?.to_owned(), read_waiting(row)))).collect()
+}
+
+fn read_waiting(row: &Row) -> Result<WaitingEvent, StoreError> {
+    Ok(WaitingEvent {
+        id: row.parsed(0)?,
+        organization: row.parsed(1)?,
+        content: row.text(2)?.to_owned(),
+        salt: row.text(3)?.to_owned(),
+        action: row.text(4)?.to_owned(),
+        created_at: row.at(5)?,
+    })
 }
 
 /// How many events wait.

@@ -5,7 +5,7 @@ use portcullis_domain::id::{DirectoryId, EventId, MembershipId, OrganizationId, 
 use portcullis_domain::receipt::{EndedItem, Kept, Receipt};
 use serde::{Deserialize, Serialize};
 
-use crate::row::{Row, list, to_json};
+use crate::row::{Row, Waiting, list, to_json};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -173,17 +173,18 @@ pub fn list_page(
     rows.iter().map(|r| read(tx, r)).collect()
 }
 
-/// Receipts that wait for their signature; none of those organizations, 1,000 at most.
+/// Receipts that wait for their signature, each beside its organization as it stands in the row: one that does not read
+/// keeps no other waiting. None of those organizations, 1,000 at most.
 ///
 /// # Errors
 /// As [`find`].
 pub fn unsigned(
     tx: &mut Tx<'_>,
-    but: &[OrganizationId],
+    but: &[String],
     limit: i64,
-) -> Result<Vec<StoredReceipt>, StoreError> {
+) -> Result<Vec<Waiting<StoredReceipt>>, StoreError> {
     let rows = tx.rows(&UNSIGNED, params![limit, list(but)])?;
-    rows.iter().map(|r| read(tx, r)).collect()
+    rows.iter().map(|row| Ok((row.text(1)?.to_owned(), read(tx, row)))).collect()
 }
 
 /// Keeps the signature of a receipt. A second one is not kept.

@@ -143,6 +143,9 @@ pub enum Value {
     Text(String),
 }
 
+/// What waits for its turn: the organization as it stands in the row, and what the row reads as.
+pub type Waiting<T> = (String, Result<T, StoreError>);
+
 /// A row that was read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Row {

@@ -31,6 +31,8 @@ use portcullis_store::audit::AuditFilter;
 use portcullis_store::{Priority, Tx, instance};
 use portcullis_testkit::{Bench, ROOT_TOKEN};
 
+use crate::machine::raw::Raw;
+
 pub(crate) struct Place {
     pub(crate) organization: OrganizationId,
     pub(crate) directory: DirectoryId,
@@ -424,6 +426,42 @@ async fn an_organization_whose_log_or_key_is_damaged_keeps_no_other_waiting() {
     }
     let unsigned = bench.write(|tx, _| Ok(portcullis_store::receipt::unsigned(tx, &[], 10)?));
     assert_eq!(unsigned.len(), 1, "the one whose turn is left out: {unsigned:?}");
+}
+
+/// A hand that damages the first organization of two whose leavers wait for their receipts: what it does to which rows.
+const DAMAGES: [&str; 4] = [
+    "UPDATE receipts SET cause = 'no cause' WHERE organization = '{acme}'",
+    "UPDATE receipts SET organization = 'nobody' WHERE organization = '{acme}'",
+    "UPDATE audit_events SET id = 'no event' WHERE id = (SELECT MIN(id) FROM audit_events WHERE organization = '{acme}' AND number IS NULL)",
+    "UPDATE audit_events SET organization = 'nobody' WHERE organization = '{acme}' AND number IS NULL",
+];
+
+#[tokio::test]
+async fn a_row_that_does_not_read_keeps_no_other_organization_waiting() {
+    for damage in DAMAGES {
+        let bench = Bench::sqlite();
+        let both = ["acme", "bolt"].map(|slug| place(&bench, slug, 0));
+        bench.portcullis().sign_all().await.unwrap();
+        for place in &both {
+            let (user, _) = provision(&bench, place, "ada");
+            say_active(&bench, place, user, false);
+        }
+        let acme = both[0].organization.to_string();
+        assert!(Raw::of(&bench).change(&damage.replace("{acme}", &acme)) > 0, "{damage}");
+        for _ in 0..2 {
+            bench.portcullis().sign_all().await.expect(damage);
+        }
+        let organization = both[1].organization;
+        let (events, receipts) = bench.write(move |tx, _| {
+            let all = AuditFilter::default();
+            let events = portcullis_store::audit::list_page(tx, organization, &all, "", 1000)?;
+            Ok((events, portcullis_store::receipt::list_page(tx, organization, "", 10)?))
+        });
+        assert!(events.iter().all(|event| event.number.is_some()), "{damage}: {events:?}");
+        assert!(receipts.len() == 1 && receipts[0].jws.is_some(), "{damage}: {receipts:?}");
+        let waiting = "SELECT 1 FROM receipts WHERE jws IS NULL UNION ALL SELECT 1 FROM audit_events WHERE number IS NULL";
+        assert!(!Raw::of(&bench).rows(waiting).is_empty(), "{damage}: what is damaged is still seen to wait");
+    }
 }
 
 /// A member with a key of their own who was let in just now, as the request that holds the proof sees it.
