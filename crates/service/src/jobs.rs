@@ -79,14 +79,19 @@ impl Portcullis {
         }
     }
 
-    /// Numbers and signs everything that waits. What comes meanwhile is left to the next time: behind an import that
+    /// Numbers and signs everything that waits, receipts whatever became of the numbers. What comes meanwhile is left to the next time: behind an import that
     /// goes on, the sequencer would else write for every few people that came, each time with a signature and a sync.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
     pub async fn sign_all(&self) -> Result<(), ServiceError> {
-        while self.sequence().await? >= MAX_EVENTS {}
+        let numbered = self.sequence_all().await;
         while self.sign_receipts().await? >= MAX_RECEIPTS {}
+        numbered
+    }
+
+    async fn sequence_all(&self) -> Result<(), ServiceError> {
+        while self.sequence().await? >= MAX_EVENTS {}
         Ok(())
     }
 

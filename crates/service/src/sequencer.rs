@@ -121,6 +121,9 @@ impl Portcullis {
             if audit::head(tx, organization)?.map(|h| h.number) != before.as_ref().map(|h| h.number) {
                 return Ok(false);
             }
+            if audit::last_number(tx, organization)? != before.as_ref().map(|h| h.number) {
+                return Err(inconsistent("the head of the log is not where its last event is"));
+            }
             for event in &numbered {
                 audit::number(tx, event.id, event.number, &event.commitment, &event.link)?;
             }

@@ -79,6 +79,10 @@ const NUMBER: Statement = Statement::note(
 );
 const HEAD: Statement =
     Statement::read("audit.head", "SELECT number, link, jws, at FROM audit_heads WHERE organization = $1");
+const LAST_NUMBER: Statement = Statement::read(
+    "audit.last_number",
+    "SELECT MAX(number) FROM audit_events WHERE organization = $1 AND number IS NOT NULL",
+);
 const PUT_HEAD: Statement = Statement::note(
     "audit.put_head",
     "INSERT INTO audit_heads (organization, number, link, jws, at) VALUES ($1, $2, $3, $4, $5) \
@@ -105,6 +109,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &WAITING,
     &NUMBER,
     &HEAD,
+    &LAST_NUMBER,
     &PUT_HEAD,
     &EXPORT,
     &COUNT_WAITING,
@@ -357,6 +362,14 @@ pub fn head(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Option<Head
         jws: row.text(2)?.to_owned(),
         at: row.at(3)?,
     }))
+}
+
+/// The number of the last event of an organization that has one.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn last_number(tx: &mut Tx<'_>, organization: OrganizationId) -> Result<Option<i64>, StoreError> {
+    tx.row(&LAST_NUMBER, params![organization])?.map_or(Ok(None), |row| row.opt_int(0))
 }
 
 /// Keeps the head of an organization's chain.

@@ -429,11 +429,13 @@ async fn an_organization_whose_log_or_key_is_damaged_keeps_no_other_waiting() {
 }
 
 /// A hand that damages the first organization of two whose leavers wait for their receipts: what it does to which rows.
-const DAMAGES: [&str; 4] = [
+const DAMAGES: [&str; 6] = [
     "UPDATE receipts SET cause = 'no cause' WHERE organization = '{acme}'",
     "UPDATE receipts SET organization = 'nobody' WHERE organization = '{acme}'",
     "UPDATE audit_events SET id = 'no event' WHERE id = (SELECT MIN(id) FROM audit_events WHERE organization = '{acme}' AND number IS NULL)",
     "UPDATE audit_events SET organization = 'nobody' WHERE organization = '{acme}' AND number IS NULL",
+    "DELETE FROM audit_heads WHERE organization = '{acme}'",
+    "UPDATE audit_heads SET number = number - 1 WHERE organization = '{acme}'",
 ];
 
 #[tokio::test]
