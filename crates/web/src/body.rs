@@ -59,6 +59,11 @@ impl<T: DeserializeOwned + Send> FromRequest<App> for Body<T> {
     }
 }
 
+/// The body of a call that has nothing to say: no body, or an empty object.
+#[derive(Debug, Deserialize, schemars::JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// An instant in JSON: RFC 3339, UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct At(pub Timestamp);

@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::App;
 use crate::api::id;
 use crate::api::token::{IssuedToken, TokenWire, page};
-use crate::body::{At, Body, Page, PageQuery, Params, present};
+use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -147,11 +147,6 @@ struct NewAgentKey {
     /// When it runs out; never if absent.
     expires_at: Option<At>,
 }
-
-/// A call without a body.
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 const ALL: &str = "/organizations/{org}/agents";
 const ONE: &str = "/organizations/{org}/agents/{agt}";

@@ -21,8 +21,9 @@ use serde::{Deserialize, Serialize};
 use super::connection::named;
 use super::saml::Notice;
 use crate::App;
-use crate::body::{At, Page, present};
+use crate::body::{At, Body, Nothing, Page, present};
 use crate::error::Problem;
+use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
 
@@ -387,18 +388,17 @@ async fn add(
     State(app): State<App>,
     scope: Scope,
     Path((_, text)): Path<(String, String)>,
-) -> Result<(StatusCode, Json<Key>), Problem> {
+    again: IdempotencyKey,
+    body: Body<Nothing>,
+) -> Result<Created, Problem> {
     let (at, cause) = (named(&scope, &text)?, scope.cause());
     let (found, _) = view_of(app.portcullis(), &scope, &text).await?;
     let made = NewClientKey::generate(app.portcullis(), &found.connection.issuer).await?;
     let portcullis = app.portcullis().clone();
-    let kept = app
-        .portcullis()
-        .write(Priority::Ordinary, move |tx, moment| {
-            key::add(tx, moment, at, (&portcullis.around().sealing, &made), cause)
-        })
-        .await?;
-    Ok((StatusCode::CREATED, Json(Key::of(kept))))
+    once::create(&app, &scope.caller, &again, &body.bytes, move |tx, moment| {
+        key::add(tx, moment, at, (&portcullis.around().sealing, &made), cause).map(Key::of)
+    })
+    .await
 }
 
 async fn put_to_use(

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::App;
 use crate::api::id;
-use crate::body::{At, Body, Page, PageQuery, Params};
+use crate::body::{At, Body, Nothing, Page, PageQuery, Params};
 use crate::error::Problem;
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
@@ -82,11 +82,6 @@ struct Recognizing {
     #[schemars(with = "String")]
     member: MembershipId,
 }
-
-/// Nothing has to be said.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-struct Nothing {}
 
 /// Which reviews.
 #[derive(Debug, Clone, Default, Deserialize)]

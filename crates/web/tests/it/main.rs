@@ -29,6 +29,7 @@ mod people;
 mod ranks;
 mod records;
 mod roles;
+mod rows;
 mod scim;
 mod support;
 mod teams;

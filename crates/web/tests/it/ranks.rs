@@ -178,7 +178,7 @@ async fn a_change_of_issuer_or_keys_below_owner_waits_for_an_owner_and_no_other_
 }
 
 /// Metadata of a provider of SAML with a key that was made for it.
-fn metadata() -> String {
+pub fn metadata() -> String {
     use aws_lc_rs::rsa::{KeyPair, KeySize};
     use base64::Engine as _;
     use portcullis_saml::key::{Issue, OwnKey};

@@ -1,0 +1,103 @@
+//! What the table of routes promises of each row: held for all of them, so that the next row cannot forget it.
+
+use portcullis_testkit::{Exchange, ROOT_TOKEN};
+use portcullis_web::api;
+use portcullis_web::route::Operation;
+use serde_json::{Value, json};
+
+use crate::ranks::metadata;
+use crate::support::{Scene, id};
+
+const ACME: &str = "/api/v1/organizations/acme";
+
+/// Calls as the root token with one more header.
+async fn called(scene: &Scene, method: &str, path: &str, header: (&str, &str), body: &Value) -> Exchange {
+    let authorization = format!("Bearer {ROOT_TOKEN}");
+    let headers = [("authorization", authorization.as_str()), header];
+    scene.bench.exchange(method, path, &headers, body).await
+}
+
+/// The rows that make something.
+fn creations() -> Vec<Operation> {
+    api::operations().into_iter().filter(|o| o.status == 201).collect()
+}
+
+/// A call that makes something, whole: its path and its body.
+async fn example(scene: &Scene, row: &Operation) -> (String, Value) {
+    let member = scene.member.membership.to_string();
+    let made = async |list: &str, body: Value| id(&scene.made(&format!("{ACME}/{list}"), body).await);
+    let scim = json!({ "kind": "scim", "name": "Okta" });
+    let oidc = json!({
+        "kind": "oidc", "name": "Okta", "issuer": "https://acme.okta.com", "client_id": "0oa1", "client_secret": "s",
+    });
+    let named = json!({ "slug": "apollo", "name": "Apollo" });
+    let inside = row.path.strip_prefix("/organizations/{org}/").unwrap_or(row.path);
+    let (path, body) = match inside {
+        "/organizations" => return (format!("/api/v1{}", row.path), named),
+        "environments" | "teams" => (inside.to_owned(), named),
+        "roles" => (inside.to_owned(), json!({ "slug": "auditor", "rank": 200, "permissions": ["use"] })),
+        "domains" => (inside.to_owned(), json!({ "domain": "acme.test" })),
+        "directories" => (inside.to_owned(), scim),
+        "directories/{dir}/tokens" => {
+            (format!("directories/{}/tokens", made("directories", scim).await), json!({}))
+        }
+        "connections" => (inside.to_owned(), oidc),
+        "connections/{connection}/client-keys" => {
+            (format!("connections/{}/client-keys", made("connections", oidc).await), json!({}))
+        }
+        "connections/{connection}/keys" => {
+            let saml = json!({ "kind": "saml", "name": "ADFS", "metadata_xml": metadata() });
+            (format!("connections/{}/keys", made("connections", saml).await), json!({}))
+        }
+        "mappings" => {
+            let directory = made("directories", scim).await;
+            let group = json!({ "external_id": "engineering" });
+            (inside.to_owned(), json!({ "directory": directory, "group": group, "role": "member" }))
+        }
+        "grants" => (inside.to_owned(), json!({ "member": member, "role": "admin", "reason": "on call" })),
+        "invitations" => (inside.to_owned(), json!({ "email": "new@acme.test", "role": "member" })),
+        "members" => (inside.to_owned(), json!({ "user": scene.stranger.user.to_string() })),
+        "members/{mem}/keys" => (format!("members/{member}/keys"), json!({ "name": "laptop" })),
+        "service-keys" => (inside.to_owned(), json!({ "name": "gate", "scopes": ["evaluate"] })),
+        "agents" => (inside.to_owned(), json!({ "name": "bot", "owner": member })),
+        "agents/{agt}/keys" => {
+            let agent = made("agents", json!({ "name": "bot", "owner": member })).await;
+            (format!("agents/{agent}/keys"), json!({ "name": "ci" }))
+        }
+        other => panic!("say how `{other}` is called"),
+    };
+    (format!("{ACME}/{path}"), body)
+}
+
+#[tokio::test]
+async fn every_row_that_makes_something_takes_the_key_and_no_unknown_field() {
+    let rows = creations();
+    assert!(rows.len() > 15, "{} are too few to be all", rows.len());
+    let scene = Scene::new();
+    for row in rows {
+        let (path, body) = example(&scene, &row).await;
+        let key = ("idempotency-key", "k1");
+        let mut other = body.clone();
+        other["colour"] = json!(1);
+        let refused = called(&scene, "POST", &path, key, &other).await;
+        assert_eq!(
+            (refused.status.as_u16(), &refused.json()["code"]),
+            (400, &json!("unknown_field")),
+            "{}",
+            row.path
+        );
+        let first = called(&scene, "POST", &path, key, &body).await;
+        assert_eq!(first.status, 201, "{}: {}", row.path, first.text());
+        let again = called(&scene, "POST", &path, key, &body).await;
+        assert_eq!(again.status, 201, "{}: {}", row.path, again.text());
+        let (first, again) = (first.json(), again.json());
+        for (name, value) in again.as_object().unwrap() {
+            let is_hidden = name == "secret_shown" || (value.is_null() && !first[name].is_null());
+            assert!(
+                is_hidden || *value == first[name],
+                "{}: `{name}` of the repeat is {value}: {first}",
+                row.path
+            );
+        }
+    }
+}
