@@ -6,6 +6,7 @@
 //!
 //! Every use case that makes something for the administration API runs inside [`once`].
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_store::idempotency::{self, IdempotencyKey, KeptAnswer};
 use portcullis_store::{StoreError, Tx};
@@ -66,6 +67,20 @@ fn body_hash(body: &[u8]) -> String {
     let bytes = canonical.as_deref().unwrap_or(body);
     let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, bytes);
     hex::encode(digest)
+}
+
+/// The answer of the time when it was made, if the key is known.
+///
+/// For what takes long or leaves the process before something is made: a repeat must not need it again. Who makes it
+/// still asks [`once`].
+///
+/// # Errors
+/// [`ServiceError::IdempotencyMismatch`] if the key came with another body.
+pub fn find(tx: &mut Tx<'_>, asked: &Asked, now: Timestamp) -> Result<Option<Value>, ServiceError> {
+    match idempotency::find(tx, asked.stored())? {
+        Some(kept) if kept.created_at > now.plus_s(-KEPT_S) => again(asked, &kept).map(Some),
+        _ => Ok(None),
+    }
 }
 
 /// Makes something, or gives the answer of the time when it was made.

@@ -10,6 +10,9 @@
 //!     }).await
 //! }
 //! ```
+//!
+//! One that has much to do before anything is locked, such as to read what a provider says, asks [`find`] first: a repeat
+//! gets its answer also where that cannot be had any more.
 
 use std::sync::Arc;
 
@@ -19,7 +22,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use portcullis_service::caller::Caller;
-use portcullis_service::idempotency::{Asked, is_meanwhile, once};
+use portcullis_service::idempotency::{self, Asked, is_meanwhile, once};
 use portcullis_service::{Moment, ServiceError};
 use portcullis_store::{Priority, Tx};
 use serde::Serialize;
@@ -67,6 +70,25 @@ impl IntoResponse for Created {
     }
 }
 
+fn asked(caller: &Caller, key: &IdempotencyKey, body: &[u8]) -> Result<Option<Asked>, ServiceError> {
+    key.key.as_ref().map(|text| Asked::new(caller, &key.path, text, body)).transpose()
+}
+
+/// What a creation answered when it was called with that key before, if it was.
+///
+/// # Errors
+/// 422 `idempotency_mismatch` if the key came with another body.
+pub async fn find(
+    app: &App,
+    caller: &Caller,
+    key: &IdempotencyKey,
+    body: &[u8],
+) -> Result<Option<Created>, Problem> {
+    let Some(asked) = asked(caller, key, body)? else { return Ok(None) };
+    let found = app.portcullis().read(move |tx, now| idempotency::find(tx, &asked, now)).await?;
+    Ok(found.map(Created))
+}
+
 /// Runs a use case that makes something, once for each key, and answers 201 with what `make` gives to the wire.
 ///
 /// # Errors
@@ -78,10 +100,7 @@ pub async fn create<W: Serialize>(
     body: &[u8],
     make: impl Fn(&mut Tx<'_>, &mut Moment) -> Result<W, ServiceError> + Send + Sync + 'static,
 ) -> Result<Created, Problem> {
-    let asked = match &key.key {
-        Some(text) => Some(Asked::new(caller, &key.path, text, body)?),
-        None => None,
-    };
+    let asked = asked(caller, key, body)?;
     let make = Arc::new(make);
     let attempt = || {
         let (asked, make) = (asked.clone(), Arc::clone(&make));

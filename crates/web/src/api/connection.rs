@@ -507,6 +507,9 @@ async fn create(
 ) -> Result<Created, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
     let (portcullis, wish) = (app.portcullis().clone(), body.value);
+    if let Some(made) = once::find(&app, &scope.caller, &key, &body.bytes).await? {
+        return Ok(made);
+    }
     let own = wish.beforehand(&portcullis).await?;
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
         let wanted = wish.wanted(&own)?;

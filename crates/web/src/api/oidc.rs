@@ -392,6 +392,9 @@ async fn add(
     body: Body<Nothing>,
 ) -> Result<Created, Problem> {
     let (at, cause) = (named(&scope, &text)?, scope.cause());
+    if let Some(made) = once::find(&app, &scope.caller, &again, &body.bytes).await? {
+        return Ok(made);
+    }
     let (found, _) = view_of(app.portcullis(), &scope, &text).await?;
     let made = NewClientKey::generate(app.portcullis(), &found.connection.issuer).await?;
     let portcullis = app.portcullis().clone();

@@ -457,6 +457,9 @@ async fn add(
     body: Body<Nothing>,
 ) -> Result<Created, Problem> {
     let (at, cause) = (named(&scope, &text)?, scope.cause());
+    if let Some(made) = once::find(&app, &scope.caller, &again, &body.bytes).await? {
+        return Ok(made);
+    }
     view_of(app.portcullis(), &scope, &text).await?;
     let made = NewKey::generate(app.portcullis()).await?;
     let portcullis = app.portcullis().clone();

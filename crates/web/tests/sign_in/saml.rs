@@ -55,6 +55,26 @@ async fn a_connection_is_made_from_metadata_and_says_what_the_provider_must_know
 }
 
 #[tokio::test]
+async fn a_repeat_with_its_key_is_answered_also_where_the_metadata_cannot_be_read_any_more() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let create = async |body: Value| {
+        let list = format!("{}/api/v1/organizations/acme/connections", world.base);
+        let call = reqwest::Client::new().post(list).bearer_auth(portcullis_testkit::ROOT_TOKEN);
+        let answer = call.header("idempotency-key", "k1").body(body.to_string()).send().await.unwrap();
+        (answer.status().as_u16(), answer.json::<Value>().await.unwrap())
+    };
+    let wish = |name: &str| json!({ "kind": "saml", "name": name, "metadata_url": idp.metadata_url() });
+    let first = create(wish("Corporate")).await;
+    assert_eq!(first.0, 201, "{}", first.1);
+    let reads = idp.reads();
+    world.gate.cut("/metadata");
+    assert_eq!(create(wish("Corporate")).await, first);
+    let (status, refused) = create(wish("Another")).await;
+    assert_eq!((status, &refused["code"]), (422, &json!("idempotency_mismatch")), "{refused}");
+    assert_eq!(idp.reads(), reads, "nothing is read for an answer that is there");
+}
+
+#[tokio::test]
 async fn metadata_that_cannot_be_used_is_refused_by_its_own_code() {
     let (world, idp) = (World::new().await, Idp::start().await);
     let list = "/organizations/acme/connections";
