@@ -18,9 +18,20 @@ use crate::error::Problem;
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
 
-/// One fact in the log.
-#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+/// One fact in the log, with the instant under the name that it has in every other answer: what is committed to names it
+/// `at`, and stays as it is.
+#[derive(Debug, Serialize, JsonSchema)]
 pub(super) struct AuditEvent {
+    /// The fact.
+    #[serde(flatten)]
+    fact: Fact,
+    /// When: the same as `at`.
+    created_at: At,
+}
+
+/// A fact as it is committed to.
+#[derive(Debug, Serialize, Deserialize, JsonSchema)]
+struct Fact {
     /// Its id.
     id: String,
     /// Its place in the organization's chain; null until it is linked, a second at most.
@@ -79,11 +90,12 @@ struct AuditCause {
 impl AuditEvent {
     /// As the API shows it.
     pub(super) fn of(stored: &StoredEvent) -> Result<Self, ServiceError> {
-        let read: Result<Self, _> = serde_json::from_str(&stored.content);
+        let read: Result<Fact, _> = serde_json::from_str(&stored.content);
         let wrong = |error: serde_json::Error| {
             StoreError::Inconsistent(format!("event `{}` is not what was written: {error}", stored.id))
         };
-        Ok(Self { number: stored.number, ..read.map_err(wrong)? })
+        let fact = Fact { number: stored.number, ..read.map_err(wrong)? };
+        Ok(Self { created_at: fact.at, fact })
     }
 }
 
@@ -136,7 +148,7 @@ async fn list(
         .read(move |tx, _| audit::list(tx, organization, &filter, (&after, limit + 1)))
         .await?;
     let events: Result<Vec<AuditEvent>, ServiceError> = found.iter().map(AuditEvent::of).collect();
-    Ok(Json(Page::of(events?, limit, |e| e.id.clone())))
+    Ok(Json(Page::of(events?, limit, |e| e.fact.id.clone())))
 }
 
 async fn show(

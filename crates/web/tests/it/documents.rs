@@ -97,6 +97,31 @@ async fn the_document_is_whole_in_itself() {
     assert!(document["components"]["securitySchemes"]["bearer"].is_object());
 }
 
+/// What a row answers with on success, or each item of it if that is a page; none if it shows nothing.
+fn shown<'d>(document: &'d Value, operation: &'d Value) -> Option<&'d Value> {
+    let responses = operation["responses"].as_object().unwrap();
+    let (_, good) = responses.iter().find(|(status, _)| status.starts_with('2')).unwrap();
+    let follow = |schema: &'d Value| {
+        let to = schema["$ref"].as_str().map(|to| document.pointer(to.trim_start_matches('#')).unwrap());
+        to.unwrap_or(schema)
+    };
+    let schema = follow(good.pointer("/content/application~1json/schema")?);
+    Some(schema.pointer("/properties/items/items").map_or(schema, follow))
+}
+
+#[tokio::test]
+async fn whatever_has_an_id_says_when_it_was_made() {
+    let (_bench, document) = document().await;
+    let mut seen = 0;
+    for (method, path, operation) in each_operation(&document) {
+        let Some(schema) = shown(&document, operation) else { continue };
+        let has = |name: &str| schema["required"].as_array().is_some_and(|all| all.contains(&json!(name)));
+        assert!(!has("id") || has("created_at"), "{method} {path}: {schema}");
+        seen += usize::from(has("id"));
+    }
+    assert!(seen > 50, "{seen} are too few to be all");
+}
+
 #[test]
 fn every_refusal_of_a_row_is_in_the_table() {
     let unknown: Vec<String> = api::operations()

@@ -100,6 +100,7 @@ async fn the_log_is_found_by_actor_target_action_and_time() {
         for field in ["id", "at", "action", "outcome"] {
             assert!(event[field].is_string(), "{field}: {event}");
         }
+        assert_eq!(event["created_at"], event["at"], "{event}");
         assert!(event["actor"]["type"].is_string() && event["targets"].is_array(), "{event}");
         assert!(event["cause"]["kind"].is_string(), "{event}");
     }
