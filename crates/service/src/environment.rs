@@ -14,13 +14,18 @@ use serde_json::json;
 
 use crate::{Moment, ServiceError};
 
-/// The environment of that id, as it stands in a path.
+/// The environment that a path names, by id or by slug.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
-pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Environment, ServiceError> {
-    let id: EnvironmentId = id.parse().map_err(|_| ServiceError::NotFound("environment"))?;
-    environment::find(tx, organization, id)?.ok_or(ServiceError::NotFound("environment"))
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result<Environment, ServiceError> {
+    // An id has an underscore and a slug has none, so a text is never both.
+    let found = match (text.parse::<EnvironmentId>(), text.parse::<Slug>()) {
+        (Ok(id), _) => environment::find(tx, organization, id)?,
+        (_, Ok(slug)) => environment::find_by_slug(tx, organization, &slug)?,
+        _ => None,
+    };
+    found.ok_or(ServiceError::NotFound("environment"))
 }
 
 /// The environment of that slug, as it stands in a body.

@@ -49,13 +49,18 @@ pub struct RoleChanges {
     pub giving: Option<Giving>,
 }
 
-/// The role of that id, as it stands in a path.
+/// The role that a path names, by id or by slug.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
-pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Role, ServiceError> {
-    let id: RoleId = id.parse().map_err(|_| ServiceError::NotFound("role"))?;
-    role::find(tx, organization, id)?.ok_or(ServiceError::NotFound("role"))
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result<Role, ServiceError> {
+    // An id has an underscore and a slug has none, so a text is never both.
+    let found = match (text.parse::<RoleId>(), text.parse::<Slug>()) {
+        (Ok(id), _) => role::find(tx, organization, id)?,
+        (_, Ok(slug)) => role::find_by_slug(tx, organization, &slug)?,
+        _ => None,
+    };
+    found.ok_or(ServiceError::NotFound("role"))
 }
 
 /// The role of that slug, as it stands in a body.

@@ -6,20 +6,25 @@ use portcullis_domain::change::TeamChange;
 use portcullis_domain::id::{OrganizationId, TeamId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::team::Team;
-use portcullis_domain::text::name;
+use portcullis_domain::text::{Slug, name};
 use portcullis_store::db::Lock;
 use portcullis_store::{Tx, apply, team};
 use serde_json::json;
 
 use crate::{Moment, ServiceError};
 
-/// The team of that id, as it stands in a path.
+/// The team that a path names, by id or by slug.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].
-pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Team, ServiceError> {
-    let id: TeamId = id.parse().map_err(|_| ServiceError::NotFound("team"))?;
-    team::find(tx, organization, id)?.ok_or(ServiceError::NotFound("team"))
+pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result<Team, ServiceError> {
+    // An id has an underscore and a slug has none, so a text is never both.
+    let found = match (text.parse::<TeamId>(), text.parse::<Slug>()) {
+        (Ok(id), _) => team::find(tx, organization, id)?,
+        (_, Ok(slug)) => team::find_by_slug(tx, organization, &slug)?,
+        _ => None,
+    };
+    found.ok_or(ServiceError::NotFound("team"))
 }
 
 /// The team of that slug, as it stands in a body.

@@ -148,7 +148,12 @@ fn names(path: &str) -> impl Iterator<Item = &str> {
 fn parameters(operation: &Operation) -> Vec<Value> {
     let mut parameters: Vec<Value> = names(operation.path)
         .map(|name| {
-            let meaning = if name == "org" { "The organization's slug or id." } else { "The thing's id." };
+            let meaning = match name {
+                "org" => "The organization's slug or id.",
+                "role" | "team" | "environment" => "The thing's slug or id.",
+                "domain" => "The domain's name or id.",
+                _ => "The thing's id.",
+            };
             json!({
                 "name": name, "in": "path", "required": true, "description": meaning,
                 "schema": { "type": "string" },

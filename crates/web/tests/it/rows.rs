@@ -101,3 +101,27 @@ async fn every_row_that_makes_something_takes_the_key_and_no_unknown_field() {
         }
     }
 }
+
+#[tokio::test]
+async fn a_slug_leads_to_a_role_a_team_and_an_environment_as_an_id_does() {
+    let scene = Scene::new();
+    let named = json!({ "slug": "apollo", "name": "Apollo" });
+    let role = json!({ "slug": "apollo", "rank": 200, "permissions": ["use"] });
+    let nouns =
+        [("roles", role, json!({ "rank": 210 })), ("teams", named.clone(), json!({ "name": "Eleven" }))];
+    let nouns = nouns.into_iter().chain([("environments", named, json!({ "name": "Eleven" }))]);
+    for (list, body, change) in nouns {
+        let made = scene.made(&format!("{ACME}/{list}"), body).await;
+        let (by_id, by_slug) = (format!("{ACME}/{list}/{}", id(&made)), format!("{ACME}/{list}/apollo"));
+        assert_eq!(scene.root("GET", &by_slug, Value::Null).await, (200, made), "{list}");
+        let (status, changed) = scene.root("PATCH", &by_slug, change).await;
+        assert_eq!(status, 200, "{list}: {changed}");
+        assert_eq!(scene.root("GET", &by_id, Value::Null).await, (200, changed), "{list}");
+        let elsewhere = by_slug.replace("acme", "globex");
+        let foreign = scene.root("GET", &elsewhere, Value::Null).await;
+        let no_slug = elsewhere.replace("apollo", "No%20Slug");
+        assert_eq!((foreign.0, &foreign), (404, &scene.root("GET", &no_slug, Value::Null).await), "{list}");
+        assert_eq!(scene.root("DELETE", &by_slug, Value::Null).await.0, 204, "{list}");
+        assert_eq!(scene.root("GET", &by_id, Value::Null).await.0, 404, "{list}");
+    }
+}
