@@ -23,6 +23,7 @@ use crate::clock::SystemClock;
 use crate::data_dir::{self, DataDirError};
 use crate::random::SystemRandom;
 use crate::root_token::By;
+use crate::say::say;
 use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::Settings;
 use crate::{database, root_token};
@@ -136,7 +137,7 @@ pub fn order(settings: &Settings, order: Order) -> Result<()> {
         Err(DataDirError::Held(_)) => ask(&settings.data, order)?,
         Err(error) => return Err(error.into()),
     };
-    println!("{told}");
+    say!("{told}");
     Ok(())
 }
 

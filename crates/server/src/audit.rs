@@ -14,6 +14,7 @@ use portcullis_store::Store;
 use crate::cli::AuditVerify;
 use crate::clock::SystemClock;
 use crate::database;
+use crate::say::{complain, say};
 use crate::settings::Settings;
 
 /// What stands for standard input and standard output.
@@ -61,7 +62,7 @@ pub fn export(settings: &Settings, named: String, file: &Path) -> Result<()> {
         Ok(written) => written.with_context(|| format!("`{}`", file.display()))?,
         Err(_) => bail!("the writer of the export ended early"),
     }
-    eprintln!("{} events", events?);
+    complain!("{} events", events?);
     Ok(())
 }
 
@@ -108,11 +109,11 @@ pub fn verify(wanted: &AuditVerify) -> Outcome {
             Outcome::Verified
         }
         Ok((Err(finding), _)) => {
-            println!("not verified: {finding}");
+            say!("not verified: {finding}");
             Outcome::NotVerified
         }
         Err(error) => {
-            eprintln!("portcullis: not checked: {error:#}");
+            complain!("portcullis: not checked: {error:#}");
             Outcome::NotChecked
         }
     }
@@ -146,15 +147,16 @@ fn keys(path: &Path) -> Result<Vec<serde_json::Value>> {
 }
 
 fn tell(verified: &Verified, known: &Known) {
-    println!("verified: {} events of {}", verified.events, verified.organization);
-    println!("head:     {}", verified.link);
-    println!(
+    say!("verified: {} events of {}", verified.events, verified.organization);
+    say!("head:     {}", verified.link);
+    say!(
         "next:     --known-link {}:{} (keep it: the next export must go on from here)",
-        verified.events, verified.link
+        verified.events,
+        verified.link
     );
-    println!("signed:   by key {} at {}", verified.kid, verified.at.rfc3339());
+    say!("signed:   by key {} at {}", verified.kid, verified.at.rfc3339());
     if known.keys.is_none() {
-        println!("note:     the key came with the file; compare it with /o/{{org}}/jwks, or pass --jwks");
+        say!("note:     the key came with the file; compare it with /o/{{org}}/jwks, or pass --jwks");
     }
 }
 

@@ -11,6 +11,7 @@ use portcullis_store::{Store, migration};
 
 use crate::clock::SystemClock;
 use crate::random::SystemRandom;
+use crate::say::say;
 use crate::secrets::{self, IfMissing};
 use crate::settings::{Settings, Sources};
 use crate::{data_dir, database, fetch, listen, serve, workload};
@@ -27,12 +28,12 @@ pub fn run(sources: &Sources) -> Result<()> {
         bail!(problems.join("\n"));
     }
     for (setting, text, place) in loaded.shown(&settings) {
-        println!("{:<28} {text}  ({place})", setting.key());
+        say!("{:<28} {text}  ({place})", setting.key());
     }
     for warning in settings.warnings() {
-        println!("warning: {warning}");
+        say!("warning: {warning}");
     }
-    println!("the configuration is good");
+    say!("the configuration is good");
     Ok(())
 }
 

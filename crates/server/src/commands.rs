@@ -7,6 +7,7 @@ use anyhow::Result;
 use crate::admin::{self, Order};
 use crate::cli::{Admin, Audit, Cli, Command, Config, RootToken};
 use crate::ending::{Ending, MAX_HANGING};
+use crate::say::{complain, say};
 use crate::settings::flags::Given;
 use crate::settings::{Settings, Sources};
 use crate::{audit, check, data_dir, database, demo, doctor, emulate, log, restore, serve};
@@ -25,7 +26,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
                 let ending = Ending::default();
                 let served = serve::serve(settings, &ending).await;
                 if ending.rest(tokio::task::spawn_blocking(|| logging.finish())).await.is_none() {
-                    eprintln!(
+                    complain!(
                         "portcullis: spans were lost at the end: the collector did not take them in time"
                     );
                 }
@@ -39,7 +40,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             let settings = settings(flags.0)?;
             let _held = data_dir::hold(&settings.data, settings.database.file())?;
             database::open_or_make(&settings)?;
-            println!("the database is up to date: {}", settings.database);
+            say!("the database is up to date: {}", settings.database);
         }
         Command::Doctor(wanted) => return doctor::run(&settings(wanted.flags.0)?, wanted.json),
         Command::Backup(wanted) => restore::write_backup(&settings(wanted.flags.0.clone())?, &wanted)?,

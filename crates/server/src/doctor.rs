@@ -26,6 +26,7 @@ use self::code::Code;
 use self::machine::Kept;
 use crate::clock::SystemClock;
 use crate::mark::{self, MarkError, UNFINISHED};
+use crate::say::say;
 use crate::secrets::ROOT_TOKEN_FILE;
 use crate::settings::{DatabaseUrl, Settings, Warning};
 use crate::{database, serve};
@@ -134,18 +135,18 @@ pub fn run(settings: &Settings, json: bool) -> Result<ExitCode> {
     look_at_sealing_key(settings, &mut report);
     look_at_database(settings, &mut report);
     if !json {
-        println!("looking at {}", database::place(settings));
+        say!("looking at {}", database::place(settings));
     }
     for finding in &report.findings {
         if json {
-            println!("{}", serde_json::to_string(finding)?);
+            say!("{}", serde_json::to_string(finding)?);
         } else {
             let level = if finding.level == Level::Error { "error" } else { "warning" };
-            println!("{level}: {} [{}]\n  → {}", finding.what, finding.code.as_str(), finding.remedy);
+            say!("{level}: {} [{}]\n  → {}", finding.what, finding.code.as_str(), finding.remedy);
         }
     }
     if !json {
-        println!("{}", report.summary());
+        say!("{}", report.summary());
     }
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -20,6 +20,7 @@ use url::{Host, Url};
 use self::teller::{Ending, Form, Removal, Teller};
 use crate::cli::Emulate;
 use crate::demo::{interrupted, surroundings};
+use crate::say::complain;
 use crate::table::Ink;
 
 pub use portcullis_emulator::MIN_EMULATED_PEOPLE;
@@ -73,7 +74,7 @@ pub fn run(runtime: &Runtime, wanted: &Emulate) -> Result<ExitCode> {
     match prepared(wanted) {
         Ok((client, base)) => runtime.block_on(emulate(wanted, client, &base)),
         Err(error) => {
-            eprintln!("portcullis: {error:#}");
+            complain!("portcullis: {error:#}");
             Ok(ExitCode::from(COULD_NOT_RUN))
         }
     }
@@ -178,7 +179,7 @@ async fn emulate(wanted: &Emulate, client: ScimClient, base: &Url) -> Result<Exi
         if wanted.json { Form::Json } else { Form::Terminal(Ink::on(&std::io::stdout()), wanted.verbose) };
     let mut teller = Teller::open(form, dialect, base, emulation.mark());
     if is_open(base) {
-        eprintln!(
+        complain!(
             "portcullis: the token goes to {} unencrypted; no provider would do that",
             base.authority()
         );
@@ -204,7 +205,7 @@ async fn remove(emulation: &mut Emulation, wanted: &Emulate, ending: &Ending) ->
         return Removal::Kept(emulation.left("--keep"));
     }
     if matches!(ending, Ending::Interrupted) {
-        eprintln!("portcullis: interrupted; removing what was made. Once more leaves it there");
+        complain!("portcullis: interrupted; removing what was made. Once more leaves it there");
     }
     let removed: Option<(usize, Vec<LeftBehind>)> = tokio::select! {
         removed = emulation.remove() => Some(removed),

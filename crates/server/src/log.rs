@@ -20,6 +20,7 @@ use tracing_subscriber::{EnvFilter, Layer as _};
 
 use url::Url;
 
+use crate::say::complain;
 use crate::settings::resolved::{LogFormat, Settings};
 use crate::table::Ink;
 
@@ -43,7 +44,7 @@ impl Logging {
     /// Sends what waits to the collector.
     pub fn finish(self) {
         if let Some(Err(error)) = self.provider.map(|provider| provider.shutdown()) {
-            eprintln!("portcullis: spans were lost at the end: {error}");
+            complain!("portcullis: spans were lost at the end: {error}");
         }
     }
 }
@@ -84,6 +85,8 @@ pub fn begin(settings: &Settings) -> anyhow::Result<Logging> {
     let span_filter = filter(&for_spans).context("`log.filter`")?;
     let is_coloured = Ink::on(&std::io::stderr()) == Ink::Colour;
     let to_stderr = tracing_subscriber::fmt::layer().with_ansi(is_coloured).with_writer(std::io::stderr);
+    // Where nobody reads the log any more there is nobody to complain to, and a complaint there would be a panic.
+    let to_stderr = to_stderr.log_internal_errors(false);
     let lines = match settings.log_format {
         LogFormat::Text => to_stderr.with_target(false).boxed(),
         LogFormat::Json => to_stderr.json().flatten_event(true).boxed(),

@@ -2,6 +2,7 @@
 //!
 //! Only this room knows the environment, files, sockets and the HTTP client. Everything below gets the time, randomness
 //! and the way out as values.
+#![deny(clippy::print_stdout, clippy::print_stderr)]
 
 mod admin;
 mod audit;
@@ -23,6 +24,7 @@ mod metrics;
 mod random;
 mod restore;
 mod root_token;
+mod say;
 mod secrets;
 mod serve;
 mod settings;
@@ -33,12 +35,14 @@ use std::process::ExitCode;
 
 use clap::Parser;
 
+use crate::say::complain;
+
 fn main() -> ExitCode {
     let cli = cli::Cli::parse();
     match commands::run(cli) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("portcullis: {error:#}");
+            complain!("portcullis: {error:#}");
             ExitCode::FAILURE
         }
     }

@@ -24,6 +24,7 @@ use crate::clock::SystemClock;
 use crate::mark::{self, Mark, UNFINISHED};
 use crate::random::SystemRandom;
 use crate::root_token::{self, Known};
+use crate::say::{complain, say};
 use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings};
 use crate::{data_dir, database, serve};
@@ -86,8 +87,8 @@ pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
         remove_whole(&wanted.file)?;
     }
     copied?;
-    println!("the backup is in {} (0600), and its pages are whole", wanted.file.display());
-    println!(
+    say!("the backup is in {} (0600), and its pages are whole", wanted.file.display());
+    say!(
         "keep the sealing key {} elsewhere: without it a backup cannot be served",
         settings.sealing_key_file.display()
     );
@@ -113,30 +114,31 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
         Some(file) => from_file(settings, file, wanted.replace)?,
         None => in_place(settings)?,
     };
-    println!(
+    say!(
         "restored: {} organizations; {} tokens ended; the access of {} memberships was resolved anew",
-        revived.organizations, revived.tokens_ended, revived.memberships
+        revived.organizations,
+        revived.tokens_ended,
+        revived.memberships
     );
-    println!(
+    say!(
         "off-boarded, because they had left since the backup: {}; suspended: {}",
-        revived.taken.ended, revived.taken.suspended
+        revived.taken.ended,
+        revived.taken.suspended
     );
-    println!(
+    say!(
         "whoever a directory governs is suspended until it speaks of them again: {} people",
         revived.waiting
     );
-    println!(
-        "  1. issue a new SCIM token for each directory (the old ones ended) and give it to the provider"
-    );
-    println!("  2. let the provider send everybody again (Okta: force sync; Entra ID: restart provisioning)");
+    say!("  1. issue a new SCIM token for each directory (the old ones ended) and give it to the provider");
+    say!("  2. let the provider send everybody again (Okta: force sync; Entra ID: restart provisioning)");
     if wanted.in_place || revived.taken.suspended > 0 {
-        println!(
+        say!(
             "  3. lift the suspension of people who joined by invitation or came just in time, and have not left"
         );
     }
-    println!("restored in: {}", database::place(settings));
+    say!("restored in: {}", database::place(settings));
     if is_root_token_off(settings)? {
-        println!("the root token is off: `portcullis admin root-token new` makes another");
+        say!("the root token is off: `portcullis admin root-token new` makes another");
     }
     Ok(())
 }
@@ -160,7 +162,7 @@ fn from_file(settings: &Settings, file: &Path, replace: bool) -> Result<Revived>
     remove_whole(&prepared)?;
     let done = prepare(settings, file, (&prepared, database)).and_then(|(revived, mark)| {
         if let Some(kept) = keep(database)? {
-            println!("the database that is replaced is kept in {} (0600)", kept.display());
+            say!("the database that is replaced is kept in {} (0600)", kept.display());
         }
         put_in_place(settings, &prepared, database, &mark)?;
         Ok(revived)
@@ -222,7 +224,7 @@ fn told_by(data: &Path, database: &Path) -> Before {
         Ok(Before::Told { store: Box::new(store), revision, root })
     };
     read().unwrap_or_else(|error| {
-        eprintln!(
+        complain!(
             "portcullis: the database that is replaced says nothing to rely on ({error:#}): nobody knows what was taken \
              away since"
         );
@@ -252,7 +254,7 @@ impl Before {
             Self::Told { store, .. } => store
                 .read_blocking(move |tx| restoring::since(tx, organization, &asked))
                 .unwrap_or_else(|error| {
-                    eprintln!("portcullis: the database that is replaced is damaged: {error}");
+                    complain!("portcullis: the database that is replaced is damaged: {error}");
                     Vec::new()
                 }),
             Self::Untold => Vec::new(),
@@ -266,7 +268,7 @@ impl Before {
         let Self::Told { store, .. } = self else { return Vec::new() };
         store.read_blocking(move |tx| restoring::tombstones(tx, organization, after.as_ref())).unwrap_or_else(
             |error| {
-                eprintln!("portcullis: the database that is replaced is damaged: {error}");
+                complain!("portcullis: the database that is replaced is damaged: {error}");
                 Vec::new()
             },
         )

@@ -30,6 +30,7 @@ use crate::data_dir::{self, Held};
 use crate::ending::Ending;
 use crate::mark::Mark;
 use crate::random::{self, SystemRandom, sources};
+use crate::say::say;
 use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::Settings;
 use crate::{database, fetch, listen, mark, metrics, root_token, workload};
@@ -453,8 +454,8 @@ async fn keep_lease(product: &Portcullis, lease: Option<Lease>) -> anyhow::Error
 /// Prints where things are: to people on a terminal what they need, and nothing secret anywhere else.
 async fn greet(settings: &Settings, product: &Portcullis, bound: SocketAddr) -> Result<()> {
     let base = product.around().public_url.as_str().trim_end_matches('/').to_owned();
-    println!("Portcullis {} is ready at {base} (listening on {bound})", env!("CARGO_PKG_VERSION"));
-    println!("  console          {base}/console");
+    say!("Portcullis {} is ready at {base} (listening on {bound})", env!("CARGO_PKG_VERSION"));
+    say!("  console          {base}/console");
     let around = product.around().clone();
     let issued = product.write(Priority::Ordinary, first_owner::issue_link).await?;
     let file = settings.data.join(OWNER_LINK_FILE);
@@ -466,17 +467,17 @@ async fn greet(settings: &Settings, product: &Portcullis, bound: SocketAddr) -> 
     let link = first_owner::text(&around, &secret);
     if std::io::stdout().is_terminal() {
         secrets::remove(&file)?;
-        println!("  first owner      {link}  (good for one hour)");
+        say!("  first owner      {link}  (good for one hour)");
     } else {
         secrets::replace(&file, &format!("{link}\n"))?;
-        println!("  first owner      the link is in {} (0600, good for one hour)", file.display());
+        say!("  first owner      the link is in {} (0600, good for one hour)", file.display());
     }
     let root = settings.data.join(ROOT_TOKEN_FILE);
     let given = root_token::given_hash(settings);
     if root.exists() {
-        println!("  root token       in {} (0600)", root.display());
+        say!("  root token       in {} (0600)", root.display());
     } else if product.read(move |tx, _| Ok(root_token::is_good(tx, given.as_ref())?)).await? {
-        println!("  root token       the one in your configuration");
+        say!("  root token       the one in your configuration");
     }
     Ok(())
 }

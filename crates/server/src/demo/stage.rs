@@ -14,6 +14,7 @@ use anyhow::{Context as _, Result, anyhow, bail};
 use portcullis_domain::Random;
 use tokio::sync::oneshot;
 
+use crate::say::complain;
 use crate::secrets;
 
 /// How long the child may take until it says where it listens.
@@ -144,7 +145,7 @@ impl Folder {
 impl Drop for Folder {
     fn drop(&mut self) {
         if let Err(error) = std::fs::remove_dir_all(&self.0) {
-            eprintln!("portcullis: the folder `{}` stays: {error}", self.0.display());
+            complain!("portcullis: the folder `{}` stays: {error}", self.0.display());
         }
     }
 }

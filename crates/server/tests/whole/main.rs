@@ -37,3 +37,4 @@ mod scim_tester;
 mod simplesamlphp;
 mod simplesamlphp_peer;
 mod survivors;
+mod unread;
