@@ -70,11 +70,25 @@ pub fn given_hash(settings: &Settings) -> Option<SecretHash> {
 }
 
 /// Makes the root token known: the operator's, or a generated one in a private file. One in the configuration that was
-/// ended, or that stands there while the token is off, is refused from then on.
+/// ended, or that stands there while the token is off, is refused from then on. A file whose token is good no more goes.
 ///
 /// # Errors
 /// From the database, or if the file cannot be written.
 pub fn install(settings: &Settings, store: &Store) -> Result<()> {
+    choose(settings, store)?;
+    let file = settings.data.join(ROOT_TOKEN_FILE);
+    // One that cannot be read cannot be mistaken either.
+    let Ok(token) = std::fs::read_to_string(&file) else { return Ok(()) };
+    let hash = SecretHash::of(token.trim());
+    if !store.read_blocking(move |tx| is_good(tx, Some(&hash)))? {
+        // Whoever reads it there takes it for the one that is good.
+        secrets::remove(&file)?;
+    }
+    Ok(())
+}
+
+/// Decides which token is good, and keeps its hash.
+fn choose(settings: &Settings, store: &Store) -> Result<()> {
     let given = given_hash(settings);
     let asked = given.clone();
     let (stored, is_restored, is_ended) = store.read_blocking(move |tx| {

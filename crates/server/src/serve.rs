@@ -474,10 +474,17 @@ async fn greet(settings: &Settings, product: &Portcullis, bound: SocketAddr) -> 
     }
     let root = settings.data.join(ROOT_TOKEN_FILE);
     let given = root_token::given_hash(settings);
+    let (is_given, is_on) = product
+        .read(move |tx, _| Ok((root_token::is_good(tx, given.as_ref())?, root_token::is_on(tx)?)))
+        .await?;
     if root.exists() {
         say!("  root token       in {} (0600)", root.display());
-    } else if product.read(move |tx, _| Ok(root_token::is_good(tx, given.as_ref())?)).await? {
+    } else if is_given {
         say!("  root token       the one in your configuration");
+    } else if is_on {
+        say!(
+            "  root token       the one that was configured before; `portcullis admin root-token off` ends it"
+        );
     }
     Ok(())
 }

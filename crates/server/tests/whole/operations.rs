@@ -3,12 +3,15 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::os::unix::fs::PermissionsExt as _;
-use std::process::{Command, Stdio};
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
-use crate::harness::{Org, ROOT, Server, accept, command, provider, refused_start, text, variable};
+use crate::harness::{
+    Org, ROOT, Server, accept, command, free_port, provider, refused_start, text, variable,
+};
 
 #[tokio::test]
 async fn sigterm_answers_the_request_that_is_on_its_way_and_ends_with_success() {
@@ -74,6 +77,61 @@ fn a_start_without_an_owner_says_where_the_link_is_and_writes_no_secret_to_a_log
         assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{name}");
         assert!(said.contains(file.to_str().unwrap()), "{said}");
         assert!(!said.contains(secret.trim()), "a secret was printed where nobody looks: {said}");
+    }
+}
+
+/// Starts a server with that root token in its configuration; what it says of the root token, and what it calls itself.
+fn greeted(data: &Path, address: &str, configured: Option<&str>) -> (Child, String) {
+    let mut command = Command::new(variable("PORTCULLIS_BIN"));
+    command.args(["serve", "--listen", address, "--data"]).arg(data).env_remove("PORTCULLIS_ROOT_TOKEN");
+    command.envs(configured.map(|token| ("PORTCULLIS_ROOT_TOKEN", token)));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut child = command.spawn().unwrap();
+    let output = BufReader::new(child.stdout.take().unwrap());
+    let (sender, lines) = std::sync::mpsc::channel();
+    std::thread::spawn(move || output.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+    let mut said = String::new();
+    while !said.contains("root token") {
+        match lines.recv_timeout(Duration::from_secs(10)) {
+            Ok(line) => said.push_str(&format!("{line}\n")),
+            Err(_) => panic!("nothing is said of the root token: {said}"),
+        }
+    }
+    (child, said)
+}
+
+#[tokio::test]
+async fn what_a_start_says_of_the_root_token_is_true_whatever_was_configured_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, address) = (folder.path().join("data"), format!("127.0.0.1:{}", free_port()));
+    let file = data.join("root-token");
+    let is_good = async |token: &str| {
+        let me = reqwest::Client::new().get(format!("http://{address}/api/v1/me")).bearer_auth(token.trim());
+        me.send().await.unwrap().status() == 200
+    };
+    let in_file = format!("in {} (0600)", file.display());
+    let starts = [
+        (None, in_file.as_str()),
+        (Some(ROOT), "the one in your configuration"),
+        (None, "the one that was configured before"),
+    ];
+    let mut generated = String::new();
+    for (configured, says) in starts {
+        let (mut child, said) = greeted(&data, &address, configured);
+        assert!(said.contains(&format!("root token       {says}")), "{configured:?}: {said}");
+        let is_there = says == in_file;
+        assert_eq!(
+            file.exists(),
+            is_there,
+            "{configured:?}: a token that is good for nothing lies in no file"
+        );
+        if is_there {
+            generated = std::fs::read_to_string(&file).unwrap();
+        }
+        let (of_the_file, of_the_configuration) = (is_good(&generated).await, is_good(ROOT).await);
+        assert_eq!((of_the_file, of_the_configuration), (is_there, !is_there), "{configured:?}");
+        child.kill().unwrap();
+        child.wait().unwrap();
     }
 }
 
