@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +19,7 @@ use thiserror::Error;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tower::ServiceExt as _;
 
@@ -27,6 +29,9 @@ use crate::settings::resolved::{Settings, TlsFiles};
 const MAX_HANDSHAKE_S: u64 = 10;
 /// How long to wait after the system could not give another connection, in milliseconds.
 const ACCEPT_PAUSE_MS: u64 = 50;
+/// How long new connections are still taken after the order to stop, within the drain: a probe hears the 503 of `/readyz`,
+/// and whoever sends requests here goes elsewhere before anything is refused.
+const LAST_CALLS: Duration = Duration::from_secs(1);
 /// The most requests that one HTTP/2 connection may have under way: one caller must not take the work of all.
 const MAX_STREAMS: u32 = 128;
 /// Seconds between two signs of life asked of an HTTP/2 caller, and how long to wait for one.
@@ -104,7 +109,8 @@ impl Versions {
     }
 }
 
-/// Serves until `stop` is true; then answers what came and ends within `settings.http_drain`.
+/// Serves until `stop` is true; then answers what came and ends within `settings.http_drain`. Of that, [`LAST_CALLS`] are for
+/// whoever does not know yet.
 ///
 /// # Errors
 /// If the socket breaks.
@@ -117,10 +123,16 @@ pub async fn serve(
 ) -> io::Result<()> {
     let serving = Serving { router, http: Versions::new(settings), graceful: GracefulShutdown::new() };
     let room = Arc::new(Semaphore::new(settings.http_max_connections));
-    loop {
+    let mut closing = pin!(async {
+        let _ = stop.changed().await;
+        let by = Instant::now() + settings.http_drain;
+        tokio::time::sleep(LAST_CALLS.min(settings.http_drain)).await;
+        by
+    });
+    let by = loop {
         let accepted = tokio::select! {
             // Also while no place is free: whoever holds all connections must not keep the server from stopping.
-            _ = stop.changed() => break,
+            by = &mut closing => break by,
             accepted = accept(&listener, &room) => accepted,
         };
         let (stream, peer, place) = match accepted {
@@ -133,11 +145,11 @@ pub async fn serve(
         };
         let _ = stream.set_nodelay(true);
         begin(&serving, tls.clone(), stream, peer, place);
-    }
+    };
     drop(listener);
     tokio::select! {
         () = serving.graceful.shutdown() => {}
-        () = tokio::time::sleep(settings.http_drain) => tracing::warn!("requests were cut off at the end of the drain"),
+        () = tokio::time::sleep_until(by) => tracing::warn!("requests were cut off at the end of the drain"),
     }
     Ok(())
 }

@@ -104,15 +104,29 @@ async fn a_head_above_the_limit_is_answered_with_431_and_one_below_passes() {
 }
 
 #[tokio::test]
-async fn a_request_under_way_is_answered_whole_and_new_connections_are_refused() {
+async fn a_request_under_way_is_answered_whole() {
     let running = start(&[]).await;
     let address = running.address;
     let asked = tokio::spawn(async move { ask(address, "/slow").await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     running.stop.send(true).unwrap();
-    tokio::time::sleep(Duration::from_millis(200)).await;
-    assert!(TcpStream::connect(address).await.is_err(), "a new connection was taken while draining");
     assert!(asked.await.unwrap().ends_with("slow, but whole"));
+    tokio::time::timeout(PATIENCE, running.served).await.expect("it did not end").unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn new_connections_are_answered_for_a_moment_after_the_order_to_stop_and_refused_then() {
+    let running = start(&[("PORTCULLIS_HTTP_DRAIN_S", "8")]).await;
+    let address = running.address;
+    let asked = tokio::spawn(async move { ask(address, "/never").await });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    running.stop.send(true).unwrap();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert!(ask(address, "/").await.ends_with("hello"), "a probe hears that the server drains");
+    tokio::time::sleep(super::LAST_CALLS).await;
+    assert!(TcpStream::connect(address).await.is_err(), "a new connection was taken at the end of the drain");
+    assert!(!running.served.is_finished(), "the request under way has its time");
+    asked.abort();
     tokio::time::timeout(PATIENCE, running.served).await.expect("it did not end").unwrap().unwrap();
 }
 

@@ -37,9 +37,19 @@ async fn sigterm_answers_the_request_that_is_on_its_way_and_ends_with_success() 
         let _ = stream.read_to_string(&mut answer);
         answer
     });
+    let probed = std::thread::spawn(move || {
+        std::thread::sleep(Duration::from_millis(300));
+        let mut probe = TcpStream::connect(&address).unwrap();
+        write!(probe, "GET /readyz HTTP/1.1\r\nHost: probe\r\nConnection: close\r\n\r\n").unwrap();
+        let mut answer = String::new();
+        let _ = probe.read_to_string(&mut answer);
+        answer
+    });
     let (took, status) = server.terminate();
     assert!(status.success(), "{status}");
     assert!(took < Duration::from_secs(10), "it took {took:?}");
+    let probed = probed.join().unwrap();
+    assert!(probed.starts_with("HTTP/1.1 503") && probed.ends_with("draining\n"), "{probed}");
     let answer = finishing.join().unwrap();
     assert!(answer.starts_with("HTTP/1.1 201"), "the request was cut off: {answer}");
     let log = std::fs::read_to_string(server.data.with_extension("log")).unwrap();
