@@ -14,6 +14,7 @@ use url::form_urlencoded;
 
 use crate::App;
 use crate::error::Problem;
+use crate::objects;
 
 /// The largest body of an administration call, in bytes. SAML metadata is the largest thing that anybody sends.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -26,12 +27,12 @@ pub struct Body<T> {
     pub bytes: Bytes,
 }
 
-/// Reads JSON strictly: unknown keys are refused by name.
+/// Reads JSON strictly: unknown keys are refused by name, and an array is no object.
 ///
 /// # Errors
 /// A 400 [`Problem`] with `unknown_field`, `missing_field`, `invalid_field` or `invalid_json`.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    serde_json::from_slice(bytes).map_err(|error| {
+    objects::from_slice(bytes).map_err(|error| {
         let message = error.to_string();
         let code = if message.starts_with("unknown field") {
             "unknown_field"

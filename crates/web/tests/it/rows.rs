@@ -125,3 +125,28 @@ async fn a_slug_leads_to_a_role_a_team_and_an_environment_as_an_id_does() {
         assert_eq!(scene.root("GET", &by_id, Value::Null).await.0, 404, "{list}");
     }
 }
+
+#[tokio::test]
+async fn an_array_is_no_object_in_any_body() {
+    let scene = Scene::new();
+    let is_refused = |(status, answer): (u16, Value), what: &str| {
+        assert_eq!((status, &answer["code"]), (400, &json!("invalid_field")), "{what}: {answer}");
+        assert!(answer["detail"].as_str().unwrap().contains("sequence"), "{what}: {answer}");
+    };
+    let rows: Vec<Operation> = api::operations().into_iter().filter(|o| o.takes.is_some()).collect();
+    assert!(rows.len() > 30, "{} are too few to be all", rows.len());
+    for row in rows {
+        let path = format!("/api/v1{}", row.path.replace("{org}", "acme").replace(['{', '}'], ""));
+        is_refused(scene.root(row.method.as_str(), &path, json!([])).await, row.path);
+    }
+    let member = format!("{ACME}/members/{}", scene.member.membership);
+    is_refused(scene.root("PATCH", &member, json!(["suspended"])).await, "by position");
+    let directory = json!({ "kind": "scim", "name": "Okta", "brake": [10, 20] });
+    is_refused(scene.root("POST", &format!("{ACME}/directories"), directory).await, "an object within");
+    let by_position = json!([["token", scene.member.key], ["use"], ["tool", "Bash"]]);
+    let mut within = json!({ "action": ["use"], "resource": { "type": "tool", "id": "Bash" } });
+    within["subject"] = json!({ "type": "token", "id": scene.member.key });
+    for question in [by_position, within] {
+        is_refused(scene.root("POST", "/access/v1/evaluation", question).await, "AuthZEN");
+    }
+}
