@@ -159,15 +159,28 @@ impl PageQuery {
     /// How many items, and after which id of what the list holds; an empty one: from the first.
     ///
     /// # Errors
-    /// 400 `invalid_field` for a cursor of another list: after it there would be nothing, which reads as the end.
+    /// 400 `invalid_field` for a limit that no page has, and for a cursor of another list: after it there would be nothing,
+    /// which reads as the end.
     pub fn bounds<Id: FromStr>(&self) -> Result<(i64, String), ServiceError> {
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT).clamp(1, MAX_LIMIT);
+        let limit = self.limit()?;
         let cursor = self.cursor.clone().unwrap_or_default();
         if !cursor.is_empty() && cursor.parse::<Id>().is_err() {
-            return Err(ServiceError::invalid("cursor", "is not the `next` of a page of this list"));
+            return Err(of_another_list());
         }
         Ok((limit, cursor))
     }
+
+    fn limit(&self) -> Result<i64, ServiceError> {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(ServiceError::invalid("limit", format!("is 1–{MAX_LIMIT}")));
+        }
+        Ok(limit)
+    }
+}
+
+fn of_another_list() -> ServiceError {
+    ServiceError::invalid("cursor", "is not the `next` of a page of this list")
 }
 
 impl<T> Page<T> {
@@ -180,8 +193,20 @@ impl<T> Page<T> {
         Self { items, next, rules_pending: false }
     }
 
-    /// A list that is never long enough for a second page.
-    pub const fn whole(items: Vec<T>) -> Self {
-        Self { items, next: None, rules_pending: false }
+    /// A page of a short list that was read whole. Its cursor is what the last item that was shown is called.
+    ///
+    /// # Errors
+    /// As [`PageQuery::bounds`].
+    pub fn cut(
+        mut items: Vec<T>,
+        page: &PageQuery,
+        name: impl Fn(&T) -> String,
+    ) -> Result<Self, ServiceError> {
+        let limit = page.limit()?;
+        if let Some(cursor) = page.cursor.as_deref().filter(|cursor| !cursor.is_empty()) {
+            let last = items.iter().position(|item| name(item) == cursor).ok_or_else(of_another_list)?;
+            items.drain(..=last);
+        }
+        Ok(Self::of(items, limit, name))
     }
 }

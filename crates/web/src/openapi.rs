@@ -12,6 +12,7 @@ use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
+use crate::body::{Nothing, Params};
 use crate::codes;
 use crate::once::IDEMPOTENCY_KEY;
 use crate::route::{Needs, Operation};
@@ -25,7 +26,7 @@ pub fn operations() -> Vec<Operation> {
     vec![Operation::get("/openapi.json", Needs::Nothing, "Shows this document.", show)]
 }
 
-async fn show() -> Response {
+async fn show(_: Params<Nothing>) -> Response {
     static TEXT: OnceLock<String> = OnceLock::new();
     let text = TEXT.get_or_init(|| document(&crate::api::operations()).to_string());
     ([(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response()
@@ -219,8 +220,9 @@ fn refusals<'o>(
     if operation.takes.is_some() {
         all.extend(["invalid_json", "missing_field", "invalid_field", "unknown_field", "body_too_large"]);
     }
+    all.push("unknown_field");
     if !operation.query.is_empty() {
-        all.extend(["invalid_field", "unknown_field"]);
+        all.push("invalid_field");
     }
     if operation.status == 201 {
         all.push("idempotency_mismatch");

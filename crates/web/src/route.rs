@@ -4,14 +4,18 @@
 //! rows, so none of them can forget a route. (A ready-made OpenAPI macro would describe a handler beside it; here the
 //! description is what mounts it.)
 
+use std::sync::Arc;
+
 use axum::handler::Handler;
 use axum::http::Method;
 use axum::routing::{self, MethodRouter};
 use axum::{Extension, Router};
 use portcullis_domain::permission::Permission;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
+use url::form_urlencoded;
 
 use crate::App;
+use crate::error::Problem;
 
 /// What a caller needs for a route.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -28,6 +32,28 @@ pub enum Needs {
     Known,
     /// Nobody need be known.
     Nothing,
+}
+
+/// The query parameters that a route takes, as its row names them.
+#[derive(Debug, Clone)]
+pub struct Queries(Arc<[&'static str]>);
+
+impl Queries {
+    /// Refuses a call by the first parameter that its route does not take: a filter that is not understood would answer with
+    /// too much, and a wish that nobody reads would be taken for granted.
+    ///
+    /// # Errors
+    /// 400 `unknown_field`.
+    pub fn check(&self, query: Option<&str>) -> Result<(), Problem> {
+        let mut named = form_urlencoded::parse(query.unwrap_or_default().as_bytes());
+        match named.find(|(name, _)| !self.0.contains(&&**name)) {
+            Some((name, _)) => {
+                let detail = format!("unknown field `{name}`: this call takes no such query parameter");
+                Err(Problem::bad_request("unknown_field", detail))
+            }
+            None => Ok(()),
+        }
+    }
 }
 
 /// A function that describes a type to the document.
@@ -173,5 +199,8 @@ impl Operation {
 
 /// A router of these rows.
 pub fn router(operations: &[Operation]) -> Router<App> {
-    operations.iter().fold(Router::new(), |router, op| router.route(op.path, op.handler.clone()))
+    operations.iter().fold(Router::new(), |router, op| {
+        let queries = Queries(op.query.iter().map(|(name, _)| *name).collect());
+        router.route(op.path, op.handler.clone().layer(Extension(queries)))
+    })
 }

@@ -17,7 +17,7 @@ use secrecy::SecretString;
 
 use crate::App;
 use crate::error::Problem;
-use crate::route::Needs;
+use crate::route::{Needs, Queries};
 
 /// The request's id, as its caller sees it in `X-Request-Id`. Put into the extensions by the edge.
 #[derive(Debug, Clone, Copy)]
@@ -99,6 +99,7 @@ impl FromRequestParts<App> for Known {
             })
             .await?;
         proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
+        must_know_the_query(parts)?;
         Ok(Self { caller, request })
     }
 }
@@ -145,6 +146,7 @@ impl FromRequestParts<App> for Scope {
             })
             .await?;
         proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
+        must_know_the_query(parts)?;
         let scope = Self { caller, request, organization };
         if matches!(scope.caller, Caller::Root) && only_reads(&parts.method, needs) {
             let path = parts.uri.path().to_owned();
@@ -152,6 +154,11 @@ impl FromRequestParts<App> for Scope {
         }
         Ok(scope)
     }
+}
+
+/// Refuses what the route's row does not name, once its caller is known: whoever may not call learns nothing of the call.
+fn must_know_the_query(parts: &Parts) -> Result<(), Problem> {
+    parts.extensions.get::<Queries>().map_or(Ok(()), |queries| queries.check(parts.uri.query()))
 }
 
 /// Whether a call changes nothing that would name its caller: it asks by a method that only reads, or needs no more than

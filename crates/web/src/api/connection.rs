@@ -28,7 +28,7 @@ use super::id;
 use super::oidc::{GuestsAre, Oidc, OidcSettingsWish, rules_over};
 use super::saml::{self, Notice, Saml, SettingsWish};
 use crate::App;
-use crate::body::{At, Body, Page, PageQuery, Params, present};
+use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -581,6 +581,7 @@ async fn confirm(
     State(app): State<App>,
     scope: Scope,
     Path((_, text)): Path<(String, String)>,
+    _: Body<Nothing>,
 ) -> Result<Json<Connection>, Problem> {
     let at = named(&scope, &text)?;
     let (cause, caller) = (scope.cause(), scope.caller);

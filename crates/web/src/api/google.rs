@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::App;
-use crate::body::{At, present};
+use crate::body::{At, Body, Nothing, present};
 use crate::error::Problem;
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
@@ -405,6 +405,7 @@ async fn hasten(
     State(app): State<App>,
     scope: Scope,
     Path((_, id)): Path<(String, String)>,
+    _: Body<Nothing>,
 ) -> Result<(StatusCode, Json<SyncState>), Problem> {
     let org = scope.organization.id;
     let write = move |tx: &mut portcullis_store::Tx<'_>, moment: &mut portcullis_service::Moment| {

@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use super::connection::named;
 use super::saml::Notice;
 use crate::App;
-use crate::body::{At, Body, Nothing, Page, present};
+use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -338,7 +338,7 @@ pub fn operations() -> Vec<Operation> {
     let see = Needs::Permission(ConnectionsRead);
     let write = Needs::Permission(ConnectionsWrite);
     vec![
-        Operation::get(KEYS, see, "Lists our keys at an OIDC connection.", keys).gives::<Page<Key>>(),
+        Operation::get(KEYS, see, "Lists our keys at an OIDC connection.", keys).gives::<Page<Key>>().paged(),
         Operation::create(
             KEYS,
             write,
@@ -379,9 +379,11 @@ async fn keys(
     State(app): State<App>,
     scope: Scope,
     Path((_, text)): Path<(String, String)>,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Key>>, Problem> {
     let (_, view) = view_of(app.portcullis(), &scope, &text).await?;
-    Ok(Json(Page::whole(view.keys.into_iter().map(Key::of).collect())))
+    let keys = view.keys.into_iter().map(Key::of).collect();
+    Ok(Json(Page::cut(keys, &page, |key: &Key| key.kid.clone())?))
 }
 
 async fn add(
@@ -408,6 +410,7 @@ async fn put_to_use(
     State(app): State<App>,
     scope: Scope,
     Path((_, text, kid)): Path<(String, String, String)>,
+    _: Body<Nothing>,
 ) -> Result<Json<Key>, Problem> {
     let (at, cause) = (named(&scope, &text)?, scope.cause());
     let used = app

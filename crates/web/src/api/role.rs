@@ -101,7 +101,8 @@ pub fn operations() -> Vec<Operation> {
             "Lists every permission that a role can hold.",
             permissions,
         )
-        .gives::<Page<String>>(),
+        .gives::<Page<String>>()
+        .paged(),
         Operation::create(LIST, write, "Makes a role.", create)
             .takes::<NewRole>()
             .gives::<Role>()
@@ -123,9 +124,9 @@ const fn giving(explicit_only: bool) -> Giving {
     if explicit_only { Giving::ExplicitOnly } else { Giving::Anyhow }
 }
 
-async fn permissions(_: Known) -> Json<Page<String>> {
+async fn permissions(_: Known, Params(page): Params<PageQuery>) -> Result<Json<Page<String>>, Problem> {
     let items = Permission::ALL.iter().map(ToString::to_string).collect();
-    Json(Page { items, next: None, rules_pending: false })
+    Ok(Json(Page::cut(items, &page, String::clone)?))
 }
 
 async fn create(

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, named};
 use crate::App;
-use crate::body::{At, Body, Nothing, Page, present};
+use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -326,7 +326,8 @@ pub fn operations() -> Vec<Operation> {
             "Lists the certificates of a SAML connection's provider.",
             certificates,
         )
-        .gives::<Page<Certificate>>(),
+        .gives::<Page<Certificate>>()
+        .paged(),
         Operation::act(
             "/organizations/{org}/connections/{connection}/certificates/{fingerprint}/accept",
             write,
@@ -343,7 +344,7 @@ pub fn operations() -> Vec<Operation> {
         )
         .gives::<Certificate>()
         .refuses(&["in_use"]),
-        Operation::get(KEYS, see, "Lists our keys at a SAML connection.", keys).gives::<Page<Key>>(),
+        Operation::get(KEYS, see, "Lists our keys at a SAML connection.", keys).gives::<Page<Key>>().paged(),
         Operation::create(
             KEYS,
             write,
@@ -402,9 +403,11 @@ async fn certificates(
     State(app): State<App>,
     scope: Scope,
     Path((_, text)): Path<(String, String)>,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Certificate>>, Problem> {
     let view = view_of(app.portcullis(), &scope, &text).await?;
-    Ok(Json(Page::whole(view.certificates.into_iter().map(Certificate::of).collect())))
+    let certificates = view.certificates.into_iter().map(Certificate::of).collect();
+    Ok(Json(Page::cut(certificates, &page, |one: &Certificate| one.fingerprint.clone())?))
 }
 
 async fn decide(
@@ -428,6 +431,7 @@ async fn accept(
     State(app): State<App>,
     scope: Scope,
     Path((_, text, fingerprint)): Path<(String, String, String)>,
+    _: Body<Nothing>,
 ) -> Result<Json<Certificate>, Problem> {
     decide(&app, scope, (text, fingerprint), Decision::Accept).await
 }
@@ -436,6 +440,7 @@ async fn retire(
     State(app): State<App>,
     scope: Scope,
     Path((_, text, fingerprint)): Path<(String, String, String)>,
+    _: Body<Nothing>,
 ) -> Result<Json<Certificate>, Problem> {
     decide(&app, scope, (text, fingerprint), Decision::Retire).await
 }
@@ -444,9 +449,11 @@ async fn keys(
     State(app): State<App>,
     scope: Scope,
     Path((_, text)): Path<(String, String)>,
+    Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Key>>, Problem> {
     let view = view_of(app.portcullis(), &scope, &text).await?;
-    Ok(Json(Page::whole(view.keys.into_iter().map(Key::of).collect())))
+    let keys = view.keys.into_iter().map(Key::of).collect();
+    Ok(Json(Page::cut(keys, &page, |key: &Key| key.fingerprint.clone())?))
 }
 
 async fn add(
@@ -473,6 +480,7 @@ async fn put_to_use(
     State(app): State<App>,
     scope: Scope,
     Path((_, text, fingerprint)): Path<(String, String, String)>,
+    _: Body<Nothing>,
 ) -> Result<Json<Key>, Problem> {
     let (at, cause) = (named(&scope, &text)?, scope.cause());
     let used = app
@@ -498,6 +506,7 @@ async fn read_again(
     State(app): State<App>,
     scope: Scope,
     Path((_, text)): Path<(String, String)>,
+    _: Body<Nothing>,
 ) -> Result<Json<Connection>, Problem> {
     let (org, id) = named(&scope, &text)?;
     let cause = scope.cause();

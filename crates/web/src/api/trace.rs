@@ -125,6 +125,10 @@ async fn list(
     scope: Scope,
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Page<TraceWire>>, Problem> {
+    if wanted.directory.is_some() && wanted.connection.is_some() {
+        let message = "is named or `directory`, not both: a call comes by one of them";
+        return Err(ServiceError::invalid("connection", message).into());
+    }
     let organization = scope.organization.id;
     let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds::<TraceId>()?;
     let found = app

@@ -122,6 +122,28 @@ async fn whatever_has_an_id_says_when_it_was_made() {
     assert!(seen > 50, "{seen} are too few to be all");
 }
 
+#[tokio::test]
+async fn whatever_is_given_by_pages_takes_limit_and_cursor() {
+    let (_bench, document) = document().await;
+    let mut seen = 0;
+    for (method, path, operation) in each_operation(&document) {
+        let schema = operation.pointer("/responses/200/content/application~1json/schema/$ref");
+        let is_paged = schema.and_then(Value::as_str).is_some_and(|to| to.contains("/PageOf"));
+        let takes = |name: &str| {
+            let parameters = operation["parameters"].as_array().unwrap();
+            parameters.iter().any(|p| p["in"] == "query" && p["name"] == name)
+        };
+        let previews = path.ends_with("/preview");
+        assert_eq!(
+            (takes("limit"), takes("cursor")),
+            (is_paged || previews, is_paged || previews),
+            "{method} {path}"
+        );
+        seen += usize::from(is_paged);
+    }
+    assert!(seen > 20, "{seen} are too few to be all");
+}
+
 #[test]
 fn every_refusal_of_a_row_is_in_the_table() {
     let unknown: Vec<String> = api::operations()

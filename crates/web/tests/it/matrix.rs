@@ -137,7 +137,13 @@ async fn a_list_takes_a_cursor_of_what_it_holds_and_refuses_any_other() {
     let made = world.bench.call("POST", "/api/v1/organizations/acme/directories", ROOT_TOKEN, okta).await;
     world.things.insert("dir", id(&made.1));
     let mapping = json!({ "directory": world.things["dir"], "org_unit": "/Sales", "role": "viewer" });
+    // What has no id is called by what it has; `a_list_that_is_short_has_pages_too` turns its pages.
+    let has_ids = |list: &Operation| {
+        !["/permissions", "/keys", "/client-keys", "/certificates"].iter().any(|end| list.path.ends_with(end))
+            || ["/members/", "/agents/"].iter().any(|of| list.path.contains(of))
+    };
     let lists = in_order().into_iter().filter(|o| o.query.iter().any(|(name, _)| *name == "cursor"));
+    let lists = lists.filter(has_ids);
     let mut seen = 0;
     for list in lists {
         let path = world.path_of(&list);

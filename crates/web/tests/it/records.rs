@@ -165,6 +165,8 @@ async fn traces_are_listed_newest_first_by_kind_and_outcome() {
     assert_eq!(all[0]["content"]["check"], json!("mapping"));
     let (_, page) = scene.root("GET", &format!("{path}?kind=sign_in&outcome=ok"), Value::Null).await;
     assert_eq!(page["items"], json!([all[1]]));
+    let both = format!("{path}?directory=dir_x&connection=con_x");
+    refused(scene.root("GET", &both, Value::Null).await, 400, "invalid_field");
     let one = format!("{path}/{}", id(&all[1]));
     let (_, shown) = scene.as_of(&scene.viewer, "GET", &one, Value::Null).await;
     assert_eq!((&shown["id"], &shown["content"]), (&all[1]["id"], &all[1]["content"]), "{shown}");

@@ -136,8 +136,7 @@ async fn an_array_is_no_object_in_any_body() {
     let rows: Vec<Operation> = api::operations().into_iter().filter(|o| o.takes.is_some()).collect();
     assert!(rows.len() > 30, "{} are too few to be all", rows.len());
     for row in rows {
-        let path = format!("/api/v1{}", row.path.replace("{org}", "acme").replace(['{', '}'], ""));
-        is_refused(scene.root(row.method.as_str(), &path, json!([])).await, row.path);
+        is_refused(scene.root(row.method.as_str(), &nowhere(&row), json!([])).await, row.path);
     }
     let member = format!("{ACME}/members/{}", scene.member.membership);
     is_refused(scene.root("PATCH", &member, json!(["suspended"])).await, "by position");
@@ -148,5 +147,97 @@ async fn an_array_is_no_object_in_any_body() {
     within["subject"] = json!({ "type": "token", "id": scene.member.key });
     for question in [by_position, within] {
         is_refused(scene.root("POST", "/access/v1/evaluation", question).await, "AuthZEN");
+    }
+}
+
+/// A row's path where nothing is but the organization.
+fn nowhere(row: &Operation) -> String {
+    format!("/api/v1{}", row.path.replace("{org}", "acme").replace(['{', '}'], ""))
+}
+
+#[tokio::test]
+async fn a_query_parameter_and_a_field_that_no_row_names_are_refused_by_name() {
+    let scene = Scene::new();
+    let mut bodies = 0;
+    for row in api::operations() {
+        let (method, path) = (row.method.as_str(), nowhere(&row));
+        let (status, answer) = scene.root(method, &format!("{path}?colour=1"), Value::Null).await;
+        assert_eq!((status, &answer["code"]), (400, &json!("unknown_field")), "{method} {path}: {answer}");
+        assert!(answer["detail"].as_str().unwrap().contains("`colour`"), "{method} {path}: {answer}");
+        if ["POST", "PATCH"].contains(&method) {
+            let (status, answer) = scene.root(method, &path, json!({ "colour": 1 })).await;
+            assert_eq!(
+                (status, &answer["code"]),
+                (400, &json!("unknown_field")),
+                "{method} {path}: {answer}"
+            );
+            bodies += 1;
+        }
+    }
+    assert!(bodies > 45, "{bodies} are too few to be all");
+    let stranger = &scene.stranger;
+    let foreign = scene.as_of(stranger, "GET", &format!("{ACME}/teams/x?colour=1"), Value::Null).await;
+    let unknown = scene.bench.call("GET", &format!("{ACME}/teams?colour=1"), "nobody", Value::Null).await;
+    assert_eq!((foreign.0, unknown.0), (404, 401), "whoever may not call is told nothing of the call");
+}
+
+#[tokio::test]
+async fn every_list_takes_a_limit_of_1_to_200_and_no_other() {
+    let scene = Scene::new();
+    let lists: Vec<Operation> =
+        api::operations().into_iter().filter(|o| o.query.iter().any(|(name, _)| *name == "limit")).collect();
+    assert!(lists.len() > 20, "{} are too few to be all", lists.len());
+    let saml = json!({ "kind": "saml", "name": "ADFS", "metadata_xml": metadata() });
+    let oidc = json!({
+        "kind": "oidc", "name": "Okta", "issuer": "https://acme.okta.com", "client_id": "0oa1", "client_secret": "s",
+    });
+    let connections = format!("{ACME}/connections");
+    let (saml, oidc) = (scene.made(&connections, saml).await, scene.made(&connections, oidc).await);
+    let directory =
+        scene.made(&format!("{ACME}/directories"), json!({ "kind": "scim", "name": "Okta" })).await;
+    let mapping = json!({ "directory": id(&directory), "group": { "external_id": "g" }, "role": "member" });
+    let member = scene.member.membership.to_string();
+    let agent = scene.made(&format!("{ACME}/agents"), json!({ "name": "bot", "owner": member })).await;
+    for list in lists {
+        let of = if list.path.ends_with("/client-keys") { &oidc } else { &saml };
+        let things =
+            [("connection", id(of)), ("dir", id(&directory)), ("agt", id(&agent)), ("mem", member.clone())];
+        let path = things
+            .into_iter()
+            .fold(nowhere(&list), |path, (name, id)| path.replace(&format!("/{name}/"), &format!("/{id}/")));
+        let body = if list.method == "POST" { mapping.clone() } else { Value::Null };
+        for (limit, is_one) in [("0", false), ("1", true), ("200", true), ("201", false), ("-1", false)] {
+            let called = format!("{path}?limit={limit}");
+            let (status, answer) = scene.root(list.method.as_str(), &called, body.clone()).await;
+            let is_refused = status == 400 && answer["code"] == "invalid_field";
+            assert_eq!(!is_refused, is_one, "{called}: {status} {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_list_that_is_short_has_pages_too() {
+    let scene = Scene::new();
+    let saml = json!({ "kind": "saml", "name": "ADFS", "metadata_xml": metadata() });
+    let oidc = json!({
+        "kind": "oidc", "name": "Okta", "issuer": "https://acme.okta.com", "client_id": "0oa1", "client_secret": "s",
+    });
+    let connections = format!("{ACME}/connections");
+    let keys = format!("{connections}/{}/keys", id(&scene.made(&connections, saml).await));
+    let client_keys = format!("{connections}/{}/client-keys", id(&scene.made(&connections, oidc).await));
+    for list in [&keys, &client_keys] {
+        for _ in 0..2 {
+            scene.made(list, json!({})).await;
+        }
+    }
+    let certificates = keys.replace("/keys", "/certificates");
+    let lists = [(keys, 3), (client_keys, 2), (certificates, 1), ("/api/v1/permissions".to_owned(), 20)];
+    for (list, least) in lists {
+        let (_, whole) = scene.root("GET", &format!("{list}?limit=200"), Value::Null).await;
+        let paged = scene.all(&list).await;
+        assert_eq!((whole["items"].as_array(), &whole["next"]), (Some(&paged), &Value::Null), "{list}");
+        assert!(paged.len() >= least, "{list}: {paged:?}");
+        let (status, answer) = scene.root("GET", &format!("{list}?cursor=elsewhere"), Value::Null).await;
+        assert_eq!((status, &answer["code"]), (400, &json!("invalid_field")), "{list}: {answer}");
     }
 }
