@@ -21,8 +21,10 @@ use crate::App;
 use crate::cookie;
 use crate::error::Problem;
 
-/// Which organization, environment and deed a proxy asks about.
+/// Which organization, environment and deed a proxy asks about. A mistyped parameter would be answered for another
+/// environment than the one that is meant.
 #[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Question {
     organization: Option<String>,
     environment: Option<String>,
@@ -35,7 +37,7 @@ pub struct Question {
     _resource_id: Option<String>,
 }
 
-/// The log says this often at most that a proxy asks about an organization that is none: who asks may be anybody.
+/// The log says this often at most that a proxy asks what cannot be answered: who asks may be anybody.
 const SAY_EVERY_S: i64 = 60;
 
 /// What an e-mail address keeps in a header as it is.
@@ -47,14 +49,18 @@ pub async fn forward(State(app): State<App>, RawQuery(query): RawQuery, headers:
     let presented = presented(&app, &headers);
     // Two organizations are none: nobody is known in what two readers would read as two.
     let question: Option<Question> = serde_urlencoded::from_str(query.as_deref().unwrap_or_default()).ok();
-    let Some(question) = question else { return refusal(StatusCode::UNAUTHORIZED) };
+    let Some(question) = question else {
+        say_misread(app.portcullis().now());
+        return refusal(StatusCode::UNAUTHORIZED);
+    };
     let (Some(named), false) = (question.organization, presented.is_empty()) else {
         return refusal(StatusCode::UNAUTHORIZED);
     };
-    let environment = question.environment.filter(|e| !e.is_empty());
-    let Ok(environment) = environment.map_or_else(|| Ok(Slug::production()), |e| e.parse::<Slug>()) else {
-        return refusal(StatusCode::FORBIDDEN);
-    };
+    // No environment has a name that is no slug, and who is known is not let into it. Who is not known stays that.
+    let wanted = question.environment.filter(|e| !e.is_empty());
+    let wanted = wanted.map_or_else(|| Ok(Slug::production()), |e| e.parse::<Slug>());
+    let is_slug = wanted.is_ok();
+    let environment = wanted.unwrap_or_else(|_| Slug::production());
     let portcullis = app.portcullis().clone();
     let answer = app
         .portcullis()
@@ -70,7 +76,10 @@ pub async fn forward(State(app): State<App>, RawQuery(query): RawQuery, headers:
             let mut best: Option<Answer> = None;
             for secret in &presented {
                 let about = About::Organization(organization);
-                let answer = ask(tx, portcullis.uses(), secret, about, &environment, now)?;
+                let mut answer = ask(tx, portcullis.uses(), secret, about, &environment, now)?;
+                if answer.decision.is_allowed() && !is_slug {
+                    answer.decision = Decision::OtherEnvironment;
+                }
                 let better = best.as_ref().is_none_or(|b| weight(answer.decision) > weight(b.decision));
                 if better {
                     best = Some(answer);
@@ -86,32 +95,50 @@ pub async fn forward(State(app): State<App>, RawQuery(query): RawQuery, headers:
         Ok(Some(Answer { decision: Decision::Allowed, bearer: Some(bearer) })) => admitted(&bearer),
         Ok(Some(answer)) => refusal(status(answer.decision)),
         Ok(None) => refusal(StatusCode::UNAUTHORIZED),
-        Err(error) => refusal(Problem::from(error).status),
+        Err(error) => failed(&error.into()),
     }
 }
 
 /// An answer has no body, and whoever sets a proxy up sees a bare 401: the log says what is wrong with the address.
 fn say_unknown(named: &str, now: Timestamp) {
     static SAID_S: AtomicI64 = AtomicI64::new(i64::MIN);
-    let (said, now) = (SAID_S.load(Ordering::Relaxed), now.seconds());
-    let is_due = now.saturating_sub(said) >= SAY_EVERY_S;
-    if is_due && SAID_S.compare_exchange(said, now, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+    if is_due(&SAID_S, now) {
         // A name that can be one: what else stands in an address does not come into a log.
         let named = named.parse::<Slug>().map_or_else(|_| "no slug".to_owned(), |slug| slug.to_string());
         tracing::warn!(organization = %named, "/authz/forward was asked about an organization that does not exist");
     }
 }
 
+/// The same of an address whose parameters are not understood.
+fn say_misread(now: Timestamp) {
+    static SAID_S: AtomicI64 = AtomicI64::new(i64::MIN);
+    if is_due(&SAID_S, now) {
+        tracing::warn!(
+            "/authz/forward was asked with a parameter that it does not have, or twice with one; it takes `organization`, \
+             `environment`, `action`, `resource_type` and `resource_id`"
+        );
+    }
+}
+
+/// Whether something that was said then is to be said again; now it is.
+fn is_due(said_s: &AtomicI64, now: Timestamp) -> bool {
+    let (said, now) = (said_s.load(Ordering::Relaxed), now.seconds());
+    let is_due = now.saturating_sub(said) >= SAY_EVERY_S;
+    is_due && said_s.compare_exchange(said, now, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+}
+
 /// The bearer's own secret; without one, the secrets of the session cookie.
 fn presented(app: &App, headers: &HeaderMap) -> Vec<String> {
-    if let Some(value) = headers.get(header::AUTHORIZATION) {
-        let bearer = value.to_str().ok().and_then(|v| v.split_once(' '));
-        return bearer
-            .filter(|(scheme, _)| scheme.eq_ignore_ascii_case("bearer"))
-            .map(|(_, token)| vec![token.trim().to_owned()])
-            .unwrap_or_default();
-    }
-    cookie::sessions(app, headers)
+    let is_bearer = |value: &&HeaderValue| {
+        let scheme = value.as_bytes().split(|byte| *byte == b' ').next().unwrap_or_default();
+        scheme.eq_ignore_ascii_case(b"bearer")
+    };
+    // Another scheme is between the browser and the application behind the proxy.
+    let mut bearers = headers.get_all(header::AUTHORIZATION).iter().filter(is_bearer);
+    let Some(value) = bearers.next() else { return cookie::sessions(app, headers) };
+    let token = value.to_str().ok().and_then(|v| v.split_once(' ')).map(|(_, token)| token.trim().to_owned());
+    // Two are none, as with organizations.
+    token.filter(|_| bearers.next().is_none()).into_iter().collect()
 }
 
 /// Which of several sessions' answers counts: the one that admits, else the one that knows most.
@@ -145,6 +172,15 @@ fn refusal(status: StatusCode) -> Response {
     response
 }
 
+/// Nothing can be answered now: when to ask again.
+fn failed(problem: &Problem) -> Response {
+    let mut response = refusal(problem.status);
+    if let Some(seconds) = problem.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    response
+}
+
 fn admitted(bearer: &Bearer) -> Response {
     let member = bearer.member.as_ref();
     let teams: Vec<&str> =
@@ -174,3 +210,7 @@ fn admitted(bearer: &Bearer) -> Response {
     response.headers_mut().insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
 }
+
+#[cfg(test)]
+#[path = "forward_tests.rs"]
+mod tests;

@@ -3,6 +3,7 @@
 use portcullis_testkit::{Exchange, Persona};
 use serde_json::{Value, json};
 
+use crate::keys::session_of;
 use crate::support::{Scene, id, refused};
 
 const ACME: &str = "/api/v1/organizations/acme";
@@ -96,7 +97,10 @@ async fn a_proxy_is_told_of_everybody_who_may_act_and_of_nobody_else() {
     ];
     for (query, must) in refusals {
         assert_eq!(passes(&scene, query, &member.key).await, must, "`{query}`");
+        assert_eq!(passes(&scene, query, "nonsense").await, 401, "`{query}`: nobody known");
     }
+    let mistyped = "?organization=acme&enviroment=staging";
+    assert_eq!(passes(&scene, mistyped, &member.key).await, 401, "not answered for another environment");
     assert_eq!(
         passes(&scene, "?organization=acme&environment=production&action=use", &member.key).await,
         200
@@ -108,6 +112,27 @@ async fn a_proxy_is_told_of_everybody_who_may_act_and_of_nobody_else() {
     assert_eq!(passes(&scene, org, &scene.viewer.key).await, 403, "a viewer has no `use`");
     let key = service_key(&scene, "acme", json!(["evaluate"])).await;
     assert_eq!(passes(&scene, org, &key).await, 403, "what asks does not act");
+}
+
+#[tokio::test]
+async fn another_scheme_of_the_application_does_not_hide_the_cookie_and_a_bearer_does() {
+    let scene = Scene::new();
+    let session = session_of(&scene.bench, &scene.member);
+    let org = "?organization=acme";
+    let status = async |headers: &[(&str, &str)]| forward(&scene, org, headers).await.status.as_u16();
+    let cookie = ("cookie", format!("portcullis={session}"));
+    let cookie = (cookie.0, cookie.1.as_str());
+    let mine = format!("bearer {}", scene.member.key);
+    assert_eq!(status(&[cookie]).await, 200);
+    for other in ["Basic dXNlcjpwYXNz", "Negotiate YII=", ""] {
+        assert_eq!(status(&[("authorization", other), cookie]).await, 200, "`{other}`");
+        assert_eq!(status(&[("authorization", other), ("authorization", &mine)]).await, 200, "`{other}`");
+    }
+    for wrong in ["Bearer nonsense", "bearer", "BEARER "] {
+        assert_eq!(status(&[("authorization", wrong), cookie]).await, 401, "`{wrong}`");
+    }
+    let twice = [("authorization", mine.as_str()), ("authorization", mine.as_str()), cookie];
+    assert_eq!(status(&twice).await, 401, "two are none");
 }
 
 #[tokio::test]

@@ -5,13 +5,14 @@ use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenKind;
 use portcullis_service::session::{self, Opening};
 use portcullis_service::{Limits, token_use};
+use portcullis_testkit::{Bench, Persona};
 use serde_json::{Value, json};
 
 use crate::support::{Scene, id, refused};
 
 const ACME: &str = "/api/v1/organizations/acme";
 
-fn keys(member: &portcullis_testkit::Persona) -> String {
+fn keys(member: &Persona) -> String {
     format!("{ACME}/members/{}/keys", member.membership)
 }
 
@@ -144,7 +145,7 @@ async fn tokens_are_seen_and_ended_by_whoever_has_the_right() {
     let scene = Scene::new();
     let path = format!("{ACME}/tokens");
     assert_eq!(all_of(&scene, &path).await.len(), 4, "one key for each persona");
-    let of = |member: &portcullis_testkit::Persona| format!("{path}?holder={}", member.membership);
+    let of = |member: &Persona| format!("{path}?holder={}", member.membership);
     let (_, own) = scene.as_of(&scene.member, "GET", &of(&scene.member), Value::Null).await;
     assert_eq!(own["items"].as_array().unwrap().len(), 1, "{own}");
     let own_key = format!("{path}/{}", id(&own["items"][0]));
@@ -201,6 +202,25 @@ async fn whoever_asks_about_a_key_hears_whose_it_is_and_about_an_unknown_one_not
     assert_eq!(asked("pc_key_of_nobody").await, [json!("token_unknown"), Value::Null, Value::Null]);
 }
 
+/// The secret of a session of that member.
+pub fn session_of(bench: &Bench, who: &Persona) -> String {
+    let (organization, id) = (who.organization, who.membership);
+    let opened = bench.write(move |tx, moment| {
+        let membership = portcullis_store::membership::find(tx, organization, id)?.unwrap();
+        let opening = Opening {
+            membership: &membership,
+            environment: Slug::production(),
+            connection: None,
+            not_after: None,
+            presented: &[],
+            limits: Limits::default(),
+            request: RequestId::fresh(moment.now, &mut moment.random),
+        };
+        session::open(tx, moment, &opening)
+    });
+    opened.secret.expose().to_owned()
+}
+
 /// A secret of that kind that a member, their agent, a directory or the organization may call with, and how it does;
 /// `None` for links, which nobody calls with.
 async fn caller_of(scene: &Scene, kind: TokenKind) -> Option<(String, &'static str, String)> {
@@ -208,23 +228,7 @@ async fn caller_of(scene: &Scene, kind: TokenKind) -> Option<(String, &'static s
     let named = json!({ "name": "used" });
     let me = "/api/v1/me".to_owned();
     match kind {
-        TokenKind::Session => {
-            let (organization, id) = (scene.member.organization, scene.member.membership);
-            let opened = scene.bench.write(move |tx, moment| {
-                let membership = portcullis_store::membership::find(tx, organization, id)?.unwrap();
-                let opening = Opening {
-                    membership: &membership,
-                    environment: Slug::production(),
-                    connection: None,
-                    not_after: None,
-                    presented: &[],
-                    limits: Limits::default(),
-                    request: RequestId::fresh(moment.now, &mut moment.random),
-                };
-                session::open(tx, moment, &opening)
-            });
-            Some((opened.secret.expose().to_owned(), "GET", me))
-        }
+        TokenKind::Session => Some((session_of(&scene.bench, &scene.member), "GET", me)),
         TokenKind::MemberKey => Some((secret_of(scene.made(&keys(&scene.member), named).await), "GET", me)),
         TokenKind::AgentKey => {
             let agent = json!({ "name": "bot", "owner": scene.member.membership.to_string() });
