@@ -8,8 +8,8 @@ use portcullis_domain::id::{HoldId, MembershipId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::{Slug, email_key, name_key};
-use portcullis_service::hold;
 use portcullis_service::membership::{self, Suspension};
+use portcullis_service::{ServiceError, hold};
 use portcullis_store::membership::MembershipFilter;
 use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
@@ -156,6 +156,12 @@ impl Member {
             ended_at: member.ended.map(|(at, _)| At(at)),
             ended_because: member.ended.map(|(_, because)| because.as_str()),
         }
+    }
+
+    /// The member, with what is held of them as it stands here.
+    fn read(tx: &mut Tx<'_>, member: &Membership) -> Result<Self, ServiceError> {
+        let mut holds = hold::of_members(tx, member.organization, &[member.id])?;
+        Ok(Self::held(member, holds.remove(&member.id)))
     }
 
     /// The member, with what is held of them.
@@ -309,14 +315,12 @@ async fn show(
     scope: Scope,
     Path((_, mem)): Path<(String, String)>,
 ) -> Result<Json<Member>, Problem> {
-    let about @ (organization, member) =
-        (scope.organization.id, seen_id(&scope, &mem, Permission::MembersRead)?);
+    let about = (scope.organization.id, seen_id(&scope, &mem, Permission::MembersRead)?);
     let read = move |tx: &mut Tx<'_>, now| {
         let found = membership::show(tx, &scope.caller, about, Permission::MembersRead, now)?;
-        Ok((found, hold::of_members(tx, organization, &[member])?))
+        Member::read(tx, &found)
     };
-    let (found, mut holds) = app.portcullis().read(read).await?;
-    Ok(Json(Member::held(&found, holds.remove(&member))))
+    Ok(Json(app.portcullis().read(read).await?))
 }
 
 async fn add(
@@ -327,7 +331,8 @@ async fn add(
 ) -> Result<Created, Problem> {
     let (organization, user, cause) = (scope.organization.id, body.value.user, scope.cause());
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        Ok(Member::of(&membership::add(tx, moment, organization, user, cause)?))
+        let added = membership::add(tx, moment, organization, user, cause)?;
+        Member::read(tx, &added)
     })
     .await
 }
@@ -346,19 +351,22 @@ async fn patch(
         None => {
             let about = (organization, member);
             let found = app.portcullis().read(move |tx, now| {
-                membership::show(tx, &scope.caller, about, Permission::MembersWrite, now)
+                let found = membership::show(tx, &scope.caller, about, Permission::MembersWrite, now)?;
+                Member::read(tx, &found)
             });
-            return Ok(Json(Member::of(&found.await?)));
+            return Ok(Json(found.await?));
         }
     };
     let cause = scope.cause();
     let changed = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
-            membership::set_suspension(tx, moment, &scope.caller, (organization, member), wish, cause)
+            let about = (organization, member);
+            let changed = membership::set_suspension(tx, moment, &scope.caller, about, wish, cause)?;
+            Member::read(tx, &changed)
         })
         .await?;
-    Ok(Json(Member::of(&changed)))
+    Ok(Json(changed))
 }
 
 async fn off_board(
@@ -390,8 +398,10 @@ async fn attach(
     let attached = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
-            membership::attach(tx, moment, &scope.caller, (organization, member), former, cause)
+            let about = (organization, member);
+            let attached = membership::attach(tx, moment, &scope.caller, about, former, cause)?;
+            Member::read(tx, &attached)
         })
         .await?;
-    Ok(Json(Member::of(&attached)))
+    Ok(Json(attached))
 }

@@ -126,6 +126,10 @@ async fn above_the_limit_everybody_is_refused_at_once_and_only_their_end_is_held
     let path = format!("/members/{}", member["id"].as_str().unwrap());
     let (_, member) = company.provider.admin("GET", &path, Value::Null).await;
     assert_eq!(member["holds"][0]["id"], hold["id"], "a member's page says why they are suspended");
+    for change in [json!({}), json!({ "state": "active" })] {
+        let (status, answer) = company.provider.admin("PATCH", &path, change).await;
+        assert_eq!((status, &answer["holds"]), (200, &member["holds"]), "and so does a change of them");
+    }
     let (_, listed) = company.provider.admin("GET", "/members?state=suspended", Value::Null).await;
     let listed = listed["items"].as_array().unwrap();
     assert_eq!(listed.len(), PEOPLE - FLOOR);
