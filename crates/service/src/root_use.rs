@@ -12,7 +12,7 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::id::OrganizationId;
 use portcullis_domain::plan::Plan;
 use portcullis_store::{Priority, apply};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{Portcullis, ServiceError};
 
@@ -47,6 +47,31 @@ impl RootReads {
     }
 }
 
+/// What the root token read.
+#[derive(Debug, Clone)]
+pub struct RootRead {
+    /// Under which path.
+    pub path: String,
+    /// What the caller calls the request, where that was answered in place of our id.
+    pub called: Option<String>,
+}
+
+impl RootRead {
+    fn detail(&self) -> Value {
+        let mut detail = json!({ "path": self.path, "further_reads_within_s": GRAIN_S });
+        if let (Some(called), Some(fields)) = (&self.called, detail.as_object_mut()) {
+            fields.insert("callers_request_id".to_owned(), json!(called));
+        }
+        detail
+    }
+}
+
+impl From<String> for RootRead {
+    fn from(path: String) -> Self {
+        Self { path, called: None }
+    }
+}
+
 impl Portcullis {
     /// Notes that the root token read something of these organizations, before it is answered.
     ///
@@ -55,7 +80,7 @@ impl Portcullis {
     pub async fn note_root_read(
         &self,
         organizations: &[OrganizationId],
-        path: String,
+        read: impl Into<RootRead>,
         cause: Cause,
     ) -> Result<(), ServiceError> {
         let (reads, now) = (self.root_reads(), self.now());
@@ -68,10 +93,11 @@ impl Portcullis {
             return Ok(());
         }
         let noted = news.clone();
+        let read: RootRead = read.into();
         self.write(Priority::Ordinary, move |tx, moment| {
             for organization in &news {
                 let event = EventDraft::new(Action::RootTokenUsed, Target::new("organization", organization))
-                    .with(json!({ "path": path, "further_reads_within_s": GRAIN_S }));
+                    .with(read.detail());
                 let plan = Plan::because(*organization, cause).noting(event);
                 apply(tx, &plan, moment.now, &mut moment.random)?;
             }

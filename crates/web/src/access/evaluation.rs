@@ -2,6 +2,7 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::HeaderValue;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use portcullis_domain::evaluation::Decision;
@@ -87,8 +88,10 @@ pub async fn evaluate(State(app): State<App>, request: axum::extract::Request) -
     })?;
     let question = body::parse::<Question>(&raw);
     let (answer, about) = decide(&app, caller, question).await?;
-    note_if_root(&app, &parts, about, &answer).await?;
-    Ok(echoing(&parts, Json(shown(&answer)).into_response()))
+    let own = own_id(&parts);
+    let called = own.and_then(|id| id.to_str().ok()).map(str::to_owned);
+    note_if_root(&app, &parts, (about, &answer), called).await?;
+    Ok(echoing(own, Json(shown(&answer)).into_response()))
 }
 
 async fn decide(
@@ -148,9 +151,14 @@ fn shown(answer: &Answer) -> Value {
 /// The longest id of a caller's own that is echoed, in bytes.
 const MAX_ECHO: usize = 128;
 
+/// What the caller calls the request, if that can be said again.
+fn own_id(parts: &Parts) -> Option<&HeaderValue> {
+    parts.headers.get(REQUEST_ID).filter(|id| id.len() <= MAX_ECHO && id.to_str().is_ok())
+}
+
 /// The standard wants the caller's own request id back (AuthZEN §10.1); without one, ours stands there.
-fn echoing(parts: &Parts, mut response: Response) -> Response {
-    if let Some(own) = parts.headers.get(REQUEST_ID).filter(|v| v.len() <= MAX_ECHO && v.to_str().is_ok()) {
+fn echoing(own: Option<&HeaderValue>, mut response: Response) -> Response {
+    if let Some(own) = own {
         response.headers_mut().insert(REQUEST_ID, own.clone());
     }
     response

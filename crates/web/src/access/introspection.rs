@@ -58,7 +58,7 @@ async fn answer(app: &App, request: axum::extract::Request) -> Result<Response, 
     let Some((answer, about)) = found else {
         return Err(Problem::bad_request("invalid_request", "the form has exactly one `token`"));
     };
-    note_if_root(app, &parts, about, &answer).await?;
+    note_if_root(app, &parts, (about, &answer), None).await?;
     count_check("introspection", answer.decision);
     let introspection = match answer.bearer.filter(|_| answer.decision.is_allowed()) {
         Some(bearer) => Introspection::Active(Box::new(active(&bearer, issuer))),

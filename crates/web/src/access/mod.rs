@@ -15,6 +15,7 @@ use portcullis_domain::token::Scope;
 use portcullis_service::ServiceError;
 use portcullis_service::caller::{Caller, authenticate};
 use portcullis_service::evaluation::{About, Answer};
+use portcullis_service::root_use::RootRead;
 use portcullis_service::token_use::TokenUses;
 use portcullis_store::Tx;
 
@@ -47,9 +48,15 @@ fn may_ask(
 }
 
 /// A question by the root token leaves an event in the log of the organization whose token it was about.
-async fn note_if_root(app: &App, parts: &Parts, about: About, answer: &Answer) -> Result<(), Problem> {
+async fn note_if_root(
+    app: &App,
+    parts: &Parts,
+    (about, answer): (About, &Answer),
+    called: Option<String>,
+) -> Result<(), Problem> {
     let (About::TheTokens, Some(bearer)) = (about, &answer.bearer) else { return Ok(()) };
     let cause = Caller::Root.cause(request_id(parts, app));
-    app.portcullis().note_root_read(&[bearer.organization], parts.uri.path().to_owned(), cause).await?;
+    let read = RootRead { path: parts.uri.path().to_owned(), called };
+    app.portcullis().note_root_read(&[bearer.organization], read, cause).await?;
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The three doors at which somebody asks whether a bearer may act, over HTTP: AuthZEN, forward-auth, introspection.
 
-use portcullis_testkit::{Exchange, Persona};
+use portcullis_testkit::{Exchange, Persona, ROOT_TOKEN};
 use serde_json::{Value, json};
 
 use crate::keys::session_of;
@@ -213,6 +213,27 @@ async fn authzen_answers_service_keys_of_the_organization_and_says_what_is_wrong
     );
     assert!(echoed(None).await.starts_with("req_"));
     assert!(echoed(Some(&"x".repeat(129))).await.starts_with("req_"), "as long as an id may be");
+}
+
+#[tokio::test]
+async fn a_question_by_the_root_token_is_found_in_the_log_by_the_id_that_its_caller_gave_it() {
+    let scene = Scene::new();
+    scene.bench.clock.pass_s(60);
+    let authorization = format!("Bearer {ROOT_TOKEN}");
+    let mut called = Vec::new();
+    for own in [Some("from-the-gateway-7"), None] {
+        let mut headers = vec![("authorization", authorization.as_str())];
+        headers.extend(own.map(|own| ("x-request-id", own)));
+        let answer = scene.bench.exchange("POST", EVALUATION, &headers, &question(&scene.member.key)).await;
+        assert_eq!(answer.status.as_u16(), 200);
+        let path = format!("{ACME}/audit-events?action=root_token.used");
+        let (_, page) = scene.as_of(&scene.owner, "GET", &path, Value::Null).await;
+        let last = page["items"].as_array().unwrap().last().unwrap()["detail"].clone();
+        assert_eq!(last["path"], EVALUATION, "{page}");
+        called.push(last["callers_request_id"].clone());
+        scene.bench.clock.pass_s(60);
+    }
+    assert_eq!(called, [json!("from-the-gateway-7"), Value::Null]);
 }
 
 #[tokio::test]
