@@ -92,10 +92,10 @@ impl Endpoint {
     #[must_use]
     pub const fn allowed(&self) -> &'static str {
         match self {
-            Self::Users | Self::Groups => "GET, POST",
+            Self::Users | Self::Groups => "GET, HEAD, POST",
             Self::Search(_) | Self::Bulk => "POST",
-            Self::User(_) | Self::Group(_) => "GET, PUT, PATCH, DELETE",
-            Self::All | Self::Discovery(_) | Self::NotServed | Self::Unknown => "GET",
+            Self::User(_) | Self::Group(_) => "GET, HEAD, PUT, PATCH, DELETE",
+            Self::All | Self::Discovery(_) | Self::NotServed | Self::Unknown => "GET, HEAD",
         }
     }
 

@@ -167,7 +167,8 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         source: Source::of(&parts.extensions),
         started_at: app.portcullis().now(),
         operation: None,
-        method: parts.method,
+        // What a HEAD is answered is what a GET is, without its body (RFC 9110 §9.3.2).
+        method: if parts.method == Method::HEAD { Method::GET } else { parts.method },
         headers: parts.headers,
     };
     let mut bytes = Bytes::new();

@@ -451,6 +451,22 @@ async fn a_large_group_is_told_of_in_one_call_and_read_back_whole() {
 }
 
 #[tokio::test]
+async fn a_head_is_answered_as_a_get_is_without_its_body() {
+    let idp = Provider::new();
+    let alice = idp.user("alice").await;
+    for below in ["/ServiceProviderConfig", "/Users", &format!("/Users/{alice}"), "/Users/nobody", "/Bulk"] {
+        let got = idp.call("GET", below, Value::Null).await;
+        let head = idp.call("HEAD", below, Value::Null).await;
+        assert_eq!((head.status, head.text().as_str()), (got.status, ""), "{below}");
+        for name in ["content-type", "etag", "location", "allow"] {
+            assert_eq!(head.headers.get(name), got.headers.get(name), "{below}: {name}");
+        }
+    }
+    let refused = idp.call("PUT", "/Users", Value::Null).await;
+    assert_eq!(refused.headers["allow"], "GET, HEAD, POST");
+}
+
+#[tokio::test]
 async fn when_the_database_does_not_answer_the_client_is_told_to_try_again() {
     let idp = Provider::new();
     idp.bench.portcullis().around().store.close();
