@@ -151,6 +151,9 @@ fn taken(what: &str) -> String {
 fn way_out(what: &str) -> &'static str {
     match what {
         "organization" => ": it has people; `?members=offboard` off-boards them first",
+        "directory" => {
+            ": a connection has it as `directory` or `claims_directory`; change or delete that one first"
+        }
         _ => "",
     }
 }

@@ -140,6 +140,29 @@ async fn a_change_of_the_default_role_reaches_the_people_in_no_mapped_group() {
 }
 
 #[tokio::test]
+async fn a_directory_that_a_connection_names_stays_whatever_is_said_of_its_people() {
+    let scene = Scene::new();
+    let made = scene.made(DIRECTORIES, scim(Value::Null)).await;
+    let connection = json!({
+        "kind": "oidc", "name": "Okta", "issuer": "https://acme.okta.com", "client_id": "0oa1", "client_secret": "s",
+        "directory": id(&made),
+    });
+    let connection = scene.made("/api/v1/organizations/acme/connections", connection).await;
+    for directory in [id(&made), connection["claims_directory"].as_str().unwrap().to_owned()] {
+        for query in ["", "?people=keep", "?people=offboard"] {
+            let answer =
+                scene.root("DELETE", &format!("{DIRECTORIES}/{directory}{query}"), Value::Null).await;
+            let detail = answer.1["detail"].as_str().unwrap_or_default().to_owned();
+            refused(answer, 409, "in_use");
+            assert!(detail.contains("a connection"), "{query}: {detail}");
+        }
+    }
+    let one = format!("/api/v1/organizations/acme/connections/{}", id(&connection));
+    assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
+    assert_eq!(scene.root("DELETE", &format!("{DIRECTORIES}/{}", id(&made)), Value::Null).await.0, 204);
+}
+
+#[tokio::test]
 async fn a_directory_that_governs_people_goes_only_when_it_is_said_what_becomes_of_them() {
     let scene = Scene::new();
     let org = scene.owner.organization;
