@@ -80,6 +80,9 @@ fn a_start_without_an_owner_says_where_the_link_is_and_writes_no_secret_to_a_log
     }
     child.kill().unwrap();
     child.wait().unwrap();
+    let (base, bound) = said.split_once(" is ready at ").unwrap().1.split_once(" (listening on ").unwrap();
+    assert_eq!(base, format!("http://{}", bound.split(')').next().unwrap()), "the public URL: {said}");
+    assert!(said.contains(&format!("  console          {base}/console\n")), "{said}");
     for (name, begins) in [("first-owner-link", "http://127.0.0.1:"), ("root-token", "pc_root_")] {
         let file = data.join(name);
         let secret = std::fs::read_to_string(&file).unwrap();
@@ -88,6 +91,27 @@ fn a_start_without_an_owner_says_where_the_link_is_and_writes_no_secret_to_a_log
         assert!(said.contains(file.to_str().unwrap()), "{said}");
         assert!(!said.contains(secret.trim()), "a secret was printed where nobody looks: {said}");
     }
+}
+
+#[tokio::test]
+async fn a_start_with_an_owner_says_nothing_of_links_and_tokens() {
+    let mut server = Server::sqlite().await;
+    let acme = json!({ "slug": "acme", "name": "Acme", "owner_email": "boss@acme.test" });
+    let link = text(&server.root("POST", "/organizations", acme).await, "owner_link");
+    accept(&server, &link).await;
+    server.terminate();
+    let address = format!("127.0.0.1:{}", free_port());
+    let mut command = Command::new(variable("PORTCULLIS_BIN"));
+    command.args(["serve", "--listen", &address, "--data"]).arg(&server.data).stdin(Stdio::null());
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+    let begun = Instant::now();
+    while reqwest::get(format!("http://{address}/readyz")).await.is_err() {
+        assert!(begun.elapsed() < Duration::from_secs(20));
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    child.kill().unwrap();
+    let said = String::from_utf8(child.wait_with_output().unwrap().stdout).unwrap();
+    assert!(said.contains("console") && said.lines().count() == 2, "{said}");
 }
 
 /// Starts a server with that root token in its configuration; what it says of the root token, and what it calls itself.

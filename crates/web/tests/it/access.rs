@@ -1,9 +1,11 @@
 //! The three doors at which somebody asks whether a bearer may act, over HTTP: AuthZEN, forward-auth, introspection.
 
+use portcullis_domain::evaluation::Decision;
 use portcullis_testkit::{Exchange, Persona, ROOT_TOKEN};
 use serde_json::{Value, json};
 
 use crate::keys::session_of;
+use crate::scim::provider::Provider;
 use crate::support::{Scene, id, refused};
 
 const ACME: &str = "/api/v1/organizations/acme";
@@ -234,6 +236,125 @@ async fn a_question_by_the_root_token_is_found_in_the_log_by_the_id_that_its_cal
         scene.bench.clock.pass_s(60);
     }
     assert_eq!(called, [json!("from-the-gateway-7"), Value::Null]);
+}
+
+/// A bearer of that member to whom that is answered, and the environment that is asked about.
+async fn bearer_of(scene: &Scene, member: &Persona, decision: Decision) -> (String, &'static str) {
+    let keys = format!("{ACME}/members/{}/keys", member.membership);
+    let secret = |made: Value| made["token"].as_str().unwrap().to_owned();
+    let of = match decision {
+        Decision::Allowed | Decision::NotPermitted => member.key.clone(),
+        Decision::TokenUnknown => "pc_key_nonsense".to_owned(),
+        Decision::TokenEnded => {
+            let made = scene.made(&keys, json!({ "name": "ended" })).await;
+            let one = format!("{ACME}/tokens/{}", id(&made));
+            assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
+            secret(made)
+        }
+        Decision::TokenExpired => {
+            let until = json!({ "name": "short", "expires_at": "2026-01-01T00:01:00Z" });
+            let made = scene.made(&keys, until).await;
+            scene.bench.clock.pass_s(60);
+            secret(made)
+        }
+        Decision::MemberInactive => {
+            let one = format!("{ACME}/members/{}", member.membership);
+            assert_eq!(scene.root("PATCH", &one, json!({ "state": "suspended" })).await.0, 200);
+            member.key.clone()
+        }
+        Decision::AgentPaused => {
+            let (agent, key) = agent(scene, member, "bot").await;
+            assert_eq!(scene.root("POST", &format!("{ACME}/agents/{agent}/pause"), json!({})).await.0, 200);
+            key
+        }
+        Decision::AgentOrphaned => {
+            let (_, key) = agent(scene, member, "bot").await;
+            let order = format!("{ACME}/members/{}/offboard", member.membership);
+            assert_eq!(scene.root("POST", &order, json!({ "reason": "left" })).await.0, 200);
+            key
+        }
+        Decision::OtherEnvironment => return (member.key.clone(), "staging"),
+    };
+    (of, "production")
+}
+
+#[tokio::test]
+async fn every_code_is_answered_with_who_the_bearer_is_and_the_unknown_one_with_nothing_more() {
+    let scene = Scene::new();
+    let gate = service_key(&scene, "acme", json!(["evaluate"])).await;
+    for decision in Decision::ALL {
+        let role = if decision == Decision::NotPermitted { "viewer" } else { "member" };
+        let who =
+            scene.bench.member(scene.owner.organization, &format!("{}@acme.test", decision.code()), role);
+        let (secret, environment) = bearer_of(&scene, &who, decision).await;
+        let mut asked = question(&secret);
+        asked["context"]["environment"] = json!(environment);
+        let (status, answer) = scene.bench.call("POST", EVALUATION, &gate, asked).await;
+        assert_eq!((status, &answer["decision"]), (200, &json!(decision.is_allowed())), "{answer}");
+        let context = answer["context"].as_object().unwrap();
+        assert_eq!(
+            (&context["code"], &context["reason_admin"]["en"]),
+            (&json!(decision.code()), &json!(decision.reason()))
+        );
+        let mut names: Vec<&str> = context.keys().map(String::as_str).collect();
+        names.sort_unstable();
+        if decision == Decision::TokenUnknown {
+            assert_eq!(names, ["code", "reason_admin"], "nothing is said of what is not known");
+            continue;
+        }
+        assert_eq!(
+            names,
+            [
+                "agent",
+                "code",
+                "environment",
+                "membership",
+                "organization",
+                "policy_revision",
+                "reason_admin",
+                "role"
+            ]
+        );
+        assert_eq!(context["organization"], json!(who.organization.to_string()), "{answer}");
+        assert_eq!(context["membership"], json!(who.membership.to_string()), "{answer}");
+        assert_eq!(context["environment"], "production", "{answer}");
+        assert_eq!(context["policy_revision"], Value::Null, "{answer}");
+        let is_agents = matches!(decision, Decision::AgentPaused | Decision::AgentOrphaned);
+        let agent = context["agent"].as_str();
+        assert_eq!(agent.is_some_and(|agent| agent.starts_with("agt_")), is_agents, "{answer}");
+        // Who left has no role any more.
+        let role = if decision == Decision::AgentOrphaned { Value::Null } else { json!(role) };
+        assert_eq!(context["role"], role, "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn a_proxy_is_told_teams_by_commas_and_addresses_in_ascii() {
+    let scene = Scene::new();
+    let jurgen = scene.bench.member(scene.owner.organization, "j\u{fc}rgen@acme.test", "member");
+    let bearer = format!("Bearer {}", jurgen.key);
+    let answer = forward(&scene, "?organization=acme", &[("authorization", &bearer)]).await;
+    assert_eq!(header(&answer, "x-portcullis-email").as_deref(), Some("j%C3%BCrgen@acme.test"));
+
+    let idp = Provider::new();
+    let person = idp.user("ada").await;
+    let group = idp.group("everyone", &[&person]).await;
+    for team in ["platform", "data"] {
+        assert_eq!(idp.admin("POST", "/teams", json!({ "slug": team, "name": team })).await.0, 201);
+        let mapping = json!({
+            "directory": idp.directory.to_string(), "group": { "id": group }, "role": "member", "team": team,
+        });
+        let (status, made) = idp.admin("POST", "/mappings", mapping).await;
+        assert_eq!(status, 201, "{made}");
+    }
+    let member = idp.member("ada@acme.test").await;
+    let bearer = format!("Bearer {}", idp.key(&member).await);
+    let path = format!("/authz/forward?organization={}", idp.slug);
+    let answer = idp.bench.exchange("GET", &path, &[("authorization", &bearer)], &Value::Null).await;
+    let teams = header(&answer, "x-portcullis-teams").unwrap();
+    let mut teams: Vec<&str> = teams.split(',').collect();
+    teams.sort_unstable();
+    assert_eq!(teams, ["data", "platform"]);
 }
 
 #[tokio::test]

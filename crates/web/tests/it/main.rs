@@ -8,6 +8,7 @@
 
 mod access;
 mod agents;
+mod answers;
 mod connections;
 mod directories;
 mod documents;

@@ -1,5 +1,9 @@
 //! What is read only: receipts, the audit log and traces.
 
+use aws_lc_rs::signature::{ED25519, UnparsedPublicKey};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use portcullis_domain::audit::canonical;
 use portcullis_domain::id::{RequestId, TraceId};
 use portcullis_store::checkup;
 use portcullis_store::trace::{self, Trace};
@@ -33,6 +37,40 @@ async fn receipts_are_listed_by_pages_and_belong_to_one_organization() {
         "not_found",
     );
     assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 405, "read only");
+}
+
+#[tokio::test]
+async fn a_receipt_is_signed_by_a_key_of_the_organizations_published_set() {
+    let scene = Scene::new();
+    let order = format!("{ACME}/members/{}/offboard", scene.member.membership);
+    assert_eq!(scene.root("POST", &order, json!({ "reason": "left" })).await.0, 200);
+    scene.bench.portcullis().sign_all().await.unwrap();
+    let receipt = scene.all(&format!("{ACME}/receipts")).await.remove(0);
+    let jws = receipt["jws"].as_str().unwrap();
+    let parts: Vec<&str> = jws.split('.').collect();
+    let [header, payload, signature] = parts[..] else { panic!("{jws}") };
+    let bytes = |text: &str| URL_SAFE_NO_PAD.decode(text).unwrap();
+    let header: Value = serde_json::from_slice(&bytes(header)).unwrap();
+    assert_eq!(header["alg"], "EdDSA");
+
+    let (status, set) = scene.bench.call("GET", "/o/acme/jwks", "", Value::Null).await;
+    assert_eq!(status, 200, "nobody need be known");
+    let key = set["keys"].as_array().unwrap().iter().find(|key| key["kid"] == header["kid"]).unwrap();
+    assert_eq!((&key["kty"], &key["crv"], &key["d"]), (&json!("OKP"), &json!("Ed25519"), &Value::Null));
+    let public = UnparsedPublicKey::new(&ED25519, bytes(key["x"].as_str().unwrap()));
+    let signed = jws.rsplit_once('.').unwrap().0;
+    public.verify(signed.as_bytes(), &bytes(signature)).unwrap();
+
+    let payload = bytes(payload);
+    let said: Value = serde_json::from_slice(&payload).unwrap();
+    assert_eq!(payload, canonical(&said).unwrap(), "RFC 8785");
+    assert_eq!(
+        (&said["id"], &said["ended"], &said["kept"]),
+        (&receipt["id"], &receipt["ended"], &receipt["kept"])
+    );
+    let (_, elsewhere) = scene.bench.call("GET", "/o/globex/jwks", "", Value::Null).await;
+    assert!(elsewhere["keys"].as_array().unwrap().iter().all(|other| other["kid"] != key["kid"]));
+    refused(scene.bench.call("GET", "/o/nowhere/jwks", "", Value::Null).await, 404, "not_found");
 }
 
 #[tokio::test]

@@ -19,6 +19,10 @@ async fn a_role_is_made_listed_changed_and_deleted() {
     assert_eq!(made["permissions"], json!(["use", "audit-events.read"]));
     let all = scene.all(ROLES).await;
     assert_eq!(slugs(&all), ["admin", "auditor", "lead", "member", "owner", "viewer"]);
+    for (slug, rank) in [("owner", 900), ("admin", 700), ("lead", 500), ("member", 300), ("viewer", 100)] {
+        let found = all.iter().find(|role| role["slug"] == slug).unwrap();
+        assert_eq!((&found["rank"], &found["built_in"]), (&json!(rank), &json!(true)), "{found}");
+    }
 
     let one = format!("{ROLES}/{}", id(&made));
     let changes = json!({ "rank": 250, "permissions": ["use"], "explicit_only": true });
@@ -78,8 +82,28 @@ async fn whoever_is_known_may_ask_which_permissions_there_are() {
     let scene = Scene::new();
     let (status, page) = scene.as_of(&scene.member, "GET", "/api/v1/permissions", Value::Null).await;
     assert_eq!(status, 200);
-    let items = page["items"].as_array().unwrap();
-    assert!(items.contains(&json!("use")) && items.contains(&json!("mappings.write")), "{page}");
+    // `use`, and to read and to write each noun of the contract; of those that nobody writes, only to read.
+    let nouns = [
+        "organizations",
+        "environments",
+        "teams",
+        "roles",
+        "domains",
+        "directories",
+        "connections",
+        "mappings",
+        "grants",
+        "invitations",
+        "members",
+        "keys",
+        "service-keys",
+        "agents",
+        "tokens",
+    ];
+    let mut must = vec!["use".to_owned()];
+    must.extend(nouns.iter().flat_map(|noun| ["read", "write"].map(|may| format!("{noun}.{may}"))));
+    must.extend(["receipts", "audit-events", "traces"].map(|noun| format!("{noun}.read")));
+    assert_eq!(page["items"], json!(must));
     let (status, _) = scene.bench.call("GET", "/api/v1/permissions", "pc_key_nonsense", Value::Null).await;
     assert_eq!(status, 401);
 }

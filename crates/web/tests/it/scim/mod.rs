@@ -19,7 +19,7 @@ mod large;
 mod lists;
 mod many_groups;
 mod nesting;
-mod provider;
+pub mod provider;
 mod refusing;
 mod resources;
 mod reviews;
