@@ -41,8 +41,7 @@ const OF_NAME: Statement = Statement::read(
 );
 const OF_CERTIFICATE: Statement = Statement::read(
     "saml_session.of_certificate",
-    "SELECT token FROM saml_sessions WHERE connection = $1 AND signed_by IN ('', $2) AND token > $4 \
-     ORDER BY token LIMIT $3",
+    "SELECT token FROM saml_sessions WHERE connection = $1 AND signed_by IN ('', $2) LIMIT $3",
 );
 const DELETE: Statement =
     Statement::note("saml_session.delete", "DELETE FROM saml_sessions WHERE token = $1");
@@ -123,8 +122,8 @@ pub fn of_name(
     tx.rows(&OF_NAME, params![connection, name_hash, MAX_OF_NAME, after])?.iter().map(read).collect()
 }
 
-/// A page of the sessions that may have come in by a certificate of a connection's provider, in order of id, after `after`;
-/// [`MAX_OF_NAME`] at most.
+/// Some of the sessions that may have come in by a certificate of a connection's provider, in order of id; `max` at most.
+/// Whoever ends them forgets them, and asks again for those that are left.
 ///
 /// # Errors
 /// As [`insert`].
@@ -132,11 +131,12 @@ pub fn of_certificate(
     tx: &mut Tx<'_>,
     connection: ConnectionId,
     fingerprint: &str,
-    after: Option<TokenId>,
+    max: i64,
 ) -> Result<Vec<TokenId>, StoreError> {
-    let after = after.map(|token| token.to_string()).unwrap_or_default();
-    let rows = tx.rows(&OF_CERTIFICATE, params![connection, fingerprint, MAX_OF_NAME, after])?;
-    rows.iter().map(|row| row.parsed(0)).collect()
+    let rows = tx.rows(&OF_CERTIFICATE, params![connection, fingerprint, max])?;
+    let mut tokens = rows.iter().map(|row| row.parsed(0)).collect::<Result<Vec<_>, _>>()?;
+    tokens.sort();
+    Ok(tokens)
 }
 
 /// Forgets a session that ended.

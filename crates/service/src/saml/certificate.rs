@@ -8,21 +8,25 @@ use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, ConnectionChange, TokenChange, TokenSet};
 use portcullis_domain::connection::{Connection, ConnectionKind};
-use portcullis_domain::id::{ConnectionId, OrganizationId};
+use portcullis_domain::id::{ConnectionId, OrganizationId, TokenId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::saml::{CertificateState, SamlCertificate};
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, connection, saml_session};
+use portcullis_store::{Priority, Tx, apply, connection, saml, saml_session};
 use serde_json::json;
 
 use super::SamlView;
 use crate::caller::Caller;
 use crate::connection::must_stand_above_automation;
-use crate::{Moment, ServiceError};
+use crate::rules::MAX_AT_ONCE;
+use crate::{Moment, Portcullis, ServiceError};
 
 const NOUN: &str = "connection";
+
+/// Where a certificate is.
+type At = (OrganizationId, ConnectionId);
 
 /// The event of another decision about a certificate.
 pub(crate) fn event(certificate: &SamlCertificate) -> EventDraft {
@@ -58,19 +62,53 @@ pub enum Decision {
     Retire,
 }
 
-/// Decides about a certificate.
+impl Decision {
+    /// What ends sessions goes before what does not.
+    const fn priority(self) -> Priority {
+        match self {
+            Self::Accept => Priority::Ordinary,
+            Self::Retire => Priority::OffBoarding,
+        }
+    }
+}
+
+/// Decides about a certificate. One that is retired counts for nobody from the first commit on; the sessions that it let in
+/// end [`MAX_AT_ONCE`] at a time, each time in a transaction of its own, and the answer comes after the last. A crash
+/// between them leaves some, and the same call goes on from there.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`portcullis_domain::Refusal::AboveOwnRank`] for accepting one below the highest role
 /// that automation gives; [`ServiceError::InUse`] for retiring the last one that counts.
-pub fn decide(
+pub async fn decide(
+    portcullis: &Portcullis,
+    at: At,
+    caller: Caller,
+    (fingerprint, decision): (String, Decision),
+    cause: Cause,
+) -> Result<SamlCertificate, ServiceError> {
+    let named = fingerprint.clone();
+    let first = portcullis.write(decision.priority(), move |tx, moment| {
+        decide_now(tx, moment, at, &caller, (&named, decision), cause)
+    });
+    let (decided, left) = first.await?;
+    if let Some(cause) = left {
+        let portcullis = portcullis.clone();
+        // It goes on if its caller hangs up, or has come in by that certificate.
+        let rest = tokio::spawn(async move { end_rest(&portcullis, at, fingerprint, cause).await });
+        rest.await.map_err(|e| ServiceError::fault("the end of sessions", e))??;
+    }
+    Ok(decided)
+}
+
+/// The decision, with the first of the sessions that end by it; what the ends of the others follow from, if there are some.
+fn decide_now(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
-    (organization, id): (OrganizationId, ConnectionId),
+    (organization, id): At,
     caller: &Caller,
     (fingerprint, decision): (&str, Decision),
     cause: Cause,
-) -> Result<SamlCertificate, ServiceError> {
+) -> Result<(SamlCertificate, Option<Cause>), ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     let (of, view) = find(tx, (organization, id))?;
     let known = view.certificates.iter().find(|c| c.fingerprint == fingerprint);
@@ -80,10 +118,15 @@ pub fn decide(
         Decision::Retire => CertificateState::Retired,
     };
     if known.state == state {
-        return Ok(known.clone());
+        let left = match decision {
+            Decision::Accept => None,
+            Decision::Retire => end_more(tx, moment, known, cause)?,
+        };
+        return Ok((known.clone(), left));
     }
     let decided = SamlCertificate { state, decided_at: moment.now, ..known.clone() };
     let mut changes: Vec<Change> = vec![ConnectionChange::PutCertificate(Box::new(decided.clone())).into()];
+    let mut ending = Vec::new();
     match decision {
         Decision::Accept => {
             must_stand_above_automation(tx, organization, caller)?;
@@ -98,29 +141,74 @@ pub fn decide(
             {
                 return Err(ServiceError::InUse("only certificate that counts"));
             }
-            end_sessions(tx, moment, &decided, &mut changes)?;
+            ending = sessions(tx, &decided)?;
         }
     }
+    changes.extend(ending.iter().map(|token| end(*token, moment)));
     let plan = Plan::because(organization, cause).then_all(event(&decided), changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
-    Ok(decided)
+    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    forget(tx, &ending)?;
+    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
+    Ok((decided, may_be_more(&ending).then_some(cause)))
 }
 
-/// The ends of the sessions that may have come in by a certificate.
-fn end_sessions(
-    tx: &mut Tx<'_>,
-    moment: &Moment,
-    certificate: &SamlCertificate,
-    changes: &mut Vec<Change>,
+/// Ends the sessions that are left of a certificate that was retired.
+async fn end_rest(
+    portcullis: &Portcullis,
+    (organization, id): At,
+    fingerprint: String,
+    cause: Cause,
 ) -> Result<(), ServiceError> {
-    let mut after = None;
     loop {
-        let page = saml_session::of_certificate(tx, certificate.connection, &certificate.fingerprint, after)?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = Some(*last);
-        changes.extend(page.into_iter().map(|token| {
-            let (set, because) = (TokenSet::One(token), TokenEnd::CertificateRetired);
-            TokenChange::End { set, because, at: moment.now, receipt: None }.into()
-        }));
+        let fingerprint = fingerprint.clone();
+        let step = portcullis.write(Decision::Retire.priority(), move |tx, moment| {
+            tx.lock(Lock::Organization(organization))?;
+            let known = saml::certificates(tx, organization, id)?;
+            // Whoever accepts it meanwhile believes what is left.
+            let is_it =
+                |c: &&SamlCertificate| c.fingerprint == fingerprint && c.state == CertificateState::Retired;
+            known.iter().find(is_it).map_or(Ok(None), |retired| end_more(tx, moment, retired, cause))
+        });
+        if step.await?.is_none() {
+            return Ok(());
+        }
     }
+}
+
+/// Ends some of the sessions of a certificate that was retired before; `cause` if there may be more.
+fn end_more(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    retired: &SamlCertificate,
+    cause: Cause,
+) -> Result<Option<Cause>, ServiceError> {
+    let ending = sessions(tx, retired)?;
+    if ending.is_empty() {
+        return Ok(None);
+    }
+    let changes = ending.iter().map(|token| end(*token, moment)).collect();
+    let event = event(retired).with(json!({ "fingerprint": retired.fingerprint, "goes_on": true }));
+    let plan = Plan::because(retired.organization, cause).then_all(event, changes);
+    apply(tx, &plan, moment.now, &mut moment.random)?;
+    forget(tx, &ending)?;
+    Ok(may_be_more(&ending).then_some(cause))
+}
+
+/// As many of the sessions that may have come in by a certificate as end at once.
+fn sessions(tx: &mut Tx<'_>, of: &SamlCertificate) -> Result<Vec<TokenId>, ServiceError> {
+    let max = i64::try_from(MAX_AT_ONCE).unwrap_or(1);
+    Ok(saml_session::of_certificate(tx, of.connection, &of.fingerprint, max)?)
+}
+
+const fn may_be_more(ended: &[TokenId]) -> bool {
+    ended.len() >= MAX_AT_ONCE
+}
+
+fn end(token: TokenId, moment: &Moment) -> Change {
+    let (set, because) = (TokenSet::One(token), TokenEnd::CertificateRetired);
+    TokenChange::End { set, because, at: moment.now, receipt: None }.into()
+}
+
+fn forget(tx: &mut Tx<'_>, ended: &[TokenId]) -> Result<(), ServiceError> {
+    Ok(ended.iter().try_for_each(|token| saml_session::delete(tx, *token))?)
 }

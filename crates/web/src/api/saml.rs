@@ -418,12 +418,7 @@ async fn decide(
 ) -> Result<Json<Certificate>, Problem> {
     let at = named(&scope, &text)?;
     let (cause, caller) = (scope.cause(), scope.caller);
-    let decided = app
-        .portcullis()
-        .write(Priority::Ordinary, move |tx, moment| {
-            certificate::decide(tx, moment, at, &caller, (&fingerprint, decision), cause)
-        })
-        .await?;
+    let decided = certificate::decide(app.portcullis(), at, caller, (fingerprint, decision), cause).await?;
     Ok(Json(Certificate::of(decided)))
 }
 

@@ -2,7 +2,16 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::ConnectionChange;
+use portcullis_domain::id::{ConnectionId, TokenId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::saml::{CertificateState, SamlCertificate};
 use portcullis_emulator::Browser;
+use portcullis_service::{Moment, ServiceError, organization};
+use portcullis_store::saml_session::SamlSession;
+use portcullis_store::{Priority, Tx, apply, saml, saml_session};
 use serde_json::{Value, json};
 
 use crate::saml_idp::{Idp, Says, key};
@@ -95,6 +104,82 @@ async fn the_sessions_that_a_certificate_let_in_end_when_it_is_retired() {
     let ended = world.events("acme", "token.ended").await;
     let by_it: Vec<_> = ended.iter().filter(|e| e["detail"]["because"] == "certificate_retired").collect();
     assert_eq!(by_it.len(), 1, "{ended:?}");
+}
+
+/// A session by the provider's key behind 1,250 that were noted of it and ended by themselves; another key counts too.
+async fn behind_many(world: &World, idp: &mut Idp, connection: &Value) -> (Browser, String) {
+    idp.publish(&[&idp.key, &key()]);
+    world.clock.pass_s(86_400);
+    assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 1);
+    let (of, signed_by): (ConnectionId, _) =
+        (connection["id"].as_str().unwrap().parse().unwrap(), print(&idp.key));
+    let many = move |tx: &mut Tx<'_>, moment: &mut Moment| {
+        for _ in 0..1_250 {
+            let noted = SamlSession {
+                token: TokenId::fresh(moment.now, &mut moment.random),
+                connection: of,
+                name_hash: String::new(),
+                name_id: "null".to_owned(),
+                session_index: None,
+                expires_at: moment.now.plus_s(3_600),
+                signed_by: signed_by.clone(),
+            };
+            saml_session::insert(tx, &noted, moment.now)?;
+        }
+        Ok::<_, ServiceError>(())
+    };
+    world.portcullis.write(Priority::Ordinary, many).await.unwrap();
+    world.clock.pass_s(1);
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.by_saml(&mut browser, idp, connection, &Says::ada(&[])).await), "ok");
+    let opened = world.sessions(&browser).pop().unwrap();
+    (browser, opened)
+}
+
+#[tokio::test]
+async fn however_many_sessions_a_certificate_let_in_they_end_in_pieces_and_before_the_answer() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let (_, opened) = behind_many(&world, &mut idp, &connection).await;
+    let retire = format!("{}/certificates/{}/retire", one(&connection), print(&idp.key));
+    assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+    assert_eq!(world.decision(&opened).await, "token_ended");
+    let pieces = world.events("acme", "connection.certificate_retired").await;
+    assert_eq!(pieces.len(), 3, "500 at a time: {pieces:?}");
+    let first = &pieces.iter().find(|e| e["detail"]["goes_on"].is_null()).unwrap()["id"];
+    for piece in pieces.iter().filter(|e| e["detail"]["goes_on"] == true) {
+        assert_eq!(&piece["cause"]["event"], first, "{pieces:?}");
+    }
+    assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+    assert_eq!(world.events("acme", "connection.certificate_retired").await.len(), 3, "nothing was left");
+}
+
+#[tokio::test]
+async fn what_a_crash_left_of_the_sessions_of_a_certificate_the_same_call_ends() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let (_, opened) = behind_many(&world, &mut idp, &connection).await;
+    let (of, print) = (connection["id"].as_str().unwrap().parse().unwrap(), print(&idp.key));
+    let fingerprint = print.clone();
+    let crashed = move |tx: &mut Tx<'_>, moment: &mut Moment| {
+        let organization = organization::named(tx, "acme")?.id;
+        let known = saml::certificates(tx, organization, of)?;
+        let known = known.into_iter().find(|c| c.fingerprint == fingerprint).unwrap();
+        let retired = SamlCertificate { state: CertificateState::Retired, ..known };
+        let event = EventDraft::new(Action::CertificateRetired, Target::new("connection", of));
+        let change = ConnectionChange::PutCertificate(Box::new(retired));
+        let plan = Plan::because(organization, Cause::system()).then(event, change);
+        apply(tx, &plan, moment.now, &mut moment.random)?;
+        Ok::<_, ServiceError>(())
+    };
+    world.portcullis.write(Priority::Ordinary, crashed).await.unwrap();
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "signature_not_trusted");
+    assert_eq!(world.decision(&opened).await, "allowed");
+    let retire = format!("{}/certificates/{print}/retire", one(&connection));
+    assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+    assert_eq!(world.decision(&opened).await, "token_ended");
 }
 
 #[tokio::test]
