@@ -35,8 +35,20 @@ pub(crate) fn hold_names<'n>(
     organization: OrganizationId,
     names: impl Iterator<Item = &'n str>,
 ) -> Result<(), StoreError> {
+    hold_names_of(tx, organization, std::iter::once(names))
+}
+
+/// The same for several people of whom one transaction tells, before the first of them is looked at.
+///
+/// # Errors
+/// [`StoreError`].
+pub(crate) fn hold_names_of<'n>(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    people: impl Iterator<Item = impl Iterator<Item = &'n str>>,
+) -> Result<(), StoreError> {
     let key = |name: &str| email_key(name).unwrap_or_else(|_| name_key(name));
-    let keys: BTreeSet<String> = names.take(MAX_HELD_NAMES).map(key).collect();
+    let keys: BTreeSet<String> = people.flat_map(|names| names.take(MAX_HELD_NAMES)).map(key).collect();
     // In one order, whatever the order in which they were said.
     keys.into_iter().try_for_each(|key| tx.lock(Lock::Newcomer(organization, key)))
 }

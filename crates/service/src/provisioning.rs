@@ -142,9 +142,10 @@ impl PersonSaid {
         named.cloned().unwrap_or_default()
     }
 
-    /// Every name by which somebody could come in as the same person.
-    fn names(&self) -> impl Iterator<Item = &str> {
-        [&self.user_name].into_iter().chain(&self.external_id).chain(&self.emails).map(String::as_str)
+    /// Every name by which somebody could come in as the same person, first the address that stands for them.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        let others = [&self.user_name].into_iter().chain(&self.external_id).chain(&self.emails);
+        std::iter::once(self.main_address()).chain(others.map(String::as_str))
     }
 
     /// Keys of the addresses that are any, without repetition.
@@ -160,8 +161,11 @@ impl PersonSaid {
 
     /// The address that stands for the person here: the primary e-mail, or a user name that is one.
     fn address(&self) -> String {
-        let primary = self.emails.iter().find(|e| email_key(e).is_ok()).cloned();
-        primary.unwrap_or_else(|| self.user_name.clone())
+        self.main_address().to_owned()
+    }
+
+    fn main_address(&self) -> &str {
+        self.emails.iter().find(|e| email_key(e).is_ok()).unwrap_or(&self.user_name)
     }
 }
 
@@ -512,8 +516,6 @@ fn say(
         hold_names(tx, speaker.organization, said.names())?;
     }
     let new = DirectoryUser { updated_at: moment.now, ..new };
-    let before = directory_user::facets(tx, id)?;
-    let differing: BTreeSet<Facet> = before.symmetric_difference(&said.facets).cloned().collect();
     let action = match (old.inactive_at, new.inactive_at) {
         (None, Some(_)) => Action::DirectoryUserDeactivated,
         (Some(_), None) => Action::DirectoryUserActivated,
@@ -529,11 +531,17 @@ fn say(
         // As with a new person: what the directory names anew is this person's now.
         changes.push(named_anew(&new));
     }
+    let before = directory_user::facets(tx, id)?;
+    let differing: BTreeSet<Facet> = before.symmetric_difference(&said.facets).cloned().collect();
+    let mapped = mapping::is_facet_mapped(tx, speaker.directory, &differing)?;
+    let settles = mapped || old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some();
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
+    // Names are locked before the member: whoever tells of somebody new has them in that order.
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
-    let mapped = mapping::is_facet_mapped(tx, speaker.directory, &differing)?;
-    if mapped || old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some() {
+    } else if settles {
+        profile::hold_address(tx, speaker, (&old, &said))?;
+    if settles {
         settle(tx, moment, new.membership, cause)?;
     }
     profile::follow(tx, moment, speaker, (&new, &said), cause)?;

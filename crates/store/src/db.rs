@@ -157,6 +157,7 @@ pub struct Tx<'c> {
     events: u16,
     trouble: Trouble,
     held: Vec<Lock>,
+    holds_members: bool,
     lessened: bool,
 }
 
@@ -211,6 +212,7 @@ impl<'c> Tx<'c> {
             events: 0,
             trouble: Trouble::None,
             held: Vec::new(),
+            holds_members: false,
             lessened: false,
         }
     }
@@ -374,6 +376,11 @@ impl<'c> Tx<'c> {
                 "the organization is locked before its rules"
             );
         }
+        debug_assert!(
+            !self.holds_members
+                || !matches!(lock, Lock::Subject(..) | Lock::Newcomer(..) | Lock::GroupNames(_)),
+            "who comes in, and names, are locked before members: {lock:?}"
+        );
         if self.dialect() == Dialect::Postgres {
             let shared = matches!(lock, Lock::Rules(_) | Lock::UnderLease);
             let statement = if shared { &SHARED } else { &ALONE };
@@ -398,6 +405,19 @@ impl<'c> Tx<'c> {
             Dialect::Sqlite => Ok(()),
             Dialect::Postgres => self.rows(statement, params).map(|_| ()),
         }
+    }
+
+    /// The same for memberships, behind which no name is locked any more.
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub(crate) fn lock_members(
+        &mut self,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<(), StoreError> {
+        self.holds_members = true;
+        self.lock_rows(statement, params)
     }
 
     /// Whether this transaction has that lock, or one that implies it.

@@ -110,7 +110,7 @@ pub(crate) const ALL: &[&Statement] =
     &[&AGENTS, &LOCK_NEXT_OWNERS, &TO_ROTATE, &OTHER_OWNERS, &OTHER_MEMBERSHIPS];
 
 fn agents(tx: &mut Tx<'_>, membership: &Membership, now: Timestamp) -> Result<Vec<LeaverAgent>, StoreError> {
-    tx.lock_rows(&LOCK_NEXT_OWNERS, params![membership.organization, membership.id])?;
+    tx.lock_members(&LOCK_NEXT_OWNERS, params![membership.organization, membership.id])?;
     let mut agents = Vec::new();
     for row in tx.rows(&AGENTS, params![membership.id, now])? {
         let id = row.parsed(0)?;

@@ -411,7 +411,7 @@ pub fn find_locked(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membershi
 /// # Errors
 /// As [`find`].
 pub fn hold(tx: &mut Tx<'_>, id: MembershipId) -> Result<(), StoreError> {
-    tx.lock_rows(&LOCK, params![id])
+    tx.lock_members(&LOCK, params![id])
 }
 
 /// Who of these people lives, in order of id, locked until the end of the transaction.

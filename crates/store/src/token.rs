@@ -297,7 +297,7 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
         Holder::Directory(_) | Holder::Organization(_) => (None, None),
     };
     if let Some(id) = membership {
-        tx.lock_rows(&LOCK_MEMBER, params![id, token.organization])?;
+        tx.lock_members(&LOCK_MEMBER, params![id, token.organization])?;
         // A link is for somebody who is not active yet.
         let also = match token.kind {
             TokenKind::Invitation | TokenKind::OwnerLink => "invited",
@@ -306,7 +306,7 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
         tx.row(&ACTIVE_MEMBER, params![id, token.organization, also])?.ok_or(StoreError::NotActive)?;
     }
     if let Some(id) = agent {
-        tx.lock_rows(&LOCK_OWNER, params![id, token.organization])?;
+        tx.lock_members(&LOCK_OWNER, params![id, token.organization])?;
         tx.row(&ACTIVE_AGENT, params![id, token.organization])?.ok_or(StoreError::NotActive)?;
     }
     tx.run(

@@ -21,6 +21,7 @@ use super::failure::PollFailure;
 use super::reading::{Counts, Progress, WholeGroup};
 use super::run::LEASE_S;
 use crate::brake;
+use crate::newcomer::hold_names_of;
 use crate::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -298,6 +299,11 @@ impl Writer<'_> {
     async fn carry_out(&self, steps: Vec<Step>, priority: Priority) -> Result<(), ServiceError> {
         let done = self.held(priority, move |tx, moment, speaker| {
             let mut counts = Counts::default();
+            if steps.len() > 1 {
+                // All of them before the first member is: each by itself has its own in that order.
+                let said = steps.iter().filter_map(Step::said);
+                hold_names_of(tx, speaker.organization, said.map(PersonSaid::names))?;
+            }
             for step in &steps {
                 carry(tx, moment, speaker, (step, &mut counts))?;
             }
@@ -338,6 +344,14 @@ impl Step {
     fn stop(&self) -> Option<Self> {
         match self {
             Self::Say(id, said) if said.active == Some(false) => Some(Self::Stop(*id)),
+            _ => None,
+        }
+    }
+
+    /// Who is told of, if somebody is.
+    fn said(&self) -> Option<&PersonSaid> {
+        match self {
+            Self::Say(_, said) | Self::Tell(said) => Some(said),
             _ => None,
         }
     }

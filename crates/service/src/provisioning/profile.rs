@@ -16,6 +16,24 @@ use super::{PersonSaid, Speaker};
 use crate::newcomer::hold_names;
 use crate::{Moment, ServiceError};
 
+/// Holds the address that a member is called by from now on, before anything holds the member.
+pub(super) fn hold_address(
+    tx: &mut Tx<'_>,
+    speaker: Speaker,
+    (user, said): (&DirectoryUser, &PersonSaid),
+) -> Result<(), ServiceError> {
+    let seen = membership::find(tx, speaker.organization, user.membership)?;
+    if seen.is_some_and(|seen| may_move(&seen, said)) {
+        hold_names(tx, speaker.organization, std::iter::once(said.main_address()))?;
+    }
+    Ok(())
+}
+
+/// Whether a member's address may follow what is said.
+fn may_move(seen: &Membership, said: &PersonSaid) -> bool {
+    seen.joined_at.is_none() && said.main_address() != seen.email
+}
+
 /// Calls a member as the directory says, if it governs them. Said again, it writes only what did not follow before: an address
 /// that was somebody else's then, or what was said while another directory governed them.
 pub(super) fn follow(
@@ -26,15 +44,14 @@ pub(super) fn follow(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let Some(seen) = membership::find(tx, speaker.organization, user.membership)? else { return Ok(()) };
-    let wanted = said.address();
-    let may_move = seen.joined_at.is_none() && wanted != seen.email;
+    let may_move = may_move(&seen, said);
     let is_said_already = name(said, &seen) == seen.name && !may_move;
     if is_said_already || seen.ended.is_some() || !names(speaker.directory, &seen) {
         return Ok(());
     }
     if may_move {
         // Of two who are called so at once the second finds the first.
-        hold_names(tx, speaker.organization, std::iter::once(wanted.as_str()))?;
+        hold_names(tx, speaker.organization, std::iter::once(said.main_address()))?;
     }
     // INVARIANT: what decides is read of the member as they are held. Whoever ends meanwhile has the tombstones of what they
     // were called until then, and whoever joins keeps their address.

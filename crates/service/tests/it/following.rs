@@ -8,17 +8,17 @@ use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, OrganizationId, RequestId};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::plan::Plan;
-use portcullis_service::access::settle;
+use portcullis_service::access::{off_board_member, settle};
 use portcullis_service::caller::Caller;
 use portcullis_service::directory::{self, DirectoryChanges};
 use portcullis_service::membership::settled;
-use portcullis_service::provisioning;
+use portcullis_service::provisioning::{self, PersonSaid};
 use portcullis_service::rules::{self, Carried, MAX_AT_ONCE, MAX_PER_CALL};
 use portcullis_service::{Moment, ServiceError};
 use portcullis_store::audit::{AuditFilter, list_page};
 use portcullis_store::db::Lock;
 use portcullis_store::receipt::of_membership;
-use portcullis_store::{Tx, apply, directory_user};
+use portcullis_store::{Tx, apply, directory_user, membership};
 use portcullis_testkit::Bench;
 use serde_json::{Value, json};
 
@@ -418,4 +418,33 @@ async fn whoever_is_said_to_be_inactive_again_ends_before_the_answer_though_the_
     assert_eq!(state(&bench, &place, member), MembershipState::Active);
     say_active(&bench, &place, ann, false);
     assert_eq!(state(&bench, &place, member), MembershipState::Deprovisioned);
+}
+
+/// The address is somebody else's when it is said, and free when what is said next settles the person.
+#[tokio::test]
+async fn the_address_that_somebody_comes_to_have_is_held_before_they_are() {
+    const WANTED: &str = "queen@acme.test";
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 0);
+    let (ada, member) = provision(&bench, &place, "ada");
+    let other = bench.member(place.organization, WANTED, "member").membership;
+    let (organization, directory) = (place.organization, place.directory);
+    let email = || {
+        let member = bench.write(move |tx, _| Ok(membership::find(tx, organization, member)?));
+        member.unwrap().email
+    };
+    bench.write(move |tx, moment| {
+        let speaker = speaker(moment, organization, directory);
+        let said = PersonSaid { emails: vec![WANTED.to_owned()], ..said("ada") };
+        provisioning::replace_user(tx, moment, speaker, ada, &said)?;
+        Ok(())
+    });
+    assert_eq!(email(), "ada@acme.test", "it is another's");
+    bench.write(move |tx, moment| {
+        off_board_member(tx, moment, organization, other, "left", Cause::system())?;
+        Ok(())
+    });
+    say_active(&bench, &place, ada, false);
+    say_active(&bench, &place, ada, true);
+    assert_eq!(email(), WANTED);
 }

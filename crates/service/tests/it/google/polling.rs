@@ -379,6 +379,20 @@ async fn somebody_who_was_invited_before_is_recognized_and_leaves_when_google_su
     assert_eq!(world.decision(&eve.key), Decision::TokenEnded);
 }
 
+/// The store refuses, in every test build, to lock a name behind a member: whoever tells of somebody new has them the other way
+/// round, and two who meet so wait for each other.
+#[tokio::test]
+async fn the_names_of_all_of_whom_one_transaction_tells_are_held_before_any_of_them() {
+    let world = World::on(Bench::sqlite(), company(), &Beginning::default());
+    world.prove("acme.test");
+    let known =
+        ["ada@acme.test", "eve@acme.test"].map(|one| world.bench.member(world.organization, one, "member"));
+    world.poll().await;
+    for (address, one) in ["ada@acme.test", "eve@acme.test"].into_iter().zip(&known) {
+        assert_eq!(world.member(address).id, one.membership, "recognized");
+    }
+}
+
 #[tokio::test]
 async fn however_many_had_the_address_before_whoever_has_it_now_is_recognized() {
     let mut company = company();
