@@ -32,7 +32,7 @@ use portcullis_domain::user::User;
 use portcullis_store::db::Lock;
 use portcullis_store::facts::MapFacets;
 use portcullis_store::{
-    Tx, apply, directory, directory_user, domain, facts, hold, mapping, membership, review, role,
+    Tx, apply, connection, directory, directory_user, domain, facts, hold, mapping, membership, review, role,
 };
 use serde_json::{Value, json};
 
@@ -40,7 +40,7 @@ use crate::access::{settle, settle_as};
 use crate::error::DirectoryRefusal;
 use crate::membership::settled;
 use crate::newcomer::hold_names;
-use crate::role::{highest_given, was_lent_below};
+use crate::role::{highest_given, seen_below};
 use crate::{Moment, ServiceError};
 
 pub(crate) use group::lose_members;
@@ -397,7 +397,7 @@ fn recognize(
             if told.iter().any(|u| u.directory == directory.id) {
                 return unsure(ReviewReason::AlreadyTold, vec![only.id]);
             }
-            if is_lent(tx, directory, &told, moment.now)? {
+            if is_lent(tx, moment, directory, (only.id, &told))? {
                 return unsure(ReviewReason::ToldElsewhere, vec![only.id]);
             }
             Ok(Recognized::Known(Box::new(only.clone())))
@@ -418,21 +418,43 @@ fn recognize(
 /// ([why](../../../docs/decisions/0042-of-whom-two-directories-tell-is-lent-by-neither.md)).
 fn is_lent(
     tx: &mut Tx<'_>,
+    moment: &Moment,
     directory: &Directory,
-    told: &[DirectoryUser],
-    now: Timestamp,
+    (member, told): (MembershipId, &[DirectoryUser]),
 ) -> Result<bool, ServiceError> {
     let organization = directory.organization;
     let given = highest_given(tx, organization, directory.id)?;
     for user in told {
         let theirs = highest_given(tx, organization, user.directory)?;
-        // What the greater gives, whoever speaks for it has. Who came by the lesser may have been named there since.
-        let (lesser, rank, since) = match theirs.cmp(&given) {
-            Ordering::Less => (user.directory, given, user.created_at),
+        // What the greater gives, whoever speaks for it has.
+        let (lesser, rank, believed_up_to) = match theirs.cmp(&given) {
+            Ordering::Less => (user.directory, given, user.believed_up_to),
             Ordering::Equal => continue,
-            Ordering::Greater => (directory.id, theirs, now),
+            Ordering::Greater => (directory.id, theirs, moment.spoken_from),
         };
-        if was_lent_below(tx, organization, (lesser, rank), (since, now))? {
+        // Whoever can speak for the lesser one would name an account of theirs, or has: what was said outlives its token.
+        if believed_up_to < rank
+            || seen_below(tx, organization, (lesser, rank), moment.now)?.is_some()
+            || is_linked_below(tx, organization, member, rank)?
+        {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether somebody below that rank has said by which account a member comes in, but for a connection of a directory
+/// that gives as much.
+fn is_linked_below(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    member: MembershipId,
+    rank: Rank,
+) -> Result<bool, ServiceError> {
+    for link in connection::links_of(tx, member)?.into_iter().filter(|link| link.believed_up_to < rank) {
+        let by = connection::find(tx, organization, link.connection)?.and_then(|of| of.directory);
+        let given = by.map_or(Ok(Rank::NONE), |of| highest_given(tx, organization, of))?;
+        if given < rank {
             return Ok(true);
         }
     }
@@ -511,9 +533,16 @@ fn say(
         }
         return Ok(old);
     }
+    let before = directory_user::facets(tx, id)?;
+    let differing: BTreeSet<Facet> = before.symmetric_difference(&said.facets).cloned().collect();
+    let mapped = mapping::is_facet_mapped(tx, speaker.directory, &differing)?;
+    let settles = mapped || old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some();
     let is_renamed = is_renamed(&old, &new);
+    // Names are locked before the member: whoever tells of somebody new has them in that order.
     if is_renamed {
         hold_names(tx, speaker.organization, said.names())?;
+    } else if settles {
+        profile::hold_address(tx, speaker, (&old, &said))?;
     }
     let new = DirectoryUser { updated_at: moment.now, ..new };
     let action = match (old.inactive_at, new.inactive_at) {
@@ -531,16 +560,9 @@ fn say(
         // As with a new person: what the directory names anew is this person's now.
         changes.push(named_anew(&new));
     }
-    let before = directory_user::facets(tx, id)?;
-    let differing: BTreeSet<Facet> = before.symmetric_difference(&said.facets).cloned().collect();
-    let mapped = mapping::is_facet_mapped(tx, speaker.directory, &differing)?;
-    let settles = mapped || old.inactive_at != new.inactive_at || old.unconfirmed_at.is_some();
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
-    // Names are locked before the member: whoever tells of somebody new has them in that order.
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
-    } else if settles {
-        profile::hold_address(tx, speaker, (&old, &said))?;
     if settles {
         settle(tx, moment, new.membership, cause)?;
     }

@@ -129,7 +129,7 @@ pub(crate) fn must_not_outgrow(
         for other in page.iter().filter(|other| other.id != of && other.kind == DirectoryKind::Scim) {
             let is_beside = highest_given(tx, organization, other.id)? < rank;
             if is_beside
-                && let Some(token) = seen_below(tx, organization, (other.id, rank), (now, now), Rank::NONE)?
+                && let Some(token) = seen_below(tx, organization, (other.id, rank), now)?
                 && directory::tells_of_one_with(tx, organization, (of, other.id))?
             {
                 return Err(ServiceError::TokenSeenBelow(token.to_string()));
@@ -160,44 +160,30 @@ pub(crate) fn must_not_be_seen_below(
     (of, rank): (DirectoryId, Rank),
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    match seen_below(tx, organization, (of, rank), (now, now), Rank::NONE)? {
+    match seen_below(tx, organization, (of, rank), now)? {
         Some(token) => Err(ServiceError::TokenSeenBelow(token.to_string())),
         None => Ok(()),
     }
 }
 
-/// Whether somebody who stands below that rank could speak for the directory since then, or can now. Of whoever left only
-/// tokens that are good still count: the others were changed because they left.
+/// A token of the directory that is good, and that somebody saw who stands below that rank, or left.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
-pub(crate) fn was_lent_below(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    of: (DirectoryId, Rank),
-    (since, now): (Timestamp, Timestamp),
-) -> Result<bool, ServiceError> {
-    Ok(seen_below(tx, organization, of, (now, now), Rank::NONE)?.is_some()
-        || seen_below(tx, organization, of, (since, now), Rank::ROOT)?.is_some())
-}
-
-/// A token of the directory that was good since then, and that somebody saw who stands below that rank now. Whoever left
-/// stands at `left`.
-fn seen_below(
+pub(crate) fn seen_below(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     (of, rank): (DirectoryId, Rank),
-    (since, now): (Timestamp, Timestamp),
-    left: Rank,
+    now: Timestamp,
 ) -> Result<Option<TokenId>, ServiceError> {
     let mut looked_at = BTreeSet::new();
     let mut after = String::new();
     loop {
-        let page = token::of_directory_since(tx, (organization, of), since, (&after, PAGE))?;
+        let page = token::of_directory_since(tx, (organization, of), now, (&after, PAGE))?;
         let Some((last, _)) = page.last() else { return Ok(None) };
         after = last.to_string();
         for (token, saw) in page.iter().flat_map(|(token, all)| all.iter().map(move |saw| (token, *saw))) {
-            if looked_at.insert(saw) && rank_now(tx, organization, saw, now)?.unwrap_or(left) < rank {
+            if looked_at.insert(saw) && rank_now(tx, organization, saw, now)?.unwrap_or(Rank::NONE) < rank {
                 return Ok(Some(*token));
             }
         }

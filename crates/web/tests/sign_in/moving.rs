@@ -99,6 +99,18 @@ enum Saw {
     Steward,
     /// Who ended it afterwards.
     Formerly,
+    /// Who ended it afterwards and left.
+    Gone,
+    /// Who stood as high as what the next directory gives, ended it afterwards, and came to stand lower.
+    Fallen,
+}
+
+/// Another rank for those who see to directories.
+async fn stand_at(world: &World, rank: i64) {
+    let (_, roles) = world.root("GET", "/organizations/acme/roles?limit=100", Value::Null).await;
+    let it = roles["items"].as_array().unwrap().iter().find(|role| role["slug"] == "it").unwrap();
+    let one = format!("/organizations/acme/roles/{}", it["id"].as_str().unwrap());
+    assert_eq!(world.root("PATCH", &one, json!({ "rank": rank })).await.0, 200);
 }
 
 #[tokio::test]
@@ -106,6 +118,8 @@ async fn nobody_is_given_by_the_next_directory_what_somebody_who_spoke_for_the_f
     for (saw, former_gives, expected, because) in [
         (Saw::Steward, None, "member", &["told_elsewhere"][..]),
         (Saw::Formerly, None, "member", &["told_elsewhere"][..]),
+        (Saw::Gone, None, "member", &["told_elsewhere"][..]),
+        (Saw::Fallen, None, "admin", &[][..]),
         (Saw::Nobody, None, "admin", &[][..]),
         (Saw::Steward, Some("admin"), "admin", &[][..]),
     ] {
@@ -115,7 +129,10 @@ async fn nobody_is_given_by_the_next_directory_what_somebody_who_spoke_for_the_f
         let connection = world.connection("acme", json!({ "directory": former.made["id"] })).await;
         let (token, path) = match saw {
             Saw::Nobody => (former.token.clone(), None),
-            Saw::Steward | Saw::Formerly => {
+            Saw::Steward | Saw::Formerly | Saw::Gone | Saw::Fallen => {
+                if saw == Saw::Fallen {
+                    stand_at(&world, 750).await;
+                }
                 let (token, path) = token_for(&world, &session, &former).await;
                 (token, Some(path))
             }
@@ -123,10 +140,18 @@ async fn nobody_is_given_by_the_next_directory_what_somebody_who_spoke_for_the_f
         former.boss(&world, &token, ACCOUNT).await;
         let account = signed_in(&world, &connection, ACCOUNT).await;
         // Nor does a directory come to give more while they have a token of it.
-        let is_over = saw == Saw::Formerly || former_gives.is_some();
+        let is_over = !matches!(saw, Saw::Nobody | Saw::Steward) || former_gives.is_some();
         world.clock.pass_s(1);
         if let Some(path) = path.filter(|_| is_over) {
             assert_eq!(world.root("DELETE", &path, Value::Null).await.0, 204);
+        }
+        if saw == Saw::Gone {
+            let it = world.members("acme", "it@acme.example").await[0]["id"].clone();
+            let end = format!("/organizations/acme/members/{}/offboard", it.as_str().unwrap());
+            assert_eq!(world.root("POST", &end, json!({ "reason": "left" })).await.0, 200);
+        }
+        if saw == Saw::Fallen {
+            stand_at(&world, 400).await;
         }
         if let Some(role) = former_gives {
             assert_eq!(former.map(&world, role).await.0, 201);
