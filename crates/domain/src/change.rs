@@ -212,6 +212,8 @@ pub enum MembershipChange {
     LoseDirectory(DirectoryId),
     /// Another user behind it: the person was recognized.
     SetUser(MembershipId, UserId),
+    /// How far it is believed that the person opened its link.
+    Believe(MembershipId, Rank),
 }
 
 /// Changes of directories.

@@ -83,8 +83,9 @@ impl Decision {
             Self::AgentOrphaned => "the agent's owner was off-boarded and nobody has taken it over",
             Self::OtherEnvironment => "the bearer does not act in this environment",
             Self::NotPermitted => {
-                "the role behind the token has no `use`, stands above whoever else the secret was shown to, or is \
-                 explicit only and the token came by a connection that no owner has confirmed"
+                "the role behind the token has no `use`, stands above whoever else the secret was shown to or saw the link \
+                 by which the password was chosen, or is explicit only and the token came by a connection that no owner \
+                 has confirmed"
             }
         }
     }
@@ -188,6 +189,8 @@ pub struct Bearer {
     pub came_by: Option<TokenId>,
     /// Since when an owner should confirm that connection, if nobody had when that session began.
     pub unconfirmed_at: Option<Timestamp>,
+    /// How far it is believed that the person signed in, where that session, or the one that issued it, came by a password.
+    pub believed_up_to: Rank,
     /// The membership behind it.
     pub member: Option<BearerMember>,
     /// The agent that it acts as.
@@ -265,6 +268,10 @@ pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
     }
     let rank = bearer.member.as_ref().map_or(Rank::NONE, |m| m.rank);
     if bearer.answering_for_it().any(|saw| saw.rank < rank) {
+        return Decision::NotPermitted;
+    }
+    // Whoever saw the link by which the password was chosen may have chosen it.
+    if bearer.believed_up_to < rank {
         return Decision::NotPermitted;
     }
     // Whoever chose the provider may be the one who came in by it, before the member had the role.

@@ -2,6 +2,7 @@
 
 use crate::access::{Access, EndedBecause};
 use crate::id::{DirectoryId, MembershipId, OrganizationId, UserId};
+use crate::role::Rank;
 use crate::text::{Slug, texts};
 use crate::time::Timestamp;
 
@@ -67,6 +68,8 @@ pub struct Membership {
     pub rules_number: i64,
     /// When it came to be.
     pub created_at: Timestamp,
+    /// How far it is believed that the person opened its link: as far as everybody stood then who had seen it.
+    pub believed_up_to: Rank,
 }
 
 impl Membership {
@@ -89,6 +92,7 @@ impl Membership {
             access: Access::none(state),
             rules_number,
             created_at: now,
+            believed_up_to: Rank::ROOT,
         }
     }
 

@@ -58,9 +58,9 @@ pub enum ServiceError {
     TokenSeenBelow(String),
     /// Somebody would stand above whoever said by which account they sign in.
     #[error(
-        "the account that `{0}` signs in by, or would, was named by somebody who stood below that role, or had left: once you \
-         have looked whose it is, give the role with `vouched`; or have the directory say the person again, whole, by \
-         another token, and them sign in once"
+        "the account that `{0}` signs in by, or would, was named by somebody who stood below that role, or had left, or such a \
+         one saw the link by which they chose their password: once you have looked whose it is, give the role with `vouched`; \
+         or have the directory say the person again, whole, by another token, and them sign in once"
     )]
     ToldFromBelow(String),
     /// The workload identity of the settings may not be used so.

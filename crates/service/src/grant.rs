@@ -4,7 +4,7 @@
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{Change, DirectoryUserChange, GrantChange, LinkChange};
+use portcullis_domain::change::{Change, DirectoryUserChange, GrantChange, LinkChange, MembershipChange};
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{DirectoryId, GrantId, MembershipId, OrganizationId};
@@ -150,7 +150,8 @@ fn must_not_be_lent(
     Ok(())
 }
 
-/// Refuses to give a role to somebody who signs in by an account, or would, that somebody below the role said is theirs.
+/// Refuses to give a role to somebody who signs in by an account, or would, that somebody below the role said is theirs; or by
+/// a password that they may have chosen.
 fn must_not_be_told_from_below(
     tx: &mut Tx<'_>,
     member: &Membership,
@@ -158,6 +159,9 @@ fn must_not_be_told_from_below(
 ) -> Result<(), ServiceError> {
     if role.rank <= membership::rank_of(tx, member.organization, member.role())? {
         return Ok(());
+    }
+    if member.believed_up_to < role.rank {
+        return Err(ServiceError::ToldFromBelow(member.id.to_string()));
     }
     for link in connection::links_of(tx, member.id)? {
         if link.believed_up_to < role.rank {
@@ -199,6 +203,9 @@ fn vouched(tx: &mut Tx<'_>, member: &Membership, rank: Rank) -> Result<Vec<Chang
     let links = connection::links_of(tx, member.id)?.into_iter().filter(|l| l.believed_up_to < rank);
     let mut changes: Vec<Change> =
         links.map(|l| LinkChange::Believe(l.connection, l.subject, rank).into()).collect();
+    if member.believed_up_to < rank {
+        changes.push(MembershipChange::Believe(member.id, rank).into());
+    }
     for told in directory_user::of_membership(tx, member.id)? {
         if told.believed_up_to < rank {
             let told = DirectoryUser { believed_up_to: rank, ..told };

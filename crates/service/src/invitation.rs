@@ -285,6 +285,8 @@ pub struct LinkView {
 struct Open {
     link: LiveToken,
     member: Membership,
+    /// How high the lowest stands who saw it.
+    seen_from: Rank,
     key: String,
     known: Vec<Authenticator>,
 }
@@ -312,9 +314,25 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     if !may_stand_for(tx, &saw, &member, now)? {
         return Err(invalid());
     }
+    let seen_from = lowest(tx, member.organization, &saw, now)?;
     let key = email_key(&member.email)?;
     let known = user::authenticators_at(tx, &key)?;
-    Ok(Open { link, member, key, known })
+    Ok(Open { link, member, seen_from, key, known })
+}
+
+/// How high the lowest of these stands; they are active.
+fn lowest(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    saw: &[MembershipId],
+    now: Timestamp,
+) -> Result<Rank, ServiceError> {
+    let mut lowest = Rank::ROOT;
+    for one in saw {
+        let one = crate::membership::find(tx, organization, *one, now)?;
+        lowest = lowest.min(rank_of(tx, &one)?);
+    }
+    Ok(lowest)
 }
 
 /// Whether each who saw the link's secret is active and stands as high as the person whom it is for. The link of
@@ -458,6 +476,10 @@ fn join(
     let (now, member) = (moment.now, &open.member);
     let cause = session::cause(Actor::Membership(member.id), visitor.request);
     let mut changes: Vec<Change> = vec![MembershipChange::Join(member.id, now).into()];
+    if !matches!(said, Said::Known(own) if own.user == member.user) {
+        // Each who saw the link may be who opens it.
+        changes.push(MembershipChange::Believe(member.id, open.seen_from).into());
+    }
     if let Said::Known(known) = said
         && known.user != member.user
     {

@@ -25,6 +25,7 @@ use serde_json::json;
 
 use crate::access::settle;
 use crate::evaluation::find_bearer;
+use crate::membership::rank_of;
 use crate::password::fits;
 use crate::refusal::SignInRefusal;
 use crate::session::{self, MAX_IN_BROWSER, Opened, Opening};
@@ -274,13 +275,18 @@ fn active(
     Ok(members)
 }
 
-/// Opens a session of a member who proved who they are here: in `production`, or else where they may act.
+/// Opens a session of a member who proved who they are here: in `production`, or else where they may act. Not above whoever
+/// saw the link by which the password was chosen: they may have chosen it
+/// ([why](../../../docs/decisions/0050-a-password-is-worth-no-more-than-whoever-saw-its-link.md)).
 pub(crate) fn open(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     member: &Membership,
     (visitor, limits): (&Visitor, Limits),
 ) -> Result<Opened, ServiceError> {
+    if member.believed_up_to < rank_of(tx, member.organization, member.role())? {
+        return Err(SignInRefusal::PasswordSeenBelow.into());
+    }
     let environments = &member.access.environments;
     let production = Slug::production();
     let environment =

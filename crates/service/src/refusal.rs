@@ -103,6 +103,11 @@ pub enum SignInRefusal {
          their own session"
     )]
     OwnSessionOnly,
+    /// The password was chosen by a link that somebody saw who stands below the member now.
+    #[error(
+        "the password was chosen by a link that was shown to somebody who stood below the role that the member has now"
+    )]
+    PasswordSeenBelow,
     /// The connection waits for an owner's confirmation.
     #[error(
         "the connection's issuer or keys were chosen by somebody below owner and no owner has confirmed it"
@@ -164,6 +169,7 @@ impl SignInRefusal {
             Self::InvitationOver => "invitation_over",
             Self::Ambiguous => "ambiguous_person",
             Self::OwnSessionOnly => "own_session_only",
+            Self::PasswordSeenBelow => "password_seen_below",
             Self::Unconfirmed => "connection_unconfirmed",
             Self::Tombstoned => "tombstoned",
             Self::AddressMoved => "address_moved",
@@ -225,6 +231,10 @@ impl SignInRefusal {
             Self::OwnSessionOnly => {
                 "sign in another way first, then link this connection from the landing page; who has no role that only \
                  people give is let in once the directory has said them again, whole, by a token that nobody below them saw"
+            }
+            Self::PasswordSeenBelow => {
+                "once you know that they chose the password themselves, give them a role with `vouched`, as somebody who \
+                 stands as high; or have them sign in by a connection"
             }
             Self::Unconfirmed => "have an owner confirm the connection",
             Self::Tombstoned => {

@@ -20,7 +20,9 @@ const FIND: Statement = Statement::read(
      m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.permissions, m.teams, m.environments, m.until, \
      m.rules_number, a.id, a.name, a.state, w.id, w.state, w.until, w.rules_number, v.rank, \
      k.id, k.state, k.until, k.rules_number, x.rank, r.explicit_only_at, \
-     CASE WHEN t.connection IS NOT NULL THEN t.id WHEN p.connection IS NOT NULL THEN p.id END, c.unconfirmed_at \
+     CASE WHEN t.connection IS NOT NULL THEN t.id WHEN p.connection IS NOT NULL THEN p.id END, c.unconfirmed_at, \
+     CASE WHEN t.kind = 'session' AND t.connection IS NULL THEN m.believed_up_to \
+     WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to END \
      FROM tokens t \
      JOIN organizations o ON o.id = t.organization AND o.deleted_at IS NULL \
      LEFT JOIN token_uses s ON s.token = t.id \
@@ -111,6 +113,7 @@ pub fn find(tx: &mut Tx<'_>, secret: &SecretHash) -> Result<Option<Bearer>, Stor
         ended_at: row.opt_at(13)?,
         came_by: row.opt_parsed(40)?,
         unconfirmed_at: row.opt_at(41)?,
+        believed_up_to: row.opt_rank(42)?.unwrap_or(Rank::ROOT),
         shown_to: shown_to(&row, member.as_ref().map(|m| m.id))?,
         member,
         agent,

@@ -60,8 +60,10 @@ const LIVE_OF: Statement = Statement::read(
 
 const LINKED_BELOW: Statement = Statement::read(
     "grant.linked_below",
-    "SELECT g.membership FROM grants g JOIN links l ON l.membership = g.membership AND l.organization = g.organization \
-     WHERE g.organization = $1 AND g.role = $2 AND g.ended_at IS NULL AND l.believed_up_to < $3 LIMIT 1",
+    "SELECT g.membership FROM grants g JOIN memberships m ON m.id = g.membership AND m.organization = g.organization \
+     WHERE g.organization = $1 AND g.role = $2 AND g.ended_at IS NULL AND (m.believed_up_to < $3 OR m.id IN \
+     (SELECT l.membership FROM links l WHERE l.membership = m.id AND l.organization = $1 AND l.believed_up_to < $3)) \
+     LIMIT 1",
 );
 
 /// The statements about grants.

@@ -16,7 +16,8 @@ use crate::{StoreError, Tx, params, team, tombstone};
 macro_rules! columns {
     () => {
         "id, organization, user_id, email, name, joined_at, governed_by, suspended_at, unmapped_at, ended_at, \
-         ended_because, bare_owner_at, state, role, teams, environments, reasons, until, rules_number, created_at"
+         ended_because, bare_owner_at, state, role, teams, environments, reasons, until, rules_number, created_at, \
+         believed_up_to"
     };
 }
 
@@ -63,6 +64,10 @@ const TEAMS: Statement =
 const SET_USER: Statement = Statement::change(
     "membership.set_user",
     "UPDATE memberships SET user_id = $2 WHERE id = $1 AND organization = $3",
+);
+const BELIEVE: Statement = Statement::change(
+    "membership.believe",
+    "UPDATE memberships SET believed_up_to = $2 WHERE id = $1 AND organization = $3",
 );
 const SET_ACCESS: Statement = Statement::change(
     "membership.set_access",
@@ -187,6 +192,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &SUSPENDED_RANK,
     &TEAMS,
     &SET_USER,
+    &BELIEVE,
     &SET_ACCESS,
     &RESTAMP,
     &UNMAPPED_EVENT,
@@ -252,6 +258,7 @@ pub(crate) fn read(row: &Row) -> Result<Membership, StoreError> {
         },
         rules_number: row.int(18)?,
         created_at: row.at(19)?,
+        believed_up_to: row.rank(20)?,
     })
 }
 
@@ -329,6 +336,9 @@ pub(crate) fn apply(
         }
         MembershipChange::SetUser(id, user) => {
             tx.run(&SET_USER, params![id, user, organization])?;
+        }
+        MembershipChange::Believe(id, rank) => {
+            tx.run(&BELIEVE, params![id, rank.number(), organization])?;
         }
         MembershipChange::SetAccess {
             id,

@@ -55,6 +55,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 19, name: "causes", sql: include_str!("../migrations/0019_causes.sql") },
     Migration { number: 20, name: "believed", sql: include_str!("../migrations/0020_believed.sql") },
     Migration { number: 21, name: "signed_by", sql: include_str!("../migrations/0021_signed_by.sql") },
+    Migration {
+        number: 22,
+        name: "believed_members",
+        sql: include_str!("../migrations/0022_believed_members.sql"),
+    },
 ];
 
 /// The table that says which steps this database has taken.

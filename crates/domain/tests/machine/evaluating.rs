@@ -33,6 +33,7 @@ fn key() -> Bearer {
         ended_at: None,
         came_by: None,
         unconfirmed_at: None,
+        believed_up_to: Rank::ROOT,
         member: Some(BearerMember {
             id: member(1),
             user: id!(UserId, 1),

@@ -240,8 +240,13 @@ pub(super) fn link_own(
     let is_own = |s: &&SessionView| s.membership == own && s.organization == connection.organization;
     let opened = sessions.iter().find(is_own).ok_or(SignInRefusal::LinkingSessionOver)?;
     let by = token::find(tx, connection.organization, opened.token)?.and_then(|token| token.connection);
-    let links = connection::links_of(tx, own)?.into_iter().filter(|l| Some(l.connection) == by);
-    let believed_up_to = links.map(|l| l.believed_up_to).min().unwrap_or(Rank::ROOT);
+    let believed_up_to = match by {
+        Some(by) => {
+            let links = connection::links_of(tx, own)?.into_iter().filter(|l| l.connection == by);
+            links.map(|l| l.believed_up_to).min().unwrap_or(Rank::ROOT)
+        }
+        None => membership::find(tx, connection.organization, own)?.map_or(Rank::NONE, |m| m.believed_up_to),
+    };
     match linked {
         Some((member, same)) if member.id == own => {
             if believed_up_to > same.believed_up_to {

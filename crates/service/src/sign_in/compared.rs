@@ -107,6 +107,7 @@ pub fn compared(refusal: &SignInRefusal, of: &Connection, about: Option<(&Arriva
         | SignInRefusal::ConnectionChanged
         | SignInRefusal::Unconfirmed
         | SignInRefusal::LinkingSessionOver
+        | SignInRefusal::PasswordSeenBelow
         | SignInRefusal::WrongPassword
         | SignInRefusal::ChoiceInvalid => of_the_way(refusal, of),
         SignInRefusal::EmailMissing

@@ -23,6 +23,7 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             | MembershipChange::Join(id, _)
             | MembershipChange::SetSuspended(id, _)
             | MembershipChange::SetUser(id, _)
+            | MembershipChange::Believe(id, _)
             | MembershipChange::SetAccess { id, .. } => found("memberships", id),
             MembershipChange::Restamp(restamp) => found("memberships", &restamp.id),
             MembershipChange::LoseDirectory(id) => found("directories", id),

@@ -33,6 +33,11 @@ fn words(error: &ServiceError) -> String {
                  from the page that you land on."
                     .to_owned()
             }
+            SignInRefusal::PasswordSeenBelow => {
+                "Somebody else saw the link by which your password was chosen, and your role is more than theirs was. Sign \
+                 in by your identity provider, or ask somebody who has your role to vouch for you."
+                    .to_owned()
+            }
             _ => "You have no access here yet, or no longer. Your administrator finds the reason under the request id."
                 .to_owned(),
         },

@@ -362,3 +362,92 @@ async fn what_came_by_a_connection_of_somebody_below_owner_acts_as_no_owner_befo
         }
     }
 }
+
+/// Ada's link, seen by the steward and opened by whoever has it: the session that this made, a key that the session issued,
+/// and the browser.
+async fn by_a_seen_link(world: &World) -> (String, String, Browser) {
+    let steward = steward(world).await;
+    let link = invited_by(world, &steward, "member").await;
+    let mut browser = Browser::new().unwrap();
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];
+    assert_eq!(outcome(&browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap()), "ok");
+    let session = world.sessions(&browser).remove(0);
+    let keys = format!("/api/v1/organizations/acme/members/{}/keys", member(world, ADA).await);
+    let (status, key) = world.call("POST", &keys, &session, json!({ "name": "laptop" })).await;
+    assert_eq!(status, 201, "{key}");
+    (session, key["token"].as_str().unwrap().to_owned(), browser)
+}
+
+/// A directory that gives `admin` tells of Ada.
+async fn raised_by_a_directory(world: &World) {
+    let (made, users, token) = directory(world).await;
+    let gives = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
+    assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "admin" })).await.0, 200);
+    let (status, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "ada")).await;
+    assert_eq!(status, 201, "{told}");
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "admin");
+}
+
+async fn by_password(world: &World) -> u16 {
+    world.try_password("203.0.113.9", "", (ADA, PASSWORD)).await.0
+}
+
+#[tokio::test]
+async fn a_grant_raises_no_password_above_whoever_saw_the_link_unless_somebody_vouches() {
+    let world = World::new().await;
+    let (session, key, _) = by_a_seen_link(&world).await;
+    let ada = member(&world, ADA).await;
+    let grant = async |role: &str, vouched: bool| {
+        let body = json!({ "member": ada, "role": role, "reason": "raised", "vouched": vouched });
+        let (status, made) = world.root("POST", "/organizations/acme/grants", body).await;
+        (status, made["code"].as_str().unwrap_or("none").to_owned())
+    };
+    let refused = (409, "told_from_below".to_owned());
+    assert_eq!(grant("admin", false).await, refused);
+    assert_eq!(grant("owner", false).await, refused);
+    let ops = json!({ "slug": "ops", "rank": 350, "permissions": ["use"] });
+    let ops = world.made("/organizations/acme/roles", ops).await;
+    assert_eq!(grant("ops", false).await.0, 201, "whoever saw the link stands above");
+    let ops = format!("/organizations/acme/roles/{}", ops["id"].as_str().unwrap());
+    let (status, problem) = world.root("PATCH", &ops, json!({ "rank": 450 })).await;
+    assert_eq!((status, problem["code"].as_str()), (409, Some("told_from_below")));
+    assert_eq!(grant("owner", true).await.0, 201);
+    assert_eq!(
+        (world.decision(&session).await, world.decision(&key).await),
+        ("allowed".into(), "allowed".into())
+    );
+    assert_eq!(by_password(&world).await, 303);
+}
+
+#[tokio::test]
+async fn a_password_opens_nothing_above_whoever_saw_the_link_where_automation_raised_its_member() {
+    let world = World::new().await;
+    let (session, key, _) = by_a_seen_link(&world).await;
+    let connection = world.connection("acme", json!({})).await;
+    raised_by_a_directory(&world).await;
+    for secret in [&session, &key] {
+        assert_eq!(world.decision(secret).await, "not_permitted");
+    }
+    assert_eq!(by_password(&world).await, 403);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "her account at the provider nobody has seen");
+    let body =
+        json!({ "member": member(&world, ADA).await, "role": "admin", "reason": "hers", "vouched": true });
+    world.made("/organizations/acme/grants", body).await;
+    for secret in [&session, &key] {
+        assert_eq!(world.decision(secret).await, "allowed");
+    }
+    assert_eq!(by_password(&world).await, 303);
+}
+
+#[tokio::test]
+async fn a_connection_that_is_linked_from_such_a_session_is_believed_no_further() {
+    let world = World::new().await;
+    let (_, _, mut browser) = by_a_seen_link(&world).await;
+    let connection = world.connection("acme", json!({})).await;
+    world.provider.sign_in_as(Some(ADA));
+    let form = format!("{}/sso/oidc/{}/link", world.base, connection["id"].as_str().unwrap());
+    assert_eq!(outcome(&browser.submit(&form, &[]).await.unwrap()), "ok");
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "as far as they stand");
+    raised_by_a_directory(&world).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "own_session_only");
+}

@@ -281,6 +281,7 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
             let here = |id: &DirectoryUserId| maps.told[id].organization == organization;
             MembershipChange::MarkStale(some_told(maps, dice).into_iter().filter(here).collect()).into()
         }
+        Kind::MemberBelieve => MembershipChange::Believe(member?, rank(dice)).into(),
         Kind::MemberUser => MembershipChange::SetUser(member?, dice.pick(maps.users.keys().copied())?).into(),
         Kind::GrantCreate => {
             let found = &maps.members[&member?];

@@ -320,6 +320,7 @@ impl Maps {
             }
             MembershipChange::LoseDirectory(directory) => self.lose(*directory),
             MembershipChange::SetUser(id, user) => self.change_member(*id, |m| m.user = *user),
+            MembershipChange::Believe(id, rank) => self.change_member(*id, |m| m.believed_up_to = *rank),
         }
     }
 
