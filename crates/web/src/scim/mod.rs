@@ -51,9 +51,16 @@ pub const MAX_SEARCH_BODY: usize = 64 * 1024;
 /// request may.
 const LARGE_BODY: usize = 256 * 1024;
 
-/// The routes of this surface.
+/// The routes of this surface, also for a base URL that was joined with one slash too many, or whose directory is missing: no
+/// client knows an error of another form.
 pub fn routes() -> Router<App> {
-    Router::new().route("/scim/v2/{directory}", any(serve)).route("/scim/v2/{directory}/{*rest}", any(serve))
+    Router::new()
+        .route("/scim/v2", any(serve))
+        .route("/scim/v2/", any(serve))
+        .route("/scim/v2//{*rest}", any(serve))
+        .route("/scim/v2/{directory}", any(serve))
+        .route("/scim/v2/{directory}/", any(serve))
+        .route("/scim/v2/{directory}/{*rest}", any(serve))
 }
 
 /// One call, before it is known who calls.

@@ -280,6 +280,32 @@ async fn every_other_path_and_method_is_a_scim_error() {
 }
 
 #[tokio::test]
+async fn a_base_url_with_a_slash_too_many_is_the_same_and_what_leads_to_no_directory_is_a_scim_error() {
+    let idp = Provider::new();
+    idp.user("alice").await;
+    let everything = idp.got("").await;
+    assert_eq!(everything["totalResults"], 1);
+    for below in ["/", "//", "/?startIndex=1"] {
+        assert_eq!(idp.got(below).await["totalResults"], 1, "`{below}`");
+    }
+    let directory = idp.directory;
+    let authorization = format!("Bearer {}", idp.token);
+    let headers = [("authorization", authorization.as_str())];
+    for (path, status) in [
+        (format!("/scim/v2//{directory}/Users"), 200),
+        (format!("/scim/v2//{directory}"), 200),
+        ("/scim/v2".to_owned(), 401),
+        ("/scim/v2/".to_owned(), 401),
+        ("/scim/v2//".to_owned(), 401),
+        ("/scim/v2//Users".to_owned(), 401),
+    ] {
+        let answer = idp.bench.exchange_text("GET", &path, &headers, "").await;
+        assert_eq!(answer.status, status, "{path}");
+        assert_eq!(answer.headers["content-type"], "application/scim+json", "{path}");
+    }
+}
+
+#[tokio::test]
 async fn a_search_keeps_its_words_in_the_body_and_finds_what_the_parameters_would() {
     let idp = Provider::new();
     let (alice, bob) = (idp.user("alice").await, idp.user("bob").await);
