@@ -3,6 +3,7 @@
 //! Here apart from the directory, because only this kind of directory is asked; the others speak by themselves.
 
 use crate::id::{DirectoryId, OrganizationId};
+use crate::role::Rank;
 use crate::time::Timestamp;
 
 /// How Google calls the customer that the administrator in whose name is asked belongs to.
@@ -21,6 +22,8 @@ pub struct GoogleSource {
     pub domain: Option<String>,
     /// By which right it is asked.
     pub right: GoogleRight,
+    /// How far it is believed what comes of it: as far as everybody stood then who chose that right.
+    pub believed_up_to: Rank,
     /// When this was last said.
     pub updated_at: Timestamp,
 }

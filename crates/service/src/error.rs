@@ -56,6 +56,12 @@ pub enum ServiceError {
          use another, and end it"
     )]
     TokenSeenBelow(String),
+    /// A directory would come to give more than whoever chose where it gets its facts stood.
+    #[error(
+        "where the directory `{0}` gets its facts was chosen by somebody who stood below that role: choose its `google` anew, \
+         whole, as somebody who stands as high"
+    )]
+    SourceSetBelow(String),
     /// Somebody would stand above whoever said by which account they sign in.
     #[error(
         "the account that `{0}` signs in by, or would, was named by somebody who stood below that role, or had left, or such a \
@@ -189,6 +195,7 @@ impl ServiceError {
             Self::InUse(_) => "in_use",
             Self::GovernsPeople => "governs_people",
             Self::TokenSeenBelow(_) => "token_seen_below",
+            Self::SourceSetBelow(_) => "source_set_below",
             Self::ToldFromBelow(_) => "told_from_below",
             Self::IdentityNotAllowed => "identity_not_allowed",
             Self::NotAvailable(_) => "not_available",

@@ -183,7 +183,8 @@ pub fn create(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Invalid`] for another kind of directory, a key file or address that
-/// cannot be used; [`portcullis_domain::Refusal::AboveOwnRank`] if the directory gives a role above the caller's rank.
+/// cannot be used; [`portcullis_domain::Refusal::AboveOwnRank`] if the directory gives a role above the caller's rank, or
+/// names somebody above it whom a connection lets in by its word.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -194,7 +195,7 @@ pub fn update(
 ) -> Result<Option<GoogleSource>, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     let found = directory::find(tx, organization, id)?;
-    directory::must_reach(tx, caller, &found)?;
+    directory::may_speak_for(tx, caller, &found)?;
     let was = source_of(tx, &found)?;
     let mut is = source::changed(tx, moment, (caller, ground), &was, changes)?;
     if is == was {

@@ -10,7 +10,6 @@ mod profile;
 use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
-use portcullis_domain::Timestamp;
 use portcullis_domain::access::{
     DirectoryFacts, Held, PersonFacts, RankedRole, Resolved, Statement, resolve,
 };
@@ -40,7 +39,7 @@ use crate::access::{settle, settle_as};
 use crate::error::DirectoryRefusal;
 use crate::membership::settled;
 use crate::newcomer::hold_names;
-use crate::role::{highest_given, seen_below};
+use crate::role::{highest_given, spoken_below};
 use crate::{Moment, ServiceError};
 
 pub(crate) use group::lose_members;
@@ -434,7 +433,7 @@ fn is_lent(
         };
         // Whoever can speak for the lesser one would name an account of theirs, or has: what was said outlives its token.
         if believed_up_to < rank
-            || seen_below(tx, organization, (lesser, rank), moment.now)?.is_some()
+            || spoken_below(tx, organization, (lesser, rank), moment.now)?.is_some()
             || is_linked_below(tx, organization, member, rank)?
         {
             return Ok(true);
@@ -480,6 +479,20 @@ pub fn replace_user(
     said: &PersonSaid,
 ) -> Result<DirectoryUser, ServiceError> {
     say(tx, moment, speaker, (id, Extent::Whole), |_| Ok(said.clone()))
+}
+
+/// The same, for whoever wants to see what was said before.
+///
+/// # Errors
+/// As [`replace_user`]; what `whole` refuses.
+pub(crate) fn tell_again(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    speaker: Speaker,
+    id: DirectoryUserId,
+    whole: impl FnOnce(&DirectoryUser) -> Result<PersonSaid, ServiceError>,
+) -> Result<DirectoryUser, ServiceError> {
+    say(tx, moment, speaker, (id, Extent::Whole), whole)
 }
 
 /// Changes what a directory says of a person. `change` turns what was said before into what is said now.

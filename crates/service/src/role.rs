@@ -17,7 +17,7 @@ use portcullis_domain::role::{Giving, Rank, Role, check_permissions, may_be_mapp
 use portcullis_domain::text::Slug;
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{StoreError, Tx, apply, directory, grant, mapping, role, token};
+use portcullis_store::{StoreError, Tx, apply, directory, google, grant, mapping, role, token};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -126,13 +126,13 @@ pub(crate) fn must_not_outgrow(
         let page = directory::list(tx, organization, Some(&after), PAGE)?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id.to_string();
-        for other in page.iter().filter(|other| other.id != of && other.kind == DirectoryKind::Scim) {
+        for other in page.iter().filter(|other| other.id != of && other.kind != DirectoryKind::Claims) {
             let is_beside = highest_given(tx, organization, other.id)? < rank;
             if is_beside
-                && let Some(token) = seen_below(tx, organization, (other.id, rank), now)?
+                && let Some(refusal) = spoken_below(tx, organization, (other.id, rank), now)?
                 && directory::tells_of_one_with(tx, organization, (of, other.id))?
             {
-                return Err(ServiceError::TokenSeenBelow(token.to_string()));
+                return Err(refusal);
             }
         }
     }
@@ -150,27 +150,39 @@ pub(crate) fn highest_given(
     Ok(directory::highest_given(tx, organization, of)?.unwrap_or(Rank::NONE))
 }
 
-/// Refuses while a token of the directory was shown to somebody who stands below that rank, or left.
+/// Refuses while somebody who stands below that rank, or left, can speak for the directory.
 ///
 /// # Errors
-/// [`ServiceError::TokenSeenBelow`], which names the token.
+/// As [`spoken_below`] says.
 pub(crate) fn must_not_be_seen_below(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     (of, rank): (DirectoryId, Rank),
     now: Timestamp,
 ) -> Result<(), ServiceError> {
-    match seen_below(tx, organization, (of, rank), now)? {
-        Some(token) => Err(ServiceError::TokenSeenBelow(token.to_string())),
-        None => Ok(()),
-    }
+    spoken_below(tx, organization, (of, rank), now)?.map_or(Ok(()), Err)
 }
 
-/// A token of the directory that is good, and that somebody saw who stands below that rank, or left.
+/// Why somebody who stands below that rank can speak for the directory: a token of it was shown to them, or they chose where
+/// it gets its facts. [`ServiceError::TokenSeenBelow`], which names the token, or [`ServiceError::SourceSetBelow`].
 ///
 /// # Errors
 /// [`ServiceError::Store`].
-pub(crate) fn seen_below(
+pub(crate) fn spoken_below(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (of, rank): (DirectoryId, Rank),
+    now: Timestamp,
+) -> Result<Option<ServiceError>, ServiceError> {
+    if let Some(token) = seen_below(tx, organization, (of, rank), now)? {
+        return Ok(Some(ServiceError::TokenSeenBelow(token.to_string())));
+    }
+    let asked = google::source(tx, organization, of)?.filter(|source| source.believed_up_to < rank);
+    Ok(asked.map(|source| ServiceError::SourceSetBelow(source.directory.to_string())))
+}
+
+/// A token of the directory that is good, and that somebody saw who stands below that rank, or left.
+fn seen_below(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     (of, rank): (DirectoryId, Rank),

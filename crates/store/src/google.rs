@@ -9,6 +9,7 @@ use portcullis_domain::google::{
     ConsentClient, ConsentGiven, GoogleKey, GoogleRight, GoogleSource, WorkloadUse,
 };
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, OrganizationId, RequestId};
+use portcullis_domain::role::Rank;
 
 use crate::row::{Row, list};
 use crate::statement::Statement;
@@ -18,7 +19,7 @@ macro_rules! source_columns {
     () => {
         "directory, organization, customer, domain, asked_by, delegated_admin, client_email, client_id, key_id, \
          key_sealed, vouched_at, hosted_domain, client_secret_sealed, consented_by, consented_at, refresh_sealed, \
-         updated_at"
+         updated_at, believed_up_to"
     };
 }
 
@@ -32,7 +33,7 @@ macro_rules! poll_columns {
 
 macro_rules! people_columns {
     () => {
-        "SELECT id, external_id, user_name, inactive_at, unconfirmed_at, attributes FROM directory_users"
+        "SELECT id, external_id, user_name, inactive_at, unconfirmed_at, attributes, believed_up_to FROM directory_users"
     };
 }
 
@@ -41,10 +42,11 @@ const SET: Statement = Statement::change(
     concat!(
         "INSERT INTO google_sources (",
         source_columns!(),
-        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) \
+        ") VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18) \
          ON CONFLICT (directory) DO UPDATE SET customer = $3, domain = $4, asked_by = $5, delegated_admin = $6, \
          client_email = $7, client_id = $8, key_id = $9, key_sealed = $10, vouched_at = $11, hosted_domain = $12, \
-         client_secret_sealed = $13, consented_by = $14, consented_at = $15, refresh_sealed = $16, updated_at = $17"
+         client_secret_sealed = $13, consented_by = $14, consented_at = $15, refresh_sealed = $16, updated_at = $17, \
+         believed_up_to = $18"
     ),
 );
 const DELETE: Statement = Statement::change(
@@ -225,6 +227,8 @@ pub struct Known {
     pub unconfirmed_at: Option<Timestamp>,
     /// Every attribute, as JSON text.
     pub attributes: String,
+    /// How far it is believed what they are called.
+    pub believed_up_to: Rank,
 }
 
 /// A group of which a directory told, as far as a poll compares.
@@ -266,6 +270,7 @@ pub(crate) fn set(tx: &mut Tx<'_>, source: &GoogleSource) -> Result<(), StoreErr
             given.map(|g| g.at),
             given.map(|g| &g.refresh_sealed),
             source.updated_at,
+            source.believed_up_to.number(),
         ],
     )
     .map(|_| ())
@@ -320,6 +325,7 @@ fn read_known(row: &Row) -> Result<Known, StoreError> {
         inactive_at: row.opt_at(3)?,
         unconfirmed_at: row.opt_at(4)?,
         attributes: row.text(5)?.to_owned(),
+        believed_up_to: row.rank(6)?,
     })
 }
 
@@ -383,6 +389,7 @@ fn read_source(row: &Row) -> Result<GoogleSource, StoreError> {
         customer: text(2)?,
         domain: row.opt_text(3)?.map(str::to_owned),
         right,
+        believed_up_to: row.rank(17)?,
         updated_at: row.at(16)?,
     })
 }

@@ -70,6 +70,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         | ServiceError::InUse(_)
         | ServiceError::GovernsPeople
         | ServiceError::TokenSeenBelow(_)
+        | ServiceError::SourceSetBelow(_)
         | ServiceError::ToldFromBelow(_) => StatusCode::CONFLICT,
         ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } | ServiceError::IdempotencyMismatch => {
             StatusCode::UNPROCESSABLE_ENTITY

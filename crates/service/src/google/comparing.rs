@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_domain::mapping::Facet;
+use portcullis_domain::role::Rank;
 use portcullis_store::google::{self, Known, KnownGroup};
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
@@ -74,9 +75,10 @@ pub(super) fn said(user: &User) -> PersonSaid {
     }
 }
 
-fn is_news(known: &Known, said: &PersonSaid) -> bool {
+fn is_news(known: &Known, said: &PersonSaid, believed_up_to: Rank) -> bool {
     let is_active = known.inactive_at.is_none();
     known.unconfirmed_at.is_some()
+        || known.believed_up_to < believed_up_to
         || said.active.is_some_and(|active| active != is_active)
         || known.user_name != said.user_name
         || known.attributes != said.attributes
@@ -100,7 +102,7 @@ pub(super) async fn people(
         let external_id = known.external_id.clone().unwrap_or_default();
         match listed.get(&external_id) {
             Some(user) => {
-                compare(&known, user, &mut found);
+                compare(client, (&known, user), &mut found);
                 met.insert(external_id);
             }
             None => missing.push((external_id, known)),
@@ -114,7 +116,7 @@ pub(super) async fn people(
             Some(Found::There(user)) if is_inside(client, &user.primary_email) => {
                 progress.note(|counts| counts.missing_but_there += 1);
                 if user.active() == Some(false) {
-                    compare(&known, &user, &mut found);
+                    compare(client, (&known, &user), &mut found);
                 }
                 listed.insert(id, user);
             }
@@ -126,13 +128,13 @@ pub(super) async fn people(
     Ok(found)
 }
 
-fn compare(known: &Known, user: &User, found: &mut People) {
+fn compare(client: &Client, (known, user): (&Known, &User), found: &mut People) {
     let said = match &user.org_unit_path {
         Some(_) => said(user),
         // INVARIANT I11: of whom no unit is said, the unit is the one that was said before.
         None => said(&User { org_unit_path: unit_before(known), ..user.clone() }),
     };
-    if !is_news(known, &said) {
+    if !is_news(known, &said, client.source().believed_up_to) {
         return;
     }
     let stops = said.active == Some(false) && known.inactive_at.is_none();
@@ -167,7 +169,7 @@ pub(super) async fn leavers(
     for known in known {
         let external_id = known.external_id.clone().unwrap_or_default();
         match listed.get(&external_id) {
-            Some(user) if known.inactive_at.is_none() => compare(&known, user, &mut found),
+            Some(user) if known.inactive_at.is_none() => compare(client, (&known, user), &mut found),
             Some(_) => {}
             None => {
                 gone.insert(external_id, known.id);

@@ -209,7 +209,7 @@ impl Door {
             };
             let caller = Caller::Member(member.clone());
             caller.may(Permission::DirectoriesWrite, found.organization)?;
-            directory::must_reach(tx, &caller, &found)?;
+            directory::may_speak_for(tx, &caller, &found)?;
             let source = super::source_of(tx, &found)?;
             let GoogleRight::Consent(client) = source.right.clone() else {
                 return Err(ServiceError::invalid(NOUN, "is not asked by consent"));

@@ -92,6 +92,7 @@ pub(super) fn made(
         customer: customer(wish.customer.as_deref())?,
         domain: wish.domain.as_deref().map(domain).transpose()?,
         right: right(tx, moment, by, (organization, directory), &wish.right)?,
+        believed_up_to: by.0.rank(),
         updated_at: moment.now,
     })
 }
@@ -114,6 +115,7 @@ pub(super) fn changed(
     let of = (was.organization, was.directory);
     if let Some(wish) = &changes.right {
         is.right = right(tx, moment, by, of, wish)?;
+        is.believed_up_to = by.0.rank();
         return Ok(is);
     }
     let has_not = |field| Err(ServiceError::invalid(field, "is not of this directory's `authorization`"));
@@ -147,6 +149,10 @@ pub(super) fn changed(
             }
         }
         GoogleRight::Consent(client) => change_client(moment, by.1, was.directory, (client, changes))?,
+    }
+    if is != *was {
+        // What others chose and they leave is theirs still.
+        is.believed_up_to = was.believed_up_to.min(by.0.rank());
     }
     Ok(is)
 }

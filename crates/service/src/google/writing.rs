@@ -323,6 +323,7 @@ impl Writer<'_> {
         let (directory, run, speaker) = (self.client.source().directory, self.run, self.speaker());
         let progress = serde_json::to_string(&self.shown.counts()).unwrap_or_else(|_| "{}".to_owned());
         let phase = self.shown.phase();
+        let believed_up_to = self.client.source().believed_up_to;
         self.portcullis
             .write(priority, move |tx, moment| {
                 // The rules before the row, as whoever changes the source has them: locks are taken in one order.
@@ -330,9 +331,10 @@ impl Writer<'_> {
                 let stage = Stage { phase, progress: &progress };
                 let held = google::keep(tx, (directory, run), stage, LEASE_S)?;
                 // Facts of a directory that was deleted meanwhile would be nobody's.
-                if !held || google::source(tx, speaker.organization, directory)?.is_none() {
-                    return Err(ServiceError::Store(StoreError::Fenced));
-                }
+                let source = google::source(tx, speaker.organization, directory)?.filter(|_| held);
+                let source = source.ok_or(ServiceError::Store(StoreError::Fenced))?;
+                // What was read before somebody chose another right is still what the former one brought.
+                moment.spoken_from = believed_up_to.min(source.believed_up_to);
                 write(tx, moment, speaker)
             })
             .await
@@ -395,7 +397,7 @@ fn carry(
         }
         Step::Say(id, said) => {
             let mut was_active = false;
-            let user = provisioning::change_user(tx, moment, speaker, *id, |before| {
+            let user = provisioning::tell_again(tx, moment, speaker, *id, |before| {
                 was_active = before.inactive_at.is_none();
                 Ok((**said).clone())
             })?;

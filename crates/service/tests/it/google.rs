@@ -1,6 +1,7 @@
 //! Directories of Google Workspace against a stand-in of its Directory API: what a poll brings, what it takes, and what
 //! it must never take.
 
+mod believing;
 mod braking;
 mod failing;
 mod identity;

@@ -86,7 +86,13 @@ pub fn operations() -> Vec<Operation> {
         Operation::create(LIST, write, "Gives a role.", create)
             .takes::<GrantWish>()
             .gives::<Grant>()
-            .refuses(&["above_own_rank", "member_inactive", "token_seen_below", "told_from_below"]),
+            .refuses(&[
+                "above_own_rank",
+                "member_inactive",
+                "token_seen_below",
+                "source_set_below",
+                "told_from_below",
+            ]),
         Operation::get(LIST, see, "Lists grants.", list).gives::<Page<Grant>>().paged(),
         Operation::get(ONE, see, "Shows a grant.", show).gives::<Grant>(),
         Operation::patch(ONE, write, "Writes the reason of a grant anew.", change)

@@ -150,6 +150,29 @@ async fn whoever_stands_below_what_a_directory_gives_does_not_choose_where_it_ge
 }
 
 #[tokio::test]
+async fn a_directory_comes_to_give_no_more_than_whoever_chose_where_it_gets_its_facts_had() {
+    let (scene, google) = (Scene::new(), stand_in());
+    let steward = json!({
+        "slug": "steward", "rank": 400, "permissions": ["directories.read", "directories.write"],
+    });
+    scene.made("/api/v1/organizations/acme/roles", steward).await;
+    let below = scene.bench.member(scene.owner.organization, "steward@acme.test", "steward");
+    let (status, made) = scene.as_of(&below, "POST", DIRECTORIES, wish(&google.service_account_key())).await;
+    assert_eq!(status, 201, "{made}");
+    let mapping = json!({ "directory": made["id"], "group": { "external_id": "g" }, "role": "admin" });
+    let map = async || scene.root("POST", "/api/v1/organizations/acme/mappings", mapping.clone()).await;
+    let (status, problem) = map().await;
+    assert_eq!((status, &problem["code"]), (409, &json!("source_set_below")));
+    assert!(problem["detail"].as_str().unwrap().contains(&id(&made)), "{problem}");
+    let one = format!("{DIRECTORIES}/{}", id(&made));
+    let mut whole = wish(&google.service_account_key())["google"].clone();
+    whole["authorization"] = json!("service_account");
+    let patch = json!({ "google": whole });
+    assert_eq!(scene.as_of(&scene.admin, "PATCH", &one, patch).await.0, 200);
+    assert_eq!(map().await.0, 201, "chosen anew, as somebody who stands as high");
+}
+
+#[tokio::test]
 async fn the_polls_show_how_they_stand_and_sync_now_makes_the_next_one_due() {
     let (scene, google) = (Scene::new(), stand_in());
     let made = scene.made(DIRECTORIES, wish(&google.service_account_key())).await;

@@ -382,6 +382,7 @@ fn facts(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
                 customer: word(dice),
                 domain: perhaps_word(dice),
                 right,
+                believed_up_to: rank(dice),
                 updated_at: at,
             };
             DirectoryChange::SetGoogle(Box::new(source)).into()
