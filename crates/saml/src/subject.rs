@@ -19,7 +19,7 @@ const EMAIL_ADDRESS: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddr
 const PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";
 const TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:transient";
 
-/// What the key of somebody begins with whom a name identifier names for good.
+/// What the key of somebody begins with whom a name identifier names for good, unless it holds an address.
 pub const PERSISTENT_KEYS: &str = "name_id|urn:oasis:names:tc:SAML:2.0:nameid-format:persistent|";
 /// What the key of everybody begins with whom a name identifier names.
 pub const NAME_ID_KEYS: &str = "name_id|";
@@ -292,13 +292,15 @@ impl SubjectKey {
 }
 
 /// Whether a provider may give what that key names somebody by to another person one day: every name identifier that is
-/// not persistent, and attributes that are addresses or names to sign in with, by their name or by what they hold.
+/// not persistent, and attributes that are addresses or names to sign in with, by their name or by what they hold. A
+/// persistent identifier is opaque (SAML Core §8.3.7): one that holds an `@` is an address under that name.
 #[must_use]
 pub fn is_reassignable(key: &str) -> bool {
     let mut parts = key.split('|');
     match (parts.next(), parts.next(), parts.next()) {
         (Some("attribute"), Some(name), Some(value)) => is_attribute_reassignable(name, value),
-        _ => !key.starts_with(PERSISTENT_KEYS),
+        (Some("name_id"), Some(PERSISTENT), Some(value)) => value.contains('@'),
+        _ => true,
     }
 }
 

@@ -37,6 +37,7 @@ pub mod me;
 mod measures;
 pub mod member_key;
 pub mod membership;
+pub mod naming;
 mod newcomer;
 pub mod oidc;
 pub mod organization;

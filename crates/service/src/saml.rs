@@ -3,7 +3,6 @@
 //! - [`metadata`]: the provider's metadata, read when it is named, once a day, and after a signature of an unknown key;
 //! - [`certificate`]: whose signatures count; `trust`: what is verified by them, and by newer ones;
 //! - [`key`]: our own keys, with overlap;
-//! - `naming`: whether the names stay by which people are known;
 //! - `expiry`: what runs out soon, for whoever runs the server;
 //! - [`assertion`]: what a verified assertion says of a person;
 //! - [`settings`], [`wish`]: what an administrator wants of it;
@@ -17,7 +16,6 @@ pub(crate) mod expiry;
 pub mod key;
 pub mod logout;
 pub mod metadata;
-pub mod naming;
 pub mod settings;
 pub(crate) mod trust;
 pub mod wish;
@@ -41,8 +39,8 @@ use portcullis_store::saml_refresh::SamlRefresh;
 use portcullis_store::{Tx, saml, saml_refresh};
 
 use crate::error::inconsistent;
+use crate::naming::Names;
 use crate::refusal::SignInRefusal;
-use crate::saml::naming::Names;
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError, Surroundings, sign_in};
 

@@ -142,10 +142,10 @@ const LINKED_BY_SUBJECT: Statement = Statement::read(
     "SELECT l.membership FROM links l JOIN memberships m ON m.id = l.membership \
      WHERE l.organization = $1 AND l.subject = $2 AND m.organization = $1 AND m.ended_at IS NULL LIMIT 1",
 );
-const FIRST_SUBJECT: Statement = Statement::read(
-    "connection.first_subject",
+const FIRST_SUBJECTS: Statement = Statement::read(
+    "connection.first_subjects",
     "SELECT subject FROM links WHERE connection = $1 AND organization = $2 AND subject >= $3 AND subject < $4 \
-     ORDER BY subject LIMIT 1",
+     ORDER BY subject LIMIT $5",
 );
 
 /// The statements about connections and links.
@@ -171,7 +171,7 @@ pub const ALL: &[&Statement] = &[
     &FIND_LINK,
     &LINKS_OF,
     &LINKED_BY_SUBJECT,
-    &FIRST_SUBJECT,
+    &FIRST_SUBJECTS,
 ];
 
 fn read(row: &Row) -> Result<Connection, StoreError> {
@@ -428,15 +428,16 @@ pub fn linked_by_subject(
     tx.row(&LINKED_BY_SUBJECT, params![organization, subject])?.map(|row| row.parsed(0)).transpose()
 }
 
-/// The first linked subject of a connection from `from` on and before `to`, in byte order.
+/// The first linked subjects of a connection from `from` on and before `to`, in byte order; `limit` at most.
 ///
 /// # Errors
 /// As [`find`].
-pub fn first_subject(
+pub fn first_subjects(
     tx: &mut Tx<'_>,
     (organization, connection): (OrganizationId, ConnectionId),
     (from, to): (&str, &str),
-) -> Result<Option<String>, StoreError> {
-    let row = tx.row(&FIRST_SUBJECT, params![connection, organization, from, to])?;
-    row.as_ref().map(|row| Ok(row.text(0)?.to_owned())).transpose()
+    limit: i64,
+) -> Result<Vec<String>, StoreError> {
+    let rows = tx.rows(&FIRST_SUBJECTS, params![connection, organization, from, to, limit])?;
+    rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect()
 }

@@ -19,8 +19,8 @@ use super::{Wish, holds_explicit_only, must_be_of_proven_domain};
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, SubjectStays};
 use crate::membership::rank_of;
+use crate::naming;
 use crate::refusal::SignInRefusal;
-use crate::saml::naming;
 use crate::session::SessionView;
 use crate::{Moment, ServiceError, session};
 
@@ -118,12 +118,13 @@ pub(super) fn former_names(
     }
     let way = arrival.way_of_naming();
     let links = connection::links_of(tx, member)?.into_iter().filter(|l| l.connection == connection.id);
-    let (accounts, mut names): (Vec<_>, Vec<_>) = links.partition(|l| l.subject.starts_with(way));
-    names.retain(|l| {
+    let gives_way = |l: &Link| {
         connection.kind == ConnectionKind::Saml
             && arrival.stays == SubjectStays::ForGood
             && naming::may_move(connection, &l.subject)
-    });
+    };
+    let (names, mut accounts): (Vec<_>, Vec<_>) = links.partition(gives_way);
+    accounts.retain(|l| l.subject.starts_with(way));
     match named {
         Named::ByAddress if !accounts.is_empty() => Err(SignInRefusal::AddressRecycled.into()),
         Named::ByAddress | Named::ByExternalId => Ok(Former { accounts, names }),

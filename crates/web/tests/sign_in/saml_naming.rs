@@ -202,8 +202,9 @@ async fn a_name_of_which_nothing_says_that_it_stays_counts_only_while_the_direct
     let (world, idp) = (World::new().await, Idp::start().await);
     let directory = Directory::of(&world).await;
     let kerberos = "urn:oasis:names:tc:SAML:2.0:nameid-format:kerberos";
-    let ways: [(Option<&'static str>, &'static str, &str); 6] = [
+    let ways: [(Option<&'static str>, &'static str, &str); 7] = [
         (None, "urn:oasis:names:tc:SAML:2.0:nameid-format:emailAddress", ADA),
+        (None, PERSISTENT, ADA),
         (None, kerberos, "ada@ACME.EXAMPLE"),
         (None, "urn:oasis:names:tc:SAML:1.1:nameid-format:WindowsDomainQualifiedName", "ACME\\ada"),
         (Some("mail"), PERSISTENT, "ada-1"),
@@ -236,6 +237,20 @@ async fn a_name_of_which_nothing_says_that_it_stays_counts_only_while_the_direct
         let transient = Says { format, ..says("_once", &[("email", ADA)]) };
         assert_eq!(world.saml_outcome(&idp, &connection, &transient).await, "name_id_transient", "{format}");
     }
+}
+
+#[tokio::test]
+async fn whoever_has_a_former_address_is_not_its_former_holder_though_it_calls_itself_persistent() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let directory = Directory::of(&world).await;
+    let ada = directory.tells(&world, ADA, "e-1").await;
+    let connection = world.saml("acme", &idp, json!({ "directory": directory.made["id"] })).await;
+    let comes = says(ADA, &[("email", ADA)]);
+    assert_eq!(world.saml_outcome(&idp, &connection, &comes).await, "ok");
+    let renamed = Directory::person("ada.byron@acme.example", "e-1");
+    assert_eq!(world.call("PUT", &ada, &directory.token, renamed).await.0, 200);
+    directory.tells(&world, ADA, "e-2").await;
+    assert_eq!(world.saml_outcome(&idp, &connection, &comes).await, "address_moved");
 }
 
 #[tokio::test]
@@ -304,7 +319,7 @@ async fn an_administrator_is_warned_while_people_are_known_by_what_may_be_given_
         // Each round makes another connection to the same provider, which is warned of too.
         all.filter(|code| code != "connected_twice").collect::<Vec<_>>()
     };
-    for format in [UNSPECIFIED, "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress"] {
+    for format in [UNSPECIFIED, "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress", PERSISTENT] {
         let connection = world.saml("acme", &idp, json!({})).await;
         assert!(codes(&connection).await.is_empty(), "nobody is known yet");
         let comes = Says { format, ..Says::by_address(ADA) };

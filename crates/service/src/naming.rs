@@ -1,7 +1,7 @@
 //! Whether the names stay by which a connection knows people: told by its settings and by the links that stand.
 //!
 //! Here so that an administrator is warned without anything being noted at a sign-in. Links are kept in byte order, so
-//! one or two rows of an index answer it, however many people there are.
+//! a bounded part of an index answers it, however many people there are.
 
 use portcullis_domain::connection::Connection;
 use portcullis_domain::saml::SamlSettings;
@@ -12,10 +12,14 @@ use portcullis_store::{Tx, connection};
 
 use crate::ServiceError;
 
+/// How many persistent names, in byte order, are looked at for an address among them: a provider sends all of one kind.
+const MAX_LOOKED_AT: i64 = 1_000;
+
 /// Whether the names stay by which people are known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum Names {
     /// Nobody looked: a sign-in needs to know of one name only.
+    #[default]
     NotAsked,
     /// All that were looked at stay.
     Stay,
@@ -37,18 +41,19 @@ impl Names {
             Some(name) if is_attribute_reassignable(name, "") => return Ok(Self::MayMove),
             Some(name) => {
                 let keys = attribute_keys(name);
-                vec![(keys.clone(), after(&keys))]
+                vec![(keys.clone(), after(&keys), 1)]
             }
             None => vec![
-                (NAME_ID_KEYS.to_owned(), PERSISTENT_KEYS.to_owned()),
-                (after(PERSISTENT_KEYS), after(NAME_ID_KEYS)),
+                (NAME_ID_KEYS.to_owned(), PERSISTENT_KEYS.to_owned(), 1),
+                (PERSISTENT_KEYS.to_owned(), after(PERSISTENT_KEYS), MAX_LOOKED_AT),
+                (after(PERSISTENT_KEYS), after(NAME_ID_KEYS), 1),
             ],
         };
-        for (from, to) in ranges {
+        for (from, to, most) in ranges {
             let at = |key: &str| format!("{} {key}", of.issuer);
             let (from, to) = (at(&from), at(&to));
-            let first = connection::first_subject(tx, (of.organization, of.id), (&from, &to))?;
-            if first.is_some_and(|subject| may_move(of, &subject)) {
+            let first = connection::first_subjects(tx, (of.organization, of.id), (&from, &to), most)?;
+            if first.iter().any(|subject| may_move(of, subject)) {
                 return Ok(Self::MayMove);
             }
         }
