@@ -210,7 +210,8 @@ impl IdentityClaims {
         &self.subject
     }
 
-    /// The key that, with the connection, names the person for ever: `sub`, or `<tid>:<oid>` in lower case.
+    /// The key that, with the connection, names the person: `sub`, or `<tid>:<oid>` in lower case. For ever, unless
+    /// [`is_reassignable`] says otherwise.
     ///
     /// # Errors
     /// [`ClaimsError::ObjectIdMissing`], [`ClaimsError::TenantMismatch`]; `sub` is no substitute.
@@ -384,6 +385,13 @@ impl IdentityClaims {
             && self.hosted_domain().is_none()
             && !address.to_ascii_lowercase().ends_with("@gmail.com")
     }
+}
+
+/// Whether a provider may give what that key names somebody by to another person one day. A `sub` never is (OpenID Connect
+/// Core §2), but providers can be set to send an address or a sign-in name in its place.
+#[must_use]
+pub fn is_reassignable(key: &str) -> bool {
+    key.contains('@')
 }
 
 /// `true`, `"true"`, `1`, `"1"`: providers write booleans in all four ways.

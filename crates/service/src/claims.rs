@@ -18,7 +18,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::text::{MAX_NAME, email_key, has_nul};
 use portcullis_domain::tombstone::Identifier;
-use portcullis_oidc::claims::{ClaimsError, Groups, IdentityClaims, SubjectSource};
+use portcullis_oidc::claims::{ClaimsError, Groups, IdentityClaims, SubjectSource, is_reassignable};
 use portcullis_store::directory_group::DirectoryGroupQuery;
 use portcullis_store::directory_user::DirectoryUserQuery;
 use portcullis_store::{Tx, apply, directory_group, directory_user};
@@ -243,7 +243,11 @@ impl Arrival {
         Ok(Self {
             subject: format!("{} {key}", connection.issuer),
             former_subject: former,
-            stays: SubjectStays::ForGood,
+            stays: if is_reassignable(&key) {
+                SubjectStays::Perhaps { address: email_key(&key).ok() }
+            } else {
+                SubjectStays::ForGood
+            },
             external_ids,
             names: names.filter(|name| !has_nul(name)).map(str::to_owned).collect(),
             address,

@@ -327,7 +327,7 @@ fn view(tx: &mut Tx<'_>, connection: Connection) -> Result<ConnectionView, Servi
     let claims = directory::find(tx, connection.organization, connection.claims_directory)?;
     let (saml, oidc) = match connection.kind {
         ConnectionKind::Saml => (Some(SamlView::shown(tx, &connection)?), None),
-        ConnectionKind::Oidc => (None, Some(OidcView::find(tx, &connection)?)),
+        ConnectionKind::Oidc => (None, Some(OidcView::shown(tx, &connection)?)),
     };
     let twin = connection::twin(tx, &connection)?;
     Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), saml, oidc, twin, connection })

@@ -3,8 +3,9 @@
 //! Here so that an administrator is warned without anything being noted at a sign-in. Links are kept in byte order, so
 //! a bounded part of an index answers it, however many people there are.
 
-use portcullis_domain::connection::Connection;
+use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::saml::SamlSettings;
+use portcullis_oidc::claims as openid;
 use portcullis_saml::subject::{
     NAME_ID_KEYS, PERSISTENT_KEYS, attribute_keys, is_attribute_reassignable, is_reassignable,
 };
@@ -12,7 +13,8 @@ use portcullis_store::{Tx, connection};
 
 use crate::ServiceError;
 
-/// How many persistent names, in byte order, are looked at for an address among them: a provider sends all of one kind.
+/// How many names that look as if they stayed are looked at, in byte order, for an address among them: a provider sends all
+/// of one kind.
 const MAX_LOOKED_AT: i64 = 1_000;
 
 /// Whether the names stay by which people are known.
@@ -28,7 +30,7 @@ pub enum Names {
 }
 
 impl Names {
-    /// How it stands with the names that the connection goes by as it is set now.
+    /// How it stands with the names that a connection of SAML goes by as it is set now.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
@@ -49,9 +51,26 @@ impl Names {
                 (after(PERSISTENT_KEYS), after(NAME_ID_KEYS), 1),
             ],
         };
+        let at = |key: &str| format!("{} {key}", of.issuer);
+        Self::among(tx, of, ranges.into_iter().map(|(from, to, most)| (at(&from), at(&to), most)))
+    }
+
+    /// How it stands with the subjects that a connection of OpenID goes by.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub(crate) fn of_openid(tx: &mut Tx<'_>, of: &Connection) -> Result<Self, ServiceError> {
+        // All behind the space, and nothing behind that.
+        let own = (format!("{} ", of.issuer), format!("{}!", of.issuer), MAX_LOOKED_AT);
+        Self::among(tx, of, [own])
+    }
+
+    fn among(
+        tx: &mut Tx<'_>,
+        of: &Connection,
+        ranges: impl IntoIterator<Item = (String, String, i64)>,
+    ) -> Result<Self, ServiceError> {
         for (from, to, most) in ranges {
-            let at = |key: &str| format!("{} {key}", of.issuer);
-            let (from, to) = (at(&from), at(&to));
             let first = connection::first_subjects(tx, (of.organization, of.id), (&from, &to), most)?;
             if first.iter().any(|subject| may_move(of, subject)) {
                 return Ok(Self::MayMove);
@@ -63,12 +82,19 @@ impl Names {
 
 /// Whether the provider may give a linked subject of that connection to somebody else.
 pub(crate) fn may_move(of: &Connection, subject: &str) -> bool {
-    key(of, subject).is_some_and(is_reassignable)
+    key(of, subject).is_some_and(|key| is_given_on(of, key))
 }
 
 /// Whether a linked subject of that connection names one person for good. Another provider's names nobody here.
 pub(crate) fn stays(of: &Connection, subject: &str) -> bool {
-    key(of, subject).is_some_and(|key| !is_reassignable(key))
+    key(of, subject).is_some_and(|key| !is_given_on(of, key))
+}
+
+fn is_given_on(of: &Connection, key: &str) -> bool {
+    match of.kind {
+        ConnectionKind::Saml => is_reassignable(key),
+        ConnectionKind::Oidc => openid::is_reassignable(key),
+    }
 }
 
 /// The key of a subject at that connection's provider.

@@ -28,6 +28,7 @@ use portcullis_oidc::refusal::Refusal as OidcRefusal;
 use portcullis_store::{Tx, connection, oidc};
 use serde_json::{Value, json};
 
+use crate::naming::Names;
 use crate::refusal::SignInRefusal;
 use crate::saml::{Warning, due_days};
 use crate::{Portcullis, ServiceError, sign_in};
@@ -44,6 +45,8 @@ pub struct OidcView {
     pub settings: OidcSettings,
     /// Our keys, whatever their state.
     pub keys: Vec<ClientKey>,
+    /// Whether the names stay by which people are known.
+    pub names: Names,
 }
 
 impl OidcView {
@@ -54,7 +57,15 @@ impl OidcView {
     pub fn find(tx: &mut Tx<'_>, of: &Connection) -> Result<Self, ServiceError> {
         let source = oidc::source(tx, of.organization, of.id)?;
         let settings = source.map(|s| s.settings).unwrap_or_default();
-        Ok(Self { settings, keys: oidc::keys(tx, of.organization, of.id)? })
+        Ok(Self { settings, keys: oidc::keys(tx, of.organization, of.id)?, names: Names::NotAsked })
+    }
+
+    /// The same for an administrator, who is told whether the names stay by which people are known.
+    ///
+    /// # Errors
+    /// As [`OidcView::find`].
+    pub fn shown(tx: &mut Tx<'_>, of: &Connection) -> Result<Self, ServiceError> {
+        Ok(Self { names: Names::of_openid(tx, of)?, ..Self::find(tx, of)? })
     }
 
     /// Whether a key of ours proves this side, or could.
@@ -63,8 +74,8 @@ impl OidcView {
         self.keys.iter().any(|k| k.state == KeyState::Signing)
     }
 
-    /// What should be looked after at that moment: the certificate of the key that proves this side runs out. A provider
-    /// that reads our key set does not care.
+    /// What should be looked after at that moment: names that do not stay, and a certificate of the key that proves this side
+    /// which runs out. A provider that reads our key set does not care for the latter.
     #[must_use]
     pub fn warnings(&self, now: Timestamp) -> Vec<Warning> {
         let signing = self.keys.iter().filter(|k| k.state == KeyState::Signing && self.settings.is_by_key());
@@ -78,7 +89,12 @@ impl OidcView {
             );
             Warning { code: "key_expires", message }
         });
-        warned.collect()
+        let moves = (self.names == Names::MayMove).then(|| {
+            let message = "people are known here by what the provider may give to others one day, an address or a name to \
+                           sign in with: have it send as `sub` what never changes";
+            Warning { code: "subject_reassignable", message: message.to_owned() }
+        });
+        warned.chain(moves).collect()
     }
 }
 

@@ -521,3 +521,39 @@ async fn claims_give_nothing_by_value_where_a_directory_governs() {
     assert_eq!(world.outcome(&connection, ADA).await, "ok");
     assert_eq!(world.members("acme", ADA).await[0]["role"], "member", "the directory's default");
 }
+
+#[tokio::test]
+async fn a_subject_that_is_an_address_counts_only_while_the_directory_says_whose_it_is() {
+    let world = World::new().await;
+    let (made, users, token) = directory(&world).await;
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    world.renew(ADA, ADA);
+    let (status, ada) = world.call("POST", &users, &token, scim_user(ADA, ADA, "e-1")).await;
+    assert_eq!(status, 201, "{ada}");
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "by the link");
+    let shown = world.root("GET", &of_connection(&connection), Value::Null).await.1;
+    assert_eq!(shown["oidc"]["warnings"][0]["code"], "subject_reassignable", "{shown}");
+    let one = format!("{users}/{}", ada["id"].as_str().unwrap());
+    let renamed = scim_user("ada.byron@acme.example", "ada.byron@acme.example", "e-1");
+    assert_eq!(world.call("PUT", &one, &token, renamed).await.0, 200);
+    let (status, next) = world.call("POST", &users, &token, scim_user(ADA, ADA, "e-2")).await;
+    assert_eq!(status, 201, "{next}");
+    assert_eq!(world.outcome(&connection, ADA).await, "address_moved", "whoever has it now is not Ada");
+}
+
+#[tokio::test]
+async fn an_address_as_a_subject_does_not_take_the_place_of_one_that_stays() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    world.invite("acme", ADA, "member").await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let shown = world.root("GET", &of_connection(&connection), Value::Null).await.1;
+    assert_eq!(shown["oidc"]["warnings"], json!([]));
+    world.renew(ADA, ADA);
+    assert_eq!(world.outcome(&connection, ADA).await, "address_recycled");
+}
+
+fn of_connection(connection: &Value) -> String {
+    format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap())
+}
