@@ -15,6 +15,10 @@ const ENCRYPTION_METHODS: &str = "<md:EncryptionMethod Algorithm=\"http://www.w3
      <md:EncryptionMethod Algorithm=\"http://www.w3.org/2009/xmlenc11#aes128-gcm\"></md:EncryptionMethod>\
      <md:EncryptionMethod Algorithm=\"http://www.w3.org/2001/04/xmlenc#rsa-oaep-mgf1p\"></md:EncryptionMethod>";
 
+/// How long a provider that reads this by its address may keep it before it reads anew. It says when to look again and not
+/// when to forget: who was handed a file has it for good.
+const READ_AGAIN: &str = "P1D";
+
 /// How a provider should name people: the first it can. One that reads this and is told nothing takes what it pleases,
 /// Keycloak the user name, which is given to others one day.
 const NAME_ID_FORMATS: [NameIdFormat; 2] = [NameIdFormat::Persistent, NameIdFormat::EmailAddress];
@@ -34,7 +38,7 @@ pub struct ServiceProvider<'a> {
     pub encryption: &'a [&'a Certificate],
     /// Whether our requests are signed.
     pub requests: RequestSigning,
-    /// Seconds since 1970 until which this may be used.
+    /// Seconds since 1970 from which on nobody may use this any more; `None` where it is never so.
     pub valid_until_s: Option<i64>,
 }
 
@@ -63,9 +67,10 @@ pub fn sp_metadata(
 fn draft(provider: &ServiceProvider<'_>, id: &MessageId) -> Result<Draft, RequestError> {
     let valid_until = provider.valid_until_s.map(instant).transpose()?;
     let head = format!(
-        "<md:EntityDescriptor xmlns:md=\"{}\"{}{}{}>",
+        "<md:EntityDescriptor xmlns:md=\"{}\"{}{}{}{}>",
         n::METADATA,
         attribute("ID", Some(id.as_str()))?,
+        attribute("cacheDuration", Some(READ_AGAIN))?,
         attribute("entityID", Some(provider.entity_id))?,
         attribute("validUntil", valid_until.as_deref())?,
     );

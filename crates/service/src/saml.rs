@@ -46,8 +46,6 @@ use crate::{Moment, Portcullis, ServiceError, Surroundings, sign_in};
 
 /// Days before the end of a certificate at which an administrator is told, each time once more.
 pub const WARNED_AT_DAYS: [i64; 4] = [30, 14, 7, 1];
-/// Seconds for which our own metadata may be kept by a provider.
-const METADATA_GOOD_FOR_S: i64 = 7 * 24 * 3_600;
 const DAY_S: i64 = 24 * 3_600;
 
 /// The addresses of a connection of SAML at this server.
@@ -320,10 +318,16 @@ pub async fn own_metadata(
         signing: &certificates,
         encryption: &certificates,
         requests: if signer.is_some() { RequestSigning::Signed } else { RequestSigning::Unsigned },
-        valid_until_s: Some(moment.now.plus_s(METADATA_GOOD_FOR_S).seconds()),
+        valid_until_s: good_until(&published, moment.now).map(Timestamp::seconds),
     };
     let id = message_id(&mut moment);
     sp_metadata(&description, &id, signer.as_ref()).map_err(|e| ServiceError::fault("our metadata", e))
+}
+
+/// Until when our metadata may be used: as long as the last of the certificates that stand in it, because many providers are
+/// handed it as a file and forget us on that day. A certificate that ran out still counts here, and then nothing is said.
+fn good_until(published: &[&SamlKey], now: Timestamp) -> Option<Timestamp> {
+    published.iter().map(|key| key.not_after).max().filter(|until| *until > now)
 }
 
 pub(crate) fn message_id(moment: &mut Moment) -> MessageId {

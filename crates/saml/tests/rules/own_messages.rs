@@ -125,6 +125,7 @@ fn our_metadata_shows_every_key_of_a_rotation_and_another_implementation_verifie
         "AuthnRequestsSigned=\"true\"",
         &format!("entityID=\"{SP_ENTITY}\""),
         &format!("validUntil=\"{}\"", at(NOW + 86_400)),
+        "cacheDuration=\"P1D\"",
         &STANDARD.encode(STRANGER.certificate.der()),
         "aes256-gcm",
         "nameid-format:persistent</md:NameIDFormat><md:NameIDFormat>urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress<",

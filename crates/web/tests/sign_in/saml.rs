@@ -54,6 +54,29 @@ async fn a_connection_is_made_from_metadata_and_says_what_the_provider_must_know
     assert_eq!(reqwest::get(made["metadata_url"].as_str().unwrap()).await.unwrap().status(), 404);
 }
 
+/// Until when our metadata of a connection may be used.
+async fn good_until(connection: &Value) -> Option<String> {
+    let document = reqwest::get(connection["metadata_url"].as_str().unwrap()).await.unwrap().text().await.unwrap();
+    assert!(document.contains(" cacheDuration=\"P1D\""), "{document}");
+    let (_, behind) = document.split_once(" validUntil=\"")?;
+    Some(behind.split_once('"').unwrap().0.to_owned())
+}
+
+#[tokio::test]
+async fn our_metadata_that_was_handed_over_as_a_file_is_good_as_long_as_our_last_certificate_in_it() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let made = world.saml("acme", &idp, json!({})).await;
+    let first = made["saml"]["keys"][0]["not_after"].as_str().unwrap().to_owned();
+    assert_eq!(good_until(&made).await.as_ref(), Some(&first));
+    world.clock.pass_s(30 * 86_400);
+    let keys = format!("/organizations/acme/connections/{}/keys", made["id"].as_str().unwrap());
+    let next = world.made(&keys, Value::Null).await["not_after"].as_str().unwrap().to_owned();
+    assert!(next > first);
+    assert_eq!(good_until(&made).await, Some(next), "a change of keys is in the file already");
+    world.clock.pass_s(4 * 365 * 86_400);
+    assert_eq!(good_until(&made).await, None, "what ran out goes on, for whoever reads by the address");
+}
+
 #[tokio::test]
 async fn a_repeat_with_its_key_is_answered_also_where_the_metadata_cannot_be_read_any_more() {
     let (world, idp) = (World::new().await, Idp::start().await);
