@@ -272,6 +272,14 @@ pub fn verify_response(
     })
 }
 
+/// The id of the request that a message says to answer, which nobody has verified: it tells where to look, and nothing else.
+#[must_use]
+pub fn answered_request(incoming: Incoming<'_>) -> Option<String> {
+    let message = Message::of(incoming, MessageKind::Response).ok()?;
+    let tree = Tree::parse(message.xml, &MESSAGE).ok()?;
+    tree.root()?.attribute("InResponseTo").map(str::to_owned)
+}
+
 /// A message before it is verified, of either binding.
 struct Message<'a> {
     xml: &'a [u8],

@@ -11,8 +11,8 @@ use portcullis_domain::secret::SecretHash;
 use portcullis_saml::binding::{FormMessage, Incoming, MessageKind, Outgoing, QueryMessage};
 use portcullis_saml::key::OwnKey;
 use portcullis_saml::logout::{
-    Farewell, LogoutOutcome, LogoutRequest, LogoutRules, send_request, send_response, verify_request,
-    verify_response,
+    Farewell, LogoutOutcome, LogoutRequest, LogoutRules, answered_request, send_request, send_response,
+    verify_request, verify_response,
 };
 use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::response::{CbcEncryption, Identity};
@@ -23,6 +23,7 @@ use portcullis_store::saml_session::{self, SamlSession};
 use portcullis_store::{Priority, Tx, replay, saml};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
+use url::form_urlencoded;
 
 use super::trust::verified;
 use super::{Setup, binding, broken, message_id};
@@ -30,7 +31,7 @@ use crate::error::inconsistent;
 use crate::refusal::SignInRefusal;
 use crate::session::end_by_provider;
 use crate::sign_in::{self, OVER_FOR_S, Visitor};
-use crate::sign_out::{asked, handle, note};
+use crate::sign_out::{asked, note};
 use crate::{Moment, Portcullis, ServiceError};
 
 /// Whom a provider means by a session: its own name for the person, to be sent back as it came, and for the session.
@@ -170,6 +171,18 @@ pub enum Came {
     Query(String),
 }
 
+impl Came {
+    /// Whether it calls itself an answer to a request of ours.
+    #[must_use]
+    pub fn is_answer(&self) -> bool {
+        let text = match self {
+            Self::Form(body) => body.as_slice(),
+            Self::Query(query) => query.as_bytes(),
+        };
+        form_urlencoded::parse(text).any(|(name, _)| name == "SAMLResponse")
+    }
+}
+
 enum Message {
     Form(FormMessage),
     Query(QueryMessage),
@@ -259,7 +272,10 @@ async fn carry_out(
             answer(portcullis, &setup, (&asked, message.relay_state()))
         }
         MessageKind::Response => {
-            let expected = asked(portcullis, setup.connection.id, message.relay_state()).await?;
+            // A provider may leave the state out: the request that it answers has the same name.
+            let said = message.relay_state().filter(|state| !state.is_empty()).map(str::to_owned);
+            let state = said.or_else(|| answered_request(message.incoming()));
+            let expected = asked(portcullis, setup.connection.id, state.as_deref()).await?;
             let by =
                 |setup: &Setup| Ok(verify_response(message.incoming(), &expected, &rules(setup, &[], now)));
             let (_, outcome) = verified(portcullis, setup, visitor.source, by).await?;
@@ -378,15 +394,15 @@ pub(crate) async fn ask(portcullis: &Portcullis, session: SamlSession) -> Option
     let to = setup.view.source.provider.logout.as_ref()?;
     let name = name_of(&session).ok()?;
     let mut moment = portcullis.moment();
-    let (id, state) = (message_id(&mut moment), handle(&mut moment.random));
-    note(portcullis, session.connection, (&state, id.as_str())).await?;
+    let id = message_id(&mut moment);
+    note(portcullis, session.connection, (id.as_str(), id.as_str())).await?;
     let farewell = Farewell {
         id: &id,
         now_s: moment.now.seconds(),
         sp_entity_id: &setup.connection.client_id,
         destination: &to.location,
         binding: binding(to.binding),
-        relay_state: Some(&state),
+        relay_state: Some(id.as_str()),
     };
     send_request(&farewell, &name.name_id(), session.session_index.as_deref(), &setup.key().ok()?).ok()
 }

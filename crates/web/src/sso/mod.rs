@@ -81,6 +81,17 @@ fn signed_out(words: &str) -> Response {
     page(StatusCode::OK, "You are signed out", Forms::Here, &body)
 }
 
+/// The page of somebody whom their provider sends back after they signed out here, with an answer that cannot be used. Nothing
+/// of it is believed, and none of it takes back that they are signed out; who has signed in again since is told that.
+async fn back_untold(app: &App, guest: &Guest, connection: &str) -> Response {
+    let presented = guest.visitor.presented.clone();
+    let signed_in = async { linking(app, id(connection)?, presented).await };
+    if signed_in.await.is_ok() {
+        return onward("/", []);
+    }
+    signed_out("You are signed out here. Whether your identity provider signed you out could not be told.")
+}
+
 /// What a proven person's browser comes with.
 #[derive(Deserialize)]
 struct Ticket {

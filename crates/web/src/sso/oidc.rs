@@ -14,7 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::{Begin, MAX_HINT, Nothing, Ticket, arriving, crossing, form_of, id, linking};
+use super::{Begin, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking};
 use crate::error::{outside, status};
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::arrived;
@@ -165,6 +165,7 @@ async fn signed_out(
     };
     match back.await {
         Ok(()) => super::signed_out("You are signed out."),
+        Err(ServiceError::SignIn(_)) => back_untold(&app, &guest, &connection).await,
         Err(error) => failure::of(&error, request),
     }
 }

@@ -18,7 +18,7 @@ use portcullis_service::saml::logout::{self, Answered, Came};
 use portcullis_service::saml::own_metadata;
 use portcullis_service::sign_in::{Wish, saml};
 
-use super::{Begin, Nothing, Ticket, arriving, crossing, form_of, id, linking};
+use super::{Begin, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking};
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::with_cookies;
 use crate::pages::{Forms, failure, onward, page};
@@ -156,6 +156,7 @@ async fn logged_out(app: &App, guest: &Guest, connection: &str, came: Came) -> R
         Ok(Answered::Over(LogoutOutcome::Failed)) => {
             "You are signed out here. Your identity provider did not sign you out there."
         }
+        Err(ServiceError::SignIn(_)) if came.is_answer() => return back_untold(app, guest, connection).await,
         Err(error) => return failure::of(&error, guest.visitor.request),
     };
     super::signed_out(words)

@@ -7,13 +7,13 @@ use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::id::{ConnectionId, TokenId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::saml::SamlKey;
-use portcullis_emulator::Browser;
+use portcullis_emulator::{Browser, Page};
 use portcullis_service::{Moment, ServiceError};
 use portcullis_store::saml_session::SamlSession;
 use portcullis_store::{Priority, Tx, apply, connection, saml, saml_session};
 use serde_json::{Value, json};
 
-use crate::saml_idp::{Idp, PERSISTENT, Says};
+use crate::saml_idp::{Asked, Idp, PERSISTENT, Says};
 use crate::world::{ADA, World, outcome};
 
 async fn signed_in(world: &World, idp: &Idp, connection: &Value, says: &Says) -> (Browser, String) {
@@ -184,12 +184,51 @@ async fn whoever_signs_out_here_is_out_at_once_and_then_led_to_the_provider_whos
     let mut astray = asked.clone();
     astray.relay_state = Some("f".repeat(64));
     let (page, _) = browser.step(&idp.answer_logout(world.clock.now(), &connection, &astray)).await.unwrap();
-    assert_eq!(outcome(&page), "state_mismatch", "an answer to nothing");
+    assert!(is_untold(&page), "an answer to nothing: {}", page.body);
     let answer = idp.answer_logout(world.clock.now(), &connection, &asked);
     let (page, _) = browser.step(&answer).await.unwrap();
-    assert!(page.status == 200 && page.body.contains("You are signed out"), "{}", page.body);
+    assert!(page.status == 200 && page.body.contains("<p>You are signed out.</p>"), "{}", page.body);
     let (page, _) = browser.step(&answer).await.unwrap();
-    assert_eq!(outcome(&page), "state_mismatch", "a second time");
+    assert!(is_untold(&page), "a second time: {}", page.body);
+    world.portcullis.store_traces().await.unwrap();
+    let of = "/organizations/acme/traces?kind=sign_in&outcome=state_mismatch";
+    let (_, traces) = world.root("GET", of, Value::Null).await;
+    assert_eq!(traces["items"].as_array().unwrap().len(), 2, "{traces}");
+}
+
+/// Whether somebody is told that they are signed out here, and nothing of their provider.
+fn is_untold(page: &Page) -> bool {
+    page.status == 200 && page.body.contains("You are signed out here. Whether your identity provider")
+}
+
+#[tokio::test]
+async fn an_answer_about_the_end_of_a_session_never_says_that_a_sign_in_failed() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let says = Says::ada(&[]);
+    let asked = async || {
+        let (mut browser, _) = signed_in(&world, &idp, &connection, &says).await;
+        let page = browser.submit(&format!("{}/logout", world.base), &[]).await.unwrap();
+        (browser, Idp::read(&page.url))
+    };
+    let (mut browser, request) = asked().await;
+    let whole = idp.answer_logout(world.clock.now(), &connection, &request);
+    let unsigned = whole.split("&SigAlg").next().unwrap();
+    for broken in [unsigned, whole.split('&').next().unwrap(), &format!("{unsigned}&SAMLResponse=x")] {
+        let (page, _) = browser.step(broken).await.unwrap();
+        assert!(is_untold(&page), "{broken}: {}", page.body);
+    }
+
+    let (mut browser, request) = asked().await;
+    let stateless = Asked { relay_state: None, ..request };
+    let answer = idp.answer_logout(world.clock.now(), &connection, &stateless);
+    let (page, _) = browser.step(&answer).await.unwrap();
+    assert!(page.body.contains("<p>You are signed out.</p>"), "it names the request: {}", page.body);
+
+    let (mut browser, _) = signed_in(&world, &idp, &connection, &says).await;
+    let page = browser.open(&answer).await.unwrap();
+    assert_eq!(outcome(&page), "ok", "who has signed in since is told that");
 }
 
 #[tokio::test]
