@@ -19,7 +19,7 @@ use crate::subject::{NameId, Sides, SubjectKey, SubjectSource};
 mod assertion;
 mod error;
 
-pub use error::ResponseError;
+pub use error::{ResponseError, UNSOLICITED};
 
 /// How far back a response may have been issued, in seconds, whatever it says of its own validity.
 pub const MAX_AGE_S: i64 = 600;

@@ -5,6 +5,9 @@ use thiserror::Error;
 use super::MAX_AGE_S;
 use crate::refusal::BrokenRule;
 
+/// The code of an answer that nobody asked for, where none is taken.
+pub const UNSOLICITED: &str = "unsolicited_refused";
+
 /// Why a response is refused for what it says.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ResponseError {
@@ -167,7 +170,7 @@ impl ResponseError {
                 differing("in_response_to_mismatch", "SAML Profiles §4.1.4.3", advice, expected, received)
             }
             Self::Unsolicited => BrokenRule::new(
-                "unsolicited_refused",
+                UNSOLICITED,
                 "SAML Profiles §4.1.5",
                 "begin at the sign-in URL of the connection, or let the provider begin by the switch of the connection",
             ),

@@ -4,16 +4,23 @@ use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::Response;
 use maud::html;
 use portcullis_domain::id::RequestId;
+use portcullis_saml::response::UNSOLICITED;
 use portcullis_service::ServiceError;
 use portcullis_service::refusal::SignInRefusal;
 
 use super::{Forms, page};
 use crate::error::{outside, status};
 
+/// Where a sign-in begins for whoever names no connection.
+const LOGIN: &str = "/login";
+
 /// The words for a person. What an identity provider said stays in the trace.
 fn words(error: &ServiceError) -> String {
     match error {
         ServiceError::SignIn(refusal) => match refusal {
+            SignInRefusal::Protocol(broken) if broken.code == UNSOLICITED => {
+                "A sign-in that begins at your identity provider is not taken here. Begin it here instead.".to_owned()
+            }
             SignInRefusal::Protocol(_) | SignInRefusal::Unreachable { .. } => {
                 "Your identity provider's answer could not be used. Try again; if it stays like this, your \
                  administrator finds the reason under the request id."
@@ -75,11 +82,16 @@ fn label(field: &str) -> &str {
 
 /// The page of an error.
 pub(crate) fn of(error: &ServiceError, request: RequestId) -> Response {
+    begun_at(LOGIN, error, request)
+}
+
+/// The same of a sign-in that begins anew at that address.
+pub(crate) fn begun_at(login: &str, error: &ServiceError, request: RequestId) -> Response {
     let status = status(error);
     if status.is_server_error() {
         tracing::error!(error.code = error.code(), error.message = %error, request.id = %request, "a page failed");
     }
-    let mut response = plain(status, error.code(), &words(error), request);
+    let mut response = shown(status, (error.code(), &words(error)), request, login);
     if let ServiceError::TooMany { retry_after_s } = error {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
     }
@@ -88,9 +100,18 @@ pub(crate) fn of(error: &ServiceError, request: RequestId) -> Response {
 
 /// A page with these words.
 pub(crate) fn plain(status: StatusCode, code: &str, message: &str, request: RequestId) -> Response {
+    shown(status, (code, message), request, LOGIN)
+}
+
+fn shown(
+    status: StatusCode,
+    (code, message): (&str, &str),
+    request: RequestId,
+    login: &str,
+) -> Response {
     let body = html! {
         p.error role="alert" { (message) }
-        p { a href="/login" { "Begin again" } }
+        p { a href=(login) { "Begin again" } }
         p.quiet { "Request " code { (request) } " · " code { (code) } }
     };
     page(status, "That did not work", Forms::Here, &body)

@@ -13,6 +13,7 @@ use maud::html;
 use portcullis_domain::connection::ConnectionKind;
 use portcullis_saml::binding::{MAX_FORM_BYTES, Outgoing};
 use portcullis_saml::logout::LogoutOutcome;
+use portcullis_saml::response::UNSOLICITED;
 use portcullis_service::ServiceError;
 use portcullis_service::saml::logout::{self, Answered, Came};
 use portcullis_service::saml::own_metadata;
@@ -109,6 +110,10 @@ async fn answer(
     let proven = async { saml::answer(app.portcullis(), id(&connection)?, &body, crossing(&guest)).await };
     match proven.await {
         Ok(proven) => arriving(&app, (&connection, ConnectionKind::Saml), &proven),
+        // Nothing of the answer is used: the sign-in that begins there is bound to this browser.
+        Err(error) if error.code() == UNSOLICITED => {
+            failure::begun_at(&format!("/sso/saml/{connection}/login"), &error, named)
+        }
         Err(error) => failure::of(&error, named),
     }
 }

@@ -263,8 +263,13 @@ async fn an_answer_that_nobody_asked_for_is_taken_where_an_administrator_allows_
     world.invite("acme", ADA, "member").await;
     let connection = world.saml("acme", &idp, json!({})).await;
     let unasked = || idp.answer(world.clock.now(), &connection, None, &Says::ada(&[]));
-    let refused = outcome(&unasked().post(&mut Browser::new().unwrap()).await);
-    assert_eq!(refused, "unsolicited_refused");
+    let mut browser = Browser::new().unwrap();
+    let page = unasked().post(&mut browser).await;
+    assert_eq!(outcome(&page), "unsolicited_refused");
+    let login = connection["login_url"].as_str().unwrap();
+    let led = format!("<a href=\"{}\">", login.strip_prefix(&world.base).unwrap());
+    assert!(page.body.contains(&led), "the tile would lead here again and again: {}", page.body);
+    assert_eq!(outcome(&world.by_saml(&mut browser, &idp, &connection, &Says::ada(&[])).await), "ok");
     let one = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
     let (status, changed) = world.root("PATCH", &one, json!({ "saml": { "idp_initiated": true } })).await;
     assert_eq!((status, &changed["saml"]["settings"]["idp_initiated"]), (200, &json!(true)), "{changed}");
