@@ -1,14 +1,14 @@
 // A sign-in as a person does it: a real Chromium opens the hosted page, types an e-mail address and follows where it leads.
 //
 // Usage: browser.mjs --url URL --email ADDRESS --until PREFIX [--screenshot FILE.png] [--chromium PATH]
-//   [--rules "MAP NAME 127.0.0.1"] [--forget COOKIE --at PREFIX]
+//   [--rules "MAP NAME 127.0.0.1"] [--forget BEGIN --at PREFIX]
 //
 // What only a browser finds out: a Content-Security-Policy that stops the way to the identity provider, a cookie that
 // SameSite keeps back on the way home. Opens URL, fills the one e-mail field, submits its form, takes the first
 // "Continue with …" that it is offered, and waits until the address begins with PREFIX. Prints one JSON object: {"url",
 // "title", "status", "text", "cookies": [{"name", "domain", "path", "httpOnly", "secure", "sameSite"}], "errors": [what
 // the page complained of]}. With --rules names are what they say, and any certificate will do; with --forget the browser
-// loses the cookie of that name when it comes to an address that begins with PREFIX. Exit status 0 only if PREFIX was reached without an error.
+// loses the cookies whose names begin so when it comes to an address that begins with PREFIX. Exit status 0 only if PREFIX was reached without an error.
 
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -51,7 +51,7 @@ try {
   if (forget) {
     const at = option("at");
     await context.route((url) => url.href.startsWith(at), async (route) => {
-      await context.clearCookies({ name: forget });
+      await context.clearCookies({ name: new RegExp(`^${forget}`) });
       await route.continue();
     });
   }

@@ -184,6 +184,12 @@ impl SignInRefusal {
         }
     }
 
+    /// The same back from its code, of those that say which sign-in it was and nothing of who came.
+    #[must_use]
+    pub fn of_another_sign_in(code: &str) -> Option<Self> {
+        [Self::State, Self::TooLate, Self::Replayed].into_iter().find(|refusal| refusal.code() == code)
+    }
+
     /// What an administrator can do about it.
     #[must_use]
     pub const fn advice(&self) -> &'static str {
@@ -191,7 +197,7 @@ impl SignInRefusal {
             Self::Protocol(broken) => broken.advice,
             Self::Unreachable { .. } => "check the issuer's address and that this server may reach it",
             Self::State | Self::TooLate => {
-                "begin the sign-in again in one browser; a page that was open for long, or a second tab, does this"
+                "begin the sign-in again in one browser; a page that was open for long, a reload or back does this"
             }
             Self::SessionOver | Self::ConnectionChanged => "begin the sign-in again",
             Self::Replayed => {

@@ -6,6 +6,7 @@
 //! asked who it is. Each outcome leaves a trace; each refusal of a proven person an audit event.
 
 pub mod arriving;
+pub mod binding;
 pub mod choice;
 pub mod compared;
 pub mod oidc;
@@ -28,6 +29,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
 
+use self::binding::{Binding, Bound};
 use self::compared::{Compared, Known, compared};
 use crate::claims::Arrival;
 use crate::home::Homes;
@@ -144,31 +146,12 @@ pub struct Wish {
     pub login_hint: Option<String>,
     /// The membership that links a new subject from its own session; the caller has proven the session.
     pub linking: Option<MembershipId>,
-    /// The value that binds this browser, if it has one already.
-    pub browser: Option<String>,
-    /// The value that binds an answer by a form, if it has one already.
-    pub crossing: Option<String>,
+    /// What binds answers by a redirect in this browser already.
+    pub returning: Bound,
+    /// What binds answers by a form in this browser already.
+    pub crossing: Bound,
     /// Where it calls from.
     pub source: IpAddr,
-}
-
-/// Which cookie binds a browser.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Binding {
-    /// The one that comes along when somebody is redirected to us.
-    Redirected(String),
-    /// The one that comes along with a form of somebody else's page.
-    Crossing(String),
-}
-
-impl Binding {
-    /// Its value.
-    #[must_use]
-    pub fn value(&self) -> &str {
-        match self {
-            Self::Redirected(value) | Self::Crossing(value) => value,
-        }
-    }
 }
 
 /// A sign-in that was begun.
@@ -189,11 +172,28 @@ pub struct Arrived {
     pub return_to: String,
 }
 
+/// A sign-in that was refused.
+#[derive(Debug)]
+pub struct Refused {
+    /// Why.
+    pub error: ServiceError,
+    /// Where the browser would have gone, where it is known.
+    pub return_to: Option<String>,
+}
+
+impl From<ServiceError> for Refused {
+    fn from(error: ServiceError) -> Self {
+        Self { error, return_to: None }
+    }
+}
+
 /// Who comes back: which browser, from where, in which request.
 #[derive(Debug, Clone)]
 pub struct Visitor {
-    /// The value that binds the browser.
+    /// The value that binds the browser to pages of ours.
     pub browser: Option<String>,
+    /// What binds it to sign-ins that come back the way that this one came.
+    pub bound: Bound,
     /// The session secrets that it holds.
     pub presented: Vec<String>,
     /// Where it calls from.
@@ -294,15 +294,16 @@ async fn keep(portcullis: &Portcullis, pending: SignIn) -> Result<(), ServiceErr
 async fn take(
     portcullis: &Portcullis,
     called: ConnectionId,
-    state: &str,
-    browser: Option<&str>,
+    (state, bound): (&str, &Bound),
+    claimed: &mut Claimed,
 ) -> Result<SignIn, ServiceError> {
     let hash = SecretHash::of(state).as_str().to_owned();
     // Committed by itself: whatever comes of it, this state is used up.
     let taken =
         portcullis.write(Priority::Ordinary, move |tx, _| Ok(sign_in::take(tx, called, &hash)?)).await?;
     let taken = taken.ok_or(SignInRefusal::State)?;
-    must_come_back(portcullis.now(), (&taken.browser_hash, taken.expires_at), browser)?;
+    claimed.return_to = Some(taken.return_to.clone());
+    must_come_back(portcullis.now(), (&taken.browser_hash, taken.expires_at), bound.value(state))?;
     Ok(taken)
 }
 
@@ -404,6 +405,8 @@ struct Claimed {
     /// Whom it proves.
     arrival: Option<Arrival>,
     claims: serde_json::Value,
+    /// Where it leads, once it is known which sign-in it is.
+    return_to: Option<String>,
 }
 
 /// Records how a sign-in ended: a trace in any case, an audit event for the refusal of somebody proven.

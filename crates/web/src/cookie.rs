@@ -4,6 +4,7 @@
 //! the name with `__Host-` counts, because only this very host can set it; a neighbour's cookie is not looked at.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use portcullis_service::sign_in::binding::{Binding, Bound, Tie};
 use portcullis_service::sign_in::is_browser;
 
 use crate::App;
@@ -16,10 +17,12 @@ pub const LOOPBACK_NAME: &str = "portcullis";
 pub const MAX_SESSIONS: usize = 8;
 /// What the binding cookie's name has beside the session cookie's.
 const BINDING: &str = "-browser";
-/// The same for the one that comes along with a form of somebody else's page.
-const CROSSING: &str = "-crossing";
-/// Seconds for which that one is kept: as long as a sign-in is good.
-const CROSSING_S: i64 = portcullis_service::sign_in::GOOD_FOR_S;
+/// The same of those that bind a sign-in which comes back by a redirect; one digit stands behind it.
+const RETURNING: &str = "-returning-";
+/// The same of those that come along with a form of somebody else's page.
+const CROSSING: &str = "-crossing-";
+/// Seconds for which these are kept: as long as a sign-in is good.
+const BOUND_S: i64 = portcullis_service::sign_in::GOOD_FOR_S;
 
 fn is_https(app: &App) -> bool {
     app.portcullis().around().public_url.scheme() == "https"
@@ -29,14 +32,15 @@ fn session_name(app: &App) -> &'static str {
     if is_https(app) { SECURE_NAME } else { LOOPBACK_NAME }
 }
 
+/// The cookies that a request carries, in order.
+fn pairs(headers: &HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
+    cookies.flat_map(|line| line.split(';')).filter_map(|pair| pair.trim().split_once('='))
+}
+
 /// The values of a cookie, in order.
 fn values<'h>(headers: &'h HeaderMap, name: &str) -> impl Iterator<Item = &'h str> {
-    let cookies = headers.get_all(header::COOKIE).iter().filter_map(|v| v.to_str().ok());
-    cookies
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(move |(found, _)| *found == name)
-        .map(|(_, value)| value)
+    pairs(headers).filter(move |(found, _)| *found == name).map(|(_, value)| value)
 }
 
 /// The session secrets that a request carries.
@@ -57,11 +61,18 @@ pub fn browser(app: &App, headers: &HeaderMap) -> Option<String> {
     values(headers, &name).find(|value| is_browser(value)).map(str::to_owned)
 }
 
-/// The value that binds a sign-in that comes back by a form of the provider's page, if this browser has one.
+/// What binds this browser to sign-ins that come back by a redirect, and by a form of the provider's page.
 #[must_use]
-pub fn crossing(app: &App, headers: &HeaderMap) -> Option<String> {
-    let name = format!("{}{CROSSING}", session_name(app));
-    values(headers, &name).find(|value| is_browser(value)).map(str::to_owned)
+pub fn bound(app: &App, headers: &HeaderMap) -> (Bound, Bound) {
+    let of = |family: &str| {
+        let prefix = format!("{}{family}", session_name(app));
+        let in_slot = |(name, value): (&str, &str)| {
+            let mut slot = name.strip_prefix(&prefix)?.chars();
+            slot.next().filter(|_| slot.next().is_none()).map(|slot| (slot, value.to_owned()))
+        };
+        pairs(headers).filter_map(in_slot).collect()
+    };
+    (of(RETURNING), of(CROSSING))
 }
 
 /// `SameSite=Lax`: the way back from a provider is a navigation from another site.
@@ -85,13 +96,18 @@ pub fn set_browser(app: &App, value: &str) -> Option<HeaderValue> {
     set(app, &format!("{}{BINDING}", session_name(app)), value)
 }
 
-/// A header that binds a sign-in whose answer a form of the provider's page brings: `SameSite=None`, because a browser
-/// sends nothing else along with it, and only for as long as the sign-in is good. On loopback without TLS no browser
-/// takes such a cookie, and every page there is of the same site.
+/// A header that binds a sign-in, for as long as it is good. Where a form of the provider's page brings the answer it is
+/// `SameSite=None`, because a browser sends nothing else along with that. On loopback without TLS no browser takes such a
+/// cookie, and every page there is of the same site.
 #[must_use]
-pub fn set_crossing(app: &App, value: &str) -> Option<HeaderValue> {
-    let site = if is_https(app) { "None; Secure" } else { "Lax" };
-    let name = session_name(app);
-    let text = format!("{name}{CROSSING}={value}; Path=/; HttpOnly; SameSite={site}; Max-Age={CROSSING_S}");
+pub fn set_binding(app: &App, binding: &Binding) -> Option<HeaderValue> {
+    let (family, site) = match (binding, is_https(app)) {
+        (Binding::Redirected(_), true) => (RETURNING, "Lax; Secure"),
+        (Binding::Redirected(_), false) => (RETURNING, "Lax"),
+        (Binding::Crossing(_), true) => (CROSSING, "None; Secure"),
+        (Binding::Crossing(_), false) => (CROSSING, "Lax"),
+    };
+    let (name, Tie { slot, value }) = (session_name(app), binding.tie());
+    let text = format!("{name}{family}{slot}={value}; Path=/; HttpOnly; SameSite={site}; Max-Age={BOUND_S}");
     HeaderValue::from_str(&text).ok()
 }

@@ -11,9 +11,10 @@ use portcullis_domain::secret::SecretHash;
 use portcullis_store::arrival::{self, Waiting};
 use serde::{Deserialize, Serialize};
 
+use super::binding::{Binding, Bound};
 use super::{
-    Arrived, Claimed, Once, ProviderSession, Underway, Visitor, admit, admit_source, fresh_browser,
-    is_browser, must_come_back, named, record,
+    Arrived, Claimed, Once, ProviderSession, Refused, Underway, Visitor, admit, admit_source, fresh_browser,
+    must_come_back, named, record,
 };
 use crate::claims::{Arrival, Said};
 use crate::error::inconsistent;
@@ -28,8 +29,8 @@ pub(super) const ARRIVES_WITHIN_S: i64 = 120;
 pub struct Proven {
     /// What the browser comes back with.
     pub ticket: String,
-    /// The value that binds the browser, for its cookie.
-    pub browser: String,
+    /// What binds the browser.
+    pub binding: Binding,
 }
 
 /// What is kept of a proven person until their browser arrives.
@@ -63,10 +64,10 @@ pub(super) fn kept(
     moment: &mut Moment,
     (connection, told): (&Connection, Told),
     (return_to, underway): (String, Underway),
-    browser: Option<String>,
+    bound: &Bound,
 ) -> Result<(Waiting, Proven), ServiceError> {
     let ticket = fresh_browser(&mut moment.random);
-    let browser = browser.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random));
+    let tie = bound.tie(&ticket, &mut moment.random);
     let kept = Kept {
         issuer: connection.issuer.clone(),
         client_id: connection.client_id.clone(),
@@ -81,13 +82,13 @@ pub(super) fn kept(
     let waiting = Waiting {
         ticket_hash: SecretHash::of(&ticket).as_str().to_owned(),
         connection: connection.id,
-        browser_hash: SecretHash::of(&browser).as_str().to_owned(),
+        browser_hash: SecretHash::of(&tie.value).as_str().to_owned(),
         content: serde_json::to_string(&kept).map_err(|e| ServiceError::fault("an arrival", e))?,
         return_to,
         linking: underway.linking,
         expires_at: moment.now.plus_s(ARRIVES_WITHIN_S),
     };
-    Ok((waiting, Proven { ticket, browser }))
+    Ok((waiting, Proven { ticket, binding: Binding::Crossing(tie) }))
 }
 
 /// Lets in whom a provider has proven, when their browser arrives with its ticket.
@@ -99,22 +100,23 @@ pub async fn arrive(
     (called, kind): (ConnectionId, ConnectionKind),
     ticket: &str,
     visitor: Visitor,
-) -> Result<Arrived, ServiceError> {
+) -> Result<Arrived, Refused> {
     admit_source(portcullis, visitor.source)?;
     let hash = SecretHash::of(ticket).as_str().to_owned();
     let (connection, waiting) = found(portcullis, (called, kind), hash).await?;
     let request = visitor.request;
+    let return_to = waiting.as_ref().map(|w| w.return_to.clone());
     let mut claimed = Claimed::default();
     let result = match waiting {
         None => Err(SignInRefusal::State.into()),
         Some(waiting) => {
             let once = Once::Ticket(waiting.ticket_hash.clone());
-            let arrived = arrived(portcullis, (&connection, waiting), visitor, &mut claimed).await;
+            let arrived = arrived(portcullis, (&connection, waiting), (ticket, visitor), &mut claimed).await;
             once.spent(portcullis, called, arrived).await
         }
     };
     record(portcullis, &connection, (claimed, request), &result, |arrived| Some(&arrived.session)).await?;
-    result
+    result.map_err(|error| Refused { error, return_to })
 }
 
 /// The connection that a URL names, and who waits there with that ticket.
@@ -134,11 +136,11 @@ async fn found(
 async fn arrived(
     portcullis: &Portcullis,
     (connection, waiting): (&Connection, Waiting),
-    visitor: Visitor,
+    (ticket, visitor): (&str, Visitor),
     claimed: &mut Claimed,
 ) -> Result<Arrived, ServiceError> {
     let bound = (waiting.browser_hash.as_str(), waiting.expires_at);
-    must_come_back(portcullis.now(), bound, visitor.browser.as_deref())?;
+    must_come_back(portcullis.now(), bound, visitor.bound.value(ticket))?;
     let kept: Kept =
         serde_json::from_str(&waiting.content).map_err(|e| inconsistent(format!("an arrival: {e}")))?;
     // As it was when the provider was believed: what changed since is found before anybody is let in.

@@ -19,10 +19,10 @@ use serde_json::json;
 use url::Url;
 
 use super::arriving::{self, Proven, Told};
+use super::binding::{Binding, Bound};
 use super::{
-    Arrived, Begun, Binding, Claimed, GOOD_FOR_S, ProviderSession, Underway, Visitor, Wish, admit,
-    admit_source, fresh_browser, is_browser, keep, note_trace, provider_hash, record, return_path, take,
-    thirty_two,
+    Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Wish, admit, admit_source,
+    keep, note_trace, provider_hash, record, return_path, take, thirty_two,
 };
 use crate::claims::Arrival;
 use crate::oidc::client::opened;
@@ -104,12 +104,10 @@ async fn leave(
         nonce: Nonce::from_random(&thirty_two(&mut moment.random)),
         verifier: CodeVerifier::from_random(&thirty_two(&mut moment.random)),
     };
-    let mut bound = |value: Option<String>| {
-        value.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random))
-    };
+    let mut tied = |by: &Bound| by.tie(ties.state.expose(), &mut moment.random);
     let binding = match setup.view.settings.response_mode {
-        WantedMode::Query => Binding::Redirected(bound(wish.browser)),
-        WantedMode::FormPost => Binding::Crossing(bound(wish.crossing)),
+        WantedMode::Query => Binding::Redirected(tied(&wish.returning)),
+        WantedMode::FormPost => Binding::Crossing(tied(&wish.crossing)),
     };
     let sign_in_id = SignInId::fresh(now, &mut moment.random);
     let sealing = &portcullis.around().sealing;
@@ -119,7 +117,7 @@ async fn leave(
         id: sign_in_id,
         connection: id,
         state_hash: SecretHash::of(ties.state.expose()).as_str().to_owned(),
-        browser_hash: SecretHash::of(binding.value()).as_str().to_owned(),
+        browser_hash: SecretHash::of(&binding.tie().value).as_str().to_owned(),
         nonce: ties.nonce.expose().to_owned(),
         verifier_sealed: sealed.map_err(|e| ServiceError::fault("a verifier", e))?,
         return_to,
@@ -190,15 +188,16 @@ pub async fn complete(
     called: ConnectionId,
     query: &str,
     visitor: Visitor,
-) -> Result<Arrived, ServiceError> {
+) -> Result<Arrived, Refused> {
     admit_source(portcullis, visitor.source)?;
     let setup = Setup::load(portcullis, called).await?;
     let mut claimed = Claimed::default();
     let request = visitor.request;
     let result = completed(portcullis, &setup, query, visitor, &mut claimed).await;
+    let return_to = claimed.return_to.take();
     record(portcullis, &setup.connection, (claimed, request), &result, |arrived| Some(&arrived.session))
         .await?;
-    result
+    result.map_err(|error| Refused { error, return_to })
 }
 
 async fn completed(
@@ -208,7 +207,7 @@ async fn completed(
     visitor: Visitor,
     claimed: &mut Claimed,
 ) -> Result<Arrived, ServiceError> {
-    let (told, pending) = proven(portcullis, setup, (query, visitor.browser.as_deref()), claimed).await?;
+    let (told, pending) = proven(portcullis, setup, (query, &visitor.bound), claimed).await?;
     let session =
         admit(portcullis, (told.arrival, told.session), (underway(&pending), None), visitor).await?;
     Ok(Arrived { session, return_to: pending.return_to })
@@ -223,28 +222,29 @@ pub async fn answer(
     called: ConnectionId,
     form: &str,
     visitor: Visitor,
-) -> Result<Proven, ServiceError> {
+) -> Result<Proven, Refused> {
     admit_source(portcullis, visitor.source)?;
     let setup = Setup::load(portcullis, called).await?;
     let mut claimed = Claimed::default();
     let request = visitor.request;
-    let result = wait(portcullis, &setup, form, visitor.browser, &mut claimed).await;
+    let result = wait(portcullis, &setup, form, &visitor.bound, &mut claimed).await;
+    let return_to = claimed.return_to.take();
     record(portcullis, &setup.connection, (claimed, request), &result, |_| None).await?;
-    result
+    result.map_err(|error| Refused { error, return_to })
 }
 
 async fn wait(
     portcullis: &Portcullis,
     setup: &Setup,
     form: &str,
-    browser: Option<String>,
+    bound: &Bound,
     claimed: &mut Claimed,
 ) -> Result<Proven, ServiceError> {
-    let (told, pending) = proven(portcullis, setup, (form, browser.as_deref()), claimed).await?;
+    let (told, pending) = proven(portcullis, setup, (form, bound), claimed).await?;
     let underway = underway(&pending);
     let afterwards = (pending.return_to, underway);
     let (waiting, proven) =
-        arriving::kept(&mut portcullis.moment(), (&setup.connection, told), afterwards, browser)?;
+        arriving::kept(&mut portcullis.moment(), (&setup.connection, told), afterwards, bound)?;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| Ok(arrival::insert(tx, &waiting, moment.now)?))
         .await?;
@@ -259,12 +259,12 @@ const fn underway(pending: &SignIn) -> Underway {
 async fn proven(
     portcullis: &Portcullis,
     setup: &Setup,
-    (answer, browser): (&str, Option<&str>),
+    (answer, bound): (&str, &Bound),
     claimed: &mut Claimed,
 ) -> Result<(Told, SignIn), ServiceError> {
     let callback = Callback::parse(answer).map_err(broken)?;
     let state = callback.state().ok_or(SignInRefusal::State)?.to_owned();
-    let pending = take(portcullis, setup.connection.id, &state, browser).await?;
+    let pending = take(portcullis, setup.connection.id, (&state, bound), claimed).await?;
     // The code is one of the provider that the browser was sent to: no other gets it, nor what proves that it is ours.
     if pending.provider_hash != provider_hash(&setup.connection) {
         return Err(SignInRefusal::ConnectionChanged.into());

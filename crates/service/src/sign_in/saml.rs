@@ -20,9 +20,10 @@ use portcullis_store::{Priority, Tx};
 use serde_json::json;
 
 use super::arriving::{self, Proven, Told};
+use super::binding::{Binding, Bound};
 use super::{
-    Claimed, GOOD_FOR_S, Once, ProviderSession, Underway, Visitor, Wish, admit_source, fresh_browser,
-    is_browser, keep, must_come_back, provider_hash, record, return_path,
+    Claimed, GOOD_FOR_S, Once, ProviderSession, Refused, Underway, Visitor, Wish, admit_source, is_browser, keep,
+    must_come_back, provider_hash, record, return_path,
 };
 use crate::claims::Arrival;
 use crate::refusal::SignInRefusal;
@@ -41,8 +42,8 @@ pub struct Begun {
     pub message: Outgoing,
     /// The connection's name, for a page that the person may see.
     pub name: String,
-    /// The value that binds the browser, for its cookie.
-    pub browser: String,
+    /// What binds the browser.
+    pub binding: Binding,
 }
 
 /// Begins a sign-in: the browser goes to the provider, and only this browser can come back from there.
@@ -55,13 +56,12 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
     let setup = Setup::load(portcullis, id).await?;
     let mut moment = portcullis.moment();
     let (request, state) = (message_id(&mut moment), handle(&mut moment.random));
-    let browser =
-        wish.crossing.filter(|b| is_browser(b)).unwrap_or_else(|| fresh_browser(&mut moment.random));
+    let tie = wish.crossing.tie(&state, &mut moment.random);
     let pending = SignIn {
         id: SignInId::fresh(moment.now, &mut moment.random),
         connection: id,
         state_hash: SecretHash::of(&state).as_str().to_owned(),
-        browser_hash: SecretHash::of(&browser).as_str().to_owned(),
+        browser_hash: SecretHash::of(&tie.value).as_str().to_owned(),
         nonce: request.as_str().to_owned(),
         // What proves possession in OpenID has no counterpart here.
         verifier_sealed: String::new(),
@@ -90,7 +90,7 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
     let signer = setup.signer()?;
     let message = send(&asked, binding(to.binding), Some(&state), signer.as_ref())
         .map_err(|e| ServiceError::fault("a request to sign in", e))?;
-    Ok(Begun { message, name: setup.connection.name, browser })
+    Ok(Begun { message, name: setup.connection.name, binding: Binding::Crossing(tie) })
 }
 
 /// Takes a provider's answer: the checks in their order; who it proves is kept until their browser arrives.
@@ -102,7 +102,7 @@ pub async fn answer(
     called: ConnectionId,
     body: &[u8],
     visitor: Visitor,
-) -> Result<Proven, ServiceError> {
+) -> Result<Proven, Refused> {
     admit_source(portcullis, visitor.source)?;
     let message = FormMessage::parse(body);
     let relayed = message.as_ref().ok().and_then(FormMessage::relay_state).map(str::to_owned);
@@ -116,13 +116,14 @@ pub async fn answer(
     .await?;
     let connection = setup.connection.clone();
     let request = visitor.request;
+    let return_to = pending.as_ref().map(|p| p.return_to.clone());
     let mut claimed = Claimed::default();
     let left_for = pending.as_ref().map(|p| p.provider_hash.clone());
     let once = pending.as_ref().map(|p| Once::State(p.state_hash.clone()));
     let result = async {
         let message = message.map_err(|e| broken(&SamlRefusal::from(e)))?;
-        let asked = match state {
-            Some(_) => Asked::by(pending, portcullis.now(), visitor.browser.as_deref())?,
+        let asked = match relayed.as_deref().filter(|_| state.is_some()) {
+            Some(state) => Asked::by(pending, portcullis.now(), visitor.bound.value(state))?,
             None => Asked::by_nobody(relayed.as_deref()),
         };
         if left_for.is_some_and(|hash| hash != provider_hash(&setup.connection)) {
@@ -136,7 +137,7 @@ pub async fn answer(
         None => result,
     };
     record(portcullis, &connection, (claimed, request), &result, |_| None).await?;
-    result
+    result.map_err(|error| Refused { error, return_to })
 }
 
 /// What the sign-in was that an answer belongs to.
@@ -189,7 +190,7 @@ async fn check(
     claimed.claims = shown(&arrival, &identity);
     claimed.arrival = Some(arrival.clone());
     let shown = claimed.claims.clone();
-    wait(portcullis, setup, (arrival, identity, shown), (asked, visitor.browser)).await
+    wait(portcullis, setup, (arrival, identity, shown), (asked, &visitor.bound)).await
 }
 
 /// What a trace shows of an identity beside what every protocol shows: the names of attributes, so that an
@@ -259,7 +260,7 @@ async fn wait(
     portcullis: &Portcullis,
     setup: Setup,
     (arrival, identity, shown): (Arrival, Identity, serde_json::Value),
-    (asked, browser): (Asked, Option<String>),
+    (asked, bound): (Asked, &Bound),
 ) -> Result<Proven, ServiceError> {
     let signed_by = hex::encode(identity.signed_by_sha256());
     let session = ProviderSession::Saml(logout::ProviderSession::of(&identity));
@@ -269,7 +270,7 @@ async fn wait(
     let begun_at = asked.begun_at.unwrap_or_else(|| authenticated_at.min(portcullis.now()));
     let afterwards = (asked.return_to.clone(), Underway { linking: asked.linking, begun_at });
     let (waiting, proven) =
-        arriving::kept(&mut portcullis.moment(), (&setup.connection, told), afterwards, browser)?;
+        arriving::kept(&mut portcullis.moment(), (&setup.connection, told), afterwards, bound)?;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             tx.lock(Lock::Rules(setup.connection.organization))?;

@@ -11,6 +11,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::user::AuthenticatorKind;
 use portcullis_domain::{Clock, Timestamp};
 use portcullis_service::sign_in::Visitor;
+use portcullis_service::sign_in::binding::Bound;
 use portcullis_service::{Portcullis, ServiceError, Surroundings, invitation};
 use portcullis_store::apply;
 use portcullis_testkit::{Bench, Persona, ROOT_TOKEN, SetClock};
@@ -48,6 +49,7 @@ async fn invited(bench: &Bench, email: &str) -> String {
 async fn accept(portcullis: &Portcullis, secret: &str) -> Result<(), ServiceError> {
     let visitor = Visitor {
         browser: None,
+        bound: Bound::default(),
         presented: Vec::new(),
         source: IpAddr::V4(Ipv4Addr::LOCALHOST),
         request: "req_00000000000000000000000000000001".parse().unwrap(),

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use portcullis_service::first_owner::Founding;
 use portcullis_service::sign_in::Visitor;
+use portcullis_service::sign_in::binding::Bound;
 use portcullis_service::{ServiceError, first_owner};
 use portcullis_store::Options;
 use portcullis_testkit::{Bench, ROOT_TOKEN};
@@ -70,6 +71,7 @@ fn founding(number: usize) -> (Founding, Visitor) {
     };
     let visitor = Visitor {
         browser: None,
+        bound: Bound::default(),
         presented: Vec::new(),
         source: [127, 0, 0, 1].into(),
         request: "req_00000000000000000000000000000001".parse().unwrap(),

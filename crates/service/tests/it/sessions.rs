@@ -6,6 +6,7 @@ use portcullis_domain::evaluation::Decision;
 use portcullis_domain::id::{ConnectionId, RequestId};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::session::{MAX_IN_BROWSER, Opening, open};
+use portcullis_service::sign_in::binding::Bound;
 use portcullis_service::sign_in::{Wish, oidc};
 use portcullis_service::token_use::TokenUses;
 use portcullis_service::{Limits, ServiceError};
@@ -59,8 +60,14 @@ async fn one_source_begins_so_many_sign_ins_a_minute_and_no_more() {
     let nowhere = ConnectionId::fresh(moment.now, &mut moment.random);
     let begin = async |last: u8| {
         let source = IpAddr::V4(Ipv4Addr::new(192, 0, 2, last));
-        let wish =
-            Wish { return_to: None, login_hint: None, linking: None, browser: None, crossing: None, source };
+        let wish = Wish {
+            return_to: None,
+            login_hint: None,
+            linking: None,
+            returning: Bound::default(),
+            crossing: Bound::default(),
+            source,
+        };
         oidc::begin(bench.portcullis(), nowhere, wish).await.unwrap_err()
     };
     for number in 0..MAX_BEGUN {

@@ -7,6 +7,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use portcullis_domain::id::RequestId;
+use portcullis_service::sign_in::binding::Bound;
 use portcullis_service::sign_in::{Visitor, fresh_browser};
 use serde::de::DeserializeOwned;
 
@@ -24,8 +25,10 @@ pub struct Guest {
     pub visitor: Visitor,
     /// The binding value.
     pub browser: String,
-    /// The value that binds a sign-in which comes back by a form of somebody else's page, if there is one.
-    pub crossing: Option<String>,
+    /// What binds sign-ins that come back by a redirect.
+    pub returning: Bound,
+    /// What binds sign-ins that come back by a form of somebody else's page.
+    pub crossing: Bound,
 }
 
 impl Guest {
@@ -37,11 +40,13 @@ impl Guest {
         let browser = browser.unwrap_or_else(|| fresh_browser(&mut moment.random));
         let visitor = Visitor {
             browser: Some(browser.clone()),
+            bound: Bound::default(),
             presented: cookie::sessions(app, &parts.headers),
             source: Source::of(&parts.extensions).0,
             request,
         };
-        Self { visitor, browser, crossing: cookie::crossing(app, &parts.headers) }
+        let (returning, crossing) = cookie::bound(app, &parts.headers);
+        Self { visitor, browser, returning, crossing }
     }
 }
 

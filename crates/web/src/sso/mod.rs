@@ -11,13 +11,13 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use maud::html;
 use portcullis_domain::connection::ConnectionKind;
-use portcullis_domain::id::{ConnectionId, MembershipId};
+use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
 use portcullis_service::refusal::SignInRefusal;
-use portcullis_service::sign_in::Visitor;
 use portcullis_service::sign_in::arriving::{self as arrivals, Proven};
+use portcullis_service::sign_in::{Refused, Visitor, admit_source, return_path};
 use portcullis_service::{ServiceError, session};
 use portcullis_store::connection;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use crate::pages::form::Guest;
 use crate::pages::sign_in::arrived;
@@ -98,15 +98,73 @@ struct Ticket {
     ticket: String,
 }
 
-/// The visitor of an address that a provider's page posts to: bound by the cookie that crosses sites.
+/// The visitor of an address that a provider's page posts to: bound by the cookies that cross sites.
 fn crossing(guest: &Guest) -> Visitor {
-    Visitor { browser: guest.crossing.clone(), ..guest.visitor.clone() }
+    Visitor { bound: guest.crossing.clone(), ..guest.visitor.clone() }
+}
+
+/// What a browser is sent on with whose sign-in was another's, was used up, or came too late.
+#[derive(Debug, Serialize, Deserialize)]
+struct Again {
+    /// Why it was refused.
+    refused: String,
+    /// The request that was.
+    request: String,
+    /// Where it would have led.
+    return_to: String,
+}
+
+/// The answer to a sign-in that was refused. One that says nothing of who came, such as of a tab that another one took the
+/// place of, goes on by GET: only then a browser brings the session that it may have by now.
+fn turned_away(
+    (connection, kind): (&str, ConnectionKind),
+    refused: Refused,
+    request: RequestId,
+) -> Response {
+    let Refused { error, return_to } = refused;
+    if SignInRefusal::of_another_sign_in(error.code()).is_none() {
+        return failure::of(&error, request);
+    }
+    let again = Again {
+        refused: error.code().to_owned(),
+        request: request.to_string(),
+        return_to: return_to.unwrap_or_else(|| "/".to_owned()),
+    };
+    let query = serde_urlencoded::to_string(&again).unwrap_or_default();
+    onward(&format!("/sso/{}/{connection}/again?{query}", kind.as_str()), [])
+}
+
+/// Sends somebody on who is signed in at the organization already, and shows everybody else what was refused, with the way to
+/// begin once more.
+async fn again(
+    app: &App,
+    guest: Guest,
+    (connection, kind): (&str, ConnectionKind),
+    came: &Again,
+) -> Response {
+    let request = came.request.parse().unwrap_or(guest.visitor.request);
+    let looked_at = async {
+        admit_source(app.portcullis(), guest.visitor.source)?;
+        let return_to = return_path(Some(&came.return_to))?;
+        let refusal = SignInRefusal::of_another_sign_in(&came.refused);
+        let refusal = refusal.ok_or_else(|| ServiceError::invalid("refused", "is no code of a sign-in"))?;
+        let signed_in = linking(app, id(connection)?, guest.visitor.presented.clone()).await;
+        Ok::<_, ServiceError>((return_to, refusal, signed_in))
+    };
+    let (return_to, refusal) = match looked_at.await {
+        Ok((return_to, _, Ok(_))) => return onward(&return_to, []),
+        Ok((return_to, refusal, Err(ServiceError::SignIn(_)))) => (return_to, refusal),
+        Ok((.., Err(error))) | Err(error) => return failure::of(&error, request),
+    };
+    let return_to = serde_urlencoded::to_string([("return_to", return_to)]).unwrap_or_default();
+    let login = format!("/sso/{}/{connection}/login?{return_to}", kind.as_str());
+    failure::begun_at(&login, &refusal.into(), request)
 }
 
 /// Sends the browser of somebody who is proven on to where they are let in.
 fn arriving(app: &App, (connection, kind): (&str, ConnectionKind), proven: &Proven) -> Response {
     let next = format!("/sso/{}/{connection}/arrive?ticket={}", kind.as_str(), proven.ticket);
-    onward(&next, [cookie::set_crossing(app, &proven.browser)])
+    onward(&next, [cookie::set_binding(app, &proven.binding)])
 }
 
 /// Lets in whom a provider has proven by a form.
@@ -123,7 +181,7 @@ async fn arrive(
     };
     match done.await {
         Ok(done) => arrived(app, &done.session, &done.return_to),
-        Err(error) => failure::of(&error, guest.visitor.request),
+        Err(refused) => turned_away((connection, kind), refused, guest.visitor.request),
     }
 }
 

@@ -9,12 +9,14 @@ use portcullis_domain::connection::ConnectionKind;
 use portcullis_oidc::callback::MAX_CALLBACK_BYTES;
 use portcullis_service::ServiceError;
 use portcullis_service::oidc::{logout, own_keys};
-use portcullis_service::sign_in::{Binding, Visitor, Wish, oidc};
+use portcullis_service::sign_in::{Visitor, Wish, oidc};
 use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::{Begin, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking};
+use super::{
+    Again, Begin, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking, turned_away,
+};
 use crate::error::{outside, status};
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::arrived;
@@ -35,6 +37,7 @@ pub fn routes() -> Router<App> {
         .route("/sso/oidc/{connection}/login", get(login))
         .route("/sso/oidc/{connection}/callback", get(callback).post(answer))
         .route("/sso/oidc/{connection}/arrive", get(arrive))
+        .route("/sso/oidc/{connection}/again", get(again))
         .route("/sso/oidc/{connection}/jwks", get(jwks))
         .route("/sso/oidc/{connection}/link", post(link))
         .route("/sso/oidc/{connection}/signed-out", get(signed_out))
@@ -43,11 +46,7 @@ pub fn routes() -> Router<App> {
 
 async fn leave(app: &App, connection: &str, wish: Wish) -> Result<Response, ServiceError> {
     let begun = oidc::begin(app.portcullis(), id(connection)?, wish).await?;
-    let bound = match &begun.binding {
-        Binding::Redirected(value) => cookie::set_browser(app, value),
-        Binding::Crossing(value) => cookie::set_crossing(app, value),
-    };
-    Ok(onward(begun.location.as_str(), [bound]))
+    Ok(onward(begun.location.as_str(), [cookie::set_binding(app, &begun.binding)]))
 }
 
 async fn login(
@@ -60,7 +59,7 @@ async fn login(
         return_to: begin.return_to,
         login_hint: begin.login_hint.filter(|h| h.len() <= MAX_HINT),
         linking: None,
-        browser: Some(guest.browser.clone()),
+        returning: guest.returning.clone(),
         crossing: guest.crossing.clone(),
         source: guest.visitor.source,
     };
@@ -77,11 +76,12 @@ async fn callback(
     let request = guest.visitor.request;
     let came = async {
         let query = query.unwrap_or_default();
-        oidc::complete(app.portcullis(), id(&connection)?, &query, guest.visitor).await
+        let visitor = Visitor { bound: guest.returning.clone(), ..guest.visitor };
+        oidc::complete(app.portcullis(), id(&connection)?, &query, visitor).await
     };
     match came.await {
         Ok(done) => arrived(&app, &done.session, &done.return_to),
-        Err(error) => failure::of(&error, request),
+        Err(refused) => turned_away((&connection, ConnectionKind::Oidc), refused, request),
     }
 }
 
@@ -102,7 +102,7 @@ async fn answer(
     let proven = async { oidc::answer(app.portcullis(), id(&connection)?, form, crossing(&guest)).await };
     match proven.await {
         Ok(proven) => arriving(&app, (&connection, ConnectionKind::Oidc), &proven),
-        Err(error) => failure::of(&error, named),
+        Err(refused) => turned_away((&connection, ConnectionKind::Oidc), refused, named),
     }
 }
 
@@ -113,6 +113,15 @@ async fn arrive(
     Query(came): Query<Ticket>,
 ) -> Response {
     super::arrive(&app, guest, (&connection, ConnectionKind::Oidc), &came).await
+}
+
+async fn again(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    Query(came): Query<Again>,
+) -> Response {
+    super::again(&app, guest, (&connection, ConnectionKind::Oidc), &came).await
 }
 
 /// Our public keys of a connection, for its provider.
@@ -138,7 +147,7 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
             return_to: None,
             login_hint: None,
             linking: Some(own),
-            browser: Some(guest.browser.clone()),
+            returning: guest.returning.clone(),
             crossing: guest.crossing.clone(),
             source: guest.visitor.source,
         };

@@ -17,9 +17,11 @@ use portcullis_saml::response::UNSOLICITED;
 use portcullis_service::ServiceError;
 use portcullis_service::saml::logout::{self, Answered, Came};
 use portcullis_service::saml::own_metadata;
-use portcullis_service::sign_in::{Wish, saml};
+use portcullis_service::sign_in::{Refused, Wish, saml};
 
-use super::{Begin, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking};
+use super::{
+    Again, Begin, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking, turned_away,
+};
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::with_cookies;
 use crate::pages::{Forms, failure, onward, page};
@@ -35,6 +37,7 @@ pub fn routes() -> Router<App> {
         .route("/sso/saml/{connection}/login", get(login))
         .route("/sso/saml/{connection}/acs", post(answer))
         .route("/sso/saml/{connection}/arrive", get(arrive))
+        .route("/sso/saml/{connection}/again", get(again))
         .route("/sso/saml/{connection}/slo", get(logout_by_redirect).post(logout_by_form))
         .route("/sso/saml/{connection}/link", post(link))
 }
@@ -74,7 +77,7 @@ pub(crate) fn sent(
 async fn leave(app: &App, connection: &str, wish: Wish) -> Result<Response, ServiceError> {
     let begun = saml::begin(app.portcullis(), id(connection)?, wish).await?;
     let title = format!("Continue with {}", begun.name);
-    Ok(sent(begun.message, &title, [cookie::set_crossing(app, &begun.browser)]))
+    Ok(sent(begun.message, &title, [cookie::set_binding(app, &begun.binding)]))
 }
 
 async fn login(
@@ -88,7 +91,7 @@ async fn login(
         // A request of SAML has no standard place for a hint.
         login_hint: None,
         linking: None,
-        browser: None,
+        returning: guest.returning.clone(),
         crossing: guest.crossing.clone(),
         source: guest.visitor.source,
     };
@@ -111,10 +114,10 @@ async fn answer(
     match proven.await {
         Ok(proven) => arriving(&app, (&connection, ConnectionKind::Saml), &proven),
         // Nothing of the answer is used: the sign-in that begins there is bound to this browser.
-        Err(error) if error.code() == UNSOLICITED => {
+        Err(Refused { error, .. }) if error.code() == UNSOLICITED => {
             failure::begun_at(&format!("/sso/saml/{connection}/login"), &error, named)
         }
-        Err(error) => failure::of(&error, named),
+        Err(refused) => turned_away((&connection, ConnectionKind::Saml), refused, named),
     }
 }
 
@@ -125,6 +128,15 @@ async fn arrive(
     Query(came): Query<Ticket>,
 ) -> Response {
     super::arrive(&app, guest, (&connection, ConnectionKind::Saml), &came).await
+}
+
+async fn again(
+    State(app): State<App>,
+    guest: Guest,
+    Path(connection): Path<String>,
+    Query(came): Query<Again>,
+) -> Response {
+    super::again(&app, guest, (&connection, ConnectionKind::Saml), &came).await
 }
 
 async fn logout_by_redirect(
@@ -176,7 +188,7 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
             return_to: None,
             login_hint: None,
             linking: Some(own),
-            browser: None,
+            returning: guest.returning.clone(),
             crossing: guest.crossing.clone(),
             source: guest.visitor.source,
         };

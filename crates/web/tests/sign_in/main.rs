@@ -39,6 +39,8 @@ mod saml_trust;
 #[cfg(test)]
 mod suggesting;
 #[cfg(test)]
+mod tabs;
+#[cfg(test)]
 mod way_out;
 #[cfg(test)]
 mod world;

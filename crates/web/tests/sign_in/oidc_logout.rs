@@ -275,7 +275,7 @@ async fn whoever_is_proven_by_a_form_and_not_let_in_yet_when_their_provider_ends
     for (about, expected) in [(json!({ "jti": "1" }), "provider_session_over"), (Value::Null, "ok")] {
         let mut browser = Browser::new().unwrap();
         let answer = form(&world.sign_in(&mut browser, &connection, ADA).await);
-        let (status, ticket) = world.form_step(&browser, &answer).await;
+        let (status, ticket) = world.form_step(&mut browser, &answer).await;
         assert_eq!(status, 303);
         world.clock.pass_s(1);
         if !about.is_null() {

@@ -250,7 +250,7 @@ async fn whoever_began_before_the_new_certificate_was_known_is_not_sent_back_for
     let mut browser = Browser::new().unwrap();
     let asked = idp.ask(&mut browser, connection["login_url"].as_str().unwrap()).await;
     let form = idp.answer(world.clock.now(), &connection, Some(&asked), &Says::ada(&[]));
-    let (status, ticket) = world.form_step(&browser, &form).await;
+    let (status, ticket) = world.form_step(&mut browser, &form).await;
     assert_eq!(status, 303);
     idp.publish(&[&idp.key, &key()]);
     let refresh = format!("/organizations/acme/connections/{}/refresh", connection["id"].as_str().unwrap());

@@ -266,7 +266,7 @@ async fn a_sign_in_under_way_while_its_provider_ends_the_session_opens_none_and_
         let mut browser = Browser::new().unwrap();
         let asked = idp.ask(&mut browser, connection["login_url"].as_str().unwrap()).await;
         let answer = idp.answer(world.clock.now(), &connection, Some(&asked), &says);
-        let (status, ticket) = world.form_step(&browser, &answer).await;
+        let (status, ticket) = world.form_step(&mut browser, &answer).await;
         assert_eq!(status, 303);
         world.clock.pass_s(1);
         end(ended).await;

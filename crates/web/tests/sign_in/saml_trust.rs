@@ -273,20 +273,12 @@ async fn a_change_of_trust_while_somebody_signs_in_has_them_begin_again() {
     let (world, idp) = (World::new().await, Idp::start().await);
     ada_is_invited(&world).await;
     let connection = world.saml("acme", &idp, json!({})).await;
-    let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).build().unwrap();
     let mut browser = Browser::new().unwrap();
     let asked = idp.ask(&mut browser, connection["login_url"].as_str().unwrap()).await;
     let now = portcullis_domain::Clock::now(&*world.clock);
     let form = idp.answer(now, &connection, Some(&asked), &Says::ada(&[]));
-    let cookie = browser.find_cookie(&world.base, "portcullis-crossing").unwrap();
-    let sent = http
-        .post(&form.action)
-        .header("cookie", format!("portcullis-crossing={cookie}"))
-        .header("content-type", "application/x-www-form-urlencoded")
-        .body(serde_urlencoded::to_string(&form.fields).unwrap());
-    let answer = sent.send().await.unwrap();
-    assert_eq!(answer.status(), 303);
-    let to = format!("{}{}", world.base, answer.headers()["location"].to_str().unwrap());
+    let (status, to) = world.form_step(&mut browser, &form).await;
+    assert_eq!(status, 303);
     idp.publish(&[&idp.key, &key()]);
     let patch = json!({ "metadata_xml": idp.metadata() });
     assert_eq!(world.root("PATCH", &one(&connection), patch).await.0, 200);

@@ -240,22 +240,40 @@ impl World {
         list["items"].as_array().unwrap().clone()
     }
 
-    /// A raw form with the cookies that such a browser has for an answer by a form; status and where it leads.
-    pub async fn form_step(&self, browser: &Browser, form: &Form) -> (u16, String) {
+    /// A raw form with the cookies that such a browser has for an answer by a form, and keeps; status and where it leads.
+    pub async fn form_step(&self, browser: &mut Browser, form: &Form) -> (u16, String) {
         let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(&form.fields).finish();
-        let crossing = browser.find_cookie(&self.base, "portcullis-crossing").unwrap_or_default();
         let answer = self
             .http
             .post(&form.action)
-            .header("cookie", format!("portcullis-crossing={crossing}"))
+            .header("cookie", self.crossing(browser))
             .header("origin", self.provider.issuer())
             .header("content-type", "application/x-www-form-urlencoded")
             .body(body)
             .send()
             .await
             .unwrap();
+        for cookie in answer.headers().get_all("set-cookie") {
+            let pair = cookie.to_str().unwrap().split(';').next().unwrap();
+            let (name, value) = pair.split_once('=').unwrap();
+            assert!(!value.contains("pc_session"), "{cookie:?}");
+            browser.set_cookie(&self.base, name, value).unwrap();
+        }
         let next = answer.headers().get("location").map(|l| l.to_str().unwrap()).unwrap_or_default();
         (answer.status().as_u16(), format!("{}{next}", self.base))
+    }
+
+    /// The cookies that bind sign-ins of a browser, of answers by a form (`crossing`) or by a redirect (`returning`).
+    pub fn bound(&self, browser: &Browser, family: &str) -> Vec<(String, String)> {
+        let names = "0123456789abcdef".chars().map(|slot| format!("portcullis-{family}-{slot}"));
+        let found = |name: String| Some((browser.find_cookie(&self.base, &name)?.to_owned(), name));
+        names.filter_map(found).map(|(value, name)| (name, value)).collect()
+    }
+
+    /// All that a browser sends along with a form of another site's page.
+    pub fn crossing(&self, browser: &Browser) -> String {
+        let all = self.bound(browser, "crossing");
+        all.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
     }
 
     /// What a proxy hears of a browser with that session cookie.
