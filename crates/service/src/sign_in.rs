@@ -430,7 +430,12 @@ async fn record<T>(
             }
             let compared = looked_up(portcullis, connection, refusal, claimed.arrival).await?;
             let about = (subject.as_str(), Some(request));
-            keep_trace(portcullis, connection, about, (refusal, compared), claimed.claims);
+            let draft = draft_of(portcullis, connection, about, (refusal, compared), claimed.claims);
+            if claimed.proven {
+                portcullis.traces().note(draft);
+            } else {
+                portcullis.traces().note_unproven(draft);
+            }
         }
         Err(_) => {}
     }
@@ -461,18 +466,18 @@ fn note_success(
     });
 }
 
-/// The trace of a refusal: which check decided, what was expected and what came, and what to do.
+/// The trace of a refusal of which nobody is known: which check decided, what was expected and what came, and what to do.
 pub(crate) fn note_trace(
     portcullis: &Portcullis,
     connection: &Connection,
-    subject: &str,
     request: Option<RequestId>,
     error: &ServiceError,
     claims: serde_json::Value,
 ) {
     let ServiceError::SignIn(refusal) = error else { return };
     let compared = compared(refusal, connection, None);
-    keep_trace(portcullis, connection, (subject, request), (refusal, compared), claims);
+    let draft = draft_of(portcullis, connection, ("", request), (refusal, compared), claims);
+    portcullis.traces().note_unproven(draft);
 }
 
 /// What a refusal compared, with what is known of the person.
@@ -492,18 +497,18 @@ async fn looked_up(
         .await
 }
 
-fn keep_trace(
+fn draft_of(
     portcullis: &Portcullis,
     connection: &Connection,
     (subject, request): (&str, Option<RequestId>),
     (refusal, Compared { expected, received }): (&SignInRefusal, Compared),
     claims: serde_json::Value,
-) {
+) -> TraceDraft {
     let section = match refusal {
         SignInRefusal::Protocol(broken) => Some(broken.section),
         _ => None,
     };
-    portcullis.traces().note(TraceDraft {
+    TraceDraft {
         organization: connection.organization,
         kind: "sign_in",
         outcome: refusal.code().to_owned(),
@@ -521,7 +526,7 @@ fn keep_trace(
             "claims": claims,
         }),
         at: portcullis.now(),
-    });
+    }
 }
 
 /// The audit event of a refusal. Only what a provider has proven gets one, so that strangers cannot fill the log.

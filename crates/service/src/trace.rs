@@ -1,7 +1,10 @@
 //! Traces of sign-ins and directory calls: gathered in memory, stored by a job, bounded everywhere.
 //!
 //! A call is answered without waiting for its trace. What does not fit is dropped and counted, because a trace explains
-//! and never decides; what a crash loses is an explanation.
+//! and never decides; what a crash loses is an explanation. Refusals that a stranger can bring about are held apart, on the way
+//! (`strangers`) and where they lie, so that they push out nothing else.
+
+mod strangers;
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -14,6 +17,7 @@ use portcullis_store::trace::{Trace, TraceFilter};
 use portcullis_store::{Priority, Tx, audit, trace};
 use serde_json::Value;
 
+use self::strangers::{Noted, Strangers};
 use crate::mask::{text_without_ours, without_ours};
 use crate::{Limits, Moment, Portcullis, ServiceError};
 
@@ -31,6 +35,9 @@ const MAX_PRUNE_STEPS: usize = 200;
 pub const MAX_CONTENT_BYTES: usize = 32 * 1024;
 /// Calls of a directory whose bodies are kept, whatever came of them: when it is connected, somebody looks.
 pub const MAX_FIRST_CALLS: u32 = 100;
+/// Of the traces that an organization keeps, the part that refusals of one outcome may have beside them which nobody vouches
+/// for: one in so many.
+const PART_OF_STRANGERS: i64 = 50;
 /// Directories whose first calls are counted; beyond it only the bodies of refused calls are kept.
 const MAX_DIRECTORIES: usize = 10_000;
 /// The record of one call, before it is stored.
@@ -61,6 +68,7 @@ struct Waiting {
     bytes: usize,
     touched: BTreeSet<OrganizationId>,
     calls: HashMap<DirectoryId, u32>,
+    strangers: Strangers,
 }
 
 /// Where traces wait to be stored.
@@ -93,6 +101,23 @@ impl TraceDesk {
         }
         waiting.bytes = bytes;
         waiting.drafts.push_back((draft, content));
+    }
+
+    /// Notes the refusal of a sign-in that nobody vouches for: what came is proven by nothing. More than thirty of one source
+    /// and outcome within a minute are one line.
+    pub fn note_unproven(&self, draft: TraceDraft) {
+        let noted = self.locked().strangers.note(draft);
+        match noted {
+            Noted::Each(draft, line) => line.into_iter().chain([draft]).for_each(|draft| self.note(draft)),
+            Noted::Counted => {}
+            Noted::Dropped => self.lost(1),
+        }
+    }
+
+    /// Notes how many more there were in each minute that is over.
+    fn note_lines(&self, now: Timestamp) {
+        let lines = self.locked().strangers.over(now);
+        lines.into_iter().for_each(|line| self.note(line));
     }
 
     /// Whether this call of a directory, with a body, is among its first since the start; counts it.
@@ -164,6 +189,8 @@ fn prune(
     let mut more = trace::prune_by_age(tx, now.plus_s(-limits.trace_age_s), MAX_PRUNED)? >= many;
     for organization in organizations {
         more |= trace::prune_by_count(tx, *organization, limits.max_traces, MAX_PRUNED)? >= many;
+        let of_strangers = (limits.max_traces / PART_OF_STRANGERS).max(1);
+        more |= trace::prune_unproven(tx, *organization, of_strangers, MAX_PRUNED)? >= many;
     }
     Ok(more)
 }
@@ -174,6 +201,7 @@ impl Portcullis {
     /// # Errors
     /// [`ServiceError::Store`]; the traces of that step are lost and counted.
     pub async fn store_traces(&self) -> Result<(), ServiceError> {
+        self.traces().note_lines(self.now());
         for _ in 0..MAX_WAITING.div_ceil(MAX_A_STEP) {
             let taken = self.traces().take();
             let many = taken.len();

@@ -1,4 +1,7 @@
 //! Traces of sign-ins and directory calls: what came, which check decided. Bounded by count and by age.
+//!
+//! Refusals of sign-ins that are about nobody are counted apart, by outcome: anybody can bring them about, and what they push
+//! out are their like.
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{OrganizationId, RequestId, TraceId};
@@ -13,6 +16,13 @@ const BEHIND_ALL: &str = "~";
 macro_rules! columns {
     () => {
         "id, organization, kind, outcome, subject, request_id, content, created_at, source"
+    };
+}
+
+/// What nobody vouches for: a sign-in that was refused before it was known of whom it spoke.
+macro_rules! unproven {
+    () => {
+        "kind = 'sign_in' AND subject = ''"
     };
 }
 
@@ -31,12 +41,28 @@ const PRUNE_BY_AGE: Statement = Statement::note(
 );
 const PRUNE_UP_TO: Statement = Statement::note(
     "trace.prune_up_to",
-    "DELETE FROM traces WHERE id IN \
-     (SELECT id FROM traces WHERE organization = $1 AND id <= $2 ORDER BY id LIMIT $3)",
+    concat!(
+        "DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE organization = $1 AND id <= $2 AND NOT (",
+        unproven!(),
+        ") ORDER BY id LIMIT $3)"
+    ),
 );
 const NEWEST_TOO_MANY: Statement = Statement::read(
     "trace.newest_too_many",
-    "SELECT id FROM traces WHERE organization = $1 ORDER BY id DESC LIMIT 1 OFFSET $2",
+    concat!(
+        "SELECT id FROM traces WHERE organization = $1 AND NOT (",
+        unproven!(),
+        ") ORDER BY id DESC LIMIT 1 OFFSET $2"
+    ),
+);
+const PRUNE_UNPROVEN: Statement = Statement::note(
+    "trace.prune_unproven",
+    concat!(
+        "DELETE FROM traces WHERE organization = $1 AND id IN (SELECT id FROM (SELECT id, ROW_NUMBER() OVER \
+         (PARTITION BY outcome ORDER BY id DESC) AS place FROM traces WHERE organization = $1 AND ",
+        unproven!(),
+        ") AS placed WHERE place > $2 ORDER BY id LIMIT $3)"
+    ),
 );
 const FIND: Statement = Statement::read(
     "trace.find",
@@ -55,7 +81,8 @@ const LIST: Statement = Statement::read(
 );
 
 /// The statements about traces.
-pub const ALL: &[&Statement] = &[&INSERT, &PRUNE_BY_AGE, &PRUNE_UP_TO, &NEWEST_TOO_MANY, &FIND, &LIST];
+pub const ALL: &[&Statement] =
+    &[&INSERT, &PRUNE_BY_AGE, &PRUNE_UP_TO, &PRUNE_UNPROVEN, &NEWEST_TOO_MANY, &FIND, &LIST];
 
 /// The record of one sign-in or directory call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -175,7 +202,7 @@ pub fn prune_by_age(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u6
 }
 
 /// Forgets what an organization has beyond its newest `keep` traces, the oldest first, `limit` at most; how many were
-/// forgotten.
+/// forgotten. What nobody vouches for is neither counted nor forgotten here: [`prune_unproven`].
 ///
 /// # Errors
 /// As [`insert`].
@@ -188,4 +215,18 @@ pub fn prune_by_count(
     let Some(row) = tx.row(&NEWEST_TOO_MANY, params![organization, keep])? else { return Ok(0) };
     let newest: TraceId = row.parsed(0)?;
     tx.run(&PRUNE_UP_TO, params![organization, newest, limit])
+}
+
+/// Forgets what an organization has beyond the newest `keep` of each outcome of what nobody vouches for, the oldest first,
+/// `limit` at most; how many were forgotten.
+///
+/// # Errors
+/// As [`insert`].
+pub fn prune_unproven(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    keep: i64,
+    limit: i64,
+) -> Result<u64, StoreError> {
+    tx.run(&PRUNE_UNPROVEN, params![organization, keep, limit])
 }

@@ -138,7 +138,7 @@ pub async fn receive(
         Ok(()) => sign_in::take_back_source(portcullis, visitor.source),
         Err(error) => {
             let step = json!({ "step": "logout" });
-            sign_in::note_trace(portcullis, &connection, "", Some(visitor.request), error, step);
+            sign_in::note_trace(portcullis, &connection, Some(visitor.request), error, step);
         }
     }
     result

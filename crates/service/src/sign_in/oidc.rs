@@ -76,7 +76,7 @@ pub async fn begin(portcullis: &Portcullis, id: ConnectionId, wish: Wish) -> Res
     let return_to = return_path(wish.return_to.as_deref())?;
     let setup = Setup::load(portcullis, id).await?;
     leave(portcullis, &setup, wish, return_to).await.inspect_err(|error| {
-        note_trace(portcullis, &setup.connection, "", None, error, json!({ "step": "begin" }));
+        note_trace(portcullis, &setup.connection, None, error, json!({ "step": "begin" }));
     })
 }
 

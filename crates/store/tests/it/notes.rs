@@ -147,6 +147,31 @@ fn traces_are_listed_newest_first_by_kind_and_outcome_and_pruned_by_count_and_by
 }
 
 #[test]
+fn what_nobody_vouches_for_pushes_out_its_like_and_nothing_else() {
+    on_each(|database| {
+        let acme = fresh!(OrganizationId);
+        let stranger = |outcome: &str, seconds| Trace {
+            subject: String::new(),
+            ..trace_of(acme, "sign_in", outcome, seconds)
+        };
+        let proven = [trace_of(acme, "sign_in", "state_mismatch", 0), trace_of(acme, "scim", "ok", 1)];
+        let forged = stranger("audience_mismatch", 2);
+        let junk: Vec<Trace> = (3..43).map(|seconds| stranger("state_mismatch", seconds)).collect();
+        let all = [&proven[..], &[forged.clone()], &junk[..]].concat();
+        database.note(move |tx| trace::insert(tx, &all)).unwrap();
+        assert_eq!(database.note(move |tx| trace::prune_by_count(tx, acme, 2, 100)), Ok(0), "counted apart");
+        assert_eq!(database.note(move |tx| trace::prune_unproven(tx, acme, 5, 30)), Ok(30), "up to the limit");
+        assert_eq!(database.note(move |tx| trace::prune_unproven(tx, acme, 5, 30)), Ok(5));
+        assert_eq!(database.note(move |tx| trace::prune_unproven(tx, acme, 5, 30)), Ok(0));
+        let mut left = [&proven[..], &[forged], &junk[35..]].concat();
+        left.reverse();
+        let listed = database.read(move |tx| trace::list(tx, acme, TraceFilter::default(), None, 100));
+        assert_eq!(listed, left);
+        assert_eq!(database.note(move |tx| trace::prune_by_count(tx, acme, 1, 100)), Ok(1), "the older of two");
+    });
+}
+
+#[test]
 fn the_outbox_keeps_its_order_and_counts_a_delivery_once() {
     on_each(|database| {
         let organization = fresh!(OrganizationId);

@@ -100,6 +100,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("team.list", "an organization has few of them"),
     ("token.end_of_organization", "it is about all of them"),
     ("trace.newest_too_many", "as many as are kept, in a job"),
+    ("trace.prune_unproven", "as many as are kept, in a job"),
 ];
 
 fn sqlite() -> (Database, rusqlite::Connection) {

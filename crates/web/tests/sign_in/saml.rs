@@ -515,3 +515,25 @@ async fn where_people_prove_themselves_each_time_an_authentication_of_before_is_
         "{told}"
     );
 }
+
+#[tokio::test]
+async fn a_flood_of_answers_that_prove_nothing_leaves_thirty_traces_a_minute_and_the_number_of_the_rest() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let acs = connection["acs_url"].as_str().unwrap().strip_prefix(&world.base).unwrap().to_owned();
+    for number in 0..100 {
+        let junk = format!("SAMLResponse=x&RelayState={number:064x}");
+        assert_eq!(world.form(&acs, &[], &junk).await.0, 403, "{number}");
+    }
+    let traces = async || {
+        world.portcullis.store_traces().await.unwrap();
+        let (_, list) = world.root("GET", "/organizations/acme/traces?limit=200", Value::Null).await;
+        list["items"].as_array().unwrap().clone()
+    };
+    assert_eq!(traces().await.len(), 30);
+    world.clock.pass_s(60);
+    let traces = traces().await;
+    assert_eq!((traces.len(), &traces[0]["content"]["more"]), (31, &json!(70)), "{}", traces[0]);
+    assert_eq!(traces[0]["outcome"], traces[1]["outcome"]);
+    assert!(traces[0]["content"]["advice"].is_string(), "{}", traces[0]);
+}
