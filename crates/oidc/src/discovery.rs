@@ -115,6 +115,13 @@ pub enum DiscoveryError {
 }
 
 impl DiscoveryError {
+    /// Whether what came is no metadata at all, and so says nothing of the provider: a page of somebody who stands before it,
+    /// such as one that says that it is being mended.
+    #[must_use]
+    pub fn is_unreadable(&self) -> bool {
+        matches!(self, Self::TooLarge { .. } | Self::Malformed { .. } | Self::Missing { name: "issuer" })
+    }
+
     /// The broken rule, for a trace.
     #[must_use]
     pub fn broken(&self) -> BrokenRule {

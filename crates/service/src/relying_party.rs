@@ -31,7 +31,7 @@ use portcullis_oidc::userinfo::{self, MAX_USERINFO_BYTES};
 use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
-use self::document::{Broken, Document, MAX_SERVES_S, Read};
+use self::document::{Document, MAX_SERVES_S, Read, Then, Unread};
 use crate::fetch::{Fetch, FetchAnswer, FetchError, FetchRequest};
 use crate::oidc::broken;
 use crate::refusal::SignInRefusal;
@@ -70,8 +70,7 @@ struct Published {
 
 impl Published {
     fn at(url: Option<Url>) -> Self {
-        // A page that stands in the place of keys for a while says nothing of the keys.
-        Self { at: url, keys: Arc::new(Document::new(Broken::ChangesNothing)) }
+        Self { at: url, keys: Arc::default() }
     }
 }
 
@@ -79,7 +78,7 @@ impl Known {
     fn new(issuer: &str) -> Self {
         Self {
             issuer: issuer.to_owned(),
-            metadata: Arc::new(Document::new(Broken::Replaces)),
+            metadata: Arc::default(),
             keys: Mutex::new(Published::at(None)),
             asked_at: AtomicI64::new(0),
             verified_at: AtomicI64::new(0),
@@ -150,8 +149,12 @@ impl Providers {
         let (fetch, plain_http) = (Arc::clone(&around.fetch), around.limits.plain_http);
         let named = issuer.clone();
         let read = async move {
-            let value = Self::look_at(&*fetch, &named, plain_http).await?;
-            Ok(Read { value, fresh_s: METADATA_AGE_S })
+            let body = fetch_metadata(&*fetch, &named, plain_http).await?;
+            match discovery::parse(&body, &named, plain_http) {
+                Ok(value) => Ok(Read { value, fresh_s: METADATA_AGE_S }),
+                Err(error) if error.is_unreadable() => Err(broken(error).into()),
+                Err(error) => Err(Unread { error: broken(error), then: Then::Forgotten }),
+            }
         };
         found.metadata.at_hand(&around.clock, read).await
     }
@@ -363,7 +366,7 @@ pub struct Exchange<'a> {
     pub now: Timestamp,
 }
 
-async fn fetch_keys(fetch: Arc<dyn Fetch>, url: Url) -> Result<Read<KeySet>, ServiceError> {
+async fn fetch_keys(fetch: Arc<dyn Fetch>, url: Url) -> Result<Read<KeySet>, Unread> {
     let answer = fetch.fetch(FetchRequest::get(url.clone(), MAX_JWKS_BYTES, TIMEOUT_MS)).await;
     let answer = answer.map_err(|e| unreachable(&e))?;
     status(&answer, &url)?;

@@ -32,13 +32,27 @@ pub(super) struct Read<T> {
     pub(super) fresh_s: i64,
 }
 
-/// What becomes of a good document when another one came in its place that breaks a rule.
+/// Why a reading brought no document.
+pub(super) struct Unread {
+    /// What whoever needs it is told.
+    pub(super) error: ServiceError,
+    /// What becomes of the good document that is there.
+    pub(super) then: Then,
+}
+
+/// What becomes of a good document after a reading that brought none.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Broken {
+pub(super) enum Then {
     /// It is forgotten: the provider says something else now.
-    Replaces,
-    /// It serves on, as if nothing had come.
-    ChangesNothing,
+    Forgotten,
+    /// It serves on: nobody answered, or a page that stands in its place for a while and says nothing of it.
+    ServesOn,
+}
+
+impl From<ServiceError> for Unread {
+    fn from(error: ServiceError) -> Self {
+        Self { error, then: Then::ServesOn }
+    }
 }
 
 struct Good<T> {
@@ -65,7 +79,6 @@ pub(super) struct Document<T> {
     state: Mutex<State<T>>,
     /// Held by the reading that is under way.
     reader: Arc<tokio::sync::Mutex<()>>,
-    broken: Broken,
 }
 
 /// What is known of it without reading it.
@@ -81,12 +94,14 @@ enum Look<T> {
     },
 }
 
-impl<T: Send + Sync + 'static> Document<T> {
-    pub(super) fn new(broken: Broken) -> Self {
+impl<T> Default for Document<T> {
+    fn default() -> Self {
         let state = State { good: None, failed: None, readings: 0 };
-        Self { state: Mutex::new(state), reader: Arc::default(), broken }
+        Self { state: Mutex::new(state), reader: Arc::default() }
     }
+}
 
+impl<T: Send + Sync + 'static> Document<T> {
     fn state(&self) -> MutexGuard<'_, State<T>> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -98,7 +113,7 @@ impl<T: Send + Sync + 'static> Document<T> {
     pub(super) async fn at_hand(
         self: &Arc<Self>,
         clock: &Arc<dyn Clock>,
-        read: impl Future<Output = Result<Read<T>, ServiceError>> + Send + 'static,
+        read: impl Future<Output = Result<Read<T>, Unread>> + Send + 'static,
     ) -> Result<Arc<T>, ServiceError> {
         let (serving, before) = match self.look(clock.now()) {
             Look::Settled(outcome) => return outcome,
@@ -123,7 +138,7 @@ impl<T: Send + Sync + 'static> Document<T> {
         tried: Arc<T>,
         clock: &Arc<dyn Clock>,
         admit: impl FnOnce() -> bool,
-        read: impl Future<Output = Result<Read<T>, ServiceError>> + Send + 'static,
+        read: impl Future<Output = Result<Read<T>, Unread>> + Send + 'static,
     ) -> Arc<T> {
         let other = || self.state().serving(clock.now()).filter(|value| !Arc::ptr_eq(value, &tried));
         if let Some(value) = other() {
@@ -145,7 +160,7 @@ impl<T: Send + Sync + 'static> Document<T> {
         self: &Arc<Self>,
         turn: OwnedMutexGuard<()>,
         clock: &Arc<dyn Clock>,
-        read: impl Future<Output = Result<Read<T>, ServiceError>> + Send + 'static,
+        read: impl Future<Output = Result<Read<T>, Unread>> + Send + 'static,
     ) {
         let (document, clock) = (Arc::clone(self), Arc::clone(clock));
         let reading = tokio::spawn(async move {
@@ -177,7 +192,7 @@ impl<T: Send + Sync + 'static> Document<T> {
         state.serving(now).ok_or_else(failed)
     }
 
-    fn note(&self, outcome: Result<Read<T>, ServiceError>, now: Timestamp) {
+    fn note(&self, outcome: Result<Read<T>, Unread>, now: Timestamp) {
         let mut state = self.state();
         state.readings = state.readings.wrapping_add(1);
         match outcome {
@@ -186,9 +201,8 @@ impl<T: Send + Sync + 'static> Document<T> {
                 state.good = Some(Good { value: Arc::new(value), fresh_until, serves_until });
                 state.failed = None;
             }
-            Err(error) => {
-                let unreachable = matches!(&error, ServiceError::SignIn(SignInRefusal::Unreachable { .. }));
-                if self.broken == Broken::Replaces && !unreachable {
+            Err(Unread { error, then }) => {
+                if then == Then::Forgotten {
                     state.good = None;
                 }
                 let times = state.failed.as_ref().map_or(0, |failed| failed.times).saturating_add(1);

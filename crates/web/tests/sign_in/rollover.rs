@@ -213,6 +213,31 @@ async fn what_is_known_of_a_provider_that_is_down_serves_on_for_a_day_and_no_lon
     assert_eq!(world.outcome(&connection, ADA).await, "ok");
 }
 
+#[tokio::test]
+async fn a_page_in_the_place_of_a_known_providers_metadata_changes_nothing_and_another_word_of_its_own_does() {
+    let (world, connection) = known().await;
+    let pages = ["<html>We will be back soon.</html>", "", "{\"error\":\"maintenance\"}"];
+    for (number, page) in pages.into_iter().enumerate() {
+        world.gate.answer(METADATA, page);
+        world.clock.pass_s(3_601);
+        let mut browser = Browser::new().unwrap();
+        assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok", "{page}");
+        let session = world.sessions(&browser).pop().unwrap();
+        world.clock.pass_s(1);
+        let about = said(&world, &connection, json!({ "jti": number.to_string() }));
+        let token = world.provider.sign("logout+jwt", &about).unwrap();
+        assert_eq!(told_from(&world, "127.0.0.2", &connection, &token).await, 200, "{page}");
+        assert_eq!(world.decision(&session).await, "token_ended", "{page}");
+        world.clock.pass_s(61);
+    }
+    world.gate.answer(METADATA, "{\"issuer\":\"https://another.example\"}");
+    world.clock.pass_s(3_601);
+    assert_eq!(world.outcome(&connection, ADA).await, "discovery_issuer_mismatch");
+    world.gate.cut(METADATA);
+    world.clock.pass_s(61);
+    assert_eq!(world.outcome(&connection, ADA).await, "unreachable", "what was good is forgotten");
+}
+
 const SAML_METADATA: &str = "/metadata";
 
 /// A product where Ada has signed in once by that provider of SAML.

@@ -14,6 +14,8 @@ enum Way {
     Held(&'static str),
     /// They reach nobody.
     Cut(&'static str),
+    /// They are answered with this by somebody who stands before the provider.
+    Answered(&'static str, &'static str),
 }
 
 /// The gate that every request of the product goes through.
@@ -32,6 +34,11 @@ impl Gate {
     /// Lets requests to addresses that end so reach nobody.
     pub fn cut(&self, end: &'static str) {
         self.way.send_replace(Way::Cut(end));
+    }
+
+    /// Answers requests to addresses that end so in the provider's place.
+    pub fn answer(&self, end: &'static str, body: &'static str) {
+        self.way.send_replace(Way::Answered(end, body));
     }
 
     /// Lets everything through, what waits too.
@@ -55,7 +62,7 @@ impl Gate {
         panic!("it never came to be: {:?}", self.asked.lock().unwrap());
     }
 
-    async fn pass(&self, request: &FetchRequest) -> Result<(), FetchError> {
+    async fn pass(&self, request: &FetchRequest) -> Result<Option<FetchAnswer>, FetchError> {
         let path = request.url.path().to_owned();
         self.asked.lock().unwrap().push(path.clone());
         let mut way = self.way.subscribe();
@@ -66,7 +73,10 @@ impl Gate {
                 let host = request.url.host_str().unwrap_or_default().to_owned();
                 Err(FetchError::Unreachable { host, why: "the test cut it off".to_owned() })
             }
-            _ => Ok(()),
+            Way::Answered(end, body) if path.ends_with(end) => {
+                Ok(Some(FetchAnswer { status: 200, headers: Vec::new(), body: body.as_bytes().to_vec() }))
+            }
+            _ => Ok(None),
         }
     }
 }
@@ -87,7 +97,9 @@ impl Fetch for Direct {
     fn fetch(&self, request: FetchRequest) -> FetchFuture<'_, FetchAnswer> {
         let host = request.url.host_str().unwrap_or_default().to_owned();
         Box::pin(async move {
-            self.gate.pass(&request).await?;
+            if let Some(answer) = self.gate.pass(&request).await? {
+                return Ok(answer);
+            }
             let mut out = match request.method {
                 FetchMethod::Get => self.http.get(request.url),
                 FetchMethod::Post => self.http.post(request.url),
