@@ -184,6 +184,12 @@ impl SignInRefusal {
         }
     }
 
+    /// Whether another account at the provider may be the right one: this one is a guest's, or of no company, or of another.
+    #[must_use]
+    pub const fn is_of_the_account(&self) -> bool {
+        matches!(self, Self::Guest | Self::HostedDomainMissing | Self::HostedDomainNotProven)
+    }
+
     /// The same back from its code, of those that say which sign-in it was and nothing of who came.
     #[must_use]
     pub fn of_another_sign_in(code: &str) -> Option<Self> {

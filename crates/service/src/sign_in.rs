@@ -137,6 +137,16 @@ impl ProviderSession {
     }
 }
 
+/// With which account somebody signs in who has several at their provider.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Account {
+    /// The one that the provider takes.
+    #[default]
+    Usual,
+    /// The one that the person chooses there, where the protocol has a word for that. The last one was refused.
+    Chosen,
+}
+
 /// What a browser wants.
 #[derive(Debug, Clone)]
 pub struct Wish {
@@ -144,6 +154,8 @@ pub struct Wish {
     pub return_to: Option<String>,
     /// The address that the person typed.
     pub login_hint: Option<String>,
+    /// With which account at the provider.
+    pub account: Account,
     /// The membership that links a new subject from its own session; the caller has proven the session.
     pub linking: Option<MembershipId>,
     /// What binds answers by a redirect in this browser already.

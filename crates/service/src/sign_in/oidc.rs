@@ -21,7 +21,7 @@ use url::Url;
 use super::arriving::{self, Proven, Told};
 use super::binding::{Binding, Bound};
 use super::{
-    Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Wish, admit, admit_source,
+    Account, Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Wish, admit, admit_source,
     keep, note_trace, provider_hash, record, return_path, take, thirty_two,
 };
 use crate::claims::Arrival;
@@ -127,7 +127,8 @@ async fn leave(
         provider_hash: provider_hash(&setup.connection),
     };
     keep(portcullis, pending).await?;
-    let location = location(portcullis, (setup, &metadata), &ties, wish.login_hint.as_deref()).await?;
+    let who = (wish.login_hint.as_deref(), wish.account);
+    let location = location(portcullis, (setup, &metadata), &ties, who).await?;
     Ok(Begun { location, binding })
 }
 
@@ -136,7 +137,7 @@ async fn location(
     portcullis: &Portcullis,
     (setup, metadata): (&Setup, &ProviderMetadata),
     ties: &Ties,
-    login_hint: Option<&str>,
+    (login_hint, account): (Option<&str>, Account),
 ) -> Result<Url, ServiceError> {
     let settings = &setup.view.settings;
     let mut scopes = vec!["email", "profile"];
@@ -151,11 +152,7 @@ async fn location(
         nonce: &ties.nonce,
         challenge: &ties.verifier.challenge(),
         login_hint: login_hint.filter(|_| settings.login_hint),
-        prompt: settings.prompt.map(|prompt| match prompt {
-            WantedPrompt::Login => Prompt::Login,
-            WantedPrompt::Consent => Prompt::Consent,
-            WantedPrompt::SelectAccount => Prompt::SelectAccount,
-        }),
+        prompt: prompt(settings.prompt, account),
         // Without it a provider need not say when the person proved themselves (OpenID Connect Core §2).
         max_age_s: settings.max_age_s.or_else(|| settings.wants_proof_anew().then_some(0)),
         acr_values: &settings.acr_values,
@@ -176,6 +173,16 @@ async fn location(
     let proof = setup.proof(&around.sealing, metadata, &mut portcullis.moment())?;
     let client = proof.client(&setup.connection.client_id);
     relying_party::push(&*around.fetch, metadata, (&request, client)).await
+}
+
+/// What the provider asks the person first: what an administrator set, before what the person wants.
+fn prompt(set: Option<WantedPrompt>, account: Account) -> Option<Prompt> {
+    match (set, account) {
+        (Some(WantedPrompt::Login), _) => Some(Prompt::Login),
+        (Some(WantedPrompt::Consent), _) => Some(Prompt::Consent),
+        (Some(WantedPrompt::SelectAccount), _) | (None, Account::Chosen) => Some(Prompt::SelectAccount),
+        (None, Account::Usual) => None,
+    }
 }
 
 /// Completes a sign-in whose answer came by a redirect: the checks in their order, then the person, then a session with

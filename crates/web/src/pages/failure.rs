@@ -45,6 +45,33 @@ fn words(error: &ServiceError) -> String {
                  in by your identity provider, or ask somebody who has your role to vouch for you."
                     .to_owned()
             }
+            SignInRefusal::SessionOver => {
+                "Your identity provider ended your session there while you were signing in. Begin again.".to_owned()
+            }
+            SignInRefusal::LinkingSessionOver => {
+                "The session that you began from is over, so nothing was linked. Sign in, then link the connection again."
+                    .to_owned()
+            }
+            SignInRefusal::SubjectTaken => {
+                "This account at your identity provider is linked to somebody else here. Sign in there with an account of \
+                 your own, then link the connection again."
+                    .to_owned()
+            }
+            SignInRefusal::EmailMissing => {
+                "Your identity provider sent no e-mail address for you, or several. Your administrator finds what it sent \
+                 under the request id."
+                    .to_owned()
+            }
+            SignInRefusal::HostedDomainMissing | SignInRefusal::HostedDomainNotProven => {
+                "This is a personal account, or one of another company. Begin again and choose another account: the one of \
+                 your company."
+                    .to_owned()
+            }
+            SignInRefusal::Guest => {
+                "Your identity provider knows this account as a guest's, and guests are not let in here. Begin again with \
+                 another account, if you have one."
+                    .to_owned()
+            }
             _ => "You have no access here yet, or no longer. Your administrator finds the reason under the request id."
                 .to_owned(),
         },

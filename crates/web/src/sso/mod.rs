@@ -14,7 +14,7 @@ use portcullis_domain::connection::ConnectionKind;
 use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
 use portcullis_service::refusal::SignInRefusal;
 use portcullis_service::sign_in::arriving::{self as arrivals, Proven};
-use portcullis_service::sign_in::{Refused, Visitor, admit_source, return_path};
+use portcullis_service::sign_in::{Account, Refused, Visitor, admit_source, return_path};
 use portcullis_service::{ServiceError, session};
 use portcullis_store::connection;
 use serde::{Deserialize, Serialize};
@@ -30,11 +30,15 @@ const MAX_HINT: usize = 254;
 /// What a form is.
 const FORM_TYPE: &str = "application/x-www-form-urlencoded";
 
+/// What `account` says where the person shall choose one at the provider.
+const CHOSEN: &str = "chosen";
+
 /// What a sign-in is begun with.
 #[derive(Debug, Deserialize)]
 struct Begin {
     login_hint: Option<String>,
     return_to: Option<String>,
+    account: Option<String>,
 }
 
 /// The form that links a connection has no fields: whose it is follows from the session.
@@ -122,14 +126,22 @@ fn turned_away(
     request: RequestId,
 ) -> Response {
     let Refused { error, return_to } = refused;
-    if SignInRefusal::of_another_sign_in(error.code()).is_none() {
-        return failure::of(&error, request);
+    let return_to = return_to.unwrap_or_else(|| "/".to_owned());
+    let login = |account| login_path((connection, kind), &return_to, account);
+    match &error {
+        // The account that was refused has a session at the provider, and would be taken again.
+        ServiceError::SignIn(refusal) if refusal.is_of_the_account() => {
+            return failure::begun_at(&login(Account::Chosen), &error, request);
+        }
+        ServiceError::SignIn(SignInRefusal::SessionOver) => {
+            return failure::begun_at(&login(Account::Usual), &error, request);
+        }
+        // Who links a connection begins where the links are.
+        ServiceError::SignIn(SignInRefusal::SubjectTaken) => return failure::begun_at("/", &error, request),
+        _ if SignInRefusal::of_another_sign_in(error.code()).is_none() => return failure::of(&error, request),
+        _ => {}
     }
-    let again = Again {
-        refused: error.code().to_owned(),
-        request: request.to_string(),
-        return_to: return_to.unwrap_or_else(|| "/".to_owned()),
-    };
+    let again = Again { refused: error.code().to_owned(), request: request.to_string(), return_to };
     let query = serde_urlencoded::to_string(&again).unwrap_or_default();
     onward(&format!("/sso/{}/{connection}/again?{query}", kind.as_str()), [])
 }
@@ -156,9 +168,17 @@ async fn again(
         Ok((return_to, refusal, Err(ServiceError::SignIn(_)))) => (return_to, refusal),
         Ok((.., Err(error))) | Err(error) => return failure::of(&error, request),
     };
-    let return_to = serde_urlencoded::to_string([("return_to", return_to)]).unwrap_or_default();
-    let login = format!("/sso/{}/{connection}/login?{return_to}", kind.as_str());
-    failure::begun_at(&login, &refusal.into(), request)
+    failure::begun_at(&login_path((connection, kind), &return_to, Account::Usual), &refusal.into(), request)
+}
+
+/// Where a sign-in at that connection begins.
+fn login_path((connection, kind): (&str, ConnectionKind), return_to: &str, account: Account) -> String {
+    let mut with = vec![("return_to", return_to)];
+    if account == Account::Chosen {
+        with.push(("account", CHOSEN));
+    }
+    let with = serde_urlencoded::to_string(with).unwrap_or_default();
+    format!("/sso/{}/{connection}/login?{with}", kind.as_str())
 }
 
 /// Sends the browser of somebody who is proven on to where they are let in.

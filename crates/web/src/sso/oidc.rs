@@ -9,13 +9,13 @@ use portcullis_domain::connection::ConnectionKind;
 use portcullis_oidc::callback::MAX_CALLBACK_BYTES;
 use portcullis_service::ServiceError;
 use portcullis_service::oidc::{logout, own_keys};
-use portcullis_service::sign_in::{Visitor, Wish, oidc};
+use portcullis_service::sign_in::{Account, Visitor, Wish, oidc};
 use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
 use super::{
-    Again, Begin, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking, turned_away,
+    Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking, turned_away,
 };
 use crate::error::{outside, status};
 use crate::pages::form::{Guest, OwnForm, Query};
@@ -58,6 +58,7 @@ async fn login(
     let wish = Wish {
         return_to: begin.return_to,
         login_hint: begin.login_hint.filter(|h| h.len() <= MAX_HINT),
+        account: if begin.account.as_deref() == Some(CHOSEN) { Account::Chosen } else { Account::Usual },
         linking: None,
         returning: guest.returning.clone(),
         crossing: guest.crossing.clone(),
@@ -146,6 +147,7 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
         let wish = Wish {
             return_to: None,
             login_hint: None,
+            account: Account::Usual,
             linking: Some(own),
             returning: guest.returning.clone(),
             crossing: guest.crossing.clone(),

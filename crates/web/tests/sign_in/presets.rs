@@ -1,10 +1,10 @@
 //! What a few providers do differently: which preset a connection follows, and whom its checks keep out.
 
-use portcullis_emulator::Behaviour;
+use portcullis_emulator::{Behaviour, Browser};
 use serde_json::{Value, json};
 
 use crate::saml_idp::{Idp, Says};
-use crate::world::{ADA, World};
+use crate::world::{ADA, World, outcome};
 
 const TENANT: &str = "0f5a6b7c-1111-2222-3333-444455556666";
 const OBJECT: &str = "aaaaaaaa-bbbb-cccc-dddd-eeeeffff0000";
@@ -230,7 +230,19 @@ async fn google_lets_in_only_accounts_of_a_company_whose_domain_is_proven() {
     let connection = world.connection("acme", fields).await;
     let warned = &connection["oidc"]["warnings"];
     assert_eq!(warned[0]["code"], "groups_come_from_directory", "{connection}");
-    assert_eq!(world.outcome(&connection, ADA).await, "hosted_domain_missing");
+    let mut browser = Browser::new().unwrap();
+    let page = world.sign_in(&mut browser, &connection, ADA).await;
+    assert_eq!(outcome(&page), "hosted_domain_missing");
+    assert!(page.body.contains("choose another account"), "{}", page.body);
+    let login = connection["login_url"].as_str().unwrap();
+    let led = format!("<a href=\"{}?return_to=%2F&amp;account=chosen\">", login.strip_prefix(&world.base).unwrap());
+    assert!(page.body.contains(&led), "the same account would be taken again: {}", page.body);
+    let prompt = async |query: &str| {
+        let (_, next) = Browser::new().unwrap().step(&format!("{login}?{query}")).await.unwrap();
+        next.unwrap().query_pairs().find(|(name, _)| name == "prompt").map(|(_, prompt)| prompt.into_owned())
+    };
+    assert_eq!(prompt("return_to=/&account=chosen").await.as_deref(), Some("select_account"));
+    assert_eq!(prompt("return_to=/").await, None);
     world.say_too(json!({ "hd": "globex.example" }));
     assert_eq!(world.outcome(&connection, ADA).await, "hosted_domain_not_proven");
     world.say_too(json!({ "hd": "ACME.example" }));
