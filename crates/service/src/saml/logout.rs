@@ -243,15 +243,30 @@ pub async fn receive(
     sign_in::admit_source(portcullis, visitor.source)?;
     let setup = Setup::load(portcullis, called).await?;
     let connection = setup.connection.clone();
-    let result = carry_out(portcullis, setup, came, visitor).await;
-    match &result {
-        Ok(_) => sign_in::take_back_source(portcullis, visitor.source),
-        Err(error) => {
+    match carry_out(portcullis, setup, came, visitor).await {
+        Ok(answered) => {
+            sign_in::take_back_source(portcullis, visitor.source);
+            Ok(answered)
+        }
+        Err(Refused { error, back }) => {
             let step = json!({ "step": "logout" });
-            sign_in::note_trace(portcullis, &connection, Some(visitor.request), error, step);
+            sign_in::note_trace(portcullis, &connection, Some(visitor.request), &error, step);
+            back.map(Answered::Back).ok_or(error)
         }
     }
-    result
+}
+
+/// A message that was refused.
+struct Refused {
+    error: ServiceError,
+    /// What goes back, where the provider itself asked: it goes on with the other applications then.
+    back: Option<Outgoing>,
+}
+
+impl From<ServiceError> for Refused {
+    fn from(error: ServiceError) -> Self {
+        Self { error, back: None }
+    }
 }
 
 async fn carry_out(
@@ -259,7 +274,7 @@ async fn carry_out(
     setup: Setup,
     came: &Came,
     visitor: &Visitor,
-) -> Result<Answered, ServiceError> {
+) -> Result<Answered, Refused> {
     let (message, now) = (Message::parse(came)?, portcullis.now());
     match message.kind() {
         MessageKind::Request => {
@@ -268,8 +283,14 @@ async fn carry_out(
                 Ok(verify_request(message.incoming(), &rules(setup, &keys, now)))
             };
             let (setup, asked) = verified(portcullis, setup, visitor.source, by).await?;
-            end_sessions(portcullis, &setup.connection, &asked, visitor.request).await?;
-            answer(portcullis, &setup, (&asked, message.relay_state()))
+            let back = |outcome| answer(portcullis, &setup, (&asked, message.relay_state()), outcome);
+            match end_sessions(portcullis, &setup.connection, &asked, visitor.request).await {
+                Ok(()) => Ok(back(LogoutOutcome::Success)?.map_or(Answered::Done, Answered::Back)),
+                Err(error @ ServiceError::SignIn(_)) => {
+                    Err(Refused { error, back: back(LogoutOutcome::Failed)? })
+                }
+                Err(error) => Err(error.into()),
+            }
         }
         MessageKind::Response => {
             // A provider may leave the state out: the request that it answers has the same name.
@@ -369,12 +390,14 @@ fn name_of(session: &SamlSession) -> Result<Name, ServiceError> {
     serde_json::from_str(&session.name_id).map_err(|e| inconsistent(format!("a name of a session: {e}")))
 }
 
+/// The answer to a request of the provider, if it takes any.
 fn answer(
     portcullis: &Portcullis,
     setup: &Setup,
     (asked, relay_state): (&LogoutRequest, Option<&str>),
-) -> Result<Answered, ServiceError> {
-    let Some(to) = &setup.view.source.provider.logout else { return Ok(Answered::Done) };
+    outcome: LogoutOutcome,
+) -> Result<Option<Outgoing>, ServiceError> {
+    let Some(to) = &setup.view.source.provider.logout else { return Ok(None) };
     let mut moment = portcullis.moment();
     let farewell = Farewell {
         id: &message_id(&mut moment),
@@ -384,8 +407,8 @@ fn answer(
         binding: binding(to.binding),
         relay_state,
     };
-    let made = send_response(&farewell, asked.id(), LogoutOutcome::Success, &setup.key()?);
-    Ok(Answered::Back(made.map_err(|e| ServiceError::fault("an answer to a logout", e))?))
+    let made = send_response(&farewell, asked.id(), outcome, &setup.key()?);
+    Ok(Some(made.map_err(|e| ServiceError::fault("an answer to a logout", e))?))
 }
 
 /// A request to the provider to end its session. If none can be made, ours has ended all the same.
