@@ -117,6 +117,16 @@ impl Default for SamlSettings {
     }
 }
 
+/// What of a provider's metadata was left out, because it must not be used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOut {
+    /// A key to verify with: too small, or of another kind.
+    Key,
+    /// A place where messages go: without TLS, or no URL.
+    Endpoint,
+}
+
 /// What a provider's metadata says, certificates apart.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -127,6 +137,22 @@ pub struct SamlProvider {
     pub logout: Option<SamlEndpoint>,
     /// Whether it takes signed requests only.
     pub wants_signed_requests: bool,
+    /// What else stood there, each once.
+    #[serde(default)]
+    pub left_out: Vec<LeftOut>,
+    /// Until when it calls itself good, of a document that nobody reads again.
+    #[serde(default)]
+    pub good_until: Option<Timestamp>,
+}
+
+impl SamlProvider {
+    /// Whether it says the same of where messages go, and how; what is merely to be looked after aside.
+    #[must_use]
+    pub fn is_spoken_to_as(&self, other: &Self) -> bool {
+        self.sign_in == other.sign_in
+            && self.logout == other.logout
+            && self.wants_signed_requests == other.wants_signed_requests
+    }
 }
 
 /// A connection's provider, as its metadata and an administrator say.

@@ -177,11 +177,10 @@ pub struct Endpoint {
     pub response_location: Option<String>,
 }
 
-/// What is unusual and accepted: shown to the administrator.
+/// What was left out, and the rest accepted: shown to the administrator. That metadata names no `validUntil` is none of
+/// these: SAML2Int asks for one, and most commercial providers leave it out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum MetadataWarning {
-    /// No `validUntil`, which SAML2Int asks for.
-    NoValidUntil,
     /// An endpoint without TLS, or one that is no URL, was left out.
     EndpointLeftOut,
     /// A certificate whose key must not verify (too small, another kind) was left out.
@@ -254,9 +253,6 @@ pub fn parse_idp(bytes: &[u8], trust: MetadataTrust<'_>, now_s: i64) -> Result<I
     let (entity, descriptor) = find_provider(root)?;
     let mut warnings = Vec::new();
     let valid_until_s = require_valid(&[root, entity, descriptor], now_s)?;
-    if valid_until_s.is_none() {
-        warnings.push(MetadataWarning::NoValidUntil);
-    }
     let entity_id = entity.attribute("entityID").unwrap_or_default();
     if entity_id.is_empty() || entity_id.len() > MAX_ENTITY_ID_BYTES || entity_id.contains(char::is_control) {
         return Err(MetadataError::BadEntityId);

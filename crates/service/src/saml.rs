@@ -28,7 +28,9 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_domain::Timestamp;
 use portcullis_domain::connection::{Connection, ConnectionKind, KeyState};
 use portcullis_domain::id::ConnectionId;
-use portcullis_domain::saml::{CertificateState, SamlBinding, SamlCertificate, SamlKey, SamlSource};
+use portcullis_domain::saml::{
+    CertificateState, LeftOut, SamlBinding, SamlCertificate, SamlKey, SamlProvider, SamlSource,
+};
 use portcullis_saml::binding::{Binding, Incoming};
 use portcullis_saml::certificate::Certificate;
 use portcullis_saml::key::OwnKey;
@@ -151,6 +153,7 @@ impl SamlView {
         if let Some(refresh) = self.refresh.as_ref().filter(|r| r.failures > 0) {
             warnings.push(not_taken_over(refresh));
         }
+        warnings.extend(of_metadata(&self.source.provider, now));
         if self.names == Names::MayMove {
             let message = "people are known here by what the provider may give to others one day, an address or a name to \
                            sign in with: have it send a persistent name identifier, or set `subject_attribute` to what \
@@ -159,6 +162,32 @@ impl SamlView {
         }
         warnings
     }
+}
+
+/// What was left out of the metadata, and whether a document that nobody reads again has had its day.
+fn of_metadata(provider: &SamlProvider, now: Timestamp) -> Vec<Warning> {
+    let left_out = provider.left_out.iter().map(|left_out| match left_out {
+        LeftOut::Key => (
+            "metadata_key_unsuitable",
+            "the metadata names a key that must not verify, too small or of another kind, and it was left out: answers that \
+             it signs are refused; have the provider use RSA with 2,048 bits, or a curve of NIST"
+                .to_owned(),
+        ),
+        LeftOut::Endpoint => (
+            "metadata_endpoint_left_out",
+            "the metadata names an address without TLS, or one that is no URL, and it was left out: of single logout, nobody \
+             is signed out there"
+                .to_owned(),
+        ),
+    });
+    let over = provider.good_until.filter(|until| *until <= now).map(|until| {
+        let message = format!(
+            "the document that was given as metadata was good until {}: give the provider's present one, or its address",
+            until.rfc3339()
+        );
+        ("metadata_over", message)
+    });
+    left_out.chain(over).map(|(code, message)| Warning { code, message }).collect()
 }
 
 /// How many whole days are left; negative once it is over.

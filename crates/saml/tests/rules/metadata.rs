@@ -143,10 +143,10 @@ fn what_cannot_be_used_is_refused_with_its_own_code() {
 }
 
 #[test]
-fn what_is_unusual_is_accepted_with_a_warning() {
+fn what_must_not_be_used_is_left_out_with_a_warning() {
     let warnings = |xml: &str| parse(xml).unwrap().warnings;
     let without = with(&honest_idp(), &format!(" validUntil=\"{}\"", at(NOW + 86_400)), "");
-    assert_eq!(warnings(&without), [MetadataWarning::NoValidUntil]);
+    assert_eq!(warnings(&without), []);
     let plain = with(&honest_idp(), "https://idp.acme.test/sso/post", "http://idp.acme.test/sso/post");
     assert_eq!(warnings(&plain), [MetadataWarning::EndpointLeftOut]);
     assert_eq!(parse(&plain).unwrap().sign_on.len(), 1);

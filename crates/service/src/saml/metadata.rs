@@ -14,13 +14,15 @@ use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::saml::{
-    CertificateState, NewCertificates, SamlBinding, SamlCertificate, SamlEndpoint, SamlProvider,
+    CertificateState, LeftOut, NewCertificates, SamlBinding, SamlCertificate, SamlEndpoint, SamlProvider,
     SamlSettings, SamlSource,
 };
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_saml::binding::Binding;
 use portcullis_saml::certificate::Certificate;
-use portcullis_saml::metadata::{CODES, Endpoint, IdpMetadata, MAX_METADATA_BYTES, MetadataTrust, parse_idp};
+use portcullis_saml::metadata::{
+    CODES, Endpoint, IdpMetadata, MAX_METADATA_BYTES, MetadataTrust, MetadataWarning, parse_idp,
+};
 use portcullis_saml::signature::MAX_CERTIFICATES as MAX_TRIED;
 use portcullis_store::db::Lock;
 use portcullis_store::saml_refresh::SamlRefresh;
@@ -114,6 +116,11 @@ impl Read {
                 .ok_or_else(|| ServiceError::Fault("metadata without a place for sign-in was read".into()))?,
             logout: self.metadata.preferred_logout().map(endpoint),
             wants_signed_requests: self.metadata.wants_signed_requests,
+            left_out: self.metadata.warnings.iter().copied().map(left_out).collect(),
+            good_until: match self.url {
+                Some(_) => None,
+                None => self.metadata.valid_until_s.map(Timestamp::from_seconds),
+            },
         })
     }
 
@@ -135,6 +142,13 @@ impl Read {
             decided_at: now,
         };
         self.metadata.signing_certificates().into_iter().map(row).collect()
+    }
+}
+
+const fn left_out(warning: MetadataWarning) -> LeftOut {
+    match warning {
+        MetadataWarning::EndpointLeftOut => LeftOut::Endpoint,
+        MetadataWarning::UnsuitableKey => LeftOut::Key,
     }
 }
 
@@ -185,8 +199,13 @@ pub async fn read(
 /// Plain HTTP is spoken where the operator permits it, and nowhere else.
 fn without_plain_http(mut metadata: IdpMetadata, plain_http: Insecure) -> Result<IdpMetadata, ServiceError> {
     if plain_http == Insecure::Refused {
+        let before = metadata.sign_on.len() + metadata.logout.len();
         metadata.sign_on.retain(|e| e.location.starts_with("https:"));
         metadata.logout.retain(|e| e.location.starts_with("https:"));
+        let is_told = metadata.warnings.contains(&MetadataWarning::EndpointLeftOut);
+        if metadata.sign_on.len() + metadata.logout.len() < before && !is_told {
+            metadata.warnings.push(MetadataWarning::EndpointLeftOut);
+        }
     }
     if metadata.sign_on.is_empty() {
         let message = "the metadata names no place for sign-in with `https:`".to_owned();
@@ -381,16 +400,20 @@ fn take_over(
     };
     let new = unknown(&view.certificates, read.certificates((organization, id), (state, moment.now)))?;
     let mut plan = Plan::because(organization, cause);
-    let provider = read.provider()?;
-    let moved = provider != view.source.provider;
+    let mut provider = read.provider()?;
+    let moved = !provider.is_spoken_to_as(&view.source.provider);
     let takes = !asks || by.may_move_people(tx, organization)?;
     let places = if moved && !takes { Places::Offered } else { Places::AsKept };
-    if moved && places == Places::AsKept {
+    if places == Places::Offered {
+        let left_out = std::mem::take(&mut provider.left_out);
+        provider = SamlProvider { left_out, ..view.source.provider.clone() };
+    }
+    if provider != view.source.provider {
         let event = EventDraft::new(Action::ConnectionRefreshed, Target::new(NOUN, id))
             .with(json!({ "sign_in": provider.sign_in.location }));
         let source = SamlSource { provider, updated_at: moment.now, ..view.source };
         let mut changes: Vec<Change> = vec![ConnectionChange::SetSaml(Box::new(source)).into()];
-        if let (true, By::Hand(caller)) = (asks, by)
+        if let (true, By::Hand(caller)) = (asks && moved, by)
             && caller.rank() < Rank::OWNER
             && of.unconfirmed_at.is_none()
         {

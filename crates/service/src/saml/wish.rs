@@ -112,11 +112,14 @@ pub(crate) fn changed(
         changes.extend(unknown(&view.certificates, named)?.into_iter().map(put));
         note_reading(tx, moment, of, read)?;
     }
+    // What is merely to be looked after lets nobody in.
+    let says_the_same = SamlSource { provider: view.source.provider.clone(), ..source.clone() } == view.source
+        && source.provider.is_spoken_to_as(&view.source.provider);
+    let opens_elsewhere = !changes.is_empty() || !says_the_same;
     if source != view.source {
         source.updated_at = moment.now;
         changes.push(ConnectionChange::SetSaml(Box::new(source)).into());
     }
-    let opens_elsewhere = !changes.is_empty();
     Ok(Outcome { issuer, changes, opens_elsewhere })
 }
 

@@ -3,7 +3,8 @@
 use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::id::{ConnectionId, MembershipId, TokenId};
 use portcullis_domain::saml::{
-    CertificateState, SamlBinding, SamlCertificate, SamlEndpoint, SamlProvider, SamlSettings, SamlSource,
+    CertificateState, LeftOut, SamlBinding, SamlCertificate, SamlEndpoint, SamlProvider, SamlSettings,
+    SamlSource,
 };
 use portcullis_store::arrival::Waiting;
 use portcullis_store::saml_refresh::SamlRefresh;
@@ -188,6 +189,8 @@ fn source(organization: portcullis_domain::id::OrganizationId, connection: Conne
             sign_in: SamlEndpoint { binding: SamlBinding::Redirect, location, response_location: None },
             logout: None,
             wants_signed_requests: false,
+            left_out: vec![LeftOut::Endpoint],
+            good_until: None,
         },
         settings: SamlSettings::default(),
         updated_at: NOW,

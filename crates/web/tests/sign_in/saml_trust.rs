@@ -485,3 +485,49 @@ async fn other_addresses_in_the_metadata_are_taken_over_by_themselves_or_by_an_a
         assert_eq!(waits["confirmed"], false, "{waits}");
     }
 }
+
+/// A certificate of an Ed25519 key, which verifies nothing here.
+const UNSUITABLE: &str = "MIIBNjCB6aADAgECAhQ/EEL00aktkUrSAY+UHcm6foIpeTAFBgMrZXAwEDEOMAwGA1UEAwwFc21hbGwwIBcNMjYxMTMwMTIxNTE3WhgPMjEyNjExMDYxMjE1MTdaMBAxDjAMBgNVBAMMBXNtYWxsMCowBQYDK2VwAyEAKvOjG3KjHDhxGr2MPv78PxW+Tps5R+BrNBsUlYmrN5ijUzBRMB0GA1UdDgQWBBQHPJw0sDFhZKzWZDNWcWKJoDoBhjAfBgNVHSMEGDAWgBQHPJw0sDFhZKzWZDNWcWKJoDoBhjAPBgNVHRMBAf8EBTADAQH/MAUGAytlcANBAFrXNf2/A7tNmSgo4zTSiDmGmX+cPoRW3u2vzxkcchyxb5SPV5ZWmejN53AvixyQOYPLdtbr59gBiEYLkCNGows=";
+
+#[tokio::test]
+async fn what_was_left_out_of_metadata_is_told_until_it_is_read_without_it_and_asks_nobody() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let codes = async |of: &str| {
+        let (_, shown) = world.root("GET", of, Value::Null).await;
+        let warnings = shown["saml"]["warnings"].as_array().unwrap().clone();
+        let all = warnings.into_iter().map(|w| w["code"].as_str().unwrap().to_owned());
+        all.filter(|code| code != "connected_twice").collect::<Vec<_>>()
+    };
+    let whole = idp.metadata();
+    let (begin, end) = whole.split_once("<md:KeyDescriptor").unwrap();
+    let key = format!(
+        "<md:KeyDescriptor use=\"signing\"><ds:KeyInfo xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\"><ds:X509Data>\
+         <ds:X509Certificate>{UNSUITABLE}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
+    );
+    let beside = format!("{begin}{key}<md:KeyDescriptor{end}");
+    let plain = beside.replace(&format!("{}/slo", idp.base), "http://idp.example/slo");
+    let asking = json!({ "saml": { "new_certificates": "ask" } });
+    let connection = world.saml("acme", &idp, asking).await;
+    let path = one(&connection);
+    assert_eq!(codes(&path).await, Vec::<String>::new());
+    let read = async |document: &str| {
+        idp.serve(document.to_owned());
+        world.clock.pass_s(86_401);
+        world.portcullis.refresh_due_metadata().await.unwrap();
+    };
+    read(&beside).await;
+    assert_eq!(codes(&path).await, ["metadata_key_unsuitable"], "and no other address is offered");
+    read(&plain).await;
+    let told = codes(&path).await;
+    assert!(told.contains(&"metadata_endpoint_left_out".to_owned()), "{told:?}");
+    assert!(told.contains(&"endpoints_offered".to_owned()), "{told:?}");
+    read(&whole).await;
+    assert_eq!(codes(&path).await, Vec::<String>::new());
+
+    let until = portcullis_domain::Clock::now(&*world.clock).plus_s(3_600);
+    let ending = whole.replacen(" ID=", &format!(" validUntil=\"{}\" ID=", until.rfc3339()), 1);
+    let by_hand = world.saml("acme", &idp, json!({ "metadata_xml": ending })).await;
+    assert_eq!(codes(&one(&by_hand)).await, Vec::<String>::new());
+    world.clock.pass_s(3_600);
+    assert_eq!(codes(&one(&by_hand)).await, ["metadata_over"]);
+}

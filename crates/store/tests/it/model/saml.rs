@@ -9,8 +9,8 @@ use portcullis_domain::oidc::{
     ClientAuth, ClientCertificate, ClientKey, ClientKeyAlg, OidcSettings, OidcSource,
 };
 use portcullis_domain::saml::{
-    CertificateState, SamlBinding, SamlCertificate, SamlEndpoint, SamlKey, SamlProvider, SamlSettings,
-    SamlSource,
+    CertificateState, LeftOut, SamlBinding, SamlCertificate, SamlEndpoint, SamlKey, SamlProvider,
+    SamlSettings, SamlSource,
 };
 use portcullis_store::{StoreError, Tx, oidc, saml};
 
@@ -36,6 +36,8 @@ pub(crate) fn source(dice: &mut Dice, of: &Connection) -> SamlSource {
             sign_in: endpoint(dice),
             logout: dice.one_in(2).then(|| endpoint(dice)),
             wants_signed_requests: dice.one_in(2),
+            left_out: dice.pick([LeftOut::Key, LeftOut::Endpoint]).into_iter().collect(),
+            good_until: perhaps_at(dice),
         },
         settings: SamlSettings {
             sha1_until: perhaps_at(dice),
