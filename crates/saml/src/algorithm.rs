@@ -81,6 +81,18 @@ impl SignatureAlgorithm {
         }
     }
 
+    /// The one that belongs to the curve of a key that made `value`, if that is another: each curve has its own hash here.
+    pub(crate) fn wanted_for(self, value: &[u8]) -> Option<Self> {
+        let of_curve = match value.len() {
+            64 => Self::EcdsaSha256,
+            96 => Self::EcdsaSha384,
+            132 => Self::EcdsaSha512,
+            _ => return None,
+        };
+        let is_of_a_curve = matches!(self, Self::EcdsaSha256 | Self::EcdsaSha384 | Self::EcdsaSha512);
+        (is_of_a_curve && self != of_curve).then_some(of_curve)
+    }
+
     fn verifier(self) -> &'static dyn VerificationAlgorithm {
         match self {
             Self::RsaSha1 => &RSA_PKCS1_2048_8192_SHA1_FOR_LEGACY_USE_ONLY,

@@ -18,7 +18,7 @@ use crate::refusal::{BrokenRule, Refusal};
 use crate::request::{MessageId, RequestError, instant, require_short};
 use crate::response::{CbcEncryption, MAX_AGE_S, MAX_SKEW_S};
 use crate::shape::{self, LOGOUT_REQUEST_SHAPE, LOGOUT_RESPONSE_SHAPE, NAME_ID, Shape};
-use crate::signature::{self, Sha1, SignatureError, Trust, find_signer};
+use crate::signature::{self, Sha1, SignatureError, Trust, find_signer, untrusted};
 use crate::subject::{NameId, SubjectError};
 use crate::time;
 
@@ -353,9 +353,7 @@ fn require_detached(
     }
     match find_signer(trust, algorithm, &detached.signed, &detached.value) {
         Some(_) => Ok(()),
-        None => {
-            Err(SignatureError::NotTrusted { element: shown(node.local()), tried: trust.certificates.len() })
-        }
+        None => Err(untrusted(node, trust, (algorithm, &detached.value))),
     }
 }
 

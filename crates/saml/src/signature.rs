@@ -41,6 +41,14 @@ pub enum SignatureError {
         /// Its URI, cut.
         received: String,
     },
+    /// An algorithm of the list that is not the one of the key's curve.
+    #[error("the signature algorithm `{received}` is not accepted with a key of that curve")]
+    OtherPair {
+        /// The URI of the one that is.
+        wanted: &'static str,
+        /// The URI of the one that came.
+        received: &'static str,
+    },
     /// SHA-1, without or after the exception.
     #[error("the signature uses sha-1")]
     Sha1,
@@ -102,6 +110,14 @@ impl SignatureError {
                 "choose RSA-SHA256 or ECDSA-SHA256 with exclusive canonicalization at the provider",
             )
             .expected(format!("a {role} algorithm of the list"))
+            .received(received),
+            Self::OtherPair { wanted, received } => BrokenRule::new(
+                "algorithm_refused",
+                "SAML2Int §2.4",
+                "have the provider sign with the hash of its key's curve: SHA-256 with P-256, SHA-384 with P-384, SHA-512 \
+                 with P-521",
+            )
+            .expected(wanted)
             .received(received),
             Self::Sha1 => BrokenRule::new(
                 "sha1_refused",
@@ -218,10 +234,7 @@ pub(crate) fn verify<'t>(
     }
     let signed_info = canonical(parts.signed_info, None, &parts.signed_info_prefixes)?;
     let certificate = find_signer(trust, parts.algorithm, &signed_info, &parts.value)
-        .ok_or_else(|| SignatureError::NotTrusted {
-            element: shown(element.local()),
-            tried: trust.certificates.len(),
-        })?
+        .ok_or_else(|| untrusted(element, trust, (parts.algorithm, &parts.value)))?
         .clone();
     let canonical = canonical(element, Some(signature), &parts.element_prefixes)?;
     let digest = parts.digest.digest(&canonical);
@@ -240,6 +253,21 @@ pub(crate) fn find_signer<'a>(
 ) -> Option<&'a Certificate> {
     let tried = trust.certificates.iter().take(MAX_CERTIFICATES);
     tried.into_iter().find(|certificate| certificate.verifies(algorithm, signed, value))
+}
+
+/// Why no certificate's key made that value.
+pub(crate) fn untrusted(
+    element: Node<'_>,
+    trust: Trust<'_>,
+    (algorithm, value): (SignatureAlgorithm, &[u8]),
+) -> SignatureError {
+    match algorithm.wanted_for(value) {
+        Some(wanted) => SignatureError::OtherPair { wanted: wanted.uri(), received: algorithm.uri() },
+        None => SignatureError::NotTrusted {
+            element: shown(element.local()),
+            tried: trust.certificates.len(),
+        },
+    }
 }
 
 /// What a signature says of itself, read once.

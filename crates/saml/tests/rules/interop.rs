@@ -135,6 +135,18 @@ fn every_algorithm_of_the_list_verifies_as_another_implementation_signed() {
 }
 
 #[test]
+fn a_hash_that_is_not_the_one_of_the_keys_curve_is_refused_with_the_one_that_is() {
+    let uri = |name: &str| format!("http://www.w3.org/2001/04/xmldsig-more#{name}");
+    let (p384, sha256) = (uri("ecdsa-sha384"), uri("ecdsa-sha256"));
+    let method = Method { signature: p384.clone(), ..Method::usual() };
+    let xml = with(&sign_by(&honest(), Signed::Assertion, &method, &IDP_P384), &p384, &sha256);
+    let known = [IDP_P384.certificate.clone()];
+    let refused = verify_by(&xml, |rules| rules.certificates = &known).unwrap_err().broken();
+    assert_eq!((refused.code, refused.expected), ("algorithm_refused", Some(p384)));
+    assert_eq!(refused.received, Some(sha256));
+}
+
+#[test]
 fn rsa_pss_verifies() {
     let schemes: [(&str, &'static dyn RsaEncoding); 3] = [
         ("http://www.w3.org/2007/05/xmldsig-more#sha256-rsa-MGF1", &RSA_PSS_SHA256),
