@@ -97,8 +97,8 @@ pub fn set_browser(app: &App, value: &str) -> Option<HeaderValue> {
 }
 
 /// A header that binds a sign-in, for as long as it is good. Where a form of the provider's page brings the answer it is
-/// `SameSite=None`, because a browser sends nothing else along with that. On loopback without TLS no browser takes such a
-/// cookie, and every page there is of the same site.
+/// `SameSite=None`, because a browser sends nothing else along with that. On loopback without TLS not every browser takes such a
+/// cookie: there it is one for providers of the same machine, which are of the same site.
 #[must_use]
 pub fn set_binding(app: &App, binding: &Binding) -> Option<HeaderValue> {
     let (family, site) = match (binding, is_https(app)) {
