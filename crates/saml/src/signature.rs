@@ -263,10 +263,9 @@ pub(crate) fn untrusted(
 ) -> SignatureError {
     match algorithm.wanted_for(value) {
         Some(wanted) => SignatureError::OtherPair { wanted: wanted.uri(), received: algorithm.uri() },
-        None => SignatureError::NotTrusted {
-            element: shown(element.local()),
-            tried: trust.certificates.len(),
-        },
+        None => {
+            SignatureError::NotTrusted { element: shown(element.local()), tried: trust.certificates.len() }
+        }
     }
 }
 

@@ -200,7 +200,10 @@ fn s27_the_format_is_part_of_the_key_and_case_is_never_folded() {
     assert_ne!(persistent, upper);
     assert_eq!(unspecified, absent);
     assert!(email.is_reassignable() && unspecified.is_reassignable() && !persistent.is_reassignable());
-    assert!(key(&signed_with(ADA, "ada@acme.test")).is_reassignable(), "an address that calls itself persistent");
+    assert!(
+        key(&signed_with(ADA, "ada@acme.test")).is_reassignable(),
+        "an address that calls itself persistent"
+    );
     for format in ["kerberos", "X509SubjectName", "WindowsDomainQualifiedName", "emailAddress"] {
         let other = format!("urn:oasis:names:tc:SAML:2.0:nameid-format:{format}");
         assert!(

@@ -113,7 +113,8 @@ pub(crate) fn changed(
         note_reading(tx, moment, of, read)?;
     }
     // What is merely to be looked after lets nobody in.
-    let says_the_same = SamlSource { provider: view.source.provider.clone(), ..source.clone() } == view.source
+    let says_the_same = SamlSource { provider: view.source.provider.clone(), ..source.clone() }
+        == view.source
         && source.provider.is_spoken_to_as(&view.source.provider);
     let opens_elsewhere = !changes.is_empty() || !says_the_same;
     if source != view.source {

@@ -21,8 +21,8 @@ use url::Url;
 use super::arriving::{self, Proven, Told};
 use super::binding::{Binding, Bound};
 use super::{
-    Account, Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Wish, admit, admit_source,
-    keep, note_trace, provider_hash, record, return_path, take, thirty_two,
+    Account, Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Wish, admit,
+    admit_source, keep, note_trace, provider_hash, record, return_path, take, thirty_two,
 };
 use crate::claims::Arrival;
 use crate::oidc::client::opened;

@@ -22,8 +22,8 @@ use serde_json::json;
 use super::arriving::{self, Proven, Told};
 use super::binding::{Binding, Bound};
 use super::{
-    Claimed, GOOD_FOR_S, Once, ProviderSession, Refused, Underway, Visitor, Wish, admit_source, is_browser, keep,
-    must_come_back, provider_hash, record, return_path,
+    Claimed, GOOD_FOR_S, Once, ProviderSession, Refused, Underway, Visitor, Wish, admit_source, is_browser,
+    keep, must_come_back, provider_hash, record, return_path,
 };
 use crate::claims::Arrival;
 use crate::refusal::SignInRefusal;

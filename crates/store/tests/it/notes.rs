@@ -160,14 +160,22 @@ fn what_nobody_vouches_for_pushes_out_its_like_and_nothing_else() {
         let all = [&proven[..], &[forged.clone()], &junk[..]].concat();
         database.note(move |tx| trace::insert(tx, &all)).unwrap();
         assert_eq!(database.note(move |tx| trace::prune_by_count(tx, acme, 2, 100)), Ok(0), "counted apart");
-        assert_eq!(database.note(move |tx| trace::prune_unproven(tx, acme, 5, 30)), Ok(30), "up to the limit");
+        assert_eq!(
+            database.note(move |tx| trace::prune_unproven(tx, acme, 5, 30)),
+            Ok(30),
+            "up to the limit"
+        );
         assert_eq!(database.note(move |tx| trace::prune_unproven(tx, acme, 5, 30)), Ok(5));
         assert_eq!(database.note(move |tx| trace::prune_unproven(tx, acme, 5, 30)), Ok(0));
         let mut left = [&proven[..], &[forged], &junk[35..]].concat();
         left.reverse();
         let listed = database.read(move |tx| trace::list(tx, acme, TraceFilter::default(), None, 100));
         assert_eq!(listed, left);
-        assert_eq!(database.note(move |tx| trace::prune_by_count(tx, acme, 1, 100)), Ok(1), "the older of two");
+        assert_eq!(
+            database.note(move |tx| trace::prune_by_count(tx, acme, 1, 100)),
+            Ok(1),
+            "the older of two"
+        );
     });
 }
 

@@ -130,12 +130,7 @@ pub(crate) fn plain(status: StatusCode, code: &str, message: &str, request: Requ
     shown(status, (code, message), request, LOGIN)
 }
 
-fn shown(
-    status: StatusCode,
-    (code, message): (&str, &str),
-    request: RequestId,
-    login: &str,
-) -> Response {
+fn shown(status: StatusCode, (code, message): (&str, &str), request: RequestId, login: &str) -> Response {
     let body = html! {
         p.error role="alert" { (message) }
         p { a href=(login) { "Begin again" } }

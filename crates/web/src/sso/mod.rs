@@ -120,11 +120,7 @@ struct Again {
 
 /// The answer to a sign-in that was refused. One that says nothing of who came, such as of a tab that another one took the
 /// place of, goes on by GET: only then a browser brings the session that it may have by now.
-fn turned_away(
-    (connection, kind): (&str, ConnectionKind),
-    refused: Refused,
-    request: RequestId,
-) -> Response {
+fn turned_away((connection, kind): (&str, ConnectionKind), refused: Refused, request: RequestId) -> Response {
     let Refused { error, return_to } = refused;
     let return_to = return_to.unwrap_or_else(|| "/".to_owned());
     let login = |account| login_path((connection, kind), &return_to, account);
@@ -138,7 +134,9 @@ fn turned_away(
         }
         // Who links a connection begins where the links are.
         ServiceError::SignIn(SignInRefusal::SubjectTaken) => return failure::begun_at("/", &error, request),
-        _ if SignInRefusal::of_another_sign_in(error.code()).is_none() => return failure::of(&error, request),
+        _ if SignInRefusal::of_another_sign_in(error.code()).is_none() => {
+            return failure::of(&error, request);
+        }
         _ => {}
     }
     let again = Again { refused: error.code().to_owned(), request: request.to_string(), return_to };

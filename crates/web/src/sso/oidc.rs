@@ -15,7 +15,8 @@ use serde_json::json;
 use url::form_urlencoded;
 
 use super::{
-    Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking, turned_away,
+    Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking,
+    turned_away,
 };
 use crate::error::{outside, status};
 use crate::pages::form::{Guest, OwnForm, Query};

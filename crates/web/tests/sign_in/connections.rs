@@ -169,7 +169,11 @@ async fn o10_a_state_is_good_once_in_one_browser_at_one_connection_for_ten_minut
     let back = away(&mut browser).await;
     assert_eq!(outcome(&browser.open(&back).await.unwrap()), "ok");
     let sessions = world.sessions(&browser);
-    assert_eq!(outcome(&browser.open(&back).await.unwrap()), "ok", "a second time: who is signed in is sent on");
+    assert_eq!(
+        outcome(&browser.open(&back).await.unwrap()),
+        "ok",
+        "a second time: who is signed in is sent on"
+    );
     assert_eq!(world.sessions(&browser), sessions, "and gets nothing by it");
 }
 

@@ -324,7 +324,11 @@ async fn whoever_signs_out_here_is_out_at_once_and_led_to_the_provider_where_the
             page.url.as_str().replace(connection["id"].as_str().unwrap(), other["id"].as_str().unwrap()),
         )
     };
-    assert_eq!(outcome(&browser.open(&page).await.unwrap()), "ok", "of another connection, and signed in again");
+    assert_eq!(
+        outcome(&browser.open(&page).await.unwrap()),
+        "ok",
+        "of another connection, and signed in again"
+    );
     let elsewhere = Browser::new().unwrap().open(page.split('?').next().unwrap()).await.unwrap();
     assert!(is_untold(&elsewhere), "{}", elsewhere.body);
 

@@ -298,7 +298,11 @@ async fn an_answer_by_a_form_lets_in_the_browser_that_asked_once_and_no_other() 
     assert!(page.passed.iter().all(|url| !url.as_str().contains("code=")), "no code in an address");
     let sessions = world.sessions(&browser);
     assert_eq!(outcome(&browser.open(&arrived).await.unwrap()), "ok", "who is signed in is sent on");
-    assert_eq!(outcome(&answer.post(&mut browser).await), "ok", "by a ticket and by an answer that were good once");
+    assert_eq!(
+        outcome(&answer.post(&mut browser).await),
+        "ok",
+        "by a ticket and by an answer that were good once"
+    );
     assert_eq!(world.sessions(&browser), sessions, "and gets nothing by it");
 
     let answer = away(&mut browser).await;

@@ -235,7 +235,8 @@ async fn google_lets_in_only_accounts_of_a_company_whose_domain_is_proven() {
     assert_eq!(outcome(&page), "hosted_domain_missing");
     assert!(page.body.contains("choose another account"), "{}", page.body);
     let login = connection["login_url"].as_str().unwrap();
-    let led = format!("<a href=\"{}?return_to=%2F&amp;account=chosen\">", login.strip_prefix(&world.base).unwrap());
+    let led =
+        format!("<a href=\"{}?return_to=%2F&amp;account=chosen\">", login.strip_prefix(&world.base).unwrap());
     assert!(page.body.contains(&led), "the same account would be taken again: {}", page.body);
     let prompt = async |query: &str| {
         let (_, next) = Browser::new().unwrap().step(&format!("{login}?{query}")).await.unwrap();

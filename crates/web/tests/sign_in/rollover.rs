@@ -214,7 +214,8 @@ async fn what_is_known_of_a_provider_that_is_down_serves_on_for_a_day_and_no_lon
 }
 
 #[tokio::test]
-async fn a_page_in_the_place_of_a_known_providers_metadata_changes_nothing_and_another_word_of_its_own_does() {
+async fn a_page_in_the_place_of_a_known_providers_metadata_changes_nothing_and_another_word_of_its_own_does()
+{
     let (world, connection) = known().await;
     let pages = ["<html>We will be back soon.</html>", "", "{\"error\":\"maintenance\"}"];
     for (number, page) in pages.into_iter().enumerate() {

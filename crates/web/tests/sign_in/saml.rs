@@ -56,7 +56,8 @@ async fn a_connection_is_made_from_metadata_and_says_what_the_provider_must_know
 
 /// Until when our metadata of a connection may be used.
 async fn good_until(connection: &Value) -> Option<String> {
-    let document = reqwest::get(connection["metadata_url"].as_str().unwrap()).await.unwrap().text().await.unwrap();
+    let document =
+        reqwest::get(connection["metadata_url"].as_str().unwrap()).await.unwrap().text().await.unwrap();
     assert!(document.contains(" cacheDuration=\"P1D\""), "{document}");
     let (_, behind) = document.split_once(" validUntil=\"")?;
     Some(behind.split_once('"').unwrap().0.to_owned())
