@@ -46,6 +46,9 @@ pub(crate) fn values(
     }
     let mut values = Vec::with_capacity(given.len());
     for value in given {
+        if value.is_null() {
+            notes.add(DialectNote::NullInList(attribute.name));
+        }
         if let Some(value) = one_value(attribute, value, notes)? {
             values.push(value);
         }
@@ -55,7 +58,7 @@ pub(crate) fn values(
 }
 
 /// A singular attribute. A list of one is taken for its value, and an object that only wraps a `value`, too.
-fn single_value(
+pub(crate) fn single_value(
     attribute: &'static Attribute,
     value: Value,
     notes: &mut Notes,

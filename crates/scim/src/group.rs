@@ -3,10 +3,12 @@
 //! Members that were not said are another fact than no members: a whole resource without `members` leaves them as
 //! they are, one with an empty list takes all away. A `null` counts as not said here, because clients write it for
 //! what they do not know.
+//!
+//! Of extensions nothing is kept, because no mapping names what a group has beside its names; to send one refuses nothing.
 
 use serde_json::{Map, Value, json};
 
-use crate::canonical::text_value;
+use crate::canonical::single_value;
 use crate::error::{ScimError, echo};
 use crate::json::{Aside, parse_group_object};
 use crate::limits::{MAX_INDEXED_BYTES, MAX_MEMBERS_PER_CALL};
@@ -140,29 +142,30 @@ impl Said {
 
 /// A `displayName`: required, hence neither null nor empty.
 pub(crate) fn display_name(value: Value, notes: &mut Notes) -> Result<String, ScimError> {
-    let name = text_of(&ResourceType::Group, "displayName", value, notes)?;
+    let name = text_of(named("displayName"), value, notes)?;
     name.filter(|name| !name.trim().is_empty()).ok_or(ScimError::MissingRequired { attribute: "displayName" })
 }
 
 /// An `externalId`. An empty one names nothing.
 pub(crate) fn external_id(value: Value, notes: &mut Notes) -> Result<Option<String>, ScimError> {
-    Ok(text_of(&ResourceType::Group, "externalId", value, notes)?.filter(|id| !id.is_empty()))
+    Ok(text_of(named("externalId"), value, notes)?.filter(|id| !id.is_empty()))
 }
 
+fn named(name: &str) -> Option<&'static Attribute> {
+    find_attribute(ResourceType::Group, None, name).map(|located| located.attribute)
+}
+
+/// A text of a group, in whatever form a text of a person is taken. None where it means unassigned.
 fn text_of(
-    resource_type: &ResourceType,
-    name: &str,
+    attribute: Option<&'static Attribute>,
     value: Value,
     notes: &mut Notes,
 ) -> Result<Option<String>, ScimError> {
-    let value = match value {
-        Value::Array(mut values) if values.len() == 1 => values.pop().unwrap_or(Value::Null),
-        value => value,
-    };
-    match (find_attribute(*resource_type, None, name), value) {
-        (_, Value::Null) | (None, _) => Ok(None),
-        (Some(located), value) => text_value(located.attribute, value, notes).map(Some),
-    }
+    let Some(attribute) = attribute else { return Ok(None) };
+    Ok(match single_value(attribute, value, notes)? {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    })
 }
 
 /// The members that a value names, in their order.
@@ -180,7 +183,11 @@ pub(crate) fn members(value: Value, aside: &mut Aside, notes: &mut Notes) -> Res
     };
     at_most(MAX_MEMBERS_PER_CALL, values.len())?;
     let mut members = Members::default();
-    for value in values.into_iter().filter(|value| !value.is_null()) {
+    for value in values {
+        if value.is_null() {
+            notes.add(DialectNote::NullInList("members"));
+            continue;
+        }
         let (id, kind) = member(value, notes)?;
         members.push(&id, kind)?;
     }
@@ -203,10 +210,7 @@ fn member(value: Value, notes: &mut Notes) -> Result<(String, Option<ResourceTyp
         Value::Object(object) => {
             for (key, value) in object {
                 match (key.to_ascii_lowercase().as_str(), value) {
-                    ("value", Value::String(text)) => id = Some(text),
-                    ("value", Value::Number(number)) => id = Some(number.to_string()),
-                    ("value" | "$ref" | "type", Value::Null) => {}
-                    ("value", _) => return Err(ScimError::InvalidMember),
+                    ("value", value) => id = member_id(value, notes)?.or(id),
                     ("$ref", Value::String(text)) => reference = Some(text),
                     ("type", Value::String(text)) => kind = Some(text),
                     _ => {}
@@ -233,6 +237,16 @@ fn member(value: Value, notes: &mut Notes) -> Result<(String, Option<ResourceTyp
         (None, None) => return Err(ScimError::InvalidMember),
     };
     checked_id(value).map(|value| (value, kind))
+}
+
+/// The id in a member's `value`.
+fn member_id(value: Value, notes: &mut Notes) -> Result<Option<String>, ScimError> {
+    let part = named("members").and_then(|members| members.sub_attribute("value"));
+    text_of(part, value, notes).map_err(|refusal| match refusal {
+        ScimError::InvalidType { .. } => ScimError::InvalidMember,
+        ScimError::TooLong { max, .. } => ScimError::TooLong { attribute: "members.value".to_owned(), max },
+        other => other,
+    })
 }
 
 /// An id that a member can have: something, and within its bound.

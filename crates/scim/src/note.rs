@@ -57,6 +57,8 @@ pub enum DialectNote {
     ActiveNotSaid,
     /// `members` was null in a whole resource: read as not said.
     NullMembers,
+    /// A list held `null` where a value belongs, which was left aside.
+    NullInList(&'static str),
     /// A member had only a `$ref`; its id was taken from there.
     MemberByReference,
     /// A member's `type` was neither `User` nor `Group` and was left aside.
@@ -120,6 +122,8 @@ pub enum DialectKind {
     ActiveNotSaid,
     /// `members` was null; it was read as not said, so nobody was removed.
     NullMembers,
+    /// A list held `null` where a value belongs; it was left aside.
+    NullInList,
     /// A member had only a `$ref`; its id was taken from there.
     MemberByReference,
     /// A member's type was neither `User` nor `Group`; it was left aside.
@@ -138,7 +142,7 @@ pub enum DialectKind {
 
 impl DialectKind {
     /// All.
-    pub const ALL: [Self; 29] = [
+    pub const ALL: [Self; 30] = [
         Self::CapitalisedOp,
         Self::StringBoolean,
         Self::NumberAsString,
@@ -161,6 +165,7 @@ impl DialectKind {
         Self::StaysInactive,
         Self::ActiveNotSaid,
         Self::NullMembers,
+        Self::NullInList,
         Self::MemberByReference,
         Self::UnknownMemberType,
         Self::EmptyPath,
@@ -196,6 +201,7 @@ impl DialectKind {
             Self::StaysInactive => "stays_inactive",
             Self::ActiveNotSaid => "active_not_said",
             Self::NullMembers => "null_members",
+            Self::NullInList => "null_in_list",
             Self::MemberByReference => "member_by_reference",
             Self::UnknownMemberType => "unknown_member_type",
             Self::EmptyPath => "empty_path",
@@ -248,6 +254,7 @@ impl DialectKind {
             }
             Self::ActiveNotSaid => "a whole person came without `active`; it stayed as it was",
             Self::NullMembers => "`members` was null; it was read as not said, so nobody was removed",
+            Self::NullInList => "a list held `null` where a value belongs; it was left aside",
             Self::MemberByReference => "a member had only a `$ref`; its id was taken from there",
             Self::UnknownMemberType => "a member's type was neither `User` nor `Group`; it was left aside",
             Self::EmptyPath => "the path of an operation was empty; it was read as none",
@@ -296,6 +303,7 @@ impl DialectNote {
             Self::StaysInactive => DialectKind::StaysInactive,
             Self::ActiveNotSaid => DialectKind::ActiveNotSaid,
             Self::NullMembers => DialectKind::NullMembers,
+            Self::NullInList(_) => DialectKind::NullInList,
             Self::MemberByReference => DialectKind::MemberByReference,
             Self::UnknownMemberType => DialectKind::UnknownMemberType,
             Self::EmptyPath => DialectKind::EmptyPath,
@@ -325,7 +333,8 @@ impl DialectNote {
             | Self::UnqualifiedExtension(name)
             | Self::ReadOnlyIgnored(name)
             | Self::SeededByFilter(name)
-            | Self::SeveralPrimaries(name) => Some(name),
+            | Self::SeveralPrimaries(name)
+            | Self::NullInList(name) => Some(name),
             Self::RemoveByValue(name) | Self::EmptyRemove(name) => Some(name),
             Self::FlatKey(name) | Self::UnknownSchema(name) | Self::UnknownAttribute(name) => Some(name),
             Self::CapitalisedOp

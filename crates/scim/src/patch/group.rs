@@ -15,7 +15,7 @@ use crate::json::{Aside, parse_group_object};
 use crate::limits::MAX_MEMBERS_PER_CALL;
 use crate::members::Members;
 use crate::note::{DialectNote, Notes};
-use crate::path::{AttributePath, PatchPath};
+use crate::path::{AttributePath, PatchPath, is_known_schema};
 use crate::schema::{GROUP_SCHEMA, ResourceType, find_attribute};
 
 /// One change of a group.
@@ -96,6 +96,15 @@ impl Changes {
         match path.parsed {
             PatchPath::Schema(urn) if urn.eq_ignore_ascii_case(GROUP_SCHEMA) => {
                 self.read_whole(op, value, notes)
+            }
+            // As in a whole group: of what no schema here has, nothing is kept, and the rest of the call is carried out.
+            PatchPath::Schema(urn) if !is_known_schema(&urn) => {
+                notes.unknown_attribute(&path.text);
+                Ok(())
+            }
+            PatchPath::Attribute { path: name, .. } if name.is_custom() => {
+                notes.unknown_attribute(&path.text);
+                Ok(())
             }
             PatchPath::Schema(_) => Err(ScimError::UnknownAttribute { path: path.text }),
             PatchPath::Attribute { path: name, filter } => {

@@ -8,6 +8,8 @@ use serde_json::{Value, json};
 
 use crate::wire::{changes, group_patch, ids, members};
 
+const GROUP: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
+
 fn group(body: &Value) -> Result<Group, ScimError> {
     parse_group(body.to_string().as_bytes()).map(|(group, _)| group)
 }
@@ -82,6 +84,66 @@ fn what_a_group_does_not_have_is_left_aside() {
     let (group, notes) = parse_group(body.to_string().as_bytes()).expect("a group");
     assert_eq!(group, Group { display_name: "G".to_owned(), external_id: None, members: None });
     assert!(notes.contains(&DialectNote::UnknownAttribute("description".to_owned())));
+}
+
+#[test]
+fn the_texts_of_a_group_are_read_and_noted_like_those_of_a_person() {
+    let name = |value: Value| {
+        let (changes, notes) = group_patch(&json!([
+            {"op": "replace", "path": "displayName", "value": value},
+            {"op": "add", "path": "members", "value": [{"value": "a"}]}
+        ]))
+        .expect("changes");
+        let renamed = GroupChange::SetDisplayName("G".to_owned());
+        assert_eq!(changes, [renamed, GroupChange::AddMembers(members(&["a"]))], "{value}");
+        notes
+    };
+    let list = DialectNote::ListAroundSingle("displayName");
+    let wrapped = DialectNote::WrappedValue("displayName");
+    assert_eq!(name(json!(["G"])), [list.clone()]);
+    assert_eq!(name(json!({"value": "G"})), [wrapped.clone()]);
+    assert_eq!(name(json!([{"$ref": null, "value": "G"}])), [list, wrapped]);
+    let numbered = DialectNote::NumberAsString("displayName");
+    let (changes, notes) =
+        group_patch(&json!([{"op": "replace", "path": "displayName", "value": 7}])).expect("changes");
+    assert_eq!((changes, notes), (vec![GroupChange::SetDisplayName("7".to_owned())], vec![numbered]));
+}
+
+#[test]
+fn a_member_that_is_read_liberally_is_noted() {
+    let body =
+        json!({"schemas": [GROUP], "displayName": "G", "members": [{"value": 7}, null, {"value": ["a"]}]});
+    let (group, notes) = parse_group(body.to_string().as_bytes()).expect("a group");
+    assert_eq!(group.members, Some(members(&["7", "a"])));
+    assert_eq!(
+        notes,
+        [
+            DialectNote::NumberAsString("value"),
+            DialectNote::NullInList("members"),
+            DialectNote::ListAroundSingle("value"),
+        ]
+    );
+}
+
+#[test]
+fn what_no_schema_has_is_left_aside_by_its_path_too_and_the_members_come() {
+    for path in [
+        "urn:acme:hr:1.0:Group:costCenter",
+        "urn:acme:hr:1.0:Group",
+        "urn:acme:hr:1.0",
+        "https://acme.test/scim/hr",
+        "urn:acme:hr:1.0:Group:places[floor eq \"4\"].room",
+    ] {
+        for op in ["add", "replace", "remove"] {
+            let operations = json!([
+                {"op": op, "path": path, "value": {"x": "4711"}},
+                {"op": "add", "path": "members", "value": [{"value": "a"}]}
+            ]);
+            let (changes, notes) = group_patch(&operations).unwrap_or_else(|e| panic!("{op} {path}: {e}"));
+            assert_eq!(changes, [GroupChange::AddMembers(members(&["a"]))], "{op} {path}");
+            assert_eq!(notes, [DialectNote::UnknownAttribute(path.to_owned())], "{op}");
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::provider::{ENTERPRISE, Provider, patch, person};
+use super::provider::{ENTERPRISE, GROUP, Provider, patch, person};
 
 async fn report(idp: &Provider) -> Vec<Value> {
     let below = format!("/directories/{}/dialect", idp.directory);
@@ -70,6 +70,27 @@ async fn each_deviation_is_counted_once_a_call_and_shown_with_what_it_means() {
     idp.bench.portcullis().store_dialects().await.unwrap();
     assert_eq!(report(&idp).await, seen, "what waits and what is stored are one");
     assert_eq!(calls(&report(&other).await), [], "another directory speaks for itself");
+}
+
+#[tokio::test]
+async fn what_a_group_needed_is_counted_as_for_a_person() {
+    let idp = Provider::new();
+    let al = idp.user("al").await;
+    let group = json!({ "schemas": [GROUP], "displayName": ["Eng"], "members": [{ "value": [al] }, null] });
+    let below = format!("/Groups/{}", idp.made("/Groups", group).await);
+    let operations = json!([
+        { "op": "replace", "path": "displayName", "value": [{ "$ref": null, "value": "Engineering" }] },
+        { "op": "add", "path": "urn:acme:hr:1.0:Group:costCenter", "value": "4711" },
+    ]);
+    assert_eq!(idp.call("PATCH", &below, patch(operations)).await.status, 204);
+    let now = idp.got(&below).await;
+    assert_eq!((&now["displayName"], &now["members"][0]["value"]), (&json!("Engineering"), &json!(al)));
+    let seen = report(&idp).await;
+    let expected =
+        [("list_around_single", 2), ("null_in_list", 1), ("unknown_attribute", 1), ("wrapped_value", 1)];
+    assert_eq!(calls(&seen), expected);
+    let unknown = seen.iter().find(|line| line["code"] == "unknown_attribute").unwrap();
+    assert_eq!(unknown["example"], "urn:acme:hr:1.0:Group:costCenter");
 }
 
 #[tokio::test]
