@@ -114,6 +114,8 @@ pub struct ConnectionView {
     pub oidc: Option<OidcView>,
     /// Another connection to the same provider, which offers people the same once more.
     pub twin: Option<ConnectionId>,
+    /// The domains that are routed to it and are not proven here.
+    pub unproven: Vec<String>,
 }
 
 /// Everything of a wish that needs checking, checked.
@@ -169,7 +171,11 @@ fn check(
     let mut domains = Vec::new();
     for written in &wanted.domains {
         let key = domain_key(written)?;
-        domain::find_by_name(tx, organization, &key)?.ok_or(ServiceError::NotFound("domain"))?;
+        domain::find_by_name(tx, organization, &key)?.ok_or_else(|| {
+            let message =
+                format!("name `{key}`, which is no domain of this organization: `POST …/domains` first");
+            ServiceError::invalid("domains", message)
+        })?;
         if !domains.contains(&key) {
             domains.push(key);
         }
@@ -215,8 +221,8 @@ pub(crate) fn must_stand_above_automation(
 /// Makes a connection and the directory of its claims. `key` is ours there, and needed for SAML.
 ///
 /// # Errors
-/// [`Refusal::JitUnderDirectory`], [`Refusal::RoleIsExplicitOnly`], [`ServiceError::NotFound`] for a directory, role,
-/// environment or domain of elsewhere, [`ServiceError::Invalid`].
+/// [`Refusal::JitUnderDirectory`], [`Refusal::RoleIsExplicitOnly`], [`ServiceError::NotFound`] for a directory, role or
+/// environment of elsewhere, [`ServiceError::Invalid`], for a domain of elsewhere too.
 pub fn create(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -330,7 +336,9 @@ fn view(tx: &mut Tx<'_>, connection: Connection) -> Result<ConnectionView, Servi
         ConnectionKind::Oidc => (None, Some(OidcView::shown(tx, &connection)?)),
     };
     let twin = connection::twin(tx, &connection)?;
-    Ok(ConnectionView { default_role: claims.and_then(|d| d.default_role), saml, oidc, twin, connection })
+    let unproven = connection::unproven_domains(tx, &connection)?;
+    let default_role = claims.and_then(|d| d.default_role);
+    Ok(ConnectionView { default_role, saml, oidc, twin, unproven, connection })
 }
 
 /// A connection.

@@ -16,6 +16,8 @@ const MAX_OF_DOMAIN: i64 = 20;
 /// The most links of one membership that are read.
 const MAX_LINKS: i64 = 200;
 
+/// The most domains of one connection that are told as unproven: more are not routed to one.
+const MAX_UNPROVEN: i64 = 100;
 /// The most connections of one provider that are compared with one.
 const MAX_OF_ISSUER: i64 = 100;
 
@@ -110,6 +112,12 @@ const DOMAINS_OF: Statement = Statement::read(
     "connection.domains_of",
     "SELECT connection, domain FROM connection_domains WHERE connection IN_LIST($1) ORDER BY connection, domain",
 );
+const UNPROVEN_DOMAINS: Statement = Statement::read(
+    "connection.unproven_domains",
+    "SELECT r.domain FROM connections c JOIN connection_domains r ON r.connection = c.id \
+     WHERE c.organization = $1 AND c.id = $2 AND NOT EXISTS (SELECT 1 FROM domains d \
+     WHERE d.organization = $1 AND d.domain = r.domain AND d.proven_at IS NOT NULL) ORDER BY r.domain LIMIT $3",
+);
 const CREATE_LINK: Statement = Statement::change(
     "connection.create_link",
     "INSERT INTO links (connection, subject, organization, membership, believed_up_to, created_at) \
@@ -164,6 +172,7 @@ pub const ALL: &[&Statement] = &[
     &LIST,
     &OF_ISSUER,
     &DOMAINS_OF,
+    &UNPROVEN_DOMAINS,
     &CREATE_LINK,
     &DELETE_LINKS_OF,
     &DELETE_LINK,
@@ -394,6 +403,16 @@ pub fn twin(tx: &mut Tx<'_>, of: &Connection) -> Result<Option<ConnectionId>, St
         }
     }
     Ok(None)
+}
+
+/// The domains that are routed to a connection and that the organization has not proven, or has given up since: nobody is
+/// led there by them.
+///
+/// # Errors
+/// As [`find`].
+pub fn unproven_domains(tx: &mut Tx<'_>, of: &Connection) -> Result<Vec<String>, StoreError> {
+    let rows = tx.rows(&UNPROVEN_DOMAINS, params![of.organization, of.id, MAX_UNPROVEN])?;
+    rows.iter().map(|row| Ok(row.text(0)?.to_owned())).collect()
 }
 
 /// The link of a connection's subject.

@@ -5,6 +5,7 @@
 
 mod arrows;
 mod docs;
+mod guide;
 mod reach;
 mod roads;
 mod source;
@@ -123,6 +124,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<Vec<Fault>> {
     faults.extend(words::check(&tree));
     faults.extend(roads::check(&tree));
     faults.extend(docs::check(&tree));
+    faults.extend(guide::check(&tree));
     Ok(faults)
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A check that never fails proves nothing, so each has a fault here and, beside it, the nearest thing that is right.
 
-use super::{Fault, Tree, arrows, docs, reach, roads, words};
+use super::{Fault, Tree, arrows, docs, guide, reach, roads, words};
 use crate::workspace::{Crate, Dependency, DependencyKind, Workspace};
 
 fn tree(files: &[(&str, &str)]) -> Tree {
@@ -245,6 +245,21 @@ fn a_path_in_prose_that_is_not_there_is_found() {
     assert_eq!(
         found(&docs::check(&files)),
         ["docs/a.md:1 `crates/gone/src/a.rs` is named, but is not there"]
+    );
+}
+
+#[test]
+fn a_page_of_the_guide_that_leaves_out_what_comes_first_is_found() {
+    let said = "Prove the domain and\nmake a directory ([a](getting-started.md), sections\n4 and 5).\n";
+    let files = tree(&[
+        ("docs/guide/connect-entra.md", said),
+        ("docs/guide/connect-authentik.md", "Make a directory as in [a](getting-started.md), section\n5.\n"),
+    ]);
+    assert_eq!(
+        found(&guide::check(&files)),
+        [
+            "docs/guide/connect-authentik.md:1 the page sends to make a directory, and not to prove the domain before",
+        ]
     );
 }
 

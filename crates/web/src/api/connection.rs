@@ -102,6 +102,7 @@ impl Connection {
         let warnings = oidc.as_mut().map(|o| &mut o.warnings).or(saml.as_mut().map(|s| &mut s.warnings));
         if let Some(warnings) = warnings {
             warnings.extend(twice);
+            warnings.extend(view.unproven.iter().map(|domain| not_proven(domain)));
         }
         Self {
             guests: c.claim_rules.guests.into(),
@@ -131,6 +132,15 @@ impl Connection {
             id: c.id.to_string(),
         }
     }
+}
+
+/// What becomes of a domain that is routed to a connection before it is proven: nothing, and nobody is told at the door.
+fn not_proven(domain: &str) -> Notice {
+    let message = format!(
+        "`{domain}` is not proven: `/login` leads nobody here by it, and a first sign-in at such an address is refused; \
+         prove it (`POST …/domains`, then `…/verify`) before the first sync and the first sign-in"
+    );
+    Notice::new("domain_not_proven", message)
 }
 
 /// A new connection.

@@ -303,7 +303,7 @@ async fn a_connection_is_made_shown_changed_and_deleted() {
     let (status, problem) = world.root("PATCH", &one, json!({ "default_role": "owner" })).await;
     assert_eq!((status, problem["code"].as_str().unwrap()), (422, "role_is_explicit_only"));
     let (status, problem) = world.root("PATCH", &one, json!({ "domains": ["globex.example"] })).await;
-    assert_eq!((status, problem["code"].as_str().unwrap()), (404, "not_found"), "a domain of nobody's");
+    assert_eq!((status, problem["code"].as_str().unwrap()), (400, "invalid_field"), "a domain of nobody's");
     assert_eq!(world.root("DELETE", &one, Value::Null).await.0, 204);
     assert_eq!(world.root("GET", &one, Value::Null).await.0, 404);
     let page = reqwest::get(made["login_url"].as_str().unwrap()).await.unwrap();
