@@ -4,18 +4,27 @@ use super::{Fault, Tree};
 
 /// How the paths of pages about one provider begin.
 const PAGES: &str = "docs/guide/connect-";
+/// The pages of providers that call from the internet.
+const IN_THE_CLOUD: [&str; 5] = ["okta", "entra", "onelogin", "jumpcloud", "pingone"];
+/// Where those are sent first.
+const ADDRESS: &str = "getting-started.md#before-a-provider-in-the-cloud-calls";
 
 /// Finds pages that leave out what comes before their steps.
 pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for (path, text) in tree.texts.iter().filter(|(path, _)| path.starts_with(PAGES)) {
+        let provider = path.strip_prefix(PAGES).and_then(|name| name.strip_suffix(".md")).unwrap_or_default();
         // Prose is broken into lines anywhere.
         let prose = text.replace('\n', " ");
+        let mut fault = |what: &str, mend: &str| faults.push(Fault::new(path, 1, what, mend));
         if prose.contains("section 5") || prose.contains("sections 5") {
             let mend =
                 "name sections 4 and 5: a sync before the domain is proven makes members a second time";
-            let what = "the page sends to make a directory, and not to prove the domain before";
-            faults.push(Fault::new(path, 1, what, mend));
+            fault("the page sends to make a directory, and not to prove the domain before", mend);
+        }
+        if IN_THE_CLOUD.contains(&provider) && !(prose.contains("`public_url`") && prose.contains(ADDRESS)) {
+            let mend = format!("say that `public_url` is set first, with a link to `{ADDRESS}`");
+            fault("the page does not say by which address the provider reaches the server", &mend);
         }
     }
     faults

@@ -251,13 +251,16 @@ fn a_path_in_prose_that_is_not_there_is_found() {
 #[test]
 fn a_page_of_the_guide_that_leaves_out_what_comes_first_is_found() {
     let said = "Prove the domain and\nmake a directory ([a](getting-started.md), sections\n4 and 5).\n";
+    let address = "Set `public_url` [first](getting-started.md#before-a-provider-in-the-cloud-calls).\n";
     let files = tree(&[
+        ("docs/guide/connect-okta.md", &format!("{said}{address}")),
         ("docs/guide/connect-entra.md", said),
         ("docs/guide/connect-authentik.md", "Make a directory as in [a](getting-started.md), section\n5.\n"),
     ]);
     assert_eq!(
         found(&guide::check(&files)),
         [
+            "docs/guide/connect-entra.md:1 the page does not say by which address the provider reaches the server",
             "docs/guide/connect-authentik.md:1 the page sends to make a directory, and not to prove the domain before",
         ]
     );
