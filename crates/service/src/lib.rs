@@ -15,6 +15,7 @@ pub mod claims;
 pub mod connection;
 pub mod dialect;
 pub mod directory;
+pub mod directory_group;
 pub mod domain;
 pub mod environment;
 pub mod error;

@@ -1,5 +1,7 @@
 //! Groups as directories told them, and who is in them.
 
+use std::collections::{HashMap, HashSet};
+
 use portcullis_domain::Timestamp;
 use portcullis_domain::change::DirectoryGroupChange;
 use portcullis_domain::directory_group::DirectoryGroup;
@@ -114,6 +116,11 @@ const MEMBER_IDS: Statement = Statement::read(
     "SELECT directory_user FROM directory_members WHERE directory_group = $1 AND directory_user > $2 \
      ORDER BY directory_user LIMIT $3",
 );
+const COUNT_MEMBERS: Statement = Statement::read(
+    "directory_group.count_members",
+    "SELECT g.id, (SELECT COUNT(*) FROM directory_members m WHERE m.directory_group = g.id) \
+     FROM directory_groups g WHERE g.directory = $1 AND g.id IN_LIST($2)",
+);
 const PRESENT: Statement = Statement::read(
     "directory_group.present",
     "SELECT directory_user FROM directory_members WHERE directory_group = $1 AND directory_user IN_LIST($2)",
@@ -137,6 +144,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &BY_DISPLAY_NAME_PREFIX,
     &COUNT,
     &MEMBER_IDS,
+    &COUNT_MEMBERS,
     &PRESENT,
 ];
 
@@ -334,6 +342,24 @@ pub fn member_ids(
     tx.rows(&MEMBER_IDS, params![id, after, limit])?.iter().map(|r| r.parsed(0)).collect()
 }
 
+/// How many people each of these groups of that directory has.
+///
+/// # Errors
+/// As [`find`].
+pub fn count_members(
+    tx: &mut Tx<'_>,
+    directory: DirectoryId,
+    ids: &[DirectoryGroupId],
+) -> Result<HashMap<DirectoryGroupId, i64>, StoreError> {
+    let mut counts = HashMap::with_capacity(ids.len());
+    for chunk in ids.chunks(crate::db::MAX_LIST) {
+        for row in tx.rows(&COUNT_MEMBERS, params![directory, list(chunk)])? {
+            counts.insert(row.parsed(0)?, row.int(1)?);
+        }
+    }
+    Ok(counts)
+}
+
 /// Which of these people are members already.
 ///
 /// # Errors
@@ -342,8 +368,8 @@ pub fn present(
     tx: &mut Tx<'_>,
     id: DirectoryGroupId,
     users: &[DirectoryUserId],
-) -> Result<std::collections::HashSet<DirectoryUserId>, StoreError> {
-    let mut present = std::collections::HashSet::new();
+) -> Result<HashSet<DirectoryUserId>, StoreError> {
+    let mut present = HashSet::new();
     for chunk in users.chunks(crate::db::MAX_LIST) {
         for row in tx.rows(&PRESENT, params![id, list(chunk)])? {
             present.insert(row.parsed(0)?);

@@ -5,6 +5,7 @@ mod audit;
 mod connection;
 mod dialect;
 pub mod directory;
+mod directory_group;
 pub mod domain;
 pub mod environment;
 mod google;
@@ -47,6 +48,7 @@ pub fn operations() -> Vec<Operation> {
         connection::operations(),
         dialect::operations(),
         directory::operations(),
+        directory_group::operations(),
         domain::operations(),
         environment::operations(),
         google::operations(),

@@ -267,3 +267,40 @@ async fn a_directory_goes_on_to_say_who_left_after_it_said_so_of_whoever_had_iss
         assert_eq!(member(name).await["state"], "deprovisioned", "{name}");
     }
 }
+
+#[tokio::test]
+async fn the_groups_of_a_directory_are_listed_with_every_key_that_a_mapping_takes() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let made = scene.made(DIRECTORIES, scim(Value::Null)).await;
+    let other = scene.made(DIRECTORIES, scim(Value::Null)).await;
+    let of = directory(&made);
+    let [ada, bob] = ["ada@acme.test", "bob@acme.test"].map(|e| person(&scene.bench, org, of, e).user);
+    let named: [(&str, &[_]); 3] = [("Platform", &[ada, bob]), ("Empty", &[]), ("Sales", &[bob])];
+    let ids = named.map(|(name, members)| group(&scene.bench, org, of, name, members).to_string());
+    let groups = format!("{DIRECTORIES}/{}/groups", id(&made));
+    let listed = scene.all(&groups).await;
+    assert_eq!(listed.len(), 3, "over two pages");
+    for ((name, members), id) in named.iter().zip(&ids) {
+        let seen = listed.iter().find(|seen| seen["id"] == json!(id)).unwrap();
+        assert_eq!(seen["display_name"], json!(name));
+        assert_eq!(seen["external_id"], json!(format!("ext-{name}")));
+        assert_eq!(seen["members"], json!(members.len()), "{seen}");
+        assert!(seen["created_at"].is_string(), "{seen}");
+    }
+    let mapping = json!({ "directory": id(&made), "group": { "id": ids[0] }, "role": "member" });
+    assert_eq!(scene.made(MAPPINGS, mapping).await["warnings"], json!([]));
+    assert_eq!(scene.all(&format!("{DIRECTORIES}/{}/groups", id(&other))).await, [Value::Null; 0]);
+    let foreign = format!("/api/v1/organizations/globex/directories/{}/groups", id(&made));
+    let unknown = foreign.replace(&id(&made), "dir_00000000000000000000000000000001");
+    for path in [foreign, unknown] {
+        refused(scene.root("GET", &path, Value::Null).await, 404, "not_found");
+    }
+    let elsewhere = scene.root("GET", &format!("{groups}?cursor={}", id(&made)), Value::Null).await;
+    refused(elsewhere, 400, "invalid_field");
+    assert_eq!(
+        scene.as_of(&scene.viewer, "GET", &groups, Value::Null).await.0,
+        200,
+        "as the directory itself"
+    );
+}
