@@ -71,12 +71,29 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<M
     mapping::find(tx, organization, id)?.ok_or(ServiceError::NotFound("mapping"))
 }
 
-/// Another mapping that gives the same to the same: as long as it is there, deleting one of the two takes nothing.
+/// What is to be known of a mapping beside what it says.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Remarks {
+    /// Another mapping that gives the same to the same: as long as it is there, deleting one of the two takes nothing.
+    pub twin: Option<MappingId>,
+    /// Whether it names a group that the directory does not tell of: it is about nobody then, as of an empty group.
+    pub is_group_unknown: bool,
+}
+
+/// What is to be known of a mapping that is there, or that would be.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
-pub fn twin(tx: &mut Tx<'_>, of: &Mapping) -> Result<Option<MappingId>, ServiceError> {
-    Ok(mapping::twin(tx, of)?)
+pub fn remarks(tx: &mut Tx<'_>, of: &Mapping) -> Result<Remarks, ServiceError> {
+    let is_group_unknown = match of.source {
+        MappingSource::OrgUnit(_) | MappingSource::Attribute { .. } => false,
+        MappingSource::GroupExternalId(_)
+        | MappingSource::GroupId(_)
+        | MappingSource::GroupDisplayName(_) => {
+            mapping::groups_of_source(tx, of.directory, &of.source)?.is_empty()
+        }
+    };
+    Ok(Remarks { twin: mapping::twin(tx, of)?, is_group_unknown })
 }
 
 /// A page of mappings after the id `after`; of one directory, if it is named.
@@ -341,8 +358,8 @@ impl Difference {
 /// What a mapping would do.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Preview {
-    /// A mapping that gives the same to the same already.
-    pub twin: Option<MappingId>,
+    /// What is to be known of the mapping before it is made.
+    pub remarks: Remarks,
     /// How many people it is about.
     pub people: i64,
     /// How many of them would have something else; `None` if they are too many to be gone through at once.
@@ -383,7 +400,7 @@ pub fn preview(
     } else {
         None
     };
-    Ok(Preview { twin: twin(tx, &wished)?, people, changing, page, next })
+    Ok(Preview { remarks: remarks(tx, &wished)?, people, changing, page, next })
 }
 
 /// The mapping as resolution would meet it, for whoever is in the group.

@@ -11,7 +11,7 @@ use portcullis_domain::membership::MembershipState;
 use portcullis_domain::permission::Permission::{MappingsRead, MappingsWrite};
 use portcullis_domain::team::TeamRole;
 use portcullis_service::ServiceError;
-use portcullis_service::mapping::{self, Difference, MAX_PREVIEWED, NewMapping};
+use portcullis_service::mapping::{self, Difference, MAX_PREVIEWED, NewMapping, Remarks};
 use portcullis_service::rules::Carried;
 use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
@@ -168,7 +168,7 @@ pub struct Mapping {
 impl Mapping {
     /// As it is shown, with what is to be known of it.
     fn shown(tx: &mut Tx<'_>, m: domain::Mapping) -> Result<Self, ServiceError> {
-        let twin = mapping::twin(tx, &m)?;
+        let remarks = mapping::remarks(tx, &m)?;
         let (team, team_role) = m.gives.team.map(|(slug, role)| (slug.to_string(), role.into())).unzip();
         let Source { group, org_unit, attribute } = Source::of(&m.source);
         Ok(Self {
@@ -182,7 +182,7 @@ impl Mapping {
             team_role,
             environment: m.gives.environment.map(|e| e.to_string()),
             created_at: At(m.created_at),
-            warnings: warnings(&m.source, twin),
+            warnings: warnings(&m.source, remarks),
             rules_pending: false,
         })
     }
@@ -193,9 +193,9 @@ impl Mapping {
 }
 
 /// Which of a group's keys is safe: a provider keeps its own key and we keep ours; a name is given to another group one day,
-/// and with it goes what the mapping gives. And whether another mapping says the same.
-fn warnings(source: &MappingSource, twin: Option<MappingId>) -> Vec<Notice> {
-    let twice = twin.map(|other| {
+/// and with it goes what the mapping gives. And whether another mapping says the same, or the group is not there.
+fn warnings(source: &MappingSource, remarks: Remarks) -> Vec<Notice> {
+    let twice = remarks.twin.map(|other| {
         let message =
             format!("`{other}` gives the same to the same people: to take it from them, delete both");
         Notice::new("mapped_twice", message)
@@ -214,6 +214,14 @@ fn warnings(source: &MappingSource, twin: Option<MappingId>) -> Vec<Notice> {
         | MappingSource::Attribute { .. } => Vec::new(),
     };
     warnings.extend(twice);
+    if remarks.is_group_unknown {
+        let message = format!(
+            "the directory tells of no group `{}`: until it does, the mapping gives nothing to anybody; \
+             `GET …/directories/{{dir}}/groups` lists those that it tells of",
+            source.written()
+        );
+        warnings.push(Notice::new("group_unknown", message));
+    }
     warnings
 }
 
@@ -480,7 +488,7 @@ async fn preview(
     Ok(Json(Preview {
         people: seen.people,
         changing: seen.changing,
-        warnings: warnings(&source, seen.twin),
+        warnings: warnings(&source, seen.remarks),
         items: seen.page.into_iter().map(Change::from).collect(),
         next: seen.next.map(|id| id.to_string()),
     }))

@@ -190,11 +190,11 @@ async fn nobody_maps_to_a_role_above_their_own_or_takes_such_a_mapping_away() {
 async fn a_mapping_that_another_one_repeats_says_so_until_one_of_the_two_gives_something_else() {
     let scene = Scene::new();
     let (dir, _, _) = platform(&scene).await;
-    let wish = json!({ "directory": dir, "group": { "external_id": "platform" }, "role": "member" });
+    let wish = json!({ "directory": dir, "group": { "external_id": "ext-Platform" }, "role": "member" });
     let preview = format!("{MAPPINGS}/preview");
     let first = scene.made(MAPPINGS, wish.clone()).await;
     assert_eq!(first["warnings"], json!([]));
-    let other = json!({ "directory": dir, "group": { "external_id": "platform" }, "role": "viewer" });
+    let other = json!({ "directory": dir, "group": { "external_id": "ext-Platform" }, "role": "viewer" });
     assert_eq!(
         scene.root("POST", &preview, other.clone()).await.1["warnings"],
         json!([]),
@@ -230,7 +230,7 @@ async fn a_mapping_over_more_people_than_one_transaction_carries_is_answered_at_
     assert_eq!((&seen["people"], &seen["changing"]), (&json!(501), &Value::Null));
     assert_eq!(seen["items"].as_array().unwrap().len(), 100, "a page of a preview has a hundred at most");
     assert_eq!(seen["warnings"][0]["code"], "group_by_name", "told before it is made");
-    let safe = json!({ "directory": dir, "group": { "external_id": "everybody" }, "role": "member" });
+    let safe = json!({ "directory": dir, "group": { "external_id": "ext-Everybody" }, "role": "member" });
     let (status, seen) = scene.root("POST", &format!("{MAPPINGS}/preview"), safe).await;
     assert_eq!((status, &seen["warnings"]), (200, &json!([])), "{seen}");
     let made = scene.made(MAPPINGS, wish).await;
@@ -372,4 +372,35 @@ async fn a_token_that_a_leaver_saw_keeps_a_directory_from_giving_more_until_it_i
     let one = format!("/api/v1/organizations/acme/directories/{dir}/tokens/{token}");
     assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
     assert_eq!(scene.root("POST", MAPPINGS, sales).await.0, 201);
+}
+
+#[tokio::test]
+async fn a_mapping_of_a_group_that_the_directory_does_not_tell_of_says_so_until_it_does() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let (dir, id_of_dir, [ada, ..]) = platform(&scene).await;
+    let codes = |answer: &Value| -> Vec<String> {
+        let warnings = answer["warnings"].as_array().unwrap();
+        warnings.iter().map(|w| w["code"].as_str().unwrap().to_owned()).collect()
+    };
+    let wish = json!({ "directory": dir, "group": { "external_id": "ext-Plattform" }, "role": "member" });
+    let (_, seen) = scene.root("POST", &format!("{MAPPINGS}/preview"), wish.clone()).await;
+    assert_eq!((&seen["people"], codes(&seen)), (&json!(0), vec!["group_unknown".to_owned()]));
+    let made = scene.made(MAPPINGS, wish).await;
+    assert_eq!(codes(&made), ["group_unknown"]);
+    assert!(made["warnings"][0]["message"].as_str().unwrap().contains("`ext-Plattform`"), "{made}");
+    let by_name = json!({ "directory": dir, "group": { "display_name": "Plattform" }, "team": "platform" });
+    assert_eq!(codes(&scene.made(MAPPINGS, by_name).await), ["group_by_name", "group_unknown"]);
+    let people = json!({
+        "directory": dir, "role": "member", "attribute": { "name": "title", "value": "nobody has this" },
+    });
+    assert_eq!(
+        codes(&scene.made(MAPPINGS, people).await),
+        [""; 0],
+        "there is no list of values to tell from"
+    );
+    group(&scene.bench, org, id_of_dir, "Plattform", &[ada.user]);
+    for (mapping, said) in scene.all(MAPPINGS).await.iter().zip([vec![], vec!["group_by_name"], vec![]]) {
+        assert_eq!(codes(mapping), said, "{mapping}");
+    }
 }
