@@ -8,6 +8,10 @@ const PAGES: &str = "docs/guide/connect-";
 const IN_THE_CLOUD: [&str; 5] = ["okta", "entra", "onelogin", "jumpcloud", "pingone"];
 /// Where those are sent first.
 const ADDRESS: &str = "getting-started.md#before-a-provider-in-the-cloud-calls";
+/// The pages whose commands make the first files with secrets.
+const FIRST_STEPS: [&str; 2] = ["README.md", "docs/guide/getting-started.md"];
+/// The first such file.
+const FIRST_FILE: &str = "directory.json";
 
 /// Finds pages that leave out what comes before their steps.
 pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
@@ -25,6 +29,14 @@ pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
         if IN_THE_CLOUD.contains(&provider) && !(prose.contains("`public_url`") && prose.contains(ADDRESS)) {
             let mend = format!("say that `public_url` is set first, with a link to `{ADDRESS}`");
             fault("the page does not say by which address the provider reaches the server", &mend);
+        }
+    }
+    for page in FIRST_STEPS {
+        let before = tree.text(page).and_then(|text| text.split_once(FIRST_FILE)).map(|(before, _)| before);
+        if before.is_some_and(|before| !before.lines().any(|line| line.starts_with("umask 077"))) {
+            let mend = "begin the commands with `umask 077`";
+            let what = format!("`{FIRST_FILE}` holds a secret, and everybody of the machine may read it");
+            faults.push(Fault::new(page, 1, what, mend));
         }
     }
     faults

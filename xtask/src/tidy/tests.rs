@@ -256,12 +256,15 @@ fn a_page_of_the_guide_that_leaves_out_what_comes_first_is_found() {
         ("docs/guide/connect-okta.md", &format!("{said}{address}")),
         ("docs/guide/connect-entra.md", said),
         ("docs/guide/connect-authentik.md", "Make a directory as in [a](getting-started.md), section\n5.\n"),
+        ("docs/guide/getting-started.md", "umask 077   # secrets\ncall > directory.json\n"),
+        ("README.md", "call | tee directory.json\numask 077\n"),
     ]);
     assert_eq!(
         found(&guide::check(&files)),
         [
             "docs/guide/connect-entra.md:1 the page does not say by which address the provider reaches the server",
             "docs/guide/connect-authentik.md:1 the page sends to make a directory, and not to prove the domain before",
+            "README.md:1 `directory.json` holds a secret, and everybody of the machine may read it",
         ]
     );
 }
