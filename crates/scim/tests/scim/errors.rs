@@ -58,3 +58,21 @@ fn no_refusal_repeats_a_value() {
         assert!(!refusal.detail().contains(secret), "{refusal}");
     }
 }
+
+const TROUBLESHOOTING: &str = include_str!("../../../../docs/guide/troubleshooting.md");
+
+#[test]
+fn what_the_guide_quotes_of_refusals_is_what_they_say() {
+    let (_, section) = TROUBLESHOOTING.split_once("\n## SCIM\n").expect("the section");
+    let (section, _) = section.split_once("\n### ").expect("its end");
+    let quoted = section
+        .lines()
+        .filter_map(|line| line.strip_prefix("| ")?.split(" | ").next())
+        .flat_map(|cell| cell.split('"').skip(1).step_by(2));
+    let texts = [ScimError::UnknownMember { id: "du_…".to_owned() }.detail()];
+    let quoted: Vec<&str> = quoted.collect();
+    assert!(!quoted.is_empty(), "the page quotes none");
+    for text in quoted {
+        assert!(texts.iter().any(|said| said == text), "no refusal says \"{text}\"");
+    }
+}
