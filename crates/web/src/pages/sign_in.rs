@@ -138,7 +138,7 @@ pub async fn show(State(app): State<App>, guest: Guest, Query(asked): Query<Aske
         let shown = Shown { return_to: &return_to, error, ..Shown::default() };
         return page(StatusCode::BAD_REQUEST, "Sign in", Forms::Out, &form(&shown));
     };
-    match app.portcullis().read(move |tx, _| connection::routed(tx, &key)).await {
+    match ways(&app, key).await {
         Ok(connections) => {
             let shown =
                 Shown { email: Some(written), connections: &connections, return_to: &return_to, error: None };
@@ -146,6 +146,11 @@ pub async fn show(State(app): State<App>, guest: Guest, Query(asked): Query<Aske
         }
         Err(error) => failure::of(&error, request),
     }
+}
+
+/// The connections that lead on somebody with that address.
+async fn ways(app: &App, email_key: String) -> Result<Vec<Connection>, ServiceError> {
+    app.portcullis().read(move |tx, _| connection::routed(tx, &email_key)).await
 }
 
 /// The same answer, with these cookies.
@@ -177,20 +182,31 @@ pub async fn submit(State(app): State<App>, form: OwnForm<PasswordForm>) -> Resp
     match local::sign_in(app.portcullis(), &value.email, value.password, guest.visitor).await {
         Ok(SignedIn::Here(opened)) => arrived(&app, &opened, &return_to),
         Ok(SignedIn::Choose { ticket, choices }) => choosing(&ticket, &choices, &return_to),
-        Err(error) => again(&error, &value.email, &return_to, request),
+        Err(error) => again(&app, &error, (&value.email, &return_to), request).await,
     }
 }
 
-/// The page again, with what was wrong; the same words whether the address is known or not.
-fn again(
+/// The page again, with what was wrong; the same words whether the address is known or not. It leads on by the address's
+/// domain as the first one did: whoever has no password may have tried one.
+async fn again(
+    app: &App,
     error: &ServiceError,
-    email: &str,
-    return_to: &str,
+    (email, return_to): (&str, &str),
     request: portcullis_domain::id::RequestId,
 ) -> Response {
     let Some(sentence) = failure::mendable(error) else { return failure::of(error, request) };
-    let shown = Shown { email: Some(email), connections: &[], return_to, error: Some(sentence) };
-    page(error::status(error), "Sign in", Forms::Out, &form(&shown))
+    let routed = match email_key(email) {
+        Ok(key) => ways(app, key).await,
+        Err(_) => Ok(Vec::new()),
+    };
+    match routed {
+        Ok(connections) => {
+            let shown =
+                Shown { email: Some(email), connections: &connections, return_to, error: Some(sentence) };
+            page(error::status(error), "Sign in", Forms::Out, &form(&shown))
+        }
+        Err(unread) => failure::of(&unread, request),
+    }
 }
 
 fn choosing(ticket: &str, choices: &[Choice], return_to: &str) -> Response {

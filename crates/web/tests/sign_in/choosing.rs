@@ -128,3 +128,17 @@ async fn s23_one_provider_behind_several_connections_answers_the_one_whose_addre
     let each = BTreeSet::from([one["id"].as_str(), two["id"].as_str()]);
     assert_eq!((items.len(), came), (2, each), "each by its own: {traces}");
 }
+
+#[tokio::test]
+async fn a_wrong_password_takes_nobody_the_way_by_the_connection_of_their_domain() {
+    let world = World::new().await;
+    let okta = world.connection("acme", json!({ "domains": ["acme.example"] })).await;
+    let way = okta["login_url"].as_str().unwrap().strip_prefix(&world.base).unwrap();
+    let mut browser = Browser::new().unwrap();
+    for (address, is_led_on) in [(ADA, true), ("nobody@ACME.example", true), ("ada@nowhere.example", false)] {
+        let fields = [("email", address), ("password", "not this one, no"), ("return_to", "/console")];
+        let page = browser.submit(&format!("{}/login", world.base), &fields).await.unwrap();
+        assert_eq!((page.status, page.body.contains(way)), (403, is_led_on), "{address}: {}", page.body);
+        assert!(page.body.contains("Sign in with password"), "{}", page.body);
+    }
+}
