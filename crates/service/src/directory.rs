@@ -24,14 +24,14 @@ use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
 use portcullis_store::db::Lock;
 use portcullis_store::token::TokenView;
-use portcullis_store::{Priority, Tx, apply, directory, google, mapping, membership, token};
+use portcullis_store::{Priority, Tx, apply, directory, directory_user, google, mapping, membership, token};
 use serde_json::json;
 
 use crate::access::off_board_member;
 use crate::caller::Caller;
 use crate::google::consent::withdraw;
 use crate::member_key::{Draft, Issued, end_one, issue_named};
-use crate::membership::settled;
+use crate::membership::{rank_of, settled};
 use crate::role::{mappable, must_not_outgrow, must_not_stand_above, named};
 use crate::rules::{Carried, MAX_PER_CALL, after_rule_change, listed};
 use crate::{Moment, Portcullis, ServiceError};
@@ -222,7 +222,8 @@ pub fn update(
 ///
 /// # Errors
 /// [`ServiceError::GovernsPeople`]; [`ServiceError::InUse`] while a connection names it; [`portcullis_domain::Refusal::AboveOwnRank`] if
-/// it gives a role above the caller's rank, or governs somebody above it.
+/// it gives a role above the caller's rank, or governs somebody above it; [`ServiceError::ToldFromBelow`] for one of those who
+/// stay, whom somebody below them has named.
 pub async fn delete(
     portcullis: &Portcullis,
     caller: Caller,
@@ -403,6 +404,7 @@ fn keep(
 ) -> Result<(), ServiceError> {
     let now = moment.now;
     let member = settled(tx, moment, from.organization, id)?;
+    must_not_be_told_from_below(tx, from, &member)?;
     let restamp = Restamp { id, governed_by: None, unmapped_at: None, rules_number: member.rules_number };
     let changes = vec![MembershipChange::Restamp(restamp).into(), MembershipChange::Join(id, now).into()];
     let target = Target::new("membership", id);
@@ -435,6 +437,26 @@ fn keep(
         plan = plan.then(event, GrantChange::Create(grant));
     }
     apply(tx, &plan, now, &mut moment.random)?;
+    Ok(())
+}
+
+/// Refuses to make the organization's own what a directory calls somebody, by the word of whoever stood below them: by that
+/// address they would come in as that member
+/// ([why](../../../docs/decisions/0056-a-word-is-worth-what-its-directory-gave-when-it-was-said.md)).
+fn must_not_be_told_from_below(
+    tx: &mut Tx<'_>,
+    from: &Directory,
+    member: &Membership,
+) -> Result<(), ServiceError> {
+    // Whoever has life of their own keeps the address that they were invited at.
+    if member.joined_at.is_some() {
+        return Ok(());
+    }
+    let rank = rank_of(tx, member.organization, member.role())?;
+    let told = directory_user::of_membership(tx, member.id)?;
+    if told.iter().any(|told| told.directory == from.id && told.believed_up_to < rank) {
+        return Err(ServiceError::ToldFromBelow(member.id.to_string()));
+    }
     Ok(())
 }
 

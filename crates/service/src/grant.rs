@@ -7,7 +7,7 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, DirectoryUserChange, GrantChange, LinkChange, MembershipChange};
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::grant::Grant;
-use portcullis_domain::id::{DirectoryId, GrantId, MembershipId, OrganizationId};
+use portcullis_domain::id::{GrantId, MembershipId, OrganizationId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::Ownership;
 use portcullis_domain::plan::Plan;
@@ -165,8 +165,7 @@ fn must_not_be_told_from_below(
     }
     for link in connection::links_of(tx, member.id)? {
         if link.believed_up_to < role.rank {
-            let of = connection::find(tx, member.organization, link.connection)?;
-            must_be_given_by(tx, member, of.and_then(|of| of.directory), role)?;
+            return Err(ServiceError::ToldFromBelow(member.id.to_string()));
         }
     }
     // Whoever has an explicit-only role is linked by no word from then on.
@@ -175,27 +174,10 @@ fn must_not_be_told_from_below(
     }
     for told in directory_user::of_membership(tx, member.id)? {
         if told.believed_up_to < role.rank && directory::lets_in(tx, member.organization, told.directory)? {
-            must_be_given_by(tx, member, Some(told.directory), role)?;
+            return Err(ServiceError::ToldFromBelow(member.id.to_string()));
         }
     }
     Ok(())
-}
-
-/// What a directory gives, whoever can speak for it has without somebody else's account.
-fn must_be_given_by(
-    tx: &mut Tx<'_>,
-    member: &Membership,
-    of: Option<DirectoryId>,
-    role: &Role,
-) -> Result<(), ServiceError> {
-    let given = match of {
-        Some(of) => directory::highest_given(tx, member.organization, of)?,
-        None => None,
-    };
-    match given {
-        Some(given) if role.rank <= given => Ok(()),
-        _ => Err(ServiceError::ToldFromBelow(member.id.to_string())),
-    }
 }
 
 /// What becomes of the words by which somebody signs in, or would, when somebody of that rank vouches for them.

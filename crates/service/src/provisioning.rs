@@ -206,7 +206,7 @@ pub fn create_user(
         inactive_at: (said.active == Some(false)).then_some(now),
         unconfirmed_at: None,
         attributes: said.attributes.clone(),
-        believed_up_to: moment.spoken_from,
+        believed_up_to: spoken_from(tx, moment, speaker)?,
         created_at: now,
         updated_at: now,
     };
@@ -537,7 +537,8 @@ fn say(
         attributes: said.attributes.clone(),
         ..old.clone()
     };
-    let new = DirectoryUser { believed_up_to: believed((&old, &new), moment.spoken_from, extent), ..new };
+    let believed_up_to = believed(tx, moment, speaker, (&old, &new), extent)?;
+    let new = DirectoryUser { believed_up_to, ..new };
     if new == old {
         // Said again: nothing is written. Whoever is said to be inactive is settled all the same: it is a statement.
         profile::follow(tx, moment, speaker, (&old, &said), speaker.cause())?;
@@ -583,15 +584,32 @@ fn say(
     Ok(new)
 }
 
-/// How far it is believed what somebody is called, once somebody of that rank has spoken: their own word as far as they
-/// stand; what others said before and they leave, no further than it was; what they say again, as far as either.
-fn believed((old, new): (&DirectoryUser, &DirectoryUser), rank: Rank, extent: Extent) -> Rank {
-    match (extent, is_renamed(old, new)) {
-        (Extent::Whole, true) => rank,
-        (Extent::Whole, false) => old.believed_up_to.max(rank),
-        (Extent::Part, true) => old.believed_up_to.min(rank),
-        (Extent::Part, false) => old.believed_up_to,
+/// How far it is believed what somebody is called, once a speaker has spoken: their own word as far as that is worth; what
+/// others said before and they leave, no further than it was; what they say again, as far as either.
+fn believed(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    speaker: Speaker,
+    (old, new): (&DirectoryUser, &DirectoryUser),
+    extent: Extent,
+) -> Result<Rank, ServiceError> {
+    let before = old.believed_up_to;
+    Ok(match (extent, is_renamed(old, new)) {
+        (Extent::Whole, true) => spoken_from(tx, moment, speaker)?,
+        (Extent::Whole, false) => before.max(spoken_from(tx, moment, speaker)?),
+        (Extent::Part, true) => before.min(spoken_from(tx, moment, speaker)?),
+        (Extent::Part, false) => before,
+    })
+}
+
+/// How far a speaker's word is believed: as far as the lowest stands who could speak so, or as what the directory gives,
+/// which they have without anybody's name. What it gives later they may never have had
+/// ([why](../../../docs/decisions/0056-a-word-is-worth-what-its-directory-gave-when-it-was-said.md)).
+fn spoken_from(tx: &mut Tx<'_>, moment: &Moment, speaker: Speaker) -> Result<Rank, ServiceError> {
+    if moment.spoken_from == Rank::ROOT {
+        return Ok(Rank::ROOT);
     }
+    Ok(moment.spoken_from.max(highest_given(tx, speaker.organization, speaker.directory)?))
 }
 
 /// Whether any identifier changed by which people are recognized.

@@ -200,7 +200,7 @@ fn rests(
     if believed_up_to > link.believed_up_to {
         believe(tx, moment, (link, believed_up_to), wish.request)?;
     }
-    let lent = is_lent(tx, connection, member, believed_up_to)?;
+    let lent = is_lent(tx, member, believed_up_to)?;
     Ok(lent.then_some(SignInRefusal::OwnSessionOnly))
 }
 

@@ -242,7 +242,8 @@ impl SignInRefusal {
             Self::Ambiguous => "give each person an address and an external id of their own in the directory",
             Self::OwnSessionOnly => {
                 "sign in another way first, then link this connection from the landing page; who has no role that only \
-                 people give is let in once the directory has said them again, whole, by a token that nobody below them saw"
+                 people give is let in once the directory has said them again, whole, by a token that nobody below them saw, or \
+                 once somebody has vouched for them in a grant"
             }
             Self::PasswordSeenBelow => {
                 "once you know that they chose the password themselves, give them a role with `vouched`, as somebody who \

@@ -60,6 +60,7 @@ const MIGRATIONS: &[Migration] = &[
         name: "believed_members",
         sql: include_str!("../migrations/0022_believed_members.sql"),
     },
+    Migration { number: 23, name: "given", sql: include_str!("../migrations/0023_given.sql") },
 ];
 
 /// The table that says which steps this database has taken.

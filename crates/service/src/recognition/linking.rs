@@ -12,7 +12,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::text::email_key;
 use portcullis_domain::token::TokenEnd;
 use portcullis_domain::user::User;
-use portcullis_store::{Tx, apply, connection, directory, facts, membership, token};
+use portcullis_store::{Tx, apply, connection, facts, membership, token};
 use serde_json::json;
 
 use super::{Wish, holds_explicit_only, must_be_of_proven_domain};
@@ -139,7 +139,7 @@ pub(super) fn first_link(
     (found, old, former): (Found, Option<Link>, Former),
 ) -> Result<MembershipId, ServiceError> {
     let Found { member, believed_up_to, .. } = found;
-    if holds_explicit_only(tx, &member)? || is_lent(tx, connection, &member, believed_up_to)? {
+    if holds_explicit_only(tx, &member)? || is_lent(tx, &member, believed_up_to)? {
         return Err(SignInRefusal::OwnSessionOnly.into());
     }
     if member.ended.is_some() {
@@ -184,20 +184,13 @@ pub(super) fn first_link(
 }
 
 /// Whether the word by which somebody is found is believed less far than the member stands: whoever said it would name an
-/// account of theirs, and come in as the member. What the connection's directory gives they have without such a way.
+/// account of theirs, and come in as the member.
 pub(super) fn is_lent(
     tx: &mut Tx<'_>,
-    connection: &Connection,
     member: &Membership,
     believed_up_to: Rank,
 ) -> Result<bool, ServiceError> {
-    let rank = rank_of(tx, connection.organization, member.role())?;
-    if rank <= believed_up_to {
-        return Ok(false);
-    }
-    let Some(directory) = connection.directory else { return Ok(true) };
-    let given = directory::highest_given(tx, connection.organization, directory)?;
-    Ok(given.is_none_or(|given| given < rank))
+    Ok(rank_of(tx, member.organization, member.role())? > believed_up_to)
 }
 
 /// A link of whoever arrives to that membership.

@@ -319,12 +319,14 @@ async fn a_word_is_believed_as_far_as_whoever_could_have_said_any_of_it() {
     let bench = Bench::sqlite();
     let place = place(&bench, "acme", 0);
     let (organization, directory) = (place.organization, place.directory);
-    let (low, high) = (Rank::new(400).unwrap(), Rank::new(700).unwrap());
+    // A mapping of the directory gives `member`, which whoever speaks for it has by that.
+    let [given, low, high] = [300, 400, 700].map(|rank| Rank::new(rank).unwrap());
     let other = || PersonSaid { external_id: Some("other".into()), ..said("ada") };
     for (before, rank, whole, part) in [
         (low, high, [high, high], [low, low]),
         (high, low, [high, low], [high, low]),
-        (low, Rank::NONE, [low, Rank::NONE], [low, Rank::NONE]),
+        (low, Rank::NONE, [low, given], [low, given]),
+        (Rank::NONE, Rank::NONE, [given, given], [given, given]),
         (high, Rank::ROOT, [Rank::ROOT, Rank::ROOT], [high, high]),
     ] {
         for (said_now, expected) in [(said("ada"), [whole[0], part[0]]), (other(), [whole[1], part[1]])] {

@@ -1,22 +1,27 @@
 //! Users, what they prove themselves with, connections and links.
 
 use portcullis_domain::change::{
-    ConnectionChange, DomainChange, GrantChange, LinkChange, OrganizationChange, UserChange,
+    ConnectionChange, DirectoryUserChange, DomainChange, GrantChange, LinkChange, MappingChange,
+    OrganizationChange, RoleChange, UserChange,
 };
 use portcullis_domain::connection::{ClaimRules, Connection, Link};
+use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::domain::{Domain, DomainState};
-use portcullis_domain::id::{DirectoryId, DomainId, OrganizationId, UserId};
+use portcullis_domain::id::{DirectoryId, DomainId, OrganizationId, RoleId, UserId};
+use portcullis_domain::mapping::MappingSource;
 use portcullis_domain::membership::MembershipState;
-use portcullis_domain::role::Rank;
+use portcullis_domain::role::{Giving, Rank, Role};
 use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::AuthenticatorKind;
 use portcullis_store::audit::{AuditFilter, list_page};
-use portcullis_store::{StoreError, connection, leaver, membership, user};
+use portcullis_store::{StoreError, connection, directory_user, leaver, membership, user};
 use serde_json::json;
 
 use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
+
+const GIVEN: &str = include_str!("../../migrations/0024_given.sql");
 
 fn password(user: UserId, email_key: &str, secret: &str) -> UserChange {
     UserChange::SetAuthenticator {
@@ -199,6 +204,64 @@ fn a_subject_is_linked_once_and_its_link_ends_with_the_membership_or_the_connect
             assert!(!is_called(bob, identifier), "of whoever had it");
         }
         assert_eq!(database.read(move |tx| connection::find_by_id(tx, entra)), None);
+    });
+}
+
+#[test]
+fn the_migration_believes_what_was_said_as_far_as_what_its_directory_gives() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        for (name, rank) in [("member", 300), ("lead", 500), ("admin", 700)] {
+            let role = Role {
+                id: fresh!(RoleId),
+                organization: acme,
+                slug: slug(name),
+                rank: Rank::new(rank).unwrap(),
+                permissions: [].into(),
+                giving: Giving::Anyhow,
+                built_in_at: Some(NOW),
+                created_at: NOW,
+            };
+            database.put(RoleChange::Create(role));
+        }
+        let ranks = || [400, 600].map(|rank| Rank::new(rank).unwrap()).into_iter().chain([Rank::ROOT]);
+        let mut all = Vec::new();
+        for (name, default_role, mapped) in
+            [("none", None, None), ("member", Some("member"), None), ("lead", Some("member"), Some("lead"))]
+        {
+            let directory = fixture::directory(database, acme, default_role);
+            if let Some(role) = mapped {
+                let source = MappingSource::GroupDisplayName("Staff".to_owned());
+                database.put(MappingChange::Create(Box::new(fixture::mapping(&directory, source, role))));
+            }
+            let asks =
+                Connection { directory: Some(directory.id), ..fixture::connection(database, acme, &[]) };
+            database.put(ConnectionChange::Update(Box::new(asks.clone())));
+            for rank in ranks() {
+                let member = fixture::membership(database, acme, &format!("{name}-{}", rank.number()));
+                fixture::directory_user(database, &directory, &member);
+                let link = Link {
+                    connection: asks.id,
+                    organization: acme,
+                    subject: member.name.clone(),
+                    membership: member.id,
+                    believed_up_to: rank,
+                    created_at: NOW,
+                };
+                database.put(LinkChange::Create(link));
+                let told = database.read(move |tx| directory_user::of_membership(tx, member.id)).remove(0);
+                let told = DirectoryUser { believed_up_to: rank, ..told };
+                database.put(DirectoryUserChange::Update(Box::new(told)));
+                all.push((name, rank, member.id));
+            }
+        }
+        database.note(move |tx| tx.batch(GIVEN)).unwrap();
+        for (name, rank, member) in all {
+            let expected = if name == "lead" { rank.max(Rank::LEAD) } else { rank };
+            let told = database.read(move |tx| directory_user::of_membership(tx, member)).remove(0);
+            let link = database.read(move |tx| connection::links_of(tx, member)).remove(0);
+            assert_eq!([told.believed_up_to, link.believed_up_to], [expected; 2], "{name}, {rank:?}");
+        }
     });
 }
 

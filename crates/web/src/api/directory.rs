@@ -217,7 +217,7 @@ pub fn operations() -> Vec<Operation> {
             .refuses(&["invalid_name"]),
         Operation::delete(ONE, write, "Deletes a directory with its facts and mappings.", delete)
             .query("people", "`keep` or `offboard`: what becomes of the people whom it governs.")
-            .refuses(&["governs_people", "in_use", "above_own_rank"]),
+            .refuses(&["governs_people", "in_use", "above_own_rank", "told_from_below"]),
         Operation::create(TOKENS, write, "Issues one more SCIM token; several may be valid at once.", issue)
             .takes::<DirectoryTokenWish>()
             .gives::<IssuedToken>()

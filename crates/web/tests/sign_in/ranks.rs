@@ -11,6 +11,8 @@ use crate::people::{directory, scim_user};
 use crate::saml_idp::{Idp, Says};
 use crate::world::{ADA, World, outcome};
 
+const BARBARA: &str = "barbara.brandt@acme.example";
+
 /// A steward of rank 400 who may invite; the session that they call with.
 async fn steward(world: &World) -> String {
     let role =
@@ -28,7 +30,7 @@ async fn invited_by(world: &World, session: &str, role: &str) -> String {
     made["link"].as_str().unwrap().to_owned()
 }
 
-async fn member(world: &World, email: &str) -> String {
+pub async fn member(world: &World, email: &str) -> String {
     world.members("acme", email).await[0]["id"].as_str().unwrap().to_owned()
 }
 
@@ -173,7 +175,7 @@ async fn an_owner_links_no_provider_that_somebody_below_owner_chose_before_an_ow
 }
 
 /// A steward of rank 400 who may have to do with directories; their session, and a token of Acme's that they made.
-async fn it(world: &World, made: &Value) -> (String, Value) {
+pub async fn it(world: &World, made: &Value) -> (String, Value) {
     let role = json!({ "slug": "it", "rank": 400, "permissions": ["directories.read", "directories.write"] });
     world.made("/organizations/acme/roles", role).await;
     let session = world.sessions(&joined(world, "acme", "it@acme.example", "it").await).remove(0);
@@ -182,7 +184,7 @@ async fn it(world: &World, made: &Value) -> (String, Value) {
     (session, token)
 }
 
-fn tokens(directory: &Value) -> String {
+pub fn tokens(directory: &Value) -> String {
     format!("/api/v1/organizations/acme/directories/{}/tokens", directory["id"].as_str().unwrap())
 }
 
@@ -292,17 +294,6 @@ async fn a_link_does_not_follow_its_member_above_whoever_said_whose_it_is() {
         assert_eq!((status, problem["code"].as_str()), (409, Some("told_from_below")));
         assert!(problem["detail"].as_str().unwrap().contains(&ada), "whose it is: {problem}");
 
-        // What the directory gives needs no word, and what it gave while the connection asked it does.
-        let gives = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
-        assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "lead" })).await.0, 200);
-        assert_eq!(world.outcome(&connection, account).await, "ok", "a lead by the directory");
-        let asks = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
-        for (directory, expected) in [(Value::Null, "own_session_only"), (made["id"].clone(), "ok")] {
-            let (status, changed) = world.root("PATCH", &asks, json!({ "directory": directory })).await;
-            assert_eq!(status, 200, "{changed}");
-            assert_eq!(world.outcome(&connection, account).await, expected, "asks {directory}");
-        }
-
         if !is_vouched {
             let ada = format!("{users}/{}", told["id"].as_str().unwrap());
             assert_eq!(world.call("PUT", &ada, &token, said).await.0, 200);
@@ -311,6 +302,84 @@ async fn a_link_does_not_follow_its_member_above_whoever_said_whose_it_is() {
         assert_eq!(grant("admin", is_vouched).await.0, 201, "vouched: {is_vouched}");
         assert_eq!(world.outcome(&connection, account).await, "ok", "vouched: {is_vouched}");
         assert_eq!(world.root("PATCH", &ops, json!({ "rank": 450 })).await.0, 200);
+    }
+}
+
+#[tokio::test]
+async fn what_a_directory_comes_to_give_raises_nobody_whom_a_lower_word_named_before() {
+    for is_linked in [true, false] {
+        let world = World::new().await;
+        let (made, users, token) = directory(&world).await;
+        let (_, theirs) = it(&world, &made).await;
+        let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+        let account = "person-000001";
+        let said = scim_user(ADA, ADA, account);
+        let (status, told) =
+            world.call("POST", &users, theirs["token"].as_str().unwrap(), said.clone()).await;
+        assert_eq!(status, 201, "{told}");
+        if is_linked {
+            assert_eq!(world.outcome(&connection, account).await, "ok", "what the directory gives");
+        }
+        let gives = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
+        let lead = json!({ "default_role": "lead" });
+        let (status, problem) = world.root("PATCH", &gives, lead.clone()).await;
+        assert_eq!((status, problem["code"].as_str()), (409, Some("token_seen_below")));
+        let one = format!("{}/{}", tokens(&made), theirs["id"].as_str().unwrap());
+        assert_eq!(world.call("DELETE", &one, ROOT_TOKEN, Value::Null).await.0, 204);
+        assert_eq!(world.root("PATCH", &gives, lead).await.0, 200);
+        assert_eq!(world.members("acme", ADA).await[0]["role"], "lead", "by the directory");
+        assert_eq!(world.outcome(&connection, account).await, "own_session_only", "linked: {is_linked}");
+
+        // Nor does whom the connection asks.
+        let asks = format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap());
+        for directory in [Value::Null, made["id"].clone()] {
+            let (status, changed) = world.root("PATCH", &asks, json!({ "directory": directory })).await;
+            assert_eq!(status, 200, "{changed}");
+            assert_ne!(world.outcome(&connection, account).await, "ok", "asks {directory}");
+        }
+        let ada = format!("{users}/{}", told["id"].as_str().unwrap());
+        assert_eq!(world.call("PUT", &ada, &token, said).await.0, 200);
+        assert_eq!(world.outcome(&connection, account).await, "ok", "linked: {is_linked}, said again");
+    }
+}
+
+#[tokio::test]
+async fn who_stays_when_a_directory_goes_has_no_address_by_the_word_of_somebody_below_them() {
+    for is_vouched in [true, false] {
+        let world = World::new().await;
+        let (made, users, token) = directory(&world).await;
+        let (_, theirs) = it(&world, &made).await;
+        let (status, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "ada")).await;
+        assert_eq!(status, 201, "{told}");
+        let ada = member(&world, ADA).await;
+        let grant = async |role: &str, vouched: bool| {
+            let body = json!({ "member": ada, "role": role, "reason": "raised", "vouched": vouched });
+            world.made("/organizations/acme/grants", body).await
+        };
+        grant("admin", false).await;
+        // An account of theirs, whose domain is proven and which nobody here has.
+        let patch = json!({
+            "schemas": ["urn:ietf:params:scim:api:messages:2.0:PatchOp"],
+            "Operations": [{ "op": "replace", "path": "emails", "value": [{ "value": BARBARA, "primary": true }] }],
+        });
+        let one = format!("{users}/{}", told["id"].as_str().unwrap());
+        assert_eq!(world.call("PATCH", &one, theirs["token"].as_str().unwrap(), patch).await.0, 200);
+        assert_eq!(member(&world, BARBARA).await, ada, "what the directory says of them is shown");
+        let keep = format!("/organizations/acme/directories/{}?people=keep", made["id"].as_str().unwrap());
+        let (status, problem) = world.root("DELETE", &keep, Value::Null).await;
+        assert_eq!((status, problem["code"].as_str()), (409, Some("told_from_below")), "{problem}");
+        assert!(problem["detail"].as_str().unwrap().contains(&ada), "whose it is: {problem}");
+        let account = if is_vouched {
+            grant("member", true).await;
+            BARBARA
+        } else {
+            assert_eq!(world.call("PUT", &one, &token, scim_user(ADA, ADA, "ada")).await.0, 200);
+            ADA
+        };
+        assert_eq!(world.root("DELETE", &keep, Value::Null).await.0, 204);
+        let connection = world.connection("acme", json!({})).await;
+        assert_eq!(world.outcome(&connection, account).await, "ok", "vouched: {is_vouched}");
+        assert_eq!(world.members("acme", account).await[0]["role"], "admin");
     }
 }
 
