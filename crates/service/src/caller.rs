@@ -55,6 +55,8 @@ pub struct Member {
     pub shown_to: Vec<MembershipId>,
     /// The session by a connection that was presented, or that issued what was.
     pub came_by: Option<TokenId>,
+    /// Since when an owner should confirm that connection, if nobody had when that session began.
+    pub unconfirmed_at: Option<Timestamp>,
     /// The role.
     pub role: Option<Slug>,
     /// How high it stands.
@@ -141,12 +143,15 @@ impl Caller {
     ///
     /// # Errors
     /// [`Refusal::SeenByOthers`] where that token was issued by a seen one itself: of a third who may know the secret
-    /// nothing would be kept, and it would neither rest nor end with them.
+    /// nothing would be kept, and it would neither rest nor end with them; nor with the connection by which that came, if
+    /// no owner has confirmed it.
     pub fn parent(&self) -> Result<Option<TokenId>, Refusal> {
         match self {
-            Self::Member(m) if m.shown_to.len() > 1 => Err(Refusal::SeenByOthers),
-            Self::Member(m) if !m.shown_to.is_empty() => Ok(Some(m.token)),
-            Self::Member(m) => Ok(m.came_by),
+            Self::Member(m) if m.shown_to.is_empty() => Ok(m.came_by),
+            Self::Member(m) if m.shown_to.len() > 1 || m.unconfirmed_at.is_some() => {
+                Err(Refusal::SeenByOthers)
+            }
+            Self::Member(m) => Ok(Some(m.token)),
             Self::Root | Self::Service { .. } => Ok(None),
         }
     }
@@ -219,6 +224,7 @@ pub fn authenticate(
             membership: member.id,
             shown_to: bearer.shown_to.iter().map(|saw| saw.id).collect(),
             came_by: bearer.came_by,
+            unconfirmed_at: bearer.unconfirmed_at,
             role: member.role,
             rank: member.rank,
             permissions: member.permissions,

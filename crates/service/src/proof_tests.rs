@@ -25,6 +25,7 @@ fn before() -> Member {
         membership: id("mem", 3),
         shown_to: vec![],
         came_by: None,
+        unconfirmed_at: None,
         role: Some("admin".parse().unwrap()),
         rank: Rank::new(700).unwrap(),
         permissions: Permission::ALL.iter().copied().take(3).collect(),

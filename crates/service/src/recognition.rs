@@ -95,7 +95,8 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     if arrival.groups == GroupsSaid::Overage {
         return Err(SignInRefusal::GroupsOverage.into());
     }
-    let (id, standing) = recognize(tx, moment, &connection, wish)?;
+    let (link, standing) = recognize(tx, moment, &connection, wish)?;
+    let id = link.membership;
     if connection.directory.is_none() {
         claims::keep(tx, moment, arrival, id, wish.request)?;
     }
@@ -105,13 +106,13 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     };
     settle(tx, moment, id, cause)?;
     let member = membership::find_locked(tx, id)?.ok_or(SignInRefusal::MemberInactive)?;
-    let refusal = match (stands_outside(tx, &connection, &member)?, &standing) {
-        (None, Standing::Linked(link)) => rests(tx, moment, &connection, wish, (&member, link))?,
-        (refusal, _) => refusal,
+    let refusal = match stands_outside(tx, &connection, &member)? {
+        None => rests(tx, moment, &connection, wish, (&member, &link))?,
+        refusal => refusal,
     };
     if let Some(refusal) = refusal {
         return match standing {
-            Standing::Linked(_) => Ok(Err(refusal)),
+            Standing::Linked => Ok(Err(refusal)),
             Standing::New => Err(refusal.into()),
         };
     }
@@ -172,9 +173,9 @@ fn stands_outside(
     Ok((!inside).then_some(SignInRefusal::OtherEnvironment))
 }
 
-/// Whether somebody was known by a link before this sign-in.
+/// Whether somebody was known by their link before this sign-in.
 enum Standing {
-    Linked(Link),
+    Linked,
     New,
 }
 
@@ -209,7 +210,7 @@ fn recognize(
     moment: &mut Moment,
     connection: &Connection,
     wish: &Wish<'_>,
-) -> Result<(MembershipId, Standing), ServiceError> {
+) -> Result<(Link, Standing), ServiceError> {
     let arrival = wish.arrival;
     // Of two first sign-ins of one person at once the second finds the first one's link.
     tx.lock(Lock::Subject(connection.id, arrival.subject.clone()))?;
@@ -230,7 +231,7 @@ fn recognize(
     }
     if let Some((member, link)) = linked {
         must_be_theirs_still(tx, connection, arrival, &member)?;
-        return Ok((member.id, Standing::Linked(link)));
+        return Ok((link, Standing::Linked));
     }
     if connection.directory.is_none() {
         hold_names(tx, connection.organization, arrival.all_names())?;
@@ -247,7 +248,7 @@ fn recognize(
         Some(_) => told_by_directory(tx, connection, arrival, &address)?,
         None => put_there(tx, connection, &address, moment.now)?.map(Found::by_address),
     };
-    let id = match found {
+    let made = match found {
         Some(found) => {
             let former = former_names(tx, connection, arrival, (found.member.id, found.named))?;
             first_link(tx, moment, connection, wish, (found, link, former))?
@@ -259,7 +260,7 @@ fn recognize(
         }
         None => return Err(SignInRefusal::NotInvited.into()),
     };
-    Ok((id, Standing::New))
+    Ok((made, Standing::New))
 }
 
 /// Whether whoever decides about this connection names somebody who lives by that identifier now: its governing directory,

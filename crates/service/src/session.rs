@@ -78,6 +78,8 @@ pub struct SessionView {
     pub role: Option<Slug>,
     /// When it ends in any case.
     pub expires_at: Option<Timestamp>,
+    /// Since when the connection that it came by waits for an owner, if it did already when the session was opened.
+    pub unconfirmed_at: Option<Timestamp>,
 }
 
 /// The cause of what a person does by signing in.
@@ -217,6 +219,7 @@ pub fn list(tx: &mut Tx<'_>, presented: &[String], now: Timestamp) -> Result<Vec
             name: member.name,
             role: member.role,
             expires_at: bearer.expires_at,
+            unconfirmed_at: bearer.unconfirmed_at,
         });
     }
     Ok(views)

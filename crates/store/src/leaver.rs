@@ -11,7 +11,7 @@ use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::token::issued_by_tokens_of;
+use crate::token::{issued_by, issued_by_tokens_of};
 use crate::{StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
 
 // The keys of an agent that act once it is another's: not known to the leaver, and not resting because somebody who saw

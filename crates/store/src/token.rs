@@ -58,16 +58,22 @@ macro_rules! acting {
     };
 }
 
-// What was issued by the tokens of a membership, by what was issued by those, and so on: whoever has a token may have been
-// shown that, beside the one whom it names as shown.
-macro_rules! issued_by_tokens_of {
-    ($membership:literal) => {
+// What was issued by these tokens, by what was issued by those, and so on.
+macro_rules! issued_by {
+    ($($of:expr),+) => {
         concat!(
-            "(WITH RECURSIVE issued (id) AS (SELECT c.id FROM tokens o JOIN tokens c ON c.parent = o.id \
-             WHERE o.membership = ",
-            $membership,
+            "(WITH RECURSIVE issued (id) AS (SELECT c.id FROM ",
+            $($of,)+
             " UNION SELECT c.id FROM issued i JOIN tokens c ON c.parent = i.id) SELECT id FROM issued)"
         )
+    };
+}
+pub(crate) use issued_by;
+
+// By the tokens of a membership: whoever has a token may have been shown that, beside the one whom it names as shown.
+macro_rules! issued_by_tokens_of {
+    ($membership:literal) => {
+        issued_by!("tokens o JOIN tokens c ON c.parent = o.id WHERE o.membership = ", $membership)
     };
 }
 pub(crate) use issued_by_tokens_of;
@@ -99,9 +105,13 @@ const END_OF_DIRECTORY: Statement =
 const END_OF_CONNECTION: Statement = Statement::change(
     "token.end_of_connection",
     end!(
-        "id IN (SELECT id FROM tokens WHERE connection = $5 UNION SELECT c.id FROM connections o \
-         JOIN tokens p ON p.connection = o.id AND p.issued_at >= o.unconfirmed_at JOIN tokens c ON c.parent = p.id \
-         WHERE o.id = $5 AND o.organization = $4 AND c.kind NOT IN ('service_key', 'scim_token'))"
+        "id IN (SELECT id FROM tokens WHERE connection = $5 \
+         UNION SELECT id FROM tokens WHERE kind NOT IN ('service_key', 'scim_token') AND id IN ",
+        issued_by!(
+            "connections o JOIN tokens p ON p.connection = o.id AND p.issued_at >= o.unconfirmed_at \
+             JOIN tokens c ON c.parent = p.id WHERE o.id = $5 AND o.organization = $4"
+        ),
+        ")"
     ),
 );
 const END_OF_MEMBER_BY: Statement =

@@ -137,9 +137,9 @@ pub(super) fn first_link(
     connection: &Connection,
     wish: &Wish<'_>,
     (found, old, former): (Found, Option<Link>, Former),
-) -> Result<MembershipId, ServiceError> {
+) -> Result<Link, ServiceError> {
     let Found { member, believed_up_to, .. } = found;
-    if holds_explicit_only(tx, &member)? || is_lent(tx, &member, believed_up_to)? {
+    if holds_explicit_only(tx, &member)? {
         return Err(SignInRefusal::OwnSessionOnly.into());
     }
     if member.ended.is_some() {
@@ -147,7 +147,7 @@ pub(super) fn first_link(
     }
     let cause = session::cause(Actor::Membership(member.id), wish.request);
     let made = link(connection, wish, (member.id, believed_up_to), moment);
-    let mut plan = linking(Plan::because(connection.organization, cause), made, wish, old);
+    let mut plan = linking(Plan::because(connection.organization, cause), made.clone(), wish, old);
     if member.access.state == MembershipState::Invited {
         // Coming in by the organization's own connection, with the invited address, accepts the invitation.
         let joined = EventDraft::new(Action::MemberJoined, Target::new("membership", member.id))
@@ -180,7 +180,7 @@ pub(super) fn first_link(
         plan = plan.then(event, unlinked);
     }
     apply(tx, &plan, moment.now, &mut moment.random)?;
-    Ok(member.id)
+    Ok(made)
 }
 
 /// Whether the word by which somebody is found is believed less far than the member stands: whoever said it would name an
@@ -222,17 +222,21 @@ fn linking(plan: Plan, link: Link, wish: &Wish<'_>, old: Option<Link>) -> Plan {
 }
 
 /// Links from the person's own session: that session must be this browser's and alive. It vouches for the link as far as
-/// that is believed by which it was opened itself.
+/// that is believed by which it was opened itself; for none where whoever chose the provider may have opened it as anybody
+/// ([why](../../../../docs/decisions/0057-a-session-vouches-for-no-more-than-its-own-way-in.md)).
 pub(super) fn link_own(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     connection: &Connection,
     wish: &Wish<'_>,
     (own, old, linked): (MembershipId, Option<Link>, Option<(Membership, Link)>),
-) -> Result<MembershipId, ServiceError> {
+) -> Result<Link, ServiceError> {
     let sessions = session::list(tx, wish.presented, moment.now)?;
     let is_own = |s: &&SessionView| s.membership == own && s.organization == connection.organization;
     let opened = sessions.iter().find(is_own).ok_or(SignInRefusal::LinkingSessionOver)?;
+    if opened.unconfirmed_at.is_some() {
+        return Err(SignInRefusal::Unconfirmed.into());
+    }
     let by = token::find(tx, connection.organization, opened.token)?.and_then(|token| token.connection);
     let believed_up_to = match by {
         Some(by) => {
@@ -243,10 +247,11 @@ pub(super) fn link_own(
     };
     match linked {
         Some((member, same)) if member.id == own => {
-            if believed_up_to > same.believed_up_to {
-                believe(tx, moment, (&same, believed_up_to), wish.request)?;
+            if believed_up_to <= same.believed_up_to {
+                return Ok(same);
             }
-            return Ok(own);
+            believe(tx, moment, (&same, believed_up_to), wish.request)?;
+            return Ok(Link { believed_up_to, ..same });
         }
         Some(_) => return Err(SignInRefusal::SubjectTaken.into()),
         None => {}
@@ -258,9 +263,9 @@ pub(super) fn link_own(
     }
     let cause = session::cause(Actor::Membership(own), wish.request);
     let made = link(connection, wish, (own, believed_up_to), moment);
-    let plan = linking(Plan::because(connection.organization, cause), made, wish, old);
+    let plan = linking(Plan::because(connection.organization, cause), made.clone(), wish, old);
     apply(tx, &plan, moment.now, &mut moment.random)?;
-    Ok(own)
+    Ok(made)
 }
 
 /// Makes a membership for somebody whom nobody told of: only if a mapping or the default gives them a role.
@@ -270,7 +275,7 @@ pub(super) fn newcomer(
     connection: &Connection,
     (wish, old): (&Wish<'_>, Option<Link>),
     address: &Address,
-) -> Result<MembershipId, ServiceError> {
+) -> Result<Link, ServiceError> {
     let (now, arrival) = (moment.now, wish.arrival);
     let cause = arrival.cause(wish.request);
     let user = User::new(UserId::fresh(now, &mut moment.random), now);
@@ -295,7 +300,8 @@ pub(super) fn newcomer(
     let made: Vec<Change> =
         vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
     let plan = Plan::because(connection.organization, cause).then_all(event, made);
-    let plan = linking(plan, link(connection, wish, (id, Rank::ROOT), moment), wish, old);
+    let link = link(connection, wish, (id, Rank::ROOT), moment);
+    let plan = linking(plan, link.clone(), wish, old);
     apply(tx, &plan, now, &mut moment.random)?;
     claims::keep(tx, moment, arrival, id, wish.request)?;
     settle(tx, moment, id, cause)?;
@@ -303,5 +309,5 @@ pub(super) fn newcomer(
     let has_role =
         settled.is_some_and(|m| m.access.state == MembershipState::Active && m.access.role.is_some());
     // INVARIANT: an error rolls the whole transaction back, so a newcomer without a role leaves nothing.
-    if has_role { Ok(id) } else { Err(SignInRefusal::NoRoleMapped.into()) }
+    if has_role { Ok(link) } else { Err(SignInRefusal::NoRoleMapped.into()) }
 }

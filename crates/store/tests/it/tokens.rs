@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::change::{AgentChange, MembershipChange, TokenChange, TokenSet};
+use portcullis_domain::change::{AgentChange, ConnectionChange, MembershipChange, TokenChange, TokenSet};
+use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
@@ -157,6 +158,30 @@ fn each_set_ends_what_it_names_once() {
         database.put_in(organization, again);
         let ended = database.read(move |tx| token::find(tx, organization, parent)).unwrap();
         assert_eq!((ended.ended_because, ended.ended_at), (Some(TokenEnd::Revoked), Some(later(1))));
+    });
+}
+
+#[test]
+fn what_the_sessions_of_an_unconfirmed_connection_issued_ends_with_it_whoever_issued_in_between() {
+    on_each(|database| {
+        let House { organization, leaver, other } = house(database, "acme");
+        let made = fixture::connection(database, organization, &[]);
+        let waits = Connection { unconfirmed_at: Some(later(5)), ..made.clone() };
+        database.put(ConnectionChange::Update(Box::new(waits)));
+        let of = |kind, holder| fixture::token(organization, kind, holder);
+        let (mine, theirs) = (Holder::Membership(leaver.id), Holder::Membership(other.id));
+        let all_of = |issued_at| {
+            let session = Token { connection: Some(made.id), issued_at, ..of(TokenKind::Session, mine) };
+            let session = issue(database, session);
+            let first = issue(database, Token { parent: Some(session), ..of(TokenKind::MemberKey, theirs) });
+            let second = issue(database, Token { parent: Some(first), ..of(TokenKind::MemberKey, theirs) });
+            let gate = Holder::Organization(organization);
+            let gate = issue(database, Token { parent: Some(second), ..of(TokenKind::ServiceKey, gate) });
+            [session, first, second, gate]
+        };
+        let ([_, first, second, gate], [.., still]) = (all_of(later(4)), all_of(later(5)));
+        database.put_in(organization, end(TokenSet::OfConnection(made.id)));
+        assert_eq!(live(database, organization), [first, second, gate, still].into());
     });
 }
 

@@ -41,6 +41,8 @@ mod suggesting;
 #[cfg(test)]
 mod tabs;
 #[cfg(test)]
+mod vouching;
+#[cfg(test)]
 mod way_out;
 #[cfg(test)]
 mod world;

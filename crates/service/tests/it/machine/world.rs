@@ -209,6 +209,7 @@ impl World {
             membership: self.ids.members[m],
             shown_to: vec![],
             came_by: None,
+            unconfirmed_at: None,
             role: Some(Slug::owner()),
             rank: Rank::OWNER,
             permissions: Permission::ALL.iter().copied().collect(),

@@ -581,8 +581,10 @@ impl Maps {
             }
             TokenSet::OfConnection(id) => {
                 let since = self.connections.get(id).and_then(|of| of.unconfirmed_at);
-                let began = above(token).filter(|by| by.connection == Some(*id)).map(|by| by.issued_at);
-                since.zip(began).is_some_and(|(since, began)| began >= since)
+                let came = |by: &Token| {
+                    by.connection == Some(*id) && since.is_some_and(|since| by.issued_at >= since)
+                };
+                std::iter::successors(above(token), |of| above(of)).any(came)
             }
             _ => false,
         };
