@@ -53,9 +53,11 @@ const REMEMBER: Statement = Statement::change(
     "INSERT INTO former_identifiers (membership, kind, value) VALUES ($1, $2, $3) \
      ON CONFLICT (membership, kind, value) DO NOTHING",
 );
+// Subjects first: they are never lifted, and whoever speaks for a directory can fill a page with all others.
 const FORMER: Statement = Statement::read(
     "tombstone.former",
-    "SELECT kind, value FROM former_identifiers WHERE membership = $1 LIMIT 1000",
+    "SELECT kind, value FROM former_identifiers WHERE membership = $1 \
+     ORDER BY CASE WHEN kind IN ('subject', 'issuer_subject') THEN 0 ELSE 1 END, kind, value LIMIT 1000",
 );
 
 const HAND_DOWN: Statement = Statement::change(

@@ -11,7 +11,7 @@ use portcullis_domain::offboarding::Ownership;
 use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, Token, TokenKind};
-use portcullis_domain::tombstone::Identifier;
+use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use portcullis_domain::user::AuthenticatorKind;
 use portcullis_store::{connection, leaver, tombstone};
 
@@ -138,6 +138,24 @@ fn a_subject_is_found_at_whichever_connection_of_its_organization_as_long_as_som
             rules_number: ann.rules_number,
         });
         assert_eq!(found(acme, subject), None, "who left is found by their tombstone");
+    });
+}
+
+#[test]
+fn a_leaver_is_known_by_every_subject_however_many_names_a_directory_gave_them() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let ann = owner(database, acme, "ann");
+        let subjects =
+            ["subject", "issuer_subject"].map(|kind| format!("('{}', '{kind}', 'idp|00u1')", ann.id));
+        let names = (0..1_000).map(|n| format!("('{}', 'email', 'a{n}@acme.test')", ann.id));
+        let all: Vec<_> = names.chain(subjects).collect();
+        let insert =
+            format!("INSERT INTO former_identifiers (membership, kind, value) VALUES {}", all.join(", "));
+        database.note(move |tx| tx.batch(&insert)).unwrap();
+        let known = database.read(move |tx| leaver::identifiers(tx, &ann));
+        assert!(known.contains(&Identifier::issuer_subject("idp|00u1")), "{known:?}");
+        assert_eq!(known.iter().filter(|i| i.kind != IdentifierKind::Email).count(), 2);
     });
 }
 
