@@ -143,7 +143,8 @@ impl PersonSaid {
 
     /// Every name by which somebody could come in as the same person, first the address that stands for them.
     pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let others = [&self.user_name].into_iter().chain(&self.external_id).chain(&self.emails);
+        let addresses = self.emails.iter().filter(|address| email_key(address).is_ok());
+        let others = [&self.user_name].into_iter().chain(&self.external_id).chain(addresses);
         std::iter::once(self.main_address()).chain(others.map(String::as_str))
     }
 

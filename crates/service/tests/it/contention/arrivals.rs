@@ -46,15 +46,24 @@ pub(super) fn telling(
     directory: DirectoryId,
     address: &'static str,
 ) -> impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<MembershipId, ServiceError> + Send + 'static {
+    telling_as(directory, (address, "ext-ada"), vec![address.to_owned()])
+}
+
+/// A directory tells of somebody by that name and id, with these addresses.
+fn telling_as(
+    directory: DirectoryId,
+    (user_name, external_id): (&'static str, &'static str),
+    emails: Vec<String>,
+) -> impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<MembershipId, ServiceError> + Send + 'static {
     move |tx, moment| {
         let request = RequestId::fresh(moment.now, &mut moment.random);
         let speaker = Speaker::scim(named(tx, "acme")?.id, directory, request);
         let said = PersonSaid {
-            external_id: Some("ext-ada".to_owned()),
-            user_name: address.to_owned(),
+            external_id: Some(external_id.to_owned()),
+            user_name: user_name.to_owned(),
             display_name: "Ada".to_owned(),
             full_name: String::new(),
-            emails: vec![address.to_owned()],
+            emails: emails.clone(),
             active: Some(true),
             facets: BTreeSet::new(),
             attributes: "{}".to_owned(),
@@ -178,6 +187,19 @@ fn nobody_comes_just_in_time_while_a_directory_tells_of_them_by_any_of_their_nam
         let refused = ServiceError::from(SignInRefusal::NotInvited);
         assert_eq!(met.second.map(|opened| opened.membership), Err(refused), "{address}");
     }
+}
+
+#[test]
+fn nobody_comes_just_in_time_while_a_directory_says_their_address_behind_texts_that_are_none_on_postgresql() {
+    let found = company(async |bench: &Bench| {
+        (connection(bench, IDP, open_to_newcomers()).await, directory(bench).await)
+    });
+    let Some((bench, (id, directory))) = found else { return };
+    let emails = (0..20).map(|n| format!("no address {n}")).chain([ADA.to_owned()]).collect();
+    let met = meet(&bench, telling_as(directory, ("a.abel", "00u1"), emails), arrival(id));
+    assert!(met.first.is_ok() && !met.passed);
+    let refused = ServiceError::from(SignInRefusal::NotInvited);
+    assert_eq!(met.second.map(|opened| opened.membership), Err(refused));
 }
 
 #[test]
