@@ -127,6 +127,8 @@ pub struct Link {
     pub membership: MembershipId,
     /// How far the word is believed by which it was made.
     pub believed_up_to: Rank,
+    /// The fingerprint of the provider's certificate without which it would not be there; empty if there is none.
+    pub signed_by: String,
     /// When it was made.
     pub created_at: Timestamp,
 }

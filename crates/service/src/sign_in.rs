@@ -92,6 +92,15 @@ impl ProviderSession {
         }
     }
 
+    /// The fingerprint of the certificate by which the provider was believed; empty where it has none.
+    #[must_use]
+    pub fn signed_by(&self) -> &str {
+        match self {
+            Self::Saml(session) => session.signed_by(),
+            Self::Oidc(_) => "",
+        }
+    }
+
     /// Whether what made us believe the provider still counts. An ID token is verified at the moment of its use.
     ///
     /// # Errors

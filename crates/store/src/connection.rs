@@ -120,8 +120,8 @@ const UNPROVEN_DOMAINS: Statement = Statement::read(
 );
 const CREATE_LINK: Statement = Statement::change(
     "connection.create_link",
-    "INSERT INTO links (connection, subject, organization, membership, believed_up_to, created_at) \
-     VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT DO NOTHING RETURNING subject",
+    "INSERT INTO links (connection, subject, organization, membership, believed_up_to, created_at, signed_by) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7) ON CONFLICT DO NOTHING RETURNING subject",
 );
 const DELETE_LINKS_OF: Statement = Statement::change(
     "connection.delete_links_of",
@@ -135,15 +135,21 @@ const BELIEVE_LINK: Statement = Statement::change(
     "connection.believe_link",
     "UPDATE links SET believed_up_to = $4 WHERE connection = $1 AND subject = $2 AND organization = $3",
 );
-const FIND_LINK: Statement = Statement::read(
-    "connection.find_link",
-    "SELECT connection, subject, organization, membership, created_at, believed_up_to FROM links \
-     WHERE connection = $1 AND subject = $2",
-);
+macro_rules! links {
+    () => {
+        "SELECT connection, subject, organization, membership, created_at, believed_up_to, signed_by FROM links "
+    };
+}
+
+const FIND_LINK: Statement =
+    Statement::read("connection.find_link", concat!(links!(), "WHERE connection = $1 AND subject = $2"));
 const LINKS_OF: Statement = Statement::read(
     "connection.links_of",
-    "SELECT connection, subject, organization, membership, created_at, believed_up_to FROM links \
-     WHERE membership = $1 ORDER BY connection, subject LIMIT $2",
+    concat!(links!(), "WHERE membership = $1 ORDER BY connection, subject LIMIT $2"),
+);
+const LINKS_SIGNED_BY: Statement = Statement::read(
+    "connection.links_signed_by",
+    concat!(links!(), "WHERE organization = $1 AND signed_by = $2 ORDER BY connection, subject LIMIT $3"),
 );
 const LINKED_BY_SUBJECT: Statement = Statement::read(
     "connection.linked_by_subject",
@@ -179,6 +185,7 @@ pub const ALL: &[&Statement] = &[
     &BELIEVE_LINK,
     &FIND_LINK,
     &LINKS_OF,
+    &LINKS_SIGNED_BY,
     &LINKED_BY_SUBJECT,
     &FIRST_SUBJECTS,
 ];
@@ -212,6 +219,7 @@ fn read_link(row: &Row) -> Result<Link, StoreError> {
         membership: row.parsed(3)?,
         created_at: row.at(4)?,
         believed_up_to: row.rank(5)?,
+        signed_by: row.text(6)?.to_owned(),
     })
 }
 
@@ -320,6 +328,7 @@ pub(crate) fn apply_link(
                 link.membership,
                 link.believed_up_to.number(),
                 link.created_at,
+                link.signed_by,
             ],
             "link.subject",
         )?,
@@ -433,6 +442,19 @@ pub fn find_link(
 /// As [`find`].
 pub fn links_of(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<Link>, StoreError> {
     tx.rows(&LINKS_OF, params![membership, MAX_LINKS])?.iter().map(read_link).collect()
+}
+
+/// Links that would not be there without that certificate, 200 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn links_signed_by(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    fingerprint: &str,
+) -> Result<Vec<Link>, StoreError> {
+    let rows = tx.rows(&LINKS_SIGNED_BY, params![organization, fingerprint, MAX_LINKS])?;
+    rows.iter().map(read_link).collect()
 }
 
 /// Somebody of that organization who is there and linked by that subject, at whichever connection.

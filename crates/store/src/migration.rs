@@ -61,6 +61,7 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0022_believed_members.sql"),
     },
     Migration { number: 23, name: "given", sql: include_str!("../migrations/0023_given.sql") },
+    Migration { number: 24, name: "vouched", sql: include_str!("../migrations/0024_vouched.sql") },
 ];
 
 /// The table that says which steps this database has taken.

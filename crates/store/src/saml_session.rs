@@ -43,9 +43,12 @@ const OF_CERTIFICATE: Statement = Statement::read(
     "saml_session.of_certificate",
     "SELECT token FROM saml_sessions WHERE connection = $1 AND signed_by IN ('', $2) LIMIT $3",
 );
+const SIGNED_BY: Statement =
+    Statement::read("saml_session.signed_by", "SELECT signed_by FROM saml_sessions WHERE token = $1");
 const DELETE: Statement =
     Statement::note("saml_session.delete", "DELETE FROM saml_sessions WHERE token = $1");
-pub(crate) const ALL: &[&Statement] = &[&INSERT, &SWEEP, &FIND, &OF_NAME, &OF_CERTIFICATE, &DELETE];
+pub(crate) const ALL: &[&Statement] =
+    &[&INSERT, &SWEEP, &FIND, &OF_NAME, &OF_CERTIFICATE, &SIGNED_BY, &DELETE];
 
 /// Whom the provider means by a session of ours.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -105,6 +108,14 @@ pub fn insert(tx: &mut Tx<'_>, session: &SamlSession, now: Timestamp) -> Result<
 /// As [`insert`].
 pub fn find(tx: &mut Tx<'_>, token: TokenId) -> Result<Option<SamlSession>, StoreError> {
     tx.row(&FIND, params![token])?.as_ref().map(read).transpose()
+}
+
+/// By which certificate a session came in; empty if by none, or nobody knows.
+///
+/// # Errors
+/// As [`insert`].
+pub fn signed_by(tx: &mut Tx<'_>, token: TokenId) -> Result<String, StoreError> {
+    tx.row(&SIGNED_BY, params![token])?.map_or_else(|| Ok(String::new()), |row| Ok(row.text(0)?.to_owned()))
 }
 
 /// A page of the sessions of whomever a connection's provider calls so, in order of our sessions' ids, after `after`;

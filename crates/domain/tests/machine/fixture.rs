@@ -149,6 +149,7 @@ pub(crate) fn stored(facts: &PersonFacts, now: Timestamp) -> Membership {
         access,
         rules_number: 1,
         created_at: now,
+        believed_up_to: Rank::ROOT,
     }
 }
 

@@ -12,7 +12,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::text::email_key;
 use portcullis_domain::token::TokenEnd;
 use portcullis_domain::user::User;
-use portcullis_store::{Tx, apply, connection, facts, membership, token};
+use portcullis_store::{Tx, apply, connection, facts, membership, saml_session, token};
 use serde_json::json;
 
 use super::{Wish, holds_explicit_only, must_be_of_proven_domain};
@@ -206,6 +206,7 @@ fn link(
         subject: wish.arrival.subject.clone(),
         membership,
         believed_up_to,
+        signed_by: wish.session.signed_by().to_owned(),
         created_at: moment.now,
     }
 }
@@ -238,11 +239,10 @@ pub(super) fn link_own(
         return Err(SignInRefusal::Unconfirmed.into());
     }
     let by = token::find(tx, connection.organization, opened.token)?.and_then(|token| token.connection);
+    let mut links = connection::links_of(tx, own)?;
+    links.retain(|l| Some(l.connection) == by);
     let believed_up_to = match by {
-        Some(by) => {
-            let links = connection::links_of(tx, own)?.into_iter().filter(|l| l.connection == by);
-            links.map(|l| l.believed_up_to).min().unwrap_or(Rank::ROOT)
-        }
+        Some(_) => links.iter().map(|l| l.believed_up_to).min().unwrap_or(Rank::ROOT),
         None => membership::find(tx, connection.organization, own)?.map_or(Rank::NONE, |m| m.believed_up_to),
     };
     match linked {
@@ -262,7 +262,12 @@ pub(super) fn link_own(
         return Err(SignInRefusal::Unconfirmed.into());
     }
     let cause = session::cause(Actor::Membership(own), wish.request);
-    let made = link(connection, wish, (own, believed_up_to), moment);
+    // It is the session that says whose the account is: by whose key that came, else the link that opened it.
+    let mut signed_by = saml_session::signed_by(tx, opened.token)?;
+    if signed_by.is_empty() {
+        signed_by = links.into_iter().map(|l| l.signed_by).max().unwrap_or_default();
+    }
+    let made = Link { signed_by, ..link(connection, wish, (own, believed_up_to), moment) };
     let plan = linking(Plan::because(connection.organization, cause), made.clone(), wish, old);
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(made)
@@ -300,7 +305,8 @@ pub(super) fn newcomer(
     let made: Vec<Change> =
         vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
     let plan = Plan::because(connection.organization, cause).then_all(event, made);
-    let link = link(connection, wish, (id, Rank::ROOT), moment);
+    // Who is new takes nobody's place, whoever's key it was; and could not be linked anew.
+    let link = Link { signed_by: String::new(), ..link(connection, wish, (id, Rank::ROOT), moment) };
     let plan = linking(plan, link.clone(), wish, old);
     apply(tx, &plan, now, &mut moment.random)?;
     claims::keep(tx, moment, arrival, id, wish.request)?;

@@ -2,12 +2,14 @@
 //!
 //! A certificate is a key to verify with and nothing more; expiry warns and does not refuse. The old one is trusted
 //! until somebody retires it, so that a provider can change keys at any moment; what was retired is not brought back by
-//! metadata, only by a person. With it end the sessions that it let in: whoever has its key may have opened any of them.
+//! metadata, only by a person. With it end the sessions that it let in: whoever has its key may have opened any of them. The
+//! links that it made end where somebody says so: most are whose they say, and whoever knows the key is stolen asks for it
+//! ([why](../../../../docs/decisions/0058-a-stolen-key-takes-along-the-links-that-it-made-where-asked.md)).
 
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{Change, ConnectionChange, TokenChange, TokenSet};
-use portcullis_domain::connection::{Connection, ConnectionKind};
+use portcullis_domain::change::{Change, ConnectionChange, LinkChange, TokenChange, TokenSet};
+use portcullis_domain::connection::{Connection, ConnectionKind, Link};
 use portcullis_domain::id::{ConnectionId, OrganizationId, TokenId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
@@ -59,7 +61,16 @@ pub enum Decision {
     /// Its signatures count.
     Accept,
     /// They count no longer.
-    Retire,
+    Retire(Made),
+}
+
+/// What becomes of the links that would not be there without a retired certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Made {
+    /// They stay: the provider merely has another key.
+    Stays,
+    /// They end: somebody else has this one.
+    Ends,
 }
 
 impl Decision {
@@ -67,14 +78,15 @@ impl Decision {
     const fn priority(self) -> Priority {
         match self {
             Self::Accept => Priority::Ordinary,
-            Self::Retire => Priority::OffBoarding,
+            Self::Retire(_) => Priority::OffBoarding,
         }
     }
 }
 
-/// Decides about a certificate. One that is retired counts for nobody from the first commit on; the sessions that it let in
-/// end [`MAX_AT_ONCE`] at a time, each time in a transaction of its own, and the answer comes after the last. A crash
-/// between them leaves some, and the same call goes on from there.
+/// Decides about a certificate. One that is retired counts for nobody from the first commit on; the sessions that it let in,
+/// and the links that it made if they are to, end [`MAX_AT_ONCE`] at a time, each time in a transaction of its own, and the
+/// answer comes after the last. A crash between them leaves some, and the same call goes on from there; so does one that says
+/// of links only later that they are to end.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`portcullis_domain::Refusal::AboveOwnRank`] for accepting one below the highest role
@@ -91,10 +103,10 @@ pub async fn decide(
         decide_now(tx, moment, at, &caller, (&named, decision), cause)
     });
     let (decided, left) = first.await?;
-    if let Some(cause) = left {
+    if let (Some(cause), Decision::Retire(made)) = (left, decision) {
         let portcullis = portcullis.clone();
         // It goes on if its caller hangs up, or has come in by that certificate.
-        let rest = tokio::spawn(async move { end_rest(&portcullis, at, fingerprint, cause).await });
+        let rest = tokio::spawn(async move { end_rest(&portcullis, at, (fingerprint, made), cause).await });
         rest.await.map_err(|e| ServiceError::fault("the end of sessions", e))??;
     }
     Ok(decided)
@@ -115,18 +127,18 @@ fn decide_now(
     let known = known.ok_or(ServiceError::NotFound("certificate"))?;
     let state = match decision {
         Decision::Accept => CertificateState::Trusted,
-        Decision::Retire => CertificateState::Retired,
+        Decision::Retire(_) => CertificateState::Retired,
     };
     if known.state == state {
         let left = match decision {
             Decision::Accept => None,
-            Decision::Retire => end_more(tx, moment, known, cause)?,
+            Decision::Retire(made) => end_more(tx, moment, (known, made), cause)?,
         };
         return Ok((known.clone(), left));
     }
     let decided = SamlCertificate { state, decided_at: moment.now, ..known.clone() };
     let mut changes: Vec<Change> = vec![ConnectionChange::PutCertificate(Box::new(decided.clone())).into()];
-    let mut ending = Vec::new();
+    let (mut ending, mut goes_on) = (Vec::new(), false);
     match decision {
         Decision::Accept => {
             must_stand_above_automation(tx, organization, caller)?;
@@ -135,39 +147,41 @@ fn decide_now(
                 changes.push(ConnectionChange::Update(Box::new(waits)).into());
             }
         }
-        Decision::Retire => {
+        Decision::Retire(made) => {
             if view.trusted().all(|c| c.fingerprint == fingerprint)
                 && known.state == CertificateState::Trusted
             {
                 return Err(ServiceError::InUse("only certificate that counts"));
             }
             ending = sessions(tx, &decided)?;
+            goes_on = ending.len() >= MAX_AT_ONCE || made == Made::Ends;
         }
     }
-    changes.extend(ending.iter().map(|token| end(*token, moment)));
+    changes.extend(ending.iter().map(|token| end(TokenSet::One(*token), moment)));
     let plan = Plan::because(organization, cause).then_all(event(&decided), changes);
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     forget(tx, &ending)?;
     let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
-    Ok((decided, may_be_more(&ending).then_some(cause)))
+    Ok((decided, goes_on.then_some(cause)))
 }
 
-/// Ends the sessions that are left of a certificate that was retired.
+/// Ends what is left of a certificate that was retired.
 async fn end_rest(
     portcullis: &Portcullis,
     (organization, id): At,
-    fingerprint: String,
+    (fingerprint, made): (String, Made),
     cause: Cause,
 ) -> Result<(), ServiceError> {
     loop {
         let fingerprint = fingerprint.clone();
-        let step = portcullis.write(Decision::Retire.priority(), move |tx, moment| {
+        let step = portcullis.write(Decision::Retire(made).priority(), move |tx, moment| {
             tx.lock(Lock::Organization(organization))?;
             let known = saml::certificates(tx, organization, id)?;
             // Whoever accepts it meanwhile believes what is left.
             let is_it =
                 |c: &&SamlCertificate| c.fingerprint == fingerprint && c.state == CertificateState::Retired;
-            known.iter().find(is_it).map_or(Ok(None), |retired| end_more(tx, moment, retired, cause))
+            let retired = known.iter().find(is_it);
+            retired.map_or(Ok(None), |retired| end_more(tx, moment, (retired, made), cause))
         });
         if step.await?.is_none() {
             return Ok(());
@@ -175,23 +189,44 @@ async fn end_rest(
     }
 }
 
-/// Ends some of the sessions of a certificate that was retired before; `cause` if there may be more.
+/// Ends some of what is left of a certificate that was retired before; `cause` if there was anything.
 fn end_more(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
-    retired: &SamlCertificate,
+    (retired, made): (&SamlCertificate, Made),
     cause: Cause,
 ) -> Result<Option<Cause>, ServiceError> {
     let ending = sessions(tx, retired)?;
-    if ending.is_empty() {
+    let links = match made {
+        Made::Stays => Vec::new(),
+        Made::Ends => connection::links_signed_by(tx, retired.organization, &retired.fingerprint)?,
+    };
+    if ending.is_empty() && links.is_empty() {
         return Ok(None);
     }
-    let changes = ending.iter().map(|token| end(*token, moment)).collect();
-    let event = event(retired).with(json!({ "fingerprint": retired.fingerprint, "goes_on": true }));
-    let plan = Plan::because(retired.organization, cause).then_all(event, changes);
+    let mut plan = Plan::because(retired.organization, cause);
+    if !ending.is_empty() {
+        let changes = ending.iter().map(|token| end(TokenSet::One(*token), moment)).collect();
+        let event = event(retired).with(json!({ "fingerprint": retired.fingerprint, "goes_on": true }));
+        plan = plan.then_all(event, changes);
+    }
+    for link in &links {
+        plan = unlink(plan, link, moment);
+    }
     apply(tx, &plan, moment.now, &mut moment.random)?;
     forget(tx, &ending)?;
-    Ok(may_be_more(&ending).then_some(cause))
+    Ok(Some(cause))
+}
+
+/// Behind the plan, the end of a link that would not be there without its certificate, and of the sessions that it may have
+/// opened.
+fn unlink(plan: Plan, link: &Link, moment: &Moment) -> Plan {
+    let event = EventDraft::new(Action::MemberUnlinked, Target::new("membership", link.membership))
+        .about(Target::new(NOUN, link.connection))
+        .with(json!({ "subject": link.subject, "signed_by": link.signed_by }));
+    let unlinked = LinkChange::Delete(link.connection, link.subject.clone());
+    let sessions = end(TokenSet::OfMemberBy(link.membership, link.connection), moment);
+    plan.then_all(event, vec![unlinked.into(), sessions])
 }
 
 /// As many of the sessions that may have come in by a certificate as end at once.
@@ -200,13 +235,8 @@ fn sessions(tx: &mut Tx<'_>, of: &SamlCertificate) -> Result<Vec<TokenId>, Servi
     Ok(saml_session::of_certificate(tx, of.connection, &of.fingerprint, max)?)
 }
 
-const fn may_be_more(ended: &[TokenId]) -> bool {
-    ended.len() >= MAX_AT_ONCE
-}
-
-fn end(token: TokenId, moment: &Moment) -> Change {
-    let (set, because) = (TokenSet::One(token), TokenEnd::CertificateRetired);
-    TokenChange::End { set, because, at: moment.now, receipt: None }.into()
+fn end(set: TokenSet, moment: &Moment) -> Change {
+    TokenChange::End { set, because: TokenEnd::CertificateRetired, at: moment.now, receipt: None }.into()
 }
 
 fn forget(tx: &mut Tx<'_>, ended: &[TokenId]) -> Result<(), ServiceError> {

@@ -105,6 +105,12 @@ impl ProviderSession {
         }
     }
 
+    /// The fingerprint of the certificate whose signature was believed.
+    #[must_use]
+    pub fn signed_by(&self) -> &str {
+        &self.signed_by
+    }
+
     /// Whether the certificate that was believed still counts.
     ///
     /// # Errors

@@ -44,6 +44,7 @@ fn link(database: &Database, connection: &Connection, member: &Membership, subje
         organization: member.organization,
         membership: member.id,
         believed_up_to: Rank::ROOT,
+        signed_by: String::new(),
         created_at: later(seconds),
     }));
 }

@@ -21,7 +21,7 @@ use serde_json::json;
 use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
 
-const GIVEN: &str = include_str!("../../migrations/0024_given.sql");
+const GIVEN: &str = include_str!("../../migrations/0023_given.sql");
 
 fn password(user: UserId, email_key: &str, secret: &str) -> UserChange {
     UserChange::SetAuthenticator {
@@ -156,6 +156,7 @@ fn a_subject_is_linked_once_and_its_link_ends_with_the_membership_or_the_connect
             subject: subject.to_owned(),
             membership,
             believed_up_to: Rank::ROOT,
+            signed_by: String::new(),
             created_at: NOW,
         };
         database.put(LinkChange::Create(link(okta, "00u1", ann)));
@@ -246,6 +247,7 @@ fn the_migration_believes_what_was_said_as_far_as_what_its_directory_gives() {
                     subject: member.name.clone(),
                     membership: member.id,
                     believed_up_to: rank,
+                    signed_by: String::new(),
                     created_at: NOW,
                 };
                 database.put(LinkChange::Create(link));
@@ -280,9 +282,9 @@ fn each_grant_and_each_link_that_goes_with_somebody_has_an_event_of_its_own() {
         for (connection, member) in [(okta, &ann), (entra, &ann), (okta, &bob)] {
             let (organization, membership) = (acme, member.id);
             let subject = format!("of-{}", member.name);
-            let believed_up_to = Rank::ROOT;
+            let (believed_up_to, signed_by, created_at) = (Rank::ROOT, String::new(), NOW);
             let link =
-                Link { connection, subject, organization, membership, believed_up_to, created_at: NOW };
+                Link { connection, subject, organization, membership, believed_up_to, signed_by, created_at };
             database.put(LinkChange::Create(link));
         }
         database.put(GrantChange::EndOf { membership: ann.id, keep: Some(Slug::owner()), at: later(1) });

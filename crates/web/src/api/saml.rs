@@ -8,7 +8,7 @@ use axum::http::StatusCode;
 use portcullis_domain::Timestamp;
 use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrite};
 use portcullis_domain::saml::{NewCertificates, SamlCertificate, SamlKey, SamlSettings, SignaturePolicy};
-use portcullis_service::saml::certificate::{self, Decision};
+use portcullis_service::saml::certificate::{self, Decision, Made};
 use portcullis_service::saml::key::{self, NewKey};
 use portcullis_service::saml::metadata::{self, MetadataSource, refresh};
 use portcullis_service::saml::{SamlView, Warning};
@@ -311,6 +311,19 @@ impl Key {
     }
 }
 
+/// What becomes of the links that a retired certificate made.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RetireQuery {
+    links: Option<Links>,
+}
+
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Links {
+    End,
+}
+
 const CERTIFICATES: &str = "/organizations/{org}/connections/{connection}/certificates";
 const KEYS: &str = "/organizations/{org}/connections/{connection}/keys";
 
@@ -343,6 +356,7 @@ pub fn operations() -> Vec<Operation> {
             "Retires a certificate: its signatures count no longer, no metadata brings it back, and the sessions that it let in end.",
             retire,
         )
+        .query("links", "`end`: the links that would not be there without it end too, because somebody else has its key.")
         .gives::<Certificate>()
         .refuses(&["in_use"]),
         Operation::get(KEYS, see, "Lists our keys at a SAML connection.", keys).gives::<Page<Key>>().paged(),
@@ -436,9 +450,14 @@ async fn retire(
     State(app): State<App>,
     scope: Scope,
     Path((_, text, fingerprint)): Path<(String, String, String)>,
+    Params(query): Params<RetireQuery>,
     _: Body<Nothing>,
 ) -> Result<Json<Certificate>, Problem> {
-    decide(&app, scope, (text, fingerprint), Decision::Retire).await
+    let made = match query.links {
+        None => Made::Stays,
+        Some(Links::End) => Made::Ends,
+    };
+    decide(&app, scope, (text, fingerprint), Decision::Retire(made)).await
 }
 
 async fn keys(

@@ -183,6 +183,45 @@ async fn what_a_crash_left_of_the_sessions_of_a_certificate_the_same_call_ends()
 }
 
 #[tokio::test]
+async fn the_links_that_a_stolen_key_made_end_where_whoever_retires_its_certificate_says_so() {
+    for at_once in [true, false] {
+        let (world, mut idp) = (World::new().await, Idp::start().await);
+        ada_is_invited(&world).await;
+        let connection = world.saml("acme", &idp, json!({})).await;
+        let elsewhere = world.connection("acme", json!({})).await;
+        let (stolen, honest) = (idp.key.clone(), key());
+        idp.publish(&[&stolen, &honest]);
+        world.clock.pass_s(86_400);
+        assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 1);
+        // Whoever has the key says that an account of theirs is Ada's, and links another one as her.
+        let barbara = "barbara.brandt@acme.example";
+        let mut browser = Browser::new().unwrap();
+        let forged = Says { name_id: "evil".to_owned(), ..Says::ada(&[]) };
+        assert_eq!(outcome(&world.by_saml(&mut browser, &idp, &connection, &forged).await), "ok");
+        world.provider.sign_in_as(Some(barbara));
+        let form = format!("{}/sso/oidc/{}/link", world.base, elsewhere["id"].as_str().unwrap());
+        assert_eq!(outcome(&browser.submit(&form, &[]).await.unwrap()), "ok");
+        world.provider.sign_in_as(None);
+        idp.key = honest.clone();
+        let theirs = Says { attributes: vec![("email", vec![barbara.to_owned()])], ..forged };
+        let came = async || {
+            let by_saml = world.saml_outcome(&idp, &connection, &theirs).await;
+            [by_saml, world.outcome(&elsewhere, barbara).await]
+        };
+        let retire = format!("{}/certificates/{}/retire", one(&connection), print(&stolen));
+        if !at_once {
+            assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+            assert_eq!(came().await, ["ok", "ok"], "an honest word, by the link that the other one made");
+        }
+        assert_eq!(world.root("POST", &format!("{retire}?links=end"), Value::Null).await.0, 200);
+        assert_eq!(came().await, ["not_invited", "not_invited"], "at once: {at_once}");
+        assert_eq!(world.events("acme", "member.unlinked").await.len(), 2);
+        let again = world.saml_outcome(&idp, &connection, &Says::ada(&[])).await;
+        assert_eq!(again, "ok", "Ada is linked anew by her address");
+    }
+}
+
+#[tokio::test]
 async fn where_an_administrator_decides_a_new_certificate_is_offered_and_counts_when_it_is_accepted() {
     let (world, mut idp) = (World::new().await, Idp::start().await);
     ada_is_invited(&world).await;

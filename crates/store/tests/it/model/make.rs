@@ -558,6 +558,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
                 subject: format!("Subject {}", dice.below(NAMES)),
                 membership: dice.pick(here.map(|m| m.id))?,
                 believed_up_to: rank(dice),
+                signed_by: String::new(),
                 created_at: NOW,
             })
             .into()
