@@ -17,7 +17,7 @@ use portcullis_service::proof;
 use tracing::{Instrument as _, Span};
 
 use crate::App;
-use crate::error::Problem;
+use crate::error::{Inside, Problem};
 use crate::pace::{self, Pace, Slow};
 use crate::scope;
 
@@ -122,6 +122,9 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
     stamp(response.headers_mut(), id, https);
     let micros = app.portcullis().now().micros() - started_at.micros();
     let route = route.unwrap_or_else(|| "(none)".to_owned());
+    if let Some(inside) = response.extensions_mut().remove::<Inside>() {
+        inside.log(id, method.as_str(), &route);
+    }
     let status = response.status().as_u16();
     span.record("http.status", status);
     tracing::debug!(
@@ -184,14 +187,8 @@ fn span(method: &Method, route: Option<&str>, id: RequestId) -> Span {
 }
 
 fn misdirected() -> Response {
-    Problem {
-        status: StatusCode::MISDIRECTED_REQUEST,
-        code: "misdirected",
-        detail: "this server answers under its public URL only; set `public_url` to the name that you call"
-            .into(),
-        retry_after_s: None,
-    }
-    .into_response()
+    let detail = "this server answers under its public URL only; set `public_url` to the name that you call";
+    Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", detail).into_response()
 }
 
 fn stamp(headers: &mut HeaderMap, id: RequestId, https: bool) {

@@ -4,6 +4,7 @@ use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use portcullis_domain::Refusal;
+use portcullis_domain::id::RequestId;
 use portcullis_service::ServiceError;
 use portcullis_service::error::DirectoryRefusal;
 use portcullis_store::StoreError;
@@ -20,18 +21,57 @@ pub struct Problem {
     pub detail: String,
     /// Seconds to wait before the next try.
     pub retry_after_s: Option<i64>,
+    /// What only the log is told.
+    pub inside: Option<Inside>,
 }
 
 impl Problem {
+    /// A problem that is not a use case's.
+    pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        Self { status, code, detail: detail.into(), retry_after_s: None, inside: None }
+    }
+
     /// A problem with the request itself.
     pub fn bad_request(code: &'static str, detail: impl Into<String>) -> Self {
-        Self { status: StatusCode::BAD_REQUEST, code, detail: detail.into(), retry_after_s: None }
+        Self::new(StatusCode::BAD_REQUEST, code, detail)
     }
 
     /// The one answer to everybody who is not known.
     #[must_use]
     pub fn unauthenticated() -> Self {
         ServiceError::Unauthenticated.into()
+    }
+}
+
+/// What failed on our side. It goes with the answer to the edge, which knows the request and writes the one line of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Inside {
+    /// The stable code.
+    pub code: &'static str,
+    /// What went wrong, for operators.
+    pub message: String,
+}
+
+impl Inside {
+    /// Of an error, if it is ours.
+    pub(crate) fn of(error: &ServiceError) -> Option<Self> {
+        status(error).is_server_error().then(|| Self { code: error.code(), message: error.to_string() })
+    }
+
+    /// The answer, with what failed beside it.
+    pub(crate) fn beside(inside: Option<Self>, mut response: Response) -> Response {
+        if let Some(inside) = inside {
+            response.extensions_mut().insert(inside);
+        }
+        response
+    }
+
+    /// Writes the line.
+    pub(crate) fn log(&self, request: RequestId, method: &str, route: &str) {
+        tracing::error!(
+            request.id = %request, http.method = method, http.route = route, error.code = self.code,
+            error.message = self.message, "a request failed"
+        );
     }
 }
 
@@ -111,15 +151,13 @@ pub fn outside(error: &ServiceError) -> String {
 impl From<ServiceError> for Problem {
     fn from(error: ServiceError) -> Self {
         let status = status(&error);
-        if status.is_server_error() {
-            tracing::error!(error.code = error.code(), error.message = %error, "a use case failed");
-        }
         let retry_after_s = match &error {
             ServiceError::TooMany { retry_after_s } => Some(*retry_after_s),
             _ if status == StatusCode::SERVICE_UNAVAILABLE => Some(1),
             _ => None,
         };
-        Self { status, code: error.code(), detail: outside(&error), retry_after_s }
+        let (detail, inside) = (outside(&error), Inside::of(&error));
+        Self { status, code: error.code(), detail, retry_after_s, inside }
     }
 }
 
@@ -143,6 +181,6 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
-        response
+        Inside::beside(self.inside, response)
     }
 }

@@ -34,7 +34,7 @@ use axum::response::{IntoResponse, Response};
 use portcullis_service::Portcullis;
 use tower_http::catch_panic::CatchPanicLayer;
 
-use crate::error::Problem;
+use crate::error::{Inside, Problem};
 
 /// What every handler may reach.
 #[derive(Clone)]
@@ -142,24 +142,20 @@ pub fn router(app: App) -> Router {
 
 async fn unknown() -> Problem {
     let detail =
-        "there is nothing under this path; `/api/v1/openapi.json` lists the administration API".to_owned();
-    Problem { status: StatusCode::NOT_FOUND, code: "not_found", detail, retry_after_s: None }
+        "there is nothing under this path; `/api/v1/openapi.json` lists the administration API";
+    Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 
 async fn other_method() -> Problem {
-    let detail = "this path does not take that method".to_owned();
-    Problem {
-        status: StatusCode::METHOD_NOT_ALLOWED,
-        code: "method_not_allowed",
-        detail,
-        retry_after_s: None,
-    }
+    let detail = "this path does not take that method";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 
 /// One bad request must not end the process, nor say anything of its inside.
-fn panicked(_: Box<dyn Any + Send + 'static>) -> Response {
-    tracing::error!("a handler panicked");
-    let detail = "something went wrong on our side; the log has it under the request id".to_owned();
-    Problem { status: StatusCode::INTERNAL_SERVER_ERROR, code: "internal", detail, retry_after_s: None }
-        .into_response()
+fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
+    let said = panic.downcast_ref::<String>().map(String::as_str).or(panic.downcast_ref::<&str>().copied());
+    let message = format!("a handler panicked: {}", said.unwrap_or("it said nothing"));
+    let detail = "something went wrong on our side; the log has it under the request id";
+    let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
+    Problem { inside: Some(Inside { code: "internal", message }), ..problem }.into_response()
 }

@@ -185,11 +185,10 @@ impl Slow {
     /// The answer to whoever was too slow.
     pub(crate) fn refusal(self, request: RequestId) -> Response {
         let status = StatusCode::REQUEST_TIMEOUT;
-        let (detail, retry_after_s) = (DETAIL.to_owned(), None);
         let mut response = match self.surface {
             Surface::Directory => directory_refused().into_response(),
             Surface::Browser => failure::plain(status, CODE, FOR_PEOPLE, request),
-            Surface::Machine => Problem { status, code: CODE, detail, retry_after_s }.into_response(),
+            Surface::Machine => Problem::new(status, CODE, DETAIL).into_response(),
         };
         if self.version < Version::HTTP_2 {
             // What is still missing of the body would be taken for the next request (RFC 9110 §15.5.9).
@@ -202,7 +201,7 @@ impl Slow {
 fn directory_refused() -> Refused {
     let status = StatusCode::REQUEST_TIMEOUT;
     let (detail, scim_type) = (DETAIL.to_owned(), None);
-    Refused { status, scim_type, code: CODE, detail, retry_after_s: None, allowed: None }
+    Refused { status, scim_type, code: CODE, detail, retry_after_s: None, allowed: None, inside: None }
 }
 
 /// The refusal of a directory's call whose body could not be read, if it is because it came too slowly.

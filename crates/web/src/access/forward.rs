@@ -19,7 +19,7 @@ use serde::Deserialize;
 use super::evaluation::count_check;
 use crate::App;
 use crate::cookie;
-use crate::error::Problem;
+use crate::error::{Inside, Problem};
 
 /// Which organization, environment and deed a proxy asks about. A mistyped parameter would be answered for another
 /// environment than the one that is meant.
@@ -95,7 +95,7 @@ pub async fn forward(State(app): State<App>, RawQuery(query): RawQuery, headers:
         Ok(Some(Answer { decision: Decision::Allowed, bearer: Some(bearer) })) => admitted(&bearer),
         Ok(Some(answer)) => refusal(status(answer.decision)),
         Ok(None) => refusal(StatusCode::UNAUTHORIZED),
-        Err(error) => failed(&error.into()),
+        Err(error) => failed(error.into()),
     }
 }
 
@@ -173,12 +173,12 @@ fn refusal(status: StatusCode) -> Response {
 }
 
 /// Nothing can be answered now: when to ask again.
-fn failed(problem: &Problem) -> Response {
+fn failed(problem: Problem) -> Response {
     let mut response = refusal(problem.status);
     if let Some(seconds) = problem.retry_after_s {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    response
+    Inside::beside(problem.inside, response)
 }
 
 fn admitted(bearer: &Bearer) -> Response {

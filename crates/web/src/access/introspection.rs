@@ -17,7 +17,7 @@ use serde_json::{Map, json};
 use super::evaluation::count_check;
 use super::{may_ask, note_if_root};
 use crate::App;
-use crate::error::Problem;
+use crate::error::{Inside, Problem};
 use crate::scope::bearer;
 
 /// The largest form, in bytes.
@@ -31,7 +31,7 @@ struct Form {
 /// Says whether a token is in force. What is wrong with the caller or the form is said as OAuth says it (RFC 7662 §2.3,
 /// RFC 6750 §3).
 pub async fn introspect(State(app): State<App>, request: axum::extract::Request) -> Response {
-    answer(&app, request).await.unwrap_or_else(|problem| refusal(&problem))
+    answer(&app, request).await.unwrap_or_else(refusal)
 }
 
 async fn answer(app: &App, request: axum::extract::Request) -> Result<Response, Problem> {
@@ -68,7 +68,7 @@ async fn answer(app: &App, request: axum::extract::Request) -> Result<Response, 
 }
 
 /// A problem in OAuth's words, with our own code beside them.
-fn refusal(problem: &Problem) -> Response {
+fn refusal(problem: Problem) -> Response {
     let error = match problem.status {
         StatusCode::UNAUTHORIZED => "invalid_token",
         StatusCode::FORBIDDEN => "insufficient_scope",
@@ -92,7 +92,7 @@ fn refusal(problem: &Problem) -> Response {
     if let Some(seconds) = problem.retry_after_s {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
-    response
+    Inside::beside(problem.inside, response)
 }
 
 fn active(bearer: &Bearer, issuer: String) -> ActiveToken {

@@ -9,7 +9,7 @@ use portcullis_service::ServiceError;
 use portcullis_service::refusal::SignInRefusal;
 
 use super::{Forms, page};
-use crate::error::{outside, status};
+use crate::error::{Inside, outside, status};
 
 /// Where a sign-in begins for whoever names no connection.
 const LOGIN: &str = "/login";
@@ -114,15 +114,11 @@ pub(crate) fn of(error: &ServiceError, request: RequestId) -> Response {
 
 /// The same of a sign-in that begins anew at that address.
 pub(crate) fn begun_at(login: &str, error: &ServiceError, request: RequestId) -> Response {
-    let status = status(error);
-    if status.is_server_error() {
-        tracing::error!(error.code = error.code(), error.message = %error, request.id = %request, "a page failed");
-    }
-    let mut response = shown(status, (error.code(), &words(error)), request, login);
+    let mut response = shown(status(error), (error.code(), &words(error)), request, login);
     if let ServiceError::TooMany { retry_after_s } = error {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(*retry_after_s));
     }
-    response
+    Inside::beside(Inside::of(error), response)
 }
 
 /// A page with these words.

@@ -20,6 +20,8 @@ use super::address::{Address, Endpoint};
 use super::error::Refused;
 use super::{Answer, Call, Desk, MAX_USER_BODY, dispatch_one, parsed, trace};
 
+/// Under which route the log has what failed of an operation.
+const ROUTE: &str = "/scim/v2/{directory}/Bulk";
 /// Creates that are under way at once: as many as one commit takes with ease.
 const MAX_AT_ONCE: usize = 32;
 
@@ -132,6 +134,7 @@ async fn whole(
             Done { outcome, id: made.id, notes: made.notes.into_iter().chain(answer.notes).collect() }
         }
         Err(refusal) => {
+            say(desk, &refusal);
             let done = incomplete(made, &refusal);
             trace::leave(desk.app, desk.speaker.organization, &call, &body, &Err(refusal));
             done
@@ -214,6 +217,7 @@ async fn carry_out(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
 }
 
 fn refused(desk: &Desk<'_>, operation: &BulkOperation, location: Option<String>, refusal: &Refused) -> Done {
+    say(desk, refusal);
     let is_create = operation.method == BulkMethod::Post;
     let unresolved = || format!("{}/{}", desk.base, operation.path.trim_start_matches('/'));
     let outcome = BulkOutcome {
@@ -223,6 +227,13 @@ fn refused(desk: &Desk<'_>, operation: &BulkOperation, location: Option<String>,
         response: Some(refusal.body()),
     };
     Done { outcome, id: None, notes: Vec::new() }
+}
+
+/// The whole is answered 200, so the edge hears nothing of what failed in it.
+fn say(desk: &Desk<'_>, refusal: &Refused) {
+    if let Some(inside) = &refusal.inside {
+        inside.log(desk.call.request, desk.call.method.as_str(), ROUTE);
+    }
 }
 
 /// An operation as a call of its own. A version that can be none is refused: it would stand for no condition at all.

@@ -8,7 +8,7 @@ use portcullis_service::ServiceError;
 use portcullis_service::error::DirectoryRefusal;
 use serde_json::{Value, json};
 
-use crate::error::{outside, status};
+use crate::error::{Inside, outside, status};
 
 /// Seconds after which a client may try again when the database did not answer.
 const RETRY_UNAVAILABLE_S: i64 = 1;
@@ -31,6 +31,8 @@ pub struct Refused {
     pub retry_after_s: Option<i64>,
     /// The methods that are served, where the wrong one was used.
     pub allowed: Option<&'static str>,
+    /// What only the log is told.
+    pub inside: Option<Inside>,
 }
 
 impl Refused {
@@ -83,6 +85,8 @@ const fn code(error: &ScimError) -> &'static str {
 impl From<ScimError> for Refused {
     fn from(error: ScimError) -> Self {
         let scim_type = error.scim_type().map(portcullis_scim::ScimType::as_str);
+        let code = scim_type.unwrap_or_else(|| code(&error));
+        let is_ours = matches!(error, ScimError::Internal);
         let detail = match &error {
             ScimError::NotImplemented => {
                 "this is not served: use /Users, /Groups, /.search, /Bulk and the discovery endpoints"
@@ -93,10 +97,11 @@ impl From<ScimError> for Refused {
         Self {
             status: StatusCode::from_u16(error.status()).unwrap_or(StatusCode::BAD_REQUEST),
             scim_type,
-            code: scim_type.unwrap_or_else(|| code(&error)),
+            code,
             detail,
             retry_after_s: None,
             allowed: None,
+            inside: is_ours.then(|| Inside { code, message: error.to_string() }),
         }
     }
 }
@@ -131,28 +136,22 @@ impl From<ServiceError> for Refused {
                 Self { detail, ..Self::from(ScimError::InvalidParameter { name: field }) }
             }
             ServiceError::Store(ref lost) if lost.is_unavailable() => {
-                tracing::error!(error.message = %error, "the database did not answer a directory's call");
-                let detail = outside(&error);
                 Self {
-                    detail,
+                    detail: outside(&error),
                     retry_after_s: Some(RETRY_UNAVAILABLE_S),
+                    inside: Inside::of(&error),
                     ..Self::from(ScimError::Unavailable)
                 }
             }
-            other => {
-                let status = status(&other);
-                if status.is_server_error() {
-                    tracing::error!(error.message = %other, "a directory's call failed");
-                }
-                Self {
-                    status,
-                    scim_type: None,
-                    code: other.code(),
-                    detail: outside(&other),
-                    retry_after_s: None,
-                    allowed: None,
-                }
-            }
+            other => Self {
+                status: status(&other),
+                scim_type: None,
+                code: other.code(),
+                detail: outside(&other),
+                retry_after_s: None,
+                allowed: None,
+                inside: Inside::of(&other),
+            },
         }
     }
 }
@@ -171,6 +170,6 @@ impl IntoResponse for Refused {
         if let Some(allowed) = self.allowed {
             headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
-        response
+        Inside::beside(self.inside, response)
     }
 }

@@ -18,7 +18,7 @@ use super::{
     Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking,
     turned_away,
 };
-use crate::error::{outside, status};
+use crate::error::{Inside, outside, status};
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::arrived;
 use crate::pages::{failure, onward};
@@ -204,18 +204,11 @@ async fn backchannel_logout(
         // Whatever its token broke, the standard has one answer for it.
         Err(ServiceError::SignIn(refusal)) => not_logged_out(StatusCode::BAD_REQUEST, &refusal.to_string()),
         Err(error) => {
-            let status = status(&error);
-            if status.is_server_error() {
-                let request = guest.visitor.request;
-                tracing::error!(
-                    error.code = error.code(), error.message = %error, request.id = %request, "a logout failed"
-                );
-            }
-            let mut response = not_logged_out(status, &outside(&error));
+            let mut response = not_logged_out(status(&error), &outside(&error));
             if let ServiceError::TooMany { retry_after_s } = error {
                 response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(retry_after_s));
             }
-            response
+            Inside::beside(Inside::of(&error), response)
         }
     }
 }

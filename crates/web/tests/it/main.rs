@@ -14,6 +14,7 @@ mod directories;
 mod documents;
 mod domains;
 mod environments;
+mod failures;
 mod golden;
 mod google;
 mod grants;
