@@ -51,6 +51,7 @@ pub fn document(operations: &[Operation]) -> Value {
         let method = operation.method.as_str().to_lowercase();
         paths.entry(operation.path).or_default().insert(method, described);
     }
+    // INVARIANT: what stands in both is the same; an answer's schema would else be a body's.
     let mut schemas = taken.take_definitions(true);
     schemas.extend(given.take_definitions(true));
     schemas.insert("Problem".to_owned(), problem());
@@ -263,3 +264,7 @@ fn problem() -> Value {
         },
     })
 }
+
+#[cfg(test)]
+#[path = "openapi_tests.rs"]
+mod tests;

@@ -101,9 +101,20 @@ pub enum Kind {
 
 /// What holds endings above a limit: people whom the directory ends, or takes something from without naming them,
 /// within 24 hours. Where both are said the lower one holds; ten people are always below.
-#[derive(Debug, Clone, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Brake {
+    /// People; null: no such limit.
+    max_people: Option<i64>,
+    /// A share of the people whom it governs, in percent; null: no such limit.
+    max_percent: Option<i64>,
+    /// What becomes of a statement above them.
+    above: Above,
+}
+
+/// What is to hold endings above a limit.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct BrakeWish {
     /// People, 0–10,000,000.
     max_people: Option<i64>,
     /// A share of the people whom it governs, in percent, 0–100.
@@ -140,8 +151,8 @@ pub struct DirectoryWish {
     nested: Option<bool>,
     /// What holds endings above a limit; 20 percent if nothing is said, null: nothing does.
     #[serde(default, deserialize_with = "present")]
-    #[schemars(with = "Option<Brake>")]
-    brake: Option<Option<Brake>>,
+    #[schemars(with = "Option<BrakeWish>")]
+    brake: Option<Option<BrakeWish>>,
     /// Seconds from the loss of the last granting group to the end; 3600 if nothing is said.
     settle_s: Option<i64>,
 }
@@ -162,8 +173,8 @@ pub struct DirectoryPatch {
     nested: Option<bool>,
     /// What holds endings above a limit; null: nothing does. What is held already stays held.
     #[serde(default, deserialize_with = "present")]
-    #[schemars(with = "Option<Brake>")]
-    brake: Option<Option<Brake>>,
+    #[schemars(with = "Option<BrakeWish>")]
+    brake: Option<Option<BrakeWish>>,
     /// Seconds from the loss of the last granting group to the end.
     settle_s: Option<i64>,
 }
@@ -238,7 +249,9 @@ impl Brake {
         };
         Self { max_people: of.max_people, max_percent: of.max_percent, above }
     }
+}
 
+impl BrakeWish {
     fn read(self) -> Result<domain_brake::Brake, ServiceError> {
         let above = match self.above {
             Above::Hold => domain_brake::Above::Hold,
@@ -261,7 +274,7 @@ async fn create(
     let (org, cause, caller, said) = (scope.organization.id, scope.cause(), scope.caller.clone(), body.value);
     let brake = match said.brake {
         None => Some(domain_brake::Brake::default()),
-        Some(said) => said.map(Brake::read).transpose()?,
+        Some(said) => said.map(BrakeWish::read).transpose()?,
     };
     let source = match (said.kind, said.google) {
         (Kind::Google, Some(google)) => Some(google.read()?),
@@ -345,7 +358,7 @@ async fn change(
         default_role: said.default_role,
         settle_s: said.settle_s,
         nesting: said.nested.map(nesting),
-        brake: said.brake.map(|said| said.map(Brake::read).transpose()).transpose()?,
+        brake: said.brake.map(|said| said.map(BrakeWish::read).transpose()).transpose()?,
     };
     let source = said.google.map(GooglePatch::read).transpose()?;
     let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());
