@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_store::{Priority, Tx, membership, organization};
+use tokio::sync::watch;
+use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::left_out::is_of_its_own;
 use crate::saml::expiry::Told;
@@ -38,22 +40,52 @@ const CHUNK: usize = rules::MAX_AT_ONCE;
 /// What is carried out for some members of an organization.
 type CarryOut = fn(&mut Tx<'_>, &mut Moment, OrganizationId, &[MembershipId]) -> Result<(), ServiceError>;
 
+/// Ticks at once and then so far apart: what a step was late by is not caught up with.
+fn every(period: Duration) -> Interval {
+    let mut ticks = tokio::time::interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
+}
+
+fn said(job: &'static str, done: Result<(), ServiceError>) {
+    if let Err(error) = done {
+        tracing::error!(job.name = job, error.message = %error, "a job's step failed; what it left is tried again");
+    }
+}
+
 impl Portcullis {
-    /// Runs until `stop` is true; then stores what waits once more.
-    pub async fn run_jobs(&self, mut stop: tokio::sync::watch::Receiver<bool>) {
-        let mut sequence = tokio::time::interval(Duration::from_millis(SEQUENCE_EVERY_MS));
-        let mut rules = tokio::time::interval(Duration::from_millis(RULES_EVERY_MS));
-        let mut uses = tokio::time::interval(Duration::from_secs(USES_EVERY_S));
-        let mut dialects = tokio::time::interval(Duration::from_secs(DIALECTS_EVERY_S));
-        let mut traces = tokio::time::interval(Duration::from_millis(TRACES_EVERY_MS));
-        let mut prune = tokio::time::interval(Duration::from_secs(PRUNE_EVERY_S));
-        let mut expiring = tokio::time::interval(Duration::from_secs(EXPIRING_EVERY_S));
-        let mut sweep = tokio::time::interval(Duration::from_secs(SWEEP_EVERY_S));
+    /// Runs until `stop` is true; then stores what waits once more. The sequencer waits for no other job: a change of
+    /// rules may take long to store, and whoever leaves meanwhile has a receipt that is signed within a second.
+    pub async fn run_jobs(&self, stop: watch::Receiver<bool>) {
+        tokio::join!(self.run_sequencer(stop.clone()), self.run_others(stop));
+        said("uses", self.store_uses().await);
+        said("dialects", self.store_dialects().await);
+        said("traces", self.store_traces().await);
+        said("sequence", self.sign_all().await);
+    }
+
+    async fn run_sequencer(&self, mut stop: watch::Receiver<bool>) {
+        let mut sequence = every(Duration::from_millis(SEQUENCE_EVERY_MS));
+        loop {
+            tokio::select! {
+                _ = stop.changed() => break,
+                _ = sequence.tick() => said("sequence", self.sign_all().await),
+            }
+        }
+    }
+
+    async fn run_others(&self, mut stop: watch::Receiver<bool>) {
+        let mut rules = every(Duration::from_millis(RULES_EVERY_MS));
+        let mut uses = every(Duration::from_secs(USES_EVERY_S));
+        let mut dialects = every(Duration::from_secs(DIALECTS_EVERY_S));
+        let mut traces = every(Duration::from_millis(TRACES_EVERY_MS));
+        let mut prune = every(Duration::from_secs(PRUNE_EVERY_S));
+        let mut expiring = every(Duration::from_secs(EXPIRING_EVERY_S));
+        let mut sweep = every(Duration::from_secs(SWEEP_EVERY_S));
         let mut told = Told::default();
         loop {
-            let done = tokio::select! {
+            let (job, done) = tokio::select! {
                 _ = stop.changed() => break,
-                _ = sequence.tick() => ("sequence", self.sign_all().await),
                 _ = rules.tick() => ("rules", self.step_rules().await),
                 _ = uses.tick() => ("uses", self.store_uses().await),
                 _ = dialects.tick() => ("dialects", self.store_dialects().await),
@@ -62,20 +94,7 @@ impl Portcullis {
                 _ = expiring.tick() => ("expiring", self.tell_expiring(&mut told).await),
                 _ = sweep.tick() => ("outbox", self.sweep_outbox().await),
             };
-            if let (job, Err(error)) = done {
-                tracing::error!(job.name = job, error = %error, "a job's step failed and is tried again");
-            }
-        }
-        let last = [
-            ("uses", self.store_uses().await),
-            ("dialects", self.store_dialects().await),
-            ("traces", self.store_traces().await),
-            ("sequence", self.sign_all().await),
-        ];
-        for (job, result) in last {
-            if let Err(error) = result {
-                tracing::error!(job.name = job, error = %error, "the last step before the end failed");
-            }
+            said(job, done);
         }
     }
 

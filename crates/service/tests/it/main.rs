@@ -23,6 +23,7 @@ mod recognizing;
 mod restoring;
 mod saying;
 mod sessions;
+mod signing;
 mod thread;
 mod turns;
 mod verifying;
