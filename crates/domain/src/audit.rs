@@ -136,7 +136,7 @@ actions! {
     BackupRestored = "backup.restored", "A backup was restored: every token ended.";
 }
 
-/// What an event is about.
+/// What an event is about. An id is one of its own noun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
     /// Its id.
@@ -144,14 +144,6 @@ pub struct Target {
     /// The noun.
     #[serde(rename = "type")]
     pub kind: String,
-}
-
-impl Target {
-    /// A target of that noun.
-    #[must_use]
-    pub fn new(kind: &'static str, id: impl ToString) -> Self {
-        Self { kind: kind.to_owned(), id: id.to_string() }
-    }
 }
 
 texts! {
@@ -180,14 +172,14 @@ pub struct EventDraft {
 impl EventDraft {
     /// Something that happened to one noun.
     #[must_use]
-    pub fn new(action: Action, target: Target) -> Self {
-        Self { action, targets: vec![target], outcome: Outcome::Done, detail: Value::Null }
+    pub fn new(action: Action, target: impl Into<Target>) -> Self {
+        Self { action, targets: vec![target.into()], outcome: Outcome::Done, detail: Value::Null }
     }
 
     /// The same, about a second noun too.
     #[must_use]
-    pub fn about(mut self, target: Target) -> Self {
-        self.targets.push(target);
+    pub fn about(mut self, target: impl Into<Target>) -> Self {
+        self.targets.push(target.into());
         self
     }
 

@@ -10,6 +10,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use thiserror::Error;
 
+use crate::audit::Target;
 use crate::{Random, Timestamp};
 
 /// Why a text is not an id of the wanted kind.
@@ -53,7 +54,7 @@ fn write_digits(bits: u128, f: &mut fmt::Formatter<'_>) -> fmt::Result {
 }
 
 macro_rules! ids {
-    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal, $noun:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(u128);
@@ -72,6 +73,12 @@ macro_rules! ids {
             #[must_use]
             pub fn nth(now: Timestamp, place: u16, random: &mut dyn Random) -> Self {
                 Self(fresh(now, Some(place), random))
+            }
+        }
+
+        impl From<$name> for Target {
+            fn from(id: $name) -> Self {
+                Self { kind: $noun.to_owned(), id: id.to_string() }
             }
         }
 
@@ -113,51 +120,51 @@ macro_rules! ids {
 
 ids! {
     /// An organization.
-    OrganizationId = "org";
+    OrganizationId = "org", "organization";
     /// An environment of an organization.
-    EnvironmentId = "env";
+    EnvironmentId = "env", "environment";
     /// An e-mail domain of an organization.
-    DomainId = "dom";
+    DomainId = "dom", "domain";
     /// A human across organizations.
-    UserId = "usr";
+    UserId = "usr", "user";
     /// A person in an organization.
-    MembershipId = "mem";
+    MembershipId = "mem", "membership";
     /// A role of an organization.
-    RoleId = "role";
+    RoleId = "role", "role";
     /// A team of an organization.
-    TeamId = "team";
+    TeamId = "team", "team";
     /// A source of facts about people and groups.
-    DirectoryId = "dir";
+    DirectoryId = "dir", "directory";
     /// A person as a directory told them. The `id` of a SCIM User.
-    DirectoryUserId = "du";
+    DirectoryUserId = "du", "directory_user";
     /// A group as a directory told it. The `id` of a SCIM Group.
-    DirectoryGroupId = "dg";
+    DirectoryGroupId = "dg", "directory_group";
     /// A mapping rule.
-    MappingId = "map";
+    MappingId = "map", "mapping";
     /// A grant.
-    GrantId = "grt";
+    GrantId = "grt", "grant";
     /// A configured identity provider for sign-in.
-    ConnectionId = "con";
+    ConnectionId = "con", "connection";
     /// A match that an administrator decides.
-    ReviewId = "rev";
+    ReviewId = "rev", "review";
     /// What a directory's brake holds.
-    HoldId = "hold";
+    HoldId = "hold", "hold";
     /// A non-human principal.
-    AgentId = "agt";
+    AgentId = "agt", "agent";
     /// A token of any kind.
-    TokenId = "tok";
+    TokenId = "tok", "token";
     /// An audit event.
-    EventId = "evt";
+    EventId = "evt", "event";
     /// A receipt of one off-boarding.
-    ReceiptId = "rcp";
+    ReceiptId = "rcp", "receipt";
     /// A trace of one sign-in or directory call.
-    TraceId = "trc";
+    TraceId = "trc", "trace";
     /// One request, as the caller saw it in `X-Request-Id`.
-    RequestId = "req";
+    RequestId = "req", "request";
     /// A row of the outbox.
-    OutboxId = "out";
+    OutboxId = "out", "outbox";
     /// A sign-in that is under way.
-    SignInId = "sgn";
+    SignInId = "sgn", "sign_in";
     /// A run of `serve`: the holder of the database's lease.
-    NodeId = "node";
+    NodeId = "node", "node";
 }

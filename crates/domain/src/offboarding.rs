@@ -8,7 +8,7 @@ use serde_json::json;
 use crate::Timestamp;
 use crate::access::{Access, EndedBecause, Resolved};
 use crate::agent::{Agent, AgentState, OwnerLossRule};
-use crate::audit::{Action, EventDraft, Target};
+use crate::audit::{Action, EventDraft};
 use crate::cause::Cause;
 use crate::change::{
     AgentChange, Change, GrantChange, HoldChange, MembershipChange, OutboxChange, ReceiptChange, TokenChange,
@@ -124,27 +124,15 @@ impl LeaverAgent {
 /// a receipt, and a row for those who must be told.
 pub fn off_board(leaver: &Leaver, because: EndedBecause, ids: NewIds, cause: Cause, now: Timestamp) -> Plan {
     let membership = &leaver.membership;
-    let target = || Target::new("membership", membership.id);
-    let mut kept: Vec<Kept> = leaver
-        .to_rotate
-        .iter()
-        .map(|id| Kept { kind: "token".into(), id: id.to_string(), why: KeptBecause::Rotate })
-        .collect();
+    let mut kept: Vec<Kept> =
+        leaver.to_rotate.iter().map(|&id| Kept { what: id.into(), why: KeptBecause::Rotate }).collect();
     let fates: Vec<(&LeaverAgent, Fate)> = leaver.agents.iter().map(|a| (a, a.fate())).collect();
     kept.extend(fates.iter().filter_map(|(a, fate)| kept_agent(a, *fate)));
     if leaver.other_memberships > 0 {
-        kept.push(Kept {
-            kind: "user".into(),
-            id: membership.user.to_string(),
-            why: KeptBecause::OtherMembership,
-        });
+        kept.push(Kept { what: membership.user.into(), why: KeptBecause::OtherMembership });
     }
     if leaver.ownership == Ownership::Last {
-        kept.push(Kept {
-            kind: "membership".into(),
-            id: membership.id.to_string(),
-            why: KeptBecause::LastOwner,
-        });
+        kept.push(Kept { what: membership.id.into(), why: KeptBecause::LastOwner });
     }
     let receipt = Receipt {
         id: ids.receipt,
@@ -154,8 +142,8 @@ pub fn off_board(leaver: &Leaver, because: EndedBecause, ids: NewIds, cause: Cau
         kept,
         at: now,
     };
-    let deprovisioned = EventDraft::new(Action::MemberDeprovisioned, target())
-        .about(Target::new("receipt", ids.receipt))
+    let deprovisioned = EventDraft::new(Action::MemberDeprovisioned, membership.id)
+        .about(ids.receipt)
         .with(json!({ "because": because.as_str() }));
     let mut plan = Plan::because(membership.organization, cause)
         .then_all(deprovisioned, ending(leaver, receipt, because, ids, now));
@@ -163,10 +151,10 @@ pub fn off_board(leaver: &Leaver, because: EndedBecause, ids: NewIds, cause: Cau
         plan = agent_step(plan, agent, fate, (ids.receipt, now), membership.id);
     }
     if leaver.ownership == Ownership::Last {
-        plan = plan.noting(EventDraft::new(Action::LastOwnerKept, target()));
+        plan = plan.noting(EventDraft::new(Action::LastOwnerKept, membership.id));
     }
     if leaver.other_memberships == 0 {
-        let ended = EventDraft::new(Action::UserEnded, Target::new("user", membership.user)).about(target());
+        let ended = EventDraft::new(Action::UserEnded, membership.user).about(membership.id);
         plan = plan.then(ended, UserChange::End(membership.user, now));
     }
     plan
@@ -221,7 +209,7 @@ fn kept_agent(agent: &LeaverAgent, fate: Fate) -> Option<Kept> {
         (AgentState::Paused, Fate::MoveTo(to)) if to.acting_keys > 0 => KeptBecause::StaysPaused,
         (AgentState::Paused, _) => KeptBecause::WaitsForKeys,
     };
-    Some(Kept { kind: "agent".into(), id: agent.agent.id.to_string(), why })
+    Some(Kept { what: agent.agent.id.into(), why })
 }
 
 fn agent_step(
@@ -232,8 +220,7 @@ fn agent_step(
     leaver: MembershipId,
 ) -> Plan {
     let id = agent.agent.id;
-    let event =
-        |action| EventDraft::new(action, Target::new("agent", id)).about(Target::new("membership", leaver));
+    let event = |action| EventDraft::new(action, id).about(leaver);
     match fate {
         // It stopped when its owner ended before, and that receipt says so.
         Fate::Orphan if agent.agent.state == AgentState::Orphaned => plan,

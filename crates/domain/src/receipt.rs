@@ -5,17 +5,16 @@ use serde_json::{Value, json};
 
 use crate::Timestamp;
 use crate::access::EndedBecause;
+use crate::audit::Target;
 use crate::cause::Cause;
 use crate::id::{EventId, MembershipId, OrganizationId, ReceiptId};
 
 /// Something that outlives the membership, and why.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Kept {
-    /// The noun.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Its id.
-    pub id: String,
+    /// What.
+    #[serde(flatten)]
+    pub what: Target,
     /// Why it stays.
     pub why: KeptBecause,
 }
@@ -40,16 +39,6 @@ pub enum KeptBecause {
     LastOwner,
 }
 
-/// Something that ended.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct EndedItem {
-    /// The noun.
-    #[serde(rename = "type")]
-    pub kind: String,
-    /// Its id.
-    pub id: String,
-}
-
 /// A receipt as it is opened in the transaction that ends the membership. Lines follow from the rows that ended;
 /// the signature is made after the commit.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,7 +59,7 @@ pub struct Receipt {
 
 /// The statement that is signed: what the API shows, in one canonical form (RFC 8785).
 #[must_use]
-pub fn statement(receipt: &Receipt, cause: &Cause, event: EventId, ended: &[EndedItem]) -> Value {
+pub fn statement(receipt: &Receipt, cause: &Cause, event: EventId, ended: &[Target]) -> Value {
     json!({
         "id": receipt.id,
         "organization": receipt.organization,

@@ -6,6 +6,7 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
+use crate::audit::Target;
 use crate::id::{
     AgentId, ConnectionId, DirectoryId, EventId, IdError, MembershipId, OrganizationId, TokenId,
 };
@@ -103,6 +104,12 @@ impl Holder {
             Self::Membership(id) => Some(id),
             Self::Agent(_) | Self::Directory(_) | Self::Organization(_) => None,
         }
+    }
+}
+
+impl From<Holder> for Target {
+    fn from(holder: Holder) -> Self {
+        Self { kind: holder.kind().to_owned(), id: holder.id() }
     }
 }
 

@@ -8,7 +8,7 @@
 
 use anyhow::Result;
 use portcullis_domain::Clock as _;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
@@ -209,8 +209,7 @@ fn set(tx: &mut Tx<'_>, hash: &str, by: By) -> Result<(), StoreError> {
         let Some(last) = page.last() else { return Ok(()) };
         after = last.id.to_string();
         for one in page {
-            let event = EventDraft::new(action, Target::new("organization", one.id))
-                .with(json!({ "by": by.as_str() }));
+            let event = EventDraft::new(action, one.id).with(json!({ "by": by.as_str() }));
             let plan = Plan::because(one.id, Cause::system()).noting(event);
             apply(tx, &plan, SystemClock.now(), &mut SystemRandom)?;
         }

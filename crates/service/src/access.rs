@@ -7,7 +7,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::access::{
     Access, EndedBecause, Held, PersonFacts, Resolved, Verdict, is_let_go, judge, resolve,
 };
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{Change, HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange};
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, OutboxId, ReceiptId, ReviewId};
@@ -134,7 +134,7 @@ fn unhold(
     membership: &Membership,
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let event = EventDraft::new(Action::MemberUnheld, Target::new("membership", membership.id));
+    let event = EventDraft::new(Action::MemberUnheld, membership.id);
     let plan = Plan::because(membership.organization, cause).then(event, HoldChange::Unhold(membership.id));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())
@@ -156,7 +156,7 @@ fn change(
         apply(tx, &plan.restamp(restamp), moment.now, &mut moment.random)?;
         return Ok(Settled::Unchanged);
     }
-    let event = EventDraft::new(Action::MemberAccessChanged, Target::new("membership", membership.id))
+    let event = EventDraft::new(Action::MemberAccessChanged, membership.id)
         .with(json!({ "from": shown(&membership.access), "to": shown(&access) }));
     let set = MembershipChange::SetAccess {
         id: membership.id,
@@ -187,8 +187,8 @@ fn revive(
     (resolved, rules_number): (Resolved, i64),
     cause: Cause,
 ) -> Result<Settled, ServiceError> {
-    let event = EventDraft::new(Action::MemberRevived, Target::new("membership", membership.id))
-        .with(json!({ "to": shown(&resolved.access) }));
+    let event =
+        EventDraft::new(Action::MemberRevived, membership.id).with(json!({ "to": shown(&resolved.access) }));
     let plan = Plan::because(membership.organization, cause).then_all(
         event,
         vec![

@@ -5,7 +5,7 @@
 
 use portcullis_domain::Refusal;
 use portcullis_domain::agent::{Agent, AgentOrder, AgentState, OwnerLossRule};
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{AgentChange, Change, TokenChange, TokenSet};
 use portcullis_domain::id::{AgentId, MembershipId, OrganizationId, TokenId};
@@ -494,7 +494,7 @@ pub fn revoke_key(
 }
 
 fn event(action: Action, agent: &Agent) -> EventDraft {
-    EventDraft::new(action, Target::new("agent", agent.id)).about(Target::new("membership", agent.owner))
+    EventDraft::new(action, agent.id).about(agent.owner)
 }
 
 fn end_keys(agent: &Agent, because: TokenEnd, moment: &Moment) -> Change {

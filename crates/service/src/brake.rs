@@ -8,7 +8,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_domain::access::{EndedBecause, Resolved};
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::brake::{Above, Brake, NEVER_BELOW};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{Change, HoldChange, MembershipChange};
@@ -124,8 +124,8 @@ pub(crate) fn hold_end(
         None => open(plan, moment, &of, HoldKind::Endings, None, cause),
     };
     let (resolved, rules_number) = held();
-    let event = EventDraft::new(Action::MemberHeld, Target::new("membership", membership.id))
-        .about(Target::new("hold", into))
+    let event = EventDraft::new(Action::MemberHeld, membership.id)
+        .about(into)
         .with(json!({ "because": because.as_str() }));
     let ending = HeldEnding { membership: membership.id, hold: into, because, cause, at: moment.now };
     let changes: Vec<Change> = vec![
@@ -222,8 +222,8 @@ fn open(
         "a directory went over its brake's limit: what it would have ended is held until an administrator decides"
     );
     let id = made.id;
-    let event = EventDraft::new(Action::HoldOpened, Target::new("hold", id))
-        .about(Target::new("directory", of.id))
+    let event = EventDraft::new(Action::HoldOpened, id)
+        .about(of.id)
         .with(json!({ "kind": kind.as_str(), "group": made.group.as_ref().map(|(id, _)| id) }));
     (plan.then(event, HoldChange::Open(Box::new(made))), id)
 }
@@ -264,9 +264,7 @@ pub(crate) fn hold_loss(
     must_not_be_told(of.id, brake, &cause)?;
     let plan = Plan::because(speaker.organization, cause);
     let (plan, into) = open(plan, moment, &of, HoldKind::Losses, Some((id, name.to_owned())), cause);
-    let event = EventDraft::new(Action::HoldExtended, Target::new("hold", into))
-        .about(Target::new("directory_group", id))
-        .with(json!({ "people": people.len() }));
+    let event = EventDraft::new(Action::HoldExtended, into).about(id).with(json!({ "people": people.len() }));
     let keep = HoldChange::Keep {
         hold: into,
         group: id,
@@ -310,8 +308,8 @@ pub(crate) fn part_missing(
     let cause = speaker.cause();
     let mut plan = Plan::because(speaker.organization, cause);
     if !found.is_empty() {
-        let event = EventDraft::new(Action::MemberUnheld, Target::new("directory", speaker.directory))
-            .with(json!({ "found": found.len() }));
+        let event =
+            EventDraft::new(Action::MemberUnheld, speaker.directory).with(json!({ "found": found.len() }));
         plan = plan.then(event, HoldChange::Found(found));
     }
     let mut removed = fresh.clone();
@@ -322,8 +320,7 @@ pub(crate) fn part_missing(
         let people = membership::hold_living(tx, speaker.organization, &people)?;
         if !may_take(tx, moment, (&of, brake), &people)? {
             let (opened, into) = open(plan, moment, &of, HoldKind::Missing, None, cause);
-            let event = EventDraft::new(Action::HoldExtended, Target::new("hold", into))
-                .with(json!({ "people": people.len() }));
+            let event = EventDraft::new(Action::HoldExtended, into).with(json!({ "people": people.len() }));
             plan = opened.then(event, HoldChange::Miss(into, fresh, moment.now));
             removed = Vec::new();
         }

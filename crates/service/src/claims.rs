@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange};
 use portcullis_domain::connection::{Connection, ConnectionKind};
@@ -450,15 +450,14 @@ fn keep_user(
         created_at: before.as_ref().map_or(moment.now, |b| b.created_at),
         updated_at: before.as_ref().map_or(moment.now, |b| b.updated_at),
     };
-    let target = Target::new("directory_user", said.id);
-    let about = Target::new("membership", membership);
     let plan = Plan::because(arrival.connection.organization, arrival.cause(request));
     let id = said.id;
+    let event = |action| EventDraft::new(action, id).about(membership);
     let plan = match before {
-        None => plan.then(
-            EventDraft::new(Action::DirectoryUserCreated, target).about(about),
-            DirectoryUserChange::Create(Box::new(said)),
-        ),
+        None => {
+            let create = DirectoryUserChange::Create(Box::new(said));
+            plan.then(event(Action::DirectoryUserCreated), create)
+        }
         Some(before) => {
             let mut changes = Vec::new();
             if before.membership != membership {
@@ -472,7 +471,7 @@ fn keep_user(
             if changes.is_empty() {
                 return Ok(id);
             }
-            plan.then_all(EventDraft::new(Action::DirectoryUserUpdated, target).about(about), changes)
+            plan.then_all(event(Action::DirectoryUserUpdated), changes)
         }
     };
     apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -496,11 +495,9 @@ fn keep_facets(
         return Ok(());
     }
     let directory = arrival.connection.claims_directory;
-    let event = EventDraft::new(Action::DirectoryUserUpdated, Target::new("directory_user", user))
-        .about(Target::new("membership", membership))
-        .with(json!({
-            "values_added": new.len(), "values_removed": gone.len(), "values_left_out": left_out,
-        }));
+    let event = EventDraft::new(Action::DirectoryUserUpdated, user).about(membership).with(json!({
+        "values_added": new.len(), "values_removed": gone.len(), "values_left_out": left_out,
+    }));
     let mut changes = Vec::new();
     if !gone.is_empty() {
         changes.push(DirectoryUserChange::RemoveFacets(user, gone).into());
@@ -536,8 +533,8 @@ fn keep_groups(
     }
     let plan = || Plan::because(arrival.connection.organization, arrival.cause(request));
     let event = |group: DirectoryGroupId, added: u8, removed: u8| {
-        EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", group))
-            .about(Target::new("directory_user", user))
+        EventDraft::new(Action::DirectoryGroupMembersChanged, group)
+            .about(user)
             .with(json!({ "added": added, "removed": removed }))
     };
     let mut changes = plan();
@@ -572,7 +569,7 @@ fn make_group(
         updated_at: moment.now,
     };
     let id = group.id;
-    let event = EventDraft::new(Action::DirectoryGroupCreated, Target::new("directory_group", id))
+    let event = EventDraft::new(Action::DirectoryGroupCreated, id)
         .with(json!({ "display_name": name, "external_id": name }));
     let plan = Plan::because(group.organization, arrival.cause(request))
         .then(event, DirectoryGroupChange::Create(group));

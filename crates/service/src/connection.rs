@@ -5,7 +5,7 @@
 //! owner confirms.
 
 use portcullis_domain::Refusal;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, ConnectionChange, DirectoryChange, TokenChange, TokenSet};
 use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
@@ -268,8 +268,8 @@ pub fn create(
         created_at: now,
     };
     let beside = set_protocol(tx, (around, moment), &mut made, (&wanted.protocol, key))?;
-    let event = EventDraft::new(Action::ConnectionCreated, Target::new(NOUN, id))
-        .about(Target::new("directory", directory.id))
+    let event = EventDraft::new(Action::ConnectionCreated, id)
+        .about(directory.id)
         .with(described(&made, wanted.default_role.as_ref()));
     let mut changes: Vec<Change> = vec![
         DirectoryChange::Create(directory).into(),
@@ -418,7 +418,7 @@ pub fn update(
     if new == old && !default_changed && provider.beside.is_empty() {
         return view(tx, new);
     }
-    let event = EventDraft::new(Action::ConnectionUpdated, Target::new(NOUN, id)).with(json!({
+    let event = EventDraft::new(Action::ConnectionUpdated, id).with(json!({
         "from": described(&old, before.default_role.as_ref()),
         "to": described(&new, wanted.default_role.as_ref()),
         "saml_before": before.saml.as_ref().map(wish::described),
@@ -542,7 +542,7 @@ pub fn confirm(
         return Ok(before);
     }
     let confirmed = Connection { unconfirmed_at: None, ..before.connection.clone() };
-    let event = EventDraft::new(Action::ConnectionConfirmed, Target::new(NOUN, id))
+    let event = EventDraft::new(Action::ConnectionConfirmed, id)
         .with(json!({ "issuer": confirmed.issuer, "client_id": confirmed.client_id }));
     let plan =
         Plan::because(organization, cause).then(event, ConnectionChange::Update(Box::new(confirmed.clone())));
@@ -570,8 +570,8 @@ pub async fn delete(
             .ok_or(ServiceError::NotFound("directory"))?;
         let left = part_step(tx, moment, &caller, &claims, (people, after), cause)?;
         if left == Left::Nothing {
-            let event = EventDraft::new(Action::ConnectionDeleted, Target::new(NOUN, id))
-                .about(Target::new("directory", claims.id))
+            let event = EventDraft::new(Action::ConnectionDeleted, id)
+                .about(claims.id)
                 .with(json!({ "name": found.name, "issuer": found.issuer }));
             let sessions = TokenChange::End {
                 set: TokenSet::OfConnection(id),

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::{By, Given};
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::brake::{Above, Brake};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
@@ -147,7 +147,7 @@ pub fn create(
         connection: None,
         created_at: moment.now,
     };
-    let event = EventDraft::new(Action::DirectoryCreated, Target::new(NOUN, made.id)).with(shown(&made));
+    let event = EventDraft::new(Action::DirectoryCreated, made.id).with(shown(&made));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::Create(made.clone()));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     let issued = issue(tx, moment, caller, &made, None, cause)?;
@@ -200,7 +200,7 @@ pub fn update(
     if is == was {
         return Ok((is, Carried::Out));
     }
-    let event = EventDraft::new(Action::DirectoryUpdated, Target::new(NOUN, is.id))
+    let event = EventDraft::new(Action::DirectoryUpdated, is.id)
         .with(json!({ "from": shown(&was), "to": shown(&is) }));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::Update(is.clone()));
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -245,8 +245,7 @@ pub async fn delete(
         }
         let left = part_step(tx, moment, &caller, &found, (governed, after), cause)?;
         if left == Left::Nothing {
-            let event =
-                EventDraft::new(Action::DirectoryDeleted, Target::new(NOUN, found.id)).with(shown(&found));
+            let event = EventDraft::new(Action::DirectoryDeleted, found.id).with(shown(&found));
             end(tx, moment, &found, (event, vec![]), cause)?;
         }
         Ok(left)
@@ -383,8 +382,7 @@ fn end_tokens(
     of: &Directory,
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let event = EventDraft::new(Action::DirectoryUpdated, Target::new(NOUN, of.id))
-        .with(json!({ "deletion": "begun" }));
+    let event = EventDraft::new(Action::DirectoryUpdated, of.id).with(json!({ "deletion": "begun" }));
     let plan = Plan::because(of.organization, cause).then(event, tokens(of, moment.now));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     if of.kind == DirectoryKind::Google {
@@ -407,16 +405,13 @@ fn keep(
     must_not_be_told_from_below(tx, from, &member)?;
     let restamp = Restamp { id, governed_by: None, unmapped_at: None, rules_number: member.rules_number };
     let changes = vec![MembershipChange::Restamp(restamp).into(), MembershipChange::Join(id, now).into()];
-    let target = Target::new("membership", id);
-    let event = EventDraft::new(Action::MemberAccessChanged, target.clone())
-        .about(Target::new(NOUN, from.id))
-        .with(json!({ "kept_from": from.id }));
+    let event =
+        EventDraft::new(Action::MemberAccessChanged, id).about(from.id).with(json!({ "kept_from": from.id }));
     let mut plan = Plan::because(from.organization, cause).then_all(event, changes);
     if member.access.state == MembershipState::Suspended && member.suspended_at.is_none() {
         // Somebody on the way out does not come back by this.
-        let event = EventDraft::new(Action::MemberSuspended, target.clone())
-            .about(Target::new(NOUN, from.id))
-            .with(json!({ "kept_from": from.id }));
+        let event =
+            EventDraft::new(Action::MemberSuspended, id).about(from.id).with(json!({ "kept_from": from.id }));
         plan = plan.then(event, MembershipChange::SetSuspended(id, Some((now, caller.rank()))));
     }
     if let Some(role) = given_by_automation(&member) {
@@ -431,8 +426,8 @@ fn keep(
             created_at: now,
             ended_at: None,
         };
-        let event = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id))
-            .about(target)
+        let event = EventDraft::new(Action::GrantCreated, grant.id)
+            .about(id)
             .with(json!({ "role": grant.role, "reason": grant.reason }));
         plan = plan.then(event, GrantChange::Create(grant));
     }

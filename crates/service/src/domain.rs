@@ -1,6 +1,6 @@
 //! E-mail domains: claimed by an organization, proven by a DNS record or vouched for by the root token.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::DomainChange;
 use portcullis_domain::domain::{Domain, DomainState};
@@ -108,8 +108,7 @@ pub fn add(
         proven_at: None,
         created_at: moment.now,
     };
-    let event = EventDraft::new(Action::DomainAdded, Target::new("domain", added.id))
-        .with(json!({ "domain": added.domain }));
+    let event = EventDraft::new(Action::DomainAdded, added.id).with(json!({ "domain": added.domain }));
     let plan = Plan::because(organization, cause).then(event, DomainChange::Add(added.clone()));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     match vouched {
@@ -143,8 +142,8 @@ fn prove(
     if found.state == DomainState::Proven {
         return Ok(found);
     }
-    let event = EventDraft::new(Action::DomainProven, Target::new("domain", found.id))
-        .with(json!({ "domain": found.domain, "by": by }));
+    let event =
+        EventDraft::new(Action::DomainProven, found.id).with(json!({ "domain": found.domain, "by": by }));
     let plan =
         Plan::because(found.organization, cause).then(event, DomainChange::Prove(found.id, moment.now));
     apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -207,8 +206,7 @@ pub fn remove(
     // A sign-in or a directory that trusts it is done before this, or does so no more.
     tx.lock(Lock::Organization(organization))?;
     let found = find(tx, organization, text)?;
-    let event = EventDraft::new(Action::DomainRemoved, Target::new("domain", found.id))
-        .with(json!({ "domain": found.domain }));
+    let event = EventDraft::new(Action::DomainRemoved, found.id).with(json!({ "domain": found.domain }));
     let plan = Plan::because(organization, cause).then(event, DomainChange::Remove(found.id));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())

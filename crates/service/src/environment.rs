@@ -1,7 +1,7 @@
 //! Environments: parts of an organization with sign-in rules of their own.
 
 use portcullis_domain::Refusal;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::EnvironmentChange;
 use portcullis_domain::environment::Environment;
@@ -67,7 +67,7 @@ pub fn create(
         name: name(called)?,
         created_at: moment.now,
     };
-    let event = EventDraft::new(Action::EnvironmentCreated, Target::new("environment", made.id))
+    let event = EventDraft::new(Action::EnvironmentCreated, made.id)
         .with(json!({ "slug": made.slug, "name": made.name }));
     let plan = Plan::because(organization, cause).then(event, EnvironmentChange::Create(made.clone()));
     apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -87,8 +87,7 @@ pub fn rename(
 ) -> Result<Environment, ServiceError> {
     let found = find(tx, organization, id)?;
     let renamed = Environment { name: name(called)?, ..found };
-    let event = EventDraft::new(Action::EnvironmentUpdated, Target::new("environment", renamed.id))
-        .with(json!({ "name": renamed.name }));
+    let event = EventDraft::new(Action::EnvironmentUpdated, renamed.id).with(json!({ "name": renamed.name }));
     let change = EnvironmentChange::Rename(renamed.id, renamed.name.clone());
     apply(tx, &Plan::because(organization, cause).then(event, change), moment.now, &mut moment.random)?;
     Ok(renamed)
@@ -114,8 +113,7 @@ pub fn delete(
     if environment::is_used(tx, organization, &found.slug, moment.now)? {
         return Err(ServiceError::InUse("environment"));
     }
-    let event = EventDraft::new(Action::EnvironmentDeleted, Target::new("environment", found.id))
-        .with(json!({ "slug": found.slug }));
+    let event = EventDraft::new(Action::EnvironmentDeleted, found.id).with(json!({ "slug": found.slug }));
     let plan = Plan::because(organization, cause).then(event, EnvironmentChange::Delete(found.id));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())

@@ -4,7 +4,7 @@
 //! lives for an hour and dies with the first owner, however that one came.
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{Change, GrantChange, MembershipChange, UserChange};
 use portcullis_domain::grant::Grant;
@@ -229,10 +229,9 @@ fn own(
         created_at: now,
         ended_at: None,
     };
-    let target = || Target::new("membership", id);
-    let joined = EventDraft::new(Action::MemberJoined, target()).with(json!({ "by": "first-owner link" }));
-    let granted = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id))
-        .about(target())
+    let joined = EventDraft::new(Action::MemberJoined, id).with(json!({ "by": "first-owner link" }));
+    let granted = EventDraft::new(Action::GrantCreated, grant.id)
+        .about(id)
         .with(json!({ "role": grant.role, "reason": grant.reason }));
     let made: Vec<Change> =
         vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
@@ -246,7 +245,7 @@ fn own(
     let plan = Plan::because(organization.id, cause)
         .then_all(joined, made)
         .then(granted, GrantChange::Create(grant))
-        .then(EventDraft::new(Action::PasswordSet, Target::new("user", user_id)).about(target()), set);
+        .then(EventDraft::new(Action::PasswordSet, user_id).about(id), set);
     apply(tx, &plan, now, &mut moment.random)?;
     settle(tx, moment, id, cause)?;
     Ok(id)

@@ -33,7 +33,7 @@ pub mod workload;
 mod writing;
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::DirectoryChange;
 use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind};
@@ -166,7 +166,7 @@ pub fn create(
         created_at: moment.now,
     };
     let set = source::made(tx, moment, (caller, ground), (organization, made.id), source)?;
-    let event = EventDraft::new(Action::DirectoryCreated, Target::new(NOUN, made.id))
+    let event = EventDraft::new(Action::DirectoryCreated, made.id)
         .with(json!({ "directory": directory::shown(&made), "google": source::shown(&set) }));
     let changes = vec![
         DirectoryChange::Create(made.clone()).into(),
@@ -214,7 +214,7 @@ fn set(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let (organization, directory) = (is.organization, is.directory);
-    let event = EventDraft::new(Action::DirectoryUpdated, Target::new(NOUN, directory))
+    let event = EventDraft::new(Action::DirectoryUpdated, directory)
         .with(json!({ "from": { "google": source::shown(was) }, "to": { "google": source::shown(&is) } }));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::SetGoogle(Box::new(is)));
     apply(tx, &plan, moment.now, &mut moment.random)?;

@@ -2,7 +2,7 @@
 //!
 //! Every change here holds the organization's lock, because it may touch a holder of an explicit-only role.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, DirectoryUserChange, GrantChange, LinkChange, MembershipChange};
 use portcullis_domain::directory_user::DirectoryUser;
@@ -266,8 +266,8 @@ fn reason(text: &str) -> Result<String, ServiceError> {
 }
 
 fn event(action: Action, grant: &Grant) -> EventDraft {
-    EventDraft::new(action, Target::new("grant", grant.id))
-        .about(Target::new("membership", grant.membership))
+    EventDraft::new(action, grant.id)
+        .about(grant.membership)
         .with(json!({ "role": grant.role, "reason": grant.reason }))
 }
 

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{HoldChange, TombstoneChange};
 use portcullis_domain::directory::{Directory, DirectoryKind};
@@ -166,9 +166,7 @@ fn step(
         Decision::Release => (Action::HoldReleased, HoldChange::Release(id, ids)),
         Decision::Refuse => (Action::HoldRefused, HoldChange::Refuse(id, ids, moment.now)),
     };
-    let event = EventDraft::new(action, Target::new(NOUN, id))
-        .about(Target::new("directory", found.directory))
-        .with(json!({ "people": people.len() }));
+    let event = EventDraft::new(action, id).about(found.directory).with(json!({ "people": people.len() }));
     let plan = Plan::because(organization, cause).then(event, change);
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     if decision == Decision::Release {
@@ -275,7 +273,7 @@ fn lift(
     if named.is_empty() {
         return Ok(());
     }
-    let event = EventDraft::new(Action::TombstoneLifted, Target::new("membership", person.membership))
+    let event = EventDraft::new(Action::TombstoneLifted, person.membership)
         .with(json!({ "identifiers": named.len() }));
     let lifted = TombstoneChange::LiftSaid { directory: found.directory, named, beside: Vec::new() };
     let plan = Plan::because(found.organization, cause).then(event, lifted);

@@ -4,7 +4,7 @@
 //! in somebody's place. The first-owner link of an organization is accepted the same way.
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause};
 use portcullis_domain::change::{
     Change, GrantChange, MembershipChange, TokenChange, TokenSet, TombstoneChange, UserChange,
@@ -113,8 +113,7 @@ fn wait(
     };
     let member = Membership::new(who, MembershipState::Invited, facts::rules_number(tx, organization)?, now);
     let id = member.id;
-    let event =
-        EventDraft::new(Action::MemberInvited, Target::new("membership", id)).with(json!({ "email": key }));
+    let event = EventDraft::new(Action::MemberInvited, id).with(json!({ "email": key }));
     // An administrator names the address anew; what else the former person had stays behind.
     let named = vec![Identifier::email(key), Identifier::user_name(key)];
     let changes: Vec<Change> = vec![
@@ -136,8 +135,7 @@ fn again(
     cause: Cause,
 ) -> Result<MembershipId, ServiceError> {
     may_give(caller.rank(), rank_of(tx, member)?)?;
-    let event = EventDraft::new(Action::MemberInvited, Target::new("membership", member.id))
-        .with(json!({ "again": true }));
+    let event = EventDraft::new(Action::MemberInvited, member.id).with(json!({ "again": true }));
     let changes: Vec<Change> = vec![
         GrantChange::EndOf { membership: member.id, keep: None, at: moment.now }.into(),
         TokenChange::End {
@@ -200,12 +198,11 @@ fn issue(
         ended: None,
     };
     let id = link.id;
-    let target = || Target::new("membership", membership);
-    let granted = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id))
-        .about(target())
+    let granted = EventDraft::new(Action::GrantCreated, grant.id)
+        .about(membership)
         .with(json!({ "role": grant.role, "reason": grant.reason }));
-    let issued = EventDraft::new(Action::TokenIssued, Target::new("token", id))
-        .about(target())
+    let issued = EventDraft::new(Action::TokenIssued, id)
+        .about(membership)
         .with(json!({ "kind": link.kind.as_str(), "shown_to": link.shown_to }));
     let plan = Plan::because(organization, cause)
         .then(granted, GrantChange::Create(grant))
@@ -257,8 +254,8 @@ pub fn delete(
         off_board_member(tx, moment, organization, member.id, "the invitation was taken back", cause)?;
         return Ok(());
     }
-    let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", member.id))
-        .with(json!({ "invitation_taken_back": id }));
+    let event =
+        EventDraft::new(Action::MemberUpdated, member.id).with(json!({ "invitation_taken_back": id }));
     let end = TokenChange::End {
         set: TokenSet::One(id),
         because: TokenEnd::Revoked,
@@ -496,8 +493,7 @@ fn join(
         }
         .into(),
     );
-    let joined = EventDraft::new(Action::MemberJoined, Target::new("membership", member.id))
-        .about(Target::new("token", open.link.id));
+    let joined = EventDraft::new(Action::MemberJoined, member.id).about(open.link.id);
     let mut plan = Plan::because(member.organization, cause).then_all(joined, changes);
     if let Said::New(secret) = said {
         let set = UserChange::SetAuthenticator {
@@ -507,8 +503,7 @@ fn join(
             email_key: open.key.clone(),
             at: now,
         };
-        let event = EventDraft::new(Action::PasswordSet, Target::new("user", member.user))
-            .about(Target::new("membership", member.id));
+        let event = EventDraft::new(Action::PasswordSet, member.user).about(member.id);
         plan = plan.then(event, set);
     }
     apply(tx, &plan, now, &mut moment.random)?;

@@ -5,7 +5,7 @@
 //! is raised if they are too many.
 
 use portcullis_domain::access::{Access, Matched, RankedRole, resolve};
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MappingChange;
 use portcullis_domain::directory::{Directory, DirectoryKind};
@@ -456,14 +456,12 @@ fn event(action: Action, of: &Mapping) -> EventDraft {
         MappingSource::Attribute { name, .. } => Some(name),
         _ => None,
     };
-    EventDraft::new(action, Target::new("mapping", of.id)).about(Target::new("directory", of.directory)).with(
-        json!({
-            "source": of.source.key().0,
-            "value": of.written,
-            "attribute": attribute,
-            "role": of.gives.role.as_ref().map(Slug::as_str),
-            "team": team,
-            "environment": of.gives.environment,
-        }),
-    )
+    EventDraft::new(action, of.id).about(of.directory).with(json!({
+        "source": of.source.key().0,
+        "value": of.written,
+        "attribute": attribute,
+        "role": of.gives.role.as_ref().map(Slug::as_str),
+        "team": team,
+        "environment": of.gives.environment,
+    }))
 }

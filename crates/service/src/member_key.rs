@@ -2,7 +2,7 @@
 
 use portcullis_domain::Refusal;
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{TokenChange, TokenSet};
 use portcullis_domain::id::{MembershipId, OrganizationId, TokenId};
@@ -94,16 +94,14 @@ pub(crate) fn issue_named(
         max_idle_s: None,
         ended: None,
     };
-    let event = EventDraft::new(Action::TokenIssued, Target::new("token", token.id))
-        .about(Target::new(token.holder.kind(), token.holder.id()))
-        .with(json!({
-            "kind": token.kind.as_str(),
-            "name": token.name,
-            "environment": token.environment,
-            "scopes": token.scopes,
-            "shown_to": token.shown_to,
-            "expires_at": token.expires_at.map(Timestamp::rfc3339),
-        }));
+    let event = EventDraft::new(Action::TokenIssued, token.id).about(token.holder).with(json!({
+        "kind": token.kind.as_str(),
+        "name": token.name,
+        "environment": token.environment,
+        "scopes": token.scopes,
+        "shown_to": token.shown_to,
+        "expires_at": token.expires_at.map(Timestamp::rfc3339),
+    }));
     let plan =
         Plan::because(draft.organization, cause).then(event, TokenChange::Issue(Box::new(token.clone())));
     apply(tx, &plan, now, &mut moment.random)?;
@@ -135,8 +133,7 @@ pub(crate) fn end_one(
         at: moment.now,
         receipt: None,
     };
-    let event = EventDraft::new(Action::TokenRevoked, Target::new("token", found.id))
-        .about(Target::new(found.holder.kind(), found.holder.id()));
+    let event = EventDraft::new(Action::TokenRevoked, found.id).about(found.holder);
     apply(tx, &Plan::because(organization, cause).then(event, end), moment.now, &mut moment.random)?;
     Ok(())
 }

@@ -4,7 +4,7 @@
 //! everything that writes settles it first, so that a decision is never made about access that is no more.
 
 use portcullis_domain::access::resolve;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::id::{MembershipId, OrganizationId, ReceiptId, UserId};
@@ -322,7 +322,7 @@ pub fn set_suspension(
             (Action::MemberRestored, None)
         }
     };
-    let event = EventDraft::new(action, Target::new("membership", id));
+    let event = EventDraft::new(action, id);
     let plan = Plan::because(organization, cause).then(event, MembershipChange::SetSuspended(id, ordered));
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
@@ -416,9 +416,8 @@ pub fn attach(
     if known || membership::of_user(tx, past.user)?.iter().any(lives) {
         return Err(ServiceError::Taken("user"));
     }
-    let event = EventDraft::new(Action::MemberAttached, Target::new("membership", id))
-        .about(Target::new("user", past.user))
-        .with(json!({ "former": former }));
+    let event =
+        EventDraft::new(Action::MemberAttached, id).about(past.user).with(json!({ "former": former }));
     let changes = vec![
         MembershipChange::SetUser(id, past.user).into(),
         UserChange::End(member.user, moment.now).into(),
@@ -464,9 +463,7 @@ pub fn add(
         Membership { joined_at: Some(now), ..Membership::new(who, MembershipState::Invited, 0, now) };
     let id = member.id;
     let named = email_key(&member.email).map(|key| vec![Identifier::email(&key)]).unwrap_or_default();
-    let event = EventDraft::new(Action::MemberCreated, Target::new("membership", id))
-        .about(Target::new("user", known.id))
-        .with(json!({ "joined": true }));
+    let event = EventDraft::new(Action::MemberCreated, id).about(known.id).with(json!({ "joined": true }));
     // A former membership here left a tombstone; an administrator who names the person anew lifts it.
     let changes =
         vec![MembershipChange::Create(Box::new(member)).into(), TombstoneChange::LiftNamed(named).into()];

@@ -1,6 +1,6 @@
 //! Organizations: made with everything that each of them has, and ended with everything in them.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     Change, EnvironmentChange, OrganizationChange, RoleChange, TokenChange, TokenSet,
@@ -77,7 +77,7 @@ pub fn create(
             .into(),
         );
     }
-    let event = EventDraft::new(Action::OrganizationCreated, Target::new("organization", organization.id))
+    let event = EventDraft::new(Action::OrganizationCreated, organization.id)
         .with(serde_json::json!({ "slug": organization.slug, "name": organization.name }));
     let plan = Plan::because(organization.id, cause).then_all(event, changes);
     match apply(tx, &plan, now, &mut moment.random) {
@@ -144,7 +144,7 @@ pub fn rename(
     cause: Cause,
 ) -> Result<Organization, ServiceError> {
     let renamed = Organization { name: name(called)?, ..organization.clone() };
-    let event = EventDraft::new(Action::OrganizationUpdated, Target::new("organization", renamed.id))
+    let event = EventDraft::new(Action::OrganizationUpdated, renamed.id)
         .with(serde_json::json!({ "name": renamed.name }));
     let change = OrganizationChange::Rename(renamed.id, renamed.name.clone());
     apply(tx, &Plan::because(renamed.id, cause).then(event, change), moment.now, &mut moment.random)?;
@@ -201,7 +201,7 @@ fn end(
         return Err(ServiceError::InUse("organization"));
     }
     let consented = google::consented(tx, organization, MAX_CONSENTS)?;
-    let event = EventDraft::new(Action::OrganizationDeleted, Target::new("organization", organization));
+    let event = EventDraft::new(Action::OrganizationDeleted, organization);
     let tokens = TokenChange::End {
         set: TokenSet::OfOrganization,
         because: TokenEnd::HolderDeleted,

@@ -3,7 +3,7 @@
 //! The membership that it is for waits as invited, and has its ownership by a grant of the root token. Following the
 //! link shows a page and uses nothing; the form behind it does ([`crate::invitation::accept`]).
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{GrantChange, MembershipChange, TokenChange, UserChange};
 use portcullis_domain::grant::Grant;
@@ -66,10 +66,10 @@ pub fn create(
         created_at: now,
         ended_at: None,
     };
-    let (id, target) = (membership.id, Target::new("membership", membership.id));
-    let invited = EventDraft::new(Action::MemberInvited, target.clone());
-    let granted = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id))
-        .about(target)
+    let id = membership.id;
+    let invited = EventDraft::new(Action::MemberInvited, id);
+    let granted = EventDraft::new(Action::GrantCreated, grant.id)
+        .about(id)
         .with(serde_json::json!({ "role": grant.role, "reason": grant.reason }));
     let plan = Plan::because(organization.id, cause)
         .then_all(
@@ -109,8 +109,8 @@ fn issue(
         max_idle_s: None,
         ended: None,
     };
-    let event = EventDraft::new(Action::TokenIssued, Target::new("token", token.id))
-        .about(Target::new("membership", membership))
+    let event = EventDraft::new(Action::TokenIssued, token.id)
+        .about(membership)
         .with(serde_json::json!({ "kind": token.kind.as_str(), "shown_to": token.shown_to }));
     let plan = Plan::because(organization.id, cause).then(event, TokenChange::Issue(Box::new(token)));
     apply(tx, &plan, now, &mut moment.random)?;

@@ -13,7 +13,7 @@ use std::collections::BTreeSet;
 use portcullis_domain::access::{
     DirectoryFacts, Held, PersonFacts, RankedRole, Resolved, Statement, resolve,
 };
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{Change, DirectoryUserChange, MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::directory::Directory;
@@ -211,8 +211,8 @@ pub fn create_user(
         created_at: now,
         updated_at: now,
     };
-    let event = EventDraft::new(Action::DirectoryUserCreated, Target::new("directory_user", user.id))
-        .about(Target::new("membership", membership))
+    let event = EventDraft::new(Action::DirectoryUserCreated, user.id)
+        .about(membership)
         .with(json!({ "active": user.inactive_at.is_none(), "recognized": known.is_some() }));
     let mut changes = vec![DirectoryUserChange::Create(Box::new(user.clone())).into()];
     changes.extend(facets_said(&user, &BTreeSet::new(), &said.facets, speaker.request));
@@ -327,8 +327,8 @@ fn new_member(
     let Resolved { access, governed_by, .. } = resolve(&facts, now);
     let state = access.state;
     let membership = Membership { governed_by, access, ..Membership::new(who, state, rules_number, now) };
-    let event = EventDraft::new(Action::MemberCreated, Target::new("membership", membership.id))
-        .about(Target::new("directory_user", user.id))
+    let event = EventDraft::new(Action::MemberCreated, membership.id)
+        .about(user.id)
         .with(json!({ "state": membership.access.state.as_str(), "role": membership.access.role }));
     Ok(plan.then_all(
         event,
@@ -566,9 +566,7 @@ fn say(
         (None, None) if old.unconfirmed_at.is_some() => Action::DirectoryUserConfirmed,
         _ => Action::DirectoryUserUpdated,
     };
-    let event = EventDraft::new(action, Target::new("directory_user", id))
-        .about(Target::new("membership", new.membership))
-        .with(renamed(&old, &new));
+    let event = EventDraft::new(action, id).about(new.membership).with(renamed(&old, &new));
     let mut changes = vec![DirectoryUserChange::Update(Box::new(new.clone())).into()];
     changes.extend(facets_said(&new, &before, &said.facets, speaker.request));
     if new.inactive_at.is_none() && (old.inactive_at.is_some() || is_renamed) {
@@ -657,8 +655,7 @@ pub(crate) fn delete_user_because(
 ) -> Result<(), ServiceError> {
     tx.lock(Lock::Rules(organization))?;
     let user = directory_user::find_locked(tx, directory, id)?.ok_or(ServiceError::NotFound("user"))?;
-    let event = EventDraft::new(Action::DirectoryUserDeleted, Target::new("directory_user", id))
-        .about(Target::new("membership", user.membership));
+    let event = EventDraft::new(Action::DirectoryUserDeleted, id).about(user.membership);
     let plan = Plan::because(organization, cause).then(event, DirectoryUserChange::Delete(id));
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
     let cause = applied.events.first().map_or(cause, |e| cause.after(*e));

@@ -7,7 +7,7 @@
 //! these speak when the person signs in, and would let in whomever they are to keep out.
 
 use portcullis_domain::access::EndedBecause;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     DirectoryChange, MembershipChange, OrganizationChange, TokenChange, TokenSet, TombstoneChange,
@@ -49,7 +49,7 @@ pub fn revive_nobody(
     organization: &Organization,
 ) -> Result<u64, ServiceError> {
     let id = organization.id;
-    let event = EventDraft::new(Action::BackupRestored, Target::new("organization", id));
+    let event = EventDraft::new(Action::BackupRestored, id);
     let end = TokenChange::End {
         set: TokenSet::OfOrganization,
         because: TokenEnd::Restored,
@@ -186,8 +186,7 @@ pub fn carry_over(
                 taken.ended += 1;
             }
             Wanted::Suspend => {
-                let event = EventDraft::new(Action::MemberSuspended, Target::new("membership", id))
-                    .with(json!({ "by": "restore" }));
+                let event = EventDraft::new(Action::MemberSuspended, *id).with(json!({ "by": "restore" }));
                 let ordered = MembershipChange::SetSuspended(*id, Some((moment.now, Rank::ROOT)));
                 let plan = Plan::because(organization, cause).then(event, ordered);
                 apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -229,7 +228,7 @@ pub fn lay(
         changes.push(TombstoneChange::Lay { membership, identifiers, at }.into());
     }
     if !changes.is_empty() {
-        let event = EventDraft::new(Action::TombstoneLaid, Target::new("organization", organization))
+        let event = EventDraft::new(Action::TombstoneLaid, organization)
             .with(json!({ "identifiers": changes.len() }));
         let plan = Plan::because(organization, Cause::system()).then_all(event, changes);
         apply(tx, &plan, moment.now, &mut moment.random)?;

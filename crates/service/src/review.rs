@@ -1,7 +1,7 @@
 //! Reviews: what matching left open, and an administrator's word on it.
 
 use portcullis_domain::Refusal;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{DirectoryUserChange, TombstoneChange};
 use portcullis_domain::directory_user::DirectoryUser;
@@ -82,8 +82,7 @@ pub fn dismiss(
         ReviewState::Dismissed => return Ok(found),
         ReviewState::Open => {}
     }
-    let event = EventDraft::new(Action::ReviewDismissed, Target::new(NOUN, id))
-        .about(Target::new("directory_user", found.review.directory_user));
+    let event = EventDraft::new(Action::ReviewDismissed, id).about(found.review.directory_user);
     apply(tx, &Plan::because(organization, cause).noting(event), moment.now, &mut moment.random)?;
     review::close(tx, organization, id, ReviewState::Dismissed, moment.now)?;
     find(tx, organization, id)
@@ -134,8 +133,8 @@ pub fn attach(
     if !told_of.is_empty() || made.id == known.id || is_somebody {
         return Err(ServiceError::Taken("member"));
     }
-    let event = EventDraft::new(Action::DirectoryUserAttached, Target::new("directory_user", told.id))
-        .about(Target::new("membership", member))
+    let event = EventDraft::new(Action::DirectoryUserAttached, told.id)
+        .about(member)
         .with(json!({ "review": id, "instead_of": made.id }));
     let plan = Plan::because(organization, cause).then(event, DirectoryUserChange::Attach(told.id, member));
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -145,8 +144,7 @@ pub fn attach(
     }
     // The end of the one laid tombstones on names that are the other's.
     let names = leaver::identifiers(tx, &known)?.into_iter().collect();
-    let event = EventDraft::new(Action::ReviewAttached, Target::new(NOUN, id))
-        .about(Target::new("membership", member));
+    let event = EventDraft::new(Action::ReviewAttached, id).about(member);
     let plan = Plan::because(organization, cause).then(event, TombstoneChange::LiftNamed(names));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     settle(tx, moment, member, cause)?;

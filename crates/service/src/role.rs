@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::RoleChange;
 use portcullis_domain::directory::DirectoryKind;
@@ -257,7 +257,7 @@ pub fn create(
         built_in_at: None,
         created_at: moment.now,
     };
-    let event = EventDraft::new(Action::RoleCreated, Target::new("role", made.id)).with(shown(&made));
+    let event = EventDraft::new(Action::RoleCreated, made.id).with(shown(&made));
     let plan = Plan::because(organization, cause).then(event, RoleChange::Create(made.clone()));
     apply(tx, &plan, moment.now, &mut moment.random).map_err(rank_taken)?;
     Ok(made)
@@ -297,8 +297,8 @@ pub fn update(
             return Err(ServiceError::ToldFromBelow(member.to_string()));
         }
     }
-    let event = EventDraft::new(Action::RoleUpdated, Target::new("role", is.id))
-        .with(json!({ "from": shown(&was), "to": shown(&is) }));
+    let event =
+        EventDraft::new(Action::RoleUpdated, is.id).with(json!({ "from": shown(&was), "to": shown(&is) }));
     let change = RoleChange::Update(is.id, is.rank, is.permissions.clone(), is.giving);
     let plan = Plan::because(organization, cause).then(event, change);
     let applied = apply(tx, &plan, moment.now, &mut moment.random).map_err(rank_taken)?;
@@ -339,7 +339,7 @@ pub fn delete(
     if role::is_used(tx, organization, &found.slug)? {
         return Err(ServiceError::InUse("role"));
     }
-    let event = EventDraft::new(Action::RoleDeleted, Target::new("role", found.id)).with(shown(&found));
+    let event = EventDraft::new(Action::RoleDeleted, found.id).with(shown(&found));
     let plan = Plan::because(organization, cause).then(event, RoleChange::Delete(found.id));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())

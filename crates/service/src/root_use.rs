@@ -7,7 +7,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::id::OrganizationId;
 use portcullis_domain::plan::Plan;
@@ -96,8 +96,7 @@ impl Portcullis {
         let read: RootRead = read.into();
         self.write(Priority::Ordinary, move |tx, moment| {
             for organization in &news {
-                let event = EventDraft::new(Action::RootTokenUsed, Target::new("organization", organization))
-                    .with(read.detail());
+                let event = EventDraft::new(Action::RootTokenUsed, *organization).with(read.detail());
                 let plan = Plan::because(*organization, cause).noting(event);
                 apply(tx, &plan, moment.now, &mut moment.random)?;
             }

@@ -7,7 +7,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{MembershipChange, OrganizationChange};
 use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, OrganizationId};
@@ -84,7 +84,7 @@ pub fn raise(
         tx.holds(&Lock::Organization(organization)),
         "a rule changes under the organization's lock"
     );
-    let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
+    let event = EventDraft::new(Action::RulesChanged, organization);
     let plan = Plan::because(organization, cause).then(event, OrganizationChange::RaiseRules(organization));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(Carried::Pending)
@@ -104,8 +104,8 @@ pub fn after_facts(
 ) -> Result<Carried, ServiceError> {
     debug_assert!(tx.holds(&Lock::Rules(organization)), "facts are written while the rules stand still");
     if users.len() > MAX_PER_CALL {
-        let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization))
-            .with(json!({ "people": users.len() }));
+        let event =
+            EventDraft::new(Action::RulesChanged, organization).with(json!({ "people": users.len() }));
         let plan =
             Plan::because(organization, cause).then(event, MembershipChange::MarkStale(users.to_vec()));
         apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -212,8 +212,7 @@ pub(crate) fn cause_since(
         (None, _) => Ok(by_rules),
         (Some(only), None) => Ok(audit::following(tx, organization, *only)?),
         (Some(_), Some(_)) => {
-            let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization))
-                .with(json!({ "events": events }));
+            let event = EventDraft::new(Action::RulesChanged, organization).with(json!({ "events": events }));
             let plan = Plan::because(organization, by_rules).noting(event);
             let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
             Ok(applied.events.first().map_or(by_rules, |event| by_rules.after(*event)))

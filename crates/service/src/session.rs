@@ -4,7 +4,7 @@
 //! the same organization and environment, so that no secret outlives a sign-in (fixation ends here).
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{Change, TokenChange, TokenSet};
 use portcullis_domain::connection::Connection;
@@ -130,11 +130,11 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
         ended: None,
     };
     let id = token.id;
-    let signed_in = EventDraft::new(Action::SignInSucceeded, Target::new("membership", membership.id))
-        .about(Target::new("token", id))
+    let signed_in = EventDraft::new(Action::SignInSucceeded, membership.id)
+        .about(id)
         .with(json!({ "connection": opening.connection, "environment": opening.environment }));
-    let issued = EventDraft::new(Action::TokenIssued, Target::new("token", id))
-        .about(Target::new("membership", membership.id))
+    let issued = EventDraft::new(Action::TokenIssued, id)
+        .about(membership.id)
         .with(json!({ "kind": TokenKind::Session.as_str() }));
     let mut changes: Vec<Change> =
         replaced.into_iter().map(|old| end(old, TokenEnd::Replaced, now)).collect();
@@ -165,8 +165,7 @@ fn end_one(
     request: RequestId,
 ) -> Result<(), ServiceError> {
     let actor = bearer.member.as_ref().map_or(Actor::System, |m| Actor::Membership(m.id));
-    let event = EventDraft::new(Action::SignedOut, Target::new("token", bearer.token))
-        .with(json!({ "because": because.as_str() }));
+    let event = EventDraft::new(Action::SignedOut, bearer.token).with(json!({ "because": because.as_str() }));
     let plan = Plan::because(bearer.organization, cause(actor, request))
         .then(event, end(bearer.token, because, moment.now));
     apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -192,8 +191,8 @@ pub(crate) fn end_by_provider(
         directory: Some(of.claims_directory),
     };
     let because = TokenEnd::SignedOut;
-    let event = EventDraft::new(Action::SignedOut, Target::new("token", token))
-        .about(Target::new("connection", of.id))
+    let event = EventDraft::new(Action::SignedOut, token)
+        .about(of.id)
         .with(json!({ "because": because.as_str(), "by": "provider" }));
     let plan = Plan::because(of.organization, cause).then(event, end(token, because, moment.now));
     apply(tx, &plan, moment.now, &mut moment.random)?;

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 
 use portcullis_domain::Random;
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Outcome, Target};
+use portcullis_domain::audit::{Action, EventDraft, Outcome};
 use portcullis_domain::cause::Actor;
 use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, MembershipId, RequestId, TokenId};
@@ -557,10 +557,8 @@ async fn note_refusal(
     refusal: &SignInRefusal,
     (subject, request): (Option<String>, RequestId),
 ) -> Result<(), ServiceError> {
-    let event = EventDraft {
-        outcome: Outcome::Refused,
-        ..EventDraft::new(Action::SignInRefused, Target::new("connection", connection.id))
-    };
+    let event =
+        EventDraft { outcome: Outcome::Refused, ..EventDraft::new(Action::SignInRefused, connection.id) };
     let event = event.with(json!({ "code": refusal.code(), "subject": subject }));
     let organization = connection.organization;
     portcullis

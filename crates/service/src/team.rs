@@ -1,6 +1,6 @@
 //! Teams: groups of memberships. Who is in them follows from mappings.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::TeamChange;
 use portcullis_domain::id::{OrganizationId, TeamId};
@@ -66,8 +66,8 @@ pub fn create(
         name: name(called)?,
         created_at: moment.now,
     };
-    let event = EventDraft::new(Action::TeamCreated, Target::new("team", made.id))
-        .with(json!({ "slug": made.slug, "name": made.name }));
+    let event =
+        EventDraft::new(Action::TeamCreated, made.id).with(json!({ "slug": made.slug, "name": made.name }));
     let plan = Plan::because(organization, cause).then(event, TeamChange::Create(made.clone()));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(made)
@@ -86,8 +86,7 @@ pub fn rename(
 ) -> Result<Team, ServiceError> {
     let found = find(tx, organization, id)?;
     let renamed = Team { name: name(called)?, ..found };
-    let event = EventDraft::new(Action::TeamUpdated, Target::new("team", renamed.id))
-        .with(json!({ "name": renamed.name }));
+    let event = EventDraft::new(Action::TeamUpdated, renamed.id).with(json!({ "name": renamed.name }));
     let change = TeamChange::Rename(renamed.id, renamed.name.clone());
     apply(tx, &Plan::because(organization, cause).then(event, change), moment.now, &mut moment.random)?;
     Ok(renamed)
@@ -110,8 +109,7 @@ pub fn delete(
     if team::is_used(tx, organization, &found.slug)? {
         return Err(ServiceError::InUse("team"));
     }
-    let event = EventDraft::new(Action::TeamDeleted, Target::new("team", found.id))
-        .with(json!({ "slug": found.slug }));
+    let event = EventDraft::new(Action::TeamDeleted, found.id).with(json!({ "slug": found.slug }));
     let plan = Plan::because(organization, cause).then(event, TeamChange::Delete(found.id));
     apply(tx, &plan, moment.now, &mut moment.random)?;
     Ok(())

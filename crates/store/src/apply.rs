@@ -3,7 +3,7 @@
 //! This file only dispatches; each noun's own file knows its table. A change over many rows returns the rows that it
 //! touched, and each of them gets an event of its own and a line of the receipt.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     AgentChange, Change, GrantChange, LinkChange, OutboxChange, ReceiptChange, TokenChange,
@@ -136,7 +136,7 @@ impl Writing<'_> {
         agent::apply(tx, self.plan.organization(), change)?;
         match change {
             AgentChange::Disable(id, Some(receipt)) | AgentChange::Orphan(id, receipt) => {
-                receipt::add_line(tx, *receipt, "agent", &id.to_string())
+                receipt::add_line(tx, *receipt, &(*id).into())
             }
             _ => Ok(()),
         }
@@ -146,8 +146,8 @@ impl Writing<'_> {
         let unlinked = connection::apply_link(tx, self.plan.organization(), change)?;
         let LinkChange::DeleteOf(membership) = change else { return Ok(()) };
         for (connection, subject) in unlinked {
-            let event = EventDraft::new(Action::MemberUnlinked, Target::new("membership", membership))
-                .about(Target::new("connection", connection))
+            let event = EventDraft::new(Action::MemberUnlinked, *membership)
+                .about(connection)
                 .with(json!({ "subject": subject }));
             audit::insert(tx, self.plan.organization(), &event, &self.cause, self.now, random)?;
         }
@@ -163,8 +163,8 @@ impl Writing<'_> {
         let ended = grant::apply(tx, self.plan.organization(), change)?;
         let GrantChange::EndOf { membership, .. } = change else { return Ok(()) };
         for row in ended {
-            let event = EventDraft::new(Action::GrantEnded, Target::new("grant", row.id))
-                .about(Target::new("membership", membership))
+            let event = EventDraft::new(Action::GrantEnded, row.id)
+                .about(*membership)
                 .with(json!({ "role": row.role, "reason": row.reason }));
             audit::insert(tx, self.plan.organization(), &event, &self.cause, self.now, random)?;
         }
@@ -180,12 +180,12 @@ impl Writing<'_> {
         let ended = token::apply(tx, self.plan.organization(), change, self.event)?;
         let TokenChange::End { because, receipt, .. } = change else { return Ok(()) };
         for row in ended {
-            let event = EventDraft::new(Action::TokenEnded, Target::new("token", row.id))
-                .about(Target::new("holder", row.holder.id()))
+            let event = EventDraft::new(Action::TokenEnded, row.id)
+                .about(row.holder)
                 .with(json!({ "kind": row.kind.as_str(), "because": because.as_str() }));
             audit::insert(tx, self.plan.organization(), &event, &self.cause, self.now, random)?;
             if let Some(receipt) = receipt {
-                receipt::add_line(tx, *receipt, "token", &row.id.to_string())?;
+                receipt::add_line(tx, *receipt, &row.id.into())?;
             }
             self.applied.tokens_ended += 1;
         }

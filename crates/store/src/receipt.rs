@@ -1,8 +1,9 @@
 //! Receipts: opened in the transaction that ends the membership, with a line for each row that ended; signed after it.
 
+use portcullis_domain::audit::Target;
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::id::{DirectoryId, EventId, MembershipId, OrganizationId, ReceiptId, RequestId};
-use portcullis_domain::receipt::{EndedItem, Kept, Receipt};
+use portcullis_domain::receipt::{Kept, Receipt};
 use serde::{Deserialize, Serialize};
 
 use crate::row::{Row, Waiting, list, to_json};
@@ -77,7 +78,7 @@ pub struct StoredReceipt {
     /// The event `member.deprovisioned`.
     pub event: EventId,
     /// What ended.
-    pub ended: Vec<EndedItem>,
+    pub ended: Vec<Target>,
     /// The signature, once it is made.
     pub jws: Option<String>,
 }
@@ -105,13 +106,8 @@ pub(crate) fn open(
     Ok(())
 }
 
-pub(crate) fn add_line(
-    tx: &mut Tx<'_>,
-    receipt: ReceiptId,
-    kind: &'static str,
-    item: &str,
-) -> Result<(), StoreError> {
-    tx.run(&ADD_LINE, params![receipt, kind, item]).map(|_| ())
+pub(crate) fn add_line(tx: &mut Tx<'_>, receipt: ReceiptId, ended: &Target) -> Result<(), StoreError> {
+    tx.run(&ADD_LINE, params![receipt, ended.kind.as_str(), ended.id.as_str()]).map(|_| ())
 }
 
 fn read(tx: &mut Tx<'_>, row: &Row) -> Result<StoredReceipt, StoreError> {
@@ -126,7 +122,7 @@ fn read(tx: &mut Tx<'_>, row: &Row) -> Result<StoredReceipt, StoreError> {
     };
     let mut ended = Vec::new();
     for line in tx.rows(&LINES, params![receipt.id])? {
-        ended.push(EndedItem { kind: line.text(0)?.to_owned(), id: line.text(1)?.to_owned() });
+        ended.push(Target { kind: line.text(0)?.to_owned(), id: line.text(1)?.to_owned() });
     }
     Ok(StoredReceipt {
         receipt,

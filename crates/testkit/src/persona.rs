@@ -1,6 +1,6 @@
 //! People for tests: members with a role and a key, made by the road that everybody walks.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{GrantChange, MembershipChange, TokenChange, UserChange};
 use portcullis_domain::grant::Grant;
@@ -72,7 +72,7 @@ fn join(
     let membership =
         Membership { joined_at: Some(now), ..Membership::new(who, MembershipState::Active, 0, now) };
     let mut plan = Plan::because(organization, Cause::system()).then_all(
-        EventDraft::new(Action::MemberJoined, Target::new("membership", membership.id)),
+        EventDraft::new(Action::MemberJoined, membership.id),
         vec![
             UserChange::Create(user.clone()).into(),
             MembershipChange::Create(Box::new(membership.clone())).into(),
@@ -98,7 +98,7 @@ fn join(
             created_at: now,
             ended_at: None,
         };
-        let event = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id));
+        let event = EventDraft::new(Action::GrantCreated, grant.id);
         plan = plan.then(event, GrantChange::Create(grant));
     }
     apply(tx, &plan, now, &mut moment.random)?;
@@ -127,7 +127,7 @@ fn issue(tx: &mut Tx<'_>, moment: &mut Moment, of: &Membership) -> Result<String
         max_idle_s: None,
         ended: None,
     };
-    let event = EventDraft::new(Action::TokenIssued, Target::new("token", token.id));
+    let event = EventDraft::new(Action::TokenIssued, token.id);
     let plan =
         Plan::because(of.organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
     apply(tx, &plan, moment.now, &mut moment.random)?;

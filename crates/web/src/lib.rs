@@ -141,8 +141,7 @@ pub fn router(app: App) -> Router {
 }
 
 async fn unknown() -> Problem {
-    let detail =
-        "there is nothing under this path; `/api/v1/openapi.json` lists the administration API";
+    let detail = "there is nothing under this path; `/api/v1/openapi.json` lists the administration API";
     Problem::new(StatusCode::NOT_FOUND, "not_found", detail)
 }
 

@@ -12,8 +12,9 @@ use crate::fixture::{NOW, id, organization};
 const SALT: [u8; 16] = [7; 16];
 
 fn text(number: usize) -> String {
-    let draft = EventDraft::new(Action::TokenEnded, Target::new("token", format!("tok_{number}")))
-        .about(Target::new("membership", "mem_1"))
+    let target = |kind: &str, id: String| Target { kind: kind.to_owned(), id };
+    let draft = EventDraft::new(Action::TokenEnded, target("token", format!("tok_{number}")))
+        .about(target("membership", "mem_1".to_owned()))
         .with(json!({ "because": "off_boarded", "at": [1, 2, { "b": 1, "a": "é\u{1}\u{7f}\n\"\\/<" }] }));
     content(id!(EventId, number), organization(), NOW, &draft, &Cause::system()).expect("JSON")
 }

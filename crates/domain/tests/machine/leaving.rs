@@ -89,7 +89,7 @@ fn fate(leaver: &Leaver) -> (Option<AgentChange>, Option<KeptBecause>) {
         Change::Agent(change) => Some(change.clone()),
         _ => None,
     });
-    (change, receipt(&plan).kept.iter().find(|kept| kept.id == agent).map(|kept| kept.why))
+    (change, receipt(&plan).kept.iter().find(|kept| kept.what.id == agent).map(|kept| kept.why))
 }
 
 fn with(rule: OwnerLossRule, state: AgentState, others: i64) -> Leaver {
@@ -200,7 +200,7 @@ fn an_owner_beside_whom_there_is_another_keeps_nothing() {
 fn secrets_of_the_organization_that_the_leaver_saw_are_to_be_rotated() {
     let (service, scim) = (id!(TokenId, 1), id!(TokenId, 2));
     let plan = off_boarded(&Leaver { to_rotate: vec![service, scim], ..leaver() });
-    let kept: Vec<_> = receipt(&plan).kept.iter().map(|kept| (kept.id.clone(), kept.why)).collect();
+    let kept: Vec<_> = receipt(&plan).kept.iter().map(|kept| (kept.what.id.clone(), kept.why)).collect();
     assert_eq!(kept, [(service.to_string(), KeptBecause::Rotate), (scim.to_string(), KeptBecause::Rotate)]);
 }
 

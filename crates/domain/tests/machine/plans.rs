@@ -12,7 +12,7 @@ use portcullis_domain::change::{
 use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, EventId, RoleId};
 use portcullis_domain::plan::Plan;
-use portcullis_domain::receipt::{EndedItem, statement};
+use portcullis_domain::receipt::statement;
 use portcullis_domain::role::{Giving, Rank, Role};
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenEnd;
@@ -22,7 +22,7 @@ use crate::fixture::{NOW, agent, directory, id, leaver, member, off_boarded, org
 use crate::leaving::{changes, events};
 
 fn draft() -> EventDraft {
-    EventDraft::new(Action::MemberSuspended, Target::new("membership", member(1)))
+    EventDraft::new(Action::MemberSuspended, member(1))
 }
 
 #[test]
@@ -75,7 +75,7 @@ fn a_receipts_statement_names_who_what_and_by_which_request() {
     let Some(Change::Receipt(ReceiptChange::Open(receipt))) = changes(&plan).first().copied() else {
         panic!("the receipt is opened first");
     };
-    let ended = [EndedItem { kind: "token".into(), id: "tok_1".into() }];
+    let ended = [Target { kind: "token".into(), id: "tok_1".into() }];
     let said = statement(receipt, plan.cause(), id!(EventId, 9), &ended);
     assert_eq!(said["member"], member(1).to_string());
     assert_eq!(said["ended"], json!([{ "type": "token", "id": "tok_1" }]));

@@ -137,7 +137,7 @@ fn actors_and_holders_are_told_by_kind_and_id() {
         let other = if one.membership().is_none() { Some(person) } else { None };
         assert_eq!(ShownTo::read(one.kind(), other), None, "a row that contradicts itself");
     }
-    let target = Target::new("agent", agent);
+    let target = Target::from(agent);
     assert_eq!((target.kind.as_str(), target.id), ("agent", agent.to_string()));
 }
 

@@ -10,7 +10,7 @@ use aws_lc_rs::encoding::{AsDer, Pkcs8V1Der};
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::connection::{Connection, ConnectionKind, KeyState};
@@ -200,8 +200,7 @@ pub(crate) fn public_half(key: &ClientKey) -> Result<Value, ServiceError> {
 }
 
 fn event(action: Action, key: &ClientKey) -> EventDraft {
-    EventDraft::new(action, Target::new(NOUN, key.connection))
-        .with(json!({ "kid": key.kid, "alg": key.alg.as_str() }))
+    EventDraft::new(action, key.connection).with(json!({ "kid": key.kid, "alg": key.alg.as_str() }))
 }
 
 /// The connection that is changed, and its keys.

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::change::{DirectoryGroupChange, HoldChange};
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, EventId, MappingId};
@@ -138,7 +138,7 @@ pub fn create_group(
         created_at: moment.now,
         updated_at: moment.now,
     };
-    let event = EventDraft::new(Action::DirectoryGroupCreated, Target::new("directory_group", group.id))
+    let event = EventDraft::new(Action::DirectoryGroupCreated, group.id)
         .with(json!({ "display_name": display_name, "external_id": external_id }));
     let plan = Plan::because(speaker.organization, speaker.cause())
         .then(event, DirectoryGroupChange::Create(group.clone()));
@@ -284,11 +284,10 @@ fn rename(
 ) -> Result<Option<EventId>, ServiceError> {
     let id = group.id;
     let before = mapping::of_groups(tx, &[id])?;
-    let event =
-        EventDraft::new(Action::DirectoryGroupUpdated, Target::new("directory_group", id)).with(json!({
-            "from": { "display_name": old.display_name, "external_id": old.external_id },
-            "to": { "display_name": group.display_name, "external_id": group.external_id },
-        }));
+    let event = EventDraft::new(Action::DirectoryGroupUpdated, id).with(json!({
+        "from": { "display_name": old.display_name, "external_id": old.external_id },
+        "to": { "display_name": group.display_name, "external_id": group.external_id },
+    }));
     let plan = Plan::because(speaker.organization, speaker.cause())
         .then(event, DirectoryGroupChange::Update(group.clone()));
     let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -399,8 +398,7 @@ fn name_held(
 ) -> Result<Vec<DirectoryUserId>, ServiceError> {
     let kept = hold::kept_of(tx, id, named)?;
     if !kept.is_empty() {
-        let event = EventDraft::new(Action::MemberUnheld, Target::new("directory_group", id))
-            .with(json!({ "named": kept.len() }));
+        let event = EventDraft::new(Action::MemberUnheld, id).with(json!({ "named": kept.len() }));
         let plan = Plan::because(speaker.organization, speaker.cause())
             .then(event, HoldChange::DropOf(id, kept.clone()));
         apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -508,11 +506,10 @@ fn change_members(
     touched.people.extend(add.iter().chain(&remove));
     touched.taken_out.extend(&remove);
     let shown = |ids: &[DirectoryUserId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();
-    let event = EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", id))
-        .with(json!({
-            "added": add.len(), "removed": remove.len(),
-            "first_added": shown(&add), "first_removed": shown(&remove),
-        }));
+    let event = EventDraft::new(Action::DirectoryGroupMembersChanged, id).with(json!({
+        "added": add.len(), "removed": remove.len(),
+        "first_added": shown(&add), "first_removed": shown(&remove),
+    }));
     let changed = DirectoryGroup { updated_at: moment.now, ..group.clone() };
     let mut changes = vec![DirectoryGroupChange::Update(changed).into()];
     if !add.is_empty() {
@@ -548,7 +545,7 @@ pub fn delete_group(
     if mapped {
         lose_below(tx, moment, speaker, &group, (touched.iter().copied().collect(), &moved))?;
     }
-    let event = EventDraft::new(Action::DirectoryGroupDeleted, Target::new("directory_group", id))
+    let event = EventDraft::new(Action::DirectoryGroupDeleted, id)
         .with(json!({ "display_name": group.display_name, "external_id": group.external_id }));
     let plan =
         Plan::because(speaker.organization, speaker.cause()).then(event, DirectoryGroupChange::Delete(id));

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::DirectoryGroupChange;
 use portcullis_domain::directory_group::DirectoryGroup;
@@ -52,13 +52,10 @@ pub(super) fn change(
         super::group::lose_below(tx, moment, speaker, group, (BTreeSet::new(), &removed))?;
     }
     let shown = |ids: &[DirectoryGroupId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();
-    let event =
-        EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", group.id)).with(
-            json!({
-                "groups_added": add.len(), "groups_removed": remove.len(),
-                "first_added": shown(&add), "first_removed": shown(&remove),
-            }),
-        );
+    let event = EventDraft::new(Action::DirectoryGroupMembersChanged, group.id).with(json!({
+        "groups_added": add.len(), "groups_removed": remove.len(),
+        "first_added": shown(&add), "first_removed": shown(&remove),
+    }));
     let changed = DirectoryGroup { updated_at: moment.now, ..group.clone() };
     let mut changes = vec![DirectoryGroupChange::Update(changed).into()];
     if !add.is_empty() {

@@ -1,7 +1,7 @@
 //! What a member is called here follows what the directory says that governs them.
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MembershipChange;
 use portcullis_domain::directory_user::DirectoryUser;
@@ -64,8 +64,8 @@ pub(super) fn follow(
     if !renamed && !moved {
         return Ok(());
     }
-    let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", member.id))
-        .about(Target::new("directory_user", user.id))
+    let event = EventDraft::new(Action::MemberUpdated, member.id)
+        .about(user.id)
         .with(json!({ "name": renamed, "email": moved }));
     let plan = Plan::because(speaker.organization, cause)
         .then(event, MembershipChange::SetProfile(member.id, email, name));

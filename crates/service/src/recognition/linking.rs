@@ -1,7 +1,7 @@
 //! How a member comes to be known by a subject: their first link, one from their own session, one of a newcomer; and which
 //! links are over then.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Actor;
 use portcullis_domain::change::{Change, LinkChange, MembershipChange, TokenChange, TokenSet, UserChange};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link};
@@ -47,8 +47,8 @@ pub(super) fn believe(
     (link, rank): (&Link, Rank),
     request: RequestId,
 ) -> Result<(), ServiceError> {
-    let event = EventDraft::new(Action::MemberLinked, Target::new("membership", link.membership))
-        .about(Target::new("connection", link.connection))
+    let event = EventDraft::new(Action::MemberLinked, link.membership)
+        .about(link.connection)
         .with(json!({ "subject": link.subject, "believed_up_to": rank }));
     let cause = session::cause(Actor::Membership(link.membership), request);
     let change = LinkChange::Believe(link.connection, link.subject.clone(), rank);
@@ -150,7 +150,7 @@ pub(super) fn first_link(
     let mut plan = linking(Plan::because(connection.organization, cause), made.clone(), wish, old);
     if member.access.state == MembershipState::Invited {
         // Coming in by the organization's own connection, with the invited address, accepts the invitation.
-        let joined = EventDraft::new(Action::MemberJoined, Target::new("membership", member.id))
+        let joined = EventDraft::new(Action::MemberJoined, member.id)
             .with(json!({ "by": "connection", "connection": connection.id }));
         let ends = TokenChange::End {
             set: TokenSet::InvitationsOf(member.id),
@@ -168,8 +168,8 @@ pub(super) fn first_link(
         receipt: None,
     };
     let unlinked = |link: Link| {
-        let event = EventDraft::new(Action::MemberUnlinked, Target::new("membership", member.id))
-            .about(Target::new("connection", connection.id))
+        let event = EventDraft::new(Action::MemberUnlinked, member.id)
+            .about(connection.id)
             .with(json!({ "subject": link.subject }));
         (event, Change::from(LinkChange::Delete(link.connection, link.subject)))
     };
@@ -213,8 +213,8 @@ fn link(
 
 /// The plan, and behind it what makes a link. One that leads to a former membership makes room.
 fn linking(plan: Plan, link: Link, wish: &Wish<'_>, old: Option<Link>) -> Plan {
-    let event = EventDraft::new(Action::MemberLinked, Target::new("membership", link.membership))
-        .about(Target::new("connection", link.connection))
+    let event = EventDraft::new(Action::MemberLinked, link.membership)
+        .about(link.connection)
         .with(json!({ "subject": link.subject, "guest_of": wish.arrival.home }));
     let mut changes: Vec<Change> = Vec::new();
     changes.extend(old.map(|old| LinkChange::DeleteOf(old.membership).into()));
@@ -299,8 +299,8 @@ pub(super) fn newcomer(
         now,
     );
     let id = member.id;
-    let event = EventDraft::new(Action::MemberCreated, Target::new("membership", id))
-        .about(Target::new("connection", connection.id))
+    let event = EventDraft::new(Action::MemberCreated, id)
+        .about(connection.id)
         .with(json!({ "by": "connection", "email": email_key(&address.written).unwrap_or_default() }));
     let made: Vec<Change> =
         vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];

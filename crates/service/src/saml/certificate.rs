@@ -6,7 +6,7 @@
 //! links that it made end where somebody says so: most are whose they say, and whoever knows the key is stolen asks for it
 //! ([why](../../../../docs/decisions/0058-a-stolen-key-takes-along-the-links-that-it-made-where-asked.md)).
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, ConnectionChange, LinkChange, TokenChange, TokenSet};
 use portcullis_domain::connection::{Connection, ConnectionKind, Link};
@@ -37,7 +37,7 @@ pub(crate) fn event(certificate: &SamlCertificate) -> EventDraft {
         CertificateState::Offered => Action::CertificateOffered,
         CertificateState::Retired => Action::CertificateRetired,
     };
-    EventDraft::new(action, Target::new(NOUN, certificate.connection)).with(json!({
+    EventDraft::new(action, certificate.connection).with(json!({
         "fingerprint": certificate.fingerprint, "not_after": certificate.not_after.rfc3339(),
     }))
 }
@@ -221,8 +221,8 @@ fn end_more(
 /// Behind the plan, the end of a link that would not be there without its certificate, and of the sessions that it may have
 /// opened.
 fn unlink(plan: Plan, link: &Link, moment: &Moment) -> Plan {
-    let event = EventDraft::new(Action::MemberUnlinked, Target::new("membership", link.membership))
-        .about(Target::new(NOUN, link.connection))
+    let event = EventDraft::new(Action::MemberUnlinked, link.membership)
+        .about(link.connection)
         .with(json!({ "subject": link.subject, "signed_by": link.signed_by }));
     let unlinked = LinkChange::Delete(link.connection, link.subject.clone());
     let sessions = end(TokenSet::OfMemberBy(link.membership, link.connection), moment);

@@ -6,7 +6,7 @@
 use aws_lc_rs::rsa::{KeyPair, KeySize};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::connection::{Connection, KeyState};
@@ -25,9 +25,6 @@ use crate::error::inconsistent;
 use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room};
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError};
-
-/// What audit events call it.
-const NOUN: &str = "connection";
 
 /// A key that was made and is kept nowhere yet. It is made before the transaction that keeps it, which takes a while.
 #[derive(Clone)]
@@ -115,7 +112,7 @@ pub(crate) fn open(sealing: &SealingKey, key: &SamlKey) -> Result<OwnKey, Servic
 }
 
 fn event(action: Action, key: &SamlKey) -> EventDraft {
-    EventDraft::new(action, Target::new(NOUN, key.connection))
+    EventDraft::new(action, key.connection)
         .with(json!({ "fingerprint": key.fingerprint, "not_after": key.not_after.rfc3339() }))
 }
 

@@ -6,7 +6,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, ConnectionChange};
 use portcullis_domain::connection::Connection;
@@ -58,7 +58,6 @@ const TIMEOUT_MS: u64 = 10_000;
 const LOOK_EVERY_MS: u64 = 60_000;
 /// Readings that one look carries out, one after another; the next look goes on.
 const MAX_A_LOOK: i64 = 20;
-const NOUN: &str = "connection";
 
 /// Why metadata is not taken beside the rules of the standard, each with what it means.
 const REFUSALS: [(&str, &str); 3] = [
@@ -409,7 +408,7 @@ fn take_over(
         provider = SamlProvider { left_out, ..view.source.provider.clone() };
     }
     if provider != view.source.provider {
-        let event = EventDraft::new(Action::ConnectionRefreshed, Target::new(NOUN, id))
+        let event = EventDraft::new(Action::ConnectionRefreshed, id)
             .with(json!({ "sign_in": provider.sign_in.location }));
         let source = SamlSource { provider, updated_at: moment.now, ..view.source };
         let mut changes: Vec<Change> = vec![ConnectionChange::SetSaml(Box::new(source)).into()];

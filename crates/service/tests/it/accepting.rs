@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::UserChange;
 use portcullis_domain::plan::Plan;
@@ -65,7 +65,7 @@ fn give_password(bench: &Bench, to: &Persona, address: &'static str) -> impl Fn(
         let portcullis = portcullis.clone();
         let write = store.write_blocking(move |tx| {
             let mut moment = portcullis.moment();
-            let event = EventDraft::new(Action::MemberJoined, Target::new("membership", membership));
+            let event = EventDraft::new(Action::MemberJoined, membership);
             let password = UserChange::SetAuthenticator {
                 user,
                 kind: AuthenticatorKind::Password,

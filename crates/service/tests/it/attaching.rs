@@ -1,6 +1,6 @@
 //! Whoever comes back by a directory is said to be the user of before, unless one of the two is somebody already.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, MembershipChange, UserChange};
 use portcullis_domain::id::{MembershipId, OrganizationId};
@@ -55,7 +55,7 @@ fn is_attached(bench: &Bench, place: &Place, id: MembershipId, former: Membershi
 fn write(bench: &Bench, place: &Place, id: MembershipId, change: impl Into<Change>) {
     let (organization, change) = (place.organization, change.into());
     bench.write(move |tx, moment| {
-        let event = EventDraft::new(Action::MemberUpdated, Target::new("membership", id));
+        let event = EventDraft::new(Action::MemberUpdated, id);
         let plan = Plan::because(organization, Cause::system()).then_all(event, vec![change.clone()]);
         apply(tx, &plan, moment.now, &mut moment.random)?;
         Ok(())

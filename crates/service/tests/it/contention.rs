@@ -7,7 +7,7 @@ mod renaming;
 use std::collections::BTreeSet;
 use std::sync::{Arc, Barrier};
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::brake::Brake;
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{DirectoryChange, MappingChange};
@@ -105,14 +105,14 @@ fn place(bench: &Bench) -> Place {
             created_at: moment.now,
         };
         let here = (organization.id, directory.id);
-        let event = EventDraft::new(Action::DirectoryCreated, Target::new("directory", directory.id));
+        let event = EventDraft::new(Action::DirectoryCreated, directory.id);
         let plan =
             Plan::because(here.0, Cause::system()).then(event, DirectoryChange::Create(directory.clone()));
         apply(tx, &plan, moment.now, &mut moment.random)?;
         let speaker = speaker(moment, here);
         let group = provisioning::create_group(tx, moment, speaker, ("Engineers", Some("g-1")), &[])?;
         let made = new_mapping(moment, here, "member");
-        let event = EventDraft::new(Action::MappingCreated, Target::new("mapping", made.id));
+        let event = EventDraft::new(Action::MappingCreated, made.id);
         let plan = Plan::because(here.0, Cause::system()).then(event, MappingChange::Create(Box::new(made)));
         apply(tx, &plan, moment.now, &mut moment.random)?;
         Ok(Place { organization: here.0, directory: here.1, group: group.id })

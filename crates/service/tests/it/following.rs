@@ -1,7 +1,7 @@
 //! What follows from a change of rules, or of the facts of many, says so: whatever carries it out later names the event
 //! that it follows from.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange, MappingChange, MembershipChange};
 use portcullis_domain::directory_user::DirectoryUser;
@@ -72,8 +72,7 @@ fn later(
     bench.clock.pass_s(1);
     let event = bench.write(move |tx, moment| {
         tx.lock(Lock::Organization(organization))?;
-        let event =
-            EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", group));
+        let event = EventDraft::new(Action::DirectoryGroupMembersChanged, group);
         let change = DirectoryGroupChange::RemoveMembers(group, vec![user]);
         let plan = Plan::because(organization, Cause::system()).then(event, change);
         apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -119,7 +118,7 @@ async fn whoever_is_brought_in_step_before_the_job_follows_from_the_same_event()
     let place = place(&bench, "acme", 3600);
     let (ann, member) = provision(&bench, &place, "ann");
     let event = later(&bench, &place, ann, move |tx, moment, organization| {
-        let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
+        let event = EventDraft::new(Action::RulesChanged, organization);
         let stale = MembershipChange::MarkStale(vec![ann]);
         let plan = Plan::because(organization, Cause::system()).then(event, stale);
         apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -302,7 +301,7 @@ async fn whoever_a_later_call_is_not_about_ends_by_the_change_that_was_before_it
     bench.write(move |tx, moment| {
         tx.lock(Lock::Organization(organization))?;
         for one in portcullis_store::mapping::list(tx, organization, None, None, 10)? {
-            let event = EventDraft::new(Action::MappingDeleted, Target::new("mapping", one.id));
+            let event = EventDraft::new(Action::MappingDeleted, one.id);
             let plan =
                 Plan::because(organization, Cause::system()).then(event, MappingChange::Delete(one.id));
             apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -331,8 +330,7 @@ async fn what_a_directory_said_of_many_is_in_their_receipts_whatever_it_said_of_
     while bench.write(move |tx, moment| rules::step(tx, moment, organization, 500)) > 0 {}
     let (group, directory) = (place.group, json!(place.directory));
     bench.write(move |tx, moment| {
-        let event =
-            EventDraft::new(Action::DirectoryGroupMembersChanged, Target::new("directory_group", group));
+        let event = EventDraft::new(Action::DirectoryGroupMembersChanged, group);
         let change = DirectoryGroupChange::RemoveMembers(group, vec![ann]);
         let plan = Plan::because(organization, Cause::system()).then(event, change);
         apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -406,7 +404,7 @@ async fn whoever_is_said_to_be_inactive_again_ends_before_the_answer_though_the_
     later(&bench, &place, ann, move |tx, moment, organization| {
         let told = directory_user::find(tx, directory, ann)?.unwrap();
         let inactive = DirectoryUser { inactive_at: Some(moment.now), ..told };
-        let event = EventDraft::new(Action::DirectoryUserDeactivated, Target::new("directory_user", ann));
+        let event = EventDraft::new(Action::DirectoryUserDeactivated, ann);
         let changes = vec![
             DirectoryUserChange::Update(Box::new(inactive)).into(),
             MembershipChange::MarkStale(vec![ann]).into(),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::MembershipChange;
 use portcullis_domain::id::{MembershipId, UserId};
@@ -38,7 +38,7 @@ async fn a_receipt_is_signed_while_a_change_of_rules_is_still_stored() {
             let active = Membership::new(who, MembershipState::Active, 0, moment.now);
             MembershipChange::Create(Box::new(Membership { joined_at: Some(moment.now), ..active })).into()
         });
-        let event = EventDraft::new(Action::MemberCreated, Target::new("organization", acme));
+        let event = EventDraft::new(Action::MemberCreated, acme);
         let plan = Plan::because(acme, Cause::system()).then_all(event, people.collect());
         apply(tx, &plan, moment.now, &mut moment.random)?;
         tx.lock(Lock::Organization(acme))?;

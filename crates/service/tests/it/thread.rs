@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::Refusal;
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{AgentChange, DirectoryChange, MappingChange, TokenChange};
 use portcullis_domain::directory::{Directory, DirectoryKind};
@@ -69,7 +69,7 @@ pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
             connection: None,
             created_at: moment.now,
         };
-        let event = EventDraft::new(Action::DirectoryCreated, Target::new("directory", directory.id));
+        let event = EventDraft::new(Action::DirectoryCreated, directory.id);
         let plan = Plan::because(organization.id, Cause::system())
             .then(event, DirectoryChange::Create(directory.clone()));
         portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -84,7 +84,7 @@ pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
             gives: Gives { role: Some("member".parse()?), team: None, environment: None },
             created_at: moment.now,
         };
-        let event = EventDraft::new(Action::MappingCreated, Target::new("mapping", mapping.id));
+        let event = EventDraft::new(Action::MappingCreated, mapping.id);
         let plan = Plan::because(organization.id, Cause::system())
             .then(event, MappingChange::Create(Box::new(mapping)));
         portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -146,7 +146,7 @@ fn key_for(
             max_idle_s: None,
             ended: None,
         };
-        let event = EventDraft::new(Action::TokenIssued, Target::new("token", token.id));
+        let event = EventDraft::new(Action::TokenIssued, token.id);
         let plan =
             Plan::because(organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
         portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -170,7 +170,7 @@ pub(crate) fn agent(bench: &Bench, place: &Place, owner: MembershipId, rule: Own
             created_at: moment.now,
         };
         let id = agent.id;
-        let event = EventDraft::new(Action::AgentCreated, Target::new("agent", id));
+        let event = EventDraft::new(Action::AgentCreated, id);
         let plan = Plan::because(organization, Cause::system()).then(event, AgentChange::Create(agent));
         portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
         Ok(id)
@@ -284,6 +284,9 @@ async fn the_receipt_names_what_ended_and_the_log_verifies_offline() {
         Ok(portcullis_store::audit::list_page(tx, organization, &AuditFilter::default(), "", 1000)?)
     });
     assert_eq!(verified.events, i64::try_from(events.len()).unwrap());
+    let contents = events.iter().map(|e| serde_json::from_str::<serde_json::Value>(&e.content).unwrap());
+    let ended: Vec<_> = contents.filter(|e| e["action"] == "token.ended").collect();
+    assert_eq!(ended[0]["targets"][1], serde_json::json!({ "type": "membership", "id": member }));
 
     let text: Vec<&[u8]> = lines.split_inclusive(|b| *b == b'\n').collect();
     let check = |lines: Vec<&[u8]>| {

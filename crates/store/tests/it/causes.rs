@@ -2,7 +2,7 @@
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::Access;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{Change, MembershipChange, OrganizationChange, Restamp};
 use portcullis_domain::id::{EventId, RequestId};
@@ -21,7 +21,7 @@ fn changed(database: &Database, of: &Membership, change: impl Into<Change>, requ
     let (organization, id, change) = (of.organization, of.id, change.into());
     database
         .note(move |tx| {
-            let event = EventDraft::new(Action::MemberAccessChanged, Target::new("membership", id));
+            let event = EventDraft::new(Action::MemberAccessChanged, id);
             let cause = Cause { kind: CauseKind::Scim, request: Some(request), ..Cause::system() };
             let plan = Plan::because(organization, cause).then(event, change.clone());
             Ok(apply(tx, &plan, NOW, &mut Seeded::next())?.events[0])

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::Change;
 use portcullis_domain::id::OrganizationId;
@@ -146,7 +146,7 @@ impl Database {
     fn change_in(&self, organization: OrganizationId, change: Change) -> Result<(), StoreError> {
         self.store().write_blocking(move |tx| {
             let mut random = Seeded::next();
-            let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
+            let event = EventDraft::new(Action::RulesChanged, organization);
             let plan = Plan::because(organization, Cause::system()).then(event, change.clone());
             apply(tx, &plan, NOW, &mut random).map(|_| ())
         })

@@ -14,7 +14,7 @@ mod tombstones;
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_domain::Random;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
@@ -196,7 +196,7 @@ impl Dice {
 /// What the store did with a change in the organization of its row: how many tokens ended, or that it refused.
 fn put(database: &Database, organization: OrganizationId, change: Change) -> Result<u64, StoreError> {
     database.store().write_blocking(move |tx| {
-        let event = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
+        let event = EventDraft::new(Action::RulesChanged, organization);
         let plan = Plan::because(organization, Cause::system()).then(event, change.clone());
         apply(tx, &plan, NOW, &mut Seeded::next()).map(|applied| applied.tokens_ended)
     })

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_domain::agent::{Agent, AgentState};
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
     AgentChange, Change, DirectoryChange, DirectoryGroupChange, DirectoryUserChange, GrantChange,
@@ -461,7 +461,7 @@ fn a_rule_about_more_groups_than_are_read_touches_everybody_of_the_directory() {
                     created_at: NOW,
                     updated_at: NOW,
                 };
-                let event = EventDraft::new(Action::DirectoryGroupCreated, Target::new("group", group.id));
+                let event = EventDraft::new(Action::DirectoryGroupCreated, group.id);
                 let id = group.id;
                 let mut changes: Vec<Change> = vec![DirectoryGroupChange::Create(group).into()];
                 if n == 999 {

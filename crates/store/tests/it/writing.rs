@@ -4,7 +4,7 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::sync::{Arc, Barrier};
 use std::time::Duration;
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::DirectoryUserChange;
 use portcullis_domain::directory_user::DirectoryUser;
@@ -239,7 +239,7 @@ fn whoever_takes_a_name_that_is_being_taken_finds_it_taken_on_postgresql() {
         move |tx: &mut Tx<'_>| -> Answer {
             let user = directory_user::find(tx, directory, id)?.expect("they were told of");
             let renamed = DirectoryUser { user_name: "grace@example.com".to_owned(), ..user };
-            let event = EventDraft::new(Action::DirectoryUserUpdated, Target::new("directory_user", id));
+            let event = EventDraft::new(Action::DirectoryUserUpdated, id);
             let change = DirectoryUserChange::Update(Box::new(renamed));
             let plan = Plan::because(organization, Cause::system()).then(event, change);
             apply(tx, &plan, NOW, &mut Seeded::next()).map(|_| "renamed")

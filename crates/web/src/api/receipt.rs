@@ -106,7 +106,7 @@ impl Receipt {
             },
             ended: ended.collect(),
             kept: kept
-                .map(|k| KeptThing { kind: k.kind.clone(), id: k.id.clone(), why: why(k.why) })
+                .map(|k| KeptThing { kind: k.what.kind.clone(), id: k.what.id.clone(), why: why(k.why) })
                 .collect(),
             jws: stored.jws.clone(),
         }

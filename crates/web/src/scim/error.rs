@@ -135,14 +135,12 @@ impl From<ServiceError> for Refused {
                 let detail = format!("`{field}`: {message}");
                 Self { detail, ..Self::from(ScimError::InvalidParameter { name: field }) }
             }
-            ServiceError::Store(ref lost) if lost.is_unavailable() => {
-                Self {
-                    detail: outside(&error),
-                    retry_after_s: Some(RETRY_UNAVAILABLE_S),
-                    inside: Inside::of(&error),
-                    ..Self::from(ScimError::Unavailable)
-                }
-            }
+            ServiceError::Store(ref lost) if lost.is_unavailable() => Self {
+                detail: outside(&error),
+                retry_after_s: Some(RETRY_UNAVAILABLE_S),
+                inside: Inside::of(&error),
+                ..Self::from(ScimError::Unavailable)
+            },
             other => Self {
                 status: status(&other),
                 scim_type: None,

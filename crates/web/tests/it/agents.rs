@@ -2,7 +2,7 @@
 
 use portcullis_domain::access::Access;
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{AgentChange, MembershipChange};
 use portcullis_domain::id::AgentId;
@@ -78,7 +78,7 @@ fn change_access(scene: &Scene, who: &Persona, change: impl Fn(&mut Access) + Se
             bare_owner_at: None,
             rules_number: stored.rules_number,
         };
-        let event = EventDraft::new(Action::MemberAccessChanged, Target::new("membership", member));
+        let event = EventDraft::new(Action::MemberAccessChanged, member);
         let plan = Plan::because(organization, Cause::system()).then(event, set);
         portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
         Ok(())
@@ -454,7 +454,7 @@ async fn a_page_of_a_lead_ends_after_so_many_agents_of_others_and_the_next_goes_
                 state: AgentState::Active,
                 created_at: moment.now,
             };
-            let event = EventDraft::new(Action::AgentCreated, Target::new("agent", agent.id));
+            let event = EventDraft::new(Action::AgentCreated, agent.id);
             plan = plan.then(event, AgentChange::Create(agent));
         }
         portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;

@@ -88,5 +88,9 @@ async fn what_failed_on_our_side_is_in_the_log_under_the_id_that_its_caller_was_
     let refused = provider.call("POST", "/Users", person("ada")).await;
     assert_eq!(refused.status, 409, "{}", refused.text());
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
-    assert_eq!(text.lines().filter(|line| line.contains("\"ERROR\"")).count(), 3, "a refusal is no failure: {text}");
+    assert_eq!(
+        text.lines().filter(|line| line.contains("\"ERROR\"")).count(),
+        3,
+        "a refusal is no failure: {text}"
+    );
 }

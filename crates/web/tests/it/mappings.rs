@@ -1,6 +1,6 @@
 //! `/organizations/{org}/mappings` and their preview.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::DirectoryChange;
 use portcullis_domain::directory::{Directory, DirectoryKind};
@@ -267,7 +267,7 @@ fn google(scene: &Scene) -> DirectoryId {
             created_at: moment.now,
         };
         let id = made.id;
-        let event = EventDraft::new(Action::DirectoryCreated, Target::new("directory", id));
+        let event = EventDraft::new(Action::DirectoryCreated, id);
         let plan = Plan::because(organization, Cause::system()).then(event, DirectoryChange::Create(made));
         apply(tx, &plan, moment.now, &mut moment.random)?;
         Ok(id)

@@ -53,7 +53,7 @@ async fn members_are_listed_by_pages_and_by_filters() {
 
 #[tokio::test]
 async fn stale_access_is_resolved_for_the_answer_and_a_filtered_list_says_that_it_lags() {
-    use portcullis_domain::audit::{Action, EventDraft, Target};
+    use portcullis_domain::audit::{Action, EventDraft};
     use portcullis_domain::cause::Cause;
     use portcullis_domain::change::{GrantChange, OrganizationChange};
     use portcullis_domain::plan::Plan;
@@ -61,9 +61,9 @@ async fn stale_access_is_resolved_for_the_answer_and_a_filtered_list_says_that_i
     let scene = Scene::new();
     let (organization, viewer) = (scene.viewer.organization, scene.viewer.membership);
     scene.bench.write(move |tx, moment| {
-        let event = EventDraft::new(Action::GrantEnded, Target::new("membership", viewer));
+        let event = EventDraft::new(Action::GrantEnded, viewer);
         let end = GrantChange::EndOf { membership: viewer, keep: None, at: moment.now };
-        let raised = EventDraft::new(Action::RulesChanged, Target::new("organization", organization));
+        let raised = EventDraft::new(Action::RulesChanged, organization);
         let plan = Plan::because(organization, Cause::system())
             .then(event, end)
             .then(raised, OrganizationChange::RaiseRules(organization));

@@ -1,7 +1,7 @@
 //! A key is worth no more than whoever else saw its secret: it rests while what it acts as stands above them, at every
 //! door, whatever raised the one or lowered the other, and acts again when their ranks are in order.
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, GrantChange, OrganizationChange};
 use portcullis_domain::grant::Grant;
@@ -173,7 +173,7 @@ fn unsettled(scene: &Scene, change: impl Fn(GrantId) -> Change + Send + 'static)
     let organization = scene.owner.organization;
     scene.bench.write(move |tx, moment| {
         let grant = GrantId::fresh(moment.now, &mut moment.random);
-        let event = EventDraft::new(Action::GrantCreated, Target::new("grant", grant));
+        let event = EventDraft::new(Action::GrantCreated, grant);
         let changes = vec![change(grant), OrganizationChange::RaiseRules(organization).into()];
         let plan = Plan::because(organization, Cause::system()).then_all(event, changes);
         portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;

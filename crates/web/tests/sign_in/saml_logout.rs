@@ -1,7 +1,7 @@
 //! The end of sessions across both sides: signed, once, and without a word about anybody else.
 
 use portcullis_domain::Clock as _;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::id::{ConnectionId, TokenId};
@@ -134,7 +134,7 @@ async fn our_keys_are_opened_only_where_they_are_used() {
         let of = connection::find_by_id(tx, id)?.unwrap().organization;
         let key = saml::keys(tx, of, id)?.remove(0);
         let spoilt = SamlKey { private_sealed: "spoilt".into(), ..key };
-        let event = EventDraft::new(Action::ConnectionKeyCreated, Target::new("connection", id));
+        let event = EventDraft::new(Action::ConnectionKeyCreated, id);
         let plan = Plan::because(of, Cause::system()).then(event, ConnectionChange::PutKey(Box::new(spoilt)));
         Ok::<_, ServiceError>(apply(tx, &plan, moment.now, &mut moment.random)?)
     };

@@ -2,7 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::id::{ConnectionId, TokenId};
@@ -161,14 +161,15 @@ async fn what_a_crash_left_of_the_sessions_of_a_certificate_the_same_call_ends()
     ada_is_invited(&world).await;
     let connection = world.saml("acme", &idp, json!({})).await;
     let (_, opened) = behind_many(&world, &mut idp, &connection).await;
-    let (of, print) = (connection["id"].as_str().unwrap().parse().unwrap(), print(&idp.key));
+    let (of, print): (ConnectionId, _) =
+        (connection["id"].as_str().unwrap().parse().unwrap(), print(&idp.key));
     let fingerprint = print.clone();
     let crashed = move |tx: &mut Tx<'_>, moment: &mut Moment| {
         let organization = organization::named(tx, "acme")?.id;
         let known = saml::certificates(tx, organization, of)?;
         let known = known.into_iter().find(|c| c.fingerprint == fingerprint).unwrap();
         let retired = SamlCertificate { state: CertificateState::Retired, ..known };
-        let event = EventDraft::new(Action::CertificateRetired, Target::new("connection", of));
+        let event = EventDraft::new(Action::CertificateRetired, of);
         let change = ConnectionChange::PutCertificate(Box::new(retired));
         let plan = Plan::because(organization, Cause::system()).then(event, change);
         apply(tx, &plan, moment.now, &mut moment.random)?;

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::brake::Brake;
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{AgentChange, MappingChange};
@@ -270,7 +270,7 @@ impl World {
                 gives: Gives { role: Some(role.parse()?), ..Gives::default() },
                 created_at: moment.now,
             };
-            let event = EventDraft::new(Action::MappingCreated, Target::new("mapping", mapping.id));
+            let event = EventDraft::new(Action::MappingCreated, mapping.id);
             let plan = Plan::because(organization, Cause::system())
                 .then(event, MappingChange::Create(Box::new(mapping)));
             portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -371,7 +371,7 @@ impl World {
                 max_idle_s: None,
                 ended: None,
             };
-            let event = EventDraft::new(Action::TokenIssued, Target::new("token", token.id));
+            let event = EventDraft::new(Action::TokenIssued, token.id);
             let plan =
                 Plan::because(organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
             portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -396,7 +396,7 @@ impl World {
                 created_at: moment.now,
             };
             let id = agent.id;
-            let event = EventDraft::new(Action::AgentCreated, Target::new("agent", id));
+            let event = EventDraft::new(Action::AgentCreated, id);
             let plan = Plan::because(organization, Cause::system()).then(event, AgentChange::Create(agent));
             portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
             Ok(id)

@@ -140,13 +140,13 @@ impl World {
                 directories.sort_by_key(|d| d.id);
                 for (directory, settle_s) in directories.iter_mut().zip(SETTLE_S) {
                     directory.settle_s = settle_s;
-                    let target = Target::new("directory", directory.id);
+                    let target = directory.id.into();
                     let change = DirectoryChange::Create(directory.clone()).into();
                     let cause = Cause::system();
                     write(tx, moment, made.id, (Action::DirectoryCreated, target), vec![change], cause)?;
                 }
                 let role = break_glass(moment, made.id)?;
-                let target = Target::new("role", role.id);
+                let target = role.id.into();
                 let change = RoleChange::Create(role).into();
                 write(tx, moment, made.id, (Action::RoleCreated, target), vec![change], Cause::system())?;
                 for called in ["core", "edge"] {
@@ -157,7 +157,7 @@ impl World {
                 ids.directories.push(directories.iter().map(|d| d.id).collect());
             }
             let domain = proven(moment, ids.organizations[0]);
-            let target = Target::new("domain", domain.id);
+            let target = domain.id.into();
             let changes = vec![
                 DomainChange::Add(Domain { state: DomainState::Pending, proven_at: None, ..domain.clone() })
                     .into(),
@@ -356,7 +356,7 @@ impl World {
                     let cause = by_api(moment);
                     tx.lock(portcullis_store::db::Lock::Organization(organization))?;
                     let change = MappingChange::Create(Box::new(made)).into();
-                    let target = (Action::MappingCreated, Target::new("mapping", id));
+                    let target = (Action::MappingCreated, id.into());
                     write(tx, moment, organization, target, vec![change], cause)?;
                     let touched = mapping::affected(tx, directory, &source, MAX_TOUCHED)?;
                     after_rule_change(tx, moment, organization, &touched, cause)?;
@@ -382,7 +382,7 @@ impl World {
                         .ok_or(ServiceError::NotFound("directory"))?;
                     found.default_role = role.map(str::parse).transpose()?;
                     let cause = by_api(moment);
-                    let target = (Action::DirectoryUpdated, Target::new("directory", directory));
+                    let target = (Action::DirectoryUpdated, directory.into());
                     let change = DirectoryChange::Update(found).into();
                     write(tx, moment, organization, target, vec![change], cause)?;
                     let touched = mapping::affected_by_directory(tx, directory, MAX_TOUCHED)?;
@@ -406,7 +406,7 @@ impl World {
                         ended_at: None,
                     };
                     let id = grant.id;
-                    let target = (Action::GrantCreated, Target::new("grant", id));
+                    let target = (Action::GrantCreated, id.into());
                     write(tx, moment, organization, target, vec![GrantChange::Create(grant).into()], cause)?;
                     access::settle(tx, moment, m, cause)?;
                     Ok(Made::Grant(id))
@@ -418,7 +418,7 @@ impl World {
                 self.try_write(move |tx, moment| {
                     let cause = by_api(moment);
                     let change = GrantChange::End(id, moment.now).into();
-                    let target = (Action::GrantEnded, Target::new("grant", id));
+                    let target = (Action::GrantEnded, id.into());
                     write(tx, moment, organization, target, vec![change], cause)?;
                     access::settle(tx, moment, m, cause)?;
                     Ok(Made::Nothing)
@@ -451,7 +451,7 @@ impl World {
                         }
                         .into(),
                     ];
-                    let target = (Action::MemberJoined, Target::new("membership", m));
+                    let target = (Action::MemberJoined, m.into());
                     write(tx, moment, organization, target, changes, cause)?;
                     access::settle(tx, moment, m, cause)?;
                     Ok(Made::Nothing)
@@ -480,7 +480,7 @@ impl World {
                         email_key: format!("{user}@local.test"),
                         at: moment.now,
                     };
-                    let (cause, target) = (by_api(moment), Target::new("user", user));
+                    let (cause, target) = (by_api(moment), user.into());
                     write(
                         tx,
                         moment,
@@ -662,7 +662,7 @@ fn issue(
         ended: None,
     };
     let (id, cause) = (made.id, by_api(moment));
-    let target = (Action::TokenIssued, Target::new("token", id));
+    let target = (Action::TokenIssued, id.into());
     write(tx, moment, organization, target, vec![TokenChange::Issue(Box::new(made)).into()], cause)?;
     Ok((id, secret.expose().to_owned()))
 }
@@ -686,7 +686,7 @@ fn invite(
     let (id, cause) = (member.id, by_api(moment));
     let changes: Vec<Change> =
         vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
-    write(tx, moment, organization, (Action::MemberCreated, Target::new("membership", id)), changes, cause)?;
+    write(tx, moment, organization, (Action::MemberCreated, id.into()), changes, cause)?;
     let token = issue(tx, moment, organization, (TokenKind::Invitation, id), Some(address(person)))?;
     Ok(Made::Member(id, Some(token)))
 }

@@ -613,7 +613,7 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
         .into(),
         Kind::ReceiptOpen => {
             let found = dice.pick(maps.members.values().cloned())?;
-            let kept = vec![Kept { kind: "agent".into(), id: word(dice), why: KeptBecause::Orphaned }];
+            let kept = vec![Kept { what: AgentId::fresh(NOW, dice).into(), why: KeptBecause::Orphaned }];
             ReceiptChange::Open(Box::new(Receipt {
                 id: ReceiptId::fresh(NOW, dice),
                 organization: found.organization,

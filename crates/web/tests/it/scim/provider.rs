@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use portcullis_domain::audit::{Action, EventDraft, Target};
+use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{DirectoryChange, DomainChange, GrantChange, MappingChange, TokenChange};
 use portcullis_domain::directory::{Directory, DirectoryKind};
@@ -115,13 +115,15 @@ impl Provider {
                 max_idle_s: None,
                 ended: None,
             };
-            let about = Target::new("directory", directory.id);
             let plan = Plan::because(organization, Cause::system())
                 .then(
-                    EventDraft::new(Action::DirectoryCreated, about.clone()),
+                    EventDraft::new(Action::DirectoryCreated, directory.id),
                     DirectoryChange::Create(directory.clone()),
                 )
-                .then(EventDraft::new(Action::TokenIssued, about), TokenChange::Issue(Box::new(token)));
+                .then(
+                    EventDraft::new(Action::TokenIssued, directory.id),
+                    TokenChange::Issue(Box::new(token)),
+                );
             apply(tx, &plan, now, &mut moment.random)?;
             Ok((directory.id, secret.expose().to_owned()))
         });
@@ -142,7 +144,7 @@ impl Provider {
                 gives: Gives { role: Some(Clone::clone(&role)), team: None, environment: None },
                 created_at: moment.now,
             };
-            let event = EventDraft::new(Action::MappingCreated, Target::new("mapping", mapping.id));
+            let event = EventDraft::new(Action::MappingCreated, mapping.id);
             let plan = Plan::because(organization, Cause::system())
                 .then(event, MappingChange::Create(Box::new(mapping)));
             apply(tx, &plan, moment.now, &mut moment.random)?;
@@ -163,7 +165,7 @@ impl Provider {
                 proven_at: None,
                 created_at: moment.now,
             };
-            let event = EventDraft::new(Action::DomainProven, Target::new("domain", domain.id));
+            let event = EventDraft::new(Action::DomainProven, domain.id);
             let changes = vec![
                 DomainChange::Add(domain.clone()).into(),
                 DomainChange::Prove(domain.id, moment.now).into(),
@@ -190,7 +192,7 @@ impl Provider {
                 created_at: moment.now,
                 ended_at: None,
             };
-            let event = EventDraft::new(Action::GrantCreated, Target::new("grant", grant.id));
+            let event = EventDraft::new(Action::GrantCreated, grant.id);
             let plan = Plan::because(organization, Cause::system()).then(event, GrantChange::Create(grant));
             apply(tx, &plan, moment.now, &mut moment.random)?;
             settle(tx, moment, membership, Cause::system())?;
