@@ -17,7 +17,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::review::{Review, ReviewReason, ReviewState};
 use portcullis_domain::text::Slug;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, audit, directory, directory_user, facts, leaver, membership, review};
+use portcullis_store::{Tx, audit, directory, directory_user, facts, leaver, membership, review};
 use serde_json::json;
 
 use crate::{Moment, ServiceError, brake};
@@ -136,7 +136,7 @@ fn unhold(
 ) -> Result<(), ServiceError> {
     let event = EventDraft::new(Action::MemberUnheld, membership.id);
     let plan = Plan::because(membership.organization, cause).then(event, HoldChange::Unhold(membership.id));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 
@@ -153,7 +153,7 @@ fn change(
     let was = facts.ended.map(|(_, because)| because);
     if access == membership.access && ended == was {
         let restamp = Restamp { id: membership.id, governed_by, unmapped_at, rules_number };
-        apply(tx, &plan.restamp(restamp), moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan.restamp(restamp))?;
         return Ok(Settled::Unchanged);
     }
     let event = EventDraft::new(Action::MemberAccessChanged, membership.id)
@@ -176,7 +176,7 @@ fn change(
         Some(_) => brake::refuse_suspension(tx, moment, membership, &cause)?,
         None => {}
     }
-    apply(tx, &plan.then_all(event, changes), moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan.then_all(event, changes))?;
     Ok(Settled::Changed)
 }
 
@@ -206,7 +206,7 @@ fn revive(
             UserChange::Revive(membership.user).into(),
         ],
     );
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(Settled::Revived)
 }
 
@@ -236,7 +236,7 @@ fn end(
     if let Some(reason) = ending.reason {
         plan = plan.with_reason(reason);
     }
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     if ending.because == EndedBecause::Deleted {
         tell_of_others(tx, moment, of, governor)?;
     }

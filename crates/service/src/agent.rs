@@ -15,7 +15,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
 use portcullis_store::token::TokenView;
-use portcullis_store::{Tx, agent, apply, membership as rows, token};
+use portcullis_store::{Tx, agent, membership as rows, token};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -510,7 +510,7 @@ fn write(
     changes: Vec<Change>,
 ) -> Result<(), ServiceError> {
     let plan = Plan::because(agent.organization, cause).then_all(event, changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 

@@ -20,7 +20,7 @@ use portcullis_domain::id::{
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, brake, directory, directory_user, hold, membership};
+use portcullis_store::{Tx, brake, directory, directory_user, hold, membership};
 use serde_json::json;
 
 use crate::error::DirectoryRefusal;
@@ -141,7 +141,7 @@ pub(crate) fn hold_end(
         }
         .into(),
     ];
-    apply(tx, &plan.then_all(event, changes), moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan.then_all(event, changes))?;
     Ok(true)
 }
 
@@ -272,7 +272,7 @@ pub(crate) fn hold_loss(
         mappings: loss.mappings.to_vec(),
         at: moment.now,
     };
-    apply(tx, &plan.then(event, keep), moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan.then(event, keep))?;
     Ok(())
 }
 
@@ -325,7 +325,7 @@ pub(crate) fn part_missing(
             removed = Vec::new();
         }
     }
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(removed)
 }
 

@@ -21,7 +21,7 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_oidc::claims::{ClaimsError, Groups, IdentityClaims, SubjectSource, is_reassignable};
 use portcullis_store::directory_group::DirectoryGroupQuery;
 use portcullis_store::directory_user::DirectoryUserQuery;
-use portcullis_store::{Tx, apply, directory_group, directory_user};
+use portcullis_store::{Tx, directory_group, directory_user};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use thiserror::Error;
@@ -474,7 +474,7 @@ fn keep_user(
             plan.then_all(event(Action::DirectoryUserUpdated), changes)
         }
     };
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(id)
 }
 
@@ -506,7 +506,7 @@ fn keep_facets(
         changes.push(DirectoryUserChange::AddFacets(user, directory, new, Some(request)).into());
     }
     let plan = Plan::because(arrival.connection.organization, arrival.cause(request));
-    apply(tx, &plan.then_all(event, changes), moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan.then_all(event, changes))?;
     Ok(())
 }
 
@@ -547,7 +547,7 @@ fn keep_groups(
         changes = changes.then(event(*group, 0, 1), remove);
     }
     if !changes.is_empty() {
-        apply(tx, &changes, moment.now, &mut moment.random)?;
+        moment.apply(tx, &changes)?;
     }
     Ok(())
 }
@@ -573,6 +573,6 @@ fn make_group(
         .with(json!({ "display_name": name, "external_id": name }));
     let plan = Plan::because(group.organization, arrival.cause(request))
         .then(event, DirectoryGroupChange::Create(group));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(id)
 }

@@ -17,7 +17,7 @@ use portcullis_domain::text::{Slug, domain_key, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_oidc::issuer;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, connection, directory, domain, environment, mapping, role};
+use portcullis_store::{Tx, connection, directory, domain, environment, mapping, role};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::json;
 
@@ -277,7 +277,7 @@ pub fn create(
     ];
     changes.extend(beside);
     let plan = Plan::because(organization, cause).then_all(event, changes);
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     view(tx, made)
 }
 
@@ -432,7 +432,7 @@ pub fn update(
         changes.push(DirectoryChange::Update(claims).into());
     }
     let plan = Plan::because(organization, cause).then_all(event, changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     if default_changed {
         let touched = mapping::affected_by_directory(tx, old.claims_directory, listed())?;
         after_rule_change(tx, moment, organization, &touched, cause)?;
@@ -546,7 +546,7 @@ pub fn confirm(
         .with(json!({ "issuer": confirmed.issuer, "client_id": confirmed.client_id }));
     let plan =
         Plan::because(organization, cause).then(event, ConnectionChange::Update(Box::new(confirmed.clone())));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(ConnectionView { connection: confirmed, ..before })
 }
 

@@ -24,7 +24,7 @@ use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
 use portcullis_store::db::Lock;
 use portcullis_store::token::TokenView;
-use portcullis_store::{Priority, Tx, apply, directory, directory_user, google, mapping, membership, token};
+use portcullis_store::{Priority, Tx, directory, directory_user, google, mapping, membership, token};
 use serde_json::json;
 
 use crate::access::off_board_member;
@@ -149,7 +149,7 @@ pub fn create(
     };
     let event = EventDraft::new(Action::DirectoryCreated, made.id).with(shown(&made));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::Create(made.clone()));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     let issued = issue(tx, moment, caller, &made, None, cause)?;
     Ok((made, issued))
 }
@@ -203,13 +203,12 @@ pub fn update(
     let event = EventDraft::new(Action::DirectoryUpdated, is.id)
         .with(json!({ "from": shown(&was), "to": shown(&is) }));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::Update(is.clone()));
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let cause = moment.apply(tx, &plan)?.cause;
     let as_before = |d: &Directory| (d.default_role.clone(), d.settle_s, d.nested_at);
     if as_before(&is) == as_before(&was) {
         return Ok((is, Carried::Out));
     }
     let touched = mapping::affected_by_directory(tx, is.id, listed())?;
-    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
     let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
     Ok((is, carried))
 }
@@ -358,8 +357,7 @@ pub(crate) fn end(
     with.push(tokens(found, moment.now).into());
     with.push(DirectoryChange::Delete(found.id).into());
     let plan = Plan::because(found.organization, cause).then_all(event, with);
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
+    let cause = moment.apply(tx, &plan)?.cause;
     if few {
         after_rule_change(tx, moment, found.organization, &touched, cause)?;
     }
@@ -384,7 +382,7 @@ fn end_tokens(
 ) -> Result<(), ServiceError> {
     let event = EventDraft::new(Action::DirectoryUpdated, of.id).with(json!({ "deletion": "begun" }));
     let plan = Plan::because(of.organization, cause).then(event, tokens(of, moment.now));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     if of.kind == DirectoryKind::Google {
         google::silence(tx, of.id)?;
     }
@@ -431,7 +429,7 @@ fn keep(
             .with(json!({ "role": grant.role, "reason": grant.reason }));
         plan = plan.then(event, GrantChange::Create(grant));
     }
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 

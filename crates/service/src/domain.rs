@@ -9,7 +9,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::domain_key;
 use portcullis_domain::{Random, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{Priority, Tx, apply, domain};
+use portcullis_store::{Priority, Tx, domain};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -110,7 +110,7 @@ pub fn add(
     };
     let event = EventDraft::new(Action::DomainAdded, added.id).with(json!({ "domain": added.domain }));
     let plan = Plan::because(organization, cause).then(event, DomainChange::Add(added.clone()));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     match vouched {
         Vouched::No => Ok(added),
         Vouched::ByRoot => vouch(tx, moment, caller, added, cause),
@@ -146,7 +146,7 @@ fn prove(
         EventDraft::new(Action::DomainProven, found.id).with(json!({ "domain": found.domain, "by": by }));
     let plan =
         Plan::because(found.organization, cause).then(event, DomainChange::Prove(found.id, moment.now));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(Domain { state: DomainState::Proven, proven_at: Some(moment.now), ..found })
 }
 
@@ -208,6 +208,6 @@ pub fn remove(
     let found = find(tx, organization, text)?;
     let event = EventDraft::new(Action::DomainRemoved, found.id).with(json!({ "domain": found.domain }));
     let plan = Plan::because(organization, cause).then(event, DomainChange::Remove(found.id));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }

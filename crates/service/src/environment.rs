@@ -9,7 +9,7 @@ use portcullis_domain::id::{EnvironmentId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{Slug, name};
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, environment};
+use portcullis_store::{Tx, environment};
 use serde_json::json;
 
 use crate::{Moment, ServiceError};
@@ -70,7 +70,7 @@ pub fn create(
     let event = EventDraft::new(Action::EnvironmentCreated, made.id)
         .with(json!({ "slug": made.slug, "name": made.name }));
     let plan = Plan::because(organization, cause).then(event, EnvironmentChange::Create(made.clone()));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(made)
 }
 
@@ -89,7 +89,7 @@ pub fn rename(
     let renamed = Environment { name: name(called)?, ..found };
     let event = EventDraft::new(Action::EnvironmentUpdated, renamed.id).with(json!({ "name": renamed.name }));
     let change = EnvironmentChange::Rename(renamed.id, renamed.name.clone());
-    apply(tx, &Plan::because(organization, cause).then(event, change), moment.now, &mut moment.random)?;
+    moment.apply(tx, &Plan::because(organization, cause).then(event, change))?;
     Ok(renamed)
 }
 
@@ -115,6 +115,6 @@ pub fn delete(
     }
     let event = EventDraft::new(Action::EnvironmentDeleted, found.id).with(json!({ "slug": found.slug }));
     let plan = Plan::because(organization, cause).then(event, EnvironmentChange::Delete(found.id));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }

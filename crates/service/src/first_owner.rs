@@ -16,7 +16,7 @@ use portcullis_domain::secret::{SecretHash, TokenSecret};
 use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::token::TokenKind;
 use portcullis_domain::user::{AuthenticatorKind, User};
-use portcullis_store::{Priority, Tx, apply, instance, mapping, membership, organization};
+use portcullis_store::{Priority, Tx, instance, mapping, membership, organization};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -246,7 +246,7 @@ fn own(
         .then_all(joined, made)
         .then(granted, GrantChange::Create(grant))
         .then(EventDraft::new(Action::PasswordSet, user_id).about(id), set);
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     settle(tx, moment, id, cause)?;
     Ok(id)
 }

@@ -43,7 +43,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::name;
 use portcullis_store::db::Lock;
 use portcullis_store::google::Poll;
-use portcullis_store::{Tx, apply, google};
+use portcullis_store::{Tx, google};
 use serde_json::json;
 use url::Url;
 
@@ -173,7 +173,7 @@ pub fn create(
         DirectoryChange::SetGoogle(Box::new(set.clone())).into(),
     ];
     let plan = Plan::because(organization, cause).then_all(event, changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     google::begin(tx, organization, made.id, moment.now)?;
     Ok((made, set))
 }
@@ -217,7 +217,7 @@ fn set(
     let event = EventDraft::new(Action::DirectoryUpdated, directory)
         .with(json!({ "from": { "google": source::shown(was) }, "to": { "google": source::shown(&is) } }));
     let plan = Plan::because(organization, cause).then(event, DirectoryChange::SetGoogle(Box::new(is)));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(google::hasten(tx, directory, moment.now)?)
 }
 

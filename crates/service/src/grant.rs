@@ -15,7 +15,7 @@ use portcullis_domain::role::{Giving, Rank, Role, may_give};
 use portcullis_domain::text::{Slug, has_nul};
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, connection, directory, directory_user, grant, leaver};
+use portcullis_store::{Tx, connection, directory, directory_user, grant, leaver};
 use serde_json::json;
 
 use crate::access::settle;
@@ -215,7 +215,7 @@ pub fn update(
     let is = Grant { reason: reason(why)?, ..found };
     let change = GrantChange::SetReason(is.id, is.reason.clone());
     let plan = Plan::because(organization, cause).then(event(Action::GrantUpdated, &is), change);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(is)
 }
 
@@ -277,8 +277,7 @@ fn carry_out(
     plan: &Plan,
     member: MembershipId,
 ) -> Result<(), ServiceError> {
-    let applied = apply(tx, plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or_else(|| *plan.cause(), |event| plan.cause().after(*event));
+    let cause = moment.apply(tx, plan)?.cause;
     settle(tx, moment, member, cause)?;
     Ok(())
 }

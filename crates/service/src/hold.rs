@@ -19,7 +19,7 @@ use portcullis_domain::role::{Rank, may_give};
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use portcullis_store::db::{Lock, MAX_LIST};
 use portcullis_store::hold::{self, HeldView, HoldFilter, HoldView, WouldLose};
-use portcullis_store::{Priority, Tx, apply, directory_user, leaver, membership};
+use portcullis_store::{Priority, Tx, directory_user, leaver, membership};
 use serde_json::json;
 
 use crate::access::settle;
@@ -168,7 +168,7 @@ fn step(
     };
     let event = EventDraft::new(action, id).about(found.directory).with(json!({ "people": people.len() }));
     let plan = Plan::because(organization, cause).then(event, change);
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let applied = moment.apply(tx, &plan)?;
     if decision == Decision::Release {
         let event = applied.events.first().copied();
         for person in &people {
@@ -277,6 +277,6 @@ fn lift(
         .with(json!({ "identifiers": named.len() }));
     let lifted = TombstoneChange::LiftSaid { directory: found.directory, named, beside: Vec::new() };
     let plan = Plan::because(found.organization, cause).then(event, lifted);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }

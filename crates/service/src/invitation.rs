@@ -23,7 +23,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::invitation::Invitation;
 use portcullis_store::token::LiveToken;
 use portcullis_store::user::Authenticator;
-use portcullis_store::{Priority, Tx, apply, facts, invitation, membership, organization, role, token, user};
+use portcullis_store::{Priority, Tx, facts, invitation, membership, organization, role, token, user};
 use secrecy::SecretString;
 use serde_json::json;
 
@@ -122,7 +122,7 @@ fn wait(
         TombstoneChange::LiftNamed(named).into(),
     ];
     let plan = Plan::because(organization, cause).then_all(event, changes);
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(id)
 }
 
@@ -147,7 +147,7 @@ fn again(
         .into(),
     ];
     let plan = Plan::because(member.organization, cause).then_all(event, changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(member.id)
 }
 
@@ -207,7 +207,7 @@ fn issue(
     let plan = Plan::because(organization, cause)
         .then(granted, GrantChange::Create(grant))
         .then(issued, TokenChange::Issue(Box::new(link)));
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok((id, secret))
 }
 
@@ -263,7 +263,7 @@ pub fn delete(
         receipt: None,
     };
     let plan = Plan::because(organization, cause).then(event, end);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 
@@ -506,7 +506,7 @@ fn join(
         let event = EventDraft::new(Action::PasswordSet, member.user).about(member.id);
         plan = plan.then(event, set);
     }
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     settle(tx, moment, member.id, cause)?;
     Ok(())
 }

@@ -77,11 +77,12 @@ pub mod trace;
 
 use std::sync::Arc;
 
+use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_domain::{Clock, Random, Timestamp};
 pub use portcullis_oidc::issuer::Insecure;
 use portcullis_store::lease::Lease;
-use portcullis_store::{Priority, Store, StoreError, Tx};
+use portcullis_store::{Applied, Priority, Store, StoreError, Tx};
 
 pub use error::ServiceError;
 
@@ -97,6 +98,14 @@ pub struct Moment {
 }
 
 impl Moment {
+    /// Writes a plan in this moment.
+    ///
+    /// # Errors
+    /// As [`portcullis_store::apply`].
+    pub fn apply(&mut self, tx: &mut Tx<'_>, plan: &Plan) -> Result<Applied, StoreError> {
+        portcullis_store::apply(tx, plan, self.now, &mut self.random)
+    }
+
     /// A moment in which nobody speaks by a secret that a member saw.
     #[must_use]
     pub const fn new(now: Timestamp, random: Box<dyn Random>) -> Self {

@@ -18,7 +18,7 @@ use portcullis_domain::text::{MAX_IDENTIFIER, Slug, has_nul};
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_scim::facet::facet_key;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, directory_group, facts, mapping, membership, role};
+use portcullis_store::{Tx, directory_group, facts, mapping, membership, role};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -220,8 +220,7 @@ fn carry_out(
     plan: &Plan,
     touched: &[MembershipId],
 ) -> Result<Carried, ServiceError> {
-    let applied = apply(tx, plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or_else(|| *plan.cause(), |event| plan.cause().after(*event));
+    let cause = moment.apply(tx, plan)?.cause;
     after_rule_change(tx, moment, plan.organization(), touched, cause)
 }
 

@@ -14,7 +14,7 @@ use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_store::db::Lock;
 use portcullis_store::token::TokenView;
-use portcullis_store::{Tx, apply, token};
+use portcullis_store::{Tx, token};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -104,7 +104,7 @@ pub(crate) fn issue_named(
     }));
     let plan =
         Plan::because(draft.organization, cause).then(event, TokenChange::Issue(Box::new(token.clone())));
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(Issued { token, secret })
 }
 
@@ -134,7 +134,7 @@ pub(crate) fn end_one(
         receipt: None,
     };
     let event = EventDraft::new(Action::TokenRevoked, found.id).about(found.holder);
-    apply(tx, &Plan::because(organization, cause).then(event, end), moment.now, &mut moment.random)?;
+    moment.apply(tx, &Plan::because(organization, cause).then(event, end))?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
 use portcullis_store::membership::MembershipFilter;
-use portcullis_store::{Tx, apply, connection, facts, leaver, membership, role, user};
+use portcullis_store::{Tx, connection, facts, leaver, membership, role, user};
 use serde_json::json;
 
 use crate::access::{off_board_member, settle};
@@ -324,8 +324,7 @@ pub fn set_suspension(
     };
     let event = EventDraft::new(action, id);
     let plan = Plan::because(organization, cause).then(event, MembershipChange::SetSuspended(id, ordered));
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
+    let cause = moment.apply(tx, &plan)?.cause;
     settle(tx, moment, id, cause)?;
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
@@ -425,7 +424,7 @@ pub fn attach(
         TombstoneChange::HandDown { from: former, to: id }.into(),
     ];
     let plan = Plan::because(organization, cause).then_all(event, changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
 
@@ -468,7 +467,7 @@ pub fn add(
     let changes =
         vec![MembershipChange::Create(Box::new(member)).into(), TombstoneChange::LiftNamed(named).into()];
     let plan = Plan::because(organization, cause).then_all(event, changes);
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     settle(tx, moment, id, cause)?;
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }

@@ -17,7 +17,7 @@ use portcullis_domain::text::{Slug, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::{MembershipFilter, list_page};
-use portcullis_store::{Priority, StoreError, Tx, apply, google, organization};
+use portcullis_store::{Priority, StoreError, Tx, google, organization};
 
 use crate::access::off_board_member;
 use crate::caller::Caller;
@@ -80,7 +80,7 @@ pub fn create(
     let event = EventDraft::new(Action::OrganizationCreated, organization.id)
         .with(serde_json::json!({ "slug": organization.slug, "name": organization.name }));
     let plan = Plan::because(organization.id, cause).then_all(event, changes);
-    match apply(tx, &plan, now, &mut moment.random) {
+    match moment.apply(tx, &plan) {
         // One that is there would be found by it.
         Err(StoreError::Taken(_)) if organization::find_by_slug(tx, &organization.slug)?.is_none() => {
             Err(ServiceError::SlugRetired)
@@ -147,7 +147,7 @@ pub fn rename(
     let event = EventDraft::new(Action::OrganizationUpdated, renamed.id)
         .with(serde_json::json!({ "name": renamed.name }));
     let change = OrganizationChange::Rename(renamed.id, renamed.name.clone());
-    apply(tx, &Plan::because(renamed.id, cause).then(event, change), moment.now, &mut moment.random)?;
+    moment.apply(tx, &Plan::because(renamed.id, cause).then(event, change))?;
     Ok(renamed)
 }
 
@@ -209,7 +209,7 @@ fn end(
         receipt: None,
     };
     let changes = vec![tokens.into(), OrganizationChange::Delete(organization, moment.now).into()];
-    apply(tx, &Plan::because(organization, cause).then_all(event, changes), moment.now, &mut moment.random)?;
+    moment.apply(tx, &Plan::because(organization, cause).then_all(event, changes))?;
     Ok(consented)
 }
 

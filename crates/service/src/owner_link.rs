@@ -15,8 +15,8 @@ use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
 use portcullis_domain::user::User;
+use portcullis_store::Tx;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply};
 
 use crate::access::settle;
 use crate::{Moment, ServiceError, Surroundings};
@@ -77,7 +77,7 @@ pub fn create(
             vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(membership)).into()],
         )
         .then(granted, GrantChange::Create(grant));
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     settle(tx, moment, id, cause)?;
     issue(tx, moment, organization, (id, address_key), cause)
 }
@@ -113,6 +113,6 @@ fn issue(
         .about(membership)
         .with(serde_json::json!({ "kind": token.kind.as_str(), "shown_to": token.shown_to }));
     let plan = Plan::because(organization.id, cause).then(event, TokenChange::Issue(Box::new(token)));
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(secret)
 }

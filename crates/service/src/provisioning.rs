@@ -31,7 +31,7 @@ use portcullis_domain::user::User;
 use portcullis_store::db::Lock;
 use portcullis_store::facts::MapFacets;
 use portcullis_store::{
-    Tx, apply, connection, directory, directory_user, domain, facts, hold, mapping, membership, review, role,
+    Tx, connection, directory, directory_user, domain, facts, hold, mapping, membership, review, role,
 };
 use serde_json::{Value, json};
 
@@ -224,7 +224,7 @@ pub fn create_user(
     if known.is_none() {
         plan = new_member(tx, moment, plan, &directory, said, (&user, rules.number))?;
     }
-    let applied = apply(tx, &plan, now, &mut moment.random)?;
+    let cause = moment.apply(tx, &plan)?.cause;
     if let Some((reason, candidates)) = unsure {
         let review = Review {
             id: ReviewId::fresh(now, &mut moment.random),
@@ -242,7 +242,6 @@ pub fn create_user(
         MapFacets::Some => mapping::is_facet_mapped(tx, speaker.directory, &said.facets)?,
         MapFacets::None => false,
     };
-    let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
     if known.is_some() || user.inactive_at.is_some() || mapped {
         settle(tx, moment, membership, cause)?;
     }
@@ -574,8 +573,7 @@ fn say(
         changes.push(named_anew(&new));
     }
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
+    let cause = moment.apply(tx, &plan)?.cause;
     if settles {
         settle(tx, moment, new.membership, cause)?;
     }
@@ -657,8 +655,7 @@ pub(crate) fn delete_user_because(
     let user = directory_user::find_locked(tx, directory, id)?.ok_or(ServiceError::NotFound("user"))?;
     let event = EventDraft::new(Action::DirectoryUserDeleted, id).about(user.membership);
     let plan = Plan::because(organization, cause).then(event, DirectoryUserChange::Delete(id));
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or(cause, |e| cause.after(*e));
+    let cause = moment.apply(tx, &plan)?.cause;
     settle_as(tx, moment, user.membership, cause, Some(directory))?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::{self, MembershipFilter};
 use portcullis_store::tombstone::{self, Laid};
-use portcullis_store::{Tx, apply, directory, instance, organization};
+use portcullis_store::{Tx, directory, instance, organization};
 use serde_json::json;
 
 use crate::access::off_board_member;
@@ -64,7 +64,7 @@ pub fn revive_nobody(
             OrganizationChange::RaiseRules(id).into(),
         ],
     );
-    Ok(apply(tx, &plan, moment.now, &mut moment.random)?.tokens_ended)
+    Ok(moment.apply(tx, &plan)?.tokens_ended)
 }
 
 /// What became of somebody between the backup and its restore.
@@ -189,7 +189,7 @@ pub fn carry_over(
                 let event = EventDraft::new(Action::MemberSuspended, *id).with(json!({ "by": "restore" }));
                 let ordered = MembershipChange::SetSuspended(*id, Some((moment.now, Rank::ROOT)));
                 let plan = Plan::because(organization, cause).then(event, ordered);
-                apply(tx, &plan, moment.now, &mut moment.random)?;
+                moment.apply(tx, &plan)?;
                 taken.suspended += 1;
             }
         }
@@ -231,7 +231,7 @@ pub fn lay(
         let event = EventDraft::new(Action::TombstoneLaid, organization)
             .with(json!({ "identifiers": changes.len() }));
         let plan = Plan::because(organization, Cause::system()).then_all(event, changes);
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
     }
     Ok(())
 }

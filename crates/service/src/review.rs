@@ -12,7 +12,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::review::{Review, ReviewState};
 use portcullis_store::db::Lock;
 use portcullis_store::review::{self, Wanted};
-use portcullis_store::{Tx, apply, connection, directory_user, leaver, membership, user};
+use portcullis_store::{Tx, connection, directory_user, leaver, membership, user};
 use serde_json::json;
 
 use crate::access::{off_board_member, settle};
@@ -83,7 +83,7 @@ pub fn dismiss(
         ReviewState::Open => {}
     }
     let event = EventDraft::new(Action::ReviewDismissed, id).about(found.review.directory_user);
-    apply(tx, &Plan::because(organization, cause).noting(event), moment.now, &mut moment.random)?;
+    moment.apply(tx, &Plan::because(organization, cause).noting(event))?;
     review::close(tx, organization, id, ReviewState::Dismissed, moment.now)?;
     find(tx, organization, id)
 }
@@ -137,8 +137,7 @@ pub fn attach(
         .about(member)
         .with(json!({ "review": id, "instead_of": made.id }));
     let plan = Plan::because(organization, cause).then(event, DirectoryUserChange::Attach(told.id, member));
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
+    let cause = moment.apply(tx, &plan)?.cause;
     if made.ended.is_none() {
         off_board_member(tx, moment, organization, made.id, "was another member already", cause)?;
     }
@@ -146,7 +145,7 @@ pub fn attach(
     let names = leaver::identifiers(tx, &known)?.into_iter().collect();
     let event = EventDraft::new(Action::ReviewAttached, id).about(member);
     let plan = Plan::because(organization, cause).then(event, TombstoneChange::LiftNamed(names));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     settle(tx, moment, member, cause)?;
     review::close(tx, organization, id, ReviewState::Attached(member), moment.now)?;
     find(tx, organization, id)

@@ -17,7 +17,7 @@ use portcullis_domain::role::{Giving, Rank, Role, check_permissions, may_be_mapp
 use portcullis_domain::text::Slug;
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{StoreError, Tx, apply, directory, google, grant, mapping, role, token};
+use portcullis_store::{StoreError, Tx, directory, google, grant, mapping, role, token};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -259,7 +259,7 @@ pub fn create(
     };
     let event = EventDraft::new(Action::RoleCreated, made.id).with(shown(&made));
     let plan = Plan::because(organization, cause).then(event, RoleChange::Create(made.clone()));
-    apply(tx, &plan, moment.now, &mut moment.random).map_err(rank_taken)?;
+    moment.apply(tx, &plan).map_err(rank_taken)?;
     Ok(made)
 }
 
@@ -301,9 +301,8 @@ pub fn update(
         EventDraft::new(Action::RoleUpdated, is.id).with(json!({ "from": shown(&was), "to": shown(&is) }));
     let change = RoleChange::Update(is.id, is.rank, is.permissions.clone(), is.giving);
     let plan = Plan::because(organization, cause).then(event, change);
-    let applied = apply(tx, &plan, moment.now, &mut moment.random).map_err(rank_taken)?;
+    let cause = moment.apply(tx, &plan).map_err(rank_taken)?.cause;
     let touched = mapping::affected_by_role(tx, organization, &is.slug, listed())?;
-    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
     let carried = after_rule_change(tx, moment, organization, &touched, cause)?;
     Ok((is, carried))
 }
@@ -341,7 +340,7 @@ pub fn delete(
     }
     let event = EventDraft::new(Action::RoleDeleted, found.id).with(shown(&found));
     let plan = Plan::because(organization, cause).then(event, RoleChange::Delete(found.id));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::id::OrganizationId;
 use portcullis_domain::plan::Plan;
-use portcullis_store::{Priority, apply};
+use portcullis_store::Priority;
 use serde_json::{Value, json};
 
 use crate::{Portcullis, ServiceError};
@@ -98,7 +98,7 @@ impl Portcullis {
             for organization in &news {
                 let event = EventDraft::new(Action::RootTokenUsed, *organization).with(read.detail());
                 let plan = Plan::because(*organization, cause).noting(event);
-                apply(tx, &plan, moment.now, &mut moment.random)?;
+                moment.apply(tx, &plan)?;
             }
             Ok(())
         })

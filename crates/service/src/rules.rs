@@ -14,7 +14,7 @@ use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, Organization
 use portcullis_domain::plan::Plan;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::Since;
-use portcullis_store::{Tx, apply, audit, directory_user, facts, membership, organization};
+use portcullis_store::{Tx, audit, directory_user, facts, membership, organization};
 use serde_json::json;
 
 use crate::access::settle;
@@ -86,7 +86,7 @@ pub fn raise(
     );
     let event = EventDraft::new(Action::RulesChanged, organization);
     let plan = Plan::because(organization, cause).then(event, OrganizationChange::RaiseRules(organization));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(Carried::Pending)
 }
 
@@ -108,7 +108,7 @@ pub fn after_facts(
             EventDraft::new(Action::RulesChanged, organization).with(json!({ "people": users.len() }));
         let plan =
             Plan::because(organization, cause).then(event, MembershipChange::MarkStale(users.to_vec()));
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         return Ok(Carried::Pending);
     }
     for id in directory_user::memberships(tx, users)? {
@@ -214,8 +214,7 @@ pub(crate) fn cause_since(
         (Some(_), Some(_)) => {
             let event = EventDraft::new(Action::RulesChanged, organization).with(json!({ "events": events }));
             let plan = Plan::because(organization, by_rules).noting(event);
-            let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-            Ok(applied.events.first().map_or(by_rules, |event| by_rules.after(*event)))
+            Ok(moment.apply(tx, &plan)?.cause)
         }
     }
 }

@@ -15,7 +15,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
-use portcullis_store::{Tx, apply};
+use portcullis_store::Tx;
 use serde_json::json;
 
 use crate::evaluation::find_bearer;
@@ -141,7 +141,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     changes.push(TokenChange::Issue(Box::new(token)).into());
     let cause = cause(Actor::Membership(membership.id), opening.request);
     let plan = Plan::because(membership.organization, cause).noting(signed_in).then_all(issued, changes);
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     // What no longer fits into the cookie would live on unseen, so it ends: the oldest first.
     kept.sort_by_key(|(_, bearer)| std::cmp::Reverse(bearer.issued_at));
     for (_, bearer) in kept.iter().skip(MAX_IN_BROWSER - 1) {
@@ -168,7 +168,7 @@ fn end_one(
     let event = EventDraft::new(Action::SignedOut, bearer.token).with(json!({ "because": because.as_str() }));
     let plan = Plan::because(bearer.organization, cause(actor, request))
         .then(event, end(bearer.token, because, moment.now));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 
@@ -195,7 +195,7 @@ pub(crate) fn end_by_provider(
         .about(of.id)
         .with(json!({ "because": because.as_str(), "by": "provider" }));
     let plan = Plan::because(of.organization, cause).then(event, end(token, because, moment.now));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 

@@ -24,7 +24,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
 use portcullis_saml::response::{MAX_AGE_S as MAX_ANSWER_AGE_S, MAX_SKEW_S};
 use portcullis_store::sign_in::SignIn;
-use portcullis_store::{Priority, Tx, apply, arrival, connection, sign_in};
+use portcullis_store::{Priority, Tx, arrival, connection, sign_in};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use url::Url;
@@ -565,7 +565,7 @@ async fn note_refusal(
         .write(Priority::Ordinary, move |tx: &mut Tx<'_>, moment: &mut Moment| {
             let cause = session::cause(Actor::System, request);
             let plan = Plan::because(organization, cause).noting(event.clone());
-            apply(tx, &plan, moment.now, &mut moment.random)?;
+            moment.apply(tx, &plan)?;
             Ok(())
         })
         .await

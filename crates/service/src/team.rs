@@ -8,7 +8,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::team::Team;
 use portcullis_domain::text::{Slug, name};
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, team};
+use portcullis_store::{Tx, team};
 use serde_json::json;
 
 use crate::{Moment, ServiceError};
@@ -69,7 +69,7 @@ pub fn create(
     let event =
         EventDraft::new(Action::TeamCreated, made.id).with(json!({ "slug": made.slug, "name": made.name }));
     let plan = Plan::because(organization, cause).then(event, TeamChange::Create(made.clone()));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(made)
 }
 
@@ -88,7 +88,7 @@ pub fn rename(
     let renamed = Team { name: name(called)?, ..found };
     let event = EventDraft::new(Action::TeamUpdated, renamed.id).with(json!({ "name": renamed.name }));
     let change = TeamChange::Rename(renamed.id, renamed.name.clone());
-    apply(tx, &Plan::because(organization, cause).then(event, change), moment.now, &mut moment.random)?;
+    moment.apply(tx, &Plan::because(organization, cause).then(event, change))?;
     Ok(renamed)
 }
 
@@ -111,6 +111,6 @@ pub fn delete(
     }
     let event = EventDraft::new(Action::TeamDeleted, found.id).with(json!({ "slug": found.slug }));
     let plan = Plan::because(organization, cause).then(event, TeamChange::Delete(found.id));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }

@@ -24,7 +24,7 @@ const MOVE_REVISION: Statement =
     Statement::change("apply.move_revision", "UPDATE revision SET number = number + 1 WHERE id = 1");
 
 /// What was written.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Applied {
     /// The event of each step, in order.
     pub events: Vec<EventId>,
@@ -34,6 +34,8 @@ pub struct Applied {
     pub tokens_ended: u64,
     /// Whether access may have been taken away.
     pub lessened: bool,
+    /// The cause of what follows from this: the plan's, after its first event.
+    pub cause: Cause,
 }
 
 /// Writes a plan: each step's event, then its changes.
@@ -46,8 +48,14 @@ pub fn apply(
     now: Timestamp,
     random: &mut dyn Random,
 ) -> Result<Applied, StoreError> {
-    let mut applied = Applied { lessened: plan.lessens(), ..Applied::default() };
     let mut cause = *plan.cause();
+    let mut applied = Applied {
+        events: Vec::new(),
+        receipts: Vec::new(),
+        tokens_ended: 0,
+        lessened: plan.lessens(),
+        cause,
+    };
     for step in plan.steps() {
         let (draft, changes) = match step {
             Step::Did { event, changes } => (event, changes),
@@ -60,6 +68,9 @@ pub fn apply(
         // Everything after a plan's first event follows from it, unless the plan says what it follows from.
         if cause.event.is_none() {
             cause = cause.after(event);
+        }
+        if applied.events.is_empty() {
+            applied.cause = plan.cause().after(event);
         }
         applied.events.push(event);
         for change in changes {

@@ -13,7 +13,7 @@ use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
 use portcullis_domain::user::{AuthenticatorKind, User};
 use portcullis_service::access::settle;
 use portcullis_service::{Moment, ServiceError, organization};
-use portcullis_store::{Tx, apply};
+use portcullis_store::Tx;
 
 use crate::Bench;
 
@@ -101,7 +101,7 @@ fn join(
         let event = EventDraft::new(Action::GrantCreated, grant.id);
         plan = plan.then(event, GrantChange::Create(grant));
     }
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     settle(tx, moment, membership.id, Cause::system())?;
     let key = issue(tx, moment, &membership)?;
     Ok(Persona { organization, membership: membership.id, user: user.id, key })
@@ -130,6 +130,6 @@ fn issue(tx: &mut Tx<'_>, moment: &mut Moment, of: &Membership) -> Result<String
     let event = EventDraft::new(Action::TokenIssued, token.id);
     let plan =
         Plan::because(of.organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(secret.expose().to_owned())
 }

@@ -22,7 +22,7 @@ use portcullis_oidc::algorithm::SigningAlg;
 use portcullis_oidc::certificate::{Issue, self_signed, thumbprint};
 use portcullis_oidc::provider::SigningKey;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply, connection};
+use portcullis_store::{Tx, connection};
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
@@ -250,7 +250,7 @@ fn put(
     let all = std::iter::once(key).chain(others);
     let changes = all.map(|k| ConnectionChange::PutClientKey(Box::new(k.clone())).into()).collect();
     let plan = Plan::because(organization, cause).then_all(event(action, key), changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 

@@ -11,7 +11,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_IDENTIFIER, has_nul, name_key};
 use portcullis_store::db::Lock;
 use portcullis_store::directory_group::DirectoryGroupQuery;
-use portcullis_store::{Tx, apply, directory_group, directory_user, hold, mapping, subgroup};
+use portcullis_store::{Tx, directory_group, directory_user, hold, mapping, subgroup};
 use serde_json::json;
 
 use super::{Speaker, nesting};
@@ -142,7 +142,7 @@ pub fn create_group(
         .with(json!({ "display_name": display_name, "external_id": external_id }));
     let plan = Plan::because(speaker.organization, speaker.cause())
         .then(event, DirectoryGroupChange::Create(group.clone()));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     if !members.is_empty() {
         change_group(tx, moment, speaker, group.id, &[GroupSaid::AddMembers(members.to_vec())])?;
     }
@@ -290,7 +290,7 @@ fn rename(
     }));
     let plan = Plan::because(speaker.organization, speaker.cause())
         .then(event, DirectoryGroupChange::Update(group.clone()));
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let applied = moment.apply(tx, &plan)?;
     let after = mapping::of_groups(tx, &[id])?;
     let lost: Vec<MappingId> = before.into_iter().filter(|mapping| !after.contains(mapping)).collect();
     if !lost.is_empty() {
@@ -401,7 +401,7 @@ fn name_held(
         let event = EventDraft::new(Action::MemberUnheld, id).with(json!({ "named": kept.len() }));
         let plan = Plan::because(speaker.organization, speaker.cause())
             .then(event, HoldChange::DropOf(id, kept.clone()));
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
     }
     Ok(kept)
 }
@@ -519,7 +519,7 @@ fn change_members(
         changes.push(DirectoryGroupChange::RemoveMembers(id, remove).into());
     }
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let applied = moment.apply(tx, &plan)?;
     Ok(applied.events.first().copied())
 }
 
@@ -549,8 +549,7 @@ pub fn delete_group(
         .with(json!({ "display_name": group.display_name, "external_id": group.external_id }));
     let plan =
         Plan::because(speaker.organization, speaker.cause()).then(event, DirectoryGroupChange::Delete(id));
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
-    let cause = applied.events.first().map_or_else(|| speaker.cause(), |e| speaker.cause().after(*e));
+    let cause = moment.apply(tx, &plan)?.cause;
     after_facts(tx, moment, speaker.organization, &touched, cause)?;
     nesting::after_move(tx, moment, speaker, moved, cause)?;
     Ok(())

@@ -9,7 +9,7 @@ use portcullis_domain::change::DirectoryGroupChange;
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, MappingId};
 use portcullis_domain::plan::Plan;
-use portcullis_store::{Tx, apply, directory_group, mapping, subgroup};
+use portcullis_store::{Tx, directory_group, mapping, subgroup};
 use serde_json::json;
 
 use super::{GroupSaid, Speaker};
@@ -65,7 +65,7 @@ pub(super) fn change(
         changes.push(DirectoryGroupChange::RemoveGroups(group.id, remove).into());
     }
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let applied = moment.apply(tx, &plan)?;
     Ok(applied.events.first().copied())
 }
 

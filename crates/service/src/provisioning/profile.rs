@@ -9,7 +9,7 @@ use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::text::email_key;
-use portcullis_store::{Tx, apply, directory_user, invitation, membership};
+use portcullis_store::{Tx, directory_user, invitation, membership};
 use serde_json::json;
 
 use super::{PersonSaid, Speaker};
@@ -69,7 +69,7 @@ pub(super) fn follow(
         .with(json!({ "name": renamed, "email": moved }));
     let plan = Plan::because(speaker.organization, cause)
         .then(event, MembershipChange::SetProfile(member.id, email, name));
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::text::email_key;
 use portcullis_domain::token::TokenEnd;
 use portcullis_domain::user::User;
-use portcullis_store::{Tx, apply, connection, facts, membership, saml_session, token};
+use portcullis_store::{Tx, connection, facts, membership, saml_session, token};
 use serde_json::json;
 
 use super::{Wish, holds_explicit_only, must_be_of_proven_domain};
@@ -36,7 +36,7 @@ pub(super) fn name_anew(
     let cause = session::cause(Actor::Membership(former.membership), wish.request);
     let made = link(connection, wish, (former.membership, former.believed_up_to), moment);
     let plan = linking(Plan::because(connection.organization, cause), made.clone(), wish, None);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(made)
 }
 
@@ -53,7 +53,7 @@ pub(super) fn believe(
     let cause = session::cause(Actor::Membership(link.membership), request);
     let change = LinkChange::Believe(link.connection, link.subject.clone(), rank);
     let plan = Plan::because(link.organization, cause).then(event, change);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 
@@ -179,7 +179,7 @@ pub(super) fn first_link(
     for (event, unlinked) in former.names.into_iter().map(unlinked) {
         plan = plan.then(event, unlinked);
     }
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(made)
 }
 
@@ -269,7 +269,7 @@ pub(super) fn link_own(
     }
     let made = Link { signed_by, ..link(connection, wish, (own, believed_up_to), moment) };
     let plan = linking(Plan::because(connection.organization, cause), made.clone(), wish, old);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(made)
 }
 
@@ -308,7 +308,7 @@ pub(super) fn newcomer(
     // Who is new takes nobody's place, whoever's key it was; and could not be linked anew.
     let link = Link { signed_by: String::new(), ..link(connection, wish, (id, Rank::ROOT), moment) };
     let plan = linking(plan, link.clone(), wish, old);
-    apply(tx, &plan, now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     claims::keep(tx, moment, arrival, id, wish.request)?;
     settle(tx, moment, id, cause)?;
     let settled = membership::find_locked(tx, id)?;

@@ -16,7 +16,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::saml::{CertificateState, SamlCertificate};
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
-use portcullis_store::{Priority, Tx, apply, connection, saml, saml_session};
+use portcullis_store::{Priority, Tx, connection, saml, saml_session};
 use serde_json::json;
 
 use super::SamlView;
@@ -159,9 +159,8 @@ fn decide_now(
     }
     changes.extend(ending.iter().map(|token| end(TokenSet::One(*token), moment)));
     let plan = Plan::because(organization, cause).then_all(event(&decided), changes);
-    let applied = apply(tx, &plan, moment.now, &mut moment.random)?;
+    let cause = moment.apply(tx, &plan)?.cause;
     forget(tx, &ending)?;
-    let cause = applied.events.first().map_or(cause, |event| cause.after(*event));
     Ok((decided, goes_on.then_some(cause)))
 }
 
@@ -213,7 +212,7 @@ fn end_more(
     for link in &links {
         plan = unlink(plan, link, moment);
     }
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     forget(tx, &ending)?;
     Ok(Some(cause))
 }

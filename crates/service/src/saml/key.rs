@@ -15,8 +15,8 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::saml::SamlKey;
 use portcullis_domain::{Random, Timestamp};
 use portcullis_saml::key::{Issue, OwnKey};
+use portcullis_store::Tx;
 use portcullis_store::db::Lock;
-use portcullis_store::{Tx, apply};
 use serde_json::json;
 use zeroize::Zeroizing;
 
@@ -144,7 +144,7 @@ pub fn add(
     let kept = key.kept(&of, (sealing, &mut moment.random), (KeyState::Next, moment.now))?;
     let change = ConnectionChange::PutKey(Box::new(kept.clone()));
     let plan = Plan::because(at.0, cause).then(event(Action::ConnectionKeyCreated, &kept), change);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(kept)
 }
 
@@ -174,7 +174,7 @@ pub fn put_to_use(
         changes.push(ConnectionChange::PutKey(Box::new(former)).into());
     }
     let plan = Plan::because(at.0, cause).then_all(event(Action::ConnectionKeyUsed, &used), changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(used)
 }
 
@@ -199,6 +199,6 @@ pub fn retire(
     let retired = SamlKey { state: KeyState::Retired, private_sealed: String::new(), ..key.clone() };
     let change = ConnectionChange::PutKey(Box::new(retired.clone()));
     let plan = Plan::because(at.0, cause).then(event(Action::ConnectionKeyRetired, &retired), change);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }

@@ -26,7 +26,7 @@ use portcullis_saml::metadata::{
 use portcullis_saml::signature::MAX_CERTIFICATES as MAX_TRIED;
 use portcullis_store::db::Lock;
 use portcullis_store::saml_refresh::SamlRefresh;
-use portcullis_store::{Priority, Tx, apply, saml_refresh};
+use portcullis_store::{Priority, Tx, saml_refresh};
 use serde_json::json;
 use tokio::sync::watch;
 use url::Url;
@@ -428,7 +428,7 @@ fn take_over(
     if plan.is_empty() {
         return Ok((Refreshed::Same, places));
     }
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok((Refreshed::Changed, places))
 }
 

@@ -13,7 +13,6 @@ use portcullis_domain::{Clock, Timestamp};
 use portcullis_service::sign_in::Visitor;
 use portcullis_service::sign_in::binding::Bound;
 use portcullis_service::{Portcullis, ServiceError, Surroundings, invitation};
-use portcullis_store::apply;
 use portcullis_testkit::{Bench, Persona, ROOT_TOKEN, SetClock};
 use serde_json::json;
 
@@ -74,7 +73,7 @@ fn give_password(bench: &Bench, to: &Persona, address: &'static str) -> impl Fn(
                 at: moment.now,
             };
             let plan = Plan::because(organization, Cause::system()).then(event, password);
-            apply(tx, &plan, moment.now, &mut moment.random)
+            moment.apply(tx, &plan)
         });
         write.unwrap();
     }

@@ -9,7 +9,7 @@ use portcullis_domain::user::AuthenticatorKind;
 use portcullis_service::caller::Caller;
 use portcullis_service::membership::{add, attach};
 use portcullis_service::{ServiceError, organization, provisioning};
-use portcullis_store::{apply, membership};
+use portcullis_store::membership;
 use portcullis_testkit::Bench;
 
 use crate::thread::{Place, place, provision, speaker};
@@ -57,7 +57,7 @@ fn write(bench: &Bench, place: &Place, id: MembershipId, change: impl Into<Chang
     bench.write(move |tx, moment| {
         let event = EventDraft::new(Action::MemberUpdated, id);
         let plan = Plan::because(organization, Cause::system()).then_all(event, vec![change.clone()]);
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(())
     });
 }

@@ -27,7 +27,7 @@ use portcullis_service::evaluation::{About, ask};
 use portcullis_service::member_key::{self, NewKey};
 use portcullis_service::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use portcullis_service::{Moment, ServiceError, organization};
-use portcullis_store::{Tx, apply};
+use portcullis_store::Tx;
 use portcullis_testkit::Bench;
 
 /// Clients that call at once.
@@ -108,13 +108,13 @@ fn place(bench: &Bench) -> Place {
         let event = EventDraft::new(Action::DirectoryCreated, directory.id);
         let plan =
             Plan::because(here.0, Cause::system()).then(event, DirectoryChange::Create(directory.clone()));
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         let speaker = speaker(moment, here);
         let group = provisioning::create_group(tx, moment, speaker, ("Engineers", Some("g-1")), &[])?;
         let made = new_mapping(moment, here, "member");
         let event = EventDraft::new(Action::MappingCreated, made.id);
         let plan = Plan::because(here.0, Cause::system()).then(event, MappingChange::Create(Box::new(made)));
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(Place { organization: here.0, directory: here.1, group: group.id })
     })
 }

@@ -18,7 +18,7 @@ use portcullis_service::{Moment, ServiceError};
 use portcullis_store::audit::{AuditFilter, list_page};
 use portcullis_store::db::Lock;
 use portcullis_store::receipt::of_membership;
-use portcullis_store::{Tx, apply, directory_user, membership};
+use portcullis_store::{Tx, directory_user, membership};
 use portcullis_testkit::Bench;
 use serde_json::{Value, json};
 
@@ -75,7 +75,7 @@ fn later(
         let event = EventDraft::new(Action::DirectoryGroupMembersChanged, group);
         let change = DirectoryGroupChange::RemoveMembers(group, vec![user]);
         let plan = Plan::because(organization, Cause::system()).then(event, change);
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         follow(tx, moment, organization)?;
         Ok(rules_event(tx, organization))
     });
@@ -121,7 +121,7 @@ async fn whoever_is_brought_in_step_before_the_job_follows_from_the_same_event()
         let event = EventDraft::new(Action::RulesChanged, organization);
         let stale = MembershipChange::MarkStale(vec![ann]);
         let plan = Plan::because(organization, Cause::system()).then(event, stale);
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(())
     });
     let organization = place.organization;
@@ -304,7 +304,7 @@ async fn whoever_a_later_call_is_not_about_ends_by_the_change_that_was_before_it
             let event = EventDraft::new(Action::MappingDeleted, one.id);
             let plan =
                 Plan::because(organization, Cause::system()).then(event, MappingChange::Delete(one.id));
-            apply(tx, &plan, moment.now, &mut moment.random)?;
+            moment.apply(tx, &plan)?;
         }
         Ok(())
     });
@@ -333,7 +333,7 @@ async fn what_a_directory_said_of_many_is_in_their_receipts_whatever_it_said_of_
         let event = EventDraft::new(Action::DirectoryGroupMembersChanged, group);
         let change = DirectoryGroupChange::RemoveMembers(group, vec![ann]);
         let plan = Plan::because(organization, Cause::system()).then(event, change);
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(())
     });
     let said = many_said(&bench, &place, ann, &others);
@@ -410,7 +410,7 @@ async fn whoever_is_said_to_be_inactive_again_ends_before_the_answer_though_the_
             MembershipChange::MarkStale(vec![ann]).into(),
         ];
         let plan = Plan::because(organization, Cause::system()).then_all(event, changes);
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(())
     });
     assert_eq!(state(&bench, &place, member), MembershipState::Active);

@@ -11,7 +11,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_service::access::off_board_member;
 use portcullis_service::{Moment, ServiceError, rules};
 use portcullis_store::db::Lock;
-use portcullis_store::{Priority, Tx, apply, facts, membership, receipt};
+use portcullis_store::{Priority, Tx, facts, membership, receipt};
 use portcullis_testkit::Bench;
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -40,7 +40,7 @@ async fn a_receipt_is_signed_while_a_change_of_rules_is_still_stored() {
         });
         let event = EventDraft::new(Action::MemberCreated, acme);
         let plan = Plan::because(acme, Cause::system()).then_all(event, people.collect());
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         tx.lock(Lock::Organization(acme))?;
         rules::raise(tx, moment, acme, Cause::system())
     });

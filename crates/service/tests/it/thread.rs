@@ -72,7 +72,7 @@ pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
         let event = EventDraft::new(Action::DirectoryCreated, directory.id);
         let plan = Plan::because(organization.id, Cause::system())
             .then(event, DirectoryChange::Create(directory.clone()));
-        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         let speaker = speaker(moment, organization.id, directory.id);
         let group = provisioning::create_group(tx, moment, speaker, ("Engineers", Some("g-1")), &[])?;
         let mapping = Mapping {
@@ -87,7 +87,7 @@ pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
         let event = EventDraft::new(Action::MappingCreated, mapping.id);
         let plan = Plan::because(organization.id, Cause::system())
             .then(event, MappingChange::Create(Box::new(mapping)));
-        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         after_rule_change(tx, moment, organization.id, &[], Cause::system())?;
         Ok(Place { organization: organization.id, directory: directory.id, group: group.id })
     })
@@ -149,7 +149,7 @@ fn key_for(
         let event = EventDraft::new(Action::TokenIssued, token.id);
         let plan =
             Plan::because(organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
-        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(secret.expose().to_owned())
     })
 }
@@ -172,7 +172,7 @@ pub(crate) fn agent(bench: &Bench, place: &Place, owner: MembershipId, rule: Own
         let id = agent.id;
         let event = EventDraft::new(Action::AgentCreated, id);
         let plan = Plan::because(organization, Cause::system()).then(event, AgentChange::Create(agent));
-        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(id)
     })
 }

@@ -80,7 +80,7 @@ fn change_access(scene: &Scene, who: &Persona, change: impl Fn(&mut Access) + Se
         };
         let event = EventDraft::new(Action::MemberAccessChanged, member);
         let plan = Plan::because(organization, Cause::system()).then(event, set);
-        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(())
     });
 }
@@ -457,7 +457,7 @@ async fn a_page_of_a_lead_ends_after_so_many_agents_of_others_and_the_next_goes_
             let event = EventDraft::new(Action::AgentCreated, agent.id);
             plan = plan.then(event, AgentChange::Create(agent));
         }
-        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(())
     });
     let lead = scene.bench.member(organization, "lead@acme.test", "lead");

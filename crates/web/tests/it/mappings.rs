@@ -7,7 +7,6 @@ use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::DirectoryId;
 use portcullis_domain::mapping::Facet;
 use portcullis_domain::plan::Plan;
-use portcullis_store::apply;
 use portcullis_testkit::Persona;
 use serde_json::{Value, json};
 
@@ -269,7 +268,7 @@ fn google(scene: &Scene) -> DirectoryId {
         let id = made.id;
         let event = EventDraft::new(Action::DirectoryCreated, id);
         let plan = Plan::because(organization, Cause::system()).then(event, DirectoryChange::Create(made));
-        apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(id)
     })
 }

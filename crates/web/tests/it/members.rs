@@ -67,7 +67,7 @@ async fn stale_access_is_resolved_for_the_answer_and_a_filtered_list_says_that_i
         let plan = Plan::because(organization, Cause::system())
             .then(event, end)
             .then(raised, OrganizationChange::RaiseRules(organization));
-        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(())
     });
     let (_, shown) = scene.root("GET", &one(&scene.viewer), Value::Null).await;

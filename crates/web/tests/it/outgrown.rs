@@ -176,7 +176,7 @@ fn unsettled(scene: &Scene, change: impl Fn(GrantId) -> Change + Send + 'static)
         let event = EventDraft::new(Action::GrantCreated, grant);
         let changes = vec![change(grant), OrganizationChange::RaiseRules(organization).into()];
         let plan = Plan::because(organization, Cause::system()).then_all(event, changes);
-        portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+        moment.apply(tx, &plan)?;
         Ok(())
     });
 }

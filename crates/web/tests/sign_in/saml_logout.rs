@@ -10,7 +10,7 @@ use portcullis_domain::saml::SamlKey;
 use portcullis_emulator::{Browser, Page};
 use portcullis_service::{Moment, ServiceError};
 use portcullis_store::saml_session::SamlSession;
-use portcullis_store::{Priority, Tx, apply, connection, saml, saml_session};
+use portcullis_store::{Priority, Tx, connection, saml, saml_session};
 use serde_json::{Value, json};
 
 use crate::saml_idp::{Asked, Idp, PERSISTENT, Says};
@@ -136,7 +136,7 @@ async fn our_keys_are_opened_only_where_they_are_used() {
         let spoilt = SamlKey { private_sealed: "spoilt".into(), ..key };
         let event = EventDraft::new(Action::ConnectionKeyCreated, id);
         let plan = Plan::because(of, Cause::system()).then(event, ConnectionChange::PutKey(Box::new(spoilt)));
-        Ok::<_, ServiceError>(apply(tx, &plan, moment.now, &mut moment.random)?)
+        Ok::<_, ServiceError>(moment.apply(tx, &plan)?)
     };
     world.portcullis.write(Priority::Ordinary, spoil).await.unwrap();
     assert_eq!(

@@ -273,7 +273,7 @@ impl World {
             let event = EventDraft::new(Action::MappingCreated, mapping.id);
             let plan = Plan::because(organization, Cause::system())
                 .then(event, MappingChange::Create(Box::new(mapping)));
-            portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+            moment.apply(tx, &plan)?;
             after_rule_change(tx, moment, organization, &[], Cause::system())?;
             Ok(())
         });
@@ -374,7 +374,7 @@ impl World {
             let event = EventDraft::new(Action::TokenIssued, token.id);
             let plan =
                 Plan::because(organization, Cause::system()).then(event, TokenChange::Issue(Box::new(token)));
-            portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+            moment.apply(tx, &plan)?;
             Ok(secret.expose().to_owned())
         })
     }
@@ -398,7 +398,7 @@ impl World {
             let id = agent.id;
             let event = EventDraft::new(Action::AgentCreated, id);
             let plan = Plan::because(organization, Cause::system()).then(event, AgentChange::Create(agent));
-            portcullis_store::apply(tx, &plan, moment.now, &mut moment.random)?;
+            moment.apply(tx, &plan)?;
             Ok(id)
         });
         self.secret(TokenKind::AgentKey, Holder::Agent(id), ShownTo::Root)

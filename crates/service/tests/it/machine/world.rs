@@ -38,7 +38,7 @@ use portcullis_service::rules::after_rule_change;
 use portcullis_service::{
     Moment, ServiceError, access, agent, environment, member_key, membership, organization, team, token,
 };
-use portcullis_store::{Tx, apply, facts, mapping};
+use portcullis_store::{Tx, facts, mapping};
 use portcullis_testkit::Bench;
 
 use super::command::{About, Command, DIRECTORIES, ORGANIZATIONS, Order};
@@ -119,7 +119,7 @@ fn write(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let plan = Plan::because(organization, cause).then_all(EventDraft::new(action, target), changes);
-    apply(tx, &plan, moment.now, &mut moment.random)?;
+    moment.apply(tx, &plan)?;
     Ok(())
 }
 

@@ -18,7 +18,6 @@ use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
 use portcullis_service::access::settle;
 use portcullis_service::provisioning::Speaker;
-use portcullis_store::apply;
 use portcullis_store::statement::Statement;
 use portcullis_testkit::{Bench, Exchange, PUBLIC_URL, ROOT_TOKEN};
 use portcullis_web::edge::Source;
@@ -124,7 +123,7 @@ impl Provider {
                     EventDraft::new(Action::TokenIssued, directory.id),
                     TokenChange::Issue(Box::new(token)),
                 );
-            apply(tx, &plan, now, &mut moment.random)?;
+            moment.apply(tx, &plan)?;
             Ok((directory.id, secret.expose().to_owned()))
         });
         Self { bench: Arc::clone(bench), organization, slug, directory, token }
@@ -147,7 +146,7 @@ impl Provider {
             let event = EventDraft::new(Action::MappingCreated, mapping.id);
             let plan = Plan::because(organization, Cause::system())
                 .then(event, MappingChange::Create(Box::new(mapping)));
-            apply(tx, &plan, moment.now, &mut moment.random)?;
+            moment.apply(tx, &plan)?;
             Ok(())
         });
     }
@@ -171,7 +170,7 @@ impl Provider {
                 DomainChange::Prove(domain.id, moment.now).into(),
             ];
             let plan = Plan::because(organization, Cause::system()).then_all(event, changes);
-            apply(tx, &plan, moment.now, &mut moment.random)?;
+            moment.apply(tx, &plan)?;
             Ok(())
         });
     }
@@ -194,7 +193,7 @@ impl Provider {
             };
             let event = EventDraft::new(Action::GrantCreated, grant.id);
             let plan = Plan::because(organization, Cause::system()).then(event, GrantChange::Create(grant));
-            apply(tx, &plan, moment.now, &mut moment.random)?;
+            moment.apply(tx, &plan)?;
             settle(tx, moment, membership, Cause::system())?;
             Ok(())
         });
