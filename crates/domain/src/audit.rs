@@ -11,129 +11,105 @@ use thiserror::Error;
 use crate::Timestamp;
 use crate::cause::Cause;
 use crate::id::{DirectoryId, EventId, OrganizationId, RequestId};
-use crate::text::texts;
+use crate::text::{explained, texts};
 
 /// Bytes of randomness in a salt: an event's content cannot be guessed from its commitment.
 pub const SALT_BYTES: usize = 16;
 
-macro_rules! actions {
-    ($($variant:ident = $text:literal, $doc:literal;)*) => {
-        /// What was done. The text is stable.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-        pub enum Action {
-            $(#[doc = $doc] $variant,)*
-        }
-
-        impl Action {
-            /// Every action, in the order of the reference page.
-            pub const ALL: &'static [Self] = &[$(Self::$variant),*];
-
-            /// The text in the API and in the database.
-            #[must_use]
-            pub const fn as_str(self) -> &'static str {
-                match self { $(Self::$variant => $text,)* }
-            }
-
-            /// What it means, in a sentence.
-            #[must_use]
-            pub const fn meaning(self) -> &'static str {
-                match self { $(Self::$variant => $doc,)* }
-            }
-        }
-    };
-}
-
-actions! {
-    OrganizationCreated = "organization.created", "An organization was made.";
-    OrganizationUpdated = "organization.updated", "An organization was renamed.";
-    OrganizationDeleted = "organization.deleted", "An organization was deleted.";
-    EnvironmentCreated = "environment.created", "An environment was made.";
-    EnvironmentUpdated = "environment.updated", "An environment was renamed.";
-    EnvironmentDeleted = "environment.deleted", "An environment was deleted.";
-    TeamCreated = "team.created", "A team was made.";
-    TeamUpdated = "team.updated", "A team was renamed.";
-    TeamDeleted = "team.deleted", "A team was deleted.";
-    RoleCreated = "role.created", "A role was made.";
-    RoleUpdated = "role.updated", "A role was changed.";
-    RoleDeleted = "role.deleted", "A role was deleted.";
-    DomainAdded = "domain.added", "An e-mail domain was added.";
-    DomainProven = "domain.proven", "An e-mail domain was proven or vouched for.";
-    DomainRemoved = "domain.removed", "An e-mail domain was removed.";
-    DirectoryCreated = "directory.created", "A directory was made.";
-    DirectoryUpdated = "directory.updated", "A directory was changed.";
-    DirectoryDeleted = "directory.deleted", "A directory was deleted.";
-    DirectoryUserCreated = "directory_user.created", "A directory told of a person.";
-    DirectoryUserUpdated = "directory_user.updated", "A directory changed what it says of a person.";
-    DirectoryUserDeactivated = "directory_user.deactivated", "A directory said that a person is inactive.";
-    DirectoryUserActivated = "directory_user.activated", "A directory said that a person is active again.";
-    DirectoryUserConfirmed = "directory_user.confirmed", "A directory spoke of a person again after a backup was restored.";
-    DirectoryUserDeleted = "directory_user.deleted", "A directory deleted a person.";
-    DirectoryUserAttached = "directory_user.attached", "What a directory says was attached to a membership.";
-    DirectoryGroupCreated = "directory_group.created", "A directory told of a group.";
-    DirectoryGroupUpdated = "directory_group.updated", "A directory changed a group's name or key.";
-    DirectoryGroupMembersChanged = "directory_group.members_changed", "A directory changed a group's members.";
-    DirectoryGroupDeleted = "directory_group.deleted", "A directory deleted a group.";
-    HoldOpened = "hold.opened", "A directory went over its brake's limit: what it would have ended is held.";
-    HoldExtended = "hold.extended", "What a call or a poll took without naming anybody is held for these people.";
-    HoldReleased = "hold.released", "An administrator released what the brake held; it is carried out.";
-    HoldRefused = "hold.refused", "An administrator refused what the brake held; it is not carried out.";
-    MemberHeld = "member.held", "A member's end is held by the brake: everything of theirs is refused, nothing has ended.";
-    MemberUnheld = "member.unheld", "What was held of a member, of a group's or of a directory's is held no longer: the directory said otherwise.";
-    TombstoneLifted = "tombstone.lifted", "Identifiers of a leaver are somebody else's: the directory had named them anew before the end was carried out.";
-    TombstoneLaid = "tombstone.laid", "Identifiers of people who left after a backup was taken stay theirs after its restore.";
-    ReviewAttached = "review.attached", "An administrator said which member a directory's person is.";
-    ReviewDismissed = "review.dismissed", "An administrator said that a directory's person is somebody else.";
-    ConnectionCreated = "connection.created", "A sign-in connection was made.";
-    ConnectionUpdated = "connection.updated", "A sign-in connection was changed.";
-    ConnectionConfirmed = "connection.confirmed", "An owner confirmed a connection's new keys or issuer.";
-    ConnectionDeleted = "connection.deleted", "A sign-in connection was deleted.";
-    CertificateOffered = "connection.certificate_offered", "A provider's metadata named a certificate that nobody has decided about.";
-    CertificateTrusted = "connection.certificate_trusted", "Signatures of a certificate count from now on.";
-    CertificateRetired = "connection.certificate_retired", "Signatures of a certificate count no longer.";
-    ConnectionKeyCreated = "connection.key_created", "A connection got another key of ours.";
-    ConnectionKeyUsed = "connection.key_used", "A connection signs with another key of ours.";
-    ConnectionKeyRetired = "connection.key_retired", "A key of ours was retired.";
-    ConnectionRefreshed = "connection.refreshed", "A provider's metadata says something else than before.";
-    MappingCreated = "mapping.created", "A mapping was made.";
-    MappingUpdated = "mapping.updated", "A mapping was changed.";
-    MappingDeleted = "mapping.deleted", "A mapping was deleted.";
-    GrantCreated = "grant.created", "A person gave a role.";
-    GrantUpdated = "grant.updated", "The reason of a grant was written anew.";
-    GrantEnded = "grant.ended", "A grant was taken back, or ended with the membership or the invitation that it was for.";
-    MemberCreated = "member.created", "A membership came to be.";
-    MemberInvited = "member.invited", "A person was invited.";
-    MemberJoined = "member.joined", "A person accepted an invitation or came in as first owner.";
-    MemberUpdated = "member.updated", "A member's name or address here was changed.";
-    MemberAccessChanged = "member.access_changed", "A member's state, role, teams or environments changed.";
-    MemberSuspended = "member.suspended", "An administrator or a lead suspended a member, or a restore did, which could not know whether they had left.";
-    MemberRestored = "member.restored", "An administrator or a lead lifted a suspension.";
-    MemberDeprovisioned = "member.deprovisioned", "A membership ended.";
-    MemberRevived = "member.revived", "A directory gave an ended membership life again, without anything it had.";
-    MemberAttached = "member.attached", "A person who came back was recognized as the user whom they were before.";
-    MemberLinked = "member.linked", "A connection's subject was linked to a member.";
-    MemberUnlinked = "member.unlinked", "A subject was taken from a member: the provider names them by another, or it is somebody else's now.";
-    LastOwnerKept = "member.last_owner_kept", "A last owner left: the bare ownership stays, everything else ended.";
-    UserEnded = "user.ended", "A user's last membership ended; the authenticators ended with it.";
-    PasswordSet = "user.password_set", "A person set a password.";
-    AgentCreated = "agent.created", "An agent was made.";
-    AgentUpdated = "agent.updated", "An agent was changed.";
-    AgentPaused = "agent.paused", "An agent was paused.";
-    AgentResumed = "agent.resumed", "An agent was resumed.";
-    AgentOrphaned = "agent.orphaned", "An agent's owner ended; it stopped.";
-    AgentHandedOver = "agent.handed_over", "An agent went to another owner.";
-    AgentDisabled = "agent.disabled", "An agent ended.";
-    TokenIssued = "token.issued", "A token was issued.";
-    TokenRevoked = "token.revoked", "Somebody with the right ordered the end of a token.";
-    TokenEnded = "token.ended", "A token ended.";
-    SignInSucceeded = "sign_in.succeeded", "A person signed in.";
-    SignInRefused = "sign_in.refused", "A sign-in was refused.";
-    SignedOut = "sign_in.ended", "A person signed out, or a session no longer fitted into their browser.";
-    ReceiptOpened = "receipt.opened", "A receipt of an off-boarding was opened.";
-    RulesChanged = "rules.changed", "A change of rules is being carried out.";
-    RootTokenUsed = "root_token.used", "The root token was used.";
-    RootTokenReplaced = "root_token.replaced", "Another root token is good, and none before it.";
-    RootTokenEnded = "root_token.ended", "The root token was turned off.";
-    BackupRestored = "backup.restored", "A backup was restored: every token ended.";
+explained! {
+    /// What was done. The text is stable.
+    pub enum Action {
+        OrganizationCreated = "organization.created", "An organization was made.";
+        OrganizationUpdated = "organization.updated", "An organization was renamed.";
+        OrganizationDeleted = "organization.deleted", "An organization was deleted.";
+        EnvironmentCreated = "environment.created", "An environment was made.";
+        EnvironmentUpdated = "environment.updated", "An environment was renamed.";
+        EnvironmentDeleted = "environment.deleted", "An environment was deleted.";
+        TeamCreated = "team.created", "A team was made.";
+        TeamUpdated = "team.updated", "A team was renamed.";
+        TeamDeleted = "team.deleted", "A team was deleted.";
+        RoleCreated = "role.created", "A role was made.";
+        RoleUpdated = "role.updated", "A role was changed.";
+        RoleDeleted = "role.deleted", "A role was deleted.";
+        DomainAdded = "domain.added", "An e-mail domain was added.";
+        DomainProven = "domain.proven", "An e-mail domain was proven or vouched for.";
+        DomainRemoved = "domain.removed", "An e-mail domain was removed.";
+        DirectoryCreated = "directory.created", "A directory was made.";
+        DirectoryUpdated = "directory.updated", "A directory was changed.";
+        DirectoryDeleted = "directory.deleted", "A directory was deleted.";
+        DirectoryUserCreated = "directory_user.created", "A directory told of a person.";
+        DirectoryUserUpdated = "directory_user.updated", "A directory changed what it says of a person.";
+        DirectoryUserDeactivated = "directory_user.deactivated", "A directory said that a person is inactive.";
+        DirectoryUserActivated = "directory_user.activated", "A directory said that a person is active again.";
+        DirectoryUserConfirmed = "directory_user.confirmed", "A directory spoke of a person again after a backup was restored.";
+        DirectoryUserDeleted = "directory_user.deleted", "A directory deleted a person.";
+        DirectoryUserAttached = "directory_user.attached", "What a directory says was attached to a membership.";
+        DirectoryGroupCreated = "directory_group.created", "A directory told of a group.";
+        DirectoryGroupUpdated = "directory_group.updated", "A directory changed a group's name or key.";
+        DirectoryGroupMembersChanged = "directory_group.members_changed", "A directory changed a group's members.";
+        DirectoryGroupDeleted = "directory_group.deleted", "A directory deleted a group.";
+        HoldOpened = "hold.opened", "A directory went over its brake's limit: what it would have ended is held.";
+        HoldExtended = "hold.extended", "What a call or a poll took without naming anybody is held for these people.";
+        HoldReleased = "hold.released", "An administrator released what the brake held; it is carried out.";
+        HoldRefused = "hold.refused", "An administrator refused what the brake held; it is not carried out.";
+        MemberHeld = "member.held", "A member's end is held by the brake: everything of theirs is refused, nothing has ended.";
+        MemberUnheld = "member.unheld", "What was held of a member, of a group's or of a directory's is held no longer: the directory said otherwise.";
+        TombstoneLifted = "tombstone.lifted", "Identifiers of a leaver are somebody else's: the directory had named them anew before the end was carried out.";
+        TombstoneLaid = "tombstone.laid", "Identifiers of people who left after a backup was taken stay theirs after its restore.";
+        ReviewAttached = "review.attached", "An administrator said which member a directory's person is.";
+        ReviewDismissed = "review.dismissed", "An administrator said that a directory's person is somebody else.";
+        ConnectionCreated = "connection.created", "A sign-in connection was made.";
+        ConnectionUpdated = "connection.updated", "A sign-in connection was changed.";
+        ConnectionConfirmed = "connection.confirmed", "An owner confirmed a connection's new keys or issuer.";
+        ConnectionDeleted = "connection.deleted", "A sign-in connection was deleted.";
+        CertificateOffered = "connection.certificate_offered", "A provider's metadata named a certificate that nobody has decided about.";
+        CertificateTrusted = "connection.certificate_trusted", "Signatures of a certificate count from now on.";
+        CertificateRetired = "connection.certificate_retired", "Signatures of a certificate count no longer.";
+        ConnectionKeyCreated = "connection.key_created", "A connection got another key of ours.";
+        ConnectionKeyUsed = "connection.key_used", "A connection signs with another key of ours.";
+        ConnectionKeyRetired = "connection.key_retired", "A key of ours was retired.";
+        ConnectionRefreshed = "connection.refreshed", "A provider's metadata says something else than before.";
+        MappingCreated = "mapping.created", "A mapping was made.";
+        MappingUpdated = "mapping.updated", "A mapping was changed.";
+        MappingDeleted = "mapping.deleted", "A mapping was deleted.";
+        GrantCreated = "grant.created", "A person gave a role.";
+        GrantUpdated = "grant.updated", "The reason of a grant was written anew.";
+        GrantEnded = "grant.ended", "A grant was taken back, or ended with the membership or the invitation that it was for.";
+        MemberCreated = "member.created", "A membership came to be.";
+        MemberInvited = "member.invited", "A person was invited.";
+        MemberJoined = "member.joined", "A person accepted an invitation or came in as first owner.";
+        MemberUpdated = "member.updated", "A member's name or address here was changed.";
+        MemberAccessChanged = "member.access_changed", "A member's state, role, teams or environments changed.";
+        MemberSuspended = "member.suspended", "An administrator or a lead suspended a member, or a restore did, which could not know whether they had left.";
+        MemberRestored = "member.restored", "An administrator or a lead lifted a suspension.";
+        MemberDeprovisioned = "member.deprovisioned", "A membership ended.";
+        MemberRevived = "member.revived", "A directory gave an ended membership life again, without anything it had.";
+        MemberAttached = "member.attached", "A person who came back was recognized as the user whom they were before.";
+        MemberLinked = "member.linked", "A connection's subject was linked to a member.";
+        MemberUnlinked = "member.unlinked", "A subject was taken from a member: the provider names them by another, or it is somebody else's now.";
+        LastOwnerKept = "member.last_owner_kept", "A last owner left: the bare ownership stays, everything else ended.";
+        UserEnded = "user.ended", "A user's last membership ended; the authenticators ended with it.";
+        PasswordSet = "user.password_set", "A person set a password.";
+        AgentCreated = "agent.created", "An agent was made.";
+        AgentUpdated = "agent.updated", "An agent was changed.";
+        AgentPaused = "agent.paused", "An agent was paused.";
+        AgentResumed = "agent.resumed", "An agent was resumed.";
+        AgentOrphaned = "agent.orphaned", "An agent's owner ended; it stopped.";
+        AgentHandedOver = "agent.handed_over", "An agent went to another owner.";
+        AgentDisabled = "agent.disabled", "An agent ended.";
+        TokenIssued = "token.issued", "A token was issued.";
+        TokenRevoked = "token.revoked", "Somebody with the right ordered the end of a token.";
+        TokenEnded = "token.ended", "A token ended.";
+        SignInSucceeded = "sign_in.succeeded", "A person signed in.";
+        SignInRefused = "sign_in.refused", "A sign-in was refused.";
+        SignedOut = "sign_in.ended", "A person signed out, or a session no longer fitted into their browser.";
+        ReceiptOpened = "receipt.opened", "A receipt of an off-boarding was opened.";
+        RulesChanged = "rules.changed", "A change of rules is being carried out.";
+        RootTokenUsed = "root_token.used", "The root token was used.";
+        RootTokenReplaced = "root_token.replaced", "Another root token is good, and none before it.";
+        RootTokenEnded = "root_token.ended", "The root token was turned off.";
+        BackupRestored = "backup.restored", "A backup was restored: every token ended.";
+    }
 }
 
 /// What an event is about. An id is one of its own noun.

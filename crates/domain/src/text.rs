@@ -75,6 +75,34 @@ macro_rules! texts {
 }
 pub(crate) use texts;
 
+/// The same, each with what it means in a sentence, which is its documentation too.
+macro_rules! explained {
+    (
+        $(#[$meta:meta])*
+        pub enum $name:ident {
+            $($variant:ident = $text:literal, $meaning:literal;)*
+        }
+    ) => {
+        $crate::text::texts! {
+            $(#[$meta])*
+            pub enum $name {
+                $(#[doc = $meaning] $variant = $text,)*
+            }
+        }
+
+        impl $name {
+            /// What it means, in a sentence.
+            #[must_use]
+            pub const fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$variant => $meaning,)*
+                }
+            }
+        }
+    };
+}
+pub(crate) use explained;
+
 /// A short name in URLs and headers, unique within an organization and never changed.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(transparent)]

@@ -36,7 +36,7 @@ fn an_explicit_only_role_is_in_no_mapping() {
 #[test]
 fn permissions_over_owners_and_roles_are_in_explicit_only_roles_only() {
     for permission in Permission::ALL {
-        let one = BTreeSet::from([*permission]);
+        let one = BTreeSet::from([permission]);
         let must =
             if permission.is_explicit_only() { Err(Refusal::PermissionIsExplicitOnly) } else { Ok(()) };
         assert_eq!(check_permissions(Giving::Anyhow, &one), must, "{permission}");
@@ -71,7 +71,7 @@ fn the_built_in_roles_keep_their_own_rules() {
 #[test]
 fn every_permission_is_found_by_its_text_and_nothing_else_is() {
     for permission in Permission::ALL {
-        assert_eq!(permission.as_str().parse(), Ok(*permission));
+        assert_eq!(permission.as_str().parse(), Ok(permission));
         assert!(!permission.meaning().is_empty());
     }
     for none in ["", "USE", "use ", "members.delete"] {
