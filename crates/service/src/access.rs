@@ -77,7 +77,6 @@ pub fn settle_as(
     governor: Option<DirectoryId>,
 ) -> Result<Settled, ServiceError> {
     let Some(membership) = lock(tx, id)? else { return Ok(Settled::Unchanged) };
-    let moment_now = moment.now;
     let rules_number = facts::rules_number(tx, membership.organization)?;
     let mut facts = facts::of(tx, &membership)?;
     facts.governed_by = facts.governed_by.or(governor);
@@ -91,14 +90,12 @@ pub fn settle_as(
             change(tx, moment, &membership, &facts, (resolved, rules_number), cause)
         }
         Verdict::OffBoard(resolved, because) => {
-            let held = || {
-                let facts = PersonFacts { held: Held::Ending, ..facts.clone() };
-                (resolve(&facts, moment_now), rules_number)
-            };
             let cause = cause_of_end(tx, &membership, because, cause, moment.now)?;
-            let is_directorys = brake::is_directorys(tx, &membership, (because, rules_number), &cause)?;
-            if is_directorys && brake::hold_end(tx, moment, &membership, because, (&resolved, held), cause)? {
-                return Ok(Settled::Held);
+            if brake::is_directorys(tx, &membership, (because, rules_number), &cause)? {
+                let held = resolve(&PersonFacts { held: Held::Ending, ..facts }, moment.now);
+                if brake::hold_end(tx, moment, &membership, because, (held, rules_number), cause)? {
+                    return Ok(Settled::Held);
+                }
             }
             let ending = Ending { resolved, rules_number, because, reason: None };
             end(tx, moment, membership, ending, cause).map(Settled::OffBoarded)

@@ -95,7 +95,7 @@ fn may_take(
     Ok(true)
 }
 
-/// Holds the end of a membership, if its directory's limit is reached: its access is what follows while it is held.
+/// Holds the end of a membership, if its directory's limit is reached: its access is `held`, what follows while it is held.
 /// Says whether it did.
 ///
 /// # Errors
@@ -105,11 +105,11 @@ pub(crate) fn hold_end(
     moment: &mut Moment,
     membership: &Membership,
     because: EndedBecause,
-    (resolved, held): (&Resolved, impl FnOnce() -> (Resolved, i64)),
+    (held, rules_number): (Resolved, i64),
     cause: Cause,
 ) -> Result<bool, ServiceError> {
     let lived = membership.governed_by.is_some() || membership.joined_at.is_some();
-    let Some(id) = resolved.governed_by.or(cause.directory).filter(|_| lived) else {
+    let Some(id) = held.governed_by.or(cause.directory).filter(|_| lived) else {
         return Ok(false);
     };
     let Some(of) = directory::find(tx, membership.organization, id)? else { return Ok(false) };
@@ -123,7 +123,6 @@ pub(crate) fn hold_end(
         Some(open) => (plan, open),
         None => open(plan, moment, &of, HoldKind::Endings, None, cause),
     };
-    let (resolved, rules_number) = held();
     let event = EventDraft::new(Action::MemberHeld, membership.id)
         .about(into)
         .with(json!({ "because": because.as_str() }));
@@ -132,9 +131,9 @@ pub(crate) fn hold_end(
         HoldChange::End(Box::new(ending)).into(),
         MembershipChange::SetAccess {
             id: membership.id,
-            access: Box::new(resolved.access),
-            governed_by: resolved.governed_by,
-            unmapped_at: resolved.unmapped_at,
+            access: Box::new(held.access),
+            governed_by: held.governed_by,
+            unmapped_at: held.unmapped_at,
             ended: None,
             bare_owner_at: membership.bare_owner_at,
             rules_number,
