@@ -203,8 +203,6 @@ pub enum MembershipChange {
         /// The organization's rules number, read before the rules.
         rules_number: i64,
     },
-    /// The same access, found again.
-    Restamp(Restamp),
     /// Stored access of everybody behind these directory users is stale: resolved again before it is used.
     MarkStale(Vec<DirectoryUserId>),
     /// A directory is about to be gone: stored access of everybody whom it tells of is stale, and whom it alone brought
@@ -507,10 +505,7 @@ impl Change {
         match self {
             Self::Membership(change) => !matches!(
                 change,
-                MembershipChange::Create(_)
-                    | MembershipChange::Join(..)
-                    | MembershipChange::SetProfile(..)
-                    | MembershipChange::Restamp(_)
+                MembershipChange::Create(_) | MembershipChange::Join(..) | MembershipChange::SetProfile(..)
             ),
             Self::Organization(change) => {
                 !matches!(change, OrganizationChange::Create(_) | OrganizationChange::Rename(..))

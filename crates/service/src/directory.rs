@@ -402,10 +402,10 @@ fn keep(
     let member = settled(tx, moment, from.organization, id)?;
     must_not_be_told_from_below(tx, from, &member)?;
     let restamp = Restamp { id, governed_by: None, unmapped_at: None, rules_number: member.rules_number };
-    let changes = vec![MembershipChange::Restamp(restamp).into(), MembershipChange::Join(id, now).into()];
     let event =
         EventDraft::new(Action::MemberAccessChanged, id).about(from.id).with(json!({ "kept_from": from.id }));
-    let mut plan = Plan::because(from.organization, cause).then_all(event, changes);
+    let plan = Plan::because(from.organization, cause).restamp(restamp);
+    let mut plan = plan.then(event, MembershipChange::Join(id, now));
     if member.access.state == MembershipState::Suspended && member.suspended_at.is_none() {
         // Somebody on the way out does not come back by this.
         let event =

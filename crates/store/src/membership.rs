@@ -371,7 +371,6 @@ pub(crate) fn apply(
                 ],
             )?;
         }
-        MembershipChange::Restamp(found) => restamp(tx, organization, found)?,
         MembershipChange::MarkStale(users) => {
             for chunk in users.chunks(crate::db::MAX_LIST) {
                 tx.run(&MARK_STALE, params![list(chunk), organization, event])?;

@@ -5,7 +5,7 @@ use portcullis_domain::access::Access;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{Change, MembershipChange, OrganizationChange, Restamp};
-use portcullis_domain::id::{EventId, RequestId};
+use portcullis_domain::id::{EventId, OrganizationId, RequestId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::plan::Plan;
 use portcullis_store::membership::Since;
@@ -27,6 +27,11 @@ fn changed(database: &Database, of: &Membership, change: impl Into<Change>, requ
             Ok(apply(tx, &plan, NOW, &mut Seeded::next())?.events[0])
         })
         .unwrap()
+}
+
+fn restamped(database: &Database, of: OrganizationId, restamp: Restamp) {
+    let plan = Plan::because(of, Cause::system()).restamp(restamp);
+    database.note(move |tx| apply(tx, &plan, NOW, &mut Seeded::next()).map(|_| ())).unwrap();
 }
 
 fn unmapped(of: &Membership, since: Option<Timestamp>) -> MembershipChange {
@@ -65,12 +70,7 @@ fn the_event_that_left_somebody_without_a_mapping_is_remembered_until_they_have_
         assert_eq!(remembered(), Some(again));
         for (unmapped_at, must) in [(Some(later(5)), Some(again)), (None, None)] {
             let restamp = Restamp { id, governed_by: None, unmapped_at, rules_number: 1 };
-            database
-                .note(move |tx| {
-                    let plan = Plan::because(acme, Cause::system()).restamp(restamp);
-                    apply(tx, &plan, NOW, &mut Seeded::next()).map(|_| ())
-                })
-                .unwrap();
+            restamped(database, acme, restamp);
             assert_eq!(remembered(), must);
         }
     });
@@ -113,7 +113,10 @@ fn whoever_waits_for_the_job_keeps_what_marked_them_and_the_number_of_before() {
         assert_eq!(since(database, &ann), before, "in step");
         mark();
         let restamp = Restamp { id: ann.id, governed_by: None, unmapped_at: None, rules_number: 1 };
-        changed(database, &ann, MembershipChange::Restamp(restamp), fresh!(RequestId));
+        let marked = since(database, &ann);
+        restamped(database, fixture::organization(database, "globex").id, restamp);
+        assert_eq!(since(database, &ann), marked, "a plan changes nobody of another organization");
+        restamped(database, acme, restamp);
         assert_eq!(since(database, &ann).marked_by, vec![]);
     });
 }

@@ -25,7 +25,6 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             | MembershipChange::SetUser(id, _)
             | MembershipChange::Believe(id, _)
             | MembershipChange::SetAccess { id, .. } => found("memberships", id),
-            MembershipChange::Restamp(restamp) => found("memberships", &restamp.id),
             MembershipChange::LoseDirectory(id) => found("directories", id),
             MembershipChange::MarkStale(users) => users.first().and_then(|id| found("directory_users", id)),
         },

@@ -9,7 +9,7 @@ use portcullis_domain::brake::{Above, Brake};
 use portcullis_domain::change::{
     AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
     DomainChange, EnvironmentChange, GrantChange, LinkChange, MappingChange, MembershipChange,
-    OrganizationChange, OutboxChange, ReceiptChange, Restamp, RoleChange, TeamChange, TokenChange, TokenSet,
+    OrganizationChange, OutboxChange, ReceiptChange, RoleChange, TeamChange, TokenChange, TokenSet,
     TombstoneChange, UserChange,
 };
 use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind, Guests, Link, Overage};
@@ -265,13 +265,6 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
             bare_owner_at: perhaps(dice, at),
             rules_number: 2,
         }
-        .into(),
-        Kind::MemberRestamp => MembershipChange::Restamp(Restamp {
-            id: member?,
-            governed_by: dice.pick(maps.directories.keys().copied()),
-            unmapped_at: perhaps(dice, at),
-            rules_number: 3,
-        })
         .into(),
         Kind::MemberLoses => {
             MembershipChange::LoseDirectory(dice.pick(maps.directories.keys().copied())?).into()

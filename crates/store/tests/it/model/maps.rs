@@ -307,10 +307,6 @@ impl Maps {
                 (m.governed_by, m.unmapped_at, m.ended) = (*governed_by, *unmapped_at, *ended);
                 (m.bare_owner_at, m.rules_number) = (*bare_owner_at, *rules_number);
             }),
-            MembershipChange::Restamp(r) => self.change_member(r.id, |m| {
-                (m.governed_by, m.unmapped_at, m.rules_number) =
-                    (r.governed_by, r.unmapped_at, r.rules_number);
-            }),
             MembershipChange::MarkStale(users) => {
                 for id in
                     users.iter().filter_map(|u| self.told.get(u)).map(|t| t.membership).collect::<Vec<_>>()
