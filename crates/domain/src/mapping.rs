@@ -222,8 +222,6 @@ pub struct Mapping {
     pub directory: DirectoryId,
     /// Whom it is about.
     pub source: MappingSource,
-    /// The value of the source as it was written.
-    pub written: String,
     /// What it gives.
     pub gives: Gives,
     /// When it was made.

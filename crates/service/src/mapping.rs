@@ -253,7 +253,6 @@ fn checked(
         id: MappingId::fresh(Timestamp::EPOCH, &mut Zero),
         organization,
         directory: of.id,
-        written: source.written().to_owned(),
         source,
         gives,
         created_at: Timestamp::EPOCH,
@@ -457,7 +456,7 @@ fn event(action: Action, of: &Mapping) -> EventDraft {
     };
     EventDraft::new(action, of.id).about(of.directory).with(json!({
         "source": of.source.key().0,
-        "value": of.written,
+        "value": of.source.written(),
         "attribute": attribute,
         "role": of.gives.role.as_ref().map(Slug::as_str),
         "team": team,

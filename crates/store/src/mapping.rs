@@ -363,14 +363,14 @@ impl FromStr for Compared {
 fn read(row: &Row) -> Result<Mapping, StoreError> {
     let written = row.text(4)?.to_owned();
     let source = match row.parsed(3)? {
-        Compared::GroupId => MappingSource::GroupId(written.clone()),
-        Compared::GroupExternalId => MappingSource::GroupExternalId(written.clone()),
-        Compared::GroupDisplayName => MappingSource::GroupDisplayName(written.clone()),
-        Compared::Facet(FacetSource::OrgUnit) => MappingSource::OrgUnit(written.clone()),
+        Compared::GroupId => MappingSource::GroupId(written),
+        Compared::GroupExternalId => MappingSource::GroupExternalId(written),
+        Compared::GroupDisplayName => MappingSource::GroupDisplayName(written),
+        Compared::Facet(FacetSource::OrgUnit) => MappingSource::OrgUnit(written),
         Compared::Facet(FacetSource::Attribute) => MappingSource::Attribute {
             name: row.text(10)?.to_owned(),
             name_key: name_key_of(row.text(11)?, &written)?,
-            value: written.clone(),
+            value: written,
         },
     };
     let team = match row.opt_parsed(6)? {
@@ -382,7 +382,6 @@ fn read(row: &Row) -> Result<Mapping, StoreError> {
         organization: row.parsed(1)?,
         directory: row.parsed(2)?,
         source,
-        written,
         gives: Gives { role: row.opt_parsed(5)?, team, environment: row.opt_parsed(8)? },
         created_at: row.at(9)?,
     })
@@ -412,7 +411,7 @@ pub(crate) fn apply(
                     m.directory,
                     source,
                     source_key,
-                    m.written,
+                    m.source.written(),
                     m.gives.role,
                     team,
                     team_role,
@@ -434,7 +433,7 @@ pub(crate) fn apply(
                     m.directory,
                     source,
                     source_key,
-                    m.written,
+                    m.source.written(),
                     m.gives.role,
                     team,
                     team_role,

@@ -82,7 +82,6 @@ fn new_mapping(
         organization,
         directory,
         source: MappingSource::GroupExternalId("g-1".into()),
-        written: "g-1".into(),
         gives: Gives { role: role.parse().ok(), team: None, environment: None },
         created_at: moment.now,
     }

@@ -80,7 +80,6 @@ pub(crate) fn place(bench: &Bench, slug: &'static str, settle_s: i64) -> Place {
             organization: organization.id,
             directory: directory.id,
             source: MappingSource::GroupExternalId("g-1".into()),
-            written: "g-1".into(),
             gives: Gives { role: Some("member".parse()?), team: None, environment: None },
             created_at: moment.now,
         };

@@ -148,13 +148,11 @@ pub(crate) fn group(
 
 /// A mapping that gives a role.
 pub(crate) fn mapping(directory: &Directory, source: MappingSource, role: &str) -> Mapping {
-    let written = source.written().to_owned();
     Mapping {
         id: fresh!(MappingId),
         organization: directory.organization,
         directory: directory.id,
         source,
-        written,
         gives: Gives { role: Some(slug(role)), team: None, environment: None },
         created_at: NOW,
     }

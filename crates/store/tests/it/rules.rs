@@ -54,7 +54,6 @@ fn a_mapping_is_read_as_it_was_written_whatever_its_source() {
             let less = Mapping {
                 gives: Gives { role: Some(slug("viewer")), ..Gives::default() },
                 source: MappingSource::GroupDisplayName("Staff".to_owned()),
-                written: "Staff".to_owned(),
                 ..written
             };
             database.put(MappingChange::Update(Box::new(less.clone())));

@@ -265,7 +265,6 @@ impl World {
                 id: MappingId::fresh(moment.now, &mut moment.random),
                 organization,
                 directory,
-                written: source.written().to_owned(),
                 source: source.clone(),
                 gives: Gives { role: Some(role.parse()?), ..Gives::default() },
                 created_at: moment.now,

@@ -344,7 +344,6 @@ impl World {
                         organization,
                         directory,
                         source: source.clone(),
-                        written: source.written().to_owned(),
                         gives: Gives {
                             role: gives.role.map(str::parse).transpose()?,
                             team: gives.team.map(|(t, r)| t.parse().map(|t| (t, r))).transpose()?,

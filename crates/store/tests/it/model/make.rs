@@ -569,7 +569,6 @@ fn rules(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Optio
                 organization: directory.organization,
                 directory: directory.id,
                 source: MappingSource::GroupId(String::new()),
-                written: String::new(),
                 gives: Gives::default(),
                 created_at: NOW,
             };
@@ -660,21 +659,21 @@ fn mapped(dice: &mut Dice, mapping: Mapping) -> Mapping {
     let written = word(dice);
     // A name is compared by its key, and that is what is kept of it; what was written stands beside it.
     let source = match dice.below(4) {
-        0 => MappingSource::GroupExternalId(written.clone()),
-        1 => MappingSource::OrgUnit(written.clone()),
+        0 => MappingSource::GroupExternalId(written),
+        1 => MappingSource::OrgUnit(written),
         2 => MappingSource::Attribute {
             name: word(dice),
             name_key: dice.pick(["title", "roles"]).unwrap().to_owned(),
-            value: written.clone(),
+            value: written,
         },
-        _ => MappingSource::GroupId(written.clone()),
+        _ => MappingSource::GroupId(written),
     };
     let gives = Gives {
         role: perhaps(dice, slug("member")),
         team: perhaps(dice, (slug("core"), TeamRole::Member)),
         environment: perhaps(dice, slug("staging")),
     };
-    Mapping { source, written, gives, ..mapping }
+    Mapping { source, gives, ..mapping }
 }
 
 fn acting(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Change> {

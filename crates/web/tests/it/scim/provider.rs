@@ -139,7 +139,6 @@ impl Provider {
                 organization,
                 directory,
                 source: source.clone(),
-                written: String::new(),
                 gives: Gives { role: Some(Clone::clone(&role)), team: None, environment: None },
                 created_at: moment.now,
             };
