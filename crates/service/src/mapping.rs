@@ -125,11 +125,8 @@ pub fn create(
     cause: Cause,
 ) -> Result<(Mapping, Carried), ServiceError> {
     tx.lock(Lock::Organization(organization))?;
-    let made = Mapping {
-        id: MappingId::fresh(moment.now, &mut moment.random),
-        created_at: moment.now,
-        ..checked(tx, caller.rank(), organization, wish)?
-    };
+    let new = (MappingId::fresh(moment.now, &mut moment.random), moment.now);
+    let made = checked(tx, caller.rank(), organization, wish, new)?;
     must_be_within(tx, &made, moment.now)?;
     let touched = touched(tx, &made)?;
     let change = MappingChange::Create(Box::new(made.clone()));
@@ -156,11 +153,7 @@ pub fn update(
     let was = find(tx, organization, id)?;
     must_not_stand_above(tx, caller, organization, was.gives.role.as_ref())?;
     let wish = changed(NewMapping::like(&was))?;
-    let is = Mapping {
-        id: was.id,
-        created_at: was.created_at,
-        ..checked(tx, caller.rank(), organization, &wish)?
-    };
+    let is = checked(tx, caller.rank(), organization, &wish, (was.id, was.created_at))?;
     if is == was {
         return Ok((is, Carried::Out));
     }
@@ -224,12 +217,13 @@ fn carry_out(
     after_rule_change(tx, moment, plan.organization(), touched, cause)
 }
 
-/// The mapping that these words make, with an id and an instant that stand for none.
+/// The mapping that these words make, of that id and instant.
 fn checked(
     tx: &mut Tx<'_>,
     giver: Rank,
     organization: OrganizationId,
     wish: &NewMapping,
+    (id, created_at): (MappingId, Timestamp),
 ) -> Result<Mapping, ServiceError> {
     let of = directory::find(tx, organization, &wish.directory)?;
     let source = check_source(tx, &of, &wish.source)?;
@@ -249,23 +243,7 @@ fn checked(
     if gives.is_empty() {
         return Err(Refusal::MappingGivesNothing.into());
     }
-    Ok(Mapping {
-        id: MappingId::fresh(Timestamp::EPOCH, &mut Zero),
-        organization,
-        directory: of.id,
-        source,
-        gives,
-        created_at: Timestamp::EPOCH,
-    })
-}
-
-/// Randomness of an id that is never stored.
-struct Zero;
-
-impl portcullis_domain::Random for Zero {
-    fn fill(&mut self, bytes: &mut [u8]) {
-        bytes.fill(0);
-    }
+    Ok(Mapping { id, organization, directory: of.id, source, gives, created_at })
 }
 
 /// The source in the spelling that is compared, if it can be one of this directory.
@@ -374,12 +352,14 @@ pub struct Preview {
 /// As [`create`], rank apart.
 pub fn preview(
     tx: &mut Tx<'_>,
+    moment: &mut Moment,
     organization: OrganizationId,
     wish: &NewMapping,
     (after, limit): (&str, i64),
-    now: Timestamp,
 ) -> Result<Preview, ServiceError> {
-    let wished = checked(tx, Rank::ROOT, organization, wish)?;
+    let now = moment.now;
+    let new = (MappingId::fresh(now, &mut moment.random), now);
+    let wished = checked(tx, Rank::ROOT, organization, wish, new)?;
     let matched = would_match(tx, &wished)?;
     let people = mapping::count_affected(tx, wished.directory, &wished.source)?;
     let limit = limit.clamp(1, MAX_PREVIEWED);

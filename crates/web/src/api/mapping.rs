@@ -481,10 +481,11 @@ async fn preview(
     let (limit, after) = page.bounds::<MembershipId>()?;
     let wish = body.value.read()?;
     let source = wish.source.clone();
-    let seen = app
-        .portcullis()
-        .read(move |tx, now| mapping::preview(tx, org, &wish, (&after, limit.min(MAX_PREVIEWED)), now))
-        .await?;
+    let mut moment = app.portcullis().moment();
+    let look = move |tx: &mut Tx<'_>, _| {
+        mapping::preview(tx, &mut moment, org, &wish, (&after, limit.min(MAX_PREVIEWED)))
+    };
+    let seen = app.portcullis().read(look).await?;
     Ok(Json(Preview {
         people: seen.people,
         changing: seen.changing,
