@@ -140,6 +140,35 @@ pub fn present<'de, T: Deserialize<'de>, D: Deserializer<'de>>(
     Option::deserialize(deserializer).map(Some)
 }
 
+/// Words of the API for words of the domain, and back.
+macro_rules! words {
+    ($(#[$doc:meta])* $vis:vis $wire:ident of $domain:ident { $($(#[$said:meta])* $name:ident),* $(,)? }) => {
+        $(#[$doc])*
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, ::serde::Serialize, ::serde::Deserialize, ::schemars::JsonSchema)]
+        #[serde(rename_all = "snake_case")]
+        $vis enum $wire {
+            $($(#[$said])* $name,)*
+        }
+
+        impl $wire {
+            /// The word of the API.
+            $vis const fn of(known: $domain) -> Self {
+                match known {
+                    $($domain::$name => Self::$name,)*
+                }
+            }
+
+            /// What it means.
+            $vis const fn meant(self) -> $domain {
+                match self {
+                    $(Self::$name => $domain::$name,)*
+                }
+            }
+        }
+    };
+}
+pub(crate) use words;
+
 /// Which page of a list.
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -10,7 +10,6 @@ use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrit
 use portcullis_domain::saml::SamlSettings;
 use portcullis_domain::text::Slug;
 use portcullis_service::connection::{self, ConnectionView, Newcomers, Protocol, Wanted};
-use portcullis_service::directory::Governed;
 use portcullis_service::oidc::OidcView;
 use portcullis_service::oidc::key::NewClientKey;
 use portcullis_service::oidc::wish::OidcWish;
@@ -24,6 +23,7 @@ use schemars::JsonSchema;
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
+use super::directory::DeleteQuery;
 use super::id;
 use super::oidc::{GuestsAre, Oidc, OidcSettingsWish, rules_over};
 use super::saml::{self, Notice, Saml, SettingsWish};
@@ -105,7 +105,7 @@ impl Connection {
             warnings.extend(view.unproven.iter().map(|domain| not_proven(domain)));
         }
         Self {
-            guests: c.claim_rules.guests.into(),
+            guests: GuestsAre::of(c.claim_rules.guests),
             oidc,
             kind: c.kind.as_str(),
             name: c.name,
@@ -224,20 +224,6 @@ pub struct ConnectionPatch {
     environment: Option<Slug>,
     /// The e-mail domains that are routed here, all of them.
     domains: Option<Vec<String>>,
-}
-
-/// What becomes of the people whom its claims brought.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Deletion {
-    people: Option<PeopleWish>,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "snake_case")]
-enum PeopleWish {
-    Keep,
-    Offboard,
 }
 
 const LIST: &str = "/organizations/{org}/connections";
@@ -606,15 +592,10 @@ async fn delete(
     State(app): State<App>,
     scope: Scope,
     Path((_, text)): Path<(String, String)>,
-    Params(wish): Params<Deletion>,
+    Params(query): Params<DeleteQuery>,
 ) -> Result<StatusCode, Problem> {
     let at = named(&scope, &text)?;
     let (caller, cause) = (scope.caller.clone(), scope.cause());
-    let people = match wish.people {
-        None => Governed::Unsaid,
-        Some(PeopleWish::Keep) => Governed::Keep,
-        Some(PeopleWish::Offboard) => Governed::OffBoard,
-    };
-    connection::delete(app.portcullis(), at, (caller, people), cause).await?;
+    connection::delete(app.portcullis(), at, (caller, query.into()), cause).await?;
     Ok(StatusCode::NO_CONTENT)
 }

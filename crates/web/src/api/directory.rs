@@ -3,7 +3,7 @@
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
-use portcullis_domain::brake as domain_brake;
+use portcullis_domain::brake::{self as domain_brake, Above as AboveLimit};
 use portcullis_domain::directory::{self as domain, DirectoryKind};
 use portcullis_domain::id::{DirectoryId, TokenId};
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
@@ -18,7 +18,7 @@ use serde::{Deserialize, Serialize};
 use crate::App;
 use crate::api::google::{Google, GooglePatch, GoogleWish, Stored};
 use crate::api::token::{IssuedToken, TokenWire, page};
-use crate::body::{At, Body, Page, PageQuery, Params, present};
+use crate::body::{At, Body, Page, PageQuery, Params, present, words};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -124,15 +124,20 @@ pub struct BrakeWish {
     above: Above,
 }
 
-/// What becomes of a statement above the limit.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Above {
-    /// It is taken: whoever is named is suspended at once, and the end is held until somebody decides.
-    #[default]
-    Hold,
-    /// It is answered 503 with `Retry-After`, and nothing of it takes effect.
-    Refuse,
+words! {
+    /// What becomes of a statement above the limit.
+    Above of AboveLimit {
+        /// It is taken: whoever is named is suspended at once, and the end is held until somebody decides.
+        Hold,
+        /// It is answered 503 with `Retry-After`, and nothing of it takes effect.
+        Refuse,
+    }
+}
+
+impl Default for Above {
+    fn default() -> Self {
+        Self::of(AboveLimit::default())
+    }
 }
 
 /// A new directory.
@@ -187,11 +192,21 @@ pub struct DirectoryTokenWish {
     expires_at: Option<At>,
 }
 
-/// What becomes of the people whom a deleted directory governs.
+/// What becomes of the people whom something that is deleted governs.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct DeleteQuery {
+pub(super) struct DeleteQuery {
     people: Option<People>,
+}
+
+impl From<DeleteQuery> for Governed {
+    fn from(query: DeleteQuery) -> Self {
+        match query.people {
+            None => Self::Unsaid,
+            Some(People::Keep) => Self::Keep,
+            Some(People::Offboard) => Self::OffBoard,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, Deserialize)]
@@ -243,21 +258,14 @@ pub fn operations() -> Vec<Operation> {
 
 impl Brake {
     const fn of(of: domain_brake::Brake) -> Self {
-        let above = match of.above {
-            domain_brake::Above::Hold => Above::Hold,
-            domain_brake::Above::Refuse => Above::Refuse,
-        };
-        Self { max_people: of.max_people, max_percent: of.max_percent, above }
+        Self { max_people: of.max_people, max_percent: of.max_percent, above: Above::of(of.above) }
     }
 }
 
 impl BrakeWish {
     fn read(self) -> Result<domain_brake::Brake, ServiceError> {
-        let above = match self.above {
-            Above::Hold => domain_brake::Above::Hold,
-            Above::Refuse => domain_brake::Above::Refuse,
-        };
-        Ok(domain_brake::Brake::new(self.max_people, self.max_percent)?.with_above(above))
+        let brake = domain_brake::Brake::new(self.max_people, self.max_percent)?;
+        Ok(brake.with_above(self.above.meant()))
     }
 }
 
@@ -387,13 +395,8 @@ async fn delete(
     Path((_, id)): Path<(String, String)>,
     Params(query): Params<DeleteQuery>,
 ) -> Result<StatusCode, Problem> {
-    let governed = match query.people {
-        None => Governed::Unsaid,
-        Some(People::Keep) => Governed::Keep,
-        Some(People::Offboard) => Governed::OffBoard,
-    };
     let (org, cause) = (scope.organization.id, scope.cause());
-    directory::delete(app.portcullis(), scope.caller, org, (id, governed), cause).await?;
+    directory::delete(app.portcullis(), scope.caller, org, (id, query.into()), cause).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::saml::Notice;
 use crate::App;
-use crate::body::{At, Body, Page, PageQuery, Params, present};
+use crate::body::{At, Body, Page, PageQuery, Params, present, words};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -107,31 +107,13 @@ impl Source {
     }
 }
 
-/// What somebody is in a team.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum WireTeamRole {
-    /// Belongs to it.
-    Member,
-    /// Manages its people and agents.
-    Admin,
-}
-
-impl From<WireTeamRole> for TeamRole {
-    fn from(role: WireTeamRole) -> Self {
-        match role {
-            WireTeamRole::Member => Self::Member,
-            WireTeamRole::Admin => Self::Admin,
-        }
-    }
-}
-
-impl From<TeamRole> for WireTeamRole {
-    fn from(role: TeamRole) -> Self {
-        match role {
-            TeamRole::Member => Self::Member,
-            TeamRole::Admin => Self::Admin,
-        }
+words! {
+    /// What somebody is in a team.
+    WireTeamRole of TeamRole {
+        /// Belongs to it.
+        Member,
+        /// Manages its people and agents.
+        Admin,
     }
 }
 
@@ -169,7 +151,8 @@ impl Mapping {
     /// As it is shown, with what is to be known of it.
     fn shown(tx: &mut Tx<'_>, m: domain::Mapping) -> Result<Self, ServiceError> {
         let remarks = mapping::remarks(tx, &m)?;
-        let (team, team_role) = m.gives.team.map(|(slug, role)| (slug.to_string(), role.into())).unzip();
+        let (team, team_role) =
+            m.gives.team.map(|(slug, role)| (slug.to_string(), WireTeamRole::of(role))).unzip();
         let Source { group, org_unit, attribute } = Source::of(&m.source);
         Ok(Self {
             id: m.id.to_string(),
@@ -313,7 +296,7 @@ impl Share {
             state: (acts(has) && !acts(lacks)).then(|| MembershipState::Active.as_str()),
             role: has.role.as_ref().filter(|_| has.role != lacks.role).map(ToString::to_string),
             teams: teams
-                .map(|(slug, role)| TeamShare { slug: slug.to_string(), role: (*role).into() })
+                .map(|(slug, role)| TeamShare { slug: slug.to_string(), role: WireTeamRole::of(*role) })
                 .collect(),
             environments: environments.map(ToString::to_string).collect(),
         }
@@ -415,7 +398,7 @@ impl MappingWish {
         if self.team_role.is_some() && self.team.is_none() {
             return Err(ServiceError::invalid("team_role", ROLE_OF_NO_TEAM));
         }
-        let team_role = self.team_role.map_or(TeamRole::Member, TeamRole::from);
+        let team_role = self.team_role.map_or(TeamRole::Member, WireTeamRole::meant);
         Ok(NewMapping {
             directory: self.directory,
             source,
@@ -436,7 +419,7 @@ impl MappingPatch {
         if self.team_role.is_some() && team.is_none() {
             return Err(ServiceError::invalid("team_role", ROLE_OF_NO_TEAM));
         }
-        let team_role = self.team_role.map(TeamRole::from).or(was_role).unwrap_or(TeamRole::Member);
+        let team_role = self.team_role.map(WireTeamRole::meant).or(was_role).unwrap_or(TeamRole::Member);
         Ok(NewMapping {
             directory: self.directory.unwrap_or(was.directory),
             source,

@@ -21,48 +21,29 @@ use serde::{Deserialize, Serialize};
 use super::connection::named;
 use super::saml::Notice;
 use crate::App;
-use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present};
+use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present, words};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
 
-/// What becomes of guests.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum GuestsAre {
-    /// They are refused.
-    Refuse,
-    /// They come in like everybody, and bear a mark.
-    Accept,
-}
-
-impl From<Guests> for GuestsAre {
-    fn from(guests: Guests) -> Self {
-        match guests {
-            Guests::Refuse => Self::Refuse,
-            Guests::Accept => Self::Accept,
-        }
+words! {
+    /// What becomes of guests.
+    pub GuestsAre of Guests {
+        /// They are refused.
+        Refuse,
+        /// They come in like everybody, and bear a mark.
+        Accept,
     }
 }
-
-impl From<GuestsAre> for Guests {
-    fn from(guests: GuestsAre) -> Self {
-        match guests {
-            GuestsAre::Refuse => Self::Refuse,
-            GuestsAre::Accept => Self::Accept,
-        }
+words! {
+    /// What becomes of somebody of whose groups no whole list came.
+    OverageIs of Overage {
+        /// They are refused.
+        Refuse,
+        /// Microsoft Graph is asked for the whole list.
+        AskGraph,
     }
-}
-
-/// What becomes of somebody of whose groups no whole list came.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum OverageIs {
-    /// They are refused.
-    Refuse,
-    /// Microsoft Graph is asked for the whole list.
-    AskGraph,
 }
 
 /// What is set of a connection of OpenID, our keys there, and what should be looked after.
@@ -95,10 +76,7 @@ impl Oidc {
         Self {
             preset: preset::in_force(connection).slug(),
             chosen_preset: connection.claim_rules.preset.clone(),
-            overage: match connection.claim_rules.overage {
-                Overage::Refuse => OverageIs::Refuse,
-                Overage::AskGraph => OverageIs::AskGraph,
-            },
+            overage: OverageIs::of(connection.claim_rules.overage),
             warnings: warnings.map(Notice::from).collect(),
             settings: Settings::of(view.settings),
             jwks_url: sign_in::oidc::keys_uri(portcullis, id),
@@ -106,32 +84,6 @@ impl Oidc {
             client_keys: view.keys.into_iter().map(Key::of).collect(),
         }
     }
-}
-
-/// Words of the API for words of the domain, and back.
-macro_rules! words {
-    ($(#[$doc:meta])* $wire:ident of $domain:ident { $($(#[$said:meta])* $name:ident),* $(,)? }) => {
-        $(#[$doc])*
-        #[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-        #[serde(rename_all = "snake_case")]
-        enum $wire {
-            $($(#[$said])* $name,)*
-        }
-
-        impl $wire {
-            const fn of(known: $domain) -> Self {
-                match known {
-                    $($domain::$name => Self::$name,)*
-                }
-            }
-
-            const fn meant(self) -> $domain {
-                match self {
-                    $(Self::$name => $domain::$name,)*
-                }
-            }
-        }
-    };
 }
 
 words! {
@@ -288,11 +240,8 @@ pub fn rules_over(
     let wish = oidc.cloned().unwrap_or_default();
     ClaimRules {
         preset: wish.preset.unwrap_or_else(|| before.preset.clone()),
-        guests: guests.map_or(before.guests, Guests::from),
-        overage: wish.overage.map_or(before.overage, |overage| match overage {
-            OverageIs::Refuse => Overage::Refuse,
-            OverageIs::AskGraph => Overage::AskGraph,
-        }),
+        guests: guests.map_or(before.guests, GuestsAre::meant),
+        overage: wish.overage.map_or(before.overage, OverageIs::meant),
     }
 }
 

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, named};
 use crate::App;
-use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present};
+use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present, words};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -73,26 +73,25 @@ impl From<Warning> for Notice {
     }
 }
 
-/// Which signatures are asked for.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Signatures {
-    /// The assertion or the response around it.
-    AssertionOrResponse,
-    /// The assertion.
-    Assertion,
-    /// Both.
-    Both,
+words! {
+    /// Which signatures are asked for.
+    Signatures of SignaturePolicy {
+        /// The assertion or the response around it.
+        AssertionOrResponse,
+        /// The assertion.
+        Assertion,
+        /// Both.
+        Both,
+    }
 }
-
-/// Who decides about new certificates.
-#[derive(Debug, Clone, Copy, Serialize, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum NewCertificatesAre {
-    /// They count at once.
-    Automatic,
-    /// An administrator accepts them.
-    Ask,
+words! {
+    /// Who decides about new certificates.
+    NewCertificatesAre of NewCertificates {
+        /// They count at once.
+        Automatic,
+        /// An administrator accepts them.
+        Ask,
+    }
 }
 
 /// What is set of a connection of SAML.
@@ -179,11 +178,7 @@ impl SettingsWish {
         let wish = self.clone();
         SamlSettings {
             skew_s: wish.skew_s.unwrap_or(before.skew_s),
-            signatures: wish.signatures.map_or(before.signatures, |s| match s {
-                Signatures::AssertionOrResponse => SignaturePolicy::AssertionOrResponse,
-                Signatures::Assertion => SignaturePolicy::Assertion,
-                Signatures::Both => SignaturePolicy::Both,
-            }),
+            signatures: wish.signatures.map_or(before.signatures, Signatures::meant),
             idp_initiated: wish.idp_initiated.unwrap_or(before.idp_initiated),
             sign_requests: wish.sign_requests.unwrap_or(before.sign_requests),
             force_authn: wish.force_authn.unwrap_or(before.force_authn),
@@ -194,10 +189,9 @@ impl SettingsWish {
             email_attribute: wish.email_attribute.unwrap_or(before.email_attribute),
             name_attribute: wish.name_attribute.unwrap_or(before.name_attribute),
             preset: wish.preset.unwrap_or(before.preset),
-            new_certificates: wish.new_certificates.map_or(before.new_certificates, |n| match n {
-                NewCertificatesAre::Automatic => NewCertificates::Automatic,
-                NewCertificatesAre::Ask => NewCertificates::Ask,
-            }),
+            new_certificates: wish
+                .new_certificates
+                .map_or(before.new_certificates, NewCertificatesAre::meant),
             metadata_signers: wish.metadata_signers.unwrap_or(before.metadata_signers),
         }
     }
@@ -207,11 +201,7 @@ impl Settings {
     fn of(settings: SamlSettings) -> Self {
         Self {
             skew_s: settings.skew_s,
-            signatures: match settings.signatures {
-                SignaturePolicy::AssertionOrResponse => Signatures::AssertionOrResponse,
-                SignaturePolicy::Assertion => Signatures::Assertion,
-                SignaturePolicy::Both => Signatures::Both,
-            },
+            signatures: Signatures::of(settings.signatures),
             idp_initiated: settings.idp_initiated,
             sign_requests: settings.sign_requests,
             force_authn: settings.force_authn,
@@ -222,10 +212,7 @@ impl Settings {
             email_attribute: settings.email_attribute,
             name_attribute: settings.name_attribute,
             preset: settings.preset,
-            new_certificates: match settings.new_certificates {
-                NewCertificates::Automatic => NewCertificatesAre::Automatic,
-                NewCertificates::Ask => NewCertificatesAre::Ask,
-            },
+            new_certificates: NewCertificatesAre::of(settings.new_certificates),
             metadata_signers: settings.metadata_signers,
         }
     }
