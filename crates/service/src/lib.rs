@@ -74,6 +74,7 @@ pub mod throttle;
 pub mod token;
 pub mod token_use;
 pub mod trace;
+pub mod warning;
 
 use std::sync::Arc;
 

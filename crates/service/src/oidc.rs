@@ -30,7 +30,7 @@ use serde_json::{Value, json};
 
 use crate::naming::Names;
 use crate::refusal::SignInRefusal;
-use crate::saml::{Warning, due_days};
+use crate::warning::{Warning, due_days};
 use crate::{Portcullis, ServiceError, sign_in};
 
 /// A refusal of the protocol, as a sign-in tells it.

@@ -44,11 +44,9 @@ use crate::error::inconsistent;
 use crate::naming::Names;
 use crate::refusal::SignInRefusal;
 use crate::sealing::SealingKey;
+use crate::warning::{Warning, due_days};
 use crate::{Moment, Portcullis, ServiceError, Surroundings, sign_in};
 
-/// Days before the end of a certificate at which an administrator is told, each time once more.
-pub const WARNED_AT_DAYS: [i64; 4] = [30, 14, 7, 1];
-const DAY_S: i64 = 24 * 3_600;
 
 /// The addresses of a connection of SAML at this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,15 +83,6 @@ pub struct SamlView {
     pub refresh: Option<SamlRefresh>,
     /// Whether the names stay by which people are known.
     pub names: Names,
-}
-
-/// What an administrator should look after, each with a stable code.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Warning {
-    /// The code.
-    pub code: &'static str,
-    /// What is the matter and what to do about it.
-    pub message: String,
 }
 
 impl SamlView {
@@ -188,17 +177,6 @@ fn of_metadata(provider: &SamlProvider, now: Timestamp) -> Vec<Warning> {
         ("metadata_over", message)
     });
     left_out.chain(over).map(|(code, message)| Warning { code, message }).collect()
-}
-
-/// How many whole days are left; negative once it is over.
-fn days_left(not_after: Timestamp, now: Timestamp) -> i64 {
-    not_after.seconds_since(now).div_euclid(DAY_S)
-}
-
-/// How many days are left, if so few that somebody is told; negative if none.
-pub(crate) fn due_days(not_after: Timestamp, now: Timestamp) -> Option<i64> {
-    let days = days_left(not_after, now);
-    WARNED_AT_DAYS.iter().any(|at| days <= *at).then_some(days)
 }
 
 /// What was read and not taken over, or not read.

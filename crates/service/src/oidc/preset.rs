@@ -4,7 +4,7 @@ use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind, Over
 use portcullis_oidc::preset::Preset;
 
 use crate::ServiceError;
-use crate::saml::Warning;
+use crate::warning::Warning;
 
 /// Whose ways a connection follows: those that were chosen, else those that its issuer tells by itself.
 #[must_use]

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use portcullis_domain::Timestamp;
 use portcullis_store::saml::{self, Expiring, Whose};
 
-use super::{DAY_S, WARNED_AT_DAYS, days_left};
+use crate::warning::{DAY_S, WARNED_AT_DAYS, days_left};
 use crate::{Portcullis, ServiceError};
 
 /// Certificates of each side that are looked at: more that run out within a month are no news one by one.

@@ -25,8 +25,9 @@ use serde::{Deserialize, Serialize};
 
 use super::directory::DeleteQuery;
 use super::id;
+use super::notice::Notice;
 use super::oidc::{GuestsAre, Oidc, OidcSettingsWish, rules_over};
-use super::saml::{self, Notice, Saml, SettingsWish};
+use super::saml::{self, Saml, SettingsWish};
 use crate::App;
 use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present};
 use crate::error::Problem;

@@ -17,7 +17,7 @@ use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::saml::Notice;
+use super::notice::Notice;
 use crate::App;
 use crate::body::{At, Body, Page, PageQuery, Params, present, words};
 use crate::error::Problem;

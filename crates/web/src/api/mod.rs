@@ -16,6 +16,7 @@ pub mod mapping;
 mod me;
 mod member_key;
 mod membership;
+mod notice;
 mod oidc;
 pub mod organization;
 mod receipt;

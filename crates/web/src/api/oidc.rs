@@ -19,7 +19,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::connection::named;
-use super::saml::Notice;
+use super::notice::Notice;
 use crate::App;
 use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present, words};
 use crate::error::Problem;

@@ -8,16 +8,17 @@ use axum::http::StatusCode;
 use portcullis_domain::Timestamp;
 use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrite};
 use portcullis_domain::saml::{NewCertificates, SamlCertificate, SamlKey, SamlSettings, SignaturePolicy};
+use portcullis_service::saml::SamlView;
 use portcullis_service::saml::certificate::{self, Decision, Made};
 use portcullis_service::saml::key::{self, NewKey};
 use portcullis_service::saml::metadata::{self, MetadataSource, refresh};
-use portcullis_service::saml::{SamlView, Warning};
 use portcullis_service::{Portcullis, ServiceError, connection};
 use portcullis_store::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::connection::{Connection, named};
+use super::notice::Notice;
 use crate::App;
 use crate::body::{At, Body, Nothing, Page, PageQuery, Params, present, words};
 use crate::error::Problem;
@@ -46,31 +47,6 @@ pub struct Saml {
     metadata_due_at: Option<At>,
     /// What should be looked after.
     pub(super) warnings: Vec<Notice>,
-}
-
-/// Something that should be looked after.
-#[derive(Debug, Clone, Serialize, JsonSchema)]
-pub struct Notice {
-    /// A stable code: `certificate_expires`, `certificate_offered`, `endpoints_offered`, `key_expires`, `sha1_accepted`,
-    /// `metadata_stale`, `metadata_key_unsuitable`, `metadata_endpoint_left_out`, `metadata_over`; `groups_come_from_directory`
-    /// (OIDC); `connected_twice`, `domain_not_proven`, `subject_reassignable` (both); `group_by_name`, `mapped_twice`,
-    /// `group_unknown` (mappings).
-    code: &'static str,
-    /// What is the matter and what to do.
-    message: String,
-}
-
-impl Notice {
-    /// A code and what it means here.
-    pub(super) const fn new(code: &'static str, message: String) -> Self {
-        Self { code, message }
-    }
-}
-
-impl From<Warning> for Notice {
-    fn from(warning: Warning) -> Self {
-        Self { code: warning.code, message: warning.message }
-    }
 }
 
 words! {
