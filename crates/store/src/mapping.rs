@@ -21,6 +21,9 @@ const MAX_GROUPS_OF_SOURCE: i64 = 1000;
 /// How many people of nested groups are counted at a time.
 const COUNTED_AT_ONCE: i64 = 1000;
 
+/// How many mappings to a role are read at a time.
+const SOURCES_AT_ONCE: i64 = 100;
+
 /// The most mappings of one source that are compared with one: each gives something else, unless somebody repeats.
 const MAX_OF_SOURCE: i64 = 100;
 
@@ -67,25 +70,7 @@ const OF_SOURCE: Statement = Statement::read(
         " FROM mappings WHERE directory = $2 AND source = $3 AND source_key = $4 AND organization = $1 LIMIT $5"
     ),
 );
-const AFFECTED_BY_GROUP_ID: Statement = Statement::read(
-    "mapping.affected_by_group_id",
-    "SELECT DISTINCT u.membership FROM directory_groups g \
-     JOIN directory_members m ON m.directory_group = g.id JOIN directory_users u ON u.id = m.directory_user \
-     WHERE g.directory = $1 AND g.id = $2 LIMIT $3",
-);
-const AFFECTED_BY_GROUP_EXTERNAL_ID: Statement = Statement::read(
-    "mapping.affected_by_group_external_id",
-    "SELECT DISTINCT u.membership FROM directory_groups g \
-     JOIN directory_members m ON m.directory_group = g.id JOIN directory_users u ON u.id = m.directory_user \
-     WHERE g.directory = $1 AND g.external_id = $2 LIMIT $3",
-);
-const AFFECTED_BY_GROUP_DISPLAY_NAME: Statement = Statement::read(
-    "mapping.affected_by_group_display_name",
-    "SELECT DISTINCT u.membership FROM directory_groups g \
-     JOIN directory_members m ON m.directory_group = g.id JOIN directory_users u ON u.id = m.directory_user \
-     WHERE g.directory = $1 AND g.display_name_key = $2 LIMIT $3",
-);
-macro_rules! preview {
+macro_rules! of_group {
     ($select:literal, $column:literal, $rest:literal) => {
         concat!(
             "SELECT ",
@@ -99,27 +84,41 @@ macro_rules! preview {
     };
 }
 
+const AFFECTED_BY_GROUP_ID: Statement =
+    Statement::read("mapping.affected_by_group_id", of_group!("DISTINCT u.membership", "id", " LIMIT $3"));
+const AFFECTED_BY_GROUP_EXTERNAL_ID: Statement = Statement::read(
+    "mapping.affected_by_group_external_id",
+    of_group!("DISTINCT u.membership", "external_id", " LIMIT $3"),
+);
+const AFFECTED_BY_GROUP_DISPLAY_NAME: Statement = Statement::read(
+    "mapping.affected_by_group_display_name",
+    of_group!("DISTINCT u.membership", "display_name_key", " LIMIT $3"),
+);
 const COUNT_BY_GROUP_ID: Statement =
-    Statement::read("mapping.count_by_group_id", preview!("COUNT(DISTINCT u.membership)", "id", ""));
+    Statement::read("mapping.count_by_group_id", of_group!("COUNT(DISTINCT u.membership)", "id", ""));
 const COUNT_BY_GROUP_EXTERNAL_ID: Statement = Statement::read(
     "mapping.count_by_group_external_id",
-    preview!("COUNT(DISTINCT u.membership)", "external_id", ""),
+    of_group!("COUNT(DISTINCT u.membership)", "external_id", ""),
 );
 const COUNT_BY_GROUP_DISPLAY_NAME: Statement = Statement::read(
     "mapping.count_by_group_display_name",
-    preview!("COUNT(DISTINCT u.membership)", "display_name_key", ""),
+    of_group!("COUNT(DISTINCT u.membership)", "display_name_key", ""),
 );
 const PAGE_BY_GROUP_ID: Statement = Statement::read(
     "mapping.page_by_group_id",
-    preview!("DISTINCT u.membership", "id", " AND u.membership > $3 ORDER BY u.membership LIMIT $4"),
+    of_group!("DISTINCT u.membership", "id", " AND u.membership > $3 ORDER BY u.membership LIMIT $4"),
 );
 const PAGE_BY_GROUP_EXTERNAL_ID: Statement = Statement::read(
     "mapping.page_by_group_external_id",
-    preview!("DISTINCT u.membership", "external_id", " AND u.membership > $3 ORDER BY u.membership LIMIT $4"),
+    of_group!(
+        "DISTINCT u.membership",
+        "external_id",
+        " AND u.membership > $3 ORDER BY u.membership LIMIT $4"
+    ),
 );
 const PAGE_BY_GROUP_DISPLAY_NAME: Statement = Statement::read(
     "mapping.page_by_group_display_name",
-    preview!(
+    of_group!(
         "DISTINCT u.membership",
         "display_name_key",
         " AND u.membership > $3 ORDER BY u.membership LIMIT $4"
@@ -187,8 +186,8 @@ const DEFAULTED_TO_ROLE: Statement = Statement::read(
 );
 const SOURCES_OF_ROLE: Statement = Statement::read(
     "mapping.sources_of_role",
-    "SELECT DISTINCT directory, source, source_key FROM mappings WHERE organization = $1 AND role = $2 \
-     ORDER BY directory, source, source_key",
+    "SELECT id, directory, source, source_key FROM mappings WHERE organization = $1 AND role = $2 AND id > $3 \
+     ORDER BY id LIMIT $4",
 );
 const GROUPS_OF_ID: Statement = Statement::read(
     "mapping.groups_of_id",
@@ -671,14 +670,21 @@ pub fn affected_by_role(
             return Ok(found.into_iter().take(enough).collect());
         }
     }
-    for row in tx.rows(&SOURCES_OF_ROLE, params![organization, role])? {
-        let compared: Compared = row.parsed(1)?;
-        found.extend(affected_by(tx, row.parsed(0)?, (compared, row.text(2)?), limit)?);
-        if found.len() >= enough {
-            break;
+    let mut after = String::new();
+    loop {
+        let page = tx.rows(&SOURCES_OF_ROLE, params![organization, role, after, SOURCES_AT_ONCE])?;
+        for row in &page {
+            let compared: Compared = row.parsed(2)?;
+            found.extend(affected_by(tx, row.parsed(1)?, (compared, row.text(3)?), limit)?);
+            if found.len() >= enough {
+                return Ok(found.into_iter().take(enough).collect());
+            }
+        }
+        match page.last() {
+            Some(last) => after = last.text(0)?.to_owned(),
+            None => return Ok(found.into_iter().collect()),
         }
     }
-    Ok(found.into_iter().take(enough).collect())
 }
 
 /// The groups that a mapping's source names now, in the order in which they are locked; 1,000 at most.

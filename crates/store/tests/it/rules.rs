@@ -11,7 +11,7 @@ use portcullis_domain::change::{
 };
 use portcullis_domain::directory::Directory;
 use portcullis_domain::directory_group::DirectoryGroup;
-use portcullis_domain::id::{DirectoryGroupId, MembershipId, ReceiptId};
+use portcullis_domain::id::{DirectoryGroupId, MappingId, MembershipId, ReceiptId};
 use portcullis_domain::mapping::{Facet, Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::plan::Plan;
@@ -236,8 +236,17 @@ fn whom_a_role_touches_is_everybody_who_would_have_it_if_it_ranked_otherwise() {
         };
         assert_eq!(touched("member"), sorted(&[ann, bob, eve]), "they have it");
         assert_eq!(touched("lead"), vec![]);
-        let source = MappingSource::GroupId(engineers.id.to_string());
-        database.put(MappingChange::Create(Box::new(fixture::mapping(&people, source, "lead"))));
+        // More mappings than are read at a time, and the last of them is about somebody.
+        let mut ids: Vec<MappingId> = (0..=100).map(|_| fresh!(MappingId)).collect();
+        ids.sort();
+        for (number, id) in ids.into_iter().enumerate() {
+            let source = match number {
+                100 => MappingSource::GroupId(engineers.id.to_string()),
+                _ => MappingSource::GroupExternalId(format!("nobody-{number}")),
+            };
+            let mapping = Mapping { id, ..fixture::mapping(&people, source, "lead") };
+            database.put(MappingChange::Create(Box::new(mapping)));
+        }
         assert_eq!(touched("lead"), sorted(&[ann, bob]), "a mapping gives it");
         let eves = database.read(move |tx| membership::find(tx, acme, eve)).unwrap();
         let granted = fixture::grant(&eves, "lead");
