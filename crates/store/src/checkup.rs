@@ -7,6 +7,7 @@ use portcullis_domain::brake::{HOUR_S, WINDOW_H};
 
 use crate::leaver::signs_in_as_owner;
 use crate::statement::Statement;
+use crate::token::outliving;
 use crate::{Dialect, StoreError, Tx, params};
 
 const UNSEQUENCED: Statement = Statement::read(
@@ -28,10 +29,13 @@ const ALIVE: Statement = Statement::read(
 );
 const ALIVE_SEEN: Statement = Statement::read(
     "checkup.alive_seen",
-    "SELECT COUNT(DISTINCT t.id) FROM tokens t LEFT JOIN tokens p ON p.id = t.parent \
-     JOIN memberships m ON m.id = t.shown_to OR m.id = p.membership \
-     WHERE t.ended_at IS NULL AND t.kind NOT IN ('service_key', 'scim_token') AND m.ended_at IS NOT NULL \
-     AND (t.expires_at IS NULL OR t.expires_at > m.ended_at)",
+    concat!(
+        "SELECT COUNT(DISTINCT t.id) FROM tokens t LEFT JOIN tokens p ON p.id = t.parent \
+         JOIN memberships m ON m.id = t.shown_to OR m.id = p.membership \
+         WHERE t.ended_at IS NULL AND t.kind NOT IN ",
+        outliving!(),
+        " AND m.ended_at IS NOT NULL AND (t.expires_at IS NULL OR t.expires_at > m.ended_at)"
+    ),
 );
 const ACTING_AGENTS: Statement = Statement::read(
     "checkup.acting_agents",

@@ -11,7 +11,7 @@ use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::token::{issued_by, issued_by_tokens_of};
+use crate::token::{issued_by, issued_by_tokens_of, outliving};
 use crate::{StoreError, Tx, agent, connection, directory_user, params, tombstone, user};
 
 // The keys of an agent that act once it is another's: not known to the leaver, and not resting because somebody who saw
@@ -73,7 +73,9 @@ const TO_ROTATE: Statement = Statement::read(
          WHERE id IN ",
         issued_by_tokens_of!("$1"),
         ") AND ended_at IS NULL AND (expires_at IS NULL OR expires_at > $2) \
-         AND kind IN ('service_key', 'scim_token') ORDER BY id"
+         AND kind IN ",
+        outliving!(),
+        " ORDER BY id"
     ),
 );
 // An owner who can still sign in: by an authenticator of their own, or by a link of a connection that lets an owner in. One whose

@@ -78,6 +78,14 @@ macro_rules! issued_by_tokens_of {
 }
 pub(crate) use issued_by_tokens_of;
 
+// The kinds that stay good when whoever their secret was shown to goes: `TokenKind::outlives_whom_it_was_shown_to`.
+macro_rules! outliving {
+    () => {
+        "('service_key', 'scim_token')"
+    };
+}
+pub(crate) use outliving;
+
 // What somebody else saw too is a key of its own, and goes on without the one that it was issued by.
 const END_ONE: Statement = Statement::change(
     "token.end_one",
@@ -90,8 +98,11 @@ const END_OF_LEAVER: Statement = Statement::change(
     end!(
         acting!(),
         "id IN (SELECT id FROM tokens WHERE membership = $5 \
-         UNION SELECT id FROM tokens WHERE shown_to = $5 AND kind NOT IN ('service_key', 'scim_token') \
-         UNION SELECT id FROM tokens WHERE kind NOT IN ('service_key', 'scim_token') AND id IN ",
+         UNION SELECT id FROM tokens WHERE shown_to = $5 AND kind NOT IN ",
+        outliving!(),
+        " UNION SELECT id FROM tokens WHERE kind NOT IN ",
+        outliving!(),
+        " AND id IN ",
         issued_by_tokens_of!("$5"),
         " UNION SELECT id FROM tokens WHERE kind = 'invitation' AND address_key IS NOT NULL \
          AND address_key IN_LIST($6))"
@@ -105,8 +116,9 @@ const END_OF_DIRECTORY: Statement =
 const END_OF_CONNECTION: Statement = Statement::change(
     "token.end_of_connection",
     end!(
-        "id IN (SELECT id FROM tokens WHERE connection = $5 \
-         UNION SELECT id FROM tokens WHERE kind NOT IN ('service_key', 'scim_token') AND id IN ",
+        "id IN (SELECT id FROM tokens WHERE connection = $5 UNION SELECT id FROM tokens WHERE kind NOT IN ",
+        outliving!(),
+        " AND id IN ",
         issued_by!(
             "connections o JOIN tokens p ON p.connection = o.id AND p.issued_at >= o.unconfirmed_at \
              JOIN tokens c ON c.parent = p.id WHERE o.id = $5 AND o.organization = $4"
@@ -504,4 +516,17 @@ pub fn live_by_hash(
         membership: row.opt_parsed(3)?,
         expires_at: row.opt_at(4)?,
     }))
+}
+
+#[cfg(test)]
+mod tests {
+    use portcullis_domain::token::TokenKind;
+
+    #[test]
+    fn what_outlives_whom_it_was_shown_to_is_the_same_in_sql() {
+        for kind in TokenKind::ALL {
+            let is_named = outliving!().contains(&format!("'{}'", kind.as_str()));
+            assert_eq!(is_named, kind.outlives_whom_it_was_shown_to(), "{kind:?}");
+        }
+    }
 }
