@@ -108,14 +108,41 @@ pub struct ConnectionView {
     pub connection: Connection,
     /// The role of people in no mapped group of its claims.
     pub default_role: Option<Slug>,
-    /// What it believes and has, if it is one of SAML.
-    pub saml: Option<SamlView>,
-    /// What is set of it, and our keys, if it is one of OpenID.
-    pub oidc: Option<OidcView>,
+    /// What is of its own in its protocol.
+    pub protocol: ProtocolView,
     /// Another connection to the same provider, which offers people the same once more.
     pub twin: Option<ConnectionId>,
     /// The domains that are routed to it and are not proven here.
     pub unproven: Vec<String>,
+}
+
+/// What is of its own in a connection's protocol.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProtocolView {
+    /// What is set, and our keys.
+    Oidc(OidcView),
+    /// What it believes and has.
+    Saml(Box<SamlView>),
+}
+
+impl ProtocolView {
+    /// What is set, and our keys, if it is OpenID.
+    #[must_use]
+    pub const fn oidc(&self) -> Option<&OidcView> {
+        match self {
+            Self::Oidc(view) => Some(view),
+            Self::Saml(_) => None,
+        }
+    }
+
+    /// What it believes and has, if it is SAML.
+    #[must_use]
+    pub fn saml(&self) -> Option<&SamlView> {
+        match self {
+            Self::Oidc(_) => None,
+            Self::Saml(view) => Some(view),
+        }
+    }
 }
 
 /// Everything of a wish that needs checking, checked.
@@ -331,14 +358,14 @@ fn kept_secret(
 
 fn view(tx: &mut Tx<'_>, connection: Connection) -> Result<ConnectionView, ServiceError> {
     let claims = directory::find(tx, connection.organization, connection.claims_directory)?;
-    let (saml, oidc) = match connection.kind {
-        ConnectionKind::Saml => (Some(SamlView::shown(tx, &connection)?), None),
-        ConnectionKind::Oidc => (None, Some(OidcView::shown(tx, &connection)?)),
+    let protocol = match connection.kind {
+        ConnectionKind::Saml => ProtocolView::Saml(Box::new(SamlView::shown(tx, &connection)?)),
+        ConnectionKind::Oidc => ProtocolView::Oidc(OidcView::shown(tx, &connection)?),
     };
     let twin = connection::twin(tx, &connection)?;
     let unproven = connection::unproven_domains(tx, &connection)?;
     let default_role = claims.and_then(|d| d.default_role);
-    Ok(ConnectionView { default_role, saml, oidc, twin, unproven, connection })
+    Ok(ConnectionView { default_role, protocol, twin, unproven, connection })
 }
 
 /// A connection.
@@ -421,8 +448,8 @@ pub fn update(
     let event = EventDraft::new(Action::ConnectionUpdated, id).with(json!({
         "from": described(&old, before.default_role.as_ref()),
         "to": described(&new, wanted.default_role.as_ref()),
-        "saml_before": before.saml.as_ref().map(wish::described),
-        "oidc_before": before.oidc.as_ref().map(|o| &o.settings),
+        "saml_before": before.protocol.saml().map(wish::described),
+        "oidc_before": before.protocol.oidc().map(|o| &o.settings),
         "client_secret_changed": new.client_secret_sealed != old.client_secret_sealed,
     }));
     let mut changes: Vec<Change> = vec![ConnectionChange::Update(Box::new(new.clone())).into()];
@@ -490,8 +517,8 @@ fn provider_change(
     protocol: &Protocol,
 ) -> Result<ProviderChange, ServiceError> {
     let old = &before.connection;
-    match (protocol, &before.saml, &before.oidc) {
-        (Protocol::Oidc { issuer, client_id, client_secret, wish }, None, Some(view)) => {
+    match (protocol, &before.protocol) {
+        (Protocol::Oidc { issuer, client_id, client_secret, wish }, ProtocolView::Oidc(view)) => {
             let given = client_secret.as_ref();
             let (beside, secret) = openid::changes((around, moment), old, (view, &**wish), given)?;
             if *issuer != old.issuer {
@@ -508,7 +535,7 @@ fn provider_change(
                 beside,
             })
         }
-        (Protocol::Saml(wish), Some(view), _) => {
+        (Protocol::Saml(wish), ProtocolView::Saml(view)) => {
             let outcome = wish::changed(tx, moment, old, (view, wish))?;
             Ok(ProviderChange {
                 issuer: outcome.issuer,
@@ -518,7 +545,7 @@ fn provider_change(
                 opens_elsewhere: outcome.opens_elsewhere,
             })
         }
-        (Protocol::Oidc { .. } | Protocol::Saml(_), _, _) => {
+        (Protocol::Oidc { .. }, ProtocolView::Saml(_)) | (Protocol::Saml(_), ProtocolView::Oidc(_)) => {
             Err(ServiceError::invalid("kind", "stays what it was when the connection was made"))
         }
     }

@@ -9,7 +9,7 @@ use portcullis_domain::oidc::OidcSettings;
 use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrite};
 use portcullis_domain::saml::SamlSettings;
 use portcullis_domain::text::Slug;
-use portcullis_service::connection::{self, ConnectionView, Newcomers, Protocol, Wanted};
+use portcullis_service::connection::{self, ConnectionView, Newcomers, Protocol, ProtocolView, Wanted};
 use portcullis_service::oidc::OidcView;
 use portcullis_service::oidc::key::NewClientKey;
 use portcullis_service::oidc::wish::OidcWish;
@@ -98,13 +98,19 @@ impl Connection {
                 format!("`{other}` signs in the same people at the same provider: delete one of the two");
             Notice::new("connected_twice", message)
         });
-        let mut oidc = view.oidc.map(|oidc| Oidc::of(portcullis, &c, oidc));
-        let mut saml = view.saml.map(|saml| Saml::of(saml, portcullis.now()));
-        let warnings = oidc.as_mut().map(|o| &mut o.warnings).or(saml.as_mut().map(|s| &mut s.warnings));
-        if let Some(warnings) = warnings {
-            warnings.extend(twice);
-            warnings.extend(view.unproven.iter().map(|domain| not_proven(domain)));
-        }
+        let of_both = twice.into_iter().chain(view.unproven.iter().map(|domain| not_proven(domain)));
+        let (oidc, saml) = match view.protocol {
+            ProtocolView::Oidc(view) => {
+                let mut oidc = Oidc::of(portcullis, &c, view);
+                oidc.warnings.extend(of_both);
+                (Some(oidc), None)
+            }
+            ProtocolView::Saml(view) => {
+                let mut saml = Saml::of(*view, portcullis.now());
+                saml.warnings.extend(of_both);
+                (None, Some(saml))
+            }
+        };
         Self {
             guests: GuestsAre::of(c.claim_rules.guests),
             oidc,
@@ -426,7 +432,7 @@ impl ConnectionPatch {
     }
 
     fn oidc_settings(&self, before: &ConnectionView) -> OidcSettings {
-        let now = before.oidc.as_ref().map(|view| view.settings.clone()).unwrap_or_default();
+        let now = before.protocol.oidc().map(|view| view.settings.clone()).unwrap_or_default();
         match &self.oidc {
             Some(wish) => wish.over(now),
             None => now,
@@ -435,8 +441,8 @@ impl ConnectionPatch {
 
     fn protocol(&self, before: &ConnectionView, own: &Beforehand) -> Protocol {
         let c = &before.connection;
-        match &before.saml {
-            Some(view) => {
+        match &before.protocol {
+            ProtocolView::Saml(view) => {
                 let now = view.source.settings.clone();
                 let settings = match &self.saml {
                     Some(wish) => wish.over(now),
@@ -444,7 +450,7 @@ impl ConnectionPatch {
                 };
                 Protocol::Saml(Box::new(SamlWish { read: own.read.clone(), settings }))
             }
-            None => Protocol::Oidc {
+            ProtocolView::Oidc(_) => Protocol::Oidc {
                 issuer: self.issuer.clone().unwrap_or_else(|| c.issuer.clone()),
                 client_id: self.client_id.clone().unwrap_or_else(|| c.client_id.clone()),
                 client_secret: self.client_secret.clone().map(SecretString::from),
@@ -462,9 +468,9 @@ impl ConnectionPatch {
         portcullis: &Portcullis,
         before: &ConnectionView,
     ) -> Result<Beforehand, ServiceError> {
-        let settings = before.saml.as_ref().map(|view| view.source.settings.clone()).unwrap_or_default();
+        let settings = before.protocol.saml().map(|view| view.source.settings.clone()).unwrap_or_default();
         let read = self.of_kinds().read(portcullis, (self.saml.as_ref(), settings)).await?;
-        let has_key = before.oidc.as_ref().is_some_and(OidcView::has_signing_key);
+        let has_key = before.protocol.oidc().is_some_and(OidcView::has_signing_key);
         let client_key = if self.oidc_settings(before).is_by_key() && !has_key {
             let issuer = self.issuer.as_ref().unwrap_or(&before.connection.issuer);
             Some(NewClientKey::generate(portcullis, issuer).await?)

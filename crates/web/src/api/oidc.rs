@@ -318,9 +318,9 @@ async fn view_of(
     text: &str,
 ) -> Result<(ConnectionView, OidcView), Problem> {
     let (org, id) = named(scope, text)?;
-    let mut found = portcullis.read(move |tx, _| connection::find(tx, org, id)).await?;
+    let found = portcullis.read(move |tx, _| connection::find(tx, org, id)).await?;
     let other = || ServiceError::invalid("connection", "is not of the kind `oidc`");
-    let view = found.oidc.take().ok_or_else(other)?;
+    let view = found.protocol.oidc().cloned().ok_or_else(other)?;
     Ok((found, view))
 }
 

@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use portcullis_domain::Timestamp;
 use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrite};
 use portcullis_domain::saml::{NewCertificates, SamlCertificate, SamlKey, SamlSettings, SignaturePolicy};
+use portcullis_service::connection::ProtocolView;
 use portcullis_service::saml::SamlView;
 use portcullis_service::saml::certificate::{self, Decision, Made};
 use portcullis_service::saml::key::{self, NewKey};
@@ -373,8 +374,10 @@ pub fn source(url: Option<&String>, xml: Option<&String>) -> Result<Option<Metad
 async fn view_of(portcullis: &Portcullis, scope: &Scope, text: &str) -> Result<SamlView, Problem> {
     let (org, id) = named(scope, text)?;
     let found = portcullis.read(move |tx, _| connection::find(tx, org, id)).await?;
-    let other = || ServiceError::invalid("connection", "is not of the kind `saml`");
-    Ok(found.saml.ok_or_else(other)?)
+    match found.protocol {
+        ProtocolView::Saml(view) => Ok(*view),
+        ProtocolView::Oidc(_) => Err(ServiceError::invalid("connection", "is not of the kind `saml`").into()),
+    }
 }
 
 async fn certificates(
