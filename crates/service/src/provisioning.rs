@@ -117,9 +117,11 @@ impl PersonSaid {
         if self.user_name.trim().is_empty() {
             return invalid("userName", "must not be empty");
         }
-        let long = |text: &str| text.len() > MAX_IDENTIFIER;
-        if long(&self.user_name) || self.external_id.as_deref().is_some_and(long) {
-            return invalid("userName", "userName and externalId have at most 1,024 bytes");
+        let user_name = ("userName", &self.user_name);
+        let external_id = self.external_id.iter().map(|id| ("externalId", id));
+        let mut keys = std::iter::once(user_name).chain(external_id.clone());
+        if let Some((field, _)) = keys.find(|(_, text)| text.len() > MAX_IDENTIFIER) {
+            return invalid(field, "has at most 1,024 bytes");
         }
         if self.attributes.len() > MAX_ATTRIBUTES_BYTES {
             return invalid("User", "all attributes together have at most 1,048,576 bytes");
@@ -127,10 +129,12 @@ impl PersonSaid {
         if self.facets.len() > MAX_FACETS {
             return invalid("User", "at most 2,000 values that a mapping could name");
         }
-        let texts = [&self.user_name, &self.attributes, &self.display_name, &self.full_name];
-        let odd = texts.into_iter().chain(&self.external_id).chain(&self.emails).any(|text| has_nul(text));
-        if odd {
-            return invalid("userName", "U+0000 cannot be stored");
+        let names = [user_name, ("displayName", &self.display_name), ("name", &self.full_name)];
+        let emails = self.emails.iter().map(|email| ("emails", email));
+        let mut texts =
+            names.into_iter().chain(external_id).chain(emails).chain([("User", &self.attributes)]);
+        if let Some((field, _)) = texts.find(|(_, text)| has_nul(text)) {
+            return invalid(field, "U+0000 cannot be stored");
         }
         Ok(())
     }

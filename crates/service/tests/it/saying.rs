@@ -9,6 +9,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::text::MAX_IDENTIFIER;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_service::ServiceError;
+use portcullis_service::error::DirectoryRefusal;
 use portcullis_service::provisioning::{self, GroupSaid, MAX_MEMBERS_PER_CALL, PersonSaid};
 use portcullis_store::audit::AuditFilter;
 use portcullis_testkit::Bench;
@@ -48,6 +49,31 @@ fn is_taken(bench: &Bench, place: &Place, said: PersonSaid) -> bool {
             Err(error) => Err(error),
         }
     })
+}
+
+#[test]
+fn what_is_too_long_or_cannot_be_stored_is_refused_by_its_own_name() {
+    let bench = Bench::of_the_run();
+    let Place { organization, directory, .. } = place(&bench, "acme", 0);
+    let (long, odd) = ("x".repeat(MAX_IDENTIFIER + 1), "a\0b".to_owned());
+    let refused = [
+        ("userName", PersonSaid { user_name: long.clone(), ..said("ann") }),
+        ("externalId", PersonSaid { external_id: Some(long), ..said("ann") }),
+        ("userName", PersonSaid { user_name: odd.clone(), ..said("ann") }),
+        ("externalId", PersonSaid { external_id: Some(odd.clone()), ..said("ann") }),
+        ("displayName", PersonSaid { display_name: odd.clone(), ..said("ann") }),
+        ("emails", PersonSaid { emails: vec![odd], ..said("ann") }),
+    ];
+    for (must, said) in refused {
+        let error = bench.write(move |tx, moment| {
+            let speaker = speaker(moment, organization, directory);
+            Ok(provisioning::create_user(tx, moment, speaker, &said).unwrap_err())
+        });
+        let ServiceError::Directory(DirectoryRefusal::InvalidValue { field, .. }) = error else {
+            panic!("{must}: {error}");
+        };
+        assert_eq!(field, must);
+    }
 }
 
 fn change(bench: &Bench, place: &Place, user: DirectoryUserId, said: PersonSaid) {
