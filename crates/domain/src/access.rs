@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::directory::DirectoryKind;
 use crate::id::{DirectoryGroupId, DirectoryId, GrantId, MappingId, RequestId};
 use crate::membership::{Membership, MembershipState};
-use crate::role::{Giving, Rank};
+use crate::role::{Giving, Rank, Role};
 use crate::team::TeamRole;
 use crate::text::{Slug, texts};
 use crate::time::Timestamp;
@@ -93,6 +93,12 @@ pub struct RankedRole {
     pub rank: Rank,
     /// Whether automation may give it.
     pub giving: Giving,
+}
+
+impl From<Role> for RankedRole {
+    fn from(role: Role) -> Self {
+        Self { slug: role.slug, rank: role.rank, giving: role.giving }
+    }
 }
 
 /// What one directory says of the person.

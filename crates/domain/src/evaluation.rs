@@ -224,7 +224,7 @@ impl Bearer {
     pub fn seen_from(&self) -> Rank {
         let rank = |saw: &BearerShownTo| match saw.state {
             MembershipState::Deprovisioned => Rank::NONE,
-            _ => saw.rank,
+            MembershipState::Invited | MembershipState::Active | MembershipState::Suspended => saw.rank,
         };
         self.shown_to.iter().map(rank).min().unwrap_or(Rank::ROOT)
     }

@@ -4,6 +4,7 @@
 //! it leaves open is written down for an administrator, who sees both.
 
 use crate::Timestamp;
+use crate::directory_user::DirectoryUser;
 use crate::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId, ReviewId};
 use crate::text::texts;
 
@@ -57,4 +58,26 @@ pub struct Review {
     pub created_at: Timestamp,
     /// What became of it.
     pub state: ReviewState,
+}
+
+impl Review {
+    /// An open one of whom a directory told of.
+    #[must_use]
+    pub fn new(
+        id: ReviewId,
+        told: &DirectoryUser,
+        (reason, candidates): (ReviewReason, Vec<MembershipId>),
+        now: Timestamp,
+    ) -> Self {
+        Self {
+            id,
+            organization: told.organization,
+            directory: told.directory,
+            directory_user: told.id,
+            reason,
+            candidates,
+            created_at: now,
+            state: ReviewState::Open,
+        }
+    }
 }

@@ -167,7 +167,7 @@ pub struct Door {
 impl Drop for Door {
     fn drop(&mut self) {
         if let Err(error) = secrets::remove(&self.socket) {
-            tracing::warn!(error = %error, "the control socket stays behind");
+            tracing::warn!(error.message = %error, "the control socket stays behind");
         }
     }
 }
@@ -194,14 +194,14 @@ impl Door {
                 Ok((stream, _)) => stream,
                 Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
-                    tracing::warn!(error = %error, "the control socket is closed");
+                    tracing::warn!(error.message = %error, "the control socket is closed");
                     return;
                 }
             };
             let serving = serve_one(stream, &store, &place);
             match tokio::time::timeout(MAX_WAIT, serving).await {
                 Ok(Ok(())) => {}
-                Ok(Err(error)) => tracing::warn!(error = %error, "an order was not answered"),
+                Ok(Err(error)) => tracing::warn!(error.message = %error, "an order was not answered"),
                 Err(_) => tracing::warn!("an order took too long"),
             }
         }

@@ -138,7 +138,7 @@ pub async fn serve(
         let (stream, peer, place) = match accepted {
             Ok(accepted) => accepted,
             Err(error) => {
-                tracing::warn!(error = %error, "no connection was accepted");
+                tracing::warn!(error.message = %error, "no connection was accepted");
                 tokio::time::sleep(Duration::from_millis(ACCEPT_PAUSE_MS)).await;
                 continue;
             }
@@ -207,7 +207,7 @@ async fn connection<S>(
     }));
     let served = http.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served.into_owned()).await {
-        tracing::debug!(error = %error, "a connection ended early");
+        tracing::debug!(error.message = %error, "a connection ended early");
     }
 }
 

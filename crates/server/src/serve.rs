@@ -306,11 +306,11 @@ async fn last_writes(data: &Path, product: &Portcullis, lease: Option<Lease>) {
     if let Some(lease) = lease {
         let given_back = product.write(Priority::Ordinary, move |tx, _| Ok(lease::release(tx, lease)?));
         if let Err(error) = given_back.await {
-            tracing::warn!(error = %error, "the lease was not given back and runs out by itself");
+            tracing::warn!(error.message = %error, "the lease was not given back and runs out by itself");
         }
     }
     if let Err(error) = move_mark(data, product).await {
-        tracing::warn!(error = %error, "the mark of the newest revision was not written");
+        tracing::warn!(error.message = %error, "the mark of the newest revision was not written");
     }
 }
 
@@ -320,11 +320,11 @@ async fn keep_mark(data: PathBuf, product: Portcullis) {
     loop {
         tick.tick().await;
         if let Err(error) = move_mark(&data, &product).await {
-            tracing::warn!(error = %error, "the mark of the newest revision was not written");
+            tracing::warn!(error.message = %error, "the mark of the newest revision was not written");
         }
         measure(&product).await;
         if let Err(error) = drop_dead_link(&data, &product).await {
-            tracing::warn!(error = %error, "the first-owner link that is good no more stays in its file");
+            tracing::warn!(error.message = %error, "the first-owner link that is good no more stays in its file");
         }
     }
 }
@@ -345,7 +345,7 @@ async fn measure(product: &Portcullis) {
     metrics::traces_dropped(product.traces().dropped() as f64);
     match product.read(|tx, _| Ok(audit::count_waiting(tx)?)).await {
         Ok(waiting) => metrics::unsequenced_events(waiting as f64),
-        Err(error) => tracing::warn!(error = %error, "the sequencer's backlog was not counted"),
+        Err(error) => tracing::warn!(error.message = %error, "the sequencer's backlog was not counted"),
     }
 }
 
@@ -446,7 +446,7 @@ async fn keep_lease(product: &Portcullis, lease: Option<Lease>) -> anyhow::Error
                 return anyhow::anyhow!("another node took this database: this one stops");
             }
             // Writes are fenced and checks read the database, so an outage refuses and does not admit.
-            Err(error) => tracing::warn!(error = %error, "the lease was not renewed"),
+            Err(error) => tracing::warn!(error.message = %error, "the lease was not renewed"),
         }
     }
 }

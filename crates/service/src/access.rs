@@ -14,7 +14,7 @@ use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, OutboxId,
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::{NewIds, off_board};
 use portcullis_domain::plan::Plan;
-use portcullis_domain::review::{Review, ReviewReason, ReviewState};
+use portcullis_domain::review::{Review, ReviewReason};
 use portcullis_domain::text::Slug;
 use portcullis_store::db::Lock;
 use portcullis_store::{Tx, audit, directory, directory_user, facts, leaver, membership, review};
@@ -254,17 +254,9 @@ fn tell_of_others(
         if !is_directorys || told.inactive_at.is_some() || Some(told.directory) == governor {
             continue;
         }
-        let review = Review {
-            id: ReviewId::fresh(moment.now, &mut moment.random),
-            organization,
-            directory: told.directory,
-            directory_user: told.id,
-            reason: ReviewReason::EndedElsewhere,
-            candidates: Vec::new(),
-            created_at: moment.now,
-            state: ReviewState::Open,
-        };
-        review::open(tx, &review)?;
+        let id = ReviewId::fresh(moment.now, &mut moment.random);
+        let why = (ReviewReason::EndedElsewhere, Vec::new());
+        review::open(tx, &Review::new(id, &told, why, moment.now))?;
     }
     Ok(())
 }

@@ -400,7 +400,7 @@ fn would_match(tx: &mut Tx<'_>, wished: &Mapping) -> Result<Option<Matched>, Ser
         directory: wished.directory,
         group,
         request: None,
-        role: role.map(|r| RankedRole { slug: r.slug, rank: r.rank, giving: r.giving }),
+        role: role.map(RankedRole::from),
         team: wished.gives.team.clone(),
         environment: wished.gives.environment.clone(),
     }))

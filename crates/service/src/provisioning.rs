@@ -24,7 +24,7 @@ use portcullis_domain::id::{
 use portcullis_domain::mapping::{Facet, MAX_FACETS};
 use portcullis_domain::membership::{Membership, Newcomer};
 use portcullis_domain::plan::Plan;
-use portcullis_domain::review::{Review, ReviewReason, ReviewState};
+use portcullis_domain::review::{Review, ReviewReason};
 use portcullis_domain::role::Rank;
 use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
 use portcullis_domain::user::User;
@@ -230,17 +230,8 @@ pub fn create_user(
     }
     let cause = moment.apply(tx, &plan)?.cause;
     if let Some((reason, candidates)) = unsure {
-        let review = Review {
-            id: ReviewId::fresh(now, &mut moment.random),
-            organization: speaker.organization,
-            directory: speaker.directory,
-            directory_user: user.id,
-            reason,
-            candidates,
-            created_at: now,
-            state: ReviewState::Open,
-        };
-        review::open(tx, &review)?;
+        let id = ReviewId::fresh(now, &mut moment.random);
+        review::open(tx, &Review::new(id, &user, (reason, candidates), now))?;
     }
     let mapped = match rules.map_facets {
         MapFacets::Some => mapping::is_facet_mapped(tx, speaker.directory, &said.facets)?,
@@ -293,11 +284,7 @@ fn new_member(
 ) -> Result<Plan, ServiceError> {
     let now = moment.now;
     let default_role = match &directory.default_role {
-        Some(slug) => role::find_by_slug(tx, directory.organization, slug)?.map(|r| RankedRole {
-            slug: r.slug,
-            rank: r.rank,
-            giving: r.giving,
-        }),
+        Some(slug) => role::find_by_slug(tx, directory.organization, slug)?.map(RankedRole::from),
         None => None,
     };
     let active = user.inactive_at.is_none();

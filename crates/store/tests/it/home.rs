@@ -66,7 +66,36 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
         Change::Tombstone(TombstoneChange::LiftOf(id) | TombstoneChange::HandDown { from: id, .. }) => {
             found("memberships", id)
         }
-        _ => None,
+        Change::Organization(_)
+        | Change::User(_)
+        | Change::Token(_)
+        | Change::Receipt(_)
+        | Change::Outbox(_)
+        | Change::Environment(EnvironmentChange::Create(_))
+        | Change::Team(TeamChange::Create(_))
+        | Change::Role(RoleChange::Create(_))
+        | Change::Domain(DomainChange::Add(_))
+        | Change::Link(LinkChange::Create(_))
+        | Change::Mapping(MappingChange::Create(_) | MappingChange::Update(_))
+        | Change::Grant(GrantChange::Create(_)) => None,
+        Change::Directory(
+            DirectoryChange::Create(_)
+            | DirectoryChange::Update(_)
+            | DirectoryChange::SetGoogle(_)
+            | DirectoryChange::Unconfirm(..),
+        ) => None,
+        Change::Connection(
+            ConnectionChange::Create(_)
+            | ConnectionChange::Update(_)
+            | ConnectionChange::SetSaml(_)
+            | ConnectionChange::PutCertificate(_)
+            | ConnectionChange::PutKey(_)
+            | ConnectionChange::SetOidc(_)
+            | ConnectionChange::PutClientKey(_),
+        ) => None,
+        Change::Tombstone(
+            TombstoneChange::Lay { .. } | TombstoneChange::LiftNamed(_) | TombstoneChange::LiftSaid { .. },
+        ) => None,
     }
 }
 

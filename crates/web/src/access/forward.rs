@@ -105,7 +105,7 @@ fn say_unknown(named: &str, now: Timestamp) {
     if is_due(&SAID_S, now) {
         // A name that can be one: what else stands in an address does not come into a log.
         let named = named.parse::<Slug>().map_or_else(|_| "no slug".to_owned(), |slug| slug.to_string());
-        tracing::warn!(organization = %named, "/authz/forward was asked about an organization that does not exist");
+        tracing::warn!(organization.slug = %named, "/authz/forward was asked about an organization that does not exist");
     }
 }
 
