@@ -1,7 +1,7 @@
 //! Plans: what a decision wants done, opened with its cause.
 //!
-//! A plan is of one organization, and its changes name none beside it. It grows by pairs of an event and its changes, so a change without an audit row does not compile. It is pure:
-//! a transaction that must be tried again runs it again.
+//! A plan is of one organization, and its changes name none beside it. It grows by pairs of an event and its changes,
+//! so a change without an audit row does not compile. It is pure: a transaction that must be tried again runs it again.
 
 use serde_json::Value;
 

@@ -11,7 +11,7 @@
 //! | 1 | one `SAMLResponse`, one `RelayState` at most, base64, size | [`binding`] |
 //! | 2 | UTF-8, no DTD, bounded depth, nodes and attributes, no namespace that cannot be canonicalised | `document` |
 //! | 3 | exact shape: names, order, counts, attributes, unique ids, where signatures may stand | `shape` |
-//! | 4 | `Destination`, `Issuer`, `Status`, `InResponseTo` of the envelope, so that no key is used for a stranger | [`response`] |
+//! | 4 | `Destination`, `Issuer`, `Status`, `InResponseTo` of the envelope: no key is used for a stranger | [`response`] |
 //! | 5 | signatures by configured certificates, algorithm and key fitting, digests | [`signature`] |
 //! | 6 | decryption, and 2, 3, 5 again for what came out | [`encryption`] |
 //! | 7 | issuer, conditions, subject confirmation, statements of the verified assertion | [`response`] |

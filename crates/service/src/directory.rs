@@ -124,8 +124,8 @@ pub fn list(
 /// Makes a SCIM directory and its first token.
 ///
 /// # Errors
-/// [`portcullis_domain::Refusal::RoleIsExplicitOnly`] and [`portcullis_domain::Refusal::AboveOwnRank`] for the default role; [`ServiceError::NotFound`] if
-/// there is none of that slug.
+/// [`portcullis_domain::Refusal::RoleIsExplicitOnly`] and [`portcullis_domain::Refusal::AboveOwnRank`] for the default
+/// role; [`ServiceError::NotFound`] if there is none of that slug.
 pub fn create(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -220,9 +220,9 @@ pub fn update(
 /// crash between them leaves a directory that governs fewer people, and the same call goes on from there.
 ///
 /// # Errors
-/// [`ServiceError::GovernsPeople`]; [`ServiceError::InUse`] while a connection names it; [`portcullis_domain::Refusal::AboveOwnRank`] if
-/// it gives a role above the caller's rank, or governs somebody above it; [`ServiceError::ToldFromBelow`] for one of those who
-/// stay, whom somebody below them has named.
+/// [`ServiceError::GovernsPeople`]; [`ServiceError::InUse`] while a connection names it;
+/// [`portcullis_domain::Refusal::AboveOwnRank`] if it gives a role above the caller's rank, or governs somebody above it;
+/// [`ServiceError::ToldFromBelow`] for one of those who stay, whom somebody below them has named.
 pub async fn delete(
     portcullis: &Portcullis,
     caller: Caller,

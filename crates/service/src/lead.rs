@@ -40,7 +40,8 @@ pub fn leads(caller: &Caller, member: &Membership) -> bool {
     member.access.teams.iter().any(|(team, _)| admin_of(team))
 }
 
-/// May the caller see that member, by that permission or as a lead? Nobody is told more of somebody outside than of somebody who was never there.
+/// May the caller see that member, by that permission or as a lead? Nobody is told more of somebody outside than of
+/// somebody who was never there.
 ///
 /// # Errors
 /// [`ServiceError::Forbidden`], alike for a stranger and for nobody at all; [`ServiceError::NotFound`] for whoever may

@@ -372,9 +372,9 @@ pub fn reason_text(text: &str) -> Result<String, ServiceError> {
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for either membership; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`];
-/// [`Refusal::MemberInactive`] for one that has ended; [`ServiceError::Invalid`] if the former one has not; [`ServiceError::Taken`] if one of the two is
-/// somebody already: the new one joined, signed in or has a user with more than this membership, or the former user
-/// has a living membership here.
+/// [`Refusal::MemberInactive`] for one that has ended; [`ServiceError::Invalid`] if the former one has not;
+/// [`ServiceError::Taken`] if one of the two is somebody already: the new one joined, signed in or has a user with more
+/// than this membership, or the former user has a living membership here.
 pub fn attach(
     tx: &mut Tx<'_>,
     moment: &mut Moment,

@@ -7,10 +7,11 @@
 //! To ask again is usually to read one number: every commit that takes access away moves the revision, so while it
 //! stands where it stood when the caller was proven, they may do what they might then.
 //!
-//! On PostgreSQL others commit between that and the end of the transaction. So it ends by asking once more: the caller's
-//! membership, and that of whoever else was shown the secret, is locked, which whoever takes it away locks too, and the number is read again. (What a directory may say
-//! is kept as it is by the lock under which access is resolved.) It is the end and not the beginning, because the
-//! organization is locked before memberships, and only the use case knows whether it needs that.
+//! On PostgreSQL others commit between that and the end of the transaction. So it ends by asking once more: the
+//! caller's membership, and that of whoever else was shown the secret, is locked, which whoever takes it away locks
+//! too, and the number is read again. (What a directory may say is kept as it is by the lock under which access is
+//! resolved.) It is the end and not the beginning, because the organization is locked before memberships, and only the
+//! use case knows whether it needs that.
 
 use std::cell::RefCell;
 use std::future::Future;

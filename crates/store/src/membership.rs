@@ -164,7 +164,8 @@ const LIST_OF_LEAD: Statement = Statement::read(
         columns!(),
         " FROM memberships WHERE organization = $1 AND id IN \
          (SELECT o.membership FROM team_members l CROSS JOIN team_members o \
-         WHERE o.organization = l.organization AND o.team = l.team AND l.membership = $7 AND l.organization = $1 AND l.team_role = 'admin' AND o.membership > $2) \
+         WHERE o.organization = l.organization AND o.team = l.team AND l.membership = $7 AND l.organization = $1 \
+         AND l.team_role = 'admin' AND o.membership > $2) \
          AND (CAST($3 AS TEXT) = '' OR email_key = $3) AND (CAST($4 AS TEXT) = '' OR state = $4) \
          AND (CAST($5 AS TEXT) = '' OR role = $5) ORDER BY id LIMIT $6"
     ),

@@ -211,6 +211,17 @@ fn a_file_is_too_long_from_801_lines_on() {
 }
 
 #[test]
+fn a_comment_is_too_wide_from_131_characters_on() {
+    let of_width = |width: usize| format!("//! x\nfn f() {{}}\n    // {}\n", "ä".repeat(width - 7));
+    let (right, wide) = (of_width(130), of_width(131));
+    let code = format!("//! x\nconst A: &str = \"// {}\";\n", "x".repeat(200));
+    let paths = ["a", "b", "c"].map(|name| format!("crates/domain/src/{name}.rs"));
+    let files = tree(&[(&paths[0], &right), (&paths[1], &wide), (&paths[2], &code)]);
+    let expected = ["crates/domain/src/b.rs:3 the comment has 131 characters in a line, 130 are the most"];
+    assert_eq!(found(&words::check(&files)), expected);
+}
+
+#[test]
 fn work_put_off_is_found_in_comments_and_code() {
     let text = format!(
         "//! x\n// {}: later\nfn f() {{ {}!() }}\nconst A: &str = \"{}x\";\n",

@@ -1,4 +1,4 @@
-//! Words and sizes: names that say nothing, modules without a first line, files too long, work put off.
+//! Words and sizes: names that say nothing, modules without a first line, what is too long or too wide, work put off.
 //!
 //! Each of these is small; together they are what lets a newcomer find a place in a minute.
 
@@ -20,16 +20,19 @@ const UNUSED_WORDS: [(&str, &str); 8] = [
 const DECLARATIONS: [&str; 5] = ["struct", "enum", "trait", "type", "mod"];
 /// The longest a file may be; half of it is better.
 const MAX_LINES: usize = 800;
+/// The most characters of a line with a comment: the formatter wraps code and leaves these.
+const MAX_COMMENT: usize = 130;
 /// Marks of work put off, in two parts so that this file does not hold them.
 const PUT_OFF: [(&str, &str); 3] = [("TO", "DO"), ("FIX", "ME"), ("XX", "X")];
 
-/// Finds bad names, missing first lines, long files and marks of work put off.
+/// Finds bad names, missing first lines, long files, wide comments and marks of work put off.
 pub(crate) fn check(tree: &Tree) -> Vec<Fault> {
     let mut faults = Vec::new();
     for source in &tree.sources {
         faults.extend(names(source));
         faults.extend(first_line(source));
         faults.extend(length(source));
+        faults.extend(wide(source));
         faults.extend(put_off(source));
     }
     faults
@@ -82,6 +85,17 @@ fn length(source: &Source) -> Option<Fault> {
     let what = format!("the file has {lines} lines, {MAX_LINES} are the most");
     let mend = "take a noun out of it into a file of its own";
     (lines > MAX_LINES).then(|| Fault::new(&source.path, MAX_LINES + 1, what, mend))
+}
+
+fn wide(source: &Source) -> Vec<Fault> {
+    let comments = source.text.lines().enumerate().filter(|(_, line)| line.trim_start().starts_with("//"));
+    let widths = comments.map(|(index, line)| (index + 1, line.chars().count()));
+    let too_wide = widths.filter(|(_, width)| *width > MAX_COMMENT);
+    let fault = |(line, width)| {
+        let what = format!("the comment has {width} characters in a line, {MAX_COMMENT} are the most");
+        Fault::new(&source.path, line, what, "wrap it")
+    };
+    too_wide.map(fault).collect()
 }
 
 fn put_off(source: &Source) -> Vec<Fault> {

@@ -1,5 +1,5 @@
-//! PATCH of a user against a naive model: a title, two parts of a name, a list of addresses and a custom extension with a list, in
-//! every spelling.
+//! PATCH of a user against a naive model: a title, two parts of a name, a list of addresses and a custom extension with
+//! a list, in every spelling.
 
 use proptest::prelude::*;
 use serde_json::{Map, Value, json};

@@ -152,8 +152,8 @@ pub struct Loaded {
 }
 
 impl Loaded {
-    /// Reads all layers, with every unreadable file, unknown name and malformed value. A malformed value counts as not given, so that the others can be
-    /// looked at.
+    /// Reads all layers, with every unreadable file, unknown name and malformed value. A malformed value counts as not
+    /// given, so that the others can be looked at.
     #[must_use]
     pub fn examined(sources: &Sources) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();

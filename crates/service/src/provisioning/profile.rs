@@ -87,9 +87,9 @@ fn names(directory: DirectoryId, member: &Membership) -> bool {
     }
 }
 
-/// The address that stands for a member from now on. Whoever has life of their own, or a link to it, keeps the one that they
-/// were invited at: links and passwords hang on it, and no directory moves those. Nor does one take what is that of a member whom it does not
-/// name: whoever asks at a proxy would take the two for one.
+/// The address that stands for a member from now on. Whoever has life of their own, or a link to it, keeps the one that
+/// they were invited at: links and passwords hang on it, and no directory moves those. Nor does one take what is that
+/// of a member whom it does not name: whoever asks at a proxy would take the two for one.
 fn address(
     tx: &mut Tx<'_>,
     (directory, now): (DirectoryId, Timestamp),

@@ -1,8 +1,9 @@
 //! A provider's metadata: read when an administrator names it, once a day, and after a signature of an unknown key.
 //!
 //! What is read never takes anything away. A new certificate is trusted at once or offered, as the connection says, and
-//! so are other addresses; an old certificate stays until somebody retires it; another entity id is another provider and is refused; what cannot be read
-//! leaves everything as it was. Reading goes through the one way out of the process and its guard.
+//! so are other addresses; an old certificate stays until somebody retires it; another entity id is another provider
+//! and is refused; what cannot be read leaves everything as it was. Reading goes through the one way out of the process
+//! and its guard.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;

@@ -166,8 +166,8 @@ impl Portcullis {
     /// The people whom a query finds.
     ///
     /// # Errors
-    /// [`portcullis_scim::ScimError::SearchTooLarge`] where no index serves it and a bound is met, [`ServiceError::TooMany`] where too
-    /// many searches run.
+    /// [`portcullis_scim::ScimError::SearchTooLarge`] where no index serves it and a bound is met,
+    /// [`ServiceError::TooMany`] where too many searches run.
     pub async fn list_users(&self, ask: Ask) -> Result<Listed<UserShown>, ServiceError> {
         self.list::<portcullis_store::directory_user::ListedUser>(ask).await
     }

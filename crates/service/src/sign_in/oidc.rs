@@ -1,7 +1,8 @@
 //! Signing in by an OpenID provider: the authorization code flow with PKCE.
 //!
-//! [`begin`] ties a sign-in to one browser and one connection; [`complete`] walks the checks in the order of
-//! OpenID Connect and RFC 9700, and [`answer`] does so for an answer that the provider's page posts. Everything that leaves the process is in [`crate::relying_party`].
+//! [`begin`] ties a sign-in to one browser and one connection; [`complete`] walks the checks in the order of OpenID
+//! Connect and RFC 9700, and [`answer`] does so for an answer that the provider's page posts. Everything that leaves
+//! the process is in [`crate::relying_party`].
 
 use portcullis_domain::Random;
 use portcullis_domain::id::{ConnectionId, SignInId};

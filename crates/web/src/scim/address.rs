@@ -191,8 +191,8 @@ fn unglued(path: &str, query: &str) -> (String, String) {
     }
 }
 
-/// The decoded parameters, one more than is taken at most. A `+` is a blank in forms and a plus in URLs; a client that writes blanks as `%20` means a
-/// plus, and every filter has blanks.
+/// The decoded parameters, one more than is taken at most. A `+` is a blank in forms and a plus in URLs; a client that
+/// writes blanks as `%20` means a plus, and every filter has blanks.
 fn parameters(query: &str) -> Vec<(String, String)> {
     let escaped = if query.contains("%20") { query.replace('+', "%2B") } else { query.to_owned() };
     form_urlencoded::parse(escaped.as_bytes())

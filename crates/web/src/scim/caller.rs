@@ -1,8 +1,8 @@
 //! The directory that calls, proven by its token before anything else of the call is looked at.
 //!
 //! A wrong token, an ended one, another directory's and an unknown directory answer alike. Failed attempts are limited
-//! by where they come from, and by which directory they name from there; the token is checked first, so nobody can slow down the real
-//! client by failing in its name.
+//! by where they come from, and by which directory they name from there; the token is checked first, so nobody can slow
+//! down the real client by failing in its name.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -30,8 +30,8 @@ pub const MAX_FAILURES: u32 = 30;
 pub const MAX_FAILURES_OF_SOURCE: u32 = 10 * MAX_FAILURES;
 /// Seconds for which failed attempts are counted together.
 pub const WINDOW_S: i64 = 60;
-/// Sources that are counted at once, and pairs of a source and a directory. Beyond it failures of new ones are answered and not counted: the
-/// limit saves work, and secrets of 192 bits are what keeps guessing hopeless.
+/// Sources that are counted at once, and pairs of a source and a directory. Beyond it failures of new ones are answered
+/// and not counted: the limit saves work, and secrets of 192 bits are what keeps guessing hopeless.
 pub const MAX_COUNTED: usize = 50_000;
 
 /// Failed attempts of this minute.

@@ -1,8 +1,9 @@
 //! Searches: what no index serves, by reading a directory and evaluating each resource.
 //!
-//! The directory is read in chunks, each a short read of its own on a thread where nobody waits. A search is bounded
-//! in resources, time and memory, few run at once and one of a directory, and one that meets a bound is refused with a text that says what an
-//! index would have served. Only a page by cursor never is: it ends where it met the bound, and the next goes on.
+//! The directory is read in chunks, each a short read of its own on a thread where nobody waits. A search is bounded in
+//! resources, time and memory, few run at once and one of a directory, and one that meets a bound is refused with a
+//! text that says what an index would have served. Only a page by cursor never is: it ends where it met the bound, and
+//! the next goes on.
 
 use std::collections::HashMap;
 use std::fmt::Display;
