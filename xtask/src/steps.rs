@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 37] = [
+const ON_BOTH: [&str; 38] = [
     "access::",
     "agents::",
     "choosing::",
@@ -64,6 +64,7 @@ const ON_BOTH: [&str; 37] = [
     "saml_trust::",
     "scim::",
     "suggesting::",
+    "tabs::",
     "teams::",
 ];
 /// Fewer tests than this on PostgreSQL mean that a suite was left out.

@@ -185,7 +185,8 @@ pub struct Bearer {
     pub last_used_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
-    /// The session by a connection that it is, or that issued it.
+    /// The session that it is, or that issued it, if that came by a connection or by a password that is not believed without
+    /// limit.
     pub came_by: Option<TokenId>,
     /// Since when an owner should confirm that connection, if nobody had when that session began.
     pub unconfirmed_at: Option<Timestamp>,

@@ -53,7 +53,7 @@ pub struct Member {
     pub membership: MembershipId,
     /// Who else saw the secret, which falls with them.
     pub shown_to: Vec<MembershipId>,
-    /// The session by a connection that was presented, or that issued what was.
+    /// The session whose way in is not certain that was presented, or that issued what was.
     pub came_by: Option<TokenId>,
     /// Since when an owner should confirm that connection, if nobody had when that session began.
     pub unconfirmed_at: Option<Timestamp>,
@@ -139,7 +139,7 @@ impl Caller {
     }
 
     /// The token by which a secret is issued that more than one person sees: whoever has that token is one of them. Else the
-    /// session by a connection: what it issues is worth no more than that way in.
+    /// session whose way in is not certain: what it issues is worth no more than that way in.
     ///
     /// # Errors
     /// [`Refusal::SeenByOthers`] where that token was issued by a seen one itself: of a third who may know the secret

@@ -47,7 +47,6 @@ use crate::sealing::SealingKey;
 use crate::warning::{Warning, due_days};
 use crate::{Moment, Portcullis, ServiceError, Surroundings, sign_in};
 
-
 /// The addresses of a connection of SAML at this server.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Addresses {

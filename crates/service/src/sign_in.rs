@@ -148,7 +148,7 @@ impl ProviderSession {
 
 /// With which account somebody signs in who has several at their provider.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub enum Account {
+pub enum Whom {
     /// The one that the provider takes.
     #[default]
     Usual,
@@ -164,7 +164,7 @@ pub struct Wish {
     /// The address that the person typed.
     pub login_hint: Option<String>,
     /// With which account at the provider.
-    pub account: Account,
+    pub account: Whom,
     /// The membership that links a new subject from its own session; the caller has proven the session.
     pub linking: Option<MembershipId>,
     /// What binds answers by a redirect in this browser already.

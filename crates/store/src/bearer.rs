@@ -20,7 +20,8 @@ const FIND: Statement = Statement::read(
      m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.permissions, m.teams, m.environments, m.until, \
      m.rules_number, a.id, a.name, a.state, w.id, w.state, w.until, w.rules_number, v.rank, \
      k.id, k.state, k.until, k.rules_number, x.rank, r.explicit_only_at, \
-     CASE WHEN t.connection IS NOT NULL THEN t.id WHEN p.connection IS NOT NULL THEN p.id END, c.unconfirmed_at, \
+     CASE WHEN t.connection IS NOT NULL OR (t.kind = 'session' AND m.believed_up_to < 1000) THEN t.id \
+     WHEN p.connection IS NOT NULL OR p.kind = 'session' THEN p.id END, c.unconfirmed_at, \
      CASE WHEN t.kind = 'session' AND t.connection IS NULL THEN m.believed_up_to \
      WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to END \
      FROM tokens t \

@@ -22,7 +22,7 @@ pub struct Problem {
     /// Seconds to wait before the next try.
     pub retry_after_s: Option<i64>,
     /// What only the log is told.
-    pub inside: Option<Inside>,
+    pub inside: Option<Box<Inside>>,
 }
 
 impl Problem {
@@ -54,14 +54,15 @@ pub struct Inside {
 
 impl Inside {
     /// Of an error, if it is ours.
-    pub(crate) fn of(error: &ServiceError) -> Option<Self> {
-        status(error).is_server_error().then(|| Self { code: error.code(), message: error.to_string() })
+    pub(crate) fn of(error: &ServiceError) -> Option<Box<Self>> {
+        let inside = || Box::new(Self { code: error.code(), message: error.to_string() });
+        status(error).is_server_error().then(inside)
     }
 
     /// The answer, with what failed beside it.
-    pub(crate) fn beside(inside: Option<Self>, mut response: Response) -> Response {
+    pub(crate) fn beside(inside: Option<Box<Self>>, mut response: Response) -> Response {
         if let Some(inside) = inside {
-            response.extensions_mut().insert(inside);
+            response.extensions_mut().insert(*inside);
         }
         response
     }

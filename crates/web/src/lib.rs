@@ -156,5 +156,5 @@ fn panicked(panic: Box<dyn Any + Send + 'static>) -> Response {
     let message = format!("a handler panicked: {}", said.unwrap_or("it said nothing"));
     let detail = "something went wrong on our side; the log has it under the request id";
     let problem = Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "internal", detail);
-    Problem { inside: Some(Inside { code: "internal", message }), ..problem }.into_response()
+    Problem { inside: Some(Box::new(Inside { code: "internal", message })), ..problem }.into_response()
 }

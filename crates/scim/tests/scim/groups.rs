@@ -98,11 +98,11 @@ fn the_texts_of_a_group_are_read_and_noted_like_those_of_a_person() {
         assert_eq!(changes, [renamed, GroupChange::AddMembers(members(&["a"]))], "{value}");
         notes
     };
-    let list = DialectNote::ListAroundSingle("displayName");
-    let wrapped = DialectNote::WrappedValue("displayName");
-    assert_eq!(name(json!(["G"])), [list.clone()]);
-    assert_eq!(name(json!({"value": "G"})), [wrapped.clone()]);
-    assert_eq!(name(json!([{"$ref": null, "value": "G"}])), [list, wrapped]);
+    let list = || DialectNote::ListAroundSingle("displayName");
+    let wrapped = || DialectNote::WrappedValue("displayName");
+    assert_eq!(name(json!(["G"])), [list()]);
+    assert_eq!(name(json!({"value": "G"})), [wrapped()]);
+    assert_eq!(name(json!([{"$ref": null, "value": "G"}])), [list(), wrapped()]);
     let numbered = DialectNote::NumberAsString("displayName");
     let (changes, notes) =
         group_patch(&json!([{"op": "replace", "path": "displayName", "value": 7}])).expect("changes");

@@ -22,7 +22,7 @@ use url::Url;
 use super::arriving::{self, Proven, Told};
 use super::binding::{Binding, Bound};
 use super::{
-    Account, Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Wish, admit,
+    Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Whom, Wish, admit,
     admit_source, keep, note_trace, provider_hash, record, return_path, take, thirty_two,
 };
 use crate::claims::Arrival;
@@ -138,7 +138,7 @@ async fn location(
     portcullis: &Portcullis,
     (setup, metadata): (&Setup, &ProviderMetadata),
     ties: &Ties,
-    (login_hint, account): (Option<&str>, Account),
+    (login_hint, account): (Option<&str>, Whom),
 ) -> Result<Url, ServiceError> {
     let settings = &setup.view.settings;
     let mut scopes = vec!["email", "profile"];
@@ -177,12 +177,12 @@ async fn location(
 }
 
 /// What the provider asks the person first: what an administrator set, before what the person wants.
-fn prompt(set: Option<WantedPrompt>, account: Account) -> Option<Prompt> {
+fn prompt(set: Option<WantedPrompt>, account: Whom) -> Option<Prompt> {
     match (set, account) {
         (Some(WantedPrompt::Login), _) => Some(Prompt::Login),
         (Some(WantedPrompt::Consent), _) => Some(Prompt::Consent),
-        (Some(WantedPrompt::SelectAccount), _) | (None, Account::Chosen) => Some(Prompt::SelectAccount),
-        (None, Account::Usual) => None,
+        (Some(WantedPrompt::SelectAccount), _) | (None, Whom::Chosen) => Some(Prompt::SelectAccount),
+        (None, Whom::Usual) => None,
     }
 }
 

@@ -48,7 +48,8 @@ impl Window {
 
     /// The line that says how many more there were.
     fn line(self) -> Option<TraceDraft> {
-        let (last, more) = (self.last?, self.more);
+        let Self { began_at, more, last, .. } = self;
+        let last = last?;
         let mut content = json!({
             "more": more,
             "message": format!("{more} more like this were refused within a minute; they have no traces of their own"),
@@ -56,7 +57,7 @@ impl Window {
         for member in ["connection", "refused_by", "advice"] {
             content[member] = last.content.get(member).cloned().unwrap_or_default();
         }
-        Some(TraceDraft { request: None, content, ..last })
+        Some(TraceDraft { request: None, content, at: began_at.plus_s(WINDOW_S), ..last })
     }
 }
 

@@ -7,7 +7,7 @@ use portcullis_domain::id::{ConnectionId, RequestId};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::session::{MAX_IN_BROWSER, Opening, open};
 use portcullis_service::sign_in::binding::Bound;
-use portcullis_service::sign_in::{Account, Wish, oidc};
+use portcullis_service::sign_in::{Whom, Wish, oidc};
 use portcullis_service::token_use::TokenUses;
 use portcullis_service::{Limits, ServiceError};
 use portcullis_store::membership;
@@ -63,7 +63,7 @@ async fn one_source_begins_so_many_sign_ins_a_minute_and_no_more() {
         let wish = Wish {
             return_to: None,
             login_hint: None,
-            account: Account::Usual,
+            account: Whom::Usual,
             linking: None,
             returning: Bound::default(),
             crossing: Bound::default(),

@@ -28,6 +28,10 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("checkup.unsequenced", "asked by `doctor`, while somebody waits for it"),
     ("checkup.unsigned", "asked by `doctor`, while somebody waits for it"),
     ("token.end_of_leaver", "what it scans is what the tokens of one membership issued, found by the index"),
+    (
+        "token.end_of_connection",
+        "what it scans is what the sessions of one connection issued, found by the index",
+    ),
     ("leaver.to_rotate", "what it scans is what the tokens of one membership issued, found by the index"),
     ("leaver.agents", "what it scans is what the tokens of one membership issued, found by the index"),
     (
@@ -41,6 +45,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("receipt.unsigned", "the index holds only what waits for the sequencer, a second's worth"),
     ("saml.expiring_certificates", "a few rows a connection of SAML, once an hour in a job"),
     ("saml.expiring_keys", "a few rows a connection of SAML, once an hour in a job"),
+    ("trace.prune_unproven", "what it scans is what one organization keeps, found by the index, in a job"),
 ];
 /// Statements that walk through everything of one organization or directory, each with the reason why that is right.
 const MAY_WALK: &[(&str, &str)] = &[
@@ -82,7 +87,6 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("environment.list", "an organization has few of them"),
     ("mapping.affected_by_directory", "it is about all of them"),
     ("mapping.defaulted_to_role", "it is about all of them"),
-    ("mapping.sources_of_role", "asked once, when a role changes"),
     ("hold.forget", "it is about all of them"),
     ("brake.forget_counted", "as many as ended within a day"),
     ("brake.gone", "as many as ended within a day, once an hour"),

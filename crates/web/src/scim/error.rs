@@ -32,7 +32,7 @@ pub struct Refused {
     /// The methods that are served, where the wrong one was used.
     pub allowed: Option<&'static str>,
     /// What only the log is told.
-    pub inside: Option<Inside>,
+    pub inside: Option<Box<Inside>>,
 }
 
 impl Refused {
@@ -101,7 +101,7 @@ impl From<ScimError> for Refused {
             detail,
             retry_after_s: None,
             allowed: None,
-            inside: is_ours.then(|| Inside { code, message: error.to_string() }),
+            inside: is_ours.then(|| Box::new(Inside { code, message: error.to_string() })),
         }
     }
 }

@@ -14,7 +14,7 @@ use portcullis_domain::connection::ConnectionKind;
 use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
 use portcullis_service::refusal::SignInRefusal;
 use portcullis_service::sign_in::arriving::{self as arrivals, Proven};
-use portcullis_service::sign_in::{Account, Refused, Visitor, admit_source, return_path};
+use portcullis_service::sign_in::{Refused, Visitor, Whom, admit_source, return_path};
 use portcullis_service::{ServiceError, session};
 use portcullis_store::connection;
 use serde::{Deserialize, Serialize};
@@ -127,10 +127,10 @@ fn turned_away((connection, kind): (&str, ConnectionKind), refused: Refused, req
     match &error {
         // The account that was refused has a session at the provider, and would be taken again.
         ServiceError::SignIn(refusal) if refusal.is_of_the_account() => {
-            return failure::begun_at(&login(Account::Chosen), &error, request);
+            return failure::begun_at(&login(Whom::Chosen), &error, request);
         }
         ServiceError::SignIn(SignInRefusal::SessionOver) => {
-            return failure::begun_at(&login(Account::Usual), &error, request);
+            return failure::begun_at(&login(Whom::Usual), &error, request);
         }
         // Who links a connection begins where the links are.
         ServiceError::SignIn(SignInRefusal::SubjectTaken) => return failure::begun_at("/", &error, request),
@@ -166,13 +166,13 @@ async fn again(
         Ok((return_to, refusal, Err(ServiceError::SignIn(_)))) => (return_to, refusal),
         Ok((.., Err(error))) | Err(error) => return failure::of(&error, request),
     };
-    failure::begun_at(&login_path((connection, kind), &return_to, Account::Usual), &refusal.into(), request)
+    failure::begun_at(&login_path((connection, kind), &return_to, Whom::Usual), &refusal.into(), request)
 }
 
 /// Where a sign-in at that connection begins.
-fn login_path((connection, kind): (&str, ConnectionKind), return_to: &str, account: Account) -> String {
+fn login_path((connection, kind): (&str, ConnectionKind), return_to: &str, account: Whom) -> String {
     let mut with = vec![("return_to", return_to)];
-    if account == Account::Chosen {
+    if account == Whom::Chosen {
         with.push(("account", CHOSEN));
     }
     let with = serde_urlencoded::to_string(with).unwrap_or_default();

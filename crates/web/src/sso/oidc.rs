@@ -9,7 +9,7 @@ use portcullis_domain::connection::ConnectionKind;
 use portcullis_oidc::callback::MAX_CALLBACK_BYTES;
 use portcullis_service::ServiceError;
 use portcullis_service::oidc::{logout, own_keys};
-use portcullis_service::sign_in::{Account, Visitor, Wish, oidc};
+use portcullis_service::sign_in::{Visitor, Whom, Wish, oidc};
 use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
@@ -59,7 +59,7 @@ async fn login(
     let wish = Wish {
         return_to: begin.return_to,
         login_hint: begin.login_hint.filter(|h| h.len() <= MAX_HINT),
-        account: if begin.account.as_deref() == Some(CHOSEN) { Account::Chosen } else { Account::Usual },
+        account: if begin.account.as_deref() == Some(CHOSEN) { Whom::Chosen } else { Whom::Usual },
         linking: None,
         returning: guest.returning.clone(),
         crossing: guest.crossing.clone(),
@@ -148,7 +148,7 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
         let wish = Wish {
             return_to: None,
             login_hint: None,
-            account: Account::Usual,
+            account: Whom::Usual,
             linking: Some(own),
             returning: guest.returning.clone(),
             crossing: guest.crossing.clone(),

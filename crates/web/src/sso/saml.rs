@@ -17,7 +17,7 @@ use portcullis_saml::response::UNSOLICITED;
 use portcullis_service::ServiceError;
 use portcullis_service::saml::logout::{self, Answered, Came};
 use portcullis_service::saml::own_metadata;
-use portcullis_service::sign_in::{Account, Refused, Wish, saml};
+use portcullis_service::sign_in::{Refused, Whom, Wish, saml};
 
 use super::{
     Again, Begin, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking, turned_away,
@@ -90,7 +90,7 @@ async fn login(
         return_to: begin.return_to,
         // A request of SAML has no standard place for a hint.
         login_hint: None,
-        account: Account::Usual,
+        account: Whom::Usual,
         linking: None,
         returning: guest.returning.clone(),
         crossing: guest.crossing.clone(),
@@ -188,7 +188,7 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
         let wish = Wish {
             return_to: None,
             login_hint: None,
-            account: Account::Usual,
+            account: Whom::Usual,
             linking: Some(own),
             returning: guest.returning.clone(),
             crossing: guest.crossing.clone(),

@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{DefaultGuard, set_default};
 
-use crate::scim::provider::{Provider, patch, person};
+use crate::scim::provider::{Provider, patch};
 
 /// The log of this thread, as it is by default: lines from `info` up, no spans.
 #[derive(Clone, Default)]
@@ -85,8 +85,8 @@ async fn what_failed_on_our_side_is_in_the_log_under_the_id_that_its_caller_was_
     assert_eq!(answered.json()["Operations"][0]["status"], "500", "{}", answered.text());
     assert!(log.line_of(&answered)["error.message"].is_string(), "the whole is answered 200");
 
-    let refused = provider.call("POST", "/Users", person("ada")).await;
-    assert_eq!(refused.status, 409, "{}", refused.text());
+    let refused = provider.call("GET", "/Nowhere", Value::Null).await;
+    assert_eq!(refused.status, 404, "{}", refused.text());
     let text = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert_eq!(
         text.lines().filter(|line| line.contains("\"ERROR\"")).count(),

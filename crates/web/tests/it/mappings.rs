@@ -399,7 +399,6 @@ async fn a_mapping_of_a_group_that_the_directory_does_not_tell_of_says_so_until_
         "there is no list of values to tell from"
     );
     group(&scene.bench, org, id_of_dir, "Plattform", &[ada.user]);
-    for (mapping, said) in scene.all(MAPPINGS).await.iter().zip([vec![], vec!["group_by_name"], vec![]]) {
-        assert_eq!(codes(mapping), said, "{mapping}");
-    }
+    let said: Vec<_> = scene.all(MAPPINGS).await.iter().flat_map(codes).collect();
+    assert_eq!(said, ["group_by_name"], "now it does");
 }

@@ -447,13 +447,17 @@ async fn by_a_seen_link(world: &World) -> (String, String, Browser) {
     (session, key["token"].as_str().unwrap().to_owned(), browser)
 }
 
-/// A directory that gives `admin` tells of Ada.
-async fn raised_by_a_directory(world: &World) {
+/// A directory tells of Ada; where that is.
+async fn told_of(world: &World) -> String {
     let (made, users, token) = directory(world).await;
-    let gives = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
-    assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "admin" })).await.0, 200);
     let (status, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "ada")).await;
     assert_eq!(status, 201, "{told}");
+    format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap())
+}
+
+/// The directory gives `admin` from now on.
+async fn raised_by(world: &World, directory: &str) {
+    assert_eq!(world.root("PATCH", directory, json!({ "default_role": "admin" })).await.0, 200);
     assert_eq!(world.members("acme", ADA).await[0]["role"], "admin");
 }
 
@@ -493,9 +497,9 @@ async fn a_password_opens_nothing_above_whoever_saw_the_link_where_automation_ra
     let world = World::new().await;
     let (session, key, _) = by_a_seen_link(&world).await;
     let connection = world.connection("acme", json!({})).await;
-    raised_by_a_directory(&world).await;
-    for secret in [&session, &key] {
-        assert_eq!(world.decision(secret).await, "not_permitted");
+    raised_by(&world, &told_of(&world).await).await;
+    for (what, secret) in [("the session", &session), ("the key that it issued", &key)] {
+        assert_eq!(world.decision(secret).await, "not_permitted", "{what}");
     }
     assert_eq!(by_password(&world).await, 403);
     assert_eq!(world.outcome(&connection, ADA).await, "ok", "her account at the provider nobody has seen");
@@ -512,11 +516,12 @@ async fn a_password_opens_nothing_above_whoever_saw_the_link_where_automation_ra
 async fn a_connection_that_is_linked_from_such_a_session_is_believed_no_further() {
     let world = World::new().await;
     let (_, _, mut browser) = by_a_seen_link(&world).await;
+    let directory = told_of(&world).await;
     let connection = world.connection("acme", json!({})).await;
     world.provider.sign_in_as(Some(ADA));
     let form = format!("{}/sso/oidc/{}/link", world.base, connection["id"].as_str().unwrap());
     assert_eq!(outcome(&browser.submit(&form, &[]).await.unwrap()), "ok");
     assert_eq!(world.outcome(&connection, ADA).await, "ok", "as far as they stand");
-    raised_by_a_directory(&world).await;
+    raised_by(&world, &directory).await;
     assert_eq!(world.outcome(&connection, ADA).await, "own_session_only");
 }

@@ -52,10 +52,11 @@ fn choose(world: &World, caller: &Caller, whole: bool) -> Result<(), ServiceErro
     })
 }
 
-/// How far it is believed what each is called.
+/// How far it is believed what each is called, the administrator of the company apart.
 fn believed(world: &World) -> BTreeMap<String, i64> {
     let rows = world.rows("SELECT external_id, believed_up_to FROM directory_users");
-    rows.into_iter().map(|row| (row[0].clone(), row[1].parse().unwrap())).collect()
+    let rows = rows.into_iter().filter(|row| row[0].len() == 4);
+    rows.map(|row| (row[0].clone(), row[1].parse().unwrap())).collect()
 }
 
 fn is(ranks: &[(&str, i64)]) -> BTreeMap<String, i64> {
