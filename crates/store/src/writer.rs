@@ -37,8 +37,11 @@ pub(crate) const MAX_TRYING_MICROS: i64 = 5_000_000;
 /// millisecond. A client that waits for each answer is back within that time, and to wake a thread whose processor went
 /// to sleep takes a fifth of the whole request.
 pub(crate) const LOOKS: u32 = 2000;
-/// After it looked in vain it sleeps at once so many times: who writes now and then costs little.
-pub(crate) const NAPS: u32 = 3;
+/// It looks only while requests come within so many microseconds of its last answer, as they usually did of late. To look
+/// takes the processor for as long as nobody comes, whatever it saves whoever comes then.
+pub(crate) const WORTH_LOOKING_MICROS: i64 = 500;
+/// A longer pause counts as this one, so that a few requests that follow each other have it look again.
+pub(crate) const MAX_PAUSE_MICROS: i64 = 4 * WORTH_LOOKING_MICROS;
 
 /// Whether a request wants its changes kept.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -155,17 +158,23 @@ impl Queue {
     }
 }
 
-/// How SQLite's writer waits: awake for a moment, as long as that was worth it.
-#[derive(Debug, Default)]
+/// How SQLite's writer waits: awake for a moment, while that is worth it.
+#[derive(Debug)]
 pub(crate) struct Wakefulness {
-    naps: u32,
+    /// How long it usually waited of late, in microseconds.
+    usual_pause: i64,
+}
+
+impl Default for Wakefulness {
+    fn default() -> Self {
+        Self { usual_pause: MAX_PAUSE_MICROS }
+    }
 }
 
 impl Wakefulness {
     /// Returns when a request waits, or when it is time to sleep until one does.
-    pub(crate) fn look(&mut self, queue: &Queue, give_way: impl Fn()) {
-        if let Some(fewer) = self.naps.checked_sub(1) {
-            self.naps = fewer;
+    pub(crate) fn look(&self, queue: &Queue, give_way: impl Fn()) {
+        if self.usual_pause > WORTH_LOOKING_MICROS {
             return;
         }
         for _ in 0..LOOKS {
@@ -174,7 +183,11 @@ impl Wakefulness {
             }
             give_way();
         }
-        self.naps = NAPS;
+    }
+
+    /// A request came that many microseconds after the last answer.
+    pub(crate) fn learn(&mut self, pause: i64) {
+        self.usual_pause = (3 * self.usual_pause + pause.clamp(0, MAX_PAUSE_MICROS)) / 4;
     }
 }
 
@@ -191,8 +204,10 @@ pub(crate) fn sqlite_writer(
 ) {
     let mut wakefulness = Wakefulness::default();
     loop {
+        let answered_at = clock.now();
         wakefulness.look(queue, std::thread::yield_now);
         let Some(first) = queue.wait() else { return };
+        wakefulness.learn(clock.now().micros() - answered_at.micros());
         let mut group: Vec<Box<dyn Job>> = Vec::new();
         let mut done = Done::default();
         let outcome = sqlite_group(connection, queue, clock, first, (&mut group, &mut done));

@@ -11,7 +11,7 @@ use portcullis_domain::{Clock, Timestamp};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 
-use super::{Attempt, Job, LOOKS, NAPS, Queue, Wakefulness, sqlite_writer};
+use super::{Attempt, Job, LOOKS, MAX_PAUSE_MICROS, Queue, WORTH_LOOKING_MICROS, Wakefulness, sqlite_writer};
 use crate::pool::Priority;
 use crate::{StoreError, Tx};
 
@@ -202,26 +202,47 @@ fn a_statement_that_ends_the_transaction_ends_the_group_before_anybody_writes_ou
     assert_eq!(kept(&folder), expected, "{told:?}");
 }
 
+/// How often a writer looks while nobody comes.
+fn looks(wakefulness: &Wakefulness) -> u32 {
+    let looked = std::cell::Cell::new(0);
+    wakefulness.look(&Queue::new(), || looked.set(looked.get() + 1));
+    looked.get()
+}
+
 #[test]
-fn a_writer_that_looked_in_vain_sleeps_at_once_for_a_while_and_then_looks_again() {
-    let (queue, mut wakefulness) = (Queue::new(), Wakefulness::default());
-    let mut looks = || {
-        let looked = std::cell::Cell::new(0);
-        wakefulness.look(&queue, || looked.set(looked.get() + 1));
-        looked.get()
-    };
-    for _ in 0..2 {
-        assert_eq!(looks(), LOOKS);
-        for _ in 0..NAPS {
-            assert_eq!(looks(), 0);
-        }
+fn a_writer_looks_only_while_requests_come_soon_one_after_another() {
+    let mut wakefulness = Wakefulness::default();
+    assert_eq!(looks(&wakefulness), 0, "nobody has come yet");
+    let mut requests = 0;
+    while looks(&wakefulness) == 0 {
+        wakefulness.learn(WORTH_LOOKING_MICROS / 2);
+        requests += 1;
     }
+    assert!((2..10).contains(&requests), "{requests}");
+    assert_eq!(looks(&wakefulness), LOOKS);
+    // Whoever comes in bursts pays for one look at the end of each, and whoever comes now and then for none.
+    wakefulness.learn(i64::MAX);
+    assert_eq!(looks(&wakefulness), 0);
+    for _ in 0..100 {
+        wakefulness.learn(2 * WORTH_LOOKING_MICROS);
+        assert_eq!(looks(&wakefulness), 0);
+    }
+    // A clock that was set back makes no pause negative.
+    wakefulness.learn(i64::MIN);
+    wakefulness.learn(i64::MIN);
+    wakefulness.learn(i64::MIN);
+    assert_eq!(looks(&wakefulness), LOOKS);
+    for _ in 0..2 {
+        wakefulness.learn(MAX_PAUSE_MICROS);
+    }
+    assert_eq!(looks(&wakefulness), 0);
 }
 
 #[test]
 fn a_writer_looks_no_longer_than_until_a_request_waits_and_stays_awake_then() {
     let (queue, mut wakefulness) = (Queue::new(), Wakefulness::default());
     let (told, _kept) = mpsc::channel();
+    (0..20).for_each(|_| wakefulness.learn(0));
     for _ in 0..3 {
         let looked = std::cell::Cell::new(0);
         wakefulness.look(&queue, || {
