@@ -58,6 +58,9 @@ impl DirectoryUser {
     /// Their other addresses.
     #[must_use]
     pub fn other_addresses(&self) -> Vec<Identifier> {
+        if self.email_keys.len() < 2 {
+            return Vec::new();
+        }
         self.identifiers().difference(&self.called(1)).cloned().collect()
     }
 

@@ -7,6 +7,7 @@ use std::str::FromStr;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
 
 use crate::refusal::refusals;
 use crate::role::BuiltInRole;
@@ -221,6 +222,12 @@ pub fn name(text: &str) -> Result<String, TextError> {
         return Err(TextError::Name);
     }
     Ok(text.to_owned())
+}
+
+/// A JSON value as text. By its own writer: the formatter takes each piece by itself, and grows the text for it.
+#[must_use]
+pub fn json_text(value: &Value) -> String {
+    serde_json::to_string(value).unwrap_or_else(|_| value.to_string())
 }
 
 /// Whether a text holds U+0000, which PostgreSQL cannot store and no name needs.

@@ -345,10 +345,9 @@ fn recognize(
 ) -> Result<Recognized, ServiceError> {
     let mut found: Vec<Membership> = Vec::new();
     let (mut unproven, mut held, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
-    let names: BTreeSet<String> =
-        said.email_keys().into_iter().take(1).chain(email_key(&said.user_name).ok()).collect();
-    let keys: BTreeSet<String> =
-        said.email_keys().into_iter().chain(email_key(&said.user_name).ok()).collect();
+    let (addresses, user_name) = (said.email_keys(), email_key(&said.user_name).ok());
+    let names: BTreeSet<String> = addresses.iter().take(1).chain(&user_name).cloned().collect();
+    let keys: BTreeSet<String> = addresses.into_iter().chain(user_name).collect();
     for key in keys {
         let owner = domain::find_proven(tx, domain_of(&key))?;
         let proven = owner.is_some_and(|d| d.organization == directory.organization);

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{DirectoryId, OrganizationId, RequestId, TraceId};
+use portcullis_domain::text::json_text;
 use portcullis_store::audit::{AuditFilter, StoredEvent};
 use portcullis_store::trace::{Trace, TraceFilter};
 use portcullis_store::{Priority, Tx, audit, trace};
@@ -85,7 +86,7 @@ impl TraceDesk {
 
     /// Notes a trace, or drops and counts it if too much waits.
     pub fn note(&self, mut draft: TraceDraft) {
-        let mut content = without_ours(std::mem::take(&mut draft.content)).to_string();
+        let mut content = json_text(&without_ours(std::mem::take(&mut draft.content)));
         draft.subject = text_without_ours(&draft.subject);
         draft.source = draft.source.as_deref().map(text_without_ours);
         if content.len() > MAX_CONTENT_BYTES {

@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::role::Rank;
+use portcullis_domain::text::json_text;
 
 use crate::StoreError;
 
@@ -123,7 +124,7 @@ macro_rules! params {
 pub fn list<T: Display>(values: impl IntoIterator<Item = T>) -> String {
     let values: Vec<serde_json::Value> =
         values.into_iter().map(|v| serde_json::Value::String(v.to_string())).collect();
-    serde_json::Value::Array(values).to_string()
+    json_text(&serde_json::Value::Array(values))
 }
 
 /// The text behind everything that begins with `prefix`, in byte order: where a range of a prefix ends.

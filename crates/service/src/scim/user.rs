@@ -4,7 +4,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::directory_user::{DirectoryUser, DirectoryUserQuery};
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_domain::mapping::Facet;
-use portcullis_domain::text::email_key;
+use portcullis_domain::text::{email_key, json_text};
 use portcullis_scim::facet::facets;
 use portcullis_scim::{
     DialectNote, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, ScimError, SortOrder, User,
@@ -66,7 +66,7 @@ fn said_with(user: &User, attributes: Map<String, Value>) -> PersonSaid {
         emails: emails.iter().map(|email| email.value.to_owned()).collect(),
         active: user.active(),
         facets: facets(user).iter().filter_map(|(key, value)| Facet::attribute(key, value)).collect(),
-        attributes: Value::Object(attributes).to_string(),
+        attributes: json_text(&Value::Object(attributes)),
     }
 }
 

@@ -25,6 +25,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::any;
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::RequestId;
+use portcullis_domain::text::json_text;
 use portcullis_scim::limits::MAX_BULK_BYTES;
 use portcullis_scim::{DialectNote, MEDIA_TYPE, Preconditions, Projection, ResourceType, ScimError};
 use portcullis_service::ServiceError;
@@ -327,7 +328,7 @@ async fn dispatch_uncounted(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Ref
 async fn respond(answer: Answer) -> Result<Response, Refused> {
     let mut response = match answer.body {
         Some(body) => {
-            let text = aside(answer.bytes, move || body.to_string()).await?;
+            let text = aside(answer.bytes, move || json_text(&body)).await?;
             (answer.status, text).into_response()
         }
         None => answer.status.into_response(),
