@@ -122,6 +122,22 @@ impl Invocation {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
+    /// Runs it and gives its standard output however it ended; what it says of its progress is shown.
+    pub(crate) fn output(&self, max_duration: Duration) -> Result<(Ending, String)> {
+        let output = self
+            .bounded(max_duration)
+            .stdin(Stdio::null())
+            .stderr(Stdio::inherit())
+            .output()
+            .with_context(|| format!("could not start `{}`", self.program))?;
+        let ending = match output.status.code() {
+            Some(0) => Ending::Success,
+            Some(TIMED_OUT) => Ending::TimedOut,
+            _ => Ending::Failure,
+        };
+        Ok((ending, String::from_utf8_lossy(&output.stdout).into_owned()))
+    }
+
     /// Runs it quietly, for a few seconds at most, and says whether it succeeded. One that is not installed did not.
     pub(crate) fn succeeds(&self) -> bool {
         let output = self.bounded(MAX_QUESTION).stdin(Stdio::null()).output();

@@ -12,6 +12,7 @@ mod demo_svg;
 mod figures;
 mod fuzz;
 mod keycloak;
+mod mutants;
 mod postgres;
 mod setup;
 mod steps;
@@ -35,6 +36,7 @@ cargo xtask COMMAND
   figures [PART]… [--runs N] [--divide N] measure the figures of docs/reference/performance.md
   tidy                                    check the architecture, the words and the links
   fuzz [TARGET]… [--seconds N]            drive the fuzz targets, a minute each
+  mutants [--only FILES] [--list]         let the tests judge every change of what carries access out
   demo-svg [BINARY]                       run the demo and keep its output as docs/demo.svg
   with-postgres [--durable] COMMAND…      run COMMAND with a PostgreSQL of its own in PORTCULLIS_TEST_POSTGRES
 ";
@@ -73,6 +75,7 @@ fn run(words: &[String]) -> Result<ExitCode> {
             demo_svg::make(&workspace, rest.first().map(String::as_str))?;
             Ok(ExitCode::SUCCESS)
         }
+        "mutants" => mutants::run(&workspace, &mutants::Wish::parse(rest)?),
         "figures" => figures::run(&workspace, rest),
         "test" => test(&workspace, rest),
         "with-postgres" => with_postgres(&workspace, rest),

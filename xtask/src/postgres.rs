@@ -136,6 +136,14 @@ impl Drop for Cluster {
     }
 }
 
+/// What this process was told about a cluster that somebody else has started.
+pub(crate) fn named() -> Vec<(String, String)> {
+    [URL, BINARIES]
+        .into_iter()
+        .filter_map(|name| Some((name.to_owned(), std::env::var(name).ok()?)))
+        .collect()
+}
+
 /// Finds the folder with the server's programs: what the environment names, else Debian's, else what is in `PATH`.
 pub(crate) fn find_binaries() -> Result<PathBuf> {
     if let Some(named) = std::env::var_os(BINARIES) {

@@ -21,13 +21,13 @@ const BINARY: &str = "PORTCULLIS_BIN";
 /// Where the whole-binary tests find `venv/bin/python`, `bin/node`, `node/node_modules` and `keycloak`.
 const PEERS: &str = "PORTCULLIS_TEST_PEERS";
 /// Says on which database benches of the run are.
-const DATABASE: &str = "PORTCULLIS_TEST_DATABASE";
+pub(crate) const DATABASE: &str = "PORTCULLIS_TEST_DATABASE";
 /// The integration test of `web` without sockets.
 const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-const ON_BOTH: [&str; 38] = [
+pub(crate) const ON_BOTH: [&str; 38] = [
     "access::",
     "agents::",
     "choosing::",
@@ -94,6 +94,7 @@ pub(crate) enum Step {
     Whole,
     Fuzz,
     Mutants,
+    Access,
 }
 
 /// What a step is made of.
@@ -109,7 +110,7 @@ pub(crate) enum Work {
 
 impl Step {
     /// Every step, cheapest first, so that a slip is told before a build of ten minutes.
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 13] = [
         Self::Format,
         Self::Tidy,
         Self::Deny,
@@ -122,6 +123,7 @@ impl Step {
         Self::Whole,
         Self::Fuzz,
         Self::Mutants,
+        Self::Access,
     ];
 
     /// The name that `--only` takes.
@@ -139,6 +141,7 @@ impl Step {
             Self::Whole => WHOLE,
             Self::Fuzz => "fuzz",
             Self::Mutants => "mutants",
+            Self::Access => "access",
         }
     }
 
@@ -157,6 +160,7 @@ impl Step {
             Self::Whole => "the real binary against its real counterparts",
             Self::Fuzz => "no bytes from outside break a property in ten minutes a parser (long tier)",
             Self::Mutants => "no change of a decision goes unnoticed by the tests (long tier)",
+            Self::Access => "no change of what carries one out does either (long tier)",
         }
     }
 
@@ -171,14 +175,14 @@ impl Step {
     /// True if the step is part of a run of `tier` that names no steps.
     pub(crate) fn belongs_to(self, tier: Tier) -> bool {
         match self {
-            Self::Fuzz | Self::Mutants => tier == Tier::Long,
+            Self::Fuzz | Self::Mutants | Self::Access => tier == Tier::Long,
             _ => true,
         }
     }
 
     /// True if the step's tests expect a PostgreSQL.
     pub(crate) fn wants_postgres(self) -> bool {
-        matches!(self, Self::Tests | Self::OnPostgres | Self::Whole | Self::Mutants)
+        matches!(self, Self::Tests | Self::OnPostgres | Self::Whole | Self::Mutants | Self::Access)
     }
 
     /// What the step runs.
@@ -212,6 +216,7 @@ impl Step {
                 Work::Check(run_cargo(&["xtask", "fuzz", "--seconds", &seconds]), MAX_LONG_TESTS)
             }
             Self::Mutants => Work::Check(mutants(workspace), MAX_LONG_TESTS),
+            Self::Access => Work::Check(run_cargo(&["xtask", "mutants"]), MAX_LONG_TESTS),
         }
     }
 }
