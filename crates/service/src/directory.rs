@@ -435,7 +435,7 @@ fn keep(
 
 /// Refuses to make the organization's own what a directory calls somebody, by the word of whoever stood below them: by that
 /// address they would come in as that member
-/// ([why](../../../docs/decisions/0056-a-word-is-worth-what-its-directory-gave-when-it-was-said.md)).
+/// ([why](../../../docs/decisions/0054-a-word-is-worth-what-its-directory-gave-when-it-was-said.md)).
 fn must_not_be_told_from_below(
     tx: &mut Tx<'_>,
     from: &Directory,

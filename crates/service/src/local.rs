@@ -277,7 +277,7 @@ fn active(
 
 /// Opens a session of a member who proved who they are here: in `production`, or else where they may act. Not above whoever
 /// saw the link by which the password was chosen: they may have chosen it
-/// ([why](../../../docs/decisions/0050-a-password-is-worth-no-more-than-whoever-saw-its-link.md)).
+/// ([why](../../../docs/decisions/0049-a-password-is-worth-no-more-than-whoever-saw-its-link.md)).
 pub(crate) fn open(
     tx: &mut Tx<'_>,
     moment: &mut Moment,

@@ -591,7 +591,7 @@ fn believed(
 
 /// How far a speaker's word is believed: as far as the lowest stands who could speak so, or as what the directory gives,
 /// which they have without anybody's name. What it gives later they may never have had
-/// ([why](../../../docs/decisions/0056-a-word-is-worth-what-its-directory-gave-when-it-was-said.md)).
+/// ([why](../../../docs/decisions/0054-a-word-is-worth-what-its-directory-gave-when-it-was-said.md)).
 fn spoken_from(tx: &mut Tx<'_>, moment: &Moment, speaker: Speaker) -> Result<Rank, ServiceError> {
     if moment.spoken_from == Rank::ROOT {
         return Ok(Rank::ROOT);

@@ -224,7 +224,7 @@ fn linking(plan: Plan, link: Link, wish: &Wish<'_>, old: Option<Link>) -> Plan {
 
 /// Links from the person's own session: that session must be this browser's and alive. It vouches for the link as far as
 /// that is believed by which it was opened itself; for none where whoever chose the provider may have opened it as anybody
-/// ([why](../../../../docs/decisions/0057-a-session-vouches-for-no-more-than-its-own-way-in.md)).
+/// ([why](../../../../docs/decisions/0055-a-session-vouches-for-no-more-than-its-own-way-in.md)).
 pub(super) fn link_own(
     tx: &mut Tx<'_>,
     moment: &mut Moment,

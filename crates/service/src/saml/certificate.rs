@@ -4,7 +4,7 @@
 //! until somebody retires it, so that a provider can change keys at any moment; what was retired is not brought back by
 //! metadata, only by a person. With it end the sessions that it let in: whoever has its key may have opened any of them. The
 //! links that it made end where somebody says so: most are whose they say, and whoever knows the key is stolen asks for it
-//! ([why](../../../../docs/decisions/0058-a-stolen-key-takes-along-the-links-that-it-made-where-asked.md)).
+//! ([why](../../../../docs/decisions/0056-a-stolen-key-takes-along-the-links-that-it-made-where-asked.md)).
 
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
