@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 38] = [
+pub(crate) const ON_BOTH: [&str; 39] = [
     "access::",
     "agents::",
     "choosing::",
@@ -66,6 +66,7 @@ pub(crate) const ON_BOTH: [&str; 38] = [
     "suggesting::",
     "tabs::",
     "teams::",
+    "vouching::",
 ];
 /// Fewer tests than this on PostgreSQL mean that a suite was left out.
 const MIN_ON_POSTGRES: u64 = 100;

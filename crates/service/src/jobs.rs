@@ -98,8 +98,9 @@ impl Portcullis {
         }
     }
 
-    /// Numbers and signs everything that waits, receipts whatever became of the numbers. What comes meanwhile is left to the next time: behind an import that
-    /// goes on, the sequencer would else write for every few people that came, each time with a signature and a sync.
+    /// Numbers and signs everything that waits, receipts whatever became of the numbers. What comes meanwhile is left to
+    /// the next time: behind an import that goes on, the sequencer would else write for every few people that came, each
+    /// time with a signature and a sync.
     ///
     /// # Errors
     /// [`ServiceError::Store`].

@@ -102,7 +102,7 @@ impl Moment {
     /// Writes a plan in this moment.
     ///
     /// # Errors
-    /// As [`portcullis_store::apply`].
+    /// As [`portcullis_store::apply()`].
     pub fn apply(&mut self, tx: &mut Tx<'_>, plan: &Plan) -> Result<Applied, StoreError> {
         portcullis_store::apply(tx, plan, self.now, &mut self.random)
     }

@@ -17,7 +17,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::cause::Actor;
 use portcullis_domain::connection::{Connection, ConnectionKind, Guests, Link};
 use portcullis_domain::directory_user::DirectoryUser;
-use portcullis_domain::id::{DirectoryId, MembershipId, RequestId};
+use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, RequestId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::text::domain_of;
@@ -215,13 +215,13 @@ fn recognize(
     // Of two first sign-ins of one person at once the second finds the first one's link.
     tx.lock(Lock::Subject(connection.id, arrival.subject.clone()))?;
     let link = connection::find_link(tx, connection.id, &arrival.subject)?;
-    let mut linked = living(tx, link.clone())?;
+    let mut linked = living(tx, connection.organization, link.clone())?;
     if linked.is_none()
         && link.is_none()
         && let Some(former) = &arrival.former_subject
     {
         let former = connection::find_link(tx, connection.id, former)?;
-        linked = living(tx, former)?;
+        linked = living(tx, connection.organization, former)?;
         if let (Some((_, former)), None) = (&mut linked, wish.linking) {
             *former = name_anew(tx, moment, connection, wish, former)?;
         }
@@ -294,11 +294,21 @@ fn is_somebodys_now(
     }
 }
 
-/// The membership of a link, if it has not ended, and the link.
-fn living(tx: &mut Tx<'_>, link: Option<Link>) -> Result<Option<(Membership, Link)>, ServiceError> {
+/// The membership of a link, if it has not ended, and the link. Whoever has ended is not locked: what comes then holds names,
+/// which everybody locks before members.
+fn living(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    link: Option<Link>,
+) -> Result<Option<(Membership, Link)>, ServiceError> {
+    let lives = |member: &Membership| member.ended.is_none();
     let Some(link) = link else { return Ok(None) };
-    let member = membership::find_locked(tx, link.membership)?.filter(|m| m.ended.is_none());
-    Ok(member.map(|member| (member, link)))
+    if !membership::find(tx, organization, link.membership)?.is_some_and(|member| lives(&member)) {
+        return Ok(None);
+    }
+    // It may have ended in between.
+    let member = membership::find_locked(tx, link.membership)?.filter(lives);
+    Ok(Some((member.ok_or(SignInRefusal::MemberInactive)?, link)))
 }
 
 /// A subject that may be given to others may be somebody else's by now: where a directory governs, it must say of the linked

@@ -109,7 +109,7 @@ impl TraceDesk {
     pub fn note_unproven(&self, draft: TraceDraft) {
         let noted = self.locked().strangers.note(draft);
         match noted {
-            Noted::Each(draft, line) => line.into_iter().chain([draft]).for_each(|draft| self.note(draft)),
+            Noted::Each(drafts) => drafts.into_iter().for_each(|draft| self.note(draft)),
             Noted::Counted => {}
             Noted::Dropped => self.lost(1),
         }

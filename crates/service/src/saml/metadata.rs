@@ -245,7 +245,7 @@ enum By {
     /// A signature of an unknown key. Such readings are counted where they are asked for.
     Signature,
     /// An administrator.
-    Hand(Caller),
+    Hand(Box<Caller>),
 }
 
 impl By {
@@ -276,7 +276,7 @@ pub async fn refresh(
     if portcullis.door().throttle.admit(&by_hand, BY_HAND, portcullis.now()).is_err() {
         return Ok(Refreshed::NotAsked);
     }
-    read_again(portcullis, at, By::Hand(caller), cause).await
+    read_again(portcullis, at, By::Hand(Box::new(caller)), cause).await
 }
 
 /// The same because no trusted key signed a message. Nobody else may read it meanwhile.

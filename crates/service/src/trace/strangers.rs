@@ -20,8 +20,8 @@ const MAX_COUNTED: usize = 4_096;
 
 /// What becomes of such a refusal.
 pub(super) enum Noted {
-    /// A trace of its own, and the line of the window before, if there is one.
-    Each(TraceDraft, Option<TraceDraft>),
+    /// A trace of its own, behind the line of the window before, if there is one.
+    Each(Vec<TraceDraft>),
     /// It is counted.
     Counted,
     /// There is no room to count it.
@@ -50,13 +50,13 @@ impl Window {
     fn line(self) -> Option<TraceDraft> {
         let Self { began_at, more, last, .. } = self;
         let last = last?;
-        let mut content = json!({
+        let content = json!({
             "more": more,
             "message": format!("{more} more like this were refused within a minute; they have no traces of their own"),
+            "connection": last.content.get("connection"),
+            "refused_by": last.content.get("refused_by"),
+            "advice": last.content.get("advice"),
         });
-        for member in ["connection", "refused_by", "advice"] {
-            content[member] = last.content.get(member).cloned().unwrap_or_default();
-        }
         Some(TraceDraft { request: None, content, at: began_at.plus_s(WINDOW_S), ..last })
     }
 }
@@ -75,7 +75,7 @@ impl Strangers {
         let over = window.is_over(draft.at).then(|| std::mem::replace(window, Window::at(draft.at)));
         if window.noted < MAX_NOTED {
             window.noted += 1;
-            return Noted::Each(draft, over.and_then(Window::line));
+            return Noted::Each(over.and_then(Window::line).into_iter().chain([draft]).collect());
         }
         window.more = window.more.saturating_add(1);
         window.last = Some(draft);

@@ -157,7 +157,7 @@ fn what_nobody_vouches_for_pushes_out_its_like_and_nothing_else() {
         let proven = [trace_of(acme, "sign_in", "state_mismatch", 0), trace_of(acme, "scim", "ok", 1)];
         let forged = stranger("audience_mismatch", 2);
         let junk: Vec<Trace> = (3..43).map(|seconds| stranger("state_mismatch", seconds)).collect();
-        let all = [&proven[..], &[forged.clone()], &junk[..]].concat();
+        let all = [&proven[..], std::slice::from_ref(&forged), &junk[..]].concat();
         database.note(move |tx| trace::insert(tx, &all)).unwrap();
         assert_eq!(database.note(move |tx| trace::prune_by_count(tx, acme, 2, 100)), Ok(0), "counted apart");
         assert_eq!(

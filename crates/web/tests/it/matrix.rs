@@ -128,9 +128,9 @@ async fn nobody_unknown_and_nobody_foreign_gets_in_anywhere() {
 
 #[tokio::test]
 async fn a_list_takes_a_cursor_of_what_it_holds_and_refuses_any_other() {
-    const KINDS: [&str; 17] = [
+    const KINDS: [&str; 18] = [
         "org", "env", "dom", "mem", "role", "team", "dir", "map", "grt", "con", "rev", "hold", "agt", "tok",
-        "evt", "rcp", "trc",
+        "evt", "rcp", "trc", "dg",
     ];
     let mut world = World::of("root").await;
     let okta = json!({ "kind": "scim", "name": "Okta" });

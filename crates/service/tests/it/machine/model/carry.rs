@@ -337,9 +337,12 @@ impl Model {
                 if theirs.iter().any(|m| m.org == org) {
                     return Refused;
                 }
-                let person = newest.person;
-                self.lift(org, person, None);
-                self.newcomer(org, person, Some(user), true);
+                let (person, addressed) = (newest.person, newest.addressed);
+                if addressed {
+                    self.lift(org, person, None);
+                }
+                let made = self.newcomer(org, person, Some(user), true);
+                self.members[made].addressed = addressed;
                 Done
             }
             Command::SetPassword { member } => {
