@@ -57,6 +57,8 @@ pub struct Member {
     pub came_by: Option<TokenId>,
     /// Since when an owner should confirm that connection, if nobody had when that session began.
     pub unconfirmed_at: Option<Timestamp>,
+    /// How far it is believed that it was opened by whom it names, where it is a session by a password.
+    pub believed_up_to: Rank,
     /// The role.
     pub role: Option<Slug>,
     /// How high it stands.
@@ -144,11 +146,13 @@ impl Caller {
     /// # Errors
     /// [`Refusal::SeenByOthers`] where that token was issued by a seen one itself: of a third who may know the secret
     /// nothing would be kept, and it would neither rest nor end with them; nor with the connection by which that came, if
-    /// no owner has confirmed it.
+    /// no owner has confirmed it; nor as a session rests by a password that somebody below an owner may have chosen.
     pub fn parent(&self) -> Result<Option<TokenId>, Refusal> {
         match self {
             Self::Member(m) if m.shown_to.is_empty() => Ok(m.came_by),
-            Self::Member(m) if m.shown_to.len() > 1 || m.unconfirmed_at.is_some() => {
+            Self::Member(m)
+                if m.shown_to.len() > 1 || m.unconfirmed_at.is_some() || m.believed_up_to < Rank::OWNER =>
+            {
                 Err(Refusal::SeenByOthers)
             }
             Self::Member(m) => Ok(Some(m.token)),
@@ -225,6 +229,7 @@ pub fn authenticate(
             shown_to: bearer.shown_to.iter().map(|saw| saw.id).collect(),
             came_by: bearer.came_by,
             unconfirmed_at: bearer.unconfirmed_at,
+            believed_up_to: bearer.believed_up_to,
             role: member.role,
             rank: member.rank,
             permissions: member.permissions,
@@ -255,7 +260,8 @@ pub fn owner_of_directory(
 pub struct Spokesman {
     /// The directory's organization.
     pub organization: OrganizationId,
-    /// How high the lowest stands who saw the token: so far is believed what is said by it.
+    /// How high the lowest stands who saw the token, or who may have chosen the password of the session that issued it: so
+    /// far is believed what is said by it.
     pub rank: Rank,
     /// When the token runs out by itself.
     pub runs_out_at: Option<Timestamp>,
@@ -276,7 +282,8 @@ pub fn authenticate_directory(
     let alive = liveness(&bearer, now).is_allowed();
     if alive && bearer.kind == TokenKind::ScimToken && bearer.holder == Holder::Directory(directory) {
         uses.note(bearer.token, bearer.last_used_at, now);
-        let (rank, runs_out_at) = (bearer.seen_from(), bearer.runs_out_at());
+        let rank = bearer.seen_from().min(bearer.believed_up_to);
+        let runs_out_at = bearer.runs_out_at();
         return Ok(Spokesman { organization: bearer.organization, rank, runs_out_at });
     }
     Err(ServiceError::Unauthenticated)

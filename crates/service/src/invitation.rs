@@ -21,7 +21,7 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::{AuthenticatorKind, User};
 use portcullis_store::db::Lock;
 use portcullis_store::invitation::Invitation;
-use portcullis_store::token::LiveToken;
+use portcullis_store::token::{LiveToken, Seen};
 use portcullis_store::user::Authenticator;
 use portcullis_store::{Priority, Tx, facts, invitation, membership, organization, role, token, user};
 use secrecy::SecretString;
@@ -297,8 +297,8 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     }
     let id = link.membership.ok_or_else(invalid)?;
     tx.lock(Lock::Rules(link.organization))?;
-    let saw = token::seen_by(tx, link.organization, link.id)?;
-    for one in &saw {
+    let seen = token::seen_by(tx, link.organization, link.id)?.ok_or_else(invalid)?;
+    for one in &seen.by {
         membership::hold(tx, *one)?;
     }
     let member = membership::find_locked(tx, id)?.ok_or_else(invalid)?;
@@ -308,24 +308,25 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     }
     // Once more, now that the membership is held: it may have been taken back while that was waited for.
     token::live_by_hash(tx, hash)?.ok_or_else(invalid)?;
-    if !may_stand_for(tx, &saw, &member, now)? {
+    if !may_stand_for(tx, &seen, &member, now)? {
         return Err(invalid());
     }
-    let seen_from = lowest(tx, member.organization, &saw, now)?;
+    let seen_from = lowest(tx, member.organization, &seen, now)?;
     let key = email_key(&member.email)?;
     let known = user::authenticators_at(tx, &key)?;
     Ok(Open { link, member, seen_from, key, known })
 }
 
-/// How high the lowest of these stands; they are active.
+/// How high the lowest stands who saw the link, or who may have chosen the password of the session that sent it; they are
+/// active.
 fn lowest(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
-    saw: &[MembershipId],
+    seen: &Seen,
     now: Timestamp,
 ) -> Result<Rank, ServiceError> {
-    let mut lowest = Rank::ROOT;
-    for one in saw {
+    let mut lowest = seen.believed_up_to;
+    for one in &seen.by {
         let one = crate::membership::find(tx, organization, *one, now)?;
         lowest = lowest.min(rank_of(tx, &one)?);
     }
@@ -334,14 +335,18 @@ fn lowest(
 
 /// Whether each who saw the link's secret is active and stands as high as the person whom it is for. The link of
 /// somebody who is suspended or held would be their own way back, and a person who has come to stand above them would
-/// lift them to their rank: that one is invited anew by somebody who stands as high.
+/// lift them to their rank: that one is invited anew by somebody who stands as high. So would one that was sent from a session
+/// whose password is believed less far than that.
 fn may_stand_for(
     tx: &mut Tx<'_>,
-    saw: &[MembershipId],
+    seen: &Seen,
     member: &Membership,
     now: Timestamp,
 ) -> Result<bool, ServiceError> {
-    for one in saw {
+    if seen.believed_up_to < rank_of(tx, member)? {
+        return Ok(false);
+    }
+    for one in &seen.by {
         let one = match crate::membership::find(tx, member.organization, *one, now) {
             Err(ServiceError::NotFound(_)) => return Ok(false),
             found => found?,
@@ -357,13 +362,15 @@ fn may_stand_for(
 ///
 /// Coming in by a connection accepts the invitation, so that way is open only as long as the link is.
 pub(crate) fn is_open(tx: &mut Tx<'_>, member: &Membership, now: Timestamp) -> Result<bool, ServiceError> {
-    for saw in invitation::live_of(tx, member.organization, member.id, now)?.into_iter().flatten() {
-        membership::hold(tx, saw)?;
+    for seen in invitation::live_of(tx, member.organization, member.id, now)? {
+        for saw in seen.by {
+            membership::hold(tx, saw)?;
+        }
     }
     membership::hold(tx, member.id)?;
     // Once more, now that all are held: a link may have ended while they were waited for.
-    for saw in invitation::live_of(tx, member.organization, member.id, now)? {
-        if may_stand_for(tx, &saw, member, now)? {
+    for seen in invitation::live_of(tx, member.organization, member.id, now)? {
+        if may_stand_for(tx, &seen, member, now)? {
             return Ok(true);
         }
     }

@@ -26,6 +26,7 @@ fn before() -> Member {
         shown_to: vec![],
         came_by: None,
         unconfirmed_at: None,
+        believed_up_to: Rank::ROOT,
         role: Some("admin".parse().unwrap()),
         rank: Rank::new(700).unwrap(),
         permissions: Permission::ALL.iter().copied().take(3).collect(),

@@ -181,7 +181,8 @@ pub(crate) fn spoken_below(
     Ok(asked.map(|source| ServiceError::SourceSetBelow(source.directory.to_string())))
 }
 
-/// A token of the directory that is good, and that somebody saw who stands below that rank, or left.
+/// A token of the directory that is good, and that somebody saw who stands below that rank, or left; or that a session issued
+/// whose password somebody below that rank may have chosen.
 fn seen_below(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
@@ -194,9 +195,15 @@ fn seen_below(
         let page = token::of_directory_since(tx, (organization, of), now, (&after, PAGE))?;
         let Some((last, _)) = page.last() else { return Ok(None) };
         after = last.to_string();
-        for (token, saw) in page.iter().flat_map(|(token, all)| all.iter().map(move |saw| (token, *saw))) {
-            if looked_at.insert(saw) && rank_now(tx, organization, saw, now)?.unwrap_or(Rank::NONE) < rank {
-                return Ok(Some(*token));
+        for (token, seen) in page {
+            if seen.believed_up_to < rank {
+                return Ok(Some(token));
+            }
+            for saw in seen.by {
+                if looked_at.insert(saw) && rank_now(tx, organization, saw, now)?.unwrap_or(Rank::NONE) < rank
+                {
+                    return Ok(Some(token));
+                }
             }
         }
     }

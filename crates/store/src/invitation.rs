@@ -9,7 +9,7 @@ use portcullis_domain::token::TokenEnd;
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::token::who_saw;
+use crate::token::{Seen, read_seen, seen};
 use crate::{StoreError, Tx, params};
 
 macro_rules! view {
@@ -25,10 +25,12 @@ const LIST: Statement =
     Statement::read("invitation.list", concat!(view!(), " AND t.id > $2 ORDER BY t.id LIMIT $3"));
 const LIVE_OF: Statement = Statement::read(
     "invitation.live_of",
-    "SELECT t.shown_to, p.membership FROM tokens t \
-     LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
-     WHERE t.membership = $2 AND t.organization = $1 \
-     AND t.kind IN ('invitation', 'owner_link') AND t.ended_at IS NULL AND t.expires_at > $3 LIMIT 10",
+    concat!(
+        "SELECT ",
+        seen!(),
+        " WHERE t.membership = $2 AND t.organization = $1 \
+         AND t.kind IN ('invitation', 'owner_link') AND t.ended_at IS NULL AND t.expires_at > $3 LIMIT 10"
+    ),
 );
 
 /// The statements about invitations.
@@ -97,7 +99,7 @@ pub fn list(
     tx.rows(&LIST, params![organization, after, limit])?.iter().map(read).collect()
 }
 
-/// The links by which somebody may come in now: the members who saw the secret of each.
+/// The links by which somebody may come in now: who saw the secret of each.
 ///
 /// # Errors
 /// As [`find`].
@@ -106,7 +108,7 @@ pub fn live_of(
     organization: OrganizationId,
     membership: MembershipId,
     now: Timestamp,
-) -> Result<Vec<Vec<MembershipId>>, StoreError> {
+) -> Result<Vec<Seen>, StoreError> {
     let rows = tx.rows(&LIVE_OF, params![organization, membership, now])?;
-    rows.iter().map(|row| who_saw(row, [0, 1])).collect()
+    rows.iter().map(|row| read_seen(row, 0)).collect()
 }

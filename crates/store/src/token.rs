@@ -4,6 +4,7 @@ use portcullis_domain::change::{TokenChange, TokenSet};
 use portcullis_domain::id::{
     AgentId, ConnectionId, DirectoryId, EventId, MembershipId, OrganizationId, TokenId,
 };
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_domain::{Timestamp, token::Scope};
@@ -177,20 +178,31 @@ const LIST_OF_KIND: Statement = Statement::read(
          WHERE t.organization = $1 AND t.holder = $4 AND t.kind = $5 AND t.id > $2 ORDER BY t.id LIMIT $3"
     ),
 );
+
+// Who saw the secret of `t`, and how far the session `p` is believed that issued it, where a password opened that.
+macro_rules! seen {
+    () => {
+        "t.shown_to, p.membership, \
+         CASE WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to END \
+         FROM tokens t \
+         LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
+         LEFT JOIN memberships k ON k.id = p.membership AND k.organization = t.organization"
+    };
+}
+pub(crate) use seen;
+
 const OF_DIRECTORY_SINCE: Statement = Statement::read(
     "token.of_directory_since",
-    "SELECT t.id, t.shown_to, p.membership FROM tokens t \
-     LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
-     WHERE t.holder = $2 AND t.organization = $1 AND t.kind = 'scim_token' \
-     AND t.shown_to IS NOT NULL AND (t.ended_at IS NULL OR t.ended_at > $3) \
-     AND (t.expires_at IS NULL OR t.expires_at > $3) AND t.id > $4 ORDER BY t.id LIMIT $5",
+    concat!(
+        "SELECT t.id, ",
+        seen!(),
+        " WHERE t.holder = $2 AND t.organization = $1 AND t.kind = 'scim_token' \
+         AND t.shown_to IS NOT NULL AND (t.ended_at IS NULL OR t.ended_at > $3) \
+         AND (t.expires_at IS NULL OR t.expires_at > $3) AND t.id > $4 ORDER BY t.id LIMIT $5"
+    ),
 );
-const SEEN_BY: Statement = Statement::read(
-    "token.seen_by",
-    "SELECT t.shown_to, p.membership FROM tokens t \
-     LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
-     WHERE t.id = $1 AND t.organization = $2",
-);
+const SEEN_BY: Statement =
+    Statement::read("token.seen_by", concat!("SELECT ", seen!(), " WHERE t.id = $1 AND t.organization = $2"));
 const USED: Statement = Statement::note(
     "token.used",
     "INSERT INTO token_uses (token, last_used_at) VALUES ($1, $2) \
@@ -280,6 +292,15 @@ impl From<&Token> for TokenView {
             ended_by_event: ended.map(|end| end.by),
         }
     }
+}
+
+/// Who saw a secret beside whoever holds it, and what that is worth.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// The members whom it was shown to, and who have the token that it was issued by.
+    pub by: Vec<MembershipId>,
+    /// How far the session is believed that issued it: somebody else may have chosen its password.
+    pub believed_up_to: Rank,
 }
 
 /// A row that ended.
@@ -442,8 +463,8 @@ pub fn list_of_kind(
     tx.rows(&LIST_OF_KIND, params![organization, after, limit, holder, kind])?.iter().map(read).collect()
 }
 
-/// A page of a directory's tokens that were good at that instant or later and were shown to a member, with those who saw
-/// them, in order of id.
+/// A page of a directory's tokens that were good at that instant or later and were shown to a member, with who saw them, in
+/// order of id.
 ///
 /// # Errors
 /// As [`find`].
@@ -452,12 +473,12 @@ pub fn of_directory_since(
     (organization, directory): (OrganizationId, DirectoryId),
     since: Timestamp,
     (after, limit): (&str, i64),
-) -> Result<Vec<(TokenId, Vec<MembershipId>)>, StoreError> {
+) -> Result<Vec<(TokenId, Seen)>, StoreError> {
     let rows = tx.rows(&OF_DIRECTORY_SINCE, params![organization, directory, since, after, limit])?;
-    rows.iter().map(|row| Ok((row.parsed(0)?, who_saw(row, [1, 2])?))).collect()
+    rows.iter().map(|row| Ok((row.parsed(0)?, read_seen(row, 1)?))).collect()
 }
 
-/// The members who saw a token's secret, beside whoever holds it.
+/// Who saw a token's secret; nothing of an unknown one.
 ///
 /// # Errors
 /// As [`find`].
@@ -465,13 +486,15 @@ pub fn seen_by(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     id: TokenId,
-) -> Result<Vec<MembershipId>, StoreError> {
-    tx.row(&SEEN_BY, params![id, organization])?.map_or(Ok(Vec::new()), |row| who_saw(&row, [0, 1]))
+) -> Result<Option<Seen>, StoreError> {
+    tx.row(&SEEN_BY, params![id, organization])?.map(|row| read_seen(&row, 0)).transpose()
 }
 
-/// Whoever a secret was shown to, and whoever has the token that it was issued by.
-pub(crate) fn who_saw(row: &Row, columns: [usize; 2]) -> Result<Vec<MembershipId>, StoreError> {
-    columns.into_iter().filter_map(|column| row.opt_parsed(column).transpose()).collect()
+/// What [`seen!`] selects, from that column on.
+pub(crate) fn read_seen(row: &Row, first: usize) -> Result<Seen, StoreError> {
+    let who = [first, first + 1].into_iter().filter_map(|column| row.opt_parsed(column).transpose());
+    let by = who.collect::<Result<_, _>>()?;
+    Ok(Seen { by, believed_up_to: row.opt_rank(first + 2)?.unwrap_or(Rank::ROOT) })
 }
 
 /// Notes when tokens were last used.

@@ -37,6 +37,8 @@ mod saml_naming;
 #[cfg(test)]
 mod saml_trust;
 #[cfg(test)]
+mod seen;
+#[cfg(test)]
 mod suggesting;
 #[cfg(test)]
 mod tabs;

@@ -25,6 +25,7 @@ fn steward(world: &World) -> Caller {
         shown_to: vec![],
         came_by: None,
         unconfirmed_at: None,
+        believed_up_to: Rank::ROOT,
         role: Some("member".parse().unwrap()),
         rank: Rank::new(400).unwrap(),
         permissions: BTreeSet::from([Permission::DirectoriesWrite]),

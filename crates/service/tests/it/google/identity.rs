@@ -66,6 +66,7 @@ fn steward(organization: OrganizationId, world: &World) -> Caller {
         shown_to: vec![],
         came_by: None,
         unconfirmed_at: None,
+        believed_up_to: Rank::ROOT,
         role: Some("admin".parse().unwrap()),
         rank: Rank::new(700).unwrap(),
         permissions: BTreeSet::from([Permission::DirectoriesWrite]),

@@ -210,6 +210,7 @@ impl World {
             shown_to: vec![],
             came_by: None,
             unconfirmed_at: None,
+            believed_up_to: Rank::ROOT,
             role: Some(Slug::owner()),
             rank: Rank::OWNER,
             permissions: Permission::ALL.iter().copied().collect(),

@@ -1,0 +1,146 @@
+//! Who comes in by a password that somebody else may have chosen is worth no more by what they issue, send or say, nor as
+//! whoever they come back as, however high automation has raised the member.
+
+use portcullis_emulator::Browser;
+use portcullis_testkit::ROOT_TOKEN;
+use serde_json::{Value, json};
+
+use crate::local::{PASSWORD, joined};
+use crate::people::{directory, scim_user};
+use crate::ranks::{member, tokens};
+use crate::world::{ADA, World, outcome};
+
+const BARBARA: &str = "barbara.brandt@acme.example";
+const ZOE: &str = "zoe@acme.example";
+
+async fn opened(world: &World, link: &str) -> (String, Browser) {
+    let mut browser = Browser::new().unwrap();
+    let fields = [("token", link.rsplit_once('=').unwrap().1), ("password", PASSWORD)];
+    let page = browser.submit(&format!("{}/invite", world.base), &fields).await.unwrap();
+    (outcome(&page), browser)
+}
+
+/// Ada of rank 350, whose link somebody of rank 400 saw and opened; the session that this made.
+async fn by_a_seen_link(world: &World) -> String {
+    for (slug, rank, permissions) in [
+        ("steward", 400, json!(["invitations.read", "invitations.write"])),
+        (
+            "host",
+            350,
+            json!(["use", "keys.write", "invitations.write", "directories.read", "directories.write"]),
+        ),
+    ] {
+        let role = json!({ "slug": slug, "rank": rank, "permissions": permissions });
+        world.made("/organizations/acme/roles", role).await;
+    }
+    let steward = world.sessions(&joined(world, "acme", "steward@acme.example", "steward").await).remove(0);
+    let body = json!({ "email": ADA, "role": "host" });
+    let (status, made) = world.call("POST", "/api/v1/organizations/acme/invitations", &steward, body).await;
+    assert_eq!(status, 201, "{made}");
+    let (came, browser) = opened(world, made["link"].as_str().unwrap()).await;
+    assert_eq!(came, "ok");
+    world.sessions(&browser).remove(0)
+}
+
+/// A directory makes an administrator of Ada.
+async fn raised(world: &World) {
+    let (made, users, token) = directory(world).await;
+    let (status, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "ada")).await;
+    assert_eq!(status, 201, "{told}");
+    let gives = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
+    assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "admin" })).await.0, 200);
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "admin");
+}
+
+/// What becomes of a grant to somebody by the root token.
+async fn granted(world: &World, email: &str, role: &str, vouched: bool) -> (u16, String) {
+    let who = member(world, email).await;
+    let body = json!({ "member": who, "role": role, "reason": "raised", "vouched": vouched });
+    let (status, made) = world.root("POST", "/organizations/acme/grants", body).await;
+    (status, made["code"].as_str().unwrap_or("none").to_owned())
+}
+
+fn refused(status: u16, code: &str) -> (u16, String) {
+    (status, code.to_owned())
+}
+
+#[tokio::test]
+async fn a_seen_key_that_such_a_session_issued_issues_nothing_until_somebody_vouches() {
+    let world = World::new().await;
+    let session = by_a_seen_link(&world).await;
+    joined(&world, "acme", BARBARA, "member").await;
+    let keys = format!("/api/v1/organizations/acme/members/{}/keys", member(&world, BARBARA).await);
+    let issued = async |by: &str| {
+        let (status, made) = world.call("POST", &keys, by, json!({ "name": "another" })).await;
+        let said = made["token"].as_str().or(made["code"].as_str()).unwrap().to_owned();
+        (status, said)
+    };
+    let (status, first) = issued(&session).await;
+    assert_eq!(status, 201, "{first}");
+    assert_eq!(world.decision(&first).await, "allowed", "it acts as Barbara");
+    assert_eq!(issued(&first).await, refused(403, "seen_by_others"));
+    assert_eq!(granted(&world, ADA, "owner", true).await.0, 201);
+    let (status, second) = issued(&first).await;
+    assert_eq!(status, 201, "the session is believed as far as an owner: {second}");
+}
+
+#[tokio::test]
+async fn a_directorys_token_that_such_a_session_issued_says_no_more_than_the_password_is_worth() {
+    for is_vouched in [false, true] {
+        let world = World::new().await;
+        let session = by_a_seen_link(&world).await;
+        let body = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
+        let path = "/api/v1/organizations/acme/directories";
+        let (status, made) = world.call("POST", path, &session, body).await;
+        assert_eq!(status, 201, "{made}");
+        let users =
+            format!("{}/Users", made["base_url"].as_str().unwrap().strip_prefix(&world.base).unwrap());
+        let theirs = made["token"].as_str().unwrap();
+        raised(&world).await;
+        if is_vouched {
+            assert_eq!(granted(&world, ADA, "admin", true).await.0, 201);
+        }
+        joined(&world, "acme", ZOE, "lead").await;
+        let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+        // Zoe, whom the organization knows by the address, under an account of theirs.
+        let account = "person-000001";
+        let (status, told) = world.call("POST", &users, theirs, scim_user(ZOE, ZOE, account)).await;
+        assert_eq!(status, 201, "{told}");
+        let expected = if is_vouched { "ok" } else { "own_session_only" };
+        assert_eq!(world.outcome(&connection, account).await, expected);
+
+        let gives = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
+        let (status, said) = world.root("PATCH", &gives, json!({ "default_role": "lead" })).await;
+        let expected = if is_vouched { (200, None) } else { (409, Some("token_seen_below")) };
+        assert_eq!((status, said["code"].as_str()), expected, "{said}");
+        if !is_vouched {
+            let (_, list) = world.call("GET", &tokens(&made), ROOT_TOKEN, Value::Null).await;
+            let one = list["items"][0]["id"].as_str().unwrap();
+            assert!(said["detail"].as_str().unwrap().contains(one), "which one it is: {said}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_invitation_that_such_a_session_sent_makes_no_password_that_is_worth_more() {
+    for raised_to in [None, Some("lead")] {
+        let world = World::new().await;
+        let session = by_a_seen_link(&world).await;
+        let body = json!({ "email": BARBARA, "role": "member" });
+        let path = "/api/v1/organizations/acme/invitations";
+        let (status, made) = world.call("POST", path, &session, body).await;
+        assert_eq!(status, 201, "{made}");
+        raised(&world).await;
+        if let Some(role) = raised_to {
+            assert_eq!(granted(&world, BARBARA, role, false).await.0, 201);
+        }
+        let (came, _) = opened(&world, made["link"].as_str().unwrap()).await;
+        if raised_to.is_some() {
+            assert_eq!(came, "link_invalid", "it would be above what the session is worth");
+            continue;
+        }
+        assert_eq!(came, "ok");
+        assert_eq!(granted(&world, BARBARA, "lead", false).await, refused(409, "told_from_below"));
+        assert_eq!(granted(&world, BARBARA, "lead", true).await.0, 201);
+    }
+}
