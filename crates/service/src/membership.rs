@@ -417,12 +417,16 @@ pub fn attach(
     }
     let event =
         EventDraft::new(Action::MemberAttached, id).about(past.user).with(json!({ "former": former }));
-    let changes = vec![
+    let mut changes = vec![
         MembershipChange::SetUser(id, past.user).into(),
         UserChange::End(member.user, moment.now).into(),
         UserChange::Revive(past.user).into(),
         TombstoneChange::HandDown { from: former, to: id }.into(),
     ];
+    // A password that lived on elsewhere comes along, and who may have chosen it is known of the former membership only.
+    if past.believed_up_to < member.believed_up_to && !user::authenticators_of(tx, past.user)?.is_empty() {
+        changes.push(MembershipChange::Believe(id, past.believed_up_to).into());
+    }
     let plan = Plan::because(organization, cause).then_all(event, changes);
     moment.apply(tx, &plan)?;
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))

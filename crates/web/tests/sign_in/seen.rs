@@ -144,3 +144,48 @@ async fn an_invitation_that_such_a_session_sent_makes_no_password_that_is_worth_
         assert_eq!(granted(&world, BARBARA, "lead", true).await.0, 201);
     }
 }
+
+/// Ada leaves and comes back by a directory; the membership of before and the new one. Her user may live on in another
+/// organization.
+async fn came_back(world: &World, lives_elsewhere: bool) -> (String, String) {
+    by_a_seen_link(world).await;
+    let former = world.members("acme", ADA).await.remove(0);
+    if lives_elsewhere {
+        world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+        world.made("/organizations/globex/members", json!({ "user": former["user"]["id"] })).await;
+    }
+    let former = former["id"].as_str().unwrap().to_owned();
+    let leave = format!("/organizations/acme/members/{former}/offboard");
+    assert_eq!(world.root("POST", &leave, json!({ "reason": "left" })).await.0, 200);
+    let (_, users, token) = directory(world).await;
+    let (status, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "ada")).await;
+    assert_eq!(status, 201, "{told}");
+    let all = world.members("acme", ADA).await;
+    let anew = all.iter().find(|one| one["id"] != *former).unwrap();
+    (former, anew["id"].as_str().unwrap().to_owned())
+}
+
+async fn attach(world: &World, (former, anew): (&str, &str)) {
+    let path = format!("/organizations/acme/members/{anew}/attach");
+    let (status, attached) = world.root("POST", &path, json!({ "former": former })).await;
+    assert_eq!(status, 200, "{attached}");
+}
+
+#[tokio::test]
+async fn a_password_that_somebody_brings_back_is_believed_as_far_as_before() {
+    for lives_elsewhere in [true, false] {
+        let world = World::new().await;
+        let (former, anew) = came_back(&world, lives_elsewhere).await;
+        attach(&world, (&former, &anew)).await;
+        let grant = async |vouched: bool| {
+            let body = json!({ "member": anew, "role": "admin", "reason": "raised", "vouched": vouched });
+            let (status, made) = world.root("POST", "/organizations/acme/grants", body).await;
+            (status, made["code"].as_str().unwrap_or("none").to_owned())
+        };
+        if lives_elsewhere {
+            assert_eq!(grant(false).await, refused(409, "told_from_below"));
+        }
+        let ended = "a password that ended with its user is worth nothing to anybody";
+        assert_eq!(grant(lives_elsewhere).await.0, 201, "{ended}");
+    }
+}
