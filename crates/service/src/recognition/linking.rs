@@ -25,7 +25,7 @@ use crate::session::SessionView;
 use crate::{Moment, ServiceError, session};
 
 /// Links the name that stays to whoever is known by the former one: the same signed word says both. The former link stays,
-/// so that a connection which is read as before finds everybody again.
+/// so that a connection which is read as before finds everybody again. Without what made that, this would not be there either.
 pub(super) fn name_anew(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -34,7 +34,10 @@ pub(super) fn name_anew(
     former: &Link,
 ) -> Result<Link, ServiceError> {
     let cause = session::cause(Actor::Membership(former.membership), wish.request);
-    let made = link(connection, wish, (former.membership, former.believed_up_to), moment);
+    let made = Link {
+        signed_by: former.signed_by.clone(),
+        ..link(connection, wish, (former.membership, former.believed_up_to), moment)
+    };
     let plan = linking(Plan::because(connection.organization, cause), made.clone(), wish, None);
     moment.apply(tx, &plan)?;
     Ok(made)

@@ -8,10 +8,12 @@ use serde_json::{Value, json};
 use crate::local::{PASSWORD, joined};
 use crate::people::{directory, scim_user};
 use crate::ranks::{member, tokens};
+use crate::saml_idp::{Idp, Says, key};
 use crate::world::{ADA, World, outcome};
 
 const BARBARA: &str = "barbara.brandt@acme.example";
 const ZOE: &str = "zoe@acme.example";
+const TENANT: &str = "0f5a6b7c-1111-2222-3333-444455556666";
 
 async fn opened(world: &World, link: &str) -> (String, Browser) {
     let mut browser = Browser::new().unwrap();
@@ -188,4 +190,37 @@ async fn a_password_that_somebody_brings_back_is_believed_as_far_as_before() {
         let ended = "a password that ended with its user is worth nothing to anybody";
         assert_eq!(grant(lives_elsewhere).await.0, 201, "{ended}");
     }
+}
+
+#[tokio::test]
+async fn a_link_that_a_stolen_key_made_ends_with_its_certificate_under_its_newer_name_too() {
+    let (world, mut idp) =
+        (World::beside_provider_below(&format!("/{TENANT}/v2.0")).await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let elsewhere = world.connection("acme", json!({})).await;
+    let (stolen, honest) = (idp.key.clone(), key());
+    idp.publish(&[&stolen, &honest]);
+    world.clock.pass_s(86_400);
+    assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 1);
+    let mut browser = Browser::new().unwrap();
+    let forged = Says { name_id: "evil".to_owned(), ..Says::ada(&[]) };
+    assert_eq!(outcome(&world.by_saml(&mut browser, &idp, &connection, &forged).await), "ok");
+    world.provider.sign_in_as(Some(BARBARA));
+    let form = format!("{}/sso/oidc/{}/link", world.base, elsewhere["id"].as_str().unwrap());
+    assert_eq!(outcome(&browser.submit(&form, &[]).await.unwrap()), "ok");
+    world.provider.sign_in_as(None);
+    idp.key = honest;
+    // From now on people are named by tenant and object.
+    let one = format!("/organizations/acme/connections/{}", elsewhere["id"].as_str().unwrap());
+    assert_eq!(world.root("PATCH", &one, json!({ "oidc": { "preset": "entra" } })).await.0, 200);
+    let object = "aaaaaaaa-bbbb-cccc-dddd-eeeeffff0000";
+    world.say_too(json!({ "tid": TENANT, "oid": object, "xms_edov": true, "email_verified": null }));
+    assert_eq!(world.outcome(&elsewhere, BARBARA).await, "ok");
+    let print: String = stolen.certificate().sha256().iter().map(|b| format!("{b:02x}")).collect();
+    let at = connection["id"].as_str().unwrap();
+    let retire = format!("/organizations/acme/connections/{at}/certificates/{print}/retire?links=end");
+    assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+    assert_eq!(world.outcome(&elsewhere, BARBARA).await, "not_invited");
+    assert_eq!(world.events("acme", "member.unlinked").await.len(), 3, "the former name's link too");
 }
