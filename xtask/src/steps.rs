@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 39] = [
+pub(crate) const ON_BOTH: [&str; 40] = [
     "access::",
     "agents::",
     "choosing::",
@@ -63,6 +63,7 @@ pub(crate) const ON_BOTH: [&str; 39] = [
     "saml_naming::",
     "saml_trust::",
     "scim::",
+    "seen::",
     "suggesting::",
     "tabs::",
     "teams::",
