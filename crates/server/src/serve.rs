@@ -223,7 +223,7 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
         }),
     };
     ending.begin();
-    tracing::info!("draining: requests that came are answered, no new ones are taken");
+    tracing::info!("draining: what comes is answered for a second more, and what has come until then");
     app.drain();
     let _ = stop.send(true);
     if !serving.is_finished() {
