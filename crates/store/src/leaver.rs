@@ -78,17 +78,18 @@ const TO_ROTATE: Statement = Statement::read(
         " ORDER BY id"
     ),
 );
-// An owner who can still sign in: by an authenticator of their own, or by a link of a connection that lets an owner in. One whose
-// new issuer or keys no owner confirmed does not, nor one of an environment that they are not in; and a link says nothing
-// where the connection has another issuer since and nobody came in by it. All of it is found by the member: `CROSS JOIN` and
-// `COALESCE` keep SQLite from the links and sessions of a whole connection.
+// An owner who can still sign in: by an authenticator of their own, or by a link of a connection that lets an owner in, each
+// believed as far as an owner (900), below which it opens nothing. A connection whose new issuer or keys no owner confirmed lets
+// none in, nor one of an environment that they are not in; and a link says nothing where the connection has another issuer
+// since and nobody came in by it. All of it is found by the member: `CROSS JOIN` and `COALESCE` keep SQLite from the links and
+// sessions of a whole connection.
 macro_rules! signs_in_as_owner {
     () => {
         "m.role = 'owner' AND m.state = 'active' \
-         AND (EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id) \
+         AND ((m.believed_up_to >= 900 AND EXISTS (SELECT 1 FROM authenticators a WHERE a.user_id = m.user_id)) \
          OR EXISTS (SELECT 1 FROM links l CROSS JOIN connections c \
          WHERE l.membership = m.id AND c.id = l.connection AND c.organization = m.organization \
-         AND c.unconfirmed_at IS NULL \
+         AND l.believed_up_to >= 900 AND c.unconfirmed_at IS NULL \
          AND m.environments LIKE '%\"' || c.environment || '\"%' \
          AND (c.moved_at IS NULL OR l.created_at > c.moved_at OR EXISTS (SELECT 1 FROM tokens t \
          WHERE t.membership = m.id AND COALESCE(t.connection, '') = c.id AND t.issued_at > c.moved_at))))"

@@ -193,6 +193,28 @@ async fn a_password_that_somebody_brings_back_is_believed_as_far_as_before() {
 }
 
 #[tokio::test]
+async fn an_owner_whose_password_opens_nothing_is_no_other_owner() {
+    for is_vouched in [false, true] {
+        let world = World::new().await;
+        joined(&world, "acme", ZOE, "owner").await;
+        let (former, anew) = came_back(&world, true).await;
+        let grant = async |role: &str, vouched: bool| {
+            let body = json!({ "member": anew, "role": role, "reason": "founder", "vouched": vouched });
+            world.made("/organizations/acme/grants", body).await;
+        };
+        grant("owner", false).await;
+        attach(&world, (&former, &anew)).await;
+        if is_vouched {
+            grant("admin", true).await;
+        }
+        let leave = format!("/organizations/acme/members/{}/offboard", member(&world, ZOE).await);
+        let (status, said) = world.root("POST", &leave, json!({ "reason": "left" })).await;
+        let expected = if is_vouched { (200, None) } else { (409, Some("last_owner")) };
+        assert_eq!((status, said["code"].as_str()), expected, "{said}");
+    }
+}
+
+#[tokio::test]
 async fn a_link_that_a_stolen_key_made_ends_with_its_certificate_under_its_newer_name_too() {
     let (world, mut idp) =
         (World::beside_provider_below(&format!("/{TENANT}/v2.0")).await, Idp::start().await);
