@@ -420,6 +420,19 @@ impl<'c> Tx<'c> {
         self.lock_rows(statement, params)
     }
 
+    /// The same for memberships of which the caller needs to know which there are.
+    ///
+    /// # Errors
+    /// As [`Tx::rows`].
+    pub(crate) fn locked_members(
+        &mut self,
+        statement: &'static Statement,
+        params: &[Param<'_>],
+    ) -> Result<Vec<Row>, StoreError> {
+        self.holds_members = true;
+        self.rows(statement, params)
+    }
+
     /// Whether this transaction has that lock, or one that implies it.
     #[must_use]
     pub fn holds(&self, lock: &Lock) -> bool {

@@ -437,7 +437,7 @@ pub fn hold_living(
     sorted.sort();
     let mut living = Vec::with_capacity(people.len());
     for some in sorted.chunks(crate::db::MAX_LIST) {
-        for row in tx.rows(&LOCK_LIVING, params![organization, list(some)])? {
+        for row in tx.locked_members(&LOCK_LIVING, params![organization, list(some)])? {
             living.push(row.parsed(0)?);
         }
     }
