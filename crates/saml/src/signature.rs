@@ -107,7 +107,7 @@ impl SignatureError {
             Self::Algorithm { role, received } => BrokenRule::new(
                 "algorithm_refused",
                 "SAML2Int §2.4",
-                "choose RSA-SHA256 or ECDSA-SHA256 with exclusive canonicalization at the provider",
+                "choose at the provider RSA or ECDSA with SHA-256, SHA-384 or SHA-512, and exclusive canonicalization",
             )
             .expected(format!("a {role} algorithm of the list"))
             .received(received),
