@@ -166,6 +166,25 @@ fn an_unknown_variable_names_the_nearest_known_one_and_the_ones_of_tests_set_not
 }
 
 #[test]
+fn what_kubernetes_tells_of_a_service_of_our_name_is_no_setting_and_no_setting_is_called_so() {
+    let told = [
+        ("PORTCULLIS_SERVICE_HOST", "10.0.0.7"),
+        ("PORTCULLIS_SERVICE_PORT", "8080"),
+        ("PORTCULLIS_SERVICE_PORT_HTTP", "8080"),
+        ("PORTCULLIS_PORT", "tcp://10.0.0.7:8080"),
+        ("PORTCULLIS_PORT_8080_TCP", "tcp://10.0.0.7:8080"),
+        ("PORTCULLIS_PORT_8080_TCP_ADDR", "10.0.0.7"),
+    ];
+    assert_eq!(problems(with_environment(&told)), Vec::<String>::new());
+    let alike = problems(with_environment(&[("PORTCULLIS_PORTS", "8080")]));
+    assert!(alike[0].contains("`PORTCULLIS_PORTS` in the environment is not a setting"), "{alike:?}");
+    let left_aside = |name: &str| name == "PORTCULLIS_PORT" || told.iter().any(|(told, _)| *told == name);
+    let ours: Vec<String> = TABLE.iter().map(|setting| setting.variable()).collect();
+    assert!(!ours.iter().any(|name| left_aside(name) || name.starts_with("PORTCULLIS_SERVICE_")), "{ours:?}");
+    assert!(!ours.iter().any(|name| name.starts_with("PORTCULLIS_PORT_")), "{ours:?}");
+}
+
+#[test]
 fn a_malformed_value_says_where_it_came_from_and_what_is_expected() {
     let found = problems(with_environment(&[("PORTCULLIS_LISTEN", "8080")]));
     assert_eq!(found.len(), 1);

@@ -22,6 +22,12 @@ pub const CONFIG_VARIABLE: &str = "PORTCULLIS_CONFIG";
 /// Variables that the tests of Portcullis use for themselves; they set nothing.
 const FOREIGN_PREFIXES: [&str; 2] = ["PORTCULLIS_TEST_", "PORTCULLIS_BIN"];
 
+/// What Kubernetes tells each pod of a Service called `portcullis`, and Docker each container of a link of that name, begins
+/// so; no setting does.
+const SERVICE_PREFIXES: [&str; 2] = ["PORTCULLIS_SERVICE_", "PORTCULLIS_PORT_"];
+/// And this is the whole name of one of them.
+const SERVICE_PORT: &str = "PORTCULLIS_PORT";
+
 /// The most bytes of the file: far above all settings together, so a wrong path cannot fill memory.
 const MAX_FILE_BYTES: u64 = 1024 * 1024;
 
@@ -389,8 +395,9 @@ fn read_environment(
     problems: &mut Vec<Problem>,
 ) {
     for (name, text) in environment {
-        let ours = name.starts_with(ENVIRONMENT_PREFIX) && name != CONFIG_VARIABLE;
-        if !ours || FOREIGN_PREFIXES.iter().any(|prefix| name.starts_with(prefix)) {
+        let ours = name.starts_with(ENVIRONMENT_PREFIX) && name != CONFIG_VARIABLE && name != SERVICE_PORT;
+        let mut foreign = FOREIGN_PREFIXES.iter().chain(&SERVICE_PREFIXES);
+        if !ours || foreign.any(|prefix| name.starts_with(prefix)) {
             continue;
         }
         match find_by_variable(name) {
