@@ -2,19 +2,20 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 use anyhow::{Context as _, Result, anyhow, bail};
+use portcullis_domain::id::OrganizationId;
 use portcullis_service::audit_export::{self, Finding, Known, MAX_LINE, Verified};
 use portcullis_service::{ServiceError, organization};
 use portcullis_store::Store;
 
 use crate::cli::AuditVerify;
-use crate::clock::SystemClock;
 use crate::database;
 use crate::say::{complain, say};
+use crate::secrets;
 use crate::settings::Settings;
 
 /// What stands for standard input and standard output.
@@ -24,12 +25,13 @@ const MAX_WAITING_LINES: usize = 1024;
 /// The exit status where nothing was checked; 1 is of a log that was.
 const NOT_CHECKED: u8 = 2;
 
-/// Writes the log of the organization of that slug or id into a file that is not there.
+/// Writes the log of the organization of that slug or id into a file (0600) that is not there.
 ///
 /// # Errors
-/// If there is no such organization, and then nothing is written; if the file is there; from database and file.
+/// If there is no such database or organization; if the file is there; from database and file. No file is left of an
+/// export that failed.
 pub fn export(settings: &Settings, named: String, file: &Path) -> Result<()> {
-    let store = Store::connect(&database::options(settings)?, Arc::new(SystemClock))?;
+    let store = database::connect_existing(settings)?;
     // Before the file is made: an empty one would be in the way of the next try.
     let found = store.read_blocking({
         let named = named.clone();
@@ -43,6 +45,21 @@ pub fn export(settings: &Settings, named: String, file: &Path) -> Result<()> {
         Err(error) => return Err(error.into()),
     };
     let out = output(file)?;
+    let written = write(store, organization, (file, out));
+    if written.is_err() && file != Path::new(STANDARD) {
+        // Half a log is of no use, and would be in the way of the next try.
+        secrets::remove(file)?;
+    }
+    complain!("{} events", written?);
+    Ok(())
+}
+
+/// Writes the log, and how many events it has.
+fn write(
+    store: Store,
+    organization: OrganizationId,
+    (file, out): (&Path, Box<dyn Write + Send>),
+) -> Result<i64> {
     let (sender, receiver) = std::sync::mpsc::sync_channel::<String>(MAX_WAITING_LINES);
     let writer = std::thread::spawn(move || {
         let mut out = BufWriter::new(out);
@@ -62,15 +79,14 @@ pub fn export(settings: &Settings, named: String, file: &Path) -> Result<()> {
         Ok(written) => written.with_context(|| format!("`{}`", file.display()))?,
         Err(_) => bail!("the writer of the export ended early"),
     }
-    complain!("{} events", events?);
-    Ok(())
+    Ok(events?)
 }
 
 fn output(file: &Path) -> Result<Box<dyn Write + Send>> {
     if file == Path::new(STANDARD) {
         return Ok(Box::new(io::stdout()));
     }
-    match OpenOptions::new().write(true).create_new(true).open(file) {
+    match OpenOptions::new().write(true).create_new(true).mode(0o600).open(file) {
         Ok(made) => Ok(Box::new(made)),
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
             bail!("`{}` is there already; an export never overwrites a file", file.display())

@@ -1,5 +1,6 @@
 //! What an export leaves where it was refused, and that a check tells a log that does not hold from one it could not read.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use portcullis_domain::Clock as _;
@@ -23,18 +24,57 @@ fn verified(file: &Path, jwks: Option<PathBuf>) -> Outcome {
     })
 }
 
-#[test]
-fn an_export_of_an_organization_that_is_not_there_leaves_no_file_and_one_that_is_there_is_not_overwritten() {
-    let folder = tempfile::tempdir().unwrap();
-    let environment = vec![("PORTCULLIS_DATA".to_owned(), folder.path().display().to_string())];
-    let settings = Settings::from_sources(&Sources { environment, ..Sources::default() }).unwrap();
-    let store = database::open_or_make(&settings).unwrap();
+fn settings_in(folder: &Path) -> Settings {
+    let environment = vec![("PORTCULLIS_DATA".to_owned(), folder.display().to_string())];
+    Settings::from_sources(&Sources { environment, ..Sources::default() }).unwrap()
+}
+
+fn with_acme(settings: &Settings) {
+    let store = database::open_or_make(settings).unwrap();
     store
         .write_blocking(|tx| {
             let mut moment = Moment::new(SystemClock.now(), Box::new(SystemRandom));
             organization::create(tx, &mut moment, "acme".parse()?, "Acme", Cause::system())
         })
         .unwrap();
+}
+
+#[test]
+fn an_export_makes_no_database_where_there_is_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings_in(folder.path());
+    let file = folder.path().join("acme.jsonl");
+    let said = export(&settings, "acme".to_owned(), &file).unwrap_err().to_string();
+    assert!(said.contains("there is no database at"), "{said}");
+    let database = settings.database.file().unwrap();
+    assert!(!database.exists(), "a later `serve` would take it for its own");
+    std::fs::write(database, "").unwrap();
+    let said = export(&settings, "acme".to_owned(), &file).unwrap_err().to_string();
+    assert!(said.contains("there is nothing of Portcullis in"), "{said}");
+    assert!(!file.exists());
+}
+
+#[test]
+fn an_export_that_fails_on_the_way_leaves_no_file_in_the_way_of_the_next_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings_in(folder.path());
+    with_acme(&settings);
+    let file = folder.path().join("acme.jsonl");
+    let connection = rusqlite::Connection::open(settings.database.file().unwrap()).unwrap();
+    connection.execute_batch("ALTER TABLE audit_heads RENAME TO lost").unwrap();
+    export(&settings, "acme".to_owned(), &file).unwrap_err();
+    assert!(!file.exists());
+    connection.execute_batch("ALTER TABLE lost RENAME TO audit_heads").unwrap();
+    export(&settings, "acme".to_owned(), &file).unwrap();
+    let mode = std::fs::metadata(&file).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it holds everybody's address");
+}
+
+#[test]
+fn an_export_of_an_organization_that_is_not_there_leaves_no_file_and_one_that_is_there_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings_in(folder.path());
+    with_acme(&settings);
     let file = folder.path().join("acme.jsonl");
     let said = export(&settings, "acne".to_owned(), &file).unwrap_err().to_string();
     assert!(said.contains("no organization `acne`"), "{said}");

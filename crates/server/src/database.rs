@@ -57,16 +57,24 @@ pub fn open_or_make(settings: &Settings) -> Result<Store> {
 /// # Errors
 /// If there is none, there is nothing of Portcullis in it, it cannot be reached, or a newer version wrote it.
 pub fn open_existing(settings: &Settings) -> Result<Store> {
+    drop(connect_existing(settings)?);
+    Ok(Store::open(&options(settings)?, Arc::new(SystemClock))?)
+}
+
+/// The same for whoever only reads: the schema stays as it is.
+///
+/// # Errors
+/// If there is none, there is nothing of Portcullis in it, or it cannot be reached.
+pub fn connect_existing(settings: &Settings) -> Result<Store> {
     must_be_there(settings)?;
-    let options = options(settings)?;
-    let applied = Store::connect(&options, Arc::new(SystemClock))?.read_blocking(migration::applied)?;
-    if applied.is_empty() {
+    let store = Store::connect(&options(settings)?, Arc::new(SystemClock))?;
+    if store.read_blocking(migration::applied)?.is_empty() {
         bail!(
             "there is nothing of Portcullis in {}: `portcullis serve` or `portcullis migrate` makes it",
             settings.database
         );
     }
-    Ok(Store::open(&options, Arc::new(SystemClock))?)
+    Ok(store)
 }
 
 /// Refuses settings that name a SQLite file which is not there, before anything is made.
