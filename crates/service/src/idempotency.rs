@@ -102,13 +102,14 @@ pub fn once(
         }
         idempotency::forget(tx, asked.stored())?;
     }
-    idempotency::prune(tx, expired, SWEPT_AT_ONCE)?;
     // Claimed first: of two that come at once the later waits here, and not at a name that the earlier takes.
     let claim =
         KeptAnswer { body_hash: asked.body_hash.clone(), answer: String::new(), created_at: moment.now };
     idempotency::insert(tx, asked.stored(), &claim)?;
     let answer = make(tx, moment)?;
     idempotency::fill(tx, asked.stored(), &without_secrets(answer.clone()).to_string())?;
+    // Last: these rows are everybody's, and what is made may have waited long for a lock of its own organization.
+    idempotency::prune(tx, expired, SWEPT_AT_ONCE)?;
     Ok(answer)
 }
 
