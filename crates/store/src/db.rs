@@ -109,7 +109,7 @@ pub(crate) enum Trouble {
     /// A statement was refused: PostgreSQL carries out nothing more of this transaction, and answers its COMMIT with a
     /// rollback.
     Refused,
-    /// A deadlock or a lost race, also for a unique key, which whoever runs again finds taken: the same transaction may be
+    /// A deadlock, a lock that did not come in time, or a lost race, also for a unique key, which whoever runs again finds taken: the same transaction may be
     /// run again.
     TryAgain,
     /// The connection is gone.
@@ -521,6 +521,7 @@ impl From<postgres::Error> for Driver {
             Some(code)
                 if *code == SqlState::T_R_SERIALIZATION_FAILURE
                     || *code == SqlState::T_R_DEADLOCK_DETECTED
+                    || *code == SqlState::LOCK_NOT_AVAILABLE
                     || *code == SqlState::UNIQUE_VIOLATION =>
             {
                 Trouble::TryAgain

@@ -45,6 +45,7 @@ pub mod oidc_session;
 pub mod organization;
 pub mod outbox;
 pub mod pool;
+mod queue;
 pub mod receipt;
 pub mod replay;
 pub mod review;

@@ -12,14 +12,17 @@ use rusqlite::OpenFlags;
 use rustls::ClientConfig;
 
 use crate::db::{Dialect, Inner, Tx};
+use crate::queue::{Duty, Lane, Queue};
 use crate::wire::Server;
-use crate::writer::{Attempt, Job, Queue, postgres_worker, sqlite_writer};
+use crate::writer::{Attempt, Job, postgres_worker, sqlite_writer};
 use crate::{StoreError, migration};
 
 /// Prepared statements kept a SQLite connection: more than there are statements.
 const STATEMENT_CACHE: usize = 1024;
 /// Idle SQLite connections kept for reads.
 const MAX_IDLE_READERS: usize = 16;
+/// Of so many connections to PostgreSQL one is for reads alone; where there are fewer, all are for everything.
+const READERS_ONE_IN: usize = 4;
 /// How long a SQLite connection waits for another process's lock, in milliseconds.
 const BUSY_TIMEOUT_MS: u64 = 2000;
 
@@ -135,6 +138,11 @@ fn open_sqlite(path: &std::path::Path) -> Result<rusqlite::Connection, StoreErro
     Ok(connection)
 }
 
+/// How many of that many connections are for reads alone. One that writes may wait for others for seconds.
+const fn readers_of(connections: usize) -> usize {
+    connections / READERS_ONE_IN
+}
+
 impl Store {
     /// Opens the database and brings its schema up to date.
     ///
@@ -176,14 +184,16 @@ impl Store {
             Options::Postgres { url, connections, tls } => {
                 let server = Arc::new(Server::new(url, tls.as_ref())?);
                 let (connected, outcomes) = mpsc::channel();
-                for number in 0..(*connections).max(1) {
+                let connections = (*connections).max(1);
+                for number in 0..connections {
+                    let duty = if number < readers_of(connections) { Duty::Reads } else { Duty::Everything };
                     let (server, queue, clock) =
                         (Arc::clone(&server), Arc::clone(&queue), Arc::clone(&clock));
                     let connected = connected.clone();
                     let name = std::thread::Builder::new().name(format!("postgres-{number}"));
                     threads.push(spawned(name.spawn(move || {
                         // The sender is dropped with the first outcome: the loop below ends when all have spoken.
-                        postgres_worker(&server, &queue, &*clock, move |outcome| {
+                        postgres_worker(&server, (&queue, duty), &*clock, move |outcome| {
                             let _ = connected.send(outcome);
                         });
                     }))?);
@@ -234,7 +244,19 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.queue.put(priority, Box::new(Request { run, result: None, reply }));
+        self.put(Lane::Write(priority), run, reply);
+    }
+
+    fn put<T, E>(
+        &self,
+        lane: Lane,
+        run: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
+        reply: impl FnOnce(Result<T, E>) + Send + 'static,
+    ) where
+        T: Send + 'static,
+        E: From<StoreError> + Send + 'static,
+    {
+        self.queue.put(lane, Box::new(Request { run, result: None, reply }));
     }
 
     /// The same, waiting for the answer. Not for threads of the async runtime.
@@ -258,7 +280,8 @@ impl Store {
             .unwrap_or_else(|_| Err(StoreError::OutcomeUnknown("the database's thread ended".into()).into()))
     }
 
-    /// Runs a read. On SQLite it runs where it is called (a few microseconds), on PostgreSQL on a thread of the store.
+    /// Runs a read. On SQLite it runs where it is called (a few microseconds), on PostgreSQL on a thread of the store, some
+    /// of which do nothing else.
     pub fn read<T, E>(
         &self,
         mut run: impl FnMut(&mut Tx<'_>) -> Result<T, E> + Send + 'static,
@@ -269,7 +292,7 @@ impl Store {
     {
         match &self.readers {
             Readers::Sqlite(readers) => reply(readers.read(&mut run)),
-            Readers::Postgres => self.write(Priority::Ordinary, run, reply),
+            Readers::Postgres => self.put(Lane::Read, run, reply),
         }
     }
 

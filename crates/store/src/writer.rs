@@ -5,10 +5,8 @@
 //! page that it touches, and nearly all requests are kept; so they stand together until one of them writes and then
 //! refuses. Then the group is rolled back, those before it are run again, and each has its own savepoint from there on.
 
-use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_domain::Clock;
@@ -17,7 +15,7 @@ use rusqlite::ErrorCode;
 
 use crate::StoreError;
 use crate::db::{Driver, Inner, PostgresConnection, RowCounts, Trouble, Tx};
-use crate::pool::Priority;
+use crate::queue::{Duty, Queue};
 use crate::wire::Server;
 
 /// The most requests in one commit.
@@ -26,11 +24,10 @@ pub(crate) const MAX_GROUP: usize = 64;
 pub(crate) const MAX_GROUP_ROWS: u64 = 5000;
 /// A group ends after that many microseconds: nobody waits long for others' work.
 pub(crate) const MAX_GROUP_MICROS: i64 = 20_000;
-/// The most requests that wait; beyond it the answer is that the database is not available.
-pub(crate) const MAX_WAITING: usize = 10_000;
 /// How often a transaction is tried again after a deadlock or a lost race.
 pub(crate) const MAX_TRIES: usize = 5;
-/// How long all tries of one transaction may take together, in microseconds.
+/// How long all tries of one transaction may take together, in microseconds, and how long it may wait for one lock: whoever
+/// waits has a thread that others want.
 pub(crate) const MAX_TRYING_MICROS: i64 = 5_000_000;
 
 /// How often SQLite's writer looks for the next request before it sleeps, giving way to whoever wants to run: about half a
@@ -58,104 +55,6 @@ pub(crate) trait Job: Send {
     fn attempt(&mut self, tx: &mut Tx<'_>) -> Attempt;
     /// Answers: after the commit, or with why there was none.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
-}
-
-/// What waits for a thread.
-pub(crate) struct Queue {
-    inner: Mutex<Waiting>,
-    wake: Condvar,
-    /// How many wait, for whoever looks without the lock.
-    length: AtomicUsize,
-}
-
-#[derive(Default)]
-struct Waiting {
-    urgent: VecDeque<Box<dyn Job>>,
-    normal: VecDeque<Box<dyn Job>>,
-    /// Threads that sleep: nobody is woken who is awake.
-    asleep: usize,
-    closed: bool,
-}
-
-impl Waiting {
-    fn take(&mut self) -> Option<Box<dyn Job>> {
-        self.urgent.pop_front().or_else(|| self.normal.pop_front())
-    }
-
-    fn len(&self) -> usize {
-        self.urgent.len() + self.normal.len()
-    }
-}
-
-impl Queue {
-    pub(crate) fn new() -> Arc<Self> {
-        Arc::new(Self {
-            inner: Mutex::new(Waiting::default()),
-            wake: Condvar::new(),
-            length: AtomicUsize::new(0),
-        })
-    }
-
-    fn locked(&self) -> MutexGuard<'_, Waiting> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Puts a request into the queue, or answers it at once if there is no room.
-    pub(crate) fn put(&self, priority: Priority, job: Box<dyn Job>) {
-        let mut waiting = self.locked();
-        if waiting.closed || waiting.len() >= MAX_WAITING {
-            let why =
-                if waiting.closed { "shutting down" } else { "too many requests wait for the database" };
-            drop(waiting);
-            job.finish(Err(StoreError::Unavailable(why.into())));
-            return;
-        }
-        match priority {
-            Priority::OffBoarding => waiting.urgent.push_back(job),
-            Priority::Ordinary => waiting.normal.push_back(job),
-        }
-        self.length.store(waiting.len(), Ordering::Release);
-        let somebody_sleeps = waiting.asleep > 0;
-        drop(waiting);
-        if somebody_sleeps {
-            self.wake.notify_one();
-        }
-    }
-
-    /// The next request; `None` when the queue is closed and empty.
-    pub(crate) fn wait(&self) -> Option<Box<dyn Job>> {
-        let mut waiting = self.locked();
-        loop {
-            if let Some(job) = waiting.take() {
-                self.length.store(waiting.len(), Ordering::Release);
-                return Some(job);
-            }
-            if waiting.closed {
-                return None;
-            }
-            waiting.asleep += 1;
-            waiting = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-            waiting.asleep -= 1;
-        }
-    }
-
-    fn next(&self) -> Option<Box<dyn Job>> {
-        let mut waiting = self.locked();
-        let job = waiting.take();
-        self.length.store(waiting.len(), Ordering::Release);
-        job
-    }
-
-    /// No more requests; those that wait are still carried out.
-    pub(crate) fn close(&self) {
-        self.locked().closed = true;
-        self.wake.notify_all();
-    }
-
-    /// How many requests wait.
-    pub(crate) fn len(&self) -> usize {
-        self.length.load(Ordering::Acquire)
-    }
 }
 
 /// How SQLite's writer waits: awake for a moment, while that is worth it.
@@ -206,7 +105,7 @@ pub(crate) fn sqlite_writer(
     loop {
         let answered_at = clock.now();
         wakefulness.look(queue, std::thread::yield_now);
-        let Some(first) = queue.wait() else { return };
+        let Some(first) = queue.wait(Duty::Everything) else { return };
         wakefulness.learn(clock.now().micros() - answered_at.micros());
         let mut group: Vec<Box<dyn Job>> = Vec::new();
         let mut done = Done::default();
@@ -398,11 +297,16 @@ fn sqlite_again(
 /// The life of one of PostgreSQL's threads. The client is made, used and dropped here.
 pub(crate) fn postgres_worker(
     server: &Server,
-    queue: &Queue,
+    (queue, duty): (&Queue, Duty),
     clock: &dyn Clock,
     connected: impl FnOnce(Result<(), StoreError>),
 ) {
-    let open = || server.open().map(PostgresConnection::new);
+    let open = || {
+        let mut client = server.open()?;
+        let bounded = format!("SET lock_timeout = {}", MAX_TRYING_MICROS / 1000);
+        client.batch_execute(&bounded).map_err(|error| StoreError::Unavailable(error.to_string()))?;
+        Ok(PostgresConnection::new(client))
+    };
     let mut connection = match open() {
         Ok(connection) => {
             connected(Ok(()));
@@ -413,7 +317,7 @@ pub(crate) fn postgres_worker(
             return;
         }
     };
-    while let Some(mut job) = queue.wait() {
+    while let Some(mut job) = queue.wait(duty) {
         if connection.as_ref().is_none_or(|c| c.client.is_closed()) {
             connection = match open() {
                 Ok(connection) => Some(connection),

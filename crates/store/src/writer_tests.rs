@@ -11,8 +11,9 @@ use portcullis_domain::{Clock, Timestamp};
 use rusqlite::Connection;
 use rusqlite::hooks::{AuthAction, AuthContext, Authorization, TransactionOperation};
 
-use super::{Attempt, Job, LOOKS, MAX_PAUSE_MICROS, Queue, WORTH_LOOKING_MICROS, Wakefulness, sqlite_writer};
+use super::{Attempt, Job, LOOKS, MAX_PAUSE_MICROS, WORTH_LOOKING_MICROS, Wakefulness, sqlite_writer};
 use crate::pool::Priority;
+use crate::queue::{Duty, Lane, Queue};
 use crate::{StoreError, Tx};
 
 struct Standing;
@@ -82,7 +83,8 @@ fn carry_out(
         .iter()
         .map(|(sql, wants)| {
             let (sender, receiver) = mpsc::channel();
-            queue.put(Priority::Ordinary, Box::new(Request { sql, wants: *wants, told: sender }));
+            queue
+                .put(Lane::Write(Priority::Ordinary), Box::new(Request { sql, wants: *wants, told: sender }));
             receiver
         })
         .collect();
@@ -152,7 +154,7 @@ fn a_commit_that_the_disk_failed_is_told_as_not_known_because_it_may_be_there() 
     let (told, outcome) = mpsc::channel();
     let queue = Queue::new();
     let inner = Request { sql: "INSERT INTO kept VALUES (1)", wants: Attempt::Keep, told };
-    queue.put(Priority::Ordinary, Box::new(InTheWay { inner, journal: journal.clone() }));
+    queue.put(Lane::Write(Priority::Ordinary), Box::new(InTheWay { inner, journal: journal.clone() }));
     queue.close();
     sqlite_writer(&connection, &queue, &Standing, &AtomicU64::new(0));
     let outcome = outcome.recv().unwrap();
@@ -249,12 +251,12 @@ fn a_writer_looks_no_longer_than_until_a_request_waits_and_stays_awake_then() {
             looked.set(looked.get() + 1);
             if looked.get() == 7 {
                 let request = Request { sql: "", wants: Attempt::Drop, told: told.clone() };
-                queue.put(Priority::Ordinary, Box::new(request));
+                queue.put(Lane::Write(Priority::Ordinary), Box::new(request));
             }
         });
         assert_eq!(looked.get(), 7);
         assert_eq!(queue.len(), 1);
-        assert!(queue.wait().is_some());
+        assert!(queue.wait(Duty::Everything).is_some());
         assert_eq!(queue.len(), 0);
     }
 }

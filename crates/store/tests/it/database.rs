@@ -98,8 +98,13 @@ impl Database {
     pub(crate) fn options(&self) -> Options {
         match &self.place {
             Place::Sqlite(folder) => Options::Sqlite { path: folder.path().join("store.sqlite") },
-            Place::Postgres { .. } => Options::Postgres { url: self.url(), connections: 2, tls: None },
+            Place::Postgres { .. } => self.with_connections(2),
         }
+    }
+
+    /// How it is opened with so many connections. PostgreSQL alone.
+    pub(crate) fn with_connections(&self, connections: usize) -> Options {
+        Options::Postgres { url: self.url(), connections, tls: None }
     }
 
     /// A client of its own, past the store.

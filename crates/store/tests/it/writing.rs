@@ -8,11 +8,12 @@ use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::DirectoryUserChange;
 use portcullis_domain::directory_user::DirectoryUser;
-use portcullis_domain::id::DirectoryUserId;
+use portcullis_domain::id::{DirectoryUserId, OrganizationId};
 use portcullis_domain::plan::Plan;
-use portcullis_store::{Options, Priority, StoreError, Tx, apply, directory_user, instance};
+use portcullis_store::db::Lock;
+use portcullis_store::{Options, Priority, Store, StoreError, Tx, apply, directory_user, instance};
 
-use crate::database::{Database, NOW, Seeded, on_each};
+use crate::database::{Database, NOW, Seeded, Still, on_each};
 use crate::fixture;
 
 /// How long an answer may take before the test says that it never came.
@@ -222,6 +223,51 @@ fn two_transactions_that_lock_each_other_are_both_carried_out_on_postgresql() {
     assert_eq!(answers.map(|receiver| answer(&receiver)), [Ok("a"), Ok("b")]);
     let found = ["a", "b"].map(|name| find(&database, name).unwrap());
     assert_eq!(found[0], found[1], "the second one wrote both");
+}
+
+#[test]
+fn who_asks_does_not_stand_behind_those_who_wait_for_a_lock_and_no_lock_is_waited_for_for_good_on_postgresql()
+{
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    let store = Store::connect(&database.with_connections(8), Arc::new(Still)).unwrap();
+    let organization = fixture::fresh!(OrganizationId);
+    let busy = move || Lock::Organization(organization);
+    // Somebody else has the lock, and as many wait for it as there are threads that write, and more.
+    let (locked, is_locked) = mpsc::channel();
+    let (go, may_go) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let first = scope.spawn(|| {
+            let mut gate = Some((locked, may_go));
+            database.note(move |tx| {
+                tx.lock(busy())?;
+                if let Some((locked, may_go)) = gate.take() {
+                    locked.send(()).unwrap();
+                    may_go.recv().unwrap();
+                }
+                Ok(())
+            })
+        });
+        is_locked.recv().unwrap();
+        let (told, answers) = mpsc::channel();
+        for _ in 0..12 {
+            let told = told.clone();
+            let reply = move |answer: Result<(), StoreError>| drop(told.send(answer));
+            store.write(Priority::Ordinary, move |tx| tx.lock(busy()), reply);
+        }
+        let asked: Option<String> = store.read_blocking(|tx| instance::find(tx, "nobody")).unwrap();
+        assert_eq!(asked, None);
+        assert!(answers.try_recv().is_err(), "they wait still: the read went by them");
+        // Whoever waited for as long as anybody may is told to come again, and has changed nothing.
+        let late = answers.recv_timeout(MAX_WAIT).unwrap();
+        assert!(matches!(late, Err(StoreError::Unavailable(_))), "{late:?}");
+        go.send(()).unwrap();
+        first.join().unwrap().unwrap();
+        drop(told);
+        let rest: Vec<_> = answers.iter().collect();
+        assert_eq!(rest.len(), 11);
+        assert!(rest.iter().any(Result::is_ok), "{rest:?}");
+    });
 }
 
 #[test]

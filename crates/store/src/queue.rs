@@ -1,0 +1,195 @@
+//! What waits for the database's threads, and who goes first.
+//!
+//! What takes access away goes first, and what only asks waits behind nobody who writes: on PostgreSQL a transaction may
+//! stand and wait for a lock of its own organization, and the checks of all others must not stand behind it. Nobody is
+//! kept waiting for good: whoever is let through first is let through a few times, then comes who waited longest.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use crate::StoreError;
+use crate::pool::Priority;
+use crate::writer::Job;
+
+/// The most requests that wait; beyond it the answer is that the database is not available.
+pub(crate) const MAX_WAITING: usize = 10_000;
+/// So many go first one after another, then one of those whom they went before: whoever may say of themselves that they
+/// are urgent must not be able to keep everybody else out.
+pub(crate) const MAX_FIRST_IN_A_ROW: u32 = 8;
+
+/// Where a request waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// It writes.
+    Write(Priority),
+    /// It only reads; on PostgreSQL alone, where reading takes a thread of the store.
+    Read,
+}
+
+/// What a thread takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Duty {
+    /// Whatever comes.
+    Everything,
+    /// Reads alone, which wait for nobody.
+    Reads,
+}
+
+/// What waits for a thread.
+pub(crate) struct Queue {
+    inner: Mutex<Waiting>,
+    /// Wakes a thread that takes everything.
+    wake: Condvar,
+    /// Wakes one that takes reads alone.
+    wake_reader: Condvar,
+    /// How many wait, for whoever looks without the lock.
+    length: AtomicUsize,
+}
+
+/// A request, and the how manieth it is.
+type Numbered = (u64, Box<dyn Job>);
+
+#[derive(Default)]
+struct Waiting {
+    urgent: VecDeque<Numbered>,
+    ordinary: VecDeque<Numbered>,
+    reads: VecDeque<Numbered>,
+    /// How many have come.
+    came: u64,
+    /// How many urgent ones went first since anybody else did.
+    first_in_a_row: u32,
+    /// Threads that sleep: nobody is woken who is awake.
+    asleep: usize,
+    readers_asleep: usize,
+    closed: bool,
+}
+
+impl Waiting {
+    fn take(&mut self, duty: Duty) -> Option<Box<dyn Job>> {
+        let taken = match duty {
+            Duty::Reads => self.reads.pop_front(),
+            Duty::Everything if self.first_in_a_row >= MAX_FIRST_IN_A_ROW => {
+                self.take_oldest().or_else(|| self.take_urgent())
+            }
+            Duty::Everything => self.take_urgent().or_else(|| self.take_oldest()),
+        };
+        taken.map(|(_, job)| job)
+    }
+
+    fn take_urgent(&mut self) -> Option<Numbered> {
+        let urgent = self.urgent.pop_front()?;
+        self.first_in_a_row = self.first_in_a_row.saturating_add(1);
+        Some(urgent)
+    }
+
+    /// Of those that are not urgent, whoever came first.
+    fn take_oldest(&mut self) -> Option<Numbered> {
+        self.first_in_a_row = 0;
+        let came = |lane: &VecDeque<Numbered>| lane.front().map_or(u64::MAX, |(number, _)| *number);
+        if came(&self.reads) < came(&self.ordinary) {
+            self.reads.pop_front()
+        } else {
+            self.ordinary.pop_front()
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.urgent.len() + self.ordinary.len() + self.reads.len()
+    }
+}
+
+impl Queue {
+    pub(crate) fn new() -> Arc<Self> {
+        Arc::new(Self {
+            inner: Mutex::new(Waiting::default()),
+            wake: Condvar::new(),
+            wake_reader: Condvar::new(),
+            length: AtomicUsize::new(0),
+        })
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Waiting> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts a request into the queue, or answers it at once if there is no room.
+    pub(crate) fn put(&self, lane: Lane, job: Box<dyn Job>) {
+        let mut waiting = self.locked();
+        if waiting.closed || waiting.len() >= MAX_WAITING {
+            let why =
+                if waiting.closed { "shutting down" } else { "too many requests wait for the database" };
+            drop(waiting);
+            job.finish(Err(StoreError::Unavailable(why.into())));
+            return;
+        }
+        waiting.came += 1;
+        let numbered = (waiting.came, job);
+        match lane {
+            Lane::Write(Priority::OffBoarding) => waiting.urgent.push_back(numbered),
+            Lane::Write(Priority::Ordinary) => waiting.ordinary.push_back(numbered),
+            Lane::Read => waiting.reads.push_back(numbered),
+        }
+        self.length.store(waiting.len(), Ordering::Release);
+        let reader_sleeps = lane == Lane::Read && waiting.readers_asleep > 0;
+        let somebody_sleeps = waiting.asleep > 0;
+        drop(waiting);
+        if reader_sleeps {
+            self.wake_reader.notify_one();
+        } else if somebody_sleeps {
+            self.wake.notify_one();
+        }
+    }
+
+    /// The next request for a thread with that duty; `None` when the queue is closed and has nothing more for it.
+    pub(crate) fn wait(&self, duty: Duty) -> Option<Box<dyn Job>> {
+        let mut waiting = self.locked();
+        loop {
+            if let Some(job) = waiting.take(duty) {
+                self.length.store(waiting.len(), Ordering::Release);
+                return Some(job);
+            }
+            if waiting.closed {
+                return None;
+            }
+            waiting = match duty {
+                Duty::Everything => {
+                    waiting.asleep += 1;
+                    let mut woken = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                    woken.asleep -= 1;
+                    woken
+                }
+                Duty::Reads => {
+                    waiting.readers_asleep += 1;
+                    let mut woken = self.wake_reader.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+                    woken.readers_asleep -= 1;
+                    woken
+                }
+            };
+        }
+    }
+
+    /// The next request, if one waits, for a thread that takes everything.
+    pub(crate) fn next(&self) -> Option<Box<dyn Job>> {
+        let mut waiting = self.locked();
+        let job = waiting.take(Duty::Everything);
+        self.length.store(waiting.len(), Ordering::Release);
+        job
+    }
+
+    /// No more requests; those that wait are still carried out.
+    pub(crate) fn close(&self) {
+        self.locked().closed = true;
+        self.wake.notify_all();
+        self.wake_reader.notify_all();
+    }
+
+    /// How many requests wait.
+    pub(crate) fn len(&self) -> usize {
+        self.length.load(Ordering::Acquire)
+    }
+}
+
+#[cfg(test)]
+#[path = "queue_tests.rs"]
+mod tests;

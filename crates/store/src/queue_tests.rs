@@ -1,0 +1,126 @@
+//! Who is taken first, and that nobody waits for good.
+
+use std::sync::{Arc, Mutex, mpsc};
+
+use super::{Duty, Lane, MAX_FIRST_IN_A_ROW, MAX_WAITING, Queue};
+use crate::pool::Priority;
+use crate::writer::{Attempt, Job};
+use crate::{StoreError, Tx};
+
+const URGENT: Lane = Lane::Write(Priority::OffBoarding);
+const ORDINARY: Lane = Lane::Write(Priority::Ordinary);
+
+type Heard = Arc<Mutex<Vec<(String, bool)>>>;
+
+/// Notes its name when it is finished, and whether well.
+struct Named(String, Heard);
+
+impl Job for Named {
+    fn attempt(&mut self, _: &mut Tx<'_>) -> Attempt {
+        Attempt::Drop
+    }
+
+    fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
+        self.1.lock().unwrap().push((self.0, outcome.is_ok()));
+    }
+}
+
+#[derive(Default)]
+struct Scene {
+    heard: Heard,
+}
+
+impl Scene {
+    fn put(&self, queue: &Queue, lane: Lane, name: &str) {
+        queue.put(lane, Box::new(Named(name.to_owned(), Arc::clone(&self.heard))));
+    }
+
+    /// The names of so many that a thread with that duty takes.
+    fn taken(&self, queue: &Queue, duty: Duty, count: usize) -> Vec<String> {
+        for _ in 0..count {
+            queue.wait(duty).unwrap().finish(Ok(()));
+        }
+        self.heard.lock().unwrap().drain(..).map(|(name, _)| name).collect()
+    }
+}
+
+#[test]
+fn what_takes_access_away_goes_first_and_the_others_in_the_order_in_which_they_came() {
+    let (queue, scene) = (Queue::new(), Scene::default());
+    for (lane, name) in
+        [(ORDINARY, "write 1"), (Lane::Read, "read 1"), (ORDINARY, "write 2"), (URGENT, "end")]
+    {
+        scene.put(&queue, lane, name);
+    }
+    assert_eq!(scene.taken(&queue, Duty::Everything, 4), ["end", "write 1", "read 1", "write 2"]);
+}
+
+#[test]
+fn whoever_says_of_themselves_that_they_are_urgent_keeps_nobody_out_for_good() {
+    let (queue, scene) = (Queue::new(), Scene::default());
+    scene.put(&queue, ORDINARY, "patient");
+    scene.put(&queue, Lane::Read, "check");
+    for _ in 0..4 * MAX_FIRST_IN_A_ROW {
+        scene.put(&queue, URGENT, "urgent");
+    }
+    let order = scene.taken(&queue, Duty::Everything, 2 * MAX_FIRST_IN_A_ROW as usize + 2);
+    let at = |name: &str| order.iter().position(|taken| taken == name).unwrap();
+    assert_eq!(at("patient"), MAX_FIRST_IN_A_ROW as usize);
+    assert_eq!(at("check"), 2 * MAX_FIRST_IN_A_ROW as usize + 1);
+}
+
+#[test]
+fn a_thread_for_reads_takes_nothing_else_and_the_others_help_with_reads() {
+    let (queue, scene) = (Queue::new(), Scene::default());
+    for (lane, name) in [(URGENT, "end"), (ORDINARY, "write"), (Lane::Read, "read 1"), (Lane::Read, "read 2")]
+    {
+        scene.put(&queue, lane, name);
+    }
+    assert_eq!(scene.taken(&queue, Duty::Reads, 1), ["read 1"]);
+    assert_eq!(scene.taken(&queue, Duty::Everything, 3), ["end", "write", "read 2"]);
+    scene.put(&queue, ORDINARY, "late");
+    queue.close();
+    assert!(queue.wait(Duty::Reads).is_none());
+    assert_eq!(scene.taken(&queue, Duty::Everything, 1), ["late"]);
+    assert!(queue.wait(Duty::Everything).is_none());
+}
+
+#[test]
+fn whoever_sleeps_is_woken_for_what_they_may_take() {
+    let queue = Queue::new();
+    let (told, taken) = mpsc::channel();
+    let threads: Vec<_> = [Duty::Reads, Duty::Everything]
+        .into_iter()
+        .map(|duty| {
+            let (queue, told) = (Arc::clone(&queue), told.clone());
+            std::thread::spawn(move || {
+                while let Some(job) = queue.wait(duty) {
+                    job.finish(Ok(()));
+                    told.send(duty).unwrap();
+                }
+            })
+        })
+        .collect();
+    let scene = Scene::default();
+    for round in 0..100 {
+        let lane = if round % 2 == 0 { Lane::Read } else { ORDINARY };
+        scene.put(&queue, lane, "one");
+        let by = taken.recv().unwrap();
+        assert!(lane == Lane::Read || by == Duty::Everything);
+    }
+    queue.close();
+    threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn whom_there_is_no_room_for_and_who_comes_too_late_are_answered_at_once() {
+    let (queue, scene) = (Queue::new(), Scene::default());
+    (0..MAX_WAITING).for_each(|_| scene.put(&queue, Lane::Read, "waits"));
+    scene.put(&queue, URGENT, "too many");
+    queue.close();
+    scene.put(&queue, URGENT, "too late");
+    let heard = scene.heard.lock().unwrap();
+    assert_eq!(*heard, [("too many".to_owned(), false), ("too late".to_owned(), false)]);
+    drop(heard);
+    assert_eq!(queue.len(), MAX_WAITING);
+}
