@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use portcullis_emulator::Browser;
-use portcullis_service::first_owner;
-use portcullis_store::Priority;
+use portcullis_service::{Moment, first_owner};
+use portcullis_store::{Priority, Tx};
 use serde_json::{Value, json};
 
 use crate::world::{ADA, World, outcome};
+
+/// How long an answer may take before the test says that it never came.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 pub const PASSWORD: &str = "a long sentence is fine";
 
@@ -521,6 +524,34 @@ async fn a_form_of_another_origin_is_not_read() {
     let own = [("cookie", cookie.as_str()), ("sec-fetch-site", "same-origin")];
     assert_eq!(world.form("/logout", &own, "").await.0, 303);
     assert_eq!(world.decision(&session).await, "token_ended");
+}
+
+#[tokio::test]
+async fn whoever_has_no_session_signs_out_without_the_writer_which_others_wait_for() {
+    let world = World::new().await;
+    let (begun, has_begun) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let (portcullis, mut gate) = (world.portcullis.clone(), Some((begun, may_go)));
+    let busy = tokio::spawn(async move {
+        let hold = move |_: &mut Tx<'_>, _: &mut Moment| {
+            if let Some((begun, may_go)) = gate.take() {
+                begun.send(()).unwrap();
+                may_go.recv().unwrap();
+            }
+            Ok(())
+        };
+        portcullis.write(Priority::Ordinary, hold).await.unwrap();
+    });
+    tokio::task::spawn_blocking(move || has_begun.recv().unwrap()).await.unwrap();
+    let made_up = format!("portcullis={}", "pc_session_".to_owned() + &"A".repeat(43));
+    for headers in [vec![], vec![("cookie", made_up.as_str())]] {
+        let headers = [headers, vec![("sec-fetch-site", "same-origin")]].concat();
+        let answer = world.form("/logout", &headers, "");
+        let (status, _) = tokio::time::timeout(MAX_WAIT, answer).await.unwrap();
+        assert_eq!(status, 303);
+    }
+    go.send(()).unwrap();
+    busy.await.unwrap();
 }
 
 /// One person in that many organizations, joined in one browser, a minute apart.
