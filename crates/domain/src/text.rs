@@ -8,6 +8,7 @@ use std::str::FromStr;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
+use unicode_normalization::UnicodeNormalization as _;
 
 use crate::refusal::refusals;
 use crate::role::BuiltInRole;
@@ -167,13 +168,20 @@ impl<'de> Deserialize<'de> for Slug {
     }
 }
 
-/// The key of a user name or display name: trimmed and lower case (RFC 7643 §4.1.1: not case exact).
-#[must_use]
-pub fn name_key(text: &str) -> String {
-    text.trim().to_lowercase()
+/// The form in which texts are compared whose case does not matter: lower case and composed (NFC), so that a letter with an
+/// accent is one letter however it was typed (RFC 8265 §3.3, without its mapping of widths:
+/// `docs/decisions/0061-names-are-compared-composed-and-in-lower-case.md`).
+fn fold(text: &str) -> String {
+    if text.is_ascii() { text.to_ascii_lowercase() } else { text.to_lowercase().nfc().collect() }
 }
 
-/// The key of an e-mail address: the whole address in lower case.
+/// The key of a user name or display name: trimmed, lower case and composed (RFC 7643 §4.1.1: not case exact).
+#[must_use]
+pub fn name_key(text: &str) -> String {
+    fold(text.trim())
+}
+
+/// The key of an e-mail address: the whole address, composed and in lower case.
 ///
 /// # Errors
 /// [`TextError::Email`] if the text has no local part, no dotted domain, blanks, control characters or too many bytes.
@@ -185,7 +193,7 @@ pub fn email_key(text: &str) -> Result<String, TextError> {
         return Err(TextError::Email);
     }
     let domain = domain_key(domain).map_err(|_| TextError::Email)?;
-    Ok(format!("{}@{domain}", local.to_lowercase()))
+    Ok(format!("{}@{domain}", fold(local)))
 }
 
 /// The domain part of an e-mail key.

@@ -10,6 +10,7 @@
 //! | [`patch`] | operations on a user, and as changes of a group that need no member list |
 //! | [`bulk`] | several operations in one body |
 //! | [`filter`], [`sort`], [`query`], [`projection`] | what a list asks for, and its answer |
+//! | [`fold`] | the form in which texts are compared whose case does not matter |
 //! | [`precondition`] | the versions that a client names |
 //! | [`facet`] | which values of a user a mapping can name |
 //! | [`schema`], [`seen`], [`discovery`] | what attributes there are, defined or seen, and what clients are told |
@@ -20,6 +21,7 @@ pub mod discovery;
 pub mod error;
 pub mod facet;
 pub mod filter;
+pub mod fold;
 pub mod group;
 pub mod limits;
 pub mod members;

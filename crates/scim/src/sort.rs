@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 
 use crate::canonical::is_primary;
 use crate::error::{ScimError, echo};
-use crate::filter::evaluate::fold;
+use crate::fold::fold;
 use crate::limits::MAX_SORT_KEY_BYTES;
 use crate::path::AttributePath;
 use crate::schema::{Attribute, AttributeType, Case, Located, ResourceType, find_attribute};
@@ -146,7 +146,7 @@ fn key_of(leaf: &Attribute, value: &Value) -> SortKey {
             .map_or(SortKey::Missing, |instant| SortKey::At(instant.as_microsecond())),
         (_, Value::String(text)) if text.is_empty() => SortKey::Missing,
         (_, Value::String(text)) if leaf.case == Case::Exact => SortKey::Text(cut(text.clone())),
-        (_, Value::String(text)) => SortKey::Text(cut(fold(text))),
+        (_, Value::String(text)) => SortKey::Text(cut(fold(text.trim()))),
         _ => SortKey::Missing,
     }
 }

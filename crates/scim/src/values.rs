@@ -8,6 +8,7 @@ use crate::canonical::{
 use crate::edit::Verb;
 use crate::error::ScimError;
 use crate::filter::{Filter, Literal, Operator};
+use crate::fold::fold;
 use crate::limits::MAX_VALUES_PER_ATTRIBUTE;
 use crate::note::{DialectNote, Notes};
 use crate::schema::{Attribute, AttributeType, Case, Mutability};
@@ -102,8 +103,7 @@ fn is_same_text(case: Case, present: &str, given: &str, work: &Work) -> bool {
                 && present.eq_ignore_ascii_case(given)
         }
         Case::Insensitive => {
-            work.spend(present.len().saturating_add(given.len())).is_ok()
-                && present.to_lowercase() == given.to_lowercase()
+            work.spend(present.len().saturating_add(given.len())).is_ok() && fold(present) == fold(given)
         }
     }
 }
@@ -295,7 +295,7 @@ fn names(attribute: &'static Attribute, named: &Value, present: &Value) -> bool 
                 (Some(part), Value::String(named), Value::String(present))
                     if part.case == Case::Insensitive =>
                 {
-                    named.to_lowercase() == present.to_lowercase()
+                    fold(named) == fold(present)
                 }
                 _ => value == present,
             })

@@ -34,6 +34,19 @@ fn an_email_key_is_the_whole_address_in_lower_case() {
 }
 
 #[test]
+fn a_letter_with_an_accent_is_one_letter_however_it_was_typed() {
+    let (composed, apart) = ("jos\u{e9}", "JOSE\u{301}");
+    assert_ne!(composed, apart.to_lowercase());
+    assert_eq!(name_key(apart), composed);
+    assert_eq!(name_key(composed), composed);
+    assert_eq!(email_key(&format!("{apart}@acme.test")), Ok(format!("{composed}@acme.test")));
+    // What only looks alike is another name: neither ligatures nor numbers above the line nor wide letters are mapped.
+    for (one, other) in [("\u{fb01}n", "fin"), ("x\u{b2}", "x2"), ("\u{ff41}da", "ada")] {
+        assert_ne!(name_key(one), name_key(other));
+    }
+}
+
+#[test]
 fn what_is_no_email_address_has_no_key() {
     let long = format!("{}@acme.test", "a".repeat(MAX_EMAIL + 1 - "@acme.test".len()));
     for bad in [

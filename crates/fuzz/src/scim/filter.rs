@@ -4,6 +4,7 @@
 use std::str;
 
 use portcullis_scim::filter::Literal;
+use portcullis_scim::fold::fold;
 use portcullis_scim::limits::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH, MAX_FILTER_TERMS};
 use portcullis_scim::{Filter, Lookup, Narrowed, ResourceType, ScimError};
 use serde_json::{Map, Value};
@@ -64,25 +65,22 @@ pub(crate) fn require_sound(filter: &Filter, kind: ResourceType) {
 /// Whether an index finds the resource by that look-up.
 fn finds(lookup: &Lookup, resource: &Map<String, Value>) -> bool {
     let exact = |key: &str, sought: &str| resource.get(key).and_then(Value::as_str) == Some(sought);
-    let text = |key: &str| resource.get(key).and_then(Value::as_str).map(str::to_lowercase);
+    let text = |key: &str| resource.get(key).and_then(Value::as_str).map(fold);
     let has = |key: &str, sought: &str| {
         let values = resource.get(key).and_then(Value::as_array);
-        let is_sought =
-            |value: &Value| value["value"].as_str().map(str::to_lowercase).as_deref() == Some(sought);
+        let is_sought = |value: &Value| value["value"].as_str().map(fold).as_deref() == Some(sought);
         values.is_some_and(|values| values.iter().any(is_sought))
     };
     match lookup {
         Lookup::Id(id) => exact("id", id),
         Lookup::ExternalId(id) => exact("externalId", id),
-        Lookup::UserName(name) => text("userName") == Some(name.to_lowercase()),
-        Lookup::DisplayName(name) => text("displayName") == Some(name.to_lowercase()),
-        Lookup::EmailValue(value) => has("emails", &value.to_lowercase()),
+        Lookup::UserName(name) => text("userName") == Some(fold(name)),
+        Lookup::DisplayName(name) => text("displayName") == Some(fold(name)),
+        Lookup::EmailValue(value) => has("emails", &fold(value)),
         Lookup::Member(id) => has("members", &id.to_lowercase()),
-        Lookup::UserNamePrefix(start) => {
-            text("userName").is_some_and(|own| own.starts_with(&start.to_lowercase()))
-        }
+        Lookup::UserNamePrefix(start) => text("userName").is_some_and(|own| own.starts_with(&fold(start))),
         Lookup::DisplayNamePrefix(start) => {
-            text("displayName").is_some_and(|own| own.starts_with(&start.to_lowercase()))
+            text("displayName").is_some_and(|own| own.starts_with(&fold(start)))
         }
         Lookup::ExternalIdPrefix(start) => resource
             .get("externalId")

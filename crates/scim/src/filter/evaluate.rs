@@ -18,6 +18,7 @@ use serde_json::{Map, Value};
 
 use super::{Filter, Literal, Operator};
 use crate::error::{ScimError, echo};
+use crate::fold::fold;
 use crate::path::AttributePath;
 use crate::schema::{Attribute, AttributeType, Case, ResourceType, find_attribute};
 use crate::work::{LOOK, Work};
@@ -59,11 +60,11 @@ impl<'w> Evaluation<'w> {
         self.work.spend(bytes).is_ok()
     }
 
-    /// The text in lower case.
+    /// The text without case.
     fn lower(&self, text: &str) -> Rc<str> {
-        let Some(folded) = &self.folded else { return text.to_lowercase().into() };
+        let Some(folded) = &self.folded else { return fold(text).into() };
         let place = (text.as_ptr().addr(), text.len());
-        Rc::clone(folded.borrow_mut().entry(place).or_insert_with(|| text.to_lowercase().into()))
+        Rc::clone(folded.borrow_mut().entry(place).or_insert_with(|| fold(text).into()))
     }
 }
 
@@ -370,9 +371,4 @@ fn fulfils(operator: Operator, ordering: Ordering) -> bool {
         Operator::Le => ordering.is_le(),
         Operator::Ne | Operator::Co | Operator::Sw | Operator::Ew => false,
     }
-}
-
-/// The form in which values whose case does not matter are compared and ordered.
-pub(crate) fn fold(text: &str) -> String {
-    text.trim().to_lowercase()
 }

@@ -78,6 +78,33 @@ async fn a_case_only_rename_is_the_same_person_and_another_names_name_is_taken()
 }
 
 #[tokio::test]
+async fn a_user_name_with_an_accent_is_one_name_however_the_accent_was_typed() {
+    let idp = Provider::new();
+    let named = |name: &str| {
+        let mut said = person("jose");
+        said["userName"] = json!(name);
+        said
+    };
+    let (composed, apart) = ("jos\u{e9}@acme.test", "Jose\u{301}@acme.test");
+    let jose = idp.made("/Users", named(composed)).await;
+    assert_eq!(refused(&idp, "POST", "/Users", named(apart)).await, (409, "uniqueness".to_owned()));
+    // By an index and by reading each, by a whole name and by its beginning: the same.
+    for filter in [
+        format!("userName eq \"{apart}\""),
+        format!("userName eq \"{composed}\" and name.givenName pr"),
+        format!("not (userName ne \"{apart}\")"),
+        "userName sw \"JOSE\u{301}\"".to_owned(),
+        "(userName co \"se\u{301}@\")".to_owned(),
+    ] {
+        let encoded: String = url::form_urlencoded::byte_serialize(filter.as_bytes()).collect();
+        let found = idp.got(&format!("/Users?filter={encoded}")).await;
+        assert_eq!(found["Resources"][0]["id"], json!(jose), "{filter}: {found}");
+    }
+    let kept = idp.got(&format!("/Users/{jose}")).await;
+    assert_eq!(kept["userName"], composed, "as it was written");
+}
+
+#[tokio::test]
 async fn an_unknown_attribute_is_left_aside_in_a_whole_and_refused_as_a_path() {
     let idp = Provider::new();
     let mut odd = person("al");
