@@ -100,7 +100,7 @@ pub fn named(tx: &mut Tx<'_>, text: &str) -> Result<Organization, ServiceError> 
     portcullis_store::organization::resolve(tx, text)?.ok_or(ServiceError::NotFound("organization"))
 }
 
-/// The organization whose log a slug or id names, also if it was deleted: for `audit export`, on the machine.
+/// The organization whose log, receipts and public keys a slug or id names, also if it was deleted.
 ///
 /// # Errors
 /// [`ServiceError::NotFound`].

@@ -128,6 +128,9 @@ fn tag(path: &str) -> &str {
 fn needs(needs: Needs) -> String {
     match needs {
         Needs::Permission(permission) => format!("Needs the permission `{permission}`."),
+        Needs::PermissionOfRecords(permission) => format!(
+            "Needs the permission `{permission}`. The root token also asks of an organization that was deleted."
+        ),
         Needs::PermissionOrOwn(permission) => {
             format!(
                 "Needs the permission `{permission}`, or that the thing is one's own or, for a lead, of somebody led."
@@ -232,9 +235,10 @@ fn refusals<'o>(
         all.push("not_found");
     }
     match operation.needs {
-        Needs::Permission(_) | Needs::PermissionOrOwn(_) | Needs::PermissionOrLed(_) => {
-            all.extend(["unauthenticated", "forbidden"])
-        }
+        Needs::Permission(_)
+        | Needs::PermissionOfRecords(_)
+        | Needs::PermissionOrOwn(_)
+        | Needs::PermissionOrLed(_) => all.extend(["unauthenticated", "forbidden"]),
         Needs::Root => all.extend(["unauthenticated", "root_only"]),
         Needs::Known => all.push("unauthenticated"),
         Needs::Nothing => {}

@@ -22,6 +22,8 @@ use crate::error::Problem;
 pub enum Needs {
     /// A permission in the organization that the path names.
     Permission(Permission),
+    /// That permission; the root token also asks of an organization that was deleted, because its records stay.
+    PermissionOfRecords(Permission),
     /// That permission, or the thing is one's own: the use case decides, because it depends on whose thing it is.
     PermissionOrOwn(Permission),
     /// That permission, or the person is one whom the caller leads: the use case decides.

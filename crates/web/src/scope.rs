@@ -123,9 +123,16 @@ impl FromRequestParts<App> for Scope {
             .read(move |tx, now| {
                 let as_of = AsOf::read(tx, now)?;
                 let caller = authenticate(tx, portcullis.uses(), &presented, now)?;
-                let organization = organization::named(tx, &named)?;
+                let organization = match needs {
+                    Needs::PermissionOfRecords(_) if matches!(caller, Caller::Root) => {
+                        organization::of_log(tx, &named)?
+                    }
+                    _ => organization::named(tx, &named)?,
+                };
                 match needs {
-                    Needs::Permission(permission) => caller.may(permission, organization.id)?,
+                    Needs::Permission(permission) | Needs::PermissionOfRecords(permission) => {
+                        caller.may(permission, organization.id)?
+                    }
                     // A service key owns nothing and leads nobody.
                     Needs::PermissionOrOwn(permission) | Needs::PermissionOrLed(permission)
                         if matches!(caller, Caller::Service { .. }) =>
@@ -165,7 +172,10 @@ fn must_know_the_query(parts: &Parts) -> Result<(), Problem> {
 /// to see.
 fn only_reads(method: &Method, needs: Needs) -> bool {
     let sees = match needs {
-        Needs::Permission(p) | Needs::PermissionOrOwn(p) | Needs::PermissionOrLed(p) => p.only_sees(),
+        Needs::Permission(p)
+        | Needs::PermissionOfRecords(p)
+        | Needs::PermissionOrOwn(p)
+        | Needs::PermissionOrLed(p) => p.only_sees(),
         Needs::Root | Needs::Known | Needs::Nothing => false,
     };
     sees || matches!(*method, Method::GET | Method::HEAD)

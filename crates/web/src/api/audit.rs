@@ -114,7 +114,7 @@ struct Wanted {
 
 /// The rows.
 pub fn operations() -> Vec<Operation> {
-    let read = Needs::Permission(Permission::AuditEventsRead);
+    let read = Needs::PermissionOfRecords(Permission::AuditEventsRead);
     vec![
         Operation::get("/organizations/{org}/audit-events", read, "Lists audit events, oldest first.", list)
             .paged()

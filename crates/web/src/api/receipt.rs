@@ -115,7 +115,7 @@ impl Receipt {
 
 /// The rows.
 pub fn operations() -> Vec<Operation> {
-    let read = Needs::Permission(Permission::ReceiptsRead);
+    let read = Needs::PermissionOfRecords(Permission::ReceiptsRead);
     vec![
         Operation::get("/organizations/{org}/receipts", read, "Lists receipts of off-boardings.", list)
             .paged()

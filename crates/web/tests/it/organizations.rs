@@ -1,5 +1,7 @@
 //! `/organizations`.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
 
 use crate::support::{Scene, id, refused, slugs};
@@ -92,4 +94,34 @@ async fn an_organization_with_people_goes_only_when_they_are_off_boarded_and_not
     let said = again.1["detail"].as_str().unwrap_or_default().to_owned();
     refused(again, 409, "taken");
     assert!(said.contains("deleted: slugs are not given out again"), "{said}");
+}
+
+#[tokio::test]
+async fn the_receipts_and_the_log_of_a_deleted_organization_stay_for_the_root_token_and_its_keys_for_everybody()
+ {
+    let scene = Scene::new();
+    let path = "/api/v1/organizations/acme?members=offboard";
+    assert_eq!(scene.root("DELETE", path, Value::Null).await, (204, Value::Null));
+    scene.bench.portcullis().sign_all().await.unwrap();
+    let receipts = scene.all("/api/v1/organizations/acme/receipts").await;
+    let of_the_owner = json!(scene.owner.membership.to_string());
+    let receipt = receipts.iter().find(|one| one["member"] == of_the_owner).expect("a receipt for each");
+    let one = format!("/api/v1/organizations/acme/receipts/{}", receipt["id"].as_str().unwrap());
+    assert_eq!(scene.root("GET", &one, Value::Null).await.1, *receipt);
+    let header = receipt["jws"].as_str().unwrap().split('.').next().unwrap();
+    let header: Value = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(header).unwrap()).unwrap();
+    let (status, set) = scene.bench.call("GET", "/o/acme/jwks", "", Value::Null).await;
+    assert_eq!(status, 200, "whoever has a receipt checks it");
+    assert!(set["keys"].as_array().unwrap().iter().any(|key| key["kid"] == header["kid"]), "{set}");
+    let deleted = "/api/v1/organizations/acme/audit-events?action=organization.deleted";
+    let (status, events) = scene.root("GET", deleted, Value::Null).await;
+    assert_eq!((status, events["items"].as_array().map(Vec::len)), (200, Some(1)));
+    // Nothing else of it is there, and nobody else is told that it was.
+    refused(scene.root("GET", "/api/v1/organizations/acme", Value::Null).await, 404, "not_found");
+    refused(scene.root("GET", "/api/v1/organizations/acme/members", Value::Null).await, 404, "not_found");
+    for path in ["receipts", "audit-events"] {
+        let path = format!("/api/v1/organizations/acme/{path}");
+        refused(scene.as_of(&scene.stranger, "GET", &path, Value::Null).await, 404, "not_found");
+        refused(scene.as_of(&scene.owner, "GET", &path, Value::Null).await, 401, "unauthenticated");
+    }
 }
