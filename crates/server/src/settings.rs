@@ -363,7 +363,7 @@ setting!(
     "max_connections",
     Kind::Number { min: 2, max: 256 },
     Fallback::Value("16"),
-    "How many connections to PostgreSQL are kept.",
+    "How many connections to PostgreSQL are kept; every fourth is for reads alone, so that no check waits behind a write.",
     "More than the server's `max_connections` leaves room for, and starting fails."
 );
 setting!(
