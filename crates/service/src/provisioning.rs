@@ -6,172 +6,47 @@
 mod group;
 mod nesting;
 mod profile;
+mod recognition;
+mod said;
 
-use std::cmp::Ordering;
 use std::collections::BTreeSet;
 
 use portcullis_domain::access::{
     DirectoryFacts, Held, PersonFacts, RankedRole, Resolved, Statement, resolve,
 };
 use portcullis_domain::audit::{Action, EventDraft};
-use portcullis_domain::cause::{Actor, Cause, CauseKind};
+use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, DirectoryUserChange, MembershipChange, TombstoneChange, UserChange};
 use portcullis_domain::directory::Directory;
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{
     DirectoryId, DirectoryUserId, MembershipId, OrganizationId, RequestId, ReviewId, UserId,
 };
-use portcullis_domain::mapping::{Facet, MAX_FACETS};
+use portcullis_domain::mapping::Facet;
 use portcullis_domain::membership::{Membership, Newcomer};
 use portcullis_domain::plan::Plan;
-use portcullis_domain::review::{Review, ReviewReason};
+use portcullis_domain::review::Review;
 use portcullis_domain::role::Rank;
-use portcullis_domain::text::{MAX_IDENTIFIER, domain_of, email_key, has_nul, name_key};
+use portcullis_domain::text::name_key;
 use portcullis_domain::user::User;
 use portcullis_store::db::Lock;
 use portcullis_store::facts::MapFacets;
-use portcullis_store::{
-    Tx, connection, directory, directory_user, domain, facts, hold, mapping, membership, review, role,
-};
+use portcullis_store::{Tx, directory, directory_user, facts, mapping, review, role};
 use serde_json::{Value, json};
 
+use self::recognition::{Recognized, recognize};
 use crate::access::{settle, settle_as};
-use crate::error::DirectoryRefusal;
-use crate::membership::settled;
 use crate::newcomer::hold_names;
-use crate::role::{highest_given, spoken_below};
+use crate::role::highest_given;
 use crate::{Moment, ServiceError};
 
 pub(crate) use group::lose_members;
 pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group, hold_rules};
 pub use nesting::{MAX_PLACES_BELOW, MAX_READ_AT_ONCE, MAX_SUBGROUPS};
+pub use said::{MAX_ATTRIBUTES_BYTES, PersonSaid, Speaker};
 
-/// The most bytes of all attributes of one person: calls that each add a little must not grow a row without end.
-pub const MAX_ATTRIBUTES_BYTES: usize = 1024 * 1024;
 /// The most addresses of a person that one event tells of, each way: a line of an export is bounded.
 const MAX_EMAILS_TOLD: usize = 100;
-
-/// The most members that one review shows as whom a person may be.
-const MAX_CANDIDATES: usize = 20;
-
-/// Which directory speaks, in which request.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Speaker {
-    /// Its organization.
-    pub organization: OrganizationId,
-    /// The directory.
-    pub directory: DirectoryId,
-    /// The request, or the run of a poll.
-    pub request: RequestId,
-    /// By which door it speaks.
-    pub kind: CauseKind,
-}
-
-impl Speaker {
-    /// A directory that speaks SCIM in this request.
-    #[must_use]
-    pub const fn scim(organization: OrganizationId, directory: DirectoryId, request: RequestId) -> Self {
-        Self { organization, directory, request, kind: CauseKind::Scim }
-    }
-
-    /// The cause of everything that follows from this call.
-    #[must_use]
-    pub const fn cause(&self) -> Cause {
-        Cause {
-            kind: self.kind,
-            actor: Actor::Directory(self.directory),
-            request: Some(self.request),
-            event: None,
-            directory: Some(self.directory),
-        }
-    }
-}
-
-/// What a directory says of a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct PersonSaid {
-    /// The directory's own key.
-    pub external_id: Option<String>,
-    /// The name it signs them in with.
-    pub user_name: String,
-    /// The display name; empty if there is none.
-    pub display_name: String,
-    /// What the person is called where a display name is missing; empty if nothing is known.
-    pub full_name: String,
-    /// E-mail addresses as written, the primary one first.
-    pub emails: Vec<String>,
-    /// Whether the person is active; `None` keeps what was said before (active for a new person).
-    pub active: Option<bool>,
-    /// What of the attributes, and of the units that the person is in, a mapping can name.
-    pub facets: BTreeSet<Facet>,
-    /// Every attribute as JSON text with sorted keys, so that the same said again is the same text. Of `active` only
-    /// that it was removed.
-    pub attributes: String,
-}
-
-impl PersonSaid {
-    fn check(&self) -> Result<(), ServiceError> {
-        let invalid = |field, message: &str| {
-            Err(DirectoryRefusal::InvalidValue { field, message: message.to_owned() }.into())
-        };
-        if self.user_name.trim().is_empty() {
-            return invalid("userName", "must not be empty");
-        }
-        let user_name = ("userName", &self.user_name);
-        let external_id = self.external_id.iter().map(|id| ("externalId", id));
-        let mut keys = std::iter::once(user_name).chain(external_id.clone());
-        if let Some((field, _)) = keys.find(|(_, text)| text.len() > MAX_IDENTIFIER) {
-            return invalid(field, "has at most 1,024 bytes");
-        }
-        if self.attributes.len() > MAX_ATTRIBUTES_BYTES {
-            return invalid("User", "all attributes together have at most 1,048,576 bytes");
-        }
-        if self.facets.len() > MAX_FACETS {
-            return invalid("User", "at most 2,000 values that a mapping could name");
-        }
-        let names = [user_name, ("displayName", &self.display_name), ("name", &self.full_name)];
-        let emails = self.emails.iter().map(|email| ("emails", email));
-        let mut texts =
-            names.into_iter().chain(external_id).chain(emails).chain([("User", &self.attributes)]);
-        if let Some((field, _)) = texts.find(|(_, text)| has_nul(text)) {
-            return invalid(field, "U+0000 cannot be stored");
-        }
-        Ok(())
-    }
-
-    /// What the member is called here.
-    fn name(&self) -> String {
-        let named = [&self.display_name, &self.full_name].into_iter().find(|name| !name.trim().is_empty());
-        named.cloned().unwrap_or_default()
-    }
-
-    /// Every name by which somebody could come in as the same person, first the address that stands for them.
-    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
-        let addresses = self.emails.iter().filter(|address| email_key(address).is_ok());
-        let others = [&self.user_name].into_iter().chain(&self.external_id).chain(addresses);
-        std::iter::once(self.main_address()).chain(others.map(String::as_str))
-    }
-
-    /// Keys of the addresses that are any, without repetition.
-    pub(crate) fn email_keys(&self) -> Vec<String> {
-        let mut keys: Vec<String> = Vec::new();
-        for key in self.emails.iter().filter_map(|e| email_key(e).ok()) {
-            if !keys.contains(&key) {
-                keys.push(key);
-            }
-        }
-        keys
-    }
-
-    /// The address that stands for the person here: the primary e-mail, or a user name that is one.
-    fn address(&self) -> String {
-        self.main_address().to_owned()
-    }
-
-    fn main_address(&self) -> &str {
-        self.emails.iter().find(|e| email_key(e).is_ok()).unwrap_or(&self.user_name)
-    }
-}
 
 /// Tells of a new person. Somebody whom the organization knows by a proven address is recognized; everybody else
 /// gets a membership of their own, whoever had the same names before.
@@ -324,130 +199,6 @@ fn new_member(
         event,
         vec![UserChange::Create(member).into(), MembershipChange::Create(Box::new(membership)).into()],
     ))
-}
-
-/// Whether the organization knows a person already.
-enum Recognized {
-    /// As that member.
-    Known(Box<Membership>),
-    /// As nobody for certain; why it is not certain, and who it may be.
-    Nobody(Option<(ReviewReason, Vec<MembershipId>)>),
-}
-
-/// Somebody whom the organization knows already: exactly one membership that has not ended has one of these addresses, it
-/// is the one that stands for the person, its domain is proven, and this directory does not tell of the member yet. What
-/// is less than that is for a person to decide.
-fn recognize(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    directory: &Directory,
-    said: &PersonSaid,
-) -> Result<Recognized, ServiceError> {
-    let mut found: Vec<Membership> = Vec::new();
-    let (mut unproven, mut held, mut doubtful) = (Vec::new(), Vec::new(), Vec::new());
-    let (addresses, user_name) = (said.email_keys(), email_key(&said.user_name).ok());
-    let names: BTreeSet<String> = addresses.iter().take(1).chain(&user_name).cloned().collect();
-    let keys: BTreeSet<String> = addresses.into_iter().chain(user_name).collect();
-    for key in keys {
-        let owner = domain::find_proven(tx, domain_of(&key))?;
-        let proven = owner.is_some_and(|d| d.organization == directory.organization);
-        for candidate in membership::living_by_email(tx, directory.organization, &key)? {
-            if !proven {
-                unproven.push(candidate.id);
-                continue;
-            }
-            // Who has lost their life, and only the job has not come by yet, is a former person.
-            let candidate = settled(tx, moment, directory.organization, candidate.id)?;
-            if candidate.ended.is_some() {
-                continue;
-            }
-            // Nor is it anybody whose end waits for an administrator: they would come back with everything they had.
-            if hold::holds_end(tx, candidate.id)? {
-                held.push(candidate.id);
-            } else if !names.contains(&key) {
-                doubtful.push(candidate.id);
-            } else {
-                found.push(candidate);
-            }
-        }
-    }
-    let unsure = |reason, mut people: Vec<MembershipId>| {
-        people.sort_unstable();
-        people.dedup();
-        people.truncate(MAX_CANDIDATES);
-        Ok(Recognized::Nobody(Some((reason, people))))
-    };
-    doubtful.retain(|id| !found.iter().any(|candidate| candidate.id == *id));
-    match found.as_slice() {
-        [only] if doubtful.is_empty() => {
-            // Owners too: the first owner is often the administrator whom the provider tells of later, and they leave as
-            // well. Whoever may make directories may therefore end anybody whom a proven address finds.
-            let told = directory_user::of_membership(tx, only.id)?;
-            if told.iter().any(|u| u.directory == directory.id) {
-                return unsure(ReviewReason::AlreadyTold, vec![only.id]);
-            }
-            if is_lent(tx, moment, directory, (only.id, &told))? {
-                return unsure(ReviewReason::ToldElsewhere, vec![only.id]);
-            }
-            Ok(Recognized::Known(Box::new(only.clone())))
-        }
-        [] if !doubtful.is_empty() => unsure(ReviewReason::OtherAddress, doubtful),
-        [] if !held.is_empty() => unsure(ReviewReason::EndHeld, held),
-        [] if !unproven.is_empty() => unsure(ReviewReason::DomainNotProven, unproven),
-        [] => Ok(Recognized::Nobody(None)),
-        several => {
-            let all = several.iter().map(|m| m.id).chain(doubtful);
-            unsure(ReviewReason::SeveralMembers, all.collect())
-        }
-    }
-}
-
-/// Whether somebody of whom these tell could be the doing of whoever speaks for one directory and may not have what another
-/// gives: they would be given it as that person
-/// ([why](../../../docs/decisions/0042-of-whom-two-directories-tell-is-lent-by-neither.md)).
-fn is_lent(
-    tx: &mut Tx<'_>,
-    moment: &Moment,
-    directory: &Directory,
-    (member, told): (MembershipId, &[DirectoryUser]),
-) -> Result<bool, ServiceError> {
-    let organization = directory.organization;
-    let given = highest_given(tx, organization, directory.id)?;
-    for user in told {
-        let theirs = highest_given(tx, organization, user.directory)?;
-        // What the greater gives, whoever speaks for it has.
-        let (lesser, rank, believed_up_to) = match theirs.cmp(&given) {
-            Ordering::Less => (user.directory, given, user.believed_up_to),
-            Ordering::Equal => continue,
-            Ordering::Greater => (directory.id, theirs, moment.spoken_from),
-        };
-        // Whoever can speak for the lesser one would name an account of theirs, or has: what was said outlives its token.
-        if believed_up_to < rank
-            || spoken_below(tx, organization, (lesser, rank), moment.now)?.is_some()
-            || is_linked_below(tx, organization, member, rank)?
-        {
-            return Ok(true);
-        }
-    }
-    Ok(false)
-}
-
-/// Whether somebody below that rank has said by which account a member comes in, but for a connection of a directory
-/// that gives as much.
-fn is_linked_below(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    member: MembershipId,
-    rank: Rank,
-) -> Result<bool, ServiceError> {
-    for link in connection::links_of(tx, member)?.into_iter().filter(|link| link.believed_up_to < rank) {
-        let by = connection::find(tx, organization, link.connection)?.and_then(|of| of.directory);
-        let given = by.map_or(Ok(Rank::NONE), |of| highest_given(tx, organization, of))?;
-        if given < rank {
-            return Ok(true);
-        }
-    }
-    Ok(false)
 }
 
 /// How much of a person a directory says.
