@@ -4,11 +4,14 @@
 //! connection or of one that is there, chooses who may come in: holders of explicit-only roles are refused there until an
 //! owner confirms.
 
+mod provider;
+mod view;
+
 use portcullis_domain::Refusal;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, ConnectionChange, DirectoryChange, TokenChange, TokenSet};
-use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
+use portcullis_domain::connection::{ClaimRules, Connection};
 use portcullis_domain::directory::{DEFAULT_SETTLE_S, Directory, DirectoryKind};
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
 use portcullis_domain::plan::Plan;
@@ -18,20 +21,22 @@ use portcullis_domain::token::TokenEnd;
 use portcullis_oidc::issuer;
 use portcullis_store::db::Lock;
 use portcullis_store::{Tx, connection, directory, domain, environment, mapping, role};
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::ExposeSecret;
 use serde_json::json;
 
+use self::provider::{provider_change, set_protocol};
+use self::view::view;
 use crate::caller::Caller;
 use crate::directory::{Governed, Left, end, must_reach, part_step, step_by_step};
-use crate::oidc::wish::{self as openid, OidcWish, Secret};
-use crate::oidc::{OidcView, preset};
+use crate::oidc::preset;
 use crate::role::must_not_stand_above;
 use crate::rules::{after_rule_change, listed};
 use crate::saml::key::NewKey;
-use crate::saml::wish::{self, SamlWish};
-use crate::saml::{Addresses, SamlView};
-use crate::sign_in::oidc::secret_place;
+use crate::saml::wish;
 use crate::{Moment, Portcullis, ServiceError, Surroundings};
+
+pub use provider::Protocol;
+pub use view::{ConnectionView, ProtocolView, find, list};
 
 /// The most e-mail domains of one connection.
 pub const MAX_DOMAINS: usize = 100;
@@ -41,33 +46,6 @@ pub const MAX_CLIENT: usize = 1_024;
 pub const MAX_CLAIM: usize = 256;
 /// What an error and an audit event call it.
 const NOUN: &str = "connection";
-
-/// A provider as somebody wants it.
-#[derive(Clone)]
-pub enum Protocol {
-    /// OpenID Connect.
-    Oidc {
-        /// The issuer.
-        issuer: String,
-        /// Our client id there.
-        client_id: String,
-        /// Our client secret; `None` keeps the one that is there.
-        client_secret: Option<SecretString>,
-        /// What is set beside.
-        wish: Box<OidcWish>,
-    },
-    /// SAML 2.0.
-    Saml(Box<SamlWish>),
-}
-
-impl Protocol {
-    const fn kind(&self) -> ConnectionKind {
-        match self {
-            Self::Oidc { .. } => ConnectionKind::Oidc,
-            Self::Saml(_) => ConnectionKind::Saml,
-        }
-    }
-}
 
 /// A connection as somebody wants it.
 #[derive(Clone)]
@@ -99,50 +77,6 @@ pub enum Newcomers {
     Admitted,
     /// Only people who are there already.
     Refused,
-}
-
-/// A connection with the default role of its claims directory.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ConnectionView {
-    /// The connection.
-    pub connection: Connection,
-    /// The role of people in no mapped group of its claims.
-    pub default_role: Option<Slug>,
-    /// What is of its own in its protocol.
-    pub protocol: ProtocolView,
-    /// Another connection to the same provider, which offers people the same once more.
-    pub twin: Option<ConnectionId>,
-    /// The domains that are routed to it and are not proven here.
-    pub unproven: Vec<String>,
-}
-
-/// What is of its own in a connection's protocol.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum ProtocolView {
-    /// What is set, and our keys.
-    Oidc(OidcView),
-    /// What it believes and has.
-    Saml(Box<SamlView>),
-}
-
-impl ProtocolView {
-    /// What is set, and our keys, if it is OpenID.
-    #[must_use]
-    pub const fn oidc(&self) -> Option<&OidcView> {
-        match self {
-            Self::Oidc(view) => Some(view),
-            Self::Saml(_) => None,
-        }
-    }
-
-    /// What it believes and has, if it is SAML.
-    #[must_use]
-    pub fn saml(&self) -> Option<&SamlView> {
-        match self {
-            Self::Oidc(_) => None,
-            Self::Saml(view) => Some(view),
-        }
-    }
 }
 
 /// Everything of a wish that needs checking, checked.
@@ -208,17 +142,6 @@ fn check(
         }
     }
     Ok(Checked { name: name(&wanted.name)?, domains })
-}
-
-fn seal(
-    moment: &mut Moment,
-    around: &Surroundings,
-    id: ConnectionId,
-    secret: &SecretString,
-) -> Result<String, ServiceError> {
-    let bytes = secret.expose_secret().as_bytes();
-    let sealed = around.sealing.seal(&mut moment.random, &secret_place(id), bytes);
-    sealed.map_err(|e| ServiceError::fault("a client secret", e))
 }
 
 fn described(c: &Connection, default_role: Option<&Slug>) -> serde_json::Value {
@@ -306,93 +229,6 @@ pub fn create(
     let plan = Plan::because(organization, cause).then_all(event, changes);
     moment.apply(tx, &plan)?;
     view(tx, made)
-}
-
-/// Sets what the protocol says of a new connection; what is written beside it.
-fn set_protocol(
-    tx: &mut Tx<'_>,
-    (around, moment): (&Surroundings, &mut Moment),
-    made: &mut Connection,
-    (protocol, key): (&Protocol, Option<&NewKey>),
-) -> Result<Vec<Change>, ServiceError> {
-    match protocol {
-        Protocol::Oidc { issuer, client_id, client_secret, wish } => {
-            made.issuer.clone_from(issuer);
-            made.client_id.clone_from(client_id);
-            let given = client_secret.as_ref();
-            let none = (&OidcView::default(), &**wish);
-            let (changes, secret) = openid::changes((around, moment), made, none, given)?;
-            made.client_secret_sealed = kept_secret((around, moment), made, (secret, given))?;
-            Ok(changes)
-        }
-        Protocol::Saml(wish) => {
-            let key =
-                key.ok_or_else(|| ServiceError::Fault("a connection of SAML is made without a key".into()))?;
-            made.client_id = Addresses::of(around, made.id).metadata;
-            let outcome = wish::made((around, moment), made, (wish, key))?;
-            made.issuer = outcome.issuer;
-            if let Some(read) = &wish.read {
-                wish::note_reading(tx, moment, made, read)?;
-            }
-            Ok(outcome.changes)
-        }
-    }
-}
-
-/// The secret that is kept of a connection, sealed.
-fn kept_secret(
-    (around, moment): (&Surroundings, &mut Moment),
-    of: &Connection,
-    (secret, given): (Secret, Option<&SecretString>),
-) -> Result<String, ServiceError> {
-    match (secret, given) {
-        (Secret::Dropped, _) => Ok(String::new()),
-        (Secret::Needed, Some(given)) => seal(moment, around, of.id, given),
-        (Secret::Needed, None) if of.client_secret_sealed.is_empty() => {
-            let message = "is required for `oidc`, unless `oidc.client_auth` is `private_key_jwt`";
-            Err(ServiceError::invalid("client_secret", message))
-        }
-        (Secret::Needed, None) => Ok(of.client_secret_sealed.clone()),
-    }
-}
-
-fn view(tx: &mut Tx<'_>, connection: Connection) -> Result<ConnectionView, ServiceError> {
-    let claims = directory::find(tx, connection.organization, connection.claims_directory)?;
-    let protocol = match connection.kind {
-        ConnectionKind::Saml => ProtocolView::Saml(Box::new(SamlView::shown(tx, &connection)?)),
-        ConnectionKind::Oidc => ProtocolView::Oidc(OidcView::shown(tx, &connection)?),
-    };
-    let twin = connection::twin(tx, &connection)?;
-    let unproven = connection::unproven_domains(tx, &connection)?;
-    let default_role = claims.and_then(|d| d.default_role);
-    Ok(ConnectionView { default_role, protocol, twin, unproven, connection })
-}
-
-/// A connection.
-///
-/// # Errors
-/// [`ServiceError::NotFound`].
-pub fn find(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    id: ConnectionId,
-) -> Result<ConnectionView, ServiceError> {
-    let found = connection::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
-    view(tx, found)
-}
-
-/// A page of connections.
-///
-/// # Errors
-/// [`ServiceError::Store`].
-pub fn list(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<ConnectionView>, ServiceError> {
-    let page = connection::list(tx, organization, Some(after), limit)?;
-    page.into_iter().map(|c| view(tx, c)).collect()
 }
 
 /// Changes a connection. `change` turns what is set into what is wanted.
@@ -484,71 +320,6 @@ fn must_reach_newcomers(
     }
     let claims = directory::find(tx, old.organization, old.claims_directory)?;
     claims.map_or(Ok(()), |claims| must_reach(tx, caller, &claims))
-}
-
-/// What one provider knows us by is not shown to the next, whoever names it: a secret is given anew, and who is known by a
-/// key makes another connection.
-fn may_move(view: &OidcView, (secret, given): (Secret, Option<&SecretString>)) -> Result<(), ServiceError> {
-    if !view.keys.is_empty() {
-        let message = "stays while the connection has keys of its own: make another connection";
-        return Err(ServiceError::invalid("issuer", message));
-    }
-    if matches!(secret, Secret::Needed) && given.is_none() {
-        let message =
-            "is required with another `issuer`: what one provider was given is not sent to the next";
-        return Err(ServiceError::invalid("client_secret", message));
-    }
-    Ok(())
-}
-
-/// What of the provider becomes another.
-struct ProviderChange {
-    issuer: String,
-    client_id: String,
-    client_secret_sealed: String,
-    beside: Vec<Change>,
-    opens_elsewhere: bool,
-}
-
-fn provider_change(
-    tx: &mut Tx<'_>,
-    (around, moment): (&Surroundings, &mut Moment),
-    before: &ConnectionView,
-    protocol: &Protocol,
-) -> Result<ProviderChange, ServiceError> {
-    let old = &before.connection;
-    match (protocol, &before.protocol) {
-        (Protocol::Oidc { issuer, client_id, client_secret, wish }, ProtocolView::Oidc(view)) => {
-            let given = client_secret.as_ref();
-            let (beside, secret) = openid::changes((around, moment), old, (view, &**wish), given)?;
-            if *issuer != old.issuer {
-                may_move(view, (secret, given))?;
-            }
-            let sealed = kept_secret((around, moment), old, (secret, given))?;
-            let another =
-                *issuer != old.issuer || *client_id != old.client_id || sealed != old.client_secret_sealed;
-            Ok(ProviderChange {
-                opens_elsewhere: another || !beside.is_empty(),
-                issuer: issuer.clone(),
-                client_id: client_id.clone(),
-                client_secret_sealed: sealed,
-                beside,
-            })
-        }
-        (Protocol::Saml(wish), ProtocolView::Saml(view)) => {
-            let outcome = wish::changed(tx, moment, old, (view, wish))?;
-            Ok(ProviderChange {
-                issuer: outcome.issuer,
-                client_id: old.client_id.clone(),
-                client_secret_sealed: old.client_secret_sealed.clone(),
-                beside: outcome.changes,
-                opens_elsewhere: outcome.opens_elsewhere,
-            })
-        }
-        (Protocol::Oidc { .. }, ProtocolView::Saml(_)) | (Protocol::Saml(_), ProtocolView::Oidc(_)) => {
-            Err(ServiceError::invalid("kind", "stays what it was when the connection was made"))
-        }
-    }
 }
 
 /// An owner confirms what somebody below changed: holders of explicit-only roles may come in again.
