@@ -4,30 +4,25 @@
 //! and a list that was cut off is no list. A connection with a governing directory takes no groups from claims: the
 //! directory is asked all the time, a claim only when somebody signs in, and stale claims must not outlive it.
 
+mod keeping;
+mod names;
+
 use std::collections::{BTreeMap, BTreeSet};
 
-use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
-use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange};
 use portcullis_domain::connection::{Connection, ConnectionKind};
-use portcullis_domain::directory_group::DirectoryGroup;
-use portcullis_domain::directory_user::DirectoryUser;
-use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, MembershipId, RequestId};
-use portcullis_domain::mapping::{Facet, FacetChange};
-use portcullis_domain::plan::Plan;
-use portcullis_domain::role::Rank;
+use portcullis_domain::id::{DirectoryId, RequestId};
 use portcullis_domain::text::{MAX_NAME, email_key, has_nul};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_oidc::claims::{ClaimsError, Groups, IdentityClaims, SubjectSource, is_reassignable};
-use portcullis_store::directory_group::DirectoryGroupQuery;
-use portcullis_store::directory_user::DirectoryUserQuery;
-use portcullis_store::{Tx, directory_group, directory_user};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use thiserror::Error;
 
+use self::names::SIGN_IN_NAMES;
 use crate::oidc::preset;
-use crate::{Moment, ServiceError};
+
+pub use keeping::keep;
+pub use names::{NotAFacet, claim_key, is_of_the_sign_in};
 
 /// The most groups of one person that claims may carry; more count as cut off.
 pub const MAX_GROUPS: usize = 1_000;
@@ -117,88 +112,6 @@ pub struct Said {
     name: String,
     groups: GroupsSaid,
     texts: BTreeMap<String, BTreeSet<String>>,
-}
-
-/// Claims that are about the sign-in and not about the person.
-const OF_THE_SIGN_IN: [&str; 19] = [
-    "iss",
-    "aud",
-    "azp",
-    "exp",
-    "nbf",
-    "iat",
-    "jti",
-    "nonce",
-    "acr",
-    "amr",
-    "auth_time",
-    "at_hash",
-    "c_hash",
-    "s_hash",
-    "sid",
-    "typ",
-    "ver",
-    "uti",
-    "rh",
-];
-/// Claims that hold the name to sign in with.
-const SIGN_IN_NAMES: [&str; 2] = ["preferred_username", "upn"];
-/// Claims that name one person.
-const OF_ONE_PERSON: [&str; 18] = [
-    "sub",
-    "oid",
-    "name",
-    "given_name",
-    "family_name",
-    "middle_name",
-    "nickname",
-    "preferred_username",
-    "upn",
-    "unique_name",
-    "profile",
-    "picture",
-    "website",
-    "email",
-    "phone_number",
-    "birthdate",
-    "updated_at",
-    "puid",
-];
-
-/// Why a claim cannot stand in a mapping.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
-pub enum NotAFacet {
-    /// Not a name.
-    #[error("is not the name of a claim")]
-    NoName,
-    /// About one sign-in.
-    #[error("says something of one sign-in, and nothing of the person")]
-    OfTheSignIn,
-    /// Each person has a value of their own.
-    #[error("names one person: give them a grant instead")]
-    OfOnePerson,
-}
-
-/// Whether a claim is about the sign-in and not about the person.
-#[must_use]
-pub fn is_of_the_sign_in(name: &str) -> bool {
-    OF_THE_SIGN_IN.contains(&name) || name.starts_with("_claim_")
-}
-
-/// The key of a claim's name: its spelling, because claims are told apart by letter case (RFC 7519 §10.1.1).
-///
-/// # Errors
-/// [`NotAFacet`].
-pub fn claim_key(name: &str) -> Result<String, NotAFacet> {
-    let root = name.split('.').next().unwrap_or(name);
-    if is_of_the_sign_in(root) {
-        return Err(NotAFacet::OfTheSignIn);
-    }
-    if OF_ONE_PERSON.contains(&root) {
-        return Err(NotAFacet::OfOnePerson);
-    }
-    let whole = !name.trim().is_empty() && !name.contains('=') && !name.chars().any(char::is_control);
-    if whole { Ok(name.to_owned()) } else { Err(NotAFacet::NoName) }
 }
 
 impl Arrival {
@@ -390,189 +303,4 @@ impl Arrival {
             directory: Some(self.connection.claims_directory),
         }
     }
-}
-
-/// Keeps what the claims say of a person, as it was said; writes only what differs.
-///
-/// # Errors
-/// [`ServiceError::Store`].
-pub fn keep(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    arrival: &Arrival,
-    membership: MembershipId,
-    request: RequestId,
-) -> Result<(), ServiceError> {
-    let user = keep_user(tx, moment, arrival, membership, request)?;
-    keep_facets(tx, moment, arrival, (user, membership), request)?;
-    match &arrival.groups {
-        GroupsSaid::These(groups) => keep_groups(tx, moment, arrival, (user, groups), request),
-        GroupsSaid::Nothing | GroupsSaid::Overage => Ok(()),
-    }
-}
-
-fn keep_user(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    arrival: &Arrival,
-    membership: MembershipId,
-    request: RequestId,
-) -> Result<DirectoryUserId, ServiceError> {
-    let directory = arrival.connection.claims_directory;
-    let mut before = None;
-    // Who is named anew stays the person of whom was told before: nothing of theirs is left behind under the old name.
-    for subject in std::iter::once(&arrival.subject).chain(&arrival.former_subject) {
-        if before.is_none() {
-            let query = DirectoryUserQuery::ExternalId(subject.clone());
-            before = directory_user::query(tx, directory, &query, 1)?.pop();
-        }
-    }
-    let attributes = json!({
-        "sub": arrival.subject,
-        "email": arrival.address.as_ref().map(|a| &a.written),
-        "name": arrival.name,
-        "guest_of": arrival.home,
-    });
-    let said = DirectoryUser {
-        id: before.as_ref().map_or_else(|| DirectoryUserId::fresh(moment.now, &mut moment.random), |b| b.id),
-        organization: arrival.connection.organization,
-        directory,
-        membership,
-        external_id: Some(arrival.subject.clone()),
-        // Addresses are given to somebody else one day; the subject is the provider's name for the person.
-        user_name: arrival.subject.clone(),
-        display_name: arrival.name.clone(),
-        email_keys: arrival.address.iter().map(|a| a.key.clone()).collect(),
-        inactive_at: None,
-        unconfirmed_at: None,
-        attributes: attributes.to_string(),
-        believed_up_to: Rank::ROOT,
-        created_at: before.as_ref().map_or(moment.now, |b| b.created_at),
-        updated_at: before.as_ref().map_or(moment.now, |b| b.updated_at),
-    };
-    let plan = Plan::because(arrival.connection.organization, arrival.cause(request));
-    let id = said.id;
-    let event = |action| EventDraft::new(action, id).about(membership);
-    let plan = match before {
-        None => {
-            let create = DirectoryUserChange::Create(Box::new(said));
-            plan.then(event(Action::DirectoryUserCreated), create)
-        }
-        Some(before) => {
-            let mut changes = Vec::new();
-            if before.membership != membership {
-                changes.push(DirectoryUserChange::Attach(id, membership).into());
-            }
-            let same = DirectoryUser { membership: before.membership, ..said.clone() } == before;
-            if !same {
-                let said = DirectoryUser { updated_at: moment.now, ..said };
-                changes.push(DirectoryUserChange::Update(Box::new(said)).into());
-            }
-            if changes.is_empty() {
-                return Ok(id);
-            }
-            plan.then_all(event(Action::DirectoryUserUpdated), changes)
-        }
-    };
-    moment.apply(tx, &plan)?;
-    Ok(id)
-}
-
-/// Keeps the values of the claims that came; a claim that did not come keeps those it had.
-fn keep_facets(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    arrival: &Arrival,
-    (user, membership): (DirectoryUserId, MembershipId),
-    request: RequestId,
-) -> Result<(), ServiceError> {
-    let before = directory_user::facets(tx, user)?;
-    let is_said = |facet: &Facet| facet.attribute_key().is_some_and(|name| arrival.texts.contains_key(name));
-    let values = arrival.texts.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)));
-    let now: BTreeSet<Facet> = values.filter_map(|(name, text)| Facet::attribute(name, text)).collect();
-    let FacetChange { new, gone, left_out } = FacetChange::between(&before, &now, is_said);
-    if new.is_empty() && gone.is_empty() {
-        return Ok(());
-    }
-    let directory = arrival.connection.claims_directory;
-    let event = EventDraft::new(Action::DirectoryUserUpdated, user).about(membership).with(json!({
-        "values_added": new.len(), "values_removed": gone.len(), "values_left_out": left_out,
-    }));
-    let mut changes = Vec::new();
-    if !gone.is_empty() {
-        changes.push(DirectoryUserChange::RemoveFacets(user, gone).into());
-    }
-    if !new.is_empty() {
-        changes.push(DirectoryUserChange::AddFacets(user, directory, new, Some(request)).into());
-    }
-    let plan = Plan::because(arrival.connection.organization, arrival.cause(request));
-    moment.apply(tx, &plan.then_all(event, changes))?;
-    Ok(())
-}
-
-/// Puts the person into exactly these groups; a group that nobody told of before is made.
-fn keep_groups(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    arrival: &Arrival,
-    (user, wanted): (DirectoryUserId, &BTreeSet<String>),
-    request: RequestId,
-) -> Result<(), ServiceError> {
-    let directory = arrival.connection.claims_directory;
-    // As many as a sign-in may bring, so these are all.
-    let most = i64::try_from(MAX_GROUPS).unwrap_or(i64::MAX);
-    let before: BTreeSet<DirectoryGroupId> = directory_user::group_ids(tx, user, most)?.into_iter().collect();
-    let mut after = BTreeSet::new();
-    for name in wanted {
-        let query = DirectoryGroupQuery::ExternalId(name.clone());
-        let group = match directory_group::query(tx, directory, &query, 1)?.pop() {
-            Some(group) => group.id,
-            None => make_group(tx, moment, arrival, name, request)?,
-        };
-        after.insert(group);
-    }
-    let plan = || Plan::because(arrival.connection.organization, arrival.cause(request));
-    let event = |group: DirectoryGroupId, added: u8, removed: u8| {
-        EventDraft::new(Action::DirectoryGroupMembersChanged, group)
-            .about(user)
-            .with(json!({ "added": added, "removed": removed }))
-    };
-    let mut changes = plan();
-    for group in after.difference(&before) {
-        let add = DirectoryGroupChange::AddMembers(*group, vec![user], Some(request));
-        changes = changes.then(event(*group, 1, 0), add);
-    }
-    for group in before.difference(&after) {
-        let remove = DirectoryGroupChange::RemoveMembers(*group, vec![user]);
-        changes = changes.then(event(*group, 0, 1), remove);
-    }
-    if !changes.is_empty() {
-        moment.apply(tx, &changes)?;
-    }
-    Ok(())
-}
-
-fn make_group(
-    tx: &mut Tx<'_>,
-    moment: &mut Moment,
-    arrival: &Arrival,
-    name: &str,
-    request: RequestId,
-) -> Result<DirectoryGroupId, ServiceError> {
-    let group = DirectoryGroup {
-        id: DirectoryGroupId::fresh(moment.now, &mut moment.random),
-        organization: arrival.connection.organization,
-        directory: arrival.connection.claims_directory,
-        external_id: Some(name.to_owned()),
-        display_name: name.to_owned(),
-        created_at: moment.now,
-        updated_at: moment.now,
-    };
-    let id = group.id;
-    let event = EventDraft::new(Action::DirectoryGroupCreated, id)
-        .with(json!({ "display_name": name, "external_id": name }));
-    let plan = Plan::because(group.organization, arrival.cause(request))
-        .then(event, DirectoryGroupChange::Create(group));
-    moment.apply(tx, &plan)?;
-    Ok(id)
 }
