@@ -10,37 +10,33 @@ pub mod binding;
 pub mod choice;
 pub mod compared;
 pub mod oidc;
+mod once;
+mod recording;
 pub mod saml;
 
 use std::net::IpAddr;
 
-use portcullis_domain::Random;
-use portcullis_domain::Timestamp;
-use portcullis_domain::audit::{Action, EventDraft, Outcome};
-use portcullis_domain::cause::Actor;
 use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, MembershipId, RequestId, TokenId};
-use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::SecretHash;
+use portcullis_domain::{Random, Timestamp};
 use portcullis_saml::response::{MAX_AGE_S as MAX_ANSWER_AGE_S, MAX_SKEW_S};
-use portcullis_store::sign_in::SignIn;
-use portcullis_store::{Priority, Tx, arrival, connection, sign_in};
+use portcullis_store::{Priority, Tx, connection};
 use serde::{Deserialize, Serialize};
-use serde_json::json;
 use url::Url;
 
 use self::binding::{Binding, Bound};
-use self::compared::{Compared, Known, compared};
+use self::once::Once;
 use crate::claims::Arrival;
 use crate::home::Homes;
 use crate::password::Passwords;
-use crate::refusal::SignInRefusal;
 use crate::relying_party::Providers;
 use crate::saml::trust::Readers;
-use crate::session::{self, Opened};
+use crate::session::Opened;
 use crate::throttle::{Allowance, Throttle, network};
-use crate::trace::TraceDraft;
-use crate::{Moment, Portcullis, ServiceError, oidc as openid, recognition, saml as saml2};
+use crate::{Portcullis, ServiceError, oidc as openid, recognition, saml as saml2};
+
+pub(crate) use recording::note_trace;
 
 /// Seconds within which a browser comes back from its provider.
 pub const GOOD_FOR_S: i64 = 600;
@@ -52,8 +48,6 @@ pub const MAX_RETURN_TO: usize = 512;
 pub(crate) const OVER_FOR_S: i64 = MAX_ANSWER_AGE_S + 2 * MAX_SKEW_S + arriving::ARRIVES_WITHIN_S + 180;
 const _: () =
     assert!(MAX_ANSWER_AGE_S >= GOOD_FOR_S, "nothing that was begun outlives the memory of its end");
-/// How many expired sign-ins each new one sweeps away: more than one, so that the table shrinks.
-const SWEPT_AT_ONCE: i64 = 8;
 /// Sign-ins that one source may begin or come back from: ten a second, so that a whole office that comes in behind one
 /// address at nine fits.
 const PER_SOURCE: Allowance = Allowance { max_tries: 1_200, window_s: 60 };
@@ -301,84 +295,6 @@ fn provider_hash(of: &Connection) -> String {
     SecretHash::of(&text).as_str().to_owned()
 }
 
-/// Keeps a sign-in that leaves for its provider.
-async fn keep(portcullis: &Portcullis, pending: SignIn) -> Result<(), ServiceError> {
-    portcullis
-        .write(Priority::Ordinary, move |tx, moment| {
-            sign_in::delete_expired(tx, moment.now, SWEPT_AT_ONCE)?;
-            Ok(sign_in::insert(tx, &pending)?)
-        })
-        .await
-}
-
-/// Takes the sign-in of an answer's state out, if it was begun in this browser.
-async fn take(
-    portcullis: &Portcullis,
-    called: ConnectionId,
-    (state, bound): (&str, &Bound),
-    claimed: &mut Claimed,
-) -> Result<SignIn, ServiceError> {
-    let hash = SecretHash::of(state).as_str().to_owned();
-    // Committed by itself: whatever comes of it, this state is used up.
-    let taken =
-        portcullis.write(Priority::Ordinary, move |tx, _| Ok(sign_in::take(tx, called, &hash)?)).await?;
-    let taken = taken.ok_or(SignInRefusal::State)?;
-    claimed.return_to = Some(taken.return_to.clone());
-    must_come_back(portcullis.now(), (&taken.browser_hash, taken.expires_at), bound.value(state))?;
-    Ok(taken)
-}
-
-/// Only the browser that a sign-in is bound to comes back from its provider, and in time.
-fn must_come_back(
-    now: Timestamp,
-    (bound, expires_at): (&str, Timestamp),
-    browser: Option<&str>,
-) -> Result<(), SignInRefusal> {
-    let bound = SecretHash::from_stored(bound.to_owned());
-    if !browser.is_some_and(|b| bound.matches(&SecretHash::of(b))) {
-        return Err(SignInRefusal::State);
-    }
-    if now >= expires_at { Err(SignInRefusal::TooLate) } else { Ok(()) }
-}
-
-/// What a browser came back with once, and cannot come back with again.
-#[derive(Debug, Clone)]
-enum Once {
-    /// The state of a sign-in, by its hash.
-    State(String),
-    /// The ticket of an arrival, by its hash.
-    Ticket(String),
-}
-
-impl Once {
-    /// Uses it up.
-    ///
-    /// # Errors
-    /// [`SignInRefusal::State`] if somebody has before.
-    fn use_up(&self, tx: &mut Tx<'_>, called: ConnectionId) -> Result<(), ServiceError> {
-        let is_new = match self {
-            Self::State(hash) => sign_in::take(tx, called, hash)?.is_some(),
-            Self::Ticket(hash) => arrival::take(tx, called, hash)?.is_some(),
-        };
-        if is_new { Ok(()) } else { Err(SignInRefusal::State.into()) }
-    }
-
-    /// Whatever comes of it: what came to nothing took its use back with it, so it is used up by itself.
-    async fn spent<T>(
-        self,
-        portcullis: &Portcullis,
-        called: ConnectionId,
-        result: Result<T, ServiceError>,
-    ) -> Result<T, ServiceError> {
-        if result.is_err() {
-            let use_up = move |tx: &mut Tx<'_>, _: &mut Moment| Ok(self.use_up(tx, called));
-            // Already used up is as good.
-            let _ = portcullis.write(Priority::Ordinary, use_up).await?;
-        }
-        result
-    }
-}
-
 /// A sign-in that a proven person's browser began.
 #[derive(Debug, Clone, Copy)]
 struct Underway {
@@ -414,159 +330,4 @@ async fn admit(
         })
         .await?
         .map_err(ServiceError::from)
-}
-
-/// What is known of a sign-in while it is checked, for its trace.
-#[derive(Default)]
-struct Claimed {
-    subject: Option<String>,
-    email: Option<String>,
-    /// Set once the provider's word is proven: from here on a refusal is about a person.
-    proven: bool,
-    /// Whom it proves.
-    arrival: Option<Arrival>,
-    claims: serde_json::Value,
-    /// Where it leads, once it is known which sign-in it is.
-    return_to: Option<String>,
-}
-
-/// Records how a sign-in ended: a trace in any case, an audit event for the refusal of somebody proven.
-async fn record<T>(
-    portcullis: &Portcullis,
-    connection: &Connection,
-    (claimed, request): (Claimed, RequestId),
-    result: &Result<T, ServiceError>,
-    opened: impl FnOnce(&T) -> Option<&Opened>,
-) -> Result<(), ServiceError> {
-    let subject = claimed.email.clone().or_else(|| claimed.subject.clone()).unwrap_or_default();
-    match result {
-        Ok(done) => {
-            if let Some(session) = opened(done) {
-                note_success(portcullis, connection, (&subject, request), session, claimed.claims);
-            }
-        }
-        Err(ServiceError::SignIn(refusal)) => {
-            if claimed.proven {
-                note_refusal(portcullis, connection, refusal, (claimed.subject, request)).await?;
-            }
-            let compared = looked_up(portcullis, connection, refusal, claimed.arrival).await?;
-            let about = (subject.as_str(), Some(request));
-            let draft = draft_of(portcullis, connection, about, (refusal, compared), claimed.claims);
-            if claimed.proven {
-                portcullis.traces().note(draft);
-            } else {
-                portcullis.traces().note_unproven(draft);
-            }
-        }
-        Err(_) => {}
-    }
-    Ok(())
-}
-
-fn note_success(
-    portcullis: &Portcullis,
-    connection: &Connection,
-    (subject, request): (&str, RequestId),
-    session: &Opened,
-    claims: serde_json::Value,
-) {
-    portcullis.traces().note(TraceDraft {
-        organization: connection.organization,
-        kind: "sign_in",
-        outcome: "ok".to_owned(),
-        subject: subject.to_owned(),
-        source: Some(connection.id.to_string()),
-        request: Some(request),
-        content: json!({
-            "connection": connection.id,
-            "membership": session.membership,
-            "token": session.token,
-            "claims": claims,
-        }),
-        at: portcullis.now(),
-    });
-}
-
-/// The trace of a refusal of which nobody is known: which check decided, what was expected and what came, and what to do.
-pub(crate) fn note_trace(
-    portcullis: &Portcullis,
-    connection: &Connection,
-    request: Option<RequestId>,
-    error: &ServiceError,
-    claims: serde_json::Value,
-) {
-    let ServiceError::SignIn(refusal) = error else { return };
-    let compared = compared(refusal, connection, None);
-    let draft = draft_of(portcullis, connection, ("", request), (refusal, compared), claims);
-    portcullis.traces().note_unproven(draft);
-}
-
-/// What a refusal compared, with what is known of the person.
-async fn looked_up(
-    portcullis: &Portcullis,
-    connection: &Connection,
-    refusal: &SignInRefusal,
-    arrival: Option<Arrival>,
-) -> Result<Compared, ServiceError> {
-    let Some(arrival) = arrival else { return Ok(compared(refusal, connection, None)) };
-    let (of, refused) = (connection.clone(), refusal.clone());
-    portcullis
-        .read(move |tx, _| {
-            let known = Known::find(tx, &refused, (&of, &arrival))?;
-            Ok(compared(&refused, &of, Some((&arrival, &known))))
-        })
-        .await
-}
-
-fn draft_of(
-    portcullis: &Portcullis,
-    connection: &Connection,
-    (subject, request): (&str, Option<RequestId>),
-    (refusal, Compared { expected, received }): (&SignInRefusal, Compared),
-    claims: serde_json::Value,
-) -> TraceDraft {
-    let section = match refusal {
-        SignInRefusal::Protocol(broken) => Some(broken.section),
-        _ => None,
-    };
-    TraceDraft {
-        organization: connection.organization,
-        kind: "sign_in",
-        outcome: refusal.code().to_owned(),
-        subject: subject.to_owned(),
-        source: Some(connection.id.to_string()),
-        request,
-        content: json!({
-            "connection": connection.id,
-            "refused_by": refusal.code(),
-            "message": refusal.to_string(),
-            "section": section,
-            "expected": expected,
-            "received": received,
-            "advice": refusal.advice(),
-            "claims": claims,
-        }),
-        at: portcullis.now(),
-    }
-}
-
-/// The audit event of a refusal. Only what a provider has proven gets one, so that strangers cannot fill the log.
-async fn note_refusal(
-    portcullis: &Portcullis,
-    connection: &Connection,
-    refusal: &SignInRefusal,
-    (subject, request): (Option<String>, RequestId),
-) -> Result<(), ServiceError> {
-    let event =
-        EventDraft { outcome: Outcome::Refused, ..EventDraft::new(Action::SignInRefused, connection.id) };
-    let event = event.with(json!({ "code": refusal.code(), "subject": subject }));
-    let organization = connection.organization;
-    portcullis
-        .write(Priority::Ordinary, move |tx: &mut Tx<'_>, moment: &mut Moment| {
-            let cause = session::cause(Actor::System, request);
-            let plan = Plan::because(organization, cause).noting(event.clone());
-            moment.apply(tx, &plan)?;
-            Ok(())
-        })
-        .await
 }

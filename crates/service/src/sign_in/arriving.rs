@@ -12,9 +12,10 @@ use portcullis_store::arrival::{self, Waiting};
 use serde::{Deserialize, Serialize};
 
 use super::binding::{Binding, Bound};
+use super::once::{Once, must_come_back};
+use super::recording::{Claimed, record};
 use super::{
-    Arrived, Claimed, Once, ProviderSession, Refused, Underway, Visitor, admit, admit_source, fresh_browser,
-    must_come_back, named, record,
+    Arrived, ProviderSession, Refused, Underway, Visitor, admit, admit_source, fresh_browser, named,
 };
 use crate::claims::{Arrival, Said};
 use crate::error::inconsistent;

@@ -21,9 +21,11 @@ use url::Url;
 
 use super::arriving::{self, Proven, Told};
 use super::binding::{Binding, Bound};
+use super::once::{keep, take};
+use super::recording::{Claimed, note_trace, record};
 use super::{
-    Arrived, Begun, Claimed, GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Whom, Wish, admit,
-    admit_source, keep, note_trace, provider_hash, record, return_path, take, thirty_two,
+    Arrived, Begun, GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Whom, Wish, admit, admit_source,
+    provider_hash, return_path, thirty_two,
 };
 use crate::claims::Arrival;
 use crate::oidc::client::opened;

@@ -12,28 +12,25 @@ use portcullis_saml::refusal::Refusal as SamlRefusal;
 use portcullis_saml::request::{Authentication, AuthnRequest, send};
 use portcullis_saml::response::{CbcEncryption, Expected, Identity, Proof, Rules, SignaturePolicy, verify};
 use portcullis_saml::subject::SubjectSource;
-use portcullis_store::arrival;
 use portcullis_store::db::Lock;
-use portcullis_store::replay;
 use portcullis_store::sign_in::{self, SignIn};
-use portcullis_store::{Priority, Tx};
+use portcullis_store::{Priority, Tx, arrival, replay};
 use serde_json::json;
 
 use super::arriving::{self, Proven, Told};
 use super::binding::{Binding, Bound};
+use super::once::{Once, keep, must_come_back};
+use super::recording::{Claimed, record};
 use super::{
-    Claimed, GOOD_FOR_S, Once, ProviderSession, Refused, Underway, Visitor, Wish, admit_source, is_browser,
-    keep, must_come_back, provider_hash, record, return_path,
+    GOOD_FOR_S, ProviderSession, Refused, Underway, Visitor, Wish, admit_source, is_browser, provider_hash,
+    return_path,
 };
 use crate::claims::Arrival;
 use crate::refusal::SignInRefusal;
-use crate::saml::assertion;
-use crate::saml::logout;
 use crate::saml::trust::verified;
-use crate::saml::{Setup, binding, broken, message_id};
+use crate::saml::{Setup, assertion, binding, broken, logout, message_id};
 use crate::sign_out::handle;
-use crate::suggestion;
-use crate::{Moment, Portcullis, ServiceError};
+use crate::{Moment, Portcullis, ServiceError, suggestion};
 
 /// A sign-in that was begun.
 #[derive(Debug, Clone)]
