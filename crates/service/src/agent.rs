@@ -20,8 +20,9 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::lead::{as_lead, leads};
-use crate::member_key::{Draft, Issued, NewKey, end_one, environment_of, issue_named};
+use crate::member_key::{NewKey, environment_of};
 use crate::membership::{active, held, must_be_active, must_not_outrank};
+use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
 
 /// The most agents that one page looks at for a lead, who sees only some of them.

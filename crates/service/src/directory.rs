@@ -23,9 +23,9 @@ use serde_json::json;
 
 use self::token::issue;
 use crate::caller::Caller;
-use crate::member_key::Issued;
 use crate::role::{mappable, must_not_outgrow, must_not_stand_above, named};
 use crate::rules::{Carried, after_rule_change, listed};
+use crate::token::Issued;
 use crate::{Moment, ServiceError};
 
 pub use deletion::{Governed, delete};

@@ -29,11 +29,11 @@ use serde_json::json;
 
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
-use crate::member_key::must_be_here;
 use crate::password::{self, fits};
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
 use crate::sign_in::Visitor;
+use crate::token::must_be_here;
 use crate::{Moment, Portcullis, ServiceError, Surroundings, local};
 
 /// Seconds for which an invitation is good: a week, holidays included.

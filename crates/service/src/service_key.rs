@@ -9,7 +9,7 @@ use portcullis_store::token::TokenView;
 use portcullis_store::{Tx, token};
 
 use crate::caller::Caller;
-use crate::member_key::{Draft, Issued, end_one, issue_named};
+use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
 
 /// What a service key is to be.

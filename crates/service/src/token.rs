@@ -1,5 +1,7 @@
 //! Tokens of every kind, seen and ended by whoever has the right.
 
+mod issuing;
+
 use portcullis_domain::cause::Cause;
 use portcullis_domain::directory::Directory;
 use portcullis_domain::id::{OrganizationId, TokenId};
@@ -13,9 +15,11 @@ use crate::agent::may_steer;
 use crate::caller::Caller;
 use crate::directory::may_speak_for;
 use crate::lead::may_manage;
-use crate::member_key::end_one;
 use crate::membership::must_not_outrank;
 use crate::{Moment, ServiceError};
+
+pub use issuing::Issued;
+pub(crate) use issuing::{Draft, end_one, issue_named, must_be_here};
 
 /// Whose a token is, as far as rights go.
 enum Behind {

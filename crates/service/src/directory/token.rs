@@ -11,7 +11,7 @@ use portcullis_store::{Tx, directory, token};
 
 use super::{find, may_reach, must_reach};
 use crate::caller::Caller;
-use crate::member_key::{Draft, Issued, end_one, issue_named};
+use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
 
 /// A page of a directory's tokens, ended ones too, after the id `after`.

@@ -1,0 +1,125 @@
+//! How a token that somebody names is made, whoever holds it, and how one is ended.
+//!
+//! Every kind goes this way: keys of members and agents, service keys and the tokens of directories. The secret is shown
+//! once, to somebody who is here.
+
+use portcullis_domain::audit::{Action, EventDraft};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::{TokenChange, TokenSet};
+use portcullis_domain::id::{OrganizationId, TokenId};
+use portcullis_domain::plan::Plan;
+use portcullis_domain::secret::TokenSecret;
+use portcullis_domain::text::{Slug, name};
+use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
+use portcullis_domain::{Refusal, Timestamp};
+use portcullis_store::Tx;
+use portcullis_store::db::Lock;
+use portcullis_store::token::TokenView;
+use serde_json::json;
+
+use crate::{Moment, ServiceError};
+
+/// A token that was issued just now, and the only sight of its secret.
+#[derive(Debug)]
+pub struct Issued {
+    /// The token.
+    pub token: Token,
+    /// Its secret.
+    pub secret: TokenSecret,
+}
+
+/// What a token that is to be issued says of itself.
+pub(crate) struct Draft {
+    pub(crate) organization: OrganizationId,
+    pub(crate) kind: TokenKind,
+    pub(crate) holder: Holder,
+    pub(crate) parent: Option<TokenId>,
+    pub(crate) shown_to: ShownTo,
+    pub(crate) name: String,
+    pub(crate) environment: Option<Slug>,
+    pub(crate) scopes: Vec<portcullis_domain::token::Scope>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+/// Refuses to show a secret to somebody who has left since they were let in: their off-boarding has ended already
+/// what was shown to them (invariant I1).
+pub(crate) fn must_be_here(tx: &mut Tx<'_>, shown_to: ShownTo) -> Result<(), ServiceError> {
+    let ShownTo::Membership(id) = shown_to else { return Ok(()) };
+    let here = portcullis_store::membership::find_locked(tx, id)?.is_some_and(|m| m.ended.is_none());
+    if here { Ok(()) } else { Err(Refusal::MemberInactive.into()) }
+}
+
+/// Issues a token that somebody names: a key of a member, an agent or the organization.
+pub(crate) fn issue_named(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    draft: Draft,
+    cause: Cause,
+) -> Result<Issued, ServiceError> {
+    let now = moment.now;
+    if draft.expires_at.is_some_and(|at| at <= now) {
+        return Err(ServiceError::invalid("expires_at", "must be in the future"));
+    }
+    must_be_here(tx, draft.shown_to)?;
+    let secret = TokenSecret::fresh(draft.kind, &mut moment.random);
+    let token = Token {
+        id: TokenId::fresh(now, &mut moment.random),
+        organization: draft.organization,
+        kind: draft.kind,
+        holder: draft.holder,
+        parent: draft.parent,
+        shown_to: draft.shown_to,
+        secret: secret.hash(),
+        name: name(&draft.name)?,
+        environment: draft.environment,
+        scopes: draft.scopes,
+        connection: None,
+        address_key: None,
+        issued_at: now,
+        expires_at: draft.expires_at,
+        max_idle_s: None,
+        ended: None,
+    };
+    let event = EventDraft::new(Action::TokenIssued, token.id).about(token.holder).with(json!({
+        "kind": token.kind.as_str(),
+        "name": token.name,
+        "environment": token.environment,
+        "scopes": token.scopes,
+        "shown_to": token.shown_to,
+        "expires_at": token.expires_at.map(Timestamp::rfc3339),
+    }));
+    let plan =
+        Plan::because(draft.organization, cause).then(event, TokenChange::Issue(Box::new(token.clone())));
+    moment.apply(tx, &plan)?;
+    Ok(Issued { token, secret })
+}
+
+/// Ends one token and those that it opened. One that ended already stays as it is.
+pub(crate) fn end_one(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    organization: OrganizationId,
+    found: &TokenView,
+    cause: Cause,
+) -> Result<(), ServiceError> {
+    if found.ended_at.is_some() {
+        return Ok(());
+    }
+    if found.kind == TokenKind::ScimToken {
+        // What a directory says by it is kept before this, or not at all.
+        tx.lock(Lock::Organization(organization))?;
+    }
+    if let Some(holder) = found.holder.membership() {
+        // As is what its holder does by it.
+        portcullis_store::membership::hold(tx, holder)?;
+    }
+    let end = TokenChange::End {
+        set: TokenSet::One(found.id),
+        because: TokenEnd::Revoked,
+        at: moment.now,
+        receipt: None,
+    };
+    let event = EventDraft::new(Action::TokenRevoked, found.id).about(found.holder);
+    moment.apply(tx, &Plan::because(organization, cause).then(event, end))?;
+    Ok(())
+}
