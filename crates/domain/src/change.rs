@@ -438,6 +438,14 @@ pub enum TokenChange {
     },
 }
 
+impl TokenChange {
+    /// The end of these, which no receipt accounts for.
+    #[must_use]
+    pub const fn ended(set: TokenSet, because: TokenEnd, at: Timestamp) -> Self {
+        Self::End { set, because, at, receipt: None }
+    }
+}
+
 /// Changes of tombstones.
 #[derive(Debug, Clone, PartialEq)]
 pub enum TombstoneChange {

@@ -499,7 +499,7 @@ fn event(action: Action, agent: &Agent) -> EventDraft {
 }
 
 fn end_keys(agent: &Agent, because: TokenEnd, moment: &Moment) -> Change {
-    TokenChange::End { set: TokenSet::OfAgent(agent.id), because, at: moment.now, receipt: None }.into()
+    TokenChange::ended(TokenSet::OfAgent(agent.id), because, moment.now).into()
 }
 
 fn write(

@@ -371,12 +371,8 @@ pub async fn delete(
             let event = EventDraft::new(Action::ConnectionDeleted, id)
                 .about(claims.id)
                 .with(json!({ "name": found.name, "issuer": found.issuer }));
-            let sessions = TokenChange::End {
-                set: TokenSet::OfConnection(id),
-                because: TokenEnd::HolderDeleted,
-                at: moment.now,
-                receipt: None,
-            };
+            let sessions =
+                TokenChange::ended(TokenSet::OfConnection(id), TokenEnd::HolderDeleted, moment.now);
             let changes = vec![sessions.into(), ConnectionChange::Delete(id).into()];
             end(tx, moment, &claims, (event, changes), cause)?;
         }

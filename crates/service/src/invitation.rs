@@ -138,13 +138,7 @@ fn again(
     let event = EventDraft::new(Action::MemberInvited, member.id).with(json!({ "again": true }));
     let changes: Vec<Change> = vec![
         GrantChange::EndOf { membership: member.id, keep: None, at: moment.now }.into(),
-        TokenChange::End {
-            set: TokenSet::InvitationsOf(member.id),
-            because: TokenEnd::Replaced,
-            at: moment.now,
-            receipt: None,
-        }
-        .into(),
+        TokenChange::ended(TokenSet::InvitationsOf(member.id), TokenEnd::Replaced, moment.now).into(),
     ];
     let plan = Plan::because(member.organization, cause).then_all(event, changes);
     moment.apply(tx, &plan)?;
@@ -256,12 +250,7 @@ pub fn delete(
     }
     let event =
         EventDraft::new(Action::MemberUpdated, member.id).with(json!({ "invitation_taken_back": id }));
-    let end = TokenChange::End {
-        set: TokenSet::One(id),
-        because: TokenEnd::Revoked,
-        at: moment.now,
-        receipt: None,
-    };
+    let end = TokenChange::ended(TokenSet::One(id), TokenEnd::Revoked, moment.now);
     let plan = Plan::because(organization, cause).then(event, end);
     moment.apply(tx, &plan)?;
     Ok(())
@@ -491,15 +480,7 @@ fn join(
         changes.push(MembershipChange::SetUser(member.id, known.user).into());
         changes.push(UserChange::End(member.user, now).into());
     }
-    changes.push(
-        TokenChange::End {
-            set: TokenSet::One(open.link.id),
-            because: TokenEnd::Used,
-            at: now,
-            receipt: None,
-        }
-        .into(),
-    );
+    changes.push(TokenChange::ended(TokenSet::One(open.link.id), TokenEnd::Used, now).into());
     let joined = EventDraft::new(Action::MemberJoined, member.id).about(open.link.id);
     let mut plan = Plan::because(member.organization, cause).then_all(joined, changes);
     if let Said::New(secret) = said {

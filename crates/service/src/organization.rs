@@ -202,12 +202,7 @@ fn end(
     }
     let consented = google::consented(tx, organization, MAX_CONSENTS)?;
     let event = EventDraft::new(Action::OrganizationDeleted, organization);
-    let tokens = TokenChange::End {
-        set: TokenSet::OfOrganization,
-        because: TokenEnd::HolderDeleted,
-        at: moment.now,
-        receipt: None,
-    };
+    let tokens = TokenChange::ended(TokenSet::OfOrganization, TokenEnd::HolderDeleted, moment.now);
     let changes = vec![tokens.into(), OrganizationChange::Delete(organization, moment.now).into()];
     moment.apply(tx, &Plan::because(organization, cause).then_all(event, changes))?;
     Ok(consented)

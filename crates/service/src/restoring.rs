@@ -50,12 +50,7 @@ pub fn revive_nobody(
 ) -> Result<u64, ServiceError> {
     let id = organization.id;
     let event = EventDraft::new(Action::BackupRestored, id);
-    let end = TokenChange::End {
-        set: TokenSet::OfOrganization,
-        because: TokenEnd::Restored,
-        at: moment.now,
-        receipt: None,
-    };
+    let end = TokenChange::ended(TokenSet::OfOrganization, TokenEnd::Restored, moment.now);
     let plan = Plan::because(id, Cause::system()).then_all(
         event,
         vec![

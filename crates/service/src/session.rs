@@ -153,7 +153,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
 }
 
 fn end(token: TokenId, because: TokenEnd, at: Timestamp) -> Change {
-    TokenChange::End { set: TokenSet::One(token), because, at, receipt: None }.into()
+    TokenChange::ended(TokenSet::One(token), because, at).into()
 }
 
 /// Ends one session of a browser. The rows that end make its audit event.

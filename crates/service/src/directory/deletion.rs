@@ -193,12 +193,7 @@ pub(crate) fn end(
 }
 
 fn tokens(of: &Directory, at: Timestamp) -> TokenChange {
-    TokenChange::End {
-        set: TokenSet::OfDirectory(of.id),
-        because: TokenEnd::HolderDeleted,
-        at,
-        receipt: None,
-    }
+    TokenChange::ended(TokenSet::OfDirectory(of.id), TokenEnd::HolderDeleted, at)
 }
 
 /// Silences the directory before its people are gone through, so that it does not bring them back meanwhile.

@@ -155,21 +155,15 @@ pub(super) fn first_link(
         // Coming in by the organization's own connection, with the invited address, accepts the invitation.
         let joined = EventDraft::new(Action::MemberJoined, member.id)
             .with(json!({ "by": "connection", "connection": connection.id }));
-        let ends = TokenChange::End {
-            set: TokenSet::InvitationsOf(member.id),
-            because: TokenEnd::Used,
-            at: moment.now,
-            receipt: None,
-        };
+        let ends = TokenChange::ended(TokenSet::InvitationsOf(member.id), TokenEnd::Used, moment.now);
         plan = plan.then_all(joined, vec![MembershipChange::Join(member.id, moment.now).into(), ends.into()]);
     }
     // Whoever has the former account at the provider is nobody here: their sessions end with its link.
-    let sessions = TokenChange::End {
-        set: TokenSet::OfMemberBy(member.id, connection.id),
-        because: TokenEnd::HolderDeleted,
-        at: moment.now,
-        receipt: None,
-    };
+    let sessions = TokenChange::ended(
+        TokenSet::OfMemberBy(member.id, connection.id),
+        TokenEnd::HolderDeleted,
+        moment.now,
+    );
     let unlinked = |link: Link| {
         let event = EventDraft::new(Action::MemberUnlinked, member.id)
             .about(connection.id)

@@ -235,7 +235,7 @@ fn sessions(tx: &mut Tx<'_>, of: &SamlCertificate) -> Result<Vec<TokenId>, Servi
 }
 
 fn end(set: TokenSet, moment: &Moment) -> Change {
-    TokenChange::End { set, because: TokenEnd::CertificateRetired, at: moment.now, receipt: None }.into()
+    TokenChange::ended(set, TokenEnd::CertificateRetired, moment.now).into()
 }
 
 fn forget(tx: &mut Tx<'_>, ended: &[TokenId]) -> Result<(), ServiceError> {

@@ -113,12 +113,7 @@ pub(crate) fn end_one(
         // As is what its holder does by it.
         portcullis_store::membership::hold(tx, holder)?;
     }
-    let end = TokenChange::End {
-        set: TokenSet::One(found.id),
-        because: TokenEnd::Revoked,
-        at: moment.now,
-        receipt: None,
-    };
+    let end = TokenChange::ended(TokenSet::One(found.id), TokenEnd::Revoked, moment.now);
     let event = EventDraft::new(Action::TokenRevoked, found.id).about(found.holder);
     moment.apply(tx, &Plan::because(organization, cause).then(event, end))?;
     Ok(())

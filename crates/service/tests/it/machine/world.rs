@@ -443,13 +443,7 @@ impl World {
                     let cause = by_api(moment);
                     let changes = vec![
                         MembershipChange::Join(m, moment.now).into(),
-                        TokenChange::End {
-                            set: TokenSet::One(id),
-                            because: TokenEnd::Used,
-                            at: moment.now,
-                            receipt: None,
-                        }
-                        .into(),
+                        TokenChange::ended(TokenSet::One(id), TokenEnd::Used, moment.now).into(),
                     ];
                     let target = (Action::MemberJoined, m.into());
                     write(tx, moment, organization, target, changes, cause)?;
