@@ -72,6 +72,13 @@ pub struct Address {
 pub struct Arrival {
     /// The connection as it was when the provider was asked.
     pub connection: Connection,
+    /// What its provider said.
+    pub said: Said,
+}
+
+/// What a provider said of somebody, as it is kept for a moment too.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Said {
     /// The key of the link: issuer and subject, so that another issuer's subjects are other people.
     pub subject: String,
     /// The key by which the same word names the person where the connection was not read as Entra's yet.
@@ -80,7 +87,9 @@ pub struct Arrival {
     pub stays: SubjectStays,
     /// What a directory may know the person by: `sub`, and Entra's `oid`.
     pub external_ids: Vec<String>,
-    /// What else the person is called at the provider: what they sign in with. Nobody is found by it.
+    /// What else the person is called at the provider: what they sign in with. Nobody is found by it. Absent in what was
+    /// kept before there were any.
+    #[serde(default)]
     pub names: Vec<String>,
     /// The address, if there is one.
     pub address: Option<Address>,
@@ -94,24 +103,6 @@ pub struct Arrival {
     pub groups: GroupsSaid,
     /// Claims of texts that mappings may name, each whole; a claim that is not among them was not said.
     pub texts: BTreeMap<String, BTreeSet<String>>,
-}
-
-/// The same without its connection, to be kept for a moment.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Said {
-    subject: String,
-    former_subject: Option<String>,
-    stays: SubjectStays,
-    external_ids: Vec<String>,
-    /// Absent in what was kept before there were any.
-    #[serde(default)]
-    names: Vec<String>,
-    address: Option<Address>,
-    hosted_domain: Option<String>,
-    home: Option<String>,
-    name: String,
-    groups: GroupsSaid,
-    texts: BTreeMap<String, BTreeSet<String>>,
 }
 
 impl Arrival {
@@ -153,7 +144,7 @@ impl Arrival {
         let mut external_ids = vec![claims.sub().to_owned()];
         external_ids.extend(oid);
         let names = SIGN_IN_NAMES.iter().filter_map(|name| claims.find_text(name));
-        Ok(Self {
+        let said = Said {
             subject: format!("{} {key}", connection.issuer),
             former_subject: former,
             stays: if is_reassignable(&key) {
@@ -169,45 +160,8 @@ impl Arrival {
             name,
             groups,
             texts,
-            connection: connection.clone(),
-        })
-    }
-
-    /// What was said, without the connection.
-    #[must_use]
-    pub fn said(self) -> Said {
-        Said {
-            subject: self.subject,
-            former_subject: self.former_subject,
-            stays: self.stays,
-            external_ids: self.external_ids,
-            names: self.names,
-            address: self.address,
-            hosted_domain: self.hosted_domain,
-            home: self.home,
-            name: self.name,
-            groups: self.groups,
-            texts: self.texts,
-        }
-    }
-
-    /// What was said by the provider of that connection, as it was then.
-    #[must_use]
-    pub fn of_said(connection: Connection, said: Said) -> Self {
-        Self {
-            connection,
-            subject: said.subject,
-            former_subject: said.former_subject,
-            stays: said.stays,
-            external_ids: said.external_ids,
-            names: said.names,
-            address: said.address,
-            hosted_domain: said.hosted_domain,
-            home: said.home,
-            name: said.name,
-            groups: said.groups,
-            texts: said.texts,
-        }
+        };
+        Ok(Self { connection: connection.clone(), said })
     }
 
     /// What every subject begins with by which the provider names people in the same way: another provider's are other
@@ -219,15 +173,15 @@ impl Arrival {
             ConnectionKind::Oidc => Some(issuer),
             // The kind of name and its format; both before the name itself.
             ConnectionKind::Saml => {
-                self.subject.match_indices('|').map(|(at, _)| at).filter(|at| *at > issuer).nth(1)
+                self.said.subject.match_indices('|').map(|(at, _)| at).filter(|at| *at > issuer).nth(1)
             }
         };
-        end.and_then(|end| self.subject.get(..end)).unwrap_or(&self.subject)
+        end.and_then(|end| self.said.subject.get(..end)).unwrap_or(&self.said.subject)
     }
 
     /// The keys of the link: as the person is named, and as they were before the connection was read as Entra's.
     pub fn subjects(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.subject).chain(&self.former_subject).map(String::as_str)
+        std::iter::once(&self.said.subject).chain(&self.said.former_subject).map(String::as_str)
     }
 
     /// Every identifier that a tombstone may lie on, whoever it is. A name that stays is its person's at each connection
@@ -238,14 +192,14 @@ impl Arrival {
         for subject in self.subjects() {
             all.push(Identifier::subject(self.connection.id, subject));
             all.push(Identifier::external_id(self.connection.claims_directory, subject));
-            if self.stays == SubjectStays::ForGood {
+            if self.said.stays == SubjectStays::ForGood {
                 all.push(Identifier::issuer_subject(subject));
             }
         }
-        for id in &self.external_ids {
+        for id in &self.said.external_ids {
             all.extend(self.connection.directory.map(|d| Identifier::external_id(d, id)));
         }
-        if let Some(address) = &self.address {
+        if let Some(address) = &self.said.address {
             all.push(Identifier::email(&address.key));
             all.push(Identifier::user_name(&address.key));
         }
@@ -257,11 +211,11 @@ impl Arrival {
     #[must_use]
     pub fn identifiers_of_newcomer(&self, directories: &[DirectoryId]) -> Vec<Identifier> {
         let mut all: Vec<_> = self.subjects().map(Identifier::issuer_subject).collect();
-        for name in self.external_ids.iter().chain(&self.names) {
+        for name in self.said.external_ids.iter().chain(&self.said.names) {
             all.push(Identifier::user_name(name));
             all.extend(email_key(name).ok().map(|key| Identifier::email(&key)));
         }
-        for id in &self.external_ids {
+        for id in &self.said.external_ids {
             all.extend(directories.iter().map(|directory| Identifier::external_id(*directory, id)));
         }
         all
@@ -269,14 +223,14 @@ impl Arrival {
 
     /// Every name by which somebody could be told of as the same person, the address among them.
     pub(crate) fn all_names(&self) -> impl Iterator<Item = &str> {
-        let address = self.address.iter().map(|address| &address.key);
-        address.chain(&self.external_ids).chain(&self.names).map(String::as_str)
+        let address = self.said.address.iter().map(|address| &address.key);
+        address.chain(&self.said.external_ids).chain(&self.said.names).map(String::as_str)
     }
 
     /// What a trace shows of it.
     #[must_use]
     pub fn shown(&self) -> serde_json::Value {
-        let groups = match &self.groups {
+        let groups = match &self.said.groups {
             GroupsSaid::Nothing => json!("missing"),
             GroupsSaid::Overage => json!("cut off"),
             GroupsSaid::These(list) => {
@@ -284,10 +238,10 @@ impl Arrival {
             }
         };
         json!({
-            "subject": self.subject,
-            "email": self.address.as_ref().map(|a| &a.written),
-            "email_vouched_for": self.address.as_ref().map(|a| a.vouched),
-            "guest_of": self.home,
+            "subject": self.said.subject,
+            "email": self.said.address.as_ref().map(|a| &a.written),
+            "email_vouched_for": self.said.address.as_ref().map(|a| a.vouched),
+            "guest_of": self.said.home,
             "groups": groups,
         })
     }

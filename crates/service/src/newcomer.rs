@@ -93,10 +93,10 @@ fn is_here(
         }
     }
     let mut queries = Vec::new();
-    for id in &arrival.external_ids {
+    for id in &arrival.said.external_ids {
         queries.push(DirectoryUserQuery::ExternalId(id.clone()));
     }
-    for name in arrival.external_ids.iter().chain(&arrival.names) {
+    for name in arrival.said.external_ids.iter().chain(&arrival.said.names) {
         queries.push(DirectoryUserQuery::UserName(name_key(name)));
         let Ok(key) = email_key(name) else { continue };
         if !membership::living_by_email(tx, connection.organization, &key)?.is_empty()

@@ -92,7 +92,7 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
         return Err(SignInRefusal::SessionOver.into());
     }
     must_be_let_in_at_all(tx, &connection, arrival)?;
-    if arrival.groups == GroupsSaid::Overage {
+    if arrival.said.groups == GroupsSaid::Overage {
         return Err(SignInRefusal::GroupsOverage.into());
     }
     let (link, standing) = recognize(tx, moment, &connection, wish)?;
@@ -143,13 +143,13 @@ fn must_be_let_in_at_all(
     if connection.kind == ConnectionKind::Saml || preset::in_force(connection) != Preset::Google {
         return Ok(());
     }
-    let hosted = arrival.hosted_domain.as_deref().ok_or(SignInRefusal::HostedDomainMissing)?;
+    let hosted = arrival.said.hosted_domain.as_deref().ok_or(SignInRefusal::HostedDomainMissing)?;
     if is_proven(tx, connection, hosted)? { Ok(()) } else { Err(SignInRefusal::HostedDomainNotProven.into()) }
 }
 
 /// Whether somebody is a guest where guests are refused.
 pub(crate) fn is_refused_guest(connection: &Connection, arrival: &Arrival) -> bool {
-    arrival.home.is_some() && connection.claim_rules.guests == Guests::Refuse
+    arrival.said.home.is_some() && connection.claim_rules.guests == Guests::Refuse
 }
 
 /// Whether the organization of the connection has proven that domain.
@@ -213,12 +213,12 @@ fn recognize(
 ) -> Result<(Link, Standing), ServiceError> {
     let arrival = wish.arrival;
     // Of two first sign-ins of one person at once the second finds the first one's link.
-    tx.lock(Lock::Subject(connection.id, arrival.subject.clone()))?;
-    let link = connection::find_link(tx, connection.id, &arrival.subject)?;
+    tx.lock(Lock::Subject(connection.id, arrival.said.subject.clone()))?;
+    let link = connection::find_link(tx, connection.id, &arrival.said.subject)?;
     let mut linked = living(tx, connection.organization, link.clone())?;
     if linked.is_none()
         && link.is_none()
-        && let Some(former) = &arrival.former_subject
+        && let Some(former) = &arrival.said.former_subject
     {
         let former = connection::find_link(tx, connection.id, former)?;
         linked = living(tx, connection.organization, former)?;
@@ -320,7 +320,7 @@ fn must_be_theirs_still(
     arrival: &Arrival,
     member: &Membership,
 ) -> Result<(), ServiceError> {
-    let SubjectStays::Perhaps { .. } = &arrival.stays else { return Ok(()) };
+    let SubjectStays::Perhaps { .. } = &arrival.said.stays else { return Ok(()) };
     if connection.directory.is_none() {
         return must_be_of_proven_domain(tx, connection, arrival);
     }
@@ -338,11 +338,11 @@ fn must_be_of_proven_domain(
     connection: &Connection,
     arrival: &Arrival,
 ) -> Result<(), ServiceError> {
-    let SubjectStays::Perhaps { address: Some(named) } = &arrival.stays else { return Ok(()) };
+    let SubjectStays::Perhaps { address: Some(named) } = &arrival.said.stays else { return Ok(()) };
     if connection.directory.is_some() {
         return Ok(());
     }
-    let beside = arrival.address.as_ref().filter(|a| a.vouched).map(|a| &a.key);
+    let beside = arrival.said.address.as_ref().filter(|a| a.vouched).map(|a| &a.key);
     for key in std::iter::once(named).chain(beside) {
         if is_proven(tx, connection, domain_of(key))? {
             return Ok(());
@@ -357,7 +357,7 @@ fn trusted_address(
     connection: &Connection,
     arrival: &Arrival,
 ) -> Result<Address, ServiceError> {
-    let address = arrival.address.clone().ok_or(SignInRefusal::EmailMissing)?;
+    let address = arrival.said.address.clone().ok_or(SignInRefusal::EmailMissing)?;
     if !address.vouched {
         return Err(SignInRefusal::EmailUntrusted.into());
     }
@@ -391,7 +391,7 @@ fn told_of(
         DirectoryUserQuery::Email(address.key.clone()),
         DirectoryUserQuery::UserName(address.key.clone()),
     ];
-    queries.extend(arrival.external_ids.iter().map(|id| DirectoryUserQuery::ExternalId(id.clone())));
+    queries.extend(arrival.said.external_ids.iter().map(|id| DirectoryUserQuery::ExternalId(id.clone())));
     let mut found: BTreeMap<_, DirectoryUser> = BTreeMap::new();
     for query in &queries {
         for user in directory_user::query(tx, directory, query, MAX_LOOKED_AT)? {
@@ -405,7 +405,7 @@ fn told_of(
         (None, _) => Ok(None),
         (Some(_), Some(_)) => Err(SignInRefusal::Ambiguous.into()),
         (Some(user), None) => {
-            let by_id = user.external_id.as_ref().is_some_and(|id| arrival.external_ids.contains(id));
+            let by_id = user.external_id.as_ref().is_some_and(|id| arrival.said.external_ids.contains(id));
             let named = if by_id { Named::ByExternalId } else { Named::ByAddress };
             Ok(Some((user, named)))
         }

@@ -31,7 +31,7 @@ pub fn keep(
 ) -> Result<(), ServiceError> {
     let user = keep_user(tx, moment, arrival, membership, request)?;
     keep_facets(tx, moment, arrival, (user, membership), request)?;
-    match &arrival.groups {
+    match &arrival.said.groups {
         GroupsSaid::These(groups) => keep_groups(tx, moment, arrival, (user, groups), request),
         GroupsSaid::Nothing | GroupsSaid::Overage => Ok(()),
     }
@@ -47,28 +47,28 @@ fn keep_user(
     let directory = arrival.connection.claims_directory;
     let mut before = None;
     // Who is named anew stays the person of whom was told before: nothing of theirs is left behind under the old name.
-    for subject in std::iter::once(&arrival.subject).chain(&arrival.former_subject) {
+    for subject in std::iter::once(&arrival.said.subject).chain(&arrival.said.former_subject) {
         if before.is_none() {
             let query = DirectoryUserQuery::ExternalId(subject.clone());
             before = directory_user::query(tx, directory, &query, 1)?.pop();
         }
     }
     let attributes = json!({
-        "sub": arrival.subject,
-        "email": arrival.address.as_ref().map(|a| &a.written),
-        "name": arrival.name,
-        "guest_of": arrival.home,
+        "sub": arrival.said.subject,
+        "email": arrival.said.address.as_ref().map(|a| &a.written),
+        "name": arrival.said.name,
+        "guest_of": arrival.said.home,
     });
     let said = DirectoryUser {
         id: before.as_ref().map_or_else(|| DirectoryUserId::fresh(moment.now, &mut moment.random), |b| b.id),
         organization: arrival.connection.organization,
         directory,
         membership,
-        external_id: Some(arrival.subject.clone()),
+        external_id: Some(arrival.said.subject.clone()),
         // Addresses are given to somebody else one day; the subject is the provider's name for the person.
-        user_name: arrival.subject.clone(),
-        display_name: arrival.name.clone(),
-        email_keys: arrival.address.iter().map(|a| a.key.clone()).collect(),
+        user_name: arrival.said.subject.clone(),
+        display_name: arrival.said.name.clone(),
+        email_keys: arrival.said.address.iter().map(|a| a.key.clone()).collect(),
         inactive_at: None,
         unconfirmed_at: None,
         attributes: attributes.to_string(),
@@ -113,8 +113,10 @@ fn keep_facets(
     request: RequestId,
 ) -> Result<(), ServiceError> {
     let before = directory_user::facets(tx, user)?;
-    let is_said = |facet: &Facet| facet.attribute_key().is_some_and(|name| arrival.texts.contains_key(name));
-    let values = arrival.texts.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)));
+    let is_said =
+        |facet: &Facet| facet.attribute_key().is_some_and(|name| arrival.said.texts.contains_key(name));
+    let values =
+        arrival.said.texts.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)));
     let now: BTreeSet<Facet> = values.filter_map(|(name, text)| Facet::attribute(name, text)).collect();
     let FacetChange { new, gone, left_out } = FacetChange::between(&before, &now, is_said);
     if new.is_empty() && gone.is_empty() {

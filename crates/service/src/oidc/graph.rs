@@ -40,7 +40,7 @@ pub(crate) async fn complete(
     let of_groups = connection.groups_claim.as_deref().is_none_or(|claim| claim == DEFAULT_GROUPS_CLAIM);
     let asks = connection.claim_rules.overage == Overage::AskGraph && of_groups;
     // Whoever is refused whatever their groups are has nobody asked.
-    if arrival.groups != GroupsSaid::Overage || !asks || is_refused_guest(connection, arrival) {
+    if arrival.said.groups != GroupsSaid::Overage || !asks || is_refused_guest(connection, arrival) {
         return Ok(());
     }
     let key = claims.clone().read_as(preset::in_force(connection));
@@ -66,7 +66,7 @@ pub(crate) async fn complete(
     let groups: BTreeSet<String> =
         parse_groups(answer.status, &answer.body).map_err(broken)?.into_iter().collect();
     if groups.len() <= MAX_GROUPS {
-        arrival.groups = GroupsSaid::These(groups);
+        arrival.said.groups = GroupsSaid::These(groups);
     }
     Ok(())
 }

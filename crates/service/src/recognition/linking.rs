@@ -104,8 +104,9 @@ pub(super) fn former_names(
     arrival: &Arrival,
     (member, named): (MembershipId, Named),
 ) -> Result<Former, ServiceError> {
-    if let SubjectStays::Perhaps { address } = &arrival.stays {
-        let is_the_address = address.is_some() && *address == arrival.address.as_ref().map(|a| a.key.clone());
+    if let SubjectStays::Perhaps { address } = &arrival.said.stays {
+        let is_the_address =
+            address.is_some() && *address == arrival.said.address.as_ref().map(|a| a.key.clone());
         if connection.directory.is_some() {
             return Ok(Former::default());
         }
@@ -123,7 +124,7 @@ pub(super) fn former_names(
     let links = connection::links_of(tx, member)?.into_iter().filter(|l| l.connection == connection.id);
     let gives_way = |l: &Link| {
         connection.kind == ConnectionKind::Saml
-            && arrival.stays == SubjectStays::ForGood
+            && arrival.said.stays == SubjectStays::ForGood
             && naming::may_move(connection, &l.subject)
     };
     let (names, mut accounts): (Vec<_>, Vec<_>) = links.partition(gives_way);
@@ -200,7 +201,7 @@ fn link(
     Link {
         connection: connection.id,
         organization: connection.organization,
-        subject: wish.arrival.subject.clone(),
+        subject: wish.arrival.said.subject.clone(),
         membership,
         believed_up_to,
         signed_by: wish.session.signed_by().to_owned(),
@@ -212,7 +213,7 @@ fn link(
 fn linking(plan: Plan, link: Link, wish: &Wish<'_>, old: Option<Link>) -> Plan {
     let event = EventDraft::new(Action::MemberLinked, link.membership)
         .about(link.connection)
-        .with(json!({ "subject": link.subject, "guest_of": wish.arrival.home }));
+        .with(json!({ "subject": link.subject, "guest_of": wish.arrival.said.home }));
     let mut changes: Vec<Change> = Vec::new();
     changes.extend(old.map(|old| LinkChange::DeleteOf(old.membership).into()));
     changes.push(LinkChange::Create(link).into());
@@ -286,7 +287,7 @@ pub(super) fn newcomer(
         organization: connection.organization,
         user: user.id,
         email: address.written.clone(),
-        name: arrival.name.clone(),
+        name: arrival.said.name.clone(),
     };
     // Without life until its claims are kept and settled, a moment later.
     let member = Membership::new(

@@ -16,7 +16,7 @@ use portcullis_saml::response::Identity;
 use portcullis_saml::subject::{NameId, NameIdFormat};
 
 use crate::claims::{
-    Address, Arrival, DEFAULT_GROUPS_CLAIM, GroupsSaid, MAX_GROUPS, MAX_HOME, SubjectStays, claim_key,
+    Address, Arrival, DEFAULT_GROUPS_CLAIM, GroupsSaid, MAX_GROUPS, MAX_HOME, Said, SubjectStays, claim_key,
 };
 
 /// The attribute by which Entra tells where somebody is at home.
@@ -68,7 +68,7 @@ pub fn arrival(connection: &Connection, settings: &SamlSettings, identity: &Iden
     let groups_name = names.groups.as_deref().unwrap_or(DEFAULT_GROUPS_CLAIM);
     let home = home(connection, settings, identity);
     let written = address(names.email.as_deref(), attributes, identity.name_id());
-    Arrival {
+    let said = Said {
         subject: format!("{} {}", connection.issuer, identity.subject().as_str()),
         former_subject: None,
         stays: if identity.subject().is_reassignable() {
@@ -88,8 +88,8 @@ pub fn arrival(connection: &Connection, settings: &SamlSettings, identity: &Iden
         name: shown_name(attributes, &names),
         groups: said(connection, attributes.list(groups_name)),
         texts: texts(connection, settings, attributes, &names),
-        connection: connection.clone(),
-    }
+    };
+    Arrival { connection: connection.clone(), said }
 }
 
 /// Where a guest of Entra's tenant is at home. Its own people have the tenant itself there, which is also its entity id;

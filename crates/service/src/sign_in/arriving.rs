@@ -75,7 +75,7 @@ pub(super) fn kept(
         directory: connection.directory,
         groups_claim: connection.groups_claim.clone(),
         claim_rules: connection.claim_rules.clone(),
-        said: told.arrival.said(),
+        said: told.arrival.said,
         session: told.session,
         begun_at: underway.begun_at,
         shown: told.shown,
@@ -153,10 +153,10 @@ async fn arrived(
         claim_rules: kept.claim_rules,
         ..connection.clone()
     };
-    let arrival = Arrival::of_said(believed, kept.said);
+    let arrival = Arrival { connection: believed, said: kept.said };
     claimed.proven = true;
-    claimed.subject = Some(arrival.subject.clone());
-    claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
+    claimed.subject = Some(arrival.said.subject.clone());
+    claimed.email = arrival.said.address.as_ref().map(|a| a.written.clone());
     claimed.claims = kept.shown;
     claimed.arrival = Some(arrival.clone());
     let underway = Underway { linking: waiting.linking, begun_at: kept.begun_at };

@@ -86,7 +86,7 @@ fn member(tx: &mut Tx<'_>, of: &Connection, arrival: &Arrival) -> Result<Option<
             return Ok(membership::find(tx, of.organization, id)?);
         }
     }
-    let Some(address) = &arrival.address else { return Ok(None) };
+    let Some(address) = &arrival.said.address else { return Ok(None) };
     Ok(membership::living_by_email(tx, of.organization, &address.key)?.into_iter().next())
 }
 
@@ -189,18 +189,18 @@ fn of_what_was_said(
         SignInRefusal::DomainNotProven => (of_proven("an address"), domains(arrival)),
         SignInRefusal::HostedDomainMissing => ("`hd`, the domain of a company".to_owned(), "none".to_owned()),
         SignInRefusal::HostedDomainNotProven => {
-            let hosted = arrival.and_then(|a| a.hosted_domain.clone());
+            let hosted = arrival.and_then(|a| a.said.hosted_domain.clone());
             (of_proven("`hd`"), or_none(hosted.unwrap_or_default()))
         }
         SignInRefusal::Guest => {
-            let home = arrival.and_then(|a| a.home.clone());
+            let home = arrival.and_then(|a| a.said.home.clone());
             (
                 "one of the tenant's own people".to_owned(),
                 format!("a guest of {}", or_none(home.unwrap_or_default())),
             )
         }
         SignInRefusal::NoRoleMapped => {
-            let groups = match arrival.map(|a| &a.groups) {
+            let groups = match arrival.map(|a| &a.said.groups) {
                 Some(GroupsSaid::These(these)) => listed(&these.iter().cloned().collect::<Vec<_>>()),
                 _ => String::new(),
             };
@@ -222,7 +222,7 @@ fn of_whom_nobody_named(
     let came = address(arrival);
     match refusal {
         SignInRefusal::NotInDirectory => {
-            let ids = or_none(arrival.map(|a| listed(&a.external_ids)).unwrap_or_default());
+            let ids = or_none(arrival.map(|a| listed(&a.said.external_ids)).unwrap_or_default());
             let expected =
                 format!("an active person of the directory {} by address or external id", governing(of));
             (expected, format!("{came}, external ids {ids}"))
@@ -249,7 +249,7 @@ fn of_the_person(
     let known = about.map(|(_, known)| known);
     let member = known.and_then(|k| k.member.as_ref());
     let who = || whose(member);
-    let subject = || arrival.map_or_else(|| "none".to_owned(), |a| format!("`{}`", a.subject));
+    let subject = || arrival.map_or_else(|| "none".to_owned(), |a| format!("`{}`", a.said.subject));
     match refusal {
         SignInRefusal::AddressRecycled => {
             let subjects = or_none(known.map(|k| listed(&k.subjects)).unwrap_or_default());
@@ -307,26 +307,26 @@ fn governing(of: &Connection) -> String {
 
 /// The address that came.
 fn address(arrival: Option<&Arrival>) -> String {
-    let written = arrival.and_then(|a| a.address.as_ref()).map(|a| format!("`{}`", a.written));
+    let written = arrival.and_then(|a| a.said.address.as_ref()).map(|a| format!("`{}`", a.written));
     written.unwrap_or_else(|| "no address".to_owned())
 }
 
 /// The address that names the person, if it is one that does.
 fn named(arrival: Option<&Arrival>) -> String {
-    match arrival.map(|a| &a.stays) {
+    match arrival.map(|a| &a.said.stays) {
         Some(SubjectStays::Perhaps { address: Some(key) }) => format!("`{key}`"),
-        _ => arrival.map_or_else(|| "the name".to_owned(), |a| format!("`{}`", a.subject)),
+        _ => arrival.map_or_else(|| "the name".to_owned(), |a| format!("`{}`", a.said.subject)),
     }
 }
 
 /// The domains of what came: of the address, and of a subject that is one.
 fn domains(arrival: Option<&Arrival>) -> String {
     let Some(arrival) = arrival else { return "none".to_owned() };
-    let by_subject = match &arrival.stays {
+    let by_subject = match &arrival.said.stays {
         SubjectStays::Perhaps { address } => address.as_deref(),
         SubjectStays::ForGood => None,
     };
-    let keys = by_subject.into_iter().chain(arrival.address.as_ref().map(|a| a.key.as_str()));
+    let keys = by_subject.into_iter().chain(arrival.said.address.as_ref().map(|a| a.key.as_str()));
     let mut all: Vec<_> = keys.map(|key| domain_of(key).to_owned()).collect();
     all.dedup();
     or_none(listed(&all))

@@ -183,7 +183,7 @@ async fn check(
     claimed.proven = true;
     claimed.subject = Some(identity.subject().as_str().to_owned());
     let arrival = assertion::arrival(&setup.connection, &setup.view.source.settings, &identity);
-    claimed.email = arrival.address.as_ref().map(|a| a.written.clone());
+    claimed.email = arrival.said.address.as_ref().map(|a| a.written.clone());
     claimed.claims = shown(&arrival, &identity);
     claimed.arrival = Some(arrival.clone());
     let shown = claimed.claims.clone();

@@ -64,11 +64,11 @@ async fn every_refusal_says_what_was_expected_what_came_and_what_to_do() {
     let bench = acme().await;
     let of = found(&bench, connection(&bench, IDP, json!({})).await);
     let mut arrival = ada(of.clone());
-    arrival.hosted_domain = Some("other.test".to_owned());
-    arrival.home = Some("live.com".to_owned());
-    arrival.external_ids = vec!["oid-1".to_owned()];
-    arrival.groups = GroupsSaid::These(["Sales".to_owned()].into());
-    arrival.stays = SubjectStays::Perhaps { address: Some("ada@elsewhere.test".to_owned()) };
+    arrival.said.hosted_domain = Some("other.test".to_owned());
+    arrival.said.home = Some("live.com".to_owned());
+    arrival.said.external_ids = vec!["oid-1".to_owned()];
+    arrival.said.groups = GroupsSaid::These(["Sales".to_owned()].into());
+    arrival.said.stays = SubjectStays::Perhaps { address: Some("ada@elsewhere.test".to_owned()) };
     let left: MembershipId = "mem_00000000000000000000000000000001".parse().unwrap();
     let known = Known {
         proven: vec!["acme.test".to_owned()],

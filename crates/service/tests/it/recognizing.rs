@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
-use portcullis_service::claims::{Address, Arrival, GroupsSaid, SubjectStays};
+use portcullis_service::claims::{Address, Arrival, GroupsSaid, Said, SubjectStays};
 use portcullis_service::oidc::logout;
 use portcullis_service::organization::named;
 use portcullis_service::recognition::{Wish, admit};
@@ -60,10 +60,9 @@ pub(crate) fn open_to_newcomers() -> Value {
 
 /// Ada, whom the provider of that connection vouches for.
 pub(crate) fn ada(connection: Connection) -> Arrival {
-    Arrival {
+    let said = Said {
         subject: format!("{} ada", connection.issuer),
         former_subject: None,
-        connection,
         stays: SubjectStays::ForGood,
         external_ids: vec![],
         names: vec![],
@@ -73,7 +72,8 @@ pub(crate) fn ada(connection: Connection) -> Arrival {
         name: "Ada".to_owned(),
         groups: GroupsSaid::Nothing,
         texts: BTreeMap::new(),
-    }
+    };
+    Arrival { connection, said }
 }
 
 /// What a browser brings to a sign-in.
@@ -107,7 +107,7 @@ fn arrive_with(
         said(&mut arrival);
         let wish = Wish {
             arrival: &arrival,
-            session: &ProviderSession::Oidc(logout::ProviderSession::named(&arrival.subject, None)),
+            session: &ProviderSession::Oidc(logout::ProviderSession::named(&arrival.said.subject, None)),
             linking: browser.linking,
             begun_at: moment.now,
             presented: &browser.held,
@@ -124,7 +124,7 @@ fn arrive_with(
 }
 
 fn of_company(name: &'static str) -> impl Fn(&mut Arrival) + Send + 'static {
-    move |arrival| arrival.hosted_domain = Some(name.to_owned())
+    move |arrival| arrival.said.hosted_domain = Some(name.to_owned())
 }
 
 #[tokio::test]
@@ -180,7 +180,7 @@ async fn a_subject_that_is_an_address_counts_while_the_directory_says_that_it_is
     };
     let told = bench.call("POST", &users, token, user(ADA)).await.1;
     let perhaps =
-        |arrival: &mut Arrival| arrival.stays = SubjectStays::Perhaps { address: Some(ADA.to_owned()) };
+        |arrival: &mut Arrival| arrival.said.stays = SubjectStays::Perhaps { address: Some(ADA.to_owned()) };
     assert_eq!(arrive(&bench, id, perhaps), Ok(()));
     assert_eq!(arrive(&bench, id, perhaps), Ok(()), "by the link");
     let one = format!("{users}/{}", told["id"].as_str().unwrap());
@@ -212,8 +212,8 @@ async fn a_subject_is_linked_from_the_session_of_whoever_asked_for_it_and_not_fr
     let bench = acme().await;
     let home = connection(&bench, "https://idp.acme.test", open_to_newcomers()).await;
     let bob = |arrival: &mut Arrival| {
-        arrival.subject = "bob".to_owned();
-        arrival.address = Some(Address { written: BOB.to_owned(), key: BOB.to_owned(), vouched: true });
+        arrival.said.subject = "bob".to_owned();
+        arrival.said.address = Some(Address { written: BOB.to_owned(), key: BOB.to_owned(), vouched: true });
     };
     let (ada, bob) = (
         arrive_with(&bench, home, Browser::default(), |_| {}).unwrap(),

@@ -66,7 +66,7 @@ fn whoever_signs_in_before_the_job_comes_is_held_like_whoever_the_job_meets() {
         let by = run(connected(&company));
         let sign_in = || {
             arrive(bench, by, |arrival| {
-                let address = arrival.address.as_mut().unwrap();
+                let address = arrival.said.address.as_mut().unwrap();
                 "p20@acme.test".clone_into(&mut address.key);
             })
         };

@@ -27,10 +27,10 @@ fn arrival(
 ) -> impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<Opened, ServiceError> + Send + 'static {
     move |tx, moment| {
         let mut arrival = ada(find_by_id(tx, id)?.unwrap());
-        arrival.external_ids = vec!["ext-ada".to_owned()];
+        arrival.said.external_ids = vec!["ext-ada".to_owned()];
         let wish = Wish {
             arrival: &arrival,
-            session: &ProviderSession::Oidc(Named::named(&arrival.subject, None)),
+            session: &ProviderSession::Oidc(Named::named(&arrival.said.subject, None)),
             linking: None,
             begun_at: moment.now,
             presented: &[],
