@@ -281,7 +281,7 @@ impl Portcullis {
 
     /// When tokens were last used.
     #[must_use]
-    pub fn uses(&self) -> &token_use::TokenUses {
+    pub fn uses(&self) -> &Arc<token_use::TokenUses> {
         &self.uses
     }
 

@@ -2,6 +2,8 @@
 //!
 //! The permission comes from the route's row in the table, so a handler cannot forget to ask for it.
 
+use std::sync::Arc;
+
 use axum::extract::{FromRequestParts, RawPathParams};
 use axum::http::HeaderMap;
 use axum::http::Method;
@@ -90,12 +92,12 @@ impl FromRequestParts<App> for Known {
         let presented = bearer(parts).ok_or_else(Problem::unauthenticated)?.to_owned();
         let request = request_id(parts, app);
         let shown = SecretString::from(presented.clone());
-        let portcullis = app.portcullis().clone();
+        let uses = Arc::clone(app.portcullis().uses());
         let (caller, as_of) = app
             .portcullis()
             .read(move |tx, now| {
                 let as_of = AsOf::read(tx, now)?;
-                Ok((authenticate(tx, portcullis.uses(), &presented, now)?, as_of))
+                Ok((authenticate(tx, &uses, &presented, now)?, as_of))
             })
             .await?;
         proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
@@ -117,12 +119,12 @@ impl FromRequestParts<App> for Scope {
             .map_err(|_| Problem::bad_request("invalid_path", "the path is not valid UTF-8"))?;
         let named = path.iter().find(|(key, _)| *key == "org").map(|(_, value)| value.to_owned());
         let named = named.unwrap_or_default();
-        let portcullis = app.portcullis().clone();
+        let uses = Arc::clone(app.portcullis().uses());
         let (caller, organization, as_of) = app
             .portcullis()
             .read(move |tx, now| {
                 let as_of = AsOf::read(tx, now)?;
-                let caller = authenticate(tx, portcullis.uses(), &presented, now)?;
+                let caller = authenticate(tx, &uses, &presented, now)?;
                 let organization = match needs {
                     Needs::PermissionOfRecords(_) if matches!(caller, Caller::Root) => {
                         organization::of_log(tx, &named)?

@@ -1,5 +1,7 @@
 //! `POST /access/v1/evaluation`: AuthZEN Authorization API 1.0.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::HeaderValue;
@@ -103,22 +105,21 @@ async fn decide(
     let question = match question {
         Ok(question) => question,
         Err(problem) => {
-            let portcullis = app.portcullis().clone();
-            let may = move |tx: &mut Tx<'_>, now| {
-                may_ask(tx, portcullis.uses(), (&caller, Scope::Evaluate), now).map(|_| ())
-            };
+            let uses = Arc::clone(app.portcullis().uses());
+            let may =
+                move |tx: &mut Tx<'_>, now| may_ask(tx, &uses, (&caller, Scope::Evaluate), now).map(|_| ());
             app.portcullis().read(may).await?;
             return Err(problem);
         }
     };
     let asked = question.check().and_then(|()| question.environment());
-    let portcullis = app.portcullis().clone();
+    let uses = Arc::clone(app.portcullis().uses());
     let environment = asked.clone().unwrap_or_else(|_| Slug::production());
     let (answer, about) = app
         .portcullis()
         .read(move |tx, now| {
-            let about = may_ask(tx, portcullis.uses(), (&caller, Scope::Evaluate), now)?;
-            let answer = ask(tx, portcullis.uses(), &question.subject.id, about, &environment, now)?;
+            let about = may_ask(tx, &uses, (&caller, Scope::Evaluate), now)?;
+            let answer = ask(tx, &uses, &question.subject.id, about, &environment, now)?;
             Ok((answer, about))
         })
         .await?;

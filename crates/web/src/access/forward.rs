@@ -3,6 +3,7 @@
 //! Answers have no body. On 200 every `X-Portcullis-…` header is present, so that a proxy overwrites whatever a client
 //! sent under these names.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use axum::extract::{RawQuery, State};
@@ -61,7 +62,7 @@ pub async fn forward(State(app): State<App>, RawQuery(query): RawQuery, headers:
     let wanted = wanted.map_or_else(|| Ok(Slug::production()), |e| e.parse::<Slug>());
     let is_slug = wanted.is_ok();
     let environment = wanted.unwrap_or_else(|_| Slug::production());
-    let portcullis = app.portcullis().clone();
+    let uses = Arc::clone(app.portcullis().uses());
     let answer = app
         .portcullis()
         .read(move |tx, now| {
@@ -76,7 +77,7 @@ pub async fn forward(State(app): State<App>, RawQuery(query): RawQuery, headers:
             let mut best: Option<Answer> = None;
             for secret in &presented {
                 let about = About::Organization(organization);
-                let mut answer = ask(tx, portcullis.uses(), secret, about, &environment, now)?;
+                let mut answer = ask(tx, &uses, secret, about, &environment, now)?;
                 if answer.decision.is_allowed() && !is_slug {
                     answer.decision = Decision::OtherEnvironment;
                 }

@@ -2,6 +2,8 @@
 //!
 //! Unknown, ended, expired, foreign, or of a kind that cannot act: all the same to whoever asks.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -42,16 +44,16 @@ async fn answer(app: &App, request: axum::extract::Request) -> Result<Response, 
     })?;
     let form: Option<Form> = serde_urlencoded::from_bytes(&raw).ok();
     let issuer = app.portcullis().around().public_url.to_string();
-    let portcullis = app.portcullis().clone();
+    let uses = Arc::clone(app.portcullis().uses());
     let found = app
         .portcullis()
         .read(move |tx, now| {
-            let about = may_ask(tx, portcullis.uses(), (&caller, Scope::Introspect), now)?;
+            let about = may_ask(tx, &uses, (&caller, Scope::Introspect), now)?;
             let Some(form) = &form else { return Ok(None) };
             // A token is introspected in the environment that it is for.
             let environment = find_bearer(tx, &form.token, now)?.and_then(|b| b.environment);
             let environment = environment.unwrap_or_else(Slug::production);
-            let answer = ask(tx, portcullis.uses(), &form.token, about, &environment, now)?;
+            let answer = ask(tx, &uses, &form.token, about, &environment, now)?;
             Ok(Some((answer, about)))
         })
         .await?;
