@@ -30,9 +30,10 @@ use self::once::Once;
 use crate::claims::Arrival;
 use crate::home::Homes;
 use crate::password::Passwords;
+use crate::refusal::SignInRefusal;
 use crate::relying_party::Providers;
 use crate::saml::trust::Readers;
-use crate::session::Opened;
+use crate::session::{self, Opened};
 use crate::throttle::{Allowance, Throttle, network};
 use crate::{Portcullis, ServiceError, oidc as openid, recognition, saml as saml2};
 
@@ -272,6 +273,27 @@ pub(crate) fn named(
 ) -> Result<Connection, ServiceError> {
     let found = connection::find_by_id(tx, id)?;
     found.filter(|c| c.kind == kind).ok_or(ServiceError::NotFound("connection"))
+}
+
+/// The membership of whoever has one of these sessions in a connection's organization: who links the connection, or has
+/// signed in meanwhile.
+///
+/// # Errors
+/// [`ServiceError::NotFound`] for an unknown connection; [`SignInRefusal::LinkingSessionOver`] where no session is of there.
+pub async fn own_membership(
+    portcullis: &Portcullis,
+    id: ConnectionId,
+    presented: Vec<String>,
+) -> Result<MembershipId, ServiceError> {
+    portcullis
+        .read(move |tx, now| {
+            let found = connection::find_by_id(tx, id)?;
+            let organization = found.ok_or(ServiceError::NotFound("connection"))?.organization;
+            let sessions = session::list(tx, &presented, now)?;
+            let own = sessions.into_iter().find(|s| s.organization == organization);
+            Ok(own.ok_or(SignInRefusal::LinkingSessionOver)?.membership)
+        })
+        .await
 }
 
 /// Counts a call of a source, whichever protocol and step it is.

@@ -1,7 +1,8 @@
-//! Who may name what: the emulator, SQL, the system.
+//! Who may name what: the emulator, the store, SQL, the system.
 //!
 //! The arrows stop a wrong dependency; these are the reaches that a right one allows: the standard library's files and
-//! sockets, a string that is SQL, and the emulator, which the server links but `serve` must never come near.
+//! sockets, a string that is SQL, what the store does, of which `web` may name types only, and the emulator, which the server
+//! links but `serve` must never come near.
 
 use super::{Fault, Source, Tree};
 
@@ -53,6 +54,11 @@ fn paths(source: &Source) -> Vec<Fault> {
             let mend = "only the modules `demo`, `emulate` and `drill` of `server` may; move the code there";
             faults.push(Fault::new(&source.path, named.line, what, mend));
         }
+        if source.room() == "web" && begins_with(&named.path, "portcullis_store") && !is_type(&named.path) {
+            let what = format!("`web` names `{}`", named.path);
+            let mend = "`web` may name types of `store` only; what is done there is a use case of `service`";
+            faults.push(Fault::new(&source.path, named.line, what, mend));
+        }
         let asks_system = SYSTEM_PATHS.iter().any(|path| begins_with(&named.path, path));
         let may =
             SYSTEM_ROOMS.contains(&source.room()) || SYSTEM_FILES.iter().any(|file| source.path == *file);
@@ -68,6 +74,11 @@ fn paths(source: &Source) -> Vec<Fault> {
 /// True if `path` is `start` or lies under it.
 fn begins_with(path: &str, start: &str) -> bool {
     path.strip_prefix(start).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// True if `path` ends in the name of a type.
+fn is_type(path: &str) -> bool {
+    path.rsplit("::").next().is_some_and(|last| last.starts_with(|first: char| first.is_ascii_uppercase()))
 }
 
 fn may_name_emulator(source: &Source) -> bool {

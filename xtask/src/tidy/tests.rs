@@ -136,6 +136,25 @@ fn the_emulator_is_found_outside_demo_emulate_and_drill() {
 }
 
 #[test]
+fn web_names_types_of_the_store_and_nothing_that_it_does() {
+    let text = "//! x\nuse portcullis_store::{Priority, connection, hold::{self, HoldView}};\n\
+                fn f() { portcullis_store::team::find(); }\n#[cfg(test)]\nmod tests {\n    use portcullis_store::team;\n}\n";
+    let tree = tree(&[
+        ("crates/web/src/a.rs", text),
+        ("crates/service/src/a.rs", text),
+        ("crates/web/tests/it/main.rs", text),
+    ]);
+    assert_eq!(
+        found(&reach::check(&tree)),
+        [
+            "crates/web/src/a.rs:2 `web` names `portcullis_store::connection`",
+            "crates/web/src/a.rs:2 `web` names `portcullis_store::hold::self`",
+            "crates/web/src/a.rs:3 `web` names `portcullis_store::team::find`",
+        ]
+    );
+}
+
+#[test]
 fn asking_the_system_below_the_server_is_found_however_it_is_imported() {
     let text = "//! x\nuse std::{collections::BTreeMap, env, net::{IpAddr, TcpListener as Port}};\n\
                 fn f() { let _ = std::fs::read(\"a\"); }\n// std::env::var in prose\n\

@@ -11,12 +11,11 @@ use axum::http::{StatusCode, header};
 use axum::response::Response;
 use maud::html;
 use portcullis_domain::connection::ConnectionKind;
-use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
+use portcullis_domain::id::{ConnectionId, RequestId};
+use portcullis_service::ServiceError;
 use portcullis_service::refusal::SignInRefusal;
 use portcullis_service::sign_in::arriving::{self as arrivals, Proven};
-use portcullis_service::sign_in::{Refused, Visitor, Whom, admit_source, return_path};
-use portcullis_service::{ServiceError, session};
-use portcullis_store::connection;
+use portcullis_service::sign_in::{Refused, Visitor, Whom, admit_source, own_membership, return_path};
 use serde::{Deserialize, Serialize};
 
 use crate::pages::form::Guest;
@@ -49,23 +48,6 @@ fn id(text: &str) -> Result<ConnectionId, ServiceError> {
     text.parse().map_err(|_| ServiceError::NotFound("connection"))
 }
 
-/// The member who links a connection: the one whose session this browser has in the connection's organization.
-async fn linking(
-    app: &App,
-    connection: ConnectionId,
-    presented: Vec<String>,
-) -> Result<MembershipId, ServiceError> {
-    app.portcullis()
-        .read(move |tx, now| {
-            let found = connection::find_by_id(tx, connection)?;
-            let organization = found.ok_or(ServiceError::NotFound("connection"))?.organization;
-            let sessions = session::list(tx, &presented, now)?;
-            let own = sessions.into_iter().find(|s| s.organization == organization);
-            Ok(own.ok_or(SignInRefusal::LinkingSessionOver)?.membership)
-        })
-        .await
-}
-
 /// The body of a form that somebody else posts, or their page has the browser post.
 async fn form_of(request: Request, max_bytes: usize) -> Result<Bytes, &'static str> {
     let (parts, body): (_, Body) = request.into_parts();
@@ -89,7 +71,7 @@ fn signed_out(words: &str) -> Response {
 /// of it is believed, and none of it takes back that they are signed out; who has signed in again since is told that.
 async fn back_untold(app: &App, guest: &Guest, connection: &str) -> Response {
     let presented = guest.visitor.presented.clone();
-    let signed_in = async { linking(app, id(connection)?, presented).await };
+    let signed_in = async { own_membership(app.portcullis(), id(connection)?, presented).await };
     if signed_in.await.is_ok() {
         return onward("/", []);
     }
@@ -158,7 +140,8 @@ async fn again(
         let return_to = return_path(Some(&came.return_to))?;
         let refusal = SignInRefusal::of_another_sign_in(&came.refused);
         let refusal = refusal.ok_or_else(|| ServiceError::invalid("refused", "is no code of a sign-in"))?;
-        let signed_in = linking(app, id(connection)?, guest.visitor.presented.clone()).await;
+        let presented = guest.visitor.presented.clone();
+        let signed_in = own_membership(app.portcullis(), id(connection)?, presented).await;
         Ok::<_, ServiceError>((return_to, refusal, signed_in))
     };
     let (return_to, refusal) = match looked_at.await {

@@ -9,13 +9,13 @@ use portcullis_domain::connection::ConnectionKind;
 use portcullis_oidc::callback::MAX_CALLBACK_BYTES;
 use portcullis_service::ServiceError;
 use portcullis_service::oidc::{logout, own_keys};
-use portcullis_service::sign_in::{Visitor, Whom, Wish, oidc};
+use portcullis_service::sign_in::{Visitor, Whom, Wish, oidc, own_membership};
 use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
 use super::{
-    Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking,
+    Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id,
     turned_away,
 };
 use crate::error::{Inside, outside, status};
@@ -144,7 +144,7 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
     let request = guest.visitor.request;
     let begun = async {
         let connection = id(&text)?;
-        let own = linking(&app, connection, guest.visitor.presented.clone()).await?;
+        let own = own_membership(app.portcullis(), connection, guest.visitor.presented.clone()).await?;
         let wish = Wish {
             return_to: None,
             login_hint: None,

@@ -17,11 +17,9 @@ use portcullis_saml::response::UNSOLICITED;
 use portcullis_service::ServiceError;
 use portcullis_service::saml::logout::{self, Answered, Came};
 use portcullis_service::saml::own_metadata;
-use portcullis_service::sign_in::{Refused, Whom, Wish, saml};
+use portcullis_service::sign_in::{Refused, Whom, Wish, own_membership, saml};
 
-use super::{
-    Again, Begin, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, linking, turned_away,
-};
+use super::{Again, Begin, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, turned_away};
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::with_cookies;
 use crate::pages::{Forms, failure, onward, page};
@@ -184,7 +182,7 @@ async fn logged_out(app: &App, guest: &Guest, connection: &str, came: Came) -> R
 async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<Nothing>) -> Response {
     let guest = form.guest;
     let begun = async {
-        let own = linking(&app, id(&text)?, guest.visitor.presented.clone()).await?;
+        let own = own_membership(app.portcullis(), id(&text)?, guest.visitor.presented.clone()).await?;
         let wish = Wish {
             return_to: None,
             login_hint: None,
