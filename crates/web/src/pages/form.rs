@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::Response;
 use portcullis_domain::id::RequestId;
 use portcullis_service::sign_in::binding::Bound;
-use portcullis_service::sign_in::{Visitor, fresh_browser};
+use portcullis_service::sign_in::{Visitor, Whom, Wish, fresh_browser};
 use serde::de::DeserializeOwned;
 
 use super::failure;
@@ -47,6 +47,20 @@ impl Guest {
         };
         let (returning, crossing) = cookie::bound(app, &parts.headers);
         Self { visitor, browser, returning, crossing }
+    }
+
+    /// What this browser wants that leaves for its provider: the usual account, and nothing beside.
+    #[must_use]
+    pub fn wish(&self, return_to: Option<String>) -> Wish {
+        Wish {
+            return_to,
+            login_hint: None,
+            account: Whom::Usual,
+            linking: None,
+            returning: self.returning.clone(),
+            crossing: self.crossing.clone(),
+            source: self.visitor.source,
+        }
     }
 }
 

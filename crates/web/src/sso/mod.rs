@@ -4,6 +4,8 @@ pub mod oidc;
 pub mod organization;
 pub mod saml;
 
+use std::fmt;
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::Request;
@@ -100,89 +102,97 @@ struct Again {
     return_to: String,
 }
 
-/// The answer to a sign-in that was refused. One that says nothing of who came, such as of a tab that another one took the
-/// place of, goes on by GET: only then a browser brings the session that it may have by now.
-fn turned_away((connection, kind): (&str, ConnectionKind), refused: Refused, request: RequestId) -> Response {
-    let Refused { error, return_to } = refused;
-    let return_to = return_to.unwrap_or_else(|| "/".to_owned());
-    let login = |account| login_path((connection, kind), &return_to, account);
-    match &error {
-        // The account that was refused has a session at the provider, and would be taken again.
-        ServiceError::SignIn(refusal) if refusal.is_of_the_account() => {
-            return failure::begun_at(&login(Whom::Chosen), &error, request);
-        }
-        ServiceError::SignIn(SignInRefusal::SessionOver) => {
-            return failure::begun_at(&login(Whom::Usual), &error, request);
-        }
-        // Who links a connection begins where the links are.
-        ServiceError::SignIn(SignInRefusal::SubjectTaken) => return failure::begun_at("/", &error, request),
-        _ if SignInRefusal::of_another_sign_in(error.code()).is_none() => {
-            return failure::of(&error, request);
-        }
-        _ => {}
+/// The way in by a connection, as an address of ours names it.
+#[derive(Debug, Clone, Copy)]
+struct Way<'c> {
+    connection: &'c str,
+    kind: ConnectionKind,
+}
+
+impl fmt::Display for Way<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/sso/{}/{}", self.kind.as_str(), self.connection)
     }
-    let again = Again { refused: error.code().to_owned(), request: request.to_string(), return_to };
-    let query = serde_urlencoded::to_string(&again).unwrap_or_default();
-    onward(&format!("/sso/{}/{connection}/again?{query}", kind.as_str()), [])
 }
 
-/// Sends somebody on who is signed in at the organization already, and shows everybody else what was refused, with the way to
-/// begin once more.
-async fn again(
-    app: &App,
-    guest: Guest,
-    (connection, kind): (&str, ConnectionKind),
-    came: &Again,
-) -> Response {
-    let request = came.request.parse().unwrap_or(guest.visitor.request);
-    let looked_at = async {
-        admit_source(app.portcullis(), guest.visitor.source)?;
-        let return_to = return_path(Some(&came.return_to))?;
-        let refusal = SignInRefusal::of_another_sign_in(&came.refused);
-        let refusal = refusal.ok_or_else(|| ServiceError::invalid("refused", "is no code of a sign-in"))?;
-        let presented = guest.visitor.presented.clone();
-        let signed_in = own_membership(app.portcullis(), id(connection)?, presented).await;
-        Ok::<_, ServiceError>((return_to, refusal, signed_in))
-    };
-    let (return_to, refusal) = match looked_at.await {
-        Ok((return_to, _, Ok(_))) => return onward(&return_to, []),
-        Ok((return_to, refusal, Err(ServiceError::SignIn(_)))) => (return_to, refusal),
-        Ok((.., Err(error))) | Err(error) => return failure::of(&error, request),
-    };
-    failure::begun_at(&login_path((connection, kind), &return_to, Whom::Usual), &refusal.into(), request)
-}
-
-/// Where a sign-in at that connection begins.
-fn login_path((connection, kind): (&str, ConnectionKind), return_to: &str, account: Whom) -> String {
-    let mut with = vec![("return_to", return_to)];
-    if account == Whom::Chosen {
-        with.push(("account", CHOSEN));
+impl Way<'_> {
+    /// The answer to a sign-in that was refused. One that says nothing of who came, such as of a tab that another one took
+    /// the place of, goes on by GET: only then a browser brings the session that it may have by now.
+    fn turned_away(self, refused: Refused, request: RequestId) -> Response {
+        let Refused { error, return_to } = refused;
+        let return_to = return_to.unwrap_or_else(|| "/".to_owned());
+        let login = |account| self.login_path(&return_to, account);
+        match &error {
+            // The account that was refused has a session at the provider, and would be taken again.
+            ServiceError::SignIn(refusal) if refusal.is_of_the_account() => {
+                return failure::begun_at(&login(Whom::Chosen), &error, request);
+            }
+            ServiceError::SignIn(SignInRefusal::SessionOver) => {
+                return failure::begun_at(&login(Whom::Usual), &error, request);
+            }
+            // Who links a connection begins where the links are.
+            ServiceError::SignIn(SignInRefusal::SubjectTaken) => {
+                return failure::begun_at("/", &error, request);
+            }
+            _ if SignInRefusal::of_another_sign_in(error.code()).is_none() => {
+                return failure::of(&error, request);
+            }
+            _ => {}
+        }
+        let again = Again { refused: error.code().to_owned(), request: request.to_string(), return_to };
+        let query = serde_urlencoded::to_string(&again).unwrap_or_default();
+        onward(&format!("{self}/again?{query}"), [])
     }
-    let with = serde_urlencoded::to_string(with).unwrap_or_default();
-    format!("/sso/{}/{connection}/login?{with}", kind.as_str())
-}
 
-/// Sends the browser of somebody who is proven on to where they are let in.
-fn arriving(app: &App, (connection, kind): (&str, ConnectionKind), proven: &Proven) -> Response {
-    let next = format!("/sso/{}/{connection}/arrive?ticket={}", kind.as_str(), proven.ticket);
-    onward(&next, [cookie::set_binding(app, &proven.binding)])
-}
+    /// Sends somebody on who is signed in at the organization already, and shows everybody else what was refused, with
+    /// the way to begin once more.
+    async fn again(self, app: &App, guest: Guest, came: &Again) -> Response {
+        let request = came.request.parse().unwrap_or(guest.visitor.request);
+        let looked_at = async {
+            admit_source(app.portcullis(), guest.visitor.source)?;
+            let return_to = return_path(Some(&came.return_to))?;
+            let refusal = SignInRefusal::of_another_sign_in(&came.refused);
+            let refusal =
+                refusal.ok_or_else(|| ServiceError::invalid("refused", "is no code of a sign-in"))?;
+            let presented = guest.visitor.presented.clone();
+            let signed_in = own_membership(app.portcullis(), id(self.connection)?, presented).await;
+            Ok::<_, ServiceError>((return_to, refusal, signed_in))
+        };
+        let (return_to, refusal) = match looked_at.await {
+            Ok((return_to, _, Ok(_))) => return onward(&return_to, []),
+            Ok((return_to, refusal, Err(ServiceError::SignIn(_)))) => (return_to, refusal),
+            Ok((.., Err(error))) | Err(error) => return failure::of(&error, request),
+        };
+        failure::begun_at(&self.login_path(&return_to, Whom::Usual), &refusal.into(), request)
+    }
 
-/// Lets in whom a provider has proven by a form.
-async fn arrive(
-    app: &App,
-    guest: Guest,
-    (connection, kind): (&str, ConnectionKind),
-    came: &Ticket,
-) -> Response {
-    let visitor = crossing(&guest);
-    let done = async {
-        let named = (id(connection)?, kind);
-        arrivals::arrive(app.portcullis(), named, &came.ticket, visitor).await
-    };
-    match done.await {
-        Ok(done) => arrived(app, &done.session, &done.return_to),
-        Err(refused) => turned_away((connection, kind), refused, guest.visitor.request),
+    /// Where a sign-in at that connection begins.
+    fn login_path(self, return_to: &str, account: Whom) -> String {
+        let mut with = vec![("return_to", return_to)];
+        if account == Whom::Chosen {
+            with.push(("account", CHOSEN));
+        }
+        let with = serde_urlencoded::to_string(with).unwrap_or_default();
+        format!("{self}/login?{with}")
+    }
+
+    /// Sends the browser of somebody who is proven on to where they are let in.
+    fn arriving(self, app: &App, proven: &Proven) -> Response {
+        let next = format!("{self}/arrive?ticket={}", proven.ticket);
+        onward(&next, [cookie::set_binding(app, &proven.binding)])
+    }
+
+    /// Lets in whom a provider has proven by a form.
+    async fn arrive(self, app: &App, guest: Guest, came: &Ticket) -> Response {
+        let visitor = crossing(&guest);
+        let done = async {
+            let named = (id(self.connection)?, self.kind);
+            arrivals::arrive(app.portcullis(), named, &came.ticket, visitor).await
+        };
+        match done.await {
+            Ok(done) => arrived(app, &done.session, &done.return_to),
+            Err(refused) => self.turned_away(refused, guest.visitor.request),
+        }
     }
 }
 

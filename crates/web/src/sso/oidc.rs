@@ -14,10 +14,7 @@ use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::{
-    Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, arriving, back_untold, crossing, form_of, id,
-    turned_away,
-};
+use super::{Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, Way, back_untold, crossing, form_of, id};
 use crate::error::{Inside, outside, status};
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::arrived;
@@ -45,6 +42,10 @@ pub fn routes() -> Router<App> {
         .route("/sso/oidc/{connection}/backchannel-logout", post(backchannel_logout))
 }
 
+const fn way(connection: &str) -> Way<'_> {
+    Way { connection, kind: ConnectionKind::Oidc }
+}
+
 async fn leave(app: &App, connection: &str, wish: Wish) -> Result<Response, ServiceError> {
     let begun = oidc::begin(app.portcullis(), id(connection)?, wish).await?;
     Ok(onward(begun.location.as_str(), [cookie::set_binding(app, &begun.binding)]))
@@ -57,13 +58,9 @@ async fn login(
     Query(begin): Query<Begin>,
 ) -> Response {
     let wish = Wish {
-        return_to: begin.return_to,
         login_hint: begin.login_hint.filter(|h| h.len() <= MAX_HINT),
         account: if begin.account.as_deref() == Some(CHOSEN) { Whom::Chosen } else { Whom::Usual },
-        linking: None,
-        returning: guest.returning.clone(),
-        crossing: guest.crossing.clone(),
-        source: guest.visitor.source,
+        ..guest.wish(begin.return_to)
     };
     let left = leave(&app, &connection, wish).await;
     left.unwrap_or_else(|error| failure::of(&error, guest.visitor.request))
@@ -83,7 +80,7 @@ async fn callback(
     };
     match came.await {
         Ok(done) => arrived(&app, &done.session, &done.return_to),
-        Err(refused) => turned_away((&connection, ConnectionKind::Oidc), refused, request),
+        Err(refused) => way(&connection).turned_away(refused, request),
     }
 }
 
@@ -103,8 +100,8 @@ async fn answer(
     let Ok(form) = std::str::from_utf8(&form) else { return refused("The form is not UTF-8.") };
     let proven = async { oidc::answer(app.portcullis(), id(&connection)?, form, crossing(&guest)).await };
     match proven.await {
-        Ok(proven) => arriving(&app, (&connection, ConnectionKind::Oidc), &proven),
-        Err(refused) => turned_away((&connection, ConnectionKind::Oidc), refused, named),
+        Ok(proven) => way(&connection).arriving(&app, &proven),
+        Err(refused) => way(&connection).turned_away(refused, named),
     }
 }
 
@@ -114,7 +111,7 @@ async fn arrive(
     Path(connection): Path<String>,
     Query(came): Query<Ticket>,
 ) -> Response {
-    super::arrive(&app, guest, (&connection, ConnectionKind::Oidc), &came).await
+    way(&connection).arrive(&app, guest, &came).await
 }
 
 async fn again(
@@ -123,7 +120,7 @@ async fn again(
     Path(connection): Path<String>,
     Query(came): Query<Again>,
 ) -> Response {
-    super::again(&app, guest, (&connection, ConnectionKind::Oidc), &came).await
+    way(&connection).again(&app, guest, &came).await
 }
 
 /// Our public keys of a connection, for its provider.
@@ -145,15 +142,7 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
     let begun = async {
         let connection = id(&text)?;
         let own = own_membership(app.portcullis(), connection, guest.visitor.presented.clone()).await?;
-        let wish = Wish {
-            return_to: None,
-            login_hint: None,
-            account: Whom::Usual,
-            linking: Some(own),
-            returning: guest.returning.clone(),
-            crossing: guest.crossing.clone(),
-            source: guest.visitor.source,
-        };
+        let wish = Wish { linking: Some(own), ..guest.wish(None) };
         leave(&app, &text, wish).await
     };
     begun.await.unwrap_or_else(|error| failure::of(&error, request))

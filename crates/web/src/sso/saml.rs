@@ -17,9 +17,9 @@ use portcullis_saml::response::UNSOLICITED;
 use portcullis_service::ServiceError;
 use portcullis_service::saml::logout::{self, Answered, Came};
 use portcullis_service::saml::own_metadata;
-use portcullis_service::sign_in::{Refused, Whom, Wish, own_membership, saml};
+use portcullis_service::sign_in::{Refused, Wish, own_membership, saml};
 
-use super::{Again, Begin, Nothing, Ticket, arriving, back_untold, crossing, form_of, id, turned_away};
+use super::{Again, Begin, Nothing, Ticket, Way, back_untold, crossing, form_of, id};
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::with_cookies;
 use crate::pages::{Forms, failure, onward, page};
@@ -72,6 +72,10 @@ pub(crate) fn sent(
     }
 }
 
+const fn way(connection: &str) -> Way<'_> {
+    Way { connection, kind: ConnectionKind::Saml }
+}
+
 async fn leave(app: &App, connection: &str, wish: Wish) -> Result<Response, ServiceError> {
     let begun = saml::begin(app.portcullis(), id(connection)?, wish).await?;
     let title = format!("Continue with {}", begun.name);
@@ -84,16 +88,8 @@ async fn login(
     Path(connection): Path<String>,
     Query(begin): Query<Begin>,
 ) -> Response {
-    let wish = Wish {
-        return_to: begin.return_to,
-        // A request of SAML has no standard place for a hint.
-        login_hint: None,
-        account: Whom::Usual,
-        linking: None,
-        returning: guest.returning.clone(),
-        crossing: guest.crossing.clone(),
-        source: guest.visitor.source,
-    };
+    // A request of SAML has no standard place for a hint.
+    let wish = guest.wish(begin.return_to);
     let left = leave(&app, &connection, wish).await;
     left.unwrap_or_else(|error| failure::of(&error, guest.visitor.request))
 }
@@ -111,12 +107,12 @@ async fn answer(
     };
     let proven = async { saml::answer(app.portcullis(), id(&connection)?, &body, crossing(&guest)).await };
     match proven.await {
-        Ok(proven) => arriving(&app, (&connection, ConnectionKind::Saml), &proven),
+        Ok(proven) => way(&connection).arriving(&app, &proven),
         // Nothing of the answer is used: the sign-in that begins there is bound to this browser.
         Err(Refused { error, .. }) if error.code() == UNSOLICITED => {
             failure::begun_at(&format!("/sso/saml/{connection}/login"), &error, named)
         }
-        Err(refused) => turned_away((&connection, ConnectionKind::Saml), refused, named),
+        Err(refused) => way(&connection).turned_away(refused, named),
     }
 }
 
@@ -126,7 +122,7 @@ async fn arrive(
     Path(connection): Path<String>,
     Query(came): Query<Ticket>,
 ) -> Response {
-    super::arrive(&app, guest, (&connection, ConnectionKind::Saml), &came).await
+    way(&connection).arrive(&app, guest, &came).await
 }
 
 async fn again(
@@ -135,7 +131,7 @@ async fn again(
     Path(connection): Path<String>,
     Query(came): Query<Again>,
 ) -> Response {
-    super::again(&app, guest, (&connection, ConnectionKind::Saml), &came).await
+    way(&connection).again(&app, guest, &came).await
 }
 
 async fn logout_by_redirect(
@@ -183,15 +179,7 @@ async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<No
     let guest = form.guest;
     let begun = async {
         let own = own_membership(app.portcullis(), id(&text)?, guest.visitor.presented.clone()).await?;
-        let wish = Wish {
-            return_to: None,
-            login_hint: None,
-            account: Whom::Usual,
-            linking: Some(own),
-            returning: guest.returning.clone(),
-            crossing: guest.crossing.clone(),
-            source: guest.visitor.source,
-        };
+        let wish = Wish { linking: Some(own), ..guest.wish(None) };
         leave(&app, &text, wish).await
     };
     begun.await.unwrap_or_else(|error| failure::of(&error, guest.visitor.request))
