@@ -373,6 +373,22 @@ impl Portcullis {
         );
         answer.await.unwrap_or_else(|_| Err(gone(StoreError::Unavailable)))
     }
+
+    /// The same on a thread where nobody waits, for what takes longer than a request's turn: SQLite reads where it is asked.
+    ///
+    /// # Errors
+    /// As [`Portcullis::read`].
+    pub async fn read_apart<T>(
+        &self,
+        run: impl FnMut(&mut Tx<'_>, Timestamp) -> Result<T, ServiceError> + Send + 'static,
+    ) -> Result<T, ServiceError>
+    where
+        T: Send + 'static,
+    {
+        let (portcullis, here) = (self.clone(), tokio::runtime::Handle::current());
+        let reading = tokio::task::spawn_blocking(move || here.block_on(portcullis.read(run)));
+        reading.await.unwrap_or_else(|e| Err(ServiceError::fault("a read on a thread of its own", e)))
+    }
 }
 
 fn gone(error: fn(String) -> StoreError) -> ServiceError {

@@ -12,11 +12,8 @@ use std::fmt::Display;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use portcullis_domain::Timestamp;
 use portcullis_domain::id::DirectoryId;
-use portcullis_scim::{
-    AskedMembers, Filter, Lookup, Narrowed, ResourceType, ScimError, SortBy, SortKey, Work,
-};
+use portcullis_scim::{AskedMembers, Filter, Lookup, Narrowed, ResourceType, SortBy, SortKey, Work};
 use portcullis_store::Tx;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -233,16 +230,6 @@ impl Portcullis {
         }
         let _turn = self.searches().turn_to_list(directory).await?;
         self.read_apart(move |tx, _| again(tx, &Reading::apart())).await
-    }
-
-    /// A read on a thread where nobody waits.
-    async fn read_apart<T: Send + 'static>(
-        &self,
-        run: impl FnMut(&mut Tx<'_>, Timestamp) -> Result<T, ServiceError> + Send + 'static,
-    ) -> Result<T, ServiceError> {
-        let (portcullis, here) = (self.clone(), tokio::runtime::Handle::current());
-        let reading = tokio::task::spawn_blocking(move || here.block_on(portcullis.read(run)));
-        reading.await.unwrap_or_else(|_| Err(ScimError::Internal.into()))
     }
 }
 

@@ -468,7 +468,7 @@ async fn preview(
     let look = move |tx: &mut Tx<'_>, _| {
         mapping::preview(tx, &mut moment, org, &wish, (&after, limit.min(MAX_PREVIEWED)))
     };
-    let seen = app.portcullis().read(look).await?;
+    let seen = app.portcullis().read_apart(look).await?;
     Ok(Json(Preview {
         people: seen.people,
         changing: seen.changing,
