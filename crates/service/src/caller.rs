@@ -16,7 +16,7 @@ use portcullis_domain::token::{Holder, Scope, ShownTo, TokenKind};
 use portcullis_store::{Tx, instance};
 
 use crate::ServiceError;
-use crate::evaluation::find_bearer;
+use crate::evaluation::{Presented, find_presented};
 use crate::token_use::TokenUses;
 
 /// Where the hash of the root token is kept.
@@ -212,11 +212,9 @@ pub fn authenticate(
     presented: &str,
     now: Timestamp,
 ) -> Result<Caller, ServiceError> {
-    let Some(mut bearer) = find_bearer(tx, presented, now)? else {
+    let Some(Presented { bearer, stored_use }) = find_presented(tx, uses, presented, now)? else {
         return if is_root(tx, presented)? { Ok(Caller::Root) } else { Err(ServiceError::Unauthenticated) };
     };
-    let stored = bearer.last_used_at;
-    bearer.last_used_at = stored.max(uses.last(bearer.token));
     if !liveness(&bearer, now).is_allowed() {
         return Err(ServiceError::Unauthenticated);
     }
@@ -240,7 +238,7 @@ pub fn authenticate(
         }
         _ => return Err(ServiceError::Unauthenticated),
     };
-    uses.note(bearer.token, stored, now);
+    uses.note(bearer.token, stored_use, now);
     Ok(caller)
 }
 
@@ -278,10 +276,11 @@ pub fn authenticate_directory(
     directory: DirectoryId,
     now: Timestamp,
 ) -> Result<Spokesman, ServiceError> {
-    let bearer = find_bearer(tx, presented, now)?.ok_or(ServiceError::Unauthenticated)?;
+    let found = find_presented(tx, uses, presented, now)?;
+    let Presented { bearer, stored_use } = found.ok_or(ServiceError::Unauthenticated)?;
     let alive = liveness(&bearer, now).is_allowed();
     if alive && bearer.kind == TokenKind::ScimToken && bearer.holder == Holder::Directory(directory) {
-        uses.note(bearer.token, bearer.last_used_at, now);
+        uses.note(bearer.token, stored_use, now);
         let rank = bearer.seen_from().min(bearer.believed_up_to);
         let runs_out_at = bearer.runs_out_at();
         return Ok(Spokesman { organization: bearer.organization, rank, runs_out_at });

@@ -19,7 +19,11 @@ use crate::token_use::TokenUses;
 ///
 /// # Errors
 /// [`ServiceError::Store`].
-pub fn find_bearer(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<Option<Bearer>, ServiceError> {
+pub(crate) fn find_bearer(
+    tx: &mut Tx<'_>,
+    presented: &str,
+    now: Timestamp,
+) -> Result<Option<Bearer>, ServiceError> {
     let Ok((kind, secret)) = TokenSecret::parse(presented) else { return Ok(None) };
     let Some(mut found) = bearer::find(tx, &secret.hash())? else { return Ok(None) };
     if found.kind != kind {
@@ -29,6 +33,27 @@ pub fn find_bearer(tx: &mut Tx<'_>, presented: &str, now: Timestamp) -> Result<O
         refresh(tx, &mut found, now)?;
     }
     Ok(Some(found))
+}
+
+/// Who is behind a presented text, with the last use that is known here: uses are stored later than they happen.
+pub(crate) struct Presented {
+    /// Who it is.
+    pub(crate) bearer: Bearer,
+    /// The last use that is stored.
+    pub(crate) stored_use: Option<Timestamp>,
+}
+
+/// The same as [`find_bearer`], for whoever judges it as it was used last.
+pub(crate) fn find_presented(
+    tx: &mut Tx<'_>,
+    uses: &TokenUses,
+    presented: &str,
+    now: Timestamp,
+) -> Result<Option<Presented>, ServiceError> {
+    let Some(mut bearer) = find_bearer(tx, presented, now)? else { return Ok(None) };
+    let stored_use = bearer.last_used_at;
+    bearer.last_used_at = stored_use.max(uses.last(bearer.token));
+    Ok(Some(Presented { bearer, stored_use }))
 }
 
 /// Replaces stored access by what follows from facts and rules now.
@@ -111,19 +136,44 @@ pub fn ask(
     environment: &Slug,
     now: Timestamp,
 ) -> Result<Answer, ServiceError> {
-    let Some(mut bearer) = find_bearer(tx, presented, now)? else {
-        return Ok(Answer { decision: Decision::TokenUnknown, bearer: None });
+    let found = find_presented(tx, uses, presented, now)?;
+    Ok(answer(found, uses, (about, environment), now))
+}
+
+/// May the bearer of that secret act in the environment that it is for? One that is for none is asked about in production.
+///
+/// # Errors
+/// As [`ask`].
+pub fn introspect(
+    tx: &mut Tx<'_>,
+    uses: &TokenUses,
+    presented: &str,
+    about: About,
+    now: Timestamp,
+) -> Result<Answer, ServiceError> {
+    let found = find_presented(tx, uses, presented, now)?;
+    let own = found.as_ref().and_then(|found| found.bearer.environment.clone());
+    Ok(answer(found, uses, (about, &own.unwrap_or_else(Slug::production)), now))
+}
+
+/// The answer about whom a look-up found. Somebody who may has used their token.
+fn answer(
+    found: Option<Presented>,
+    uses: &TokenUses,
+    (about, environment): (About, &Slug),
+    now: Timestamp,
+) -> Answer {
+    let Some(Presented { bearer, stored_use }) = found else {
+        return Answer { decision: Decision::TokenUnknown, bearer: None };
     };
     let organization = match about {
         About::Organization(id) => id,
         About::TheTokens => bearer.organization,
     };
-    let stored = bearer.last_used_at;
-    bearer.last_used_at = bearer.last_used_at.max(uses.last(bearer.token));
     let decision = evaluate(&bearer, organization, environment, now);
     if decision.is_allowed() {
-        uses.note(bearer.token, stored, now);
+        uses.note(bearer.token, stored_use, now);
     }
     let bearer = (decision != Decision::TokenUnknown).then_some(bearer);
-    Ok(Answer { decision, bearer })
+    Answer { decision, bearer }
 }

@@ -9,10 +9,9 @@ use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use portcullis_domain::evaluation::Bearer;
-use portcullis_domain::text::Slug;
 use portcullis_domain::token::Scope;
 use portcullis_oidc::introspection::{ActiveToken, Introspection};
-use portcullis_service::evaluation::{ask, find_bearer};
+use portcullis_service::evaluation;
 use serde::Deserialize;
 use serde_json::{Map, json};
 
@@ -50,10 +49,7 @@ async fn answer(app: &App, request: axum::extract::Request) -> Result<Response, 
         .read(move |tx, now| {
             let about = may_ask(tx, &uses, (&caller, Scope::Introspect), now)?;
             let Some(form) = &form else { return Ok(None) };
-            // A token is introspected in the environment that it is for.
-            let environment = find_bearer(tx, &form.token, now)?.and_then(|b| b.environment);
-            let environment = environment.unwrap_or_else(Slug::production);
-            let answer = ask(tx, &uses, &form.token, about, &environment, now)?;
+            let answer = evaluation::introspect(tx, &uses, &form.token, about, now)?;
             Ok(Some((answer, about)))
         })
         .await?;
