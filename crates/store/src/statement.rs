@@ -82,6 +82,8 @@ pub fn all() -> Vec<&'static Statement> {
         crate::leaver::ALL,
         crate::lease::ALL,
         crate::mapping::ALL,
+        crate::mapping::named::ALL,
+        crate::mapping::touched::ALL,
         crate::membership::ALL,
         crate::oidc::ALL,
         crate::oidc_session::ALL,
