@@ -1,16 +1,12 @@
 //! The dialect layer: begin, lock, list, column types, the database's clock. Beside it only migrations, a server's
 //! settings for `doctor`, and whoever spares SQLite a second look ask which database it is.
 
-use std::borrow::Cow;
-use std::collections::HashMap;
-use std::sync::LazyLock;
-
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
-use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
 use crate::StoreError;
-use crate::row::{Param, Row, Value};
+use crate::driver::{Driver, PostgresConnection, postgres_rows, postgres_run, sqlite_rows, sqlite_run};
+use crate::row::{Param, Row};
 use crate::statement::{Road, Statement};
 
 /// The most values in one `IN_LIST`.
@@ -50,18 +46,6 @@ impl Dialect {
     }
 }
 
-/// What SQLite is told for each statement, by its name: made once for all connections.
-static SQLITE_TEXTS: LazyLock<HashMap<&'static str, String>> = LazyLock::new(|| {
-    crate::statement::all().into_iter().map(|s| (s.name, Dialect::Sqlite.text(s.sql))).collect()
-});
-
-fn sqlite_text(statement: &'static Statement) -> Cow<'static, str> {
-    match SQLITE_TEXTS.get(statement.name) {
-        Some(text) => Cow::Borrowed(text),
-        None => Cow::Owned(Dialect::Sqlite.text(statement.sql)),
-    }
-}
-
 /// Writes a word of ours out: what stands before and after its parameter.
 fn written_out(sql: &str, word: &str, [before, after]: [&str; 2]) -> String {
     let mut out = String::with_capacity(sql.len() + 64);
@@ -73,27 +57,6 @@ fn written_out(sql: &str, word: &str, [before, after]: [&str; 2]) -> String {
     }
     out.push_str(rest);
     out
-}
-
-/// A PostgreSQL client with the statements that it has prepared.
-pub(crate) struct PostgresConnection {
-    pub(crate) client: postgres::Client,
-    prepared: HashMap<&'static str, postgres::Statement>,
-}
-
-impl PostgresConnection {
-    pub(crate) fn new(client: postgres::Client) -> Self {
-        Self { client, prepared: HashMap::new() }
-    }
-
-    fn prepare(&mut self, statement: &'static Statement) -> Result<postgres::Statement, postgres::Error> {
-        if let Some(prepared) = self.prepared.get(statement.name) {
-            return Ok(prepared.clone());
-        }
-        let prepared = self.client.prepare(&Dialect::Postgres.text(statement.sql))?;
-        self.prepared.insert(statement.name, prepared.clone());
-        Ok(prepared)
-    }
 }
 
 pub(crate) enum Inner<'c> {
@@ -487,159 +450,4 @@ impl<'c> Tx<'c> {
             Trouble::TryAgain | Trouble::Gone => StoreError::Unavailable(driver.message),
         }
     }
-}
-
-/// A driver's error, reduced to what is decided from it.
-pub(crate) struct Driver {
-    pub(crate) trouble: Trouble,
-    pub(crate) message: String,
-}
-
-impl From<rusqlite::Error> for Driver {
-    fn from(error: rusqlite::Error) -> Self {
-        use rusqlite::ErrorCode;
-        let trouble = match error.sqlite_error_code() {
-            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Trouble::TryAgain,
-            Some(
-                ErrorCode::DiskFull
-                | ErrorCode::SystemIoFailure
-                | ErrorCode::ReadOnly
-                | ErrorCode::CannotOpen
-                | ErrorCode::DatabaseCorrupt
-                | ErrorCode::OutOfMemory,
-            ) => Trouble::Gone,
-            _ => Trouble::Refused,
-        };
-        Self { trouble, message: error.to_string() }
-    }
-}
-
-impl From<postgres::Error> for Driver {
-    fn from(error: postgres::Error) -> Self {
-        use postgres::error::SqlState;
-        let trouble = match error.code() {
-            Some(code)
-                if *code == SqlState::T_R_SERIALIZATION_FAILURE
-                    || *code == SqlState::T_R_DEADLOCK_DETECTED
-                    || *code == SqlState::LOCK_NOT_AVAILABLE
-                    || *code == SqlState::UNIQUE_VIOLATION =>
-            {
-                Trouble::TryAgain
-            }
-            Some(code) if code.code().starts_with("08") || code.code().starts_with("57") => Trouble::Gone,
-            Some(_) => Trouble::Refused,
-            None => Trouble::Gone,
-        };
-        let message = error.as_db_error().map_or_else(|| error.to_string(), |e| e.message().to_owned());
-        Self { trouble, message }
-    }
-}
-
-fn sqlite_bind(statement: &mut rusqlite::Statement<'_>, params: &[Param<'_>]) -> rusqlite::Result<()> {
-    for (index, param) in (1_usize..).zip(params) {
-        match param {
-            Param::Null => statement.raw_bind_parameter(index, rusqlite::types::Null)?,
-            Param::Int(number) => statement.raw_bind_parameter(index, number)?,
-            Param::Text(text) => statement.raw_bind_parameter(index, text.as_ref())?,
-        }
-    }
-    Ok(())
-}
-
-fn sqlite_prepare<'c>(
-    connection: &'c rusqlite::Connection,
-    statement: &'static Statement,
-) -> rusqlite::Result<rusqlite::CachedStatement<'c>> {
-    connection.prepare_cached(&sqlite_text(statement))
-}
-
-fn sqlite_rows(
-    connection: &rusqlite::Connection,
-    statement: &'static Statement,
-    params: &[Param<'_>],
-) -> rusqlite::Result<Vec<Row>> {
-    let mut prepared = sqlite_prepare(connection, statement)?;
-    sqlite_bind(&mut prepared, params)?;
-    let columns = prepared.column_count();
-    let mut rows = prepared.raw_query();
-    let mut out = Vec::new();
-    while let Some(row) = rows.next()? {
-        let mut values = Vec::with_capacity(columns);
-        for column in 0..columns {
-            values.push(match row.get_ref(column)? {
-                rusqlite::types::ValueRef::Null => Value::Null,
-                rusqlite::types::ValueRef::Integer(number) => Value::Int(number),
-                other => Value::Text(other.as_str()?.to_owned()),
-            });
-        }
-        out.push(Row { statement: statement.name, values });
-    }
-    Ok(out)
-}
-
-fn sqlite_run(
-    connection: &rusqlite::Connection,
-    statement: &'static Statement,
-    params: &[Param<'_>],
-) -> rusqlite::Result<u64> {
-    let mut prepared = sqlite_prepare(connection, statement)?;
-    sqlite_bind(&mut prepared, params)?;
-    prepared.raw_execute().map(|n| n as u64)
-}
-
-impl ToSql for Param<'_> {
-    fn to_sql(
-        &self,
-        ty: &Type,
-        out: &mut bytes::BytesMut,
-    ) -> Result<IsNull, Box<dyn std::error::Error + Sync + Send>> {
-        match self {
-            Self::Null => Ok(IsNull::Yes),
-            Self::Int(number) if *ty == Type::INT8 => number.to_sql(ty, out),
-            Self::Text(text) if *ty == Type::TEXT => text.as_ref().to_sql(ty, out),
-            Self::Int(_) | Self::Text(_) => Err(format!("a parameter is of type {ty}").into()),
-        }
-    }
-
-    fn accepts(ty: &Type) -> bool {
-        *ty == Type::INT8 || *ty == Type::TEXT
-    }
-
-    to_sql_checked!();
-}
-
-fn borrowed<'p>(params: &'p [Param<'_>]) -> Vec<&'p (dyn ToSql + Sync)> {
-    params.iter().map(|p| p as &(dyn ToSql + Sync)).collect()
-}
-
-fn postgres_rows(
-    connection: &mut PostgresConnection,
-    statement: &'static Statement,
-    params: &[Param<'_>],
-) -> Result<Vec<Row>, postgres::Error> {
-    let prepared = connection.prepare(statement)?;
-    let rows = connection.client.query(&prepared, &borrowed(params))?;
-    rows.into_iter()
-        .map(|row| {
-            let mut values = Vec::with_capacity(row.len());
-            for (index, column) in row.columns().iter().enumerate() {
-                let value = if *column.type_() == Type::INT8 {
-                    row.try_get::<_, Option<i64>>(index)?.map_or(Value::Null, Value::Int)
-                } else {
-                    row.try_get::<_, Option<String>>(index)?.map_or(Value::Null, Value::Text)
-                };
-                values.push(value);
-            }
-            Ok(Row { statement: statement.name, values })
-        })
-        .collect()
-}
-
-fn postgres_run(
-    connection: &mut PostgresConnection,
-    statement: &'static Statement,
-    params: &[Param<'_>],
-) -> Result<u64, postgres::Error> {
-    let prepared = connection.prepare(statement)?;
-    connection.client.execute(&prepared, &borrowed(params))
 }

@@ -23,6 +23,7 @@ pub mod directory;
 pub mod directory_group;
 pub mod directory_user;
 pub mod domain;
+mod driver;
 pub mod ending;
 pub mod environment;
 pub mod error;

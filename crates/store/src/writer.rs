@@ -14,7 +14,8 @@ use postgres::error::Severity;
 use rusqlite::ErrorCode;
 
 use crate::StoreError;
-use crate::db::{Driver, Inner, PostgresConnection, RowCounts, Trouble, Tx};
+use crate::db::{Inner, RowCounts, Trouble, Tx};
+use crate::driver::{Driver, PostgresConnection};
 use crate::queue::{Duty, Queue};
 use crate::wire::Server;
 
