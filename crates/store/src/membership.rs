@@ -3,7 +3,7 @@
 use portcullis_domain::access::Access;
 use portcullis_domain::change::{MembershipChange, Restamp};
 use portcullis_domain::id::{EventId, MembershipId, OrganizationId, UserId};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::Membership;
 use portcullis_domain::role::Rank;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{Slug, email_key};
@@ -20,6 +20,11 @@ macro_rules! columns {
          believed_up_to"
     };
 }
+
+// Behind the macro, which it reads too.
+pub(crate) mod list;
+
+pub use self::list::{MembershipFilter, due, governed_by, list_of_lead, list_page, stale};
 
 /// Marks access as older than what a call about many said. The number that it was stored under is kept, and the events of
 /// some fifty calls: whoever waits for a job that long follows from too many for one log entry.
@@ -131,57 +136,9 @@ const OF_USER: Statement = Statement::read(
     "membership.of_user",
     concat!("SELECT ", columns!(), " FROM memberships WHERE user_id = $1 ORDER BY id LIMIT 100"),
 );
-const GOVERNED_BY: Statement = Statement::read(
-    "membership.governed_by",
-    "SELECT id FROM memberships WHERE governed_by = $2 AND organization = $1 AND state <> 'deprovisioned' \
-     AND id > $3 ORDER BY id LIMIT $4",
-);
-const LIST: Statement = Statement::read(
-    "membership.list",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM memberships WHERE organization = $1 AND id > $2 \
-         AND (CAST($3 AS TEXT) = '' OR email_key = $3) AND (CAST($4 AS TEXT) = '' OR state = $4) \
-         AND (CAST($5 AS TEXT) = '' OR role = $5) ORDER BY id LIMIT $6"
-    ),
-);
-const LIST_BY_EMAIL: Statement = Statement::read(
-    "membership.list_by_email",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM memberships WHERE organization = $1 AND email_key = $3 AND id > $2 \
-         AND (CAST($4 AS TEXT) = '' OR state = $4) AND (CAST($5 AS TEXT) = '' OR role = $5) ORDER BY id LIMIT $6"
-    ),
-);
-// The people of the teams that somebody administers: what is sorted grows with those teams, not with the organization.
-// `CROSS JOIN` has SQLite begin with the lead's own teams.
-const LIST_OF_LEAD: Statement = Statement::read(
-    "membership.list_of_lead",
-    concat!(
-        "SELECT ",
-        columns!(),
-        " FROM memberships WHERE organization = $1 AND id IN \
-         (SELECT o.membership FROM team_members l CROSS JOIN team_members o \
-         WHERE o.organization = l.organization AND o.team = l.team AND l.membership = $7 AND l.organization = $1 \
-         AND l.team_role = 'admin' AND o.membership > $2) \
-         AND (CAST($3 AS TEXT) = '' OR email_key = $3) AND (CAST($4 AS TEXT) = '' OR state = $4) \
-         AND (CAST($5 AS TEXT) = '' OR role = $5) ORDER BY id LIMIT $6"
-    ),
-);
-const DUE: Statement = Statement::read(
-    "membership.due",
-    "SELECT organization, id FROM memberships \
-     WHERE until IS NOT NULL AND until <= $1 AND organization NOT IN_LIST($2) ORDER BY until LIMIT $3",
-);
 const SINCE: Statement = Statement::read(
     "membership.since",
     "SELECT rules_number, marked_from, marked_by FROM memberships WHERE id = $1 AND organization = $2",
-);
-const STALE: Statement = Statement::read(
-    "membership.stale",
-    "SELECT id FROM memberships WHERE organization = $1 AND rules_number < $2 ORDER BY rules_number, id LIMIT $3",
 );
 
 pub(crate) const ALL: &[&Statement] = &[
@@ -207,25 +164,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &ORGANIZATION_OF,
     &LIVING_BY_EMAIL,
     &OF_USER,
-    &GOVERNED_BY,
-    &LIST,
-    &LIST_BY_EMAIL,
-    &LIST_OF_LEAD,
-    &DUE,
-    &STALE,
     &SINCE,
 ];
-
-/// What a list of members is narrowed to. Empty means all.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct MembershipFilter {
-    /// An e-mail key.
-    pub email_key: Option<String>,
-    /// A state.
-    pub state: Option<MembershipState>,
-    /// A role.
-    pub role: Option<Slug>,
-}
 
 /// The stored form of teams.
 pub(crate) fn teams_text(teams: &[(Slug, TeamRole)]) -> Result<String, StoreError> {
@@ -484,59 +424,6 @@ pub fn unmapped_event(
     tx.row(&UNMAPPED_EVENT, params![id, organization])?.map_or(Ok(None), |row| row.opt_parsed(0))
 }
 
-/// Memberships that a directory governs and that were not off-boarded, in order of id, after `after`.
-///
-/// # Errors
-/// As [`find`].
-pub fn governed_by(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    directory: portcullis_domain::id::DirectoryId,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<MembershipId>, StoreError> {
-    tx.rows(&GOVERNED_BY, params![organization, directory, after, limit])?
-        .iter()
-        .map(|r| r.parsed(0))
-        .collect()
-}
-
-/// A page of memberships in order of id, after `after`.
-///
-/// # Errors
-/// As [`find`].
-pub fn list_page(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    filter: &MembershipFilter,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Membership>, StoreError> {
-    let email = filter.email_key.as_deref().unwrap_or("");
-    let state = filter.state.map_or("", MembershipState::as_str);
-    let role = filter.role.as_ref().map_or("", Slug::as_str);
-    let statement = if email.is_empty() { &LIST } else { &LIST_BY_EMAIL };
-    tx.rows(statement, params![organization, after, email, state, role, limit])?.iter().map(read).collect()
-}
-
-/// A page of the people of the teams that this lead administers, in order of id, after `after`.
-///
-/// # Errors
-/// As [`find`].
-pub fn list_of_lead(
-    tx: &mut Tx<'_>,
-    (organization, lead): (OrganizationId, MembershipId),
-    filter: &MembershipFilter,
-    after: &str,
-    limit: i64,
-) -> Result<Vec<Membership>, StoreError> {
-    let email = filter.email_key.as_deref().unwrap_or("");
-    let state = filter.state.map_or("", MembershipState::as_str);
-    let role = filter.role.as_ref().map_or("", Slug::as_str);
-    let rows = tx.rows(&LIST_OF_LEAD, params![organization, after, email, state, role, limit, lead])?;
-    rows.iter().map(read).collect()
-}
-
 /// The rank of whoever ordered a member's suspension; `None` if there is none, or it was ordered before ranks were kept.
 ///
 /// # Errors
@@ -547,20 +434,6 @@ pub fn suspended_rank(
     id: MembershipId,
 ) -> Result<Option<Rank>, StoreError> {
     tx.row(&SUSPENDED_RANK, params![id, organization])?.map_or(Ok(None), |row| row.opt_rank(0))
-}
-
-/// Memberships whose access changes by itself at or before `now`, the longest due first; none of those organizations,
-/// 1,000 at most.
-///
-/// # Errors
-/// As [`find`].
-pub fn due(
-    tx: &mut Tx<'_>,
-    now: portcullis_domain::Timestamp,
-    but: &[OrganizationId],
-    limit: i64,
-) -> Result<Vec<(OrganizationId, MembershipId)>, StoreError> {
-    tx.rows(&DUE, params![now, list(but), limit])?.iter().map(|r| Ok((r.parsed(0)?, r.parsed(1)?))).collect()
 }
 
 /// Since when stored access may not be in step.
@@ -591,17 +464,4 @@ pub fn since(
         id.parse().map_err(|_| StoreError::Inconsistent(format!("`{id}` in `marked_by` is no event")))
     };
     Ok(Some(Since { number, marked_by: marks.split_whitespace().map(parsed).collect::<Result<_, _>>()? }))
-}
-
-/// Memberships whose access was stored under a lower rules number.
-///
-/// # Errors
-/// As [`find`].
-pub fn stale(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    rules_number: i64,
-    limit: i64,
-) -> Result<Vec<MembershipId>, StoreError> {
-    tx.rows(&STALE, params![organization, rules_number, limit])?.iter().map(|r| r.parsed(0)).collect()
 }

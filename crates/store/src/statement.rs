@@ -85,6 +85,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::mapping::named::ALL,
         crate::mapping::touched::ALL,
         crate::membership::ALL,
+        crate::membership::list::ALL,
         crate::oidc::ALL,
         crate::oidc_session::ALL,
         crate::organization::ALL,
