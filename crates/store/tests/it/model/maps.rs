@@ -6,9 +6,8 @@ use std::fmt::Debug;
 use portcullis_domain::Timestamp;
 use portcullis_domain::agent::{Agent, AgentState};
 use portcullis_domain::change::{
-    AgentChange, Change, ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange,
-    DomainChange, EnvironmentChange, GrantChange, MappingChange, MembershipChange, OrganizationChange,
-    OutboxChange, ReceiptChange, RoleChange, TeamChange, TokenChange, TokenSet, UserChange,
+    AgentChange, Change, ConnectionChange, DomainChange, EnvironmentChange, GrantChange, MappingChange,
+    MembershipChange, OrganizationChange, OutboxChange, ReceiptChange, RoleChange, TeamChange, UserChange,
 };
 use portcullis_domain::connection::{Connection, Link};
 use portcullis_domain::directory::Directory;
@@ -23,12 +22,12 @@ use portcullis_domain::id::{
     MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RoleId, TeamId, TokenId, UserId,
 };
 use portcullis_domain::mapping::{Facet, Mapping};
-use portcullis_domain::membership::{Membership, MembershipState};
+use portcullis_domain::membership::Membership;
 use portcullis_domain::organization::Organization;
 use portcullis_domain::receipt::Receipt;
 use portcullis_domain::role::Role;
 use portcullis_domain::team::Team;
-use portcullis_domain::text::{email_key, name_key};
+use portcullis_domain::text::email_key;
 use portcullis_domain::token::{Holder, Token, TokenEnd, TokenKind};
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::User;
@@ -41,6 +40,9 @@ use portcullis_store::{
 use super::holds::Holds;
 use super::saml::Believed;
 use crate::home::row_of;
+
+mod tokens;
+mod told;
 
 /// More than a run makes of anything.
 const ALL: i64 = 10_000;
@@ -345,128 +347,6 @@ impl Maps {
         }
     }
 
-    fn directory(&mut self, change: &DirectoryChange) {
-        match change {
-            DirectoryChange::Create(d) | DirectoryChange::Update(d) => {
-                self.directories.insert(d.id, d.clone());
-            }
-            DirectoryChange::Delete(id) => {
-                let gone: Vec<_> = self.told.values().filter(|t| t.directory == *id).cloned().collect();
-                for told in gone {
-                    self.remember(&told);
-                    self.told.remove(&told.id);
-                    self.facets.remove(&told.id);
-                }
-                let groups = &mut self.groups;
-                groups.retain(|_, g| g.directory != *id);
-                self.places.retain(|(g, _)| groups.contains_key(g));
-                self.nests.retain(|(parent, _)| groups.contains_key(parent));
-                self.mappings.retain(|_, m| m.directory != *id);
-                self.google.remove(id);
-                self.holds.forget(*id);
-                self.directories.remove(id);
-                self.former_directories.insert(*id);
-            }
-            DirectoryChange::SetGoogle(source) => {
-                self.google.insert(source.directory, (**source).clone());
-            }
-            DirectoryChange::Unconfirm(organization, at) => {
-                for told in self.told.values_mut() {
-                    if told.organization == *organization && told.inactive_at.is_none() {
-                        told.unconfirmed_at = Some(*at);
-                    }
-                }
-            }
-        }
-    }
-
-    /// Keeps every name that a directory has for somebody.
-    fn remember(&mut self, told: &DirectoryUser) {
-        self.former.extend(names(told).into_iter().map(|name| (told.membership, name)));
-    }
-
-    fn told(&mut self, change: &DirectoryUserChange) -> Result<(), ()> {
-        let taken = |maps: &Self, u: &DirectoryUser| {
-            let same = |o: &&DirectoryUser| o.directory == u.directory && o.id != u.id;
-            maps.told.values().filter(same).any(|o| name_key(&o.user_name) == name_key(&u.user_name))
-        };
-        match change {
-            DirectoryUserChange::Create(made) => {
-                if taken(self, made) {
-                    return Err(());
-                }
-                self.ever_told.insert(made.id);
-                self.told.insert(made.id, (**made).clone());
-            }
-            DirectoryUserChange::Update(new) => {
-                if taken(self, new) {
-                    return Err(());
-                }
-                let old = self.told.get(&new.id).cloned().ok_or(())?;
-                let kept = names(new);
-                let lost = names(&old).into_iter().filter(|name| !kept.contains(name));
-                self.former.extend(lost.map(|name| (old.membership, name)));
-                self.told.insert(new.id, (**new).clone());
-            }
-            DirectoryUserChange::Delete(id) => {
-                if let Some(old) = self.told.remove(id) {
-                    self.remember(&old);
-                    self.holds.forget_user(*id, old.membership);
-                }
-                for (group, _) in self.places.iter().filter(|(_, user)| user == id) {
-                    if let Some(group) = self.groups.get_mut(group) {
-                        group.updated_at = crate::database::NOW;
-                    }
-                }
-                self.places.retain(|(_, user)| user != id);
-                self.facets.remove(id);
-            }
-            DirectoryUserChange::Attach(id, membership) => {
-                let old = self.told.get(id).cloned().ok_or(())?;
-                self.remember(&old);
-                self.told.insert(*id, DirectoryUser { membership: *membership, ..old });
-            }
-            DirectoryUserChange::AddFacets(id, _, facets, _) => {
-                self.facets.entry(*id).or_default().extend(facets.iter().cloned());
-            }
-            DirectoryUserChange::RemoveFacets(id, facets) => {
-                self.facets.entry(*id).or_default().retain(|facet| !facets.contains(facet));
-            }
-        }
-        Ok(())
-    }
-
-    fn group(&mut self, change: &DirectoryGroupChange) {
-        match change {
-            DirectoryGroupChange::Create(g) | DirectoryGroupChange::Update(g) => {
-                self.ever_grouped.insert(g.id);
-                self.groups.insert(g.id, g.clone());
-            }
-            DirectoryGroupChange::Delete(id) => {
-                self.groups.remove(id);
-                for (parent, _) in self.nests.iter().filter(|(_, child)| child == id) {
-                    if let Some(above) = self.groups.get_mut(parent) {
-                        above.updated_at = crate::database::NOW;
-                    }
-                }
-                self.places.retain(|(group, _)| group != id);
-                self.nests.retain(|(parent, child)| parent != id && child != id);
-            }
-            DirectoryGroupChange::AddMembers(id, users, _) => {
-                self.places.extend(users.iter().map(|user| (*id, *user)));
-            }
-            DirectoryGroupChange::AddGroups(id, groups, _) => {
-                self.nests.extend(groups.iter().map(|group| (*id, *group)));
-            }
-            DirectoryGroupChange::RemoveGroups(id, groups) => {
-                self.nests.retain(|(parent, child)| parent != id || !groups.contains(child));
-            }
-            DirectoryGroupChange::RemoveMembers(id, users) => {
-                self.places.retain(|(group, user)| group != id || !users.contains(user));
-            }
-        }
-    }
-
     fn connection(&mut self, change: &ConnectionChange) {
         self.believed.change(change);
         match change {
@@ -546,98 +426,6 @@ impl Maps {
         if let Some((_, lines)) = self.receipts.get_mut(&receipt) {
             lines.insert((kind.to_owned(), item));
         }
-    }
-
-    /// Whether what a token would act as is active.
-    fn may_be_issued(&self, token: &Token) -> bool {
-        let here = |id: &MembershipId| self.members.get(id).filter(|m| m.organization == token.organization);
-        match token.holder {
-            Holder::Directory(_) | Holder::Organization(_) => true,
-            Holder::Membership(id) => here(&id).is_some_and(|m| {
-                let link = matches!(token.kind, TokenKind::Invitation | TokenKind::OwnerLink);
-                m.access.state == MembershipState::Active
-                    || (link && m.access.state == MembershipState::Invited)
-            }),
-            Holder::Agent(id) => self.agents.get(&id).is_some_and(|a| {
-                a.organization == token.organization
-                    && matches!(a.state, AgentState::Active | AgentState::Paused)
-                    && self.members.get(&a.owner).is_some_and(|m| m.access.state == MembershipState::Active)
-            }),
-        }
-    }
-
-    /// What the tokens of a leaver issued, and what that issued, as far as it ends with them.
-    fn issued_by_tokens_of(&self, set: &TokenSet) -> BTreeSet<TokenId> {
-        let above =
-            |of: &Token| of.parent.and_then(|parent| self.tokens.get(&parent)).map(|(token, _)| token);
-        let is_issued = |token: &Token| match set {
-            TokenSet::OfLeaver(id, _) => {
-                let theirs = |token: &Token| token.holder == Holder::Membership(*id);
-                std::iter::successors(above(token), |of| above(of)).any(theirs)
-            }
-            TokenSet::OfConnection(id) => {
-                let since = self.connections.get(id).and_then(|of| of.unconfirmed_at);
-                let came = |by: &Token| {
-                    by.connection == Some(*id) && since.is_some_and(|since| by.issued_at >= since)
-                };
-                std::iter::successors(above(token), |of| above(of)).any(came)
-            }
-            _ => false,
-        };
-        let all = self.tokens.values().map(|(token, _)| token);
-        let falls = all.filter(|token| !token.kind.outlives_whom_it_was_shown_to() && is_issued(token));
-        falls.map(|token| token.id).collect()
-    }
-
-    fn is_in(set: &TokenSet, token: &Token) -> bool {
-        let link = matches!(token.kind, TokenKind::Invitation | TokenKind::OwnerLink);
-        match set {
-            TokenSet::One(id) => {
-                token.id == *id || (token.parent == Some(*id) && token.shown_to.membership().is_none())
-            }
-            TokenSet::OfLeaver(id, emails) => {
-                let stays = token.kind.outlives_whom_it_was_shown_to();
-                let address = token.address_key.as_ref().is_some_and(|key| emails.contains(key));
-                token.holder == Holder::Membership(*id)
-                    || (token.shown_to.membership() == Some(*id) && !stays)
-                    || (token.kind == TokenKind::Invitation && address)
-            }
-            TokenSet::OfAgent(id) => token.holder == Holder::Agent(*id),
-            TokenSet::OfDirectory(id) => token.holder == Holder::Directory(*id),
-            TokenSet::OfConnection(id) => token.connection == Some(*id),
-            TokenSet::OfMemberBy(id, by) => {
-                token.holder == Holder::Membership(*id) && token.connection == Some(*by)
-            }
-            TokenSet::InvitationsOf(id) => link && token.holder == Holder::Membership(*id),
-            TokenSet::OfOrganization => true,
-        }
-    }
-
-    fn token(&mut self, organization: OrganizationId, change: &TokenChange) -> Answer {
-        let (set, because, at, receipt) = match change {
-            TokenChange::Issue(token) => {
-                if !self.may_be_issued(token) {
-                    return Err(());
-                }
-                self.tokens.insert(token.id, ((**token).clone(), None));
-                return Ok(0);
-            }
-            TokenChange::End { set, because, at, receipt } => (set, because, at, receipt),
-        };
-        let mut over = Vec::new();
-        let by_leaver = self.issued_by_tokens_of(set);
-        for (token, ended) in self.tokens.values_mut() {
-            let is_in = Self::is_in(set, token) || by_leaver.contains(&token.id);
-            let by_receipt = matches!(set, TokenSet::OfLeaver(..) | TokenSet::OfAgent(_));
-            let ran_out = by_receipt && token.expires_at.is_some_and(|end| end <= *at);
-            if ended.is_none() && token.organization == organization && is_in && !ran_out {
-                *ended = Some((*at, *because));
-                over.push(token.id);
-            }
-        }
-        let Some(receipt) = receipt else { return Ok(over.len() as u64) };
-        over.iter().for_each(|id| self.line(*receipt, "token", id.to_string()));
-        Ok(over.len() as u64)
     }
 
     /// Every identifier that a membership has and ever had.

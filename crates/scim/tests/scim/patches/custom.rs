@@ -1,0 +1,219 @@
+//! PATCH of the extensions that an organization makes for itself.
+
+use portcullis_scim::facet::facets;
+use portcullis_scim::{ScimError, User, Work, parse_patch};
+use serde_json::json;
+
+use crate::wire::{patch, patch_body, patched, refused_patch, refused_user, user};
+
+#[test]
+fn custom_extensions_are_patched_by_their_urns() {
+    let urn = "urn:ietf:params:scim:schemas:extension:Acme:2.0:User";
+    let before = user(&json!({"userName": "a"}));
+    let set = patched(
+        &before,
+        &json!([
+            {"op": "Add", "path": format!("{urn}:tag"), "value": "T"},
+            {"op": "Add", "path": format!("{urn}:box.size"), "value": 3},
+            {"op": "Add", "path": format!("{urn}:thing"), "value": {"x": 1}}
+        ]),
+    );
+    assert_eq!(set.attributes()[urn], json!({"tag": "T", "box": {"size": 3}, "thing": {"x": 1}}));
+    let less = patched(
+        &set,
+        &json!([
+            {"op": "Remove", "path": format!("{}:TAG", urn.to_uppercase())},
+            {"op": "Remove", "path": format!("{urn}:box.size")},
+            {"op": "replace", "path": format!("{urn}:thing"), "value": null}
+        ]),
+    );
+    assert_eq!(less, before);
+    let whole = patched(&before, &json!([{"op": "replace", "value": {urn: {"tag": "T"}}}]));
+    assert_eq!(whole.attributes()[urn], json!({"tag": "T"}));
+    assert_eq!(patched(&whole, &json!([{"op": "remove", "path": urn}])), before);
+}
+
+#[test]
+fn a_custom_extension_whose_urn_ends_in_a_version_is_patched_as_a_whole() {
+    let nobody = user(&json!({"userName": "a"}));
+    for urn in ["urn:scim:schemas:extension:atlassian-external:1.0", "urn:acme:hr:2024"] {
+        let tagged = user(&json!({"userName": "a", urn: {"tag": "T"}}));
+        let upper = urn.to_uppercase();
+        for operation in [
+            json!({"op": "add", "path": urn, "value": {"tag": "T"}}),
+            json!({"op": "Replace", "path": urn, "value": {"tag": "T"}}),
+            json!({"op": "add", "value": {urn: {"tag": "T"}}}),
+        ] {
+            assert_eq!(patched(&nobody, &json!([operation])), tagged, "{operation}");
+        }
+        for operation in [
+            json!({"op": "remove", "path": urn}),
+            json!({"op": "remove", "path": upper}),
+            json!({"op": "replace", "path": urn, "value": null}),
+            json!({"op": "replace", "value": {urn: null}}),
+            json!({"op": "replace", "value": {upper.as_str(): null}}),
+        ] {
+            assert_eq!(patched(&tagged, &json!([operation])), nobody, "{operation}");
+        }
+        for operation in [
+            json!({"op": "add", "path": upper, "value": {"TAG": "U"}}),
+            json!({"op": "add", "value": {upper.as_str(): {"TAG": "U"}}}),
+        ] {
+            let after = patched(&tagged, &json!([operation]));
+            assert_eq!(after.attributes()[urn], json!({"tag": "U"}), "{operation}");
+        }
+        let aside = patched(&tagged, &json!([{"op": "add", "value": {urn: "nonsense"}}]));
+        assert_eq!(aside, tagged, "what is no object says nothing of it");
+    }
+}
+
+#[test]
+fn a_name_of_a_custom_extension_is_one_attribute_however_its_letters_are_written() {
+    let urn = "urn:acme:hr:2.0:User";
+    let url = "https://acme.test/Ext/v1";
+    let before = user(&json!({
+        "userName": "a", urn: {"Dept": "old", "cost": {"Center": "1"}}, url: {"Dept": "old"}
+    }));
+    let upper = urn.to_uppercase();
+    for operations in [
+        json!([{"op": "add", "value": {urn: {"dept": "new"}}}]),
+        json!([{"op": "replace", "value": {upper.as_str(): {"DEPT": "new"}}}]),
+        json!([{"op": "replace", "path": urn, "value": {"dept": "new"}}]),
+        json!([{"op": "add", "path": format!("{urn}:dept"), "value": "new"}]),
+        json!([{"op": "add", "value": {(format!("{upper}:DEPT")): "new"}}]),
+    ] {
+        let after = patched(&before, &operations);
+        let of_urn: Vec<_> = facets(&after)
+            .into_iter()
+            .filter(|(key, _)| *key == format!("{}:dept", urn.to_lowercase()))
+            .collect();
+        assert_eq!(of_urn, [(format!("{}:dept", urn.to_lowercase()), "new".to_owned())], "{operations}");
+        assert_eq!(after.attributes()[urn], json!({"Dept": "new", "cost": {"Center": "1"}}), "{operations}");
+    }
+    for (operation, expected) in [
+        (json!({"op": "add", "value": {urn: {"dept": null}}}), json!({"cost": {"Center": "1"}})),
+        (json!({"op": "remove", "path": format!("{urn}:DEPT")}), json!({"cost": {"Center": "1"}})),
+        (
+            json!({"op": "add", "path": format!("{urn}:COST.center"), "value": "2"}),
+            json!({"Dept": "old", "cost": {"Center": "2"}}),
+        ),
+        (json!({"op": "remove", "path": format!("{urn}:cost.CENTER")}), json!({"Dept": "old"})),
+    ] {
+        assert_eq!(patched(&before, &json!([operation])).attributes()[urn], expected, "{operation}");
+    }
+    let other = url.to_lowercase();
+    let after = patched(&before, &json!([{"op": "replace", "value": {other.as_str(): {"dept": "new"}}}]));
+    assert_eq!((&after.attributes()[url], after.attributes().get(&other)), (&json!({"Dept": "new"}), None));
+}
+
+#[test]
+fn a_list_of_a_custom_extension_is_added_to_and_loses_only_what_is_named() {
+    let urn = "urn:acme:hr:2.0:User";
+    let (codes, upper) = (format!("{urn}:codes"), urn.to_uppercase());
+    let before =
+        user(&json!({"userName": "a", urn: {"codes": ["a", "c"], "level": 1, "box": {"sizes": [1, 2]}}}));
+    for (operation, expected) in [
+        (json!({"op": "add", "path": codes, "value": ["b", "a"]}), json!(["a", "c", "b"])),
+        (json!({"op": "Add", "path": format!("{upper}:CODES"), "value": "b"}), json!(["a", "c", "b"])),
+        (json!({"op": "add", "path": urn, "value": {"Codes": ["b"]}}), json!(["a", "c", "b"])),
+        (json!({"op": "add", "value": {urn: {"codes": ["b", "b"]}}}), json!(["a", "c", "b"])),
+        (json!({"op": "add", "value": {(codes.as_str()): ["b"]}}), json!(["a", "c", "b"])),
+        (json!({"op": "add", "path": codes, "value": []}), json!(["a", "c"])),
+        (json!({"op": "replace", "path": codes, "value": ["b"]}), json!(["b"])),
+        (json!({"op": "replace", "value": {urn: {"codes": ["b"]}}}), json!(["b"])),
+        (json!({"op": "add", "path": codes, "value": null}), json!(null)),
+        (json!({"op": "remove", "path": codes, "value": ["c", "x"]}), json!(["a"])),
+        (json!({"op": "Remove", "path": codes, "value": "c"}), json!(["a"])),
+        (json!({"op": "remove", "path": codes, "value": [{"value": "c"}]}), json!(["a"])),
+        (json!({"op": "remove", "path": codes, "value": []}), json!(["a", "c"])),
+        (json!({"op": "remove", "path": codes, "value": ["c", "a"]}), json!(null)),
+        (json!({"op": "remove", "path": codes}), json!(null)),
+    ] {
+        let after = patched(&before, &json!([operation]));
+        let extension = &after.attributes()[urn];
+        assert_eq!(extension.get("codes").unwrap_or(&json!(null)), &expected, "{operation}");
+        assert_eq!(
+            (&extension["level"], &extension["box"]),
+            (&json!(1), &json!({"sizes": [1, 2]})),
+            "{operation}"
+        );
+    }
+    for (operation, pointer, expected) in [
+        (json!({"op": "remove", "path": format!("{urn}:level"), "value": 2}), "/level", Some(json!(1))),
+        (json!({"op": "remove", "path": format!("{urn}:level"), "value": [1]}), "/level", None),
+        (json!({"op": "add", "path": format!("{urn}:level"), "value": [2]}), "/level", Some(json!([2]))),
+        (
+            json!({"op": "add", "path": format!("{urn}:box.sizes"), "value": 3}),
+            "/box/sizes",
+            Some(json!([1, 2, 3])),
+        ),
+        (
+            json!({"op": "remove", "path": format!("{urn}:box.sizes"), "value": [2]}),
+            "/box/sizes",
+            Some(json!([1])),
+        ),
+        (json!({"op": "remove", "path": format!("{urn}:box.sizes"), "value": [1, 2]}), "/box/sizes", None),
+    ] {
+        let after = patched(&before, &json!([operation]));
+        assert_eq!(after.attributes()[urn].pointer(pointer), expected.as_ref(), "{operation}");
+    }
+    let (_, notes) =
+        patch(&before, &json!([{"op": "remove", "path": codes, "value": ["c"]}])).expect("a user");
+    assert!(notes.iter().any(|note| note.code() == "remove_by_value"), "{notes:?}");
+    let (_, notes) = patch(&before, &json!([{"op": "remove", "path": codes, "value": []}])).expect("a user");
+    assert!(notes.iter().any(|note| note.code() == "empty_remove"), "{notes:?}");
+}
+
+#[test]
+fn a_list_of_a_custom_extension_costs_its_length_and_that_is_counted() {
+    let urn = "urn:acme:hr:2.0:User";
+    let spent = |op: &str, many: u32, bound: usize| {
+        let codes: Vec<u32> = (10_000..10_000 + many).collect();
+        let others: Vec<u32> = codes.iter().map(|code| code + many / 2).collect();
+        let before = user(&json!({"userName": "a", urn: {"codes": codes}}));
+        let operation = json!([{"op": op, "path": format!("{urn}:codes"), "value": others}]);
+        let work = Work::within(bound);
+        let patch = parse_patch(&patch_body(&operation)).expect("a patch");
+        patch.apply_within(&before, &work).map(|(after, _)| {
+            let left = after.attributes()[urn]["codes"].as_array().expect("a list").len();
+            assert_eq!(left, if op == "add" { many + many / 2 } else { many / 2 } as usize);
+            work.spent()
+        })
+    };
+    for op in ["add", "remove"] {
+        let [few, many] = [500, 4_000].map(|many| spent(op, many, usize::MAX).expect("a user"));
+        assert!(few > 1_000 * 16 && many < 9 * few, "{op}: {few}, {many}");
+        let refused = spent(op, 4_000, many - 1).expect_err("a refusal");
+        assert!(matches!(refused, ScimError::TooMuchWork { .. }), "{op}: {refused}");
+    }
+}
+
+#[test]
+fn a_name_that_stands_twice_in_a_custom_extension_is_refused_and_what_was_stored_twice_goes() {
+    let urn = "urn:acme:hr:2.0:User";
+    let twice = [
+        json!({"Dept": "a", "dept": "b"}),
+        json!({"cost": {"x": "a", "X": "b"}}),
+        json!({"c": [{"x": 1, "X": 2}]}),
+    ];
+    let before = user(&json!({"userName": "a"}));
+    for object in twice {
+        let refused = refused_user(&json!({"userName": "a", urn: object}));
+        assert!(matches!(refused, ScimError::DuplicateKey { .. }), "{object}");
+        let refused = refused_patch(&before, &json!([{"op": "add", "path": urn, "value": object}]));
+        assert!(matches!(refused, ScimError::DuplicateKey { .. }), "{object}");
+    }
+    let stored = json!({"userName": "a", urn: {"Dept": "old", "dept": "older", "x": 1}});
+    let stored = User::from_stored(stored.as_object().expect("an object").clone());
+    let set = json!([{"op": "add", "value": {urn: {"DEPT": "new"}}}]);
+    assert_eq!(
+        facets(&patched(&stored, &set)).into_iter().filter(|(key, _)| key.ends_with("dept")).count(),
+        1
+    );
+    for operation in [
+        json!({"op": "remove", "path": format!("{urn}:dept")}),
+        json!({"op": "add", "value": {urn: {"dept": null}}}),
+    ] {
+        assert_eq!(patched(&stored, &json!([operation])).attributes()[urn], json!({"x": 1}), "{operation}");
+    }
+}
