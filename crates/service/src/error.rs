@@ -4,7 +4,7 @@ use portcullis_domain::Refusal;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::TextError;
 use portcullis_domain::token::Scope;
-use portcullis_store::StoreError;
+use portcullis_store::{StoreError, UniqueKey};
 use thiserror::Error;
 
 /// Why a use case did not do what was asked. Nothing was changed; of [`StoreError::OutcomeUnknown`] alone, nobody knows.
@@ -37,8 +37,8 @@ pub enum ServiceError {
         message: String,
     },
     /// A unique name is taken.
-    #[error("{}", taken(.0))]
-    Taken(&'static str),
+    #[error("{}", taken(*.0))]
+    Taken(Taken),
     /// The slug is that of an organization that was deleted.
     #[error(
         "`organization.slug` is taken by an organization that was deleted: slugs are not given out again"
@@ -118,6 +118,26 @@ pub enum ServiceError {
     Fault(String),
 }
 
+/// What is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum Taken {
+    /// A key of which the store has one.
+    #[error("{0}")]
+    Key(UniqueKey),
+    /// Whoever is to be that user is known already.
+    #[error("user")]
+    User,
+    /// Whoever a directory tells of has a membership that it told of already.
+    #[error("member")]
+    Member,
+    /// Whoever is invited is a member already.
+    #[error("member.email")]
+    MemberEmail,
+    /// The review was decided already.
+    #[error("review")]
+    Review,
+}
+
 /// Why a directory's statement is not carried out. Nothing of it was.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum DirectoryRefusal {
@@ -144,9 +164,9 @@ pub enum DirectoryRefusal {
 }
 
 /// What is taken; of what belongs to the asking organization itself, what to do about it.
-fn taken(what: &str) -> String {
+fn taken(what: Taken) -> String {
     match what {
-        "domain.domain" => {
+        Taken::Key(UniqueKey::DomainName) => {
             "this organization has that domain already; `POST …/domains/{domain}/verify` proves it".to_owned()
         }
         other => format!("`{other}` is taken"),
@@ -225,7 +245,7 @@ impl From<portcullis_scim::ScimError> for ServiceError {
 impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
-            StoreError::Taken(what) => Self::Taken(what),
+            StoreError::Taken(key) => Self::Taken(Taken::Key(key)),
             StoreError::NotActive => Self::Refused(Refusal::MemberInactive),
             other => Self::Store(other),
         }

@@ -9,10 +9,11 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_store::idempotency::{self, IdempotencyKey, KeptAnswer};
-use portcullis_store::{StoreError, Tx};
+use portcullis_store::{StoreError, Tx, UniqueKey};
 use serde_json::Value;
 
 use crate::caller::Caller;
+use crate::error::Taken;
 use crate::{Moment, ServiceError};
 
 /// Seconds for which a key stands.
@@ -24,7 +25,7 @@ const SWEPT_AT_ONCE: i64 = 16;
 /// What says that a secret was in the first answer.
 const SECRET_SHOWN: &str = "secret_shown";
 /// The unique key of kept answers: taken means that the same request is being carried out beside this one.
-const MEANWHILE: &str = "idempotency.key";
+const MEANWHILE: UniqueKey = UniqueKey::IdempotencyKey;
 
 /// A request that may come again.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -116,7 +117,7 @@ pub fn once(
 /// Whether the same request was carried out beside this one: tried again, it finds that one's answer.
 #[must_use]
 pub fn is_meanwhile(error: &ServiceError) -> bool {
-    *error == ServiceError::Taken(MEANWHILE)
+    *error == ServiceError::Taken(Taken::Key(MEANWHILE))
 }
 
 fn again(asked: &Asked, kept: &KeptAnswer) -> Result<Value, ServiceError> {

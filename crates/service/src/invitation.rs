@@ -29,6 +29,7 @@ use serde_json::json;
 
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
+use crate::error::Taken;
 use crate::password::{self, fits};
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
@@ -82,7 +83,7 @@ pub fn create(
     let waiting = match living.pop() {
         None => None,
         Some(m) if m.access.state == MembershipState::Invited && living.is_empty() => Some(m),
-        Some(_) => return Err(ServiceError::Taken("member.email")),
+        Some(_) => return Err(ServiceError::Taken(Taken::MemberEmail)),
     };
     let id = match waiting {
         Some(member) => again(tx, moment, caller, &member, cause)?,

@@ -23,6 +23,7 @@ use serde_json::json;
 
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
+use crate::error::Taken;
 use crate::{Moment, ServiceError, lead, rules};
 
 /// The longest reason that a person may give, in bytes: a sentence or two for the audit log.
@@ -413,7 +414,7 @@ pub fn attach(
         || !connection::links_of(tx, id)?.is_empty();
     let lives = |m: &Membership| m.organization == organization && m.ended.is_none();
     if known || membership::of_user(tx, past.user)?.iter().any(lives) {
-        return Err(ServiceError::Taken("user"));
+        return Err(ServiceError::Taken(Taken::User));
     }
     let event =
         EventDraft::new(Action::MemberAttached, id).about(past.user).with(json!({ "former": former }));
@@ -451,7 +452,7 @@ pub fn add(
     let theirs: Vec<Membership> =
         membership::of_user(tx, known.id)?.into_iter().filter(|m| m.ended.is_none()).collect();
     if theirs.iter().any(|m| m.organization == organization) {
-        return Err(ServiceError::Taken("user"));
+        return Err(ServiceError::Taken(Taken::User));
     }
     let newest = theirs.last().ok_or(ServiceError::NotFound("user"))?;
     let now = moment.now;

@@ -17,6 +17,7 @@ use serde_json::json;
 
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
+use crate::error::Taken;
 use crate::membership::changeable;
 use crate::{Moment, ServiceError};
 
@@ -78,7 +79,7 @@ pub fn dismiss(
 ) -> Result<Seen, ServiceError> {
     let found = find(tx, organization, id)?;
     match found.review.state {
-        ReviewState::Attached(_) => return Err(ServiceError::Taken(NOUN)),
+        ReviewState::Attached(_) => return Err(ServiceError::Taken(Taken::Review)),
         ReviewState::Dismissed => return Ok(found),
         ReviewState::Open => {}
     }
@@ -109,7 +110,7 @@ pub fn attach(
     let found = find(tx, organization, id)?;
     match found.review.state {
         ReviewState::Attached(to) if to == member => return Ok(found),
-        ReviewState::Attached(_) => return Err(ServiceError::Taken(NOUN)),
+        ReviewState::Attached(_) => return Err(ServiceError::Taken(Taken::Review)),
         ReviewState::Open | ReviewState::Dismissed => {}
     }
     let gone = || ServiceError::NotFound(NOUN);
@@ -131,7 +132,7 @@ pub fn attach(
     // Who ended has nothing left to be folded away, whoever they were.
     let is_somebody = made.ended.is_none() && is_somebody(tx, &made)?;
     if !told_of.is_empty() || made.id == known.id || is_somebody {
-        return Err(ServiceError::Taken("member"));
+        return Err(ServiceError::Taken(Taken::Member));
     }
     let event = EventDraft::new(Action::DirectoryUserAttached, told.id)
         .about(member)

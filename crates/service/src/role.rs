@@ -17,7 +17,7 @@ use portcullis_domain::role::{Giving, Rank, Role, check_permissions, may_be_mapp
 use portcullis_domain::text::Slug;
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{StoreError, Tx, directory, google, grant, mapping, role, token};
+use portcullis_store::{StoreError, Tx, UniqueKey, directory, google, grant, mapping, role, token};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -376,7 +376,7 @@ fn parse(texts: &[String]) -> Result<BTreeSet<Permission>, ServiceError> {
 
 fn rank_taken(error: StoreError) -> ServiceError {
     match error {
-        StoreError::Taken("role.rank") => Refusal::RankTaken.into(),
+        StoreError::Taken(UniqueKey::RoleRank) => Refusal::RankTaken.into(),
         other => other.into(),
     }
 }

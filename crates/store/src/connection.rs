@@ -9,7 +9,7 @@ use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, list as in_list, to_json};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, oidc, params, saml, tombstone};
+use crate::{StoreError, Tx, UniqueKey, oidc, params, saml, tombstone};
 
 /// The most connections that one e-mail domain routes to; a person would not choose among more.
 const MAX_OF_DOMAIN: i64 = 20;
@@ -330,7 +330,7 @@ pub(crate) fn apply_link(
                 link.created_at,
                 link.signed_by,
             ],
-            "link.subject",
+            UniqueKey::LinkSubject,
         )?,
         LinkChange::DeleteOf(membership) => {
             let rows = tx.rows(&DELETE_LINKS_OF, params![membership, organization])?;

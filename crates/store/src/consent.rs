@@ -6,7 +6,7 @@ use portcullis_domain::id::{DirectoryId, MembershipId};
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, UniqueKey, params};
 
 macro_rules! columns {
     () => {
@@ -101,7 +101,7 @@ pub fn insert(tx: &mut Tx<'_>, begun: &ConsentBegun) -> Result<(), StoreError> {
             begun.expires_at,
         ],
     )?;
-    written.map(|_| ()).ok_or(StoreError::Taken("state"))
+    written.map(|_| ()).ok_or(StoreError::Taken(UniqueKey::ConsentState))
 }
 
 /// Takes a consent out, if it was begun in that browser: it cannot be used again.

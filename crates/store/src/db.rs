@@ -4,10 +4,10 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId};
 
-use crate::StoreError;
 use crate::driver::{Driver, PostgresConnection, postgres_rows, postgres_run, sqlite_rows, sqlite_run};
 use crate::row::{Param, Row};
 use crate::statement::{Road, Statement};
+use crate::{StoreError, UniqueKey};
 
 /// The most values in one `IN_LIST`.
 pub const MAX_LIST: usize = 1000;
@@ -276,12 +276,12 @@ impl<'c> Tx<'c> {
     /// Inserts a row by `INSERT … ON CONFLICT DO NOTHING RETURNING`: no row back means that a unique key is taken.
     ///
     /// # Errors
-    /// [`StoreError::Taken`] with the key's name; else as [`Tx::rows`].
+    /// [`StoreError::Taken`] with the key; else as [`Tx::rows`].
     pub(crate) fn insert(
         &mut self,
         statement: &'static Statement,
         params: &[Param<'_>],
-        key: &'static str,
+        key: UniqueKey,
     ) -> Result<(), StoreError> {
         self.row(statement, params)?.map(|_| ()).ok_or(StoreError::Taken(key))
     }

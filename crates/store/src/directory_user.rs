@@ -13,7 +13,7 @@ use portcullis_domain::tombstone::Identifier;
 
 use crate::row::{Row, behind, list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, hold, params, tombstone};
+use crate::{StoreError, Tx, UniqueKey, hold, params, tombstone};
 
 macro_rules! columns {
     () => {
@@ -300,7 +300,7 @@ pub(crate) fn apply(
                 ],
             )?;
             if created == 0 {
-                return Err(StoreError::Taken("directory_user.user_name"));
+                return Err(StoreError::Taken(UniqueKey::DirectoryUserUserName));
             }
             add_emails(tx, u)
         }
@@ -334,7 +334,7 @@ pub(crate) fn apply(
 fn update(tx: &mut Tx<'_>, organization: OrganizationId, u: &DirectoryUser) -> Result<(), StoreError> {
     let key = name_key(&u.user_name);
     if tx.row(&TAKEN, params![u.directory, key, u.id])?.is_some() {
-        return Err(StoreError::Taken("directory_user.user_name"));
+        return Err(StoreError::Taken(UniqueKey::DirectoryUserUserName));
     }
     let Some(old) = find(tx, u.directory, u.id)? else { return Ok(()) };
     let written = tx.run(

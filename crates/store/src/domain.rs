@@ -6,7 +6,7 @@ use portcullis_domain::id::{DomainId, OrganizationId};
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, UniqueKey, params};
 
 /// The most domains of one organization that routing looks at.
 const MAX_PROVEN: i64 = 1000;
@@ -66,7 +66,7 @@ fn read(row: &Row) -> Result<Domain, StoreError> {
     })
 }
 
-fn add(tx: &mut Tx<'_>, domain: &Domain, key: &'static str) -> Result<(), StoreError> {
+fn add(tx: &mut Tx<'_>, domain: &Domain, key: UniqueKey) -> Result<(), StoreError> {
     tx.insert(
         &ADD,
         params![
@@ -89,8 +89,8 @@ pub(crate) fn apply(
     match change {
         DomainChange::Add(domain) => {
             let key = match find_by_name(tx, domain.organization, &domain.domain)? {
-                Some(_) => "domain.domain",
-                None => "domain.proven",
+                Some(_) => UniqueKey::DomainName,
+                None => UniqueKey::DomainProven,
             };
             add(tx, domain, key)
         }
@@ -101,7 +101,7 @@ pub(crate) fn apply(
             let row = row.ok_or_else(|| StoreError::Inconsistent("the domain to prove is gone".into()))?;
             let domain = read(&row)?;
             let proven_at = domain.proven_at.or(Some(*at));
-            add(tx, &Domain { proven_at, ..domain }, "domain.proven")
+            add(tx, &Domain { proven_at, ..domain }, UniqueKey::DomainProven)
         }
         DomainChange::Remove(id) => tx.run(&REMOVE, params![id, organization]).map(|_| ()),
     }

@@ -8,7 +8,7 @@ use portcullis_domain::text::Slug;
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, UniqueKey, params};
 
 macro_rules! columns {
     () => {
@@ -76,7 +76,7 @@ pub(crate) fn apply(
         EnvironmentChange::Create(e) => tx.insert(
             &CREATE,
             params![e.id, e.organization, e.slug, e.name, e.created_at],
-            "environment.slug",
+            UniqueKey::EnvironmentSlug,
         ),
         EnvironmentChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name, organization]),
         EnvironmentChange::Delete(id) => tx.run(&DELETE, params![id, organization]).map(|_| ()),

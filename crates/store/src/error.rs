@@ -2,6 +2,8 @@
 
 use thiserror::Error;
 
+use crate::UniqueKey;
+
 /// Why the store did not do it.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum StoreError {
@@ -30,7 +32,7 @@ pub enum StoreError {
     NotActive,
     /// A unique key is taken: somebody else was first.
     #[error("taken: {0}")]
-    Taken(&'static str),
+    Taken(UniqueKey),
     /// The database was written by a newer Portcullis, or is older than a backup mark.
     #[error("{0}")]
     WrongVersion(String),

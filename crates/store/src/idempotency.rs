@@ -3,7 +3,7 @@
 use portcullis_domain::Timestamp;
 
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, UniqueKey, params};
 
 const INSERT: Statement = Statement::note(
     "idempotency.insert",
@@ -75,7 +75,7 @@ pub fn insert(tx: &mut Tx<'_>, key: IdempotencyKey<'_>, kept: &KeptAnswer) -> Re
     tx.insert(
         &INSERT,
         params![key.caller, key.path, key.key, kept.body_hash, kept.answer, kept.created_at],
-        "idempotency.key",
+        UniqueKey::IdempotencyKey,
     )
 }
 

@@ -9,7 +9,7 @@ use portcullis_domain::text::Slug;
 
 use crate::row::{Row, list as in_list};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, google, params};
+use crate::{StoreError, Tx, UniqueKey, google, params};
 
 macro_rules! columns {
     () => {
@@ -111,7 +111,7 @@ pub(crate) fn apply(tx: &mut Tx<'_>, change: &OrganizationChange, event: EventId
         OrganizationChange::Create(o) => tx.insert(
             &CREATE,
             params![o.id, o.slug, o.name, o.rules_number, o.created_at],
-            "organization.slug",
+            UniqueKey::OrganizationSlug,
         ),
         OrganizationChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name]),
         OrganizationChange::RaiseRules(id) => {

@@ -7,7 +7,7 @@ use portcullis_domain::text::Slug;
 
 use crate::row::{Row, to_json};
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, UniqueKey, params};
 
 macro_rules! columns {
     () => {
@@ -87,8 +87,8 @@ pub(crate) fn apply(
                 Giving::Anyhow => None,
             };
             let key = match find_by_slug(tx, r.organization, &r.slug)? {
-                Some(_) => "role.slug",
-                None => "role.rank",
+                Some(_) => UniqueKey::RoleSlug,
+                None => UniqueKey::RoleRank,
             };
             tx.insert(
                 &CREATE,
@@ -110,7 +110,11 @@ pub(crate) fn apply(
                 Giving::Anyhow => &UPDATE_TO_ANYHOW,
                 Giving::ExplicitOnly => &UPDATE_TO_EXPLICIT_ONLY,
             };
-            tx.insert(statement, params![id, rank.number(), to_json(permissions)?, organization], "role.rank")
+            tx.insert(
+                statement,
+                params![id, rank.number(), to_json(permissions)?, organization],
+                UniqueKey::RoleRank,
+            )
         }
         RoleChange::Delete(id) => tx.run(&DELETE, params![id, organization]).map(|_| ()),
     }

@@ -5,7 +5,7 @@ use portcullis_domain::id::{ConnectionId, MembershipId, SignInId};
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, UniqueKey, params};
 
 macro_rules! columns {
     () => {
@@ -113,7 +113,7 @@ pub fn insert(tx: &mut Tx<'_>, sign_in: &SignIn) -> Result<(), StoreError> {
             sign_in.expires_at,
             sign_in.provider_hash,
         ],
-        "sign_in.state",
+        UniqueKey::SignInState,
     )
 }
 

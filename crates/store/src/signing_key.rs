@@ -5,7 +5,7 @@ use portcullis_domain::id::OrganizationId;
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, UniqueKey, params};
 
 /// The most keys of one organization that are published.
 const MAX_PUBLISHED: i64 = 100;
@@ -101,7 +101,7 @@ pub fn insert(tx: &mut Tx<'_>, key: &SigningKey) -> Result<(), StoreError> {
             key.created_at,
             key.retired_at,
         ],
-        "signing_key.kid",
+        UniqueKey::SigningKeyKid,
     )
 }
 

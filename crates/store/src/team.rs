@@ -7,7 +7,7 @@ use portcullis_domain::text::Slug;
 
 use crate::row::Row;
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, UniqueKey, params};
 
 macro_rules! columns {
     () => {
@@ -71,9 +71,11 @@ pub(crate) fn apply(
     change: &TeamChange,
 ) -> Result<(), StoreError> {
     match change {
-        TeamChange::Create(t) => {
-            tx.insert(&CREATE, params![t.id, t.organization, t.slug, t.name, t.created_at], "team.slug")
-        }
+        TeamChange::Create(t) => tx.insert(
+            &CREATE,
+            params![t.id, t.organization, t.slug, t.name, t.created_at],
+            UniqueKey::TeamSlug,
+        ),
         TeamChange::Rename(id, name) => tx.run_on_row(&RENAME, params![id, name, organization]),
         TeamChange::Delete(id) => tx.run(&DELETE, params![id, organization]).map(|_| ()),
     }

@@ -12,6 +12,7 @@ use portcullis_domain::Refusal;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::token::Scope;
 use portcullis_service::ServiceError;
+use portcullis_service::error::Taken;
 use portcullis_service::saml::metadata::refusals;
 use portcullis_store::StoreError;
 
@@ -96,7 +97,7 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
         ServiceError::RootOnly | ServiceError::Refused(_) => {
             ServiceError::invalid("field", "what it must be")
         }
-        ServiceError::Invalid { .. } => ServiceError::Taken("slug"),
+        ServiceError::Invalid { .. } => ServiceError::Taken(Taken::Member),
         ServiceError::Taken(_) => ServiceError::SlugRetired,
         ServiceError::SlugRetired => ServiceError::InUse("thing"),
         ServiceError::InUse(_) => ServiceError::GovernsPeople,

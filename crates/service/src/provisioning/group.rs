@@ -11,12 +11,12 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_IDENTIFIER, has_nul, name_key};
 use portcullis_store::db::Lock;
 use portcullis_store::directory_group::DirectoryGroupQuery;
-use portcullis_store::{Tx, directory_group, directory_user, hold, mapping, subgroup};
+use portcullis_store::{Tx, UniqueKey, directory_group, directory_user, hold, mapping, subgroup};
 use serde_json::json;
 
 use super::{Speaker, nesting};
 use crate::brake::{self, Loss};
-use crate::error::DirectoryRefusal;
+use crate::error::{DirectoryRefusal, Taken};
 use crate::rules::{MAX_PER_CALL, after_facts};
 use crate::{Moment, ServiceError};
 
@@ -173,7 +173,7 @@ fn must_be_free(
     let query = DirectoryGroupQuery::DisplayName(display_name.to_owned());
     let same = directory_group::query(tx, speaker.directory, &query, 2)?;
     if same.iter().any(|g| Some(g.id) != own) {
-        return Err(ServiceError::Taken("directory_group.display_name"));
+        return Err(ServiceError::Taken(Taken::Key(UniqueKey::DirectoryGroupDisplayName)));
     }
     Ok(())
 }

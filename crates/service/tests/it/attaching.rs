@@ -7,6 +7,7 @@ use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::user::AuthenticatorKind;
 use portcullis_service::caller::Caller;
+use portcullis_service::error::Taken;
 use portcullis_service::membership::{add, attach};
 use portcullis_service::{ServiceError, organization, provisioning};
 use portcullis_store::membership;
@@ -45,7 +46,7 @@ fn is_attached(bench: &Bench, place: &Place, id: MembershipId, former: Membershi
     bench.write(move |tx, moment| {
         match attach(tx, moment, &Caller::Root, (organization, id), former, Cause::system()) {
             Ok(_) => Ok(true),
-            Err(ServiceError::Taken("user")) => Ok(false),
+            Err(ServiceError::Taken(Taken::User)) => Ok(false),
             Err(error) => Err(error),
         }
     })

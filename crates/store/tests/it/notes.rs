@@ -8,7 +8,7 @@ use portcullis_store::idempotency::{IdempotencyKey, KeptAnswer};
 use portcullis_store::sign_in::SignIn;
 use portcullis_store::signing_key::SigningKey;
 use portcullis_store::trace::{Trace, TraceFilter};
-use portcullis_store::{StoreError, idempotency, instance, outbox, sign_in, signing_key, trace};
+use portcullis_store::{StoreError, UniqueKey, idempotency, instance, outbox, sign_in, signing_key, trace};
 
 use crate::database::{NOW, Seeded, on_each};
 use crate::fixture::{fresh, later};
@@ -23,7 +23,7 @@ fn an_answer_is_kept_for_its_caller_path_and_key_and_forgotten_when_it_is_old() 
         database.note(move |tx| idempotency::insert(tx, key, &first)).unwrap();
         let second = KeptAnswer { answer: "{\"other\":1}".to_owned(), ..kept.clone() };
         let again = database.note(move |tx| idempotency::insert(tx, key, &second));
-        assert_eq!(again, Err(StoreError::Taken("idempotency.key")));
+        assert_eq!(again, Err(StoreError::Taken(UniqueKey::IdempotencyKey)));
         assert_eq!(database.read(move |tx| idempotency::find(tx, key)), Some(kept.clone()));
         for other in [
             IdempotencyKey { caller: "tok_2", ..key },
@@ -62,7 +62,7 @@ fn a_sign_in_is_taken_once_and_only_through_its_connection() {
         database.note(move |tx| sign_in::insert(tx, &kept)).unwrap();
         let twice = SignIn { id: fresh!(SignInId), ..left.clone() };
         let twice = database.note(move |tx| sign_in::insert(tx, &twice));
-        assert_eq!(twice, Err(StoreError::Taken("sign_in.state")));
+        assert_eq!(twice, Err(StoreError::Taken(UniqueKey::SignInState)));
         assert_eq!(database.note(move |tx| sign_in::take(tx, other, "state")), Ok(None));
         assert_eq!(database.note(move |tx| sign_in::take(tx, mine, "state")), Ok(Some(left.clone())));
         assert_eq!(database.note(move |tx| sign_in::take(tx, mine, "state")), Ok(None));
@@ -244,7 +244,7 @@ fn the_newest_key_that_is_not_retired_signs_and_all_are_published() {
         let again = key("a", 9, None);
         assert_eq!(
             database.note(move |tx| signing_key::insert(tx, &again)),
-            Err(StoreError::Taken("signing_key.kid"))
+            Err(StoreError::Taken(UniqueKey::SigningKeyKid))
         );
         assert_eq!(database.read(move |tx| signing_key::current(tx, acme)), Some(key("b", 2, None)));
         assert_eq!(database.read(move |tx| signing_key::current(tx, other)), None);

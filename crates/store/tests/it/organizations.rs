@@ -16,7 +16,7 @@ use portcullis_domain::role::{Giving, Rank, Role};
 use portcullis_domain::team::{Team, TeamRole};
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, TokenKind};
-use portcullis_store::{StoreError, domain, environment, organization, role, team};
+use portcullis_store::{StoreError, UniqueKey, domain, environment, organization, role, team};
 
 use crate::database::{NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
@@ -66,7 +66,7 @@ fn an_organization_is_found_by_id_and_slug_until_it_is_deleted_and_its_slug_stay
         }
         let again = Organization { id: fresh!(OrganizationId), ..acme };
         let taken = database.change(OrganizationChange::Create(again));
-        assert_eq!(taken, Err(StoreError::Taken("organization.slug")));
+        assert_eq!(taken, Err(StoreError::Taken(UniqueKey::OrganizationSlug)));
     });
 }
 
@@ -146,7 +146,7 @@ fn a_slug_is_unique_in_its_organization_and_free_in_another() {
         database.put(EnvironmentChange::Create(first.clone()));
         database.put(EnvironmentChange::Create(staging(other)));
         let again = database.change(EnvironmentChange::Create(staging(acme)));
-        assert_eq!(again, Err(StoreError::Taken("environment.slug")));
+        assert_eq!(again, Err(StoreError::Taken(UniqueKey::EnvironmentSlug)));
 
         database.put(EnvironmentChange::Rename(first.id, "Stage".to_owned()));
         let found = database.read(move |tx| environment::find_by_slug(tx, acme, &slug("staging"))).unwrap();
@@ -206,15 +206,15 @@ fn a_role_is_unique_by_slug_and_by_rank() {
             Some(auditor.clone())
         );
         let by_slug = database.change(RoleChange::Create(role_of(acme, "auditor", 201, Giving::Anyhow)));
-        assert_eq!(by_slug, Err(StoreError::Taken("role.slug")));
+        assert_eq!(by_slug, Err(StoreError::Taken(UniqueKey::RoleSlug)));
         let by_rank = database.change(RoleChange::Create(role_of(acme, "builder", 200, Giving::Anyhow)));
-        assert_eq!(by_rank, Err(StoreError::Taken("role.rank")));
+        assert_eq!(by_rank, Err(StoreError::Taken(UniqueKey::RoleRank)));
 
         let builder = role_of(acme, "builder", 210, Giving::Anyhow);
         database.put(RoleChange::Create(builder.clone()));
         let to =
             |rank| RoleChange::Update(builder.id, Rank::new(rank).unwrap(), [].into(), Giving::ExplicitOnly);
-        assert_eq!(database.change(to(200)), Err(StoreError::Taken("role.rank")));
+        assert_eq!(database.change(to(200)), Err(StoreError::Taken(UniqueKey::RoleRank)));
         database.put(to(210));
         database.put(to(220));
         let found = database.read(move |tx| role::find(tx, acme, builder.id)).unwrap();
@@ -288,7 +288,7 @@ fn a_domain_is_proven_by_one_organization_at_a_time() {
         database.put(DomainChange::Add(mine.clone()));
         database.put(DomainChange::Add(theirs.clone()));
         let again = database.change(DomainChange::Add(domain_of(acme, "example.com")));
-        assert_eq!(again, Err(StoreError::Taken("domain.domain")));
+        assert_eq!(again, Err(StoreError::Taken(UniqueKey::DomainName)));
         assert_eq!(
             database.read(|tx| domain::find_proven(tx, "example.com")),
             None,
@@ -300,7 +300,7 @@ fn a_domain_is_proven_by_one_organization_at_a_time() {
         let proven = Domain { state: DomainState::Proven, proven_at: Some(later(1)), ..mine.clone() };
         assert_eq!(database.read(|tx| domain::find_proven(tx, "example.com")), Some(proven));
         let second = database.change(DomainChange::Prove(theirs.id, later(3)));
-        assert_eq!(second, Err(StoreError::Taken("domain.proven")));
+        assert_eq!(second, Err(StoreError::Taken(UniqueKey::DomainProven)));
         assert_eq!(
             database.read(move |tx| domain::find(tx, other, theirs.id)),
             Some(theirs.clone()),

@@ -15,7 +15,7 @@ use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::user::AuthenticatorKind;
 use portcullis_store::audit::{AuditFilter, list_page};
-use portcullis_store::{StoreError, connection, directory_user, leaver, membership, user};
+use portcullis_store::{StoreError, UniqueKey, connection, directory_user, leaver, membership, user};
 use serde_json::json;
 
 use crate::database::{Database, NOW, Seeded, on_each};
@@ -162,7 +162,7 @@ fn a_subject_is_linked_once_and_its_link_ends_with_the_membership_or_the_connect
         database.put(LinkChange::Create(link(okta, "00u1", ann)));
         database.put(LinkChange::Create(link(entra, "00u1", bob)));
         let again = database.change(LinkChange::Create(link(okta, "00u1", bob)));
-        assert_eq!(again, Err(StoreError::Taken("link.subject")));
+        assert_eq!(again, Err(StoreError::Taken(UniqueKey::LinkSubject)));
         let found = move |connection| {
             database.read(move |tx| connection::find_link(tx, connection, "00u1")).map(|link| link.membership)
         };

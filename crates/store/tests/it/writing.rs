@@ -11,7 +11,9 @@ use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryUserId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_store::db::Lock;
-use portcullis_store::{Options, Priority, Store, StoreError, Tx, apply, directory_user, instance};
+use portcullis_store::{
+    Options, Priority, Store, StoreError, Tx, UniqueKey, apply, directory_user, instance,
+};
 
 use crate::database::{Database, NOW, Seeded, Still, on_each};
 use crate::fixture;
@@ -310,7 +312,7 @@ fn whoever_takes_a_name_that_is_being_taken_finds_it_taken_on_postgresql() {
     assert!(waited.is_some(), "the second looked for the name before it was taken, and waits to take it");
     drop(release);
     assert_eq!(answer(&first), Ok("renamed"));
-    assert_eq!(answer(&second), Err(StoreError::Taken("directory_user.user_name")));
+    assert_eq!(answer(&second), Err(StoreError::Taken(UniqueKey::DirectoryUserUserName)));
 }
 
 #[test]

@@ -5,7 +5,8 @@ use axum::response::{IntoResponse, Response};
 use portcullis_scim::error::ERROR_SCHEMA;
 use portcullis_scim::{MEDIA_TYPE, ScimError};
 use portcullis_service::ServiceError;
-use portcullis_service::error::DirectoryRefusal;
+use portcullis_service::error::{DirectoryRefusal, Taken};
+use portcullis_store::UniqueKey;
 use serde_json::{Value, json};
 
 use crate::error::{Inside, outside, status};
@@ -111,10 +112,10 @@ impl From<ServiceError> for Refused {
         match error {
             ServiceError::NotFound(_) => ScimError::NotFound.into(),
             ServiceError::Unauthenticated => ScimError::Unauthorized.into(),
-            ServiceError::Taken("directory_user.user_name") => {
+            ServiceError::Taken(Taken::Key(UniqueKey::DirectoryUserUserName)) => {
                 ScimError::Uniqueness { attribute: "userName" }.into()
             }
-            ServiceError::Taken("directory_group.display_name") => {
+            ServiceError::Taken(Taken::Key(UniqueKey::DirectoryGroupDisplayName)) => {
                 ScimError::Uniqueness { attribute: "displayName" }.into()
             }
             ServiceError::TooMany { retry_after_s } => Self::too_many(retry_after_s),
