@@ -20,6 +20,7 @@ use portcullis_domain::id::{
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_store::db::Lock;
+use portcullis_store::row::bound;
 use portcullis_store::{Tx, brake, directory, directory_user, hold, membership};
 use serde_json::json;
 
@@ -78,7 +79,7 @@ fn may_take(
     if !taken.hour_has_begun {
         brake::begin_hour(tx, of.id, now)?;
     }
-    let people = taken.people.saturating_add(i64::try_from(fresh.len()).unwrap_or(i64::MAX));
+    let people = taken.people.saturating_add(bound(fresh.len()));
     if people > NEVER_BELOW {
         let mut governed = taken.governed;
         if !taken.governed_is_known {
@@ -333,7 +334,7 @@ fn all_missing(tx: &mut Tx<'_>, id: DirectoryId) -> Result<BTreeSet<DirectoryUse
     loop {
         let after = all.last().map_or_else(String::new, |id: &DirectoryUserId| id.to_string());
         let page = hold::missing(tx, id, &after, PAGE)?;
-        let last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+        let last = bound(page.len()) < PAGE;
         all.extend(page.into_iter().map(|(user, _)| user));
         if last {
             return Ok(all);

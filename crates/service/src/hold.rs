@@ -19,6 +19,7 @@ use portcullis_domain::role::{Rank, may_give};
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use portcullis_store::db::{Lock, MAX_LIST};
 use portcullis_store::hold::{self, HeldView, HoldFilter, HoldView, WouldLose};
+use portcullis_store::row::bound;
 use portcullis_store::{Priority, Tx, directory_user, leaver, membership};
 use serde_json::json;
 
@@ -147,9 +148,8 @@ fn step(
     let of = directory::find(tx, organization, &found.directory.to_string())?;
     directory::must_reach(tx, caller, &of)?;
     may_give(caller.rank(), hold::highest(tx, organization, id, named)?.unwrap_or(Rank::NONE))?;
-    let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
     let people = match named {
-        None => hold::waiting_people(tx, organization, id, "", limit)?,
+        None => hold::waiting_people(tx, organization, id, "", bound(MAX_PER_CALL))?,
         Some(named) => {
             let people = hold::some_people(tx, organization, id, named)?;
             if let Some(stranger) = named.iter().find(|one| !people.iter().any(|p| p.membership == **one)) {

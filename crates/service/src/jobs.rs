@@ -7,13 +7,14 @@ use std::sync::PoisonError;
 use std::time::Duration;
 
 use portcullis_domain::id::{MembershipId, OrganizationId};
+use portcullis_store::row::bound;
 use portcullis_store::{Priority, Tx, membership, organization};
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
 use crate::left_out::is_of_its_own;
 use crate::saml::expiry::Told;
-use crate::sequencer::{MAX_EVENTS, MAX_RECEIPTS, many};
+use crate::sequencer::{MAX_EVENTS, MAX_RECEIPTS};
 use crate::{Moment, Portcullis, ServiceError, rules, token_use};
 
 /// How often the sequencer looks, in milliseconds: a receipt is signed well within a second.
@@ -134,7 +135,7 @@ impl Portcullis {
     /// Ends up to a chunk of what has settled; whether there was any.
     async fn settle_due(&self) -> Result<bool, ServiceError> {
         let but = self.pending().left_out.now(self.now());
-        let due = self.read(move |tx, now| Ok(membership::due(tx, now, &but, many(CHUNK))?)).await?;
+        let due = self.read(move |tx, now| Ok(membership::due(tx, now, &but, bound(CHUNK))?)).await?;
         let mut by_organization: BTreeMap<OrganizationId, Vec<MembershipId>> = BTreeMap::new();
         for (organization, id) in due {
             by_organization.entry(organization).or_default().push(id);

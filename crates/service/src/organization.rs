@@ -17,6 +17,7 @@ use portcullis_domain::text::{Slug, has_nul, name};
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::{MembershipFilter, list_page};
+use portcullis_store::row::bound;
 use portcullis_store::{Priority, StoreError, Tx, google, organization};
 
 use crate::access::off_board_member;
@@ -217,8 +218,7 @@ fn off_board_page(
     cause: Cause,
 ) -> Result<Option<String>, ServiceError> {
     tx.lock(Lock::Rules(organization))?;
-    let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
-    let page = list_page(tx, organization, &MembershipFilter::default(), after, limit)?;
+    let page = list_page(tx, organization, &MembershipFilter::default(), after, bound(MAX_PER_CALL))?;
     for member in page.iter().filter(|m| m.ended.is_none()) {
         off_board_member(tx, moment, organization, member.id, "the organization was deleted", cause)?;
     }

@@ -14,6 +14,7 @@ use portcullis_domain::id::{DirectoryUserId, EventId, MembershipId, Organization
 use portcullis_domain::plan::Plan;
 use portcullis_store::db::Lock;
 use portcullis_store::membership::Since;
+use portcullis_store::row::bound;
 use portcullis_store::{Tx, audit, directory_user, facts, membership, organization};
 use serde_json::json;
 
@@ -157,7 +158,7 @@ pub(crate) fn stale(
     limit: usize,
 ) -> Result<Vec<MembershipId>, ServiceError> {
     let number = facts::rules_number(tx, organization)?;
-    let limit = i64::try_from(limit.min(MAX_AT_ONCE)).unwrap_or(1);
+    let limit = bound(limit.min(MAX_AT_ONCE));
     Ok(membership::stale(tx, organization, number, limit)?)
 }
 

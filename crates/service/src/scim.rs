@@ -27,6 +27,7 @@ pub use user::{
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_scim::ScimError;
+use portcullis_store::row::bound;
 use url::Url;
 
 /// The most members that one answer shows: several times the largest groups that are known of.
@@ -70,11 +71,6 @@ impl Window {
         let skip = usize::try_from(self.skip).unwrap_or(usize::MAX);
         all.into_iter().skip(skip).take(self.count).collect()
     }
-}
-
-/// A number of resources as a statement takes it.
-fn bound(many: usize) -> i64 {
-    i64::try_from(many).unwrap_or(i64::MAX)
 }
 
 /// The base URL of a directory's SCIM endpoints, without a slash at its end.

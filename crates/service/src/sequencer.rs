@@ -13,6 +13,7 @@ use portcullis_domain::id::{EventId, OrganizationId, ReceiptId};
 use portcullis_domain::receipt::statement;
 use portcullis_store::audit::{self, Head, WaitingEvent};
 use portcullis_store::receipt::{self, StoredReceipt};
+use portcullis_store::row::bound;
 use portcullis_store::{Priority, StoreError};
 use serde_json::{Value, json};
 
@@ -44,11 +45,6 @@ struct Numbered {
 #[must_use]
 pub fn head_statement(organization: OrganizationId, number: i64, link: &str, at: Timestamp) -> Value {
     json!({ "organization": organization, "number": number, "link": link, "at": at.rfc3339() })
-}
-
-/// A number of rows, as limits are given.
-pub(crate) fn many(rows: usize) -> i64 {
-    i64::try_from(rows).unwrap_or(i64::MAX)
 }
 
 fn digest(text: &str) -> Result<Digest, ServiceError> {
@@ -98,7 +94,7 @@ impl Portcullis {
         }
         let mut count = 0;
         for (organization, events) in by_organization {
-            let waited = many(events.len());
+            let waited = bound(events.len());
             let turn = self.sequence_one(events).await;
             count += self.unsigned().take(organization, turn, self.now())?.map_or(0, |()| waited);
         }
@@ -148,7 +144,7 @@ impl Portcullis {
             let turn = self.sign_receipt(stored).await;
             signed.extend(self.unsigned().take(organization, turn, self.now())?);
         }
-        let count = many(signed.len());
+        let count = bound(signed.len());
         if count > 0 {
             self.write(Priority::Ordinary, move |tx, _| {
                 for (id, jws) in &signed {

@@ -9,7 +9,7 @@ use portcullis_domain::brake::{HOUR_S, WINDOW_H};
 use portcullis_domain::id::{DirectoryId, MembershipId};
 
 use crate::db::MAX_LIST;
-use crate::row::list;
+use crate::row::{bound, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -155,7 +155,7 @@ pub fn count(
     for some in people.chunks(MAX_LIST) {
         tx.run(&COUNT, params![directory, list(some), now])?;
     }
-    let many = i64::try_from(people.len()).unwrap_or(i64::MAX);
+    let many = bound(people.len());
     tx.run(&COUNT_HOUR, params![directory, hour(now), many, 0_i64]).map(|_| ())
 }
 

@@ -133,6 +133,12 @@ pub fn behind(prefix: &str) -> String {
     format!("{prefix}{}", char::MAX)
 }
 
+/// How many, as a statement takes it: limits and places are counted by `usize`, and this is the one place that converts.
+#[must_use]
+pub fn bound(many: usize) -> i64 {
+    i64::try_from(many).unwrap_or(i64::MAX)
+}
+
 /// A value of a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Value {

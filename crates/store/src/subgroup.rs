@@ -8,7 +8,7 @@ use std::collections::HashSet;
 
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, MembershipId, RequestId};
 
-use crate::row::list;
+use crate::row::{bound, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -102,10 +102,6 @@ pub(crate) const ALL: &[&Statement] = &[
     &MEMBERSHIPS,
     &PLACES,
 ];
-
-fn bound(many: usize) -> i64 {
-    i64::try_from(many).unwrap_or(i64::MAX)
-}
 
 /// A page of the groups that are members of a group, in order of id, after `after`.
 ///

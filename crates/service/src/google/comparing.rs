@@ -10,6 +10,7 @@ use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_domain::mapping::Facet;
 use portcullis_domain::role::Rank;
 use portcullis_store::google::{self, Known, KnownGroup};
+use portcullis_store::row::bound;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 use tokio::task::JoinSet;
@@ -200,7 +201,7 @@ async fn all_known(portcullis: &Portcullis, directory: DirectoryId) -> Result<Ve
     loop {
         let after = all.last().map_or_else(String::new, |known| known.id.to_string());
         let page = portcullis.read(move |tx, _| Ok(google::people(tx, directory, &after, PAGE)?)).await?;
-        let last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+        let last = bound(page.len()) < PAGE;
         all.extend(page);
         if last {
             return Ok(all);
@@ -232,7 +233,7 @@ pub(super) async fn all_groups(
     loop {
         let after = all.last().map_or_else(String::new, |group| group.id.to_string());
         let page = portcullis.read(move |tx, _| Ok(google::groups(tx, directory, &after, PAGE)?)).await?;
-        let last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+        let last = bound(page.len()) < PAGE;
         all.extend(page);
         if last {
             return Ok(all);

@@ -13,6 +13,7 @@ use portcullis_domain::id::{DirectoryGroupId, DirectoryUserId, RequestId};
 use portcullis_domain::mapping::Facet;
 use portcullis_store::db::Lock;
 use portcullis_store::google::{self, Stage};
+use portcullis_store::row::bound;
 use portcullis_store::{Priority, StoreError, Tx, directory_user, membership};
 
 use super::client::Client;
@@ -219,7 +220,7 @@ impl Writer<'_> {
             let after = all.last().map_or_else(String::new, |id: &DirectoryUserId| id.to_string());
             let page =
                 self.portcullis.read(move |tx, _| Ok(google::members(tx, group, &after, PAGE)?)).await?;
-            let last = i64::try_from(page.len()).unwrap_or(PAGE) < PAGE;
+            let last = bound(page.len()) < PAGE;
             all.extend(page);
             if last {
                 return Ok(all);

@@ -11,6 +11,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::{MAX_IDENTIFIER, has_nul, name_key};
 use portcullis_store::db::Lock;
 use portcullis_store::directory_group::DirectoryGroupQuery;
+use portcullis_store::row::bound;
 use portcullis_store::{Tx, UniqueKey, directory_group, directory_user, hold, mapping, subgroup};
 use serde_json::json;
 
@@ -447,7 +448,7 @@ pub(super) fn each_member(
         let page = directory_group::member_ids(tx, id, &after, MEMBERS_PAGE)?;
         page.iter().copied().for_each(&mut read);
         match page.last() {
-            Some(last) if i64::try_from(page.len()).unwrap_or(i64::MAX) >= MEMBERS_PAGE => {
+            Some(last) if bound(page.len()) >= MEMBERS_PAGE => {
                 after = last.to_string();
             }
             _ => return Ok(()),

@@ -9,6 +9,7 @@ use portcullis_domain::change::DirectoryGroupChange;
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, MappingId};
 use portcullis_domain::plan::Plan;
+use portcullis_store::row::bound;
 use portcullis_store::{Tx, directory_group, mapping, subgroup};
 use serde_json::json;
 
@@ -76,7 +77,7 @@ fn difference(
     id: DirectoryGroupId,
     said: &GroupSaid,
 ) -> Result<(Groups, Groups), ServiceError> {
-    let present = subgroup::children(tx, id, "", i64::try_from(MAX_SUBGROUPS).unwrap_or(i64::MAX))?;
+    let present = subgroup::children(tx, id, "", bound(MAX_SUBGROUPS))?;
     let present: BTreeSet<DirectoryGroupId> = present.into_iter().collect();
     let (add, remove): (BTreeSet<_>, BTreeSet<_>) = match said {
         GroupSaid::AddGroups(groups) => (groups.iter().copied().collect(), BTreeSet::new()),
@@ -116,7 +117,7 @@ pub(super) fn children(
     if !subgroup::counts(tx, directory)? {
         return Ok(BTreeSet::new());
     }
-    let children = subgroup::children(tx, id, "", i64::try_from(MAX_SUBGROUPS).unwrap_or(i64::MAX))?;
+    let children = subgroup::children(tx, id, "", bound(MAX_SUBGROUPS))?;
     Ok(children.into_iter().collect())
 }
 

@@ -16,6 +16,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::saml::{CertificateState, SamlCertificate};
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
+use portcullis_store::row::bound;
 use portcullis_store::{Priority, Tx, connection, saml, saml_session};
 use serde_json::json;
 
@@ -230,8 +231,7 @@ fn unlink(plan: Plan, link: &Link, moment: &Moment) -> Plan {
 
 /// As many of the sessions that may have come in by a certificate as end at once.
 fn sessions(tx: &mut Tx<'_>, of: &SamlCertificate) -> Result<Vec<TokenId>, ServiceError> {
-    let max = i64::try_from(MAX_AT_ONCE).unwrap_or(1);
-    Ok(saml_session::of_certificate(tx, of.connection, &of.fingerprint, max)?)
+    Ok(saml_session::of_certificate(tx, of.connection, &of.fingerprint, bound(MAX_AT_ONCE))?)
 }
 
 fn end(set: TokenSet, moment: &Moment) -> Change {

@@ -7,13 +7,14 @@ use portcullis_scim::{
     ResourceType, ScimError, Work, render_group,
 };
 use portcullis_store::db::Lock;
+use portcullis_store::row::bound;
 use portcullis_store::{Tx, directory_group, directory_user, subgroup};
 use serde_json::{Map, Value};
 
 use super::list::{Ask, MAX_FOUND, Resource};
 use super::room::Reading;
 use super::version::VersionTag;
-use super::{Belongings, MAX_MEMBERS_SHOWN, MemberId, Window, bound, member_id};
+use super::{Belongings, MAX_MEMBERS_SHOWN, MemberId, Window, member_id};
 use crate::provisioning::{self, GroupSaid, MAX_SUBGROUPS, Speaker};
 use crate::{Moment, Portcullis, ServiceError};
 

@@ -12,13 +12,14 @@ use portcullis_scim::{
 };
 use portcullis_store::db::Lock;
 use portcullis_store::directory_user::{Direction, ListedUser};
+use portcullis_store::row::bound;
 use portcullis_store::{StoreError, Tx, directory_user};
 use serde_json::{Map, Value};
 
 use super::list::{Ask, Resource};
 use super::room::{Collected, Reading};
 use super::version::VersionTag;
-use super::{Belongings, MAX_GROUPS_SHOWN, Window, bound};
+use super::{Belongings, MAX_GROUPS_SHOWN, Window};
 use crate::provisioning::{self, PersonSaid, Speaker};
 use crate::{Moment, Portcullis, ServiceError};
 

@@ -5,7 +5,7 @@ use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId};
 use portcullis_domain::text::name_key;
 
-use crate::row::{Row, list};
+use crate::row::{Row, bound, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -260,7 +260,7 @@ pub fn groups(
     loop {
         let after = all.last().map_or_else(String::new, |(group, _)| group.to_string());
         let limit = GROUPS_PAGE.min((most + 1).saturating_sub(all.len()));
-        let rows = tx.rows(&GROUPS, params![id, after, i64::try_from(limit).unwrap_or(i64::MAX)])?;
+        let rows = tx.rows(&GROUPS, params![id, after, bound(limit)])?;
         for row in &rows {
             all.push((row.parsed(0)?, row.text(1)?.to_owned()));
         }

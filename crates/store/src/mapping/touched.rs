@@ -10,7 +10,7 @@ use portcullis_domain::mapping::{FacetSource, MappingSource};
 use portcullis_domain::text::Slug;
 
 use super::Compared;
-use crate::row::Row;
+use crate::row::{Row, bound};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params, subgroup};
 
@@ -281,7 +281,7 @@ fn names_too_many(
         return Ok(false);
     }
     let named = tx.rows(statement, params![directory, source_key, MAX_GROUPS_OF_SOURCE + 1])?.len();
-    Ok(i64::try_from(named).unwrap_or(i64::MAX) > MAX_GROUPS_OF_SOURCE)
+    Ok(bound(named) > MAX_GROUPS_OF_SOURCE)
 }
 
 /// The groups of a source with all groups below them; `None` where there are none below, or it is about no group.
@@ -318,9 +318,9 @@ pub fn count_affected(
     let (mut count, mut after) = (0_i64, String::new());
     loop {
         let page = subgroup::memberships(tx, &groups, &after, COUNTED_AT_ONCE)?;
-        count = count.saturating_add(i64::try_from(page.len()).unwrap_or(i64::MAX));
+        count = count.saturating_add(bound(page.len()));
         match page.last() {
-            Some(last) if i64::try_from(page.len()) == Ok(COUNTED_AT_ONCE) => after = last.to_string(),
+            Some(last) if bound(page.len()) == COUNTED_AT_ONCE => after = last.to_string(),
             _ => return Ok(count),
         }
     }
