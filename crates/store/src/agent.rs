@@ -51,7 +51,8 @@ const LIST_OF_OWNER: Statement = Statement::read(
 );
 
 /// The statements about agents.
-pub const ALL: &[&Statement] = &[&CREATE, &UPDATE, &SET_STATE, &SET_OWNER, &FIND, &LIST, &LIST_OF_OWNER];
+pub(crate) const ALL: &[&Statement] =
+    &[&CREATE, &UPDATE, &SET_STATE, &SET_OWNER, &FIND, &LIST, &LIST_OF_OWNER];
 
 fn read(row: &Row) -> Result<Agent, StoreError> {
     Ok(Agent {

@@ -163,7 +163,7 @@ const FIRST_SUBJECTS: Statement = Statement::read(
 );
 
 /// The statements about connections and links.
-pub const ALL: &[&Statement] = &[
+pub(crate) const ALL: &[&Statement] = &[
     &CREATE,
     &UPDATE,
     &DELETE,

@@ -33,7 +33,7 @@ const DELETE_EXPIRED: Statement = Statement::note(
 );
 
 /// The statements about consents under way.
-pub const ALL: &[&Statement] = &[&INSERT, &TAKE, &DELETE_EXPIRED];
+pub(crate) const ALL: &[&Statement] = &[&INSERT, &TAKE, &DELETE_EXPIRED];
 
 /// A consent that is asked for.
 #[derive(Clone, PartialEq, Eq)]

@@ -208,12 +208,6 @@ impl<'c> Tx<'c> {
         StoreError::Unavailable(why.to_owned())
     }
 
-    /// Rows that were written since this transaction began.
-    #[must_use]
-    pub const fn rows_written(&self) -> u64 {
-        self.counts.written()
-    }
-
     /// Rows that statements returned or touched since this transaction began.
     #[must_use]
     pub const fn row_counts(&self) -> RowCounts {

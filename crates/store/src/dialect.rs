@@ -22,7 +22,7 @@ const LIST: Statement = Statement::read(
 );
 
 /// The statements about dialects.
-pub const ALL: &[&Statement] = &[&NOTE, &FORGET, &LIST];
+pub(crate) const ALL: &[&Statement] = &[&NOTE, &FORGET, &LIST];
 
 /// How often a deviation was met.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -164,7 +164,7 @@ const WAITING: Statement = Statement::read(
 );
 
 /// The statements about directories.
-pub const ALL: &[&Statement] = &[
+pub(crate) const ALL: &[&Statement] = &[
     &CREATE,
     &UPDATE,
     &DELETE,

@@ -50,7 +50,7 @@ const PROVEN_OF: Statement = Statement::read(
 );
 
 /// The statements about domains.
-pub const ALL: &[&Statement] =
+pub(crate) const ALL: &[&Statement] =
     &[&ADD, &REMOVE, &REMOVE_TO_PROVE, &FIND, &FIND_BY_NAME, &FIND_PROVEN, &LIST, &PROVEN_OF];
 
 fn read(row: &Row) -> Result<Domain, StoreError> {

@@ -55,7 +55,7 @@ const IS_USED: Statement = Statement::read(
 );
 
 /// The statements about environments.
-pub const ALL: &[&Statement] = &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED];
+pub(crate) const ALL: &[&Statement] = &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED];
 
 fn read(row: &Row) -> Result<Environment, StoreError> {
     Ok(Environment {

@@ -67,7 +67,8 @@ const LINKED_BELOW: Statement = Statement::read(
 );
 
 /// The statements about grants.
-pub const ALL: &[&Statement] = &[&CREATE, &SET_REASON, &END, &END_OF, &FIND, &LIST, &LIVE_OF, &LINKED_BELOW];
+pub(crate) const ALL: &[&Statement] =
+    &[&CREATE, &SET_REASON, &END, &END_OF, &FIND, &LIST, &LIVE_OF, &LINKED_BELOW];
 
 fn read(row: &Row) -> Result<Grant, StoreError> {
     Ok(Grant {

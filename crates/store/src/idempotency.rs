@@ -30,7 +30,7 @@ const FIND: Statement = Statement::read(
 );
 
 /// The statements about kept answers.
-pub const ALL: &[&Statement] = &[&INSERT, &FILL, &FORGET, &PRUNE, &FIND];
+pub(crate) const ALL: &[&Statement] = &[&INSERT, &FILL, &FORGET, &PRUNE, &FIND];
 
 /// What a key stands for: unique for a caller and a path.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -32,7 +32,7 @@ const RAISE_REVISION: Statement = Statement::change(
 );
 
 /// The statements about the installation.
-pub const ALL: &[&Statement] =
+pub(crate) const ALL: &[&Statement] =
     &[&FIND, &PUT, &PUT_IF_ABSENT, &REMOVE, &TAKE, &NAMES_BETWEEN, &REVISION, &RAISE_REVISION];
 
 /// The value of that name.

@@ -34,7 +34,7 @@ const LIVE_OF: Statement = Statement::read(
 );
 
 /// The statements about invitations.
-pub const ALL: &[&Statement] = &[&FIND, &LIST, &LIVE_OF];
+pub(crate) const ALL: &[&Statement] = &[&FIND, &LIST, &LIVE_OF];
 
 /// An invitation.
 #[derive(Debug, Clone, PartialEq, Eq)]

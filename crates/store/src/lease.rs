@@ -33,7 +33,7 @@ const FIND: Statement =
     Statement::read("lease.find", "SELECT holder, epoch, expires_at FROM node_lease WHERE id = 1");
 
 /// The statements about the lease.
-pub const ALL: &[&Statement] = &[&TAKE_FIRST, &TAKE, &RENEW, &RELEASE, &FIND];
+pub(crate) const ALL: &[&Statement] = &[&TAKE_FIRST, &TAKE, &RENEW, &RELEASE, &FIND];
 
 /// The right to serve a database.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

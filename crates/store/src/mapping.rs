@@ -68,7 +68,8 @@ const OF_SOURCE: Statement = Statement::read(
 );
 
 /// The statements about mappings.
-pub const ALL: &[&Statement] = &[&CREATE, &UPDATE, &DELETE, &FIND, &LIST, &LIST_OF_DIRECTORY, &OF_SOURCE];
+pub(crate) const ALL: &[&Statement] =
+    &[&CREATE, &UPDATE, &DELETE, &FIND, &LIST, &LIST_OF_DIRECTORY, &OF_SOURCE];
 
 /// What a mapping compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

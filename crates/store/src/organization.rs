@@ -80,7 +80,7 @@ const NEXT_STALE: Statement = Statement::read(
 );
 
 /// The statements about organizations.
-pub const ALL: &[&Statement] = &[
+pub(crate) const ALL: &[&Statement] = &[
     &CREATE,
     &RENAME,
     &RAISE_RULES,

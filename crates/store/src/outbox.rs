@@ -33,7 +33,7 @@ const SWEEP: Statement = Statement::note(
 );
 
 /// The statements about the outbox.
-pub const ALL: &[&Statement] = &[&PUT, &MARK_DELIVERED, &LIST_WAITING, &COUNT_WAITING, &SWEEP];
+pub(crate) const ALL: &[&Statement] = &[&PUT, &MARK_DELIVERED, &LIST_WAITING, &COUNT_WAITING, &SWEEP];
 
 /// A row that waits for its delivery.
 #[derive(Debug, Clone, PartialEq, Eq)]

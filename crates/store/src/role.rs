@@ -59,7 +59,7 @@ const IS_USED: Statement = Statement::read(
 );
 
 /// The statements about roles.
-pub const ALL: &[&Statement] =
+pub(crate) const ALL: &[&Statement] =
     &[&CREATE, &UPDATE_TO_ANYHOW, &UPDATE_TO_EXPLICIT_ONLY, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED];
 
 fn read(row: &Row) -> Result<Role, StoreError> {

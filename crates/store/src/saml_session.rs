@@ -10,7 +10,7 @@ use crate::{StoreError, Tx, params};
 /// How many rows that are over each new one sweeps away: more than one, so that the tables shrink.
 const SWEPT_AT_ONCE: i64 = 8;
 /// The most sessions that are read at once.
-pub const MAX_OF_NAME: i64 = 1_000;
+pub const MAX_NAMED: i64 = 1_000;
 
 macro_rules! columns {
     () => {
@@ -119,7 +119,7 @@ pub fn signed_by(tx: &mut Tx<'_>, token: TokenId) -> Result<String, StoreError> 
 }
 
 /// A page of the sessions of whomever a connection's provider calls so, in order of our sessions' ids, after `after`;
-/// [`MAX_OF_NAME`] at most.
+/// [`MAX_NAMED`] at most.
 ///
 /// # Errors
 /// As [`insert`].
@@ -130,7 +130,7 @@ pub fn of_name(
     after: Option<TokenId>,
 ) -> Result<Vec<SamlSession>, StoreError> {
     let after = after.map(|token| token.to_string()).unwrap_or_default();
-    tx.rows(&OF_NAME, params![connection, name_hash, MAX_OF_NAME, after])?.iter().map(read).collect()
+    tx.rows(&OF_NAME, params![connection, name_hash, MAX_NAMED, after])?.iter().map(read).collect()
 }
 
 /// Some of the sessions that may have come in by a certificate of a connection's provider, in order of id; `max` at most.

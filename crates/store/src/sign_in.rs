@@ -37,7 +37,7 @@ const DELETE_EXPIRED: Statement = Statement::note(
 );
 
 /// The statements about sign-ins under way.
-pub const ALL: &[&Statement] = &[&INSERT, &FIND, &TAKE, &DELETE_EXPIRED];
+pub(crate) const ALL: &[&Statement] = &[&INSERT, &FIND, &TAKE, &DELETE_EXPIRED];
 
 /// A sign-in that left for its provider.
 #[derive(Clone, PartialEq, Eq)]

@@ -27,7 +27,7 @@ const PUBLISHED: Statement = Statement::read(
 );
 
 /// The statements about signing keys.
-pub const ALL: &[&Statement] = &[&INSERT, &CURRENT, &PUBLISHED];
+pub(crate) const ALL: &[&Statement] = &[&INSERT, &CURRENT, &PUBLISHED];
 
 /// A key that signs.
 #[derive(Clone, PartialEq, Eq)]

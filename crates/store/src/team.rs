@@ -52,7 +52,7 @@ const LEAVE_ALL: Statement = Statement::change(
 );
 
 /// The statements about teams.
-pub const ALL: &[&Statement] =
+pub(crate) const ALL: &[&Statement] =
     &[&CREATE, &RENAME, &DELETE, &FIND, &FIND_BY_SLUG, &LIST, &IS_USED, &ENTER, &LEAVE_ALL];
 
 fn read(row: &Row) -> Result<Team, StoreError> {

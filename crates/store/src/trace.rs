@@ -81,7 +81,7 @@ const LIST: Statement = Statement::read(
 );
 
 /// The statements about traces.
-pub const ALL: &[&Statement] =
+pub(crate) const ALL: &[&Statement] =
     &[&INSERT, &PRUNE_BY_AGE, &PRUNE_UP_TO, &PRUNE_UNPROVEN, &NEWEST_TOO_MANY, &FIND, &LIST];
 
 /// The record of one sign-in or directory call.

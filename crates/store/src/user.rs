@@ -53,7 +53,7 @@ const MEMBERSHIPS_OF: Statement = Statement::read(
 );
 
 /// The statements about users.
-pub const ALL: &[&Statement] = &[
+pub(crate) const ALL: &[&Statement] = &[
     &CREATE,
     &END,
     &REVIVE,

@@ -8,7 +8,7 @@ use portcullis_domain::saml::{
 };
 use portcullis_store::arrival::Waiting;
 use portcullis_store::saml_refresh::SamlRefresh;
-use portcullis_store::saml_session::{MAX_OF_NAME, SamlSession};
+use portcullis_store::saml_session::{MAX_NAMED, SamlSession};
 use portcullis_store::{arrival, farewell, saml, saml_refresh, saml_session};
 
 use crate::database::{NOW, Seeded, on_each};
@@ -58,7 +58,7 @@ fn however_many_sessions_a_person_has_each_is_on_one_page() {
             expires_at: later(600),
             signed_by: String::new(),
         };
-        let mut all: Vec<_> = (0..MAX_OF_NAME + 250).map(|_| session()).collect();
+        let mut all: Vec<_> = (0..MAX_NAMED + 250).map(|_| session()).collect();
         let kept = all.clone();
         database.note(move |tx| kept.iter().try_for_each(|one| saml_session::insert(tx, one, NOW))).unwrap();
         all.sort_by_key(|s| s.token.to_string());

@@ -399,11 +399,11 @@ async fn saying_the_same_again_touches_no_row_at_all() {
     let said = scim::person_said(&user);
     let (user, group) = (alice.parse().unwrap(), eng.parse().unwrap());
     let written = idp.bench.write(move |tx, moment| {
-        let (before, none) = (tx.rows_written(), portcullis_scim::Preconditions::default());
+        let (before, none) = (tx.row_counts().written(), portcullis_scim::Preconditions::default());
         scim::replace_user(tx, moment, speaker, user, &said, &none)?;
         let changes = [GroupSaid::AddMembers(vec![user]), GroupSaid::ReplaceMembers(vec![user])];
         scim::change_group(tx, moment, speaker, group, &changes, &none)?;
-        Ok(tx.rows_written() - before)
+        Ok(tx.row_counts().written() - before)
     });
     assert_eq!(written, 0);
 }
