@@ -43,18 +43,7 @@ pub enum Line {
         organization: OrganizationId,
     },
     /// An event.
-    Event {
-        /// Its number, from 1, without gaps.
-        number: i64,
-        /// Its salt, in hexadecimal digits.
-        salt: String,
-        /// Its commitment, in hexadecimal digits.
-        commitment: String,
-        /// Its link, in hexadecimal digits.
-        link: String,
-        /// Its content.
-        content: Value,
-    },
+    Event(EventLine),
     /// The last line.
     Head {
         /// The number of the last event.
@@ -66,6 +55,21 @@ pub enum Line {
         /// The organization's public keys (RFC 7517).
         keys: Vec<Value>,
     },
+}
+
+/// An event as its line says it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Its number, from 1, without gaps.
+    pub number: i64,
+    /// Its salt, in hexadecimal digits.
+    pub salt: String,
+    /// Its commitment, in hexadecimal digits.
+    pub commitment: String,
+    /// Its link, in hexadecimal digits.
+    pub link: String,
+    /// Its content.
+    pub content: Value,
 }
 
 /// Why an export is not what was signed.
@@ -163,11 +167,9 @@ pub fn export(
             break;
         }
         for event in page {
-            let line = event_line(event)?;
-            if let Line::Event { number: n, .. } = &line {
-                number = *n;
-            }
-            put(&line)?;
+            let event = event_line(event)?;
+            number = event.number;
+            put(&Line::Event(event))?;
             if number >= head.number {
                 break 'pages;
             }
@@ -183,7 +185,7 @@ fn head_line(tx: &mut Tx<'_>, organization: OrganizationId, head: Head) -> Resul
     Ok(Line::Head { number: head.number, link: head.link, jws: head.jws, keys })
 }
 
-fn event_line(event: StoredEvent) -> Result<Line, ServiceError> {
+fn event_line(event: StoredEvent) -> Result<EventLine, ServiceError> {
     let missing = || {
         ServiceError::Store(portcullis_store::StoreError::Inconsistent(format!(
             "event `{}` has a number but no link",
@@ -196,7 +198,7 @@ fn event_line(event: StoredEvent) -> Result<Line, ServiceError> {
     else {
         return Err(missing());
     };
-    Ok(Line::Event { number, salt: event.salt, commitment, link, content })
+    Ok(EventLine { number, salt: event.salt, commitment, link, content })
 }
 
 /// Checks an export, without any database.
@@ -274,11 +276,9 @@ impl Check {
             (Some(_), Line::Header { .. }) => {
                 Err(Finding::Misplaced { line: at, expected: "an event or the head" })
             }
-            (
-                Some(organization),
-                Line::Event { number, salt, commitment: committed, link: linked, content },
-            ) => {
-                self.event(at, organization, (number, &salt, &committed, &linked), &content)?;
+            (Some(organization), Line::Event(event)) => {
+                self.event(at, organization, &event)?;
+                let EventLine { number, link: linked, .. } = event;
                 if known.links.get(&number).is_some_and(|link| !link.eq_ignore_ascii_case(&linked)) {
                     return Err(Finding::Forked { line: at, number });
                 }
@@ -288,13 +288,9 @@ impl Check {
         }
     }
 
-    fn event(
-        &mut self,
-        at: usize,
-        organization: OrganizationId,
-        (number, salt, committed, linked): (i64, &str, &str, &str),
-        content: &Value,
-    ) -> Result<(), Finding> {
+    fn event(&mut self, at: usize, organization: OrganizationId, event: &EventLine) -> Result<(), Finding> {
+        let EventLine { number, salt, commitment: committed, link: linked, content } = event;
+        let number = *number;
         let expected = self.count + 1;
         if number != expected {
             return Err(Finding::Number { line: at, expected, found: number });
@@ -311,14 +307,14 @@ impl Check {
             return Err(Finding::Unreadable { line: at, message: message.into() });
         }
         let found = commitment_to_text(&salt, &text);
-        if hex::encode(found) != committed {
+        if hex::encode(found) != *committed {
             return Err(changed());
         }
         if content.get("organization") != Some(&json!(organization)) {
             return Err(Finding::Foreign { line: at, number });
         }
         self.previous = link(&self.previous, number, &found);
-        if hex::encode(self.previous) != linked {
+        if hex::encode(self.previous) != *linked {
             return Err(Finding::Link { line: at, number });
         }
         self.count = number;

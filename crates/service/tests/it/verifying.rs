@@ -4,7 +4,7 @@ use portcullis_domain::audit::{commitment, genesis, link};
 use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::id::OrganizationId;
 use portcullis_oidc::provider::SigningKey;
-use portcullis_service::audit_export::{self, Finding, Known, Line, Verified};
+use portcullis_service::audit_export::{self, EventLine, Finding, Known, Line, Verified};
 use portcullis_service::organization::{self, People};
 use portcullis_service::signing::{HEAD_TYP, sign};
 use portcullis_testkit::Bench;
@@ -43,7 +43,7 @@ fn relink(lines: &mut [Line], organization: OrganizationId) {
     for line in lines {
         match line {
             Line::Header { .. } => {}
-            Line::Event { number, salt, commitment: committed, link: linked, content } => {
+            Line::Event(EventLine { number, salt, commitment: committed, link: linked, content }) => {
                 let found = commitment(&hex::decode(salt).unwrap(), content).unwrap();
                 previous = link(&previous, *number, &found);
                 count = *number;
@@ -65,7 +65,7 @@ fn sign_head(lines: &mut [Line], organization: OrganizationId, key: &SigningKey)
 
 fn content(line: &mut Line) -> &mut Value {
     match line {
-        Line::Event { content, .. } => content,
+        Line::Event(EventLine { content, .. }) => content,
         _ => panic!("no event"),
     }
 }
@@ -88,7 +88,8 @@ async fn the_log_of_a_deleted_organization_is_exported_by_slug_and_id_and_verifi
     let lines = export(&bench, &place).await;
     let verified = check(&lines, &Known::default()).unwrap();
     assert_eq!(verified.organization, place.organization);
-    let is_its_end = |line: &Line| matches!(line, Line::Event { content, .. } if content["action"] == "organization.deleted");
+    let is_its_end =
+        |line: &Line| matches!(line, Line::Event(event) if event.content["action"] == "organization.deleted");
     assert!(lines.iter().any(is_its_end), "its end is in its log");
     for text in ["acme".to_owned(), place.organization.to_string()] {
         let asked = text.clone();
@@ -212,7 +213,7 @@ async fn what_two_readers_could_read_differently_is_no_line() {
     content(&mut lines[2])["detail"] = json!({ "count": 1 });
     relink(&mut lines, place.organization);
     sign_head(&mut lines, place.organization, &SigningKey::ed25519_from_random(&[9; 32]).unwrap());
-    let Line::Event { salt, .. } = &lines[2] else { panic!("no event") };
+    let Line::Event(EventLine { salt, .. }) = &lines[2] else { panic!("no event") };
     let sound = written(&lines);
     let known = Known::default();
     assert!(audit_export::verify(sound.as_bytes(), &known).is_ok());
