@@ -4,12 +4,14 @@
 //! key by which it was issued, and the connection by which whoever issued it came), so that a row which somebody forgot to
 //! end does not let anybody in: the second lock of off-boarding.
 
+use std::collections::BTreeSet;
+
 use portcullis_domain::evaluation::{Bearer, BearerAgent, BearerMember, BearerShownTo};
-use portcullis_domain::id::MembershipId;
+use portcullis_domain::permission::Permission;
 use portcullis_domain::role::{Giving, Rank};
 use portcullis_domain::secret::SecretHash;
 
-use crate::row::Row;
+use crate::row::{Columns, Row};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
@@ -17,9 +19,11 @@ const FIND: Statement = Statement::read(
     "bearer.find",
     "SELECT t.id, t.kind, t.name, t.organization, o.slug, o.rules_number, t.environment, t.scopes, t.holder, \
      t.issued_at, t.expires_at, t.max_idle_s, s.last_used_at, t.ended_at, \
-     m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.permissions, m.teams, m.environments, m.until, \
-     m.rules_number, a.id, a.name, a.state, w.id, w.state, w.until, w.rules_number, v.rank, \
-     k.id, k.state, k.until, k.rules_number, x.rank, r.explicit_only_at, \
+     a.id, a.name, a.state, \
+     m.id, m.user_id, m.email, m.name, m.state, m.role, r.rank, r.explicit_only_at, r.permissions, m.teams, \
+     m.environments, m.until, m.rules_number, \
+     w.id, w.state, v.rank, w.until, w.rules_number, \
+     k.id, k.state, x.rank, k.until, k.rules_number, \
      CASE WHEN t.connection IS NOT NULL OR (t.kind = 'session' AND m.believed_up_to < 1000) THEN t.id \
      WHEN p.connection IS NOT NULL OR p.kind = 'session' THEN p.id END, c.unconfirmed_at, \
      CASE WHEN t.kind = 'session' AND t.connection IS NULL THEN m.believed_up_to \
@@ -42,43 +46,55 @@ const FIND: Statement = Statement::read(
 
 pub(crate) const ALL: &[&Statement] = &[&FIND];
 
-fn member(row: &Row) -> Result<Option<BearerMember>, StoreError> {
-    let Some(id) = row.opt_parsed(14)? else { return Ok(None) };
+fn agent(columns: &mut Columns<'_>) -> Result<Option<BearerAgent>, StoreError> {
+    let Some(id) = columns.read(Row::opt_parsed)? else {
+        columns.pass(2);
+        return Ok(None);
+    };
+    Ok(Some(BearerAgent { id, name: columns.read(Row::text)?.to_owned(), state: columns.read(Row::parsed)? }))
+}
+
+fn member(columns: &mut Columns<'_>) -> Result<Option<BearerMember>, StoreError> {
+    let Some(id) = columns.read(Row::opt_parsed)? else {
+        columns.pass(12);
+        return Ok(None);
+    };
     Ok(Some(BearerMember {
         id,
-        user: row.parsed(15)?,
-        email: row.text(16)?.to_owned(),
-        name: row.text(17)?.to_owned(),
-        state: row.parsed(18)?,
-        role: row.opt_parsed(19)?,
-        rank: rank(row, 20)?,
-        giving: if row.opt_at(39)?.is_some() { Giving::ExplicitOnly } else { Giving::Anyhow },
-        permissions: if row.opt_text(21)?.is_some() { row.json(21)? } else { Default::default() },
-        teams: row.json(22)?,
-        environments: row.json(23)?,
-        until: row.opt_at(24)?,
-        rules_number: row.int(25)?,
+        user: columns.read(Row::parsed)?,
+        email: columns.read(Row::text)?.to_owned(),
+        name: columns.read(Row::text)?.to_owned(),
+        state: columns.read(Row::parsed)?,
+        role: columns.read(Row::opt_parsed)?,
+        rank: columns.read(rank)?,
+        giving: if columns.read(Row::opt_at)?.is_some() { Giving::ExplicitOnly } else { Giving::Anyhow },
+        permissions: columns.read(permissions)?,
+        teams: columns.read(Row::json)?,
+        environments: columns.read(Row::json)?,
+        until: columns.read(Row::opt_at)?,
+        rules_number: columns.read(Row::int)?,
     }))
 }
 
-/// Whoever the secret was shown to, and whoever has the key that it was issued by, where that is somebody else than the
-/// member behind the token.
-fn shown_to(row: &Row, member: Option<MembershipId>) -> Result<Vec<BearerShownTo>, StoreError> {
-    let mut all: Vec<BearerShownTo> = Vec::new();
-    for first in [29, 34] {
-        let id: Option<MembershipId> = row.opt_parsed(first)?;
-        let Some(id) = id.filter(|id| Some(*id) != member && all.iter().all(|one| one.id != *id)) else {
-            continue;
-        };
-        all.push(BearerShownTo {
-            id,
-            state: row.parsed(first + 1)?,
-            until: row.opt_at(first + 2)?,
-            rules_number: row.int(first + 3)?,
-            rank: rank(row, first + 4)?,
-        });
-    }
-    Ok(all)
+/// Whoever the secret was shown to, and whoever has the key that it was issued by: each once.
+fn shown_to(columns: &mut Columns<'_>) -> Result<Vec<BearerShownTo>, StoreError> {
+    let (shown, issuer) = (somebody(columns)?, somebody(columns)?);
+    let issuer = issuer.filter(|one| shown.as_ref().is_none_or(|shown| shown.id != one.id));
+    Ok(shown.into_iter().chain(issuer).collect())
+}
+
+fn somebody(columns: &mut Columns<'_>) -> Result<Option<BearerShownTo>, StoreError> {
+    let Some(id) = columns.read(Row::opt_parsed)? else {
+        columns.pass(4);
+        return Ok(None);
+    };
+    Ok(Some(BearerShownTo {
+        id,
+        state: columns.read(Row::parsed)?,
+        rank: columns.read(rank)?,
+        until: columns.read(Row::opt_at)?,
+        rules_number: columns.read(Row::int)?,
+    }))
 }
 
 /// The rank of a role that may be absent.
@@ -86,37 +102,45 @@ fn rank(row: &Row, column: usize) -> Result<Rank, StoreError> {
     row.opt_int(column)?.map_or(Ok(Rank::NONE), |_| row.role_rank(column))
 }
 
+/// What a role that may be absent allows.
+fn permissions(row: &Row, column: usize) -> Result<BTreeSet<Permission>, StoreError> {
+    row.opt_text(column)?.map_or(Ok(BTreeSet::new()), |_| row.json(column))
+}
+
+fn read(row: &Row) -> Result<Bearer, StoreError> {
+    let mut columns = row.columns();
+    let mut bearer = Bearer {
+        token: columns.read(Row::parsed)?,
+        kind: columns.read(Row::parsed)?,
+        name: columns.read(Row::text)?.to_owned(),
+        organization: columns.read(Row::parsed)?,
+        organization_slug: columns.read(Row::parsed)?,
+        rules_number: columns.read(Row::int)?,
+        environment: columns.read(Row::opt_parsed)?,
+        scopes: columns.read(Row::json)?,
+        holder: columns.read(Row::parsed)?,
+        issued_at: columns.read(Row::at)?,
+        expires_at: columns.read(Row::opt_at)?,
+        max_idle_s: columns.read(Row::opt_int)?,
+        last_used_at: columns.read(Row::opt_at)?,
+        ended_at: columns.read(Row::opt_at)?,
+        agent: agent(&mut columns)?,
+        member: member(&mut columns)?,
+        shown_to: shown_to(&mut columns)?,
+        came_by: columns.read(Row::opt_parsed)?,
+        unconfirmed_at: columns.read(Row::opt_at)?,
+        believed_up_to: columns.read(Row::opt_rank)?.unwrap_or(Rank::ROOT),
+    };
+    columns.done()?;
+    // Nobody else, where that is the member behind the token.
+    bearer.shown_to.retain(|one| bearer.member.as_ref().is_none_or(|member| member.id != one.id));
+    Ok(bearer)
+}
+
 /// What is known of a presented secret.
 ///
 /// # Errors
 /// [`StoreError`] from the driver or an undecodable row.
 pub fn find(tx: &mut Tx<'_>, secret: &SecretHash) -> Result<Option<Bearer>, StoreError> {
-    let Some(row) = tx.row(&FIND, params![secret.as_str()])? else { return Ok(None) };
-    let agent = match row.opt_parsed(26)? {
-        None => None,
-        Some(id) => Some(BearerAgent { id, name: row.text(27)?.to_owned(), state: row.parsed(28)? }),
-    };
-    let member = member(&row)?;
-    Ok(Some(Bearer {
-        token: row.parsed(0)?,
-        kind: row.parsed(1)?,
-        name: row.text(2)?.to_owned(),
-        organization: row.parsed(3)?,
-        organization_slug: row.parsed(4)?,
-        rules_number: row.int(5)?,
-        environment: row.opt_parsed(6)?,
-        scopes: row.json(7)?,
-        holder: row.parsed(8)?,
-        issued_at: row.at(9)?,
-        expires_at: row.opt_at(10)?,
-        max_idle_s: row.opt_int(11)?,
-        last_used_at: row.opt_at(12)?,
-        ended_at: row.opt_at(13)?,
-        came_by: row.opt_parsed(40)?,
-        unconfirmed_at: row.opt_at(41)?,
-        believed_up_to: row.opt_rank(42)?.unwrap_or(Rank::ROOT),
-        shown_to: shown_to(&row, member.as_ref().map(|m| m.id))?,
-        member,
-        agent,
-    }))
+    tx.row(&FIND, params![secret.as_str()])?.as_ref().map(read).transpose()
 }

@@ -163,6 +163,11 @@ pub struct Row {
 }
 
 impl Row {
+    /// The columns in their order.
+    pub(crate) const fn columns(&self) -> Columns<'_> {
+        Columns { row: self, next: 0 }
+    }
+
     pub(crate) fn wrong(&self, column: usize, wanted: &str) -> StoreError {
         StoreError::Inconsistent(format!("`{}` column {column}: not {wanted}", self.statement))
     }
@@ -280,6 +285,41 @@ impl Row {
     /// As [`Row::text`].
     pub fn json<T: serde::de::DeserializeOwned>(&self, column: usize) -> Result<T, StoreError> {
         serde_json::from_str(self.text(column)?).map_err(|_| self.wrong(column, std::any::type_name::<T>()))
+    }
+}
+
+/// A row that is read in the order of its statement's columns: nothing counts them, and none is left over unnoticed.
+#[derive(Debug)]
+pub(crate) struct Columns<'r> {
+    row: &'r Row,
+    next: usize,
+}
+
+impl<'r> Columns<'r> {
+    /// The next column, by what of [`Row`] reads it.
+    pub(crate) fn read<T>(
+        &mut self,
+        read: impl FnOnce(&'r Row, usize) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let column = self.next;
+        self.next += 1;
+        read(self.row, column)
+    }
+
+    /// Leaves that many columns out: of what is not there, the first says so for all.
+    pub(crate) const fn pass(&mut self, many: usize) {
+        self.next += many;
+    }
+
+    /// Says that this was all.
+    ///
+    /// # Errors
+    /// [`StoreError::Inconsistent`] if it was not: the statement and what reads it are not in step.
+    pub(crate) fn done(self) -> Result<(), StoreError> {
+        match self.next == self.row.values.len() {
+            true => Ok(()),
+            false => Err(self.row.wrong(self.next, "the end of the row")),
+        }
     }
 }
 
