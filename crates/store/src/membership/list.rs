@@ -15,6 +15,7 @@ const GOVERNED_BY: Statement = Statement::read(
     "SELECT id FROM memberships WHERE governed_by = $2 AND organization = $1 AND state <> 'deprovisioned' \
      AND id > $3 ORDER BY id LIMIT $4",
 );
+// Who names an address is served by `LIST_BY_EMAIL`, so `$3` is empty here: it stands for the parameters to be the same.
 const LIST: Statement = Statement::read(
     "membership.list",
     concat!(
@@ -72,6 +73,17 @@ pub struct MembershipFilter {
     pub role: Option<Slug>,
 }
 
+impl MembershipFilter {
+    /// What the statements compare, in the order of their parameters: address, state and role, empty for any.
+    fn compared(&self) -> [&str; 3] {
+        [
+            self.email_key.as_deref().unwrap_or(""),
+            self.state.map_or("", MembershipState::as_str),
+            self.role.as_ref().map_or("", Slug::as_str),
+        ]
+    }
+}
+
 /// Memberships that a directory governs and that were not off-boarded, in order of id, after `after`.
 ///
 /// # Errors
@@ -100,9 +112,7 @@ pub fn list_page(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Membership>, StoreError> {
-    let email = filter.email_key.as_deref().unwrap_or("");
-    let state = filter.state.map_or("", MembershipState::as_str);
-    let role = filter.role.as_ref().map_or("", Slug::as_str);
+    let [email, state, role] = filter.compared();
     let statement = if email.is_empty() { &LIST } else { &LIST_BY_EMAIL };
     tx.rows(statement, params![organization, after, email, state, role, limit])?.iter().map(read).collect()
 }
@@ -118,9 +128,7 @@ pub fn list_of_lead(
     after: &str,
     limit: i64,
 ) -> Result<Vec<Membership>, StoreError> {
-    let email = filter.email_key.as_deref().unwrap_or("");
-    let state = filter.state.map_or("", MembershipState::as_str);
-    let role = filter.role.as_ref().map_or("", Slug::as_str);
+    let [email, state, role] = filter.compared();
     let rows = tx.rows(&LIST_OF_LEAD, params![organization, after, email, state, role, limit, lead])?;
     rows.iter().map(read).collect()
 }
