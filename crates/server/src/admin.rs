@@ -129,8 +129,8 @@ pub fn order(settings: &Settings, order: Order) -> Result<()> {
     if !settings.data.join(SOCKET_FILE).exists() {
         database::must_be_there(settings)?;
     }
-    let told = match data_dir::hold(&settings.data, settings.database.file()) {
-        Ok(_held) => {
+    let told = match data_dir::lock(&settings.data, settings.database.file()) {
+        Ok(_locked) => {
             let store = database::open_existing(settings)?;
             carry_out(order, &store, &Place::of(settings, settings.public_url_for(settings.listen)))?
         }

@@ -38,7 +38,7 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
         }
         Command::Migrate(flags) => {
             let settings = settings(flags.0)?;
-            let _held = data_dir::hold(&settings.data, settings.database.file())?;
+            let _locked = data_dir::lock(&settings.data, settings.database.file())?;
             database::open_or_make(&settings)?;
             say!("the database is up to date: {}", settings.database);
         }

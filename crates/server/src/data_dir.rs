@@ -110,27 +110,27 @@ pub fn must_be_private(path: &Path) -> Result<(), DataDirError> {
 
 /// The locks of folder and database, held until this is dropped or the process ends.
 #[derive(Debug)]
-pub struct Held {
+pub struct Locked {
     _folder: File,
     _database: Option<File>,
 }
 
-/// Holds the folder for this process, and the SQLite database if it is one. What is kept in memory until a commit takes
+/// Locks the folder for this process, and the SQLite database if it is one. What is kept in memory until a commit takes
 /// access away is right only where nobody else commits.
 ///
 /// # Errors
 /// [`DataDirError::Held`] or [`DataDirError::DatabaseHeld`] if another process does.
-pub fn hold(folder: &Path, database: Option<&Path>) -> Result<Held, DataDirError> {
+pub fn lock(folder: &Path, database: Option<&Path>) -> Result<Locked, DataDirError> {
     make(folder)?;
-    let held = lock(&folder.join(LOCK_FILE))?.ok_or_else(|| DataDirError::Held(folder.to_owned()))?;
-    let database = database.map(hold_database).transpose()?;
-    Ok(Held { _folder: held, _database: database })
+    let locked = lock_file(&folder.join(LOCK_FILE))?.ok_or_else(|| DataDirError::Held(folder.to_owned()))?;
+    let database = database.map(lock_database).transpose()?;
+    Ok(Locked { _folder: locked, _database: database })
 }
 
-fn hold_database(path: &Path) -> Result<File, DataDirError> {
+fn lock_database(path: &Path) -> Result<File, DataDirError> {
     let mut beside = resolved(path)?.into_os_string();
     beside.push(DATABASE_LOCK);
-    lock(Path::new(&beside))?.ok_or_else(|| DataDirError::DatabaseHeld(path.to_owned()))
+    lock_file(Path::new(&beside))?.ok_or_else(|| DataDirError::DatabaseHeld(path.to_owned()))
 }
 
 /// The one name of a file that several paths may lead to, whether it is there yet or not.
@@ -149,7 +149,7 @@ pub fn resolved(path: &Path) -> Result<PathBuf, DataDirError> {
 
 /// The file, locked for this process; `None` if another process has it. The file stays: whoever took it away while
 /// another waits for it would let two of them in.
-fn lock(file: &Path) -> Result<Option<File>, DataDirError> {
+fn lock_file(file: &Path) -> Result<Option<File>, DataDirError> {
     let lock = OpenOptions::new()
         .create(true)
         .truncate(false)

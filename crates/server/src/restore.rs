@@ -109,7 +109,7 @@ pub fn restore(settings: &Settings, wanted: &Restore) -> Result<()> {
     if wanted.in_place {
         database::must_be_there(settings)?;
     }
-    let _held = data_dir::hold(&settings.data, settings.database.file())?;
+    let _locked = data_dir::lock(&settings.data, settings.database.file())?;
     let revived = match &wanted.file {
         Some(file) => from_file(settings, file, wanted.replace)?,
         None => in_place(settings)?,

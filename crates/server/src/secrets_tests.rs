@@ -4,7 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use super::{IfMissing, SecretFileError, new_root_token, read, remove, replace, sealing_key, write_new};
-use crate::data_dir::{DataDirError, hold, make};
+use crate::data_dir::{DataDirError, lock, make};
 use crate::random::SystemRandom;
 
 fn mode(path: &Path) -> u32 {
@@ -84,11 +84,11 @@ fn root_tokens_differ_and_are_long() {
 fn a_data_folder_is_made_private_and_held_by_one() {
     let folder = tempfile::tempdir().unwrap();
     let data = folder.path().join("deep").join("data");
-    let held = hold(&data, None).unwrap();
+    let locked = lock(&data, None).unwrap();
     assert_eq!(mode(&data), 0o700);
-    assert!(matches!(hold(&data, None), Err(DataDirError::Held(_))));
-    drop(held);
-    assert!(hold(&data, None).is_ok());
+    assert!(matches!(lock(&data, None), Err(DataDirError::Held(_))));
+    drop(locked);
+    assert!(lock(&data, None).is_ok());
 }
 
 #[test]

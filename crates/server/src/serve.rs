@@ -26,7 +26,7 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{Door, Place};
 use crate::clock::SystemClock;
-use crate::data_dir::{self, Held};
+use crate::data_dir::{self, Locked};
 use crate::ending::Ending;
 use crate::mark::Mark;
 use crate::random::{self, SystemRandom, sources};
@@ -60,7 +60,7 @@ pub struct Opened {
     /// The key that seals.
     pub sealing: SealingKey,
     /// The locks of data folder and database.
-    pub held: Held,
+    pub locked: Locked,
 }
 
 /// Holds data folder and database, opens the database and the sealing key that belongs to it.
@@ -68,11 +68,11 @@ pub struct Opened {
 /// # Errors
 /// If another process serves, the database is newer, or the sealing key is missing or another one.
 pub fn open(settings: &Settings) -> Result<Opened> {
-    let held = data_dir::hold(&settings.data, settings.database.file())?;
+    let locked = data_dir::lock(&settings.data, settings.database.file())?;
     let store = database::open_or_make(settings)?;
     let sealing = sealing_key(settings, &store)?;
     mark::check(&settings.data, &store, &mut SystemRandom)?;
-    Ok(Opened { store: Arc::new(store), sealing, held })
+    Ok(Opened { store: Arc::new(store), sealing, locked })
 }
 
 fn sealing_key(settings: &Settings, store: &Store) -> Result<SealingKey> {
@@ -123,7 +123,7 @@ fn portcullis(
     opened: Opened,
     outside: Outside,
     public_url: url::Url,
-) -> (Portcullis, Held) {
+) -> (Portcullis, Locked) {
     let around = Surroundings {
         store: opened.store,
         clock: Arc::new(SystemClock),
@@ -139,7 +139,7 @@ fn portcullis(
             ..Limits::default()
         },
     };
-    (Portcullis::new(around).polling_google(outside.polling), opened.held)
+    (Portcullis::new(around).polling_google(outside.polling), opened.locked)
 }
 
 /// How directories of Google Workspace are polled; without the workload identity, which lies in a file.
@@ -169,7 +169,7 @@ struct Running {
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
     /// Dropped last, so that nobody else begins before everything is closed.
-    held: Held,
+    locked: Locked,
 }
 
 /// Serves until SIGTERM or SIGINT; then `ending` says how long the end may take.
@@ -182,7 +182,7 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let Running { product, app, store, lease, listener, tls, held } = tokio::select! {
+    let Running { product, app, store, lease, listener, tls, locked } = tokio::select! {
         running = begin(&settings) => running?,
         // A database that does not answer holds up the start, and must not hold up the end.
         () = orders.stop() => {
@@ -242,7 +242,7 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     if ending.rest(tokio::task::spawn_blocking(move || store.close())).await.is_none() {
         tracing::warn!("the database does not answer; its connections are left as they are");
     }
-    drop(held);
+    drop(locked);
     tracing::info!("stopped");
     failed.map_or(Ok(()), Err)
 }
@@ -279,7 +279,7 @@ async fn prepare(settings: &Settings) -> Result<Running> {
     let public_url = settings.public_url_for(listener.local_addr()?);
     let tls = settings.tls.as_ref().map(listen::tls).transpose()?;
     let lease = take_lease(settings, &opened.store).await?;
-    let (mut product, held) = portcullis(settings, opened, outside, public_url);
+    let (mut product, locked) = portcullis(settings, opened, outside, public_url);
     if let Some(lease) = lease {
         product = product.under(lease);
     }
@@ -289,7 +289,7 @@ async fn prepare(settings: &Settings) -> Result<Running> {
     let pace = Pace { max_pause: settings.http_body_pause, ..Pace::default() };
     let edge = EdgeSettings { trusted_proxies: settings.trusted_proxies.clone(), pace };
     let app = App::with_metrics(product.clone(), edge, Some(render));
-    Ok(Running { product, app, store, lease, listener, tls, held })
+    Ok(Running { product, app, store, lease, listener, tls, locked })
 }
 
 /// A socket that has the address and takes no connection yet.

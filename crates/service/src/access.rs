@@ -39,7 +39,7 @@ pub enum Settled {
 
 /// A membership, locked: the rules of its organization before it, and the owners behind it if it is one.
 fn lock(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membership>, ServiceError> {
-    if !tx.holds_rules() {
+    if !tx.has_rules() {
         // Whoever knows the organization has locked its rules first and spares this look.
         let Some(organization) = membership::organization_of(tx, id)? else { return Ok(None) };
         tx.lock(Lock::Rules(organization))?;

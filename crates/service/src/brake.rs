@@ -192,7 +192,7 @@ pub(crate) fn refuse_many(
         return Ok(());
     };
     let people = directory_user::memberships(tx, users)?;
-    let people = membership::hold_living(tx, speaker.organization, &people)?;
+    let people = membership::lock_living(tx, speaker.organization, &people)?;
     if may_take(tx, moment, (&of, brake), &people)? {
         return Ok(());
     }
@@ -255,7 +255,7 @@ pub(crate) fn hold_loss(
     let Some((of, brake)) = braked(tx, speaker)? else { return Ok(()) };
     // Locked before the count, as by whoever ends one of them. Who has ended already has nothing that could be taken.
     let people = directory_user::memberships(tx, loss.users)?;
-    let people = membership::hold_living(tx, speaker.organization, &people)?;
+    let people = membership::lock_living(tx, speaker.organization, &people)?;
     if may_take(tx, moment, (&of, brake), &people)? {
         return Ok(());
     }
@@ -317,7 +317,7 @@ pub(crate) fn part_missing(
         && let Some((of, brake)) = braked(tx, speaker)?
     {
         let people = directory_user::memberships(tx, &fresh)?;
-        let people = membership::hold_living(tx, speaker.organization, &people)?;
+        let people = membership::lock_living(tx, speaker.organization, &people)?;
         if !may_take(tx, moment, (&of, brake), &people)? {
             let (opened, into) = open(plan, moment, &of, HoldKind::Missing, None, cause);
             let event = EventDraft::new(Action::HoldExtended, into).with(json!({ "people": people.len() }));

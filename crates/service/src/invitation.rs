@@ -289,7 +289,7 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
     tx.lock(Lock::Rules(link.organization))?;
     let seen = token::seen_by(tx, link.organization, link.id)?.ok_or_else(invalid)?;
     for one in &seen.by {
-        membership::hold(tx, *one)?;
+        membership::lock(tx, *one)?;
     }
     let member = membership::find_locked(tx, id)?.ok_or_else(invalid)?;
     let waits = matches!(member.access.state, MembershipState::Invited | MembershipState::Active);
@@ -354,10 +354,10 @@ fn may_stand_for(
 pub(crate) fn is_open(tx: &mut Tx<'_>, member: &Membership, now: Timestamp) -> Result<bool, ServiceError> {
     for seen in invitation::live_of(tx, member.organization, member.id, now)? {
         for saw in seen.by {
-            membership::hold(tx, saw)?;
+            membership::lock(tx, saw)?;
         }
     }
-    membership::hold(tx, member.id)?;
+    membership::lock(tx, member.id)?;
     // Once more, now that all are held: a link may have ended while they were waited for.
     for seen in invitation::live_of(tx, member.organization, member.id, now)? {
         if may_stand_for(tx, &seen, member, now)? {

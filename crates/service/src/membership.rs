@@ -161,7 +161,7 @@ pub fn settled(
     if !is_stale(&found, number, moment.now) {
         return Ok(found);
     }
-    membership::hold(tx, id)?;
+    membership::lock(tx, id)?;
     let since = membership::since(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))?;
     let cause = rules::cause_since(tx, moment, organization, &since)?;
     settle(tx, moment, id, cause)?;

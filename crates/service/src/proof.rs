@@ -145,7 +145,7 @@ impl Proof {
             let mut behind: Vec<_> = member.shown_to.iter().copied().chain([member.membership]).collect();
             behind.sort();
             for one in behind {
-                membership::hold(tx, one)?;
+                membership::lock(tx, one)?;
             }
         }
         if instance::revision(tx)? == as_of.revision {

@@ -58,10 +58,7 @@ pub fn after_rule_change(
     touched: &[MembershipId],
     cause: Cause,
 ) -> Result<Carried, ServiceError> {
-    debug_assert!(
-        tx.holds(&Lock::Organization(organization)),
-        "a rule changes under the organization's lock"
-    );
+    debug_assert!(tx.has(&Lock::Organization(organization)), "a rule changes under the organization's lock");
     if touched.len() > MAX_AT_ONCE {
         return raise(tx, moment, organization, cause);
     }
@@ -81,10 +78,7 @@ pub fn raise(
     organization: OrganizationId,
     cause: Cause,
 ) -> Result<Carried, ServiceError> {
-    debug_assert!(
-        tx.holds(&Lock::Organization(organization)),
-        "a rule changes under the organization's lock"
-    );
+    debug_assert!(tx.has(&Lock::Organization(organization)), "a rule changes under the organization's lock");
     let event = EventDraft::new(Action::RulesChanged, organization);
     let plan = Plan::because(organization, cause).then(event, OrganizationChange::RaiseRules(organization));
     moment.apply(tx, &plan)?;
@@ -103,7 +97,7 @@ pub fn after_facts(
     users: &[DirectoryUserId],
     cause: Cause,
 ) -> Result<Carried, ServiceError> {
-    debug_assert!(tx.holds(&Lock::Rules(organization)), "facts are written while the rules stand still");
+    debug_assert!(tx.has(&Lock::Rules(organization)), "facts are written while the rules stand still");
     if users.len() > MAX_PER_CALL {
         let event =
             EventDraft::new(Action::RulesChanged, organization).with(json!({ "people": users.len() }));
@@ -172,7 +166,7 @@ pub(crate) fn bring_in_step(
     tx.lock(Lock::Rules(organization))?;
     let mut causes: BTreeMap<Since, Cause> = BTreeMap::new();
     for id in in_order(stale) {
-        membership::hold(tx, id)?;
+        membership::lock(tx, id)?;
         let Some(since) = membership::since(tx, organization, id)? else { continue };
         let cause = match causes.get(&since) {
             Some(known) => *known,

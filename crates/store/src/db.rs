@@ -119,8 +119,8 @@ pub struct Tx<'c> {
     counts: RowCounts,
     events: u16,
     trouble: Trouble,
-    held: Vec<Lock>,
-    holds_members: bool,
+    locks: Vec<Lock>,
+    has_members: bool,
     lessened: bool,
 }
 
@@ -174,8 +174,8 @@ impl<'c> Tx<'c> {
             counts: RowCounts { read: 0, changed: 0, noted: 0 },
             events: 0,
             trouble: Trouble::None,
-            held: Vec::new(),
-            holds_members: false,
+            locks: Vec::new(),
+            has_members: false,
             lessened: false,
         }
     }
@@ -323,18 +323,18 @@ impl<'c> Tx<'c> {
             "db.lock_shared",
             "SELECT CAST(pg_advisory_xact_lock_shared(hashtextextended(CAST($1 AS TEXT), 0)) AS TEXT)",
         );
-        if self.holds(&lock) {
+        if self.has(&lock) {
             return Ok(());
         }
         if let Lock::Organization(id) = lock {
             // Two that share a lock and both want it alone would wait for each other.
             debug_assert!(
-                !self.held.contains(&Lock::Rules(id)),
+                !self.locks.contains(&Lock::Rules(id)),
                 "the organization is locked before its rules"
             );
         }
         debug_assert!(
-            !self.holds_members
+            !self.has_members
                 || !matches!(lock, Lock::Subject(..) | Lock::Newcomer(..) | Lock::GroupNames(_)),
             "who comes in, and names, are locked before members: {lock:?}"
         );
@@ -344,7 +344,7 @@ impl<'c> Tx<'c> {
             let key = lock.key();
             self.rows(statement, crate::params![key])?;
         }
-        self.held.push(lock);
+        self.locks.push(lock);
         Ok(())
     }
 
@@ -373,7 +373,7 @@ impl<'c> Tx<'c> {
         statement: &'static Statement,
         params: &[Param<'_>],
     ) -> Result<(), StoreError> {
-        self.holds_members = true;
+        self.has_members = true;
         self.lock_rows(statement, params)
     }
 
@@ -386,13 +386,13 @@ impl<'c> Tx<'c> {
         statement: &'static Statement,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, StoreError> {
-        self.holds_members = true;
+        self.has_members = true;
         self.rows(statement, params)
     }
 
     /// Whether this transaction has that lock, or one that implies it.
     #[must_use]
-    pub fn holds(&self, lock: &Lock) -> bool {
+    pub fn has(&self, lock: &Lock) -> bool {
         let stronger = match lock {
             Lock::Rules(id) => Some(Lock::Organization(*id)),
             Lock::Organization(_)
@@ -404,13 +404,13 @@ impl<'c> Tx<'c> {
             | Lock::UnderLease
             | Lock::Lease => None,
         };
-        self.held.iter().any(|held| held == lock || Some(held) == stronger.as_ref())
+        self.locks.iter().any(|one| one == lock || Some(one) == stronger.as_ref())
     }
 
     /// Whether this transaction keeps the rules of any organization as they are.
     #[must_use]
-    pub fn holds_rules(&self) -> bool {
-        self.held.iter().any(|held| matches!(held, Lock::Organization(_) | Lock::Rules(_)))
+    pub fn has_rules(&self) -> bool {
+        self.locks.iter().any(|one| matches!(one, Lock::Organization(_) | Lock::Rules(_)))
     }
 
     /// The database's own clock, which every node shares.

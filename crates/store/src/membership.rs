@@ -352,7 +352,7 @@ pub fn find(
 /// # Errors
 /// As [`find`].
 pub fn find_locked(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membership>, StoreError> {
-    hold(tx, id)?;
+    lock(tx, id)?;
     tx.row(&FIND_LOCKED, params![id])?.as_ref().map(read).transpose()
 }
 
@@ -360,7 +360,7 @@ pub fn find_locked(tx: &mut Tx<'_>, id: MembershipId) -> Result<Option<Membershi
 ///
 /// # Errors
 /// As [`find`].
-pub fn hold(tx: &mut Tx<'_>, id: MembershipId) -> Result<(), StoreError> {
+pub fn lock(tx: &mut Tx<'_>, id: MembershipId) -> Result<(), StoreError> {
     tx.lock_members(&LOCK, params![id])
 }
 
@@ -368,7 +368,7 @@ pub fn hold(tx: &mut Tx<'_>, id: MembershipId) -> Result<(), StoreError> {
 ///
 /// # Errors
 /// As [`find`].
-pub fn hold_living(
+pub fn lock_living(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     people: &[MembershipId],

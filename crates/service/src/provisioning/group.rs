@@ -108,7 +108,7 @@ fn hold_where(
         return Ok(());
     }
     tx.lock(Lock::Rules(speaker.organization))?;
-    if !tx.holds(&Lock::Organization(speaker.organization)) && is_nested(tx)? {
+    if !tx.has(&Lock::Organization(speaker.organization)) && is_nested(tx)? {
         return Err(tx.try_again("this group was put into another or another into it a moment ago").into());
     }
     Ok(())

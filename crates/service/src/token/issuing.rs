@@ -111,7 +111,7 @@ pub(crate) fn end_one(
     }
     if let Some(holder) = found.holder.membership() {
         // As is what its holder does by it.
-        portcullis_store::membership::hold(tx, holder)?;
+        portcullis_store::membership::lock(tx, holder)?;
     }
     let end = TokenChange::ended(TokenSet::One(found.id), TokenEnd::Revoked, moment.now);
     let event = EventDraft::new(Action::TokenRevoked, found.id).about(found.holder);

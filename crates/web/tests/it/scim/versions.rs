@@ -147,7 +147,7 @@ async fn the_rules_are_held_before_a_person_is_locked_for_their_version() {
         let known = Preconditions::parse(Some("W/\"1\""), None).unwrap();
         let refused = delete_user(tx, moment, speaker, alice, &known).expect_err("another version");
         assert_eq!(refused.to_string(), ScimError::PreconditionFailed.to_string());
-        assert!(tx.holds(&Lock::Rules(speaker.organization)), "the person was locked before the rules");
+        assert!(tx.has(&Lock::Rules(speaker.organization)), "the person was locked before the rules");
         Ok(())
     });
 }
