@@ -1,4 +1,4 @@
-//! Mappings. Whom a change of one touches is found in [`touched`], and what they name in [`named`].
+//! Mappings. Whom a change of one touches is found in `touched`, and what mappings name in `named`.
 
 use std::str::FromStr;
 
