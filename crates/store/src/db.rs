@@ -72,8 +72,8 @@ pub(crate) enum Trouble {
     /// A statement was refused: PostgreSQL carries out nothing more of this transaction, and answers its COMMIT with a
     /// rollback.
     Refused,
-    /// A deadlock, a lock that did not come in time, or a lost race, also for a unique key, which whoever runs again finds taken: the same transaction may be
-    /// run again.
+    /// A deadlock, a lock that did not come in time, or a lost race, also for a unique key, which whoever runs again finds
+    /// taken: the same transaction may be run again.
     TryAgain,
     /// The connection is gone.
     Gone,
