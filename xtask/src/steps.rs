@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 40] = [
+pub(crate) const ON_BOTH: [&str; 41] = [
     "access::",
     "agents::",
     "choosing::",
@@ -35,6 +35,7 @@ pub(crate) const ON_BOTH: [&str; 40] = [
     "consent::",
     "directories::",
     "domains::",
+    "elsewhere::",
     "environments::",
     "google::",
     "grants::",

@@ -179,6 +179,9 @@ texts! {
         Trusted = "trusted",
         /// Not before an administrator accepts it.
         Offered = "offered",
+        /// Not now: it is of a provider that another one took the place of. It counts again when an administrator names
+        /// that provider again.
+        Former = "former",
         /// No longer, and no metadata brings it back.
         Retired = "retired",
     }

@@ -129,6 +129,11 @@ impl SamlView {
                 warnings.push(expires("key_expires", &key.fingerprint, days));
             }
         }
+        if self.trusted().next().is_none() {
+            let message = "no certificate of the provider counts, so nobody comes in: accept one, or give metadata that \
+                           names another";
+            warnings.push(Warning { code: "no_certificate", message: message.to_owned() });
+        }
         if self.certificates.iter().any(|c| c.state == CertificateState::Offered) {
             let message = "the provider's metadata names a certificate that nobody accepted yet";
             warnings.push(Warning { code: "certificate_offered", message: message.to_owned() });

@@ -98,7 +98,7 @@ fn each_word_of_holds_reviews_and_keys_is_stable_and_what_is_read_back_is_what_w
     let keys: Vec<_> = KeyState::ALL.iter().map(|state| state.as_str()).collect();
     assert_eq!(keys, ["next", "signing", "former", "retired"]);
     let certificates: Vec<_> = CertificateState::ALL.iter().map(|state| state.as_str()).collect();
-    assert_eq!(certificates, ["trusted", "offered", "retired"]);
+    assert_eq!(certificates, ["trusted", "offered", "former", "retired"]);
     let algorithms: Vec<_> = ClientKeyAlg::ALL.iter().map(|alg| alg.as_str()).collect();
     assert_eq!(algorithms, ["ES256", "RS256"], "as JOSE calls them");
 }

@@ -36,7 +36,7 @@ pub(crate) fn event(certificate: &SamlCertificate) -> EventDraft {
     let action = match certificate.state {
         CertificateState::Trusted => Action::CertificateTrusted,
         CertificateState::Offered => Action::CertificateOffered,
-        CertificateState::Retired => Action::CertificateRetired,
+        CertificateState::Former | CertificateState::Retired => Action::CertificateRetired,
     };
     EventDraft::new(action, certificate.connection).with(json!({
         "fingerprint": certificate.fingerprint, "not_after": certificate.not_after.rfc3339(),

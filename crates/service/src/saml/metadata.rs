@@ -61,7 +61,11 @@ const LOOK_EVERY_MS: u64 = 60_000;
 const MAX_A_LOOK: i64 = 20;
 
 /// Why metadata is not taken beside the rules of the standard, each with what it means.
-const REFUSALS: [(&str, &str); 3] = [
+const REFUSALS: [(&str, &str); 4] = [
+    (
+        "metadata_certificates_retired",
+        "the metadata names no certificate but those that were retired at the connection",
+    ),
     ("metadata_entity_changed", "the metadata is of another identity provider now"),
     ("metadata_too_many_certificates", "the connection would have more certificates than are kept or tried"),
     ("metadata_unreachable", "the metadata could not be fetched"),

@@ -1,5 +1,6 @@
 //! What somebody wants a connection of SAML to believe, as changes.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::change::{Change, ConnectionChange};
 use portcullis_domain::connection::{Connection, KeyState};
 use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlSettings, SamlSource};
@@ -73,8 +74,8 @@ fn put(certificate: SamlCertificate) -> Change {
     ConnectionChange::PutCertificate(Box::new(certificate)).into()
 }
 
-/// What changes of a connection's source and certificates. Those of another provider are retired with it; else the old
-/// ones stay until somebody retires them.
+/// What changes of a connection's source and certificates. Those of a provider that another one takes the place of count no
+/// longer; else the old ones stay until somebody retires them.
 pub(crate) fn changed(
     tx: &mut Tx<'_>,
     moment: &Moment,
@@ -98,18 +99,8 @@ pub(crate) fn changed(
         issuer.clone_from(&read.metadata.entity_id);
         let trusted = (CertificateState::Trusted, moment.now);
         let named = read.certificates((of.organization, of.id), trusted);
-        if issuer != of.issuer {
-            let others = view.certificates.iter().filter(|c| c.state != CertificateState::Retired);
-            let others = others.filter(|old| named.iter().all(|n| n.fingerprint != old.fingerprint));
-            changes.extend(others.map(|old| {
-                put(SamlCertificate {
-                    state: CertificateState::Retired,
-                    decided_at: moment.now,
-                    ..old.clone()
-                })
-            }));
-        }
-        changes.extend(unknown(&view.certificates, named)?.into_iter().map(put));
+        let moves = if issuer == of.issuer { Moves::Not } else { Moves::Elsewhere };
+        changes.extend(decided(view, named, (moves, moment.now))?.into_iter().map(put));
         note_reading(tx, moment, of, read)?;
     }
     // What is merely to be looked after lets nobody in.
@@ -122,6 +113,47 @@ pub(crate) fn changed(
         changes.push(ConnectionChange::SetSaml(Box::new(source)).into());
     }
     Ok(Outcome { issuer, changes, opens_elsewhere })
+}
+
+/// Whether a connection gets another provider.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Moves {
+    Not,
+    Elsewhere,
+}
+
+/// The certificates of which something else is decided once an administrator has named those. Whoever names another
+/// provider means its keys and none of the one before, but none that somebody retired: that was about the key.
+///
+/// # Errors
+/// [`ServiceError::Metadata`] if they would be too many, or if none would count.
+fn decided(
+    view: &SamlView,
+    named: Vec<SamlCertificate>,
+    (moves, now): (Moves, Timestamp),
+) -> Result<Vec<SamlCertificate>, ServiceError> {
+    let (mut known, mut decided) = (view.certificates.clone(), Vec::new());
+    for old in known.iter_mut().filter(|_| moves == Moves::Elsewhere) {
+        let is_named = named.iter().any(|new| new.fingerprint == old.fingerprint);
+        let state = match (old.state, is_named) {
+            (CertificateState::Retired, _) => CertificateState::Retired,
+            (_, true) => CertificateState::Trusted,
+            (_, false) => CertificateState::Former,
+        };
+        if state != old.state {
+            *old = SamlCertificate { state, decided_at: now, ..old.clone() };
+            decided.push(old.clone());
+        }
+    }
+    let new = unknown(&known, named)?;
+    if new.is_empty() && known.iter().all(|c| c.state != CertificateState::Trusted) {
+        let message = "the metadata names no certificate but those that were retired here: have the provider use another \
+                       key, or accept one whose key nobody else has"
+            .to_owned();
+        return Err(ServiceError::Metadata { code: "metadata_certificates_retired", message });
+    }
+    decided.extend(new);
+    Ok(decided)
 }
 
 /// Notes that metadata was read, and when it is read again: a document never is.

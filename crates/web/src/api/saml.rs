@@ -220,7 +220,7 @@ impl Saml {
 pub struct Certificate {
     /// SHA-256 of its DER form, as 64 hexadecimal digits.
     fingerprint: String,
-    /// `trusted`, `offered` or `retired`.
+    /// `trusted`, `offered`, `former` (of a provider that another one took the place of) or `retired`.
     state: &'static str,
     /// From when on its issuer meant it to be used.
     not_before: At,

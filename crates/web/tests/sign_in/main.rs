@@ -7,6 +7,8 @@ mod connections;
 #[cfg(test)]
 mod consent;
 #[cfg(test)]
+mod elsewhere;
+#[cfg(test)]
 mod leavers;
 #[cfg(test)]
 mod local;

@@ -17,11 +17,11 @@ use serde_json::{Value, json};
 use crate::saml_idp::{Idp, Says, key};
 use crate::world::{World, outcome};
 
-fn one(connection: &Value) -> String {
+pub fn one(connection: &Value) -> String {
     format!("/organizations/acme/connections/{}", connection["id"].as_str().unwrap())
 }
 
-fn print(key: &portcullis_saml::key::OwnKey) -> String {
+pub fn print(key: &portcullis_saml::key::OwnKey) -> String {
     key.certificate().sha256().iter().map(|b| format!("{b:02x}")).collect()
 }
 
@@ -32,12 +32,12 @@ async fn states(world: &World, connection: &Value) -> Vec<(String, String)> {
     list["items"].as_array().unwrap().iter().map(|c| (text(c, "fingerprint"), text(c, "state"))).collect()
 }
 
-async fn state_of(world: &World, connection: &Value, fingerprint: &str) -> String {
+pub async fn state_of(world: &World, connection: &Value, fingerprint: &str) -> String {
     let all = states(world, connection).await;
     all.into_iter().find(|(f, _)| f == fingerprint).map_or_else(|| "unknown".to_owned(), |(_, state)| state)
 }
 
-async fn ada_is_invited(world: &World) {
+pub async fn ada_is_invited(world: &World) {
     world.invite("acme", crate::world::ADA, "member").await;
 }
 
@@ -301,7 +301,7 @@ async fn another_provider_named_by_an_administrator_takes_the_place_of_the_one_b
     let (status, changed) =
         world.root("PATCH", &one(&connection), json!({ "metadata_url": next.metadata_url() })).await;
     assert_eq!((status, &changed["issuer"]), (200, &json!(next.entity)), "{changed}");
-    assert_eq!(state_of(&world, &connection, &print(&idp.key)).await, "retired");
+    assert_eq!(state_of(&world, &connection, &print(&idp.key)).await, "former");
     assert_eq!(world.saml_outcome(&next, &changed, &Says::ada(&[])).await, "ok");
     next.key = idp.key.clone();
     let refused = world.saml_outcome(&next, &changed, &Says::ada(&[])).await;

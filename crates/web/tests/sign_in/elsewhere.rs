@@ -1,0 +1,84 @@
+//! A provider takes the place of another one, and gives it back.
+
+use portcullis_domain::audit::{Action, EventDraft};
+use portcullis_domain::cause::Cause;
+use portcullis_domain::change::ConnectionChange;
+use portcullis_domain::id::ConnectionId;
+use portcullis_domain::plan::Plan;
+use portcullis_domain::saml::{CertificateState, SamlCertificate};
+use portcullis_service::{Moment, ServiceError};
+use portcullis_store::{Priority, Tx, connection, saml};
+use serde_json::{Value, json};
+
+use crate::saml_idp::{Idp, Says, key};
+use crate::saml_trust::{ada_is_invited, one, print, state_of};
+use crate::world::World;
+
+/// A provider of SAML by that name.
+async fn idp_called(entity: &str) -> Idp {
+    let mut idp = Idp::start().await;
+    entity.clone_into(&mut idp.entity);
+    idp.publish(&[&idp.key]);
+    idp
+}
+
+async fn moved(world: &World, connection: &Value, to: &Idp) -> (u16, Value) {
+    world.root("PATCH", &one(connection), json!({ "metadata_url": to.metadata_url() })).await
+}
+
+#[tokio::test]
+async fn a_provider_that_is_named_again_is_believed_again_but_by_no_certificate_that_somebody_retired() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let by_hand = key();
+    idp.publish(&[&idp.key, &by_hand]);
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let retire = format!("{}/certificates/{}/retire", one(&connection), print(&by_hand));
+    assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+    let next = idp_called("https://next.test/entity").await;
+    let state = async |key| state_of(&world, &connection, &print(key)).await;
+
+    let (status, changed) = moved(&world, &connection, &next).await;
+    assert_eq!((status, &changed["issuer"]), (200, &json!(next.entity)), "{changed}");
+    assert_eq!([state(&idp.key).await, state(&by_hand).await], ["former", "retired"]);
+
+    let (status, back) = moved(&world, &connection, &idp).await;
+    assert_eq!((status, &back["issuer"]), (200, &json!(idp.entity)), "{back}");
+    let states = [state(&idp.key).await, state(&by_hand).await, state(&next.key).await];
+    assert_eq!(states, ["trusted", "retired", "former"]);
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok");
+
+    next.publish(&[&by_hand]);
+    let (status, refused) = moved(&world, &connection, &next).await;
+    let code = refused["code"].as_str().unwrap_or_default();
+    assert_eq!((status, code), (422, "metadata_certificates_retired"), "{refused}");
+    assert_eq!(world.saml_outcome(&idp, &connection, &Says::ada(&[])).await, "ok", "nothing was changed");
+}
+
+#[tokio::test]
+async fn an_administrator_is_told_where_no_certificate_counts() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let id: ConnectionId = connection["id"].as_str().unwrap().parse().unwrap();
+    // As connections were left that had moved to another provider and back.
+    let leave = move |tx: &mut Tx<'_>, moment: &mut Moment| {
+        let of = connection::find_by_id(tx, id)?.unwrap().organization;
+        let known = saml::certificates(tx, of, id)?.remove(0);
+        let retired = SamlCertificate { state: CertificateState::Retired, ..known };
+        let change = ConnectionChange::PutCertificate(Box::new(retired));
+        let event = EventDraft::new(Action::CertificateRetired, id);
+        let plan = Plan::because(of, Cause::system()).then(event, change);
+        Ok::<_, ServiceError>(moment.apply(tx, &plan)?)
+    };
+    world.portcullis.write(Priority::Ordinary, leave).await.unwrap();
+    let codes = async || {
+        let (_, shown) = world.root("GET", &one(&connection), Value::Null).await;
+        let warnings = shown["saml"]["warnings"].as_array().unwrap().clone();
+        warnings.into_iter().map(|w| w["code"].as_str().unwrap().to_owned()).collect::<Vec<_>>()
+    };
+    assert_eq!(codes().await, ["no_certificate"]);
+    let accept = format!("{}/certificates/{}/accept", one(&connection), print(&idp.key));
+    assert_eq!(world.root("POST", &accept, Value::Null).await.0, 200);
+    assert_eq!(codes().await, Vec::<String>::new());
+}
+
