@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 41] = [
+pub(crate) const ON_BOTH: [&str; 42] = [
     "access::",
     "agents::",
     "choosing::",
@@ -46,6 +46,7 @@ pub(crate) const ON_BOTH: [&str; 41] = [
     "local::",
     "mappings::",
     "matrix::",
+    "meanwhile::",
     "members::",
     "moving::",
     "oidc_logout::",

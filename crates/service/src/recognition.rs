@@ -91,6 +91,10 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     if wish.session.is_over(tx, &connection, wish.begun_at)? {
         return Err(SignInRefusal::SessionOver.into());
     }
+    // By our clock, as that of the session which would be opened: the provider's may be behind.
+    if wish.session.not_after().is_some_and(|end| end <= moment.now) {
+        return Err(SignInRefusal::SessionOver.into());
+    }
     must_be_let_in_at_all(tx, &connection, arrival)?;
     if arrival.said.groups == GroupsSaid::Overage {
         return Err(SignInRefusal::GroupsOverage.into());

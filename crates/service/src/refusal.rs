@@ -55,8 +55,8 @@ pub enum SignInRefusal {
     /// The provider's answer was used before.
     #[error("the identity provider's answer was used before")]
     Replayed,
-    /// The provider said meanwhile that the session is over.
-    #[error("the identity provider ended the session while the sign-in was under way")]
+    /// The provider said that the session is over: meanwhile, or in the answer itself.
+    #[error("the identity provider's session was over before the sign-in came to its end")]
     SessionOver,
     /// The connection was changed while the sign-in was under way.
     #[error("the connection was changed meanwhile")]

@@ -141,9 +141,10 @@ fn of_the_way(refusal: &SignInRefusal, of: &Connection) -> (String, String) {
             ("an answer within the time that a sign-in is good for", "one that came later")
         }
         SignInRefusal::Replayed => ("an answer that nobody used", "one that was used before"),
-        SignInRefusal::SessionOver => {
-            ("a session that the provider did not end since the sign-in began", "one that it ended")
-        }
+        SignInRefusal::SessionOver => (
+            "a session that goes on at the provider",
+            "one that it ended since, or whose `SessionNotOnOrAfter` is past",
+        ),
         SignInRefusal::ConnectionChanged => {
             let expected = "the connection as it was when the sign-in began";
             return (expected.to_owned(), format!("another one: {} now", client()));

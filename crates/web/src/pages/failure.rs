@@ -46,7 +46,7 @@ fn words(error: &ServiceError) -> String {
                     .to_owned()
             }
             SignInRefusal::SessionOver => {
-                "Your identity provider ended your session there while you were signing in. Begin again.".to_owned()
+                "Your session at your identity provider was over before you came in. Begin again.".to_owned()
             }
             SignInRefusal::LinkingSessionOver => {
                 "The session that you began from is over, so nothing was linked. Sign in, then link the connection again."

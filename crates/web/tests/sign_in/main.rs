@@ -13,6 +13,8 @@ mod leavers;
 #[cfg(test)]
 mod local;
 #[cfg(test)]
+mod meanwhile;
+#[cfg(test)]
 mod moving;
 #[cfg(test)]
 mod oidc_logout;
