@@ -62,6 +62,8 @@ behaviours! {
     CriticalHeader => Some("crit_not_understood"),
     /// A key signed that is not published (O4).
     UnknownKid => Some("unknown_kid"),
+    /// Neither the key set nor a token names keys by `kid`.
+    KeysUnnamed => None,
     /// The key set has more than 100 keys (O4).
     JwksTooManyKeys => Some("jwks_too_many_keys"),
     /// The key set has symmetric keys only (O3).

@@ -72,8 +72,20 @@ pub(crate) fn jwks(shared: &Shared) -> Value {
         Behaviour::JwksSymmetric => {
             json!({"keys": [{"kty": "oct", "kid": state.key.kid(), "k": "c2VjcmV0"}]})
         }
+        Behaviour::KeysUnnamed => {
+            let keys = state.published.iter().map(|key| without_kid(key.to_value()));
+            json!({"keys": keys.collect::<Vec<_>>()})
+        }
         _ => key_set(&state.published),
     }
+}
+
+/// A key, or the header of a token, that names no key.
+pub(crate) fn without_kid(mut value: Value) -> Value {
+    if let Some(members) = value.as_object_mut() {
+        members.remove("kid");
+    }
+    value
 }
 
 /// What UserInfo says of somebody (OpenID Connect Core §5.3.2).
@@ -112,6 +124,7 @@ pub(crate) fn id_token(
             let header = with_member(header, "kid", json!(shared.attacker_key.kid()));
             shared.attacker_key.sign_bytes(&header, payload.as_bytes())
         }
+        Behaviour::KeysUnnamed => key.sign_bytes(&without_kid(header), payload.as_bytes()),
         Behaviour::TamperedPayload => {
             let honest = key.sign_bytes(&header, payload.as_bytes())?;
             let other = key.sign_bytes(&header, payload.replace(&person.id, "somebody-else").as_bytes())?;

@@ -17,16 +17,16 @@ use portcullis_oidc::jwk::PublicJwk;
 use portcullis_oidc::pkce::CodeChallenge;
 use portcullis_oidc::provider::{SigningKey, SigningKeyError};
 use secrecy::SecretString;
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 use thiserror::Error;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
 use crate::behaviour::Behaviour;
-use crate::oidc_routes;
 use crate::people::Company;
 use crate::surroundings::Surroundings;
+use crate::{oidc_answers, oidc_routes};
 
 /// Most codes and access tokens remembered; the oldest are forgotten first.
 const MAX_REMEMBERED: usize = 10_000;
@@ -277,8 +277,16 @@ impl OidcProvider {
     /// # Errors
     /// [`SigningKeyError`].
     pub fn sign(&self, typ: &str, claims: &Value) -> Result<String, SigningKeyError> {
-        let key = Arc::clone(&self.shared.lock().key);
-        key.sign(typ, claims)
+        let (key, behaviour) = {
+            let state = self.shared.lock();
+            (Arc::clone(&state.key), state.behaviour)
+        };
+        if behaviour != Behaviour::KeysUnnamed {
+            return key.sign(typ, claims);
+        }
+        let header =
+            oidc_answers::without_kid(json!({"alg": key.alg().name(), "kid": key.kid(), "typ": typ}));
+        key.sign_bytes(&header, claims.to_string().as_bytes())
     }
 
     /// How often each endpoint was called.

@@ -217,10 +217,15 @@ impl IdTokenError {
         }
     }
 
-    /// Whether the provider's keys should be fetched again: it signed with one that the set at hand has not.
+    /// Whether the provider's keys should be fetched again: it signed with one that the set at hand has not. One without a
+    /// name, or with that of the key before, is known by its signature alone.
     #[must_use]
     pub const fn is_unknown_key(&self) -> bool {
-        matches!(self, Self::Key(JwksError::UnknownKid { .. } | JwksError::NoKeyFits { .. }))
+        matches!(
+            self,
+            Self::Key(JwksError::UnknownKid { .. } | JwksError::NoKeyFits { .. })
+                | Self::Jws(JwsError::BadSignature)
+        )
     }
 }
 

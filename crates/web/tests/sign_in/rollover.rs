@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use portcullis_domain::Clock as _;
-use portcullis_emulator::{Browser, Rotation};
+use portcullis_emulator::{Behaviour, Browser, Rotation};
 use serde_json::{Value, json};
 
 use crate::oidc_logout::said;
@@ -38,6 +38,25 @@ async fn whoever_comes_while_a_slow_key_set_is_read_waits_for_it_and_comes_in_by
     let (first, second, third, ()) = tokio::join!(come(), come(), come(), open);
     assert_eq!([first, second, third], ["ok", "ok", "ok"]);
     assert_eq!(world.gate.asked(KEYS), before + 1, "one reading for all of them");
+}
+
+#[tokio::test]
+async fn a_provider_whose_keys_have_no_names_turns_them_as_any_other_does() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    world.provider.behave(Behaviour::KeysUnnamed);
+    let connection = world.connection("acme", json!({ "client_id": "ours" })).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    world.provider.rotate_key(Rotation::DropOld).unwrap();
+    let before = world.gate.asked(KEYS);
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok");
+    assert_eq!(world.gate.asked(KEYS), before + 1);
+    let session = world.sessions(&browser).pop().unwrap();
+    world.provider.rotate_key(Rotation::DropOld).unwrap();
+    let token = world.provider.sign("logout+jwt", &said(&world, &connection, json!({}))).unwrap();
+    assert_eq!(told_from(&world, "127.0.0.2", &connection, &token).await, 200, "and so says its other word");
+    assert_eq!(world.decision(&session).await, "token_ended");
 }
 
 /// Tells a provider's word from that address of this machine; the status.
