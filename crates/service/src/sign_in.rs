@@ -96,14 +96,15 @@ impl ProviderSession {
         }
     }
 
-    /// Whether what made us believe the provider still counts. An ID token is verified at the moment of its use.
+    /// Whether what made us believe the provider still counts: what an administrator set, and of SAML the certificate. An ID
+    /// token is verified at the moment of its use.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
     pub fn is_believed(&self, tx: &mut Tx<'_>, of: &Connection) -> Result<bool, ServiceError> {
         match self {
             Self::Saml(session) => session.is_believed(tx, of),
-            Self::Oidc(_) => Ok(true),
+            Self::Oidc(session) => session.is_believed(tx, of),
         }
     }
 
@@ -308,6 +309,12 @@ pub fn admit_source(portcullis: &Portcullis, source: IpAddr) -> Result<(), Servi
 /// and every one that is refused for its number would live on.
 pub(crate) fn take_back_source(portcullis: &Portcullis, source: IpAddr) {
     portcullis.door().throttle.take_back(&format!("sso/{}", network(source)));
+}
+
+/// What an administrator set of a connection in its protocol, as one hash: under what its provider was believed.
+pub(crate) fn settings_hash(settings: &impl Serialize) -> Result<String, ServiceError> {
+    let text = serde_json::to_string(settings).map_err(|e| ServiceError::fault("settings", e))?;
+    Ok(SecretHash::of(&text).as_str().to_owned())
 }
 
 /// The provider of a connection and who we are there, as one hash: whom a sign-in that left for it comes back from.

@@ -7,6 +7,7 @@ use std::net::IpAddr;
 
 use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, RequestId, TokenId};
+use portcullis_domain::oidc::OidcSettings;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::{Random, Timestamp};
 use portcullis_oidc::claims::IdentityClaims;
@@ -16,7 +17,7 @@ use portcullis_oidc::request::State;
 use portcullis_store::db::Lock;
 use portcullis_store::ending::{self, Over};
 use portcullis_store::oidc_session::{self, Named, OidcSession};
-use portcullis_store::{Priority, Tx, replay};
+use portcullis_store::{Priority, Tx, oidc, replay};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -28,7 +29,7 @@ use crate::refusal::SignInRefusal;
 use crate::sealing::SealingKey;
 use crate::session::end_by_provider;
 use crate::sign_in::oidc::signed_out_uri;
-use crate::sign_in::{self, OVER_FOR_S, Visitor};
+use crate::sign_in::{self, OVER_FOR_S, Visitor, settings_hash};
 use crate::sign_out::{asked, handle, note};
 use crate::{Portcullis, ServiceError};
 
@@ -38,6 +39,8 @@ pub struct ProviderSession {
     subject_hash: String,
     /// Empty if the provider names no session.
     session_hash: String,
+    /// What was set of the connection when the provider was believed, as a hash.
+    settings_hash: String,
     /// The ID token, sealed, where the browser is led to the provider when somebody signs out.
     hint_sealed: Option<String>,
 }
@@ -52,10 +55,12 @@ fn hash(text: &str) -> String {
 }
 
 impl ProviderSession {
-    /// What proven claims say of it.
-    #[must_use]
-    pub fn of(claims: &IdentityClaims) -> Self {
-        Self::named(claims.sub(), claims.session_id())
+    /// What claims say of it that were proven under these settings.
+    ///
+    /// # Errors
+    /// [`ServiceError::Fault`] if the settings cannot be written down.
+    pub fn of(claims: &IdentityClaims, settings: &OidcSettings) -> Result<Self, ServiceError> {
+        Self::named((claims.sub(), claims.session_id()), settings)
     }
 
     /// The session by the provider's name for the person and, if it has one, for the session.

@@ -6,7 +6,7 @@
 use portcullis_domain::Timestamp;
 use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, RequestId, TokenId};
-use portcullis_domain::saml::CertificateState;
+use portcullis_domain::saml::{CertificateState, SamlCertificate, SamlSettings};
 use portcullis_domain::secret::SecretHash;
 use portcullis_saml::binding::{FormMessage, Incoming, MessageKind, Outgoing, QueryMessage};
 use portcullis_saml::key::OwnKey;
@@ -30,7 +30,7 @@ use super::{Setup, binding, broken, message_id};
 use crate::error::inconsistent;
 use crate::refusal::SignInRefusal;
 use crate::session::end_by_provider;
-use crate::sign_in::{self, OVER_FOR_S, Visitor};
+use crate::sign_in::{self, OVER_FOR_S, Visitor, settings_hash};
 use crate::sign_out::{asked, note};
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -41,6 +41,8 @@ pub struct ProviderSession {
     index: Option<String>,
     /// The certificate whose signature was believed.
     signed_by: String,
+    /// What was set of the connection then, as a hash.
+    settings_hash: String,
     /// When the provider wants the session to have ended.
     pub not_after: Option<Timestamp>,
 }
@@ -94,15 +96,18 @@ impl Name {
 }
 
 impl ProviderSession {
-    /// What a verified identity says of it.
-    #[must_use]
-    pub fn of(identity: &Identity) -> Self {
-        Self {
+    /// What an identity says of it that was verified under these settings.
+    ///
+    /// # Errors
+    /// [`ServiceError::Fault`] if the settings cannot be written down.
+    pub fn of(identity: &Identity, settings: &SamlSettings) -> Result<Self, ServiceError> {
+        Ok(Self {
             name: identity.name_id().map(Name::of),
             index: identity.session_index().map(str::to_owned),
             signed_by: hex::encode(identity.signed_by_sha256()),
+            settings_hash: settings_hash(settings)?,
             not_after: identity.session_not_on_or_after_s().map(Timestamp::from_seconds),
-        }
+        })
     }
 
     /// The fingerprint of the certificate whose signature was believed.
@@ -111,13 +116,16 @@ impl ProviderSession {
         &self.signed_by
     }
 
-    /// Whether the certificate that was believed still counts.
+    /// Whether the certificate that was believed still counts, and what was set then still is.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
     pub fn is_believed(&self, tx: &mut Tx<'_>, of: &Connection) -> Result<bool, ServiceError> {
+        let Some(source) = saml::source(tx, of.organization, of.id)? else { return Ok(false) };
         let known = saml::certificates(tx, of.organization, of.id)?;
-        Ok(known.iter().any(|c| c.fingerprint == self.signed_by && c.state == CertificateState::Trusted))
+        let counts =
+            |c: &SamlCertificate| c.fingerprint == self.signed_by && c.state == CertificateState::Trusted;
+        Ok(known.iter().any(counts) && settings_hash(&source.settings)? == self.settings_hash)
     }
 
     /// Whether the provider said after `begun_at` that it is over.

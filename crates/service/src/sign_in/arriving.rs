@@ -2,7 +2,7 @@
 //! cookies: browsers hold those back from a form of somebody else's page.
 //!
 //! A ticket is bound to the cookie that crosses sites, good once and for two minutes. What changed of the connection
-//! meanwhile is found before anybody is let in.
+//! meanwhile, or of what an administrator set of it, is found before anybody is let in.
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};

@@ -291,7 +291,7 @@ async fn proven(
     claimed.arrival = Some(arrival.clone());
     let shown = shown(&arrival, &brought);
     claimed.claims = shown.clone();
-    let mut session = logout::ProviderSession::of(&claims);
+    let mut session = logout::ProviderSession::of(&claims, &setup.view.settings)?;
     if setup.view.settings.end_session {
         let sealing = (&*portcullis.around().sealing, &mut portcullis.moment().random as &mut dyn Random);
         session = session.with_hint(setup.connection.id, sealing, &id_token)?;

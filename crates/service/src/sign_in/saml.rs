@@ -260,7 +260,8 @@ async fn wait(
     (asked, bound): (Asked, &Bound),
 ) -> Result<Proven, ServiceError> {
     let signed_by = hex::encode(identity.signed_by_sha256());
-    let session = ProviderSession::Saml(logout::ProviderSession::of(&identity));
+    let session = logout::ProviderSession::of(&identity, &setup.view.source.settings)?;
+    let session = ProviderSession::Saml(session);
     let told = Told { arrival, session, shown };
     // What nobody began here is as old as the authentication that it speaks of.
     let authenticated_at = Timestamp::from_seconds(identity.authn_at_s());

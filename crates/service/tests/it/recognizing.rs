@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
+use portcullis_domain::oidc::OidcSettings;
 use portcullis_service::claims::{Address, Arrival, GroupsSaid, Said, SubjectStays};
 use portcullis_service::oidc::logout;
 use portcullis_service::organization::named;
@@ -107,7 +108,9 @@ fn arrive_with(
         said(&mut arrival);
         let wish = Wish {
             arrival: &arrival,
-            session: &ProviderSession::Oidc(logout::ProviderSession::named(&arrival.said.subject, None)),
+            session: &ProviderSession::Oidc(
+                logout::ProviderSession::named((&arrival.said.subject, None), &OidcSettings::default()).unwrap(),
+            ),
             linking: browser.linking,
             begun_at: moment.now,
             presented: &browser.held,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, RequestId};
+use portcullis_domain::oidc::OidcSettings;
 use portcullis_service::oidc::logout::ProviderSession as Named;
 use portcullis_service::organization::named;
 use portcullis_service::provisioning::{self, PersonSaid, Speaker};
@@ -30,7 +31,9 @@ fn arrival(
         arrival.said.external_ids = vec!["ext-ada".to_owned()];
         let wish = Wish {
             arrival: &arrival,
-            session: &ProviderSession::Oidc(Named::named(&arrival.said.subject, None)),
+            session: &ProviderSession::Oidc(
+                Named::named((&arrival.said.subject, None), &OidcSettings::default()).unwrap(),
+            ),
             linking: None,
             begun_at: moment.now,
             presented: &[],
