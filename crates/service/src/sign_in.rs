@@ -318,7 +318,7 @@ pub(crate) fn settings_hash(settings: &impl Serialize) -> Result<String, Service
 }
 
 /// The provider of a connection and who we are there, as one hash: whom a sign-in that left for it comes back from.
-fn provider_hash(of: &Connection) -> String {
+pub(crate) fn provider_hash(of: &Connection) -> String {
     // The length tells where one ends and the other begins.
     let text = format!("{} {} {}", of.issuer.len(), of.issuer, of.client_id);
     SecretHash::of(&text).as_str().to_owned()

@@ -29,7 +29,7 @@ use crate::refusal::SignInRefusal;
 use crate::sealing::SealingKey;
 use crate::session::end_by_provider;
 use crate::sign_in::oidc::signed_out_uri;
-use crate::sign_in::{self, OVER_FOR_S, Visitor, settings_hash};
+use crate::sign_in::{self, OVER_FOR_S, Visitor, provider_hash, settings_hash};
 use crate::sign_out::{asked, handle, note};
 use crate::{Portcullis, ServiceError};
 
@@ -45,9 +45,10 @@ pub struct ProviderSession {
     hint_sealed: Option<String>,
 }
 
-/// What an ID token is sealed for: the session that it began, by the provider's name for the person.
-fn hint_place(connection: ConnectionId, subject_hash: &str) -> String {
-    format!("oidc_sessions.hint:{connection}:{subject_hash}")
+/// What an ID token is sealed for: the session that it began, by the provider's name for the person, and that provider. No
+/// other one is shown it.
+fn hint_place(of: &Connection, subject_hash: &str) -> String {
+    format!("oidc_sessions.hint:{}:{subject_hash}:{}", of.id, provider_hash(of))
 }
 
 fn hash(text: &str) -> String {
@@ -64,10 +65,28 @@ impl ProviderSession {
     }
 
     /// The session by the provider's name for the person and, if it has one, for the session.
-    #[must_use]
-    pub fn named(subject: &str, session: Option<&str>) -> Self {
-        let session_hash = session.map(hash).unwrap_or_default();
-        Self { subject_hash: hash(subject), session_hash, hint_sealed: None }
+    ///
+    /// # Errors
+    /// As [`ProviderSession::of`].
+    pub fn named(
+        (subject, session): (&str, Option<&str>),
+        settings: &OidcSettings,
+    ) -> Result<Self, ServiceError> {
+        Ok(Self {
+            subject_hash: hash(subject),
+            session_hash: session.map(hash).unwrap_or_default(),
+            settings_hash: settings_hash(settings)?,
+            hint_sealed: None,
+        })
+    }
+
+    /// Whether what was set when the provider was believed still is.
+    ///
+    /// # Errors
+    /// [`ServiceError::Store`].
+    pub fn is_believed(&self, tx: &mut Tx<'_>, of: &Connection) -> Result<bool, ServiceError> {
+        let settings = oidc::source(tx, of.organization, of.id)?.map(|s| s.settings).unwrap_or_default();
+        Ok(settings_hash(&settings)? == self.settings_hash)
     }
 
     /// The same with the ID token by which the provider knows its session. One that fits into no URL is of no use.
@@ -76,7 +95,7 @@ impl ProviderSession {
     /// [`ServiceError::Fault`] if it cannot be sealed.
     pub(crate) fn with_hint(
         self,
-        of: ConnectionId,
+        of: &Connection,
         (sealing, random): (&SealingKey, &mut dyn Random),
         id_token: &SecretString,
     ) -> Result<Self, ServiceError> {
@@ -223,8 +242,10 @@ pub(crate) async fn ask(portcullis: &Portcullis, session: OidcSession) -> Option
     let around = portcullis.around();
     let metadata = portcullis.door().providers.metadata(portcullis, &setup.connection);
     let endpoint = metadata.await.ok()?.end_session_endpoint.clone()?;
-    let place = hint_place(session.connection, &session.subject_hash);
-    let hint = session.hint_sealed.and_then(|sealed| opened(&around.sealing, &place, &sealed).ok());
+    let place = hint_place(&setup.connection, &session.subject_hash);
+    // What cannot be opened here is another provider's, which had this one's place when the session began.
+    let hint = session.hint_sealed.map(|sealed| opened(&around.sealing, &place, &sealed));
+    let hint = hint.transpose().ok()?;
     let state = State::from_stored(&handle(&mut portcullis.moment().random));
     note(portcullis, session.connection, (state.expose(), "")).await?;
     let request = EndSession {

@@ -429,6 +429,8 @@ fn answer(
 pub(crate) async fn ask(portcullis: &Portcullis, session: SamlSession) -> Option<Outgoing> {
     let setup = Setup::load(portcullis, session.connection).await.ok()?;
     let to = setup.view.source.provider.logout.as_ref()?;
+    // Another provider may have taken its place since, and is told nothing of what this one said.
+    setup.view.trusted().find(|certificate| certificate.fingerprint == session.signed_by)?;
     let name = name_of(&session).ok()?;
     let mut moment = portcullis.moment();
     let id = message_id(&mut moment);

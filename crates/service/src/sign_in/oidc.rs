@@ -294,7 +294,7 @@ async fn proven(
     let mut session = logout::ProviderSession::of(&claims, &setup.view.settings)?;
     if setup.view.settings.end_session {
         let sealing = (&*portcullis.around().sealing, &mut portcullis.moment().random as &mut dyn Random);
-        session = session.with_hint(setup.connection.id, sealing, &id_token)?;
+        session = session.with_hint(&setup.connection, sealing, &id_token)?;
     }
     let session = ProviderSession::Oidc(session);
     Ok((Told { shown, arrival, session }, pending))

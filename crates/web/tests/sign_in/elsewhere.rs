@@ -1,4 +1,4 @@
-//! A provider takes the place of another one, and gives it back.
+//! A provider takes the place of another one: what was said to the one is not said to the other.
 
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
@@ -6,13 +6,14 @@ use portcullis_domain::change::ConnectionChange;
 use portcullis_domain::id::ConnectionId;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::saml::{CertificateState, SamlCertificate};
+use portcullis_emulator::Browser;
 use portcullis_service::{Moment, ServiceError};
 use portcullis_store::{Priority, Tx, connection, saml};
 use serde_json::{Value, json};
 
 use crate::saml_idp::{Idp, Says, key};
 use crate::saml_trust::{ada_is_invited, one, print, state_of};
-use crate::world::World;
+use crate::world::{ADA, CLIENT_SECRET, World, outcome};
 
 /// A provider of SAML by that name.
 async fn idp_called(entity: &str) -> Idp {
@@ -80,5 +81,50 @@ async fn an_administrator_is_told_where_no_certificate_counts() {
     let accept = format!("{}/certificates/{}/accept", one(&connection), print(&idp.key));
     assert_eq!(world.root("POST", &accept, Value::Null).await.0, 200);
     assert_eq!(codes().await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn what_one_provider_said_of_a_session_is_not_shown_to_the_next_when_somebody_signs_out() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let leading = json!({ "client_id": "ours", "oidc": { "end_session": true } });
+    let connection = world.connection("acme", leading).await;
+    let next = world.another_provider("ours", connection["redirect_uri"].as_str().unwrap()).await;
+    for (moves, leads_to) in [(false, Some(world.provider.issuer())), (true, None)] {
+        let mut browser = Browser::new().unwrap();
+        assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok");
+        if moves {
+            let to = json!({ "issuer": next.issuer(), "client_secret": CLIENT_SECRET });
+            let (status, changed) = world.root("PATCH", &one(&connection), to).await;
+            assert_eq!(status, 200, "{changed}");
+        }
+        let secret = world.sessions(&browser).pop().unwrap();
+        let page = browser.submit(&format!("{}/logout", world.base), &[]).await.unwrap();
+        assert_eq!(world.decision(&secret).await, "token_ended");
+        let asked = page.passed.iter().find(|url| url.path() == "/end-session");
+        let host = asked.map(|url| url.origin().ascii_serialization());
+        assert_eq!(host.as_deref(), leads_to, "{:?}", page.passed);
+    }
+}
+
+#[tokio::test]
+async fn a_provider_of_saml_is_not_told_of_a_session_that_another_one_vouched_for() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    ada_is_invited(&world).await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let next = idp_called("https://next.test/entity").await;
+    for (moves, leads_to) in [(false, Some(idp.base.as_str())), (true, None)] {
+        let mut browser = Browser::new().unwrap();
+        assert_eq!(outcome(&world.by_saml(&mut browser, &idp, &connection, &Says::ada(&[])).await), "ok");
+        if moves {
+            assert_eq!(moved(&world, &connection, &next).await.0, 200);
+        }
+        let secret = world.sessions(&browser).pop().unwrap();
+        let page = browser.submit(&format!("{}/logout", world.base), &[]).await.unwrap();
+        assert_eq!(world.decision(&secret).await, "token_ended");
+        let asked = page.passed.iter().find(|url| url.path() == "/slo");
+        let host = asked.map(|url| url.origin().ascii_serialization());
+        assert_eq!(host.as_deref(), leads_to, "{:?}", page.passed);
+    }
 }
 

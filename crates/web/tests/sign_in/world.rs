@@ -28,7 +28,7 @@ use crate::way_out::{Direct, Gate};
 
 /// Ada: in *Everyone*, *Engineering*, *Operations* and *Platform Admins*.
 pub const ADA: &str = "ada.abel@acme.example";
-const CLIENT_SECRET: &str = "a-client-secret-for-tests";
+pub const CLIENT_SECRET: &str = "a-client-secret-for-tests";
 
 /// Everything.
 pub struct World {
@@ -160,12 +160,14 @@ impl World {
 
     /// Makes the provider know a client.
     pub fn register(&self, client_id: &str, redirect_uri: &str) {
-        self.provider.register_client(RegisteredClient {
-            id: client_id.to_owned(),
-            secret: SecretString::from(CLIENT_SECRET),
-            jwks_uri: None,
-            redirect_uris: vec![redirect_uri.to_owned()],
-        });
+        self.provider.register_client(client_of(client_id, redirect_uri));
+    }
+
+    /// Another provider of acme.example, which knows that client of ours.
+    pub async fn another_provider(&self, client_id: &str, redirect_uri: &str) -> OidcProvider {
+        let another = provider(&self.clock, "").await;
+        another.register_client(client_of(client_id, redirect_uri));
+        another
     }
 
     /// Has the provider say these claims too in its next ID tokens.
@@ -309,6 +311,15 @@ impl World {
         let request = request.header("content-type", "application/x-www-form-urlencoded");
         let answer = request.body(body.to_owned()).send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+}
+
+fn client_of(client_id: &str, redirect_uri: &str) -> RegisteredClient {
+    RegisteredClient {
+        id: client_id.to_owned(),
+        secret: SecretString::from(CLIENT_SECRET),
+        jwks_uri: None,
+        redirect_uris: vec![redirect_uri.to_owned()],
     }
 }
 
