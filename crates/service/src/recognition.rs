@@ -88,7 +88,7 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
         return Err(SignInRefusal::ConnectionChanged.into());
     }
     // Whoever ends sessions at a provider's word holds the rules alone: what was said is seen here, or finds the session.
-    if wish.session.is_over(tx, &connection, wish.begun_at)? {
+    if wish.session.is_over(tx, &connection, (wish.begun_at, moment.now))? {
         return Err(SignInRefusal::SessionOver.into());
     }
     // By our clock, as that of the session which would be opened: the provider's may be behind.

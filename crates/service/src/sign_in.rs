@@ -108,7 +108,8 @@ impl ProviderSession {
         }
     }
 
-    /// Whether the provider said that the session is over after a sign-in with it began.
+    /// Whether the provider said that the session is over after a sign-in with it began, and that still counts; at these
+    /// times.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
@@ -116,11 +117,11 @@ impl ProviderSession {
         &self,
         tx: &mut Tx<'_>,
         of: &Connection,
-        begun_at: Timestamp,
+        at: (Timestamp, Timestamp),
     ) -> Result<bool, ServiceError> {
         match self {
-            Self::Saml(session) => session.is_over(tx, of, begun_at),
-            Self::Oidc(session) => session.is_over(tx, of, begun_at),
+            Self::Saml(session) => session.is_over(tx, of, at),
+            Self::Oidc(session) => session.is_over(tx, of, at),
         }
     }
 

@@ -28,11 +28,12 @@ const SWEEP: Statement = Statement::note(
 const OF_SESSION: Statement = Statement::read(
     "ending.of_session",
     "SELECT ended_at FROM endings WHERE connection = $1 AND subject_hash = $2 AND session_hash = $3 \
-     AND ended_at > $4 LIMIT 1",
+     AND ended_at > $4 AND expires_at > $5 LIMIT 1",
 );
 const OF_SUBJECT: Statement = Statement::read(
     "ending.of_subject",
-    "SELECT ended_at FROM endings WHERE connection = $1 AND subject_hash = $2 AND ended_at > $3 LIMIT 1",
+    "SELECT ended_at FROM endings WHERE connection = $1 AND subject_hash = $2 AND ended_at > $3 \
+     AND expires_at > $4 LIMIT 1",
 );
 
 pub(crate) const ALL: &[&Statement] = &[&NOTE, &SWEEP, &OF_SESSION, &OF_SUBJECT];
@@ -60,8 +61,8 @@ pub fn note(
     tx.run(&NOTE, params![connection, over.subject_hash, over.session_hash, now, expires_at]).map(|_| ())
 }
 
-/// Whether a connection's provider said after `since` that this session, of this person, is over. One whose name it never
-/// told may be any of the person's.
+/// Whether a connection's provider said after `since` that this session, of this person, is over, and that still counts
+/// `now`. One whose name it never told may be any of the person's.
 ///
 /// # Errors
 /// As [`note`].
@@ -69,14 +70,14 @@ pub fn is_over(
     tx: &mut Tx<'_>,
     connection: ConnectionId,
     session: Over<'_>,
-    since: Timestamp,
+    (since, now): (Timestamp, Timestamp),
 ) -> Result<bool, StoreError> {
     let Over { subject_hash, session_hash } = session;
     if session_hash.is_empty() {
-        return Ok(tx.row(&OF_SUBJECT, params![connection, subject_hash, since])?.is_some());
+        return Ok(tx.row(&OF_SUBJECT, params![connection, subject_hash, since, now])?.is_some());
     }
     for (subject, named) in [(subject_hash, ""), (subject_hash, session_hash), ("", session_hash)] {
-        if tx.row(&OF_SESSION, params![connection, subject, named, since])?.is_some() {
+        if tx.row(&OF_SESSION, params![connection, subject, named, since, now])?.is_some() {
             return Ok(true);
         }
     }

@@ -108,7 +108,7 @@ impl ProviderSession {
         Ok(Self { hint_sealed: Some(sealed), ..self })
     }
 
-    /// Whether the provider said after `begun_at` that it is over.
+    /// Whether the provider said after `begun_at` that it is over, and that still counts `now`.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
@@ -116,10 +116,10 @@ impl ProviderSession {
         &self,
         tx: &mut Tx<'_>,
         of: &Connection,
-        begun_at: Timestamp,
+        (begun_at, now): (Timestamp, Timestamp),
     ) -> Result<bool, ServiceError> {
         let session = Over { subject_hash: &self.subject_hash, session_hash: &self.session_hash };
-        Ok(ending::is_over(tx, of.id, session, begun_at)?)
+        Ok(ending::is_over(tx, of.id, session, (begun_at, now))?)
     }
 
     /// Notes that our session `token`, which ends at `expires_at` in any case, is the one that the provider means so.

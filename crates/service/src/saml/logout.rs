@@ -128,7 +128,7 @@ impl ProviderSession {
         Ok(known.iter().any(counts) && settings_hash(&source.settings)? == self.settings_hash)
     }
 
-    /// Whether the provider said after `begun_at` that it is over.
+    /// Whether the provider said after `begun_at` that it is over, and that still counts `now`.
     ///
     /// # Errors
     /// [`ServiceError::Store`].
@@ -136,13 +136,13 @@ impl ProviderSession {
         &self,
         tx: &mut Tx<'_>,
         of: &Connection,
-        begun_at: Timestamp,
+        (begun_at, now): (Timestamp, Timestamp),
     ) -> Result<bool, ServiceError> {
         // A provider that names nobody cannot speak of the session.
         let Some(name) = &self.name else { return Ok(false) };
         let (subject_hash, session_hash) = (name.hash(), hash_of_index(self.index.as_deref()));
         let session = Over { subject_hash: &subject_hash, session_hash: &session_hash };
-        Ok(ending::is_over(tx, of.id, session, begun_at)?)
+        Ok(ending::is_over(tx, of.id, session, (begun_at, now))?)
     }
 
     /// Notes that our session `token`, which ends at `expires_at` in any case, is the one that the provider means so, and

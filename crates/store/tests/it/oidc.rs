@@ -134,7 +134,7 @@ fn what_a_provider_said_is_over_holds_back_what_began_before_until_it_is_forgott
             database.note(move |tx| ending::note(tx, mine, said, (at, until))).unwrap();
         };
         let is_over = |connection, session: Over<'static>, since| {
-            database.read(move |tx| ending::is_over(tx, connection, session, since))
+            database.read(move |tx| ending::is_over(tx, connection, session, (since, later(59))))
         };
         note(over("ada", "s-1"), later(5), later(60));
         note(over("bob", ""), later(5), later(60));
@@ -152,6 +152,15 @@ fn what_a_provider_said_is_over_holds_back_what_began_before_until_it_is_forgott
             assert_eq!(is_over(mine, session, later(4)), expected, "{session:?}");
             assert!(!is_over(mine, session, later(5)), "begun afterwards: {session:?}");
             assert!(!is_over(other, session, later(4)), "another connection: {session:?}");
+        }
+        let counts_at = |session: Over<'static>, now| {
+            database.read(move |tx| ending::is_over(tx, mine, session, (later(4), now)))
+        };
+        for session in [over("ada", "s-1"), over("ada", "")] {
+            assert!(
+                counts_at(session, later(59)) && !counts_at(session, later(60)),
+                "swept or not: {session:?}"
+            );
         }
         note(over("ada", "s-1"), later(9), later(70));
         note(over("ada", "s-1"), later(7), later(65));

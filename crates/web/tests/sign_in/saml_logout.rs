@@ -16,6 +16,10 @@ use serde_json::{Value, json};
 use crate::saml_idp::{Asked, Idp, PERSISTENT, Says};
 use crate::world::{ADA, World, outcome};
 
+/// For how long a provider's word that a session is over counts: 600 seconds that an answer is good, twice 300 that clocks
+/// differ, 120 until the browser arrives and 180 beside.
+const OVER_FOR_S: i64 = 1_500;
+
 async fn signed_in(world: &World, idp: &Idp, connection: &Value, says: &Says) -> (Browser, String) {
     let mut browser = Browser::new().unwrap();
     assert_eq!(outcome(&world.by_saml(&mut browser, idp, connection, says).await), "ok");
@@ -71,6 +75,26 @@ async fn a_provider_ends_the_sessions_that_it_names_by_a_signed_request_that_cou
     let ended = world.events("acme", "sign_in.ended").await;
     assert_eq!(ended.len(), 1, "{ended:?}");
     assert_eq!(ended[0]["cause"]["kind"], "sign_in");
+}
+
+#[tokio::test]
+async fn what_a_provider_said_is_over_counts_for_as_long_as_a_sign_in_takes_and_no_longer() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let unasked = json!({ "saml": { "idp_initiated": true } });
+    let connection = world.saml("acme", &idp, unasked).await;
+    let end = idp.ask_to_end(world.clock.now(), &connection, &Says::ada(&[]), true);
+    assert!(Browser::new().unwrap().step(&end).await.unwrap().1.is_some());
+    // The provider's session goes on, and is older than what was said of ours.
+    let tile = async || {
+        let says = Says { proven_ago_s: 86_400, ..Says::ada(&[]) };
+        let answer = idp.answer(world.clock.now(), &connection, None, &says);
+        outcome(&answer.post(&mut Browser::new().unwrap()).await)
+    };
+    world.clock.pass_s(OVER_FOR_S - 1);
+    assert_eq!(tile().await, "provider_session_over");
+    world.clock.pass_s(1);
+    assert_eq!(tile().await, "ok");
 }
 
 #[tokio::test]
