@@ -82,6 +82,11 @@ const CERTIFICATES: Statement = Statement::read(
         " FROM saml_certificates WHERE connection = $1 AND organization = $2 ORDER BY fingerprint LIMIT $3"
     ),
 );
+const TRUSTED_ELSEWHERE: Statement = Statement::read(
+    "saml.trusted_elsewhere",
+    "SELECT s.connection FROM connections c JOIN saml_certificates s ON s.connection = c.id AND s.fingerprint = $2 \
+     WHERE c.organization = $1 AND s.organization = $1 AND s.state = 'trusted' AND c.id <> $3 ORDER BY c.id LIMIT $4",
+);
 const KEYS: Statement = Statement::read(
     "saml.keys",
     concat!(
@@ -110,6 +115,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &DELETE_KEYS,
     &SOURCE,
     &CERTIFICATES,
+    &TRUSTED_ELSEWHERE,
     &KEYS,
     &EXPIRING_CERTIFICATES,
     &EXPIRING_KEYS,
@@ -275,6 +281,20 @@ pub fn certificates(
 ) -> Result<Vec<SamlCertificate>, StoreError> {
     let rows = tx.rows(&CERTIFICATES, params![connection, organization, MAX_CERTIFICATES])?;
     rows.iter().map(read_certificate).collect()
+}
+
+/// The other connections of an organization where the certificate of that fingerprint counts, `limit` at most.
+///
+/// # Errors
+/// [`StoreError`] from the driver or an undecodable row.
+pub fn trusted_elsewhere(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (but, fingerprint): (ConnectionId, &str),
+    limit: i64,
+) -> Result<Vec<ConnectionId>, StoreError> {
+    let rows = tx.rows(&TRUSTED_ELSEWHERE, params![organization, fingerprint, but, limit])?;
+    rows.iter().map(|row| row.parsed(0)).collect()
 }
 
 /// Our keys at a connection, whatever their state, the oldest first.

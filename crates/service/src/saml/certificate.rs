@@ -113,6 +113,24 @@ pub async fn decide(
     Ok(decided)
 }
 
+/// The most connections that whoever retires a certificate is told of, beside that one.
+const MAX_ELSEWHERE: i64 = 50;
+
+/// The other connections of the organization where a certificate counts that was retired at this one: whoever has its key
+/// comes in there.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub async fn trusted_elsewhere(
+    portcullis: &Portcullis,
+    (organization, id): At,
+    fingerprint: String,
+) -> Result<Vec<ConnectionId>, ServiceError> {
+    portcullis
+        .read(move |tx, _| Ok(saml::trusted_elsewhere(tx, organization, (id, &fingerprint), MAX_ELSEWHERE)?))
+        .await
+}
+
 /// The decision, with the first of the sessions that end by it; what the ends of the others follow from, if there are some.
 fn decide_now(
     tx: &mut Tx<'_>,

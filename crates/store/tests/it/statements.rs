@@ -98,6 +98,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("review.forget", "it is about all of them"),
     ("role.is_used", "asked once, before a deletion"),
     ("role.list", "an organization has few of them"),
+    ("saml.trusted_elsewhere", "an organization has few connections"),
     ("signing_key.current", "an organization has few of them"),
     ("signing_key.list_public", "an organization has few of them"),
     ("team.is_used", "asked once, before a deletion"),

@@ -248,6 +248,17 @@ impl Certificate {
     }
 }
 
+/// A certificate that was retired.
+#[derive(Debug, Clone, Serialize, JsonSchema)]
+pub struct RetiredCertificate {
+    /// It.
+    #[serde(flatten)]
+    certificate: Certificate,
+    /// The other connections of the organization where it counts, 50 at most: whoever has its key comes in there until it is
+    /// retired there too.
+    trusted_elsewhere: Vec<String>,
+}
+
 /// A key of ours at a connection. The key itself is never shown.
 #[derive(Debug, Clone, Serialize, JsonSchema)]
 pub struct Key {
@@ -321,7 +332,7 @@ pub fn operations() -> Vec<Operation> {
             retire,
         )
         .query("links", "`end`: the links that would not be there without it end too, because somebody else has its key.")
-        .gives::<Certificate>()
+        .gives::<RetiredCertificate>()
         .refuses(&["in_use"]),
         Operation::get(KEYS, see, "Lists our keys at a SAML connection.", keys).gives::<Page<Key>>().paged(),
         Operation::create(
@@ -396,11 +407,11 @@ async fn decide(
     scope: Scope,
     (text, fingerprint): (String, String),
     decision: Decision,
-) -> Result<Json<Certificate>, Problem> {
+) -> Result<Certificate, Problem> {
     let at = named(&scope, &text)?;
     let (cause, caller) = (scope.cause(), scope.caller);
     let decided = certificate::decide(app.portcullis(), at, caller, (fingerprint, decision), cause).await?;
-    Ok(Json(Certificate::of(decided)))
+    Ok(Certificate::of(decided))
 }
 
 async fn accept(
@@ -409,7 +420,7 @@ async fn accept(
     Path((_, text, fingerprint)): Path<(String, String, String)>,
     _: Body<Nothing>,
 ) -> Result<Json<Certificate>, Problem> {
-    decide(&app, scope, (text, fingerprint), Decision::Accept).await
+    Ok(Json(decide(&app, scope, (text, fingerprint), Decision::Accept).await?))
 }
 
 async fn retire(
@@ -418,12 +429,17 @@ async fn retire(
     Path((_, text, fingerprint)): Path<(String, String, String)>,
     Params(query): Params<RetireQuery>,
     _: Body<Nothing>,
-) -> Result<Json<Certificate>, Problem> {
+) -> Result<Json<RetiredCertificate>, Problem> {
     let made = match query.links {
         None => Made::Stays,
         Some(Links::End) => Made::Ends,
     };
-    decide(&app, scope, (text, fingerprint), Decision::Retire(made)).await
+    let at = named(&scope, &text)?;
+    let certificate = decide(&app, scope, (text, fingerprint), Decision::Retire(made)).await?;
+    let of = certificate.fingerprint.clone();
+    let elsewhere = certificate::trusted_elsewhere(app.portcullis(), at, of).await?;
+    let trusted_elsewhere = elsewhere.iter().map(ToString::to_string).collect();
+    Ok(Json(RetiredCertificate { certificate, trusted_elsewhere }))
 }
 
 async fn keys(

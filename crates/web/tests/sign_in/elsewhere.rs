@@ -1,4 +1,5 @@
-//! A provider takes the place of another one: what was said to the one is not said to the other.
+//! A provider takes the place of another one, or stands behind several connections: what was said to the one is not said to
+//! the other, and whose signatures count is told of all of them.
 
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
@@ -128,3 +129,26 @@ async fn a_provider_of_saml_is_not_told_of_a_session_that_another_one_vouched_fo
     }
 }
 
+#[tokio::test]
+async fn whoever_retires_a_certificate_is_told_of_every_other_connection_where_it_still_counts() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    idp.publish(&[&idp.key, &key()]);
+    let mut connections = Vec::new();
+    for _ in 0..3 {
+        connections.push(world.saml("acme", &idp, json!({})).await);
+    }
+    connections.sort_by_key(|connection| connection["id"].to_string());
+    world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+    world.saml("globex", &idp, json!({})).await;
+    let mut left: Vec<Value> = connections.iter().map(|connection| connection["id"].clone()).collect();
+    for query in ["", "?links=end", "?links=end"] {
+        let connection = connections.remove(0);
+        left.remove(0);
+        let retire = format!("{}/certificates/{}/retire{query}", one(&connection), print(&idp.key));
+        for time in ["first", "again"] {
+            let (status, retired) = world.root("POST", &retire, Value::Null).await;
+            assert_eq!((status, &retired["state"]), (200, &json!("retired")), "{retired}");
+            assert_eq!(retired["trusted_elsewhere"], json!(left), "{time}: {retired}");
+        }
+    }
+}
