@@ -156,7 +156,7 @@ pub struct LogoutRules<'a> {
     pub now_s: i64,
 }
 
-/// A verified request of the provider to end sessions. Only [`verify_request`] makes one.
+/// A verified request of the provider to end sessions. Only [`SignedRequest`] has one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogoutRequest {
     id: String,
@@ -166,7 +166,7 @@ pub struct LogoutRequest {
 }
 
 impl LogoutRequest {
-    /// Its id, for the answer and for the replay table.
+    /// Its id, for the replay table.
     #[must_use]
     pub fn id(&self) -> &str {
         &self.id
@@ -191,14 +191,44 @@ impl LogoutRequest {
     }
 }
 
+/// A request that the provider has signed for us, whatever became of it: whoever sent it waits for an answer. Only
+/// [`verify_request`] makes one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SignedRequest {
+    id: String,
+    asks: Result<LogoutRequest, Refusal>,
+}
+
+impl SignedRequest {
+    /// Its id, for the answer.
+    #[must_use]
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// What it asks.
+    ///
+    /// # Errors
+    /// [`Refusal`] if it came too late, or names nobody.
+    pub fn asks(&self) -> Result<&LogoutRequest, &Refusal> {
+        self.asks.as_ref()
+    }
+}
+
 /// Verifies a request of the provider.
 ///
 /// # Errors
-/// [`Refusal`].
-pub fn verify_request(incoming: Incoming<'_>, rules: &LogoutRules<'_>) -> Result<LogoutRequest, Refusal> {
+/// [`Refusal`] of what nobody shows to be the provider's for us, which is not answered.
+pub fn verify_request(incoming: Incoming<'_>, rules: &LogoutRules<'_>) -> Result<SignedRequest, Refusal> {
     let message = Message::of(incoming, MessageKind::Request)?;
     let tree = Tree::parse(message.xml, &MESSAGE)?;
     let node = message.verify(&tree, &LOGOUT_REQUEST_SHAPE, rules)?;
+    Ok(SignedRequest { id: node.attribute("ID").unwrap_or_default().to_owned(), asks: asks(node, rules) })
+}
+
+/// What a request asks whose signature verified.
+fn asks(node: Node<'_>, rules: &LogoutRules<'_>) -> Result<LogoutRequest, Refusal> {
+    require_time(node, rules)?;
     let name_id = match (node.child(n::NAME_ID), node.child(n::ENCRYPTED_ID)) {
         (Some(plain), None) => NameId::read(plain)?,
         (None, Some(encrypted)) => decrypted(encrypted, rules)?,
@@ -238,7 +268,7 @@ pub enum LogoutOutcome {
     Success,
     /// Some application did not answer.
     Partial,
-    /// The provider did not carry it out.
+    /// It was not carried out. Said by us, what was asked broke a rule (SAML Core §3.2.1).
     Failed,
 }
 
@@ -254,6 +284,7 @@ pub fn verify_response(
     let message = Message::of(incoming, MessageKind::Response)?;
     let tree = Tree::parse(message.xml, &MESSAGE)?;
     let node = message.verify(&tree, &LOGOUT_RESPONSE_SHAPE, rules)?;
+    require_time(node, rules)?;
     let received = node.attribute("InResponseTo");
     if received != Some(expected) || expected.is_empty() {
         return Err(LogoutError::UnknownRequest {
@@ -377,7 +408,7 @@ fn require_envelope(node: Node<'_>, rules: &LogoutRules<'_>) -> Result<(), Logou
             received: shown(&issuer),
         });
     }
-    require_time(node, rules)
+    Ok(())
 }
 
 fn require_time(node: Node<'_>, rules: &LogoutRules<'_>) -> Result<(), LogoutError> {
@@ -452,7 +483,7 @@ pub fn send_response(
     let (first, second) = match outcome {
         LogoutOutcome::Success => (n::STATUS_SUCCESS, None),
         LogoutOutcome::Partial => (n::STATUS_SUCCESS, Some(n::STATUS_PARTIAL_LOGOUT)),
-        LogoutOutcome::Failed => (n::STATUS_RESPONDER, None),
+        LogoutOutcome::Failed => (n::STATUS_REQUESTER, None),
     };
     let second = second
         .map_or_else(String::new, |value| format!("<samlp:StatusCode Value=\"{value}\"></samlp:StatusCode>"));

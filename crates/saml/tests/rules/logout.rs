@@ -85,12 +85,17 @@ fn signed_query(query: &str, who: &Somebody) -> String {
     format!("{query}&Signature={}", encoded(&STANDARD.encode(value)))
 }
 
+/// What a request asks that the provider has signed.
+fn asked(incoming: Incoming<'_>, rules: &LogoutRules<'_>) -> Result<LogoutRequest, Refusal> {
+    logout::verify_request(incoming, rules)?.asks().cloned().map_err(Clone::clone)
+}
+
 fn verify_form(message: &FormMessage) -> Result<LogoutRequest, Refusal> {
-    logout::verify_request(Incoming::Form(message), &rules())
+    asked(Incoming::Form(message), &rules())
 }
 
 fn verify_query(query: &str) -> Result<LogoutRequest, Refusal> {
-    logout::verify_request(Incoming::Query(&QueryMessage::parse(query).unwrap()), &rules())
+    asked(Incoming::Query(&QueryMessage::parse(query).unwrap()), &rules())
 }
 
 #[test]
@@ -119,11 +124,11 @@ fn a_name_that_is_encrypted_for_us_names_the_same_person_and_only_inside_of_a_si
     let keys = keys();
     let by = |keys: &[OwnKey], cbc, xml: &str, who: &Somebody| {
         let rules = LogoutRules { decryption_keys: keys, cbc, ..rules() };
-        let form = logout::verify_request(Incoming::Form(&posted("SAMLRequest", xml, who)), &rules);
+        let form = asked(Incoming::Form(&posted("SAMLRequest", xml, who)), &rules);
         let query = signed_query(&query("SAMLRequest", xml, RSA_SHA256), who);
         let query = QueryMessage::parse(&query).unwrap();
         assert!(!xml.contains(ADA), "{xml}");
-        let query = logout::verify_request(Incoming::Query(&query), &rules);
+        let query = asked(Incoming::Query(&query), &rules);
         assert_eq!(form.is_ok(), query.is_ok(), "both bindings alike");
         form
     };
@@ -207,6 +212,10 @@ fn a_request_is_held_to_issuer_place_and_time() {
     assert_eq!(code(&at(NOW + 60), &at(NOW - 180)), "issued_too_far_away");
     assert_eq!(code(&at(NOW + 60), &at(NOW - 179)), "accepted");
     assert_eq!(code(&at(NOW + 60), "soon"), "time_invalid");
+    let late = with(&request(), &at(NOW - 2), &at(NOW - 781));
+    let by = |who| logout::verify_request(Incoming::Form(&posted("SAMLRequest", &late, who)), &rules());
+    assert_eq!(by(&IDP).unwrap().id(), "_logout", "the provider is told so");
+    assert_eq!(code_of(by(&STRANGER)), "signature_not_trusted", "and nobody else");
     assert_eq!(code("Version=\"2.0\"", "Version=\"1.1\""), "version_unsupported");
     assert_eq!(code(ADA, "00u<!-- -->-ada"), "comment_in_value");
     let encrypted = part(&request(), "saml:NameID").to_owned();
@@ -297,7 +306,7 @@ fn what_we_say_is_understood_by_our_own_reading_and_signed_for_another() {
         let sent = logout::send_request(&farewell(&id, binding), &name_id, Some("_s"), own).unwrap();
         let (query, form) = received(&sent);
         let incoming = query.as_ref().map(Incoming::Query).or(form.as_ref().map(Incoming::Form)).unwrap();
-        let read = logout::verify_request(incoming, &theirs).unwrap();
+        let read = asked(incoming, &theirs).unwrap();
         assert_eq!((read.id(), read.name_id()), (id.as_str(), &name_id));
         for outcome in [LogoutOutcome::Success, LogoutOutcome::Partial, LogoutOutcome::Failed] {
             let sent = logout::send_response(&farewell(&id, binding), "_theirs", outcome, own).unwrap();

@@ -296,9 +296,13 @@ async fn carry_out(
                 let keys = setup.keys_for(message.incoming())?;
                 Ok(verify_request(message.incoming(), &rules(setup, &keys, now)))
             };
-            let (setup, asked) = verified(portcullis, setup, visitor.source, by).await?;
-            let back = |outcome| answer(portcullis, &setup, (&asked, message.relay_state()), outcome);
-            match end_sessions(portcullis, &setup.connection, &asked, visitor.request).await {
+            let (setup, signed) = verified(portcullis, setup, visitor.source, by).await?;
+            let back = |outcome| answer(portcullis, &setup, (signed.id(), message.relay_state()), outcome);
+            let done = match signed.asks() {
+                Ok(asked) => end_sessions(portcullis, &setup.connection, asked, visitor.request).await,
+                Err(refusal) => Err(broken(refusal)),
+            };
+            match done {
                 Ok(()) => Ok(back(LogoutOutcome::Success)?.map_or(Answered::Done, Answered::Back)),
                 Err(error @ ServiceError::SignIn(_)) => {
                     Err(Refused { error, back: back(LogoutOutcome::Failed)? })
@@ -408,7 +412,7 @@ fn name_of(session: &SamlSession) -> Result<Name, ServiceError> {
 fn answer(
     portcullis: &Portcullis,
     setup: &Setup,
-    (asked, relay_state): (&LogoutRequest, Option<&str>),
+    (asked, relay_state): (&str, Option<&str>),
     outcome: LogoutOutcome,
 ) -> Result<Option<Outgoing>, ServiceError> {
     let Some(to) = &setup.view.source.provider.logout else { return Ok(None) };
@@ -421,7 +425,7 @@ fn answer(
         binding: binding(to.binding),
         relay_state,
     };
-    let made = send_response(&farewell, asked.id(), outcome, &setup.key()?);
+    let made = send_response(&farewell, asked, outcome, &setup.key()?);
     Ok(Some(made.map_err(|e| ServiceError::fault("an answer to a logout", e))?))
 }
 

@@ -68,13 +68,42 @@ async fn a_provider_ends_the_sessions_that_it_names_by_a_signed_request_that_cou
     let (_, again) = Browser::new().unwrap().step(&signed).await.unwrap();
     let again = Idp::read(&again.expect("the provider goes on with the other applications"));
     assert_eq!(again.relay_state.as_deref(), Some("theirs"));
-    assert!(again.xml.contains("status:Responder") && again.query.contains_key("Signature"), "{}", again.xml);
+    assert!(again.xml.contains("status:Requester") && again.query.contains_key("Signature"), "{}", again.xml);
     world.portcullis.store_traces().await.unwrap();
     let (_, traces) = world.root("GET", "/organizations/acme/traces?outcome=replayed", Value::Null).await;
     assert_eq!(traces["items"].as_array().unwrap().len(), 1, "{traces}");
     let ended = world.events("acme", "sign_in.ended").await;
     assert_eq!(ended.len(), 1, "{ended:?}");
     assert_eq!(ended[0]["cause"]["kind"], "sign_in");
+}
+
+#[tokio::test]
+async fn a_signed_request_that_came_too_late_is_answered_as_refused_and_ends_nothing() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    world.invite("acme", ADA, "member").await;
+    let connection = world.saml("acme", &idp, json!({})).await;
+    let says = Says::ada(&[]);
+    let (mut browser, session) = signed_in(&world, &idp, &connection, &says).await;
+    let end = |signed| idp.ask_to_end(world.clock.now(), &connection, &says, signed);
+    let (signed, unsigned) = (end(true), end(false));
+    // Good for 300 seconds, and clocks may differ by 180.
+    world.clock.pass_s(480);
+    let (_, back) = browser.step(&signed).await.unwrap();
+    let back = back.expect("the provider goes on with the other applications");
+    assert!(back.as_str().starts_with(&format!("{}/slo?SAMLResponse=", idp.base)), "{back}");
+    let answer = Idp::read(&back);
+    assert_eq!(answer.relay_state.as_deref(), Some("theirs"));
+    assert!(
+        answer.query.contains_key("Signature") && answer.xml.contains("status:Requester"),
+        "{}",
+        answer.xml
+    );
+    assert_eq!(world.decision(&session).await, "allowed");
+    let (page, next) = browser.step(&unsigned).await.unwrap();
+    assert_eq!((page.status, outcome(&page).as_str(), next), (403, "signature_missing", None));
+    world.portcullis.store_traces().await.unwrap();
+    let of = "/organizations/acme/traces?outcome=issued_too_far_away";
+    assert_eq!(world.root("GET", of, Value::Null).await.1["items"].as_array().unwrap().len(), 1);
 }
 
 #[tokio::test]
