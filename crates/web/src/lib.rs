@@ -51,6 +51,7 @@ struct Inner {
     scim_failures: scim::caller::Failures,
     scim_rates: scim::rate::Rates,
     scim_imports: scim::progress::Imports,
+    turns: sso::turn::Turns,
     metrics: Option<RenderMetrics>,
     draining: AtomicBool,
 }
@@ -72,8 +73,10 @@ impl App {
         let scim_failures = scim::caller::Failures::default();
         let scim_rates = scim::rate::Rates::default();
         let scim_imports = scim::progress::Imports::default();
+        let turns = sso::turn::Turns::default();
         let draining = AtomicBool::new(false);
-        let inner = Inner { portcullis, edge, scim_failures, scim_rates, scim_imports, metrics, draining };
+        let inner =
+            Inner { portcullis, edge, scim_failures, scim_rates, scim_imports, turns, metrics, draining };
         Self { inner: Arc::new(inner) }
     }
 
@@ -112,6 +115,12 @@ impl App {
     #[must_use]
     pub fn scim_imports(&self) -> &scim::progress::Imports {
         &self.inner.scim_imports
+    }
+
+    /// Tabs that come in.
+    #[must_use]
+    pub fn turns(&self) -> &sso::turn::Turns {
+        &self.inner.turns
     }
 
     /// The use cases.

@@ -32,6 +32,11 @@ pub struct Tie {
 pub struct Bound(BTreeMap<char, String>);
 
 impl Bound {
+    /// The values, whichever sign-ins they bind.
+    pub fn values(&self) -> impl Iterator<Item = &str> {
+        self.0.values().map(String::as_str)
+    }
+
     /// What must have been bound for that secret to come back with.
     pub(super) fn value(&self, secret: &str) -> Option<&str> {
         self.0.get(&slot(secret)).map(String::as_str)

@@ -109,7 +109,8 @@ fn arrive_with(
         let wish = Wish {
             arrival: &arrival,
             session: &ProviderSession::Oidc(
-                logout::ProviderSession::named((&arrival.said.subject, None), &OidcSettings::default()).unwrap(),
+                logout::ProviderSession::named((&arrival.said.subject, None), &OidcSettings::default())
+                    .unwrap(),
             ),
             linking: browser.linking,
             begun_at: moment.now,

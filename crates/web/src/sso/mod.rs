@@ -3,6 +3,7 @@
 pub mod oidc;
 pub mod organization;
 pub mod saml;
+pub mod turn;
 
 use std::fmt;
 
@@ -20,6 +21,7 @@ use portcullis_service::sign_in::arriving::{self as arrivals, Proven};
 use portcullis_service::sign_in::{Refused, Visitor, Whom, admit_source, own_membership, return_path};
 use serde::{Deserialize, Serialize};
 
+use self::turn::Entered;
 use crate::pages::form::Guest;
 use crate::pages::sign_in::arrived;
 use crate::pages::{Forms, failure, onward, page};
@@ -178,20 +180,36 @@ impl Way<'_> {
 
     /// Sends the browser of somebody who is proven on to where they are let in.
     fn arriving(self, app: &App, proven: &Proven) -> Response {
-        let next = format!("{self}/arrive?ticket={}", proven.ticket);
-        onward(&next, [cookie::set_binding(app, &proven.binding)])
+        onward(&self.arrive_path(&proven.ticket), [cookie::set_binding(app, &proven.binding)])
+    }
+
+    /// Where a proven person is let in.
+    fn arrive_path(self, ticket: &str) -> String {
+        let ticket = serde_urlencoded::to_string([("ticket", ticket)]).unwrap_or_default();
+        format!("{self}/arrive?{ticket}")
     }
 
     /// Lets in whom a provider has proven by a form.
     async fn arrive(self, app: &App, guest: Guest, came: &Ticket) -> Response {
-        let visitor = crossing(&guest);
-        let done = async {
-            let named = (id(self.connection)?, self.kind);
-            arrivals::arrive(app.portcullis(), named, &came.ticket, visitor).await
+        let request = guest.visitor.request;
+        let connection = match id(self.connection) {
+            Ok(connection) => connection,
+            Err(error) => return failure::of(&error, request),
         };
-        match done.await {
-            Ok(done) => arrived(app, &done.session, &done.return_to),
-            Err(refused) => self.turned_away(refused, guest.visitor.request),
+        let turn = match turn::enter(app, &guest).await {
+            Entered::Go(turn) => turn,
+            Entered::Again => {
+                let way = Way { connection: &connection.to_string(), kind: self.kind };
+                return onward(&way.arrive_path(&came.ticket), []);
+            }
+        };
+        let named = (connection, self.kind);
+        match arrivals::arrive(app.portcullis(), named, &came.ticket, crossing(&guest)).await {
+            Ok(done) => {
+                turn.is_in(&done.session, app.portcullis().now());
+                arrived(app, &done.session, &done.return_to)
+            }
+            Err(refused) => self.turned_away(refused, request),
         }
     }
 }

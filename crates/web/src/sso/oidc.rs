@@ -14,7 +14,8 @@ use serde::Deserialize;
 use serde_json::json;
 use url::form_urlencoded;
 
-use super::{Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, Way, back_untold, crossing, form_of, id};
+use super::turn::Entered;
+use super::{Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, Way, back_untold, crossing, form_of, id, turn};
 use crate::error::{Inside, outside, status};
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::arrived;
@@ -72,14 +73,25 @@ async fn callback(
     Path(connection): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Response {
-    let request = guest.visitor.request;
+    let (request, query) = (guest.visitor.request, query.unwrap_or_default());
+    let turn = match turn::enter(&app, &guest).await {
+        Entered::Go(turn) => turn,
+        Entered::Again => {
+            return match id(&connection) {
+                Ok(id) => onward(&format!("/sso/oidc/{id}/callback?{query}"), []),
+                Err(error) => failure::of(&error, request),
+            };
+        }
+    };
     let came = async {
-        let query = query.unwrap_or_default();
         let visitor = Visitor { bound: guest.returning.clone(), ..guest.visitor };
         oidc::complete(app.portcullis(), id(&connection)?, &query, visitor).await
     };
     match came.await {
-        Ok(done) => arrived(&app, &done.session, &done.return_to),
+        Ok(done) => {
+            turn.is_in(&done.session, app.portcullis().now());
+            arrived(&app, &done.session, &done.return_to)
+        }
         Err(refused) => way(&connection).turned_away(refused, request),
     }
 }

@@ -1,8 +1,11 @@
 //! Several tabs of one browser: each sign-in is bound by itself, and whoever is signed in by another tab is sent on.
 
+use std::collections::BTreeMap;
+
 use portcullis_domain::Clock as _;
 use portcullis_emulator::Browser;
 use serde_json::{Value, json};
+use url::{Url, form_urlencoded};
 
 use crate::saml_idp::{Asked, Form, Idp, Says};
 use crate::world::{ADA, World, outcome};
@@ -173,4 +176,167 @@ async fn the_way_on_leads_to_paths_of_ours_alone_and_says_nothing_that_it_was_to
         assert_eq!(page.status, status, "{query}: {}", page.body);
         assert_eq!(next.is_some_and(|url| url.as_str().starts_with(&saml.world.base)), status == 303);
     }
+}
+
+/// The cookies of a browser whose tabs send and receive when a test says so.
+struct Jar {
+    http: reqwest::Client,
+    cookies: BTreeMap<String, String>,
+}
+
+/// What came back to a tab and was not looked at yet.
+struct Came {
+    cookies: Vec<String>,
+    to: String,
+}
+
+impl Jar {
+    fn new() -> Self {
+        let http = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
+        Self { http: http.build().unwrap(), cookies: BTreeMap::new() }
+    }
+
+    fn header(&self) -> String {
+        self.cookies.iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("; ")
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Came {
+        let answer = request.header("cookie", self.header()).send().await.unwrap();
+        let all = answer.headers().get_all("set-cookie");
+        let cookies = all.into_iter().map(|c| c.to_str().unwrap().to_owned()).collect();
+        let to = answer.headers().get("location").map(|l| l.to_str().unwrap().to_owned()).unwrap_or_default();
+        Came { cookies, to }
+    }
+
+    async fn get(&self, url: &str) -> Came {
+        self.send(self.http.get(url)).await
+    }
+
+    async fn post(&self, (url, origin): (&str, &str), fields: &[(String, String)]) -> Came {
+        let body = form_urlencoded::Serializer::new(String::new()).extend_pairs(fields).finish();
+        let request = self.http.post(url).header("origin", origin).body(body);
+        self.send(request.header("content-type", "application/x-www-form-urlencoded")).await
+    }
+
+    /// Keeps what came, as a browser does; where it leads.
+    fn keep(&mut self, came: Came) -> String {
+        for cookie in came.cookies {
+            let (name, value) = cookie.split(';').next().unwrap().split_once('=').unwrap();
+            self.cookies.insert(name.to_owned(), value.to_owned());
+            if cookie.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            }
+        }
+        came.to
+    }
+}
+
+/// Ada at two organizations, each with a connection to the same provider.
+struct AtTwo {
+    world: World,
+    idp: Idp,
+    connections: Vec<(Value, Says)>,
+}
+
+impl AtTwo {
+    async fn new() -> Self {
+        let (world, idp) = (World::new().await, Idp::start().await);
+        world.made("/organizations", json!({ "slug": "globex", "name": "Globex" })).await;
+        let domain = json!({ "domain": "globex.example", "vouched": true });
+        world.made("/organizations/globex/domains", domain).await;
+        let mut connections = Vec::new();
+        for (org, address) in [("acme", ADA), ("globex", "ada.abel@globex.example")] {
+            world.invite(org, address, "member").await;
+            connections.push((world.saml(org, &idp, json!({})).await, Says::by_address(address)));
+        }
+        Self { world, idp, connections }
+    }
+
+    /// Somebody whom the provider has proven in that tab; where they come in.
+    async fn proven(&self, jar: &mut Jar, (connection, says): &(Value, Says)) -> String {
+        let away = jar.get(connection["login_url"].as_str().unwrap()).await;
+        let asked = Idp::read(&Url::parse(&jar.keep(away)).unwrap());
+        let answer = self.idp.answer(self.world.clock.now(), connection, Some(&asked), says);
+        let came = jar.post((&answer.action, &self.idp.base), &answer.fields).await;
+        format!("{}{}", self.world.base, jar.keep(came))
+    }
+
+    /// At which of the two the browser is signed in.
+    async fn signed_in(&self, jar: &Jar) -> [bool; 2] {
+        let mut signed_in = [false; 2];
+        for (org, is) in ["acme", "globex"].into_iter().zip(&mut signed_in) {
+            let asked = jar.http.get(format!("{}/authz/forward?organization={org}", self.world.base));
+            *is = asked.header("cookie", jar.header()).send().await.unwrap().status() == 200;
+        }
+        signed_in
+    }
+}
+
+#[tokio::test]
+async fn tabs_that_come_in_at_two_organizations_at_the_same_moment_are_signed_in_at_both() {
+    for first in [0, 1] {
+        let (ada, mut jar) = (AtTwo::new().await, Jar::new());
+        let mut tickets = Vec::new();
+        for way in &ada.connections {
+            tickets.push(ada.proven(&mut jar, way).await);
+        }
+        let (one, other) = (tickets[first].clone(), tickets[1 - first].clone());
+        // Both are sent before either answer is there.
+        let came = [jar.get(&one).await, jar.get(&other).await];
+        for came in came {
+            let mut to = jar.keep(came);
+            while to.contains("/arrive?") {
+                let again = jar.get(&format!("{}{to}", ada.world.base)).await;
+                to = jar.keep(again);
+            }
+            assert_eq!(to, "/");
+        }
+        assert_eq!(ada.signed_in(&jar).await, [true, true]);
+    }
+}
+
+#[tokio::test]
+async fn a_tab_is_sent_there_again_behind_the_answer_to_another_one_and_not_for_ever() {
+    let (ada, mut jar) = (AtTwo::new().await, Jar::new());
+    let mut tickets = Vec::new();
+    for way in &ada.connections {
+        tickets.push(ada.proven(&mut jar, way).await);
+    }
+    let (one, other) = tokio::join!(jar.get(&tickets[0]), jar.get(&tickets[1]));
+    let (waits, ticket) = if one.to == "/" { (other, &tickets[1]) } else { (one, &tickets[0]) };
+    assert_eq!((&format!("{}{}", ada.world.base, waits.to), waits.cookies.len()), (ticket, 0));
+    // A browser that throws the first one's cookie away is told so once more.
+    assert_eq!(format!("{}{}", ada.world.base, jar.get(ticket).await.to), *ticket);
+    assert_eq!(jar.get(ticket).await.to, "/");
+
+    let mut jars = [Jar::new(), Jar::new()];
+    let mut tickets = Vec::new();
+    for (jar, way) in jars.iter_mut().zip(&ada.connections) {
+        tickets.push(ada.proven(jar, way).await);
+    }
+    let (one, other) = tokio::join!(jars[0].get(&tickets[0]), jars[1].get(&tickets[1]));
+    assert_eq!((one.to.as_str(), other.to.as_str()), ("/", "/"), "another browser waits for nobody");
+}
+
+#[tokio::test]
+async fn tabs_that_come_in_at_one_organization_at_the_same_moment_leave_no_session_that_nobody_sees() {
+    let world = World::new().await;
+    world.invite("acme", ADA, "member").await;
+    let connection = world.connection("acme", json!({})).await;
+    let login = format!("{}?login_hint={ADA}", connection["login_url"].as_str().unwrap());
+    let mut jar = Jar::new();
+    let mut back = Vec::new();
+    for _ in 0..2 {
+        let away = jar.get(&login).await;
+        let to = jar.keep(away);
+        back.push(jar.get(&to).await.to);
+    }
+    let (first, second) = (jar.get(&back[0]).await, jar.get(&back[1]).await);
+    jar.keep(first);
+    let session = jar.cookies["portcullis"].clone();
+    let to = jar.keep(second);
+    let again = jar.get(&format!("{}{to}", world.base)).await;
+    jar.keep(again);
+    assert_eq!(world.decision(&session).await, "token_ended");
+    assert_eq!(world.decision(&jar.cookies["portcullis"]).await, "allowed");
 }
