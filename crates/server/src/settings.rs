@@ -300,7 +300,7 @@ setting!(
     "max_count",
     Kind::Number { min: 100, max: 10_000_000 },
     Fallback::Value("10000"),
-    "How many traces of sign-ins and directory calls are kept for each organization; the oldest go first.",
+    "How many traces of sign-ins and directory calls are kept for each organization; calls that succeeded go first, but for a tenth, then the oldest.",
     "Without it, a directory in a loop would fill the disk."
 );
 setting!(

@@ -1,7 +1,8 @@
 //! Traces of sign-ins and directory calls: what came, which check decided. Bounded by count and by age.
 //!
-//! Refusals of sign-ins that are about nobody are counted apart, by outcome: anybody can bring them about, and what they push
-//! out are their like.
+//! What nobody vouches for, a refused sign-in that is about nobody or a directory's call without its token, is counted apart,
+//! by outcome: anybody can bring it about, and what it pushes out is its like. Of the rest the calls of directories that
+//! succeeded go first: an import has hundreds of thousands, and what was refused in it is what somebody looks for.
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::{OrganizationId, RequestId, TraceId};
@@ -19,12 +20,23 @@ macro_rules! columns {
     };
 }
 
-/// What nobody vouches for: a sign-in that was refused before it was known of whom it spoke.
+/// What nobody vouches for: a sign-in that was refused before it was known of whom it spoke, a call without its token.
 macro_rules! unproven {
     () => {
-        "kind = 'sign_in' AND subject = ''"
+        "((kind = 'sign_in' AND subject = '') OR (kind = 'directory' AND outcome = 'unauthenticated'))"
     };
 }
+
+/// A call of a directory that succeeded.
+macro_rules! succeeded {
+    () => {
+        "kind = 'directory' AND outcome = 'ok'"
+    };
+}
+
+/// Of the traces that an organization keeps, the part that its directories' newest calls have of right which succeeded: one
+/// in so many. Who asks why a value arrived finds the last run of the provider also while everything is refused.
+const PART_OF_SUCCEEDED: i64 = 10;
 
 const INSERT: Statement = Statement::note(
     "trace.insert",
@@ -39,20 +51,32 @@ const PRUNE_BY_AGE: Statement = Statement::note(
     "DELETE FROM traces WHERE id IN \
      (SELECT id FROM traces WHERE created_at < $1 ORDER BY created_at LIMIT $2)",
 );
-const PRUNE_UP_TO: Statement = Statement::note(
-    "trace.prune_up_to",
+const PRUNE_OTHERS: Statement = Statement::note(
+    "trace.prune_others",
     concat!(
-        "DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE organization = $1 AND id <= $2 AND NOT (",
+        "DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE organization = $1 AND NOT ",
         unproven!(),
-        ") ORDER BY id LIMIT $3)"
+        " AND NOT (",
+        succeeded!(),
+        ") ORDER BY id LIMIT $2)"
     ),
 );
-const NEWEST_TOO_MANY: Statement = Statement::read(
-    "trace.newest_too_many",
+const PRUNE_SUCCEEDED: Statement = Statement::note(
+    "trace.prune_succeeded",
     concat!(
-        "SELECT id FROM traces WHERE organization = $1 AND NOT (",
+        "DELETE FROM traces WHERE id IN (SELECT id FROM traces WHERE organization = $1 AND ",
+        succeeded!(),
+        " AND id < (SELECT id FROM traces WHERE organization = $1 AND ",
+        succeeded!(),
+        " ORDER BY id DESC LIMIT 1 OFFSET $2) ORDER BY id LIMIT $3)"
+    ),
+);
+const COUNT_TOO_MANY: Statement = Statement::read(
+    "trace.count_too_many",
+    concat!(
+        "SELECT COUNT(*) FROM (SELECT id FROM traces WHERE organization = $1 AND NOT ",
         unproven!(),
-        ") ORDER BY id DESC LIMIT 1 OFFSET $2"
+        " ORDER BY id DESC LIMIT $3 OFFSET $2) AS older"
     ),
 );
 const PRUNE_UNPROVEN: Statement = Statement::note(
@@ -81,8 +105,16 @@ const LIST: Statement = Statement::read(
 );
 
 /// The statements about traces.
-pub(crate) const ALL: &[&Statement] =
-    &[&INSERT, &PRUNE_BY_AGE, &PRUNE_UP_TO, &PRUNE_UNPROVEN, &NEWEST_TOO_MANY, &FIND, &LIST];
+pub(crate) const ALL: &[&Statement] = &[
+    &INSERT,
+    &PRUNE_BY_AGE,
+    &PRUNE_OTHERS,
+    &PRUNE_SUCCEEDED,
+    &PRUNE_UNPROVEN,
+    &COUNT_TOO_MANY,
+    &FIND,
+    &LIST,
+];
 
 /// The record of one sign-in or directory call.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -201,8 +233,9 @@ pub fn prune_by_age(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u6
     tx.run(&PRUNE_BY_AGE, params![before, limit])
 }
 
-/// Forgets what an organization has beyond its newest `keep` traces, the oldest first, `limit` at most; how many were
-/// forgotten. What nobody vouches for is neither counted nor forgotten here: [`prune_unproven`].
+/// Forgets what an organization has beyond `keep` traces, `limit` at most; how many were forgotten. Calls of directories that
+/// succeeded go first, but for their newest, then the oldest of the others. What nobody vouches for is neither counted nor
+/// forgotten here: [`prune_unproven`].
 ///
 /// # Errors
 /// As [`insert`].
@@ -212,9 +245,19 @@ pub fn prune_by_count(
     keep: i64,
     limit: i64,
 ) -> Result<u64, StoreError> {
-    let Some(row) = tx.row(&NEWEST_TOO_MANY, params![organization, keep])? else { return Ok(0) };
-    let newest: TraceId = row.parsed(0)?;
-    tx.run(&PRUNE_UP_TO, params![organization, newest, limit])
+    let counted = tx.row(&COUNT_TOO_MANY, params![organization, keep, limit])?;
+    let too_many = counted.map_or(Ok(0), |row| row.int(0))?;
+    if too_many == 0 {
+        return Ok(0);
+    }
+    // The newest is kept in any case.
+    let newest = (keep / PART_OF_SUCCEEDED).saturating_sub(1).max(0);
+    let forgotten = tx.run(&PRUNE_SUCCEEDED, params![organization, newest, too_many])?;
+    let rest = too_many - i64::try_from(forgotten).unwrap_or(too_many);
+    if rest <= 0 {
+        return Ok(forgotten);
+    }
+    Ok(forgotten + tx.run(&PRUNE_OTHERS, params![organization, rest])?)
 }
 
 /// Forgets what an organization has beyond the newest `keep` of each outcome of what nobody vouches for, the oldest first,

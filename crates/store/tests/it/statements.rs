@@ -45,6 +45,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("receipt.unsigned", "the index holds only what waits for the sequencer, a second's worth"),
     ("saml.expiring_certificates", "a few rows a connection of SAML, once an hour in a job"),
     ("saml.expiring_keys", "a few rows a connection of SAML, once an hour in a job"),
+    ("trace.count_too_many", "what it scans is what the index gave, in a job"),
     ("trace.prune_unproven", "what it scans is what one organization keeps, found by the index, in a job"),
 ];
 /// Statements that walk through everything of one organization or directory, each with the reason why that is right.
@@ -104,7 +105,9 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("team.is_used", "asked once, before a deletion"),
     ("team.list", "an organization has few of them"),
     ("token.end_of_organization", "it is about all of them"),
-    ("trace.newest_too_many", "as many as are kept, in a job"),
+    ("trace.count_too_many", "as many as are kept, in a job"),
+    ("trace.prune_others", "as many as are kept, in a job"),
+    ("trace.prune_succeeded", "as many as are kept, in a job"),
     ("trace.prune_unproven", "as many as are kept, in a job"),
 ];
 

@@ -1,6 +1,7 @@
 //! What an administrator can read of a directory's calls afterwards.
 
 use portcullis_service::trace::{MAX_CONTENT_BYTES, MAX_WAITING, TraceDraft};
+use portcullis_store::trace;
 use portcullis_testkit::START;
 use serde_json::{Value, json};
 
@@ -224,4 +225,34 @@ async fn traces_are_dropped_and_counted_under_pressure_and_forgotten_when_they_a
     idp.bench.clock.pass_s(15 * 24 * 3600);
     idp.bench.portcullis().prune_traces().await.unwrap();
     assert!(traces(&idp).await.is_empty());
+}
+
+#[tokio::test]
+async fn what_was_refused_is_still_found_behind_more_calls_that_succeeded_than_are_kept() {
+    let idp = Provider::new();
+    let organization = idp.organization;
+    let refused = json!({ "externalId": "ext-refused" });
+    let count = async |outcome: &str| {
+        idp.bench.portcullis().store_traces().await.unwrap();
+        let (status, page) =
+            idp.admin("GET", &format!("/traces?limit=200&outcome={outcome}"), Value::Null).await;
+        assert_eq!(status, 200, "{page}");
+        page["items"].as_array().unwrap().len()
+    };
+    let prune = || idp.bench.write(move |tx, _| Ok(trace::prune_by_count(tx, organization, 20, 1000)?));
+    assert_eq!(idp.call("POST", "/Users", refused.clone()).await.status, 400);
+    for _ in 0..40 {
+        idp.bench.clock.pass_s(1);
+        idp.got("/Users?count=1").await;
+    }
+    assert_eq!((count("ok").await, prune()), (40, 21), "all that is more than twenty");
+    assert_eq!((count("ok").await, count("invalidValue").await), (19, 1), "what succeeded goes first");
+    for _ in 0..30 {
+        idp.bench.clock.pass_s(1);
+        assert_eq!(idp.call("POST", "/Users", refused.clone()).await.status, 400);
+    }
+    assert_eq!(idp.call_as("wrong", "GET", "/Users", Value::Null).await.status, 401);
+    assert_eq!((count("invalidValue").await, prune()), (31, 30));
+    let left = (count("ok").await, count("invalidValue").await, count("unauthenticated").await);
+    assert_eq!(left, (2, 18, 1), "the newest of what succeeded stays, and a stranger pushes out neither");
 }
