@@ -48,23 +48,33 @@ pub struct MemberOfGroup {
 ///
 /// What the body breaks: JSON, bounds, types, a member without id, or the missing `displayName`.
 pub fn parse_group(body: &[u8]) -> Result<(Group, Vec<DialectNote>), ScimError> {
-    let (mut object, mut aside) = parse_group_object(body)?;
     let mut notes = Notes::default();
-    note_schemas(&mut object, GROUP_SCHEMA, &mut notes);
-    let said = Said::read(object, &mut notes)?;
+    let group = parse_group_noting(body, &mut notes)?;
+    Ok((group, notes.into_vec()))
+}
+
+/// The same; of a body that is refused, the liberties of what was read before.
+///
+/// # Errors
+///
+/// As [`parse_group`].
+pub fn parse_group_noting(body: &[u8], notes: &mut Notes) -> Result<Group, ScimError> {
+    let (mut object, mut aside) = parse_group_object(body)?;
+    note_schemas(&mut object, GROUP_SCHEMA, notes);
+    let said = Said::read(object, notes)?;
     let display_name = match said.display_name {
-        Some(value) => display_name(value, &mut notes)?,
+        Some(value) => display_name(value, notes)?,
         None => return Err(ScimError::MissingRequired { attribute: "displayName" }),
     };
     let external_id = match said.external_id {
-        Some(value) => external_id(value, &mut notes)?,
+        Some(value) => external_id(value, notes)?,
         None => None,
     };
     let members = match said.members {
-        Some(value) => Some(members(value, &mut aside, &mut notes)?.each_once()),
+        Some(value) => Some(members(value, &mut aside, notes)?.each_once()),
         None => None,
     };
-    Ok((Group { display_name, external_id, members }, notes.into_vec()))
+    Ok(Group { display_name, external_id, members })
 }
 
 /// The representation of a group, before any projection. `members` is what of the members is shown: None where the

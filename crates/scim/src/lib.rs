@@ -48,17 +48,19 @@ mod values;
 pub use bulk::{Bulk, BulkMethod, BulkOperation, BulkOutcome, Turn, parse_bulk};
 pub use error::{ScimError, ScimType};
 pub use filter::{AskedMembers, Filter, Lookup, Narrowed};
-pub use group::{Group, MemberOfGroup, parse_group, render_group};
+pub use group::{Group, MemberOfGroup, parse_group, parse_group_noting, render_group};
 pub use members::{MemberRef, Members};
-pub use note::{DialectKind, DialectNote};
-pub use patch::{GroupChange, Patch, parse_group_patch, parse_patch};
+pub use note::{DialectKind, DialectNote, Notes};
+pub use patch::{
+    GroupChange, Patch, parse_group_patch, parse_group_patch_noting, parse_patch, parse_patch_noting,
+};
 pub use precondition::Preconditions;
 pub use projection::Projection;
 pub use query::{ListQuery, PageWish, render_cursor_list, render_list};
 pub use schema::ResourceType;
 pub use seen::SeenExtensions;
 pub use sort::{SortBy, SortKey, SortOrder};
-pub use user::{Email, GroupOfUser, Meta, User, parse_user, render_user};
+pub use user::{Email, GroupOfUser, Meta, User, parse_user, parse_user_noting, render_user};
 pub use work::Work;
 
 /// The media type of SCIM, for requests and answers. `application/json` is accepted too.

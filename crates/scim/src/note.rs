@@ -366,10 +366,11 @@ impl fmt::Display for DialectNote {
 
 /// The notes of one call, each once, at most [`MAX_NOTES`].
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Notes(Vec<DialectNote>);
+pub struct Notes(Vec<DialectNote>);
 
 impl Notes {
-    pub(crate) fn add(&mut self, note: DialectNote) {
+    /// Notes that once more, if there is room.
+    pub fn add(&mut self, note: DialectNote) {
         if self.0.len() < MAX_NOTES && !self.0.contains(&note) {
             self.0.push(note);
         }
@@ -385,6 +386,12 @@ impl Notes {
 
     pub(crate) const fn from(notes: Vec<DialectNote>) -> Self {
         Self(notes)
+    }
+
+    /// What was noted, in that order.
+    #[must_use]
+    pub fn as_slice(&self) -> &[DialectNote] {
+        &self.0
     }
 
     pub(crate) fn into_vec(self) -> Vec<DialectNote> {

@@ -5,7 +5,7 @@
 
 mod group;
 
-pub use group::{GroupChange, parse_group_patch};
+pub use group::{GroupChange, parse_group_patch, parse_group_patch_noting};
 
 use serde_json::{Map, Value};
 
@@ -60,11 +60,19 @@ enum Op {
 ///
 /// What the body breaks: JSON, bounds, the PATCH schema, an operation's name, a path's grammar.
 pub fn parse_patch(body: &[u8]) -> Result<Patch, ScimError> {
-    read(parse_object(body)?, Aside::default())
+    parse_patch_noting(body, &mut Notes::default())
 }
 
-fn read(object: Map<String, Value>, aside: Aside) -> Result<Patch, ScimError> {
-    let mut notes = Notes::default();
+/// The same, with what of it deviates; of a body that is refused, of what was read before.
+///
+/// # Errors
+///
+/// As [`parse_patch`].
+pub fn parse_patch_noting(body: &[u8], notes: &mut Notes) -> Result<Patch, ScimError> {
+    read(parse_object(body)?, Aside::default(), notes)
+}
+
+fn read(object: Map<String, Value>, aside: Aside, notes: &mut Notes) -> Result<Patch, ScimError> {
     let mut schemas = Value::Null;
     let mut operations = Value::Null;
     for (key, value) in object {
@@ -89,9 +97,9 @@ fn read(object: Map<String, Value>, aside: Aside) -> Result<Patch, ScimError> {
     }
     let operations = operations
         .into_iter()
-        .map(|operation| parse_operation(operation, &mut notes))
+        .map(|operation| parse_operation(operation, notes))
         .collect::<Result<_, _>>()?;
-    Ok(Patch { operations, aside, notes: notes.into_vec() })
+    Ok(Patch { operations, aside, notes: notes.as_slice().to_vec() })
 }
 
 fn parse_operation(operation: Value, notes: &mut Notes) -> Result<Operation, ScimError> {

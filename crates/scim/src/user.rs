@@ -65,14 +65,24 @@ pub struct GroupOfUser {
 ///
 /// What the body breaks: JSON, bounds, types, or the missing `userName`.
 pub fn parse_user(body: &[u8]) -> Result<(User, Vec<DialectNote>), ScimError> {
-    let mut object = parse_object(body)?;
     let mut notes = Notes::default();
-    note_schemas(&mut object, USER_SCHEMA, &mut notes);
+    let user = parse_user_noting(body, &mut notes)?;
+    Ok((user, notes.into_vec()))
+}
+
+/// The same; of a body that is refused, the liberties of what was read before.
+///
+/// # Errors
+///
+/// As [`parse_user`].
+pub fn parse_user_noting(body: &[u8], notes: &mut Notes) -> Result<User, ScimError> {
+    let mut object = parse_object(body)?;
+    note_schemas(&mut object, USER_SCHEMA, notes);
     let mut attributes = Map::new();
-    merge(&mut attributes, object, Verb::Add, &mut notes, &Work::within(MAX_EDIT_WORK_BYTES))?;
+    merge(&mut attributes, object, Verb::Add, notes, &Work::within(MAX_EDIT_WORK_BYTES))?;
     let user = User { attributes };
     user.check()?;
-    Ok((user, notes.into_vec()))
+    Ok(user)
 }
 
 /// Takes `schemas` out of a body. What is missing or unknown there is accepted and not echoed; the schemas of the answer

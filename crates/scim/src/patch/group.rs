@@ -45,8 +45,20 @@ pub enum GroupChange {
 ///
 /// As [`crate::parse_patch`] and [`Patch::into_group_changes`].
 pub fn parse_group_patch(body: &[u8]) -> Result<(Vec<GroupChange>, Vec<DialectNote>), ScimError> {
+    let mut notes = Notes::default();
+    let changes = parse_group_patch_noting(body, &mut notes)?;
+    Ok((changes, notes.into_vec()))
+}
+
+/// The same; of a body that is refused, what deviates in what was read before.
+///
+/// # Errors
+///
+/// As [`parse_group_patch`].
+pub fn parse_group_patch_noting(body: &[u8], notes: &mut Notes) -> Result<Vec<GroupChange>, ScimError> {
     let (object, aside) = parse_group_object(body)?;
-    read(object, aside)?.into_group_changes()
+    let patch = read(object, aside, notes)?;
+    patch.read_group_changes(notes)
 }
 
 impl Patch {
@@ -56,13 +68,17 @@ impl Patch {
     ///
     /// The refusal of the first operation that cannot be carried out.
     pub fn into_group_changes(self) -> Result<(Vec<GroupChange>, Vec<DialectNote>), ScimError> {
+        let mut notes = Notes::from(self.notes.clone());
+        let changes = self.read_group_changes(&mut notes)?;
+        Ok((changes, notes.into_vec()))
+    }
+
+    fn read_group_changes(self, notes: &mut Notes) -> Result<Vec<GroupChange>, ScimError> {
         let mut changes = Changes { aside: self.aside, ..Changes::default() };
-        let mut notes = Notes::from(self.notes);
         for operation in self.operations {
-            changes.read(operation, &mut notes)?;
+            changes.read(operation, notes)?;
         }
-        let list = changes.list.into_iter().map(GroupChange::each_once).collect();
-        Ok((list, notes.into_vec()))
+        Ok(changes.list.into_iter().map(GroupChange::each_once).collect())
     }
 }
 

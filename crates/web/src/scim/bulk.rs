@@ -45,12 +45,13 @@ struct Sheet {
 
 /// Carries out the operations and answers what came of each that was tried.
 pub(super) async fn run(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
-    let bulk = parsed(body, parse_bulk).await?;
+    let bulk = parsed(desk, body, |body, _| parse_bulk(body)).await?;
+    desk.hear(bulk.notes.iter().cloned());
     let (directory, many) = (desk.speaker.directory, bulk.operations.len());
     // Before the first of them: what was begun is carried through.
     let counted = desk.app.scim_rates().count_operations(directory, many, desk.app.portcullis().now());
     counted.map_err(Refused::too_many)?;
-    let mut sheet = Sheet { notes: bulk.notes.clone(), ..Sheet::default() };
+    let mut sheet = Sheet::default();
     let turns = bulk.turns();
     let mut rest = turns.as_slice();
     while !rest.is_empty() && bulk.fail_on_errors.is_none_or(|max| sheet.errors < max) {
@@ -86,7 +87,8 @@ pub(super) async fn run(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused
     }
     sheet.entries.sort_by_key(|(index, _)| *index);
     let entries = sheet.entries.into_iter().map(|(_, entry)| entry).collect();
-    Ok(Answer::ok(render_bulk(entries)).noting(sheet.notes))
+    desk.hear(sheet.notes);
+    Ok(Answer::ok(render_bulk(entries)))
 }
 
 impl Sheet {
@@ -127,16 +129,16 @@ async fn whole(
         Ok(call) => Call { method: Method::PUT, headers: HeaderMap::new(), ..call },
         Err(refusal) => return incomplete(made, &refusal),
     };
-    let inner = Desk { app: desk.app, speaker: desk.speaker, call: &call, base: desk.base.clone() };
+    let inner = Desk::of(desk.app, desk.speaker, &call);
     match carry_out(&inner, &body).await {
         Ok(answer) => {
             let outcome = BulkOutcome { version: answer.version, ..made.outcome };
-            Done { outcome, id: made.id, notes: made.notes.into_iter().chain(answer.notes).collect() }
+            Done { outcome, id: made.id, notes: made.notes.into_iter().chain(inner.heard()).collect() }
         }
         Err(refusal) => {
             say(desk, &refusal);
             let done = incomplete(made, &refusal);
-            trace::leave(desk.app, desk.speaker.organization, &call, &body, &Err(refusal));
+            trace::leave(&inner, &body, &Err(refusal));
             done
         }
     }
@@ -180,7 +182,7 @@ async fn one(desk: &Desk<'_>, turn: &Turn, operation: &BulkOperation, ids: &Hash
         Ok(call) => call,
         Err(refusal) => return refused(desk, operation, None, &refusal),
     };
-    let inner = Desk { app: desk.app, speaker: desk.speaker, call: &call, base: desk.base.clone() };
+    let inner = Desk::of(desk.app, desk.speaker, &call);
     let body = Bytes::from(body);
     let outcome = carry_out(&inner, &body).await;
     match outcome {
@@ -193,11 +195,11 @@ async fn one(desk: &Desk<'_>, turn: &Turn, operation: &BulkOperation, ids: &Hash
                 version: answer.version,
                 response: None,
             };
-            Done { outcome, id, notes: answer.notes }
+            Done { outcome, id, notes: inner.heard() }
         }
         Err(refusal) => {
             let done = refused(desk, operation, location_of(&inner), &refusal);
-            trace::leave(desk.app, desk.speaker.organization, &call, &body, &Err(refusal));
+            trace::leave(&inner, &body, &Err(refusal));
             done
         }
     }

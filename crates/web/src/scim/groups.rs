@@ -2,7 +2,7 @@
 
 use axum::body::Bytes;
 use portcullis_domain::id::DirectoryGroupId;
-use portcullis_scim::{Projection, ResourceType, ScimError, parse_group, parse_group_patch};
+use portcullis_scim::{Projection, ResourceType, ScimError, parse_group_noting, parse_group_patch_noting};
 use portcullis_service::provisioning::GroupSaid;
 use portcullis_service::scim::{
     Ask, Belongings, GroupShown, Listed, change_group, create_group, delete_group, group_changes,
@@ -53,7 +53,7 @@ pub(super) async fn list(
 
 pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
     let projection = desk.projection()?;
-    let (group, notes) = parsed(body, parse_group).await?;
+    let group = parsed(desk, body, parse_group_noting).await?;
     let draft = group_draft(group)?;
     let (speaker, belongings) = (desk.speaker, belongings(desk, &projection));
     let created = desk
@@ -64,7 +64,7 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
     let created = desk.counted_anew(KIND, created)?;
     let location = location(desk, created.id);
     let created = desk.app.portcullis().show_group(created, belongings).await?;
-    Ok(answer_of(desk, created, projection).await?.at(location).noting(notes))
+    Ok(answer_of(desk, created, projection).await?.at(location))
 }
 
 pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
@@ -94,24 +94,24 @@ async fn change(
 
 pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let (group, notes) = parsed(body, parse_group).await?;
+    let group = parsed(desk, body, parse_group_noting).await?;
     let said = group_draft(group)?.into_changes();
     let replaced = change(desk, id, said, belongings(desk, &projection)).await?;
-    Ok(answer_of(desk, replaced, projection).await?.noting(notes))
+    answer_of(desk, replaced, projection).await
 }
 
 /// 204, because a group may be large; the resource only where the client says which attributes it wants
 /// (RFC 7644 section 3.5.2).
 pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection) = (parse_id(id)?, desk.projection()?);
-    let (changes, notes) = parsed(body, parse_group_patch).await?;
+    let changes = parsed(desk, body, parse_group_patch_noting).await?;
     let said = group_changes(changes)?;
     if projection == Projection::Default {
         let patched = change(desk, id, said, Belongings::LeftOut).await?;
-        return Ok(Answer::nothing().of_version(Some(patched.version())).noting(notes));
+        return Ok(Answer::nothing().of_version(Some(patched.version())));
     }
     let patched = change(desk, id, said, belongings(desk, &projection)).await?;
-    Ok(answer_of(desk, patched, projection).await?.noting(notes))
+    answer_of(desk, patched, projection).await
 }
 
 pub(super) async fn delete(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {

@@ -17,6 +17,8 @@ mod search;
 mod trace;
 mod users;
 
+use std::sync::{Mutex, PoisonError};
+
 use axum::Router;
 use axum::body::{Body, Bytes};
 use axum::extract::{Request, State};
@@ -27,7 +29,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::id::RequestId;
 use portcullis_domain::text::json_text;
 use portcullis_scim::limits::MAX_BULK_BYTES;
-use portcullis_scim::{DialectNote, MEDIA_TYPE, Preconditions, Projection, ResourceType, ScimError};
+use portcullis_scim::{DialectNote, MEDIA_TYPE, Notes, Preconditions, Projection, ResourceType, ScimError};
 use portcullis_service::ServiceError;
 use portcullis_service::provisioning::Speaker;
 use portcullis_service::scim::base_url;
@@ -82,9 +84,30 @@ pub(crate) struct Desk<'c> {
     pub(crate) speaker: Speaker,
     pub(crate) call: &'c Call,
     pub(crate) base: String,
+    /// How the call deviates from the standard, as far as it was read.
+    notes: Mutex<Notes>,
 }
 
-impl Desk<'_> {
+impl<'c> Desk<'c> {
+    /// The desk of a call.
+    pub(crate) fn of(app: &'c App, speaker: Speaker, call: &'c Call) -> Self {
+        let base = base_url(&app.portcullis().around().public_url, speaker.directory);
+        let desk = Self { app, speaker, call, base, notes: Mutex::default() };
+        desk.hear(call.address.notes());
+        desk
+    }
+
+    /// Notes how the call deviates, each once.
+    pub(crate) fn hear(&self, notes: impl IntoIterator<Item = DialectNote>) {
+        let mut heard = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        notes.into_iter().for_each(|note| heard.add(note));
+    }
+
+    /// What was noted so far.
+    pub(crate) fn heard(&self) -> Vec<DialectNote> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).as_slice().to_vec()
+    }
+
     /// What of a resource the answer shows.
     fn projection(&self) -> Result<Projection, ScimError> {
         Projection::from_parameters(self.parameters())
@@ -124,14 +147,13 @@ pub(crate) struct Answer {
     pub(crate) body: Option<Value>,
     pub(crate) location: Option<String>,
     pub(crate) version: Option<String>,
-    pub(crate) notes: Vec<DialectNote>,
     /// How much text is in the body, roughly, where that may be much.
     pub(crate) bytes: usize,
 }
 
 impl Answer {
     const fn of(status: StatusCode, body: Option<Value>) -> Self {
-        Self { status, body, location: None, version: None, notes: Vec::new(), bytes: 0 }
+        Self { status, body, location: None, version: None, bytes: 0 }
     }
 
     pub(crate) const fn of_bytes(mut self, bytes: usize) -> Self {
@@ -160,11 +182,6 @@ impl Answer {
         self.version = version;
         self
     }
-
-    pub(crate) fn noting(mut self, notes: Vec<DialectNote>) -> Self {
-        self.notes.extend(notes);
-        self
-    }
 }
 
 async fn serve(State(app): State<App>, request: Request) -> Response {
@@ -179,28 +196,33 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         method: if parts.method == Method::HEAD { Method::GET } else { parts.method },
         headers: parts.headers,
     };
-    let mut bytes = Bytes::new();
-    let (organization, outcome) = match caller::prove(&app, &call).await {
-        Ok(speaker) => {
-            if let Err(retry_after_s) = app.scim_rates().count(speaker.directory, call.started_at) {
-                // No trace: whoever calls that often must not fill the organization's page.
-                return Refused::too_many(retry_after_s).into_response();
+    let speaker = match caller::prove(&app, &call).await {
+        Ok(speaker) => speaker,
+        Err((organization, refused)) => {
+            if let Some(organization) = organization {
+                trace::leave_unproven(&app, organization, &call, &refused);
             }
-            let desk = Desk { app: &app, speaker, call: &call, base: base(&app, speaker) };
-            let outcome = match body_of(&call, body).await {
-                Ok(read) => {
-                    bytes = read;
-                    dispatch(&desk, &bytes).await.map(|answer| heard(&desk, answer))
-                }
-                Err(refused) => Err(refused),
-            };
-            (Some(speaker.organization), outcome)
+            return refused.into_response();
         }
-        Err((organization, refused)) => (organization, Err(refused)),
     };
-    if let Some(organization) = organization {
-        trace::leave(&app, organization, &call, &bytes, &outcome);
+    if let Err(retry_after_s) = app.scim_rates().count(speaker.directory, call.started_at) {
+        // No trace: whoever calls that often must not fill the organization's page.
+        return Refused::too_many(retry_after_s).into_response();
     }
+    let desk = Desk::of(&app, speaker, &call);
+    let mut bytes = Bytes::new();
+    let outcome = match body_of(&call, body).await {
+        Ok(read) => {
+            bytes = read;
+            dispatch(&desk, &bytes).await
+        }
+        Err(refused) => Err(refused),
+    };
+    if outcome.is_ok() {
+        // Counted are the deviations that were understood.
+        app.portcullis().dialects().note(speaker, &desk.heard(), call.started_at);
+    }
+    trace::leave(&desk, &bytes, &outcome);
     match outcome {
         Ok(answer) => match respond(answer).await {
             Ok(response) => response,
@@ -208,17 +230,6 @@ async fn serve(State(app): State<App>, request: Request) -> Response {
         },
         Err(refused) => refused.into_response(),
     }
-}
-
-/// Counts the deviations that an answered call needed.
-fn heard(desk: &Desk<'_>, answer: Answer) -> Answer {
-    let answer = answer.noting(desk.call.address.notes().into_iter().collect());
-    desk.app.portcullis().dialects().note(desk.speaker, &answer.notes, desk.call.started_at);
-    answer
-}
-
-fn base(app: &App, speaker: Speaker) -> String {
-    base_url(&app.portcullis().around().public_url, speaker.directory)
 }
 
 /// The body, as far as the operation takes one.
@@ -249,14 +260,18 @@ fn is_json(headers: &HeaderMap) -> bool {
 
 /// What a body says. A large one is read on a thread of its own, so that nobody else waits for it.
 async fn parsed<T: Send + 'static>(
+    desk: &Desk<'_>,
     body: &Bytes,
-    parse: fn(&[u8]) -> Result<T, ScimError>,
+    parse: fn(&[u8], &mut Notes) -> Result<T, ScimError>,
 ) -> Result<T, Refused> {
-    if body.len() <= LARGE_BODY {
-        return Ok(parse(body)?);
-    }
-    let body = body.clone();
-    Ok(aside(body.len(), move || parse(&body)).await??)
+    let (body, bytes) = (body.clone(), body.len());
+    let read = move || {
+        let mut notes = Notes::default();
+        (parse(&body, &mut notes), notes)
+    };
+    let (said, notes) = aside(bytes, read).await?;
+    desk.hear(notes.as_slice().iter().cloned());
+    Ok(said?)
 }
 
 /// Work over so many bytes. What is large is done on a thread of its own, so that nobody else waits for it.

@@ -26,6 +26,7 @@ pub(super) async fn by_body(desk: &Desk<'_>, whose: Whose, body: &[u8]) -> Resul
 }
 
 async fn answer(desk: &Desk<'_>, whose: Whose, query: &ListQuery) -> Result<Answer, Refused> {
+    desk.hear(query.notes.iter().cloned());
     let (body, bytes) = match (whose, &query.page) {
         (Whose::Users, page) => one_kind(desk, ResourceType::User, query, page).await?,
         (Whose::Groups, page) => one_kind(desk, ResourceType::Group, query, page).await?,
@@ -42,7 +43,7 @@ async fn answer(desk: &Desk<'_>, whose: Whose, query: &ListQuery) -> Result<Answ
             everything_after(desk, query, (kind, Some(position), count)).await?
         }
     };
-    Ok(Answer::ok(body).of_bytes(bytes).noting(query.notes.clone()))
+    Ok(Answer::ok(body).of_bytes(bytes))
 }
 
 async fn one_kind(

@@ -3,13 +3,14 @@
 use axum::http::header::USER_AGENT;
 use percent_encoding::percent_decode_str;
 use portcullis_domain::id::OrganizationId;
+use portcullis_scim::DialectNote;
 use portcullis_service::mask::{MASK, expression, is_secret, masked, message, text_without_ours};
 use portcullis_service::trace::TraceDraft;
 use serde_json::{Value, json};
 
 use super::address::Endpoint;
 use super::error::Refused;
-use super::{Answer, Call};
+use super::{Answer, Call, Desk};
 use crate::App;
 
 /// The kind of these traces.
@@ -21,12 +22,21 @@ const MAX_TRACED_TEXT: usize = 1024;
 /// Times that a part of an address is decoded: proxies and clients encode anew what was encoded.
 const MAX_ENCODED: usize = 4;
 
-/// Leaves the trace of a call with that organization.
-pub(super) fn leave(
+/// Leaves the trace of a call of a directory that has proven itself.
+pub(super) fn leave(desk: &Desk<'_>, body: &[u8], outcome: &Result<Answer, Refused>) {
+    let (call, organization) = (desk.call, desk.speaker.organization);
+    note(desk.app, (organization, call), (body, &desk.heard()), outcome);
+}
+
+/// Leaves the trace of a call whose caller is nobody, with the organization that it spoke of.
+pub(super) fn leave_unproven(app: &App, organization: OrganizationId, call: &Call, refused: &Refused) {
+    note(app, (organization, call), (&[], &[]), &Err(refused.clone()));
+}
+
+fn note(
     app: &App,
-    organization: OrganizationId,
-    call: &Call,
-    body: &[u8],
+    (organization, call): (OrganizationId, &Call),
+    (body, notes): (&[u8], &[DialectNote]),
     outcome: &Result<Answer, Refused>,
 ) {
     let desk = app.portcullis().traces();
@@ -43,13 +53,11 @@ pub(super) fn leave(
         "source": call.source.0.to_string(),
         "user_agent": cut(user_agent),
         "duration_us": now.micros() - call.started_at.micros(),
+        "notes": notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
         "body": if keeps_body { shown(body) } else { Value::Null },
     });
     let decided = match outcome {
-        Ok(answer) => json!({
-            "status": answer.status.as_u16(),
-            "notes": answer.notes.iter().map(ToString::to_string).collect::<Vec<_>>(),
-        }),
+        Ok(answer) => json!({ "status": answer.status.as_u16() }),
         Err(refused) => json!({
             "status": refused.status.as_u16(),
             "scim_type": refused.scim_type,

@@ -2,7 +2,9 @@
 
 use axum::body::Bytes;
 use portcullis_domain::id::DirectoryUserId;
-use portcullis_scim::{DialectNote, Patch, Projection, ResourceType, ScimError, parse_patch, parse_user};
+use portcullis_scim::{
+    DialectNote, Notes, Patch, Projection, ResourceType, ScimError, parse_patch_noting, parse_user_noting,
+};
 use portcullis_service::ServiceError;
 use portcullis_service::provisioning::PersonSaid;
 use portcullis_service::scim::{
@@ -55,8 +57,8 @@ fn priority(said: &PersonSaid) -> Priority {
 }
 
 /// A PATCH, and the same of it by what its operations name: whether they can be carried out is seen in the write.
-fn parse_prioritised(body: &[u8]) -> Result<(Patch, Priority), ScimError> {
-    let patch = parse_patch(body)?;
+fn parse_prioritised(body: &[u8], notes: &mut Notes) -> Result<(Patch, Priority), ScimError> {
+    let patch = parse_patch_noting(body, notes)?;
     let priority = if patch.says_inactive() { Priority::OffBoarding } else { Priority::Ordinary };
     Ok((patch, priority))
 }
@@ -76,7 +78,7 @@ pub(super) async fn list(
 
 pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
     let projection = desk.projection()?;
-    let (user, notes) = parsed(body, parse_user).await?;
+    let user = parsed(desk, body, parse_user_noting).await?;
     let said = person_said(&user.with_defaults());
     let speaker = desk.speaker;
     let created = desk
@@ -86,7 +88,7 @@ pub(super) async fn create(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refu
         .await;
     let created = desk.counted_anew(KIND, created)?;
     let location = location(desk, created.user.id);
-    Ok(answer_of(desk, versioned(created).await?, projection).await?.at(location).noting(notes))
+    Ok(answer_of(desk, versioned(created).await?, projection).await?.at(location))
 }
 
 pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
@@ -101,10 +103,10 @@ pub(super) async fn read(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {
 
 pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection, known) = (parse_id(id)?, desk.projection()?, desk.preconditions()?);
-    let (user, mut notes) = parsed(body, parse_user).await?;
+    let user = parsed(desk, body, parse_user_noting).await?;
     let said = person_said(&user);
     if said.active.is_none() {
-        notes.push(DialectNote::ActiveNotSaid);
+        desk.hear([DialectNote::ActiveNotSaid]);
     }
     let speaker = desk.speaker;
     let replaced = desk
@@ -112,19 +114,20 @@ pub(super) async fn replace(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<A
         .portcullis()
         .write(priority(&said), move |tx, moment| replace_user(tx, moment, speaker, id, &said, &known))
         .await?;
-    Ok(answer_of(desk, versioned(replaced).await?, projection).await?.noting(notes))
+    answer_of(desk, versioned(replaced).await?, projection).await
 }
 
 pub(super) async fn patch(desk: &Desk<'_>, id: &str, body: &Bytes) -> Result<Answer, Refused> {
     let (id, projection, known) = (parse_id(id)?, desk.projection()?, desk.preconditions()?);
-    let (patch, priority) = parsed(body, parse_prioritised).await?;
+    let (patch, priority) = parsed(desk, body, parse_prioritised).await?;
     let speaker = desk.speaker;
     let (patched, notes) = desk
         .app
         .portcullis()
         .write(priority, move |tx, moment| patch_user(tx, moment, speaker, id, &patch, &known))
         .await?;
-    Ok(answer_of(desk, versioned(patched).await?, projection).await?.noting(notes))
+    desk.hear(notes);
+    answer_of(desk, versioned(patched).await?, projection).await
 }
 
 pub(super) async fn delete(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused> {

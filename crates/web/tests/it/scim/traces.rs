@@ -256,3 +256,35 @@ async fn what_was_refused_is_still_found_behind_more_calls_that_succeeded_than_a
     let left = (count("ok").await, count("invalidValue").await, count("unauthenticated").await);
     assert_eq!(left, (2, 18, 1), "the newest of what succeeded stays, and a stranger pushes out neither");
 }
+
+#[tokio::test]
+async fn the_trace_of_a_refused_call_says_what_of_it_deviated_as_far_as_it_was_read() {
+    let idp = Provider::new();
+    let al = idp.user("al").await;
+    let mut whole = person("bo");
+    whole["colour"] = json!("blue");
+    let mut again = person("al");
+    again["colour"] = json!("blue");
+    whole["title"] = json!({ "of": "a job" });
+    let group = json!({ "displayName": "Eng", "colour": "blue", "members": [{ "value": "nobody" }] });
+    let id = json!([{ "op": "Replace", "path": "id", "value": "1" }]);
+    let eng = idp.group("Ops", &[]).await;
+    let unknown = json!([{ "op": "Add", "path": "members", "value": [{ "value": "nobody" }] }]);
+    let flagged = "/Users?aadOptscim062020&filter=colour%20eq%20%22x%22";
+    for (method, below, body, note) in [
+        ("POST", "/Users".to_owned(), whole, "unknown_attribute: `colour`"),
+        ("POST", "/Users".to_owned(), again, "unknown_attribute: `colour`"),
+        ("POST", "/Groups".to_owned(), group, "unknown_attribute: `colour`"),
+        ("PATCH", format!("/Users/{al}"), patch(id), "capitalised_op"),
+        ("PATCH", format!("/Groups/{eng}"), patch(unknown), "capitalised_op"),
+        ("GET", flagged.to_owned(), Value::Null, "provider_flag"),
+    ] {
+        let refused = idp.call(method, &below, body).await;
+        assert!(refused.status.is_client_error(), "{method} {below}: {}", refused.text());
+        let newest = &traces(&idp).await[0];
+        let notes = newest["content"]["notes"].as_array().unwrap_or_else(|| panic!("no notes in {newest}"));
+        assert!(notes.contains(&json!(note)), "{method} {below}: {newest}");
+    }
+    let (_, report) = idp.admin("GET", &format!("/directories/{}/dialect", idp.directory), Value::Null).await;
+    assert_eq!(report["items"], json!([]), "the report counts what was understood");
+}
