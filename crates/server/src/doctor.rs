@@ -452,6 +452,13 @@ fn waits_for_somebody(found: &Checkup, report: &mut Report) {
             "calls of the last day were refused by a directory's brake; the provider goes on trying",
             "read `GET …/traces?outcome=above_brake`; if it is meant, raise the brake or switch it off for a day",
         ),
+        (
+            Code::CallsRefused,
+            found.refused,
+            "directories had a call refused within the last day that its provider cannot mend by itself",
+            "read `last_refusal` of `GET …/directories/{directory}`, and its trace by the `request_id`: one person of whom the \
+             directory has not told blocks a whole group",
+        ),
     ];
     for (code, count, what, remedy) in people {
         if count > 0 {

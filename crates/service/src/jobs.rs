@@ -23,7 +23,8 @@ pub const SEQUENCE_EVERY_MS: u64 = 150;
 pub const RULES_EVERY_MS: u64 = 500;
 /// How often last uses are stored, in seconds.
 pub const USES_EVERY_S: u64 = 20;
-/// How often counts of dialects are stored, in seconds: a report adds those that wait.
+/// How often counts of dialects, and which calls were refused last, are stored, in seconds: what shows them adds those that
+/// wait.
 pub const DIALECTS_EVERY_S: u64 = 20;
 /// How often traces are stored, in milliseconds: an administrator who looks finds the call that just failed.
 pub const TRACES_EVERY_MS: u64 = 400;
@@ -61,6 +62,7 @@ impl Portcullis {
         tokio::join!(self.run_sequencer(stop.clone()), self.run_others(stop));
         said("uses", self.store_uses().await);
         said("dialects", self.store_dialects().await);
+        said("last_refusals", self.store_last_refusals().await);
         said("traces", self.store_traces().await);
         said("sequence", self.sign_all().await);
     }
@@ -79,6 +81,7 @@ impl Portcullis {
         let mut rules = every(Duration::from_millis(RULES_EVERY_MS));
         let mut uses = every(Duration::from_secs(USES_EVERY_S));
         let mut dialects = every(Duration::from_secs(DIALECTS_EVERY_S));
+        let mut refusals = every(Duration::from_secs(DIALECTS_EVERY_S));
         let mut traces = every(Duration::from_millis(TRACES_EVERY_MS));
         let mut prune = every(Duration::from_secs(PRUNE_EVERY_S));
         let mut expiring = every(Duration::from_secs(EXPIRING_EVERY_S));
@@ -90,6 +93,7 @@ impl Portcullis {
                 _ = rules.tick() => ("rules", self.step_rules().await),
                 _ = uses.tick() => ("uses", self.store_uses().await),
                 _ = dialects.tick() => ("dialects", self.store_dialects().await),
+                _ = refusals.tick() => ("last_refusals", self.store_last_refusals().await),
                 _ = traces.tick() => ("traces", self.store_traces().await),
                 _ = prune.tick() => ("prune", self.prune_traces().await),
                 _ = expiring.tick() => ("expiring", self.tell_expiring(&mut told).await),

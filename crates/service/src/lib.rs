@@ -30,6 +30,7 @@ pub mod idempotency;
 pub mod invitation;
 pub mod jobs;
 pub mod lead;
+pub mod last_refusal;
 mod left_out;
 pub mod local;
 pub mod mapping;
@@ -184,6 +185,7 @@ pub struct Portcullis {
     reads: Arc<root_use::RootReads>,
     searches: Arc<scim::list::Searches>,
     dialects: Arc<dialect::Dialects>,
+    last_refusals: Arc<last_refusal::LastRefusals>,
     totals: Arc<scim::totals::Totals>,
     google: Arc<google::Polling>,
     graph: Option<Arc<str>>,
@@ -206,6 +208,7 @@ impl Portcullis {
             reads: Arc::default(),
             searches: Arc::default(),
             dialects: Arc::default(),
+            last_refusals: Arc::default(),
             totals: Arc::default(),
             google: Arc::default(),
             graph: None,
@@ -238,6 +241,12 @@ impl Portcullis {
     #[must_use]
     pub fn dialects(&self) -> &Arc<dialect::Dialects> {
         &self.dialects
+    }
+
+    /// Which calls of directories were refused last, as far as that waits to be stored.
+    #[must_use]
+    pub fn last_refusals(&self) -> &Arc<last_refusal::LastRefusals> {
+        &self.last_refusals
     }
 
     /// The turns of those who read more than a little.

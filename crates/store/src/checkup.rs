@@ -83,6 +83,11 @@ const ABOVE_BRAKE: Statement = Statement::read(
     "checkup.above_brake",
     "SELECT COUNT(*) FROM traces WHERE outcome = 'above_brake' AND created_at >= $1",
 );
+// What a brake refused is counted by itself.
+const REFUSED: Statement = Statement::read(
+    "checkup.refused",
+    "SELECT COUNT(*) FROM directory_refusals WHERE code <> 'above_brake' AND refused_at >= $1",
+);
 const OWNERLESS: Statement = Statement::read(
     "checkup.ownerless",
     concat!(
@@ -98,6 +103,8 @@ const NEWEST: Statement =
 const SETTING_POSTGRES: Statement =
     Statement::read("checkup.setting", "SELECT current_setting(CAST($1 AS TEXT))");
 
+/// Seconds of a day: a provider that is refused tries again within it.
+const DAY_S: i64 = 24 * 3_600;
 /// Seconds before its end at which a certificate is told: it takes people at two companies to change one.
 const CERTIFICATE_SOON_S: i64 = 30 * 24 * 3_600;
 
@@ -116,6 +123,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &UNCONFIRMED_PEOPLE,
     &HELD,
     &ABOVE_BRAKE,
+    &REFUSED,
     &OWNERLESS,
     &NEWEST,
 ];
@@ -151,6 +159,8 @@ pub struct Checkup {
     pub held: i64,
     /// Calls of the last day that a brake refused, as far as their traces are kept.
     pub above_brake: i64,
+    /// Directories whose last refused call is of the last day.
+    pub refused: i64,
     /// Organizations whose last owner left, and where nobody can sign in as owner since.
     pub ownerless: i64,
     /// When the newest event was written.
@@ -179,6 +189,7 @@ pub fn look(tx: &mut Tx<'_>, late: Timestamp, soon: Timestamp) -> Result<Checkup
         unconfirmed_people: count(&UNCONFIRMED_PEOPLE, params![])?,
         held: count(&HELD, params![])?,
         above_brake: count(&ABOVE_BRAKE, params![late.plus_s(-WINDOW_H * HOUR_S)])?,
+        refused: count(&REFUSED, params![late.plus_s(-DAY_S)])?,
         ownerless: count(&OWNERLESS, params![])?,
         newest: None,
     };

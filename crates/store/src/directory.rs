@@ -279,6 +279,7 @@ pub(crate) fn apply(
             crate::hold::forget(tx, organization, *id)?;
             crate::google::delete(tx, organization, *id)?;
             crate::dialect::forget(tx, *id)?;
+            crate::last_refusal::forget(tx, *id)?;
             tx.run(&DELETE, params![id, organization]).map(|_| ())
         }
         DirectoryChange::SetGoogle(source) => crate::google::set(tx, source),

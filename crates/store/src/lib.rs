@@ -36,6 +36,7 @@ pub mod hold;
 pub mod idempotency;
 pub mod instance;
 pub mod invitation;
+pub mod last_refusal;
 pub mod lease;
 pub mod leaver;
 pub mod mapping;

@@ -79,6 +79,7 @@ pub fn all() -> Vec<&'static Statement> {
         crate::idempotency::ALL,
         crate::instance::ALL,
         crate::invitation::ALL,
+        crate::last_refusal::ALL,
         crate::leaver::ALL,
         crate::lease::ALL,
         crate::mapping::ALL,

@@ -95,6 +95,8 @@ codes! {
     HoldOpen = "hold_open",
     /// A directory's brake refuses what it says.
     AboveBrake = "above_brake",
+    /// Calls of a directory are refused.
+    CallsRefused = "calls_refused",
     /// Messages that nobody takes are not dropped.
     OutboxBacklog = "outbox_backlog",
     /// There is an owner, and the root token lies in its file.

@@ -291,6 +291,19 @@ const FAULTS: &[Fault] = &[
         },
     },
     Fault {
+        code: Code::CallsRefused,
+        is_error: false,
+        plant: |data| {
+            let columns = "directory, refused_at, code, subject, request_id";
+            sql(
+                data,
+                &format!(
+                    "INSERT INTO directory_refusals ({columns}) SELECT id, 4102444800000000, 'invalidValue', 'dg', 'req' FROM directories LIMIT 1"
+                ),
+            );
+        },
+    },
+    Fault {
         code: Code::AboveBrake,
         is_error: false,
         plant: |data| {

@@ -1,5 +1,7 @@
 //! `/organizations/{org}/directories`, with the tokens by which providers speak for them.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::http::StatusCode;
@@ -9,14 +11,17 @@ use portcullis_domain::id::{DirectoryId, TokenId};
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
 use portcullis_service::directory::{self, DirectoryChanges, Governed, Nesting, NewDirectory};
 use portcullis_service::google::{self, Ground, Polling, consent};
+use portcullis_service::last_refusal::LastRefusals;
 use portcullis_service::rules::Carried;
 use portcullis_service::{ServiceError, Surroundings};
+use portcullis_store::last_refusal::LastRefusal;
 use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::App;
 use crate::api::google::{Google, GooglePatch, GoogleWish, Stored};
+use crate::api::last_refusal::RefusedCall;
 use crate::api::token::{IssuedToken, TokenWire, page};
 use crate::body::{At, Body, Page, PageQuery, Params, present, words};
 use crate::error::Problem;
@@ -47,6 +52,9 @@ pub struct Directory {
     base_url: Option<String>,
     /// Where a directory of Google Workspace gets its facts; null for the other kinds.
     google: Option<Google>,
+    /// Which call of its provider was refused last; null if none was, and for the other kinds. Calls that a provider tries again
+    /// by itself, or by which it only asks, do not count.
+    last_refusal: Option<RefusedCall>,
     /// When it was made.
     created_at: At,
     /// Present and true while a change of it is still being stored for the people whom it touches.
@@ -66,11 +74,25 @@ pub struct CreatedDirectory {
     token_id: Option<String>,
 }
 
-/// A directory with where it gets its facts, if it is one of Google Workspace.
-type Found = (domain::Directory, Option<Stored>);
+/// A directory with what stands beside it.
+struct Found {
+    directory: domain::Directory,
+    /// Where it gets its facts, if it is one of Google Workspace.
+    source: Option<Stored>,
+    /// Which call of its provider was refused last.
+    refused: Option<LastRefusal>,
+}
+
+impl Found {
+    /// What was made just now.
+    const fn made(directory: domain::Directory, source: Option<Stored>) -> Self {
+        Self { directory, source, refused: None }
+    }
+}
 
 impl Directory {
-    fn of((d, source): Found, (around, polling): (&Surroundings, &Polling)) -> Self {
+    fn of(found: Found, (around, polling): (&Surroundings, &Polling)) -> Self {
+        let Found { directory: d, source, refused } = found;
         let scim = d.kind == DirectoryKind::Scim;
         Self {
             base_url: scim.then(|| around.url(&format!("/scim/v2/{}", d.id))),
@@ -83,6 +105,7 @@ impl Directory {
             brake: d.brake.map(Brake::of),
             settle_s: d.settle_s,
             connection: d.connection.map(|c| c.to_string()),
+            last_refusal: refused.map(RefusedCall::from),
             created_at: At(d.created_at),
             rules_pending: false,
         }
@@ -305,12 +328,12 @@ async fn create(
             let ground = Ground { sealing: &around.sealing, polling: &polling };
             let (made, source) = google::create(tx, moment, (&caller, ground), org, (&wish, source), cause)?;
             let stored = Stored { source, is_revoked: false };
-            let about = Directory::of((made, Some(stored)), (&around, &polling));
+            let about = Directory::of(Found::made(made, Some(stored)), (&around, &polling));
             return Ok(CreatedDirectory { about, token: None, token_id: None });
         }
         let (made, issued) = directory::create(tx, moment, &caller, org, &wish, cause)?;
         Ok(CreatedDirectory {
-            about: Directory::of((made, None), (&around, &polling)),
+            about: Directory::of(Found::made(made, None), (&around, &polling)),
             token: Some(issued.secret.expose().to_owned()),
             token_id: Some(issued.token.id.to_string()),
         })
@@ -318,9 +341,14 @@ async fn create(
     .await
 }
 
-fn with_source(tx: &mut Tx<'_>, found: domain::Directory) -> Result<Found, ServiceError> {
-    let source = Stored::find(tx, &found)?;
-    Ok((found, source))
+fn found(
+    tx: &mut Tx<'_>,
+    directory: domain::Directory,
+    refusals: &LastRefusals,
+) -> Result<Found, ServiceError> {
+    let source = Stored::find(tx, &directory)?;
+    let refused = refusals.of(tx, directory.id)?;
+    Ok(Found { directory, source, refused })
 }
 
 async fn list(
@@ -329,14 +357,14 @@ async fn list(
     Params(page): Params<PageQuery>,
 ) -> Result<Json<Page<Directory>>, Problem> {
     let (limit, after) = page.bounds::<DirectoryId>()?;
-    let org = scope.organization.id;
+    let (org, refusals) = (scope.organization.id, Arc::clone(app.portcullis().last_refusals()));
     let read = move |tx: &mut Tx<'_>, _| {
-        let found = directory::list(tx, org, &after, limit + 1)?;
-        found.into_iter().map(|d| with_source(tx, d)).collect::<Result<Vec<_>, _>>()
+        let listed = directory::list(tx, org, &after, limit + 1)?;
+        listed.into_iter().map(|d| found(tx, d, &refusals)).collect::<Result<Vec<_>, _>>()
     };
-    let found = app.portcullis().read(read).await?;
+    let listed = app.portcullis().read(read).await?;
     let (around, polling) = (app.portcullis().around(), app.portcullis().google());
-    let items = found.into_iter().map(|d| Directory::of(d, (around, &polling))).collect();
+    let items = listed.into_iter().map(|d| Directory::of(d, (around, &polling))).collect();
     Ok(Json(Page::of(items, limit, |d: &Directory| d.id.clone())))
 }
 
@@ -345,13 +373,13 @@ async fn show(
     scope: Scope,
     Path((_, id)): Path<(String, String)>,
 ) -> Result<Json<Directory>, Problem> {
-    let org = scope.organization.id;
+    let (org, refusals) = (scope.organization.id, Arc::clone(app.portcullis().last_refusals()));
     let read = move |tx: &mut Tx<'_>, _| {
-        let found = directory::find(tx, org, &id)?;
-        with_source(tx, found)
+        let one = directory::find(tx, org, &id)?;
+        found(tx, one, &refusals)
     };
-    let found = app.portcullis().read(read).await?;
-    Ok(Json(Directory::of(found, (app.portcullis().around(), &app.portcullis().google()))))
+    let one = app.portcullis().read(read).await?;
+    Ok(Json(Directory::of(one, (app.portcullis().around(), &app.portcullis().google()))))
 }
 
 async fn change(
@@ -370,6 +398,7 @@ async fn change(
     };
     let source = said.google.map(GooglePatch::read).transpose()?;
     let (around, polling) = (app.portcullis().around().clone(), app.portcullis().google());
+    let refusals = Arc::clone(app.portcullis().last_refusals());
     let (changed, carried, left) = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
@@ -379,7 +408,7 @@ async fn change(
                 Some(source) => google::update(tx, moment, (&caller, ground), org, (&id, source), cause)?,
                 None => None,
             };
-            Ok((with_source(tx, changed)?, carried, left))
+            Ok((found(tx, changed, &refusals)?, carried, left))
         })
         .await?;
     if let Some(left) = left {

@@ -12,6 +12,7 @@ mod google;
 pub mod grant;
 mod hold;
 mod invitation;
+mod last_refusal;
 pub mod mapping;
 mod me;
 mod member_key;

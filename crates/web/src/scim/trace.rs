@@ -6,6 +6,7 @@ use portcullis_domain::id::OrganizationId;
 use portcullis_scim::DialectNote;
 use portcullis_service::mask::{MASK, expression, is_secret, masked, message, text_without_ours};
 use portcullis_service::trace::TraceDraft;
+use portcullis_store::last_refusal::LastRefusal;
 use serde_json::{Value, json};
 
 use super::address::Endpoint;
@@ -22,9 +23,25 @@ const MAX_TRACED_TEXT: usize = 1024;
 /// Times that a part of an address is decoded: proxies and clients encode anew what was encoded.
 const MAX_ENCODED: usize = 4;
 
-/// Leaves the trace of a call of a directory that has proven itself.
+/// Refusals that call nobody: the provider tries again, or asked whether something is there, and goes on by the answer. Of the
+/// others somebody has to be told, and a trace among ten thousand tells nobody.
+const PASSING: [&str; 5] =
+    ["unauthenticated", "not_found", "other_version", "too_many_attempts", "unavailable"];
+
+/// Leaves the trace of a call of a directory that has proven itself; where it was refused, the directory says so.
 pub(super) fn leave(desk: &Desk<'_>, body: &[u8], outcome: &Result<Answer, Refused>) {
     let (call, organization) = (desk.call, desk.speaker.organization);
+    if let Err(refused) = outcome
+        && !is_passing(call, refused)
+    {
+        let last = LastRefusal {
+            at: call.started_at,
+            code: refused.code.to_owned(),
+            subject: subject(call, outcome),
+            request: call.request,
+        };
+        desk.app.portcullis().last_refusals().note(desk.speaker, last);
+    }
     note(desk.app, (organization, call), (body, &desk.heard()), outcome);
 }
 
@@ -77,6 +94,13 @@ fn note(
         content,
         at: call.started_at,
     });
+}
+
+/// Whether a refusal calls nobody. Somebody who is there already is looked up by the provider then; a group is not.
+fn is_passing(call: &Call, refused: &Refused) -> bool {
+    let is_known =
+        refused.code == "uniqueness" && matches!(call.address.endpoint, Endpoint::Users | Endpoint::User(_));
+    is_known || PASSING.contains(&refused.code)
 }
 
 /// The resource that it was about, else the directory.

@@ -124,3 +124,43 @@ async fn a_bulk_request_counts_what_its_operations_needed() {
     assert_eq!(idp.call("POST", "/Bulk", request).await.status, 200);
     assert_eq!(calls(&report(&idp).await), [("string_boolean", 1)]);
 }
+
+#[tokio::test]
+async fn a_directory_says_which_of_its_calls_was_refused_last() {
+    let idp = Provider::new();
+    let other = Provider::beside(&idp.bench, idp.organization, "acme", None, 3600);
+    let last = async |of: &Provider| {
+        let (status, shown) = of.admin("GET", &format!("/directories/{}", of.directory), Value::Null).await;
+        assert_eq!(status, 200, "{shown}");
+        shown.get("last_refusal").cloned().unwrap_or_else(|| panic!("no last refusal in {shown}"))
+    };
+    let al = idp.user("al").await;
+    let eng = idp.group("Eng", &[&al]).await;
+    assert_eq!(idp.call("GET", "/Users/nobody", Value::Null).await.status, 404);
+    assert_eq!(idp.call("POST", "/Users", person("al")).await.status, 409);
+    assert_eq!(idp.call_as("wrong", "GET", "/Users", Value::Null).await.status, 401);
+    assert_eq!(last(&idp).await, Value::Null, "what providers ask anew, and what a stranger may bring about");
+    let stale = patch(json!([{ "op": "add", "path": "members", "value": [{ "value": "du_gone" }] }]));
+    let refused = idp.call("PATCH", &format!("/Groups/{eng}"), stale.clone()).await;
+    assert_eq!(refused.status, 400);
+    let seen = last(&idp).await;
+    assert_eq!(seen["code"], "invalidValue");
+    assert_eq!(seen["subject"], json!(eng));
+    assert_eq!(seen["request_id"].as_str(), refused.headers["x-request-id"].to_str().ok());
+    assert!(seen["at"].is_string(), "{seen}");
+    idp.bench.clock.pass_s(60);
+    let body = json!({
+        "schemas": ["urn:ietf:params:scim:api:messages:2.0:BulkRequest"],
+        "Operations": [{ "method": "PATCH", "path": format!("/Users/{al}"), "data": patch(json!([{ "op": "replace", "path": "id", "value": "1" }])) }],
+    });
+    assert_eq!(idp.call("POST", "/Bulk", body).await.status, 200);
+    let newer = last(&idp).await;
+    assert_eq!(
+        (&newer["code"], &newer["subject"]),
+        (&json!("mutability"), &json!(al)),
+        "an operation of many too"
+    );
+    idp.bench.portcullis().store_last_refusals().await.unwrap();
+    assert_eq!(last(&idp).await, newer, "what waits and what is stored are one");
+    assert_eq!(last(&other).await, Value::Null, "another directory speaks for itself");
+}
