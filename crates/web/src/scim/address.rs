@@ -10,6 +10,8 @@ use url::form_urlencoded;
 
 /// The flags of providers that are known: those by which an administrator chooses Entra's newer dialect and its older one.
 const FLAGS: [&str; 2] = ["aadOptscim062020", "AzureAdScimPatch2017"];
+/// What clients glue to a base URL that ends in a parameter, in lower case.
+const GLUED: [&str; 2] = ["/users", "/groups"];
 /// The most parameters that a URL may have: several times what any client sends.
 const MAX_PARAMETERS: usize = 64;
 
@@ -40,8 +42,8 @@ pub enum Whose {
 }
 
 impl Address {
-    /// Refuses more parameters than are read, and what a client glued to a parameter that nobody knows: whatever is left
-    /// out might be the filter, and then everybody is found.
+    /// Refuses more parameters than are read, and what a client glued to a parameter that nobody knows, or to what it was
+    /// given: whatever is left out might be the filter, and then everybody is found.
     ///
     /// # Errors
     /// [`ScimError::TooManyParameters`], [`ScimError::GluedParameter`].
@@ -49,7 +51,7 @@ impl Address {
         if self.parameters.len() > MAX_PARAMETERS {
             return Err(ScimError::TooManyParameters { max: MAX_PARAMETERS });
         }
-        if self.parameters.iter().any(|(name, _)| name.contains(['/', '?'])) {
+        if self.parameters.iter().any(|(name, value)| is_glued(name, value)) {
             return Err(ScimError::GluedParameter);
         }
         Ok(())
@@ -166,6 +168,13 @@ impl Address {
             written,
         }
     }
+}
+
+/// Whether a path or a query was glued to a parameter. Only a filter may speak of anything.
+fn is_glued(name: &str, value: &str) -> bool {
+    let value = value.to_ascii_lowercase();
+    let leads_on = || value.contains('?') || GLUED.iter().any(|path| value.contains(path));
+    name.contains(['/', '?']) || (!name.eq_ignore_ascii_case("filter") && leads_on())
 }
 
 fn is_flag(name: &str) -> bool {

@@ -104,7 +104,14 @@ async fn entras_other_flag_is_a_parameter_that_nobody_knows() {
             );
         }
     }
-    for glued in ["?colour/Users?filter=userName%20eq%20%22al%40acme.test%22", "/Users?a%3Fb=1"] {
+    for glued in [
+        "?colour/Users?filter=userName%20eq%20%22al%40acme.test%22",
+        "?colour=blue/Users?filter=userName%20eq%20%22al%40acme.test%22",
+        "?colour=blue/users",
+        "?attributes=userName/Users?filter=userName%20eq%20%22al%40acme.test%22",
+        "/Users?colour=blue?filter=userName%20eq%20%22al%40acme.test%22",
+        "/Users?a%3Fb=1",
+    ] {
         let refused = idp.call("GET", glued, Value::Null).await;
         assert_eq!(
             refused.status, 400,
