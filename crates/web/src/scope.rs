@@ -92,12 +92,17 @@ impl FromRequestParts<App> for Known {
         let presented = bearer(parts).ok_or_else(Problem::unauthenticated)?.to_owned();
         let request = request_id(parts, app);
         let shown = SecretString::from(presented.clone());
+        let needs = parts.extensions.get::<Needs>().copied();
         let uses = Arc::clone(app.portcullis().uses());
         let (caller, as_of) = app
             .portcullis()
             .read(move |tx, now| {
                 let as_of = AsOf::read(tx, now)?;
-                Ok((authenticate(tx, &uses, &presented, now)?, as_of))
+                let caller = authenticate(tx, &uses, &presented, now)?;
+                if needs == Some(Needs::Root) {
+                    caller.must_be_root()?;
+                }
+                Ok((caller, as_of))
             })
             .await?;
         proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });

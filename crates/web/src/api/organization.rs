@@ -121,7 +121,6 @@ async fn create(
     key: IdempotencyKey,
     body: Body<NewOrganization>,
 ) -> Result<Created, Problem> {
-    known.caller.must_be_root()?;
     let (cause, wish) = (known.cause(), body.value);
     let around = app.portcullis().around().clone();
     once::create(&app, &known.caller, &key, &body.bytes, move |tx, moment| {

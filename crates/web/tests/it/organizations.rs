@@ -54,7 +54,10 @@ async fn members_see_their_own_organization_only() {
     refused(unknown.clone(), 404, "not_found");
     assert_eq!(unknown, foreign);
     let wish = json!({ "slug": "x", "name": "x" });
-    refused(scene.as_of(&scene.owner, "POST", ORGANIZATIONS, wish).await, 403, "root_only");
+    for said in [wish, json!({}), json!({ "colour": 1 })] {
+        refused(scene.as_of(&scene.member, "POST", ORGANIZATIONS, said.clone()).await, 403, "root_only");
+        refused(scene.as_of(&scene.owner, "POST", ORGANIZATIONS, said).await, 403, "root_only");
+    }
     let delete = scene.as_of(&scene.owner, "DELETE", "/api/v1/organizations/acme", Value::Null).await;
     refused(delete, 403, "root_only");
     let rename = json!({ "name": "Acme Ltd" });
