@@ -87,8 +87,8 @@ pub async fn evaluate(State(app): State<App>, request: axum::extract::Request) -
     let caller = bearer(&parts).ok_or_else(Problem::unauthenticated)?.to_owned();
     let raw = axum::body::to_bytes(raw, MAX_QUESTION).await.map_err(|_| {
         Problem::bad_request("body_too_large", format!("a question has at most {MAX_QUESTION} bytes"))
-    })?;
-    let question = body::parse::<Question>(&raw);
+    });
+    let question = raw.and_then(|raw| body::parse::<Question>(&raw));
     let (answer, about) = decide(&app, caller, question).await?;
     let own = own_id(&parts);
     let called = own.and_then(|id| id.to_str().ok()).map(str::to_owned);
@@ -101,7 +101,7 @@ async fn decide(
     caller: String,
     question: Result<Question, Problem>,
 ) -> Result<(Answer, About), Problem> {
-    // A caller who may not ask learns nothing about the question, not even that it is malformed.
+    // A caller who may not ask learns nothing about the question, not even that it is malformed or too large.
     let question = match question {
         Ok(question) => question,
         Err(problem) => {

@@ -38,24 +38,31 @@ pub async fn introspect(State(app): State<App>, request: axum::extract::Request)
 async fn answer(app: &App, request: axum::extract::Request) -> Result<Response, Problem> {
     let (parts, raw) = request.into_parts();
     let caller = bearer(&parts).ok_or_else(Problem::unauthenticated)?.to_owned();
-    let raw = axum::body::to_bytes(raw, MAX_FORM).await.map_err(|_| {
-        Problem::bad_request("body_too_large", format!("a form has at most {MAX_FORM} bytes"))
-    })?;
-    let form: Option<Form> = serde_urlencoded::from_bytes(&raw).ok();
+    let raw = axum::body::to_bytes(raw, MAX_FORM).await;
+    // Whoever may not ask is told that first, and nothing of the form.
+    let form = match &raw {
+        Ok(raw) => serde_urlencoded::from_bytes::<Form>(raw)
+            .map_err(|_| Problem::bad_request("invalid_request", "the form has exactly one `token`")),
+        Err(_) => {
+            let detail = format!("a form has at most {MAX_FORM} bytes");
+            Err(Problem::bad_request("body_too_large", detail))
+        }
+    };
     let issuer = app.portcullis().around().public_url.to_string();
     let uses = Arc::clone(app.portcullis().uses());
     let found = app
         .portcullis()
         .read(move |tx, now| {
             let about = may_ask(tx, &uses, (&caller, Scope::Introspect), now)?;
-            let Some(form) = &form else { return Ok(None) };
+            let form = match &form {
+                Ok(form) => form,
+                Err(problem) => return Ok(Err(problem.clone())),
+            };
             let answer = evaluation::introspect(tx, &uses, &form.token, about, now)?;
-            Ok(Some((answer, about)))
+            Ok(Ok((answer, about)))
         })
         .await?;
-    let Some((answer, about)) = found else {
-        return Err(Problem::bad_request("invalid_request", "the form has exactly one `token`"));
-    };
+    let (answer, about) = found?;
     note_if_root(app, &parts, (about, &answer), None).await?;
     count_check("introspection", answer.decision);
     let introspection = match answer.bearer.filter(|_| answer.decision.is_allowed()) {

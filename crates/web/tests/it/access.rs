@@ -416,3 +416,16 @@ async fn what_is_wrong_with_an_introspection_is_said_in_the_words_of_oauth() {
         assert_eq!(says, status != 400, "RFC 6750 §3: {challenge:?}");
     }
 }
+
+#[tokio::test]
+async fn who_may_not_ask_is_not_told_that_a_question_is_too_large() {
+    let scene = Scene::new();
+    let gate = service_key(&scene, "acme", json!(["revocations"])).await;
+    let mut large = question("x");
+    large["context"] = json!({ "more": "x".repeat(70_000) });
+    let form = format!("token={}", "x".repeat(9_000));
+    for (caller, status) in [("pc_service_nobody", 401), (gate.as_str(), 403)] {
+        assert_eq!(scene.bench.call("POST", EVALUATION, caller, large.clone()).await.0, status, "{caller}");
+        assert_eq!(introspect(&scene, Some(caller), &form).await.status.as_u16(), status, "{caller}");
+    }
+}
