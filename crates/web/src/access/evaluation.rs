@@ -31,8 +31,8 @@ pub struct Question {
     subject: Entity,
     action: Named,
     resource: Entity,
-    #[serde(default)]
-    context: Map<String, Value>,
+    /// Optional, and written as null by clients whose languages write what is optional so.
+    context: Option<Map<String, Value>>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -49,7 +49,7 @@ struct Named {
 
 impl Question {
     fn environment(&self) -> Result<Slug, Problem> {
-        match self.context.get("environment") {
+        match self.context.as_ref().and_then(|context| context.get("environment")) {
             None | Some(Value::Null) => Ok(Slug::production()),
             Some(Value::String(text)) => text.parse().map_err(|_| {
                 Problem::bad_request(

@@ -429,3 +429,12 @@ async fn who_may_not_ask_is_not_told_that_a_question_is_too_large() {
         assert_eq!(introspect(&scene, Some(caller), &form).await.status.as_u16(), status, "{caller}");
     }
 }
+
+#[tokio::test]
+async fn a_context_that_is_null_is_none() {
+    let scene = Scene::new();
+    let mut asked = question(&scene.member.key);
+    asked["context"] = Value::Null;
+    let (status, answer) = scene.root("POST", EVALUATION, asked).await;
+    assert_eq!((status, &answer["decision"]), (200, &json!(true)), "{answer}");
+}
