@@ -106,7 +106,8 @@ pub fn list(
     of: Option<&str>,
     (after, limit): (&str, i64),
 ) -> Result<Vec<Mapping>, ServiceError> {
-    let of = of.map(|id| directory::find(tx, organization, id).map(|d| d.id)).transpose()?;
+    // What cannot be a directory has no mappings, like an unknown one.
+    let Ok(of) = of.map(str::parse).transpose() else { return Ok(Vec::new()) };
     Ok(mapping::list(tx, organization, of, Some(after), limit)?)
 }
 

@@ -136,12 +136,16 @@ async fn list(
 ) -> Result<Json<Page<AuditEvent>>, Problem> {
     let organization = scope.organization.id;
     let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds::<EventId>()?;
+    // What cannot be a request caused nothing, like an unknown one.
+    let Ok(request) = wanted.request_id.as_deref().map(str::parse).transpose() else {
+        return Ok(Json(Page::of(Vec::new(), limit, |e: &AuditEvent| e.fact.id.clone())));
+    };
     let filter = AuditFilter {
         actor: wanted.actor.unwrap_or_default(),
         target: wanted.target.unwrap_or_default(),
         action: wanted.action.unwrap_or_default(),
         since: wanted.since.map(|at| at.0),
-        request: wanted.request_id.as_deref().map(|text| id(text, "request")).transpose()?,
+        request,
     };
     let found = app
         .portcullis()

@@ -278,3 +278,23 @@ async fn whatever_the_root_token_sees_of_an_organization_leaves_one_event_a_minu
     assert_eq!(scene.root("POST", "/access/v1/evaluation", unknown).await.0, 200);
     assert_eq!(noted("acme", &owner).await.len(), seen);
 }
+
+#[tokio::test]
+async fn a_list_that_is_narrowed_to_what_can_be_no_id_is_an_empty_page() {
+    let scene = Scene::new();
+    for asked in [
+        "audit-events?request_id=x",
+        "traces?request_id=x",
+        "traces?directory=x",
+        "mappings?directory=x",
+        "holds?directory=x",
+        "tokens?holder=x",
+    ] {
+        let (status, page) = scene.root("GET", &format!("{ACME}/{asked}"), Value::Null).await;
+        assert_eq!(
+            (status, &page["items"], &page["next"]),
+            (200, &json!([]), &Value::Null),
+            "{asked}: {page}"
+        );
+    }
+}
