@@ -61,10 +61,17 @@ impl Timestamp {
         format!("{instant:.6}")
     }
 
-    /// The instant of an RFC 3339 text.
+    /// The instant of an RFC 3339 text. `9999-12-31T23:59:59Z`, which many write for "never", is behind the last instant that
+    /// can be reckoned with, two days earlier, and is taken for that one.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
-        text.parse::<jiff::Timestamp>().ok().map(|t| Self(t.as_microsecond()))
+        if let Ok(instant) = text.parse::<jiff::Timestamp>() {
+            return Some(Self(instant.as_microsecond()));
+        }
+        let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
+        let is_behind_all =
+            pieces.date().year() == 9999 && pieces.time().is_some() && pieces.offset().is_some();
+        is_behind_all.then_some(Self(jiff::Timestamp::MAX.as_microsecond()))
     }
 }
 

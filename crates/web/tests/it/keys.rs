@@ -284,3 +284,17 @@ async fn whatever_kind_of_token_somebody_calls_with_its_last_use_is_told_to_the_
         assert_eq!((before, again), (vec![], vec![]), "{kind:?}: nothing to write within the minute");
     }
 }
+
+#[tokio::test]
+async fn a_key_may_run_out_at_the_last_instant_that_others_write() {
+    let scene = Scene::new();
+    let never = json!({ "name": "laptop", "expires_at": "9999-12-31T23:59:59Z" });
+    let made = scene.made(&keys(&scene.member), never).await;
+    assert!(made["expires_at"].as_str().unwrap().starts_with("9999-12-3"), "{made}");
+    let secret = made["token"].as_str().unwrap();
+    assert_eq!(scene.bench.call("GET", "/api/v1/me", secret, Value::Null).await.0, 200);
+    for wrong in ["9999-12-31T23:59:60", "9999-12-31T25:00:00Z", "10000-01-01T00:00:00Z", "9999-12-31"] {
+        let said = json!({ "name": "laptop", "expires_at": wrong });
+        refused(scene.root("POST", &keys(&scene.member), said).await, 400, "invalid_field");
+    }
+}
