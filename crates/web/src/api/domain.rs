@@ -6,8 +6,10 @@ use axum::http::StatusCode;
 use portcullis_domain::domain as fact;
 use portcullis_domain::id::DomainId;
 use portcullis_domain::permission::Permission::{DomainsRead, DomainsWrite};
+use portcullis_domain::text::domain_key;
+use portcullis_service::ServiceError;
 use portcullis_service::domain::{self, Vouched};
-use portcullis_store::Priority;
+use portcullis_store::{Priority, Tx};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -75,6 +77,25 @@ pub struct DomainWord {
     vouched: bool,
 }
 
+/// What is said where a domain is verified.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DomainProof {
+    /// The name of the domain, if it is said beside the path: the same.
+    domain: Option<String>,
+    /// Proven on the root token's word; only the root token may say so.
+    #[serde(default)]
+    vouched: bool,
+}
+
+/// Whoever says the name in the body too says that of the path.
+fn must_be_named(said: &str, found: &fact::Domain) -> Result<(), ServiceError> {
+    match domain_key(said).is_ok_and(|name| name == found.domain) {
+        true => Ok(()),
+        false => Err(ServiceError::invalid("domain", "is another one than the path names")),
+    }
+}
+
 const LIST: &str = "/organizations/{org}/domains";
 const ONE: &str = "/organizations/{org}/domains/{domain}";
 const VERIFY: &str = "/organizations/{org}/domains/{domain}/verify";
@@ -101,7 +122,7 @@ pub fn operations() -> Vec<Operation> {
             "Looks for the TXT record, and proves the domain if it is there.",
             verify,
         )
-        .takes::<DomainWord>()
+        .takes::<DomainProof>()
         .gives::<Domain>()
         .refuses(&["taken", "root_only"]),
         Operation::delete(ONE, write, "Removes an e-mail domain.", delete),
@@ -172,12 +193,19 @@ async fn verify(
     app: State<App>,
     scope: Scope,
     path: Path<(String, String)>,
-    body: Body<DomainWord>,
+    body: Body<DomainProof>,
 ) -> Result<Json<Domain>, Problem> {
-    if body.value.vouched {
-        return change(app, scope, path, body).await;
+    let DomainProof { domain: named, vouched } = body.value;
+    let (org, cause, id) = (scope.organization.id, scope.cause(), path.0.1.clone());
+    if let Some(named) = named {
+        let asked = id.clone();
+        let find = move |tx: &mut Tx<'_>, _| must_be_named(&named, &domain::find(tx, org, &asked)?);
+        app.portcullis().read(find).await?;
     }
-    let (org, cause, Path((_, id))) = (scope.organization.id, scope.cause(), path);
+    if vouched {
+        let word = Body { value: DomainWord { vouched }, bytes: body.bytes };
+        return change(app, scope, path, word).await;
+    }
     let (found, checked) = domain::verify(app.portcullis(), org, id, cause).await?;
     Ok(Json(Domain { checked: Some(checked.as_str()), ..found.into() }))
 }

@@ -70,6 +70,13 @@ async fn only_the_root_token_vouches_and_a_proven_domain_has_one_owner() {
     let word = json!({ "vouched": true });
     refused(scene.as_of(&scene.owner, "PATCH", &one, word.clone()).await, 403, "root_only");
     assert_eq!(scene.root("PATCH", &one, word).await.1["state"], json!("proven"));
+    scene.made(DOMAINS, json!({ "domain": "named.example" })).await;
+    let verify = format!("{DOMAINS}/named.example/verify");
+    let other = json!({ "domain": "later.example", "vouched": true });
+    refused(scene.root("POST", &verify, other).await, 400, "invalid_field");
+    let named = json!({ "domain": "Named.Example", "vouched": true });
+    assert_eq!(scene.root("POST", &verify, named.clone()).await.1["state"], json!("proven"));
+    refused(scene.root("PATCH", &format!("{DOMAINS}/named.example"), named).await, 400, "unknown_field");
     refused(scene.root("POST", DOMAINS, json!({ "domain": "no dots" })).await, 400, "invalid_domain");
     let as_viewer = scene.as_of(&scene.viewer, "POST", DOMAINS, json!({ "domain": "x.example" })).await;
     refused(as_viewer, 403, "forbidden");
