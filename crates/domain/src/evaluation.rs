@@ -15,6 +15,9 @@ use crate::team::TeamRole;
 use crate::text::Slug;
 use crate::token::{Holder, Scope, TokenKind};
 
+/// To how many seconds the last use of a token is kept: a write for each would be one a check.
+pub const USE_GRAIN_S: i64 = 60;
+
 /// The answer to a question, with its stable code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Decision {
@@ -181,7 +184,7 @@ pub struct Bearer {
     pub expires_at: Option<Timestamp>,
     /// Seconds without use after which it ends.
     pub max_idle_s: Option<i64>,
-    /// When it was last used, as far as is known.
+    /// In which minute it was last used, as far as is known: the minute's beginning.
     pub last_used_at: Option<Timestamp>,
     /// When it ended.
     pub ended_at: Option<Timestamp>,
@@ -202,10 +205,12 @@ pub struct Bearer {
 }
 
 impl Bearer {
-    /// When the token is no longer good by itself: its last instant, or its longest rest since it was used.
+    /// When the token is no longer good by itself: its last instant, or its longest rest since it was used. Of a minute in which
+    /// it was used that is reckoned from the end: whoever is there acts on.
     #[must_use]
     pub fn runs_out_at(&self) -> Option<Timestamp> {
-        let idle_since = self.last_used_at.unwrap_or(self.issued_at).max(self.issued_at);
+        let used_until = self.last_used_at.map(|minute| minute.plus_s(USE_GRAIN_S));
+        let idle_since = used_until.unwrap_or(self.issued_at).max(self.issued_at);
         let rested = self.max_idle_s.map(|max| idle_since.plus_s(max));
         self.expires_at.into_iter().chain(rested).min()
     }

@@ -282,7 +282,7 @@ setting!(
     "idle_s",
     Kind::Number { min: 60, max: 2_592_000 },
     Fallback::Value("3600"),
-    "How long a browser session lives without a request.",
+    "How long a browser session lives without a request, reckoned from the end of the minute of the last one.",
     "An unattended browser stays signed in this long."
 );
 setting!(

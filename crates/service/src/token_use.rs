@@ -7,13 +7,14 @@ use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
 use portcullis_domain::Timestamp;
+use portcullis_domain::evaluation::USE_GRAIN_S;
 use portcullis_domain::id::TokenId;
 use portcullis_store::Tx;
 
 use crate::ServiceError;
 
 /// Uses are kept to that many seconds.
-pub const GRAIN_S: i64 = 60;
+pub const GRAIN_S: i64 = USE_GRAIN_S;
 /// The most tokens whose use waits to be stored; beyond it uses are dropped until the next run of the job.
 pub const MAX_WAITING: usize = 100_000;
 
