@@ -299,7 +299,9 @@ fn say(
     } else if settles {
         profile::hold_address(tx, speaker, (&old, &said))?;
     }
-    let new = DirectoryUser { updated_at: moment.now, ..new };
+    // That they are believed further is nothing that the directory said: their version stays.
+    let is_said_anew = DirectoryUser { believed_up_to: old.believed_up_to, ..new.clone() } != old;
+    let new = DirectoryUser { updated_at: if is_said_anew { moment.now } else { old.updated_at }, ..new };
     let action = match (old.inactive_at, new.inactive_at) {
         (None, Some(_)) => Action::DirectoryUserDeactivated,
         (Some(_), None) => Action::DirectoryUserActivated,

@@ -304,3 +304,31 @@ async fn the_groups_of_a_directory_are_listed_with_every_key_that_a_mapping_take
         "as the directory itself"
     );
 }
+
+#[tokio::test]
+async fn who_is_said_again_by_a_token_of_somebody_higher_is_believed_further_and_keeps_their_version() {
+    let scene = Scene::new();
+    let (status, made) = scene.as_of(&scene.admin, "POST", DIRECTORIES, scim(Value::Null)).await;
+    assert_eq!(status, 201, "{made}");
+    let tokens = format!("{DIRECTORIES}/{}/tokens", id(&made));
+    let (status, higher) = scene.as_of(&scene.owner, "POST", &tokens, json!({})).await;
+    assert_eq!(status, 201, "{higher}");
+    let said = async |token: &Value, method: &str, below: &str| {
+        let authorization = format!("Bearer {}", token["token"].as_str().unwrap());
+        let path = format!("/scim/v2/{}/Users{below}", id(&made));
+        let person = json!({ "userName": "al@acme.test", "externalId": "al", "active": true });
+        scene.bench.exchange(method, &path, &[("authorization", &authorization)], &person).await
+    };
+    let first = said(&made, "POST", "").await.json();
+    let below = format!("/{}", id(&first));
+    scene.bench.clock.pass_s(60);
+    for (token, why) in [(&made, "the same token"), (&higher, "one of an owner"), (&higher, "that one again")]
+    {
+        let again = said(token, "PUT", &below).await;
+        assert_eq!(again.status, 200, "{}", again.text());
+        assert_eq!(again.json()["meta"], first["meta"], "{why}");
+    }
+    let events = scene.all(&format!("{ACME}/audit-events")).await;
+    let updates = events.iter().filter(|event| event["action"] == "directory_user.updated").count();
+    assert_eq!(updates, 1, "that they are believed further stands in the log, once");
+}
