@@ -4,7 +4,7 @@
 //! `password` is not among them: this provider keeps none, so it does not tell clients that it takes one. A
 //! password that is sent all the same is discarded by `user` and `patch`.
 
-use crate::limits::{MAX_INDEXED_BYTES, MAX_JSON_STRING_BYTES, MAX_TEXT_BYTES};
+use crate::limits::{MAX_INDEXED_BYTES, MAX_INLINE_BYTES, MAX_TEXT_BYTES};
 use crate::schema::{
     Attribute, AttributeType, Case, ENTERPRISE_SCHEMA, GROUP_SCHEMA, Mutability, Plurality, Presence,
     Returned, Schema, USER_SCHEMA, Uniqueness,
@@ -144,7 +144,7 @@ static CERTIFICATE_PARTS: [Attribute; 4] = [
     Attribute {
         kind: AttributeType::Binary,
         case: Case::Exact,
-        max_bytes: MAX_JSON_STRING_BYTES,
+        max_bytes: MAX_INLINE_BYTES,
         ..text("value", "DER certificate in base64.")
     },
     DISPLAY,
@@ -234,7 +234,7 @@ const fn reference(
         kind: AttributeType::Reference,
         case: Case::Exact,
         reference_types,
-        max_bytes: MAX_JSON_STRING_BYTES,
+        max_bytes: MAX_INLINE_BYTES,
         ..text(name, description)
     }
 }

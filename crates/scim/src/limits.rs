@@ -10,8 +10,12 @@ pub const MAX_JSON_DEPTH: usize = 32;
 /// [`MAX_MEMBERS_PER_CALL`] members with four sub-attributes each, and for nothing absurd.
 pub const MAX_JSON_VALUES: usize = 1_000_000;
 
-/// Bytes of any one string in a body. Photos and certificates travel inline and are the largest.
-pub const MAX_JSON_STRING_BYTES: usize = 65_536;
+/// Bytes of any one string in a body, wherever it stands: as many as a whole body about a person may have. What is kept has a
+/// bound of its own; a photo in an attribute that nobody here keeps must not keep its person out.
+pub const MAX_JSON_STRING_BYTES: usize = 1_048_576;
+
+/// Bytes of a photo or certificate, which travel inline and are the largest that is kept.
+pub const MAX_INLINE_BYTES: usize = 65_536;
 
 /// Bytes of an attribute that is looked up by value (`userName`, `externalId`, `displayName`, `emails.value`, ids):
 /// below what a database index takes for one entry.

@@ -4,8 +4,9 @@ use std::fmt::Write as _;
 
 use portcullis_scim::limits::{
     MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS, MAX_EDIT_WORK_BYTES, MAX_FILTER_TERMS,
-    MAX_INDEXED_BYTES, MAX_JSON_DEPTH, MAX_JSON_STRING_BYTES, MAX_JSON_VALUES, MAX_MEMBERS_PER_CALL,
-    MAX_NOTES, MAX_OPERATIONS, MAX_PATH_BYTES, MAX_TEXT_BYTES, MAX_USER_OPERATIONS, MAX_VALUES_PER_ATTRIBUTE,
+    MAX_INDEXED_BYTES, MAX_INLINE_BYTES, MAX_JSON_DEPTH, MAX_JSON_STRING_BYTES, MAX_JSON_VALUES,
+    MAX_MEMBERS_PER_CALL, MAX_NOTES, MAX_OPERATIONS, MAX_PATH_BYTES, MAX_TEXT_BYTES, MAX_USER_OPERATIONS,
+    MAX_VALUES_PER_ATTRIBUTE,
 };
 use portcullis_scim::{
     Filter, GroupChange, ResourceType, ScimError, User, Work, parse_group, parse_group_patch, parse_patch,
@@ -76,7 +77,9 @@ fn strings_are_bounded_by_what_they_are_for() {
         (json!({"userName": "a", "emails": [{"value": of(MAX_INDEXED_BYTES + 1)}]}), false),
         (json!({"userName": "a", "title": of(MAX_TEXT_BYTES)}), true),
         (json!({"userName": "a", "title": of(MAX_TEXT_BYTES + 1)}), false),
-        (json!({"userName": "a", "photos": [{"value": of(MAX_JSON_STRING_BYTES)}]}), true),
+        (json!({"userName": "a", "photos": [{"value": of(MAX_INLINE_BYTES)}]}), true),
+        (json!({"userName": "a", "photos": [{"value": of(MAX_INLINE_BYTES + 1)}]}), false),
+        (json!({"userName": "a", "nonsense": of(MAX_INLINE_BYTES + 1)}), true),
         (json!({"userName": "a", "nonsense": of(MAX_JSON_STRING_BYTES + 1)}), false),
     ] {
         assert_eq!(parse_user(body.to_string().as_bytes()).is_ok(), is_ok);

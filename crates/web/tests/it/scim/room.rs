@@ -6,7 +6,7 @@ use portcullis_service::scim::room::MAX_TEXT_BYTES;
 use portcullis_service::scim::{Ask, Belongings, Page, Window, create_user, person_said};
 use serde_json::{Value, json};
 
-use super::provider::Provider;
+use super::provider::{Provider, patch, person};
 
 const LARGE: usize = 1_000_000;
 const MANY: usize = 24;
@@ -139,5 +139,38 @@ async fn small_candidates_are_read_whole_over_many_short_reads() {
         let mut found: Vec<String> = listed.items.into_iter().map(|shown| shown.user.user_name).collect();
         found.sort();
         assert_eq!(found, (0..many).map(|n| format!("u{n:02}")).collect::<Vec<_>>(), "{filter}");
+    }
+}
+
+#[tokio::test]
+async fn a_long_photo_in_an_attribute_that_nobody_keeps_is_left_aside_and_keeps_nobody_out() {
+    let idp = Provider::new();
+    let photo = "A".repeat(136_000);
+    let mut body = person("al");
+    body["thumbnailPhoto"] = json!(photo);
+    let made = idp.call("POST", "/Users", body.clone()).await;
+    assert_eq!(made.status, 201, "{}", made.text());
+    let one = format!("/Users/{}", made.json()["id"].as_str().unwrap());
+    let shown = idp.got(&one).await;
+    assert_eq!(shown.get("thumbnailPhoto"), None, "{shown}");
+    assert_eq!(idp.call("PUT", &one, body).await.status, 200);
+    for operation in [
+        json!({ "op": "replace", "path": "thumbnailPhoto", "value": photo }),
+        json!({ "op": "add", "value": { "thumbnailPhoto": photo, "title": "Boss" } }),
+    ] {
+        let patched = idp.call("PATCH", &one, patch(json!([operation]))).await;
+        assert_eq!(patched.status, 200, "{}", patched.text());
+    }
+    assert_eq!(idp.got(&one).await["title"], "Boss");
+    let mut body = person("bo");
+    body["photos"] = json!([{ "value": photo, "type": "photo" }]);
+    let refused = idp.call("POST", "/Users", body).await;
+    let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+    assert!(refused.status == 400 && detail.contains("photos"), "{}: {detail}", refused.status);
+    for name in ["userName", "externalId", "displayName", "title"] {
+        let mut body = person("bo");
+        body[name] = json!("A".repeat(70_000));
+        let refused = idp.call("POST", "/Users", body).await;
+        assert_eq!(refused.status, 400, "what somebody would be kept by is refused: {name}");
     }
 }
