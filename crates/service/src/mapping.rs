@@ -127,7 +127,7 @@ pub fn create(
 ) -> Result<(Mapping, Carried), ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     let new = (MappingId::fresh(moment.now, &mut moment.random), moment.now);
-    let made = checked(tx, caller.rank(), organization, wish, new)?;
+    let made = checked(tx, caller.rank(), organization, wish, Kept::New(new))?;
     must_be_within(tx, &made, moment.now)?;
     let touched = touched(tx, &made)?;
     let change = MappingChange::Create(Box::new(made.clone()));
@@ -154,7 +154,7 @@ pub fn update(
     let was = find(tx, organization, id)?;
     must_not_stand_above(tx, caller, organization, was.gives.role.as_ref())?;
     let wish = changed(NewMapping::like(&was))?;
-    let is = checked(tx, caller.rank(), organization, &wish, (was.id, was.created_at))?;
+    let is = checked(tx, caller.rank(), organization, &wish, Kept::Stored(&was))?;
     if is == was {
         return Ok((is, Carried::Out));
     }
@@ -218,18 +218,39 @@ fn carry_out(
     after_rule_change(tx, moment, plan.organization(), touched, cause)
 }
 
-/// The mapping that these words make, of that id and instant.
+/// What of a mapping is there already.
+#[derive(Clone, Copy)]
+enum Kept<'m> {
+    /// Nothing: it is made now, with that id.
+    New((MappingId, Timestamp)),
+    /// All of this. What stays of it is not judged anew: it was right when it was said, and whoever changes the team cannot
+    /// help that the group is gone since, or the role explicit only.
+    Stored(&'m Mapping),
+}
+
+/// The mapping that these words make.
 fn checked(
     tx: &mut Tx<'_>,
     giver: Rank,
     organization: OrganizationId,
     wish: &NewMapping,
-    (id, created_at): (MappingId, Timestamp),
+    kept: Kept<'_>,
 ) -> Result<Mapping, ServiceError> {
+    let ((id, created_at), was) = match kept {
+        Kept::New(new) => (new, None),
+        Kept::Stored(was) => ((was.id, was.created_at), Some(was)),
+    };
     let of = directory::find(tx, organization, &wish.directory)?;
-    let source = check_source(tx, &of, &wish.source)?;
+    let source = match was.filter(|was| was.directory == of.id && was.source == wish.source) {
+        Some(was) => was.source.clone(),
+        None => check_source(tx, &of, &wish.source)?,
+    };
+    let stays = |slug: &str| was.and_then(|was| was.gives.role.clone()).filter(|role| role.as_str() == slug);
     let role = match &wish.role {
-        Some(slug) => Some(mappable(tx, giver, organization, slug)?.slug),
+        Some(slug) => match stays(slug) {
+            Some(role) => Some(role),
+            None => Some(mappable(tx, giver, organization, slug)?.slug),
+        },
         None => None,
     };
     let team = match &wish.team {
@@ -360,7 +381,7 @@ pub fn preview(
 ) -> Result<Preview, ServiceError> {
     let now = moment.now;
     let new = (MappingId::fresh(now, &mut moment.random), now);
-    let wished = checked(tx, Rank::ROOT, organization, wish, new)?;
+    let wished = checked(tx, Rank::ROOT, organization, wish, Kept::New(new))?;
     let matched = would_match(tx, &wished)?;
     let people = mapping::count_affected(tx, wished.directory, &wished.source)?;
     let limit = limit.clamp(1, MAX_PREVIEWED);
