@@ -16,7 +16,7 @@ use serde_json::Value;
 use tower::ServiceExt as _;
 
 use crate::place::{CONNECTIONS, Place};
-use crate::{Outside, Seeded, SetClock};
+use crate::{Outside, Seeded, SetClock, document};
 
 /// Under which URL a bench is reached.
 pub const PUBLIC_URL: &str = "http://127.0.0.1:8080";
@@ -197,14 +197,16 @@ impl Bench {
         headers: &[(&str, &str)],
         body: &str,
     ) -> Exchange {
-        let method = Method::from_bytes(method.as_bytes()).expect("a method");
+        let called = Method::from_bytes(method.as_bytes()).expect("a method");
         let host = PUBLIC_URL.trim_start_matches("http://");
-        let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
+        let mut request = Request::builder().method(called).uri(path).header(header::HOST, host);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let bytes = Bytes::from(body.to_owned());
-        self.send(request.body(Full::new(bytes)).expect("a request")).await
+        let answer = self.send(request.body(Full::new(bytes)).expect("a request")).await;
+        document::knows(method, path, &answer);
+        answer
     }
 
     /// Calls a whole path such as `/api/v1/organizations` as that bearer: status and JSON.

@@ -17,6 +17,8 @@
 #[cfg(feature = "bench")]
 mod bench;
 #[cfg(feature = "bench")]
+mod document;
+#[cfg(feature = "bench")]
 mod outside;
 #[cfg(feature = "bench")]
 mod persona;

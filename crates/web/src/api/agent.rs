@@ -164,12 +164,12 @@ pub fn operations() -> Vec<Operation> {
         Operation::create(ALL, WRITE, "Makes an agent.", create)
             .takes::<New>()
             .gives::<AgentWire>()
-            .refuses(&["above_own_rank", "member_inactive", "other_environment"]),
+            .refuses(&["invalid_name", "above_own_rank", "member_inactive", "other_environment"]),
         Operation::get(ONE, READ, "Shows an agent.", show).gives::<AgentWire>(),
         Operation::patch(ONE, WRITE, "Changes an agent's name, environment, heir or rule.", patch)
             .takes::<Patch>()
             .gives::<AgentWire>()
-            .refuses(&["above_own_rank", "agent_state", "other_environment"]),
+            .refuses(&["invalid_name", "above_own_rank", "agent_state", "other_environment"]),
         Operation::delete(ONE, WRITE, "Ends an agent for good, with its keys.", disable)
             .refuses(&["above_own_rank"]),
     ];
@@ -206,7 +206,7 @@ fn keys() -> Vec<Operation> {
         Operation::create(KEYS, WRITE, "Issues a key that acts as the agent.", issue_key)
             .takes::<NewAgentKey>()
             .gives::<IssuedToken>()
-            .refuses(&["above_own_rank", "agent_state", "member_inactive"]),
+            .refuses(&["invalid_name", "above_own_rank", "agent_state", "member_inactive", "seen_by_others"]),
         Operation::get(KEY, READ, "Shows an agent's key.", show_key).gives::<TokenWire>(),
         Operation::delete(KEY, WRITE, "Ends an agent's key.", revoke_key).refuses(&["above_own_rank"]),
     ]

@@ -256,26 +256,26 @@ pub fn operations() -> Vec<Operation> {
             .takes::<DirectoryWish>()
             .gives::<CreatedDirectory>()
             .refuses(&REFUSALS)
-            .refuses(&["invalid_name"]),
+            .refuses(&["invalid_name", "seen_by_others"]),
         Operation::get(LIST, see, "Lists directories.", list).gives::<Page<Directory>>().paged(),
         Operation::get(ONE, see, "Shows a directory.", show).gives::<Directory>(),
         Operation::patch(ONE, write, "Changes a directory, and everybody whom that touches.", change)
             .takes::<DirectoryPatch>()
             .gives::<Directory>()
             .refuses(&REFUSALS)
-            .refuses(&["invalid_name"]),
+            .refuses(&["invalid_name", "token_seen_below", "source_set_below"]),
         Operation::delete(ONE, write, "Deletes a directory with its facts and mappings.", delete)
             .query("people", "`keep` or `offboard`: what becomes of the people whom it governs.")
             .refuses(&["governs_people", "in_use", "above_own_rank", "told_from_below"]),
         Operation::create(TOKENS, write, "Issues one more SCIM token; several may be valid at once.", issue)
             .takes::<DirectoryTokenWish>()
             .gives::<IssuedToken>()
-            .refuses(&["above_own_rank"]),
+            .refuses(&["above_own_rank", "seen_by_others"]),
         Operation::get(TOKENS, see, "Lists a directory's tokens, ended ones too.", tokens)
             .gives::<Page<TokenWire>>()
             .paged(),
         Operation::get(TOKEN, see, "Shows a directory's token.", token).gives::<TokenWire>(),
-        Operation::delete(TOKEN, write, "Ends a directory's token.", revoke),
+        Operation::delete(TOKEN, write, "Ends a directory's token.", revoke).refuses(&["above_own_rank"]),
     ]
 }
 

@@ -92,7 +92,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::create(LIST, write, "Invites an address to a role; the answer has the link.", create)
             .takes::<NewInvitation>()
             .gives::<Invitation>()
-            .refuses(&["above_own_rank", "invalid_email", "taken"]),
+            .refuses(&["above_own_rank", "invalid_email", "taken", "seen_by_others"]),
         Operation::get(LIST, see, "Lists invitations, ended ones too.", list)
             .gives::<Page<Invitation>>()
             .paged(),

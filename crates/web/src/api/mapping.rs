@@ -350,6 +350,8 @@ const ONE: &str = "/organizations/{org}/mappings/{mapping}";
 const PREVIEW: &str = "/organizations/{org}/mappings/preview";
 const REFUSALS: [&str; 5] =
     ["role_is_explicit_only", "above_own_rank", "mapping_gives_nothing", "no_org_units", "not_available"];
+/// Whoever could have themselves named by the directory stands below the role.
+const OUTGROWN: [&str; 2] = ["token_seen_below", "source_set_below"];
 
 /// The rows of this noun.
 #[must_use]
@@ -360,7 +362,8 @@ pub fn operations() -> Vec<Operation> {
         Operation::create(LIST, write, "Makes a mapping, and gives what it gives.", create)
             .takes::<MappingWish>()
             .gives::<Mapping>()
-            .refuses(&REFUSALS),
+            .refuses(&REFUSALS)
+            .refuses(&OUTGROWN),
         Operation::act(PREVIEW, see, "Tells who would gain and lose what; nothing is changed.", preview)
             .takes::<MappingWish>()
             .gives::<Preview>()
@@ -374,7 +377,8 @@ pub fn operations() -> Vec<Operation> {
         Operation::patch(ONE, write, "Changes a mapping, and everybody whom that touches.", change)
             .takes::<MappingPatch>()
             .gives::<Mapping>()
-            .refuses(&REFUSALS),
+            .refuses(&REFUSALS)
+            .refuses(&OUTGROWN),
         Operation::delete(ONE, write, "Deletes a mapping, and takes what it gave.", delete)
             .refuses(&["above_own_rank"]),
     ]

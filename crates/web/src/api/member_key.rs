@@ -42,7 +42,8 @@ pub fn operations() -> Vec<Operation> {
     vec![
         Operation::get(ALL, read, "Lists a member's keys, ended ones too.", list)
             .paged()
-            .gives::<Page<TokenWire>>(),
+            .gives::<Page<TokenWire>>()
+            .refuses(&["above_own_rank"]),
         Operation::create(
             ALL,
             write,
@@ -51,8 +52,16 @@ pub fn operations() -> Vec<Operation> {
         )
         .takes::<NewMemberKey>()
         .gives::<IssuedToken>()
-        .refuses(&["above_own_rank", "member_inactive", "other_environment"]),
-        Operation::get(ONE, read, "Shows a member's key.", show).gives::<TokenWire>(),
+        .refuses(&[
+            "invalid_name",
+            "above_own_rank",
+            "member_inactive",
+            "other_environment",
+            "seen_by_others",
+        ]),
+        Operation::get(ONE, read, "Shows a member's key.", show)
+            .gives::<TokenWire>()
+            .refuses(&["above_own_rank"]),
         Operation::delete(ONE, write, "Ends a member's key.", revoke).refuses(&["above_own_rank"]),
     ]
 }

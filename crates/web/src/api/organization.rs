@@ -103,7 +103,8 @@ pub fn operations() -> Vec<Operation> {
             list,
         )
         .gives::<Page<Organization>>()
-        .paged(),
+        .paged()
+        .refuses(&["forbidden"]),
         Operation::get("/organizations/{org}", see, "Shows an organization.", show).gives::<Organization>(),
         Operation::patch("/organizations/{org}", write, "Renames an organization.", change)
             .takes::<OrganizationChanges>()

@@ -58,7 +58,8 @@ pub fn operations() -> Vec<Operation> {
             .gives::<Page<TokenWire>>(),
         Operation::create(ALL, write, "Issues a key that asks for the organization.", issue)
             .takes::<New>()
-            .gives::<IssuedToken>(),
+            .gives::<IssuedToken>()
+            .refuses(&["invalid_name", "seen_by_others"]),
         Operation::get(ONE, read, "Shows a service key.", show).gives::<TokenWire>(),
         Operation::delete(ONE, write, "Ends a service key.", revoke),
     ]
