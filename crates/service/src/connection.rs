@@ -90,7 +90,7 @@ fn check(
     organization: OrganizationId,
     caller: &Caller,
     around: &Surroundings,
-    wanted: &Wanted,
+    (before, wanted): (Option<&ConnectionView>, &Wanted),
 ) -> Result<Checked, ServiceError> {
     let text = |field, value: &str, max: usize| {
         let bad =
@@ -121,7 +121,11 @@ fn check(
     }
     if let Some(slug) = &wanted.default_role {
         let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound("role"))?;
-        may_be_mapped(role.giving)?;
+        // Of what is there and stays, only that the caller stands as high is asked anew: a role that became explicit only
+        // gives nobody anything, and must not keep a client secret from being changed.
+        if before.is_none_or(|before| before.default_role.as_ref() != Some(slug)) {
+            may_be_mapped(role.giving)?;
+        }
         may_give(caller.rank(), role.rank)?;
     }
     environment::find_by_slug(tx, organization, &wanted.environment)?
@@ -132,11 +136,13 @@ fn check(
     let mut domains = Vec::new();
     for written in &wanted.domains {
         let key = domain_key(written)?;
-        domain::find_by_name(tx, organization, &key)?.ok_or_else(|| {
+        // One that was removed since is routed again once it is back.
+        let stays = before.is_some_and(|before| before.connection.domains.contains(&key));
+        if !stays && domain::find_by_name(tx, organization, &key)?.is_none() {
             let message =
                 format!("name `{key}`, which is no domain of this organization: `POST …/domains` first");
-            ServiceError::invalid("domains", message)
-        })?;
+            return Err(ServiceError::invalid("domains", message));
+        }
         if !domains.contains(&key) {
             domains.push(key);
         }
@@ -183,7 +189,7 @@ pub fn create(
 ) -> Result<ConnectionView, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     must_stand_above_automation(tx, organization, caller)?;
-    let checked = check(tx, organization, caller, around, wanted)?;
+    let checked = check(tx, organization, caller, around, (None, wanted))?;
     let now = moment.now;
     let id = ConnectionId::fresh(now, &mut moment.random);
     let directory = Directory {
@@ -247,7 +253,7 @@ pub fn update(
     tx.lock(Lock::Organization(organization))?;
     let before = find(tx, organization, id)?;
     let wanted = change(&before)?;
-    let checked = check(tx, organization, caller, around, &wanted)?;
+    let checked = check(tx, organization, caller, around, (Some(&before), &wanted))?;
     must_reach_newcomers(tx, caller, &before, &wanted)?;
     let provider = provider_change(tx, (around, moment), &before, &wanted.protocol)?;
     let old = before.connection;
