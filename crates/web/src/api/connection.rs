@@ -183,7 +183,7 @@ pub fn operations() -> Vec<Operation> {
         .refuses(&["above_own_rank"]),
         Operation::delete(ONE, write, "Deletes a connection, its links, its sessions and its claims.", delete)
             .query("people", "What becomes of those whom its claims brought: `keep` or `offboard`.")
-            .refuses(&["governs_people"]),
+            .refuses(&["governs_people", "above_own_rank", "told_from_below"]),
     ]
 }
 
