@@ -1,16 +1,12 @@
 //! A directory of Google Workspace, polled by the real binary over real sockets.
 
-use std::time::{Duration, Instant};
-
 use portcullis_emulator::{
     Browser, GoogleFault, GoogleGroup, GooglePerson, GoogleServer, GoogleSettings, GoogleSigns, Workspace,
 };
 use serde_json::{Value, json};
 
-use crate::harness::{Server, accept, surroundings};
+use crate::harness::{Server, accept, surroundings, until};
 
-/// How long a test waits for a poll to show.
-const MAX_WAIT: Duration = Duration::from_secs(30);
 const ORGANIZATION: &str = "/organizations/acme";
 
 fn company() -> Workspace {
@@ -60,18 +56,6 @@ async fn read_whole(server: &Server, directory: &str) {
         (!sync["last_full_success_at"].is_null()).then_some(())
     })
     .await;
-}
-
-/// Asks again until the answer is as wanted.
-async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
-    let begun = Instant::now();
-    loop {
-        if let Some(answer) = ask().await {
-            return answer;
-        }
-        assert!(begun.elapsed() < MAX_WAIT, "{what} did not come about in {MAX_WAIT:?}");
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
 }
 
 async fn member(server: &Server, name: &str) -> Option<Value> {

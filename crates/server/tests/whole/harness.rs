@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
+use portcullis_domain::Timestamp;
 use portcullis_emulator::{
     Browser, Company, GroupValues, KeyKind, OidcProvider, ProviderSettings, RegisteredClient, Surroundings,
 };
@@ -13,6 +14,9 @@ use serde_json::{Value, json};
 pub const ROOT: &str = "whole-tests-root-token-0123456789abcdef";
 /// How long a server may take until it is ready.
 const MAX_START: Duration = Duration::from_secs(20);
+
+/// How long a test waits for what a job or a poll brings about.
+const MAX_WAIT: Duration = Duration::from_secs(30);
 
 /// How long a test waits for an end; the promise is ten seconds.
 const MAX_END: Duration = Duration::from_secs(20);
@@ -475,10 +479,32 @@ impl Org {
         let mut browser = Browser::new().unwrap();
         let page = browser.open(&self.login_url).await.unwrap();
         assert_eq!(page.status, 200, "sign-in of `{address}` ended at {}: {}", page.url, page.body);
-        let cookie = browser.find_cookie(&server.base, "portcullis");
-        let cookie = cookie.unwrap_or_else(|| panic!("no session for `{address}`: {}", page.body));
-        cookie.split('.').next_back().unwrap().to_owned()
+        session_of(&browser, server).unwrap_or_else(|| panic!("no session for `{address}`: {}", page.body))
     }
+}
+
+/// The newest session that a browser has at a server, if it has one.
+pub fn session_of(browser: &Browser, server: &Server) -> Option<String> {
+    let cookie = browser.find_cookie(&server.base, "portcullis")?;
+    cookie.split('.').next_back().filter(|session| !session.is_empty()).map(str::to_owned)
+}
+
+/// Asks again until there is what is waited for.
+pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(answer) = ask().await {
+            return answer;
+        }
+        assert!(begun.elapsed() < MAX_WAIT, "{what} did not come about in {MAX_WAIT:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// The time.
+pub fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+    Timestamp::from_micros(i64::try_from(since.as_micros()).unwrap())
 }
 
 /// An identity provider with nobody in it.
@@ -501,12 +527,7 @@ pub async fn provider() -> OidcProvider {
 pub fn surroundings() -> Surroundings {
     let begin = Instant::now();
     Surroundings::new(
-        || {
-            i64::try_from(
-                std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs(),
-            )
-            .unwrap()
-        },
+        || now().seconds(),
         move || begin.elapsed(),
         |bytes| aws_lc_rs::rand::fill(bytes).unwrap(),
     )

@@ -31,6 +31,7 @@ mod oidc_peer;
 mod operations;
 mod postgres_tls;
 mod restoring;
+mod saml_idp;
 mod saml_peer;
 mod schema_tester;
 mod scim_tester;

@@ -7,7 +7,7 @@ use portcullis_emulator::{OidcProvider, Person, PersonState};
 use serde_json::{Value, json};
 
 use crate::harness::{Org, ROOT, Server, accept, command, in_cluster, provider, refused_start, text};
-use crate::survivors::{Session, every_kind};
+use crate::survivors::{OpenSession, every_kind};
 
 /// A service key that may ask, of the organization.
 async fn asker(server: &Server) -> String {
@@ -53,7 +53,8 @@ async fn tokens_of_every_kind(server: &Server, org: &Org, idp: &OidcProvider) ->
     });
     let ada = text(&org.member(server, "ada").await, "id");
     let bob = text(&org.member(server, "bob").await, "id");
-    let issued = every_kind(server, org, (&ada, &address, Session::SignIn(idp)), &bob).await;
+    let session = OpenSession { secret: org.sign_in(server, idp, &address).await, by: None };
+    let issued = every_kind(server, org, (&ada, &[session]), &bob).await;
     let beta = json!({ "slug": "beta", "name": "Beta", "owner_email": "boss@beta.test" });
     let link = text(&server.root("POST", "/organizations", beta).await, "owner_link");
     assert_eq!(server.http.get(&link).send().await.unwrap().status(), 200);
