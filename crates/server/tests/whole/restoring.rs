@@ -2,28 +2,32 @@
 
 use std::os::unix::fs::PermissionsExt as _;
 
+use portcullis_domain::connection::ConnectionKind;
 use portcullis_domain::token::TokenKind;
 use portcullis_emulator::{OidcProvider, Person, PersonState};
 use serde_json::{Value, json};
 
 use crate::harness::{Org, ROOT, Server, accept, command, in_cluster, provider, refused_start, text};
-use crate::survivors::{OpenSession, every_kind};
+use crate::survivors::{Fate, Issued, OpenSession, every_kind, secret_of};
 
-/// A service key that may ask, of the organization.
-async fn asker(server: &Server) -> String {
+/// Another service key to ask by, and another token of the directory.
+async fn renew(server: &Server, org: &mut Org) {
     let key = json!({ "name": "gateway", "scopes": ["evaluate"] });
-    text(&server.root("POST", "/organizations/acme/service-keys", key).await, "token")
+    org.asker = text(&server.root("POST", "/organizations/acme/service-keys", key).await, "token");
+    let tokens = format!("/organizations/acme/directories/{}/tokens", org.directory);
+    org.scim_token = text(&server.root("POST", &tokens, json!({})).await, "token");
 }
 
 async fn state(server: &Server, org: &Org, name: &str) -> String {
     text(&org.member(server, name).await, "state")
 }
 
-/// Somebody with a password, whom no directory knows.
-async fn joined(server: &Server, org: &Org, name: &str) -> String {
+/// Somebody with a password, whom no directory knows: their session.
+async fn joined(server: &Server, org: &Org, name: &str) -> Issued {
     let invitation = json!({ "email": format!("{name}@{}", org.domain), "role": "member" });
     let made = server.root("POST", "/organizations/acme/invitations", invitation).await;
-    accept(server, &text(&made, "link")).await
+    let secret = accept(server, &text(&made, "link")).await;
+    Issued::new(TokenKind::Session, &format!("{name}'s session"), secret, Fate::Ends)
 }
 
 async fn off_board(server: &Server, org: &Org, name: &str) {
@@ -38,10 +42,12 @@ async fn set_state(server: &Server, org: &Org, name: &str, state: &str) {
     server.root("PATCH", &path, json!({ "state": state })).await;
 }
 
-/// Every kind of token that there is, all of them in the database: the secrets of those of `acme`.
-async fn tokens_of_every_kind(server: &Server, org: &Org, idp: &OidcProvider) -> Vec<String> {
+/// Every kind of token that there is, for ada and for whoever is to be the first owner of a new organization; each has been
+/// seen to be good. Bob takes her agents over.
+async fn tokens_of_every_kind(server: &Server, org: &Org, idp: &OidcProvider, slug: &str) -> Vec<Issued> {
     let address = format!("ada@{}", org.domain);
     idp.change_company(|company| {
+        company.people.retain(|person| person.id != "ada");
         company.people.push(Person {
             id: "ada".into(),
             user_name: address.clone(),
@@ -52,13 +58,32 @@ async fn tokens_of_every_kind(server: &Server, org: &Org, idp: &OidcProvider) ->
         });
     });
     let ada = text(&org.member(server, "ada").await, "id");
-    let bob = text(&org.member(server, "bob").await, "id");
-    let session = OpenSession { secret: org.sign_in(server, idp, &address).await, by: None };
-    let issued = every_kind(server, org, (&ada, &[session]), &bob).await;
-    let beta = json!({ "slug": "beta", "name": "Beta", "owner_email": "boss@beta.test" });
-    let link = text(&server.root("POST", "/organizations", beta).await, "owner_link");
-    assert_eq!(server.http.get(&link).send().await.unwrap().status(), 200);
-    issued.into_iter().map(|one| one.secret).chain([link]).collect()
+    let heir = text(&org.member(server, "dora").await, "id");
+    let secret = org.sign_in(server, idp, &address).await;
+    let session = OpenSession { secret, by: Some(ConnectionKind::Oidc) };
+    let mut issued = every_kind(server, org, (&ada, &[session]), &heir).await;
+    let wish = json!({ "slug": slug, "name": slug, "owner_email": format!("boss@{slug}.test") });
+    let link = text(&server.root("POST", "/organizations", wish).await, "owner_link");
+    issued.push(Issued::new(TokenKind::OwnerLink, "owner link", secret_of(&link), Fate::Ends));
+    for (kind, what, secret) in [
+        (TokenKind::ServiceKey, "asker", &org.asker),
+        (TokenKind::ScimToken, "token of the directory", &org.scim_token),
+    ] {
+        issued.push(Issued::new(kind, what, secret.clone(), Fate::Ends));
+    }
+    must_all_be_good(server, org, &issued).await;
+    issued
+}
+
+/// Each is accepted where tokens of its kind are presented.
+async fn must_all_be_good(server: &Server, org: &Org, issued: &[Issued]) {
+    for kind in TokenKind::ALL {
+        assert!(issued.iter().any(|one| one.kind == kind), "there is no {}", kind.as_str());
+    }
+    for one in issued {
+        let answer = one.answer(server, org).await;
+        assert!(answer.is_good, "{} is good at its time: {answer:?}", one.what);
+    }
 }
 
 /// The tokens of both organizations that have not ended, by kind.
@@ -71,18 +96,16 @@ async fn living_kinds(server: &Server) -> Vec<String> {
     kinds
 }
 
-/// Nothing that a restore ended is good for anything.
-async fn must_all_be_refused(server: &Server, asker: &str, secrets: &[String]) {
-    for secret in secrets {
-        if secret.starts_with("http") {
-            let status = server.http.get(secret).send().await.unwrap().status();
-            assert!(status.is_client_error(), "a link came back: {status}");
-            continue;
-        }
-        let code = server.code(asker, secret).await;
-        assert!(["token_ended", "token_unknown"].contains(&code.as_str()), "a token came back: {code}");
-        let (status, _) = server.call("GET", "/api/v1/me", secret, Value::Null).await;
-        assert_eq!(status, 401, "a token came back");
+/// Each is refused where it was accepted, for what became of it and for nothing else: the code says so of whatever lets
+/// somebody act; that the others' organization, directory and page are there is for [`must_all_be_good`] of new ones.
+async fn must_all_be_refused(server: &Server, org: &Org, code: &str, issued: &[Issued]) {
+    for one in issued {
+        let must = match one.kind {
+            TokenKind::Session | TokenKind::MemberKey | TokenKind::AgentKey => code,
+            TokenKind::ServiceKey | TokenKind::ScimToken => "401",
+            TokenKind::Invitation | TokenKind::OwnerLink => "link_invalid",
+        };
+        assert_eq!(one.answer(server, org).await.said, must, "{} came back", one.what);
     }
 }
 
@@ -94,16 +117,15 @@ async fn a_restored_backup_revives_nobody() {
     let ada = org.person_in(&server, &org.admins, "ada").await;
     let bob = org.person_in(&server, &org.admins, "bob").await;
     // Nobody's directory speaks of these: they have passwords.
-    let mut secrets = Vec::new();
+    let mut before = Vec::new();
     for name in ["dora", "eve", "mallory"] {
-        secrets.push(joined(&server, &org, name).await);
+        before.push(joined(&server, &org, name).await);
     }
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("monday.backup");
     let path = file.to_str().unwrap().to_owned();
-    secrets.extend(tokens_of_every_kind(&server, &org, &idp).await);
-    secrets.push(org.asker.clone());
-    secrets.push(org.scim_token.clone());
+    before.extend(tokens_of_every_kind(&server, &org, &idp, "beta").await);
+    must_all_be_good(&server, &org, &before).await;
     let living = living_kinds(&server).await;
     for kind in TokenKind::ALL {
         assert!(living.iter().any(|one| one == kind.as_str()), "no {} in the backup", kind.as_str());
@@ -124,7 +146,10 @@ async fn a_restored_backup_revives_nobody() {
     set_state(&server, &org, "mallory", "suspended").await;
     joined(&server, &org, "frank").await;
     off_board(&server, &org, "frank").await;
-    secrets.push(org.member_key(&server, "ada").await);
+    let (asked_by, spoken_by) = (org.asker.clone(), org.scim_token.clone());
+    renew(&server, &mut org).await;
+    let since = tokens_of_every_kind(&server, &org, &idp, "gamma").await;
+    (org.asker, org.scim_token) = (asked_by, spoken_by);
 
     let (done, said) = server.command(&["restore", &path, "--replace"]);
     assert!(!done && said.contains("serves from it"), "{said}");
@@ -132,7 +157,7 @@ async fn a_restored_backup_revives_nobody() {
     let (done, said) = server.command(&["restore", &path]);
     assert!(!done && said.contains("--replace"), "{said}");
     let database = server.data.join("portcullis.sqlite");
-    let before = std::fs::read(&database).unwrap();
+    let older = std::fs::read(&database).unwrap();
     let (done, said) = server.command(&["restore", &path, "--replace"]);
     assert!(
         done && said.contains("off-boarded, because they had left since the backup: 1; suspended: 1"),
@@ -149,10 +174,11 @@ async fn a_restored_backup_revives_nobody() {
     server.restart().await;
 
     assert_eq!(living_kinds(&server).await, Vec::<String>::new(), "tokens of the backup");
-    let asker = asker(&server).await;
-    must_all_be_refused(&server, &asker, &secrets).await;
     let (status, _) = org.scim(&server, "GET", "/Users", Value::Null).await;
     assert_eq!(status, 401, "the SCIM token of the backup");
+    renew(&server, &mut org).await;
+    must_all_be_refused(&server, &org, "token_ended", &before).await;
+    must_all_be_refused(&server, &org, "token_unknown", &since).await;
     let states = [
         ("ada", "suspended"),
         ("bob", "suspended"),
@@ -179,22 +205,21 @@ async fn a_restored_backup_revives_nobody() {
     drop(laid);
 
     // The directory speaks of ada, with the same words as before.
-    let tokens = format!("/organizations/acme/directories/{}/tokens", org.directory);
-    org.scim_token = text(&server.root("POST", &tokens, json!({})).await, "token");
     let shown = org.say(&server, "GET", &format!("/Users/{ada}"), Value::Null).await;
     assert_eq!(shown["active"], false, "whoever compares must say it again");
     org.say(&server, "PUT", &format!("/Users/{ada}"), org.user("ada")).await;
     assert_eq!(state(&server, &org, "ada").await, "active");
     assert_eq!(state(&server, &org, "bob").await, "suspended");
-    let fresh = org.member_key(&server, "ada").await;
-    assert_eq!(server.code(&asker, &fresh).await, "allowed");
+    // What is issued now is accepted at each of the places where all of that was refused.
+    let fresh = tokens_of_every_kind(&server, &org, &idp, "delta").await;
+    must_all_be_good(&server, &org, &fresh).await;
 
     // Somebody copies the old file back by hand. Nothing says then who left.
     server.terminate();
     for beside in ["portcullis.sqlite-wal", "portcullis.sqlite-shm"] {
         let _ = std::fs::remove_file(server.data.join(beside));
     }
-    std::fs::write(&database, &before).unwrap();
+    std::fs::write(&database, &older).unwrap();
     let said = refused_start(&server.data, None);
     assert!(said.contains("portcullis restore"), "{said}");
     // Not even a restore of the backup asks an older file.
@@ -210,15 +235,16 @@ async fn a_restored_backup_revives_nobody() {
     for beside in ["portcullis.sqlite-wal", "portcullis.sqlite-shm"] {
         let _ = std::fs::remove_file(server.data.join(beside));
     }
-    std::fs::write(&database, before).unwrap();
+    std::fs::write(&database, older).unwrap();
     let (done, said) = server.command(&["restore", "--in-place"]);
     assert!(done && said.contains("the root token is off"), "{said}");
     server.restart().await;
     assert!(!server.is_root(ROOT).await && !server.is_root(&server.root_token).await);
     server.renew_root_token();
-    let asker = self::asker(&server).await;
-    secrets.push(fresh);
-    must_all_be_refused(&server, &asker, &secrets).await;
+    renew(&server, &mut org).await;
+    must_all_be_refused(&server, &org, "token_ended", &before).await;
+    must_all_be_refused(&server, &org, "token_ended", &since).await;
+    must_all_be_refused(&server, &org, "token_unknown", &fresh).await;
     assert_eq!(state(&server, &org, "dora").await, "suspended", "nothing says that dora did not leave");
     set_state(&server, &org, "dora", "active").await;
     assert_eq!(state(&server, &org, "dora").await, "active");
@@ -230,12 +256,12 @@ async fn a_database_that_postgresql_restored_revives_nobody_after_restore_in_pla
     let url = server.database().unwrap().to_owned();
     let (_, name) = url.rsplit_once('/').unwrap();
     let idp = provider().await;
-    let org = Org::new(&server, "acme", &idp).await;
-    org.person_in(&server, &org.admins, "ada").await;
+    let mut org = Org::new(&server, "acme", &idp).await;
+    let ada = org.person_in(&server, &org.admins, "ada").await;
     let bob = org.person_in(&server, &org.admins, "bob").await;
-    let mut secrets = vec![joined(&server, &org, "eve").await];
-    secrets.extend(tokens_of_every_kind(&server, &org, &idp).await);
-    secrets.extend([org.asker.clone(), org.scim_token.clone()]);
+    let mut before = vec![joined(&server, &org, "dora").await, joined(&server, &org, "eve").await];
+    before.extend(tokens_of_every_kind(&server, &org, &idp, "beta").await);
+    must_all_be_good(&server, &org, &before).await;
     let (done, said) = server.command(&["backup", "/nowhere"]);
     assert!(!done && said.contains("pg_dump"), "{said}");
 
@@ -248,7 +274,8 @@ async fn a_database_that_postgresql_restored_revives_nobody_after_restore_in_pla
     off_board(&server, &org, "eve").await;
     server.renew_root_token();
     let replaced = server.root_token.clone();
-    secrets.push(org.member_key(&server, "ada").await);
+    renew(&server, &mut org).await;
+    let since = tokens_of_every_kind(&server, &org, &idp, "gamma").await;
     let (done, said) = server.command(&["restore", "--in-place"]);
     assert!(!done && said.contains("serves from it"), "{said}");
 
@@ -269,11 +296,16 @@ async fn a_database_that_postgresql_restored_revives_nobody_after_restore_in_pla
     server.restart().await;
     assert!(server.is_root(&fresh).await && !server.is_root(ROOT).await);
     assert_eq!(living_kinds(&server).await, Vec::<String>::new(), "tokens of the older database");
-    let asker = asker(&server).await;
-    must_all_be_refused(&server, &asker, &secrets).await;
-    for name in ["ada", "bob", "eve"] {
+    renew(&server, &mut org).await;
+    must_all_be_refused(&server, &org, "token_ended", &before).await;
+    must_all_be_refused(&server, &org, "token_unknown", &since).await;
+    for name in ["ada", "bob", "dora", "eve"] {
         assert_eq!(state(&server, &org, name).await, "suspended", "{name}");
     }
+    // What is issued now is accepted at each of the places where all of that was refused.
+    org.say(&server, "PUT", &format!("/Users/{ada}"), org.user("ada")).await;
+    set_state(&server, &org, "dora", "active").await;
+    tokens_of_every_kind(&server, &org, &idp, "delta").await;
 }
 
 #[tokio::test]

@@ -19,8 +19,7 @@ use portcullis_domain::connection::ConnectionKind;
 use portcullis_domain::token::TokenKind;
 
 use self::askers::{Asked, Askers, Watched, codes};
-use self::kinds::{Fate, Issued};
-pub use self::kinds::{OpenSession, every_kind};
+pub use self::kinds::{Fate, Issued, OpenSession, every_kind, secret_of};
 use self::leaving::Leaving;
 use self::scene::{Idps, Leaver, Scene};
 use self::ways::{Left, Way};
