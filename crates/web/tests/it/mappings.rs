@@ -405,50 +405,28 @@ async fn a_mapping_of_a_group_that_the_directory_does_not_tell_of_says_so_until_
 
 #[tokio::test]
 async fn a_mapping_whose_group_is_gone_is_still_changed_in_what_the_change_names() {
+    const ACME: &str = "/api/v1/organizations/acme";
     let scene = Scene::new();
-    let made =
-        scene.made("/api/v1/organizations/acme/directories", json!({ "kind": "scim", "name": "Okta" })).await;
+    let okta = json!({ "kind": "scim", "name": "Okta" });
+    let made = scene.made(&format!("{ACME}/directories"), okta).await;
     let authorization = format!("Bearer {}", made["token"].as_str().unwrap());
     let headers = [("authorization", authorization.as_str())];
     let groups = format!("/scim/v2/{}/Groups", id(&made));
     let eng = scene.bench.exchange("POST", &groups, &headers, &json!({ "displayName": "Eng" })).await.json();
-    scene
-        .made(&format!("/api/v1/organizations/acme/teams"), json!({ "slug": "apollo", "name": "Apollo" }))
-        .await;
-    scene
-        .made(
-            &format!("/api/v1/organizations/acme/roles"),
-            json!({ "slug": "crew", "rank": 400, "permissions": ["use"] }),
-        )
-        .await;
+    scene.made(&format!("{ACME}/teams"), json!({ "slug": "apollo", "name": "Apollo" })).await;
+    let crew = json!({ "slug": "crew", "rank": 400, "permissions": ["use"] });
+    scene.made(&format!("{ACME}/roles"), crew).await;
     let named = json!({ "directory": id(&made), "group": { "id": id(&eng) }, "role": "crew" });
-    let one = format!(
-        "/api/v1/organizations/acme/mappings/{}",
-        id(&scene.made(&format!("/api/v1/organizations/acme/mappings"), named.clone()).await)
-    );
-    let gone =
-        scene.bench.exchange("DELETE", &format!("{groups}/{}", id(&eng)), &headers, &Value::Null).await;
-    assert_eq!(gone.status, 204);
-    assert_eq!(
-        scene
-            .root(
-                "PATCH",
-                &format!("/api/v1/organizations/acme/roles/crew"),
-                json!({ "explicit_only": true })
-            )
-            .await
-            .0,
-        200
-    );
+    let one = format!("{MAPPINGS}/{}", id(&scene.made(MAPPINGS, named.clone()).await));
+    let group = format!("{groups}/{}", id(&eng));
+    assert_eq!(scene.bench.exchange("DELETE", &group, &headers, &Value::Null).await.status, 204);
+    let explicit = json!({ "explicit_only": true });
+    assert_eq!(scene.root("PATCH", &format!("{ACME}/roles/crew"), explicit).await.0, 200);
     for said in [json!({ "team": "apollo" }), json!({ "group": { "id": id(&eng) }, "role": "crew" })] {
         let changed = scene.root("PATCH", &one, said.clone()).await;
         assert_eq!((changed.0, &changed.1["team"]), (200, &json!("apollo")), "{said}: {}", changed.1);
     }
-    refused(
-        scene.root("POST", &format!("/api/v1/organizations/acme/mappings"), named).await,
-        404,
-        "not_found",
-    );
+    refused(scene.root("POST", MAPPINGS, named).await, 404, "not_found");
     let other = json!({ "group": { "id": "dg_00000000000000000000000000000001" } });
     refused(scene.root("PATCH", &one, other).await, 404, "not_found");
 }
