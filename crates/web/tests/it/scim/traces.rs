@@ -279,6 +279,7 @@ async fn the_trace_of_a_refused_call_says_what_of_it_deviated_as_far_as_it_was_r
         ("PATCH", format!("/Groups/{eng}"), patch(unknown), "capitalised_op"),
         ("GET", flagged.to_owned(), Value::Null, "provider_flag"),
     ] {
+        idp.bench.clock.pass_s(1);
         let refused = idp.call(method, &below, body).await;
         assert!(refused.status.is_client_error(), "{method} {below}: {}", refused.text());
         let newest = &traces(&idp).await[0];
