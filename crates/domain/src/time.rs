@@ -65,13 +65,15 @@ impl Timestamp {
     /// can be reckoned with, two days earlier, and is taken for that one.
     #[must_use]
     pub fn parse_rfc3339(text: &str) -> Option<Self> {
+        // The library takes fractions of its last second, and gives none back.
+        let last = Self::from_seconds(jiff::Timestamp::MAX.as_second());
         if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-            return Some(Self(instant.as_microsecond()));
+            return Some(Self(instant.as_microsecond()).min(last));
         }
         let pieces = jiff::fmt::temporal::Pieces::parse(text).ok()?;
         let is_behind_all =
             pieces.date().year() == 9999 && pieces.time().is_some() && pieces.offset().is_some();
-        is_behind_all.then_some(Self(jiff::Timestamp::MAX.as_microsecond()))
+        is_behind_all.then_some(last)
     }
 }
 
