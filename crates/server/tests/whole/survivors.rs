@@ -270,21 +270,19 @@ async fn survivors(server: Server, idps: Idps, rounds: usize) {
     assert_eq!((counted.survivors, counted.lost), (0, 0));
 }
 
-/// How many are off-boarded.
-fn rounds() -> usize {
-    if is_long() { 1000 } else { 100 }
-}
+/// How many are off-boarded in the long tier.
+const LONG: usize = 1000;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_leaver_is_admitted_after_the_answer_on_sqlite() {
     let idps = Idps::start().await;
     let server = Server::sqlite_with(idps.settings()).await;
-    survivors(server, idps, rounds()).await;
+    survivors(server, idps, if is_long() { LONG } else { 100 }).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn nothing_of_a_leaver_is_admitted_after_the_answer_on_postgres() {
     let idps = Idps::start().await;
     let server = Server::on_with(fresh_database().await, idps.settings()).await;
-    survivors(server, idps, rounds()).await;
+    survivors(server, idps, if is_long() { LONG } else { 60 }).await;
 }

@@ -85,8 +85,14 @@ impl Books {
         }
     }
 
-    /// Nothing is on record that was not of the import, and each change has its event, once.
+    /// Nothing is on record that was not of the import, each change has its event, once, and no later kill changed what
+    /// anybody's key is answered.
     pub async fn must_be_in_step(&self, server: &Server, org: &Org, everybody: &[Person]) {
+        for person in everybody {
+            let Some(key) = &person.key else { continue };
+            let must = if person.has_left() { "token_ended" } else { "allowed" };
+            assert_eq!(server.code(&org.asker, key).await, must, "{person:?}");
+        }
         let came: Vec<&Person> = everybody.iter().filter(|person| person.has_come()).collect();
         let left: BTreeSet<&String> =
             everybody.iter().filter(|p| p.has_left()).map(|p| p.member.as_ref().unwrap()).collect();

@@ -106,11 +106,6 @@ impl Person {
         }
         self.is_cut_off = false;
     }
-
-    /// Whether their key is good, if they have one that we know.
-    pub fn may_act(&self) -> bool {
-        !self.has_left()
-    }
 }
 
 /// One of the clients.

@@ -65,10 +65,10 @@ impl Issued {
                 let link = format!("{}/invite?token={}", server.base, self.secret);
                 let page = server.http.get(link).send().await.unwrap();
                 let (status, body) = (page.status().as_u16(), page.text().await.unwrap());
-                match body.contains("This link is unknown, was used, or ran out.") {
-                    true => Answer { is_good: false, said: "link_invalid".to_owned() },
-                    false => Answer::status(status),
+                if body.contains("This link is unknown, was used, or ran out.") {
+                    return Answer { is_good: false, said: "link_invalid".to_owned() };
                 }
+                Answer::status(status)
             }
         }
     }
