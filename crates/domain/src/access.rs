@@ -197,6 +197,21 @@ pub struct PersonFacts {
     pub held: Held,
 }
 
+impl PersonFacts {
+    /// A directory that tells of everybody has deleted the person, which makes it govern them, unless another such one does.
+    pub fn deleted_by(&mut self, directory: DirectoryId) {
+        if self.governed_by.is_none() || self.brought_by().is_some() {
+            self.governed_by = Some(directory);
+        }
+    }
+
+    /// The claims that govern the person, while they do.
+    fn brought_by(&self) -> Option<&DirectoryFacts> {
+        let governs = |d: &&DirectoryFacts| Some(d.directory) == self.governed_by;
+        self.directories.iter().find(governs).filter(|d| !d.kind.tells_of_everybody())
+    }
+}
+
 /// Whether the brake holds somebody's end (invariant I12).
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Held {
@@ -264,7 +279,7 @@ pub fn resolve(facts: &PersonFacts, now: Timestamp) -> Resolved {
             }
         }
     };
-    let mut access = if ended.is_some() { bare(facts) } else { given(facts) };
+    let mut access = if ended.is_some() { bare(facts) } else { given(facts, governor) };
     access.state = state;
     access.until = until;
     if state == MembershipState::Active && access.environments.is_empty() {
@@ -296,17 +311,19 @@ fn is_held(facts: &PersonFacts, because: EndedBecause) -> bool {
 
 /// The directory that governs: the one that does already, else one that gives life or says inactive.
 ///
-/// Claims govern only people whom they brought: an invited person who signs in by a connection keeps their own life.
+/// Claims govern only people whom they brought: an invited person who signs in by a connection keeps their own life. And
+/// they do so only until a directory speaks that tells of everybody: they say nothing of who leaves.
 fn governor(facts: &PersonFacts) -> Option<&DirectoryFacts> {
-    if let Some(id) = facts.governed_by {
+    let brought_by = facts.brought_by();
+    if let Some(id) = facts.governed_by.filter(|_| brought_by.is_none()) {
         return facts.directories.iter().find(|d| d.directory == id);
     }
     let speaks = |d: &&DirectoryFacts| {
-        let may = d.kind.tells_of_everybody() || facts.joined_at.is_none();
+        let may = d.kind.tells_of_everybody() || (facts.joined_at.is_none() && brought_by.is_none());
         may && (matches!(d.statement, Statement::Inactive { .. }) || gives_life(facts, d))
     };
     let rank = |d: &&DirectoryFacts| (!d.kind.tells_of_everybody(), d.directory);
-    facts.directories.iter().filter(speaks).min_by_key(rank)
+    facts.directories.iter().filter(speaks).min_by_key(rank).or(brought_by)
 }
 
 fn gives_life(facts: &PersonFacts, directory: &DirectoryFacts) -> bool {
@@ -367,12 +384,17 @@ fn bare(facts: &PersonFacts) -> Access {
 }
 
 /// Roles, teams and environments, with their reasons, leaving life aside.
-fn given(facts: &PersonFacts) -> Access {
+///
+/// Claims give nothing to whom a directory governs that tells of everybody: they are heard at a sign-in only, and nothing
+/// that it takes away may outlive it by them.
+fn given(facts: &PersonFacts, governor: Option<&DirectoryFacts>) -> Access {
     let mut access = Access::none(MembershipState::Active);
     let mut roles: Vec<(Rank, Slug, Reason)> = Vec::new();
-    let speaks = |id: DirectoryId| {
-        facts.directories.iter().any(|d| d.directory == id && d.statement == Statement::Active)
+    let is_governed = governor.map_or(facts.governed_by.is_some(), |d| d.kind.tells_of_everybody());
+    let gives = |d: &&DirectoryFacts| {
+        d.statement == Statement::Active && (d.kind.tells_of_everybody() || !is_governed)
     };
+    let speaks = |id: DirectoryId| facts.directories.iter().filter(gives).any(|d| d.directory == id);
     for matched in facts.matched.iter().filter(|m| speaks(m.directory)) {
         let reason = |gives| Reason {
             gives,
@@ -395,7 +417,7 @@ fn given(facts: &PersonFacts) -> Access {
             access.reasons.push(reason(Given::Environment(environment.clone())));
         }
     }
-    for directory in facts.directories.iter().filter(|d| d.statement == Statement::Active) {
+    for directory in facts.directories.iter().filter(gives) {
         let mapped = facts.matched.iter().any(|m| m.directory == directory.directory);
         if let Some(role) = directory.default_role.as_ref().filter(|r| !mapped && r.giving == Giving::Anyhow)
         {

@@ -65,7 +65,7 @@ pub fn settle(
     settle_as(tx, moment, id, cause, None)
 }
 
-/// The same, where a directory has just said something that makes it govern: a deletion.
+/// The same, where a directory has just deleted the person.
 ///
 /// # Errors
 /// As [`settle`].
@@ -74,12 +74,14 @@ pub fn settle_as(
     moment: &mut Moment,
     id: MembershipId,
     cause: Cause,
-    governor: Option<DirectoryId>,
+    deleted_by: Option<DirectoryId>,
 ) -> Result<Settled, ServiceError> {
     let Some(membership) = lock(tx, id)? else { return Ok(Settled::Unchanged) };
     let rules_number = facts::rules_number(tx, membership.organization)?;
     let mut facts = facts::of(tx, &membership)?;
-    facts.governed_by = facts.governed_by.or(governor);
+    if let Some(directory) = deleted_by {
+        facts.deleted_by(directory);
+    }
     if is_let_go(&facts, moment.now) {
         unhold(tx, moment, &membership, cause)?;
         facts.held = Held::No;

@@ -173,6 +173,96 @@ fn claims_govern_only_people_whom_they_brought() {
     assert_eq!(resolve(&facts, NOW).governed_by, Some(directory(1)));
 }
 
+/// Somebody whom claims brought and govern, and of whom a provider's directory tells.
+fn brought(by_provider: DirectoryFacts) -> PersonFacts {
+    let claims = DirectoryFacts {
+        kind: DirectoryKind::Claims,
+        default_role: Some(role("member")),
+        ..says(1, Statement::Active)
+    };
+    PersonFacts { governed_by: Some(directory(1)), directories: vec![claims, by_provider], ..nobody() }
+}
+
+#[test]
+fn a_providers_directory_takes_over_whom_claims_brought_when_it_gives_life_or_says_inactive() {
+    for kind in DirectoryKind::ALL.into_iter().filter(|kind| kind.tells_of_everybody()) {
+        let told = DirectoryFacts { kind, ..says(2, Statement::Active) };
+        let silent = brought(told.clone());
+        assert_eq!(
+            resolve(&silent, NOW).governed_by,
+            Some(directory(1)),
+            "{kind:?}: being told of is no word"
+        );
+        assert_eq!(resolve(&silent, NOW).access.state, Active);
+        let mapped = PersonFacts { matched: vec![maps(1, 2, "viewer")], ..silent.clone() };
+        let default = brought(DirectoryFacts { default_role: Some(role("viewer")), ..told.clone() });
+        for gives in [mapped, default] {
+            let resolved = resolve(&gives, NOW);
+            assert_eq!(
+                (resolved.access.state, resolved.governed_by),
+                (Active, Some(directory(2))),
+                "{kind:?}"
+            );
+            assert_eq!(resolved.access.role, Some(slug("viewer")), "claims give nothing beside it");
+        }
+        let inactive =
+            brought(DirectoryFacts { statement: Statement::Inactive { since: NOW }, ..told.clone() });
+        let resolved = resolve(&inactive, NOW);
+        assert_eq!(
+            (resolved.ended, resolved.governed_by),
+            (Some(EndedBecause::Inactive), Some(directory(2)))
+        );
+        let unconfirmed = PersonFacts {
+            matched: vec![maps(1, 2, "viewer")],
+            ..brought(DirectoryFacts { statement: Statement::Unconfirmed, ..told })
+        };
+        assert_eq!(resolve(&unconfirmed, NOW).governed_by, Some(directory(1)), "a backup says nothing");
+    }
+}
+
+#[test]
+fn a_directory_that_deletes_whom_claims_brought_ends_them_and_takes_nobody_from_another() {
+    let mut facts = brought(says(2, Statement::Active));
+    facts.directories.pop();
+    facts.deleted_by(directory(2));
+    assert_eq!(resolve(&facts, NOW).ended, Some(EndedBecause::Deleted));
+    let mut others = PersonFacts { governed_by: Some(directory(1)), ..mapped() };
+    others.deleted_by(directory(2));
+    assert_eq!((others.governed_by, resolve(&others, NOW).ended), (Some(directory(1)), None));
+    let mut nobodys = PersonFacts { joined_at: Some(NOW), ..nobody() };
+    nobodys.deleted_by(directory(2));
+    assert_eq!(resolve(&nobodys, NOW).ended, Some(EndedBecause::Deleted));
+    let mut gone = PersonFacts { governed_by: Some(directory(1)), ..nobody() };
+    gone.deleted_by(directory(2));
+    assert_eq!(gone.governed_by, Some(directory(1)), "who deleted them first governs them");
+}
+
+#[test]
+fn claims_give_nothing_to_whom_a_providers_directory_governs() {
+    let mut facts = brought(says(2, Statement::Active));
+    facts.governed_by = Some(directory(2));
+    facts.matched = vec![
+        maps(1, 1, "admin"),
+        teams(2, 1, "core", TeamRole::Admin),
+        enters(3, 1, "staging"),
+        maps(4, 2, "viewer"),
+    ];
+    let access = resolve(&facts, NOW).access;
+    assert_eq!((access.role, access.teams), (Some(slug("viewer")), vec![]));
+    assert_eq!(access.environments, [Slug::production()]);
+    assert!(
+        access.reasons.iter().all(|reason| reason.directory != Some(directory(1))),
+        "{:?}",
+        access.reasons
+    );
+    // Losing what the directory gives is losing life, whatever the claims say.
+    facts.matched.truncate(3);
+    assert_eq!(resolve(&facts, NOW).access.state, Suspended);
+    // Whom it merely tells of has what claims give.
+    let told = PersonFacts { governed_by: None, joined_at: Some(NOW), ..facts };
+    assert_eq!(resolve(&told, NOW).access.role, Some(slug("admin")));
+}
+
 #[test]
 fn every_directory_but_claims_governs_people_who_were_there_before() {
     for kind in DirectoryKind::ALL {

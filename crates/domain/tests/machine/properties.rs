@@ -200,6 +200,22 @@ proptest! {
     }
 
     #[test]
+    fn whoever_is_told_to_be_inactive_by_a_provider_never_acts_by_claims(mut facts in facts(), now in instant()) {
+        facts.directories.retain(|d| d.directory != directory(1));
+        for brought in &mut facts.directories {
+            brought.kind = DirectoryKind::Claims;
+        }
+        facts.directories.push(DirectoryFacts {
+            directory: directory(1), kind: DirectoryKind::Scim, statement: Statement::Inactive { since: NOW },
+            default_role: Some(role("member")), settle_s: 3600,
+        });
+        facts.held = Held::No;
+        let resolved = resolve(&facts, now);
+        prop_assert_eq!(resolved.access.state, MembershipState::Deprovisioned);
+        prop_assert!(resolved.ended.is_some());
+    }
+
+    #[test]
     fn whoever_is_held_acts_no_more_than_whoever_ended_and_nothing_ends(facts in facts(), now in instant()) {
         let held = resolve(&PersonFacts { held: Held::Ending, ..facts.clone() }, now);
         let free = resolve(&PersonFacts { held: Held::No, ..facts.clone() }, now);

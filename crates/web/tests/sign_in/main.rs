@@ -47,6 +47,8 @@ mod suggesting;
 #[cfg(test)]
 mod tabs;
 #[cfg(test)]
+mod taking_over;
+#[cfg(test)]
 mod vouching;
 #[cfg(test)]
 mod way_out;

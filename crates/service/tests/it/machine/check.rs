@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_domain::text::Slug;
+use portcullis_domain::tombstone::Identifier;
 use portcullis_service::ServiceError;
 use portcullis_service::evaluation::{About, ask};
 use serde_json::{Value, json};
@@ -100,6 +101,7 @@ pub(crate) fn check(
     titles(world, model, raw)?;
     members(world, model, raw)?;
     braked::holds(world, model, raw)?;
+    counted(world, model)?;
     decisions(world, model)?;
     tokens(world, model, raw, seen)?;
     agents(world, model, raw)?;
@@ -224,6 +226,13 @@ fn members(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
     Ok(())
 }
 
+/// I1: whoever comes in by a connection has a session, and nobody else.
+fn counted(world: &World, model: &Model) -> Result<(), Finding> {
+    let (is, must) = (world.ids.tokens.len(), model.tokens.len());
+    ensure!(is == must, "I1: {is} tokens were issued, must be {must}");
+    Ok(())
+}
+
 /// I1: every token that was ever issued answers as the model says, now.
 fn decisions(world: &World, model: &Model) -> Result<(), Finding> {
     for (n, (is, must)) in answers(world, model).into_iter().enumerate() {
@@ -302,16 +311,21 @@ fn tombstones(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding
     let must: BTreeSet<Vec<String>> = model
         .tombstones
         .iter()
-        .map(|(org, person, name, member)| {
-            let (kind, value) = match name {
-                Name::Login => ("user_name", address(*person)),
-                Name::Email => ("email", address(*person)),
+        .flat_map(|(org, person, name, member)| {
+            let identifiers = match name {
+                Name::Login => vec![Identifier::user_name(&address(*person))],
+                Name::Email => vec![Identifier::email(&address(*person))],
                 Name::External(directory) => {
-                    ("external_id", format!("{}/ext-{person}", world.ids.directories[*org][*directory]))
+                    let directory = world.ids.directories[*org][*directory];
+                    vec![Identifier::external_id(directory, &format!("ext-{person}"))]
                 }
+                Name::Claimed => world.claimed(*person),
             };
             let organization = world.ids.organizations[*org].to_string();
-            vec![organization, kind.to_owned(), value, world.ids.members[*member].to_string()]
+            let member = world.ids.members[*member].to_string();
+            identifiers.into_iter().map(move |Identifier { kind, value }| {
+                vec![organization.clone(), kind.as_str().to_owned(), value, member.clone()]
+            })
         })
         .collect();
     let missing: Vec<_> = must.difference(&stored).collect();

@@ -12,6 +12,8 @@ use proptest::prelude::*;
 pub(crate) const ORGANIZATIONS: usize = 2;
 /// How many directories each of them has: the first ends at once who lost the last group, the second waits an hour.
 pub(crate) const DIRECTORIES: usize = 2;
+/// The directory behind those, of what the provider says at a sign-in: the first organization alone has one.
+pub(crate) const CLAIMS: usize = DIRECTORIES;
 /// How many groups each directory may have.
 pub(crate) const GROUPS: usize = 3;
 /// How many people there are, whom everybody may tell of.
@@ -93,6 +95,9 @@ pub(crate) enum Command {
     Grant { member: usize, role: &'static str },
     /// A grant is taken back.
     EndGrant { grant: usize },
+    /// Somebody signs in by the first organization's connection, which says that they are in its first group or in none. Whom
+    /// nobody knows comes in just in time.
+    Arrive { person: usize, grouped: bool },
     /// A person is invited.
     Invite { org: usize, person: usize },
     /// An invitation is accepted.
@@ -195,6 +200,8 @@ fn people_who_act(braked: bool) -> Vec<Command> {
             begin.push(Command::Map { org, directory: org, about: About::Group(0), gives });
         }
     }
+    begin.push(Command::Default { org: 0, directory: CLAIMS, role: Some("member") });
+    begin.push(Command::Arrive { person: PEOPLE - 1, grouped: true });
     begin
 }
 
@@ -233,10 +240,15 @@ fn command() -> impl Strategy<Value = Command> {
         6 => (place(), about(), given()).prop_map(|((org, directory), about, gives)| {
             Command::Map { org, directory, about, gives }
         }),
+        2 => given().prop_map(|gives| {
+            Command::Map { org: 0, directory: CLAIMS, about: About::Group(0), gives }
+        }),
         2 => n().prop_map(|mapping| Command::Unmap { mapping }),
         2 => (place(), prop::bool::weighted(0.8)).prop_map(|((org, directory), counts)| {
             Command::Nesting { org, directory, counts }
         }),
+        2 => prop_oneof![Just(None), Just(Some("member"))]
+            .prop_map(|role| Command::Default { org: 0, directory: CLAIMS, role }),
         3 => (place(), prop_oneof![Just(None), Just(Some("member")), Just(Some("owner"))])
             .prop_map(|((org, directory), role)| Command::Default { org, directory, role }),
         5 => (n(), prop_oneof![2 => Just("owner"), 1 => Just("admin"), 1 => Just("break-glass")])
@@ -244,6 +256,7 @@ fn command() -> impl Strategy<Value = Command> {
         2 => n().prop_map(|grant| Command::EndGrant { grant }),
     ];
     let people = prop_oneof![
+        5 => (0..PEOPLE, any::<bool>()).prop_map(|(person, grouped)| Command::Arrive { person, grouped }),
         2 => (0..ORGANIZATIONS, 0..PEOPLE).prop_map(|(org, person)| Command::Invite { org, person }),
         2 => n().prop_map(|token| Command::Accept { token }),
         3 => (0..ORGANIZATIONS, n()).prop_map(|(org, member)| Command::Add { org, member }),

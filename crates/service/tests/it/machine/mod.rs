@@ -1,6 +1,7 @@
 //! The property machine: random commands against the whole road, from a statement to the row, held against a model.
 //!
-//! Two organizations, two directories each, a handful of people who are in both. After each command the machine checks
+//! Two organizations, two directories each, a handful of people who are in both; by a connection of the first one they come
+//! just in time. After each command the machine checks
 //! the invariants that the design numbers I1–I5, I8–I10 and I12, reading the database past the product. [`faults`] plants
 //! faults that a careless change could bring, and each must be found.
 
@@ -145,6 +146,9 @@ fn doer(command: &Command, model: &Model) -> Doer {
         Command::Unnest { nest } => of_nest(nest),
         _ => None,
     };
+    if matches!(command, Command::Arrive { .. }) {
+        return Doer { org: Some(0), directory: None, kind: "sign_in" };
+    }
     if let Some((org, directory)) = directory {
         return Doer { org: Some(org), directory: Some(directory), kind: "scim" };
     }
@@ -238,6 +242,8 @@ fn every_invariant_holds_after_every_command() {
         "Default Done",
         "Grant Done",
         "EndGrant Done",
+        "Arrive Done",
+        "Arrive Refused",
         "Invite Done",
         "Accept Done",
         "Add Done",

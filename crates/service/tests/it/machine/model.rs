@@ -11,11 +11,11 @@ use std::collections::BTreeSet;
 use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::team::TeamRole;
 
-use super::command::{About, By, Command, Given};
+use super::command::{About, By, CLAIMS, Command, Given};
 pub(crate) use brake::{Brakes, MAY, Voice};
 
-/// Seconds between the loss of the last granting group and the end, a directory.
-pub(crate) const SETTLE_S: [i64; 2] = [0, 3600];
+/// Seconds between the loss of the last granting group and the end, a directory; of claims last.
+pub(crate) const SETTLE_S: [i64; 3] = [0, 3600, 3600];
 /// For how long an expiring key lives, in seconds.
 pub(crate) const KEY_LIFE_S: i64 = 900;
 
@@ -147,6 +147,8 @@ pub(crate) enum Name {
     Login,
     Email,
     External(usize),
+    /// Whatever the provider of the connection calls them by.
+    Claimed,
 }
 
 #[derive(Debug, Clone, Default)]
@@ -161,9 +163,9 @@ pub(crate) struct Model {
     /// Which group holds which: organization, directory, parent, child.
     pub(crate) nests: BTreeSet<(usize, usize, usize, usize)>,
     /// Whether groups inside groups count, a directory of each organization.
-    pub(crate) nesting: [[bool; 2]; 2],
+    pub(crate) nesting: [[bool; 3]; 2],
     pub(crate) mappings: Vec<MappingRule>,
-    pub(crate) defaults: [[Option<&'static str>; 2]; 2],
+    pub(crate) defaults: [[Option<&'static str>; 3]; 2],
     pub(crate) grants: Vec<GrantRow>,
     pub(crate) agents: Vec<AgentRow>,
     pub(crate) tokens: Vec<TokenRow>,
@@ -208,7 +210,9 @@ impl Model {
     }
 
     pub(crate) fn told(&self, n: usize) -> Option<usize> {
-        (!self.told.is_empty()).then(|| n % self.told.len()).filter(|t| !self.told[*t].gone)
+        // What came at a sign-in is said at sign-ins alone.
+        let of_claims = |t: &usize| self.told[*t].directory == CLAIMS;
+        (!self.told.is_empty()).then(|| n % self.told.len()).filter(|t| !self.told[*t].gone && !of_claims(t))
     }
 
     pub(crate) fn agent(&self, n: usize) -> Option<usize> {
@@ -295,7 +299,9 @@ impl Model {
         let mut out = self.members[m].clone();
         (out.role, out.teams, out.environments) = (None, vec![], vec![]);
         let mut roles: Vec<&'static str> = Vec::new();
-        for told in self.facts(m).into_iter().filter(|t| t.active) {
+        let is_governed = out.governed_by.is_some_and(|directory| directory != CLAIMS);
+        let gives = |t: &&Told| t.active && !(is_governed && t.directory == CLAIMS);
+        for told in self.facts(m).into_iter().filter(gives) {
             let rules = self.matches(told);
             if rules.is_empty() {
                 roles.extend(self.defaults[told.org][told.directory].filter(|r| automatic(r)));
@@ -328,11 +334,13 @@ impl Model {
         let lived = self.members[m].governed_by.is_some() || self.members[m].joined;
         let begun = self.members[m].unmapped_at;
         let facts: Vec<Told> = self.facts(m).into_iter().cloned().collect();
-        if self.members[m].governed_by.is_none() {
-            let mut speakers: Vec<usize> =
-                facts.iter().filter(|t| !t.active || self.lives_by(t)).map(|t| t.directory).collect();
+        if self.members[m].governed_by.is_none_or(|directory| directory == CLAIMS) {
+            let may = |t: &&Told| t.directory != CLAIMS || !self.members[m].joined;
+            let speaks = |t: &&Told| may(t) && (!t.active || self.lives_by(t));
+            let mut speakers: Vec<usize> = facts.iter().filter(speaks).map(|t| t.directory).collect();
             speakers.sort_unstable();
-            self.members[m].governed_by = deleted_by.or(speakers.first().copied());
+            let speaker = deleted_by.or(speakers.first().copied());
+            self.members[m].governed_by = speaker.or(self.members[m].governed_by);
         }
         let governor = self.members[m].governed_by;
         let said = facts.iter().find(|t| Some(t.directory) == governor);
@@ -411,9 +419,14 @@ impl Model {
                 && o.org == self.members[m].org
                 && o.role == Some("owner")
                 && o.state == State::Active
-                && self.users[o.user]
+                && (self.users[o.user] || self.is_linked(n) && o.environments.contains(&"production"))
         };
         self.members[m].role == Some("owner") && !(0..self.members.len()).any(other)
+    }
+
+    /// Whether somebody signs in by the connection.
+    pub(crate) fn is_linked(&self, m: usize) -> bool {
+        self.members[m].told_by.contains(&CLAIMS)
     }
 
     /// The end of a membership: everything that acts as it, and what was shown to it.
@@ -491,10 +504,12 @@ impl Model {
             grant.live &= bare && grant.role == "owner";
         }
         self.tombstones.insert((org, person, Name::Email, m));
-        if !self.members[m].told_by.is_empty() {
-            self.tombstones.insert((org, person, Name::Login, m));
-        }
         for directory in self.members[m].told_by.clone() {
+            if directory == CLAIMS {
+                self.tombstones.insert((org, person, Name::Claimed, m));
+                continue;
+            }
+            self.tombstones.insert((org, person, Name::Login, m));
             self.tombstones.insert((org, person, Name::External(directory), m));
         }
         let member = &mut self.members[m];
@@ -519,10 +534,12 @@ impl Model {
                 (Name::Email, _) => true,
                 (Name::Login, told) => told.is_some(),
                 (Name::External(d), told) => told == Some(*d),
+                // A subject is never anybody else's.
+                (Name::Claimed, _) => false,
             };
             // What another directory's word laid is not for this one to lift.
             let governor = self.members[*of].governed_by;
-            let may = directory.is_none() || governor.is_none() || governor == directory;
+            let may = directory.is_none() || [None, Some(CLAIMS), directory].contains(&governor);
             !(*o == org && *p == person && named && may)
         });
     }

@@ -5,7 +5,7 @@ use portcullis_testkit::Bench;
 
 use super::Machine;
 use super::check::Finding;
-use super::command::Command;
+use super::command::{CLAIMS, Command};
 use super::model::{Expect, Member, Model, State};
 use super::world::World;
 
@@ -43,6 +43,7 @@ pub(crate) fn replays(machine: &Machine) -> Result<(), Finding> {
         .groups
         .iter()
         .rev()
+        .filter(|(_, directory, _)| *directory != CLAIMS)
         .map(|&(org, directory, group)| Command::MakeGroup { org, directory, group })
         .collect();
     for (n, told) in then.told.iter().enumerate().rev() {
@@ -121,7 +122,8 @@ fn is_plain(model: &Model, told: usize) -> bool {
     let of_theirs = |t: &&super::model::Told| t.member == user.member;
     // An address that two memberships share is recognized by history, and so is who governs.
     let shares = |m: &&Member| (m.org, m.person) == (member.org, member.person);
-    !user.gone
+    user.directory != CLAIMS
+        && !user.gone
         && user.active
         && member.ended.is_none()
         && !member.joined

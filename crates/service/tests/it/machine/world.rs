@@ -1,5 +1,6 @@
 //! The product side: commands given to the real use cases, on a real database, in one transaction each.
 
+mod arriving;
 mod braking;
 mod saying;
 
@@ -17,8 +18,8 @@ use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{
-    AgentId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, GrantId, MappingId, MembershipId,
-    OrganizationId, RequestId, RoleId, TokenId, UserId,
+    AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, GrantId, MappingId,
+    MembershipId, OrganizationId, RequestId, RoleId, TokenId, UserId,
 };
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
@@ -57,6 +58,8 @@ const START_S: i64 = 1_800_000_000;
 pub(crate) struct Ids {
     pub(crate) organizations: Vec<OrganizationId>,
     pub(crate) directories: Vec<Vec<DirectoryId>>,
+    /// The connection of the first organization.
+    pub(crate) connection: Option<ConnectionId>,
     pub(crate) groups: std::collections::BTreeMap<(usize, usize, usize), DirectoryGroupId>,
     pub(crate) members: Vec<MembershipId>,
     pub(crate) told: Vec<DirectoryUserId>,
@@ -74,6 +77,7 @@ enum Made {
     Mapping(MappingId),
     Grant(GrantId),
     Member(MembershipId, Option<(TokenId, String)>),
+    Arrived(DirectoryUserId, MembershipId, Option<(TokenId, String)>),
     Agent(AgentId),
     Token(TokenId, String),
 }
@@ -127,14 +131,15 @@ impl World {
     /// Two organizations with two directories each; the first has proved its domain.
     pub(crate) fn new(bench: Bench) -> Self {
         bench.clock.set(Timestamp::from_seconds(START_S));
-        let ids = bench.write(|tx, moment| {
+        let around = bench.portcullis().around().clone();
+        let ids = bench.write(move |tx, moment| {
             let mut ids = Ids::default();
             for org in 0..ORGANIZATIONS {
                 let slug: Slug = format!("org-{org}").parse()?;
                 let made = organization::create(tx, moment, slug, "Acme", Cause::system())?;
                 let mut directories = Vec::new();
-                for settle_s in SETTLE_S {
-                    directories.push(new_directory(moment, made.id, settle_s));
+                for settle_s in &SETTLE_S[..DIRECTORIES] {
+                    directories.push(new_directory(moment, made.id, *settle_s));
                 }
                 // The first directory is the one of the lower id: it governs where both speak at once.
                 directories.sort_by_key(|d| d.id);
@@ -164,6 +169,9 @@ impl World {
                 DomainChange::Prove(domain.id, moment.now).into(),
             ];
             write(tx, moment, domain.organization, (Action::DomainProven, target), changes, Cause::system())?;
+            let (connection, claims) = arriving::connection(tx, moment, (&around, ids.organizations[0]))?;
+            ids.connection = Some(connection);
+            ids.directories[0].push(claims);
             Ok(ids)
         });
         let runtime = tokio::runtime::Builder::new_current_thread().build().expect("a runtime");
@@ -237,6 +245,13 @@ impl World {
                 self.ids.members.push(id);
                 self.ids.tokens.extend(token);
             }
+            Made::Arrived(user, member, token) => {
+                if !self.ids.told.contains(&user) {
+                    self.ids.told.push(user);
+                    self.ids.members.push(member);
+                }
+                self.ids.tokens.extend(token);
+            }
             Made::Agent(id) => self.ids.agents.push(id),
             Made::Token(id, secret) => self.ids.tokens.push((id, secret)),
         }
@@ -277,6 +292,7 @@ impl World {
                     Ok(Made::Nothing)
                 })
             }
+            Command::Arrive { person, grouped } => self.arrive(*person, *grouped),
             Command::Invite { .. }
             | Command::Accept { .. }
             | Command::Add { .. }
@@ -686,4 +702,4 @@ fn invite(
 }
 
 /// How many directories there are, as the settling times say.
-const _: () = assert!(SETTLE_S.len() == DIRECTORIES);
+const _: () = assert!(SETTLE_S.len() == DIRECTORIES + 1);

@@ -57,7 +57,7 @@ pub(crate) struct Kept {
 /// Everything about brakes.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Brakes {
-    of: [[Brake; 2]; 2],
+    of: [[Brake; 3]; 2],
     pub(crate) holds: Vec<HoldRow>,
     pub(crate) kept: BTreeSet<Kept>,
 }

@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::agent::OwnerLossRule;
 
-use super::super::command::{Command, GROUPS, Order};
+use super::super::command::{CLAIMS, Command, GROUPS, Order};
 use super::{
-    AgentRow, AgentState, End, Expect, GrantRow, Holder, KEY_LIFE_S, Kind, MappingRule, Member, Model, State,
-    TokenRow, Told, Voice,
+    AgentRow, AgentState, End, Expect, GrantRow, Holder, KEY_LIFE_S, Kind, MappingRule, Member, Model, Name,
+    State, TokenRow, Told, Voice,
 };
 
 /// Whose word a command is.
@@ -25,7 +25,8 @@ fn voice(command: &Command) -> Voice {
         | Command::Nest { .. }
         | Command::Unnest { .. }
         | Command::ReplaceNested { .. }
-        | Command::Replace { .. } => Voice::Directory,
+        | Command::Replace { .. }
+        | Command::Arrive { .. } => Voice::Directory,
         _ => Voice::Person,
     }
 }
@@ -131,6 +132,7 @@ impl Model {
                 self.end(m, End::Administrator);
                 Done
             }
+            Command::Arrive { person, grouped } => self.arrive(*person, *grouped),
             Command::Invite { .. }
             | Command::Accept { .. }
             | Command::Add { .. }
@@ -301,6 +303,60 @@ impl Model {
             !told.gone && (told.org, told.directory) == (org, directory) && told.groups.contains(&group)
         };
         (0..self.told.len()).filter(here).collect()
+    }
+
+    /// Somebody comes by the connection of the first organization, known by their link or by nothing. Links of others have
+    /// tests of their own.
+    fn arrive(&mut self, person: usize, grouped: bool) -> Expect {
+        let here = |m: &usize| {
+            let member = &self.members[*m];
+            (member.org, member.person) == (0, person) && member.ended.is_none()
+        };
+        let linked = (0..self.members.len()).filter(here).find(|m| self.is_linked(*m));
+        let is_called_so = (0..self.members.len()).filter(here).any(|m| self.members[m].addressed);
+        if linked.is_none() && is_called_so {
+            return Expect::Nothing;
+        }
+        let names = [Name::Email, Name::Login, Name::Claimed];
+        let left =
+            self.tombstones.iter().any(|(o, p, name, _)| (*o, *p) == (0, person) && names.contains(name));
+        let is_told_of =
+            self.told.iter().any(|t| !t.gone && (t.org, t.person) == (0, person) && t.directory != CLAIMS);
+        if linked.is_none() && (left || is_told_of) {
+            return Expect::Refused;
+        }
+        let before = self.clone();
+        let member = linked.unwrap_or_else(|| {
+            let made = self.newcomer(0, person, None, false);
+            self.members[made].told_by.insert(CLAIMS);
+            let (groups, title, said_at) = (BTreeSet::new(), None, self.now);
+            let (org, directory, member, active, gone) = (0, CLAIMS, made, true, false);
+            self.told.push(Told { org, directory, person, member, active, said_at, gone, groups, title });
+            made
+        });
+        let of = |t: &&mut Told| (t.member, t.directory) == (member, CLAIMS);
+        let said = self.told.iter_mut().find(of).expect("their claims are kept");
+        said.groups = (0..usize::from(grouped)).collect();
+        self.groups.extend(said.groups.iter().map(|group| (0, CLAIMS, *group)));
+        self.settle(member, None, Voice::Directory);
+        let found = &self.members[member];
+        let comes_in = found.state == State::Active && found.environments.contains(&"production");
+        if linked.is_none() && !(comes_in && found.role.is_some()) {
+            *self = before;
+            return Expect::Refused;
+        }
+        if comes_in {
+            self.tokens.push(TokenRow {
+                org: 0,
+                kind: Kind::Session,
+                holder: Holder::Member(member),
+                shown_to: None,
+                environment: "production",
+                expires_at: None,
+                ended: false,
+            });
+        }
+        Expect::Done
     }
 
     fn people_come(&mut self, command: &Command) -> Expect {
