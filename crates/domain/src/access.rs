@@ -126,8 +126,11 @@ pub enum Statement {
         /// Since when it says so.
         since: Timestamp,
     },
-    /// Active, in a backup that was put back; the directory has not spoken of the person since (invariant I4).
+    /// Active, in a backup that was put back, or by a claim that is not asked for any more; the directory has not spoken of
+    /// the person since (invariant I4).
     Unconfirmed,
+    /// Active, in claims that nobody reads any more: their connection asks a directory.
+    Unheard,
 }
 
 /// A mapping that matches one of the person's groups or facets.
@@ -337,7 +340,7 @@ fn gives_life(facts: &PersonFacts, directory: &DirectoryFacts) -> bool {
 fn life(facts: &PersonFacts, governor: Option<&DirectoryFacts>) -> Life {
     let inactive = governor.and_then(|d| match d.statement {
         Statement::Inactive { since } => Some(since),
-        Statement::Active | Statement::Unconfirmed => None,
+        Statement::Active | Statement::Unconfirmed | Statement::Unheard => None,
     });
     match (inactive, facts.ended) {
         (_, Some((_, EndedBecause::Deleted))) => return Life::Ended(EndedBecause::Deleted),
@@ -386,13 +389,15 @@ fn bare(facts: &PersonFacts) -> Access {
 /// Roles, teams and environments, with their reasons, leaving life aside.
 ///
 /// Claims give nothing to whom a directory governs that tells of everybody: they are heard at a sign-in only, and nothing
-/// that it takes away may outlive it by them.
+/// that it takes away may outlive it by them. So it is with claims that nobody reads any more, but for whom they govern.
 fn given(facts: &PersonFacts, governor: Option<&DirectoryFacts>) -> Access {
     let mut access = Access::none(MembershipState::Active);
     let mut roles: Vec<(Rank, Slug, Reason)> = Vec::new();
     let is_governed = governor.map_or(facts.governed_by.is_some(), |d| d.kind.tells_of_everybody());
-    let gives = |d: &&DirectoryFacts| {
-        d.statement == Statement::Active && (d.kind.tells_of_everybody() || !is_governed)
+    let gives = |d: &&DirectoryFacts| match d.statement {
+        Statement::Active => d.kind.tells_of_everybody() || !is_governed,
+        Statement::Unheard => governor.is_some_and(|governor| governor.directory == d.directory),
+        Statement::Inactive { .. } | Statement::Unconfirmed => false,
     };
     let speaks = |id: DirectoryId| facts.directories.iter().filter(gives).any(|d| d.directory == id);
     for matched in facts.matched.iter().filter(|m| speaks(m.directory)) {

@@ -227,6 +227,18 @@ pub enum DirectoryChange {
     SetGoogle(Box<GoogleSource>),
     /// A backup was put back at that moment: what all directories of the organization say waits until they say it again.
     Unconfirm(OrganizationId, Timestamp),
+    /// What its claims said of people is forgotten. Whoever it governs, and nothing of it gives life any more, waits from that
+    /// moment until they sign in again.
+    Forget(DirectoryId, Forgotten, Timestamp),
+}
+
+/// What is forgotten of what claims said.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Forgotten {
+    /// The groups: another claim tells of them.
+    Groups,
+    /// Groups and values: it is long ago.
+    Everything,
 }
 
 /// Changes of directory users.
@@ -536,6 +548,7 @@ impl Change {
                     | DirectoryChange::Update(_)
                     | DirectoryChange::Delete(_)
                     | DirectoryChange::SetGoogle(_)
+                    | DirectoryChange::Forget(..)
             ),
             Self::Environment(_)
             | Self::Team(_)

@@ -431,8 +431,8 @@ fn waits_for_somebody(found: &Checkup, report: &mut Report) {
         (
             Code::DirectoryUnconfirmed,
             found.unconfirmed_people,
-            "people wait for their directory since a restore",
-            "let the provider send everybody again",
+            "people wait for their directory since a restore, or to sign in since another claim says their groups",
+            "let the provider send everybody again; whoever came just in time signs in again",
         ),
         (
             Code::LastOwnerLeft,

@@ -5,6 +5,7 @@
 //! owner confirms.
 
 mod provider;
+mod reading;
 mod view;
 
 use portcullis_domain::Refusal;
@@ -25,6 +26,7 @@ use secrecy::ExposeSecret;
 use serde_json::json;
 
 use self::provider::{provider_change, set_protocol};
+use self::reading::{forget, reads};
 use self::view::view;
 use crate::caller::Caller;
 use crate::directory::{Governed, Left, end, must_reach, part_step, step_by_step};
@@ -256,6 +258,7 @@ pub fn update(
     let checked = check(tx, organization, caller, around, (Some(&before), &wanted))?;
     must_reach_newcomers(tx, caller, &before, &wanted)?;
     let provider = provider_change(tx, (around, moment), &before, &wanted.protocol)?;
+    let read_before = reads(&before);
     let old = before.connection;
     // Another claim may say more of somebody than the one that was chosen: people edit some of their claims themselves.
     let reads_elsewhere = wanted.directory != old.directory
@@ -301,12 +304,15 @@ pub fn update(
         changes.push(DirectoryChange::Update(claims).into());
     }
     let plan = Plan::because(organization, cause).then_all(event, changes);
-    moment.apply(tx, &plan)?;
-    if default_changed {
+    let cause = moment.apply(tx, &plan)?.cause;
+    let after = view(tx, new)?;
+    let reads_now = reads(&after);
+    forget(tx, moment, &old, (&read_before, &reads_now), cause)?;
+    if default_changed || reads_now != read_before {
         let touched = mapping::affected_by_directory(tx, old.claims_directory, listed())?;
         after_rule_change(tx, moment, organization, &touched, cause)?;
     }
-    view(tx, new)
+    Ok(after)
 }
 
 /// Whoever comes just in time has what the directory of the claims gives: nobody below that lets them in, or takes from

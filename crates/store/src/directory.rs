@@ -1,7 +1,7 @@
 //! Directories: sources of facts about people and groups.
 
 use portcullis_domain::brake::{Above, Brake};
-use portcullis_domain::change::DirectoryChange;
+use portcullis_domain::change::{DirectoryChange, Forgotten};
 use portcullis_domain::directory::Directory;
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, MembershipId, OrganizationId};
 use portcullis_domain::role::Rank;
@@ -94,6 +94,17 @@ const UNCONFIRM: Statement = Statement::change(
     "UPDATE directory_users SET unconfirmed_at = $2 WHERE inactive_at IS NULL AND directory IN \
      (SELECT id FROM directories WHERE organization = $1)",
 );
+// Whoever has lost the last mapping already goes on settling; whose values are mapped has life by those.
+const AWAIT: Statement = Statement::change(
+    "directory.await",
+    "UPDATE directory_users SET unconfirmed_at = $3 WHERE directory = $1 AND organization = $2 AND inactive_at IS NULL \
+     AND membership IN (SELECT id FROM memberships \
+     WHERE governed_by = $1 AND organization = $2 AND ended_at IS NULL AND unmapped_at IS NULL) \
+     AND NOT EXISTS (SELECT 1 FROM directories d JOIN roles r ON r.organization = d.organization \
+     AND r.slug = d.default_role WHERE d.id = $1 AND r.explicit_only_at IS NULL) \
+     AND NOT EXISTS (SELECT 1 FROM directory_user_facets f JOIN mappings p ON p.directory = f.directory \
+     AND p.source = f.source AND p.source_key = f.source_key WHERE f.directory_user = directory_users.id)",
+);
 const FIND: Statement = Statement::read(
     "directory.find",
     concat!("SELECT ", columns!(), " FROM directories WHERE organization = $1 AND id = $2"),
@@ -180,6 +191,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &DELETE_FACETS,
     &DELETE_USERS,
     &UNCONFIRM,
+    &AWAIT,
     &FIND,
     &ORGANIZATION_OF,
     &LIST,
@@ -285,6 +297,13 @@ pub(crate) fn apply(
         DirectoryChange::SetGoogle(source) => crate::google::set(tx, source),
         DirectoryChange::Unconfirm(organization, at) => {
             tx.run(&UNCONFIRM, params![organization, at]).map(|_| ())
+        }
+        DirectoryChange::Forget(id, forgotten, at) => {
+            tx.run(&DELETE_MEMBERS, params![id, organization])?;
+            if *forgotten == Forgotten::Everything {
+                tx.run(&DELETE_FACETS, params![id, organization])?;
+            }
+            tx.run(&AWAIT, params![id, organization, at]).map(|_| ())
         }
     }
 }

@@ -18,8 +18,9 @@ const RULES_NUMBER: Statement =
 const DIRECTORIES: Statement = Statement::read(
     "facts.directories",
     "SELECT u.directory, d.kind, u.inactive_at, d.settle_s, d.default_role, r.rank, r.explicit_only_at, \
-     u.unconfirmed_at, d.nested_at \
+     u.unconfirmed_at, d.nested_at, c.directory \
      FROM directory_users u JOIN directories d ON d.id = u.directory \
+     LEFT JOIN connections c ON c.id = d.connection \
      LEFT JOIN roles r ON r.organization = d.organization AND r.slug = d.default_role \
      WHERE u.membership = $1",
 );
@@ -164,10 +165,11 @@ pub fn of(tx: &mut Tx<'_>, membership: &Membership) -> Result<PersonFacts, Store
         directories.push(DirectoryFacts {
             directory: row.parsed(0)?,
             kind: row.parsed(1)?,
-            statement: match (row.opt_at(2)?, row.opt_int(7)?) {
-                (Some(since), _) => Said::Inactive { since },
-                (None, Some(_)) => Said::Unconfirmed,
-                (None, None) => Said::Active,
+            statement: match (row.opt_at(2)?, row.opt_int(7)?, row.opt_text(9)?) {
+                (Some(since), ..) => Said::Inactive { since },
+                (None, Some(_), _) => Said::Unconfirmed,
+                (None, None, Some(_)) => Said::Unheard,
+                (None, None, None) => Said::Active,
             },
             settle_s: row.int(3)?,
             default_role: ranked(&row, 4)?,

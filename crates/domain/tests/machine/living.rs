@@ -264,6 +264,24 @@ fn claims_give_nothing_to_whom_a_providers_directory_governs() {
 }
 
 #[test]
+fn claims_that_nobody_reads_any_more_give_nothing_but_to_whom_they_govern() {
+    let unheard = DirectoryFacts {
+        kind: DirectoryKind::Claims,
+        default_role: Some(role("viewer")),
+        ..says(1, Statement::Unheard)
+    };
+    let theirs = PersonFacts { directories: vec![unheard], ..mapped() };
+    let resolved = resolve(&theirs, NOW);
+    assert_eq!((resolved.access.state, resolved.access.role), (Active, Some(slug("member"))));
+    assert_eq!(resolved.governed_by, Some(directory(1)), "nobody has said that they leave");
+    for matched in [vec![maps(1, 1, "member")], vec![]] {
+        let own = PersonFacts { joined_at: Some(NOW), matched, ..theirs.clone() };
+        let resolved = resolve(&own, NOW);
+        assert_eq!((resolved.access.state, resolved.access.role), (Active, None), "a life of their own");
+    }
+}
+
+#[test]
 fn every_directory_but_claims_governs_people_who_were_there_before() {
     for kind in DirectoryKind::ALL {
         let mut facts = PersonFacts { joined_at: Some(NOW), ..mapped() };

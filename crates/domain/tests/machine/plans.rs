@@ -6,8 +6,8 @@ use portcullis_domain::agent::{AgentState, OwnerLossRule};
 use portcullis_domain::audit::{Action, EventDraft, Target};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
-    AgentChange, Change, ConnectionChange, DirectoryChange, MembershipChange, OrganizationChange, Restamp,
-    RoleChange, TokenChange, TokenSet,
+    AgentChange, Change, ConnectionChange, DirectoryChange, Forgotten, MembershipChange, OrganizationChange,
+    Restamp, RoleChange, TokenChange, TokenSet,
 };
 use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, EventId, RoleId};
@@ -109,12 +109,13 @@ fn what_only_adds_lessens_nothing_and_what_can_take_moves_the_revision() {
         unconfirmed_at: None,
         created_at: NOW,
     };
-    let adds: [Change; 5] = [
+    let adds: [Change; 6] = [
         ConnectionChange::Create(Box::new(connection)).into(),
         OrganizationChange::Rename(organization(), "Acme".into()).into(),
         RoleChange::Create(role).into(),
         AgentChange::Create(agent.clone()).into(),
         MembershipChange::SetProfile(member(1), "ada@acme.test".into(), "Ada".into()).into(),
+        DirectoryChange::Forget(directory(1), Forgotten::Everything, NOW).into(),
     ];
     let takes: [Change; 5] = [
         OrganizationChange::RaiseRules(organization()).into(),

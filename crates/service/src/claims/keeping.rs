@@ -113,8 +113,13 @@ fn keep_facets(
     request: RequestId,
 ) -> Result<(), ServiceError> {
     let before = directory_user::facets(tx, user)?;
-    let is_said =
-        |facet: &Facet| facet.attribute_key().is_some_and(|name| arrival.said.texts.contains_key(name));
+    // The claim that carries groups says nothing else: what it gave by its values while it did not is over.
+    let carries_groups = |name: &str| arrival.connection.groups_claim.as_deref() == Some(name);
+    let is_said = |facet: &Facet| {
+        facet
+            .attribute_key()
+            .is_some_and(|name| arrival.said.texts.contains_key(name) || carries_groups(name))
+    };
     let values =
         arrival.said.texts.iter().flat_map(|(name, texts)| texts.iter().map(move |text| (name, text)));
     let now: BTreeSet<Facet> = values.filter_map(|(name, text)| Facet::attribute(name, text)).collect();

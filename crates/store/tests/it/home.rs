@@ -29,7 +29,9 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             MembershipChange::LoseDirectory(id) => found("directories", id),
             MembershipChange::MarkStale(users) => users.first().and_then(|id| found("directory_users", id)),
         },
-        Change::Directory(DirectoryChange::Delete(id)) => found("directories", id),
+        Change::Directory(DirectoryChange::Delete(id) | DirectoryChange::Forget(id, ..)) => {
+            found("directories", id)
+        }
         Change::DirectoryUser(change) => match change {
             // Facets have no organization of their own, as places in groups have none.
             DirectoryUserChange::Create(_)

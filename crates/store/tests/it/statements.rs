@@ -59,6 +59,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("dialect.list", "as many rows as there are kinds of deviations"),
     ("last_refusal.find", "one row a directory"),
     ("last_refusal.forget", "one row a directory"),
+    ("directory.await", "it is about all of them"),
     ("directory.delete_emails", "it is about all of them"),
     ("directory.delete_facets", "it is about all of them"),
     ("directory.delete_groups", "it is about all of them"),

@@ -63,12 +63,12 @@ async fn told(world: &World, (users, token): (&str, &str)) -> String {
     format!("{users}/{}", user["id"].as_str().unwrap())
 }
 
-/// A directory that gives nobody life, by a mapping or by itself: its users, its token.
-async fn of_nothing(world: &World) -> (String, String) {
+/// A directory that gives nobody life, by a mapping or by itself: its answer, its users, its token.
+async fn of_nothing(world: &World) -> (Value, String, String) {
     let (made, users, token) = directory(world).await;
     let one = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
     assert_eq!(world.root("PATCH", &one, json!({ "default_role": null })).await.0, 200);
-    (users, token)
+    (made, users, token)
 }
 
 fn one(of: &str, made: &Value) -> String {
@@ -84,8 +84,9 @@ async fn is_gone(world: &World, connection: &Value, acting: &Acting, because: &s
     let receipts = receipts["items"].as_array().unwrap();
     assert_eq!((receipts.len(), &receipts[0]["member"]), (1, &ada["id"]), "{how}");
     let receipt = world.root("GET", &one("receipts", &receipts[0]), Value::Null).await.1;
-    let ended = receipt["ended"].to_string();
-    assert!(ended.contains("session") && ended.contains("member_key"), "{how}: {receipt}");
+    let count =
+        |of: &str| receipt["ended"].as_array().unwrap().iter().filter(|line| line["type"] == of).count();
+    assert!(count("token") >= 2 && count("agent") == 1, "{how}, her session and her key: {receipt}");
     assert_eq!(world.outcome(connection, ADA).await, "tombstoned", "{how}");
 }
 
@@ -131,7 +132,7 @@ async fn a_directory_that_gave_no_life_ends_whoever_came_just_in_time_when_it_sa
         let world = World::new().await;
         let connection = world.connection("acme", just_in_time()).await;
         let acting = came(&world, &connection).await;
-        let (users, token) = of_nothing(&world).await;
+        let (_, users, token) = of_nothing(&world).await;
         let user = told(&world, (&users, &token)).await;
         assert_eq!(ada(&world).await["governed_by"], connection["claims_directory"], "it gives her nothing");
         assert!(acting.is_allowed(&world).await);
@@ -227,5 +228,87 @@ async fn a_connection_is_tidied_up_behind_a_directory_and_takes_nobodys_life() {
         for secret in [&key, &run] {
             assert_eq!(world.decision(secret).await, "allowed", "{method} {path}");
         }
+    }
+}
+
+/// A mapping of the claims of that connection.
+async fn engineers_are(world: &World, connection: &Value, role: &str) {
+    let mapping = json!({
+        "directory": connection["claims_directory"], "group": { "external_id": "Engineering" }, "role": role,
+    });
+    world.made("/organizations/acme/mappings", mapping).await;
+}
+
+async fn changed(world: &World, connection: &Value, body: Value) {
+    let (status, problem) = world.root("PATCH", &one("connections", connection), body).await;
+    assert_eq!(status, 200, "{problem}");
+}
+
+#[tokio::test]
+async fn claims_that_are_not_read_any_more_give_nothing_and_long_ago_is_forgotten_when_they_are_read_again() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "default_role": "lead" })).await;
+    engineers_are(&world, &connection, "admin").await;
+    world.invite("acme", ADA, "member").await;
+    let acting = came(&world, &connection).await;
+    assert_eq!(ada(&world).await["role"], "admin");
+    let (made, users, token) = of_nothing(&world).await;
+    told(&world, (&users, &token)).await;
+    changed(&world, &connection, json!({ "directory": made["id"] })).await;
+    let member = ada(&world).await;
+    assert_eq!((&member["state"], &member["role"]), (&json!("active"), &json!("member")), "her grant");
+    assert!(!member["reasons"].to_string().contains(connection["claims_directory"].as_str().unwrap()));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "she was linked before");
+    assert_eq!(ada(&world).await["role"], "member");
+    changed(&world, &connection, json!({ "directory": null, "default_role": null })).await;
+    assert_eq!(ada(&world).await["role"], "member", "what was said before is forgotten");
+    assert!(acting.is_allowed(&world).await);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(ada(&world).await["role"], "admin", "what is said now");
+}
+
+#[tokio::test]
+async fn who_came_just_in_time_keeps_what_claims_gave_until_the_directory_speaks_of_them() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true })).await;
+    engineers_are(&world, &connection, "admin").await;
+    let acting = came(&world, &connection).await;
+    let (made, users, token) = directory(&world).await;
+    changed(&world, &connection, json!({ "directory": made["id"], "jit": false })).await;
+    assert_eq!((ada(&world).await["role"].as_str(), acting.is_allowed(&world).await), (Some("admin"), true));
+    told(&world, (&users, &token)).await;
+    let member = ada(&world).await;
+    assert_eq!((&member["role"], &member["governed_by"]), (&json!("member"), &made["id"]));
+    assert!(acting.is_allowed(&world).await);
+}
+
+#[tokio::test]
+async fn what_a_former_claim_gave_ends_with_it_and_off_boards_nobody() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true, "default_role": "lead" })).await;
+    engineers_are(&world, &connection, "admin").await;
+    let acting = came(&world, &connection).await;
+    changed(&world, &connection, json!({ "groups_claim": "groups" })).await;
+    assert_eq!(ada(&world).await["role"], "admin", "the claim that was read already");
+    changed(&world, &connection, json!({ "groups_claim": "teams" })).await;
+    assert_eq!(ada(&world).await["role"], "lead", "at once");
+    assert!(acting.is_allowed(&world).await);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(ada(&world).await["role"], "lead", "and the new one says nothing");
+
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true })).await;
+    engineers_are(&world, &connection, "member").await;
+    let Acting([session, key, run]) = came(&world, &connection).await;
+    let acting = Acting([session, key.clone(), run.clone()]);
+    changed(&world, &connection, json!({ "groups_claim": "teams" })).await;
+    assert!(acting.is_over(&world).await, "she lived by the former claim alone");
+    world.clock.pass_s(48 * 3_600);
+    world.portcullis.step_rules().await.unwrap();
+    assert_eq!(ada(&world).await["state"], "suspended", "until she signs in");
+    world.say_too(json!({ "teams": ["Engineering"] }));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    for secret in [key, run] {
+        assert_eq!(world.decision(&secret).await, "allowed");
     }
 }

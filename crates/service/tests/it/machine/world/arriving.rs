@@ -8,7 +8,7 @@ use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId, RequestId
 use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_service::caller::Caller;
-use portcullis_service::claims::{Address, Arrival, GroupsSaid, SubjectStays};
+use portcullis_service::claims::{Address, Arrival, GroupsSaid, Said, SubjectStays};
 use portcullis_service::connection::{self, Newcomers, Protocol, Wanted};
 use portcullis_service::oidc::logout;
 use portcullis_service::recognition::{Wish, admit};
@@ -73,10 +73,9 @@ impl World {
             let connection = find_by_id(tx, connection)?.ok_or(ServiceError::NotFound("connection"))?;
             let groups: BTreeSet<String> = grouped.then(|| "g-0".to_owned()).into_iter().collect();
             let (written, key) = (address(person), address(person));
-            let arrival = Arrival {
+            let said = Said {
                 subject: subject(person),
                 former_subject: None,
-                connection,
                 stays: SubjectStays::ForGood,
                 external_ids: vec![],
                 names: vec![],
@@ -87,9 +86,10 @@ impl World {
                 groups: GroupsSaid::These(groups),
                 texts: BTreeMap::new(),
             };
+            let arrival = Arrival { connection, said };
             let wish = Wish {
                 arrival: &arrival,
-                session: &ProviderSession::Oidc(logout::ProviderSession::named(&arrival.subject, None)),
+                session: &ProviderSession::Oidc(logout::ProviderSession::named(&arrival.said.subject, None)),
                 linking: None,
                 begun_at: moment.now,
                 presented: &[],
@@ -104,7 +104,7 @@ impl World {
             let (at, claims) = (arrival.connection.id, arrival.connection.claims_directory);
             let user = query(tx, claims, &DirectoryUserQuery::ExternalId(subject(person)), 1)?.pop();
             let user = user.ok_or(ServiceError::NotFound("user"))?;
-            let link = find_link(tx, at, &arrival.subject)?.ok_or(ServiceError::NotFound("link"))?;
+            let link = find_link(tx, at, &arrival.said.subject)?.ok_or(ServiceError::NotFound("link"))?;
             let token = opened.map(|opened| (opened.token, opened.secret.expose().to_owned()));
             Ok(Made::Arrived(user.id, link.membership, token))
         })

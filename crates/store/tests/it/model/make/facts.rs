@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 
 use portcullis_domain::brake::{Above, Brake};
-use portcullis_domain::change::{Change, DirectoryChange, DirectoryGroupChange, DirectoryUserChange};
+use portcullis_domain::change::{
+    Change, DirectoryChange, DirectoryGroupChange, DirectoryUserChange, Forgotten,
+};
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::directory_group::DirectoryGroup;
 use portcullis_domain::directory_user::DirectoryUser;
@@ -92,6 +94,10 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
             DirectoryChange::SetGoogle(Box::new(source)).into()
         }
         Kind::DirectoryUnconfirm => DirectoryChange::Unconfirm(org, at).into(),
+        Kind::DirectoryForget => {
+            let forgotten = dice.pick([Forgotten::Groups, Forgotten::Everything])?;
+            DirectoryChange::Forget(directory?.id, forgotten, at).into()
+        }
         Kind::ToldCreate => {
             let directory = directory?;
             let here = maps.members.values().filter(|m| m.organization == directory.organization);

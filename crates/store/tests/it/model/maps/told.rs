@@ -1,7 +1,10 @@
 //! The model of what directories tell.
 
-use portcullis_domain::change::{DirectoryChange, DirectoryGroupChange, DirectoryUserChange};
+use portcullis_domain::Timestamp;
+use portcullis_domain::change::{DirectoryChange, DirectoryGroupChange, DirectoryUserChange, Forgotten};
 use portcullis_domain::directory_user::DirectoryUser;
+use portcullis_domain::id::DirectoryId;
+use portcullis_domain::role::{Giving, Role};
 use portcullis_domain::text::name_key;
 
 use super::{Maps, names};
@@ -38,6 +41,35 @@ impl Maps {
                         told.unconfirmed_at = Some(*at);
                     }
                 }
+            }
+            DirectoryChange::Forget(id, forgotten, at) => self.forget(*id, *forgotten, *at),
+        }
+    }
+
+    fn forget(&mut self, id: DirectoryId, forgotten: Forgotten, at: Timestamp) {
+        let Some(of) = self.directories.get(&id) else { return };
+        let groups = &self.groups;
+        self.places.retain(|(group, _)| groups.get(group).is_none_or(|group| group.directory != id));
+        let (facets, mappings, members) = (&mut self.facets, &self.mappings, &self.members);
+        let gives = |role: &Role| {
+            role.organization == of.organization
+                && Some(&role.slug) == of.default_role.as_ref()
+                && role.giving == Giving::Anyhow
+        };
+        let is_default = self.roles.values().any(gives);
+        for told in self.told.values_mut().filter(|told| told.directory == id) {
+            if forgotten == Forgotten::Everything {
+                facets.remove(&told.id);
+            }
+            let is_mapped = facets.get(&told.id).into_iter().flatten().any(|facet| {
+                let key = (facet.source().as_str(), facet.key().to_owned());
+                mappings.values().any(|mapping| mapping.directory == id && mapping.source.key() == key)
+            });
+            let lives = members.get(&told.membership).is_some_and(|member| {
+                member.governed_by == Some(id) && member.ended.is_none() && member.unmapped_at.is_none()
+            });
+            if lives && !is_default && !is_mapped && told.inactive_at.is_none() {
+                told.unconfirmed_at = Some(at);
             }
         }
     }
