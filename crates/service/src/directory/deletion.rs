@@ -87,7 +87,7 @@ pub async fn delete(
 /// What a step of a deletion left to do.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) enum Left {
-    /// More people; those who wait, after this directory user.
+    /// More people; those who wait, after this directory user, and those whom claims govern, after this member.
     After(String),
     /// Nothing: it is gone.
     Nothing,
@@ -119,6 +119,12 @@ pub(crate) fn part_step(
     must_reach(tx, caller, found)?;
     let highest = directory::highest_governed(tx, found.organization, found.id)?;
     may_reach(caller, highest)?;
+    if found.kind == DirectoryKind::Claims && said != Governed::Keep {
+        let left = hand_over_page(tx, moment, (found, after))?;
+        if left != Left::Nothing {
+            return Ok(left);
+        }
+    }
     match said {
         Governed::OffBoard => Ok(Left::Nothing),
         Governed::Unsaid if directory::count_governed(tx, found.organization, found.id)? > 0 => {
@@ -126,6 +132,24 @@ pub(crate) fn part_step(
         }
         Governed::Unsaid => Ok(Left::Nothing),
         Governed::Keep => keep_page(tx, moment, caller, (found, after), cause),
+    }
+}
+
+/// One page of the people whom claims govern. Another directory may govern some of them by now, and only the job has not come
+/// by yet: those do not go along.
+fn hand_over_page(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    (found, after): (&Directory, &str),
+) -> Result<Left, ServiceError> {
+    let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
+    let people = membership::governed_by(tx, found.organization, found.id, after, limit)?;
+    for member in &people {
+        settled(tx, moment, found.organization, *member)?;
+    }
+    match people.last().filter(|_| people.len() >= MAX_PER_CALL) {
+        Some(last) => Ok(Left::After(last.to_string())),
+        None => Ok(Left::Nothing),
     }
 }
 
@@ -223,6 +247,9 @@ fn keep(
 ) -> Result<(), ServiceError> {
     let now = moment.now;
     let member = settled(tx, moment, from.organization, id)?;
+    if member.governed_by.is_some_and(|directory| directory != from.id) {
+        return Ok(());
+    }
     must_not_be_told_from_below(tx, from, &member)?;
     let restamp = Restamp { id, governed_by: None, unmapped_at: None, rules_number: member.rules_number };
     let event =

@@ -9,7 +9,7 @@ use portcullis_domain::membership::MembershipState;
 use portcullis_domain::text::Slug;
 use portcullis_service::caller::Caller;
 use portcullis_service::connection::{self, Newcomers, Protocol, Wanted};
-use portcullis_service::directory::{self, Governed};
+use portcullis_service::directory::{self, DirectoryChanges, Governed};
 use portcullis_service::domain::{self, Vouched};
 use portcullis_service::evaluation::{About, ask};
 use portcullis_service::member_key::{self, NewKey};
@@ -255,6 +255,43 @@ fn a_source_that_is_deleted_leaves_more_people_than_one_transaction_goes_through
     on_each(|bench| {
         must_leave_its_people(bench, "acme", a_directory);
         must_leave_its_people(bench, "other", a_connection);
+    });
+}
+
+#[test]
+fn a_connection_that_is_deleted_takes_nobody_along_whom_a_directory_governs_by_a_rule_that_is_pending() {
+    on_each(|bench| {
+        let organization = bench.organization("acme");
+        bench.write(move |tx, moment| {
+            let named = ("acme.test", Vouched::ByRoot);
+            domain::add(tx, moment, &Caller::Root, organization, named, cause()).map(|_| ())
+        });
+        let source = a_connection(bench, organization);
+        let people = people_of(bench, organization, source);
+        let key = key_of(bench, organization, people[7]);
+        let provider = a_directory(bench, organization).directory();
+        let gives = move |role: Option<&'static str>| {
+            bench.write(move |tx, moment| {
+                let default_role = Some(role.map(str::to_owned));
+                let changes = DirectoryChanges { default_role, ..DirectoryChanges::default() };
+                let of = (provider.to_string(), changes);
+                let named = (of.0.as_str(), &of.1);
+                directory::update(tx, moment, &Caller::Root, organization, named, cause()).map(|_| ())
+            });
+        };
+        gives(None);
+        let told = people_of(bench, organization, Source::Directory(provider));
+        assert_eq!(told, people, "recognized by their addresses");
+        gives(Some("member"));
+        assert!(pending(bench, organization) > 0, "more than one transaction goes through");
+        delete(bench.portcullis(), organization, source, Governed::Unsaid).unwrap();
+        while pending(bench, organization) > 0 {
+            run(bench.portcullis().step_rules()).unwrap();
+        }
+        let all = states(bench, organization, &people);
+        assert!(all.iter().all(|(state, _)| *state == MembershipState::Active), "{all:?}");
+        assert!(is_allowed(bench, organization, &key));
+        assert_eq!(receipts(bench, &people), 0);
     });
 }
 
