@@ -62,6 +62,7 @@ const MIGRATIONS: &[Migration] = &[
     },
     Migration { number: 23, name: "given", sql: include_str!("../migrations/0023_given.sql") },
     Migration { number: 24, name: "vouched", sql: include_str!("../migrations/0024_vouched.sql") },
+    Migration { number: 25, name: "taken_over", sql: include_str!("../migrations/0025_taken_over.sql") },
     Migration { number: 26, name: "refusals", sql: include_str!("../migrations/0026_refusals.sql") },
 ];
 

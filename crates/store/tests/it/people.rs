@@ -1,10 +1,11 @@
 //! Users, what they prove themselves with, connections and links.
 
 use portcullis_domain::change::{
-    ConnectionChange, DirectoryUserChange, DomainChange, GrantChange, LinkChange, MappingChange,
-    OrganizationChange, RoleChange, UserChange,
+    ConnectionChange, DirectoryChange, DirectoryUserChange, DomainChange, GrantChange, LinkChange,
+    MappingChange, OrganizationChange, RoleChange, UserChange,
 };
 use portcullis_domain::connection::{ClaimRules, Connection, Link};
+use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::id::{DirectoryId, DomainId, OrganizationId, RoleId, UserId};
@@ -22,6 +23,7 @@ use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
 
 const GIVEN: &str = include_str!("../../migrations/0023_given.sql");
+const TAKEN_OVER: &str = include_str!("../../migrations/0025_taken_over.sql");
 
 fn password(user: UserId, email_key: &str, secret: &str) -> UserChange {
     UserChange::SetAuthenticator {
@@ -312,5 +314,42 @@ fn each_grant_and_each_link_that_goes_with_somebody_has_an_event_of_its_own() {
             (json!([of_ann, target("connection", id)]), json!({ "subject": format!("of-{}", ann.name) }))
         };
         assert_eq!(about("member.unlinked"), sorted(vec![link(&okta), link(&entra)]));
+    });
+}
+
+#[test]
+fn the_migration_brings_those_in_step_whose_claims_give_nothing_any_more_and_nobody_else() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let provider = fixture::directory(database, acme, Some("member"));
+        let claims_of = |asks: Option<DirectoryId>| {
+            let connection = fixture::connection(database, acme, &[]);
+            let (id, kind) = (connection.claims_directory, DirectoryKind::Claims);
+            let claims = Directory { id, kind, connection: Some(connection.id), ..provider.clone() };
+            database.put(DirectoryChange::Create(claims.clone()));
+            database.put(ConnectionChange::Update(Box::new(Connection { directory: asks, ..connection })));
+            claims
+        };
+        let (read, unread) = (claims_of(None), claims_of(Some(provider.id)));
+        let all = [
+            ("both", vec![&read, &provider], 0),
+            ("unread", vec![&unread], 0),
+            ("read", vec![&read], 1),
+            ("provider", vec![&provider], 1),
+            ("nobody", vec![], 1),
+        ]
+        .map(|(name, by, number)| {
+            let member = fixture::membership(database, acme, name);
+            for directory in by {
+                fixture::directory_user(database, directory, &member);
+            }
+            (name, member.id, number)
+        });
+        database.note(move |tx| tx.batch(TAKEN_OVER)).unwrap();
+        for (name, id, number) in all {
+            let found = database.read(move |tx| membership::find(tx, acme, id)).unwrap();
+            let since = database.read(move |tx| membership::since(tx, acme, id)).unwrap();
+            assert_eq!((found.rules_number, since.number), (number, Some(1)), "{name}");
+        }
     });
 }
