@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::connection::ClaimRules;
 use portcullis_domain::id::{ConnectionId, DirectoryId, OrganizationId, RequestId};
+use portcullis_domain::oidc::OidcSettings;
 use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_service::caller::Caller;
@@ -89,7 +90,10 @@ impl World {
             let arrival = Arrival { connection, said };
             let wish = Wish {
                 arrival: &arrival,
-                session: &ProviderSession::Oidc(logout::ProviderSession::named(&arrival.said.subject, None)),
+                session: &ProviderSession::Oidc(logout::ProviderSession::named(
+                    (&arrival.said.subject, None),
+                    &OidcSettings::default(),
+                )?),
                 linking: None,
                 begun_at: moment.now,
                 presented: &[],
