@@ -280,8 +280,16 @@ fn a_connection_that_is_deleted_takes_nobody_along_whom_a_directory_governs_by_a
             });
         };
         gives(None);
-        let told = people_of(bench, organization, Source::Directory(provider));
-        assert_eq!(told, people, "recognized by their addresses");
+        // One by one: whoever is recognized is held, and names are locked before that.
+        let told = (0..PEOPLE).map(|number| {
+            bench.write(move |tx, moment| {
+                let request = RequestId::fresh(moment.now, &mut moment.random);
+                let speaker = Speaker::scim(organization, provider, request);
+                let said = said(&format!("p{number}"));
+                Ok(provisioning::create_user(tx, moment, speaker, &said)?.membership)
+            })
+        });
+        assert_eq!(told.collect::<Vec<_>>(), people, "recognized by their addresses");
         gives(Some("member"));
         assert!(pending(bench, organization) > 0, "more than one transaction goes through");
         delete(bench.portcullis(), organization, source, Governed::Unsaid).unwrap();
