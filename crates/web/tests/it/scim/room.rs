@@ -162,7 +162,11 @@ async fn a_long_photo_in_an_attribute_that_nobody_keeps_is_left_aside_and_keeps_
     body["photos"] = json!([{ "value": photo, "type": "photo" }]);
     let refused = idp.call("POST", "/Users", body).await;
     let detail = refused.json()["detail"].as_str().unwrap().to_owned();
-    assert!(refused.status == 400 && detail.contains("is longer than 65536 bytes"), "{}: {detail}", refused.status);
+    assert!(
+        refused.status == 400 && detail.contains("is longer than 65536 bytes"),
+        "{}: {detail}",
+        refused.status
+    );
     for name in ["userName", "externalId", "displayName", "title"] {
         let mut body = person("bo");
         body[name] = json!("A".repeat(70_000));
