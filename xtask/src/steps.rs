@@ -27,7 +27,7 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 43] = [
+pub(crate) const ON_BOTH: [&str; 44] = [
     "access::",
     "agents::",
     "choosing::",
@@ -36,6 +36,7 @@ pub(crate) const ON_BOTH: [&str; 43] = [
     "directories::",
     "domains::",
     "elsewhere::",
+    "foreign_links::",
     "environments::",
     "google::",
     "grants::",

@@ -426,10 +426,10 @@ pub async fn accept(
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
             let open = open_link(tx, &hash, moment.now)?;
-            if !are_known_still(tx, &open, (&known, right.as_ref()))? {
+            let what = right.as_ref().map_or(Said::New(&said), Said::Known);
+            if open.key != key || !are_known_still(tx, (&key, &known), (Some(open.member.user), what))? {
                 return Err(ServiceError::LinkInvalid);
             }
-            let what = right.as_ref().map_or(Said::New(&said), Said::Known);
             join(tx, moment, &open, what, &visitor)?;
             let member = membership::find_locked(tx, open.member.id)?.ok_or(ServiceError::LinkInvalid)?;
             local::open(tx, moment, &member, (&visitor, limits))
@@ -437,26 +437,53 @@ pub async fn accept(
         .await
 }
 
-/// Whether the address still has the passwords that it had when this one was compared with them. The person whose it is is
-/// held from here on: the end of their last membership elsewhere takes them away.
-fn are_known_still(
+/// Whether the address still has the passwords that it had when this one was compared with them. The person whose it is and
+/// the one whom the link is for are held from here on: the end of their last membership elsewhere takes them away.
+pub(crate) fn are_known_still(
     tx: &mut Tx<'_>,
-    open: &Open,
-    (known, right): (&[Authenticator], Option<&Authenticator>),
+    (key, known): (&str, &[Authenticator]),
+    (meant, said): (Option<UserId>, Said<'_>),
 ) -> Result<bool, ServiceError> {
-    if let Some(right) = right {
-        user::find_locked(tx, right.user)?;
+    let right = match said {
+        Said::Known(right) => Some(right.user),
+        Said::New(_) => None,
+    };
+    let mut users: Vec<UserId> = meant.into_iter().chain(right).collect();
+    users.sort_unstable();
+    for one in users {
+        user::find_locked(tx, one)?;
     }
-    Ok(user::authenticators_at(tx, &open.key)? == known)
+    Ok(user::authenticators_at(tx, key)? == known)
 }
 
 /// The password that somebody said who accepts a link.
 #[derive(Clone, Copy)]
-enum Said<'a> {
+pub(crate) enum Said<'a> {
     /// One that somebody has here at that address.
     Known(&'a Authenticator),
     /// A new one, by its hash.
     New(&'a str),
+}
+
+/// Whose the membership is, once somebody has said that password.
+///
+/// INVARIANT I3: a user who is, or was, anything beside this has a password by no link of this organization, whoever said that
+/// the membership is theirs. While they wait, a new one is a new person's; else they are somebody already.
+fn whose(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    member: &Membership,
+    said: Said<'_>,
+) -> Result<UserId, ServiceError> {
+    let is_alone = membership::of_user(tx, member.user)?.iter().all(|one| one.id == member.id);
+    let waits = is_alone || member.access.state == MembershipState::Invited;
+    match said {
+        Said::Known(known) if known.user == member.user => Ok(known.user),
+        _ if !waits => Err(ServiceError::LinkInvalid),
+        Said::Known(known) => Ok(known.user),
+        Said::New(_) if is_alone => Ok(member.user),
+        Said::New(_) => Ok(UserId::fresh(moment.now, &mut moment.random)),
+    }
 }
 
 /// Gives the membership its life, the user their password, and ends the link.
@@ -474,25 +501,29 @@ fn join(
         // Each who saw the link may be who opens it.
         changes.push(MembershipChange::Believe(member.id, open.seen_from).into());
     }
-    if let Said::Known(known) = said
-        && known.user != member.user
-    {
-        // The same person in another organization: recognized by the password that they proved just now.
-        changes.push(MembershipChange::SetUser(member.id, known.user).into());
-        changes.push(UserChange::End(member.user, now).into());
+    let user = whose(tx, moment, member, said)?;
+    if user != member.user {
+        if matches!(said, Said::New(_)) {
+            changes.push(UserChange::Create(User::new(user, now)).into());
+        }
+        changes.push(MembershipChange::SetUser(member.id, user).into());
+        // INVARIANT I3: whoever lives on elsewhere keeps what they prove themselves with there.
+        if membership::living_of_user(tx, member.user)?.iter().all(|one| one.id == member.id) {
+            changes.push(UserChange::End(member.user, now).into());
+        }
     }
     changes.push(TokenChange::ended(TokenSet::One(open.link.id), TokenEnd::Used, now).into());
     let joined = EventDraft::new(Action::MemberJoined, member.id).about(open.link.id);
     let mut plan = Plan::because(member.organization, cause).then_all(joined, changes);
     if let Said::New(secret) = said {
         let set = UserChange::SetAuthenticator {
-            user: member.user,
+            user,
             kind: AuthenticatorKind::Password,
             secret: secret.to_owned(),
             email_key: open.key.clone(),
             at: now,
         };
-        let event = EventDraft::new(Action::PasswordSet, member.user).about(member.id);
+        let event = EventDraft::new(Action::PasswordSet, user).about(member.id);
         plan = plan.then(event, set);
     }
     moment.apply(tx, &plan)?;

@@ -6,7 +6,7 @@
 use portcullis_domain::access::resolve;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::{MembershipChange, TombstoneChange, UserChange};
+use portcullis_domain::change::{MembershipChange, TokenChange, TokenSet, TombstoneChange, UserChange};
 use portcullis_domain::id::{MembershipId, OrganizationId, ReceiptId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::offboarding::Ownership;
@@ -14,6 +14,7 @@ use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::{Rank, may_give};
 use portcullis_domain::text::{Slug, email_key};
+use portcullis_domain::token::TokenEnd;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
@@ -373,7 +374,8 @@ pub fn reason_text(text: &str) -> Result<String, ServiceError> {
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for either membership; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`];
-/// [`Refusal::MemberInactive`] for one that has ended; [`ServiceError::Invalid`] if the former one has not;
+/// [`Refusal::MemberInactive`] for one that has ended, or waits by an invitation: whoever accepts that says by their password
+/// who they are; [`ServiceError::Invalid`] if the former one has not ended;
 /// [`ServiceError::Taken`] if one of the two is somebody already: the new one joined, signed in or has a user with more
 /// than this membership, or the former user has a living membership here.
 pub fn attach(
@@ -391,7 +393,7 @@ pub fn attach(
     let past = past.ok_or(ServiceError::NotFound(NOUN))?;
     let member = changeable(tx, moment, caller, organization, id)?;
     must_not_outrank(tx, caller, &past)?;
-    if member.ended.is_some() {
+    if member.ended.is_some() || member.access.state == MembershipState::Invited {
         return Err(Refusal::MemberInactive.into());
     }
     if past.ended.is_none() || past.id == member.id {
@@ -412,8 +414,7 @@ pub fn attach(
         || membership::of_user(tx, member.user)?.len() > 1
         || !user::authenticators_of(tx, member.user)?.is_empty()
         || !connection::links_of(tx, id)?.is_empty();
-    let lives = |m: &Membership| m.organization == organization && m.ended.is_none();
-    if known || membership::of_user(tx, past.user)?.iter().any(lives) {
+    if known || lives_here(tx, organization, past.user)? {
         return Err(ServiceError::Taken(Taken::User));
     }
     let event =
@@ -423,6 +424,14 @@ pub fn attach(
         UserChange::End(member.user, moment.now).into(),
         UserChange::Revive(past.user).into(),
         TombstoneChange::HandDown { from: former, to: id }.into(),
+        // INVARIANT I3: whoever saw a link of the new one would choose a password of the former user.
+        TokenChange::End {
+            set: TokenSet::InvitationsOf(id),
+            because: TokenEnd::Replaced,
+            at: moment.now,
+            receipt: None,
+        }
+        .into(),
     ];
     // A password that lived on elsewhere comes along, and who may have chosen it is known of the former membership only.
     if past.believed_up_to < member.believed_up_to && !user::authenticators_of(tx, past.user)?.is_empty() {
@@ -433,11 +442,21 @@ pub fn attach(
     membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(NOUN))
 }
 
+/// Whether that user has a membership of that organization that has not ended.
+pub(crate) fn lives_here(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    user: UserId,
+) -> Result<bool, ServiceError> {
+    Ok(membership::living_of_user(tx, user)?.iter().any(|one| one.organization == organization))
+}
+
 /// Puts a user whom another organization knows into this one, at once and without a role: the root token's say is
 /// life of its own. Name and address are those of the user's newest membership that has not ended.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for a user who is unknown or ended; [`ServiceError::Taken`] for one who is here already.
+/// [`ServiceError::NotFound`] for a user who is unknown or ended; [`ServiceError::Taken`] for one who is here already;
+/// [`Refusal::MemberInactive`] for one who only waits by an invitation: whoever opens its link says first who they are.
 pub fn add(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -455,6 +474,9 @@ pub fn add(
         return Err(ServiceError::Taken(Taken::User));
     }
     let newest = theirs.last().ok_or(ServiceError::NotFound("user"))?;
+    if theirs.iter().all(|m| m.access.state == MembershipState::Invited) {
+        return Err(Refusal::MemberInactive.into());
+    }
     let now = moment.now;
     let who = Newcomer {
         id: MembershipId::fresh(now, &mut moment.random),

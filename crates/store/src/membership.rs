@@ -136,6 +136,14 @@ const OF_USER: Statement = Statement::read(
     "membership.of_user",
     concat!("SELECT ", columns!(), " FROM memberships WHERE user_id = $1 ORDER BY id LIMIT 100"),
 );
+const LIVING_OF_USER: Statement = Statement::read(
+    "membership.living_of_user",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM memberships WHERE user_id = $1 AND ended_at IS NULL ORDER BY id LIMIT 200"
+    ),
+);
 const SINCE: Statement = Statement::read(
     "membership.since",
     "SELECT rules_number, marked_from, marked_by FROM memberships WHERE id = $1 AND organization = $2",
@@ -164,6 +172,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &ORGANIZATION_OF,
     &LIVING_BY_EMAIL,
     &OF_USER,
+    &LIVING_OF_USER,
     &SINCE,
 ];
 
@@ -404,12 +413,20 @@ pub fn living_by_email(
     tx.rows(&LIVING_BY_EMAIL, params![organization, email_key])?.iter().map(read).collect()
 }
 
-/// The memberships of a user, in every organization; 100 at most.
+/// The memberships of a user, in every organization, ended ones too; 100 at most.
 ///
 /// # Errors
 /// As [`find`].
 pub fn of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Membership>, StoreError> {
     tx.rows(&OF_USER, params![user])?.iter().map(read).collect()
+}
+
+/// Those that have not ended, however many have; 200 at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn living_of_user(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Membership>, StoreError> {
+    tx.rows(&LIVING_OF_USER, params![user])?.iter().map(read).collect()
 }
 
 /// The event with which that membership was left without a mapping, if it is.

@@ -341,6 +341,7 @@ const UNSCOPED: &[(&str, &str)] = &[
         "membership.find_locked",
         "who has an id from its own organization; whoever got it from outside asks `membership.find` first",
     ),
+    ("membership.living_of_user", "of one user: it lists the organizations"),
     ("membership.of_user", "of one user: it lists the organizations"),
     ("membership.organization_of", "asks whose a membership is"),
     ("outbox.count_waiting", "the sender delivers what waits, of every organization"),

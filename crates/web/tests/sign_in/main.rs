@@ -9,6 +9,8 @@ mod consent;
 #[cfg(test)]
 mod elsewhere;
 #[cfg(test)]
+mod foreign_links;
+#[cfg(test)]
 mod leavers;
 #[cfg(test)]
 mod local;
