@@ -30,6 +30,7 @@ use serde_json::json;
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
 use crate::error::Taken;
+use crate::membership::lives_here;
 use crate::password::{self, fits};
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
@@ -397,7 +398,8 @@ pub async fn show(portcullis: &Portcullis, secret: &str) -> Result<LinkView, Ser
 ///
 /// # Errors
 /// [`ServiceError::LinkInvalid`], [`ServiceError::Invalid`] for a password that may not be one,
-/// [`SignInRefusal::WrongPassword`], [`ServiceError::TooMany`].
+/// [`SignInRefusal::WrongPassword`], [`ServiceError::Taken`] for the password of somebody who is here already, under whatever
+/// address; [`ServiceError::TooMany`].
 pub async fn accept(
     portcullis: &Portcullis,
     secret: &str,
@@ -480,6 +482,9 @@ fn whose(
     match said {
         Said::Known(known) if known.user == member.user => Ok(known.user),
         _ if !waits => Err(ServiceError::LinkInvalid),
+        Said::Known(known) if lives_here(tx, member.organization, known.user)? => {
+            Err(ServiceError::Taken("member"))
+        }
         Said::Known(known) => Ok(known.user),
         Said::New(_) if is_alone => Ok(member.user),
         Said::New(_) => Ok(UserId::fresh(moment.now, &mut moment.random)),

@@ -79,6 +79,11 @@ fn words(error: &ServiceError) -> String {
         ServiceError::LinkInvalid => {
             "This link is unknown, was used, or ran out. Ask whoever sent it for a new one.".to_owned()
         }
+        ServiceError::Taken("member") => {
+            "You are a member of this organization already. Sign in with the password that you typed, and the address at \
+             which you chose it."
+                .to_owned()
+        }
         ServiceError::TooMany { retry_after_s } => {
             format!("Too many attempts. Try again in {retry_after_s} seconds.")
         }
@@ -94,7 +99,7 @@ pub(crate) fn mendable(error: &ServiceError) -> Option<String> {
         }
         ServiceError::Invalid { field, message } => Some(format!("{}: {message}.", label(field))),
         ServiceError::Refused(portcullis_domain::Refusal::Text(text)) => Some(format!("{text}.")),
-        ServiceError::Taken(what) => Some(format!("{what} is taken.")),
+        ServiceError::Taken(what) if *what != "member" => Some(format!("{what} is taken.")),
         ServiceError::SlugRetired => Some(format!("{}.", words(error).replace('`', ""))),
         _ => None,
     }
