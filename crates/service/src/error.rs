@@ -127,7 +127,7 @@ pub enum Taken {
     /// Whoever is to be that user is known already.
     #[error("user")]
     User,
-    /// Whoever a directory tells of has a membership that it told of already.
+    /// Whoever a directory tells of, or accepts an invitation, has a membership already.
     #[error("member")]
     Member,
     /// Whoever is invited is a member already.

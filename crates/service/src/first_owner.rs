@@ -16,11 +16,14 @@ use portcullis_domain::secret::{SecretHash, TokenSecret};
 use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::token::TokenKind;
 use portcullis_domain::user::{AuthenticatorKind, User};
-use portcullis_store::{Priority, Tx, instance, mapping, membership, organization};
+use portcullis_store::db::Lock;
+use portcullis_store::{Priority, Tx, instance, mapping, membership, organization, user};
 use secrecy::SecretString;
 use serde_json::json;
 
 use crate::access::settle;
+use crate::invitation::{Said, are_known_still};
+use crate::password::fits;
 use crate::session::{self, Opened};
 use crate::sign_in::Visitor;
 use crate::throttle::{Allowance, network};
@@ -157,7 +160,8 @@ fn must_be_good(
     Ok(())
 }
 
-/// The first owner comes in: their organization, membership, ownership and password are made, and they are signed in.
+/// The first owner comes in: their organization, membership and ownership are made, and they are signed in. As whoever accepts
+/// a link, they are by a password whoever has it here at that address, else somebody new by a new one.
 ///
 /// # Errors
 /// [`ServiceError::LinkInvalid`], [`ServiceError::Invalid`] for what was typed, [`ServiceError::Taken`] for a slug or
@@ -179,15 +183,25 @@ pub async fn found(
     }
     let key = email_key(&founding.email)?;
     password::check(&founding.password, &key)?;
+    let asked = key.clone();
+    let known = portcullis.read(move |tx, _| Ok(user::authenticators_at(tx, &asked)?)).await?;
     let passwords = &portcullis.door().passwords;
-    let hash = passwords.hash(founding.password.clone(), &mut portcullis.moment().random).await?;
+    let mut random = portcullis.moment().random;
+    // Beside the others at the address, as for whoever accepts a link: else no sign-in would find it.
+    let hash = passwords.hash_beside(founding.password.clone(), &known, &mut random).await?;
+    let right = known.iter().find(|one| fits(&hash, one)).cloned();
     let limits = portcullis.around().limits;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
+            tx.lock(Lock::Address(key.clone()))?;
             use_link(tx, &presented, moment.now)?;
+            let said = right.as_ref().map_or(Said::New(&hash), Said::Known);
             let cause = session::cause(Actor::System, visitor.request);
             let made = crate::organization::create(tx, moment, slug.clone(), &founding.organization, cause)?;
-            let id = own(tx, moment, &made, (&founding, &key, &hash), cause)?;
+            if !are_known_still(tx, (&key, &known), (None, said))? {
+                return Err(ServiceError::LinkInvalid);
+            }
+            let id = own(tx, moment, &made, (&founding, &key, said), cause)?;
             let member = membership::find_locked(tx, id)?.ok_or(ServiceError::LinkInvalid)?;
             local::open(tx, moment, &member, (&visitor, limits))
         })
@@ -199,16 +213,24 @@ fn own(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     organization: &Organization,
-    (founding, key, hash): (&Founding, &str, &str),
+    (founding, key, said): (&Founding, &str, Said<'_>),
     cause: Cause,
 ) -> Result<MembershipId, ServiceError> {
     let now = moment.now;
-    let user = User::new(UserId::fresh(now, &mut moment.random), now);
-    let user_id = user.id;
+    let mut made: Vec<Change> = Vec::new();
+    let user = match said {
+        Said::Known(known) => known.user,
+        Said::New(_) => {
+            let user = User::new(UserId::fresh(now, &mut moment.random), now);
+            let id = user.id;
+            made.push(UserChange::Create(user).into());
+            id
+        }
+    };
     let who = Newcomer {
         id: MembershipId::fresh(now, &mut moment.random),
         organization: organization.id,
-        user: user_id,
+        user,
         email: founding.email.trim().to_owned(),
         name: founding.name.trim().to_owned(),
     };
@@ -233,19 +255,20 @@ fn own(
     let granted = EventDraft::new(Action::GrantCreated, grant.id)
         .about(id)
         .with(json!({ "role": grant.role, "reason": grant.reason }));
-    let made: Vec<Change> =
-        vec![UserChange::Create(user).into(), MembershipChange::Create(Box::new(member)).into()];
-    let set = UserChange::SetAuthenticator {
-        user: user_id,
-        kind: AuthenticatorKind::Password,
-        secret: hash.to_owned(),
-        email_key: key.to_owned(),
-        at: now,
-    };
-    let plan = Plan::because(organization.id, cause)
+    made.push(MembershipChange::Create(Box::new(member)).into());
+    let mut plan = Plan::because(organization.id, cause)
         .then_all(joined, made)
-        .then(granted, GrantChange::Create(grant))
-        .then(EventDraft::new(Action::PasswordSet, user_id).about(id), set);
+        .then(granted, GrantChange::Create(grant));
+    if let Said::New(hash) = said {
+        let set = UserChange::SetAuthenticator {
+            user,
+            kind: AuthenticatorKind::Password,
+            secret: hash.to_owned(),
+            email_key: key.to_owned(),
+            at: now,
+        };
+        plan = plan.then(EventDraft::new(Action::PasswordSet, user).about(id), set);
+    }
     moment.apply(tx, &plan)?;
     settle(tx, moment, id, cause)?;
     Ok(id)

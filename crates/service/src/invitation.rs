@@ -427,6 +427,8 @@ pub async fn accept(
     let limits = portcullis.around().limits;
     portcullis
         .write(Priority::Ordinary, move |tx, moment| {
+            // Before anything else is: of two who choose a password at one address at once the second meets the first one's.
+            tx.lock(Lock::Address(key.clone()))?;
             let open = open_link(tx, &hash, moment.now)?;
             let what = right.as_ref().map_or(Said::New(&said), Said::Known);
             if open.key != key || !are_known_still(tx, (&key, &known), (Some(open.member.user), what))? {
@@ -483,7 +485,7 @@ fn whose(
         Said::Known(known) if known.user == member.user => Ok(known.user),
         _ if !waits => Err(ServiceError::LinkInvalid),
         Said::Known(known) if lives_here(tx, member.organization, known.user)? => {
-            Err(ServiceError::Taken("member"))
+            Err(ServiceError::Taken(Taken::Member))
         }
         Said::Known(known) => Ok(known.user),
         Said::New(_) if is_alone => Ok(member.user),

@@ -216,23 +216,11 @@ impl Passwords {
         tokio::task::spawn_blocking(held).await.map_err(|e| ServiceError::fault("a password to hash", e))?
     }
 
-    /// The hash of a password, in PHC form.
-    ///
-    /// # Errors
-    /// [`ServiceError::TooMany`] if too many wait.
-    pub async fn hash(
-        &self,
-        password: SecretString,
-        random: &mut dyn Random,
-    ) -> Result<String, ServiceError> {
-        self.hash_beside(password, &[], random).await
-    }
-
-    /// The hash of a password beside those that are kept at the same address: with their salt, so that it is compared
+    /// The hash of a password, in PHC form, beside those that are kept at the same address: with their salt, so that it is compared
     /// with each of them ([`fits`]), and takes as long however many there are and whether there is any.
     ///
     /// # Errors
-    /// As [`Self::hash`].
+    /// [`ServiceError::TooMany`] if too many wait.
     pub async fn hash_beside(
         &self,
         password: SecretString,

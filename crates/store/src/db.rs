@@ -134,6 +134,8 @@ pub enum Lock {
     Rules(OrganizationId),
     /// Nobody else comes in meanwhile whom that connection's provider calls so.
     Subject(ConnectionId, String),
+    /// Nobody else comes to have a password at that address meanwhile. Taken before everything else of a transaction.
+    Address(String),
     /// Nobody else of that name is looked for among those who are here, or becomes one of them, meanwhile: as they come in by a
     /// connection without a directory, or as a directory tells of them.
     Newcomer(OrganizationId, String),
@@ -158,6 +160,7 @@ impl Lock {
         match self {
             Self::Organization(id) | Self::Rules(id) => id.to_string(),
             Self::Subject(id, subject) => format!("{id}/subject/{subject}"),
+            Self::Address(key) => format!("address/{key}"),
             Self::Newcomer(id, address) => format!("{id}/newcomer/{address}"),
             Self::GroupNames(id) => format!("{id}/names"),
             Self::Brake(id) => format!("{id}/brake"),
@@ -335,7 +338,10 @@ impl<'c> Tx<'c> {
         }
         debug_assert!(
             !self.has_members
-                || !matches!(lock, Lock::Subject(..) | Lock::Newcomer(..) | Lock::GroupNames(_)),
+                || !matches!(
+                    lock,
+                    Lock::Address(_) | Lock::Subject(..) | Lock::Newcomer(..) | Lock::GroupNames(_)
+                ),
             "who comes in, and names, are locked before members: {lock:?}"
         );
         if self.dialect() == Dialect::Postgres {
@@ -396,6 +402,7 @@ impl<'c> Tx<'c> {
         let stronger = match lock {
             Lock::Rules(id) => Some(Lock::Organization(*id)),
             Lock::Organization(_)
+            | Lock::Address(_)
             | Lock::Subject(..)
             | Lock::Newcomer(..)
             | Lock::GroupNames(_)

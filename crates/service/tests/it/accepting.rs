@@ -38,14 +38,14 @@ fn with(bench: &Bench, then: impl Fn() + Send + Sync + 'static) -> Portcullis {
     Portcullis::new(Surroundings { clock: Arc::new(clock), ..bench.portcullis().around().clone() })
 }
 
-async fn invited(bench: &Bench, email: &str) -> String {
+pub async fn invited(bench: &Bench, email: &str) -> String {
     let body = json!({ "email": email, "role": "member" });
     let (status, made) = bench.call("POST", "/api/v1/organizations/acme/invitations", ROOT_TOKEN, body).await;
     assert_eq!(status, 201, "{made}");
     made["link"].as_str().unwrap().rsplit_once('=').unwrap().1.to_owned()
 }
 
-async fn accept(portcullis: &Portcullis, secret: &str) -> Result<(), ServiceError> {
+pub async fn accept(portcullis: &Portcullis, secret: &str) -> Result<(), ServiceError> {
     let visitor = Visitor {
         browser: None,
         bound: Bound::default(),

@@ -1,5 +1,6 @@
 //! Many at once on PostgreSQL: nothing that was answered is lost, and no key outlives its membership.
 
+mod addresses;
 mod arrivals;
 mod races;
 mod renaming;

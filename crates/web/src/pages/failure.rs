@@ -6,6 +6,7 @@ use maud::html;
 use portcullis_domain::id::RequestId;
 use portcullis_saml::response::UNSOLICITED;
 use portcullis_service::ServiceError;
+use portcullis_service::error::Taken;
 use portcullis_service::refusal::SignInRefusal;
 
 use super::{Forms, page};
@@ -79,7 +80,7 @@ fn words(error: &ServiceError) -> String {
         ServiceError::LinkInvalid => {
             "This link is unknown, was used, or ran out. Ask whoever sent it for a new one.".to_owned()
         }
-        ServiceError::Taken("member") => {
+        ServiceError::Taken(Taken::Member) => {
             "You are a member of this organization already. Sign in with the password that you typed, and the address at \
              which you chose it."
                 .to_owned()
@@ -99,7 +100,7 @@ pub(crate) fn mendable(error: &ServiceError) -> Option<String> {
         }
         ServiceError::Invalid { field, message } => Some(format!("{}: {message}.", label(field))),
         ServiceError::Refused(portcullis_domain::Refusal::Text(text)) => Some(format!("{text}.")),
-        ServiceError::Taken(what) if *what != "member" => Some(format!("{what} is taken.")),
+        ServiceError::Taken(what) if *what != Taken::Member => Some(format!("{what} is taken.")),
         ServiceError::SlugRetired => Some(format!("{}.", words(error).replace('`', ""))),
         _ => None,
     }

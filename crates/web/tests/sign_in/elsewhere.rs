@@ -152,28 +152,3 @@ async fn whoever_retires_a_certificate_is_told_of_every_other_connection_where_i
         }
     }
 }
-
-#[tokio::test]
-async fn who_is_here_under_another_address_is_not_made_a_second_time_by_an_invitation() {
-    let world = World::new().await;
-    let (former, _) = ada_left_acme(&world).await;
-    let (_, users, token) = directory(&world).await;
-    let married = "ada.king@acme.example";
-    let (status, told) = world.call("POST", &users, &token, scim_user(married, married, "ada")).await;
-    assert_eq!(status, 201, "{told}");
-    let own = member(&world, married).await;
-    let path = format!("/organizations/acme/members/{own}/attach");
-    assert_eq!(world.root("POST", &path, json!({ "former": former })).await.0, 200);
-    assert_eq!(leads_to(&world, ADA, PASSWORD).await, ["acme", "globex"]);
-
-    let link = world.invite("acme", ADA, "member").await;
-    assert_eq!(accepted(&world, &link, PASSWORD).await, "taken");
-    let waits = world.members("acme", ADA).await.iter().any(|one| one["state"] == "invited");
-    assert!(waits, "the link is not used up");
-    off_boarded(&world, &own).await;
-    assert_eq!(leads_to(&world, ADA, PASSWORD).await, ["globex"], "they are not here by another membership");
-    // Now that they are gone an invitation is one to come back.
-    let link = world.invite("acme", ADA, "member").await;
-    assert_eq!(accepted(&world, &link, PASSWORD).await, "ok");
-    assert_eq!(leads_to(&world, ADA, PASSWORD).await, ["acme", "globex"]);
-}

@@ -2,6 +2,8 @@
 //! password nor where it leads.
 
 use portcullis_emulator::Browser;
+use portcullis_service::first_owner;
+use portcullis_store::Priority;
 use serde_json::{Value, json};
 
 use crate::local::{PASSWORD, joined};
@@ -170,4 +172,62 @@ async fn who_only_waits_by_an_invitation_is_put_into_no_other_organization() {
     assert_eq!(accepted(&world, &link, PASSWORD).await, "ok");
     assert_eq!(put().await.0, 201, "whoever accepted it said who they are");
     assert_eq!(leads_to(&world, ADA, PASSWORD).await, ["acme", "globex"]);
+}
+
+#[tokio::test]
+async fn who_is_here_under_another_address_is_not_made_a_second_time_by_an_invitation() {
+    let world = World::new().await;
+    let (former, _) = ada_left_acme(&world).await;
+    let (_, users, token) = directory(&world).await;
+    let married = "ada.king@acme.example";
+    let (status, told) = world.call("POST", &users, &token, scim_user(married, married, "ada")).await;
+    assert_eq!(status, 201, "{told}");
+    let own = member(&world, married).await;
+    let path = format!("/organizations/acme/members/{own}/attach");
+    assert_eq!(world.root("POST", &path, json!({ "former": former })).await.0, 200);
+    assert_eq!(leads_to(&world, ADA, PASSWORD).await, ["acme", "globex"]);
+
+    let link = world.invite("acme", ADA, "member").await;
+    assert_eq!(accepted(&world, &link, PASSWORD).await, "taken");
+    let waits = world.members("acme", ADA).await.iter().any(|one| one["state"] == "invited");
+    assert!(waits, "the link is not used up");
+    off_boarded(&world, &own).await;
+    assert_eq!(leads_to(&world, ADA, PASSWORD).await, ["globex"], "they are not here by another membership");
+    // Now that they are gone an invitation is one to come back.
+    let link = world.invite("acme", ADA, "member").await;
+    assert_eq!(accepted(&world, &link, PASSWORD).await, "ok");
+    assert_eq!(leads_to(&world, ADA, PASSWORD).await, ["acme", "globex"]);
+}
+
+#[tokio::test]
+async fn a_first_owner_with_a_password_at_their_address_signs_in_by_each_of_theirs() {
+    for said in [PASSWORD, ANOTHER] {
+        let world = World::empty().await;
+        organization(&world, "acme").await;
+        joined(&world, "acme", ADA, "admin").await;
+        let issued = world.portcullis.write(Priority::Ordinary, first_owner::issue_link).await;
+        let link = first_owner::text(world.portcullis.around(), &issued.unwrap().unwrap());
+        let fields = [
+            ("token", link.rsplit_once('=').unwrap().1),
+            ("organization", "Globex"),
+            ("slug", "globex"),
+            ("name", "Ada Abel"),
+            ("email", ADA),
+            ("password", said),
+        ];
+        let form = format!("{}/setup/owner", world.base);
+        assert_eq!(outcome(&Browser::new().unwrap().submit(&form, &fields).await.unwrap()), "ok");
+        let of = async |org: &str| world.members(org, ADA).await[0]["user"]["id"].clone();
+        if said == PASSWORD {
+            assert_eq!(leads_to(&world, ADA, PASSWORD).await, ["acme", "globex"]);
+            assert_eq!(
+                of("acme").await,
+                of("globex").await,
+                "the same person, by the password that they said"
+            );
+        } else {
+            assert_eq!(leads_to(&world, ADA, ANOTHER).await, ["globex"]);
+            assert_eq!(leads_to(&world, ADA, PASSWORD).await, ["acme"]);
+        }
+    }
 }

@@ -16,7 +16,7 @@ use portcullis_testkit::Bench;
 mod gate;
 mod leaving;
 
-pub(crate) use self::gate::{LOOK_EVERY_MS, MAX_WAIT_MS, Met, client, meet, somebody_waits};
+pub(crate) use self::gate::{LOOK_EVERY_MS, MAX_WAIT_MS, Met, client, meet, meet_call, somebody_waits};
 use self::gate::{cause, come, is_in_step, new_agent, place, role_of, said, speaker};
 
 #[test]

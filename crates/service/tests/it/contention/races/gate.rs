@@ -86,12 +86,21 @@ pub(crate) type Said<F> = (Option<Proof>, F);
 
 pub(crate) fn meet_as<A: Send + 'static, B: Send + 'static>(
     bench: &Bench,
-    (first_proof, mut first): Said<
-        impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<A, ServiceError> + Send + 'static,
-    >,
+    first: Said<impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<A, ServiceError> + Send + 'static>,
     (second_proof, second): Said<
         impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<B, ServiceError> + Send + 'static,
     >,
+) -> Met<A, B> {
+    meet_call(bench, first, || request(bench, second_proof, second))
+}
+
+/// The same, where the second is whatever a caller waits for.
+pub(crate) fn meet_call<A: Send + 'static, B: Send>(
+    bench: &Bench,
+    (first_proof, mut first): Said<
+        impl FnMut(&mut Tx<'_>, &mut Moment) -> Result<A, ServiceError> + Send + 'static,
+    >,
+    second: impl FnOnce() -> Result<B, ServiceError> + Send,
 ) -> Met<A, B> {
     let gate = Gate::default();
     let own = gate.clone();
@@ -103,7 +112,7 @@ pub(crate) fn meet_as<A: Send + 'static, B: Send + 'static>(
     std::thread::scope(|scope| {
         let first = scope.spawn(|| request(bench, first_proof, stopped));
         gate.wait();
-        let second = scope.spawn(|| request(bench, second_proof, second));
+        let second = scope.spawn(second);
         let mut client = client(bench);
         let mut waited = 0;
         while !second.is_finished() && !somebody_waits(&mut client) {
