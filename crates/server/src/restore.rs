@@ -252,7 +252,7 @@ impl Before {
         let asked = people.clone();
         let told = match self {
             Self::Told { store, .. } => store
-                .read_blocking(move |tx| restoring::since(tx, organization, &asked))
+                .read_blocking(move |tx| restoring::since(tx, organization, &asked, SystemClock.now()))
                 .unwrap_or_else(|error| {
                     complain!("portcullis: the database that is replaced is damaged: {error}");
                     Vec::new()

@@ -3,9 +3,11 @@
 //! A backup says who was active and which tokens were good when it was taken. So every token in it ends, and whoever a
 //! directory governs is suspended until that directory has spoken of them again. Of everybody else the database that is
 //! replaced says what became of them: who left since is off-boarded, who was suspended since is suspended. Where nothing
-//! says so, whoever has a life of their own is suspended until an administrator lifts it. So is whom only claims govern:
-//! these speak when the person signs in, and would let in whomever they are to keep out.
+//! says so, whoever has a life of their own is suspended until an administrator lifts it, and so is whom a directory kept out
+//! there that does not govern them here. So is whom only claims govern: these speak when the person signs in, and would let in
+//! whomever they are to keep out.
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::access::EndedBecause;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
@@ -69,6 +71,8 @@ pub enum Since {
     Stayed,
     /// They were suspended.
     Suspended,
+    /// They were kept out by no person's order: what a directory said was held, was settling or was due.
+    KeptOut,
     /// They left.
     Left(EndedBecause),
     /// Nobody knows.
@@ -104,18 +108,26 @@ pub fn since(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     people: &[MembershipId],
+    now: Timestamp,
 ) -> Result<Vec<Since>, ServiceError> {
     let mut all = Vec::with_capacity(people.len());
     for id in people {
-        let found = membership::find(tx, organization, *id)?;
-        all.push(match found.map(|member| (member.ended, member.suspended_at)) {
-            None => Since::Unknown,
-            Some((Some((_, because)), _)) => Since::Left(because),
-            Some((None, Some(_))) => Since::Suspended,
-            Some((None, None)) => Since::Stayed,
+        // As it is now: what was said there last may not have been stored yet.
+        all.push(match crate::membership::find(tx, organization, *id, now) {
+            Err(ServiceError::NotFound(_)) => Since::Unknown,
+            found => became(&found?),
         });
     }
     Ok(all)
+}
+
+const fn became(member: &Membership) -> Since {
+    match (member.ended, member.suspended_at, member.access.state) {
+        (Some((_, because)), _, _) => Since::Left(because),
+        (None, Some(_), _) => Since::Suspended,
+        (None, None, MembershipState::Active | MembershipState::Invited) => Since::Stayed,
+        (None, None, MembershipState::Suspended | MembershipState::Deprovisioned) => Since::KeptOut,
+    }
 }
 
 /// Whether somebody is suspended by no person's order: their directory has to speak of them again.
@@ -151,6 +163,9 @@ fn wanted(tx: &mut Tx<'_>, member: &Membership, since: Since) -> Result<Wanted, 
         Since::Left(_) => Wanted::Nothing,
         Since::Suspended if member.suspended_at.is_none() => Wanted::Suspend,
         Since::Suspended => Wanted::Nothing,
+        // The directory that kept them out may have come after the backup, which knows nothing of it then.
+        Since::KeptOut if on_their_own && member.suspended_at.is_none() => Wanted::Suspend,
+        Since::KeptOut => Wanted::Nothing,
         // Whoever was only invited has no way in: the link ended with every other token, and without one no connection
         // lets them in either.
         Since::Unknown if on_their_own && was_let_in && member.suspended_at.is_none() => Wanted::Suspend,

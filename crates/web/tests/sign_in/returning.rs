@@ -2,13 +2,15 @@
 //! in time, and beside each refusal stands somebody who differs by one thing and comes in.
 
 use portcullis_domain::access::EndedBecause;
+use portcullis_emulator::Browser;
 use portcullis_service::restoring::{self, Since};
 use portcullis_store::Priority;
 use serde_json::{Value, json};
 
-use crate::people::{directory, scim_user};
+use crate::local::{PASSWORD, joined};
+use crate::people::{ada_is_held, directory, scim_user};
 use crate::saml_idp::{Idp, PERSISTENT, Says};
-use crate::world::{ADA, World};
+use crate::world::{ADA, World, outcome};
 
 const ALIAS: &str = "ada.king@acme.example";
 const BARBARA: &str = "barbara.brandt@acme.example";
@@ -229,6 +231,7 @@ async fn whoever_came_just_in_time_is_let_in_after_a_restore_only_where_somebody
         (Since::Stayed, "ok"),
         (Since::Unknown, "member_inactive"),
         (Since::Suspended, "member_inactive"),
+        (Since::KeptOut, "member_inactive"),
         (Since::Left(EndedBecause::Administrator), "tombstoned"),
         (Since::Left(EndedBecause::Deleted), "tombstoned"),
         (Since::Left(EndedBecause::Unmapped), "tombstoned"),
@@ -244,5 +247,50 @@ async fn whoever_came_just_in_time_is_let_in_after_a_restore_only_where_somebody
             assert_eq!(world.root("PATCH", &one, json!({ "state": "active" })).await.0, 200);
             assert_eq!(world.outcome(&connection, ADA).await, "ok", "an administrator says so");
         }
+    }
+}
+
+/// What a restore hears of Ada from a database that it replaces.
+async fn became(world: &World) -> Since {
+    let ada = world.members("acme", ADA).await.remove(0);
+    assert_eq!(ada["state"], "suspended", "{ada}");
+    let id = ada["id"].as_str().unwrap().parse().unwrap();
+    let asked = world.portcullis.read(move |tx, now| {
+        let acme = restoring::organizations(tx, "")?.remove(0).id;
+        Ok(restoring::since(tx, acme, &[id], now)?.remove(0))
+    });
+    asked.await.unwrap()
+}
+
+#[tokio::test]
+async fn whoever_was_kept_out_by_a_directory_that_the_backup_knows_nothing_of_is_let_in_by_an_administrator_only()
+ {
+    for is_held in [true, false] {
+        let replaced = World::new().await;
+        joined(&replaced, "acme", ADA, "member").await;
+        if is_held {
+            ada_is_held(&replaced).await;
+        } else {
+            let (made, users, token) = directory(&replaced).await;
+            let (status, told) = replaced.call("POST", &users, &token, scim_user(ADA, ADA, "ada")).await;
+            assert_eq!(status, 201, "{told}");
+            let one = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
+            assert_eq!(replaced.root("PATCH", &one, json!({ "default_role": null })).await.0, 200);
+        }
+        let since = became(&replaced).await;
+
+        let world = World::new().await;
+        joined(&world, "acme", ADA, "member").await;
+        restored(&world, since).await;
+        let tried = async || {
+            let fields = [("email", ADA), ("password", PASSWORD)];
+            let login = format!("{}/login", world.base);
+            outcome(&Browser::new().unwrap().submit(&login, &fields).await.unwrap())
+        };
+        assert_eq!(tried().await, "member_inactive", "held: {is_held}");
+        let member = world.members("acme", ADA).await.remove(0);
+        let one = format!("/organizations/acme/members/{}", member["id"].as_str().unwrap());
+        assert_eq!(world.root("PATCH", &one, json!({ "state": "active" })).await.0, 200);
+        assert_eq!(tried().await, "ok", "an administrator says so");
     }
 }
