@@ -263,9 +263,6 @@ fn active(
     all.sort_by_key(|one| one.membership);
     let mut members = Vec::new();
     for one in all {
-        if one.state == MembershipState::Deprovisioned {
-            continue;
-        }
         tx.lock(Lock::Rules(one.organization))?;
         let actor = portcullis_domain::cause::Actor::Membership(one.membership);
         settle(tx, moment, one.membership, session::cause(actor, visitor.request))?;

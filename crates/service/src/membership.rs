@@ -468,8 +468,7 @@ pub fn add(
     // Held: the end of their last membership elsewhere would end them meanwhile.
     let known = user::find_locked(tx, user)?.filter(|u| u.ended_at.is_none());
     let known = known.ok_or(ServiceError::NotFound("user"))?;
-    let theirs: Vec<Membership> =
-        membership::of_user(tx, known.id)?.into_iter().filter(|m| m.ended.is_none()).collect();
+    let theirs = membership::living_of_user(tx, known.id)?;
     if theirs.iter().any(|m| m.organization == organization) {
         return Err(ServiceError::Taken(Taken::User));
     }

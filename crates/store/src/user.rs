@@ -12,7 +12,7 @@ use crate::row::Row;
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
-/// The most memberships of one user that are read: nobody chooses among more organizations.
+/// The most living memberships of one user that are read: nobody chooses among more organizations.
 const MAX_MEMBERSHIPS: i64 = 200;
 /// The most authenticators of one address that are read, the oldest first, so that no newcomer takes an older one's place:
 /// there is one for each organization that invited the address apart from the others.
@@ -49,7 +49,7 @@ const AUTHENTICATORS_OF: Statement = Statement::read(
 const MEMBERSHIPS_OF: Statement = Statement::read(
     "user.memberships_of",
     "SELECT m.organization, m.id, m.state FROM memberships m JOIN organizations o ON o.id = m.organization \
-     WHERE m.user_id = $1 AND o.deleted_at IS NULL ORDER BY m.id LIMIT $2",
+     WHERE m.user_id = $1 AND m.ended_at IS NULL AND o.deleted_at IS NULL ORDER BY m.id LIMIT $2",
 );
 
 /// The statements about users.
@@ -166,7 +166,8 @@ pub fn authenticators_of(tx: &mut Tx<'_>, user: UserId) -> Result<Vec<Authentica
     tx.rows(&AUTHENTICATORS_OF, params![user])?.iter().map(read_authenticator).collect()
 }
 
-/// A user's memberships in organizations that were not deleted, ended ones too, in order of id; 200 at most.
+/// A user's memberships that have not ended, in organizations that were not deleted, in order of id; 200 at most. However many
+/// have ended, whoever made them, they hide none.
 ///
 /// # Errors
 /// As [`find`].

@@ -1,16 +1,17 @@
 //! Users, what they prove themselves with, connections and links.
 
+use portcullis_domain::access::{Access, EndedBecause};
 use portcullis_domain::change::{
     ConnectionChange, DirectoryChange, DirectoryUserChange, DomainChange, GrantChange, LinkChange,
-    MappingChange, OrganizationChange, RoleChange, UserChange,
+    MappingChange, MembershipChange, OrganizationChange, RoleChange, UserChange,
 };
 use portcullis_domain::connection::{ClaimRules, Connection, Link};
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::domain::{Domain, DomainState};
-use portcullis_domain::id::{DirectoryId, DomainId, OrganizationId, RoleId, UserId};
+use portcullis_domain::id::{DirectoryId, DomainId, MembershipId, OrganizationId, RoleId, UserId};
 use portcullis_domain::mapping::MappingSource;
-use portcullis_domain::membership::MembershipState;
+use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::role::{Giving, Rank, Role};
 use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::Identifier;
@@ -95,6 +96,47 @@ fn a_users_memberships_are_those_of_organizations_that_were_not_deleted() {
         assert_eq!((only.organization, only.membership, only.state), (acme, ann.id, MembershipState::Active));
         database.put(OrganizationChange::Delete(acme, NOW));
         assert_eq!(database.read(move |tx| user::memberships_of(tx, ann.user)), vec![]);
+    });
+}
+
+#[test]
+fn what_ended_hides_nothing_of_a_user_that_lives() {
+    on_each(|database| {
+        let [acme, other] = ["acme", "other"].map(|name| fixture::organization(database, name).id);
+        let ann = fixture::membership(database, acme, "ann");
+        let ended = |n: usize| Membership {
+            id: fresh!(MembershipId),
+            ended: Some((NOW, EndedBecause::Administrator)),
+            access: Access::none(MembershipState::Deprovisioned),
+            email: format!("ann{n}@example.com"),
+            ..ann.clone()
+        };
+        for n in 0..200 {
+            let one = ended(n);
+            let set = MembershipChange::SetAccess {
+                id: one.id,
+                access: Box::new(one.access.clone()),
+                governed_by: None,
+                unmapped_at: None,
+                ended: one.ended,
+                bare_owner_at: None,
+                rules_number: 1,
+            };
+            database.put(MembershipChange::Create(Box::new(one)));
+            database.put(set);
+        }
+        let id = MembershipId::fresh(later(1), &mut Seeded::next());
+        let lives = Membership { id, organization: other, ..ann.clone() };
+        database.put(MembershipChange::Create(Box::new(lives)));
+        let mut found: Vec<_> = database
+            .read(move |tx| user::memberships_of(tx, ann.user))
+            .iter()
+            .map(|m| m.membership)
+            .collect();
+        found.sort();
+        let mut expected = [ann.id, id];
+        expected.sort();
+        assert_eq!(found, expected);
     });
 }
 
