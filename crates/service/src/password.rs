@@ -216,8 +216,8 @@ impl Passwords {
         tokio::task::spawn_blocking(held).await.map_err(|e| ServiceError::fault("a password to hash", e))?
     }
 
-    /// The hash of a password, in PHC form, beside those that are kept at the same address: with their salt, so that it is compared
-    /// with each of them ([`fits`]), and takes as long however many there are and whether there is any.
+    /// The hash of a password, in PHC form, beside those that are kept at the same address: with their salt, so that it is
+    /// compared with each of them ([`fits`]), and takes as long however many there are and whether there is any.
     ///
     /// # Errors
     /// [`ServiceError::TooMany`] if too many wait.

@@ -1,4 +1,5 @@
-//! Two who choose a password at one address at once: each is compared with what the other has chosen, or no sign-in would find it.
+//! Two who choose a password at one address at once: each is compared with what the other has chosen, or no sign-in would
+//! find it.
 
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
