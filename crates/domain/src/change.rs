@@ -400,8 +400,8 @@ pub enum AgentChange {
         /// Who chose that.
         rule_chosen_by: Option<MembershipId>,
     },
-    /// Another state.
-    SetState(AgentId, AgentState),
+    /// Another state; how high stands who stopped it, if a person did.
+    SetState(AgentId, AgentState, Option<Rank>),
     /// Another owner, and the state in which it goes on.
     SetOwner(AgentId, MembershipId, AgentState),
     /// The end, in a receipt if it belongs to an off-boarding: its state becomes `disabled`.

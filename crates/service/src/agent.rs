@@ -12,6 +12,7 @@ use portcullis_domain::id::{AgentId, MembershipId, OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, TokenEnd, TokenKind};
 use portcullis_store::token::TokenView;
@@ -340,11 +341,26 @@ pub fn update(
     Ok(after)
 }
 
-/// Stops an agent until somebody says otherwise, or lets it go on. What is so already stays so.
+/// May the caller let an agent go on that somebody of that rank stopped? Who steers everybody's agents may; its own owner, or
+/// who leads them, only if nobody above them ordered it.
+fn may_let_go_on(
+    caller: &Caller,
+    organization: OrganizationId,
+    ordered: Option<Rank>,
+) -> Result<(), ServiceError> {
+    let is_above = ordered.is_some_and(|rank| rank > caller.rank());
+    if is_above && caller.may(Permission::AgentsWrite, organization).is_err() {
+        return Err(Refusal::AboveOwnRank.into());
+    }
+    Ok(())
+}
+
+/// Stops an agent until somebody says otherwise, or lets it go on. What is so already stays so, unless somebody of higher
+/// rank makes the order to stop it their own.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`]; [`Refusal::AgentState`] for an
-/// agent that ended, or whose owner did.
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`], for its owner and their leads also
+/// where somebody higher stopped what is to go on; [`Refusal::AgentState`] for an agent that ended, or whose owner did.
 pub fn order(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -354,12 +370,21 @@ pub fn order(
     cause: Cause,
 ) -> Result<Agent, ServiceError> {
     let (mut found, after) = steered(tx, moment, caller, (organization, id), wish)?;
-    if found.state == after {
+    let ordered = agent::paused_rank(tx, organization, id)?;
+    let (action, by) = if after == AgentState::Paused {
+        (Action::AgentPaused, Some(caller.rank()))
+    } else {
+        (Action::AgentResumed, None)
+    };
+    if found.state == after && (by.is_none() || ordered >= by) {
         return Ok(found);
     }
+    if by.is_none() {
+        may_let_go_on(caller, organization, ordered)?;
+    }
     found.state = after;
-    let action = if after == AgentState::Paused { Action::AgentPaused } else { Action::AgentResumed };
-    write(tx, moment, &found, cause, event(action, &found), vec![AgentChange::SetState(id, after).into()])?;
+    let set = AgentChange::SetState(id, after, by);
+    write(tx, moment, &found, cause, event(action, &found), vec![set.into()])?;
     Ok(found)
 }
 

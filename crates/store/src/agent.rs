@@ -3,6 +3,7 @@
 use portcullis_domain::agent::{Agent, AgentState};
 use portcullis_domain::change::AgentChange;
 use portcullis_domain::id::{AgentId, MembershipId, OrganizationId};
+use portcullis_domain::role::Rank;
 
 use crate::row::Row;
 use crate::statement::Statement;
@@ -27,7 +28,11 @@ const UPDATE: Statement = Statement::change(
 // `disabled` is the end: no state and no owner leads back from it.
 const SET_STATE: Statement = Statement::change(
     "agent.set_state",
-    "UPDATE agents SET state = $2 WHERE id = $1 AND organization = $3 AND state <> 'disabled'",
+    "UPDATE agents SET state = $2, paused_rank = $4 WHERE id = $1 AND organization = $3 AND state <> 'disabled'",
+);
+const PAUSED_RANK: Statement = Statement::read(
+    "agent.paused_rank",
+    "SELECT paused_rank FROM agents WHERE id = $1 AND organization = $2",
 );
 const SET_OWNER: Statement = Statement::change(
     "agent.set_owner",
@@ -49,10 +54,9 @@ const LIST_OF_OWNER: Statement = Statement::read(
         " FROM agents WHERE owner = $2 AND organization = $1 AND id > $3 ORDER BY id LIMIT $4"
     ),
 );
-
 /// The statements about agents.
 pub(crate) const ALL: &[&Statement] =
-    &[&CREATE, &UPDATE, &SET_STATE, &SET_OWNER, &FIND, &LIST, &LIST_OF_OWNER];
+    &[&CREATE, &UPDATE, &SET_STATE, &PAUSED_RANK, &SET_OWNER, &FIND, &LIST, &LIST_OF_OWNER];
 
 fn read(row: &Row) -> Result<Agent, StoreError> {
     Ok(Agent {
@@ -96,19 +100,38 @@ pub(crate) fn apply(
             let rule = on_owner_loss.as_str();
             tx.run_on_row(&UPDATE, params![id, name, heir, environment, rule, rule_chosen_by, organization])
         }
-        AgentChange::SetState(id, state) => {
-            tx.run_on_row(&SET_STATE, params![id, state.as_str(), organization])
+        AgentChange::SetState(id, state, by) => {
+            let by = by.map(Rank::number);
+            tx.run_on_row(&SET_STATE, params![id, state.as_str(), organization, by])
         }
         AgentChange::SetOwner(id, owner, state) => {
             tx.run_on_row(&SET_OWNER, params![id, owner, state.as_str(), organization])
         }
-        AgentChange::Disable(id, _) => {
-            tx.run(&SET_STATE, params![id, AgentState::Disabled.as_str(), organization]).map(|_| ())
-        }
-        AgentChange::Orphan(id, _) => {
-            tx.run(&SET_STATE, params![id, AgentState::Orphaned.as_str(), organization]).map(|_| ())
-        }
+        AgentChange::Disable(id, _) => stop(tx, organization, *id, AgentState::Disabled),
+        AgentChange::Orphan(id, _) => stop(tx, organization, *id, AgentState::Orphaned),
     }
+}
+
+/// Stops an agent that may have ended: by what it belongs to, and by no person's order.
+fn stop(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: AgentId,
+    state: AgentState,
+) -> Result<(), StoreError> {
+    tx.run(&SET_STATE, params![id, state.as_str(), organization, None::<i64>]).map(|_| ())
+}
+
+/// How high stands who stopped an agent, if a person did.
+///
+/// # Errors
+/// As [`find`].
+pub fn paused_rank(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    id: AgentId,
+) -> Result<Option<Rank>, StoreError> {
+    tx.row(&PAUSED_RANK, params![id, organization])?.map_or(Ok(None), |row| row.opt_rank(0))
 }
 
 /// An agent of that organization.

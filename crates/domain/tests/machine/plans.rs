@@ -120,7 +120,7 @@ fn what_only_adds_lessens_nothing_and_what_can_take_moves_the_revision() {
     let takes: [Change; 5] = [
         OrganizationChange::RaiseRules(organization()).into(),
         RoleChange::Delete(id!(RoleId, 1)).into(),
-        AgentChange::SetState(agent.id, AgentState::Paused).into(),
+        AgentChange::SetState(agent.id, AgentState::Paused, None).into(),
         ConnectionChange::Delete(id!(ConnectionId, 1)).into(),
         DirectoryChange::Unconfirm(organization(), NOW).into(),
     ];

@@ -61,7 +61,7 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
         Change::Agent(change) => match change {
             AgentChange::Create(_) => None,
             AgentChange::Update { id, .. }
-            | AgentChange::SetState(id, _)
+            | AgentChange::SetState(id, ..)
             | AgentChange::SetOwner(id, ..)
             | AgentChange::Disable(id, _)
             | AgentChange::Orphan(id, _) => found("agents", id),

@@ -15,6 +15,7 @@ use portcullis_domain::id::{DirectoryGroupId, MappingId, MembershipId, ReceiptId
 use portcullis_domain::mapping::{Facet, Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::{Slug, name_key};
 use portcullis_store::{
@@ -409,9 +410,9 @@ fn an_agent_changes_owner_and_state_until_it_is_disabled_and_never_after() {
             |owner: MembershipId| database.read(move |tx| agent::list_of_owner(tx, acme, owner, None, 10));
         assert_eq!((owned(ann.id), owned(bob.id)), (vec![], vec![expected]));
 
-        database.put(AgentChange::SetState(made.id, AgentState::Paused));
+        database.put(AgentChange::SetState(made.id, AgentState::Paused, Some(Rank::ROOT)));
         database.put(AgentChange::Disable(made.id, None));
-        let revived = database.change(AgentChange::SetState(made.id, AgentState::Active));
+        let revived = database.change(AgentChange::SetState(made.id, AgentState::Active, None));
         assert!(matches!(revived, Err(StoreError::Inconsistent(_))), "{revived:?}");
         let taken = database.change(AgentChange::SetOwner(made.id, ann.id, AgentState::Active));
         assert!(matches!(taken, Err(StoreError::Inconsistent(_))), "{taken:?}");

@@ -189,6 +189,37 @@ async fn members_steer_their_own_agents_and_no_others() {
 }
 
 #[tokio::test]
+async fn whom_somebody_higher_stopped_an_agent_of_does_not_let_it_go_on() {
+    let scene = Scene::new();
+    let agent = agent_of(&scene, &scene.member).await;
+    let ordered = async |who: &Persona, order: &str| {
+        scene.as_of(who, "POST", &format!("{}/{order}", one(&agent)), Value::Null).await
+    };
+    let own = &scene.member;
+    assert_eq!(ordered(own, "pause").await.0, 200);
+    assert_eq!(ordered(own, "resume").await.0, 200, "what they ordered themselves");
+    assert_eq!(ordered(&scene.owner, "pause").await.0, 200);
+    refused(ordered(own, "resume").await, 403, "above_own_rank");
+    assert_eq!(ordered(own, "pause").await.0, 200, "it is so already");
+    refused(ordered(own, "resume").await, 403, "above_own_rank");
+    assert_eq!(ordered(&scene.admin, "resume").await.0, 200, "who steers everybody's agents");
+    // Somebody higher makes the order of somebody else theirs.
+    assert_eq!(ordered(own, "pause").await.0, 200);
+    assert_eq!(ordered(&scene.admin, "pause").await.0, 200);
+    assert_eq!(events(&scene, &agent, "agent.paused").await.len(), 4);
+    refused(ordered(own, "resume").await, 403, "above_own_rank");
+    assert_eq!(scene.root("GET", &one(&agent), Value::Null).await.1["state"], json!("paused"));
+    // As whose agent it is does not matter to it.
+    let lead = scene.bench.member(scene.owner.organization, "lead@acme.test", "lead");
+    put_into_team(&scene, &lead, "eng", TeamRole::Admin);
+    put_into_team(&scene, &scene.member, "eng", TeamRole::Member);
+    refused(ordered(&lead, "resume").await, 403, "above_own_rank");
+    assert_eq!(order(&scene, &agent, "resume").await.0, 200);
+    assert_eq!(ordered(&lead, "pause").await.0, 200);
+    assert_eq!(ordered(&lead, "resume").await.0, 200, "what they ordered themselves");
+}
+
+#[tokio::test]
 async fn a_lead_steers_agents_of_the_people_whose_team_they_administer_and_no_others() {
     let scene = Scene::new();
     let acme = scene.owner.organization;

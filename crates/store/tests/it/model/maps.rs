@@ -400,7 +400,7 @@ impl Maps {
                 (found.name, found.heir, found.environment) = (name.clone(), *heir, environment.clone());
                 (found.on_owner_loss, found.rule_chosen_by) = (*on_owner_loss, *rule_chosen_by);
             }
-            AgentChange::SetState(id, state) => {
+            AgentChange::SetState(id, state, _) => {
                 self.agents.get_mut(id).filter(|a| !ended(a)).ok_or(())?.state = *state;
             }
             AgentChange::SetOwner(id, owner, state) => {

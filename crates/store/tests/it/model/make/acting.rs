@@ -3,6 +3,7 @@
 use portcullis_domain::agent::{Agent, AgentState, OwnerLossRule};
 use portcullis_domain::change::{AgentChange, Change, TokenChange, TokenSet};
 use portcullis_domain::id::{AgentId, OrganizationId, TokenId};
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::SecretHash;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 
@@ -49,7 +50,7 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
             rule_chosen_by: dice.pick(maps.members.keys().copied()).filter(|_| dice.one_in(2)),
         }
         .into(),
-        Kind::AgentState => AgentChange::SetState(agent?.id, state).into(),
+        Kind::AgentState => AgentChange::SetState(agent?.id, state, Some(Rank::ROOT)).into(),
         Kind::AgentOwner => {
             let agent = agent?;
             let here = maps.members.values().filter(|m| m.organization == agent.organization);
