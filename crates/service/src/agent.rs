@@ -31,6 +31,8 @@ pub const MAX_LOOKED_AT: usize = 2000;
 const CHUNK: i64 = 200;
 /// How many owners of one agent are waited for, one after the other, before it is left for a later try.
 const MAX_OWNERS: usize = 4;
+/// The most agents of one owner that have not ended: all of them are gone through in one transaction when the owner leaves.
+const MAX_OF_OWNER: i64 = 1000;
 const NOUN: &str = "agent";
 
 /// What an agent is to be.
@@ -252,10 +254,20 @@ fn check_rule(
     must_not_outrank(tx, caller, &found)
 }
 
+/// Refuses one more agent to an owner who has as many as one may. What leavers leave to their heirs comes all the same.
+fn must_have_room(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    owner: MembershipId,
+) -> Result<(), ServiceError> {
+    let there = agent::count_living(tx, organization, owner, MAX_OF_OWNER)?;
+    if there < MAX_OF_OWNER { Ok(()) } else { Err(Refusal::TooManyAgents.into()) }
+}
+
 /// Makes an agent.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for an owner or heir who is not here; [`ServiceError::Forbidden`];
+/// [`ServiceError::NotFound`] for an owner or heir who is not here; [`ServiceError::Forbidden`]; [`Refusal::TooManyAgents`];
 /// [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`];
 /// [`ServiceError::Invalid`] for an heir who cannot be one.
 pub fn create(
@@ -269,6 +281,7 @@ pub fn create(
     let owner = held(tx, moment, organization, wish.owner)?;
     may_steer(tx, caller, &owner)?;
     must_be_active(&owner)?;
+    must_have_room(tx, organization, owner.id)?;
     check_rule(tx, caller, (organization, owner.id), wish.heir, wish.on_owner_loss)?;
     let made = Agent {
         id: AgentId::fresh(moment.now, &mut moment.random),
@@ -391,7 +404,7 @@ pub fn order(
 /// Gives an agent another owner, who is active. An orphaned one goes on.
 ///
 /// # Errors
-/// As [`order`], for both owners; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`].
+/// As [`order`], for both owners; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`]; [`Refusal::TooManyAgents`].
 pub fn assign(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -409,6 +422,9 @@ pub fn assign(
         return Ok(found);
     }
     let former = found.owner;
+    if former != owner {
+        must_have_room(tx, organization, owner)?;
+    }
     found.owner = owner;
     found.state = after;
     let event = event(Action::AgentHandedOver, &found)
@@ -442,8 +458,8 @@ pub fn disable(
 /// Issues a key that acts as that agent.
 ///
 /// # Errors
-/// As [`order`], and [`Refusal::MemberInactive`] while its owner is not active; [`ServiceError::Invalid`] for an
-/// expiry in the past.
+/// As [`order`], and [`Refusal::MemberInactive`] while its owner is not active; [`Refusal::TooManyKeys`];
+/// [`ServiceError::Invalid`] for an expiry in the past.
 pub fn issue_key(
     tx: &mut Tx<'_>,
     moment: &mut Moment,

@@ -59,7 +59,7 @@ fn may(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`];
-/// [`Refusal::OtherEnvironment`]; [`ServiceError::Invalid`] for an expiry in the past.
+/// [`Refusal::OtherEnvironment`]; [`Refusal::TooManyKeys`]; [`ServiceError::Invalid`] for an expiry in the past.
 pub fn issue(
     tx: &mut Tx<'_>,
     moment: &mut Moment,

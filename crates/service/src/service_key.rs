@@ -24,7 +24,7 @@ pub struct NewServiceKey {
 /// Issues a service key.
 ///
 /// # Errors
-/// [`ServiceError::Invalid`] if it may ask nothing; a refusal of the name.
+/// [`ServiceError::Invalid`] if it may ask nothing; [`portcullis_domain::Refusal::TooManyKeys`]; a refusal of the name.
 pub fn issue(
     tx: &mut Tx<'_>,
     moment: &mut Moment,

@@ -15,7 +15,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
-use portcullis_store::Tx;
+use portcullis_store::{Tx, token};
 use serde_json::json;
 
 use crate::evaluation::find_bearer;
@@ -23,6 +23,10 @@ use crate::{Limits, Moment, ServiceError};
 
 /// The most sessions of one browser: as many as its cookie carries.
 pub const MAX_IN_BROWSER: usize = 8;
+/// The most sessions of one member: all of them end in one transaction with their holder.
+const MAX_OF_MEMBER: usize = 100;
+/// How many of them are looked at when there is one more: those of before this bound end over several sign-ins.
+const MAX_LOOKED_AT: i64 = 200;
 
 /// What a session is opened for.
 pub struct Opening<'a> {
@@ -136,6 +140,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     let issued = EventDraft::new(Action::TokenIssued, id)
         .about(membership.id)
         .with(json!({ "kind": TokenKind::Session.as_str() }));
+    replaced.extend(too_many(tx, membership, &replaced, now)?);
     let mut changes: Vec<Change> =
         replaced.into_iter().map(|old| end(old, TokenEnd::Replaced, now)).collect();
     changes.push(TokenChange::Issue(Box::new(token)).into());
@@ -150,6 +155,21 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     kept.truncate(MAX_IN_BROWSER - 1);
     let kept = kept.into_iter().map(|(secret, _)| secret).collect();
     Ok(Opened { secret, token: id, membership: membership.id, expires_at, kept })
+}
+
+/// Which sessions give way to one more, beside those that end anyhow: whoever signs in is not refused, and nobody has more than
+/// end with them in one transaction.
+fn too_many(
+    tx: &mut Tx<'_>,
+    of: &Membership,
+    ending: &[TokenId],
+    now: Timestamp,
+) -> Result<Vec<TokenId>, ServiceError> {
+    let mut living = token::living_sessions(tx, (of.organization, of.id), MAX_LOOKED_AT, now)?;
+    living.retain(|one| !ending.contains(one));
+    let over = (living.len() + 1).saturating_sub(MAX_OF_MEMBER);
+    living.truncate(over);
+    Ok(living)
 }
 
 fn end(token: TokenId, because: TokenEnd, at: Timestamp) -> Change {

@@ -54,9 +54,15 @@ const LIST_OF_OWNER: Statement = Statement::read(
         " FROM agents WHERE owner = $2 AND organization = $1 AND id > $3 ORDER BY id LIMIT $4"
     ),
 );
+const COUNT_LIVING: Statement = Statement::read(
+    "agent.count_living",
+    "SELECT COUNT(*) FROM (SELECT id FROM agents WHERE owner = $2 AND organization = $1 AND state <> 'disabled' \
+     LIMIT $3) living",
+);
+
 /// The statements about agents.
 pub(crate) const ALL: &[&Statement] =
-    &[&CREATE, &UPDATE, &SET_STATE, &PAUSED_RANK, &SET_OWNER, &FIND, &LIST, &LIST_OF_OWNER];
+    &[&CREATE, &UPDATE, &SET_STATE, &PAUSED_RANK, &SET_OWNER, &FIND, &LIST, &LIST_OF_OWNER, &COUNT_LIVING];
 
 fn read(row: &Row) -> Result<Agent, StoreError> {
     Ok(Agent {
@@ -140,6 +146,20 @@ pub fn paused_rank(
 /// [`StoreError`] from the driver or an undecodable row; so for every function here.
 pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: AgentId) -> Result<Option<Agent>, StoreError> {
     tx.row(&FIND, params![organization, id])?.as_ref().map(read).transpose()
+}
+
+/// How many agents a membership has that have not ended; counted no further than `most`.
+///
+/// # Errors
+/// As [`find`].
+pub fn count_living(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    owner: MembershipId,
+    most: i64,
+) -> Result<i64, StoreError> {
+    let row = tx.row(&COUNT_LIVING, params![organization, owner, most])?;
+    row.map_or(Ok(0), |row| row.int(0))
 }
 
 /// A page of agents in order of id, after `after`.

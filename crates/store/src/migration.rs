@@ -65,6 +65,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 25, name: "taken_over", sql: include_str!("../migrations/0025_taken_over.sql") },
     Migration { number: 26, name: "refusals", sql: include_str!("../migrations/0026_refusals.sql") },
     Migration { number: 27, name: "paused", sql: include_str!("../migrations/0027_paused.sql") },
+    Migration { number: 28, name: "living", sql: include_str!("../migrations/0028_living.sql") },
 ];
 
 /// The table that says which steps this database has taken.

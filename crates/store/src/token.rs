@@ -179,6 +179,20 @@ const LIST_OF_KIND: Statement = Statement::read(
     ),
 );
 
+// In two halves, for each of which the index begins where what has run out ends.
+const COUNT_LIVING: Statement = Statement::read(
+    "token.count_living",
+    "SELECT COUNT(*) FROM (SELECT id FROM (SELECT id FROM tokens WHERE holder = $2 AND kind = $3 AND organization = $1 \
+     AND ended_at IS NULL AND expires_at IS NULL LIMIT $5) lasting UNION ALL \
+     SELECT id FROM (SELECT id FROM tokens WHERE holder = $2 AND kind = $3 AND organization = $1 \
+     AND ended_at IS NULL AND expires_at > $4 LIMIT $5) running) living",
+);
+const LIVING_SESSIONS: Statement = Statement::read(
+    "token.living_sessions",
+    "SELECT id FROM tokens WHERE holder = $2 AND kind = 'session' AND organization = $1 \
+     AND ended_at IS NULL AND expires_at > $3 ORDER BY expires_at, id LIMIT $4",
+);
+
 // Who saw the secret of `t`, and how far the session `p` is believed that issued it, where a password opened that.
 macro_rules! seen {
     () => {
@@ -232,6 +246,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST,
     &LIST_OF_HOLDER,
     &LIST_OF_KIND,
+    &COUNT_LIVING,
+    &LIVING_SESSIONS,
     &OF_DIRECTORY_SINCE,
     &SEEN_BY,
     &USED,
@@ -461,6 +477,37 @@ pub fn list_of_kind(
 ) -> Result<Vec<TokenView>, StoreError> {
     let kind = kind.as_str();
     tx.rows(&LIST_OF_KIND, params![organization, after, limit, holder, kind])?.iter().map(read).collect()
+}
+
+/// How many tokens of one kind a holder has that can act; counted no further than `most`.
+///
+/// # Errors
+/// As [`find`].
+pub fn count_living(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (holder, kind): (Holder, TokenKind),
+    most: i64,
+    now: Timestamp,
+) -> Result<i64, StoreError> {
+    let row = tx.row(&COUNT_LIVING, params![organization, holder, kind.as_str(), now, most])?;
+    row.map_or(Ok(0), |row| row.int(0))
+}
+
+/// The sessions of a member that have not run out, those first that end first; `limit` at most.
+///
+/// # Errors
+/// As [`find`].
+pub fn living_sessions(
+    tx: &mut Tx<'_>,
+    (organization, of): (OrganizationId, MembershipId),
+    limit: i64,
+    now: Timestamp,
+) -> Result<Vec<TokenId>, StoreError> {
+    tx.rows(&LIVING_SESSIONS, params![organization, of, now, limit])?
+        .iter()
+        .map(|row| row.parsed(0))
+        .collect()
 }
 
 /// A page of a directory's tokens that were good at that instant or later and were shown to a member, with who saw them, in

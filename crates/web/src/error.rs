@@ -92,6 +92,8 @@ pub const fn status(error: &ServiceError) -> StatusCode {
             Refusal::MemberInactive
             | Refusal::AgentState
             | Refusal::LastOwner
+            | Refusal::TooManyKeys
+            | Refusal::TooManyAgents
             | Refusal::BuiltIn
             | Refusal::RankTaken => StatusCode::CONFLICT,
             Refusal::RankOutOfRange

@@ -12,9 +12,9 @@ use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_domain::{Refusal, Timestamp};
-use portcullis_store::Tx;
 use portcullis_store::db::Lock;
 use portcullis_store::token::TokenView;
+use portcullis_store::{Tx, token};
 use serde_json::json;
 
 use crate::{Moment, ServiceError};
@@ -49,7 +49,31 @@ pub(crate) fn must_be_here(tx: &mut Tx<'_>, shown_to: ShownTo) -> Result<(), Ser
     if here { Ok(()) } else { Err(Refusal::MemberInactive.into()) }
 }
 
+/// How many of a kind a holder may have that can act. All of a leaver's end in one transaction, an audit row and a line of the
+/// receipt each; nobody in earnest comes near.
+const fn most(kind: TokenKind) -> i64 {
+    match kind {
+        TokenKind::ServiceKey => 10_000,
+        TokenKind::MemberKey => 1000,
+        TokenKind::AgentKey
+        | TokenKind::ScimToken
+        | TokenKind::Session
+        | TokenKind::Invitation
+        | TokenKind::OwnerLink => 100,
+    }
+}
+
+/// Refuses one more where a holder has as many of that kind as may act at a time. Two who ask at once may both get one.
+fn must_have_room(tx: &mut Tx<'_>, draft: &Draft, now: Timestamp) -> Result<(), ServiceError> {
+    let most = most(draft.kind);
+    let there = token::count_living(tx, draft.organization, (draft.holder, draft.kind), most, now)?;
+    if there < most { Ok(()) } else { Err(Refusal::TooManyKeys.into()) }
+}
+
 /// Issues a token that somebody names: a key of a member, an agent or the organization.
+///
+/// # Errors
+/// [`ServiceError::Invalid`] for an expiry in the past; [`Refusal::TooManyKeys`]; a refusal of the name.
 pub(crate) fn issue_named(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -61,6 +85,7 @@ pub(crate) fn issue_named(
         return Err(ServiceError::invalid("expires_at", "must be in the future"));
     }
     must_be_here(tx, draft.shown_to)?;
+    must_have_room(tx, &draft, now)?;
     let secret = TokenSecret::fresh(draft.kind, &mut moment.random);
     let token = Token {
         id: TokenId::fresh(now, &mut moment.random),

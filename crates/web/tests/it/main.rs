@@ -9,6 +9,7 @@
 mod access;
 mod agents;
 mod answers;
+mod bounds;
 mod connections;
 mod directories;
 mod documents;
