@@ -201,6 +201,8 @@ struct Touched {
     people: HashSet<DirectoryUserId>,
     /// Those of them who were taken out.
     taken_out: Vec<DirectoryUserId>,
+    /// Of whom nothing is held any more: they lose what they kept, whatever the group gives or is called now.
+    unheld: Vec<DirectoryUserId>,
 }
 
 /// Changes a group, all of it or nothing. Costs what changes, not what the group holds.
@@ -264,9 +266,11 @@ pub fn change_group(
         touched.people.extend(all_members(tx, id)?);
         moved.extend(nesting::children(tx, speaker.directory, id)?);
     } else if !mapped {
-        touched = Touched::default();
+        touched.people.clear();
+        touched.taken_out.clear();
         moved.clear();
     }
+    touched.people.extend(&touched.unheld);
     if touched.people.len() > MAX_PER_CALL {
         brake::refuse_many(tx, moment, speaker, &touched.taken_out)?;
     }
@@ -322,7 +326,7 @@ fn say_members(
         _ => return Ok(None),
     };
     let named = if matches!(said, GroupSaid::RemoveMembers(_)) { &remove } else { &add };
-    touched.people.extend(name_held(tx, moment, speaker, old.id, named)?);
+    touched.unheld.extend(name_held(tx, moment, speaker, old.id, named)?);
     change_members(tx, moment, speaker, old, (add, remove), touched)
 }
 

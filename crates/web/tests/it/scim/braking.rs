@@ -1,5 +1,7 @@
 //! The brake over HTTP: what a directory ends above its limit waits for an administrator, and nobody acts meanwhile.
 
+mod groups;
+
 use portcullis_testkit::ROOT_TOKEN;
 use serde_json::{Value, json};
 
@@ -19,6 +21,11 @@ struct Company {
 
 impl Company {
     async fn new() -> Self {
+        Self::mapped(|group| json!({ "id": group })).await
+    }
+
+    /// The same, whose one mapping names the group like that.
+    async fn mapped(by: impl Fn(&str) -> Value) -> Self {
         let provider = Provider::with(None, 0);
         let (status, changed) = provider.brake(json!({ "max_percent": 20 })).await;
         assert_eq!((status, &changed["brake"]["max_percent"]), (200, &json!(20)), "{changed}");
@@ -33,7 +40,7 @@ impl Company {
                 "POST",
                 "/mappings",
                 json!({
-                    "directory": provider.directory.to_string(), "group": { "id": group }, "role": "member"
+                    "directory": provider.directory.to_string(), "group": by(&group), "role": "member"
                 }),
             )
             .await;
