@@ -105,7 +105,12 @@ const GO_WITH_DIRECTORY: Statement = Statement::change(
 );
 const STALE_WITH_DIRECTORY: Statement = Statement::change(
     "membership.stale_with_directory",
-    concat!(mark!(), "(SELECT membership FROM directory_users WHERE directory = $1)"),
+    // Whoever it deleted above its brake is told of no more, and governed by it until they end.
+    concat!(
+        mark!(),
+        "(SELECT membership FROM directory_users WHERE directory = $1 UNION SELECT id FROM memberships \
+         WHERE organization = $2 AND governed_by = $1 AND state <> 'deprovisioned')"
+    ),
 );
 const FIND: Statement = Statement::read(
     "membership.find",

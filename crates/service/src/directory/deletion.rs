@@ -194,10 +194,12 @@ pub(crate) fn end(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let limit = i64::try_from(MAX_PER_CALL).unwrap_or(1);
-    let touched = mapping::affected_by_directory(tx, found.id, limit.saturating_add(1))?;
-    let few = touched.len() <= MAX_PER_CALL;
+    let one_more = limit.saturating_add(1);
+    let touched = mapping::affected_by_directory(tx, found.id, one_more)?;
+    // Whoever it deleted above its brake is governed by it, and told of no more.
+    let mut people = membership::governed_by(tx, found.organization, found.id, "", one_more)?;
+    let few = touched.len() <= MAX_PER_CALL && people.len() <= MAX_PER_CALL;
     if few {
-        let mut people = membership::governed_by(tx, found.organization, found.id, "", limit)?;
         people.extend(directory::waiting(tx, found.id, "", limit)?.into_iter().map(|(_, member)| member));
         people.sort();
         for member in people {
