@@ -394,7 +394,8 @@ pub fn preview(
     let page = differences(tx, organization, &ids, &matched, now)?;
     let few = usize::try_from(people).is_ok_and(|people| people <= MAX_AT_ONCE);
     let changing = if few {
-        let all = mapping::affected(tx, wished.directory, &wished.source, listed())?;
+        // Those whom it is about, as on every page: who only keeps what they had is none of them.
+        let all = mapping::page_affected(tx, wished.directory, &wished.source, ("", listed()))?;
         let changing = differences(tx, organization, &all, &matched, now)?.len();
         i64::try_from(changing).ok()
     } else {

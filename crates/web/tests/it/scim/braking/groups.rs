@@ -2,12 +2,17 @@
 
 use serde_json::json;
 
-use super::{Company, PEOPLE};
+use super::{Company, GROUP, PEOPLE};
 
 impl Company {
     async fn rename(&self, to: &str) {
         let rename = json!([{ "op": "replace", "path": "displayName", "value": to }]);
         self.provider.patched(&format!("/Groups/{}", self.group), rename).await;
+    }
+
+    async fn empty(&self) {
+        let put = json!({ "schemas": [GROUP], "displayName": "Eng", "members": [] });
+        self.provider.call("PUT", &format!("/Groups/{}", self.group), put).await;
     }
 
     /// Takes somebody out of a group, as most providers spell it.
@@ -41,4 +46,15 @@ async fn whoever_is_named_in_a_group_that_was_renamed_above_the_limit_loses_what
     assert_eq!(company.code(1).await, "token_ended");
     assert_eq!(company.only_hold().await["waiting"], PEOPLE - 2);
     assert_eq!(company.code(2).await, "allowed", "nobody named them");
+}
+
+#[tokio::test]
+async fn a_preview_counts_nobody_who_only_keeps_what_a_group_gave() {
+    let company = Company::new().await;
+    company.empty().await;
+    let wish = json!({
+        "directory": company.provider.directory.to_string(), "group": { "id": company.group }, "role": "admin"
+    });
+    let (status, seen) = company.provider.admin("POST", "/mappings/preview", wish).await;
+    assert_eq!((status, &seen["people"], &seen["changing"]), (200, &json!(0), &json!(0)), "{seen}");
 }
