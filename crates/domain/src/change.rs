@@ -17,7 +17,7 @@ use crate::domain::Domain;
 use crate::environment::Environment;
 use crate::google::GoogleSource;
 use crate::grant::Grant;
-use crate::hold::{HeldEnding, Hold};
+use crate::hold::{HeldEnding, Hold, Kept};
 use crate::id::{
     AgentId, ConnectionId, DirectoryGroupId, DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId,
     HoldId, MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RequestId, RoleId, TeamId, TokenId,
@@ -288,8 +288,10 @@ pub enum HoldChange {
     Keep {
         /// In which hold.
         hold: HoldId,
-        /// The group that they were in.
+        /// The group that lost them.
         group: DirectoryGroupId,
+        /// The group that they were in themselves: that one, or one below it.
+        through: DirectoryGroupId,
         /// Who.
         users: Vec<DirectoryUserId>,
         /// What stays.
@@ -307,8 +309,8 @@ pub enum HoldChange {
     Spare(MembershipId, Timestamp),
     /// Nothing of that person is held any more.
     Drop(MembershipId),
-    /// What these people kept by that group is held no longer: the directory named them.
-    DropOf(DirectoryGroupId, Vec<DirectoryUserId>),
+    /// That is kept of these people no longer: the directory named them.
+    DropKept(Kept, Vec<DirectoryUserId>),
     /// These people of a hold are released: what is held of them is to be carried out.
     Release(HoldId, Vec<MembershipId>),
     /// These people of a hold are refused at that moment: it stays as it is.

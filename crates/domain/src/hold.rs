@@ -6,7 +6,7 @@
 use crate::Timestamp;
 use crate::access::EndedBecause;
 use crate::cause::Cause;
-use crate::id::{DirectoryGroupId, DirectoryId, HoldId, MembershipId, OrganizationId};
+use crate::id::{DirectoryGroupId, DirectoryId, HoldId, MappingId, MembershipId, OrganizationId};
 use crate::text::texts;
 
 texts! {
@@ -88,4 +88,15 @@ pub struct HeldEnding {
     pub cause: Cause,
     /// Since when.
     pub at: Timestamp,
+}
+
+/// What somebody keeps in a hold of [`HoldKind::Losses`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Kept {
+    /// The group that lost them, or what it gave.
+    pub group: DirectoryGroupId,
+    /// The group that they were in themselves: that one, or one below it.
+    pub through: DirectoryGroupId,
+    /// What they keep.
+    pub mapping: MappingId,
 }

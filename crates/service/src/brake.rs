@@ -228,12 +228,15 @@ fn open(
     (plan.then(event, HoldChange::Open(Box::new(made))), id)
 }
 
+/// A group, and people who are in it themselves.
+pub(crate) type Members = (DirectoryGroupId, Vec<DirectoryUserId>);
+
 /// What groups lose without anybody being named.
 pub(crate) struct Loss<'l> {
     /// The group that loses its members, and what it is called.
     pub(crate) group: (DirectoryGroupId, &'l str),
-    /// Who is in it no longer.
-    pub(crate) users: &'l [DirectoryUserId],
+    /// Who is in it no longer, by the group that they are in themselves: that one, or one below it.
+    pub(crate) members: &'l [Members],
     /// What that gave them.
     pub(crate) mappings: &'l [MappingId],
 }
@@ -249,12 +252,15 @@ pub(crate) fn hold_loss(
     speaker: Speaker,
     loss: &Loss<'_>,
 ) -> Result<(), ServiceError> {
-    if loss.users.is_empty() || loss.mappings.is_empty() {
+    let users: BTreeSet<DirectoryUserId> =
+        loss.members.iter().flat_map(|(_, users)| users).copied().collect();
+    if users.is_empty() || loss.mappings.is_empty() {
         return Ok(());
     }
+    let users: Vec<DirectoryUserId> = users.into_iter().collect();
     let Some((of, brake)) = braked(tx, speaker)? else { return Ok(()) };
     // Locked before the count, as by whoever ends one of them. Who has ended already has nothing that could be taken.
-    let people = directory_user::memberships(tx, loss.users)?;
+    let people = directory_user::memberships(tx, &users)?;
     let people = membership::lock_living(tx, speaker.organization, &people)?;
     if may_take(tx, moment, (&of, brake), &people)? {
         return Ok(());
@@ -265,14 +271,13 @@ pub(crate) fn hold_loss(
     let plan = Plan::because(speaker.organization, cause);
     let (plan, into) = open(plan, moment, &of, HoldKind::Losses, Some((id, name.to_owned())), cause);
     let event = EventDraft::new(Action::HoldExtended, into).about(id).with(json!({ "people": people.len() }));
-    let keep = HoldChange::Keep {
-        hold: into,
-        group: id,
-        users: loss.users.to_vec(),
-        mappings: loss.mappings.to_vec(),
-        at: moment.now,
+    let keep = |(through, users): &Members| {
+        let (mappings, at) = (loss.mappings.to_vec(), moment.now);
+        HoldChange::Keep { hold: into, group: id, through: *through, users: users.clone(), mappings, at }
+            .into()
     };
-    moment.apply(tx, &plan.then(event, keep))?;
+    let keep = loss.members.iter().filter(|(_, users)| !users.is_empty()).map(keep).collect();
+    moment.apply(tx, &plan.then_all(event, keep))?;
     Ok(())
 }
 

@@ -5,6 +5,7 @@
 pub(crate) mod view;
 
 use portcullis_domain::change::HoldChange;
+use portcullis_domain::hold::Kept;
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, OrganizationId};
 
 use crate::db::MAX_LIST;
@@ -37,12 +38,12 @@ const KEEP_PEOPLE: Statement = Statement::change(
 );
 const KEEP_MATCHES: Statement = Statement::change(
     "hold.keep_matches",
-    "INSERT INTO held_matches (hold, membership, mapping, directory_group, directory_user, request_id) \
-     SELECT $1, u.membership, p.id, $3, u.id, m.request_id FROM directory_users u \
+    "INSERT INTO held_matches (hold, membership, mapping, directory_group, through, directory_user, request_id) \
+     SELECT $1, u.membership, p.id, $3, CAST($6 AS TEXT), u.id, m.request_id FROM directory_users u \
      JOIN memberships a ON a.id = u.membership AND a.ended_at IS NULL \
      JOIN mappings p ON p.organization = u.organization AND p.id IN_LIST($5) \
      LEFT JOIN directory_members m ON m.directory_group = $3 AND m.directory_user = u.id \
-     WHERE u.organization = $2 AND u.id IN_LIST($4) ON CONFLICT (hold, membership, mapping) DO NOTHING",
+     WHERE u.organization = $2 AND u.id IN_LIST($4) ON CONFLICT (hold, membership, mapping, through) DO NOTHING",
 );
 const MISS: Statement = Statement::change(
     "hold.miss",
@@ -77,10 +78,10 @@ const FOUND: Statement = Statement::change(
     "hold.found",
     "DELETE FROM held_people WHERE organization = $1 AND kind = 'missing' AND directory_user IN_LIST($2)",
 );
-const DROP_OF: Statement = Statement::change(
-    "hold.drop_of",
-    "DELETE FROM held_matches WHERE directory_group = $1 AND directory_user IN \
-     (SELECT id FROM directory_users WHERE organization = $2 AND id IN_LIST($3))",
+const DROP_KEPT: Statement = Statement::change(
+    "hold.drop_kept",
+    "DELETE FROM held_matches WHERE directory_group = $1 AND through = $2 AND mapping = $3 AND directory_user IN \
+     (SELECT id FROM directory_users WHERE organization = $4 AND id IN_LIST($5))",
 );
 const DROP_OF_USER: Statement = Statement::change(
     "hold.drop_of_user",
@@ -130,7 +131,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &DROP_SPARED,
     &DROP_PEOPLE,
     &DROP_MATCHES,
-    &DROP_OF,
+    &DROP_KEPT,
     &DROP_OF_USER,
     &DROP_EMPTY,
     &FOUND,
@@ -174,11 +175,14 @@ pub(crate) fn apply(
             tx.run(&END, params![p.hold, p.membership, organization, because, kind, request, event, p.at])
                 .map(|_| ())
         }
-        HoldChange::Keep { hold, group, users, mappings, at } => {
+        HoldChange::Keep { hold, group, through, users, mappings, at } => {
             for some in users.chunks(MAX_LIST) {
                 tx.run(&KEEP_PEOPLE, params![hold, organization, list(some), at])?;
                 for mappings in mappings.chunks(MAX_LIST) {
-                    tx.run(&KEEP_MATCHES, params![hold, organization, group, list(some), list(mappings)])?;
+                    tx.run(
+                        &KEEP_MATCHES,
+                        params![hold, organization, group, list(some), list(mappings), through],
+                    )?;
                 }
             }
             Ok(())
@@ -198,8 +202,9 @@ pub(crate) fn apply(
             tx.run(&DROP_PEOPLE, params![membership, organization])?;
             tx.run(&DROP_MATCHES, params![membership, organization]).map(|_| ())
         }
-        HoldChange::DropOf(group, users) => in_chunks(users, |some| {
-            tx.run(&DROP_OF, params![group, organization, list(some)])?;
+        HoldChange::DropKept(kept, users) => in_chunks(users, |some| {
+            let Kept { group, through, mapping } = kept;
+            tx.run(&DROP_KEPT, params![group, through, mapping, organization, list(some)])?;
             tx.run(&DROP_EMPTY, params![organization, list(some)])
         }),
         HoldChange::Release(hold, people) => {

@@ -66,6 +66,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 26, name: "refusals", sql: include_str!("../migrations/0026_refusals.sql") },
     Migration { number: 27, name: "paused", sql: include_str!("../migrations/0027_paused.sql") },
     Migration { number: 28, name: "living", sql: include_str!("../migrations/0028_living.sql") },
+    Migration { number: 29, name: "through", sql: include_str!("../migrations/0029_through.sql") },
 ];
 
 /// The table that says which steps this database has taken.

@@ -300,7 +300,7 @@ fn rename(
     let lost: Vec<MappingId> = before.into_iter().filter(|mapping| !after.contains(mapping)).collect();
     if !lost.is_empty() {
         let children = nesting::children(tx, speaker.directory, id)?;
-        let own = all_members(tx, id)?.into_iter().collect();
+        let own = all_members(tx, id)?;
         lose_what(tx, moment, speaker, old, ((own, &children), &lost))?;
     }
     Ok(applied.events.first().copied())
@@ -325,7 +325,8 @@ fn say_members(
         }
         _ => return Ok(None),
     };
-    let named = if matches!(said, GroupSaid::RemoveMembers(_)) { &remove } else { &add };
+    let named =
+        if matches!(said, GroupSaid::RemoveMembers(_)) { Named::Out(&remove) } else { Named::In(&add) };
     touched.unheld.extend(name_held(tx, moment, speaker, old.id, named)?);
     change_members(tx, moment, speaker, old, (add, remove), touched)
 }
@@ -360,7 +361,8 @@ pub(super) fn lose(
         return Ok(());
     }
     let mappings = nesting::mappings_from(tx, group.id)?;
-    let loss = Loss { group: (group.id, &group.display_name), users, mappings: &mappings };
+    let members = [(group.id, users.to_vec())];
+    let loss = Loss { group: (group.id, &group.display_name), members: &members, mappings: &mappings };
     brake::hold_loss(tx, moment, speaker, &loss)
 }
 
@@ -370,7 +372,7 @@ pub(super) fn lose_below(
     moment: &mut Moment,
     speaker: Speaker,
     group: &DirectoryGroup,
-    losing: (BTreeSet<DirectoryUserId>, &BTreeSet<DirectoryGroupId>),
+    losing: (Vec<DirectoryUserId>, &BTreeSet<DirectoryGroupId>),
 ) -> Result<(), ServiceError> {
     let mappings = nesting::mappings_from(tx, group.id)?;
     lose_what(tx, moment, speaker, group, (losing, &mappings))
@@ -382,15 +384,24 @@ fn lose_what(
     moment: &mut Moment,
     speaker: Speaker,
     group: &DirectoryGroup,
-    ((mut users, below), mappings): ((BTreeSet<DirectoryUserId>, &BTreeSet<DirectoryGroupId>), &[MappingId]),
+    ((own, below), mappings): ((Vec<DirectoryUserId>, &BTreeSet<DirectoryGroupId>), &[MappingId]),
 ) -> Result<(), ServiceError> {
     if mappings.is_empty() || !brake::is_on(tx, speaker)? {
         return Ok(());
     }
-    users.extend(nesting::people_below(tx, below)?);
-    let users: Vec<DirectoryUserId> = users.into_iter().collect();
-    let loss = Loss { group: (group.id, &group.display_name), users: &users, mappings };
+    let mut members = vec![(group.id, own)];
+    members.extend(nesting::members_below(tx, below)?);
+    let loss = Loss { group: (group.id, &group.display_name), members: &members, mappings };
     brake::hold_loss(tx, moment, speaker, &loss)
+}
+
+/// Whom a call names, and as what.
+#[derive(Clone, Copy)]
+enum Named<'n> {
+    /// As members.
+    In(&'n [DirectoryUserId]),
+    /// As members no longer: what groups above gave by this one goes with it.
+    Out(&'n [DirectoryUserId]),
 }
 
 /// Whoever is named is held no longer: what is said of them counts. Gives back whom that touches.
@@ -399,16 +410,20 @@ fn name_held(
     moment: &mut Moment,
     speaker: Speaker,
     id: DirectoryGroupId,
-    named: &[DirectoryUserId],
+    named: Named<'_>,
 ) -> Result<Vec<DirectoryUserId>, ServiceError> {
-    let kept = hold::kept_of(tx, id, named)?;
-    if !kept.is_empty() {
-        let event = EventDraft::new(Action::MemberUnheld, id).with(json!({ "named": kept.len() }));
-        let plan = Plan::because(speaker.organization, speaker.cause())
-            .then(event, HoldChange::DropOf(id, kept.clone()));
+    let (Named::In(users) | Named::Out(users)) = named;
+    let mut kept = hold::kept_of(tx, users)?;
+    let goes_out = matches!(named, Named::Out(_));
+    kept.retain(|one, _| one.group == id || (goes_out && one.through == id));
+    let unheld: BTreeSet<DirectoryUserId> = kept.values().flatten().copied().collect();
+    if !unheld.is_empty() {
+        let event = EventDraft::new(Action::MemberUnheld, id).with(json!({ "named": unheld.len() }));
+        let changes = kept.into_iter().map(|(one, users)| HoldChange::DropKept(one, users).into()).collect();
+        let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
         moment.apply(tx, &plan)?;
     }
-    Ok(kept)
+    Ok(unheld.into_iter().collect())
 }
 
 fn is_mapped(tx: &mut Tx<'_>, group: &DirectoryGroup) -> Result<bool, ServiceError> {
@@ -442,7 +457,7 @@ fn must_be_known(
 }
 
 /// Reads the members of a group page by page, in order of id.
-pub(super) fn each_member(
+fn each_member(
     tx: &mut Tx<'_>,
     id: DirectoryGroupId,
     mut read: impl FnMut(DirectoryUserId),
@@ -460,7 +475,10 @@ pub(super) fn each_member(
     }
 }
 
-fn all_members(tx: &mut Tx<'_>, id: DirectoryGroupId) -> Result<Vec<DirectoryUserId>, ServiceError> {
+pub(super) fn all_members(
+    tx: &mut Tx<'_>,
+    id: DirectoryGroupId,
+) -> Result<Vec<DirectoryUserId>, ServiceError> {
     let mut all: Vec<DirectoryUserId> = Vec::new();
     each_member(tx, id, |member| all.push(member))?;
     Ok(all)
@@ -548,7 +566,7 @@ pub fn delete_group(
     let touched = if mapped { all_members(tx, id)? } else { Vec::new() };
     let moved = if mapped { nesting::children(tx, speaker.directory, id)? } else { BTreeSet::new() };
     if mapped {
-        lose_below(tx, moment, speaker, &group, (touched.iter().copied().collect(), &moved))?;
+        lose_below(tx, moment, speaker, &group, (touched.clone(), &moved))?;
     }
     let event = EventDraft::new(Action::DirectoryGroupDeleted, id)
         .with(json!({ "display_name": group.display_name, "external_id": group.external_id }));

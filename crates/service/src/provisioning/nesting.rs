@@ -7,13 +7,14 @@ use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::DirectoryGroupChange;
 use portcullis_domain::directory_group::DirectoryGroup;
-use portcullis_domain::id::{DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, MappingId};
+use portcullis_domain::id::{DirectoryGroupId, DirectoryId, EventId, MappingId};
 use portcullis_domain::plan::Plan;
 use portcullis_store::row::bound;
 use portcullis_store::{Tx, directory_group, mapping, subgroup};
 use serde_json::json;
 
 use super::{GroupSaid, Speaker};
+use crate::brake::Members;
 use crate::error::DirectoryRefusal;
 use crate::rules::{after_rule_change, listed, raise};
 use crate::{Moment, ServiceError};
@@ -50,7 +51,7 @@ pub(super) fn change(
     }
     if !remove.is_empty() && subgroup::counts(tx, speaker.directory)? {
         let removed = remove.iter().copied().collect();
-        super::group::lose_below(tx, moment, speaker, group, (BTreeSet::new(), &removed))?;
+        super::group::lose_below(tx, moment, speaker, group, (Vec::new(), &removed))?;
     }
     let shown = |ids: &[DirectoryGroupId]| ids.iter().take(MAX_SHOWN).copied().collect::<Vec<_>>();
     let event = EventDraft::new(Action::DirectoryGroupMembersChanged, group.id).with(json!({
@@ -128,25 +129,24 @@ pub(super) fn mappings_from(tx: &mut Tx<'_>, id: DirectoryGroupId) -> Result<Vec
     Ok(mapping::of_groups(tx, &groups)?)
 }
 
-/// Everybody in these groups and in all below them, each once.
+/// Everybody in these groups and in all below them, by the group that they are in themselves.
 ///
 /// # Errors
 /// [`DirectoryRefusal::InvalidValue`] for more than [`MAX_PLACES_BELOW`] places.
-pub(super) fn people_below(
+pub(super) fn members_below(
     tx: &mut Tx<'_>,
     groups: &BTreeSet<DirectoryGroupId>,
-) -> Result<BTreeSet<DirectoryUserId>, ServiceError> {
-    let mut people = BTreeSet::new();
+) -> Result<Vec<Members>, ServiceError> {
+    let mut all = Vec::new();
     if groups.is_empty() {
-        return Ok(people);
+        return Ok(all);
     }
     let groups: Groups = groups.iter().copied().collect();
     let mut places = 0_usize;
     for group in subgroup::with_below(tx, &groups)? {
-        super::group::each_member(tx, group, |member| {
-            places = places.saturating_add(1);
-            people.insert(member);
-        })?;
+        let members = super::group::all_members(tx, group)?;
+        places = places.saturating_add(members.len());
+        all.push((group, members));
         if places > MAX_PLACES_BELOW {
             let message = format!(
                 "the groups below have more than {MAX_PLACES_BELOW} members in all, more than a brake counts in one \
@@ -155,7 +155,7 @@ pub(super) fn people_below(
             return Err(DirectoryRefusal::InvalidValue { field: "members", message }.into());
         }
     }
-    Ok(people)
+    Ok(all)
 }
 
 /// Whether a mapping names a group above this one.

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portcullis_domain::Timestamp;
 use portcullis_domain::access::EndedBecause;
 use portcullis_domain::cause::CauseKind;
-use portcullis_domain::hold::{HeldState, HoldKind, HoldState};
+use portcullis_domain::hold::{HeldState, HoldKind, HoldState, Kept};
 use portcullis_domain::id::{
     DirectoryGroupId, DirectoryId, DirectoryUserId, EventId, HoldId, MappingId, MembershipId, OrganizationId,
     RequestId,
@@ -116,7 +116,7 @@ const AGENTS: Statement = Statement::read(
 );
 const MAPPINGS: Statement = Statement::read(
     "hold.mappings",
-    "SELECT h.membership, h.mapping FROM held_matches h JOIN mappings p ON p.id = h.mapping \
+    "SELECT DISTINCT h.membership, h.mapping FROM held_matches h JOIN mappings p ON p.id = h.mapping \
      WHERE h.hold = $1 AND p.organization = $3 AND h.membership IN_LIST($2) ORDER BY h.membership, h.mapping",
 );
 const SOME: Statement = Statement::read(
@@ -136,7 +136,8 @@ const WAITING: Statement = Statement::read(
 );
 const KEPT_OF: Statement = Statement::read(
     "hold.kept_of",
-    "SELECT DISTINCT directory_user FROM held_matches WHERE directory_user IN_LIST($2) AND directory_group = $1",
+    "SELECT DISTINCT directory_group, through, mapping, directory_user FROM held_matches \
+     WHERE directory_user IN_LIST($1) ORDER BY directory_user",
 );
 const HOLDS_END: Statement = Statement::read(
     "hold.holds_end",
@@ -444,22 +445,22 @@ pub fn is_spared(tx: &mut Tx<'_>, id: MembershipId, unmapped_at: Timestamp) -> R
     Ok(tx.row(&SPARED, params![id, unmapped_at])?.is_some())
 }
 
-/// Who of these people keeps what that group gave, because it is held.
+/// What these people keep of groups, because it is held, each with those who keep it.
 ///
 /// # Errors
 /// As [`find`].
 pub fn kept_of(
     tx: &mut Tx<'_>,
-    group: DirectoryGroupId,
     users: &[DirectoryUserId],
-) -> Result<Vec<DirectoryUserId>, StoreError> {
-    let mut kept = Vec::new();
+) -> Result<BTreeMap<Kept, Vec<DirectoryUserId>>, StoreError> {
+    let mut all: BTreeMap<Kept, Vec<DirectoryUserId>> = BTreeMap::new();
     for some in users.chunks(MAX_LIST) {
-        for row in tx.rows(&KEPT_OF, params![group, list(some)])? {
-            kept.push(row.parsed(0)?);
+        for row in tx.rows(&KEPT_OF, params![list(some)])? {
+            let kept = Kept { group: row.parsed(0)?, through: row.parsed(1)?, mapping: row.parsed(2)? };
+            all.entry(kept).or_default().push(row.parsed(3)?);
         }
     }
-    Ok(kept)
+    Ok(all)
 }
 
 /// A page of the people whom a poll missed and who are held, after the directory user `after`.

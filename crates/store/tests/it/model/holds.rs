@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::change::{Change, HoldChange};
-use portcullis_domain::hold::{HeldEnding, Hold, HoldKind};
+use portcullis_domain::hold::{HeldEnding, Hold, HoldKind, Kept};
 use portcullis_domain::id::{
     DirectoryGroupId, DirectoryId, DirectoryUserId, HoldId, MappingId, MembershipId, RequestId,
 };
@@ -31,7 +31,8 @@ pub(crate) struct Holds {
     pub(crate) holds: BTreeMap<HoldId, Hold>,
     people: BTreeMap<(HoldId, MembershipId), Person>,
     spared: BTreeMap<MembershipId, Timestamp>,
-    matches: BTreeMap<(HoldId, MembershipId, MappingId), (DirectoryGroupId, DirectoryUserId)>,
+    matches:
+        BTreeMap<(HoldId, MembershipId, MappingId, DirectoryGroupId), (DirectoryGroupId, DirectoryUserId)>,
 }
 
 impl Holds {
@@ -50,14 +51,15 @@ impl Holds {
                 let person = Person { kind: HoldKind::Endings, user: None, line, refused: false };
                 self.people.entry((p.hold, p.membership)).or_insert(person);
             }
-            HoldChange::Keep { hold, group, users, mappings, at } => {
+            HoldChange::Keep { hold, group, through, users, mappings, at } => {
                 for user in users {
                     let Some(membership) = whose(user).filter(&lives) else { continue };
                     let line = line(None, at);
                     let person = Person { kind: HoldKind::Losses, user: None, line, refused: false };
                     self.people.entry((*hold, membership)).or_insert(person);
                     for mapping in mappings {
-                        self.matches.entry((*hold, membership, *mapping)).or_insert((*group, *user));
+                        let key = (*hold, membership, *mapping, *through);
+                        self.matches.entry(key).or_insert((*group, *user));
                     }
                 }
             }
@@ -79,16 +81,19 @@ impl Holds {
             HoldChange::Drop(id) => {
                 self.spared.remove(id);
                 self.people.retain(|(_, of), _| of != id);
-                self.matches.retain(|(_, of, _), _| of != id);
+                self.matches.retain(|(_, of, ..), _| of != id);
             }
-            HoldChange::DropOf(group, users) => {
+            HoldChange::DropKept(kept, users) => {
                 let there = |user: &DirectoryUserId| whose(user).is_some();
-                self.matches.retain(|_, (g, user)| g != group || !users.contains(user) || !there(user));
+                self.matches.retain(|(_, _, mapping, through), (group, user)| {
+                    let is_it = Kept { group: *group, through: *through, mapping: *mapping } == *kept;
+                    !is_it || !users.contains(user) || !there(user)
+                });
                 users.iter().filter_map(whose).for_each(|who| self.drop_empty(who));
             }
             HoldChange::Release(hold, people) => {
                 self.people.retain(|(of, who), _| of != hold || !people.contains(who));
-                self.matches.retain(|(of, who, _), _| of != hold || !people.contains(who));
+                self.matches.retain(|(of, who, ..), _| of != hold || !people.contains(who));
             }
             HoldChange::Refuse(hold, people, _) => {
                 for ((of, who), person) in &mut self.people {
@@ -98,11 +103,18 @@ impl Holds {
         }
     }
 
+    /// What is kept, and by whom.
+    fn kept(&self) -> impl Iterator<Item = (Kept, DirectoryUserId)> {
+        self.matches.iter().map(|((_, _, mapping, through), (group, user))| {
+            (Kept { group: *group, through: *through, mapping: *mapping }, *user)
+        })
+    }
+
     /// Who keeps nothing any more is in no hold of losses.
     fn drop_empty(&mut self, who: MembershipId) {
         let matches = &self.matches;
         self.people.retain(|(hold, of), person| {
-            let keeps = matches.keys().any(|(in_hold, membership, _)| (in_hold, membership) == (hold, of));
+            let keeps = matches.keys().any(|(in_hold, membership, ..)| (in_hold, membership) == (hold, of));
             *of != who || person.kind != HoldKind::Losses || keeps
         });
     }
@@ -119,7 +131,7 @@ impl Holds {
             self.holds.values().filter(|h| h.directory == directory).map(|h| h.id).collect();
         self.holds.retain(|id, _| !gone.contains(id));
         self.people.retain(|(of, _), _| !gone.contains(of));
-        self.matches.retain(|(of, _, _), _| !gone.contains(of));
+        self.matches.retain(|(of, ..), _| !gone.contains(of));
     }
 
     /// Everything that can be found, as lines.
@@ -135,7 +147,7 @@ impl Holds {
             .people
             .iter()
             .map(|((hold, who), p)| format!("held {:?}", (hold, who, &p.line, p.refused, p.user)));
-        let kept: BTreeSet<_> = self.matches.values().collect();
+        let kept: BTreeSet<_> = self.kept().collect();
         let ends = self.people.iter().filter(|(_, p)| p.kind == HoldKind::Endings);
         let ends: BTreeSet<_> = ends.map(|((_, who), _)| who).collect();
         holds
@@ -171,11 +183,8 @@ impl Holds {
             }
         }
         let users: Vec<DirectoryUserId> = maps.ever_told.iter().copied().collect();
-        let groups: BTreeSet<_> = maps.ever_grouped.iter().copied().collect();
-        for group in groups {
-            for user in hold::kept_of(tx, group, &users)? {
-                lines.push(format!("kept {:?}", (group, user)));
-            }
+        for (kept, of) in hold::kept_of(tx, &users)? {
+            lines.extend(of.into_iter().map(|user| format!("kept {:?}", (kept, user))));
         }
         Ok(lines)
     }
@@ -231,7 +240,8 @@ pub(crate) fn make(kind: Kind, maps: &Maps, dice: &mut Dice) -> Option<Change> {
             let group = dice.pick(maps.groups.keys().copied())?;
             let here = maps.mappings.values().filter(|m| m.organization == hold.organization);
             let mappings = dice.pick(here.map(|m| m.id)).into_iter().collect();
-            HoldChange::Keep { hold: hold.id, group, users: told(dice, &hold), mappings, at }
+            let through = dice.pick(maps.groups.keys().copied())?;
+            HoldChange::Keep { hold: hold.id, group, through, users: told(dice, &hold), mappings, at }
         }
         Kind::HoldMiss => {
             let hold = hold?;
@@ -244,10 +254,9 @@ pub(crate) fn make(kind: Kind, maps: &Maps, dice: &mut Dice) -> Option<Change> {
         Kind::HoldUnhold => HoldChange::Unhold(dice.pick(maps.holds.people.keys().map(|(_, who)| *who))?),
         Kind::HoldSpare => HoldChange::Spare(dice.pick(maps.members.keys().copied())?, at),
         Kind::HoldDrop => HoldChange::Drop(dice.pick(maps.holds.people.keys().map(|(_, who)| *who))?),
-        Kind::HoldDropOf => {
-            let here = maps.holds.matches.values().copied();
-            let (group, user) = dice.pick(here.filter(|(_, user)| known(user)))?;
-            HoldChange::DropOf(group, vec![user])
+        Kind::HoldDropKept => {
+            let (kept, user) = dice.pick(maps.holds.kept().filter(|(_, user)| known(user)))?;
+            HoldChange::DropKept(kept, vec![user])
         }
         Kind::HoldRelease => {
             let hold = hold?;

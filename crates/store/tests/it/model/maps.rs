@@ -22,7 +22,7 @@ use portcullis_domain::id::{
     MappingId, MembershipId, OrganizationId, OutboxId, ReceiptId, RoleId, TeamId, TokenId, UserId,
 };
 use portcullis_domain::mapping::{Facet, Mapping};
-use portcullis_domain::membership::Membership;
+use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::receipt::Receipt;
 use portcullis_domain::role::Role;
@@ -83,7 +83,6 @@ pub(crate) struct Maps {
     pub(crate) holds: Holds,
     /// People and groups that directories ever told of: what is held outlives them.
     pub(crate) ever_told: BTreeSet<DirectoryUserId>,
-    pub(crate) ever_grouped: BTreeSet<DirectoryGroupId>,
     main: Vec<OrganizationId>,
 }
 

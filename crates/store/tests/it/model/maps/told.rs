@@ -133,7 +133,6 @@ impl Maps {
     pub(super) fn group(&mut self, change: &DirectoryGroupChange) {
         match change {
             DirectoryGroupChange::Create(g) | DirectoryGroupChange::Update(g) => {
-                self.ever_grouped.insert(g.id);
                 self.groups.insert(g.id, g.clone());
             }
             DirectoryGroupChange::Delete(id) => {

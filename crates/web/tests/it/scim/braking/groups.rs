@@ -1,6 +1,6 @@
 //! What is held of a group and is said of its people afterwards: what a directory says of somebody by name counts at once.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Company, GROUP, PEOPLE};
 
@@ -30,6 +30,21 @@ impl Company {
     async fn code(&self, n: usize) -> String {
         self.provider.code(&self.keys[n]).await
     }
+
+    async fn role(&self, n: usize) -> Value {
+        self.provider.member(&format!("p{n}@acme.test")).await["role"].clone()
+    }
+
+    async fn map(&self, group: Value, role: &str) -> (u16, Value) {
+        let directory = self.provider.directory.to_string();
+        let mapping = json!({ "directory": directory, "group": group, "role": role });
+        self.provider.admin("POST", "/mappings", mapping).await
+    }
+
+    async fn nest(&self) {
+        let path = format!("/directories/{}", self.provider.directory);
+        assert_eq!(self.provider.admin("PATCH", &path, json!({ "nested": true })).await.0, 200);
+    }
 }
 
 #[tokio::test]
@@ -46,6 +61,36 @@ async fn whoever_is_named_in_a_group_that_was_renamed_above_the_limit_loses_what
     assert_eq!(company.code(1).await, "token_ended");
     assert_eq!(company.only_hold().await["waiting"], PEOPLE - 2);
     assert_eq!(company.code(2).await, "allowed", "nobody named them");
+}
+
+#[tokio::test]
+async fn whoever_is_taken_out_of_the_group_below_by_name_loses_what_a_group_above_gave_by_it_and_is_held() {
+    let company = Company::new().await;
+    company.nest().await;
+    let ops = company.provider.group("Ops", &[company.users[1].as_str()]).await;
+    let above = company.provider.group("All", &[company.group.as_str(), ops.as_str()]).await;
+    assert_eq!(company.map(json!({ "id": above }), "admin").await.0, 201);
+    assert_eq!(company.provider.call("DELETE", &format!("/Groups/{above}"), Value::Null).await.status, 204);
+    assert_eq!(
+        (company.role(0).await, company.role(1).await),
+        (json!("admin"), json!("admin")),
+        "held whole"
+    );
+    for n in [0, 1] {
+        company.take_out(n, &company.group).await;
+    }
+    assert_eq!(company.code(0).await, "token_ended", "they were below it by this group alone");
+    assert_eq!(
+        (company.role(1).await, company.code(1).await),
+        (json!("admin"), "allowed".to_owned()),
+        "by another too"
+    );
+    company.take_out(1, &ops).await;
+    assert_eq!(company.code(1).await, "token_ended");
+    // Named as a member of the group below: that says nothing of the group above.
+    company.put_in(2, &company.group).await;
+    assert_eq!(company.role(2).await, "admin");
+    assert_eq!(company.only_hold().await["waiting"], PEOPLE - 2);
 }
 
 #[tokio::test]
