@@ -414,8 +414,19 @@ fn name_held(
 ) -> Result<Vec<DirectoryUserId>, ServiceError> {
     let (Named::In(users) | Named::Out(users)) = named;
     let mut kept = hold::kept_of(tx, users)?;
+    if kept.is_empty() {
+        return Ok(Vec::new());
+    }
+    // Of a group that a mapping is about no longer, because it is gone or called otherwise, this one has taken the place.
+    let own = mapping::of_groups(tx, &[id])?;
+    let mut followed = Vec::new();
+    for one in kept.keys().filter(|one| own.contains(&one.mapping)) {
+        if !mapping::of_groups(tx, &[one.group])?.contains(&one.mapping) {
+            followed.push(*one);
+        }
+    }
     let goes_out = matches!(named, Named::Out(_));
-    kept.retain(|one, _| one.group == id || (goes_out && one.through == id));
+    kept.retain(|one, _| one.group == id || (goes_out && one.through == id) || followed.contains(one));
     let unheld: BTreeSet<DirectoryUserId> = kept.values().flatten().copied().collect();
     if !unheld.is_empty() {
         let event = EventDraft::new(Action::MemberUnheld, id).with(json!({ "named": unheld.len() }));

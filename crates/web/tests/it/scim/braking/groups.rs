@@ -64,6 +64,22 @@ async fn whoever_is_named_in_a_group_that_was_renamed_above_the_limit_loses_what
 }
 
 #[tokio::test]
+async fn a_group_that_was_deleted_and_made_again_stands_for_the_one_of_before() {
+    let company = Company::mapped(|_| json!({ "display_name": "Eng" })).await;
+    let path = format!("/Groups/{}", company.group);
+    assert_eq!(company.provider.call("DELETE", &path, Value::Null).await.status, 204);
+    assert_eq!(company.only_hold().await["waiting"], PEOPLE);
+    let [first, second] = [0, 1].map(|n| company.users[n].as_str());
+    let again = company.provider.group("Eng", &[first, second]).await;
+    assert_eq!(company.only_hold().await["waiting"], PEOPLE - 2, "named as members again");
+    company.take_out(0, &again).await;
+    assert_eq!(company.code(0).await, "token_ended", "and out of it");
+    for n in [1, 2] {
+        assert_eq!(company.code(n).await, "allowed", "person {n}");
+    }
+}
+
+#[tokio::test]
 async fn whoever_is_taken_out_of_the_group_below_by_name_loses_what_a_group_above_gave_by_it_and_is_held() {
     let company = Company::new().await;
     company.nest().await;
