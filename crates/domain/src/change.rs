@@ -311,6 +311,8 @@ pub enum HoldChange {
     Drop(MembershipId),
     /// That is kept of these people no longer: the directory named them.
     DropKept(Kept, Vec<DirectoryUserId>),
+    /// Nobody keeps what that mapping gives: an administrator took it away, or pointed it elsewhere.
+    DropMapping(MappingId),
     /// These people of a hold are released: what is held of them is to be carried out.
     Release(HoldId, Vec<MembershipId>),
     /// These people of a hold are refused at that moment: it stays as it is.

@@ -7,7 +7,7 @@
 use portcullis_domain::access::{Access, Matched, RankedRole, resolve};
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
-use portcullis_domain::change::MappingChange;
+use portcullis_domain::change::{Change, HoldChange, MappingChange};
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::id::{DirectoryGroupId, MappingId, MembershipId, OrganizationId};
 use portcullis_domain::mapping::{Facet, Gives, MAX_ATTRIBUTE_NAME, Mapping, MappingSource, unit_path};
@@ -160,13 +160,15 @@ pub fn update(
     }
     must_be_within(tx, &is, moment.now)?;
     let mut touched = touched(tx, &was)?;
+    let mut changes: Vec<Change> = vec![MappingChange::Update(Box::new(is.clone())).into()];
     if (is.directory, &is.source) != (was.directory, &was.source) {
         touched.extend(self::touched(tx, &is)?);
         touched.sort();
         touched.dedup();
+        // INVARIANT: what somebody keeps of a group is what a mapping gives that is about it.
+        changes.push(HoldChange::DropMapping(is.id).into());
     }
-    let change = MappingChange::Update(Box::new(is.clone()));
-    let plan = Plan::because(organization, cause).then(event(Action::MappingUpdated, &is), change);
+    let plan = Plan::because(organization, cause).then_all(event(Action::MappingUpdated, &is), changes);
     let carried = carry_out(tx, moment, &plan, &touched)?;
     Ok((is, carried))
 }
@@ -187,8 +189,8 @@ pub fn delete(
     let found = find(tx, organization, id)?;
     must_not_stand_above(tx, caller, organization, found.gives.role.as_ref())?;
     let touched = touched(tx, &found)?;
-    let plan = Plan::because(organization, cause)
-        .then(event(Action::MappingDeleted, &found), MappingChange::Delete(found.id));
+    let changes = vec![HoldChange::DropMapping(found.id).into(), MappingChange::Delete(found.id).into()];
+    let plan = Plan::because(organization, cause).then_all(event(Action::MappingDeleted, &found), changes);
     carry_out(tx, moment, &plan, &touched)?;
     Ok(())
 }

@@ -83,6 +83,16 @@ const DROP_KEPT: Statement = Statement::change(
     "DELETE FROM held_matches WHERE directory_group = $1 AND through = $2 AND mapping = $3 AND directory_user IN \
      (SELECT id FROM directory_users WHERE organization = $4 AND id IN_LIST($5))",
 );
+const DROP_PEOPLE_OF_MAPPING: Statement = Statement::change(
+    "hold.drop_people_of_mapping",
+    "DELETE FROM held_people WHERE organization = $1 AND kind = 'losses' AND membership IN \
+     (SELECT membership FROM held_matches WHERE mapping = $2) AND NOT EXISTS (SELECT 1 FROM held_matches k \
+     WHERE k.hold = held_people.hold AND k.membership = held_people.membership AND k.mapping <> $2)",
+);
+const DROP_MAPPING: Statement = Statement::change(
+    "hold.drop_mapping",
+    "DELETE FROM held_matches WHERE mapping IN (SELECT id FROM mappings WHERE organization = $1 AND id = $2)",
+);
 const DROP_OF_USER: Statement = Statement::change(
     "hold.drop_of_user",
     "DELETE FROM held_matches WHERE directory_user IN \
@@ -132,6 +142,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &DROP_PEOPLE,
     &DROP_MATCHES,
     &DROP_KEPT,
+    &DROP_PEOPLE_OF_MAPPING,
+    &DROP_MAPPING,
     &DROP_OF_USER,
     &DROP_EMPTY,
     &FOUND,
@@ -207,6 +219,10 @@ pub(crate) fn apply(
             tx.run(&DROP_KEPT, params![group, through, mapping, organization, list(some)])?;
             tx.run(&DROP_EMPTY, params![organization, list(some)])
         }),
+        HoldChange::DropMapping(mapping) => {
+            tx.run(&DROP_PEOPLE_OF_MAPPING, params![organization, mapping])?;
+            tx.run(&DROP_MAPPING, params![organization, mapping]).map(|_| ())
+        }
         HoldChange::Release(hold, people) => {
             for some in people.chunks(MAX_LIST) {
                 tx.run(&RELEASE, params![hold, organization, list(some)])?;

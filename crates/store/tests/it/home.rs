@@ -111,6 +111,7 @@ fn of_hold(change: &HoldChange) -> Option<(&'static str, String)> {
         | HoldChange::Miss(id, ..)
         | HoldChange::Release(id, _)
         | HoldChange::Refuse(id, ..) => found("holds", id),
+        HoldChange::DropMapping(id) => found("mappings", id),
         HoldChange::Found(users) | HoldChange::DropKept(_, users) => {
             users.first().and_then(|id| found("directory_users", id))
         }

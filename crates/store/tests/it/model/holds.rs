@@ -91,6 +91,12 @@ impl Holds {
                 });
                 users.iter().filter_map(whose).for_each(|who| self.drop_empty(who));
             }
+            HoldChange::DropMapping(id) => {
+                let keys = self.matches.keys().filter(|(_, _, mapping, _)| mapping == id);
+                let whose: BTreeSet<MembershipId> = keys.map(|(_, who, ..)| *who).collect();
+                self.matches.retain(|(_, _, mapping, _), _| mapping != id);
+                whose.into_iter().for_each(|who| self.drop_empty(who));
+            }
             HoldChange::Release(hold, people) => {
                 self.people.retain(|(of, who), _| of != hold || !people.contains(who));
                 self.matches.retain(|(of, who, ..), _| of != hold || !people.contains(who));
@@ -210,6 +216,7 @@ pub(crate) fn make(kind: Kind, maps: &Maps, dice: &mut Dice) -> Option<Change> {
         some.into_values().collect()
     };
     let known = |user: &DirectoryUserId| maps.told.contains_key(user);
+    let known_mapping = |id: &MappingId| maps.mappings.contains_key(id);
     Some(Change::Hold(match kind {
         Kind::HoldOpen => {
             let directory = dice.pick(maps.directories.values().cloned())?;
@@ -258,6 +265,9 @@ pub(crate) fn make(kind: Kind, maps: &Maps, dice: &mut Dice) -> Option<Change> {
             let (kept, user) = dice.pick(maps.holds.kept().filter(|(_, user)| known(user)))?;
             HoldChange::DropKept(kept, vec![user])
         }
+        Kind::HoldDropMapping => HoldChange::DropMapping(
+            dice.pick(maps.holds.kept().map(|(kept, _)| kept.mapping).filter(known_mapping))?,
+        ),
         Kind::HoldRelease => {
             let hold = hold?;
             HoldChange::Release(hold.id, people(dice, &hold))

@@ -45,6 +45,11 @@ impl Company {
         let path = format!("/directories/{}", self.provider.directory);
         assert_eq!(self.provider.admin("PATCH", &path, json!({ "nested": true })).await.0, 200);
     }
+
+    async fn only_mapping(&self) -> String {
+        let (_, mappings) = self.provider.admin("GET", "/mappings", Value::Null).await;
+        mappings["items"][0]["id"].as_str().expect("an id").to_owned()
+    }
 }
 
 #[tokio::test]
@@ -61,6 +66,23 @@ async fn whoever_is_named_in_a_group_that_was_renamed_above_the_limit_loses_what
     assert_eq!(company.code(1).await, "token_ended");
     assert_eq!(company.only_hold().await["waiting"], PEOPLE - 2);
     assert_eq!(company.code(2).await, "allowed", "nobody named them");
+}
+
+#[tokio::test]
+async fn a_mapping_that_is_pointed_elsewhere_gives_nothing_to_whoever_keeps_what_a_group_gave_by_it() {
+    let company = Company::new().await;
+    company.empty().await;
+    assert_eq!(company.code(0).await, "allowed", "held whole");
+    let path = format!("/mappings/{}", company.only_mapping().await);
+    let elsewhere = json!({ "group": { "display_name": "Bosses" }, "role": "admin" });
+    assert_eq!(company.provider.admin("PATCH", &path, elsewhere).await.0, 200);
+    let member = company.provider.member("p0@acme.test").await;
+    assert_eq!(
+        (&member["role"], company.code(0).await),
+        (&Value::Null, "token_ended".to_owned()),
+        "{member}"
+    );
+    assert_eq!(company.only_hold().await["waiting"], 0, "nobody keeps anything");
 }
 
 #[tokio::test]
