@@ -324,10 +324,11 @@ impl Maps {
     fn lose(&mut self, directory: DirectoryId) {
         let told: BTreeSet<MembershipId> =
             self.told.values().filter(|t| t.directory == directory).map(|t| t.membership).collect();
-        let governed = self
-            .members
-            .values()
-            .filter(|m| m.governed_by == Some(directory) && m.access.state != MembershipState::Deprovisioned);
+        let home = self.directories.get(&directory).map(|d| d.organization);
+        let governed = self.members.values().filter(|m| {
+            let here = Some(m.organization) == home && m.governed_by == Some(directory);
+            here && m.access.state != MembershipState::Deprovisioned
+        });
         let governed: BTreeSet<MembershipId> = governed.map(|m| m.id).collect();
         governed.into_iter().for_each(|id| self.change_member(id, |m| m.rules_number = 0));
         for id in told {
