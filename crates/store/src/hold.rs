@@ -5,7 +5,7 @@
 pub(crate) mod view;
 
 use portcullis_domain::change::HoldChange;
-use portcullis_domain::hold::Kept;
+use portcullis_domain::hold::{Hold, Kept};
 use portcullis_domain::id::{DirectoryId, DirectoryUserId, OrganizationId};
 
 use crate::db::MAX_LIST;
@@ -161,26 +161,7 @@ pub(crate) fn apply(
     change: &HoldChange,
 ) -> Result<(), StoreError> {
     match change {
-        HoldChange::Open(h) => {
-            let (group, name) = h.group.as_ref().map(|(id, name)| (id, name)).unzip();
-            let cause = &h.cause;
-            tx.run(
-                &OPEN,
-                params![
-                    h.id,
-                    h.organization,
-                    h.directory,
-                    h.kind.as_str(),
-                    group,
-                    name,
-                    cause.kind.as_str(),
-                    cause.request,
-                    cause.event,
-                    h.opened_at,
-                ],
-            )
-            .map(|_| ())
-        }
+        HoldChange::Open(h) => open(tx, h),
         HoldChange::End(p) => {
             let because = p.because.as_str();
             let (kind, request, event) = (p.cause.kind.as_str(), p.cause.request, p.cause.event);
@@ -234,6 +215,27 @@ pub(crate) fn apply(
             in_chunks(people, |some| tx.run(&REFUSE, params![hold, organization, list(some), at]))
         }
     }
+}
+
+fn open(tx: &mut Tx<'_>, h: &Hold) -> Result<(), StoreError> {
+    let (group, name) = h.group.as_ref().map(|(id, name)| (id, name)).unzip();
+    let cause = &h.cause;
+    tx.run(
+        &OPEN,
+        params![
+            h.id,
+            h.organization,
+            h.directory,
+            h.kind.as_str(),
+            group,
+            name,
+            cause.kind.as_str(),
+            cause.request,
+            cause.event,
+            h.opened_at,
+        ],
+    )
+    .map(|_| ())
 }
 
 fn in_chunks<T>(all: &[T], mut run: impl FnMut(&[T]) -> Result<u64, StoreError>) -> Result<(), StoreError> {
