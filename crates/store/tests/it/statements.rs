@@ -10,6 +10,7 @@ use crate::database::Database;
 
 /// Statements that read a table from end to end, each with the reason why that is right.
 const MAY_SCAN: &[(&str, &str)] = &[
+    ("agent.count_living", "what it scans are the 100 rows at most that the index gave"),
     ("audit.count_waiting", "the index holds only what waits for the sequencer, a second's worth"),
     ("audit.list_of_request", "what it scans are the 10,000 rows at most that the index gave"),
     ("audit.waiting", "the index holds only what waits for the sequencer, a second's worth"),
@@ -28,6 +29,7 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("checkup.unconfirmed_people", "asked by `doctor`, while somebody waits for it"),
     ("checkup.unsequenced", "asked by `doctor`, while somebody waits for it"),
     ("checkup.unsigned", "asked by `doctor`, while somebody waits for it"),
+    ("token.count_living", "what it scans are the 1,000 rows at most that the index gave"),
     ("token.end_of_leaver", "what it scans is what the tokens of one membership issued, found by the index"),
     (
         "token.end_of_connection",
