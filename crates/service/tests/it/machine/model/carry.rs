@@ -390,7 +390,8 @@ impl Model {
                 let theirs: Vec<&Member> =
                     self.members.iter().filter(|m| m.user == user && m.ended.is_none()).collect();
                 let Some(newest) = theirs.last() else { return Refused };
-                if theirs.iter().any(|m| m.org == org) {
+                let waits = theirs.iter().all(|m| m.state == State::Invited);
+                if waits || theirs.iter().any(|m| m.org == org) {
                     return Refused;
                 }
                 let (person, addressed) = (newest.person, newest.addressed);
