@@ -312,3 +312,20 @@ async fn what_a_former_claim_gave_ends_with_it_and_off_boards_nobody() {
         assert_eq!(world.decision(&secret).await, "allowed");
     }
 }
+
+#[tokio::test]
+async fn a_claim_that_comes_to_carry_groups_gives_nothing_by_its_values_any_more() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true, "default_role": "lead" })).await;
+    let mapping = json!({
+        "directory": connection["claims_directory"], "attribute": { "name": "teams", "value": "Leads" },
+        "role": "admin",
+    });
+    world.made("/organizations/acme/mappings", mapping).await;
+    world.say_too(json!({ "teams": ["Leads"] }));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(ada(&world).await["role"], "admin");
+    changed(&world, &connection, json!({ "groups_claim": "teams" })).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(ada(&world).await["role"], "lead", "a group of that name is mapped to nothing");
+}
