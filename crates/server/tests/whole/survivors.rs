@@ -220,22 +220,18 @@ fn turns(rounds: usize) -> Vec<Way> {
 
 /// Every kind of token and every kind of session was among what ended, and among what stayed in the other organization.
 fn must_be_all(everybody: &[Had]) {
-    let kinds = |of: fn(&Had) -> &Vec<Issued>| -> BTreeSet<&str> {
-        everybody.iter().flat_map(of).map(|one| one.kind.as_str()).collect()
-    };
-    let doors = |of: fn(&Had) -> &Vec<Issued>| -> BTreeSet<Option<&str>> {
-        let sessions = everybody.iter().flat_map(of).filter(|one| one.kind == TokenKind::Session);
-        sessions.map(|one| one.by.map(ConnectionKind::as_str)).collect()
-    };
     // No member ever sees a link for a first owner.
     let every: BTreeSet<&str> =
         TokenKind::ALL.into_iter().filter(|k| *k != TokenKind::OwnerLink).map(TokenKind::as_str).collect();
     let by: BTreeSet<Option<&str>> =
         ConnectionKind::ALL.into_iter().map(|kind| Some(kind.as_str())).chain([None]).collect();
-    let (here, there): (fn(&Had) -> &Vec<Issued>, fn(&Had) -> &Vec<Issued>) =
-        (|had| &had.here, |had| &had.there);
-    for of in [here, there] {
-        assert_eq!((kinds(of), doors(of)), (every.clone(), by.clone()));
+    let here: Vec<&Issued> = everybody.iter().flat_map(|had| &had.here).collect();
+    let there: Vec<&Issued> = everybody.iter().flat_map(|had| &had.there).collect();
+    for all in [here, there] {
+        let kinds: BTreeSet<&str> = all.iter().map(|one| one.kind.as_str()).collect();
+        let sessions = all.iter().filter(|one| one.kind == TokenKind::Session);
+        let doors: BTreeSet<Option<&str>> = sessions.map(|one| one.by.map(ConnectionKind::as_str)).collect();
+        assert_eq!((&kinds, &doors), (&every, &by));
     }
 }
 
