@@ -12,8 +12,8 @@ use portcullis_domain::domain::{Domain, DomainState};
 use portcullis_domain::environment::Environment;
 use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{
-    DirectoryUserId, DomainId, EnvironmentId, GrantId, MembershipId, OrganizationId, RequestId, RoleId,
-    TeamId, UserId,
+    DirectoryId, DirectoryUserId, DomainId, EnvironmentId, GrantId, MembershipId, OrganizationId, RequestId,
+    RoleId, TeamId, UserId,
 };
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::organization::Organization;
@@ -232,7 +232,7 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
             };
             let membership = Membership {
                 joined_at: perhaps(dice, at),
-                governed_by: dice.pick(maps.directories.keys().copied()),
+                governed_by: a_directory(maps, dice, org),
                 suspended_at: perhaps(dice, at),
                 access: access(dice),
                 ..Membership::new(who, MembershipState::Active, 1, NOW)
@@ -248,7 +248,9 @@ fn people(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Opti
         Kind::MemberAccess => MembershipChange::SetAccess {
             id: member?,
             access: Box::new(access(dice)),
-            governed_by: dice.pick(maps.directories.keys().copied()),
+            governed_by: member
+                .and_then(|id| maps.members.get(&id))
+                .and_then(|member| a_directory(maps, dice, member.organization)),
             unmapped_at: perhaps(dice, at),
             ended: dice.pick(EndedBecause::ALL).filter(|_| dice.one_in(2)).map(|because| (at, because)),
             bare_owner_at: perhaps(dice, at),
@@ -296,4 +298,9 @@ fn some_told(maps: &Maps, dice: &mut Dice) -> Vec<DirectoryUserId> {
     let some: BTreeSet<_> =
         (0..1 + dice.below(4)).filter_map(|_| dice.pick(maps.told.keys().copied())).collect();
     some.into_iter().collect()
+}
+
+/// A directory of that organization: nobody is governed by one of another.
+fn a_directory(maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<DirectoryId> {
+    dice.pick(maps.directories.values().filter(|d| d.organization == org).map(|d| d.id))
 }
