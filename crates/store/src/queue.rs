@@ -59,10 +59,38 @@ struct Waiting {
     came: u64,
     /// How many urgent ones went first since anybody else did.
     first_in_a_row: u32,
-    /// Threads that sleep: nobody is woken who is awake.
-    asleep: usize,
-    readers_asleep: usize,
+    /// The threads that take everything.
+    threads: Sleepers,
+    /// Those that take reads alone.
+    readers: Sleepers,
     closed: bool,
+}
+
+/// Threads that sleep: nobody is woken who is awake, and of two requests at once each wakes a thread of its own.
+#[derive(Debug, Default)]
+struct Sleepers {
+    /// How many nobody has called.
+    asleep: usize,
+    /// How many were called and have not woken yet.
+    called: usize,
+}
+
+impl Sleepers {
+    /// Calls one, if one sleeps whom nobody has called.
+    const fn call(&mut self) -> bool {
+        let Some(asleep) = self.asleep.checked_sub(1) else { return false };
+        self.asleep = asleep;
+        self.called += 1;
+        true
+    }
+
+    /// One woke: because it was called, or by itself.
+    const fn wake(&mut self) {
+        match self.called.checked_sub(1) {
+            Some(called) => self.called = called,
+            None => self.asleep = self.asleep.saturating_sub(1),
+        }
+    }
 }
 
 impl Waiting {
@@ -91,6 +119,13 @@ impl Waiting {
             self.reads.pop_front()
         } else {
             self.ordinary.pop_front()
+        }
+    }
+
+    const fn sleepers(&mut self, duty: Duty) -> &mut Sleepers {
+        match duty {
+            Duty::Everything => &mut self.threads,
+            Duty::Reads => &mut self.readers,
         }
     }
 
@@ -131,13 +166,14 @@ impl Queue {
             Lane::Read => waiting.reads.push_back(numbered),
         }
         self.length.store(waiting.len(), Ordering::Release);
-        let reader_sleeps = lane == Lane::Read && waiting.readers_asleep > 0;
-        let somebody_sleeps = waiting.asleep > 0;
+        let wakes = if lane == Lane::Read && waiting.readers.call() {
+            Some(&self.wake_reader)
+        } else {
+            waiting.threads.call().then_some(&self.wake)
+        };
         drop(waiting);
-        if reader_sleeps {
-            self.wake_reader.notify_one();
-        } else if somebody_sleeps {
-            self.wake.notify_one();
+        if let Some(wakes) = wakes {
+            wakes.notify_one();
         }
     }
 
@@ -152,20 +188,13 @@ impl Queue {
             if waiting.closed {
                 return None;
             }
-            waiting = match duty {
-                Duty::Everything => {
-                    waiting.asleep += 1;
-                    let mut woken = self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-                    woken.asleep -= 1;
-                    woken
-                }
-                Duty::Reads => {
-                    waiting.readers_asleep += 1;
-                    let mut woken = self.wake_reader.wait(waiting).unwrap_or_else(PoisonError::into_inner);
-                    woken.readers_asleep -= 1;
-                    woken
-                }
+            waiting.sleepers(duty).asleep += 1;
+            let wake = match duty {
+                Duty::Everything => &self.wake,
+                Duty::Reads => &self.wake_reader,
             };
+            waiting = wake.wait(waiting).unwrap_or_else(PoisonError::into_inner);
+            waiting.sleepers(duty).wake();
         }
     }
 

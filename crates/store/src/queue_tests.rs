@@ -25,6 +25,14 @@ impl Job for Named {
     }
 }
 
+impl Queue {
+    /// How many threads sleep.
+    fn asleep(&self) -> usize {
+        let waiting = self.locked();
+        waiting.threads.asleep + waiting.readers.asleep
+    }
+}
+
 #[derive(Default)]
 struct Scene {
     heard: Heard,
@@ -110,6 +118,35 @@ fn whoever_sleeps_is_woken_for_what_they_may_take() {
     }
     queue.close();
     threads.into_iter().for_each(|thread| thread.join().unwrap());
+}
+
+#[test]
+fn of_two_reads_at_once_the_second_wakes_another_thread_while_the_first_is_slow() {
+    for _ in 0..200 {
+        let queue = Queue::new();
+        let (told, taken) = mpsc::channel();
+        let threads: Vec<_> = [Duty::Reads, Duty::Everything]
+            .into_iter()
+            .map(|duty| {
+                let (queue, told) = (Arc::clone(&queue), told.clone());
+                // Each takes one and does nothing more, as one does that waits long.
+                std::thread::spawn(move || {
+                    queue.wait(duty).unwrap().finish(Ok(()));
+                    told.send(()).unwrap();
+                })
+            })
+            .collect();
+        while queue.asleep() < 2 {
+            std::thread::yield_now();
+        }
+        let scene = Scene::default();
+        scene.put(&queue, Lane::Read, "slow");
+        scene.put(&queue, Lane::Read, "quick");
+        for _ in 0..2 {
+            taken.recv_timeout(std::time::Duration::from_secs(20)).expect("nobody was woken for the second");
+        }
+        threads.into_iter().for_each(|thread| thread.join().unwrap());
+    }
 }
 
 #[test]
