@@ -279,7 +279,16 @@ struct Open {
     known: Vec<Authenticator>,
 }
 
-fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open, ServiceError> {
+/// Why a link is opened.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// To see what it is for: nothing is locked, and nothing may follow from it.
+    See,
+    /// To accept it: everybody whom it depends on stays as they are until the end of the transaction.
+    Accept,
+}
+
+fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, look: Look, now: Timestamp) -> Result<Open, ServiceError> {
     let invalid = || ServiceError::LinkInvalid;
     let link = token::live_by_hash(tx, hash)?.ok_or_else(invalid)?;
     let right_kind = matches!(link.kind, TokenKind::Invitation | TokenKind::OwnerLink);
@@ -287,12 +296,20 @@ fn open_link(tx: &mut Tx<'_>, hash: &SecretHash, now: Timestamp) -> Result<Open,
         return Err(invalid());
     }
     let id = link.membership.ok_or_else(invalid)?;
-    tx.lock(Lock::Rules(link.organization))?;
-    let seen = token::seen_by(tx, link.organization, link.id)?.ok_or_else(invalid)?;
-    for one in &seen.by {
-        membership::lock(tx, *one)?;
+    if look == Look::Accept {
+        tx.lock(Lock::Rules(link.organization))?;
     }
-    let member = membership::find_locked(tx, id)?.ok_or_else(invalid)?;
+    let seen = token::seen_by(tx, link.organization, link.id)?.ok_or_else(invalid)?;
+    let member = match look {
+        Look::See => membership::find(tx, link.organization, id)?,
+        Look::Accept => {
+            for one in &seen.by {
+                membership::lock(tx, *one)?;
+            }
+            membership::find_locked(tx, id)?
+        }
+    };
+    let member = member.ok_or_else(invalid)?;
     let waits = matches!(member.access.state, MembershipState::Invited | MembershipState::Active);
     if !waits || organization::find(tx, link.organization)?.is_none() {
         return Err(invalid());
@@ -383,7 +400,7 @@ pub async fn show(portcullis: &Portcullis, secret: &str) -> Result<LinkView, Ser
     let hash = parse(secret)?;
     portcullis
         .read(move |tx, now| {
-            let open = open_link(tx, &hash, now)?;
+            let open = open_link(tx, &hash, Look::See, now)?;
             let found = organization::find(tx, open.link.organization)?.ok_or(ServiceError::LinkInvalid)?;
             let role = open.member.role().cloned();
             Ok(LinkView { organization: found.name, email: open.member.email, role })
@@ -410,7 +427,7 @@ pub async fn accept(
     let asked = hash.clone();
     let (member, key, known) = portcullis
         .read(move |tx, now| {
-            let open = open_link(tx, &asked, now)?;
+            let open = open_link(tx, &asked, Look::See, now)?;
             Ok((open.member, open.key, open.known))
         })
         .await?;
@@ -429,7 +446,7 @@ pub async fn accept(
         .write(Priority::Ordinary, move |tx, moment| {
             // Before anything else is: of two who choose a password at one address at once the second meets the first one's.
             tx.lock(Lock::Address(key.clone()))?;
-            let open = open_link(tx, &hash, moment.now)?;
+            let open = open_link(tx, &hash, Look::Accept, moment.now)?;
             let what = right.as_ref().map_or(Said::New(&said), Said::Known);
             if open.key != key || !are_known_still(tx, (&key, &known), (Some(open.member.user), what))? {
                 return Err(ServiceError::LinkInvalid);

@@ -122,6 +122,8 @@ pub struct Tx<'c> {
     locks: Vec<Lock>,
     has_members: bool,
     lessened: bool,
+    /// Nobody who only asks waits for a lock: others stand behind who does.
+    only_reads: bool,
 }
 
 /// What is locked, in this order: the organization or its rules, who comes in, names of groups, groups, memberships in id
@@ -180,7 +182,13 @@ impl<'c> Tx<'c> {
             locks: Vec::new(),
             has_members: false,
             lessened: false,
+            only_reads: false,
         }
+    }
+
+    /// One that only reads, and takes no lock.
+    pub(crate) fn reading(inner: Inner<'c>) -> Self {
+        Self { only_reads: true, ..Self::new(inner) }
     }
 
     pub(crate) const fn trouble(&self) -> Trouble {
@@ -326,6 +334,7 @@ impl<'c> Tx<'c> {
             "db.lock_shared",
             "SELECT CAST(pg_advisory_xact_lock_shared(hashtextextended(CAST($1 AS TEXT), 0)) AS TEXT)",
         );
+        debug_assert!(!self.only_reads, "who only asks takes no lock: {lock:?}");
         if self.has(&lock) {
             return Ok(());
         }
@@ -379,6 +388,7 @@ impl<'c> Tx<'c> {
         statement: &'static Statement,
         params: &[Param<'_>],
     ) -> Result<(), StoreError> {
+        debug_assert!(!self.only_reads, "who only asks takes no lock: {}", statement.name);
         self.has_members = true;
         self.lock_rows(statement, params)
     }
@@ -392,6 +402,7 @@ impl<'c> Tx<'c> {
         statement: &'static Statement,
         params: &[Param<'_>],
     ) -> Result<Vec<Row>, StoreError> {
+        debug_assert!(!self.only_reads, "who only asks takes no lock: {}", statement.name);
         self.has_members = true;
         self.rows(statement, params)
     }

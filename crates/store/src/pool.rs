@@ -348,7 +348,7 @@ impl SqliteReaders {
         };
         // One snapshot for the whole read: what is stale is seen to be stale.
         connection.prepare_cached("BEGIN").and_then(|mut s| s.raw_execute()).map_err(unavailable)?;
-        let result = run(&mut Tx::new(Inner::Sqlite(&connection)));
+        let result = run(&mut Tx::reading(Inner::Sqlite(&connection)));
         connection.prepare_cached("ROLLBACK").and_then(|mut s| s.raw_execute()).map_err(unavailable)?;
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         if idle.len() < MAX_IDLE_READERS {

@@ -350,8 +350,9 @@ fn postgres_tries(
     let mut tries = 0;
     loop {
         tries += 1;
+        let outcome = postgres_try(connection, job);
         let again = tries < MAX_TRIES && clock.now().micros() - started < MAX_TRYING_MICROS;
-        match postgres_try(connection, job) {
+        match outcome {
             Ok(()) => return Ok(()),
             Err(TryLost::Race) if again => {}
             Err(TryLost::Race) => {
