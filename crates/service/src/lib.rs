@@ -47,6 +47,7 @@ pub mod outbox;
 mod own_key;
 pub mod owner_link;
 pub mod password;
+mod patience;
 pub mod proof;
 pub mod provisioning;
 pub mod receipt;

@@ -27,6 +27,7 @@ use crate::access::off_board_member;
 use crate::caller::Caller;
 use crate::google::consent::withdraw;
 use crate::membership::{rank_of, settled};
+use crate::patience::carried;
 use crate::rules::{MAX_PER_CALL, after_rule_change};
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -101,8 +102,11 @@ pub(crate) async fn step_by_step(
     let step = Arc::new(step);
     let mut left = Left::After(String::new());
     while let Left::After(after) = left {
-        let step = Arc::clone(&step);
-        left = portcullis.write(Priority::OffBoarding, move |tx, moment| step(tx, moment, &after)).await?;
+        let next = carried(|| {
+            let (step, after) = (Arc::clone(&step), after.clone());
+            portcullis.write(Priority::OffBoarding, move |tx, moment| step(tx, moment, &after))
+        });
+        left = next.await?;
     }
     Ok(())
 }

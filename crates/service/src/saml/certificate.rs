@@ -23,6 +23,7 @@ use serde_json::json;
 use super::SamlView;
 use crate::caller::Caller;
 use crate::connection::must_stand_above_automation;
+use crate::patience::carried;
 use crate::rules::MAX_AT_ONCE;
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -191,15 +192,18 @@ async fn end_rest(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     loop {
-        let fingerprint = fingerprint.clone();
-        let step = portcullis.write(Decision::Retire(made).priority(), move |tx, moment| {
-            tx.lock(Lock::Organization(organization))?;
-            let known = saml::certificates(tx, organization, id)?;
-            // Whoever accepts it meanwhile believes what is left.
-            let is_it =
-                |c: &&SamlCertificate| c.fingerprint == fingerprint && c.state == CertificateState::Retired;
-            let retired = known.iter().find(is_it);
-            retired.map_or(Ok(None), |retired| end_more(tx, moment, (retired, made), cause))
+        let step = carried(|| {
+            let fingerprint = fingerprint.clone();
+            portcullis.write(Decision::Retire(made).priority(), move |tx, moment| {
+                tx.lock(Lock::Organization(organization))?;
+                let known = saml::certificates(tx, organization, id)?;
+                // Whoever accepts it meanwhile believes what is left.
+                let is_it = |c: &&SamlCertificate| {
+                    c.fingerprint == fingerprint && c.state == CertificateState::Retired
+                };
+                let retired = known.iter().find(is_it);
+                retired.map_or(Ok(None), |retired| end_more(tx, moment, (retired, made), cause))
+            })
         });
         if step.await?.is_none() {
             return Ok(());
