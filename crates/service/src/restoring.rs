@@ -164,7 +164,7 @@ fn wanted(tx: &mut Tx<'_>, member: &Membership, since: Since) -> Result<Wanted, 
         Since::Suspended if member.suspended_at.is_none() => Wanted::Suspend,
         Since::Suspended => Wanted::Nothing,
         // The directory that kept them out may have come after the backup, which knows nothing of it then.
-        Since::KeptOut if on_their_own && member.suspended_at.is_none() => Wanted::Suspend,
+        Since::KeptOut if on_their_own && was_let_in && member.suspended_at.is_none() => Wanted::Suspend,
         Since::KeptOut => Wanted::Nothing,
         // Whoever was only invited has no way in: the link ended with every other token, and without one no connection
         // lets them in either.
