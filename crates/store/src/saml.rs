@@ -85,7 +85,7 @@ const CERTIFICATES: Statement = Statement::read(
 const TRUSTED_ELSEWHERE: Statement = Statement::read(
     "saml.trusted_elsewhere",
     "SELECT s.connection FROM connections c JOIN saml_certificates s ON s.connection = c.id AND s.fingerprint = $2 \
-     WHERE c.organization = $1 AND s.organization = $1 AND s.state = 'trusted' AND c.id <> $3 ORDER BY c.id LIMIT $4",
+     WHERE c.organization = $1 AND s.organization = $1 AND s.state IN ('trusted', 'offered', 'former') AND c.id <> $3 ORDER BY c.id LIMIT $4",
 );
 const KEYS: Statement = Statement::read(
     "saml.keys",

@@ -254,8 +254,8 @@ pub struct RetiredCertificate {
     /// It.
     #[serde(flatten)]
     certificate: Certificate,
-    /// The other connections of the organization where it counts, 50 at most: whoever has its key comes in there until it is
-    /// retired there too.
+    /// The other connections of the organization where it counts or may come to count, 50 at most: whoever has its key comes in
+    /// there until it is retired there too.
     trusted_elsewhere: Vec<String>,
 }
 
