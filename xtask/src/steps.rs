@@ -27,10 +27,9 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 45] = [
+pub(crate) const ON_BOTH: [&str; 44] = [
     "access::",
     "agents::",
-    "bounds::",
     "choosing::",
     "connections::",
     "consent::",

@@ -3,8 +3,9 @@
 use super::ON_BOTH;
 
 /// What asks no database anything, or only holds what the others share.
-const ON_SQLITE_ALONE: [&str; 10] = [
+const ON_SQLITE_ALONE: [&str; 11] = [
     "answers::",
+    "bounds::",
     "documents::",
     "failures::",
     "golden::",

@@ -53,8 +53,7 @@ pub(crate) fn must_be_here(tx: &mut Tx<'_>, shown_to: ShownTo) -> Result<(), Ser
 /// receipt each; nobody in earnest comes near.
 const fn most(kind: TokenKind) -> i64 {
     match kind {
-        TokenKind::ServiceKey => 10_000,
-        TokenKind::MemberKey => 1000,
+        TokenKind::ServiceKey | TokenKind::MemberKey => 1000,
         TokenKind::AgentKey
         | TokenKind::ScimToken
         | TokenKind::Session

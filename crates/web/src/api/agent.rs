@@ -161,10 +161,9 @@ pub fn operations() -> Vec<Operation> {
         Operation::get(ALL, READ, "Lists the agents that one may see.", list)
             .paged()
             .gives::<Page<AgentWire>>(),
-        Operation::create(ALL, WRITE, "Makes an agent.", create)
-            .takes::<New>()
-            .gives::<AgentWire>()
-            .refuses(&["invalid_name", "above_own_rank", "member_inactive", "other_environment"]),
+        Operation::create(ALL, WRITE, "Makes an agent.", create).takes::<New>().gives::<AgentWire>().refuses(
+            &["invalid_name", "above_own_rank", "member_inactive", "other_environment", "too_many_agents"],
+        ),
         Operation::get(ONE, READ, "Shows an agent.", show).gives::<AgentWire>(),
         Operation::patch(ONE, WRITE, "Changes an agent's name, environment, heir or rule.", patch)
             .takes::<Patch>()
@@ -194,7 +193,13 @@ fn orders() -> Vec<Operation> {
         )
         .takes::<NewOwner>()
         .gives::<AgentWire>()
-        .refuses(&["above_own_rank", "agent_state", "member_inactive", "other_environment"]),
+        .refuses(&[
+            "above_own_rank",
+            "agent_state",
+            "member_inactive",
+            "other_environment",
+            "too_many_agents",
+        ]),
     ]
 }
 
@@ -206,7 +211,14 @@ fn keys() -> Vec<Operation> {
         Operation::create(KEYS, WRITE, "Issues a key that acts as the agent.", issue_key)
             .takes::<NewAgentKey>()
             .gives::<IssuedToken>()
-            .refuses(&["invalid_name", "above_own_rank", "agent_state", "member_inactive", "seen_by_others"]),
+            .refuses(&[
+                "invalid_name",
+                "above_own_rank",
+                "agent_state",
+                "member_inactive",
+                "seen_by_others",
+                "too_many_keys",
+            ]),
         Operation::get(KEY, READ, "Shows an agent's key.", show_key).gives::<TokenWire>(),
         Operation::delete(KEY, WRITE, "Ends an agent's key.", revoke_key).refuses(&["above_own_rank"]),
     ]

@@ -270,7 +270,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::create(TOKENS, write, "Issues one more SCIM token; several may be valid at once.", issue)
             .takes::<DirectoryTokenWish>()
             .gives::<IssuedToken>()
-            .refuses(&["above_own_rank", "seen_by_others"]),
+            .refuses(&["above_own_rank", "seen_by_others", "too_many_keys"]),
         Operation::get(TOKENS, see, "Lists a directory's tokens, ended ones too.", tokens)
             .gives::<Page<TokenWire>>()
             .paged(),

@@ -58,6 +58,7 @@ pub fn operations() -> Vec<Operation> {
             "member_inactive",
             "other_environment",
             "seen_by_others",
+            "too_many_keys",
         ]),
         Operation::get(ONE, read, "Shows a member's key.", show)
             .gives::<TokenWire>()

@@ -59,7 +59,7 @@ pub fn operations() -> Vec<Operation> {
         Operation::create(ALL, write, "Issues a key that asks for the organization.", issue)
             .takes::<New>()
             .gives::<IssuedToken>()
-            .refuses(&["invalid_name", "seen_by_others"]),
+            .refuses(&["invalid_name", "seen_by_others", "too_many_keys"]),
         Operation::get(ONE, read, "Shows a service key.", show).gives::<TokenWire>(),
         Operation::delete(ONE, write, "Ends a service key.", revoke),
     ]
