@@ -208,6 +208,12 @@ impl PersonFacts {
         }
     }
 
+    /// Whether a mapping or the default of that directory gives life, if it says active.
+    #[must_use]
+    pub fn lives_by(&self, directory: DirectoryId) -> bool {
+        self.directories.iter().any(|d| d.directory == directory && would_give_life(self, d))
+    }
+
     /// The claims that govern the person, while they do.
     fn brought_by(&self) -> Option<&DirectoryFacts> {
         let governs = |d: &&DirectoryFacts| Some(d.directory) == self.governed_by;
@@ -330,9 +336,10 @@ fn governor(facts: &PersonFacts) -> Option<&DirectoryFacts> {
 }
 
 fn gives_life(facts: &PersonFacts, directory: &DirectoryFacts) -> bool {
-    if directory.statement == Statement::Unconfirmed {
-        return false;
-    }
+    directory.statement != Statement::Unconfirmed && would_give_life(facts, directory)
+}
+
+fn would_give_life(facts: &PersonFacts, directory: &DirectoryFacts) -> bool {
     directory.default_role.as_ref().is_some_and(|r| r.giving == Giving::Anyhow)
         || facts.matched.iter().any(|m| m.directory == directory.directory)
 }

@@ -12,7 +12,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_store::directory_group::DirectoryGroupQuery;
 use portcullis_store::directory_user::DirectoryUserQuery;
-use portcullis_store::{Tx, directory_group, directory_user};
+use portcullis_store::{Tx, directory_group, directory_user, facts, membership};
 use serde_json::json;
 
 use super::{Arrival, GroupsSaid, MAX_GROUPS};
@@ -30,9 +30,12 @@ pub fn keep(
     request: RequestId,
 ) -> Result<(), ServiceError> {
     let user = keep_user(tx, moment, arrival, membership, request)?;
-    keep_facets(tx, moment, arrival, (user, membership), request)?;
+    keep_facets(tx, moment, arrival, (user.id, membership), request)?;
     match &arrival.said.groups {
-        GroupsSaid::These(groups) => keep_groups(tx, moment, arrival, (user, groups), request),
+        GroupsSaid::These(groups) => keep_groups(tx, moment, arrival, (user.id, groups), request),
+        GroupsSaid::Nothing | GroupsSaid::Overage if user.unconfirmed_at.is_some() => {
+            confirm(tx, moment, arrival, user, request)
+        }
         GroupsSaid::Nothing | GroupsSaid::Overage => Ok(()),
     }
 }
@@ -43,7 +46,7 @@ fn keep_user(
     arrival: &Arrival,
     membership: MembershipId,
     request: RequestId,
-) -> Result<DirectoryUserId, ServiceError> {
+) -> Result<DirectoryUser, ServiceError> {
     let directory = arrival.connection.claims_directory;
     let mut before = None;
     // Who is named anew stays the person of whom was told before: nothing of theirs is left behind under the old name.
@@ -59,6 +62,11 @@ fn keep_user(
         "name": arrival.said.name,
         "guest_of": arrival.said.home,
     });
+    // Whoever waits for their groups waits on where none came, until it shows what else they live by.
+    let unconfirmed_at = match &arrival.said.groups {
+        GroupsSaid::These(_) => None,
+        GroupsSaid::Nothing | GroupsSaid::Overage => before.as_ref().and_then(|b| b.unconfirmed_at),
+    };
     let said = DirectoryUser {
         id: before.as_ref().map_or_else(|| DirectoryUserId::fresh(moment.now, &mut moment.random), |b| b.id),
         organization: arrival.connection.organization,
@@ -70,7 +78,7 @@ fn keep_user(
         display_name: arrival.said.name.clone(),
         email_keys: arrival.said.address.iter().map(|a| a.key.clone()).collect(),
         inactive_at: None,
-        unconfirmed_at: None,
+        unconfirmed_at,
         attributes: attributes.to_string(),
         believed_up_to: Rank::ROOT,
         created_at: before.as_ref().map_or(moment.now, |b| b.created_at),
@@ -81,7 +89,7 @@ fn keep_user(
     let event = |action| EventDraft::new(action, id).about(membership);
     let plan = match before {
         None => {
-            let create = DirectoryUserChange::Create(Box::new(said));
+            let create = DirectoryUserChange::Create(Box::new(said.clone()));
             plan.then(event(Action::DirectoryUserCreated), create)
         }
         Some(before) => {
@@ -91,17 +99,39 @@ fn keep_user(
             }
             let same = DirectoryUser { membership: before.membership, ..said.clone() } == before;
             if !same {
-                let said = DirectoryUser { updated_at: moment.now, ..said };
+                let said = DirectoryUser { updated_at: moment.now, ..said.clone() };
                 changes.push(DirectoryUserChange::Update(Box::new(said)).into());
             }
             if changes.is_empty() {
-                return Ok(id);
+                return Ok(said);
             }
             plan.then_all(event(Action::DirectoryUserUpdated), changes)
         }
     };
     moment.apply(tx, &plan)?;
-    Ok(id)
+    Ok(said)
+}
+
+/// Lets what was said before count again of whoever has signed in, although no groups came. But whom these claims govern, and
+/// who lives by nothing of it, waits on: as if they had lost their last group they would be off-boarded for a claim that is
+/// not theirs to send.
+fn confirm(
+    tx: &mut Tx<'_>,
+    moment: &mut Moment,
+    arrival: &Arrival,
+    user: DirectoryUser,
+    request: RequestId,
+) -> Result<(), ServiceError> {
+    let Some(member) = membership::find(tx, user.organization, user.membership)? else { return Ok(()) };
+    let governs = member.governed_by == Some(user.directory);
+    if governs && !facts::of(tx, &member)?.lives_by(user.directory) {
+        return Ok(());
+    }
+    let event = EventDraft::new(Action::DirectoryUserUpdated, user.id).about(user.membership);
+    let said = DirectoryUser { unconfirmed_at: None, updated_at: moment.now, ..user };
+    let plan = Plan::because(arrival.connection.organization, arrival.cause(request));
+    moment.apply(tx, &plan.then(event, DirectoryUserChange::Update(Box::new(said))))?;
+    Ok(())
 }
 
 /// Keeps the values of the claims that came; a claim that did not come keeps those it had.

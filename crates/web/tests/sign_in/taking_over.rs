@@ -329,3 +329,34 @@ async fn a_claim_that_comes_to_carry_groups_gives_nothing_by_its_values_any_more
     assert_eq!(world.outcome(&connection, ADA).await, "ok");
     assert_eq!(ada(&world).await["role"], "lead", "a group of that name is mapped to nothing");
 }
+
+#[tokio::test]
+async fn who_signs_in_without_the_claim_that_is_read_now_waits_on_and_is_back_when_it_is_set_right() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true })).await;
+    engineers_are(&world, &connection, "member").await;
+    let Acting([_, key, run]) = came(&world, &connection).await;
+    changed(&world, &connection, json!({ "groups_claim": "rolles" })).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "member_inactive");
+    changed(&world, &connection, json!({ "groups_claim": null })).await;
+    world.clock.pass_s(48 * 3_600);
+    world.portcullis.step_rules().await.unwrap();
+    assert_eq!(ada(&world).await["state"], "suspended", "nothing ends by a setting");
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    for secret in [key, run] {
+        assert_eq!(world.decision(&secret).await, "allowed");
+    }
+}
+
+#[tokio::test]
+async fn who_waits_for_their_groups_is_back_without_them_where_they_live_by_something_else() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true })).await;
+    engineers_are(&world, &connection, "admin").await;
+    came(&world, &connection).await;
+    changed(&world, &connection, json!({ "groups_claim": "rolles" })).await;
+    changed(&world, &connection, json!({ "default_role": "lead" })).await;
+    assert_eq!(ada(&world).await["state"], "suspended", "until she signs in");
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(ada(&world).await["role"], "lead");
+}
