@@ -9,7 +9,8 @@ use portcullis_domain::access::{By, Given};
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
-    Change, DirectoryChange, GrantChange, MembershipChange, Restamp, TokenChange, TokenSet,
+    Change, DirectoryChange, DirectoryUserChange, GrantChange, MembershipChange, Restamp, TokenChange,
+    TokenSet,
 };
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::grant::Grant;
@@ -285,8 +286,25 @@ fn keep(
             .with(json!({ "role": grant.role, "reason": grant.reason }));
         plan = plan.then(event, GrantChange::Create(grant));
     }
+    if from.kind.tells_of_everybody() {
+        plan = forget_claims(tx, plan, &member)?;
+    }
     moment.apply(tx, &plan)?;
     Ok(())
+}
+
+/// Forgets what claims said of somebody whom the directory governed. They gave nothing meanwhile and nobody looked at what they
+/// would give, so it does not come back with the end of the directory: they speak again at the next sign-in
+/// ([why](../../../../docs/decisions/0058-claims-give-way-to-a-directory.md)).
+fn forget_claims(tx: &mut Tx<'_>, mut plan: Plan, of: &Membership) -> Result<Plan, ServiceError> {
+    for told in directory_user::of_membership(tx, of.id)? {
+        let told_by = directory::find(tx, of.organization, told.directory)?;
+        if told_by.is_some_and(|d| d.kind == DirectoryKind::Claims) {
+            let event = EventDraft::new(Action::DirectoryUserDeleted, told.id).about(of.id);
+            plan = plan.then(event, DirectoryUserChange::Delete(told.id));
+        }
+    }
+    Ok(plan)
 }
 
 /// Refuses to make the organization's own what a directory calls somebody, by the word of whoever stood below them: by that

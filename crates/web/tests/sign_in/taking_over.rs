@@ -360,3 +360,21 @@ async fn who_waits_for_their_groups_is_back_without_them_where_they_live_by_some
     assert_eq!(world.outcome(&connection, ADA).await, "ok");
     assert_eq!(ada(&world).await["role"], "lead");
 }
+
+#[tokio::test]
+async fn what_claims_said_long_ago_does_not_come_back_when_the_directory_that_took_over_is_deleted() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({ "jit": true, "default_role": "lead" })).await;
+    engineers_are(&world, &connection, "admin").await;
+    let acting = came(&world, &connection).await;
+    let (made, users, token) = directory(&world).await;
+    told(&world, (&users, &token)).await;
+    assert_eq!(ada(&world).await["role"], "member");
+    let keep = format!("{}?people=keep", one("directories", &made));
+    assert_eq!(world.root("DELETE", &keep, Value::Null).await.0, 204);
+    let member = ada(&world).await;
+    assert_eq!((&member["state"], &member["role"]), (&json!("active"), &json!("member")), "{member}");
+    assert!(acting.is_allowed(&world).await);
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(ada(&world).await["role"], "admin", "what is said now");
+}
