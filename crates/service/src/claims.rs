@@ -101,6 +101,9 @@ pub struct Said {
     pub name: String,
     /// The groups.
     pub groups: GroupsSaid,
+    /// The claim that carries them, also where the connection names none. Absent in what was kept before it was.
+    #[serde(default)]
+    pub groups_claim: String,
     /// Claims of texts that mappings may name, each whole; a claim that is not among them was not said.
     pub texts: BTreeMap<String, BTreeSet<String>>,
 }
@@ -159,6 +162,7 @@ impl Arrival {
             home: claims.home().map(|home| home.chars().take(MAX_HOME).collect()),
             name,
             groups,
+            groups_claim: claim.to_owned(),
             texts,
         };
         Ok(Self { connection: connection.clone(), said })

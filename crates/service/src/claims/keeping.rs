@@ -144,7 +144,7 @@ fn keep_facets(
 ) -> Result<(), ServiceError> {
     let before = directory_user::facets(tx, user)?;
     // The claim that carries groups says nothing else: what it gave by its values while it did not is over.
-    let carries_groups = |name: &str| arrival.connection.groups_claim.as_deref() == Some(name);
+    let carries_groups = |name: &str| arrival.said.groups_claim == name;
     let is_said = |facet: &Facet| {
         facet
             .attribute_key()

@@ -87,6 +87,7 @@ pub fn arrival(connection: &Connection, settings: &SamlSettings, identity: &Iden
         home,
         name: shown_name(attributes, &names),
         groups: said(connection, attributes.list(groups_name)),
+        groups_claim: groups_name.to_owned(),
         texts: texts(connection, settings, attributes, &names),
     };
     Arrival { connection: connection.clone(), said }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, MembershipId, RequestId};
 use portcullis_domain::oidc::OidcSettings;
-use portcullis_service::claims::{Address, Arrival, GroupsSaid, Said, SubjectStays};
+use portcullis_service::claims::{Address, Arrival, DEFAULT_GROUPS_CLAIM, GroupsSaid, Said, SubjectStays};
 use portcullis_service::oidc::logout;
 use portcullis_service::organization::named;
 use portcullis_service::recognition::{Wish, admit};
@@ -72,6 +72,7 @@ pub(crate) fn ada(connection: Connection) -> Arrival {
         home: None,
         name: "Ada".to_owned(),
         groups: GroupsSaid::Nothing,
+        groups_claim: DEFAULT_GROUPS_CLAIM.to_owned(),
         texts: BTreeMap::new(),
     };
     Arrival { connection, said }

@@ -378,3 +378,20 @@ async fn what_claims_said_long_ago_does_not_come_back_when_the_directory_that_to
     assert_eq!(world.outcome(&connection, ADA).await, "ok");
     assert_eq!(ada(&world).await["role"], "admin", "what is said now");
 }
+
+#[tokio::test]
+async fn the_usual_claim_gives_nothing_by_its_values_any_more_once_it_carries_groups_again() {
+    let world = World::new().await;
+    let other = json!({ "jit": true, "default_role": "lead", "groups_claim": "teams" });
+    let connection = world.connection("acme", other).await;
+    let mapping = json!({
+        "directory": connection["claims_directory"], "attribute": { "name": "groups", "value": "Engineering" },
+        "role": "admin",
+    });
+    world.made("/organizations/acme/mappings", mapping).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(ada(&world).await["role"], "admin");
+    changed(&world, &connection, json!({ "groups_claim": null })).await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert_eq!(ada(&world).await["role"], "lead");
+}

@@ -9,7 +9,7 @@ use portcullis_domain::oidc::OidcSettings;
 use portcullis_domain::text::Slug;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_service::caller::Caller;
-use portcullis_service::claims::{Address, Arrival, GroupsSaid, Said, SubjectStays};
+use portcullis_service::claims::{Address, Arrival, DEFAULT_GROUPS_CLAIM, GroupsSaid, Said, SubjectStays};
 use portcullis_service::connection::{self, Newcomers, Protocol, Wanted};
 use portcullis_service::oidc::logout;
 use portcullis_service::recognition::{Wish, admit};
@@ -85,6 +85,7 @@ impl World {
                 home: None,
                 name: format!("Person {person}"),
                 groups: GroupsSaid::These(groups),
+                groups_claim: DEFAULT_GROUPS_CLAIM.to_owned(),
                 texts: BTreeMap::new(),
             };
             let arrival = Arrival { connection, said };
