@@ -275,10 +275,13 @@ pub(crate) fn apply(
     match change {
         MembershipChange::Create(membership) => create(tx, membership)?,
         MembershipChange::SetProfile(id, email, name) => {
-            if let Some(old) = tx.row(&EMAIL_KEY, params![id, organization])?
-                && old.text(0)? != address_key(email)
+            // Whoever was called by nothing leaves no address behind.
+            if let Some(row) = tx.row(&EMAIL_KEY, params![id, organization])?
+                && let old = row.text(0)?
+                && !old.is_empty()
+                && old != address_key(email)
             {
-                tombstone::remember(tx, *id, &Identifier::email(old.text(0)?))?;
+                tombstone::remember(tx, *id, &Identifier::email(old))?;
             }
             tx.run(&SET_PROFILE, params![id, email, address_key(email), name, organization])?;
         }

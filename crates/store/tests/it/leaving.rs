@@ -13,7 +13,7 @@ use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, Token, TokenKind};
 use portcullis_domain::tombstone::{Identifier, IdentifierKind};
 use portcullis_domain::user::AuthenticatorKind;
-use portcullis_store::{connection, leaver, tombstone};
+use portcullis_store::{connection, leaver, membership, tombstone};
 
 use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later, slug};
@@ -157,6 +157,21 @@ fn a_leaver_is_known_by_every_subject_however_many_names_a_directory_gave_them()
         let known = database.read(move |tx| leaver::identifiers(tx, &ann));
         assert!(known.contains(&Identifier::issuer_subject("idp|00u1")), "{known:?}");
         assert_eq!(known.iter().filter(|i| i.kind != IdentifierKind::Email).count(), 2);
+    });
+}
+
+#[test]
+fn whoever_was_called_by_nothing_before_they_had_an_address_leaves_by_that_address_alone() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let ann = fixture::membership(database, acme, "ann");
+        for email in ["", "queen@acme.test"] {
+            database.put_in(acme, MembershipChange::SetProfile(ann.id, email.into(), "Ann".into()));
+        }
+        let ann = database.read(move |tx| membership::find(tx, acme, ann.id)).unwrap();
+        let known = database.read(move |tx| leaver::identifiers(tx, &ann));
+        let addresses = ["ann@example.com", "queen@acme.test"].map(Identifier::email);
+        assert_eq!(known, addresses.into());
     });
 }
 
