@@ -6,7 +6,7 @@ use portcullis_domain::hold::HoldKind;
 
 use super::check::Finding;
 use super::command::{DIRECTORIES, ORGANIZATIONS};
-use super::model::Model;
+use super::model::{Kept, Model};
 use super::raw::{NULL, Raw};
 use super::world::World;
 
@@ -40,11 +40,14 @@ pub(crate) fn holds(world: &World, model: &Model, raw: &mut Raw) -> Result<(), F
                     if is != must {
                         return Err(format!("I12: in hold {n} of {place:?} are {is:?}, must be {must:?}"));
                     }
-                    for one in model.brakes.kept.iter().filter(|one| one.hold == n) {
-                        let member = world.ids.members[one.member].to_string();
-                        let row = vec![id.clone(), member, world.ids.mappings[one.mapping].to_string()];
+                    let of = model.brakes.kept.iter().filter(|one| one.hold == n);
+                    let member = |one: &Kept| world.ids.members[one.member].to_string();
+                    let of = of.map(|one| {
+                        vec![id.clone(), member(one), world.ids.mappings[one.mapping].to_string()]
+                    });
+                    for row in of.collect::<BTreeSet<_>>() {
                         if !kept.remove(&row) {
-                            return Err(format!("I12: {one:?} is not kept"));
+                            return Err(format!("I12: {row:?} is not kept"));
                         }
                     }
                 }

@@ -5,6 +5,7 @@
 use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::hold::HoldKind;
 use portcullis_domain::team::TeamRole;
+use portcullis_service::directory::Governed;
 use portcullis_service::hold::Decision;
 use proptest::prelude::*;
 
@@ -16,6 +17,8 @@ pub(crate) const DIRECTORIES: usize = 2;
 pub(crate) const CLAIMS: usize = DIRECTORIES;
 /// How many groups each directory may have.
 pub(crate) const GROUPS: usize = 3;
+/// How many names groups may have, and how many keys: each group begins with one of its own, and one is left over.
+pub(crate) const NAMES: usize = GROUPS + 1;
 /// How many people there are, whom everybody may tell of.
 pub(crate) const PEOPLE: usize = 4;
 
@@ -25,8 +28,31 @@ pub(crate) const TITLES: usize = 2;
 /// Whom a mapping is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum About {
-    Group(usize),
+    /// The group of that key, as the directory has it.
+    Key(usize),
+    /// The group of that name.
+    Name(usize),
+    /// Whoever has that title.
     Title(usize),
+}
+
+/// What a directory calls a group.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Called {
+    pub(crate) name: usize,
+    pub(crate) key: Option<usize>,
+}
+
+impl Called {
+    /// What a group is called at first.
+    pub(crate) const fn first(group: usize) -> Self {
+        Self { name: group, key: Some(group) }
+    }
+
+    /// What the provider of the connection calls a group: by its key alone, which is no name that groups have elsewhere.
+    pub(crate) const fn claimed(group: usize) -> Self {
+        Self { name: NAMES, key: Some(group) }
+    }
 }
 
 /// What a mapping gives.
@@ -68,7 +94,11 @@ pub(crate) enum Command {
     /// A directory deletes somebody.
     Delete { user: usize },
     /// A directory tells of a group.
-    MakeGroup { org: usize, directory: usize, group: usize },
+    MakeGroup { org: usize, directory: usize, group: usize, called: Called },
+    /// A directory gives a group another name.
+    Rename { org: usize, directory: usize, group: usize, name: usize },
+    /// A directory gives a group another key, or none. Several may have one.
+    Rekey { org: usize, directory: usize, group: usize, key: Option<usize> },
     /// A directory deletes a group.
     DropGroup { org: usize, directory: usize, group: usize },
     /// Somebody is in a group from now on.
@@ -89,6 +119,11 @@ pub(crate) enum Command {
     Map { org: usize, directory: usize, about: About, gives: Given },
     /// A mapping is deleted.
     Unmap { mapping: usize },
+    /// A mapping is about somebody else from now on.
+    Remap { mapping: usize, directory: usize, about: About },
+    /// A directory is deleted, with its people or without. Where it is crowded, it told of strangers whom nothing gives
+    /// anything, more of them than one call carries out.
+    DropDirectory { org: usize, directory: usize, people: Governed, crowded: bool },
     /// A directory has another default role.
     Default { org: usize, directory: usize, role: Option<&'static str> },
     /// A person gives a role.
@@ -145,7 +180,11 @@ fn mapped_role() -> impl Strategy<Value = Option<&'static str>> {
 }
 
 fn about() -> impl Strategy<Value = About> {
-    prop_oneof![2 => (0..GROUPS).prop_map(About::Group), 1 => (0..TITLES).prop_map(About::Title)]
+    prop_oneof![
+        2 => (0..NAMES).prop_map(About::Key),
+        2 => (0..NAMES).prop_map(About::Name),
+        1 => (0..TITLES).prop_map(About::Title),
+    ]
 }
 
 fn given() -> impl Strategy<Value = Given> {
@@ -163,41 +202,97 @@ fn given() -> impl Strategy<Value = Given> {
     })
 }
 
+/// What becomes of a deleted directory's people, and whether it is crowded. A refused deletion leaves nobody behind.
+fn deletion() -> impl Strategy<Value = (Governed, bool)> {
+    prop_oneof![
+        1 => Just((Governed::Unsaid, false)),
+        1 => any::<bool>().prop_map(|crowded| (Governed::Keep, crowded)),
+        2 => any::<bool>().prop_map(|crowded| (Governed::OffBoard, crowded)),
+    ]
+}
+
+/// How a run begins.
+#[derive(Debug, Clone, Copy)]
+struct Beginning {
+    /// Whether directories have a brake, and groups that a mapping is about.
+    braked: bool,
+    /// Whether they have groups in groups.
+    nested: bool,
+    /// Whether it names them by their name, or by their key.
+    named: bool,
+    /// Whether whoever is in none has a role all the same.
+    defaulted: bool,
+    /// What a directory has done to its brake.
+    trip: Trip,
+}
+
+/// How a directory goes over its limit.
+#[derive(Debug, Clone, Copy)]
+enum Trip {
+    /// It does not.
+    None,
+    /// It calls a group otherwise.
+    Call,
+    /// It empties one.
+    Empty,
+    /// It deletes one.
+    Drop,
+    /// It takes one out of another.
+    Unnest,
+    /// It deletes somebody.
+    Delete,
+}
+
 /// A whole run. Most begin with people who can act, so that what they hold and leave behind is reached in few steps.
 pub(crate) fn commands(
     length: impl Into<prop::collection::SizeRange>,
 ) -> impl Strategy<Value = Vec<Command>> {
     let rest = prop::collection::vec(command(), length);
-    (prop::bool::weighted(0.8), prop::bool::ANY, rest).prop_map(|(peopled, braked, rest)| {
-        let mut all = if peopled { people_who_act(braked) } else { Vec::new() };
+    let trip = prop_oneof![
+        2 => Just(Trip::None), 3 => Just(Trip::Call), 1 => Just(Trip::Empty), 2 => Just(Trip::Drop),
+        1 => Just(Trip::Unnest), 2 => Just(Trip::Delete),
+    ];
+    let beginning = (prop::bool::weighted(0.6), any::<bool>(), any::<bool>(), any::<bool>(), trip).prop_map(
+        |(braked, nested, named, defaulted, trip)| Beginning { braked, nested, named, defaulted, trip },
+    );
+    (prop::bool::weighted(0.8), beginning, rest).prop_map(|(peopled, beginning, rest)| {
+        let mut all = if peopled { people_who_act(beginning) } else { Vec::new() };
         all.extend(rest);
         all
     })
 }
 
-/// People in both organizations; their directories have groups in groups, or a brake.
-fn people_who_act(braked: bool) -> Vec<Command> {
+/// People in both organizations; their directories have groups in groups, or a brake, or both.
+fn people_who_act(Beginning { braked, nested, named, defaulted, trip }: Beginning) -> Vec<Command> {
     let mut begin = Vec::new();
     for org in 0..ORGANIZATIONS {
-        begin.push(Command::Default { org, directory: org, role: Some("member") });
-        begin.extend((0..DIRECTORIES).map(|directory| Command::MakeGroup { org, directory, group: 0 }));
-        begin.extend((1..GROUPS).map(|group| Command::MakeGroup { org, directory: org, group }));
-        if braked {
-            begin.push(Command::Brake { org, directory: org, full: true });
-        } else {
+        let make =
+            |directory, group| Command::MakeGroup { org, directory, group, called: Called::first(group) };
+        if defaulted || !braked {
+            begin.push(Command::Default { org, directory: org, role: Some("member") });
+        }
+        begin.extend((0..DIRECTORIES).map(|directory| make(directory, 0)));
+        begin.extend((1..GROUPS).map(|group| make(org, group)));
+        if nested || !braked {
             begin.push(Command::Nesting { org, directory: org, counts: true });
             begin.push(Command::Nest { org, directory: org, parent: 0, child: 1 });
+        }
+        if braked {
+            begin.push(Command::Brake { org, directory: org, full: true });
         }
         let people = PEOPLE - 1;
         for person in 0..people {
             begin.push(Command::Tell { org, directory: org, person, active: true });
             if braked {
-                begin.push(Command::Join { user: org * people + person, group: 0 });
+                begin.push(Command::Join { user: org * people + person, group: usize::from(nested) });
             }
         }
         if braked {
-            let gives = Given { role: Some("member"), team: None, environment: None };
-            begin.push(Command::Map { org, directory: org, about: About::Group(0), gives });
+            let gives =
+                Given { role: Some("admin"), team: Some(("core", TeamRole::Member)), environment: None };
+            let about = if named { About::Name(0) } else { About::Key(0) };
+            begin.push(Command::Map { org, directory: org, about, gives });
+            begin.extend(tripped(org, named, trip));
         }
     }
     begin.push(Command::Default { org: 0, directory: CLAIMS, role: Some("member") });
@@ -205,10 +300,28 @@ fn people_who_act(braked: bool) -> Vec<Command> {
     begin
 }
 
+/// The first directory of its kind goes over its limit.
+fn tripped(org: usize, named: bool, trip: Trip) -> Option<Command> {
+    let (directory, group) = (org, 0);
+    match trip {
+        Trip::None => None,
+        Trip::Call if named => Some(Command::Rename { org, directory, group, name: GROUPS }),
+        Trip::Call => Some(Command::Rekey { org, directory, group, key: None }),
+        Trip::Empty => Some(Command::Replace { org, directory, group, members: 0 }),
+        Trip::Drop => Some(Command::DropGroup { org, directory, group }),
+        Trip::Unnest => Some(Command::ReplaceNested { org, directory, parent: group, children: 0 }),
+        Trip::Delete => Some(Command::Delete { user: org * (PEOPLE - 1) }),
+    }
+}
+
 /// Any command.
 fn command() -> impl Strategy<Value = Command> {
     let n = || any::<u8>().prop_map(usize::from);
-    let place = || (0..ORGANIZATIONS, 0..DIRECTORIES);
+    // Most that is said is said by the directory of each organization that a run begins with.
+    let place = || {
+        (0..ORGANIZATIONS, prop::bool::weighted(0.7))
+            .prop_map(|(org, first)| (org, if first { org % DIRECTORIES } else { (org + 1) % DIRECTORIES }))
+    };
     let facts = prop_oneof![
         6 => (place(), 0..PEOPLE, prop::bool::weighted(0.9)).prop_map(|((org, directory), person, active)| {
             Command::Tell { org, directory, person, active }
@@ -217,9 +330,19 @@ fn command() -> impl Strategy<Value = Command> {
         4 => (n(), prop::option::weighted(0.7, 0..TITLES)).prop_map(|(user, title)| Command::Title { user, title }),
         1 => n().prop_map(|user| Command::Boast { user }),
         2 => n().prop_map(|user| Command::Delete { user }),
-        3 => (place(), 0..GROUPS).prop_map(|((org, directory), group)| {
-            Command::MakeGroup { org, directory, group }
+        3 => (place(), 0..GROUPS, 0..NAMES, prop::bool::weighted(0.7)).prop_map(
+            |((org, directory), group, other, first)| {
+                let other = Called { name: other, key: Some(other) };
+                let called = if first { Called::first(group) } else { other };
+                Command::MakeGroup { org, directory, group, called }
+            }
+        ),
+        3 => (place(), 0..GROUPS, 0..NAMES).prop_map(|((org, directory), group, name)| {
+            Command::Rename { org, directory, group, name }
         }),
+        2 => (place(), 0..GROUPS, prop::option::weighted(0.8, 0..NAMES)).prop_map(
+            |((org, directory), group, key)| Command::Rekey { org, directory, group, key }
+        ),
         1 => (place(), 0..GROUPS).prop_map(|((org, directory), group)| {
             Command::DropGroup { org, directory, group }
         }),
@@ -241,9 +364,15 @@ fn command() -> impl Strategy<Value = Command> {
             Command::Map { org, directory, about, gives }
         }),
         2 => given().prop_map(|gives| {
-            Command::Map { org: 0, directory: CLAIMS, about: About::Group(0), gives }
+            Command::Map { org: 0, directory: CLAIMS, about: About::Key(0), gives }
         }),
         2 => n().prop_map(|mapping| Command::Unmap { mapping }),
+        2 => (n(), 0..DIRECTORIES, about()).prop_map(|(mapping, directory, about)| {
+            Command::Remap { mapping, directory, about }
+        }),
+        2 => (place(), deletion()).prop_map(|((org, directory), (people, crowded))| {
+            Command::DropDirectory { org, directory, people, crowded }
+        }),
         2 => (place(), prop::bool::weighted(0.8)).prop_map(|((org, directory), counts)| {
             Command::Nesting { org, directory, counts }
         }),

@@ -247,6 +247,32 @@ const FORGOTTEN: &[Fault] = &[
         breaks: &["I12", "I9"],
     },
     Fault {
+        what: "whoever is out of a group below keeps what a group above gave by it",
+        planted: Planted::FromTheStart(forgotten!(
+            "DELETE ON held_matches",
+            "OLD.through <> OLD.directory_group"
+        )),
+        breaks: &["I12", "I9"],
+    },
+    Fault {
+        what: "a mapping that is pointed elsewhere stays where it was",
+        // The product refuses to go on where a change finds no row, so the row is changed and then put back.
+        planted: Planted::FromTheStart(
+            "CREATE TRIGGER forgotten AFTER UPDATE ON mappings FOR EACH ROW WHEN OLD.source_key <> NEW.source_key \
+             BEGIN UPDATE mappings SET directory = OLD.directory, source = OLD.source, source_key = OLD.source_key \
+             WHERE id = NEW.id; END;",
+        ),
+        breaks: &["I9", "I1", "I12"],
+    },
+    Fault {
+        what: "a deleted directory forgets whom it governs and tells of no more",
+        planted: Planted::FromTheStart(forgotten!(
+            "UPDATE OF rules_number ON memberships",
+            "NEW.rules_number = 0 AND NOT EXISTS (SELECT 1 FROM directory_users u WHERE u.membership = NEW.id)"
+        )),
+        breaks: &["I9"],
+    },
+    Fault {
         what: "nobody counts whom a directory ended",
         planted: Planted::FromTheStart(forgotten!("INSERT ON brake_hours", "NEW.people > 0")),
         breaks: &["I12", "I9"],

@@ -5,14 +5,16 @@
 
 mod brake;
 mod carry;
+mod deletion;
+mod groups;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::team::TeamRole;
 
-use super::command::{About, By, CLAIMS, Command, Given};
-pub(crate) use brake::{Brakes, MAY, Voice};
+use super::command::{About, By, CLAIMS, Called, Command, Given};
+pub(crate) use brake::{Brakes, Kept, MAY, Voice};
 
 /// Seconds between the loss of the last granting group and the end, a directory; of claims last.
 pub(crate) const SETTLE_S: [i64; 3] = [0, 3600, 3600];
@@ -158,12 +160,14 @@ pub(crate) struct Model {
     /// For each user: whether they can sign in by themselves.
     pub(crate) users: Vec<bool>,
     pub(crate) told: Vec<Told>,
-    /// Which groups there are.
-    pub(crate) groups: BTreeSet<(usize, usize, usize)>,
+    /// Which groups there are, and what they are called.
+    pub(crate) groups: BTreeMap<(usize, usize, usize), Called>,
     /// Which group holds which: organization, directory, parent, child.
     pub(crate) nests: BTreeSet<(usize, usize, usize, usize)>,
     /// Whether groups inside groups count, a directory of each organization.
     pub(crate) nesting: [[bool; 3]; 2],
+    /// Which directories are gone.
+    pub(crate) deleted: [[bool; 3]; 2],
     pub(crate) mappings: Vec<MappingRule>,
     pub(crate) defaults: [[Option<&'static str>; 3]; 2],
     pub(crate) grants: Vec<GrantRow>,
@@ -255,38 +259,15 @@ impl Model {
     }
 
     fn matches(&self, told: &Told) -> Vec<&MappingRule> {
-        let of = |r: &&MappingRule| {
-            !r.gone
-                && (r.org, r.directory) == (told.org, told.directory)
-                && match r.about {
-                    About::Title(title) => told.title == Some(title),
-                    About::Group(group) => {
-                        self.groups.contains(&(r.org, r.directory, group))
-                            && self.groups_of(told).contains(&group)
-                    }
-                }
+        let by_groups = self.matched_by_groups(told);
+        let is_titled = |r: &MappingRule| {
+            let here = (r.org, r.directory) == (told.org, told.directory);
+            here && told.title.is_some_and(|title| r.about == About::Title(title))
         };
-        let kept =
-            |n: usize| self.brakes.keeps(told.member, n) && self.mappings[n].directory == told.directory;
-        let rules = self.mappings.iter().enumerate();
-        rules.filter(|(n, r)| of(r) || (!r.gone && kept(*n))).map(|(_, r)| r).collect()
-    }
-
-    /// The groups that somebody is in, with those that hold them where such groups count.
-    fn groups_of(&self, told: &Told) -> BTreeSet<usize> {
-        let mut all = told.groups.clone();
-        if !self.nesting[told.org][told.directory] {
-            return all;
-        }
-        loop {
-            let here = self.nests.iter().filter(|(o, d, ..)| (*o, *d) == (told.org, told.directory));
-            let more: Vec<usize> =
-                here.filter(|(_, _, p, c)| all.contains(c) && !all.contains(p)).map(|n| n.2).collect();
-            if more.is_empty() {
-                return all;
-            }
-            all.extend(more);
-        }
+        let keeps =
+            |n: usize, r: &MappingRule| self.brakes.keeps(told.member, n) && r.directory == told.directory;
+        let rules = self.mappings.iter().enumerate().filter(|(_, r)| !r.gone);
+        rules.filter(|(n, r)| by_groups.contains(n) || is_titled(r) || keeps(*n, r)).map(|(_, r)| r).collect()
     }
 
     /// Whether what a directory says keeps somebody alive.
@@ -529,6 +510,7 @@ impl Model {
     }
 
     fn lift(&mut self, org: usize, person: usize, directory: Option<usize>) {
+        let (members, deleted) = (&self.members, &self.deleted);
         self.tombstones.retain(|(o, p, name, of)| {
             let named = match (name, directory) {
                 (Name::Email, _) => true,
@@ -538,8 +520,9 @@ impl Model {
                 (Name::Claimed, _) => false,
             };
             // What another directory's word laid is not for this one to lift.
-            let governor = self.members[*of].governed_by;
-            let may = directory.is_none() || [None, Some(CLAIMS), directory].contains(&governor);
+            let governor = members[*of].governed_by;
+            let is_gone = governor.is_some_and(|governor| deleted[org][governor]);
+            let may = directory.is_none() || is_gone || [None, Some(CLAIMS), directory].contains(&governor);
             !(*o == org && *p == person && named && may)
         });
     }

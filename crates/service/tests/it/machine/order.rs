@@ -43,8 +43,8 @@ pub(crate) fn replays(machine: &Machine) -> Result<(), Finding> {
         .groups
         .iter()
         .rev()
-        .filter(|(_, directory, _)| *directory != CLAIMS)
-        .map(|&(org, directory, group)| Command::MakeGroup { org, directory, group })
+        .filter(|((_, directory, _), _)| *directory != CLAIMS)
+        .map(|(&(org, directory, group), &called)| Command::MakeGroup { org, directory, group, called })
         .collect();
     for (n, told) in then.told.iter().enumerate().rev() {
         if !is_plain(then, n) {

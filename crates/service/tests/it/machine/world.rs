@@ -2,6 +2,7 @@
 
 mod arriving;
 mod braking;
+mod deletion;
 mod saying;
 
 use std::sync::Arc;
@@ -44,7 +45,7 @@ use portcullis_testkit::Bench;
 
 use super::command::{About, Command, DIRECTORIES, ORGANIZATIONS, Order};
 use super::model::{KEY_LIFE_S, Model, SETTLE_S, automatic};
-use saying::called;
+use saying::{called, key_of, name_of};
 
 /// The domain that the first organization proved; everybody has an address there.
 pub(crate) const DOMAIN: &str = "acme.test";
@@ -75,7 +76,7 @@ enum Made {
     Told(DirectoryUserId, MembershipId),
     Group((usize, usize, usize), DirectoryGroupId),
     Mapping(MappingId),
-    Grant(GrantId),
+    Grants(Vec<GrantId>),
     Member(MembershipId, Option<(TokenId, String)>),
     Arrived(DirectoryUserId, MembershipId, Option<(TokenId, String)>),
     Agent(AgentId),
@@ -94,7 +95,8 @@ pub(crate) fn address(person: usize) -> String {
 
 fn source(about: About) -> MappingSource {
     match about {
-        About::Group(group) => MappingSource::GroupExternalId(format!("g-{group}")),
+        About::Key(key) => MappingSource::GroupExternalId(key_of(key)),
+        About::Name(name) => MappingSource::GroupDisplayName(name_of(name)),
         About::Title(title) => MappingSource::Attribute {
             name: "Title".to_owned(),
             name_key: "title".to_owned(),
@@ -240,7 +242,7 @@ impl World {
                 self.ids.groups.insert(place, id);
             }
             Made::Mapping(id) => self.ids.mappings.push(id),
-            Made::Grant(id) => self.ids.grants.push(id),
+            Made::Grants(ids) => self.ids.grants.extend(ids),
             Made::Member(id, token) => {
                 self.ids.members.push(id);
                 self.ids.tokens.extend(token);
@@ -267,6 +269,8 @@ impl World {
             | Command::Title { .. }
             | Command::Delete { .. }
             | Command::MakeGroup { .. }
+            | Command::Rename { .. }
+            | Command::Rekey { .. }
             | Command::DropGroup { .. }
             | Command::Join { .. }
             | Command::Leave { .. }
@@ -277,8 +281,10 @@ impl World {
             Command::Brake { org, directory, full } => self.brake(*org, *directory, *full),
             Command::Decide { .. } => self.decide(command, model),
             Command::Nesting { org, directory, counts } => self.nesting(*org, *directory, *counts),
+            Command::DropDirectory { .. } => self.drop_directory(command, model),
             Command::Map { .. }
             | Command::Unmap { .. }
+            | Command::Remap { .. }
             | Command::Default { .. }
             | Command::Grant { .. }
             | Command::EndGrant { .. } => self.rule(command, model),
@@ -389,6 +395,19 @@ impl World {
                     Ok(Made::Nothing)
                 })
             }
+            Command::Remap { mapping: n, directory, about } => {
+                let m = model.mapping(n).expect("the model found one");
+                let (id, org) = (self.ids.mappings[m], model.mappings[m].org);
+                let (organization, directory) =
+                    (self.ids.organizations[org], self.ids.directories[org][directory].to_string());
+                self.try_write(move |tx, moment| {
+                    let cause = by_api(moment);
+                    let (directory, source) = (directory.clone(), source(about));
+                    let changed = |was| Ok(NewMapping { directory, source, ..was });
+                    rule::update(tx, moment, &Caller::Root, organization, (&id.to_string(), changed), cause)?;
+                    Ok(Made::Nothing)
+                })
+            }
             Command::Default { org, directory, role } => {
                 let (organization, directory) =
                     (self.ids.organizations[org], self.ids.directories[org][directory]);
@@ -425,7 +444,7 @@ impl World {
                     let target = (Action::GrantCreated, id.into());
                     write(tx, moment, organization, target, vec![GrantChange::Create(grant).into()], cause)?;
                     access::settle(tx, moment, m, cause)?;
-                    Ok(Made::Grant(id))
+                    Ok(Made::Grants(vec![id]))
                 })
             }
             Command::EndGrant { grant } => {

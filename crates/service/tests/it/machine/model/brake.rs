@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_domain::hold::HoldKind;
 use portcullis_service::hold::Decision;
 
-use super::super::command::About;
+use super::groups::{Members, Place};
 use super::{End, Expect, Model};
 
 /// People whom a directory with a brake may end within a day here.
@@ -42,6 +42,8 @@ pub(crate) struct HoldRow {
     pub(crate) directory: usize,
     pub(crate) kind: HoldKind,
     pub(crate) people: BTreeMap<usize, bool>,
+    /// Whether its directory is gone, and it with it.
+    gone: bool,
 }
 
 /// What somebody keeps of a group that they are in no longer.
@@ -50,8 +52,10 @@ pub(crate) struct Kept {
     pub(crate) hold: usize,
     pub(crate) member: usize,
     pub(crate) mapping: usize,
-    /// Which group, until it is deleted: one that comes after it is another.
+    /// Which group lost them or what it gave, until it is deleted: one that comes after it is another.
     group: Option<usize>,
+    /// Which group they were in themselves, that one or one below it; until it is deleted.
+    through: Option<usize>,
 }
 
 /// Everything about brakes.
@@ -121,11 +125,9 @@ impl Brakes {
         self.kept.retain(|kept| kept.member != m);
     }
 
-    /// These people were named, in or out of a group: what that group gave is not held of them any more.
-    pub(crate) fn name(&mut self, directory: (usize, usize), group: usize, members: &BTreeSet<usize>) {
-        let holds = &self.holds;
-        let of = |kept: &Kept| (holds[kept.hold].org, holds[kept.hold].directory) == directory;
-        self.kept.retain(|kept| !(of(kept) && kept.group == Some(group) && members.contains(&kept.member)));
+    /// That is kept by nobody any more.
+    pub(super) fn drop_kept(&mut self, is_it: impl Fn(&Kept) -> bool) {
+        self.kept.retain(|kept| !is_it(kept));
         self.close();
     }
 
@@ -143,22 +145,32 @@ impl Brakes {
         self.close();
     }
 
-    /// A group is gone; one of that name that comes later is another.
-    pub(crate) fn bury(&mut self, directory: (usize, usize), group: usize) {
+    /// A group is gone; one of that number that comes later is another.
+    pub(crate) fn bury(&mut self, directory: Place, group: usize) {
         let holds = &self.holds;
-        let of = |kept: &Kept| (holds[kept.hold].org, holds[kept.hold].directory) == directory;
         let kept = self.kept.iter().map(|kept| {
-            let gone = of(kept) && kept.group == Some(group);
-            Kept { group: kept.group.filter(|_| !gone), ..*kept }
+            let here = (holds[kept.hold].org, holds[kept.hold].directory) == directory;
+            let left = |of: Option<usize>| of.filter(|of| !(here && *of == group));
+            Kept { group: left(kept.group), through: left(kept.through), ..*kept }
         });
         self.kept = kept.collect();
+    }
+
+    /// A directory is gone, and what its brake held and counted.
+    pub(crate) fn forget_directory(&mut self, (org, directory): Place) {
+        let holds = &self.holds;
+        self.kept.retain(|kept| (holds[kept.hold].org, holds[kept.hold].directory) != (org, directory));
+        for hold in self.holds.iter_mut().filter(|hold| (hold.org, hold.directory) == (org, directory)) {
+            (hold.gone, hold.people) = (true, BTreeMap::new());
+        }
+        self.of[org][directory] = Brake::default();
     }
 
     /// The holds of that kind of a directory, in the order in which they came.
     pub(crate) fn of_kind(&self, (org, directory): (usize, usize), kind: HoldKind) -> Vec<usize> {
         let of = |n: &usize| {
             let hold = &self.holds[*n];
-            (hold.org, hold.directory, hold.kind) == (org, directory, kind)
+            !hold.gone && (hold.org, hold.directory, hold.kind) == (org, directory, kind)
         };
         (0..self.holds.len()).filter(of).collect()
     }
@@ -180,7 +192,35 @@ impl Brakes {
     }
 }
 
+/// As what a directory names people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Named {
+    /// As members of a group.
+    In,
+    /// As none.
+    Out,
+}
+
 impl Model {
+    /// These people were named: what that group gave is not held of them any more, and where they were named as no members,
+    /// nor is what groups above it gave by it. A mapping that is about this group now, and not about the one that lost them,
+    /// speaks of this one.
+    pub(super) fn name(&mut self, place: Place, group: usize, members: &BTreeSet<usize>, named: Named) {
+        let own = self.mappings_of(place, group);
+        let is_followed = |kept: &Kept| {
+            let speaks_of = |group| self.mappings_of(place, group).contains(&kept.mapping);
+            own.contains(&kept.mapping) && !kept.group.is_some_and(speaks_of)
+        };
+        let is_it = |kept: &&Kept| {
+            let hold = &self.brakes.holds[kept.hold];
+            let here = (hold.org, hold.directory) == place && members.contains(&kept.member);
+            let by_it = named == Named::Out && kept.through == Some(group);
+            here && (kept.group == Some(group) || by_it || is_followed(kept))
+        };
+        let dropped: BTreeSet<Kept> = self.brakes.kept.iter().filter(is_it).copied().collect();
+        self.brakes.drop_kept(|kept| dropped.contains(kept));
+    }
+
     /// Whether a membership's end is held, which it is from now on.
     pub(super) fn is_held_back(&mut self, m: usize, because: End, begun: Option<i64>, voice: Voice) -> bool {
         let spared = begun.is_some() && self.members[m].spared == begun;
@@ -202,30 +242,37 @@ impl Model {
     }
 
     fn open(&mut self, (org, directory): (usize, usize), kind: HoldKind) -> usize {
-        self.brakes.holds.push(super::brake::HoldRow { org, directory, kind, people: BTreeMap::new() });
+        self.brakes.holds.push(HoldRow { org, directory, kind, people: BTreeMap::new(), gone: false });
         self.brakes.holds.len() - 1
     }
 
-    /// These people are about to be in a group no longer, and nobody named them.
-    pub(super) fn lose(&mut self, (org, directory): (usize, usize), group: usize, told: &[usize]) {
-        let of = |n: &usize| {
-            let rule = &self.mappings[*n];
-            !rule.gone && (rule.org, rule.directory, rule.about) == (org, directory, About::Group(group))
-        };
-        let mappings: Vec<usize> = (0..self.mappings.len()).filter(of).collect();
-        let members = told.iter().map(|t| self.told[*t].member);
-        let living: Vec<usize> = members.filter(|m| self.members[*m].ended.is_none()).collect();
-        if told.is_empty() || mappings.is_empty() || !self.brakes.is_on(org, directory) {
+    /// These people are about to lose what these mappings gave them by a group, and nobody named them.
+    pub(super) fn lose(
+        &mut self,
+        (org, directory): Place,
+        group: usize,
+        members: &[Members],
+        mappings: &BTreeSet<usize>,
+    ) {
+        let all =
+            members.iter().flat_map(|(through, told)| told.iter().map(|t| (*through, self.told[*t].member)));
+        let all: Vec<(usize, usize)> = all.collect();
+        if all.is_empty() || mappings.is_empty() || !self.brakes.is_on(org, directory) {
             return;
         }
+        let living: Vec<(usize, usize)> =
+            all.into_iter().filter(|(_, m)| self.members[*m].ended.is_none()).collect();
+        let people: Vec<usize> = living.iter().map(|(_, m)| *m).collect();
         let now = self.now;
-        if self.brakes.of[org][directory].may_take(&living, now) {
+        if self.brakes.of[org][directory].may_take(&people, now) {
             return;
         }
         let hold = self.open((org, directory), HoldKind::Losses);
-        for member in living {
+        let group = Some(group);
+        for (through, member) in living {
             self.brakes.holds[hold].people.insert(member, false);
-            let kept = mappings.iter().map(|&mapping| Kept { hold, member, mapping, group: Some(group) });
+            let through = Some(through);
+            let kept = mappings.iter().map(|&mapping| Kept { hold, member, mapping, group, through });
             self.brakes.kept.extend(kept);
         }
     }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 
 use portcullis_domain::agent::OwnerLossRule;
 
-use super::super::command::{CLAIMS, Command, GROUPS, Order};
+use super::super::command::{CLAIMS, Called, Command, Order};
+use super::brake::Named;
 use super::{
     AgentRow, AgentState, End, Expect, GrantRow, Holder, KEY_LIFE_S, Kind, MappingRule, Member, Model, Name,
-    State, TokenRow, Told, Voice,
+    State, TokenRow, Told, Voice, automatic,
 };
 
 /// Whose word a command is.
@@ -19,6 +20,8 @@ fn voice(command: &Command) -> Voice {
         | Command::Title { .. }
         | Command::Delete { .. }
         | Command::MakeGroup { .. }
+        | Command::Rename { .. }
+        | Command::Rekey { .. }
         | Command::DropGroup { .. }
         | Command::Join { .. }
         | Command::Leave { .. }
@@ -45,8 +48,24 @@ impl Model {
         expect
     }
 
+    fn is_of_a_deleted_directory(&self, command: &Command) -> bool {
+        match *command {
+            Command::Tell { org, directory, .. }
+            | Command::MakeGroup { org, directory, .. }
+            | Command::Map { org, directory, .. }
+            | Command::Default { org, directory, .. }
+            | Command::Brake { org, directory, .. }
+            | Command::Nesting { org, directory, .. }
+            | Command::DropDirectory { org, directory, .. } => self.deleted[org][directory],
+            _ => false,
+        }
+    }
+
     fn try_to(&mut self, command: &Command) -> Expect {
         use Expect::{Done, Nothing, Refused};
+        if self.is_of_a_deleted_directory(command) {
+            return Nothing;
+        }
         match command {
             Command::Pass(_) => Nothing,
             Command::Tell { .. }
@@ -54,14 +73,19 @@ impl Model {
             | Command::Boast { .. }
             | Command::Title { .. }
             | Command::Delete { .. }
-            | Command::MakeGroup { .. }
-            | Command::DropGroup { .. }
             | Command::Join { .. }
-            | Command::Leave { .. }
+            | Command::Leave { .. } => self.facts_said(command),
+            Command::MakeGroup { .. }
+            | Command::Rename { .. }
+            | Command::Rekey { .. }
+            | Command::DropGroup { .. }
             | Command::Nest { .. }
             | Command::Unnest { .. }
             | Command::ReplaceNested { .. }
-            | Command::Replace { .. } => self.facts_said(command),
+            | Command::Replace { .. } => self.groups_said(command),
+            Command::DropDirectory { org, directory, people, crowded } => {
+                self.drop_directory((*org, *directory), *people, *crowded)
+            }
             Command::Nesting { org, directory, counts } => {
                 self.nesting[*org][*directory] = *counts;
                 Done
@@ -79,6 +103,19 @@ impl Model {
             Command::Unmap { mapping } => {
                 let Some(m) = self.mapping(*mapping) else { return Nothing };
                 self.mappings[m].gone = true;
+                self.brakes.drop_kept(|kept| kept.mapping == m);
+                Done
+            }
+            Command::Remap { mapping, directory, about } => {
+                let may = |m: &usize| self.mappings[*m].gives.role.is_none_or(automatic);
+                let Some(m) = self.mapping(*mapping).filter(may) else { return Nothing };
+                if self.deleted[self.mappings[m].org][*directory] {
+                    return Nothing;
+                }
+                if (self.mappings[m].directory, self.mappings[m].about) != (*directory, *about) {
+                    (self.mappings[m].directory, self.mappings[m].about) = (*directory, *about);
+                    self.brakes.drop_kept(|kept| kept.mapping == m);
+                }
                 Done
             }
             Command::Default { org, directory, role } => {
@@ -86,10 +123,6 @@ impl Model {
                 Done
             }
             Command::Brake { org, directory, full } => {
-                // What groups in groups lose is told by tests of its own.
-                if self.nests.iter().any(|(o, d, ..)| (o, d) == (org, directory)) {
-                    return Nothing;
-                }
                 self.brakes.set(*org, *directory, *full, self.now);
                 Done
             }
@@ -197,112 +230,24 @@ impl Model {
                 self.settle(member, Some(directory), Voice::Directory);
                 Done
             }
-            Command::MakeGroup { org, directory, group } => {
-                if self.groups.insert((org, directory, group)) {
-                    Done
-                } else {
-                    Refused
-                }
-            }
-            Command::DropGroup { org, directory, group } => {
-                if !self.groups.contains(&(org, directory, group)) {
-                    return Nothing;
-                }
-                let members = self.in_group(org, directory, group);
-                self.lose((org, directory), group, &members);
-                self.brakes.bury((org, directory), group);
-                self.groups.remove(&(org, directory, group));
-                for told in self.told.iter_mut().filter(|t| (t.org, t.directory) == (org, directory)) {
-                    told.groups.remove(&group);
-                }
-                self.nests
-                    .retain(|(o, d, p, c)| (*o, *d) != (org, directory) || (*p != group && *c != group));
-                Done
-            }
             Command::Join { user, group } | Command::Leave { user, group } => {
                 let Some(t) = self.told(user) else { return Nothing };
-                let place = (self.told[t].org, self.told[t].directory, group);
-                if !self.groups.contains(&place) {
+                let place = (self.told[t].org, self.told[t].directory);
+                if self.called(place, group).is_none() {
                     return Nothing;
                 }
                 let named = BTreeSet::from([self.told[t].member]);
-                self.brakes.name((place.0, place.1), group, &named);
                 if matches!(command, Command::Join { .. }) {
+                    self.name(place, group, &named, Named::In);
                     self.told[t].groups.insert(group);
                 } else {
+                    self.name(place, group, &named, Named::Out);
                     self.told[t].groups.remove(&group);
-                }
-                Done
-            }
-            Command::Nest { org, directory, parent, child } => {
-                let there = |group| self.groups.contains(&(org, directory, group));
-                if !there(parent) || !there(child) || self.brakes.is_on(org, directory) {
-                    return Nothing;
-                }
-                if parent == child {
-                    return Refused;
-                }
-                self.nests.insert((org, directory, parent, child));
-                Done
-            }
-            Command::Unnest { nest } => {
-                let Some(nest) = self.nest(nest) else { return Nothing };
-                self.nests.remove(&nest);
-                Done
-            }
-            Command::ReplaceNested { org, directory, parent, children } => {
-                let there = self.groups.contains(&(org, directory, parent));
-                if !there || self.brakes.is_on(org, directory) {
-                    return Nothing;
-                }
-                if children & (1 << parent) != 0 {
-                    return Refused;
-                }
-                self.nests.retain(|(o, d, p, _)| (*o, *d, *p) != (org, directory, parent));
-                for child in (0..GROUPS).filter(|child| children & (1 << child) != 0) {
-                    if self.groups.contains(&(org, directory, child)) {
-                        self.nests.insert((org, directory, parent, child));
-                    }
-                }
-                Done
-            }
-            Command::Replace { org, directory, group, members } => {
-                if !self.groups.contains(&(org, directory, group)) {
-                    return Nothing;
-                }
-                let wanted = |t: usize| members & (1 << self.told[t].person) != 0;
-                let before = self.in_group(org, directory, group);
-                let lost: Vec<usize> = before.iter().copied().filter(|t| !wanted(*t)).collect();
-                let all = 0..self.told.len();
-                let new = all.filter(|t| {
-                    let told = &self.told[*t];
-                    let here = !told.gone && (told.org, told.directory) == (org, directory);
-                    here && wanted(*t) && !before.contains(t)
-                });
-                let new: BTreeSet<usize> = new.map(|t| self.told[t].member).collect();
-                self.lose((org, directory), group, &lost);
-                self.brakes.name((org, directory), group, &new);
-                let here = |t: &&mut Told| !t.gone && (t.org, t.directory) == (org, directory);
-                for told in self.told.iter_mut().filter(here) {
-                    if members & (1 << told.person) == 0 {
-                        told.groups.remove(&group);
-                    } else {
-                        told.groups.insert(group);
-                    }
                 }
                 Done
             }
             _ => Nothing,
         }
-    }
-
-    /// Who is in a group itself.
-    fn in_group(&self, org: usize, directory: usize, group: usize) -> Vec<usize> {
-        let here = |t: &usize| {
-            let told = &self.told[*t];
-            !told.gone && (told.org, told.directory) == (org, directory) && told.groups.contains(&group)
-        };
-        (0..self.told.len()).filter(here).collect()
     }
 
     /// Somebody comes by the connection of the first organization, known by their link or by nothing. Links of others have
@@ -337,7 +282,7 @@ impl Model {
         let of = |t: &&mut Told| (t.member, t.directory) == (member, CLAIMS);
         let said = self.told.iter_mut().find(of).expect("their claims are kept");
         said.groups = (0..usize::from(grouped)).collect();
-        self.groups.extend(said.groups.iter().map(|group| (0, CLAIMS, *group)));
+        self.groups.extend(said.groups.iter().map(|group| ((0, CLAIMS, *group), Called::claimed(*group))));
         self.settle(member, None, Voice::Directory);
         let found = &self.members[member];
         let comes_in = found.state == State::Active && found.environments.contains(&"production");
@@ -390,6 +335,7 @@ impl Model {
                 let theirs: Vec<&Member> =
                     self.members.iter().filter(|m| m.user == user && m.ended.is_none()).collect();
                 let Some(newest) = theirs.last() else { return Refused };
+                // Whoever only waits by an invitation says first who they are.
                 let waits = theirs.iter().all(|m| m.state == State::Invited);
                 if waits || theirs.iter().any(|m| m.org == org) {
                     return Refused;

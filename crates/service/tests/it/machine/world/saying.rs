@@ -13,6 +13,14 @@ pub(super) fn called(title: usize) -> String {
     format!("Title {title}")
 }
 
+pub(super) fn name_of(name: usize) -> String {
+    format!("Group {name}")
+}
+
+pub(super) fn key_of(key: usize) -> String {
+    format!("g-{key}")
+}
+
 fn said(person: usize, active: Option<bool>, attributes: &str, title: Option<usize>) -> PersonSaid {
     PersonSaid {
         external_id: Some(format!("ext-{person}")),
@@ -94,16 +102,24 @@ impl World {
                     Ok(Made::Nothing)
                 })
             }
-            Command::MakeGroup { org, directory, group } => {
+            Command::MakeGroup { org, directory, group, called } => {
                 let key = (org, directory, group);
                 let (organization, directory) = place(org, directory);
                 self.try_write(move |tx, moment| {
                     let speaker = speaker(moment, organization, directory);
-                    let (name, external) = (format!("Group {group}"), format!("g-{group}"));
-                    let named = (name.as_str(), Some(external.as_str()));
+                    let (name, external) = (name_of(called.name), called.key.map(key_of));
+                    let named = (name.as_str(), external.as_deref());
                     let made = provisioning::create_group(tx, moment, speaker, named, &[])?;
                     Ok(Made::Group(key, made.id))
                 })
+            }
+            Command::Rename { org, directory, group, name } => {
+                let group = self.ids.groups[&(org, directory, group)];
+                self.change_group(place(org, directory), group, GroupSaid::DisplayName(name_of(name)))
+            }
+            Command::Rekey { org, directory, group, key } => {
+                let group = self.ids.groups[&(org, directory, group)];
+                self.change_group(place(org, directory), group, GroupSaid::ExternalId(key.map(key_of)))
             }
             Command::DropGroup { org, directory, group } => {
                 let id = self.ids.groups[&(org, directory, group)];
@@ -134,7 +150,7 @@ impl World {
                 self.change_group(place(org, directory), id(parent), GroupSaid::RemoveGroups(vec![id(child)]))
             }
             Command::ReplaceNested { org, directory, parent, children } => {
-                let there = |group: &usize| model.groups.contains(&(org, directory, *group));
+                let there = |group: &usize| model.groups.contains_key(&(org, directory, *group));
                 let wanted = (0..GROUPS).filter(|group| children & (1 << group) != 0).filter(there);
                 let wanted = wanted.map(|group| self.ids.groups[&(org, directory, group)]).collect();
                 let parent = self.ids.groups[&(org, directory, parent)];
