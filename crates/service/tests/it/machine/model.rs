@@ -415,6 +415,8 @@ impl Model {
         let bare = self.is_last_owner(m);
         self.brakes.forget(m);
         let (org, person) = (self.members[m].org, self.members[m].person);
+        // Whoever is called by nothing here, and of whom nobody told, has no address that could be anybody's.
+        let is_known = self.members[m].addressed || !self.members[m].told_by.is_empty();
         let mut receipt = Receipt::default();
         let now = self.now;
         let acts = |token: &TokenRow| !token.ended && token.expires_at.is_none_or(|at| now < at);
@@ -428,6 +430,7 @@ impl Model {
         for (n, token) in self.tokens.iter_mut().enumerate() {
             let own = token.holder == Holder::Member(m);
             let invitation = token.kind == Kind::Invitation
+                && is_known
                 && token.org == org
                 && matches!(token.holder, Holder::Member(h) if self.members[h].person == person);
             if acts(token) && (own || token.shown_to == Some(m) || invitation) {
@@ -484,7 +487,9 @@ impl Model {
         for grant in self.grants.iter_mut().filter(|g| g.member == m) {
             grant.live &= bare && grant.role == "owner";
         }
-        self.tombstones.insert((org, person, Name::Email, m));
+        if is_known {
+            self.tombstones.insert((org, person, Name::Email, m));
+        }
         for directory in self.members[m].told_by.clone() {
             if directory == CLAIMS {
                 self.tombstones.insert((org, person, Name::Claimed, m));

@@ -210,8 +210,8 @@ impl Model {
 
     /// Whether another group has that name.
     fn is_taken(&self, place: Place, group: usize, name: usize) -> bool {
-        let here = self.groups.iter().filter(|((org, directory, _), _)| (*org, *directory) == place);
-        here.into_iter().any(|((.., other), called)| *other != group && called.name == name)
+        let mut here = self.groups.iter().filter(|((org, directory, _), _)| (*org, *directory) == place);
+        here.any(|((.., other), called)| *other != group && called.name == name)
     }
 
     /// A group is called otherwise: what mappings by its old name and key gave is taken from people whom nobody named.
