@@ -18,64 +18,7 @@ const LOGIN: &str = "/login";
 /// The words for a person. What an identity provider said stays in the trace.
 fn words(error: &ServiceError) -> String {
     match error {
-        ServiceError::SignIn(refusal) => match refusal {
-            SignInRefusal::Protocol(broken) if broken.code == UNSOLICITED => {
-                "A sign-in that begins at your identity provider is not taken here. Begin it here instead.".to_owned()
-            }
-            SignInRefusal::Protocol(_) | SignInRefusal::Unreachable { .. } => {
-                "Your identity provider's answer could not be used. Try again; if it stays like this, your \
-                 administrator finds the reason under the request id."
-                    .to_owned()
-            }
-            SignInRefusal::State
-            | SignInRefusal::TooLate
-            | SignInRefusal::Replayed
-            | SignInRefusal::ConnectionChanged => {
-                "This sign-in was not begun in this browser, was finished already, or took too long. Begin again."
-                    .to_owned()
-            }
-            SignInRefusal::WrongPassword => "The e-mail address or the password is wrong.".to_owned(),
-            SignInRefusal::ChoiceInvalid => "That took too long. Sign in again.".to_owned(),
-            SignInRefusal::OwnSessionOnly => {
-                "Your role is more than this provider may give. Sign in with your password, then link this connection \
-                 from the page that you land on."
-                    .to_owned()
-            }
-            SignInRefusal::PasswordSeenBelow => {
-                "Somebody else saw the link by which your password was chosen, and your role is more than theirs was. Sign \
-                 in by your identity provider, or ask somebody who has your role to vouch for you."
-                    .to_owned()
-            }
-            SignInRefusal::SessionOver => {
-                "Your session at your identity provider was over before you came in. Begin again.".to_owned()
-            }
-            SignInRefusal::LinkingSessionOver => {
-                "The session that you began from is over, so nothing was linked. Sign in, then link the connection again."
-                    .to_owned()
-            }
-            SignInRefusal::SubjectTaken => {
-                "This account at your identity provider is linked to somebody else here. Sign in there with an account of \
-                 your own, then link the connection again."
-                    .to_owned()
-            }
-            SignInRefusal::EmailMissing => {
-                "Your identity provider sent no e-mail address for you, or several. Your administrator finds what it sent \
-                 under the request id."
-                    .to_owned()
-            }
-            SignInRefusal::HostedDomainMissing | SignInRefusal::HostedDomainNotProven => {
-                "This is a personal account, or one of another company. Begin again and choose another account: the one of \
-                 your company."
-                    .to_owned()
-            }
-            SignInRefusal::Guest => {
-                "Your identity provider knows this account as a guest's, and guests are not let in here. Begin again with \
-                 another account, if you have one."
-                    .to_owned()
-            }
-            _ => "You have no access here yet, or no longer. Your administrator finds the reason under the request id."
-                .to_owned(),
-        },
+        ServiceError::SignIn(refusal) => of_sign_in(refusal),
         ServiceError::Consent(refusal) => format!("The consent was not taken: {refusal}. {}", refusal.advice()),
         ServiceError::LinkInvalid => {
             "This link is unknown, was used, or ran out. Ask whoever sent it for a new one.".to_owned()
@@ -89,6 +32,68 @@ fn words(error: &ServiceError) -> String {
             format!("Too many attempts. Try again in {retry_after_s} seconds.")
         }
         other => outside(other),
+    }
+}
+
+/// The words for a sign-in that was refused.
+fn of_sign_in(refusal: &SignInRefusal) -> String {
+    match refusal {
+        SignInRefusal::Protocol(broken) if broken.code == UNSOLICITED => {
+            "A sign-in that begins at your identity provider is not taken here. Begin it here instead.".to_owned()
+        }
+        SignInRefusal::Protocol(_) | SignInRefusal::Unreachable { .. } => {
+            "Your identity provider's answer could not be used. Try again; if it stays like this, your \
+             administrator finds the reason under the request id."
+                .to_owned()
+        }
+        SignInRefusal::State
+        | SignInRefusal::TooLate
+        | SignInRefusal::Replayed
+        | SignInRefusal::ConnectionChanged => {
+            "This sign-in was not begun in this browser, was finished already, or took too long. Begin again."
+                .to_owned()
+        }
+        SignInRefusal::WrongPassword => "The e-mail address or the password is wrong.".to_owned(),
+        SignInRefusal::ChoiceInvalid => "That took too long. Sign in again.".to_owned(),
+        SignInRefusal::OwnSessionOnly => {
+            "Your role is more than this provider may give. Sign in with your password, then link this connection \
+             from the page that you land on."
+                .to_owned()
+        }
+        SignInRefusal::PasswordSeenBelow => {
+            "Somebody else saw the link by which your password was chosen, and your role is more than theirs was. Sign \
+             in by your identity provider, or ask somebody who has your role to vouch for you."
+                .to_owned()
+        }
+        SignInRefusal::SessionOver => {
+            "Your session at your identity provider was over before you came in. Begin again.".to_owned()
+        }
+        SignInRefusal::LinkingSessionOver => {
+            "The session that you began from is over, so nothing was linked. Sign in, then link the connection again."
+                .to_owned()
+        }
+        SignInRefusal::SubjectTaken => {
+            "This account at your identity provider is linked to somebody else here. Sign in there with an account of \
+             your own, then link the connection again."
+                .to_owned()
+        }
+        SignInRefusal::EmailMissing => {
+            "Your identity provider sent no e-mail address for you, or several. Your administrator finds what it sent \
+             under the request id."
+                .to_owned()
+        }
+        SignInRefusal::HostedDomainMissing | SignInRefusal::HostedDomainNotProven => {
+            "This is a personal account, or one of another company. Begin again and choose another account: the one of \
+             your company."
+                .to_owned()
+        }
+        SignInRefusal::Guest => {
+            "Your identity provider knows this account as a guest's, and guests are not let in here. Begin again with \
+             another account, if you have one."
+                .to_owned()
+        }
+        _ => "You have no access here yet, or no longer. Your administrator finds the reason under the request id."
+            .to_owned(),
     }
 }
 

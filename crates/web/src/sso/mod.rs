@@ -206,7 +206,7 @@ impl Way<'_> {
         let named = (connection, self.kind);
         match arrivals::arrive(app.portcullis(), named, &came.ticket, crossing(&guest)).await {
             Ok(done) => {
-                turn.is_in(&done.session, app.portcullis().now());
+                turn.came_in(&done.session, app.portcullis().now());
                 arrived(app, &done.session, &done.return_to)
             }
             Err(refused) => self.turned_away(refused, request),

@@ -89,7 +89,7 @@ async fn callback(
     };
     match came.await {
         Ok(done) => {
-            turn.is_in(&done.session, app.portcullis().now());
+            turn.came_in(&done.session, app.portcullis().now());
             arrived(&app, &done.session, &done.return_to)
         }
         Err(refused) => way(&connection).turned_away(refused, request),

@@ -64,7 +64,7 @@ pub(super) struct Turn {
 
 impl Turn {
     /// The tab has that session.
-    pub(super) fn is_in(self, opened: &Opened, now: Timestamp) {
+    pub(super) fn came_in(self, opened: &Opened, now: Timestamp) {
         self.stage.send_replace(Stage::In(opened.secret.hash(), now));
     }
 }
