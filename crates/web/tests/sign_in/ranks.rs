@@ -59,6 +59,7 @@ async fn a_link_opens_no_more_once_the_invited_person_stands_above_whoever_saw_i
     for (raised_to, expected) in [
         (None, is("shown", "ok")),
         (Some("senior"), is("shown", "ok")),
+        (Some("steward"), is("shown", "ok")),
         (Some("admin"), is("link_invalid", "link_invalid")),
     ] {
         let world = World::new().await;
@@ -288,6 +289,7 @@ async fn a_link_does_not_follow_its_member_above_whoever_said_whose_it_is() {
         assert_eq!(grant("owner", false).await, refused, "who is linked stays linked");
         let ops = json!({ "slug": "ops", "rank": 350, "permissions": ["use"] });
         let ops = world.made("/organizations/acme/roles", ops).await;
+        assert_eq!(grant("it", false).await.0, 201, "whoever said it stands as high");
         assert_eq!(grant("ops", false).await.0, 201, "whoever said it stands above");
         let ops = format!("/organizations/acme/roles/{}", ops["id"].as_str().unwrap());
         let (status, problem) = world.root("PATCH", &ops, json!({ "rank": 450 })).await;
@@ -480,6 +482,7 @@ async fn a_grant_raises_no_password_above_whoever_saw_the_link_unless_somebody_v
     assert_eq!(grant("owner", false).await, refused);
     let ops = json!({ "slug": "ops", "rank": 350, "permissions": ["use"] });
     let ops = world.made("/organizations/acme/roles", ops).await;
+    assert_eq!(grant("steward", false).await.0, 201, "whoever saw the link stands as high");
     assert_eq!(grant("ops", false).await.0, 201, "whoever saw the link stands above");
     let ops = format!("/organizations/acme/roles/{}", ops["id"].as_str().unwrap());
     let (status, problem) = world.root("PATCH", &ops, json!({ "rank": 450 })).await;
