@@ -100,6 +100,8 @@ pub(crate) struct Told {
     pub(crate) active: bool,
     /// Since when it is so.
     pub(crate) said_at: i64,
+    /// When the directory told of them first.
+    pub(crate) told_at: i64,
     pub(crate) gone: bool,
     pub(crate) groups: BTreeSet<usize>,
     pub(crate) title: Option<usize>,

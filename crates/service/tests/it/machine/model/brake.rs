@@ -5,8 +5,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use portcullis_domain::hold::HoldKind;
 use portcullis_service::hold::Decision;
 
+use super::super::command::CLAIMS;
 use super::groups::{Members, Place};
-use super::{End, Expect, Model};
+use super::{End, Expect, Model, Name};
 
 /// People whom a directory with a brake may end within a day here.
 pub(crate) const MAY: usize = 10;
@@ -42,6 +43,8 @@ pub(crate) struct HoldRow {
     pub(crate) directory: usize,
     pub(crate) kind: HoldKind,
     pub(crate) people: BTreeMap<usize, bool>,
+    /// Since when somebody is in it, or was last.
+    held_at: BTreeMap<usize, i64>,
     /// Whether its directory is gone, and it with it.
     gone: bool,
 }
@@ -237,13 +240,49 @@ impl Model {
         let open = self.brakes.of_kind((org, directory), HoldKind::Endings).into_iter().next_back();
         let open = open.filter(|n| self.brakes.holds[*n].people.values().any(|refused| !refused));
         let hold = open.unwrap_or_else(|| self.open((org, directory), HoldKind::Endings));
-        self.brakes.holds[hold].people.insert(m, false);
+        self.hold_in(hold, m);
         true
     }
 
     fn open(&mut self, (org, directory): (usize, usize), kind: HoldKind) -> usize {
-        self.brakes.holds.push(HoldRow { org, directory, kind, people: BTreeMap::new(), gone: false });
+        let (people, held_at) = (BTreeMap::new(), BTreeMap::new());
+        self.brakes.holds.push(HoldRow { org, directory, kind, people, held_at, gone: false });
         self.brakes.holds.len() - 1
+    }
+
+    fn hold_in(&mut self, hold: usize, m: usize) {
+        let hold = &mut self.brakes.holds[hold];
+        hold.people.insert(m, false);
+        hold.held_at.insert(m, self.now);
+    }
+
+    /// What somebody who is held is called, and by which a directory told of somebody else meanwhile.
+    fn named_since(&self, hold: usize, m: usize) -> BTreeSet<Name> {
+        let (org, held_at) = (self.brakes.holds[hold].org, self.brakes.holds[hold].held_at[&m]);
+        let member = &self.members[m];
+        let governor = member.governed_by.filter(|of| *of != CLAIMS && !self.deleted[org][*of]);
+        let newcomers = self.told.iter().filter(|t| {
+            let is_other = (t.org, t.person) == (org, member.person) && t.member != m;
+            let speaks = t.directory != CLAIMS && governor.is_none_or(|governor| governor == t.directory);
+            is_other && speaks && !t.gone && t.active && t.told_at >= held_at
+        });
+        let external = |d: usize| member.told_by.contains(&d).then_some(Name::External(d));
+        newcomers
+            .flat_map(|t| [Some(Name::Email), Some(Name::Login), external(t.directory)])
+            .flatten()
+            .collect()
+    }
+
+    /// Had the end not waited, telling of whoever came meanwhile would have lifted it.
+    fn lift_since(&mut self, hold: usize, m: usize, named: &BTreeSet<Name>) {
+        let (org, directory) = (self.brakes.holds[hold].org, self.brakes.holds[hold].directory);
+        let (members, deleted, person) = (&self.members, &self.deleted, self.members[m].person);
+        self.tombstones.retain(|(o, p, name, of)| {
+            let governor = members[*of].governed_by;
+            let is_gone = governor.is_some_and(|governor| deleted[org][governor]);
+            let may = is_gone || [None, Some(CLAIMS), Some(directory)].contains(&governor);
+            !((*o, *p) == (org, person) && named.contains(name) && may)
+        });
     }
 
     /// These people are about to lose what these mappings gave them by a group, and nobody named them.
@@ -270,7 +309,7 @@ impl Model {
         let hold = self.open((org, directory), HoldKind::Losses);
         let group = Some(group);
         for (through, member) in living {
-            self.brakes.holds[hold].people.insert(member, false);
+            self.hold_in(hold, member);
             let through = Some(through);
             let kept = mappings.iter().map(|&mapping| Kept { hold, member, mapping, group, through });
             self.brakes.kept.extend(kept);
@@ -301,7 +340,11 @@ impl Model {
             }
         }
         if how == Decision::Release {
-            about.iter().for_each(|m| self.settle(*m, None, Voice::Person));
+            for m in about {
+                let named = self.named_since(hold, m);
+                self.settle(m, None, Voice::Person);
+                self.lift_since(hold, m, &named);
+            }
         }
         Expect::Done
     }

@@ -200,9 +200,20 @@ impl Model {
                 });
                 self.members[member].told_by.insert(directory);
                 let groups = BTreeSet::new();
-                let (title, said_at) = (None, self.now);
+                let (title, said_at, told_at) = (None, self.now, self.now);
                 let gone = false;
-                self.told.push(Told { org, directory, person, member, active, said_at, gone, groups, title });
+                self.told.push(Told {
+                    org,
+                    directory,
+                    person,
+                    member,
+                    active,
+                    said_at,
+                    told_at,
+                    gone,
+                    groups,
+                    title,
+                });
                 Done
             }
             Command::Say { user, active } => {
@@ -274,9 +285,20 @@ impl Model {
         let member = linked.unwrap_or_else(|| {
             let made = self.newcomer(0, person, None, false);
             self.members[made].told_by.insert(CLAIMS);
-            let (groups, title, said_at) = (BTreeSet::new(), None, self.now);
+            let (groups, title, said_at, told_at) = (BTreeSet::new(), None, self.now, self.now);
             let (org, directory, member, active, gone) = (0, CLAIMS, made, true, false);
-            self.told.push(Told { org, directory, person, member, active, said_at, gone, groups, title });
+            self.told.push(Told {
+                org,
+                directory,
+                person,
+                member,
+                active,
+                said_at,
+                told_at,
+                gone,
+                groups,
+                title,
+            });
             made
         });
         let of = |t: &&mut Told| (t.member, t.directory) == (member, CLAIMS);
