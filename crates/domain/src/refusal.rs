@@ -63,8 +63,8 @@ refusals! {
         MemberInactive = "member_inactive", "the membership is not active";
         AgentState = "agent_state", "the agent's state does not allow that";
         TooManyKeys = "too_many_keys",
-            "it has as many of them as may act at a time (1,000 keys of a member, 100 of an agent, 100 tokens of a \
-             directory, 1,000 service keys of an organization): end one first";
+            "it has as many of them as may act at a time (1,000 keys of a member, 100 of an agent, 10,000 tokens of a \
+             directory, 10,000 service keys of an organization): end one first";
         TooManyAgents = "too_many_agents", "the member owns as many agents as one may, 1,000: end one first, or give it away";
         OtherEnvironment = "other_environment", "the membership does not have this environment";
         MappingGivesNothing = "mapping_gives_nothing", "a mapping gives a role, a team or an environment";

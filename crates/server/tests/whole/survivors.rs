@@ -159,7 +159,13 @@ impl World {
         };
         let is_there = async || scene.shown(server, &leaver.member).await["state"] == state;
         if way.ends_later() {
-            until("an end that a job carries out", async || is_there().await.then_some(())).await;
+            // Whoever reads sees them as they will be; the receipt comes with what was carried out.
+            let is_carried_out = async || {
+                let all = server.all(&scene.at("/receipts")).await;
+                all.iter().filter(|receipt| receipt["member"] == *leaver.member).count() == receipts
+            };
+            let is_over = async || is_there().await && is_carried_out().await;
+            until("an end that a job carries out", async || is_over().await.then_some(())).await;
         }
         assert!(is_there().await, "{way:?}: {state}");
         for one in &had.here {

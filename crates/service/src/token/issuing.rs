@@ -53,12 +53,9 @@ pub(crate) fn must_be_here(tx: &mut Tx<'_>, shown_to: ShownTo) -> Result<(), Ser
 /// receipt each; nobody in earnest comes near.
 const fn most(kind: TokenKind) -> i64 {
     match kind {
-        TokenKind::ServiceKey | TokenKind::MemberKey => 1000,
-        TokenKind::AgentKey
-        | TokenKind::ScimToken
-        | TokenKind::Session
-        | TokenKind::Invitation
-        | TokenKind::OwnerLink => 100,
+        TokenKind::ServiceKey | TokenKind::ScimToken => 10_000,
+        TokenKind::MemberKey => 1000,
+        TokenKind::AgentKey | TokenKind::Session | TokenKind::Invitation | TokenKind::OwnerLink => 100,
     }
 }
 

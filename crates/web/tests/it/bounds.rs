@@ -1,9 +1,5 @@
 //! How much one member may have at a time, so that nobody makes their own end arbitrarily long.
 
-use portcullis_domain::cause::Cause;
-use portcullis_domain::token::Scope;
-use portcullis_service::caller::Caller;
-use portcullis_service::service_key::{self, NewServiceKey};
 use serde_json::{Value, json};
 
 use crate::keys::session_of;
@@ -60,21 +56,6 @@ async fn an_agent_has_a_hundred_keys_and_a_member_a_thousand_agents() {
     refused(scene.root("POST", &keys, json!({ "name": "run" })).await, 409, "too_many_keys");
     assert_eq!(scene.root("DELETE", &format!("{agents}/{}", id(&agent)), Value::Null).await.0, 204);
     assert_eq!(scene.root("POST", &given, to).await.0, 200, "one has ended");
-}
-
-#[tokio::test]
-async fn an_organization_has_a_thousand_service_keys() {
-    let scene = Scene::new();
-    let acme = scene.owner.organization;
-    scene.bench.write(move |tx, moment| {
-        for _ in 0..1000 {
-            let wish = NewServiceKey { name: "gateway".to_owned(), scopes: [Scope::Evaluate].into() };
-            service_key::issue(tx, moment, &Caller::Root, acme, wish, Cause::system())?;
-        }
-        Ok(())
-    });
-    let another = json!({ "name": "one more", "scopes": ["evaluate"] });
-    refused(scene.root("POST", &format!("{ACME}/service-keys"), another).await, 409, "too_many_keys");
 }
 
 #[tokio::test]
