@@ -490,13 +490,18 @@ pub fn session_of(browser: &Browser, server: &Server) -> Option<String> {
 }
 
 /// Asks again until there is what is waited for.
-pub async fn until<T>(what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, ask: impl AsyncFnMut() -> Option<T>) -> T {
+    until_within(MAX_WAIT, what, ask).await
+}
+
+/// The same, for what takes long beside everything else that a test has the machine do.
+pub async fn until_within<T>(max_wait: Duration, what: &str, mut ask: impl AsyncFnMut() -> Option<T>) -> T {
     let begun = Instant::now();
     loop {
         if let Some(answer) = ask().await {
             return answer;
         }
-        assert!(begun.elapsed() < MAX_WAIT, "{what} did not come about in {MAX_WAIT:?}");
+        assert!(begun.elapsed() < max_wait, "{what} did not come about in {max_wait:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -23,7 +23,10 @@ pub use self::kinds::{Fate, Issued, OpenSession, every_kind, secret_of};
 use self::leaving::Leaving;
 use self::scene::{Idps, Leaver, Scene};
 use self::ways::{Left, Way};
-use crate::harness::{Server, fresh_database, is_long, until};
+use crate::harness::{Server, fresh_database, is_long, until_within};
+
+/// How long a job may take to end a thousand people, five hundred in a transaction, beside 64 connections that ask all the time.
+const MAX_JOB_WAIT: Duration = Duration::from_secs(240);
 
 /// What somebody had, here and in the other organization.
 struct Had {
@@ -165,7 +168,8 @@ impl World {
                 all.iter().filter(|receipt| receipt["member"] == *leaver.member).count() == receipts
             };
             let is_over = async || is_there().await && is_carried_out().await;
-            until("an end that a job carries out", async || is_over().await.then_some(())).await;
+            let what = "an end that a job carries out";
+            until_within(MAX_JOB_WAIT, what, async || is_over().await.then_some(())).await;
         }
         assert!(is_there().await, "{way:?}: {state}");
         for one in &had.here {
