@@ -10,7 +10,7 @@ use anyhow::{Context, Result};
 use proc_macro2::Span;
 use syn::spanned::Spanned as _;
 use syn::visit::{self, Visit};
-use syn::{BinOp, Block, Expr, Member, Signature, UnOp};
+use syn::{BinOp, Block, Expr, Member, Pat, Signature, UnOp};
 
 use super::list::{Genre, Mutant, Place};
 
@@ -188,6 +188,18 @@ impl<'ast> Visit<'ast> for Walk<'_> {
             self.add(range, Kind::Unary { number, operator, operand });
         }
         visit::visit_expr_unary(self, unary);
+    }
+
+    fn visit_expr_match(&mut self, chosen: &'ast syn::ExprMatch) {
+        // cargo-mutants takes `_ if …` for an arm that takes the rest. The compiler does not, and points at none of the arms.
+        let takes_rest = |arm: &syn::Arm| arm.guard.is_none() && matches!(arm.pat, Pat::Wild(_));
+        if !chosen.arms.iter().any(takes_rest) {
+            for arm in chosen.arms.iter().filter(|arm| arm.guard.is_none()) {
+                let deleted = self.take(Genre::MatchArm, arm.span());
+                self.found.unviable.extend(deleted.iter().map(|(number, _)| *number));
+            }
+        }
+        visit::visit_expr_match(self, chosen);
     }
 
     fn visit_arm(&mut self, arm: &'ast syn::Arm) {

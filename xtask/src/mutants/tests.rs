@@ -143,6 +143,15 @@ fn an_arm_goes_and_a_guard_is_true_or_false_around_the_operators_in_it() {
 }
 
 #[test]
+fn an_arm_stays_where_none_takes_the_rest_without_a_guard() {
+    let text = "fn f() {\n match a {\n  B if c => b,\n  _ if d => e,\n  B => f,\n  C => g,\n }\n}\n";
+    let mutants = [mutant(text, "B if", Genre::MatchArm, ""), mutant(text, "B =>", Genre::MatchArm, "")];
+    let found = found(text, &mutants);
+    assert_eq!(found.unviable, BTreeSet::from([1]));
+    assert_eq!(found.numbers, BTreeSet::from([0]), "what has a guard may go");
+}
+
+#[test]
 fn a_field_is_left_to_the_base() {
     let text = "S { a: b, c, ..d }";
     assert_eq!(
