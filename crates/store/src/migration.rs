@@ -2,6 +2,8 @@
 //!
 //! A text says `INT` and `TEXT`; the dialect decides what that is. Nothing is ever taken back: a database that knows a
 //! migration which this Portcullis does not know was written by a newer one, and is refused.
+//!
+//! A new database takes no step: it is made at once from [`SCHEMA`], which is where all of them lead, in a tenth of the time.
 
 use portcullis_domain::Timestamp;
 
@@ -69,6 +71,9 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 29, name: "through", sql: include_str!("../migrations/0029_through.sql") },
 ];
 
+/// Where the steps lead: the whole of a database, for whoever makes one or reads it.
+const SCHEMA: &str = include_str!("../schema.sql");
+
 /// The table that says which steps this database has taken.
 const TABLE: &str = "\
 CREATE TABLE IF NOT EXISTS schema_migrations (
@@ -133,24 +138,52 @@ pub fn applied(tx: &mut Tx<'_>) -> Result<Vec<Applied>, StoreError> {
     tx.rows(&APPLIED, params![])?.iter().map(read).collect()
 }
 
-/// Takes every step that this database has not taken yet, in the caller's transaction.
+/// Takes every step that this database has not taken yet, in the caller's transaction. An empty one is made as they leave it.
 ///
 /// # Errors
 /// [`StoreError::WrongVersion`] if a newer Portcullis wrote the database, or another one; else as [`applied`].
 pub fn migrate(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let taken = begin(tx)?;
+    if taken.is_empty() {
+        tx.batch(&text(tx.dialect(), SCHEMA))?;
+        return MIGRATIONS.iter().try_for_each(|migration| record(tx, migration, now));
+    }
+    take(tx, MIGRATIONS.get(taken.len()..).unwrap_or_default(), now)
+}
+
+/// Takes every step one after the other, also where nothing is yet: as databases came to where they are that older versions
+/// made. Tests compare what comes of it with a new database.
+///
+/// # Errors
+/// As [`migrate`].
+pub fn migrate_by_steps(tx: &mut Tx<'_>, now: Timestamp) -> Result<(), StoreError> {
+    let taken = begin(tx)?;
+    take(tx, MIGRATIONS.get(taken.len()..).unwrap_or_default(), now)
+}
+
+/// Locks the schema, and makes the table of the steps where it is not. The steps that were taken.
+fn begin(tx: &mut Tx<'_>) -> Result<Vec<Applied>, StoreError> {
     if tx.dialect() == Dialect::Postgres {
         tx.batch(LOCK_POSTGRES)?;
     }
     let taken = applied(tx)?;
     check(&taken)?;
-    let dialect = tx.dialect();
     if taken.is_empty() {
-        tx.batch(&text(dialect, TABLE))?;
+        tx.batch(&text(tx.dialect(), TABLE))?;
     }
-    for migration in MIGRATIONS.iter().skip(taken.len()) {
-        tx.batch(&text(dialect, migration.sql))?;
-        tx.run(&RECORD, params![migration.number, migration.name, now])?;
+    Ok(taken)
+}
+
+fn take(tx: &mut Tx<'_>, steps: &[Migration], now: Timestamp) -> Result<(), StoreError> {
+    for migration in steps {
+        tx.batch(&text(tx.dialect(), migration.sql))?;
+        record(tx, migration, now)?;
     }
+    Ok(())
+}
+
+fn record(tx: &mut Tx<'_>, migration: &Migration, now: Timestamp) -> Result<(), StoreError> {
+    tx.run(&RECORD, params![migration.number, migration.name, now])?;
     Ok(())
 }
 

@@ -25,6 +25,7 @@ mod organizations;
 mod people;
 mod rules;
 mod saml;
+mod schema;
 mod statements;
 mod teams;
 mod tokens;
