@@ -4,6 +4,7 @@
 
 use crate::id::{DirectoryId, OrganizationId};
 use crate::role::Rank;
+use crate::text::texts;
 use crate::time::Timestamp;
 
 /// How Google calls the customer that the administrator in whose name is asked belongs to.
@@ -117,4 +118,54 @@ pub struct ConsentGiven {
     pub at: Timestamp,
     /// The refresh token, sealed for this directory.
     pub refresh_sealed: String,
+}
+
+texts! {
+    /// Why a poll failed, as a stable code. How the way out failed has codes of its own.
+    pub enum PollCode {
+        /// The sealed key cannot be opened or signs nothing.
+        KeyUnusable = "key_unusable",
+        /// Google does not take the assertion.
+        TokenRefused = "token_refused",
+        /// The scopes were not granted.
+        NotDelegated = "not_delegated",
+        /// The operator's settings name no workload identity.
+        IdentityOff = "identity_off",
+        /// The organization may not use the workload identity in the name of that administrator.
+        IdentityNotAllowed = "identity_not_allowed",
+        /// The identity of the machine cannot be read.
+        IdentityUnreadable = "identity_unreadable",
+        /// Google does not take the identity of the machine.
+        IdentityRefused = "identity_refused",
+        /// Nobody has consented.
+        ConsentMissing = "consent_missing",
+        /// The consent is no longer good.
+        ConsentRevoked = "consent_revoked",
+        /// The OAuth client is not taken.
+        ClientRefused = "client_refused",
+        /// The consent gives less than is needed, or more.
+        ConsentOther = "consent_other_scopes",
+        /// The administrator may not read it.
+        AccessDenied = "access_denied",
+        /// The API is off.
+        ApiDisabled = "api_disabled",
+        /// No such customer or domain.
+        CustomerUnknown = "customer_unknown",
+        /// Another customer than the first run met.
+        OtherCustomer = "other_customer",
+        /// The quota was used up for longer than a call waits.
+        QuotaExceeded = "quota_exceeded",
+        /// Google did not do it, for longer than a call waits.
+        Unavailable = "google_unavailable",
+        /// An answer is not what is documented.
+        Broken = "broken_answer",
+        /// More than one directory may have.
+        TooMuch = "too_much",
+        /// The whole run took too long.
+        TooLong = "took_too_long",
+        /// Another run has the directory.
+        LeaseLost = "taken_over",
+        /// The database did not do it.
+        Store = "unavailable",
+    }
 }

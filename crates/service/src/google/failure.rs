@@ -3,6 +3,7 @@
 //! Nothing that a failed run read is written; what it had written before it failed stays, and the next run goes on
 //! from there, because only differences are written.
 
+use portcullis_domain::google::PollCode;
 use portcullis_store::StoreError;
 use thiserror::Error;
 
@@ -111,32 +112,32 @@ pub(super) enum PollFailure {
 }
 
 impl PollFailure {
-    /// The stable code.
+    /// The stable code: one of [`PollCode`], or how the way out failed.
     pub(super) const fn code(&self) -> &'static str {
         match self {
-            Self::KeyUnusable(_) => "key_unusable",
-            Self::TokenRefused(_) => "token_refused",
-            Self::NotDelegated(_) => "not_delegated",
-            Self::IdentityOff => "identity_off",
-            Self::IdentityNotAllowed(_) => "identity_not_allowed",
-            Self::IdentityUnreadable(_) => "identity_unreadable",
-            Self::IdentityRefused(_) => "identity_refused",
-            Self::ConsentMissing => "consent_missing",
-            Self::ConsentRevoked(_) => "consent_revoked",
-            Self::ClientRefused(_) => "client_refused",
-            Self::ConsentOther(_) => "consent_other_scopes",
-            Self::AccessDenied(_) => "access_denied",
-            Self::ApiDisabled(_) => "api_disabled",
-            Self::CustomerUnknown(_) => "customer_unknown",
-            Self::OtherCustomer { .. } => "other_customer",
-            Self::QuotaExceeded(_) => "quota_exceeded",
-            Self::Unavailable { .. } => "google_unavailable",
+            Self::KeyUnusable(_) => PollCode::KeyUnusable.as_str(),
+            Self::TokenRefused(_) => PollCode::TokenRefused.as_str(),
+            Self::NotDelegated(_) => PollCode::NotDelegated.as_str(),
+            Self::IdentityOff => PollCode::IdentityOff.as_str(),
+            Self::IdentityNotAllowed(_) => PollCode::IdentityNotAllowed.as_str(),
+            Self::IdentityUnreadable(_) => PollCode::IdentityUnreadable.as_str(),
+            Self::IdentityRefused(_) => PollCode::IdentityRefused.as_str(),
+            Self::ConsentMissing => PollCode::ConsentMissing.as_str(),
+            Self::ConsentRevoked(_) => PollCode::ConsentRevoked.as_str(),
+            Self::ClientRefused(_) => PollCode::ClientRefused.as_str(),
+            Self::ConsentOther(_) => PollCode::ConsentOther.as_str(),
+            Self::AccessDenied(_) => PollCode::AccessDenied.as_str(),
+            Self::ApiDisabled(_) => PollCode::ApiDisabled.as_str(),
+            Self::CustomerUnknown(_) => PollCode::CustomerUnknown.as_str(),
+            Self::OtherCustomer { .. } => PollCode::OtherCustomer.as_str(),
+            Self::QuotaExceeded(_) => PollCode::QuotaExceeded.as_str(),
+            Self::Unavailable { .. } => PollCode::Unavailable.as_str(),
             Self::Unreachable { code, .. } => code,
-            Self::Broken { .. } => "broken_answer",
-            Self::TooMuch { .. } => "too_much",
-            Self::TooLong(_) => "took_too_long",
-            Self::LeaseLost => "taken_over",
-            Self::Store(_) => "unavailable",
+            Self::Broken { .. } => PollCode::Broken.as_str(),
+            Self::TooMuch { .. } => PollCode::TooMuch.as_str(),
+            Self::TooLong(_) => PollCode::TooLong.as_str(),
+            Self::LeaseLost => PollCode::LeaseLost.as_str(),
+            Self::Store(_) => PollCode::Store.as_str(),
         }
     }
 }
@@ -144,59 +145,68 @@ impl PollFailure {
 /// What to do about a failed poll of that code.
 #[must_use]
 pub fn advice(code: &str) -> &'static str {
+    // What is none of these is the way out's, whose codes are its own.
+    code.parse().map_or(
+        "check that this server may reach oauth2.googleapis.com and admin.googleapis.com on port 443",
+        advice_on,
+    )
+}
+
+const fn advice_on(code: PollCode) -> &'static str {
     match code {
-        "key_unusable" => "make a new key for the service account and PATCH it into this directory",
-        "token_refused" => {
+        PollCode::KeyUnusable => "make a new key for the service account and PATCH it into this directory",
+        PollCode::TokenRefused => {
             "check that the key still exists in Google Cloud (IAM → Service accounts → Keys) and that \
              `delegated_admin` is an active user of this customer"
         }
-        "not_delegated" => {
+        PollCode::NotDelegated => {
             "in Admin console → Security → API controls → Domain-wide delegation, add the service account's client id \
              with the four scopes of the guide; Google takes minutes, at most a day, to see it"
         }
-        "identity_off" => {
+        PollCode::IdentityOff => {
             "the operator sets `google.workload_identity` and `google.workload_service_account`, or this directory gets \
              another right"
         }
-        "identity_not_allowed" => {
+        PollCode::IdentityNotAllowed => {
             "prove the domain of `delegated_admin` here, and have the operator list this organization in \
              `google.workload_organizations`; or have the root token name `delegated_admin`"
         }
-        "identity_unreadable" => {
+        PollCode::IdentityUnreadable => {
             "the operator looks at `google.workload_identity`: the file, address or metadata server that it names must \
              give a token"
         }
-        "identity_refused" => {
+        PollCode::IdentityRefused => {
             "the operator checks the pool's audience and that this identity has the role Service Account Token Creator \
              on the service account"
         }
-        "consent_missing" => "a member who may write directories opens the link of `consent`",
-        "consent_revoked" => {
+        PollCode::ConsentMissing => "a member who may write directories opens the link of `consent`",
+        PollCode::ConsentRevoked => {
             "open the link of `consent` again; if it ended after seven days, publish the OAuth client's consent screen \
              as internal"
         }
-        "client_refused" => {
+        PollCode::ClientRefused => {
             "check the OAuth client's id and secret in Google Cloud (Google Auth Platform → Clients) and PATCH them"
         }
-        "consent_other_scopes" => "open the link of `consent` again and leave every box ticked",
-        "access_denied" => {
+        PollCode::ConsentOther => "open the link of `consent` again and leave every box ticked",
+        PollCode::AccessDenied => {
             "give `delegated_admin`, or whoever consented, an administrator role that reads users, groups and organizational units"
         }
-        "api_disabled" => "switch on the Admin SDK API in the Google Cloud project of the service account",
-        "customer_unknown" => "check `customer` and `domain`: they must belong to `delegated_admin`",
-        "other_customer" => {
+        PollCode::ApiDisabled => {
+            "switch on the Admin SDK API in the Google Cloud project of the service account"
+        }
+        PollCode::CustomerUnknown => "check `customer` and `domain`: they must belong to `delegated_admin`",
+        PollCode::OtherCustomer => {
             "the key or the administrator belongs to another Google customer; put the former ones back, or make a new \
              directory for the other customer"
         }
-        "quota_exceeded" => {
+        PollCode::QuotaExceeded => {
             "nothing: the next run tries again; if it goes on, poll less often or raise the project's quota"
         }
-        "google_unavailable" => "nothing: the next run tries again; see Google's status page if it goes on",
-        "broken_answer" => "look at the trace; a proxy between this server and Google may change answers",
-        "too_much" => "ask for one domain, or tell us: this directory is larger than one run reads",
-        "took_too_long" => "nothing: the next run goes on; raise the project's quota if it happens again",
-        "taken_over" | "unavailable" => "nothing: the next run goes on from here",
-        _ => "check that this server may reach oauth2.googleapis.com and admin.googleapis.com on port 443",
+        PollCode::Unavailable => "nothing: the next run tries again; see Google's status page if it goes on",
+        PollCode::Broken => "look at the trace; a proxy between this server and Google may change answers",
+        PollCode::TooMuch => "ask for one domain, or tell us: this directory is larger than one run reads",
+        PollCode::TooLong => "nothing: the next run goes on; raise the project's quota if it happens again",
+        PollCode::LeaseLost | PollCode::Store => "nothing: the next run goes on from here",
     }
 }
 

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use portcullis_domain::cause::Cause;
 use portcullis_domain::evaluation::Decision;
+use portcullis_domain::google::PollCode;
 use portcullis_domain::membership::MembershipState::{Active, Deprovisioned};
 use portcullis_emulator::{GoogleFault, GoogleMember, GooglePerson};
 use portcullis_service::ServiceError;
@@ -268,6 +269,15 @@ async fn a_token_that_google_revoked_meanwhile_is_renewed_once() {
     assert_eq!(world.state("ada@acme.test"), Active);
     let tokens = world.google.take_calls().iter().filter(|call| call.starts_with("POST /token")).count();
     assert_eq!(tokens, 2);
+}
+
+#[test]
+fn what_google_is_to_blame_for_is_not_put_down_to_the_way_out() {
+    let of_the_way_out = advice("timed_out");
+    assert!(of_the_way_out.contains("port 443"));
+    for code in PollCode::ALL {
+        assert_ne!(advice(code.as_str()), of_the_way_out, "{code:?}");
+    }
 }
 
 #[tokio::test]
