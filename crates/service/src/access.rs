@@ -20,6 +20,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::{Tx, audit, directory, directory_user, facts, leaver, membership, review};
 use serde_json::json;
 
+use crate::error::inconsistent;
 use crate::{Moment, ServiceError, brake};
 
 /// What became of a membership.
@@ -280,8 +281,8 @@ pub fn off_board_member(
         lock(tx, id)?.filter(|m| m.organization == organization).ok_or(ServiceError::NotFound("member"))?;
     if membership.ended.is_some() {
         let receipts = portcullis_store::receipt::of_membership(tx, id)?;
-        let last = receipts.last().map(|r| r.receipt.id);
-        return last.ok_or(ServiceError::NotFound("receipt"));
+        let newest = receipts.first().map(|r| r.receipt.id);
+        return newest.ok_or_else(|| inconsistent("an ended membership has no receipt"));
     }
     let rules_number = facts::rules_number(tx, organization)?;
     let resolved = Resolved {

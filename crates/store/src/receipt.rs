@@ -35,7 +35,7 @@ const FIND: Statement = Statement::read(
 );
 const OF_MEMBERSHIP: Statement = Statement::read(
     "receipt.of_membership",
-    concat!("SELECT ", columns!(), " FROM receipts WHERE membership = $1 ORDER BY id LIMIT 100"),
+    concat!("SELECT ", columns!(), " FROM receipts WHERE membership = $1 ORDER BY id DESC LIMIT 100"),
 );
 const LIST: Statement = Statement::read(
     "receipt.list",
@@ -146,7 +146,7 @@ pub fn find(
     row.map(|r| read(tx, &r)).transpose()
 }
 
-/// The receipts of a membership, oldest first; 100 at most.
+/// The receipts of a membership, newest first; 100 at most.
 ///
 /// # Errors
 /// As [`find`].

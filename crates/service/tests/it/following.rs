@@ -1,6 +1,7 @@
 //! What follows from a change of rules, or of the facts of many, says so: whatever carries it out later names the event
 //! that it follows from.
 
+use portcullis_domain::Clock as _;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{DirectoryGroupChange, DirectoryUserChange, MappingChange, MembershipChange};
@@ -445,4 +446,27 @@ async fn the_address_that_somebody_comes_to_have_is_held_before_they_are() {
     say_active(&bench, &place, ada, false);
     say_active(&bench, &place, ada, true);
     assert_eq!(email(), WANTED);
+}
+
+/// More often than one page of receipts holds.
+const OFTEN: usize = 101;
+
+#[test]
+fn whoever_has_ended_more_often_than_a_page_holds_is_accounted_for_by_their_newest_receipt() {
+    let bench = Bench::of_the_run();
+    let place = place(&bench, "acme", 0);
+    let (ada, member) = provision(&bench, &place, "ada");
+    for _ in 1..OFTEN {
+        say_active(&bench, &place, ada, false);
+        bench.clock.pass_s(1);
+        say_active(&bench, &place, ada, true);
+    }
+    let before = bench.clock.now();
+    say_active(&bench, &place, ada, false);
+    let organization = place.organization;
+    let newest = bench.write(move |tx, moment| {
+        let id = off_board_member(tx, moment, organization, member, "left", Cause::system())?;
+        Ok(portcullis_store::receipt::find(tx, organization, id)?)
+    });
+    assert_eq!(newest.unwrap().receipt.at, before);
 }
