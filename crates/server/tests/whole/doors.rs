@@ -112,7 +112,13 @@ async fn nginx(server: &Server, app: &str) -> Proxy {
     let listen = format!("127.0.0.1:{}", free_port());
     let site = folder.path().join("portcullis.conf");
     std::fs::write(&site, example("nginx.conf", &listen, app, server)).unwrap();
-    let at = folder.path().display();
+    let command = nginx_with(folder.path(), &site);
+    start(folder, listen, command).await
+}
+
+/// nginx with a site, in a folder of its own.
+fn nginx_with(folder: &Path, site: &Path) -> Command {
+    let at = folder.display();
     // Where an installation has its own /etc/nginx/nginx.conf.
     let around = format!(
         "daemon off; user root; worker_processes 1; pid {at}/nginx.pid; error_log stderr;\n\
@@ -122,11 +128,11 @@ async fn nginx(server: &Server, app: &str) -> Proxy {
          include {}; }}\n",
         site.display()
     );
-    let main = folder.path().join("nginx.conf");
+    let main = folder.join("nginx.conf");
     std::fs::write(&main, around).unwrap();
     let mut command = Command::new("nginx");
-    command.arg("-p").arg(folder.path()).arg("-e").arg("stderr").arg("-c").arg(&main);
-    start(folder, listen, command).await
+    command.arg("-p").arg(folder).arg("-e").arg("stderr").arg("-c").arg(&main);
+    command
 }
 
 async fn caddy(server: &Server, app: &str) -> Proxy {
@@ -141,32 +147,73 @@ async fn caddy(server: &Server, app: &str) -> Proxy {
     start(folder, listen, command).await
 }
 
-/// A server whose public address is `https://name:…`, and Caddy in front of it with a certificate of its own making.
-pub async fn https(name: &str) -> (Server, Proxy) {
-    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+/// The guide's file of a proxy in front of Portcullis itself, as an address that it puts in and the server behind it.
+fn in_front(file: &str, server: &Server, changes: &[(&str, &str)]) -> String {
+    let mut text = std::fs::read_to_string(guide("../deploy").join(file)).unwrap();
+    for (from, to) in changes {
+        text = instead(&text, from, to);
+    }
+    instead(&text, "127.0.0.1:8080", portcullis(server))
+}
+
+/// A server whose public address is `https://name:port`, behind a proxy on this machine.
+async fn behind_a_proxy(name: &str, port: u16) -> (Server, String) {
     let base = format!("https://{name}:{port}");
     let settings = vec![
         ("PORTCULLIS_PUBLIC_URL", base.clone()),
         ("PORTCULLIS_BEHIND_PROXY", "true".to_owned()),
         ("PORTCULLIS_TRUSTED_PROXIES", "127.0.0.1/32".to_owned()),
     ];
-    let mut server = Server::sqlite_with(settings).await;
-    let file = folder.path().join("Caddyfile");
-    let text = format!(
-        "{{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n}}\n\
-         {base} {{\n\tbind 127.0.0.1\n\ttls internal\n\treverse_proxy {}\n}}\n",
-        portcullis(&server)
-    );
-    std::fs::write(&file, text).unwrap();
-    let mut command = Command::new("caddy");
-    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
-    let front = start(folder, format!("127.0.0.1:{port}"), command).await;
+    (Server::sqlite_with(settings).await, base)
+}
+
+/// Has the tests go through the proxy.
+async fn through_the_front(server: &mut Server, base: String, name: &str, port: u16) {
     let address = format!("127.0.0.1:{port}").parse().unwrap();
     let client = reqwest::Client::builder().no_proxy().resolve(name, address);
     server.http = client.tls_danger_accept_invalid_certs(true).build().unwrap();
     server.base = base;
     // Caddy listens before it has made its certificate.
     server.wait_until_ready().await;
+}
+
+/// A server whose public address is `https://name:…`, and Caddy in front of it by the guide's file, with a certificate of
+/// Caddy's own making.
+pub async fn https(name: &str) -> (Server, Proxy) {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let (mut server, base) = behind_a_proxy(name, port).await;
+    let file = folder.path().join("Caddyfile");
+    let site = format!("\n{base} {{\n\tbind 127.0.0.1\n\ttls internal");
+    let text = in_front("Caddyfile", &server, &[("\nportcullis.example.com {", &site)]);
+    let ours = "{\n\tadmin off\n\tskip_install_trust\n\tauto_https disable_redirects\n}\n";
+    std::fs::write(&file, format!("{ours}{text}")).unwrap();
+    let mut command = Command::new("caddy");
+    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(&file);
+    let front = start(folder, format!("127.0.0.1:{port}"), command).await;
+    through_the_front(&mut server, base, name, port).await;
+    (server, front)
+}
+
+/// The same with nginx.
+async fn https_by_nginx(name: &str) -> (Server, Proxy) {
+    let (folder, port) = (tempfile::tempdir().unwrap(), free_port());
+    let (mut server, base) = behind_a_proxy(name, port).await;
+    let made = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let at = folder.path().display().to_string();
+    std::fs::write(folder.path().join("portcullis.crt"), made.cert.pem()).unwrap();
+    std::fs::write(folder.path().join("portcullis.key"), made.signing_key.serialize_pem()).unwrap();
+    let listen = format!("listen 127.0.0.1:{port} ssl;");
+    let changes = [
+        ("listen 443 ssl;", listen.as_str()),
+        ("portcullis.example.com", name),
+        ("/etc/nginx/portcullis.crt", &format!("{at}/portcullis.crt")),
+        ("/etc/nginx/portcullis.key", &format!("{at}/portcullis.key")),
+    ];
+    let site = folder.path().join("portcullis.conf");
+    std::fs::write(&site, in_front("nginx.conf", &server, &changes)).unwrap();
+    let command = nginx_with(folder.path(), &site);
+    let front = start(folder, format!("127.0.0.1:{port}"), command).await;
+    through_the_front(&mut server, base, name, port).await;
     (server, front)
 }
 
@@ -349,6 +396,53 @@ async fn traefik_with_the_guides_file_admits_tells_who_it_is_and_refuses_after_o
     let app = application().await;
     let proxy = traefik(&server, &app).await;
     a_door(&server, &proxy).await;
+}
+
+/// What the guide says has to be right of whatever stands before Portcullis itself.
+async fn stands_in_front(server: &Server) {
+    let (status, organization) = server.call("GET", "/api/v1/me", &server.root_token, Value::Null).await;
+    assert_eq!((status, text(&organization, "caller")), (200, "root".to_owned()), "by its public name");
+    let metrics = server.http.get(format!("{}/metrics", server.base)).send().await.unwrap();
+    assert_eq!(metrics.status().as_u16(), 404, "nobody outside counts");
+
+    let org = Org::new(server, "acme", &provider().await).await;
+    let members: Vec<Value> =
+        (0..30_000).map(|n| json!({ "value": format!("du_{n:032x}"), "display": "unknown" })).collect();
+    let group = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "large", "members": members
+    });
+    assert!(group.to_string().len() > 1_500_000);
+    let (status, refused) = org.scim(server, "POST", "/Groups", group).await;
+    assert_eq!(status, 400, "{refused}");
+    assert!(text(&refused, "detail").contains("unknown"), "a large group is refused by us: {refused}");
+
+    // Wrong tokens of one caller, who says that they are somebody else each time, are those of one source.
+    let users = format!("{}/Users", org.scim_base);
+    let mut last = 0;
+    for n in 0..40 {
+        let answer = server
+            .http
+            .get(&users)
+            .header("x-forwarded-for", format!("203.0.113.{n}"))
+            .bearer_auth("pc_scim_wrong")
+            .send()
+            .await
+            .unwrap();
+        last = answer.status().as_u16();
+    }
+    assert_eq!(last, 429, "what a client says of itself counts for nothing");
+}
+
+#[tokio::test]
+async fn nginx_with_the_guides_file_stands_in_front_of_portcullis_itself() {
+    let (server, _front) = https_by_nginx("portcullis.test").await;
+    stands_in_front(&server).await;
+}
+
+#[tokio::test]
+async fn caddy_with_the_guides_file_stands_in_front_of_portcullis_itself() {
+    let (server, _front) = https("portcullis.test").await;
+    stands_in_front(&server).await;
 }
 
 #[tokio::test]
