@@ -29,9 +29,9 @@ const BUSY_TIMEOUT_MS: u64 = 2000;
 /// Which requests go first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Priority {
-    /// Access is taken away: before everything else.
+    /// Somebody ends, a secret is revoked, an agent stops, somebody is taken out of a group: before everything else.
     OffBoarding,
-    /// Everything else.
+    /// Everything else: what gives, and what changes the rules for many.
     Ordinary,
 }
 

@@ -52,6 +52,19 @@ pub enum GroupSaid {
 }
 
 impl GroupSaid {
+    /// Whether somebody may be in the group no longer by it.
+    #[must_use]
+    pub const fn takes_out(&self) -> bool {
+        match self {
+            Self::RemoveMembers(_)
+            | Self::LoseMembers(_)
+            | Self::ReplaceMembers(_)
+            | Self::RemoveGroups(_)
+            | Self::ReplaceGroups(_) => true,
+            Self::DisplayName(_) | Self::ExternalId(_) | Self::AddMembers(_) | Self::AddGroups(_) => false,
+        }
+    }
+
     /// Whether it can move more people than it names, where a group holds groups.
     const fn moves_groups(&self) -> bool {
         match self {

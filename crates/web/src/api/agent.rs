@@ -302,19 +302,24 @@ async fn disable(
 ) -> Result<StatusCode, Problem> {
     let (about, cause) = ((scope.organization.id, id(&agt, NOUN)?), scope.cause());
     app.portcullis()
-        .write(Priority::Ordinary, move |tx, moment| agent::disable(tx, moment, &scope.caller, about, cause))
+        .write(Priority::OffBoarding, move |tx, moment| {
+            agent::disable(tx, moment, &scope.caller, about, cause)
+        })
         .await?;
     Ok(StatusCode::NO_CONTENT)
 }
 
-async fn order(app: App, scope: Scope, agt: &str, wish: AgentOrder) -> Result<Json<AgentWire>, Problem> {
+async fn order(
+    app: App,
+    scope: Scope,
+    agt: &str,
+    (wish, priority): (AgentOrder, Priority),
+) -> Result<Json<AgentWire>, Problem> {
     let about: (_, AgentId) = (scope.organization.id, id(agt, NOUN)?);
     let cause = scope.cause();
     let changed = app
         .portcullis()
-        .write(Priority::Ordinary, move |tx, moment| {
-            agent::order(tx, moment, &scope.caller, about, wish, cause)
-        })
+        .write(priority, move |tx, moment| agent::order(tx, moment, &scope.caller, about, wish, cause))
         .await?;
     Ok(Json(AgentWire::of(&changed)))
 }
@@ -325,7 +330,7 @@ async fn pause(
     Path((_, agt)): Path<(String, String)>,
     _: Body<Nothing>,
 ) -> Result<Json<AgentWire>, Problem> {
-    order(app, scope, &agt, AgentOrder::Pause).await
+    order(app, scope, &agt, (AgentOrder::Pause, Priority::OffBoarding)).await
 }
 
 async fn resume(
@@ -334,7 +339,7 @@ async fn resume(
     Path((_, agt)): Path<(String, String)>,
     _: Body<Nothing>,
 ) -> Result<Json<AgentWire>, Problem> {
-    order(app, scope, &agt, AgentOrder::Resume).await
+    order(app, scope, &agt, (AgentOrder::Resume, Priority::Ordinary)).await
 }
 
 async fn assign(
@@ -404,7 +409,7 @@ async fn revoke_key(
     let (about, key) = ((scope.organization.id, id(&agt, NOUN)?), id(&tok, "key")?);
     let cause = scope.cause();
     app.portcullis()
-        .write(Priority::Ordinary, move |tx, moment| {
+        .write(Priority::OffBoarding, move |tx, moment| {
             agent::revoke_key(tx, moment, &scope.caller, about, key, cause)
         })
         .await?;

@@ -120,7 +120,7 @@ async fn revoke(
     let (about, key) = ((scope.organization.id, id(&mem, "member")?), id(&tok, "key")?);
     let cause = scope.cause();
     app.portcullis()
-        .write(Priority::Ordinary, move |tx, moment| {
+        .write(Priority::OffBoarding, move |tx, moment| {
             member_key::revoke(tx, moment, &scope.caller, about, key, cause)
         })
         .await?;

@@ -345,9 +345,9 @@ async fn patch(
 ) -> Result<Json<Member>, Problem> {
     let organization = scope.organization.id;
     let member = seen_id(&scope, &mem, Permission::MembersWrite)?;
-    let wish = match body.value.state {
-        Some(Wish::Suspended) => Suspension::Suspend,
-        Some(Wish::Active) => Suspension::Lift,
+    let (wish, priority) = match body.value.state {
+        Some(Wish::Suspended) => (Suspension::Suspend, Priority::OffBoarding),
+        Some(Wish::Active) => (Suspension::Lift, Priority::Ordinary),
         None => {
             let about = (organization, member);
             let found = app.portcullis().read(move |tx, now| {
@@ -360,7 +360,7 @@ async fn patch(
     let cause = scope.cause();
     let changed = app
         .portcullis()
-        .write(Priority::Ordinary, move |tx, moment| {
+        .write(priority, move |tx, moment| {
             let about = (organization, member);
             let changed = membership::set_suspension(tx, moment, &scope.caller, about, wish, cause)?;
             Member::read(tx, &changed)

@@ -109,7 +109,7 @@ async fn revoke(
 ) -> Result<StatusCode, Problem> {
     let (organization, key, cause) = (scope.organization.id, id(&tok, NOUN)?, scope.cause());
     app.portcullis()
-        .write(Priority::Ordinary, move |tx, moment| {
+        .write(Priority::OffBoarding, move |tx, moment| {
             service_key::revoke(tx, moment, organization, key, cause)
         })
         .await?;

@@ -169,7 +169,7 @@ async fn revoke(
 ) -> Result<StatusCode, Problem> {
     let (organization, token, cause) = (scope.organization.id, id(&tok, "token")?, scope.cause());
     app.portcullis()
-        .write(Priority::Ordinary, move |tx, moment| {
+        .write(Priority::OffBoarding, move |tx, moment| {
             token::revoke(tx, moment, &scope.caller, (organization, token), cause)
         })
         .await?;

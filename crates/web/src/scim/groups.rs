@@ -86,8 +86,11 @@ async fn change(
 ) -> Result<GroupShown, Refused> {
     let (speaker, known) = (desk.speaker, desk.preconditions()?);
     let portcullis = desk.app.portcullis();
+    // Whoever is taken out of a group waits for nobody who comes in.
+    let takes_out = said.iter().any(GroupSaid::takes_out);
+    let priority = if takes_out { Priority::OffBoarding } else { Priority::Ordinary };
     let changed = portcullis
-        .write(Priority::Ordinary, move |tx, moment| change_group(tx, moment, speaker, id, &said, &known))
+        .write(priority, move |tx, moment| change_group(tx, moment, speaker, id, &said, &known))
         .await?;
     Ok(portcullis.show_group(changed, belongings).await?)
 }
@@ -119,7 +122,7 @@ pub(super) async fn delete(desk: &Desk<'_>, id: &str) -> Result<Answer, Refused>
     let deleted = desk
         .app
         .portcullis()
-        .write(Priority::Ordinary, move |tx, moment| delete_group(tx, moment, speaker, id, &known))
+        .write(Priority::OffBoarding, move |tx, moment| delete_group(tx, moment, speaker, id, &known))
         .await;
     desk.counted_anew(KIND, deleted)?;
     Ok(Answer::nothing())
