@@ -173,9 +173,13 @@ impl Default for Limits {
     }
 }
 
-/// The product: its use cases over its surroundings.
+/// The product: its use cases over its surroundings. A clone is the same product.
 #[derive(Clone)]
-pub struct Portcullis {
+pub struct Portcullis(Arc<Parts>);
+
+/// What it is made of. Set up before anything is handed out, and shared by all clones from then on.
+#[derive(Clone)]
+struct Parts {
     around: Surroundings,
     uses: Arc<token_use::TokenUses>,
     traces: Arc<trace::TraceDesk>,
@@ -198,7 +202,7 @@ impl Portcullis {
     /// The product in these surroundings.
     #[must_use]
     pub fn new(around: Surroundings) -> Self {
-        Self {
+        Self(Arc::new(Parts {
             around,
             uses: Arc::default(),
             traces: Arc::default(),
@@ -215,102 +219,106 @@ impl Portcullis {
             graph: None,
             standing: Arc::default(),
             lease: None,
-        }
+        }))
+    }
+
+    fn parts(&mut self) -> &mut Parts {
+        Arc::make_mut(&mut self.0)
     }
 
     /// The same, writing only while that lease is the newest: another node that took the database fences this one.
     #[must_use]
-    pub const fn under(mut self, lease: Lease) -> Self {
-        self.lease = Some(lease);
+    pub fn under(mut self, lease: Lease) -> Self {
+        self.parts().lease = Some(lease);
         self
     }
 
     /// The same, with other bounds for what no index serves.
     #[must_use]
     pub fn searching_within(mut self, bounds: scim::list::SearchBounds) -> Self {
-        self.searches = Arc::new(scim::list::Searches::within(bounds));
+        self.parts().searches = Arc::new(scim::list::Searches::within(bounds));
         self
     }
 
     /// How many people and groups directories have, as far as it is known.
     #[must_use]
     pub fn totals(&self) -> &scim::totals::Totals {
-        &self.totals
+        &self.0.totals
     }
 
     /// Deviations of directories' calls that wait to be stored.
     #[must_use]
     pub fn dialects(&self) -> &Arc<dialect::Dialects> {
-        &self.dialects
+        &self.0.dialects
     }
 
     /// Which calls of directories were refused last, as far as that waits to be stored.
     #[must_use]
     pub fn last_refusals(&self) -> &Arc<last_refusal::LastRefusals> {
-        &self.last_refusals
+        &self.0.last_refusals
     }
 
     /// The turns of those who read more than a little.
     #[must_use]
     pub fn searches(&self) -> &scim::list::Searches {
-        &self.searches
+        &self.0.searches
     }
 
     pub(crate) fn root_reads(&self) -> &root_use::RootReads {
-        &self.reads
+        &self.0.reads
     }
 
     pub(crate) fn open_keys(&self) -> &signing::OpenKeys {
-        &self.keys
+        &self.0.keys
     }
 
     /// Whom the sequencer leaves out.
     pub(crate) fn unsigned(&self) -> &left_out::LeftOut<String> {
-        &self.unsigned
+        &self.0.unsigned
     }
 
     /// Whose turn it is in the job behind pending rules.
     pub(crate) fn pending(&self) -> &rules::Pending {
-        &self.pending
+        &self.0.pending
     }
 
     /// What sign-in keeps in memory.
     pub(crate) fn door(&self) -> &sign_in::Door {
-        &self.door
+        &self.0.door
     }
 
     pub(crate) fn standing(&self) -> &standing::Standing {
-        &self.standing
+        &self.0.standing
     }
 
     /// Where traces wait to be stored.
     #[must_use]
     pub fn traces(&self) -> &trace::TraceDesk {
-        &self.traces
+        &self.0.traces
     }
 
     /// When tokens were last used.
     #[must_use]
     pub fn uses(&self) -> &Arc<token_use::TokenUses> {
-        &self.uses
+        &self.0.uses
     }
 
     /// What it stands in.
     #[must_use]
-    pub const fn around(&self) -> &Surroundings {
-        &self.around
+    pub fn around(&self) -> &Surroundings {
+        &self.0.around
     }
 
     /// The instant now.
     #[must_use]
     pub fn now(&self) -> Timestamp {
-        self.around.clock.now()
+        self.0.around.clock.now()
     }
 
     /// The moment of a use case that begins now.
     #[must_use]
     pub fn moment(&self) -> Moment {
-        Moment::new(self.now(), (self.around.randoms)())
+        Moment::new(self.now(), (self.0.around.randoms)())
     }
 
     /// Runs a use case that writes; answers after the commit is durable, or after nothing was changed.
@@ -327,11 +335,11 @@ impl Portcullis {
         T: Send + 'static,
     {
         let (reply, answer) = tokio::sync::oneshot::channel();
-        let (clock, randoms) = (Arc::clone(&self.around.clock), Arc::clone(&self.around.randoms));
-        let (lease, uses, proof) = (self.lease, Arc::clone(&self.uses), proof::held());
+        let (clock, randoms) = (Arc::clone(&self.0.around.clock), Arc::clone(&self.0.around.randoms));
+        let (lease, uses, proof) = (self.0.lease, Arc::clone(&self.0.uses), proof::held());
         // Taken when it first begins: another try is no wait for the database.
         let mut asked_at = Some(self.now());
-        self.around.store.write(
+        self.0.around.store.write(
             priority,
             move |tx| {
                 let mut moment = Moment::new(clock.now(), randoms());
@@ -375,7 +383,7 @@ impl Portcullis {
     {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let now = self.now();
-        self.around.store.read(
+        self.0.around.store.read(
             move |tx| run(tx, now),
             move |result| {
                 let _ = reply.send(result);

@@ -71,14 +71,14 @@ impl Portcullis {
     /// The same, polling directories of Google Workspace so.
     #[must_use]
     pub fn polling_google(mut self, polling: Polling) -> Self {
-        self.google = Arc::new(polling);
+        self.parts().google = Arc::new(polling);
         self
     }
 
     /// How directories of Google Workspace are polled.
     #[must_use]
     pub fn google(&self) -> Arc<Polling> {
-        Arc::clone(&self.google)
+        Arc::clone(&self.0.google)
     }
 
     /// Polls until `stop` is true; then gives back what it was at.

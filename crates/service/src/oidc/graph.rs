@@ -22,7 +22,7 @@ impl Portcullis {
     /// The same, asking that address for what Microsoft Graph says: for tests, with a stand-in.
     #[must_use]
     pub fn asking_graph_at(mut self, base: &str) -> Self {
-        self.graph = Some(base.into());
+        self.parts().graph = Some(base.into());
         self
     }
 }
@@ -46,7 +46,7 @@ pub(crate) async fn complete(
     let key = claims.clone().read_as(preset::in_force(connection));
     let key = key.subject_key(preset::in_force(connection).subject_source()).map_err(broken)?;
     let object = key.rsplit(':').next().unwrap_or_default();
-    let base = portcullis.graph.as_deref().unwrap_or_else(|| base_of(&connection.issuer));
+    let base = portcullis.0.graph.as_deref().unwrap_or_else(|| base_of(&connection.issuer));
     let url = question_url(base, object).map_err(broken)?;
     let (around, mut moment) = (portcullis.around(), portcullis.moment());
     let fetch = &*around.fetch;
