@@ -21,6 +21,7 @@ use portcullis_store::{Tx, audit, directory, directory_user, facts, leaver, memb
 use serde_json::json;
 
 use crate::error::inconsistent;
+use crate::noun::Noun;
 use crate::{Moment, ServiceError, brake};
 
 /// What became of a membership.
@@ -277,8 +278,9 @@ pub fn off_board_member(
     reason: &str,
     cause: Cause,
 ) -> Result<ReceiptId, ServiceError> {
-    let membership =
-        lock(tx, id)?.filter(|m| m.organization == organization).ok_or(ServiceError::NotFound("member"))?;
+    let membership = lock(tx, id)?
+        .filter(|m| m.organization == organization)
+        .ok_or(ServiceError::NotFound(Noun::Member))?;
     if membership.ended.is_some() {
         let receipts = portcullis_store::receipt::of_membership(tx, id)?;
         let newest = receipts.first().map(|r| r.receipt.id);

@@ -23,6 +23,7 @@ use crate::caller::Caller;
 use crate::lead::{as_lead, leads};
 use crate::member_key::{NewKey, environment_of};
 use crate::membership::{active, held, must_be_active, must_not_outrank};
+use crate::noun::Noun;
 use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
 
@@ -33,7 +34,7 @@ const CHUNK: i64 = 200;
 const MAX_OWNERS: usize = 4;
 /// The most agents of one owner that have not ended: all of them are gone through in one transaction when the owner leaves.
 const MAX_OF_OWNER: i64 = 1000;
-const NOUN: &str = "agent";
+const NOUN: Noun = Noun::Agent;
 
 /// What an agent is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -249,7 +250,7 @@ fn check_rule(
         return Err(ServiceError::invalid("heir", "the heir is somebody else than the owner"));
     }
     let found = rows::find(tx, organization, heir)?.filter(|m| m.ended.is_none());
-    let found = found.ok_or(ServiceError::NotFound("member"))?;
+    let found = found.ok_or(ServiceError::NotFound(Noun::Member))?;
     // The agent would act with the heir's role one day.
     must_not_outrank(tx, caller, &found)
 }
@@ -514,7 +515,7 @@ pub fn find_key(
     find(tx, caller, (organization, id))?;
     token::find(tx, organization, key)?
         .filter(|t| t.kind == TokenKind::AgentKey && t.holder == Holder::Agent(id))
-        .ok_or(ServiceError::NotFound("key"))
+        .ok_or(ServiceError::NotFound(Noun::Key))
 }
 
 /// Ends one of an agent's keys.

@@ -5,6 +5,7 @@ use portcullis_store::audit::{AuditFilter, StoredEvent};
 use portcullis_store::{Tx, audit};
 
 use crate::ServiceError;
+use crate::noun::Noun;
 
 /// A page of events in order of id, which is the order of time.
 ///
@@ -24,5 +25,5 @@ pub fn list(
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: EventId) -> Result<StoredEvent, ServiceError> {
-    audit::find(tx, organization, id)?.ok_or(ServiceError::NotFound("audit event"))
+    audit::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::AuditEvent))
 }

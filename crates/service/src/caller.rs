@@ -17,6 +17,7 @@ use portcullis_store::{Tx, instance};
 
 use crate::ServiceError;
 use crate::evaluation::{Presented, find_presented};
+use crate::noun::Noun;
 use crate::token_use::TokenUses;
 
 /// Where the hash of the root token is kept.
@@ -77,11 +78,13 @@ impl Caller {
     pub fn may(&self, permission: Permission, organization: OrganizationId) -> Result<(), ServiceError> {
         match self {
             Self::Root => Ok(()),
-            Self::Member(m) if m.organization != organization => Err(ServiceError::NotFound("organization")),
+            Self::Member(m) if m.organization != organization => {
+                Err(ServiceError::NotFound(Noun::Organization))
+            }
             Self::Member(m) if m.permissions.contains(&permission) => Ok(()),
             Self::Member(_) => Err(ServiceError::Forbidden(permission)),
             Self::Service { organization: own, .. } if *own != organization => {
-                Err(ServiceError::NotFound("organization"))
+                Err(ServiceError::NotFound(Noun::Organization))
             }
             Self::Service { .. } => Err(ServiceError::Forbidden(permission)),
         }
@@ -97,7 +100,7 @@ impl Caller {
             Self::Member(m) => m.organization,
             Self::Service { organization, .. } => *organization,
         };
-        if own == organization { Ok(()) } else { Err(ServiceError::NotFound("organization")) }
+        if own == organization { Ok(()) } else { Err(ServiceError::NotFound(Noun::Organization)) }
     }
 
     /// Only the root token may.

@@ -30,6 +30,7 @@ use self::reading::{forget, reads};
 use self::view::view;
 use crate::caller::Caller;
 use crate::directory::{Governed, Left, end, must_reach, part_step, step_by_step};
+use crate::noun::Noun;
 use crate::oidc::preset;
 use crate::role::must_not_stand_above;
 use crate::rules::{after_rule_change, listed};
@@ -47,7 +48,7 @@ pub const MAX_CLIENT: usize = 1_024;
 /// The longest name of a claim, in bytes.
 pub const MAX_CLAIM: usize = 256;
 /// What an error and an audit event call it.
-const NOUN: &str = "connection";
+const NOUN: Noun = Noun::Connection;
 
 /// A connection as somebody wants it.
 #[derive(Clone)]
@@ -113,7 +114,7 @@ fn check(
         text("groups_claim", claim, MAX_CLAIM)?;
     }
     if let Some(id) = wanted.directory {
-        let found = directory::find(tx, organization, id)?.ok_or(ServiceError::NotFound("directory"))?;
+        let found = directory::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Directory))?;
         if found.kind == DirectoryKind::Claims {
             return Err(ServiceError::invalid("directory", "is one of claims; a connection has its own"));
         }
@@ -122,7 +123,7 @@ fn check(
         }
     }
     if let Some(slug) = &wanted.default_role {
-        let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound("role"))?;
+        let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound(Noun::Role))?;
         // Of what is there and stays, only that the caller stands as high is asked anew: a role that became explicit only
         // gives nobody anything, and must not keep a client secret from being changed.
         if before.is_none_or(|before| before.default_role.as_ref() != Some(slug)) {
@@ -131,7 +132,7 @@ fn check(
         may_give(caller.rank(), role.rank)?;
     }
     environment::find_by_slug(tx, organization, &wanted.environment)?
-        .ok_or(ServiceError::NotFound("environment"))?;
+        .ok_or(ServiceError::NotFound(Noun::Environment))?;
     if wanted.domains.len() > MAX_DOMAINS {
         return Err(ServiceError::invalid("domains", format!("are at most {MAX_DOMAINS}")));
     }
@@ -377,7 +378,7 @@ pub async fn delete(
         tx.lock(Lock::Organization(organization))?;
         let found = find(tx, organization, id)?.connection;
         let claims = directory::find(tx, organization, found.claims_directory)?
-            .ok_or(ServiceError::NotFound("directory"))?;
+            .ok_or(ServiceError::NotFound(Noun::Directory))?;
         let left = part_step(tx, moment, &caller, &claims, (people, after), cause)?;
         if left == Left::Nothing {
             let event = EventDraft::new(Action::ConnectionDeleted, id)

@@ -12,6 +12,7 @@ use portcullis_scim::{DialectKind, DialectNote};
 use portcullis_store::dialect::{Heard, list, note};
 use portcullis_store::{Priority, Tx, directory};
 
+use crate::noun::Noun;
 use crate::provisioning::Speaker;
 use crate::{Portcullis, ServiceError};
 
@@ -94,7 +95,7 @@ pub fn report(
     id: &str,
     dialects: &Dialects,
 ) -> Result<Vec<DialectLine>, ServiceError> {
-    let missing = ServiceError::NotFound("directory");
+    let missing = ServiceError::NotFound(Noun::Directory);
     let Ok(id) = id.parse::<DirectoryId>() else { return Err(missing) };
     directory::find(tx, organization, id)?.ok_or(missing)?;
     let mut lines: HashMap<DialectKind, DialectLine> = HashMap::new();

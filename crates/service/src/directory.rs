@@ -23,6 +23,7 @@ use serde_json::json;
 
 use self::token::issue;
 use crate::caller::Caller;
+use crate::noun::Noun;
 use crate::role::{mappable, must_not_outgrow, must_not_stand_above, named};
 use crate::rules::{Carried, after_rule_change, listed};
 use crate::token::Issued;
@@ -33,7 +34,7 @@ pub(crate) use deletion::{Left, end, part_step, step_by_step};
 pub(crate) use token::may_speak_for;
 pub use token::{find_token, issue_token, list_tokens, revoke_token};
 
-const NOUN: &str = "directory";
+const NOUN: Noun = Noun::Directory;
 
 /// What a directory is to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -13,6 +13,7 @@ use portcullis_store::{Priority, Tx, domain};
 use serde_json::json;
 
 use crate::caller::Caller;
+use crate::noun::Noun;
 use crate::{Moment, Portcullis, ServiceError};
 
 /// What stands before the random part of the record's value, so that people see whose record it is.
@@ -68,7 +69,7 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
         (_, Ok(name)) => domain::find_by_name(tx, organization, &name)?,
         _ => None,
     };
-    found.ok_or(ServiceError::NotFound("domain"))
+    found.ok_or(ServiceError::NotFound(Noun::Domain))
 }
 
 /// A page of domains after the id `after`.

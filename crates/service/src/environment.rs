@@ -12,6 +12,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::{Tx, environment};
 use serde_json::json;
 
+use crate::noun::Noun;
 use crate::{Moment, ServiceError};
 
 /// The environment that a path names, by id or by slug.
@@ -25,7 +26,7 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
         (_, Ok(slug)) => environment::find_by_slug(tx, organization, &slug)?,
         _ => None,
     };
-    found.ok_or(ServiceError::NotFound("environment"))
+    found.ok_or(ServiceError::NotFound(Noun::Environment))
 }
 
 /// The environment of that slug, as it stands in a body.
@@ -33,7 +34,8 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Result<Environment, ServiceError> {
-    environment::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound("environment"))
+    environment::find_by_slug(tx, organization, &slug.parse()?)?
+        .ok_or(ServiceError::NotFound(Noun::Environment))
 }
 
 /// A page of environments after the id `after`.
@@ -111,7 +113,7 @@ pub fn delete(
         return Err(Refusal::BuiltIn.into());
     }
     if environment::is_used(tx, organization, &found.slug, moment.now)? {
-        return Err(ServiceError::InUse("environment"));
+        return Err(ServiceError::InUse(Noun::Environment));
     }
     let event = EventDraft::new(Action::EnvironmentDeleted, found.id).with(json!({ "slug": found.slug }));
     let plan = Plan::because(organization, cause).then(event, EnvironmentChange::Delete(found.id));

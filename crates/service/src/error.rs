@@ -7,12 +7,14 @@ use portcullis_domain::token::Scope;
 use portcullis_store::{StoreError, UniqueKey};
 use thiserror::Error;
 
+use crate::noun::Noun;
+
 /// Why a use case did not do what was asked. Nothing was changed; of [`StoreError::OutcomeUnknown`] alone, nobody knows.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ServiceError {
     /// No such thing here; a thing of another organization answers the same.
     #[error("no such {0}")]
-    NotFound(&'static str),
+    NotFound(Noun),
     /// The caller is not known.
     #[error("the bearer token is missing, unknown, ended or expired")]
     Unauthenticated,
@@ -45,8 +47,8 @@ pub enum ServiceError {
     )]
     SlugRetired,
     /// Something still uses it.
-    #[error("the {noun} is in use{}", way_out(.0), noun = .0)]
-    InUse(&'static str),
+    #[error("the {noun} is in use{}", way_out(*.0), noun = .0)]
+    InUse(Noun),
     /// It governs people: say what becomes of them.
     #[error("it governs people: say `people=keep` or `people=offboard`")]
     GovernsPeople,
@@ -174,13 +176,36 @@ fn taken(what: Taken) -> String {
 }
 
 /// What to do about something that is in use, where one call does it.
-fn way_out(what: &str) -> &'static str {
+fn way_out(what: Noun) -> &'static str {
     match what {
-        "organization" => ": it has people; `?members=offboard` off-boards them first",
-        "directory" => {
+        Noun::Organization => ": it has people; `?members=offboard` off-boards them first",
+        Noun::Directory => {
             ": a connection has it as `directory` or `claims_directory`; change or delete that one first"
         }
-        _ => "",
+        Noun::Agent
+        | Noun::AuditEvent
+        | Noun::Certificate
+        | Noun::Connection
+        | Noun::Domain
+        | Noun::Environment
+        | Noun::Grant
+        | Noun::Group
+        | Noun::Hold
+        | Noun::Invitation
+        | Noun::Key
+        | Noun::KeyThatSigns
+        | Noun::LastCertificate
+        | Noun::Mapping
+        | Noun::Member
+        | Noun::Receipt
+        | Noun::Review
+        | Noun::Role
+        | Noun::ServiceKey
+        | Noun::Session
+        | Noun::Team
+        | Noun::Token
+        | Noun::Trace
+        | Noun::User => "",
     }
 }
 

@@ -49,6 +49,7 @@ use url::Url;
 
 use crate::caller::Caller;
 use crate::directory::{self, NewDirectory};
+use crate::noun::Noun;
 use crate::sealing::SealingKey;
 use crate::{Moment, ServiceError};
 
@@ -68,7 +69,7 @@ pub const STS_URL: &str = "https://sts.googleapis.com/v1/token";
 pub const IAM_URL: &str = "https://iamcredentials.googleapis.com/v1";
 /// Where the Directory API is.
 pub const DIRECTORY_URL: &str = "https://admin.googleapis.com/admin/directory/v1";
-const NOUN: &str = "directory";
+const NOUN: Noun = Noun::Directory;
 
 /// How directories of Google Workspace are polled.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -278,7 +279,7 @@ pub fn hasten(
 }
 
 fn source_of(tx: &mut Tx<'_>, of: &Directory) -> Result<GoogleSource, ServiceError> {
-    let other = || ServiceError::invalid(NOUN, "is not polled: only those of the kind `google` are");
+    let other = || ServiceError::invalid(NOUN.as_str(), "is not polled: only those of the kind `google` are");
     find_source(tx, of)?.ok_or_else(other)
 }
 

@@ -21,6 +21,7 @@ use serde_json::json;
 use crate::access::settle;
 use crate::caller::Caller;
 use crate::membership::{held, settled};
+use crate::noun::Noun;
 use crate::role::{must_not_be_seen_below, must_not_stand_above, named};
 use crate::{Moment, ServiceError, membership};
 
@@ -56,8 +57,8 @@ pub enum Vouching {
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Grant, ServiceError> {
-    let id: GrantId = id.parse().map_err(|_| ServiceError::NotFound("grant"))?;
-    grant::find(tx, organization, id)?.ok_or(ServiceError::NotFound("grant"))
+    let id: GrantId = id.parse().map_err(|_| ServiceError::NotFound(Noun::Grant))?;
+    grant::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Grant))
 }
 
 /// A page of grants that have not ended, after the id `after`.
@@ -89,7 +90,7 @@ pub fn create(
     cause: Cause,
 ) -> Result<Grant, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
-    let id: MembershipId = wish.member.parse().map_err(|_| ServiceError::NotFound("member"))?;
+    let id: MembershipId = wish.member.parse().map_err(|_| ServiceError::NotFound(Noun::Member))?;
     // Held from here on: an off-boarding beside this must end the grant too, or be seen.
     let member = held(tx, moment, organization, id)?;
     let role = named(tx, organization, &wish.role)?;

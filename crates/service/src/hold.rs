@@ -25,10 +25,11 @@ use serde_json::json;
 
 use crate::access::settle;
 use crate::caller::Caller;
+use crate::noun::Noun;
 use crate::rules::MAX_PER_CALL;
 use crate::{Moment, Portcullis, ServiceError, directory, provisioning};
 
-const NOUN: &str = "hold";
+const NOUN: Noun = Noun::Hold;
 /// How many people of one identifier are looked at, and how many directories of the organization.
 const MAX_LOOKED_AT: i64 = 100;
 

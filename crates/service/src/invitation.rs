@@ -31,6 +31,7 @@ use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
 use crate::error::Taken;
 use crate::membership::lives_here;
+use crate::noun::Noun;
 use crate::password::{self, fits};
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened};
@@ -43,7 +44,7 @@ pub const GOOD_FOR_S: i64 = 7 * 24 * 3600;
 /// Where the hosted page is that takes the link.
 const PAGE: &str = "/invite";
 /// What an error calls it.
-const NOUN: &str = "invitation";
+const NOUN: Noun = Noun::Invitation;
 
 /// An invitation that was made.
 #[derive(Debug, Clone)]
@@ -78,7 +79,7 @@ pub fn create(
 ) -> Result<Invited, ServiceError> {
     let key = email_key(email)?;
     tx.lock(Lock::Organization(organization))?;
-    let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound("role"))?;
+    let role = role::find_by_slug(tx, organization, slug)?.ok_or(ServiceError::NotFound(Noun::Role))?;
     may_give(caller.rank(), role.rank)?;
     let mut living = membership::living_by_email(tx, organization, &key)?;
     let waiting = match living.pop() {

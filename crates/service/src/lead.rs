@@ -19,6 +19,7 @@ use portcullis_store::Tx;
 use crate::ServiceError;
 use crate::caller::{Caller, Member};
 use crate::membership::rank_of;
+use crate::noun::Noun;
 
 /// The caller as a lead of that organization: lead or higher, with the team role `admin` in some team.
 #[must_use]
@@ -53,7 +54,7 @@ pub fn may_see(
     member: Option<Membership>,
 ) -> Result<Membership, ServiceError> {
     match (caller.may(permission, organization), member) {
-        (Ok(()), found) => found.ok_or(ServiceError::NotFound("member")),
+        (Ok(()), found) => found.ok_or(ServiceError::NotFound(Noun::Member)),
         (Err(_), Some(member)) if leads(caller, &member) => Ok(member),
         (Err(refused), _) => Err(refused),
     }

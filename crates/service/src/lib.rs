@@ -41,6 +41,7 @@ pub mod member_key;
 pub mod membership;
 pub mod naming;
 mod newcomer;
+pub mod noun;
 pub mod oidc;
 pub mod organization;
 pub mod outbox;

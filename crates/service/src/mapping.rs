@@ -23,6 +23,7 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::claims::claim_key;
+use crate::noun::Noun;
 use crate::role::{mappable, must_not_outgrow, must_not_stand_above};
 use crate::rules::{Carried, MAX_AT_ONCE, after_rule_change, listed};
 use crate::{Moment, ServiceError, directory, environment, team};
@@ -67,8 +68,8 @@ impl NewMapping {
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: &str) -> Result<Mapping, ServiceError> {
-    let id: MappingId = id.parse().map_err(|_| ServiceError::NotFound("mapping"))?;
-    mapping::find(tx, organization, id)?.ok_or(ServiceError::NotFound("mapping"))
+    let id: MappingId = id.parse().map_err(|_| ServiceError::NotFound(Noun::Mapping))?;
+    mapping::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Mapping))
 }
 
 /// What is to be known of a mapping beside what it says.
@@ -283,7 +284,7 @@ fn check_source(
         MappingSource::GroupId(text) => {
             check_group(text)?;
             // Ids are ours: a group has one only when the directory has told of it.
-            let unknown = || ServiceError::NotFound("group");
+            let unknown = || ServiceError::NotFound(Noun::Group);
             let id: DirectoryGroupId = text.parse().map_err(|_| unknown())?;
             directory_group::find(tx, of.id, id)?.ok_or_else(unknown)?;
         }

@@ -13,6 +13,7 @@ use portcullis_store::{Tx, token};
 use crate::caller::Caller;
 use crate::lead::{leads, may_manage};
 use crate::membership::{must_be_active, settled};
+use crate::noun::Noun;
 use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
 
@@ -166,7 +167,7 @@ fn known_to(
     if caller.membership() != Some(id) && !is_led {
         caller.may(permission, organization)?;
     }
-    let member = found.ok_or(ServiceError::NotFound("member"))?;
+    let member = found.ok_or(ServiceError::NotFound(Noun::Member))?;
     may(tx, caller, &member, permission)?;
     Ok(member)
 }
@@ -174,5 +175,5 @@ fn known_to(
 fn key_of(tx: &mut Tx<'_>, member: &Membership, key: TokenId) -> Result<TokenView, ServiceError> {
     token::find(tx, member.organization, key)?
         .filter(|t| t.kind == TokenKind::MemberKey && t.holder == Holder::Membership(member.id))
-        .ok_or(ServiceError::NotFound("key"))
+        .ok_or(ServiceError::NotFound(Noun::Key))
 }

@@ -25,6 +25,7 @@ use serde_json::json;
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
 use crate::error::Taken;
+use crate::noun::Noun;
 use crate::{Moment, ServiceError, lead, rules};
 
 /// The longest reason that a person may give, in bytes: a sentence or two for the audit log.
@@ -50,7 +51,7 @@ pub struct MemberPage {
     pub rules_pending: bool,
 }
 
-const NOUN: &str = "member";
+const NOUN: Noun = Noun::Member;
 
 /// A member, with access as it is now. Nothing is stored.
 ///
@@ -408,7 +409,7 @@ pub fn attach(
     let mut users = [member.user, past.user];
     users.sort_unstable();
     for one in users {
-        user::find_locked(tx, one)?.ok_or(ServiceError::NotFound("user"))?;
+        user::find_locked(tx, one)?.ok_or(ServiceError::NotFound(Noun::User))?;
     }
     let known = member.joined_at.is_some()
         || membership::of_user(tx, member.user)?.len() > 1
@@ -467,12 +468,12 @@ pub fn add(
     tx.lock(Lock::Rules(organization))?;
     // Held: the end of their last membership elsewhere would end them meanwhile.
     let known = user::find_locked(tx, user)?.filter(|u| u.ended_at.is_none());
-    let known = known.ok_or(ServiceError::NotFound("user"))?;
+    let known = known.ok_or(ServiceError::NotFound(Noun::User))?;
     let theirs = membership::living_of_user(tx, known.id)?;
     if theirs.iter().any(|m| m.organization == organization) {
         return Err(ServiceError::Taken(Taken::User));
     }
-    let newest = theirs.last().ok_or(ServiceError::NotFound("user"))?;
+    let newest = theirs.last().ok_or(ServiceError::NotFound(Noun::User))?;
     if theirs.iter().all(|m| m.access.state == MembershipState::Invited) {
         return Err(Refusal::MemberInactive.into());
     }

@@ -29,6 +29,7 @@ use portcullis_store::{Tx, connection, oidc};
 use serde_json::{Value, json};
 
 use crate::naming::Names;
+use crate::noun::Noun;
 use crate::refusal::SignInRefusal;
 use crate::warning::{Warning, due_days};
 use crate::{Portcullis, ServiceError, sign_in};
@@ -113,7 +114,7 @@ impl Setup {
             .read(move |tx, _| {
                 let found = connection::find_by_id(tx, id)?;
                 let of_openid = found.filter(|c| c.kind == ConnectionKind::Oidc);
-                let connection = of_openid.ok_or(ServiceError::NotFound("connection"))?;
+                let connection = of_openid.ok_or(ServiceError::NotFound(Noun::Connection))?;
                 let view = OidcView::find(tx, &connection)?;
                 Ok(Self { connection, view })
             })

@@ -23,6 +23,7 @@ use portcullis_store::{Priority, StoreError, Tx, google, organization};
 use crate::access::off_board_member;
 use crate::caller::Caller;
 use crate::google::consent::withdraw;
+use crate::noun::Noun;
 use crate::rules::MAX_PER_CALL;
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -96,9 +97,9 @@ pub fn create(
 /// [`ServiceError::NotFound`].
 pub fn named(tx: &mut Tx<'_>, text: &str) -> Result<Organization, ServiceError> {
     if has_nul(text) {
-        return Err(ServiceError::NotFound("organization"));
+        return Err(ServiceError::NotFound(Noun::Organization));
     }
-    portcullis_store::organization::resolve(tx, text)?.ok_or(ServiceError::NotFound("organization"))
+    portcullis_store::organization::resolve(tx, text)?.ok_or(ServiceError::NotFound(Noun::Organization))
 }
 
 /// The organization whose log, receipts and public keys a slug or id names, also if it was deleted.
@@ -107,9 +108,9 @@ pub fn named(tx: &mut Tx<'_>, text: &str) -> Result<Organization, ServiceError> 
 /// [`ServiceError::NotFound`].
 pub fn of_log(tx: &mut Tx<'_>, text: &str) -> Result<Organization, ServiceError> {
     if has_nul(text) {
-        return Err(ServiceError::NotFound("organization"));
+        return Err(ServiceError::NotFound(Noun::Organization));
     }
-    organization::find_of_log(tx, text)?.ok_or(ServiceError::NotFound("organization"))
+    organization::find_of_log(tx, text)?.ok_or(ServiceError::NotFound(Noun::Organization))
 }
 
 /// A page of the organizations that the caller may see, after the id `after`: every one for the root token, the
@@ -199,7 +200,7 @@ fn end(
 ) -> Result<Vec<GoogleSource>, ServiceError> {
     tx.lock(Lock::Organization(organization))?;
     if has_members(tx, organization)? {
-        return Err(ServiceError::InUse("organization"));
+        return Err(ServiceError::InUse(Noun::Organization));
     }
     let consented = google::consented(tx, organization, MAX_CONSENTS)?;
     let event = EventDraft::new(Action::OrganizationDeleted, organization);

@@ -37,6 +37,7 @@ use serde_json::{Value, json};
 use self::recognition::{Recognized, recognize};
 use crate::access::{settle, settle_as};
 use crate::newcomer::hold_names;
+use crate::noun::Noun;
 use crate::role::highest_given;
 use crate::{Moment, ServiceError};
 
@@ -62,7 +63,7 @@ pub fn create_user(
     said.check()?;
     tx.lock(Lock::Rules(speaker.organization))?;
     let directory = directory::find(tx, speaker.organization, speaker.directory)?
-        .ok_or(ServiceError::NotFound("directory"))?;
+        .ok_or(ServiceError::NotFound(Noun::Directory))?;
     hold_names(tx, speaker.organization, said.names())?;
     let now = moment.now;
     let (known, unsure) = match recognize(tx, moment, &directory, said)? {
@@ -259,7 +260,7 @@ fn say(
 ) -> Result<DirectoryUser, ServiceError> {
     tx.lock(Lock::Rules(speaker.organization))?;
     let old =
-        directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("user"))?;
+        directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound(Noun::User))?;
     let said = change(&old)?;
     said.check()?;
     let inactive_at = match (said.active, old.inactive_at) {
@@ -395,7 +396,7 @@ pub(crate) fn delete_user_because(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     tx.lock(Lock::Rules(organization))?;
-    let user = directory_user::find_locked(tx, directory, id)?.ok_or(ServiceError::NotFound("user"))?;
+    let user = directory_user::find_locked(tx, directory, id)?.ok_or(ServiceError::NotFound(Noun::User))?;
     let event = EventDraft::new(Action::DirectoryUserDeleted, id).about(user.membership);
     let plan = Plan::because(organization, cause).then(event, DirectoryUserChange::Delete(id));
     let cause = moment.apply(tx, &plan)?.cause;

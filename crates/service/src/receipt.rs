@@ -5,6 +5,7 @@ use portcullis_store::receipt::StoredReceipt;
 use portcullis_store::{Tx, receipt};
 
 use crate::ServiceError;
+use crate::noun::Noun;
 
 /// A page of receipts in order of id.
 ///
@@ -27,5 +28,5 @@ pub fn find(
     organization: OrganizationId,
     id: ReceiptId,
 ) -> Result<StoredReceipt, ServiceError> {
-    receipt::find(tx, organization, id)?.ok_or(ServiceError::NotFound("receipt"))
+    receipt::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Receipt))
 }

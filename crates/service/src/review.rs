@@ -19,9 +19,10 @@ use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
 use crate::error::Taken;
 use crate::membership::changeable;
+use crate::noun::Noun;
 use crate::{Moment, ServiceError};
 
-const NOUN: &str = "review";
+const NOUN: Noun = Noun::Review;
 
 /// A review with the people whom it is about.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,7 +123,7 @@ pub fn attach(
     for one in both {
         changeable(tx, moment, caller, organization, one)?;
     }
-    let known = membership::find(tx, organization, member)?.ok_or(ServiceError::NotFound("member"))?;
+    let known = membership::find(tx, organization, member)?.ok_or(ServiceError::NotFound(Noun::Member))?;
     let made = membership::find(tx, organization, told.membership)?.ok_or_else(gone)?;
     if known.ended.is_some() {
         return Err(Refusal::MemberInactive.into());

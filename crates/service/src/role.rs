@@ -21,6 +21,7 @@ use portcullis_store::{StoreError, Tx, UniqueKey, directory, google, grant, mapp
 use serde_json::json;
 
 use crate::caller::Caller;
+use crate::noun::Noun;
 use crate::rules::{Carried, after_rule_change, listed};
 use crate::{Moment, ServiceError, membership};
 
@@ -60,7 +61,7 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
         (_, Ok(slug)) => role::find_by_slug(tx, organization, &slug)?,
         _ => None,
     };
-    found.ok_or(ServiceError::NotFound("role"))
+    found.ok_or(ServiceError::NotFound(Noun::Role))
 }
 
 /// The role of that slug, as it stands in a body.
@@ -68,7 +69,7 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Result<Role, ServiceError> {
-    role::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound("role"))
+    role::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound(Noun::Role))
 }
 
 /// The role of that slug, if somebody of that rank may let automation give it.
@@ -343,7 +344,7 @@ pub fn delete(
     tx.lock(Lock::Organization(organization))?;
     let found = changeable(tx, caller, organization, id)?;
     if role::is_used(tx, organization, &found.slug)? {
-        return Err(ServiceError::InUse("role"));
+        return Err(ServiceError::InUse(Noun::Role));
     }
     let event = EventDraft::new(Action::RoleDeleted, found.id).with(shown(&found));
     let plan = Plan::because(organization, cause).then(event, RoleChange::Delete(found.id));

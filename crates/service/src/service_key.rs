@@ -9,6 +9,7 @@ use portcullis_store::token::TokenView;
 use portcullis_store::{Tx, token};
 
 use crate::caller::Caller;
+use crate::noun::Noun;
 use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
 
@@ -73,7 +74,7 @@ pub fn list(
 pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: TokenId) -> Result<TokenView, ServiceError> {
     token::find(tx, organization, id)?
         .filter(|t| t.kind == TokenKind::ServiceKey)
-        .ok_or(ServiceError::NotFound("service key"))
+        .ok_or(ServiceError::NotFound(Noun::ServiceKey))
 }
 
 /// Ends a service key.

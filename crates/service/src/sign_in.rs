@@ -29,6 +29,7 @@ use self::binding::{Binding, Bound};
 use self::once::Once;
 use crate::claims::Arrival;
 use crate::home::Homes;
+use crate::noun::Noun;
 use crate::password::Passwords;
 use crate::refusal::SignInRefusal;
 use crate::relying_party::Providers;
@@ -274,7 +275,7 @@ pub(crate) fn named(
     kind: ConnectionKind,
 ) -> Result<Connection, ServiceError> {
     let found = connection::find_by_id(tx, id)?;
-    found.filter(|c| c.kind == kind).ok_or(ServiceError::NotFound("connection"))
+    found.filter(|c| c.kind == kind).ok_or(ServiceError::NotFound(Noun::Connection))
 }
 
 /// The membership of whoever has one of these sessions in a connection's organization: who links the connection, or has
@@ -290,7 +291,7 @@ pub async fn own_membership(
     portcullis
         .read(move |tx, now| {
             let found = connection::find_by_id(tx, id)?;
-            let organization = found.ok_or(ServiceError::NotFound("connection"))?.organization;
+            let organization = found.ok_or(ServiceError::NotFound(Noun::Connection))?.organization;
             let sessions = session::list(tx, &presented, now)?;
             let own = sessions.into_iter().find(|s| s.organization == organization);
             Ok(own.ok_or(SignInRefusal::LinkingSessionOver)?.membership)

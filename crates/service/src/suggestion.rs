@@ -17,6 +17,7 @@ use serde_json::Value;
 
 use crate::ServiceError;
 use crate::claims::is_of_the_sign_in;
+use crate::noun::Noun;
 use crate::oidc::preset;
 
 /// The most claims or attributes that are kept of one sign-in: real ones send a few dozen.
@@ -206,7 +207,7 @@ pub fn find(
     organization: OrganizationId,
     id: ConnectionId,
 ) -> Result<Option<Seen>, ServiceError> {
-    connection::find(tx, organization, id)?.ok_or(ServiceError::NotFound("connection"))?;
+    connection::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Connection))?;
     let source = id.to_string();
     let filter = TraceFilter { kind: Some("sign_in"), source: Some(&source), ..TraceFilter::default() };
     for found in trace::list(tx, organization, filter, None, MAX_LOOKED_AT)? {

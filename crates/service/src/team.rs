@@ -11,6 +11,7 @@ use portcullis_store::db::Lock;
 use portcullis_store::{Tx, team};
 use serde_json::json;
 
+use crate::noun::Noun;
 use crate::{Moment, ServiceError};
 
 /// The team that a path names, by id or by slug.
@@ -24,7 +25,7 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
         (_, Ok(slug)) => team::find_by_slug(tx, organization, &slug)?,
         _ => None,
     };
-    found.ok_or(ServiceError::NotFound("team"))
+    found.ok_or(ServiceError::NotFound(Noun::Team))
 }
 
 /// The team of that slug, as it stands in a body.
@@ -32,7 +33,7 @@ pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, text: &str) -> Result
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn named(tx: &mut Tx<'_>, organization: OrganizationId, slug: &str) -> Result<Team, ServiceError> {
-    team::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound("team"))
+    team::find_by_slug(tx, organization, &slug.parse()?)?.ok_or(ServiceError::NotFound(Noun::Team))
 }
 
 /// A page of teams after the id `after`.
@@ -107,7 +108,7 @@ pub fn delete(
     tx.lock(Lock::Organization(organization))?;
     let found = find(tx, organization, id)?;
     if team::is_used(tx, organization, &found.slug)? {
-        return Err(ServiceError::InUse("team"));
+        return Err(ServiceError::InUse(Noun::Team));
     }
     let event = EventDraft::new(Action::TeamDeleted, found.id).with(json!({ "slug": found.slug }));
     let plan = Plan::because(organization, cause).then(event, TeamChange::Delete(found.id));

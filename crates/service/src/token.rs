@@ -16,6 +16,7 @@ use crate::caller::Caller;
 use crate::directory::may_speak_for;
 use crate::lead::may_manage;
 use crate::membership::must_not_outrank;
+use crate::noun::Noun;
 use crate::{Moment, ServiceError};
 
 pub use issuing::Issued;
@@ -99,7 +100,7 @@ pub fn find(
     organization: OrganizationId,
     id: TokenId,
 ) -> Result<TokenView, ServiceError> {
-    let found = token::find(tx, organization, id)?.ok_or(ServiceError::NotFound("token"))?;
+    let found = token::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Token))?;
     may_see(tx, caller, organization, Some(found.holder))?;
     Ok(found)
 }
@@ -117,7 +118,7 @@ pub fn revoke(
     (organization, id): (OrganizationId, TokenId),
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let found = token::find(tx, organization, id)?.ok_or(ServiceError::NotFound("token"))?;
+    let found = token::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Token))?;
     let write = caller.may(Permission::TokensWrite, organization);
     match behind(tx, organization, found.holder)? {
         Behind::Member(member) if caller.membership() == Some(member.id) => {}

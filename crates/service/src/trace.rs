@@ -20,6 +20,7 @@ use serde_json::Value;
 
 use self::strangers::{Noted, Strangers};
 use crate::mask::{text_without_ours, without_ours};
+use crate::noun::Noun;
 use crate::{Limits, Moment, Portcullis, ServiceError};
 
 /// The most traces that wait to be stored.
@@ -256,7 +257,7 @@ pub fn list(
 /// # Errors
 /// [`ServiceError::NotFound`].
 pub fn find(tx: &mut Tx<'_>, organization: OrganizationId, id: TraceId) -> Result<Trace, ServiceError> {
-    trace::find(tx, organization, id)?.ok_or(ServiceError::NotFound("trace"))
+    trace::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Trace))
 }
 
 /// The audit events that the call of a trace caused, oldest first, `limit` at most: what it changed, and why. Of an

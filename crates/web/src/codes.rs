@@ -13,6 +13,7 @@ use portcullis_domain::permission::Permission;
 use portcullis_domain::token::Scope;
 use portcullis_service::ServiceError;
 use portcullis_service::error::Taken;
+use portcullis_service::noun::Noun;
 use portcullis_service::saml::metadata::refusals;
 use portcullis_store::StoreError;
 
@@ -77,7 +78,7 @@ pub fn table() -> Vec<Code> {
         found.insert((code, status), meaning.to_owned());
     }
     let metadata = refusals().into_iter().map(|(code, message)| ServiceError::Metadata { code, message });
-    let errors = successors(Some(ServiceError::NotFound("thing")), after)
+    let errors = successors(Some(ServiceError::NotFound(Noun::Member)), after)
         .chain(Refusal::all().map(ServiceError::Refused))
         .chain(metadata);
     for error in errors {
@@ -99,7 +100,7 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
         }
         ServiceError::Invalid { .. } => ServiceError::Taken(Taken::Member),
         ServiceError::Taken(_) => ServiceError::SlugRetired,
-        ServiceError::SlugRetired => ServiceError::InUse("thing"),
+        ServiceError::SlugRetired => ServiceError::InUse(Noun::Member),
         ServiceError::InUse(_) => ServiceError::GovernsPeople,
         ServiceError::GovernsPeople => ServiceError::TokenSeenBelow("tok_…".to_owned()),
         ServiceError::TokenSeenBelow(_) => ServiceError::SourceSetBelow("dir_…".to_owned()),

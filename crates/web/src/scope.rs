@@ -13,6 +13,7 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::id::RequestId;
 use portcullis_domain::organization::Organization;
 use portcullis_service::caller::{Caller, authenticate};
+use portcullis_service::noun::Noun;
 use portcullis_service::proof::{self, AsOf, Proof, Who};
 use portcullis_service::{ServiceError, organization};
 use secrecy::SecretString;
@@ -154,7 +155,7 @@ impl FromRequestParts<App> for Scope {
                         caller.belongs_to(organization.id)?;
                         caller.must_be_root()?;
                     }
-                    Needs::Known | Needs::Nothing => return Err(ServiceError::NotFound("organization")),
+                    Needs::Known | Needs::Nothing => return Err(ServiceError::NotFound(Noun::Organization)),
                 }
                 Ok((caller, organization, as_of))
             })

@@ -11,6 +11,7 @@ use portcullis_store::{Tx, directory, token};
 
 use super::{find, may_reach, must_reach};
 use crate::caller::Caller;
+use crate::noun::Noun;
 use crate::token::{Draft, Issued, end_one, issue_named};
 use crate::{Moment, ServiceError};
 
@@ -38,7 +39,7 @@ pub fn find_token(
     organization: OrganizationId,
     (id, token): (&str, &str),
 ) -> Result<TokenView, ServiceError> {
-    let unknown = || ServiceError::NotFound("token");
+    let unknown = || ServiceError::NotFound(Noun::Token);
     let holder = Holder::Directory(find(tx, organization, id)?.id);
     let token: TokenId = token.parse().map_err(|_| unknown())?;
     let found = portcullis_store::token::find(tx, organization, token)?;

@@ -34,6 +34,7 @@ use super::key;
 use crate::caller::{Caller, Member, authenticate};
 use crate::directory;
 use crate::fetch::FetchRequest;
+use crate::noun::Noun;
 use crate::sign_in::{Visitor, is_browser};
 use crate::throttle::{Allowance, network};
 use crate::token_use::TokenUses;
@@ -54,7 +55,7 @@ const PER_SOURCE: Allowance = Allowance { max_tries: 120, window_s: 60 };
 const SWEPT_AT_ONCE: i64 = 8;
 /// Milliseconds for a withdrawal: whoever deletes a directory waits for it.
 const WITHDRAW_TIMEOUT_MS: u64 = 10_000;
-const NOUN: &str = "directory";
+const NOUN: Noun = Noun::Directory;
 
 /// Why a consent was not taken. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -212,7 +213,7 @@ impl Door {
             directory::may_speak_for(tx, &caller, &found)?;
             let source = super::source_of(tx, &found)?;
             let GoogleRight::Consent(client) = source.right.clone() else {
-                return Err(ServiceError::invalid(NOUN, "is not asked by consent"));
+                return Err(ServiceError::invalid(NOUN.as_str(), "is not asked by consent"));
             };
             return Ok(Self { member, secret: secret.clone(), directory: found, source, client });
         }

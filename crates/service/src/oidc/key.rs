@@ -28,6 +28,7 @@ use zeroize::Zeroizing;
 
 use super::OidcView;
 use crate::error::inconsistent;
+use crate::noun::Noun;
 use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room};
 use crate::relying_party::Providers;
 use crate::sealing::SealingKey;
@@ -36,7 +37,7 @@ use crate::{Moment, Portcullis, ServiceError};
 /// Tries to draw a P-256 scalar; each fails once in 2^32.
 const MAX_TRIES: usize = 8;
 /// What audit events call it.
-const NOUN: &str = "connection";
+const NOUN: Noun = Noun::Connection;
 
 /// A key that was made and is kept nowhere yet. It is made before the transaction that keeps it, which takes a while.
 #[derive(Clone)]
@@ -218,7 +219,7 @@ fn find(
 }
 
 fn known<'v>(view: &'v OidcView, kid: &str) -> Result<&'v ClientKey, ServiceError> {
-    view.keys.iter().find(|k| k.kid == kid).ok_or(ServiceError::NotFound("key"))
+    view.keys.iter().find(|k| k.kid == kid).ok_or(ServiceError::NotFound(Noun::Key))
 }
 
 /// Keeps another key: published from now on, so that the provider knows it before it signs.
@@ -268,7 +269,7 @@ pub fn put_to_use(
     let (_, view) = find(tx, at)?;
     let key = known(&view, kid)?;
     if !key.state.is_published() {
-        return Err(ServiceError::NotFound("key"));
+        return Err(ServiceError::NotFound(Noun::Key));
     }
     let used = ClientKey { state: KeyState::Signing, ..key.clone() };
     if used == *key {
@@ -297,7 +298,7 @@ pub fn retire(
     match key.state {
         KeyState::Retired => return Ok(()),
         KeyState::Signing if view.settings.is_by_key() => {
-            return Err(ServiceError::InUse("key that signs"));
+            return Err(ServiceError::InUse(Noun::KeyThatSigns));
         }
         KeyState::Signing | KeyState::Next | KeyState::Former => {}
     }

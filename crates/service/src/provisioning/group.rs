@@ -18,6 +18,7 @@ use serde_json::json;
 use super::{Speaker, nesting};
 use crate::brake::{self, Loss};
 use crate::error::{DirectoryRefusal, Taken};
+use crate::noun::Noun;
 use crate::rules::{MAX_PER_CALL, after_facts};
 use crate::{Moment, ServiceError};
 
@@ -204,7 +205,8 @@ fn new_name<'s>(
         _ => None,
     });
     let Some(name) = last else { return Ok(None) };
-    let before = directory_group::find(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    let before =
+        directory_group::find(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound(Noun::Group))?;
     Ok((name_key(name) != name_key(&before.display_name)).then_some(name))
 }
 
@@ -235,8 +237,8 @@ pub fn change_group(
         // The names before the group: locks are taken in one order.
         must_be_free(tx, speaker, name, Some(id))?;
     }
-    let old =
-        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    let old = directory_group::find_locked(tx, speaker.directory, id)?
+        .ok_or(ServiceError::NotFound(Noun::Group))?;
     let mut group = old.clone();
     let mut touched = Touched::default();
     let mut moved: BTreeSet<DirectoryGroupId> = BTreeSet::new();
@@ -357,8 +359,8 @@ pub(crate) fn lose_members(
     users: &[DirectoryUserId],
 ) -> Result<(), ServiceError> {
     tx.lock(Lock::Rules(speaker.organization))?;
-    let group =
-        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    let group = directory_group::find_locked(tx, speaker.directory, id)?
+        .ok_or(ServiceError::NotFound(Noun::Group))?;
     lose(tx, moment, speaker, &group, users)
 }
 
@@ -584,8 +586,8 @@ pub fn delete_group(
     hold_where(tx, speaker, |tx| {
         Ok(!subgroup::children(tx, id, "", 1)?.is_empty() || !subgroup::parents(tx, id, 1)?.is_empty())
     })?;
-    let group =
-        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    let group = directory_group::find_locked(tx, speaker.directory, id)?
+        .ok_or(ServiceError::NotFound(Noun::Group))?;
     let mapped = is_mapped(tx, &group)? || nesting::is_mapped_above(tx, id)?;
     let touched = if mapped { all_members(tx, id)? } else { Vec::new() };
     let moved = if mapped { nesting::children(tx, speaker.directory, id)? } else { BTreeSet::new() };

@@ -23,11 +23,12 @@ use serde_json::json;
 use super::SamlView;
 use crate::caller::Caller;
 use crate::connection::must_stand_above_automation;
+use crate::noun::Noun;
 use crate::patience::carried;
 use crate::rules::MAX_AT_ONCE;
 use crate::{Moment, Portcullis, ServiceError};
 
-const NOUN: &str = "connection";
+const NOUN: Noun = Noun::Connection;
 
 /// Where a certificate is.
 type At = (OrganizationId, ConnectionId);
@@ -144,7 +145,7 @@ fn decide_now(
     tx.lock(Lock::Organization(organization))?;
     let (of, view) = find(tx, (organization, id))?;
     let known = view.certificates.iter().find(|c| c.fingerprint == fingerprint);
-    let known = known.ok_or(ServiceError::NotFound("certificate"))?;
+    let known = known.ok_or(ServiceError::NotFound(Noun::Certificate))?;
     let state = match decision {
         Decision::Accept => CertificateState::Trusted,
         Decision::Retire(_) => CertificateState::Retired,
@@ -171,7 +172,7 @@ fn decide_now(
             if view.trusted().all(|c| c.fingerprint == fingerprint)
                 && known.state == CertificateState::Trusted
             {
-                return Err(ServiceError::InUse("only certificate that counts"));
+                return Err(ServiceError::InUse(Noun::LastCertificate));
             }
             ending = sessions(tx, &decided)?;
             goes_on = ending.len() >= MAX_AT_ONCE || made == Made::Ends;

@@ -22,6 +22,7 @@ use zeroize::Zeroizing;
 
 use super::SamlView;
 use crate::error::inconsistent;
+use crate::noun::Noun;
 use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room};
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError};
@@ -125,7 +126,7 @@ fn find(
 }
 
 fn known<'v>(view: &'v SamlView, fingerprint: &str) -> Result<&'v SamlKey, ServiceError> {
-    view.keys.iter().find(|k| k.fingerprint == fingerprint).ok_or(ServiceError::NotFound("key"))
+    view.keys.iter().find(|k| k.fingerprint == fingerprint).ok_or(ServiceError::NotFound(Noun::Key))
 }
 
 /// Keeps another key: published from now on, so that the provider knows it before it signs.
@@ -162,7 +163,7 @@ pub fn put_to_use(
     let (_, view) = find(tx, at)?;
     let key = known(&view, fingerprint)?;
     if !key.state.is_published() {
-        return Err(ServiceError::NotFound("key"));
+        return Err(ServiceError::NotFound(Noun::Key));
     }
     let used = SamlKey { state: KeyState::Signing, ..key.clone() };
     if used == *key {
@@ -193,7 +194,7 @@ pub fn retire(
     let key = known(&view, fingerprint)?;
     match key.state {
         KeyState::Retired => return Ok(()),
-        KeyState::Signing => return Err(ServiceError::InUse("key that signs")),
+        KeyState::Signing => return Err(ServiceError::InUse(Noun::KeyThatSigns)),
         KeyState::Next | KeyState::Former => {}
     }
     let retired = SamlKey { state: KeyState::Retired, private_sealed: String::new(), ..key.clone() };

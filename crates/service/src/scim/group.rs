@@ -15,6 +15,7 @@ use super::list::{Ask, MAX_FOUND, Resource};
 use super::room::Reading;
 use super::version::VersionTag;
 use super::{Belongings, MAX_MEMBERS_SHOWN, MemberId, Window, member_id};
+use crate::noun::Noun;
 use crate::provisioning::{self, GroupSaid, MAX_SUBGROUPS, Speaker};
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -212,8 +213,8 @@ fn check_version(
         return Ok(());
     }
     tx.lock(Lock::Organization(speaker.organization))?;
-    let group =
-        directory_group::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+    let group = directory_group::find_locked(tx, speaker.directory, id)?
+        .ok_or(ServiceError::NotFound(Noun::Group))?;
     Ok(known.check_write(&group_version(&group))?)
 }
 
@@ -283,7 +284,8 @@ impl Portcullis {
         belongings: Belongings,
     ) -> Result<GroupShown, ServiceError> {
         self.read_within(directory, move |tx, reading| {
-            let group = directory_group::find(tx, directory, id)?.ok_or(ServiceError::NotFound("group"))?;
+            let group =
+                directory_group::find(tx, directory, id)?.ok_or(ServiceError::NotFound(Noun::Group))?;
             let found = shown(tx, group, belongings, reading.members(MAX_MEMBERS_SHOWN));
             if matches!(found, Err(ServiceError::Directory(_))) {
                 reading.outgrow();

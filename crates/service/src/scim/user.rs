@@ -20,6 +20,7 @@ use super::list::{Ask, Resource};
 use super::room::{Collected, Reading};
 use super::version::VersionTag;
 use super::{Belongings, MAX_GROUPS_SHOWN, Window};
+use crate::noun::Noun;
 use crate::provisioning::{self, PersonSaid, Speaker};
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -164,7 +165,7 @@ fn check_version(
     }
     tx.lock(Lock::Rules(speaker.organization))?;
     let user =
-        directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound("user"))?;
+        directory_user::find_locked(tx, speaker.directory, id)?.ok_or(ServiceError::NotFound(Noun::User))?;
     // Somebody in more groups than are shown has no version that anybody could know.
     let groups = directory_user::groups(tx, id, MAX_GROUPS_SHOWN)?;
     let version = groups.map(|groups| user_version(&user.into(), &groups)).unwrap_or_default();
@@ -251,7 +252,7 @@ impl Portcullis {
         id: DirectoryUserId,
     ) -> Result<UserShown, ServiceError> {
         self.read_within(directory, move |tx, reading| {
-            let user = directory_user::find(tx, directory, id)?.ok_or(ServiceError::NotFound("user"))?;
+            let user = directory_user::find(tx, directory, id)?.ok_or(ServiceError::NotFound(Noun::User))?;
             shown_within(tx, user.into(), (Belongings::Read, reading)).map(|(one, _)| one)
         })
         .await

@@ -9,6 +9,7 @@ use portcullis_domain::organization::Organization;
 use portcullis_domain::text::domain_of;
 use portcullis_store::{Tx, connection};
 
+use crate::noun::Noun;
 use crate::{ServiceError, organization};
 
 /// The most connections that a person is asked to choose from. Beyond them the domain of an address finds one, or the
@@ -52,7 +53,7 @@ pub fn find(tx: &mut Tx<'_>, named: &str, email_key: Option<&str>) -> Result<Cho
     }
     let connections = connection::list(tx, organization.id, None, MAX_CHOICES)?;
     if connections.is_empty() {
-        return Err(ServiceError::NotFound("organization"));
+        return Err(ServiceError::NotFound(Noun::Organization));
     }
     Ok(Choice { organization, connections, by: ChosenBy::Nothing })
 }

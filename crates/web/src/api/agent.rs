@@ -9,6 +9,7 @@ use portcullis_domain::permission::Permission;
 use portcullis_domain::text::Slug;
 use portcullis_service::agent::{self, AgentPatch, NewAgent};
 use portcullis_service::member_key::NewKey;
+use portcullis_service::noun::Noun;
 use portcullis_store::Priority;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -22,7 +23,7 @@ use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
 
-const NOUN: &str = "agent";
+const NOUN: Noun = Noun::Agent;
 
 /// An agent.
 #[derive(Debug, Serialize, JsonSchema)]
@@ -396,7 +397,7 @@ async fn show_key(
     scope: Scope,
     Path((_, agt, tok)): Path<(String, String, String)>,
 ) -> Result<Json<TokenWire>, Problem> {
-    let (about, key) = ((scope.organization.id, id(&agt, NOUN)?), id(&tok, "key")?);
+    let (about, key) = ((scope.organization.id, id(&agt, NOUN)?), id(&tok, Noun::Key)?);
     let found = app.portcullis().read(move |tx, _| agent::find_key(tx, &scope.caller, about, key)).await?;
     Ok(Json(TokenWire::of(&found)))
 }
@@ -406,7 +407,7 @@ async fn revoke_key(
     scope: Scope,
     Path((_, agt, tok)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (about, key) = ((scope.organization.id, id(&agt, NOUN)?), id(&tok, "key")?);
+    let (about, key) = ((scope.organization.id, id(&agt, NOUN)?), id(&tok, Noun::Key)?);
     let cause = scope.cause();
     app.portcullis()
         .write(Priority::OffBoarding, move |tx, moment| {

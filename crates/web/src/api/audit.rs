@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use portcullis_domain::id::EventId;
 use portcullis_domain::permission::Permission;
+use portcullis_service::noun::Noun;
 use portcullis_service::{ServiceError, audit};
 use portcullis_store::StoreError;
 use portcullis_store::audit::{AuditFilter, StoredEvent};
@@ -160,7 +161,7 @@ async fn show(
     scope: Scope,
     Path((_, evt)): Path<(String, String)>,
 ) -> Result<Json<AuditEvent>, Problem> {
-    let (organization, event) = (scope.organization.id, id(&evt, "audit event")?);
+    let (organization, event) = (scope.organization.id, id(&evt, Noun::AuditEvent)?);
     let found = app.portcullis().read(move |tx, _| audit::find(tx, organization, event)).await?;
     Ok(Json(AuditEvent::of(&found)?))
 }

@@ -9,6 +9,7 @@ use portcullis_domain::connection::ConnectionKind;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::permission::Permission::{ConnectionsRead, ConnectionsWrite};
 use portcullis_service::connection::{self, ConnectionView, ProtocolView};
+use portcullis_service::noun::Noun;
 use portcullis_service::saml::{Addresses, metadata};
 use portcullis_service::{Portcullis, ServiceError, sign_in};
 use portcullis_store::Priority;
@@ -145,7 +146,7 @@ fn not_proven(domain: &str) -> Notice {
 
 const LIST: &str = "/organizations/{org}/connections";
 const ONE: &str = "/organizations/{org}/connections/{connection}";
-const NOUN: &str = "connection";
+const NOUN: Noun = Noun::Connection;
 const REFUSALS: [&str; 4] =
     ["jit_under_directory", "role_is_explicit_only", "above_own_rank", "invalid_domain"];
 

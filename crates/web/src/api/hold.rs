@@ -6,6 +6,7 @@ use portcullis_domain::hold::{HoldKind, HoldState};
 use portcullis_domain::id::{DirectoryId, HoldId, MembershipId};
 use portcullis_domain::permission::Permission::{DirectoriesRead, DirectoriesWrite};
 use portcullis_service::hold::{self, Decision};
+use portcullis_service::noun::Noun;
 use portcullis_store::hold::{HeldView, HoldFilter, HoldView, WouldLose};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -17,7 +18,7 @@ use crate::error::Problem;
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
 
-const NOUN: &str = "hold";
+const NOUN: Noun = Noun::Hold;
 
 /// An occasion on which a directory went over its brake's limit.
 #[derive(Debug, Serialize, JsonSchema)]

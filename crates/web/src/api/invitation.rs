@@ -9,6 +9,7 @@ use portcullis_domain::permission::Permission::{InvitationsRead, InvitationsWrit
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenEnd;
 use portcullis_service::invitation;
+use portcullis_service::noun::Noun;
 use portcullis_store::Priority;
 use portcullis_store::invitation::Invitation as Stored;
 use schemars::JsonSchema;
@@ -81,7 +82,7 @@ pub struct NewInvitation {
 
 const LIST: &str = "/organizations/{org}/invitations";
 const ONE: &str = "/organizations/{org}/invitations/{invitation}";
-const NOUN: &str = "invitation";
+const NOUN: Noun = Noun::Invitation;
 
 /// The rows of this noun.
 #[must_use]

@@ -7,6 +7,7 @@ use portcullis_domain::id::TokenId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::Slug;
 use portcullis_service::member_key::{self, NewKey};
+use portcullis_service::noun::Noun;
 use portcullis_store::Priority;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -73,7 +74,7 @@ async fn list(
     Path((_, mem)): Path<(String, String)>,
     Params(wanted): Params<PageQuery>,
 ) -> Result<Json<Page<TokenWire>>, Problem> {
-    let about = (scope.organization.id, id(&mem, "member")?);
+    let about = (scope.organization.id, id(&mem, Noun::Member)?);
     let (limit, after) = wanted.bounds::<TokenId>()?;
     let found = app
         .portcullis()
@@ -89,7 +90,7 @@ async fn issue(
     key: IdempotencyKey,
     body: Body<NewMemberKey>,
 ) -> Result<Created, Problem> {
-    let about = (scope.organization.id, id(&mem, "member")?);
+    let about = (scope.organization.id, id(&mem, Noun::Member)?);
     let (caller, cause) = (scope.caller.clone(), scope.cause());
     let wish = NewKey {
         name: body.value.name,
@@ -107,7 +108,7 @@ async fn show(
     scope: Scope,
     Path((_, mem, tok)): Path<(String, String, String)>,
 ) -> Result<Json<TokenWire>, Problem> {
-    let (about, key) = ((scope.organization.id, id(&mem, "member")?), id(&tok, "key")?);
+    let (about, key) = ((scope.organization.id, id(&mem, Noun::Member)?), id(&tok, Noun::Key)?);
     let found = app.portcullis().read(move |tx, _| member_key::find(tx, &scope.caller, about, key)).await?;
     Ok(Json(TokenWire::of(&found)))
 }
@@ -117,7 +118,7 @@ async fn revoke(
     scope: Scope,
     Path((_, mem, tok)): Path<(String, String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (about, key) = ((scope.organization.id, id(&mem, "member")?), id(&tok, "key")?);
+    let (about, key) = ((scope.organization.id, id(&mem, Noun::Member)?), id(&tok, Noun::Key)?);
     let cause = scope.cause();
     app.portcullis()
         .write(Priority::OffBoarding, move |tx, moment| {

@@ -9,6 +9,7 @@ use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::{Slug, email_key, name_key};
 use portcullis_service::membership::{self, Suspension};
+use portcullis_service::noun::Noun;
 use portcullis_service::{ServiceError, hold};
 use portcullis_store::membership::MembershipFilter;
 use portcullis_store::{Priority, Tx};
@@ -24,7 +25,7 @@ use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
 
-const NOUN: &str = "member";
+const NOUN: Noun = Noun::Member;
 
 /// A person in an organization.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -33,11 +33,12 @@ mod trace;
 use std::str::FromStr;
 
 use portcullis_service::ServiceError;
+use portcullis_service::noun::Noun;
 
 use crate::route::Operation;
 
 /// The id that a path names. What cannot be one answers like an unknown one.
-fn id<T: FromStr>(text: &str, noun: &'static str) -> Result<T, ServiceError> {
+fn id<T: FromStr>(text: &str, noun: Noun) -> Result<T, ServiceError> {
     text.parse().map_err(|_| ServiceError::NotFound(noun))
 }
 

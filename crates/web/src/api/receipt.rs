@@ -5,6 +5,7 @@ use axum::extract::{Path, State};
 use portcullis_domain::id::ReceiptId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::receipt::KeptBecause;
+use portcullis_service::noun::Noun;
 use portcullis_service::receipt;
 use portcullis_store::receipt::StoredReceipt;
 use schemars::JsonSchema;
@@ -142,7 +143,7 @@ async fn show(
     scope: Scope,
     Path((_, rcp)): Path<(String, String)>,
 ) -> Result<Json<Receipt>, Problem> {
-    let (organization, receipt) = (scope.organization.id, id(&rcp, "receipt")?);
+    let (organization, receipt) = (scope.organization.id, id(&rcp, Noun::Receipt)?);
     let found = app.portcullis().read(move |tx, _| receipt::find(tx, organization, receipt)).await?;
     Ok(Json(Receipt::of(&found)))
 }

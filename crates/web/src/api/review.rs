@@ -6,6 +6,7 @@ use portcullis_domain::id::{MembershipId, ReviewId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::permission::Permission::{MembersRead, MembersWrite};
 use portcullis_domain::review::ReviewState;
+use portcullis_service::noun::Noun;
 use portcullis_service::review::{self, Seen};
 use portcullis_store::Priority;
 use portcullis_store::review::Wanted;
@@ -19,7 +20,7 @@ use crate::error::Problem;
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
 
-const NOUN: &str = "review";
+const NOUN: Noun = Noun::Review;
 
 /// A person whom a directory told of and who may be a member already.
 #[derive(Debug, Serialize, JsonSchema)]

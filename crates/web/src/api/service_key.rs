@@ -8,6 +8,7 @@ use axum::http::StatusCode;
 use portcullis_domain::id::TokenId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::token::Scope as KeyScope;
+use portcullis_service::noun::Noun;
 use portcullis_service::service_key::{self, NewServiceKey};
 use portcullis_store::Priority;
 use schemars::JsonSchema;
@@ -22,7 +23,7 @@ use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
 use crate::scope::Scope;
 
-const NOUN: &str = "service key";
+const NOUN: Noun = Noun::ServiceKey;
 
 /// A service key that is to be issued.
 #[derive(Debug, Clone, Deserialize, JsonSchema)]

@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use portcullis_domain::id::TokenId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::token::ShownTo;
+use portcullis_service::noun::Noun;
 use portcullis_service::token::{self, Issued};
 use portcullis_store::Priority;
 use portcullis_store::token::TokenView;
@@ -156,7 +157,7 @@ async fn show(
     scope: Scope,
     Path((_, tok)): Path<(String, String)>,
 ) -> Result<Json<TokenWire>, Problem> {
-    let (organization, token) = (scope.organization.id, id(&tok, "token")?);
+    let (organization, token) = (scope.organization.id, id(&tok, Noun::Token)?);
     let found =
         app.portcullis().read(move |tx, _| token::find(tx, &scope.caller, organization, token)).await?;
     Ok(Json(TokenWire::of(&found)))
@@ -167,7 +168,7 @@ async fn revoke(
     scope: Scope,
     Path((_, tok)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
-    let (organization, token, cause) = (scope.organization.id, id(&tok, "token")?, scope.cause());
+    let (organization, token, cause) = (scope.organization.id, id(&tok, Noun::Token)?, scope.cause());
     app.portcullis()
         .write(Priority::OffBoarding, move |tx, moment| {
             token::revoke(tx, moment, &scope.caller, (organization, token), cause)

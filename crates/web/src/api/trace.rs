@@ -4,6 +4,7 @@ use axum::Json;
 use axum::extract::{Path, State};
 use portcullis_domain::id::TraceId;
 use portcullis_domain::permission::Permission;
+use portcullis_service::noun::Noun;
 use portcullis_service::{ServiceError, trace};
 use portcullis_store::Tx;
 use portcullis_store::trace::{Trace, TraceFilter};
@@ -154,7 +155,7 @@ async fn show(
     scope: Scope,
     Path((_, trc)): Path<(String, String)>,
 ) -> Result<Json<TraceInFull>, Problem> {
-    let (organization, trace) = (scope.organization.id, id(&trc, "trace")?);
+    let (organization, trace) = (scope.organization.id, id(&trc, Noun::Trace)?);
     let sees_events = scope.caller.may(Permission::AuditEventsRead, organization).is_ok();
     let read = move |tx: &mut Tx<'_>, _| {
         let found = trace::find(tx, organization, trace)?;

@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use portcullis_domain::id::DirectoryId;
 use portcullis_service::ServiceError;
 use portcullis_service::google::consent::{self, Asking, PAGE, Taken};
+use portcullis_service::noun::Noun;
 use serde::Deserialize;
 
 use super::form::{Guest, OwnForm};
@@ -54,7 +55,7 @@ fn refused(error: &ServiceError, path: &str, guest: &Guest) -> Response {
 
 /// The path of a directory's page; what is no directory's id has none.
 fn path_of(directory: &str) -> Result<String, ServiceError> {
-    let id: DirectoryId = directory.parse().map_err(|_| ServiceError::NotFound("directory"))?;
+    let id: DirectoryId = directory.parse().map_err(|_| ServiceError::NotFound(Noun::Directory))?;
     Ok(format!("{PAGE}{id}"))
 }
 

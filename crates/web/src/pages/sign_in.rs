@@ -10,6 +10,7 @@ use maud::{Markup, html};
 use portcullis_domain::connection::Connection;
 use portcullis_domain::text::{Slug, email_key};
 use portcullis_service::local::{self, Choice, SignedIn};
+use portcullis_service::noun::Noun;
 use portcullis_service::session::{Opened, SignOut};
 use portcullis_service::sign_in::return_path;
 use portcullis_service::sign_out::{Onward, sign_out as end};
@@ -230,7 +231,7 @@ pub async fn choose(State(app): State<App>, form: OwnForm<Chosen>) -> Response {
     let request = guest.visitor.request;
     let chosen = async {
         let return_to = return_path(value.return_to.as_deref())?;
-        let id = value.membership.parse().map_err(|_| ServiceError::NotFound("member"))?;
+        let id = value.membership.parse().map_err(|_| ServiceError::NotFound(Noun::Member))?;
         let opened = local::choose(app.portcullis(), &value.ticket, id, guest.visitor).await?;
         Ok::<_, ServiceError>((opened, return_to))
     };
@@ -248,7 +249,7 @@ pub async fn sign_out(State(app): State<App>, form: OwnForm<Leaving>) -> Respons
     let which = match value.token.as_deref().filter(|t| !t.is_empty()).map(str::parse) {
         None => SignOut::All,
         Some(Ok(id)) => SignOut::One(id),
-        Some(Err(_)) => return failure::of(&ServiceError::NotFound("session"), request),
+        Some(Err(_)) => return failure::of(&ServiceError::NotFound(Noun::Session), request),
     };
     match end(app.portcullis(), visitor.presented, which, request).await {
         Ok(out) => {

@@ -16,6 +16,7 @@ use maud::html;
 use portcullis_domain::connection::ConnectionKind;
 use portcullis_domain::id::{ConnectionId, RequestId};
 use portcullis_service::ServiceError;
+use portcullis_service::noun::Noun;
 use portcullis_service::refusal::SignInRefusal;
 use portcullis_service::sign_in::arriving::{self as arrivals, Proven};
 use portcullis_service::sign_in::{Refused, Visitor, Whom, admit_source, own_membership, return_path};
@@ -49,7 +50,7 @@ struct Begin {
 struct Nothing {}
 
 fn id(text: &str) -> Result<ConnectionId, ServiceError> {
-    text.parse().map_err(|_| ServiceError::NotFound("connection"))
+    text.parse().map_err(|_| ServiceError::NotFound(Noun::Connection))
 }
 
 /// The body of a form that somebody else posts, or their page has the browser post.

@@ -36,6 +36,7 @@ use portcullis_service::directory::{self, DirectoryChanges, Nesting};
 use portcullis_service::mapping::{self as rule, NewMapping};
 use portcullis_service::member_key::NewKey;
 use portcullis_service::membership::Suspension;
+use portcullis_service::noun::Noun;
 use portcullis_service::rules::after_rule_change;
 use portcullis_service::{
     Moment, ServiceError, access, agent, environment, member_key, membership, organization, team, token,
@@ -414,7 +415,7 @@ impl World {
                 self.try_write(move |tx, moment| {
                     tx.lock(portcullis_store::db::Lock::Organization(organization))?;
                     let mut found = portcullis_store::directory::find(tx, organization, directory)?
-                        .ok_or(ServiceError::NotFound("directory"))?;
+                        .ok_or(ServiceError::NotFound(Noun::Directory))?;
                     found.default_role = role.map(str::parse).transpose()?;
                     let cause = by_api(moment);
                     let target = (Action::DirectoryUpdated, directory.into());
@@ -491,7 +492,7 @@ impl World {
                 let organization = self.ids.organizations[org];
                 self.try_write(move |tx, moment| {
                     let found = portcullis_store::membership::find(tx, home, m)?;
-                    let user = found.ok_or(ServiceError::NotFound("member"))?.user;
+                    let user = found.ok_or(ServiceError::NotFound(Noun::Member))?.user;
                     let cause = by_api(moment);
                     let made = membership::add(tx, moment, organization, user, cause)?;
                     Ok(Made::Member(made.id, None))
@@ -501,7 +502,7 @@ impl World {
                 let (m, organization) = self.who(model, member);
                 self.try_write(move |tx, moment| {
                     let found = portcullis_store::membership::find(tx, organization, m)?;
-                    let user = found.ok_or(ServiceError::NotFound("member"))?.user;
+                    let user = found.ok_or(ServiceError::NotFound(Noun::Member))?.user;
                     let change = UserChange::SetAuthenticator {
                         user,
                         kind: AuthenticatorKind::Password,

@@ -6,6 +6,7 @@ use portcullis_domain::oidc::OidcSettings;
 use portcullis_domain::saml::SamlSettings;
 use portcullis_domain::text::Slug;
 use portcullis_service::connection::{ConnectionView, Newcomers, Protocol, ProtocolView, Wanted};
+use portcullis_service::noun::Noun;
 use portcullis_service::oidc::OidcView;
 use portcullis_service::oidc::key::NewClientKey;
 use portcullis_service::oidc::wish::OidcWish;
@@ -315,7 +316,7 @@ impl OfKinds<'_> {
 }
 
 pub(super) fn directory(text: Option<&str>) -> Result<Option<DirectoryId>, ServiceError> {
-    text.map(|t| id(t, "directory")).transpose()
+    text.map(|t| id(t, Noun::Directory)).transpose()
 }
 
 const fn newcomers(jit: bool) -> Newcomers {

@@ -11,6 +11,7 @@ use portcullis_domain::tombstone::Identifier;
 use portcullis_service::caller::Caller;
 use portcullis_service::claims::{Address, Arrival, DEFAULT_GROUPS_CLAIM, GroupsSaid, Said, SubjectStays};
 use portcullis_service::connection::{self, Newcomers, Protocol, Wanted};
+use portcullis_service::noun::Noun;
 use portcullis_service::oidc::logout;
 use portcullis_service::recognition::{Wish, admit};
 use portcullis_service::sign_in::ProviderSession;
@@ -71,7 +72,7 @@ impl World {
     pub(super) fn arrive(&self, person: usize, grouped: bool) -> Result<Made, ServiceError> {
         let connection = self.ids.connection.expect("it was made");
         self.try_write(move |tx, moment| {
-            let connection = find_by_id(tx, connection)?.ok_or(ServiceError::NotFound("connection"))?;
+            let connection = find_by_id(tx, connection)?.ok_or(ServiceError::NotFound(Noun::Connection))?;
             let groups: BTreeSet<String> = grouped.then(|| "g-0".to_owned()).into_iter().collect();
             let (written, key) = (address(person), address(person));
             let said = Said {
@@ -108,8 +109,8 @@ impl World {
             let opened = admit(tx, moment, &wish)?.ok();
             let (at, claims) = (arrival.connection.id, arrival.connection.claims_directory);
             let user = query(tx, claims, &DirectoryUserQuery::ExternalId(subject(person)), 1)?.pop();
-            let user = user.ok_or(ServiceError::NotFound("user"))?;
-            let link = find_link(tx, at, &arrival.said.subject)?.ok_or(ServiceError::NotFound("link"))?;
+            let user = user.ok_or(ServiceError::NotFound(Noun::User))?;
+            let link = find_link(tx, at, &arrival.said.subject)?.ok_or(ServiceError::NotFound(Noun::User))?;
             let token = opened.map(|opened| (opened.token, opened.secret.expose().to_owned()));
             Ok(Made::Arrived(user.id, link.membership, token))
         })

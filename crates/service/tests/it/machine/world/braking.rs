@@ -4,6 +4,7 @@ use portcullis_domain::brake::Brake;
 use portcullis_domain::id::MembershipId;
 use portcullis_service::caller::Caller;
 use portcullis_service::directory::{self, DirectoryChanges};
+use portcullis_service::noun::Noun;
 use portcullis_service::{ServiceError, hold};
 use portcullis_store::brake;
 use portcullis_store::hold::HoldFilter;
@@ -44,7 +45,7 @@ impl World {
             let filter = HoldFilter { directory: Some(of), state: None };
             let all = hold::list(tx, organization, filter, ("", MAX_HOLDS))?;
             let id = all.iter().filter(|hold| hold.kind == kind).nth(nth).map(|hold| hold.id);
-            id.ok_or(ServiceError::NotFound("hold"))
+            id.ok_or(ServiceError::NotFound(Noun::Hold))
         })?;
         let about = (how, whom.map(|m| vec![self.ids.members[m]]));
         let portcullis = self.bench.portcullis();
