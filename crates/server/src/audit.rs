@@ -9,6 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result, anyhow, bail};
 use portcullis_domain::id::OrganizationId;
 use portcullis_service::audit_export::{self, Finding, Known, MAX_LINE, Verified};
+use portcullis_service::noun::Noun;
 use portcullis_service::{ServiceError, organization};
 use portcullis_store::Store;
 
@@ -39,7 +40,7 @@ pub fn export(settings: &Settings, named: String, file: &Path) -> Result<()> {
     });
     let organization = match found {
         Ok(found) => found.id,
-        Err(ServiceError::NotFound(_)) => {
+        Err(ServiceError::NotFound(Noun::Organization)) => {
             bail!("there is no organization `{named}` in {}", settings.database)
         }
         Err(error) => return Err(error.into()),

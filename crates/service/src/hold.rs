@@ -200,7 +200,7 @@ fn carry_out(
             let place = (found.organization, found.directory);
             match provisioning::delete_user_because(tx, moment, place, user, cause) {
                 // Deleted by name meanwhile.
-                Ok(()) | Err(ServiceError::NotFound(_)) => Ok(()),
+                Ok(()) | Err(ServiceError::NotFound(Noun::User)) => Ok(()),
                 Err(error) => Err(error),
             }
         }

@@ -357,7 +357,7 @@ fn may_stand_for(
     }
     for one in &seen.by {
         let one = match crate::membership::find(tx, member.organization, *one, now) {
-            Err(ServiceError::NotFound(_)) => return Ok(false),
+            Err(ServiceError::NotFound(Noun::Member)) => return Ok(false),
             found => found?,
         };
         if one.access.state != MembershipState::Active || rank_of(tx, &one)? < rank_of(tx, member)? {

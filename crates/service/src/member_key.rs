@@ -137,7 +137,7 @@ pub fn revoke(
     cause: Cause,
 ) -> Result<(), ServiceError> {
     let member = match crate::membership::find(tx, organization, id, moment.now) {
-        Err(ServiceError::NotFound(_)) => None,
+        Err(ServiceError::NotFound(Noun::Member)) => None,
         found => Some(found?),
     };
     let member = known_to(tx, caller, (organization, id), member, Permission::KeysWrite)?;

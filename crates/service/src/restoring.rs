@@ -27,6 +27,7 @@ use portcullis_store::{Tx, directory, instance, organization};
 use serde_json::json;
 
 use crate::access::off_board_member;
+use crate::noun::Noun;
 use crate::{Moment, ServiceError, first_owner, rules};
 
 /// Organizations that are looked at together.
@@ -114,7 +115,7 @@ pub fn since(
     for id in people {
         // As it is now: what was said there last may not have been stored yet.
         all.push(match crate::membership::find(tx, organization, *id, now) {
-            Err(ServiceError::NotFound(_)) => Since::Unknown,
+            Err(ServiceError::NotFound(Noun::Member)) => Since::Unknown,
             found => became(&found?),
         });
     }

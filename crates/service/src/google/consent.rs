@@ -205,7 +205,7 @@ impl Door {
             let Ok(Caller::Member(member)) = authenticate(tx, uses, secret, now) else { continue };
             known = true;
             let found = match directory::find(tx, member.organization, id) {
-                Err(ServiceError::NotFound(_)) => continue,
+                Err(ServiceError::NotFound(NOUN)) => continue,
                 found => found?,
             };
             let caller = Caller::Member(member.clone());

@@ -23,6 +23,7 @@ use super::reading::{Counts, Progress, WholeGroup};
 use super::run::LEASE_S;
 use crate::brake;
 use crate::newcomer::hold_names_of;
+use crate::noun::Noun;
 use crate::provisioning::{self, GroupSaid, PersonSaid, Speaker};
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -204,7 +205,7 @@ impl Writer<'_> {
                 provisioning::lose_members(tx, moment, speaker, group, &losing)
             });
             match decided.await {
-                Ok(()) | Err(ServiceError::NotFound(_)) => {}
+                Ok(()) | Err(ServiceError::NotFound(Noun::Group)) => {}
                 Err(error) => return Err(error.into()),
             }
         }
@@ -282,7 +283,7 @@ impl Writer<'_> {
     async fn refusal(&self, step: Step, priority: Priority) -> Result<Option<ServiceError>, PollFailure> {
         match self.carry_out(vec![step], priority).await {
             // Gone meanwhile: an administrator deleted it, or there is nothing left to do.
-            Ok(()) | Err(ServiceError::NotFound(_)) => Ok(None),
+            Ok(()) | Err(ServiceError::NotFound(Noun::User | Noun::Group)) => Ok(None),
             Err(error @ (ServiceError::Store(_) | ServiceError::Fault(_))) => Err(error.into()),
             Err(refusal) => Ok(Some(refusal)),
         }

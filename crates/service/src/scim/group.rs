@@ -264,7 +264,9 @@ impl Portcullis {
             match self.find_group(group.directory, group.id, belongings).await {
                 // Too many members, too many readers, or gone meanwhile.
                 Err(
-                    ServiceError::Directory(_) | ServiceError::TooMany { .. } | ServiceError::NotFound(_),
+                    ServiceError::Directory(_)
+                    | ServiceError::TooMany { .. }
+                    | ServiceError::NotFound(Noun::Group),
                 ) => {}
                 found => return found,
             }

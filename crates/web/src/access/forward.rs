@@ -14,6 +14,7 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::evaluation::{Bearer, Decision};
 use portcullis_domain::text::Slug;
 use portcullis_service::evaluation::{About, Answer, ask};
+use portcullis_service::noun::Noun;
 use portcullis_service::{ServiceError, organization};
 use serde::Deserialize;
 
@@ -68,7 +69,7 @@ pub async fn forward(State(app): State<App>, RawQuery(query): RawQuery, headers:
         .read(move |tx, now| {
             let organization = match organization::named(tx, &named) {
                 Ok(organization) => organization.id,
-                Err(ServiceError::NotFound(_)) => {
+                Err(ServiceError::NotFound(Noun::Organization)) => {
                     say_unknown(&named, now);
                     return Ok(None);
                 }

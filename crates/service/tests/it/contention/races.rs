@@ -8,6 +8,7 @@ use portcullis_domain::mapping::MappingSource;
 use portcullis_domain::role::Giving;
 use portcullis_domain::text::Slug;
 use portcullis_service::caller::Caller;
+use portcullis_service::noun::Noun;
 use portcullis_service::provisioning::{self, GroupSaid};
 use portcullis_service::{Moment, ServiceError, agent, directory, mapping, role};
 use portcullis_store::{Tx, directory_group};
@@ -224,5 +225,5 @@ fn an_environment_in_which_an_agent_is_made_is_not_deleted_meanwhile_on_postgres
         },
     );
     met.first.unwrap();
-    assert!(matches!(met.second, Err(ServiceError::InUse(_))), "{:?}", met.second);
+    assert!(matches!(met.second, Err(ServiceError::InUse(Noun::Environment))), "{:?}", met.second);
 }
