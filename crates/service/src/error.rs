@@ -1,6 +1,7 @@
 //! What a use case refuses or fails at: one closed enum, which `web` turns into each surface's answer.
 
 use portcullis_domain::Refusal;
+use portcullis_domain::id::{DirectoryId, MembershipId, TokenId};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::TextError;
 use portcullis_domain::token::Scope;
@@ -57,20 +58,20 @@ pub enum ServiceError {
         "the token `{0}` of the directory was shown to somebody who left or stands below that role: have the provider \
          use another, and end it"
     )]
-    TokenSeenBelow(String),
+    TokenSeenBelow(TokenId),
     /// A directory would come to give more than whoever chose where it gets its facts stood.
     #[error(
         "where the directory `{0}` gets its facts was chosen by somebody who stood below that role: choose its `google` anew, \
          whole, as somebody who stands as high"
     )]
-    SourceSetBelow(String),
+    SourceSetBelow(DirectoryId),
     /// Somebody would stand above whoever said by which account they sign in.
     #[error(
         "the account that `{0}` signs in by, or would, was named by somebody who stood below that role, or had left, or such a \
          one saw the link by which they chose their password: once you have looked whose it is, give the role with `vouched`; \
          or have the directory say the person again, whole, by another token, and them sign in once"
     )]
-    ToldFromBelow(String),
+    ToldFromBelow(MembershipId),
     /// The workload identity of the settings may not be used so.
     #[error(
         "the workload identity may be used in the name of an administrator of a domain that is proven here, by an \

@@ -162,11 +162,11 @@ fn must_not_be_told_from_below(
         return Ok(());
     }
     if member.believed_up_to < role.rank {
-        return Err(ServiceError::ToldFromBelow(member.id.to_string()));
+        return Err(ServiceError::ToldFromBelow(member.id));
     }
     for link in connection::links_of(tx, member.id)? {
         if link.believed_up_to < role.rank {
-            return Err(ServiceError::ToldFromBelow(member.id.to_string()));
+            return Err(ServiceError::ToldFromBelow(member.id));
         }
     }
     // Whoever has an explicit-only role is linked by no word from then on.
@@ -175,7 +175,7 @@ fn must_not_be_told_from_below(
     }
     for told in directory_user::of_membership(tx, member.id)? {
         if told.believed_up_to < role.rank && directory::lets_in(tx, member.organization, told.directory)? {
-            return Err(ServiceError::ToldFromBelow(member.id.to_string()));
+            return Err(ServiceError::ToldFromBelow(member.id));
         }
     }
     Ok(())

@@ -176,10 +176,10 @@ pub(crate) fn spoken_below(
     now: Timestamp,
 ) -> Result<Option<ServiceError>, ServiceError> {
     if let Some(token) = seen_below(tx, organization, (of, rank), now)? {
-        return Ok(Some(ServiceError::TokenSeenBelow(token.to_string())));
+        return Ok(Some(ServiceError::TokenSeenBelow(token)));
     }
     let asked = google::source(tx, organization, of)?.filter(|source| source.believed_up_to < rank);
-    Ok(asked.map(|source| ServiceError::SourceSetBelow(source.directory.to_string())))
+    Ok(asked.map(|source| ServiceError::SourceSetBelow(source.directory)))
 }
 
 /// A token of the directory that is good, and that somebody saw who stands below that rank, or left; or that a session issued
@@ -302,7 +302,7 @@ pub fn update(
     if rank > was.rank {
         no_directory_outgrows(tx, &is, moment.now)?;
         if let Some(member) = grant::linked_below(tx, organization, &is.slug, is.rank)? {
-            return Err(ServiceError::ToldFromBelow(member.to_string()));
+            return Err(ServiceError::ToldFromBelow(member));
         }
     }
     let event =

@@ -8,9 +8,10 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::iter::successors;
 
-use portcullis_domain::Refusal;
+use portcullis_domain::id::{DirectoryId, MembershipId, TokenId};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::token::Scope;
+use portcullis_domain::{Random, Refusal, Timestamp};
 use portcullis_service::ServiceError;
 use portcullis_service::error::Taken;
 use portcullis_service::noun::Noun;
@@ -82,9 +83,25 @@ pub fn table() -> Vec<Code> {
         .chain(Refusal::all().map(ServiceError::Refused))
         .chain(metadata);
     for error in errors {
-        found.entry((error.code(), status(&error).as_u16())).or_insert_with(|| outside(&error));
+        found.entry((error.code(), status(&error).as_u16())).or_insert_with(|| meaning(&error));
     }
     found.into_iter().map(|((code, status), meaning)| Code { code, status, meaning }).collect()
+}
+
+/// The randomness of an id that stands for any.
+struct Any;
+
+impl Random for Any {
+    fn fill(&mut self, bytes: &mut [u8]) {
+        bytes.fill(0);
+    }
+}
+
+/// What the outside hears of it, whichever thing it names.
+fn meaning(error: &ServiceError) -> String {
+    let any = TokenId::fresh(Timestamp::EPOCH, &mut Any).to_string();
+    let digits = any.trim_start_matches(|c: char| !c.is_ascii_digit());
+    outside(error).replace(digits, "…")
 }
 
 /// The one after it. What only other surfaces answer with has its place too, and is passed by.
@@ -102,9 +119,15 @@ fn after(error: &ServiceError) -> Option<ServiceError> {
         ServiceError::Taken(_) => ServiceError::SlugRetired,
         ServiceError::SlugRetired => ServiceError::InUse(Noun::Member),
         ServiceError::InUse(_) => ServiceError::GovernsPeople,
-        ServiceError::GovernsPeople => ServiceError::TokenSeenBelow("tok_…".to_owned()),
-        ServiceError::TokenSeenBelow(_) => ServiceError::SourceSetBelow("dir_…".to_owned()),
-        ServiceError::SourceSetBelow(_) => ServiceError::ToldFromBelow("mem_…".to_owned()),
+        ServiceError::GovernsPeople => {
+            ServiceError::TokenSeenBelow(TokenId::fresh(Timestamp::EPOCH, &mut Any))
+        }
+        ServiceError::TokenSeenBelow(_) => {
+            ServiceError::SourceSetBelow(DirectoryId::fresh(Timestamp::EPOCH, &mut Any))
+        }
+        ServiceError::SourceSetBelow(_) => {
+            ServiceError::ToldFromBelow(MembershipId::fresh(Timestamp::EPOCH, &mut Any))
+        }
         ServiceError::ToldFromBelow(_) => ServiceError::IdentityNotAllowed,
         ServiceError::IdentityNotAllowed => ServiceError::NotAvailable("kind"),
         ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } => ServiceError::IdempotencyMismatch,

@@ -322,7 +322,7 @@ fn must_not_be_told_from_below(
     let rank = rank_of(tx, member.organization, member.role())?;
     let told = directory_user::of_membership(tx, member.id)?;
     if told.iter().any(|told| told.directory == from.id && told.believed_up_to < rank) {
-        return Err(ServiceError::ToldFromBelow(member.id.to_string()));
+        return Err(ServiceError::ToldFromBelow(member.id));
     }
     Ok(())
 }
