@@ -1,12 +1,10 @@
 //! The table of codes: what every problem of the administration API can be called, with its status.
 //!
-//! Made from the enums themselves: a refusal of the domain is in its list, and any other error names the one after it
-//! in an exhaustive match, so that a new one without a place in the table does not compile. The reference page, the
-//! OpenAPI document and clients' matches rest on it.
+//! Made from the enums themselves: a refusal of the domain is in its list, and of every other error there are samples here;
+//! a new one without any does not compile. The reference page, the OpenAPI document and clients' matches rest on it.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::iter::successors;
 
 use portcullis_domain::id::{DirectoryId, MembershipId, TokenId};
 use portcullis_domain::permission::Permission;
@@ -16,7 +14,7 @@ use portcullis_service::ServiceError;
 use portcullis_service::error::Taken;
 use portcullis_service::noun::Noun;
 use portcullis_service::saml::metadata::refusals;
-use portcullis_store::StoreError;
+use portcullis_store::{StoreError, UniqueKey};
 
 use crate::error::{outside, status};
 
@@ -78,11 +76,7 @@ pub fn table() -> Vec<Code> {
     for (code, status, meaning) in of_all {
         found.insert((code, status), meaning.to_owned());
     }
-    let metadata = refusals().into_iter().map(|(code, message)| ServiceError::Metadata { code, message });
-    let errors = successors(Some(ServiceError::NotFound(Noun::Member)), after)
-        .chain(Refusal::all().map(ServiceError::Refused))
-        .chain(metadata);
-    for error in errors {
+    for error in errors() {
         found.entry((error.code(), status(&error).as_u16())).or_insert_with(|| meaning(&error));
     }
     found.into_iter().map(|((code, status), meaning)| Code { code, status, meaning }).collect()
@@ -104,66 +98,77 @@ fn meaning(error: &ServiceError) -> String {
     outside(error).replace(digits, "…")
 }
 
-/// The one after it. What only other surfaces answer with has its place too, and is passed by.
-fn after(error: &ServiceError) -> Option<ServiceError> {
-    Some(match error {
-        ServiceError::NotFound(_) => ServiceError::Unauthenticated,
-        ServiceError::Unauthenticated => ServiceError::Forbidden(Permission::Use),
-        ServiceError::Forbidden(_) => ServiceError::MissingScope(Scope::Evaluate),
-        ServiceError::MissingScope(_) => ServiceError::RootOnly,
-        // Of refusals and of what metadata breaks there are lists.
-        ServiceError::RootOnly | ServiceError::Refused(_) => {
-            ServiceError::invalid("field", "what it must be")
+/// Samples of each variant of an error: one, many, or none where only other surfaces answer with it.
+macro_rules! samples {
+    ($name:ident of $error:ident {
+        one { $($one:ident $(($($of:tt)*))? $({ $($with:tt)* })?;)* }
+        many { $($many:ident => $some:expr;)* }
+        none { $($none:ident;)* }
+    }) => {
+        /// Samples of every variant: one that stands nowhere below does not compile.
+        fn $name() -> impl Iterator<Item = $error> {
+            const _: fn(&$error) = |error| match error {
+                $($error::$one { .. } => (),)*
+                $($error::$many { .. } => (),)*
+                $($error::$none { .. } => (),)*
+            };
+            [$($error::$one $(($($of)*))? $({ $($with)* })?),*].into_iter()$(.chain($some))*
         }
-        ServiceError::Invalid { .. } => ServiceError::Taken(Taken::Member),
-        ServiceError::Taken(_) => ServiceError::SlugRetired,
-        ServiceError::SlugRetired => ServiceError::InUse(Noun::Member),
-        ServiceError::InUse(_) => ServiceError::GovernsPeople,
-        ServiceError::GovernsPeople => {
-            ServiceError::TokenSeenBelow(TokenId::fresh(Timestamp::EPOCH, &mut Any))
-        }
-        ServiceError::TokenSeenBelow(_) => {
-            ServiceError::SourceSetBelow(DirectoryId::fresh(Timestamp::EPOCH, &mut Any))
-        }
-        ServiceError::SourceSetBelow(_) => {
-            ServiceError::ToldFromBelow(MembershipId::fresh(Timestamp::EPOCH, &mut Any))
-        }
-        ServiceError::ToldFromBelow(_) => ServiceError::IdentityNotAllowed,
-        ServiceError::IdentityNotAllowed => ServiceError::NotAvailable("kind"),
-        ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } => ServiceError::IdempotencyMismatch,
-        ServiceError::IdempotencyMismatch => ServiceError::TooMany { retry_after_s: 1 },
-        ServiceError::TooMany { .. } => ServiceError::LinkInvalid,
-        // Sign-ins and consents answer with a page, SCIM with errors of its own.
-        ServiceError::LinkInvalid
-        | ServiceError::SignIn(_)
-        | ServiceError::Consent(_)
-        | ServiceError::Directory(_) => {
-            ServiceError::Upstream("the provider did not answer as it must".to_owned())
-        }
-        ServiceError::Upstream(_) => ServiceError::Store(StoreError::Unavailable(String::new())),
-        ServiceError::Store(error) => match after_store(error) {
-            Some(error) => ServiceError::Store(error),
-            None => ServiceError::Fault(String::new()),
-        },
-        ServiceError::Fault(_) => return None,
-    })
+    };
 }
 
-fn after_store(error: &StoreError) -> Option<StoreError> {
-    match error {
-        StoreError::Unavailable(_) => Some(StoreError::Inconsistent(String::new())),
-        // These share their code with one of the two.
-        StoreError::Inconsistent(_)
-        | StoreError::Statement { .. }
-        | StoreError::NotActive
-        | StoreError::Taken(_)
-        | StoreError::WrongVersion(_)
-        | StoreError::OutcomeUnknown(_)
-        | StoreError::Fault(_)
-        | StoreError::Held(_)
-        | StoreError::Fenced => None,
+samples!(errors of ServiceError {
+    one {
+        NotFound(Noun::Member);
+        Unauthenticated;
+        Forbidden(Permission::Use);
+        MissingScope(Scope::Evaluate);
+        RootOnly;
+        Invalid { field: "field", message: "what it must be".to_owned() };
+        Taken(Taken::Member);
+        SlugRetired;
+        InUse(Noun::Member);
+        GovernsPeople;
+        TokenSeenBelow(TokenId::fresh(Timestamp::EPOCH, &mut Any));
+        SourceSetBelow(DirectoryId::fresh(Timestamp::EPOCH, &mut Any));
+        ToldFromBelow(MembershipId::fresh(Timestamp::EPOCH, &mut Any));
+        IdentityNotAllowed;
+        NotAvailable("kind");
+        IdempotencyMismatch;
+        TooMany { retry_after_s: 1 };
+        LinkInvalid;
+        Upstream("the provider did not answer as it must".to_owned());
+        Fault(String::new());
     }
-}
+    many {
+        Refused => Refusal::all().map(ServiceError::Refused);
+        Metadata => refusals().into_iter().map(|(code, message)| ServiceError::Metadata { code, message });
+        Store => errors_of_the_store().map(ServiceError::Store);
+    }
+    // Sign-ins and consents answer with a page, SCIM with errors of its own.
+    none {
+        SignIn;
+        Consent;
+        Directory;
+    }
+});
+
+samples!(errors_of_the_store of StoreError {
+    one {
+        Unavailable(String::new());
+        OutcomeUnknown(String::new());
+        Inconsistent(String::new());
+        Fault(String::new());
+        Statement { statement: "", message: String::new() };
+        NotActive;
+        Taken(UniqueKey::DomainName);
+        WrongVersion(String::new());
+        Held(String::new());
+        Fenced;
+    }
+    many {}
+    none {}
+});
 
 /// The reference page.
 #[must_use]
