@@ -33,7 +33,7 @@ const CHUNK: i64 = 200;
 /// How many owners of one agent are waited for, one after the other, before it is left for a later try.
 const MAX_OWNERS: usize = 4;
 /// The most agents of one owner that have not ended: all of them are gone through in one transaction when the owner leaves.
-const MAX_OF_OWNER: i64 = 1000;
+pub const MAX_OF_OWNER: i64 = 1000;
 const NOUN: Noun = Noun::Agent;
 
 /// What an agent is to be.

@@ -274,7 +274,8 @@ fn client_text(field: &'static str, said: &str) -> Result<String, ServiceError> 
     if good {
         Ok(said.to_owned())
     } else {
-        Err(ServiceError::invalid(field, "is the one of an OAuth client: visible ASCII, 256 bytes at most"))
+        let message = format!("is the one of an OAuth client: visible ASCII, {MAX_CLIENT} bytes at most");
+        Err(ServiceError::invalid(field, message))
     }
 }
 

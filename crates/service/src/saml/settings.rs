@@ -17,7 +17,8 @@ pub const MAX_SIGNERS: usize = 4;
 /// The longest of them as text, in bytes.
 pub const MAX_SIGNER: usize = 8 * 1_024;
 /// The longest that signatures with SHA-1 may be taken, in seconds: an exception is for a migration, not for good.
-pub const MAX_SHA1_S: i64 = 180 * 24 * 3_600;
+pub const MAX_SHA1_S: i64 = MAX_SHA1_DAYS * 24 * 3_600;
+const MAX_SHA1_DAYS: i64 = 180;
 
 /// Checks settings.
 ///
@@ -34,7 +35,8 @@ pub fn check(settings: &SamlSettings, now: Timestamp) -> Result<(), ServiceError
         name("saml.authn_contexts", context)?;
     }
     if settings.sha1_until.is_some_and(|until| until > now.plus_s(MAX_SHA1_S)) {
-        return Err(ServiceError::invalid("saml.sha1_until", "is 180 days from now at most"));
+        let message = format!("is {MAX_SHA1_DAYS} days from now at most");
+        return Err(ServiceError::invalid("saml.sha1_until", message));
     }
     let names = [
         ("saml.subject_attribute", &settings.subject_attribute),

@@ -51,7 +51,8 @@ pub(crate) fn must_be_here(tx: &mut Tx<'_>, shown_to: ShownTo) -> Result<(), Ser
 
 /// How many of a kind a holder may have that can act. All of a leaver's end in one transaction, an audit row and a line of the
 /// receipt each; nobody in earnest comes near.
-const fn most(kind: TokenKind) -> i64 {
+#[must_use]
+pub const fn max_of(kind: TokenKind) -> i64 {
     match kind {
         TokenKind::ServiceKey | TokenKind::ScimToken => 10_000,
         TokenKind::MemberKey => 1000,
@@ -61,7 +62,7 @@ const fn most(kind: TokenKind) -> i64 {
 
 /// Refuses one more where a holder has as many of that kind as may act at a time. Two who ask at once may both get one.
 fn must_have_room(tx: &mut Tx<'_>, draft: &Draft, now: Timestamp) -> Result<(), ServiceError> {
-    let most = most(draft.kind);
+    let most = max_of(draft.kind);
     let there = token::count_living(tx, draft.organization, (draft.holder, draft.kind), most, now)?;
     if there < most { Ok(()) } else { Err(Refusal::TooManyKeys.into()) }
 }

@@ -28,6 +28,7 @@ mod thread;
 mod turns;
 mod verifying;
 mod visiting;
+mod wording;
 
 /// Whether the long counts are to be run.
 #[expect(clippy::disallowed_methods, reason = "the test runner says which tier it runs")]
