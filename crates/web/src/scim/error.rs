@@ -6,6 +6,7 @@ use portcullis_scim::error::ERROR_SCHEMA;
 use portcullis_scim::{MEDIA_TYPE, ScimError};
 use portcullis_service::ServiceError;
 use portcullis_service::error::{DirectoryRefusal, Taken};
+use portcullis_service::noun::Noun;
 use portcullis_store::UniqueKey;
 use serde_json::{Value, json};
 
@@ -110,7 +111,12 @@ impl From<ScimError> for Refused {
 impl From<ServiceError> for Refused {
     fn from(error: ServiceError) -> Self {
         match error {
-            ServiceError::NotFound(_) => ScimError::NotFound.into(),
+            // What the address names, or its directory.
+            ServiceError::NotFound(Noun::User | Noun::Group | Noun::Directory) => ScimError::NotFound.into(),
+            // Nothing that a provider names: told that it is not there, it would make the person or group anew.
+            ServiceError::NotFound(noun) => {
+                ServiceError::fault("a call of a directory", format!("no such {noun}")).into()
+            }
             ServiceError::Unauthenticated => ScimError::Unauthorized.into(),
             ServiceError::Taken(Taken::Key(UniqueKey::DirectoryUserUserName)) => {
                 ScimError::Uniqueness { attribute: "userName" }.into()

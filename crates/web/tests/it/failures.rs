@@ -3,7 +3,10 @@
 use std::io::Write;
 use std::sync::{Arc, Mutex};
 
+use portcullis_service::ServiceError;
+use portcullis_service::noun::Noun;
 use portcullis_testkit::{Exchange, ROOT_TOKEN};
+use portcullis_web::scim::error::Refused;
 use serde_json::{Value, json};
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::{DefaultGuard, set_default};
@@ -93,4 +96,15 @@ async fn what_failed_on_our_side_is_in_the_log_under_the_id_that_its_caller_was_
         3,
         "a refusal is no failure: {text}"
     );
+}
+
+#[test]
+fn no_provider_hears_that_a_person_is_not_there_because_a_thing_of_ours_is_not() {
+    for noun in [Noun::User, Noun::Group, Noun::Directory] {
+        let refused = Refused::from(ServiceError::NotFound(noun));
+        assert_eq!((refused.status.as_u16(), refused.code), (404, "not_found"), "{noun}");
+    }
+    let refused = Refused::from(ServiceError::NotFound(Noun::Role));
+    assert_eq!((refused.status.as_u16(), refused.code), (500, "internal"));
+    assert!(refused.inside.unwrap().message.contains("no such role"), "the log tells");
 }
