@@ -57,6 +57,12 @@ impl ScimType {
     }
 }
 
+/// What a trace calls a refusal: by a keyword of the standard, or by a code of ours where the standard has none.
+enum Kind {
+    Standard(ScimType),
+    Ours(&'static str),
+}
+
 /// Why a SCIM request is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ScimError {
@@ -388,6 +394,22 @@ impl ScimError {
     /// The `scimType` of the answer, where the standard has one.
     #[must_use]
     pub const fn scim_type(&self) -> Option<ScimType> {
+        match self.kind() {
+            Kind::Standard(scim_type) => Some(scim_type),
+            Kind::Ours(_) => None,
+        }
+    }
+
+    /// The stable code for traces: the keyword, else what kind of refusal it is.
+    #[must_use]
+    pub const fn code(&self) -> &'static str {
+        match self.kind() {
+            Kind::Standard(scim_type) => scim_type.as_str(),
+            Kind::Ours(code) => code,
+        }
+    }
+
+    const fn kind(&self) -> Kind {
         match self {
             Self::InvalidJson { .. }
             | Self::NotAnObject
@@ -399,7 +421,7 @@ impl ScimError {
             | Self::TooManyOperations { .. }
             | Self::NotBulk
             | Self::InvalidBulkOperation { .. }
-            | Self::UnknownOp => Some(ScimType::InvalidSyntax),
+            | Self::UnknownOp => Kind::Standard(ScimType::InvalidSyntax),
             Self::StringTooLong { .. }
             | Self::NulCharacter
             | Self::MissingRequired { .. }
@@ -414,39 +436,38 @@ impl ScimError {
             | Self::GluedParameter
             | Self::ConflictingProjection
             | Self::InvalidSort { .. }
-            | Self::UnknownMember { .. } => Some(ScimType::InvalidValue),
-            Self::ReadOnly { .. } | Self::RemovesRequired { .. } => Some(ScimType::Mutability),
+            | Self::UnknownMember { .. } => Kind::Standard(ScimType::InvalidValue),
+            Self::ReadOnly { .. } | Self::RemovesRequired { .. } => Kind::Standard(ScimType::Mutability),
             Self::InvalidPath { .. } | Self::UnknownAttribute { .. } | Self::UnsupportedMemberPath => {
-                Some(ScimType::InvalidPath)
+                Kind::Standard(ScimType::InvalidPath)
             }
             Self::NoTarget { .. } | Self::AmbiguousTarget { .. } | Self::RemoveWithoutPath => {
-                Some(ScimType::NoTarget)
+                Kind::Standard(ScimType::NoTarget)
             }
             Self::InvalidFilter { .. }
             | Self::FilterTooLarge { .. }
             | Self::FilterType { .. }
             | Self::UnknownFilterAttribute { .. }
-            | Self::UnsupportedFilter { .. } => Some(ScimType::InvalidFilter),
-            Self::Uniqueness { .. } => Some(ScimType::Uniqueness),
-            Self::TooMany | Self::SearchTooLarge { .. } | Self::TooMuchWork { .. } => Some(ScimType::TooMany),
-            Self::InvalidCursor => Some(ScimType::InvalidCursor),
-            Self::ExpiredCursor { .. } => Some(ScimType::ExpiredCursor),
-            Self::InvalidCount => Some(ScimType::InvalidCount),
-            Self::Unauthorized
-            | Self::BulkTooLarge { .. }
-            | Self::UnknownBulkId { .. }
-            | Self::CircularBulk
-            | Self::Forbidden
-            | Self::FilteredDiscovery
-            | Self::NotFound
-            | Self::MethodNotAllowed
-            | Self::PreconditionFailed
-            | Self::PayloadTooLarge { .. }
-            | Self::UnsupportedMediaType
-            | Self::TooManyRequests
-            | Self::NotImplemented
-            | Self::Internal
-            | Self::Unavailable => None,
+            | Self::UnsupportedFilter { .. } => Kind::Standard(ScimType::InvalidFilter),
+            Self::Uniqueness { .. } => Kind::Standard(ScimType::Uniqueness),
+            Self::TooMany | Self::SearchTooLarge { .. } | Self::TooMuchWork { .. } => {
+                Kind::Standard(ScimType::TooMany)
+            }
+            Self::InvalidCursor => Kind::Standard(ScimType::InvalidCursor),
+            Self::ExpiredCursor { .. } => Kind::Standard(ScimType::ExpiredCursor),
+            Self::InvalidCount => Kind::Standard(ScimType::InvalidCount),
+            Self::Unauthorized => Kind::Ours("unauthenticated"),
+            Self::Forbidden | Self::FilteredDiscovery => Kind::Ours("forbidden"),
+            Self::NotFound => Kind::Ours("not_found"),
+            Self::MethodNotAllowed => Kind::Ours("method_not_allowed"),
+            Self::PayloadTooLarge { .. } | Self::BulkTooLarge { .. } => Kind::Ours("body_too_large"),
+            Self::UnknownBulkId { .. } | Self::CircularBulk => Kind::Ours("unresolved_bulk_id"),
+            Self::PreconditionFailed => Kind::Ours("other_version"),
+            Self::UnsupportedMediaType => Kind::Ours("unsupported_media_type"),
+            Self::TooManyRequests => Kind::Ours("too_many_attempts"),
+            Self::NotImplemented => Kind::Ours("not_implemented"),
+            Self::Unavailable => Kind::Ours("unavailable"),
+            Self::Internal => Kind::Ours("internal"),
         }
     }
 

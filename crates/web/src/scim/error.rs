@@ -65,29 +65,10 @@ impl Refused {
     }
 }
 
-/// The code of a refusal that has no keyword.
-const fn code(error: &ScimError) -> &'static str {
-    match error {
-        ScimError::Unauthorized => "unauthenticated",
-        ScimError::Forbidden | ScimError::FilteredDiscovery => "forbidden",
-        ScimError::NotFound => "not_found",
-        ScimError::MethodNotAllowed => "method_not_allowed",
-        ScimError::PayloadTooLarge { .. } | ScimError::BulkTooLarge { .. } => "body_too_large",
-        ScimError::UnknownBulkId { .. } | ScimError::CircularBulk => "unresolved_bulk_id",
-        ScimError::PreconditionFailed => "other_version",
-        ScimError::UnsupportedMediaType => "unsupported_media_type",
-        ScimError::TooManyRequests => "too_many_attempts",
-        ScimError::NotImplemented => "not_implemented",
-        ScimError::Unavailable => "unavailable",
-        ScimError::Internal => "internal",
-        _ => "refused",
-    }
-}
-
 impl From<ScimError> for Refused {
     fn from(error: ScimError) -> Self {
         let scim_type = error.scim_type().map(portcullis_scim::ScimType::as_str);
-        let code = scim_type.unwrap_or_else(|| code(&error));
+        let code = error.code();
         let is_ours = matches!(error, ScimError::Internal);
         let detail = match &error {
             ScimError::NotImplemented => {
