@@ -2,7 +2,6 @@
 
 use portcullis_scim::filter::{Literal, Operator};
 use portcullis_scim::path::AttributePath;
-use portcullis_scim::schema::{ENTERPRISE_SCHEMA, GROUP_SCHEMA, USER_SCHEMA};
 use portcullis_scim::{Filter, ScimError};
 use scim_v2::filter as other;
 
@@ -59,7 +58,21 @@ fn translate_expression(expression: &other::AttrExp) -> Filter {
 }
 
 fn translate_path(path: &other::AttrPath) -> AttributePath {
-    AttributePath { urn: path.uri.clone(), name: path.name.clone(), sub_attribute: path.sub_attr.clone() }
+    let theirs = AttributePath {
+        urn: path.uri.clone(),
+        name: path.name.clone(),
+        sub_attribute: path.sub_attr.clone(),
+    };
+    // Where a URN of the standard ends, ours knows, also where a dot or nothing stands for its last colon.
+    match AttributePath::parse(&theirs.to_string()) {
+        Some(ours) if is_of_the_standard(&theirs) => ours,
+        _ => theirs,
+    }
+}
+
+fn is_of_the_standard(path: &AttributePath) -> bool {
+    let urn = path.urn.as_deref().unwrap_or_default().to_ascii_lowercase();
+    ["urn:ietf:params:scim:schemas:", "urn:scim:schemas:"].iter().any(|root| urn.starts_with(root))
 }
 
 /// Ours as the other would keep it: chains of one connective flat, numbers as they are and not as they were written.
@@ -164,12 +177,7 @@ fn is_narrower(text: &str, theirs: &other::Filter, error: &ScimError) -> bool {
 }
 
 fn goes_on_behind_a_schema(path: &AttributePath) -> bool {
-    let urn = path.urn.as_deref().unwrap_or_default();
-    let begins_with = |schema: &str| {
-        let (start, rest) = urn.split_at_checked(schema.len()).unwrap_or((urn, ""));
-        start.eq_ignore_ascii_case(schema) && rest.starts_with(':')
-    };
-    [USER_SCHEMA, GROUP_SCHEMA, ENTERPRISE_SCHEMA].into_iter().any(begins_with)
+    is_of_the_standard(path) && AttributePath::parse(&path.to_string()).is_none()
 }
 
 /// Whether the other's grammar has all names: it has no `$ref`, no attribute that is called as a word of the grammar,

@@ -11,10 +11,12 @@ use serde_json::{Map, Value};
 use crate::canonical::{attribute_value, invalid_type, merge_parts};
 use crate::custom;
 use crate::error::{ScimError, echo};
+use crate::filter::parse_boolean;
 use crate::note::{DialectNote, Notes};
 use crate::path::{AttributePath, PatchPath};
 use crate::schema::{Attribute, Mutability, Presence, Schema};
 use crate::target::{Selection, Target, find_target};
+use crate::urn::{is_no_schema, note_spelling};
 use crate::values;
 use crate::work::{LOOK, Work};
 
@@ -28,6 +30,10 @@ pub(crate) enum Verb {
 }
 
 /// Merges a whole resource or the value of a path-less operation. Read-only and unknown attributes are left aside.
+///
+/// # Errors
+///
+/// [`ScimError::UnknownAttribute`] for what is left aside nowhere: see [`leave_aside`].
 pub(crate) fn merge(
     attributes: &mut Map<String, Value>,
     object: Map<String, Value>,
@@ -35,8 +41,19 @@ pub(crate) fn merge(
     notes: &mut Notes,
     work: &Work,
 ) -> Result<(), ScimError> {
+    merge_said(attributes, object, &mut Vec::new(), verb, notes, work)
+}
+
+/// The same; `said` are the core attributes that were said so far, also in an object under the core schema's URN.
+fn merge_said(
+    attributes: &mut Map<String, Value>,
+    object: Map<String, Value>,
+    said: &mut Vec<&'static str>,
+    verb: Verb,
+    notes: &mut Notes,
+    work: &Work,
+) -> Result<(), ScimError> {
     let mut seen: HashSet<String> = HashSet::new();
-    let mut said: Vec<&'static str> = Vec::new();
     for (key, value) in object {
         if !seen.insert(key.to_ascii_lowercase()) {
             return Err(ScimError::DuplicateKey { key: echo(&key) });
@@ -45,10 +62,11 @@ pub(crate) fn merge(
             Ok(path) => path,
             Err(error) if key.contains('[') => return Err(error),
             Err(_) => {
-                notes.unknown_attribute(&key);
+                leave_aside(&key, &value, notes)?;
                 continue;
             }
         };
+        note_spelling(&key, notes);
         let target = find_target(&path, value.is_object(), attributes, notes, work)?;
         work.spend(LOOK)?;
         if let Target::Attribute(selection) = &target {
@@ -60,21 +78,46 @@ pub(crate) fn merge(
                 said.push(selection.attribute.name);
             }
         }
-        match target {
-            Target::Unknown => notes.unknown_attribute(&key),
+        match (target, value) {
+            (Target::Unknown, value) => leave_aside(&key, &value, notes)?,
             // A URI that is no name may be anything that a client keeps beside.
-            Target::CustomExtension { .. }
+            (Target::CustomExtension { .. }, value)
                 if matches!(path, PatchPath::Schema(_)) && !value.is_object() && !value.is_null() =>
             {
-                notes.unknown_attribute(&key);
+                leave_aside(&key, &value, notes)?;
             }
-            Target::Attribute(selection) if selection.read_only().is_some() => {
+            (Target::Attribute(selection), _) if selection.read_only().is_some() => {
                 note_read_only(&selection, notes);
             }
-            target => assign(attributes, target, value, verb, notes, work)?,
+            (Target::Core, Value::Object(object)) => {
+                merge_said(attributes, object, said, verb, notes, work)?;
+            }
+            (target, value) => assign(attributes, target, value, verb, notes, work)?,
         }
     }
     Ok(())
+}
+
+/// Leaves aside what no schema has, with a note. Not so a schema of the standard that there is not, and not what might
+/// say that somebody is not active: whoever says that is never answered that it is done while they stay.
+fn leave_aside(key: &str, value: &Value, notes: &mut Notes) -> Result<(), ScimError> {
+    if is_no_schema(key) || may_say_inactive(key, value) {
+        return Err(ScimError::UnknownAttribute { path: echo(key) });
+    }
+    notes.unknown_attribute(key);
+    Ok(())
+}
+
+fn may_say_inactive(key: &str, value: &Value) -> bool {
+    let is_part = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let names = |text: &str| text.split(|c| !is_part(c)).any(|word| word.eq_ignore_ascii_case("active"));
+    let says = |value: &Value| match value {
+        Value::Null | Value::Bool(true) => false,
+        Value::String(text) => parse_boolean(text) != Some(true),
+        Value::Bool(false) | Value::Number(_) | Value::Array(_) | Value::Object(_) => true,
+    };
+    let in_object = |(name, value): (&String, &Value)| names(name) && says(value);
+    (names(key) && says(value)) || value.as_object().is_some_and(|object| object.iter().any(in_object))
 }
 
 fn note_read_only(selection: &Selection, notes: &mut Notes) {
@@ -305,16 +348,16 @@ fn merge_extension(
     let mut seen: Vec<&'static str> = Vec::new();
     for (key, value) in object {
         let Some(AttributePath { urn: None, name, sub_attribute }) = AttributePath::parse(&key) else {
-            notes.unknown_attribute(&key);
+            leave_aside(&key, &value, notes)?;
             continue;
         };
         let Some(attribute) = schema.attribute(&name) else {
-            notes.unknown_attribute(&key);
+            leave_aside(&key, &value, notes)?;
             continue;
         };
         let part = match sub_attribute.as_deref().map(|sub| attribute.sub_attribute(sub)) {
             Some(None) => {
-                notes.unknown_attribute(&key);
+                leave_aside(&key, &value, notes)?;
                 continue;
             }
             Some(Some(part)) => Some(part),

@@ -13,7 +13,7 @@ use serde_json::Value;
 use thiserror::Error;
 
 use crate::canonical::is_primary;
-use crate::path::{AttributePath, is_known_schema, is_uri};
+use crate::path::AttributePath;
 use crate::schema::{Attribute, AttributeType, Mutability, ResourceType, Schema, find_attribute};
 use crate::user::User;
 
@@ -65,8 +65,11 @@ pub fn facet_key(name: &str) -> Result<String, NotAFacet> {
     let path = AttributePath::parse(&plain).ok_or(NotAFacet::NoName)?;
     let located = find_attribute(ResourceType::User, path.urn.as_deref(), &path.name);
     let Some(located) = located else {
-        let custom = path.urn.as_deref().is_some_and(|urn| is_uri(urn) && !is_known_schema(urn));
-        return if custom && !selects_primary { Ok(custom_key(&plain)) } else { Err(NotAFacet::Unknown) };
+        return if path.is_custom() && !selects_primary {
+            Ok(custom_key(&plain))
+        } else {
+            Err(NotAFacet::Unknown)
+        };
     };
     let attribute = located.attribute;
     may_be_named(attribute)?;

@@ -14,8 +14,9 @@ use crate::json::{Aside, parse_group_object};
 use crate::limits::{MAX_INDEXED_BYTES, MAX_MEMBERS_PER_CALL};
 use crate::members::Members;
 use crate::note::{DialectNote, Notes};
-use crate::path::AttributePath;
+use crate::path::PatchPath;
 use crate::schema::{Attribute, GROUP_SCHEMA, Mutability, ResourceType, find_attribute};
+use crate::urn::{is_core, is_no_schema, note_spelling};
 use crate::user::{Meta, insert_meta, note_schemas};
 
 /// A group as a client said it.
@@ -119,20 +120,42 @@ pub(crate) struct Said {
 impl Said {
     pub(crate) fn read(object: Map<String, Value>, notes: &mut Notes) -> Result<Self, ScimError> {
         let mut said = Self::default();
+        said.read_keys(object, notes)?;
+        if said.members == Some(Value::Null) {
+            notes.add(DialectNote::NullMembers);
+            said.members = None;
+        }
+        Ok(said)
+    }
+
+    /// Reads the keys of an object; under the URN of the core schema may stand one more.
+    fn read_keys(&mut self, object: Map<String, Value>, notes: &mut Notes) -> Result<(), ScimError> {
         for (key, value) in object {
-            let located = AttributePath::parse(&key)
-                .filter(|path| path.sub_attribute.is_none())
-                .and_then(|path| find_attribute(ResourceType::Group, path.urn.as_deref(), &path.name));
+            let path = PatchPath::parse(&key);
+            note_spelling(&key, notes);
+            let located = match path {
+                Ok(PatchPath::Schema(urn)) if is_core(&urn, ResourceType::Group) => {
+                    let Value::Object(object) = value else { return Err(ScimError::MissingValue) };
+                    self.read_keys(object, notes)?;
+                    continue;
+                }
+                Ok(PatchPath::Attribute { path, filter: None }) if path.sub_attribute.is_none() => {
+                    find_attribute(ResourceType::Group, path.urn.as_deref(), &path.name)
+                }
+                _ => None,
+            };
             let place = match located.map(|located| located.attribute) {
-                Some(Attribute { name: "displayName", .. }) => &mut said.display_name,
-                Some(Attribute { name: "externalId", .. }) => &mut said.external_id,
-                Some(Attribute { name: "members", .. }) => &mut said.members,
+                Some(Attribute { name: "displayName", .. }) => &mut self.display_name,
+                Some(Attribute { name: "externalId", .. }) => &mut self.external_id,
+                Some(Attribute { name: "members", .. }) => &mut self.members,
                 Some(attribute) => {
                     if attribute.mutability == Mutability::ReadOnly && attribute.name != "schemas" {
                         notes.add(DialectNote::ReadOnlyIgnored(attribute.name));
                     }
                     continue;
                 }
+                // A schema of the standard that there is not might have been one that has members.
+                None if is_no_schema(&key) => return Err(ScimError::UnknownAttribute { path: echo(&key) }),
                 None => {
                     notes.unknown_attribute(&key);
                     continue;
@@ -142,11 +165,7 @@ impl Said {
                 return Err(ScimError::DuplicateKey { key: echo(&key) });
             }
         }
-        if said.members == Some(Value::Null) {
-            notes.add(DialectNote::NullMembers);
-            said.members = None;
-        }
-        Ok(said)
+        Ok(())
     }
 }
 

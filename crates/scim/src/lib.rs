@@ -43,6 +43,7 @@ mod definitions;
 mod edit;
 mod json;
 mod target;
+mod urn;
 mod values;
 
 pub use bulk::{Bulk, BulkMethod, BulkOperation, BulkOutcome, Turn, parse_bulk};

@@ -33,6 +33,8 @@ pub enum DialectNote {
     UnqualifiedExtension(&'static str),
     /// A schema URN lacked the colon before the resource type.
     UrnWithoutColon,
+    /// A schema of the standard stood under another URN, as drafts and SCIM 1.1 spell it, or with a dot for its colon.
+    OtherUrn(String),
     /// `schemas` was missing, or did not name the schema that the body is of.
     MissingSchemas,
     /// An unknown schema in `schemas` was accepted and is not echoed.
@@ -98,6 +100,8 @@ pub enum DialectKind {
     UnqualifiedExtension,
     /// A schema lacked the colon before `User`; it was understood.
     UrnWithoutColon,
+    /// A schema of the standard came under another URN, as of drafts; it was read as that schema.
+    OtherUrn,
     /// `schemas` was missing or did not name the schema of the body; the body was read all the same.
     MissingSchemas,
     /// A schema is unknown here; it was accepted and is not answered.
@@ -142,7 +146,7 @@ pub enum DialectKind {
 
 impl DialectKind {
     /// All.
-    pub const ALL: [Self; 30] = [
+    pub const ALL: [Self; 31] = [
         Self::CapitalisedOp,
         Self::StringBoolean,
         Self::NumberAsString,
@@ -153,6 +157,7 @@ impl DialectKind {
         Self::FlatKey,
         Self::UnqualifiedExtension,
         Self::UrnWithoutColon,
+        Self::OtherUrn,
         Self::MissingSchemas,
         Self::UnknownSchema,
         Self::UnknownAttribute,
@@ -189,6 +194,7 @@ impl DialectKind {
             Self::FlatKey => "flat_key",
             Self::UnqualifiedExtension => "unqualified_extension",
             Self::UrnWithoutColon => "urn_without_colon",
+            Self::OtherUrn => "other_urn",
             Self::MissingSchemas => "missing_schemas",
             Self::UnknownSchema => "unknown_schema",
             Self::UnknownAttribute => "unknown_attribute",
@@ -230,6 +236,9 @@ impl DialectKind {
                 "an attribute of the enterprise extension came without its schema; it was found"
             }
             Self::UrnWithoutColon => "a schema lacked the colon before `User`; it was understood",
+            Self::OtherUrn => {
+                "a schema of the standard came under another urn, as of drafts; it was read as that schema"
+            }
             Self::MissingSchemas => {
                 "`schemas` was missing or did not name the schema of the body; the body was read all the same"
             }
@@ -291,6 +300,7 @@ impl DialectNote {
             Self::FlatKey(_) => DialectKind::FlatKey,
             Self::UnqualifiedExtension(_) => DialectKind::UnqualifiedExtension,
             Self::UrnWithoutColon => DialectKind::UrnWithoutColon,
+            Self::OtherUrn(_) => DialectKind::OtherUrn,
             Self::MissingSchemas => DialectKind::MissingSchemas,
             Self::UnknownSchema(_) => DialectKind::UnknownSchema,
             Self::UnknownAttribute(_) => DialectKind::UnknownAttribute,
@@ -336,7 +346,10 @@ impl DialectNote {
             | Self::SeveralPrimaries(name)
             | Self::NullInList(name) => Some(name),
             Self::RemoveByValue(name) | Self::EmptyRemove(name) => Some(name),
-            Self::FlatKey(name) | Self::UnknownSchema(name) | Self::UnknownAttribute(name) => Some(name),
+            Self::FlatKey(name)
+            | Self::OtherUrn(name)
+            | Self::UnknownSchema(name)
+            | Self::UnknownAttribute(name) => Some(name),
             Self::CapitalisedOp
             | Self::UrnWithoutColon
             | Self::MissingSchemas

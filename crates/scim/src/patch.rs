@@ -16,8 +16,9 @@ use crate::json::{Aside, parse_object};
 use crate::limits::{MAX_EDIT_WORK_BYTES, MAX_OPERATIONS, MAX_USER_OPERATIONS};
 use crate::note::{DialectNote, Notes};
 use crate::path::PatchPath;
-use crate::schema::{ResourceType, USER_SCHEMA, find_attribute};
+use crate::schema::{ResourceType, find_attribute};
 use crate::target::{Target, find_target};
+use crate::urn::{is_core, note_spelling};
 use crate::user::User;
 use crate::work::Work;
 
@@ -147,7 +148,11 @@ fn parse_path(value: &Value, notes: &mut Notes) -> Result<Option<Path>, ScimErro
             notes.add(DialectNote::EmptyPath);
             Ok(None)
         }
-        Value::String(text) => Ok(Some(Path { text: echo(text), parsed: PatchPath::parse(text)? })),
+        Value::String(text) => {
+            let parsed = PatchPath::parse(text)?;
+            note_spelling(text, notes);
+            Ok(Some(Path { text: echo(text), parsed }))
+        }
         other => Err(ScimError::InvalidPath { path: echo(&other.to_string()) }),
     }
 }
@@ -199,7 +204,7 @@ impl Patch {
 /// Whether a path and its value say that a user is not active.
 fn says_inactive(path: &PatchPath, value: &Value) -> bool {
     match path {
-        PatchPath::Schema(urn) => urn.eq_ignore_ascii_case(USER_SCHEMA) && has_inactive(value),
+        PatchPath::Schema(urn) => is_core(urn, ResourceType::User) && has_inactive(value),
         PatchPath::Attribute { path, filter } => {
             let located = find_attribute(ResourceType::User, path.urn.as_deref(), &path.name);
             let active = located.map(|located| located.attribute).filter(|found| found.name == "active");

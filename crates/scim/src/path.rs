@@ -1,16 +1,16 @@
 //! Names of attributes on the wire: `userName`, `name.givenName`, `urn:…:User:manager.value` (RFC 7644 section
 //! 3.10), and the paths of PATCH operations, which may select values by a filter.
 //!
-//! URNs hold colons and dots themselves, so a name is cut at a known schema first, and at the last colon otherwise.
+//! URNs hold colons and dots themselves, so a name is cut behind a schema of the standard first, and at the last colon
+//! otherwise.
 
 use std::fmt;
 
-use crate::definitions::SCHEMAS;
 use crate::error::{ScimError, echo};
 use crate::filter::Filter;
 use crate::filter::parser::Parser;
 use crate::limits::MAX_PATH_BYTES;
-use crate::schema::ENTERPRISE_SCHEMA_WITHOUT_COLON;
+use crate::urn::{is_custom, is_uri, meant, read_start};
 
 /// The name of an attribute or sub-attribute, as the client spelled it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,7 +43,7 @@ impl AttributePath {
     /// True for a name in an extension that this provider does not define.
     #[must_use]
     pub fn is_custom(&self) -> bool {
-        self.urn.as_ref().is_some_and(|urn| is_uri(urn) && !is_known_schema(urn))
+        self.urn.as_deref().is_some_and(is_custom)
     }
 }
 
@@ -78,7 +78,7 @@ impl PatchPath {
             return Err(invalid());
         }
         let text = text.trim_matches(' ');
-        if is_known_schema(text) {
+        if meant(text).is_some() {
             return Ok(Self::Schema(text.to_owned()));
         }
         if !text.contains('[') {
@@ -93,28 +93,11 @@ impl PatchPath {
     }
 }
 
-/// True for the URN of a schema that this provider defines.
-pub(crate) fn is_known_schema(text: &str) -> bool {
-    known_urns().any(|urn| urn.eq_ignore_ascii_case(text))
-}
-
-/// True for something that can only be a URI: the key of an extension object.
-pub(crate) fn is_uri(text: &str) -> bool {
-    text.get(..4).is_some_and(|start| start.eq_ignore_ascii_case("urn:")) || text.contains("://")
-}
-
-fn known_urns() -> impl Iterator<Item = &'static str> {
-    SCHEMAS.into_iter().map(|schema| schema.id).chain([ENTERPRISE_SCHEMA_WITHOUT_COLON])
-}
-
 fn split_urn(text: &str) -> (Option<&str>, &str) {
-    for urn in known_urns() {
-        if let Some((start, rest)) = text.split_at_checked(urn.len())
-            && start.eq_ignore_ascii_case(urn)
-            && let Some(name) = rest.strip_prefix(':')
-        {
-            return (Some(start), name);
-        }
+    if let Some(start) = read_start(text)
+        && let Some(name) = start.rest.strip_prefix([':', '.'])
+    {
+        return (Some(start.urn), name);
     }
     match text.rsplit_once(':') {
         Some((urn, name)) => (Some(urn), name),

@@ -9,8 +9,9 @@ use serde_json::{Map, Value};
 
 use crate::error::ScimError;
 use crate::limits::MAX_PROJECTED_ATTRIBUTES;
-use crate::path::{AttributePath, PatchPath, is_uri};
+use crate::path::{AttributePath, PatchPath};
 use crate::schema::{Attribute, ResourceType, Returned, Schema, find_attribute, find_extension};
+use crate::urn::{is_core, is_uri};
 
 /// What of a resource is answered.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -167,7 +168,7 @@ impl Name {
             Names::Schema(urn) => {
                 return match find_extension(resource_type, urn) {
                     Some(schema) => Choice::Extension(schema),
-                    None if resource_type.schema().id.eq_ignore_ascii_case(urn) => Choice::Core,
+                    None if is_core(urn, resource_type) => Choice::Core,
                     None => Choice::Custom,
                 };
             }

@@ -4,6 +4,7 @@
 //! in `definitions`.
 
 use crate::definitions;
+use crate::urn::{Meant, is_core, meant};
 
 /// The core schema of users.
 pub const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
@@ -11,9 +12,6 @@ pub const USER_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:User";
 pub const GROUP_SCHEMA: &str = "urn:ietf:params:scim:schemas:core:2.0:Group";
 /// The enterprise extension of users.
 pub const ENTERPRISE_SCHEMA: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
-/// The enterprise extension as some clients spell it, without the colon before `User`.
-pub(crate) const ENTERPRISE_SCHEMA_WITHOUT_COLON: &str =
-    "urn:ietf:params:scim:schemas:extension:enterprise:2.0User";
 
 /// The two kinds of resource that clients provision.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -280,7 +278,7 @@ pub struct Located {
 /// Finds the definition of `name`, which may be qualified by the URN of a schema.
 ///
 /// A name without a URN that the core schema does not have is looked for in the extensions too: clients name
-/// `manager` and `department` like that.
+/// `manager` and `department` like that. The URN may be spelled in any way that means that schema only.
 #[must_use]
 pub fn find_attribute(resource_type: ResourceType, urn: Option<&str>, name: &str) -> Option<Located> {
     let core = || {
@@ -295,16 +293,16 @@ pub fn find_attribute(resource_type: ResourceType, urn: Option<&str>, name: &str
     };
     match urn {
         None => core().or_else(|| resource_type.extensions().iter().find_map(in_extension)),
-        Some(urn) if resource_type.schema().id.eq_ignore_ascii_case(urn) => core(),
+        Some(urn) if is_core(urn, resource_type) => core(),
         Some(urn) => find_extension(resource_type, urn).and_then(in_extension),
     }
 }
 
-/// The defined extension of this URN, in whatever case, with or without the colon before the resource type.
+/// The defined extension that this URN means, in whatever spelling.
 #[must_use]
 pub fn find_extension(resource_type: ResourceType, urn: &str) -> Option<&'static Schema> {
-    let urn = if urn.eq_ignore_ascii_case(ENTERPRISE_SCHEMA_WITHOUT_COLON) { ENTERPRISE_SCHEMA } else { urn };
-    resource_type.extensions().iter().find(|schema| schema.id.eq_ignore_ascii_case(urn))
+    let is_enterprise = meant(urn) == Some(Meant::Enterprise);
+    resource_type.extensions().iter().find(|schema| is_enterprise && schema.id == ENTERPRISE_SCHEMA)
 }
 
 fn find(attributes: &'static [Attribute], name: &str) -> Option<&'static Attribute> {

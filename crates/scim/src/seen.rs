@@ -8,7 +8,8 @@ use std::slice;
 use serde_json::{Map, Value, json};
 
 use crate::limits::{MAX_SEEN_EXTENSIONS, MAX_SEEN_NAMES, MAX_VALUES_PER_ATTRIBUTE};
-use crate::path::{is_known_schema, is_name, is_uri};
+use crate::path::is_name;
+use crate::urn::is_custom;
 use crate::user::User;
 
 /// What is told of each attribute.
@@ -98,7 +99,7 @@ impl SeenExtensions {
     pub fn see(&mut self, user: &User) {
         for (urn, value) in user.attributes() {
             let Value::Object(said) = value else { continue };
-            if !is_uri(urn) || is_known_schema(urn) {
+            if !is_custom(urn) {
                 continue;
             }
             let key = urn.to_ascii_lowercase();

@@ -5,11 +5,9 @@ use serde_json::{Map, Value};
 use crate::error::ScimError;
 use crate::filter::Filter;
 use crate::note::{DialectNote, Notes};
-use crate::path::{PatchPath, is_uri};
-use crate::schema::{
-    Attribute, ENTERPRISE_SCHEMA_WITHOUT_COLON, Located, Mutability, ResourceType, Schema, find_attribute,
-    find_extension,
-};
+use crate::path::PatchPath;
+use crate::schema::{Attribute, Located, Mutability, ResourceType, Schema, find_attribute, find_extension};
+use crate::urn::{is_core, is_custom, is_custom_with};
 use crate::work::{LOOK, Work};
 
 /// An attribute, and what of it is meant.
@@ -84,15 +82,9 @@ pub(crate) fn find_target(
     work: &Work,
 ) -> Result<Target, ScimError> {
     let (path, filter) = match path {
-        PatchPath::Schema(urn) => {
-            note_urn(urn, notes);
-            return find_schema(urn, attributes, work);
-        }
+        PatchPath::Schema(urn) => return find_schema(urn, attributes, work),
         PatchPath::Attribute { path, filter } => (path, filter),
     };
-    if let Some(urn) = &path.urn {
-        note_urn(urn, notes);
-    }
     if let Some(located) = find_attribute(ResourceType::User, path.urn.as_deref(), &path.name) {
         if let Some(schema) = located.extension
             && path.urn.is_none()
@@ -103,8 +95,10 @@ pub(crate) fn find_target(
     }
     Ok(match &path.urn {
         None if path.name.eq_ignore_ascii_case("password") => Target::Password,
-        Some(urn) if is_user_schema(urn) && path.name.eq_ignore_ascii_case("password") => Target::Password,
-        Some(urn) if filter.is_none() && is_custom(urn) => {
+        Some(urn) if is_core(urn, ResourceType::User) && path.name.eq_ignore_ascii_case("password") => {
+            Target::Password
+        }
+        Some(urn) if filter.is_none() && (is_custom(urn) || is_custom_with(urn, &path.name)) => {
             // The URN alone and with the name are both looked for.
             let looks = attributes.len().saturating_mul(2);
             work.spend(looks.saturating_mul(LOOK.saturating_add(urn.len())))?;
@@ -118,7 +112,7 @@ fn find_schema(urn: &str, attributes: &Map<String, Value>, work: &Work) -> Resul
     if let Some(schema) = find_extension(ResourceType::User, urn) {
         return Ok(Target::Extension(schema));
     }
-    if is_user_schema(urn) {
+    if is_core(urn, ResourceType::User) {
         return Ok(Target::Core);
     }
     if !is_custom(urn) || !is_extension_urn(urn) {
@@ -160,6 +154,10 @@ fn find_custom(
     if let Some(stored) = find_key(attributes, &whole) {
         return Target::CustomExtension { urn: stored.to_owned() };
     }
+    if !is_custom(urn) {
+        // `urn:…:schemas:extension:Acme` alone: what is above it is the standard's, and has no attributes.
+        return if part.is_none() { Target::CustomExtension { urn: whole } } else { Target::Unknown };
+    }
     if let Some(stored) = find_key(attributes, urn) {
         let name = attributes
             .get(stored)
@@ -192,22 +190,7 @@ pub(crate) fn find_key<'a>(object: &'a Map<String, Value>, name: &str) -> Option
     object.keys().find(|key| key.eq_ignore_ascii_case(name)).map(String::as_str)
 }
 
-fn is_user_schema(urn: &str) -> bool {
-    ResourceType::User.schema().id.eq_ignore_ascii_case(urn)
-}
-
 /// True for what can be the URN of an extension: `urn:` with a namespace and a name, or another URI.
 fn is_extension_urn(text: &str) -> bool {
     text.contains("://") || text.split(':').count() > 2
-}
-
-/// True for a URN that is not the standard's.
-fn is_custom(urn: &str) -> bool {
-    is_uri(urn) && !crate::path::is_known_schema(urn)
-}
-
-fn note_urn(urn: &str, notes: &mut Notes) {
-    if urn.eq_ignore_ascii_case(ENTERPRISE_SCHEMA_WITHOUT_COLON) {
-        notes.add(DialectNote::UrnWithoutColon);
-    }
 }

@@ -12,8 +12,8 @@ use crate::error::{ScimError, echo};
 use crate::json::parse_object;
 use crate::limits::{MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS, MAX_EDIT_WORK_BYTES};
 use crate::note::{DialectNote, Notes};
-use crate::path::{is_known_schema, is_uri};
 use crate::schema::{ENTERPRISE_SCHEMA, ResourceType, USER_SCHEMA};
+use crate::urn::{Meant, is_core, is_custom, is_uri, meant, note_spelling};
 use crate::work::Work;
 
 /// A user in canonical form. See the module for what its attributes are.
@@ -92,9 +92,11 @@ pub(crate) fn note_schemas(object: &mut Map<String, Value>, own: &str, notes: &m
     let said = key.and_then(|key| object.remove(&key)).unwrap_or(Value::Null);
     let mut names_own = false;
     for urn in said.as_array().into_iter().flatten().filter_map(Value::as_str) {
-        names_own |= urn.eq_ignore_ascii_case(own);
-        if !urn.eq_ignore_ascii_case(own) && !is_known_schema(urn) {
-            notes.add(DialectNote::UnknownSchema(echo(urn)));
+        let is_own = urn.eq_ignore_ascii_case(own);
+        names_own |= is_own || matches!(meant(own), Some(Meant::Core(Some(kind))) if is_core(urn, kind));
+        match meant(urn) {
+            None if !is_own => notes.add(DialectNote::UnknownSchema(echo(urn))),
+            _ => note_spelling(urn, notes),
         }
     }
     if !names_own {
@@ -186,7 +188,7 @@ impl User {
             return Err(ScimError::MissingRequired { attribute: "userName" });
         }
         let mut extensions = 0;
-        for (urn, value) in self.attributes.iter().filter(|(key, _)| is_uri(key) && !is_known_schema(key)) {
+        for (urn, value) in self.attributes.iter().filter(|(key, _)| is_custom(key)) {
             extensions += 1;
             if extensions > MAX_CUSTOM_EXTENSIONS {
                 let attribute = "schemas".to_owned();

@@ -49,6 +49,7 @@ pub(crate) fn require_canonical(user: &User) {
     assert!(attributes.get("active").is_none_or(Value::is_boolean));
     for (key, value) in attributes {
         assert!(!is_unassigned(value), "`{key}` is kept though it is unassigned");
+        assert!(!is_the_standards(key), "`{key}` is kept as somebody's own");
         let Some(values) = value.as_array() else { continue };
         assert!(values.len() <= MAX_VALUES_PER_ATTRIBUTE, "`{key}` has {} values", values.len());
         let primaries = values.iter().filter(|value| value["primary"] == json!(true)).count();
@@ -78,6 +79,15 @@ fn rendered(user: &User) -> Value {
         version: Some("W/\"1\""),
     };
     render_user(user, &meta, &[])
+}
+
+/// Whether it stands where only the standard has schemas, and is none of them.
+fn is_the_standards(key: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let is_below = |root: &str| key.starts_with(root);
+    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:";
+    let is_own = is_below("urn:ietf:params:scim:schemas:extension:") && !is_below(enterprise);
+    is_below("urn:ietf:") && !is_own && key != format!("{enterprise}2.0:user")
 }
 
 fn is_unassigned(value: &Value) -> bool {

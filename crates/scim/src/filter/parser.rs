@@ -16,6 +16,7 @@ use crate::error::ScimError;
 use crate::limits::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH, MAX_FILTER_TERMS};
 use crate::note::{DialectNote, Notes};
 use crate::path::AttributePath;
+use crate::urn::note_spelling;
 
 /// Where the parser stands in the tree of brackets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -223,6 +224,7 @@ impl<'a> Parser<'a> {
     fn parse_attribute_path(&mut self) -> Result<AttributePath, ScimError> {
         let word = self.word();
         let path = AttributePath::parse(word).ok_or_else(|| self.expected("an attribute"))?;
+        note_spelling(word, &mut self.notes);
         self.at += word.len();
         Ok(path)
     }

@@ -15,8 +15,9 @@ use crate::json::{Aside, parse_group_object};
 use crate::limits::MAX_MEMBERS_PER_CALL;
 use crate::members::Members;
 use crate::note::{DialectNote, Notes};
-use crate::path::{AttributePath, PatchPath, is_known_schema};
-use crate::schema::{GROUP_SCHEMA, ResourceType, find_attribute};
+use crate::path::{AttributePath, PatchPath};
+use crate::schema::{ResourceType, find_attribute};
+use crate::urn::{is_core, is_custom, is_custom_with};
 
 /// One change of a group.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -110,15 +111,18 @@ impl Changes {
         let Operation { op, path, value } = operation;
         let Some(path) = path else { return self.read_whole(op, value, notes) };
         match path.parsed {
-            PatchPath::Schema(urn) if urn.eq_ignore_ascii_case(GROUP_SCHEMA) => {
-                self.read_whole(op, value, notes)
-            }
+            PatchPath::Schema(urn) if is_core(&urn, ResourceType::Group) => self.read_whole(op, value, notes),
             // As in a whole group: of what no schema here has, nothing is kept, and the rest of the call is carried out.
-            PatchPath::Schema(urn) if !is_known_schema(&urn) => {
+            PatchPath::Schema(urn) if is_custom(&urn) => {
                 notes.unknown_attribute(&path.text);
                 Ok(())
             }
-            PatchPath::Attribute { path: name, .. } if name.is_custom() => {
+            PatchPath::Attribute { path: name, .. }
+                if name
+                    .urn
+                    .as_deref()
+                    .is_some_and(|urn| is_custom(urn) || is_custom_with(urn, &name.name)) =>
+            {
                 notes.unknown_attribute(&path.text);
                 Ok(())
             }

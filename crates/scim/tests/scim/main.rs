@@ -22,5 +22,6 @@ mod preconditions;
 mod properties;
 mod queries;
 mod sorting;
+mod urns;
 mod users;
 mod wire;

@@ -153,7 +153,7 @@ fn keys() -> impl Strategy<Value = String> {
         4 => prop::sample::select(vec![
             "userName", "active", "emails", "name", "value", "type", "primary", "members", "displayName", "externalId",
             "id", "schemas", "groups", "meta", "name.givenName", "emails[type eq \"work\"].value", "manager", "password",
-            "addresses", "roles", "urn:x:2.0:User", "urn:x:2.0:User:a", ENTERPRISE,
+            "addresses", "roles", "urn:x:2.0:User", "urn:x:2.0:User:a", ENTERPRISE, "urn:scim:schemas:core:1.0:active",
             "urn:ietf:params:scim:schemas:core:2.0:User",
             "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User:manager.value",
         ]).prop_map(str::to_owned),

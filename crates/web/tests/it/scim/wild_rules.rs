@@ -116,6 +116,42 @@ async fn an_unknown_attribute_is_left_aside_in_a_whole_and_refused_as_a_path() {
 }
 
 #[tokio::test]
+async fn whoever_is_said_to_be_inactive_under_another_urn_of_the_standard_ends_or_it_is_refused() {
+    let idp = Provider::with(Some("member"), 3600);
+    let other = "urn:scim:schemas:core:1.0";
+    for (n, body) in [
+        json!({ "op": "replace", "path": format!("{other}:active"), "value": false }),
+        json!({ "op": "replace", "value": { other: { "active": "False" } } }),
+        json!({ "op": "replace", "path": "urn:ietf:params:scim:schemas:core:2.0:User.active", "value": false }),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let name = format!("al{n}");
+        let one = format!("/Users/{}", idp.user(&name).await);
+        assert_eq!(idp.member(&format!("{name}@acme.test")).await["state"], "active");
+        assert_eq!(idp.patched(&one, json!([body])).await.json()["active"], json!(false), "{body}");
+        assert_ne!(idp.member(&format!("{name}@acme.test")).await["state"], "active", "{body}");
+    }
+    let bo = format!("/Users/{}", idp.user("bo").await);
+    let before = idp.got(&bo).await;
+    for body in [
+        json!({ "op": "replace", "path": "urn:ietf:params:scim:schemas:core:3.0:User:active", "value": false }),
+        json!({ "op": "replace", "value": { "urn:ietf:params:scim:schemas:core:3.0:User": { "active": false } } }),
+        json!({ "op": "replace", "value": { "active.value": false } }),
+    ] {
+        let answer = refused(&idp, "PATCH", &bo, patch(json!([body]))).await;
+        assert_eq!(answer, (400, "invalidPath".to_owned()), "{body}");
+    }
+    assert_eq!(idp.got(&bo).await, before);
+    let mut whole = person("bo");
+    whole["urn:scim:schemas:core:4.0:User"] = json!({ "active": false });
+    assert_eq!(refused(&idp, "PUT", &bo, whole).await, (400, "invalidPath".to_owned()));
+    let (_, report) = idp.admin("GET", &format!("/directories/{}/dialect", idp.directory), Value::Null).await;
+    assert!(report.to_string().contains("other_urn"), "{report}");
+}
+
+#[tokio::test]
 async fn roles_entitlements_and_groups_of_a_person_give_nothing_by_themselves() {
     let idp = Provider::with(Some("member"), 3600);
     let mut body = person("al");
