@@ -9,13 +9,15 @@ use serde_json::{Map, Value};
 use crate::edit::Verb;
 use crate::error::{ScimError, echo};
 use crate::note::{DialectNote, Notes};
-use crate::target::find_key;
 use crate::work::{LOOK, Work};
 
 /// Counts that each name of a custom extension is looked at, and put into lower case.
 fn look_through(attributes: &Map<String, Value>, urn: &str, work: &Work) -> Result<(), ScimError> {
-    let names = attributes.get(urn).and_then(Value::as_object).into_iter().flat_map(Map::keys);
-    work.spend(names.map(|name| LOOK.saturating_add(name.len())).sum())
+    attributes.get(urn).and_then(Value::as_object).map_or(Ok(()), |object| spend_names(object, work))
+}
+
+fn spend_names(object: &Map<String, Value>, work: &Work) -> Result<(), ScimError> {
+    work.spend(object.keys().map(|name| LOOK.saturating_add(name.len())).sum())
 }
 
 /// Sets what an object of a custom extension names.
@@ -26,7 +28,6 @@ pub(crate) fn set_extension(
     verb: Verb,
     work: &Work,
 ) -> Result<(), ScimError> {
-    look_through(attributes, &urn, work)?;
     let mut object = match attributes.remove(&urn) {
         Some(Value::Object(object)) => object,
         _ => Map::new(),
@@ -40,12 +41,15 @@ pub(crate) fn set_extension(
     Ok(())
 }
 
+/// Sets the attributes of an extension, or the sub-attributes of one, that an object names: the others stay
+/// (RFC 7644 sections 3.5.2.1 and 3.5.2.3).
 fn set_attributes(
     object: &mut Map<String, Value>,
     given: Map<String, Value>,
     verb: Verb,
     work: &Work,
 ) -> Result<(), ScimError> {
+    spend_names(object, work)?;
     check_names(&given)?;
     for value in given.values() {
         check_parts(value)?;
@@ -63,10 +67,11 @@ fn set_attributes(
     for (name, value) in given {
         let (name, value) = match present.remove(&name.to_ascii_lowercase()) {
             Some((own, present)) => (own, said(Some(present), value, verb, work)?),
-            None => (name, value),
+            None => (name, said(None, value, verb, work)?),
         };
         object.insert(name, value);
     }
+    object.retain(|_, value| is_assigned(value));
     Ok(())
 }
 
@@ -115,25 +120,60 @@ pub(crate) fn set_attribute(
             object.insert(name.to_owned(), said(present, value, verb, work)?);
         }
         Some(part) => {
-            let mut parts = match object.remove(name) {
-                Some(Value::Object(parts)) => parts,
-                _ => Map::new(),
+            let given = Map::from_iter([(part.to_owned(), value)]);
+            let value = match object.remove(name) {
+                None => said(None, given.into(), verb, work)?,
+                Some(Value::Array(list)) => {
+                    let only = the_only(list).ok_or_else(|| ScimError::AmbiguousTarget {
+                        path: echo(&format!("{name}.{part}")),
+                    })?;
+                    Value::Array(vec![with_part(name, only, given, verb, work)?])
+                }
+                Some(present) => with_part(name, present, given, verb, work)?,
             };
-            let part = find_key(&parts, part).unwrap_or(part).to_owned();
-            let present = parts.remove(&part);
-            parts.insert(part, said(present, value, verb, work)?);
-            object.insert(name.to_owned(), Value::Object(parts));
+            object.insert(name.to_owned(), value);
         }
     }
     put_extension(attributes, urn.to_owned(), object);
     Ok(())
 }
 
-/// What is kept of an attribute that a client says: to add to a list is to append what it has not
-/// (RFC 7644 section 3.5.2.1), all else takes the place of what is there.
+fn the_only(mut list: Vec<Value>) -> Option<Value> {
+    list.pop().filter(|_| list.is_empty())
+}
+
+/// A value that has parts, with one more of them. A text or a number has none, and is not thrown away for them.
+fn with_part(
+    name: &str,
+    present: Value,
+    given: Map<String, Value>,
+    verb: Verb,
+    work: &Work,
+) -> Result<Value, ScimError> {
+    if present.is_object() {
+        return said(Some(present), given.into(), verb, work);
+    }
+    Err(ScimError::InvalidType {
+        attribute: echo(name),
+        expected: "an object, because a part of it is named",
+    })
+}
+
+/// What is kept of a value that a client says. To add to a list is to append what it has not, and of an object only
+/// what is listed is changed (RFC 7644 sections 3.5.2.1 and 3.5.2.3); all else takes the place of what is there.
 fn said(present: Option<Value>, given: Value, verb: Verb, work: &Work) -> Result<Value, ScimError> {
-    let (Verb::Add, Some(Value::Array(mut list)), false) = (verb, present, given.is_null()) else {
-        return Ok(given);
+    let (mut list, given) = match (present, given) {
+        (Some(Value::Object(mut parts)), Value::Object(given)) => {
+            set_attributes(&mut parts, given, verb, work)?;
+            return Ok(Value::Object(parts));
+        }
+        (Some(Value::Array(list)), given) if verb == Verb::Add && !given.is_null() => (list, given),
+        (_, Value::Object(given)) => {
+            let mut parts = Map::new();
+            set_attributes(&mut parts, given, verb, work)?;
+            return Ok(Value::Object(parts));
+        }
+        (_, given) => return Ok(given),
     };
     let mut seen = texts(&list, work)?;
     for value in each(given) {
@@ -252,8 +292,17 @@ fn text(value: &Value, work: &Work) -> Result<String, ScimError> {
 
 /// Keeps a custom extension as it was sent, without what is unassigned. Its bounds are checked with the whole user.
 fn put_extension(attributes: &mut Map<String, Value>, urn: String, mut object: Map<String, Value>) {
-    object.retain(|_, value| !value.is_null() && value.as_array().is_none_or(|list| !list.is_empty()));
+    object.retain(|_, value| is_assigned(value));
     if !object.is_empty() {
         attributes.insert(urn, Value::Object(object));
+    }
+}
+
+fn is_assigned(value: &Value) -> bool {
+    match value {
+        Value::Null => false,
+        Value::Array(values) => !values.is_empty(),
+        Value::Object(parts) => !parts.is_empty(),
+        Value::Bool(_) | Value::Number(_) | Value::String(_) => true,
     }
 }

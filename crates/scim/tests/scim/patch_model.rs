@@ -25,6 +25,7 @@ enum Step {
     SetCustoms(Vec<(&'static str, Option<String>)>),
     RemoveCustom(&'static str, Spelling),
     SetCustomPart(&'static str, String, Spelling),
+    SetCustomParts(Vec<(&'static str, Option<String>)>, Spelling),
     RemoveCustoms,
     AddCodes(Vec<String>, Spelling),
     ReplaceCodes(Vec<String>, Spelling),
@@ -153,6 +154,18 @@ impl Step {
                 let path = format!("{}:cost.{}", custom_urn(*spelling), spelled(part, *spelling));
                 json!({"op": "add", "path": path, "value": text})
             }
+            Self::SetCustomParts(parts, spelling) => {
+                let (urn, name) = (custom_urn(*spelling), spelled("cost", *spelling));
+                let parts: Map<String, Value> =
+                    parts.iter().map(|(part, text)| (spelled(part, *spelling), json!(text))).collect();
+                match spelling {
+                    Spelling::Path | Spelling::Capitals => {
+                        json!({"op": "Add", "path": format!("{urn}:{name}"), "value": parts})
+                    }
+                    Spelling::Whole => json!({"op": "replace", "value": {urn: {name: parts}}}),
+                    Spelling::Qualified => json!({"op": "replace", "path": urn, "value": {name: parts}}),
+                }
+            }
             Self::RemoveCustoms => json!({"op": "remove", "path": CUSTOM}),
             Self::AddCodes(codes, spelling) => assign_codes("Add", codes, *spelling),
             Self::ReplaceCodes(codes, spelling) => assign_codes("replace", codes, *spelling),
@@ -203,11 +216,10 @@ impl Step {
             }
             Self::RemoveCustom(name, _) => model.set_custom(CUSTOM, name, None),
             Self::SetCustomPart(part, text, spelling) => {
-                let mut parts = model.custom("cost").and_then(Value::as_object).cloned().unwrap_or_default();
-                let part = spelled(part, *spelling);
-                let own = parts.keys().find(|key| key.eq_ignore_ascii_case(&part)).cloned().unwrap_or(part);
-                parts.insert(own, json!(text));
-                model.set_custom(&custom_urn(*spelling), "cost", Some(parts.into()));
+                model.set_parts("cost", &[(*part, Some(text.clone()))], *spelling);
+            }
+            Self::SetCustomParts(parts, spelling) => {
+                model.set_parts(&spelled("cost", *spelling), parts, *spelling);
             }
             Self::RemoveCustoms => model.customs.clear(),
             Self::AddCodes(codes, spelling) => {
@@ -245,6 +257,20 @@ impl Model {
     fn set_codes(&mut self, codes: &[String], spelling: Spelling) {
         let codes = (!codes.is_empty()).then(|| json!(codes));
         self.set_custom(&custom_urn(spelling), &spelled("codes", spelling), codes);
+    }
+
+    /// Changes what is listed of the parts of `cost`, which is called `name` if it is new.
+    fn set_parts(&mut self, name: &str, listed: &[(&str, Option<String>)], spelling: Spelling) {
+        let mut parts = self.custom("cost").and_then(Value::as_object).cloned().unwrap_or_default();
+        for (part, text) in listed {
+            let part = spelled(part, spelling);
+            let own = parts.keys().find(|key| key.eq_ignore_ascii_case(&part)).cloned().unwrap_or(part);
+            match text {
+                Some(text) => parts.insert(own, json!(text)),
+                None => parts.remove(&own),
+            };
+        }
+        self.set_custom(&custom_urn(spelling), name, (!parts.is_empty()).then(|| parts.into()));
     }
 
     fn set_custom(&mut self, urn: &str, name: &str, value: Option<Value>) {
@@ -316,6 +342,11 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         (name(), spelling()).prop_map(|(name, spelling)| Step::RemoveCustom(name, spelling)),
         (prop::sample::select(vec!["center", "Center"]), text(), spelling())
             .prop_map(|(part, text, spelling)| Step::SetCustomPart(part, text, spelling)),
+        (prop::option::of(text()), prop::option::of(text()), spelling()).prop_map(
+            |(center, unit, spelling)| {
+                Step::SetCustomParts(vec![("cENTER", center), ("unit", unit)], spelling)
+            }
+        ),
         Just(Step::RemoveCustoms),
         (codes(), spelling()).prop_map(|(codes, spelling)| Step::AddCodes(codes, spelling)),
         (codes(), spelling()).prop_map(|(codes, spelling)| Step::ReplaceCodes(codes, spelling)),

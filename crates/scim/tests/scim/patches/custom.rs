@@ -165,6 +165,69 @@ fn a_list_of_a_custom_extension_is_added_to_and_loses_only_what_is_named() {
 }
 
 #[test]
+fn of_a_value_of_a_custom_extension_only_the_parts_that_are_listed_change() {
+    let urn = "urn:acme:hr:2.0:User";
+    let (desk, upper) = (format!("{urn}:desk"), urn.to_uppercase());
+    let start = json!({
+        "desk": {"Room": "7", "floor": 1, "at": {"x": 1, "y": 2}}, "roles": [{"value": "a"}, {"value": "b"}],
+        "one": [{"value": "a"}], "tag": "T", "level": 1
+    });
+    let before = user(&json!({"userName": "a", urn: start}));
+    for (operation, pointer, expected) in [
+        (
+            json!({"op": "add", "path": desk, "value": {"wing": "E"}}),
+            "/desk",
+            json!({"Room": "7", "floor": 1, "at": {"x": 1, "y": 2}, "wing": "E"}),
+        ),
+        (
+            json!({"op": "replace", "path": desk, "value": {"ROOM": "8", "FLOOR": null, "at": {"y": 3}}}),
+            "/desk",
+            json!({"Room": "8", "at": {"x": 1, "y": 3}}),
+        ),
+        (
+            json!({"op": "add", "value": {upper.as_str(): {"DESK": {"room": null, "floor": null, "at": null}}}}),
+            "/desk",
+            json!(null),
+        ),
+        (
+            json!({"op": "replace", "path": urn, "value": {"desk": {"floor": [2]}}}),
+            "/desk",
+            json!({"Room": "7", "floor": [2], "at": {"x": 1, "y": 2}}),
+        ),
+        (
+            json!({"op": "add", "path": format!("{urn}:one.type"), "value": "work"}),
+            "/one",
+            json!([{"value": "a", "type": "work"}]),
+        ),
+        (
+            json!({"op": "replace", "path": format!("{urn}:roles"), "value": {"value": "c"}}),
+            "/roles",
+            json!({"value": "c"}),
+        ),
+        (json!({"op": "add", "path": format!("{urn}:new.part"), "value": 1}), "/new", json!({"part": 1})),
+        (json!({"op": "replace", "path": format!("{urn}:tag"), "value": {"x": 1}}), "/tag", json!({"x": 1})),
+    ] {
+        let after = patched(&before, &json!([operation]));
+        let mut whole = start.clone();
+        whole.as_object_mut().expect("an object").remove(&pointer[1..]);
+        if !expected.is_null() {
+            whole[&pointer[1..]] = expected;
+        }
+        assert_eq!(after.attributes()[urn], whole, "{operation}");
+        assert_eq!(patched(&after, &json!([operation])), after, "the same again: {operation}");
+    }
+    let part = |name: &str| json!([{"op": "add", "path": format!("{urn}:{name}"), "value": "x"}]);
+    let refused = refused_patch(&before, &part("roles.type"));
+    assert!(matches!(refused, ScimError::AmbiguousTarget { .. }), "{refused}");
+    for name in ["tag.sub", "level.sub"] {
+        let refused = refused_patch(&before, &part(name));
+        assert!(matches!(refused, ScimError::InvalidType { .. }), "{name}: {refused}");
+    }
+    let put = user(&json!({"userName": "a", urn: {"desk": {"wing": "E", "room": null}, "none": {}}}));
+    assert_eq!(put.attributes()[urn], json!({"desk": {"wing": "E"}}), "a whole resource merges into nothing");
+}
+
+#[test]
 fn a_list_of_a_custom_extension_costs_its_length_and_that_is_counted() {
     let urn = "urn:acme:hr:2.0:User";
     let spent = |op: &str, many: u32, bound: usize| {
