@@ -2,7 +2,7 @@
 //!
 //! A multi-valued attribute counts by its primary value, else by its first. What has no value comes last in ascending
 //! order and first in descending. Equal keys are ordered by the caller, so that every order is total and pages are
-//! stable.
+//! stable. Attributes of a custom extension have no definition: they are ordered by what they are, text without case.
 
 use std::cmp::Ordering;
 use std::str::FromStr;
@@ -16,6 +16,7 @@ use crate::fold::fold;
 use crate::limits::MAX_SORT_KEY_BYTES;
 use crate::path::AttributePath;
 use crate::schema::{Attribute, AttributeType, Case, Located, ResourceType, find_attribute};
+use crate::target::find_key;
 
 /// What belongs to a resource but is kept apart from it: a list cannot be ordered by it.
 const KEPT_APART: [&str; 2] = ["members", "groups"];
@@ -70,8 +71,13 @@ impl SortWish {
     /// what is kept apart from the resource.
     pub fn resolve(&self, resource_type: ResourceType) -> Result<SortBy, ScimError> {
         let invalid = || ScimError::InvalidSort { attribute: echo(&self.path.to_string()) };
-        let Located { extension, attribute } =
-            find_attribute(resource_type, self.path.urn.as_deref(), &self.path.name).ok_or_else(invalid)?;
+        let located = find_attribute(resource_type, self.path.urn.as_deref(), &self.path.name);
+        let Some(Located { extension, attribute }) = located else {
+            // Of groups no extension is kept.
+            let is_custom = resource_type == ResourceType::User && self.path.is_custom();
+            let by = is_custom.then(|| By::Custom(self.path.clone())).ok_or_else(invalid)?;
+            return Ok(SortBy { by, order: self.order });
+        };
         if KEPT_APART.contains(&attribute.name) {
             return Err(invalid());
         }
@@ -80,25 +86,37 @@ impl SortWish {
             (None, true) => Some(attribute.sub_attribute("value").ok_or_else(invalid)?),
             (Some(name), _) => Some(attribute.sub_attribute(name).ok_or_else(invalid)?),
         };
-        Ok(SortBy { extension: extension.map(|schema| schema.id), attribute, part, order: self.order })
+        let by = By::Defined { extension: extension.map(|schema| schema.id), attribute, part };
+        Ok(SortBy { by, order: self.order })
     }
 }
 
 /// By what resources of one type are ordered.
 #[derive(Debug, Clone, PartialEq)]
 pub struct SortBy {
-    extension: Option<&'static str>,
-    attribute: &'static Attribute,
-    part: Option<&'static Attribute>,
+    by: By,
     order: SortOrder,
 }
 
-/// The place of a resource in an order. Keys of one order are of one kind, or missing.
+#[derive(Debug, Clone, PartialEq)]
+enum By {
+    Defined {
+        extension: Option<&'static str>,
+        attribute: &'static Attribute,
+        part: Option<&'static Attribute>,
+    },
+    /// An attribute of a custom extension.
+    Custom(AttributePath),
+}
+
+/// The place of a resource in an order. Keys of one order are of one kind or missing, but where no schema tells of which.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum SortKey {
     /// False before true.
     Flag(bool),
+    /// A number that no schema tells of, as bits that are ordered as the numbers are.
+    Number(u64),
     /// An instant, in microseconds of the Unix epoch.
     At(i64),
     /// Text in byte order, folded where case does not matter.
@@ -117,25 +135,61 @@ impl SortBy {
     /// The canonical name of a core attribute that is sorted by as a whole.
     #[must_use]
     pub fn plain_name(&self) -> Option<&'static str> {
-        (self.extension.is_none() && self.part.is_none()).then_some(self.attribute.name)
+        match self.by {
+            By::Defined { extension: None, attribute, part: None } => Some(attribute.name),
+            By::Defined { .. } | By::Custom(_) => None,
+        }
     }
 
     /// The key of a resource in canonical form.
     #[must_use]
     pub fn key(&self, resource: &Map<String, Value>) -> SortKey {
-        let holder = match self.extension {
+        let (extension, attribute, part) = match &self.by {
+            By::Defined { extension, attribute, part } => (*extension, *attribute, *part),
+            By::Custom(path) => return custom_value(resource, path).map_or(SortKey::Missing, custom_key),
+        };
+        let holder = match extension {
             None => Some(resource),
             Some(urn) => resource.get(urn).and_then(Value::as_object),
         };
-        let value = match holder.and_then(|holder| holder.get(self.attribute.name)) {
-            Some(Value::Array(values)) => values.iter().find(|v| is_primary(v)).or_else(|| values.first()),
-            value => value,
-        };
-        let (value, leaf) = match self.part {
-            None => (value, self.attribute),
+        let value = holder.and_then(|holder| holder.get(attribute.name)).and_then(the_one_that_counts);
+        let (value, leaf) = match part {
+            None => (value, attribute),
             Some(part) => (value.and_then(|value| value.get(part.name)), part),
         };
         value.map_or(SortKey::Missing, |value| key_of(leaf, value))
+    }
+}
+
+fn the_one_that_counts(value: &Value) -> Option<&Value> {
+    match value {
+        Value::Array(values) => values.iter().find(|value| is_primary(value)).or_else(|| values.first()),
+        single => Some(single),
+    }
+}
+
+/// What a person has there; of a complex value its `value`, where no part is named.
+fn custom_value<'a>(resource: &'a Map<String, Value>, path: &AttributePath) -> Option<&'a Value> {
+    let find = |object: &'a Map<String, Value>, name: &str| object.get(find_key(object, name)?);
+    let extension = find(resource, path.urn.as_deref()?)?.as_object()?;
+    let value = the_one_that_counts(find(extension, &path.name)?)?;
+    match (&path.sub_attribute, value) {
+        (Some(part), value) => find(value.as_object()?, part).and_then(the_one_that_counts),
+        (None, Value::Object(parts)) => find(parts, "value"),
+        (None, value) => Some(value),
+    }
+}
+
+fn custom_key(value: &Value) -> SortKey {
+    match value {
+        Value::Bool(value) => SortKey::Flag(*value),
+        Value::Number(number) => number.as_f64().map_or(SortKey::Missing, |number| {
+            let bits = (number + 0.0).to_bits();
+            let is_negative = bits >> 63 == 1;
+            SortKey::Number(if is_negative { !bits } else { bits | 1 << 63 })
+        }),
+        Value::String(text) if !text.is_empty() => SortKey::Text(cut(fold(text.trim()))),
+        Value::Null | Value::String(_) | Value::Array(_) | Value::Object(_) => SortKey::Missing,
     }
 }
 

@@ -51,6 +51,34 @@ fn a_key_is_the_value_as_its_type_orders_it() {
 }
 
 #[test]
+fn attributes_of_a_custom_extension_are_ordered_by_what_they_are() {
+    let urn = "urn:acme:hr:2.0:User";
+    let with = |value: Value| json!({"userName": "a", urn: {"Tag": value}});
+    let of = |value: Value| key(&format!("{}:tag", urn.to_uppercase()), &with(value));
+    let text = |text: &str| SortKey::Text(text.to_owned());
+    for (value, expected) in [
+        (json!(" Zed "), text("zed")),
+        (json!(true), SortKey::Flag(true)),
+        (json!([{"value": "B"}, {"value": "A", "primary": true}]), text("a")),
+        (json!(["x", "y"]), text("x")),
+        (json!({"value": "V", "x": 1}), text("v")),
+        (json!(""), SortKey::Missing),
+        (json!({"x": 1}), SortKey::Missing),
+    ] {
+        assert_eq!(of(value.clone()), expected, "{value}");
+    }
+    assert_eq!(key(&format!("{urn}:tag.X"), &with(json!([{"x": "p"}]))), text("p"));
+    assert_eq!(key(&format!("{urn}:none"), &with(json!(1))), SortKey::Missing);
+    assert_eq!(key("urn:other:x:User:tag", &with(json!(1))), SortKey::Missing);
+    let numbers = [json!(-1e9), json!(-2), json!(-0.0), json!(0.5), json!(9), json!(10), json!(1e12)];
+    assert!(numbers.map(of).is_sorted(), "numbers are no texts");
+    assert_eq!(of(json!(-0.0)), of(json!(0)));
+    let wish = ListQuery::parse([("sortBy", "urn:acme:hr:2.0:Group:tag")]).expect("a query").sort;
+    let refused = wish.expect("a sort").resolve(ResourceType::Group);
+    assert!(matches!(refused, Err(ScimError::InvalidSort { .. })), "{refused:?}");
+}
+
+#[test]
 fn what_has_no_value_comes_last_and_first_backwards() {
     let (forwards, backwards) = (sort("title", "Ascending"), sort("title", "descending"));
     let (forwards, backwards) = (forwards.expect("a sort").order(), backwards.expect("a sort").order());
