@@ -11,6 +11,7 @@ use crate::error::ScimError;
 use crate::limits::MAX_PROJECTED_ATTRIBUTES;
 use crate::path::{AttributePath, PatchPath};
 use crate::schema::{Attribute, ResourceType, Returned, Schema, find_attribute, find_extension};
+use crate::target::find_key;
 use crate::urn::{is_core, is_uri};
 
 /// What of a resource is answered.
@@ -187,22 +188,44 @@ impl Name {
         Choice::Attribute { extension: located.extension, attribute: located.attribute, part }
     }
 
-    /// The key of a custom extension that this names, and the attribute of it where it names one.
-    fn find_custom<'a>(&self, resource: &'a Map<String, Value>) -> Option<(&'a str, Option<&str>)> {
-        let find = |text: &str| resource.keys().find(|key| key.eq_ignore_ascii_case(text));
-        if let Some(key) = find(&self.text) {
+    /// The key of a custom extension that this names, and the attribute and part of it where it names those.
+    fn find_custom<'r, 'n>(&'n self, resource: &'r Map<String, Value>) -> Option<CustomName<'r, 'n>> {
+        if let Some(key) = find_key(resource, self.text.trim_matches(' ')) {
             return Some((key, None));
         }
-        let (urn, name) = self.text.rsplit_once(':')?;
-        find(urn).map(|key| (key.as_str(), Some(name)))
+        let Names::Attribute(path) = &self.names else { return None };
+        let key = find_key(resource, path.urn.as_deref()?)?;
+        let name = find_key(resource.get(key)?.as_object()?, &path.name)?;
+        Some((key, Some((name, path.sub_attribute.as_deref()))))
     }
 }
 
-/// The parts of an attribute that were asked for. None: all of it.
-type Parts = Option<Vec<&'static str>>;
+/// The key of a custom extension, the name of an attribute there, and a part of that as it was asked for.
+type CustomName<'r, 'n> = (&'r str, Option<(&'r str, Option<&'n str>)>);
 
-fn only(resource_type: ResourceType, resource: &Map<String, Value>, names: &[Name]) -> Map<String, Value> {
-    let mut chosen: BTreeMap<(Option<&'static str>, &'static str), Parts> = BTreeMap::new();
+/// Attributes by the extension that holds them, if one does, and the parts that were asked for. None: all of it.
+type Chosen<'a> = BTreeMap<(Option<&'a str>, &'a str), Option<Vec<&'a str>>>;
+
+fn choose_part<'a>(
+    chosen: &mut Chosen<'a>,
+    extension: Option<&'a str>,
+    name: &'a str,
+    part: Option<&'a str>,
+) {
+    let parts = chosen.entry((extension, name)).or_insert_with(|| Some(Vec::new()));
+    match (part, parts.as_mut()) {
+        (None, _) => *parts = None,
+        (Some(part), Some(parts)) => parts.push(part),
+        (Some(_), None) => {}
+    }
+}
+
+fn only<'a>(
+    resource_type: ResourceType,
+    resource: &'a Map<String, Value>,
+    names: &'a [Name],
+) -> Map<String, Value> {
+    let mut chosen = Chosen::new();
     let mut result: Map<String, Value> = resource
         .iter()
         .filter(|(key, _)| is_always(resource_type, key))
@@ -220,16 +243,14 @@ fn only(resource_type: ResourceType, resource: &Map<String, Value>, names: &[Nam
                     result.insert(schema.id.to_owned(), value.clone());
                 }
             }
-            Choice::Custom => include_custom(resource, name, &mut result),
+            Choice::Custom => match name.find_custom(resource) {
+                None => {}
+                Some((key, None)) => result.extend(resource.get(key).map(|v| (key.to_owned(), v.clone()))),
+                Some((key, Some((name, part)))) => choose_part(&mut chosen, Some(key), name, part),
+            },
             Choice::Attribute { extension, attribute, part } => {
-                let parts = chosen
-                    .entry((extension.map(|schema| schema.id), attribute.name))
-                    .or_insert_with(|| Some(Vec::new()));
-                match (part, parts.as_mut()) {
-                    (None, _) => *parts = None,
-                    (Some(part), Some(parts)) => parts.push(part.name),
-                    (Some(_), None) => {}
-                }
+                let extension = extension.map(|schema| schema.id);
+                choose_part(&mut chosen, extension, attribute.name, part.map(|part| part.name));
             }
         }
     }
@@ -241,9 +262,9 @@ fn only(resource_type: ResourceType, resource: &Map<String, Value>, names: &[Nam
 
 fn include(
     resource: &Map<String, Value>,
-    extension: Option<&'static str>,
-    name: &'static str,
-    parts: Parts,
+    extension: Option<&str>,
+    name: &str,
+    parts: Option<Vec<&str>>,
     result: &mut Map<String, Value>,
 ) {
     let holder = match extension {
@@ -252,9 +273,10 @@ fn include(
     };
     let Some(value) = holder.and_then(|holder| holder.get(name)) else { return };
     let value = match parts {
-        None => value.clone(),
+        None => Some(value.clone()),
         Some(parts) => keep_parts(value, &parts),
     };
+    let Some(value) = value else { return };
     match extension {
         None => {
             // A core attribute that is there already is there whole.
@@ -268,39 +290,19 @@ fn include(
     }
 }
 
-fn include_custom(resource: &Map<String, Value>, name: &Name, result: &mut Map<String, Value>) {
-    let Some((key, attribute)) = name.find_custom(resource) else { return };
-    let Some(value) = resource.get(key) else { return };
-    match attribute {
-        None => {
-            result.insert(key.to_owned(), value.clone());
-        }
-        Some(attribute) => {
-            let Some(object) = value.as_object() else { return };
-            let found = object.iter().find(|(name, _)| name.eq_ignore_ascii_case(attribute));
-            if let (Some((name, value)), Value::Object(extension)) =
-                (found, result.entry(key).or_insert_with(|| Value::Object(Map::new())))
-            {
-                extension.insert(name.clone(), value.clone());
-            }
-        }
-    }
-}
-
-fn keep_parts(value: &Value, parts: &[&'static str]) -> Value {
-    match value {
-        Value::Array(values) => values
-            .iter()
-            .map(|value| keep_parts(value, parts))
-            .filter(|value| value.as_object().is_none_or(|object| !object.is_empty()))
-            .collect(),
+/// What is left of a value of which only parts are asked for. Nothing where it has none of them: what is unassigned is
+/// absent (RFC 7643 section 2.5).
+fn keep_parts(value: &Value, parts: &[&str]) -> Option<Value> {
+    let kept: Value = match value {
+        Value::Array(values) => values.iter().filter_map(|value| keep_parts(value, parts)).collect(),
         Value::Object(object) => object
             .iter()
-            .filter(|(key, _)| parts.contains(&key.as_str()))
+            .filter(|(key, _)| parts.iter().any(|part| part.eq_ignore_ascii_case(key)))
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect(),
-        other => other.clone(),
-    }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => return None,
+    };
+    (!is_empty(&kept)).then_some(kept)
 }
 
 fn exclude(resource_type: ResourceType, resource: &mut Map<String, Value>, name: &Name) {
@@ -311,50 +313,54 @@ fn exclude(resource_type: ResourceType, resource: &mut Map<String, Value>, name:
             resource.remove(schema.id);
         }
         Choice::Custom => {
-            let found = name
-                .find_custom(resource)
-                .map(|(key, attribute)| (key.to_owned(), attribute.map(str::to_owned)));
-            match found {
-                None => {}
-                Some((key, None)) => {
+            let Some((key, attribute)) = name.find_custom(resource) else { return };
+            let (key, attribute) = (key.to_owned(), attribute.map(|(name, part)| (name.to_owned(), part)));
+            match attribute {
+                None => {
                     resource.remove(&key);
                 }
-                Some((key, Some(attribute))) => {
-                    if let Some(Value::Object(extension)) = resource.get_mut(&key) {
-                        extension.retain(|name, _| !name.eq_ignore_ascii_case(&attribute));
-                    }
-                }
+                Some((name, part)) => exclude_from(resource, Some(&key), &name, part),
             }
         }
         Choice::Attribute { attribute, .. } if attribute.returned == Returned::Always => {}
         Choice::Attribute { extension, attribute, part } => {
-            let holder = match extension {
-                None => Some(resource),
-                Some(schema) => resource.get_mut(schema.id).and_then(Value::as_object_mut),
-            };
-            let Some(holder) = holder else { return };
-            match part {
-                None => {
-                    holder.remove(attribute.name);
-                }
-                Some(part) => {
-                    if let Some(value) = holder.get_mut(attribute.name) {
-                        drop_part(value, part.name);
-                    }
-                }
-            }
+            let extension = extension.map(|schema| schema.id);
+            exclude_from(resource, extension, attribute.name, part.map(|part| part.name));
         }
+    }
+}
+
+/// Leaves out an attribute or a part of it, and what is empty without it.
+fn exclude_from(resource: &mut Map<String, Value>, extension: Option<&str>, name: &str, part: Option<&str>) {
+    let holder = match extension {
+        None => Some(&mut *resource),
+        Some(urn) => resource.get_mut(urn).and_then(Value::as_object_mut),
+    };
+    let Some(holder) = holder else { return };
+    if let (Some(part), Some(value)) = (part, holder.get_mut(name)) {
+        drop_part(value, part);
+    }
+    if part.is_none() || holder.get(name).is_some_and(is_empty) {
+        holder.remove(name);
+    }
+    if let Some(urn) = extension.filter(|urn| resource.get(*urn).is_some_and(is_empty)) {
+        resource.remove(urn);
     }
 }
 
 fn drop_part(value: &mut Value, part: &str) {
     match value {
-        Value::Array(values) => values.iter_mut().for_each(|value| drop_part(value, part)),
-        Value::Object(object) => {
-            object.remove(part);
+        Value::Array(values) => {
+            values.iter_mut().for_each(|value| drop_part(value, part));
+            values.retain(|value| !is_empty(value));
         }
-        _ => {}
+        Value::Object(object) => object.retain(|key, _| !key.eq_ignore_ascii_case(part)),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
+}
+
+fn is_empty(value: &Value) -> bool {
+    value.as_array().is_some_and(Vec::is_empty) || value.as_object().is_some_and(Map::is_empty)
 }
 
 fn is_always(resource_type: ResourceType, key: &str) -> bool {

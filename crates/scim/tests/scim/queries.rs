@@ -254,6 +254,65 @@ fn excluded_attributes_are_left_out_and_what_is_always_there_stays() {
 }
 
 #[test]
+fn a_part_of_a_custom_extension_is_chosen_and_left_out_like_any_other() {
+    let urn = "urn:acme:hr:2.0:User";
+    let desk = json!({"Floor": 1, "room": "7"});
+    let person = json!({
+        "id": "u", urn: {"desk": desk, "roles": [{"value": "a", "type": "x"}, {"value": "b"}], "tag": "T"}
+    });
+    let apply = |attributes: Option<String>, excluded: Option<String>| {
+        let projection = Projection::parse(attributes.as_deref(), excluded.as_deref()).expect("a projection");
+        projection.apply(ResourceType::User, person.clone())
+    };
+    for (names, shown) in [
+        (format!("{urn}:desk.floor"), json!({"desk": {"Floor": 1}})),
+        (format!("{}:DESK.ROOM,{urn}:desk.floor", urn.to_uppercase()), json!({"desk": desk})),
+        (format!("{urn}:desk.floor,{urn}:desk"), json!({"desk": desk})),
+        (format!("{urn}:roles.type,{urn}:tag"), json!({"roles": [{"type": "x"}], "tag": "T"})),
+        (format!("{urn}:desk.floor,{urn}"), person[urn].clone()),
+    ] {
+        assert_eq!(apply(Some(names.clone()), None), json!({"id": "u", urn: shown}), "{names}");
+    }
+    for names in [format!("{urn}:tag.sub"), format!("{urn}:desk.nothing"), format!("{urn}:roles.nothing")] {
+        assert_eq!(apply(Some(names.clone()), None), json!({"id": "u"}), "{names}");
+    }
+    for (names, rest) in [
+        (format!("{urn}:desk.FLOOR,{urn}:roles"), json!({"desk": {"room": "7"}, "tag": "T"})),
+        (
+            format!("{urn}:roles.value,{urn}:desk,{urn}:tag.sub"),
+            json!({"roles": [{"type": "x"}], "tag": "T"}),
+        ),
+    ] {
+        assert_eq!(apply(None, Some(names.clone())), json!({"id": "u", urn: rest}), "{names}");
+    }
+    let all = format!("{urn}:desk.floor,{urn}:desk.room,{urn}:roles.value,{urn}:roles.type,{urn}:tag");
+    assert_eq!(apply(None, Some(all)), json!({"id": "u"}));
+}
+
+#[test]
+fn what_is_empty_without_its_parts_is_not_answered() {
+    for (attributes, excluded, gone) in [
+        (Some("id,emails.display".to_owned()), None, "/emails"),
+        (Some("name.middleName".to_owned()), None, "/name"),
+        (None, Some("name.givenName,name.familyName".to_owned()), "/name"),
+        (None, Some("emails.value,emails.type".to_owned()), "/emails"),
+        (
+            None,
+            Some(format!("{ENTERPRISE}:department,{ENTERPRISE}:manager.value,{ENTERPRISE}:manager.$ref")),
+            "/urn:ietf:params:scim:schemas:extension:enterprise:2.0:User",
+        ),
+    ] {
+        let projection = Projection::parse(attributes.as_deref(), excluded.as_deref()).expect("a projection");
+        let answer = projection.apply(ResourceType::User, person());
+        assert_eq!(answer.pointer(gone), None, "{attributes:?} {excluded:?}: {answer}");
+        assert!(answer["id"].is_string(), "{answer}");
+    }
+    let projection = Projection::parse(None, Some("emails.type")).expect("a projection");
+    let emails = projection.apply(ResourceType::User, person())["emails"].clone();
+    assert_eq!(emails, json!([{"value": "1"}, {"value": "2"}]), "what is left stays");
+}
+
+#[test]
 fn members_are_not_wanted_where_they_are_not_answered() {
     for (attributes, excluded, expected) in [
         (None, None, true),
