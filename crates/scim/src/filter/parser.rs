@@ -8,7 +8,7 @@
 //! valuePath = attrPath "[" or "]" [ "." NAME SP ( "pr" / operator SP literal ) ]
 //! ```
 //!
-//! Two liberties, both seen on the wire: a literal may be a bare word, and a value path may be followed by a
+//! Two liberties, both seen on the wire: a literal may be a bare word, but not one in other quotation marks, and a value path may be followed by a
 //! sub-attribute. Words of the grammar are case-insensitive.
 
 use super::{Filter, Literal, Operator};
@@ -17,6 +17,10 @@ use crate::limits::{MAX_FILTER_BYTES, MAX_FILTER_DEPTH, MAX_FILTER_TERMS};
 use crate::note::{DialectNote, Notes};
 use crate::path::AttributePath;
 use crate::urn::note_spelling;
+
+/// Quotation marks that are not the grammar's: a word that stands between them was meant as a text. With its marks in it,
+/// it would be what nobody has.
+const OTHER_QUOTES: [char; 11] = ['\'', '`', '´', '‘', '’', '‚', '“', '”', '„', '«', '»'];
 
 /// Where the parser stands in the tree of brackets.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -187,6 +191,9 @@ impl<'a> Parser<'a> {
         let word = self.bare_word();
         if word.is_empty() || word.contains(['"', '\0']) {
             return Err(self.expected("a value"));
+        }
+        if word.starts_with(OTHER_QUOTES) || word.ends_with(OTHER_QUOTES) {
+            return Err(self.expected("a value in double quotes"));
         }
         self.at += word.len();
         Ok(match word {

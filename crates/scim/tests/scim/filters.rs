@@ -134,6 +134,14 @@ fn malformed_filters_are_refused() {
         "userName eq x\"y",
         ":userName pr",
         "userName: pr",
+        "userName eq 'x'",
+        "userName eq 'two words'",
+        "userName eq “x”",
+        "userName eq „x“",
+        "userName eq ‘x’",
+        "userName eq `x`",
+        "userName eq x'",
+        "emails[type eq 'work'].value eq \"x\"",
     ] {
         assert!(
             matches!(Filter::parse(text), Err(ScimError::InvalidFilter { .. })),
@@ -200,6 +208,8 @@ fn literals_keep_what_was_written() {
         ("a eq null", Literal::Null),
         ("a eq \"null\"", Literal::Text("null".to_owned())),
         ("a eq x(y", Literal::Text("x(y".to_owned())),
+        ("a eq o'neil", Literal::Text("o'neil".to_owned())),
+        ("a eq \"'x'\"", Literal::Text("'x'".to_owned())),
     ] {
         let path = AttributePath { urn: None, name: "a".to_owned(), sub_attribute: None };
         let expected = Filter::Compare { path, operator: Operator::Eq, literal: expected };

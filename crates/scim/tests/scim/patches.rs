@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use crate::wire::{ENTERPRISE, attributes, patch, patch_body, patched, refused_patch, user};
 
 mod custom;
+mod lists;
 
 #[test]
 fn a_patch_needs_its_schema_and_operations() {

@@ -1,0 +1,27 @@
+//! PATCH of multi-valued attributes: what must not become a second value.
+
+use portcullis_scim::ScimType;
+use serde_json::json;
+
+use crate::wire::{patched, refused_patch, user};
+
+#[test]
+fn quotation_marks_of_another_kind_choose_nothing_and_make_no_second_value() {
+    let before = user(&json!({"userName": "a", "emails": [{"value": "a@x.test", "type": "work"}]}));
+    for word in ["'work'", "“work”", "‘work’", "„work“", "`work`"] {
+        let path = format!("emails[type eq {word}].value");
+        for operation in [
+            json!({"op": "replace", "path": path, "value": "b@x.test"}),
+            json!({"op": "add", "value": {path.as_str(): "b@x.test"}}),
+            json!({"op": "remove", "path": path}),
+        ] {
+            let refused = refused_patch(&before, &json!([operation]));
+            assert_eq!(refused.scim_type(), Some(ScimType::InvalidPath), "{operation}");
+        }
+    }
+    let changed = patched(
+        &before,
+        &json!([{"op": "replace", "path": "emails[type eq work].value", "value": "b@x.test"}]),
+    );
+    assert_eq!(changed.attributes()["emails"], json!([{"value": "b@x.test", "type": "work"}]));
+}
