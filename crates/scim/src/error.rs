@@ -262,6 +262,9 @@ pub enum ScimError {
         /// What is served.
         served: &'static str,
     },
+    /// A search by body has its filter in the URL, where it is not looked for.
+    #[error("the `filter` of a search by body belongs into the body, and it is in the url")]
+    FilterInUrl,
     /// A query parameter has no valid value.
     #[error("the parameter `{name}` is not valid")]
     InvalidParameter {
@@ -448,7 +451,8 @@ impl ScimError {
             | Self::FilterTooLarge { .. }
             | Self::FilterType { .. }
             | Self::UnknownFilterAttribute { .. }
-            | Self::UnsupportedFilter { .. } => Kind::Standard(ScimType::InvalidFilter),
+            | Self::UnsupportedFilter { .. }
+            | Self::FilterInUrl => Kind::Standard(ScimType::InvalidFilter),
             Self::Uniqueness { .. } => Kind::Standard(ScimType::Uniqueness),
             Self::TooMany | Self::SearchTooLarge { .. } | Self::TooMuchWork { .. } => {
                 Kind::Standard(ScimType::TooMany)

@@ -16,6 +16,7 @@ fn statuses_and_types_are_those_of_the_standard() {
         (ScimError::UnknownMember { id: "x".to_owned() }, 400, Some(ScimType::InvalidValue)),
         (ScimError::TooManyParameters { max: 64 }, 400, Some(ScimType::InvalidValue)),
         (ScimError::GluedParameter, 400, Some(ScimType::InvalidValue)),
+        (ScimError::FilterInUrl, 400, Some(ScimType::InvalidFilter)),
         (ScimError::ConflictingProjection, 400, Some(ScimType::InvalidValue)),
         (ScimError::RemoveWithoutPath, 400, Some(ScimType::NoTarget)),
         (ScimError::ReadOnly { attribute: "id".to_owned() }, 400, Some(ScimType::Mutability)),

@@ -20,8 +20,11 @@ pub(super) async fn by_parameters(desk: &Desk<'_>, whose: Whose) -> Result<Answe
     answer(desk, whose, &ListQuery::parse(desk.parameters())?).await
 }
 
-/// A list asked for by a body.
+/// A list asked for by a body. A filter in the URL is refused: left aside, everybody would be found.
 pub(super) async fn by_body(desk: &Desk<'_>, whose: Whose, body: &[u8]) -> Result<Answer, Refused> {
+    if desk.parameters().any(|(name, _)| name.eq_ignore_ascii_case("filter")) {
+        return Err(ScimError::FilterInUrl.into());
+    }
     answer(desk, whose, &ListQuery::parse_search(body)?).await
 }
 

@@ -227,3 +227,19 @@ async fn what_is_the_same_again_moves_neither_the_last_change_nor_the_version() 
         assert_eq!(idp.patched(&al, json!([operation.clone()])).await.json()["meta"], before, "{operation}");
     }
 }
+
+#[tokio::test]
+async fn a_search_by_body_whose_filter_stands_in_the_url_is_refused() {
+    let idp = Provider::new();
+    let schema = "urn:ietf:params:scim:api:messages:2.0:SearchRequest";
+    idp.user("al").await;
+    for below in ["/Users/.search", "/Groups/.search", "/.search"] {
+        for filter in ["filter=userName%20eq%20%22ob%22", "Filter="] {
+            let asked = idp.call("POST", &format!("{below}?{filter}"), json!({ "schemas": [schema] })).await;
+            assert_eq!(asked.status, 400, "{below}?{filter}");
+            assert_eq!(asked.json()["scimType"], "invalidFilter", "{below}?{filter}");
+        }
+        let asked = idp.call("POST", &format!("{below}?other=x"), json!({ "schemas": [schema] })).await;
+        assert_eq!(asked.status, 200, "{below}");
+    }
+}
