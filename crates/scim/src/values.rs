@@ -32,8 +32,11 @@ pub(crate) fn assign(
 ) -> Result<(), ScimError> {
     let attribute = selection.attribute;
     match (&selection.filter, selection.part, verb) {
-        (None, None, Verb::Replace) => *list = values(attribute, value, notes)?,
-        (None, None, Verb::Add) => {
+        (None, None, verb) => {
+            // What is put in the place of all that is there has a value once, too.
+            if verb == Verb::Replace {
+                list.clear();
+            }
             for value in values(attribute, value, notes)? {
                 work.spend(list.len().saturating_mul(LOOK + size_of(&value) / COMPARED_AT_ONCE))?;
                 add(list, attribute, value, notes, work)?;

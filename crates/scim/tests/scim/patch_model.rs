@@ -193,7 +193,14 @@ impl Step {
                     model.emails.push((value.clone(), kind));
                 }
             }
-            Self::ReplaceEmails(emails) => model.emails.clone_from(emails),
+            Self::ReplaceEmails(emails) => {
+                model.emails.clear();
+                for email in emails {
+                    if !model.emails.contains(email) {
+                        model.emails.push(email.clone());
+                    }
+                }
+            }
             Self::RemoveEmails => model.emails.clear(),
             Self::RemoveType(kind, _) => model.emails.retain(|(_, own)| own != kind),
             Self::RemoveValue(value) => model.emails.retain(|(own, _)| own != value),
