@@ -10,7 +10,7 @@ use crate::error::{ScimError, echo};
 use crate::filter::Filter;
 use crate::filter::parser::Parser;
 use crate::limits::MAX_PATH_BYTES;
-use crate::urn::{is_custom, is_uri, meant, read_start};
+use crate::urn::{Meant, is_custom, is_uri, meant, read_start};
 
 /// The name of an attribute or sub-attribute, as the client spelled it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -38,6 +38,11 @@ impl AttributePath {
             name: name.to_owned(),
             sub_attribute: sub_attribute.map(str::to_owned),
         })
+    }
+
+    /// True for the enterprise extension as a whole, whose URN looks like a name behind its last colon.
+    pub(crate) fn is_enterprise(&self) -> bool {
+        self.sub_attribute.is_none() && meant(&self.to_string()) == Some(Meant::Enterprise)
     }
 
     /// True for a name in an extension that this provider does not define.

@@ -223,6 +223,9 @@ impl Evaluation<'_> {
         if !self.may(LOOK) {
             return false;
         }
+        if let Some(extension) = self.find_extension(path, scope) {
+            return self.is_assigned(extension);
+        }
         if let Some(values) = self.custom_values(path, scope) {
             return values.into_iter().any(|value| self.is_assigned(value));
         }

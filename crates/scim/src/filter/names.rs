@@ -27,6 +27,9 @@ impl Filter {
                 filters.iter().try_for_each(|inner| inner.check_names_of(resource_types))
             }
             Self::Not(inner) => inner.check_names_of(resource_types),
+            Self::Present(path) if path.is_enterprise() && resource_types.contains(&ResourceType::User) => {
+                Ok(())
+            }
             Self::Present(path) | Self::Compare { path, .. } | Self::ValuePath { path, .. }
                 if path.is_custom() =>
             {

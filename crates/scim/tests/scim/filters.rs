@@ -197,6 +197,36 @@ fn urns_are_cut_at_a_known_schema_or_the_last_colon() {
 }
 
 #[test]
+fn the_urn_of_an_extension_alone_asks_whether_somebody_has_it() {
+    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
+    let custom = "urn:acme:hr:2.0:User";
+    let with = |extension: &str| json!({"userName": "a", extension: {"department": "x"}});
+    for (urn, other) in [(enterprise, custom), (custom, enterprise)] {
+        for (text, expected) in [
+            (format!("{urn} pr"), [true, false, false]),
+            (format!("{} pr", urn.to_uppercase()), [true, false, false]),
+            (format!("not ({urn} pr)"), [false, true, true]),
+        ] {
+            let filter = Filter::parse(&text).expect("a filter");
+            assert_eq!(filter.check_names(ResourceType::User), Ok(()), "{text}");
+            let found = [with(urn), with(other), json!({"userName": "a"})]
+                .map(|person| filter.matches(ResourceType::User, person.as_object().expect("an object")));
+            assert_eq!(found, expected, "{text}");
+        }
+    }
+    let older = Filter::parse("urn:scim:schemas:extension:enterprise:2.0:User pr").expect("a filter");
+    assert!(older.matches(ResourceType::User, with(enterprise).as_object().expect("an object")));
+    for (text, kind) in [
+        (format!("{enterprise} eq \"x\""), ResourceType::User),
+        (format!("{enterprise} pr"), ResourceType::Group),
+        ("urn:ietf:params:scim:schemas:core:2.0:User pr".to_owned(), ResourceType::User),
+    ] {
+        let refused = Filter::parse(&text).expect("a filter").check_names(kind);
+        assert!(matches!(refused, Err(ScimError::UnknownFilterAttribute { .. })), "{text}: {refused:?}");
+    }
+}
+
+#[test]
 fn literals_keep_what_was_written() {
     for (text, expected) in [
         ("a eq \"x \\\"y\\\" \\u00e4\"", Literal::Text("x \"y\" ä".to_owned())),

@@ -4,12 +4,32 @@ use std::cmp::Ordering;
 
 use serde_json::Value;
 
-use super::{Evaluation, Scope, fulfils};
+use super::{Evaluation, KEY, Scope, fulfils};
 use crate::filter::{Literal, Operator};
 use crate::path::AttributePath;
+use crate::schema::{ENTERPRISE_SCHEMA, ResourceType};
+use crate::urn::is_custom;
 use crate::work::LOOK;
 
 impl Evaluation<'_> {
+    /// The extension that a path names as a whole: what looks like an attribute is the end of its URN.
+    pub(super) fn find_extension<'a>(&self, path: &AttributePath, scope: Scope<'a>) -> Option<&'a Value> {
+        let Scope::Resource(ResourceType::User, resource) = scope else { return None };
+        let urn = path.urn.as_deref().filter(|_| path.sub_attribute.is_none())?;
+        if path.is_enterprise() {
+            return resource.get(ENTERPRISE_SCHEMA);
+        }
+        if !is_custom(urn) || !self.may(resource.len().saturating_mul(KEY)) {
+            return None;
+        }
+        let is_whole = |key: &str| {
+            let (start, end) = key.split_at_checked(urn.len()).unwrap_or((key, ""));
+            let name = end.strip_prefix(':').unwrap_or("");
+            start.eq_ignore_ascii_case(urn) && name.eq_ignore_ascii_case(&path.name)
+        };
+        resource.iter().find(|(key, _)| is_whole(key)).map(|(_, value)| value)
+    }
+
     /// The values that a name of a custom extension leads to; none where the name is a defined one.
     pub(super) fn custom_values<'a>(&self, path: &AttributePath, scope: Scope<'a>) -> Option<Vec<&'a Value>> {
         let holder = match scope {
