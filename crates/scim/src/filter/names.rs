@@ -78,6 +78,22 @@ impl Filter {
         }
     }
 
+    /// Whether the filter names this part of an attribute, by itself or in brackets.
+    #[must_use]
+    pub fn names_part(&self, attribute: &str, part: &str) -> bool {
+        let is_part = |name: &str| name.eq_ignore_ascii_case(part);
+        match self {
+            Self::And(filters) | Self::Or(filters) => {
+                filters.iter().any(|inner| inner.names_part(attribute, part))
+            }
+            Self::Not(inner) => inner.names_part(attribute, part),
+            Self::Present(path) | Self::Compare { path, .. } => {
+                self.names(attribute) && path.sub_attribute.as_deref().is_some_and(is_part)
+            }
+            Self::ValuePath { filter, .. } => self.names(attribute) && filter.names(part),
+        }
+    }
+
     /// The members of a group that the filter asks about: the only ones that must be known to evaluate it, so that no
     /// group is ever read whole.
     ///

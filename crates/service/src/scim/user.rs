@@ -7,8 +7,8 @@ use portcullis_domain::mapping::Facet;
 use portcullis_domain::text::{email_key, json_text};
 use portcullis_scim::facet::facets;
 use portcullis_scim::{
-    DialectNote, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, ScimError, SortOrder, User,
-    Work, render_user,
+    DialectNote, Filter, GroupOfUser, Lookup, Meta, Patch, Preconditions, ResourceType, ScimError, SortOrder,
+    User, Work, render_user,
 };
 use portcullis_store::db::Lock;
 use portcullis_store::directory_user::{Direction, ListedUser};
@@ -416,7 +416,9 @@ impl Resource for ListedUser {
     }
 
     fn view(&self, tx: &mut Tx<'_>, ask: &Ask, work: &Work) -> Result<Map<String, Value>, ServiceError> {
-        let needs_groups = ask.filter.as_ref().is_some_and(|filter| filter.names("groups"));
+        // The groups of a person belong to their version.
+        let needs = |filter: &Filter| filter.names("groups") || filter.names_part("meta", "version");
+        let needs_groups = ask.filter.as_ref().is_some_and(needs);
         let groups = match needs_groups {
             true => Some(directory_user::groups(tx, self.id, MAX_GROUPS_SHOWN)?.ok_or(ScimError::TooMany)?),
             false => None,

@@ -53,6 +53,26 @@ async fn a_version_stays_while_nothing_changes_and_moves_with_every_change() {
 }
 
 #[tokio::test]
+async fn a_filter_sees_the_version_that_the_answer_shows() {
+    let idp = Provider::new();
+    let (alice, _) = (idp.user("alice").await, idp.user("bob").await);
+    idp.group("Eng", &[&alice]).await;
+    let version = idp.got(&format!("/Users/{alice}")).await["meta"]["version"].clone();
+    let version = version.as_str().unwrap().replace('\"', "\\\"");
+    for (filter, many) in [
+        ("meta.version pr".to_owned(), 2),
+        ("not (meta.version pr)".to_owned(), 0),
+        (format!("meta.version eq \"{version}\""), 1),
+        (format!("meta[version eq \"{version}\"]"), 1),
+        (format!("meta.version ne \"{version}\""), 1),
+    ] {
+        let encoded: String = url::form_urlencoded::byte_serialize(filter.as_bytes()).collect();
+        let found = idp.got(&format!("/Users?filter={encoded}")).await;
+        assert_eq!(found["totalResults"], many, "{filter}");
+    }
+}
+
+#[tokio::test]
 async fn who_has_the_version_is_answered_without_a_body() {
     let idp = Provider::new();
     let (alice, bob) = (idp.user("alice").await, idp.user("bob").await);
