@@ -134,6 +134,11 @@ impl Said {
             let path = PatchPath::parse(&key);
             note_spelling(&key, notes);
             let located = match path {
+                // Which of the members are meant takes a path, not a key.
+                Err(error) if key.contains('[') => return Err(error),
+                Ok(PatchPath::Attribute { path, filter: Some(_) }) if !path.is_custom() => {
+                    return Err(ScimError::InvalidPath { path: echo(&key) });
+                }
                 Ok(PatchPath::Schema(urn)) if is_core(&urn, ResourceType::Group) => {
                     let Value::Object(object) = value else { return Err(ScimError::MissingValue) };
                     self.read_keys(object, notes)?;

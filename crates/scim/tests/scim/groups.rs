@@ -228,6 +228,19 @@ fn paths_into_members_that_need_the_list_are_refused() {
 }
 
 #[test]
+fn a_key_of_a_group_that_chooses_members_is_refused() {
+    for key in ["members[value eq \"a\"]", "members[value eq", "urn:scim:schemas:core:1.0:members[value pr]"]
+    {
+        for op in ["add", "replace"] {
+            let refused = group_patch(&json!([{"op": op, "value": {key: {}}}])).expect_err("a refusal");
+            assert!(matches!(refused, ScimError::InvalidPath { .. }), "{op} {key}: {refused}");
+        }
+        let body = json!({"displayName": "Group", key: {}}).to_string();
+        assert!(matches!(parse_group(body.as_bytes()), Err(ScimError::InvalidPath { .. })), "{key}");
+    }
+}
+
+#[test]
 fn members_are_replaced_whole_and_never_one_by_another() {
     let replace = json!([{"op": "replace", "path": "members[value eq \"a\"]", "value": {"value": "b"}}]);
     assert_eq!(group_patch(&replace).expect_err("a refusal").scim_type(), Some(ScimType::Mutability));
