@@ -212,7 +212,9 @@ pub(crate) fn remove(
     work: &Work,
 ) -> Result<(), ScimError> {
     match target {
-        Target::Unknown | Target::Password | Target::Core => Ok(()),
+        Target::Unknown | Target::Password => Ok(()),
+        // That is the whole user, as without a path.
+        Target::Core => Err(ScimError::RemoveWithoutPath),
         Target::Extension(schema) => {
             attributes.remove(schema.id);
             Ok(())

@@ -207,6 +207,19 @@ fn the_urns_of_drafts_among_the_schemas_of_a_body_are_noted_and_not_missed() {
     assert_eq!(notes, [DialectNote::OtherUrn("urn:scim:schemas:core:1.0".to_owned())]);
 }
 
+#[test]
+fn the_core_schema_as_a_whole_is_not_removed() {
+    let urn = "urn:ietf:params:scim:schemas:core:2.0:User";
+    for path in [urn, "urn:scim:schemas:core:1.0"] {
+        let refused =
+            refused_patch(&user(&json!({"userName": "a"})), &json!([{"op": "remove", "path": path}]));
+        assert_eq!(refused, ScimError::RemoveWithoutPath, "{path}");
+        let path = path.replace("User", "Group");
+        let refused = group_patch(&json!([{"op": "remove", "path": path}])).expect_err("a refusal");
+        assert_eq!(refused, ScimError::RemoveWithoutPath, "{path}");
+    }
+}
+
 /// URNs put together from what those of the standard are made of.
 fn urns() -> impl Strategy<Value = String> {
     let part = |parts: &'static [&'static str]| prop::sample::select(parts);
