@@ -14,7 +14,10 @@ use thiserror::Error;
 
 use crate::canonical::is_primary;
 use crate::path::AttributePath;
-use crate::schema::{Attribute, AttributeType, Mutability, ResourceType, Schema, find_attribute};
+use crate::schema::{
+    Attribute, AttributeType, ENTERPRISE_SCHEMA, Mutability, ResourceType, Schema, find_attribute,
+};
+use crate::urn::is_custom;
 use crate::user::User;
 
 /// Attributes that name one person.
@@ -145,7 +148,9 @@ pub fn facets(user: &User) -> BTreeSet<(String, String)> {
             Some(located) if located.extension.is_none() => {
                 of_attribute(&mut found, None, located.attribute, value)
             }
-            _ => of_extension(&mut found, name, value),
+            _ if name == ENTERPRISE_SCHEMA || is_custom(name) => of_extension(&mut found, name, value),
+            // Kept before such keys were refused.
+            _ => {}
         }
     }
     found

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use portcullis_scim::facet::{NotAFacet, facet_key, facets};
-use portcullis_scim::parse_user;
+use portcullis_scim::{User, parse_user};
 use serde_json::{Value, json};
 
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
@@ -138,4 +138,15 @@ fn every_facet_of_a_user_has_a_key_that_a_name_leads_to() {
     for (key, _) in all {
         assert_eq!(facet_key(&key).as_deref(), Ok(key.as_str()));
     }
+}
+
+#[test]
+fn what_was_once_kept_under_another_urn_of_the_standard_is_found_by_no_mapping() {
+    let stored = json!({
+        "userName": "ann", "urn:scim:schemas:core:2.0:User": {"userType": "x"},
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0": {"department": "d"},
+        "urn:ietf:params:scim:schemas:core:3.0:User": {"x": "y"}
+    });
+    let user = User::from_stored(stored.as_object().expect("an object").clone());
+    assert_eq!(facets(&user), BTreeSet::new());
 }
