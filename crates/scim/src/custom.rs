@@ -2,6 +2,10 @@
 //! names, and letter case does not distinguish those (RFC 7643 section 2.1). A value under another spelling is the same
 //! value, or a mapping would go on seeing the one that was replaced.
 
+mod selected;
+
+pub(crate) use selected::{remove_selected, set_selected};
+
 use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};

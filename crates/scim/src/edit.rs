@@ -147,9 +147,12 @@ pub(crate) fn assign(
         },
         Target::Extension(schema) => merge_extension(attributes, schema, value, notes, work),
         Target::CustomExtension { urn } => custom::set_extension(attributes, urn, value, verb, work),
-        Target::CustomAttribute { urn, name, part } => {
+        Target::CustomAttribute { urn, name, filter, part } => {
             let names = (urn.as_str(), name.as_str(), part.as_deref());
-            custom::set_attribute(attributes, names, value, verb, notes, work)
+            match filter {
+                None => custom::set_attribute(attributes, names, value, verb, notes, work),
+                Some(filter) => custom::set_selected(attributes, names, &filter, value, verb, work),
+            }
         }
         Target::Attribute(selection) => assign_attribute(attributes, &selection, value, verb, notes, work),
     }
@@ -223,8 +226,12 @@ pub(crate) fn remove(
             attributes.retain(|key, _| !key.eq_ignore_ascii_case(&urn));
             Ok(())
         }
-        Target::CustomAttribute { urn, name, part } => {
-            custom::remove_attribute(attributes, (&urn, &name, part.as_deref()), value, notes, work)
+        Target::CustomAttribute { urn, name, filter, part } => {
+            let names = (urn.as_str(), name.as_str(), part.as_deref());
+            match filter {
+                None => custom::remove_attribute(attributes, names, value, notes, work),
+                Some(filter) => custom::remove_selected(attributes, names, &filter, work),
+            }
         }
         Target::Attribute(selection) => {
             let attribute = selection.attribute;

@@ -57,6 +57,8 @@ pub(crate) enum Target {
         urn: String,
         /// The attribute, likewise.
         name: String,
+        /// Which of its values.
+        filter: Option<Filter>,
         /// Its sub-attribute.
         part: Option<String>,
     },
@@ -103,6 +105,17 @@ pub(crate) fn find_target(
             let looks = attributes.len().saturating_mul(2);
             work.spend(looks.saturating_mul(LOOK.saturating_add(urn.len())))?;
             find_custom(urn, &path.name, path.sub_attribute.as_deref(), has_object, attributes)
+        }
+        Some(urn) if is_custom(urn) => {
+            let looks = attributes.len().saturating_mul(2);
+            work.spend(looks.saturating_mul(LOOK.saturating_add(urn.len())))?;
+            let is_plain = filter.as_ref().is_some_and(|filter| filter.names_all(&|path| path.urn.is_none()));
+            match find_custom(urn, &path.name, path.sub_attribute.as_deref(), false, attributes) {
+                Target::CustomAttribute { urn, name, part, .. } if is_plain => {
+                    Target::CustomAttribute { urn, name, filter: filter.clone(), part }
+                }
+                _ => Target::Unknown,
+            }
         }
         _ => Target::Unknown,
     })
@@ -167,6 +180,7 @@ fn find_custom(
         return Target::CustomAttribute {
             urn: stored.to_owned(),
             name: name.to_owned(),
+            filter: None,
             part: part.map(str::to_owned),
         };
     }
@@ -182,7 +196,12 @@ fn find_custom(
     if !is_extension_urn(urn) {
         return Target::Unknown;
     }
-    Target::CustomAttribute { urn: urn.to_owned(), name: name.to_owned(), part: part.map(str::to_owned) }
+    Target::CustomAttribute {
+        urn: urn.to_owned(),
+        name: name.to_owned(),
+        filter: None,
+        part: part.map(str::to_owned),
+    }
 }
 
 /// The key of an object that is this name in whatever case.

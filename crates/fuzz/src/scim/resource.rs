@@ -19,6 +19,7 @@ pub(crate) fn leaver() -> User {
         "externalId": "00u1",
         "name": {"familyName": "Lovelace", "givenName": "Ada"},
         "roles": [{"value": "analyst"}],
+        "urn:acme:hr:2.0:User": {"desk": {"room": "7"}, "roles": [{"type": "x", "value": "a"}, {"value": "b"}]},
         "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User": {"department": "engines"},
         "userName": "ada@acme.test"
     });

@@ -101,6 +101,11 @@ impl Filter {
         Evaluation::of(self, work).evaluate(self, Scope::Value(attribute, value)) && work.check().is_ok()
     }
 
+    /// The same of a value that no schema defines.
+    pub(crate) fn selects_custom(&self, value: &Map<String, Value>, work: &Work) -> bool {
+        Evaluation::of(self, work).evaluate(self, Scope::Custom(value)) && work.check().is_ok()
+    }
+
     /// Refuses comparisons that the type of an attribute does not have: order of booleans and binaries, parts of
     /// anything but text, a complex attribute without a `value`, and with what is no value of the type. A name that is
     /// unknown has no type.

@@ -66,6 +66,16 @@ impl Filter {
         }
     }
 
+    /// Whether each name of the filter is such a one.
+    pub(crate) fn names_all(&self, is_such: &impl Fn(&AttributePath) -> bool) -> bool {
+        match self {
+            Self::And(filters) | Self::Or(filters) => filters.iter().all(|inner| inner.names_all(is_such)),
+            Self::Not(inner) => inner.names_all(is_such),
+            Self::Present(path) | Self::Compare { path, .. } => is_such(path),
+            Self::ValuePath { path, filter } => is_such(path) && filter.names_all(is_such),
+        }
+    }
+
     /// Whether the filter names this attribute, so that it must be there to be evaluated.
     #[must_use]
     pub fn names(&self, attribute: &str) -> bool {

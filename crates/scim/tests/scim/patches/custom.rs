@@ -1,8 +1,8 @@
 //! PATCH of the extensions that an organization makes for itself.
 
 use portcullis_scim::facet::facets;
-use portcullis_scim::{ScimError, User, Work, parse_patch};
-use serde_json::json;
+use portcullis_scim::{ScimError, ScimType, User, Work, parse_patch};
+use serde_json::{Value, json};
 
 use crate::wire::{patch, patch_body, patched, refused_patch, refused_user, user};
 
@@ -225,6 +225,57 @@ fn of_a_value_of_a_custom_extension_only_the_parts_that_are_listed_change() {
     }
     let put = user(&json!({"userName": "a", urn: {"desk": {"wing": "E", "room": null}, "none": {}}}));
     assert_eq!(put.attributes()[urn], json!({"desk": {"wing": "E"}}), "a whole resource merges into nothing");
+}
+
+#[test]
+fn a_filter_chooses_values_of_a_custom_extension_and_changes_no_others() {
+    let urn = "urn:acme:hr:2.0:User";
+    let roles = json!([{"value": "a", "Type": "x"}, {"value": "b"}, {"value": "A"}]);
+    let before = user(&json!({"userName": "a", urn: {"roles": roles, "desk": {"room": "7", "floor": 1}}}));
+    let path = |rest: &str| format!("{}:Roles[{rest}", urn.to_uppercase());
+    for (operation, expected) in [
+        (
+            json!({"op": "replace", "path": path("value eq \"a\"].type"), "value": "y"}),
+            json!([{"value": "a", "Type": "y"}, {"value": "b"}, {"value": "A", "type": "y"}]),
+        ),
+        (
+            json!({"op": "add", "path": path("type eq \"x\"]"), "value": {"TYPE": null, "n": 1}}),
+            json!([{"value": "a", "n": 1}, {"value": "b"}, {"value": "A"}]),
+        ),
+        (
+            json!({"op": "add", "value": {path("type pr].n"): 1}}),
+            json!([{"value": "a", "Type": "x", "n": 1}, {"value": "b"}, {"value": "A"}]),
+        ),
+        (json!({"op": "remove", "path": path("value eq \"a\"]")}), json!([{"value": "b"}])),
+        (
+            json!({"op": "remove", "path": path("not (type eq \"x\")].value")}),
+            json!([{"value": "a", "Type": "x"}]),
+        ),
+        (json!({"op": "replace", "path": path("type pr].type"), "value": null}), {
+            json!([{"value": "a"}, {"value": "b"}, {"value": "A"}])
+        }),
+        (json!({"op": "remove", "path": path("valu ne \"a\"]")}), roles.clone()),
+        (json!({"op": "remove", "path": path("value eq \"z\"]")}), roles.clone()),
+        (json!({"op": "remove", "path": path("value pr]")}), Value::Null),
+    ] {
+        let after = patched(&before, &json!([operation]));
+        let mut whole = json!({"desk": {"room": "7", "floor": 1}});
+        if !expected.is_null() {
+            whole["roles"] = expected;
+        }
+        assert_eq!(after.attributes()[urn], whole, "{operation}");
+    }
+    let desk = json!([{"op": "replace", "path": format!("{urn}:desk[floor eq 1].room"), "value": "8"}]);
+    assert_eq!(patched(&before, &desk).attributes()[urn]["desk"], json!({"room": "8", "floor": 1}));
+    for (rest, value, refused) in [
+        ("value eq \"z\"].type", json!("y"), ScimType::NoTarget),
+        ("valu ne \"z\"].type", json!("y"), ScimType::NoTarget),
+        ("value eq \"a\"]", json!("y"), ScimType::InvalidValue),
+        ("urn:x:y:value ne \"z\"].type", json!("y"), ScimType::InvalidPath),
+    ] {
+        let operation = json!([{"op": "add", "path": path(rest), "value": value}]);
+        assert_eq!(refused_patch(&before, &operation).scim_type(), Some(refused), "{rest}");
+    }
 }
 
 #[test]
