@@ -788,11 +788,14 @@ CREATE TABLE receipts (
     cause TEXT NOT NULL,
     event TEXT NOT NULL,
     jws TEXT,
-    created_at INT NOT NULL
+    created_at INT NOT NULL,
+    -- Its place in the order in which they were signed.
+    number INT
 );
 CREATE INDEX receipts_organization ON receipts (organization, id);
 CREATE INDEX receipts_membership ON receipts (membership);
 CREATE INDEX receipts_unsigned ON receipts (id) WHERE jws IS NULL;
+CREATE UNIQUE INDEX receipts_number ON receipts (organization, number) WHERE number IS NOT NULL;
 
 -- What ended with one.
 CREATE TABLE receipt_lines (

@@ -7,7 +7,7 @@ use portcullis_store::{Tx, audit};
 use crate::ServiceError;
 use crate::noun::Noun;
 
-/// A page of events in order of id, which is the order of time.
+/// A page of events in order of id, which is the order in which their transactions began.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
@@ -18,6 +18,19 @@ pub fn list(
     (after, limit): (&str, i64),
 ) -> Result<Vec<StoredEvent>, ServiceError> {
     Ok(audit::list_page(tx, organization, filter, after, limit)?)
+}
+
+/// A page of events in order of number, behind that one: the way to follow the log.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn follow(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    filter: &AuditFilter,
+    (after, limit): (i64, i64),
+) -> Result<Vec<StoredEvent>, ServiceError> {
+    Ok(audit::numbered_page(tx, organization, filter, after, limit)?)
 }
 
 /// An event.

@@ -19,6 +19,18 @@ pub fn list(
     Ok(receipt::list_page(tx, organization, after, limit)?)
 }
 
+/// A page of signed receipts in order of number, behind that one: the way to follow them.
+///
+/// # Errors
+/// [`ServiceError::Store`].
+pub fn follow(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    (after, limit): (i64, i64),
+) -> Result<Vec<StoredReceipt>, ServiceError> {
+    Ok(receipt::numbered_page(tx, organization, after, limit)?)
+}
+
 /// A receipt.
 ///
 /// # Errors

@@ -69,6 +69,11 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 27, name: "paused", sql: include_str!("../migrations/0027_paused.sql") },
     Migration { number: 28, name: "living", sql: include_str!("../migrations/0028_living.sql") },
     Migration { number: 29, name: "through", sql: include_str!("../migrations/0029_through.sql") },
+    Migration {
+        number: 35,
+        name: "numbered_receipts",
+        sql: include_str!("../migrations/0035_numbered_receipts.sql"),
+    },
 ];
 
 /// Where the steps lead: the whole of a database, for whoever makes one or reads it.

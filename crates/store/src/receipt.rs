@@ -20,12 +20,17 @@ const ADD_LINE: Statement = Statement::change(
     "INSERT INTO receipt_lines (receipt, kind, item) VALUES ($1, $2, $3) \
      ON CONFLICT (receipt, kind, item) DO NOTHING",
 );
-const SIGN: Statement =
-    Statement::note("receipt.sign", "UPDATE receipts SET jws = $2 WHERE id = $1 AND jws IS NULL");
+/// The next number of its organization goes with it. Of two nodes that would give one number the later is refused by the
+/// index, and begins anew.
+const SIGN: Statement = Statement::note(
+    "receipt.sign",
+    "UPDATE receipts SET jws = $2, number = (SELECT COALESCE(MAX(s.number), 0) + 1 FROM receipts s \
+     WHERE s.organization = receipts.organization AND s.number IS NOT NULL) WHERE id = $1 AND jws IS NULL",
+);
 
 macro_rules! columns {
     () => {
-        "id, organization, membership, because, kept, cause, event, jws, created_at"
+        "id, organization, membership, because, kept, cause, event, jws, created_at, number"
     };
 }
 
@@ -41,6 +46,14 @@ const LIST: Statement = Statement::read(
     "receipt.list",
     concat!("SELECT ", columns!(), " FROM receipts WHERE organization = $1 AND id > $2 ORDER BY id LIMIT $3"),
 );
+const LIST_NUMBERED: Statement = Statement::read(
+    "receipt.list_numbered",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM receipts WHERE organization = $1 AND number > $2 AND number IS NOT NULL ORDER BY number LIMIT $3"
+    ),
+);
 const UNSIGNED: Statement = Statement::read(
     "receipt.unsigned",
     concat!(
@@ -55,7 +68,7 @@ const LINES: Statement = Statement::read(
 );
 
 pub(crate) const ALL: &[&Statement] =
-    &[&OPEN, &ADD_LINE, &SIGN, &FIND, &OF_MEMBERSHIP, &LIST, &UNSIGNED, &LINES];
+    &[&OPEN, &ADD_LINE, &SIGN, &FIND, &OF_MEMBERSHIP, &LIST, &LIST_NUMBERED, &UNSIGNED, &LINES];
 
 /// The cause of an off-boarding, as it is kept with the receipt.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -81,6 +94,8 @@ pub struct StoredReceipt {
     pub ended: Vec<Target>,
     /// The signature, once it is made.
     pub jws: Option<String>,
+    /// Its place among the receipts of the organization in the order in which they were signed, once it is.
+    pub number: Option<i64>,
 }
 
 pub(crate) fn open(
@@ -130,6 +145,7 @@ fn read(tx: &mut Tx<'_>, row: &Row) -> Result<StoredReceipt, StoreError> {
         event: row.parsed(6)?,
         ended,
         jws: row.opt_text(7)?.map(str::to_owned),
+        number: row.opt_int(9)?,
     })
 }
 
@@ -155,7 +171,7 @@ pub fn of_membership(tx: &mut Tx<'_>, membership: MembershipId) -> Result<Vec<St
     rows.iter().map(|r| read(tx, r)).collect()
 }
 
-/// A page of receipts in order of id.
+/// A page of receipts in order of id, which is the order in which their transactions began.
 ///
 /// # Errors
 /// As [`find`].
@@ -166,6 +182,20 @@ pub fn list_page(
     limit: i64,
 ) -> Result<Vec<StoredReceipt>, StoreError> {
     let rows = tx.rows(&LIST, params![organization, after, limit])?;
+    rows.iter().map(|r| read(tx, r)).collect()
+}
+
+/// A page of signed receipts in order of number, behind number `after`. As of events, none comes in before one that was seen.
+///
+/// # Errors
+/// As [`find`].
+pub fn numbered_page(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    after: i64,
+    limit: i64,
+) -> Result<Vec<StoredReceipt>, StoreError> {
+    let rows = tx.rows(&LIST_NUMBERED, params![organization, after, limit])?;
     rows.iter().map(|r| read(tx, r)).collect()
 }
 
@@ -183,7 +213,7 @@ pub fn unsigned(
     rows.iter().map(|row| Ok((row.text(1)?.to_owned(), read(tx, row)))).collect()
 }
 
-/// Keeps the signature of a receipt. A second one is not kept.
+/// Keeps the signature of a receipt, which has its number with it. A second one is not kept.
 ///
 /// # Errors
 /// As [`find`].

@@ -205,6 +205,17 @@ impl PageQuery {
             return Err(ServiceError::invalid("limit", format!("is 1–{MAX_LIMIT}")));
         }
         Ok(limit)
+    /// How many items, and behind which number, of a list that is in order of number: the cursor's, else `after`.
+    ///
+    /// # Errors
+    /// As [`PageQuery::bounds`].
+    pub fn numbers(&self, after: u64) -> Result<(i64, i64), ServiceError> {
+        let (limit, cursor) = self.bounds::<u64>()?;
+        // INVARIANT: it reads, or is empty.
+        let after = cursor.parse().unwrap_or(after);
+        Ok((limit, i64::try_from(after).unwrap_or(i64::MAX)))
+    }
+
     }
 }
 

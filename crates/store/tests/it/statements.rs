@@ -351,7 +351,6 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("outbox.mark_delivered", "by the sender, which has just read the row"),
     ("outbox.sweep", "a job drops what nobody takes, of every organization"),
     ("receipt.of_membership", "of one membership, found before"),
-    ("receipt.sign", "by the sequencer, which has just read the row and its organization"),
     ("subgroup.counts", "of one directory, found before"),
     ("subgroup.down", "of groups found in their directory before"),
     ("subgroup.memberships", "of groups found in their directory before"),

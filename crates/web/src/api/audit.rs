@@ -111,7 +111,12 @@ struct Wanted {
     action: Option<String>,
     since: Option<At>,
     request_id: Option<String>,
+    after: Option<u64>,
 }
+
+/// What `after` means.
+const AFTER: &str = "Only what has a number above this one, in order of number; 0: from the first. Behind the last number that \
+                     was read nothing is missed: the way to follow the log. `cursor` is a number then.";
 
 /// The rows.
 pub fn operations() -> Vec<Operation> {
@@ -122,8 +127,9 @@ pub fn operations() -> Vec<Operation> {
             .query("actor", "Only what this one did: an id, `root` or `system`.")
             .query("target", "Only what was done to the thing of this id.")
             .query("action", "Only this action, such as `token.ended`.")
-            .query("since", "Not before this instant (RFC 3339).")
+            .query("since", "Not before this instant (RFC 3339). An event of the last seconds may still come in behind it.")
             .query("request_id", "Only what this request caused, among the 10,000 events from when it came.")
+            .query("after", AFTER)
             .gives::<Page<AuditEvent>>(),
         Operation::get("/organizations/{org}/audit-events/{evt}", read, "Shows an audit event.", show)
             .gives::<AuditEvent>(),
@@ -136,24 +142,48 @@ async fn list(
     Params(wanted): Params<Wanted>,
 ) -> Result<Json<Page<AuditEvent>>, Problem> {
     let organization = scope.organization.id;
-    let (limit, after) = PageQuery { limit: wanted.limit, cursor: wanted.cursor }.bounds::<EventId>()?;
-    // What cannot be a request caused nothing, like an unknown one.
-    let Ok(request) = wanted.request_id.as_deref().map(str::parse).transpose() else {
-        return Ok(Json(Page::of(Vec::new(), limit, |e: &AuditEvent| e.fact.id.clone())));
-    };
+    let page = PageQuery { limit: wanted.limit, cursor: wanted.cursor };
     let filter = AuditFilter {
         actor: wanted.actor.unwrap_or_default(),
         target: wanted.target.unwrap_or_default(),
         action: wanted.action.unwrap_or_default(),
         since: wanted.since.map(|at| at.0),
-        request,
+        request: None,
     };
+    if let Some(after) = wanted.after {
+        if wanted.request_id.is_some() {
+            let message =
+                "is named or `request_id`, not both: what a request caused is looked for in order of time";
+            return Err(ServiceError::invalid("after", message).into());
+        }
+        let (limit, after) = page.numbers(after)?;
+        let found = app
+            .portcullis()
+            .read(move |tx, _| audit::follow(tx, organization, &filter, (after, limit + 1)))
+            .await?;
+        return Ok(Json(shown(&found, limit, |e| e.fact.number.unwrap_or_default().to_string())?));
+    }
+    let (limit, after) = page.bounds::<EventId>()?;
+    // What cannot be a request caused nothing, like an unknown one.
+    let Ok(request) = wanted.request_id.as_deref().map(str::parse).transpose() else {
+        return Ok(Json(Page::of(Vec::new(), limit, |e: &AuditEvent| e.fact.id.clone())));
+    };
+    let filter = AuditFilter { request, ..filter };
     let found = app
         .portcullis()
         .read(move |tx, _| audit::list(tx, organization, &filter, (&after, limit + 1)))
         .await?;
+    Ok(Json(shown(&found, limit, |e| e.fact.id.clone())?))
+}
+
+/// A page of events that were asked for with one more than `limit`.
+fn shown(
+    found: &[StoredEvent],
+    limit: i64,
+    cursor: impl Fn(&AuditEvent) -> String,
+) -> Result<Page<AuditEvent>, ServiceError> {
     let events: Result<Vec<AuditEvent>, ServiceError> = found.iter().map(AuditEvent::of).collect();
-    Ok(Json(Page::of(events?, limit, |e| e.fact.id.clone())))
+    Ok(Page::of(events?, limit, cursor))
 }
 
 async fn show(

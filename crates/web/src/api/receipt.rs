@@ -9,7 +9,7 @@ use portcullis_service::noun::Noun;
 use portcullis_service::receipt;
 use portcullis_store::receipt::StoredReceipt;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use crate::App;
 use crate::api::id;
@@ -23,6 +23,9 @@ use crate::scope::Scope;
 struct Receipt {
     /// Its id.
     id: String,
+    /// Its place among the receipts of the organization, in the order in which they were signed; null until it is, a second
+    /// at most.
+    number: Option<i64>,
     /// When it was opened.
     created_at: At,
     /// Who left.
@@ -95,6 +98,7 @@ impl Receipt {
         let kept = receipt.kept.iter();
         Self {
             id: receipt.id.to_string(),
+            number: stored.number,
             created_at: At(receipt.at),
             member: receipt.membership.to_string(),
             at: At(receipt.at),
@@ -114,12 +118,26 @@ impl Receipt {
     }
 }
 
+/// Which receipts.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Wanted {
+    limit: Option<i64>,
+    cursor: Option<String>,
+    after: Option<u64>,
+}
+
+/// What `after` means.
+const AFTER: &str = "Only what has a number above this one, in order of number; 0: from the first. Behind the last number that \
+                     was read none is missed: the way to follow receipts. `cursor` is a number then.";
+
 /// The rows.
 pub fn operations() -> Vec<Operation> {
     let read = Needs::PermissionOfRecords(Permission::ReceiptsRead);
     vec![
         Operation::get("/organizations/{org}/receipts", read, "Lists receipts of off-boardings.", list)
             .paged()
+            .query("after", AFTER)
             .gives::<Page<Receipt>>(),
         Operation::get("/organizations/{org}/receipts/{rcp}", read, "Shows a receipt.", show)
             .gives::<Receipt>(),
@@ -129,10 +147,18 @@ pub fn operations() -> Vec<Operation> {
 async fn list(
     State(app): State<App>,
     scope: Scope,
-    Params(wanted): Params<PageQuery>,
+    Params(wanted): Params<Wanted>,
 ) -> Result<Json<Page<Receipt>>, Problem> {
     let organization = scope.organization.id;
-    let (limit, after) = wanted.bounds::<ReceiptId>()?;
+    let page = PageQuery { limit: wanted.limit, cursor: wanted.cursor };
+    if let Some(after) = wanted.after {
+        let (limit, after) = page.numbers(after)?;
+        let found =
+            app.portcullis().read(move |tx, _| receipt::follow(tx, organization, (after, limit + 1))).await?;
+        let number = |r: &Receipt| r.number.unwrap_or_default().to_string();
+        return Ok(Json(Page::of(found.iter().map(Receipt::of).collect(), limit, number)));
+    }
+    let (limit, after) = page.bounds::<ReceiptId>()?;
     let found =
         app.portcullis().read(move |tx, _| receipt::list(tx, organization, (&after, limit + 1))).await?;
     Ok(Json(Page::of(found.iter().map(Receipt::of).collect(), limit, |r| r.id.clone())))

@@ -16,6 +16,7 @@ mod documents;
 mod domains;
 mod environments;
 mod failures;
+mod following;
 mod golden;
 mod google;
 mod grants;
