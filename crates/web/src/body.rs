@@ -15,6 +15,7 @@ use url::form_urlencoded;
 use crate::App;
 use crate::error::Problem;
 use crate::objects;
+use crate::whole;
 
 /// The largest body of an administration call, in bytes. SAML metadata is the largest thing that anybody sends.
 pub const MAX_BODY: usize = 1024 * 1024;
@@ -51,9 +52,9 @@ impl<T: DeserializeOwned + Send> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
-        let bytes = axum::body::to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| {
-            Problem::bad_request("body_too_large", format!("a body has at most {MAX_BODY} bytes"))
-        })?;
+        let (parts, body) = request.into_parts();
+        let bytes = whole::read(&parts.headers, body, MAX_BODY).await;
+        let bytes = bytes.map_err(|unread| unread.problem("a body"))?;
         // A call without a body says the same as one with an empty object.
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
         Ok(Self { value: parse(text)?, bytes })

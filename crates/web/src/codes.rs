@@ -20,6 +20,7 @@ use crate::error::{outside, status};
 
 /// Problems with a request itself, found before any use case is asked.
 pub const OF_REQUESTS: &[(&str, u16, &str)] = &[
+    ("body_incomplete", 400, "the body broke off; nothing was changed, send it again"),
     ("body_too_large", 400, "the body has more bytes than this call takes"),
     ("body_too_slow", 408, "the body paused for too long or came too slowly"),
     ("internal", 500, "something went wrong on our side; the log has it under the request id"),
@@ -32,6 +33,7 @@ pub const OF_REQUESTS: &[(&str, u16, &str)] = &[
     ("missing_field", 400, "a required field is absent"),
     ("not_found", 404, "there is no such thing here, or nothing under this path"),
     ("unknown_field", 400, "a field or parameter is not known, and is named"),
+    ("unsupported_encoding", 415, "the body is compressed: it is read as it stands only"),
 ];
 
 /// One code.

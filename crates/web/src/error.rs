@@ -10,6 +10,8 @@ use portcullis_service::error::DirectoryRefusal;
 use portcullis_store::StoreError;
 use serde_json::json;
 
+use crate::whole;
+
 /// What a caller of the administration API is told.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Problem {
@@ -184,6 +186,7 @@ impl IntoResponse for Problem {
         if let Some(seconds) = self.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
+        whole::name_codings(self.code, headers);
         Inside::beside(self.inside, response)
     }
 }

@@ -16,6 +16,7 @@ use crate::body::{Nothing, Params};
 use crate::codes;
 use crate::once::IDEMPOTENCY_KEY;
 use crate::route::{Needs, Operation};
+use crate::whole;
 
 /// Where the routes are mounted: the document's one server.
 pub const MOUNTED_AT: &str = "/api/v1";
@@ -222,7 +223,8 @@ fn refusals<'o>(
 ) -> BTreeMap<u16, BTreeSet<&'o str>> {
     let mut all: Vec<&str> = operation.refusals.clone();
     if operation.takes.is_some() {
-        all.extend(["invalid_json", "missing_field", "invalid_field", "unknown_field", "body_too_large"]);
+        all.extend(["invalid_json", "missing_field", "invalid_field", "unknown_field"]);
+        all.extend(["body_too_large", whole::INCOMPLETE, whole::ENCODED]);
     }
     all.push("unknown_field");
     if !operation.query.is_empty() {

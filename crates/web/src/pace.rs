@@ -76,7 +76,7 @@ impl Late {
 /// What the reader of such a body is told.
 #[derive(Debug, Error)]
 #[error("the body did not come fast enough")]
-struct TooSlow;
+pub(crate) struct TooSlow;
 
 /// A body that must keep pace: below it, its reader gets an error, and whoever holds the other half knows why.
 pub(crate) fn keep(body: Body, pace: Pace) -> (Body, Late) {
@@ -198,22 +198,11 @@ impl Slow {
     }
 }
 
-fn directory_refused() -> Refused {
+/// The refusal of a directory's call whose body came too slowly.
+pub(crate) fn directory_refused() -> Refused {
     let status = StatusCode::REQUEST_TIMEOUT;
     let (detail, scim_type) = (DETAIL.to_owned(), None);
     Refused { status, scim_type, code: CODE, detail, retry_after_s: None, allowed: None, inside: None }
-}
-
-/// The refusal of a directory's call whose body could not be read, if it is because it came too slowly.
-pub(crate) fn too_slow(error: &axum::Error) -> Option<Refused> {
-    let mut at: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = at {
-        if error.is::<TooSlow>() {
-            return Some(directory_refused());
-        }
-        at = error.source();
-    }
-    None
 }
 
 #[cfg(test)]

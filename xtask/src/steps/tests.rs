@@ -3,7 +3,7 @@
 use super::ON_BOTH;
 
 /// What asks no database anything, or only holds what the others share.
-const ON_SQLITE_ALONE: [&str; 11] = [
+const ON_SQLITE_ALONE: [&str; 12] = [
     "answers::",
     "bounds::",
     "documents::",
@@ -14,6 +14,7 @@ const ON_SQLITE_ALONE: [&str; 11] = [
     "saml_idp::",
     "support::",
     "way_out::",
+    "wire::",
     "world::",
 ];
 

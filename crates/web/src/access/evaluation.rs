@@ -21,6 +21,7 @@ use crate::body;
 use crate::edge::REQUEST_ID;
 use crate::error::Problem;
 use crate::scope::bearer;
+use crate::whole;
 
 /// The largest question, in bytes.
 const MAX_QUESTION: usize = 64 * 1024;
@@ -85,9 +86,8 @@ impl Question {
 pub async fn evaluate(State(app): State<App>, request: axum::extract::Request) -> Result<Response, Problem> {
     let (parts, raw) = request.into_parts();
     let caller = bearer(&parts).ok_or_else(Problem::unauthenticated)?.to_owned();
-    let raw = axum::body::to_bytes(raw, MAX_QUESTION).await.map_err(|_| {
-        Problem::bad_request("body_too_large", format!("a question has at most {MAX_QUESTION} bytes"))
-    });
+    let raw = whole::read(&parts.headers, raw, MAX_QUESTION).await;
+    let raw = raw.map_err(|unread| unread.problem("a question"));
     let question = raw.and_then(|raw| body::parse::<Question>(&raw));
     let (answer, about) = decide(&app, caller, question).await?;
     let own = own_id(&parts);

@@ -20,6 +20,7 @@ use super::{may_ask, note_if_root};
 use crate::App;
 use crate::error::{Inside, Problem};
 use crate::scope::bearer;
+use crate::whole;
 
 /// The largest form, in bytes.
 const MAX_FORM: usize = 8 * 1024;
@@ -38,15 +39,12 @@ pub async fn introspect(State(app): State<App>, request: axum::extract::Request)
 async fn answer(app: &App, request: axum::extract::Request) -> Result<Response, Problem> {
     let (parts, raw) = request.into_parts();
     let caller = bearer(&parts).ok_or_else(Problem::unauthenticated)?.to_owned();
-    let raw = axum::body::to_bytes(raw, MAX_FORM).await;
+    let raw = whole::read(&parts.headers, raw, MAX_FORM).await;
     // Whoever may not ask is told that first, and nothing of the form.
     let form = match &raw {
         Ok(raw) => serde_urlencoded::from_bytes::<Form>(raw)
             .map_err(|_| Problem::bad_request("invalid_request", "the form has exactly one `token`")),
-        Err(_) => {
-            let detail = format!("a form has at most {MAX_FORM} bytes");
-            Err(Problem::bad_request("body_too_large", detail))
-        }
+        Err(unread) => Err(unread.problem("a form")),
     };
     let issuer = app.portcullis().around().public_url.to_string();
     let uses = Arc::clone(app.portcullis().uses());
@@ -94,6 +92,7 @@ fn refusal(problem: Problem) -> Response {
     if let Some(value) = challenge.and_then(|text| HeaderValue::from_str(&text).ok()) {
         headers.insert(header::WWW_AUTHENTICATE, value);
     }
+    whole::name_codings(problem.code, headers);
     if let Some(seconds) = problem.retry_after_s {
         headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }

@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 
 use super::failure;
 use crate::edge::Source;
-use crate::{App, cookie, scope};
+use crate::{App, cookie, scope, whole};
 
 /// The largest form, in bytes: a token, an address, a password and a path fit many times.
 pub const MAX_FORM: usize = 32 * 1024;
@@ -117,9 +117,10 @@ impl<T: DeserializeOwned> FromRequest<App> for OwnForm<T> {
             let message = "This form did not come from a page of this server. Open the page again and send it from there.";
             return Err(refuse(StatusCode::FORBIDDEN, "foreign_origin", message));
         }
-        let body = axum::body::to_bytes(body, MAX_FORM).await;
-        let body = body
-            .map_err(|_| refuse(StatusCode::PAYLOAD_TOO_LARGE, "body_too_large", "The form is too large."))?;
+        let body = whole::read(&parts.headers, body, MAX_FORM).await.map_err(|unread| {
+            let (status, code, message) = unread.page();
+            refuse(status, code, message)
+        })?;
         let value = serde_urlencoded::from_bytes(&body).map_err(|_| {
             refuse(StatusCode::BAD_REQUEST, "invalid_field", "A field of the form is missing or repeated.")
         })?;

@@ -11,6 +11,8 @@ use portcullis_store::UniqueKey;
 use serde_json::{Value, json};
 
 use crate::error::{Inside, outside, status};
+use crate::pace;
+use crate::whole::{self, Unread};
 
 /// Seconds after which a client may try again when the database did not answer.
 const RETRY_UNAVAILABLE_S: i64 = 1;
@@ -89,6 +91,29 @@ impl From<ScimError> for Refused {
     }
 }
 
+impl From<Unread> for Refused {
+    fn from(unread: Unread) -> Self {
+        match unread {
+            Unread::TooLarge { max_bytes } => ScimError::PayloadTooLarge { max_bytes }.into(),
+            Unread::TooSlow => pace::directory_refused(),
+            Unread::Encoded => Self {
+                code: whole::ENCODED,
+                detail: whole::COMPRESSED.to_owned(),
+                ..Self::from(ScimError::UnsupportedMediaType)
+            },
+            Unread::Incomplete => Self {
+                status: StatusCode::BAD_REQUEST,
+                scim_type: None,
+                code: whole::INCOMPLETE,
+                detail: whole::BROKE_OFF.to_owned(),
+                retry_after_s: None,
+                allowed: None,
+                inside: None,
+            },
+        }
+    }
+}
+
 impl From<ServiceError> for Refused {
     fn from(error: ServiceError) -> Self {
         match error {
@@ -156,6 +181,7 @@ impl IntoResponse for Refused {
         if let Some(allowed) = self.allowed {
             headers.insert(header::ALLOW, HeaderValue::from_static(allowed));
         }
+        whole::name_codings(self.code, headers);
         Inside::beside(self.inside, response)
     }
 }

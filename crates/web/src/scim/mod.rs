@@ -37,8 +37,8 @@ use serde_json::Value;
 
 use crate::App;
 use crate::edge::Source;
-use crate::pace;
 use crate::scope::request_id;
+use crate::whole;
 use address::{Address, Endpoint, Whose};
 use error::Refused;
 
@@ -246,9 +246,7 @@ async fn body_of(call: &Call, body: Body) -> Result<Bytes, Refused> {
     if !is_json(&call.headers) {
         return Err(ScimError::UnsupportedMediaType.into());
     }
-    axum::body::to_bytes(body, max_bytes).await.map_err(|error| {
-        pace::too_slow(&error).unwrap_or_else(|| ScimError::PayloadTooLarge { max_bytes }.into())
-    })
+    whole::read(&call.headers, body, max_bytes).await.map_err(Refused::from)
 }
 
 /// Whether the content type is one that is taken. A client that names none means JSON.

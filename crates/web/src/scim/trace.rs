@@ -13,6 +13,7 @@ use super::address::Endpoint;
 use super::error::Refused;
 use super::{Answer, Call, Desk};
 use crate::App;
+use crate::whole::INCOMPLETE;
 
 /// The kind of these traces.
 pub(super) const KIND: &str = "directory";
@@ -25,8 +26,8 @@ const MAX_ENCODED: usize = 4;
 
 /// Refusals that call nobody: the provider tries again, or asked whether something is there, and goes on by the answer. Of the
 /// others somebody has to be told, and a trace among ten thousand tells nobody.
-const PASSING: [&str; 5] =
-    ["unauthenticated", "not_found", "other_version", "too_many_attempts", "unavailable"];
+const PASSING: [&str; 6] =
+    ["unauthenticated", "not_found", "other_version", "too_many_attempts", "unavailable", INCOMPLETE];
 
 /// Leaves the trace of a call of a directory that has proven itself; where it was refused, the directory says so.
 pub(super) fn leave(desk: &Desk<'_>, body: &[u8], outcome: &Result<Answer, Refused>) {

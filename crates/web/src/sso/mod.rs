@@ -26,7 +26,7 @@ use self::turn::Entered;
 use crate::pages::form::Guest;
 use crate::pages::sign_in::arrived;
 use crate::pages::{Forms, failure, onward, page};
-use crate::{App, cookie};
+use crate::{App, cookie, whole};
 
 /// The longest hint of who signs in, in bytes: an address.
 const MAX_HINT: usize = 254;
@@ -60,7 +60,10 @@ async fn form_of(request: Request, max_bytes: usize) -> Result<Bytes, &'static s
     if kind.split(';').next().is_none_or(|k| !k.trim().eq_ignore_ascii_case(FORM_TYPE)) {
         return Err("This address takes forms only.");
     }
-    axum::body::to_bytes(body, max_bytes).await.map_err(|_| "The form is too large.")
+    whole::read(&parts.headers, body, max_bytes).await.map_err(|unread| {
+        let (.., message) = unread.page();
+        message
+    })
 }
 
 /// The page of somebody who signed out.

@@ -37,3 +37,4 @@ mod rows;
 mod scim;
 mod support;
 mod teams;
+mod wire;

@@ -148,3 +148,49 @@ async fn nobody_waits_for_callers_who_stall() {
         assert!(answer(stream).await.starts_with("HTTP/1.1 408"));
     }
 }
+
+/// Sends the head and the first bytes of a body, and says that no more comes.
+async fn broken_off(address: SocketAddr, path: &str, headers: &str) -> String {
+    let mut stream = begun(address, path, &format!("{headers}\r\nconnection: close"), 500).await;
+    stream.write_all(b"{\"userName\": \"ada@acme.test\", ").await.unwrap();
+    stream.shutdown().await.unwrap();
+    answer(&mut stream).await
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_whole_is_not_called_too_large_and_no_refusal_of_its_directory() {
+    let bench = Bench::of_the_run();
+    bench.organization("acme");
+    let directories = "/api/v1/organizations/acme/directories";
+    let wish = json!({ "kind": "scim", "name": "IdP" });
+    let (_, directory) = bench.call("POST", directories, ROOT_TOKEN, wish).await;
+    let users = directory["base_url"].as_str().unwrap().trim_start_matches(PUBLIC_URL).to_owned() + "/Users";
+    let as_directory = format!(
+        "authorization: Bearer {}\r\ncontent-type: application/scim+json",
+        directory["token"].as_str().unwrap()
+    );
+    let address = served(&bench).await;
+    for (path, headers) in [
+        ("/api/v1/organizations", as_root()),
+        ("/access/v1/evaluation", as_root()),
+        ("/oauth2/introspect", as_root()),
+    ] {
+        let said = broken_off(address, path, &headers).await;
+        assert!(said.starts_with("HTTP/1.1 400"), "{path}: {said}");
+        assert_eq!(json_of(&said)["code"], "body_incomplete", "{path}: {said}");
+    }
+    let said = broken_off(address, &users, &as_directory).await;
+    assert!(said.starts_with("HTTP/1.1 400") && said.contains("application/scim+json"), "{said}");
+    assert!(json_of(&said)["detail"].as_str().unwrap().contains("did not come whole"), "{said}");
+    bench.portcullis().store_traces().await.unwrap();
+    let traces = "/api/v1/organizations/acme/traces?outcome=body_incomplete";
+    let (_, traces) = bench.call("GET", traces, ROOT_TOKEN, Value::Null).await;
+    assert_eq!(traces["items"][0]["kind"], "directory", "its administrator finds it: {traces}");
+    let one = format!("{directories}/{}", directory["id"].as_str().unwrap());
+    let (_, shown) = bench.call("GET", &one, ROOT_TOKEN, Value::Null).await;
+    assert_eq!(shown["last_refusal"], Value::Null, "its provider tries it again by itself: {shown}");
+
+    let form = format!("origin: {PUBLIC_URL}\r\ncontent-type: application/x-www-form-urlencoded");
+    let said = broken_off(address, "/login", &form).await;
+    assert!(said.starts_with("HTTP/1.1 400") && said.contains("<code>body_incomplete</code>"), "{said}");
+}
