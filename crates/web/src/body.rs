@@ -200,12 +200,6 @@ impl PageQuery {
         Ok((limit, cursor))
     }
 
-    fn limit(&self) -> Result<i64, ServiceError> {
-        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
-        if !(1..=MAX_LIMIT).contains(&limit) {
-            return Err(ServiceError::invalid("limit", format!("is 1–{MAX_LIMIT}")));
-        }
-        Ok(limit)
     /// How many items, and behind which number, of a list that is in order of number: the cursor's, else `after`.
     ///
     /// # Errors
@@ -217,6 +211,12 @@ impl PageQuery {
         Ok((limit, i64::try_from(after).unwrap_or(i64::MAX)))
     }
 
+    fn limit(&self) -> Result<i64, ServiceError> {
+        let limit = self.limit.unwrap_or(DEFAULT_LIMIT);
+        if !(1..=MAX_LIMIT).contains(&limit) {
+            return Err(ServiceError::invalid("limit", format!("is 1–{MAX_LIMIT}")));
+        }
+        Ok(limit)
     }
 }
 

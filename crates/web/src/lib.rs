@@ -23,8 +23,8 @@ pub mod route;
 pub mod scim;
 pub mod scope;
 pub mod sso;
-
 mod whole;
+
 use std::any::Any;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
