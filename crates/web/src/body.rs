@@ -14,7 +14,7 @@ use url::form_urlencoded;
 
 use crate::App;
 use crate::error::Problem;
-use crate::objects;
+use crate::objects::{self, Fault};
 use crate::whole;
 
 /// The largest body of an administration call, in bytes. SAML metadata is the largest thing that anybody sends.
@@ -33,18 +33,14 @@ pub struct Body<T> {
 /// # Errors
 /// A 400 [`Problem`] with `unknown_field`, `missing_field`, `invalid_field` or `invalid_json`.
 pub fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Problem> {
-    objects::from_slice(bytes).map_err(|error| {
-        let message = error.to_string();
-        let code = if message.starts_with("unknown field") {
-            "unknown_field"
-        } else if message.starts_with("missing field") {
-            "missing_field"
-        } else if error.is_data() {
-            "invalid_field"
-        } else {
-            "invalid_json"
+    objects::from_slice(bytes).map_err(|unreadable| {
+        let code = match unreadable.fault {
+            Fault::UnknownField => "unknown_field",
+            Fault::MissingField => "missing_field",
+            Fault::Value => "invalid_field",
+            Fault::Syntax => "invalid_json",
         };
-        Problem::bad_request(code, message)
+        Problem::bad_request(code, unreadable.message)
     })
 }
 
@@ -124,8 +120,8 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
         let Query(value) = Query::try_from_uri(&parts.uri).map_err(|rejected| {
             let message = std::error::Error::source(&rejected)
                 .map_or_else(|| rejected.to_string(), ToString::to_string);
-            let code = if message.contains("unknown field") { "unknown_field" } else { "invalid_field" };
-            Problem::bad_request(code, message)
+            // What is not known was refused by its row of the table before.
+            Problem::bad_request("invalid_field", message)
         })?;
         Ok(Self(value))
     }

@@ -6,16 +6,18 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::OnceLock;
 
+use axum::Extension;
+use axum::extract::RawQuery;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
 use serde_json::{Map, Value, json};
 
-use crate::body::{Nothing, Params};
 use crate::codes;
+use crate::error::Problem;
 use crate::once::IDEMPOTENCY_KEY;
-use crate::route::{Needs, Operation};
+use crate::route::{Needs, Operation, Queries};
 use crate::whole;
 
 /// Where the routes are mounted: the document's one server.
@@ -27,10 +29,15 @@ pub fn operations() -> Vec<Operation> {
     vec![Operation::get("/openapi.json", Needs::Nothing, "Shows this document.", show)]
 }
 
-async fn show(_: Params<Nothing>) -> Response {
+/// Nobody need be known, so that no caller's scope looks at the query.
+async fn show(
+    Extension(queries): Extension<Queries>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    queries.check(query.as_deref())?;
     static TEXT: OnceLock<String> = OnceLock::new();
     let text = TEXT.get_or_init(|| document(&crate::api::operations()).to_string());
-    ([(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response()
+    Ok(([(header::CONTENT_TYPE, "application/json")], text.as_str()).into_response())
 }
 
 fn generator() -> SchemaSettings {

@@ -23,6 +23,62 @@ fn as_root() -> (&'static str, String) {
 }
 
 #[tokio::test]
+async fn a_body_is_refused_by_what_is_wrong_with_it_and_not_by_what_it_quotes() {
+    let scene = Scene::new();
+    let member = format!("{ACME}/members/{}", scene.member.membership);
+    let owner = scene.owner.membership;
+    let teams = format!("{ACME}/teams");
+    for (method, path, body, code) in [
+        ("POST", teams.as_str(), "{\"slug\":\"a\",\"name\":\"A\",\"colour\":1}", "unknown_field"),
+        ("POST", &teams, "{\"name\":\"A\"}", "missing_field"),
+        ("POST", &teams, "", "missing_field"),
+        ("POST", &teams, "{\"slug\":\"a\",\"name\":5}", "invalid_field"),
+        ("POST", &teams, "[]", "invalid_field"),
+        ("POST", &teams, "7", "invalid_field"),
+        ("POST", &teams, "null", "invalid_field"),
+        ("POST", &teams, "{\"slug\":\"a\",\"slug\":\"b\",\"name\":\"A\"}", "invalid_field"),
+        ("POST", &teams, "{\"slug\":\"a\"", "invalid_json"),
+        ("POST", &teams, "{\"slug\":\"a\",\"name\":\"A\"} x", "invalid_json"),
+        ("POST", &teams, "slug=a", "invalid_json"),
+        ("POST", &format!("{ACME}/directories"), "{\"name\":\"IdP\",\"kind\":5}", "invalid_field"),
+        ("POST", &format!("{ACME}/directories"), "{\"name\":\"IdP\",\"kind\":null}", "invalid_field"),
+        ("POST", &format!("{ACME}/directories"), "{\"name\":\"IdP\",\"kind\":{\"scim\":1}}", "invalid_field"),
+        (
+            "POST",
+            &format!("{ACME}/directories"),
+            "{\"name\":\"IdP\",\"kind\":\"missing field\"}",
+            "invalid_field",
+        ),
+        ("PATCH", &member, "{\"state\":5}", "invalid_field"),
+        ("PATCH", &member, "{\"state\":true}", "invalid_field"),
+        ("PATCH", &member, "{\"state\":\"unknown field\"}", "invalid_field"),
+        (
+            "POST",
+            &format!("{ACME}/agents"),
+            &format!("{{\"name\":\"bot\",\"owner\":\"{owner}\",\"on_owner_loss\":1}}"),
+            "invalid_field",
+        ),
+        ("POST", &format!("{ACME}/mappings"), "{\"team_role\":true}", "invalid_field"),
+        ("POST", &format!("{ACME}/service-keys"), "{\"name\":\"gate\",\"scopes\":[1]}", "invalid_field"),
+        ("POST", "/access/v1/evaluation", "{\"subject\":{\"type\":5}}", "invalid_field"),
+        ("POST", "/access/v1/evaluation", "{\"subject\":{}}", "missing_field"),
+        ("POST", "/access/v1/evaluation", "{", "invalid_json"),
+    ] {
+        let (name, value) = as_root();
+        let answer = scene.bench.exchange_text(method, path, &[(name, &value)], body).await;
+        let (status, problem) = answered(&answer);
+        assert_eq!((status, problem["code"].as_str()), (400, Some(code)), "{path} {body}: {problem}");
+    }
+    for query in
+        ["members?state=unknown%20field", "holds?state=unknown%20field", "audit-events?since=unknown%20field"]
+    {
+        refused(scene.root("GET", &format!("{ACME}/{query}"), Value::Null).await, 400, "invalid_field");
+    }
+    let (_, said) = scene.root("POST", &format!("{ACME}/directories"), json!({ "kind": 5 })).await;
+    assert!(said["detail"].as_str().unwrap().contains("`scim`"), "what would be right: {said}");
+}
+
+#[tokio::test]
 async fn a_body_in_another_code_is_refused_as_that() {
     let scene = Scene::new();
     let (name, root) = as_root();
