@@ -365,9 +365,6 @@ pub enum ScimError {
     /// Something that the standard has and this provider does not.
     #[error("not implemented")]
     NotImplemented,
-    /// The provider failed; the inside story is in its log.
-    #[error("internal error")]
-    Internal,
     /// The provider cannot answer now.
     #[error("temporarily unavailable")]
     Unavailable,
@@ -387,7 +384,6 @@ impl ScimError {
             Self::PayloadTooLarge { .. } | Self::BulkTooLarge { .. } => 413,
             Self::UnsupportedMediaType => 415,
             Self::TooManyRequests => 429,
-            Self::Internal => 500,
             Self::NotImplemented => 501,
             Self::Unavailable => 503,
             _ => 400,
@@ -471,7 +467,6 @@ impl ScimError {
             Self::TooManyRequests => Kind::Ours("too_many_attempts"),
             Self::NotImplemented => Kind::Ours("not_implemented"),
             Self::Unavailable => Kind::Ours("unavailable"),
-            Self::Internal => Kind::Ours("internal"),
         }
     }
 

@@ -56,7 +56,7 @@ struct Kept {
 /// The cursor of a position.
 ///
 /// # Errors
-/// [`ScimError::Internal`] if it cannot be sealed.
+/// [`ServiceError::Fault`] if it cannot be sealed.
 pub fn seal_cursor(
     portcullis: &Portcullis,
     of: CursorOf<'_>,
@@ -65,9 +65,9 @@ pub fn seal_cursor(
 ) -> Result<String, ServiceError> {
     let mut moment = portcullis.moment();
     let kept = Kept { position, count, made_at: moment.now.micros() };
-    let plain = serde_json::to_vec(&kept).map_err(|_| ScimError::Internal)?;
+    let plain = serde_json::to_vec(&kept).map_err(|e| ServiceError::fault("a cursor", e))?;
     let sealed = portcullis.around().sealing.seal_apart(&mut moment.random, &of.place(), &plain);
-    Ok(sealed.map_err(|_| ScimError::Internal)?)
+    sealed.map_err(|e| ServiceError::fault("a cursor", e))
 }
 
 /// The position of a cursor, and how many resources its pages show.

@@ -71,7 +71,6 @@ impl From<ScimError> for Refused {
     fn from(error: ScimError) -> Self {
         let scim_type = error.scim_type().map(portcullis_scim::ScimType::as_str);
         let code = error.code();
-        let is_ours = matches!(error, ScimError::Internal);
         let detail = match &error {
             ScimError::NotImplemented => {
                 "this is not served: use /Users, /Groups, /.search, /Bulk and the discovery endpoints"
@@ -86,7 +85,7 @@ impl From<ScimError> for Refused {
             detail,
             retry_after_s: None,
             allowed: None,
-            inside: is_ours.then(|| Box::new(Inside { code, message: error.to_string() })),
+            inside: None,
         }
     }
 }

@@ -280,7 +280,7 @@ async fn aside<T: Send + 'static>(
     if bytes <= LARGE_BODY {
         return Ok(work());
     }
-    tokio::task::spawn_blocking(work).await.map_err(|_| ScimError::Internal.into())
+    tokio::task::spawn_blocking(work).await.map_err(|e| ServiceError::fault("work aside", e).into())
 }
 
 async fn dispatch(desk: &Desk<'_>, body: &Bytes) -> Result<Answer, Refused> {
