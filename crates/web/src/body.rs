@@ -103,6 +103,9 @@ pub struct Page<T> {
     pub rules_pending: bool,
 }
 
+/// The one parameter that may be empty: a page from the beginning.
+const CURSOR: &str = "cursor";
+
 /// Query parameters, read strictly: unknown ones are refused by name, because a filter that is not understood would
 /// answer with too much.
 #[derive(Debug, Clone)]
@@ -112,10 +115,16 @@ impl<T: DeserializeOwned> FromRequestParts<App> for Params<T> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &App) -> Result<Self, Problem> {
-        // No text that is kept has U+0000, and PostgreSQL takes none to compare with.
-        let query = parts.uri.query().unwrap_or_default();
-        if let Some((name, _)) = form_urlencoded::parse(query.as_bytes()).find(|(_, text)| has_nul(text)) {
-            return Err(Problem::bad_request("invalid_field", format!("`{name}` has U+0000 in it")));
+        for (name, text) in form_urlencoded::parse(parts.uri.query().unwrap_or_default().as_bytes()) {
+            // No text that is kept has U+0000, and PostgreSQL takes none to compare with.
+            if has_nul(&text) {
+                return Err(Problem::bad_request("invalid_field", format!("`{name}` has U+0000 in it")));
+            }
+            // A variable of a script that was never set: taken for no filter, it would answer with everybody.
+            if text.is_empty() && name != CURSOR {
+                let detail = format!("`{name}` is empty: give it a value, or leave it out");
+                return Err(Problem::bad_request("invalid_field", detail));
+            }
         }
         let Query(value) = Query::try_from_uri(&parts.uri).map_err(|rejected| {
             let message = std::error::Error::source(&rejected)

@@ -23,6 +23,37 @@ fn as_root() -> (&'static str, String) {
 }
 
 #[tokio::test]
+async fn an_empty_parameter_is_refused_by_name_and_never_taken_for_none() {
+    let scene = Scene::new();
+    for query in [
+        "members?email=",
+        "members?email",
+        "members?role=",
+        "members?state=",
+        "audit-events?actor=",
+        "audit-events?target=",
+        "audit-events?action=",
+        "audit-events?request_id=",
+        "audit-events?action=token.ended&target=",
+        "tokens?holder=",
+        "traces?kind=",
+        "traces?outcome=",
+        "traces?directory=",
+        "traces?subject=",
+        "mappings?directory=",
+        "teams?limit=",
+    ] {
+        let answer = scene.root("GET", &format!("{ACME}/{query}"), Value::Null).await;
+        let named = query.trim_end_matches('=').rsplit(['?', '&']).next().unwrap();
+        let detail = answer.1["detail"].as_str().unwrap_or_default();
+        assert!(detail.contains(&format!("`{named}`")), "{query}: {}", answer.1);
+        refused(answer, 400, "invalid_field");
+    }
+    let (status, page) = scene.root("GET", &format!("{ACME}/members?cursor="), Value::Null).await;
+    assert_eq!((status, page["items"].as_array().unwrap().len()), (200, 4), "an empty cursor begins: {page}");
+}
+
+#[tokio::test]
 async fn a_body_is_refused_by_what_is_wrong_with_it_and_not_by_what_it_quotes() {
     let scene = Scene::new();
     let member = format!("{ACME}/members/{}", scene.member.membership);
