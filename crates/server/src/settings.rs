@@ -138,7 +138,7 @@ setting!(
     Kind::Secret,
     Fallback::Derived("made at the first start and kept in `root-token` inside `data` (mode 0600)"),
     Reach::Environment,
-    "The token that may do everything, for setting up and for breaking glass. Stored as a hash; `portcullis admin root-token off` ends it.",
+    "The token that may do everything, for setting up and for breaking glass: 8 or more visible ASCII characters. Stored as a hash; `portcullis admin root-token off` ends it.",
     "Whoever has it is every owner of every organization. It is read from the environment only, because command lines are visible to other processes."
 );
 setting!(
@@ -219,8 +219,9 @@ setting!(
     "max_header_bytes",
     Kind::Number { min: 8_192, max: 1_048_576 },
     Fallback::Value("32768"),
-    "The most bytes that the request line and headers of one request may have.",
-    "A larger head is answered with 431, so that nobody fills memory before a token was looked at."
+    "The most bytes, about, that the request line and headers of one request may have; there may be 100 headers.",
+    "A larger head is answered with 431 and without a body, so that nobody fills memory before a token was looked at. One that \
+     comes in a single piece may be some kilobytes larger."
 );
 setting!(
     HTTP_HEADER_TIMEOUT_S,

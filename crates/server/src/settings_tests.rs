@@ -59,6 +59,22 @@ fn the_reference_page_is_the_table() {
 }
 
 #[test]
+fn the_page_writes_each_flag_as_the_command_line_takes_it() {
+    let page = page();
+    let written = page.lines().filter_map(|line| line.strip_prefix("- Command line: `")?.strip_suffix('`'));
+    let written: Vec<&str> = written.collect();
+    assert!(written.len() > 10);
+    for flag in written {
+        // What stands in brackets may be left out.
+        let (least, whole) = (flag.split('[').next().unwrap_or_default(), flag.replace(['[', ']'], ""));
+        for form in [least, &whole] {
+            let words = ["portcullis"].into_iter().chain(form.split(' '));
+            assert!(Line::try_parse_from(words).is_ok(), "{form}");
+        }
+    }
+}
+
+#[test]
 fn every_setting_has_a_key_a_variable_and_a_flag_of_its_own() {
     let keys: BTreeSet<String> = TABLE.iter().map(|setting| setting.key()).collect();
     let variables: BTreeSet<String> = TABLE.iter().map(|setting| setting.variable()).collect();

@@ -4,7 +4,7 @@
 
 use std::fmt::Write as _;
 
-use super::{Fallback, Reach, Setting, TABLE};
+use super::{Fallback, Kind, Reach, Setting, TABLE};
 
 const OPENING: &str = "\
 # Settings
@@ -38,6 +38,15 @@ pub fn page() -> String {
     page
 }
 
+/// As it is written there. A switch is on by its name alone, and takes a word only behind `=`.
+fn on_the_command_line(setting: &Setting) -> String {
+    let (flag, value) = (setting.flag(), setting.kind.placeholder());
+    match setting.kind {
+        Kind::Switch => format!("`--{flag}[={value}]`"),
+        _ => format!("`--{flag} {value}`"),
+    }
+}
+
 fn heading(section: &str) -> String {
     if section.is_empty() {
         "\n## At the top of the file\n".to_owned()
@@ -57,8 +66,7 @@ fn entry(setting: &Setting) -> String {
         Some(("Value", setting.kind.expected())),
         Some(("Default", fallback)),
         Some(("Environment", format!("`{}`", setting.variable()))),
-        (setting.reach == Reach::Everywhere)
-            .then(|| ("Command line", format!("`--{} {}`", setting.flag(), setting.kind.placeholder()))),
+        (setting.reach == Reach::Everywhere).then(|| ("Command line", on_the_command_line(setting))),
     ];
     for (name, value) in lines.into_iter().flatten() {
         // INVARIANT: writing to a String does not fail.
