@@ -177,9 +177,10 @@ samples!(errors_of_the_store of StoreError {
 pub fn page() -> String {
     let mut page = String::from(
         "# Errors\n\n\
-         Every refusal of the administration API, of checks and of unknown paths is `application/problem+json`\n\
+         Every refusal of the administration API, of evaluations and of unknown paths is `application/problem+json`\n\
          (RFC 9457): `type`, `title`, `status`, a stable `code`, and a `detail` for people. Match on the code; the\n\
-         sentences may change. SCIM and the sign-in pages answer in their own forms.\n\n\
+         sentences may change. SCIM, introspection (OAuth's, with our `code`), forward-auth (no body) and the sign-in\n\
+         pages answer in their own forms.\n\n\
          A thing of another organization answers exactly as one that does not exist: 404 `not_found`. `429` and `503`\n\
          come with `Retry-After` in seconds.\n\n\
          This page is generated from the code, and a test holds the two together.\n\n\

@@ -14,6 +14,7 @@ pub mod edge;
 pub mod error;
 pub mod health;
 pub mod keys;
+pub mod named;
 mod objects;
 pub mod once;
 pub mod openapi;

@@ -241,7 +241,7 @@ fn refusals<'o>(
         all.push("idempotency_mismatch");
     }
     if names(operation.path).next().is_some() {
-        all.push("not_found");
+        all.extend(["not_found", "invalid_path"]);
     }
     match operation.needs {
         Needs::Permission(_)

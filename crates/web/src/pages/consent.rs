@@ -3,7 +3,7 @@
 //! Looking at the page begins nothing; its form does, and leads to Google. The way back is good for one use, in the
 //! browser that left.
 
-use axum::extract::{Path, RawQuery, State};
+use axum::extract::{RawQuery, State};
 use axum::http::StatusCode;
 use axum::response::Response;
 use maud::{Markup, html};
@@ -15,6 +15,7 @@ use serde::Deserialize;
 
 use super::form::{Guest, OwnForm};
 use super::{Forms, failure, onward, page, sign_in};
+use crate::named::Named;
 use crate::{App, cookie};
 
 /// The form has no fields: which directory it is says the path, who asks says the session.
@@ -60,7 +61,7 @@ fn path_of(directory: &str) -> Result<String, ServiceError> {
 }
 
 /// `GET /google/consent/{dir}`. Nothing is begun by looking at it.
-pub async fn show(State(app): State<App>, guest: Guest, Path(directory): Path<String>) -> Response {
+pub async fn show(State(app): State<App>, guest: Guest, Named(directory): Named) -> Response {
     let path = match path_of(&directory) {
         Ok(path) => path,
         Err(error) => return failure::of(&error, guest.visitor.request),
@@ -75,7 +76,7 @@ pub async fn show(State(app): State<App>, guest: Guest, Path(directory): Path<St
 }
 
 /// `POST /google/consent/{dir}`.
-pub async fn begin(State(app): State<App>, Path(directory): Path<String>, own: OwnForm<Nothing>) -> Response {
+pub async fn begin(State(app): State<App>, Named(directory): Named, own: OwnForm<Nothing>) -> Response {
     let guest = own.guest;
     let path = match path_of(&directory) {
         Ok(path) => path,

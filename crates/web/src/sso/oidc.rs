@@ -1,6 +1,6 @@
 //! `/sso/oidc/{connection}`: the way to an OpenID provider and back, and its word that a session is over.
 
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -17,6 +17,7 @@ use url::form_urlencoded;
 use super::turn::Entered;
 use super::{Again, Begin, CHOSEN, MAX_HINT, Nothing, Ticket, Way, back_untold, crossing, form_of, id, turn};
 use crate::error::{Inside, outside, status};
+use crate::named::Named;
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::arrived;
 use crate::pages::{failure, onward};
@@ -55,7 +56,7 @@ async fn leave(app: &App, connection: &str, wish: Wish) -> Result<Response, Serv
 async fn login(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     Query(begin): Query<Begin>,
 ) -> Response {
     let wish = Wish {
@@ -70,7 +71,7 @@ async fn login(
 async fn callback(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     RawQuery(query): RawQuery,
 ) -> Response {
     let (request, query) = (guest.visitor.request, query.unwrap_or_default());
@@ -100,7 +101,7 @@ async fn callback(
 async fn answer(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     request: Request,
 ) -> Response {
     let named = guest.visitor.request;
@@ -120,7 +121,7 @@ async fn answer(
 async fn arrive(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     Query(came): Query<Ticket>,
 ) -> Response {
     way(&connection).arrive(&app, guest, &came).await
@@ -129,14 +130,14 @@ async fn arrive(
 async fn again(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     Query(came): Query<Again>,
 ) -> Response {
     way(&connection).again(&app, guest, &came).await
 }
 
 /// Our public keys of a connection, for its provider.
-async fn jwks(State(app): State<App>, guest: Guest, Path(connection): Path<String>) -> Response {
+async fn jwks(State(app): State<App>, guest: Guest, Named(connection): Named) -> Response {
     let found = async { own_keys(app.portcullis(), id(&connection)?, guest.visitor.source).await };
     match found.await {
         Ok(keys) => {
@@ -148,7 +149,7 @@ async fn jwks(State(app): State<App>, guest: Guest, Path(connection): Path<Strin
 }
 
 /// Links a connection from the person's own session: the one that this browser has in the connection's organization.
-async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<Nothing>) -> Response {
+async fn link(State(app): State<App>, Named(text): Named, form: OwnForm<Nothing>) -> Response {
     let guest = form.guest;
     let request = guest.visitor.request;
     let begun = async {
@@ -169,7 +170,7 @@ struct Farewell {
 async fn signed_out(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     Query(came): Query<Farewell>,
 ) -> Response {
     let Visitor { source, request, .. } = guest.visitor;
@@ -188,7 +189,7 @@ async fn signed_out(
 async fn backchannel_logout(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     request: Request,
 ) -> Response {
     let token = match form_of(request, MAX_LOGOUT_BYTES).await {

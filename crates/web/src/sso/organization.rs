@@ -4,7 +4,7 @@
 //! the right one, or the person chooses.
 
 use axum::Router;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
@@ -14,6 +14,7 @@ use portcullis_service::sign_in::choice::{self, Choice, ChosenBy};
 use portcullis_service::sign_in::{admit_source, return_path};
 
 use crate::App;
+use crate::named::Named;
 use crate::pages::form::{Guest, Query};
 use crate::pages::sign_in::{Asked, address_form, leading_on, login_path};
 use crate::pages::{Forms, failure, onward, page};
@@ -31,7 +32,7 @@ pub(crate) fn path(organization: &impl std::fmt::Display) -> String {
 async fn show(
     State(app): State<App>,
     guest: Guest,
-    Path(named): Path<String>,
+    Named(named): Named,
     Query(asked): Query<Asked>,
 ) -> Response {
     let request = guest.visitor.request;

@@ -5,7 +5,7 @@
 //! let in before the browser comes from our own address.
 
 use axum::Router;
-use axum::extract::{Path, RawQuery, Request, State};
+use axum::extract::{RawQuery, Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
@@ -20,6 +20,7 @@ use portcullis_service::saml::own_metadata;
 use portcullis_service::sign_in::{Refused, Wish, own_membership, saml};
 
 use super::{Again, Begin, Nothing, Ticket, Way, back_untold, crossing, form_of, id};
+use crate::named::Named;
 use crate::pages::form::{Guest, OwnForm, Query};
 use crate::pages::sign_in::with_cookies;
 use crate::pages::{Forms, failure, onward, page};
@@ -40,7 +41,7 @@ pub fn routes() -> Router<App> {
         .route("/sso/saml/{connection}/link", post(link))
 }
 
-async fn metadata(State(app): State<App>, guest: Guest, Path(connection): Path<String>) -> Response {
+async fn metadata(State(app): State<App>, guest: Guest, Named(connection): Named) -> Response {
     let made = async { own_metadata(app.portcullis(), id(&connection)?, guest.visitor.source).await };
     match made.await {
         Ok(document) => ([(header::CONTENT_TYPE, METADATA_TYPE)], document).into_response(),
@@ -85,7 +86,7 @@ async fn leave(app: &App, connection: &str, wish: Wish) -> Result<Response, Serv
 async fn login(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     Query(begin): Query<Begin>,
 ) -> Response {
     // A request of SAML has no standard place for a hint.
@@ -97,7 +98,7 @@ async fn login(
 async fn answer(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     request: Request,
 ) -> Response {
     let named = guest.visitor.request;
@@ -119,7 +120,7 @@ async fn answer(
 async fn arrive(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     Query(came): Query<Ticket>,
 ) -> Response {
     way(&connection).arrive(&app, guest, &came).await
@@ -128,7 +129,7 @@ async fn arrive(
 async fn again(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     Query(came): Query<Again>,
 ) -> Response {
     way(&connection).again(&app, guest, &came).await
@@ -137,7 +138,7 @@ async fn again(
 async fn logout_by_redirect(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     RawQuery(query): RawQuery,
 ) -> Response {
     logged_out(&app, &guest, &connection, Came::Query(query.unwrap_or_default())).await
@@ -146,7 +147,7 @@ async fn logout_by_redirect(
 async fn logout_by_form(
     State(app): State<App>,
     guest: Guest,
-    Path(connection): Path<String>,
+    Named(connection): Named,
     request: Request,
 ) -> Response {
     match form_of(request, MAX_FORM_BYTES).await {
@@ -175,7 +176,7 @@ async fn logged_out(app: &App, guest: &Guest, connection: &str, came: Came) -> R
 }
 
 /// Links a connection from the person's own session.
-async fn link(State(app): State<App>, Path(text): Path<String>, form: OwnForm<Nothing>) -> Response {
+async fn link(State(app): State<App>, Named(text): Named, form: OwnForm<Nothing>) -> Response {
     let guest = form.guest;
     let begun = async {
         let own = own_membership(app.portcullis(), id(&text)?, guest.visitor.presented.clone()).await?;

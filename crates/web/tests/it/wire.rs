@@ -110,6 +110,28 @@ async fn a_body_is_refused_by_what_is_wrong_with_it_and_not_by_what_it_quotes() 
 }
 
 #[tokio::test]
+async fn a_path_that_is_not_utf8_is_answered_in_the_form_of_its_surface() {
+    let scene = Scene::new();
+    for (unread, unknown) in [
+        ("/o/%ff/jwks", "/o/nowhere/jwks"),
+        ("/sso/%ff", "/sso/nowhere"),
+        ("/sso/oidc/%ff/jwks", "/sso/oidc/nowhere/jwks"),
+        ("/sso/oidc/%ff/login", "/sso/oidc/nowhere/login"),
+        ("/sso/saml/%ff/metadata", "/sso/saml/nowhere/metadata"),
+    ] {
+        let unread = scene.bench.exchange("GET", unread, &[], &Value::Null).await;
+        let unknown = scene.bench.exchange("GET", unknown, &[], &Value::Null).await;
+        let form = |answer: &Exchange| (answer.status, header(&answer.headers, "content-type").to_owned());
+        assert_eq!(form(&unread), form(&unknown), "{}", unread.text());
+    }
+    let (name, value) = as_root();
+    let headers = [(name, value.as_str())];
+    let unread = "/api/v1/organizations/%ff/teams";
+    let answer = scene.bench.exchange("GET", unread, &headers, &Value::Null).await;
+    refused(answered(&answer), 400, "invalid_path");
+}
+
+#[tokio::test]
 async fn a_body_in_another_code_is_refused_as_that() {
     let scene = Scene::new();
     let (name, root) = as_root();
