@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::State;
 use axum::http::HeaderValue;
 use axum::http::request::Parts;
@@ -80,20 +81,23 @@ impl Question {
 }
 
 /// Answers a question. A refusal to the bearer is 200; 401 and 403 are about the caller.
-///
-/// # Errors
-/// A [`Problem`] about the caller or the question.
-pub async fn evaluate(State(app): State<App>, request: axum::extract::Request) -> Result<Response, Problem> {
+pub async fn evaluate(State(app): State<App>, request: axum::extract::Request) -> Response {
     let (parts, raw) = request.into_parts();
-    let caller = bearer(&parts).ok_or_else(Problem::unauthenticated)?.to_owned();
+    let answered = answer(&app, &parts, raw).await;
+    let response =
+        answered.map_or_else(Problem::into_response, |answer| Json(shown(&answer)).into_response());
+    echoing(own_id(&parts), response)
+}
+
+async fn answer(app: &App, parts: &Parts, raw: Body) -> Result<Answer, Problem> {
+    let caller = bearer(parts).ok_or_else(Problem::unauthenticated)?.to_owned();
     let raw = whole::read(&parts.headers, raw, MAX_QUESTION).await;
     let raw = raw.map_err(|unread| unread.problem("a question"));
     let question = raw.and_then(|raw| body::parse::<Question>(&raw));
-    let (answer, about) = decide(&app, caller, question).await?;
-    let own = own_id(&parts);
-    let called = own.and_then(|id| id.to_str().ok()).map(str::to_owned);
-    note_if_root(&app, &parts, (about, &answer), called).await?;
-    Ok(echoing(own, Json(shown(&answer)).into_response()))
+    let (answer, about) = decide(app, caller, question).await?;
+    let called = own_id(parts).and_then(|id| id.to_str().ok()).map(str::to_owned);
+    note_if_root(app, parts, (about, &answer), called).await?;
+    Ok(answer)
 }
 
 async fn decide(

@@ -110,6 +110,24 @@ async fn a_body_is_refused_by_what_is_wrong_with_it_and_not_by_what_it_quotes() 
 }
 
 #[tokio::test]
+async fn an_evaluation_that_is_refused_names_its_caller_s_own_request_too() {
+    let scene = Scene::new();
+    let (root, member) = (format!("Bearer {ROOT_TOKEN}"), format!("Bearer {}", scene.member.key));
+    for (bearer, body, status) in [
+        ("Bearer nobody", "{}", 401),
+        ("", "{}", 401),
+        (member.as_str(), "{}", 403),
+        (root.as_str(), "{}", 400),
+        (root.as_str(), "{", 400),
+    ] {
+        let headers = [("authorization", bearer), ("x-request-id", "gateway-7")];
+        let answer = scene.bench.exchange_text("POST", "/access/v1/evaluation", &headers, body).await;
+        assert_eq!(answer.status.as_u16(), status, "{}", answer.text());
+        assert_eq!(header(&answer.headers, "x-request-id"), "gateway-7", "{status}: AuthZEN §10.1");
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_is_not_utf8_is_answered_in_the_form_of_its_surface() {
     let scene = Scene::new();
     for (unread, unknown) in [
