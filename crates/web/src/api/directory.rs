@@ -143,8 +143,7 @@ pub struct BrakeWish {
     /// A share of the people whom it governs, in percent, 0–100.
     max_percent: Option<i64>,
     /// What becomes of a statement above them; `hold` if nothing is said. `refuse` is for the kind `scim` only.
-    #[serde(default)]
-    above: Above,
+    above: Option<Above>,
 }
 
 words! {
@@ -288,7 +287,7 @@ impl Brake {
 impl BrakeWish {
     fn read(self) -> Result<domain_brake::Brake, ServiceError> {
         let brake = domain_brake::Brake::new(self.max_people, self.max_percent)?;
-        Ok(brake.with_above(self.above.meant()))
+        Ok(brake.with_above(self.above.unwrap_or_default().meant()))
     }
 }
 

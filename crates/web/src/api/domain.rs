@@ -64,8 +64,7 @@ pub struct NewDomain {
     /// The name, such as `example.com`.
     domain: String,
     /// Proven on the root token's word; only the root token may say so.
-    #[serde(default)]
-    vouched: bool,
+    vouched: Option<bool>,
 }
 
 /// What is said of a domain that is there.
@@ -73,8 +72,7 @@ pub struct NewDomain {
 #[serde(deny_unknown_fields)]
 pub struct DomainWord {
     /// Proven on the root token's word; only the root token may say so.
-    #[serde(default)]
-    vouched: bool,
+    vouched: Option<bool>,
 }
 
 /// What is said where a domain is verified.
@@ -84,8 +82,7 @@ pub struct DomainProof {
     /// The name of the domain, if it is said beside the path: the same.
     domain: Option<String>,
     /// Proven on the root token's word; only the root token may say so.
-    #[serde(default)]
-    vouched: bool,
+    vouched: Option<bool>,
 }
 
 /// Whoever says the name in the body too says that of the path.
@@ -129,8 +126,8 @@ pub fn operations() -> Vec<Operation> {
     ]
 }
 
-const fn vouched(said: bool) -> Vouched {
-    if said { Vouched::ByRoot } else { Vouched::No }
+const fn vouched(said: Option<bool>) -> Vouched {
+    if matches!(said, Some(true)) { Vouched::ByRoot } else { Vouched::No }
 }
 
 async fn create(
@@ -202,7 +199,7 @@ async fn verify(
         let find = move |tx: &mut Tx<'_>, _| must_be_named(&named, &domain::find(tx, org, &asked)?);
         app.portcullis().read(find).await?;
     }
-    if vouched {
+    if vouched == Some(true) {
         let word = Body { value: DomainWord { vouched }, bytes: body.bytes };
         return change(app, scope, path, word).await;
     }

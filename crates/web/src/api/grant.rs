@@ -62,8 +62,7 @@ pub struct GrantWish {
     /// Why.
     reason: String,
     /// Whether whoever gives it has looked that the accounts by which the member signs in, or would, are theirs.
-    #[serde(default)]
-    vouched: bool,
+    vouched: Option<bool>,
 }
 
 /// What changes of a grant.
@@ -112,7 +111,7 @@ async fn create(
 ) -> Result<Created, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
     let GrantWish { member, role, reason, vouched } = body.value;
-    let vouching = if vouched { Vouching::Vouched } else { Vouching::Unsaid };
+    let vouching = if vouched == Some(true) { Vouching::Vouched } else { Vouching::Unsaid };
     let wish = NewGrant { member, role, reason, vouching };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
         grant::create(tx, moment, &caller, org, &wish, cause).map(Grant::from)

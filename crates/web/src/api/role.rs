@@ -68,8 +68,7 @@ pub struct NewRole {
     /// What it allows; `GET /permissions` lists what there is.
     permissions: Vec<String>,
     /// Whether only a person may give it, by a grant.
-    #[serde(default)]
-    explicit_only: bool,
+    explicit_only: Option<bool>,
 }
 
 /// What changes of a role.
@@ -140,7 +139,7 @@ async fn create(
         let shape = RoleShape {
             rank: wish.rank,
             permissions: wish.permissions.clone(),
-            giving: giving(wish.explicit_only),
+            giving: giving(wish.explicit_only.unwrap_or_default()),
         };
         role::create(tx, moment, &caller, org, (&wish.slug, shape), cause).map(Role::from)
     })

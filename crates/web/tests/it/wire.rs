@@ -128,6 +128,37 @@ async fn an_evaluation_that_is_refused_names_its_caller_s_own_request_too() {
 }
 
 #[tokio::test]
+async fn what_is_optional_takes_null_as_if_it_were_not_there() {
+    let scene = Scene::new();
+    let role = json!({ "slug": "helper", "rank": 200, "permissions": ["use"], "explicit_only": null });
+    let role = scene.made(&format!("{ACME}/roles"), role).await;
+    assert_eq!(role["explicit_only"], json!(false), "{role}");
+    let domain = json!({ "domain": "acme.example", "vouched": null });
+    let domain = scene.made(&format!("{ACME}/domains"), domain).await;
+    assert_eq!(domain["state"], json!("pending"), "{domain}");
+    let verify = format!("{ACME}/domains/acme.example/verify");
+    let (status, said) = scene.root("POST", &verify, json!({ "vouched": null })).await;
+    assert!(status < 500 && said["code"] != json!("invalid_field"), "{said}");
+    let grant = json!({
+        "member": scene.viewer.membership.to_string(), "role": "member", "reason": "on call", "vouched": null,
+    });
+    scene.made(&format!("{ACME}/grants"), grant).await;
+    let connection = json!({
+        "kind": "oidc", "name": "Okta", "issuer": "https://acme.okta.com", "client_id": "0oa1", "client_secret": "s",
+        "jit": null,
+    });
+    let connection = scene.made(&format!("{ACME}/connections"), connection).await;
+    assert_eq!(connection["jit"], json!(false), "{connection}");
+    let brake = json!({ "max_people": 20, "max_percent": null, "above": null });
+    let directory = json!({ "kind": "scim", "name": "IdP", "brake": brake });
+    let directory = scene.made(&format!("{ACME}/directories"), directory).await;
+    assert_eq!(directory["brake"]["above"], json!("hold"), "{directory}");
+    let one = format!("{ACME}/directories/{}", id(&directory));
+    let (status, changed) = scene.root("PATCH", &one, json!({ "brake": brake })).await;
+    assert_eq!((status, &changed["brake"]), (200, &directory["brake"]), "{changed}");
+}
+
+#[tokio::test]
 async fn a_path_that_is_not_utf8_is_answered_in_the_form_of_its_surface() {
     let scene = Scene::new();
     for (unread, unknown) in [

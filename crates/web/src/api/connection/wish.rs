@@ -50,8 +50,7 @@ pub struct NewConnection {
     /// The directory that governs its people.
     directory: Option<String>,
     /// Whether a first sign-in may make a membership; not with `directory`.
-    #[serde(default)]
-    jit: bool,
+    jit: Option<bool>,
     /// The role of people in no mapped group of its claims.
     #[schemars(with = "Option<String>")]
     default_role: Option<Slug>,
@@ -164,7 +163,7 @@ impl NewConnection {
             name: self.name.clone(),
             protocol: self.protocol(own)?,
             directory: directory(self.directory.as_deref())?,
-            newcomers: newcomers(self.jit),
+            newcomers: newcomers(self.jit.unwrap_or_default()),
             default_role: self.default_role.clone(),
             groups_claim: self.groups_claim.clone(),
             claim_rules: rules_over(&ClaimRules::default(), self.oidc.as_ref(), self.guests),
