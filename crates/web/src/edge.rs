@@ -73,11 +73,11 @@ fn source(peer: IpAddr, headers: &HeaderMap, trusted: &[IpNet]) -> IpAddr {
     last
 }
 
-/// The authority that a request names: of an absolute URI or `:authority`, else of its Host header.
+/// The authority that a request names: of an absolute URI or `:authority`, else of its one Host header.
 fn authority<'r>(uri: &'r Uri, headers: &'r HeaderMap) -> Option<&'r str> {
     uri.authority()
         .map(axum::http::uri::Authority::as_str)
-        .or_else(|| headers.get(header::HOST).and_then(|h| h.to_str().ok()))
+        .or_else(|| scope::only(headers, &header::HOST).and_then(|h| h.to_str().ok()))
 }
 
 /// Whether an authority is the public URL's: the same host and port, default ports left out or not.

@@ -5,10 +5,9 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, RawPathParams};
-use axum::http::HeaderMap;
-use axum::http::Method;
 use axum::http::header::AUTHORIZATION;
 use axum::http::request::Parts;
+use axum::http::{HeaderMap, HeaderName, HeaderValue, Method};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::id::RequestId;
 use portcullis_domain::organization::Organization;
@@ -32,12 +31,18 @@ pub fn bearer(parts: &Parts) -> Option<&str> {
     bearer_of(&parts.headers)
 }
 
-/// The bearer text of a request's headers.
+/// The bearer text of a request's headers; of two none, because two readers would see two.
 #[must_use]
 pub fn bearer_of(headers: &HeaderMap) -> Option<&str> {
-    let value = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    let value = only(headers, &AUTHORIZATION)?.to_str().ok()?;
     let (scheme, token) = value.split_once(' ')?;
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then(|| token.trim())
+}
+
+/// A header that came once.
+pub(crate) fn only<'h>(headers: &'h HeaderMap, name: &HeaderName) -> Option<&'h HeaderValue> {
+    let mut values = headers.get_all(name).iter();
+    values.next().filter(|_| values.next().is_none())
 }
 
 /// A caller who is known, in a request.

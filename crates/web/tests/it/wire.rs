@@ -159,6 +159,26 @@ async fn what_is_optional_takes_null_as_if_it_were_not_there() {
 }
 
 #[tokio::test]
+async fn a_header_that_came_twice_is_believed_in_neither_form() {
+    let scene = Scene::new();
+    let root = as_root().1;
+    for (first, second) in [(root.as_str(), "Bearer nobody"), ("Bearer nobody", &root), (&root, &root)] {
+        for path in [format!("{ACME}/teams"), "/access/v1/evaluation".to_owned()] {
+            let method = if path.starts_with("/access") { "POST" } else { "GET" };
+            let twice = [("authorization", first), ("authorization", second)];
+            let answer = scene.bench.exchange(method, &path, &twice, &Value::Null).await;
+            refused(answered(&answer), 401, "unauthenticated");
+        }
+    }
+    let own = PUBLIC_URL.trim_start_matches("http://");
+    for second in ["evil.test", own] {
+        let headers = [("authorization", root.as_str()), ("host", second)];
+        let answer = scene.bench.exchange("GET", &format!("{ACME}/teams"), &headers, &Value::Null).await;
+        refused(answered(&answer), 421, "misdirected");
+    }
+}
+
+#[tokio::test]
 async fn a_path_that_is_not_utf8_is_answered_in_the_form_of_its_surface() {
     let scene = Scene::new();
     for (unread, unknown) in [
