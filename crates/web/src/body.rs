@@ -24,7 +24,7 @@ pub const MAX_BODY: usize = 1024 * 1024;
 pub struct Body<T> {
     /// What it says.
     pub value: T,
-    /// The bytes as they came.
+    /// The bytes as they came; an empty object where none did.
     pub bytes: Bytes,
 }
 
@@ -49,11 +49,11 @@ impl<T: DeserializeOwned + Send> FromRequest<App> for Body<T> {
 
     async fn from_request(request: Request, _: &App) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
-        let bytes = whole::read(&parts.headers, body, MAX_BODY).await;
-        let bytes = bytes.map_err(|unread| unread.problem("a body"))?;
-        // A call without a body says the same as one with an empty object.
-        let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
-        Ok(Self { value: parse(text)?, bytes })
+        let came = whole::read(&parts.headers, body, MAX_BODY).await;
+        let came = came.map_err(|unread| unread.problem("a body"))?;
+        // A call without a body says the same as one with an empty object, to an idempotency key too.
+        let bytes = if came.is_empty() { Bytes::from_static(b"{}") } else { came };
+        Ok(Self { value: parse(&bytes)?, bytes })
     }
 }
 

@@ -138,3 +138,15 @@ async fn a_creation_whose_commit_is_lost_is_not_called_undone_and_its_key_finds_
     let again = bench.exchange("POST", TEAMS, &headers, &wish).await;
     assert_eq!(again.status, 201, "{}", again.json());
 }
+
+#[tokio::test]
+async fn a_call_without_a_body_is_repeated_by_one_with_an_empty_object() {
+    let scene = Scene::new();
+    let wish = json!({ "kind": "scim", "name": "IdP" });
+    let directory = scene.made("/api/v1/organizations/acme/directories", wish).await;
+    let path = format!("/api/v1/organizations/acme/directories/{}/tokens", directory["id"].as_str().unwrap());
+    let first = post(&scene, ROOT_TOKEN, &path, "k1", &Value::Null).await;
+    let again = post(&scene, ROOT_TOKEN, &path, "k1", &json!({})).await;
+    assert_eq!((first.status.as_u16(), again.status.as_u16()), (201, 201), "{}", again.text());
+    assert_eq!(first.json()["id"], again.json()["id"]);
+}
