@@ -28,7 +28,6 @@ fn statuses_and_types_are_those_of_the_standard() {
         (ScimError::PreconditionFailed, 412, None),
         (ScimError::PayloadTooLarge { max_bytes: 1 }, 413, None),
         (ScimError::TooManyRequests, 429, None),
-        (ScimError::Internal, 500, None),
         (ScimError::NotImplemented, 501, None),
         (ScimError::Unavailable, 503, None),
     ] {
