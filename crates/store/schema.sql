@@ -496,7 +496,11 @@ CREATE TABLE connections (
     claim_rules TEXT NOT NULL DEFAULT '{}',
     -- Until when it had another issuer, told by its newest link or session of then: what is not newer says nothing
     -- of who gets in by it now.
-    moved_at INT
+    moved_at INT,
+    -- Where it waits for an owner: how high the lowest stood who chose its provider since one confirmed it, and when that
+    -- was last chosen.
+    chosen_from INT,
+    chosen_at INT
 );
 CREATE INDEX connections_organization ON connections (organization, id);
 

@@ -107,11 +107,35 @@ pub struct Connection {
     pub environment: Slug,
     /// E-mail domains that are routed here.
     pub domains: Vec<String>,
-    /// When somebody below owner changed issuer, keys or metadata: holders of explicit-only roles are refused here
-    /// until an owner confirms.
-    pub unconfirmed_at: Option<Timestamp>,
+    /// What waits for an owner: issuer, keys or metadata that somebody below owner chose.
+    pub unconfirmed: Option<Unconfirmed>,
     /// When it was made.
     pub created_at: Timestamp,
+}
+
+/// That somebody below owner chose whom a connection speaks to, and no owner has confirmed it since. Whoever did may have the
+/// provider say that they are anybody: so it speaks of nobody who has an explicit-only role, or stands above them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Unconfirmed {
+    /// When it was first so chosen.
+    pub at: Timestamp,
+    /// How high the lowest stood who chose.
+    pub chosen_from: Rank,
+    /// When it was last so chosen.
+    pub chosen_at: Timestamp,
+}
+
+impl Connection {
+    /// The connection once somebody of that rank has chosen whom it speaks to.
+    #[must_use]
+    pub fn chosen_by(self, rank: Rank, now: Timestamp) -> Self {
+        if rank >= Rank::OWNER {
+            return self;
+        }
+        let (at, lowest) = self.unconfirmed.map_or((now, rank), |before| (before.at, before.chosen_from));
+        let chosen = Unconfirmed { at, chosen_from: lowest.min(rank), chosen_at: now };
+        Self { unconfirmed: Some(chosen), ..self }
+    }
 }
 
 /// A subject of a connection that is a membership: the identity that sign-in goes by.

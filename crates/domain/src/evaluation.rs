@@ -87,8 +87,8 @@ impl Decision {
             Self::OtherEnvironment => "the bearer does not act in this environment",
             Self::NotPermitted => {
                 "the role behind the token has no `use`, stands above whoever else the secret was shown to or saw the link \
-                 by which the password was chosen, or is explicit only and the token came by a connection that no owner \
-                 has confirmed"
+                 by which the password was chosen, or the token came by a connection that no owner has confirmed, and the \
+                 role is explicit only or stands above whoever chose its provider"
             }
         }
     }
@@ -191,8 +191,9 @@ pub struct Bearer {
     /// The session that it is, or that issued it, if that came by a connection or by a password that is not believed without
     /// limit.
     pub came_by: Option<TokenId>,
-    /// Since when an owner should confirm that connection, if nobody had when that session began.
-    pub unconfirmed_at: Option<Timestamp>,
+    /// How high the lowest stood who chose the provider of that connection, if no owner had confirmed it when that session
+    /// began.
+    pub chosen_from: Option<Rank>,
     /// How far it is believed that the person signed in, where that session, or the one that issued it, came by a password.
     pub believed_up_to: Rank,
     /// The membership behind it.
@@ -233,6 +234,13 @@ impl Bearer {
             MembershipState::Invited | MembershipState::Active | MembershipState::Suspended => saw.rank,
         };
         self.shown_to.iter().map(rank).min().unwrap_or(Rank::ROOT)
+    }
+
+    /// How high the lowest stands who could have come in in the person's place: by a password that they may have chosen, or by a
+    /// provider that they chose and no owner has confirmed.
+    #[must_use]
+    pub fn opened_from(&self) -> Rank {
+        self.chosen_from.map_or(self.believed_up_to, |rank| rank.min(self.believed_up_to))
     }
 
     /// Whom else the token stands and falls with.
@@ -276,13 +284,14 @@ pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
     if bearer.answering_for_it().any(|saw| saw.rank < rank) {
         return Decision::NotPermitted;
     }
-    // Whoever saw the link by which the password was chosen may have chosen it.
-    if bearer.believed_up_to < rank {
+    // Whoever saw the link by which the password was chosen may have chosen it; whoever chose the provider may come in by it as
+    // anybody.
+    if bearer.opened_from() < rank {
         return Decision::NotPermitted;
     }
-    // Whoever chose the provider may be the one who came in by it, before the member had the role.
+    // What only people give, no provider that waits for an owner opens, however low it stands.
     let is_explicit_only = bearer.member.as_ref().is_some_and(|m| m.giving == Giving::ExplicitOnly);
-    if is_explicit_only && bearer.unconfirmed_at.is_some() {
+    if is_explicit_only && bearer.chosen_from.is_some() {
         return Decision::NotPermitted;
     }
     Decision::Allowed

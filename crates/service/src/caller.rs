@@ -56,8 +56,9 @@ pub struct Member {
     pub shown_to: Vec<MembershipId>,
     /// The session whose way in is not certain that was presented, or that issued what was.
     pub came_by: Option<TokenId>,
-    /// Since when an owner should confirm that connection, if nobody had when that session began.
-    pub unconfirmed_at: Option<Timestamp>,
+    /// How high the lowest stood who chose the provider of that connection, if no owner had confirmed it when that session
+    /// began.
+    pub chosen_from: Option<Rank>,
     /// How far it is believed that it was opened by whom it names, where it is a session by a password.
     pub believed_up_to: Rank,
     /// The role.
@@ -154,7 +155,7 @@ impl Caller {
         match self {
             Self::Member(m) if m.shown_to.is_empty() => Ok(m.came_by),
             Self::Member(m)
-                if m.shown_to.len() > 1 || m.unconfirmed_at.is_some() || m.believed_up_to < Rank::OWNER =>
+                if m.shown_to.len() > 1 || m.chosen_from.is_some() || m.believed_up_to < Rank::OWNER =>
             {
                 Err(Refusal::SeenByOthers)
             }
@@ -229,7 +230,7 @@ pub fn authenticate(
             membership: member.id,
             shown_to: bearer.shown_to.iter().map(|saw| saw.id).collect(),
             came_by: bearer.came_by,
-            unconfirmed_at: bearer.unconfirmed_at,
+            chosen_from: bearer.chosen_from,
             believed_up_to: bearer.believed_up_to,
             role: member.role,
             rank: member.rank,
@@ -261,8 +262,8 @@ pub fn owner_of_directory(
 pub struct Spokesman {
     /// The directory's organization.
     pub organization: OrganizationId,
-    /// How high the lowest stands who saw the token, or who may have chosen the password of the session that issued it: so
-    /// far is believed what is said by it.
+    /// How high the lowest stands who saw the token, or who may have opened the session that issued it: so far is believed
+    /// what is said by it.
     pub rank: Rank,
     /// When the token runs out by itself.
     pub runs_out_at: Option<Timestamp>,
@@ -284,7 +285,7 @@ pub fn authenticate_directory(
     let alive = liveness(&bearer, now).is_allowed();
     if alive && bearer.kind == TokenKind::ScimToken && bearer.holder == Holder::Directory(directory) {
         uses.note(bearer.token, stored_use, now);
-        let rank = bearer.seen_from().min(bearer.believed_up_to);
+        let rank = bearer.seen_from().min(bearer.opened_from());
         let runs_out_at = bearer.runs_out_at();
         return Ok(Spokesman { organization: bearer.organization, rank, runs_out_at });
     }

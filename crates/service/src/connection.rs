@@ -1,8 +1,8 @@
 //! Connections: configured identity providers for sign-in, each with a directory of its claims.
 //!
 //! A client secret is sealed for the connection that it belongs to. Whoever chooses issuer or keys below owner, of a new
-//! connection or of one that is there, chooses who may come in: holders of explicit-only roles are refused there until an
-//! owner confirms.
+//! connection or of one that is there, chooses who may come in: holders of explicit-only roles, and whoever stands above them,
+//! are refused there until an owner confirms.
 
 mod provider;
 mod reading;
@@ -32,7 +32,7 @@ use crate::caller::Caller;
 use crate::directory::{Governed, Left, end, must_reach, part_step, step_by_step};
 use crate::noun::Noun;
 use crate::oidc::preset;
-use crate::role::must_not_stand_above;
+use crate::role::{must_not_outgrow, must_not_stand_above, named};
 use crate::rules::{after_rule_change, listed};
 use crate::saml::key::NewKey;
 use crate::saml::wish;
@@ -158,7 +158,8 @@ fn described(c: &Connection, default_role: Option<&Slug>) -> serde_json::Value {
         "kind": c.kind.as_str(), "name": c.name, "issuer": c.issuer, "client_id": c.client_id, "directory": c.directory,
         "jit": c.jit_at.is_some(), "default_role": default_role, "groups_claim": c.groups_claim,
         "claim_rules": c.claim_rules,
-        "environment": c.environment, "domains": c.domains, "unconfirmed": c.unconfirmed_at.is_some(),
+        "environment": c.environment, "domains": c.domains, "unconfirmed": c.unconfirmed.is_some(),
+        "chosen_from": c.unconfirmed.map(|u| u.chosen_from),
     })
 }
 
@@ -166,7 +167,8 @@ fn described(c: &Connection, default_role: Option<&Slug>) -> serde_json::Value {
 const MAX_ROLES: i64 = 999;
 
 /// Whoever chooses an identity provider chooses who is who: a first link opens the session of anybody but holders of
-/// explicit-only roles. So it takes the rank of the highest role that is not explicit only.
+/// explicit-only roles. So it takes the rank of the highest role that is not explicit only. Roles that come to stand above
+/// them later are not opened by it until an owner confirms (`Connection::chosen_by`).
 pub(crate) fn must_stand_above_automation(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
@@ -223,9 +225,10 @@ pub fn create(
         claim_rules: wanted.claim_rules.clone(),
         environment: wanted.environment.clone(),
         domains: checked.domains,
-        unconfirmed_at: (caller.rank() < Rank::OWNER).then_some(now),
+        unconfirmed: None,
         created_at: now,
-    };
+    }
+    .chosen_by(caller.rank(), now);
     let beside = set_protocol(tx, (around, moment), &mut made, (&wanted.protocol, key))?;
     let event = EventDraft::new(Action::ConnectionCreated, id)
         .about(directory.id)
@@ -244,7 +247,8 @@ pub fn create(
 ///
 /// # Errors
 /// As [`create`], and [`ServiceError::NotFound`]; [`Refusal::AboveOwnRank`] for the default role that goes, and for what
-/// whoever comes just in time would have.
+/// whoever comes just in time would have; [`ServiceError::ProviderChosenBelow`] for a default role above whoever chose a
+/// provider that waits for an owner.
 pub fn update(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -268,12 +272,7 @@ pub fn update(
     if provider.opens_elsewhere || reads_elsewhere {
         must_stand_above_automation(tx, organization, caller)?;
     }
-    let unconfirmed_at = if provider.opens_elsewhere && caller.rank() < Rank::OWNER {
-        Some(old.unconfirmed_at.unwrap_or(moment.now))
-    } else {
-        old.unconfirmed_at
-    };
-    let new = Connection {
+    let mut new = Connection {
         name: checked.name,
         issuer: provider.issuer,
         client_id: provider.client_id,
@@ -284,10 +283,16 @@ pub fn update(
         claim_rules: wanted.claim_rules.clone(),
         environment: wanted.environment.clone(),
         domains: checked.domains,
-        unconfirmed_at,
         ..old.clone()
     };
+    if provider.opens_elsewhere {
+        new = new.chosen_by(caller.rank(), moment.now);
+    }
     let default_changed = wanted.default_role != before.default_role;
+    if let Some(slug) = wanted.default_role.as_ref().filter(|_| default_changed) {
+        let rank = named(tx, organization, slug.as_str())?.rank;
+        must_not_outgrow(tx, organization, (old.claims_directory, rank), moment.now)?;
+    }
     if new == old && !default_changed && provider.beside.is_empty() {
         return view(tx, new);
     }
@@ -335,7 +340,8 @@ fn must_reach_newcomers(
     claims.map_or(Ok(()), |claims| must_reach(tx, caller, &claims))
 }
 
-/// An owner confirms what somebody below changed: holders of explicit-only roles may come in again.
+/// An owner confirms what somebody below changed: holders of explicit-only roles, and whoever stands above them, may come in
+/// again.
 ///
 /// # Errors
 /// [`Refusal::AboveOwnRank`] for anybody below owner.
@@ -349,10 +355,10 @@ pub fn confirm(
     may_give(caller.rank(), Rank::OWNER)?;
     tx.lock(Lock::Organization(organization))?;
     let before = find(tx, organization, id)?;
-    if before.connection.unconfirmed_at.is_none() {
+    if before.connection.unconfirmed.is_none() {
         return Ok(before);
     }
-    let confirmed = Connection { unconfirmed_at: None, ..before.connection.clone() };
+    let confirmed = Connection { unconfirmed: None, ..before.connection.clone() };
     let event = EventDraft::new(Action::ConnectionConfirmed, id)
         .with(json!({ "issuer": confirmed.issuer, "client_id": confirmed.client_id }));
     let plan =

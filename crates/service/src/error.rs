@@ -1,7 +1,7 @@
 //! What a use case refuses or fails at: one closed enum, which `web` turns into each surface's answer.
 
 use portcullis_domain::Refusal;
-use portcullis_domain::id::{DirectoryId, MembershipId, TokenId};
+use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, TokenId};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::text::TextError;
 use portcullis_domain::token::Scope;
@@ -65,6 +65,12 @@ pub enum ServiceError {
          whole, as somebody who stands as high"
     )]
     SourceSetBelow(DirectoryId),
+    /// What a provider says would come to give more than whoever chose that provider stood, and no owner has confirmed it.
+    #[error(
+        "the provider of the connection `{0}` was chosen by somebody who stood below that role, and no owner has confirmed it: \
+         have one look at it and confirm it first"
+    )]
+    ProviderChosenBelow(ConnectionId),
     /// Somebody would stand above whoever said by which account they sign in.
     #[error(
         "the account that `{0}` signs in by, or would, was named by somebody who stood below that role, or had left, or such a \
@@ -242,6 +248,7 @@ impl ServiceError {
             Self::GovernsPeople => "governs_people",
             Self::TokenSeenBelow(_) => "token_seen_below",
             Self::SourceSetBelow(_) => "source_set_below",
+            Self::ProviderChosenBelow(_) => "provider_chosen_below",
             Self::ToldFromBelow(_) => "told_from_below",
             Self::IdentityNotAllowed => "identity_not_allowed",
             Self::NotAvailable(_) => "not_available",

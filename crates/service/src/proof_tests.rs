@@ -25,7 +25,7 @@ fn before() -> Member {
         membership: id("mem", 3),
         shown_to: vec![],
         came_by: None,
-        unconfirmed_at: None,
+        chosen_from: None,
         believed_up_to: Rank::ROOT,
         role: Some("admin".parse().unwrap()),
         rank: Rank::new(700).unwrap(),

@@ -170,11 +170,23 @@ fn stands_outside(
     if member.access.state != MembershipState::Active {
         return Ok(Some(SignInRefusal::MemberInactive));
     }
-    if connection.unconfirmed_at.is_some() && holds_explicit_only(tx, member)? {
+    if waits_for_an_owner(tx, connection, member)? {
         return Ok(Some(SignInRefusal::Unconfirmed));
     }
     let inside = member.access.environments.contains(&connection.environment);
     Ok((!inside).then_some(SignInRefusal::OtherEnvironment))
+}
+
+/// Whether a connection opens nobody like that until an owner has confirmed it: whoever chose its provider may have it say that
+/// they are anybody who stands as high
+/// ([why](../../../docs/decisions/0070-a-provider-speaks-no-higher-than-whoever-chose-it-stood.md)).
+fn waits_for_an_owner(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    member: &Membership,
+) -> Result<bool, ServiceError> {
+    let Some(waits) = connection.unconfirmed else { return Ok(false) };
+    Ok(is_lent(tx, member, waits.chosen_from)? || holds_explicit_only(tx, member)?)
 }
 
 /// Whether somebody was known by their link before this sign-in.

@@ -17,7 +17,9 @@ use portcullis_domain::role::{Giving, Rank, Role, check_permissions, may_be_mapp
 use portcullis_domain::text::Slug;
 use portcullis_domain::{Refusal, Timestamp};
 use portcullis_store::db::Lock;
-use portcullis_store::{StoreError, Tx, UniqueKey, directory, google, grant, mapping, role, token};
+use portcullis_store::{
+    StoreError, Tx, UniqueKey, connection, directory, google, grant, mapping, role, token,
+};
 use serde_json::json;
 
 use crate::caller::Caller;
@@ -165,7 +167,8 @@ pub(crate) fn must_not_be_seen_below(
 }
 
 /// Why somebody who stands below that rank can speak for the directory: a token of it was shown to them, or they chose where
-/// it gets its facts. [`ServiceError::TokenSeenBelow`], which names the token, or [`ServiceError::SourceSetBelow`].
+/// it gets its facts. [`ServiceError::TokenSeenBelow`], which names the token, [`ServiceError::SourceSetBelow`], or of claims
+/// [`ServiceError::ProviderChosenBelow`].
 ///
 /// # Errors
 /// [`ServiceError::Store`].
@@ -179,7 +182,15 @@ pub(crate) fn spoken_below(
         return Ok(Some(ServiceError::TokenSeenBelow(token)));
     }
     let asked = google::source(tx, organization, of)?.filter(|source| source.believed_up_to < rank);
-    Ok(asked.map(|source| ServiceError::SourceSetBelow(source.directory)))
+    if let Some(source) = asked {
+        return Ok(Some(ServiceError::SourceSetBelow(source.directory)));
+    }
+    let Some(claims_of) = directory::find(tx, organization, of)?.and_then(|of| of.connection) else {
+        return Ok(None);
+    };
+    let waits = connection::find(tx, organization, claims_of)?.and_then(|of| of.unconfirmed);
+    let is_below = waits.is_some_and(|waits| waits.chosen_from < rank);
+    Ok(is_below.then(|| ServiceError::ProviderChosenBelow(claims_of)))
 }
 
 /// A token of the directory that is good, and that somebody saw who stands below that rank, or left; or that a session issued
@@ -299,8 +310,11 @@ pub fn update(
     if is == was {
         return Ok((is, Carried::Out));
     }
-    if rank > was.rank {
+    // What only people give, no directory gives.
+    if giving == Giving::Anyhow && (rank > was.rank || was.giving == Giving::ExplicitOnly) {
         no_directory_outgrows(tx, &is, moment.now)?;
+    }
+    if rank > was.rank {
         if let Some(member) = grant::linked_below(tx, organization, &is.slug, is.rank)? {
             return Err(ServiceError::ToldFromBelow(member));
         }

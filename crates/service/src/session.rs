@@ -12,6 +12,7 @@ use portcullis_domain::evaluation::{Bearer, liveness};
 use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId, RequestId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
@@ -82,8 +83,9 @@ pub struct SessionView {
     pub role: Option<Slug>,
     /// When it ends in any case.
     pub expires_at: Option<Timestamp>,
-    /// Since when the connection that it came by waits for an owner, if it did already when the session was opened.
-    pub unconfirmed_at: Option<Timestamp>,
+    /// How high the lowest stood who chose the provider that it came by, if that waited for an owner when the session was
+    /// opened, and does still.
+    pub chosen_from: Option<Rank>,
 }
 
 /// The cause of what a person does by signing in.
@@ -238,7 +240,7 @@ pub fn list(tx: &mut Tx<'_>, presented: &[String], now: Timestamp) -> Result<Vec
             name: member.name,
             role: member.role,
             expires_at: bearer.expires_at,
-            unconfirmed_at: bearer.unconfirmed_at,
+            chosen_from: bearer.chosen_from,
         });
     }
     Ok(views)

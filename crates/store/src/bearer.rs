@@ -25,7 +25,7 @@ const FIND: Statement = Statement::read(
      w.id, w.state, v.rank, w.until, w.rules_number, \
      k.id, k.state, x.rank, k.until, k.rules_number, \
      CASE WHEN t.connection IS NOT NULL OR (t.kind = 'session' AND m.believed_up_to < 1000) THEN t.id \
-     WHEN p.connection IS NOT NULL OR p.kind = 'session' THEN p.id END, c.unconfirmed_at, \
+     WHEN p.connection IS NOT NULL OR p.kind = 'session' THEN p.id END, c.chosen_from, \
      CASE WHEN t.kind = 'session' AND t.connection IS NULL THEN m.believed_up_to \
      WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to END \
      FROM tokens t \
@@ -128,7 +128,7 @@ fn read(row: &Row) -> Result<Bearer, StoreError> {
         member: member(&mut columns)?,
         shown_to: shown_to(&mut columns)?,
         came_by: columns.read(Row::opt_parsed)?,
-        unconfirmed_at: columns.read(Row::opt_at)?,
+        chosen_from: columns.read(Row::opt_rank)?,
         believed_up_to: columns.read(Row::opt_rank)?.unwrap_or(Rank::ROOT),
     };
     columns.done()?;

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
+use portcullis_domain::Timestamp;
 use portcullis_domain::change::{ConnectionChange, LinkChange};
-use portcullis_domain::connection::{Connection, ConnectionKind, Link};
+use portcullis_domain::connection::{Connection, ConnectionKind, Link, Unconfirmed};
 use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId};
 use portcullis_domain::tombstone::Identifier;
 
@@ -24,21 +25,22 @@ const MAX_OF_ISSUER: i64 = 100;
 macro_rules! columns {
     () => {
         "c.id, c.organization, c.kind, c.name, c.issuer, c.client_id, c.client_secret_sealed, c.directory, \
-         c.claims_directory, c.jit_at, c.groups_claim, c.environment, c.unconfirmed_at, c.created_at, c.claim_rules"
+         c.claims_directory, c.jit_at, c.groups_claim, c.environment, c.unconfirmed_at, c.created_at, c.claim_rules, \
+         c.chosen_from, c.chosen_at"
     };
 }
 
 const CREATE: Statement = Statement::change(
     "connection.create",
     "INSERT INTO connections (id, organization, kind, name, issuer, client_id, client_secret_sealed, directory, \
-     claims_directory, jit_at, groups_claim, environment, unconfirmed_at, created_at, claim_rules) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)",
+     claims_directory, jit_at, groups_claim, environment, unconfirmed_at, chosen_from, chosen_at, created_at, claim_rules) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
 );
 const UPDATE: Statement = Statement::change(
     "connection.update",
     "UPDATE connections SET name = $3, issuer = $4, client_id = $5, client_secret_sealed = $6, directory = $7, \
      claims_directory = $8, jit_at = $9, groups_claim = $10, environment = $11, unconfirmed_at = $12, \
-     claim_rules = $13, moved_at = CASE WHEN issuer = $4 THEN moved_at ELSE \
+     chosen_from = $13, chosen_at = $14, claim_rules = $15, moved_at = CASE WHEN issuer = $4 THEN moved_at ELSE \
      (SELECT MAX(x.seen_at) FROM (SELECT created_at AS seen_at FROM links WHERE connection = $1 AND organization = $2 \
      UNION ALL SELECT issued_at AS seen_at FROM tokens WHERE connection = $1 AND organization = $2) x) END \
      WHERE id = $1 AND organization = $2",
@@ -190,6 +192,18 @@ pub(crate) const ALL: &[&Statement] = &[
     &FIRST_SUBJECTS,
 ];
 
+/// What waits for an owner, as three columns: since when, from whom, and when that was last chosen.
+type Waits = (Option<Timestamp>, Option<i64>, Option<Timestamp>);
+
+fn waits(unconfirmed: Option<Unconfirmed>) -> Waits {
+    (unconfirmed.map(|u| u.at), unconfirmed.map(|u| u.chosen_from.number()), unconfirmed.map(|u| u.chosen_at))
+}
+
+fn unconfirmed(row: &Row) -> Result<Option<Unconfirmed>, StoreError> {
+    let Some(at) = row.opt_at(12)? else { return Ok(None) };
+    Ok(Some(Unconfirmed { at, chosen_from: row.rank(15)?, chosen_at: row.at(16)? }))
+}
+
 fn read(row: &Row) -> Result<Connection, StoreError> {
     Ok(Connection {
         id: row.parsed(0)?,
@@ -205,7 +219,7 @@ fn read(row: &Row) -> Result<Connection, StoreError> {
         groups_claim: row.opt_text(10)?.map(str::to_owned),
         environment: row.parsed(11)?,
         domains: Vec::new(),
-        unconfirmed_at: row.opt_at(12)?,
+        unconfirmed: unconfirmed(row)?,
         created_at: row.at(13)?,
         claim_rules: row.json(14)?,
     })
@@ -252,6 +266,7 @@ pub(crate) fn apply(
 ) -> Result<(), StoreError> {
     match change {
         ConnectionChange::Create(c) => {
+            let (unconfirmed_at, chosen_from, chosen_at) = waits(c.unconfirmed);
             tx.run(
                 &CREATE,
                 params![
@@ -267,7 +282,9 @@ pub(crate) fn apply(
                     c.jit_at,
                     c.groups_claim,
                     c.environment,
-                    c.unconfirmed_at,
+                    unconfirmed_at,
+                    chosen_from,
+                    chosen_at,
                     c.created_at,
                     to_json(&c.claim_rules)?,
                 ],
@@ -275,6 +292,7 @@ pub(crate) fn apply(
             route(tx, c)
         }
         ConnectionChange::Update(c) => {
+            let (unconfirmed_at, chosen_from, chosen_at) = waits(c.unconfirmed);
             tx.run_on_row(
                 &UPDATE,
                 params![
@@ -289,7 +307,9 @@ pub(crate) fn apply(
                     c.jit_at,
                     c.groups_claim,
                     c.environment,
-                    c.unconfirmed_at,
+                    unconfirmed_at,
+                    chosen_from,
+                    chosen_at,
                     to_json(&c.claim_rules)?,
                 ],
             )?;

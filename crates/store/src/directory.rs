@@ -131,7 +131,7 @@ const GOVERNS: Statement = Statement::read(
 
 const HIGHEST_GIVEN: Statement = Statement::read(
     "directory.highest_given",
-    "SELECT MAX(r.rank) FROM roles r WHERE r.organization = $1 AND (r.slug IN \
+    "SELECT MAX(r.rank) FROM roles r WHERE r.organization = $1 AND r.explicit_only_at IS NULL AND (r.slug IN \
      (SELECT role FROM mappings WHERE directory = $2 AND role IS NOT NULL) \
      OR r.slug = (SELECT default_role FROM directories WHERE id = $2))",
 );

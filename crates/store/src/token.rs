@@ -193,13 +193,16 @@ const LIVING_SESSIONS: Statement = Statement::read(
      AND ended_at IS NULL AND expires_at > $3 ORDER BY expires_at, id LIMIT $4",
 );
 
-// Who saw the secret of `t`, and how far the session `p` is believed that issued it, where a password opened that.
+// Who saw the secret of `t`, and how far the session `p` is believed that issued it: how high whoever chose the provider of a
+// connection stood, if that waited for an owner when it opened `p`; and where a password opened that, how far this is.
 macro_rules! seen {
     () => {
-        "t.shown_to, p.membership, \
+        "t.shown_to, p.membership, c.chosen_from, \
          CASE WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to END \
          FROM tokens t \
          LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
+         LEFT JOIN connections c ON c.id = p.connection AND c.organization = t.organization \
+         AND c.unconfirmed_at <= p.issued_at \
          LEFT JOIN memberships k ON k.id = p.membership AND k.organization = t.organization"
     };
 }
@@ -315,7 +318,7 @@ impl From<&Token> for TokenView {
 pub struct Seen {
     /// The members whom it was shown to, and who have the token that it was issued by.
     pub by: Vec<MembershipId>,
-    /// How far the session is believed that issued it: somebody else may have chosen its password.
+    /// How far the session is believed that issued it: somebody else may have chosen its password, or its provider.
     pub believed_up_to: Rank,
 }
 
@@ -541,7 +544,9 @@ pub fn seen_by(
 pub(crate) fn read_seen(row: &Row, first: usize) -> Result<Seen, StoreError> {
     let who = [first, first + 1].into_iter().filter_map(|column| row.opt_parsed(column).transpose());
     let by = who.collect::<Result<_, _>>()?;
-    Ok(Seen { by, believed_up_to: row.opt_rank(first + 2)?.unwrap_or(Rank::ROOT) })
+    let chosen_from = row.opt_rank(first + 2)?.unwrap_or(Rank::ROOT);
+    let believed_up_to = row.opt_rank(first + 3)?.unwrap_or(Rank::ROOT);
+    Ok(Seen { by, believed_up_to: believed_up_to.min(chosen_from) })
 }
 
 /// Notes when tokens were last used.

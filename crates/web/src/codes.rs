@@ -6,7 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use portcullis_domain::id::{DirectoryId, MembershipId, TokenId};
+use portcullis_domain::id::{ConnectionId, DirectoryId, MembershipId, TokenId};
 use portcullis_domain::permission::Permission;
 use portcullis_domain::token::Scope;
 use portcullis_domain::{Random, Refusal, Timestamp};
@@ -133,6 +133,7 @@ samples!(errors of ServiceError {
         GovernsPeople;
         TokenSeenBelow(TokenId::fresh(Timestamp::EPOCH, &mut Any));
         SourceSetBelow(DirectoryId::fresh(Timestamp::EPOCH, &mut Any));
+        ProviderChosenBelow(ConnectionId::fresh(Timestamp::EPOCH, &mut Any));
         ToldFromBelow(MembershipId::fresh(Timestamp::EPOCH, &mut Any));
         IdentityNotAllowed;
         NotAvailable("kind");

@@ -116,6 +116,7 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         | ServiceError::GovernsPeople
         | ServiceError::TokenSeenBelow(_)
         | ServiceError::SourceSetBelow(_)
+        | ServiceError::ProviderChosenBelow(_)
         | ServiceError::ToldFromBelow(_) => StatusCode::CONFLICT,
         ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } | ServiceError::IdempotencyMismatch => {
             StatusCode::UNPROCESSABLE_ENTITY

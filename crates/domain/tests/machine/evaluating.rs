@@ -32,7 +32,7 @@ fn key() -> Bearer {
         last_used_at: None,
         ended_at: None,
         came_by: None,
-        unconfirmed_at: None,
+        chosen_from: None,
         believed_up_to: Rank::ROOT,
         member: Some(BearerMember {
             id: member(1),

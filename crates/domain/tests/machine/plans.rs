@@ -106,7 +106,7 @@ fn what_only_adds_lessens_nothing_and_what_can_take_moves_the_revision() {
         claim_rules: ClaimRules::default(),
         environment: Slug::production(),
         domains: vec![],
-        unconfirmed_at: None,
+        unconfirmed: None,
         created_at: NOW,
     };
     let adds: [Change; 6] = [

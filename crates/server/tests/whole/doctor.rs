@@ -257,7 +257,9 @@ const FAULTS: &[Fault] = &[
     Fault {
         code: Code::ConnectionUnconfirmed,
         is_error: false,
-        plant: |data| sql(data, "UPDATE connections SET unconfirmed_at = 1"),
+        plant: |data| {
+            sql(data, "UPDATE connections SET unconfirmed_at = 1, chosen_from = 700, chosen_at = 1")
+        },
     },
     Fault {
         code: Code::DirectoryUnconfirmed,

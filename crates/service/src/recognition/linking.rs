@@ -15,7 +15,7 @@ use portcullis_domain::user::User;
 use portcullis_store::{Tx, connection, facts, membership, saml_session, token};
 use serde_json::json;
 
-use super::{Wish, holds_explicit_only, must_be_of_proven_domain};
+use super::{Wish, holds_explicit_only, must_be_of_proven_domain, waits_for_an_owner};
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, SubjectStays};
 use crate::membership::rank_of;
@@ -233,7 +233,7 @@ pub(super) fn link_own(
     let sessions = session::list(tx, wish.presented, moment.now)?;
     let is_own = |s: &&SessionView| s.membership == own && s.organization == connection.organization;
     let opened = sessions.iter().find(is_own).ok_or(SignInRefusal::LinkingSessionOver)?;
-    if opened.unconfirmed_at.is_some() {
+    if opened.chosen_from.is_some() {
         return Err(SignInRefusal::Unconfirmed.into());
     }
     let by = token::find(tx, connection.organization, opened.token)?.and_then(|token| token.connection);
@@ -256,7 +256,7 @@ pub(super) fn link_own(
     }
     must_be_of_proven_domain(tx, connection, wish.arrival)?;
     let member = membership::find_locked(tx, own)?.ok_or(SignInRefusal::LinkingSessionOver)?;
-    if connection.unconfirmed_at.is_some() && holds_explicit_only(tx, &member)? {
+    if waits_for_an_owner(tx, connection, &member)? {
         return Err(SignInRefusal::Unconfirmed.into());
     }
     let cause = session::cause(Actor::Membership(own), wish.request);

@@ -163,8 +163,8 @@ fn decide_now(
     match decision {
         Decision::Accept => {
             must_stand_above_automation(tx, organization, caller)?;
-            if caller.rank() < Rank::OWNER && of.unconfirmed_at.is_none() {
-                let waits = Connection { unconfirmed_at: Some(moment.now), ..of };
+            if caller.rank() < Rank::OWNER {
+                let waits = of.chosen_by(caller.rank(), moment.now);
                 changes.push(ConnectionChange::Update(Box::new(waits)).into());
             }
         }

@@ -10,7 +10,6 @@ use base64::engine::general_purpose::STANDARD;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{Change, ConnectionChange};
-use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
@@ -419,9 +418,8 @@ fn take_over(
         let mut changes: Vec<Change> = vec![ConnectionChange::SetSaml(Box::new(source)).into()];
         if let (true, By::Hand(caller)) = (asks && moved, by)
             && caller.rank() < Rank::OWNER
-            && of.unconfirmed_at.is_none()
         {
-            let waits = Connection { unconfirmed_at: Some(moment.now), ..of };
+            let waits = of.chosen_by(caller.rank(), moment.now);
             changes.push(ConnectionChange::Update(Box::new(waits)).into());
         }
         plan = plan.then_all(event, changes);

@@ -150,8 +150,11 @@ fn of_the_way(refusal: &SignInRefusal, of: &Connection) -> (String, String) {
             return (expected.to_owned(), format!("another one: {} now", client()));
         }
         SignInRefusal::Unconfirmed => {
-            let since = of.unconfirmed_at.map(|at| at.rfc3339()).unwrap_or_default();
-            return (format!("an owner's confirmation of {}", client()), format!("none, since {since}"));
+            let none = of.unconfirmed.map(|waits| {
+                let (since, rank) = (waits.at.rfc3339(), waits.chosen_from.number());
+                format!("none, since {since}; the lowest who chose it had the rank {rank}")
+            });
+            return (format!("an owner's confirmation of {}", client()), none.unwrap_or_default());
         }
         SignInRefusal::LinkingSessionOver => ("the session that began to link, alive", "none that lives"),
         SignInRefusal::WrongPassword => ("the password of that address", "another"),

@@ -2,6 +2,7 @@
 
 use portcullis_domain::Timestamp;
 use portcullis_domain::id::MembershipId;
+use portcullis_domain::role::Rank;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_service::claims::{GroupsSaid, SubjectStays};
 use portcullis_service::refusal::{BrokenRule, SignInRefusal};
@@ -100,10 +101,8 @@ async fn every_refusal_says_what_was_expected_what_came_and_what_to_do() {
         let (wanted, came) = (said.expected.unwrap(), said.received.unwrap());
         assert!(wanted.contains(expected) && came.contains(received), "{refusal:?}: {wanted} | {came}");
     }
-    let waits = portcullis_domain::connection::Connection {
-        unconfirmed_at: Some(Timestamp::from_seconds(1_800_000_000)),
-        ..of
-    };
+    let since = Timestamp::from_seconds(1_800_000_000);
+    let waits = of.chosen_by(Rank::new(750).unwrap(), since).chosen_by(Rank::OWNER, since.plus_s(86_400));
     let said = compared(&SignInRefusal::Unconfirmed, &waits, None).received.unwrap();
-    assert!(said.contains("2027-01-15"), "{said}");
+    assert!(said.contains("2027-01-15") && said.contains("the rank 750"), "{said}");
 }

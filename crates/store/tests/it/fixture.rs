@@ -190,7 +190,7 @@ pub(crate) fn connection(database: &Database, organization: OrganizationId, doma
         claim_rules: ClaimRules::default(),
         environment: Slug::production(),
         domains: domains.iter().map(|&domain| domain.to_owned()).collect(),
-        unconfirmed_at: None,
+        unconfirmed: None,
         created_at: NOW,
     };
     database.put(ConnectionChange::Create(Box::new(connection.clone())));

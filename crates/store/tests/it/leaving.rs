@@ -75,7 +75,7 @@ fn an_owner_who_cannot_sign_in_is_none_when_the_last_one_is_looked_for() {
         session(database, &connection, &other, 10);
         assert!(!is_last(), "an owner who signs in by a connection");
 
-        update(&Connection { unconfirmed_at: Some(NOW), ..connection.clone() });
+        update(&connection.clone().chosen_by(Rank::NONE, NOW));
         assert!(is_last(), "no owner comes in before an owner has confirmed it");
         update(&Connection { environment: slug("staging"), ..connection.clone() });
         assert!(is_last(), "the connection leads where the owner is not");

@@ -5,7 +5,7 @@ use portcullis_domain::change::{
     ConnectionChange, DirectoryChange, DirectoryUserChange, DomainChange, GrantChange, LinkChange,
     MappingChange, MembershipChange, OrganizationChange, RoleChange, UserChange,
 };
-use portcullis_domain::connection::{ClaimRules, Connection, Link};
+use portcullis_domain::connection::{ClaimRules, Connection, Link, Unconfirmed};
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::domain::{Domain, DomainState};
@@ -160,7 +160,7 @@ fn a_connection_is_read_as_it_was_written_with_its_domains() {
             claim_rules: ClaimRules::default(),
             environment: slug("staging"),
             domains: vec!["c.example".to_owned()],
-            unconfirmed_at: Some(later(1)),
+            unconfirmed: Some(Unconfirmed { at: later(1), chosen_from: Rank::OWNER, chosen_at: later(2) }),
             ..expected
         };
         database.put(ConnectionChange::Update(Box::new(changed.clone())));

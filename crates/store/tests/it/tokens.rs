@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use portcullis_domain::change::{AgentChange, ConnectionChange, MembershipChange, TokenChange, TokenSet};
-use portcullis_domain::connection::Connection;
 use portcullis_domain::id::{ConnectionId, OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
+use portcullis_domain::role::Rank;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
 use portcullis_store::{Dialect, StoreError, bearer, instance, token};
 
@@ -166,7 +166,7 @@ fn what_the_sessions_of_an_unconfirmed_connection_issued_ends_with_it_whoever_is
     on_each(|database| {
         let House { organization, leaver, other } = house(database, "acme");
         let made = fixture::connection(database, organization, &[]);
-        let waits = Connection { unconfirmed_at: Some(later(5)), ..made.clone() };
+        let waits = made.clone().chosen_by(Rank::NONE, later(5));
         database.put(ConnectionChange::Update(Box::new(waits)));
         let of = |kind, holder| fixture::token(organization, kind, holder);
         let (mine, theirs) = (Holder::Membership(leaver.id), Holder::Membership(other.id));

@@ -56,7 +56,8 @@ pub struct Connection {
     environment: String,
     /// The e-mail domains that are routed here.
     domains: Vec<String>,
-    /// False while issuer or keys that somebody below owner chose wait for an owner: holders of explicit-only roles are refused.
+    /// False while issuer or keys that somebody below owner chose wait for an owner: holders of explicit-only roles, and
+    /// whoever stands above the lowest who chose, are refused.
     confirmed: bool,
     /// Where a browser begins to sign in.
     login_url: String,
@@ -120,7 +121,7 @@ impl Connection {
             groups_claim: c.groups_claim,
             environment: c.environment.to_string(),
             domains: c.domains,
-            confirmed: c.unconfirmed_at.is_none(),
+            confirmed: c.unconfirmed.is_none(),
             login_url: portcullis.around().url(&format!("/sso/{}/{}/login", c.kind.as_str(), c.id)),
             redirect_uri: is_oidc.then(|| sign_in::oidc::redirect_uri(portcullis, c.id)),
             acs_url: at.as_ref().map(|at| at.acs.clone()),
@@ -173,6 +174,7 @@ pub fn operations() -> Vec<Operation> {
         .takes::<ConnectionPatch>()
         .gives::<Connection>()
         .refuses(&REFUSALS)
+        .refuses(&["provider_chosen_below"])
         .refuses(&metadata_codes),
         Operation::act(
             "/organizations/{org}/connections/{connection}/confirm",

@@ -113,7 +113,13 @@ pub fn operations() -> Vec<Operation> {
             .takes::<RolePatch>()
             .gives::<Role>()
             .refuses(&REFUSALS)
-            .refuses(&["built_in", "token_seen_below", "source_set_below", "told_from_below"]),
+            .refuses(&[
+                "built_in",
+                "token_seen_below",
+                "source_set_below",
+                "provider_chosen_below",
+                "told_from_below",
+            ]),
         Operation::delete(ONE, write, "Deletes a role that nobody has and nothing gives.", delete)
             .refuses(&["in_use", "built_in", "above_own_rank"]),
     ]

@@ -109,3 +109,165 @@ async fn a_session_by_a_link_that_stands_below_its_member_links_nothing_and_is_n
     assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok", "said again");
     assert_eq!(linked(&world, &mut browser, &second, BARBARA).await, "ok");
 }
+
+/// A role of rank 800, above every administrator.
+async fn security(world: &World, explicit_only: bool) -> String {
+    let role =
+        json!({ "slug": "security", "rank": 800, "permissions": ["use"], "explicit_only": explicit_only });
+    let made = world.made("/organizations/acme/roles", role).await;
+    format!("/organizations/acme/roles/{}", made["id"].as_str().unwrap())
+}
+
+async fn granted(world: &World, email: &str, role: &str) {
+    let grant = json!({ "member": member(world, email).await, "role": role, "reason": "raised" });
+    world.made("/organizations/acme/grants", grant).await;
+}
+
+async fn confirmed(world: &World, connection: &Value, owner: &str) {
+    let confirm = format!("{PATH}/{}/confirm", connection["id"].as_str().unwrap());
+    let (status, confirmed) = world.call("POST", &confirm, owner, Value::Null).await;
+    assert_eq!((status, &confirmed["confirmed"]), (200, &json!(true)), "{confirmed}");
+}
+
+#[tokio::test]
+async fn an_unconfirmed_connection_opens_nobody_who_came_to_stand_above_whoever_chose_it() {
+    for was_explicit_only in [false, true] {
+        let world = World::new().await;
+        let (theirs, owner, _) = unconfirmed(&world).await;
+        let mut password = joined(&world, "acme", ADA, "lead").await;
+        joined(&world, "acme", BARBARA, "lead").await;
+        let mut browser = Browser::new().unwrap();
+        assert_eq!(outcome(&world.sign_in(&mut browser, &theirs, ADA).await), "ok", "as a lead");
+        let session = world.sessions(&browser).remove(0);
+        let keys = format!("/api/v1/organizations/acme/members/{}/keys", member(&world, ADA).await);
+        let (status, key) = world.call("POST", &keys, &session, json!({ "name": "theirs" })).await;
+        assert_eq!(status, 201, "{key}");
+        let key = key["token"].as_str().unwrap().to_owned();
+        let acts = async || [world.decision(&session).await, world.decision(&key).await];
+        granted(&world, ADA, "admin").await;
+        assert_eq!(acts().await, ["allowed"; 2], "as high as whoever chose it");
+        assert_eq!(world.outcome(&theirs, ADA).await, "ok");
+
+        let role = security(&world, was_explicit_only).await;
+        granted(&world, ADA, "security").await;
+        granted(&world, BARBARA, "security").await;
+        if was_explicit_only {
+            assert_eq!(world.root("PATCH", &role, json!({ "explicit_only": false })).await.0, 200);
+        }
+        assert_eq!(acts().await, ["not_permitted"; 2], "explicit only before: {was_explicit_only}");
+        for known in [ADA, BARBARA] {
+            assert_eq!(world.outcome(&theirs, known).await, "connection_unconfirmed", "{known}");
+        }
+        let linking = linked(&world, &mut password, &theirs, "person-000009").await;
+        assert_eq!(linking, "connection_unconfirmed", "nor from their own session");
+        confirmed(&world, &theirs, &owner).await;
+        assert_eq!(acts().await, ["allowed"; 2]);
+        for known in [ADA, BARBARA] {
+            assert_eq!(world.outcome(&theirs, known).await, "ok", "{known}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn of_several_who_chose_a_connection_the_lowest_counts_until_an_owner_confirms_it() {
+    for (first, second, expected) in
+        [("chief", "chief", "ok"), ("chief", "admin", "refused"), ("admin", "chief", "refused")]
+    {
+        let world = World::new().await;
+        let chief = json!({
+            "slug": "chief", "rank": 750, "permissions": ["connections.read", "connections.write"], "explicit_only": true,
+        });
+        world.made("/organizations/acme/roles", chief).await;
+        let mut sessions = Vec::new();
+        for role in [first, second] {
+            let email = format!("{role}-{}@acme.example", sessions.len());
+            sessions.push(world.sessions(&joined(&world, "acme", &email, role).await).remove(0));
+        }
+        let body = json!({
+            "kind": "oidc", "name": "Okta", "issuer": world.provider.issuer(), "client_id": "theirs",
+            "client_secret": "a-client-secret-for-tests",
+        });
+        let (status, made) = world.call("POST", PATH, &sessions[0], body).await;
+        assert_eq!(status, 201, "{made}");
+        world.register("theirs", made["redirect_uri"].as_str().unwrap());
+        let one = format!("{PATH}/{}", made["id"].as_str().unwrap());
+        let again = json!({ "client_secret": "a-client-secret-for-tests" });
+        let (status, changed) = world.call("PATCH", &one, &sessions[1], again).await;
+        assert_eq!((status, &changed["confirmed"]), (200, &json!(false)), "{changed}");
+
+        let senior = json!({ "slug": "senior", "rank": 720, "permissions": ["use"] });
+        world.made("/organizations/acme/roles", senior).await;
+        joined(&world, "acme", ADA, "senior").await;
+        let expected = if expected == "ok" { "ok" } else { "connection_unconfirmed" };
+        assert_eq!(world.outcome(&made, ADA).await, expected, "{first}, then {second}");
+    }
+}
+
+#[tokio::test]
+async fn what_an_unconfirmed_provider_says_gives_no_role_above_whoever_chose_it() {
+    let world = World::new().await;
+    let (theirs, owner, _) = unconfirmed(&world).await;
+    let role = security(&world, false).await;
+    let middle = json!({ "slug": "middle", "rank": 690, "permissions": ["use"] });
+    let middle = world.made("/organizations/acme/roles", middle).await;
+    let middle = format!("/organizations/acme/roles/{}", middle["id"].as_str().unwrap());
+    let maps = |role: &str| {
+        let group = json!({ "display_name": format!("the-{role}") });
+        json!({ "directory": theirs["claims_directory"], "group": group, "role": role })
+    };
+    let mapped = async |role: &str| {
+        let (status, made) = world.root("POST", "/organizations/acme/mappings", maps(role)).await;
+        (status, made["code"].as_str().unwrap_or("none").to_owned())
+    };
+    let one = format!("/organizations/acme/connections/{}", theirs["id"].as_str().unwrap());
+    let changed = async |path: &str, body: Value| {
+        let (status, made) = world.root("PATCH", path, body).await;
+        (status, made["code"].as_str().unwrap_or("none").to_owned())
+    };
+    let refused = (409, "provider_chosen_below".to_owned());
+    let done = |status: u16| (status, "none".to_owned());
+    assert_eq!(mapped("middle").await, done(201), "they have as much");
+    assert_eq!(mapped("security").await, refused);
+    assert_eq!(changed(&one, json!({ "default_role": "security" })).await, refused);
+    assert_eq!(changed(&one, json!({ "default_role": "middle" })).await, done(200));
+    assert_eq!(changed(&middle, json!({ "rank": 710 })).await, refused);
+    assert_eq!(
+        changed(&middle, json!({ "explicit_only": true, "rank": 710 })).await,
+        done(200),
+        "no claim gives it"
+    );
+    assert_eq!(changed(&middle, json!({ "explicit_only": false })).await, refused);
+    assert_eq!(changed(&middle, json!({ "explicit_only": false, "rank": 695 })).await, done(200));
+
+    confirmed(&world, &theirs, &owner).await;
+    assert_eq!(mapped("security").await, done(201));
+    assert_eq!(changed(&one, json!({ "default_role": "security" })).await, done(200));
+    assert_eq!(changed(&middle, json!({ "rank": 710 })).await, done(200));
+    assert_eq!(changed(&role, json!({ "rank": 810 })).await, done(200));
+}
+
+#[tokio::test]
+async fn a_directory_speaks_no_higher_by_the_token_of_such_a_session_than_whoever_chose_its_provider() {
+    let world = World::new().await;
+    let (theirs, owner, _) = unconfirmed(&world).await;
+    let (made, ..) = directory(&world).await;
+    joined(&world, "acme", ADA, "admin").await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &theirs, ADA).await), "ok");
+    let session = world.sessions(&browser).remove(0);
+    let (status, token) = world.call("POST", &tokens(&made), &session, json!({})).await;
+    assert_eq!(status, 201, "{token}");
+    security(&world, false).await;
+    granted(&world, ADA, "security").await;
+    let group = json!({ "display_name": "security" });
+    let mapping = json!({ "directory": made["id"], "group": group, "role": "security" });
+    let (status, problem) = world.root("POST", "/organizations/acme/mappings", mapping.clone()).await;
+    assert_eq!(
+        (status, problem["code"].as_str()),
+        (409, Some("token_seen_below")),
+        "Ada stands as high: {problem}"
+    );
+    assert!(problem["detail"].as_str().unwrap().contains(token["id"].as_str().unwrap()), "{problem}");
+    confirmed(&world, &theirs, &owner).await;
+    world.made("/organizations/acme/mappings", mapping).await;
+}

@@ -24,7 +24,7 @@ fn steward(world: &World) -> Caller {
         membership: world.bench.member(world.organization, "steward@acme.test", "member").membership,
         shown_to: vec![],
         came_by: None,
-        unconfirmed_at: None,
+        chosen_from: None,
         believed_up_to: Rank::ROOT,
         role: Some("member".parse().unwrap()),
         rank: Rank::new(400).unwrap(),

@@ -65,7 +65,7 @@ fn steward(organization: OrganizationId, world: &World) -> Caller {
         membership: world.bench.member(organization, &address, "admin").membership,
         shown_to: vec![],
         came_by: None,
-        unconfirmed_at: None,
+        chosen_from: None,
         believed_up_to: Rank::ROOT,
         role: Some("admin".parse().unwrap()),
         rank: Rank::new(700).unwrap(),

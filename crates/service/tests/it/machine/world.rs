@@ -220,7 +220,7 @@ impl World {
             membership: self.ids.members[m],
             shown_to: vec![],
             came_by: None,
-            unconfirmed_at: None,
+            chosen_from: None,
             believed_up_to: Rank::ROOT,
             role: Some(Slug::owner()),
             rank: Rank::OWNER,

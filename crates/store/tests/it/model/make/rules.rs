@@ -6,7 +6,9 @@ use portcullis_domain::access::EndedBecause;
 use portcullis_domain::change::{
     Change, ConnectionChange, LinkChange, MappingChange, OutboxChange, ReceiptChange, TombstoneChange,
 };
-use portcullis_domain::connection::{ClaimRules, Connection, ConnectionKind, Guests, Link, Overage};
+use portcullis_domain::connection::{
+    ClaimRules, Connection, ConnectionKind, Guests, Link, Overage, Unconfirmed,
+};
 use portcullis_domain::id::{
     AgentId, ConnectionId, DirectoryId, MappingId, OrganizationId, OutboxId, ReceiptId,
 };
@@ -40,7 +42,7 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
                 claim_rules: ClaimRules::default(),
                 environment: slug("production"),
                 domains: vec![],
-                unconfirmed_at: None,
+                unconfirmed: None,
                 created_at: NOW,
             };
             ConnectionChange::Create(Box::new(set_up(maps, dice, new))).into()
@@ -166,7 +168,7 @@ fn set_up(maps: &Maps, dice: &mut Dice, connection: Connection) -> Connection {
             overage: dice.pick([Overage::Refuse, Overage::AskGraph]).unwrap(),
         },
         domains: domains.into_iter().collect(),
-        unconfirmed_at: perhaps_at(dice),
+        unconfirmed: perhaps_at(dice).map(|at| Unconfirmed { at, chosen_from: rank(dice), chosen_at: NOW }),
         ..connection
     }
 }

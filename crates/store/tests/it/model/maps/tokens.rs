@@ -39,7 +39,7 @@ impl Maps {
                 std::iter::successors(above(token), |of| above(of)).any(theirs)
             }
             TokenSet::OfConnection(id) => {
-                let since = self.connections.get(id).and_then(|of| of.unconfirmed_at);
+                let since = self.connections.get(id).and_then(|of| of.unconfirmed).map(|u| u.at);
                 let came = |by: &Token| {
                     by.connection == Some(*id) && since.is_some_and(|since| by.issued_at >= since)
                 };
