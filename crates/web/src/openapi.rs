@@ -10,8 +10,8 @@ use axum::Extension;
 use axum::extract::RawQuery;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use schemars::SchemaGenerator;
 use schemars::generate::SchemaSettings;
+use schemars::{Schema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
 use crate::codes;
@@ -115,10 +115,19 @@ fn describe(
     }
     if let Some(takes) = operation.takes {
         let schema = takes(taken);
-        let body = json!({ "required": true, "content": { "application/json": { "schema": schema } } });
+        let required = must_say_something(&schema, taken);
+        let body = json!({ "required": required, "content": { "application/json": { "schema": schema } } });
         fields.insert("requestBody".to_owned(), body);
     }
     described
+}
+
+/// Whether a call needs a body: one without says the same as an empty object.
+fn must_say_something(schema: &Schema, taken: &SchemaGenerator) -> bool {
+    let name = schema.get("$ref").and_then(Value::as_str).and_then(|at| at.rsplit('/').next());
+    let Some(described) = name.and_then(|name| taken.definitions().get(name)) else { return true };
+    let is_object = described.get("type").is_some_and(|kind| kind == "object");
+    !is_object || described.get("required").is_some()
 }
 
 fn operation_id(operation: &Operation) -> String {

@@ -91,6 +91,14 @@ async fn the_document_is_whole_in_itself() {
         let good: Vec<_> = responses.keys().filter(|status| status.starts_with('2')).collect();
         assert_eq!(good.len(), 1, "{at}: {good:?}");
         assert!(operation.get("requestBody").is_none() || method != "GET", "{at}");
+        // Without a body it says the same as with an empty object.
+        if let Some(body) = operation.get("requestBody") {
+            let named =
+                body.pointer("/content/application~1json/schema/$ref").and_then(Value::as_str).unwrap();
+            let schema = &document["components"]["schemas"][named.rsplit('/').next().unwrap()];
+            let says_nothing = schema["type"] == "object" && schema.get("required").is_none();
+            assert_eq!(body["required"], !says_nothing, "{at}");
+        }
         let secured = document["security"].is_array() && operation.get("security").is_none();
         assert_eq!(secured, responses.contains_key("401"), "{at}");
     }
