@@ -343,13 +343,16 @@ fn must_reach_newcomers(
 /// An owner confirms what somebody below changed: holders of explicit-only roles, and whoever stands above them, may come in
 /// again.
 ///
+/// `looked_at` is the revision of what they looked at: nothing else is confirmed then
+/// ([why](../../../docs/decisions/0071-what-is-confirmed-is-what-was-looked-at.md)).
+///
 /// # Errors
-/// [`Refusal::AboveOwnRank`] for anybody below owner.
+/// [`Refusal::AboveOwnRank`] for anybody below owner; [`ServiceError::ChangedMeanwhile`].
 pub fn confirm(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     (organization, id): (OrganizationId, ConnectionId),
-    caller: &Caller,
+    (caller, looked_at): (&Caller, Option<&str>),
     cause: Cause,
 ) -> Result<ConnectionView, ServiceError> {
     may_give(caller.rank(), Rank::OWNER)?;
@@ -357,6 +360,9 @@ pub fn confirm(
     let before = find(tx, organization, id)?;
     if before.connection.unconfirmed.is_none() {
         return Ok(before);
+    }
+    if looked_at.is_some_and(|looked_at| looked_at != before.revision()) {
+        return Err(ServiceError::ChangedMeanwhile);
     }
     let confirmed = Connection { unconfirmed: None, ..before.connection.clone() };
     let event = EventDraft::new(Action::ConnectionConfirmed, id)

@@ -78,6 +78,11 @@ pub enum ServiceError {
          or have the directory say the person again, whole, by another token, and them sign in once"
     )]
     ToldFromBelow(MembershipId),
+    /// What somebody looked at, and now speaks for, is another by now.
+    #[error(
+        "it was changed after the `revision` that you name: look at it again, and name the one that it has now"
+    )]
+    ChangedMeanwhile,
     /// The workload identity of the settings may not be used so.
     #[error(
         "the workload identity may be used in the name of an administrator of a domain that is proven here, by an \
@@ -250,6 +255,7 @@ impl ServiceError {
             Self::SourceSetBelow(_) => "source_set_below",
             Self::ProviderChosenBelow(_) => "provider_chosen_below",
             Self::ToldFromBelow(_) => "told_from_below",
+            Self::ChangedMeanwhile => "changed_meanwhile",
             Self::IdentityNotAllowed => "identity_not_allowed",
             Self::NotAvailable(_) => "not_available",
             Self::Metadata { code, .. } => code,

@@ -20,6 +20,7 @@ use serde_json::json;
 
 use crate::access::settle;
 use crate::caller::Caller;
+use crate::known_by::{self, KnownBy};
 use crate::membership::{held, settled};
 use crate::noun::Noun;
 use crate::role::{must_not_be_seen_below, must_not_stand_above, named};
@@ -44,10 +45,10 @@ pub struct NewGrant {
 }
 
 /// Whether whoever gives a role says that the accounts by which somebody signs in, or would, are that person's.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Vouching {
-    /// They have looked, and it is believed as far as they stand.
-    Vouched,
+    /// They have looked, and it is believed as far as they stand. At that revision of [`known_by`], if they name one.
+    Vouched(Option<String>),
     /// It is believed as far as those stood who said it.
     Unsaid,
 }
@@ -80,7 +81,8 @@ pub fn list(
 /// [`ServiceError::NotFound`] for member and role; [`Refusal::AboveOwnRank`] for a role or a person above the caller;
 /// [`Refusal::MemberInactive`] for somebody who was off-boarded; [`ServiceError::TokenSeenBelow`] where whoever saw a token
 /// of a directory that tells of them could come in as them, and stands below the role; [`ServiceError::ToldFromBelow`] where
-/// whoever stood below it has said by which account they come in.
+/// whoever stood below it has said by which account they come in; [`ServiceError::ChangedMeanwhile`] where they are known by
+/// something else than what was looked at.
 pub fn create(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -119,9 +121,13 @@ pub fn create(
         ended_at: None,
     };
     let mut event = event(Action::GrantCreated, &made);
-    if wish.vouching == Vouching::Vouched {
+    if let Vouching::Vouched(looked_at) = &wish.vouching {
+        let known = known_by::of(tx, &member)?;
+        if looked_at.as_ref().is_some_and(|looked_at| *looked_at != known.revision) {
+            return Err(ServiceError::ChangedMeanwhile);
+        }
         event = event.with(json!({ "role": made.role, "reason": made.reason, "vouched": caller.rank() }));
-        changes.extend(vouched(tx, &member, caller.rank())?);
+        changes.extend(vouched(known, &member, caller.rank()));
     }
     changes.push(GrantChange::Create(made.clone()).into());
     let plan = Plan::because(organization, cause).then_all(event, changes);
@@ -182,20 +188,18 @@ fn must_not_be_told_from_below(
 }
 
 /// What becomes of the words by which somebody signs in, or would, when somebody of that rank vouches for them.
-fn vouched(tx: &mut Tx<'_>, member: &Membership, rank: Rank) -> Result<Vec<Change>, ServiceError> {
-    let links = connection::links_of(tx, member.id)?.into_iter().filter(|l| l.believed_up_to < rank);
+fn vouched(known: KnownBy, member: &Membership, rank: Rank) -> Vec<Change> {
+    let links = known.links.into_iter().filter(|l| l.believed_up_to < rank);
     let mut changes: Vec<Change> =
         links.map(|l| LinkChange::Believe(l.connection, l.subject, rank).into()).collect();
     if member.believed_up_to < rank {
         changes.push(MembershipChange::Believe(member.id, rank).into());
     }
-    for told in directory_user::of_membership(tx, member.id)? {
-        if told.believed_up_to < rank {
-            let told = DirectoryUser { believed_up_to: rank, ..told };
-            changes.push(DirectoryUserChange::Update(Box::new(told)).into());
-        }
+    for told in known.told.into_iter().filter(|told| told.believed_up_to < rank) {
+        let told = DirectoryUser { believed_up_to: rank, ..told };
+        changes.push(DirectoryUserChange::Update(Box::new(told)).into());
     }
-    Ok(changes)
+    changes
 }
 
 /// Writes the reason of a grant anew.

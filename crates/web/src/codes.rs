@@ -135,6 +135,7 @@ samples!(errors of ServiceError {
         SourceSetBelow(DirectoryId::fresh(Timestamp::EPOCH, &mut Any));
         ProviderChosenBelow(ConnectionId::fresh(Timestamp::EPOCH, &mut Any));
         ToldFromBelow(MembershipId::fresh(Timestamp::EPOCH, &mut Any));
+        ChangedMeanwhile;
         IdentityNotAllowed;
         NotAvailable("kind");
         IdempotencyMismatch;

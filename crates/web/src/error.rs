@@ -117,7 +117,8 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         | ServiceError::TokenSeenBelow(_)
         | ServiceError::SourceSetBelow(_)
         | ServiceError::ProviderChosenBelow(_)
-        | ServiceError::ToldFromBelow(_) => StatusCode::CONFLICT,
+        | ServiceError::ToldFromBelow(_)
+        | ServiceError::ChangedMeanwhile => StatusCode::CONFLICT,
         ServiceError::NotAvailable(_) | ServiceError::Metadata { .. } | ServiceError::IdempotencyMismatch => {
             StatusCode::UNPROCESSABLE_ENTITY
         }

@@ -4,10 +4,12 @@ use portcullis_domain::connection::{Connection, ConnectionKind};
 use portcullis_domain::id::{ConnectionId, OrganizationId};
 use portcullis_domain::text::Slug;
 use portcullis_store::{Tx, connection, directory};
+use serde_json::json;
 
-use super::NOUN;
+use super::{NOUN, described};
 use crate::ServiceError;
 use crate::oidc::OidcView;
+use crate::revision::revision;
 use crate::saml::SamlView;
 
 /// A connection with the default role of its claims directory.
@@ -51,6 +53,27 @@ impl ProtocolView {
             Self::Oidc(_) => None,
             Self::Saml(view) => Some(view),
         }
+    }
+}
+
+impl ConnectionView {
+    /// Another text once anything is another that says who comes in by it, or somebody below owner has chosen it again.
+    #[must_use]
+    pub fn revision(&self) -> String {
+        let of = &self.connection;
+        let protocol = match &self.protocol {
+            ProtocolView::Oidc(view) => json!(view.settings),
+            ProtocolView::Saml(view) => {
+                let states: Vec<_> =
+                    view.certificates.iter().map(|c| (&c.fingerprint, c.state.as_str())).collect();
+                let source = &view.source;
+                json!([source.metadata_url, source.provider, source.settings, states])
+            }
+        };
+        // What was changed and changed back let somebody in meanwhile.
+        let chosen_at = of.unconfirmed.map(|waits| waits.chosen_at.rfc3339());
+        let looked_at = described(of, self.default_role.as_ref());
+        revision(&json!([looked_at, of.client_secret_sealed, chosen_at, protocol]))
     }
 }
 

@@ -14,7 +14,7 @@ use portcullis_service::saml::{Addresses, metadata};
 use portcullis_service::{Portcullis, ServiceError, sign_in};
 use portcullis_store::Priority;
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use self::wish::{ConnectionPatch, NewConnection, directory};
 use super::directory::DeleteQuery;
@@ -23,7 +23,7 @@ use super::notice::Notice;
 use super::oidc::{GuestsAre, Oidc};
 use super::saml::Saml;
 use crate::App;
-use crate::body::{At, Body, Nothing, Page, PageQuery, Params};
+use crate::body::{At, Body, Page, PageQuery, Params};
 use crate::error::Problem;
 use crate::once::{self, Created, IdempotencyKey};
 use crate::route::{Needs, Operation};
@@ -59,6 +59,8 @@ pub struct Connection {
     /// False while issuer or keys that somebody below owner chose wait for an owner: holders of explicit-only roles, and
     /// whoever stands above the lowest who chose, are refused.
     confirmed: bool,
+    /// Another text once anything is another that says who comes in by it; `…/confirm` takes it.
+    revision: String,
     /// Where a browser begins to sign in.
     login_url: String,
     /// OIDC: what the provider must have registered.
@@ -81,10 +83,19 @@ pub struct Connection {
     created_at: At,
 }
 
+/// What an owner confirms. An empty body, or none, confirms whatever stands there.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+struct Confirmation {
+    /// The `revision` of the connection that they looked at. Refused with `changed_meanwhile` if it has another by now.
+    revision: Option<String>,
+}
+
 impl Connection {
     /// As the API shows it.
     #[must_use]
     pub fn of(portcullis: &Portcullis, view: ConnectionView) -> Self {
+        let revision = view.revision();
         let c = view.connection;
         let is_oidc = c.kind == ConnectionKind::Oidc;
         let at = (!is_oidc).then(|| Addresses::of(portcullis.around(), c.id));
@@ -122,6 +133,7 @@ impl Connection {
             environment: c.environment.to_string(),
             domains: c.domains,
             confirmed: c.unconfirmed.is_none(),
+            revision,
             login_url: portcullis.around().url(&format!("/sso/{}/{}/login", c.kind.as_str(), c.id)),
             redirect_uri: is_oidc.then(|| sign_in::oidc::redirect_uri(portcullis, c.id)),
             acs_url: at.as_ref().map(|at| at.acs.clone()),
@@ -182,8 +194,9 @@ pub fn operations() -> Vec<Operation> {
             "Confirms a changed issuer, client or secret; owners only.",
             confirm,
         )
+        .takes::<Confirmation>()
         .gives::<Connection>()
-        .refuses(&["above_own_rank"]),
+        .refuses(&["above_own_rank", "changed_meanwhile"]),
         Operation::delete(ONE, write, "Deletes a connection, its links, its sessions and its claims.", delete)
             .query("people", "What becomes of those whom its claims brought: `keep` or `offboard`.")
             .refuses(&["governs_people", "above_own_rank", "told_from_below"]),
@@ -272,13 +285,15 @@ async fn confirm(
     State(app): State<App>,
     scope: Scope,
     Path((_, text)): Path<(String, String)>,
-    _: Body<Nothing>,
+    body: Body<Confirmation>,
 ) -> Result<Json<Connection>, Problem> {
     let at = named(&scope, &text)?;
-    let (cause, caller) = (scope.cause(), scope.caller);
+    let (cause, caller, looked_at) = (scope.cause(), scope.caller, body.value.revision);
     let confirmed = app
         .portcullis()
-        .write(Priority::Ordinary, move |tx, moment| connection::confirm(tx, moment, at, &caller, cause))
+        .write(Priority::Ordinary, move |tx, moment| {
+            connection::confirm(tx, moment, at, (&caller, looked_at.as_deref()), cause)
+        })
         .await?;
     Ok(Json(Connection::of(app.portcullis(), confirmed)))
 }

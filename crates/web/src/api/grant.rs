@@ -6,6 +6,7 @@ use axum::http::StatusCode;
 use portcullis_domain::grant as domain;
 use portcullis_domain::id::GrantId;
 use portcullis_domain::permission::Permission::{GrantsRead, GrantsWrite};
+use portcullis_service::ServiceError;
 use portcullis_service::grant::{self, NewGrant, Vouching};
 use portcullis_store::Priority;
 use schemars::JsonSchema;
@@ -63,6 +64,9 @@ pub struct GrantWish {
     reason: String,
     /// Whether whoever gives it has looked that the accounts by which the member signs in, or would, are theirs.
     vouched: Option<bool>,
+    /// With `vouched`: the `revision` of `…/members/{mem}/known-by` that they looked at. Refused with `changed_meanwhile` if the
+    /// member is known by something else by now.
+    revision: Option<String>,
 }
 
 /// What changes of a grant.
@@ -91,6 +95,7 @@ pub fn operations() -> Vec<Operation> {
                 "token_seen_below",
                 "source_set_below",
                 "told_from_below",
+                "changed_meanwhile",
             ]),
         Operation::get(LIST, see, "Lists grants.", list).gives::<Page<Grant>>().paged(),
         Operation::get(ONE, see, "Shows a grant.", show).gives::<Grant>(),
@@ -110,8 +115,16 @@ async fn create(
     body: Body<GrantWish>,
 ) -> Result<Created, Problem> {
     let (org, cause, caller) = (scope.organization.id, scope.cause(), scope.caller.clone());
-    let GrantWish { member, role, reason, vouched } = body.value;
-    let vouching = if vouched == Some(true) { Vouching::Vouched } else { Vouching::Unsaid };
+    let GrantWish { member, role, reason, vouched, revision } = body.value;
+    let vouching = match (vouched == Some(true), revision) {
+        (true, revision) => Vouching::Vouched(revision),
+        (false, None) => Vouching::Unsaid,
+        (false, Some(_)) => {
+            return Err(
+                ServiceError::invalid("revision", "is of what is vouched for: say `vouched`, too").into()
+            );
+        }
+    };
     let wish = NewGrant { member, role, reason, vouching };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
         grant::create(tx, moment, &caller, org, &wish, cause).map(Grant::from)

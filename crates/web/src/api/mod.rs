@@ -12,6 +12,7 @@ mod google;
 pub mod grant;
 mod hold;
 mod invitation;
+mod known_by;
 mod last_refusal;
 pub mod mapping;
 mod me;
@@ -58,6 +59,7 @@ pub fn operations() -> Vec<Operation> {
         grant::operations(),
         hold::operations(),
         invitation::operations(),
+        known_by::operations(),
         mapping::operations(),
         me::operations(),
         member_key::operations(),

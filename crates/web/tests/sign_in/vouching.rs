@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::local::joined;
 use crate::people::{directory, scim_user};
 use crate::ranks::{it, member, tokens};
+use crate::saml_idp::{Idp, key};
 use crate::world::{ADA, World, outcome};
 
 const PATH: &str = "/api/v1/organizations/acme/connections";
@@ -270,4 +271,106 @@ async fn a_directory_speaks_no_higher_by_the_token_of_such_a_session_than_whoeve
     assert!(problem["detail"].as_str().unwrap().contains(token["id"].as_str().unwrap()), "{problem}");
     confirmed(&world, &theirs, &owner).await;
     world.made("/organizations/acme/mappings", mapping).await;
+}
+
+#[tokio::test]
+async fn an_owner_who_names_what_they_looked_at_confirms_nothing_else() {
+    let (world, idp) = (World::new().await, Idp::start().await);
+    let (theirs, owner, admin) = unconfirmed(&world).await;
+    let body = json!({ "kind": "saml", "name": "Okta", "metadata_xml": idp.metadata() });
+    let (status, honest) = world.call("POST", PATH, &admin, body).await;
+    assert_eq!((status, &honest["confirmed"]), (201, &json!(false)), "{honest}");
+    let confirm = async |path: &str, revision: &Value| {
+        let body = json!({ "revision": revision });
+        let (status, confirmed) = world.call("POST", &format!("{path}/confirm"), &owner, body).await;
+        (status, confirmed["code"].as_str().unwrap_or("none").to_owned())
+    };
+    let look = async |path: &str| {
+        let (status, shown) = world.call("GET", path, &owner, Value::Null).await;
+        assert_eq!(status, 200, "{shown}");
+        shown["revision"].clone()
+    };
+    let change = async |path: &str, body: Value| {
+        let (status, changed) = world.call("PATCH", path, &admin, body).await;
+        assert_eq!(status, 200, "{changed}");
+    };
+    let refused = (409, "changed_meanwhile".to_owned());
+
+    // The same provider with a key of the admin's own beside its own, between the look and the confirmation.
+    let one = format!("{PATH}/{}", honest["id"].as_str().unwrap());
+    let seen = look(&one).await;
+    assert_eq!(seen, honest["revision"], "another look shows the same");
+    idp.publish(&[&key()]);
+    change(&one, json!({ "metadata_xml": idp.metadata() })).await;
+    assert_eq!(confirm(&one, &seen).await, refused);
+    let (_, shown) = world.call("GET", &one, &owner, Value::Null).await;
+    assert_eq!(shown["confirmed"], false, "nothing was confirmed");
+    assert_eq!(confirm(&one, &look(&one).await).await, (200, "none".to_owned()));
+    assert_eq!(confirm(&one, &seen).await, (200, "none".to_owned()), "nothing waits any more");
+
+    // What was changed and changed back may have let somebody in meanwhile.
+    let one = format!("{PATH}/{}", theirs["id"].as_str().unwrap());
+    let seen = look(&one).await;
+    for max_age_s in [json!(3_600), Value::Null] {
+        world.clock.pass_s(1);
+        change(&one, json!({ "oidc": { "max_age_s": max_age_s } })).await;
+    }
+    assert_eq!(confirm(&one, &seen).await, refused);
+    change(&one, json!({ "jit": true })).await;
+    let seen = look(&one).await;
+    change(&one, json!({ "jit": false })).await;
+    assert_eq!(confirm(&one, &seen).await, refused, "who comes in is what was looked at");
+    let (status, _) = world.call("POST", &format!("{one}/confirm"), &owner, Value::Null).await;
+    assert_eq!(status, 200, "an empty body confirms what stands there");
+}
+
+#[tokio::test]
+async fn whoever_vouches_for_what_they_looked_at_vouches_for_nothing_else() {
+    let world = World::new().await;
+    let (made, users, _) = directory(&world).await;
+    let (_, theirs) = it(&world, &made).await;
+    let theirs = theirs["token"].as_str().unwrap();
+    let (status, told) = world.call("POST", &users, theirs, scim_user(ADA, ADA, "ada")).await;
+    assert_eq!(status, 201, "{told}");
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    let ada = member(&world, ADA).await;
+    let look = async || {
+        let path = format!("/organizations/acme/members/{ada}/known-by");
+        let (status, shown) = world.root("GET", &path, Value::Null).await;
+        assert_eq!(status, 200, "{shown}");
+        shown
+    };
+    let grant = async |seen: &Value, vouched: bool| {
+        let body = json!({
+            "member": ada, "role": "owner", "reason": "raised", "vouched": vouched, "revision": seen["revision"],
+        });
+        let (status, made) = world.root("POST", "/organizations/acme/grants", body).await;
+        (status, made["code"].as_str().unwrap_or("none").to_owned())
+    };
+    let refused = (409, "changed_meanwhile".to_owned());
+
+    let seen = look().await;
+    let called = json!({
+        "directory": made["id"], "user_name": ADA, "external_id": "ada", "emails": [ADA], "believed_up_to": 400,
+    });
+    assert_eq!((&seen["told"], &seen["links"]), (&json!([called]), &json!([])));
+    assert_eq!(
+        grant(&seen, false).await,
+        (400, "invalid_field".to_owned()),
+        "of nothing that is vouched for"
+    );
+    // An account of theirs takes the place of hers between the look and the grant.
+    let one = format!("{users}/{}", told["id"].as_str().unwrap());
+    let (status, changed) = world.call("PUT", &one, theirs, scim_user(ADA, ADA, "person-000001")).await;
+    assert_eq!(status, 200, "{changed}");
+    assert_eq!(grant(&seen, true).await, refused);
+    let seen = look().await;
+    assert_eq!(world.outcome(&connection, "person-000001").await, "ok", "and is linked");
+    assert_eq!(grant(&seen, true).await, refused);
+    let seen = look().await;
+    let link = &seen["links"][0];
+    assert_eq!((&link["connection"], &link["believed_up_to"]), (&connection["id"], &json!(400)));
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "member", "nothing was given");
+    assert_eq!(grant(&seen, true).await, (201, "none".to_owned()));
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "owner");
 }
