@@ -384,7 +384,8 @@ fn by_default(gives: Given, directory: Option<DirectoryId>) -> Reason {
     Reason { gives, by: By::Default, mapping: None, group: None, directory, request_id: None }
 }
 
-/// What is left of an ended membership: nothing, or the bare ownership that its off-boarding left (I2).
+/// What is left of an ended membership: nothing, or the bare ownership that its off-boarding left (I2). Whoever lives again
+/// has not even that.
 fn bare(facts: &PersonFacts) -> Access {
     let mut access = Access::none(MembershipState::Deprovisioned);
     if facts.ended.is_some() {
@@ -437,7 +438,8 @@ fn given(facts: &PersonFacts, governor: Option<&DirectoryFacts>) -> Access {
             roles.push((role.rank, role.slug.clone(), reason));
         }
     }
-    for granted in &facts.grants {
+    // INVARIANT I2: the bare ownership that an end left comes back by nobody's word but a person's, who gives it anew.
+    for granted in facts.grants.iter().filter(|_| facts.ended.is_none()) {
         let reason = Reason {
             gives: Given::Role(granted.role.slug.clone()),
             by: By::Grant,

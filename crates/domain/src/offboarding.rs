@@ -181,7 +181,8 @@ fn ending(
             governed_by: leaver.resolved.governed_by,
             unmapped_at: leaver.resolved.unmapped_at,
             ended: Some((now, because)),
-            bare_owner_at: bare.then_some(now),
+            // Whoever came back without their ownership, and leaves again, is still the last owner who left.
+            bare_owner_at: bare.then_some(now).or(membership.bare_owner_at),
             rules_number: leaver.rules_number,
         }
         .into(),

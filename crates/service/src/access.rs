@@ -9,7 +9,9 @@ use portcullis_domain::access::{
 };
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Cause, CauseKind};
-use portcullis_domain::change::{Change, HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange};
+use portcullis_domain::change::{
+    Change, GrantChange, HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange,
+};
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, OutboxId, ReceiptId, ReviewId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::{NewIds, off_board};
@@ -159,13 +161,15 @@ fn change(
     }
     let event = EventDraft::new(Action::MemberAccessChanged, membership.id)
         .with(json!({ "from": shown(&membership.access), "to": shown(&access) }));
+    let is_owner = access.role == Some(Slug::owner());
     let set = MembershipChange::SetAccess {
         id: membership.id,
         access: Box::new(access),
         governed_by,
         unmapped_at,
         ended: facts.ended.map(|(at, because)| (at, ended.unwrap_or(because))),
-        bare_owner_at: membership.bare_owner_at,
+        // Whom a person has made owner again since is one like any other.
+        bare_owner_at: membership.bare_owner_at.filter(|_| ended.is_some() || !is_owner),
         rules_number,
     };
     let mut changes: Vec<Change> = vec![set.into()];
@@ -199,10 +203,12 @@ fn revive(
                 governed_by: resolved.governed_by,
                 unmapped_at: resolved.unmapped_at,
                 ended: None,
-                bare_owner_at: None,
+                // Nobody is owner by this: until somebody is, an administrator is to hear that the last one left.
+                bare_owner_at: membership.bare_owner_at,
                 rules_number,
             }
             .into(),
+            GrantChange::EndOf { membership: membership.id, keep: None, at: moment.now }.into(),
             TombstoneChange::LiftOf(membership.id).into(),
             UserChange::Revive(membership.user).into(),
         ],

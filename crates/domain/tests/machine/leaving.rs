@@ -14,7 +14,7 @@ use portcullis_domain::receipt::{KeptBecause, Receipt};
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenEnd;
 
-use crate::fixture::{id, leaver, left_behind, member, new_ids, off_boarded};
+use crate::fixture::{NOW, id, leaver, left_behind, member, new_ids, off_boarded};
 
 pub(crate) fn changes(plan: &Plan) -> Vec<&Change> {
     let of = plan.steps().iter().flat_map(|step| match step {
@@ -188,6 +188,18 @@ fn a_last_owner_keeps_the_bare_ownership_and_loses_everything_else() {
     ends_everything(&leaver, &plan);
     assert!(receipt(&plan).kept.iter().any(|kept| kept.why == KeptBecause::LastOwner));
     assert!(events(&plan).iter().any(|e| e.action == Action::LastOwnerKept));
+}
+
+#[test]
+fn whoever_came_back_without_their_ownership_leaves_as_the_last_owner_who_left() {
+    let mut back = Leaver { ownership: Ownership::NotOwner, ..leaver() };
+    back.membership.bare_owner_at = Some(NOW);
+    let plan = off_boarded(&back);
+    let marked = changes(&plan).into_iter().any(|change| {
+        matches!(change, Change::Membership(MembershipChange::SetAccess { access, bare_owner_at, .. })
+            if access.role.is_none() && *bare_owner_at == Some(NOW))
+    });
+    assert!(marked, "an administrator still hears of it");
 }
 
 #[test]

@@ -404,6 +404,21 @@ fn an_ended_membership_keeps_only_the_bare_ownership_that_was_granted() {
 }
 
 #[test]
+fn whoever_lives_again_has_what_automation_gives_and_not_the_ownership_that_their_end_left() {
+    let ended = PersonFacts {
+        ended: Some((NOW, EndedBecause::Inactive)),
+        governed_by: Some(directory(1)),
+        grants: vec![grants(1, "owner")],
+        ..mapped()
+    };
+    let back = resolve(&ended, NOW);
+    assert_eq!((back.access.state, back.access.role), (Active, Some(slug("member"))));
+    assert!(back.access.reasons.iter().all(|reason| reason.by != By::Grant), "{:?}", back.access.reasons);
+    let given_since = PersonFacts { ended: None, ..ended };
+    assert_eq!(resolve(&given_since, NOW).access.role, Some(slug("owner")));
+}
+
+#[test]
 fn nothing_is_written_where_nothing_changed() {
     let facts = PersonFacts { governed_by: Some(directory(1)), ..mapped() };
     let membership = stored(&facts, NOW);

@@ -15,6 +15,7 @@ use super::braked;
 use super::command::ORGANIZATIONS;
 use super::model::{AgentState, End, Expect, Holder, Member, Model, Name, State};
 use super::raw::{NULL, Raw};
+use super::returning;
 use super::world::{World, address};
 
 /// Tables that belong to one organization, each with what its rows are found and ordered by.
@@ -98,6 +99,7 @@ pub(crate) fn check(
 ) -> Result<(), Finding> {
     other_organizations(world, raw, seen, doer)?;
     explicit_roles(raw)?;
+    returning::nothing_of_before(raw)?;
     nests(world, model, raw)?;
     titles(world, model, raw)?;
     members(world, model, raw)?;

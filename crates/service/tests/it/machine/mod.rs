@@ -12,6 +12,7 @@ mod faults;
 mod model;
 mod order;
 pub(crate) mod raw;
+mod returning;
 mod world;
 
 use std::collections::BTreeMap;

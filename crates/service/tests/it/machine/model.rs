@@ -71,6 +71,7 @@ pub(crate) struct Member {
     pub(crate) suspended: bool,
     pub(crate) unmapped_at: Option<i64>,
     pub(crate) ended: Option<End>,
+    /// Whether they left as the last owner, and nobody has made them owner again.
     pub(crate) bare: bool,
     pub(crate) state: State,
     pub(crate) role: Option<&'static str>,
@@ -377,18 +378,25 @@ impl Model {
             (None, Some(because)) => self.end(m, because),
             (Some(_), Some(_)) => self.members[m].ended = ended,
             (before, None) => {
+                if before.is_some() {
+                    self.come_back(m);
+                }
                 let mut now = self.what_is_given(m);
                 if state == State::Active && now.environments.is_empty() {
                     now.environments.push("production");
                 }
+                now.bare &= now.role != Some("owner");
                 now.state = state;
-                if before.is_some() {
-                    (now.ended, now.bare) = (None, false);
-                    self.tombstones.retain(|(_, _, _, of)| *of != m);
-                }
                 self.members[m] = now;
             }
         }
+    }
+
+    /// Somebody who ended is here again, without anything that they had: what no person gives them anew is no longer theirs.
+    fn come_back(&mut self, m: usize) {
+        self.members[m].ended = None;
+        self.grants.iter_mut().filter(|g| g.member == m).for_each(|g| g.live = false);
+        self.tombstones.retain(|(_, _, _, of)| *of != m);
     }
 
     fn alive(&self, m: usize) -> State {
@@ -501,7 +509,8 @@ impl Model {
             self.tombstones.insert((org, person, Name::External(directory), m));
         }
         let member = &mut self.members[m];
-        (member.ended, member.bare, member.state) = (Some(because), bare, State::Deprovisioned);
+        (member.ended, member.state) = (Some(because), State::Deprovisioned);
+        member.bare |= bare;
         member.ended_at = self.now;
         (member.role, member.teams, member.environments) = (bare.then_some("owner"), vec![], vec![]);
         member.receipts.push(receipt);

@@ -229,6 +229,26 @@ async fn an_owner_leaves_like_everybody_and_the_last_one_keeps_the_bare_ownershi
 }
 
 #[tokio::test]
+async fn a_last_owner_who_comes_back_is_owner_only_when_a_person_says_so() {
+    let idp = Provider::with(Some("member"), 0);
+    idp.prove("acme.test");
+    idp.bench.member(idp.organization, "bob@acme.test", "owner");
+    let bob = idp.user("bob").await;
+    idp.patched(&format!("/Users/{bob}"), off()).await;
+    assert_eq!(idp.member("bob@acme.test").await["role"], json!("owner"), "bare");
+    let on = json!([{ "op": "replace", "value": { "active": true } }]);
+    idp.patched(&format!("/Users/{bob}"), on).await;
+    let member = idp.member("bob@acme.test").await;
+    assert_eq!((&member["state"], &member["role"]), (&json!("active"), &json!("member")), "{member}");
+    let (_, grants) = idp.admin("GET", "/grants", Value::Null).await;
+    assert!(!grants.to_string().contains(member["id"].as_str().unwrap()), "{grants}");
+    let given = json!({ "member": member["id"], "role": "owner", "reason": "it is theirs again" });
+    let (status, answer) = idp.admin("POST", "/grants", given).await;
+    assert_eq!(status, 201, "{answer}");
+    assert_eq!(idp.member("bob@acme.test").await["role"], json!("owner"));
+}
+
+#[tokio::test]
 async fn invitations_to_any_address_of_a_leaver_end_with_them_and_those_to_others_stay() {
     let idp = Provider::with(Some("member"), 0);
     for address in ["a.liddell@acme.test", "bob@acme.test"] {

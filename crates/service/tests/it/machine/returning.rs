@@ -1,0 +1,70 @@
+//! Whoever left, and whoever comes back: what must hold of them whatever the model says, and runs that came to it.
+//!
+//! The model lays tombstones where the rule says so, and a rule that both forget would be seen by neither.
+
+use portcullis_testkit::Bench;
+
+use super::check::Finding;
+use super::command::Command;
+use super::model::{Model, State};
+use super::raw::Raw;
+use super::{Machine, Tally, run};
+
+/// I2, I4: whoever came back has what was given to them since. Whatever the model says of it.
+pub(super) fn nothing_of_before(raw: &mut Raw) -> Result<(), Finding> {
+    let of_before = raw.rows(
+        "SELECT g.id, g.role FROM grants g JOIN memberships m ON m.id = g.membership \
+         WHERE g.ended_at IS NULL AND m.ended_at IS NULL AND g.created_at <= \
+         (SELECT MAX(r.created_at) FROM receipts r WHERE r.membership = m.id)",
+    );
+    if of_before.is_empty() {
+        return Ok(());
+    }
+    Err(format!("I2: somebody came back with what they had: {of_before:?}"))
+}
+
+/// The run holds, and what the model says of it then is what the product stored.
+fn holds(commands: &[Command]) -> Model {
+    match run(Machine::new(Bench::sqlite(), ""), commands, |_| {}, &mut Tally::new()) {
+        Ok(machine) => machine.model,
+        Err(finding) => panic!("{finding}"),
+    }
+}
+
+fn tell(person: usize) -> Command {
+    Command::Tell { org: 0, directory: 0, person, active: true }
+}
+
+fn by_default(directory: usize, role: Option<&'static str>) -> Command {
+    Command::Default { org: 0, directory, role }
+}
+
+const fn say(user: usize, active: bool) -> Command {
+    Command::Say { user, active }
+}
+
+#[test]
+fn the_bare_ownership_of_whoever_comes_back_is_not_theirs_until_a_person_gives_it_anew() {
+    let begin =
+        [by_default(0, Some("member")), tell(0), Command::Grant { member: 0, role: "owner" }, say(0, false)];
+    let left = holds(&begin);
+    assert_eq!((left.members[0].role, left.members[0].bare), (Some("owner"), true));
+    let mut back = begin.to_vec();
+    back.extend([say(0, true), say(0, false), say(0, true)]);
+    let is_back = holds(&back);
+    assert_eq!((is_back.members[0].role, is_back.members[0].bare), (Some("member"), true));
+    back.push(Command::Grant { member: 0, role: "owner" });
+    let owner = holds(&back);
+    assert_eq!((owner.members[0].role, owner.members[0].bare), (Some("owner"), false));
+    // Nor is it where somebody else is owner since.
+    let mut beside = begin.to_vec();
+    beside.extend([
+        tell(1),
+        Command::Grant { member: 1, role: "owner" },
+        Command::SetPassword { member: 1 },
+        say(0, true),
+        Command::OffBoard { member: 1 },
+    ]);
+    let alone = holds(&beside);
+    assert_eq!((alone.members[0].role, alone.members[1].state), (Some("member"), State::Active));
+}
