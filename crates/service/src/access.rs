@@ -12,6 +12,7 @@ use portcullis_domain::cause::{Cause, CauseKind};
 use portcullis_domain::change::{
     Change, GrantChange, HoldChange, MembershipChange, Restamp, TombstoneChange, UserChange,
 };
+use portcullis_domain::directory_user::DirectoryUser;
 use portcullis_domain::id::{DirectoryId, MembershipId, OrganizationId, OutboxId, ReceiptId, ReviewId};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::offboarding::{NewIds, off_board};
@@ -24,6 +25,7 @@ use serde_json::json;
 
 use crate::error::inconsistent;
 use crate::noun::Noun;
+use crate::provisioning::named_anew;
 use crate::{Moment, ServiceError, brake};
 
 /// What became of a membership.
@@ -194,27 +196,43 @@ fn revive(
 ) -> Result<Settled, ServiceError> {
     let event =
         EventDraft::new(Action::MemberRevived, membership.id).with(json!({ "to": shown(&resolved.access) }));
-    let plan = Plan::because(membership.organization, cause).then_all(
-        event,
-        vec![
-            MembershipChange::SetAccess {
-                id: membership.id,
-                access: Box::new(resolved.access),
-                governed_by: resolved.governed_by,
-                unmapped_at: resolved.unmapped_at,
-                ended: None,
-                // Nobody is owner by this: until somebody is, an administrator is to hear that the last one left.
-                bare_owner_at: membership.bare_owner_at,
-                rules_number,
-            }
-            .into(),
-            GrantChange::EndOf { membership: membership.id, keep: None, at: moment.now }.into(),
-            TombstoneChange::LiftOf(membership.id).into(),
-            UserChange::Revive(membership.user).into(),
-        ],
-    );
-    moment.apply(tx, &plan)?;
+    let mut changes: Vec<Change> = vec![
+        MembershipChange::SetAccess {
+            id: membership.id,
+            access: Box::new(resolved.access),
+            governed_by: resolved.governed_by,
+            unmapped_at: resolved.unmapped_at,
+            ended: None,
+            // Nobody is owner by this: until somebody is, an administrator is to hear that the last one left.
+            bare_owner_at: membership.bare_owner_at,
+            rules_number,
+        }
+        .into(),
+        GrantChange::EndOf { membership: membership.id, keep: None, at: moment.now }.into(),
+        TombstoneChange::LiftOf(membership.id).into(),
+        UserChange::Revive(membership.user).into(),
+    ];
+    // What they are called lay on the tombstones of others, too, if it was theirs before.
+    let told = told_of(tx, membership.organization, membership.id)?;
+    changes.extend(told.iter().filter(|told| told.unconfirmed_at.is_none()).map(named_anew));
+    moment.apply(tx, &Plan::because(membership.organization, cause).then_all(event, changes))?;
     Ok(Settled::Revived)
+}
+
+/// What directories that tell of everybody say of somebody who is active there.
+fn told_of(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    membership: MembershipId,
+) -> Result<Vec<DirectoryUser>, ServiceError> {
+    let mut active = Vec::new();
+    for told in directory_user::of_membership(tx, membership)? {
+        let told_by = directory::find(tx, organization, told.directory)?;
+        if told.inactive_at.is_none() && told_by.is_some_and(|d| d.kind.tells_of_everybody()) {
+            active.push(told);
+        }
+    }
+    Ok(active)
 }
 
 /// How a membership ends.
@@ -258,12 +276,8 @@ fn tell_of_others(
     (organization, membership): (OrganizationId, MembershipId),
     governor: Option<DirectoryId>,
 ) -> Result<(), ServiceError> {
-    for told in directory_user::of_membership(tx, membership)? {
-        let told_by = directory::find(tx, organization, told.directory)?;
-        let is_directorys = told_by.is_some_and(|d| d.kind.tells_of_everybody());
-        if !is_directorys || told.inactive_at.is_some() || Some(told.directory) == governor {
-            continue;
-        }
+    let told = told_of(tx, organization, membership)?;
+    for told in told.into_iter().filter(|told| Some(told.directory) != governor) {
         let id = ReviewId::fresh(moment.now, &mut moment.random);
         let why = (ReviewReason::EndedElsewhere, Vec::new());
         review::open(tx, &Review::new(id, &told, why, moment.now))?;

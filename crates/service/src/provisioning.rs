@@ -31,7 +31,7 @@ use portcullis_domain::text::name_key;
 use portcullis_domain::user::User;
 use portcullis_store::db::Lock;
 use portcullis_store::facts::MapFacets;
-use portcullis_store::{Tx, directory, directory_user, facts, mapping, review, role};
+use portcullis_store::{Tx, directory, directory_user, facts, mapping, membership, review, role};
 use serde_json::{Value, json};
 
 use self::recognition::{Recognized, recognize};
@@ -123,9 +123,33 @@ pub fn create_user(
 }
 
 /// What a directory identifies somebody by is theirs again, as far as it has a say in it.
-fn named_anew(user: &DirectoryUser) -> Change {
+pub(crate) fn named_anew(user: &DirectoryUser) -> Change {
     let (named, beside) = (user.names(), user.other_addresses());
     TombstoneChange::LiftSaid { directory: user.directory, named, beside }.into()
+}
+
+/// What becomes of tombstones when a directory names somebody anew. As with a new person, what they are called is theirs, if
+/// they are here; whoever lives again by this call has it by their revival.
+///
+/// INVARIANT I4: whoever ended and does not live again is called by nothing that anybody may come in by, now or once the directory
+/// has deleted them: their tombstones stay, and what they are called meanwhile gets one.
+fn names_said(
+    tx: &mut Tx<'_>,
+    moment: &Moment,
+    (old, new): (&DirectoryUser, &DirectoryUser),
+) -> Result<Option<Change>, ServiceError> {
+    let (is_renamed, is_active) = (is_renamed(old, new), new.inactive_at.is_none());
+    if !is_renamed && !(is_active && old.inactive_at.is_some()) {
+        return Ok(None);
+    }
+    // Held from here on: whoever ends them meanwhile would lay what this lifts.
+    let member = membership::find_locked(tx, new.membership)?;
+    let Some(former) = member.filter(|m| m.ended.is_some()) else {
+        return Ok(is_active.then(|| named_anew(new)));
+    };
+    let identifiers = new.identifiers().difference(&old.identifiers()).cloned().collect();
+    let lay = TombstoneChange::Lay { membership: former.id, identifiers, at: moment.now };
+    Ok(is_renamed.then(|| lay.into()))
 }
 
 /// What to write so that somebody has these facets: what differs, no more.
@@ -312,10 +336,7 @@ fn say(
     let event = EventDraft::new(action, id).about(new.membership).with(renamed(&old, &new));
     let mut changes = vec![DirectoryUserChange::Update(Box::new(new.clone())).into()];
     changes.extend(facets_said(&new, &before, &said.facets, speaker.request));
-    if new.inactive_at.is_none() && (old.inactive_at.is_some() || is_renamed) {
-        // As with a new person: what the directory names anew is this person's now.
-        changes.push(named_anew(&new));
-    }
+    changes.extend(names_said(tx, moment, (&old, &new))?);
     let plan = Plan::because(speaker.organization, speaker.cause()).then_all(event, changes);
     let cause = moment.apply(tx, &plan)?.cause;
     if settles {

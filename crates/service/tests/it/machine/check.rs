@@ -109,6 +109,7 @@ pub(crate) fn check(
     tokens(world, model, raw, seen)?;
     agents(world, model, raw)?;
     tombstones(world, model, raw)?;
+    returning::doors(world, model, raw)?;
     receipts(world, model, raw)?;
     users(world, model, raw)?;
     events(world, raw, seen, doer)
@@ -315,15 +316,7 @@ fn tombstones(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding
         .tombstones
         .iter()
         .flat_map(|(org, person, name, member)| {
-            let identifiers = match name {
-                Name::Login => vec![Identifier::user_name(&address(*person))],
-                Name::Email => vec![Identifier::email(&address(*person))],
-                Name::External(directory) => {
-                    let directory = world.ids.directories[*org][*directory];
-                    vec![Identifier::external_id(directory, &format!("ext-{person}"))]
-                }
-                Name::Claimed => world.claimed(*person),
-            };
+            let identifiers = identifiers(world, (*org, *person), *name);
             let organization = world.ids.organizations[*org].to_string();
             let member = world.ids.members[*member].to_string();
             identifiers.into_iter().map(move |Identifier { kind, value }| {
@@ -338,6 +331,19 @@ fn tombstones(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding
         "I4: tombstones: missing {missing:?}, not to be {surplus:?}"
     );
     Ok(())
+}
+
+/// What a name is, as tombstones lie on it.
+pub(super) fn identifiers(world: &World, (org, person): (usize, usize), name: Name) -> Vec<Identifier> {
+    match name {
+        Name::Login => vec![Identifier::user_name(&address(person))],
+        Name::Email => vec![Identifier::email(&address(person))],
+        Name::External(directory) => {
+            let directory = world.ids.directories[org][directory];
+            vec![Identifier::external_id(directory, &format!("ext-{person}"))]
+        }
+        Name::Claimed => world.claimed(person),
+    }
 }
 
 /// A receipt names each token and agent that ended, no more and no less.

@@ -397,6 +397,12 @@ impl Model {
         self.members[m].ended = None;
         self.grants.iter_mut().filter(|g| g.member == m).for_each(|g| g.live = false);
         self.tombstones.retain(|(_, _, _, of)| *of != m);
+        let (org, person) = (self.members[m].org, self.members[m].person);
+        let facts = self.facts(m);
+        let named = facts.into_iter().filter(|t| t.active && t.directory != CLAIMS).map(|t| t.directory);
+        for directory in named.collect::<Vec<_>>() {
+            self.lift(org, person, Some(directory));
+        }
     }
 
     fn alive(&self, m: usize) -> State {
@@ -497,16 +503,8 @@ impl Model {
         for grant in self.grants.iter_mut().filter(|g| g.member == m) {
             grant.live &= bare && grant.role == "owner";
         }
-        if is_known {
-            self.tombstones.insert((org, person, Name::Email, m));
-        }
-        for directory in self.members[m].told_by.clone() {
-            if directory == CLAIMS {
-                self.tombstones.insert((org, person, Name::Claimed, m));
-                continue;
-            }
-            self.tombstones.insert((org, person, Name::Login, m));
-            self.tombstones.insert((org, person, Name::External(directory), m));
+        for name in self.names_of(m) {
+            self.tombstones.insert((org, person, name, m));
         }
         let member = &mut self.members[m];
         (member.ended, member.state) = (Some(because), State::Deprovisioned);
@@ -518,6 +516,18 @@ impl Model {
         if self.is_user_ended(user) {
             self.users[user] = false;
         }
+    }
+
+    /// Every name that somebody ever had here.
+    pub(crate) fn names_of(&self, m: usize) -> Vec<Name> {
+        let member = &self.members[m];
+        // Whoever is called by nothing here, and of whom nobody told, has no address that could be anybody's.
+        let is_known = member.addressed || !member.told_by.is_empty();
+        let of = |directory: &usize| match *directory {
+            CLAIMS => vec![Name::Claimed],
+            told => vec![Name::Login, Name::External(told)],
+        };
+        is_known.then_some(Name::Email).into_iter().chain(member.told_by.iter().flat_map(of)).collect()
     }
 
     /// A user ends with the last membership.

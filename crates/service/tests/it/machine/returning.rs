@@ -2,12 +2,16 @@
 //!
 //! The model lays tombstones where the rule says so, and a rule that both forget would be seen by neither.
 
+use std::collections::BTreeSet;
+
+use portcullis_domain::tombstone::Identifier;
 use portcullis_testkit::Bench;
 
-use super::check::Finding;
-use super::command::Command;
-use super::model::{Model, State};
+use super::check::{Finding, identifiers};
+use super::command::{About, CLAIMS, Called, Command, Given};
+use super::model::{Member, Model, State};
 use super::raw::Raw;
+use super::world::World;
 use super::{Machine, Tally, run};
 
 /// I2, I4: whoever came back has what was given to them since. Whatever the model says of it.
@@ -21,6 +25,31 @@ pub(super) fn nothing_of_before(raw: &mut Raw) -> Result<(), Finding> {
         return Ok(());
     }
     Err(format!("I2: somebody came back with what they had: {of_before:?}"))
+}
+
+/// I4: no name of whoever left is free while nobody is here who is called so: they would be a newcomer by it. Whatever the
+/// model says of what was laid and lifted.
+pub(super) fn doors(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
+    let lying = raw.rows("SELECT DISTINCT organization, kind, value FROM tombstones WHERE lifted_at IS NULL");
+    let lying: BTreeSet<Vec<String>> = lying.into_iter().collect();
+    for (n, left) in model.members.iter().enumerate() {
+        let same = |one: &&Member| (one.org, one.person) == (left.org, left.person);
+        if model.members.iter().filter(same).any(|one| one.ended.is_none()) {
+            continue;
+        }
+        for name in model.names_of(n) {
+            for Identifier { kind, value } in identifiers(world, (left.org, left.person), name) {
+                let organization = world.ids.organizations[left.org].to_string();
+                let laid = lying.contains(&vec![organization, kind.as_str().to_owned(), value.clone()]);
+                if !laid {
+                    return Err(format!(
+                        "I4: member {n} left, and whoever comes as `{value}` would be let in"
+                    ));
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 /// The run holds, and what the model says of it then is what the product stored.
@@ -67,4 +96,23 @@ fn the_bare_ownership_of_whoever_comes_back_is_not_theirs_until_a_person_gives_i
     ]);
     let alone = holds(&beside);
     assert_eq!((alone.members[0].role, alone.members[1].state), (Some("member"), State::Active));
+}
+
+#[test]
+fn whoever_stays_out_keeps_their_tombstones_whatever_the_directory_says_of_them() {
+    let gives = Given { role: Some("member"), team: None, environment: None };
+    let about = About::Key(0);
+    let left = holds(&[
+        by_default(CLAIMS, Some("member")),
+        Command::MakeGroup { org: 0, directory: 0, group: 0, called: Called::first(0) },
+        Command::Map { org: 0, directory: 0, about, gives },
+        tell(0),
+        Command::Join { user: 0, group: 0 },
+        say(0, false),
+        Command::Leave { user: 0, group: 0 },
+        say(0, true),
+        Command::Delete { user: 0 },
+        Command::Arrive { person: 0, grouped: false },
+    ]);
+    assert_eq!(left.members.len(), 1, "nobody comes in as somebody new");
 }

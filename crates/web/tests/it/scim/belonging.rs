@@ -1,6 +1,9 @@
 //! What a directory's words do to access: given by groups, gone before the answer.
 
 use portcullis_domain::mapping::MappingSource;
+use portcullis_domain::tombstone::Identifier;
+use portcullis_service::ServiceError;
+use portcullis_store::tombstone;
 use serde_json::{Value, json};
 
 use super::provider::{Provider, person};
@@ -246,6 +249,31 @@ async fn a_last_owner_who_comes_back_is_owner_only_when_a_person_says_so() {
     let (status, answer) = idp.admin("POST", "/grants", given).await;
     assert_eq!(status, 201, "{answer}");
     assert_eq!(idp.member("bob@acme.test").await["role"], json!("owner"));
+}
+
+#[tokio::test]
+async fn whoever_stays_out_is_called_by_nothing_that_somebody_new_may_come_in_by() {
+    let idp = Provider::new();
+    let (alice, group, _, _) = at_work(&idp).await;
+    let lies = |address: &'static str| {
+        let organization = idp.organization;
+        let names = [Identifier::email(address), Identifier::user_name(address)];
+        idp.bench.write(move |tx, _| {
+            let found = names.iter().map(|name| Ok(tombstone::find(tx, organization, name)?.is_some()));
+            Ok(found.collect::<Result<Vec<_>, ServiceError>>()? == [true, true])
+        })
+    };
+    let (said, name, other) = (format!("/Users/{alice}"), "alice@acme.test", "a.liddell@acme.test");
+    idp.patched(&said, off()).await;
+    idp.patched(&format!("/Groups/{group}"), json!([{ "op": "remove", "path": "members" }])).await;
+    assert!(lies(name));
+    idp.patched(&said, json!([{ "op": "replace", "value": { "active": true } }])).await;
+    assert_eq!(idp.member(name).await["state"], json!("deprovisioned"), "in no group");
+    assert!(lies(name));
+    idp.patched(&said, json!([{ "op": "replace", "path": "userName", "value": other }])).await;
+    assert!(lies(name) && lies(other));
+    assert_eq!(idp.call("DELETE", &said, Value::Null).await.status, 204);
+    assert!(lies(name) && lies(other));
 }
 
 #[tokio::test]

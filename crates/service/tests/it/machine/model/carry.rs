@@ -219,7 +219,8 @@ impl Model {
             Command::Say { user, active } => {
                 let Some(t) = self.told(user) else { return Nothing };
                 let told = self.told[t].clone();
-                if active && !told.active {
+                // Whoever stays out keeps their tombstones: nobody here is called so.
+                if active && !told.active && self.members[told.member].ended.is_none() {
                     self.lift(told.org, told.person, Some(told.directory));
                 }
                 if active != told.active {
