@@ -360,7 +360,10 @@ fn life(facts: &PersonFacts, governor: Option<&DirectoryFacts>) -> Life {
         (None, _) => {}
     }
     match governor {
-        Some(d) if gives_life(facts, d) => Life::Alive,
+        // INVARIANT I4: claims say what somebody has who is here, and were heard once. That they are back, nobody said.
+        Some(d) if gives_life(facts, d) && (facts.ended.is_none() || d.kind.tells_of_everybody()) => {
+            Life::Alive
+        }
         // INVARIANT I4: what a backup says of a person waits for the directory, and nothing ends meanwhile.
         Some(d) if d.statement == Statement::Unconfirmed => {
             facts.ended.map_or(Life::Waiting, |(_, because)| Life::Ended(because))

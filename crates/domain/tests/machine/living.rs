@@ -419,6 +419,18 @@ fn whoever_lives_again_has_what_automation_gives_and_not_the_ownership_that_thei
 }
 
 #[test]
+fn claims_bring_nobody_back_and_a_directory_that_tells_of_everybody_does() {
+    for because in [EndedBecause::Unmapped, EndedBecause::Inactive] {
+        let mut facts =
+            PersonFacts { ended: Some((NOW, because)), governed_by: Some(directory(1)), ..mapped() };
+        facts.directories[0].kind = DirectoryKind::Claims;
+        assert_eq!(resolve(&facts, NOW).ended, Some(because));
+        facts.directories[0].kind = DirectoryKind::Google;
+        assert_eq!(resolve(&facts, NOW).ended, None);
+    }
+}
+
+#[test]
 fn nothing_is_written_where_nothing_changed() {
     let facts = PersonFacts { governed_by: Some(directory(1)), ..mapped() };
     let membership = stored(&facts, NOW);

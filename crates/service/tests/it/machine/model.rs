@@ -339,6 +339,8 @@ impl Model {
                 (State::Deprovisioned, was)
             }
             (Some(t), _) if !t.active => (State::Deprovisioned, Some(End::Inactive)),
+            // Claims say what somebody has who is here: not that they are back.
+            (Some(t), Some(_)) if t.directory == CLAIMS => (State::Deprovisioned, was),
             (Some(t), _) if self.lives_by(t) => (self.alive(m), None),
             (Some(_), Some(_)) => (State::Deprovisioned, was),
             (Some(t), None) => {

@@ -116,3 +116,17 @@ fn whoever_stays_out_keeps_their_tombstones_whatever_the_directory_says_of_them(
     ]);
     assert_eq!(left.members.len(), 1, "nobody comes in as somebody new");
 }
+
+#[test]
+fn a_rule_brings_nobody_back_of_whom_claims_alone_spoke() {
+    let gives = Given { role: Some("member"), team: None, environment: None };
+    let left = holds(&[
+        Command::Map { org: 0, directory: CLAIMS, about: About::Key(0), gives },
+        Command::Arrive { person: 0, grouped: true },
+        Command::Arrive { person: 0, grouped: false },
+        Command::Pass(7200),
+        by_default(CLAIMS, Some("member")),
+        Command::Arrive { person: 0, grouped: true },
+    ]);
+    assert_eq!(left.members[0].state, State::Deprovisioned);
+}
