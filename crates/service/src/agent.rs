@@ -402,10 +402,12 @@ pub fn order(
     Ok(found)
 }
 
-/// Gives an agent another owner, who is active. An orphaned one goes on.
+/// Gives an agent another owner, who is active. An orphaned one goes on, unless a person had stopped it: that is for whoever
+/// may let it go on.
 ///
 /// # Errors
-/// As [`order`], for both owners; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`]; [`Refusal::TooManyAgents`].
+/// As [`order`], for both owners; [`ServiceError::Forbidden`] for the former owner of an orphaned one without
+/// `agents.write`; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`]; [`Refusal::TooManyAgents`].
 pub fn assign(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -414,7 +416,16 @@ pub fn assign(
     owner: MembershipId,
     cause: Cause,
 ) -> Result<Agent, ServiceError> {
-    let (mut found, after) = steered(tx, moment, caller, (organization, id), AgentOrder::Assign)?;
+    let (mut found, mut after) = steered(tx, moment, caller, (organization, id), AgentOrder::Assign)?;
+    if found.state == AgentState::Orphaned {
+        // INVARIANT I4: what stopped when its owner ended is theirs no longer. Whoever comes back takes nothing back by that.
+        if caller.membership() == Some(found.owner) {
+            caller.may(Permission::AgentsWrite, organization)?;
+        }
+        if agent::paused_rank(tx, organization, id)?.is_some() {
+            after = AgentState::Paused;
+        }
+    }
     let new = held(tx, moment, organization, owner)?;
     may_steer(tx, caller, &new)?;
     must_be_active(&new)?;

@@ -30,6 +30,11 @@ const SET_STATE: Statement = Statement::change(
     "agent.set_state",
     "UPDATE agents SET state = $2, paused_rank = $4 WHERE id = $1 AND organization = $3 AND state <> 'disabled'",
 );
+// Who stopped it before that is kept: with a new owner it does not go on by itself.
+const ORPHAN: Statement = Statement::change(
+    "agent.orphan",
+    "UPDATE agents SET state = 'orphaned' WHERE id = $1 AND organization = $2 AND state <> 'disabled'",
+);
 const PAUSED_RANK: Statement = Statement::read(
     "agent.paused_rank",
     "SELECT paused_rank FROM agents WHERE id = $1 AND organization = $2",
@@ -61,8 +66,18 @@ const COUNT_LIVING: Statement = Statement::read(
 );
 
 /// The statements about agents.
-pub(crate) const ALL: &[&Statement] =
-    &[&CREATE, &UPDATE, &SET_STATE, &PAUSED_RANK, &SET_OWNER, &FIND, &LIST, &LIST_OF_OWNER, &COUNT_LIVING];
+pub(crate) const ALL: &[&Statement] = &[
+    &CREATE,
+    &UPDATE,
+    &SET_STATE,
+    &ORPHAN,
+    &PAUSED_RANK,
+    &SET_OWNER,
+    &FIND,
+    &LIST,
+    &LIST_OF_OWNER,
+    &COUNT_LIVING,
+];
 
 fn read(row: &Row) -> Result<Agent, StoreError> {
     Ok(Agent {
@@ -113,19 +128,13 @@ pub(crate) fn apply(
         AgentChange::SetOwner(id, owner, state) => {
             tx.run_on_row(&SET_OWNER, params![id, owner, state.as_str(), organization])
         }
-        AgentChange::Disable(id, _) => stop(tx, organization, *id, AgentState::Disabled),
-        AgentChange::Orphan(id, _) => stop(tx, organization, *id, AgentState::Orphaned),
+        // Either may have ended before.
+        AgentChange::Disable(id, _) => {
+            let state = AgentState::Disabled.as_str();
+            tx.run(&SET_STATE, params![id, state, organization, None::<i64>]).map(|_| ())
+        }
+        AgentChange::Orphan(id, _) => tx.run(&ORPHAN, params![id, organization]).map(|_| ()),
     }
-}
-
-/// Stops an agent that may have ended: by what it belongs to, and by no person's order.
-fn stop(
-    tx: &mut Tx<'_>,
-    organization: OrganizationId,
-    id: AgentId,
-    state: AgentState,
-) -> Result<(), StoreError> {
-    tx.run(&SET_STATE, params![id, state.as_str(), organization, None::<i64>]).map(|_| ())
 }
 
 /// How high stands who stopped an agent, if a person did.

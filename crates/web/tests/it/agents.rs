@@ -466,6 +466,38 @@ async fn an_agent_is_handed_to_another_owner_and_to_its_own_only_if_it_went_on_w
 }
 
 #[tokio::test]
+async fn whoever_comes_back_takes_no_orphaned_agent_back_and_what_was_stopped_stays_so() {
+    let scene = Scene::new();
+    let source = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
+    let source = scene.made(&format!("{ACME}/directories"), source).await;
+    let users = format!("{}/Users", source["base_url"].as_str().unwrap().trim_start_matches(PUBLIC_URL));
+    let token = source["token"].as_str().unwrap();
+    let told = json!({ "schemas": [USER], "userName": "ann@acme.test", "active": true });
+    let (_, told) = scene.bench.call("POST", &users, token, told).await;
+    let (_, found) = scene.root("GET", &format!("{ACME}/members?email=ann@acme.test"), Value::Null).await;
+    let ann = Persona { membership: id(&found["items"][0]).parse().unwrap(), ..scene.member.clone() };
+    let agent = agent_of(&scene, &ann).await;
+    let key = scene.made(&format!("{}/keys", one(&agent)), json!({ "name": "run" })).await;
+    assert_eq!(order(&scene, &agent, "pause").await.0, 200);
+    for is_active in [false, true] {
+        let said = json!({ "schemas": [USER], "userName": "ann@acme.test", "active": is_active });
+        assert_eq!(scene.bench.call("PUT", &format!("{users}/{}", id(&told)), token, said).await.0, 200);
+    }
+    let keys = format!("{ACME}/members/{}/keys", ann.membership);
+    let fresh = scene.made(&keys, json!({ "name": "laptop" })).await["token"].as_str().unwrap().to_owned();
+    let ann = Persona { key: fresh, ..ann };
+    let owner = format!("{}/owner", one(&agent));
+    let back = json!({ "owner": ann.membership.to_string() });
+    refused(scene.as_of(&ann, "POST", &owner, back.clone()).await, 403, "forbidden");
+    let (status, given) = scene.as_of(&scene.admin, "POST", &owner, back).await;
+    assert_eq!((status, &given["state"]), (200, &json!("paused")), "{given}");
+    assert_eq!(code_of(&scene, key["token"].as_str().unwrap()).await, "agent_paused");
+    let resume = format!("{}/resume", one(&agent));
+    refused(scene.as_of(&ann, "POST", &resume, Value::Null).await, 403, "above_own_rank");
+    assert_eq!(order(&scene, &agent, "resume").await.1["state"], json!("active"));
+}
+
+#[tokio::test]
 async fn a_page_of_a_lead_ends_after_so_many_agents_of_others_and_the_next_goes_on_there() {
     let scene = Scene::new();
     let (organization, owner) = (scene.owner.organization, scene.owner.membership);

@@ -133,6 +133,8 @@ pub(crate) struct AgentRow {
     pub(crate) chosen_by: Option<usize>,
     pub(crate) environment: &'static str,
     pub(crate) state: AgentState,
+    /// Whether a person stopped it, and nobody let it go on.
+    pub(crate) stopped: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -4,11 +4,12 @@
 
 use std::collections::BTreeSet;
 
+use portcullis_domain::agent::OwnerLossRule;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_testkit::Bench;
 
 use super::check::{Finding, identifiers};
-use super::command::{About, CLAIMS, Called, Command, Given};
+use super::command::{About, By, CLAIMS, Called, Command, Given, Order};
 use super::model::{Member, Model, State};
 use super::raw::Raw;
 use super::world::World;
@@ -72,6 +73,10 @@ const fn say(user: usize, active: bool) -> Command {
     Command::Say { user, active }
 }
 
+fn an_agent(owner: usize, heir: usize, rule: OwnerLossRule, by: By) -> Command {
+    Command::MakeAgent { owner, heir, rule, by, staging: false }
+}
+
 #[test]
 fn the_bare_ownership_of_whoever_comes_back_is_not_theirs_until_a_person_gives_it_anew() {
     let begin =
@@ -129,4 +134,19 @@ fn a_rule_brings_nobody_back_of_whom_claims_alone_spoke() {
         Command::Arrive { person: 0, grouped: true },
     ]);
     assert_eq!(left.members[0].state, State::Deprovisioned);
+}
+
+#[test]
+fn what_a_person_stopped_stays_stopped_when_its_orphan_gets_an_owner() {
+    let left = holds(&[
+        by_default(0, Some("member")),
+        tell(0),
+        an_agent(0, 0, OwnerLossRule::Pause, By::Root),
+        Command::AgentKey { agent: 0, by: By::Root },
+        Command::OrderAgent { agent: 0, order: Order::Pause },
+        say(0, false),
+        say(0, true),
+        Command::Assign { agent: 0, owner: 0 },
+    ]);
+    assert!(left.agents[0].stopped);
 }

@@ -433,8 +433,17 @@ impl Model {
                 }
                 let org = self.members[o].org;
                 let chosen_by = self.asker(by, org).filter(|_| rule != OwnerLossRule::Pause);
-                let state = AgentState::Active;
-                self.agents.push(AgentRow { org, owner: o, heir, rule, chosen_by, environment, state });
+                let (state, stopped) = (AgentState::Active, false);
+                self.agents.push(AgentRow {
+                    org,
+                    owner: o,
+                    heir,
+                    rule,
+                    chosen_by,
+                    environment,
+                    state,
+                    stopped,
+                });
                 Done
             }
             Command::AgentKey { agent, by } => {
@@ -469,6 +478,7 @@ impl Model {
                     (_, Order::Pause) => self.agents[a].state = AgentState::Paused,
                     (_, Order::Resume) => self.agents[a].state = AgentState::Active,
                 }
+                self.agents[a].stopped = order == Order::Pause;
                 Done
             }
             Command::Assign { agent, owner } => {
@@ -482,7 +492,9 @@ impl Model {
                 }
                 self.agents[a].owner = o;
                 if self.agents[a].state == AgentState::Orphaned {
-                    self.agents[a].state = AgentState::Active;
+                    // What a person stopped is let go on by a person.
+                    let stopped = self.agents[a].stopped;
+                    self.agents[a].state = if stopped { AgentState::Paused } else { AgentState::Active };
                 }
                 Done
             }
