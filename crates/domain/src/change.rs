@@ -412,6 +412,8 @@ pub enum AgentChange {
     Disable(AgentId, Option<ReceiptId>),
     /// Stopped because its owner ended; a line of that receipt.
     Orphan(AgentId, ReceiptId),
+    /// That membership is nobody's heir any more, and nobody gets an agent for having chosen its rule.
+    Forget(MembershipId),
 }
 
 /// Which tokens end: of those named by what they belong to, the ones that have not run out.

@@ -29,7 +29,7 @@ pub struct LeaverAgent {
     pub agent: Agent,
     /// The heir, if there is one whose membership is active and has the agent's environment.
     pub active_heir: Option<NextOwner>,
-    /// Who chose the rule, if it was a member whose membership is active and has the agent's environment.
+    /// Who chose the rule, if it was a member whose membership is active, may still choose it and has the agent's environment.
     pub active_chooser: Option<NextOwner>,
 }
 
@@ -194,6 +194,8 @@ fn ending(
         }
         .into(),
         HoldChange::Drop(membership.id).into(),
+        // INVARIANT I4: whoever comes back is not given what somebody meant for them before they left.
+        AgentChange::Forget(membership.id).into(),
         GrantChange::EndOf { membership: membership.id, keep: bare.then(Slug::owner), at: now }.into(),
         TombstoneChange::Lay { membership: membership.id, identifiers: leaver.identifiers.clone(), at: now }
             .into(),

@@ -249,7 +249,8 @@ fn check_rule(
     if heir == owner {
         return Err(ServiceError::invalid("heir", "the heir is somebody else than the owner"));
     }
-    let found = rows::find(tx, organization, heir)?.filter(|m| m.ended.is_none());
+    // Held: their end takes them out as the heir of whatever names them then.
+    let found = rows::find_locked(tx, heir)?.filter(|m| m.organization == organization && m.ended.is_none());
     let found = found.ok_or(ServiceError::NotFound(Noun::Member))?;
     // The agent would act with the heir's role one day.
     must_not_outrank(tx, caller, &found)

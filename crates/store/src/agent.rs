@@ -35,6 +35,14 @@ const ORPHAN: Statement = Statement::change(
     "agent.orphan",
     "UPDATE agents SET state = 'orphaned' WHERE id = $1 AND organization = $2 AND state <> 'disabled'",
 );
+const FORGET_HEIR: Statement = Statement::change(
+    "agent.forget_heir",
+    "UPDATE agents SET heir = NULL WHERE heir = $1 AND organization = $2",
+);
+const FORGET_CHOOSER: Statement = Statement::change(
+    "agent.forget_chooser",
+    "UPDATE agents SET rule_chosen_by = NULL WHERE rule_chosen_by = $1 AND organization = $2",
+);
 const PAUSED_RANK: Statement = Statement::read(
     "agent.paused_rank",
     "SELECT paused_rank FROM agents WHERE id = $1 AND organization = $2",
@@ -71,6 +79,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &UPDATE,
     &SET_STATE,
     &ORPHAN,
+    &FORGET_HEIR,
+    &FORGET_CHOOSER,
     &PAUSED_RANK,
     &SET_OWNER,
     &FIND,
@@ -134,6 +144,10 @@ pub(crate) fn apply(
             tx.run(&SET_STATE, params![id, state, organization, None::<i64>]).map(|_| ())
         }
         AgentChange::Orphan(id, _) => tx.run(&ORPHAN, params![id, organization]).map(|_| ()),
+        AgentChange::Forget(member) => {
+            tx.run(&FORGET_HEIR, params![member, organization])?;
+            tx.run(&FORGET_CHOOSER, params![member, organization]).map(|_| ())
+        }
     }
 }
 

@@ -54,6 +54,8 @@ const AGENTS: Statement = Statement::read(
          LEFT JOIN memberships c ON c.id = a.rule_chosen_by AND c.state = 'active' \
          AND c.organization = a.organization AND c.id <> $1 \
          AND c.environments LIKE '%\"' || a.environment || '\"%' \
+         AND EXISTS (SELECT 1 FROM roles w WHERE w.organization = a.organization AND w.slug = c.role \
+         AND w.permissions LIKE '%\"agents.write\"%') \
          LEFT JOIN roles d ON d.organization = a.organization AND d.slug = c.role \
          WHERE a.owner = $1 AND a.state <> 'disabled' ORDER BY a.id"
     ),

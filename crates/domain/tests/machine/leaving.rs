@@ -69,6 +69,8 @@ pub(crate) fn ends_everything(leaver: &Leaver, plan: &Plan) {
             if *membership == id && *keep == bare.then(Slug::owner))
     });
     assert!(granted, "grants end");
+    let forgotten = all.iter().any(|c| matches!(c, Change::Agent(AgentChange::Forget(of)) if *of == id));
+    assert!(forgotten, "they are nobody's heir any more");
     assert!(all.iter().any(|c| matches!(c, Change::Outbox(OutboxChange::Put { .. }))), "others are told");
     assert_eq!(receipt(plan).membership, id);
     let user = all
@@ -86,6 +88,7 @@ fn fate(leaver: &Leaver) -> (Option<AgentChange>, Option<KeptBecause>) {
     let plan = off_boarded(leaver);
     let agent = leaver.agents[0].agent.id.to_string();
     let change = changes(&plan).into_iter().find_map(|change| match change {
+        Change::Agent(AgentChange::Forget(_)) => None,
         Change::Agent(change) => Some(change.clone()),
         _ => None,
     });

@@ -65,6 +65,7 @@ pub(crate) fn row_of(change: &Change) -> Option<(&'static str, String)> {
             | AgentChange::SetOwner(id, ..)
             | AgentChange::Disable(id, _)
             | AgentChange::Orphan(id, _) => found("agents", id),
+            AgentChange::Forget(id) => found("memberships", id),
         },
         Change::Tombstone(TombstoneChange::LiftOf(id) | TombstoneChange::HandDown { from: id, .. }) => {
             found("memberships", id)

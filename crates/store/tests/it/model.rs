@@ -55,7 +55,7 @@ kinds! {
     ToldAttach, ToldAddFacets, ToldRemoveFacets, GroupCreate, GroupUpdate, GroupDelete, GroupAdd, GroupRemove, GroupNest, GroupUnnest, HoldOpen, HoldEnd, HoldKeep, HoldMiss, HoldFound,
     HoldUnhold, HoldSpare, HoldDrop, HoldDropKept, HoldDropMapping, HoldRelease, HoldRefuse, ConnectionCreate, ConnectionUpdate,
     ConnectionSaml, ConnectionCertificate, ConnectionKey, ConnectionOidc, ConnectionClientKey, ConnectionDelete, LinkCreate, LinkDeleteOf, LinkDelete, LinkBelieve, MappingCreate, MappingUpdate, MappingDelete, GrantCreate,
-    GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan,
+    GrantReason, GrantEnd, GrantEndOf, AgentCreate, AgentUpdate, AgentState, AgentOwner, AgentDisable, AgentOrphan, AgentForget,
     TokenIssue, EndOne, EndOfLeaver, EndOfAgent, EndOfDirectory, EndOfConnection, EndOfMemberBy, EndInvitations, EndOfOrganization,
     TombstoneLay, TombstoneLiftOf, TombstoneLiftNamed, TombstoneLiftSaid, TombstoneHandDown, ReceiptOpen, OutboxPut,
 }
@@ -148,6 +148,7 @@ fn kind_of(change: &Change) -> Kind {
         Change::Agent(AgentChange::SetOwner(..)) => Kind::AgentOwner,
         Change::Agent(AgentChange::Disable(..)) => Kind::AgentDisable,
         Change::Agent(AgentChange::Orphan(..)) => Kind::AgentOrphan,
+        Change::Agent(AgentChange::Forget(_)) => Kind::AgentForget,
         Change::Token(TokenChange::Issue(_)) => Kind::TokenIssue,
         Change::Token(TokenChange::End { set, .. }) => match set {
             TokenSet::One(_) => Kind::EndOne,
@@ -267,8 +268,8 @@ fn run(
         }
         let Some(change) = make::make(kind, &maps, &mut dice) else { continue };
         assert_eq!(kind_of(&change), kind, "what is made is of the kind that was asked for");
-        // These leave something of their own besides: a place in a group, a line of a receipt.
-        let alone = !matches!(kind, Kind::GroupAdd | Kind::AgentDisable | Kind::AgentOrphan);
+        // These leave something of their own besides: a place in a group, a line of a receipt; or name many.
+        let alone = !matches!(kind, Kind::GroupAdd | Kind::AgentDisable | Kind::AgentOrphan | Kind::AgentForget);
         if alone
             && dice.one_in(4)
             && let Some(home) = maps.home(&change)

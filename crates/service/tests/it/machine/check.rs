@@ -295,12 +295,14 @@ const fn agent_state(state: AgentState) -> &'static str {
 
 /// I4: agents are where their rules put them, and an orphaned one stays stopped.
 fn agents(world: &World, model: &Model, raw: &mut Raw) -> Result<(), Finding> {
-    let rows = raw.rows("SELECT id, organization, owner, state FROM agents");
+    let rows = raw.rows("SELECT id, organization, owner, state, heir, rule_chosen_by FROM agents");
     let stored: BTreeMap<_, _> = rows.iter().map(|r| (r[0].clone(), r[1..].to_vec())).collect();
     for (n, row) in model.agents.iter().enumerate() {
         let organization = world.ids.organizations[row.org].to_string();
         let owner = world.ids.members[row.owner].to_string();
-        let must = vec![organization, owner, agent_state(row.state).to_owned()];
+        let [heir, chosen_by] = [row.heir, row.chosen_by]
+            .map(|m| m.map_or(NULL.to_owned(), |m| world.ids.members[m].to_string()));
+        let must = vec![organization, owner, agent_state(row.state).to_owned(), heir, chosen_by];
         let is = stored.get(&world.ids.agents[n].to_string());
         ensure!(is == Some(&must), "I4: agent {n} is {is:?}, must be {must:?}");
     }

@@ -469,6 +469,9 @@ impl Model {
             }
             let [heir, chooser] =
                 [agent.heir, agent.chosen_by].map(|n| fit(&self.members, n, agent.environment));
+            // `keep` is for those who have `agents.write`.
+            let chooser =
+                chooser.filter(|n| self.members[*n].role.is_some_and(|r| ["owner", "admin"].contains(&r)));
             let to = match agent.rule {
                 OwnerLossRule::Disable => {
                     self.agents[a].state = AgentState::Disabled;
@@ -503,6 +506,10 @@ impl Model {
                     }
                 }
             }
+        }
+        for agent in &mut self.agents {
+            agent.heir = agent.heir.filter(|heir| *heir != m);
+            agent.chosen_by = agent.chosen_by.filter(|chooser| *chooser != m);
         }
         for grant in self.grants.iter_mut().filter(|g| g.member == m) {
             grant.live &= bare && grant.role == "owner";

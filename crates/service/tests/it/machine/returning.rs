@@ -150,3 +150,33 @@ fn what_a_person_stopped_stays_stopped_when_its_orphan_gets_an_owner() {
     ]);
     assert!(left.agents[0].stopped);
 }
+
+#[test]
+fn whoever_was_heir_or_chose_a_rule_is_neither_when_they_come_back() {
+    for (rule, by) in [(OwnerLossRule::HandOver, By::Root), (OwnerLossRule::Keep, By::Member(1))] {
+        let left = holds(&[
+            by_default(0, Some("admin")),
+            tell(0),
+            tell(1),
+            an_agent(0, 1, rule, by),
+            say(1, false),
+            say(1, true),
+            say(0, false),
+        ]);
+        assert_eq!(left.agents[0].owner, 0, "{rule:?}");
+    }
+}
+
+#[test]
+fn whoever_chose_to_keep_an_agent_and_may_no_longer_does_not_get_it() {
+    let left = holds(&[
+        by_default(0, Some("member")),
+        tell(0),
+        tell(1),
+        Command::Grant { member: 1, role: "admin" },
+        an_agent(0, 0, OwnerLossRule::Keep, By::Member(1)),
+        Command::EndGrant { grant: 0 },
+        say(0, false),
+    ]);
+    assert_eq!(left.agents[0].owner, 0);
+}

@@ -145,7 +145,7 @@ impl Maps {
             }
             Change::Mapping(MappingChange::Delete(id)) => drop(self.mappings.remove(id)),
             Change::Grant(change) => self.grant(change)?,
-            Change::Agent(change) => self.agent(change)?,
+            Change::Agent(change) => self.agent(organization, change)?,
             Change::Token(change) => return self.token(organization, change),
             Change::Tombstone(change) => self.tombstone(organization, change),
             Change::Receipt(ReceiptChange::Open(opened)) => {
@@ -397,7 +397,7 @@ impl Maps {
         Ok(())
     }
 
-    fn agent(&mut self, change: &AgentChange) -> Result<(), ()> {
+    fn agent(&mut self, organization: OrganizationId, change: &AgentChange) -> Result<(), ()> {
         let ended = |agent: &Agent| agent.state == AgentState::Disabled;
         match change {
             AgentChange::Create(made) => drop(self.agents.insert(made.id, made.clone())),
@@ -412,6 +412,12 @@ impl Maps {
             AgentChange::SetOwner(id, owner, state) => {
                 let found = self.agents.get_mut(id).filter(|a| !ended(a)).ok_or(())?;
                 (found.owner, found.state) = (*owner, *state);
+            }
+            AgentChange::Forget(member) => {
+                for agent in self.agents.values_mut().filter(|a| a.organization == organization) {
+                    agent.heir = agent.heir.filter(|heir| heir != member);
+                    agent.rule_chosen_by = agent.rule_chosen_by.filter(|chooser| chooser != member);
+                }
             }
             AgentChange::Disable(id, receipt) => {
                 self.agents.get_mut(id).ok_or(())?.state = AgentState::Disabled;

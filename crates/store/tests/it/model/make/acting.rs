@@ -58,6 +58,7 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
         }
         Kind::AgentDisable => AgentChange::Disable(agent?.id, receipt.filter(|_| dice.one_in(2))).into(),
         Kind::AgentOrphan => AgentChange::Orphan(agent?.id, receipt?).into(),
+        Kind::AgentForget => AgentChange::Forget(member?.id).into(),
         Kind::TokenIssue => TokenChange::Issue(Box::new(issued(maps, dice, org)?)).into(),
         Kind::EndOne => end(TokenSet::One(token?.id), dice),
         Kind::EndOfLeaver => end(TokenSet::OfLeaver(member?.id, vec![address(dice), address(dice)]), dice),
