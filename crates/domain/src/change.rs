@@ -406,8 +406,8 @@ pub enum AgentChange {
     },
     /// Another state; how high stands who stopped it, if a person did.
     SetState(AgentId, AgentState, Option<Rank>),
-    /// Another owner, and the state in which it goes on.
-    SetOwner(AgentId, MembershipId, AgentState),
+    /// Another owner, and the state in which it goes on; a line of that receipt, if it stopped by this.
+    SetOwner(AgentId, MembershipId, AgentState, Option<ReceiptId>),
     /// The end, in a receipt if it belongs to an off-boarding: its state becomes `disabled`.
     Disable(AgentId, Option<ReceiptId>),
     /// Stopped because its owner ended; a line of that receipt.

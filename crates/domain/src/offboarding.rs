@@ -245,7 +245,8 @@ fn agent_step(
             let state = fate.after(agent.agent.state);
             let moved =
                 event(Action::AgentHandedOver).with(json!({ "owner": owner, "state": state.as_str() }));
-            plan.then(moved, AgentChange::SetOwner(id, owner, state))
+            let stopped = agent.agent.state == AgentState::Active && state != AgentState::Active;
+            plan.then(moved, AgentChange::SetOwner(id, owner, state, stopped.then_some(receipt)))
         }
     }
 }

@@ -442,7 +442,7 @@ pub fn assign(
     found.state = after;
     let event = event(Action::AgentHandedOver, &found)
         .with(json!({ "from": former, "owner": owner, "state": after.as_str() }));
-    write(tx, moment, &found, cause, event, vec![AgentChange::SetOwner(id, owner, after).into()])?;
+    write(tx, moment, &found, cause, event, vec![AgentChange::SetOwner(id, owner, after, None).into()])?;
     Ok(found)
 }
 

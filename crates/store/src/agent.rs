@@ -135,7 +135,7 @@ pub(crate) fn apply(
             let by = by.map(Rank::number);
             tx.run_on_row(&SET_STATE, params![id, state.as_str(), organization, by])
         }
-        AgentChange::SetOwner(id, owner, state) => {
+        AgentChange::SetOwner(id, owner, state, _) => {
             tx.run_on_row(&SET_OWNER, params![id, owner, state.as_str(), organization])
         }
         // Either may have ended before.

@@ -146,7 +146,9 @@ impl Writing<'_> {
     fn agent(&self, tx: &mut Tx<'_>, change: &AgentChange) -> Result<(), StoreError> {
         agent::apply(tx, self.plan.organization(), change)?;
         match change {
-            AgentChange::Disable(id, Some(receipt)) | AgentChange::Orphan(id, receipt) => {
+            AgentChange::Disable(id, Some(receipt))
+            | AgentChange::Orphan(id, receipt)
+            | AgentChange::SetOwner(id, _, _, Some(receipt)) => {
                 receipt::add_line(tx, *receipt, &(*id).into())
             }
             _ => Ok(()),

@@ -148,9 +148,9 @@ fn an_agent_without_an_active_heir_stops() {
 fn a_kept_agent_goes_to_whoever_chose_that_else_to_the_heir_else_it_stops() {
     let mut leaver = with(OwnerLossRule::Keep, AgentState::Active, 1);
     let id = leaver.agents[0].agent.id;
-    assert_eq!(fate(&leaver).0, Some(AgentChange::SetOwner(id, member(3), AgentState::Active)));
+    assert_eq!(fate(&leaver).0, Some(AgentChange::SetOwner(id, member(3), AgentState::Active, None)));
     leaver.agents[0].active_chooser = None;
-    assert_eq!(fate(&leaver).0, Some(AgentChange::SetOwner(id, member(2), AgentState::Active)));
+    assert_eq!(fate(&leaver).0, Some(AgentChange::SetOwner(id, member(2), AgentState::Active, None)));
     leaver.agents[0].active_heir = None;
     assert_eq!(fate(&leaver).0, Some(AgentChange::Orphan(id, new_ids().receipt)));
 }
@@ -169,7 +169,8 @@ fn what_the_receipt_says_of_an_agent_is_what_becomes_of_it() {
             (Orphaned, 0, Orphaned, Waits),
         ] {
             let leaver = with(rule, before, keys);
-            let moved = AgentChange::SetOwner(leaver.agents[0].agent.id, next, after);
+            let stopped = (before == Active && after == Paused).then(|| new_ids().receipt);
+            let moved = AgentChange::SetOwner(leaver.agents[0].agent.id, next, after, stopped);
             assert_eq!(fate(&leaver), (Some(moved), Some(why)), "{rule:?}: {before:?} with {keys} keys");
         }
     }

@@ -403,7 +403,7 @@ fn an_agent_changes_owner_and_state_until_it_is_disabled_and_never_after() {
 
         database.put(AgentChange::Orphan(made.id, fresh!(ReceiptId)));
         assert_eq!(database.read(found).unwrap().state, AgentState::Orphaned);
-        database.put(AgentChange::SetOwner(made.id, bob.id, AgentState::Active));
+        database.put(AgentChange::SetOwner(made.id, bob.id, AgentState::Active, None));
         let expected = Agent { owner: bob.id, ..made.clone() };
         assert_eq!(database.read(found), Some(expected.clone()));
         let owned =
@@ -414,7 +414,7 @@ fn an_agent_changes_owner_and_state_until_it_is_disabled_and_never_after() {
         database.put(AgentChange::Disable(made.id, None));
         let revived = database.change(AgentChange::SetState(made.id, AgentState::Active, None));
         assert!(matches!(revived, Err(StoreError::Inconsistent(_))), "{revived:?}");
-        let taken = database.change(AgentChange::SetOwner(made.id, ann.id, AgentState::Active));
+        let taken = database.change(AgentChange::SetOwner(made.id, ann.id, AgentState::Active, None));
         assert!(matches!(taken, Err(StoreError::Inconsistent(_))), "{taken:?}");
         database.put(AgentChange::Orphan(made.id, fresh!(ReceiptId)));
         assert_eq!(database.read(found).unwrap().state, AgentState::Disabled);

@@ -503,6 +503,7 @@ impl Model {
                     };
                     if self.agents[a].state == AgentState::Active && !saw.iter().any(acts_on) {
                         self.agents[a].state = AgentState::Paused;
+                        receipt.agents.insert(a);
                     }
                 }
             }

@@ -180,3 +180,15 @@ fn whoever_chose_to_keep_an_agent_and_may_no_longer_does_not_get_it() {
     ]);
     assert_eq!(left.agents[0].owner, 0);
 }
+
+#[test]
+fn an_agent_that_waits_for_keys_is_in_the_receipt_of_the_end_that_stopped_it() {
+    let left = holds(&[
+        by_default(0, Some("member")),
+        tell(0),
+        tell(1),
+        an_agent(0, 1, OwnerLossRule::HandOver, By::Root),
+        say(0, false),
+    ]);
+    assert_eq!(left.members[0].receipts[0].agents.len(), 1);
+}

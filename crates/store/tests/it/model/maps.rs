@@ -409,9 +409,10 @@ impl Maps {
             AgentChange::SetState(id, state, _) => {
                 self.agents.get_mut(id).filter(|a| !ended(a)).ok_or(())?.state = *state;
             }
-            AgentChange::SetOwner(id, owner, state) => {
+            AgentChange::SetOwner(id, owner, state, receipt) => {
                 let found = self.agents.get_mut(id).filter(|a| !ended(a)).ok_or(())?;
                 (found.owner, found.state) = (*owner, *state);
+                receipt.iter().for_each(|receipt| self.line(*receipt, "agent", id.to_string()));
             }
             AgentChange::Forget(member) => {
                 for agent in self.agents.values_mut().filter(|a| a.organization == organization) {

@@ -54,7 +54,8 @@ pub(super) fn make(kind: Kind, maps: &Maps, dice: &mut Dice, org: OrganizationId
         Kind::AgentOwner => {
             let agent = agent?;
             let here = maps.members.values().filter(|m| m.organization == agent.organization);
-            AgentChange::SetOwner(agent.id, dice.pick(here.map(|m| m.id))?, state).into()
+            let stopped = receipt.filter(|_| dice.one_in(2));
+            AgentChange::SetOwner(agent.id, dice.pick(here.map(|m| m.id))?, state, stopped).into()
         }
         Kind::AgentDisable => AgentChange::Disable(agent?.id, receipt.filter(|_| dice.one_in(2))).into(),
         Kind::AgentOrphan => AgentChange::Orphan(agent?.id, receipt?).into(),
