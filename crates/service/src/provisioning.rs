@@ -131,8 +131,8 @@ pub(crate) fn named_anew(user: &DirectoryUser) -> Change {
 /// What becomes of tombstones when a directory names somebody anew. As with a new person, what they are called is theirs, if
 /// they are here; whoever lives again by this call has it by their revival.
 ///
-/// INVARIANT I4: whoever ended and does not live again is called by nothing that anybody may come in by, now or once the directory
-/// has deleted them: their tombstones stay, and what they are called meanwhile gets one.
+/// INVARIANT I4: whoever ended and does not live again is called by nothing that anybody may come in by, now or once the
+/// directory has deleted them: their tombstones stay, and what they are called meanwhile gets one.
 fn names_said(
     tx: &mut Tx<'_>,
     moment: &Moment,

@@ -269,7 +269,8 @@ fn run(
         let Some(change) = make::make(kind, &maps, &mut dice) else { continue };
         assert_eq!(kind_of(&change), kind, "what is made is of the kind that was asked for");
         // These leave something of their own besides: a place in a group, a line of a receipt; or name many.
-        let alone = !matches!(kind, Kind::GroupAdd | Kind::AgentDisable | Kind::AgentOrphan | Kind::AgentForget);
+        let alone =
+            !matches!(kind, Kind::GroupAdd | Kind::AgentDisable | Kind::AgentOrphan | Kind::AgentForget);
         if alone
             && dice.one_in(4)
             && let Some(home) = maps.home(&change)
