@@ -139,7 +139,8 @@ fn names_said(
     (old, new): (&DirectoryUser, &DirectoryUser),
 ) -> Result<Option<Change>, ServiceError> {
     let (is_renamed, is_active) = (is_renamed(old, new), new.inactive_at.is_none());
-    if !is_renamed && !(is_active && old.inactive_at.is_some()) {
+    let is_back = is_active && old.inactive_at.is_some();
+    if !is_renamed && !is_back {
         return Ok(None);
     }
     // Held from here on: whoever ends them meanwhile would lay what this lifts.
