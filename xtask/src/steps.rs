@@ -51,6 +51,7 @@ pub(crate) const ON_BOTH: [&str; 45] = [
     "meanwhile::",
     "members::",
     "moving::",
+    "named_anew::",
     "oidc_logout::",
     "oidc_settings::",
     "organizations::",

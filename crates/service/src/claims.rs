@@ -4,6 +4,7 @@
 //! and a list that was cut off is no list. A connection with a governing directory takes no groups from claims: the
 //! directory is asked all the time, a claim only when somebody signs in, and stale claims must not outlive it.
 
+mod forgetting;
 mod keeping;
 mod names;
 
@@ -21,6 +22,7 @@ use serde_json::json;
 use self::names::SIGN_IN_NAMES;
 use crate::oidc::preset;
 
+pub use forgetting::forget;
 pub use keeping::keep;
 pub use names::{NotAFacet, claim_key, is_of_the_sign_in};
 

@@ -90,6 +90,11 @@ pub(crate) fn stays(of: &Connection, subject: &str) -> bool {
     key(of, subject).is_some_and(|key| !is_given_on(of, key))
 }
 
+/// Whether a subject is of that connection's provider, and not of one that it led to before.
+pub(crate) fn is_subject_of(of: &Connection, subject: &str) -> bool {
+    key(of, subject).is_some()
+}
+
 fn is_given_on(of: &Connection, key: &str) -> bool {
     match of.kind {
         ConnectionKind::Saml => is_reassignable(key),

@@ -70,6 +70,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 28, name: "living", sql: include_str!("../migrations/0028_living.sql") },
     Migration { number: 29, name: "through", sql: include_str!("../migrations/0029_through.sql") },
     Migration { number: 30, name: "chosen_from", sql: include_str!("../migrations/0030_chosen_from.sql") },
+    Migration { number: 31, name: "claimed_once", sql: include_str!("../migrations/0031_claimed_once.sql") },
     Migration { number: 32, name: "forgotten", sql: include_str!("../migrations/0032_forgotten.sql") },
     Migration {
         number: 35,

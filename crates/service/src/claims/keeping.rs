@@ -11,11 +11,11 @@ use portcullis_domain::mapping::{Facet, FacetChange};
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
 use portcullis_store::directory_group::DirectoryGroupQuery;
-use portcullis_store::directory_user::DirectoryUserQuery;
 use portcullis_store::{Tx, directory_group, directory_user, facts, membership};
 use serde_json::json;
 
 use super::{Arrival, GroupsSaid, MAX_GROUPS};
+use crate::naming::is_subject_of;
 use crate::{Moment, ServiceError};
 
 /// Keeps what the claims say of a person, as it was said; writes only what differs.
@@ -40,6 +40,31 @@ pub fn keep(
     }
 }
 
+/// What the claims of a connection said of somebody before.
+struct Before {
+    /// The row that goes on, under whatever name the provider gave them.
+    told: Option<DirectoryUser>,
+    /// Others, which end: what they gave nobody would take away any more.
+    over: Vec<DirectoryUser>,
+}
+
+impl Before {
+    /// One person is told of once, whatever they were called, and by the provider that the connection has now: what another
+    /// one said is its word no longer
+    /// ([why](../../../../docs/decisions/0062-claims-tell-of-one-person-once.md)).
+    fn find(tx: &mut Tx<'_>, arrival: &Arrival, membership: MembershipId) -> Result<Self, ServiceError> {
+        let connection = &arrival.connection;
+        let mut over = directory_user::of_membership(tx, membership)?;
+        over.retain(|user| user.directory == connection.claims_directory);
+        let name = |user: &DirectoryUser| user.external_id.clone().unwrap_or_default();
+        let is_called_so = |user: &DirectoryUser| arrival.subjects().any(|subject| subject == name(user));
+        let is_of_provider = |user: &DirectoryUser| is_subject_of(connection, &name(user));
+        over.sort_by_key(|user| (is_of_provider(user), is_called_so(user), user.created_at, user.id));
+        let told = over.pop_if(|user| is_of_provider(user));
+        Ok(Self { told, over })
+    }
+}
+
 fn keep_user(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -48,33 +73,29 @@ fn keep_user(
     request: RequestId,
 ) -> Result<DirectoryUser, ServiceError> {
     let directory = arrival.connection.claims_directory;
-    let mut before = None;
-    // Who is named anew stays the person of whom was told before: nothing of theirs is left behind under the old name.
-    for subject in std::iter::once(&arrival.said.subject).chain(&arrival.said.former_subject) {
-        if before.is_none() {
-            let query = DirectoryUserQuery::ExternalId(subject.clone());
-            before = directory_user::query(tx, directory, &query, 1)?.pop();
-        }
-    }
+    let Before { told: before, over } = Before::find(tx, arrival, membership)?;
     let attributes = json!({
         "sub": arrival.said.subject,
         "email": arrival.said.address.as_ref().map(|a| &a.written),
         "name": arrival.said.name,
         "guest_of": arrival.said.home,
     });
-    // Whoever waits for their groups waits on where none came, until it shows what else they live by.
-    let unconfirmed_at = match &arrival.said.groups {
-        GroupsSaid::These(_) => None,
-        GroupsSaid::Nothing | GroupsSaid::Overage => before.as_ref().and_then(|b| b.unconfirmed_at),
+    // Whoever waits for their groups waits on where none came, until it shows what else they live by. So does whose groups
+    // another provider told.
+    let unconfirmed_at = match (&arrival.said.groups, &before) {
+        (GroupsSaid::These(_), _) => None,
+        (GroupsSaid::Nothing | GroupsSaid::Overage, Some(before)) => before.unconfirmed_at,
+        (GroupsSaid::Nothing | GroupsSaid::Overage, None) => (!over.is_empty()).then_some(moment.now),
     };
+    let id = before.as_ref().map_or_else(|| DirectoryUserId::fresh(moment.now, &mut moment.random), |b| b.id);
     let said = DirectoryUser {
-        id: before.as_ref().map_or_else(|| DirectoryUserId::fresh(moment.now, &mut moment.random), |b| b.id),
+        id,
         organization: arrival.connection.organization,
         directory,
         membership,
         external_id: Some(arrival.said.subject.clone()),
-        // Addresses are given to somebody else one day; the subject is the provider's name for the person.
-        user_name: arrival.said.subject.clone(),
+        // Names are unique in any letter case, and a provider's subjects are told apart by it: this is nobody's name.
+        user_name: id.to_string(),
         display_name: arrival.said.name.clone(),
         email_keys: arrival.said.address.iter().map(|a| a.key.clone()).collect(),
         inactive_at: None,
@@ -84,31 +105,27 @@ fn keep_user(
         created_at: before.as_ref().map_or(moment.now, |b| b.created_at),
         updated_at: before.as_ref().map_or(moment.now, |b| b.updated_at),
     };
-    let plan = Plan::because(arrival.connection.organization, arrival.cause(request));
-    let id = said.id;
-    let event = |action| EventDraft::new(action, id).about(membership);
-    let plan = match before {
+    let event = |action, id: DirectoryUserId| EventDraft::new(action, id).about(membership);
+    let mut plan = Plan::because(arrival.connection.organization, arrival.cause(request));
+    for user in &over {
+        let deleted = event(Action::DirectoryUserDeleted, user.id);
+        plan = plan.then(deleted, DirectoryUserChange::Delete(user.id));
+    }
+    match before {
         None => {
             let create = DirectoryUserChange::Create(Box::new(said.clone()));
-            plan.then(event(Action::DirectoryUserCreated), create)
+            plan = plan.then(event(Action::DirectoryUserCreated, id), create);
         }
-        Some(before) => {
-            let mut changes = Vec::new();
-            if before.membership != membership {
-                changes.push(DirectoryUserChange::Attach(id, membership).into());
-            }
-            let same = DirectoryUser { membership: before.membership, ..said.clone() } == before;
-            if !same {
-                let said = DirectoryUser { updated_at: moment.now, ..said.clone() };
-                changes.push(DirectoryUserChange::Update(Box::new(said)).into());
-            }
-            if changes.is_empty() {
-                return Ok(said);
-            }
-            plan.then_all(event(Action::DirectoryUserUpdated), changes)
+        Some(before) if before != said => {
+            let said = DirectoryUser { updated_at: moment.now, ..said.clone() };
+            let update = DirectoryUserChange::Update(Box::new(said));
+            plan = plan.then(event(Action::DirectoryUserUpdated, id), update);
         }
-    };
-    moment.apply(tx, &plan)?;
+        Some(_) => {}
+    }
+    if !plan.is_empty() {
+        moment.apply(tx, &plan)?;
+    }
     Ok(said)
 }
 

@@ -2,7 +2,8 @@
 //!
 //! Claims come at a sign-in and stay until they come again. What nobody reads any more nobody takes away again either, so it
 //! ends when an administrator turns to another claim
-//! ([why](../../../../docs/decisions/0058-claims-give-way-to-a-directory.md)).
+//! ([why](../../../../docs/decisions/0058-claims-give-way-to-a-directory.md)) or to another provider
+//! ([why](../../../../docs/decisions/0062-claims-tell-of-one-person-once.md)).
 
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
@@ -27,8 +28,8 @@ const OF_AUTH0: &str = "\u{2026}/groups";
 pub(super) enum Reads {
     /// Nothing: a directory is asked.
     Nothing,
-    /// Groups in that claim, and values in the others.
-    Claims(String),
+    /// What that provider says: groups in that claim, and values in the others.
+    Claims { issuer: String, groups: String },
 }
 
 pub(super) fn reads(view: &ConnectionView) -> Reads {
@@ -44,7 +45,7 @@ pub(super) fn reads(view: &ConnectionView) -> Reads {
             names.and_then(|names| names.groups).unwrap_or_else(|| DEFAULT_GROUPS_CLAIM.to_owned())
         }
     };
-    Reads::Claims(of.groups_claim.clone().unwrap_or_else(usual))
+    Reads::Claims { issuer: of.issuer.clone(), groups: of.groups_claim.clone().unwrap_or_else(usual) }
 }
 
 /// Forgets what the connection read before and does not now. What it does not read because a directory is asked gives nothing
@@ -58,9 +59,14 @@ pub(super) fn forget(
 ) -> Result<(), ServiceError> {
     let (forgotten, shown) = match (before, after) {
         (_, Reads::Nothing) => return Ok(()),
-        (Reads::Claims(before), Reads::Claims(after)) if before == after => return Ok(()),
-        (Reads::Claims(_), Reads::Claims(_)) => (Forgotten::Groups, "groups"),
-        (Reads::Nothing, Reads::Claims(_)) => (Forgotten::Everything, "everything"),
+        (before, after) if before == after => return Ok(()),
+        (Reads::Claims { issuer: former, .. }, Reads::Claims { issuer, .. }) if former == issuer => {
+            (Forgotten::Groups, "groups")
+        }
+        // What another provider said, or what was said long ago.
+        (Reads::Claims { .. } | Reads::Nothing, Reads::Claims { .. }) => {
+            (Forgotten::Everything, "everything")
+        }
     };
     let event = EventDraft::new(Action::DirectoryUpdated, of.claims_directory)
         .about(of.id)

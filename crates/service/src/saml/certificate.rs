@@ -3,8 +3,11 @@
 //! A certificate is a key to verify with and nothing more; expiry warns and does not refuse. The old one is trusted
 //! until somebody retires it, so that a provider can change keys at any moment; what was retired is not brought back by
 //! metadata, only by a person. With it end the sessions that it let in: whoever has its key may have opened any of them. The
-//! links that it made end where somebody says so: most are whose they say, and whoever knows the key is stolen asks for it
+//! links that it made end where somebody says so, and with them what was said of their members' groups: most are whose they
+//! say, and whoever knows the key is stolen asks for it
 //! ([why](../../../../docs/decisions/0056-a-stolen-key-takes-along-the-links-that-it-made-where-asked.md)).
+
+use std::collections::BTreeSet;
 
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
@@ -26,7 +29,7 @@ use crate::connection::must_stand_above_automation;
 use crate::noun::Noun;
 use crate::patience::carried;
 use crate::rules::MAX_AT_ONCE;
-use crate::{Moment, Portcullis, ServiceError};
+use crate::{Moment, Portcullis, ServiceError, claims};
 
 const NOUN: Noun = Noun::Connection;
 
@@ -236,8 +239,15 @@ fn end_more(
     for link in &links {
         plan = unlink(plan, link, moment);
     }
-    moment.apply(tx, &plan)?;
+    let unlinked = moment.apply(tx, &plan)?.cause;
     forget(tx, &ending)?;
+    // Whoever named an account of theirs as the member's said of which groups it is, too.
+    let told: BTreeSet<_> = links.iter().map(|link| (link.membership, link.connection)).collect();
+    for (member, by) in told {
+        if let Some(of) = connection::find(tx, retired.organization, by)? {
+            claims::forget(tx, moment, (&of, member), unlinked)?;
+        }
+    }
     Ok(Some(cause))
 }
 

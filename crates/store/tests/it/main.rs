@@ -12,6 +12,7 @@
 )]
 
 mod causes;
+mod claims;
 mod database;
 mod fixture;
 mod groups;

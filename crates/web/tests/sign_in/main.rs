@@ -19,6 +19,8 @@ mod meanwhile;
 #[cfg(test)]
 mod moving;
 #[cfg(test)]
+mod named_anew;
+#[cfg(test)]
 mod oidc_logout;
 #[cfg(test)]
 mod oidc_settings;
