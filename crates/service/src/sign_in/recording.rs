@@ -1,4 +1,5 @@
-//! How a sign-in ended, written down: a trace in any case, an audit event for the refusal of somebody proven.
+//! How a sign-in ended, written down: a trace of every refusal and of whatever else keeps somebody proven out, an audit event
+//! for the refusal of somebody proven.
 
 use portcullis_domain::audit::{Action, EventDraft, Outcome};
 use portcullis_domain::cause::Actor;
@@ -29,7 +30,7 @@ pub(super) struct Claimed {
     pub(super) return_to: Option<String>,
 }
 
-/// Records how a sign-in ended: a trace in any case, an audit event for the refusal of somebody proven.
+/// Records how a sign-in ended.
 pub(super) async fn record<T>(
     portcullis: &Portcullis,
     connection: &Connection,
@@ -46,7 +47,7 @@ pub(super) async fn record<T>(
         }
         Err(ServiceError::SignIn(refusal)) => {
             if claimed.proven {
-                note_refusal(portcullis, connection, refusal, (claimed.subject, request)).await?;
+                note_refusal(portcullis, connection, refusal.code(), (claimed.subject, request)).await?;
             }
             let compared = looked_up(portcullis, connection, refusal, claimed.arrival).await?;
             let about = (subject.as_str(), Some(request));
@@ -57,9 +58,53 @@ pub(super) async fn record<T>(
                 portcullis.traces().note_unproven(draft);
             }
         }
+        // Whoever is proven is missed: an administrator finds that they came, whatever kept them out.
+        Err(error) if claimed.proven => {
+            if !is_fault(error) {
+                note_refusal(portcullis, connection, error.code(), (claimed.subject, request)).await?;
+            }
+            let draft = draft_of_failure(portcullis, connection, (&subject, request), error, claimed.claims);
+            portcullis.traces().note(draft);
+        }
         Err(_) => {}
     }
     Ok(())
+}
+
+/// Whether nobody refused anything: the server could not do it, and its log says why.
+const fn is_fault(error: &ServiceError) -> bool {
+    matches!(error, ServiceError::Store(_) | ServiceError::Fault(_))
+}
+
+/// The trace of whoever was proven and not let in, by something else than a rule of sign-in. How it looks inside is shown to
+/// whoever runs the server only.
+fn draft_of_failure(
+    portcullis: &Portcullis,
+    connection: &Connection,
+    (subject, request): (&str, RequestId),
+    error: &ServiceError,
+    claims: serde_json::Value,
+) -> TraceDraft {
+    let message = match error {
+        fault if is_fault(fault) => "the server could not carry the sign-in out".to_owned(),
+        refusal => refusal.to_string(),
+    };
+    TraceDraft {
+        organization: connection.organization,
+        kind: "sign_in",
+        outcome: error.code().to_owned(),
+        subject: subject.to_owned(),
+        source: Some(connection.id.to_string()),
+        request: Some(request),
+        content: json!({
+            "connection": connection.id,
+            "refused_by": error.code(),
+            "message": message,
+            "advice": "have the person sign in again; if that does not help, whoever runs the server finds the request in its log",
+            "claims": claims,
+        }),
+        at: portcullis.now(),
+    }
 }
 
 fn note_success(
@@ -153,12 +198,12 @@ fn draft_of(
 async fn note_refusal(
     portcullis: &Portcullis,
     connection: &Connection,
-    refusal: &SignInRefusal,
+    code: &'static str,
     (subject, request): (Option<String>, RequestId),
 ) -> Result<(), ServiceError> {
     let event =
         EventDraft { outcome: Outcome::Refused, ..EventDraft::new(Action::SignInRefused, connection.id) };
-    let event = event.with(json!({ "code": refusal.code(), "subject": subject }));
+    let event = event.with(json!({ "code": code, "subject": subject }));
     let organization = connection.organization;
     portcullis
         .write(Priority::Ordinary, move |tx: &mut Tx<'_>, moment: &mut Moment| {

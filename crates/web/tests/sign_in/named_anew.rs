@@ -1,6 +1,7 @@
 //! Whoever the provider names anew, and what it said of them under the name of before: one person is told of once.
 
 use portcullis_emulator::Browser;
+use portcullis_store::Priority;
 use serde_json::{Value, json};
 
 use crate::local::PASSWORD;
@@ -43,6 +44,15 @@ pub async fn patched(world: &World, connection: &Value, body: Value) {
 /// Somebody by that name of that format, with Ada's address, in these groups.
 pub fn named(name: &str, format: &'static str, groups: &[&str]) -> Says {
     Says { name_id: name.to_owned(), format, ..Says::ada(groups) }
+}
+
+/// What the trace of the last sign-in with that outcome shows.
+async fn traced(world: &World, outcome: &str) -> Vec<Value> {
+    world.portcullis.store_traces().await.unwrap();
+    let path = format!("/organizations/acme/traces?kind=sign_in&outcome={outcome}");
+    let (status, list) = world.root("GET", &path, Value::Null).await;
+    assert_eq!(status, 200, "{list}");
+    list["items"].as_array().unwrap().clone()
 }
 
 #[tokio::test]
@@ -225,4 +235,31 @@ async fn an_address_in_another_case_is_the_same_person_and_a_name_in_another_cas
     let linked = world.events("acme", "member.linked").await;
     let whose = |event: &&Value| event["targets"][0]["id"] == barbara;
     assert_eq!(linked.iter().filter(whose).count(), 1, "{linked:?}");
+}
+
+#[tokio::test]
+async fn whoever_is_proven_and_meets_a_fault_of_ours_leaves_a_trace() {
+    let world = World::new().await;
+    let connection = world.connection("acme", json!({})).await;
+    world.invite("acme", ADA, "member").await;
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    assert!(traced(&world, "internal").await.is_empty());
+    let planted = "UPDATE memberships SET state = 'no state'";
+    world.portcullis.write(Priority::Ordinary, move |tx, _| Ok(tx.batch(planted)?)).await.unwrap();
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(world.sign_in(&mut browser, &connection, ADA).await.status, 500);
+    let traces = traced(&world, "internal").await;
+    assert_eq!(traces.len(), 1, "{traces:?}");
+    assert_eq!(traces[0]["subject"], ADA, "{traces:?}");
+    let trace = world.root("GET", &one("traces", &traces[0]), Value::Null).await.1;
+    let content = &trace["content"];
+    assert!(content["claims"]["subject"].is_string() || content["claims"].is_object(), "{trace}");
+    assert!(
+        !content["message"].as_str().unwrap().contains("no state"),
+        "how it looks inside is the log's: {trace}"
+    );
+    world.provider.behave(portcullis_emulator::Behaviour::AlgNone);
+    let mut browser = Browser::new().unwrap();
+    world.sign_in(&mut browser, &connection, ADA).await;
+    assert_eq!(traced(&world, "internal").await.len(), 1, "nobody is proven there");
 }
