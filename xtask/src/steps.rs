@@ -27,9 +27,10 @@ const HTTP: &str = "it";
 /// The integration test of `web` with sockets and an identity provider.
 const SIGN_IN: &str = "sign_in";
 /// The modules of those two that run on both databases.
-pub(crate) const ON_BOTH: [&str; 45] = [
+pub(crate) const ON_BOTH: [&str; 46] = [
     "access::",
     "agents::",
+    "brought::",
     "choosing::",
     "connections::",
     "consent::",

@@ -1,4 +1,5 @@
-//! Whether somebody whom nobody told of is new here indeed, before just-in-time sign-in makes a membership of them.
+//! Whether somebody whom nobody told of is new here indeed, before just-in-time sign-in makes a membership of them; and whether
+//! whoever it made is meant by another name, and nobody else.
 //!
 //! An address is one name of many, and the one that changes most easily. A leaver whose account at the provider lives on
 //! comes back by every other name that it has (invariant I4), and so does somebody who is merely suspended.
@@ -20,6 +21,9 @@ use crate::refusal::SignInRefusal;
 
 /// How many directories of an organization are asked for, those of claims among them: companies have a handful.
 const MAX_DIRECTORIES: i64 = 1_000;
+
+/// How many people of one directory are looked at by one name: of two one is somebody else.
+const MAX_KNOWN: i64 = 2;
 
 /// How many names of one person are held: each takes a place in a table that all transactions of PostgreSQL share, and
 /// people have a handful.
@@ -53,19 +57,20 @@ pub(crate) fn hold_names_of<'n>(
     keys.into_iter().try_for_each(|key| tx.lock(Lock::Newcomer(organization, key)))
 }
 
-/// Nobody who left, and nobody who is here, is known by any name of theirs.
+/// Nobody who left, and nobody who is here but that member, is known by any name of theirs.
 ///
 /// # Errors
 /// [`SignInRefusal::Tombstoned`], [`SignInRefusal::NotInvited`].
-pub(crate) fn must_be_new(
+pub(crate) fn must_be_nobody_else(
     tx: &mut Tx<'_>,
     connection: &Connection,
     arrival: &Arrival,
+    member: Option<MembershipId>,
 ) -> Result<(), ServiceError> {
     let directories = directories(tx, connection.organization)?;
     // INVARIANT: those who are here before those who left, all of them anew: an end and its tombstones are one commit, so
     // whoever ends in between is found by the one or by the other.
-    let is_here = is_here(tx, connection, arrival, &directories)?;
+    let is_here = is_here(tx, connection, arrival, (&directories, member))?;
     let names = arrival.identifiers().into_iter().chain(arrival.identifiers_of_newcomer(&directories));
     for identifier in names {
         if tombstone::find(tx, connection.organization, &identifier)?.is_some() {
@@ -79,16 +84,17 @@ pub(crate) fn must_be_new(
     Ok(())
 }
 
-/// Whether somebody is here who is known by any of these names: by a subject at whatever connection to the provider, by what a
-/// directory calls them, by an address. They may be suspended, held by a brake, or wait for their directory after a restore.
+/// Whether somebody other than that member is here who is known by any of these names: by a subject at whatever connection to
+/// the provider, by what a directory calls them, by an address. They may be suspended, held by a brake, or wait for their
+/// directory after a restore.
 fn is_here(
     tx: &mut Tx<'_>,
     connection: &Connection,
     arrival: &Arrival,
-    directories: &[DirectoryId],
+    (directories, member): (&[DirectoryId], Option<MembershipId>),
 ) -> Result<bool, ServiceError> {
     for subject in arrival.subjects() {
-        if somebodys(tx, connection, subject)?.is_some() {
+        if somebodys(tx, connection, subject)?.is_some_and(|whose| Some(whose) != member) {
             return Ok(true);
         }
     }
@@ -99,15 +105,18 @@ fn is_here(
     for name in arrival.said.external_ids.iter().chain(&arrival.said.names) {
         queries.push(DirectoryUserQuery::UserName(name_key(name)));
         let Ok(key) = email_key(name) else { continue };
-        if !membership::living_by_email(tx, connection.organization, &key)?.is_empty()
-            || directory_user::is_told_of(tx, connection.organization, &key)?
+        let living = membership::living_by_email(tx, connection.organization, &key)?;
+        let is_theirs = living.iter().any(|known| Some(known.id) == member);
+        if living.iter().any(|known| Some(known.id) != member)
+            || (!is_theirs && directory_user::is_told_of(tx, connection.organization, &key)?)
         {
             return Ok(true);
         }
     }
     for directory in directories {
         for query in &queries {
-            if !directory_user::query(tx, *directory, query, 1)?.is_empty() {
+            let known = directory_user::query(tx, *directory, query, MAX_KNOWN)?;
+            if known.iter().any(|known| Some(known.membership) != member) {
                 return Ok(true);
             }
         }

@@ -2,8 +2,8 @@
 //!
 //! The order is the whole rule. A link is an identity; everything else is a claim. A first link needs a claim that the
 //! provider vouches for, a domain that the organization has proven, and exactly one person whom the organization
-//! itself put there, by an invitation only as long as its link is good; holders of explicit-only roles link from their
-//! own session only. A newcomer comes in only where no directory governs and no identifier belongs to somebody who left
+//! itself put there, by an invitation only as long as its link is good, or whom this connection brought; holders of
+//! explicit-only roles link from their own session only. A newcomer comes in only where no directory governs and no identifier belongs to somebody who left
 //! (invariant I4), and only if a rule gives a role.
 //!
 //! An address is given to somebody else one day, a subject never: whoever comes with another subject than the one by
@@ -33,7 +33,7 @@ use self::linking::{
 use crate::access::settle;
 use crate::claims::{self, Address, Arrival, GroupsSaid, SubjectStays};
 use crate::invitation;
-use crate::newcomer::{hold_names, must_be_new};
+use crate::newcomer::{hold_names, must_be_nobody_else};
 use crate::oidc::preset;
 use crate::refusal::SignInRefusal;
 use crate::session::{self, Opened, Opening};
@@ -262,7 +262,7 @@ fn recognize(
     let address = trusted_address(tx, connection, arrival)?;
     let found = match connection.directory {
         Some(_) => told_by_directory(tx, connection, arrival, &address)?,
-        None => put_there(tx, connection, &address, moment.now)?.map(Found::by_address),
+        None => known_here(tx, connection, arrival, (&address, moment.now))?.map(Found::by_address),
     };
     let made = match found {
         Some(found) => {
@@ -271,7 +271,7 @@ fn recognize(
         }
         None if connection.directory.is_some() => return Err(SignInRefusal::NotInDirectory.into()),
         None if connection.jit_at.is_some() => {
-            must_be_new(tx, connection, arrival)?;
+            must_be_nobody_else(tx, connection, arrival, None)?;
             newcomer(tx, moment, connection, (wish, link), &address)?
         }
         None => return Err(SignInRefusal::NotInvited.into()),
@@ -426,6 +426,49 @@ fn told_of(
             Ok(Some((user, named)))
         }
     }
+}
+
+/// Whom the organization knows by that address, where no directory governs: whoever this connection brought, or a person put
+/// there. Locked, as they are now.
+fn known_here(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    arrival: &Arrival,
+    (address, now): (&Address, Timestamp),
+) -> Result<Option<Membership>, ServiceError> {
+    if let Some(member) = brought(tx, connection, address)? {
+        // No person told of them, so they are compared by every name, as a newcomer is.
+        must_be_nobody_else(tx, connection, arrival, Some(member.id))?;
+        return Ok(Some(member));
+    }
+    let Some(found) = put_there(tx, connection, address, now)? else { return Ok(None) };
+    let member = membership::find_locked(tx, found.id)?.filter(|member| member.ended.is_none());
+    Ok(Some(member.ok_or(SignInRefusal::MemberInactive)?))
+}
+
+/// Exactly one membership has that address, the claims of this connection brought and govern it, and the address is theirs by
+/// the last word of the provider too. It may name them anew, as whoever was invited
+/// ([why](../../../docs/decisions/0063-who-came-just-in-time-may-be-named-anew.md)).
+fn brought(
+    tx: &mut Tx<'_>,
+    connection: &Connection,
+    address: &Address,
+) -> Result<Option<Membership>, ServiceError> {
+    let living = membership::living_by_email(tx, connection.organization, &address.key)?;
+    let [only] = living.as_slice() else { return Ok(None) };
+    let is_brought = |member: &Membership| {
+        member.joined_at.is_none()
+            && member.governed_by == Some(connection.claims_directory)
+            && member.ended.is_none()
+    };
+    if !is_brought(only) {
+        return Ok(None);
+    }
+    let Some(member) = membership::find_locked(tx, only.id)?.filter(is_brought) else { return Ok(None) };
+    let mut said = directory_user::of_membership(tx, member.id)?;
+    said.retain(|user| user.directory == connection.claims_directory);
+    let is_theirs = said.iter().all(|u| u.email_keys.is_empty() || u.email_keys.contains(&address.key));
+    Ok(is_theirs.then_some(member))
 }
 
 /// Exactly one membership has that address, and an invitation that is still good or an administrator put it there.

@@ -105,19 +105,17 @@ pub(super) fn former_names(
     (member, named): (MembershipId, Named),
 ) -> Result<Former, ServiceError> {
     if let SubjectStays::Perhaps { address } = &arrival.said.stays {
-        let is_the_address =
-            address.is_some() && *address == arrival.said.address.as_ref().map(|a| a.key.clone());
         if connection.directory.is_some() {
             return Ok(Former::default());
         }
+        let stays = |l: &Link| l.connection == connection.id && naming::stays(connection, &l.subject);
+        if connection::links_of(tx, member)?.iter().any(stays) {
+            return Err(SignInRefusal::AddressRecycled.into());
+        }
+        let is_the_address =
+            address.is_some() && *address == arrival.said.address.as_ref().map(|a| a.key.clone());
         if is_the_address {
-            let stays = |l: &Link| l.connection == connection.id && naming::stays(connection, &l.subject);
-            let is_named_for_good = connection::links_of(tx, member)?.iter().any(stays);
-            return if is_named_for_good {
-                Err(SignInRefusal::AddressRecycled.into())
-            } else {
-                Ok(Former::default())
-            };
+            return Ok(Former::default());
         }
     }
     let way = arrival.way_of_naming();

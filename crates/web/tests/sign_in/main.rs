@@ -1,6 +1,8 @@
 //! Sign-in over real sockets: the product, an identity provider that can misbehave, browsers that keep cookies.
 
 #[cfg(test)]
+mod brought;
+#[cfg(test)]
 mod choosing;
 #[cfg(test)]
 mod connections;
