@@ -21,6 +21,10 @@ const OVERAGE_MARKERS: [&str; 2] = [
     "http://schemas.microsoft.com/claims/groups.link",
     "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups.link",
 ];
+/// Entra's own name for groups: with a link to the rest nothing that stands there is whole.
+const ENTRA_GROUPS: &str = "http://schemas.microsoft.com/ws/2008/06/identity/claims/groups";
+/// Entra's name for app roles, which are never cut off: Microsoft advises them to whoever has too many groups.
+const ENTRA_ROLES: &str = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role";
 
 /// Why the attributes of an assertion cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
@@ -107,13 +111,20 @@ impl Attributes {
         }
     }
 
-    /// A list such as groups, with the markers of providers that cut it off.
+    /// A list such as groups, with the markers of providers that cut it off. A marker is about groups, which are left out in its
+    /// place: what stands there under another name is whole.
     #[must_use]
     pub fn list(&self, name: &str) -> Listed<'_> {
-        if OVERAGE_MARKERS.iter().any(|marker| *marker == name || self.find(marker).is_some()) {
+        let found = self.find(name);
+        let may_be_cut_off = match found {
+            None => name != ENTRA_ROLES,
+            Some(_) => name == ENTRA_GROUPS,
+        };
+        let is_cut_off = may_be_cut_off && OVERAGE_MARKERS.iter().any(|marker| self.find(marker).is_some());
+        if is_cut_off || OVERAGE_MARKERS.contains(&name) {
             return Listed::CutOff;
         }
-        match self.find(name) {
+        match found {
             None => Listed::Missing,
             Some(attribute) => Listed::Values(
                 attribute.values.iter().map(String::as_str).filter(|value| !value.is_empty()).collect(),

@@ -520,6 +520,21 @@ fn overage_is_not_empty_and_missing_is_neither() {
     let link = signed_with("Name=\"groups\"", "Name=\"http://schemas.microsoft.com/claims/groups.link\"");
     assert_eq!(verify(&link).unwrap().attributes().list(groups), Listed::CutOff);
     assert_eq!(verify(&SIGNED_ASSERTION).unwrap().attributes().list(groups), Listed::Missing);
+    // The link is about groups alone: app roles beside it came whole, and so did groups under a name of the customer's.
+    let roles = "http://schemas.microsoft.com/ws/2008/06/identity/claims/role";
+    for (named, expected) in [
+        (roles, Listed::Values(vec!["engineering", "operators"])),
+        ("memberOf", Listed::Values(vec!["engineering", "operators"])),
+        (groups, Listed::CutOff),
+    ] {
+        let beside = format!(
+            "<saml:Attribute Name=\"http://schemas.microsoft.com/claims/groups.link\"><saml:AttributeValue>https://graph</saml:AttributeValue></saml:Attribute><saml:Attribute Name=\"{named}\""
+        );
+        let identity = verify(&signed_with("<saml:Attribute Name=\"groups\"", &beside)).unwrap();
+        assert_eq!(identity.attributes().list(named), expected, "{named}");
+    }
+    assert_eq!(verify(&link).unwrap().attributes().list(roles), Listed::Missing, "in no role");
+    assert_eq!(verify(&link).unwrap().attributes().list("groups"), Listed::CutOff, "left out for the link");
     let values = "<saml:AttributeValue>engineering</saml:AttributeValue><saml:AttributeValue>operators</saml:AttributeValue>";
     let nil = r#"<saml:AttributeValue xsi:nil="true"/><saml:AttributeValue/>"#;
     for empty in ["", nil] {
