@@ -141,7 +141,8 @@ pub(crate) fn is_same(configured: &str, received: &str) -> bool {
 }
 
 /// Whether it has the form of a GUID, as Entra's tenant and object ids have.
-pub(crate) fn is_guid(text: &str) -> bool {
+#[must_use]
+pub fn is_guid(text: &str) -> bool {
     text.len() == 36
         && text.bytes().enumerate().all(|(at, byte)| match at {
             8 | 13 | 18 | 23 => byte == b'-',

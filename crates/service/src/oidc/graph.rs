@@ -5,10 +5,14 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::connection::Overage;
+use portcullis_domain::connection::{Connection, Overage};
+use portcullis_domain::mapping::MappingSource;
 use portcullis_oidc::claims::IdentityClaims;
 use portcullis_oidc::graph::{MAX_GRAPH_BYTES, QUESTION, base_of, parse_groups, parse_token, question_url};
+use portcullis_oidc::issuer::is_guid;
 use portcullis_oidc::token::{MAX_TOKEN_RESPONSE_BYTES, TokenRequest};
+use portcullis_store::directory_group::DirectoryGroupQuery;
+use portcullis_store::{Tx, directory_group, mapping};
 use secrecy::ExposeSecret;
 
 use super::{Setup, broken, preset};
@@ -17,6 +21,9 @@ use crate::fetch::FetchRequest;
 use crate::recognition::is_refused_guest;
 use crate::relying_party::{TIMEOUT_MS, post_form, unreachable};
 use crate::{Portcullis, ServiceError};
+
+/// The most mappings of a connection's claims that are looked at for names; companies have some dozens.
+const MAX_MAPPINGS: i64 = 1_000;
 
 impl Portcullis {
     /// The same, asking that address for what Microsoft Graph says: for tests, with a stand-in.
@@ -41,6 +48,10 @@ pub(crate) async fn complete(
     let asks = connection.claim_rules.overage == Overage::AskGraph && of_groups;
     // Whoever is refused whatever their groups are has nobody asked.
     if arrival.said.groups != GroupsSaid::Overage || !asks || is_refused_guest(connection, arrival) {
+        return Ok(());
+    }
+    let of = connection.clone();
+    if portcullis.read(move |tx, _| goes_by_names(tx, &of)).await? {
         return Ok(());
     }
     let key = claims.clone().read_as(preset::in_force(connection));
@@ -69,4 +80,24 @@ pub(crate) async fn complete(
         arrival.said.groups = GroupsSaid::These(groups);
     }
     Ok(())
+}
+
+/// Whether this application's tokens carry names of groups in the place of their ids, and mappings go by them. Graph says ids,
+/// and a list of those would take from somebody all that they have by names: better no list.
+fn goes_by_names(tx: &mut Tx<'_>, of: &Connection) -> Result<bool, ServiceError> {
+    let claims = of.claims_directory;
+    for mapping in mapping::list(tx, of.organization, Some(claims), None, MAX_MAPPINGS)? {
+        let named = match mapping.source {
+            MappingSource::GroupExternalId(id) if !is_guid(&id) => DirectoryGroupQuery::ExternalId(id),
+            MappingSource::GroupDisplayName(name) if !is_guid(&name) => {
+                DirectoryGroupQuery::DisplayName(name)
+            }
+            _ => continue,
+        };
+        // A group is known here once a token has brought it.
+        if !directory_group::query(tx, claims, &named, 1)?.is_empty() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }

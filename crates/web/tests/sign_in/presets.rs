@@ -350,6 +350,32 @@ async fn o14_groups_that_entra_left_out_are_asked_for_at_graph_and_never_where_t
 }
 
 #[tokio::test]
+async fn graph_says_ids_and_is_not_asked_where_tokens_carry_names_that_are_mapped() {
+    let world = beside_entra().await;
+    let fields = json!({ "jit": true, "oidc": { "preset": "entra", "overage": "ask_graph" } });
+    let connection = world.connection("acme", fields).await;
+    for (group, role) in [("Engineering", "member"), (OBJECT, "viewer")] {
+        let mapping = json!({
+            "directory": connection["claims_directory"], "group": { "external_id": group }, "role": role,
+        });
+        world.made("/organizations/acme/mappings", mapping).await;
+    }
+    let too_many = with(at_home(OBJECT), json!({ "groups": null, "hasgroups": true }));
+    world.provider.behave(Behaviour::GroupsMissing);
+    world.provider.have_graph_say(OBJECT, json!({ "value": [OBJECT] }));
+    world.say_too(too_many.clone());
+    assert_eq!(world.outcome(&connection, ADA).await, "ok", "no token has brought a group of that name");
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "viewer");
+    world.say_too(with(at_home(OBJECT), json!({ "groups": ["Engineering"] })));
+    assert_eq!(world.outcome(&connection, ADA).await, "ok");
+    let asked = world.provider.counts().graph;
+    world.say_too(too_many);
+    assert_eq!(world.outcome(&connection, ADA).await, "groups_overage");
+    assert_eq!(world.provider.counts().graph, asked);
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "member", "nothing is taken away for it");
+}
+
+#[tokio::test]
 async fn entras_app_roles_are_groups_where_a_connection_says_so_and_attributes_everywhere() {
     let world = beside_entra().await;
     let fields = json!({ "jit": true, "groups_claim": "roles", "oidc": { "preset": "entra" } });
