@@ -51,6 +51,10 @@ fn o3_a_public_key_taken_as_hmac_secret_is_refused() {
         let tag = hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, secret.as_bytes()), input.as_bytes());
         assert_eq!(code_of(verify(&format!("{input}.{}", base64url(tag)), &keys)), "alg_not_allowed");
     }
+    let header = json!({"alg": "RS256", "kid": RSA.kid(), "typ": "JWT"});
+    let payload = Value::Object(honest_claims()).to_string();
+    let honest = RSA.sign_bytes(&header, payload.as_bytes()).unwrap();
+    assert_eq!(code_of(verify(&honest, &keys)), "verified", "the same claims by the key itself");
 }
 
 #[test]
@@ -80,6 +84,8 @@ fn o4_a_key_id_is_a_look_up_string_and_nothing_else() {
         let token = key.sign_bytes(&json!({"alg": "ES256", "kid": kid}), payload.as_bytes()).unwrap();
         assert_eq!(code_of(verify(&token, &keys)), "unknown_kid", "{kid}");
     }
+    let own = key.sign_bytes(&json!({"alg": "ES256", "kid": key.kid()}), payload.as_bytes()).unwrap();
+    assert_eq!(code_of(verify(&own, &keys)), "verified");
     let long = "k".repeat(5_000);
     let token = key.sign_bytes(&json!({"alg": "ES256", "kid": long}), payload.as_bytes()).unwrap();
     let received = verify(&token, &keys).unwrap_err().broken().received.unwrap();

@@ -7,6 +7,7 @@ use aws_lc_rs::{digest, hmac};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
+use portcullis_saml::attribute::Listed;
 use portcullis_saml::binding::FormMessage;
 use portcullis_saml::response::{self, Weakness};
 
@@ -131,6 +132,8 @@ fn s02_a_comment_does_not_cut_a_value() {
 fn s03_a_digest_value_is_text_alone() {
     let value = part(&SIGNED_ASSERTION, "ds:DigestValue").to_owned();
     let inner = value.trim_start_matches("<ds:DigestValue>").trim_end_matches("</ds:DigestValue>").to_owned();
+    let same = format!("<ds:DigestValue>{inner}</ds:DigestValue>");
+    assert_eq!(code_of(verify(&with(&SIGNED_ASSERTION, &value, &same))), "accepted");
     for (forged, code) in [
         (format!("<ds:DigestValue><!--AAAA-->{inner}</ds:DigestValue>"), "comment_in_value"),
         (
@@ -148,6 +151,7 @@ fn s03_a_digest_value_is_text_alone() {
 #[test]
 fn s04_there_is_one_signed_info_and_it_is_the_one_that_was_signed() {
     let signed_info = part(&SIGNED_ASSERTION, "ds:SignedInfo").to_owned();
+    assert_eq!(code_of(verify(&with(&SIGNED_ASSERTION, &signed_info, &signed_info))), "accepted");
     let evil_info = signed_info.replace("<ds:DigestValue>", "<ds:DigestValue>AAAA");
     for forged in [format!("{evil_info}{signed_info}"), format!("{signed_info}{evil_info}")] {
         assert_eq!(refused(&with(&SIGNED_ASSERTION, &signed_info, &forged)), "element_repeated");
@@ -337,6 +341,11 @@ fn s10_a_signature_of_another_document_does_not_vouch_for_this_one() {
     };
     assert_eq!(refused(&forged(&error)), "digest_mismatch");
     assert_eq!(
+        code_of(verify(&forged(&donor(&SIGNED_RESPONSE)))),
+        "accepted",
+        "its own signature in that place"
+    );
+    assert_eq!(
         refused(&forged(&error.replace("#_response", "#_assertion"))),
         "signature_covers_other_element"
     );
@@ -359,8 +368,10 @@ fn s10_a_signature_of_another_document_does_not_vouch_for_this_one() {
 fn s11_without_signature_or_certificate_nothing_is_believed() {
     assert_eq!(refused(&sign(&honest(), Signed::Nothing)), "signature_missing");
     for xml in [&*SIGNED_ASSERTION, &*SIGNED_RESPONSE] {
+        assert_eq!(code_of(verify(xml)), "accepted");
         assert_eq!(code_of(verify_by(xml, |rules| rules.certificates = &[])), "no_certificate_configured");
         let value = part(xml, "ds:SignatureValue").to_owned();
+        assert_eq!(code_of(verify(&with(xml, &value, &value))), "accepted");
         assert_eq!(refused(&with(xml, &value, "<ds:SignatureValue/>")), "signature_malformed");
         assert_eq!(refused(&with(xml, &value, "")), "element_missing");
         assert_eq!(
@@ -392,6 +403,7 @@ fn s11_a_signature_that_is_present_and_wrong_is_refused_beside_one_that_is_right
 #[test]
 fn s12_a_second_assertion_is_refused_wherever_and_however_it_is_signed() {
     let assertion = part(&SIGNED_ASSERTION, "saml:Assertion").to_owned();
+    assert_eq!(code_of(verify(&with(&SIGNED_ASSERTION, &assertion, &assertion))), "accepted", "one alone");
     let second = assertion.replace("_assertion", "_second");
     assert_eq!(
         refused(&with(&SIGNED_ASSERTION, &assertion, &format!("{assertion}{second}"))),
@@ -403,6 +415,8 @@ fn s12_a_second_assertion_is_refused_wherever_and_however_it_is_signed() {
         &format!("{}{}", honest_assertion(), honest_assertion().replace("_assertion", "_second")),
     );
     assert_eq!(refused(&sign(&two, Signed::Response)), "assertion_count");
+    let one = with(&honest(), &honest_assertion(), &honest_assertion());
+    assert_eq!(code_of(verify(&sign(&one, Signed::Response))), "accepted");
     assert_eq!(refused(&with(&SIGNED_ASSERTION, &assertion, "")), "assertion_count");
     let encrypted = format!("{assertion}<saml:EncryptedAssertion/>");
     assert_eq!(refused(&with(&SIGNED_ASSERTION, &assertion, &encrypted)), "assertion_count");
@@ -420,6 +434,20 @@ fn s13_an_attribute_that_was_smuggled_in_is_refused_or_unseen() {
     ];
     for forged in inside {
         assert_eq!(refused(&forged), "digest_mismatch");
+    }
+    // In what vouches for nobody, or in a comment, it is not seen.
+    let groups = ["engineering", "operators"];
+    for unseen in [
+        with(
+            signed,
+            "</saml:AttributeStatement>",
+            &format!("<!-- {attribute} --></saml:AttributeStatement>"),
+        ),
+        with(signed, "</saml:Issuer>", &format!("</saml:Issuer><!-- {statement} -->")),
+        signed.clone(),
+    ] {
+        let identity = verify(&unseen).unwrap();
+        assert_eq!(identity.attributes().list("groups"), Listed::Values(groups.to_vec()));
     }
     // The enveloped signature is left out of the digest: nothing of SAML can live in it.
     let key_info = with(signed, "</ds:KeyInfo>", &format!("{statement}</ds:KeyInfo>"));
@@ -455,6 +483,7 @@ fn s14_the_key_that_a_message_brings_along_is_not_looked_at() {
 
 #[test]
 fn s15_an_algorithm_for_secrets_cannot_be_asked_for_with_a_public_key() {
+    assert_eq!(code_of(verify(&with(&SIGNED_ASSERTION, RSA_SHA256, RSA_SHA256))), "accepted");
     let pem = portcullis_testkit::saml::xmlsec::pem("CERTIFICATE", IDP.certificate.der());
     for secret in [pem.as_bytes(), IDP.certificate.der(), b"".as_slice()] {
         let mut forged =

@@ -102,6 +102,12 @@ fn s26_encryption_alone_vouches_for_nothing() {
     let forged = sign_by(&honest().replace(ADA, MALLORY), Signed::Assertion, &Method::usual(), &STRANGER);
     let forged = encrypted(part(&forged, "saml:Assertion"), GCM_256, OAEP, &WE);
     assert_eq!(code(&sign(&response_with(&forged), Signed::Nothing)), "signature_not_trusted");
+    let honest = encrypted(&signed_assertion(), GCM_256, OAEP, &WE);
+    assert_eq!(
+        code(&sign(&response_with(&honest), Signed::Nothing)),
+        "accepted",
+        "the provider's signature in it"
+    );
     // Inside of a response that the provider signed, a wrong signature is still wrong.
     assert_eq!(code(&sign(&response_with(&forged), Signed::Response)), "signature_not_trusted");
 }
@@ -132,6 +138,11 @@ fn s25_rsa_1_5_and_triple_des_are_on_no_list() {
             sign(&response_with(&encrypted(&signed_assertion(), content, transport, &WE)), Signed::Response);
         let refused = code_by(&xml, |rules| rules.cbc = CbcEncryption::InsideSignedResponse);
         assert_eq!(refused, "encryption_algorithm_refused", "{content} {transport}");
+    }
+    for content in [GCM_256, CBC_256] {
+        let xml = sign(&response_with(&encrypted(&signed_assertion(), content, OAEP, &WE)), Signed::Response);
+        let taken = code_by(&xml, |rules| rules.cbc = CbcEncryption::InsideSignedResponse);
+        assert_eq!(taken, "accepted", "{content}");
     }
 }
 
