@@ -145,7 +145,7 @@ async fn whoever_was_known_by_the_pairwise_subject_is_named_by_tenant_and_object
     assert_eq!(world.outcome(&connection, BARBARA).await, "ok", "a newcomer");
     world.renew(ADA, "person-anew");
     world.say_too(at_home("22222222-bbbb-cccc-dddd-eeeeffff0000"));
-    assert_eq!(world.outcome(&connection, ADA).await, "not_invited", "another object is another person");
+    assert_eq!(world.outcome(&connection, ADA).await, "address_recycled", "another object is another person");
 }
 
 #[tokio::test]
