@@ -11,7 +11,7 @@ use portcullis_domain::role::Rank;
 use portcullis_domain::tombstone::Identifier;
 use portcullis_store::{directory_user, leaver, membership};
 
-use crate::database::{Database, NOW, on_each};
+use crate::database::{Database, NOW, Seeded, on_each};
 use crate::fixture::{self, fresh, later};
 
 const CLAIMED_ONCE: &str = include_str!("../../migrations/0031_claimed_once.sql");
