@@ -3,8 +3,8 @@
 //! The order is the whole rule. A link is an identity; everything else is a claim. A first link needs a claim that the
 //! provider vouches for, a domain that the organization has proven, and exactly one person whom the organization
 //! itself put there, by an invitation only as long as its link is good, or whom this connection brought; holders of
-//! explicit-only roles link from their own session only. A newcomer comes in only where no directory governs and no identifier belongs to somebody who left
-//! (invariant I4), and only if a rule gives a role.
+//! explicit-only roles link from their own session only. A newcomer comes in only where no directory governs and no
+//! identifier belongs to somebody who left (invariant I4), and only if a rule gives a role.
 //!
 //! An address is given to somebody else one day, a subject never: whoever comes with another subject than the one by
 //! which the provider named the member before is another person, until the directory says otherwise.
