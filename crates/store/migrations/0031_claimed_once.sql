@@ -9,23 +9,23 @@ CREATE TABLE claimed (
     directory TEXT NOT NULL,
     membership TEXT NOT NULL,
     standing INT NOT NULL,
-    created_at INT NOT NULL,
     is_read INT NOT NULL
 );
-INSERT INTO claimed (id, directory, membership, standing, created_at, is_read)
+INSERT INTO claimed (id, directory, membership, standing, is_read)
 SELECT u.id, u.directory, u.membership,
 CASE WHEN SUBSTR(u.external_id, 1, LENGTH(c.issuer) + 1) = c.issuer || ' ' THEN 2 ELSE 0 END
 + CASE WHEN EXISTS (SELECT 1 FROM links l WHERE l.connection = c.id AND l.subject = u.external_id AND l.membership = u.membership)
 THEN 1 ELSE 0 END,
-u.created_at, CASE WHEN c.directory IS NULL THEN 1 ELSE 0 END
+CASE WHEN c.directory IS NULL THEN 1 ELSE 0 END
 FROM directory_users u JOIN connections c ON c.claims_directory = u.directory;
 CREATE INDEX claimed_of ON claimed (membership, directory);
 CREATE TABLE over_now (
     id TEXT NOT NULL PRIMARY KEY
 );
-INSERT INTO over_now (id) SELECT c.id FROM claimed c WHERE EXISTS (SELECT 1 FROM claimed o
+INSERT INTO over_now (id) SELECT c.id FROM claimed c JOIN directory_users u ON u.id = c.id
+WHERE EXISTS (SELECT 1 FROM claimed o JOIN directory_users l ON l.id = o.id
 WHERE o.membership = c.membership AND o.directory = c.directory
-AND (o.standing, o.created_at, o.id) > (c.standing, c.created_at, c.id));
+AND (o.standing, l.created_at, o.id) > (c.standing, u.created_at, c.id));
 CREATE TABLE said_elsewhere (
     id TEXT NOT NULL PRIMARY KEY
 );
