@@ -758,6 +758,8 @@ CREATE TABLE agents (
 CREATE INDEX agents_organization ON agents (organization, id);
 CREATE INDEX agents_owner ON agents (owner, organization, id);
 CREATE INDEX agents_living ON agents (owner, organization) WHERE state <> 'disabled';
+CREATE INDEX agents_heir ON agents (heir) WHERE heir IS NOT NULL;
+CREATE INDEX agents_rule_chosen_by ON agents (rule_chosen_by) WHERE rule_chosen_by IS NOT NULL;
 
 -- === Off-boarding ===
 

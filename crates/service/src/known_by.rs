@@ -12,6 +12,7 @@ use portcullis_store::{Tx, connection, directory_user, membership};
 use serde_json::json;
 
 use crate::ServiceError;
+use crate::noun::Noun;
 use crate::revision::revision;
 
 /// What a member is known by.
@@ -36,7 +37,7 @@ pub fn find(
     organization: OrganizationId,
     id: MembershipId,
 ) -> Result<KnownBy, ServiceError> {
-    let found = membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound("member"))?;
+    let found = membership::find(tx, organization, id)?.ok_or(ServiceError::NotFound(Noun::Member))?;
     of(tx, &found)
 }
 
