@@ -151,6 +151,26 @@ fn nothing_acts_above_whoever_saw_its_secret_but_what_the_organization_runs_by()
 }
 
 #[test]
+fn a_provider_that_waits_for_an_owner_opens_nothing_above_whoever_chose_it_nor_what_only_people_give() {
+    let [low, high] = [400, 700].map(|rank| Rank::new(rank).expect("a rank"));
+    for (chosen_from, rank, giving, may) in [
+        (None, high, Giving::ExplicitOnly, true),
+        (Some(low), low, Giving::Anyhow, true),
+        (Some(low), high, Giving::Anyhow, false),
+        (Some(high), low, Giving::Anyhow, true),
+        (Some(high), low, Giving::ExplicitOnly, false),
+    ] {
+        for believed_up_to in [Rank::ROOT, low] {
+            let mut bearer = Bearer { chosen_from, believed_up_to, ..key() };
+            let member = bearer.member.as_mut().expect("a member");
+            (member.rank, member.giving) = (rank, giving);
+            let must = if may && rank <= believed_up_to { Decision::Allowed } else { Decision::NotPermitted };
+            assert_eq!(decide(&bearer), must, "{chosen_from:?} {rank:?} {giving:?} {believed_up_to:?}");
+        }
+    }
+}
+
+#[test]
 fn every_stop_of_an_agent_has_its_own_answer() {
     for state in AgentState::ALL {
         let must = match state {
