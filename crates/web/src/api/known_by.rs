@@ -8,6 +8,7 @@ use portcullis_domain::id::MembershipId;
 use portcullis_domain::permission::Permission;
 use portcullis_domain::role::Rank;
 use portcullis_service::known_by;
+use portcullis_service::noun::Noun;
 use schemars::JsonSchema;
 use serde::Serialize;
 
@@ -105,7 +106,7 @@ async fn show(
     scope: Scope,
     Path((_, mem)): Path<(String, String)>,
 ) -> Result<Json<KnownBy>, Problem> {
-    let (organization, mem): (_, MembershipId) = (scope.organization.id, id(&mem, "member")?);
+    let (organization, mem): (_, MembershipId) = (scope.organization.id, id(&mem, Noun::Member)?);
     let found = app.portcullis().read(move |tx, _| known_by::find(tx, organization, mem)).await?;
     Ok(Json(KnownBy {
         links: found.links.into_iter().map(KnownAtProvider::of).collect(),
