@@ -95,6 +95,20 @@ fn assign_codes(op: &str, codes: &[String], spelling: Spelling) -> Value {
     }
 }
 
+/// An assignment of parts of a value in the custom extension.
+fn assign_parts(parts: &[(&str, Option<String>)], spelling: Spelling) -> Value {
+    let (urn, name) = (custom_urn(spelling), spelled("cost", spelling));
+    let parts: Map<String, Value> =
+        parts.iter().map(|(part, text)| (spelled(part, spelling), json!(text))).collect();
+    match spelling {
+        Spelling::Path | Spelling::Capitals => {
+            json!({"op": "Add", "path": format!("{urn}:{name}"), "value": parts})
+        }
+        Spelling::Whole => json!({"op": "replace", "value": {urn: {name: parts}}}),
+        Spelling::Qualified => json!({"op": "replace", "path": urn, "value": {name: parts}}),
+    }
+}
+
 impl Step {
     fn wire(&self) -> Value {
         match self {
@@ -154,18 +168,7 @@ impl Step {
                 let path = format!("{}:cost.{}", custom_urn(*spelling), spelled(part, *spelling));
                 json!({"op": "add", "path": path, "value": text})
             }
-            Self::SetCustomParts(parts, spelling) => {
-                let (urn, name) = (custom_urn(*spelling), spelled("cost", *spelling));
-                let parts: Map<String, Value> =
-                    parts.iter().map(|(part, text)| (spelled(part, *spelling), json!(text))).collect();
-                match spelling {
-                    Spelling::Path | Spelling::Capitals => {
-                        json!({"op": "Add", "path": format!("{urn}:{name}"), "value": parts})
-                    }
-                    Spelling::Whole => json!({"op": "replace", "value": {urn: {name: parts}}}),
-                    Spelling::Qualified => json!({"op": "replace", "path": urn, "value": {name: parts}}),
-                }
-            }
+            Self::SetCustomParts(parts, spelling) => assign_parts(parts, *spelling),
             Self::RemoveCustoms => json!({"op": "remove", "path": CUSTOM}),
             Self::AddCodes(codes, spelling) => assign_codes("Add", codes, *spelling),
             Self::ReplaceCodes(codes, spelling) => assign_codes("replace", codes, *spelling),
