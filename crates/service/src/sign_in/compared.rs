@@ -154,7 +154,10 @@ fn of_the_way(refusal: &SignInRefusal, of: &Connection) -> (String, String) {
                 let (since, rank) = (waits.at.rfc3339(), waits.chosen_from.number());
                 format!("none, since {since}; the lowest who chose it had the rank {rank}")
             });
-            return (format!("an owner's confirmation of {}", client()), none.unwrap_or_default());
+            return (
+                format!("an owner's confirmation of {}", client()),
+                none.unwrap_or_else(|| "none".to_owned()),
+            );
         }
         SignInRefusal::LinkingSessionOver => ("the session that began to link, alive", "none that lives"),
         SignInRefusal::WrongPassword => ("the password of that address", "another"),
