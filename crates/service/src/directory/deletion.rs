@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::access::{By, Given};
+use portcullis_domain::access::resolve;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{
@@ -20,7 +20,7 @@ use portcullis_domain::plan::Plan;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenEnd;
 use portcullis_store::db::Lock;
-use portcullis_store::{Priority, Tx, directory, directory_user, google, mapping, membership};
+use portcullis_store::{Priority, Tx, directory, directory_user, facts, google, mapping, membership};
 use serde_json::json;
 
 use super::{NOUN, find, may_reach, must_reach, shown};
@@ -37,7 +37,7 @@ use crate::{Moment, Portcullis, ServiceError};
 pub enum Governed {
     /// Nothing was said: it is deleted only if it governs nobody.
     Unsaid,
-    /// They stay as members of their own, with the role that they have as a grant; the suspended stay suspended.
+    /// They stay as members of their own, with the role that it gives as a grant; the suspended stay suspended.
     Keep,
     /// They are off-boarded, each with a receipt.
     OffBoard,
@@ -243,7 +243,7 @@ fn end_tokens(
     Ok(())
 }
 
-/// Gives a governed member life of their own, and the role that the directory gave as a grant.
+/// Gives a governed member life of their own, and as a grant the role that the directory gives.
 fn keep(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -269,7 +269,7 @@ fn keep(
             EventDraft::new(Action::MemberSuspended, id).about(from.id).with(json!({ "kept_from": from.id }));
         plan = plan.then(event, MembershipChange::SetSuspended(id, Some((now, caller.rank()))));
     }
-    if let Some(role) = given_by_automation(&member) {
+    if let Some(role) = given_by(tx, from, &member, now)? {
         let grant = Grant {
             id: GrantId::fresh(now, &mut moment.random),
             organization: from.organization,
@@ -327,10 +327,19 @@ fn must_not_be_told_from_below(
     Ok(())
 }
 
-/// The member's role, if no person gave it.
-fn given_by_automation(member: &Membership) -> Option<Slug> {
-    let role = member.role()?.clone();
-    let of_role = |by: By| by == By::Grant;
-    let granted = member.access.reasons.iter().any(|r| of_role(r.by) && r.gives == Given::Role(role.clone()));
-    (!granted).then_some(role)
+/// The role that this directory alone gives a member, if no person gave one that stands as high. What another directory gives
+/// is that one's to take away again.
+fn given_by(
+    tx: &mut Tx<'_>,
+    from: &Directory,
+    member: &Membership,
+    now: Timestamp,
+) -> Result<Option<Slug>, ServiceError> {
+    let mut facts = facts::of(tx, member)?;
+    let granted = std::mem::take(&mut facts.grants).iter().map(|grant| grant.role.rank).max();
+    facts.directories.retain(|told| told.directory == from.id);
+    facts.matched.retain(|matched| matched.directory == from.id);
+    let role = resolve(&facts, now).access.role;
+    let rank = rank_of(tx, member.organization, role.as_ref())?;
+    Ok(role.filter(|_| granted.is_none_or(|granted| granted < rank)))
 }

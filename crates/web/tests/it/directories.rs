@@ -332,3 +332,33 @@ async fn who_is_said_again_by_a_token_of_somebody_higher_is_believed_further_and
     let updates = events.iter().filter(|event| event["action"] == "directory_user.updated").count();
     assert_eq!(updates, 1, "that they are believed further stands in the log, once");
 }
+
+#[tokio::test]
+async fn who_stays_keeps_what_the_directory_gave_and_not_what_another_one_gives() {
+    let scene = Scene::new();
+    let org = scene.owner.organization;
+    let one = |made: &Value| format!("{DIRECTORIES}/{}", id(made));
+    scene.made(&format!("{ACME}/domains"), json!({ "domain": "acme.test", "vouched": true })).await;
+    let governs = scene.made(DIRECTORIES, scim(json!("member"))).await;
+    let ada = person(&scene.bench, org, directory(&governs), "ada@acme.test");
+    let other = scene.made(DIRECTORIES, scim(Value::Null)).await;
+    let told = person(&scene.bench, org, directory(&other), "ada@acme.test");
+    assert_eq!(told.membership, ada.membership, "two directories tell of one person");
+    group(&scene.bench, org, directory(&other), "Admins", &[told.user]);
+    let mapping = json!({ "directory": id(&other), "group": { "display_name": "Admins" }, "role": "admin" });
+    let mapping = scene.made(MAPPINGS, mapping).await;
+    assert_eq!(standing(&scene.bench, org, ada.membership), ("active".into(), Some("admin".into())));
+
+    assert_eq!(scene.root("DELETE", &format!("{}?people=keep", one(&governs)), Value::Null).await.0, 204);
+    assert_eq!(
+        standing(&scene.bench, org, ada.membership),
+        ("active".into(), Some("admin".into())),
+        "by the other"
+    );
+    let mut grants = scene.all(&format!("{ACME}/grants")).await;
+    grants.retain(|grant| grant["member"] == json!(ada.membership.to_string()));
+    assert_eq!((grants.len(), &grants[0]["role"]), (1, &json!("member")), "{grants:?}");
+    // What the other one gives, it takes away.
+    assert_eq!(scene.root("DELETE", &format!("{MAPPINGS}/{}", id(&mapping)), Value::Null).await.0, 204);
+    assert_eq!(standing(&scene.bench, org, ada.membership).1, Some("member".into()), "by the grant");
+}
