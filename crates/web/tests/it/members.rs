@@ -4,6 +4,7 @@ use portcullis_service::membership::MAX_REASON;
 use portcullis_testkit::ROOT_TOKEN;
 use serde_json::{Value, json};
 
+use crate::people::{directory, person};
 use crate::support::{Scene, id, refused};
 
 const ACME: &str = "/api/v1/organizations/acme";
@@ -270,4 +271,26 @@ async fn taking_back_an_invitation_that_ran_out_leaves_whoever_was_invited_anew(
     let left = scene.all(&invitations).await;
     let second = left.iter().find(|one| one["id"] == second["id"]).unwrap();
     assert!(second["ended_at"].is_null(), "{second}");
+}
+
+#[tokio::test]
+async fn no_other_organization_says_by_which_address_a_user_is_found_here() {
+    let scene = Scene::new();
+    let domain = json!({ "domain": "acme.example", "vouched": true });
+    scene.made("/api/v1/organizations/acme/domains", domain).await;
+    let theirs = json!({ "kind": "scim", "name": "Okta", "default_role": "member" });
+    let theirs = scene.made("/api/v1/organizations/globex/directories", theirs).await;
+    let told = async |email: &str| {
+        let told = person(&scene.bench, scene.stranger.organization, directory(&theirs), email);
+        let path = format!("/api/v1/organizations/globex/members/{}", told.membership);
+        scene.root("GET", &path, Value::Null).await.1["user"]["id"].clone()
+    };
+    let user = told("mallory@acme.example").await;
+    refused(scene.root("POST", MEMBERS, json!({ "user": user })).await, 400, "invalid_field");
+    let user = told("mallory@globex.example").await;
+    let made = scene.made(MEMBERS, json!({ "user": user })).await;
+    assert_eq!(made["user"]["email"], json!("mallory@globex.example"), "nobody is found by it here");
+    // Who joined somewhere is called as they were invited there, whatever a directory calls them since.
+    let invited = json!({ "user": scene.stranger.user.to_string() });
+    assert_eq!(scene.made(MEMBERS, invited).await["user"]["email"], json!("owner@globex.test"));
 }
