@@ -14,6 +14,7 @@ use serde_json::json;
 
 use crate::caller::Caller;
 use crate::noun::Noun;
+use crate::connection::must_stand_above_automation;
 use crate::{Moment, Portcullis, ServiceError};
 
 /// What stands before the random part of the record's value, so that people see whose record it is.
@@ -151,19 +152,27 @@ fn prove(
     Ok(Domain { state: DomainState::Proven, proven_at: Some(moment.now), ..found })
 }
 
-/// Looks for a domain's record and proves it if the record has the value.
+/// Looks for a domain's record and proves it if the record has the value. Of a proven domain everybody is believed for whom a
+/// provider vouches, as whom its connection lets in and finds: so it takes as high a rank as to choose the provider.
 ///
 /// The look-up stands between two transactions: none waits for DNS.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`]; [`ServiceError::Taken`] if another organization proved it.
+/// [`ServiceError::NotFound`]; [`portcullis_domain::Refusal::AboveOwnRank`]; [`ServiceError::Taken`] if another organization
+/// proved it.
 pub async fn verify(
     portcullis: &Portcullis,
-    organization: OrganizationId,
-    text: String,
+    (organization, text): (OrganizationId, String),
+    caller: Caller,
     cause: Cause,
 ) -> Result<(Domain, Checked), ServiceError> {
-    let found = portcullis.read(move |tx, _: Timestamp| find(tx, organization, &text)).await?;
+    let asks = caller.clone();
+    let find_first = move |tx: &mut Tx<'_>, _: Timestamp| {
+        let found = find(tx, organization, &text)?;
+        must_stand_above_automation(tx, organization, &asks)?;
+        Ok(found)
+    };
+    let found = portcullis.read(find_first).await?;
     if found.state == DomainState::Proven {
         return Ok((found, Checked::Proven));
     }
@@ -187,6 +196,7 @@ pub async fn verify(
         .write(Priority::Ordinary, move |tx, moment| {
             // It may have been removed, or proven, while DNS was asked.
             let found = find(tx, organization, &id)?;
+            must_stand_above_automation(tx, organization, &caller)?;
             prove(tx, moment, found, "dns", cause)
         })
         .await?;

@@ -121,7 +121,7 @@ pub fn operations() -> Vec<Operation> {
         )
         .takes::<DomainProof>()
         .gives::<Domain>()
-        .refuses(&["taken", "root_only"]),
+        .refuses(&["taken", "root_only", "above_own_rank"]),
         Operation::delete(ONE, write, "Removes an e-mail domain.", delete),
     ]
 }
@@ -193,7 +193,8 @@ async fn verify(
     body: Body<DomainProof>,
 ) -> Result<Json<Domain>, Problem> {
     let DomainProof { domain: named, vouched } = body.value;
-    let (org, cause, id) = (scope.organization.id, scope.cause(), path.0.1.clone());
+    let (org, cause, caller, id) =
+        (scope.organization.id, scope.cause(), scope.caller.clone(), path.0.1.clone());
     if let Some(named) = named {
         let asked = id.clone();
         let find = move |tx: &mut Tx<'_>, _| must_be_named(&named, &domain::find(tx, org, &asked)?);
@@ -203,7 +204,7 @@ async fn verify(
         let word = Body { value: DomainWord { vouched }, bytes: body.bytes };
         return change(app, scope, path, word).await;
     }
-    let (found, checked) = domain::verify(app.portcullis(), org, id, cause).await?;
+    let (found, checked) = domain::verify(app.portcullis(), (org, id), caller, cause).await?;
     Ok(Json(Domain { checked: Some(checked.as_str()), ..found.into() }))
 }
 

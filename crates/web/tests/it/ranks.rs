@@ -337,3 +337,19 @@ async fn a_token_seen_by_somebody_below_those_whom_it_lets_in_is_told_of() {
     assert_eq!(scene.root("DELETE", &one, Value::Null).await.0, 204);
     assert_eq!(found(), 1, "a member does not, though the directory gives no more");
 }
+
+#[tokio::test]
+async fn proving_a_domain_takes_the_rank_of_the_highest_role_that_automation_gives() {
+    let scene = Scene::new();
+    let permissions = || json!(["domains.read", "domains.write"]);
+    let below = ranked(&scene, "dns", 650, permissions()).await;
+    let above = ranked(&scene, "head", 750, permissions()).await;
+    let domains = "/api/v1/organizations/acme/domains";
+    let (status, made) = scene.as_of(&below, "POST", domains, json!({ "domain": "evil.example" })).await;
+    assert_eq!(status, 201, "{made}");
+    scene.bench.outside.set_txt("_portcullis.evil.example", &[made["txt_value"].as_str().unwrap()]);
+    let verify = format!("{domains}/evil.example/verify");
+    refused(scene.as_of(&below, "POST", &verify, Value::Null).await, 403, "above_own_rank");
+    let (status, proven) = scene.as_of(&above, "POST", &verify, Value::Null).await;
+    assert_eq!((status, &proven["state"]), (200, &json!("proven")), "{proven}");
+}
