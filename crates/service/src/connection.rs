@@ -169,7 +169,10 @@ const MAX_ROLES: i64 = 999;
 /// Whoever chooses an identity provider chooses who is who: a first link opens the session of anybody but holders of
 /// explicit-only roles. So it takes the rank of the highest role that is not explicit only. Roles that come to stand above
 /// them later are not opened by it until an owner confirms (`Connection::chosen_by`).
-pub(crate) fn must_stand_above_automation(
+///
+/// # Errors
+/// [`Refusal::AboveOwnRank`].
+pub fn must_stand_above_automation(
     tx: &mut Tx<'_>,
     organization: OrganizationId,
     caller: &Caller,

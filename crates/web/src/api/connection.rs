@@ -214,6 +214,9 @@ async fn create(
     if let Some(made) = once::find(&app, &scope.caller, &key, &body.bytes).await? {
         return Ok(made);
     }
+    // Nothing is fetched for whoever may not choose a provider, and no key made.
+    let asks = scope.caller.clone();
+    portcullis.read(move |tx, _| connection::must_stand_above_automation(tx, org, &asks)).await?;
     let own = wish.beforehand(&portcullis).await?;
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
         let wanted = wish.wanted(&own)?;
@@ -267,9 +270,13 @@ async fn change(
         None => None,
     };
     let portcullis = app.portcullis().clone();
-    // Nothing is fetched for what is not there, or of another kind.
+    // Nothing is fetched for what is not there, or of another kind, nor for whoever may not choose a provider.
     let found = portcullis.read(move |tx, _| connection::find(tx, at.0, at.1)).await?;
     patch.of_kinds().check(found.connection.kind)?;
+    if patch.takes_time(&found) {
+        let asks = caller.clone();
+        portcullis.read(move |tx, _| connection::must_stand_above_automation(tx, at.0, &asks)).await?;
+    }
     let own = patch.beforehand(&portcullis, &found).await?;
     let changed = app
         .portcullis()

@@ -339,6 +339,25 @@ async fn a_token_seen_by_somebody_below_those_whom_it_lets_in_is_told_of() {
 }
 
 #[tokio::test]
+async fn nothing_is_fetched_for_whoever_may_not_choose_a_provider() {
+    let scene = Scene::new();
+    let (below, above) = stewards(&scene).await;
+    let url = "https://idp.example/metadata";
+    let wish = json!({ "kind": "saml", "name": "Okta", "metadata_url": url });
+    refused(scene.as_of(&below, "POST", CONNECTIONS, wish.clone()).await, 403, "above_own_rank");
+    assert_eq!(scene.bench.outside.asked(), Vec::<String>::new());
+    scene.bench.outside.set_answer(url, 200, metadata().as_bytes());
+    let (status, made) = scene.as_of(&above, "POST", CONNECTIONS, wish).await;
+    assert_eq!((status, scene.bench.outside.asked().len()), (201, 1), "{made}");
+    let one = format!("{CONNECTIONS}/{}", id(&made));
+    let change = json!({ "metadata_url": "https://other.example/metadata" });
+    refused(scene.as_of(&below, "PATCH", &one, change.clone()).await, 403, "above_own_rank");
+    assert_eq!(scene.bench.outside.asked().len(), 1);
+    refused(scene.as_of(&above, "PATCH", &one, change).await, 422, "metadata_unreachable");
+    assert_eq!(scene.bench.outside.asked().len(), 2);
+}
+
+#[tokio::test]
 async fn proving_a_domain_takes_the_rank_of_the_highest_role_that_automation_gives() {
     let scene = Scene::new();
     let permissions = || json!(["domains.read", "domains.write"]);

@@ -217,6 +217,16 @@ impl ConnectionPatch {
         }
     }
 
+    /// Whether something is to be fetched or made before anything is locked.
+    pub(super) fn takes_time(&self, before: &ConnectionView) -> bool {
+        self.metadata_url.is_some() || self.needs_key(before)
+    }
+
+    fn needs_key(&self, before: &ConnectionView) -> bool {
+        let has_key = before.protocol.oidc().is_some_and(OidcView::has_signing_key);
+        self.oidc_settings(before).is_by_key() && !has_key
+    }
+
     /// What is to be had before anything is locked: metadata that the body names, and a key if one is needed.
     pub(super) async fn beforehand(
         &self,
@@ -225,8 +235,7 @@ impl ConnectionPatch {
     ) -> Result<Beforehand, ServiceError> {
         let settings = before.protocol.saml().map(|view| view.source.settings.clone()).unwrap_or_default();
         let read = self.of_kinds().read(portcullis, settings).await?;
-        let has_key = before.protocol.oidc().is_some_and(OidcView::has_signing_key);
-        let client_key = if self.oidc_settings(before).is_by_key() && !has_key {
+        let client_key = if self.needs_key(before) {
             let issuer = self.issuer.as_ref().unwrap_or(&before.connection.issuer);
             Some(NewClientKey::generate(portcullis, issuer).await?)
         } else {
