@@ -86,9 +86,9 @@ impl Decision {
             Self::AgentOrphaned => "the agent's owner was off-boarded and nobody has taken it over",
             Self::OtherEnvironment => "the bearer does not act in this environment",
             Self::NotPermitted => {
-                "the role behind the token has no `use`, stands above whoever else the secret was shown to or saw the link \
-                 by which the password was chosen, or the token came by a connection that no owner has confirmed, and the \
-                 role is explicit only or stands above whoever chose its provider"
+                "the role behind the token has no `use`, stands above whoever else the secret was shown to, saw the link by \
+                 which the password was chosen or named the account that signed in, or the token came by a connection that no \
+                 owner has confirmed, and the role is explicit only or stands above whoever chose its provider"
             }
         }
     }
@@ -194,7 +194,8 @@ pub struct Bearer {
     /// How high the lowest stood who chose the provider of that connection, if no owner had confirmed it when that session
     /// began.
     pub chosen_from: Option<Rank>,
-    /// How far it is believed that the person signed in, where that session, or the one that issued it, came by a password.
+    /// How far it is believed that the person signed in, whose session it is or issued it: as far as the link or the password by
+    /// which that came.
     pub believed_up_to: Rank,
     /// The membership behind it.
     pub member: Option<BearerMember>,
@@ -284,8 +285,8 @@ pub fn liveness(bearer: &Bearer, now: Timestamp) -> Decision {
     if bearer.answering_for_it().any(|saw| saw.rank < rank) {
         return Decision::NotPermitted;
     }
-    // Whoever saw the link by which the password was chosen may have chosen it; whoever chose the provider may come in by it as
-    // anybody.
+    // Whoever saw the link by which the password was chosen may have chosen it; whoever named the account, an account of
+    // theirs; whoever chose the provider may come in by it as anybody.
     if bearer.opened_from() < rank {
         return Decision::NotPermitted;
     }

@@ -58,8 +58,8 @@ refusals! {
             "permissions over roles and the organization exist in explicit-only roles only";
         BuiltIn = "built_in", "it is built in: it is neither changed nor deleted";
         SeenByOthers = "seen_by_others",
-            "this key was issued by one that others had seen, or that came by a connection which no owner has confirmed \
-             or by a password that somebody below owner may have chosen, so it issues nothing: ask with a key of your own";
+            "this key was issued by one that others had seen, or that came by a connection which no owner has confirmed, \
+             so it issues nothing: ask with a key of your own";
         MemberInactive = "member_inactive", "the membership is not active";
         AgentState = "agent_state", "the agent's state does not allow that";
         TooManyKeys = "too_many_keys",

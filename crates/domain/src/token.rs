@@ -10,6 +10,7 @@ use crate::audit::Target;
 use crate::id::{
     AgentId, ConnectionId, DirectoryId, EventId, IdError, MembershipId, OrganizationId, TokenId,
 };
+use crate::role::Rank;
 use crate::secret::SecretHash;
 use crate::text::{Slug, texts};
 use crate::time::Timestamp;
@@ -244,6 +245,11 @@ pub struct Token {
     pub scopes: Vec<Scope>,
     /// The connection that a session came in by; `None` for local sign-in.
     pub connection: Option<ConnectionId>,
+    /// As whom that connection's provider named the person: by which of their links a session came in.
+    pub subject: Option<String>,
+    /// How far the way in was believed by which its session, or whoever issued it, came, when it was issued. The link or the
+    /// password behind it may be believed further since.
+    pub believed_up_to: Rank,
     /// The e-mail key that an invitation or owner link is for.
     pub address_key: Option<String>,
     /// When it was issued.

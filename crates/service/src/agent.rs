@@ -472,7 +472,7 @@ pub fn disable(
 ///
 /// # Errors
 /// As [`order`], and [`Refusal::MemberInactive`] while its owner is not active; [`Refusal::TooManyKeys`];
-/// [`ServiceError::Invalid`] for an expiry in the past.
+/// [`ServiceError::Invalid`] for an expiry in the past, or after that of a key by which its owner asks for another.
 pub fn issue_key(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -492,6 +492,7 @@ pub fn issue_key(
         holder: Holder::Agent(id),
         parent: caller.parent()?,
         shown_to: caller.shown_to(),
+        believed_up_to: caller.believed_up_to(),
         name: wish.name,
         environment: Some(found.environment),
         scopes: vec![],

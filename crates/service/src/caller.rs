@@ -59,7 +59,7 @@ pub struct Member {
     /// How high the lowest stood who chose the provider of that connection, if no owner had confirmed it when that session
     /// began.
     pub chosen_from: Option<Rank>,
-    /// How far it is believed that it was opened by whom it names, where it is a session by a password.
+    /// How far it is believed that the session was opened by whom it names, which it is or by which it was issued.
     pub believed_up_to: Rank,
     /// The role.
     pub role: Option<Slug>,
@@ -144,19 +144,26 @@ impl Caller {
         }
     }
 
+    /// How far it is believed that the caller is the member: as far as what they issue.
+    #[must_use]
+    pub const fn believed_up_to(&self) -> Rank {
+        match self {
+            Self::Member(m) => m.believed_up_to,
+            Self::Root | Self::Service { .. } => Rank::ROOT,
+        }
+    }
+
     /// The token by which a secret is issued that more than one person sees: whoever has that token is one of them. Else the
     /// session whose way in is not certain: what it issues is worth no more than that way in.
     ///
     /// # Errors
     /// [`Refusal::SeenByOthers`] where that token was issued by a seen one itself: of a third who may know the secret
     /// nothing would be kept, and it would neither rest nor end with them; nor with the connection by which that came, if
-    /// no owner has confirmed it; nor as a session rests by a password that somebody below an owner may have chosen.
+    /// no owner has confirmed it.
     pub fn parent(&self) -> Result<Option<TokenId>, Refusal> {
         match self {
             Self::Member(m) if m.shown_to.is_empty() => Ok(m.came_by),
-            Self::Member(m)
-                if m.shown_to.len() > 1 || m.chosen_from.is_some() || m.believed_up_to < Rank::OWNER =>
-            {
+            Self::Member(m) if m.shown_to.len() > 1 || m.chosen_from.is_some() => {
                 Err(Refusal::SeenByOthers)
             }
             Self::Member(m) => Ok(Some(m.token)),
@@ -262,8 +269,8 @@ pub fn owner_of_directory(
 pub struct Spokesman {
     /// The directory's organization.
     pub organization: OrganizationId,
-    /// How high the lowest stands who saw the token, or who may have opened the session that issued it: so far is believed
-    /// what is said by it.
+    /// How high the lowest stands who saw the token, or who may have opened the session that issued it, as whoever chose its
+    /// password or provider or named its account: so far is believed what is said by it.
     pub rank: Rank,
     /// When the token runs out by itself.
     pub runs_out_at: Option<Timestamp>,

@@ -188,6 +188,8 @@ fn issue(
         environment: None,
         scopes: vec![],
         connection: None,
+        subject: None,
+        believed_up_to: caller.believed_up_to(),
         address_key: Some(key.to_owned()),
         issued_at: now,
         expires_at: Some(now.plus_s(GOOD_FOR_S)),

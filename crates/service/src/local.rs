@@ -292,7 +292,7 @@ pub(crate) fn open(
     let opening = Opening {
         membership: member,
         environment,
-        connection: None,
+        link: None,
         not_after: None,
         presented: &visitor.presented,
         limits,

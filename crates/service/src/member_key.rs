@@ -82,6 +82,7 @@ pub fn issue(
         holder: Holder::Membership(id),
         parent: caller.parent()?,
         shown_to: caller.shown_to(),
+        believed_up_to: caller.believed_up_to(),
         name: wish.name,
         environment: Some(environment_of(&member, wish.environment)?),
         scopes: vec![],

@@ -11,6 +11,7 @@ use portcullis_domain::id::{GrantId, MembershipId, TokenId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::organization::Organization;
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::{Slug, email_key};
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
@@ -103,6 +104,8 @@ fn issue(
         environment: None,
         scopes: vec![],
         connection: None,
+        subject: None,
+        believed_up_to: Rank::ROOT,
         address_key: Some(address_key),
         issued_at: now,
         expires_at: Some(now.plus_s(GOOD_FOR_S)),

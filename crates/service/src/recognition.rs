@@ -111,20 +111,19 @@ pub fn admit(tx: &mut Tx<'_>, moment: &mut Moment, wish: &Wish<'_>) -> Result<Ad
     };
     settle(tx, moment, id, cause)?;
     let member = membership::find_locked(tx, id)?.ok_or(SignInRefusal::MemberInactive)?;
-    let refusal = match stands_outside(tx, &connection, &member)? {
-        None => rests(tx, moment, &connection, wish, (&member, &link))?,
-        refusal => refusal,
+    let stands = match stands_outside(tx, &connection, &member)? {
+        None => believed(tx, moment, &connection, wish, (&member, link))?,
+        Some(refusal) => Err(refusal),
     };
-    if let Some(refusal) = refusal {
-        return match standing {
-            Standing::Linked => Ok(Err(refusal)),
-            Standing::New => Err(refusal.into()),
-        };
-    }
+    let link = match (stands, standing) {
+        (Ok(link), _) => link,
+        (Err(refusal), Standing::Linked) => return Ok(Err(refusal)),
+        (Err(refusal), Standing::New) => return Err(refusal.into()),
+    };
     let opening = Opening {
         membership: &member,
         environment: connection.environment.clone(),
-        connection: Some(connection.id),
+        link: Some(&link),
         not_after: wish.session.not_after(),
         presented: wish.presented,
         limits: wish.limits,
@@ -196,17 +195,17 @@ enum Standing {
     New,
 }
 
-/// Why a link opens nothing now, if it does not: it does not follow its member above whoever could have said whose it is.
-/// What the directory says of them again is believed as far as whoever says it now.
-fn rests(
+/// A link as it is believed now; or why it opens nothing: it does not follow its member above whoever could have said whose it
+/// is. What the directory says of them again is believed as far as whoever says it now.
+fn believed(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     connection: &Connection,
     wish: &Wish<'_>,
-    (member, link): (&Membership, &Link),
-) -> Result<Option<SignInRefusal>, ServiceError> {
+    (member, link): (&Membership, Link),
+) -> Result<Result<Link, SignInRefusal>, ServiceError> {
     if link.believed_up_to == Rank::ROOT {
-        return Ok(None);
+        return Ok(Ok(link));
     }
     let again = trusted_address(tx, connection, wish.arrival)
         .and_then(|address| told_by_directory(tx, connection, wish.arrival, &address));
@@ -216,10 +215,12 @@ fn rests(
         Err(error) => return Err(error),
     };
     if believed_up_to > link.believed_up_to {
-        believe(tx, moment, (link, believed_up_to), wish.request)?;
+        believe(tx, moment, (&link, believed_up_to), wish.request)?;
     }
-    let lent = is_lent(tx, member, believed_up_to)?;
-    Ok(lent.then_some(SignInRefusal::OwnSessionOnly))
+    if is_lent(tx, member, believed_up_to)? {
+        return Ok(Err(SignInRefusal::OwnSessionOnly));
+    }
+    Ok(Ok(Link { believed_up_to, ..link }))
 }
 
 fn recognize(

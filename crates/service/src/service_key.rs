@@ -46,6 +46,7 @@ pub fn issue(
         holder: Holder::Organization(organization),
         parent: caller.parent()?,
         shown_to: caller.shown_to(),
+        believed_up_to: caller.believed_up_to(),
         name: wish.name,
         environment: None,
         scopes: wish.scopes.into_iter().collect(),

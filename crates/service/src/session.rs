@@ -7,9 +7,9 @@ use portcullis_domain::Timestamp;
 use portcullis_domain::audit::{Action, EventDraft};
 use portcullis_domain::cause::{Actor, Cause, CauseKind};
 use portcullis_domain::change::{Change, TokenChange, TokenSet};
-use portcullis_domain::connection::Connection;
+use portcullis_domain::connection::{Connection, Link};
 use portcullis_domain::evaluation::{Bearer, liveness};
-use portcullis_domain::id::{ConnectionId, MembershipId, OrganizationId, RequestId, TokenId};
+use portcullis_domain::id::{MembershipId, OrganizationId, RequestId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::plan::Plan;
 use portcullis_domain::role::Rank;
@@ -35,8 +35,8 @@ pub struct Opening<'a> {
     pub membership: &'a Membership,
     /// Where the session acts.
     pub environment: Slug,
-    /// By which connection they came; `None` for local sign-in.
-    pub connection: Option<ConnectionId>,
+    /// By which link they came; `None` for local sign-in.
+    pub link: Option<&'a Link>,
     /// When the provider wants it to have ended, if that is before our own limit.
     pub not_after: Option<Timestamp>,
     /// The session secrets that the browser holds already.
@@ -83,6 +83,8 @@ pub struct SessionView {
     pub role: Option<Slug>,
     /// When it ends in any case.
     pub expires_at: Option<Timestamp>,
+    /// How far the link or the password is believed that opened it.
+    pub believed_up_to: Rank,
     /// How high the lowest stood who chose the provider that it came by, if that waited for an owner when the session was
     /// opened, and does still.
     pub chosen_from: Option<Rank>,
@@ -128,7 +130,9 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
         name: String::new(),
         environment: Some(opening.environment.clone()),
         scopes: vec![],
-        connection: opening.connection,
+        connection: opening.link.map(|link| link.connection),
+        subject: opening.link.map(|link| link.subject.clone()),
+        believed_up_to: opening.link.map_or(membership.believed_up_to, |link| link.believed_up_to),
         address_key: None,
         issued_at: now,
         expires_at: Some(expires_at),
@@ -138,7 +142,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     let id = token.id;
     let signed_in = EventDraft::new(Action::SignInSucceeded, membership.id)
         .about(id)
-        .with(json!({ "connection": opening.connection, "environment": opening.environment }));
+        .with(json!({ "connection": token.connection, "environment": opening.environment }));
     let issued = EventDraft::new(Action::TokenIssued, id)
         .about(membership.id)
         .with(json!({ "kind": TokenKind::Session.as_str() }));
@@ -240,6 +244,7 @@ pub fn list(tx: &mut Tx<'_>, presented: &[String], now: Timestamp) -> Result<Vec
             name: member.name,
             role: member.role,
             expires_at: bearer.expires_at,
+            believed_up_to: bearer.believed_up_to,
             chosen_from: bearer.chosen_from,
         });
     }

@@ -1,8 +1,8 @@
 //! The look-up behind every check: one indexed row set for a presented secret.
 //!
 //! It joins the active membership (and the agent, and its owner, and whoever the secret was shown to, and whoever has the
-//! key by which it was issued, and the connection by which whoever issued it came), so that a row which somebody forgot to
-//! end does not let anybody in: the second lock of off-boarding.
+//! key by which it was issued, and the connection and the link by which whoever issued it came), so that a row which somebody
+//! forgot to end does not let anybody in: the second lock of off-boarding.
 
 use std::collections::BTreeSet;
 
@@ -27,7 +27,8 @@ const FIND: Statement = Statement::read(
      CASE WHEN t.connection IS NOT NULL OR (t.kind = 'session' AND m.believed_up_to < 1000) THEN t.id \
      WHEN p.connection IS NOT NULL OR p.kind = 'session' THEN p.id END, c.chosen_from, \
      CASE WHEN t.kind = 'session' AND t.connection IS NULL THEN m.believed_up_to \
-     WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to END \
+     WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to \
+     ELSE COALESCE(l.believed_up_to, t.believed_up_to) END \
      FROM tokens t \
      JOIN organizations o ON o.id = t.organization AND o.deleted_at IS NULL \
      LEFT JOIN token_uses s ON s.token = t.id \
@@ -37,6 +38,10 @@ const FIND: Statement = Statement::read(
      LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
      LEFT JOIN connections c ON c.id = COALESCE(t.connection, p.connection) AND c.organization = t.organization \
      AND c.unconfirmed_at <= CASE WHEN t.connection IS NULL THEN p.issued_at ELSE t.issued_at END \
+     LEFT JOIN links l ON l.connection = COALESCE(t.connection, p.connection) \
+     AND l.subject = CASE WHEN t.connection IS NULL THEN p.subject ELSE t.subject END \
+     AND l.membership = CASE WHEN t.connection IS NULL THEN p.membership ELSE t.membership END \
+     AND l.organization = t.organization \
      LEFT JOIN memberships k ON k.id = p.membership AND k.organization = t.organization \
      LEFT JOIN roles r ON r.organization = m.organization AND r.slug = m.role \
      LEFT JOIN roles v ON v.organization = w.organization AND v.slug = w.role \
@@ -129,7 +134,7 @@ fn read(row: &Row) -> Result<Bearer, StoreError> {
         shown_to: shown_to(&mut columns)?,
         came_by: columns.read(Row::opt_parsed)?,
         chosen_from: columns.read(Row::opt_rank)?,
-        believed_up_to: columns.read(Row::opt_rank)?.unwrap_or(Rank::ROOT),
+        believed_up_to: columns.read(Row::rank)?,
     };
     columns.done()?;
     // Nobody else, where that is the member behind the token.

@@ -72,6 +72,7 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 30, name: "chosen_from", sql: include_str!("../migrations/0030_chosen_from.sql") },
     Migration { number: 31, name: "claimed_once", sql: include_str!("../migrations/0031_claimed_once.sql") },
     Migration { number: 32, name: "forgotten", sql: include_str!("../migrations/0032_forgotten.sql") },
+    Migration { number: 33, name: "named", sql: include_str!("../migrations/0033_named.sql") },
     Migration {
         number: 35,
         name: "numbered_receipts",

@@ -16,8 +16,9 @@ use crate::{StoreError, Tx, params};
 const INSERT: Statement = Statement::change(
     "token.insert",
     "INSERT INTO tokens (id, organization, kind, holder_kind, holder, membership, agent, parent, shown_to_kind, \
-     shown_to, secret_hash, name, environment, scopes, connection, address_key, issued_at, expires_at, max_idle_s) \
-     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
+     shown_to, secret_hash, name, environment, scopes, connection, subject, believed_up_to, address_key, issued_at, \
+     expires_at, max_idle_s) \
+     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21)",
 );
 const ACTIVE_MEMBER: Statement = Statement::read(
     "token.active_member",
@@ -194,15 +195,19 @@ const LIVING_SESSIONS: Statement = Statement::read(
 );
 
 // Who saw the secret of `t`, and how far the session `p` is believed that issued it: how high whoever chose the provider of a
-// connection stood, if that waited for an owner when it opened `p`; and where a password opened that, how far this is.
+// connection stood, if that waited for an owner when it opened `p`; and as far as the password or the link that opened that,
+// now; else as far as it was believed then.
 macro_rules! seen {
     () => {
         "t.shown_to, p.membership, c.chosen_from, \
-         CASE WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to END \
+         CASE WHEN p.kind = 'session' AND p.connection IS NULL THEN k.believed_up_to \
+         ELSE COALESCE(l.believed_up_to, t.believed_up_to) END \
          FROM tokens t \
          LEFT JOIN tokens p ON p.id = t.parent AND p.organization = t.organization \
          LEFT JOIN connections c ON c.id = p.connection AND c.organization = t.organization \
          AND c.unconfirmed_at <= p.issued_at \
+         LEFT JOIN links l ON l.connection = p.connection AND l.subject = p.subject AND l.membership = p.membership \
+         AND l.organization = t.organization \
          LEFT JOIN memberships k ON k.id = p.membership AND k.organization = t.organization"
     };
 }
@@ -318,7 +323,8 @@ impl From<&Token> for TokenView {
 pub struct Seen {
     /// The members whom it was shown to, and who have the token that it was issued by.
     pub by: Vec<MembershipId>,
-    /// How far the session is believed that issued it: somebody else may have chosen its password, or its provider.
+    /// How far the session is believed that issued it: somebody else may have chosen its password or its provider, or named the
+    /// account.
     pub believed_up_to: Rank,
 }
 
@@ -389,6 +395,8 @@ fn issue(tx: &mut Tx<'_>, token: &Token) -> Result<(), StoreError> {
             token.environment,
             to_json(&token.scopes)?,
             token.connection,
+            token.subject,
+            token.believed_up_to.number(),
             token.address_key,
             token.issued_at,
             token.expires_at,
@@ -545,8 +553,7 @@ pub(crate) fn read_seen(row: &Row, first: usize) -> Result<Seen, StoreError> {
     let who = [first, first + 1].into_iter().filter_map(|column| row.opt_parsed(column).transpose());
     let by = who.collect::<Result<_, _>>()?;
     let chosen_from = row.opt_rank(first + 2)?.unwrap_or(Rank::ROOT);
-    let believed_up_to = row.opt_rank(first + 3)?.unwrap_or(Rank::ROOT);
-    Ok(Seen { by, believed_up_to: believed_up_to.min(chosen_from) })
+    Ok(Seen { by, believed_up_to: row.rank(first + 3)?.min(chosen_from) })
 }
 
 /// Notes when tokens were last used.

@@ -7,6 +7,7 @@ use portcullis_domain::grant::Grant;
 use portcullis_domain::id::{GrantId, MembershipId, OrganizationId, TokenId, UserId};
 use portcullis_domain::membership::{Membership, MembershipState, Newcomer};
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
@@ -121,6 +122,8 @@ fn issue(tx: &mut Tx<'_>, moment: &mut Moment, of: &Membership) -> Result<String
         environment: Some(Slug::production()),
         scopes: vec![],
         connection: None,
+        subject: None,
+        believed_up_to: Rank::ROOT,
         address_key: None,
         issued_at: moment.now,
         expires_at: None,

@@ -82,6 +82,7 @@ pub(super) fn issue(
         holder: Holder::Directory(of.id),
         parent: caller.parent()?,
         shown_to: caller.shown_to(),
+        believed_up_to: caller.believed_up_to(),
         name: of.name.clone(),
         environment: None,
         scopes: vec![],

@@ -234,13 +234,7 @@ pub(super) fn link_own(
     if opened.chosen_from.is_some() {
         return Err(SignInRefusal::Unconfirmed.into());
     }
-    let by = token::find(tx, connection.organization, opened.token)?.and_then(|token| token.connection);
-    let mut links = connection::links_of(tx, own)?;
-    links.retain(|l| Some(l.connection) == by);
-    let believed_up_to = match by {
-        Some(_) => links.iter().map(|l| l.believed_up_to).min().unwrap_or(Rank::ROOT),
-        None => membership::find(tx, connection.organization, own)?.map_or(Rank::NONE, |m| m.believed_up_to),
-    };
+    let believed_up_to = opened.believed_up_to;
     match linked {
         Some((member, same)) if member.id == own => {
             if believed_up_to <= same.believed_up_to {
@@ -261,7 +255,9 @@ pub(super) fn link_own(
     // It is the session that says whose the account is: by whose key that came, else the link that opened it.
     let mut signed_by = saml_session::signed_by(tx, opened.token)?;
     if signed_by.is_empty() {
-        signed_by = links.into_iter().map(|l| l.signed_by).max().unwrap_or_default();
+        let by = token::find(tx, connection.organization, opened.token)?.and_then(|token| token.connection);
+        let links = connection::links_of(tx, own)?.into_iter().filter(|l| Some(l.connection) == by);
+        signed_by = links.map(|l| l.signed_by).max().unwrap_or_default();
     }
     let made = Link { signed_by, ..link(connection, wish, (own, believed_up_to), moment) };
     let plan = linking(Plan::because(connection.organization, cause), made.clone(), wish, old);

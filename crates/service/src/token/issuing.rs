@@ -8,6 +8,7 @@ use portcullis_domain::cause::Cause;
 use portcullis_domain::change::{TokenChange, TokenSet};
 use portcullis_domain::id::{OrganizationId, TokenId};
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::{Slug, name};
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenEnd, TokenKind};
@@ -35,6 +36,7 @@ pub(crate) struct Draft {
     pub(crate) holder: Holder,
     pub(crate) parent: Option<TokenId>,
     pub(crate) shown_to: ShownTo,
+    pub(crate) believed_up_to: Rank,
     pub(crate) name: String,
     pub(crate) environment: Option<Slug>,
     pub(crate) scopes: Vec<portcullis_domain::token::Scope>,
@@ -96,6 +98,8 @@ pub(crate) fn issue_named(
         environment: draft.environment,
         scopes: draft.scopes,
         connection: None,
+        subject: None,
+        believed_up_to: draft.believed_up_to,
         address_key: None,
         issued_at: now,
         expires_at: draft.expires_at,

@@ -30,7 +30,7 @@ async fn a_browser_keeps_what_fits_beside_a_new_session_and_the_rest_has_ended()
             let opening = Opening {
                 membership: &member,
                 environment: format!("place-{number}").parse()?,
-                connection: None,
+                link: None,
                 not_after: None,
                 presented: &held,
                 limits: Limits::default(),

@@ -16,6 +16,7 @@ use portcullis_domain::id::{
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
 use portcullis_domain::membership::MembershipState;
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::{SecretHash, TokenSecret};
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
@@ -139,6 +140,8 @@ fn key_for(
             environment: Some(Slug::production()),
             scopes: vec![],
             connection: None,
+            subject: None,
+            believed_up_to: Rank::ROOT,
             address_key: None,
             issued_at: moment.now,
             expires_at: life_s.map(|s| moment.now.plus_s(s)),

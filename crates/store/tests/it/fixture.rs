@@ -228,6 +228,8 @@ pub(crate) fn token(organization: OrganizationId, kind: TokenKind, holder: Holde
         environment: Some(Slug::production()),
         scopes: vec![],
         connection: None,
+        subject: None,
+        believed_up_to: Rank::ROOT,
         address_key: None,
         issued_at: NOW,
         expires_at: None,

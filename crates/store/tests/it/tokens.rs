@@ -2,7 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use portcullis_domain::change::{AgentChange, ConnectionChange, MembershipChange, TokenChange, TokenSet};
+use portcullis_domain::change::{
+    AgentChange, ConnectionChange, LinkChange, MembershipChange, TokenChange, TokenSet,
+};
+use portcullis_domain::connection::{Connection, Link};
 use portcullis_domain::id::{ConnectionId, OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::role::Rank;
@@ -228,6 +231,111 @@ fn no_token_is_issued_for_somebody_who_is_not_active_and_no_bearer_is_found_by_a
         assert_eq!(database.change(TokenChange::Issue(Box::new(key()))), Err(StoreError::NotActive));
         database.put_in(organization, end(TokenSet::One(first.id)));
         assert_eq!(found().unwrap().ended_at, Some(later(1)), "an ended secret is known as ended");
+    });
+}
+
+const NAMED: &str = include_str!("../../migrations/0033_named.sql");
+
+fn link(to: &Membership, connection: ConnectionId, subject: &str, rank: Rank) -> LinkChange {
+    LinkChange::Create(Link {
+        connection,
+        organization: to.organization,
+        subject: subject.to_owned(),
+        membership: to.id,
+        believed_up_to: rank,
+        signed_by: String::new(),
+        created_at: NOW,
+    })
+}
+
+fn believed(database: &Database, token: &Token) -> Rank {
+    let secret = token.secret.clone();
+    database.read(move |tx| bearer::find(tx, &secret)).unwrap().believed_up_to
+}
+
+#[test]
+fn a_token_is_believed_as_far_as_the_link_by_which_it_came_and_without_one_as_far_as_it_was() {
+    on_each(|database| {
+        let House { organization, leaver, other } = house(database, "acme");
+        let [low, high, then] = [400, 700, 500].map(|rank| Rank::new(rank).unwrap());
+        let [here, elsewhere] = [(), ()].map(|()| fixture::connection(database, organization, &[]).id);
+        for change in [
+            link(&leaver, here, "low", low),
+            link(&leaver, here, "high", high),
+            link(&other, here, "others", low),
+            link(&leaver, elsewhere, "gone", low),
+        ] {
+            database.put(change);
+        }
+        let of = |kind| Token {
+            believed_up_to: then,
+            ..fixture::token(organization, kind, Holder::Membership(leaver.id))
+        };
+        for (connection, subject, expected) in [
+            (here, "low", low),
+            (here, "high", high),
+            (here, "others", then),
+            (here, "gone", then),
+            (elsewhere, "gone", low),
+        ] {
+            let named = Some(subject.to_owned());
+            let session = Token { connection: Some(connection), subject: named, ..of(TokenKind::Session) };
+            issue(database, session.clone());
+            let key = Token { parent: Some(session.id), ..of(TokenKind::MemberKey) };
+            let theirs = Token { parent: Some(session.id), ..of(TokenKind::ScimToken) };
+            let again = Token { parent: Some(key.id), ..of(TokenKind::MemberKey) };
+            for token in [&key, &theirs, &again] {
+                issue(database, token.clone());
+            }
+            assert_eq!([&session, &key].map(|token| believed(database, token)), [expected; 2], "{subject}");
+            assert_eq!(believed(database, &again), then, "{subject}: no session issued it");
+            let seen = database.read(move |tx| token::seen_by(tx, organization, theirs.id)).unwrap();
+            assert_eq!(seen.believed_up_to, expected, "{subject}");
+        }
+    });
+}
+
+#[test]
+fn the_migration_takes_the_least_believed_link_for_that_by_which_a_session_came() {
+    on_each(|database| {
+        let House { organization, leaver, other } = house(database, "acme");
+        let [low, high] = [400, 700].map(|rank| Rank::new(rank).unwrap());
+        let [here, elsewhere] = [(), ()].map(|()| fixture::connection(database, organization, &[]).id);
+        for change in [
+            link(&leaver, here, "high", high),
+            link(&leaver, here, "low", low),
+            link(&other, here, "others", high),
+        ] {
+            database.put(change);
+        }
+        let of = |who: &Membership, kind| fixture::token(organization, kind, Holder::Membership(who.id));
+        let from = |who: &Membership, connection| Token {
+            connection: Some(connection),
+            ..of(who, TokenKind::Session)
+        };
+        let sessions = [from(&leaver, here), from(&other, here), from(&leaver, elsewhere)];
+        let keys = sessions
+            .clone()
+            .map(|session| Token { parent: Some(session.id), ..of(&leaver, TokenKind::MemberKey) });
+        for token in sessions.iter().chain(&keys) {
+            issue(database, token.clone());
+        }
+        let updates = NAMED.split_once("UPDATE").unwrap().1;
+        database.note(move |tx| tx.batch(&format!("UPDATE{updates}"))).unwrap();
+        let expected = [low, high, Rank::ROOT];
+        assert_eq!(sessions.clone().map(|token| believed(database, &token)), expected);
+        assert_eq!(keys.clone().map(|token| believed(database, &token)), expected);
+        for (who, subject) in [(&leaver, "low"), (&other, "others")] {
+            let (id, gone) = (who.id, subject.to_owned());
+            database.put(LinkChange::Delete(here, gone));
+            assert!(
+                !database
+                    .read(move |tx| portcullis_store::connection::links_of(tx, id))
+                    .iter()
+                    .any(|l| l.subject == subject)
+            );
+        }
+        assert_eq!(keys.map(|token| believed(database, &token)), expected, "once the links are gone");
     });
 }
 

@@ -67,7 +67,7 @@ fn refused(status: u16, code: &str) -> (u16, String) {
 }
 
 #[tokio::test]
-async fn a_seen_key_that_such_a_session_issued_issues_nothing_until_somebody_vouches() {
+async fn what_a_seen_key_issues_that_came_from_such_a_session_is_believed_no_further() {
     let world = World::new().await;
     let session = by_a_seen_link(&world).await;
     joined(&world, "acme", BARBARA, "member").await;
@@ -80,10 +80,18 @@ async fn a_seen_key_that_such_a_session_issued_issues_nothing_until_somebody_vou
     let (status, first) = issued(&session).await;
     assert_eq!(status, 201, "{first}");
     assert_eq!(world.decision(&first).await, "allowed", "it acts as Barbara");
-    assert_eq!(issued(&first).await, refused(403, "seen_by_others"));
-    assert_eq!(granted(&world, ADA, "owner", true).await.0, 201);
     let (status, second) = issued(&first).await;
-    assert_eq!(status, 201, "the session is believed as far as an owner: {second}");
+    assert_eq!(status, 201, "{second}");
+    assert_eq!(world.decision(&second).await, "allowed", "it acts as Barbara");
+    raised(&world).await;
+    assert_eq!(granted(&world, BARBARA, "lead", false).await.0, 201);
+    let both = async || [world.decision(&first).await, world.decision(&second).await];
+    assert_eq!(both().await, ["not_permitted"; 2], "nobody who saw them stands below");
+    assert_eq!(granted(&world, ADA, "owner", true).await.0, 201);
+    assert_eq!(both().await, ["allowed", "not_permitted"], "nothing leads from the second one to Ada");
+    let (status, third) = issued(&first).await;
+    assert_eq!(status, 201, "{third}");
+    assert_eq!(world.decision(&third).await, "allowed", "it came from as far as an owner");
 }
 
 #[tokio::test]

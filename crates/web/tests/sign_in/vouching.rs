@@ -102,7 +102,11 @@ async fn a_session_by_a_link_that_stands_below_its_member_links_nothing_and_is_n
     assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "lead" })).await.0, 200);
     let before = world.sessions(&browser);
     for (at, account) in [(&connection, ADA), (&second, BARBARA)] {
-        assert_eq!(linked(&world, &mut browser, at, account).await, "own_session_only", "{account}");
+        assert_eq!(
+            linked(&world, &mut browser, at, account).await,
+            "linking_session_over",
+            "{account}: it rests"
+        );
     }
     assert_eq!(world.sessions(&browser), before, "it runs out when it would have");
     let ada = format!("{users}/{}", told["id"].as_str().unwrap());
@@ -373,4 +377,103 @@ async fn whoever_vouches_for_what_they_looked_at_vouches_for_nothing_else() {
     assert_eq!(world.members("acme", ADA).await[0]["role"], "member", "nothing was given");
     assert_eq!(grant(&seen, true).await, (201, "none".to_owned()));
     assert_eq!(world.members("acme", ADA).await[0]["role"], "owner");
+/// Somebody whose role gives keys and invitations, by a directory whose token `it` has: what they sign in by is believed up to 400.
+/// The directory, where its users are, its other token, what was told, the connection that asks it.
+async fn named_from_below(world: &World) -> (String, String, String, Value, Value) {
+    let permissions = json!(["use", "keys.read", "keys.write", "invitations.read", "invitations.write"]);
+    world
+        .made(
+            "/organizations/acme/roles",
+            json!({ "slug": "keeper", "rank": 390, "permissions": permissions }),
+        )
+        .await;
+    let (made, users, token) = directory(world).await;
+    let gives = format!("/organizations/acme/directories/{}", made["id"].as_str().unwrap());
+    assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "keeper" })).await.0, 200);
+    let (_, theirs) = it(world, &made).await;
+    let said = scim_user(ADA, ADA, THEIRS);
+    let (status, told) = world.call("POST", &users, theirs["token"].as_str().unwrap(), said).await;
+    assert_eq!(status, 201, "{told}");
+    let one = format!("{}/{}", tokens(&made), theirs["id"].as_str().unwrap());
+    assert_eq!(world.call("DELETE", &one, ROOT_TOKEN, Value::Null).await.0, 204);
+    let connection = world.connection("acme", json!({ "directory": made["id"] })).await;
+    (gives, format!("{users}/{}", told["id"].as_str().unwrap()), token, told, connection)
+}
+
+/// The account at the provider of whoever had the directory's token.
+const THEIRS: &str = "person-000001";
+
+async fn key(world: &World, of: &str, by: &str) -> String {
+    let path = format!("/api/v1/organizations/acme/members/{}/keys", member(world, of).await);
+    let (status, made) = world.call("POST", &path, by, json!({ "name": "laptop" })).await;
+    assert_eq!(status, 201, "{made}");
+    made["token"].as_str().unwrap().to_owned()
+}
+
+#[tokio::test]
+async fn what_came_by_a_link_rests_while_its_member_stands_above_it_until_the_word_is_said_again() {
+    let world = World::new().await;
+    let (gives, one, token, _, connection) = named_from_below(&world).await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, THEIRS).await), "ok", "as a keeper");
+    let session = world.sessions(&browser).remove(0);
+    let first = key(&world, ADA, &session).await;
+    let second = key(&world, ADA, &first).await;
+    let all = async || {
+        [world.decision(&session).await, world.decision(&first).await, world.decision(&second).await]
+    };
+    assert_eq!(all().await, ["allowed"; 3], "as a keeper");
+    assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "admin" })).await.0, 200);
+    assert_eq!(world.members("acme", ADA).await[0]["role"], "admin", "by the directory");
+    assert_eq!(all().await, ["not_permitted"; 3], "as the sign-in is refused");
+    assert_eq!(world.outcome(&connection, THEIRS).await, "own_session_only");
+    for secret in [&session, &first, &second] {
+        assert_eq!(world.call("GET", "/api/v1/me", secret, Value::Null).await.0, 401);
+    }
+    assert_eq!(world.call("PUT", &one, &token, scim_user(ADA, ADA, THEIRS)).await.0, 200);
+    assert_eq!(all().await, ["not_permitted"; 3], "nobody has come in by that word");
+    assert_eq!(world.outcome(&connection, THEIRS).await, "ok", "it is theirs");
+    assert_eq!(all().await, ["allowed"; 3], "whose account it is was said again");
+}
+
+#[tokio::test]
+async fn a_key_from_a_link_that_is_gone_is_believed_no_further_than_the_link_was() {
+    let world = World::new().await;
+    let (gives, one, token, _, connection) = named_from_below(&world).await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, THEIRS).await), "ok", "as a keeper");
+    let theirs = key(&world, ADA, &world.sessions(&browser).remove(0)).await;
+    assert_eq!(world.call("PUT", &one, &token, scim_user(ADA, ADA, "person-000000")).await.0, 200);
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok", "Ada herself");
+    let hers = key(&world, ADA, &world.sessions(&browser).remove(0)).await;
+    assert_eq!(world.events("acme", "member.unlinked").await.len(), 1, "the other account is nobody's");
+    assert_eq!([world.decision(&theirs).await, world.decision(&hers).await], ["allowed"; 2], "as a keeper");
+    assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "admin" })).await.0, 200);
+    assert_eq!([world.decision(&theirs).await, world.decision(&hers).await], ["not_permitted", "allowed"]);
+}
+
+#[tokio::test]
+async fn what_such_a_session_made_for_others_is_believed_no_further_than_the_link_at_any_remove() {
+    let world = World::new().await;
+    let (gives, _, _, _, connection) = named_from_below(&world).await;
+    joined(&world, "acme", BARBARA, "keeper").await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &connection, THEIRS).await), "ok", "as a keeper");
+    let session = world.sessions(&browser).remove(0);
+    let first = key(&world, BARBARA, &session).await;
+    let second = key(&world, BARBARA, &first).await;
+    let invited = "new@acme.example";
+    let body = json!({ "email": invited, "role": "member" });
+    let (status, link) = world.call("POST", "/api/v1/organizations/acme/invitations", &session, body).await;
+    assert_eq!(status, 201, "{link}");
+    assert_eq!([world.decision(&first).await, world.decision(&second).await], ["allowed"; 2]);
+    // All of them rise, so that nobody stands above whoever saw the secret.
+    assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "lead" })).await.0, 200);
+    for who in [BARBARA, invited] {
+        let grant = json!({ "member": member(&world, who).await, "role": "lead", "reason": "raised" });
+        world.made("/organizations/acme/grants", grant).await;
+    }
+    assert_eq!([world.decision(&first).await, world.decision(&second).await], ["not_permitted"; 2]);
+    let page = Browser::new().unwrap().open(link["link"].as_str().unwrap()).await.unwrap();
+    assert_eq!(outcome(&page), "link_invalid");
 }

@@ -14,6 +14,7 @@ use portcullis_domain::id::{AgentId, DirectoryId, MappingId, MembershipId, Organ
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
 use portcullis_domain::membership::{Membership, MembershipState};
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
@@ -364,6 +365,8 @@ impl World {
                 environment: Some(Slug::production()),
                 scopes: vec![],
                 connection: None,
+                subject: None,
+                believed_up_to: Rank::ROOT,
                 address_key: None,
                 issued_at: moment.now,
                 expires_at: None,

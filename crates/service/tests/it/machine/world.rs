@@ -685,6 +685,8 @@ fn issue(
         environment: Some(Slug::production()),
         scopes: vec![],
         connection: None,
+        subject: None,
+        believed_up_to: Rank::ROOT,
         address_key,
         issued_at: moment.now,
         expires_at: None,

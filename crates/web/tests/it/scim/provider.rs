@@ -14,6 +14,7 @@ use portcullis_domain::id::{
 };
 use portcullis_domain::mapping::{Gives, Mapping, MappingSource};
 use portcullis_domain::plan::Plan;
+use portcullis_domain::role::Rank;
 use portcullis_domain::secret::TokenSecret;
 use portcullis_domain::token::{Holder, ShownTo, Token, TokenKind};
 use portcullis_service::access::settle;
@@ -108,6 +109,8 @@ impl Provider {
                 environment: None,
                 scopes: vec![],
                 connection: None,
+                subject: None,
+                believed_up_to: Rank::ROOT,
                 address_key: None,
                 issued_at: now,
                 expires_at: None,

@@ -109,6 +109,8 @@ fn issued(maps: &Maps, dice: &mut Dice, org: OrganizationId) -> Option<Token> {
         environment: perhaps(dice, slug("production")),
         scopes: vec![],
         connection: dice.pick(maps.connections.keys().copied()).filter(|_| dice.one_in(2)),
+        subject: None,
+        believed_up_to: Rank::ROOT,
         address_key: perhaps_address(dice),
         issued_at: NOW,
         expires_at: perhaps_at(dice),
