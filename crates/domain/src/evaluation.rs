@@ -227,6 +227,16 @@ impl Bearer {
             .any(|(number, until)| number < self.rules_number || until.is_some_and(|until| until <= now))
     }
 
+    /// The only environment that the token is worth anything in: its own, unless that is `production`, which the organization is
+    /// administered from, or somebody's who is not in `production`
+    /// ([why](../../../docs/decisions/0067-a-token-is-worth-nothing-outside-its-environment.md)).
+    #[must_use]
+    pub fn confined_to(&self) -> Option<&Slug> {
+        let production = Slug::production();
+        let is_there = self.member.as_ref().is_some_and(|member| member.environments.contains(&production));
+        self.environment.as_ref().filter(|own| is_there && **own != production)
+    }
+
     /// How high the lowest stands who saw the secret; whoever left stands below everybody.
     #[must_use]
     pub fn seen_from(&self) -> Rank {

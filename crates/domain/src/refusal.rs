@@ -67,6 +67,9 @@ refusals! {
              directory, 10,000 service keys of an organization): end one first";
         TooManyAgents = "too_many_agents", "the member owns as many agents as one may, 1,000: end one first, or give it away";
         OtherEnvironment = "other_environment", "the membership does not have this environment";
+        OutsideEnvironment = "outside_environment",
+            "the token is for one environment beside `production` and worth nothing outside of it: ask with one for \
+             `production`";
         MappingGivesNothing = "mapping_gives_nothing", "a mapping gives a role, a team or an environment";
         NoOrgUnits = "no_org_units",
             "this kind of directory has no organizational units: map a group or a value of an attribute";

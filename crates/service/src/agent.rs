@@ -120,6 +120,7 @@ fn steered(
 ) -> Result<(Agent, AgentState), ServiceError> {
     let (found, owner) = held_with_owner(tx, moment, (organization, id))?;
     may_steer(tx, caller, &owner)?;
+    caller.may_act_in(&found.environment)?;
     let after = found.state.after(order)?;
     Ok((found, after))
 }
@@ -270,7 +271,7 @@ fn must_have_room(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`] for an owner or heir who is not here; [`ServiceError::Forbidden`]; [`Refusal::TooManyAgents`];
-/// [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`];
+/// [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`]; [`Refusal::OtherEnvironment`]; [`Refusal::OutsideEnvironment`];
 /// [`ServiceError::Invalid`] for an heir who cannot be one.
 pub fn create(
     tx: &mut Tx<'_>,
@@ -284,6 +285,8 @@ pub fn create(
     may_steer(tx, caller, &owner)?;
     must_be_active(&owner)?;
     must_have_room(tx, organization, owner.id)?;
+    let environment = environment_of(&owner, wish.environment)?;
+    caller.may_act_in(&environment)?;
     check_rule(tx, caller, (organization, owner.id), wish.heir, wish.on_owner_loss)?;
     let made = Agent {
         id: AgentId::fresh(moment.now, &mut moment.random),
@@ -293,7 +296,7 @@ pub fn create(
         heir: wish.heir,
         on_owner_loss: wish.on_owner_loss,
         rule_chosen_by: chosen_by(caller, wish.on_owner_loss),
-        environment: environment_of(&owner, wish.environment)?,
+        environment,
         state: AgentState::Active,
         created_at: moment.now,
     };
@@ -322,6 +325,7 @@ pub fn update(
     if let Some(environment) = patch.environment {
         let owner = owner_of(tx, &before)?;
         after.environment = environment_of(&owner, Some(environment))?;
+        caller.may_act_in(&after.environment)?;
     }
     if let Some(heir) = patch.heir {
         after.heir = heir;
@@ -460,6 +464,7 @@ pub fn disable(
     let found = stored(tx, organization, id)?;
     let owner = owner_of(tx, &found)?;
     may_steer(tx, caller, &owner)?;
+    caller.may_act_in(&found.environment)?;
     if found.state == AgentState::Disabled {
         return Ok(());
     }
@@ -486,6 +491,7 @@ pub fn issue_key(
         return Err(Refusal::AgentState.into());
     }
     active(tx, moment, organization, found.owner)?;
+    let is_own = caller.membership() == Some(found.owner);
     let draft = Draft {
         organization,
         kind: TokenKind::AgentKey,
@@ -496,7 +502,7 @@ pub fn issue_key(
         name: wish.name,
         environment: Some(found.environment),
         scopes: vec![],
-        expires_at: wish.expires_at,
+        expires_at: if is_own { caller.until(wish.expires_at)? } else { wish.expires_at },
     };
     issue_named(tx, moment, draft, cause)
 }
@@ -543,8 +549,10 @@ pub fn revoke_key(
     key: TokenId,
     cause: Cause,
 ) -> Result<(), ServiceError> {
-    let owner = stored(tx, organization, id).and_then(|found| owner_of(tx, &found))?;
+    let agent = stored(tx, organization, id)?;
+    let owner = owner_of(tx, &agent)?;
     may_steer(tx, caller, &owner)?;
+    caller.may_act_in(&agent.environment)?;
     let found = find_key(tx, caller, (organization, id), key)?;
     end_one(tx, moment, organization, &found, cause)
 }

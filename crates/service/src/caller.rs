@@ -48,6 +48,10 @@ pub struct Member {
     pub token: TokenId,
     /// Its kind.
     pub kind: TokenKind,
+    /// When it runs out, at the latest.
+    pub expires_at: Option<Timestamp>,
+    /// The only environment that it is worth anything in, where it is not worth the whole organization.
+    pub confined_to: Option<Slug>,
     /// The organization.
     pub organization: OrganizationId,
     /// The membership.
@@ -65,7 +69,7 @@ pub struct Member {
     pub role: Option<Slug>,
     /// How high it stands.
     pub rank: Rank,
-    /// What it allows.
+    /// What it allows; to a token that is confined to an environment, no more than `use`.
     pub permissions: BTreeSet<Permission>,
     /// The teams.
     pub teams: Vec<(Slug, TeamRole)>,
@@ -75,7 +79,7 @@ impl Caller {
     /// Whether the caller may do this in that organization. A foreign organization answers as an unknown one.
     ///
     /// # Errors
-    /// [`ServiceError::NotFound`] or [`ServiceError::Forbidden`].
+    /// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::OutsideEnvironment`].
     pub fn may(&self, permission: Permission, organization: OrganizationId) -> Result<(), ServiceError> {
         match self {
             Self::Root => Ok(()),
@@ -83,12 +87,45 @@ impl Caller {
                 Err(ServiceError::NotFound(Noun::Organization))
             }
             Self::Member(m) if m.permissions.contains(&permission) => Ok(()),
+            Self::Member(m) if m.confined_to.is_some() => Err(Refusal::OutsideEnvironment.into()),
             Self::Member(_) => Err(ServiceError::Forbidden(permission)),
             Self::Service { organization: own, .. } if *own != organization => {
                 Err(ServiceError::NotFound(Noun::Organization))
             }
             Self::Service { .. } => Err(ServiceError::Forbidden(permission)),
         }
+    }
+
+    /// Whether what the caller asks for in that environment is within what their token is for.
+    ///
+    /// # Errors
+    /// [`Refusal::OutsideEnvironment`].
+    pub fn may_act_in(&self, environment: &Slug) -> Result<(), Refusal> {
+        match self {
+            Self::Member(m) if m.confined_to.as_ref().is_some_and(|own| own != environment) => {
+                Err(Refusal::OutsideEnvironment)
+            }
+            Self::Root | Self::Member(_) | Self::Service { .. } => Ok(()),
+        }
+    }
+
+    /// When what acts for the caller is to run out, if they ask so: where a key with an end issues it, no later than that. Whoever
+    /// found the key would have one without an end by it.
+    ///
+    /// # Errors
+    /// [`ServiceError::Invalid`] for a later one.
+    pub fn until(&self, asked: Option<Timestamp>) -> Result<Option<Timestamp>, ServiceError> {
+        let own = match self {
+            Self::Member(m) if m.kind == TokenKind::MemberKey => m.expires_at,
+            Self::Root | Self::Member(_) | Self::Service { .. } => None,
+        };
+        if own.zip(asked).is_some_and(|(own, asked)| asked > own) {
+            return Err(ServiceError::invalid(
+                "expires_at",
+                "is later than the end of the key that asks for it",
+            ));
+        }
+        Ok(asked.or(own))
     }
 
     /// Whether the caller has to do with that organization at all: where what one may depends on whose thing it is.
@@ -229,10 +266,12 @@ pub fn authenticate(
     if !liveness(&bearer, now).is_allowed() {
         return Err(ServiceError::Unauthenticated);
     }
+    let confined_to = bearer.confined_to().cloned();
     let caller = match (bearer.kind, bearer.member) {
         (kind @ (TokenKind::MemberKey | TokenKind::Session), Some(member)) => Caller::Member(Member {
             token: bearer.token,
             kind,
+            expires_at: bearer.expires_at,
             organization: bearer.organization,
             membership: member.id,
             shown_to: bearer.shown_to.iter().map(|saw| saw.id).collect(),
@@ -241,8 +280,12 @@ pub fn authenticate(
             believed_up_to: bearer.believed_up_to,
             role: member.role,
             rank: member.rank,
-            permissions: member.permissions,
+            permissions: match &confined_to {
+                Some(_) => &member.permissions & &BTreeSet::from([Permission::Use]),
+                None => member.permissions,
+            },
             teams: member.teams,
+            confined_to,
         }),
         (TokenKind::ServiceKey, _) => {
             Caller::Service { token: bearer.token, organization: bearer.organization, scopes: bearer.scopes }

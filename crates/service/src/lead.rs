@@ -21,11 +21,13 @@ use crate::caller::{Caller, Member};
 use crate::membership::rank_of;
 use crate::noun::Noun;
 
-/// The caller as a lead of that organization: lead or higher, with the team role `admin` in some team.
+/// The caller as a lead of that organization: lead or higher, with the team role `admin` in some team. A team is the whole
+/// organization's, so a token of one environment beside `production` leads nobody.
 #[must_use]
 pub fn as_lead(caller: &Caller, organization: OrganizationId) -> Option<&Member> {
     let Caller::Member(member) = caller else { return None };
     let is_lead = member.organization == organization
+        && member.confined_to.is_none()
         && member.rank >= Rank::LEAD
         && member.permissions.contains(&Permission::Use)
         && member.teams.iter().any(|(_, role)| *role == TeamRole::Admin);

@@ -60,7 +60,8 @@ fn may(
 ///
 /// # Errors
 /// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`Refusal::AboveOwnRank`]; [`Refusal::MemberInactive`];
-/// [`Refusal::OtherEnvironment`]; [`Refusal::TooManyKeys`]; [`ServiceError::Invalid`] for an expiry in the past.
+/// [`Refusal::OtherEnvironment`]; [`Refusal::OutsideEnvironment`]; [`Refusal::TooManyKeys`]; [`ServiceError::Invalid`] for an
+/// expiry in the past, or after that of a key by which its holder asks for another.
 pub fn issue(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -76,6 +77,9 @@ pub fn issue(
     let member = settled(tx, moment, organization, id)?;
     may(tx, caller, &member, Permission::KeysWrite)?;
     must_be_active(&member)?;
+    let environment = environment_of(&member, wish.environment)?;
+    caller.may_act_in(&environment)?;
+    let is_own = caller.membership() == Some(id);
     let draft = Draft {
         organization,
         kind: TokenKind::MemberKey,
@@ -84,9 +88,9 @@ pub fn issue(
         shown_to: caller.shown_to(),
         believed_up_to: caller.believed_up_to(),
         name: wish.name,
-        environment: Some(environment_of(&member, wish.environment)?),
+        environment: Some(environment),
         scopes: vec![],
-        expires_at: wish.expires_at,
+        expires_at: if is_own { caller.until(wish.expires_at)? } else { wish.expires_at },
     };
     issue_named(tx, moment, draft, cause)
 }
@@ -128,7 +132,7 @@ pub fn find(
 /// Ends one of a member's keys.
 ///
 /// # Errors
-/// As [`list`], and [`Refusal::AboveOwnRank`].
+/// As [`list`], and [`Refusal::AboveOwnRank`]; [`Refusal::OutsideEnvironment`].
 pub fn revoke(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -143,6 +147,9 @@ pub fn revoke(
     };
     let member = known_to(tx, caller, (organization, id), member, Permission::KeysWrite)?;
     let found = key_of(tx, &member, key)?;
+    if let Some(environment) = &found.environment {
+        caller.may_act_in(environment)?;
+    }
     end_one(tx, moment, organization, &found, cause)
 }
 

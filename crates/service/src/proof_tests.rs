@@ -21,6 +21,8 @@ fn before() -> Member {
     Member {
         token: id("tok", 1),
         kind: TokenKind::MemberKey,
+        expires_at: None,
+        confined_to: None,
         organization: id("org", 2),
         membership: id("mem", 3),
         shown_to: vec![],

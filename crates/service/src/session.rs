@@ -83,6 +83,8 @@ pub struct SessionView {
     pub role: Option<Slug>,
     /// When it ends in any case.
     pub expires_at: Option<Timestamp>,
+    /// The only environment that it is worth anything in, where it is not worth the whole organization.
+    pub confined_to: Option<Slug>,
     /// How far the link or the password is believed that opened it.
     pub believed_up_to: Rank,
     /// How high the lowest stood who chose the provider that it came by, if that waited for an owner when the session was
@@ -233,6 +235,7 @@ pub fn list(tx: &mut Tx<'_>, presented: &[String], now: Timestamp) -> Result<Vec
     let mut views = Vec::new();
     for secret in presented.iter().take(MAX_IN_BROWSER) {
         let Some(bearer) = live(tx, secret, now)? else { continue };
+        let confined_to = bearer.confined_to().cloned();
         let Some(member) = bearer.member else { continue };
         views.push(SessionView {
             token: bearer.token,
@@ -244,11 +247,21 @@ pub fn list(tx: &mut Tx<'_>, presented: &[String], now: Timestamp) -> Result<Vec
             name: member.name,
             role: member.role,
             expires_at: bearer.expires_at,
+            confined_to,
             believed_up_to: bearer.believed_up_to,
             chosen_from: bearer.chosen_from,
         });
     }
     Ok(views)
+}
+
+impl SessionView {
+    /// Whether it may link the person at that connection: by what it is linked to one signs in there.
+    #[must_use]
+    pub fn may_link(&self, connection: &Connection) -> bool {
+        let is_there = self.confined_to.as_ref().is_none_or(|own| *own == connection.environment);
+        self.organization == connection.organization && is_there
+    }
 }
 
 /// Which sessions a person signs out of.

@@ -282,7 +282,8 @@ pub(crate) fn named(
 /// signed in meanwhile.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`] for an unknown connection; [`SignInRefusal::LinkingSessionOver`] where no session is of there.
+/// [`ServiceError::NotFound`] for an unknown connection; [`SignInRefusal::LinkingSessionOver`] where no session is of there,
+/// and worth anything there.
 pub async fn own_membership(
     portcullis: &Portcullis,
     id: ConnectionId,
@@ -290,10 +291,9 @@ pub async fn own_membership(
 ) -> Result<MembershipId, ServiceError> {
     portcullis
         .read(move |tx, now| {
-            let found = connection::find_by_id(tx, id)?;
-            let organization = found.ok_or(ServiceError::NotFound(Noun::Connection))?.organization;
+            let found = connection::find_by_id(tx, id)?.ok_or(ServiceError::NotFound(Noun::Connection))?;
             let sessions = session::list(tx, &presented, now)?;
-            let own = sessions.into_iter().find(|s| s.organization == organization);
+            let own = sessions.into_iter().find(|session| session.may_link(&found));
             Ok(own.ok_or(SignInRefusal::LinkingSessionOver)?.membership)
         })
         .await

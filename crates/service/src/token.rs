@@ -110,7 +110,8 @@ pub fn find(
 /// more than the caller has. One that ended already stays as it is.
 ///
 /// # Errors
-/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`portcullis_domain::Refusal::AboveOwnRank`].
+/// [`ServiceError::NotFound`]; [`ServiceError::Forbidden`]; [`portcullis_domain::Refusal::AboveOwnRank`];
+/// [`portcullis_domain::Refusal::OutsideEnvironment`].
 pub fn revoke(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
@@ -134,6 +135,9 @@ pub fn revoke(
             may_speak_for(tx, caller, &of)?;
         }
         Behind::Nobody => write?,
+    }
+    if let Some(environment) = &found.environment {
+        caller.may_act_in(environment)?;
     }
     end_one(tx, moment, organization, &found, cause)
 }

@@ -90,7 +90,9 @@ pub const fn status(error: &ServiceError) -> StatusCode {
         | ServiceError::IdentityNotAllowed => StatusCode::FORBIDDEN,
         ServiceError::Refused(refusal) => match refusal {
             Refusal::Text(_) => StatusCode::BAD_REQUEST,
-            Refusal::AboveOwnRank | Refusal::SeenByOthers => StatusCode::FORBIDDEN,
+            Refusal::AboveOwnRank | Refusal::OutsideEnvironment | Refusal::SeenByOthers => {
+                StatusCode::FORBIDDEN
+            }
             Refusal::MemberInactive
             | Refusal::AgentState
             | Refusal::LastOwner

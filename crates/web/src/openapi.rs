@@ -256,7 +256,9 @@ fn refusals<'o>(
         Needs::Permission(_)
         | Needs::PermissionOfRecords(_)
         | Needs::PermissionOrOwn(_)
-        | Needs::PermissionOrLed(_) => all.extend(["unauthenticated", "forbidden"]),
+        | Needs::PermissionOrLed(_) => {
+            all.extend(["unauthenticated", "forbidden", "outside_environment"]);
+        }
         Needs::Root => all.extend(["unauthenticated", "root_only"]),
         Needs::Known => all.push("unauthenticated"),
         Needs::Nothing => {}

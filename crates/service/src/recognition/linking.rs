@@ -218,8 +218,9 @@ fn linking(plan: Plan, link: Link, wish: &Wish<'_>, old: Option<Link>) -> Plan {
     plan.then_all(event, changes)
 }
 
-/// Links from the person's own session: that session must be this browser's and alive. It vouches for the link as far as
-/// that is believed by which it was opened itself; for none where whoever chose the provider may have opened it as anybody
+/// Links from the person's own session: that session must be this browser's and alive, and worth something where the connection
+/// leads. It vouches for the link as far as that is believed by which it was opened itself; for none where whoever chose the
+/// provider may have opened it as anybody
 /// ([why](../../../../docs/decisions/0055-a-session-vouches-for-no-more-than-its-own-way-in.md)).
 pub(super) fn link_own(
     tx: &mut Tx<'_>,
@@ -229,7 +230,7 @@ pub(super) fn link_own(
     (own, old, linked): (MembershipId, Option<Link>, Option<(Membership, Link)>),
 ) -> Result<Link, ServiceError> {
     let sessions = session::list(tx, wish.presented, moment.now)?;
-    let is_own = |s: &&SessionView| s.membership == own && s.organization == connection.organization;
+    let is_own = |s: &&SessionView| s.membership == own && s.may_link(connection);
     let opened = sessions.iter().find(is_own).ok_or(SignInRefusal::LinkingSessionOver)?;
     if opened.chosen_from.is_some() {
         return Err(SignInRefusal::Unconfirmed.into());

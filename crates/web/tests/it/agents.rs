@@ -63,7 +63,7 @@ fn put_into_team(scene: &Scene, who: &Persona, team: &'static str, role: TeamRol
     change_access(scene, who, move |access| access.teams = vec![(team.parse().unwrap(), role)]);
 }
 
-fn change_access(scene: &Scene, who: &Persona, change: impl Fn(&mut Access) + Send + 'static) {
+pub fn change_access(scene: &Scene, who: &Persona, change: impl Fn(&mut Access) + Send + 'static) {
     let (organization, member) = (who.organization, who.membership);
     scene.bench.write(move |tx, moment| {
         let stored = portcullis_store::membership::find(tx, organization, member)?.unwrap();

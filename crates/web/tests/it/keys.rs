@@ -1,6 +1,7 @@
 //! Keys of members and of the organization, and `/tokens`.
 
 use portcullis_domain::id::RequestId;
+use portcullis_domain::team::TeamRole;
 use portcullis_domain::text::Slug;
 use portcullis_domain::token::TokenKind;
 use portcullis_service::session::{self, Opening};
@@ -8,6 +9,7 @@ use portcullis_service::{Limits, token_use};
 use portcullis_testkit::{Bench, Persona};
 use serde_json::{Value, json};
 
+use crate::agents::change_access;
 use crate::support::{Scene, id, refused};
 
 const ACME: &str = "/api/v1/organizations/acme";
@@ -210,7 +212,7 @@ pub fn session_of(bench: &Bench, who: &Persona) -> String {
         let opening = Opening {
             membership: &membership,
             environment: Slug::production(),
-            connection: None,
+            link: None,
             not_after: None,
             presented: &[],
             limits: Limits::default(),
@@ -297,4 +299,126 @@ async fn a_key_may_run_out_at_the_last_instant_that_others_write() {
         let said = json!({ "name": "laptop", "expires_at": wrong });
         refused(scene.root("POST", &keys(&scene.member), said).await, 400, "invalid_field");
     }
+}
+
+/// A key of theirs, by that one.
+async fn another(scene: &Scene, who: &Persona, wish: Value) -> (u16, Value) {
+    let mut body = json!({ "name": "another" });
+    body.as_object_mut().unwrap().extend(wish.as_object().unwrap().clone());
+    scene.as_of(who, "POST", &keys(who), body).await
+}
+
+/// The same person, by another key.
+fn by(who: &Persona, (status, made): (u16, Value)) -> Persona {
+    assert_eq!(status, 201, "{made}");
+    Persona { key: made["token"].as_str().unwrap().to_owned(), ..who.clone() }
+}
+
+#[tokio::test]
+async fn a_key_of_one_environment_is_worth_nothing_in_another() {
+    let scene = Scene::new();
+    let staging = json!({ "environment": "staging" });
+    change_access(&scene, &scene.admin, |access| access.environments.push("staging".parse().unwrap()));
+    let admin = &scene.admin;
+    let confined = by(admin, another(&scene, admin, staging.clone()).await);
+    refused(another(&scene, &confined, json!({})).await, 403, "outside_environment");
+    assert_eq!(another(&scene, &confined, staging.clone()).await.0, 201, "for its own");
+
+    // Its own agents there, and none elsewhere.
+    let agent = |environment: &str| json!({ "name": "bot", "owner": admin.membership.to_string(), "environment": environment });
+    let agents = format!("{ACME}/agents");
+    refused(scene.as_of(&confined, "POST", &agents, agent("production")).await, 403, "outside_environment");
+    let (status, own) = scene.as_of(&confined, "POST", &agents, agent("staging")).await;
+    assert_eq!(status, 201, "{own}");
+    let (_, elsewhere) = scene.as_of(admin, "POST", &agents, agent("production")).await;
+    let run = json!({ "name": "run" });
+    for (agent, is_there) in [(&own, true), (&elsewhere, false)] {
+        let one = format!("{agents}/{}", id(agent));
+        let (_, key) = scene.as_of(admin, "POST", &format!("{one}/keys"), run.clone()).await;
+        let steps = [
+            ("POST", format!("{one}/keys"), run.clone(), 201),
+            ("POST", format!("{one}/pause"), Value::Null, 200),
+            ("PATCH", one.clone(), json!({ "name": "robot" }), 200),
+            ("DELETE", format!("{one}/keys/{}", id(&key)), Value::Null, 204),
+            ("DELETE", one, Value::Null, 204),
+        ];
+        for (method, path, body, status) in steps {
+            let answer = scene.as_of(&confined, method, &path, body).await;
+            if is_there {
+                assert_eq!(answer.0, status, "{method} {path}: {}", answer.1);
+            } else {
+                refused(answer, 403, "outside_environment");
+            }
+        }
+    }
+    let moved = scene.as_of(admin, "POST", &agents, agent("staging")).await.1;
+    let out = json!({ "environment": "production" });
+    let out = scene.as_of(&confined, "PATCH", &format!("{agents}/{}", id(&moved)), out).await;
+    refused(out, 403, "outside_environment");
+
+    // Nor what is the whole organization's, or a token of elsewhere.
+    refused(
+        scene.as_of(&confined, "GET", &format!("{ACME}/members"), Value::Null).await,
+        403,
+        "outside_environment",
+    );
+    let (_, production) = another(&scene, admin, json!({})).await;
+    for path in [format!("{}/{}", keys(admin), id(&production)), format!("{ACME}/tokens/{}", id(&production))]
+    {
+        refused(scene.as_of(&confined, "DELETE", &path, Value::Null).await, 403, "outside_environment");
+    }
+    let (_, me) = scene.as_of(&confined, "GET", "/api/v1/me", Value::Null).await;
+    assert_eq!(me["permissions"], json!(["use"]), "{me}");
+    let (_, same) = another(&scene, admin, staging.clone()).await;
+    let same = format!("{ACME}/tokens/{}", id(&same));
+    assert_eq!(scene.as_of(&confined, "DELETE", &same, Value::Null).await.0, 204, "of its own");
+
+    // Whoever is not in production has the whole organization by it: there is no other.
+    change_access(&scene, admin, |access| access.environments = vec!["staging".parse().unwrap()]);
+    assert_eq!(scene.as_of(&confined, "GET", &format!("{ACME}/members"), Value::Null).await.0, 200);
+}
+
+#[tokio::test]
+async fn a_lead_leads_nobody_by_a_key_of_one_environment() {
+    let scene = Scene::new();
+    let lead = scene.bench.member(scene.owner.organization, "lead@acme.test", "lead");
+    scene.made(&format!("{ACME}/teams"), json!({ "slug": "ops", "name": "Ops" })).await;
+    for (who, role) in [(&lead, TeamRole::Admin), (&scene.member, TeamRole::Member)] {
+        change_access(&scene, who, move |access| {
+            access.teams = vec![("ops".parse().unwrap(), role)];
+            access.environments.push("staging".parse().unwrap());
+        });
+    }
+    let confined = by(&lead, another(&scene, &lead, json!({ "environment": "staging" })).await);
+    let member = format!("{ACME}/members/{}", scene.member.membership);
+    assert_eq!(scene.as_of(&lead, "GET", &member, Value::Null).await.0, 200);
+    refused(scene.as_of(&confined, "GET", &member, Value::Null).await, 403, "outside_environment");
+}
+
+#[tokio::test]
+async fn a_key_with_an_end_makes_its_holder_none_that_is_good_for_longer() {
+    let scene = Scene::new();
+    let (end, later) = (json!("2026-01-02T00:00:00.000000Z"), json!("2026-01-02T00:00:00.000001Z"));
+    let agent = json!({ "name": "bot", "owner": scene.admin.membership.to_string() });
+    let agent = scene.made(&format!("{ACME}/agents"), agent).await;
+    let others = json!({ "name": "bot", "owner": scene.member.membership.to_string() });
+    let others = scene.made(&format!("{ACME}/agents"), others).await;
+    let short = by(&scene.admin, another(&scene, &scene.admin, json!({ "expires_at": end })).await);
+    let agents = |agent: &Value| format!("{ACME}/agents/{}/keys", id(agent));
+    for own in [keys(&scene.admin), agents(&agent)] {
+        let ask = async |wish: Value| scene.as_of(&short, "POST", &own, wish).await;
+        refused(ask(json!({ "name": "x", "expires_at": later })).await, 400, "invalid_field");
+        for wish in [json!({ "name": "x", "expires_at": end }), json!({ "name": "x" })] {
+            let (status, made) = ask(wish).await;
+            assert_eq!((status, &made["expires_at"]), (201, &end), "{own}: {made}");
+        }
+    }
+    // What acts for others is not its holder's, and whoever signed in is there themselves.
+    for others in [keys(&scene.member), agents(&others)] {
+        let (status, made) = scene.as_of(&short, "POST", &others, json!({ "name": "x" })).await;
+        assert_eq!((status, &made["expires_at"]), (201, &Value::Null), "{others}: {made}");
+    }
+    let session = Persona { key: session_of(&scene.bench, &scene.admin), ..scene.admin.clone() };
+    let (status, made) = another(&scene, &session, json!({})).await;
+    assert_eq!((status, &made["expires_at"]), (201, &Value::Null), "{made}");
 }

@@ -477,3 +477,41 @@ async fn what_such_a_session_made_for_others_is_believed_no_further_than_the_lin
     let page = Browser::new().unwrap().open(link["link"].as_str().unwrap()).await.unwrap();
     assert_eq!(outcome(&page), "link_invalid");
 }
+
+#[tokio::test]
+async fn a_session_of_one_environment_is_worth_nothing_in_another_and_links_nothing_there() {
+    let world = World::new().await;
+    world.made("/organizations/acme/environments", json!({ "slug": "staging", "name": "Staging" })).await;
+    let (made, users, token) = directory(&world).await;
+    let (status, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "person-000000")).await;
+    assert_eq!(status, 201, "{told}");
+    let group = json!({
+        "schemas": ["urn:ietf:params:scim:schemas:core:2.0:Group"], "displayName": "Staff",
+        "members": [{ "value": told["id"] }],
+    });
+    let (status, group) = world.call("POST", &users.replace("/Users", "/Groups"), &token, group).await;
+    assert_eq!(status, 201, "{group}");
+    for environment in ["staging", "production"] {
+        let mapping = json!({
+            "directory": made["id"], "group": { "display_name": "Staff" }, "role": "admin", "environment": environment,
+        });
+        world.made("/organizations/acme/mappings", mapping).await;
+    }
+    let staging =
+        world.connection("acme", json!({ "directory": made["id"], "environment": "staging" })).await;
+    let production = world.connection("acme", json!({ "directory": made["id"] })).await;
+    let mut browser = Browser::new().unwrap();
+    assert_eq!(outcome(&world.sign_in(&mut browser, &staging, ADA).await), "ok");
+    let session = world.sessions(&browser).remove(0);
+    let (_, me) = world.call("GET", "/api/v1/me", &session, Value::Null).await;
+    assert_eq!((&me["role"], &me["permissions"]), (&json!("admin"), &json!(["use"])), "{me}");
+    let keys = format!("/api/v1/organizations/acme/members/{}/keys", member(&world, ADA).await);
+    let mut asked = Vec::new();
+    for body in [json!({ "name": "x" }), json!({ "name": "x", "environment": "staging" })] {
+        asked.push(world.call("POST", &keys, &session, body).await.0);
+    }
+    assert_eq!(asked, [403, 201], "another environment; its own");
+    assert_eq!(linked(&world, &mut browser, &production, BARBARA).await, "linking_session_over");
+    assert_eq!(world.outcome(&production, BARBARA).await, "not_in_directory", "nothing was kept of it");
+    assert_eq!(linked(&world, &mut browser, &staging, BARBARA).await, "ok", "where the session is for");
+}

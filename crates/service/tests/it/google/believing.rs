@@ -23,6 +23,8 @@ fn steward(world: &World) -> Caller {
         organization: world.organization,
         membership: world.bench.member(world.organization, "steward@acme.test", "member").membership,
         shown_to: vec![],
+        expires_at: None,
+        confined_to: None,
         came_by: None,
         chosen_from: None,
         believed_up_to: Rank::ROOT,

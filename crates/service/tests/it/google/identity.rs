@@ -64,6 +64,8 @@ fn steward(organization: OrganizationId, world: &World) -> Caller {
         organization,
         membership: world.bench.member(organization, &address, "admin").membership,
         shown_to: vec![],
+        expires_at: None,
+        confined_to: None,
         came_by: None,
         chosen_from: None,
         believed_up_to: Rank::ROOT,

@@ -219,6 +219,8 @@ impl World {
             organization,
             membership: self.ids.members[m],
             shown_to: vec![],
+            expires_at: None,
+            confined_to: None,
             came_by: None,
             chosen_from: None,
             believed_up_to: Rank::ROOT,
