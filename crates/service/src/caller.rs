@@ -200,9 +200,7 @@ impl Caller {
     pub fn parent(&self) -> Result<Option<TokenId>, Refusal> {
         match self {
             Self::Member(m) if m.shown_to.is_empty() => Ok(m.came_by),
-            Self::Member(m) if m.shown_to.len() > 1 || m.chosen_from.is_some() => {
-                Err(Refusal::SeenByOthers)
-            }
+            Self::Member(m) if m.shown_to.len() > 1 || m.chosen_from.is_some() => Err(Refusal::SeenByOthers),
             Self::Member(m) => Ok(Some(m.token)),
             Self::Root | Self::Service { .. } => Ok(None),
         }

@@ -13,8 +13,8 @@ use portcullis_store::{Priority, Tx, domain};
 use serde_json::json;
 
 use crate::caller::Caller;
-use crate::noun::Noun;
 use crate::connection::must_stand_above_automation;
+use crate::noun::Noun;
 use crate::{Moment, Portcullis, ServiceError};
 
 /// What stands before the random part of the record's value, so that people see whose record it is.

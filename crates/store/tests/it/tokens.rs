@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use portcullis_domain::change::{
     AgentChange, ConnectionChange, LinkChange, MembershipChange, TokenChange, TokenSet,
 };
-use portcullis_domain::connection::{Connection, Link};
+use portcullis_domain::connection::Link;
 use portcullis_domain::id::{ConnectionId, OrganizationId, TokenId};
 use portcullis_domain::membership::Membership;
 use portcullis_domain::role::Rank;

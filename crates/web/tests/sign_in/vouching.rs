@@ -377,8 +377,10 @@ async fn whoever_vouches_for_what_they_looked_at_vouches_for_nothing_else() {
     assert_eq!(world.members("acme", ADA).await[0]["role"], "member", "nothing was given");
     assert_eq!(grant(&seen, true).await, (201, "none".to_owned()));
     assert_eq!(world.members("acme", ADA).await[0]["role"], "owner");
-/// Somebody whose role gives keys and invitations, by a directory whose token `it` has: what they sign in by is believed up to 400.
-/// The directory, where its users are, its other token, what was told, the connection that asks it.
+}
+
+/// Somebody whose role gives keys and invitations, by a directory whose token `it` had: what they sign in by is believed up to
+/// 400. The directory, where its users are, its other token, what was told, the connection that asks it.
 async fn named_from_below(world: &World) -> (String, String, String, Value, Value) {
     let permissions = json!(["use", "keys.read", "keys.write", "invitations.read", "invitations.write"]);
     world
@@ -403,7 +405,7 @@ async fn named_from_below(world: &World) -> (String, String, String, Value, Valu
 /// The account at the provider of whoever had the directory's token.
 const THEIRS: &str = "person-000001";
 
-async fn key(world: &World, of: &str, by: &str) -> String {
+async fn key_of(world: &World, of: &str, by: &str) -> String {
     let path = format!("/api/v1/organizations/acme/members/{}/keys", member(world, of).await);
     let (status, made) = world.call("POST", &path, by, json!({ "name": "laptop" })).await;
     assert_eq!(status, 201, "{made}");
@@ -417,8 +419,8 @@ async fn what_came_by_a_link_rests_while_its_member_stands_above_it_until_the_wo
     let mut browser = Browser::new().unwrap();
     assert_eq!(outcome(&world.sign_in(&mut browser, &connection, THEIRS).await), "ok", "as a keeper");
     let session = world.sessions(&browser).remove(0);
-    let first = key(&world, ADA, &session).await;
-    let second = key(&world, ADA, &first).await;
+    let first = key_of(&world, ADA, &session).await;
+    let second = key_of(&world, ADA, &first).await;
     let all = async || {
         [world.decision(&session).await, world.decision(&first).await, world.decision(&second).await]
     };
@@ -442,10 +444,10 @@ async fn a_key_from_a_link_that_is_gone_is_believed_no_further_than_the_link_was
     let (gives, one, token, _, connection) = named_from_below(&world).await;
     let mut browser = Browser::new().unwrap();
     assert_eq!(outcome(&world.sign_in(&mut browser, &connection, THEIRS).await), "ok", "as a keeper");
-    let theirs = key(&world, ADA, &world.sessions(&browser).remove(0)).await;
+    let theirs = key_of(&world, ADA, &world.sessions(&browser).remove(0)).await;
     assert_eq!(world.call("PUT", &one, &token, scim_user(ADA, ADA, "person-000000")).await.0, 200);
     assert_eq!(outcome(&world.sign_in(&mut browser, &connection, ADA).await), "ok", "Ada herself");
-    let hers = key(&world, ADA, &world.sessions(&browser).remove(0)).await;
+    let hers = key_of(&world, ADA, &world.sessions(&browser).remove(0)).await;
     assert_eq!(world.events("acme", "member.unlinked").await.len(), 1, "the other account is nobody's");
     assert_eq!([world.decision(&theirs).await, world.decision(&hers).await], ["allowed"; 2], "as a keeper");
     assert_eq!(world.root("PATCH", &gives, json!({ "default_role": "admin" })).await.0, 200);
@@ -460,8 +462,8 @@ async fn what_such_a_session_made_for_others_is_believed_no_further_than_the_lin
     let mut browser = Browser::new().unwrap();
     assert_eq!(outcome(&world.sign_in(&mut browser, &connection, THEIRS).await), "ok", "as a keeper");
     let session = world.sessions(&browser).remove(0);
-    let first = key(&world, BARBARA, &session).await;
-    let second = key(&world, BARBARA, &first).await;
+    let first = key_of(&world, BARBARA, &session).await;
+    let second = key_of(&world, BARBARA, &first).await;
     let invited = "new@acme.example";
     let body = json!({ "email": invited, "role": "member" });
     let (status, link) = world.call("POST", "/api/v1/organizations/acme/invitations", &session, body).await;
