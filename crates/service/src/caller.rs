@@ -109,8 +109,8 @@ impl Caller {
         }
     }
 
-    /// When what acts for the caller is to run out, if they ask so: where a key with an end issues it, no later than that. Whoever
-    /// found the key would have one without an end by it.
+    /// When what acts for the caller is to run out, if they ask so: where a key with an end issues it, no later than that.
+    /// Whoever found the key would have one without an end by it.
     ///
     /// # Errors
     /// [`ServiceError::Invalid`] for a later one.
