@@ -721,7 +721,11 @@ CREATE TABLE tokens (
     max_idle_s INT,
     ended_at INT,
     ended_because TEXT,
-    ended_by_event TEXT
+    ended_by_event TEXT,
+    -- By which of their links a session came in, and how far the way in was believed when a token was issued. 1000 is without
+    -- limit.
+    subject TEXT,
+    believed_up_to INT NOT NULL DEFAULT 1000
 );
 CREATE INDEX tokens_organization ON tokens (organization, id);
 CREATE INDEX tokens_holder ON tokens (holder, id);

@@ -74,9 +74,9 @@ const MIGRATIONS: &[Migration] = &[
     Migration { number: 32, name: "forgotten", sql: include_str!("../migrations/0032_forgotten.sql") },
     Migration { number: 33, name: "named", sql: include_str!("../migrations/0033_named.sql") },
     Migration {
-        number: 35,
+        number: 34,
         name: "numbered_receipts",
-        sql: include_str!("../migrations/0035_numbered_receipts.sql"),
+        sql: include_str!("../migrations/0034_numbered_receipts.sql"),
     },
 ];
 
