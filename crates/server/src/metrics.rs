@@ -1,5 +1,7 @@
 //! Metrics of the process for Prometheus: one table, from which descriptions, buckets and the guide are held.
 
+use std::time::Duration;
+
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use portcullis_domain::Timestamp;
 use portcullis_domain::cause::CauseKind;
@@ -33,6 +35,9 @@ const SECONDS: &[f64] = &[0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.
 const LAG_SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 /// Requests in a commit, up to the most that one takes.
 const REQUESTS: &[f64] = &[1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0];
+
+/// How often the samples of histograms are summed up. Until then each is kept, and nobody may ever come to scrape.
+const SUM_UP_EVERY: Duration = Duration::from_secs(10);
 
 const OFF_BOARDINGS: &str = "portcullis_offboardings_total";
 
@@ -127,7 +132,8 @@ const fn histogram(name: &'static str, bounds: &'static [f64], meaning: &'static
     Metric { name, kind: Kind::Histogram(bounds), labels: &[], meaning }
 }
 
-/// Installs the recorder of the process, which started at `started_at`.
+/// Installs the recorder of the process, which started at `started_at`, and keeps its memory bounded from then on, on the
+/// runtime that it is called on.
 ///
 /// # Errors
 /// If one is installed already.
@@ -153,7 +159,17 @@ pub fn install(started_at: Timestamp) -> Result<PrometheusHandle, BuildError> {
     metrics::gauge!("portcullis_build_info", "version" => env!("CARGO_PKG_VERSION")).set(1.0);
     #[expect(clippy::cast_precision_loss, reason = "a gauge is a float, and seconds stay far below 2^52")]
     metrics::gauge!("process_start_time_seconds").set(started_at.seconds() as f64);
+    tokio::spawn(sum_up(handle.clone(), SUM_UP_EVERY));
     Ok(handle)
+}
+
+/// Sums up the samples of histograms, again and again.
+async fn sum_up(handle: PrometheusHandle, every: Duration) {
+    let mut tick = tokio::time::interval(every);
+    loop {
+        tick.tick().await;
+        handle.run_upkeep();
+    }
 }
 
 /// How many traces were dropped since the start, because nobody could store them fast enough.

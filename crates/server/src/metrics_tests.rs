@@ -1,11 +1,36 @@
 //! What a scrape holds.
 
+use std::time::Duration;
+
+use metrics_exporter_prometheus::PrometheusBuilder;
 use portcullis_domain::Timestamp;
 
-use super::{METRICS, install, renderer};
+use super::{METRICS, install, renderer, resident_bytes, sum_up};
 
-#[test]
-fn a_scrape_holds_memory_start_waiting_requests_and_the_version() {
+/// Samples that are recorded between two looks: eight megabytes, where each is kept.
+const SAMPLES: usize = 500_000;
+/// Rounds of them.
+const ROUNDS: usize = 10;
+
+#[tokio::test]
+async fn memory_does_not_grow_with_samples_where_nobody_scrapes() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let summing = tokio::spawn(sum_up(recorder.handle(), Duration::from_millis(1)));
+    let before = resident_bytes().unwrap();
+    for _ in 0..ROUNDS {
+        metrics::with_local_recorder(&recorder, || {
+            let waits = metrics::histogram!("portcullis_store_write_wait_seconds");
+            (0..SAMPLES).for_each(|_| waits.record(0.01));
+        });
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    let grown = resident_bytes().unwrap() - before;
+    summing.abort();
+    assert!(grown < 40.0 * 1024.0 * 1024.0, "it grew by {grown} bytes");
+}
+
+#[tokio::test]
+async fn a_scrape_holds_memory_start_waiting_requests_and_the_version() {
     // The recorder is the process's; this is the one test that installs it.
     let render = renderer(install(Timestamp::from_seconds(1_800_000_000)).unwrap(), || 7);
     let scrape = render();
