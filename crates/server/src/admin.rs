@@ -105,9 +105,11 @@ fn done(order: Order, store: &Store, Place { data, public_url, .. }: &Place) -> 
         }
         Order::RootTokenNew => {
             let token = secrets::new_root_token(&mut SystemRandom);
-            secrets::replace(&file, &format!("{token}\n"))?;
+            // The token that is good stays in its file until another one is; a start after an end in between finds this one.
+            let written = secrets::prepare(&file, &format!("{token}\n"))?;
             let hash = SecretHash::of(&token);
             store.write_blocking(move |tx| root_token::replace(tx, Some(&hash), By::Order))?;
+            written.place()?;
             Ok(format!(
                 "a new root token is in {} (0600); the one before is refused from now on, also where a configuration still \
                  has it",

@@ -113,3 +113,31 @@ fn what_becomes_of_the_root_token_stands_in_the_log_of_every_organization() {
         assert_eq!(said(made.unwrap().id), must);
     }
 }
+
+#[test]
+fn a_root_token_that_the_database_did_not_take_leaves_the_good_one_in_its_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(folder.path());
+    let store = database::open_or_make(&settings).unwrap();
+    let place = Place::of(&settings, settings.public_url_for(settings.listen));
+    root_token::install(&settings, &store).unwrap();
+    let (file, fresh) = (folder.path().join("root-token"), folder.path().join("root-token.new"));
+    let good = std::fs::read_to_string(&file).unwrap();
+    let aside = |from: &str, to: &str| {
+        let database = rusqlite::Connection::open(settings.database.file().unwrap()).unwrap();
+        database.execute_batch(&format!("ALTER TABLE {from} RENAME TO {to}")).unwrap();
+    };
+    aside("instance", "aside");
+    assert!(carry_out(Order::RootTokenNew, &store, &place).is_err());
+    assert_eq!(std::fs::read_to_string(&file).unwrap(), good);
+    aside("aside", "instance");
+    root_token::install(&settings, &store).unwrap();
+    assert_eq!((std::fs::read_to_string(&file).unwrap(), fresh.exists()), (good.clone(), false));
+    // Where the database took it and the order died before its file was in place, the next start places it.
+    carry_out(Order::RootTokenNew, &store, &place).unwrap();
+    std::fs::rename(&file, &fresh).unwrap();
+    std::fs::write(&file, good).unwrap();
+    let newest = std::fs::read_to_string(&fresh).unwrap();
+    root_token::install(&settings, &store).unwrap();
+    assert_eq!((std::fs::read_to_string(&file).unwrap(), fresh.exists()), (newest, false));
+}

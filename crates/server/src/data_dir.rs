@@ -128,9 +128,16 @@ pub fn lock(folder: &Path, database: Option<&Path>) -> Result<Locked, DataDirErr
 }
 
 fn lock_database(path: &Path) -> Result<File, DataDirError> {
-    let mut beside = resolved(path)?.into_os_string();
-    beside.push(DATABASE_LOCK);
-    lock_file(Path::new(&beside))?.ok_or_else(|| DataDirError::DatabaseHeld(path.to_owned()))
+    let beside = with_suffix(&resolved(path)?, DATABASE_LOCK);
+    lock_file(&beside)?.ok_or_else(|| DataDirError::DatabaseHeld(path.to_owned()))
+}
+
+/// A file beside another one, by what is added to its name.
+#[must_use]
+pub fn with_suffix(file: &Path, suffix: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(suffix);
+    PathBuf::from(name)
 }
 
 /// The one name of a file that several paths may lead to, whether it is there yet or not.
@@ -149,7 +156,10 @@ pub fn resolved(path: &Path) -> Result<PathBuf, DataDirError> {
 
 /// The file, locked for this process; `None` if another process has it. The file stays: whoever took it away while
 /// another waits for it would let two of them in.
-fn lock_file(file: &Path) -> Result<Option<File>, DataDirError> {
+///
+/// # Errors
+/// [`DataDirError::Io`].
+pub fn lock_file(file: &Path) -> Result<Option<File>, DataDirError> {
     let lock = OpenOptions::new()
         .create(true)
         .truncate(false)

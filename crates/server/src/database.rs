@@ -47,7 +47,7 @@ pub fn open_or_make(settings: &Settings) -> Result<Store> {
     if let Some(path) = settings.database.file()
         && !path.exists()
     {
-        secrets::write_new(path, "")?;
+        secrets::make_empty(path)?;
     }
     Ok(Store::open(&options(settings)?, Arc::new(SystemClock))?)
 }

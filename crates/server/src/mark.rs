@@ -4,9 +4,7 @@
 //! revision is lower than the mark, or that is on another timeline, is an older file that somebody put in place: what
 //! was taken away since would be back. So `serve` refuses it and names `restore`, which revives nobody (invariant I4).
 
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use portcullis_domain::Random;
@@ -14,6 +12,7 @@ use portcullis_store::{Store, StoreError, instance};
 use thiserror::Error;
 
 use crate::data_dir::{DataDirError, io};
+use crate::secrets;
 
 /// The mark's file in the data folder.
 pub const MARK_FILE: &str = "revision-mark";
@@ -103,18 +102,7 @@ pub fn find(data: &Path) -> Result<Option<Mark>, MarkError> {
 /// # Errors
 /// [`DataDirError::Io`].
 pub fn put(data: &Path, mark: &Mark) -> Result<(), DataDirError> {
-    let (file, fresh) = (data.join(MARK_FILE), data.join(format!("{MARK_FILE}.new")));
-    let mut out = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(true)
-        .mode(0o600)
-        .open(&fresh)
-        .map_err(io(&fresh))?;
-    let text = format!("{} {}\n", mark.timeline, mark.revision);
-    out.write_all(text.as_bytes()).and_then(|()| out.sync_all()).map_err(io(&fresh))?;
-    std::fs::rename(&fresh, &file).map_err(io(&file))?;
-    File::open(data).and_then(|folder| folder.sync_all()).map_err(io(data))
+    secrets::replace(&data.join(MARK_FILE), &format!("{} {}\n", mark.timeline, mark.revision))
 }
 
 /// Refuses a database that is behind the mark or on another timeline; one that was never served begins a timeline.

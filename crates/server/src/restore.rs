@@ -77,7 +77,7 @@ pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
     if wanted.file.exists() {
         bail!("`{}` is there already; a backup never overwrites a file", wanted.file.display());
     }
-    secrets::write_new(&wanted.file, "")?;
+    secrets::make_empty(&wanted.file)?;
     let copied = backup::copy(database, &wanted.file).map_err(anyhow::Error::from).and_then(|()| {
         let file = File::open(&wanted.file)?;
         Ok(file.sync_all()?)
@@ -187,7 +187,7 @@ fn prepare(
     file: &Path,
     (prepared, database): (&Path, &Path),
 ) -> Result<(Revived, Mark)> {
-    secrets::write_new(prepared, "")?;
+    secrets::make_empty(prepared)?;
     std::fs::copy(file, prepared).with_context(|| format!("the backup `{}`", file.display()))?;
     data_dir::make_private(prepared)?;
     backup::check(prepared).with_context(|| format!("the backup `{}`", file.display()))?;
@@ -290,7 +290,7 @@ fn keep(database: &Path) -> Result<Option<PathBuf>> {
         if from.exists() {
             // Not every file system has a second name for a file; a copy of it says the same.
             if std::fs::hard_link(&from, &to).is_err() {
-                secrets::write_new(&to, "")?;
+                secrets::make_empty(&to)?;
                 std::fs::copy(&from, &to).with_context(|| format!("`{}`", to.display()))?;
             }
             data_dir::make_private(&to)?;

@@ -19,7 +19,7 @@ use serde_json::json;
 
 use crate::clock::SystemClock;
 use crate::random::SystemRandom;
-use crate::secrets::{self, ROOT_TOKEN_FILE};
+use crate::secrets::{self, Prepared, ROOT_TOKEN_FILE};
 use crate::settings::Settings;
 
 /// What is kept in place of a hash while the token is off.
@@ -77,6 +77,11 @@ pub fn given_hash(settings: &Settings) -> Option<SecretHash> {
 pub fn install(settings: &Settings, store: &Store) -> Result<()> {
     choose(settings, store)?;
     let file = settings.data.join(ROOT_TOKEN_FILE);
+    if let Some((left, token)) = Prepared::left_for(&file)? {
+        let hash = SecretHash::of(&token);
+        // An order ended between the database and its file.
+        if store.read_blocking(move |tx| is_good(tx, Some(&hash)))? { left.place() } else { left.discard() }?;
+    }
     // One that cannot be read cannot be mistaken either.
     let Ok(token) = std::fs::read_to_string(&file) else { return Ok(()) };
     let hash = SecretHash::of(token.trim());

@@ -1,6 +1,6 @@
 //! The files that hold secrets: the sealing key, the root token, the first-owner link. Each is 0600.
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io::{ErrorKind, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use portcullis_domain::Random;
 use portcullis_service::sealing::{SEALING_KEY_BYTES, SealingError, SealingKey};
 use thiserror::Error;
 
-use crate::data_dir::{DataDirError, io, must_be_private};
+use crate::data_dir::{DataDirError, io, must_be_private, with_suffix};
 
 /// The root token's file in the data folder.
 pub const ROOT_TOKEN_FILE: &str = "root-token";
@@ -58,23 +58,88 @@ pub enum IfMissing {
     Refuse,
 }
 
-/// Writes a file (0600) that was not there.
+/// What is added to the name of a file while it is written.
+const FRESH: &str = ".new";
+
+/// A file that is written whole beside its place, and not in it yet. One that is never placed stays there.
+#[derive(Debug)]
+pub struct Prepared {
+    fresh: PathBuf,
+    path: PathBuf,
+}
+
+/// Writes a file (0600) whole and durably beside its place: whoever dies meanwhile, or finds no room, leaves what was in
+/// that place as it was.
+///
+/// # Errors
+/// [`DataDirError::Io`].
+pub fn prepare(path: &Path, content: &str) -> Result<Prepared, DataDirError> {
+    let fresh = with_suffix(path, FRESH);
+    // Left behind by whoever died over it.
+    remove(&fresh)?;
+    let written = make(&fresh).and_then(|mut file| {
+        file.write_all(content.as_bytes()).and_then(|()| file.sync_all()).map_err(io(&fresh))
+    });
+    if let Err(error) = written {
+        let _ = remove(&fresh);
+        return Err(error);
+    }
+    Ok(Prepared { fresh, path: path.to_owned() })
+}
+
+impl Prepared {
+    /// What somebody prepared for that place and did not put there, with what is in it.
+    ///
+    /// # Errors
+    /// As [`read`].
+    pub fn left_for(path: &Path) -> Result<Option<(Self, String)>, DataDirError> {
+        let left = Self { fresh: with_suffix(path, FRESH), path: path.to_owned() };
+        Ok(read(&left.fresh)?.map(|content| (left, content)))
+    }
+
+    /// Removes it.
+    ///
+    /// # Errors
+    /// [`DataDirError::Io`].
+    pub fn discard(self) -> Result<(), DataDirError> {
+        remove(&self.fresh)
+    }
+
+    /// Puts the file in its place, instead of what was there, for good.
+    ///
+    /// # Errors
+    /// [`DataDirError::Io`].
+    pub fn place(self) -> Result<(), DataDirError> {
+        std::fs::rename(&self.fresh, &self.path).map_err(io(&self.path))?;
+        let folder = folder_of(&self.path);
+        File::open(folder).and_then(|folder| folder.sync_all()).map_err(io(folder))
+    }
+}
+
+/// The folder that a file is in.
+#[must_use]
+pub fn folder_of(file: &Path) -> &Path {
+    file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
+}
+
+fn make(path: &Path) -> Result<File, DataDirError> {
+    OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io(path))
+}
+
+/// Makes an empty file (0600) that was not there, for whoever fills it and makes it durable.
 ///
 /// # Errors
 /// [`DataDirError::Io`], also if it was there.
-pub fn write_new(path: &Path, content: &str) -> Result<(), DataDirError> {
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(io(path))?;
-    file.write_all(content.as_bytes()).and_then(|()| file.sync_all()).map_err(io(path))
+pub fn make_empty(path: &Path) -> Result<(), DataDirError> {
+    make(path).map(drop)
 }
 
-/// Writes a file (0600), instead of what was there.
+/// Writes a file (0600) whole, instead of what was there, or leaves that as it was.
 ///
 /// # Errors
 /// [`DataDirError::Io`].
 pub fn replace(path: &Path, content: &str) -> Result<(), DataDirError> {
-    remove(path)?;
-    write_new(path, content)
+    prepare(path, content)?.place()
 }
 
 /// Removes a file, if it is there.
@@ -113,13 +178,14 @@ pub fn sealing_key(
     random: &mut dyn Random,
 ) -> Result<SealingKey, SecretFileError> {
     let text = match (read(path)?, if_missing) {
-        (Some(text), _) => text,
+        // An empty file holds nothing that could be lost: something else made it, or died before it wrote.
+        (Some(text), if_missing) if !text.is_empty() || if_missing == IfMissing::Refuse => text,
         (None, IfMissing::Refuse) => return Err(SecretFileError::Missing(path.to_owned())),
-        (None, IfMissing::Make) => {
+        (_, _) => {
             let mut bytes = [0_u8; SEALING_KEY_BYTES];
             random.fill(&mut bytes);
             let text = URL_SAFE_NO_PAD.encode(bytes);
-            write_new(path, &format!("{text}\n"))?;
+            replace(path, &format!("{text}\n"))?;
             text
         }
     };

@@ -3,7 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
-use super::{IfMissing, SecretFileError, new_root_token, read, remove, replace, sealing_key, write_new};
+use super::{IfMissing, SecretFileError, make_empty, new_root_token, read, remove, replace, sealing_key};
 use crate::data_dir::{DataDirError, lock, make};
 use crate::random::SystemRandom;
 
@@ -50,19 +50,48 @@ fn a_sealing_key_that_others_can_read_is_refused() {
 fn a_sealing_key_of_another_form_is_refused_and_not_replaced() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("sealing-key");
-    for text in ["", "not base64!", "c2hvcnQ"] {
+    for text in ["not base64!", "c2hvcnQ"] {
         replace(&path, text).unwrap();
         assert!(sealing_key(&path, IfMissing::Make, &mut SystemRandom).is_err(), "`{text}`");
         assert_eq!(std::fs::read_to_string(&path).unwrap(), text);
     }
+    replace(&path, "").unwrap();
+    assert!(sealing_key(&path, IfMissing::Refuse, &mut SystemRandom).is_err());
+    assert_eq!(std::fs::read_to_string(&path).unwrap(), "");
+}
+
+#[test]
+fn an_empty_file_is_no_key_and_a_new_database_gets_one_in_its_place() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("sealing-key");
+    for left_behind in ["", "\n"] {
+        replace(&path, left_behind).unwrap();
+        let made = sealing_key(&path, IfMissing::Make, &mut SystemRandom).ok().unwrap();
+        let again = sealing_key(&path, IfMissing::Refuse, &mut SystemRandom).ok().unwrap();
+        assert_eq!((made.fingerprint(), mode(&path)), (again.fingerprint(), 0o600));
+    }
+}
+
+#[test]
+fn a_file_that_cannot_be_written_whole_leaves_the_one_before() {
+    let folder = tempfile::tempdir().unwrap();
+    let (path, fresh) = (folder.path().join("root-token"), folder.path().join("root-token.new"));
+    replace(&path, "one\n").unwrap();
+    // What was left by a process that was killed is in nobody's way.
+    std::fs::write(&fresh, "ha").unwrap();
+    replace(&path, "two\n").unwrap();
+    assert!(!fresh.exists());
+    std::fs::create_dir(&fresh).unwrap();
+    assert!(replace(&path, "three\n").is_err());
+    assert_eq!(read(&path).unwrap().as_deref(), Some("two"));
 }
 
 #[test]
 fn a_new_file_does_not_follow_what_lies_there_and_a_replaced_one_is_private_again() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("root-token");
-    write_new(&path, "one\n").unwrap();
-    assert!(write_new(&path, "two\n").is_err());
+    replace(&path, "one\n").unwrap();
+    assert!(make_empty(&path).is_err());
     assert_eq!(read(&path).unwrap().as_deref(), Some("one"));
     std::fs::set_permissions(&path, PermissionsExt::from_mode(0o644)).unwrap();
     replace(&path, "three\n").unwrap();
@@ -95,17 +124,17 @@ fn a_data_folder_is_made_private_and_held_by_one() {
 fn a_file_or_folder_that_cannot_be_used_is_named_once_with_why_once() {
     let folder = tempfile::tempdir().unwrap();
     let within_a_file = folder.path().join("file").join("data");
-    write_new(&folder.path().join("file"), "").unwrap();
+    replace(&folder.path().join("file"), "").unwrap();
     let nowhere = folder.path().join("nowhere").join("x.backup");
     let told = [
-        (&nowhere, format!("{:#}", anyhow::Error::from(write_new(&nowhere, "").unwrap_err()))),
+        (&nowhere, format!("{:#}", anyhow::Error::from(replace(&nowhere, "").unwrap_err()))),
         (&within_a_file, format!("{:#}", anyhow::Error::from(make(&within_a_file).unwrap_err()))),
     ];
     for (path, said) in told {
         assert_eq!(said.matches(path.to_str().unwrap()).count(), 1, "{said}");
         assert_eq!(said.matches("os error").count(), 1, "{said}");
     }
-    write_new(&folder.path().join("key"), "c2hvcnQ").unwrap();
+    replace(&folder.path().join("key"), "c2hvcnQ").unwrap();
     let key = sealing_key(&folder.path().join("key"), IfMissing::Refuse, &mut SystemRandom).err().unwrap();
     let (alone, whole) = (key.to_string(), format!("{:#}", anyhow::Error::from(key)));
     assert_eq!(alone, whole, "nothing of it is said twice");

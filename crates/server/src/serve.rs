@@ -419,11 +419,11 @@ pub fn give_lease_back(store: &Store, lease: Option<Lease>) -> Result<()> {
 
 fn node_id(data: &Path) -> Result<NodeId> {
     let file = data.join(NODE_ID_FILE);
-    if let Some(text) = secrets::read(&file)? {
+    if let Some(text) = secrets::read(&file)?.filter(|text| !text.is_empty()) {
         return text.parse().with_context(|| format!("`{}` is not a node's id; delete it", file.display()));
     }
     let id = NodeId::fresh(SystemClock.now(), &mut SystemRandom);
-    secrets::write_new(&file, &format!("{id}\n"))?;
+    secrets::replace(&file, &format!("{id}\n"))?;
     Ok(id)
 }
 

@@ -1,6 +1,7 @@
 //! What a start that is refused leaves behind.
 
-use super::prepare;
+use super::{NODE_ID_FILE, node_id, open, prepare};
+use crate::secrets;
 use crate::settings::{Settings, Sources};
 
 #[tokio::test]
@@ -16,4 +17,20 @@ async fn a_start_on_a_port_that_is_taken_makes_nothing_and_names_the_setting() {
     let said = format!("{:#}", prepare(&settings).await.err().unwrap());
     assert!(said.contains("`--listen`") && said.contains(&settings.listen.to_string()), "{said}");
     assert!(!data.exists());
+}
+
+#[test]
+fn a_first_start_that_was_killed_while_it_wrote_its_files_is_made_up_for_by_the_next() {
+    let folder = tempfile::tempdir().unwrap();
+    let environment = vec![("PORTCULLIS_DATA".to_owned(), folder.path().display().to_string())];
+    let settings = Settings::from_sources(&Sources { environment, ..Sources::default() }).unwrap();
+    for name in ["sealing-key", NODE_ID_FILE] {
+        secrets::replace(&folder.path().join(name), "").unwrap();
+    }
+    drop(open(&settings).unwrap());
+    assert_eq!(node_id(folder.path()).unwrap(), node_id(folder.path()).unwrap());
+    // From here on the key is known: an empty file is one that was lost.
+    secrets::replace(&settings.sealing_key_file, "").unwrap();
+    let said = format!("{:#}", open(&settings).err().unwrap());
+    assert!(said.contains("restore the file"), "{said}");
 }
