@@ -7,6 +7,8 @@
 //! suspended.
 
 use std::fs::File;
+use std::io::ErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -30,7 +32,10 @@ use crate::settings::{DatabaseUrl, Settings};
 use crate::{data_dir, database, serve};
 
 /// The name, beside the database, under which a backup is prepared.
-const PREPARED: &str = "restoring";
+const PREPARED: &str = ".restoring";
+
+/// What is added to the name of a backup until it is whole.
+const PARTIAL: &str = ".partial";
 
 /// What the database that is replaced is called from then on, before the instant.
 const REPLACED: &str = "replaced";
@@ -77,22 +82,40 @@ pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
     if wanted.file.exists() {
         bail!("`{}` is there already; a backup never overwrites a file", wanted.file.display());
     }
-    secrets::make_empty(&wanted.file)?;
-    let copied = backup::copy(database, &wanted.file).map_err(anyhow::Error::from).and_then(|()| {
-        let file = File::open(&wanted.file)?;
-        Ok(file.sync_all()?)
-    });
-    if copied.is_err() {
-        // What is left of it is of no use.
-        remove_whole(&wanted.file)?;
-    }
-    copied?;
+    copy_whole(database, &wanted.file)?;
     say!("the backup is in {} (0600), and its pages are whole", wanted.file.display());
     say!(
         "keep the sealing key {} elsewhere: without it a backup cannot be served",
         settings.sealing_key_file.display()
     );
     Ok(())
+}
+
+/// Copies the database into a file of another name, and gives it its own once it is whole and durable: a copy that is broken
+/// off, whenever that is, is no backup.
+fn copy_whole(database: &Path, file: &Path) -> Result<()> {
+    let partial = data_dir::with_suffix(file, PARTIAL);
+    let another = || format!("another backup to `{}` is being made", file.display());
+    let held = data_dir::lock_file(&partial)?.with_context(another)?;
+    // Whoever had it before has taken it away when they were done.
+    if partial.metadata().ok().map(|there| there.ino()) != Some(held.metadata()?.ino()) {
+        bail!(another());
+    }
+    held.set_len(0)?;
+    data_dir::make_private(&partial)?;
+    let done = backup::copy(database, &partial).map_err(anyhow::Error::from).and_then(|()| {
+        File::open(&partial)?.sync_all()?;
+        // Not every file system has a second name for a file; a rename would take the place of what came meanwhile.
+        match std::fs::hard_link(&partial, file) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error.into()),
+            Err(_) => std::fs::rename(&partial, file)?,
+            Ok(()) => {}
+        }
+        Ok(())
+    });
+    remove_whole(&partial)?;
+    done.with_context(|| format!("`{}`", file.display()))?;
+    Ok(File::open(secrets::folder_of(file))?.sync_all()?)
 }
 
 /// `restore`.
@@ -156,9 +179,7 @@ fn from_file(settings: &Settings, file: &Path, replace: bool) -> Result<Revived>
     if database.exists() && !replace {
         bail!("`{}` is there; `--replace` puts the backup in its place", database.display());
     }
-    let mut name = database.as_os_str().to_owned();
-    name.push(format!(".{PREPARED}"));
-    let prepared = PathBuf::from(name);
+    let prepared = data_dir::with_suffix(database, PREPARED);
     remove_whole(&prepared)?;
     let done = prepare(settings, file, (&prepared, database)).and_then(|(revived, mark)| {
         if let Some(kept) = keep(database)? {
@@ -191,7 +212,16 @@ fn prepare(
     std::fs::copy(file, prepared).with_context(|| format!("the backup `{}`", file.display()))?;
     data_dir::make_private(prepared)?;
     backup::check(prepared).with_context(|| format!("the backup `{}`", file.display()))?;
-    let store = Store::open(&Options::Sqlite { path: prepared.to_owned() }, Arc::new(SystemClock))?;
+    let options = Options::Sqlite { path: prepared.to_owned() };
+    // Before it is brought up to date, which would make a whole database of an empty file.
+    if !serve::was_sealed(&Store::connect(&options, Arc::new(SystemClock))?)? {
+        bail!(
+            "the backup `{}`: there is nothing in it that was ever served; it may have been broken off, or be a file of \
+             something else",
+            file.display()
+        );
+    }
+    let store = Store::open(&options, Arc::new(SystemClock))?;
     serve::must_be_sealed_by(settings, &store)?;
     let marked = mark::find(&settings.data).ok().flatten().map_or(0, |mark| mark.revision);
     let before = if database.exists() { told_by(&settings.data, database) } else { Before::Untold };
@@ -282,9 +312,7 @@ fn keep(database: &Path) -> Result<Option<PathBuf>> {
         return Ok(None);
     }
     let at: String = SystemClock.now().rfc3339().chars().filter(char::is_ascii_alphanumeric).collect();
-    let mut name = database.as_os_str().to_owned();
-    name.push(format!(".{REPLACED}-{at}"));
-    let kept = PathBuf::from(name);
+    let kept = data_dir::with_suffix(database, &format!(".{REPLACED}-{at}"));
     let beside = backup::beside(database).into_iter().zip(backup::beside(&kept));
     for (from, to) in std::iter::once((database.to_owned(), kept.clone())).chain(beside) {
         if from.exists() {
@@ -306,9 +334,7 @@ fn put_in_place(settings: &Settings, prepared: &Path, database: &Path, mark: &Ma
         secrets::remove(&beside)?;
     }
     std::fs::rename(prepared, database).with_context(|| format!("`{}`", database.display()))?;
-    if let Some(folder) = database.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        File::open(folder)?.sync_all()?;
-    }
+    File::open(secrets::folder_of(database))?.sync_all()?;
     secrets::remove(&settings.data.join(OWNER_LINK_FILE))?;
     let store = Store::connect(&Options::Sqlite { path: database.to_owned() }, Arc::new(SystemClock))?;
     if !store.read_blocking(root_token::is_on)? {

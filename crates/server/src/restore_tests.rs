@@ -1,9 +1,10 @@
 //! What a restore says of a file that is none; what it does to people and tokens is tested with the whole binary.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
-use super::restore;
-use crate::cli::Restore;
+use super::{restore, write_backup};
+use crate::cli::{Backup, Restore};
 use crate::settings::flags::PlaceFlags;
 use crate::settings::{Settings, Sources};
 use crate::{database, serve};
@@ -28,4 +29,87 @@ fn a_backup_that_is_none_is_named_as_it_was_given_and_changes_nothing() {
     assert!(said.starts_with(&format!("the backup `{}`: it is damaged", junk.display())), "{said}");
     assert!(!said.contains("restoring") && !said.contains("row"), "{said}");
     assert!(database::open_existing(&settings).is_ok());
+}
+
+/// Files beside the database, by name.
+fn beside(settings: &Settings) -> Vec<PathBuf> {
+    let folder = settings.database.file().unwrap().parent().unwrap().read_dir().unwrap();
+    let mut files: Vec<PathBuf> = folder.map(|file| file.unwrap().path()).collect();
+    files.sort();
+    files
+}
+
+#[test]
+fn a_backup_with_nothing_of_portcullis_in_it_is_refused_and_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = settings(&folder.path().join("data"));
+    drop(serve::open(&served).unwrap());
+    let file = |name: &str| folder.path().join(name);
+    // What a backup that was broken off left behind, a database of somebody else, and one that was never served.
+    std::fs::write(file("empty"), "").unwrap();
+    rusqlite::Connection::open(file("foreign")).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
+    let never = settings(&folder.path().join("never"));
+    crate::data_dir::make(&never.data).unwrap();
+    drop(database::open_or_make(&never).unwrap());
+    portcullis_store::backup::settle(never.database.file().unwrap()).unwrap();
+    std::fs::copy(never.database.file().unwrap(), file("never served")).unwrap();
+    let before = beside(&served);
+    for name in ["empty", "foreign", "never served"] {
+        let said = format!("{:#}", restore(&served, &replacing(&file(name))).unwrap_err());
+        assert!(said.starts_with(&format!("the backup `{}`: ", file(name).display())), "{name}: {said}");
+        assert_eq!(beside(&served), before, "{name}");
+    }
+    let elsewhere = settings(&folder.path().join("elsewhere"));
+    let wanted = Restore { replace: false, ..replacing(&file("empty")) };
+    assert!(restore(&elsewhere, &wanted).is_err());
+    assert!(!elsewhere.database.file().unwrap().exists(), "nothing is put in place");
+    drop(serve::open(&served).unwrap());
+}
+
+#[test]
+fn a_backup_has_its_name_only_once_it_is_whole() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = settings(&folder.path().join("data"));
+    drop(serve::open(&served).unwrap());
+    let backups = folder.path().join("backups");
+    std::fs::create_dir(&backups).unwrap();
+    let file = backups.join("night");
+    let wanted = Backup { flags: PlaceFlags::default(), file: file.clone() };
+    // Whoever holds the database alone keeps the copy from beginning.
+    let holder = rusqlite::Connection::open(served.database.file().unwrap()).unwrap();
+    holder.pragma_update(None, "locking_mode", "EXCLUSIVE").unwrap();
+    holder.execute_batch("BEGIN IMMEDIATE; COMMIT").unwrap();
+    std::thread::scope(|scope| {
+        let copies = scope.spawn(|| write_backup(&served, &wanted));
+        let begun = Instant::now();
+        while backups.read_dir().unwrap().count() == 0 {
+            assert!(begun.elapsed() < Duration::from_secs(10), "no copy was begun");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let early = file.exists();
+        drop(holder);
+        copies.join().unwrap().unwrap();
+        assert!(!early, "a copy that is not whole has the name of one that is");
+    });
+    let left: Vec<PathBuf> = backups.read_dir().unwrap().map(|file| file.unwrap().path()).collect();
+    assert_eq!(left, [file]);
+    let again = format!("{:#}", write_backup(&served, &wanted).unwrap_err());
+    assert!(again.contains("is there already"), "{again}");
+}
+
+#[test]
+fn a_backup_that_was_broken_off_is_no_hindrance_to_the_next_and_two_at_once_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let served = settings(&folder.path().join("data"));
+    drop(serve::open(&served).unwrap());
+    let (file, partial) = (folder.path().join("night"), folder.path().join("night.partial"));
+    let wanted = Backup { flags: PlaceFlags::default(), file: file.clone() };
+    std::fs::write(&partial, "half a page").unwrap();
+    let other = std::fs::File::open(&partial).unwrap();
+    other.lock().unwrap();
+    let said = format!("{:#}", write_backup(&served, &wanted).unwrap_err());
+    assert!(said.contains("another backup") && !file.exists() && partial.exists(), "{said}");
+    drop(other);
+    write_backup(&served, &wanted).unwrap();
+    assert!(file.exists() && !partial.exists());
 }

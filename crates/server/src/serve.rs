@@ -15,7 +15,7 @@ use portcullis_service::google::Polling;
 use portcullis_service::sealing::SealingKey;
 use portcullis_service::{Insecure, Limits, Portcullis, ServiceError, Surroundings, first_owner};
 use portcullis_store::lease::{self, Lease};
-use portcullis_store::{Dialect, Priority, Store, StoreError, audit, instance};
+use portcullis_store::{Dialect, Priority, Store, StoreError, audit, instance, migration};
 use portcullis_web::edge::EdgeSettings;
 use portcullis_web::pace::Pace;
 use portcullis_web::{App, router};
@@ -92,12 +92,24 @@ fn sealing_key(settings: &Settings, store: &Store) -> Result<SealingKey> {
     Ok(key)
 }
 
+/// Whether a database was ever sealed with a key, as every one is that was served; one with nothing of Portcullis in it was
+/// not.
+///
+/// # Errors
+/// From the database.
+pub fn was_sealed(store: &Store) -> Result<bool> {
+    Ok(store.read_blocking(|tx| {
+        let is_ours = !migration::applied(tx)?.is_empty();
+        Ok::<_, StoreError>(is_ours && instance::find(tx, SEALING_KEY_FINGERPRINT)?.is_some())
+    })?)
+}
+
 /// Refuses a database that was sealed with another key than the one here.
 ///
 /// # Errors
 /// If the key is missing, not usable, or another one.
 pub fn must_be_sealed_by(settings: &Settings, store: &Store) -> Result<()> {
-    if store.read_blocking(|tx| instance::find(tx, SEALING_KEY_FINGERPRINT))?.is_some() {
+    if was_sealed(store)? {
         sealing_key(settings, store)?;
     }
     Ok(())
