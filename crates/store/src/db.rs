@@ -75,7 +75,7 @@ pub(crate) enum Trouble {
     /// A deadlock, a lock that did not come in time, or a lost race, also for a unique key, which whoever runs again finds
     /// taken: the same transaction may be run again.
     TryAgain,
-    /// The connection is gone.
+    /// The connection is gone, or the database does not serve now whatever it is asked.
     Gone,
 }
 
@@ -119,6 +119,8 @@ pub struct Tx<'c> {
     counts: RowCounts,
     events: u16,
     trouble: Trouble,
+    /// The database's words, once it is gone.
+    why_gone: Option<String>,
     locks: Vec<Lock>,
     has_members: bool,
     lessened: bool,
@@ -179,6 +181,7 @@ impl<'c> Tx<'c> {
             counts: RowCounts { read: 0, changed: 0, noted: 0 },
             events: 0,
             trouble: Trouble::None,
+            why_gone: None,
             locks: Vec::new(),
             has_members: false,
             lessened: false,
@@ -193,6 +196,11 @@ impl<'c> Tx<'c> {
 
     pub(crate) const fn trouble(&self) -> Trouble {
         self.trouble
+    }
+
+    /// Why the database is gone, if it is.
+    pub(crate) fn why_gone(&self) -> String {
+        self.why_gone.clone().unwrap_or_default()
     }
 
     /// The place of the next audit event in this transaction: causes come before what follows from them.
@@ -457,6 +465,9 @@ impl<'c> Tx<'c> {
             (before @ (Trouble::TryAgain | Trouble::Gone), Trouble::Refused) => before,
             (_, now) => now,
         };
+        if driver.trouble == Trouble::Gone {
+            self.why_gone.get_or_insert_with(|| driver.message.clone());
+        }
         match driver.trouble {
             Trouble::None | Trouble::Refused => StoreError::Statement { statement, message: driver.message },
             Trouble::TryAgain | Trouble::Gone => StoreError::Unavailable(driver.message),

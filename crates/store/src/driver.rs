@@ -70,6 +70,21 @@ impl From<rusqlite::Error> for Driver {
     }
 }
 
+/// Classes of errors by which PostgreSQL says that it does not serve now, whatever it is asked: connections, resources that
+/// ran out (a full disk is one), operators, the system.
+const GONE: [&str; 4] = ["08", "53", "57", "58"];
+
+fn class(code: &postgres::error::SqlState) -> &str {
+    code.code().get(..2).unwrap_or_default()
+}
+
+/// Whether PostgreSQL says that it ends, or that it was lost itself: what came of a commit is not known then.
+pub(crate) fn was_cut_off(error: &postgres::Error) -> bool {
+    use postgres::error::Severity;
+    let stays = error.as_db_error().is_some_and(|e| e.parsed_severity() == Some(Severity::Error));
+    !stays || error.code().is_some_and(|code| matches!(class(code), "08" | "57"))
+}
+
 impl From<postgres::Error> for Driver {
     fn from(error: postgres::Error) -> Self {
         use postgres::error::SqlState;
@@ -82,7 +97,9 @@ impl From<postgres::Error> for Driver {
             {
                 Trouble::TryAgain
             }
-            Some(code) if code.code().starts_with("08") || code.code().starts_with("57") => Trouble::Gone,
+            // A read-only database is a standby, or one that somebody has taken out of service.
+            Some(code) if *code == SqlState::READ_ONLY_SQL_TRANSACTION => Trouble::Gone,
+            Some(code) if GONE.contains(&class(code)) => Trouble::Gone,
             Some(_) => Trouble::Refused,
             None => Trouble::Gone,
         };

@@ -10,12 +10,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use portcullis_domain::Clock;
-use postgres::error::Severity;
 use rusqlite::ErrorCode;
 
 use crate::StoreError;
 use crate::db::{Inner, RowCounts, Trouble, Tx};
-use crate::driver::{Driver, PostgresConnection};
+use crate::driver::{Driver, PostgresConnection, was_cut_off};
 use crate::queue::{Duty, Queue};
 use crate::wire::Server;
 
@@ -319,47 +318,68 @@ pub(crate) fn postgres_worker(
         }
     };
     while let Some(mut job) = queue.wait(duty) {
-        if connection.as_ref().is_none_or(|c| c.client.is_closed()) {
-            connection = match open() {
-                Ok(connection) => Some(connection),
-                Err(error) => {
-                    tracing::error!(error = %error, "the database is not reachable");
-                    std::thread::sleep(Duration::from_millis(100));
-                    job.finish(Err(error));
-                    continue;
-                }
+        let mut is_new = false;
+        let outcome = loop {
+            let open = match connection.as_mut().filter(|c| !c.client.is_closed()) {
+                Some(open) => open,
+                None => match open() {
+                    Ok(opened) => {
+                        is_new = true;
+                        connection.insert(opened)
+                    }
+                    Err(error) => {
+                        tracing::error!(error = %error, "the database is not reachable");
+                        std::thread::sleep(Duration::from_millis(100));
+                        break Err(error);
+                    }
+                },
             };
-        }
-        let Some(open) = connection.as_mut() else { continue };
-        let outcome = postgres_tries(open, &mut job, clock);
-        // The server says that it ends before it closes: whoever comes next would be the one to find out.
-        let is_lost = matches!(outcome, Err(StoreError::OutcomeUnknown(_)));
-        if is_lost || outcome.is_err() && open.client.is_closed() {
-            connection = None;
-        }
+            let Err(lost) = postgres_tries(open, &mut job, clock) else { break Ok(()) };
+            // The server says that it ends before it closes: whoever comes next would be the one to find out.
+            let is_spent = lost.is_gone || open.client.is_closed();
+            if is_spent {
+                connection = None;
+            }
+            // A connection that was closed while nobody used it is nobody's misfortune: nothing was begun by it.
+            if !is_spent || lost.has_begun || is_new {
+                break Err(lost.error);
+            }
+        };
         job.finish(outcome);
     }
+}
+
+/// Why a request was not carried out.
+struct Lost {
+    error: StoreError,
+    /// Whether the connection is not to be asked again.
+    is_gone: bool,
+    /// Whether anything of the request was begun.
+    has_begun: bool,
 }
 
 fn postgres_tries(
     connection: &mut PostgresConnection,
     job: &mut Box<dyn Job>,
     clock: &dyn Clock,
-) -> Result<(), StoreError> {
+) -> Result<(), Lost> {
     let started = clock.now().micros();
     let mut tries = 0;
+    let lost = |error, is_gone| Lost { error, is_gone, has_begun: true };
     loop {
         tries += 1;
         let outcome = postgres_try(connection, job);
         let again = tries < MAX_TRIES && clock.now().micros() - started < MAX_TRYING_MICROS;
-        match outcome {
-            Ok(()) => return Ok(()),
-            Err(TryLost::Race) if again => {}
+        return match outcome {
+            Ok(()) => Ok(()),
+            Err(TryLost::Race) if again => continue,
             Err(TryLost::Race) => {
-                return Err(StoreError::Unavailable("too many others change the same rows".into()));
+                Err(lost(StoreError::Unavailable("too many others change the same rows".into()), false))
             }
-            Err(TryLost::Answered(error)) => return Err(error),
-        }
+            Err(TryLost::Answered(error)) => Err(lost(error, false)),
+            Err(TryLost::Gone(error)) => Err(lost(error, true)),
+            Err(TryLost::NotBegun(error)) => Err(Lost { error, is_gone: true, has_begun: tries > 1 }),
+        };
     }
 }
 
@@ -369,40 +389,46 @@ enum TryLost {
     Race,
     /// The request is answered with this.
     Answered(StoreError),
+    /// The same, and the connection is of no use any more.
+    Gone(StoreError),
+    /// The same, before anything of the request was done.
+    NotBegun(StoreError),
 }
 
 impl TryLost {
-    fn unavailable(why: &str) -> Self {
-        Self::Answered(StoreError::Unavailable(why.into()))
-    }
-
     /// A statement that controls the transaction failed, and nothing was committed.
     fn uncommitted(error: postgres::Error) -> Self {
         tracing::warn!(error = %error, "transaction control failed");
         let Driver { trouble, message } = Driver::from(error);
         match trouble {
             Trouble::TryAgain => Self::Race,
-            Trouble::None | Trouble::Refused | Trouble::Gone => Self::unavailable(&message),
+            Trouble::None | Trouble::Refused => Self::Answered(StoreError::Unavailable(message)),
+            Trouble::Gone => Self::Gone(StoreError::Unavailable(message)),
         }
     }
 
     /// The commit failed. It was rolled back where the server says so and stays; one that ends, or whose answer does not
     /// come, may have committed before.
     fn in_commit(error: postgres::Error) -> Self {
-        let stays = error.as_db_error().is_some_and(|e| e.parsed_severity() == Some(Severity::Error));
-        match Driver::from(error) {
-            Driver { trouble: Trouble::TryAgain, .. } if stays => Self::Race,
-            Driver { trouble: Trouble::Refused, message } if stays => Self::unavailable(&message),
-            Driver { message, .. } => Self::Answered(StoreError::OutcomeUnknown(message)),
+        let is_unknown = was_cut_off(&error);
+        let Driver { trouble, message } = Driver::from(error);
+        match trouble {
+            _ if is_unknown => Self::Gone(StoreError::OutcomeUnknown(message)),
+            Trouble::TryAgain => Self::Race,
+            Trouble::None | Trouble::Refused => Self::Answered(StoreError::Unavailable(message)),
+            Trouble::Gone => Self::Gone(StoreError::Unavailable(message)),
         }
     }
 }
 
 fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> Result<(), TryLost> {
-    connection.client.batch_execute("BEGIN").map_err(TryLost::uncommitted)?;
+    connection
+        .client
+        .batch_execute("BEGIN")
+        .map_err(|error| TryLost::NotBegun(StoreError::Unavailable(Driver::from(error).message)))?;
     let mut tx = Tx::new(Inner::Postgres(connection));
     let kept = attempt(job, &mut tx);
-    let (trouble, counts) = (tx.trouble(), tx.row_counts());
+    let (trouble, counts, why_gone) = (tx.trouble(), tx.row_counts(), tx.why_gone());
     if kept == Some(Attempt::Keep) && trouble == Trouble::None {
         // Who only read has changed nothing, whatever came of it.
         let lost = if counts.written() > 0 { TryLost::in_commit } else { TryLost::uncommitted };
@@ -418,7 +444,7 @@ fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> 
             let went_on = "a statement was refused, and the request went on as if it were not";
             Err(TryLost::Answered(StoreError::Fault(went_on.into())))
         }
-        (Trouble::Gone, _) => Err(TryLost::unavailable("the connection to the database was lost")),
+        (Trouble::Gone, _) => Err(TryLost::Gone(StoreError::Unavailable(why_gone))),
     }
 }
 
