@@ -86,6 +86,7 @@ pub struct Store {
 }
 
 struct Request<T, E, F, R> {
+    only_reads: bool,
     run: F,
     result: Option<Result<T, E>>,
     reply: R,
@@ -104,6 +105,10 @@ where
         let attempt = if result.is_ok() { Attempt::Keep } else { Attempt::Drop };
         self.result = Some(result);
         attempt
+    }
+
+    fn only_reads(&self) -> bool {
+        self.only_reads
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
@@ -256,7 +261,8 @@ impl Store {
         T: Send + 'static,
         E: From<StoreError> + Send + 'static,
     {
-        self.queue.put(lane, Box::new(Request { run, result: None, reply }));
+        let only_reads = lane == Lane::Read;
+        self.queue.put(lane, Box::new(Request { only_reads, run, result: None, reply }));
     }
 
     /// The same, waiting for the answer. Not for threads of the async runtime.

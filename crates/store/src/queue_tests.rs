@@ -20,6 +20,10 @@ impl Job for Named {
         Attempt::Drop
     }
 
+    fn only_reads(&self) -> bool {
+        false
+    }
+
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
         self.1.lock().unwrap().push((self.0, outcome.is_ok()));
     }

@@ -53,6 +53,8 @@ pub(crate) enum Attempt {
 pub(crate) trait Job: Send {
     /// Runs the use case.
     fn attempt(&mut self, tx: &mut Tx<'_>) -> Attempt;
+    /// Whether it only reads: all of it sees one state of the database, and nothing it does could be kept.
+    fn only_reads(&self) -> bool;
     /// Answers: after the commit, or with why there was none.
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>);
 }
@@ -422,11 +424,15 @@ impl TryLost {
 }
 
 fn postgres_try(connection: &mut PostgresConnection, job: &mut Box<dyn Job>) -> Result<(), TryLost> {
+    let only_reads = job.only_reads();
+    // Between two statements others commit: a person who moves from one group to another would be found in both.
+    let begin = if only_reads { "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY" } else { "BEGIN" };
     connection
         .client
-        .batch_execute("BEGIN")
+        .batch_execute(begin)
         .map_err(|error| TryLost::NotBegun(StoreError::Unavailable(Driver::from(error).message)))?;
-    let mut tx = Tx::new(Inner::Postgres(connection));
+    let inner = Inner::Postgres(connection);
+    let mut tx = if only_reads { Tx::reading(inner) } else { Tx::new(inner) };
     let kept = attempt(job, &mut tx);
     let (trouble, counts, why_gone) = (tx.trouble(), tx.row_counts(), tx.why_gone());
     if kept == Some(Attempt::Keep) && trouble == Trouble::None {

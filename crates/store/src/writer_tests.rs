@@ -39,6 +39,10 @@ impl Job for Request {
         self.wants
     }
 
+    fn only_reads(&self) -> bool {
+        false
+    }
+
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {
         let _ = self.told.send(outcome);
     }
@@ -56,6 +60,10 @@ impl Job for InTheWay {
         std::fs::remove_file(&self.journal).unwrap();
         std::fs::create_dir(&self.journal).unwrap();
         wanted
+    }
+
+    fn only_reads(&self) -> bool {
+        false
     }
 
     fn finish(self: Box<Self>, outcome: Result<(), StoreError>) {

@@ -380,6 +380,36 @@ fn a_database_that_says_that_it_does_not_serve_now_is_unavailable_and_asked_anew
 }
 
 #[test]
+fn a_read_sees_one_state_of_the_database_from_its_first_statement_to_its_last_and_writes_nothing() {
+    on_each(|database| {
+        database.note(|tx| instance::put(tx, "moved", "from")).unwrap();
+        let (looked, has_looked) = mpsc::channel();
+        let (go, may_go) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let reads = scope.spawn(|| {
+                database.read(move |tx| {
+                    let before = instance::find(tx, "moved")?;
+                    looked.send(()).unwrap();
+                    may_go.recv().unwrap();
+                    Ok([before, instance::find(tx, "moved")?, instance::find(tx, "new")?])
+                })
+            });
+            has_looked.recv().unwrap();
+            database.note(|tx| instance::put(tx, "moved", "to")).unwrap();
+            database.note(|tx| instance::put(tx, "new", "here")).unwrap();
+            go.send(()).unwrap();
+            let from = Some("from".to_owned());
+            assert_eq!(reads.join().unwrap(), [from.clone(), from, None]);
+        });
+    });
+    let Some(database) = Database::postgres() else { return };
+    let database = database.opened();
+    let written: Result<(), StoreError> = database.store().read_blocking(|tx| instance::put(tx, "x", "y"));
+    assert!(written.is_err());
+    assert_eq!(find(&database, "x"), None);
+}
+
+#[test]
 fn a_commit_that_fails_is_answered_so_and_leaves_nothing_on_postgresql() {
     let Some(database) = Database::postgres() else { return };
     let database = database.opened();
