@@ -7,9 +7,10 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use postgres::NoTls;
-use postgres::config::{Host, SslMode};
+use postgres::config::{Host, SslMode, TargetSessionAttrs};
 use rustls::{CertificateError, ClientConfig};
 use thiserror::Error;
 use tokio_postgres_rustls::MakeRustlsConnect;
@@ -106,6 +107,39 @@ pub(crate) struct Server {
     tls: Option<MakeRustlsConnect>,
 }
 
+/// How long to try to reach a host.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// How long what was sent may stay without a sign that it arrived.
+const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
+/// How long a connection that waits for an answer may be silent before the other side is asked for a sign of life, how
+/// long after that again, and how often.
+const SILENCE: Duration = Duration::from_secs(10);
+const ASKED_AGAIN: Duration = Duration::from_secs(5);
+const ASKED_TIMES: u32 = 3;
+/// The driver's own silence, which nobody who is asked for tokens can wait for.
+const SILENCE_OF_THE_DRIVER: Duration = Duration::from_secs(2 * 60 * 60);
+
+/// Asks for the server that takes writes, and bounds how long one that vanished without a word is waited for, unless the
+/// URL says how long. A standby answers with what was true before: whoever left since would be let in.
+fn bound(config: &mut postgres::Config) {
+    config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT_TIMEOUT);
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(UNACKNOWLEDGED);
+    }
+    if config.get_keepalives_idle() == SILENCE_OF_THE_DRIVER {
+        config.keepalives_idle(SILENCE);
+    }
+    if config.get_keepalives_interval().is_none() {
+        config.keepalives_interval(ASKED_AGAIN);
+    }
+    if config.get_keepalives_retries().is_none() {
+        config.keepalives_retries(ASKED_TIMES);
+    }
+}
+
 impl Server {
     /// The server at this URL; `tls` is whom to trust where TLS is spoken.
     pub(crate) fn new(url: &str, tls: Option<&Arc<ClientConfig>>) -> Result<Self, StoreError> {
@@ -123,6 +157,7 @@ impl Server {
                 return Err(StoreError::Unavailable(why.into()));
             }
         };
+        bound(&mut config);
         Ok(Self { config, tls })
     }
 
@@ -149,6 +184,11 @@ fn why(error: &postgres::Error) -> String {
     let text = cause.map(ToString::to_string).unwrap_or_default();
     match text.as_str() {
         "" => error.to_string(),
+        "database does not allow writes" => {
+            "the server takes no writes: it is a standby, or `default_transaction_read_only` is on there; checks are not \
+             answered from it, because it may not know yet who left"
+                .to_owned()
+        }
         "server does not support TLS" => {
             "the server speaks no TLS: switch it on there (`ssl = on`); `sslmode=disable` \
              in the URL goes in the clear, where whoever is in between can say who may act"

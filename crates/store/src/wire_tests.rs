@@ -1,5 +1,9 @@
 //! Which URL is spoken to how, and what is said of a URL that is none.
 
+use std::time::Duration;
+
+use postgres::config::TargetSessionAttrs;
+
 use super::{Server, UrlError, Wire};
 
 /// Every kind of host with every way to say how it is spoken to.
@@ -91,5 +95,29 @@ fn a_url_that_is_none_is_refused_and_nothing_of_it_is_told() {
         assert_eq!(Wire::of_url(url), Err(error), "{url}");
         let said = Server::new(url, None).err().unwrap().to_string();
         assert!(said.contains(&error.to_string()) && !said.contains("hush"), "{url}: {said}");
+    }
+}
+
+#[test]
+fn a_server_that_vanishes_is_waited_for_as_long_as_the_url_says_or_for_seconds_and_a_standby_is_none() {
+    let seconds = Duration::from_secs;
+    let config = |url: &str| Server::new(url, None).ok().unwrap().config;
+    let bare = config("postgres://u@localhost/p");
+    assert_eq!(bare.get_connect_timeout(), Some(&seconds(5)));
+    assert_eq!(bare.get_tcp_user_timeout(), Some(&seconds(10)));
+    assert_eq!((bare.get_keepalives(), bare.get_keepalives_idle()), (true, seconds(10)));
+    assert_eq!(bare.get_keepalives_interval(), Some(seconds(5)));
+    assert_eq!(bare.get_keepalives_retries(), Some(3));
+    let given = config(
+        "postgres://u@localhost/p?connect_timeout=30&tcp_user_timeout=60&keepalives_idle=90&keepalives_interval=7\
+         &keepalives_retries=9",
+    );
+    assert_eq!(given.get_connect_timeout(), Some(&seconds(30)));
+    assert_eq!(given.get_tcp_user_timeout(), Some(&seconds(60)));
+    assert_eq!(given.get_keepalives_idle(), seconds(90));
+    assert_eq!(given.get_keepalives_interval(), Some(seconds(7)));
+    assert_eq!(given.get_keepalives_retries(), Some(9));
+    for url in ["postgres://u@localhost/p", "postgres://u@localhost/p?target_session_attrs=any"] {
+        assert_eq!(config(url).get_target_session_attrs(), TargetSessionAttrs::ReadWrite, "{url}");
     }
 }

@@ -3,6 +3,8 @@
 //! Alive is that the process answers. Ready is that it can answer correctly: the database is read and it is not about
 //! to end. Neither says anything about anybody.
 
+use std::time::Duration;
+
 use axum::Router;
 use axum::extract::State;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -11,6 +13,9 @@ use axum::routing::get;
 use portcullis_service::ServiceError;
 
 use crate::App;
+
+/// How long the database may take: whoever probes does not wait longer, and would not learn why.
+const MAX_READ: Duration = Duration::from_secs(2);
 
 /// The routes of this surface.
 pub fn routes() -> Router<App> {
@@ -25,10 +30,12 @@ async fn ready(State(app): State<App>) -> Response {
     if app.is_draining() {
         return (StatusCode::SERVICE_UNAVAILABLE, "draining\n").into_response();
     }
-    let read = app.portcullis().read(|tx, _| portcullis_service::ready(tx).map_err(ServiceError::from)).await;
-    match read {
-        Ok(()) => "ready\n".into_response(),
-        Err(_) => (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response(),
+    let read = app.portcullis().read(|tx, _| portcullis_service::ready(tx).map_err(ServiceError::from));
+    match tokio::time::timeout(MAX_READ, read).await {
+        Ok(Ok(())) => "ready\n".into_response(),
+        Ok(Err(_)) | Err(_) => {
+            (StatusCode::SERVICE_UNAVAILABLE, "the database does not answer\n").into_response()
+        }
     }
 }
 
