@@ -38,6 +38,8 @@ pub const SWEEP_EVERY_S: u64 = 3_600;
 const MAX_CHUNKS_A_STEP: usize = 20;
 /// Memberships a chunk.
 const CHUNK: usize = rules::MAX_AT_ONCE;
+/// Uses of tokens that one transaction stores: whoever leaves does not wait for the rest.
+const MAX_USES_A_WRITE: usize = 500;
 
 /// What is carried out for some members of an organization.
 type CarryOut = fn(&mut Tx<'_>, &mut Moment, OrganizationId, &[MembershipId]) -> Result<(), ServiceError>;
@@ -196,10 +198,10 @@ impl Portcullis {
     /// # Errors
     /// [`ServiceError::Store`].
     pub async fn store_uses(&self) -> Result<(), ServiceError> {
-        let uses = self.uses().take();
-        if uses.is_empty() {
-            return Ok(());
+        for uses in self.uses().take().chunks(MAX_USES_A_WRITE) {
+            let uses = uses.to_vec();
+            self.write(Priority::Ordinary, move |tx, _| token_use::store(tx, &uses)).await?;
         }
-        self.write(Priority::Ordinary, move |tx, _| token_use::store(tx, &uses)).await
+        Ok(())
     }
 }

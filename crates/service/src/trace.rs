@@ -21,7 +21,7 @@ use serde_json::Value;
 use self::strangers::{Noted, Strangers};
 use crate::mask::{text_without_ours, without_ours};
 use crate::noun::Noun;
-use crate::{Limits, Moment, Portcullis, ServiceError};
+use crate::{Moment, Portcullis, ServiceError};
 
 /// The most traces that wait to be stored.
 pub const MAX_WAITING: usize = 4096;
@@ -31,7 +31,7 @@ pub const MAX_WAITING_BYTES: usize = 16 * 1024 * 1024;
 pub const MAX_A_STEP: usize = 250;
 /// Traces that one transaction forgets.
 pub const MAX_PRUNED: i64 = 1000;
-/// Transactions that one run of the job forgets with: more than a busy directory adds meanwhile.
+/// Transactions that one run of the job forgets with in an organization: more than a busy directory adds meanwhile.
 const MAX_PRUNE_STEPS: usize = 200;
 /// The most bytes of one trace's content.
 pub const MAX_CONTENT_BYTES: usize = 32 * 1024;
@@ -180,23 +180,6 @@ fn store(tx: &mut Tx<'_>, moment: &mut Moment, drafts: &[(TraceDraft, String)]) 
     Ok(trace::insert(tx, &traces)?)
 }
 
-/// Forgets what is too old, or too much in these organizations; whether there is more to forget.
-fn prune(
-    tx: &mut Tx<'_>,
-    now: Timestamp,
-    limits: Limits,
-    organizations: &BTreeSet<OrganizationId>,
-) -> Result<bool, ServiceError> {
-    let many = MAX_PRUNED.unsigned_abs();
-    let mut more = trace::prune_by_age(tx, now.plus_s(-limits.trace_age_s), MAX_PRUNED)? >= many;
-    for organization in organizations {
-        more |= trace::prune_by_count(tx, *organization, limits.max_traces, MAX_PRUNED)? >= many;
-        let of_strangers = (limits.max_traces / PART_OF_STRANGERS).max(1);
-        more |= trace::prune_unproven(tx, *organization, of_strangers, MAX_PRUNED)? >= many;
-    }
-    Ok(more)
-}
-
 impl Portcullis {
     /// Stores the traces that wait, step by step.
     ///
@@ -219,20 +202,53 @@ impl Portcullis {
         Ok(())
     }
 
-    /// Forgets traces that are too old, or too many in an organization that had new ones.
+    /// Forgets traces that are too old, or too many in an organization that had new ones. Each is looked at beside the writer
+    /// and forgotten in transactions of its own: whoever leaves meanwhile waits for none of it.
     ///
     /// # Errors
-    /// [`ServiceError::Store`].
+    /// [`ServiceError::Store`]; what was left is looked at by the next run.
     pub async fn prune_traces(&self) -> Result<(), ServiceError> {
-        let (touched, limits) = (self.traces().touched(), self.around().limits);
+        let mut touched = self.traces().touched();
+        let mut pruned = self.prune_old_traces().await;
+        while pruned.is_ok()
+            && let Some(organization) = touched.pop_first()
+        {
+            pruned = self.prune_traces_of(organization).await;
+            if pruned.is_err() {
+                touched.insert(organization);
+            }
+        }
+        self.traces().locked().touched.append(&mut touched);
+        pruned
+    }
+
+    async fn prune_old_traces(&self) -> Result<(), ServiceError> {
+        let before = self.now().plus_s(-self.around().limits.trace_age_s);
         for _ in 0..MAX_PRUNE_STEPS {
-            let touched = touched.clone();
-            let more = self
-                .write(Priority::Ordinary, move |tx, moment| prune(tx, moment.now, limits, &touched))
-                .await?;
-            if !more {
+            if !self.read_apart(move |tx, _| Ok(trace::has_old(tx, before)?)).await? {
                 break;
             }
+            let pruned =
+                move |tx: &mut Tx<'_>, _: &mut Moment| Ok(trace::prune_by_age(tx, before, MAX_PRUNED)?);
+            self.write(Priority::Ordinary, pruned).await?;
+        }
+        Ok(())
+    }
+
+    async fn prune_traces_of(&self, organization: OrganizationId) -> Result<(), ServiceError> {
+        let keep = self.around().limits.max_traces;
+        let of_strangers = (keep / PART_OF_STRANGERS).max(1);
+        for _ in 0..MAX_PRUNE_STEPS {
+            let looked =
+                move |tx: &mut Tx<'_>, _| Ok(trace::has_too_many(tx, organization, keep, of_strangers)?);
+            if !self.read_apart(looked).await? {
+                break;
+            }
+            let pruned = move |tx: &mut Tx<'_>, _: &mut Moment| {
+                trace::prune_by_count(tx, organization, keep, MAX_PRUNED)?;
+                Ok(trace::prune_unproven(tx, organization, of_strangers, MAX_PRUNED)?)
+            };
+            self.write(Priority::Ordinary, pruned).await?;
         }
         Ok(())
     }

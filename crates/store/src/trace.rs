@@ -88,6 +88,19 @@ const PRUNE_UNPROVEN: Statement = Statement::note(
         ") AS placed WHERE place > $2 ORDER BY id LIMIT $3)"
     ),
 );
+const FIND_OLD: Statement = Statement::read(
+    "trace.find_old",
+    "SELECT id FROM traces WHERE created_at < $1 ORDER BY created_at LIMIT 1",
+);
+const FIND_TOO_MANY_UNPROVEN: Statement = Statement::read(
+    "trace.find_too_many_unproven",
+    concat!(
+        "SELECT id FROM (SELECT id, ROW_NUMBER() OVER (PARTITION BY outcome ORDER BY id DESC) AS place FROM traces \
+         WHERE organization = $1 AND ",
+        unproven!(),
+        ") AS placed WHERE place > $2 LIMIT 1"
+    ),
+);
 const FIND: Statement = Statement::read(
     "trace.find",
     concat!("SELECT ", columns!(), " FROM traces WHERE organization = $1 AND id = $2"),
@@ -112,6 +125,8 @@ pub(crate) const ALL: &[&Statement] = &[
     &PRUNE_SUCCEEDED,
     &PRUNE_UNPROVEN,
     &COUNT_TOO_MANY,
+    &FIND_OLD,
+    &FIND_TOO_MANY_UNPROVEN,
     &FIND,
     &LIST,
 ];
@@ -231,6 +246,31 @@ pub fn list(
 /// As [`insert`].
 pub fn prune_by_age(tx: &mut Tx<'_>, before: Timestamp, limit: i64) -> Result<u64, StoreError> {
     tx.run(&PRUNE_BY_AGE, params![before, limit])
+}
+
+/// Whether there is anything for [`prune_by_age`] to forget.
+///
+/// # Errors
+/// As [`insert`].
+pub fn has_old(tx: &mut Tx<'_>, before: Timestamp) -> Result<bool, StoreError> {
+    Ok(tx.row(&FIND_OLD, params![before])?.is_some())
+}
+
+/// Whether there is anything for [`prune_by_count`] or [`prune_unproven`] to forget.
+///
+/// # Errors
+/// As [`insert`].
+pub fn has_too_many(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    keep: i64,
+    of_unproven: i64,
+) -> Result<bool, StoreError> {
+    let counted = tx.row(&COUNT_TOO_MANY, params![organization, keep, 1_i64])?;
+    if counted.map_or(Ok(0), |row| row.int(0))? > 0 {
+        return Ok(true);
+    }
+    Ok(tx.row(&FIND_TOO_MANY_UNPROVEN, params![organization, of_unproven])?.is_some())
 }
 
 /// Forgets what an organization has beyond `keep` traces, `limit` at most; how many were forgotten. Calls of directories that

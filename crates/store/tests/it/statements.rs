@@ -49,6 +49,10 @@ const MAY_SCAN: &[(&str, &str)] = &[
     ("saml.expiring_certificates", "a few rows a connection of SAML, once an hour in a job"),
     ("saml.expiring_keys", "a few rows a connection of SAML, once an hour in a job"),
     ("trace.count_too_many", "what it scans is what the index gave, in a job"),
+    (
+        "trace.find_too_many_unproven",
+        "what it scans is what one organization keeps, found by the index, in a job",
+    ),
     ("trace.prune_unproven", "what it scans is what one organization keeps, found by the index, in a job"),
 ];
 /// Statements that walk through everything of one organization or directory, each with the reason why that is right.
@@ -112,6 +116,7 @@ const MAY_WALK: &[(&str, &str)] = &[
     ("team.list", "an organization has few of them"),
     ("token.end_of_organization", "it is about all of them"),
     ("trace.count_too_many", "as many as are kept, in a job"),
+    ("trace.find_too_many_unproven", "as many as are kept, in a job"),
     ("trace.prune_others", "as many as are kept, in a job"),
     ("trace.prune_succeeded", "as many as are kept, in a job"),
     ("trace.prune_unproven", "as many as are kept, in a job"),
@@ -357,6 +362,7 @@ const UNSCOPED: &[(&str, &str)] = &[
     ("subgroup.own_groups", "of one membership, found before"),
     ("subgroup.up", "of groups found in their directory before"),
     ("token.live_by_hash", "a secret says whose it is"),
+    ("trace.find_old", "the job prunes every organization's"),
     ("trace.prune_by_age", "the job prunes every organization's"),
     ("saml.expiring_certificates", "a job tells the operator what runs out, wherever it is"),
     ("saml.expiring_keys", "a job tells the operator what runs out, wherever it is"),

@@ -1,7 +1,9 @@
 //! What an administrator can read of a directory's calls afterwards.
 
+use std::time::Duration;
+
 use portcullis_service::trace::{MAX_CONTENT_BYTES, MAX_WAITING, TraceDraft};
-use portcullis_store::trace;
+use portcullis_store::{Priority, trace};
 use portcullis_testkit::START;
 use serde_json::{Value, json};
 
@@ -225,6 +227,43 @@ async fn traces_are_dropped_and_counted_under_pressure_and_forgotten_when_they_a
     idp.bench.clock.pass_s(15 * 24 * 3600);
     idp.bench.portcullis().prune_traces().await.unwrap();
     assert!(traces(&idp).await.is_empty());
+}
+
+#[tokio::test]
+async fn looking_for_traces_to_forget_keeps_no_write_waiting_and_waits_for_none() {
+    let idp = Provider::new();
+    idp.bench.portcullis().traces().note(TraceDraft {
+        organization: idp.organization,
+        kind: "directory",
+        outcome: "ok".to_owned(),
+        subject: "ada".to_owned(),
+        source: None,
+        request: None,
+        content: json!({}),
+        at: START,
+    });
+    idp.bench.portcullis().store_traces().await.unwrap();
+    let (taken, is_taken) = tokio::sync::oneshot::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let mut taken = Some(taken);
+    let portcullis = idp.bench.portcullis().clone();
+    // As on SQLite, where there is one writer: it is busy.
+    let busy = tokio::spawn(async move {
+        portcullis
+            .write(Priority::Ordinary, move |_, _| {
+                if let Some(taken) = taken.take() {
+                    taken.send(()).unwrap();
+                }
+                let _ = may_go.recv();
+                Ok(())
+            })
+            .await
+    });
+    is_taken.await.unwrap();
+    let pruned = tokio::time::timeout(Duration::from_secs(10), idp.bench.portcullis().prune_traces()).await;
+    drop(go);
+    busy.await.unwrap().unwrap();
+    pruned.expect("there was nothing to forget, and it waited for the writer").unwrap();
 }
 
 #[tokio::test]
