@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use portcullis_domain::Clock as _;
 use portcullis_domain::secret::SecretHash;
 use portcullis_service::{Moment, first_owner};
@@ -30,6 +30,8 @@ use crate::{database, root_token};
 
 /// The socket's name in the data folder.
 pub const SOCKET_FILE: &str = "control";
+/// The longest path that the system takes for a socket, in bytes (`sun_path` of `unix(7)`, which ends with a zero).
+const MAX_SOCKET_PATH: usize = 107;
 /// The longest line that is read: an order is a word.
 const MAX_LINE_BYTES: u64 = 4096;
 /// How long either side waits for the other's line.
@@ -175,11 +177,29 @@ impl Drop for Door {
 }
 
 impl Door {
+    /// Refuses a data folder in which no socket can be made, because its path is too long for one.
+    ///
+    /// # Errors
+    /// If it is.
+    pub fn must_fit(data: &Path) -> Result<()> {
+        let socket = data.join(SOCKET_FILE);
+        std::os::unix::net::SocketAddr::from_pathname(&socket).map(drop).map_err(|_| {
+            anyhow!(
+                "the path of the data folder `{}` is too long: the socket for orders, `{}`, may have {MAX_SOCKET_PATH} bytes, \
+                 and has {}",
+                data.display(),
+                socket.display(),
+                socket.as_os_str().len()
+            )
+        })
+    }
+
     /// Opens the door in that data folder, which this process holds.
     ///
     /// # Errors
     /// If the socket cannot be made.
     pub fn open(data: &Path) -> Result<Self> {
+        Self::must_fit(data)?;
         let socket = data.join(SOCKET_FILE);
         // Whoever made it is gone: the folder's lock is ours.
         secrets::remove(&socket)?;

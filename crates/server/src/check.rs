@@ -9,6 +9,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, Result, bail};
 use portcullis_store::{Store, migration};
 
+use crate::admin::Door;
 use crate::clock::SystemClock;
 use crate::random::SystemRandom;
 use crate::say::say;
@@ -45,6 +46,7 @@ fn unusable(settings: &Settings) -> Vec<String> {
     };
     let looked = [
         data_dir::can_be_made(&settings.data).map_err(anyhow::Error::from),
+        Door::must_fit(&settings.data),
         sealing_key(settings),
         settings.tls.as_ref().map_or(Ok(()), |files| Ok(listen::tls(files).map(drop)?)),
         identified,

@@ -73,3 +73,14 @@ async fn a_sealing_key_that_is_missing_is_refused_only_where_the_database_was_se
     secrets::replace(&settings.sealing_key_file, "no key").unwrap();
     assert_eq!(problems(folder.path(), &[]).len(), 1);
 }
+
+#[tokio::test]
+async fn a_data_folder_whose_path_is_too_long_for_a_socket_is_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_length =
+        |length: usize| folder.path().join("x".repeat(length - folder.path().as_os_str().len() - 1));
+    // A stroke and `control` come behind it: 107 bytes are the most.
+    assert_eq!(problems(&of_length(99), &[]), Vec::<String>::new());
+    let found = problems(&of_length(100), &[]);
+    assert!(found.len() == 1 && found[0].contains("has 108"), "{found:#?}");
+}

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail, ensure};
+use portcullis_store::lease::Lease;
 use portcullis_store::{Options, Store, Wire, migration};
 use rustls::ClientConfig;
 use rustls_pki_types::CertificateDer;
@@ -15,22 +16,29 @@ use rustls_platform_verifier::Verifier;
 use secrecy::ExposeSecret as _;
 
 use crate::clock::SystemClock;
-use crate::secrets;
 use crate::settings::{DatabaseUrl, Settings};
+use crate::{lease, secrets};
 
 /// What ALPN says for PostgreSQL, so that its certificate is of use for no other service beside it.
 const ALPN_POSTGRES: &[u8] = b"postgresql";
 
-/// The options of the store that these settings name.
+/// Connections to PostgreSQL of a command: it asks one thing after another, and beside it a server may have nearly all.
+const CONNECTIONS_OF_A_COMMAND: usize = 2;
+
+/// The options of the store that these settings name, for a command.
 ///
 /// # Errors
 /// If the authorities for a database that is spoken to by TLS cannot be read.
 pub fn options(settings: &Settings) -> Result<Options> {
+    options_with(settings, CONNECTIONS_OF_A_COMMAND.min(settings.postgres_max_connections))
+}
+
+fn options_with(settings: &Settings, connections: usize) -> Result<Options> {
     Ok(match &settings.database {
         DatabaseUrl::Sqlite(path) => Options::Sqlite { path: path.clone() },
         DatabaseUrl::Postgres { url, wire } => Options::Postgres {
             url: url.expose_secret().to_owned(),
-            connections: settings.postgres_max_connections,
+            connections,
             tls: match wire {
                 Wire::Tls => Some(Arc::new(tls(settings.postgres_ca_file.as_deref())?)),
                 Wire::Local | Wire::Clear => None,
@@ -39,26 +47,45 @@ pub fn options(settings: &Settings) -> Result<Options> {
     })
 }
 
-/// Opens the database, or makes it; what SQLite makes beside its file gets the mode of that file (0600).
+/// Opens the database, or makes it, for a node that serves it from now on; what SQLite makes beside its file gets the mode
+/// of that file (0600).
 ///
 /// # Errors
-/// If it cannot be reached or made, or a newer version wrote it.
+/// If it cannot be reached or made, another node serves it, or a newer version wrote it.
+pub fn open_to_serve(settings: &Settings) -> Result<(Store, Option<Lease>)> {
+    let store = connect_or_make(settings, &options_with(settings, settings.postgres_max_connections)?)?;
+    let lease = lease::take(settings, &store)?;
+    Ok((store, lease))
+}
+
+/// The same for a command that serves nobody.
+///
+/// # Errors
+/// As [`open_to_serve`], where the schema is to be changed.
 pub fn open_or_make(settings: &Settings) -> Result<Store> {
+    let store = connect_or_make(settings, &options(settings)?)?;
+    lease::bring_up_to_date(settings, &store)?;
+    Ok(store)
+}
+
+fn connect_or_make(settings: &Settings, options: &Options) -> Result<Store> {
     if let Some(path) = settings.database.file()
         && !path.exists()
     {
         secrets::make_empty(path)?;
     }
-    Ok(Store::open(&options(settings)?, Arc::new(SystemClock))?)
+    Ok(Store::connect(options, Arc::new(SystemClock))?)
 }
 
 /// Opens a database that is there: what is done to a new and empty one would be done to nobody, and seem done.
 ///
 /// # Errors
-/// If there is none, there is nothing of Portcullis in it, it cannot be reached, or a newer version wrote it.
+/// If there is none, there is nothing of Portcullis in it, it cannot be reached, or a newer version wrote it; where the
+/// schema is to be changed, if another node serves it.
 pub fn open_existing(settings: &Settings) -> Result<Store> {
-    drop(connect_existing(settings)?);
-    Ok(Store::open(&options(settings)?, Arc::new(SystemClock))?)
+    let store = connect_existing(settings)?;
+    lease::bring_up_to_date(settings, &store)?;
+    Ok(store)
 }
 
 /// The same for whoever only reads: the schema stays as it is.

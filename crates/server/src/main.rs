@@ -17,6 +17,7 @@ mod doctor;
 mod emulate;
 mod ending;
 mod fetch;
+mod lease;
 mod listen;
 mod log;
 mod mark;

@@ -29,7 +29,7 @@ use crate::root_token::{self, Known};
 use crate::say::{complain, say};
 use crate::secrets::{self, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings};
-use crate::{data_dir, database, serve};
+use crate::{data_dir, database, lease, serve};
 
 /// The name, beside the database, under which a backup is prepared.
 const PREPARED: &str = ".restoring";
@@ -347,7 +347,7 @@ fn put_in_place(settings: &Settings, prepared: &Path, database: &Path, mark: &Ma
 fn in_place(settings: &Settings) -> Result<Revived> {
     let store = database::open_existing(settings)?;
     serve::must_be_sealed_by(settings, &store)?;
-    let lease = serve::take_lease_blocking(settings, &store)?;
+    let lease = lease::take(settings, &store)?;
     let marked = mark::find(&settings.data).ok().flatten().map_or(0, |mark| mark.revision);
     let revived = revive_nobody(&store, &Before::Untold).and_then(|revived| {
         secrets::remove(&settings.data.join(ROOT_TOKEN_FILE))?;
@@ -357,7 +357,7 @@ fn in_place(settings: &Settings) -> Result<Revived> {
         finish(&store, &mark)?;
         Ok(revived)
     });
-    serve::give_lease_back(&store, lease)?;
+    lease::give_back(&store, lease)?;
     revived
 }
 

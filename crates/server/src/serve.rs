@@ -6,22 +6,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context as _, Result, bail};
+use metrics_exporter_prometheus::PrometheusHandle;
 use portcullis_domain::Clock;
-use portcullis_domain::id::NodeId;
-
 use portcullis_service::fetch::Fetch;
 use portcullis_service::google::Polling;
 use portcullis_service::sealing::SealingKey;
-use portcullis_service::{Insecure, Limits, Portcullis, ServiceError, Surroundings, first_owner};
-use portcullis_store::lease::{self, Lease};
-use portcullis_store::{Dialect, Priority, Store, StoreError, audit, instance, migration};
+use portcullis_service::{Insecure, Limits, Portcullis, Surroundings, first_owner};
+use portcullis_store::lease::{self as stored, Lease};
+use portcullis_store::{Priority, Store, StoreError, audit, instance, migration};
 use portcullis_web::edge::EdgeSettings;
 use portcullis_web::pace::Pace;
 use portcullis_web::{App, router};
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 
 use crate::admin::{Door, Place};
@@ -33,16 +33,10 @@ use crate::random::{self, SystemRandom, sources};
 use crate::say::say;
 use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::Settings;
-use crate::{database, fetch, listen, mark, metrics, root_token, workload};
+use crate::{database, fetch, lease, listen, mark, metrics, root_token, workload};
 
 /// Where the fingerprint of the sealing key is kept.
 const SEALING_KEY_FINGERPRINT: &str = "sealing_key_fingerprint";
-/// The file that keeps this node's id, so that it takes its own lease back at once.
-const NODE_ID_FILE: &str = "node-id";
-/// Seconds for which a lease runs.
-const LEASE_S: i64 = 10;
-/// Seconds between two renewals.
-const RENEW_EVERY_S: u64 = 2;
 /// Seconds between two looks at how far the database has come. A process that is killed leaves a mark that is as old.
 const MARK_EVERY_S: u64 = 10;
 
@@ -59,20 +53,39 @@ pub struct Opened {
     pub store: Arc<Store>,
     /// The key that seals.
     pub sealing: SealingKey,
+    /// The lease, where the database is in PostgreSQL.
+    pub lease: Option<Lease>,
     /// The locks of data folder and database.
     pub locked: Locked,
 }
 
-/// Holds data folder and database, opens the database and the sealing key that belongs to it.
+/// Holds data folder and database, opens the database and the sealing key that belongs to it, and makes the root token known.
 ///
 /// # Errors
 /// If another process serves, the database is newer, or the sealing key is missing or another one.
 pub fn open(settings: &Settings) -> Result<Opened> {
     let locked = data_dir::lock(&settings.data, settings.database.file())?;
-    let store = database::open_or_make(settings)?;
-    let sealing = sealing_key(settings, &store)?;
-    mark::check(&settings.data, &store, &mut SystemRandom)?;
-    Ok(Opened { store: Arc::new(store), sealing, locked })
+    let (store, lease) = database::open_to_serve(settings)?;
+    let begun = || {
+        let sealing = sealing_key(settings, &store)?;
+        mark::check(&settings.data, &store, &mut SystemRandom)?;
+        root_token::install(settings, &store)?;
+        Ok(sealing)
+    };
+    match begun() {
+        Ok(sealing) => Ok(Opened { store: Arc::new(store), sealing, lease, locked }),
+        Err(error) => {
+            give_back_unused(&store, lease);
+            Err(error)
+        }
+    }
+}
+
+/// Gives the lease of a start that failed back: whoever can serve need not wait for its end.
+fn give_back_unused(store: &Store, lease: Option<Lease>) {
+    if let Err(error) = lease::give_back(store, lease) {
+        tracing::warn!(error.message = %error, "the lease was not given back and runs out by itself");
+    }
 }
 
 fn sealing_key(settings: &Settings, store: &Store) -> Result<SealingKey> {
@@ -180,6 +193,7 @@ struct Running {
     lease: Option<Lease>,
     listener: TcpListener,
     tls: Option<TlsAcceptor>,
+    door: Door,
     /// Dropped last, so that nobody else begins before everything is closed.
     locked: Locked,
 }
@@ -194,8 +208,8 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
-    let Running { product, app, store, lease, listener, tls, locked } = tokio::select! {
-        running = begin(&settings) => running?,
+    let Running { product, app, store, lease, listener, tls, door, locked } = tokio::select! {
+        running = prepare(&settings) => running?,
         // A database that does not answer holds up the start, and must not hold up the end.
         () = orders.stop() => {
             ending.begin();
@@ -206,45 +220,43 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
 
     let (stop, stopped) = watch::channel(false);
     let (stop_jobs, jobs_stopped) = watch::channel(false);
-    let jobs = tokio::spawn({
-        let product = product.clone();
-        async move {
-            tokio::join!(
-                product.run_jobs(jobs_stopped.clone()),
-                product.poll_google(jobs_stopped.clone()),
-                product.refresh_metadata(jobs_stopped),
-            )
-        }
-    });
-    let door = Door::open(&settings.data)?;
-    let public_url = product.around().public_url.clone();
-    let taking_orders = tokio::spawn(door.run(Arc::clone(&store), Place::of(&settings, public_url)));
-    let marking = tokio::spawn(keep_mark(settings.data.clone(), product.clone()));
-    tokio::task::spawn_blocking(random::prepare_library);
+    let (bound, public_url) = (listener.local_addr()?, product.around().public_url.clone());
     let routes = router(app.clone());
-    let mut serving = tokio::spawn({
-        let settings = settings.clone();
-        async move { listen::serve(listener, tls, routes, &settings, stopped).await }
-    });
+    let mut tasks = Tasks {
+        // What answers first: everything that it needs is there.
+        serving: tokio::spawn({
+            let settings = settings.clone();
+            async move { listen::serve(listener, tls, routes, &settings, stopped).await }
+        }),
+        jobs: tokio::spawn(run_jobs(product.clone(), jobs_stopped)),
+        marking: tokio::spawn(keep_mark(settings.data.clone(), product.clone())),
+        taking_orders: tokio::spawn(door.run(Arc::clone(&store), Place::of(&settings, public_url))),
+    };
+    tokio::task::spawn_blocking(random::prepare_library);
+    let greeting = async {
+        match greet(&settings, &product, bound).await {
+            Ok(()) => std::future::pending().await,
+            Err(error) => error,
+        }
+    };
     let failed: Option<anyhow::Error> = tokio::select! {
         () = orders.stop() => None,
-        lost = keep_lease(&product, lease) => Some(lost),
-        ended = &mut serving => Some(match ended {
-            Ok(Err(error)) => error.into(),
-            Ok(Ok(())) | Err(_) => anyhow::anyhow!("the listener ended"),
-        }),
+        lost = lease::keep(&product, lease) => Some(lost),
+        ended = tasks.ended() => Some(ended),
+        error = greeting => Some(error),
     };
     ending.begin();
     tracing::info!("draining: what comes is answered for a second more, and what has come until then");
     app.drain();
     let _ = stop.send(true);
+    let Tasks { serving, jobs, marking, taking_orders } = tasks;
     if !serving.is_finished() {
         let _ = serving.await;
     }
     let _ = stop_jobs.send(true);
     marking.abort();
     taking_orders.abort();
-    if ending.within(MAX_WIND_UP, jobs).await.is_none() {
+    if !jobs.is_finished() && ending.within(MAX_WIND_UP, jobs).await.is_none() {
         tracing::warn!("a job was cut off; what it left is done after the next start");
     }
     if ending.within(MAX_WIND_UP, last_writes(&settings.data, &product, lease)).await.is_none() {
@@ -259,38 +271,74 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     failed.map_or(Ok(()), Err)
 }
 
-/// Prepares, and says where things are.
-async fn begin(settings: &Settings) -> Result<Running> {
-    let running = prepare(settings).await?;
-    greet(settings, &running.product, running.listener.local_addr()?).await?;
-    Ok(running)
+/// What runs beside each other, and must not end before somebody says so.
+struct Tasks {
+    serving: JoinHandle<std::io::Result<()>>,
+    jobs: JoinHandle<()>,
+    marking: JoinHandle<()>,
+    taking_orders: JoinHandle<()>,
+}
+
+impl Tasks {
+    /// Resolves with which of them ended, and why: a server that answers while nothing of its jobs is done any more would
+    /// look whole, and whoever starts it again makes it so.
+    async fn ended(&mut self) -> anyhow::Error {
+        let (what, ended) = tokio::select! {
+            ended = &mut self.serving => {
+                ("the listener", ended.and_then(|ended| Ok(ended.map_err(anyhow::Error::from))))
+            }
+            ended = &mut self.jobs => ("the jobs", ended.map(Ok)),
+            ended = &mut self.marking => ("the watch over the mark", ended.map(Ok)),
+            ended = &mut self.taking_orders => ("the control socket", ended.map(Ok)),
+        };
+        match ended {
+            Ok(Ok(())) => anyhow::anyhow!("{what} ended"),
+            Ok(Err(error)) => error.context(format!("{what} ended")),
+            Err(error) => anyhow::Error::from(error).context(format!("{what} ended by a fault of ours")),
+        }
+    }
+}
+
+async fn run_jobs(product: Portcullis, stopped: watch::Receiver<bool>) {
+    tokio::join!(
+        product.run_jobs(stopped.clone()),
+        product.poll_google(stopped.clone()),
+        product.refresh_metadata(stopped),
+    );
 }
 
 /// Opens and takes everything that serving needs.
 async fn prepare(settings: &Settings) -> Result<Running> {
     // The port first: where it is taken, nothing is made. Nobody is answered, nor kept waiting, before everything is there.
-    let unbound = || {
-        format!(
-            "cannot listen on `{}`; if something else is there, `--listen` names another address",
-            settings.listen
-        )
-    };
-    let socket = bound(settings.listen).with_context(unbound)?;
+    let socket = bound(settings.listen).with_context(|| unbound(settings))?;
     let recorder = metrics::install(SystemClock.now()).context("metrics")?;
     let (opening, reaching) = (settings.clone(), settings.clone());
-    let opened = tokio::task::spawn_blocking(move || {
-        let opened = open(&opening)?;
-        root_token::install(&opening, &opened.store)?;
-        anyhow::Ok(opened)
-    });
+    let opened = tokio::task::spawn_blocking(move || open(&opening));
     // The disk and the processor each have their part: neither waits for the other.
     let outside = tokio::task::spawn_blocking(move || outside(&reaching));
     let (opened, outside) = tokio::join!(opened, outside);
-    let (opened, outside) = (opened??, outside??);
-    let listener = socket.listen(BACKLOG).with_context(unbound)?;
+    let opened = opened??;
+    let (store, lease) = (Arc::clone(&opened.store), opened.lease);
+    let running = outside?.and_then(|outside| assemble(settings, socket, recorder, opened, outside));
+    if running.is_err() {
+        tokio::task::spawn_blocking(move || give_back_unused(&store, lease)).await?;
+    }
+    running
+}
+
+/// Puts together what was opened.
+fn assemble(
+    settings: &Settings,
+    socket: TcpSocket,
+    recorder: PrometheusHandle,
+    opened: Opened,
+    outside: Outside,
+) -> Result<Running> {
+    let listener = socket.listen(BACKLOG).with_context(|| unbound(settings))?;
     let public_url = settings.public_url_for(listener.local_addr()?);
     let tls = settings.tls.as_ref().map(listen::tls).transpose()?;
-    let lease = take_lease(settings, &opened.store).await?;
+    let door = Door::open(&settings.data)?;
+    let lease = opened.lease;
     let (mut product, locked) = portcullis(settings, opened, outside, public_url);
     if let Some(lease) = lease {
         product = product.under(lease);
@@ -301,7 +349,14 @@ async fn prepare(settings: &Settings) -> Result<Running> {
     let pace = Pace { max_pause: settings.http_body_pause, ..Pace::default() };
     let edge = EdgeSettings { trusted_proxies: settings.trusted_proxies.clone(), pace };
     let app = App::with_metrics(product.clone(), edge, Some(render));
-    Ok(Running { product, app, store, lease, listener, tls, locked })
+    Ok(Running { product, app, store, lease, listener, tls, door, locked })
+}
+
+fn unbound(settings: &Settings) -> String {
+    format!(
+        "cannot listen on `{}`; if something else is there, `--listen` names another address",
+        settings.listen
+    )
 }
 
 /// A socket that has the address and takes no connection yet.
@@ -316,7 +371,7 @@ fn bound(address: SocketAddr) -> std::io::Result<TcpSocket> {
 /// Gives the lease back and brings the mark up to date.
 async fn last_writes(data: &Path, product: &Portcullis, lease: Option<Lease>) {
     if let Some(lease) = lease {
-        let given_back = product.write(Priority::Ordinary, move |tx, _| Ok(lease::release(tx, lease)?));
+        let given_back = product.write(Priority::Ordinary, move |tx, _| Ok(stored::release(tx, lease)?));
         if let Err(error) = given_back.await {
             tracing::warn!(error.message = %error, "the lease was not given back and runs out by itself");
         }
@@ -393,72 +448,6 @@ impl Orders {
         tokio::select! {
             _ = self.term.recv() => {}
             _ = self.int.recv() => {}
-        }
-    }
-}
-
-/// Takes the lease of a PostgreSQL database: one node serves it. SQLite's lock lies beside the file.
-async fn take_lease(settings: &Settings, store: &Arc<Store>) -> Result<Option<Lease>> {
-    let (settings, store) = (settings.clone(), Arc::clone(store));
-    tokio::task::spawn_blocking(move || take_lease_blocking(&settings, &store)).await?
-}
-
-/// The same, for a command.
-///
-/// # Errors
-/// If another node serves the database.
-pub fn take_lease_blocking(settings: &Settings, store: &Store) -> Result<Option<Lease>> {
-    if store.dialect() == Dialect::Sqlite {
-        return Ok(None);
-    }
-    let holder = node_id(&settings.data)?;
-    Ok(Some(store.write_blocking(move |tx| {
-        let now = tx.database_now()?;
-        lease::take(tx, holder, now, LEASE_S)
-    })?))
-}
-
-/// Gives the lease of a command back.
-///
-/// # Errors
-/// From the database.
-pub fn give_lease_back(store: &Store, lease: Option<Lease>) -> Result<()> {
-    if let Some(lease) = lease {
-        store.write_blocking(move |tx| lease::release(tx, lease))?;
-    }
-    Ok(())
-}
-
-fn node_id(data: &Path) -> Result<NodeId> {
-    let file = data.join(NODE_ID_FILE);
-    if let Some(text) = secrets::read(&file)?.filter(|text| !text.is_empty()) {
-        return text.parse().with_context(|| format!("`{}` is not a node's id; delete it", file.display()));
-    }
-    let id = NodeId::fresh(SystemClock.now(), &mut SystemRandom);
-    secrets::replace(&file, &format!("{id}\n"))?;
-    Ok(id)
-}
-
-/// Renews the lease for as long as it is ours; resolves with why it is not.
-async fn keep_lease(product: &Portcullis, lease: Option<Lease>) -> anyhow::Error {
-    let Some(mut lease) = lease else { return std::future::pending().await };
-    let mut tick = tokio::time::interval(Duration::from_secs(RENEW_EVERY_S));
-    loop {
-        tick.tick().await;
-        let held = lease;
-        let renewed = product
-            .write(Priority::OffBoarding, move |tx, _| {
-                let now = tx.database_now()?;
-                Ok(lease::renew(tx, held, now, LEASE_S)?)
-            })
-            .await;
-        match renewed {
-            Ok(renewed) => lease = renewed,
-            Err(ServiceError::Store(StoreError::Fenced)) => {
-                return anyhow::anyhow!("another node took this database: this one stops");
-            }
-            // Writes are fenced and checks read the database, so an outage refuses and does not admit.
-            Err(error) => tracing::warn!(error.message = %error, "the lease was not renewed"),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What a start that is refused leaves behind.
 
-use super::{NODE_ID_FILE, node_id, open, prepare};
+use super::{Tasks, open, prepare};
 use crate::secrets;
 use crate::settings::{Settings, Sources};
 
@@ -24,13 +24,33 @@ fn a_first_start_that_was_killed_while_it_wrote_its_files_is_made_up_for_by_the_
     let folder = tempfile::tempdir().unwrap();
     let environment = vec![("PORTCULLIS_DATA".to_owned(), folder.path().display().to_string())];
     let settings = Settings::from_sources(&Sources { environment, ..Sources::default() }).unwrap();
-    for name in ["sealing-key", NODE_ID_FILE] {
-        secrets::replace(&folder.path().join(name), "").unwrap();
-    }
+    secrets::replace(&settings.sealing_key_file, "").unwrap();
     drop(open(&settings).unwrap());
-    assert_eq!(node_id(folder.path()).unwrap(), node_id(folder.path()).unwrap());
     // From here on the key is known: an empty file is one that was lost.
     secrets::replace(&settings.sealing_key_file, "").unwrap();
     let said = format!("{:#}", open(&settings).err().unwrap());
     assert!(said.contains("restore the file"), "{said}");
+}
+
+#[tokio::test]
+async fn a_task_that_ends_before_its_time_ends_the_server_and_is_named() {
+    let running = || tokio::spawn(std::future::pending());
+    let faulty = || tokio::spawn(async { panic!("a fault") });
+    let tasks = || Tasks {
+        serving: tokio::spawn(std::future::pending()),
+        jobs: running(),
+        marking: running(),
+        taking_orders: running(),
+    };
+    let broken = std::io::Error::other("no socket");
+    let all = [
+        (Tasks { serving: tokio::spawn(async { Err(broken) }), ..tasks() }, "the listener ended: no socket"),
+        (Tasks { jobs: faulty(), ..tasks() }, "the jobs ended by a fault of ours"),
+        (Tasks { marking: faulty(), ..tasks() }, "the watch over the mark ended by a fault of ours"),
+        (Tasks { taking_orders: tokio::spawn(async {}), ..tasks() }, "the control socket ended"),
+    ];
+    for (mut tasks, wanted) in all {
+        let said = format!("{:#}", tasks.ended().await);
+        assert!(said.starts_with(wanted), "{said}");
+    }
 }

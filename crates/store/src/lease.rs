@@ -8,7 +8,7 @@ use portcullis_domain::id::NodeId;
 
 use crate::db::Lock;
 use crate::statement::Statement;
-use crate::{StoreError, Tx, params};
+use crate::{StoreError, Tx, migration, params};
 
 const TAKE_FIRST: Statement = Statement::note(
     "lease.take_first",
@@ -78,6 +78,29 @@ pub fn take(tx: &mut Tx<'_>, holder: NodeId, now: Timestamp, seconds: i64) -> Re
         )
     });
     Err(StoreError::Held(format!("another node serves this database:{other}")))
+}
+
+/// Takes the lease for `seconds`, by the database's clock, and every step of the schema that was not taken yet under it, in
+/// one transaction: nothing changes under a node that serves with the schema before. `now` is written beside the steps.
+///
+/// # Errors
+/// As [`take`] and [`migration::migrate`].
+pub fn take_and_migrate(
+    tx: &mut Tx<'_>,
+    holder: NodeId,
+    now: Timestamp,
+    seconds: i64,
+) -> Result<Lease, StoreError> {
+    // Nobody serves a database that has no table of leases yet; they wait here, and find what was made meanwhile.
+    tx.lock(Lock::Lease)?;
+    if !migration::applied(tx)?.is_empty() {
+        let begun_at = tx.database_now()?;
+        take(tx, holder, begun_at, seconds)?;
+    }
+    migration::migrate(tx, now)?;
+    // The steps may have taken longer than a lease runs.
+    let ended_at = tx.database_now()?;
+    take(tx, holder, ended_at, seconds)
 }
 
 /// Renews a lease for `seconds` from `now`. One that ran out and that nobody took is renewed too.

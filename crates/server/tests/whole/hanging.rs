@@ -15,7 +15,7 @@ use crate::harness::{ROOT, Server, fresh_database, terminate, variable};
 const MAX_END: Duration = Duration::from_secs(10);
 
 /// A way to the database that can be blocked: then it takes what is sent, and nothing comes back.
-struct Way {
+pub struct Way {
     address: String,
     blocked: Arc<AtomicBool>,
 }
@@ -36,7 +36,8 @@ impl Way {
         Self { address, blocked }
     }
 
-    fn block(&self) {
+    /// From now on nothing comes back.
+    pub fn block(&self) {
         self.blocked.store(true, Ordering::SeqCst);
     }
 }
@@ -60,7 +61,7 @@ fn carry(mut from: TcpStream, mut to: TcpStream, blocked: &Arc<AtomicBool>) {
 }
 
 /// A fresh database, the way to it, and its URL by that way.
-async fn database() -> (Way, String) {
+pub async fn way_to_a_database() -> (Way, String) {
     let url = fresh_database().await;
     let (user, rest) = url.split_once('@').unwrap();
     let (address, name) = rest.split_once('/').unwrap();
@@ -71,7 +72,7 @@ async fn database() -> (Way, String) {
 
 #[tokio::test]
 async fn sigterm_ends_in_ten_seconds_when_postgresql_answers_nothing_any_more() {
-    let (way, url) = database().await;
+    let (way, url) = way_to_a_database().await;
     let mut server = Server::on(url).await;
     server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
     way.block();
@@ -98,7 +99,7 @@ async fn sigterm_ends_in_ten_seconds_when_postgresql_answers_nothing_any_more() 
 
 #[tokio::test]
 async fn sigterm_ends_a_server_that_waits_for_postgresql_at_its_start() {
-    let (way, url) = database().await;
+    let (way, url) = way_to_a_database().await;
     way.block();
     let folder = tempfile::tempdir().unwrap();
     let mut child = Command::new(variable("PORTCULLIS_BIN"))

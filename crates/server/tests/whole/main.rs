@@ -29,6 +29,7 @@ mod keycloak_peer;
 mod kill;
 mod oidc_peer;
 mod operations;
+mod outages;
 mod postgres_tls;
 mod restoring;
 mod saml_idp;

@@ -49,6 +49,27 @@ fn the_same_node_takes_its_lease_back_at_once_and_fences_the_run_before() {
 }
 
 #[test]
+fn a_node_finds_whoever_serves_before_it_changes_the_schema() {
+    on_each(|database| {
+        let [first, second] = [fresh!(NodeId), fresh!(NodeId)];
+        // A step that is not taken: whoever takes it finds that it was.
+        let newest = migration::newest();
+        let forget = format!("DELETE FROM schema_migrations WHERE number = {newest}");
+        let now = database.read(|tx| tx.database_now());
+        let taken = database.note(move |tx| lease::take_and_migrate(tx, first, now, 60)).unwrap();
+        assert!(taken.expires_at.seconds_since(now) >= 60, "{taken:?}");
+        assert_eq!(database.read(lease::find), Some(taken));
+        database.note(move |tx| tx.batch(&forget)).unwrap();
+        let refused = database.note(move |tx| lease::take_and_migrate(tx, second, now, 10)).unwrap_err();
+        assert!(matches!(&refused, StoreError::Held(why) if why.contains(&first.to_string())), "{refused:?}");
+        assert_eq!(database.note(migration::applied).unwrap().len() + 1, usize::try_from(newest).unwrap());
+        // Its own lease is in nobody's way: it comes as far as the step, whatever that finds.
+        let own = database.note(move |tx| lease::take_and_migrate(tx, first, now, 10));
+        assert!(!matches!(own, Err(StoreError::Held(_))), "{own:?}");
+    });
+}
+
+#[test]
 fn a_commit_that_was_checked_under_a_lease_comes_before_the_lease_is_taken_on_postgresql() {
     let Some(database) = Database::postgres() else { return };
     let database = database.opened();
