@@ -3,7 +3,7 @@
 //! One line asks, one line answers. Whoever can open the socket can read the database's file too, so nothing is proven
 //! beyond that. Without a server the same is done on the database itself.
 
-use std::io::{BufRead as _, BufReader, ErrorKind, Write as _};
+use std::io::{BufRead as _, BufReader, Write as _};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -34,6 +34,8 @@ pub const SOCKET_FILE: &str = "control";
 const MAX_SOCKET_PATH: usize = 107;
 /// The longest line that is read: an order is a word.
 const MAX_LINE_BYTES: u64 = 4096;
+/// How long to wait after the system could not give another connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// How long either side waits for the other's line.
 const MAX_WAIT: Duration = Duration::from_secs(10);
 
@@ -214,10 +216,11 @@ impl Door {
         loop {
             let stream = match self.listener.accept().await {
                 Ok((stream, _)) => stream,
-                Err(error) if error.kind() == ErrorKind::ConnectionAborted => continue,
                 Err(error) => {
-                    tracing::warn!(error.message = %error, "the control socket is closed");
-                    return;
+                    // It passes: file descriptors come back, and this is the door that has to open when nothing else does.
+                    tracing::warn!(error.message = %error, "no order was taken");
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                    continue;
                 }
             };
             let serving = serve_one(stream, &store, &place);

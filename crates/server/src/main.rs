@@ -13,6 +13,7 @@ mod commands;
 mod data_dir;
 mod database;
 mod demo;
+mod descriptors;
 mod doctor;
 mod emulate;
 mod ending;

@@ -1,6 +1,6 @@
 //! `portcullis serve`: from settings to a server that answers, and back down again.
 
-use std::io::IsTerminal;
+use std::io::{ErrorKind, IsTerminal};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ use crate::random::{self, SystemRandom, sources};
 use crate::say::say;
 use crate::secrets::{self, IfMissing, OWNER_LINK_FILE, ROOT_TOKEN_FILE};
 use crate::settings::Settings;
-use crate::{database, fetch, lease, listen, mark, metrics, root_token, workload};
+use crate::{database, descriptors, fetch, lease, listen, mark, metrics, root_token, workload};
 
 /// Where the fingerprint of the sealing key is kept.
 const SEALING_KEY_FINGERPRINT: &str = "sealing_key_fingerprint";
@@ -208,6 +208,7 @@ pub async fn serve(settings: Settings, ending: &Ending) -> Result<()> {
     for warning in settings.warnings() {
         tracing::warn!("{warning}");
     }
+    descriptors::take_all(settings.http_max_connections);
     let Running { product, app, store, lease, listener, tls, door, locked } = tokio::select! {
         running = prepare(&settings) => running?,
         // A database that does not answer holds up the start, and must not hold up the end.
@@ -310,7 +311,14 @@ async fn run_jobs(product: Portcullis, stopped: watch::Receiver<bool>) {
 /// Opens and takes everything that serving needs.
 async fn prepare(settings: &Settings) -> Result<Running> {
     // The port first: where it is taken, nothing is made. Nobody is answered, nor kept waiting, before everything is there.
-    let socket = bound(settings.listen).with_context(|| unbound(settings))?;
+    let socket = bound(settings.listen).map_err(|error| {
+        let is_kept_for_root = error.kind() == ErrorKind::PermissionDenied && settings.listen.port() < 1024;
+        anyhow::Error::from(error).context(if is_kept_for_root {
+            kept_for_root(settings)
+        } else {
+            unbound(settings)
+        })
+    })?;
     let recorder = metrics::install(SystemClock.now()).context("metrics")?;
     let (opening, reaching) = (settings.clone(), settings.clone());
     let opened = tokio::task::spawn_blocking(move || open(&opening));
@@ -355,6 +363,14 @@ fn assemble(
 fn unbound(settings: &Settings) -> String {
     format!(
         "cannot listen on `{}`; if something else is there, `--listen` names another address",
+        settings.listen
+    )
+}
+
+fn kept_for_root(settings: &Settings) -> String {
+    format!(
+        "cannot listen on `{}`: ports below 1024 need the capability CAP_NET_BIND_SERVICE (systemd: \
+         `AmbientCapabilities=CAP_NET_BIND_SERVICE`); or give `--listen` a higher port",
         settings.listen
     )
 }

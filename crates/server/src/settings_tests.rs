@@ -389,3 +389,9 @@ fn files_lie_in_the_data_folder_unless_named() {
     let settings = with_environment(&[("PORTCULLIS_DATA", "/srv/p")]).ok().unwrap();
     assert_eq!(settings.sealing_key_file, PathBuf::from("/srv/p/sealing-key"));
 }
+
+#[test]
+fn an_empty_variable_names_no_configuration_file() {
+    let environment = vec![("PORTCULLIS_CONFIG".to_owned(), String::new())];
+    assert!(Settings::from_sources(&Sources { environment, ..Sources::default() }).is_ok());
+}

@@ -296,7 +296,9 @@ fn masked_option(option: &str) -> &str {
 
 fn find_file(sources: &Sources) -> Option<PathBuf> {
     let named = sources.config.clone().or_else(|| {
-        sources.environment.iter().find(|(name, _)| name == CONFIG_VARIABLE).map(|(_, path)| path.into())
+        let named = sources.environment.iter().find(|(name, _)| name == CONFIG_VARIABLE);
+        // A variable that is empty, as whoever composes environments leaves it, names nothing.
+        named.filter(|(_, path)| !path.is_empty()).map(|(_, path)| path.into())
     });
     named.or_else(|| {
         let path = PathBuf::from(DEFAULT_FILE);

@@ -1,14 +1,16 @@
 //! A database that is taken away in every way that leaves the process running: it takes no writes, it closes every
 //! connection, it answers nothing; and whoever starts beside a server that has it.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Pid, Resource, Rlimit, prlimit};
 use serde_json::{Value, json};
 
 use crate::hanging::way_to_a_database;
-use crate::harness::{ROOT, Server, fresh_database, in_cluster, provider, text, until, variable};
+use crate::harness::{ROOT, Server, fresh_database, in_cluster, provider, terminate, text, until, variable};
 
 /// What a probe waits for at most.
 const MAX_PROBE: Duration = Duration::from_secs(5);
@@ -124,6 +126,58 @@ async fn a_start_that_fails_after_it_took_the_lease_gives_it_back() {
     let begun = Instant::now();
     server.restart().await;
     assert!(begun.elapsed() < Duration::from_secs(5), "it waited for a lease: {:?}", begun.elapsed());
+}
+
+#[tokio::test]
+async fn orders_are_taken_again_once_file_descriptors_are_there_again() {
+    let mut server = Server::sqlite().await;
+    let few = Rlimit { current: Some(60), maximum: Some(60) };
+    let process = Pid::from_raw(i32::try_from(server.process()).unwrap());
+    prlimit(process, Resource::Nofile, few).unwrap();
+    let address = server.base.trim_start_matches("http://").to_owned();
+    let idle: Vec<_> = (0..100).map(|_| std::net::TcpStream::connect(&address).unwrap()).collect();
+    let log = server.data.with_extension("log");
+    until("no connection is taken", async || {
+        let said = std::fs::read_to_string(&log).unwrap();
+        said.contains("Too many open files").then_some(())
+    })
+    .await;
+    let data = server.data.clone();
+    let meanwhile =
+        std::thread::spawn(move || crate::harness::command(&data, None, &["admin", "root-token", "new"]));
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    drop(idle);
+    meanwhile.join().unwrap();
+    server.renew_root_token();
+    assert!(server.is_root(&server.root_token).await);
+}
+
+#[test]
+fn a_start_takes_all_file_descriptors_that_it_may_have_and_says_where_they_are_too_few() {
+    for (hard, max_connections, is_warned) in [(700, 500, false), (500, 500, true)] {
+        let folder = tempfile::tempdir().unwrap();
+        let limited = format!("ulimit -Sn 300; ulimit -Hn {hard}; exec \"$0\" \"$@\"");
+        let mut child = Command::new("sh")
+            .args(["-c", &limited, &variable("PORTCULLIS_BIN"), "serve", "--listen", "127.0.0.1:0"])
+            .args(["--http-max-connections", &max_connections.to_string(), "--data"])
+            .arg(folder.path().join("data"))
+            .env("PORTCULLIS_ROOT_TOKEN", ROOT)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut ready = String::new();
+        BufReader::new(child.stdout.as_mut().unwrap()).read_line(&mut ready).unwrap();
+        let limits = std::fs::read_to_string(format!("/proc/{}/limits", child.id())).unwrap();
+        terminate(&mut child);
+        let said = String::from_utf8(child.wait_with_output().unwrap().stderr).unwrap();
+        let files = limits.lines().find(|line| line.starts_with("Max open files")).unwrap();
+        let numbers: Vec<&str> = files.split_whitespace().skip(3).take(2).collect();
+        let all = hard.to_string();
+        assert_eq!(numbers, [all.as_str(), all.as_str()], "{said}");
+        assert_eq!(said.contains("LimitNOFILE"), is_warned, "{said}");
+    }
 }
 
 #[test]
