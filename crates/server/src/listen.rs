@@ -1,5 +1,8 @@
 //! Serving HTTP over TCP or TLS, with limits on connections and headers, until told to stop.
 
+mod activity;
+
+use std::convert::Infallible;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
@@ -8,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::ConnectInfo;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
@@ -21,12 +25,14 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
-use tower::ServiceExt as _;
+use tower::{ServiceExt as _, service_fn};
 
+use self::activity::{Activity, Answer};
 use crate::settings::resolved::{Settings, TlsFiles};
 
-/// How long a TLS handshake may take, in seconds.
-const MAX_HANDSHAKE_S: u64 = 10;
+/// How long a caller may leave what was sent to them where it is, in milliseconds. Whoever reads nothing would hold their
+/// place, and the answers that wait for them, without end.
+const MAX_UNREAD_MS: u32 = 60_000;
 /// How long to wait after the system could not give another connection, in milliseconds.
 const ACCEPT_PAUSE_MS: u64 = 50;
 /// How long new connections are still taken after the order to stop, within the drain: a probe hears the 503 of `/readyz`,
@@ -78,6 +84,8 @@ pub fn tls(files: &TlsFiles) -> Result<TlsAcceptor, TlsError> {
 struct Serving {
     router: Router,
     http: Versions,
+    /// For the handshake of TLS, and then until the first request of HTTP/2.
+    patience: Duration,
     graceful: GracefulShutdown,
 }
 
@@ -121,7 +129,12 @@ pub async fn serve(
     settings: &Settings,
     mut stop: watch::Receiver<bool>,
 ) -> io::Result<()> {
-    let serving = Serving { router, http: Versions::new(settings), graceful: GracefulShutdown::new() };
+    let serving = Serving {
+        router,
+        http: Versions::new(settings),
+        patience: settings.http_header_timeout,
+        graceful: GracefulShutdown::new(),
+    };
     let room = Arc::new(Semaphore::new(settings.http_max_connections));
     let mut closing = pin!(async {
         let _ = stop.changed().await;
@@ -144,6 +157,7 @@ pub async fn serve(
             }
         };
         let _ = stream.set_nodelay(true);
+        let _ = rustix::net::sockopt::set_tcp_user_timeout(&stream, MAX_UNREAD_MS);
         begin(&serving, tls.clone(), stream, peer, place);
     };
     drop(listener);
@@ -174,17 +188,21 @@ fn begin(
     let watcher = serving.graceful.watcher();
     let http = serving.http.clone();
     let router = serving.router.clone();
+    let patience = serving.patience;
     tokio::spawn(async move {
+        let activity = Arc::new(Activity::default());
         match tls {
-            None => connection(http.http1, watcher, stream, (router, peer)).await,
+            None => connection(http.http1, watcher, stream, (router, peer), &activity).await,
             Some(tls) => {
-                let limit = Duration::from_secs(MAX_HANDSHAKE_S);
-                if let Ok(Ok(stream)) = tokio::time::timeout(limit, tls.accept(stream)).await {
-                    let version = match stream.get_ref().1.alpn_protocol() {
-                        Some(ALPN_HTTP2) => http.http2,
-                        _ => http.http1,
-                    };
-                    connection(version, watcher, stream, (router, peer)).await;
+                if let Ok(Ok(stream)) = tokio::time::timeout(patience, tls.accept(stream)).await {
+                    if stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2) {
+                        tokio::select! {
+                            () = connection(http.http2, watcher, stream, (router, peer), &activity) => {}
+                            () = activity.falls_silent(patience) => {}
+                        }
+                    } else {
+                        connection(http.http1, watcher, stream, (router, peer), &activity).await;
+                    }
                 }
             }
         }
@@ -197,13 +215,17 @@ async fn connection<S>(
     watcher: hyper_util::server::graceful::Watcher,
     stream: S,
     (router, peer): (Router, SocketAddr),
+    activity: &Arc<Activity>,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let activity = Arc::clone(activity);
     // A layer of its own for each connection would build every route anew.
-    let service = TowerToHyperService::new(router.map_request(move |mut request: http::Request<_>| {
+    let service = TowerToHyperService::new(service_fn(move |mut request: http::Request<_>| {
         request.extensions_mut().insert(ConnectInfo(peer));
-        request.map(axum::body::Body::new)
+        let asked = activity.begin();
+        let answered = router.clone().oneshot(request.map(Body::new));
+        async move { Ok::<_, Infallible>(answered.await?.map(|body| Answer { body, _asked: asked })) }
     }));
     let served = http.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served.into_owned()).await {

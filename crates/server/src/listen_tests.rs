@@ -2,16 +2,20 @@
 
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
 use axum::extract::ConnectInfo;
 use axum::routing::get;
+use rustls_pki_types::CertificateDer;
+use rustls_pki_types::pem::PemObject as _;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
-use tokio_rustls::TlsAcceptor;
+use tokio_rustls::client::TlsStream;
+use tokio_rustls::{TlsAcceptor, TlsConnector};
 
 use super::{TlsError, serve, tls};
 use crate::settings::resolved::TlsFiles;
@@ -191,6 +195,54 @@ async fn tls_serves_both_versions_of_http_and_drops_whoever_speaks_in_the_clear(
         (reqwest::Version::HTTP_2, "hello")
     );
     assert!(!ask(running.address, "/").await.contains("hello"));
+}
+
+/// A TLS connection on which HTTP/2 was agreed.
+async fn agreed_on_http2(address: SocketAddr, trusted: &CertificateDer<'static>) -> TlsStream<TcpStream> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(trusted.clone()).unwrap();
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let mut config = rustls::ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let stream = TcpStream::connect(address).await.unwrap();
+    let name = "localhost".try_into().unwrap();
+    let agreed = TlsConnector::from(Arc::new(config)).connect(name, stream);
+    tokio::time::timeout(PATIENCE, agreed).await.expect("no place for a handshake").unwrap()
+}
+
+#[tokio::test]
+async fn whoever_agrees_on_http2_and_then_says_nothing_is_cut_off_and_whoever_waits_for_an_answer_is_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, trusted) = certificate(folder.path());
+    let limits = [("PORTCULLIS_HTTP_HEADER_TIMEOUT_S", "1"), ("PORTCULLIS_HTTP_MAX_CONNECTIONS", "3")];
+    let running = start_with(&limits, Some(tls(&files).unwrap())).await;
+    let url = format!("https://localhost:{}", running.address.port());
+    let client = reqwest::Client::builder()
+        .no_proxy()
+        .resolve("localhost", running.address)
+        .tls_certs_only([trusted])
+        .build()
+        .unwrap();
+    assert_eq!(client.get(&url).send().await.unwrap().version(), reqwest::Version::HTTP_2);
+    let der = CertificateDer::from_pem_file(&files.cert).unwrap();
+    let mut silent = agreed_on_http2(running.address, &der).await;
+    let mut half = agreed_on_http2(running.address, &der).await;
+    half.write_all(b"PRI * HTTP/2.0\r\n\r\n").await.unwrap();
+    let slow = tokio::spawn(client.get(format!("{url}/slow")).send());
+    for stream in [&mut silent, &mut half] {
+        let mut rest = Vec::new();
+        let read = tokio::time::timeout(PATIENCE, stream.read_to_end(&mut rest));
+        let _ = read.await.expect("a silent connection keeps its place");
+    }
+    assert_eq!(slow.await.unwrap().unwrap().text().await.unwrap(), "slow, but whole");
+    // One that asked may wait before it asks again.
+    tokio::time::sleep(Duration::from_secs(2)).await;
+    agreed_on_http2(running.address, &der).await;
+    assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "hello");
 }
 
 #[test]

@@ -229,7 +229,8 @@ setting!(
     "header_timeout_s",
     Kind::Number { min: 1, max: 300 },
     Fallback::Value("30"),
-    "How long a connection may take for its TLS handshake, and for the headers of each request; also how long it may idle.",
+    "How long a connection may take for its TLS handshake, and for the headers of each request; also how long it may idle \
+     (five minutes by HTTP/2, once it asked).",
     "Without it, callers who send a byte a minute hold every connection."
 );
 setting!(
