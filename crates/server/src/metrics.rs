@@ -31,6 +31,8 @@ struct Metric {
 
 /// Seconds from a thousandth to what a caller no longer waits for.
 const SECONDS: &[f64] = &[0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+/// The same up to what a provider waits.
+const REQUEST_SECONDS: &[f64] = &[0.001, 0.005, 0.02, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 /// Seconds around the second in which a receipt should be signed, up to what `doctor` calls late.
 const LAG_SECONDS: &[f64] = &[0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
 /// Requests in a commit, up to the most that one takes.
@@ -48,6 +50,12 @@ const METRICS: &[Metric] = &[
         &["method", "route", "status"],
         "Requests by method, route and status",
     ),
+    Metric {
+        name: "portcullis_http_request_seconds",
+        kind: Kind::Histogram(REQUEST_SECONDS),
+        labels: &["surface"],
+        meaning: "How long requests took until they were answered or their callers gave up",
+    },
     counter(
         "portcullis_scim_calls_total",
         &["method", "outcome"],

@@ -12,6 +12,7 @@ use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, Request, StatusCode
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use ipnet::IpNet;
+use portcullis_domain::Timestamp;
 use portcullis_domain::id::RequestId;
 use portcullis_service::proof;
 use tracing::{Instrument as _, Span};
@@ -113,6 +114,13 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
         || authority(request.uri(), request.headers())
             .is_some_and(|a| is_ours(a, &app.portcullis().around().public_url));
     let span = span(&method, route.as_deref(), id);
+    let mut counted = Counted {
+        app: app.clone(),
+        started_at,
+        method: method.clone(),
+        route: route.unwrap_or_else(|| "(none)".to_owned()),
+        status: given_up(),
+    };
     let mut response = if ours {
         answer(request, next, id, app.edge().pace).instrument(span.clone()).await
     } else {
@@ -120,26 +128,62 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
     };
     let https = app.portcullis().around().public_url.scheme() == "https";
     stamp(response.headers_mut(), id, https);
-    let micros = app.portcullis().now().micros() - started_at.micros();
-    let route = route.unwrap_or_else(|| "(none)".to_owned());
     if let Some(inside) = response.extensions_mut().remove::<Inside>() {
-        inside.log(id, method.as_str(), &route);
+        inside.log(id, method.as_str(), &counted.route);
     }
-    let status = response.status().as_u16();
-    span.record("http.status", status);
+    let status = response.status();
+    span.record("http.status", status.as_u16());
     tracing::debug!(
-        http.method = %method, http.route = %route, http.status = status, duration_us = micros, request.id = %id,
-        "request"
+        http.method = %method, http.route = %counted.route, http.status = status.as_u16(),
+        duration_us = counted.micros(), request.id = %id, "request"
     );
-    if route.starts_with(SCIM_ROUTES) {
-        let outcome = scim_outcome(response.status());
-        let labels = [("method", method_label(&method).to_owned()), ("outcome", outcome.to_owned())];
-        metrics::counter!("portcullis_scim_calls_total", &labels).increment(1);
-    }
-    let labels =
-        [("method", method_label(&method).to_owned()), ("route", route), ("status", status.to_string())];
-    metrics::counter!("portcullis_http_requests_total", &labels).increment(1);
+    counted.status = status;
     response
+}
+
+/// Counts a request when it is dropped, whatever became of it: where its caller gives up, nothing of [`edge`] is carried on,
+/// and a database so slow that nobody waits for it would look like a quiet day.
+struct Counted {
+    app: App,
+    started_at: Timestamp,
+    method: Method,
+    route: String,
+    /// What was answered; until then, that nobody waits any more.
+    status: StatusCode,
+}
+
+impl Counted {
+    fn micros(&self) -> i64 {
+        self.app.portcullis().now().micros() - self.started_at.micros()
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        let (method, route) = (method_label(&self.method).to_owned(), std::mem::take(&mut self.route));
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "a histogram takes floats; no request lasts 2^52 microseconds"
+        )]
+        let seconds = self.micros() as f64 / 1_000_000.0;
+        metrics::histogram!("portcullis_http_request_seconds", "surface" => surface(&route)).record(seconds);
+        if route.starts_with(SCIM_ROUTES) {
+            let labels = [("method", method.clone()), ("outcome", scim_outcome(self.status).to_owned())];
+            metrics::counter!("portcullis_scim_calls_total", &labels).increment(1);
+        }
+        let labels = [("method", method), ("route", route), ("status", self.status.as_u16().to_string())];
+        metrics::counter!("portcullis_http_requests_total", &labels).increment(1);
+    }
+}
+
+/// The surface that a route belongs to, as a label of a metric.
+fn surface(route: &str) -> &'static str {
+    match route {
+        route if route.starts_with(SCIM_ROUTES) => "scim",
+        route if route.starts_with("/api/") => "api",
+        route if route.starts_with("/access/") || route.starts_with("/authz/") => "checks",
+        _ => "other",
+    }
 }
 
 /// What the handler answers; if the body did not come, what its caller must know, whatever its reader made of it.
@@ -152,9 +196,15 @@ async fn answer(request: Request<Body>, next: Next, id: RequestId, pace: Pace) -
     if late.is() { slow.refusal(id) } else { response }
 }
 
+/// What is counted where the caller did not wait for an answer, as proxies write it into their logs. Nobody is sent it.
+fn given_up() -> StatusCode {
+    StatusCode::from_u16(499).unwrap_or(StatusCode::REQUEST_TIMEOUT)
+}
+
 /// How a directory's call ended, as its administrator would tell it.
 fn scim_outcome(status: StatusCode) -> &'static str {
     match status {
+        status if status == given_up() => "given_up",
         StatusCode::UNAUTHORIZED => "unauthenticated",
         StatusCode::TOO_MANY_REQUESTS => "throttled",
         status if status.is_server_error() => "failed",

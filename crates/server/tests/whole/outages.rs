@@ -186,3 +186,27 @@ fn a_data_folder_whose_path_is_too_long_for_the_control_socket_is_refused_before
     let said = crate::harness::refused_start(&folder.path().join("x".repeat(110)), None);
     assert!(said.contains("too long") && !said.contains("is ready"), "{said}");
 }
+
+#[tokio::test]
+async fn what_a_caller_gave_up_on_is_counted_on_postgresql() {
+    let server = Server::postgres().await;
+    server.root("POST", "/organizations", json!({ "slug": "acme", "name": "Acme" })).await;
+    let url = server.database().unwrap().to_owned();
+    let (held, is_held) = std::sync::mpsc::channel();
+    let (go, may_go) = std::sync::mpsc::channel::<()>();
+    let holder = std::thread::spawn(move || {
+        let mut client = postgres::Client::connect(&url, postgres::NoTls).unwrap();
+        client.batch_execute("BEGIN; LOCK TABLE organizations IN ACCESS EXCLUSIVE MODE").unwrap();
+        held.send(()).unwrap();
+        let _ = may_go.recv();
+    });
+    is_held.recv().unwrap();
+    let asked = server.http.get(format!("{}/api/v1/organizations/acme", server.base)).bearer_auth(ROOT);
+    assert!(asked.timeout(Duration::from_secs(1)).send().await.unwrap_err().is_timeout());
+    drop(go);
+    holder.join().unwrap();
+    let line =
+        r#"portcullis_http_requests_total{method="GET",route="/api/v1/organizations/{org}",status="499"} 1"#;
+    let metrics = server.metrics_with(line).await;
+    assert!(metrics.contains(r#"portcullis_http_request_seconds_count{surface="api"}"#), "{metrics}");
+}
