@@ -8,6 +8,7 @@ mod machine;
 use std::fs::Metadata;
 use std::io::BufReader;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -27,9 +28,9 @@ use self::machine::Kept;
 use crate::clock::SystemClock;
 use crate::mark::{self, MarkError, UNFINISHED};
 use crate::say::say;
-use crate::secrets::ROOT_TOKEN_FILE;
+use crate::secrets::{self, ROOT_TOKEN_FILE};
 use crate::settings::{DatabaseUrl, Settings, Warning};
-use crate::{database, serve};
+use crate::{data_dir, database, serve};
 
 /// Seconds after which what is done right after a commit is late.
 const LATE_S: i64 = 60;
@@ -207,15 +208,27 @@ fn look_at_folder(settings: &Settings, report: &mut Report) {
         );
     }
     report.add(machine::owner(&settings.data, metadata.uid(), rustix::process::geteuid().as_raw()));
-    if let Ok(space) = rustix::fs::statvfs(&settings.data) {
-        report.add(machine::space(&settings.data, space.f_bavail.saturating_mul(space.f_frsize)));
+    for (folder, kept) in disks(settings) {
+        if let Ok(space) = rustix::fs::statvfs(&folder) {
+            report.add(machine::space(&folder, space.f_bavail.saturating_mul(space.f_frsize)));
+        }
+        if let Ok(system) = rustix::fs::statfs(&folder) {
+            report.add(machine::file_system(&folder, system.f_type, kept));
+        }
     }
-    if let Ok(system) = rustix::fs::statfs(&settings.data) {
-        let kept = match &settings.database {
-            DatabaseUrl::Sqlite(_) => Kept::Here,
-            DatabaseUrl::Postgres { .. } => Kept::Elsewhere,
-        };
-        report.add(machine::file_system(&settings.data, system.f_type, kept));
+}
+
+/// Where something is written, a folder a disk, and whether the database lies there.
+fn disks(settings: &Settings) -> Vec<(PathBuf, Kept)> {
+    let data = settings.data.clone();
+    let Some(file) = settings.database.file() else { return vec![(data, Kept::Elsewhere)] };
+    let found = data_dir::resolved(file).ok();
+    let folder = found.as_deref().map_or(data.as_path(), secrets::folder_of).to_owned();
+    let device = |folder: &Path| folder.metadata().ok().map(|metadata| metadata.dev());
+    if device(&folder) == device(&data) {
+        vec![(data, Kept::Here)]
+    } else {
+        vec![(data, Kept::Elsewhere), (folder, Kept::Here)]
     }
 }
 

@@ -7,7 +7,8 @@ use portcullis_domain::Timestamp;
 
 use super::code::{Code, MEASURED};
 use super::machine::{self, Kept, MAX_APART_S, MIN_FREE_BYTES, NETWORK_FILE_SYSTEMS};
-use super::{Finding, Level};
+use super::{Finding, Level, disks};
+use crate::settings::{Settings, Sources};
 
 /// A measurement that is found wanting, and its neighbour that is not.
 struct Judged {
@@ -101,4 +102,23 @@ fn the_guide_names_every_code_and_no_other() {
     let codes: BTreeSet<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     assert_eq!(codes.len(), Code::ALL.len(), "two codes are spelt alike");
     assert_eq!(named, codes);
+}
+
+#[test]
+fn the_disk_that_the_database_lies_on_is_looked_at_beside_the_data_folders() {
+    let (data, shared) = (tempfile::tempdir().unwrap(), tempfile::tempdir_in("/dev/shm").unwrap());
+    let settings = |database: &str| {
+        let given = [("DATA", data.path().to_str().unwrap()), ("DATABASE", database)];
+        let environment = given.map(|(name, text)| (format!("PORTCULLIS_{name}"), text.to_owned())).to_vec();
+        Settings::from_sources(&Sources { environment, ..Sources::default() }).unwrap()
+    };
+    let of = |database: &str| disks(&settings(database));
+    let here = data.path().to_owned();
+    assert_eq!(of(&format!("sqlite:{}/p.sqlite", here.display())), [(here.clone(), Kept::Here)]);
+    assert_eq!(of("postgres://u@localhost/p"), [(here.clone(), Kept::Elsewhere)]);
+    let elsewhere = shared.path().canonicalize().unwrap();
+    assert_eq!(
+        of(&format!("sqlite:{}/p.sqlite", shared.path().display())),
+        [(here, Kept::Elsewhere), (elsewhere, Kept::Here)]
+    );
 }

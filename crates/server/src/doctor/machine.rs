@@ -20,9 +20,9 @@ pub(super) const MAX_APART_S: i64 = 5;
 /// Where the database is, as far as the file system matters.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kept {
-    /// In a file of the data folder.
+    /// In a file there.
     Here,
-    /// By a server.
+    /// By a server, or in a file on another disk.
     Elsewhere,
 }
 
@@ -38,7 +38,7 @@ pub(super) fn owner(folder: &Path, owner: u32, own: u32) -> Option<Finding> {
     })
 }
 
-/// How many bytes are free where the data folder is.
+/// How many bytes are free where that folder is.
 pub(super) fn space(folder: &Path, free_bytes: u64) -> Option<Finding> {
     (free_bytes < MIN_FREE_BYTES).then(|| {
         Finding::error(
@@ -49,14 +49,14 @@ pub(super) fn space(folder: &Path, free_bytes: u64) -> Option<Finding> {
     })
 }
 
-/// Which file system the data folder is on.
+/// Which file system that folder is on.
 pub(super) fn file_system(folder: &Path, kind: i64, kept: Kept) -> Option<Finding> {
     (kept == Kept::Here && NETWORK_FILE_SYSTEMS.contains(&kind)).then(|| {
         let folder = folder.display();
         Finding::error(
             Code::NetworkFileSystem,
             format!("`{folder}` is on a network file system, whose locks SQLite cannot rely on"),
-            "move the data folder to a local disk, or use PostgreSQL",
+            "move the database to a local disk, or use PostgreSQL",
         )
     })
 }
