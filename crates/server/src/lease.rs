@@ -21,6 +21,8 @@ use crate::settings::Settings;
 
 /// The file that keeps this node's id, so that it takes its own lease back at once.
 const NODE_ID_FILE: &str = "node-id";
+/// Where the system says since which start of which machine it runs (`random(4)`).
+const BOOT_ID_FILE: &str = "/proc/sys/kernel/random/boot_id";
 /// Seconds for which a lease runs.
 const LEASE_S: i64 = 10;
 /// Seconds between two renewals.
@@ -66,13 +68,24 @@ pub fn bring_up_to_date(settings: &Settings, store: &Store) -> Result<()> {
     give_back(store, lease)
 }
 
+/// Whose lease is this node's: by the id in the data folder, and on the machine that made it, since it was started. A folder
+/// that was copied, or came to another machine, is another node: two of one id would take the lease from each other for ever.
 fn node_id(data: &Path) -> Result<NodeId> {
+    let machine = std::fs::read_to_string(BOOT_ID_FILE).unwrap_or_default();
+    node_id_on(data, machine.trim())
+}
+
+fn node_id_on(data: &Path, machine: &str) -> Result<NodeId> {
     let file = data.join(NODE_ID_FILE);
     if let Some(text) = secrets::read(&file)?.filter(|text| !text.is_empty()) {
-        return text.parse().with_context(|| format!("`{}` is not a node's id; delete it", file.display()));
+        let (id, made_on) = text.split_once(' ').unwrap_or((text.as_str(), ""));
+        let id = id.parse().with_context(|| format!("`{}` is not a node's id; delete it", file.display()))?;
+        if made_on == machine {
+            return Ok(id);
+        }
     }
     let id = NodeId::fresh(SystemClock.now(), &mut SystemRandom);
-    secrets::replace(&file, &format!("{id}\n"))?;
+    secrets::replace(&file, &format!("{id} {machine}\n"))?;
     Ok(id)
 }
 
