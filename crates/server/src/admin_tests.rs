@@ -76,7 +76,7 @@ fn what_becomes_of_the_root_token_stands_in_the_log_of_every_organization() {
     let bare = settings(folder.path());
     let store = database::open_or_make(&bare).unwrap();
     let place = Place::of(&bare, bare.public_url_for(bare.listen));
-    root_token::install(&bare, &store).unwrap();
+    root_token::install(&bare, &store, Vec::new()).unwrap();
     let organizations = ["acme", "globex"].map(|slug| {
         store.write_blocking(move |tx| {
             let mut moment = Moment::new(SystemClock.now(), Box::new(SystemRandom));
@@ -96,9 +96,9 @@ fn what_becomes_of_the_root_token_stands_in_the_log_of_every_organization() {
         let mut environment = vec![("PORTCULLIS_DATA".to_owned(), folder.path().display().to_string())];
         environment.push(("PORTCULLIS_ROOT_TOKEN".to_owned(), token.to_owned()));
         let settings = Settings::from_sources(&Sources { environment, ..Sources::default() }).unwrap();
-        root_token::install(&settings, &store).unwrap();
+        root_token::install(&settings, &store, Vec::new()).unwrap();
     };
-    root_token::install(&bare, &store).unwrap();
+    root_token::install(&bare, &store, Vec::new()).unwrap();
     carry_out(Order::RootTokenNew, &store, &place).unwrap();
     for _ in 0..2 {
         configured("a-root-token-of-the-configuration-0123456789");
@@ -120,7 +120,7 @@ fn a_root_token_that_the_database_did_not_take_leaves_the_good_one_in_its_file()
     let settings = settings(folder.path());
     let store = database::open_or_make(&settings).unwrap();
     let place = Place::of(&settings, settings.public_url_for(settings.listen));
-    root_token::install(&settings, &store).unwrap();
+    root_token::install(&settings, &store, Vec::new()).unwrap();
     let (file, fresh) = (folder.path().join("root-token"), folder.path().join("root-token.new"));
     let good = std::fs::read_to_string(&file).unwrap();
     let aside = |from: &str, to: &str| {
@@ -131,13 +131,13 @@ fn a_root_token_that_the_database_did_not_take_leaves_the_good_one_in_its_file()
     assert!(carry_out(Order::RootTokenNew, &store, &place).is_err());
     assert_eq!(std::fs::read_to_string(&file).unwrap(), good);
     aside("aside", "instance");
-    root_token::install(&settings, &store).unwrap();
+    root_token::install(&settings, &store, Vec::new()).unwrap();
     assert_eq!((std::fs::read_to_string(&file).unwrap(), fresh.exists()), (good.clone(), false));
     // Where the database took it and the order died before its file was in place, the next start places it.
     carry_out(Order::RootTokenNew, &store, &place).unwrap();
     std::fs::rename(&file, &fresh).unwrap();
     std::fs::write(&file, good).unwrap();
     let newest = std::fs::read_to_string(&fresh).unwrap();
-    root_token::install(&settings, &store).unwrap();
+    root_token::install(&settings, &store, Vec::new()).unwrap();
     assert_eq!((std::fs::read_to_string(&file).unwrap(), fresh.exists()), (newest, false));
 }

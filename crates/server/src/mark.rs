@@ -105,11 +105,12 @@ pub fn put(data: &Path, mark: &Mark) -> Result<(), DataDirError> {
     secrets::replace(&data.join(MARK_FILE), &format!("{} {}\n", mark.timeline, mark.revision))
 }
 
-/// Refuses a database that is behind the mark or on another timeline; one that was never served begins a timeline.
+/// Refuses a database that is behind the mark or on another timeline. One that was never served begins a timeline, which the
+/// caller puts into it.
 ///
 /// # Errors
 /// [`MarkError`].
-pub fn check(data: &Path, store: &Store, random: &mut dyn Random) -> Result<Mark, MarkError> {
+pub fn check(data: &Path, store: &Store, random: &mut dyn Random) -> Result<Option<String>, MarkError> {
     let (timeline, revision) = store.read_blocking(|tx| {
         Ok::<_, StoreError>((instance::find(tx, instance::TIMELINE)?, instance::revision(tx)?))
     })?;
@@ -117,9 +118,7 @@ pub fn check(data: &Path, store: &Store, random: &mut dyn Random) -> Result<Mark
         let mark = Mark { timeline: new_timeline(random), revision };
         // A process that dies between the two begins another timeline at its next start: nothing was served yet.
         put(data, &mark)?;
-        let name = mark.timeline.clone();
-        store.write_blocking(move |tx| instance::put(tx, instance::TIMELINE, &name))?;
-        return Ok(mark);
+        return Ok(Some(mark.timeline));
     };
     if timeline == UNFINISHED {
         return Err(MarkError::Unfinished);
@@ -135,5 +134,5 @@ pub fn check(data: &Path, store: &Store, random: &mut dyn Random) -> Result<Mark
         }
     }
     put(data, &found)?;
-    Ok(found)
+    Ok(None)
 }

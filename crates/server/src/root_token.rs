@@ -70,12 +70,21 @@ pub fn given_hash(settings: &Settings) -> Option<SecretHash> {
 }
 
 /// Makes the root token known: the operator's, or a generated one in a private file. One in the configuration that was
-/// ended, or that stands there while the token is off, is refused from then on. A file whose token is good no more goes.
+/// ended, or that stands there while the token is off, is refused from then on. A file whose token is good no more goes. What
+/// the start begins beside it is kept in the same transaction.
 ///
 /// # Errors
 /// From the database, or if the file cannot be written.
-pub fn install(settings: &Settings, store: &Store) -> Result<()> {
-    choose(settings, store)?;
+pub fn install(settings: &Settings, store: &Store, begun: Vec<(&'static str, String)>) -> Result<()> {
+    let chosen = choose(settings, store)?;
+    if chosen.is_some() || !begun.is_empty() {
+        store.write_blocking(move |tx| {
+            for (name, text) in &begun {
+                instance::put(tx, name, text)?;
+            }
+            chosen.as_ref().map_or(Ok(()), |hash| set(tx, hash.as_str(), By::Configuration))
+        })?;
+    }
     let file = settings.data.join(ROOT_TOKEN_FILE);
     if let Some((left, token)) = Prepared::left_for(&file)? {
         let hash = SecretHash::of(&token);
@@ -92,8 +101,8 @@ pub fn install(settings: &Settings, store: &Store) -> Result<()> {
     Ok(())
 }
 
-/// Decides which token is good, and keeps its hash.
-fn choose(settings: &Settings, store: &Store) -> Result<()> {
+/// Decides which token is good; its hash, where another one is kept or none.
+fn choose(settings: &Settings, store: &Store) -> Result<Option<SecretHash>> {
     let given = given_hash(settings);
     let asked = given.clone();
     let (stored, is_restored, is_ended) = store.read_blocking(move |tx| {
@@ -117,19 +126,17 @@ fn choose(settings: &Settings, store: &Store) -> Result<()> {
              have been before a restore; configure another one, or none"
         );
     }
-    let hash = match (given, stored) {
-        (_, Some(stored)) if stored == OFF => return Ok(()),
-        (None, Some(_)) => return Ok(()),
-        (Some(given), stored) if stored.as_deref() == Some(given.as_str()) => return Ok(()),
-        (Some(given), _) => given,
+    Ok(match (given, stored) {
+        (_, Some(stored)) if stored == OFF => None,
+        (None, Some(_)) => None,
+        (Some(given), stored) if stored.as_deref() == Some(given.as_str()) => None,
+        (Some(given), _) => Some(given),
         (None, None) => {
             let token = secrets::new_root_token(&mut SystemRandom);
             secrets::replace(&settings.data.join(ROOT_TOKEN_FILE), &format!("{token}\n"))?;
-            SecretHash::of(&token)
+            Some(SecretHash::of(&token))
         }
-    };
-    store.write_blocking(move |tx| set(tx, hash.as_str(), By::Configuration))?;
-    Ok(())
+    })
 }
 
 /// Whether the token of that hash is the one that is good.

@@ -67,9 +67,12 @@ pub fn open(settings: &Settings) -> Result<Opened> {
     let locked = data_dir::lock(&settings.data, settings.database.file())?;
     let (store, lease) = database::open_to_serve(settings)?;
     let begun = || {
-        let sealing = sealing_key(settings, &store)?;
-        mark::check(&settings.data, &store, &mut SystemRandom)?;
-        root_token::install(settings, &store)?;
+        // Their files first, and then all that is new in one transaction: whoever dies before it begins anew.
+        let (sealing, fingerprint) = sealing_key(settings, &store)?;
+        let timeline = mark::check(&settings.data, &store, &mut SystemRandom)?;
+        let fingerprint = fingerprint.map(|text| (SEALING_KEY_FINGERPRINT, text));
+        let timeline = timeline.map(|text| (instance::TIMELINE, text));
+        root_token::install(settings, &store, fingerprint.into_iter().chain(timeline).collect())?;
         Ok(sealing)
     };
     match begun() {
@@ -88,7 +91,8 @@ fn give_back_unused(store: &Store, lease: Option<Lease>) {
     }
 }
 
-fn sealing_key(settings: &Settings, store: &Store) -> Result<SealingKey> {
+/// The sealing key, and its fingerprint if the database does not know one yet.
+fn sealing_key(settings: &Settings, store: &Store) -> Result<(SealingKey, Option<String>)> {
     let known: Option<String> = store.read_blocking(|tx| instance::find(tx, SEALING_KEY_FINGERPRINT))?;
     let if_missing = if known.is_some() { IfMissing::Refuse } else { IfMissing::Make };
     let key = secrets::sealing_key(&settings.sealing_key_file, if_missing, &mut SystemRandom)?;
@@ -99,10 +103,9 @@ fn sealing_key(settings: &Settings, store: &Store) -> Result<SealingKey> {
              wanted `{known}`); restore the right file",
             settings.sealing_key_file.display()
         ),
-        Some(_) => {}
-        None => store.write_blocking(move |tx| instance::put(tx, SEALING_KEY_FINGERPRINT, &fingerprint))?,
+        Some(_) => Ok((key, None)),
+        None => Ok((key, Some(fingerprint))),
     }
-    Ok(key)
 }
 
 /// Whether a database was ever sealed with a key, as every one is that was served; one with nothing of Portcullis in it was
