@@ -7,7 +7,7 @@ use portcullis_domain::Timestamp;
 
 use super::{METRICS, install, renderer, resident_bytes, sum_up};
 
-/// Samples that are recorded between two looks: eight megabytes, where each is kept.
+/// Samples that are recorded between two looks: sixteen megabytes, where each is kept.
 const SAMPLES: usize = 500_000;
 /// Rounds of them.
 const ROUNDS: usize = 10;
@@ -26,7 +26,7 @@ async fn memory_does_not_grow_with_samples_where_nobody_scrapes() {
     }
     let grown = resident_bytes().unwrap() - before;
     summing.abort();
-    assert!(grown < 40.0 * 1024.0 * 1024.0, "it grew by {grown} bytes");
+    assert!(grown < 100.0 * 1024.0 * 1024.0, "it grew by {grown} bytes");
 }
 
 #[tokio::test]
