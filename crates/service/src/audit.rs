@@ -7,7 +7,8 @@ use portcullis_store::{Tx, audit};
 use crate::ServiceError;
 use crate::noun::Noun;
 
-/// A page of events in order of id, which is the order in which their transactions began.
+/// A page of events in order of id, which is the order in which their transactions began, and after which one to look further
+/// where the page was cut short: of a long log a page looks at a part.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
@@ -16,11 +17,15 @@ pub fn list(
     organization: OrganizationId,
     filter: &AuditFilter,
     (after, limit): (&str, i64),
-) -> Result<Vec<StoredEvent>, ServiceError> {
-    Ok(audit::list_page(tx, organization, filter, after, limit)?)
+) -> Result<(Vec<StoredEvent>, Option<EventId>), ServiceError> {
+    let page = audit::list_page(tx, organization, filter, after, limit)?;
+    let is_full = i64::try_from(page.len()).is_ok_and(|many| many >= limit);
+    let further = if is_full { None } else { audit::last_looked_at(tx, organization, filter, after)? };
+    Ok((page, further))
 }
 
-/// A page of events in order of number, behind that one: the way to follow the log.
+/// A page of events in order of number, behind that one, and from which number to look further where the page was cut short:
+/// the way to follow the log.
 ///
 /// # Errors
 /// [`ServiceError::Store`].
@@ -29,7 +34,7 @@ pub fn follow(
     organization: OrganizationId,
     filter: &AuditFilter,
     (after, limit): (i64, i64),
-) -> Result<Vec<StoredEvent>, ServiceError> {
+) -> Result<(Vec<StoredEvent>, Option<i64>), ServiceError> {
     Ok(audit::numbered_page(tx, organization, filter, after, limit)?)
 }
 

@@ -10,7 +10,8 @@ use crate::row::{Row, Waiting, list};
 use crate::statement::Statement;
 use crate::{StoreError, Tx, params};
 
-/// How many events are looked at for those that one request caused: some seconds of a busy import.
+/// How many events are looked at, a page, for those that one request caused, that somebody did, or that are of one action: some
+/// seconds of a busy import.
 pub const MAX_LOOKED_AT: i64 = 10_000;
 /// Digits of an id that say when it was made (RFC 9562 §5.7).
 const TIME_DIGITS: usize = 12;
@@ -27,26 +28,43 @@ macro_rules! columns {
     };
 }
 
-macro_rules! list {
-    ($where:literal) => {
-        concat!(
-            "SELECT ",
-            columns!(),
-            " FROM audit_events WHERE organization = $1 AND id > $2 AND created_at >= $3 \
-             AND (CAST($4 AS TEXT) = '' OR action = $4) AND (CAST($5 AS TEXT) = '' OR actor = $5)",
-            $where,
-            " ORDER BY id LIMIT $6"
-        )
-    };
-}
-
-const LIST: Statement = Statement::read("audit.list", list!(""));
+const LIST: Statement = Statement::read(
+    "audit.list",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM audit_events WHERE organization = $1 AND id > $2 AND created_at >= $3 ORDER BY id LIMIT $4"
+    ),
+);
 const LIST_OF_TARGET: Statement = Statement::read(
     "audit.list_of_target",
-    list!(
-        " AND id IN (SELECT id FROM audit_events WHERE target = $7 \
-         UNION SELECT id FROM audit_events WHERE second_target = $7)"
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM audit_events WHERE organization = $1 AND id > $2 AND created_at >= $3 \
+         AND (CAST($4 AS TEXT) = '' OR action = $4) AND (CAST($5 AS TEXT) = '' OR actor = $5) \
+         AND id IN (SELECT id FROM audit_events WHERE target = $7 \
+         UNION SELECT id FROM audit_events WHERE second_target = $7) ORDER BY id LIMIT $6"
     ),
+);
+/// Of the events after that one so many are looked at: no index finds an action or who did it, and whoever asks for what is
+/// not there would keep a thread for as long as the whole log takes.
+const LIST_NARROWED: Statement = Statement::read(
+    "audit.list_narrowed",
+    concat!(
+        "SELECT ",
+        columns!(),
+        " FROM (SELECT ",
+        columns!(),
+        ", action, actor FROM audit_events WHERE organization = $1 AND id > $2 AND created_at >= $3 \
+         ORDER BY id LIMIT $6) looked_at \
+         WHERE (CAST($4 AS TEXT) = '' OR action = $4) AND (CAST($5 AS TEXT) = '' OR actor = $5) \
+         ORDER BY id LIMIT $7"
+    ),
+);
+const LAST_LOOKED_AT: Statement = Statement::read(
+    "audit.last_looked_at",
+    "SELECT id FROM audit_events WHERE organization = $1 AND id > $2 AND created_at >= $3 ORDER BY id LIMIT 1 OFFSET $4",
 );
 /// Of the events after that one so many are looked at: no index finds what a request caused, and an index that did would
 /// be written with every event.
@@ -70,8 +88,8 @@ const LIST_NUMBERED: Statement = Statement::read(
     concat!(
         "SELECT ",
         columns!(),
-        " FROM audit_events WHERE organization = $1 AND number > $2 AND number IS NOT NULL AND created_at >= $3 \
-         AND (CAST($4 AS TEXT) = '' OR action = $4) AND (CAST($5 AS TEXT) = '' OR actor = $5) \
+        " FROM audit_events WHERE organization = $1 AND number > $2 AND number <= $8 AND number IS NOT NULL \
+         AND created_at >= $3 AND (CAST($4 AS TEXT) = '' OR action = $4) AND (CAST($5 AS TEXT) = '' OR actor = $5) \
          AND (CAST($6 AS TEXT) = '' OR target = $6 OR second_target = $6) ORDER BY number LIMIT $7"
     ),
 );
@@ -114,6 +132,8 @@ const COUNT_WAITING: Statement =
 pub(crate) const ALL: &[&Statement] = &[
     &INSERT,
     &LIST,
+    &LIST_NARROWED,
+    &LAST_LOOKED_AT,
     &LIST_OF_TARGET,
     &LIST_OF_REQUEST,
     &LIST_NUMBERED,
@@ -140,6 +160,14 @@ pub struct AuditFilter {
     pub since: Option<Timestamp>,
     /// What that request caused, among the [`MAX_LOOKED_AT`] events from when it came.
     pub request: Option<RequestId>,
+}
+
+impl AuditFilter {
+    /// Whether no index finds what is asked for: so many events are looked through a page.
+    const fn is_looked_through(&self) -> bool {
+        let is_narrowed = !self.action.is_empty() || !self.actor.is_empty();
+        is_narrowed && self.target.is_empty() && self.request.is_none()
+    }
 }
 
 /// An event as it is stored.
@@ -249,6 +277,8 @@ pub fn list_page(
     limit: i64,
 ) -> Result<Vec<StoredEvent>, StoreError> {
     let since = filter.since.unwrap_or(Timestamp::EPOCH);
+    let beginning = beginning_of(since);
+    let after = if after > beginning.as_str() { after } else { beginning.as_str() };
     if let Some(request) = filter.request {
         let first = first_event_of(request);
         let after = if after > first.as_str() { after } else { first.as_str() };
@@ -266,8 +296,11 @@ pub fn list_page(
         ];
         return tx.rows(&LIST_OF_REQUEST, params)?.iter().map(read).collect();
     }
-    let rows = if filter.target.is_empty() {
-        tx.rows(&LIST, params![organization, after, since, filter.action, filter.actor, limit])?
+    let rows = if filter.is_looked_through() {
+        let params = params![organization, after, since, filter.action, filter.actor, MAX_LOOKED_AT, limit];
+        tx.rows(&LIST_NARROWED, params)?
+    } else if filter.target.is_empty() {
+        tx.rows(&LIST, params![organization, after, since, limit])?
     } else {
         let params = params![organization, after, since, filter.action, filter.actor, limit, filter.target];
         tx.rows(&LIST_OF_TARGET, params)?
@@ -276,8 +309,8 @@ pub fn list_page(
 }
 
 /// A page of events that have their number, in order of it, behind number `after`. An event that was committed has a higher
-/// number than all that had one before: behind the last that was read, none is missed. What `filter` says of a request is
-/// not looked at.
+/// number than all that had one before: behind the last that was read, none is missed. It looks at [`MAX_LOOKED_AT`] numbers:
+/// which one to look further from, where that were too few. What `filter` says of a request is not looked at.
 ///
 /// # Errors
 /// As [`list_page`].
@@ -287,10 +320,42 @@ pub fn numbered_page(
     filter: &AuditFilter,
     after: i64,
     limit: i64,
-) -> Result<Vec<StoredEvent>, StoreError> {
+) -> Result<(Vec<StoredEvent>, Option<i64>), StoreError> {
     let since = filter.since.unwrap_or(Timestamp::EPOCH);
-    let params = params![organization, after, since, filter.action, filter.actor, filter.target, limit];
-    tx.rows(&LIST_NUMBERED, params)?.iter().map(read).collect()
+    let up_to = after.saturating_add(MAX_LOOKED_AT);
+    let params = params![organization, after, since, filter.action, filter.actor, filter.target, limit, up_to];
+    let page: Vec<StoredEvent> =
+        tx.rows(&LIST_NUMBERED, params)?.iter().map(read).collect::<Result<_, _>>()?;
+    let is_full = i64::try_from(page.len()).is_ok_and(|many| many >= limit);
+    let goes_on = !is_full && head(tx, organization)?.is_some_and(|head| head.number > up_to);
+    Ok((page, goes_on.then_some(up_to)))
+}
+
+/// The last of the [`MAX_LOOKED_AT`] events that [`list_page`] looks at for such a page, if there are so many: more may be
+/// found after it.
+///
+/// # Errors
+/// As [`list_page`].
+pub fn last_looked_at(
+    tx: &mut Tx<'_>,
+    organization: OrganizationId,
+    filter: &AuditFilter,
+    after: &str,
+) -> Result<Option<EventId>, StoreError> {
+    if !filter.is_looked_through() {
+        return Ok(None);
+    }
+    let since = filter.since.unwrap_or(Timestamp::EPOCH);
+    let beginning = beginning_of(since);
+    let after = if after > beginning.as_str() { after } else { beginning.as_str() };
+    let row = tx.row(&LAST_LOOKED_AT, params![organization, after, since, MAX_LOOKED_AT - 1])?;
+    row.map(|row| row.parsed(0)).transpose()
+}
+
+/// What sorts before every event of that instant and later: ids begin with the time, in milliseconds (RFC 9562 §5.7).
+fn beginning_of(since: Timestamp) -> String {
+    let millis = since.micros().max(0) / 1000;
+    format!("{}_{millis:0width$x}", EventId::PREFIX, width = TIME_DIGITS)
 }
 
 /// What sorts before every event of that request: ids begin with the time.

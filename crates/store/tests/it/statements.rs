@@ -12,6 +12,7 @@ use crate::database::Database;
 const MAY_SCAN: &[(&str, &str)] = &[
     ("agent.count_living", "what it scans are the 100 rows at most that the index gave"),
     ("audit.count_waiting", "the index holds only what waits for the sequencer, a second's worth"),
+    ("audit.list_narrowed", "what it scans are the 10,000 rows at most that the index gave"),
     ("audit.list_of_request", "what it scans are the 10,000 rows at most that the index gave"),
     ("audit.waiting", "the index holds only what waits for the sequencer, a second's worth"),
     ("checkup.active_ended", "asked by `doctor`, while somebody waits for it"),

@@ -124,9 +124,12 @@ pub fn operations() -> Vec<Operation> {
     vec![
         Operation::get("/organizations/{org}/audit-events", read, "Lists audit events, oldest first.", list)
             .paged()
-            .query("actor", "Only what this one did: an id, `root` or `system`.")
+            .query(
+                "actor",
+                "Only what this one did: an id, `root` or `system`. A page looks at 10,000 events.",
+            )
             .query("target", "Only what was done to the thing of this id.")
-            .query("action", "Only this action, such as `token.ended`.")
+            .query("action", "Only this action, such as `token.ended`. A page looks at 10,000 events.")
             .query("since", "Not before this instant (RFC 3339). An event of the last seconds may still come in behind it.")
             .query("request_id", "Only what this request caused, among the 10,000 events from when it came.")
             .query("after", AFTER)
@@ -157,11 +160,12 @@ async fn list(
             return Err(ServiceError::invalid("after", message).into());
         }
         let (limit, after) = page.numbers(after)?;
-        let found = app
+        let (found, further) = app
             .portcullis()
-            .read(move |tx, _| audit::follow(tx, organization, &filter, (after, limit + 1)))
+            .read_apart(move |tx, _| audit::follow(tx, organization, &filter, (after, limit + 1)))
             .await?;
-        return Ok(Json(shown(&found, limit, |e| e.fact.number.unwrap_or_default().to_string())?));
+        let number = |e: &AuditEvent| e.fact.number.unwrap_or_default().to_string();
+        return Ok(Json(shown(&found, limit, number, further.map(|number| number.to_string()))?));
     }
     let (limit, after) = page.bounds::<EventId>()?;
     // What cannot be a request caused nothing, like an unknown one.
@@ -169,21 +173,23 @@ async fn list(
         return Ok(Json(Page::of(Vec::new(), limit, |e: &AuditEvent| e.fact.id.clone())));
     };
     let filter = AuditFilter { request, ..filter };
-    let found = app
+    let (found, further) = app
         .portcullis()
-        .read(move |tx, _| audit::list(tx, organization, &filter, (&after, limit + 1)))
+        .read_apart(move |tx, _| audit::list(tx, organization, &filter, (&after, limit + 1)))
         .await?;
-    Ok(Json(shown(&found, limit, |e| e.fact.id.clone())?))
+    Ok(Json(shown(&found, limit, |e| e.fact.id.clone(), further.map(|event| event.to_string()))?))
 }
 
-/// A page of events that were asked for with one more than `limit`.
+/// A page of events that were asked for with one more than `limit`; one that was cut short goes on `further`.
 fn shown(
     found: &[StoredEvent],
     limit: i64,
     cursor: impl Fn(&AuditEvent) -> String,
+    further: Option<String>,
 ) -> Result<Page<AuditEvent>, ServiceError> {
     let events: Result<Vec<AuditEvent>, ServiceError> = found.iter().map(AuditEvent::of).collect();
-    Ok(Page::of(events?, limit, cursor))
+    let page = Page::of(events?, limit, cursor);
+    Ok(Page { next: page.next.or(further), ..page })
 }
 
 async fn show(

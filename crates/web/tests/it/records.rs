@@ -173,6 +173,38 @@ async fn the_log_is_found_by_actor_target_action_and_time() {
 }
 
 #[tokio::test]
+async fn a_page_of_the_log_looks_at_a_bounded_part_of_it_and_says_where_to_go_on() {
+    let scene = Scene::new();
+    let path = format!("{ACME}/audit-events");
+    let member = format!("{ACME}/members/{}", scene.member.membership);
+    let suspended = scene.as_of(&scene.admin, "PATCH", &member, json!({ "state": "suspended" })).await;
+    assert_eq!(suspended.0, 200);
+    let organization = scene.owner.organization;
+    // As many as one page looks at, before everything else.
+    let filling = format!(
+        "INSERT INTO audit_events (id, organization, action, actor, target, second_target, content, salt, number, \
+         created_at) WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 10000) \
+         SELECT 'evt_' || '0000000000000000000000000' || CAST(1000000 + i AS TEXT), '{organization}', 'filling', \
+         'nobody', '', '', '{{}}', '', i - 1000000, 0 FROM n"
+    );
+    scene.bench.write(move |tx, _| Ok(tx.batch(&filling)?));
+    let page = async |query: &str| scene.root("GET", &format!("{path}?{query}"), Value::Null).await.1;
+    for wanted in ["action=member.suspended".to_owned(), format!("actor={}", scene.admin.membership)] {
+        let first = page(&wanted).await;
+        assert_eq!(first["items"], json!([]), "{first}");
+        let cursor = first["next"].as_str().unwrap();
+        let second = page(&format!("{wanted}&cursor={cursor}")).await;
+        assert!(!second["items"].as_array().unwrap().is_empty() && second["next"].is_null(), "{second}");
+        // What is too old is not looked at.
+        let since = page(&format!("{wanted}&since=2026-01-01T00:00:00Z")).await;
+        assert_eq!((&since["items"], &since["next"]), (&second["items"], &Value::Null));
+    }
+    // Whoever asks for one person's or one thing's events is served by an index, whatever else they ask for.
+    let target = page(&format!("target={}&action=member.suspended", scene.member.membership)).await;
+    assert_eq!((target["items"].as_array().unwrap().len(), &target["next"]), (1, &Value::Null));
+}
+
+#[tokio::test]
 async fn traces_are_listed_newest_first_by_kind_and_outcome() {
     let scene = Scene::new();
     let organization = scene.owner.organization;
