@@ -142,9 +142,7 @@ fn check(
         // One that was removed since is routed again once it is back.
         let stays = before.is_some_and(|before| before.connection.domains.contains(&key));
         if !stays && domain::find_by_name(tx, organization, &key)?.is_none() {
-            let message =
-                format!("name `{key}`, which is no domain of this organization: `POST …/domains` first");
-            return Err(ServiceError::invalid("domains", message));
+            return Err(ServiceError::DomainUnknown(key));
         }
         if !domains.contains(&key) {
             domains.push(key);

@@ -39,6 +39,9 @@ pub enum ServiceError {
         /// What it must be.
         message: String,
     },
+    /// A connection is to be for a domain that is none of the organization's.
+    #[error("`domains`: name `{0}`, which is no domain of this organization")]
+    DomainUnknown(String),
     /// A unique name is taken.
     #[error("{}", taken(*.0))]
     Taken(Taken),
@@ -48,10 +51,10 @@ pub enum ServiceError {
     )]
     SlugRetired,
     /// Something still uses it.
-    #[error("the {noun} is in use{}", way_out(*.0), noun = .0)]
+    #[error("the {0} is in use")]
     InUse(Noun),
-    /// It governs people: say what becomes of them.
-    #[error("it governs people: say `people=keep` or `people=offboard`")]
+    /// It governs people, and nothing was said of what becomes of them.
+    #[error("it governs people")]
     GovernsPeople,
     /// A directory would give more than whoever saw one of its tokens has.
     #[error(
@@ -60,10 +63,7 @@ pub enum ServiceError {
     )]
     TokenSeenBelow(TokenId),
     /// A directory would come to give more than whoever chose where it gets its facts stood.
-    #[error(
-        "where the directory `{0}` gets its facts was chosen by somebody who stood below that role: choose its `google` anew, \
-         whole, as somebody who stands as high"
-    )]
+    #[error("where the directory `{0}` gets its facts was chosen by somebody who stood below that role")]
     SourceSetBelow(DirectoryId),
     /// What a provider says would come to give more than whoever chose that provider stood, and no owner has confirmed it.
     #[error(
@@ -74,8 +74,7 @@ pub enum ServiceError {
     /// Somebody would stand above whoever said by which account they sign in.
     #[error(
         "the account that `{0}` signs in by, or would, was named by somebody who stood below that role, or had left, or such a \
-         one saw the link by which they chose their password: once you have looked whose it is, give the role with `vouched`; \
-         or have the directory say the person again, whole, by another token, and them sign in once"
+         one saw the link by which they chose their password"
     )]
     ToldFromBelow(MembershipId),
     /// What somebody looked at, and now speaks for, is another by now.
@@ -177,47 +176,11 @@ pub enum DirectoryRefusal {
     },
 }
 
-/// What is taken; of what belongs to the asking organization itself, what to do about it.
+/// What is taken, and whether the asking organization itself has it.
 fn taken(what: Taken) -> String {
     match what {
-        Taken::Key(UniqueKey::DomainName) => {
-            "this organization has that domain already; `POST …/domains/{domain}/verify` proves it".to_owned()
-        }
+        Taken::Key(UniqueKey::DomainName) => "this organization has that domain already".to_owned(),
         other => format!("`{other}` is taken"),
-    }
-}
-
-/// What to do about something that is in use, where one call does it.
-fn way_out(what: Noun) -> &'static str {
-    match what {
-        Noun::Organization => ": it has people; `?members=offboard` off-boards them first",
-        Noun::Directory => {
-            ": a connection has it as `directory` or `claims_directory`; change or delete that one first"
-        }
-        Noun::Agent
-        | Noun::AuditEvent
-        | Noun::Certificate
-        | Noun::Connection
-        | Noun::Domain
-        | Noun::Environment
-        | Noun::Grant
-        | Noun::Group
-        | Noun::Hold
-        | Noun::Invitation
-        | Noun::Key
-        | Noun::KeyThatSigns
-        | Noun::LastCertificate
-        | Noun::Mapping
-        | Noun::Member
-        | Noun::Receipt
-        | Noun::Review
-        | Noun::Role
-        | Noun::ServiceKey
-        | Noun::Session
-        | Noun::Team
-        | Noun::Token
-        | Noun::Trace
-        | Noun::User => "",
     }
 }
 
@@ -247,7 +210,7 @@ impl ServiceError {
             Self::MissingScope(_) => "missing_scope",
             Self::RootOnly => "root_only",
             Self::Refused(refusal) => refusal.code(),
-            Self::Invalid { .. } => "invalid_field",
+            Self::Invalid { .. } | Self::DomainUnknown(_) => "invalid_field",
             Self::Taken(_) | Self::SlugRetired => "taken",
             Self::InUse(_) => "in_use",
             Self::GovernsPeople => "governs_people",

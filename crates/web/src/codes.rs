@@ -127,6 +127,7 @@ samples!(errors of ServiceError {
         MissingScope(Scope::Evaluate);
         RootOnly;
         Invalid { field: "field", message: "what it must be".to_owned() };
+        DomainUnknown("example.com".to_owned());
         Taken(Taken::Member);
         SlugRetired;
         InUse(Noun::Member);

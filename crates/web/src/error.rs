@@ -6,8 +6,9 @@ use axum::response::{IntoResponse, Response};
 use portcullis_domain::Refusal;
 use portcullis_domain::id::RequestId;
 use portcullis_service::ServiceError;
-use portcullis_service::error::DirectoryRefusal;
-use portcullis_store::StoreError;
+use portcullis_service::error::{DirectoryRefusal, Taken};
+use portcullis_service::noun::Noun;
+use portcullis_store::{StoreError, UniqueKey};
 use serde_json::json;
 
 use crate::whole;
@@ -111,7 +112,9 @@ pub const fn status(error: &ServiceError) -> StatusCode {
             | Refusal::Tombstoned
             | Refusal::NoRoleMapped => StatusCode::UNPROCESSABLE_ENTITY,
         },
-        ServiceError::Invalid { .. } | ServiceError::LinkInvalid => StatusCode::BAD_REQUEST,
+        ServiceError::Invalid { .. } | ServiceError::DomainUnknown(_) | ServiceError::LinkInvalid => {
+            StatusCode::BAD_REQUEST
+        }
         ServiceError::Taken(_)
         | ServiceError::SlugRetired
         | ServiceError::InUse(_)
@@ -153,7 +156,32 @@ pub fn outside(error: &ServiceError) -> String {
         ServiceError::Store(_) | ServiceError::Fault(_) => {
             "something went wrong on our side; the log has it under the request id".to_owned()
         }
-        other => other.to_string(),
+        other => format!("{other}{}", way_out(other)),
+    }
+}
+
+/// What to do about it, in words of this API, where one call does it.
+const fn way_out(error: &ServiceError) -> &'static str {
+    match error {
+        ServiceError::DomainUnknown(_) => ": `POST …/domains` first",
+        ServiceError::Taken(Taken::Key(UniqueKey::DomainName)) => {
+            "; `POST …/domains/{domain}/verify` proves it"
+        }
+        ServiceError::InUse(Noun::Organization) => {
+            ": it has people; `?members=offboard` off-boards them first"
+        }
+        ServiceError::InUse(Noun::Directory) => {
+            ": a connection has it as `directory` or `claims_directory`; change or delete that one first"
+        }
+        ServiceError::GovernsPeople => ": say `people=keep` or `people=offboard`",
+        ServiceError::SourceSetBelow(_) => {
+            ": choose its `google` anew, whole, as somebody who stands as high"
+        }
+        ServiceError::ToldFromBelow(_) => {
+            ": once you have looked whose it is, give the role with `vouched`; or have the directory say the person again, \
+             whole, by another token, and them sign in once"
+        }
+        _ => "",
     }
 }
 
