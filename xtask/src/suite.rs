@@ -253,14 +253,14 @@ fn work(
         Work::Tidy => match tidy::check(workspace) {
             Ok(faults) => {
                 faults.iter().for_each(|fault| println!("{fault}"));
-                one_check(faults.is_empty(), format!("{} to mend", faults.len()))
+                let to_mend = format!("{} to mend", faults.len());
+                one_check(if faults.is_empty() { Ok(()) } else { Err(to_mend) })
             }
-            Err(error) => one_check(false, format!("{error:#}")),
+            Err(error) => one_check(Err(format!("{error:#}"))),
         },
-        Work::Check(invocation, max_duration) => match add(invocation).run(max_duration) {
-            Ok(()) => one_check(true, String::new()),
-            Err(error) => one_check(false, format!("{error:#}")),
-        },
+        Work::Check(invocation, max_duration) => {
+            one_check(add(invocation).run(max_duration).map_err(|error| format!("{error:#}")))
+        }
         Work::Harness(invocation, max_duration, min_passed) => {
             let mut tally = Tally::default();
             let verdict = match add(invocation).watch(max_duration, |line| tally.see(line)) {
@@ -275,10 +275,10 @@ fn work(
     }
 }
 
-fn one_check(passed: bool, why: String) -> (Verdict, Tally) {
-    match passed {
-        true => (Verdict::Passed, Tally { passed: 1, ..Tally::default() }),
-        false => (Verdict::Failed(why), Tally { failed: 1, ..Tally::default() }),
+fn one_check(outcome: Result<(), String>) -> (Verdict, Tally) {
+    match outcome {
+        Ok(()) => (Verdict::Passed, Tally { passed: 1, ..Tally::default() }),
+        Err(why) => (Verdict::Failed(why), Tally { failed: 1, ..Tally::default() }),
     }
 }
 

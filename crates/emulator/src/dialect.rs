@@ -221,7 +221,10 @@ impl Dialect {
         body
     }
 
-    pub(crate) fn active_patch(self, active: bool) -> Value {
+    /// `active` as the provider says it, in a PATCH.
+    #[must_use]
+    pub fn set_active(self, state: PersonState) -> Value {
+        let active = state == PersonState::Active;
         patch(vec![match self {
             Self::Okta => json!({"op": "replace", "value": {"active": active}}),
             Self::EntraLegacy => {

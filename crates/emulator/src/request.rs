@@ -8,7 +8,7 @@ use serde_json::Value;
 use url::form_urlencoded;
 
 use crate::dialect::Dialect;
-use crate::people::{Group, Person, PersonState};
+use crate::people::{Group, Person};
 
 /// Where Entra's flag stands in the query. An administrator appends it to the address, so it arrives in odd places.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -231,11 +231,5 @@ impl Dialect {
     #[must_use]
     pub fn delete_group(self, id: &str) -> ScimRequest {
         ScimRequest::new(Method::DELETE, of("/Groups", id))
-    }
-
-    /// `active` as the provider says it, in a PATCH.
-    #[must_use]
-    pub fn set_active(self, state: PersonState) -> Value {
-        self.active_patch(state == PersonState::Active)
     }
 }

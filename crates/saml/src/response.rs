@@ -240,7 +240,7 @@ pub fn verify(message: &FormMessage, rules: &Rules<'_>) -> Result<Identity, Refu
     let unverified = Unverified::require(&tree)?;
     unverified.require_envelope(rules)?;
     let response = signature::verify(unverified.response, rules.trust())?;
-    require_signed(response.is_some(), rules.signatures.asks_for_response(), "response")?;
+    require_signed(response.as_ref(), rules.signatures.of_response(), "response")?;
     match unverified.assertion.ok_or(ShapeError::AssertionCount { count: 0 })? {
         Slot::Plain(node) => {
             let own = signature::verify(node, rules.trust())?;
@@ -263,18 +263,38 @@ pub fn verify(message: &FormMessage, rules: &Rules<'_>) -> Result<Identity, Refu
     }
 }
 
+/// Whether an element must have a signature of its own.
+#[derive(Clone, Copy)]
+enum Signature {
+    AskedFor,
+    Optional,
+}
+
 impl SignaturePolicy {
-    fn asks_for_response(self) -> bool {
-        matches!(self, Self::Response | Self::Both)
+    const fn of_response(self) -> Signature {
+        match self {
+            Self::Response | Self::Both => Signature::AskedFor,
+            Self::AssertionOrResponse | Self::Assertion => Signature::Optional,
+        }
     }
 
-    fn asks_for_assertion(self) -> bool {
-        matches!(self, Self::Assertion | Self::Both)
+    const fn of_assertion(self) -> Signature {
+        match self {
+            Self::Assertion | Self::Both => Signature::AskedFor,
+            Self::AssertionOrResponse | Self::Response => Signature::Optional,
+        }
     }
 }
 
-fn require_signed(is_signed: bool, is_asked_for: bool, what: &'static str) -> Result<(), SignatureError> {
-    if is_asked_for && !is_signed { Err(SignatureError::Missing { what }) } else { Ok(()) }
+fn require_signed(
+    found: Option<&Verified<'_>>,
+    signature: Signature,
+    what: &'static str,
+) -> Result<(), SignatureError> {
+    match (signature, found) {
+        (Signature::AskedFor, None) => Err(SignatureError::Missing { what }),
+        (Signature::AskedFor, Some(_)) | (Signature::Optional, _) => Ok(()),
+    }
 }
 
 /// A response of the right shape of which nothing is believed yet. It has no way to read what its assertion says.
@@ -345,7 +365,7 @@ impl<'t> Unverified<'t> {
 
     /// The assertion that a signature vouches for, with everything that is read from it.
     fn accept(&self, found: Found<'_, '_>, rules: &Rules<'_>) -> Result<Identity, Refusal> {
-        require_signed(found.own.is_some(), rules.signatures.asks_for_assertion(), "assertion")?;
+        require_signed(found.own.as_ref(), rules.signatures.of_assertion(), "assertion")?;
         let used_sha1 =
             [found.own.as_ref().map(Verified::used_sha1), found.response.as_ref().map(Verified::used_sha1)];
         let missing = SignatureError::Missing { what: "assertion or response" };

@@ -42,7 +42,10 @@ pub fn run(cli: Cli) -> Result<ExitCode> {
             database::open_or_make(&settings)?;
             say!("the database is up to date: {}", settings.database);
         }
-        Command::Doctor(wanted) => return doctor::run(&settings(wanted.flags.0)?, wanted.json),
+        Command::Doctor(wanted) => {
+            let form = if wanted.json { doctor::Form::Json } else { doctor::Form::Text };
+            return doctor::run(&settings(wanted.flags.0)?, form);
+        }
         Command::Backup(wanted) => restore::write_backup(&settings(wanted.flags.0.clone())?, &wanted)?,
         Command::Restore(wanted) => restore::restore(&settings(wanted.flags.0.clone())?, &wanted)?,
         Command::Config(Config::Check(flags)) => {

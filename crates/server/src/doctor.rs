@@ -125,28 +125,38 @@ impl Report {
     }
 }
 
+/// For whom the findings are told.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Form {
+    /// For people.
+    Text,
+    /// One JSON object a finding, for machines.
+    Json,
+}
+
 /// Looks at everything and tells; success if no finding is an error.
 ///
 /// # Errors
 /// If the findings cannot be told.
-pub fn run(settings: &Settings, json: bool) -> Result<ExitCode> {
+pub fn run(settings: &Settings, form: Form) -> Result<ExitCode> {
     let mut report = Report::default();
     look_at_settings(settings, &mut report);
     look_at_folder(settings, &mut report);
     look_at_sealing_key(settings, &mut report);
     look_at_database(settings, &mut report);
-    if !json {
+    if form == Form::Text {
         say!("looking at {}", database::place(settings));
     }
     for finding in &report.findings {
-        if json {
-            say!("{}", serde_json::to_string(finding)?);
-        } else {
-            let level = if finding.level == Level::Error { "error" } else { "warning" };
-            say!("{level}: {} [{}]\n  → {}", finding.what, finding.code.as_str(), finding.remedy);
+        match form {
+            Form::Json => say!("{}", serde_json::to_string(finding)?),
+            Form::Text => {
+                let level = if finding.level == Level::Error { "error" } else { "warning" };
+                say!("{level}: {} [{}]\n  → {}", finding.what, finding.code.as_str(), finding.remedy);
+            }
         }
     }
-    if !json {
+    if form == Form::Text {
         say!("{}", report.summary());
     }
     Ok(if report.errors() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -17,7 +17,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::runtime::Runtime;
 use url::{Host, Url};
 
-use self::teller::{Ending, Form, Removal, Teller};
+use self::teller::{Ending, Exchanges, Form, Removal, Teller};
 use crate::cli::Emulate;
 use crate::demo::{interrupted, surroundings};
 use crate::say::complain;
@@ -175,8 +175,8 @@ fn is_open(base: &Url) -> bool {
 async fn emulate(wanted: &Emulate, client: ScimClient, base: &Url) -> Result<ExitCode> {
     let dialect = client.dialect();
     let mut emulation = Emulation::new(client, wanted.people);
-    let form =
-        if wanted.json { Form::Json } else { Form::Terminal(Ink::on(&std::io::stdout()), wanted.verbose) };
+    let exchanges = if wanted.verbose { Exchanges::All } else { Exchanges::Failed };
+    let form = if wanted.json { Form::Json } else { Form::Terminal(Ink::on(&std::io::stdout()), exchanges) };
     let mut teller = Teller::open(form, dialect, base, emulation.mark());
     if is_open(base) {
         complain!(

@@ -323,7 +323,8 @@ pub fn numbered_page(
 ) -> Result<(Vec<StoredEvent>, Option<i64>), StoreError> {
     let since = filter.since.unwrap_or(Timestamp::EPOCH);
     let up_to = after.saturating_add(MAX_LOOKED_AT);
-    let params = params![organization, after, since, filter.action, filter.actor, filter.target, limit, up_to];
+    let params =
+        params![organization, after, since, filter.action, filter.actor, filter.target, limit, up_to];
     let page: Vec<StoredEvent> =
         tx.rows(&LIST_NUMBERED, params)?.iter().map(read).collect::<Result<_, _>>()?;
     let is_full = i64::try_from(page.len()).is_ok_and(|many| many >= limit);

@@ -126,8 +126,7 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
     } else {
         misdirected()
     };
-    let https = app.portcullis().around().public_url.scheme() == "https";
-    stamp(response.headers_mut(), id, https);
+    stamp(response.headers_mut(), id, &app.portcullis().around().public_url);
     if let Some(inside) = response.extensions_mut().remove::<Inside>() {
         inside.log(id, method.as_str(), &counted.route);
     }
@@ -241,7 +240,7 @@ fn misdirected() -> Response {
     Problem::new(StatusCode::MISDIRECTED_REQUEST, "misdirected", detail).into_response()
 }
 
-fn stamp(headers: &mut HeaderMap, id: RequestId, https: bool) {
+fn stamp(headers: &mut HeaderMap, id: RequestId, public: &url::Url) {
     if let Ok(value) = HeaderValue::from_str(&id.to_string()) {
         headers.entry(REQUEST_ID).or_insert(value);
     }
@@ -257,7 +256,7 @@ fn stamp(headers: &mut HeaderMap, id: RequestId, https: bool) {
         .entry(header::CONTENT_SECURITY_POLICY)
         .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     headers.entry(header::CACHE_CONTROL).or_insert(HeaderValue::from_static("no-store"));
-    if https {
+    if public.scheme() == "https" {
         headers
             .entry(header::STRICT_TRANSPORT_SECURITY)
             .or_insert(HeaderValue::from_static("max-age=31536000"));

@@ -177,21 +177,23 @@ impl Run<'_> {
         id: &str,
         request: ScimRequest,
     ) -> Result<(), Halt> {
-        let active = person.state == PersonState::Active;
-        let word = if active { "reactivates" } else { "deactivates" };
+        let word = match person.state {
+            PersonState::Active => "reactivates",
+            PersonState::Deactivated => "deactivates",
+        };
         let how = if request.method == reqwest::Method::PUT { "by PUT" } else { "by PATCH" };
         self.begin(format!("{word} {} {how}", person.display_name()), means);
         let answer = self.send(&request).await?;
         self.status(&answer, &[200, 204]);
         if answer.status == 200 {
-            self.is_active(answer.body.as_ref(), active);
+            self.has_state(answer.body.as_ref(), person.state);
         }
         let read = self.send(&self.dialect().read_user(id)).await?;
         self.status(&read, &[200]);
-        self.is_active(read.body.as_ref(), active);
+        self.has_state(read.body.as_ref(), person.state);
         let found = self.send(&self.dialect().find_user(&person.user_name)).await?;
         self.finds(&found, id);
-        self.is_active(found.resources().first(), active);
+        self.has_state(found.resources().first(), person.state);
         Ok(())
     }
 

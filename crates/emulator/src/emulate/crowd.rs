@@ -121,7 +121,7 @@ async fn deactivate(run: &mut Run<'_>, crowd: &[Person], ids: &[String]) -> Resu
             let answer = run.send(&run.dialect().set_state(id, &out)).await?;
             run.status(&answer, &[200, 204]);
             let read = run.send(&run.dialect().read_user(id)).await?;
-            run.is_active(read.body.as_ref(), false);
+            run.has_state(read.body.as_ref(), PersonState::Deactivated);
             if run.failures() > MAX_FAILURES {
                 return Err(Halt::CannotGoOn("too many people could not be deactivated".to_owned()));
             }

@@ -5,6 +5,7 @@
 use serde_json::Value;
 
 use crate::dialect::{GROUP_SCHEMA, USER_SCHEMA};
+use crate::people::PersonState;
 use crate::scim_client::Answer;
 
 use super::made::{Kind, is_usable};
@@ -187,8 +188,9 @@ impl Run<'_> {
         }
     }
 
-    /// `active` as a boolean of that value.
-    pub(super) fn is_active(&mut self, user: Option<&Value>, wanted: bool) {
+    /// `active` as the boolean of that state.
+    pub(super) fn has_state(&mut self, user: Option<&Value>, state: PersonState) {
+        let wanted = state == PersonState::Active;
         let value = user.and_then(|user| user.get("active"));
         self.must(value == Some(&Value::Bool(wanted)), &format!("`active` is {wanted}"), || {
             quoted_value(value)

@@ -21,10 +21,19 @@ const MAX_SHOWN_BODY: usize = 600;
 /// For whom.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Form {
-    /// For people; with every exchange, or only with those of failed steps.
-    Terminal(Ink, bool),
+    /// For people.
+    Terminal(Ink, Exchanges),
     /// One JSON object a line.
     Json,
+}
+
+/// Which exchanges people are shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exchanges {
+    /// All.
+    All,
+    /// Those of failed steps.
+    Failed,
 }
 
 /// How the run ended.
@@ -101,7 +110,7 @@ impl Teller {
     pub(super) fn step(&mut self, step: &Step) {
         let lines = match self.form {
             Form::Json => vec![object(step).to_string()],
-            Form::Terminal(ink, verbose) => {
+            Form::Terminal(ink, exchanges) => {
                 let mut lines = Vec::new();
                 if self.phase != step.phase {
                     self.phase = step.phase;
@@ -109,8 +118,8 @@ impl Teller {
                 }
                 lines.push(headline(ink, step));
                 let advised = step.findings(Weight::Should).next().is_some();
-                if verbose || advised || !step.is_passed() {
-                    lines.extend(details(ink, step, verbose));
+                if exchanges == Exchanges::All || advised || !step.is_passed() {
+                    lines.extend(details(ink, step, exchanges));
                 }
                 lines
             }
@@ -258,7 +267,7 @@ fn status_of(exchange: &Exchange) -> String {
     exchange.received.as_ref().map_or_else(|_| "—".to_owned(), |answer| answer.status.to_string())
 }
 
-fn details(ink: Ink, step: &Step, verbose: bool) -> Vec<String> {
+fn details(ink: Ink, step: &Step, exchanges: Exchanges) -> Vec<String> {
     let mut lines = Vec::new();
     let mut add = |tone: Tone, label: &str, text: &str| {
         let width = MAX_COLUMNS - INDENT - LABEL_COLUMNS - 1;
@@ -269,7 +278,8 @@ fn details(ink: Ink, step: &Step, verbose: bool) -> Vec<String> {
         }
     };
     let failed = !step.is_passed();
-    for exchange in step.exchanges.iter().filter(|_| failed || verbose) {
+    let shown = failed || exchanges == Exchanges::All;
+    for exchange in step.exchanges.iter().filter(|_| shown) {
         let body = exchange.body.as_ref().map(|body| format!(" {}", cut(&body.to_string())));
         add(
             Tone::Plain,
@@ -279,7 +289,7 @@ fn details(ink: Ink, step: &Step, verbose: bool) -> Vec<String> {
         add(Tone::Plain, "received", &received(exchange));
     }
     let hidden = step.requests - step.exchanges.len();
-    if hidden > 0 && (failed || verbose) {
+    if hidden > 0 && shown {
         add(Tone::Quiet, "", &format!("and {hidden} requests more"));
     }
     for check in &step.checks {

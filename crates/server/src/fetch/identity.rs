@@ -30,7 +30,16 @@ pub struct Identity {
 enum Place {
     Nowhere,
     File(String),
-    At { http: reqwest::Client, url: Url, headers: HeaderMap, is_metadata: bool },
+    At { http: reqwest::Client, url: Url, headers: HeaderMap, whose: Whose },
+}
+
+/// Who is to answer at an address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Whose {
+    /// Google's metadata server, which says so.
+    Metadata,
+    /// Whatever the operator named.
+    Operator,
 }
 
 impl Identity {
@@ -52,14 +61,14 @@ impl Identity {
                 let (name, value) = METADATA_FLAVOR;
                 headers.insert(HeaderName::from_static(name), HeaderValue::from_static(value));
                 let url = Url::parse(&format!("{base}{METADATA_TOKEN}"))?;
-                Place::At { http: client(authorities)?, url, headers, is_metadata: true }
+                Place::At { http: client(authorities)?, url, headers, whose: Whose::Metadata }
             }
             Some(IdentitySource::Url { url, headers: said }) => {
                 let mut headers = HeaderMap::new();
                 for (name, value) in said {
                     headers.insert(HeaderName::from_bytes(name.as_bytes())?, HeaderValue::from_str(&value)?);
                 }
-                Place::At { http: client(authorities)?, url, headers, is_metadata: false }
+                Place::At { http: client(authorities)?, url, headers, whose: Whose::Operator }
             }
         };
         Ok(Self { place })
@@ -73,8 +82,8 @@ impl Identity {
         let read = match &self.place {
             Place::Nowhere => Err("the settings name none".to_owned()),
             Place::File(path) => read_file(path).await,
-            Place::At { http, url, headers, is_metadata } => {
-                let asked = ask(http, url.clone(), headers.clone(), *is_metadata);
+            Place::At { http, url, headers, whose } => {
+                let asked = ask(http, url.clone(), headers.clone(), *whose);
                 let limit = Duration::from_secs(TIMEOUT_S);
                 tokio::time::timeout(limit, asked)
                     .await
@@ -112,12 +121,7 @@ async fn read_file(path: &str) -> Result<Vec<u8>, String> {
     }
 }
 
-async fn ask(
-    http: &reqwest::Client,
-    url: Url,
-    headers: HeaderMap,
-    is_metadata: bool,
-) -> Result<Vec<u8>, String> {
+async fn ask(http: &reqwest::Client, url: Url, headers: HeaderMap, whose: Whose) -> Result<Vec<u8>, String> {
     // Without the URL: a query of the operator's may hold what only they should see.
     let words = |error: reqwest::Error| super::words(&error);
     let mut answer = http.get(url).headers(headers).send().await.map_err(words)?;
@@ -125,7 +129,9 @@ async fn ask(
         return Err(format!("answered {}", answer.status().as_u16()));
     }
     let (name, value) = METADATA_FLAVOR;
-    if is_metadata && answer.headers().get(name).is_none_or(|flavor| flavor.as_bytes() != value.as_bytes()) {
+    if whose == Whose::Metadata
+        && answer.headers().get(name).is_none_or(|flavor| flavor.as_bytes() != value.as_bytes())
+    {
         return Err("what answered is no metadata server of Google Cloud".to_owned());
     }
     let mut body = Vec::new();

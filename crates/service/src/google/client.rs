@@ -36,6 +36,14 @@ pub(super) struct Client {
     slots: Semaphore,
 }
 
+/// The access token that a call was made with.
+#[derive(Clone, Copy)]
+enum Token {
+    AtHand,
+    /// Taken anew, because the one at hand was refused to this call.
+    Renewed,
+}
+
 /// What to do after an answer.
 enum Next {
     Take,
@@ -109,7 +117,7 @@ impl Client {
         let call = path.join("/");
         // A closed semaphore would be a mistake of ours; nobody closes it.
         let _slot = self.slots.acquire().await;
-        let mut renewed = false;
+        let mut token = Token::AtHand;
         let mut tries = 0;
         loop {
             let bearer = format!("Bearer {}", self.token().await?.expose_secret());
@@ -117,7 +125,7 @@ impl Client {
                 .with_header("authorization", &bearer)
                 .with_header("accept", "application/json");
             let (next, answer) = match self.way.fetch.fetch(request).await {
-                Ok(answer) => (judge(&call, &answer, renewed), Some(answer)),
+                Ok(answer) => (judge(&call, &answer, token), Some(answer)),
                 Err(error) if passes(&error) => (Next::Again(None, error.into()), None),
                 Err(error) => (Next::Fail(error.into()), None),
             };
@@ -125,7 +133,7 @@ impl Client {
                 (Next::Take, Some(answer)) => return Ok(answer),
                 (Next::Fail(failure), _) => return Err(failure),
                 (Next::Renew, _) => {
-                    renewed = true;
+                    token = Token::Renewed;
                     self.forget_token();
                     continue;
                 }
@@ -171,14 +179,16 @@ impl Client {
 }
 
 /// What to do after this answer to a call of the API.
-fn judge(call: &str, answer: &FetchAnswer, renewed: bool) -> Next {
+fn judge(call: &str, answer: &FetchAnswer, token: Token) -> Next {
     let said: ErrorBody = serde_json::from_slice::<ApiError>(&answer.body).unwrap_or_default().error;
     let words = || short(&said.message);
     let retry_after = answer.header("retry-after").and_then(|text| text.trim().parse().ok());
     match (answer.status, said.reason()) {
         (200 | 404, _) => Next::Take,
-        (401, _) if !renewed => Next::Renew,
-        (401, _) => Next::Fail(PollFailure::TokenRefused(words())),
+        (401, _) => match token {
+            Token::AtHand => Next::Renew,
+            Token::Renewed => Next::Fail(PollFailure::TokenRefused(words())),
+        },
         (429, _) | (403, "userRateLimitExceeded" | "rateLimitExceeded" | "quotaExceeded") => {
             Next::Again(retry_after, PollFailure::QuotaExceeded(words()))
         }
