@@ -410,7 +410,7 @@ impl Resource for DirectoryGroup {
         tx: &mut Tx<'_>,
         directory: DirectoryId,
         lookup: &Lookup,
-        (limit, _): (usize, usize),
+        window: Window,
     ) -> Result<Option<Vec<Self>>, ServiceError> {
         let query = match lookup {
             Lookup::Id(id) => match id.parse() {
@@ -426,7 +426,7 @@ impl Resource for DirectoryGroup {
                 return Ok(Some(Vec::new()));
             }
         };
-        Ok(Some(directory_group::query(tx, directory, &query, bound(limit))?))
+        Ok(Some(directory_group::query(tx, directory, &query, bound(window.count))?))
     }
 
     /// Of the members only those that the filter asks about, and one person and one group for all others where it asks

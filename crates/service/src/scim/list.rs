@@ -135,13 +135,13 @@ pub(super) trait Resource: Send + Sized + 'static {
 
     fn by_ids(tx: &mut Tx<'_>, directory: DirectoryId, ids: &[Self::Id]) -> Result<Vec<Self>, ServiceError>;
 
-    /// What an index finds, a page of so many after so many; none where no index has that. A kind whose look-ups are read
-    /// whole has one page.
+    /// What an index finds, of it what the window shows; none where no index has that. A kind whose look-ups are read whole
+    /// has one page.
     fn indexed(
         tx: &mut Tx<'_>,
         directory: DirectoryId,
         lookup: &Lookup,
-        page: (usize, usize),
+        window: Window,
     ) -> Result<Option<Vec<Self>>, ServiceError>;
 
     /// The resource as a filter sees it.
@@ -156,8 +156,21 @@ pub(super) trait Resource: Send + Sized + 'static {
     ) -> Result<Vec<Self::Shown>, ServiceError>;
 }
 
-/// The key and id of a resource that fulfils a query.
-type Hit<I> = (Option<SortKey>, I);
+/// A resource that fulfils a query.
+struct Hit<I> {
+    /// Its key, where the list is sorted.
+    key: Option<SortKey>,
+    id: I,
+}
+
+/// The hits of a page.
+struct Hits<I> {
+    shown: Vec<Hit<I>>,
+    /// How many there are in all, where that is known.
+    total: Option<u64>,
+    /// Where the next page begins, for pages after a position; none on the last.
+    next: Option<Position>,
+}
 
 impl Portcullis {
     /// The people whom a query finds.
@@ -189,16 +202,16 @@ impl Portcullis {
             return Ok(listed);
         }
         let _turn = self.searches().turn(ask.directory).await?;
-        let (hits, total, next) = self.search::<R>(&ask).await?;
+        let hits = self.search::<R>(&ask).await?;
         self.read_apart(move |tx, _| {
             let reading = Reading::apart();
-            let ids: Vec<R::Id> = hits.iter().map(|(_, id)| *id).collect();
+            let ids: Vec<R::Id> = hits.shown.iter().map(|hit| hit.id).collect();
             let found = Collected::<R>::by_ids(tx, ask.directory, (&reading, &ids))?;
             // Who left meanwhile is no reason to go on sooner.
             let many = if found.is_full() { ids.len() } else { found.rows.len() };
             let items = R::show(tx, found.rows, ask.belongings, &reading)?;
-            let next = next_after::<R>(&items, many, &hits, total).or_else(|| next.clone());
-            Ok(Listed::of::<R>(items, total, next))
+            let next = next_after::<R>(&items, many, &hits.shown, hits.total).or_else(|| hits.next.clone());
+            Ok(Listed::of::<R>(items, hits.total, next))
         })
         .await
     }
@@ -233,21 +246,20 @@ impl Portcullis {
     }
 }
 
-/// The key of a resource that fulfils the query.
-#[expect(clippy::option_option, reason = "not found, found without an order, found with a key")]
+/// A resource as a hit, if it fulfils the query.
 fn evaluated<R: Resource>(
     tx: &mut Tx<'_>,
     ask: &Ask,
     row: &R,
     work: &Work,
-) -> Result<Option<Option<SortKey>>, ServiceError> {
+) -> Result<Option<Hit<R::Id>>, ServiceError> {
     let view = row.view(tx, ask, work)?;
     if let Some(filter) = &ask.filter
         && !filter.matches_within(R::KIND, &view, work)?
     {
         return Ok(None);
     }
-    Ok(Some(ask.sort.as_ref().map(|sort| sort.key(&view))))
+    Ok(Some(Hit { key: ask.sort.as_ref().map(|sort| sort.key(&view)), id: row.id() }))
 }
 
 /// The answer where an index serves the query.
@@ -281,7 +293,7 @@ fn by_index<R: Resource>(
     let Some(candidates) = candidates::<R>(tx, ask.directory, &lookups, reading)? else { return Ok(None) };
     let mut hits = Vec::new();
     for row in candidates {
-        hits.extend(evaluated(tx, ask, &row, reading.work())?.map(|key| ((key, row.id()), row)));
+        hits.extend(evaluated(tx, ask, &row, reading.work())?.map(|hit| (hit, row)));
     }
     hits.sort_by(|(one, _), (other, _)| order(ask, one, other));
     let total = u64::try_from(hits.len()).ok();
@@ -336,12 +348,11 @@ fn candidates<R: Resource>(
 ) -> Result<Option<Vec<R>>, ServiceError> {
     let mut all = Collected::<R>::none(reading);
     for lookup in lookups {
-        let mut offset = 0;
+        let mut window = Window { skip: 0, count: R::AT_ONCE };
         loop {
-            let page = (R::AT_ONCE, offset);
-            let Some(found) = R::indexed(tx, directory, lookup, page)? else { return Ok(None) };
-            offset += found.len();
-            let is_last = found.len() < R::AT_ONCE;
+            let Some(found) = R::indexed(tx, directory, lookup, window)? else { return Ok(None) };
+            window.skip = window.skip.saturating_add(u64::try_from(found.len()).unwrap_or(u64::MAX));
+            let is_last = found.len() < window.count;
             all.add(found);
             if all.rows.len() > MAX_FOUND || all.is_full() {
                 return Ok(None);
@@ -359,11 +370,11 @@ fn candidates<R: Resource>(
 
 /// The order of a list: by key, then by age, so that it is total.
 fn order<I: Ord>(ask: &Ask, one: &Hit<I>, other: &Hit<I>) -> Ordering {
-    let by_key = match (&ask.sort, &one.0, &other.0) {
+    let by_key = match (&ask.sort, &one.key, &other.key) {
         (Some(sort), Some(one), Some(other)) => sort.order().compare(one, other),
         _ => Ordering::Equal,
     };
-    by_key.then_with(|| one.1.cmp(&other.1))
+    by_key.then_with(|| one.id.cmp(&other.id))
 }
 
 /// Of sorted hits those that a page shows; after a position one more, which tells that there are more.
@@ -372,7 +383,9 @@ fn shown_of<T, I: Ord + FromStr>(ask: &Ask, hits: Vec<T>, hit: impl Fn(&T) -> &H
         Page::Window(window) => window.of(hits),
         Page::After { count: 0, .. } => Vec::new(),
         Page::After { position, count } => {
-            let passed = position.as_ref().and_then(|at| Some((at.key.clone(), at.id.parse::<I>().ok()?)));
+            let passed = position
+                .as_ref()
+                .and_then(|at| Some(Hit { key: at.key.clone(), id: at.id.parse::<I>().ok()? }));
             hits.into_iter()
                 .filter(|one| passed.as_ref().is_none_or(|passed| order(ask, hit(one), passed).is_gt()))
                 .take(count + 1)
@@ -382,7 +395,7 @@ fn shown_of<T, I: Ord + FromStr>(ask: &Ask, hits: Vec<T>, hit: impl Fn(&T) -> &H
 }
 
 fn position_of<I: Display>(hit: Option<&Hit<I>>, total: Option<u64>) -> Option<Position> {
-    hit.map(|(key, id)| Position { key: key.clone(), id: id.to_string(), total })
+    hit.map(|hit| Position { key: hit.key.clone(), id: hit.id.to_string(), total })
 }
 
 /// Where a page goes on that shows less than was found for it.
@@ -393,5 +406,5 @@ fn next_after<R: Resource>(
     total: Option<u64>,
 ) -> Option<Position> {
     let last = items.last().filter(|_| items.len() < found).map(R::id_of)?;
-    position_of(hits.iter().find(|(_, id)| *id == last), total)
+    position_of(hits.iter().find(|hit| hit.id == last), total)
 }

@@ -392,7 +392,7 @@ impl Resource for ListedUser {
         tx: &mut Tx<'_>,
         directory: DirectoryId,
         lookup: &Lookup,
-        (limit, offset): (usize, usize),
+        window: Window,
     ) -> Result<Option<Vec<Self>>, ServiceError> {
         let query = match lookup {
             Lookup::Id(id) => match id.parse() {
@@ -412,7 +412,8 @@ impl Resource for ListedUser {
             Lookup::DisplayNamePrefix(prefix) => DirectoryUserQuery::DisplayNamePrefix(prefix.clone()),
             Lookup::Member(_) => return Ok(Some(Vec::new())),
         };
-        Ok(Some(directory_user::query_page(tx, directory, &query, bound(limit), bound(offset))?))
+        let (limit, offset) = window.bounds();
+        Ok(Some(directory_user::query_page(tx, directory, &query, limit, offset)?))
     }
 
     fn view(&self, tx: &mut Tx<'_>, ask: &Ask, work: &Work) -> Result<Map<String, Value>, ServiceError> {

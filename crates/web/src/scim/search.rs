@@ -15,6 +15,30 @@ use super::address::Whose;
 use super::error::Refused;
 use super::{Answer, Desk, groups, users};
 
+/// A list as it is answered.
+struct Rendered {
+    body: Value,
+    /// How much text it shows, roughly, in bytes.
+    bytes: usize,
+}
+
+/// Resources of both kinds, by number.
+struct Numbered {
+    resources: Vec<Value>,
+    total: u64,
+    /// How much text they are, roughly, in bytes.
+    bytes: usize,
+}
+
+/// Where a list of both goes on: among the people or among the groups.
+struct Place {
+    kind: ResourceType,
+    /// None: at the first of the kind.
+    position: Option<Position>,
+    /// How many resources its pages show.
+    count: usize,
+}
+
 /// A list asked for by the parameters of the URL.
 pub(super) async fn by_parameters(desk: &Desk<'_>, whose: Whose) -> Result<Answer, Refused> {
     answer(desk, whose, &ListQuery::parse(desk.parameters())?).await
@@ -30,20 +54,20 @@ pub(super) async fn by_body(desk: &Desk<'_>, whose: Whose, body: &[u8]) -> Resul
 
 async fn answer(desk: &Desk<'_>, whose: Whose, query: &ListQuery) -> Result<Answer, Refused> {
     desk.hear(query.notes.iter().cloned());
-    let (body, bytes) = match (whose, &query.page) {
+    let Rendered { body, bytes } = match (whose, &query.page) {
         (Whose::Users, page) => one_kind(desk, ResourceType::User, query, page).await?,
         (Whose::Groups, page) => one_kind(desk, ResourceType::Group, query, page).await?,
         (Whose::All, PageWish::Index(start_index)) => everything(desk, query, *start_index).await?,
         (Whose::All, PageWish::FirstByCursor) if query.page_size() == 0 => {
-            let (none, total, bytes) = numbered(desk, query, Window { skip: 0, count: 0 }).await?;
-            (render_cursor_list(none, Some(total), None), bytes)
+            let none = numbered(desk, query, Window { skip: 0, count: 0 }).await?;
+            Rendered { body: render_cursor_list(none.resources, Some(none.total), None), bytes: none.bytes }
         }
         (Whose::All, PageWish::FirstByCursor) => {
-            everything_after(desk, query, (ResourceType::User, None, query.page_size())).await?
+            let first = Place { kind: ResourceType::User, position: None, count: query.page_size() };
+            everything_after(desk, query, first).await?
         }
         (Whose::All, PageWish::Cursor(cursor)) => {
-            let (kind, position, count) = reopened(desk, query, cursor)?;
-            everything_after(desk, query, (kind, Some(position), count)).await?
+            everything_after(desk, query, reopened(desk, query, cursor)?).await?
         }
     };
     Ok(Answer::ok(body).of_bytes(bytes))
@@ -54,7 +78,7 @@ async fn one_kind(
     kind: ResourceType,
     query: &ListQuery,
     wish: &PageWish,
-) -> Result<(Value, usize), Refused> {
+) -> Result<Rendered, Refused> {
     if let Some(filter) = &query.filter {
         filter.check_names(kind)?;
     }
@@ -79,10 +103,11 @@ async fn one_kind(
     let listed = list(desk, kind, query, page).await?;
     let bytes = listed.bytes;
     if let PageWish::Index(start_index) = wish {
-        return Ok((render_list(listed.items, listed.total.unwrap_or(0), *start_index), bytes));
+        let body = render_list(listed.items, listed.total.unwrap_or(0), *start_index);
+        return Ok(Rendered { body, bytes });
     }
     let next = listed.next.map(|position| seal_cursor(portcullis, of, position, count)).transpose()?;
-    Ok((render_cursor_list(listed.items, listed.total, next.as_deref()), bytes))
+    Ok(Rendered { body: render_cursor_list(listed.items, listed.total, next.as_deref()), bytes })
 }
 
 async fn list(
@@ -123,18 +148,14 @@ async fn list(
 
 /// People first, then groups, in order of age. What a kind has not has no value there; a name that neither has is
 /// refused.
-async fn everything(desk: &Desk<'_>, query: &ListQuery, start_index: u64) -> Result<(Value, usize), Refused> {
+async fn everything(desk: &Desk<'_>, query: &ListQuery, start_index: u64) -> Result<Rendered, Refused> {
     let window = Window { skip: start_index - 1, count: query.page_size() };
-    let (resources, total, bytes) = numbered(desk, query, window).await?;
-    Ok((render_list(resources, total, start_index), bytes))
+    let Numbered { resources, total, bytes } = numbered(desk, query, window).await?;
+    Ok(Rendered { body: render_list(resources, total, start_index), bytes })
 }
 
-/// The resources of a window, the total, and how much text they are.
-async fn numbered(
-    desk: &Desk<'_>,
-    query: &ListQuery,
-    window: Window,
-) -> Result<(Vec<Value>, u64, usize), Refused> {
+/// The resources of a window.
+async fn numbered(desk: &Desk<'_>, query: &ListQuery, window: Window) -> Result<Numbered, Refused> {
     check_everything(query)?;
     let people = list(desk, ResourceType::User, query, Page::Window(window)).await?;
     let (mut resources, many) = (people.items, people.total.unwrap_or(0));
@@ -148,7 +169,7 @@ async fn numbered(
     let groups = list(desk, ResourceType::Group, query, Page::Window(rest)).await?;
     resources.extend(groups.items);
     let total = many.saturating_add(groups.total.unwrap_or(0));
-    Ok((resources, total, people.bytes + groups.bytes))
+    Ok(Numbered { resources, total, bytes: people.bytes + groups.bytes })
 }
 
 /// Refuses what a list of both has not: an order, because no attribute of the one is the same as one of the other.
@@ -159,15 +180,15 @@ fn check_everything(query: &ListQuery) -> Result<(), ScimError> {
     query.filter.as_ref().map_or(Ok(()), |filter| filter.check_names_of(&ResourceType::ALL))
 }
 
-/// Where a list of both goes on, which is among the people or among the groups, and how many its pages show.
-fn reopened(
-    desk: &Desk<'_>,
-    query: &ListQuery,
-    cursor: &str,
-) -> Result<(ResourceType, Position, usize), Refused> {
+/// Where a list of both goes on.
+fn reopened(desk: &Desk<'_>, query: &ListQuery, cursor: &str) -> Result<Place, Refused> {
     let open = |kind| {
         let of = CursorOf { directory: desk.speaker.directory, whose: CursorWhose::Both(kind), query };
-        open_cursor(desk.app.portcullis(), of, cursor).map(|(position, count)| (kind, position, count))
+        open_cursor(desk.app.portcullis(), of, cursor).map(|(position, count)| Place {
+            kind,
+            position: Some(position),
+            count,
+        })
     };
     match open(ResourceType::User) {
         Err(ServiceError::Directory(DirectoryRefusal::Scim(ScimError::InvalidCursor))) => {
@@ -179,11 +200,8 @@ fn reopened(
 
 /// The same by cursor: a page of people, and behind the last of them groups. No total is told, as it would be counted
 /// anew for each page.
-async fn everything_after(
-    desk: &Desk<'_>,
-    query: &ListQuery,
-    (kind, position, count): (ResourceType, Option<Position>, usize),
-) -> Result<(Value, usize), Refused> {
+async fn everything_after(desk: &Desk<'_>, query: &ListQuery, place: Place) -> Result<Rendered, Refused> {
+    let Place { kind, mut position, count } = place;
     check_everything(query)?;
     let seal = |kind, position| {
         let of = CursorOf { directory: desk.speaker.directory, whose: CursorWhose::Both(kind), query };
@@ -191,7 +209,6 @@ async fn everything_after(
     };
     let (mut resources, mut bytes) = (Vec::new(), 0);
     let mut next = None;
-    let mut position = position;
     if kind == ResourceType::User {
         let page = Page::After { position: position.take(), count };
         let people = list(desk, ResourceType::User, query, page).await?;
@@ -211,5 +228,5 @@ async fn everything_after(
             bytes += groups.bytes;
         }
     }
-    Ok((render_cursor_list(resources, None, next.as_deref()), bytes))
+    Ok(Rendered { body: render_cursor_list(resources, None, next.as_deref()), bytes })
 }

@@ -17,7 +17,7 @@ use portcullis_scim::{ScimError, Work};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::super::room::{Collected, Reading};
-use super::{Ask, Hit, Page, Position, Resource, Window, evaluated, order, position_of, shown_of};
+use super::{Ask, Hit, Hits, Page, Position, Resource, Window, evaluated, order, position_of, shown_of};
 use crate::{Portcullis, ServiceError};
 
 /// The most resources that a search reads at a time: a few milliseconds, so that nobody waits for it.
@@ -149,12 +149,8 @@ impl Turns {
 }
 
 impl Portcullis {
-    /// Reads a directory chunk by chunk and evaluates each resource. Gives the hits of the page, the total where it is
-    /// known, and where the next page begins. To be called in a turn.
-    pub(super) async fn search<R: Resource>(
-        &self,
-        ask: &Arc<Ask>,
-    ) -> Result<(Vec<Hit<R::Id>>, Option<u64>, Option<Position>), ServiceError> {
+    /// Reads a directory chunk by chunk and evaluates each resource. To be called in a turn.
+    pub(super) async fn search<R: Resource>(&self, ask: &Arc<Ask>) -> Result<Hits<R::Id>, ServiceError> {
         let searches = self.searches();
         let began_at = self.now();
         let mut found: Found<R::Id> = Found::of(ask);
@@ -192,7 +188,7 @@ impl Portcullis {
                     may_follow = true;
                     break;
                 }
-                hits.extend(evaluated(tx, &ask, &row, &work)?.map(|key| (key, row.id())));
+                hits.extend(evaluated(tx, &ask, &row, &work)?);
                 last = Some(row.id());
                 read += 1;
             }
@@ -264,9 +260,9 @@ impl<I: Copy + Ord + Display + FromStr> Found<I> {
         matches!(self, Self::Following { .. })
     }
 
-    fn finish(self, ask: &Ask, paused: Option<String>) -> (Vec<Hit<I>>, Option<u64>, Option<Position>) {
+    fn finish(self, ask: &Ask, paused: Option<String>) -> Hits<I> {
         match self {
-            Self::Numbered { total, hits, .. } => (hits, Some(total), None),
+            Self::Numbered { total, hits, .. } => Hits { shown: hits, total: Some(total), next: None },
             Self::Following { count, mut hits } => {
                 let has_more = hits.len() > count;
                 hits.truncate(count);
@@ -275,7 +271,7 @@ impl<I: Copy + Ord + Display + FromStr> Found<I> {
                     (false, Some(id)) => Some(Position { key: None, id, total: None }),
                     (false, None) => None,
                 };
-                (hits, None, next)
+                Hits { shown: hits, total: None, next }
             }
             Self::Sorted { mut hits } => {
                 hits.sort_by(|one, other| order(ask, one, other));
@@ -288,7 +284,7 @@ impl<I: Copy + Ord + Display + FromStr> Found<I> {
                 let has_more = shown.len() > count;
                 shown.truncate(count);
                 let next = if has_more { position_of(shown.last(), total) } else { None };
-                (shown, total, next)
+                Hits { shown, total, next }
             }
         }
     }
