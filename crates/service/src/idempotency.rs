@@ -89,7 +89,7 @@ pub fn find(tx: &mut Tx<'_>, asked: &Asked, now: Timestamp) -> Result<Option<Val
 /// # Errors
 /// [`ServiceError::IdempotencyMismatch`] if the key came with another body; [`is_meanwhile`] tells the error after
 /// which the whole transaction is tried once more; else what `make` refused.
-pub fn once(
+pub fn make_once(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     asked: Option<&Asked>,

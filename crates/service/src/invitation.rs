@@ -30,7 +30,7 @@ use serde_json::json;
 use crate::access::{off_board_member, settle};
 use crate::caller::Caller;
 use crate::error::Taken;
-use crate::membership::lives_here;
+use crate::membership::{lives_here, rank_of};
 use crate::noun::Noun;
 use crate::password::{self, fits};
 use crate::refusal::SignInRefusal;
@@ -88,8 +88,8 @@ pub fn create(
         Some(_) => return Err(ServiceError::Taken(Taken::MemberEmail)),
     };
     let id = match waiting {
-        Some(member) => again(tx, moment, caller, &member, cause)?,
-        None => wait(tx, moment, organization, (email, &key), cause)?,
+        Some(member) => take_back(tx, moment, caller, &member, cause)?,
+        None => create_waiting(tx, moment, organization, (email, &key), cause)?,
     };
     let (invited, secret) = issue(tx, moment, caller, (organization, id, &key), &role, cause)?;
     settle(tx, moment, id, cause)?;
@@ -98,7 +98,7 @@ pub fn create(
 }
 
 /// Makes the membership that waits.
-fn wait(
+fn create_waiting(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     organization: OrganizationId,
@@ -130,14 +130,14 @@ fn wait(
 }
 
 /// Takes back what somebody who still waits was invited with before.
-fn again(
+fn take_back(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     caller: &Caller,
     member: &Membership,
     cause: Cause,
 ) -> Result<MembershipId, ServiceError> {
-    may_give(caller.rank(), rank_of(tx, member)?)?;
+    may_give(caller.rank(), rank_of(tx, member.organization, member.role())?)?;
     let event = EventDraft::new(Action::MemberInvited, member.id).with(json!({ "again": true }));
     let changes: Vec<Change> = vec![
         GrantChange::EndOf { membership: member.id, keep: None, at: moment.now }.into(),
@@ -146,11 +146,6 @@ fn again(
     let plan = Plan::because(member.organization, cause).then_all(event, changes);
     moment.apply(tx, &plan)?;
     Ok(member.id)
-}
-
-fn rank_of(tx: &mut Tx<'_>, member: &Membership) -> Result<Rank, ServiceError> {
-    let Some(slug) = member.role() else { return Ok(Rank::NONE) };
-    Ok(role::find_by_slug(tx, member.organization, slug)?.map_or(Rank::NONE, |r| r.rank))
 }
 
 /// Grants the role, by who invites, and issues the link.
@@ -248,7 +243,7 @@ pub fn delete(
     }
     tx.lock(Lock::Rules(organization))?;
     let member = membership::find_locked(tx, found.membership)?.ok_or(ServiceError::NotFound(NOUN))?;
-    may_give(caller.rank(), rank_of(tx, &member)?)?;
+    may_give(caller.rank(), rank_of(tx, member.organization, member.role())?)?;
     if member.access.state == MembershipState::Invited {
         off_board_member(tx, moment, organization, member.id, "the invitation was taken back", cause)?;
         return Ok(());
@@ -339,7 +334,7 @@ fn lowest(
     let mut lowest = seen.believed_up_to;
     for one in &seen.by {
         let one = crate::membership::find(tx, organization, *one, now)?;
-        lowest = lowest.min(rank_of(tx, &one)?);
+        lowest = lowest.min(rank_of(tx, one.organization, one.role())?);
     }
     Ok(lowest)
 }
@@ -354,7 +349,7 @@ fn may_stand_for(
     member: &Membership,
     now: Timestamp,
 ) -> Result<bool, ServiceError> {
-    if seen.believed_up_to < rank_of(tx, member)? {
+    if seen.believed_up_to < rank_of(tx, member.organization, member.role())? {
         return Ok(false);
     }
     for one in &seen.by {
@@ -362,7 +357,9 @@ fn may_stand_for(
             Err(ServiceError::NotFound(Noun::Member)) => return Ok(false),
             found => found?,
         };
-        if one.access.state != MembershipState::Active || rank_of(tx, &one)? < rank_of(tx, member)? {
+        if one.access.state != MembershipState::Active
+            || rank_of(tx, one.organization, one.role())? < rank_of(tx, member.organization, member.role())?
+        {
             return Ok(false);
         }
     }

@@ -339,7 +339,7 @@ impl Portcullis {
     {
         let (reply, answer) = tokio::sync::oneshot::channel();
         let (clock, randoms) = (Arc::clone(&self.0.around.clock), Arc::clone(&self.0.around.randoms));
-        let (lease, uses, proof) = (self.0.lease, Arc::clone(&self.0.uses), proof::held());
+        let (lease, uses, proof) = (self.0.lease, Arc::clone(&self.0.uses), proof::kept());
         // Taken when it first begins: another try is no wait for the database.
         let mut asked_at = Some(self.now());
         self.0.around.store.write(

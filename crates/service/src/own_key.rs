@@ -15,7 +15,7 @@ pub(crate) const GOOD_FOR_DAYS: i64 = 3 * 365;
 pub(crate) const BEGINS_BEFORE_S: i64 = 3_600;
 
 /// Refuses one more key beside keys in these states; `field` is what the API calls them.
-pub(crate) fn must_have_room(
+pub(crate) fn must_have_room_for_key(
     states: impl Iterator<Item = KeyState> + Clone,
     field: &'static str,
 ) -> Result<(), ServiceError> {

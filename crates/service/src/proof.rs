@@ -1,8 +1,8 @@
 //! Who was let in before a request was read is proven again by the transaction that writes.
 //!
 //! A caller decides how slowly a body comes. Between the proof and the write they may have been off-boarded, their
-//! token ended or their role taken; so the proof is held beside the request, and every write of that request begins by
-//! asking again (invariant I1). What no request asked for (jobs, sign-in) holds nothing.
+//! token ended or their role taken; so the proof is kept beside the request, and every write of that request begins by
+//! asking again (invariant I1). What no request asked for (jobs, sign-in) keeps nothing.
 //!
 //! To ask again is usually to read one number: every commit that takes access away moves the revision, so while it
 //! stands where it stood when the caller was proven, they may do what they might then.
@@ -31,7 +31,7 @@ use crate::token_use::TokenUses;
 pub const MAX_STANDING_S: i64 = 1;
 
 tokio::task_local! {
-    static HELD: RefCell<Option<Proof>>;
+    static KEPT: RefCell<Option<Proof>>;
 }
 
 /// As of when somebody was proven. Read before the proof, so that what is taken away meanwhile is not missed.
@@ -184,17 +184,17 @@ fn no_less(before: &Caller, now: &Caller) -> bool {
 
 /// Runs a request with room for its proof.
 pub fn beside<F: Future>(request: F) -> impl Future<Output = F::Output> {
-    HELD.scope(RefCell::new(None), request)
+    KEPT.scope(RefCell::new(None), request)
 }
 
-/// Holds a proof for the rest of the request that runs here; nothing outside of one.
-pub fn hold(proof: Proof) {
-    let _ = HELD.try_with(|held| held.replace(Some(proof)));
+/// Keeps a proof for the rest of the request that runs here; nothing outside of one.
+pub fn keep(proof: Proof) {
+    let _ = KEPT.try_with(|kept| kept.replace(Some(proof)));
 }
 
 /// The proof of the request that runs here.
-pub(crate) fn held() -> Option<Proof> {
-    HELD.try_with(|held| held.borrow().clone()).ok().flatten()
+pub(crate) fn kept() -> Option<Proof> {
+    KEPT.try_with(|kept| kept.borrow().clone()).ok().flatten()
 }
 
 #[cfg(test)]

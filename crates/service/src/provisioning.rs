@@ -42,7 +42,7 @@ use crate::role::highest_given;
 use crate::{Moment, ServiceError};
 
 pub(crate) use group::lose_members;
-pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group, hold_rules};
+pub use group::{GroupSaid, MAX_MEMBERS_PER_CALL, change_group, create_group, delete_group, lock_rules};
 pub use nesting::{MAX_PLACES_BELOW, MAX_READ_AT_ONCE, MAX_SUBGROUPS};
 pub use said::{MAX_ATTRIBUTES_BYTES, PersonSaid, Speaker};
 

@@ -158,7 +158,7 @@ pub fn open(tx: &mut Tx<'_>, moment: &mut Moment, opening: &Opening<'_>) -> Resu
     // What no longer fits into the cookie would live on unseen, so it ends: the oldest first.
     kept.sort_by_key(|(_, bearer)| std::cmp::Reverse(bearer.issued_at));
     for (_, bearer) in kept.iter().skip(MAX_IN_BROWSER - 1) {
-        end_one(tx, moment, bearer, TokenEnd::Replaced, opening.request)?;
+        end_session(tx, moment, bearer, TokenEnd::Replaced, opening.request)?;
     }
     kept.truncate(MAX_IN_BROWSER - 1);
     let kept = kept.into_iter().map(|(secret, _)| secret).collect();
@@ -185,7 +185,7 @@ fn end(token: TokenId, because: TokenEnd, at: Timestamp) -> Change {
 }
 
 /// Ends one session of a browser. The rows that end make its audit event.
-fn end_one(
+fn end_session(
     tx: &mut Tx<'_>,
     moment: &mut Moment,
     bearer: &Bearer,
@@ -296,7 +296,7 @@ pub fn sign_out(
     for secret in presented.iter().take(MAX_IN_BROWSER) {
         let Some(bearer) = live(tx, secret, moment.now)? else { continue };
         if which.includes(bearer.token) {
-            end_one(tx, moment, &bearer, TokenEnd::SignedOut, request)?;
+            end_session(tx, moment, &bearer, TokenEnd::SignedOut, request)?;
         } else {
             kept.push(secret.clone());
         }

@@ -105,7 +105,7 @@ pub async fn edge(State(app): State<App>, mut request: Request<Body>, next: Next
         let from = source(peer.to_canonical(), request.headers(), &app.edge().trusted_proxies);
         request.extensions_mut().insert(Source(from));
     }
-    request.extensions_mut().insert(scope::Request(id));
+    request.extensions_mut().insert(scope::InRequest(id));
     let method = request.method().clone();
     let route = request.extensions().get::<MatchedPath>().map(|p| p.as_str().to_owned());
     let path = request.uri().path().to_owned();

@@ -22,7 +22,7 @@ use axum::http::StatusCode;
 use axum::http::request::Parts;
 use axum::response::{IntoResponse, Response};
 use portcullis_service::caller::Caller;
-use portcullis_service::idempotency::{self, Asked, is_meanwhile, once};
+use portcullis_service::idempotency::{self, Asked, is_meanwhile, make_once};
 use portcullis_service::{Moment, ServiceError};
 use portcullis_store::{Priority, Tx};
 use serde::Serialize;
@@ -105,7 +105,7 @@ pub async fn create<W: Serialize>(
     let attempt = || {
         let (asked, make) = (asked.clone(), Arc::clone(&make));
         app.portcullis().write(Priority::Ordinary, move |tx, moment| {
-            once(tx, moment, asked.as_ref(), |tx, moment| wire(&make(tx, moment)?))
+            make_once(tx, moment, asked.as_ref(), |tx, moment| wire(&make(tx, moment)?))
         })
     };
     let made = match attempt().await {

@@ -23,7 +23,7 @@ use crate::route::{Needs, Queries};
 
 /// The request's id, as its caller sees it in `X-Request-Id`. Put into the extensions by the edge.
 #[derive(Debug, Clone, Copy)]
-pub struct Request(pub RequestId);
+pub struct InRequest(pub RequestId);
 
 /// The bearer text of a request: `Authorization: Bearer …`.
 #[must_use]
@@ -82,7 +82,7 @@ impl Scope {
 }
 
 pub(crate) fn request_id(parts: &Parts, app: &App) -> RequestId {
-    parts.extensions.get::<Request>().map_or_else(
+    parts.extensions.get::<InRequest>().map_or_else(
         || {
             let mut moment = app.portcullis().moment();
             RequestId::fresh(moment.now, &mut moment.random)
@@ -111,7 +111,7 @@ impl FromRequestParts<App> for Known {
                 Ok((caller, as_of))
             })
             .await?;
-        proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
+        proof::keep(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
         must_know_the_query(parts)?;
         Ok(Self { caller, request })
     }
@@ -165,7 +165,7 @@ impl FromRequestParts<App> for Scope {
                 Ok((caller, organization, as_of))
             })
             .await?;
-        proof::hold(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
+        proof::keep(Proof { presented: shown, who: Who::Caller(caller.clone()), as_of });
         must_know_the_query(parts)?;
         let scope = Self { caller, request, organization };
         if matches!(scope.caller, Caller::Root) && only_reads(&parts.method, needs) {

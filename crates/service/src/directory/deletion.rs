@@ -257,7 +257,7 @@ fn keep(
     if member.governed_by.is_some_and(|directory| directory != from.id) {
         return Ok(());
     }
-    must_not_be_told_from_below(tx, from, &member)?;
+    must_not_be_kept_as_told(tx, from, &member)?;
     let restamp = Restamp { id, governed_by: None, unmapped_at: None, rules_number: member.rules_number };
     let event =
         EventDraft::new(Action::MemberAccessChanged, id).about(from.id).with(json!({ "kept_from": from.id }));
@@ -310,7 +310,7 @@ fn forget_claims(tx: &mut Tx<'_>, mut plan: Plan, of: &Membership) -> Result<Pla
 /// Refuses to make the organization's own what a directory calls somebody, by the word of whoever stood below them: by that
 /// address they would come in as that member
 /// ([why](../../../../docs/decisions/0054-a-word-is-worth-what-its-directory-gave-when-it-was-said.md)).
-fn must_not_be_told_from_below(
+fn must_not_be_kept_as_told(
     tx: &mut Tx<'_>,
     from: &Directory,
     member: &Membership,

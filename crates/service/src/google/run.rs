@@ -113,7 +113,7 @@ pub(super) async fn carry_out(portcullis: &Portcullis, run: Run) {
     let max_s = run.kind.max_s();
     let ended = tokio::select! {
         ended = work(portcullis, run, &progress) => ended,
-        lost = hold(portcullis, run, &progress) => Err(lost),
+        lost = keep_lease(portcullis, run, &progress) => Err(lost),
         () = tokio::time::sleep(Duration::from_secs(max_s)) => Err(PollFailure::TooLong(max_s)),
     };
     let counts = progress.counts();
@@ -136,7 +136,7 @@ pub(super) async fn carry_out(portcullis: &Portcullis, run: Run) {
 }
 
 /// Renews the lease until it is lost.
-async fn hold(portcullis: &Portcullis, run: Run, progress: &Progress) -> PollFailure {
+async fn keep_lease(portcullis: &Portcullis, run: Run, progress: &Progress) -> PollFailure {
     loop {
         tokio::time::sleep(Duration::from_secs(RENEW_EVERY_S)).await;
         let text = shown(progress.counts());

@@ -106,7 +106,7 @@ impl Writer<'_> {
 
     /// Who of those who are missing is to be removed: the others are held by the directory's brake.
     async fn part_missing(&self, gone: Vec<DirectoryUserId>) -> Result<Vec<DirectoryUserId>, PollFailure> {
-        let removed = self.held(Priority::OffBoarding, move |tx, moment, speaker| {
+        let removed = self.under_lease(Priority::OffBoarding, move |tx, moment, speaker| {
             brake::part_missing(tx, moment, speaker, &gone)
         });
         Ok(removed.await?)
@@ -201,7 +201,7 @@ impl Writer<'_> {
         if !take.is_empty() {
             // Held whole or taken whole, whatever goes into one transaction.
             let losing = take.clone();
-            let decided = self.held(Priority::OffBoarding, move |tx, moment, speaker| {
+            let decided = self.under_lease(Priority::OffBoarding, move |tx, moment, speaker| {
                 provisioning::lose_members(tx, moment, speaker, group, &losing)
             });
             match decided.await {
@@ -299,7 +299,7 @@ impl Writer<'_> {
     }
 
     async fn carry_out(&self, steps: Vec<Step>, priority: Priority) -> Result<(), ServiceError> {
-        let done = self.held(priority, move |tx, moment, speaker| {
+        let done = self.under_lease(priority, move |tx, moment, speaker| {
             let mut counts = Counts::default();
             if steps.len() > 1 {
                 // All of them before the first member is: each by itself has its own in that order.
@@ -317,7 +317,7 @@ impl Writer<'_> {
     }
 
     /// One transaction: holds the directory first, then writes. A run that lost it writes nothing.
-    async fn held<T: Send + 'static>(
+    async fn under_lease<T: Send + 'static>(
         &self,
         priority: Priority,
         mut write: impl FnMut(&mut Tx<'_>, &mut Moment, Speaker) -> Result<T, ServiceError> + Send + 'static,

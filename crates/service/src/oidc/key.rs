@@ -29,7 +29,7 @@ use zeroize::Zeroizing;
 use super::OidcView;
 use crate::error::inconsistent;
 use crate::noun::Noun;
-use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room};
+use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room_for_key};
 use crate::relying_party::Providers;
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError};
@@ -234,7 +234,7 @@ pub fn add(
     cause: Cause,
 ) -> Result<ClientKey, ServiceError> {
     let (of, view) = find(tx, at)?;
-    must_have_room(view.keys.iter().map(|k| k.state), "client_keys")?;
+    must_have_room_for_key(view.keys.iter().map(|k| k.state), "client_keys")?;
     let kept = key.kept(&of, (sealing, &mut moment.random), (KeyState::Next, moment.now))?;
     put(tx, moment, (at.0, cause), (Action::ConnectionKeyCreated, &kept), &[])?;
     Ok(kept)

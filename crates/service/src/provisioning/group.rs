@@ -95,7 +95,7 @@ impl GroupSaid {
 ///
 /// # Errors
 /// [`ServiceError::Store`].
-pub fn hold_rules(
+pub fn lock_rules(
     tx: &mut Tx<'_>,
     speaker: Speaker,
     id: Option<DirectoryGroupId>,
@@ -105,14 +105,14 @@ pub fn hold_rules(
         tx.lock(Lock::Organization(speaker.organization))?;
         return Ok(());
     }
-    hold_where(tx, speaker, |tx| {
+    lock_rules_where(tx, speaker, |tx| {
         let Some(id) = id.filter(|_| said.iter().any(GroupSaid::moves_groups)) else { return Ok(false) };
         Ok(!subgroup::children(tx, id, "", 1)?.is_empty())
     })
 }
 
 /// Holds the organization alone where a group is one of groups in groups, else keeps its rules as they are.
-fn hold_where(
+fn lock_rules_where(
     tx: &mut Tx<'_>,
     speaker: Speaker,
     is_nested: impl Fn(&mut Tx<'_>) -> Result<bool, ServiceError>,
@@ -232,7 +232,7 @@ pub fn change_group(
     id: DirectoryGroupId,
     said: &[GroupSaid],
 ) -> Result<DirectoryGroup, ServiceError> {
-    hold_rules(tx, speaker, Some(id), said)?;
+    lock_rules(tx, speaker, Some(id), said)?;
     if let Some(name) = new_name(tx, speaker, id, said)? {
         // The names before the group: locks are taken in one order.
         must_be_free(tx, speaker, name, Some(id))?;
@@ -583,7 +583,7 @@ pub fn delete_group(
     id: DirectoryGroupId,
 ) -> Result<(), ServiceError> {
     // The groups above it are written, too.
-    hold_where(tx, speaker, |tx| {
+    lock_rules_where(tx, speaker, |tx| {
         Ok(!subgroup::children(tx, id, "", 1)?.is_empty() || !subgroup::parents(tx, id, 1)?.is_empty())
     })?;
     let group = directory_group::find_locked(tx, speaker.directory, id)?

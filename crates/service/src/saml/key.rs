@@ -23,7 +23,7 @@ use zeroize::Zeroizing;
 use super::SamlView;
 use crate::error::inconsistent;
 use crate::noun::Noun;
-use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room};
+use crate::own_key::{BEGINS_BEFORE_S, GOOD_FOR_DAYS, must_have_room_for_key};
 use crate::sealing::SealingKey;
 use crate::{Moment, Portcullis, ServiceError};
 
@@ -141,7 +141,7 @@ pub fn add(
     cause: Cause,
 ) -> Result<SamlKey, ServiceError> {
     let (of, view) = find(tx, at)?;
-    must_have_room(view.keys.iter().map(|k| k.state), "keys")?;
+    must_have_room_for_key(view.keys.iter().map(|k| k.state), "keys")?;
     let kept = key.kept(&of, (sealing, &mut moment.random), (KeyState::Next, moment.now))?;
     let change = ConnectionChange::PutKey(Box::new(kept.clone()));
     let plan = Plan::because(at.0, cause).then(event(Action::ConnectionKeyCreated, &kept), change);

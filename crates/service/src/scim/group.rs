@@ -193,7 +193,7 @@ pub fn create_group(
     let Members { people, groups } = draft.members.clone().unwrap_or_default();
     let nested = [GroupSaid::AddGroups(groups)];
     // The rules before the new group's name: locks are taken in one order.
-    provisioning::hold_rules(tx, speaker, None, &nested)?;
+    provisioning::lock_rules(tx, speaker, None, &nested)?;
     let mut group = provisioning::create_group(tx, moment, speaker, names, &people)?;
     if nested != [GroupSaid::AddGroups(Vec::new())] {
         group = provisioning::change_group(tx, moment, speaker, group.id, &nested)?;

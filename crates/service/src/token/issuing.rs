@@ -63,7 +63,7 @@ pub const fn max_of(kind: TokenKind) -> i64 {
 }
 
 /// Refuses one more where a holder has as many of that kind as may act at a time. Two who ask at once may both get one.
-fn must_have_room(tx: &mut Tx<'_>, draft: &Draft, now: Timestamp) -> Result<(), ServiceError> {
+fn must_have_room_for_token(tx: &mut Tx<'_>, draft: &Draft, now: Timestamp) -> Result<(), ServiceError> {
     let most = max_of(draft.kind);
     let there = token::count_living(tx, draft.organization, (draft.holder, draft.kind), most, now)?;
     if there < most { Ok(()) } else { Err(Refusal::TooManyKeys.into()) }
@@ -84,7 +84,7 @@ pub(crate) fn issue_named(
         return Err(ServiceError::invalid("expires_at", "must be in the future"));
     }
     must_be_here(tx, draft.shown_to)?;
-    must_have_room(tx, &draft, now)?;
+    must_have_room_for_token(tx, &draft, now)?;
     let secret = TokenSecret::fresh(draft.kind, &mut moment.random);
     let token = Token {
         id: TokenId::fresh(now, &mut moment.random),

@@ -496,7 +496,7 @@ async fn a_request_that_was_let_in_before_its_caller_left_writes_nothing() {
     let proof = let_in(&bench, &own).await;
     let write = || bench.portcullis().write(Priority::Ordinary, |_, _| Ok(()));
     let (before, after) = proof::beside(async {
-        proof::hold(proof);
+        proof::keep(proof);
         let before = write().await;
         // The body is still on its way when the directory takes the caller out.
         say_active(&bench, &place, user, false);
@@ -517,7 +517,7 @@ async fn a_request_whose_token_ran_out_while_its_body_came_writes_nothing() {
     let proof = let_in(&bench, &own).await;
     let write = || bench.portcullis().write(Priority::Ordinary, |_, _| Ok(()));
     let (before, after) = proof::beside(async {
-        proof::hold(proof);
+        proof::keep(proof);
         // Nothing is taken from anybody meanwhile: no revision moves.
         bench.clock.pass_s(9);
         let before = write().await;
@@ -535,7 +535,7 @@ async fn a_request_that_was_let_in_by_the_root_token_writes_nothing_once_that_is
     let proof = let_in(&bench, ROOT_TOKEN).await;
     let write = || bench.portcullis().write(Priority::Ordinary, |_, _| Ok(()));
     let (before, after) = proof::beside(async {
-        proof::hold(proof);
+        proof::keep(proof);
         let before = write().await;
         // On the machine, at once: no revision moves.
         bench.write(|tx, _| Ok(instance::put(tx, ROOT_TOKEN_HASH, SecretHash::of("made anew").as_str())?));

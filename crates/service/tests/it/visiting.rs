@@ -64,14 +64,14 @@ async fn a_read_by_the_root_token_that_could_not_be_noted_is_refused_and_noted_w
     let as_of = bench.portcullis().read(|tx, _| AsOf::read(tx, Timestamp::EPOCH)).await.unwrap();
     let former = Proof { presented: "a former one".to_owned().into(), who: Who::Caller(Caller::Root), as_of };
     let refused = proof::beside(async {
-        proof::hold(former);
+        proof::keep(former);
         read(bench.portcullis()).await
     });
     assert_eq!(refused.await, Err(ServiceError::Unauthenticated));
     assert_eq!(noted(), 0);
     let now = Proof { presented: ROOT_TOKEN.to_owned().into(), who: Who::Caller(Caller::Root), as_of };
     proof::beside(async {
-        proof::hold(now);
+        proof::keep(now);
         let (one, other) = tokio::join!(read(bench.portcullis()), read(bench.portcullis()));
         assert_eq!((one, other), (Ok(()), Ok(())));
     })

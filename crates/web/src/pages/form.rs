@@ -34,7 +34,7 @@ pub struct Guest {
 impl Guest {
     fn of(parts: &Parts, app: &App) -> Self {
         let mut moment = app.portcullis().moment();
-        let request = parts.extensions.get::<scope::Request>().map(|r| r.0);
+        let request = parts.extensions.get::<scope::InRequest>().map(|r| r.0);
         let request = request.unwrap_or_else(|| RequestId::fresh(moment.now, &mut moment.random));
         let browser = cookie::browser(app, &parts.headers);
         let browser = browser.unwrap_or_else(|| fresh_browser(&mut moment.random));

@@ -95,7 +95,7 @@ pub(super) async fn prove(app: &App, call: &Call) -> Result<Speaker, (Option<Org
         Some(directory) => match app.portcullis().prove_directory(presented, directory).await {
             Ok(Proven::Speaks(speaks, as_of)) => {
                 let presented = SecretString::from(presented);
-                proof::hold(Proof { presented, who: Who::Directory(directory, speaks.rank), as_of });
+                proof::keep(Proof { presented, who: Who::Directory(directory, speaks.rank), as_of });
                 return Ok(Speaker::scim(speaks.organization, directory, call.request));
             }
             Ok(Proven::Refused(owner)) => owner,
