@@ -278,14 +278,14 @@ pub fn create(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    wish: NewAgent,
+    wish: &NewAgent,
     cause: Cause,
 ) -> Result<Agent, ServiceError> {
     let owner = held(tx, moment, organization, wish.owner)?;
     may_steer(tx, caller, &owner)?;
     must_be_active(&owner)?;
     must_have_room(tx, organization, owner.id)?;
-    let environment = environment_of(&owner, wish.environment)?;
+    let environment = environment_of(&owner, wish.environment.clone())?;
     caller.may_act_in(&environment)?;
     check_rule(tx, caller, (organization, owner.id), wish.heir, wish.on_owner_loss)?;
     let made = Agent {
@@ -314,17 +314,17 @@ pub fn update(
     moment: &mut Moment,
     caller: &Caller,
     (organization, id): (OrganizationId, AgentId),
-    patch: AgentPatch,
+    patch: &AgentPatch,
     cause: Cause,
 ) -> Result<Agent, ServiceError> {
     let (before, _) = steered(tx, moment, caller, (organization, id), AgentOrder::Change)?;
     let mut after = before.clone();
-    if let Some(text) = patch.name {
-        after.name = name(&text)?;
+    if let Some(text) = &patch.name {
+        after.name = name(text)?;
     }
-    if let Some(environment) = patch.environment {
+    if patch.environment.is_some() {
         let owner = owner_of(tx, &before)?;
-        after.environment = environment_of(&owner, Some(environment))?;
+        after.environment = environment_of(&owner, patch.environment.clone())?;
         caller.may_act_in(&after.environment)?;
     }
     if let Some(heir) = patch.heir {
@@ -483,7 +483,7 @@ pub fn issue_key(
     moment: &mut Moment,
     caller: &Caller,
     (organization, id): (OrganizationId, AgentId),
-    wish: NewKey,
+    wish: &NewKey,
     cause: Cause,
 ) -> Result<Issued, ServiceError> {
     let (found, _) = steered(tx, moment, caller, (organization, id), AgentOrder::Change)?;
@@ -499,7 +499,7 @@ pub fn issue_key(
         parent: caller.parent()?,
         shown_to: caller.shown_to(),
         believed_up_to: caller.believed_up_to(),
-        name: wish.name,
+        name: wish.name.clone(),
         environment: Some(found.environment),
         scopes: vec![],
         expires_at: if is_own { caller.until(wish.expires_at)? } else { wish.expires_at },

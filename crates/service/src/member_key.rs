@@ -67,7 +67,7 @@ pub fn issue(
     moment: &mut Moment,
     caller: &Caller,
     (organization, id): (OrganizationId, MembershipId),
-    wish: NewKey,
+    wish: &NewKey,
     cause: Cause,
 ) -> Result<Issued, ServiceError> {
     // Who may not ask hears the same of every member.
@@ -77,7 +77,7 @@ pub fn issue(
     let member = settled(tx, moment, organization, id)?;
     may(tx, caller, &member, Permission::KeysWrite)?;
     must_be_active(&member)?;
-    let environment = environment_of(&member, wish.environment)?;
+    let environment = environment_of(&member, wish.environment.clone())?;
     caller.may_act_in(&environment)?;
     let is_own = caller.membership() == Some(id);
     let draft = Draft {
@@ -87,7 +87,7 @@ pub fn issue(
         parent: caller.parent()?,
         shown_to: caller.shown_to(),
         believed_up_to: caller.believed_up_to(),
-        name: wish.name,
+        name: wish.name.clone(),
         environment: Some(environment),
         scopes: vec![],
         expires_at: if is_own { caller.until(wish.expires_at)? } else { wish.expires_at },

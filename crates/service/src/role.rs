@@ -293,7 +293,7 @@ pub fn update(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    (id, changes): (&str, RoleChanges),
+    (id, changes): (&str, &RoleChanges),
     cause: Cause,
 ) -> Result<(Role, Carried), ServiceError> {
     tx.lock(Lock::Organization(organization))?;

@@ -31,7 +31,7 @@ pub fn issue(
     moment: &mut Moment,
     caller: &Caller,
     organization: OrganizationId,
-    wish: NewServiceKey,
+    wish: &NewServiceKey,
     cause: Cause,
 ) -> Result<Issued, ServiceError> {
     if wish.scopes.is_empty() {
@@ -47,9 +47,9 @@ pub fn issue(
         parent: caller.parent()?,
         shown_to: caller.shown_to(),
         believed_up_to: caller.believed_up_to(),
-        name: wish.name,
+        name: wish.name.clone(),
         environment: None,
-        scopes: wish.scopes.into_iter().collect(),
+        scopes: wish.scopes.iter().copied().collect(),
         expires_at: None,
     };
     issue_named(tx, moment, draft, cause)

@@ -292,7 +292,7 @@ fn a_key_that_is_asked_for_while_its_holder_leaves_never_lives_on_postgresql() {
                     let wish = NewKey { name: "laptop".into(), environment: None, expires_at: None };
                     let cause = Cause { kind: CauseKind::Api, ..Cause::system() };
                     let issued =
-                        member_key::issue(tx, moment, &Caller::Root, (organization, member), wish, cause)?;
+                        member_key::issue(tx, moment, &Caller::Root, (organization, member), &wish, cause)?;
                     Ok((issued.token.id, issued.secret.expose().to_owned()))
                 })
             });

@@ -115,7 +115,7 @@ fn people_of(bench: &Bench, organization: OrganizationId, source: Source) -> Vec
 fn key_of(bench: &Bench, organization: OrganizationId, member: MembershipId) -> String {
     bench.write(move |tx, moment| {
         let wish = NewKey { name: "laptop".into(), environment: None, expires_at: None };
-        let issued = member_key::issue(tx, moment, &Caller::Root, (organization, member), wish, cause())?;
+        let issued = member_key::issue(tx, moment, &Caller::Root, (organization, member), &wish, cause())?;
         Ok(issued.secret.expose().to_owned())
     })
 }

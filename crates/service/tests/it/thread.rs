@@ -556,7 +556,7 @@ async fn nobody_who_left_since_they_were_let_in_is_shown_a_secret() {
         let caller = authenticate(tx, product.uses(), &boss.key, moment.now)?;
         let issue = |tx: &mut Tx<'_>, moment: &mut Moment| {
             let wish = NewKey { name: "laptop".into(), environment: None, expires_at: None };
-            member_key::issue(tx, moment, &caller, (acme, ada.membership), wish, Cause::system()).map(|_| ())
+            member_key::issue(tx, moment, &caller, (acme, ada.membership), &wish, Cause::system()).map(|_| ())
         };
         let here = issue(tx, moment);
         off_board_member(tx, moment, acme, boss.membership, "left", Cause::system())?;

@@ -259,7 +259,7 @@ async fn create(
         on_owner_loss: body.value.on_owner_loss.map_or(OwnerLossRule::Pause, Into::into),
     };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        Ok(AgentWire::of(&agent::create(tx, moment, &caller, organization, wish.clone(), cause)?))
+        Ok(AgentWire::of(&agent::create(tx, moment, &caller, organization, &wish, cause)?))
     })
     .await
 }
@@ -290,7 +290,7 @@ async fn patch(
     let changed = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
-            agent::update(tx, moment, &scope.caller, about, wish.clone(), cause)
+            agent::update(tx, moment, &scope.caller, about, &wish, cause)
         })
         .await?;
     Ok(Json(AgentWire::of(&changed)))
@@ -387,7 +387,7 @@ async fn issue_key(
     let expires_at = body.value.expires_at.map(|at| at.0);
     let wish = NewKey { name: body.value.name, environment: None, expires_at };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        Ok(IssuedToken::of(&agent::issue_key(tx, moment, &caller, about, wish.clone(), cause)?))
+        Ok(IssuedToken::of(&agent::issue_key(tx, moment, &caller, about, &wish, cause)?))
     })
     .await
 }

@@ -98,7 +98,7 @@ async fn issue(
         expires_at: body.value.expires_at.map(|at| at.0),
     };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        Ok(IssuedToken::of(&member_key::issue(tx, moment, &caller, about, wish.clone(), cause)?))
+        Ok(IssuedToken::of(&member_key::issue(tx, moment, &caller, about, &wish, cause)?))
     })
     .await
 }

@@ -189,7 +189,7 @@ async fn change(
     let (changed, carried) = app
         .portcullis()
         .write(Priority::Ordinary, move |tx, moment| {
-            role::update(tx, moment, &caller, org, (&id, changes.clone()), cause)
+            role::update(tx, moment, &caller, org, (&id, &changes), cause)
         })
         .await?;
     Ok(Json(Role { rules_pending: carried == Carried::Pending, ..changed.into() }))

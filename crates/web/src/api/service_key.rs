@@ -88,7 +88,7 @@ async fn issue(
     let (caller, cause) = (scope.caller.clone(), scope.cause());
     let wish = NewServiceKey { name: body.value.name, scopes: body.value.scopes };
     once::create(&app, &scope.caller, &key, &body.bytes, move |tx, moment| {
-        Ok(IssuedToken::of(&service_key::issue(tx, moment, &caller, organization, wish.clone(), cause)?))
+        Ok(IssuedToken::of(&service_key::issue(tx, moment, &caller, organization, &wish, cause)?))
     })
     .await
 }

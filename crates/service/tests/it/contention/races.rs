@@ -73,7 +73,7 @@ fn who_joins_a_group_while_its_role_becomes_explicit_only_does_not_get_it_on_pos
         },
         move |tx, moment| {
             let changes = role::RoleChanges { giving: Some(Giving::ExplicitOnly), ..Default::default() };
-            role::update(tx, moment, &Caller::Root, here.0, (&role.to_string(), changes), cause())
+            role::update(tx, moment, &Caller::Root, here.0, (&role.to_string(), &changes), cause())
         },
     );
     met.first.unwrap();
@@ -216,7 +216,7 @@ fn an_environment_in_which_an_agent_is_made_is_not_deleted_meanwhile_on_postgres
         &bench,
         move |tx, moment| {
             let wish = agent::NewAgent { environment: Some(staging.clone()), ..new_agent(ada, None) };
-            agent::create(tx, moment, &Caller::Root, here.0, wish, cause()).map(|_| ())
+            agent::create(tx, moment, &Caller::Root, here.0, &wish, cause()).map(|_| ())
         },
         move |tx, moment| {
             mapping::delete(tx, moment, &Caller::Root, here.0, &gives.to_string(), cause())?;

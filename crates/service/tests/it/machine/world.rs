@@ -541,7 +541,7 @@ impl World {
                         expires_at: expires.then(|| moment.now.plus_s(KEY_LIFE_S)),
                     };
                     let cause = by_api(moment);
-                    let issued = member_key::issue(tx, moment, &caller, (org, m), wish, cause)?;
+                    let issued = member_key::issue(tx, moment, &caller, (org, m), &wish, cause)?;
                     Ok(Made::Token(issued.token.id, issued.secret.expose().to_owned()))
                 })
             }
@@ -585,7 +585,7 @@ impl World {
                         on_owner_loss: rule,
                     };
                     let cause = by_api(moment);
-                    Ok(Made::Agent(agent::create(tx, moment, &caller, org, wish, cause)?.id))
+                    Ok(Made::Agent(agent::create(tx, moment, &caller, org, &wish, cause)?.id))
                 })
             }
             Command::AgentKey { agent: n, by } => {
@@ -594,7 +594,7 @@ impl World {
                 self.try_write(move |tx, moment| {
                     let wish = NewKey { name: "builder".into(), environment: None, expires_at: None };
                     let cause = by_api(moment);
-                    let issued = agent::issue_key(tx, moment, &caller, (org, a), wish, cause)?;
+                    let issued = agent::issue_key(tx, moment, &caller, (org, a), &wish, cause)?;
                     Ok(Made::Token(issued.token.id, issued.secret.expose().to_owned()))
                 })
             }

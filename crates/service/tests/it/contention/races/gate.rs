@@ -230,10 +230,10 @@ pub(crate) fn make_agent(bench: &Bench, of: &Persona, heir: Option<MembershipId>
     let (organization, owner) = (of.organization, of.membership);
     bench.write(move |tx, moment| {
         let wish = new_agent(owner, heir);
-        let made = agent::create(tx, moment, &Caller::Root, organization, wish, cause())?;
+        let made = agent::create(tx, moment, &Caller::Root, organization, &wish, cause())?;
         // A key that nobody who leaves has seen: without one an agent that is handed over waits for keys.
         let wish = NewKey { name: "runner".into(), environment: None, expires_at: None };
-        agent::issue_key(tx, moment, &Caller::Root, (organization, made.id), wish, cause())?;
+        agent::issue_key(tx, moment, &Caller::Root, (organization, made.id), &wish, cause())?;
         Ok(made.id)
     })
 }

@@ -29,7 +29,7 @@ fn what_a_caller_does_is_refused_if_they_left_before_it_was_kept_on_postgresql()
     let met = meet_as(
         &bench,
         (Some(proof), move |tx: &mut Tx<'_>, moment: &mut Moment| {
-            agent::create(tx, moment, &by, organization, new_agent(owner, None), cause())
+            agent::create(tx, moment, &by, organization, &new_agent(owner, None), cause())
         }),
         (None, leave(&boss)),
     );
@@ -52,7 +52,7 @@ fn what_a_caller_does_while_they_leave_waits_and_is_refused_on_postgresql() {
             &bench,
             (None, leave(who)),
             (Some(proof), move |tx: &mut Tx<'_>, moment: &mut Moment| {
-                agent::create(tx, moment, &by, organization, new_agent(owner, None), cause())
+                agent::create(tx, moment, &by, organization, &new_agent(owner, None), cause())
             }),
         );
         met.first.unwrap();
@@ -75,7 +75,7 @@ fn a_token_that_ends_meanwhile_carries_no_write_on_postgresql() {
         &bench,
         (Some(proof), move |tx: &mut Tx<'_>, moment: &mut Moment| {
             let wish = NewKey { name: "laptop".into(), environment: None, expires_at: None };
-            member_key::issue(tx, moment, &by, (organization, owner), wish, cause()).map(|_| ())
+            member_key::issue(tx, moment, &by, (organization, owner), &wish, cause()).map(|_| ())
         }),
         (None, move |tx: &mut Tx<'_>, moment: &mut Moment| {
             member_key::revoke(tx, moment, &Caller::Root, (organization, id), token, cause())
@@ -162,7 +162,7 @@ fn an_agent_that_is_kept_does_not_go_to_a_chooser_who_leaves_beside_its_owner_on
     let (by, owner) = (caller(&proof(&bench, &boss)), ada.membership);
     let id = bench.write(move |tx, moment| {
         let wish = agent::NewAgent { on_owner_loss: OwnerLossRule::Keep, ..new_agent(owner, None) };
-        Ok(agent::create(tx, moment, &by, organization, wish, cause())?.id)
+        Ok(agent::create(tx, moment, &by, organization, &wish, cause())?.id)
     });
     let met = meet(&bench, leave(&boss), leave(&ada));
     met.first.unwrap();
@@ -179,7 +179,7 @@ fn an_agent_that_is_made_while_its_owner_leaves_does_not_run_on_postgresql() {
     let met = meet(
         &bench,
         move |tx, moment| {
-            Ok(agent::create(tx, moment, &Caller::Root, organization, new_agent(owner, None), cause())?.id)
+            Ok(agent::create(tx, moment, &Caller::Root, organization, &new_agent(owner, None), cause())?.id)
         },
         leave(&ada),
     );
