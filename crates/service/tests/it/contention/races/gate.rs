@@ -12,7 +12,7 @@ use portcullis_domain::membership::Membership;
 use portcullis_service::access::{Settled, off_board_member, settle};
 use portcullis_service::caller::{Caller, authenticate};
 use portcullis_service::member_key::NewKey;
-use portcullis_service::proof::{AsOf, Proof, Who, beside, hold};
+use portcullis_service::proof::{AsOf, Proof, Who, beside, keep};
 use portcullis_service::provisioning::{self, PersonSaid, Speaker};
 use portcullis_service::{Moment, ServiceError, agent, directory};
 use portcullis_store::{Options, Priority, Tx};
@@ -136,7 +136,7 @@ pub(crate) fn request<T: Send + 'static>(
     let portcullis = bench.portcullis().clone();
     runtime.block_on(beside(async move {
         if let Some(proof) = proof {
-            hold(proof);
+            keep(proof);
         }
         portcullis.write(Priority::Ordinary, run).await
     }))
