@@ -53,7 +53,7 @@ const REMEMBER_USER_NAMES: Statement = Statement::change(
     "directory.remember_user_names",
     "INSERT INTO former_identifiers (membership, kind, value) \
      SELECT membership, 'user_name', user_name_key FROM directory_users WHERE directory = $1 AND organization = $2 \
-     ON CONFLICT (membership, kind, value) DO NOTHING",
+     AND user_name_key <> id ON CONFLICT (membership, kind, value) DO NOTHING",
 );
 const REMEMBER_ADDRESSES: Statement = Statement::change(
     "directory.remember_addresses",

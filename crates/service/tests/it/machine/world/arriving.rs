@@ -65,7 +65,6 @@ impl World {
             Identifier::subject(self.ids.connection.expect("it was made"), &subject),
             Identifier::issuer_subject(&subject),
             Identifier::external_id(self.ids.directories[0][super::super::command::CLAIMS], &subject),
-            Identifier::user_name(&subject),
         ]
     }
 
