@@ -8,14 +8,13 @@
 
 use std::fs::File;
 use std::io::ErrorKind;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context, Result, bail};
-use portcullis_domain::Clock as _;
 use portcullis_domain::id::{MembershipId, OrganizationId};
 use portcullis_domain::organization::Organization;
+use portcullis_domain::{Clock as _, Random as _};
 use portcullis_service::Moment;
 use portcullis_service::restoring::{self, Since, Taken};
 use portcullis_store::tombstone::Laid;
@@ -92,22 +91,20 @@ pub fn write_backup(settings: &Settings, wanted: &Backup) -> Result<()> {
 }
 
 /// Copies the database into a file of another name, and gives it its own once it is whole and durable: a copy that is broken
-/// off, whenever that is, is no backup.
+/// off, whenever that is, is no backup. The name is this copy's alone, so that nothing but SQLite's own locks lies on it:
+/// on a disk of another machine two kinds of locks meet each other.
 fn copy_whole(database: &Path, file: &Path) -> Result<()> {
-    let partial = data_dir::with_suffix(file, PARTIAL);
-    let another = || format!("another backup to `{}` is being made", file.display());
-    let held = data_dir::lock_file(&partial)?.with_context(another)?;
-    // Whoever had it before has taken it away when they were done.
-    if partial.metadata().ok().map(|there| there.ino()) != Some(held.metadata()?.ino()) {
-        bail!(another());
-    }
-    held.set_len(0)?;
-    data_dir::make_private(&partial)?;
+    let mut distinct = [0; 8];
+    SystemRandom.fill(&mut distinct);
+    let partial = data_dir::with_suffix(file, &format!(".{:016x}{PARTIAL}", u64::from_be_bytes(distinct)));
+    secrets::make_empty(&partial)?;
     let done = backup::copy(database, &partial).map_err(anyhow::Error::from).and_then(|()| {
         File::open(&partial)?.sync_all()?;
-        // Not every file system has a second name for a file; a rename would take the place of what came meanwhile.
+        // Not every file system has a second name for a file. A rename takes the place of what came meanwhile, so it is
+        // looked for once more.
         match std::fs::hard_link(&partial, file) {
             Err(error) if error.kind() == ErrorKind::AlreadyExists => return Err(error.into()),
+            Err(_) if file.exists() => return Err(std::io::Error::from(ErrorKind::AlreadyExists).into()),
             Err(_) => std::fs::rename(&partial, file)?,
             Ok(()) => {}
         }

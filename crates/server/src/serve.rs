@@ -403,12 +403,17 @@ async fn last_writes(data: &Path, product: &Portcullis, lease: Option<Lease>) {
 /// Writes the mark again and again, while it moves.
 async fn keep_mark(data: PathBuf, product: Portcullis) {
     let mut tick = tokio::time::interval(Duration::from_secs(MARK_EVERY_S));
+    // While the greeting may be writing its link, none is looked at.
+    let mut may_greet = true;
     loop {
         tick.tick().await;
         if let Err(error) = move_mark(&data, &product).await {
             tracing::warn!(error.message = %error, "the mark of the newest revision was not written");
         }
         measure(&product).await;
+        if std::mem::take(&mut may_greet) {
+            continue;
+        }
         if let Err(error) = drop_dead_link(&data, &product).await {
             tracing::warn!(error.message = %error, "the first-owner link that is good no more stays in its file");
         }

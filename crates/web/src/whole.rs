@@ -51,14 +51,29 @@ pub(crate) async fn read(headers: &HeaderMap, body: Body, max_bytes: usize) -> R
     })
 }
 
+/// The codings that a body may have come in (IANA's registry of HTTP content codings). What else some clients write there, such
+/// as `UTF-8`, codes nothing.
+const CODINGS: [&str; 12] = [
+    "aes128gcm",
+    "br",
+    "compress",
+    "dcb",
+    "dcz",
+    "deflate",
+    "exi",
+    "gzip",
+    "pack200-gzip",
+    "x-compress",
+    "x-gzip",
+    "zstd",
+];
+
 /// Whether a coding is named that is any (RFC 9110 §8.4).
 fn is_encoded(headers: &HeaderMap) -> bool {
     let named = headers.get_all(header::CONTENT_ENCODING).iter();
     let mut codings = named.flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
-    codings.any(|coding| {
-        let coding = coding.trim_ascii();
-        !coding.is_empty() && !coding.eq_ignore_ascii_case(b"identity")
-    })
+    codings
+        .any(|coding| CODINGS.iter().any(|known| coding.trim_ascii().eq_ignore_ascii_case(known.as_bytes())))
 }
 
 fn is_because_of<E: std::error::Error + 'static>(error: &axum::Error) -> bool {

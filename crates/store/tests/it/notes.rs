@@ -4,6 +4,7 @@ use portcullis_domain::change::OutboxChange;
 use portcullis_domain::id::{
     ConnectionId, MembershipId, OrganizationId, OutboxId, RequestId, SignInId, TraceId,
 };
+use portcullis_store::audit::{AuditFilter, MAX_LOOKED_AT, numbered_page};
 use portcullis_store::idempotency::{IdempotencyKey, KeptAnswer};
 use portcullis_store::sign_in::SignIn;
 use portcullis_store::signing_key::SigningKey;
@@ -11,7 +12,7 @@ use portcullis_store::trace::{Trace, TraceFilter};
 use portcullis_store::{StoreError, UniqueKey, idempotency, instance, outbox, sign_in, signing_key, trace};
 
 use crate::database::{NOW, Seeded, on_each};
-use crate::fixture::{fresh, later};
+use crate::fixture::{self, fresh, later};
 
 #[test]
 fn an_answer_is_kept_for_its_caller_path_and_key_and_forgotten_when_it_is_old() {
@@ -268,5 +269,32 @@ fn a_named_value_is_put_once_or_replaced() {
         assert_eq!(find(), Some("third".to_owned()));
         database.note(|tx| instance::remove(tx, instance::TIMELINE)).unwrap();
         assert_eq!(find(), None);
+    });
+}
+
+/// Whoever follows with a filter goes past what it leaves out, however much that is.
+#[test]
+fn whoever_follows_the_log_with_a_filter_is_led_past_what_it_leaves_out() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let last = MAX_LOOKED_AT + 5;
+        let fill = format!(
+            "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {last}) \
+             INSERT INTO audit_events (id, organization, action, actor, target, second_target, content, salt, \
+             created_at, number) SELECT 'evt_01a22dfe2fc37000922465dda4' || CAST(100000 + i AS TEXT), '{acme}', \
+             CASE WHEN i = {last} THEN 'token.ended' ELSE 'directory_user.updated' END, 'root', '', '', \
+             '{{}}', '', 1, i FROM n; \
+             INSERT INTO audit_heads (organization, number, link, jws, at) VALUES ('{acme}', {last}, '', '', 1);"
+        );
+        database.note(move |tx| tx.batch("DELETE FROM audit_heads; DELETE FROM audit_events")).unwrap();
+        database.note(move |tx| tx.batch(&fill)).unwrap();
+        let filter = AuditFilter { action: "token.ended".to_owned(), ..AuditFilter::default() };
+        let page = |after: i64| {
+            let filter = filter.clone();
+            database.read(move |tx| numbered_page(tx, acme, &filter, after, 10))
+        };
+        assert_eq!(page(0), (vec![], Some(MAX_LOOKED_AT)), "nothing yet, and more to look at");
+        let (found, further) = page(MAX_LOOKED_AT);
+        assert_eq!((found.len(), further), (1, None));
     });
 }

@@ -116,7 +116,8 @@ struct Wanted {
 
 /// What `after` means.
 const AFTER: &str = "Only what has a number above this one, in order of number; 0: from the first. Behind the last number that \
-                     was read nothing is missed: the way to follow the log. `cursor` is a number then.";
+                     was read nothing is missed: the way to follow the log. `cursor` is a number then. A page looks at 10,000 \
+                     numbers: as long as `next` is not null, go on with it.";
 
 /// The rows.
 pub fn operations() -> Vec<Operation> {
