@@ -288,9 +288,7 @@ impl Tasks {
     /// look whole, and whoever starts it again makes it so.
     async fn ended(&mut self) -> anyhow::Error {
         let (what, ended) = tokio::select! {
-            ended = &mut self.serving => {
-                ("the listener", ended.and_then(|ended| Ok(ended.map_err(anyhow::Error::from))))
-            }
+            ended = &mut self.serving => ("the listener", ended.map(|ended| ended.map_err(anyhow::Error::from))),
             ended = &mut self.jobs => ("the jobs", ended.map(Ok)),
             ended = &mut self.marking => ("the watch over the mark", ended.map(Ok)),
             ended = &mut self.taking_orders => ("the control socket", ended.map(Ok)),

@@ -79,6 +79,7 @@ pub struct Proof {
 
 /// Who was let in.
 #[derive(Clone)]
+#[expect(clippy::large_enum_variant, reason = "there is one a request, and nearly always a caller")]
 pub enum Who {
     /// A caller of the administration API.
     Caller(Caller),

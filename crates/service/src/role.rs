@@ -190,7 +190,7 @@ pub(crate) fn spoken_below(
     };
     let waits = connection::find(tx, organization, claims_of)?.and_then(|of| of.unconfirmed);
     let is_below = waits.is_some_and(|waits| waits.chosen_from < rank);
-    Ok(is_below.then(|| ServiceError::ProviderChosenBelow(claims_of)))
+    Ok(is_below.then_some(ServiceError::ProviderChosenBelow(claims_of)))
 }
 
 /// A token of the directory that is good, and that somebody saw who stands below that rank, or left; or that a session issued
@@ -314,10 +314,10 @@ pub fn update(
     if giving == Giving::Anyhow && (rank > was.rank || was.giving == Giving::ExplicitOnly) {
         no_directory_outgrows(tx, &is, moment.now)?;
     }
-    if rank > was.rank {
-        if let Some(member) = grant::linked_below(tx, organization, &is.slug, is.rank)? {
-            return Err(ServiceError::ToldFromBelow(member));
-        }
+    if rank > was.rank
+        && let Some(member) = grant::linked_below(tx, organization, &is.slug, is.rank)?
+    {
+        return Err(ServiceError::ToldFromBelow(member));
     }
     let event =
         EventDraft::new(Action::RoleUpdated, is.id).with(json!({ "from": shown(&was), "to": shown(&is) }));

@@ -8,8 +8,8 @@
 //! valuePath = attrPath "[" or "]" [ "." NAME SP ( "pr" / operator SP literal ) ]
 //! ```
 //!
-//! Two liberties, both seen on the wire: a literal may be a bare word, but not one in other quotation marks, and a value path may be followed by a
-//! sub-attribute. Words of the grammar are case-insensitive.
+//! Two liberties, both seen on the wire: a literal may be a bare word, but not one in other quotation marks, and a value path
+//! may be followed by a sub-attribute. Words of the grammar are case-insensitive.
 
 use super::{Filter, Literal, Operator};
 use crate::error::ScimError;
