@@ -36,17 +36,31 @@ const LIST: Statement = Statement::read(
         " FROM audit_events WHERE organization = $1 AND id > $2 AND created_at >= $3 ORDER BY id LIMIT $4"
     ),
 );
+/// The first so many that were done to that, behind that one. The organization is compared as no index has it: its own index
+/// would be walked from there for a few of its rows.
+macro_rules! of_target {
+    () => {
+        "SELECT id FROM (\
+         SELECT id FROM (SELECT id FROM audit_events WHERE target = $3 AND organization || '' = $1 AND id > $2 \
+         ORDER BY id LIMIT $4) one \
+         UNION SELECT id FROM (SELECT id FROM audit_events WHERE second_target = $3 AND organization || '' = $1 AND id > $2 \
+         ORDER BY id LIMIT $4) other) either ORDER BY id"
+    };
+}
+
 const LIST_OF_TARGET: Statement = Statement::read(
     "audit.list_of_target",
     concat!(
         "SELECT ",
         columns!(),
-        " FROM audit_events WHERE organization = $1 AND id > $2 AND created_at >= $3 \
-         AND (CAST($4 AS TEXT) = '' OR action = $4) AND (CAST($5 AS TEXT) = '' OR actor = $5) \
-         AND id IN (SELECT id FROM audit_events WHERE target = $7 \
-         UNION SELECT id FROM audit_events WHERE second_target = $7) ORDER BY id LIMIT $6"
+        " FROM audit_events WHERE organization = $1 AND created_at >= $5 \
+         AND (CAST($6 AS TEXT) = '' OR action = $6) AND (CAST($7 AS TEXT) = '' OR actor = $7) AND id IN (",
+        of_target!(),
+        " LIMIT $4) ORDER BY id LIMIT $8"
     ),
 );
+const LAST_OF_TARGET: Statement =
+    Statement::read("audit.last_of_target", concat!(of_target!(), " LIMIT 1 OFFSET $5"));
 /// Of the events after that one so many are looked at: no index finds an action or who did it, and whoever asks for what is
 /// not there would keep a thread for as long as the whole log takes.
 const LIST_NARROWED: Statement = Statement::read(
@@ -135,6 +149,7 @@ pub(crate) const ALL: &[&Statement] = &[
     &LIST_NARROWED,
     &LAST_LOOKED_AT,
     &LIST_OF_TARGET,
+    &LAST_OF_TARGET,
     &LIST_OF_REQUEST,
     &LIST_NUMBERED,
     &FIND,
@@ -163,10 +178,9 @@ pub struct AuditFilter {
 }
 
 impl AuditFilter {
-    /// Whether no index finds what is asked for: so many events are looked through a page.
+    /// Whether no index finds what is asked for: so many events are looked through a page, of a target or of all.
     const fn is_looked_through(&self) -> bool {
-        let is_narrowed = !self.action.is_empty() || !self.actor.is_empty();
-        is_narrowed && self.target.is_empty() && self.request.is_none()
+        (!self.action.is_empty() || !self.actor.is_empty()) && self.request.is_none()
     }
 }
 
@@ -296,14 +310,23 @@ pub fn list_page(
         ];
         return tx.rows(&LIST_OF_REQUEST, params)?.iter().map(read).collect();
     }
-    let rows = if filter.is_looked_through() {
+    let rows = if !filter.target.is_empty() {
+        let params = params![
+            organization,
+            after,
+            filter.target,
+            MAX_LOOKED_AT,
+            since,
+            filter.action,
+            filter.actor,
+            limit
+        ];
+        tx.rows(&LIST_OF_TARGET, params)?
+    } else if filter.is_looked_through() {
         let params = params![organization, after, since, filter.action, filter.actor, MAX_LOOKED_AT, limit];
         tx.rows(&LIST_NARROWED, params)?
-    } else if filter.target.is_empty() {
-        tx.rows(&LIST, params![organization, after, since, limit])?
     } else {
-        let params = params![organization, after, since, filter.action, filter.actor, limit, filter.target];
-        tx.rows(&LIST_OF_TARGET, params)?
+        tx.rows(&LIST, params![organization, after, since, limit])?
     };
     rows.iter().map(read).collect()
 }
@@ -349,7 +372,12 @@ pub fn last_looked_at(
     let since = filter.since.unwrap_or(Timestamp::EPOCH);
     let beginning = beginning_of(since);
     let after = if after > beginning.as_str() { after } else { beginning.as_str() };
-    let row = tx.row(&LAST_LOOKED_AT, params![organization, after, since, MAX_LOOKED_AT - 1])?;
+    let before_last = MAX_LOOKED_AT - 1;
+    let row = if filter.target.is_empty() {
+        tx.row(&LAST_LOOKED_AT, params![organization, after, since, before_last])?
+    } else {
+        tx.row(&LAST_OF_TARGET, params![organization, after, filter.target, MAX_LOOKED_AT, before_last])?
+    };
     row.map(|row| row.parsed(0)).transpose()
 }
 

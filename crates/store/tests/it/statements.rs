@@ -12,7 +12,9 @@ use crate::database::Database;
 const MAY_SCAN: &[(&str, &str)] = &[
     ("agent.count_living", "what it scans are the 100 rows at most that the index gave"),
     ("audit.count_waiting", "the index holds only what waits for the sequencer, a second's worth"),
+    ("audit.last_of_target", "what it scans are the 10,000 rows at most that each of two indexes gave"),
     ("audit.list_narrowed", "what it scans are the 10,000 rows at most that the index gave"),
+    ("audit.list_of_target", "what it scans are the 10,000 rows at most that each of two indexes gave"),
     ("audit.list_of_request", "what it scans are the 10,000 rows at most that the index gave"),
     ("audit.waiting", "the index holds only what waits for the sequencer, a second's worth"),
     ("checkup.active_ended", "asked by `doctor`, while somebody waits for it"),
@@ -224,6 +226,22 @@ fn no_statement_walks_an_organization_or_a_directory_for_a_few_of_its_rows_on_sq
         whole && !step.starts_with("SEARCH google_")
     };
     only_these(MAY_WALK, "walk through a whole organization or directory", walks);
+}
+
+/// Whatever an organization did to itself, a page begins where the one before ended.
+#[test]
+fn what_was_done_to_something_is_found_from_the_last_one_seen_on_by_both_indexes_on_sqlite() {
+    let (_database, connection) = sqlite();
+    for name in ["audit.list_of_target", "audit.last_of_target"] {
+        let statement = all().into_iter().find(|statement| statement.name == name).unwrap();
+        let steps = plan(&connection, statement);
+        for wanted in [
+            "audit_events_target (target=? AND id>?)",
+            "audit_events_second_target (second_target=? AND id>?)",
+        ] {
+            assert!(steps.iter().any(|step| step.ends_with(wanted)), "`{name}` without {wanted}: {steps:#?}");
+        }
+    }
 }
 
 /// The statements with such a step in their plan are those of the list, no more and no fewer.
