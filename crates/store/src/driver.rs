@@ -6,8 +6,9 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
-use postgres::types::{IsNull, ToSql, Type, to_sql_checked};
+use tokio_postgres::types::{IsNull, ToSql, Type, to_sql_checked};
 
+use crate::client::Client;
 use crate::db::{Dialect, Trouble};
 use crate::row::{Param, Row, Value};
 use crate::statement::Statement;
@@ -26,16 +27,19 @@ fn sqlite_text(statement: &'static Statement) -> Cow<'static, str> {
 
 /// A PostgreSQL client with the statements that it has prepared.
 pub(crate) struct PostgresConnection {
-    pub(crate) client: postgres::Client,
-    prepared: HashMap<&'static str, postgres::Statement>,
+    pub(crate) client: Client,
+    prepared: HashMap<&'static str, tokio_postgres::Statement>,
 }
 
 impl PostgresConnection {
-    pub(crate) fn new(client: postgres::Client) -> Self {
+    pub(crate) fn new(client: Client) -> Self {
         Self { client, prepared: HashMap::new() }
     }
 
-    fn prepare(&mut self, statement: &'static Statement) -> Result<postgres::Statement, postgres::Error> {
+    fn prepare(
+        &mut self,
+        statement: &'static Statement,
+    ) -> Result<tokio_postgres::Statement, tokio_postgres::Error> {
         if let Some(prepared) = self.prepared.get(statement.name) {
             return Ok(prepared.clone());
         }
@@ -74,20 +78,20 @@ impl From<rusqlite::Error> for Driver {
 /// ran out (a full disk is one), operators, the system.
 const GONE: [&str; 4] = ["08", "53", "57", "58"];
 
-fn class(code: &postgres::error::SqlState) -> &str {
+fn class(code: &tokio_postgres::error::SqlState) -> &str {
     code.code().get(..2).unwrap_or_default()
 }
 
 /// Whether PostgreSQL says that it ends, or that it was lost itself: what came of a commit is not known then.
-pub(crate) fn was_cut_off(error: &postgres::Error) -> bool {
-    use postgres::error::Severity;
+pub(crate) fn was_cut_off(error: &tokio_postgres::Error) -> bool {
+    use tokio_postgres::error::Severity;
     let stays = error.as_db_error().is_some_and(|e| e.parsed_severity() == Some(Severity::Error));
     !stays || error.code().is_some_and(|code| matches!(class(code), "08" | "57"))
 }
 
-impl From<postgres::Error> for Driver {
-    fn from(error: postgres::Error) -> Self {
-        use postgres::error::SqlState;
+impl From<tokio_postgres::Error> for Driver {
+    fn from(error: tokio_postgres::Error) -> Self {
+        use tokio_postgres::error::SqlState;
         let trouble = match error.code() {
             Some(code)
                 if *code == SqlState::T_R_SERIALIZATION_FAILURE
@@ -189,7 +193,7 @@ pub(crate) fn postgres_rows(
     connection: &mut PostgresConnection,
     statement: &'static Statement,
     params: &[Param<'_>],
-) -> Result<Vec<Row>, postgres::Error> {
+) -> Result<Vec<Row>, tokio_postgres::Error> {
     let prepared = connection.prepare(statement)?;
     let rows = connection.client.query(&prepared, &borrowed(params))?;
     rows.into_iter()
@@ -212,7 +216,7 @@ pub(crate) fn postgres_run(
     connection: &mut PostgresConnection,
     statement: &'static Statement,
     params: &[Param<'_>],
-) -> Result<u64, postgres::Error> {
+) -> Result<u64, tokio_postgres::Error> {
     let prepared = connection.prepare(statement)?;
     connection.client.execute(&prepared, &borrowed(params))
 }

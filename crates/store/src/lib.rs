@@ -15,6 +15,7 @@ pub mod backup;
 pub mod bearer;
 pub mod brake;
 pub mod checkup;
+mod client;
 pub mod connection;
 pub mod consent;
 pub mod db;

@@ -122,6 +122,20 @@ impl Waiting {
         }
     }
 
+    /// Those that a thread with that duty would take, of the first so many that came.
+    fn take_up_to(&mut self, duty: Duty, came: u64) -> Vec<Box<dyn Job>> {
+        let lanes = match duty {
+            Duty::Everything => vec![&mut self.urgent, &mut self.ordinary, &mut self.reads],
+            Duty::Reads => vec![&mut self.reads],
+        };
+        let mut taken = Vec::new();
+        for lane in lanes {
+            let until = lane.partition_point(|(number, _)| *number <= came);
+            taken.extend(lane.drain(..until).map(|(_, job)| job));
+        }
+        taken
+    }
+
     const fn sleepers(&mut self, duty: Duty) -> &mut Sleepers {
         match duty {
             Duty::Everything => &mut self.threads,
@@ -204,6 +218,22 @@ impl Queue {
         let job = waiting.take(Duty::Everything);
         self.length.store(waiting.len(), Ordering::Release);
         job
+    }
+
+    /// How many requests have come.
+    pub(crate) fn came(&self) -> u64 {
+        self.locked().came
+    }
+
+    /// Answers with that failure what waits for a thread with that duty, of the first so many that came.
+    pub(crate) fn refuse(&self, duty: Duty, came: u64, why: &StoreError) {
+        let mut waiting = self.locked();
+        let refused = waiting.take_up_to(duty, came);
+        self.length.store(waiting.len(), Ordering::Release);
+        drop(waiting);
+        for job in refused {
+            job.finish(Err(why.clone()));
+        }
     }
 
     /// No more requests; those that wait are still carried out.

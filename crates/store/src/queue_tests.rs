@@ -98,6 +98,26 @@ fn a_thread_for_reads_takes_nothing_else_and_the_others_help_with_reads() {
 }
 
 #[test]
+fn what_waited_while_nobody_was_reached_is_refused_and_what_came_since_or_is_for_others_stays() {
+    let (queue, scene) = (Queue::new(), Scene::default());
+    for (lane, name) in [(Lane::Read, "read"), (ORDINARY, "write"), (URGENT, "end")] {
+        scene.put(&queue, lane, name);
+    }
+    let came = queue.came();
+    scene.put(&queue, Lane::Read, "since");
+    let why = StoreError::Unavailable("nobody answered".into());
+    let refused = |duty| {
+        queue.refuse(duty, came, &why);
+        scene.heard.lock().unwrap().drain(..).collect::<Vec<_>>()
+    };
+    assert_eq!(refused(Duty::Reads), [("read".to_owned(), false)]);
+    assert_eq!(queue.len(), 3);
+    assert_eq!(refused(Duty::Everything), [("end".to_owned(), false), ("write".to_owned(), false)]);
+    assert_eq!((refused(Duty::Everything), queue.len()), (vec![], 1));
+    assert_eq!(scene.taken(&queue, Duty::Reads, 1), ["since"]);
+}
+
+#[test]
 fn whoever_sleeps_is_woken_for_what_they_may_take() {
     let queue = Queue::new();
     let (told, taken) = mpsc::channel();

@@ -7,15 +7,17 @@ use std::error::Error as _;
 use std::fmt::Write as _;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use postgres::NoTls;
-use postgres::config::{Host, SslMode, TargetSessionAttrs};
 use rustls::{CertificateError, ClientConfig};
 use thiserror::Error;
+use tokio_postgres::NoTls;
+use tokio_postgres::config::{Host, LoadBalanceHosts, SslMode, TargetSessionAttrs};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::StoreError;
+use crate::client::{Client, NotOpened};
 
 /// How a database is spoken to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,15 +61,17 @@ impl Wire {
     }
 }
 
-fn read(url: &str) -> Result<postgres::Config, UrlError> {
-    url.parse().map_err(|error: postgres::Error| match error.source().map(ToString::to_string).as_deref() {
-        Some("invalid value for option `sslmode`") => UrlError::SslMode,
-        Some("unknown option `sslrootcert`") => UrlError::RootCertificate,
-        _ => UrlError::Malformed,
+fn read(url: &str) -> Result<tokio_postgres::Config, UrlError> {
+    url.parse().map_err(|error: tokio_postgres::Error| {
+        match error.source().map(ToString::to_string).as_deref() {
+            Some("invalid value for option `sslmode`") => UrlError::SslMode,
+            Some("unknown option `sslrootcert`") => UrlError::RootCertificate,
+            _ => UrlError::Malformed,
+        }
     })
 }
 
-fn of(config: &postgres::Config) -> Wire {
+fn of(config: &tokio_postgres::Config) -> Wire {
     match (config.get_ssl_mode(), stays_here(config)) {
         (SslMode::Disable, false) => Wire::Clear,
         (SslMode::Disable | SslMode::Prefer, true) => Wire::Local,
@@ -76,7 +80,7 @@ fn of(config: &postgres::Config) -> Wire {
 }
 
 /// Whether every host that may be connected to is this machine.
-fn stays_here(config: &postgres::Config) -> bool {
+fn stays_here(config: &tokio_postgres::Config) -> bool {
     let (hosts, addresses) = (config.get_hosts(), config.get_hostaddrs());
     if addresses.is_empty() {
         hosts.iter().all(is_here)
@@ -103,11 +107,20 @@ fn is_loopback(address: &IpAddr) -> bool {
 
 /// A PostgreSQL server and how it is spoken to.
 pub(crate) struct Server {
-    config: postgres::Config,
+    config: tokio_postgres::Config,
     tls: Option<MakeRustlsConnect>,
+    /// Whether somebody took the last connection and said nothing: of several hosts, another one is asked first then.
+    was_silent: AtomicBool,
 }
 
-/// How long to try to reach a host.
+/// Why there is no connection.
+pub(crate) struct Unreached {
+    pub(crate) error: StoreError,
+    /// Whether a database said so: it is there, and others may have their connections.
+    pub(crate) is_answered: bool,
+}
+
+/// How long to try to reach a host, unless the URL says how long. To be heard by it takes no longer than that again.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long what was sent may stay without a sign that it arrived.
 const UNACKNOWLEDGED: Duration = Duration::from_secs(10);
@@ -121,7 +134,7 @@ const SILENCE_OF_THE_DRIVER: Duration = Duration::from_secs(2 * 60 * 60);
 
 /// Asks for the server that takes writes, and bounds how long one that vanished without a word is waited for, unless the
 /// URL says how long. A standby answers with what was true before: whoever left since would be let in.
-fn bound(config: &mut postgres::Config) {
+fn bound(config: &mut tokio_postgres::Config) {
     config.target_session_attrs(TargetSessionAttrs::ReadWrite);
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT);
@@ -158,21 +171,47 @@ impl Server {
             }
         };
         bound(&mut config);
-        Ok(Self { config, tls })
+        Ok(Self { config, tls, was_silent: AtomicBool::new(false) })
     }
 
-    /// A new connection, for the thread that asks.
-    pub(crate) fn open(&self) -> Result<postgres::Client, StoreError> {
+    /// A new connection that has carried out `first`, for the thread that asks.
+    pub(crate) fn open(&self, first: &str) -> Result<Client, Unreached> {
+        let (config, within) = (self.next(), self.within());
         let opened = match &self.tls {
-            None => self.config.connect(NoTls),
-            Some(tls) => self.config.connect(tls.clone()),
+            None => Client::open(&config, NoTls, within, first),
+            Some(tls) => Client::open(&config, tls.clone(), within, first),
         };
-        opened.map_err(|error| StoreError::Unavailable(why(&error)))
+        self.was_silent.store(matches!(opened, Err(NotOpened::Silent)), Ordering::Relaxed);
+        opened.map_err(|error| {
+            let is_answered = matches!(&error, NotOpened::Refused(error) if error.as_db_error().is_some());
+            let why = match error {
+                NotOpened::NoRoom(error) => format!("no connection can be made here: {error}"),
+                NotOpened::Refused(error) => why(&error),
+                NotOpened::Silent => format!("nobody answered for {} s", within.as_secs()),
+            };
+            Unreached { error: StoreError::Unavailable(why), is_answered }
+        })
+    }
+
+    /// How to try the next time. Behind a host that is silent the others would never be asked, were it always the first.
+    fn next(&self) -> tokio_postgres::Config {
+        let mut config = self.config.clone();
+        if self.was_silent.load(Ordering::Relaxed) {
+            config.load_balance_hosts(LoadBalanceHosts::Random);
+        }
+        config
+    }
+
+    /// How long all of a try may take.
+    fn within(&self) -> Duration {
+        let hosts = self.config.get_hosts().len().max(self.config.get_hostaddrs().len()).max(1);
+        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        each.saturating_mul(2).saturating_mul(u32::try_from(hosts).unwrap_or(u32::MAX))
     }
 }
 
 /// Why there is no connection, and what to do where that can be told.
-fn why(error: &postgres::Error) -> String {
+fn why(error: &tokio_postgres::Error) -> String {
     let cause = error.source();
     let refused = cause
         .and_then(|cause| cause.downcast_ref::<std::io::Error>())

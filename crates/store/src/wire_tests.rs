@@ -1,8 +1,9 @@
 //! Which URL is spoken to how, and what is said of a URL that is none.
 
-use std::time::Duration;
+use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
-use postgres::config::TargetSessionAttrs;
+use tokio_postgres::config::{LoadBalanceHosts, TargetSessionAttrs};
 
 use super::{Server, UrlError, Wire};
 
@@ -120,4 +121,18 @@ fn a_server_that_vanishes_is_waited_for_as_long_as_the_url_says_or_for_seconds_a
     for url in ["postgres://u@localhost/p", "postgres://u@localhost/p?target_session_attrs=any"] {
         assert_eq!(config(url).get_target_session_attrs(), TargetSessionAttrs::ReadWrite, "{url}");
     }
+}
+
+#[test]
+fn whoever_takes_a_connection_and_says_nothing_is_given_up_and_of_several_hosts_another_is_asked_first_then()
+{
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("postgres://u@{}/p?connect_timeout=1", silent.local_addr().unwrap());
+    let server = Server::new(&url, None).ok().unwrap();
+    assert_eq!(server.next().get_load_balance_hosts(), LoadBalanceHosts::Disable);
+    let began = Instant::now();
+    let unreached = server.open("SELECT 1").err().unwrap();
+    assert!(began.elapsed() < Duration::from_secs(5), "it took {:?}", began.elapsed());
+    assert!(!unreached.is_answered && unreached.error.is_unavailable(), "{}", unreached.error);
+    assert_eq!(server.next().get_load_balance_hosts(), LoadBalanceHosts::Random);
 }

@@ -16,7 +16,7 @@ use crate::StoreError;
 use crate::db::{Inner, RowCounts, Trouble, Tx};
 use crate::driver::{Driver, PostgresConnection, was_cut_off};
 use crate::queue::{Duty, Queue};
-use crate::wire::Server;
+use crate::wire::{Server, Unreached};
 
 /// The most requests in one commit.
 pub(crate) const MAX_GROUP: usize = 64;
@@ -303,19 +303,15 @@ pub(crate) fn postgres_worker(
     clock: &dyn Clock,
     connected: impl FnOnce(Result<(), StoreError>),
 ) {
-    let open = || {
-        let mut client = server.open()?;
-        let bounded = format!("SET lock_timeout = {}", MAX_TRYING_MICROS / 1000);
-        client.batch_execute(&bounded).map_err(|error| StoreError::Unavailable(error.to_string()))?;
-        Ok(PostgresConnection::new(client))
-    };
+    let bounded = format!("SET lock_timeout = {}", MAX_TRYING_MICROS / 1000);
+    let open = || server.open(&bounded).map(PostgresConnection::new);
     let mut connection = match open() {
         Ok(connection) => {
             connected(Ok(()));
             Some(connection)
         }
-        Err(error) => {
-            connected(Err(error));
+        Err(unreached) => {
+            connected(Err(unreached.error));
             return;
         }
     };
@@ -324,17 +320,24 @@ pub(crate) fn postgres_worker(
         let outcome = loop {
             let open = match connection.as_mut().filter(|c| !c.client.is_closed()) {
                 Some(open) => open,
-                None => match open() {
-                    Ok(opened) => {
-                        is_new = true;
-                        connection.insert(opened)
+                None => {
+                    let came = queue.came();
+                    match open() {
+                        Ok(opened) => {
+                            is_new = true;
+                            connection.insert(opened)
+                        }
+                        Err(Unreached { error, is_answered }) => {
+                            tracing::error!(error = %error, "the database is not reachable");
+                            // Who waited for as long would wait as long again, for each of those before them.
+                            if !is_answered {
+                                queue.refuse(duty, came, &error);
+                            }
+                            std::thread::sleep(Duration::from_millis(100));
+                            break Err(error);
+                        }
                     }
-                    Err(error) => {
-                        tracing::error!(error = %error, "the database is not reachable");
-                        std::thread::sleep(Duration::from_millis(100));
-                        break Err(error);
-                    }
-                },
+                }
             };
             let Err(lost) = postgres_tries(open, &mut job, clock) else { break Ok(()) };
             // The server says that it ends before it closes: whoever comes next would be the one to find out.
@@ -399,7 +402,7 @@ enum TryLost {
 
 impl TryLost {
     /// A statement that controls the transaction failed, and nothing was committed.
-    fn uncommitted(error: postgres::Error) -> Self {
+    fn uncommitted(error: tokio_postgres::Error) -> Self {
         tracing::warn!(error = %error, "transaction control failed");
         let Driver { trouble, message } = Driver::from(error);
         match trouble {
@@ -411,7 +414,7 @@ impl TryLost {
 
     /// The commit failed. It was rolled back where the server says so and stays; one that ends, or whose answer does not
     /// come, may have committed before.
-    fn in_commit(error: postgres::Error) -> Self {
+    fn in_commit(error: tokio_postgres::Error) -> Self {
         let is_unknown = was_cut_off(&error);
         let Driver { trouble, message } = Driver::from(error);
         match trouble {

@@ -68,6 +68,7 @@ fn a_library_outside_its_room_is_found_unless_only_tests_link_it() {
         package("portcullis-service", &[("rusqlite", NORMAL), ("axum", NORMAL), ("tokio", NORMAL)]),
         package("portcullis-server", &[("axum", NORMAL), ("maud", NORMAL), ("rusqlite", DEVELOPMENT)]),
         package("portcullis-store", &[("tokio", NORMAL), ("postgres", NORMAL)]),
+        package("portcullis-domain", &[("tokio", NORMAL)]),
     ];
     let faults = arrows::check(&crates, &Tree::default());
     assert_eq!(
@@ -76,7 +77,7 @@ fn a_library_outside_its_room_is_found_unless_only_tests_link_it() {
             "crates/service/Cargo.toml:1 `service` may not link `rusqlite`",
             "crates/service/Cargo.toml:1 `service` may not link `axum`",
             "crates/server/Cargo.toml:1 `server` may not link `maud`",
-            "crates/store/Cargo.toml:1 `store` may not link `tokio`",
+            "crates/domain/Cargo.toml:1 `domain` may not link `tokio`",
         ]
     );
 }

@@ -27,6 +27,7 @@ mod people;
 mod rules;
 mod saml;
 mod schema;
+mod silence;
 mod statements;
 mod teams;
 mod tokens;
