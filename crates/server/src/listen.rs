@@ -27,7 +27,7 @@ use tokio::time::Instant;
 use tokio_rustls::TlsAcceptor;
 use tower::{ServiceExt as _, service_fn};
 
-use self::activity::{Activity, Answer};
+use self::activity::{Activity, MAX_SILENCE};
 use crate::settings::resolved::{Settings, TlsFiles};
 
 /// How long a caller may leave what was sent to them where it is, in milliseconds. Whoever reads nothing would hold their
@@ -86,6 +86,8 @@ struct Serving {
     http: Versions,
     /// For the handshake of TLS, and then until the first request of HTTP/2.
     patience: Duration,
+    /// How long nothing may happen on a connection of HTTP/2 after its first request.
+    silence: Duration,
     graceful: GracefulShutdown,
 }
 
@@ -127,12 +129,23 @@ pub async fn serve(
     tls: Option<TlsAcceptor>,
     router: Router,
     settings: &Settings,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
+) -> io::Result<()> {
+    serve_with(MAX_SILENCE, listener, tls, router, (settings, stop)).await
+}
+
+async fn serve_with(
+    silence: Duration,
+    listener: TcpListener,
+    tls: Option<TlsAcceptor>,
+    router: Router,
+    (settings, mut stop): (&Settings, watch::Receiver<bool>),
 ) -> io::Result<()> {
     let serving = Serving {
         router,
         http: Versions::new(settings),
         patience: settings.http_header_timeout,
+        silence,
         graceful: GracefulShutdown::new(),
     };
     let room = Arc::new(Semaphore::new(settings.http_max_connections));
@@ -188,7 +201,7 @@ fn begin(
     let watcher = serving.graceful.watcher();
     let http = serving.http.clone();
     let router = serving.router.clone();
-    let patience = serving.patience;
+    let (patience, silence) = (serving.patience, serving.silence);
     tokio::spawn(async move {
         let activity = Arc::new(Activity::default());
         match tls {
@@ -198,7 +211,7 @@ fn begin(
                     if stream.get_ref().1.alpn_protocol() == Some(ALPN_HTTP2) {
                         tokio::select! {
                             () = connection(http.http2, watcher, stream, (router, peer), &activity) => {}
-                            () = activity.falls_silent(patience) => {}
+                            () = activity.falls_silent(patience, silence) => {}
                         }
                     } else {
                         connection(http.http1, watcher, stream, (router, peer), &activity).await;
@@ -225,7 +238,7 @@ async fn connection<S>(
         request.extensions_mut().insert(ConnectInfo(peer));
         let asked = activity.begin();
         let answered = router.clone().oneshot(request.map(Body::new));
-        async move { Ok::<_, Infallible>(answered.await?.map(|body| Answer { body, _asked: asked })) }
+        async move { Ok::<_, Infallible>(answered.await?.map(|body| asked.answer(body))) }
     }));
     let served = http.serve_connection(TokioIo::new(stream), service);
     if let Err(error) = watcher.watch(served.into_owned()).await {

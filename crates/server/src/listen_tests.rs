@@ -17,12 +17,14 @@ use tokio::task::JoinHandle;
 use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
-use super::{TlsError, serve, tls};
+use super::{TlsError, serve_with, tls};
 use crate::settings::resolved::TlsFiles;
 use crate::settings::{Settings, Sources};
 
 /// How long a test waits for what must come; only a failing test waits so long.
 const PATIENCE: Duration = Duration::from_secs(20);
+/// How long nothing may happen on a connection of HTTP/2 here.
+const SILENCE: Duration = Duration::from_secs(4);
 
 /// A listener under test.
 struct Running {
@@ -42,6 +44,7 @@ fn router() -> Router {
                 "slow, but whole"
             }),
         )
+        .route("/long", get(|| async { "x".repeat(400_000) }))
         .route("/never", get(std::future::pending::<&str>))
 }
 
@@ -55,7 +58,10 @@ async fn start_with(environment: &[(&str, &str)], acceptor: Option<TlsAcceptor>)
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let (stop, stopped) = watch::channel(false);
-    let served = tokio::spawn(async move { serve(listener, acceptor, router(), &settings, stopped).await });
+    let served =
+        tokio::spawn(
+            async move { serve_with(SILENCE, listener, acceptor, router(), (&settings, stopped)).await },
+        );
     Running { address, stop, served }
 }
 
@@ -243,6 +249,57 @@ async fn whoever_agrees_on_http2_and_then_says_nothing_is_cut_off_and_whoever_wa
     tokio::time::sleep(Duration::from_secs(2)).await;
     agreed_on_http2(running.address, &der).await;
     assert_eq!(client.get(&url).send().await.unwrap().text().await.unwrap(), "hello");
+}
+
+/// What a client of HTTP/2 says first, with a window of so many bytes for each answer (RFC 9113 §3.4, §6.5), and that it asks
+/// for `path` (§6.2; RFC 7541, with names and values of the static table).
+fn asks_with_a_window_of(bytes: u32, path: &str) -> Vec<u8> {
+    let frame = |kind: u8, flags: u8, stream: u8, payload: &[u8]| {
+        let length = u8::try_from(payload.len()).unwrap();
+        [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
+    };
+    let settings = [&[0, 4][..], &bytes.to_be_bytes()].concat();
+    let named = |text: &str| [&[u8::try_from(text.len()).unwrap()], text.as_bytes()].concat();
+    let headers = [&[0x82, 0x87, 0x04][..], &named(path), &[0x01], &named("localhost")].concat();
+    [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec(), frame(4, 0, 0, &settings), frame(1, 5, 1, &headers)]
+        .concat()
+}
+
+#[tokio::test]
+async fn whoever_takes_nothing_of_an_answer_loses_their_place_and_whoever_waits_for_one_or_takes_it_slowly_does_not()
+ {
+    let folder = tempfile::tempdir().unwrap();
+    let (files, _) = certificate(folder.path());
+    let running = start_with(&[("PORTCULLIS_HTTP_HEADER_TIMEOUT_S", "1")], Some(tls(&files).unwrap())).await;
+    let der = CertificateDer::from_pem_file(&files.cert).unwrap();
+    let asked = async |window: u32, path: &str| {
+        let mut stream = agreed_on_http2(running.address, &der).await;
+        stream.write_all(&asks_with_a_window_of(window, path)).await.unwrap();
+        stream
+    };
+    let ends = async |stream: &mut TlsStream<TcpStream>, within: Duration| {
+        let mut rest = Vec::new();
+        tokio::time::timeout(within, stream.read_to_end(&mut rest)).await.is_ok()
+    };
+    let mut waiting = asked(0, "/never").await;
+    let mut slow = asked(1_000, "/long").await;
+    let mut shut = asked(0, "/").await;
+    // Another 40,000 bytes of the long answer, every two seconds (RFC 9113 §6.9).
+    let slowly = async {
+        for _ in 0..7 {
+            tokio::time::sleep(Duration::from_secs(2)).await;
+            for stream in [0, 1] {
+                let more = [&[0, 0, 4, 8, 0, 0, 0, 0, stream][..], &40_000_u32.to_be_bytes()].concat();
+                slow.write_all(&more).await.unwrap();
+            }
+            let mut some = [0; 64 * 1024];
+            let read = tokio::time::timeout(PATIENCE, slow.read(&mut some)).await.unwrap();
+            assert!(read.unwrap() > 0, "whoever reads slowly was cut off");
+        }
+    };
+    let (shut_ended, ()) = tokio::join!(ends(&mut shut, PATIENCE), slowly);
+    assert!(shut_ended, "a shut window keeps its place");
+    assert!(!ends(&mut waiting, Duration::from_millis(100)).await, "whoever waits for an answer was cut off");
 }
 
 #[test]
