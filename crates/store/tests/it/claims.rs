@@ -1,7 +1,10 @@
 //! What claims said of people before one person was told of once.
 
 use portcullis_domain::Timestamp;
-use portcullis_domain::change::{DirectoryChange, DirectoryUserChange, LinkChange, MembershipChange};
+use portcullis_domain::change::{
+    ConnectionChange, DirectoryChange, DirectoryGroupChange, DirectoryUserChange, LinkChange,
+    MembershipChange,
+};
 use portcullis_domain::connection::{Connection, Link};
 use portcullis_domain::directory::{Directory, DirectoryKind};
 use portcullis_domain::directory_user::DirectoryUser;
@@ -25,7 +28,19 @@ struct Claims {
 
 impl Claims {
     fn new(database: &Database, organization: OrganizationId, default_role: Option<&str>) -> Self {
-        let connection = fixture::connection(database, organization, &[]);
+        Self::at(database, fixture::connection(database, organization, &[]), default_role)
+    }
+
+    /// The same at a connection that asks a directory by now.
+    fn unread(database: &Database, organization: OrganizationId) -> Self {
+        let mut connection = fixture::connection(database, organization, &[]);
+        connection.directory = Some(fixture::directory(database, organization, None).id);
+        database.put(ConnectionChange::Update(Box::new(connection.clone())));
+        Self::at(database, connection, None)
+    }
+
+    fn at(database: &Database, connection: Connection, default_role: Option<&str>) -> Self {
+        let organization = connection.organization;
         let directory = Directory {
             id: connection.claims_directory,
             kind: DirectoryKind::Claims,
@@ -62,6 +77,20 @@ impl Claims {
             updated_at: at,
         })));
         fixture::group(database, &self.directory, &format!("of-{id}"), &[id]);
+        id
+    }
+
+    /// The same, which had no group beside it: most providers leave the claim out then.
+    fn said_without_group(
+        &self,
+        database: &Database,
+        of: &Membership,
+        said: (&str, &str, Timestamp),
+    ) -> DirectoryUserId {
+        let id = self.said(database, of, said);
+        for group in database.read(move |tx| directory_user::group_ids(tx, id, 1)) {
+            database.put(DirectoryGroupChange::RemoveMembers(group, vec![id]));
+        }
         id
     }
 
@@ -171,6 +200,46 @@ fn the_migration_leaves_of_what_claims_said_of_one_person_what_is_said_now() {
             names.contains(&former) && names.contains(&Identifier::email("anew-1@example.com")),
             "{names:?}"
         );
+    });
+}
+
+#[test]
+fn the_migration_off_boards_nobody_whose_latest_account_was_in_no_group() {
+    on_each(|database| {
+        let acme = fixture::organization(database, "acme").id;
+        let read = Claims::new(database, acme, None);
+        let unread = Claims::unread(database, acme);
+        let two_accounts = |claims: &Claims, name: &str| {
+            let here = claims.connection.issuer.clone();
+            let of = fixture::membership(database, acme, name);
+            let (first, second) = (format!("{name}-1"), format!("{name}-2"));
+            let grouped = claims.said(database, &of, (&here, &first, NOW));
+            let latest = claims.said_without_group(database, &of, (&here, &second, later(1)));
+            claims.linked(database, &of, &here, &first);
+            claims.linked(database, &of, &here, &second);
+            (of, grouped, latest)
+        };
+        let (brought, _, latest) = two_accounts(&read, "brought");
+        read.govern(database, &brought);
+        let (invited, _, of_invited) = two_accounts(&read, "invited");
+        // Nobody can say of them again what they lived by.
+        let (frozen, grouped, _) = two_accounts(&unread, "frozen");
+        unread.govern(database, &frozen);
+        let both = fixture::membership(database, acme, "both");
+        let here = read.connection.issuer.clone();
+        read.said(database, &both, (&here, "both-1", NOW));
+        let in_group = read.said(database, &both, (&here, "both-2", later(1)));
+        read.govern(database, &both);
+
+        database.note(move |tx| tx.batch(CLAIMED_ONCE)).unwrap();
+        assert_eq!(left(database, &brought), (vec![(latest, 0, true)], 0), "waits until they sign in");
+        assert_eq!(left(database, &invited), (vec![(of_invited, 0, false)], 0), "lives by the invitation");
+        assert_eq!(
+            left(database, &frozen),
+            (vec![(grouped, 1, false)], 0),
+            "keeps what was said last of groups"
+        );
+        assert_eq!(left(database, &both), (vec![(in_group, 1, false)], 0), "lives by the latest word");
     });
 }
 
