@@ -160,6 +160,36 @@ async fn a_stolen_key_that_named_whoever_came_just_in_time_anew_leaves_them_noth
 }
 
 #[tokio::test]
+async fn who_waits_where_the_connection_asks_a_directory_by_now_lives_again_by_what_that_gives() {
+    let (world, mut idp) = (World::new().await, Idp::start().await);
+    let connection = world.saml("acme", &idp, json!({ "jit": true })).await;
+    groups_are_mapped(&world, &connection).await;
+    let by_address = Says { attributes: Says::ada(&["Engineering"]).attributes, ..Says::by_address(ADA) };
+    assert_eq!(world.saml_outcome(&idp, &connection, &by_address).await, "ok");
+    let (before, secret) = (ada(&world).await, key_of_ada(&world).await);
+    let (stolen, honest) = (idp.key.clone(), key());
+    idp.publish(&[&stolen, &honest]);
+    world.clock.pass_s(86_400);
+    assert_eq!(world.portcullis.refresh_due_metadata().await.unwrap(), 1);
+    let forged = named("evil", PERSISTENT, &["Leads"]);
+    assert_eq!(world.saml_outcome(&idp, &connection, &forged).await, "ok");
+    idp.key = honest;
+    let (made, users, token) = directory(&world).await;
+    patched(&world, &connection, json!({ "jit": false, "directory": made["id"] })).await;
+    let print: String = stolen.certificate().sha256().iter().map(|b| format!("{b:02x}")).collect();
+    let retire = format!("{}/certificates/{print}/retire?links=end", one("connections", &connection));
+    assert_eq!(world.root("POST", &retire, Value::Null).await.0, 200);
+    assert_eq!(ada(&world).await["role"], Value::Null, "what the stolen key said gives nothing on");
+    world.clock.pass_s(48 * 3_600);
+    world.portcullis.step_rules().await.unwrap();
+    assert_eq!(ada(&world).await["state"], "suspended", "and nobody is off-boarded by it");
+    let (status, told) = world.call("POST", &users, &token, scim_user(ADA, ADA, "ada")).await;
+    assert_eq!(status, 201, "{told}");
+    assert_eq!((&ada(&world).await["id"], role(&world).await.as_str()), (&before["id"], "member"));
+    assert_eq!(world.decision(&secret).await, "allowed");
+}
+
+#[tokio::test]
 async fn whoever_left_is_not_named_anew_as_whoever_came_just_in_time_by_any_of_their_names() {
     let moved = Moved::new(async |world: &World, connection: &Value| {
         assert_eq!(world.outcome(connection, BARBARA).await, "ok");
