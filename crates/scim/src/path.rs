@@ -10,7 +10,7 @@ use crate::error::{ScimError, echo};
 use crate::filter::Filter;
 use crate::filter::parser::Parser;
 use crate::limits::MAX_PATH_BYTES;
-use crate::urn::{Meant, is_custom, is_uri, meant, read_start};
+use crate::urn::{Meant, is_custom, is_custom_with, is_uri, meant, read_start};
 
 /// The name of an attribute or sub-attribute, as the client spelled it.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -43,6 +43,13 @@ impl AttributePath {
     /// True for the enterprise extension as a whole, whose URN looks like a name behind its last colon.
     pub(crate) fn is_enterprise(&self) -> bool {
         self.sub_attribute.is_none() && meant(&self.to_string()) == Some(Meant::Enterprise)
+    }
+
+    /// True for an extension of a client's own as a whole, whose URN is in a namespace of the standard without its end, as in
+    /// `urn:scim:schemas:extension:Acme`.
+    pub(crate) fn is_custom_extension(&self) -> bool {
+        let is_one = |urn: &str| is_custom_with(urn, &self.name);
+        self.sub_attribute.is_none() && self.urn.as_deref().is_some_and(is_one)
     }
 
     /// True for a name in an extension that this provider does not define.

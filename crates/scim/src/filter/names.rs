@@ -30,6 +30,7 @@ impl Filter {
             Self::Present(path) if path.is_enterprise() && resource_types.contains(&ResourceType::User) => {
                 Ok(())
             }
+            Self::Present(path) if path.is_custom_extension() => Ok(()),
             Self::Present(path) | Self::Compare { path, .. } | Self::ValuePath { path, .. }
                 if path.is_custom() =>
             {

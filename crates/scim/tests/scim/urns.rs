@@ -161,7 +161,13 @@ fn what_is_no_schema_of_the_standard_is_refused_in_its_namespaces() {
         seen.see(&own);
         let listed = portcullis_scim::discovery::find_schema_document(urn, "https://p.test", &seen);
         assert!(listed.is_some(), "{urn}");
-        assert_eq!(patched(&own, &json!([{"op": "remove", "path": urn}])), user(&json!({"userName": "a"})));
+        let nothing = user(&json!({"userName": "a"}));
+        assert_eq!(patched(&own, &json!([{"op": "remove", "path": urn}])), nothing);
+        let asked = Filter::parse(&format!("{urn} pr")).expect("a filter");
+        assert_eq!(asked.check_names(ResourceType::User), Ok(()), "{urn}");
+        for (person, has_it) in [(&own, true), (&nothing, false)] {
+            assert_eq!(asked.matches(ResourceType::User, person.attributes()), has_it, "{urn}");
+        }
     }
 }
 

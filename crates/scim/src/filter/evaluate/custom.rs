@@ -19,7 +19,7 @@ impl Evaluation<'_> {
         if path.is_enterprise() {
             return resource.get(ENTERPRISE_SCHEMA);
         }
-        if !is_custom(urn) || !self.may(resource.len().saturating_mul(KEY)) {
+        if !(is_custom(urn) || path.is_custom_extension()) || !self.may(resource.len().saturating_mul(KEY)) {
             return None;
         }
         let is_whole = |key: &str| {
