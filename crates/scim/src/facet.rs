@@ -113,6 +113,12 @@ fn may_be_named(attribute: &Attribute) -> Result<(), NotAFacet> {
     Ok(())
 }
 
+/// Whether a mapping can name the core attribute of that canonical name.
+pub(crate) fn is_core_facet(name: &str) -> bool {
+    find_attribute(ResourceType::User, None, name)
+        .is_some_and(|located| located.extension.is_none() && may_be_named(located.attribute).is_ok())
+}
+
 fn is_compared(part: &Attribute) -> bool {
     part.kind == AttributeType::String
         && part.mutability != Mutability::ReadOnly

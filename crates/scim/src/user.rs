@@ -9,6 +9,7 @@ use serde_json::{Map, Value, json};
 
 use crate::edit::{Verb, merge};
 use crate::error::{ScimError, echo};
+use crate::facet::is_core_facet;
 use crate::json::parse_object;
 use crate::limits::{MAX_CUSTOM_EXTENSION_BYTES, MAX_CUSTOM_EXTENSIONS, MAX_EDIT_WORK_BYTES};
 use crate::note::{DialectNote, Notes};
@@ -106,8 +107,27 @@ pub(crate) fn note_schemas(object: &mut Map<String, Value>, own: &str, notes: &m
 
 impl User {
     /// A user as it was stored: what [`User::attributes`] gave.
+    ///
+    /// What was kept under another URN of the standard, before that was its schema in every spelling, is read as what a
+    /// mapping can name of it: what was given by it is not taken because somebody else's attribute is written.
     #[must_use]
-    pub const fn from_stored(attributes: Map<String, Value>) -> Self {
+    pub fn from_stored(mut attributes: Map<String, Value>) -> Self {
+        let is_other = |key: &String| {
+            key != ENTERPRISE_SCHEMA
+                && (is_core(key, ResourceType::User) || meant(key) == Some(Meant::Enterprise))
+        };
+        let keys: Vec<String> = attributes.keys().filter(|key| is_other(key)).cloned().collect();
+        for key in keys {
+            let Some(Value::Object(object)) = attributes.get(&key).cloned() else { continue };
+            let mut read = Map::new();
+            let (notes, work) = (&mut Notes::default(), &Work::within(MAX_EDIT_WORK_BYTES));
+            let under_it = Map::from_iter([(key.clone(), Value::Object(object))]);
+            // What nobody could say of it now says nothing.
+            if merge(&mut read, under_it, Verb::Add, notes, work).is_ok() {
+                attributes.remove(&key);
+                take_over(&mut attributes, read);
+            }
+        }
         Self { attributes }
     }
 
@@ -203,6 +223,21 @@ impl User {
 
     fn text(&self, name: &str) -> Option<&str> {
         self.attributes.get(name).and_then(Value::as_str)
+    }
+}
+
+/// Takes over what mappings can name and nothing says in its own place.
+fn take_over(attributes: &mut Map<String, Value>, read: Map<String, Value>) {
+    for (name, value) in read {
+        match (attributes.get_mut(&name), value) {
+            (Some(Value::Object(own)), Value::Object(other)) if name == ENTERPRISE_SCHEMA => {
+                other.into_iter().for_each(|(name, value)| _ = own.entry(name).or_insert(value));
+            }
+            (None, value) if name == ENTERPRISE_SCHEMA || is_core_facet(&name) => {
+                attributes.insert(name, value);
+            }
+            _ => {}
+        }
     }
 }
 

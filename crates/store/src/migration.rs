@@ -78,6 +78,11 @@ const MIGRATIONS: &[Migration] = &[
         name: "numbered_receipts",
         sql: include_str!("../migrations/0034_numbered_receipts.sql"),
     },
+    Migration {
+        number: 35,
+        name: "standard_urns",
+        sql: include_str!("../migrations/0035_standard_urns.sql"),
+    },
 ];
 
 /// Where the steps lead: the whole of a database, for whoever makes one or reads it.

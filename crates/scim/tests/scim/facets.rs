@@ -6,6 +6,8 @@ use portcullis_scim::facet::{NotAFacet, facet_key, facets};
 use portcullis_scim::{User, parse_user};
 use serde_json::{Value, json};
 
+use crate::wire::patched;
+
 const ENTERPRISE: &str = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
 
 fn of(body: &Value) -> BTreeSet<(String, String)> {
@@ -141,12 +143,32 @@ fn every_facet_of_a_user_has_a_key_that_a_name_leads_to() {
 }
 
 #[test]
-fn what_was_once_kept_under_another_urn_of_the_standard_is_found_by_no_mapping() {
+fn what_was_once_kept_under_another_urn_of_the_standard_is_found_by_its_name_of_today_until_it_is_said_anew()
+{
+    let enterprise = "urn:ietf:params:scim:schemas:extension:enterprise:2.0:User";
     let stored = json!({
-        "userName": "ann", "urn:scim:schemas:core:2.0:User": {"userType": "x"},
-        "urn:ietf:params:scim:schemas:extension:enterprise:2.0": {"department": "d"},
+        "userName": "ann", "title": "own",
+        "urn:scim:schemas:core:2.0:User": {"userType": "x", "title": "other", "active": false, "userName": "ben"},
+        "urn:ietf:params:scim:schemas:extension:enterprise:2.0": {"department": "d", "division": "v"},
+        (enterprise): {"division": "own"},
         "urn:ietf:params:scim:schemas:core:3.0:User": {"x": "y"}
     });
     let user = User::from_stored(stored.as_object().expect("an object").clone());
-    assert_eq!(facets(&user), BTreeSet::new());
+    assert_eq!(
+        (user.user_name(), user.active()),
+        ("ann", None),
+        "what decides about somebody was not said so"
+    );
+    let found = |pairs: &[(String, &str)]| -> BTreeSet<(String, String)> {
+        pairs.iter().map(|(key, value)| (key.clone(), (*value).to_owned())).collect()
+    };
+    let own = [
+        ("title".to_owned(), "own"),
+        ("userType".to_owned(), "x"),
+        (format!("{enterprise}:division"), "own"),
+    ];
+    let department = (format!("{enterprise}:department"), "d");
+    assert_eq!(facets(&user), found(&[&own[..], &[department]].concat()));
+    let removed = patched(&user, &json!([{"op": "remove", "path": format!("{enterprise}:department")}]));
+    assert_eq!(facets(&removed), found(&own), "and is gone with it");
 }

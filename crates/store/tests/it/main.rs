@@ -28,6 +28,7 @@ mod rules;
 mod saml;
 mod schema;
 mod silence;
+mod standard_urns;
 mod statements;
 mod teams;
 mod tokens;
